@@ -1,0 +1,208 @@
+//! The application as a value: built from settings and a database, stopped when told.
+
+use std::{fs, io, net::SocketAddr, path::Path, sync::Arc};
+
+use actix_web::{HttpServer, dev::ServerHandle, web::Data};
+use rustls::{
+    RootCertStore, ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    server::WebPkiClientVerifier,
+};
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_rustls::TlsAcceptor;
+use utoipa::OpenApi as _;
+use utoipa_actix_web::AppExt as _;
+
+use crate::{
+    calls,
+    changes::Changes,
+    fetch::{
+        Fetch,
+        listener::{Listener, Served},
+        readers::Readers,
+        sync::Sync,
+    },
+    http::{Api, router},
+    keyring::{Keyring, KeyringError, hex},
+    settings::Settings,
+    telemetry,
+};
+
+/// One running node.
+pub struct App {
+    pub switch_address: SocketAddr,
+    pub app_address: SocketAddr,
+    pub changes: Changes,
+    pub fetch: Arc<Fetch>,
+    sync: Arc<Sync>,
+    listener: Listener,
+    stop: watch::Sender<bool>,
+    server: ServerHandle,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{what} can't listen on {address}: {source}")]
+    Listen { what: &'static str, address: SocketAddr, source: io::Error },
+    #[error("the database can't be used: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error("the database's tables can't be brought up to date: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    #[error(
+        "this database's secrets were sealed with another key (key id {0}): start with the key file they were sealed with"
+    )]
+    WrongKey(String),
+    #[error("TLS for switches: {0}")]
+    Tls(String),
+}
+
+/// Connects, brings the tables up to date and checks that the keyring is the one its secrets were sealed with.
+pub async fn open_database(
+    options: PgConnectOptions,
+    connections: u32,
+    keyring: &Keyring,
+) -> Result<PgPool, StartError> {
+    let pool = PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(std::time::Duration::from_secs(3))
+        .connect_with(options)
+        .await?;
+    sqlx::migrate!().run(&pool).await?;
+    check_keyring(&pool, keyring).await?;
+    Ok(pool)
+}
+
+async fn check_keyring(pool: &PgPool, keyring: &Keyring) -> Result<(), StartError> {
+    let own = keyring.ids().collect::<Vec<_>>();
+    let known = sqlx::query_scalar!("select id from sealing_keys").fetch_all(pool).await?;
+    if let Some(foreign) = known.iter().find(|id| !own.iter().any(|own| own[..] == id[..])) {
+        return Err(StartError::WrongKey(hex(foreign)));
+    }
+    for id in own {
+        sqlx::query!("insert into sealing_keys (id) values ($1) on conflict do nothing", &id[..]).execute(pool).await?;
+    }
+    Ok(())
+}
+
+impl App {
+    /// Starts a node: in step with the database and listening when this returns.
+    pub async fn start(settings: &Settings, options: PgConnectOptions) -> Result<Self, StartError> {
+        let keyring = Arc::new(Keyring::open(&settings.key_file())?);
+        let options = options.application_name("dialplane");
+        let pool = open_database(options.clone(), settings.api_connections, &keyring).await?;
+        let counters = telemetry::counters();
+        let readers = Readers::new(&options, settings.fill_connections, settings.fill_timeout());
+        let fetch = Arc::new(Fetch::new(readers, pool.clone(), Arc::clone(&keyring), &settings.limits()));
+        let sync = Sync::new(Arc::clone(&fetch), options);
+        let tasks = vec![tokio::spawn(Arc::clone(&sync).run()), tokio::spawn(Arc::clone(&sync).listen(pool.clone()))];
+        sync.ready().await;
+        let changes = Changes::new(pool.clone(), Some(Arc::clone(&sync)), keyring);
+
+        let (stop, stopped) = watch::channel(false);
+        let served = Served { fetch: Arc::clone(&fetch), calls: calls::Inbox::new(pool) };
+        let tls = switch_tls(settings)?;
+        let listener =
+            Listener::start(settings.switch_listen, settings.workers(), tls, &served, &stopped).map_err(|source| {
+                StartError::Listen { what: "the switch listener", address: settings.switch_listen, source }
+            })?;
+
+        let state = (Data::new(Api { changes: changes.clone() }), Data::new(Arc::clone(&fetch)), Data::new(counters));
+        let server = HttpServer::new(move || {
+            let (app, description) = actix_web::App::new()
+                .into_utoipa_app()
+                .openapi(router::ApiDescription::openapi())
+                .configure(router::api)
+                .split_for_parts();
+            app.app_data(state.0.clone())
+                .app_data(state.1.clone())
+                .app_data(state.2.clone())
+                .app_data(Data::new(description))
+                .configure(router::error_handlers)
+                .configure(router::status)
+                .default_service(actix_web::web::to(router::nothing))
+                .wrap(router::default_headers())
+                .wrap(tracing_actix_web::TracingLogger::default())
+        })
+        .workers(2)
+        .disable_signals()
+        .shutdown_timeout(5)
+        .bind(settings.app_listen)
+        .map_err(|source| StartError::Listen {
+            what: "the app listener",
+            address: settings.app_listen,
+            source,
+        })?;
+        let app_address = server.addrs().first().copied().unwrap_or(settings.app_listen);
+        let server = server.run();
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
+        Ok(Self {
+            switch_address: listener.address,
+            app_address,
+            changes,
+            fetch,
+            sync,
+            listener,
+            stop,
+            server: handle,
+            tasks,
+        })
+    }
+
+    /// Stops listening, lets what is under way end, and signs the node off.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        self.server.stop(true).await;
+        for task in self.tasks {
+            task.abort();
+        }
+        let listener = self.listener;
+        let _ = tokio::task::spawn_blocking(move || listener.join()).await;
+        if let Err(error) = self.sync.leave(self.changes.pool()).await {
+            tracing::debug!(%error, "the node could not sign off; its lease ends by itself");
+        }
+        self.changes.pool().close().await;
+    }
+}
+
+fn switch_tls(settings: &Settings) -> Result<Option<TlsAcceptor>, StartError> {
+    let (certificate, key) = match (&settings.switch_tls_certificate, &settings.switch_tls_key) {
+        (None, None) => return Ok(None),
+        (Some(certificate), Some(key)) => (certificate, key),
+        _ => return Err(StartError::Tls("switch_tls_certificate and switch_tls_key must both be set".into())),
+    };
+    let key = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|e| in_file(key, e))?;
+    let builder = ServerConfig::builder();
+    let builder = match &settings.switch_tls_client_ca {
+        None => builder.with_no_client_auth(),
+        Some(authority) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in certificates(authority)? {
+                roots.add(certificate).map_err(|e| in_file(authority, e))?;
+            }
+            let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build().map_err(|e| in_file(authority, e))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let config = builder.with_single_cert(certificates(certificate)?, key).map_err(|e| in_file(certificate, e))?;
+    Ok(Some(TlsAcceptor::from(Arc::new(config))))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, StartError> {
+    CertificateDer::pem_slice_iter(&read(path)?).collect::<Result<_, _>>().map_err(|e| in_file(path, e))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, StartError> {
+    fs::read(path).map_err(|e| in_file(path, e))
+}
+
+fn in_file(path: &Path, error: impl std::fmt::Display) -> StartError {
+    StartError::Tls(format!("{}: {error}", path.display()))
+}

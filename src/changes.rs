@@ -1,0 +1,141 @@
+//! A change: one transaction that holds the rows, their audit entry and the generations the triggers raise; answered when no
+//! node serves the state before it as fresh.
+
+use std::{net::IpAddr, sync::Arc};
+
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use uuid::Uuid;
+
+use crate::{
+    fetch::sync::{self, Sync, Visible},
+    keyring::{Keyring, KeyringError},
+};
+
+/// Why a change, or a question about what there is, came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such thing, or it is another tenant's.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// Something else has it already.
+    #[error("{0}")]
+    Conflict(String),
+    #[error("{field} {message}")]
+    Invalid { field: &'static str, message: String },
+    /// `If-Match` names another version than the one there is.
+    #[error("it was changed meanwhile: it has version {0} now")]
+    Changed(i64),
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    pub fn invalid(field: &'static str, message: impl ToString) -> Self {
+        Self::Invalid { field, message: message.to_string() }
+    }
+
+    /// The constraint of the database that was violated, if one was.
+    #[must_use]
+    pub fn violated(&self) -> Option<(&str, String)> {
+        let Self::Sql(sqlx::Error::Database(error)) = self else { return None };
+        let detail = error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().and_then(|e| e.detail());
+        Some((error.constraint()?, detail.unwrap_or_default().to_owned()))
+    }
+}
+
+/// Who makes a change, as the audit log names it.
+#[derive(Debug, Clone)]
+pub struct Author {
+    pub name: String,
+    pub source: Option<IpAddr>,
+}
+
+/// Everything needed to change what there is.
+#[derive(Clone)]
+pub struct Changes {
+    pool: PgPool,
+    sync: Option<Arc<Sync>>,
+    keyring: Arc<Keyring>,
+}
+
+/// A change under way. Dropped without [`Change::commit`], it never happened.
+pub struct Change {
+    tx: Transaction<'static, Postgres>,
+    author: Author,
+    changes: Changes,
+}
+
+/// What an audit entry says beside who, when and from where. `before` and `after` hold no secrets.
+pub struct Audit<'a> {
+    pub tenant: Option<Uuid>,
+    pub action: &'a str,
+    pub resource: String,
+    pub before: Option<serde_json::Value>,
+    pub after: Option<serde_json::Value>,
+}
+
+impl Changes {
+    /// `sync` is the node's own, when there is one in this process.
+    #[must_use]
+    pub fn new(pool: PgPool, sync: Option<Arc<Sync>>, keyring: Arc<Keyring>) -> Self {
+        Self { pool, sync, keyring }
+    }
+
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    #[must_use]
+    pub fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    pub async fn begin(&self, author: Author) -> Result<Change> {
+        Ok(Change { tx: self.pool.begin().await?, author, changes: self.clone() })
+    }
+}
+
+impl Change {
+    pub fn db(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+
+    #[must_use]
+    pub fn keyring(&self) -> Arc<Keyring> {
+        Arc::clone(&self.changes.keyring)
+    }
+
+    /// Writes down what is done, in the same transaction.
+    pub async fn audit(&mut self, entry: Audit<'_>) -> Result<()> {
+        sqlx::query!(
+            "insert into audit_log (id, actor, source, tenant_id, action, resource, before, after)
+             values ($1, $2, $3::text::inet, $4, $5, $6, $7, $8)",
+            Uuid::now_v7(),
+            self.author.name,
+            self.author.source.map(|ip| ip.to_string()),
+            entry.tenant,
+            entry.action,
+            entry.resource,
+            entry.before,
+            entry.after
+        )
+        .execute(&mut *self.tx)
+        .await?;
+        Ok(())
+    }
+
+    /// Commits, and waits until the change is in force on every node.
+    pub async fn commit(mut self) -> Result<Visible> {
+        let xid =
+            sqlx::query_scalar!(r#"select pg_current_xact_id()::text as "xid!""#).fetch_one(&mut *self.tx).await?;
+        self.tx.commit().await?;
+        let xid =
+            xid.parse().map_err(|_| sqlx::Error::Protocol(format!("a transaction id that is no number: {xid}")))?;
+        Ok(sync::settle(&self.changes.pool, self.changes.sync.as_deref(), xid).await)
+    }
+}

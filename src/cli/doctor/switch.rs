@@ -1,0 +1,196 @@
+//! A switch's own settings: does its mod_xml_curl ask the right place, with credentials that are taken, and safely?
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use quick_xml::{
+    Reader, XmlVersion,
+    events::{BytesStart, Event},
+};
+
+use super::{Report, Seen};
+
+/// A `<binding>` of xml_curl.conf.xml.
+#[derive(Default)]
+struct Binding {
+    name: String,
+    sections: String,
+    params: HashMap<String, String>,
+}
+
+/// The sections that Dialplane answers for.
+const NEEDED: [&str; 2] = ["directory", "dialplan"];
+
+pub fn check(conf: &Path, report: &mut Report) {
+    let variables = variables(conf);
+    let file = conf.join("autoload_configs/xml_curl.conf.xml");
+    let bindings = match fs::read_to_string(&file) {
+        Ok(text) => bindings(&expand(&text, &variables)),
+        Err(error) => {
+            report.add("xml_curl.conf.xml", Err(format!("{} can't be read: {error}", file.display())));
+            return;
+        }
+    };
+    let bindings = match bindings {
+        Ok(bindings) => bindings,
+        Err(problem) => {
+            report.add("xml_curl.conf.xml", Err(problem));
+            return;
+        }
+    };
+    for section in NEEDED {
+        let bound = bindings.iter().find(|binding| binding.sections.split('|').any(|s| s.trim() == section));
+        let seen = bound.map(|binding| format!("asked for by binding {}", binding.name));
+        report.add(
+            format!("binding of {section}"),
+            seen.ok_or_else(|| format!("no binding asks Dialplane for {section}")),
+        );
+    }
+    let mut knocked = Vec::new();
+    for binding in &bindings {
+        report.add(format!("binding {}: timeout", binding.name), timeout(binding));
+        report.add(format!("binding {}: TLS", binding.name), tls(binding));
+        let url = binding.params.get("gateway-url").cloned().unwrap_or_default();
+        let credentials = binding.params.get("gateway-credentials").cloned().unwrap_or_default();
+        if !knocked.contains(&(url.clone(), credentials.clone())) {
+            report.add(format!("binding {}: fetch", binding.name), fetches(&url, &credentials));
+            knocked.push((url, credentials));
+        }
+    }
+    report.add("static users", no_static_users(conf));
+}
+
+/// Without a timeout, one fetch that hangs freezes a SIP profile (`xml_url_fetch` in mod_xml_curl.c sets none).
+fn timeout(binding: &Binding) -> Seen {
+    match binding.params.get("timeout").map(|value| value.parse::<u32>()) {
+        Some(Ok(seconds @ 1..=30)) => Ok(format!("{seconds} s")),
+        Some(_) => Err("timeout must be between 1 and 30 seconds".into()),
+        None => Err("it has none: a fetch that hangs would freeze a SIP profile; set timeout to 5".into()),
+    }
+}
+
+/// mod_xml_curl checks a server's certificate only when told to.
+fn tls(binding: &Binding) -> Seen {
+    let url = binding.params.get("gateway-url").map_or("", String::as_str);
+    let is_true = |name: &str| binding.params.get(name).is_some_and(|value| value == "true");
+    if url.starts_with("http://127.") || url.starts_with("http://localhost") || url.starts_with("http://[::1]") {
+        return Ok("not needed on this machine".into());
+    }
+    if !url.starts_with("https://") {
+        return Err("the token and every secret cross the network in clear: use https".into());
+    }
+    if is_true("enable-cacert-check") && is_true("enable-ssl-verifyhost") {
+        Ok("the server's certificate is checked".into())
+    } else {
+        Err("the server's certificate is not checked: set enable-cacert-check and enable-ssl-verifyhost to true".into())
+    }
+}
+
+/// Asks as the switch would: 401 and other answers are what it would get.
+fn fetches(url: &str, credentials: &str) -> Seen {
+    let form = "section=configuration&tag_name=configuration&key_name=name&key_value=dialplane-doctor.conf";
+    let (name, token) = credentials.split_once(':').ok_or("gateway-credentials must be NAME:TOKEN")?;
+    match post(url, Some((name, token)), form)? {
+        200 => Ok(format!("{url} takes the credentials of {name}")),
+        401 => Err(format!(
+            "{url} refuses the credentials of {name}: make new ones with `dialplane switch update {name} new_token=true`"
+        )),
+        status => Err(format!("{url} answers {status}")),
+    }
+}
+
+/// Is a switch listener there? Without credentials it says 401.
+pub fn knocks(url: &str) -> Seen {
+    match post(url, None, "section=none")? {
+        401 => Ok(format!("{url} answers, and asks for credentials")),
+        status => Err(format!("{url} answers {status}: something else listens there")),
+    }
+}
+
+fn post(url: &str, login: Option<(&str, &str)>, form: &str) -> Result<u16, String> {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_global(Some(Duration::from_secs(5)))
+        .http_status_as_error(false)
+        .build()
+        .into();
+    let mut request = agent.post(url).header("Content-Type", "application/x-www-form-urlencoded");
+    if let Some((name, token)) = login {
+        request = request.header("Authorization", format!("Basic {}", STANDARD.encode(format!("{name}:{token}"))));
+    }
+    match request.send(form) {
+        Ok(response) => Ok(response.status().as_u16()),
+        Err(error) => Err(format!("{url} does not answer: {error}")),
+    }
+}
+
+/// A fetch that fails falls back to the switch's static files: vanilla's user 1000 with password 1234 must not be there.
+fn no_static_users(conf: &Path) -> Seen {
+    let mut found = Vec::new();
+    files(&conf.join("directory"), &mut found);
+    let users = found.iter().filter(|file| fs::read_to_string(file).is_ok_and(|text| text.contains("<user ")));
+    let users = users.map(|file| file.display().to_string()).collect::<Vec<_>>();
+    if users.is_empty() {
+        Ok("none: a failed fetch refuses".into())
+    } else {
+        Err(format!("when a fetch fails the switch falls back to {}: remove it", users.join(", ")))
+    }
+}
+
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() { files(&path, found) } else { found.push(path) }
+    }
+}
+
+/// Global variables set by `X-PRE-PROCESS` in the directory's own files.
+fn variables(conf: &Path) -> HashMap<String, String> {
+    let mut variables = HashMap::new();
+    for entry in fs::read_dir(conf).into_iter().flatten().flatten() {
+        let text = fs::read_to_string(entry.path()).unwrap_or_default();
+        for line in text.lines().filter(|line| line.contains("X-PRE-PROCESS") && line.contains("cmd=\"set\"")) {
+            let data = line.split("data=\"").nth(1).and_then(|rest| rest.split('"').next());
+            if let Some((name, value)) = data.and_then(|data| data.split_once('=')) {
+                variables.insert(name.to_owned(), value.to_owned());
+            }
+        }
+    }
+    variables
+}
+
+fn expand(text: &str, variables: &HashMap<String, String>) -> String {
+    variables.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("$${{{name}}}"), value))
+}
+
+fn bindings(text: &str) -> Result<Vec<Binding>, String> {
+    let mut reader = Reader::from_str(text);
+    let mut bindings: Vec<Binding> = Vec::new();
+    loop {
+        match reader.read_event().map_err(|e| format!("it is no XML: {e}"))? {
+            Event::Start(tag) if tag.name().as_ref() == "binding" => {
+                bindings.push(Binding { name: attribute(&tag, "name"), ..Binding::default() });
+            }
+            Event::Start(tag) | Event::Empty(tag) if tag.name().as_ref() == "param" => {
+                let Some(binding) = bindings.last_mut() else { continue };
+                if attribute(&tag, "name") == "gateway-url" {
+                    binding.sections = attribute(&tag, "bindings");
+                }
+                binding.params.insert(attribute(&tag, "name"), attribute(&tag, "value"));
+            }
+            Event::Eof => return Ok(bindings),
+            _ => {}
+        }
+    }
+}
+
+fn attribute(tag: &BytesStart<'_>, name: &str) -> String {
+    let value = tag.try_get_attribute(name).ok().flatten();
+    let value =
+        value.and_then(|value| value.normalized_value(XmlVersion::Implicit1_0).ok().map(|text| text.into_owned()));
+    value.unwrap_or_default()
+}

@@ -1,0 +1,46 @@
+//! Output for a person or a script: the same values, as lines or as JSON.
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// One thing: its fields, one a line.
+pub fn one(json: bool, thing: &impl Serialize) -> anyhow::Result<()> {
+    let value = serde_json::to_value(thing)?;
+    if json {
+        println!("{value}");
+        return Ok(());
+    }
+    let fields = value.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()).collect::<Vec<_>>();
+    let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    for (name, value) in fields {
+        println!("{name:width$}  {}", text(value));
+    }
+    Ok(())
+}
+
+/// Many things: a table of some of their fields; in JSON all of each, one list.
+pub fn many(json: bool, things: &[impl Serialize], columns: &[&str]) -> anyhow::Result<()> {
+    let values = things.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
+    if json {
+        println!("{}", Value::from(values));
+        return Ok(());
+    }
+    let rows = values.iter().map(|value| columns.iter().map(|name| text(&value[*name])).collect::<Vec<_>>());
+    let rows =
+        std::iter::once(columns.iter().map(|name| name.to_uppercase()).collect()).chain(rows).collect::<Vec<_>>();
+    let widths = (0..columns.len()).map(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or_default());
+    let widths = widths.collect::<Vec<_>>();
+    for row in rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+    Ok(())
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".into(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,104 @@
+//! The folders of a private cluster, and who owns them. Postgres refuses to run as root: then another user runs it.
+
+use std::{
+    fs::{self, DirBuilder, Permissions},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    io,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown},
+    path::{Path, PathBuf},
+};
+
+use nix::unistd::{User, geteuid};
+
+use super::ClusterError;
+
+/// The user who runs Postgres when we are root.
+#[derive(Debug, Clone)]
+pub struct Owner {
+    pub name: String,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+impl Owner {
+    /// `None`: we are no root, and run it ourselves.
+    pub fn choose() -> Result<Option<Self>, ClusterError> {
+        if !geteuid().is_root() {
+            return Ok(None);
+        }
+        let known = ["postgres", "nobody"].into_iter().find_map(|name| User::from_name(name).ok().flatten());
+        let user = known.ok_or(ClusterError::NoUser)?;
+        Ok(Some(Self { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw() }))
+    }
+}
+
+#[derive(Debug)]
+pub struct Directories {
+    pub data: PathBuf,
+    pub cluster: PathBuf,
+    pub socket: PathBuf,
+    pub owner: Option<Owner>,
+}
+
+/// `sun_path` holds 108 bytes (unix(7)); the socket's own name takes 15.
+const LONGEST_SOCKET_FOLDER: usize = 90;
+
+impl Directories {
+    pub fn prepare(data: &Path, owner: Option<Owner>) -> Result<Self, ClusterError> {
+        let failed = |source| ClusterError::File { path: data.to_owned(), source };
+        fs::create_dir_all(data).map_err(failed)?;
+        let data = data.canonicalize().map_err(failed)?;
+        if let Some(owner) = &owner {
+            // The other user passes through, and sees no names.
+            let mode = fs::metadata(&data).map_err(failed)?.permissions().mode();
+            fs::set_permissions(&data, Permissions::from_mode(mode | 0o011)).map_err(failed)?;
+            reachable(&data, owner)?;
+        }
+        let within = data.join("run");
+        let socket = if within.as_os_str().len() <= LONGEST_SOCKET_FOLDER { within } else { elsewhere(&data) };
+        let directories = Self { cluster: data.join("postgres"), data, socket, owner };
+        directories.make_private(&directories.socket)?;
+        Ok(directories)
+    }
+
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.data.join("postgres.log")
+    }
+
+    /// Makes a folder that only the cluster's user may enter, or checks that it is one.
+    pub fn make_private(&self, path: &Path) -> Result<(), ClusterError> {
+        let failed = |source| ClusterError::File { path: path.to_owned(), source };
+        match DirBuilder::new().mode(0o700).create(path) {
+            Ok(()) => match &self.owner {
+                Some(owner) => chown(path, Some(owner.uid), Some(owner.gid)).map_err(failed),
+                None => Ok(()),
+            },
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let found = fs::symlink_metadata(path).map_err(failed)?;
+                let uid = self.owner.as_ref().map_or_else(|| geteuid().as_raw(), |owner| owner.uid);
+                let private = found.is_dir() && found.uid() == uid && found.mode() & 0o077 == 0;
+                if private { Ok(()) } else { Err(ClusterError::Unsafe(path.to_owned())) }
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+/// A folder for the socket when the data directory's path is too long for one.
+fn elsewhere(data: &Path) -> PathBuf {
+    let mut hash = DefaultHasher::new();
+    data.hash(&mut hash);
+    std::env::temp_dir().join(format!("dialplane-{}-{:016x}", geteuid(), hash.finish()))
+}
+
+fn reachable(data: &Path, owner: &Owner) -> Result<(), ClusterError> {
+    for folder in data.ancestors() {
+        let found = fs::metadata(folder).map_err(|source| ClusterError::File { path: folder.to_owned(), source })?;
+        let may_enter = found.mode() & 0o001 != 0 || (found.uid() == owner.uid && found.mode() & 0o100 != 0);
+        if !may_enter {
+            return Err(ClusterError::Unreachable { path: folder.to_owned(), user: owner.name.clone() });
+        }
+    }
+    Ok(())
+}

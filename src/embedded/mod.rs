@@ -1,0 +1,231 @@
+//! A private Postgres cluster in the data directory: made, started and stopped by Dialplane itself, from the system's own
+//! Postgres binaries. It listens on a Unix socket in a folder that only its own user can enter, and on nothing else.
+
+mod binaries;
+mod directories;
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use nix::fcntl::{Flock, FlockArg};
+use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
+
+pub use binaries::Binaries;
+use directories::{Directories, Owner};
+
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    #[error(
+        "no Postgres was found on PATH or in the distribution's folders: install it (Debian: apt-get install postgresql), or set DATABASE_URL"
+    )]
+    NoBinaries,
+    #[error("another dialplane runs on the data directory {0}")]
+    InUse(PathBuf),
+    #[error("running as root needs an unprivileged user for Postgres, and there is neither 'postgres' nor 'nobody'")]
+    NoUser,
+    #[error(
+        "{path} can't be entered by the user {user}, who runs Postgres: choose a data directory such as /var/lib/dialplane"
+    )]
+    Unreachable { path: PathBuf, user: String },
+    #[error("{0} is not a folder of this user alone")]
+    Unsafe(PathBuf),
+    #[error("{what} failed: {output}")]
+    Command { what: &'static str, output: String },
+    #[error("Postgres did not come up within {0:?}; its log is {1}")]
+    Start(Duration, PathBuf),
+    #[error("{path}: {source}")]
+    File { path: PathBuf, source: io::Error },
+    #[error("the private database can't be used: {0}")]
+    Sql(#[from] sqlx::Error),
+}
+
+const USER: &str = "dialplane";
+const DATABASE: &str = "dialplane";
+/// Recovery after a crash takes its time.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A running private cluster, owned by this process or, for short commands, by another.
+pub struct Cluster {
+    binaries: Binaries,
+    directories: Directories,
+    /// Held as long as the cluster is ours to stop.
+    lock: Option<Flock<File>>,
+    child: Option<Child>,
+}
+
+/// Durability of a cluster: a real one, or one whose data nobody will miss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    Full,
+    None,
+}
+
+impl Cluster {
+    /// Starts the cluster of a data directory, making it first if there is none. One that a crashed process left running
+    /// is taken over.
+    pub async fn start(data_dir: &Path, durability: Durability) -> Result<Self, ClusterError> {
+        let mut cluster = Self::open(data_dir)?;
+        if cluster.lock.is_none() {
+            return Err(ClusterError::InUse(data_dir.to_owned()));
+        }
+        cluster.run(durability).await?;
+        Ok(cluster)
+    }
+
+    /// For commands that end soon: uses the cluster that a running node has started, or starts it for the time being.
+    pub async fn borrow(data_dir: &Path) -> Result<Self, ClusterError> {
+        let mut cluster = Self::open(data_dir)?;
+        if cluster.lock.is_some() {
+            cluster.run(Durability::Full).await?;
+        } else {
+            cluster.wait().await?;
+        }
+        Ok(cluster)
+    }
+
+    fn open(data_dir: &Path) -> Result<Self, ClusterError> {
+        let directories = Directories::prepare(data_dir, Owner::choose()?)?;
+        let binaries = Binaries::find(&directories.cluster).ok_or(ClusterError::NoBinaries)?;
+        let path = directories.data.join("lock");
+        let file = File::create(&path).map_err(|source| ClusterError::File { path, source })?;
+        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).ok();
+        Ok(Self { binaries, directories, lock, child: None })
+    }
+
+    async fn run(&mut self, durability: Durability) -> Result<(), ClusterError> {
+        if !self.directories.cluster.join("PG_VERSION").exists() {
+            self.initialise()?;
+        }
+        if self.connects("postgres").await {
+            tracing::info!("taking over the private database that an earlier process left running");
+        } else {
+            self.child = Some(self.spawn(durability)?);
+        }
+        self.wait().await?;
+        self.create_database().await
+    }
+
+    /// How to connect.
+    #[must_use]
+    pub fn options(&self) -> PgConnectOptions {
+        self.to_database(DATABASE)
+    }
+
+    fn to_database(&self, database: &str) -> PgConnectOptions {
+        PgConnectOptions::new_without_pgpass()
+            .socket(&self.directories.socket)
+            .port(5432)
+            .username(USER)
+            .database(database)
+    }
+
+    /// Made aside and renamed, so that a crash in between leaves nothing half made.
+    fn initialise(&self) -> Result<(), ClusterError> {
+        let (cluster, made) = (&self.directories.cluster, self.directories.cluster.with_extension("new"));
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| ClusterError::File { path, source }
+        };
+        if made.exists() {
+            fs::remove_dir_all(&made).map_err(failed(&made))?;
+        }
+        self.directories.make_private(&made)?;
+        let mut command = self.command("initdb");
+        command.arg("-D").arg(&made);
+        command.args(["-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-instructions"]);
+        run("initdb", &mut command)?;
+        if cluster.exists() {
+            fs::remove_dir(cluster).map_err(failed(cluster))?;
+        }
+        fs::rename(&made, cluster).map_err(failed(cluster))
+    }
+
+    fn spawn(&self, durability: Durability) -> Result<Child, ClusterError> {
+        let log = self.directories.log();
+        let failed = |source| ClusterError::File { path: log.clone(), source };
+        let output = File::options().create(true).append(true).open(&log).map_err(failed)?;
+        let errors = output.try_clone().map_err(failed)?;
+        let mut command = self.command("postgres");
+        command.arg("-D").arg(&self.directories.cluster).arg("-k").arg(&self.directories.socket);
+        command.args(["-c", "listen_addresses=", "-c", "port=5432", "-c", "unix_socket_permissions=0700"]);
+        command.args(["-c", "max_connections=100", "-c", "shared_buffers=128MB"]);
+        if durability == Durability::None {
+            command.args(["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]);
+        }
+        command.stdin(Stdio::null()).stdout(output).stderr(errors);
+        // Ctrl-C on a terminal is for us: we stop Postgres when nothing needs it any more.
+        command.process_group(0);
+        command.spawn().map_err(|source| ClusterError::File { path: self.binaries.path("postgres"), source })
+    }
+
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(self.binaries.path(name));
+        command.current_dir("/").env_remove("PGDATA").env_remove("PGHOST").env_remove("PGPORT");
+        if let Some(owner) = &self.directories.owner {
+            command.uid(owner.uid).gid(owner.gid);
+        }
+        command
+    }
+
+    async fn connects(&self, database: &str) -> bool {
+        match self.to_database(database).connect().await {
+            Ok(connection) => {
+                let _ = connection.close().await;
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    async fn wait(&mut self) -> Result<(), ClusterError> {
+        let since = Instant::now();
+        while !self.connects("postgres").await {
+            let ended = self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(Some(_))));
+            if ended || since.elapsed() > START_TIMEOUT {
+                return Err(ClusterError::Start(since.elapsed(), self.directories.log()));
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
+    async fn create_database(&self) -> Result<(), ClusterError> {
+        let mut db = self.to_database("postgres").connect().await?;
+        let exists = sqlx::query("select 1 from pg_database where datname = $1").bind(DATABASE).fetch_optional(&mut db);
+        if exists.await?.is_none() {
+            sqlx::query("create database dialplane").execute(&mut db).await?;
+        }
+        db.close().await?;
+        Ok(())
+    }
+
+    /// Stops the cluster if it is ours.
+    pub fn stop(mut self) -> Result<(), ClusterError> {
+        if self.lock.is_none() {
+            return Ok(());
+        }
+        let mut command = self.command("pg_ctl");
+        command.arg("-D").arg(&self.directories.cluster).args(["-m", "fast", "-w", "-s", "stop"]);
+        let stopped = run("pg_ctl stop", &mut command);
+        if let Some(mut child) = self.child.take() {
+            let _ = child.wait();
+        }
+        stopped
+    }
+}
+
+/// Runs a command to its end; what it printed is in the error.
+fn run(what: &'static str, command: &mut Command) -> Result<(), ClusterError> {
+    let failed = |output: String| ClusterError::Command { what, output };
+    let output = command.stdin(Stdio::null()).output().map_err(|e| failed(e.to_string()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(failed(format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))))
+}

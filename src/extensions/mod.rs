@@ -1,0 +1,332 @@
+//! Extensions: SIP accounts of a tenant, each with a number, a mailbox and what its calls carry.
+
+pub mod api;
+pub mod store;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    changes::{Audit, Change, Error, Result},
+    http::input::patch,
+    keyring::Place,
+    text::{
+        CallerName, CallerNumber, Codecs, DisplayName, Email, ExtensionNumber, SipSecret, SipUsername, Variables,
+        VoicemailPin,
+    },
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum ExtensionStatus {
+    Active,
+    /// Its phone is refused at the next REGISTER and INVITE, calls to it are turned away.
+    Suspended,
+    /// Gone for every switch; its names are free again.
+    Deleted,
+}
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Extension {
+    pub id: Uuid,
+    pub tenant_id: Uuid,
+    pub number: ExtensionNumber,
+    pub alias: Option<ExtensionNumber>,
+    pub sip_username: SipUsername,
+    pub display_name: DisplayName,
+    /// Shown to the called outside; the display name when empty.
+    pub caller_id_name: Option<CallerName>,
+    /// Shown to the called outside; the number when empty.
+    pub caller_id_number: Option<CallerNumber>,
+    /// Seconds that it rings before voicemail takes the call.
+    pub ring_seconds: i16,
+    pub voicemail_enabled: bool,
+    pub voicemail_email: Option<Email>,
+    pub codecs: Option<Codecs>,
+    pub max_registrations: i16,
+    pub status: ExtensionStatus,
+    pub variables: Variables,
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A new extension with its secrets, which are never shown again.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct CreatedExtension {
+    #[serde(flatten)]
+    pub extension: Extension,
+    pub sip_password: String,
+    pub voicemail_pin: String,
+}
+
+#[derive(Debug, Deserialize, clap::Args, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewExtension {
+    #[arg(long)]
+    pub number: ExtensionNumber,
+    #[arg(long)]
+    pub alias: Option<ExtensionNumber>,
+    /// The number when not given.
+    #[arg(long)]
+    pub sip_username: Option<SipUsername>,
+    /// A random one when not given.
+    #[arg(long)]
+    pub sip_password: Option<SipSecret>,
+    /// The number when not given.
+    #[arg(long)]
+    pub display_name: Option<DisplayName>,
+    #[arg(long)]
+    pub caller_id_name: Option<CallerName>,
+    #[arg(long)]
+    pub caller_id_number: Option<CallerNumber>,
+    #[arg(long)]
+    pub ring_seconds: Option<i16>,
+    #[arg(long)]
+    pub voicemail_enabled: Option<bool>,
+    /// A random one when not given.
+    #[arg(long)]
+    pub voicemail_pin: Option<VoicemailPin>,
+    #[arg(long)]
+    pub voicemail_email: Option<Email>,
+    #[arg(long)]
+    pub codecs: Option<Codecs>,
+    #[arg(long)]
+    pub max_registrations: Option<i16>,
+    #[serde(default)]
+    #[arg(skip)]
+    pub variables: Variables,
+}
+
+impl NewExtension {
+    /// With everything else left to the defaults.
+    #[must_use]
+    pub fn with_number(number: ExtensionNumber, display_name: DisplayName) -> Self {
+        Self {
+            number,
+            alias: None,
+            sip_username: None,
+            sip_password: None,
+            display_name: Some(display_name),
+            caller_id_name: None,
+            caller_id_number: None,
+            ring_seconds: None,
+            voicemail_enabled: None,
+            voicemail_pin: None,
+            voicemail_email: None,
+            codecs: None,
+            max_registrations: None,
+            variables: Variables::default(),
+        }
+    }
+}
+
+/// A merge patch: what is absent stays, `null` empties.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::option_option, reason = "the three cases of a merge patch")]
+pub struct ExtensionPatch {
+    pub number: Option<ExtensionNumber>,
+    #[serde(default, deserialize_with = "patch")]
+    #[schema(value_type = Option<ExtensionNumber>)]
+    pub alias: Option<Option<ExtensionNumber>>,
+    pub sip_password: Option<SipSecret>,
+    pub display_name: Option<DisplayName>,
+    #[serde(default, deserialize_with = "patch")]
+    #[schema(value_type = Option<CallerName>)]
+    pub caller_id_name: Option<Option<CallerName>>,
+    #[serde(default, deserialize_with = "patch")]
+    #[schema(value_type = Option<CallerNumber>)]
+    pub caller_id_number: Option<Option<CallerNumber>>,
+    pub ring_seconds: Option<i16>,
+    pub voicemail_enabled: Option<bool>,
+    pub voicemail_pin: Option<VoicemailPin>,
+    #[serde(default, deserialize_with = "patch")]
+    #[schema(value_type = Option<Email>)]
+    pub voicemail_email: Option<Option<Email>>,
+    #[serde(default, deserialize_with = "patch")]
+    #[schema(value_type = Option<Codecs>)]
+    pub codecs: Option<Option<Codecs>>,
+    pub max_registrations: Option<i16>,
+    pub status: Option<ExtensionStatus>,
+    pub variables: Option<Variables>,
+}
+
+/// The secrets of an extension, sealed for its row.
+pub struct Sealed {
+    pub sip_secret: Vec<u8>,
+    pub voicemail_pin: Vec<u8>,
+}
+
+pub async fn create(change: &mut Change, tenant: Uuid, new: NewExtension) -> Result<CreatedExtension> {
+    let id = Uuid::now_v7();
+    let (secret, pin) = (
+        new.sip_password.unwrap_or_else(SipSecret::generate),
+        new.voicemail_pin.unwrap_or_else(VoicemailPin::generate),
+    );
+    let keyring = change.keyring();
+    let sealed = Sealed {
+        sip_secret: keyring.seal(Place { column: "sip_secret", tenant, row: id }, secret.reveal()),
+        voicemail_pin: keyring.seal(Place { column: "voicemail_pin", tenant, row: id }, pin.reveal()),
+    };
+    let number = new.number.as_str();
+    let now = Utc::now();
+    let extension = Extension {
+        id,
+        tenant_id: tenant,
+        alias: new.alias,
+        // Two to fifteen digits are a name and a display name as well.
+        sip_username: new
+            .sip_username
+            .map_or_else(|| SipUsername::parse(number), Ok)
+            .map_err(|e| Error::invalid("number", e))?,
+        display_name: new
+            .display_name
+            .map_or_else(|| DisplayName::parse(number), Ok)
+            .map_err(|e| Error::invalid("number", e))?,
+        caller_id_name: new.caller_id_name,
+        caller_id_number: new.caller_id_number,
+        ring_seconds: new.ring_seconds.unwrap_or(25),
+        voicemail_enabled: new.voicemail_enabled.unwrap_or(true),
+        voicemail_email: new.voicemail_email,
+        codecs: new.codecs,
+        max_registrations: new.max_registrations.unwrap_or(1),
+        status: ExtensionStatus::Active,
+        variables: new.variables,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+        number: new.number,
+    };
+    check(&extension)?;
+    free_names(change, &extension).await?;
+    let extension = store::insert(change.db(), &extension, &sealed).await.map_err(|e| taken(e, tenant))?;
+    audit(change, "create", None, Some(&extension), &[]).await?;
+    let (sip_password, voicemail_pin) = (secret.reveal().to_owned(), pin.reveal().to_owned());
+    Ok(CreatedExtension { extension, sip_password, voicemail_pin })
+}
+
+pub async fn update(
+    change: &mut Change,
+    tenant: Uuid,
+    id: Uuid,
+    patch: ExtensionPatch,
+    if_match: Option<i64>,
+) -> Result<Extension> {
+    if patch.status == Some(ExtensionStatus::Deleted) {
+        return Err(Error::invalid("status", "is not set to deleted by a change: delete the extension"));
+    }
+    let before = locked(change, tenant, id, if_match).await?;
+    let keyring = change.keyring();
+    let seal = |column, plain: &str| keyring.seal(Place { column, tenant, row: id }, plain);
+    let secret = patch.sip_password.as_ref().map(|secret| seal("sip_secret", secret.reveal()));
+    let pin = patch.voicemail_pin.as_ref().map(|pin| seal("voicemail_pin", pin.reveal()));
+    let mut secrets = Vec::new();
+    secrets.extend(secret.as_ref().map(|_| "sip_password"));
+    secrets.extend(pin.as_ref().map(|_| "voicemail_pin"));
+    let after = patched(before.clone(), patch);
+    check(&after)?;
+    free_names(change, &after).await?;
+    let updated = store::update(change.db(), &after, secret.as_deref(), pin.as_deref()).await;
+    let after = updated.map_err(|e| taken(e, tenant))?;
+    audit(change, "update", Some(&before), Some(&after), &secrets).await?;
+    Ok(after)
+}
+
+fn patched(mut extension: Extension, patch: ExtensionPatch) -> Extension {
+    fn put<T>(field: &mut T, value: Option<T>) {
+        if let Some(value) = value {
+            *field = value;
+        }
+    }
+    put(&mut extension.number, patch.number);
+    put(&mut extension.alias, patch.alias);
+    put(&mut extension.display_name, patch.display_name);
+    put(&mut extension.caller_id_name, patch.caller_id_name);
+    put(&mut extension.caller_id_number, patch.caller_id_number);
+    put(&mut extension.ring_seconds, patch.ring_seconds);
+    put(&mut extension.voicemail_enabled, patch.voicemail_enabled);
+    put(&mut extension.voicemail_email, patch.voicemail_email);
+    put(&mut extension.codecs, patch.codecs);
+    put(&mut extension.max_registrations, patch.max_registrations);
+    put(&mut extension.status, patch.status);
+    put(&mut extension.variables, patch.variables);
+    extension
+}
+
+/// Deletes an extension: for every switch it is gone, its names are free. A phone number that leads to it must be moved first.
+pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<()> {
+    let before = locked(change, tenant, id, if_match).await?;
+    let numbers = store::numbers_of(change.db(), tenant, id).await?;
+    if !numbers.is_empty() {
+        return Err(Error::Conflict(format!("These numbers lead to it; move them first: {}.", numbers.join(", "))));
+    }
+    store::leave_groups(change.db(), tenant, id).await?;
+    let after = Extension { status: ExtensionStatus::Deleted, ..before.clone() };
+    let after = store::update(change.db(), &after, None, None).await?;
+    audit(change, "delete", Some(&before), Some(&after), &[]).await
+}
+
+async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<Extension> {
+    let extension = store::lock(change.db(), tenant, id).await?;
+    let extension = extension.filter(|e| e.status != ExtensionStatus::Deleted).ok_or(Error::NotFound("extension"))?;
+    match if_match {
+        Some(version) if version != extension.version => Err(Error::Changed(extension.version)),
+        _ => Ok(extension),
+    }
+}
+
+fn check(extension: &Extension) -> Result<()> {
+    if !(5..=300).contains(&extension.ring_seconds) {
+        return Err(Error::invalid("ring_seconds", "must be between 5 and 300"));
+    }
+    if !(1..=20).contains(&extension.max_registrations) {
+        return Err(Error::invalid("max_registrations", "must be between 1 and 20"));
+    }
+    Ok(())
+}
+
+/// Says whose a wanted name is, before the database refuses it.
+async fn free_names(change: &mut Change, extension: &Extension) -> Result<()> {
+    let mut names = vec![extension.number.to_string(), extension.sip_username.to_string()];
+    names.extend(extension.alias.as_ref().map(ToString::to_string));
+    match store::owner_of_names(change.db(), extension.tenant_id, &names, extension.id).await? {
+        None => Ok(()),
+        Some(owner) => Err(Error::Conflict(format!("{} exists already: {} {}.", owner.name, owner.kind, owner.id))),
+    }
+}
+
+fn taken(error: sqlx::Error, tenant: Uuid) -> Error {
+    let error = Error::from(error);
+    match error.violated() {
+        Some(("names_pkey", detail)) => {
+            // "Key (tenant_id, name)=(…, 1000) already exists."
+            let name = detail.rsplit(", ").next().and_then(|rest| rest.split(')').next()).unwrap_or("A name");
+            Error::Conflict(format!("{name} exists already in this tenant."))
+        }
+        Some((constraint, _)) if constraint.ends_with("tenant_id_fkey") => {
+            tracing::debug!(%tenant, "no such tenant");
+            Error::NotFound("tenant")
+        }
+        _ => error,
+    }
+}
+
+async fn audit(
+    change: &mut Change,
+    action: &str,
+    before: Option<&Extension>,
+    after: Option<&Extension>,
+    secrets: &[&str],
+) -> Result<()> {
+    let json = |extension: &Extension| serde_json::to_value(extension).unwrap_or_default();
+    let Some(about) = after.or(before) else { return Ok(()) };
+    let (tenant, resource) = (Some(about.tenant_id), format!("extensions/{}", about.id));
+    let mut after = after.map(json);
+    if let Some(serde_json::Value::Object(after)) = &mut after {
+        after.extend(secrets.iter().map(|name| ((*name).to_owned(), "(changed)".into())));
+    }
+    change.audit(Audit { tenant, action, resource, before: before.map(json), after }).await
+}

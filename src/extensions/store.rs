@@ -1,0 +1,241 @@
+//! The SQL of extensions.
+
+use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
+use uuid::Uuid;
+
+use super::{Extension, ExtensionStatus, Sealed};
+use crate::{http::page::Window, text::Variables};
+
+/// A row as read, for the columns that need a wrapper.
+struct Row {
+    id: Uuid,
+    tenant_id: Uuid,
+    number: crate::text::ExtensionNumber,
+    alias: Option<crate::text::ExtensionNumber>,
+    sip_username: crate::text::SipUsername,
+    display_name: crate::text::DisplayName,
+    caller_id_name: Option<crate::text::CallerName>,
+    caller_id_number: Option<crate::text::CallerNumber>,
+    ring_seconds: i16,
+    voicemail_enabled: bool,
+    voicemail_email: Option<crate::text::Email>,
+    codecs: Option<crate::text::Codecs>,
+    max_registrations: i16,
+    status: ExtensionStatus,
+    variables: Json<Variables>,
+    version: i64,
+    created_at: chrono::DateTime<chrono::Utc>,
+    updated_at: chrono::DateTime<chrono::Utc>,
+}
+
+impl From<Row> for Extension {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            tenant_id: row.tenant_id,
+            number: row.number,
+            alias: row.alias,
+            sip_username: row.sip_username,
+            display_name: row.display_name,
+            caller_id_name: row.caller_id_name,
+            caller_id_number: row.caller_id_number,
+            ring_seconds: row.ring_seconds,
+            voicemail_enabled: row.voicemail_enabled,
+            voicemail_email: row.voicemail_email,
+            codecs: row.codecs,
+            max_registrations: row.max_registrations,
+            status: row.status,
+            variables: row.variables.0,
+            version: row.version,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+pub async fn insert(db: &mut PgConnection, new: &Extension, sealed: &Sealed) -> sqlx::Result<Extension> {
+    sqlx::query!(
+        "insert into extensions (tenant_id, id, number, alias, sip_username, sip_secret, display_name, caller_id_name,
+                                 caller_id_number, ring_seconds, voicemail_enabled, voicemail_pin, voicemail_email, codecs,
+                                 max_registrations, variables)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+        new.tenant_id,
+        new.id,
+        &new.number as _,
+        &new.alias as _,
+        &new.sip_username as _,
+        sealed.sip_secret,
+        &new.display_name as _,
+        &new.caller_id_name as _,
+        &new.caller_id_number as _,
+        new.ring_seconds,
+        new.voicemail_enabled,
+        sealed.voicemail_pin,
+        &new.voicemail_email as _,
+        &new.codecs as _,
+        new.max_registrations,
+        Json(&new.variables) as _
+    )
+    .execute(&mut *db)
+    .await?;
+    get(db, new.tenant_id, new.id).await?.ok_or(sqlx::Error::RowNotFound)
+}
+
+pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Extension>> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"select id, tenant_id, number as "number: _", alias as "alias: _", sip_username as "sip_username: _",
+                  display_name as "display_name: _", caller_id_name as "caller_id_name: _",
+                  caller_id_number as "caller_id_number: _", ring_seconds, voicemail_enabled,
+                  voicemail_email as "voicemail_email: _", codecs as "codecs: _", max_registrations,
+                  status as "status: ExtensionStatus", variables as "variables: Json<Variables>", version, created_at, updated_at
+             from extensions where tenant_id = $1 and id = $2"#,
+        tenant,
+        id
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(Extension::from))
+}
+
+pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Extension>> {
+    sqlx::query!("select 1 as one from extensions where tenant_id = $1 and id = $2 for update", tenant, id)
+        .fetch_optional(&mut *db)
+        .await?;
+    get(db, tenant, id).await
+}
+
+/// Extensions that are not deleted; `name`: only those with this number, alias or user name.
+pub async fn list(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    name: Option<&str>,
+    window: Window,
+) -> sqlx::Result<Vec<Extension>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select id, tenant_id, number as "number: _", alias as "alias: _", sip_username as "sip_username: _",
+                  display_name as "display_name: _", caller_id_name as "caller_id_name: _",
+                  caller_id_number as "caller_id_number: _", ring_seconds, voicemail_enabled,
+                  voicemail_email as "voicemail_email: _", codecs as "codecs: _", max_registrations,
+                  status as "status: ExtensionStatus", variables as "variables: Json<Variables>", version, created_at, updated_at
+             from extensions
+            where tenant_id = $1 and id > $2 and status <> 'deleted'
+              and ($3::text is null or $3 in (number, alias, sip_username))
+            order by id limit $4"#,
+        tenant,
+        window.after,
+        name,
+        window.fetch()
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(Extension::from).collect())
+}
+
+pub async fn update(
+    db: &mut PgConnection,
+    extension: &Extension,
+    secret: Option<&[u8]>,
+    pin: Option<&[u8]>,
+) -> sqlx::Result<Extension> {
+    sqlx::query!(
+        "update extensions
+            set number = $3, alias = $4, display_name = $5, caller_id_name = $6, caller_id_number = $7, ring_seconds = $8,
+                voicemail_enabled = $9, voicemail_email = $10, codecs = $11, max_registrations = $12, status = $13,
+                variables = $14, sip_secret = coalesce($15, sip_secret), voicemail_pin = coalesce($16, voicemail_pin),
+                version = version + 1, updated_at = now()
+          where tenant_id = $1 and id = $2",
+        extension.tenant_id,
+        extension.id,
+        &extension.number as _,
+        &extension.alias as _,
+        &extension.display_name as _,
+        &extension.caller_id_name as _,
+        &extension.caller_id_number as _,
+        extension.ring_seconds,
+        extension.voicemail_enabled,
+        &extension.voicemail_email as _,
+        &extension.codecs as _,
+        extension.max_registrations,
+        extension.status as ExtensionStatus,
+        Json(&extension.variables) as _,
+        secret,
+        pin
+    )
+    .execute(&mut *db)
+    .await?;
+    get(db, extension.tenant_id, extension.id).await?.ok_or(sqlx::Error::RowNotFound)
+}
+
+/// Whose a name is.
+pub struct NameOwner {
+    pub name: String,
+    pub kind: String,
+    pub id: Uuid,
+}
+
+/// Who but `except` has one of these names.
+pub async fn owner_of_names(
+    db: &mut PgConnection,
+    tenant: Uuid,
+    names: &[String],
+    except: Uuid,
+) -> sqlx::Result<Option<NameOwner>> {
+    sqlx::query_as!(
+        NameOwner,
+        r#"select name, case when group_id is null then 'extension' else 'group' end as "kind!",
+                  coalesce(extension_id, group_id) as "id!"
+             from names
+            where tenant_id = $1 and name = any ($2) and coalesce(extension_id, group_id) <> $3
+            order by name limit 1"#,
+        tenant,
+        names,
+        except
+    )
+    .fetch_optional(db)
+    .await
+}
+
+pub async fn numbers_of(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        "select number from numbers where tenant_id = $1 and extension_id = $2 order by number",
+        tenant,
+        id
+    )
+    .fetch_all(db)
+    .await
+}
+
+pub async fn leave_groups(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("delete from group_members where tenant_id = $1 and extension_id = $2", tenant, id)
+        .execute(db)
+        .await
+        .map(|_| ())
+}
+
+/// Keeps a PIN that was chosen by phone, with its audit entry; `false`: the extension is not active any more.
+pub async fn set_pin_by_phone(pool: &PgPool, tenant: Uuid, id: Uuid, sealed: &[u8]) -> sqlx::Result<bool> {
+    let mut tx = pool.begin().await?;
+    let changed = sqlx::query!(
+        "update extensions set voicemail_pin = $3, version = version + 1, updated_at = now()
+          where tenant_id = $1 and id = $2 and status = 'active'",
+        tenant,
+        id,
+        sealed
+    )
+    .execute(&mut *tx)
+    .await?
+    .rows_affected();
+    sqlx::query!(
+        "insert into audit_log (id, actor, tenant_id, action, resource, after)
+         values ($1, 'phone', $2, 'update', 'extensions/' || $3::uuid::text, '{\"voicemail_pin\": \"(changed)\"}')",
+        Uuid::now_v7(),
+        tenant,
+        id
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(changed == 1)
+}

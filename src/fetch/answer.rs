@@ -1,0 +1,280 @@
+//! What a switch gets: documents built from validated texts, rendered by the templates in `templates/xml`.
+//!
+//! One element a line and no prolog: the switch preprocesses what it fetches line by line, and drops a line with `<?`.
+
+use std::borrow::Cow;
+
+use actix_web::web::Bytes;
+use askama::Template;
+use md5::{Digest as _, Md5};
+
+use super::store::{ExtensionRow, MemberRow};
+use crate::{
+    keyring::{Keyring, KeyringError, hex},
+    routing::{Action, Route, Tenant},
+    text::Domain,
+};
+
+/// The answer that sends the switch on to its other bindings and its static files. FreeSWITCH compares the words.
+pub const NOT_FOUND: &str = "<document type=\"freeswitch/xml\">\n<section name=\"result\">\n<result status=\"not found\"/>\n</section>\n</document>\n";
+
+/// No gateways in the directory: they belong to carriers.
+pub const NO_GATEWAYS: &str =
+    "<document type=\"freeswitch/xml\">\n<section name=\"directory\">\n</section>\n</document>\n";
+
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    #[error("a document could not be rendered: {0}")]
+    Template(#[from] askama::Error),
+    #[error(transparent)]
+    Secret(#[from] KeyringError),
+}
+
+/// How a user is shown, secrets already opened or hashed.
+struct User<'a> {
+    id: &'a str,
+    number_alias: Option<&'a str>,
+    params: Vec<(&'static str, Cow<'a, str>)>,
+    variables: Vec<(&'a str, Cow<'a, str>)>,
+}
+
+#[derive(Template)]
+#[template(path = "xml/user.xml")]
+struct Users<'a> {
+    domain: &'a str,
+    group: &'a str,
+    users: &'a [User<'a>],
+}
+
+#[derive(Template)]
+#[template(path = "xml/nobody.xml")]
+struct Nobody<'a> {
+    domain: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "xml/pin.xml")]
+struct Pin<'a> {
+    domain: &'a str,
+    id: &'a str,
+    number_alias: Option<&'a str>,
+    success: bool,
+}
+
+#[derive(Template)]
+#[template(path = "xml/dialplan.xml")]
+struct Dialplan<'a> {
+    context: &'a str,
+    name: &'static str,
+    actions: &'a [Action],
+}
+
+#[derive(Template)]
+#[template(path = "xml/chatplan.xml")]
+struct Chatplan<'a> {
+    context: &'a str,
+}
+
+fn render(template: &impl Template) -> Result<Bytes, RenderError> {
+    let mut text = String::with_capacity(1024);
+    template.render_into(&mut text)?;
+    text.push('\n');
+    // The exact size: a cached answer keeps its buffer for long.
+    Ok(Bytes::from(text.into_boxed_str().into_boxed_bytes()))
+}
+
+/// The domain without a user.
+#[must_use]
+pub fn nobody(domain: &Domain) -> Bytes {
+    // A domain's characters are letters, digits, '.' and '-': rendering can't fail.
+    render(&Nobody { domain: domain.as_str() }).unwrap_or_default()
+}
+
+/// How much of a user to show; [`super::request::View`] with its realm owned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    Auth { realm: String },
+    Profile,
+    Verto,
+    ReverseAuth,
+}
+
+/// One user of a domain.
+///
+/// The switch looks for the asked name in `id` and `number-alias`: `id` is the SIP username, `number-alias` what was asked
+/// for or the number.
+pub fn user(
+    domain: &Domain,
+    row: &ExtensionRow,
+    asked: &str,
+    shown: &Shown,
+    keyring: &Keyring,
+) -> Result<Bytes, RenderError> {
+    let params = match shown {
+        Shown::Auth { realm } => auth_params(row, realm, keyring)?,
+        Shown::Verto => verto_params(domain, row, keyring)?,
+        Shown::ReverseAuth => reverse_auth_params(row, keyring)?,
+        Shown::Profile => profile_params(domain, row, keyring)?,
+    };
+    let user = User {
+        id: row.sip_username.as_str(),
+        number_alias: alias(row, asked),
+        params,
+        variables: variables(domain, row),
+    };
+    render(&Users { domain: domain.as_str(), group: "default", users: &[user] })
+}
+
+fn alias<'a>(row: &'a ExtensionRow, asked: &str) -> Option<&'a str> {
+    match &row.alias {
+        Some(alias) if alias.as_str() == asked => Some(alias.as_str()),
+        _ => Some(row.number.as_str()),
+    }
+}
+
+/// `a1-hash` is MD5(user:realm:password) for the realm the phone answered to (`sofia_reg_parse_auth` in sofia_reg.c).
+fn a1_hash(row: &ExtensionRow, realm: &str, keyring: &Keyring) -> Result<String, KeyringError> {
+    let secret = row.open_secret(keyring)?;
+    let mut hash = Md5::new();
+    for part in [row.sip_username.as_str(), ":", realm, ":", secret.as_str()] {
+        hash.update(part.as_bytes());
+    }
+    Ok(hex(&hash.finalize()))
+}
+
+/// A user without password and `a1-hash` would be let in (`allow-empty-password` is true by default in sofia_reg.c).
+const NO_EMPTY_PASSWORD: (&str, Cow<'static, str>) = ("allow-empty-password", Cow::Borrowed("false"));
+
+type Params<'a> = Vec<(&'static str, Cow<'a, str>)>;
+
+fn auth_params<'a>(row: &'a ExtensionRow, realm: &str, keyring: &Keyring) -> Result<Params<'a>, RenderError> {
+    Ok(vec![
+        ("a1-hash", a1_hash(row, realm, keyring)?.into()),
+        NO_EMPTY_PASSWORD,
+        ("max-registrations-per-extension", row.max_registrations.to_string().into()),
+    ])
+}
+
+fn verto_params<'a>(domain: &'a Domain, row: &'a ExtensionRow, keyring: &Keyring) -> Result<Params<'a>, RenderError> {
+    Ok(vec![
+        ("a1-hash", a1_hash(row, domain.as_str(), keyring)?.into()),
+        NO_EMPTY_PASSWORD,
+        ("verto-context", domain.as_str().into()),
+        ("verto-dialplan", "XML".into()),
+        ("jsonrpc-allowed-methods", "verto".into()),
+    ])
+}
+
+fn reverse_auth_params<'a>(row: &'a ExtensionRow, keyring: &Keyring) -> Result<Params<'a>, RenderError> {
+    let secret = row.open_secret(keyring)?;
+    Ok(vec![
+        NO_EMPTY_PASSWORD,
+        ("reverse-auth-user", row.sip_username.as_str().into()),
+        ("reverse-auth-pass", secret.as_str().to_owned().into()),
+    ])
+}
+
+fn profile_params<'a>(domain: &'a Domain, row: &'a ExtensionRow, keyring: &Keyring) -> Result<Params<'a>, RenderError> {
+    let mut params = vec![NO_EMPTY_PASSWORD, ("dial-string", dial_string(domain, row).into())];
+    params.extend(voicemail_params(row, keyring)?);
+    Ok(params)
+}
+
+/// The registered contact, found by `%` in `sofia_outgoing_channel` (mod_sofia.c): the usual `${sofia_contact(…)}` is an
+/// API call, which hardened switches don't expand (`api-expansion` in switch.conf).
+fn dial_string(domain: &Domain, row: &ExtensionRow) -> String {
+    let user = &row.sip_username;
+    format!("{{sip_invite_domain={domain},presence_id={user}@{domain}}}sofia/internal/{user}%{domain}")
+}
+
+/// `vm-password` is always there: without it mod_voicemail takes the SIP password as the PIN.
+fn voicemail_params<'a>(row: &'a ExtensionRow, keyring: &Keyring) -> Result<Params<'a>, RenderError> {
+    let mut params = vec![
+        ("vm-enabled", row.voicemail_enabled.to_string().into()),
+        ("vm-password", row.open_pin(keyring)?.as_str().to_owned().into()),
+    ];
+    if let Some(email) = &row.voicemail_email {
+        params.push(("vm-mailto", email.as_str().into()));
+        params.push(("vm-email-all-messages", "true".into()));
+        params.push(("vm-attach-file", "true".into()));
+    }
+    Ok(params)
+}
+
+/// What every channel of the user carries. The context is the tenant's: nothing else decides where a call may go.
+fn variables<'a>(domain: &'a Domain, row: &'a ExtensionRow) -> Vec<(&'a str, Cow<'a, str>)> {
+    let number = row.caller_id_number.as_ref().map_or(row.number.as_str(), |number| number.as_str());
+    let name = row.caller_id_name.as_ref().map_or(row.display_name.as_str(), |name| name.as_str());
+    let mut variables: Vec<(&str, Cow<'_, str>)> =
+        row.variables.iter().map(|(name, value)| (name.as_str(), value.as_str().into())).collect();
+    variables.extend([
+        ("user_context", domain.as_str().into()),
+        ("effective_caller_id_name", row.display_name.as_str().into()),
+        ("effective_caller_id_number", row.number.as_str().into()),
+        ("outbound_caller_id_name", name.into()),
+        ("outbound_caller_id_number", number.into()),
+        ("dialplane_tenant", row.tenant_id.to_string().into()),
+        ("dialplane_extension", row.id.to_string().into()),
+    ]);
+    if let Some(codecs) = &row.codecs {
+        variables.push(("absolute_codec_string", codecs.as_str().into()));
+    }
+    variables
+}
+
+/// A group whose members are to be rung. Ids alone: without a dial string the switch calls `user/ID@DOMAIN`
+/// (`group_call_function` in mod_commands.c), and each leg asks for its user itself.
+pub fn ring_group(domain: &Domain, group: &str, members: &[MemberRow]) -> Result<Bytes, RenderError> {
+    let users = members.iter().map(|member| bare(member, vec![])).collect::<Vec<_>>();
+    render(&Users { domain: domain.as_str(), group, users: &users })
+}
+
+/// Users as mod_directory reads them for dial-by-name (`populate_database` in mod_directory.c).
+pub fn by_name(domain: &Domain, members: &[MemberRow]) -> Result<Bytes, RenderError> {
+    let shown = |member| bare(member, vec![("directory_full_name", Cow::Borrowed(member.display_name.as_str()))]);
+    let users = members.iter().map(shown).collect::<Vec<_>>();
+    render(&Users { domain: domain.as_str(), group: "default", users: &users })
+}
+
+fn bare<'a>(member: &'a MemberRow, variables: Vec<(&'a str, Cow<'a, str>)>) -> User<'a> {
+    let number_alias = Some(member.number.as_str());
+    User { id: member.sip_username.as_str(), number_alias, params: vec![NO_EMPTY_PASSWORD], variables }
+}
+
+/// Users with their voicemail parameters, for a message to many (`deliver_vm` in mod_voicemail.c).
+pub fn mailboxes(domain: &Domain, group: &str, rows: &[ExtensionRow], keyring: &Keyring) -> Result<Bytes, RenderError> {
+    let mut users = Vec::with_capacity(rows.len());
+    for row in rows {
+        let mut params = vec![NO_EMPTY_PASSWORD];
+        params.extend(voicemail_params(row, keyring)?);
+        let (id, number_alias) = (row.sip_username.as_str(), Some(row.number.as_str()));
+        users.push(User { id, number_alias, params, variables: vec![] });
+    }
+    render(&Users { domain: domain.as_str(), group, users: &users })
+}
+
+/// Whether a PIN chosen by phone was taken (`vm_check` in mod_voicemail.c reads `result@success`).
+pub fn pin(domain: &Domain, row: &ExtensionRow, asked: &str, success: bool) -> Result<Bytes, RenderError> {
+    let id = row.sip_username.as_str();
+    render(&Pin { domain: domain.as_str(), id, number_alias: alias(row, asked), success })
+}
+
+/// The one route of a call, in the context it was asked for.
+pub fn dialplan(context: &str, tenant: &Tenant, route: &Route, extra: &[Action]) -> Result<Bytes, RenderError> {
+    let actions = [extra, &route.actions(tenant)].concat();
+    render(&Dialplan { context, name: route.name(), actions: &actions })
+}
+
+/// In this context nobody has the number.
+#[must_use]
+pub fn unallocated(context: &str) -> Bytes {
+    let refusal = crate::routing::Refusal::Unallocated;
+    let actions = [Action { application: "hangup", data: refusal.cause().to_owned() }];
+    // As with `nobody`: a context of ours is a domain or "public".
+    render(&Dialplan { context, name: refusal.name(), actions: &actions }).unwrap_or_default()
+}
+
+/// A context of ours without an entry: messages are not routed, and not left to static files either.
+pub fn chatplan(domain: &Domain) -> Result<Bytes, RenderError> {
+    render(&Chatplan { context: domain.as_str() })
+}

@@ -1,0 +1,284 @@
+//! Filling: one question, one statement, one answer with the generation it was read at.
+
+use std::sync::Arc;
+
+use actix_web::web::Bytes;
+
+use super::{
+    Fetch, PUBLIC,
+    answer::{self, RenderError, Shown},
+    cache::{Entry, Key},
+    generations::{Heard, PLATFORM, Slot},
+    readers::ReadError,
+    request::{GroupView, View},
+    roster,
+    store::{self, TenantRow},
+};
+use crate::{
+    extensions,
+    keyring::Place,
+    routing::{self, Action, Dialled, Tenant},
+    text::{Domain, E164, GroupName, SipUsername, VoicemailPin},
+};
+
+/// What a fill has to find out. Texts are types here: what could not be one was answered before.
+#[derive(Debug, Clone)]
+pub enum Question {
+    User { name: SipUsername, shown: Shown },
+    Group { name: GroupName, view: GroupView },
+    Everyone { view: GroupView },
+    Call { dialled: Dialled, caller: Option<SipUsername> },
+    Number { number: E164 },
+}
+
+/// What came of a fill; shared by all who waited for it.
+#[derive(Debug, Clone)]
+pub enum Filled {
+    Entry(Arc<Entry>),
+    /// The tenant has another domain now.
+    Moved,
+    /// The tenant is gone.
+    NoTenant,
+    /// The database could not be asked, or what it holds can't be rendered; the log says why.
+    Failed,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum FillError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Render(#[from] RenderError),
+}
+
+/// What a fill found: read under which slot, and the answer.
+struct Found {
+    tenant: Option<TenantRow>,
+    /// `None`: the tenant has nobody of that name.
+    body: Option<Bytes>,
+    stray: bool,
+}
+
+/// The view with its realm owned. A realm that is not text was never ours.
+pub fn shown(view: View<'_>, domain: &str) -> Option<Shown> {
+    Some(match view {
+        View::Auth { realm } => {
+            let realm = super::form::decode(realm)?.into_owned();
+            // Without a realm the digest was not of a REGISTER or INVITE; the domain is what phones answer to.
+            Shown::Auth { realm: if realm.is_empty() { domain.to_owned() } else { realm } }
+        }
+        View::Profile => Shown::Profile,
+        View::Verto => Shown::Verto,
+        View::ReverseAuth => Shown::ReverseAuth,
+    })
+}
+
+/// Runs one fill to its end, keeps its answer, and has the names read when it was for somebody who isn't there.
+pub async fn run(fetch: Arc<Fetch>, key: Key, slot: Arc<Slot>, question: Question) -> Filled {
+    let filled = match &question {
+        Question::Number { number } => by_number(&fetch, number).await,
+        _ => in_tenant(&fetch, &slot, &question).await,
+    };
+    match filled {
+        Ok(filled) => {
+            if let Filled::Entry(entry) = &filled {
+                fetch.cache.keep(&key, Arc::clone(entry));
+                if entry.stray {
+                    read_roster(&fetch, Arc::clone(&entry.slot));
+                }
+            }
+            filled
+        }
+        Err(error) => {
+            fetch.metrics.fill_failed();
+            tracing::warn!(%error, scope = %slot.scope, "a fetch could not be filled");
+            Filled::Failed
+        }
+    }
+}
+
+async fn in_tenant(fetch: &Fetch, slot: &Arc<Slot>, question: &Question) -> Result<Filled, FillError> {
+    let found = ask(fetch, slot, question).await?;
+    let Some(tenant) = found.tenant else { return Ok(Filled::NoTenant) };
+    let generation = generation(tenant.generation);
+    if slot.domain.as_ref() != Some(&tenant.domain) {
+        fetch.generations.merge([Heard { scope: tenant.id, generation, domain: Some(tenant.domain) }]);
+        return Ok(Filled::Moved);
+    }
+    slot.raise(generation);
+    let is_call = matches!(question, Question::Call { .. });
+    let (body, stray) = match found.body {
+        Some(body) if tenant.active || is_call => (body, found.stray),
+        _ => (slot.nobody.clone(), true),
+    };
+    Ok(Filled::Entry(Arc::new(Entry { slot: Arc::clone(slot), generation, body, stray })))
+}
+
+async fn ask(fetch: &Fetch, slot: &Slot, question: &Question) -> Result<Found, FillError> {
+    let scope = slot.scope;
+    match question {
+        Question::User { name, shown } => user(fetch, slot, name, shown).await,
+        Question::Group { name, view: GroupView::Ring } => {
+            let read = fetch.readers.read(|db, _| Box::pin(store::group(db, scope, name.as_str()))).await?;
+            render(read, |tenant, members| {
+                members.map(|members| answer::ring_group(&tenant.domain, name.as_str(), &members)).transpose()
+            })
+        }
+        Question::Group { name, view: _ } => {
+            let read = fetch.readers.read(|db, _| Box::pin(store::everyone(db, scope, Some(name.as_str())))).await?;
+            render(read, |tenant, rows| {
+                answer::mailboxes(&tenant.domain, name.as_str(), &rows, &fetch.keyring).map(Some)
+            })
+        }
+        Question::Everyone { view } => {
+            let read = fetch.readers.read(|db, _| Box::pin(store::everyone(db, scope, None))).await?;
+            render(read, |tenant, rows| match view {
+                GroupView::Voicemail => answer::mailboxes(&tenant.domain, "default", &rows, &fetch.keyring).map(Some),
+                GroupView::Ring | GroupView::ByName => {
+                    let members = rows.into_iter().map(store::MemberRow::from).collect::<Vec<_>>();
+                    answer::by_name(&tenant.domain, &members).map(Some)
+                }
+            })
+        }
+        Question::Call { dialled, caller } => {
+            let needs = dialled.needs(caller.as_ref());
+            let read = fetch.readers.read(|db, _| Box::pin(store::target(db, scope, needs))).await?;
+            let mut stray = false;
+            let found = render(read, |row, target| {
+                let tenant = tenant(row);
+                let route = routing::route(&tenant, dialled, caller.as_ref(), target.as_ref());
+                stray = matches!(route, routing::Route::Refused(_));
+                answer::dialplan(tenant.domain.as_str(), &tenant, &route, &marks(row)).map(Some)
+            })?;
+            Ok(Found { stray, ..found })
+        }
+        Question::Number { .. } => Ok(Found { tenant: None, body: None, stray: true }),
+    }
+}
+
+fn render<T>(
+    read: Option<(TenantRow, T)>,
+    render: impl FnOnce(&TenantRow, T) -> Result<Option<Bytes>, RenderError>,
+) -> Result<Found, FillError> {
+    let Some((tenant, data)) = read else { return Ok(Found { tenant: None, body: None, stray: true }) };
+    let body = render(&tenant, data)?;
+    Ok(Found { tenant: Some(tenant), body, stray: false })
+}
+
+async fn user(fetch: &Fetch, slot: &Slot, name: &SipUsername, shown: &Shown) -> Result<Found, FillError> {
+    let scope = slot.scope;
+    let read = fetch.readers.read(|db, _| Box::pin(store::extension(db, scope, name.as_str()))).await?;
+    render(read, |tenant, extension| {
+        let Some(row) = extension.filter(|row| row.active) else { return Ok(None) };
+        // Who signs in does so by the SIP username, not by a number that everybody can guess.
+        if *shown != Shown::Profile && row.sip_username != *name {
+            return Ok(None);
+        }
+        answer::user(&tenant.domain, &row, name.as_str(), shown, &fetch.keyring).map(Some)
+    })
+    .map(|found| Found { stray: is_foreign_realm(shown, slot), ..found })
+}
+
+/// A realm that is not the domain: the profile forces a domain, and the phone chose the realm.
+fn is_foreign_realm(shown: &Shown, slot: &Slot) -> bool {
+    matches!(shown, Shown::Auth { realm } if slot.domain.as_ref().is_none_or(|domain| domain.as_str() != realm))
+}
+
+async fn by_number(fetch: &Fetch, number: &E164) -> Result<Filled, FillError> {
+    let row = fetch.readers.read(|db, _| Box::pin(store::number(db, number))).await?;
+    let Some((owner, target)) = row.owner else {
+        let Some(slot) = fetch.generations.scope(PLATFORM) else { return Ok(Filled::Failed) };
+        let generation = generation(row.platform_generation);
+        slot.raise(generation);
+        let body = slot.unallocated.clone();
+        return Ok(Filled::Entry(Arc::new(Entry { slot, generation, body, stray: true })));
+    };
+    let generation = generation(owner.generation);
+    // The tenant may be newer than this node's last poll.
+    fetch.generations.merge([Heard { scope: owner.id, generation, domain: Some(owner.domain.clone()) }]);
+    let Some(slot) = fetch.generations.scope(owner.id) else { return Ok(Filled::Moved) };
+    let tenant = tenant(&owner);
+    let route = routing::inbound(&tenant, target.as_ref());
+    let mut extra = marks(&owner);
+    extra.push(Action { application: "set", data: format!("domain_name={}", owner.domain) });
+    let body = answer::dialplan(PUBLIC, &tenant, &route, &extra)?;
+    Ok(Filled::Entry(Arc::new(Entry { slot, generation, body, stray: false })))
+}
+
+/// What every call of a tenant carries, for its record.
+fn marks(tenant: &TenantRow) -> Vec<Action> {
+    vec![Action { application: "set", data: format!("dialplane_tenant={}", tenant.id) }]
+}
+
+fn tenant(row: &TenantRow) -> Tenant {
+    Tenant { domain: row.domain.clone(), active: row.active }
+}
+
+fn generation(stored: i64) -> u64 {
+    u64::try_from(stored).unwrap_or_default()
+}
+
+/// Reads the names of a scope in the background, once per generation, however many names are guessed.
+fn read_roster(fetch: &Arc<Fetch>, slot: Arc<Slot>) {
+    if fetch.rosters.has_current(slot.scope) {
+        return;
+    }
+    let fetch = Arc::clone(fetch);
+    tokio::spawn(async move {
+        let key = *slot.scope.as_bytes();
+        let flights = Arc::clone(&fetch.roster_flights);
+        let reading = flights.join(&key, || async move {
+            let limit = roster::MAX_NAMES;
+            let scope = slot.scope;
+            let names = if scope == PLATFORM {
+                fetch.readers.read(|db, _| Box::pin(store::phone_numbers(db, limit))).await
+            } else {
+                fetch.readers.read(|db, _| Box::pin(store::names(db, scope, limit))).await
+            };
+            match names {
+                Ok(Some((read_at, names))) => {
+                    fetch.rosters.keep(slot, generation(read_at), names.iter().map(String::as_str));
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, %scope, "the names of a scope could not be read"),
+            }
+        });
+        // Nobody waits for it: the next guess finds it, or starts it again.
+        let _ = reading.await;
+    });
+}
+
+/// Takes a PIN that somebody chose by phone. `None`: nobody of that name here.
+pub async fn change_pin(
+    fetch: &Fetch,
+    slot: &Slot,
+    domain: &Domain,
+    name: &SipUsername,
+    pin: &str,
+) -> Result<Option<Bytes>, PinError> {
+    let scope = slot.scope;
+    let read = fetch.readers.read(|db, _| Box::pin(store::extension(db, scope, name.as_str()))).await?;
+    let Some((_, Some(row))) = read else { return Ok(None) };
+    if !row.active {
+        return Ok(None);
+    }
+    let taken = match VoicemailPin::parse(pin) {
+        Ok(pin) => {
+            let place = Place { column: "voicemail_pin", tenant: scope, row: row.id };
+            let sealed = fetch.keyring.seal(place, pin.reveal());
+            extensions::store::set_pin_by_phone(&fetch.changes, scope, row.id, &sealed).await?
+        }
+        Err(_) => false,
+    };
+    Ok(Some(answer::pin(domain, &row, name.as_str(), taken)?))
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum PinError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+    #[error(transparent)]
+    Render(#[from] RenderError),
+}

@@ -1,0 +1,310 @@
+//! What this node knows of the generations: the check by which a cache entry is served or not.
+//!
+//! Invariants:
+//! - A [`Slot`] stands for one scope under one domain. Its generation only rises; hearing twice or late is harmless.
+//! - An answer read at generation *g* of a slot is current while `slot.newest() <= g`, and never again after.
+//! - A slot that was closed (tenant gone, domain changed, database replaced) is current for no answer.
+//! - The node is *fresh* only for a lease after its last successful poll **began**; then it is *detached*.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use actix_web::web::Bytes;
+use uuid::Uuid;
+
+use super::{PUBLIC, answer};
+use crate::text::Domain;
+
+/// Which domains and numbers exist.
+pub const PLATFORM: Uuid = Uuid::nil();
+/// Who may ask.
+pub const SWITCHES: Uuid = Uuid::from_u128(1);
+
+const CLOSED: u64 = u64::MAX;
+
+/// The newest generation known of one scope.
+#[derive(Debug)]
+pub struct Slot {
+    pub scope: Uuid,
+    /// `None` for the scopes that are not tenants.
+    pub domain: Option<Domain>,
+    /// The domain without a user: the answer to every name it doesn't have.
+    pub nobody: Bytes,
+    /// The answer to a call to a number that nobody has: in the tenant's context, or in `public`.
+    pub unallocated: Bytes,
+    newest: AtomicU64,
+}
+
+impl Slot {
+    fn new(scope: Uuid, domain: Option<Domain>, generation: u64) -> Self {
+        let nobody = domain.as_ref().map(answer::nobody).unwrap_or_default();
+        let unallocated = answer::unallocated(domain.as_ref().map_or(PUBLIC, Domain::as_str));
+        Self { scope, domain, nobody, unallocated, newest: AtomicU64::new(generation) }
+    }
+
+    #[must_use]
+    pub fn newest(&self) -> u64 {
+        self.newest.load(Ordering::Acquire)
+    }
+
+    /// Raises to at least `generation`; says whether that was news.
+    pub fn raise(&self, generation: u64) -> bool {
+        self.newest.fetch_max(generation, Ordering::AcqRel) < generation
+    }
+
+    #[must_use]
+    pub fn is_current(&self, generation: u64) -> bool {
+        self.newest() <= generation
+    }
+
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.newest() == CLOSED
+    }
+
+    fn close(&self) {
+        self.newest.store(CLOSED, Ordering::Release);
+    }
+}
+
+/// One row of the table `generation`, with the tenant's domain (`None`: the tenant is gone, or it is no tenant).
+#[derive(Debug, Clone)]
+pub struct Heard {
+    pub scope: Uuid,
+    pub generation: u64,
+    pub domain: Option<Domain>,
+}
+
+#[derive(Default)]
+struct Maps {
+    by_scope: HashMap<Uuid, Arc<Slot>>,
+    by_domain: HashMap<Box<str>, Arc<Slot>>,
+}
+
+/// All slots of this node, and until when it may trust them.
+pub struct Generations {
+    maps: RwLock<Maps>,
+    started: Instant,
+    lease: Duration,
+    /// Milliseconds since `started`; 0: never polled.
+    fresh_until: AtomicU64,
+}
+
+impl Generations {
+    #[must_use]
+    pub fn new(lease: Duration) -> Self {
+        let maps = RwLock::new(Maps::default());
+        Self { maps, started: Instant::now(), lease, fresh_until: AtomicU64::new(0) }
+    }
+
+    /// May this node serve its answers as current? A scan of the clock and one atomic load.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.millis(Instant::now()) < self.fresh_until.load(Ordering::Acquire)
+    }
+
+    /// Renews the lease: a poll that began at `began` has been merged.
+    pub fn renew(&self, began: Instant) {
+        self.fresh_until.fetch_max(self.millis(began + self.lease), Ordering::AcqRel);
+    }
+
+    /// For how long this node has been detached: since its lease ran out, or since it began if it never had one.
+    #[must_use]
+    pub fn detached_for(&self) -> Duration {
+        let until = self.fresh_until.load(Ordering::Acquire);
+        Duration::from_millis(self.millis(Instant::now()).saturating_sub(until))
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The slot of a domain; the name may be in any case.
+    #[must_use]
+    pub fn domain(&self, domain: &str) -> Option<Arc<Slot>> {
+        let maps = self.read();
+        if domain.bytes().any(|b| b.is_ascii_uppercase()) {
+            return maps.by_domain.get(domain.to_ascii_lowercase().as_str()).cloned();
+        }
+        maps.by_domain.get(domain).cloned()
+    }
+
+    #[must_use]
+    pub fn scope(&self, scope: Uuid) -> Option<Arc<Slot>> {
+        self.read().by_scope.get(&scope).cloned()
+    }
+
+    /// How many tenants this node knows.
+    #[must_use]
+    pub fn tenants(&self) -> usize {
+        self.read().by_domain.len()
+    }
+
+    /// Takes in what a poll saw. Returns the scopes for which it was news.
+    pub fn merge(&self, heard: impl IntoIterator<Item = Heard>) -> Vec<Uuid> {
+        let mut maps = self.maps.write().unwrap_or_else(PoisonError::into_inner);
+        heard.into_iter().filter(|row| maps.merge(row)).map(|row| row.scope).collect()
+    }
+
+    /// After a (re)connect: `heard` is the whole table. What it doesn't hold is gone. `replaced` says that this is
+    /// another database (or another line of its history), whose generations mean nothing to what was kept before.
+    pub fn replace(&self, heard: Vec<Heard>, replaced: bool) -> Vec<Uuid> {
+        let mut maps = self.maps.write().unwrap_or_else(PoisonError::into_inner);
+        let known = heard.iter().map(|row| row.scope).collect::<std::collections::HashSet<_>>();
+        let closing = maps.by_scope.keys().copied().filter(|scope| replaced || !known.contains(scope));
+        for scope in closing.collect::<Vec<_>>() {
+            maps.close(scope);
+        }
+        heard.iter().filter(|row| maps.merge(row)).map(|row| row.scope).collect()
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Maps> {
+        // The maps are changed by code that can't panic half way.
+        self.maps.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Maps {
+    fn merge(&mut self, row: &Heard) -> bool {
+        if let Some(slot) = self.by_scope.get(&row.scope) {
+            if slot.newest() >= row.generation {
+                return false;
+            }
+            if slot.domain == row.domain {
+                return slot.raise(row.generation);
+            }
+            self.close(row.scope);
+        }
+        if row.domain.is_none() && row.scope != PLATFORM && row.scope != SWITCHES {
+            return true;
+        }
+        let slot = Arc::new(Slot::new(row.scope, row.domain.clone(), row.generation));
+        if let Some(domain) = &row.domain {
+            // A domain that moved between tenants: whoever held it before no longer does.
+            let before = self.by_domain.insert(domain.as_str().into(), Arc::clone(&slot));
+            if let Some(before) = before {
+                before.close();
+                self.by_scope.remove(&before.scope);
+            }
+        }
+        self.by_scope.insert(row.scope, slot);
+        true
+    }
+
+    fn close(&mut self, scope: Uuid) {
+        let Some(slot) = self.by_scope.remove(&scope) else { return };
+        slot.close();
+        if let Some(domain) = &slot.domain
+            && self.by_domain.get(domain.as_str()).is_some_and(|held| held.scope == scope)
+        {
+            self.by_domain.remove(domain.as_str());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: Uuid = Uuid::from_u128(10);
+    const B: Uuid = Uuid::from_u128(11);
+
+    fn heard(scope: Uuid, generation: u64, domain: &str) -> Heard {
+        Heard { scope, generation, domain: Domain::parse(domain).ok() }
+    }
+
+    fn generations() -> Generations {
+        let generations = Generations::new(Duration::from_secs(1));
+        generations.merge([heard(A, 5, "a.test")]);
+        generations
+    }
+
+    #[test]
+    fn an_answer_is_current_until_its_generation_is_passed() {
+        let generations = generations();
+        let slot = generations.domain("A.test").unwrap();
+        assert!(slot.is_current(5));
+        assert_eq!(generations.merge([heard(A, 6, "a.test")]), [A]);
+        assert!(!slot.is_current(5) && slot.is_current(6));
+    }
+
+    #[test]
+    fn hearing_twice_or_late_changes_nothing() {
+        let generations = generations();
+        let slot = generations.scope(A).unwrap();
+        assert!(generations.merge([heard(A, 5, "a.test"), heard(A, 3, "old.test")]).is_empty());
+        assert_eq!(slot.newest(), 5);
+        assert!(generations.domain("old.test").is_none());
+    }
+
+    #[test]
+    fn a_changed_domain_closes_what_was_read_under_the_old_one() {
+        let generations = generations();
+        let old = generations.domain("a.test").unwrap();
+        generations.merge([heard(A, 6, "b.test")]);
+        assert!(old.is_closed() && !old.is_current(u64::MAX - 1));
+        assert!(generations.domain("a.test").is_none());
+        assert_eq!(generations.domain("b.test").unwrap().newest(), 6);
+    }
+
+    #[test]
+    fn a_domain_can_move_to_another_tenant_in_any_order_of_hearing() {
+        for rows in
+            [[heard(A, 6, "other.test"), heard(B, 1, "a.test")], [heard(B, 1, "a.test"), heard(A, 6, "other.test")]]
+        {
+            let generations = generations();
+            let old = generations.domain("a.test").unwrap();
+            generations.merge(rows);
+            assert!(old.is_closed());
+            assert_eq!(generations.domain("a.test").unwrap().scope, B);
+            assert_eq!(generations.domain("other.test").unwrap().scope, A);
+        }
+    }
+
+    #[test]
+    fn a_tenant_that_is_gone_is_closed_and_unknown() {
+        let generations = generations();
+        let slot = generations.domain("a.test").unwrap();
+        generations.merge([Heard { scope: A, generation: 7, domain: None }]);
+        assert!(slot.is_closed());
+        assert!(generations.domain("a.test").is_none() && generations.scope(A).is_none());
+    }
+
+    #[test]
+    fn a_whole_table_closes_what_it_does_not_hold() {
+        let generations = generations();
+        let slot = generations.domain("a.test").unwrap();
+        generations.replace(vec![heard(B, 1, "b.test")], false);
+        assert!(slot.is_closed());
+        assert_eq!(generations.tenants(), 1);
+    }
+
+    #[test]
+    fn another_database_makes_every_answer_void_even_at_equal_generations() {
+        let generations = generations();
+        let slot = generations.domain("a.test").unwrap();
+        generations.replace(vec![heard(A, 5, "a.test")], false);
+        assert!(slot.is_current(5));
+        generations.replace(vec![heard(A, 5, "a.test")], true);
+        assert!(slot.is_closed());
+        assert!(generations.domain("a.test").unwrap().is_current(5));
+    }
+
+    #[test]
+    fn a_lease_counts_from_the_beginning_of_the_poll() {
+        let generations = Generations::new(Duration::from_millis(500));
+        assert!(!generations.is_fresh());
+        generations.renew(Instant::now());
+        assert!(generations.is_fresh());
+        let generations = Generations { started: Instant::now() - Duration::from_secs(10), ..generations };
+        generations.fresh_until.store(0, Ordering::Release);
+        generations.renew(Instant::now() - Duration::from_millis(501));
+        assert!(!generations.is_fresh());
+    }
+}

@@ -1,0 +1,115 @@
+//! Keys of answers, built on the stack: a kind, then texts, folded to lower case and set apart by a byte that no text holds.
+
+use super::{cache::Key, request::GroupView};
+
+const CAPACITY: usize = 400;
+
+/// A key under construction. Texts that don't fit, or hold the separator, make it one that finishes as `None`:
+/// nothing we have is called that.
+pub struct KeyText {
+    bytes: [u8; CAPACITY],
+    length: usize,
+    valid: bool,
+}
+
+impl KeyText {
+    #[must_use]
+    pub fn new(kind: u8) -> Self {
+        let mut key = Self { bytes: [0; CAPACITY], length: 0, valid: true };
+        key.push(kind);
+        key
+    }
+
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.length) {
+            *place = byte;
+            self.length += 1;
+        } else {
+            self.valid = false;
+        }
+    }
+
+    /// Adds a text as it is.
+    #[must_use]
+    pub fn raw(mut self, text: &[u8]) -> Self {
+        self.valid &= !text.contains(&0);
+        self.push(0);
+        for byte in text {
+            self.push(*byte);
+        }
+        self
+    }
+
+    /// Adds a text in lower case.
+    #[must_use]
+    pub fn folded(mut self, text: &str) -> Self {
+        let start = self.length;
+        self = self.raw(text.as_bytes());
+        self.bytes[start..self.length].make_ascii_lowercase();
+        self
+    }
+
+    #[must_use]
+    pub fn view(mut self, view: GroupView) -> Self {
+        self.push(match view {
+            GroupView::Ring => b'r',
+            GroupView::Voicemail => b'v',
+            GroupView::ByName => b'n',
+        });
+        self
+    }
+
+    #[must_use]
+    pub fn finish(self) -> Option<FinishedKey> {
+        self.valid.then_some(FinishedKey(self))
+    }
+}
+
+/// A key that names at most one answer.
+pub struct FinishedKey(KeyText);
+
+impl std::ops::Deref for FinishedKey {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.0.bytes[..self.0.length]
+    }
+}
+
+impl From<FinishedKey> for Key {
+    fn from(key: FinishedKey) -> Self {
+        key.to_vec().into_boxed_slice()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn different_questions_have_different_keys() {
+        let keys = [
+            KeyText::new(b'A').folded("a.test").folded("1000"),
+            KeyText::new(b'P').folded("a.test").folded("1000"),
+            KeyText::new(b'A').folded("a.test1").folded("000"),
+            KeyText::new(b'A').folded("a.test").folded(""),
+            KeyText::new(b'A').folded("a.test"),
+            KeyText::new(b'a').raw(b"realm").folded("a.test").folded("1000"),
+            KeyText::new(b'a').raw(b"Realm").folded("a.test").folded("1000"),
+        ];
+        let keys = keys.map(|key| key.finish().unwrap().to_vec());
+        let distinct = keys.iter().collect::<std::collections::HashSet<_>>();
+        assert_eq!(distinct.len(), keys.len());
+    }
+
+    #[test]
+    fn case_does_not_make_a_different_name() {
+        let key = |domain: &str, user: &str| KeyText::new(b'A').folded(domain).folded(user).finish().unwrap().to_vec();
+        assert_eq!(key("A.Test", "ADA"), key("a.test", "ada"));
+    }
+
+    #[test]
+    fn what_can_be_nobodys_name_has_no_key() {
+        assert!(KeyText::new(b'A').folded("a.test").folded("a\0b").finish().is_none());
+        assert!(KeyText::new(b'A').folded(&"x".repeat(CAPACITY)).finish().is_none());
+    }
+}

@@ -1,0 +1,331 @@
+//! The way of a fetch, in its order: [`listener`] → [`request`] → [`cache`] by its [`generations`] → [`fill`] → [`answer`].
+//!
+//! Here lives what FreeSWITCH asks and gets, and nothing else. What a node must know to serve it without asking the
+//! database each time is kept true by [`sync`].
+
+pub mod answer;
+pub mod cache;
+pub mod credentials;
+pub mod escape;
+pub mod exchange;
+pub mod fill;
+pub mod flight;
+pub mod form;
+pub mod generations;
+mod key;
+pub mod listener;
+pub mod readers;
+pub mod request;
+pub mod roster;
+pub mod store;
+pub mod sync;
+
+use std::{sync::Arc, time::Duration};
+
+use actix_web::web::Bytes;
+
+use self::{
+    cache::{Cache, Entry},
+    credentials::Credentials,
+    fill::{Filled, Question},
+    flight::Flights,
+    generations::{Generations, Slot},
+    key::KeyText,
+    readers::Readers,
+    request::{Caller, GroupView, Request, View},
+    roster::Rosters,
+};
+use crate::{
+    keyring::Keyring,
+    metrics::FetchMetrics,
+    routing::Dialled,
+    text::{E164, GroupName, SipUsername},
+};
+
+/// What a switch is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    Document(Bytes),
+    /// Not ours: the switch goes on to its other bindings and its static files.
+    NotFound,
+    /// We don't know, which must never look like "not found".
+    Unavailable,
+}
+
+/// How a fetch was answered, for the counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Hit,
+    Filled,
+    Stale,
+    Memory,
+    NotOurs,
+    Unavailable,
+}
+
+/// Everything a fetch needs; one for all threads of a node.
+pub struct Fetch {
+    pub generations: Generations,
+    pub credentials: Credentials,
+    pub cache: Cache,
+    pub metrics: FetchMetrics,
+    rosters: Rosters,
+    flights: Arc<Flights<Filled>>,
+    roster_flights: Arc<Flights<()>>,
+    readers: Readers,
+    /// For what a switch changes.
+    changes: sqlx::PgPool,
+    keyring: Arc<Keyring>,
+    stale_limit: Duration,
+}
+
+/// Bounds of a [`Fetch`].
+#[derive(Debug, Clone)]
+pub struct Limits {
+    pub lease: Duration,
+    pub stale: Duration,
+    pub cache_bytes: u64,
+    pub stray_bytes: u64,
+}
+
+/// The context of calls from outside.
+const PUBLIC: &str = "public";
+
+impl Fetch {
+    #[must_use]
+    pub fn new(readers: Readers, changes: sqlx::PgPool, keyring: Arc<Keyring>, limits: &Limits) -> Self {
+        Self {
+            generations: Generations::new(limits.lease),
+            credentials: Credentials::default(),
+            cache: Cache::new(limits.cache_bytes, limits.stray_bytes),
+            metrics: FetchMetrics::register(),
+            rosters: Rosters::default(),
+            flights: Arc::default(),
+            roster_flights: Arc::default(),
+            readers,
+            changes,
+            keyring,
+            stale_limit: limits.stale,
+        }
+    }
+
+    /// Answers one request.
+    pub async fn answer(self: &Arc<Self>, request: Request<'_>) -> (Reply, Source) {
+        let answered = match request {
+            Request::NotOurs { kind } => {
+                self.metrics.not_ours(kind);
+                (Reply::NotFound, Source::NotOurs)
+            }
+            Request::AllGateways => {
+                (Reply::Document(Bytes::from_static(answer::NO_GATEWAYS.as_bytes())), Source::Memory)
+            }
+            Request::Domain { domain } => self.nobody(&domain),
+            Request::Chatplan { context } => self.chatplan(&context),
+            Request::User { domain, user, view } => self.user(&domain, &user, view).await,
+            Request::Group { domain, group, view } => self.group(&domain, &group, view).await,
+            Request::Everyone { domain, view } => {
+                let key = KeyText::new(b'E').view(view).folded(&domain);
+                self.ask(key, &domain, None, |_| Some(Question::Everyone { view })).await
+            }
+            Request::ChangePin { domain, user, pin } => self.change_pin(&domain, &user, &pin).await,
+            Request::Dialplan { context, destination, .. } if context == PUBLIC => self.inbound(&destination).await,
+            Request::Dialplan { context, destination, caller } => self.call(&context, &destination, caller).await,
+        };
+        self.metrics.answered(answered.1);
+        answered
+    }
+
+    async fn user(self: &Arc<Self>, domain: &str, user: &str, view: View<'_>) -> (Reply, Source) {
+        let key = match view {
+            View::Auth { realm } if realm == domain.as_bytes() => KeyText::new(b'A'),
+            View::Auth { realm } => KeyText::new(b'a').raw(realm),
+            View::Profile => KeyText::new(b'P'),
+            View::Verto => KeyText::new(b'V'),
+            View::ReverseAuth => KeyText::new(b'R'),
+        };
+        let question = |name: &str| {
+            let name = SipUsername::parse(name).ok()?;
+            Some(Question::User { name, shown: fill::shown(view, domain)? })
+        };
+        self.ask(key.folded(domain).folded(user), domain, Some(user), question).await
+    }
+
+    async fn group(self: &Arc<Self>, domain: &str, group: &str, view: GroupView) -> (Reply, Source) {
+        let key = KeyText::new(b'G').view(view).folded(domain).folded(group);
+        let question = |name: &str| Some(Question::Group { name: GroupName::parse(name).ok()?, view });
+        self.ask(key, domain, Some(group), question).await
+    }
+
+    async fn call(self: &Arc<Self>, context: &str, destination: &str, caller: Option<Caller<'_>>) -> (Reply, Source) {
+        let dialled = Dialled::read(destination);
+        // Only the caller's own mailbox depends on who calls; and somebody of another tenant is nobody here.
+        let caller = match dialled {
+            Dialled::OwnVoicemail => caller
+                .filter(|caller| caller.domain.eq_ignore_ascii_case(context))
+                .and_then(|caller| SipUsername::parse(&caller.user).ok()),
+            _ => None,
+        };
+        let mut key =
+            KeyText::new(b'D').folded(context).folded(if dialled == Dialled::Nonsense { "" } else { destination });
+        if let Some(caller) = &caller {
+            key = key.folded(caller.as_str());
+        }
+        let name = match &dialled {
+            Dialled::Name(name) => Some(name.as_str().to_owned()),
+            _ => None,
+        };
+        self.ask(key, context, name.as_deref(), |_| Some(Question::Call { dialled, caller })).await
+    }
+
+    /// A question about a domain of ours: from the cache if what it has is current, else from the database.
+    ///
+    /// `name` is what may be ruled out by the domain's roster, `question` makes the question of its canonical form; `None`
+    /// means that nobody could have such a name.
+    async fn ask(
+        self: &Arc<Self>,
+        key: KeyText,
+        domain: &str,
+        name: Option<&str>,
+        question: impl FnOnce(&str) -> Option<Question>,
+    ) -> (Reply, Source) {
+        let Some(key) = key.finish() else { return self.nobody(domain) };
+        let kept = self.cache.get(&key);
+        let fresh = self.generations.is_fresh();
+        if let Some(entry) = &kept {
+            if fresh && entry.is_current() {
+                return (reply(entry), Source::Hit);
+            }
+            if !fresh {
+                return self.stale(kept);
+            }
+        }
+        let Some(question) = question(name.unwrap_or_default()) else { return self.nobody(domain) };
+        let Some(slot) = self.generations.domain(domain) else { return self.unknown_domain() };
+        if !fresh {
+            return (Reply::Unavailable, Source::Unavailable);
+        }
+        let folded = name.map(str::to_ascii_lowercase);
+        if folded.is_some_and(|name| self.rosters.rules_out(slot.scope, &name)) {
+            let document = if matches!(question, Question::Call { .. }) { &slot.unallocated } else { &slot.nobody };
+            return (Reply::Document(document.clone()), Source::Memory);
+        }
+        self.fill(&key, slot, question, kept).await
+    }
+
+    /// Fills and serves what is at least as new as what was known when the asker came.
+    async fn fill(
+        self: &Arc<Self>,
+        key: &[u8],
+        mut slot: Arc<Slot>,
+        question: Question,
+        kept: Option<Arc<Entry>>,
+    ) -> (Reply, Source) {
+        // A fill that was under way may have begun before a change this asker must see; the one after it has not.
+        for _ in 0..4 {
+            let floor = slot.newest();
+            let filled =
+                self.flights.join(key, || fill::run(Arc::clone(self), key.into(), Arc::clone(&slot), question.clone()));
+            match filled.await {
+                Ok(Filled::Entry(entry)) if entry.generation >= floor && !entry.slot.is_closed() => {
+                    return (reply(&entry), Source::Filled);
+                }
+                Ok(Filled::Entry(_) | Filled::Moved) => {}
+                Ok(Filled::NoTenant) => return (Reply::NotFound, Source::Filled),
+                Ok(Filled::Failed) | Err(flight::Lost) => return self.stale(kept),
+            }
+            let Some(domain) = &slot.domain else { continue };
+            match self.generations.domain(domain.as_str()) {
+                Some(newer) => slot = newer,
+                None => return self.unknown_domain(),
+            }
+        }
+        (Reply::Unavailable, Source::Unavailable)
+    }
+
+    /// The last good answer, for when the database can't be asked.
+    fn stale(&self, kept: Option<Arc<Entry>>) -> (Reply, Source) {
+        match kept {
+            Some(entry) if entry.is_usable_stale() && self.generations.detached_for() <= self.stale_limit => {
+                (reply(&entry), Source::Stale)
+            }
+            _ => (Reply::Unavailable, Source::Unavailable),
+        }
+    }
+
+    /// The domain without a user, if it is ours.
+    fn nobody(&self, domain: &str) -> (Reply, Source) {
+        match self.generations.domain(domain) {
+            Some(slot) if self.knows_enough() => (Reply::Document(slot.nobody.clone()), Source::Memory),
+            Some(_) => (Reply::Unavailable, Source::Unavailable),
+            None => self.unknown_domain(),
+        }
+    }
+
+    fn unknown_domain(&self) -> (Reply, Source) {
+        if self.generations.is_fresh() {
+            (Reply::NotFound, Source::Memory)
+        } else {
+            (Reply::Unavailable, Source::Unavailable)
+        }
+    }
+
+    /// A domain's being there is served like any stale answer.
+    fn knows_enough(&self) -> bool {
+        self.generations.is_fresh() || self.generations.detached_for() <= self.stale_limit
+    }
+
+    fn chatplan(&self, context: &str) -> (Reply, Source) {
+        match self.generations.domain(context) {
+            Some(slot) if self.knows_enough() => match slot.domain.as_ref().map(answer::chatplan) {
+                Some(Ok(document)) => (Reply::Document(document), Source::Memory),
+                _ => (Reply::Unavailable, Source::Unavailable),
+            },
+            Some(_) => (Reply::Unavailable, Source::Unavailable),
+            None => self.unknown_domain(),
+        }
+    }
+
+    /// A call from outside, to one of the platform's numbers or to nobody.
+    async fn inbound(self: &Arc<Self>, destination: &str) -> (Reply, Source) {
+        let number = E164::from_dialled(destination);
+        let key = KeyText::new(b'N').folded(number.as_ref().map_or("", E164::as_str));
+        let Some(key) = key.finish() else { return (Reply::Unavailable, Source::Unavailable) };
+        let kept = self.cache.get(&key);
+        let fresh = self.generations.is_fresh();
+        match &kept {
+            Some(entry) if fresh && entry.is_current() => return (reply(entry), Source::Hit),
+            _ if !fresh => return self.stale(kept),
+            _ => {}
+        }
+        let Some(platform) = self.generations.scope(generations::PLATFORM) else {
+            return (Reply::Unavailable, Source::Unavailable);
+        };
+        let ruled_out =
+            number.as_ref().is_none_or(|number| self.rosters.rules_out(generations::PLATFORM, number.as_str()));
+        if ruled_out {
+            return (Reply::Document(platform.unallocated.clone()), Source::Memory);
+        }
+        let Some(number) = number else { return (Reply::Unavailable, Source::Unavailable) };
+        self.fill(&key, platform, Question::Number { number }, kept).await
+    }
+
+    /// A PIN chosen by phone is a change like any other; what can't be taken is refused by name.
+    async fn change_pin(self: &Arc<Self>, domain: &str, user: &str, pin: &str) -> (Reply, Source) {
+        let Some(slot) = self.generations.domain(domain) else { return self.unknown_domain() };
+        let (Ok(name), Some(domain)) = (SipUsername::parse(user), slot.domain.as_ref()) else {
+            return self.nobody(domain);
+        };
+        match fill::change_pin(self, &slot, domain, &name, pin).await {
+            Ok(Some(document)) => (Reply::Document(document), Source::Filled),
+            Ok(None) => (Reply::Document(slot.nobody.clone()), Source::Filled),
+            Err(error) => {
+                tracing::error!(%error, tenant = %slot.scope, "a PIN changed by phone was not kept");
+                (Reply::Unavailable, Source::Unavailable)
+            }
+        }
+    }
+}
+
+fn reply(entry: &Entry) -> Reply {
+    Reply::Document(entry.body.clone())
+}

@@ -1,0 +1,286 @@
+//! What a switch asks, as one typed request.
+//!
+//! The form holds text that strangers chose (the digest realm, SIP header names, channel variables), and FreeSWITCH does
+//! not encode all of it. The rules here keep such text from being read as something else:
+//! - of the base fields the first counts: they lead the form, what repeats them was put in later;
+//! - `action`, `purpose` and other event headers count only behind the first `Event-Name`;
+//! - of `key`, `user` and `domain` the last counts: the switch appends them after what callers control;
+//! - `domain` must equal `key_value`, which is cut and not encoded (`xml_url_fetch` in mod_xml_curl.c);
+//! - the caller's identity counts only when it stands there once.
+
+use std::borrow::Cow;
+
+use super::form::{decode, pairs};
+
+/// One question of a switch. Its texts are as they came: nothing here was checked against a type yet.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Request<'a> {
+    /// A user of a domain, for a purpose.
+    User { domain: Cow<'a, str>, user: Cow<'a, str>, view: View<'a> },
+    /// A domain and nothing in it: `domain_exists`, address lists, gateways, and everything that is refused.
+    Domain { domain: Cow<'a, str> },
+    /// A domain with one group and its members.
+    Group { domain: Cow<'a, str>, group: Cow<'a, str>, view: GroupView },
+    /// A domain with all who can be reached: dial-by-name, voicemail to everybody.
+    Everyone { domain: Cow<'a, str>, view: GroupView },
+    /// Gateways of every domain at once (`<domain name="all">` of a profile).
+    AllGateways,
+    /// A mailbox's owner chose a new PIN by phone.
+    ChangePin { domain: Cow<'a, str>, user: Cow<'a, str>, pin: Cow<'a, str> },
+    /// Where a call goes.
+    Dialplan { context: Cow<'a, str>, destination: Cow<'a, str>, caller: Option<Caller<'a>> },
+    /// Where a text message goes.
+    Chatplan { context: Cow<'a, str> },
+    /// Something that Dialplane does not decide; `kind` is for the count of them.
+    NotOurs { kind: &'static str },
+}
+
+/// How much of a user an answer shows: no more than the purpose needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View<'a> {
+    /// To check a digest for this realm.
+    Auth { realm: &'a [u8] },
+    /// To ring, to leave and read voicemail, to look at: everything but the SIP secret.
+    Profile,
+    /// To check a login of mod_verto.
+    Verto,
+    /// To answer the phone's own digest challenge.
+    ReverseAuth,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupView {
+    /// Whom to ring: ids only, each leg asks for its user itself.
+    Ring,
+    /// Whom to leave a message: voicemail parameters.
+    Voicemail,
+    /// Whom to find by name.
+    ByName,
+}
+
+/// Who calls, as the switch authenticated it. Never taken from From, P-Asserted-Identity or the like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller<'a> {
+    pub user: Cow<'a, str>,
+    pub domain: Cow<'a, str>,
+}
+
+/// A form that can't be a request of mod_xml_curl.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    #[error("no section")]
+    NoSection,
+    #[error("more than {MAX_FIELDS} fields")]
+    TooManyFields,
+}
+
+/// A real dialplan body has under 200 fields; a call with many variables some hundreds.
+const MAX_FIELDS: usize = 4000;
+
+/// A field that must stand there once.
+#[derive(Default, Clone, Copy)]
+struct Once<'a> {
+    value: Option<&'a [u8]>,
+    twice: bool,
+}
+
+impl<'a> Once<'a> {
+    fn set(&mut self, value: &'a [u8]) {
+        self.twice |= self.value.is_some_and(|known| known != value);
+        self.value = Some(value);
+    }
+
+    fn get(self) -> Option<&'a [u8]> {
+        if self.twice { None } else { self.value }
+    }
+}
+
+/// The fields that matter, still encoded.
+#[derive(Default)]
+struct Fields<'a> {
+    section: Option<&'a [u8]>,
+    tag_name: Option<&'a [u8]>,
+    key_name: Option<&'a [u8]>,
+    key_value: Option<&'a [u8]>,
+    event_name: Option<&'a [u8]>,
+    calling_function: Option<&'a [u8]>,
+    action: Option<&'a [u8]>,
+    purpose: Option<&'a [u8]>,
+    realm: Option<&'a [u8]>,
+    group: Option<&'a [u8]>,
+    group_name: Option<&'a [u8]>,
+    vm_action: Option<&'a [u8]>,
+    vm_password: Option<&'a [u8]>,
+    key: Option<&'a [u8]>,
+    user: Option<&'a [u8]>,
+    domain: Option<&'a [u8]>,
+    context: Option<&'a [u8]>,
+    hunt_context: Option<&'a [u8]>,
+    hunt_destination: Option<&'a [u8]>,
+    caller_context: Option<&'a [u8]>,
+    caller_destination: Option<&'a [u8]>,
+    user_name: Once<'a>,
+    domain_name: Once<'a>,
+}
+
+impl<'a> Fields<'a> {
+    fn read(form: &'a [u8]) -> Result<Self, Malformed> {
+        let mut fields = Self::default();
+        let mut count = 0_usize;
+        for (name, value) in pairs(form) {
+            count += 1;
+            if count > MAX_FIELDS {
+                return Err(Malformed::TooManyFields);
+            }
+            fields.take(name, value);
+        }
+        Ok(fields)
+    }
+
+    fn take(&mut self, name: &[u8], value: &'a [u8]) {
+        let in_event = self.event_name.is_some();
+        match name {
+            b"section" => first(&mut self.section, value),
+            b"tag_name" => first(&mut self.tag_name, value),
+            b"key_name" => first(&mut self.key_name, value),
+            b"key_value" => first(&mut self.key_value, value),
+            b"Event-Name" => first(&mut self.event_name, value),
+            b"key" => self.key = Some(value),
+            b"user" => self.user = Some(value),
+            b"domain" => self.domain = Some(value),
+            _ if !in_event => {}
+            b"Event-Calling-Function" => first(&mut self.calling_function, value),
+            b"action" => first(&mut self.action, value),
+            b"purpose" => first(&mut self.purpose, value),
+            b"sip_auth_realm" => first(&mut self.realm, value),
+            b"group" => first(&mut self.group, value),
+            b"group_name" => first(&mut self.group_name, value),
+            b"VM-Action" => first(&mut self.vm_action, value),
+            b"VM-User-Password" => first(&mut self.vm_password, value),
+            b"context" => first(&mut self.context, value),
+            // Appended behind all channel data (dialplan_xml_locate in mod_dialplan_xml.c).
+            b"Hunt-Context" => self.hunt_context = Some(value),
+            b"Hunt-Destination-Number" => self.hunt_destination = Some(value),
+            b"Caller-Context" => first(&mut self.caller_context, value),
+            b"Caller-Destination-Number" => first(&mut self.caller_destination, value),
+            b"variable_user_name" => self.user_name.set(value),
+            b"variable_domain_name" => self.domain_name.set(value),
+            _ => {}
+        }
+    }
+}
+
+fn first<'a>(field: &mut Option<&'a [u8]>, value: &'a [u8]) {
+    field.get_or_insert(value);
+}
+
+/// An empty field is an absent one: FreeSWITCH deletes headers without data.
+fn text(field: Option<&[u8]>) -> Option<Cow<'_, str>> {
+    field.filter(|value| !value.is_empty()).and_then(decode)
+}
+
+fn is(field: Option<&[u8]>, value: &str) -> bool {
+    field.is_some_and(|field| field == value.as_bytes())
+}
+
+impl<'a> Request<'a> {
+    /// Reads one form. Whatever is in it, the result is a request or a named refusal.
+    pub fn read(form: &'a [u8]) -> Result<Self, Malformed> {
+        let fields = Fields::read(form)?;
+        match fields.section {
+            Some(b"directory") => Ok(directory(&fields)),
+            Some(b"dialplan") => Ok(dialplan(&fields)),
+            Some(b"chatplan") => Ok(chatplan(&fields)),
+            Some(b"configuration") => Ok(Self::NotOurs { kind: "configuration" }),
+            Some(b"languages" | b"phrases") => Ok(Self::NotOurs { kind: "languages" }),
+            Some(b"channels") => Ok(Self::NotOurs { kind: "channels" }),
+            Some(section) if !section.is_empty() => Ok(Self::NotOurs { kind: "unknown" }),
+            _ => Err(Malformed::NoSection),
+        }
+    }
+}
+
+fn directory<'a>(fields: &Fields<'a>) -> Request<'a> {
+    const NOT_OURS: Request<'static> = Request::NotOurs { kind: "directory" };
+    // key_value is sent as it is, so it is not decoded either.
+    let Some(key_value) = fields.key_value.filter(|v| !v.is_empty()) else {
+        return if is(fields.purpose, "gateways") { Request::AllGateways } else { NOT_OURS };
+    };
+    let Ok(key_value) = std::str::from_utf8(key_value) else { return NOT_OURS };
+    let domain = match text(fields.domain) {
+        Some(domain) if domain == key_value => domain,
+        Some(_) => return NOT_OURS,
+        None if fields.domain.is_some_and(|d| !d.is_empty()) => return NOT_OURS,
+        None => Cow::Borrowed(key_value),
+    };
+    if !is(fields.tag_name, "domain") || !is(fields.key_name, "name") {
+        return NOT_OURS;
+    }
+    in_domain(fields, domain)
+}
+
+fn in_domain<'a>(fields: &Fields<'a>, domain: Cow<'a, str>) -> Request<'a> {
+    match fields.purpose {
+        Some(b"publish-vm") => return publish_voicemail(fields, domain),
+        // No password, no user: address lists hold none of ours, gateways belong to carriers.
+        Some(_) => return Request::Domain { domain },
+        None => {}
+    }
+    let view = match fields.action {
+        Some(b"sip_auth") => View::Auth { realm: fields.realm.unwrap_or_default() },
+        Some(b"jsonrpc-authenticate") => View::Verto,
+        Some(b"reverse-auth-lookup") => View::ReverseAuth,
+        // A login to the switch's event socket is never a matter of the directory.
+        Some(b"event_socket_auth") => return Request::Domain { domain },
+        _ => View::Profile,
+    };
+    if let Some(group) = text(fields.group_name) {
+        return Request::Group { domain, group, view: GroupView::Ring };
+    }
+    if is(fields.calling_function, "populate_database") {
+        return Request::Everyone { domain, view: GroupView::ByName };
+    }
+    let Some(user) = text(fields.user) else { return Request::Domain { domain } };
+    if is(fields.vm_action, "change-password") {
+        let pin = text(fields.vm_password).unwrap_or_default();
+        return Request::ChangePin { domain, user, pin };
+    }
+    match fields.key {
+        // The answer is the same for both: the switch looks for the name in the attribute it means.
+        Some(b"id" | b"number-alias") => Request::User { domain, user, view },
+        // user_exists and find_user_xml look by any attribute; ours have these two.
+        _ => Request::Domain { domain },
+    }
+}
+
+/// mod_voicemail delivers or forwards a message (deliver_vm): users are expected inside the domain.
+fn publish_voicemail<'a>(fields: &Fields<'a>, domain: Cow<'a, str>) -> Request<'a> {
+    match (text(fields.user), text(fields.group)) {
+        (Some(user), _) if user == "_all_" => Request::Everyone { domain, view: GroupView::Voicemail },
+        (Some(user), _) => Request::User { domain, user, view: View::Profile },
+        (None, Some(group)) => Request::Group { domain, group, view: GroupView::Voicemail },
+        (None, None) => Request::Domain { domain },
+    }
+}
+
+fn dialplan<'a>(fields: &Fields<'a>) -> Request<'a> {
+    // In execute_extension the Hunt profile is the new one, Caller the old (switch_core_session.c).
+    let context = text(fields.hunt_context).or_else(|| text(fields.caller_context));
+    let destination = text(fields.hunt_destination).or_else(|| text(fields.caller_destination));
+    let Some(context) = context else { return Request::NotOurs { kind: "dialplan" } };
+    let caller = match (text(fields.user_name.get()), text(fields.domain_name.get())) {
+        (Some(user), Some(domain)) => Some(Caller { user, domain }),
+        _ => None,
+    };
+    Request::Dialplan { context, destination: destination.unwrap_or_default(), caller }
+}
+
+fn chatplan<'a>(fields: &Fields<'a>) -> Request<'a> {
+    match text(fields.context) {
+        Some(context) => Request::Chatplan { context },
+        None => Request::NotOurs { kind: "chatplan" },
+    }
+}
+
+#[cfg(test)]
+mod tests;

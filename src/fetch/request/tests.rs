@@ -1,0 +1,137 @@
+use super::*;
+
+fn user<'a>(domain: &'a str, user: &'a str, view: View<'a>) -> Request<'a> {
+    Request::User { domain: domain.into(), user: user.into(), view }
+}
+
+fn domain(domain: &str) -> Request<'_> {
+    Request::Domain { domain: domain.into() }
+}
+
+const BASE: &str = "hostname=vm&section=directory&tag_name=domain&key_name=name&key_value=acme.test";
+const NOT_OURS: Request<'static> = Request::NotOurs { kind: "directory" };
+
+#[test]
+fn a_register_is_a_question_for_a_digest() {
+    let form = format!(
+        "{BASE}&Event-Name=REQUEST_PARAMS&action=sip_auth&sip_auth_realm=acme.test&key=id&user=1001&domain=acme.test&ip=127.0.0.1"
+    );
+    assert_eq!(Request::read(form.as_bytes()), Ok(user("acme.test", "1001", View::Auth { realm: b"acme.test" })));
+}
+
+#[test]
+fn a_purpose_smuggled_in_by_the_realm_is_not_read() {
+    // The realm is a stranger's text and stands in key_value without encoding.
+    for realm in [
+        "acme.test&purpose=gateways",
+        "acme.test&Event-Name=x&purpose=gateways",
+        "acme.test&domain=acme.test&user=1000",
+    ] {
+        let encoded = realm.replace('&', "%26").replace('=', "%3D");
+        let form = format!(
+            "hostname=vm&section=directory&tag_name=domain&key_name=name&key_value={realm}&Event-Name=REQUEST_PARAMS&action=sip_auth&sip_auth_realm={encoded}&key=id&user=1001&domain={encoded}"
+        );
+        assert_eq!(Request::read(form.as_bytes()), Ok(NOT_OURS), "{realm}");
+    }
+}
+
+#[test]
+fn event_headers_before_the_event_do_not_count() {
+    let form = format!("{BASE}&purpose=gateways&action=sip_auth&Event-Name=GENERAL&key=id&user=1001&domain=acme.test");
+    assert_eq!(Request::read(form.as_bytes()), Ok(user("acme.test", "1001", View::Profile)));
+}
+
+#[test]
+fn the_last_user_and_the_first_section_count() {
+    let form = format!("{BASE}&Event-Name=REQUEST_PARAMS&section=dialplan&user=evil&key=id&user=1001&domain=acme.test");
+    assert_eq!(Request::read(form.as_bytes()), Ok(user("acme.test", "1001", View::Profile)));
+}
+
+#[test]
+fn a_domain_that_differs_from_key_value_is_not_ours() {
+    for last in ["domain=other.test", "domain=%ff", "domain=acme.test%00"] {
+        let form = format!("{BASE}&Event-Name=REQUEST_PARAMS&key=id&user=1001&{last}");
+        assert_eq!(Request::read(form.as_bytes()), Ok(NOT_OURS), "{last}");
+    }
+}
+
+#[test]
+fn an_event_socket_login_gets_a_domain_without_users() {
+    let form = format!("{BASE}&Event-Name=REQUEST_PARAMS&action=event_socket_auth&key=id&user=1001&domain=acme.test");
+    assert_eq!(Request::read(form.as_bytes()), Ok(domain("acme.test")));
+}
+
+#[test]
+fn a_purpose_other_than_voicemail_never_shows_users() {
+    for purpose in ["gateways", "network-list", "anything"] {
+        let form = format!("{BASE}&Event-Name=GENERAL&domain=acme.test&purpose={purpose}&key=id&user=1001");
+        assert_eq!(Request::read(form.as_bytes()), Ok(domain("acme.test")), "{purpose}");
+    }
+}
+
+#[test]
+fn voicemail_is_published_to_one_to_a_group_or_to_all() {
+    let read = |rest: &str| format!("{BASE}&Event-Name=GENERAL&purpose=publish-vm&domain=acme.test&{rest}");
+    let form = read("user=1001");
+    assert_eq!(Request::read(form.as_bytes()), Ok(user("acme.test", "1001", View::Profile)));
+    let form = read("user=_all_");
+    assert_eq!(
+        Request::read(form.as_bytes()),
+        Ok(Request::Everyone { domain: "acme.test".into(), view: GroupView::Voicemail })
+    );
+    let form = read("group=sales");
+    let group = Request::Group { domain: "acme.test".into(), group: "sales".into(), view: GroupView::Voicemail };
+    assert_eq!(Request::read(form.as_bytes()), Ok(group));
+}
+
+#[test]
+fn a_pin_changed_by_phone_is_a_request_of_its_own() {
+    let form = format!(
+        "{BASE}&Event-Name=CUSTOM&VM-Action=change-password&VM-User-Password=4711&VM-User=1001&key=id&user=1001&domain=acme.test"
+    );
+    let change = Request::ChangePin { domain: "acme.test".into(), user: "1001".into(), pin: "4711".into() };
+    assert_eq!(Request::read(form.as_bytes()), Ok(change));
+}
+
+#[test]
+fn the_hunt_profile_says_where_a_call_goes() {
+    let form = b"hostname=vm&section=dialplan&tag_name=&key_name=&key_value=&Event-Name=REQUEST_PARAMS&Caller-Context=old&Caller-Destination-Number=1&variable_user_name=1000&variable_domain_name=acme.test&Hunt-Context=evil&Hunt-Context=acme.test&Hunt-Destination-Number=%2B12025550123";
+    let caller = Some(Caller { user: "1000".into(), domain: "acme.test".into() });
+    let call = Request::Dialplan { context: "acme.test".into(), destination: "+12025550123".into(), caller };
+    assert_eq!(Request::read(form), Ok(call));
+}
+
+#[test]
+fn an_identity_that_stands_there_twice_is_none() {
+    let form = b"section=dialplan&Event-Name=REQUEST_PARAMS&variable_user_name=1000&variable_user_name=1001&variable_domain_name=acme.test&Hunt-Context=acme.test&Hunt-Destination-Number=1";
+    let call = Request::Dialplan { context: "acme.test".into(), destination: "1".into(), caller: None };
+    assert_eq!(Request::read(form), Ok(call));
+}
+
+#[test]
+fn what_is_no_request_is_named() {
+    assert_eq!(Request::read(b""), Err(Malformed::NoSection));
+    assert_eq!(Request::read(b"section="), Err(Malformed::NoSection));
+    assert_eq!(Request::read(b"\xff\xfe\x00"), Err(Malformed::NoSection));
+    assert_eq!(Request::read("a=1&".repeat(10_000).as_bytes()), Err(Malformed::TooManyFields));
+    assert_eq!(Request::read(b"section=nonsense"), Ok(Request::NotOurs { kind: "unknown" }));
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes_are_a_request_or_a_refusal(form in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400)) {
+        let _ = Request::read(&form);
+    }
+
+    #[test]
+    fn any_fields_are_a_request_or_a_refusal(
+        names in proptest::collection::vec(proptest::sample::select(vec![
+            "section", "tag_name", "key_name", "key_value", "Event-Name", "action", "purpose", "key", "user", "domain",
+            "group_name", "VM-Action", "Hunt-Context", "Hunt-Destination-Number", "variable_user_name",
+        ]), 0..20),
+        values in proptest::collection::vec("(directory|dialplan|domain|name|acme.test|id|%[0-9a-f]{2}|[ -~]{0,8})", 20),
+    ) {
+        let form = names.iter().zip(&values).map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join("&");
+        let _ = Request::read(form.as_bytes());
+    }
+}

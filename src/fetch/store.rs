@@ -1,0 +1,374 @@
+//! The SQL of a fetch. Each statement reads data and generation in one snapshot: that is what makes an answer datable.
+
+use sqlx::PgExecutor;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::{
+    keyring::{Keyring, KeyringError, Place},
+    routing,
+    text::{
+        CallerName, CallerNumber, Codecs, DisplayName, Domain, E164, Email, ExtensionNumber, SipUsername, Variables,
+    },
+};
+
+/// A tenant as one statement saw it.
+#[derive(Debug, Clone)]
+pub struct TenantRow {
+    pub id: Uuid,
+    pub generation: i64,
+    pub domain: Domain,
+    pub active: bool,
+}
+
+/// What a switch may be shown of an extension; secrets sealed.
+#[derive(Debug, Clone)]
+pub struct ExtensionRow {
+    pub tenant_id: Uuid,
+    pub id: Uuid,
+    pub number: ExtensionNumber,
+    pub alias: Option<ExtensionNumber>,
+    pub sip_username: SipUsername,
+    pub sip_secret: Vec<u8>,
+    pub display_name: DisplayName,
+    pub caller_id_name: Option<CallerName>,
+    pub caller_id_number: Option<CallerNumber>,
+    pub voicemail_enabled: bool,
+    pub voicemail_pin: Vec<u8>,
+    pub voicemail_email: Option<Email>,
+    pub codecs: Option<Codecs>,
+    pub max_registrations: i16,
+    pub active: bool,
+    pub variables: Variables,
+}
+
+impl ExtensionRow {
+    pub fn open_secret(&self, keyring: &Keyring) -> Result<Zeroizing<String>, KeyringError> {
+        keyring.open_sealed(Place { column: "sip_secret", tenant: self.tenant_id, row: self.id }, &self.sip_secret)
+    }
+
+    pub fn open_pin(&self, keyring: &Keyring) -> Result<Zeroizing<String>, KeyringError> {
+        keyring
+            .open_sealed(Place { column: "voicemail_pin", tenant: self.tenant_id, row: self.id }, &self.voicemail_pin)
+    }
+}
+
+/// A member of a group or a domain, without secrets.
+#[derive(Debug, Clone)]
+pub struct MemberRow {
+    pub number: ExtensionNumber,
+    pub sip_username: SipUsername,
+    pub display_name: DisplayName,
+}
+
+impl From<ExtensionRow> for MemberRow {
+    fn from(row: ExtensionRow) -> Self {
+        Self { number: row.number, sip_username: row.sip_username, display_name: row.display_name }
+    }
+}
+
+/// An extension by any of its names, with its tenant. `None`: no such tenant.
+pub async fn extension(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    name: &str,
+) -> sqlx::Result<Option<(TenantRow, Option<ExtensionRow>)>> {
+    let row = sqlx::query!(
+        r#"
+        select g.generation, t.domain as "domain: Domain", t.status = 'active' as "tenant_active!",
+               e.id as "id?", e.number as "number?: ExtensionNumber", e.alias as "alias?: ExtensionNumber",
+               e.sip_username as "sip_username?: SipUsername", e.sip_secret as "sip_secret?",
+               e.display_name as "display_name?: DisplayName", e.caller_id_name as "caller_id_name?: CallerName",
+               e.caller_id_number as "caller_id_number?: CallerNumber", e.voicemail_enabled as "voicemail_enabled?",
+               e.voicemail_pin as "voicemail_pin?", e.voicemail_email as "voicemail_email?: Email",
+               e.codecs as "codecs?: Codecs", e.max_registrations as "max_registrations?",
+               e.status = 'active' as active, e.variables as "variables?: sqlx::types::Json<Variables>"
+          from generation g
+          join tenants t on t.id = g.scope
+          left join names n on n.tenant_id = g.scope and n.name = $2
+          left join extensions e on e.tenant_id = n.tenant_id and e.id = n.extension_id
+         where g.scope = $1
+        "#,
+        tenant,
+        name
+    )
+    .fetch_optional(db)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let tenant_row =
+        TenantRow { id: tenant, generation: row.generation, domain: row.domain, active: row.tenant_active };
+    let extension = (|| {
+        Some(ExtensionRow {
+            tenant_id: tenant,
+            id: row.id?,
+            number: row.number?,
+            alias: row.alias,
+            sip_username: row.sip_username?,
+            sip_secret: row.sip_secret?,
+            display_name: row.display_name?,
+            caller_id_name: row.caller_id_name,
+            caller_id_number: row.caller_id_number,
+            voicemail_enabled: row.voicemail_enabled?,
+            voicemail_pin: row.voicemail_pin?,
+            voicemail_email: row.voicemail_email,
+            codecs: row.codecs,
+            max_registrations: row.max_registrations?,
+            active: row.active?,
+            variables: row.variables?.0,
+        })
+    })();
+    Ok(Some((tenant_row, extension)))
+}
+
+/// What can be rung under a name, with its tenant. `name` `None`: the tenant alone.
+pub async fn target(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    name: Option<&str>,
+) -> sqlx::Result<Option<(TenantRow, Option<routing::Target>)>> {
+    let row = sqlx::query!(
+        r#"
+        select g.generation, t.domain as "domain: Domain", t.status = 'active' as "tenant_active!",
+               e.sip_username as "sip_username?: SipUsername", e.status = 'active' as active,
+               coalesce(e.ring_seconds, r.ring_seconds) as ring_seconds, e.voicemail_enabled as "voicemail_enabled?",
+               r.id as "group_id?",
+               array(select m.sip_username
+                       from group_members gm
+                       join extensions m on m.tenant_id = gm.tenant_id and m.id = gm.extension_id
+                      where gm.tenant_id = r.tenant_id and gm.group_id = r.id and m.status = 'active'
+                      order by gm.position) as "members!"
+          from generation g
+          join tenants t on t.id = g.scope
+          left join names n on n.tenant_id = g.scope and n.name = $2
+          left join extensions e on e.tenant_id = n.tenant_id and e.id = n.extension_id
+          left join groups r on r.tenant_id = n.tenant_id and r.id = n.group_id
+         where g.scope = $1
+        "#,
+        tenant,
+        name
+    )
+    .fetch_optional(db)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let target =
+        to_target(row.sip_username, row.active, row.ring_seconds, row.voicemail_enabled, row.group_id, &row.members)?;
+    let tenant_row =
+        TenantRow { id: tenant, generation: row.generation, domain: row.domain, active: row.tenant_active };
+    Ok(Some((tenant_row, target)))
+}
+
+/// Where a phone number leads, and the platform's generation for when nobody has it.
+pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<NumberRow> {
+    let row = sqlx::query!(
+        r#"
+        select p.generation as platform, g.generation as "generation?", t.id as "tenant_id?",
+               t.domain as "domain?: Domain", t.status = 'active' as tenant_active,
+               e.sip_username as "sip_username?: SipUsername", e.status = 'active' as active,
+               coalesce(e.ring_seconds, r.ring_seconds) as ring_seconds, e.voicemail_enabled as "voicemail_enabled?",
+               r.id as "group_id?",
+               array(select m.sip_username
+                       from group_members gm
+                       join extensions m on m.tenant_id = gm.tenant_id and m.id = gm.extension_id
+                      where gm.tenant_id = r.tenant_id and gm.group_id = r.id and m.status = 'active'
+                      order by gm.position) as "members!"
+          from generation p
+          left join numbers d on d.number = $1
+          left join tenants t on t.id = d.tenant_id
+          left join generation g on g.scope = d.tenant_id
+          left join extensions e on e.tenant_id = d.tenant_id and e.id = d.extension_id
+          left join groups r on r.tenant_id = d.tenant_id and r.id = d.group_id
+         where p.scope = '00000000-0000-0000-0000-000000000000'
+        "#,
+        number.as_str()
+    )
+    .fetch_one(db)
+    .await?;
+    let target =
+        to_target(row.sip_username, row.active, row.ring_seconds, row.voicemail_enabled, row.group_id, &row.members)?;
+    let owner = match (row.tenant_id, row.generation, row.domain) {
+        (Some(id), Some(generation), Some(domain)) => {
+            Some((TenantRow { id, generation, domain, active: row.tenant_active == Some(true) }, target))
+        }
+        _ => None,
+    };
+    Ok(NumberRow { platform_generation: row.platform, owner })
+}
+
+/// A phone number as one statement saw it.
+pub struct NumberRow {
+    pub platform_generation: i64,
+    pub owner: Option<(TenantRow, Option<routing::Target>)>,
+}
+
+fn to_target(
+    sip_username: Option<SipUsername>,
+    active: Option<bool>,
+    ring_seconds: Option<i16>,
+    voicemail: Option<bool>,
+    group: Option<Uuid>,
+    members: &[String],
+) -> sqlx::Result<Option<routing::Target>> {
+    let ring_seconds = ring_seconds.and_then(|seconds| u16::try_from(seconds).ok()).unwrap_or(25);
+    if let Some(sip_username) = sip_username {
+        let (active, voicemail) = (active == Some(true), voicemail == Some(true));
+        return Ok(Some(routing::Target::Extension(routing::Extension {
+            sip_username,
+            active,
+            ring_seconds,
+            voicemail,
+        })));
+    }
+    if group.is_none() {
+        return Ok(None);
+    }
+    let members = members.iter().map(|name| SipUsername::parse(name)).collect::<Result<_, _>>();
+    let members = members.map_err(|e| sqlx::Error::Decode(Box::new(e)))?;
+    Ok(Some(routing::Target::Group { members, ring_seconds }))
+}
+
+/// The members of a group by the group's name, with its tenant; `None` inside: no such group.
+pub async fn group(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    name: &str,
+) -> sqlx::Result<Option<(TenantRow, Option<Vec<MemberRow>>)>> {
+    let rows = sqlx::query!(
+        r#"
+        select g.generation, t.domain as "domain: Domain", t.status = 'active' as "tenant_active!", r.id as "group_id?",
+               m.number as "number?: ExtensionNumber", m.sip_username as "sip_username?: SipUsername",
+               m.display_name as "display_name?: DisplayName"
+          from generation g
+          join tenants t on t.id = g.scope
+          left join names n on n.tenant_id = g.scope and n.name = $2
+          left join groups r on r.tenant_id = n.tenant_id and r.id = n.group_id
+          left join group_members gm on gm.tenant_id = r.tenant_id and gm.group_id = r.id
+          left join extensions m on m.tenant_id = gm.tenant_id and m.id = gm.extension_id and m.status = 'active'
+         where g.scope = $1
+         order by gm.position
+        "#,
+        tenant,
+        name
+    )
+    .fetch_all(db)
+    .await?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let tenant_row = TenantRow {
+        id: tenant,
+        generation: first.generation,
+        domain: first.domain.clone(),
+        active: first.tenant_active,
+    };
+    let exists = first.group_id.is_some();
+    let members = rows.into_iter().filter_map(|row| {
+        Some(MemberRow { number: row.number?, sip_username: row.sip_username?, display_name: row.display_name? })
+    });
+    Ok(Some((tenant_row, exists.then(|| members.collect()))))
+}
+
+/// A switch takes no answer of more than 1 MiB (`XML_CURL_MAX_BYTES` in mod_xml_curl.c), so a domain as a whole is cut here.
+const EVERYONE: i64 = 2000;
+
+/// The active extensions of a tenant in the order of their numbers, at most 2,000; of one group when it is named.
+pub async fn everyone(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    group: Option<&str>,
+) -> sqlx::Result<Option<(TenantRow, Vec<ExtensionRow>)>> {
+    let rows = sqlx::query!(
+        r#"
+        select g.generation, t.domain as "domain: Domain", t.status = 'active' as "tenant_active!",
+               e.id as "id?", e.number as "number?: ExtensionNumber", e.sip_username as "sip_username?: SipUsername",
+               e.display_name as "display_name?: DisplayName", e.voicemail_enabled as "voicemail_enabled?",
+               e.voicemail_pin as "voicemail_pin?", e.voicemail_email as "voicemail_email?: Email"
+          from generation g
+          join tenants t on t.id = g.scope
+          left join extensions e on e.tenant_id = g.scope and e.status = 'active' and ($2::text is null or exists (
+                select 1
+                  from names n
+                  join group_members gm on gm.tenant_id = n.tenant_id and gm.group_id = n.group_id
+                 where n.tenant_id = e.tenant_id and n.name = $2 and gm.extension_id = e.id))
+         where g.scope = $1
+         order by e.number
+         limit $3
+        "#,
+        tenant,
+        group,
+        EVERYONE
+    )
+    .fetch_all(db)
+    .await?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let tenant_row = TenantRow {
+        id: tenant,
+        generation: first.generation,
+        domain: first.domain.clone(),
+        active: first.tenant_active,
+    };
+    let extensions = rows.into_iter().filter_map(|row| {
+        Some(ExtensionRow {
+            tenant_id: tenant,
+            id: row.id?,
+            number: row.number?,
+            alias: None,
+            sip_username: row.sip_username?,
+            sip_secret: Vec::new(),
+            display_name: row.display_name?,
+            caller_id_name: None,
+            caller_id_number: None,
+            voicemail_enabled: row.voicemail_enabled?,
+            voicemail_pin: row.voicemail_pin?,
+            voicemail_email: row.voicemail_email,
+            codecs: None,
+            max_registrations: 1,
+            active: true,
+            variables: Variables::default(),
+        })
+    });
+    Ok(Some((tenant_row, extensions.collect())))
+}
+
+/// The names of an active tenant with its generation, unless there are more than `limit`.
+pub async fn names(db: impl PgExecutor<'_>, tenant: Uuid, limit: i32) -> sqlx::Result<Option<(i64, Vec<String>)>> {
+    let row = sqlx::query!(
+        r#"
+        select g.generation,
+               array(select n.name from names n where n.tenant_id = g.scope limit $2 + 1) as "names!"
+          from generation g
+          join tenants t on t.id = g.scope and t.status = 'active'
+         where g.scope = $1
+        "#,
+        tenant,
+        limit
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row
+        .filter(|row| i32::try_from(row.names.len()).is_ok_and(|n| n <= limit))
+        .map(|row| (row.generation, row.names)))
+}
+
+/// The platform's phone numbers with its generation, unless there are more than `limit`.
+pub async fn phone_numbers(db: impl PgExecutor<'_>, limit: i32) -> sqlx::Result<Option<(i64, Vec<String>)>> {
+    let row = sqlx::query!(
+        r#"
+        select g.generation, array(select n.number from numbers n limit $1 + 1) as "numbers!"
+          from generation g where g.scope = '00000000-0000-0000-0000-000000000000'
+        "#,
+        limit
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(Some((row.generation, row.numbers)).filter(|(_, n)| i32::try_from(n.len()).is_ok_and(|n| n <= limit)))
+}
+
+/// A switch that may ask.
+pub struct SwitchRow {
+    pub id: Uuid,
+    pub name: String,
+    pub token_hash: Vec<u8>,
+}
+
+/// The active switches.
+pub async fn switches(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<SwitchRow>> {
+    sqlx::query_as!(SwitchRow, "select id, name, token_hash from switches where status = 'active'").fetch_all(db).await
+}

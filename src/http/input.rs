@@ -1,0 +1,92 @@
+//! Reading a JSON body, so that what is wrong is named by its field.
+
+use actix_web::http::StatusCode;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+
+use super::problem::Problem;
+
+/// Largest JSON body.
+pub const MAX_BODY: usize = 1024 * 1024;
+
+/// Reads a body into a type; a wrong one becomes a 422 that names the field, broken JSON a 400.
+pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let mut json = serde_json::Deserializer::from_slice(if body.is_empty() { b"{}" } else { body });
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        let cause = error.into_inner();
+        if cause.is_syntax() || cause.is_eof() {
+            return Problem::bad_request(format!("The body is not JSON: {cause}."));
+        }
+        wrong_field(&path, &cause.to_string())
+    })?;
+    json.end().map_err(|error| Problem::bad_request(format!("The body is not JSON: {error}.")))?;
+    Ok(value)
+}
+
+fn wrong_field(path: &str, cause: &str) -> Problem {
+    // serde_json appends where in the text it was; the field says it better.
+    let cause = cause.split(" at line ").next().unwrap_or(cause);
+    let missing = cause.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    let field = match missing {
+        Some(name) if path == "." => name.to_owned(),
+        Some(name) => format!("{path}.{name}"),
+        None => path.to_owned(),
+    };
+    let detail = format!("{field}: {cause}.");
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).field(field)
+}
+
+/// For fields of a merge patch (RFC 7396): absent leaves as it is, `null` empties, a value sets.
+#[expect(clippy::option_option, reason = "the three cases of a merge patch")]
+pub fn patch<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::ResponseError as _;
+
+    use super::*;
+    use crate::text::ExtensionNumber;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        number: ExtensionNumber,
+        #[serde(default)]
+        seconds: Vec<u8>,
+    }
+
+    fn refused(body: &str) -> (u16, serde_json::Value) {
+        let problem = parse::<Sample>(body.as_bytes()).unwrap_err();
+        (problem.status_code().as_u16(), serde_json::to_value(&problem).unwrap())
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_its_field() {
+        let (status, problem) = refused(r#"{"number": "x"}"#);
+        assert_eq!((status, &problem["field"]), (422, &"number".into()));
+        assert_eq!(problem["detail"], "number: must be 2 to 15 digits.");
+        let (status, problem) = refused(r#"{"number": "1000", "seconds": [1, "x"]}"#);
+        assert_eq!((status, &problem["field"]), (422, &"seconds[1]".into()));
+        let (status, problem) = refused("{}");
+        assert_eq!((status, &problem["field"]), (422, &"number".into()));
+        let (status, problem) = refused(r#"{"number": "1000", "nubmer": 1}"#);
+        assert_eq!((status, &problem["field"]), (422, &"nubmer".into()));
+        let (status, problem) = refused(r#"{"number": 1000}"#);
+        assert_eq!((status, &problem["field"]), (422, &"number".into()));
+    }
+
+    #[test]
+    fn what_is_no_json_is_a_bad_request() {
+        for body in ["{", "number=1000", r#"{"number": "1000"} {}"#, "\u{0}"] {
+            assert_eq!(refused(body).0, 400, "{body}");
+        }
+        assert_eq!(parse::<Sample>(br#"{"number": "1000"}"#).unwrap().number.as_str(), "1000");
+        assert!(parse::<Sample>(br#"{"number": "1000"}"#).unwrap().seconds.is_empty());
+    }
+}

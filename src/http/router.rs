@@ -1,0 +1,106 @@
+//! The app listener's routes, and their description as OpenAPI.
+
+use actix_web::{
+    HttpResponse, get,
+    middleware::DefaultHeaders,
+    web::{self, Data},
+};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
+};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::{problem::Problem, status};
+use crate::{extensions, groups, keys, numbers, switches, tenants};
+
+/// Adds every route of the API. What is added here is described in `/openapi.json` as well: there is one list.
+pub fn api(config: &mut ServiceConfig) {
+    config
+        .service(tenants::api::create_tenant)
+        .service(tenants::api::list_tenants)
+        .service(tenants::api::show_tenant)
+        .service(tenants::api::update_tenant)
+        .service(tenants::api::delete_tenant)
+        .service(extensions::api::create_extension)
+        .service(extensions::api::list_extensions)
+        .service(extensions::api::show_extension)
+        .service(extensions::api::update_extension)
+        .service(extensions::api::delete_extension)
+        .service(groups::api::create_group)
+        .service(groups::api::list_groups)
+        .service(groups::api::show_group)
+        .service(groups::api::update_group)
+        .service(groups::api::delete_group)
+        .service(numbers::api::create_number)
+        .service(numbers::api::list_numbers)
+        .service(numbers::api::show_number)
+        .service(numbers::api::update_number)
+        .service(numbers::api::delete_number)
+        .service(switches::api::create_switch)
+        .service(switches::api::list_switches)
+        .service(switches::api::show_switch)
+        .service(switches::api::update_switch)
+        .service(switches::api::delete_switch)
+        .service(keys::api::create_key)
+        .service(keys::api::list_keys)
+        .service(keys::api::show_key)
+        .service(keys::api::update_key)
+        .service(keys::api::delete_key);
+}
+
+/// Adds what is not described: whether the node is well, and the description itself.
+pub fn status(config: &mut web::ServiceConfig) {
+    config.service(openapi_json).service(status::healthz).service(status::readyz).service(status::metrics);
+}
+
+/// What there is nothing at.
+pub async fn nothing() -> Result<HttpResponse, Problem> {
+    Err(Problem::not_found("page"))
+}
+
+/// What every answer of the app listener carries.
+#[must_use]
+pub fn default_headers() -> DefaultHeaders {
+    DefaultHeaders::new()
+        .add(("X-Content-Type-Options", "nosniff"))
+        .add(("Referrer-Policy", "no-referrer"))
+        .add(("X-Frame-Options", "DENY"))
+        .add(("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"))
+        .add(("Cache-Control", "no-store"))
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Dialplane", description = "The control plane of a FreeSWITCH fleet.", license(name = "MIT OR Apache-2.0")),
+    security(("api_key" = []), ("bearer" = [])),
+    modifiers(&SecuritySchemes)
+)]
+pub struct ApiDescription;
+
+struct SecuritySchemes;
+
+impl Modify for SecuritySchemes {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let components = openapi.components.get_or_insert_default();
+        let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key")));
+        components.add_security_scheme("api_key", key);
+        components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    }
+}
+
+#[get("/openapi.json")]
+async fn openapi_json(description: Data<utoipa::openapi::OpenApi>) -> HttpResponse {
+    HttpResponse::Ok().json(description.get_ref())
+}
+
+/// One problem for every error that actix makes itself: a path that is no id, a query that doesn't read, a large body.
+pub fn error_handlers(config: &mut web::ServiceConfig) {
+    config
+        .app_data(web::PathConfig::default().error_handler(|_, _| Problem::not_found("thing").into()))
+        .app_data(
+            web::QueryConfig::default()
+                .error_handler(|error, _| Problem::bad_request(format!("The query: {error}.")).into()),
+        )
+        .app_data(web::PayloadConfig::new(super::input::MAX_BODY));
+}

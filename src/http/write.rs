@@ -1,0 +1,194 @@
+//! A change over HTTP: `If-Match`, `Idempotency-Key`, and `Dialplane-Visible` in the answer.
+
+use std::future::{Ready, ready};
+
+use actix_web::{
+    FromRequest, HttpRequest, HttpResponse,
+    dev::Payload,
+    http::{
+        StatusCode,
+        header::{self, HeaderMap},
+    },
+};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use super::{Api, actor::Actor, problem::Problem};
+use crate::{
+    changes::{Change, Error},
+    keyring::Place,
+};
+
+/// The headers of a change.
+#[derive(Debug, Clone)]
+pub struct Write {
+    method_and_path: String,
+    idempotency_key: Option<String>,
+    /// The version the caller has read.
+    pub if_match: Option<i64>,
+    request: HttpRequest,
+}
+
+/// What a change answers.
+#[derive(Debug)]
+pub struct Outcome {
+    status: StatusCode,
+    body: Vec<u8>,
+    version: Option<i64>,
+    location: Option<String>,
+}
+
+impl Outcome {
+    /// 201 with where it is.
+    pub fn created(body: &impl Serialize, version: i64, location: String) -> Result<Self, Problem> {
+        Ok(Self { status: StatusCode::CREATED, body: json(body)?, version: Some(version), location: Some(location) })
+    }
+
+    pub fn changed(body: &impl Serialize, version: i64) -> Result<Self, Problem> {
+        Ok(Self { status: StatusCode::OK, body: json(body)?, version: Some(version), location: None })
+    }
+
+    #[must_use]
+    pub fn deleted() -> Self {
+        Self { status: StatusCode::NO_CONTENT, body: Vec::new(), version: None, location: None }
+    }
+
+    fn response(self, visible: Option<String>) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        if let Some(version) = self.version {
+            response.insert_header((header::ETAG, etag(version)));
+        }
+        if let Some(location) = self.location {
+            response.insert_header((header::LOCATION, location));
+        }
+        match visible {
+            Some(visible) => response.insert_header(("Dialplane-Visible", visible)),
+            None => response.insert_header(("Idempotency-Replayed", "true")),
+        };
+        if self.body.is_empty() { response.finish() } else { response.content_type("application/json").body(self.body) }
+    }
+}
+
+fn json(body: &impl Serialize) -> Result<Vec<u8>, Problem> {
+    serde_json::to_vec(body).map_err(|error| sqlx::Error::Encode(Box::new(error)).into())
+}
+
+/// The entity tag of a version.
+#[must_use]
+pub fn etag(version: i64) -> String {
+    format!("\"v{version}\"")
+}
+
+/// A read resource with its version.
+pub fn shown(body: &impl Serialize, version: i64) -> HttpResponse {
+    HttpResponse::Ok().insert_header((header::ETAG, etag(version))).json(body)
+}
+
+impl FromRequest for Write {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready((|| {
+            let headers = request.headers();
+            Ok(Self {
+                method_and_path: format!("{} {}", request.method(), request.uri()),
+                idempotency_key: idempotency_key(headers)?,
+                if_match: if_match(headers)?,
+                request: request.clone(),
+            })
+        })())
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get("Idempotency-Key") else { return Ok(None) };
+    match value.to_str() {
+        Ok(key) if (1..=200).contains(&key.len()) => Ok(Some(key.to_owned())),
+        _ => Err(Problem::bad_request("Idempotency-Key must have 1 to 200 printable characters.")),
+    }
+}
+
+fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let version = text.strip_prefix("\"v").and_then(|rest| rest.strip_suffix('"')).and_then(|v| v.parse().ok());
+    let wrong = || Problem::bad_request("If-Match must be the ETag that a read returned, such as \"v3\".");
+    version.map(Some).ok_or_else(wrong)
+}
+
+impl Write {
+    /// Runs a change, once per idempotency key.
+    pub async fn run<W>(&self, api: &Api, actor: &Actor, body: &[u8], work: W) -> Result<HttpResponse, Problem>
+    where
+        W: AsyncFnOnce(&mut Change) -> Result<Outcome, Problem>,
+    {
+        let mut change = api.changes.begin(actor.author(&self.request)).await?;
+        let Some(key) = &self.idempotency_key else {
+            let outcome = work(&mut change).await?;
+            return Ok(outcome.response(Some(change.commit().await?.to_string())));
+        };
+        let fingerprint = self.fingerprint(body);
+        if let Some(outcome) = replay(&mut change, actor, key, &fingerprint).await? {
+            return Ok(outcome.response(None));
+        }
+        let outcome = work(&mut change).await?;
+        if !remember(&mut change, actor, key, &fingerprint, &outcome).await? {
+            drop(change);
+            // The same request came twice at once, and the other was first.
+            let mut change = api.changes.begin(actor.author(&self.request)).await?;
+            return match replay(&mut change, actor, key, &fingerprint).await? {
+                Some(outcome) => Ok(outcome.response(None)),
+                None => Err(Error::Conflict("The same request is under way. Try again.".into()).into()),
+            };
+        }
+        Ok(outcome.response(Some(change.commit().await?.to_string())))
+    }
+
+    fn fingerprint(&self, body: &[u8]) -> [u8; 32] {
+        Sha256::new().chain_update(&self.method_and_path).chain_update([0]).chain_update(body).finalize().into()
+    }
+}
+
+/// The answer given before to this key, sealed as it may hold a secret that is shown once.
+fn place(actor: &Actor) -> Place {
+    Place { column: "idempotency_keys.body", tenant: Uuid::nil(), row: actor.key }
+}
+
+async fn replay(change: &mut Change, actor: &Actor, key: &str, fingerprint: &[u8]) -> Result<Option<Outcome>, Problem> {
+    let keyring = change.keyring();
+    let Some(kept) = super::store::answer_given(change.db(), actor.key, key).await? else { return Ok(None) };
+    if kept.fingerprint != fingerprint {
+        let detail = "This Idempotency-Key was used for another request. Use a new one for a new request.";
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
+    }
+    let body = keyring.open_sealed(place(actor), &kept.body).map_err(Error::from)?;
+    Ok(Some(Outcome {
+        status: u16::try_from(kept.status).ok().and_then(|s| StatusCode::from_u16(s).ok()).unwrap_or(StatusCode::OK),
+        body: body.as_bytes().to_vec(),
+        version: kept.version,
+        location: kept.location,
+    }))
+}
+
+async fn remember(
+    change: &mut Change,
+    actor: &Actor,
+    key: &str,
+    fingerprint: &[u8],
+    outcome: &Outcome,
+) -> Result<bool, Problem> {
+    let body = change.keyring().seal(place(actor), &String::from_utf8_lossy(&outcome.body));
+    let given = super::store::Given {
+        fingerprint: fingerprint.to_vec(),
+        status: i16::try_from(outcome.status.as_u16()).unwrap_or(200),
+        version: outcome.version,
+        location: outcome.location.clone(),
+        body,
+    };
+    Ok(super::store::remember_answer(change.db(), actor.key, key, &given).await?)
+}

@@ -1,0 +1,82 @@
+//! `/v1/keys`: API keys for scripts.
+
+use actix_web::{
+    HttpResponse, delete, get, patch, post,
+    web::{Bytes, Data, Json, Path, Query},
+};
+use uuid::Uuid;
+
+use super::{CreatedKey, Key, KeyPatch, NewKey, create, delete, store, update};
+use crate::http::{
+    Api,
+    actor::Actor,
+    input,
+    page::{Page, PageQuery},
+    problem::Problem,
+    write::{self, Outcome, Write},
+};
+
+/// Create a key
+///
+/// The answer is the only place that ever shows its token.
+#[utoipa::path(tag = "keys", request_body = NewKey, responses((status = 201, body = CreatedKey), (status = 409, body = Problem)))]
+#[post("/v1/keys")]
+pub async fn create_key(api: Data<Api>, actor: Actor, write: Write, body: Bytes) -> Result<HttpResponse, Problem> {
+    actor.platform()?;
+    let new: NewKey = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        let created = create(change, new).await?;
+        Outcome::created(&created, created.key.version, format!("/v1/keys/{}", created.key.id))
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// List keys
+#[utoipa::path(tag = "keys", params(PageQuery), responses((status = 200, body = Page<Key>)))]
+#[get("/v1/keys")]
+pub async fn list_keys(api: Data<Api>, actor: Actor, page: Query<PageQuery>) -> Result<Json<Page<Key>>, Problem> {
+    actor.platform()?;
+    let window = page.window()?;
+    let keys = store::list(api.pool(), window).await?;
+    Ok(Json(window.page(keys, |key| key.id)))
+}
+
+/// Show a key
+#[utoipa::path(tag = "keys", responses((status = 200, body = Key), (status = 404, body = Problem)))]
+#[get("/v1/keys/{id}")]
+pub async fn show_key(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
+    actor.platform()?;
+    let key = store::get(api.pool(), *path).await?.ok_or_else(|| Problem::not_found("key"))?;
+    Ok(write::shown(&key, key.version))
+}
+
+/// Change a key
+#[utoipa::path(tag = "keys", request_body = KeyPatch, responses((status = 200, body = Key), (status = 412, body = Problem)))]
+#[patch("/v1/keys/{id}")]
+pub async fn update_key(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<Uuid>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    actor.platform()?;
+    let patch: KeyPatch = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        let changed = update(change, *path, patch, write.if_match).await?;
+        Outcome::changed(&changed, changed.version)
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// Delete a key
+#[utoipa::path(tag = "keys", responses((status = 204), (status = 404, body = Problem)))]
+#[delete("/v1/keys/{id}")]
+pub async fn delete_key(api: Data<Api>, actor: Actor, write: Write, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
+    actor.platform()?;
+    let work = async |change: &mut _| {
+        delete(change, *path, write.if_match).await?;
+        Ok(Outcome::deleted())
+    };
+    write.run(&api, &actor, b"", work).await
+}

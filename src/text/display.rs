@@ -1,0 +1,68 @@
+//! Text for people's eyes that passes through a switch.
+
+use super::{TextError, text_column, text_type};
+
+text_type!(
+    /// The name of an extension, as phones and pages show it. Any script; no character FreeSWITCH acts on.
+    DisplayName, parse_display_name, "Ada Lovelace"
+);
+text_type!(
+    /// The name part of a caller id.
+    CallerName, parse_display_name, "Acme Sales"
+);
+text_type!(
+    /// Where voicemail is sent. It becomes part of a mail command on the switch: no quotes, no shell characters.
+    Email, parse_email, "ada@acme.example"
+);
+text_column!(DisplayName, CallerName, Email);
+
+/// What display text must not hold, because somewhere on a switch it means something:
+/// `$ { } \ %` expansion, `< > &` markup (`<!` is re-serialised raw by `switch_xml_ampencode`), `" '` and `;` SIP headers,
+/// `` ` | ^ `` shells and dial strings, `[ ]` leg variables.
+pub(super) fn is_active(c: char) -> bool {
+    matches!(c, '$' | '{' | '}' | '\\' | '%' | '<' | '>' | '&' | '"' | '\'' | ';' | '`' | '|' | '^' | '[' | ']')
+}
+
+/// Characters that can't be seen or that reorder the text around them.
+pub(super) fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{fdd0}'..='\u{fdef}' | '\u{e0000}'..='\u{e0fff}')
+        || (c as u32) & 0xfffe == 0xfffe
+}
+
+/// FreeSWITCH drops a whole line that holds this word, in any case (`preprocess()` in switch_xml.c).
+pub(super) fn no_directive(text: &str) -> Result<(), TextError> {
+    if text.to_ascii_lowercase().contains("x-pre-process") {
+        return Err(TextError("must not hold a word that FreeSWITCH's preprocessor acts on"));
+    }
+    Ok(())
+}
+
+fn parse_display_name(text: &str) -> Result<String, TextError> {
+    let name = text.trim();
+    if name.is_empty() || name.chars().count() > 80 {
+        return Err(TextError("must have 1 to 80 characters"));
+    }
+    if name.chars().any(is_invisible) {
+        return Err(TextError("must not hold control or invisible characters"));
+    }
+    if name.chars().any(is_active) {
+        return Err(TextError("must not hold any of $ { } \\ % < > & \" ' ; ` | ^ [ ]"));
+    }
+    no_directive(name)?;
+    Ok(name.to_owned())
+}
+
+fn parse_email(text: &str) -> Result<String, TextError> {
+    const WHAT: TextError = TextError("must be an e-mail address such as ada@acme.example");
+    let (local, domain) = text.split_once('@').ok_or(WHAT)?;
+    let local_is_fine = (1..=64).contains(&local.len())
+        && local.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+' | b'='))
+        && !local.starts_with(['.', '-'])
+        && !local.ends_with('.')
+        && !local.contains("..");
+    let domain = super::Domain::parse(domain).map_err(|_| WHAT)?;
+    no_directive(local)?;
+    if local_is_fine { Ok(format!("{local}@{domain}")) } else { Err(WHAT) }
+}

@@ -1,0 +1,102 @@
+//! Text that reaches a switch, as types that can only be built by parsing. No I/O.
+//!
+//! What a type accepts can be put anywhere in an answer: it holds no `$`, no `<`, no control character and nothing else
+//! that FreeSWITCH's preprocessor, XML parser, variable expansion or dial strings could act on. Escaping is the second
+//! lock (`fetch::answer`), these types are the first.
+
+mod display;
+mod name;
+mod phone;
+mod secret;
+mod variable;
+
+pub use display::{CallerName, DisplayName, Email};
+pub use name::{Codecs, Domain, ExtensionNumber, GroupName, SipUsername, SwitchName};
+pub use phone::{CallerNumber, E164};
+pub use secret::{SipSecret, VoicemailPin};
+pub use variable::{VARIABLE_NAMES, VariableName, VariableValue, Variables};
+
+/// Why a text was refused, in words for the person who sent it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct TextError(pub &'static str);
+
+/// Makes a validated text type from a `fn(&str) -> Result<String, TextError>` that returns the canonical form.
+///
+/// Reading one from the database parses again: a row that somebody wrote by hand is refused, not rendered.
+macro_rules! text_type {
+    ($(#[$doc:meta])* $name:ident, $parse:path, $example:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, utoipa::ToSchema)]
+        #[schema(value_type = String, example = $example)]
+        pub struct $name(String);
+
+        impl $name {
+            pub fn parse(text: &str) -> Result<Self, crate::text::TextError> {
+                $parse(text).map(Self)
+            }
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+        crate::text::text_impls!($name);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+/// What every text type shares, secret or not.
+macro_rules! text_impls {
+    ($name:ident) => {
+        impl std::str::FromStr for $name {
+            type Err = crate::text::TextError;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::parse(text)
+            }
+        }
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                Self::parse(&text).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+/// Makes a text type readable from and writable to a `text` column.
+macro_rules! text_column {
+    ($($name:ident),+) => {$(
+        impl sqlx::Type<sqlx::Postgres> for $name {
+            fn type_info() -> sqlx::postgres::PgTypeInfo {
+                <str as sqlx::Type<sqlx::Postgres>>::type_info()
+            }
+            fn compatible(ty: &sqlx::postgres::PgTypeInfo) -> bool {
+                <str as sqlx::Type<sqlx::Postgres>>::compatible(ty)
+            }
+        }
+        impl<'r> sqlx::Decode<'r, sqlx::Postgres> for $name {
+            fn decode(value: sqlx::postgres::PgValueRef<'r>) -> Result<Self, sqlx::error::BoxDynError> {
+                let text = <&str as sqlx::Decode<sqlx::Postgres>>::decode(value)?;
+                Self::parse(text).map_err(|e| format!("{}: {e}", stringify!($name)).into())
+            }
+        }
+        impl sqlx::Encode<'_, sqlx::Postgres> for $name {
+            fn encode_by_ref(
+                &self,
+                buffer: &mut sqlx::postgres::PgArgumentBuffer,
+            ) -> Result<sqlx::encode::IsNull, sqlx::error::BoxDynError> {
+                <&str as sqlx::Encode<sqlx::Postgres>>::encode_by_ref(&self.as_str(), buffer)
+            }
+        }
+    )+};
+}
+
+pub(crate) use {text_column, text_impls, text_type};
+
+#[cfg(test)]
+mod tests;

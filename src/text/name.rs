@@ -1,0 +1,104 @@
+//! Names by which a switch knows things: domains, users, numbers, groups, itself.
+
+use super::{TextError, display::no_directive, text_column, text_type};
+
+text_type!(
+    /// A tenant's SIP domain, which is also the name of its dialplan context: a lower-case DNS name.
+    Domain, parse_domain, "acme.example"
+);
+text_type!(
+    /// The name a phone registers with. Lower case: FreeSWITCH compares user ids without regard to case
+    /// (`switch_xml_find_child_multi` in switch_xml.c), so two that differ by case alone would be one.
+    SipUsername, parse_sip_username, "1000"
+);
+text_type!(
+    /// What is dialled to reach an extension or a group inside its tenant: 2 to 15 digits.
+    ExtensionNumber, parse_extension_number, "1000"
+);
+text_type!(
+    /// A group's name, as in `group_call sales@acme.example`.
+    GroupName, parse_group_name, "sales"
+);
+text_type!(
+    /// A switch's name: the user of its Basic credentials.
+    SwitchName, parse_switch_name, "fs1"
+);
+text_type!(
+    /// Codecs in order of preference, as FreeSWITCH's `absolute_codec_string`.
+    Codecs, parse_codecs, "OPUS,PCMA,PCMU"
+);
+text_column!(Domain, SipUsername, ExtensionNumber, GroupName, SwitchName, Codecs);
+
+fn parse_domain(text: &str) -> Result<String, TextError> {
+    const WHAT: TextError =
+        TextError("must be a DNS name such as acme.example: letters, digits, '-' and at least one '.'");
+    no_directive(text)?;
+    let domain = text.to_ascii_lowercase();
+    let labels = domain.split('.').collect::<Vec<_>>();
+    let label_is_fine = |label: &&str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    // All-numeric last labels are addresses, which FreeSWITCH treats apart.
+    let top = labels.last().is_some_and(|top| top.bytes().any(|b| b.is_ascii_lowercase()));
+    if labels.len() < 2 || domain.len() > 253 || !top || !labels.iter().all(label_is_fine) {
+        return Err(WHAT);
+    }
+    if domain == "public" || domain == "default" {
+        return Err(TextError("is a name FreeSWITCH uses itself"));
+    }
+    Ok(domain)
+}
+
+/// Lower-cases and checks: 1 to 64 of `a-z 0-9 . _ -`, beginning with a letter or digit (or one `+`).
+fn parse_identifier(text: &str, plus: bool) -> Option<String> {
+    no_directive(text).ok()?;
+    let name = text.to_ascii_lowercase();
+    let rest = if plus { name.strip_prefix('+').unwrap_or(&name) } else { &name };
+    let fine = rest.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && rest.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        && name.len() <= 64;
+    fine.then_some(name)
+}
+
+fn parse_sip_username(text: &str) -> Result<String, TextError> {
+    parse_identifier(text, true)
+        .ok_or(TextError("must be 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter, a digit or '+'"))
+}
+
+fn parse_group_name(text: &str) -> Result<String, TextError> {
+    const WHAT: TextError = TextError("must be 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter");
+    match parse_identifier(text, false) {
+        Some(name) if name.starts_with(|c: char| c.is_ascii_alphabetic()) => Ok(name),
+        _ => Err(WHAT),
+    }
+}
+
+fn parse_switch_name(text: &str) -> Result<String, TextError> {
+    parse_identifier(text, false)
+        .ok_or(TextError("must be 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or a digit"))
+}
+
+fn parse_extension_number(text: &str) -> Result<String, TextError> {
+    if (2..=15).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) {
+        Ok(text.to_owned())
+    } else {
+        Err(TextError("must be 2 to 15 digits"))
+    }
+}
+
+fn parse_codecs(text: &str) -> Result<String, TextError> {
+    let codec_is_fine = |codec: &str| {
+        (1..=32).contains(&codec.len())
+            && codec.starts_with(|c: char| c.is_ascii_alphabetic())
+            && codec.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'@' | b'_' | b'-'))
+    };
+    no_directive(text)?;
+    if text.len() <= 200 && text.split(',').all(codec_is_fine) {
+        Ok(text.to_owned())
+    } else {
+        Err(TextError("must be codec names with commas between, such as OPUS,PCMA@20i"))
+    }
+}

@@ -1,0 +1,87 @@
+//! Secrets of an extension. They print as dots, and leave a response only when they were just made.
+
+use rand::RngExt as _;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use super::{TextError, display::no_directive, text_impls};
+
+/// A SIP account's password.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, utoipa::ToSchema)]
+#[schema(value_type = String, example = "pYqv0-3kQm1xT7uW9zAe")]
+pub struct SipSecret(String);
+
+/// The PIN of a voicemail box: 4 to 12 digits.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, utoipa::ToSchema)]
+#[schema(value_type = String, example = "493827")]
+pub struct VoicemailPin(String);
+
+text_impls!(SipSecret);
+text_impls!(VoicemailPin);
+
+impl SipSecret {
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        let fine = (12..=64).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+' | b'=' | b'*' | b'#'));
+        no_directive(text)?;
+        if fine {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(TextError("must be 12 to 64 letters, digits or any of . _ - + = * #"))
+        }
+    }
+
+    /// 24 letters and digits: 143 bits.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(rand::rng().sample_iter(rand::distr::Alphanumeric).take(24).map(char::from).collect())
+    }
+
+    /// For the one answer that shows it, and for the hash a switch is sent.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl VoicemailPin {
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        if !(4..=12).contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(TextError("must be 4 to 12 digits"));
+        }
+        let bytes = text.as_bytes();
+        let steps = |by: i16| bytes.windows(2).all(|w| i16::from(w[1]) - i16::from(w[0]) == by);
+        if steps(0) || steps(1) || steps(-1) {
+            return Err(TextError("must not be one digit repeated or a run such as 1234"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Six random digits that `parse` accepts.
+    #[must_use]
+    pub fn generate() -> Self {
+        loop {
+            if let Ok(pin) = Self::parse(&format!("{:06}", rand::rng().random_range(0..1_000_000))) {
+                return pin;
+            }
+        }
+    }
+
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for SipSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SipSecret(…)")
+    }
+}
+
+impl std::fmt::Debug for VoicemailPin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("VoicemailPin(…)")
+    }
+}

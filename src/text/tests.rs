@@ -1,0 +1,125 @@
+//! No string that a type accepts can do anything on a switch.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Strings rich in what is dangerous.
+fn nasty() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        3 => Just("$".to_owned()), 3 => Just("${".to_owned()), 2 => Just("$${".to_owned()), 2 => Just("<!".to_owned()),
+        2 => Just("x-pre-process".to_owned()), 1 => Just("X-PRE-PROCESS".to_owned()), 1 => Just("<?".to_owned()),
+        1 => Just("\"/>".to_owned()), 1 => Just("]]>".to_owned()), 1 => Just("\n".to_owned()), 1 => Just("\0".to_owned()),
+        1 => Just("&amp;".to_owned()), 1 => Just("--".to_owned()), 4 => "[a-z0-9.+-]{1,6}", 2 => ".{0,3}",
+    ];
+    prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
+}
+
+fn harmless(text: &str) {
+    assert!(!text.contains('$') && !text.contains('<') && !text.contains('{'), "{text:?}");
+    assert!(!text.chars().any(char::is_control), "{text:?}");
+    assert!(!text.contains(['"', '&', '>', '\\', '`', '|', '^', '[', ']', '%', ';', '\'']), "{text:?}");
+    assert!(!text.to_lowercase().contains("x-pre-process"), "{text:?}");
+    assert!(!text.starts_with('!'), "{text:?}");
+}
+
+macro_rules! accepted_is_harmless {
+    ($($test:ident: $type:ident),+ $(,)?) => {$(
+        proptest! {
+            #[test]
+            fn $test(text in nasty()) {
+                if let Ok(parsed) = $type::parse(&text) {
+                    harmless(parsed.as_str());
+                    prop_assert_eq!($type::parse(parsed.as_str()).unwrap(), parsed, "canonical form is stable");
+                }
+            }
+        }
+    )+};
+}
+
+accepted_is_harmless!(
+    domain: Domain, sip_username: SipUsername, extension_number: ExtensionNumber, group_name: GroupName,
+    switch_name: SwitchName, codecs: Codecs, e164: E164, caller_number: CallerNumber, email: Email,
+);
+
+proptest! {
+    #[test]
+    fn display_names_are_harmless(text in nasty()) {
+        // A display name may begin with '!': it is never the name a switch searches by.
+        if let Ok(name) = DisplayName::parse(&text) { harmless(name.as_str().trim_start_matches('!')); }
+        if let Ok(name) = CallerName::parse(&text) { harmless(name.as_str().trim_start_matches('!')); }
+        if let Ok(value) = VariableValue::parse(&text) { harmless(value.as_str().trim_start_matches('!')); }
+    }
+
+    #[test]
+    fn secrets_are_harmless(text in nasty()) {
+        if let Ok(secret) = SipSecret::parse(&text) { harmless(secret.reveal()); }
+        if let Ok(pin) = VoicemailPin::parse(&text) { harmless(pin.reveal()); }
+    }
+}
+
+#[test]
+fn ordinary_names_are_accepted() {
+    for name in ["Ada Lovelace", "José Ñandú", "王小明", "Support (2nd line)", "R+D, Halle #3", "Sales - EMEA/APAC"]
+    {
+        assert_eq!(DisplayName::parse(name).unwrap().as_str(), name);
+    }
+    for email in ["ada@acme.example", "a.b+c=d@mail.acme.example"] {
+        assert_eq!(Email::parse(email).unwrap().as_str(), email);
+    }
+    assert_eq!(Domain::parse("ACME.Example").unwrap().as_str(), "acme.example");
+    assert_eq!(SipUsername::parse("Ada.Phone-1").unwrap().as_str(), "ada.phone-1");
+    assert_eq!(Codecs::parse("OPUS,PCMA@20i,PCMU").unwrap().as_str(), "OPUS,PCMA@20i,PCMU");
+}
+
+#[test]
+fn what_a_switch_would_act_on_is_refused() {
+    for name in [
+        "",
+        " ",
+        "${system id}",
+        "$${domain}",
+        "a <!b",
+        "a\"b",
+        "a\nb",
+        "a\u{202e}b",
+        "the X-Pre-Process cmd",
+        "a;b",
+        "a\0",
+    ] {
+        assert!(DisplayName::parse(name).is_err(), "{name:?}");
+    }
+    for domain in ["", "acme", "10.0.0.1", "-a.b", "a..b", "a b.c", "a.b&purpose=gateways", "public", "a_b.test"] {
+        assert!(Domain::parse(domain).is_err(), "{domain:?}");
+    }
+    for username in ["", "!x", "a@b", "a b", "+", "a:b", "a%b", "ä"] {
+        assert!(SipUsername::parse(username).is_err(), "{username:?}");
+    }
+    for pin in ["123", "1234", "9876", "0000", "12a4", "1234567890123"] {
+        assert!(VoicemailPin::parse(pin).is_err(), "{pin:?}");
+    }
+    for name in ["user_context", "user_name", "domain_name", "vm-convert-cmd", "execute_on_answer", "sip-force-user"] {
+        assert!(VariableName::parse(name).is_err(), "{name:?}");
+    }
+}
+
+#[test]
+fn numbers_are_read_as_carriers_send_them() {
+    for dialled in ["+12025550123", "12025550123", "0012025550123"] {
+        assert_eq!(E164::from_dialled(dialled).unwrap().as_str(), "+12025550123");
+    }
+    for dialled in ["", "+", "sip", "0", "+1202555012345678", "+0123456789"] {
+        assert!(E164::from_dialled(dialled).is_none(), "{dialled:?}");
+    }
+}
+
+#[test]
+fn generated_secrets_parse_and_do_not_print() {
+    let secret = SipSecret::generate();
+    assert_eq!(SipSecret::parse(secret.reveal()).unwrap(), secret);
+    assert_eq!(secret.reveal().len(), 24);
+    assert!(!format!("{secret:?}").contains(secret.reveal()));
+    let pin = VoicemailPin::generate();
+    assert_eq!(VoicemailPin::parse(pin.reveal()).unwrap(), pin);
+    assert!(!format!("{pin:?}").contains(pin.reveal()));
+}

@@ -1,0 +1,58 @@
+//! Tokens of switches and scripts: random, with a prefix that says what they are, stored as SHA-256.
+//!
+//! 256 random bits need no slow hash: there is nothing to guess.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+/// What is stored of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TokenHash(pub [u8; 32]);
+
+impl TokenHash {
+    #[must_use]
+    pub fn of(token: &[u8]) -> Self {
+        Self(Sha256::digest(token).into())
+    }
+
+    /// Reads what a `bytea` column of 32 bytes holds.
+    #[must_use]
+    pub fn from_stored(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// In constant time.
+    #[must_use]
+    pub fn matches(&self, token: &[u8]) -> bool {
+        Self::of(token).0.ct_eq(&self.0).into()
+    }
+}
+
+/// A new token such as `dpk_…`; shown once, then only its hash is known.
+#[must_use]
+pub fn generate(prefix: &str) -> Zeroizing<String> {
+    Zeroizing::new(format!("{prefix}_{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())))
+}
+
+/// What of a token may be shown again, to tell keys apart.
+#[must_use]
+pub fn visible_prefix(token: &str) -> String {
+    token.chars().take(10).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_matches_its_hash_and_no_other() {
+        let token = generate("dps");
+        let hash = TokenHash::of(token.as_bytes());
+        assert!(token.starts_with("dps_") && token.len() == 47);
+        assert!(hash.matches(token.as_bytes()));
+        assert!(!hash.matches(generate("dps").as_bytes()));
+        assert!(!hash.matches(b""));
+    }
+}

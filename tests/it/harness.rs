@@ -1,0 +1,375 @@
+//! What every test starts from: a database of its own, cloned from a migrated template on a cluster of this test run's, and
+//! nodes on it.
+
+use std::{
+    io::Write as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        Mutex, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use dialplane::{app::App, embedded::Binaries, keyring::Keyring, settings::Settings};
+use serde_json::{Value, json};
+use sqlx::{Connection as _, Executor as _, PgConnection, postgres::PgConnectOptions};
+use uuid::Uuid;
+
+/// A Postgres cluster for tests, without durability. It ends with the process that made it, however that ends: a shell
+/// between the two waits for the end of its input.
+pub struct Cluster {
+    folder: PathBuf,
+    keeper: Mutex<Option<Child>>,
+}
+
+impl Cluster {
+    pub fn start() -> Self {
+        let folder = std::env::temp_dir().join(format!("dialplane-test-{}", Uuid::now_v7().simple()));
+        std::fs::create_dir(&folder).unwrap();
+        let cluster = Self { folder, keeper: Mutex::default() };
+        let user = cluster.run_as();
+        if !user.is_empty() {
+            assert!(Command::new("chown").arg("postgres").arg(&cluster.folder).status().unwrap().success());
+        }
+        let initdb = cluster
+            .command("initdb")
+            .args(["-D", "data", "-U", "dialplane", "-A", "trust", "-E", "UTF8"])
+            .args(["--locale=C", "-N"])
+            .output();
+        let initdb = initdb.unwrap();
+        assert!(initdb.status.success(), "{}", String::from_utf8_lossy(&initdb.stderr));
+        cluster.up();
+        cluster
+    }
+
+    fn run_as(&self) -> Vec<&'static str> {
+        if nix::unistd::geteuid().is_root() { vec!["runuser", "-u", "postgres", "--"] } else { vec![] }
+    }
+
+    fn binary(&self, name: &str) -> PathBuf {
+        Binaries::find(&self.folder).expect("Postgres is installed: script/test sees to it").path(name)
+    }
+
+    fn command(&self, name: &str) -> Command {
+        let mut words = self.run_as();
+        let binary = self.binary(name);
+        let binary = binary.to_str().unwrap();
+        words.push(binary);
+        let mut command = Command::new(words[0]);
+        command
+            .args(&words[1..])
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts the server and waits until it answers.
+    pub fn up(&self) {
+        let script = format!(
+            "{} {} -D data -k {} -c listen_addresses= -c fsync=off -c full_page_writes=off -c max_connections=300 >>log 2>&1 &
+             cat >/dev/null; pid=$(head -n 1 data/postmaster.pid) && kill -INT $pid && wait && rm -rf {}",
+            self.run_as().join(" "),
+            self.binary("postgres").display(),
+            self.folder.display(),
+            self.folder.display(),
+        );
+        let mut shell = Command::new("sh");
+        shell
+            .arg("-c")
+            .arg(script)
+            .current_dir(&self.folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        *self.keeper.lock().unwrap() = Some(shell.spawn().unwrap());
+        let since = Instant::now();
+        while !self.answers() {
+            assert!(since.elapsed() < Duration::from_secs(60), "Postgres did not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn answers(&self) -> bool {
+        let options = self.options("postgres");
+        let connect = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async { PgConnection::connect_with(&options).await.is_ok() })
+        };
+        std::thread::spawn(connect).join().unwrap()
+    }
+
+    /// `kill -9` of the whole server: no good-bye to anybody.
+    pub fn kill(&self) {
+        let pid = std::fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
+        let pid = pid.lines().next().unwrap().parse::<i32>().unwrap();
+        let children = Command::new("pgrep").args(["-P", &pid.to_string()]).output().unwrap();
+        let children =
+            String::from_utf8_lossy(&children.stdout).lines().filter_map(|l| l.parse().ok()).collect::<Vec<i32>>();
+        for pid in std::iter::once(pid).chain(children) {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+        }
+    }
+
+    pub fn options(&self, database: &str) -> PgConnectOptions {
+        PgConnectOptions::new_without_pgpass().socket(&self.folder).username("dialplane").database(database)
+    }
+}
+
+/// The cluster that tests share; made by the first.
+fn shared() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(Cluster::start)
+}
+
+/// A database with all migrations, cloned in some ten milliseconds.
+pub struct Database {
+    pub options: PgConnectOptions,
+}
+
+impl Database {
+    pub async fn new() -> Self {
+        Self::on(tokio::task::spawn_blocking(shared).await.unwrap()).await
+    }
+
+    /// On a cluster of the test's own, which it may kill.
+    pub async fn on(cluster: &Cluster) -> Self {
+        // Cloning needs the template to itself.
+        static CLONING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let _alone = CLONING.lock().await;
+        let mut db = PgConnection::connect_with(&cluster.options("postgres")).await.unwrap();
+        let known =
+            sqlx::query("select 1 from pg_database where datname = 'template'").fetch_optional(&mut db).await.unwrap();
+        if known.is_none() {
+            db.execute("create database template").await.unwrap();
+            let mut template = PgConnection::connect_with(&cluster.options("template")).await.unwrap();
+            sqlx::migrate!().run(&mut template).await.unwrap();
+            template.close().await.unwrap();
+        }
+        let name = format!("test{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let clone = format!("create database {name} template template strategy file_copy");
+        db.execute(sqlx::AssertSqlSafe(clone)).await.unwrap();
+        db.close().await.unwrap();
+        Self { options: cluster.options(&name) }
+    }
+
+    pub async fn connect(&self) -> PgConnection {
+        PgConnection::connect_with(&self.options).await.unwrap()
+    }
+}
+
+/// A running node with its API key and a switch's credentials.
+pub struct Node {
+    pub app: App,
+    pub key: String,
+    pub switch: (String, String),
+    folder: PathBuf,
+}
+
+/// A node's settings for a test: any port, few threads, a folder of its own.
+pub fn settings(folder: &Path) -> Settings {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    Settings {
+        data_dir: folder.to_owned(),
+        switch_listen: any,
+        app_listen: any,
+        switch_workers: 2,
+        fill_connections: 4,
+        api_connections: 4,
+        ..Settings::default()
+    }
+}
+
+/// The key file of all nodes of one test run: nodes of one database must share it.
+fn key_file() -> PathBuf {
+    static FILE: OnceLock<PathBuf> = OnceLock::new();
+    let file = FILE.get_or_init(|| {
+        let file = std::env::temp_dir().join("dialplane-test.key");
+        Keyring::open(&file).unwrap();
+        file
+    });
+    file.clone()
+}
+
+impl Node {
+    pub async fn start(database: &Database) -> Self {
+        Self::with(database, |_| {}).await
+    }
+
+    pub async fn with(database: &Database, adjust: impl FnOnce(&mut Settings)) -> Self {
+        let folder = std::env::temp_dir().join(format!("dialplane-node-{}", Uuid::now_v7().simple()));
+        std::fs::create_dir(&folder).unwrap();
+        let mut settings = settings(&folder);
+        settings.key_file = Some(key_file());
+        adjust(&mut settings);
+        let app = App::start(&settings, database.options.clone()).await.unwrap();
+        let author = dialplane::changes::Author { name: "test".into(), source: None };
+        let mut change = app.changes.begin(author).await.unwrap();
+        let key = dialplane::keys::NewKey { name: "test".parse().unwrap(), tenant_id: None, expires_at: None };
+        let key = dialplane::keys::create(&mut change, key).await.unwrap().token;
+        let name = format!("fs-{}", Uuid::now_v7().simple());
+        let new = dialplane::switches::NewSwitch { name: name.parse().unwrap() };
+        let token = dialplane::switches::create(&mut change, new).await.unwrap().token.unwrap();
+        change.commit().await.unwrap();
+        Self { app, key, switch: (name, token), folder }
+    }
+
+    pub async fn stop(self) {
+        self.app.stop().await;
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+
+    /// A request to the API; `body` `Null`: none.
+    pub async fn api(&self, method: &str, path: &str, body: Value) -> Answer {
+        self.api_with(method, path, &[("X-API-Key", &self.key)], body).await
+    }
+
+    pub async fn api_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Value) -> Answer {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let mut all = vec![("Content-Type", "application/json")];
+        all.extend(headers);
+        send(self.app.app_address, method, path, &all, body.as_bytes()).await
+    }
+
+    /// A tenant; answers its id.
+    pub async fn tenant(&self, domain: &str) -> Uuid {
+        let answer = self.api("POST", "/v1/tenants", json!({ "domain": domain })).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        answer.id()
+    }
+
+    /// An extension; answers what the API answered.
+    pub async fn extension(&self, tenant: Uuid, new: Value) -> Value {
+        let answer = self.api("POST", &format!("/v1/tenants/{tenant}/extensions"), new).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        answer.json()
+    }
+
+    /// A fetch with the switch's credentials.
+    pub async fn fetch(&self, form: &str) -> Answer {
+        self.fetch_bytes(form.as_bytes()).await
+    }
+
+    pub async fn fetch_bytes(&self, form: &[u8]) -> Answer {
+        use base64::{Engine as _, engine::general_purpose::STANDARD};
+        let (name, token) = &self.switch;
+        let basic = format!("Basic {}", STANDARD.encode(format!("{name}:{token}")));
+        let headers = [("Authorization", basic.as_str()), ("Content-Type", "application/x-www-form-urlencoded")];
+        send(self.app.switch_address, "POST", "/fs/xml", &headers, form).await
+    }
+
+    /// What REGISTER asks.
+    pub async fn sign_in(&self, user: &str, domain: &str) -> Answer {
+        self.fetch(&sign_in_form(user, domain)).await
+    }
+}
+
+pub fn sign_in_form(user: &str, domain: &str) -> String {
+    format!(
+        "hostname=fs&section=directory&tag_name=domain&key_name=name&key_value={domain}&Event-Name=REQUEST_PARAMS&action=sip_auth&sip_auth_realm={domain}&sip_auth_method=REGISTER&key=id&user={user}&domain={domain}&ip=127.0.0.1"
+    )
+}
+
+pub fn call_form(number: &str, context: &str) -> String {
+    format!(
+        "hostname=fs&section=dialplan&tag_name=&key_name=&key_value=&Event-Name=REQUEST_PARAMS&Hunt-Context={context}&Hunt-Destination-Number={number}"
+    )
+}
+
+/// What came back over HTTP.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
+    }
+
+    pub fn id(&self) -> Uuid {
+        serde_json::from_value(self.json()["id"].clone()).unwrap()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}
+
+/// One exchange on a connection of its own, as switches do it.
+pub async fn send(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    try_send(address, method, path, headers, body).await.unwrap()
+}
+
+pub async fn try_send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> std::io::Result<Answer> {
+    let mut head = Vec::new();
+    write!(
+        head,
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n",
+        body.len()
+    )?;
+    for (name, value) in headers {
+        write!(head, "{name}: {value}\r\n")?;
+    }
+    head.extend_from_slice(b"\r\n");
+    head.extend_from_slice(body);
+    exchange(address, &head).await
+}
+
+/// Sends bytes as they are and reads one answer.
+pub async fn exchange(address: SocketAddr, request: &[u8]) -> std::io::Result<Answer> {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = tokio::net::TcpStream::connect(address).await?;
+    // A server that refuses early may close before all was sent.
+    let _ = stream.write_all(request).await;
+    let mut bytes = Vec::new();
+    match stream.read_to_end(&mut bytes).await {
+        Ok(_) => {}
+        Err(_) if !bytes.is_empty() => {}
+        Err(error) => return Err(error),
+    }
+    let wrong = || std::io::Error::other(format!("no HTTP answer: {}", String::from_utf8_lossy(&bytes)));
+    let gap = memchr::memmem::find(&bytes, b"\r\n\r\n").ok_or_else(wrong)?;
+    let head = String::from_utf8_lossy(&bytes[..gap]).into_owned();
+    let mut lines = head.lines();
+    let status = lines.next().and_then(|l| l.split(' ').nth(1)).and_then(|s| s.parse().ok()).ok_or_else(wrong)?;
+    let headers = lines
+        .filter_map(|line| line.split_once(": "))
+        .map(|(n, v)| (n.to_lowercase(), v.to_owned()))
+        .collect::<Vec<_>>();
+    let mut body = bytes[gap + 4..].to_vec();
+    if headers.iter().any(|(n, v)| n == "transfer-encoding" && v == "chunked") {
+        body = dechunk(&body);
+    }
+    Ok(Answer { status, headers, body })
+}
+
+fn dechunk(mut rest: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Some(line) = memchr::memmem::find(rest, b"\r\n") {
+        let size = usize::from_str_radix(std::str::from_utf8(&rest[..line]).unwrap().trim(), 16).unwrap();
+        if size == 0 {
+            break;
+        }
+        body.extend_from_slice(&rest[line + 2..line + 2 + size]);
+        rest = &rest[line + 2 + size + 2..];
+    }
+    body
+}

@@ -1,0 +1,6 @@
+//! The whole application, tested from outside: HTTP in, documents out, a real Postgres below.
+
+#[allow(dead_code, reason = "each test uses a part of it")]
+mod harness;
+
+mod first;

@@ -1,6 +1,6 @@
 //! Filling: one question, one statement, one answer with the generation it was read at.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use actix_web::web::Bytes;
 
@@ -75,6 +75,7 @@ pub fn shown(view: View<'_>, domain: &str) -> Option<Shown> {
 
 /// Runs one fill to its end, keeps its answer, and has the names read when it was for somebody who isn't there.
 pub async fn run(fetch: Arc<Fetch>, key: Key, slot: Arc<Slot>, question: Question) -> Filled {
+    fetch.fills.fetch_add(1, Ordering::Relaxed);
     let filled = match &question {
         Question::Number { number } => by_number(&fetch, number).await,
         _ => in_tenant(&fetch, &slot, &question).await,

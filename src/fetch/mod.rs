@@ -20,7 +20,13 @@ pub mod roster;
 pub mod store;
 pub mod sync;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use actix_web::web::Bytes;
 
@@ -71,6 +77,7 @@ pub struct Fetch {
     pub metrics: FetchMetrics,
     rosters: Rosters,
     flights: Arc<Flights<Filled>>,
+    fills: AtomicU64,
     roster_flights: Arc<Flights<()>>,
     readers: Readers,
     /// For what a switch changes.
@@ -101,12 +108,19 @@ impl Fetch {
             metrics: FetchMetrics::register(),
             rosters: Rosters::default(),
             flights: Arc::default(),
+            fills: AtomicU64::new(0),
             roster_flights: Arc::default(),
             readers,
             changes,
             keyring,
             stale_limit: limits.stale,
         }
+    }
+
+    /// How many times the database was asked for an answer.
+    #[must_use]
+    pub fn fills(&self) -> u64 {
+        self.fills.load(Ordering::Relaxed)
     }
 
     /// Answers one request.

@@ -23,26 +23,35 @@ use uuid::Uuid;
 pub struct Cluster {
     folder: PathBuf,
     keeper: Mutex<Option<Child>>,
+    databases: AtomicU64,
 }
 
 impl Cluster {
     pub fn start() -> Self {
         let folder = std::env::temp_dir().join(format!("dialplane-test-{}", Uuid::now_v7().simple()));
         std::fs::create_dir(&folder).unwrap();
-        let cluster = Self { folder, keeper: Mutex::default() };
+        let cluster = Self { folder, keeper: Mutex::default(), databases: AtomicU64::new(0) };
         let user = cluster.run_as();
         if !user.is_empty() {
             assert!(Command::new("chown").arg("postgres").arg(&cluster.folder).status().unwrap().success());
         }
-        let initdb = cluster
-            .command("initdb")
-            .args(["-D", "data", "-U", "dialplane", "-A", "trust", "-E", "UTF8"])
-            .args(["--locale=C", "-N"])
-            .output();
-        let initdb = initdb.unwrap();
-        assert!(initdb.status.success(), "{}", String::from_utf8_lossy(&initdb.stderr));
+        cluster.initialise();
         cluster.up();
         cluster
+    }
+
+    fn initialise(&self) {
+        let mut initdb = self.command("initdb");
+        initdb.args(["-D", "data", "-U", "dialplane", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]);
+        let initdb = initdb.output().unwrap();
+        assert!(initdb.status.success(), "{}", String::from_utf8_lossy(&initdb.stderr));
+    }
+
+    /// A new, empty cluster in the place of one that was killed.
+    pub fn initialise_again(&self) {
+        std::fs::remove_dir_all(self.folder.join("data")).unwrap();
+        self.databases.store(0, Ordering::Relaxed);
+        self.initialise();
     }
 
     fn run_as(&self) -> Vec<&'static str> {
@@ -140,7 +149,6 @@ impl Database {
     pub async fn on(cluster: &Cluster) -> Self {
         // Cloning needs the template to itself.
         static CLONING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-        static COUNT: AtomicU64 = AtomicU64::new(0);
         let _alone = CLONING.lock().await;
         let mut db = PgConnection::connect_with(&cluster.options("postgres")).await.unwrap();
         let known =
@@ -151,7 +159,7 @@ impl Database {
             sqlx::migrate!().run(&mut template).await.unwrap();
             template.close().await.unwrap();
         }
-        let name = format!("test{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let name = format!("test{}", cluster.databases.fetch_add(1, Ordering::Relaxed));
         let clone = format!("create database {name} template template strategy file_copy");
         db.execute(sqlx::AssertSqlSafe(clone)).await.unwrap();
         db.close().await.unwrap();

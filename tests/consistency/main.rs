@@ -1,0 +1,10 @@
+//! What makes Dialplane worth trusting: never stale, one fill per key, and answers although the database is gone.
+
+#[allow(dead_code, reason = "each test binary uses a part of the harness")]
+#[path = "../it/harness.rs"]
+mod harness;
+
+mod faults;
+mod nodes;
+mod staleness;
+mod stampede;

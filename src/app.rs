@@ -109,9 +109,9 @@ impl App {
         let served = Served { fetch: Arc::clone(&fetch), calls: calls::Inbox::new(pool) };
         let tls = switch_tls(settings)?;
         let listener =
-            Listener::start(settings.switch_listen, settings.workers(), tls, &served, &stopped).map_err(|source| {
-                StartError::Listen { what: "the switch listener", address: settings.switch_listen, source }
-            })?;
+            Listener::start(settings.switch_listen, settings.workers(), tls.as_ref(), &served, &stopped).map_err(
+                |source| StartError::Listen { what: "the switch listener", address: settings.switch_listen, source },
+            )?;
 
         let state = (Data::new(Api { changes: changes.clone() }), Data::new(Arc::clone(&fetch)), Data::new(counters));
         let server = HttpServer::new(move || {

@@ -34,7 +34,7 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    pub fn invalid(field: &'static str, message: impl ToString) -> Self {
+    pub fn invalid(field: &'static str, message: impl std::fmt::Display) -> Self {
         Self::Invalid { field, message: message.to_string() }
     }
 

@@ -90,9 +90,9 @@ pub async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
         made: &made,
     };
     if json {
-        println!("{}", serde_json::to_string(&ready)?)
+        println!("{}", serde_json::to_string(&ready)?);
     } else {
-        print!("{}", for_a_person(&ready))
+        print!("{}", for_a_person(&ready));
     }
     std::io::stdout().flush()?;
     serve::until_told().await?;

@@ -97,14 +97,17 @@ impl RenderArgs {
         if let Some(call) = &self.call {
             let (number, context) = split(call)?;
             let number = number.replace('+', "%2B");
-            let mut form = format!(
+            let form = format!(
                 "section=dialplan&tag_name=&key_name=&key_value=&Event-Name=REQUEST_PARAMS&Hunt-Context={context}&Hunt-Destination-Number={number}"
             );
-            if let Some(from) = &self.from {
-                let (user, domain) = split(from)?;
-                form.push_str(&format!("&variable_user_name={user}&variable_domain_name={domain}"));
-            }
-            return Ok(form.into_bytes());
+            let caller = match &self.from {
+                None => String::new(),
+                Some(from) => {
+                    let (user, domain) = split(from)?;
+                    format!("&variable_user_name={user}&variable_domain_name={domain}")
+                }
+            };
+            return Ok(format!("{form}{caller}").into_bytes());
         }
         let file = self.form.as_deref().unwrap_or_else(|| "-".as_ref());
         let mut text = Vec::new();

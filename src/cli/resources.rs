@@ -78,7 +78,7 @@ pub enum ExtensionCommand {
         #[arg(long)]
         tenant: String,
         #[command(flatten)]
-        new: NewExtension,
+        new: Box<NewExtension>,
     },
     List {
         #[arg(long)]
@@ -285,7 +285,12 @@ async fn all<T>(
 }
 
 fn deleted(json: bool) -> anyhow::Result<()> {
-    if json { print::one(true, &serde_json::json!({ "deleted": true })) } else { Ok(println!("Deleted.")) }
+    if json {
+        print::one(true, &serde_json::json!({ "deleted": true }))
+    } else {
+        println!("Deleted.");
+        Ok(())
+    }
 }
 
 pub async fn tenant(settings: &Settings, json: bool, command: TenantCommand) -> anyhow::Result<()> {
@@ -326,7 +331,7 @@ pub async fn extension(settings: &Settings, json: bool, command: ExtensionComman
         match command {
             ExtensionCommand::Create { tenant, new } => {
                 let tenant = tenant_id(&local, &tenant).await?;
-                print::one(json, &change(&local, async |change| extensions::create(change, tenant, new).await).await?)
+                print::one(json, &change(&local, async |change| extensions::create(change, tenant, *new).await).await?)
             }
             ExtensionCommand::List { tenant } => {
                 let tenant = tenant_id(&local, &tenant).await?;

@@ -48,7 +48,7 @@ pub enum ClusterError {
 const USER: &str = "dialplane";
 const DATABASE: &str = "dialplane";
 /// Recovery after a crash takes its time.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A running private cluster, owned by this process or, for short commands, by another.
 pub struct Cluster {

@@ -126,7 +126,6 @@ impl NewExtension {
 /// A merge patch: what is absent stays, `null` empties.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::option_option, reason = "the three cases of a merge patch")]
 pub struct ExtensionPatch {
     pub number: Option<ExtensionNumber>,
     #[serde(default, deserialize_with = "patch")]

@@ -33,7 +33,7 @@ pub enum RenderError {
 /// How a user is shown, secrets already opened or hashed.
 struct User<'a> {
     id: &'a str,
-    number_alias: Option<&'a str>,
+    number_alias: &'a str,
     params: Vec<(&'static str, Cow<'a, str>)>,
     variables: Vec<(&'a str, Cow<'a, str>)>,
 }
@@ -43,7 +43,7 @@ struct User<'a> {
 struct Users<'a> {
     domain: &'a str,
     group: &'a str,
-    users: &'a [User<'a>],
+    members: &'a [User<'a>],
 }
 
 #[derive(Template)]
@@ -57,7 +57,7 @@ struct Nobody<'a> {
 struct Pin<'a> {
     domain: &'a str,
     id: &'a str,
-    number_alias: Option<&'a str>,
+    number_alias: &'a str,
     success: bool,
 }
 
@@ -122,13 +122,13 @@ pub fn user(
         params,
         variables: variables(domain, row),
     };
-    render(&Users { domain: domain.as_str(), group: "default", users: &[user] })
+    render(&Users { domain: domain.as_str(), group: "default", members: &[user] })
 }
 
-fn alias<'a>(row: &'a ExtensionRow, asked: &str) -> Option<&'a str> {
+fn alias<'a>(row: &'a ExtensionRow, asked: &str) -> &'a str {
     match &row.alias {
-        Some(alias) if alias.as_str() == asked => Some(alias.as_str()),
-        _ => Some(row.number.as_str()),
+        Some(alias) if alias.as_str() == asked => alias.as_str(),
+        _ => row.number.as_str(),
     }
 }
 
@@ -226,18 +226,18 @@ fn variables<'a>(domain: &'a Domain, row: &'a ExtensionRow) -> Vec<(&'a str, Cow
 /// (`group_call_function` in mod_commands.c), and each leg asks for its user itself.
 pub fn ring_group(domain: &Domain, group: &str, members: &[MemberRow]) -> Result<Bytes, RenderError> {
     let users = members.iter().map(|member| bare(member, vec![])).collect::<Vec<_>>();
-    render(&Users { domain: domain.as_str(), group, users: &users })
+    render(&Users { domain: domain.as_str(), group, members: &users })
 }
 
 /// Users as mod_directory reads them for dial-by-name (`populate_database` in mod_directory.c).
 pub fn by_name(domain: &Domain, members: &[MemberRow]) -> Result<Bytes, RenderError> {
     let shown = |member| bare(member, vec![("directory_full_name", Cow::Borrowed(member.display_name.as_str()))]);
     let users = members.iter().map(shown).collect::<Vec<_>>();
-    render(&Users { domain: domain.as_str(), group: "default", users: &users })
+    render(&Users { domain: domain.as_str(), group: "default", members: &users })
 }
 
 fn bare<'a>(member: &'a MemberRow, variables: Vec<(&'a str, Cow<'a, str>)>) -> User<'a> {
-    let number_alias = Some(member.number.as_str());
+    let number_alias = member.number.as_str();
     User { id: member.sip_username.as_str(), number_alias, params: vec![NO_EMPTY_PASSWORD], variables }
 }
 
@@ -247,10 +247,10 @@ pub fn mailboxes(domain: &Domain, group: &str, rows: &[ExtensionRow], keyring: &
     for row in rows {
         let mut params = vec![NO_EMPTY_PASSWORD];
         params.extend(voicemail_params(row, keyring)?);
-        let (id, number_alias) = (row.sip_username.as_str(), Some(row.number.as_str()));
+        let (id, number_alias) = (row.sip_username.as_str(), row.number.as_str());
         users.push(User { id, number_alias, params, variables: vec![] });
     }
-    render(&Users { domain: domain.as_str(), group, users: &users })
+    render(&Users { domain: domain.as_str(), group, members: &users })
 }
 
 /// Whether a PIN chosen by phone was taken (`vm_check` in mod_voicemail.c reads `result@success`).

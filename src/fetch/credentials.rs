@@ -42,13 +42,12 @@ impl Credentials {
         let colon = memchr::memchr(b':', decoded)?;
         let (name, token) = (std::str::from_utf8(&decoded[..colon]).ok()?, &decoded[colon + 1..]);
         let switches = self.switches.load();
-        match switches.get(name) {
-            Some((id, hash)) => hash.matches(token).then_some(*id),
-            None => {
-                // As long as for a known name.
-                let _ = TokenHash([0; 32]).matches(token);
-                None
-            }
+        if let Some((id, hash)) = switches.get(name) {
+            hash.matches(token).then_some(*id)
+        } else {
+            // As long as for a known name.
+            let _ = TokenHash([0; 32]).matches(token);
+            None
         }
     }
 }

@@ -104,7 +104,7 @@ mod tests {
             tokio::spawn(async move {
                 let work = || async move {
                     fills.fetch_add(1, Ordering::SeqCst);
-                    gate.wait_for(|open| *open).await.map(|_| 7).unwrap_or(0)
+                    gate.wait_for(|open| *open).await.map_or(0, |_| 7)
                 };
                 flights.join(b"key", work).await
             })

@@ -40,7 +40,7 @@ impl Listener {
     pub fn start(
         address: SocketAddr,
         workers: usize,
-        tls: Option<TlsAcceptor>,
+        tls: Option<&TlsAcceptor>,
         served: &Served,
         stop: &watch::Receiver<bool>,
     ) -> io::Result<Self> {
@@ -51,7 +51,7 @@ impl Listener {
             sockets.push(bind(address)?);
         }
         let start = |(number, socket)| {
-            let worker = Worker { socket, tls: tls.clone(), served: served.clone(), stop: stop.clone() };
+            let worker = Worker { socket, tls: tls.cloned(), served: served.clone(), stop: stop.clone() };
             std::thread::Builder::new().name(format!("switch-{number}")).spawn(move || worker.run())
         };
         let workers = sockets.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;

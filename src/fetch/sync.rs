@@ -139,7 +139,7 @@ impl Sync {
             let poll = in_time(poll(&mut db, self.node, &applied, since)).await?;
             let first = since == 0;
             let news = if first {
-                self.fetch.generations.replace(poll.heard, replaced)
+                self.fetch.generations.replace(&poll.heard, replaced)
             } else {
                 self.fetch.generations.merge(poll.heard)
             };

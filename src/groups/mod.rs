@@ -47,7 +47,6 @@ pub struct NewGroup {
 /// A merge patch: what is absent stays, `null` empties.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::option_option, reason = "the three cases of a merge patch")]
 pub struct GroupPatch {
     pub name: Option<GroupName>,
     #[serde(default, deserialize_with = "patch")]

@@ -37,7 +37,6 @@ fn wrong_field(path: &str, cause: &str) -> Problem {
 }
 
 /// For fields of a merge patch (RFC 7396): absent leaves as it is, `null` empties, a value sets.
-#[expect(clippy::option_option, reason = "the three cases of a merge patch")]
 pub fn patch<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
     T: Deserialize<'de>,

@@ -16,7 +16,7 @@ pub struct Problem {
     #[serde(rename = "type")]
     kind: &'static str,
     title: &'static str,
-    #[serde(with = "status_as_number")]
+    #[serde(serialize_with = "status_as_number")]
     #[schema(value_type = u16, example = 422)]
     status: StatusCode,
     /// What is wrong and what to do, for a person.
@@ -29,12 +29,9 @@ pub struct Problem {
     id: Option<Uuid>,
 }
 
-mod status_as_number {
-    use actix_web::http::StatusCode;
-
-    pub fn serialize<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u16(status.as_u16())
-    }
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn status_as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
 }
 
 impl Problem {

@@ -43,7 +43,6 @@ pub struct NewNumber {
 /// A merge patch: what is absent stays, `null` empties.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::option_option, reason = "the three cases of a merge patch")]
 pub struct NumberPatch {
     #[serde(default, deserialize_with = "patch")]
     #[schema(value_type = Option<Destination>)]

@@ -14,6 +14,7 @@ fn extension(username: &str) -> Extension {
     Extension { sip_username: name(username), active: true, ring_seconds: 20, voicemail: true }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "reads best where it is called")]
 fn routed(number: &str, caller: Option<&str>, target: Option<Target>) -> Route {
     let caller = caller.map(name);
     route(&tenant(), &Dialled::read(number), caller.as_ref(), target.as_ref())

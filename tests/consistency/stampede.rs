@@ -40,12 +40,12 @@ async fn ten_thousand_fetches_of_one_cold_key_are_one_statement() {
         let Reply::Document(document) = other.await.unwrap() else { panic!("no document") };
         assert!(String::from_utf8_lossy(&document).contains("<user id=\"1000\""));
     }
-    assert_eq!(filled(&node).await, 1, "one fill");
+    assert_eq!(filled(&node), 1, "one fill");
     node.stop().await;
 }
 
 /// Fills that were for somebody, by the node's own count: the first asker's, whom nobody waited for any more, has no reply.
-async fn filled(node: &Node) -> u64 {
+fn filled(node: &Node) -> u64 {
     node.app.fetch.fills()
 }
 

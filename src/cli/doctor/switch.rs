@@ -191,6 +191,6 @@ fn bindings(text: &str) -> Result<Vec<Binding>, String> {
 fn attribute(tag: &BytesStart<'_>, name: &str) -> String {
     let value = tag.try_get_attribute(name).ok().flatten();
     let value =
-        value.and_then(|value| value.normalized_value(XmlVersion::Implicit1_0).ok().map(|text| text.into_owned()));
+        value.and_then(|value| value.normalized_value(XmlVersion::Implicit1_0).ok().map(std::borrow::Cow::into_owned));
     value.unwrap_or_default()
 }

@@ -1,5 +1,7 @@
 //! The command line. Here, and only here, errors are `anyhow`: they go to a person.
 
+mod bench;
+mod bench_data;
 mod demo;
 mod doctor;
 mod local;
@@ -72,6 +74,11 @@ enum Command {
     Key(resources::KeyCommand),
     /// Show what a switch gets for a request, and why
     Render(render::RenderArgs),
+    /// Load a switch listener as switches do, and measure it
+    Bench(bench::BenchArgs),
+    /// Load many tenants and extensions to measure with
+    #[command(hide = true)]
+    BenchData(bench_data::BenchDataArgs),
     /// Check the database, the keys, the listener, and a switch's settings
     Doctor(doctor::DoctorArgs),
 }
@@ -120,6 +127,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Switch(command) => resources::switch(&settings, common.json, command).await?,
         Command::Key(command) => resources::key(&settings, common.json, command).await?,
         Command::Render(args) => render::run(&settings, common.json, args).await?,
+        Command::Bench(args) => bench::run(common.json, args).await?,
+        Command::BenchData(args) => bench_data::run(&settings, args).await?,
         Command::Doctor(args) => return doctor::run(&settings, common.json, args).await,
     }
     Ok(ExitCode::SUCCESS)

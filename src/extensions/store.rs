@@ -239,3 +239,33 @@ pub async fn set_pin_by_phone(pool: &PgPool, tenant: Uuid, id: Uuid, sealed: &[u
     tx.commit().await?;
     Ok(changed == 1)
 }
+
+/// Many extensions at once, as columns; what is not given has its default.
+pub struct Many {
+    pub tenant: Uuid,
+    pub ids: Vec<Uuid>,
+    pub numbers: Vec<String>,
+    pub secrets: Vec<Vec<u8>>,
+    pub pins: Vec<Vec<u8>>,
+}
+
+pub async fn insert_many(db: &mut PgConnection, many: &Many) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into extensions (tenant_id, id, number, sip_username, sip_secret, display_name, voicemail_pin)
+         select $1, e.id, e.number, e.number, e.secret, e.number, e.pin
+           from unnest($2::uuid[], $3::text[], $4::bytea[], $5::bytea[]) as e (id, number, secret, pin)",
+        many.tenant,
+        &many.ids,
+        &many.numbers,
+        &many.secrets,
+        &many.pins
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// Lets the planner know what is there, after many rows came at once.
+pub async fn analyze(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!("analyze").execute(db).await.map(|_| ())
+}

@@ -148,11 +148,16 @@ const NO_EMPTY_PASSWORD: (&str, Cow<'static, str>) = ("allow-empty-password", Co
 type Params<'a> = Vec<(&'static str, Cow<'a, str>)>;
 
 fn auth_params<'a>(row: &'a ExtensionRow, realm: &str, keyring: &Keyring) -> Result<Params<'a>, RenderError> {
-    Ok(vec![
-        ("a1-hash", a1_hash(row, realm, keyring)?.into()),
-        NO_EMPTY_PASSWORD,
-        ("max-registrations-per-extension", row.max_registrations.to_string().into()),
-    ])
+    Ok(vec![("a1-hash", a1_hash(row, realm, keyring)?.into()), NO_EMPTY_PASSWORD, registrations(row)])
+}
+
+/// One registration: the newest replaces the one before. The switch's own limit would lock out a phone that restarts, because
+/// its REGISTER has a new Call-ID, until its old registration has run out (`sofia_reg_parse_auth` in sofia_reg.c).
+fn registrations(row: &ExtensionRow) -> (&'static str, Cow<'static, str>) {
+    match row.max_registrations {
+        1 => ("sip-allow-multiple-registrations", "false".into()),
+        limit => ("max-registrations-per-extension", limit.to_string().into()),
+    }
 }
 
 fn verto_params<'a>(domain: &'a Domain, row: &'a ExtensionRow, keyring: &Keyring) -> Result<Params<'a>, RenderError> {

@@ -1,0 +1,211 @@
+//! The main job, from the first REGISTER to a message in a mailbox.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    freeswitch,
+    harness::{Answer, Database, Node},
+    sipp::{Phone, Script},
+    switch::Switch,
+};
+
+const DID: &str = "+12025550100";
+
+/// A tenant with two extensions and a number, a node and a switch.
+struct Stage {
+    database: Database,
+    node: Node,
+    switch: Switch,
+    tenant: Uuid,
+    phones: Vec<Value>,
+}
+
+/// Sets the stage and plays on it. Phones are processes that are waited for: the play has a thread of its own, so that the node
+/// goes on meanwhile.
+async fn play(play: fn(&Stage)) {
+    let Some(binary) = freeswitch() else { return };
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let mut phones = Vec::new();
+    for number in ["1000", "1001"] {
+        phones.push(node.extension(tenant, json!({ "number": number, "ring_seconds": 5 })).await);
+    }
+    let number = json!({ "number": DID, "destination": { "kind": "extension", "id": phones[0]["id"] } });
+    assert_eq!(node.api("POST", &format!("/v1/tenants/{tenant}/numbers"), number).await.status, 201);
+    let played = tokio::task::spawn_blocking(move || {
+        let switch = Switch::boot(&binary, &node);
+        let stage = Stage { database, node, switch, tenant, phones };
+        play(&stage);
+        let Stage { node, .. } = stage;
+        node
+    });
+    played.await.unwrap().stop().await;
+}
+
+impl Stage {
+    /// A request to the API, from the play's own thread.
+    fn api(&self, method: &str, path: &str, body: Value) -> Answer {
+        wait(self.node.api(method, path, body))
+    }
+
+    fn phone(&self, which: usize, scenario: &str, port: u16, to: &str) -> Phone {
+        let (user, password) =
+            (self.phones[which]["sip_username"].as_str(), self.phones[which]["sip_password"].as_str());
+        let target = if scenario.starts_with("outside") { self.switch.external } else { self.switch.internal };
+        let (user, password) = (user.unwrap(), password.unwrap());
+        Phone::start(&Script { scenario, target, port, user, password, to })
+    }
+
+    fn register(&self, which: usize, port: u16) -> bool {
+        self.phone(which, "register.xml", port, "-").succeeds()
+    }
+
+    /// Waits until a condition of the switch holds.
+    fn until(&self, what: &str, holds: impl Fn(&Switch) -> bool) {
+        let since = Instant::now();
+        while !holds(&self.switch) {
+            assert!(since.elapsed() < Duration::from_secs(10), "{what}:\n{}", self.switch.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn wait<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+#[actix_web::test]
+async fn phones_register_call_each_other_and_leave_messages() {
+    play(main_job).await;
+}
+
+fn main_job(stage: &Stage) {
+    assert!(stage.register(0, 26_000) && stage.register(1, 26_100), "both phones register");
+    let registered = stage.switch.api("sofia status profile internal reg");
+    assert!(registered.contains("1000@acme.test") && registered.contains("1001@acme.test"), "{registered}");
+
+    let callee = stage.phone(1, "answer.xml", 26_100, "-");
+    assert!(stage.phone(0, "call.xml", 26_000, "1001").succeeds(), "1000 calls 1001");
+    assert!(callee.succeeds(), "1001 answered and was hung up on");
+
+    let callee = stage.phone(0, "answer.xml", 26_000, "-");
+    assert!(stage.phone(1, "outside.xml", 26_300, DID).succeeds(), "a call to the DID from outside");
+    assert!(callee.succeeds(), "1000 answered");
+
+    assert!(stage.phone(0, "call-refused-404.xml", 26_000, "4711").succeeds(), "an unknown number");
+    assert!(stage.phone(1, "outside-unallocated.xml", 26_300, "+12025550199").succeeds(), "an unknown DID");
+    assert!(stage.phone(1, "outside-unallocated.xml", 26_300, "1000").succeeds(), "an extension is no DID");
+
+    // Nobody answers at 1001 any more: after five seconds the mailbox does.
+    assert!(stage.phone(0, "call-voicemail.xml", 26_000, "1001").succeeds(), "1000 leaves a message");
+    stage.until("the message is in the box", |switch| switch.api("vm_boxcount 1001@acme.test|all").contains("1:0"));
+
+    wait(cdrs_arrive(&stage.database));
+    assert!(stage.phone(0, "call.xml", 26_000, "9196").succeeds(), "the echo test");
+    suspended_is_refused(stage);
+    locked_down(stage);
+}
+
+/// The call's records came, of both legs, and say that media went to the caller as well.
+async fn cdrs_arrive(database: &Database) {
+    let mut db = database.connect().await;
+    let since = Instant::now();
+    loop {
+        let bodies = sqlx::query_scalar::<_, Vec<u8>>("select body from cdr_inbox").fetch_all(&mut db).await.unwrap();
+        let records = bodies.iter().map(|body| serde_json::from_slice::<Value>(body).unwrap()).collect::<Vec<_>>();
+        let heard = |record: &Value| {
+            let variables = &record["variables"];
+            let packets = variables["rtp_audio_out_packet_count"].as_str().and_then(|n| n.parse::<u64>().ok());
+            variables["direction"] == "inbound" && variables["last_app"] == "bridge" && packets.unwrap_or_default() > 20
+        };
+        if records.len() >= 4 && records.iter().any(heard) {
+            return;
+        }
+        assert!(since.elapsed() < Duration::from_secs(15), "{} records, none with sound", records.len());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Suspended: the next REGISTER is refused, and a call to it as well.
+fn suspended_is_refused(stage: &Stage) {
+    let path = format!("/v1/tenants/{}/extensions/{}", stage.tenant, stage.phones[1]["id"].as_str().unwrap());
+    let answer = stage.api("PATCH", &path, json!({ "status": "suspended" }));
+    assert_eq!(answer.status, 200);
+    assert!(stage.phone(1, "register-refused.xml", 26_100, "-").succeeds(), "a suspended phone is refused");
+    assert!(stage.phone(0, "call-refused-480.xml", 26_000, "1001").succeeds(), "a call to a suspended phone");
+    let answer = stage.api("PATCH", &path, json!({ "status": "active" }));
+    assert_eq!(answer.status, 200);
+    assert!(stage.register(1, 26_100), "active again");
+}
+
+/// No way in by the switch's own commands.
+fn locked_down(stage: &Stage) {
+    let switch = &stage.switch;
+    assert!(!switch.lets_in("ClueCon"), "the event socket has no default password");
+    assert!(switch.api("system id").contains("-ERR"), "no shell over the API");
+    let applications = switch.api("show application");
+    let shell = applications.lines().find(|line| line.starts_with("system,") || line.starts_with("bgsystem,"));
+    assert!(shell.is_none(), "an application that runs commands: {shell:?}");
+    let expanded = switch.api("expand echo ${hostname()}");
+    assert!(expanded.contains("Permission Denied"), "no API calls from data: {expanded}");
+    let log = switch.log();
+    let errors = log.lines().filter(|line| line.contains("[ERR]") || line.contains("[CRIT]")).collect::<Vec<_>>();
+    assert!(errors.is_empty(), "{errors:#?}");
+}
+
+/// What a real switch makes of an answer is what was meant: through its own preprocessor, parser and printer.
+#[actix_web::test]
+async fn the_switch_reads_what_was_meant() {
+    play(differential).await;
+}
+
+fn differential(stage: &Stage) {
+    let names = [
+        "José Ñandú",
+        "王小明",
+        "R+D, Halle #3",
+        "a!b ?c",
+        "x (y) ~z",
+        "- -- -",
+        "Ops / 24x7 = on",
+        "Müller*Söhne",
+        "مرحبا",
+        "emoji 😀",
+        "include",
+        "trailing !",
+        "!leading",
+        "preprocess",
+        "a,b:c@d",
+        "100 + 1",
+    ];
+    for (n, name) in names.iter().enumerate() {
+        let number = (2000 + n).to_string();
+        let variables = json!({ "accountcode": name, "toll_allow": "a,b" });
+        let new = json!({ "number": number, "display_name": name, "variables": variables, "caller_id_name": name });
+        wait(stage.node.extension(stage.tenant, new));
+        let read = stage.switch.api(&format!("find_user_xml id {number} acme.test"));
+        let value = |variable: &str| {
+            let mark = format!("<variable name=\"{variable}\" value=\"");
+            let rest = read.split(&mark).nth(1).unwrap_or_else(|| panic!("{variable} of {name} is missing in {read}"));
+            let raw = rest.split('"').next().unwrap();
+            quick_xml::escape::unescape(raw).unwrap().into_owned()
+        };
+        for variable in ["effective_caller_id_name", "outbound_caller_id_name", "accountcode"] {
+            assert_eq!(value(variable), *name, "{read}");
+        }
+        assert_eq!(value("user_context"), "acme.test");
+        assert_eq!(read.matches("<variable ").count(), 9, "{read}");
+    }
+    let route = stage.switch.api("xml_locate directory domain name acme.test");
+    assert!(route.contains("<domain name=\"acme.test\""), "{route}");
+    let unknown = stage.switch.api("user_exists id 4711 acme.test");
+    assert_eq!(unknown, "false");
+    assert_eq!(stage.switch.api("user_exists id 1000 acme.test"), "true");
+    assert_eq!(stage.switch.api("user_exists id 1000 nobody.test"), "false");
+    assert_eq!(stage.switch.api("domain_exists acme.test"), "true");
+    assert_eq!(stage.switch.api("domain_exists nobody.test"), "false");
+}

@@ -1,0 +1,23 @@
+//! The real thing: a FreeSWITCH booted from `freeswitch-conf`, phones played by SIPp, users and routes from Dialplane.
+//!
+//! `FREESWITCH_BIN` names the FreeSWITCH; without it the tests say that they were skipped.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
+
+#[allow(dead_code, reason = "each test binary uses a part of the harness")]
+#[path = "../it/harness.rs"]
+mod harness;
+
+mod calls;
+mod sipp;
+mod switch;
+
+/// The FreeSWITCH to test with, or a line that says why not.
+fn freeswitch() -> Option<std::path::PathBuf> {
+    let binary = std::env::var_os("FREESWITCH_BIN").map(std::path::PathBuf::from);
+    if binary.is_none() {
+        println!("skipped: FREESWITCH_BIN names no FreeSWITCH");
+        eprintln!("skipped: FREESWITCH_BIN names no FreeSWITCH");
+    }
+    binary
+}

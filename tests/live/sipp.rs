@@ -1,0 +1,89 @@
+//! Phones, played by SIPp.
+
+use std::{
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// One run of a scenario.
+pub struct Phone {
+    child: Child,
+    name: String,
+    log: PathBuf,
+}
+
+/// What a scenario needs to know.
+pub struct Script<'a> {
+    pub scenario: &'a str,
+    pub target: u16,
+    /// The phone's own port.
+    pub port: u16,
+    pub user: &'a str,
+    pub password: &'a str,
+    /// Whom it calls.
+    pub to: &'a str,
+}
+
+impl Phone {
+    pub fn start(script: &Script<'_>) -> Self {
+        let folder = std::env::temp_dir();
+        // A second of a loud tone of 1 kHz in mu-law, which the scenarios play over and over.
+        let tone = [0x80_u8, 0x86, 0x80, 0xf9, 0x00, 0x06, 0x00, 0x79].repeat(1000);
+        std::fs::write(folder.join("dialplane-tone.ulaw"), tone).unwrap();
+        let log = folder.join(format!("dialplane-sipp-{}-{}", std::process::id(), script.port));
+        let scenario = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/live/scenarios").join(script.scenario);
+        let child = Command::new("sipp")
+            .arg(format!("127.0.0.1:{}", script.target))
+            .arg("-sf")
+            .arg(scenario)
+            .args([
+                "-i",
+                "127.0.0.1",
+                "-p",
+                &script.port.to_string(),
+                "-m",
+                "1",
+                "-nostdin",
+                "-timeout",
+                "40s",
+                "-timeout_error",
+            ])
+            .args(["-mi", "127.0.0.1", "-mp", &(script.port + 10_000).to_string(), "-rtp_echo"])
+            .args(["-s", script.to, "-key", "user", script.user, "-key", "domain", "acme.test"])
+            .args(["-au", script.user, "-ap", script.password])
+            .args(["-trace_err", "-error_file"])
+            .arg(&log)
+            .current_dir(&folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("sipp is installed: script/test sees to it");
+        Self { child, name: format!("{} as {}", script.scenario, script.user), log }
+    }
+
+    /// Waits for the scenario's end; `true`: every step went as written.
+    pub fn succeeds(mut self) -> bool {
+        let since = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                let errors = std::fs::read_to_string(&self.log).unwrap_or_default();
+                let _ = std::fs::remove_file(&self.log);
+                if !status.success() {
+                    println!("{}: {status}\n{errors}", self.name);
+                }
+                return status.success();
+            }
+            assert!(since.elapsed() < Duration::from_secs(60), "{} does not end", self.name);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Phone {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,228 @@
+//! A FreeSWITCH of the test's own, on loopback, with everything it writes in a folder that goes away.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream, UdpSocket},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use uuid::Uuid;
+
+use crate::harness::Node;
+
+const PASSWORD: &str = "only-for-this-test";
+
+pub struct Switch {
+    child: Child,
+    pub folder: PathBuf,
+    pub internal: u16,
+    pub external: u16,
+    socket: u16,
+}
+
+/// Ports that nobody uses right now. Somebody could take one before the switch does; then it says so in its log.
+fn free_port() -> u16 {
+    loop {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+impl Switch {
+    /// Boots from `freeswitch-conf` with this node's URL and credentials, and waits until its profiles run.
+    pub fn boot(binary: &Path, node: &Node) -> Self {
+        let folder = std::env::temp_dir().join(format!("dialplane-switch-{}", Uuid::now_v7().simple()));
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("freeswitch-conf");
+        copy(&source, &folder.join("conf"));
+        for name in ["log", "db", "run", "temp", "storage"] {
+            fs::create_dir(folder.join(name)).unwrap();
+        }
+        let (internal, external, socket) = (free_port(), free_port(), free_port());
+        prompts(&folder.join("sounds"));
+        let site = site(node, &folder, internal, external, socket);
+        fs::write(folder.join("conf/site.xml"), site).unwrap();
+        let directory = |name: &str| folder.join(name).into_os_string();
+        let output = fs::File::create(folder.join("output")).unwrap();
+        let child = Command::new(binary)
+            .args(["-nonat", "-nf", "-nc", "-np"])
+            .arg("-conf")
+            .arg(directory("conf"))
+            .arg("-log")
+            .arg(directory("log"))
+            .arg("-db")
+            .arg(directory("db"))
+            .arg("-run")
+            .arg(directory("run"))
+            .arg("-temp")
+            .arg(directory("temp"))
+            .arg("-storage")
+            .arg(directory("storage"))
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .unwrap();
+        let switch = Self { child, folder, internal, external, socket };
+        let since = Instant::now();
+        while switch.try_api("sofia status").is_none_or(|status| status.matches("RUNNING").count() < 2) {
+            assert!(since.elapsed() < Duration::from_secs(60), "the switch did not start:\n{}", switch.log());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        switch
+    }
+
+    /// An API command over the event socket.
+    pub fn api(&self, command: &str) -> String {
+        self.try_api(command).unwrap_or_else(|| panic!("the event socket does not answer {command}"))
+    }
+
+    fn try_api(&self, command: &str) -> Option<String> {
+        let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.socket)).ok()?);
+        read_event(&mut stream)?;
+        write!(stream.get_mut(), "auth {PASSWORD}\n\n").ok()?;
+        read_event(&mut stream)?;
+        write!(stream.get_mut(), "api {command}\n\n").ok()?;
+        read_event(&mut stream)
+    }
+
+    /// Does the event socket take this password?
+    pub fn lets_in(&self, password: &str) -> bool {
+        let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.socket)).unwrap());
+        read_event(&mut stream).unwrap();
+        write!(stream.get_mut(), "auth {password}\n\n").unwrap();
+        let mut reply = String::new();
+        stream.read_line(&mut reply).unwrap();
+        stream.read_line(&mut reply).unwrap();
+        reply.contains("+OK")
+    }
+
+    /// The warnings and errors that the switch has written.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log/freeswitch.log")).unwrap_or_default()
+            + &fs::read_to_string(self.folder.join("output")).unwrap_or_default()
+    }
+}
+
+impl Drop for Switch {
+    fn drop(&mut self) {
+        let _ = self.try_api("fsctl shutdown now");
+        let since = Instant::now();
+        while since.elapsed() < Duration::from_secs(10) && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::env::var_os("KEEP_SWITCH").is_none() {
+            let _ = fs::remove_dir_all(&self.folder);
+        } else {
+            eprintln!("kept {}", self.folder.display());
+        }
+    }
+}
+
+/// The head of one event, and its body if it has one.
+fn read_event(stream: &mut BufReader<TcpStream>) -> Option<String> {
+    let mut length = None;
+    let mut head = String::new();
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+        if let Some(value) = line.strip_prefix("Content-Length: ") {
+            length = value.trim().parse::<usize>().ok();
+        }
+        head.push_str(&line);
+    }
+    let Some(length) = length else { return Some(head) };
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).ok()?;
+    Some(String::from_utf8_lossy(&body).into_owned())
+}
+
+/// A tenth of a second of silence for everything that voicemail says.
+fn prompts(folder: &Path) {
+    let spoken = include_str!("../../freeswitch-conf/languages/en.xml");
+    let named = spoken.split("voicemail/").skip(1).filter_map(|rest| rest.split('"').next());
+    let said = ["new", "saved", "deleted", "emailed"].map(|word| format!("vm-{word}.wav"));
+    for name in named.map(str::to_owned).chain(said) {
+        write_silence(&folder.join("voicemail").join(name));
+    }
+    for digit in 0..10 {
+        write_silence(&folder.join("digits").join(format!("{digit}.wav")));
+    }
+    for character in 32..127 {
+        write_silence(&folder.join("ascii").join(format!("{character}.wav")));
+    }
+}
+
+/// A WAV file: 16 bits, mono, 8 kHz.
+fn write_silence(path: &Path) {
+    let data = [0_u8; 1600];
+    let mut wav = Vec::from(&b"RIFF"[..]);
+    wav.extend(36_u32.wrapping_add(1600).to_le_bytes());
+    wav.extend(b"WAVEfmt ");
+    wav.extend(16_u32.to_le_bytes());
+    wav.extend([1_u16, 1].map(u16::to_le_bytes).concat());
+    wav.extend([8000_u32, 16_000].map(u32::to_le_bytes).concat());
+    wav.extend([2_u16, 16].map(u16::to_le_bytes).concat());
+    wav.extend(b"data");
+    wav.extend(1600_u32.to_le_bytes());
+    wav.extend(data);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, wav).unwrap();
+}
+
+/// The site's values for this test. The file's own names: what is missing here would be an unknown variable there.
+fn site(node: &Node, folder: &Path, internal: u16, external: u16, socket: u16) -> String {
+    let shipped = include_str!("../../freeswitch-conf/site.xml");
+    let (name, token) = &node.switch;
+    let url = format!("http://{}", node.app.switch_address);
+    let values = [
+        ("dialplane_url", format!("{url}/fs/xml")),
+        ("dialplane_cdr_url", format!("{url}/fs/cdr")),
+        ("dialplane_credentials", format!("{name}:{token}")),
+        ("sip_ip", "127.0.0.1".into()),
+        ("rtp_ip", "127.0.0.1".into()),
+        ("ext_sip_ip", "127.0.0.1".into()),
+        ("ext_rtp_ip", "127.0.0.1".into()),
+        ("internal_sip_port", internal.to_string()),
+        ("external_sip_port", external.to_string()),
+        ("sound_prefix", folder.join("sounds").display().to_string()),
+        ("hold_music_dir", folder.join("sounds/voicemail").display().to_string()),
+        ("ws_binding", String::new()),
+        ("wss_binding", String::new()),
+        ("event_socket_port", socket.to_string()),
+        ("event_socket_password", PASSWORD.into()),
+        ("log_level", "warning".into()),
+    ];
+    let line = |line: &str| {
+        let value = values.iter().find(|(name, _)| line.contains(&format!("data=\"{name}=")));
+        match value {
+            Some((name, value)) => format!("<X-PRE-PROCESS cmd=\"set\" data=\"{name}={value}\"/>\n"),
+            None => format!("{line}\n"),
+        }
+    };
+    shipped.lines().map(line).collect()
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

@@ -37,6 +37,8 @@ need_postgres() {
 # need_toolchain: Rust is there; what its crates with C in them need may not be.
 need_toolchain() {
     command -v cargo >/dev/null || die "Rust's toolchain is needed: https://rustup.rs"
+    # A C compiler for what allocator and TLS have in C; certificates to fetch crates with.
+    [ -e /etc/ssl/certs/ca-certificates.crt ] || need_packages ca-certificates
     command -v cc >/dev/null && command -v make >/dev/null || need_packages gcc libc6-dev make
     command -v cmake >/dev/null || need_packages cmake
 }

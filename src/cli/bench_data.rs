@@ -46,7 +46,7 @@ async fn load(local: &Local, args: &BenchDataArgs) -> anyhow::Result<()> {
         }
         progress.inc(1);
     }
-    store::analyze(&mut *local.changes.pool().acquire().await?).await?;
+    store::vacuum(&mut *local.changes.pool().acquire().await?).await?;
     progress.finish_and_clear();
     Ok(())
 }

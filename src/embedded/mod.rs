@@ -154,7 +154,7 @@ impl Cluster {
         let mut command = self.command("postgres");
         command.arg("-D").arg(&self.directories.cluster).arg("-k").arg(&self.directories.socket);
         command.args(["-c", "listen_addresses=", "-c", "port=5432", "-c", "unix_socket_permissions=0700"]);
-        command.args(["-c", "max_connections=100", "-c", "shared_buffers=128MB"]);
+        command.args(["-c", "max_connections=100", "-c", &format!("shared_buffers={}MB", shared_buffers_mib())]);
         if durability == Durability::None {
             command.args(["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]);
         }
@@ -218,6 +218,14 @@ impl Cluster {
         }
         stopped
     }
+}
+
+/// An eighth of the machine's memory, 128 MiB to 2 GiB; it is taken as it is used.
+fn shared_buffers_mib() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total =
+        text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    (total.unwrap_or_default() / 1024 / 8).clamp(128, 2048)
 }
 
 /// Runs a command to its end; what it printed is in the error.

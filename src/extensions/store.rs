@@ -265,7 +265,7 @@ pub async fn insert_many(db: &mut PgConnection, many: &Many) -> sqlx::Result<()>
     .map(|_| ())
 }
 
-/// Lets the planner know what is there, after many rows came at once.
-pub async fn analyze(db: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::query!("analyze").execute(db).await.map(|_| ())
+/// Lets the planner know what is there, and marks the rows as visible to all, after many came at once.
+pub async fn vacuum(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!("vacuum (analyze)").execute(db).await.map(|_| ())
 }

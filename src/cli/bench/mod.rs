@@ -50,7 +50,7 @@ pub struct BenchArgs {
     /// Threads of the load
     #[arg(long, default_value_t = 1)]
     threads: u32,
-    /// Seconds to measure
+    /// Seconds to measure, if --requests does not end it
     #[arg(long, default_value_t = 10.0)]
     seconds: f64,
     /// Stop after so many requests
@@ -110,7 +110,9 @@ pub async fn run(json: bool, args: BenchArgs) -> anyhow::Result<()> {
         measure(&plan, args.threads, args.connections, Duration::from_secs_f64(args.warmup), None).await?;
     }
     let before = Cpu::read(&args.server_pid);
-    let limit = Duration::from_secs_f64(args.seconds);
+    // A number of requests takes as long as it takes.
+    let seconds = if args.requests.is_some() { 3600.0 } else { args.seconds };
+    let limit = Duration::from_secs_f64(seconds);
     let (outcome, elapsed) = measure(&plan, args.threads, args.connections, limit, args.requests).await?;
     report::print(json, &outcome, elapsed, &before, &Cpu::read(&args.server_pid))
 }

@@ -48,15 +48,18 @@ impl Directories {
         let failed = |source| ClusterError::File { path: data.to_owned(), source };
         fs::create_dir_all(data).map_err(failed)?;
         let data = data.canonicalize().map_err(failed)?;
+        let mut home = data.clone();
         if let Some(owner) = &owner {
             // The other user passes through, and sees no names.
             let mode = fs::metadata(&data).map_err(failed)?.permissions().mode();
             fs::set_permissions(&data, Permissions::from_mode(mode | 0o011)).map_err(failed)?;
-            reachable(&data, owner)?;
+            if !reachable(&data, owner) {
+                home = home_elsewhere(&data, owner)?;
+            }
         }
-        let within = data.join("run");
-        let socket = if within.as_os_str().len() <= LONGEST_SOCKET_FOLDER { within } else { elsewhere(&data) };
-        let directories = Self { cluster: data.join("postgres"), data, socket, owner };
+        let within = home.join("run");
+        let socket = if within.as_os_str().len() <= LONGEST_SOCKET_FOLDER { within } else { short_folder(&home) };
+        let directories = Self { cluster: home.join("postgres"), data, socket, owner };
         directories.make_private(&directories.socket)?;
         Ok(directories)
     }
@@ -85,20 +88,43 @@ impl Directories {
     }
 }
 
-/// A folder for the socket when the data directory's path is too long for one.
-fn elsewhere(data: &Path) -> PathBuf {
+/// A folder for the socket when the cluster's path is too long for one.
+fn short_folder(home: &Path) -> PathBuf {
     let mut hash = DefaultHasher::new();
-    data.hash(&mut hash);
+    home.hash(&mut hash);
     std::env::temp_dir().join(format!("dialplane-{}-{:016x}", geteuid(), hash.finish()))
 }
 
-fn reachable(data: &Path, owner: &Owner) -> Result<(), ClusterError> {
-    for folder in data.ancestors() {
-        let found = fs::metadata(folder).map_err(|source| ClusterError::File { path: folder.to_owned(), source })?;
-        let may_enter = found.mode() & 0o001 != 0 || (found.uid() == owner.uid && found.mode() & 0o100 != 0);
-        if !may_enter {
-            return Err(ClusterError::Unreachable { path: folder.to_owned(), user: owner.name.clone() });
+/// Where clusters live whose data directory the other user can't enter, such as one below /root.
+const HOMES: &str = "/var/lib/dialplane";
+
+/// The place of such a cluster: named in the data directory, so that it is found again, and left when that is removed.
+fn home_elsewhere(data: &Path, owner: &Owner) -> Result<PathBuf, ClusterError> {
+    let note = data.join("cluster");
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ClusterError::File { path, source }
+    };
+    let name = match fs::read_to_string(&note) {
+        Ok(name) => name.trim().to_owned(),
+        Err(_) => {
+            let name = uuid::Uuid::now_v7().to_string();
+            fs::write(&note, &name).map_err(failed(&note))?;
+            name
         }
+    };
+    let home = Path::new(HOMES).join(name);
+    fs::create_dir_all(&home).map_err(failed(&home))?;
+    if !reachable(&home, owner) {
+        return Err(ClusterError::Unreachable { path: home, user: owner.name.clone() });
     }
-    Ok(())
+    tracing::info!(home = %home.display(), "the user who runs Postgres can't enter the data directory: its cluster is kept elsewhere");
+    Ok(home)
+}
+
+fn reachable(folder: &Path, owner: &Owner) -> bool {
+    folder.ancestors().all(|folder| {
+        fs::metadata(folder)
+            .is_ok_and(|found| found.mode() & 0o001 != 0 || (found.uid() == owner.uid && found.mode() & 0o100 != 0))
+    })
 }

@@ -105,13 +105,12 @@ fn home_elsewhere(data: &Path, owner: &Owner) -> Result<PathBuf, ClusterError> {
         let path = path.to_owned();
         move |source| ClusterError::File { path, source }
     };
-    let name = match fs::read_to_string(&note) {
-        Ok(name) => name.trim().to_owned(),
-        Err(_) => {
-            let name = uuid::Uuid::now_v7().to_string();
-            fs::write(&note, &name).map_err(failed(&note))?;
-            name
-        }
+    let name = if let Ok(name) = fs::read_to_string(&note) {
+        name.trim().to_owned()
+    } else {
+        let name = uuid::Uuid::now_v7().to_string();
+        fs::write(&note, &name).map_err(failed(&note))?;
+        name
     };
     let home = Path::new(HOMES).join(name);
     fs::create_dir_all(&home).map_err(failed(&home))?;

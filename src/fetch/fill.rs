@@ -201,7 +201,10 @@ async fn by_number(fetch: &Fetch, number: &E164) -> Result<Filled, FillError> {
     let tenant = tenant(&owner);
     let route = routing::inbound(&tenant, target.as_ref());
     let mut extra = marks(&owner);
-    extra.push(Action { application: "set", data: format!("domain_name={}", owner.domain) });
+    // Who answers may transfer the call, to wherever the tenant's own calls may go (sofia_handle_sip_i_refer in sofia.c).
+    for variable in ["domain_name", "force_transfer_context"] {
+        extra.push(Action { application: "set", data: format!("{variable}={}", owner.domain) });
+    }
     let body = answer::dialplan(PUBLIC, &tenant, &route, &extra)?;
     Ok(Filled::Entry(Arc::new(Entry { slot, generation, body, stray: false })))
 }

@@ -6,7 +6,8 @@
 //! - `action`, `purpose` and other event headers count only behind the first `Event-Name`;
 //! - of `key`, `user` and `domain` the last counts: the switch appends them after what callers control;
 //! - `domain` must equal `key_value`, which is cut and not encoded (`xml_url_fetch` in mod_xml_curl.c);
-//! - the caller's identity counts only when it stands there once.
+//! - the caller's identity counts only when it stands there once;
+//! - a REGISTER may bind an address of the domain that its sender signs in to, and of no other.
 
 use std::borrow::Cow;
 
@@ -107,6 +108,8 @@ struct Fields<'a> {
     action: Option<&'a [u8]>,
     purpose: Option<&'a [u8]>,
     realm: Option<&'a [u8]>,
+    auth_method: Option<&'a [u8]>,
+    to_host: Option<&'a [u8]>,
     group: Option<&'a [u8]>,
     group_name: Option<&'a [u8]>,
     vm_action: Option<&'a [u8]>,
@@ -153,6 +156,8 @@ impl<'a> Fields<'a> {
             b"action" => first(&mut self.action, value),
             b"purpose" => first(&mut self.purpose, value),
             b"sip_auth_realm" => first(&mut self.realm, value),
+            b"sip_auth_method" => first(&mut self.auth_method, value),
+            b"sip_to_host" => first(&mut self.to_host, value),
             b"group" => first(&mut self.group, value),
             b"group_name" => first(&mut self.group_name, value),
             b"VM-Action" => first(&mut self.vm_action, value),
@@ -226,6 +231,9 @@ fn in_domain<'a>(fields: &Fields<'a>, domain: Cow<'a, str>) -> Request<'a> {
         Some(_) => return Request::Domain { domain },
         None => {}
     }
+    if registers_elsewhere(fields, &domain) {
+        return Request::Domain { domain };
+    }
     let view = match fields.action {
         Some(b"sip_auth") => View::Auth { realm: fields.realm.unwrap_or_default() },
         Some(b"jsonrpc-authenticate") => View::Verto,
@@ -251,6 +259,16 @@ fn in_domain<'a>(fields: &Fields<'a>, domain: Cow<'a, str>) -> Request<'a> {
         // user_exists and find_user_xml look by any attribute; ours have these two.
         _ => Request::Domain { domain },
     }
+}
+
+/// Does a REGISTER sign in to this domain to bind an address of another? The switch itself compares user names at most
+/// (`inbound-reg-force-matching-username` in sofia_reg.c): one tenant's 1001 could take the calls of another's. Where a profile
+/// forces a domain, which shows in a realm that differs from it, it forces the address's as well.
+fn registers_elsewhere(fields: &Fields<'_>, domain: &str) -> bool {
+    let is_register = is(fields.action, "sip_auth") && is(fields.auth_method, "REGISTER");
+    let is_forced = text(fields.realm).is_some_and(|realm| realm != domain);
+    let to_host = text(fields.to_host);
+    is_register && !is_forced && to_host.is_some_and(|host| !host.eq_ignore_ascii_case(domain))
 }
 
 /// mod_voicemail delivers or forwards a message (deliver_vm): users are expected inside the domain.

@@ -107,6 +107,7 @@ fn main_job(stage: &Stage) {
     wait(cdrs_arrive(&stage.database));
     assert!(stage.phone(0, "call.xml", 26_000, "9196").succeeds(), "the echo test");
     suspended_is_refused(stage);
+    another_tenant_takes_no_calls(stage);
     locked_down(stage);
 }
 
@@ -140,6 +141,18 @@ fn suspended_is_refused(stage: &Stage) {
     let answer = stage.api("PATCH", &path, json!({ "status": "active" }));
     assert_eq!(answer.status, 200);
     assert!(stage.register(1, 26_100), "active again");
+}
+
+/// A phone of another tenant, with the same number, can't register as ours: it would get our calls.
+fn another_tenant_takes_no_calls(stage: &Stage) {
+    let tenant = wait(stage.node.tenant("beta.test"));
+    let thief = wait(stage.node.extension(tenant, json!({ "number": "1001" })));
+    let password = thief["sip_password"].as_str().unwrap();
+    let script =
+        |scenario| Script { scenario, target: stage.switch.internal, port: 26_400, user: "1001", password, to: "-" };
+    assert!(Phone::start(&script("register-as-another-tenant.xml")).succeeds(), "refused");
+    let registered = stage.switch.api("sofia status profile internal reg");
+    assert!(!registered.contains("26400"), "{registered}");
 }
 
 /// No way in by the switch's own commands.

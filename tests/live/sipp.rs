@@ -75,7 +75,7 @@ impl Phone {
                 }
                 return status.success();
             }
-            assert!(since.elapsed() < Duration::from_secs(60), "{} does not end", self.name);
+            assert!(since.elapsed() < Duration::from_mins(1), "{} does not end", self.name);
             std::thread::sleep(Duration::from_millis(20));
         }
     }

@@ -70,7 +70,7 @@ impl Switch {
         let switch = Self { child, folder, internal, external, socket };
         let since = Instant::now();
         while switch.try_api("sofia status").is_none_or(|status| status.matches("RUNNING").count() < 2) {
-            assert!(since.elapsed() < Duration::from_secs(60), "the switch did not start:\n{}", switch.log());
+            assert!(since.elapsed() < Duration::from_mins(1), "the switch did not start:\n{}", switch.log());
             std::thread::sleep(Duration::from_millis(100));
         }
         switch

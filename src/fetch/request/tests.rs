@@ -36,6 +36,21 @@ fn a_purpose_smuggled_in_by_the_realm_is_not_read() {
 }
 
 #[test]
+fn a_register_binds_no_address_of_another_domain() {
+    let form = |method: &str, to_host: &str, realm: &str| {
+        format!(
+            "{BASE}&Event-Name=X&action=sip_auth&sip_auth_realm={realm}&sip_to_host={to_host}&sip_auth_method={method}&key=id&user=1001&domain=acme.test"
+        )
+    };
+    let signed_in = |realm: &'static str| Ok(user("acme.test", "1001", View::Auth { realm: realm.as_bytes() }));
+    assert_eq!(Request::read(form("REGISTER", "ACME.test", "acme.test").as_bytes()), signed_in("acme.test"));
+    assert_eq!(Request::read(form("REGISTER", "other.test", "acme.test").as_bytes()), Ok(domain("acme.test")));
+    // A call may go anywhere, and a profile that forces a domain forces it on the address too.
+    assert_eq!(Request::read(form("INVITE", "other.test", "acme.test").as_bytes()), signed_in("acme.test"));
+    assert_eq!(Request::read(form("REGISTER", "192.0.2.1", "192.0.2.1").as_bytes()), signed_in("192.0.2.1"));
+}
+
+#[test]
 fn event_headers_before_the_event_do_not_count() {
     let form = format!("{BASE}&purpose=gateways&action=sip_auth&Event-Name=GENERAL&key=id&user=1001&domain=acme.test");
     assert_eq!(Request::read(form.as_bytes()), Ok(user("acme.test", "1001", View::Profile)));

@@ -12,6 +12,18 @@ pub struct Given {
     pub body: Vec<u8>,
 }
 
+/// Makes others with the same key wait until this transaction ends.
+pub async fn hold_key(db: &mut PgConnection, actor: Uuid, key: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "select pg_advisory_xact_lock(hashtextextended($2, hashtextextended($1::text, 0)))",
+        actor.to_string(),
+        key
+    )
+    .fetch_one(db)
+    .await
+    .map(|_| ())
+}
+
 pub async fn answer_given(db: &mut PgConnection, actor: Uuid, key: &str) -> sqlx::Result<Option<Given>> {
     sqlx::query_as!(
         Given,
@@ -24,12 +36,12 @@ pub async fn answer_given(db: &mut PgConnection, actor: Uuid, key: &str) -> sqlx
     .await
 }
 
-/// `false`: the key is taken. Waits for whoever is using it right now.
-pub async fn remember_answer(db: &mut PgConnection, actor: Uuid, key: &str, given: &Given) -> sqlx::Result<bool> {
+/// Keeps an answer, in the place of one that is older than a day.
+pub async fn remember_answer(db: &mut PgConnection, actor: Uuid, key: &str, given: &Given) -> sqlx::Result<()> {
     sqlx::query!("delete from idempotency_keys where created_at < now() - interval '1 day'").execute(&mut *db).await?;
-    let inserted = sqlx::query!(
+    sqlx::query!(
         "insert into idempotency_keys (actor, key, fingerprint, status, version, location, body)
-         values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing",
+         values ($1, $2, $3, $4, $5, $6, $7)",
         actor,
         key,
         given.fingerprint,
@@ -39,6 +51,6 @@ pub async fn remember_answer(db: &mut PgConnection, actor: Uuid, key: &str, give
         given.body
     )
     .execute(db)
-    .await?;
-    Ok(inserted.rows_affected() == 1)
+    .await
+    .map(|_| ())
 }

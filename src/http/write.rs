@@ -133,19 +133,13 @@ impl Write {
             return Ok(outcome.response(Some(change.commit().await?.to_string())));
         };
         let fingerprint = self.fingerprint(body);
+        // The same request may come twice at once: the second waits here, and then finds the answer.
+        super::store::hold_key(change.db(), actor.key, key).await?;
         if let Some(outcome) = replay(&mut change, actor, key, &fingerprint).await? {
             return Ok(outcome.response(None));
         }
         let outcome = work(&mut change).await?;
-        if !remember(&mut change, actor, key, &fingerprint, &outcome).await? {
-            drop(change);
-            // The same request came twice at once, and the other was first.
-            let mut change = api.changes.begin(actor.author(&self.request)).await?;
-            return match replay(&mut change, actor, key, &fingerprint).await? {
-                Some(outcome) => Ok(outcome.response(None)),
-                None => Err(Error::Conflict("The same request is under way. Try again.".into()).into()),
-            };
-        }
+        remember(&mut change, actor, key, &fingerprint, &outcome).await?;
         Ok(outcome.response(Some(change.commit().await?.to_string())))
     }
 
@@ -181,7 +175,7 @@ async fn remember(
     key: &str,
     fingerprint: &[u8],
     outcome: &Outcome,
-) -> Result<bool, Problem> {
+) -> Result<(), Problem> {
     let body = change.keyring().seal(place(actor), &String::from_utf8_lossy(&outcome.body));
     let given = super::store::Given {
         fingerprint: fingerprint.to_vec(),

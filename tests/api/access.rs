@@ -1,0 +1,137 @@
+//! Who may do what.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Database, Node, send};
+
+#[actix_web::test]
+async fn without_a_good_key_nothing_is_told() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let past = json!({ "name": "old", "expires_at": "2020-01-01T00:00:00Z" });
+    let expired = node.api("POST", "/v1/keys", past).await.json()["token"].as_str().unwrap().to_owned();
+    for headers in [
+        vec![],
+        vec![("X-API-Key", "dpk_wrong")],
+        vec![("X-API-Key", expired.as_str())],
+        vec![("Authorization", "Basic eDp5")],
+    ] {
+        for (method, path) in
+            [("GET", "/v1/tenants"), ("POST", "/v1/tenants"), ("GET", "/v1/keys"), ("DELETE", "/v1/switches/x")]
+        {
+            let answer = node.api_with(method, path, &headers, Value::Null).await;
+            assert!(
+                answer.status == 401 || (answer.status == 404 && path.ends_with("/x")),
+                "{method} {path}: {}",
+                answer.text()
+            );
+            if answer.status == 401 {
+                assert_eq!(answer.header("Content-Type"), Some("application/problem+json"));
+                assert!(answer.header("WWW-Authenticate").is_some());
+            }
+        }
+    }
+    let bearer = format!("Bearer {}", node.key);
+    let answer = node.api_with("GET", "/v1/tenants", &[("Authorization", bearer.as_str())], Value::Null).await;
+    assert_eq!(answer.status, 200);
+    for header in ["x-content-type-options", "content-security-policy", "referrer-policy", "cache-control"] {
+        assert!(answer.header(header).is_some(), "{header}");
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_tenants_key_sees_its_tenant_and_nothing_else() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let (own, other) = (node.tenant("own.test").await, node.tenant("other.test").await);
+    let theirs = node.extension(other, json!({ "number": "1000" })).await["id"].as_str().unwrap().to_owned();
+    let key = node.api("POST", "/v1/keys", json!({ "name": "own", "tenant_id": own })).await.json();
+    let headers = [("X-API-Key", key["token"].as_str().unwrap())];
+    let listed = node.api_with("GET", "/v1/tenants", &headers, Value::Null).await.json();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["items"][0]["domain"], "own.test");
+    let mine =
+        node.api_with("POST", &format!("/v1/tenants/{own}/extensions"), &headers, json!({ "number": "1000" })).await;
+    assert_eq!(mine.status, 201);
+    for collection in ["extensions", "groups", "numbers"] {
+        let path = format!("/v1/tenants/{other}/{collection}");
+        assert_eq!(node.api_with("GET", &path, &headers, Value::Null).await.status, 404, "{path}");
+        let new = json!({ "number": "1001", "name": "x" });
+        assert_eq!(node.api_with("POST", &path, &headers, new).await.status, 404, "{path}");
+        for method in ["GET", "PATCH", "DELETE"] {
+            let path = format!("{path}/{theirs}");
+            assert_eq!(node.api_with(method, &path, &headers, json!({})).await.status, 404, "{method} {path}");
+            // The other tenant's id below the own tenant is no way round.
+            let path = format!("/v1/tenants/{own}/{collection}/{theirs}");
+            assert_eq!(node.api_with(method, &path, &headers, json!({})).await.status, 404, "{method} {path}");
+        }
+    }
+    assert_eq!(node.api_with("GET", &format!("/v1/tenants/{other}"), &headers, Value::Null).await.status, 404);
+    for (method, path) in [
+        ("POST", "/v1/tenants".to_owned()),
+        ("PATCH", format!("/v1/tenants/{own}")),
+        ("DELETE", format!("/v1/tenants/{own}")),
+        ("GET", "/v1/switches".into()),
+        ("POST", "/v1/switches".into()),
+        ("GET", "/v1/keys".into()),
+        ("POST", "/v1/keys".into()),
+    ] {
+        assert_eq!(node.api_with(method, &path, &headers, json!({})).await.status, 403, "{method} {path}");
+    }
+    let path = format!("/v1/keys/{}", key["id"].as_str().unwrap());
+    assert_eq!(node.api("DELETE", &path, Value::Null).await.status, 204);
+    assert_eq!(node.api_with("GET", "/v1/tenants", &headers, Value::Null).await.status, 401);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_switchs_token_works_until_it_is_replaced_disabled_or_deleted() {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let ask = async |name: &str, token: &Value| {
+        let basic = format!("Basic {}", STANDARD.encode(format!("{name}:{}", token.as_str().unwrap())));
+        send(node.app.switch_address, "POST", "/fs/xml", &[("Authorization", &basic)], b"section=x").await.status
+    };
+    let made = node.api("POST", "/v1/switches", json!({ "name": "fs7" })).await.json();
+    let path = format!("/v1/switches/{}", made["id"].as_str().unwrap());
+    assert_eq!(ask("fs7", &made["token"]).await, 200);
+    let renewed = node.api("PATCH", &path, json!({ "new_token": true })).await.json();
+    assert_eq!(ask("fs7", &made["token"]).await, 401);
+    assert_eq!(ask("fs7", &renewed["token"]).await, 200);
+    node.api("PATCH", &path, json!({ "status": "disabled" })).await;
+    assert_eq!(ask("fs7", &renewed["token"]).await, 401);
+    node.api("PATCH", &path, json!({ "status": "active" })).await;
+    assert_eq!(ask("fs7", &renewed["token"]).await, 200);
+    node.api("DELETE", &path, Value::Null).await;
+    assert_eq!(ask("fs7", &renewed["token"]).await, 401);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn the_description_names_every_route_and_asks_for_a_key() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let described = send(node.app.app_address, "GET", "/openapi.json", &[], b"").await.json();
+    assert!(described["openapi"].as_str().unwrap().starts_with("3.1"));
+    let mut operations = 0;
+    for (path, item) in described["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys().filter(|key| *key != "parameters") {
+            let real = path
+                .split('/')
+                .map(|part| if part.starts_with('{') { uuid::Uuid::nil().to_string() } else { part.into() });
+            let real = real.collect::<Vec<_>>().join("/");
+            let answer = send(node.app.app_address, &method.to_uppercase(), &real, &[], b"{}").await;
+            assert_eq!(answer.status, 401, "{method} {path} is there, and not for everybody: {}", answer.text());
+            operations += 1;
+        }
+    }
+    assert_eq!(operations, 30, "five for each of six resources");
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(send(node.app.app_address, "GET", path, &[], b"").await.status, 200, "{path}");
+    }
+    let nothing = send(node.app.app_address, "GET", "/nothing/here", &[], b"").await;
+    assert_eq!((nothing.status, nothing.header("Content-Type")), (404, Some("application/problem+json")));
+    node.stop().await;
+}

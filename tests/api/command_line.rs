@@ -1,0 +1,132 @@
+//! The same changes by command line, and what `render` and `doctor` say.
+
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+use crate::harness::Database;
+
+struct CommandLine {
+    url: String,
+    folder: std::path::PathBuf,
+}
+
+impl CommandLine {
+    fn on(database: &Database) -> Self {
+        let socket = database.options.get_socket().unwrap().display().to_string().replace('/', "%2F");
+        let url = format!("postgres://dialplane@{socket}/{}", database.options.get_database().unwrap());
+        let folder = std::env::temp_dir().join(format!("dialplane-cli-{}", uuid::Uuid::now_v7().simple()));
+        std::fs::create_dir(&folder).unwrap();
+        Self { url, folder }
+    }
+
+    fn run(&self, words: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
+        command.args(words).arg("--data-dir").arg(&self.folder).env("DATABASE_URL", &self.url);
+        command.output().unwrap()
+    }
+
+    fn json(&self, words: &[&str]) -> Value {
+        let output = self.run(&[words, &["--json"]].concat());
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    fn refused(&self, words: &[&str]) -> String {
+        let output = self.run(words);
+        assert!(!output.status.success(), "{words:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+}
+
+impl Drop for CommandLine {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[actix_web::test]
+async fn a_tenant_comes_to_life_and_goes_by_command_line() {
+    let database = Database::new().await;
+    let cli = CommandLine::on(&database);
+    let tenant = cli.json(&["tenant", "create", "--domain", "acme.test"]);
+    assert_eq!(tenant["context"], "acme.test");
+    let extension =
+        cli.json(&["extension", "create", "--tenant", "acme.test", "--number", "1000", "--display-name", "Ada"]);
+    assert_eq!(extension["sip_password"].as_str().unwrap().len(), 24);
+    let group = cli.json(&["group", "create", "--tenant", "acme.test", "--name", "sales", "--number", "3000"]);
+    assert_eq!(group["name"], "sales");
+    let number =
+        cli.json(&["number", "create", "--tenant", "acme.test", "--number", "+12025550100", "--extension", "1000"]);
+    assert_eq!(number["destination"]["id"], extension["id"]);
+    assert!(cli.json(&["switch", "create", "--name", "fs1"])["token"].as_str().unwrap().starts_with("dps_"));
+    assert!(cli.json(&["key", "create", "--name", "script"])["token"].as_str().unwrap().starts_with("dpk_"));
+    let changed =
+        cli.json(&["extension", "update", "--tenant", "acme.test", "1000", "ring_seconds=40", "status=suspended"]);
+    assert_eq!((&changed["ring_seconds"], &changed["status"]), (&json!(40), &json!("suspended")));
+    assert_eq!(cli.json(&["extension", "list", "--tenant", "acme.test"]).as_array().unwrap().len(), 1);
+    assert_eq!(cli.json(&["switch", "show", "fs1"])["status"], "active");
+    let table = String::from_utf8(cli.run(&["tenant", "list"]).stdout).unwrap();
+    assert!(table.starts_with("DOMAIN") && table.contains("acme.test"), "{table}");
+
+    let refused = cli.refused(&["tenant", "delete", "acme.test"]);
+    assert!(refused.starts_with("dialplane: ") && refused.contains("cascade"), "{refused}");
+    assert_eq!(cli.json(&["tenant", "delete", "acme.test", "--cascade"]), json!({ "deleted": true }));
+    for words in [
+        &["tenant", "show", "acme.test"][..],
+        &["extension", "create", "--tenant", "acme.test", "--number", "1000"],
+        &["extension", "update", "--tenant", "acme.test", "1000", "nonsense"],
+    ] {
+        let refused = cli.refused(words);
+        assert!(refused.starts_with("dialplane: ") && refused.lines().count() == 1, "{refused}");
+    }
+    assert!(cli.refused(&["tenant", "create", "--domain", "${x}"]).contains("DNS name"));
+}
+
+#[actix_web::test]
+async fn render_shows_what_a_switch_gets_and_why() {
+    let database = Database::new().await;
+    let cli = CommandLine::on(&database);
+    cli.json(&["tenant", "create", "--domain", "acme.test"]);
+    cli.json(&["extension", "create", "--tenant", "acme.test", "--number", "1000"]);
+    let call = cli.run(&["render", "--call", "1000@acme.test"]);
+    assert!(String::from_utf8_lossy(&call.stdout).contains("user/1000@acme.test"));
+    let why = String::from_utf8_lossy(&call.stderr).into_owned();
+    assert!(why.contains("a number or name of the tenant") && why.contains("from the database"), "{why}");
+    let signed_in = cli.json(&["render", "--sign-in", "1000@acme.test"]);
+    assert!(signed_in["document"].as_str().unwrap().contains("a1-hash"));
+    let unknown = cli.json(&["render", "--user", "1000@nobody.test"]);
+    assert!(unknown["document"].as_str().unwrap().contains("not found"));
+    let recorded =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/captures/directory-user_outgoing_channel-user_call-true.http");
+    assert!(cli.json(&["render", "--form", recorded])["document"].as_str().unwrap().contains("acme.test"));
+}
+
+#[actix_web::test]
+async fn doctor_finds_what_is_wrong() {
+    let database = Database::new().await;
+    let cli = CommandLine::on(&database);
+    cli.run(&["migrate"]);
+    let conf = concat!(env!("CARGO_MANIFEST_DIR"), "/freeswitch-conf");
+    let output = cli.run(&["doctor", "--json", "--switch-listen", "127.0.0.1:9", "--switch-conf", conf]);
+    assert!(!output.status.success());
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let check = |what: &str| {
+        let found = report["checks"].as_array().unwrap().iter().find(|check| check["what"] == what);
+        found.unwrap_or_else(|| panic!("{what} in {report}"))["ok"].clone()
+    };
+    for (what, ok) in [
+        ("database", true),
+        ("tables", true),
+        ("keys", true),
+        ("switch listener", false),
+        ("binding of directory", true),
+        ("binding of dialplan", true),
+        ("static users", true),
+        ("binding users: timeout", true),
+        ("binding users: TLS", true),
+        ("binding users: fetch", false),
+    ] {
+        assert_eq!(check(what), json!(ok), "{what}: {report}");
+    }
+}

@@ -1,0 +1,13 @@
+//! The API from outside: what scripts can rely on.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
+
+#[allow(dead_code, reason = "each test binary uses a part of the harness")]
+#[path = "../it/harness.rs"]
+mod harness;
+
+mod access;
+mod command_line;
+mod input;
+mod repeats;
+mod resources;

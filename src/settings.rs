@@ -80,7 +80,7 @@ impl Settings {
             None => figment.merge(Toml::file("dialplane.toml")),
         };
         // Variables that are not settings (DIALPLANE_LOG and a script's own) are left alone.
-        let known = Env::prefixed("DIALPLANE_").filter(|name| FIELDS.contains(&name.as_str()));
+        let known = Env::prefixed("DIALPLANE_").filter(|name| FIELDS.iter().any(|field| name == *field));
         figment.merge(known).merge(Env::raw().only(&["DATABASE_URL"])).extract().map_err(Box::new)
     }
 

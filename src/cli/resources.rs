@@ -49,20 +49,22 @@ impl Set {
 
 #[derive(Subcommand)]
 pub enum TenantCommand {
+    /// Create a tenant
     Create {
         #[command(flatten)]
         new: NewTenant,
     },
+    /// List all
     List,
-    /// TENANT is an id or a domain
-    Show {
-        tenant: String,
-    },
+    /// Show one: TENANT is an id or a domain
+    Show { tenant: String },
+    /// Change fields of one
     Update {
         tenant: String,
         #[command(flatten)]
         set: Set,
     },
+    /// Delete one
     Delete {
         tenant: String,
         /// Also delete its extensions, groups and numbers
@@ -73,6 +75,7 @@ pub enum TenantCommand {
 
 #[derive(Subcommand)]
 pub enum ExtensionCommand {
+    /// Create an extension; its secrets are printed once
     Create {
         /// Id or domain
         #[arg(long)]
@@ -80,16 +83,18 @@ pub enum ExtensionCommand {
         #[command(flatten)]
         new: Box<NewExtension>,
     },
+    /// List all
     List {
         #[arg(long)]
         tenant: String,
     },
-    /// EXTENSION is an id, number, alias or SIP username
+    /// Show one: EXTENSION is an id, number, alias or SIP username
     Show {
         #[arg(long)]
         tenant: String,
         extension: String,
     },
+    /// Change fields of one
     Update {
         #[arg(long)]
         tenant: String,
@@ -97,6 +102,7 @@ pub enum ExtensionCommand {
         #[command(flatten)]
         set: Set,
     },
+    /// Delete one
     Delete {
         #[arg(long)]
         tenant: String,
@@ -106,22 +112,25 @@ pub enum ExtensionCommand {
 
 #[derive(Subcommand)]
 pub enum GroupCommand {
+    /// Create a group
     Create {
         #[arg(long)]
         tenant: String,
         #[command(flatten)]
         new: NewGroup,
     },
+    /// List all
     List {
         #[arg(long)]
         tenant: String,
     },
-    /// GROUP is an id
+    /// Show one: GROUP is an id
     Show {
         #[arg(long)]
         tenant: String,
         group: Uuid,
     },
+    /// Change fields of one
     Update {
         #[arg(long)]
         tenant: String,
@@ -129,6 +138,7 @@ pub enum GroupCommand {
         #[command(flatten)]
         set: Set,
     },
+    /// Delete one
     Delete {
         #[arg(long)]
         tenant: String,
@@ -138,6 +148,7 @@ pub enum GroupCommand {
 
 #[derive(Subcommand)]
 pub enum NumberCommand {
+    /// Create a phone number
     Create {
         #[arg(long)]
         tenant: String,
@@ -150,17 +161,18 @@ pub enum NumberCommand {
         #[arg(long, conflicts_with = "extension")]
         group: Option<Uuid>,
     },
+    /// List all
     List {
         #[arg(long)]
         tenant: String,
     },
-    /// NUMBER is an id or the number itself
+    /// Show one: NUMBER is an id or the number itself
     Show {
         #[arg(long)]
         tenant: String,
         number: String,
     },
-    /// As `destination={"kind":"extension","id":"…"}`
+    /// Change fields of one, as `destination={"kind":"extension","id":"…"}`
     Update {
         #[arg(long)]
         tenant: String,
@@ -168,6 +180,7 @@ pub enum NumberCommand {
         #[command(flatten)]
         set: Set,
     },
+    /// Delete one
     Delete {
         #[arg(long)]
         tenant: String,
@@ -177,28 +190,28 @@ pub enum NumberCommand {
 
 #[derive(Subcommand)]
 pub enum SwitchCommand {
+    /// Create a switch; its token is printed once
     Create {
         #[command(flatten)]
         new: NewSwitch,
     },
+    /// List all
     List,
-    /// SWITCH is an id or a name
-    Show {
-        switch: String,
-    },
-    /// `status=disabled`, `new_token=true`
+    /// Show one: SWITCH is an id or a name
+    Show { switch: String },
+    /// Change fields of one: `status=disabled`, `new_token=true`
     Update {
         switch: String,
         #[command(flatten)]
         set: Set,
     },
-    Delete {
-        switch: String,
-    },
+    /// Delete one
+    Delete { switch: String },
 }
 
 #[derive(Subcommand)]
 pub enum KeyCommand {
+    /// Create an API key; it is printed once
     Create {
         #[arg(long)]
         name: DisplayName,
@@ -208,18 +221,18 @@ pub enum KeyCommand {
         #[arg(long)]
         expires_at: Option<chrono::DateTime<chrono::Utc>>,
     },
+    /// List all
     List,
-    Show {
-        key: Uuid,
-    },
+    /// Show one
+    Show { key: Uuid },
+    /// Change fields of one
     Update {
         key: Uuid,
         #[command(flatten)]
         set: Set,
     },
-    Delete {
-        key: Uuid,
-    },
+    /// Delete one
+    Delete { key: Uuid },
 }
 
 async fn tenant_id(local: &Local, tenant: &str) -> anyhow::Result<Uuid> {

@@ -65,8 +65,10 @@ pub struct CreatedExtension {
 #[derive(Debug, Deserialize, clap::Args, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewExtension {
+    /// What is dialled to reach it: 2 to 15 digits
     #[arg(long)]
     pub number: ExtensionNumber,
+    /// A second number
     #[arg(long)]
     pub alias: Option<ExtensionNumber>,
     /// The number when not given.
@@ -78,21 +80,28 @@ pub struct NewExtension {
     /// The number when not given.
     #[arg(long)]
     pub display_name: Option<DisplayName>,
+    /// Name shown to the called outside; the display name when not given
     #[arg(long)]
     pub caller_id_name: Option<CallerName>,
+    /// Number shown to the called outside; the number when not given
     #[arg(long)]
     pub caller_id_number: Option<CallerNumber>,
+    /// Seconds that it rings before voicemail takes the call, 5 to 300; 25 when not given
     #[arg(long)]
     pub ring_seconds: Option<i16>,
+    /// Does it have a mailbox; it does when not given
     #[arg(long)]
     pub voicemail_enabled: Option<bool>,
     /// A random one when not given.
     #[arg(long)]
     pub voicemail_pin: Option<VoicemailPin>,
+    /// Where messages are sent as well
     #[arg(long)]
     pub voicemail_email: Option<Email>,
+    /// Codecs in order of preference, as OPUS,PCMA
     #[arg(long)]
     pub codecs: Option<Codecs>,
+    /// Phones that may be registered at once, 1 to 20; with 1, the newest replaces the one before
     #[arg(long)]
     pub max_registrations: Option<i16>,
     #[serde(default)]

@@ -40,6 +40,7 @@ pub struct NewTenant {
     /// The domain when not given.
     #[arg(long)]
     pub name: Option<DisplayName>,
+    /// Its SIP domain, which is the name of its dialplan context as well
     #[arg(long)]
     pub domain: Domain,
 }

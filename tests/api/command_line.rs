@@ -84,6 +84,23 @@ async fn a_tenant_comes_to_life_and_goes_by_command_line() {
 }
 
 #[actix_web::test]
+async fn settings_come_from_the_environment() {
+    let database = Database::new().await;
+    let cli = CommandLine::on(&database);
+    let run = |name: &str, value: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
+        command.args(["tenant", "list"]).env("DIALPLANE_DATA_DIR", &cli.folder).env("DATABASE_URL", &cli.url);
+        command.env(name, value).output().unwrap()
+    };
+    assert!(run("DIALPLANE_FILL_TIMEOUT_MS", "100").status.success());
+    assert!(cli.folder.join("secret.key").exists(), "the data directory was taken");
+    let wrong = run("DIALPLANE_FILL_TIMEOUT_MS", "soon");
+    assert!(!wrong.status.success());
+    assert!(String::from_utf8_lossy(&wrong.stderr).to_lowercase().contains("fill_timeout_ms"), "{wrong:?}");
+    assert!(run("DIALPLANE_OF_SOMEBODY_ELSE", "x").status.success());
+}
+
+#[actix_web::test]
 async fn render_shows_what_a_switch_gets_and_why() {
     let database = Database::new().await;
     let cli = CommandLine::on(&database);

@@ -214,8 +214,9 @@ pub async fn leave_groups(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx
         .map(|_| ())
 }
 
-/// Keeps a PIN that was chosen by phone, with its audit entry; `false`: the extension is not active any more.
-pub async fn set_pin_by_phone(pool: &PgPool, tenant: Uuid, id: Uuid, sealed: &[u8]) -> sqlx::Result<bool> {
+/// Keeps a PIN that was chosen by phone, with its audit entry. The tenant's generation with it; `None`: the extension is not
+/// active any more, and nothing was done.
+pub async fn set_pin_by_phone(pool: &PgPool, tenant: Uuid, id: Uuid, sealed: &[u8]) -> sqlx::Result<Option<i64>> {
     let mut tx = pool.begin().await?;
     let changed = sqlx::query!(
         "update extensions set voicemail_pin = $3, version = version + 1, updated_at = now()
@@ -227,6 +228,9 @@ pub async fn set_pin_by_phone(pool: &PgPool, tenant: Uuid, id: Uuid, sealed: &[u
     .execute(&mut *tx)
     .await?
     .rows_affected();
+    if changed == 0 {
+        return Ok(None);
+    }
     sqlx::query!(
         "insert into audit_log (id, actor, tenant_id, action, resource, after)
          values ($1, 'phone', $2, 'update', 'extensions/' || $3::uuid::text, '{\"voicemail_pin\": \"(changed)\"}')",
@@ -236,8 +240,11 @@ pub async fn set_pin_by_phone(pool: &PgPool, tenant: Uuid, id: Uuid, sealed: &[u
     )
     .execute(&mut *tx)
     .await?;
+    let generation =
+        sqlx::query_scalar!("select generation from generation where scope = $1", tenant).fetch_one(&mut *tx);
+    let generation = generation.await?;
     tx.commit().await?;
-    Ok(changed == 1)
+    Ok(Some(generation))
 }
 
 /// Many extensions at once, as columns; what is not given has its default.

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use actix_web::web::Bytes;
 use askama::Template;
 use md5::{Digest as _, Md5};
+use uuid::Uuid;
 
 use super::store::{ExtensionRow, MemberRow};
 use crate::{
@@ -238,7 +239,19 @@ pub fn ring_group(domain: &Domain, group: &str, members: &[MemberRow]) -> Result
 pub fn by_name(domain: &Domain, members: &[MemberRow]) -> Result<Bytes, RenderError> {
     let shown = |member| bare(member, vec![("directory_full_name", Cow::Borrowed(member.display_name.as_str()))]);
     let users = members.iter().map(shown).collect::<Vec<_>>();
-    render(&Users { domain: domain.as_str(), group: "default", members: &users })
+    render_what_fits(domain, "default", &users)
+}
+
+/// As many users as a switch takes in one answer (`XML_CURL_MAX_BYTES` in mod_xml_curl.c): more would be no answer at all.
+fn render_what_fits(domain: &Domain, group: &str, mut members: &[User<'_>]) -> Result<Bytes, RenderError> {
+    const MOST: usize = 1024 * 1024;
+    loop {
+        let document = render(&Users { domain: domain.as_str(), group, members })?;
+        if document.len() <= MOST {
+            return Ok(document);
+        }
+        members = &members[..members.len() * (MOST - MOST / 20) / document.len()];
+    }
 }
 
 fn bare<'a>(member: &'a MemberRow, variables: Vec<(&'a str, Cow<'a, str>)>) -> User<'a> {
@@ -255,7 +268,7 @@ pub fn mailboxes(domain: &Domain, group: &str, rows: &[ExtensionRow], keyring: &
         let (id, number_alias) = (row.sip_username.as_str(), row.number.as_str());
         users.push(User { id, number_alias, params, variables: vec![] });
     }
-    render(&Users { domain: domain.as_str(), group, members: &users })
+    render_what_fits(domain, group, &users)
 }
 
 /// Whether a PIN chosen by phone was taken (`vm_check` in mod_voicemail.c reads `result@success`).
@@ -270,11 +283,18 @@ pub fn dialplan(context: &str, tenant: &Tenant, route: &Route, extra: &[Action])
     render(&Dialplan { context, name: route.name(), actions: &actions })
 }
 
+/// What every call of a tenant carries, for its record.
+#[must_use]
+pub fn mark(tenant: Uuid) -> Action {
+    Action { application: "set", data: format!("dialplane_tenant={tenant}") }
+}
+
 /// In this context nobody has the number.
 #[must_use]
-pub fn unallocated(context: &str) -> Bytes {
+pub fn unallocated(context: &str, tenant: Option<Uuid>) -> Bytes {
     let refusal = crate::routing::Refusal::Unallocated;
-    let actions = [Action { application: "hangup", data: refusal.cause().to_owned() }];
+    let hangup = Action { application: "hangup", data: refusal.cause().to_owned() };
+    let actions = tenant.map(mark).into_iter().chain([hangup]).collect::<Vec<_>>();
     // As with `nobody`: a context of ours is a domain or "public".
     render(&Dialplan { context, name: refusal.name(), actions: &actions }).unwrap_or_default()
 }

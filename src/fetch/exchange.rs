@@ -25,6 +25,8 @@ const MAX_FORM: usize = 256 * 1024;
 const MAX_RECORD: usize = 1024 * 1024;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+/// One request and its answer take no longer, however slowly the peer sends or reads.
+const LIFE: Duration = Duration::from_secs(20);
 
 type Answer = Response<Bytes>;
 
@@ -54,8 +56,10 @@ pub async fn serve<T>(
     stream: T,
     peer: SocketAddr,
 ) {
-    if let Err(error) = http.call((stream, Protocol::Http1, Some(peer))).await {
-        tracing::debug!(%error, %peer, "a switch's connection ended early");
+    match tokio::time::timeout(LIFE, http.call((stream, Protocol::Http1, Some(peer)))).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, %peer, "a switch's connection ended early"),
+        Err(_) => tracing::debug!(%peer, "a switch's connection was held open"),
     }
 }
 

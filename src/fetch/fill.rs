@@ -128,6 +128,9 @@ async fn ask(fetch: &Fetch, slot: &Slot, question: &Question) -> Result<Found, F
         Question::Group { name, view: _ } => {
             let read = fetch.readers.read(|db, _| Box::pin(store::everyone(db, scope, Some(name.as_str())))).await?;
             render(read, |tenant, rows| {
+                if rows.is_empty() {
+                    return Ok(None);
+                }
                 answer::mailboxes(&tenant.domain, name.as_str(), &rows, &fetch.keyring).map(Some)
             })
         }
@@ -149,7 +152,7 @@ async fn ask(fetch: &Fetch, slot: &Slot, question: &Question) -> Result<Found, F
                 let tenant = tenant(row);
                 let route = routing::route(&tenant, dialled, caller.as_ref(), target.as_ref());
                 stray = matches!(route, routing::Route::Refused(_));
-                answer::dialplan(tenant.domain.as_str(), &tenant, &route, &marks(row)).map(Some)
+                answer::dialplan(tenant.domain.as_str(), &tenant, &route, &[answer::mark(row.id)]).map(Some)
             })?;
             Ok(Found { stray, ..found })
         }
@@ -200,18 +203,13 @@ async fn by_number(fetch: &Fetch, number: &E164) -> Result<Filled, FillError> {
     let Some(slot) = fetch.generations.scope(owner.id) else { return Ok(Filled::Moved) };
     let tenant = tenant(&owner);
     let route = routing::inbound(&tenant, target.as_ref());
-    let mut extra = marks(&owner);
+    let mut extra = vec![answer::mark(owner.id)];
     // Who answers may transfer the call, to wherever the tenant's own calls may go (sofia_handle_sip_i_refer in sofia.c).
     for variable in ["domain_name", "force_transfer_context"] {
         extra.push(Action { application: "set", data: format!("{variable}={}", owner.domain) });
     }
     let body = answer::dialplan(PUBLIC, &tenant, &route, &extra)?;
     Ok(Filled::Entry(Arc::new(Entry { slot, generation, body, stray: false })))
-}
-
-/// What every call of a tenant carries, for its record.
-fn marks(tenant: &TenantRow) -> Vec<Action> {
-    vec![Action { application: "set", data: format!("dialplane_tenant={}", tenant.id) }]
 }
 
 fn tenant(row: &TenantRow) -> Tenant {
@@ -270,7 +268,9 @@ pub async fn change_pin(
         Ok(pin) => {
             let place = Place { column: "voicemail_pin", tenant: scope, row: row.id };
             let sealed = fetch.keyring.seal(place, pin.reveal());
-            extensions::store::set_pin_by_phone(&fetch.changes, scope, row.id, &sealed).await?
+            let kept = extensions::store::set_pin_by_phone(&fetch.changes, scope, row.id, &sealed).await?;
+            // The switch reads the new PIN with its next fetch; other nodes hear of it as of any change.
+            kept.inspect(|now| _ = slot.raise(generation(*now))).is_some()
         }
         Err(_) => false,
     };

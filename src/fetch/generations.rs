@@ -44,7 +44,8 @@ pub struct Slot {
 impl Slot {
     fn new(scope: Uuid, domain: Option<Domain>, generation: u64) -> Self {
         let nobody = domain.as_ref().map(answer::nobody).unwrap_or_default();
-        let unallocated = answer::unallocated(domain.as_ref().map_or(PUBLIC, Domain::as_str));
+        let unallocated =
+            answer::unallocated(domain.as_ref().map_or(PUBLIC, Domain::as_str), domain.as_ref().map(|_| scope));
         Self { scope, domain, nobody, unallocated, newest: AtomicU64::new(generation) }
     }
 

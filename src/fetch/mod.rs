@@ -186,6 +186,7 @@ impl Fetch {
         }
         let name = match &dialled {
             Dialled::Name(name) => Some(name.as_str().to_owned()),
+            Dialled::Voicemail(Some(mailbox)) => Some(mailbox.as_str().to_owned()),
             _ => None,
         };
         self.ask(key, context, name.as_deref(), |_| Some(Question::Call { dialled, caller })).await
@@ -235,12 +236,18 @@ impl Fetch {
         kept: Option<Arc<Entry>>,
     ) -> (Reply, Source) {
         // A fill that was under way may have begun before a change this asker must see; the one after it has not.
-        for _ in 0..4 {
+        for _ in 0..8 {
             let floor = slot.newest();
             let filled =
                 self.flights.join(key, || fill::run(Arc::clone(self), key.into(), Arc::clone(&slot), question.clone()));
             match filled.await {
-                Ok(Filled::Entry(entry)) if entry.generation >= floor && !entry.slot.is_closed() => {
+                // A phone number's answer belongs to a tenant that the asker did not know yet: it must be the newest known.
+                Ok(Filled::Entry(entry)) if !Arc::ptr_eq(&entry.slot, &slot) && entry.is_current() => {
+                    return (reply(&entry), Source::Filled);
+                }
+                Ok(Filled::Entry(entry))
+                    if Arc::ptr_eq(&entry.slot, &slot) && entry.generation >= floor && !slot.is_closed() =>
+                {
                     return (reply(&entry), Source::Filled);
                 }
                 Ok(Filled::Entry(_) | Filled::Moved) => {}

@@ -113,6 +113,7 @@ struct Fields<'a> {
     group: Option<&'a [u8]>,
     group_name: Option<&'a [u8]>,
     vm_action: Option<&'a [u8]>,
+    vm_user: Option<&'a [u8]>,
     vm_password: Option<&'a [u8]>,
     key: Option<&'a [u8]>,
     user: Option<&'a [u8]>,
@@ -161,6 +162,7 @@ impl<'a> Fields<'a> {
             b"group" => first(&mut self.group, value),
             b"group_name" => first(&mut self.group_name, value),
             b"VM-Action" => first(&mut self.vm_action, value),
+            b"VM-User" => first(&mut self.vm_user, value),
             b"VM-User-Password" => first(&mut self.vm_password, value),
             b"context" => first(&mut self.context, value),
             // Appended behind all channel data (dialplan_xml_locate in mod_dialplan_xml.c).
@@ -249,7 +251,7 @@ fn in_domain<'a>(fields: &Fields<'a>, domain: Cow<'a, str>) -> Request<'a> {
         return Request::Everyone { domain, view: GroupView::ByName };
     }
     let Some(user) = text(fields.user) else { return Request::Domain { domain } };
-    if is(fields.vm_action, "change-password") {
+    if changes_pin(fields) {
         let pin = text(fields.vm_password).unwrap_or_default();
         return Request::ChangePin { domain, user, pin };
     }
@@ -259,6 +261,13 @@ fn in_domain<'a>(fields: &Fields<'a>, domain: Cow<'a, str>) -> Request<'a> {
         // user_exists and find_user_xml look by any attribute; ours have these two.
         _ => Request::Domain { domain },
     }
+}
+
+/// Only mod_voicemail says so, and only in an event of its own kind: in a login of mod_verto the client chooses names and values
+/// of fields, and could else set anybody's PIN (`check_auth` in mod_verto.c).
+fn changes_pin(fields: &Fields<'_>) -> bool {
+    let by_voicemail = fields.action.is_none() && is(fields.event_name, "CUSTOM") && fields.vm_user == fields.user;
+    by_voicemail && is(fields.vm_action, "change-password")
 }
 
 /// Does a REGISTER sign in to this domain to bind an address of another? The switch itself compares user names at most

@@ -327,15 +327,13 @@ pub async fn everyone(
     Ok(Some((tenant_row, extensions.collect())))
 }
 
-/// The names of an active tenant with its generation, unless there are more than `limit`.
+/// The names of a tenant with its generation, unless there are more than `limit`.
 pub async fn names(db: impl PgExecutor<'_>, tenant: Uuid, limit: i32) -> sqlx::Result<Option<(i64, Vec<String>)>> {
     let row = sqlx::query!(
         r#"
         select g.generation,
                array(select n.name from names n where n.tenant_id = g.scope limit $2 + 1) as "names!"
-          from generation g
-          join tenants t on t.id = g.scope and t.status = 'active'
-         where g.scope = $1
+          from generation g where g.scope = $1
         "#,
         tenant,
         limit

@@ -109,6 +109,14 @@ fn a_pin_changed_by_phone_is_a_request_of_its_own() {
 }
 
 #[test]
+fn a_login_of_a_browser_can_not_change_a_pin() {
+    let form = format!(
+        "{BASE}&Event-Name=REQUEST_PARAMS&action=jsonrpc-authenticate&VM-Action=change-password&VM-User-Password=4711&VM-User=1001&Event-Name=CUSTOM&key=id&user=1001&domain=acme.test"
+    );
+    assert_eq!(Request::read(form.as_bytes()), Ok(user("acme.test", "1001", View::Verto)));
+}
+
+#[test]
 fn the_hunt_profile_says_where_a_call_goes() {
     let form = b"hostname=vm&section=dialplan&tag_name=&key_name=&key_value=&Event-Name=REQUEST_PARAMS&Caller-Context=old&Caller-Destination-Number=1&variable_user_name=1000&variable_domain_name=acme.test&Hunt-Context=evil&Hunt-Context=acme.test&Hunt-Destination-Number=%2B12025550123";
     let caller = Some(Caller { user: "1000".into(), domain: "acme.test".into() });

@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
 
 #[allow(dead_code, reason = "each test binary uses a part of the harness")]
-#[path = "../it/harness.rs"]
+#[path = "../harness/mod.rs"]
 mod harness;
 
 mod further;

@@ -1,0 +1,25 @@
+//! What strangers and tenants may send, and what a switch makes of what we answer.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
+
+#[allow(dead_code, reason = "each test binary uses a part of the harness")]
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod answer_size;
+mod forms;
+mod login_params;
+mod model;
+mod panics;
+mod parser_answers;
+mod parser_model;
+mod parser_recorded;
+mod scanner;
+mod second_reader;
+mod switch_credentials;
+mod switch_http;
+mod switch_listener;
+mod switch_mutations;
+mod switch_slow;
+mod values;
+mod wire;

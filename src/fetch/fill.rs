@@ -238,8 +238,9 @@ fn read_roster(fetch: &Arc<Fetch>, slot: Arc<Slot>) {
                 fetch.readers.read(|db, _| Box::pin(store::names(db, scope, limit))).await
             };
             match names {
-                Ok(Some((read_at, names))) => {
-                    fetch.rosters.keep(slot, generation(read_at), names.iter().map(String::as_str));
+                Ok(Some(read)) => {
+                    let names = read.names.iter().map(String::as_str);
+                    fetch.rosters.keep(slot, generation(read.generation), read.active, names);
                 }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(%error, %scope, "the names of a scope could not be read"),

@@ -219,10 +219,14 @@ impl Fetch {
         if !fresh {
             return (Reply::Unavailable, Source::Unavailable);
         }
-        let folded = name.map(str::to_ascii_lowercase);
-        if folded.is_some_and(|name| self.rosters.rules_out(slot.scope, &name)) {
-            let document = if matches!(question, Question::Call { .. }) { &slot.unallocated } else { &slot.nobody };
-            return (Reply::Document(document.clone()), Source::Memory);
+        if let Some(name) = name.map(str::to_ascii_lowercase) {
+            let is_call = matches!(question, Question::Call { .. });
+            if is_call && self.rosters.rules_out_call(slot.scope, &name) {
+                return (Reply::Document(slot.unallocated.clone()), Source::Memory);
+            }
+            if !is_call && self.rosters.rules_out(slot.scope, &name) {
+                return (Reply::Document(slot.nobody.clone()), Source::Memory);
+            }
         }
         self.fill(&key, slot, question, kept).await
     }

@@ -21,6 +21,8 @@ const BYTES: u64 = 64 << 20;
 pub struct Roster {
     slot: Arc<Slot>,
     generation: u64,
+    /// Is the tenant active? The calls of one that is suspended are refused for that, whatever was dialled.
+    active: bool,
     names: HashSet<u64>,
 }
 
@@ -47,14 +49,20 @@ impl Rosters {
         self.current(scope).is_some_and(|roster| !roster.names.contains(&self.hasher.hash_one(name)))
     }
 
+    /// Is it certain that a call to this name reaches nobody because nobody has it?
+    #[must_use]
+    pub fn rules_out_call(&self, scope: Uuid, name: &str) -> bool {
+        self.current(scope).is_some_and(|roster| roster.active && !roster.names.contains(&self.hasher.hash_one(name)))
+    }
+
     #[must_use]
     pub fn has_current(&self, scope: Uuid) -> bool {
         self.current(scope).is_some()
     }
 
-    pub fn keep<'a>(&self, slot: Arc<Slot>, generation: u64, names: impl Iterator<Item = &'a str>) {
+    pub fn keep<'a>(&self, slot: Arc<Slot>, generation: u64, active: bool, names: impl Iterator<Item = &'a str>) {
         let names = names.map(|name| self.hasher.hash_one(name)).collect();
-        self.kept.insert(slot.scope, Arc::new(Roster { slot, generation, names }));
+        self.kept.insert(slot.scope, Arc::new(Roster { slot, generation, active, names }));
     }
 
     fn current(&self, scope: Uuid) -> Option<Arc<Roster>> {
@@ -80,7 +88,8 @@ mod tests {
         generations.merge([heard(3)]);
         let rosters = Rosters::default();
         assert!(!rosters.rules_out(scope, "1000"));
-        rosters.keep(generations.scope(scope).unwrap(), 3, ["1000", "1001"].into_iter());
+        rosters.keep(generations.scope(scope).unwrap(), 3, false, ["1000", "1001"].into_iter());
+        assert!(!rosters.rules_out_call(scope, "1002"), "suspended: another answer");
         assert!(rosters.rules_out(scope, "1002"));
         assert!(!rosters.rules_out(scope, "1000"));
         generations.merge([heard(4)]);

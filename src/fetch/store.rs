@@ -327,11 +327,18 @@ pub async fn everyone(
     Ok(Some((tenant_row, extensions.collect())))
 }
 
+/// All names of a scope as one statement saw them.
+pub struct Names {
+    pub generation: i64,
+    pub active: bool,
+    pub names: Vec<String>,
+}
+
 /// The names of a tenant with its generation, unless there are more than `limit`.
-pub async fn names(db: impl PgExecutor<'_>, tenant: Uuid, limit: i32) -> sqlx::Result<Option<(i64, Vec<String>)>> {
+pub async fn names(db: impl PgExecutor<'_>, tenant: Uuid, limit: i32) -> sqlx::Result<Option<Names>> {
     let row = sqlx::query!(
         r#"
-        select g.generation,
+        select g.generation, exists (select 1 from tenants t where t.id = g.scope and t.status = 'active') as "active!",
                array(select n.name from names n where n.tenant_id = g.scope limit $2 + 1) as "names!"
           from generation g where g.scope = $1
         "#,
@@ -340,13 +347,15 @@ pub async fn names(db: impl PgExecutor<'_>, tenant: Uuid, limit: i32) -> sqlx::R
     )
     .fetch_optional(db)
     .await?;
-    Ok(row
-        .filter(|row| i32::try_from(row.names.len()).is_ok_and(|n| n <= limit))
-        .map(|row| (row.generation, row.names)))
+    Ok(row.filter(|row| i32::try_from(row.names.len()).is_ok_and(|n| n <= limit)).map(|row| Names {
+        generation: row.generation,
+        active: row.active,
+        names: row.names,
+    }))
 }
 
 /// The platform's phone numbers with its generation, unless there are more than `limit`.
-pub async fn phone_numbers(db: impl PgExecutor<'_>, limit: i32) -> sqlx::Result<Option<(i64, Vec<String>)>> {
+pub async fn phone_numbers(db: impl PgExecutor<'_>, limit: i32) -> sqlx::Result<Option<Names>> {
     let row = sqlx::query!(
         r#"
         select g.generation, array(select n.number from numbers n limit $1 + 1) as "numbers!"
@@ -356,7 +365,8 @@ pub async fn phone_numbers(db: impl PgExecutor<'_>, limit: i32) -> sqlx::Result<
     )
     .fetch_one(db)
     .await?;
-    Ok(Some((row.generation, row.numbers)).filter(|(_, n)| i32::try_from(n.len()).is_ok_and(|n| n <= limit)))
+    let names = Names { generation: row.generation, active: true, names: row.numbers };
+    Ok(Some(names).filter(|read| i32::try_from(read.names.len()).is_ok_and(|n| n <= limit)))
 }
 
 /// A switch that may ask.

@@ -57,7 +57,9 @@ pub struct TenantPatch {
 pub async fn create(change: &mut Change, new: NewTenant) -> Result<Tenant> {
     let name = match new.name {
         Some(name) => name,
-        None => DisplayName::parse(new.domain.as_str()).map_err(|e| Error::invalid("name", e))?,
+        // A domain may be longer than a name.
+        None => DisplayName::parse(&new.domain.as_str().chars().take(80).collect::<String>())
+            .map_err(|e| Error::invalid("name", e))?,
     };
     let tenant =
         store::insert(change.db(), Uuid::now_v7(), &name, &new.domain).await.map_err(|e| taken(e, &new.domain))?;

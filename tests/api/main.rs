@@ -9,5 +9,6 @@ mod harness;
 mod access;
 mod command_line;
 mod input;
+mod private_database;
 mod repeats;
 mod resources;

@@ -75,7 +75,7 @@ async fn ask(settings: &Settings, database: &Database, request: Request<'_>) -> 
     sync.ready().await;
     let asked = match request {
         Request::ChangePin { .. } => Err(anyhow::anyhow!("this request changes a PIN: it is not sent")),
-        request => Ok(fetch.answer(request).await),
+        request => Ok(fetch.answer(request, None).await),
     };
     following.abort();
     sync.leave(&pool).await?;

@@ -112,7 +112,7 @@ mod tests {
     fn slot() -> Arc<Slot> {
         let generations = Generations::new(Duration::from_secs(1));
         let scope = Uuid::from_u128(7);
-        generations.merge([Heard { scope, generation: 3, domain: Domain::parse("a.test").ok() }]);
+        generations.merge([Heard { scope, generation: 3, domain: Domain::parse("a.test").ok(), cluster: Uuid::nil() }]);
         generations.scope(scope).unwrap()
     }
 

@@ -11,7 +11,7 @@ use actix_service::{Service, ServiceFactory as _, fn_service};
 use actix_web::web::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 
-use super::{Reply, answer, credentials::SwitchId, listener::Served, request::Request};
+use super::{Reply, answer, credentials::Switch, listener::Served, request::Request};
 use crate::calls::Posted;
 
 /// Where switches ask.
@@ -75,14 +75,14 @@ async fn handle(served: &Served, mut request: HttpRequest) -> Answer {
     };
     let payload = request.take_payload();
     if request.path() == CDR_PATH {
-        record(served, switch, &request, payload).await
+        record(served, &switch, &request, payload).await
     } else {
-        document(served, &request, payload).await
+        document(served, &switch, &request, payload).await
     }
 }
 
 /// A fetch: the form is the body of a POST, the query of anything else (`method` in xml_curl.conf).
-async fn document(served: &Served, request: &HttpRequest, payload: Payload) -> Answer {
+async fn document(served: &Served, switch: &Switch, request: &HttpRequest, payload: Payload) -> Answer {
     let body;
     let form = if *request.method() == Method::POST {
         body = match read(payload, MAX_FORM).await {
@@ -94,7 +94,10 @@ async fn document(served: &Served, request: &HttpRequest, payload: Payload) -> A
         request.uri().query().unwrap_or_default().as_bytes()
     };
     let reply = match Request::read(form) {
-        Ok(asked) => served.fetch.answer(asked).await.0,
+        Ok(asked) => {
+            served.fetch.saw(switch);
+            served.fetch.answer(asked, Some(switch.cluster)).await.0
+        },
         Err(malformed) => {
             served.fetch.metrics.malformed.increment(1);
             tracing::debug!(%malformed, "not a fetch");
@@ -109,7 +112,7 @@ async fn document(served: &Served, request: &HttpRequest, payload: Payload) -> A
 }
 
 /// A call record: kept whole, once per leg.
-async fn record(served: &Served, switch: SwitchId, request: &HttpRequest, payload: Payload) -> Answer {
+async fn record(served: &Served, switch: &Switch, request: &HttpRequest, payload: Payload) -> Answer {
     if *request.method() != Method::POST {
         return plain(StatusCode::METHOD_NOT_ALLOWED, "call records are posted\n");
     }
@@ -120,7 +123,7 @@ async fn record(served: &Served, switch: SwitchId, request: &HttpRequest, payloa
         Ok(body) => body,
         Err(refused) => return refused,
     };
-    match served.calls.keep(&Posted { leg, switch: switch.0, body }).await {
+    match served.calls.keep(&Posted { leg, switch: switch.id, body }).await {
         Ok(()) => plain(StatusCode::OK, ""),
         Err(error) => {
             // mod_json_cdr then writes the record to its err-log-dir, and nothing is lost.

@@ -3,6 +3,7 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use actix_web::web::Bytes;
+use uuid::Uuid;
 
 use super::{
     Fetch, PUBLIC,
@@ -28,7 +29,8 @@ pub enum Question {
     Group { name: GroupName, view: GroupView },
     Everyone { view: GroupView },
     Call { dialled: Dialled, caller: Option<SipUsername> },
-    Number { number: E164 },
+    /// `of`: the cluster whose switch asks; `None`: whoever.
+    Number { number: E164, of: Option<Uuid> },
 }
 
 /// What came of a fill; shared by all who waited for it.
@@ -77,7 +79,7 @@ pub fn shown(view: View<'_>, domain: &str) -> Option<Shown> {
 pub async fn run(fetch: Arc<Fetch>, key: Key, slot: Arc<Slot>, question: Question) -> Filled {
     fetch.fills.fetch_add(1, Ordering::Relaxed);
     let filled = match &question {
-        Question::Number { number } => by_number(&fetch, number).await,
+        Question::Number { number, of } => by_number(&fetch, number, *of).await,
         _ => in_tenant(&fetch, &slot, &question).await,
     };
     match filled {
@@ -102,8 +104,8 @@ async fn in_tenant(fetch: &Fetch, slot: &Arc<Slot>, question: &Question) -> Resu
     let found = ask(fetch, slot, question).await?;
     let Some(tenant) = found.tenant else { return Ok(Filled::NoTenant) };
     let generation = generation(tenant.generation);
-    if slot.domain.as_ref() != Some(&tenant.domain) {
-        fetch.generations.merge([Heard { scope: tenant.id, generation, domain: Some(tenant.domain) }]);
+    if slot.domain.as_ref() != Some(&tenant.domain) || slot.cluster != tenant.cluster {
+        fetch.generations.merge([Heard { scope: tenant.id, generation, domain: Some(tenant.domain), cluster: tenant.cluster }]);
         return Ok(Filled::Moved);
     }
     slot.raise(generation);
@@ -188,9 +190,10 @@ fn is_foreign_realm(shown: &Shown, slot: &Slot) -> bool {
     matches!(shown, Shown::Auth { realm } if slot.domain.as_ref().is_none_or(|domain| domain.as_str() != realm))
 }
 
-async fn by_number(fetch: &Fetch, number: &E164) -> Result<Filled, FillError> {
+async fn by_number(fetch: &Fetch, number: &E164, of: Option<Uuid>) -> Result<Filled, FillError> {
     let row = fetch.readers.read(|db, _| Box::pin(store::number(db, number))).await?;
-    let Some((owner, target)) = row.owner else {
+    // A number of a tenant elsewhere is nobody's here; when the tenant moves, the platform's generation rises.
+    let Some((owner, target)) = row.owner.filter(|(owner, _)| of.is_none_or(|of| of == owner.cluster)) else {
         let Some(slot) = fetch.generations.scope(PLATFORM) else { return Ok(Filled::Failed) };
         let generation = generation(row.platform_generation);
         slot.raise(generation);
@@ -199,7 +202,7 @@ async fn by_number(fetch: &Fetch, number: &E164) -> Result<Filled, FillError> {
     };
     let generation = generation(owner.generation);
     // The tenant may be newer than this node's last poll.
-    fetch.generations.merge([Heard { scope: owner.id, generation, domain: Some(owner.domain.clone()) }]);
+    fetch.generations.merge([Heard { scope: owner.id, generation, domain: Some(owner.domain.clone()), cluster: owner.cluster }]);
     let Some(slot) = fetch.generations.scope(owner.id) else { return Ok(Filled::Moved) };
     let tenant = tenant(&owner);
     let route = routing::inbound(&tenant, target.as_ref());

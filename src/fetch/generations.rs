@@ -3,7 +3,7 @@
 //! Invariants:
 //! - A [`Slot`] stands for one scope under one domain. Its generation only rises; hearing twice or late is harmless.
 //! - An answer read at generation *g* of a slot is current while `slot.newest() <= g`, and never again after.
-//! - A slot that was closed (tenant gone, domain changed, database replaced) is current for no answer.
+//! - A slot that was closed (tenant gone or moved, domain changed, database replaced) is current for no answer.
 //! - The node is *fresh* only for a lease after its last successful poll **began**; then it is *detached*.
 
 use std::{
@@ -34,6 +34,8 @@ pub struct Slot {
     pub scope: Uuid,
     /// `None` for the scopes that are not tenants.
     pub domain: Option<Domain>,
+    /// Whose switches are answered about it; nil for the scopes that are not tenants.
+    pub cluster: Uuid,
     /// The domain without a user: the answer to every name it doesn't have.
     pub nobody: Bytes,
     /// The answer to a call to a number that nobody has: in the tenant's context, or in `public`.
@@ -42,11 +44,11 @@ pub struct Slot {
 }
 
 impl Slot {
-    fn new(scope: Uuid, domain: Option<Domain>, generation: u64) -> Self {
+    fn new(scope: Uuid, domain: Option<Domain>, cluster: Uuid, generation: u64) -> Self {
         let nobody = domain.as_ref().map(answer::nobody).unwrap_or_default();
         let unallocated =
             answer::unallocated(domain.as_ref().map_or(PUBLIC, Domain::as_str), domain.as_ref().map(|_| scope));
-        Self { scope, domain, nobody, unallocated, newest: AtomicU64::new(generation) }
+        Self { scope, domain, cluster, nobody, unallocated, newest: AtomicU64::new(generation) }
     }
 
     #[must_use]
@@ -80,6 +82,8 @@ pub struct Heard {
     pub scope: Uuid,
     pub generation: u64,
     pub domain: Option<Domain>,
+    /// The tenant's cluster; nil when it is no tenant.
+    pub cluster: Uuid,
 }
 
 #[derive(Default)]
@@ -177,7 +181,7 @@ impl Maps {
             if slot.newest() >= row.generation {
                 return false;
             }
-            if slot.domain == row.domain {
+            if slot.domain == row.domain && slot.cluster == row.cluster {
                 return slot.raise(row.generation);
             }
             self.close(row.scope);
@@ -185,7 +189,7 @@ impl Maps {
         if row.domain.is_none() && row.scope != PLATFORM && row.scope != SWITCHES {
             return true;
         }
-        let slot = Arc::new(Slot::new(row.scope, row.domain.clone(), row.generation));
+        let slot = Arc::new(Slot::new(row.scope, row.domain.clone(), row.cluster, row.generation));
         if let Some(domain) = &row.domain {
             // A domain that moved between tenants: whoever held it before no longer does.
             let before = self.by_domain.insert(domain.as_str().into(), Arc::clone(&slot));
@@ -217,7 +221,7 @@ mod tests {
     const B: Uuid = Uuid::from_u128(11);
 
     fn heard(scope: Uuid, generation: u64, domain: &str) -> Heard {
-        Heard { scope, generation, domain: Domain::parse(domain).ok() }
+        Heard { scope, generation, domain: Domain::parse(domain).ok(), cluster: Uuid::nil() }
     }
 
     fn generations() -> Generations {
@@ -272,7 +276,7 @@ mod tests {
     fn a_tenant_that_is_gone_is_closed_and_unknown() {
         let generations = generations();
         let slot = generations.domain("a.test").unwrap();
-        generations.merge([Heard { scope: A, generation: 7, domain: None }]);
+        generations.merge([Heard { scope: A, generation: 7, domain: None, cluster: Uuid::nil() }]);
         assert!(slot.is_closed());
         assert!(generations.domain("a.test").is_none() && generations.scope(A).is_none());
     }

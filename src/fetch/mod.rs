@@ -29,10 +29,11 @@ use std::{
 };
 
 use actix_web::web::Bytes;
+use uuid::Uuid;
 
 use self::{
     cache::{Cache, Entry},
-    credentials::Credentials,
+    credentials::{Credentials, Switch},
     fill::{Filled, Question},
     flight::Flights,
     generations::{Generations, Slot},
@@ -123,9 +124,13 @@ impl Fetch {
         self.fills.load(Ordering::Relaxed)
     }
 
-    /// Answers one request.
-    pub async fn answer(self: &Arc<Self>, request: Request<'_>) -> (Reply, Source) {
+    /// Answers one request; `of`: the cluster whose switch asks, which is answered about that cluster's tenants only.
+    pub async fn answer(self: &Arc<Self>, request: Request<'_>, of: Option<Uuid>) -> (Reply, Source) {
+        let elsewhere = |domain: &str| {
+            of.is_some_and(|of| self.generations.domain(domain).is_some_and(|slot| slot.cluster != of))
+        };
         let answered = match request {
+            _ if request.domain().is_some_and(elsewhere) => self.unknown_domain(),
             Request::NotOurs { kind } => {
                 self.metrics.not_ours(kind);
                 (Reply::NotFound, Source::NotOurs)
@@ -142,11 +147,25 @@ impl Fetch {
                 self.ask(key, &domain, None, |_| Some(Question::Everyone { view })).await
             }
             Request::ChangePin { domain, user, pin } => self.change_pin(&domain, &user, &pin).await,
-            Request::Dialplan { context, destination, .. } if context == PUBLIC => self.inbound(&destination).await,
+            Request::Dialplan { context, destination, .. } if context == PUBLIC => self.inbound(&destination, of).await,
             Request::Dialplan { context, destination, caller } => self.call(&context, &destination, caller).await,
         };
         self.metrics.answered(answered.1);
         answered
+    }
+
+    /// Writes down, now and then, that a switch asked.
+    fn saw(&self, switch: &Switch) {
+        if !switch.is_news() {
+            return;
+        }
+        let (pool, switch) = (self.changes.clone(), switch.clone());
+        tokio::spawn(async move {
+            if let Err(error) = store::saw_switch(&pool, switch.id).await {
+                tracing::debug!(%error, "that a switch asked was not written down");
+                switch.is_still_news();
+            }
+        });
     }
 
     async fn user(self: &Arc<Self>, domain: &str, user: &str, view: View<'_>) -> (Reply, Source) {
@@ -311,9 +330,11 @@ impl Fetch {
     }
 
     /// A call from outside, to one of the platform's numbers or to nobody.
-    async fn inbound(self: &Arc<Self>, destination: &str) -> (Reply, Source) {
+    async fn inbound(self: &Arc<Self>, destination: &str, of: Option<Uuid>) -> (Reply, Source) {
         let number = E164::from_dialled(destination);
-        let key = KeyText::new(b'N').folded(number.as_ref().map_or("", E164::as_str));
+        let mut buffer = Uuid::encode_buffer();
+        let key = KeyText::new(b'N').folded(of.unwrap_or_default().simple().encode_lower(&mut buffer));
+        let key = key.folded(number.as_ref().map_or("", E164::as_str));
         let Some(key) = key.finish() else { return (Reply::Unavailable, Source::Unavailable) };
         let kept = self.cache.get(&key);
         let fresh = self.generations.is_fresh();
@@ -331,7 +352,7 @@ impl Fetch {
             return (Reply::Document(platform.unallocated.clone()), Source::Memory);
         }
         let Some(number) = number else { return (Reply::Unavailable, Source::Unavailable) };
-        self.fill(&key, platform, Question::Number { number }, kept).await
+        self.fill(&key, platform, Question::Number { number, of }, kept).await
     }
 
     /// A PIN chosen by phone is a change like any other; what can't be taken is refused by name.

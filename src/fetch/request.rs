@@ -36,6 +36,22 @@ pub enum Request<'a> {
     NotOurs { kind: &'static str },
 }
 
+impl Request<'_> {
+    /// The tenant's domain that it is about, if it is about one.
+    #[must_use]
+    pub fn domain(&self) -> Option<&str> {
+        match self {
+            Self::User { domain, .. }
+            | Self::Domain { domain }
+            | Self::Group { domain, .. }
+            | Self::Everyone { domain, .. }
+            | Self::ChangePin { domain, .. } => Some(domain),
+            Self::Dialplan { context, .. } | Self::Chatplan { context } => Some(context),
+            Self::AllGateways | Self::NotOurs { .. } => None,
+        }
+    }
+}
+
 /// How much of a user an answer shows: no more than the purpose needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum View<'a> {

@@ -18,6 +18,7 @@ pub struct TenantRow {
     pub id: Uuid,
     pub generation: i64,
     pub domain: Domain,
+    pub cluster: Uuid,
     pub active: bool,
 }
 
@@ -75,7 +76,7 @@ pub async fn extension(
 ) -> sqlx::Result<Option<(TenantRow, Option<ExtensionRow>)>> {
     let row = sqlx::query!(
         r#"
-        select g.generation, t.domain as "domain: Domain", t.status = 'active' as "tenant_active!",
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!",
                e.id as "id?", e.number as "number?: ExtensionNumber", e.alias as "alias?: ExtensionNumber",
                e.sip_username as "sip_username?: SipUsername", e.sip_secret as "sip_secret?",
                e.display_name as "display_name?: DisplayName", e.caller_id_name as "caller_id_name?: CallerName",
@@ -96,7 +97,7 @@ pub async fn extension(
     .await?;
     let Some(row) = row else { return Ok(None) };
     let tenant_row =
-        TenantRow { id: tenant, generation: row.generation, domain: row.domain, active: row.tenant_active };
+        TenantRow { id: tenant, generation: row.generation, domain: row.domain, cluster: row.cluster_id, active: row.tenant_active };
     let extension = (|| {
         Some(ExtensionRow {
             tenant_id: tenant,
@@ -128,7 +129,7 @@ pub async fn target(
 ) -> sqlx::Result<Option<(TenantRow, Option<routing::Target>)>> {
     let row = sqlx::query!(
         r#"
-        select g.generation, t.domain as "domain: Domain", t.status = 'active' as "tenant_active!",
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!",
                e.sip_username as "sip_username?: SipUsername", e.status = 'active' as active,
                coalesce(e.ring_seconds, r.ring_seconds) as ring_seconds, e.voicemail_enabled as "voicemail_enabled?",
                r.id as "group_id?",
@@ -153,7 +154,7 @@ pub async fn target(
     let target =
         to_target(row.sip_username, row.active, row.ring_seconds, row.voicemail_enabled, row.group_id, &row.members)?;
     let tenant_row =
-        TenantRow { id: tenant, generation: row.generation, domain: row.domain, active: row.tenant_active };
+        TenantRow { id: tenant, generation: row.generation, domain: row.domain, cluster: row.cluster_id, active: row.tenant_active };
     Ok(Some((tenant_row, target)))
 }
 
@@ -162,7 +163,7 @@ pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<Numb
     let row = sqlx::query!(
         r#"
         select p.generation as platform, g.generation as "generation?", t.id as "tenant_id?",
-               t.domain as "domain?: Domain", t.status = 'active' as tenant_active,
+               t.domain as "domain?: Domain", t.cluster_id as "cluster_id?", t.status = 'active' as tenant_active,
                e.sip_username as "sip_username?: SipUsername", e.status = 'active' as active,
                coalesce(e.ring_seconds, r.ring_seconds) as ring_seconds, e.voicemail_enabled as "voicemail_enabled?",
                r.id as "group_id?",
@@ -185,9 +186,9 @@ pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<Numb
     .await?;
     let target =
         to_target(row.sip_username, row.active, row.ring_seconds, row.voicemail_enabled, row.group_id, &row.members)?;
-    let owner = match (row.tenant_id, row.generation, row.domain) {
-        (Some(id), Some(generation), Some(domain)) => {
-            Some((TenantRow { id, generation, domain, active: row.tenant_active == Some(true) }, target))
+    let owner = match (row.tenant_id, row.generation, row.domain, row.cluster_id) {
+        (Some(id), Some(generation), Some(domain), Some(cluster)) => {
+            Some((TenantRow { id, generation, domain, cluster, active: row.tenant_active == Some(true) }, target))
         }
         _ => None,
     };
@@ -234,7 +235,7 @@ pub async fn group(
 ) -> sqlx::Result<Option<(TenantRow, Option<Vec<MemberRow>>)>> {
     let rows = sqlx::query!(
         r#"
-        select g.generation, t.domain as "domain: Domain", t.status = 'active' as "tenant_active!", r.id as "group_id?",
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!", r.id as "group_id?",
                m.number as "number?: ExtensionNumber", m.sip_username as "sip_username?: SipUsername",
                m.display_name as "display_name?: DisplayName"
           from generation g
@@ -256,6 +257,7 @@ pub async fn group(
         id: tenant,
         generation: first.generation,
         domain: first.domain.clone(),
+        cluster: first.cluster_id,
         active: first.tenant_active,
     };
     let exists = first.group_id.is_some();
@@ -276,7 +278,7 @@ pub async fn everyone(
 ) -> sqlx::Result<Option<(TenantRow, Vec<ExtensionRow>)>> {
     let rows = sqlx::query!(
         r#"
-        select g.generation, t.domain as "domain: Domain", t.status = 'active' as "tenant_active!",
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!",
                e.id as "id?", e.number as "number?: ExtensionNumber", e.sip_username as "sip_username?: SipUsername",
                e.display_name as "display_name?: DisplayName", e.voicemail_enabled as "voicemail_enabled?",
                e.voicemail_pin as "voicemail_pin?", e.voicemail_email as "voicemail_email?: Email"
@@ -302,6 +304,7 @@ pub async fn everyone(
         id: tenant,
         generation: first.generation,
         domain: first.domain.clone(),
+        cluster: first.cluster_id,
         active: first.tenant_active,
     };
     let extensions = rows.into_iter().filter_map(|row| {
@@ -374,9 +377,22 @@ pub struct SwitchRow {
     pub id: Uuid,
     pub name: String,
     pub token_hash: Vec<u8>,
+    pub cluster_id: Uuid,
 }
 
 /// The active switches.
 pub async fn switches(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<SwitchRow>> {
-    sqlx::query_as!(SwitchRow, "select id, name, token_hash from switches where status = 'active'").fetch_all(db).await
+    sqlx::query_as!(SwitchRow, "select id, name, token_hash, cluster_id from switches where status = 'active'").fetch_all(db).await
+}
+
+/// Writes down that a switch asked.
+pub async fn saw_switch(db: impl PgExecutor<'_>, switch: Uuid) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into switch_sightings (switch_id) select id from switches where id = $1
+         on conflict (switch_id) do update set last_seen_at = now()",
+        switch
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
 }

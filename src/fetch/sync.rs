@@ -197,7 +197,8 @@ async fn poll(db: &mut PgConnection, node: Uuid, applied: &str, since: u64) -> s
             insert into nodes (id, polled_at, applied) values ($1, clock_timestamp(), $2::text::pg_snapshot)
             on conflict (id) do update set polled_at = clock_timestamp(), applied = excluded.applied
         )
-        select s.snapshot as "snapshot!", g.scope as "scope?", g.generation as "generation?", t.domain as "domain?: Domain"
+        select s.snapshot as "snapshot!", g.scope as "scope?", g.generation as "generation?", t.domain as "domain?: Domain",
+               t.cluster_id as "cluster?"
           from (select pg_current_snapshot()::text as snapshot) s
           left join generation g on g.changed_xid >= $3::text::xid8
           left join tenants t on t.id = g.scope and not g.gone
@@ -211,7 +212,7 @@ async fn poll(db: &mut PgConnection, node: Uuid, applied: &str, since: u64) -> s
     let snapshot = rows.first().and_then(|row| Snapshot::parse(&row.snapshot));
     let snapshot = snapshot.ok_or_else(|| sqlx::Error::Protocol("no snapshot in a poll's answer".into()))?;
     let heard = rows.into_iter().filter_map(|row| {
-        Some(Heard { scope: row.scope?, generation: u64::try_from(row.generation?).ok()?, domain: row.domain })
+        Some(Heard { scope: row.scope?, generation: u64::try_from(row.generation?).ok()?, domain: row.domain, cluster: row.cluster.unwrap_or_default() })
     });
     Ok(Poll { snapshot, heard: heard.collect() })
 }

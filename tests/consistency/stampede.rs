@@ -27,7 +27,7 @@ async fn ten_thousand_fetches_of_one_cold_key_are_one_statement() {
             while !fetch.generations.is_fresh() {
                 tokio::time::sleep(std::time::Duration::from_millis(1)).await;
             }
-            fetch.answer(Request::read(form.as_bytes()).unwrap()).await.0
+            fetch.answer(Request::read(form.as_bytes()).unwrap(), None).await.0
         })
     };
     let before = waiting(&database).await;

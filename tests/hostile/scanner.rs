@@ -132,7 +132,7 @@ async fn over_http(node: &Node, kinds: &[Kind]) {
 }
 
 async fn ask(fetch: &Arc<Fetch>, form: &str) -> (Reply, Source) {
-    fetch.answer(Request::read(form.as_bytes()).unwrap()).await
+    fetch.answer(Request::read(form.as_bytes()).unwrap(), None).await
 }
 
 /// Memory of this process, in bytes.

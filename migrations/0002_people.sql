@@ -257,6 +257,10 @@ begin
     end loop;
 end
 $$;
+-- Which addresses are taken is known across tenants, by whom is not.
+create function taken_emails(wanted text[]) returns setof text language sql stable security definer set search_path = public as $$
+    select lower(email) from users where lower(email) in (select lower(w) from unnest(wanted) w)
+$$;
 -- What is written down stays as it was written.
 revoke update, delete on audit_log from dialplane_tenant;
 

@@ -18,6 +18,7 @@ use utoipa::OpenApi as _;
 use utoipa_actix_web::AppExt as _;
 
 use crate::{
+    auth::{Auth, access::Signer, password::Passwords},
     calls,
     changes::Changes,
     fetch::{
@@ -27,6 +28,7 @@ use crate::{
         sync::Sync,
     },
     http::{Api, router},
+    jobs,
     keyring::{Keyring, KeyringError, hex},
     settings::Settings,
     telemetry,
@@ -37,6 +39,7 @@ pub struct App {
     pub switch_address: SocketAddr,
     pub app_address: SocketAddr,
     pub changes: Changes,
+    pub auth: Auth,
     pub fetch: Arc<Fetch>,
     sync: Arc<Sync>,
     listener: Listener,
@@ -55,6 +58,8 @@ pub enum StartError {
     Migrate(#[from] sqlx::migrate::MigrateError),
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    #[error(transparent)]
+    Changes(#[from] crate::changes::Error),
     #[error(
         "this database's secrets were sealed with another key (key id {0}): start with the key file they were sealed with"
     )]
@@ -101,9 +106,17 @@ impl App {
         let readers = Readers::new(&options, settings.fill_connections, settings.fill_timeout());
         let fetch = Arc::new(Fetch::new(readers, pool.clone(), Arc::clone(&keyring), &settings.limits()));
         let sync = Sync::new(Arc::clone(&fetch), options);
-        let tasks = vec![tokio::spawn(Arc::clone(&sync).run()), tokio::spawn(Arc::clone(&sync).listen(pool.clone()))];
+        let mut tasks =
+            vec![tokio::spawn(Arc::clone(&sync).run()), tokio::spawn(Arc::clone(&sync).listen(pool.clone()))];
         sync.ready().await;
-        let changes = Changes::new(pool.clone(), Some(Arc::clone(&sync)), keyring);
+        let changes = Changes::new(pool.clone(), Some(Arc::clone(&sync)), Arc::clone(&keyring));
+        tasks.push(tokio::spawn(jobs::run(changes.clone())));
+        let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{}", settings.app_listen));
+        let auth = Auth {
+            passwords: Passwords::new()?,
+            signer: Arc::new(Signer::open(&pool, &keyring).await?),
+            public_url: public_url.trim_end_matches('/').into(),
+        };
 
         let (stop, stopped) = watch::channel(false);
         let served = Served { fetch: Arc::clone(&fetch), calls: calls::Inbox::new(pool) };
@@ -113,7 +126,11 @@ impl App {
                 |source| StartError::Listen { what: "the switch listener", address: settings.switch_listen, source },
             )?;
 
-        let state = (Data::new(Api { changes: changes.clone() }), Data::new(Arc::clone(&fetch)), Data::new(counters));
+        let state = (
+            Data::new(Api { changes: changes.clone(), auth: auth.clone() }),
+            Data::new(Arc::clone(&fetch)),
+            Data::new(counters),
+        );
         let server = HttpServer::new(move || {
             let (app, description) = actix_web::App::new()
                 .into_utoipa_app()
@@ -147,6 +164,7 @@ impl App {
             switch_address: listener.address,
             app_address,
             changes,
+            auth,
             fetch,
             sync,
             listener,

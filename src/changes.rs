@@ -22,6 +22,23 @@ pub enum Error {
     Conflict(String),
     #[error("{field} {message}")]
     Invalid { field: &'static str, message: String },
+    /// Like `Invalid`, of a field whose name is made up as it is read: one of a list, one deep inside.
+    #[error("{field} {message}")]
+    InvalidAt { field: String, message: String },
+    /// Who asks is not who they say, or not any more.
+    #[error("{0}")]
+    Refused(&'static str),
+    /// The password is right, and a code of the second factor is missing.
+    #[error("a code of the second factor is needed")]
+    SecondFactor,
+    #[error("{0}")]
+    Forbidden(String),
+    /// Too many attempts: to be tried again after so many seconds.
+    #[error("too many attempts, to be tried again in {seconds} s")]
+    TooMany { seconds: i64 },
+    /// Too much at once.
+    #[error("too much at once")]
+    Busy,
     /// `If-Match` names another version than the one there is.
     #[error("it was changed meanwhile: it has version {0} now")]
     Changed(i64),
@@ -52,6 +69,8 @@ impl Error {
 pub struct Author {
     pub name: String,
     pub source: Option<IpAddr>,
+    /// The tenant whose rows alone they may see and change: the database sees to it as well. `None`: the platform's.
+    pub within: Option<Uuid>,
 }
 
 /// Everything needed to change what there is.
@@ -96,7 +115,22 @@ impl Changes {
     }
 
     pub async fn begin(&self, author: Author) -> Result<Change> {
-        Ok(Change { tx: self.pool.begin().await?, author, changes: self.clone() })
+        let tx = self.within(author.within).await?;
+        Ok(Change { tx, author, changes: self.clone() })
+    }
+
+    /// A transaction that sees one tenant's rows only, by the database's own rules (row-level security); `None`: all.
+    pub async fn within(&self, tenant: Option<Uuid>) -> sqlx::Result<Transaction<'static, Postgres>> {
+        let mut tx = self.pool.begin().await?;
+        if let Some(tenant) = tenant {
+            sqlx::query!(
+                "select set_config('dialplane.tenant', $1, true) as tenant, set_config('role', 'dialplane_tenant', true) as role",
+                tenant.to_string()
+            )
+            .fetch_one(&mut *tx)
+            .await?;
+        }
+        Ok(tx)
     }
 }
 
@@ -108,6 +142,18 @@ impl Change {
     #[must_use]
     pub fn keyring(&self) -> Arc<Keyring> {
         Arc::clone(&self.changes.keyring)
+    }
+
+    /// Marks a place to go back to with [`Change::back_to_savepoint`].
+    pub async fn savepoint(&mut self) -> Result<()> {
+        sqlx::query!("savepoint here").execute(&mut *self.tx).await?;
+        Ok(())
+    }
+
+    /// What was done since the savepoint is undone; the change goes on.
+    pub async fn back_to_savepoint(&mut self) -> Result<()> {
+        sqlx::query!("rollback to savepoint here").execute(&mut *self.tx).await?;
+        Ok(())
     }
 
     /// Writes down what is done, in the same transaction.
@@ -127,6 +173,16 @@ impl Change {
         .execute(&mut *self.tx)
         .await?;
         Ok(())
+    }
+
+    #[must_use]
+    pub fn author(&self) -> &Author {
+        &self.author
+    }
+
+    /// Commits what no switch can see: there is nothing that the nodes have to learn.
+    pub async fn commit_quietly(self) -> Result<()> {
+        Ok(self.tx.commit().await?)
     }
 
     /// Commits, and waits until the change is in force on every node.

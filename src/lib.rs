@@ -1,18 +1,26 @@
 //! Dialplane: the control plane of a FreeSWITCH fleet. docs/architecture.md is the map.
 
+pub mod agents;
 pub mod app;
+pub mod audit;
+pub mod auth;
 pub mod calls;
 pub mod changes;
 pub mod cli;
+pub mod clusters;
 pub mod embedded;
 pub mod extensions;
 pub mod fetch;
 pub mod groups;
 pub mod http;
+pub mod jobs;
 pub mod keyring;
 pub mod keys;
+pub mod mail;
 pub mod metrics;
 pub mod numbers;
+pub mod onboarding;
+pub mod pools;
 pub mod routing;
 pub mod settings;
 pub mod switches;

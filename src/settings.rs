@@ -45,6 +45,8 @@ pub struct Settings {
     pub fill_timeout_ms: u64,
     /// Connections for the API.
     pub api_connections: u32,
+    /// Where people reach this node: links in mails begin with it. `http://` and the app listener's address when not given.
+    pub public_url: Option<String>,
     /// Keys that seal secrets; `secret.key` in the data directory when not given.
     pub key_file: Option<PathBuf>,
 }
@@ -66,6 +68,7 @@ impl Default for Settings {
             fill_connections: 8,
             fill_timeout_ms: 2000,
             api_connections: 8,
+            public_url: None,
             key_file: None,
         }
     }
@@ -113,7 +116,7 @@ impl Settings {
     }
 }
 
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 16] = [
     "data_dir",
     "switch_listen",
     "app_listen",
@@ -127,6 +130,7 @@ const FIELDS: [&str; 15] = [
     "fill_connections",
     "fill_timeout_ms",
     "api_connections",
+    "public_url",
     "key_file",
     "database_url",
 ];

@@ -8,8 +8,9 @@ use super::local::{Local, author};
 use crate::{
     extensions::store::{self, Many},
     keyring::{Keyring, Place},
+    onboarding::{self, NewTenancy},
     settings::Settings,
-    tenants::{self, NewTenant},
+    tenants,
     text::{Domain, SipSecret, VoicemailPin},
 };
 
@@ -39,7 +40,7 @@ async fn load(local: &Local, args: &BenchDataArgs) -> anyhow::Result<()> {
         let domain = Domain::parse(&format!("t{number}.bench.test"))?;
         if tenants::store::by_domain(local.changes.pool(), &domain).await?.is_none() {
             let mut change = local.changes.begin(author()).await?;
-            let tenant = tenants::create(&mut change, NewTenant { name: None, domain }).await?;
+            let tenant = onboarding::create("", &mut change, NewTenancy::plain(None, domain), None).await?.tenant;
             let many = extensions(tenant.id, args.extensions_per_tenant, local.changes.keyring());
             store::insert_many(change.db(), &many).await?;
             change.commit().await?;

@@ -10,14 +10,16 @@ use uuid::Uuid;
 use super::{local::Database, serve};
 use crate::{
     app::App,
-    changes::{Author, Change, Changes},
+    auth::password::Passwords,
+    changes::{Author, Change},
     extensions::{self, NewExtension},
     fetch::exchange::{CDR_PATH, XML_PATH},
     keys::{self, NewKey},
     numbers::{self, Destination, NewNumber},
+    onboarding::{self, NewTenancy},
     settings::Settings,
     switches::{self, NewSwitch, SwitchPatch},
-    tenants::{self, NewTenant},
+    tenants,
     text::{DisplayName, Domain, E164, ExtensionNumber, SwitchName},
     users,
 };
@@ -102,7 +104,7 @@ pub async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
 
 async fn start(settings: &Settings, database: &Database) -> anyhow::Result<(App, Made)> {
     let app = App::start(settings, database.options.clone()).await?;
-    match make(&settings.data_dir.join("demo.json"), &app.changes).await {
+    match make(&settings.data_dir.join("demo.json"), &app).await {
         Ok(made) => Ok((app, made)),
         Err(error) => {
             app.stop().await;
@@ -112,7 +114,8 @@ async fn start(settings: &Settings, database: &Database) -> anyhow::Result<(App,
 }
 
 /// Makes what is missing. What is there stays, with whatever was changed in it.
-async fn make(file: &Path, changes: &Changes) -> anyhow::Result<Made> {
+async fn make(file: &Path, app: &App) -> anyhow::Result<Made> {
+    let changes = &app.changes;
     let domain = Domain::parse(DOMAIN)?;
     let kept = fs::read(file).ok().and_then(|text| serde_json::from_slice::<Made>(&text).ok());
     let tenant = tenants::store::by_domain(changes.pool(), &domain).await?;
@@ -126,16 +129,18 @@ async fn make(file: &Path, changes: &Changes) -> anyhow::Result<Made> {
             "the database has a tenant {DOMAIN} that this demo did not make: use `dialplane serve`, or another data directory"
         );
     }
-    let mut change = changes.begin(Author { name: "demo".into(), source: None }).await?;
-    let made = make_all(&mut change, domain).await?;
+    let mut change = changes.begin(Author { name: "demo".into(), source: None, within: None }).await?;
+    let made = make_all(&mut change, &app.auth.passwords, domain).await?;
     // The file first: if it can't be kept, nothing was made.
     keep(file, &made).with_context(|| format!("{} can't be written", file.display()))?;
     change.commit().await?;
     Ok(made)
 }
 
-async fn make_all(change: &mut Change, domain: Domain) -> anyhow::Result<Made> {
-    let tenant = tenants::create(change, NewTenant { name: Some(DisplayName::parse("Acme")?), domain }).await?;
+async fn make_all(change: &mut Change, passwords: &Passwords, domain: Domain) -> anyhow::Result<Made> {
+    let tenant = onboarding::create("", change, NewTenancy::plain(Some(DisplayName::parse("Acme")?), domain), None)
+        .await?
+        .tenant;
     let mut phones = Vec::new();
     let mut first = None;
     for (number, name) in [("1000", "Ada Lovelace"), ("1001", "Grace Hopper")] {
@@ -151,10 +156,11 @@ async fn make_all(change: &mut Change, domain: Domain) -> anyhow::Result<Made> {
     let destination = first.map(|id| Destination::Extension { id });
     numbers::create(change, tenant.id, NewNumber { number: E164::parse(DID)?, destination }).await?;
     let switch = make_switch(change).await?;
-    let key = NewKey { name: DisplayName::parse("demo")?, tenant_id: None, expires_at: None };
+    let key =
+        NewKey { name: DisplayName::parse("demo")?, tenant_id: None, expires_at: None, scopes: keys::all_scopes() };
     let api_key = keys::create(change, key).await?.token;
     let password: String = rand::rng().sample_iter(rand::distr::Alphanumeric).take(20).map(char::from).collect();
-    users::create_platform_admin(change, ADMIN, &password).await?;
+    users::create_platform_admin(change, passwords, ADMIN, &password).await?;
     Ok(Made {
         switch,
         admin: Admin { email: ADMIN.into(), password },
@@ -168,7 +174,7 @@ async fn make_all(change: &mut Change, domain: Domain) -> anyhow::Result<Made> {
 async fn make_switch(change: &mut Change) -> anyhow::Result<SwitchLogin> {
     let name = SwitchName::parse("fs1")?;
     let made = match switches::store::by_name(change.db(), &name).await? {
-        None => switches::create(change, NewSwitch { name }).await?,
+        None => switches::create(change, NewSwitch::named(name)).await?,
         Some(switch) => {
             let patch = SwitchPatch { new_token: true, ..SwitchPatch::default() };
             switches::update(change, switch.id, patch, None).await?

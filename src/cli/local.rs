@@ -79,5 +79,6 @@ pub fn author() -> Author {
     Author {
         name: format!("cli:{}", user.map_or_else(|| nix::unistd::getuid().to_string(), |user| user.name)),
         source: None,
+        within: None,
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     http::page::Window,
     keys::{self, NewKey},
     numbers::{self, Destination, NewNumber},
+    onboarding::{self, NewTenancy},
     settings::Settings,
     switches, tenants,
 };
@@ -62,9 +63,14 @@ pub async fn tenant(settings: &Settings, json: bool, command: TenantCommand) -> 
     let pool = local.changes.pool();
     let done = async {
         match command {
-            TenantCommand::Create { new } => {
-                print::one(json, &change(&local, async |change| tenants::create(change, new).await).await?)
-            }
+            TenantCommand::Create { new } => print::one(
+                json,
+                &change(&local, async |change| {
+                    let new = NewTenancy::plain(new.name, new.domain);
+                    onboarding::create("", change, new, None).await.map(|made| made.tenant)
+                })
+                .await?,
+            ),
             TenantCommand::List => {
                 let tenants =
                     all(|t: &tenants::Tenant| t.id, async |window| tenants::store::list(pool, None, window).await);
@@ -78,10 +84,14 @@ pub async fn tenant(settings: &Settings, json: bool, command: TenantCommand) -> 
                 let (id, patch) = (tenant_id(&local, &tenant).await?, set.patch()?);
                 print::one(json, &change(&local, async |change| tenants::update(change, id, patch, None).await).await?)
             }
-            TenantCommand::Delete { tenant, cascade } => {
+            TenantCommand::Delete { tenant, cascade, purge } => {
                 let id = tenant_id(&local, &tenant).await?;
-                change(&local, async |change| tenants::delete(change, id, cascade, None).await).await?;
-                deleted(json)
+                let how = if purge { tenants::Purge::Now } else { tenants::Purge::Later };
+                let work = async |change: &mut _| tenants::delete(change, id, cascade, how, None).await;
+                match change(&local, work).await? {
+                    None => deleted(json),
+                    Some(tenant) => print::one(json, &tenant),
+                }
             }
         }
     };
@@ -99,7 +109,9 @@ pub async fn extension(settings: &Settings, json: bool, command: ExtensionComman
             }
             ExtensionCommand::List { tenant } => {
                 let tenant = tenant_id(&local, &tenant).await?;
-                let page = async |window| extensions::store::list(pool, tenant, None, window).await;
+                let page = async |window| {
+                    extensions::store::list(pool, tenant, extensions::store::Filter::default(), window).await
+                };
                 let columns = ["number", "display_name", "sip_username", "status", "id"];
                 print::many(json, &all(|e: &extensions::Extension| e.id, page).await?, &columns)
             }
@@ -179,7 +191,7 @@ pub async fn number(settings: &Settings, json: bool, command: NumberCommand) -> 
             }
             NumberCommand::List { tenant } => {
                 let tenant = tenant_id(&local, &tenant).await?;
-                let page = async |window| numbers::store::list(pool, tenant, window).await;
+                let page = async |window| numbers::store::list(pool, tenant, None, window).await;
                 print::many(json, &all(|n: &numbers::Number| n.id, page).await?, &["number", "destination", "id"])
             }
             NumberCommand::Show { tenant, number } => {
@@ -244,23 +256,26 @@ pub async fn key(settings: &Settings, json: bool, command: KeyCommand) -> anyhow
                     Some(tenant) => Some(tenant_id(&local, &tenant).await?),
                     None => None,
                 };
-                let new = NewKey { name, tenant_id, expires_at };
+                let new = NewKey { name, tenant_id, expires_at, scopes: keys::all_scopes() };
                 print::one(json, &change(&local, async |change| keys::create(change, new).await).await?)
             }
             KeyCommand::List => {
-                let page = async |window| keys::store::list(pool, window).await;
+                let page = async |window| keys::store::list(pool, None, window).await;
                 let columns = ["prefix", "name", "tenant_id", "expires_at", "id"];
                 print::many(json, &all(|k: &keys::Key| k.id, page).await?, &columns)
             }
             KeyCommand::Show { key } => {
-                print::one(json, &keys::store::get(pool, key).await?.context("there is no such key")?)
+                print::one(json, &keys::store::get(pool, None, key).await?.context("there is no such key")?)
             }
             KeyCommand::Update { key, set } => {
                 let patch = set.patch()?;
-                print::one(json, &change(&local, async |change| keys::update(change, key, patch, None).await).await?)
+                print::one(
+                    json,
+                    &change(&local, async |change| keys::update(change, None, key, patch, None).await).await?,
+                )
             }
             KeyCommand::Delete { key } => {
-                change(&local, async |change| keys::delete(change, key, None).await).await?;
+                change(&local, async |change| keys::delete(change, None, key, None).await).await?;
                 deleted(json)
             }
         }

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    CreatedExtension, Extension, ExtensionPatch, ExtensionStatus, NewExtension, create, delete, store, update,
+    CreatedExtension, Extension, ExtensionPatch, ExtensionStatus, NewExtension, RotatedSecret, check_own, create,
+    delete, store, update,
 };
 use crate::http::{
     Api,
@@ -60,8 +61,11 @@ pub async fn list_extensions(
 ) -> Result<Json<Page<Extension>>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
     let window = page.window()?;
-    crate::tenants::store::get(api.pool(), tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
-    let extensions = store::list(api.pool(), tenant, query.name.as_deref(), window).await?;
+    crate::tenants::store::get(&mut *api.read(&actor).await?, tenant)
+        .await?
+        .ok_or_else(|| Problem::not_found("tenant"))?;
+    let filter = store::Filter { name: query.name.as_deref(), user: actor.only_own() };
+    let extensions = store::list(&mut *api.read(&actor).await?, tenant, filter, window).await?;
     Ok(Json(window.page(extensions, |extension| extension.id)))
 }
 
@@ -70,8 +74,11 @@ pub async fn list_extensions(
 #[get("/v1/tenants/{tenant_id}/extensions/{id}")]
 pub async fn show_extension(api: Data<Api>, actor: Actor, path: Path<(Uuid, Uuid)>) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
-    let extension = store::get(api.pool(), actor.in_tenant(tenant)?, id).await?;
-    let extension = extension.filter(|extension| extension.status != ExtensionStatus::Deleted);
+    let extension = store::get(&mut *api.read(&actor).await?, actor.in_tenant(tenant)?, id).await?;
+    let own = actor.only_own();
+    let extension = extension.filter(|extension| {
+        extension.status != ExtensionStatus::Deleted && own.is_none_or(|own| extension.user_id == Some(own))
+    });
     let extension = extension.ok_or_else(|| Problem::not_found("extension"))?;
     Ok(write::shown(&extension, extension.version))
 }
@@ -90,10 +97,33 @@ pub async fn update_extension(
     let tenant = actor.in_tenant(tenant)?;
     let patch: ExtensionPatch = input::parse(&body)?;
     let work = async |change: &mut _| {
+        if let Some(own) = actor.only_own() {
+            check_own(change, tenant, id, own, &patch).await?;
+        }
         let extension = update(change, tenant, id, patch, write.if_match).await?;
         Outcome::changed(&extension, extension.version)
     };
     write.run(&api, &actor, &body, work).await
+}
+
+/// Make a new SIP password
+///
+/// The answer is the only place that ever shows it. The phone is refused with the old one from now on.
+#[utoipa::path(tag = "extensions", responses((status = 200, body = RotatedSecret), (status = 404, body = Problem)))]
+#[post("/v1/tenants/{tenant_id}/extensions/{id}/rotate-secret")]
+pub async fn rotate_secret(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<(Uuid, Uuid)>,
+) -> Result<HttpResponse, Problem> {
+    let (tenant, id) = path.into_inner();
+    let tenant = actor.in_tenant(tenant)?;
+    let work = async |change: &mut _| {
+        let rotated = super::rotate_secret(change, tenant, id, write.if_match).await?;
+        Outcome::changed(&rotated, rotated.version)
+    };
+    write.run(&api, &actor, b"", work).await
 }
 
 /// Delete an extension

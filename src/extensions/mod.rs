@@ -32,6 +32,8 @@ pub enum ExtensionStatus {
 pub struct Extension {
     pub id: Uuid,
     pub tenant_id: Uuid,
+    /// The agent whose it is.
+    pub user_id: Option<Uuid>,
     pub number: ExtensionNumber,
     pub alias: Option<ExtensionNumber>,
     pub sip_username: SipUsername,
@@ -184,6 +186,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewExtension) -> Res
     let extension = Extension {
         id,
         tenant_id: tenant,
+        user_id: None,
         alias: new.alias,
         // Two to fifteen digits are a name and a display name as well.
         sip_username: new
@@ -241,6 +244,53 @@ pub async fn update(
     let after = updated.map_err(|e| taken(e, tenant))?;
     audit(change, "update", Some(&before), Some(&after), &secrets).await?;
     Ok(after)
+}
+
+/// A new SIP password.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct RotatedSecret {
+    pub id: Uuid,
+    pub sip_username: SipUsername,
+    pub sip_password: String,
+    pub version: i64,
+}
+
+/// Makes a new SIP password; the one before is refused from now on.
+pub async fn rotate_secret(
+    change: &mut Change,
+    tenant: Uuid,
+    id: Uuid,
+    if_match: Option<i64>,
+) -> Result<RotatedSecret> {
+    let secret = SipSecret::generate();
+    let sip_password = secret.reveal().to_owned();
+    let patch = ExtensionPatch { sip_password: Some(secret), ..ExtensionPatch::default() };
+    let extension = update(change, tenant, id, patch, if_match).await?;
+    Ok(RotatedSecret { id, sip_username: extension.sip_username, sip_password, version: extension.version })
+}
+
+/// Is it this user's own, and does the patch change nothing that is their administrators' to decide?
+pub async fn check_own(change: &mut Change, tenant: Uuid, id: Uuid, user: Uuid, patch: &ExtensionPatch) -> Result<()> {
+    let extension = store::get(change.db(), tenant, id).await?;
+    if extension.is_none_or(|extension| extension.user_id != Some(user)) {
+        return Err(Error::NotFound("extension"));
+    }
+    let theirs = [
+        ("number", patch.number.is_some()),
+        ("alias", patch.alias.is_some()),
+        ("sip_password", patch.sip_password.is_some()),
+        ("display_name", patch.display_name.is_some()),
+        ("caller_id_name", patch.caller_id_name.is_some()),
+        ("caller_id_number", patch.caller_id_number.is_some()),
+        ("codecs", patch.codecs.is_some()),
+        ("max_registrations", patch.max_registrations.is_some()),
+        ("status", patch.status.is_some()),
+        ("variables", patch.variables.is_some()),
+    ];
+    match theirs.iter().find(|(_, changed)| *changed) {
+        None => Ok(()),
+        Some((field, _)) => Err(Error::Forbidden(format!("{field} is your administrator's to change."))),
+    }
 }
 
 fn patched(mut extension: Extension, patch: ExtensionPatch) -> Extension {

@@ -10,6 +10,7 @@ use crate::{http::page::Window, text::Variables};
 struct Row {
     id: Uuid,
     tenant_id: Uuid,
+    user_id: Option<Uuid>,
     number: crate::text::ExtensionNumber,
     alias: Option<crate::text::ExtensionNumber>,
     sip_username: crate::text::SipUsername,
@@ -33,6 +34,7 @@ impl From<Row> for Extension {
         Self {
             id: row.id,
             tenant_id: row.tenant_id,
+            user_id: row.user_id,
             number: row.number,
             alias: row.alias,
             sip_username: row.sip_username,
@@ -84,7 +86,7 @@ pub async fn insert(db: &mut PgConnection, new: &Extension, sealed: &Sealed) -> 
 pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Extension>> {
     let row = sqlx::query_as!(
         Row,
-        r#"select id, tenant_id, number as "number: _", alias as "alias: _", sip_username as "sip_username: _",
+        r#"select id, tenant_id, user_id, number as "number: _", alias as "alias: _", sip_username as "sip_username: _",
                   display_name as "display_name: _", caller_id_name as "caller_id_name: _",
                   caller_id_number as "caller_id_number: _", ring_seconds, voicemail_enabled,
                   voicemail_email as "voicemail_email: _", codecs as "codecs: _", max_registrations,
@@ -105,27 +107,37 @@ pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result
     get(db, tenant, id).await
 }
 
-/// Extensions that are not deleted; `name`: only those with this number, alias or user name.
+/// Which extensions are asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Filter<'a> {
+    /// Those with this number, alias or SIP username.
+    pub name: Option<&'a str>,
+    /// Those of this user.
+    pub user: Option<Uuid>,
+}
+
+/// Extensions that are not deleted.
 pub async fn list(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
-    name: Option<&str>,
+    filter: Filter<'_>,
     window: Window,
 ) -> sqlx::Result<Vec<Extension>> {
     let rows = sqlx::query_as!(
         Row,
-        r#"select id, tenant_id, number as "number: _", alias as "alias: _", sip_username as "sip_username: _",
+        r#"select id, tenant_id, user_id, number as "number: _", alias as "alias: _", sip_username as "sip_username: _",
                   display_name as "display_name: _", caller_id_name as "caller_id_name: _",
                   caller_id_number as "caller_id_number: _", ring_seconds, voicemail_enabled,
                   voicemail_email as "voicemail_email: _", codecs as "codecs: _", max_registrations,
                   status as "status: ExtensionStatus", variables as "variables: Json<Variables>", version, created_at, updated_at
              from extensions
             where tenant_id = $1 and id > $2 and status <> 'deleted'
-              and ($3::text is null or $3 in (number, alias, sip_username))
-            order by id limit $4"#,
+              and ($3::text is null or $3 in (number, alias, sip_username)) and ($4::uuid is null or user_id = $4)
+            order by id limit $5"#,
         tenant,
         window.after,
-        name,
+        filter.name,
+        filter.user,
         window.fetch()
     )
     .fetch_all(db)
@@ -275,4 +287,52 @@ pub async fn insert_many(db: &mut PgConnection, many: &Many) -> sqlx::Result<()>
 /// Lets the planner know what is there, and marks the rows as visible to all, after many came at once.
 pub async fn vacuum(db: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!("vacuum (analyze)").execute(db).await.map(|_| ())
+}
+
+/// The sealed SIP secrets of a user's extensions that are in force.
+pub async fn sealed_secrets(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    user: Uuid,
+) -> sqlx::Result<Vec<(Extension, Vec<u8>)>> {
+    let rows = sqlx::query!(
+        r#"select id, tenant_id, user_id, number as "number: crate::text::ExtensionNumber",
+                  alias as "alias: crate::text::ExtensionNumber", sip_username as "sip_username: crate::text::SipUsername",
+                  display_name as "display_name: crate::text::DisplayName",
+                  caller_id_name as "caller_id_name: crate::text::CallerName",
+                  caller_id_number as "caller_id_number: crate::text::CallerNumber", ring_seconds, voicemail_enabled,
+                  voicemail_email as "voicemail_email: crate::text::Email", codecs as "codecs: crate::text::Codecs",
+                  max_registrations, status as "status: ExtensionStatus", variables as "variables: Json<Variables>",
+                  version, created_at, updated_at, sip_secret
+             from extensions where tenant_id = $1 and user_id = $2 and status = 'active' order by length(number), number"#,
+        tenant,
+        user
+    )
+    .fetch_all(db)
+    .await?;
+    let secrets = rows.into_iter().map(|row| {
+        let extension = Extension {
+            id: row.id,
+            tenant_id: row.tenant_id,
+            user_id: row.user_id,
+            number: row.number,
+            alias: row.alias,
+            sip_username: row.sip_username,
+            display_name: row.display_name,
+            caller_id_name: row.caller_id_name,
+            caller_id_number: row.caller_id_number,
+            ring_seconds: row.ring_seconds,
+            voicemail_enabled: row.voicemail_enabled,
+            voicemail_email: row.voicemail_email,
+            codecs: row.codecs,
+            max_registrations: row.max_registrations,
+            status: row.status,
+            variables: row.variables.0,
+            version: row.version,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        };
+        (extension, row.sip_secret)
+    });
+    Ok(secrets.collect())
 }

@@ -97,7 +97,7 @@ async fn document(served: &Served, switch: &Switch, request: &HttpRequest, paylo
         Ok(asked) => {
             served.fetch.saw(switch);
             served.fetch.answer(asked, Some(switch.cluster)).await.0
-        },
+        }
         Err(malformed) => {
             served.fetch.metrics.malformed.increment(1);
             tracing::debug!(%malformed, "not a fetch");

@@ -25,12 +25,26 @@ use crate::{
 /// What a fill has to find out. Texts are types here: what could not be one was answered before.
 #[derive(Debug, Clone)]
 pub enum Question {
-    User { name: SipUsername, shown: Shown },
-    Group { name: GroupName, view: GroupView },
-    Everyone { view: GroupView },
-    Call { dialled: Dialled, caller: Option<SipUsername> },
+    User {
+        name: SipUsername,
+        shown: Shown,
+    },
+    Group {
+        name: GroupName,
+        view: GroupView,
+    },
+    Everyone {
+        view: GroupView,
+    },
+    Call {
+        dialled: Dialled,
+        caller: Option<SipUsername>,
+    },
     /// `of`: the cluster whose switch asks; `None`: whoever.
-    Number { number: E164, of: Option<Uuid> },
+    Number {
+        number: E164,
+        of: Option<Uuid>,
+    },
 }
 
 /// What came of a fill; shared by all who waited for it.
@@ -105,7 +119,12 @@ async fn in_tenant(fetch: &Fetch, slot: &Arc<Slot>, question: &Question) -> Resu
     let Some(tenant) = found.tenant else { return Ok(Filled::NoTenant) };
     let generation = generation(tenant.generation);
     if slot.domain.as_ref() != Some(&tenant.domain) || slot.cluster != tenant.cluster {
-        fetch.generations.merge([Heard { scope: tenant.id, generation, domain: Some(tenant.domain), cluster: tenant.cluster }]);
+        fetch.generations.merge([Heard {
+            scope: tenant.id,
+            generation,
+            domain: Some(tenant.domain),
+            cluster: tenant.cluster,
+        }]);
         return Ok(Filled::Moved);
     }
     slot.raise(generation);
@@ -202,7 +221,12 @@ async fn by_number(fetch: &Fetch, number: &E164, of: Option<Uuid>) -> Result<Fil
     };
     let generation = generation(owner.generation);
     // The tenant may be newer than this node's last poll.
-    fetch.generations.merge([Heard { scope: owner.id, generation, domain: Some(owner.domain.clone()), cluster: owner.cluster }]);
+    fetch.generations.merge([Heard {
+        scope: owner.id,
+        generation,
+        domain: Some(owner.domain.clone()),
+        cluster: owner.cluster,
+    }]);
     let Some(slot) = fetch.generations.scope(owner.id) else { return Ok(Filled::Moved) };
     let tenant = tenant(&owner);
     let route = routing::inbound(&tenant, target.as_ref());

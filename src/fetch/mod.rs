@@ -126,9 +126,8 @@ impl Fetch {
 
     /// Answers one request; `of`: the cluster whose switch asks, which is answered about that cluster's tenants only.
     pub async fn answer(self: &Arc<Self>, request: Request<'_>, of: Option<Uuid>) -> (Reply, Source) {
-        let elsewhere = |domain: &str| {
-            of.is_some_and(|of| self.generations.domain(domain).is_some_and(|slot| slot.cluster != of))
-        };
+        let elsewhere =
+            |domain: &str| of.is_some_and(|of| self.generations.domain(domain).is_some_and(|slot| slot.cluster != of));
         let answered = match request {
             _ if request.domain().is_some_and(elsewhere) => self.unknown_domain(),
             Request::NotOurs { kind } => {

@@ -96,8 +96,13 @@ pub async fn extension(
     .fetch_optional(db)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let tenant_row =
-        TenantRow { id: tenant, generation: row.generation, domain: row.domain, cluster: row.cluster_id, active: row.tenant_active };
+    let tenant_row = TenantRow {
+        id: tenant,
+        generation: row.generation,
+        domain: row.domain,
+        cluster: row.cluster_id,
+        active: row.tenant_active,
+    };
     let extension = (|| {
         Some(ExtensionRow {
             tenant_id: tenant,
@@ -153,8 +158,13 @@ pub async fn target(
     let Some(row) = row else { return Ok(None) };
     let target =
         to_target(row.sip_username, row.active, row.ring_seconds, row.voicemail_enabled, row.group_id, &row.members)?;
-    let tenant_row =
-        TenantRow { id: tenant, generation: row.generation, domain: row.domain, cluster: row.cluster_id, active: row.tenant_active };
+    let tenant_row = TenantRow {
+        id: tenant,
+        generation: row.generation,
+        domain: row.domain,
+        cluster: row.cluster_id,
+        active: row.tenant_active,
+    };
     Ok(Some((tenant_row, target)))
 }
 
@@ -382,7 +392,9 @@ pub struct SwitchRow {
 
 /// The active switches.
 pub async fn switches(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<SwitchRow>> {
-    sqlx::query_as!(SwitchRow, "select id, name, token_hash, cluster_id from switches where status = 'active'").fetch_all(db).await
+    sqlx::query_as!(SwitchRow, "select id, name, token_hash, cluster_id from switches where status = 'active'")
+        .fetch_all(db)
+        .await
 }
 
 /// Writes down that a switch asked.

@@ -212,7 +212,12 @@ async fn poll(db: &mut PgConnection, node: Uuid, applied: &str, since: u64) -> s
     let snapshot = rows.first().and_then(|row| Snapshot::parse(&row.snapshot));
     let snapshot = snapshot.ok_or_else(|| sqlx::Error::Protocol("no snapshot in a poll's answer".into()))?;
     let heard = rows.into_iter().filter_map(|row| {
-        Some(Heard { scope: row.scope?, generation: u64::try_from(row.generation?).ok()?, domain: row.domain, cluster: row.cluster.unwrap_or_default() })
+        Some(Heard {
+            scope: row.scope?,
+            generation: u64::try_from(row.generation?).ok()?,
+            domain: row.domain,
+            cluster: row.cluster.unwrap_or_default(),
+        })
     });
     Ok(Poll { snapshot, heard: heard.collect() })
 }

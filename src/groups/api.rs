@@ -46,8 +46,10 @@ pub async fn list_groups(
 ) -> Result<Json<Page<Group>>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
     let window = page.window()?;
-    crate::tenants::store::get(api.pool(), tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
-    let groups = store::list(api.pool(), tenant, window).await?;
+    crate::tenants::store::get(&mut *api.read(&actor).await?, tenant)
+        .await?
+        .ok_or_else(|| Problem::not_found("tenant"))?;
+    let groups = store::list(&mut *api.read(&actor).await?, tenant, window).await?;
     Ok(Json(window.page(groups, |group| group.id)))
 }
 
@@ -56,7 +58,7 @@ pub async fn list_groups(
 #[get("/v1/tenants/{tenant_id}/groups/{id}")]
 pub async fn show_group(api: Data<Api>, actor: Actor, path: Path<(Uuid, Uuid)>) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
-    let group = store::get(api.pool(), actor.in_tenant(tenant)?, id).await?;
+    let group = store::get(&mut *api.read(&actor).await?, actor.in_tenant(tenant)?, id).await?;
     let group = group.ok_or_else(|| Problem::not_found("group"))?;
     Ok(write::shown(&group, group.version))
 }

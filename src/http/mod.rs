@@ -9,17 +9,26 @@ pub mod status;
 mod store;
 pub mod write;
 
-use crate::changes::Changes;
+use sqlx::{Postgres, Transaction};
+
+use self::actor::Actor;
+use crate::{auth::Auth, changes::Changes};
 
 /// What handlers work with.
 #[derive(Clone)]
 pub struct Api {
     pub changes: Changes,
+    pub auth: Auth,
 }
 
 impl Api {
     #[must_use]
     pub fn pool(&self) -> &sqlx::PgPool {
         self.changes.pool()
+    }
+
+    /// To read with: what the database shows to who asks, which to a tenant is its own rows.
+    pub async fn read(&self, actor: &Actor) -> sqlx::Result<Transaction<'static, Postgres>> {
+        self.changes.within(actor.tenant).await
     }
 }

@@ -27,6 +27,9 @@ pub struct Problem {
     /// Names this problem in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<Uuid>,
+    /// Seconds, for the header.
+    #[serde(skip)]
+    retry_after: Option<i64>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -37,7 +40,23 @@ fn status_as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) ->
 impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
-        Self { kind: "about:blank", title, status, detail: detail.into(), field: None, id: None }
+        Self { kind: "about:blank", title, status, detail: detail.into(), field: None, id: None, retry_after: None }
+    }
+
+    /// What is wrong, for a page.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    #[must_use]
+    pub fn field_name(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
+    #[must_use]
+    pub fn log_id(&self) -> Option<Uuid> {
+        self.id
     }
 
     #[must_use]
@@ -56,14 +75,21 @@ impl Problem {
 
     #[must_use]
     pub fn unauthorized() -> Self {
-        let detail =
-            "An API key is needed, as X-API-Key or as Authorization: Bearer; `dialplane key create` makes one.";
+        let detail = "Sign in, or show an API key: as X-API-Key, or an access token as Authorization: Bearer.";
         Self::new(StatusCode::UNAUTHORIZED, detail)
     }
 
     #[must_use]
+    pub fn cross_site() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "The request does not come from one of our pages: X-CSRF-Token is missing or wrong.",
+        )
+    }
+
+    #[must_use]
     pub fn forbidden() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "This API key may not do that: it belongs to a tenant.")
+        Self::new(StatusCode::FORBIDDEN, "Your role, or your API key's scopes, do not allow that.")
     }
 
     /// Ours: the cause goes to the log under an id, the id to the caller.
@@ -89,6 +115,26 @@ impl From<Error> for Problem {
             Error::Conflict(detail) => Self::new(StatusCode::CONFLICT, detail),
             Error::Invalid { field, message } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{field} {message}.")).field(field)
+            }
+            Error::InvalidAt { field, message } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{field} {message}.")).field(field)
+            }
+            Error::Refused(detail) => Self::new(StatusCode::UNAUTHORIZED, detail),
+            Error::SecondFactor => {
+                Self::new(StatusCode::UNAUTHORIZED, "A code of your authenticator app is needed as well.").field("code")
+            }
+            Error::Forbidden(detail) => Self::new(StatusCode::FORBIDDEN, detail),
+            Error::TooMany { seconds } => {
+                let detail = format!("Too many attempts. Try again in {seconds} seconds.");
+                let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, detail);
+                problem.retry_after = Some(seconds);
+                problem
+            }
+            Error::Busy => {
+                let mut problem =
+                    Self::new(StatusCode::SERVICE_UNAVAILABLE, "Too many sign-ins at once. Try again in a moment.");
+                problem.retry_after = Some(2);
+                problem
             }
             Error::Changed(_) => Self::new(StatusCode::PRECONDITION_FAILED, format!("Read it again: {error}.")),
             Error::Sql(error) => error.into(),
@@ -127,6 +173,9 @@ impl ResponseError for Problem {
         let mut response = HttpResponse::build(self.status);
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header(("WWW-Authenticate", "Bearer"));
+        }
+        if let Some(seconds) = self.retry_after {
+            response.insert_header(("Retry-After", seconds.to_string()));
         }
         response.content_type("application/problem+json").json(self)
     }

@@ -12,17 +12,59 @@ use utoipa::{
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{problem::Problem, status};
-use crate::{extensions, groups, keys, numbers, switches, tenants};
+use crate::{agents, audit, auth, clusters, extensions, groups, keys, numbers, onboarding, pools, switches, tenants};
 
 /// Adds every route of the API. What is added here is described in `/openapi.json` as well: there is one list.
 pub fn api(config: &mut ServiceConfig) {
     config
+        .service(auth::api::register)
+        .service(auth::api::login)
+        .service(auth::api::refresh)
+        .service(auth::api::logout)
+        .service(auth::api::forgot_password)
+        .service(auth::api::reset_password)
+        .service(auth::api::verify_email)
+        .service(auth::api::change_password)
+        .service(auth::api::begin_two_factor)
+        .service(auth::api::confirm_two_factor)
+        .service(auth::api::disable_two_factor)
+        .service(auth::api::me)
         .service(tenants::api::create_tenant)
         .service(tenants::api::list_tenants)
+        .service(tenants::api::tenant_by_domain)
         .service(tenants::api::show_tenant)
         .service(tenants::api::update_tenant)
         .service(tenants::api::delete_tenant)
+        .service(onboarding::api::show_settings)
+        .service(onboarding::api::update_settings)
+        .service(onboarding::api::show_setup)
+        .service(onboarding::api::create_template)
+        .service(onboarding::api::list_templates)
+        .service(onboarding::api::template_schema)
+        .service(onboarding::api::show_template)
+        .service(onboarding::api::put_template)
+        .service(onboarding::api::delete_template)
+        .service(agents::api::create_agents)
+        .service(agents::api::create_agent)
+        .service(agents::api::list_agents)
+        .service(agents::api::show_agent)
+        .service(agents::api::update_agent)
+        .service(agents::api::delete_agent)
+        .service(pools::api::create_pool)
+        .service(pools::api::list_pools)
+        .service(pools::api::update_pool)
+        .service(pools::api::delete_pool)
+        .service(pools::api::reserve_number)
+        .service(pools::api::list_reserved_numbers)
+        .service(pools::api::release_number)
+        .service(audit::api::list_audit)
+        .service(clusters::api::create_cluster)
+        .service(clusters::api::list_clusters)
+        .service(clusters::api::show_cluster)
+        .service(clusters::api::update_cluster)
+        .service(clusters::api::delete_cluster)
         .service(extensions::api::create_extension)
+        .service(extensions::api::rotate_secret)
         .service(extensions::api::list_extensions)
         .service(extensions::api::show_extension)
         .service(extensions::api::update_extension)
@@ -46,7 +88,8 @@ pub fn api(config: &mut ServiceConfig) {
         .service(keys::api::list_keys)
         .service(keys::api::show_key)
         .service(keys::api::update_key)
-        .service(keys::api::delete_key);
+        .service(keys::api::delete_key)
+        .service(keys::api::rotate_key);
 }
 
 /// Adds what is not described: whether the node is well, and the description itself.

@@ -49,6 +49,17 @@ impl Outcome {
         Ok(Self { status: StatusCode::OK, body: json(body)?, version: Some(version), location: None })
     }
 
+    /// What became of many: 201 if anything was made, else 422.
+    pub fn report(body: &impl Serialize, made: bool) -> Result<Self, Problem> {
+        let status = if made { StatusCode::CREATED } else { StatusCode::UNPROCESSABLE_ENTITY };
+        Ok(Self { status, body: json(body)?, version: None, location: None })
+    }
+
+    /// Done, with something to say and no version.
+    pub fn said(body: &impl Serialize) -> Result<Self, Problem> {
+        Ok(Self { status: StatusCode::OK, body: json(body)?, version: None, location: None })
+    }
+
     #[must_use]
     pub fn deleted() -> Self {
         Self { status: StatusCode::NO_CONTENT, body: Vec::new(), version: None, location: None }
@@ -134,7 +145,7 @@ impl Write {
         };
         let fingerprint = self.fingerprint(body);
         // The same request may come twice at once: the second waits here, and then finds the answer.
-        super::store::hold_key(change.db(), actor.key, key).await?;
+        super::store::hold_key(change.db(), actor.id, key).await?;
         if let Some(outcome) = replay(&mut change, actor, key, &fingerprint).await? {
             return Ok(outcome.response(None));
         }
@@ -150,12 +161,12 @@ impl Write {
 
 /// The answer given before to this key, sealed as it may hold a secret that is shown once.
 fn place(actor: &Actor) -> Place {
-    Place { column: "idempotency_keys.body", tenant: Uuid::nil(), row: actor.key }
+    Place { column: "idempotency_keys.body", tenant: Uuid::nil(), row: actor.id }
 }
 
 async fn replay(change: &mut Change, actor: &Actor, key: &str, fingerprint: &[u8]) -> Result<Option<Outcome>, Problem> {
     let keyring = change.keyring();
-    let Some(kept) = super::store::answer_given(change.db(), actor.key, key).await? else { return Ok(None) };
+    let Some(kept) = super::store::answer_given(change.db(), actor.id, key).await? else { return Ok(None) };
     if kept.fingerprint != fingerprint {
         let detail = "This Idempotency-Key was used for another request. Use a new one for a new request.";
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
@@ -184,5 +195,5 @@ async fn remember(
         location: outcome.location.clone(),
         body,
     };
-    Ok(super::store::remember_answer(change.db(), actor.key, key, &given).await?)
+    Ok(super::store::remember_answer(change.db(), actor.id, key, &given).await?)
 }

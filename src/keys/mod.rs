@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
+    auth::rules,
     changes::{Audit, Change, Error, Result},
     text::DisplayName,
     token::{self, TokenHash},
@@ -22,7 +23,13 @@ pub struct Key {
     pub name: DisplayName,
     /// How the key begins, to tell keys apart.
     pub prefix: String,
+    /// What it may do: `*`, `extensions:read`, `agents:write` and the like.
+    pub scopes: Vec<String>,
     pub expires_at: Option<DateTime<Utc>>,
+    /// To the minute.
+    pub last_used_at: Option<DateTime<Utc>>,
+    /// Until when the token before the last rotation is good as well.
+    pub previous_expires_at: Option<DateTime<Utc>>,
     pub version: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -44,6 +51,23 @@ pub struct NewKey {
     /// The tenant that it is for; the platform when not given.
     pub tenant_id: Option<Uuid>,
     pub expires_at: Option<DateTime<Utc>>,
+    /// What it may do; everything that its owner may when not given. `RESOURCE:read`, `RESOURCE:write` (reads as well), `*`.
+    #[serde(default = "all_scopes")]
+    pub scopes: Vec<String>,
+}
+
+/// Everything.
+#[must_use]
+pub fn all_scopes() -> Vec<String> {
+    vec!["*".to_owned()]
+}
+
+/// A key's rotation.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rotation {
+    /// Seconds for which the token that is stays good beside the new one, at most a week; an hour when not given.
+    pub overlap_seconds: Option<i64>,
 }
 
 /// A merge patch: what is absent stays.
@@ -52,9 +76,28 @@ pub struct NewKey {
 pub struct KeyPatch {
     pub name: Option<DisplayName>,
     pub expires_at: Option<DateTime<Utc>>,
+    pub scopes: Option<Vec<String>>,
+}
+
+fn check_scopes(scopes: &[String]) -> Result<()> {
+    if scopes.is_empty() || scopes.len() > 40 {
+        return Err(Error::invalid("scopes", "must be 1 to 40"));
+    }
+    match scopes.iter().find(|scope| !rules::is_scope(scope)) {
+        None => Ok(()),
+        Some(scope) => {
+            let known = rules::RESOURCES.map(rules::Resource::name).join(", ");
+            let scope = scope.chars().take(40).collect::<String>();
+            Err(Error::invalid(
+                "scopes",
+                format!("must be * or RESOURCE:read or RESOURCE:write, with a resource of {known}; not {scope:?}"),
+            ))
+        }
+    }
 }
 
 pub async fn create(change: &mut Change, new: NewKey) -> Result<CreatedKey> {
+    check_scopes(&new.scopes)?;
     let token = token::generate("dpk");
     let now = Utc::now();
     let key = Key {
@@ -62,7 +105,10 @@ pub async fn create(change: &mut Change, new: NewKey) -> Result<CreatedKey> {
         tenant_id: new.tenant_id,
         name: new.name,
         prefix: token::visible_prefix(&token),
+        scopes: new.scopes,
         expires_at: new.expires_at,
+        last_used_at: None,
+        previous_expires_at: None,
         version: 1,
         created_at: now,
         updated_at: now,
@@ -78,23 +124,52 @@ pub async fn create(change: &mut Change, new: NewKey) -> Result<CreatedKey> {
     Ok(CreatedKey { key, token: token.to_string() })
 }
 
-pub async fn update(change: &mut Change, id: Uuid, patch: KeyPatch, if_match: Option<i64>) -> Result<Key> {
-    let before = locked(change, id, if_match).await?;
+pub async fn update(
+    change: &mut Change,
+    within: Option<Uuid>,
+    id: Uuid,
+    patch: KeyPatch,
+    if_match: Option<i64>,
+) -> Result<Key> {
+    let before = locked(change, within, id, if_match).await?;
+    let scopes = patch.scopes.unwrap_or_else(|| before.scopes.clone());
+    check_scopes(&scopes)?;
     let (name, expires_at) =
         (patch.name.unwrap_or_else(|| before.name.clone()), patch.expires_at.or(before.expires_at));
-    let after = store::update(change.db(), id, &name, expires_at).await?;
+    let after = store::update(change.db(), id, &name, expires_at, &scopes).await?;
     audit(change, "update", Some(&before), Some(&after)).await?;
     Ok(after)
 }
 
-pub async fn delete(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<()> {
-    let before = locked(change, id, if_match).await?;
+/// Makes a new token; the one before stays good for the overlap, so that whoever uses it can change over.
+pub async fn rotate(
+    change: &mut Change,
+    within: Option<Uuid>,
+    id: Uuid,
+    rotation: &Rotation,
+    if_match: Option<i64>,
+) -> Result<CreatedKey> {
+    let overlap = rotation.overlap_seconds.unwrap_or(3600);
+    if !(0..=7 * 86400).contains(&overlap) {
+        return Err(Error::invalid("overlap_seconds", "must be 0 to 604800"));
+    }
+    let before = locked(change, within, id, if_match).await?;
+    let token = token::generate("dpk");
+    let until = Utc::now() + chrono::Duration::seconds(overlap);
+    let (prefix, hash) = (token::visible_prefix(&token), TokenHash::of(token.as_bytes()));
+    let key = store::rotate(change.db(), id, &prefix, &hash, until).await?;
+    audit(change, "rotate", Some(&before), Some(&key)).await?;
+    Ok(CreatedKey { key, token: token.to_string() })
+}
+
+pub async fn delete(change: &mut Change, within: Option<Uuid>, id: Uuid, if_match: Option<i64>) -> Result<()> {
+    let before = locked(change, within, id, if_match).await?;
     store::delete(change.db(), id).await?;
     audit(change, "delete", Some(&before), None).await
 }
 
-async fn locked(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<Key> {
-    let key = store::lock(change.db(), id).await?.ok_or(Error::NotFound("key"))?;
+async fn locked(change: &mut Change, within: Option<Uuid>, id: Uuid, if_match: Option<i64>) -> Result<Key> {
+    let key = store::lock(change.db(), within, id).await?.ok_or(Error::NotFound("key"))?;
     match if_match {
         Some(version) if version != key.version => Err(Error::Changed(key.version)),
         _ => Ok(key),

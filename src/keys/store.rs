@@ -12,13 +12,26 @@ pub struct Known {
     pub id: Uuid,
     pub tenant_id: Option<Uuid>,
     pub name: String,
+    pub scopes: Vec<String>,
 }
 
+/// The key of a token: its own, or the one before a rotation while the two overlap. Of a suspended tenant none is good.
+/// That it was used is written down once a minute.
 pub async fn by_hash(db: impl PgExecutor<'_>, hash: &TokenHash) -> sqlx::Result<Option<Known>> {
     sqlx::query_as!(
         Known,
-        "select id, tenant_id, name from api_keys
-          where token_hash = $1 and (expires_at is null or expires_at > now())",
+        r#"
+        with known as (
+            select k.id, k.tenant_id, k.name, k.scopes, k.last_used_at
+              from api_keys k left join tenants t on t.id = k.tenant_id
+             where (k.token_hash = $1 or (k.previous_hash = $1 and k.previous_expires_at > now()))
+               and (k.expires_at is null or k.expires_at > now()) and coalesce(t.status, 'active') = 'active'
+        ), used as (
+            update api_keys set last_used_at = now()
+             where id in (select id from known where last_used_at is null or last_used_at < now() - interval '1 minute')
+        )
+        select id as "id!", tenant_id, name as "name!", scopes as "scopes!" from known
+        "#,
         &hash.0[..]
     )
     .fetch_optional(db)
@@ -28,41 +41,45 @@ pub async fn by_hash(db: impl PgExecutor<'_>, hash: &TokenHash) -> sqlx::Result<
 pub async fn insert(db: &mut PgConnection, key: &Key, hash: &TokenHash) -> sqlx::Result<Key> {
     sqlx::query_as!(
         Key,
-        r#"insert into api_keys (id, tenant_id, name, prefix, token_hash, expires_at) values ($1, $2, $3, $4, $5, $6)
-           returning id, tenant_id, name as "name: _", prefix, expires_at, version, created_at, updated_at"#,
+        r#"insert into api_keys (id, tenant_id, name, prefix, token_hash, expires_at, scopes) values ($1, $2, $3, $4, $5, $6, $7)
+           returning id, tenant_id, name as "name: _", prefix, scopes, expires_at, last_used_at, previous_expires_at, version, created_at, updated_at"#,
         key.id,
         key.tenant_id,
         &key.name as _,
         key.prefix,
         &hash.0[..],
-        key.expires_at
+        key.expires_at,
+        &key.scopes
     )
     .fetch_one(db)
     .await
 }
 
-pub async fn get(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Key>> {
+/// `within`: only if it is that tenant's.
+pub async fn get(db: impl PgExecutor<'_>, within: Option<Uuid>, id: Uuid) -> sqlx::Result<Option<Key>> {
     sqlx::query_as!(
         Key,
-        r#"select id, tenant_id, name as "name: _", prefix, expires_at, version, created_at, updated_at
-             from api_keys where id = $1"#,
-        id
+        r#"select id, tenant_id, name as "name: _", prefix, scopes, expires_at, last_used_at, previous_expires_at, version, created_at, updated_at
+             from api_keys where id = $1 and ($2::uuid is null or tenant_id = $2)"#,
+        id,
+        within
     )
     .fetch_optional(db)
     .await
 }
 
-pub async fn lock(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Key>> {
+pub async fn lock(db: &mut PgConnection, within: Option<Uuid>, id: Uuid) -> sqlx::Result<Option<Key>> {
     sqlx::query!("select 1 as one from api_keys where id = $1 for update", id).fetch_optional(&mut *db).await?;
-    get(db, id).await
+    get(db, within, id).await
 }
 
-pub async fn list(db: impl PgExecutor<'_>, window: Window) -> sqlx::Result<Vec<Key>> {
+pub async fn list(db: impl PgExecutor<'_>, within: Option<Uuid>, window: Window) -> sqlx::Result<Vec<Key>> {
     sqlx::query_as!(
         Key,
-        r#"select id, tenant_id, name as "name: _", prefix, expires_at, version, created_at, updated_at
-             from api_keys where id > $1 order by id limit $2"#,
+        r#"select id, tenant_id, name as "name: _", prefix, scopes, expires_at, last_used_at, previous_expires_at, version, created_at, updated_at
+             from api_keys where id > $1 and ($2::uuid is null or tenant_id = $2) order by id limit $3"#,
         window.after,
+        within,
         window.fetch()
     )
     .fetch_all(db)
@@ -74,14 +91,16 @@ pub async fn update(
     id: Uuid,
     name: &DisplayName,
     expires_at: Option<DateTime<Utc>>,
+    scopes: &[String],
 ) -> sqlx::Result<Key> {
     sqlx::query_as!(
         Key,
-        r#"update api_keys set name = $2, expires_at = $3, version = version + 1, updated_at = now() where id = $1
-           returning id, tenant_id, name as "name: _", prefix, expires_at, version, created_at, updated_at"#,
+        r#"update api_keys set name = $2, expires_at = $3, scopes = $4, version = version + 1, updated_at = now() where id = $1
+           returning id, tenant_id, name as "name: _", prefix, scopes, expires_at, last_used_at, previous_expires_at, version, created_at, updated_at"#,
         id,
         name as _,
-        expires_at
+        expires_at,
+        scopes
     )
     .fetch_one(db)
     .await
@@ -89,4 +108,28 @@ pub async fn update(
 
 pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
     sqlx::query!("delete from api_keys where id = $1", id).execute(db).await.map(|_| ())
+}
+
+/// Puts a new token in the place of the one that is, which stays good until `until`.
+pub async fn rotate(
+    db: &mut PgConnection,
+    id: Uuid,
+    prefix: &str,
+    hash: &TokenHash,
+    until: DateTime<Utc>,
+) -> sqlx::Result<Key> {
+    sqlx::query_as!(
+        Key,
+        r#"update api_keys set previous_hash = token_hash, previous_expires_at = $4, token_hash = $3, prefix = $2,
+                  version = version + 1, updated_at = now()
+            where id = $1
+           returning id, tenant_id, name as "name: _", prefix, scopes, expires_at, last_used_at, previous_expires_at, version,
+                     created_at, updated_at"#,
+        id,
+        prefix,
+        &hash.0[..],
+        until
+    )
+    .fetch_one(db)
+    .await
 }

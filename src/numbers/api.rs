@@ -46,8 +46,10 @@ pub async fn list_numbers(
 ) -> Result<Json<Page<Number>>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
     let window = page.window()?;
-    crate::tenants::store::get(api.pool(), tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
-    let numbers = store::list(api.pool(), tenant, window).await?;
+    crate::tenants::store::get(&mut *api.read(&actor).await?, tenant)
+        .await?
+        .ok_or_else(|| Problem::not_found("tenant"))?;
+    let numbers = store::list(&mut *api.read(&actor).await?, tenant, actor.only_own(), window).await?;
     Ok(Json(window.page(numbers, |number| number.id)))
 }
 
@@ -56,7 +58,12 @@ pub async fn list_numbers(
 #[get("/v1/tenants/{tenant_id}/numbers/{id}")]
 pub async fn show_number(api: Data<Api>, actor: Actor, path: Path<(Uuid, Uuid)>) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
-    let number = store::get(api.pool(), actor.in_tenant(tenant)?, id).await?;
+    let tenant = actor.in_tenant(tenant)?;
+    let mut db = api.read(&actor).await?;
+    let number = match actor.only_own() {
+        Some(user) if !store::leads_to(&mut *db, tenant, id, user).await? => None,
+        _ => store::get(&mut *db, tenant, id).await?,
+    };
     let number = number.ok_or_else(|| Problem::not_found("number"))?;
     Ok(write::shown(&number, number.version))
 }

@@ -107,13 +107,23 @@ pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result
     get(db, tenant, id).await
 }
 
-pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, window: Window) -> sqlx::Result<Vec<Number>> {
+/// Numbers of a tenant; `user`: those that lead to an extension of theirs.
+pub async fn list(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    user: Option<Uuid>,
+    window: Window,
+) -> sqlx::Result<Vec<Number>> {
     let rows = sqlx::query_as!(
         Row,
         r#"select id, tenant_id, number as "number: _", extension_id, group_id, version, created_at, updated_at
-             from numbers where tenant_id = $1 and id > $2 order by id limit $3"#,
+             from numbers where tenant_id = $1 and id > $2
+              and ($3::uuid is null or exists (select 1 from extensions e where e.tenant_id = numbers.tenant_id
+                                                  and e.id = numbers.extension_id and e.user_id = $3))
+            order by id limit $4"#,
         tenant,
         window.after,
+        user,
         window.fetch()
     )
     .fetch_all(db)
@@ -149,4 +159,17 @@ pub async fn by_number(db: impl PgExecutor<'_>, tenant: Uuid, number: &E164) -> 
     .fetch_optional(db)
     .await?;
     Ok(row.map(Number::from))
+}
+
+/// Does it lead to an extension of this user?
+pub async fn leads_to(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid, user: Uuid) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (select 1 from numbers n join extensions e on e.tenant_id = n.tenant_id and e.id = n.extension_id
+                           where n.tenant_id = $1 and n.id = $2 and e.user_id = $3) as "leads!""#,
+        tenant,
+        id,
+        user
+    )
+    .fetch_one(db)
+    .await
 }

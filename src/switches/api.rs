@@ -22,7 +22,6 @@ use crate::http::{
 #[utoipa::path(tag = "switches", request_body = NewSwitch, responses((status = 201, body = SwitchWithToken), (status = 409, body = Problem)))]
 #[post("/v1/switches")]
 pub async fn create_switch(api: Data<Api>, actor: Actor, write: Write, body: Bytes) -> Result<HttpResponse, Problem> {
-    actor.platform()?;
     let new: NewSwitch = input::parse(&body)?;
     let work = async |change: &mut _| {
         let created = create(change, new).await?;
@@ -39,9 +38,8 @@ pub async fn list_switches(
     actor: Actor,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Switch>>, Problem> {
-    actor.platform()?;
     let window = page.window()?;
-    let switches = store::list(api.pool(), window).await?;
+    let switches = store::list(&mut *api.read(&actor).await?, window).await?;
     Ok(Json(window.page(switches, |switch| switch.id)))
 }
 
@@ -49,8 +47,7 @@ pub async fn list_switches(
 #[utoipa::path(tag = "switches", responses((status = 200, body = Switch), (status = 404, body = Problem)))]
 #[get("/v1/switches/{id}")]
 pub async fn show_switch(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
-    actor.platform()?;
-    let switch = store::get(api.pool(), *path).await?.ok_or_else(|| Problem::not_found("switch"))?;
+    let switch = store::get(&mut *api.read(&actor).await?, *path).await?.ok_or_else(|| Problem::not_found("switch"))?;
     Ok(write::shown(&switch, switch.version))
 }
 
@@ -64,7 +61,6 @@ pub async fn update_switch(
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    actor.platform()?;
     let patch: SwitchPatch = input::parse(&body)?;
     let work = async |change: &mut _| {
         let changed = update(change, *path, patch, write.if_match).await?;
@@ -82,7 +78,6 @@ pub async fn delete_switch(
     write: Write,
     path: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    actor.platform()?;
     let work = async |change: &mut _| {
         delete(change, *path, write.if_match).await?;
         Ok(Outcome::deleted())

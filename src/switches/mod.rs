@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     changes::{Audit, Change, Error, Result},
+    clusters,
     text::SwitchName,
     token::{self, TokenHash},
 };
@@ -27,6 +28,8 @@ pub struct Switch {
     pub id: Uuid,
     pub name: SwitchName,
     pub status: SwitchStatus,
+    /// It is answered about this cluster's tenants.
+    pub cluster_id: Uuid,
     pub version: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -47,6 +50,17 @@ pub struct SwitchWithToken {
 pub struct NewSwitch {
     #[arg(long)]
     pub name: SwitchName,
+    /// The cluster it belongs to; the default one when not given
+    #[arg(long)]
+    pub cluster_id: Option<Uuid>,
+}
+
+impl NewSwitch {
+    /// In the default cluster.
+    #[must_use]
+    pub fn named(name: SwitchName) -> Self {
+        Self { name, cluster_id: None }
+    }
 }
 
 /// A merge patch: what is absent stays.
@@ -54,6 +68,8 @@ pub struct NewSwitch {
 #[serde(deny_unknown_fields)]
 pub struct SwitchPatch {
     pub status: Option<SwitchStatus>,
+    /// Moves it to another cluster.
+    pub cluster_id: Option<Uuid>,
     /// `true`: makes a new token; the one before is refused from then on.
     #[serde(default)]
     pub new_token: bool,
@@ -61,10 +77,18 @@ pub struct SwitchPatch {
 
 pub async fn create(change: &mut Change, new: NewSwitch) -> Result<SwitchWithToken> {
     let token = token::generate("dps");
-    let inserted = store::insert(change.db(), Uuid::now_v7(), &new.name, &TokenHash::of(token.as_bytes())).await;
+    let inserted = store::insert(
+        change.db(),
+        Uuid::now_v7(),
+        &new.name,
+        new.cluster_id.unwrap_or(clusters::DEFAULT),
+        &TokenHash::of(token.as_bytes()),
+    )
+    .await;
     let switch = inserted.map_err(|error| {
         let error = Error::from(error);
         match error.violated() {
+            Some(("switches_cluster_id_fkey", _)) => Error::invalid("cluster_id", "names no cluster"),
             Some(("switches_name_key", _)) => Error::Conflict(format!("A switch named {} exists already.", new.name)),
             _ => error,
         }
@@ -82,7 +106,20 @@ pub async fn update(
     let before = locked(change, id, if_match).await?;
     let token = patch.new_token.then(|| token::generate("dps"));
     let hash = token.as_ref().map(|token| TokenHash::of(token.as_bytes()));
-    let switch = store::update(change.db(), id, patch.status.unwrap_or(before.status), hash.as_ref()).await?;
+    let switch = store::update(
+        change.db(),
+        id,
+        patch.status.unwrap_or(before.status),
+        patch.cluster_id.unwrap_or(before.cluster_id),
+        hash.as_ref(),
+    )
+    .await
+    .map_err(|error| match Error::from(error) {
+        error if error.violated().is_some_and(|(name, _)| name == "switches_cluster_id_fkey") => {
+            Error::invalid("cluster_id", "names no cluster")
+        }
+        error => error,
+    })?;
     audit(change, if patch.new_token { "rotate_token" } else { "update" }, Some(&before), Some(&switch)).await?;
     Ok(SwitchWithToken { switch, token: token.map(|token| token.to_string()) })
 }

@@ -1,6 +1,7 @@
 //! Tenants: the platform's customers. Each owns one SIP domain, which is also the name of its dialplan context.
 
 pub mod api;
+pub mod settings;
 pub mod store;
 
 use chrono::{DateTime, Utc};
@@ -29,6 +30,12 @@ pub struct Tenant {
     /// The dialplan context of its calls: the domain.
     pub context: Domain,
     pub status: TenantStatus,
+    /// Whose switches serve it.
+    pub cluster_id: Uuid,
+    /// What it was set up from.
+    pub template: Option<String>,
+    /// Being deleted: gone with all it has after this.
+    pub purge_at: Option<DateTime<Utc>>,
     pub version: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -51,18 +58,31 @@ pub struct NewTenant {
 pub struct TenantPatch {
     pub name: Option<DisplayName>,
     pub domain: Option<Domain>,
+    /// `active` also takes back a deletion that is under way.
     pub status: Option<TenantStatus>,
+    /// Moves it to another cluster.
+    pub cluster_id: Option<Uuid>,
 }
 
-pub async fn create(change: &mut Change, new: NewTenant) -> Result<Tenant> {
+/// Where a tenant lives, and what it is set up from.
+pub struct From {
+    pub cluster: Uuid,
+    pub template: String,
+    pub template_version: i32,
+    pub settings: serde_json::Value,
+}
+
+/// The tenant's row alone; `onboarding` makes all that belongs to it.
+pub async fn create(change: &mut Change, new: NewTenant, from: &From) -> Result<Tenant> {
     let name = match new.name {
         Some(name) => name,
         // A domain may be longer than a name.
         None => DisplayName::parse(&new.domain.as_str().chars().take(80).collect::<String>())
             .map_err(|e| Error::invalid("name", e))?,
     };
-    let tenant =
-        store::insert(change.db(), Uuid::now_v7(), &name, &new.domain).await.map_err(|e| taken(e, &new.domain))?;
+    let tenant = store::insert(change.db(), Uuid::now_v7(), &name, &new.domain, from)
+        .await
+        .map_err(|e| taken(e, &new.domain))?;
     audit(change, "create", &tenant, None, Some(&tenant)).await?;
     Ok(tenant)
 }
@@ -78,24 +98,66 @@ pub async fn update(change: &mut Change, id: Uuid, patch: TenantPatch, if_match:
     }
     if let Some(status) = patch.status {
         after.status = status;
+        if status == TenantStatus::Active {
+            after.purge_at = None;
+        }
+    }
+    if let Some(cluster) = patch.cluster_id.filter(|cluster| *cluster != before.cluster_id) {
+        crate::clusters::check_room(change, cluster).await?;
+        after.cluster_id = cluster;
     }
     let after = store::update(change.db(), &after).await.map_err(|e| taken(e, &after.domain))?;
     audit(change, "update", &after, Some(&before), Some(&after)).await?;
     Ok(after)
 }
 
-/// Deletes a tenant. One that has anything left goes only with `cascade`, and then with all it has.
-pub async fn delete(change: &mut Change, id: Uuid, cascade: bool, if_match: Option<i64>) -> Result<()> {
+/// How a tenant is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Purge {
+    /// Suspended now, gone after the grace period.
+    Later,
+    /// Gone at once.
+    Now,
+}
+
+/// Days for which a deletion can be taken back.
+pub const GRACE_DAYS: i64 = 30;
+
+/// Deletes a tenant. One that has anything left goes only with `cascade`, and then with all it has: after a grace period in which
+/// it is suspended, or at once. Nothing is left behind but the audit log's who, what and when.
+pub async fn delete(
+    change: &mut Change,
+    id: Uuid,
+    cascade: bool,
+    purge: Purge,
+    if_match: Option<i64>,
+) -> Result<Option<Tenant>> {
     let before = locked(change, id, if_match).await?;
     let left = store::belongings(change.db(), id).await?;
+    let empty = left.extensions + left.groups + left.numbers == 0;
     if !cascade && left.extensions + left.groups + left.numbers > 0 {
         return Err(Error::Conflict(format!(
             "The tenant still has {} extensions, {} groups and {} numbers. Delete it with ?cascade=true to delete them as well.",
             left.extensions, left.groups, left.numbers
         )));
     }
+    if purge == Purge::Later && !empty {
+        let purge_at = Some(Utc::now() + chrono::Duration::days(GRACE_DAYS));
+        let after = Tenant { status: TenantStatus::Suspended, purge_at, ..before.clone() };
+        let after = store::update(change.db(), &after).await?;
+        audit(change, "delete", &after, Some(&before), Some(&after)).await?;
+        return Ok(Some(after));
+    }
+    purge_now(change, id).await.map(|()| None)
+}
+
+/// Takes away all that a tenant has.
+pub async fn purge_now(change: &mut Change, id: Uuid) -> Result<()> {
+    let resource = format!("tenants/{id}");
     store::delete(change.db(), id).await?;
-    audit(change, "delete", &before, Some(&before), None).await
+    store::forget_in_audit_log(change.db(), id).await?;
+    change.audit(Audit { tenant: Some(id), action: "purge", resource, before: None, after: None }).await
 }
 
 async fn locked(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<Tenant> {

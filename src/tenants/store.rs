@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use super::{Tenant, TenantStatus};
+use super::{From, Tenant, TenantStatus};
 use crate::{
     http::page::Window,
     text::{DisplayName, Domain},
@@ -16,15 +16,25 @@ pub struct Belongings {
     pub numbers: i64,
 }
 
-pub async fn insert(db: &mut PgConnection, id: Uuid, name: &DisplayName, domain: &Domain) -> sqlx::Result<Tenant> {
+pub async fn insert(
+    db: &mut PgConnection,
+    id: Uuid,
+    name: &DisplayName,
+    domain: &Domain,
+    from: &From,
+) -> sqlx::Result<Tenant> {
     sqlx::query_as!(
         Tenant,
-        r#"insert into tenants (id, name, domain) values ($1, $2, $3)
+        r#"insert into tenants (id, name, domain, cluster_id, template, template_version, settings) values ($1, $2, $3, $4, $5, $6, $7)
            returning id, name as "name: _", domain as "domain: _", domain as "context!: _", status as "status: TenantStatus",
-                     version, created_at, updated_at"#,
+                     cluster_id, template, purge_at, version, created_at, updated_at"#,
         id,
         name as _,
-        domain as _
+        domain as _,
+        from.cluster,
+        from.template,
+        from.template_version,
+        from.settings
     )
     .fetch_one(db)
     .await
@@ -34,7 +44,7 @@ pub async fn get(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Tenan
     sqlx::query_as!(
         Tenant,
         r#"select id, name as "name: _", domain as "domain: _", domain as "context!: _", status as "status: TenantStatus",
-                  version, created_at, updated_at
+                  cluster_id, template, purge_at, version, created_at, updated_at
              from tenants where id = $1"#,
         id
     )
@@ -46,7 +56,7 @@ pub async fn lock(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Tenant
     sqlx::query_as!(
         Tenant,
         r#"select id, name as "name: _", domain as "domain: _", domain as "context!: _", status as "status: TenantStatus",
-                  version, created_at, updated_at
+                  cluster_id, template, purge_at, version, created_at, updated_at
              from tenants where id = $1 for update"#,
         id
     )
@@ -58,7 +68,7 @@ pub async fn by_domain(db: impl PgExecutor<'_>, domain: &Domain) -> sqlx::Result
     sqlx::query_as!(
         Tenant,
         r#"select id, name as "name: _", domain as "domain: _", domain as "context!: _", status as "status: TenantStatus",
-                  version, created_at, updated_at
+                  cluster_id, template, purge_at, version, created_at, updated_at
              from tenants where domain = $1"#,
         domain as _
     )
@@ -71,7 +81,7 @@ pub async fn list(db: impl PgExecutor<'_>, only: Option<Uuid>, window: Window) -
     sqlx::query_as!(
         Tenant,
         r#"select id, name as "name: _", domain as "domain: _", domain as "context!: _", status as "status: TenantStatus",
-                  version, created_at, updated_at
+                  cluster_id, template, purge_at, version, created_at, updated_at
              from tenants
             where id > $1 and ($2::uuid is null or id = $2)
             order by id limit $3"#,
@@ -86,14 +96,16 @@ pub async fn list(db: impl PgExecutor<'_>, only: Option<Uuid>, window: Window) -
 pub async fn update(db: &mut PgConnection, tenant: &Tenant) -> sqlx::Result<Tenant> {
     sqlx::query_as!(
         Tenant,
-        r#"update tenants set name = $2, domain = $3, status = $4, version = version + 1, updated_at = now()
+        r#"update tenants set name = $2, domain = $3, status = $4, cluster_id = $5, purge_at = $6, version = version + 1, updated_at = now()
             where id = $1
            returning id, name as "name: _", domain as "domain: _", domain as "context!: _", status as "status: TenantStatus",
-                     version, created_at, updated_at"#,
+                     cluster_id, template, purge_at, version, created_at, updated_at"#,
         tenant.id,
         &tenant.name as _,
         &tenant.domain as _,
-        tenant.status as TenantStatus
+        tenant.status as TenantStatus,
+        tenant.cluster_id,
+        tenant.purge_at
     )
     .fetch_one(db)
     .await
@@ -118,6 +130,31 @@ pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
     sqlx::query!("delete from extensions where tenant_id = $1", id).execute(&mut *db).await?;
     sqlx::query!("delete from names where tenant_id = $1", id).execute(&mut *db).await?;
     sqlx::query!("delete from api_keys where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!(
+        "delete from sign_in_failures where who in (select 'account ' || lower(email) from users where tenant_id = $1)",
+        id
+    )
+    .execute(&mut *db)
+    .await?;
     sqlx::query!("delete from users where tenant_id = $1", id).execute(&mut *db).await?;
     sqlx::query!("delete from tenants where id = $1", id).execute(db).await.map(|_| ())
+}
+
+/// Tenants whose time has come.
+pub async fn to_purge(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!("select id from tenants where purge_at < now() order by purge_at limit 10").fetch_all(db).await
+}
+
+/// The audit log keeps who, what and when of a tenant that is gone, and nothing of what it was.
+pub async fn forget_in_audit_log(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("update audit_log set before = null, after = null where tenant_id = $1", id)
+        .execute(db)
+        .await
+        .map(|_| ())
+}
+
+/// Is it still to be purged? Nobody takes it back from here on.
+pub async fn lock_to_purge(db: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
+    let row = sqlx::query!("select 1 as one from tenants where id = $1 and purge_at < now() for update", id);
+    Ok(row.fetch_optional(db).await?.is_some())
 }

@@ -1,23 +1,71 @@
-//! People who sign in. For now there is the first administrator of the platform; signing in is a subject of its own.
+//! People who sign in: the platform's administrators, and the owners, administrators, managers and agents of tenants.
 
-mod store;
+pub mod store;
 
-use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::changes::{Audit, Change, Error, Result};
+use crate::{
+    auth::{password::Passwords, rules::Role},
+    changes::{Audit, Change, Error, Result},
+    mail::Language,
+};
 
-/// Argon2id with 19 MiB and two passes: OWASP's first recommendation.
-fn hasher() -> Result<Argon2<'static>> {
-    let params = Params::new(19 * 1024, 2, 1, None).map_err(|e| Error::invalid("password", e))?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum UserStatus {
+    /// Has not followed the link of the first mail yet.
+    Invited,
+    Active,
+    /// Can't sign in; the phones of an agent are refused.
+    Suspended,
 }
 
-/// Makes the platform's administrator.
-pub async fn create_platform_admin(change: &mut Change, email: &str, password: &str) -> Result<()> {
-    let hash = hasher()?.hash_password(password.as_bytes()).map_err(|e| Error::invalid("password", e))?;
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct User {
+    pub id: Uuid,
+    /// `null`: an administrator of the platform.
+    pub tenant_id: Option<Uuid>,
+    pub email: String,
+    pub first_name: String,
+    pub last_name: String,
+    pub role: Role,
+    pub status: UserStatus,
+    /// The tenant's when not given.
+    pub language: Option<Language>,
+    pub email_verified: bool,
+    pub two_factor: bool,
+    /// Has to set up a second factor before anything else.
+    pub two_factor_required: bool,
+    pub last_sign_in_at: Option<DateTime<Utc>>,
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Makes the platform's administrator, who needs no mail to begin.
+pub async fn create_platform_admin(
+    change: &mut Change,
+    passwords: &Passwords,
+    email: &str,
+    password: &str,
+) -> Result<()> {
+    let hash = passwords.hash(password).await?;
     let id = Uuid::now_v7();
-    store::insert_platform_admin(change.db(), id, email, &hash.to_string()).await?;
+    store::insert_platform_admin(change.db(), id, email, &hash).await?;
     let after = Some(serde_json::json!({ "email": email, "role": "platform_admin" }));
     change.audit(Audit { tenant: None, action: "create", resource: format!("users/{id}"), before: None, after }).await
+}
+
+/// What a violated constraint of a user's row means.
+#[must_use]
+pub fn taken(error: sqlx::Error) -> Error {
+    let error = Error::from(error);
+    match error.violated() {
+        Some(("users_email", _)) => Error::Conflict("Somebody with this e-mail address exists already.".into()),
+        Some(("users_tenant_id_fkey", _)) => Error::NotFound("tenant"),
+        _ => error,
+    }
 }

@@ -71,7 +71,7 @@ async fn a_tenant_comes_to_life_and_goes_by_command_line() {
 
     let refused = cli.refused(&["tenant", "delete", "acme.test"]);
     assert!(refused.starts_with("dialplane: ") && refused.contains("cascade"), "{refused}");
-    assert_eq!(cli.json(&["tenant", "delete", "acme.test", "--cascade"]), json!({ "deleted": true }));
+    assert_eq!(cli.json(&["tenant", "delete", "acme.test", "--cascade", "--purge"]), json!({ "deleted": true }));
     for words in [
         &["tenant", "show", "acme.test"][..],
         &["extension", "create", "--tenant", "acme.test", "--number", "1000"],

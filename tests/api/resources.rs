@@ -99,11 +99,33 @@ async fn a_tenant_with_belongings_goes_only_with_an_explicit_cascade_and_leaves_
     assert!(detail.contains("1 extensions, 1 groups and 1 numbers") && detail.contains("?cascade=true"), "{detail}");
     assert!(node.sign_in("1000", "acme.test").await.text().contains("<user "), "nothing is half done");
 
-    assert_eq!(node.api("DELETE", &format!("/v1/tenants/{tenant}?cascade=true"), Value::Null).await.status, 204);
+    // First it is suspended, and can be taken back.
+    let going = node.api("DELETE", &format!("/v1/tenants/{tenant}?cascade=true"), Value::Null).await;
+    assert_eq!((going.status, &going.json()["status"]), (200, &json!("suspended")), "{}", going.text());
+    assert!(going.json()["purge_at"].is_string());
+    assert!(!node.sign_in("1000", "acme.test").await.text().contains("<user "));
+    let back = node.api("PATCH", &format!("/v1/tenants/{tenant}"), json!({ "status": "active" })).await.json();
+    assert_eq!((&back["status"], &back["purge_at"]), (&json!("active"), &Value::Null));
+    assert!(node.sign_in("1000", "acme.test").await.text().contains("<user "));
+
+    assert_eq!(
+        node.api("DELETE", &format!("/v1/tenants/{tenant}?cascade=true&purge=now"), Value::Null).await.status,
+        204
+    );
     assert!(node.sign_in("1000", "acme.test").await.text().contains("not found"));
     assert!(node.fetch(&call_form("%2B12025550100", "public")).await.text().contains("UNALLOCATED"));
     let mut db = database.connect().await;
-    for table in ["extensions", "groups", "group_members", "names", "numbers"] {
+    for table in [
+        "extensions",
+        "groups",
+        "group_members",
+        "names",
+        "numbers",
+        "users",
+        "extension_pools",
+        "number_requests",
+        "channels",
+    ] {
         let count = sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(format!(
             "select count(*) from {table} where tenant_id = $1"
         )));
@@ -159,7 +181,7 @@ async fn secrets_are_sealed_in_the_database_and_absent_from_the_audit_log() {
     }
     assert!(dump.contains("(changed)"), "that it changed is written down");
     let entries = sqlx::query_scalar::<_, i64>("select count(*) from audit_log where tenant_id = $1");
-    assert_eq!(entries.bind(tenant).fetch_one(&mut db).await.unwrap(), 3, "tenant, extension, change");
+    assert_eq!(entries.bind(tenant).fetch_one(&mut db).await.unwrap(), 4, "tenant, pool, extension, change");
     node.stop().await;
 }
 

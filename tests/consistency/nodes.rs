@@ -59,7 +59,7 @@ async fn a_domain_can_change_and_be_taken_by_another_tenant() {
         assert!(node.sign_in("1000", "old.test").await.text().contains("Second"));
         assert!(node.sign_in("1000", "new.test").await.text().contains("First"));
     }
-    let answer = one.api("DELETE", &format!("/v1/tenants/{first}?cascade=true"), json!(null)).await;
+    let answer = one.api("DELETE", &format!("/v1/tenants/{first}?cascade=true&purge=now"), json!(null)).await;
     assert_eq!(answer.status, 204);
     for node in [&one, &two] {
         assert!(node.sign_in("1000", "new.test").await.text().contains("not found"));

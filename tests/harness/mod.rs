@@ -218,12 +218,17 @@ impl Node {
         settings.key_file = Some(key_file());
         adjust(&mut settings);
         let app = App::start(&settings, database.options.clone()).await.unwrap();
-        let author = dialplane::changes::Author { name: "test".into(), source: None };
+        let author = dialplane::changes::Author { name: "test".into(), source: None, within: None };
         let mut change = app.changes.begin(author).await.unwrap();
-        let key = dialplane::keys::NewKey { name: "test".parse().unwrap(), tenant_id: None, expires_at: None };
+        let key = dialplane::keys::NewKey {
+            name: "test".parse().unwrap(),
+            tenant_id: None,
+            expires_at: None,
+            scopes: vec!["*".into()],
+        };
         let key = dialplane::keys::create(&mut change, key).await.unwrap().token;
         let name = format!("fs-{}", Uuid::now_v7().simple());
-        let new = dialplane::switches::NewSwitch { name: name.parse().unwrap() };
+        let new = dialplane::switches::NewSwitch::named(name.parse().unwrap());
         let token = dialplane::switches::create(&mut change, new).await.unwrap().token.unwrap();
         change.commit().await.unwrap();
         Self { app, key, switch: (name, token), folder }

@@ -8,7 +8,7 @@ use std::{
 use dialplane::{
     changes::{Author, Change},
     extensions::{self, CreatedExtension},
-    groups, numbers, tenants,
+    groups, numbers, onboarding,
     text::ExtensionNumber,
 };
 use md5::{Digest as _, Md5};
@@ -59,10 +59,10 @@ struct Tenant<'n> {
 impl<'n> Tenant<'n> {
     async fn create(node: &'n Node, wanted: WantedTenant, case: usize) -> Self {
         let domain = format!("t{case}.{}", wanted.domain);
-        let author = Author { name: "test".into(), source: None };
+        let author = Author { name: "test".into(), source: None, within: None };
         let mut change = node.app.changes.begin(author).await.unwrap();
-        let new = tenants::NewTenant { name: Some("A tenant".parse().unwrap()), domain: domain.parse().unwrap() };
-        let id = tenants::create(&mut change, new).await.unwrap().id;
+        let new = onboarding::NewTenancy::plain(Some("A tenant".parse().unwrap()), domain.parse().unwrap());
+        let id = onboarding::create("", &mut change, new, None).await.unwrap().tenant.id;
         let mut tenant = Self {
             node,
             id,

@@ -62,6 +62,9 @@ pub enum TenantCommand {
         /// Also delete its extensions, groups and numbers
         #[arg(long)]
         cascade: bool,
+        /// At once, and not after 30 days in which it can be taken back
+        #[arg(long, requires = "cascade")]
+        purge: bool,
     },
 }
 

@@ -25,7 +25,8 @@ pub async fn extension_id(local: &Local, tenant: Uuid, extension: &str) -> anyho
         return Ok(id);
     }
     let name = extension.to_lowercase();
-    let found = extensions::store::list(local.changes.pool(), tenant, Some(&name), Window::FIRST).await?;
+    let filter = extensions::store::Filter { name: Some(&name), user: None };
+    let found = extensions::store::list(local.changes.pool(), tenant, filter, Window::FIRST).await?;
     Ok(found.first().with_context(|| format!("the tenant has no extension {extension}"))?.id)
 }
 

@@ -1,0 +1,264 @@
+//! Many agents at once: from JSON or a CSV file, with a report of every line.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{CreatedAgent, Maker, NewAgent, create_all};
+use crate::{
+    auth::rules::Role,
+    changes::{Change, Error, Result},
+    http::problem::Problem,
+    text::{DisplayName, Email, ExtensionNumber},
+};
+
+/// Most lines of one import.
+pub const MOST_LINES: usize = 10_000;
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewAgents {
+    #[schema(value_type = Vec<NewAgent>)]
+    pub agents: Vec<serde_json::Value>,
+    /// `true`: those that can be made are made, whatever the others are. Otherwise all or none.
+    #[serde(default)]
+    pub partial: bool,
+}
+
+/// What became of one line.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Line {
+    /// Counted from one, without a CSV file's head.
+    pub line: usize,
+    pub email: String,
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    Created {
+        agent: Box<CreatedAgent>,
+    },
+    /// Nothing is wrong with it; others were, and it was all or none.
+    NotCreated,
+    Refused {
+        field: Option<String>,
+        reason: String,
+    },
+}
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Report {
+    pub created: usize,
+    pub refused: usize,
+    pub lines: Vec<Line>,
+}
+
+/// A line as it was read: an agent, or why it is none.
+pub type Read = std::result::Result<NewAgent, Error>;
+
+/// Reads the lines of a request.
+pub fn from_json(values: Vec<serde_json::Value>) -> Result<Vec<(String, Read)>> {
+    check_count(values.len())?;
+    let lines = values.into_iter().map(|value| {
+        let email = value.get("email").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+        let read = serde_path_to_error::deserialize(value).map_err(|error| {
+            let field = error.path().to_string();
+            Error::InvalidAt { field, message: error.into_inner().to_string() }
+        });
+        (email, read)
+    });
+    Ok(lines.collect())
+}
+
+/// A line of a CSV file. Columns by name; only the first three are needed.
+#[derive(Deserialize)]
+struct Columns {
+    first_name: String,
+    last_name: String,
+    email: String,
+    #[serde(default)]
+    role: String,
+    #[serde(default)]
+    extensions: String,
+    #[serde(default)]
+    numbers: String,
+}
+
+/// Reads a CSV file: `first_name,last_name,email[,role][,extensions][,numbers]`, with `,` or `;` between, numbers with spaces.
+pub fn from_csv(text: &[u8]) -> Result<Vec<(String, Read)>> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let head = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let delimiter = if head.contains(&b';') && !head.contains(&b',') { b';' } else { b',' };
+    let mut reader =
+        csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).flexible(true).from_reader(text);
+    let wrong = |error: &csv::Error| Error::invalid("file", format!("is no CSV: {error}"));
+    let head = reader.headers().map_err(|error| wrong(&error))?.clone();
+    for needed in ["first_name", "last_name", "email"] {
+        if !head.iter().any(|name| name == needed) {
+            return Err(Error::invalid(
+                "file",
+                format!("has no column {needed}: the first line must name the columns"),
+            ));
+        }
+    }
+    let mut lines = Vec::new();
+    for row in reader.deserialize::<Columns>() {
+        check_count(lines.len() + 1)?;
+        lines.push(match row {
+            Ok(columns) => (columns.email.clone(), agent(&columns)),
+            Err(error) => (String::new(), Err(wrong(&error))),
+        });
+    }
+    check_count(lines.len())?;
+    Ok(lines)
+}
+
+fn check_count(count: usize) -> Result<()> {
+    if (1..=MOST_LINES).contains(&count) {
+        return Ok(());
+    }
+    Err(Error::invalid("agents", format!("must be 1 to {MOST_LINES} lines")))
+}
+
+fn agent(columns: &Columns) -> Read {
+    let name = |field, text: &str| DisplayName::parse(text).map_err(|e| Error::invalid(field, e));
+    let numbers =
+        columns.numbers.split_whitespace().map(ExtensionNumber::parse).collect::<std::result::Result<Vec<_>, _>>();
+    let numbers = numbers.map_err(|e| Error::invalid("numbers", e))?;
+    let role = match columns.role.to_ascii_lowercase().as_str() {
+        "" | "agent" => Role::Agent,
+        "manager" => Role::Manager,
+        "admin" => Role::Admin,
+        "owner" => Role::Owner,
+        _ => return Err(Error::invalid("role", "must be owner, admin, manager or agent")),
+    };
+    let count = match columns.extensions.as_str() {
+        "" => None,
+        text => Some(text.parse().map_err(|_| Error::invalid("extensions", "must be 1 to 5"))?),
+    };
+    Ok(NewAgent {
+        first_name: name("first_name", &columns.first_name)?,
+        last_name: name("last_name", &columns.last_name)?,
+        email: Email::parse(&columns.email).map_err(|e| Error::invalid("email", e))?,
+        role,
+        language: None,
+        extensions_count: count,
+        numbers: (!numbers.is_empty()).then_some(numbers),
+    })
+}
+
+/// Takes the lines that can't be out of those to be made, and says why.
+fn take_out(
+    sound: &mut Vec<(usize, NewAgent)>,
+    outcomes: &mut [Outcome],
+    wrong: super::Wrong,
+    partial: bool,
+) -> Result<()> {
+    let mut out = std::collections::HashSet::new();
+    for (at, error) in wrong {
+        let at = match &error {
+            Error::Sql(_) | Error::Keyring(_) | Error::NotFound(_) => return Err(error),
+            // Not the line's fault: the pools have too few numbers. With `partial` the last ones go without.
+            Error::Conflict(detail) if detail.starts_with("The tenant's pools") => {
+                if !partial {
+                    return Err(error);
+                }
+                sound.len() - 1
+            }
+            _ => at,
+        };
+        if out.insert(at) {
+            outcomes[sound[at].0] = refused(error);
+        }
+    }
+    let mut at = 0;
+    sound.retain(|_| {
+        at += 1;
+        !out.contains(&(at - 1))
+    });
+    Ok(())
+}
+
+fn refused(error: Error) -> Outcome {
+    let problem = Problem::from(error);
+    Outcome::Refused { field: problem.field_name().map(ToOwned::to_owned), reason: problem.detail().to_owned() }
+}
+
+/// Makes the agents of a file. What is wrong with the database itself is an `Err`; with the lines, the report's.
+pub async fn create(
+    change: &mut Change,
+    maker: Maker<'_>,
+    tenant: Uuid,
+    lines: Vec<(String, Read)>,
+    partial: bool,
+) -> Result<Report> {
+    let mut outcomes = Vec::with_capacity(lines.len());
+    let mut emails = Vec::with_capacity(lines.len());
+    let mut sound = Vec::new();
+    for (line, (email, read)) in lines.into_iter().enumerate() {
+        emails.push(email);
+        match read {
+            Ok(agent) => {
+                outcomes.push(Outcome::NotCreated);
+                sound.push((line, agent));
+            }
+            Err(error) => outcomes.push(refused(error)),
+        }
+    }
+    let all_sound = sound.len() == outcomes.len();
+    // Lines that can't be are taken out until the rest can be made, so that the report knows them all.
+    let created = loop {
+        if sound.is_empty() {
+            break Vec::new();
+        }
+        change.savepoint().await?;
+        let agents = sound.iter().map(|(_, agent)| agent.clone()).collect::<Vec<_>>();
+        match create_all(change, maker, tenant, &agents).await {
+            Ok(created) => break created,
+            Err(wrong) => {
+                change.back_to_savepoint().await?;
+                take_out(&mut sound, &mut outcomes, wrong, partial)?;
+            }
+        }
+    };
+    let whole = all_sound && created.len() == outcomes.len();
+    if whole || partial {
+        for ((line, _), agent) in sound.iter().zip(created) {
+            outcomes[*line] = Outcome::Created { agent: Box::new(agent) };
+        }
+    } else if !sound.is_empty() {
+        change.back_to_savepoint().await?;
+    }
+    let lines = emails.into_iter().zip(outcomes).enumerate();
+    let lines = lines.map(|(at, (email, outcome))| Line { line: at + 1, email, outcome }).collect::<Vec<_>>();
+    let count = |wanted: fn(&Outcome) -> bool| lines.iter().filter(|line| wanted(&line.outcome)).count();
+    Ok(Report {
+        created: count(|outcome| matches!(outcome, Outcome::Created { .. })),
+        refused: count(|outcome| matches!(outcome, Outcome::Refused { .. })),
+        lines,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_csv_file_is_read_line_by_line() {
+        let text = "\u{feff}email;first_name;last_name;role;extensions;numbers\r\nada@acme.test;Ada;Lovelace;;2;\r\nx;Grace;Hopper;;;\r\ngrace@acme.test;Grace;Hopper;Manager;;2001 2002\r\n";
+        let lines = from_csv(text.as_bytes()).unwrap();
+        assert_eq!(lines.len(), 3);
+        let ada = lines[0].1.as_ref().unwrap();
+        assert_eq!((ada.role, ada.extensions_count), (Role::Agent, Some(2)));
+        assert_eq!(
+            lines[1].1.as_ref().unwrap_err().to_string(),
+            "email must be an e-mail address such as ada@acme.example"
+        );
+        let grace = lines[2].1.as_ref().unwrap();
+        assert_eq!((grace.role, grace.numbers.as_ref().unwrap().len()), (Role::Manager, 2));
+        assert!(from_csv(b"name,mail\nx,y\n").unwrap_err().to_string().contains("no column first_name"));
+        assert!(from_csv(b"").is_err());
+    }
+}

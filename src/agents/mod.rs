@@ -1,0 +1,395 @@
+//! Agents: people of a tenant with extensions of their own. Made, suspended and deleted as one.
+
+pub mod api;
+pub mod bulk;
+pub mod store;
+
+use std::collections::HashSet;
+
+use chrono::{Duration, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    auth::{
+        one_time::{self, Purpose},
+        rules::Role,
+        store::end_sessions,
+    },
+    changes::{Audit, Change, Error, Result},
+    extensions::{self, ExtensionStatus},
+    keyring::Place,
+    mail::{self, Language, Message},
+    onboarding, pools, tenants,
+    text::{DisplayName, Email, ExtensionNumber, SipSecret, VoicemailPin},
+    users::{self, User, UserStatus},
+};
+
+/// Most extensions that one agent is made with.
+pub const MOST_EXTENSIONS: usize = 5;
+/// A deleted agent's numbers go to nobody else for so many days: who dials them means who had them.
+pub const QUARANTINE_DAYS: i64 = 30;
+
+/// An agent's extension, without its secrets.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct AgentExtension {
+    pub id: Uuid,
+    pub number: String,
+    pub sip_username: String,
+    pub status: ExtensionStatus,
+}
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Agent {
+    #[serde(flatten)]
+    pub user: User,
+    pub extensions: Vec<AgentExtension>,
+}
+
+/// An extension as it is made: the only time that its secrets are shown.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct NewPhone {
+    pub id: Uuid,
+    pub number: String,
+    pub sip_username: String,
+    pub sip_password: String,
+    pub domain: String,
+    pub display_name: String,
+    pub voicemail_pin: String,
+}
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct CreatedAgent {
+    #[serde(flatten)]
+    pub user: User,
+    pub extensions: Vec<NewPhone>,
+}
+
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewAgent {
+    pub first_name: DisplayName,
+    pub last_name: DisplayName,
+    pub email: Email,
+    /// What they may do; `agent` when not given. Nobody makes anybody who may do more than themselves.
+    #[serde(default = "agent")]
+    pub role: Role,
+    pub language: Option<Language>,
+    /// 1 to 5, the lowest that are free; 1 when not given.
+    pub extensions_count: Option<usize>,
+    /// Numbers of the tenant's pools, in the place of the lowest free ones.
+    pub numbers: Option<Vec<ExtensionNumber>>,
+}
+
+fn agent() -> Role {
+    Role::Agent
+}
+
+/// A merge patch: what is absent stays.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AgentPatch {
+    pub first_name: Option<DisplayName>,
+    pub last_name: Option<DisplayName>,
+    pub email: Option<Email>,
+    pub role: Option<Role>,
+    #[serde(default, deserialize_with = "crate::http::input::patch")]
+    #[schema(value_type = Option<Language>)]
+    pub language: Option<Option<Language>>,
+    /// `suspended`: can't sign in, and the phones are refused at the next REGISTER and INVITE.
+    pub status: Option<UserStatus>,
+    pub two_factor_required: Option<bool>,
+}
+
+/// Who makes agents, and may make whom.
+#[derive(Clone, Copy)]
+pub struct Maker<'a> {
+    /// What the links in mails begin with.
+    pub public_url: &'a str,
+    pub role: Role,
+}
+
+impl NewAgent {
+    /// How many extensions to take besides those wanted by number.
+    fn count(&self) -> Result<usize> {
+        let wanted = self.numbers.as_ref().map_or(0, Vec::len);
+        let count = match (self.extensions_count, wanted) {
+            (None, 0) => 1,
+            (None, wanted) => wanted,
+            (Some(count), 0) => count,
+            (Some(count), wanted) if count == wanted => count,
+            (Some(_), _) => return Err(Error::invalid("extensions_count", "must be how many numbers are given")),
+        };
+        if !(1..=MOST_EXTENSIONS).contains(&count) {
+            let field = if wanted > 0 { "numbers" } else { "extensions_count" };
+            return Err(Error::invalid(field, format!("must be 1 to {MOST_EXTENSIONS}")));
+        }
+        Ok(count - wanted)
+    }
+
+    fn check(&self, maker: Role) -> Result<()> {
+        self.count()?;
+        if !maker.may_grant(self.role) || self.role == Role::PlatformAdmin {
+            return Err(Error::invalid("role", "is more than you may give"));
+        }
+        self.full_name().map(|_| ())
+    }
+
+    fn full_name(&self) -> Result<DisplayName> {
+        let name = format!("{} {}", self.first_name, self.last_name);
+        DisplayName::parse(&name)
+            .map_err(|_| Error::invalid("last_name", "and the first name have more than 80 characters together"))
+    }
+
+    fn email_key(&self) -> String {
+        self.email.as_str().to_ascii_lowercase()
+    }
+}
+
+/// What is wrong with lines, by their place.
+pub type Wrong = Vec<(usize, Error)>;
+
+/// Makes agents, all or none: users, extensions with the lowest free numbers, secrets, mailboxes, and the mail with a link.
+///
+/// `Err` names the lines that can't be.
+pub async fn create_all(
+    change: &mut Change,
+    maker: Maker<'_>,
+    tenant: Uuid,
+    new: &[NewAgent],
+) -> std::result::Result<Vec<CreatedAgent>, Wrong> {
+    let whole = |error: Error| vec![(0, error)];
+    let home = tenants::store::get(change.db(), tenant).await.map_err(|e| whole(e.into()))?;
+    let home = home.ok_or_else(|| whole(Error::NotFound("tenant")))?;
+    // Nobody else gives out this tenant's numbers meanwhile, nor makes the same person.
+    pools::store::hold(change.db(), tenant).await.map_err(|e| whole(e.into()))?;
+    let mut wrong = check_emails(change, new).await.map_err(whole)?;
+    let mut wanted = HashSet::new();
+    for (line, agent) in new.iter().enumerate() {
+        if let Err(error) = check_line(change, maker.role, tenant, agent, &mut wanted).await {
+            wrong.push((line, error));
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let counts = new.iter().map(NewAgent::count).collect::<Result<Vec<_>>>().map_err(whole)?;
+    let wanted = wanted.into_iter().collect::<Vec<_>>();
+    let lowest = pools::take_lowest(change, tenant, counts.iter().sum(), &wanted).await.map_err(whole)?;
+    let mut lowest = lowest.into_iter();
+    let mut made = Vec::with_capacity(new.len());
+    for (agent, count) in new.iter().zip(counts) {
+        let numbers = agent.numbers.iter().flatten().cloned().chain(lowest.by_ref().take(count)).collect::<Vec<_>>();
+        made.push((agent, numbers));
+    }
+    insert_all(change, maker, &home, &made).await.map_err(whole)
+}
+
+async fn check_line(
+    change: &mut Change,
+    maker: Role,
+    tenant: Uuid,
+    agent: &NewAgent,
+    wanted: &mut HashSet<String>,
+) -> Result<()> {
+    agent.check(maker)?;
+    let numbers = agent.numbers.iter().flatten().map(ToString::to_string).collect::<Vec<_>>();
+    if numbers.is_empty() {
+        return Ok(());
+    }
+    if let Some(twice) = numbers.iter().find(|number| !wanted.insert((*number).clone())) {
+        return Err(Error::Conflict(format!("{twice} is wanted twice.")));
+    }
+    pools::check_wanted(change, tenant, &numbers).await
+}
+
+async fn check_emails(change: &mut Change, new: &[NewAgent]) -> Result<Wrong> {
+    let emails = new.iter().map(NewAgent::email_key).collect::<Vec<_>>();
+    let taken = users::store::taken_emails(change.db(), &emails).await?;
+    let mut seen = taken.into_iter().collect::<HashSet<_>>();
+    let mut wrong = Vec::new();
+    for (line, email) in emails.into_iter().enumerate() {
+        if !seen.insert(email) {
+            let email = &new[line].email;
+            wrong.push((line, Error::Conflict(format!("Somebody with the e-mail address {email} exists already."))));
+        }
+    }
+    Ok(wrong)
+}
+
+async fn insert_all(
+    change: &mut Change,
+    maker: Maker<'_>,
+    home: &tenants::Tenant,
+    new: &[(&NewAgent, Vec<ExtensionNumber>)],
+) -> Result<Vec<CreatedAgent>> {
+    let keyring = change.keyring();
+    let mut users = store::NewUsers::default();
+    let mut rows = store::NewExtensions::default();
+    let mut phones = Vec::with_capacity(new.len());
+    for (agent, numbers) in new {
+        let user = users.push(agent);
+        let name = agent.full_name()?;
+        let mut of_agent = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            let (secret, pin) = (SipSecret::generate(), VoicemailPin::generate());
+            let id = Uuid::now_v7();
+            let seal = |column, plain: &str| keyring.seal(Place { column, tenant: home.id, row: id }, plain);
+            rows.push(&store::NewExtension {
+                id,
+                user,
+                number: number.as_str(),
+                name: name.as_str(),
+                email: agent.email.as_str(),
+                secret: seal("sip_secret", secret.reveal()),
+                pin: seal("voicemail_pin", pin.reveal()),
+            });
+            of_agent.push(NewPhone {
+                id,
+                number: number.to_string(),
+                sip_username: number.to_string(),
+                sip_password: secret.reveal().to_owned(),
+                domain: home.domain.to_string(),
+                display_name: name.to_string(),
+                voicemail_pin: pin.reveal().to_owned(),
+            });
+        }
+        phones.push(of_agent);
+    }
+    store::insert_users(change.db(), home.id, &users).await.map_err(users::taken)?;
+    store::insert_extensions(change.db(), home.id, &rows).await?;
+    let settings = onboarding::templates::settings_of(change.db(), home.id).await?;
+    let language = settings.map(|(settings, _)| onboarding::language(&settings)).unwrap_or_default();
+    let made = store::users(change.db(), home.id, &users.ids).await?;
+    let mut created = Vec::with_capacity(new.len());
+    for (((agent, _), user), extensions) in new.iter().zip(made).zip(phones) {
+        let link = one_time::link(change, maker.public_url, user.id, Purpose::Welcome).await?;
+        let message = Message::Welcome { name: &user.first_name, tenant: home.name.as_str(), link: &link };
+        mail::queue(change, Some(home.id), &agent.email, user.language.unwrap_or(language), &message).await?;
+        let numbers = extensions.iter().map(|phone| phone.number.as_str()).collect::<Vec<_>>();
+        let after = Some(serde_json::json!({ "user": user, "extensions": numbers }));
+        let resource = format!("agents/{}", user.id);
+        change.audit(Audit { tenant: Some(home.id), action: "create", resource, before: None, after }).await?;
+        created.push(CreatedAgent { user, extensions });
+    }
+    Ok(created)
+}
+
+/// Makes one agent.
+pub async fn create(change: &mut Change, maker: Maker<'_>, tenant: Uuid, new: NewAgent) -> Result<CreatedAgent> {
+    let made = create_all(change, maker, tenant, &[new]).await;
+    let made = made.map_err(|wrong| wrong.into_iter().next().map_or(Error::NotFound("agent"), |(_, error)| error))?;
+    made.into_iter().next().ok_or(Error::NotFound("agent"))
+}
+
+pub async fn update(
+    change: &mut Change,
+    maker: Maker<'_>,
+    tenant: Uuid,
+    id: Uuid,
+    patch: AgentPatch,
+    if_match: Option<i64>,
+) -> Result<Agent> {
+    let before = locked(change, maker.role, tenant, id, if_match).await?;
+    let mut after = before.clone();
+    if let Some(name) = patch.first_name {
+        after.first_name = name.to_string();
+    }
+    if let Some(name) = patch.last_name {
+        after.last_name = name.to_string();
+    }
+    if let Some(language) = patch.language {
+        after.language = language;
+    }
+    if let Some(required) = patch.two_factor_required {
+        after.two_factor_required = required;
+    }
+    if let Some(role) = patch.role.filter(|role| *role != before.role) {
+        if !maker.role.may_grant(role) {
+            return Err(Error::invalid("role", "is more than you may give"));
+        }
+        after.role = role;
+    }
+    let new_email = patch.email.filter(|email| *email.as_str() != before.email);
+    if let Some(email) = &new_email {
+        after.email = email.to_string();
+    }
+    if let Some(status) = patch.status {
+        // Who never chose a password is invited still.
+        let chose = store::has_password(change.db(), tenant, id).await?;
+        after.status = match status {
+            UserStatus::Suspended => UserStatus::Suspended,
+            UserStatus::Active | UserStatus::Invited if chose => UserStatus::Active,
+            UserStatus::Active | UserStatus::Invited => UserStatus::Invited,
+        };
+    }
+    keep_an_owner(change, tenant, &before, after.role, after.status).await?;
+    let after = users::store::update(change.db(), &after).await.map_err(users::taken)?;
+    if (before.status == UserStatus::Suspended) != (after.status == UserStatus::Suspended) {
+        suspend(change, tenant, id, after.status == UserStatus::Suspended).await?;
+    }
+    if new_email.is_some() || before.role != after.role {
+        end_sessions(change.db(), id, None).await?;
+    }
+    if let Some(email) = new_email {
+        let link = one_time::link(change, maker.public_url, id, Purpose::Verify).await?;
+        let message = Message::VerifyEmail { name: &after.first_name, link: &link };
+        mail::queue(change, Some(tenant), &email, after.language.unwrap_or_default(), &message).await?;
+    }
+    let resource = format!("agents/{id}");
+    let json = |user: &User| serde_json::to_value(user).ok();
+    change
+        .audit(Audit { tenant: Some(tenant), action: "update", resource, before: json(&before), after: json(&after) })
+        .await?;
+    let extensions = store::extensions_of(change.db(), tenant, &[id]).await?;
+    Ok(Agent { user: after, extensions: extensions.into_iter().map(|(_, extension)| extension).collect() })
+}
+
+async fn suspend(change: &mut Change, tenant: Uuid, id: Uuid, suspended: bool) -> Result<()> {
+    store::set_extension_status(change.db(), tenant, id, suspended).await?;
+    if suspended {
+        end_sessions(change.db(), id, None).await?;
+    }
+    Ok(())
+}
+
+async fn keep_an_owner(change: &mut Change, tenant: Uuid, before: &User, role: Role, status: UserStatus) -> Result<()> {
+    let stays = role == Role::Owner && status != UserStatus::Suspended;
+    if before.role == Role::Owner && !stays && users::store::other_owners(change.db(), tenant, before.id).await? == 0 {
+        return Err(Error::Conflict("It is the tenant's last owner. Make somebody else an owner first.".into()));
+    }
+    Ok(())
+}
+
+/// Deletes an agent: the extensions are gone for every switch, their numbers rest.
+pub async fn delete(
+    change: &mut Change,
+    maker: Maker<'_>,
+    tenant: Uuid,
+    id: Uuid,
+    if_match: Option<i64>,
+) -> Result<()> {
+    let before = locked(change, maker.role, tenant, id, if_match).await?;
+    keep_an_owner(change, tenant, &before, Role::Agent, before.status).await?;
+    let mut numbers = Vec::new();
+    for (_, extension) in store::extensions_of(change.db(), tenant, &[id]).await? {
+        extensions::delete(change, tenant, extension.id, None).await?;
+        numbers.push(extension.number);
+    }
+    pools::store::rest(change.db(), tenant, &numbers, Utc::now() + Duration::days(QUARANTINE_DAYS)).await?;
+    users::store::delete(change.db(), tenant, id).await?;
+    let before = serde_json::to_value(&before).ok();
+    let resource = format!("agents/{id}");
+    change.audit(Audit { tenant: Some(tenant), action: "delete", resource, before, after: None }).await
+}
+
+async fn locked(change: &mut Change, maker: Role, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<User> {
+    let user = users::store::lock(change.db(), Some(tenant), id).await?.ok_or(Error::NotFound("agent"))?;
+    if !maker.may_grant(user.role) {
+        return Err(Error::Forbidden("Somebody of this role is not yours to change.".into()));
+    }
+    match if_match {
+        Some(version) if version != user.version => Err(Error::Changed(user.version)),
+        _ => Ok(user),
+    }
+}

@@ -1,0 +1,44 @@
+//! Reading the audit log: who did what, when and from where, and what it was before and after.
+
+pub mod api;
+pub mod store;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+/// One entry. Secrets are never in it.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Entry {
+    pub id: Uuid,
+    pub at: DateTime<Utc>,
+    /// `user:ID:E-MAIL`, `key:ID:NAME`, `cli:…`, `phone`.
+    pub actor: String,
+    /// The address it came from.
+    pub source: Option<String>,
+    pub tenant_id: Option<Uuid>,
+    pub action: String,
+    /// As `extensions/ID`.
+    pub resource: String,
+    #[schema(value_type = Option<Object>)]
+    pub before: Option<Value>,
+    #[schema(value_type = Option<Object>)]
+    pub after: Option<Value>,
+}
+
+/// Which entries are asked for.
+#[derive(Debug, Clone, Default, serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    /// Of the platform's administrators only; a tenant's see their own.
+    pub tenant_id: Option<Uuid>,
+    /// Part of who did it.
+    pub actor: Option<String>,
+    /// As `create`, `update`, `delete`.
+    pub action: Option<String>,
+    /// How the resource begins: `extensions/`, or one of them.
+    pub resource: Option<String>,
+    pub since: Option<DateTime<Utc>>,
+    pub until: Option<DateTime<Utc>>,
+}

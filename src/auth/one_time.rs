@@ -1,0 +1,61 @@
+//! Links in mails: random, for one purpose and one use, good for a while.
+
+use chrono::{Duration, Utc};
+use uuid::Uuid;
+
+use super::store;
+use crate::{
+    changes::{Change, Error, Result},
+    token::{self, TokenHash},
+};
+
+/// What a link lets its reader do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Verify,
+    Reset,
+    /// An invited user's first password.
+    Welcome,
+}
+
+impl Purpose {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Verify => "verify",
+            Self::Reset => "reset",
+            Self::Welcome => "welcome",
+        }
+    }
+
+    fn lifetime(self) -> Duration {
+        match self {
+            Self::Verify => Duration::days(2),
+            Self::Reset => Duration::hours(1),
+            Self::Welcome => Duration::days(7),
+        }
+    }
+
+    fn path(self) -> &'static str {
+        match self {
+            Self::Verify => "verify",
+            Self::Reset | Self::Welcome => "reset",
+        }
+    }
+}
+
+/// A new link; those made before for the same purpose end. Pages that take one send no Referer, and requests are logged without
+/// their query.
+pub async fn link(change: &mut Change, base: &str, user: Uuid, purpose: Purpose) -> Result<String> {
+    let token = token::generate("dpo");
+    store::drop_one_time_tokens(change.db(), user, purpose.name()).await?;
+    let (hash, until) = (TokenHash::of(token.as_bytes()), Utc::now() + purpose.lifetime());
+    store::add_one_time_token(change.db(), &hash, user, purpose.name(), until).await?;
+    Ok(format!("{base}/{}?token={}", purpose.path(), token.as_str()))
+}
+
+/// Uses a token up; answers whose it was.
+pub async fn take(change: &mut Change, token: &str, purposes: &[Purpose]) -> Result<Uuid> {
+    let purposes = purposes.iter().map(|purpose| purpose.name().to_owned()).collect::<Vec<_>>();
+    let user = store::use_one_time_token(change.db(), &TokenHash::of(token.as_bytes()), &purposes).await?;
+    user.ok_or_else(|| Error::invalid("token", "is not good: it was used, has run out, or was replaced by a newer one"))
+}

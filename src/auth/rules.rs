@@ -1,0 +1,331 @@
+//! Who may do what: one table of roles and resources, and one list that says what each route touches.
+//!
+//! A route that is not in the list is refused to everybody, and a test that walks the router finds it.
+
+use actix_web::http::Method;
+use serde::{Deserialize, Serialize};
+
+/// What somebody is, on the platform or in a tenant.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema, clap::ValueEnum,
+)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Role {
+    PlatformAdmin,
+    Owner,
+    Admin,
+    Manager,
+    Agent,
+}
+
+/// What routes touch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Resource {
+    /// Which tenants there are: making, suspending, moving and deleting them.
+    Platform,
+    Clusters,
+    Switches,
+    Templates,
+    Tenant,
+    Extensions,
+    Groups,
+    Numbers,
+    Agents,
+    Pools,
+    Setup,
+    Keys,
+    Audit,
+    /// Oneself: password, second factor, sessions.
+    Account,
+}
+
+/// How far somebody's hand reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    None,
+    /// What is their own.
+    Own,
+    Read,
+    Write,
+}
+
+pub const ROLES: [Role; 5] = [Role::PlatformAdmin, Role::Owner, Role::Admin, Role::Manager, Role::Agent];
+
+impl Role {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PlatformAdmin => "platform_admin",
+            Self::Owner => "owner",
+            Self::Admin => "admin",
+            Self::Manager => "manager",
+            Self::Agent => "agent",
+        }
+    }
+
+    /// May somebody of this role make or change somebody of that one? Nobody raises anybody above themselves.
+    #[must_use]
+    pub fn may_grant(self, other: Self) -> bool {
+        match self {
+            Self::PlatformAdmin => other != Self::PlatformAdmin,
+            Self::Owner => matches!(other, Self::Owner | Self::Admin | Self::Manager | Self::Agent),
+            Self::Admin => matches!(other, Self::Admin | Self::Manager | Self::Agent),
+            Self::Manager | Self::Agent => false,
+        }
+    }
+}
+
+impl Resource {
+    /// As scopes of API keys name it: `extensions:read`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Platform => "platform",
+            Self::Clusters => "clusters",
+            Self::Switches => "switches",
+            Self::Templates => "templates",
+            Self::Tenant => "tenant",
+            Self::Extensions => "extensions",
+            Self::Groups => "groups",
+            Self::Numbers => "numbers",
+            Self::Agents => "agents",
+            Self::Pools => "pools",
+            Self::Setup => "setup",
+            Self::Keys => "keys",
+            Self::Audit => "audit",
+            Self::Account => "account",
+        }
+    }
+}
+
+pub const RESOURCES: [Resource; 14] = [
+    Resource::Platform,
+    Resource::Clusters,
+    Resource::Switches,
+    Resource::Templates,
+    Resource::Tenant,
+    Resource::Extensions,
+    Resource::Groups,
+    Resource::Numbers,
+    Resource::Agents,
+    Resource::Pools,
+    Resource::Setup,
+    Resource::Keys,
+    Resource::Audit,
+    Resource::Account,
+];
+
+/// The table. Tenants' roles reach into their own tenant only, whatever stands here.
+#[must_use]
+#[rustfmt::skip]
+#[expect(clippy::match_same_arms, reason = "a table: one line a resource, also where two are alike")]
+pub fn level(role: Role, resource: Resource) -> Level {
+    use Level::{None, Own, Read, Write};
+    //                                   platform owner  admin  manager agent
+    let row = match resource {
+        Resource::Platform           => [Write,   None,  None,  None,   None],
+        Resource::Clusters           => [Write,   None,  None,  None,   None],
+        Resource::Switches           => [Write,   None,  None,  None,   None],
+        Resource::Templates          => [Write,   None,  None,  None,   None],
+        Resource::Tenant             => [Write,   Write, Write, Read,   None],
+        Resource::Extensions         => [Write,   Write, Write, Read,   Own],
+        Resource::Groups             => [Write,   Write, Write, Read,   None],
+        Resource::Numbers            => [Write,   Write, Write, Read,   Own],
+        Resource::Agents             => [Write,   Write, Write, Read,   None],
+        Resource::Pools              => [Write,   Write, Write, Read,   None],
+        Resource::Setup              => [Write,   Write, Write, Read,   None],
+        Resource::Keys               => [Write,   Write, Write, None,   None],
+        Resource::Audit              => [Read,    Read,  Read,  None,   None],
+        Resource::Account            => [Own,     Own,   Own,   Own,    Own],
+    };
+    row[match role {
+        Role::PlatformAdmin => 0,
+        Role::Owner => 1,
+        Role::Admin => 2,
+        Role::Manager => 3,
+        Role::Agent => 4,
+    }]
+}
+
+/// What a route asks of who calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// Everybody: it checks by itself what it is shown (a password, a one-time token, a refresh token).
+    Anyone,
+    Needs(Resource, Level),
+    /// To change: what is one's own, or anything. Reading everything is not enough.
+    OwnOrWrite(Resource),
+}
+
+impl Rule {
+    /// What it touches, and how.
+    #[must_use]
+    pub fn resource(self) -> Option<(Resource, Level)> {
+        match self {
+            Self::Anyone => None,
+            Self::Needs(resource, level) => Some((resource, level)),
+            Self::OwnOrWrite(resource) => Some((resource, Level::Write)),
+        }
+    }
+
+    /// Is it kept by somebody who reaches that far?
+    #[must_use]
+    pub fn allows(self, level: Level) -> bool {
+        match self {
+            Self::Anyone => true,
+            Self::Needs(_, needs) => level >= needs,
+            Self::OwnOrWrite(_) => matches!(level, Level::Own | Level::Write),
+        }
+    }
+}
+
+const OWN: Level = Level::Own;
+const READ: Level = Level::Read;
+const WRITE: Level = Level::Write;
+
+/// Every route of the API.
+#[rustfmt::skip]
+pub const RULES: &[(&str, &str, Rule)] = &[
+    ("POST",   "/v1/auth/register", Rule::Anyone),
+    ("POST",   "/v1/auth/login", Rule::Anyone),
+    ("POST",   "/v1/auth/refresh", Rule::Anyone),
+    ("POST",   "/v1/auth/forgot-password", Rule::Anyone),
+    ("POST",   "/v1/auth/reset-password", Rule::Anyone),
+    ("POST",   "/v1/auth/verify-email", Rule::Anyone),
+    ("POST",   "/v1/auth/logout", Rule::Needs(Resource::Account, OWN)),
+    ("POST",   "/v1/auth/change-password", Rule::Needs(Resource::Account, OWN)),
+    ("GET",    "/v1/auth/me", Rule::Needs(Resource::Account, OWN)),
+    ("POST",   "/v1/auth/two-factor", Rule::Needs(Resource::Account, OWN)),
+    ("POST",   "/v1/auth/two-factor/confirm", Rule::Needs(Resource::Account, OWN)),
+    ("POST",   "/v1/auth/two-factor/disable", Rule::Needs(Resource::Account, OWN)),
+
+    ("POST",   "/v1/tenants", Rule::Needs(Resource::Platform, WRITE)),
+    ("GET",    "/v1/tenants", Rule::Needs(Resource::Tenant, READ)),
+    ("GET",    "/v1/tenants/by-domain/{domain}", Rule::Needs(Resource::Tenant, READ)),
+    ("GET",    "/v1/tenants/{tenant_id}", Rule::Needs(Resource::Tenant, READ)),
+    ("PATCH",  "/v1/tenants/{tenant_id}", Rule::Needs(Resource::Platform, WRITE)),
+    ("DELETE", "/v1/tenants/{tenant_id}", Rule::Needs(Resource::Platform, WRITE)),
+    ("GET",    "/v1/tenants/{tenant_id}/settings", Rule::Needs(Resource::Tenant, READ)),
+    ("PATCH",  "/v1/tenants/{tenant_id}/settings", Rule::Needs(Resource::Tenant, WRITE)),
+    ("GET",    "/v1/tenants/{tenant_id}/setup", Rule::Needs(Resource::Setup, READ)),
+
+    ("POST",   "/v1/tenants/{tenant_id}/extensions", Rule::Needs(Resource::Extensions, WRITE)),
+    ("GET",    "/v1/tenants/{tenant_id}/extensions", Rule::Needs(Resource::Extensions, OWN)),
+    ("GET",    "/v1/tenants/{tenant_id}/extensions/{id}", Rule::Needs(Resource::Extensions, OWN)),
+    ("PATCH",  "/v1/tenants/{tenant_id}/extensions/{id}", Rule::OwnOrWrite(Resource::Extensions)),
+    ("DELETE", "/v1/tenants/{tenant_id}/extensions/{id}", Rule::Needs(Resource::Extensions, WRITE)),
+    ("POST",   "/v1/tenants/{tenant_id}/extensions/{id}/rotate-secret", Rule::Needs(Resource::Extensions, WRITE)),
+
+    ("POST",   "/v1/tenants/{tenant_id}/groups", Rule::Needs(Resource::Groups, WRITE)),
+    ("GET",    "/v1/tenants/{tenant_id}/groups", Rule::Needs(Resource::Groups, READ)),
+    ("GET",    "/v1/tenants/{tenant_id}/groups/{id}", Rule::Needs(Resource::Groups, READ)),
+    ("PATCH",  "/v1/tenants/{tenant_id}/groups/{id}", Rule::Needs(Resource::Groups, WRITE)),
+    ("DELETE", "/v1/tenants/{tenant_id}/groups/{id}", Rule::Needs(Resource::Groups, WRITE)),
+
+    ("POST",   "/v1/tenants/{tenant_id}/numbers", Rule::Needs(Resource::Numbers, WRITE)),
+    ("GET",    "/v1/tenants/{tenant_id}/numbers", Rule::Needs(Resource::Numbers, OWN)),
+    ("GET",    "/v1/tenants/{tenant_id}/numbers/{id}", Rule::Needs(Resource::Numbers, OWN)),
+    ("PATCH",  "/v1/tenants/{tenant_id}/numbers/{id}", Rule::Needs(Resource::Numbers, WRITE)),
+    ("DELETE", "/v1/tenants/{tenant_id}/numbers/{id}", Rule::Needs(Resource::Numbers, WRITE)),
+
+    ("POST",   "/v1/tenants/{tenant_id}/pools", Rule::Needs(Resource::Pools, WRITE)),
+    ("GET",    "/v1/tenants/{tenant_id}/pools", Rule::Needs(Resource::Pools, READ)),
+    ("PATCH",  "/v1/tenants/{tenant_id}/pools/{id}", Rule::Needs(Resource::Pools, WRITE)),
+    ("DELETE", "/v1/tenants/{tenant_id}/pools/{id}", Rule::Needs(Resource::Pools, WRITE)),
+    ("POST",   "/v1/tenants/{tenant_id}/reserved-numbers", Rule::Needs(Resource::Pools, WRITE)),
+    ("GET",    "/v1/tenants/{tenant_id}/reserved-numbers", Rule::Needs(Resource::Pools, READ)),
+    ("DELETE", "/v1/tenants/{tenant_id}/reserved-numbers/{number}", Rule::Needs(Resource::Pools, WRITE)),
+
+    ("POST",   "/v1/admin/agents", Rule::Needs(Resource::Agents, WRITE)),
+    ("GET",    "/v1/admin/agents", Rule::Needs(Resource::Agents, READ)),
+    ("POST",   "/v1/admin/agents/bulk", Rule::Needs(Resource::Agents, WRITE)),
+    ("GET",    "/v1/admin/agents/{id}", Rule::Needs(Resource::Agents, READ)),
+    ("PATCH",  "/v1/admin/agents/{id}", Rule::Needs(Resource::Agents, WRITE)),
+    ("DELETE", "/v1/admin/agents/{id}", Rule::Needs(Resource::Agents, WRITE)),
+
+    ("GET",    "/v1/audit", Rule::Needs(Resource::Audit, READ)),
+
+    ("POST",   "/v1/templates", Rule::Needs(Resource::Templates, WRITE)),
+    ("GET",    "/v1/templates", Rule::Needs(Resource::Templates, READ)),
+    ("GET",    "/v1/templates/schema", Rule::Needs(Resource::Templates, READ)),
+    ("GET",    "/v1/templates/{name}", Rule::Needs(Resource::Templates, READ)),
+    ("PUT",    "/v1/templates/{name}", Rule::Needs(Resource::Templates, WRITE)),
+    ("DELETE", "/v1/templates/{name}", Rule::Needs(Resource::Templates, WRITE)),
+
+    ("POST",   "/v1/clusters", Rule::Needs(Resource::Clusters, WRITE)),
+    ("GET",    "/v1/clusters", Rule::Needs(Resource::Clusters, READ)),
+    ("GET",    "/v1/clusters/{id}", Rule::Needs(Resource::Clusters, READ)),
+    ("PATCH",  "/v1/clusters/{id}", Rule::Needs(Resource::Clusters, WRITE)),
+    ("DELETE", "/v1/clusters/{id}", Rule::Needs(Resource::Clusters, WRITE)),
+
+    ("POST",   "/v1/switches", Rule::Needs(Resource::Switches, WRITE)),
+    ("GET",    "/v1/switches", Rule::Needs(Resource::Switches, READ)),
+    ("GET",    "/v1/switches/{id}", Rule::Needs(Resource::Switches, READ)),
+    ("PATCH",  "/v1/switches/{id}", Rule::Needs(Resource::Switches, WRITE)),
+    ("DELETE", "/v1/switches/{id}", Rule::Needs(Resource::Switches, WRITE)),
+
+    ("POST",   "/v1/keys", Rule::Needs(Resource::Keys, WRITE)),
+    ("GET",    "/v1/keys", Rule::Needs(Resource::Keys, READ)),
+    ("GET",    "/v1/keys/{id}", Rule::Needs(Resource::Keys, READ)),
+    ("PATCH",  "/v1/keys/{id}", Rule::Needs(Resource::Keys, WRITE)),
+    ("DELETE", "/v1/keys/{id}", Rule::Needs(Resource::Keys, WRITE)),
+    ("POST",   "/v1/keys/{id}/rotate", Rule::Needs(Resource::Keys, WRITE)),
+];
+
+/// The rule of a route, by its method and its pattern.
+#[must_use]
+pub fn rule(method: &Method, pattern: &str) -> Option<Rule> {
+    RULES.iter().find(|(m, p, _)| *m == method.as_str() && *p == pattern).map(|(_, _, rule)| *rule)
+}
+
+/// Do an API key's scopes reach a resource? `*`, `extensions:*`, `extensions:write` (reads too), `extensions:read`, `*:read`.
+#[must_use]
+pub fn in_scope(scopes: &[String], resource: Resource, level: Level) -> bool {
+    scopes.iter().any(|scope| {
+        let (name, action) = scope.split_once(':').unwrap_or((scope, "*"));
+        (name == "*" || name == resource.name())
+            && match action {
+                "*" | "write" => true,
+                "read" => level <= Level::Read,
+                _ => false,
+            }
+    })
+}
+
+/// Is it a scope that means something?
+#[must_use]
+pub fn is_scope(scope: &str) -> bool {
+    let (name, action) = scope.split_once(':').unwrap_or((scope, "*"));
+    (name == "*" || RESOURCES.iter().any(|resource| resource.name() == name))
+        && matches!(action, "*" | "read" | "write")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_reach_what_they_name_and_no_more() {
+        let scopes = |scope: &str| vec![scope.to_owned()];
+        assert!(in_scope(&scopes("*"), Resource::Keys, Level::Write));
+        assert!(in_scope(&scopes("extensions:read"), Resource::Extensions, Level::Read));
+        assert!(!in_scope(&scopes("extensions:read"), Resource::Extensions, Level::Write));
+        assert!(in_scope(&scopes("extensions:write"), Resource::Extensions, Level::Own));
+        assert!(!in_scope(&scopes("extensions"), Resource::Keys, Level::Read));
+        assert!(!in_scope(&scopes("*:read"), Resource::Agents, Level::Write));
+        assert!(!in_scope(&[], Resource::Agents, Level::Read));
+        assert!(is_scope("agents:write") && is_scope("*:read") && !is_scope("agent:write") && !is_scope("agents:all"));
+    }
+
+    #[test]
+    fn nobody_raises_anybody_above_themselves() {
+        for role in ROLES {
+            for other in ROLES.iter().filter(|other| role.may_grant(**other)) {
+                for resource in RESOURCES {
+                    assert!(level(role, resource) >= level(*other, resource), "{role:?} may make {other:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! `/v1/clusters`: FreeSWITCHes that serve the same tenants.
+
+use actix_web::{
+    HttpResponse, delete, get, patch, post,
+    web::{Bytes, Data, Json, Path, Query},
+};
+use uuid::Uuid;
+
+use super::{Cluster, ClusterPatch, NewCluster, create, delete, store, update};
+use crate::http::{
+    Api,
+    actor::Actor,
+    input,
+    page::{Page, PageQuery},
+    problem::Problem,
+    write::{self, Outcome, Write},
+};
+
+/// Create a cluster
+#[utoipa::path(tag = "clusters", request_body = NewCluster, responses((status = 201, body = Cluster), (status = 409, body = Problem)))]
+#[post("/v1/clusters")]
+pub async fn create_cluster(api: Data<Api>, actor: Actor, write: Write, body: Bytes) -> Result<HttpResponse, Problem> {
+    let new: NewCluster = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        let created = create(change, new).await?;
+        Outcome::created(&created, created.version, format!("/v1/clusters/{}", created.id))
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// List clusters
+#[utoipa::path(tag = "clusters", params(PageQuery), responses((status = 200, body = Page<Cluster>)))]
+#[get("/v1/clusters")]
+pub async fn list_clusters(
+    api: Data<Api>,
+    actor: Actor,
+    page: Query<PageQuery>,
+) -> Result<Json<Page<Cluster>>, Problem> {
+    let window = page.window()?;
+    let clusters = store::list(&mut *api.read(&actor).await?, window).await?;
+    Ok(Json(window.page(clusters, |cluster| cluster.id)))
+}
+
+/// Show a cluster
+#[utoipa::path(tag = "clusters", responses((status = 200, body = Cluster), (status = 404, body = Problem)))]
+#[get("/v1/clusters/{id}")]
+pub async fn show_cluster(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
+    let cluster =
+        store::get(&mut *api.read(&actor).await?, *path).await?.ok_or_else(|| Problem::not_found("cluster"))?;
+    Ok(write::shown(&cluster, cluster.version))
+}
+
+/// Change a cluster
+#[utoipa::path(tag = "clusters", request_body = ClusterPatch, responses((status = 200, body = Cluster), (status = 412, body = Problem)))]
+#[patch("/v1/clusters/{id}")]
+pub async fn update_cluster(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<Uuid>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let patch: ClusterPatch = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        let changed = update(change, *path, patch, write.if_match).await?;
+        Outcome::changed(&changed, changed.version)
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// Delete a cluster
+#[utoipa::path(tag = "clusters", responses((status = 204), (status = 404, body = Problem)))]
+#[delete("/v1/clusters/{id}")]
+pub async fn delete_cluster(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let work = async |change: &mut _| {
+        delete(change, *path, write.if_match).await?;
+        Ok(Outcome::deleted())
+    };
+    write.run(&api, &actor, b"", work).await
+}

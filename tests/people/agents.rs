@@ -1,0 +1,203 @@
+//! Agents: numbers from pools, concurrency, bulk, suspension as a switch sees it.
+
+use std::{sync::Arc, time::Instant};
+
+use dialplane::auth::rules::Role;
+use serde_json::{Value, json};
+
+use crate::{
+    harness::{Database, Node},
+    people::person,
+};
+
+fn new_agent(n: usize) -> Value {
+    json!({ "first_name": "Agent", "last_name": format!("Number {n}"), "email": format!("agent{n}@acme.test") })
+}
+
+#[actix_web::test]
+async fn two_hundred_at_once_get_two_hundred_consecutive_numbers() {
+    let database = Database::new().await;
+    let node = Arc::new(Node::with(&database, |settings| settings.api_connections = 16).await);
+    let tenant = node.tenant("acme.test").await;
+    let pools = node.api("GET", &format!("/v1/tenants/{tenant}/pools"), Value::Null).await.json();
+    let first = pools["items"][0]["first_number"].as_i64().unwrap();
+    let owner = Arc::new(person(&node, Some(tenant), Role::Owner, "owner@acme.test").await);
+    let asked = (0..200).map(|n| {
+        let (node, owner) = (Arc::clone(&node), Arc::clone(&owner));
+        actix_web::rt::spawn(async move {
+            // Some of them come to nothing, and leave no gap.
+            if n % 10 == 0 {
+                let wrong = json!({ "first_name": "X", "last_name": "Y", "email": "owner@acme.test" });
+                assert_eq!(owner.ask(&node, "POST", "/v1/admin/agents", wrong).await.status, 409);
+            }
+            let made = owner.ask(&node, "POST", "/v1/admin/agents", new_agent(n)).await;
+            assert_eq!(made.status, 201, "{}", made.text());
+            made.json()["extensions"][0]["number"].as_str().unwrap().parse::<i64>().unwrap()
+        })
+    });
+    let mut numbers = Vec::new();
+    for answer in futures_util::future::join_all(asked).await {
+        numbers.push(answer.unwrap());
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, (first..first + 200).collect::<Vec<_>>());
+    Arc::into_inner(node).unwrap().stop().await;
+}
+
+#[actix_web::test]
+async fn an_agents_phone_works_from_creation_to_suspension() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let owner = person(&node, Some(tenant), Role::Owner, "owner@acme.test").await;
+    let mut new = new_agent(1);
+    new["extensions_count"] = json!(2);
+    let began = Instant::now();
+    let made = owner.ask(&node, "POST", "/v1/admin/agents", new).await;
+    let took = began.elapsed();
+    assert_eq!(made.status, 201, "{}", made.text());
+    println!("one agent: {took:?}");
+    let made = made.json();
+    let phones = made["extensions"].as_array().unwrap();
+    assert_eq!(phones.len(), 2);
+    // The very next fetch knows them.
+    for phone in phones {
+        let user = phone["sip_username"].as_str().unwrap();
+        let answer = node.sign_in(user, "acme.test").await.text();
+        assert!(answer.contains("<user ") && answer.contains("a1-hash"), "{answer}");
+    }
+    let path = format!("/v1/admin/agents/{}", made["id"].as_str().unwrap());
+    let shown = owner.ask(&node, "GET", &path, Value::Null).await;
+    assert!(!shown.text().contains(phones[0]["sip_password"].as_str().unwrap()), "never again");
+    let number = phones[0]["sip_username"].as_str().unwrap();
+    owner.ask(&node, "PATCH", &path, json!({ "status": "suspended" })).await;
+    assert!(!node.sign_in(number, "acme.test").await.text().contains("<user "), "refused at once");
+    owner.ask(&node, "PATCH", &path, json!({ "status": "active" })).await;
+    assert!(node.sign_in(number, "acme.test").await.text().contains("<user "));
+
+    // A new SIP password: the old one is good for nothing.
+    let id = phones[0]["id"].as_str().unwrap();
+    let before = node.sign_in(number, "acme.test").await.text();
+    let rotate = format!("/v1/tenants/{tenant}/extensions/{id}/rotate-secret");
+    let rotated = owner.ask(&node, "POST", &rotate, Value::Null).await;
+    assert_eq!(rotated.status, 200, "{}", rotated.text());
+    assert_ne!(rotated.json()["sip_password"], phones[0]["sip_password"]);
+    assert_ne!(node.sign_in(number, "acme.test").await.text(), before);
+
+    // Deleted: gone for the switch, and the numbers rest.
+    assert_eq!(owner.ask(&node, "DELETE", &path, Value::Null).await.status, 204);
+    assert!(!node.sign_in(number, "acme.test").await.text().contains("<user "));
+    let next = owner.ask(&node, "POST", "/v1/admin/agents", new_agent(2)).await.json();
+    let next = next["extensions"][0]["number"].as_str().unwrap().parse::<i64>().unwrap();
+    assert_eq!(next, number.parse::<i64>().unwrap() + 2, "after those that rest");
+    let held = owner.ask(&node, "GET", &format!("/v1/tenants/{tenant}/reserved-numbers"), Value::Null).await.json();
+    assert_eq!(held["items"].as_array().unwrap().len(), 2);
+    let release = format!("/v1/tenants/{tenant}/reserved-numbers/{number}");
+    assert_eq!(owner.ask(&node, "DELETE", &release, Value::Null).await.status, 204);
+    let reused = owner.ask(&node, "POST", "/v1/admin/agents", new_agent(3)).await.json();
+    assert_eq!(reused["extensions"][0]["number"], number);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn wanted_numbers_pools_and_limits() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let owner = person(&node, Some(tenant), Role::Owner, "owner@acme.test").await;
+    let pools = format!("/v1/tenants/{tenant}/pools");
+    let pool = owner.ask(&node, "GET", &pools, Value::Null).await.json()["items"][0].clone();
+    let first = pool["first_number"].as_i64().unwrap();
+    let overlap =
+        owner.ask(&node, "POST", &pools, json!({ "first_number": first + 5, "last_number": first + 6 })).await;
+    assert_eq!(overlap.status, 409, "{}", overlap.text());
+    // Four numbers are left.
+    let small = json!({ "last_number": first + 3 });
+    let path = format!("{pools}/{}", pool["id"].as_str().unwrap());
+    assert_eq!(owner.ask(&node, "PATCH", &path, small).await.json()["free"], 4);
+    let reserve = json!({ "number": first.to_string(), "reason": "reception" });
+    assert_eq!(owner.ask(&node, "POST", &format!("/v1/tenants/{tenant}/reserved-numbers"), reserve).await.status, 201);
+    let wanting = |n: usize, numbers: &[i64]| {
+        let mut new = new_agent(n);
+        new["numbers"] = numbers.iter().map(ToString::to_string).collect();
+        new
+    };
+    let made = owner.ask(&node, "POST", "/v1/admin/agents", wanting(1, &[first + 2])).await;
+    assert_eq!(made.json()["extensions"][0]["number"], (first + 2).to_string(), "{}", made.text());
+    for (numbers, says) in [
+        (vec![first], "reserved"),
+        (vec![first + 2], "taken"),
+        (vec![first + 900], "none of the tenant's pools"),
+        (vec![first + 1, first + 1], "wanted twice"),
+    ] {
+        let refused = owner.ask(&node, "POST", "/v1/admin/agents", wanting(2, &numbers)).await;
+        assert!(refused.status == 409 && refused.text().contains(says), "{numbers:?}: {}", refused.text());
+    }
+    for count in [0, 6, 100] {
+        let mut new = new_agent(2);
+        new["extensions_count"] = json!(count);
+        let refused = owner.ask(&node, "POST", "/v1/admin/agents", new).await;
+        assert_eq!((refused.status, &refused.json()["field"]), (422, &json!("extensions_count")));
+    }
+    let mut two = new_agent(2);
+    two["extensions_count"] = json!(3);
+    let exhausted = owner.ask(&node, "POST", "/v1/admin/agents", two).await;
+    let detail = exhausted.json()["detail"].as_str().unwrap().to_owned();
+    assert!(exhausted.status == 409 && detail.contains("2 are free, 1 used, 1 reserved"), "{detail}");
+    let listed = owner.ask(&node, "GET", "/v1/admin/agents?search=number%201", Value::Null).await.json();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["items"][0]["extensions"][0]["number"], (first + 2).to_string());
+    let by_number =
+        owner.ask(&node, "GET", &format!("/v1/admin/agents?search={}", first + 2), Value::Null).await.json();
+    assert_eq!(by_number["items"].as_array().unwrap().len(), 1);
+    let percent = owner.ask(&node, "GET", "/v1/admin/agents?search=%25", Value::Null).await.json();
+    assert_eq!(percent["items"], json!([]), "what is typed is text");
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn many_at_once_all_or_none_unless_asked_otherwise() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let owner = person(&node, Some(tenant), Role::Owner, "owner@acme.test").await;
+    let mut agents = (0..20).map(new_agent).collect::<Vec<_>>();
+    agents[3]["email"] = json!("no address");
+    agents[7]["email"] = json!("agent6@acme.test");
+    agents[9]["role"] = json!("platform_admin");
+    let refused = owner.ask(&node, "POST", "/v1/admin/agents/bulk", json!({ "agents": agents })).await;
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    let report = refused.json();
+    assert_eq!((&report["created"], &report["refused"]), (&json!(0), &json!(3)));
+    let line = &report["lines"][3];
+    assert_eq!((&line["line"], &line["outcome"], &line["field"]), (&json!(4), &json!("refused"), &json!("email")));
+    assert!(report["lines"][7]["reason"].as_str().unwrap().contains("exists already"));
+    assert_eq!(report["lines"][0]["outcome"], "not_created");
+    let none = owner.ask(&node, "GET", "/v1/admin/agents?role=agent", Value::Null).await.json();
+    assert_eq!(none["items"], json!([]), "nothing is half done");
+
+    let partial = json!({ "agents": agents, "partial": true });
+    let report = owner.ask(&node, "POST", "/v1/admin/agents/bulk", partial).await;
+    assert_eq!((report.status, &report.json()["created"]), (201, &json!(17)), "{}", report.text());
+    // One pool of a thousand numbers: what it can't give is said line by line.
+    let many = (100..1100).map(new_agent).collect::<Vec<_>>();
+    let exhausted = owner.ask(&node, "POST", "/v1/admin/agents/bulk", json!({ "agents": many })).await;
+    assert_eq!(exhausted.status, 409, "{}", exhausted.text());
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_thousand_at_once_is_quick() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let owner = person(&node, Some(tenant), Role::Owner, "owner@acme.test").await;
+    let many = (0..1000).map(new_agent).collect::<Vec<_>>();
+    let began = Instant::now();
+    let report = owner.ask(&node, "POST", "/v1/admin/agents/bulk", json!({ "agents": many })).await;
+    assert_eq!((report.status, &report.json()["created"]), (201, &json!(1000)));
+    println!("1,000 agents: {:?}", began.elapsed());
+    let last = report.json()["lines"][999]["agent"]["extensions"][0]["sip_username"].as_str().unwrap().to_owned();
+    assert!(node.sign_in(&last, "acme.test").await.text().contains("<user "));
+    node.stop().await;
+}

@@ -1,0 +1,149 @@
+//! Tenants from templates, clusters, and the way from sign-up to a ringing phone.
+
+use dialplane::auth::rules::Role;
+use serde_json::{Value, json};
+
+use crate::{
+    harness::{Database, Node, call_form},
+    people::person,
+};
+
+#[actix_web::test]
+async fn a_tenant_comes_with_all_it_begins_with_and_once_per_key() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let new = json!({
+        "name": "Acme", "domain": "acme.test", "template": "default",
+        "owner": { "first_name": "Ada", "last_name": "Lovelace", "email": "ada@acme.test" }
+    });
+    let key = [("X-API-Key", node.key.as_str()), ("Idempotency-Key", "one")];
+    let made = node.api_with("POST", "/v1/tenants", &key, new.clone()).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let tenancy = made.json();
+    assert_eq!((&tenancy["owner"]["role"], &tenancy["owner"]["status"]), (&json!("owner"), &json!("invited")));
+    assert_eq!(tenancy["pools"][0]["free"], 1000);
+    assert_eq!(tenancy["number_requests"][0]["status"], "pending");
+    assert!(tenancy["number_requests"][0]["sip_password"].as_str().unwrap().len() > 8);
+    assert!(tenancy["channels"].as_array().unwrap().iter().all(|channel| channel["status"] == "inactive"));
+    let again = node.api_with("POST", "/v1/tenants", &key, new.clone()).await;
+    assert_eq!((again.status, again.header("Idempotency-Replayed")), (201, Some("true")));
+    assert_eq!(again.json()["id"], tenancy["id"]);
+    let same = node.api("POST", "/v1/tenants", new.clone()).await;
+    assert!(same.status == 409 && same.text().contains("acme.test"), "{}", same.text());
+    let mut other = new;
+    other["domain"] = json!("other.test");
+    let same = node.api("POST", "/v1/tenants", other).await;
+    assert!(same.status == 409 && same.text().contains("e-mail address"), "{}", same.text());
+    assert_eq!(
+        node.api("GET", "/v1/tenants/by-domain/other.test", Value::Null).await.status,
+        404,
+        "nothing is half done"
+    );
+    let found = node.api("GET", "/v1/tenants/by-domain/ACME.test", Value::Null).await.json();
+    assert_eq!(found["id"], tenancy["id"]);
+    let setup = format!("/v1/tenants/{}/setup", tenancy["id"].as_str().unwrap());
+    let setup = node.api("GET", &setup, Value::Null).await;
+    assert!(!setup.text().contains("sip_password"), "shown once: {}", setup.text());
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_switch_is_answered_about_its_own_clusters_tenants_only() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let new =
+        json!({ "name": "west", "region": "us-west", "max_tenants": 1, "websocket_url": "wss://west.acme.test:7443" });
+    let cluster = node.api("POST", "/v1/clusters", new).await;
+    assert_eq!(cluster.status, 201, "{}", cluster.text());
+    let cluster = cluster.json()["id"].clone();
+    let tenant = node.api("POST", "/v1/tenants", json!({ "domain": "west.test", "region": "us-west" })).await.json();
+    assert_eq!(tenant["cluster_id"], cluster);
+    let path = format!("/v1/tenants/{}", tenant["id"].as_str().unwrap());
+    let id = tenant["id"].as_str().unwrap().parse().unwrap();
+    let extension = node.extension(id, json!({ "number": "1000" })).await["id"].clone();
+    let number = json!({ "number": "+12025550100", "destination": { "kind": "extension", "id": extension } });
+    node.api("POST", &format!("{path}/numbers"), number).await;
+
+    // The harness's switch is of the default cluster.
+    let user = async || node.sign_in("1000", "west.test").await.text();
+    let call = async |context: &str, number: &str| node.fetch(&call_form(number, context)).await.text();
+    assert!(user().await.contains("not found"));
+    assert!(call("west.test", "1000").await.contains("not found"));
+    assert!(call("public", "%2B12025550100").await.contains("UNALLOCATED"));
+    let default = "00000000-0000-0000-0000-000000000002";
+    let moved = node.api("PATCH", &path, json!({ "cluster_id": default })).await;
+    assert_eq!(moved.status, 200, "{}", moved.text());
+    assert!(user().await.contains("<user "));
+    assert!(call("west.test", "1000").await.contains("bridge"));
+    assert!(call("public", "%2B12025550100").await.contains("bridge"));
+    let back = node.api("PATCH", &path, json!({ "cluster_id": cluster })).await;
+    assert_eq!(back.status, 200);
+    assert!(user().await.contains("not found"));
+    assert!(call("public", "%2B12025550100").await.contains("UNALLOCATED"));
+
+    // Full: no other tenant, by region or by moving.
+    let full = node.api("POST", "/v1/tenants", json!({ "domain": "more.test", "region": "us-west" })).await;
+    assert!(full.status == 409 && full.text().contains("room"), "{}", full.text());
+    let nowhere = node.api("POST", "/v1/tenants", json!({ "domain": "more.test", "region": "moon" })).await;
+    assert_eq!((nowhere.status, &nowhere.json()["field"]), (422, &json!("region")));
+    let elsewhere = node.tenant("default.test").await;
+    let refused = node.api("PATCH", &format!("/v1/tenants/{elsewhere}"), json!({ "cluster_id": cluster })).await;
+    assert_eq!(refused.status, 409);
+    assert_eq!(
+        node.api("DELETE", &format!("/v1/clusters/{}", cluster.as_str().unwrap()), Value::Null).await.status,
+        409
+    );
+
+    // Moving the switch instead.
+    let switches = node.api("GET", "/v1/switches", Value::Null).await.json();
+    let switch = format!("/v1/switches/{}", switches["items"][0]["id"].as_str().unwrap());
+    node.api("PATCH", &switch, json!({ "cluster_id": cluster })).await;
+    assert!(user().await.contains("<user "));
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn new_tenants_go_to_the_cluster_that_is_filled_least() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let mut clusters = Vec::new();
+    for (name, max) in [("one", 4), ("two", 2)] {
+        let new = json!({ "name": name, "region": "eu", "max_tenants": max });
+        clusters.push(node.api("POST", "/v1/clusters", new).await.json()["id"].clone());
+    }
+    let mut counts = [0, 0];
+    for n in 0..6 {
+        let new = json!({ "domain": format!("t{n}.test"), "region": "eu" });
+        let made = node.api("POST", "/v1/tenants", new).await.json();
+        counts[clusters.iter().position(|id| *id == made["cluster_id"]).unwrap()] += 1;
+        if n == 2 {
+            assert_eq!(counts, [2, 1], "as much as each can bear");
+        }
+    }
+    assert_eq!(counts, [4, 2]);
+    assert_eq!(node.api("POST", "/v1/tenants", json!({ "domain": "t7.test", "region": "eu" })).await.status, 409);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn the_audit_log_is_read_by_a_tenants_administrators_for_their_tenant() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let (ours, theirs) = (node.tenant("ours.test").await, node.tenant("theirs.test").await);
+    node.extension(ours, json!({ "number": "1000" })).await;
+    node.extension(theirs, json!({ "number": "1000" })).await;
+    let admin = person(&node, Some(ours), Role::Admin, "admin@ours.test").await;
+    let agent = person(&node, Some(ours), Role::Agent, "agent@ours.test").await;
+    let log = admin.ask(&node, "GET", "/v1/audit", Value::Null).await.json();
+    let items = log["items"].as_array().unwrap();
+    assert!(!items.is_empty() && items.iter().all(|entry| entry["tenant_id"] == json!(ours)));
+    let filtered = admin.ask(&node, "GET", "/v1/audit?resource=extensions/&action=create", Value::Null).await.json();
+    assert_eq!(filtered["items"].as_array().unwrap().len(), 1);
+    assert_eq!(filtered["items"][0]["after"]["number"], "1000");
+    assert!(filtered["items"][0]["actor"].as_str().unwrap().starts_with("key:"));
+    assert_eq!(agent.ask(&node, "GET", "/v1/audit", Value::Null).await.status, 403);
+    let first = admin.ask(&node, "GET", "/v1/audit?limit=1", Value::Null).await.json();
+    let next = format!("/v1/audit?limit=1&cursor={}", first["next_cursor"].as_str().unwrap());
+    assert_ne!(admin.ask(&node, "GET", &next, Value::Null).await.json()["items"][0]["id"], first["items"][0]["id"]);
+    node.stop().await;
+}

@@ -1,0 +1,58 @@
+//! People for tests, made without the way of mails.
+
+use dialplane::{
+    auth::{rules::Role, session, store},
+    changes::Author,
+    users::{UserStatus, store as users},
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::harness::{Answer, Node};
+
+pub const PASSWORD: &str = "copper lantern walks 9 rivers";
+
+/// Somebody who is signed in.
+pub struct Person {
+    pub id: Uuid,
+    pub email: String,
+    pub token: String,
+}
+
+fn author() -> Author {
+    Author { name: "test".into(), source: None, within: None }
+}
+
+/// A user with a password and a session. Hashing is slow, so the hash is made once a run.
+pub async fn person(node: &Node, tenant: Option<Uuid>, role: Role, email: &str) -> Person {
+    static HASH: tokio::sync::OnceCell<String> = tokio::sync::OnceCell::const_new();
+    let hash = HASH.get_or_init(async || node.app.auth.passwords.hash(PASSWORD).await.unwrap()).await;
+    let id = Uuid::now_v7();
+    let mut change = node.app.changes.begin(author()).await.unwrap();
+    let row = users::NewRow {
+        id,
+        tenant,
+        email,
+        first_name: "Test",
+        last_name: "Person",
+        role,
+        status: UserStatus::Active,
+        language: None,
+        password_hash: Some(hash),
+    };
+    users::insert(change.db(), &row).await.unwrap();
+    store::verify_email(change.db(), id).await.unwrap();
+    let account = store::account(change.db(), id).await.unwrap().unwrap();
+    let source = session::Source::default();
+    let (_, tokens) = session::for_script(&node.app.auth, &mut change, &account, &source).await.unwrap();
+    change.commit_quietly().await.unwrap();
+    Person { id, email: email.to_owned(), token: tokens.access_token }
+}
+
+impl Person {
+    /// A request of theirs; `body` `Null`: none.
+    pub async fn ask(&self, node: &Node, method: &str, path: &str, body: Value) -> Answer {
+        let bearer = format!("Bearer {}", self.token);
+        node.api_with(method, path, &[("Authorization", &bearer)], body).await
+    }
+}

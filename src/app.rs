@@ -30,6 +30,7 @@ use crate::{
     http::{Api, router},
     jobs,
     keyring::{Keyring, KeyringError, hex},
+    mail::deliver::{Deliverer, MailError},
     settings::Settings,
     telemetry,
 };
@@ -58,6 +59,8 @@ pub enum StartError {
     Migrate(#[from] sqlx::migrate::MigrateError),
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    #[error(transparent)]
+    Mail(#[from] MailError),
     #[error(transparent)]
     Changes(#[from] crate::changes::Error),
     #[error(
@@ -112,6 +115,14 @@ impl App {
         let changes = Changes::new(pool.clone(), Some(Arc::clone(&sync)), Arc::clone(&keyring));
         tasks.push(tokio::spawn(jobs::run(changes.clone())));
         let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{}", settings.app_listen));
+        let deliverer = Deliverer::new(
+            pool.clone(),
+            Arc::clone(&keyring),
+            &settings.mail_from,
+            &settings.smtp,
+            settings.data_dir.join("mail"),
+        )?;
+        tasks.push(tokio::spawn(deliverer.run()));
         let auth = Auth {
             passwords: Passwords::new()?,
             signer: Arc::new(Signer::open(&pool, &keyring).await?),

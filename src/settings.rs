@@ -12,7 +12,10 @@ use figment::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::fetch::{Limits, sync};
+use crate::{
+    fetch::{Limits, sync},
+    mail::deliver::Providers,
+};
 
 /// How one node runs. Every field can be set in the file and as `DIALPLANE_` and its name in capitals.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -47,6 +50,10 @@ pub struct Settings {
     pub api_connections: u32,
     /// Where people reach this node: links in mails begin with it. `http://` and the app listener's address when not given.
     pub public_url: Option<String>,
+    /// SMTP servers, the preferred first, as `smtps://user:password@host:465`; with none, mails become files in the data directory.
+    pub smtp: Providers,
+    /// Whom mails are from.
+    pub mail_from: String,
     /// Keys that seal secrets; `secret.key` in the data directory when not given.
     pub key_file: Option<PathBuf>,
 }
@@ -69,6 +76,8 @@ impl Default for Settings {
             fill_timeout_ms: 2000,
             api_connections: 8,
             public_url: None,
+            smtp: Providers::default(),
+            mail_from: "Dialplane <dialplane@localhost>".into(),
             key_file: None,
         }
     }
@@ -116,7 +125,7 @@ impl Settings {
     }
 }
 
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 18] = [
     "data_dir",
     "switch_listen",
     "app_listen",
@@ -131,6 +140,8 @@ const FIELDS: [&str; 16] = [
     "fill_timeout_ms",
     "api_connections",
     "public_url",
+    "smtp",
+    "mail_from",
     "key_file",
     "database_url",
 ];

@@ -5,6 +5,7 @@ mod bench_data;
 mod demo;
 mod doctor;
 mod local;
+mod mail;
 mod print;
 mod render;
 mod resources;
@@ -72,6 +73,9 @@ enum Command {
     /// API keys for scripts
     #[command(subcommand)]
     Key(resources::KeyCommand),
+    /// Mails: what left, what waits, what could not be sent
+    #[command(subcommand)]
+    Mail(mail::MailCommand),
     /// Show what a switch gets for a request, and why
     Render(render::RenderArgs),
     /// Load a switch listener as switches do, and measure it
@@ -126,6 +130,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Number(command) => resources::number(&settings, common.json, command).await?,
         Command::Switch(command) => resources::switch(&settings, common.json, command).await?,
         Command::Key(command) => resources::key(&settings, common.json, command).await?,
+        Command::Mail(command) => mail::run(&settings, common.json, command).await?,
         Command::Render(args) => render::run(&settings, common.json, args).await?,
         Command::Bench(args) => bench::run(common.json, args).await?,
         Command::BenchData(args) => bench_data::run(&settings, args).await?,

@@ -1,10 +1,23 @@
-//! stub
-use crate::{
-    changes::{Change, Result},
-    text::Email,
-};
+//! Mails: rendered and queued in the transaction of the change that they are about, sent after it.
+
+pub mod deliver;
+mod letter;
+pub mod store;
+mod words;
+
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use self::letter::Letter;
+use crate::{
+    changes::{Change, Error, Result},
+    keyring::Place,
+    text::Email,
+};
+
+/// In which language somebody is written to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
@@ -13,14 +26,90 @@ pub enum Language {
     En,
     De,
 }
-pub enum Message<'a> {
-    Welcome { name: &'a str, tenant: &'a str, link: &'a str },
-    VerifyEmail { name: &'a str, link: &'a str },
-    ResetPassword { name: &'a str, link: &'a str },
-    PasswordChanged { name: &'a str },
-    AddressTaken { sign_in_link: &'a str, forgot_link: &'a str },
-    SignInLocked { name: &'a str },
+
+impl Language {
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::De => "de",
+        }
+    }
 }
-pub async fn queue(_: &mut Change, _: Option<Uuid>, _: &Email, _: Language, _: &Message<'_>) -> Result<()> {
-    Ok(())
+
+impl FromStr for Language {
+    type Err = &'static str;
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        match text {
+            "en" => Ok(Self::En),
+            "de" => Ok(Self::De),
+            _ => Err("must be en or de"),
+        }
+    }
+}
+
+/// What a mail is about. Links work once, so they are in no log and no error.
+pub enum Message<'a> {
+    /// Somebody was made an agent or an owner, and chooses a password.
+    Welcome {
+        name: &'a str,
+        tenant: &'a str,
+        link: &'a str,
+    },
+    VerifyEmail {
+        name: &'a str,
+        link: &'a str,
+    },
+    ResetPassword {
+        name: &'a str,
+        link: &'a str,
+    },
+    PasswordChanged {
+        name: &'a str,
+    },
+    /// Somebody registered with an address that has an account.
+    AddressTaken {
+        sign_in_link: &'a str,
+        forgot_link: &'a str,
+    },
+    SignInLocked {
+        name: &'a str,
+    },
+}
+
+impl Message<'_> {
+    /// As `mail list` names it.
+    #[must_use]
+    pub fn template(&self) -> &'static str {
+        match self {
+            Self::Welcome { .. } => "welcome",
+            Self::VerifyEmail { .. } => "verify_email",
+            Self::ResetPassword { .. } => "reset_password",
+            Self::PasswordChanged { .. } => "password_changed",
+            Self::AddressTaken { .. } => "address_taken",
+            Self::SignInLocked { .. } => "sign_in_locked",
+        }
+    }
+}
+
+/// Where a mail's text is sealed for.
+fn place(id: Uuid) -> Place {
+    Place { column: "mail_outbox.sealed", tenant: Uuid::nil(), row: id }
+}
+
+/// Queues a mail within a change: it leaves when that is committed, and never if it is not.
+pub async fn queue(
+    change: &mut Change,
+    tenant: Option<Uuid>,
+    to: &Email,
+    language: Language,
+    message: &Message<'_>,
+) -> Result<()> {
+    let letter = Letter::render(message, language).map_err(|e| Error::invalid("mail", e))?;
+    let id = Uuid::now_v7();
+    let text = serde_json::to_string(&letter).map_err(|e| Error::invalid("mail", e))?;
+    let sealed = change.keyring().seal(place(id), &text);
+    let new =
+        store::NewMail { id, tenant, recipient: to.as_str(), template: message.template(), language, sealed: &sealed };
+    Ok(store::insert(change.db(), &new).await?)
 }

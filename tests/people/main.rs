@@ -5,6 +5,7 @@ mod harness;
 
 mod agents;
 mod attacks;
+mod mails;
 mod matrix;
 mod onboarding;
 mod people;

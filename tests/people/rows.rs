@@ -40,11 +40,15 @@ async fn the_database_shows_a_tenant_its_own_rows_and_changes_no_others() {
         let theirs = all.bind(other).fetch_one(&mut *tx).await.unwrap().get::<i64, _>(0);
         become_tenant(&mut tx, own).await;
         let visible = sqlx::query(sqlx::AssertSqlSafe(format!("select distinct tenant_id from {table}")));
-        let visible = visible.fetch_all(&mut *tx).await.unwrap();
+        let Ok(visible) = visible.fetch_all(&mut *tx).await else {
+            assert_eq!(table, "mail_outbox", "not to be read at all");
+            tx.rollback().await.unwrap();
+            continue;
+        };
         let visible = visible.iter().map(|row| row.get::<Option<Uuid>, _>(0)).collect::<Vec<_>>();
         assert!(visible.iter().all(|tenant| *tenant == Some(own)), "{table}: {visible:?}");
         seen += usize::from(theirs > 0 && !visible.is_empty());
-        if table != "audit_log" && table != "mail_outbox" {
+        if table != "audit_log" {
             let gone =
                 sqlx::query(sqlx::AssertSqlSafe(format!("delete from {table} where tenant_id = $1"))).bind(other);
             assert_eq!(gone.execute(&mut *tx).await.unwrap().rows_affected(), 0, "{table}");

@@ -13,8 +13,8 @@ pub fn of(message: &Message<'_>, language: Language) -> Words {
     }
 }
 
-fn button(label: &'static str, link: &str) -> Option<Button> {
-    Some(Button { label, link: link.to_owned() })
+fn button(label: &'static str, link: &str) -> Button {
+    Button { label, link: link.to_owned() }
 }
 
 fn english(message: &Message<'_>) -> Words {
@@ -27,21 +27,21 @@ fn english(message: &Message<'_>) -> Words {
                 format!("an account was made for you at {tenant}. Choose a password to begin."),
                 "Your extensions and how to set up your phone are shown to you once you have signed in.".into(),
             ],
-            button: button("Choose a password", link),
+            button: Some(button("Choose a password", link)),
             closing: vec!["The link works once, for 7 days. If you did not expect this mail, you need not do anything.".into()],
         },
         Message::VerifyEmail { name, link } => Words {
             subject: "Confirm your e-mail address".into(),
             greeting: hello(name),
             paragraphs: vec!["confirm that this address is yours, and your account is ready.".into()],
-            button: button("Confirm the address", link),
+            button: Some(button("Confirm the address", link)),
             closing: vec!["The link works once, for 2 days. If you did not sign up, you need not do anything.".into()],
         },
         Message::ResetPassword { name, link } => Words {
             subject: "Set a new password".into(),
             greeting: hello(name),
             paragraphs: vec!["somebody asked for a new password for your account. If that was you:".into()],
-            button: button("Set a new password", link),
+            button: Some(button("Set a new password", link)),
             closing: vec!["The link works once, for one hour. If it was not you, your password stays as it is.".into()],
         },
         Message::PasswordChanged { name } => Words {
@@ -62,7 +62,7 @@ fn english(message: &Message<'_>) -> Words {
                 format!("To sign in: {sign_in_link}"),
                 "If you don't remember your password:".into(),
             ],
-            button: button("Set a new password", forgot_link),
+            button: Some(button("Set a new password", forgot_link)),
             closing: vec!["If it was not you, you need not do anything.".into()],
         },
         Message::SignInLocked { name } => Words {
@@ -88,7 +88,7 @@ fn german(message: &Message<'_>) -> Words {
                 format!("bei {tenant} wurde ein Konto für Sie angelegt. Wählen Sie ein Passwort, um zu beginnen."),
                 "Ihre Nebenstellen und die Einstellungen für Ihr Telefon sehen Sie, sobald Sie angemeldet sind.".into(),
             ],
-            button: button("Passwort wählen", link),
+            button: Some(button("Passwort wählen", link)),
             closing: vec![
                 "Der Link gilt einmal, 7 Tage lang. Wenn Sie diese Mail nicht erwartet haben, müssen Sie nichts tun.".into(),
             ],
@@ -97,14 +97,14 @@ fn german(message: &Message<'_>) -> Words {
             subject: "Bestätigen Sie Ihre E-Mail-Adresse".into(),
             greeting: hello(name),
             paragraphs: vec!["bestätigen Sie, dass diese Adresse Ihnen gehört, dann ist Ihr Konto bereit.".into()],
-            button: button("Adresse bestätigen", link),
+            button: Some(button("Adresse bestätigen", link)),
             closing: vec!["Der Link gilt einmal, 2 Tage lang. Wenn Sie sich nicht registriert haben, müssen Sie nichts tun.".into()],
         },
         Message::ResetPassword { name, link } => Words {
             subject: "Neues Passwort setzen".into(),
             greeting: hello(name),
             paragraphs: vec!["für Ihr Konto wurde ein neues Passwort angefordert. Wenn Sie das waren:".into()],
-            button: button("Neues Passwort setzen", link),
+            button: Some(button("Neues Passwort setzen", link)),
             closing: vec!["Der Link gilt einmal, eine Stunde lang. Wenn Sie es nicht waren, bleibt Ihr Passwort, wie es ist.".into()],
         },
         Message::PasswordChanged { name } => Words {
@@ -125,7 +125,7 @@ fn german(message: &Message<'_>) -> Words {
                 format!("Zur Anmeldung: {sign_in_link}"),
                 "Wenn Sie Ihr Passwort nicht mehr wissen:".into(),
             ],
-            button: button("Neues Passwort setzen", forgot_link),
+            button: Some(button("Neues Passwort setzen", forgot_link)),
             closing: vec!["Wenn Sie es nicht waren, müssen Sie nichts tun.".into()],
         },
         Message::SignInLocked { name } => Words {

@@ -32,7 +32,7 @@ use crate::{
     keyring::{Keyring, KeyringError, hex},
     mail::deliver::{Deliverer, MailError},
     settings::Settings,
-    telemetry,
+    telemetry, web,
 };
 
 /// One running node.
@@ -137,8 +137,11 @@ impl App {
                 |source| StartError::Listen { what: "the switch listener", address: settings.switch_listen, source },
             )?;
 
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let switch_url = settings.switch_url.clone().unwrap_or_else(|| format!("{scheme}://{}", listener.address));
+        let switch_url = switch_url.trim_end_matches('/').into();
         let state = (
-            Data::new(Api { changes: changes.clone(), auth: auth.clone() }),
+            Data::new(Api { changes: changes.clone(), auth: auth.clone(), switch_url }),
             Data::new(Arc::clone(&fetch)),
             Data::new(counters),
         );
@@ -154,6 +157,7 @@ impl App {
                 .app_data(Data::new(description))
                 .configure(router::error_handlers)
                 .configure(router::status)
+                .configure(web::pages)
                 .default_service(actix_web::web::to(router::nothing))
                 .wrap(router::default_headers())
                 .wrap(tracing_actix_web::TracingLogger::default())

@@ -29,3 +29,4 @@ pub mod tenants;
 pub mod text;
 pub mod token;
 pub mod users;
+pub mod web;

@@ -50,6 +50,8 @@ pub struct Settings {
     pub api_connections: u32,
     /// Where people reach this node: links in mails begin with it. `http://` and the app listener's address when not given.
     pub public_url: Option<String>,
+    /// Where switches reach this platform, as it stands in their configuration; the switch listener's address when not given.
+    pub switch_url: Option<String>,
     /// SMTP servers, the preferred first, as `smtps://user:password@host:465`; with none, mails become files in the data directory.
     pub smtp: Providers,
     /// Whom mails are from.
@@ -76,6 +78,7 @@ impl Default for Settings {
             fill_timeout_ms: 2000,
             api_connections: 8,
             public_url: None,
+            switch_url: None,
             smtp: Providers::default(),
             mail_from: "Dialplane <dialplane@localhost>".into(),
             key_file: None,
@@ -125,7 +128,7 @@ impl Settings {
     }
 }
 
-const FIELDS: [&str; 18] = [
+const FIELDS: [&str; 19] = [
     "data_dir",
     "switch_listen",
     "app_listen",
@@ -140,6 +143,7 @@ const FIELDS: [&str; 18] = [
     "fill_timeout_ms",
     "api_connections",
     "public_url",
+    "switch_url",
     "smtp",
     "mail_from",
     "key_file",

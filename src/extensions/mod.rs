@@ -28,6 +28,17 @@ pub enum ExtensionStatus {
     Deleted,
 }
 
+impl ExtensionStatus {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Extension {
     pub id: Uuid,

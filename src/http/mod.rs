@@ -9,6 +9,8 @@ pub mod status;
 mod store;
 pub mod write;
 
+use std::sync::Arc;
+
 use sqlx::{Postgres, Transaction};
 
 use self::actor::Actor;
@@ -19,6 +21,8 @@ use crate::{auth::Auth, changes::Changes};
 pub struct Api {
     pub changes: Changes,
     pub auth: Auth,
+    /// Where switches reach this platform: what is put into their configuration.
+    pub switch_url: Arc<str>,
 }
 
 impl Api {

@@ -1,0 +1,172 @@
+//! One's own account: password and second factor.
+
+use actix_web::{HttpResponse, get, post, web::ServiceConfig};
+use askama::Template;
+
+use super::{Form, Page, Shell, Turned, Visitor, ok, sign_in::Sent, wrong};
+use crate::{
+    auth::{
+        api::own_change,
+        change_password,
+        rules::{Level, Resource},
+        second_factor, session, store,
+    },
+    changes::Error,
+    extensions,
+    http::{actor::Actor, problem::Problem},
+};
+
+pub fn pages(config: &mut ServiceConfig) {
+    config
+        .service(account_page)
+        .service(send_password)
+        .service(begin_two_factor)
+        .service(two_factor_svg)
+        .service(confirm_two_factor)
+        .service(disable_two_factor);
+}
+
+/// An extension of one's own.
+struct Phone {
+    number: String,
+    sip_username: String,
+    domain: String,
+}
+
+#[derive(Template)]
+#[template(path = "web/account.html")]
+struct AccountPage<'a> {
+    s: &'a Shell,
+    /// Of the password.
+    form: &'a Form,
+    /// Of the second factor.
+    factor: &'a Form,
+    two_factor: bool,
+    /// Set up, but not confirmed yet.
+    secret: Option<String>,
+    recovery_codes: Vec<String>,
+    must_set_up: bool,
+    extensions: Vec<Phone>,
+}
+
+fn may(visitor: &Visitor) -> Result<Actor, Turned> {
+    visitor.needs(Resource::Account, Level::Own)
+}
+
+async fn page(visitor: &Visitor, actor: &Actor, form: &Form, factor: &Form, codes: Vec<String>) -> Page {
+    let mut change = own_change(&visitor.api, actor, &visitor.request).await?;
+    let account = session::account(&mut change, actor.id).await?;
+    let secret = second_factor::pending(&change, &account)?.map(|setup| setup.secret);
+    let mut phones = Vec::new();
+    if let Some(tenant) = account.tenant_id {
+        let home = crate::tenants::store::get(change.db(), tenant).await?;
+        let domain = home.map(|home| home.domain.to_string()).unwrap_or_default();
+        for (extension, _) in extensions::store::sealed_secrets(change.db(), tenant, actor.id).await? {
+            phones.push(Phone {
+                number: extension.number.to_string(),
+                sip_username: extension.sip_username.to_string(),
+                domain: domain.clone(),
+            });
+        }
+    }
+    let view = AccountPage {
+        s: &visitor.shell,
+        form,
+        factor,
+        two_factor: account.totp_enabled,
+        secret,
+        recovery_codes: codes,
+        must_set_up: account.totp_required && !account.totp_enabled,
+        extensions: phones,
+    };
+    if form.has_errors() || factor.has_errors() { wrong(&view) } else { ok(&view) }
+}
+
+#[get("/account")]
+async fn account_page(visitor: Visitor) -> Page {
+    let actor = may(&visitor)?;
+    page(&visitor, &actor, &Form::default(), &Form::default(), vec![]).await
+}
+
+#[post("/account/password")]
+async fn send_password(visitor: Visitor, sent: Sent) -> Page {
+    let mut form = Form::of(sent.into_inner());
+    let actor = visitor.sends(Resource::Account, Level::Own, &form)?;
+    let mut change = own_change(&visitor.api, &actor, &visitor.request).await?;
+    let (old, new) = (form.raw("old_password").to_owned(), form.raw("password").to_owned());
+    match change_password(&visitor.api.auth, &mut change, actor.id, actor.session, &old, &new).await {
+        Ok(()) => {
+            change.commit_quietly().await?;
+            Ok(super::done("/account", "agents.was_saved"))
+        }
+        Err(error @ (Error::Sql(_) | Error::Keyring(_))) => Err(error.into()),
+        Err(error) => {
+            form.refuse(error);
+            page(&visitor, &actor, &form, &Form::default(), vec![]).await
+        }
+    }
+}
+
+#[post("/account/two-factor")]
+async fn begin_two_factor(visitor: Visitor, sent: Sent) -> Page {
+    let form = Form::of(sent.into_inner());
+    let actor = visitor.sends(Resource::Account, Level::Own, &form)?;
+    let mut change = own_change(&visitor.api, &actor, &visitor.request).await?;
+    let account = session::account(&mut change, actor.id).await?;
+    second_factor::begin(&mut change, &account).await?;
+    change.commit_quietly().await?;
+    Ok(super::see_other("/account"))
+}
+
+/// What is scanned: only while the factor is being set up.
+#[get("/account/two-factor.svg")]
+async fn two_factor_svg(visitor: Visitor) -> Page {
+    let actor = may(&visitor)?;
+    let mut change = own_change(&visitor.api, &actor, &visitor.request).await?;
+    let account = session::account(&mut change, actor.id).await?;
+    let setup = second_factor::pending(&change, &account)?.ok_or_else(|| Problem::not_found("page"))?;
+    let code = qrcode::QrCode::new(setup.url.as_bytes()).map_err(|_| Problem::not_found("page"))?;
+    let svg = code.render::<qrcode::render::svg::Color<'_>>().min_dimensions(200, 200).build();
+    Ok(HttpResponse::Ok().content_type("image/svg+xml").body(svg))
+}
+
+#[post("/account/two-factor/confirm")]
+async fn confirm_two_factor(visitor: Visitor, sent: Sent) -> Page {
+    let mut form = Form::of(sent.into_inner());
+    let actor = visitor.sends(Resource::Account, Level::Own, &form)?;
+    let mut change = own_change(&visitor.api, &actor, &visitor.request).await?;
+    let account: store::Account = session::account(&mut change, actor.id).await?;
+    let code = form.value("code").to_owned();
+    match second_factor::confirm(&mut change, &account, &code).await {
+        Ok(codes) => {
+            change.commit_quietly().await?;
+            page(&visitor, &actor, &Form::default(), &Form::default(), codes).await
+        }
+        Err(error @ (Error::Sql(_) | Error::Keyring(_))) => Err(error.into()),
+        Err(error) => {
+            form.refuse(error);
+            drop(change);
+            page(&visitor, &actor, &Form::default(), &form, vec![]).await
+        }
+    }
+}
+
+#[post("/account/two-factor/disable")]
+async fn disable_two_factor(visitor: Visitor, sent: Sent) -> Page {
+    let mut form = Form::of(sent.into_inner());
+    let actor = visitor.sends(Resource::Account, Level::Own, &form)?;
+    let mut change = own_change(&visitor.api, &actor, &visitor.request).await?;
+    let account = session::account(&mut change, actor.id).await?;
+    let password = form.raw("current_password").to_owned();
+    if !visitor.api.auth.passwords.verify(account.password_hash.as_deref(), &password).await? {
+        form.wrong("current_password", "is wrong");
+        drop(change);
+        return page(&visitor, &actor, &Form::default(), &form, vec![]).await;
+    }
+    if account.totp_required {
+        return Err(Error::Conflict("Your account must have a second factor.".into()).into());
+    }
+    second_factor::disable(&mut change, &account).await?;
+    change.commit_quietly().await?;
+    Ok(super::done("/account", "agents.was_saved"))
+}

@@ -114,7 +114,6 @@ impl App {
         sync.ready().await;
         let changes = Changes::new(pool.clone(), Some(Arc::clone(&sync)), Arc::clone(&keyring));
         tasks.push(tokio::spawn(jobs::run(changes.clone())));
-        let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{}", settings.app_listen));
         let deliverer = Deliverer::new(
             pool.clone(),
             Arc::clone(&keyring),
@@ -126,7 +125,7 @@ impl App {
         let auth = Auth {
             passwords: Passwords::new()?,
             signer: Arc::new(Signer::open(&pool, &keyring).await?),
-            public_url: public_url.trim_end_matches('/').into(),
+            public_url: settings.public_url().into(),
         };
 
         let (stop, stopped) = watch::channel(false);

@@ -104,6 +104,13 @@ impl Settings {
         self.key_file.clone().unwrap_or_else(|| self.data_dir.join("secret.key"))
     }
 
+    /// What links in mails begin with.
+    #[must_use]
+    pub fn public_url(&self) -> String {
+        let url = self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.app_listen));
+        url.trim_end_matches('/').to_owned()
+    }
+
     #[must_use]
     pub fn workers(&self) -> usize {
         if self.switch_workers > 0 {

@@ -220,6 +220,10 @@ A fetch, as a switch does it:
   curl -u {name}:{token} {url} \\
     -d 'section=directory&tag_name=domain&key_name=name&key_value={domain}&key=id&user={first}&domain={domain}'
 
+The pages, for the platform's administrator:
+
+  {app}/sign-in  {email}  {password}
+
 The API, described at {app}/openapi.json:
 
   curl -H 'X-API-Key: {key}' {app}/v1/tenants/{tenant}/extensions
@@ -234,6 +238,8 @@ Ctrl-C stops it; what it made is kept.
         did = made.did,
         first = made.extensions.first().map_or("", |phone| phone.number.as_str()),
         app = ready.app_url,
+        email = made.admin.email,
+        password = made.admin.password,
         key = made.api_key,
         tenant = made.tenant.id,
     );

@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod local;
 mod mail;
+mod people;
 mod print;
 mod render;
 mod resources;
@@ -67,6 +68,12 @@ enum Command {
     /// Phone numbers and where they lead
     #[command(subcommand)]
     Number(resources::NumberCommand),
+    /// Agents: people of a tenant and their phones
+    #[command(subcommand)]
+    Agent(people::AgentCommand),
+    /// Administrators of the platform
+    #[command(subcommand)]
+    Admin(people::AdminCommand),
     /// Switches: the FreeSWITCHes that may ask
     #[command(subcommand)]
     Switch(resources::SwitchCommand),
@@ -130,6 +137,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Number(command) => resources::number(&settings, common.json, command).await?,
         Command::Switch(command) => resources::switch(&settings, common.json, command).await?,
         Command::Key(command) => resources::key(&settings, common.json, command).await?,
+        Command::Agent(command) => people::agent(&settings, common.json, command).await?,
+        Command::Admin(command) => people::admin(&settings, common.json, command).await?,
         Command::Mail(command) => mail::run(&settings, common.json, command).await?,
         Command::Render(args) => render::run(&settings, common.json, args).await?,
         Command::Bench(args) => bench::run(common.json, args).await?,

@@ -7,7 +7,8 @@ use anyhow::Context as _;
 use uuid::Uuid;
 
 pub use self::commands::{ExtensionCommand, GroupCommand, KeyCommand, NumberCommand, SwitchCommand, TenantCommand};
-use self::find::{extension_id, number_id, switch_id, tenant_id};
+pub use self::find::tenant_id;
+use self::find::{extension_id, number_id, switch_id};
 use super::{
     local::{Local, author},
     print,

@@ -1,7 +1,7 @@
 //! The app listener's routes, and their description as OpenAPI.
 
 use actix_web::{
-    HttpResponse, get,
+    HttpRequest, HttpResponse, ResponseError as _, get,
     middleware::DefaultHeaders,
     web::{self, Data},
 };
@@ -98,8 +98,12 @@ pub fn status(config: &mut web::ServiceConfig) {
 }
 
 /// What there is nothing at.
-pub async fn nothing() -> Result<HttpResponse, Problem> {
-    Err(Problem::not_found("page"))
+pub async fn nothing(request: HttpRequest) -> Result<HttpResponse, crate::web::Turned> {
+    let accepts = request.headers().get("Accept").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accepts.contains("text/html") {
+        return Err(Problem::not_found("page").into());
+    }
+    Ok(Problem::not_found("page").error_response())
 }
 
 /// What every answer of the app listener carries.
@@ -107,7 +111,7 @@ pub async fn nothing() -> Result<HttpResponse, Problem> {
 pub fn default_headers() -> DefaultHeaders {
     DefaultHeaders::new()
         .add(("X-Content-Type-Options", "nosniff"))
-        .add(("Referrer-Policy", "no-referrer"))
+        .add(("Referrer-Policy", "same-origin"))
         .add(("X-Frame-Options", "DENY"))
         .add(("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"))
         .add(("Cache-Control", "no-store"))

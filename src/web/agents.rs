@@ -187,13 +187,13 @@ fn read_new(form: &mut Form) -> Option<NewAgent> {
     let count = match form.value("extensions_count") {
         _ if !numbers.is_empty() => Some(numbers.len()),
         "" => None,
-        text => match text.parse() {
-            Ok(count) => Some(count),
-            Err(_) => {
+        text => {
+            let Ok(count) = text.parse() else {
                 form.wrong("extensions_count", "must be 1 to 5");
                 return None;
-            }
-        },
+            };
+            Some(count)
+        }
     };
     Some(NewAgent {
         first_name: first_name?,

@@ -65,7 +65,7 @@ async fn sign_in_send(visitor: Visitor, sent: Sent) -> Page {
     match sign_in(&visitor.api.auth, &visitor.api.changes, &shown, &source, open).await {
         Ok(signed_in) => {
             let mut response = see_other("/");
-            add_cookie(&mut response, session_cookie(&signed_in.session));
+            add_cookie(&mut response, &session_cookie(&signed_in.session));
             Ok(response)
         }
         Err(Error::SecondFactor) => {
@@ -86,9 +86,9 @@ fn session_cookie(value: &str) -> Cookie<'static> {
     Cookie::build(COOKIE, value.to_owned()).path("/").secure(true).http_only(true).same_site(SameSite::Lax).finish()
 }
 
-fn add_cookie(response: &mut HttpResponse, cookie: Cookie<'_>) {
+fn add_cookie(response: &mut HttpResponse, cookie: &Cookie<'_>) {
     // A cookie of base64 letters always fits into a header.
-    let _ = response.add_cookie(&cookie);
+    let _ = response.add_cookie(cookie);
 }
 
 #[post("/sign-out")]
@@ -100,7 +100,7 @@ async fn sign_out(visitor: Visitor, sent: Sent) -> Page {
         crate::auth::store::end_session(visitor.api.pool(), live.session).await?;
     }
     let mut response = see_other("/sign-in");
-    add_cookie(&mut response, Cookie::build(COOKIE, "").path("/").secure(true).max_age(Duration::ZERO).finish());
+    add_cookie(&mut response, &Cookie::build(COOKIE, "").path("/").secure(true).max_age(Duration::ZERO).finish());
     Ok(response)
 }
 

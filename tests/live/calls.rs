@@ -111,6 +111,42 @@ fn main_job(stage: &Stage) {
     locked_down(stage);
 }
 
+#[actix_web::test]
+async fn agents_phones_register_until_they_are_suspended() {
+    play(onboarding).await;
+}
+
+/// As a script would do it: three agents, each registers; one is suspended and refused.
+fn onboarding(stage: &Stage) {
+    let agents = (0..3).map(|n| {
+        let new = json!({ "first_name": "Agent", "last_name": format!("{n}"), "email": format!("a{n}@acme.test") });
+        let made = stage.api("POST", &format!("/v1/admin/agents?tenant_id={}", stage.tenant), new);
+        assert_eq!(made.status, 201, "{}", made.text());
+        made.json()
+    });
+    let agents = agents.collect::<Vec<_>>();
+    let registers = |agent: &Value, port| {
+        let phone = &agent["extensions"][0];
+        let (user, password) = (phone["sip_username"].as_str().unwrap(), phone["sip_password"].as_str().unwrap());
+        let target = stage.switch.internal;
+        Phone::start(&Script { scenario: "register.xml", target, port, user, password, to: "-" }).succeeds()
+    };
+    for (agent, port) in agents.iter().zip([26_000, 26_100, 26_200]) {
+        assert!(registers(agent, port), "{}", agent["extensions"][0]["number"]);
+    }
+    let registered = stage.switch.api("sofia status profile internal reg");
+    for agent in &agents {
+        let user = agent["extensions"][0]["sip_username"].as_str().unwrap();
+        assert!(registered.contains(&format!("{user}@acme.test")), "{registered}");
+    }
+    let path = format!("/v1/admin/agents/{}?tenant_id={}", agents[1]["id"].as_str().unwrap(), stage.tenant);
+    assert_eq!(stage.api("PATCH", &path, json!({ "status": "suspended" })).status, 200);
+    assert!(!registers(&agents[1], 26_100), "suspended: the next REGISTER is refused");
+    assert!(registers(&agents[2], 26_200), "the others go on");
+    assert_eq!(stage.api("PATCH", &path, json!({ "status": "active" })).status, 200);
+    assert!(registers(&agents[1], 26_100), "active again");
+}
+
 /// The call's records came, of both legs, and say that media went to the caller as well.
 async fn cdrs_arrive(database: &Database) {
     let mut db = database.connect().await;

@@ -1,6 +1,9 @@
 //! Mails: to an SMTP server that this test is, to files, with retries and failover.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    os::unix::fs::PermissionsExt as _,
+    sync::{Arc, Mutex},
+};
 
 use dialplane::mail::deliver::Providers;
 use serde_json::{Value, json};
@@ -225,7 +228,6 @@ async fn without_a_server_mails_are_files() {
         mail.contains("To: ada@acme.test") && mail.contains("reset?token=3Ddpo_") || mail.contains("reset?token=dpo_"),
         "{mail}"
     );
-    use std::os::unix::fs::PermissionsExt as _;
     assert_eq!(std::fs::metadata(&files[0]).unwrap().permissions().mode() & 0o777, 0o600);
     node.stop().await;
 }

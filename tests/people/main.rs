@@ -1,5 +1,8 @@
 //! People: signing in, what each role may do where, tenants from templates, agents, and attacks on all of it.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
+
+#[allow(dead_code, reason = "each test binary uses a part of the harness")]
 #[path = "../harness/mod.rs"]
 mod harness;
 

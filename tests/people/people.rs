@@ -15,7 +15,6 @@ pub const PASSWORD: &str = "copper lantern walks 9 rivers";
 /// Somebody who is signed in.
 pub struct Person {
     pub id: Uuid,
-    pub email: String,
     pub token: String,
 }
 
@@ -46,7 +45,7 @@ pub async fn person(node: &Node, tenant: Option<Uuid>, role: Role, email: &str) 
     let source = session::Source::default();
     let (_, tokens) = session::for_script(&node.app.auth, &mut change, &account, &source).await.unwrap();
     change.commit_quietly().await.unwrap();
-    Person { id, email: email.to_owned(), token: tokens.access_token }
+    Person { id, token: tokens.access_token }
 }
 
 impl Person {

@@ -17,7 +17,7 @@ async fn refresh(node: &Node, token: &Value) -> Answer {
 }
 
 fn bearing(token: &Value) -> Person {
-    Person { id: uuid::Uuid::nil(), email: String::new(), token: token.as_str().unwrap().to_owned() }
+    Person { id: uuid::Uuid::nil(), token: token.as_str().unwrap().to_owned() }
 }
 
 #[actix_web::test]

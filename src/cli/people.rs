@@ -1,0 +1,174 @@
+//! `agent` and `admin`: people, made by the operator.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{
+    local::{Local, author},
+    print,
+    resources::tenant_id,
+};
+use crate::{
+    agents::{
+        self, Maker, NewAgent,
+        bulk::{self, Outcome},
+    },
+    auth::{password, password::Passwords, rules::Role},
+    http::page::Window,
+    mail::Language,
+    settings::Settings,
+    text::{DisplayName, Email, ExtensionNumber},
+    users,
+};
+
+#[derive(Subcommand)]
+pub enum AgentCommand {
+    /// Make one: user, extensions, mailboxes, and a mail with a link
+    Create {
+        /// Id or domain
+        #[arg(long)]
+        tenant: String,
+        #[arg(long)]
+        first_name: DisplayName,
+        #[arg(long)]
+        last_name: DisplayName,
+        #[arg(long)]
+        email: Email,
+        #[arg(long, default_value = "agent")]
+        role: Role,
+        #[arg(long)]
+        language: Option<Language>,
+        /// 1 to 5, the lowest free numbers
+        #[arg(long)]
+        extensions: Option<usize>,
+        /// Wanted numbers
+        #[arg(long, conflicts_with = "extensions")]
+        number: Vec<ExtensionNumber>,
+    },
+    /// List a tenant's agents
+    List {
+        #[arg(long)]
+        tenant: String,
+        /// Part of a name, an address or a number
+        #[arg(long)]
+        search: Option<String>,
+    },
+    /// Make many from a CSV file: first_name,last_name,email[,role][,extensions][,numbers]
+    Import {
+        #[arg(long)]
+        tenant: String,
+        file: PathBuf,
+        /// Make those that can be made, whatever the others are
+        #[arg(long)]
+        partial: bool,
+        /// Say what would become of each line, and make nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum AdminCommand {
+    /// Make an administrator of the platform, or give the one with this address a new password
+    Create {
+        #[arg(long)]
+        email: Email,
+    },
+}
+
+pub async fn admin(settings: &Settings, json: bool, command: AdminCommand) -> anyhow::Result<()> {
+    let AdminCommand::Create { email } = command;
+    let local = Local::open(settings).await?;
+    let done = async {
+        let password = match std::env::var("DIALPLANE_PASSWORD") {
+            Ok(password) => {
+                password::check("password", &password, &[email.as_str()])?;
+                password
+            }
+            Err(_) => crate::token::generate("admin").to_string(),
+        };
+        let mut change = local.changes.begin(author()).await?;
+        users::create_platform_admin(&mut change, &Passwords::new()?, email.as_str(), &password).await?;
+        change.commit_quietly().await?;
+        print::one(json, &serde_json::json!({ "email": email, "password": password }))
+    };
+    let done = done.await;
+    let closed = local.close().await;
+    done.and(closed)
+}
+
+pub async fn agent(settings: &Settings, json: bool, command: AgentCommand) -> anyhow::Result<()> {
+    let local = Local::open(settings).await?;
+    let public_url = settings.public_url();
+    let done = work(&local, &public_url, json, command).await;
+    let closed = local.close().await;
+    done.and(closed)
+}
+
+async fn work(local: &Local, public_url: &str, json: bool, command: AgentCommand) -> anyhow::Result<()> {
+    // The operator may make whom an owner may.
+    let maker = Maker { public_url, role: Role::Owner };
+    match command {
+        AgentCommand::Create { tenant, first_name, last_name, email, role, language, extensions, number } => {
+            let tenant = tenant_id(local, &tenant).await?;
+            let numbers = (!number.is_empty()).then_some(number);
+            let new = NewAgent { first_name, last_name, email, role, language, extensions_count: extensions, numbers };
+            let mut change = local.changes.begin(author()).await?;
+            let made = agents::create(&mut change, maker, tenant, new).await?;
+            change.commit().await?;
+            print::one(json, &made)
+        }
+        AgentCommand::List { tenant, search } => {
+            let tenant = tenant_id(local, &tenant).await?;
+            let filter = agents::store::Filter { search, ..agents::store::Filter::default() };
+            let users = agents::store::list(local.changes.pool(), tenant, &filter, Window::FIRST).await?;
+            print::many(json, &users, &["first_name", "last_name", "email", "role", "status", "id"])
+        }
+        AgentCommand::Import { tenant, file, partial, dry_run } => {
+            let tenant = tenant_id(local, &tenant).await?;
+            let text = std::fs::read(&file).with_context(|| file.display().to_string())?;
+            let lines = bulk::from_csv(&text)?;
+            let bar = ProgressBar::new_spinner();
+            bar.set_style(ProgressStyle::with_template("{spinner} {msg}, {elapsed}")?);
+            bar.set_message(format!("{} lines", lines.len()));
+            bar.enable_steady_tick(Duration::from_millis(100));
+            let mut change = local.changes.begin(author()).await?;
+            let report = bulk::create(&mut change, maker, tenant, lines, partial || dry_run).await;
+            if report.is_ok() && !dry_run {
+                change.commit().await?;
+            }
+            bar.finish_and_clear();
+            told(&report?, json, dry_run)
+        }
+    }
+}
+
+fn told(report: &bulk::Report, json: bool, dry_run: bool) -> anyhow::Result<()> {
+    if json {
+        print::one(true, report)?;
+    } else {
+        for line in &report.lines {
+            let outcome = match &line.outcome {
+                Outcome::Created { agent } => {
+                    let phones = agent.extensions.iter();
+                    // The passwords go to whoever imports, as there is no other time to show them.
+                    let phones = phones.map(|phone| format!("{} {}", phone.sip_username, phone.sip_password));
+                    format!(
+                        "{}  {}",
+                        if dry_run { "would be made" } else { "made" },
+                        phones.collect::<Vec<_>>().join("  ")
+                    )
+                }
+                Outcome::NotCreated => "not made, as others were refused".to_owned(),
+                Outcome::Refused { reason, .. } => format!("refused: {reason}"),
+            };
+            println!("{:>5}  {}  {outcome}", line.line, line.email);
+        }
+        println!("{} made, {} refused.", if dry_run { 0 } else { report.created }, report.refused);
+    }
+    anyhow::ensure!(report.refused == 0 || report.created > 0, "nothing was made");
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! Chromium, headless, driven over WebDriver by the distribution's chromedriver.
+
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use serde_json::{Value, json};
+
+/// One browser for one test.
+pub struct Chromium {
+    pub page: Client,
+    driver: Child,
+    profile: PathBuf,
+}
+
+fn found(names: &[&str]) -> Option<PathBuf> {
+    let paths = std::env::var_os("PATH")?;
+    std::env::split_paths(&paths)
+        .flat_map(|folder| names.iter().map(move |name| folder.join(name)))
+        .find(|path| path.exists())
+}
+
+impl Chromium {
+    /// `None`: there is no Chromium on this machine, which `script/test` would have installed.
+    pub async fn start() -> Option<Self> {
+        let (Some(driver), Some(browser)) = (found(&["chromedriver"]), found(&["chromium", "chromium-browser"])) else {
+            println!("skipped: chromium and chromedriver are not installed");
+            return None;
+        };
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let driver = Command::new(driver)
+            .arg(format!("--port={port}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let profile = std::env::temp_dir().join(format!("dialplane-browser-{}", uuid::Uuid::now_v7().simple()));
+        let capabilities = json!({
+            "browserName": "chrome",
+            "goog:loggingPrefs": { "browser": "ALL" },
+            "goog:chromeOptions": {
+                "binary": browser,
+                "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--lang=en",
+                         "--hide-scrollbars", format!("--user-data-dir={}", profile.display())],
+            },
+        });
+        let Value::Object(capabilities) = capabilities else { unreachable!() };
+        let began = Instant::now();
+        loop {
+            let mut builder = ClientBuilder::new(hyper_connector());
+            match builder.capabilities(capabilities.clone()).connect(&format!("http://127.0.0.1:{port}")).await {
+                Ok(page) => return Some(Self { page, driver, profile }),
+                Err(error) => assert!(began.elapsed() < Duration::from_mins(1), "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    pub async fn stop(mut self) {
+        let _ = self.page.clone().close().await;
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+        let _ = std::fs::remove_dir_all(&self.profile);
+    }
+
+    pub async fn size(&self, width: u32, height: u32) {
+        self.page.set_window_size(width, height).await.unwrap();
+    }
+
+    /// Types into a field by its name, in the place of what is there.
+    pub async fn fill(&self, name: &str, text: &str) {
+        let field = self.page.find(Locator::Css(&format!("main [name=\"{name}\"]"))).await;
+        let field = field.unwrap_or_else(|error| panic!("{name}: {error}"));
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
+    /// Clicks the first thing with this text.
+    pub async fn click(&self, text: &str) {
+        let path = format!(
+            "//main//button[normalize-space()='{text}'] | //main//a[normalize-space()='{text}'] | //header//button[normalize-space()='{text}'] | //header//a[normalize-space()='{text}']"
+        );
+        let thing = self.page.find(Locator::XPath(&path)).await;
+        let Ok(thing) = thing else { panic!("no {text} in {}", self.text().await) };
+        thing.click().await.unwrap();
+    }
+
+    pub async fn text(&self) -> String {
+        self.page.find(Locator::Css("body")).await.unwrap().text().await.unwrap()
+    }
+
+    /// Waits until the page says something.
+    pub async fn sees(&self, text: &str) {
+        let began = Instant::now();
+        loop {
+            // Between two pages there is no body.
+            if let Ok(body) = self.page.find(Locator::Css("body")).await
+                && let Ok(seen) = body.text().await
+                && seen.contains(text)
+            {
+                return;
+            }
+            assert!(began.elapsed() < Duration::from_secs(15), "no {text:?} in {}", self.text().await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// What the page's scripts complained about since it was asked last.
+    pub async fn complaints(&self) -> Vec<String> {
+        let script = "return window.complaints ?? [];";
+        let seen = self.page.execute(script, vec![]).await.unwrap();
+        let mut all = seen.as_array().unwrap().iter().map(ToString::to_string).collect::<Vec<_>>();
+        let log = self.page.issue_cmd(BrowserLog).await.unwrap();
+        let entries = log.as_array().cloned().unwrap_or_default();
+        all.extend(
+            entries
+                .iter()
+                .filter(|entry| entry["level"] == "SEVERE" && !is_told(entry))
+                .map(|entry| entry["message"].to_string()),
+        );
+        all
+    }
+
+    /// Everything that axe-core finds wrong, at WCAG 2.2 AA.
+    pub async fn axe(&self) -> Vec<String> {
+        let axe = include_str!("vendor/axe-4.11.4.min.js");
+        self.page.execute(axe, vec![]).await.unwrap();
+        let script = "const done = arguments[arguments.length - 1];
+            axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }).then(
+                (result) => done(result.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.html + ' ' + n.failureSummary).join(' | '))),
+                (error) => done([String(error)]));";
+        let found = self.page.execute_async(script, vec![]).await.unwrap();
+        found.as_array().unwrap().iter().map(|entry| entry.as_str().unwrap_or_default().to_owned()).collect()
+    }
+}
+
+/// A form that was not taken answers 422, a page that is not there 404: no complaint of the page.
+fn is_told(entry: &Value) -> bool {
+    let message = entry["message"].as_str().unwrap_or_default();
+    ["422 (Unprocessable Entity)", "404 (Not Found)"].iter().any(|status| message.contains(status))
+}
+
+fn hyper_connector() -> hyper_util::client::legacy::connect::HttpConnector {
+    hyper_util::client::legacy::connect::HttpConnector::new()
+}
+
+/// Chrome's own log: errors of the network and of the content security policy as well.
+#[derive(Debug)]
+struct BrowserLog;
+
+impl fantoccini::wd::WebDriverCompatibleCommand for BrowserLog {
+    fn endpoint(&self, base_url: &url::Url, session_id: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base_url.join(&format!("session/{}/se/log", session_id.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        (http::Method::POST, Some(json!({ "type": "browser" }).to_string()))
+    }
+}

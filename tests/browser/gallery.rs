@@ -1,0 +1,151 @@
+//! Every page, in both themes and two widths: without a complaint of the browser, and without a finding of axe-core.
+//! With DIALPLANE_SCREENSHOTS naming a folder, pictures of them are put there (`script/screenshots`).
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::{
+    chromium::Chromium,
+    harness::Database,
+    journeys::{ADMIN, PASSWORD, Site},
+};
+
+struct Gallery<'a> {
+    browser: &'a Chromium,
+    site: &'a Site,
+    pictures: Option<PathBuf>,
+    findings: Vec<String>,
+}
+
+impl Gallery<'_> {
+    async fn show(&mut self, name: &str, path: &str) {
+        for theme in ["light", "dark"] {
+            let base = &self.site.url;
+            self.browser.page.goto(&format!("{base}/theme/{theme}")).await.unwrap();
+            for (width, height) in [(1440, 900), (390, 844)] {
+                self.browser.size(width, height).await;
+                self.browser.page.goto(&format!("{base}{path}")).await.unwrap();
+                self.look(&format!("{name}-{theme}-{width}")).await;
+            }
+        }
+    }
+
+    /// Looks at the page as it is.
+    async fn look(&mut self, name: &str) {
+        let wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+        let over = self.browser.page.execute(wide, vec![]).await.unwrap().as_i64().unwrap();
+        if over > 0 {
+            self.findings.push(format!("{name}: {over} px wider than the screen"));
+        }
+        let axe = self.browser.axe().await;
+        let complaints = self.browser.complaints().await;
+        self.findings.extend(axe.into_iter().chain(complaints).map(|finding| format!("{name}: {finding}")));
+        if let Some(folder) = &self.pictures {
+            let picture = self.browser.page.screenshot().await.unwrap();
+            std::fs::write(folder.join(format!("{name}.png")), picture).unwrap();
+        }
+    }
+}
+
+#[actix_web::test]
+async fn every_page_is_sound_in_both_themes_and_two_widths() {
+    let Some(browser) = Chromium::start().await else { return };
+    let database = Database::new().await;
+    let site = Site::start(&database).await;
+    let pictures = std::env::var_os("DIALPLANE_SCREENSHOTS").map(PathBuf::from);
+    if let Some(folder) = &pictures {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    let mut gallery = Gallery { browser: &browser, site: &site, pictures, findings: Vec::new() };
+    for (name, path) in [
+        ("sign-in", "/sign-in"),
+        ("sign-up", "/sign-up"),
+        ("forgot", "/forgot"),
+        ("reset", "/reset?token=x"),
+        ("verify", "/verify?token=x"),
+    ] {
+        gallery.show(name, path).await;
+    }
+    gallery.show("not-found", "/nothing/here").await;
+    let agent = company(&site, &browser).await;
+    for (name, path) in [
+        ("home", "/app".to_owned()),
+        ("agents", "/app/agents".into()),
+        ("agent-new", "/app/agents/new".into()),
+        ("agent", format!("/app/agents/{agent}")),
+        ("agent-delete", format!("/app/agents/{agent}/delete")),
+        ("import", "/app/agents/import".into()),
+        ("audit", "/audit".into()),
+        ("account", "/account".into()),
+    ] {
+        gallery.show(name, &path).await;
+    }
+    created(&mut gallery).await;
+    gallery.browser.page.goto(&format!("{}/language/de", site.url)).await.unwrap();
+    gallery.show("agents-german", "/app/agents").await;
+    gallery.browser.page.goto(&format!("{}/language/en", site.url)).await.unwrap();
+    gallery.browser.click("Sign out").await;
+    site.sign_in(&browser, ADMIN).await;
+    browser.sees("Tenants").await;
+    let switch = site.node.api("GET", "/v1/switches", Value::Null).await.json();
+    let switch = switch["items"][0]["id"].as_str().unwrap().to_owned();
+    for (name, path) in [
+        ("tenants", "/platform/tenants".to_owned()),
+        ("tenant-new", "/platform/tenants/new".into()),
+        ("clusters", "/platform/clusters".into()),
+        ("switch-new", "/platform/switches/new".into()),
+        ("switch-setup", format!("/platform/switches/{switch}/setup")),
+    ] {
+        gallery.show(name, &path).await;
+    }
+    assert!(gallery.findings.is_empty(), "{:#?}", gallery.findings);
+    browser.stop().await;
+    site.node.stop().await;
+}
+
+/// A company with some people, its owner signed in; an agent's id.
+async fn company(site: &Site, browser: &Chromium) -> String {
+    let owner = json!({ "first_name": "Ada", "last_name": "Lovelace", "email": "ada@acme.test" });
+    let tenant = site
+        .node
+        .api("POST", "/v1/tenants", json!({ "name": "Acme", "domain": "acme.test", "owner": owner }))
+        .await
+        .id();
+    let agents =
+        [("Grace", "Hopper"), ("Joan", "Clarke"), ("Katherine", "Johnson"), ("Hedy", "Lamarr"), ("Радія", "Перлман")];
+    let agents = agents.iter().enumerate().map(|(n, (first, last))| {
+        json!({ "first_name": first, "last_name": last, "email": format!("agent{n}@acme.test"), "extensions_count": n % 3 + 1 })
+    });
+    let path = format!("/v1/admin/agents/bulk?tenant_id={tenant}");
+    let report = site.node.api("POST", &path, json!({ "agents": agents.collect::<Vec<_>>() })).await.json();
+    let suspended = report["lines"][2]["agent"]["id"].as_str().unwrap();
+    let path = format!("/v1/admin/agents/{suspended}?tenant_id={tenant}");
+    site.node.api("PATCH", &path, json!({ "status": "suspended" })).await;
+    browser.page.goto(&site.link_for("ada@acme.test").await).await.unwrap();
+    browser.fill("password", PASSWORD).await;
+    browser.click("Set the password").await;
+    browser.sees("Your password is set").await;
+    site.sign_in(browser, "ada@acme.test").await;
+    browser.sees("What comes next").await;
+    report["lines"][0]["agent"]["id"].as_str().unwrap().to_owned()
+}
+
+/// Pages that forms lead to: they can't be asked for.
+async fn created(gallery: &mut Gallery<'_>) {
+    let browser = gallery.browser;
+    browser.size(1440, 900).await;
+    browser.page.goto(&format!("{}/app/agents/new", gallery.site.url)).await.unwrap();
+    browser.fill("email", "not an address").await;
+    browser.click("Add agent").await;
+    browser.sees("Please look at these fields").await;
+    // The status 422 of a form that was not taken is in the browser's log, and no complaint.
+    let _ = browser.complaints().await;
+    gallery.look("agent-new-wrong-dark-1440").await;
+    browser.fill("first_name", "Mary").await;
+    browser.fill("last_name", "Jackson").await;
+    browser.fill("email", "mary@acme.test").await;
+    browser.click("Add agent").await;
+    browser.sees("never again").await;
+    gallery.look("agent-created-dark-1440").await;
+}

@@ -1,0 +1,249 @@
+//! What people do, from the first page to a phone that works.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::{
+    chromium::Chromium,
+    harness::{Database, Node},
+};
+
+pub const PASSWORD: &str = "copper lantern walks 9 rivers";
+pub const ADMIN: &str = "admin@platform.test";
+
+/// A node with an administrator of the platform, and the folder that its mails are in.
+pub struct Site {
+    pub node: Node,
+    pub url: String,
+    mails: PathBuf,
+}
+
+impl Site {
+    pub async fn start(database: &Database) -> Self {
+        let mut mails = PathBuf::new();
+        // Links in mails lead to where the node listens, so the port is chosen before.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let url = format!("http://127.0.0.1:{port}");
+        let node = Node::with(database, |settings| {
+            mails = settings.data_dir.join("mail");
+            settings.app_listen = ([127, 0, 0, 1], port).into();
+            settings.public_url = Some(format!("http://127.0.0.1:{port}"));
+        })
+        .await;
+        let author = dialplane::changes::Author { name: "test".into(), source: None, within: None };
+        let mut change = node.app.changes.begin(author).await.unwrap();
+        dialplane::users::create_platform_admin(&mut change, &node.app.auth.passwords, ADMIN, PASSWORD).await.unwrap();
+        change.commit_quietly().await.unwrap();
+        Self { node, url, mails }
+    }
+
+    /// The link of the newest mail to somebody.
+    pub async fn link_for(&self, recipient: &str) -> String {
+        let began = std::time::Instant::now();
+        loop {
+            let mut files = std::fs::read_dir(&self.mails)
+                .map(|files| files.map(|file| file.unwrap().path()).collect::<Vec<_>>())
+                .unwrap_or_default();
+            files.sort();
+            for file in files.iter().rev() {
+                let mail = std::fs::read_to_string(file).unwrap_or_default();
+                let mail = mail.replace("=\r\n", "").replace("=3D", "=");
+                if mail.contains(&format!("To: {recipient}"))
+                    && let Some(start) = mail.find(&self.url)
+                {
+                    return mail[start..].split_whitespace().next().unwrap().to_owned();
+                }
+            }
+            assert!(began.elapsed().as_secs() < 20, "no mail to {recipient}");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+
+    pub async fn sign_in(&self, browser: &Chromium, email: &str) {
+        browser.page.goto(&format!("{}/sign-in", self.url)).await.unwrap();
+        browser.fill("email", email).await;
+        browser.fill("password", PASSWORD).await;
+        browser.click("Sign in").await;
+    }
+}
+
+#[actix_web::test]
+async fn from_sign_up_to_a_phone_and_its_suspension() {
+    let Some(browser) = Chromium::start().await else { return };
+    let database = Database::new().await;
+    let site = Site::start(&database).await;
+    browser.page.goto(&format!("{}/sign-up", site.url)).await.unwrap();
+    // What is wrong stands beside the field, and what was typed is kept.
+    browser.fill("company", "Acme").await;
+    browser.fill("domain", "no domain").await;
+    browser.fill("first_name", "Ada").await;
+    browser.fill("last_name", "Lovelace").await;
+    browser.fill("email", "ada@acme.test").await;
+    browser.fill("password", "password").await;
+    browser.click("Sign up").await;
+    browser.sees("must be a DNS name").await;
+    browser.fill("domain", "acme.test").await;
+    browser.fill("password", "password").await;
+    browser.click("Sign up").await;
+    browser.sees("must have 10 to 200 characters").await;
+    browser.fill("password", PASSWORD).await;
+    browser.click("Sign up").await;
+    browser.sees("Look into your mail").await;
+
+    browser.page.goto(&site.link_for("ada@acme.test").await).await.unwrap();
+    browser.click("Confirm").await;
+    browser.sees("Your address is confirmed").await;
+    site.sign_in(&browser, "ada@acme.test").await;
+    browser.sees("What comes next").await;
+
+    browser.click("Add agent").await;
+    browser.sees("the phone's settings").await;
+    browser.fill("first_name", "Grace").await;
+    browser.fill("last_name", "Hopper").await;
+    browser.fill("email", "ada@acme.test").await;
+    browser.click("Add agent").await;
+    browser.sees("exists already").await;
+    browser.fill("email", "grace@acme.test").await;
+    browser.fill("extensions_count", "2").await;
+    browser.click("Add agent").await;
+    browser.sees("never again").await;
+    let shown = browser.text().await;
+    let user =
+        shown.lines().skip_while(|line| *line != "SIP user").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    assert!(site.node.sign_in(&user, "acme.test").await.text().contains("<user "), "{user} in {shown}");
+
+    browser.click("To the agents").await;
+    browser.sees("grace@acme.test").await;
+    // Live search, without a new page.
+    browser.fill("search", "nobody of this name").await;
+    browser.sees("Nobody here yet.").await;
+    browser.fill("search", "hopper").await;
+    browser.sees("grace@acme.test").await;
+    let grace = "//tr[contains(., 'grace@acme.test')]//button[normalize-space()='Suspend']";
+    browser.page.find(fantoccini::Locator::XPath(grace)).await.unwrap().click().await.unwrap();
+    browser.sees("the phones are refused from now on").await;
+    assert!(!site.node.sign_in(&user, "acme.test").await.text().contains("<user "));
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+
+    // The agent's own way in: the link, a password, the account.
+    browser.click("Sign out").await;
+    browser.sees("Sign in").await;
+    browser.page.goto(&site.link_for("grace@acme.test").await).await.unwrap();
+    browser.fill("password", PASSWORD).await;
+    browser.click("Set the password").await;
+    browser.sees("This account is suspended.").await;
+    browser.stop().await;
+    site.node.stop().await;
+}
+
+#[actix_web::test]
+async fn many_agents_come_from_a_file_after_a_look_at_each_line() {
+    let Some(browser) = Chromium::start().await else { return };
+    let database = Database::new().await;
+    let site = Site::start(&database).await;
+    let new =
+        json!({ "domain": "acme.test", "owner": { "first_name": "Ada", "last_name": "L", "email": "ada@acme.test" } });
+    assert_eq!(site.node.api("POST", "/v1/tenants", new).await.status, 201);
+    browser.page.goto(&site.link_for("ada@acme.test").await).await.unwrap();
+    browser.fill("password", PASSWORD).await;
+    browser.click("Set the password").await;
+    browser.sees("Your password is set").await;
+    site.sign_in(&browser, "ada@acme.test").await;
+    browser.sees("What comes next").await;
+    let file = std::env::temp_dir().join(format!("agents-{}.csv", uuid::Uuid::now_v7().simple()));
+    std::fs::write(
+        &file,
+        "first_name,last_name,email\nGrace,Hopper,grace@acme.test\nNo,Address,nothing\nJoan,Clarke,joan@acme.test\n",
+    )
+    .unwrap();
+    browser.page.goto(&format!("{}/app/agents/import", site.url)).await.unwrap();
+    let field = browser.page.find(fantoccini::Locator::Css("input[type=file]")).await.unwrap();
+    field.send_keys(file.to_str().unwrap()).await.unwrap();
+    browser.click("Preview").await;
+    browser.sees("2 can be made, 1 can not.").await;
+    browser.sees("must be an e-mail address").await;
+    browser.click("Make 2 agents").await;
+    browser.sees("Made").await;
+    browser.click("To the agents").await;
+    browser.sees("joan@acme.test").await;
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+    std::fs::remove_file(file).unwrap();
+    browser.stop().await;
+    site.node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_switch_is_set_up_and_its_light_turns_green() {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let Some(browser) = Chromium::start().await else { return };
+    let database = Database::new().await;
+    let site = Site::start(&database).await;
+    site.sign_in(&browser, ADMIN).await;
+    browser.sees("No tenants yet.").await;
+    browser.click("Clusters and switches").await;
+    browser.click("Set up a switch").await;
+    browser.fill("name", "fs-main").await;
+    browser.click("Set up a switch").await;
+    browser.sees("Waiting for the first fetch").await;
+    let shown = browser.text().await;
+    let credentials = shown.split("dialplane_credentials=").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    assert!(credentials.starts_with("fs-main:dps_"), "{credentials}");
+    // A request of a real switch, as it was recorded.
+    let recorded = include_str!("../captures/directory-sofia_reg_parse_auth-sip_auth-REGISTER.http");
+    let body = recorded.split("\n\n").nth(1).or_else(|| recorded.split("\r\n\r\n").nth(1)).unwrap_or(recorded);
+    let basic = format!("Basic {}", STANDARD.encode(credentials));
+    let headers = [("Authorization", basic.as_str()), ("Content-Type", "application/x-www-form-urlencoded")];
+    let fetched =
+        crate::harness::send(site.node.app.switch_address, "POST", "/fs/xml", &headers, body.trim().as_bytes()).await;
+    assert_eq!(fetched.status, 200);
+    browser.sees("It works. The first fetch came at").await;
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+    browser.stop().await;
+    site.node.stop().await;
+}
+
+#[actix_web::test]
+async fn nothing_that_people_type_becomes_part_of_a_page() {
+    let Some(browser) = Chromium::start().await else { return };
+    let database = Database::new().await;
+    let site = Site::start(&database).await;
+    let attack = "\"><script>window.pwned=1</script><img src=x onerror=window.pwned=1>'\"";
+    // What reaches a switch refuses it; what is told again in a page is text.
+    browser.page.goto(&format!("{}/sign-up", site.url)).await.unwrap();
+    for field in ["company", "domain", "first_name", "last_name", "email"] {
+        browser.fill(field, attack).await;
+    }
+    browser.fill("password", PASSWORD).await;
+    browser.click("Sign up").await;
+    browser.sees("Please look at these fields").await;
+    let kept = browser.page.execute("return document.querySelector('[name=company]').value", vec![]).await.unwrap();
+    assert_eq!(kept, Value::String(attack.into()), "what was typed is kept");
+    site.sign_in(&browser, ADMIN).await;
+    browser.sees("No tenants yet.").await;
+    // Texts that may hold anything: of templates, of keys' names in the audit log, of searches.
+    let mut template = site.node.api("GET", "/v1/templates/default", Value::Null).await.json();
+    template["name"] = json!("hostile");
+    template["title"] = json!(attack);
+    assert_eq!(site.node.api("POST", "/v1/templates", template).await.status, 201);
+    for path in [
+        "/platform/tenants/new".to_owned(),
+        format!("/audit?actor={}&resource={}", urlencode(attack), urlencode(attack)),
+        "/audit?action=create".into(),
+        format!("/verify?token={}", urlencode(attack)),
+        format!("/reset?token={}", urlencode(attack)),
+        format!("/nothing/{}", urlencode(attack)),
+    ] {
+        browser.page.goto(&format!("{}{path}", site.url)).await.unwrap();
+        let pwned = browser.page.execute("return window.pwned === undefined", vec![]).await.unwrap();
+        assert_eq!(pwned, Value::Bool(true), "{path}");
+        let scripts = "return [...document.scripts].every((s) => s.src.startsWith(location.origin + '/assets/'))";
+        assert_eq!(browser.page.execute(scripts, vec![]).await.unwrap(), Value::Bool(true), "{path}");
+    }
+    browser.stop().await;
+    site.node.stop().await;
+}
+
+fn urlencode(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}

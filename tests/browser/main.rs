@@ -1,0 +1,11 @@
+//! The pages as people see them: in a real browser, in both themes, on wide and narrow screens, checked with axe-core.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
+
+#[allow(dead_code, reason = "each test binary uses a part of the harness")]
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod chromium;
+mod gallery;
+mod journeys;

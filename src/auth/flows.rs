@@ -48,6 +48,7 @@ pub async fn sign_in<T>(
     source: &Source,
     open: impl AsyncFnOnce(&mut Change, &Account) -> Result<T>,
 ) -> Result<SignedIn<T>> {
+    let _place = auth.passwords.admit()?;
     let email = shown.email.trim().to_ascii_lowercase();
     let author = Author { name: "sign-in".into(), source: source.address, within: None };
     let mut change = changes.begin(author).await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher as _, PasswordVerifier as _, Version};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
 use crate::changes::{Error, Result};
@@ -16,6 +16,8 @@ const GOOD: zxcvbn::Score = zxcvbn::Score::Three;
 const JUDGED: usize = 64;
 /// Who waits for a hash beyond this is sent away: a flood of sign-ins must not pile up.
 const WAITING: usize = 64;
+/// Who signs in while so many do is sent away before the database is asked anything.
+const SIGNING_IN: usize = 32;
 
 /// Argon2id with 19 MiB and two passes: OWASP's first recommendation. About 25 ms of one core.
 fn argon2() -> Result<Argon2<'static>> {
@@ -28,6 +30,7 @@ fn argon2() -> Result<Argon2<'static>> {
 pub struct Passwords {
     permits: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
+    signing_in: Arc<Semaphore>,
     /// Checked in the place of the hash that an unknown account doesn't have, so that both take the same time.
     nobody: Arc<str>,
 }
@@ -39,8 +42,14 @@ impl Passwords {
         Ok(Self {
             permits: Arc::new(Semaphore::new((cores / 2).max(1))),
             waiting: Arc::new(Semaphore::new(WAITING)),
+            signing_in: Arc::new(Semaphore::new(SIGNING_IN)),
             nobody: nobody.to_string().into(),
         })
+    }
+
+    /// A place among those who sign in, for as long as it is held.
+    pub fn admit(&self) -> Result<OwnedSemaphorePermit> {
+        Arc::clone(&self.signing_in).try_acquire_owned().map_err(|_| Error::Busy)
     }
 
     /// The hash of a password that was checked with [`check`].

@@ -302,6 +302,11 @@ pub async fn update(
         after.language = language;
     }
     if let Some(required) = patch.two_factor_required {
+        if before.two_factor_required && !required && maker.role != Role::PlatformAdmin {
+            return Err(Error::Forbidden(
+                "Only the platform's administrators take back that a second factor is required.".into(),
+            ));
+        }
         after.two_factor_required = required;
     }
     if let Some(role) = patch.role.filter(|role| *role != before.role) {

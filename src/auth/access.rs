@@ -31,6 +31,7 @@ use crate::{
 pub const LIFETIME: i64 = 600;
 /// A key signs for so long, and checks for as long again.
 const KEY_DAYS: i64 = 30;
+const MAINTAIN_EVERY: Duration = Duration::from_hours(1);
 const ISSUER: &str = "dialplane";
 /// An unknown key id asks the database no more often than this.
 const RELOAD_EVERY: Duration = Duration::from_secs(1);
@@ -67,12 +68,27 @@ impl Signer {
     /// Reads the keys; makes one if there is none, or if the newest has signed long enough.
     pub async fn open(pool: &PgPool, keyring: &Keyring) -> Result<Self> {
         let signer = Self { keys: ArcSwap::default(), loaded: Mutex::new(Instant::now()) };
-        let newest = signer.load(pool, keyring).await?;
+        signer.renew(pool, keyring).await?;
+        Ok(signer)
+    }
+
+    /// Runs for ever: a node that lives long takes part in the rotation, and forgets keys that are gone.
+    pub async fn maintain(&self, pool: &PgPool, keyring: &Keyring) {
+        loop {
+            tokio::time::sleep(MAINTAIN_EVERY).await;
+            if let Err(error) = self.renew(pool, keyring).await {
+                tracing::warn!(%error, "the signing keys could not be renewed");
+            }
+        }
+    }
+
+    async fn renew(&self, pool: &PgPool, keyring: &Keyring) -> Result<()> {
+        let newest = self.load(pool, keyring).await?;
         if newest.is_none_or(|created| created < Utc::now() - chrono::Duration::days(KEY_DAYS)) {
             rotate(pool, keyring).await?;
-            signer.load(pool, keyring).await?;
+            self.load(pool, keyring).await?;
         }
-        Ok(signer)
+        Ok(())
     }
 
     async fn load(&self, pool: &PgPool, keyring: &Keyring) -> Result<Option<chrono::DateTime<Utc>>> {

@@ -41,7 +41,7 @@ pub async fn account(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<A
     sqlx::query_as!(
         Account,
         r#"select u.id, u.tenant_id, u.email, u.first_name, u.last_name, u.role as "role: Role", u.status as "status: UserStatus",
-                  u.password_hash, u.language as "language: Language", u.email_verified_at is not null as "email_verified!",
+                  u.password_hash, coalesce(u.language, t.settings->>'language') as "language: Language", u.email_verified_at is not null as "email_verified!",
                   u.totp_secret, u.totp_enabled_at is not null as "totp_enabled!", u.totp_required, u.totp_last_step,
                   t.status as "tenant_status?: TenantStatus"
              from users u left join tenants t on t.id = u.tenant_id
@@ -56,7 +56,7 @@ pub async fn account_by_email(db: impl PgExecutor<'_>, email: &str) -> sqlx::Res
     sqlx::query_as!(
         Account,
         r#"select u.id, u.tenant_id, u.email, u.first_name, u.last_name, u.role as "role: Role", u.status as "status: UserStatus",
-                  u.password_hash, u.language as "language: Language", u.email_verified_at is not null as "email_verified!",
+                  u.password_hash, coalesce(u.language, t.settings->>'language') as "language: Language", u.email_verified_at is not null as "email_verified!",
                   u.totp_secret, u.totp_enabled_at is not null as "totp_enabled!", u.totp_required, u.totp_last_step,
                   t.status as "tenant_status?: TenantStatus"
              from users u left join tenants t on t.id = u.tenant_id
@@ -85,7 +85,7 @@ pub async fn live_session(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Opt
     sqlx::query_as!(
         Live,
         r#"select s.id as session, u.id as user, u.tenant_id as tenant, u.email, u.first_name || ' ' || u.last_name as "name!",
-                  u.role as "role: Role", u.language as "language: Language",
+                  u.role as "role: Role", coalesce(u.language, t.settings->>'language') as "language: Language",
                   u.totp_required and u.totp_enabled_at is null as "totp_missing!"
              from sessions s join users u on u.id = s.user_id left join tenants t on t.id = u.tenant_id
             where s.id = $1 and s.expires_at > now() and u.status = 'active' and coalesce(t.status, 'active') = 'active'"#,
@@ -100,7 +100,7 @@ pub async fn live_cookie(db: impl PgExecutor<'_>, hash: &TokenHash) -> sqlx::Res
     sqlx::query_as!(
         Live,
         r#"select s.id as session, u.id as user, u.tenant_id as tenant, u.email, u.first_name || ' ' || u.last_name as "name!",
-                  u.role as "role: Role", u.language as "language: Language",
+                  u.role as "role: Role", coalesce(u.language, t.settings->>'language') as "language: Language",
                   u.totp_required and u.totp_enabled_at is null as "totp_missing!"
              from sessions s join users u on u.id = s.user_id left join tenants t on t.id = u.tenant_id
             where s.cookie_hash = $1 and s.expires_at > now() and u.status = 'active'

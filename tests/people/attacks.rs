@@ -202,3 +202,84 @@ async fn browser(node: &Node, person: &Person) -> String {
     change.commit_quietly().await.unwrap();
     cookie.to_string()
 }
+
+#[actix_web::test]
+async fn a_token_that_has_run_out_or_is_another_users_is_refused() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let owner = person(&node, Some(tenant), Role::Owner, "owner@acme.test").await;
+    let agent = person(&node, Some(tenant), Role::Agent, "agent@acme.test").await;
+    // A key of the platform that this test knows.
+    let pkcs8 = aws_lc_rs::signature::Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).unwrap();
+    let id = uuid::Uuid::now_v7();
+    let place = dialplane::keyring::Place { column: "signing_keys.sealed", tenant: uuid::Uuid::nil(), row: id };
+    let plain = base64::engine::general_purpose::STANDARD.encode(pkcs8.as_ref());
+    let sealed = node.app.changes.keyring().seal(place, &plain);
+    let known = sqlx::query("insert into signing_keys (id, sealed) values ($1, $2)").bind(id).bind(sealed);
+    known.execute(&mut database.connect().await).await.unwrap();
+    let other = Node::start(&database).await;
+    let claims: Value = {
+        let body = owner.token.split('.').nth(1).unwrap();
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(body).unwrap()).unwrap()
+    };
+    let signed = |change: fn(&mut Value, &Value), with: &Value| {
+        let mut claims = claims.clone();
+        change(&mut claims, with);
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.kid = Some(id.to_string());
+        encode(&header, &claims, &EncodingKey::from_ed_der(pkcs8.as_ref())).unwrap()
+    };
+    let now = chrono::Utc::now().timestamp();
+    assert_eq!(me(&other, &signed(|_, _| {}, &Value::Null)).await, 200, "the key is known");
+    let expired = signed(|claims, at| claims["exp"] = at.clone(), &json!(now - 60));
+    assert_eq!(me(&other, &expired).await, 401);
+    let foreign = signed(|claims, user| claims["sub"] = user.clone(), &json!(agent.id));
+    assert_eq!(me(&other, &foreign).await, 401, "the session is not theirs");
+    let elsewhere = signed(|claims, issuer| claims["iss"] = issuer.clone(), &json!("somebody else"));
+    assert_eq!(me(&other, &elsewhere).await, 401);
+    let endless = signed(|claims, _| _ = claims.as_object_mut().unwrap().remove("exp"), &Value::Null);
+    assert_eq!(me(&other, &endless).await, 401);
+    node.stop().await;
+    other.stop().await;
+}
+
+#[actix_web::test]
+async fn forms_of_other_sites_change_nothing() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let owner = person(&node, Some(tenant), Role::Owner, "owner@acme.test").await;
+    let cookie = browser(&node, &owner).await;
+    let header = format!("dialplane_session={cookie}");
+    let csrf = dialplane::auth::session::csrf_token(&cookie);
+    let send = async |more: &[(&str, &str)], csrf: &str| {
+        let mut headers = vec![("Cookie", header.as_str()), ("Content-Type", "application/x-www-form-urlencoded")];
+        headers.extend(more);
+        let body =
+            format!("first_name=A&last_name=B&email=forged%40acme.test&role=agent&extensions_count=1&csrf={csrf}");
+        crate::harness::send(node.app.app_address, "POST", "/app/agents/new", &headers, body.as_bytes()).await.status
+    };
+    assert_eq!(send(&[], "").await, 403, "without the page's token");
+    assert_eq!(send(&[], "guessed").await, 403);
+    assert_eq!(send(&[("Sec-Fetch-Site", "cross-site")], &csrf).await, 403, "the browser says where it comes from");
+    assert_eq!(send(&[("Sec-Fetch-Site", "same-site")], &csrf).await, 403);
+    assert_eq!(send(&[("Origin", "https://evil.test")], &csrf).await, 403);
+    // Nor can another site sign somebody in.
+    let login = b"email=owner%40acme.test&password=x";
+    let form = [("Content-Type", "application/x-www-form-urlencoded"), ("Sec-Fetch-Site", "cross-site")];
+    let refused = crate::harness::send(node.app.app_address, "POST", "/sign-in", &form, login).await;
+    assert_eq!(refused.status, 403);
+    let made = node.api("GET", &format!("/v1/admin/agents?tenant_id={tenant}&search=forged"), Value::Null).await.json();
+    assert_eq!(made["items"], json!([]));
+    assert_eq!(send(&[("Sec-Fetch-Site", "same-origin")], &csrf).await, 200);
+    // What a browser is given can't be read by scripts, sent in clear, or taken along by other sites' forms.
+    let form = [("Content-Type", "application/x-www-form-urlencoded"), ("Sec-Fetch-Site", "same-origin")];
+    let login = format!("email=owner%40acme.test&password={}", crate::people::PASSWORD.replace(' ', "+"));
+    let signed_in = crate::harness::send(node.app.app_address, "POST", "/sign-in", &form, login.as_bytes()).await;
+    let given = signed_in.header("Set-Cookie").unwrap().to_owned();
+    for part in ["dialplane_session=dpb_", "HttpOnly", "Secure", "SameSite=Lax", "Path=/"] {
+        assert!(given.contains(part), "{part}: {given}");
+    }
+    node.stop().await;
+}

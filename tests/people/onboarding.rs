@@ -147,3 +147,97 @@ async fn the_audit_log_is_read_by_a_tenants_administrators_for_their_tenant() {
     assert_ne!(admin.ask(&node, "GET", &next, Value::Null).await.json()["items"][0]["id"], first["items"][0]["id"]);
     node.stop().await;
 }
+
+#[actix_web::test]
+async fn settings_are_merged_checked_and_go_with_the_tenant() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let new = json!({ "domain": "smile.test", "template": "dental-practice", "settings": { "language": "de", "time_zone": "Europe/Berlin" } });
+    let tenancy = node.api("POST", "/v1/tenants", new).await;
+    assert_eq!(tenancy.status, 201, "{}", tenancy.text());
+    let tenancy = tenancy.json();
+    assert_eq!((&tenancy["template"], &tenancy["pools"][0]["free"]), (&json!("dental-practice"), &json!(100)));
+    let kinds =
+        tenancy["channels"].as_array().unwrap().iter().map(|channel| channel["kind"].clone()).collect::<Vec<_>>();
+    assert_eq!(kinds, ["voice", "sms", "web_chat"]);
+    assert_eq!(tenancy["integrations"].as_array().unwrap().len(), 2);
+    let tenant: uuid::Uuid = serde_json::from_value(tenancy["id"].clone()).unwrap();
+    let admin = person(&node, Some(tenant), Role::Admin, "admin@smile.test").await;
+    let path = format!("/v1/tenants/{tenant}/settings");
+    let shown = admin.ask(&node, "GET", &path, Value::Null).await;
+    assert_eq!(shown.json()["time_zone"], "Europe/Berlin");
+    let version = shown.header("ETag").unwrap().to_owned();
+    let patch = json!({ "features": { "messaging": false }, "business_hours": { "friday": [], "saturday": [{ "open": "09:00", "close": "12:00" }] } });
+    let changed = admin.ask(&node, "PATCH", &path, patch).await;
+    assert_eq!(changed.status, 200, "{}", changed.text());
+    assert_eq!(
+        (&changed.json()["features"]["messaging"], &changed.json()["features"]["queues"]),
+        (&json!(false), &json!(true))
+    );
+    for (patch, field) in [
+        (json!({ "currency": "doubloons" }), "currency"),
+        (
+            json!({ "business_hours": { "monday": [{ "open": "10:00", "close": "09:00" }] } }),
+            "business_hours.monday[0].close",
+        ),
+        (json!({ "features": { "free_calls": true } }), "features.free_calls"),
+    ] {
+        let refused = admin.ask(&node, "PATCH", &path, patch).await;
+        assert_eq!((refused.status, &refused.json()["field"]), (422, &json!(field)), "{}", refused.text());
+    }
+    let bearer = format!("Bearer {}", admin.token);
+    let headers = [("Authorization", bearer.as_str()), ("If-Match", version.as_str())];
+    assert_eq!(node.api_with("PATCH", &path, &headers, json!({})).await.status, 412, "it was changed meanwhile");
+    let unknown = json!({ "domain": "x.test", "template": "nothing" });
+    assert_eq!(node.api("POST", "/v1/tenants", unknown).await.json()["field"], "template");
+    let schema = node.api("GET", "/v1/templates/schema", Value::Null).await;
+    assert!(schema.status == 200 && schema.text().contains("business_hours"));
+    // A template of the platform's own, in the place of the built-in one, and back.
+    let mut own = node.api("GET", "/v1/templates/default", Value::Null).await.json();
+    own["title"] = json!("Ours");
+    own["settings"]["calling"]["pool_size"] = json!(20);
+    let put = node.api("PUT", "/v1/templates/default", own.clone()).await;
+    assert_eq!((put.status, &put.json()["version"]), (200, &json!(2)), "{}", put.text());
+    assert_eq!(node.api("POST", "/v1/tenants", json!({ "domain": "y.test" })).await.json()["pools"][0]["free"], 20);
+    own["settings"]["surprise"] = json!(1);
+    assert_eq!(node.api("PUT", "/v1/templates/default", own).await.json()["field"], "settings.surprise");
+    assert_eq!(node.api("DELETE", "/v1/templates/default", Value::Null).await.status, 204);
+    assert_eq!(node.api("GET", "/v1/templates/default", Value::Null).await.json()["version"], 1);
+
+    // Deleted: suspended first, and when its time has come nothing is left but who, what and when.
+    node.extension(tenant, json!({ "number": "1000" })).await;
+    let going = node.api("DELETE", &format!("/v1/tenants/{tenant}?cascade=true"), Value::Null).await;
+    assert_eq!(going.status, 200, "{}", going.text());
+    dialplane::jobs::purge_tenants(&node.app.changes).await.unwrap();
+    assert_eq!(node.api("GET", &format!("/v1/tenants/{tenant}"), Value::Null).await.status, 200, "not yet");
+    let mut db = database.connect().await;
+    sqlx::query("update tenants set purge_at = now() - interval '1 second' where id = $1")
+        .bind(tenant)
+        .execute(&mut db)
+        .await
+        .unwrap();
+    dialplane::jobs::purge_tenants(&node.app.changes).await.unwrap();
+    assert_eq!(node.api("GET", &format!("/v1/tenants/{tenant}"), Value::Null).await.status, 404);
+    assert!(node.sign_in("1000", "smile.test").await.text().contains("not found"));
+    let left = "select count(*) from audit_log where tenant_id = $1 and (before is not null or after is not null)";
+    let left = sqlx::query_scalar::<_, i64>(left).bind(tenant).fetch_one(&mut db).await.unwrap();
+    let entries =
+        sqlx::query_scalar::<_, i64>("select count(*) from audit_log where tenant_id = $1 and action = 'purge'");
+    assert_eq!((left, entries.bind(tenant).fetch_one(&mut db).await.unwrap()), (0, 1));
+    for table in [
+        "users",
+        "extensions",
+        "extension_pools",
+        "number_requests",
+        "channels",
+        "integrations",
+        "mail_outbox",
+        "held_numbers",
+    ] {
+        let rows = sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(format!(
+            "select count(*) from {table} where tenant_id = $1"
+        )));
+        assert_eq!(rows.bind(tenant).fetch_one(&mut db).await.unwrap(), 0, "{table}");
+    }
+    node.stop().await;
+}

@@ -187,3 +187,35 @@ async fn a_password_is_changed_with_the_old_one_and_ends_the_other_sessions() {
     assert_eq!(login(&node, "owner@acme.test", "seven copper kettles sing").await.status, 200);
     node.stop().await;
 }
+
+#[actix_web::test]
+async fn an_api_key_has_scopes_an_end_a_last_use_and_a_successor() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let owner = person(&node, Some(tenant), Role::Owner, "owner@acme.test").await;
+    let wrong = owner.ask(&node, "POST", "/v1/keys", json!({ "name": "k", "scopes": ["everything:write"] })).await;
+    assert_eq!((wrong.status, &wrong.json()["field"]), (422, &json!("scopes")));
+    let key = owner.ask(&node, "POST", "/v1/keys", json!({ "name": "k", "scopes": ["agents:read"] })).await.json();
+    assert_eq!((&key["tenant_id"], &key["last_used_at"]), (&json!(tenant), &Value::Null));
+    let path = format!("/v1/keys/{}", key["id"].as_str().unwrap());
+    let with = async |token: &Value| {
+        let headers = [("X-API-Key", token.as_str().unwrap())];
+        node.api_with("GET", "/v1/admin/agents", &headers, Value::Null).await.status
+    };
+    assert_eq!(with(&key["token"]).await, 200);
+    assert!(owner.ask(&node, "GET", &path, Value::Null).await.json()["last_used_at"].is_string());
+
+    let next = owner.ask(&node, "POST", &format!("{path}/rotate"), json!({ "overlap_seconds": 600 })).await;
+    assert_eq!(next.status, 200, "{}", next.text());
+    let next = next.json();
+    assert_eq!((with(&key["token"]).await, with(&next["token"]).await), (200, 200), "both, for a while");
+    let mut db = database.connect().await;
+    sqlx::query("update api_keys set previous_expires_at = now()").execute(&mut db).await.unwrap();
+    assert_eq!((with(&key["token"]).await, with(&next["token"]).await), (401, 200));
+    let last = owner.ask(&node, "POST", &format!("{path}/rotate"), json!({ "overlap_seconds": 0 })).await.json();
+    assert_eq!((with(&next["token"]).await, with(&last["token"]).await), (401, 200), "at once");
+    owner.ask(&node, "PATCH", &path, json!({ "expires_at": "2020-01-01T00:00:00Z" })).await;
+    assert_eq!(with(&last["token"]).await, 401);
+    node.stop().await;
+}

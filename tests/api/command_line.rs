@@ -140,10 +140,59 @@ async fn doctor_finds_what_is_wrong() {
         ("binding of directory", true),
         ("binding of dialplan", true),
         ("static users", true),
+        ("SIP profiles", true),
+        ("switch.conf.xml", true),
         ("binding users: timeout", true),
         ("binding users: TLS", true),
         ("binding users: fetch", false),
     ] {
         assert_eq!(check(what), json!(ok), "{what}: {report}");
     }
+    // A configuration that believes whoever registers, and lets data call the switch's API.
+    let folder = std::env::temp_dir().join(format!("dialplane-conf-{}", uuid::Uuid::now_v7().simple()));
+    std::fs::create_dir_all(folder.join("autoload_configs")).unwrap();
+    let sofia = r#"<profile name="x"><settings><param name="accept-blind-auth" value="true"/></settings></profile>"#;
+    std::fs::write(folder.join("autoload_configs/sofia.conf.xml"), sofia).unwrap();
+    let bindings = r#"<configuration><bindings/></configuration>"#;
+    std::fs::write(folder.join("autoload_configs/xml_curl.conf.xml"), bindings).unwrap();
+    let output = cli.run(&["doctor", "--json", "--switch-conf", folder.to_str().unwrap()]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for what in ["SIP profiles", "switch.conf.xml", "binding of directory"] {
+        let found = report["checks"].as_array().unwrap().iter().find(|check| check["what"] == what).unwrap();
+        assert_eq!(found["ok"], json!(false), "{what}: {report}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[actix_web::test]
+async fn agents_come_by_command_line_one_and_many() {
+    let database = Database::new().await;
+    let cli = CommandLine::on(&database);
+    cli.run(&["tenant", "create", "--domain", "acme.test"]);
+    let words = ["--tenant", "acme.test", "--first-name", "Ada", "--last-name", "L", "--email", "ada@acme.test"];
+    let made = cli.json(&[&["agent", "create"], &words[..], &["--extensions", "2"]].concat());
+    assert_eq!(made["extensions"].as_array().unwrap().len(), 2);
+    let again = cli.refused(&[&["agent", "create"], &words[..]].concat());
+    assert!(again.contains("exists already"), "{again}");
+    let file = std::env::temp_dir().join(format!("agents-{}.csv", uuid::Uuid::now_v7().simple()));
+    std::fs::write(&file, "first_name,last_name,email\nGrace,Hopper,grace@acme.test\nNo,Address,nothing\n").unwrap();
+    let path = file.to_str().unwrap();
+    let refused = cli.run(&["agent", "import", "--tenant", "acme.test", path]);
+    let told = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert!(!refused.status.success() && told.contains("0 made, 1 refused.") && told.contains("not made"), "{told}");
+    let tried = cli.json(&["agent", "import", "--tenant", "acme.test", "--dry-run", path]);
+    assert_eq!((&tried["created"], &tried["refused"]), (&json!(1), &json!(1)));
+    assert_eq!(cli.json(&["agent", "list", "--tenant", "acme.test"]).as_array().unwrap().len(), 1, "it made nothing");
+    let report = cli.json(&["agent", "import", "--tenant", "acme.test", "--partial", path]);
+    assert_eq!(report["lines"][0]["outcome"], "created", "{report}");
+    assert_eq!(
+        cli.json(&["agent", "list", "--tenant", "acme.test", "--search", "hopper"]).as_array().unwrap().len(),
+        1
+    );
+    let admin = cli.json(&["admin", "create", "--email", "ops@platform.test"]);
+    assert!(admin["password"].as_str().unwrap().len() > 30);
+    let mails = cli.json(&["mail", "list", "--status", "queued"]);
+    assert_eq!(mails.as_array().unwrap().len(), 2, "nobody serves, so nothing left: {mails}");
+    assert_eq!(cli.json(&["mail", "retry", "--failed"])["queued"], 0);
+    std::fs::remove_file(file).unwrap();
 }

@@ -21,5 +21,6 @@ mod switch_http;
 mod switch_listener;
 mod switch_mutations;
 mod switch_slow;
+mod switch_tls;
 mod values;
 mod wire;

@@ -206,6 +206,23 @@ fn locked_down(stage: &Stage) {
     assert!(errors.is_empty(), "{errors:#?}");
 }
 
+/// Names of any characters that are accepted, other ones with each run.
+fn generated_names(count: usize) -> Vec<String> {
+    use dialplane::text::{CallerName, DisplayName, VariableValue};
+    use proptest::{
+        strategy::{Strategy as _, ValueTree as _},
+        test_runner::TestRunner,
+    };
+    let accepted = |text: &String| {
+        DisplayName::parse(text).is_ok_and(|name| name.as_str() == text)
+            && CallerName::parse(text).is_ok()
+            && VariableValue::parse(text).is_ok_and(|value| value.as_str() == text)
+    };
+    let names = "[\\PC!?#*+=,:/()@~. -]{1,60}".prop_filter("accepted as a name", accepted);
+    let mut runner = TestRunner::default();
+    (0..count).map(|_| names.new_tree(&mut runner).unwrap().current()).collect()
+}
+
 /// What a real switch makes of an answer is what was meant: through its own preprocessor, parser and printer.
 #[actix_web::test]
 async fn the_switch_reads_what_was_meant() {
@@ -231,6 +248,7 @@ fn differential(stage: &Stage) {
         "a,b:c@d",
         "100 + 1",
     ];
+    let names = names.into_iter().map(ToOwned::to_owned).chain(generated_names(200)).collect::<Vec<_>>();
     for (n, name) in names.iter().enumerate() {
         let number = (2000 + n).to_string();
         let variables = json!({ "accountcode": name, "toll_allow": "a,b" });
@@ -244,7 +262,7 @@ fn differential(stage: &Stage) {
             quick_xml::escape::unescape(raw).unwrap().into_owned()
         };
         for variable in ["effective_caller_id_name", "outbound_caller_id_name", "accountcode"] {
-            assert_eq!(value(variable), *name, "{read}");
+            assert_eq!(value(variable), *name, "{name:?} {read}");
         }
         assert_eq!(value("user_context"), "acme.test");
         assert_eq!(read.matches("<variable ").count(), 9, "{read}");

@@ -62,6 +62,8 @@ pub fn check(conf: &Path, report: &mut Report) {
         }
     }
     report.add("static users", no_static_users(conf));
+    report.add("SIP profiles", no_blind_trust(conf, &variables));
+    report.add("switch.conf.xml", no_api_in_data(conf, &variables));
 }
 
 /// Without a timeout, one fetch that hangs freezes a SIP profile (`xml_url_fetch` in mod_xml_curl.c sets none).
@@ -139,6 +141,52 @@ fn no_static_users(conf: &Path) -> Seen {
     } else {
         Err(format!("when a fetch fails the switch falls back to {}: remove it", users.join(", ")))
     }
+}
+
+/// Who is let in unasked can name any user, and any headers: Dialplane takes what the switch says it has authenticated.
+fn no_blind_trust(conf: &Path, variables: &HashMap<String, String>) -> Seen {
+    let mut found = Vec::new();
+    files(&conf.join("sip_profiles"), &mut found);
+    found.push(conf.join("autoload_configs/sofia.conf.xml"));
+    for file in found {
+        let params = params(&expand(&fs::read_to_string(&file).unwrap_or_default(), variables));
+        for name in ["accept-blind-auth", "accept-blind-reg"] {
+            if params.iter().any(|(param, value)| param == name && is_on(value)) {
+                return Err(format!("{} has {name}: whoever registers is believed; take it out", file.display()));
+            }
+        }
+    }
+    Ok("nobody is let in unasked".into())
+}
+
+/// A name such as `${system …}` must stay text (`switch_channel_expand_variables_check` in switch_channel.c).
+fn no_api_in_data(conf: &Path, variables: &HashMap<String, String>) -> Seen {
+    let file = conf.join("autoload_configs/switch.conf.xml");
+    let params = params(&expand(&fs::read_to_string(&file).unwrap_or_default(), variables));
+    match params.iter().find(|(name, _)| name == "api-expansion") {
+        Some((_, value)) if !is_on(value) => Ok("api-expansion is off".into()),
+        _ => Err("data can call the switch's API: set api-expansion to false".into()),
+    }
+}
+
+fn is_on(value: &str) -> bool {
+    ["true", "yes", "on", "enabled", "active", "allow", "t", "1"].iter().any(|on| value.eq_ignore_ascii_case(on))
+}
+
+/// Every `<param name value>` of a file.
+fn params(text: &str) -> Vec<(String, String)> {
+    let mut reader = Reader::from_str(text);
+    let mut params = Vec::new();
+    while let Ok(event) = reader.read_event() {
+        match event {
+            Event::Start(tag) | Event::Empty(tag) if tag.name().as_ref() == "param" => {
+                params.push((attribute(&tag, "name"), attribute(&tag, "value")));
+            }
+            Event::Eof => break,
+            _ => {}
+        }
+    }
+    params
 }
 
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {

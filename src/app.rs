@@ -139,7 +139,12 @@ impl App {
         let switch_url = settings.switch_url.clone().unwrap_or_else(|| format!("{scheme}://{}", listener.address));
         let switch_url = switch_url.trim_end_matches('/').into();
         let state = (
-            Data::new(Api { changes: changes.clone(), auth: auth.clone(), switch_url }),
+            Data::new(Api {
+                changes: changes.clone(),
+                auth: auth.clone(),
+                switch_url,
+                proxies: settings.trusted_proxies.clone().into(),
+            }),
             Data::new(Arc::clone(&fetch)),
             Data::new(counters),
         );

@@ -1,7 +1,7 @@
 //! Settings: defaults, then a TOML file, then the environment (`DIALPLANE_…`, `DATABASE_URL`), then the command line.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -52,6 +52,8 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// Where switches reach this platform, as it stands in their configuration; the switch listener's address when not given.
     pub switch_url: Option<String>,
+    /// Addresses of the proxies in front of the app listener: of these alone is `X-Forwarded-For` believed.
+    pub trusted_proxies: Vec<IpAddr>,
     /// SMTP servers, the preferred first, as `smtps://user:password@host:465`; with none, mails become files in the data directory.
     pub smtp: Providers,
     /// Whom mails are from.
@@ -79,6 +81,7 @@ impl Default for Settings {
             api_connections: 8,
             public_url: None,
             switch_url: None,
+            trusted_proxies: Vec::new(),
             smtp: Providers::default(),
             mail_from: "Dialplane <dialplane@localhost>".into(),
             key_file: None,
@@ -135,7 +138,7 @@ impl Settings {
     }
 }
 
-const FIELDS: [&str; 19] = [
+const FIELDS: [&str; 20] = [
     "data_dir",
     "switch_listen",
     "app_listen",
@@ -151,6 +154,7 @@ const FIELDS: [&str; 19] = [
     "api_connections",
     "public_url",
     "switch_url",
+    "trusted_proxies",
     "smtp",
     "mail_from",
     "key_file",

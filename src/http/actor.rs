@@ -1,6 +1,6 @@
 //! Who asks: a signed-in user, or an API key of the platform or of one tenant. And may they, by the table of rules?
 
-use std::{future::Future, net::IpAddr, pin::Pin};
+use std::{future::Future, net::IpAddr, pin::Pin, sync::Arc};
 
 use actix_web::{
     FromRequest, HttpRequest,
@@ -94,10 +94,20 @@ impl Actor {
     }
 }
 
-/// The address that a request came from.
+/// The address that a request came from: the peer's, or what a proxy of ours says of it. Who is not our proxy can write into
+/// `X-Forwarded-For` what they like, so it is read from its end, as far as it was written by proxies of ours.
 #[must_use]
 pub fn peer(request: &HttpRequest) -> Option<IpAddr> {
-    request.peer_addr().map(|peer| peer.ip())
+    let peer = request.peer_addr()?.ip().to_canonical();
+    let proxies = request.app_data::<Data<Api>>().map(|api| Arc::clone(&api.proxies)).unwrap_or_default();
+    if !proxies.contains(&peer) {
+        return Some(peer);
+    }
+    let lines = request.headers().get_all("X-Forwarded-For").filter_map(|value| value.to_str().ok());
+    let hops = lines.flat_map(|line| line.split(',')).map(|hop| hop.trim().parse::<IpAddr>().ok());
+    let hops = hops.map(|hop| hop.map(|hop| hop.to_canonical())).collect::<Vec<_>>();
+    let outside = hops.into_iter().rev().take_while(Option::is_some).flatten().find(|hop| !proxies.contains(hop));
+    outside.or(Some(peer))
 }
 
 /// From where somebody signs in.

@@ -9,7 +9,7 @@ pub mod status;
 mod store;
 pub mod write;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use sqlx::{Postgres, Transaction};
 
@@ -23,6 +23,8 @@ pub struct Api {
     pub auth: Auth,
     /// Where switches reach this platform: what is put into their configuration.
     pub switch_url: Arc<str>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub proxies: Arc<[IpAddr]>,
 }
 
 impl Api {

@@ -245,7 +245,7 @@ fn same_site(request: &HttpRequest) -> Result<(), Problem> {
     if let Some(site) = text("Sec-Fetch-Site") {
         return if matches!(site, "same-origin" | "none") { Ok(()) } else { Err(Problem::cross_site()) };
     }
-    let host = request.connection_info().host().to_owned();
+    let host = host(request).to_owned();
     match text("Origin").map(|origin| origin.split("://").last().unwrap_or_default().to_owned()) {
         Some(origin) if origin != host => Err(Problem::cross_site()),
         _ => Ok(()),
@@ -348,10 +348,15 @@ async fn start(visitor: Visitor) -> HttpResponse {
     })
 }
 
+/// The name by which the browser reached us.
+fn host(request: &HttpRequest) -> &str {
+    request.headers().get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
 /// Where somebody came from, if it was a page of ours.
 fn back(request: &HttpRequest) -> String {
     let referer = request.headers().get(header::REFERER).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let host = request.connection_info().host().to_owned();
+    let host = host(request).to_owned();
     let path = referer.split_once("://").and_then(|(_, rest)| rest.strip_prefix(host.as_str()));
     path.filter(|path| path.starts_with('/') && !path.starts_with("//")).unwrap_or("/").to_owned()
 }

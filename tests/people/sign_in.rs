@@ -219,3 +219,31 @@ async fn an_api_key_has_scopes_an_end_a_last_use_and_a_successor() {
     assert_eq!(with(&last["token"]).await, 401);
     node.stop().await;
 }
+
+#[actix_web::test]
+async fn addresses_are_those_that_our_own_proxies_say() {
+    let database = Database::new().await;
+    let behind = Node::with(&database, |settings| settings.trusted_proxies = vec!["127.0.0.1".parse().unwrap()]).await;
+    let open = Node::start(&database).await;
+    let tenant = open.tenant("acme.test").await;
+    person(&open, Some(tenant), Role::Owner, "owner@acme.test").await;
+    let mut db = database.connect().await;
+    let mut source = async |node: &Node, forwarded: &str| {
+        let login = json!({ "email": "owner@acme.test", "password": PASSWORD });
+        let headers = [("X-Forwarded-For", forwarded)];
+        assert_eq!(node.api_with("POST", "/v1/auth/login", &headers, login).await.status, 200);
+        let newest = "select host(source) from audit_log where action = 'sign_in' order by id desc limit 1";
+        sqlx::query_scalar::<_, String>(newest).fetch_one(&mut db).await.unwrap()
+    };
+    assert_eq!(source(&behind, "203.0.113.7").await, "203.0.113.7");
+    assert_eq!(
+        source(&behind, "198.51.100.1, 203.0.113.7").await,
+        "203.0.113.7",
+        "what the client wrote does not count"
+    );
+    assert_eq!(source(&behind, "203.0.113.7, 127.0.0.1").await, "203.0.113.7");
+    assert_eq!(source(&behind, "nonsense").await, "127.0.0.1");
+    assert_eq!(source(&open, "203.0.113.7").await, "127.0.0.1", "no proxy of ours");
+    behind.stop().await;
+    open.stop().await;
+}

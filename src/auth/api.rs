@@ -348,16 +348,16 @@ pub async fn me(api: Data<Api>, actor: Actor) -> Result<Json<Me>, Problem> {
     let cluster = clusters::store::get(api.pool(), home.cluster_id).await?;
     let (websocket_url, ice_servers) =
         cluster.map(|cluster| (cluster.websocket_url, cluster.ice_servers)).unwrap_or_default();
-    for (extension, sealed) in extensions::store::sealed_secrets(&mut *db, tenant, user).await? {
-        let place = Place { column: "sip_secret", tenant, row: extension.id };
-        let secret = api.changes.keyring().open_sealed(place, &sealed).map_err(Error::from)?;
+    for phone in extensions::store::phones_of(&mut *db, tenant, user).await? {
+        let place = Place { column: "sip_secret", tenant, row: phone.id };
+        let secret = api.changes.keyring().open_sealed(place, &phone.sip_secret).map_err(Error::from)?;
         answer.extensions.push(MyExtension {
-            id: extension.id,
-            number: extension.number.to_string(),
-            sip_username: extension.sip_username.to_string(),
+            id: phone.id,
+            number: phone.number.to_string(),
+            sip_username: phone.sip_username.to_string(),
             sip_password: secret.to_string(),
             domain: home.domain.to_string(),
-            display_name: extension.display_name.to_string(),
+            display_name: phone.display_name.to_string(),
             websocket_url: websocket_url.clone(),
             ice_servers: ice_servers.clone(),
         });

@@ -289,50 +289,24 @@ pub async fn vacuum(db: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!("vacuum (analyze)").execute(db).await.map(|_| ())
 }
 
-/// The sealed SIP secrets of a user's extensions that are in force.
-pub async fn sealed_secrets(
-    db: impl PgExecutor<'_>,
-    tenant: Uuid,
-    user: Uuid,
-) -> sqlx::Result<Vec<(Extension, Vec<u8>)>> {
-    let rows = sqlx::query!(
-        r#"select id, tenant_id, user_id, number as "number: crate::text::ExtensionNumber",
-                  alias as "alias: crate::text::ExtensionNumber", sip_username as "sip_username: crate::text::SipUsername",
-                  display_name as "display_name: crate::text::DisplayName",
-                  caller_id_name as "caller_id_name: crate::text::CallerName",
-                  caller_id_number as "caller_id_number: crate::text::CallerNumber", ring_seconds, voicemail_enabled,
-                  voicemail_email as "voicemail_email: crate::text::Email", codecs as "codecs: crate::text::Codecs",
-                  max_registrations, status as "status: ExtensionStatus", variables as "variables: Json<Variables>",
-                  version, created_at, updated_at, sip_secret
+/// What a softphone needs of one of its user's extensions; the secret sealed.
+pub struct OwnPhone {
+    pub id: Uuid,
+    pub number: crate::text::ExtensionNumber,
+    pub sip_username: crate::text::SipUsername,
+    pub display_name: crate::text::DisplayName,
+    pub sip_secret: Vec<u8>,
+}
+
+/// A user's extensions that are in force, by their numbers.
+pub async fn phones_of(db: impl PgExecutor<'_>, tenant: Uuid, user: Uuid) -> sqlx::Result<Vec<OwnPhone>> {
+    sqlx::query_as!(
+        OwnPhone,
+        r#"select id, number as "number: _", sip_username as "sip_username: _", display_name as "display_name: _", sip_secret
              from extensions where tenant_id = $1 and user_id = $2 and status = 'active' order by length(number), number"#,
         tenant,
         user
     )
     .fetch_all(db)
-    .await?;
-    let secrets = rows.into_iter().map(|row| {
-        let extension = Extension {
-            id: row.id,
-            tenant_id: row.tenant_id,
-            user_id: row.user_id,
-            number: row.number,
-            alias: row.alias,
-            sip_username: row.sip_username,
-            display_name: row.display_name,
-            caller_id_name: row.caller_id_name,
-            caller_id_number: row.caller_id_number,
-            ring_seconds: row.ring_seconds,
-            voicemail_enabled: row.voicemail_enabled,
-            voicemail_email: row.voicemail_email,
-            codecs: row.codecs,
-            max_registrations: row.max_registrations,
-            status: row.status,
-            variables: row.variables.0,
-            version: row.version,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        };
-        (extension, row.sip_secret)
-    });
-    Ok(secrets.collect())
+    .await
 }

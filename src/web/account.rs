@@ -61,10 +61,10 @@ async fn page(visitor: &Visitor, actor: &Actor, form: &Form, factor: &Form, code
     if let Some(tenant) = account.tenant_id {
         let home = crate::tenants::store::get(change.db(), tenant).await?;
         let domain = home.map(|home| home.domain.to_string()).unwrap_or_default();
-        for (extension, _) in extensions::store::sealed_secrets(change.db(), tenant, actor.id).await? {
+        for own in extensions::store::phones_of(change.db(), tenant, actor.id).await? {
             phones.push(Phone {
-                number: extension.number.to_string(),
-                sip_username: extension.sip_username.to_string(),
+                number: own.number.to_string(),
+                sip_username: own.sip_username.to_string(),
                 domain: domain.clone(),
             });
         }

@@ -153,7 +153,7 @@ async fn doctor_finds_what_is_wrong() {
     std::fs::create_dir_all(folder.join("autoload_configs")).unwrap();
     let sofia = r#"<profile name="x"><settings><param name="accept-blind-auth" value="true"/></settings></profile>"#;
     std::fs::write(folder.join("autoload_configs/sofia.conf.xml"), sofia).unwrap();
-    let bindings = r#"<configuration><bindings/></configuration>"#;
+    let bindings = "<configuration><bindings/></configuration>";
     std::fs::write(folder.join("autoload_configs/xml_curl.conf.xml"), bindings).unwrap();
     let output = cli.run(&["doctor", "--json", "--switch-conf", folder.to_str().unwrap()]);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -94,6 +94,15 @@ async fn a_switch_is_answered_about_its_own_clusters_tenants_only() {
         409
     );
 
+    // What a softphone is told is of the tenant's cluster.
+    let owner = person(&node, Some(id), Role::Owner, "owner@west.test").await;
+    let ice = json!({ "ice_servers": [{ "urls": ["stun:stun.acme.test:3478"] }] });
+    let cluster_path = format!("/v1/clusters/{}", cluster.as_str().unwrap());
+    assert_eq!(node.api("PATCH", &cluster_path, ice).await.status, 200);
+    let me = owner.ask(&node, "GET", "/v1/auth/me", Value::Null).await.json();
+    assert_eq!(me["tenant"]["websocket_url"], "wss://west.acme.test:7443");
+    assert_eq!(me["tenant"]["ice_servers"][0]["urls"][0], "stun:stun.acme.test:3478");
+
     // Moving the switch instead.
     let switches = node.api("GET", "/v1/switches", Value::Null).await.json();
     let switch = format!("/v1/switches/{}", switches["items"][0]["id"].as_str().unwrap());

@@ -156,6 +156,18 @@ impl Change {
         Ok(())
     }
 
+    /// Marks the beginning of what [`Change::undo`] undoes.
+    pub async fn mark(&mut self) -> Result<()> {
+        sqlx::query!("savepoint beginning").execute(&mut *self.tx).await?;
+        Ok(())
+    }
+
+    /// Everything since [`Change::mark`] is undone, also what was marked in between.
+    pub async fn undo(&mut self) -> Result<()> {
+        sqlx::query!("rollback to savepoint beginning").execute(&mut *self.tx).await?;
+        Ok(())
+    }
+
     /// Writes down what is done, in the same transaction.
     pub async fn audit(&mut self, entry: Audit<'_>) -> Result<()> {
         sqlx::query!(

@@ -1,10 +1,17 @@
 //! Calls as the switches report them. A record is kept whole, once per leg, before the switch is told that it may forget it.
 
+pub mod admission;
+pub mod emergency;
 mod store;
 
 use actix_web::web::Bytes;
 use sqlx::PgPool;
 use uuid::Uuid;
+
+use crate::{
+    carriers::{self, health},
+    routing::carried,
+};
 
 /// A call record as a switch posted it.
 #[derive(Debug)]
@@ -38,7 +45,41 @@ impl Inbox {
 
     /// Keeps a record. A switch that had no answer posts it again: the first one stays.
     pub async fn keep(&self, posted: &Posted) -> sqlx::Result<()> {
-        store::keep(&self.pool, posted).await
+        let is_news = store::keep(&self.pool, posted).await?;
+        if is_news && let Err(error) = self.take_note(posted).await {
+            // The record is kept; what it says about limits and carriers is worth no second posting.
+            tracing::warn!(%error, leg = posted.leg, "a call record was kept, and not read");
+        }
+        Ok(())
+    }
+
+    /// A call that is over holds no line; a leg over a carrier says what it cost, and how the carrier is doing.
+    async fn take_note(&self, posted: &Posted) -> sqlx::Result<()> {
+        let leg = posted.leg.strip_prefix("a_").unwrap_or(&posted.leg);
+        let Ok(leg) = leg.parse::<Uuid>() else { return Ok(()) };
+        let mut tx = self.pool.begin().await?;
+        // Reading the whole record is for the few that are about a carrier.
+        let attempt = if memchr::memmem::find(&posted.body, b"dialplane_carrier").is_some() {
+            serde_json::from_slice(&posted.body).ok().and_then(|record| health::attempt(&record))
+        } else {
+            None
+        };
+        match attempt {
+            None => store::end(&mut tx, leg).await?,
+            Some(attempt) => {
+                carriers::store::note_attempt(&mut *tx, attempt.carrier, attempt.answered, attempt.failed).await?;
+                if let (Some(call), true) = (attempt.call, attempt.answered) {
+                    for of in store::charged(&mut tx, call, attempt.carrier).await? {
+                        let rate = |part: Option<i16>| part.unwrap_or(60);
+                        let (first, step) = (rate(of.first_seconds), rate(of.step_seconds));
+                        let cost = carried::cost(of.price.unwrap_or_default(), first, step, attempt.seconds);
+                        let seconds = i32::try_from(attempt.seconds).unwrap_or(i32::MAX);
+                        store::settle(&mut tx, call, &of, attempt.carrier, seconds, cost).await?;
+                    }
+                }
+            }
+        }
+        tx.commit().await
     }
 }
 

@@ -1,10 +1,13 @@
-//! The SQL of call records.
+//! The SQL of call records and what they say about admitted calls.
 
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
 
 use super::Posted;
+use crate::mail::Language;
 
-pub async fn keep(db: impl PgExecutor<'_>, posted: &Posted) -> sqlx::Result<()> {
+/// Keeps a record; `false`: it was there already.
+pub async fn keep(db: impl PgExecutor<'_>, posted: &Posted) -> sqlx::Result<bool> {
     sqlx::query!(
         "insert into cdr_inbox (leg, switch_id, body) values ($1, $2, $3) on conflict (leg) do nothing",
         posted.leg,
@@ -13,5 +16,100 @@ pub async fn keep(db: impl PgExecutor<'_>, posted: &Posted) -> sqlx::Result<()> 
     )
     .execute(db)
     .await
+    .map(|done| done.rows_affected() > 0)
+}
+
+/// The call is over: it holds no line any more, and what was reserved for one that no carrier took is given back.
+pub async fn end(db: &mut PgConnection, call: Uuid) -> sqlx::Result<()> {
+    sqlx::query!(
+        "with over as (
+            update admissions set ended_at = now() where call_id = $1 and ended_at is null
+            returning tenant_id, day, reserved, cost)
+         update spend_days s set spent = s.spent - over.reserved
+           from over where over.cost is null and s.tenant_id = over.tenant_id and s.day = over.day",
+        call
+    )
+    .execute(&mut *db)
+    .await?;
+    sqlx::query!("update admissions set reserved = 0 where call_id = $1 and cost is null and ended_at is not null", call)
+        .execute(db)
+        .await
+        .map(|_| ())
+}
+
+/// What a leg over a carrier is charged by.
+pub struct Charged {
+    pub tenant_id: Uuid,
+    pub callee: String,
+    pub price: Option<i64>,
+    pub first_seconds: Option<i16>,
+    pub step_seconds: Option<i16>,
+}
+
+/// The admitted call a leg belongs to, with the rate of the carrier that took it.
+pub async fn charged(db: &mut PgConnection, call: Uuid, carrier: Uuid) -> sqlx::Result<Vec<Charged>> {
+    sqlx::query_as!(
+        Charged,
+        r#"select a.tenant_id, a.callee, r.price as "price?", r.first_seconds as "first_seconds?", r.step_seconds as "step_seconds?"
+             from admissions a
+             left join lateral (
+                    select r.price, r.first_seconds, r.step_seconds
+                      from carriers c join rates r on r.sheet_id = c.sheet_id
+                     where c.id = $2 and r.effective_at <= a.at
+                       and r.prefix = any (array(select left(ltrim(a.callee, '+'), n) from generate_series(1, 15) n))
+                     order by length(r.prefix) desc, r.effective_at desc limit 1) r on true
+            where a.call_id = $1 and a.admitted
+            for update of a"#,
+        call,
+        carrier
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// What a call cost, instead of what was reserved for it.
+pub async fn settle(
+    db: &mut PgConnection,
+    call: Uuid,
+    of: &Charged,
+    carrier: Uuid,
+    seconds: i32,
+    cost: i64,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "with before as (
+            select tenant_id, call_id, callee, day, reserved, coalesce(cost, 0) as cost from admissions
+             where tenant_id = $1 and call_id = $2 and callee = $3),
+         settled as (
+            update admissions a set carrier_id = $4, seconds = $5, cost = $6, reserved = 0
+              from before b where a.tenant_id = b.tenant_id and a.call_id = b.call_id and a.callee = b.callee)
+         update spend_days s set spent = s.spent + $6 - b.cost - b.reserved
+           from before b where s.tenant_id = b.tenant_id and s.day = b.day",
+        of.tenant_id,
+        call,
+        of.callee,
+        carrier,
+        seconds,
+        cost
+    )
+    .execute(db)
+    .await
     .map(|_| ())
+}
+
+pub async fn is_known(db: impl PgExecutor<'_>, tenant: Uuid, call: Uuid, callee: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (select 1 from admissions where tenant_id = $1 and call_id = $2 and callee = $3) as "known!""#,
+        tenant,
+        call,
+        callee
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// In which language a tenant is written to.
+pub async fn language(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Option<Language>> {
+    let text = sqlx::query_scalar!("select settings->>'language' from tenants where id = $1", tenant).fetch_optional(db).await?;
+    Ok(text.flatten().and_then(|text| text.parse().ok()))
 }

@@ -12,10 +12,11 @@ use crate::{
     app::App,
     auth::password::Passwords,
     changes::{Author, Change},
+    destinations::config::Target,
     extensions::{self, NewExtension},
     fetch::exchange::{CDR_PATH, XML_PATH},
     keys::{self, NewKey},
-    numbers::{self, Destination, NewNumber},
+    numbers::{self, NewNumber},
     onboarding::{self, NewTenancy},
     settings::Settings,
     switches::{self, NewSwitch, SwitchPatch},
@@ -153,8 +154,8 @@ async fn make_all(change: &mut Change, passwords: &Passwords, domain: Domain) ->
             sip_password: created.sip_password,
         });
     }
-    let destination = first.map(|id| Destination::Extension { id });
-    numbers::create(change, tenant.id, NewNumber { number: E164::parse(DID)?, destination }).await?;
+    let new = NewNumber::leading(&E164::parse(DID)?, first.map(Target::extension));
+    numbers::create(change, tenant.id, new).await?;
     let switch = make_switch(change).await?;
     let key =
         NewKey { name: DisplayName::parse("demo")?, tenant_id: None, expires_at: None, scopes: keys::all_scopes() };

@@ -16,8 +16,9 @@ use crate::{
         sync::Sync,
     },
     keyring::Keyring,
-    routing::Dialled,
+    routing::{Dialled, Plan},
     settings::Settings,
+    text::Domain,
 };
 
 #[derive(Args)]
@@ -156,15 +157,17 @@ fn explain(request: &Request<'_>) -> Vec<String> {
         Request::ChangePin { domain, user, .. } => format!("says that {user} of {domain} chose a new PIN"),
         Request::Chatplan { context } => format!("asks where a text message goes, in context {context}"),
         Request::NotOurs { kind } => format!("is a {kind} request that Dialplane leaves to the switch's own files"),
-        Request::Dialplan { context, destination, caller } => {
+        Request::Configuration { file } => format!("asks for a module's configuration: {file:?}"),
+        Request::Dialplan(dialplan) => {
+            let (context, destination, caller) = (&dialplan.context, &dialplan.destination, &dialplan.caller);
+            let usual = Domain::parse(context).ok().map(Plan::empty);
             let who = caller.as_ref().map_or("nobody who signed in".into(), |c| format!("{}@{}", c.user, c.domain));
-            let dialled = match Dialled::read(destination) {
+            let dialled = match usual.map(|plan| Dialled::read(destination, &plan)) {
                 _ if context == "public" => "a call from outside, routed by phone number",
-                Dialled::Echo => "the echo test",
-                Dialled::OwnVoicemail => "the caller's own voicemail",
-                Dialled::Voicemail(_) => "somebody's voicemail",
-                Dialled::Name(_) => "a number or name of the tenant",
-                Dialled::Nonsense => "nothing that anybody could have",
+                Some(Dialled::Emergency(_)) => "an emergency number nearly everywhere",
+                Some(Dialled::Feature(_)) => "a feature code, where the tenant has not changed it",
+                Some(Dialled::Name(_) | Dialled::Number(_)) => "a number or name of the tenant, or a number outside",
+                Some(Dialled::Nonsense) | None => "nothing that anybody could have",
             };
             format!("asks where a call to {destination} goes, in context {context}, made by {who}; this is {dialled}")
         }

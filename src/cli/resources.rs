@@ -15,10 +15,11 @@ use super::{
 };
 use crate::{
     changes::Change,
+    destinations::config::Target,
     extensions, groups,
     http::page::Window,
     keys::{self, NewKey},
-    numbers::{self, Destination, NewNumber},
+    numbers::{self, NewNumber},
     onboarding::{self, NewTenancy},
     settings::Settings,
     switches, tenants,
@@ -183,16 +184,16 @@ pub async fn number(settings: &Settings, json: bool, command: NumberCommand) -> 
                 let tenant = tenant_id(&local, &tenant).await?;
                 let destination = match (extension, group) {
                     (Some(extension), _) => {
-                        Some(Destination::Extension { id: extension_id(&local, tenant, &extension).await? })
+                        Some(Target::extension(extension_id(&local, tenant, &extension).await?))
                     }
-                    (None, group) => group.map(|id| Destination::Group { id }),
+                    (None, group) => group.map(Target::group),
                 };
-                let new = NewNumber { number, destination };
+                let new = NewNumber::leading(&number, destination);
                 print::one(json, &change(&local, async |change| numbers::create(change, tenant, new).await).await?)
             }
             NumberCommand::List { tenant } => {
                 let tenant = tenant_id(&local, &tenant).await?;
-                let page = async |window| numbers::store::list(pool, tenant, None, window).await;
+                let page = async |window| numbers::store::list(pool, tenant, &numbers::store::Filter::default(), window).await;
                 print::many(json, &all(|n: &numbers::Number| n.id, page).await?, &["number", "destination", "id"])
             }
             NumberCommand::Show { tenant, number } => {

@@ -1,14 +1,17 @@
 //! Extensions: SIP accounts of a tenant, each with a number, a mailbox and what its calls carry.
 
 pub mod api;
+pub mod calls;
 pub mod store;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use self::calls::CallHandling;
 use crate::{
     changes::{Audit, Change, Error, Result},
+    destinations::{self, config::Target},
     http::input::patch,
     keyring::Place,
     text::{
@@ -61,6 +64,8 @@ pub struct Extension {
     pub max_registrations: i16,
     pub status: ExtensionStatus,
     pub variables: Variables,
+    /// What it does with its calls: forwards, do not disturb, follow-me.
+    pub calls: CallHandling,
     pub version: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -120,6 +125,9 @@ pub struct NewExtension {
     #[serde(default)]
     #[arg(skip)]
     pub variables: Variables,
+    #[serde(default)]
+    #[arg(skip)]
+    pub calls: CallHandling,
 }
 
 impl NewExtension {
@@ -141,6 +149,7 @@ impl NewExtension {
             codecs: None,
             max_registrations: None,
             variables: Variables::default(),
+            calls: CallHandling::default(),
         }
     }
 }
@@ -173,6 +182,7 @@ pub struct ExtensionPatch {
     pub max_registrations: Option<i16>,
     pub status: Option<ExtensionStatus>,
     pub variables: Option<Variables>,
+    pub calls: Option<CallHandling>,
 }
 
 /// The secrets of an extension, sealed for its row.
@@ -217,6 +227,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewExtension) -> Res
         max_registrations: new.max_registrations.unwrap_or(1),
         status: ExtensionStatus::Active,
         variables: new.variables,
+        calls: new.calls,
         version: 1,
         created_at: now,
         updated_at: now,
@@ -297,6 +308,7 @@ pub async fn check_own(change: &mut Change, tenant: Uuid, id: Uuid, user: Uuid, 
         ("max_registrations", patch.max_registrations.is_some()),
         ("status", patch.status.is_some()),
         ("variables", patch.variables.is_some()),
+        ("calls.record", patch.calls.as_ref().is_some_and(|calls| calls.record)),
     ];
     match theirs.iter().find(|(_, changed)| *changed) {
         None => Ok(()),
@@ -322,16 +334,14 @@ fn patched(mut extension: Extension, patch: ExtensionPatch) -> Extension {
     put(&mut extension.max_registrations, patch.max_registrations);
     put(&mut extension.status, patch.status);
     put(&mut extension.variables, patch.variables);
+    put(&mut extension.calls, patch.calls);
     extension
 }
 
 /// Deletes an extension: for every switch it is gone, its names are free. A phone number that leads to it must be moved first.
 pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<()> {
     let before = locked(change, tenant, id, if_match).await?;
-    let numbers = store::numbers_of(change.db(), tenant, id).await?;
-    if !numbers.is_empty() {
-        return Err(Error::Conflict(format!("These numbers lead to it; move them first: {}.", numbers.join(", "))));
-    }
+    destinations::not_in_use(change, tenant, Target::extension(id)).await?;
     store::leave_groups(change.db(), tenant, id).await?;
     let after = Extension { status: ExtensionStatus::Deleted, ..before.clone() };
     let after = store::update(change.db(), &after, None, None).await?;
@@ -354,13 +364,14 @@ fn check(extension: &Extension) -> Result<()> {
     if !(1..=20).contains(&extension.max_registrations) {
         return Err(Error::invalid("max_registrations", "must be between 1 and 20"));
     }
-    Ok(())
+    extension.calls.check()
 }
 
 /// Says whose a wanted name is, before the database refuses it.
 async fn free_names(change: &mut Change, extension: &Extension) -> Result<()> {
     let mut names = vec![extension.number.to_string(), extension.sip_username.to_string()];
     names.extend(extension.alias.as_ref().map(ToString::to_string));
+    destinations::not_reserved(change, extension.tenant_id, &names).await?;
     match store::owner_of_names(change.db(), extension.tenant_id, &names, extension.id).await? {
         None => Ok(()),
         Some(owner) => Err(Error::Conflict(format!("{} exists already: {} {}.", owner.name, owner.kind, owner.id))),

@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
 use uuid::Uuid;
 
-use super::{Extension, ExtensionStatus, Sealed};
+use super::{Extension, ExtensionStatus, Sealed, calls::CallHandling};
 use crate::{http::page::Window, text::Variables};
 
 /// A row as read, for the columns that need a wrapper.
@@ -24,6 +24,7 @@ struct Row {
     max_registrations: i16,
     status: ExtensionStatus,
     variables: Json<Variables>,
+    calls: Json<CallHandling>,
     version: i64,
     created_at: chrono::DateTime<chrono::Utc>,
     updated_at: chrono::DateTime<chrono::Utc>,
@@ -48,6 +49,7 @@ impl From<Row> for Extension {
             max_registrations: row.max_registrations,
             status: row.status,
             variables: row.variables.0,
+            calls: row.calls.0,
             version: row.version,
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -59,8 +61,8 @@ pub async fn insert(db: &mut PgConnection, new: &Extension, sealed: &Sealed) -> 
     sqlx::query!(
         "insert into extensions (tenant_id, id, number, alias, sip_username, sip_secret, display_name, caller_id_name,
                                  caller_id_number, ring_seconds, voicemail_enabled, voicemail_pin, voicemail_email, codecs,
-                                 max_registrations, variables)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+                                 max_registrations, variables, calls)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
         new.tenant_id,
         new.id,
         &new.number as _,
@@ -76,7 +78,8 @@ pub async fn insert(db: &mut PgConnection, new: &Extension, sealed: &Sealed) -> 
         &new.voicemail_email as _,
         &new.codecs as _,
         new.max_registrations,
-        Json(&new.variables) as _
+        Json(&new.variables) as _,
+        Json(&new.calls) as _
     )
     .execute(&mut *db)
     .await?;
@@ -90,7 +93,8 @@ pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Resul
                   display_name as "display_name: _", caller_id_name as "caller_id_name: _",
                   caller_id_number as "caller_id_number: _", ring_seconds, voicemail_enabled,
                   voicemail_email as "voicemail_email: _", codecs as "codecs: _", max_registrations,
-                  status as "status: ExtensionStatus", variables as "variables: Json<Variables>", version, created_at, updated_at
+                  status as "status: ExtensionStatus", variables as "variables: Json<Variables>",
+                  calls as "calls: Json<CallHandling>", version, created_at, updated_at
              from extensions where tenant_id = $1 and id = $2"#,
         tenant,
         id
@@ -129,7 +133,8 @@ pub async fn list(
                   display_name as "display_name: _", caller_id_name as "caller_id_name: _",
                   caller_id_number as "caller_id_number: _", ring_seconds, voicemail_enabled,
                   voicemail_email as "voicemail_email: _", codecs as "codecs: _", max_registrations,
-                  status as "status: ExtensionStatus", variables as "variables: Json<Variables>", version, created_at, updated_at
+                  status as "status: ExtensionStatus", variables as "variables: Json<Variables>",
+                  calls as "calls: Json<CallHandling>", version, created_at, updated_at
              from extensions
             where tenant_id = $1 and id > $2 and status <> 'deleted'
               and ($3::text is null or $3 in (number, alias, sip_username)) and ($4::uuid is null or user_id = $4)
@@ -156,7 +161,7 @@ pub async fn update(
             set number = $3, alias = $4, display_name = $5, caller_id_name = $6, caller_id_number = $7, ring_seconds = $8,
                 voicemail_enabled = $9, voicemail_email = $10, codecs = $11, max_registrations = $12, status = $13,
                 variables = $14, sip_secret = coalesce($15, sip_secret), voicemail_pin = coalesce($16, voicemail_pin),
-                version = version + 1, updated_at = now()
+                calls = $17, version = version + 1, updated_at = now()
           where tenant_id = $1 and id = $2",
         extension.tenant_id,
         extension.id,
@@ -173,7 +178,8 @@ pub async fn update(
         extension.status as ExtensionStatus,
         Json(&extension.variables) as _,
         secret,
-        pin
+        pin,
+        Json(&extension.calls) as _
     )
     .execute(&mut *db)
     .await?;
@@ -196,26 +202,17 @@ pub async fn owner_of_names(
 ) -> sqlx::Result<Option<NameOwner>> {
     sqlx::query_as!(
         NameOwner,
-        r#"select name, case when group_id is null then 'extension' else 'group' end as "kind!",
-                  coalesce(extension_id, group_id) as "id!"
+        r#"select name, case when extension_id is not null then 'extension' when group_id is not null then 'group'
+                       else 'destination' end as "kind!",
+                  coalesce(extension_id, group_id, destination_id) as "id!"
              from names
-            where tenant_id = $1 and name = any ($2) and coalesce(extension_id, group_id) <> $3
+            where tenant_id = $1 and name = any ($2) and coalesce(extension_id, group_id, destination_id) <> $3
             order by name limit 1"#,
         tenant,
         names,
         except
     )
     .fetch_optional(db)
-    .await
-}
-
-pub async fn numbers_of(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Vec<String>> {
-    sqlx::query_scalar!(
-        "select number from numbers where tenant_id = $1 and extension_id = $2 order by number",
-        tenant,
-        id
-    )
-    .fetch_all(db)
     .await
 }
 
@@ -255,6 +252,39 @@ pub async fn set_pin_by_phone(pool: &PgPool, tenant: Uuid, id: Uuid, sealed: &[u
     let generation =
         sqlx::query_scalar!("select generation from generation where scope = $1", tenant).fetch_one(&mut *tx);
     let generation = generation.await?;
+    tx.commit().await?;
+    Ok(Some(generation))
+}
+
+/// Keeps what somebody decided by a feature code, with its audit entry. The tenant's generation with it; `None`: the extension is
+/// not active any more.
+pub async fn set_calls_by_phone(pool: &PgPool, tenant: Uuid, id: Uuid, calls: &CallHandling) -> sqlx::Result<Option<i64>> {
+    let mut tx = pool.begin().await?;
+    let changed = sqlx::query!(
+        "update extensions set calls = $3, version = version + 1, updated_at = now()
+          where tenant_id = $1 and id = $2 and status = 'active'",
+        tenant,
+        id,
+        Json(calls) as _
+    )
+    .execute(&mut *tx)
+    .await?
+    .rows_affected();
+    if changed == 0 {
+        return Ok(None);
+    }
+    sqlx::query!(
+        "insert into audit_log (id, actor, tenant_id, action, resource, after)
+         values ($1, 'phone', $2, 'update', 'extensions/' || $3::uuid::text, jsonb_build_object('calls', $4::jsonb))",
+        Uuid::now_v7(),
+        tenant,
+        id,
+        Json(calls) as _
+    )
+    .execute(&mut *tx)
+    .await?;
+    let generation =
+        sqlx::query_scalar!("select generation from generation where scope = $1", tenant).fetch_one(&mut *tx).await?;
     tx.commit().await?;
     Ok(Some(generation))
 }

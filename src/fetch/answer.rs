@@ -68,6 +68,7 @@ struct Dialplan<'a> {
     context: &'a str,
     name: &'static str,
     actions: &'a [Action],
+    before: &'a [&'a str],
 }
 
 #[derive(Template)]
@@ -76,7 +77,7 @@ struct Chatplan<'a> {
     context: &'a str,
 }
 
-fn render(template: &impl Template) -> Result<Bytes, RenderError> {
+pub(super) fn render(template: &impl Template) -> Result<Bytes, RenderError> {
     let mut text = String::with_capacity(1024);
     template.render_into(&mut text)?;
     text.push('\n');
@@ -277,10 +278,22 @@ pub fn pin(domain: &Domain, row: &ExtensionRow, asked: &str, success: bool) -> R
     render(&Pin { domain: domain.as_str(), id, number_alias: alias(row, asked), success })
 }
 
-/// The one route of a call, in the context it was asked for.
-pub fn dialplan(context: &str, tenant: &Tenant, route: &Route, extra: &[Action]) -> Result<Bytes, RenderError> {
-    let actions = [extra, &route.actions(tenant)].concat();
-    render(&Dialplan { context, name: route.name(), actions: &actions })
+/// The one route of a call, in the context it was asked for; `before`: XML of the tenant's entries that the switch tries itself.
+pub fn dialplan(
+    context: &str,
+    tenant: &Tenant,
+    route: &Route,
+    extra: &[Action],
+    hops: u8,
+    before: &[&str],
+) -> Result<Bytes, RenderError> {
+    let actions = [extra, &route.actions(tenant, hops)].concat();
+    render(&Dialplan { context, name: route.name(), actions: &actions, before })
+}
+
+/// Applications under a name, in a context.
+pub fn actions(context: &str, name: &'static str, actions: &[Action]) -> Result<Bytes, RenderError> {
+    render(&Dialplan { context, name, actions, before: &[] })
 }
 
 /// What every call of a tenant carries, for its record.
@@ -296,7 +309,7 @@ pub fn unallocated(context: &str, tenant: Option<Uuid>) -> Bytes {
     let hangup = Action { application: "hangup", data: refusal.cause().to_owned() };
     let actions = tenant.map(mark).into_iter().chain([hangup]).collect::<Vec<_>>();
     // As with `nobody`: a context of ours is a domain or "public".
-    render(&Dialplan { context, name: refusal.name(), actions: &actions }).unwrap_or_default()
+    render(&Dialplan { context, name: refusal.name(), actions: &actions, before: &[] }).unwrap_or_default()
 }
 
 /// A context of ours without an entry: messages are not routed, and not left to static files either.

@@ -12,6 +12,15 @@ use super::generations::Slot;
 /// What names an answer: the kind of question and its texts, in canonical form. Built on the stack for a look-up.
 pub type Key = Box<[u8]>;
 
+/// On what an answer depends beside its key. One that does is kept under a longer key, and this stands under the shorter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Vary {
+    #[default]
+    No,
+    /// On who calls, or the number that is shown.
+    Caller,
+}
+
 /// An answer as kept.
 #[derive(Debug)]
 pub struct Entry {
@@ -20,12 +29,28 @@ pub struct Entry {
     pub body: Bytes,
     /// About something that isn't there, or that a stranger can ask for in endless variations.
     pub stray: bool,
+    pub vary: Vary,
+    /// Milliseconds of the epoch from which it is not the answer any more, whatever the generation: schedules.
+    pub until: Option<u64>,
 }
 
 impl Entry {
     #[must_use]
     pub fn is_current(&self) -> bool {
+        self.is_of_newest() && self.until.is_none_or(|until| millis_now() < until)
+    }
+
+    /// Was it read at the newest generation known?
+    #[must_use]
+    pub fn is_of_newest(&self) -> bool {
         self.slot.is_current(self.generation)
+    }
+
+    /// What stands under the shorter key of an answer that depends on more.
+    #[must_use]
+    pub fn sign(&self) -> Self {
+        let (slot, generation, vary) = (Arc::clone(&self.slot), self.generation, self.vary);
+        Self { slot, generation, body: Bytes::new(), stray: self.stray, vary, until: None }
     }
 
     /// May it be served though it can't be checked? Not one of a tenant, or a database, that is gone.
@@ -33,6 +58,11 @@ impl Entry {
     pub fn is_usable_stale(&self) -> bool {
         !self.slot.is_closed()
     }
+}
+
+fn millis_now() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Two stores, so that strays (names nobody has) can't push out answers that phones need.
@@ -117,7 +147,7 @@ mod tests {
     }
 
     fn entry(slot: &Arc<Slot>, generation: u64, body: &'static str, stray: bool) -> Arc<Entry> {
-        Arc::new(Entry { slot: Arc::clone(slot), generation, body: Bytes::from(body), stray })
+        Arc::new(Entry { slot: Arc::clone(slot), generation, body: Bytes::from(body), stray, vary: Vary::No, until: None })
     }
 
     fn key(text: &str) -> Key {

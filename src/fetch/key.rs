@@ -2,7 +2,7 @@
 
 use super::{cache::Key, request::GroupView};
 
-const CAPACITY: usize = 400;
+const CAPACITY: usize = 600;
 
 /// A key under construction. Texts that don't fit, or hold the separator, make it one that finishes as `None`:
 /// nothing we have is called that.
@@ -17,6 +17,16 @@ impl KeyText {
     pub fn new(kind: u8) -> Self {
         let mut key = Self { bytes: [0; CAPACITY], length: 0, valid: true };
         key.push(kind);
+        key
+    }
+
+    /// Goes on from the bytes of a finished key.
+    #[must_use]
+    pub fn from(bytes: &[u8]) -> Self {
+        let mut key = Self { bytes: [0; CAPACITY], length: 0, valid: !bytes.is_empty() };
+        for byte in bytes {
+            key.push(*byte);
+        }
         key
     }
 

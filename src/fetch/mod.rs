@@ -5,6 +5,10 @@
 
 pub mod answer;
 pub mod cache;
+mod call;
+pub mod call_store;
+mod config;
+mod config_store;
 pub mod credentials;
 pub mod escape;
 pub mod exchange;
@@ -13,7 +17,9 @@ pub mod flight;
 pub mod form;
 pub mod generations;
 mod key;
+mod leave;
 pub mod listener;
+pub mod plans;
 pub mod readers;
 pub mod request;
 pub mod roster;
@@ -38,15 +44,16 @@ use self::{
     flight::Flights,
     generations::{Generations, Slot},
     key::KeyText,
+    plans::Plans,
     readers::Readers,
-    request::{Caller, GroupView, Request, View},
+    request::{GroupView, Request, View},
     roster::Rosters,
 };
 use crate::{
     keyring::Keyring,
     metrics::FetchMetrics,
-    routing::Dialled,
-    text::{E164, GroupName, SipUsername},
+    routing::Route,
+    text::{GroupName, SipUsername},
 };
 
 /// What a switch is told.
@@ -70,6 +77,19 @@ pub enum Source {
     Unavailable,
 }
 
+/// What came of a fill.
+enum Answer {
+    Reply(Reply, Source),
+    /// The call leaves the platform: that is decided for each.
+    Leaves(Box<Route>),
+}
+
+impl From<(Reply, Source)> for Answer {
+    fn from((reply, source): (Reply, Source)) -> Self {
+        Self::Reply(reply, source)
+    }
+}
+
 /// Everything a fetch needs; one for all threads of a node.
 pub struct Fetch {
     pub generations: Generations,
@@ -77,6 +97,9 @@ pub struct Fetch {
     pub cache: Cache,
     pub metrics: FetchMetrics,
     rosters: Rosters,
+    plans: Plans,
+    /// Rises with each call: for what takes turns.
+    turns: AtomicU64,
     flights: Arc<Flights<Filled>>,
     fills: AtomicU64,
     roster_flights: Arc<Flights<()>>,
@@ -108,6 +131,8 @@ impl Fetch {
             cache: Cache::new(limits.cache_bytes, limits.stray_bytes),
             metrics: FetchMetrics::register(),
             rosters: Rosters::default(),
+            plans: Plans::default(),
+            turns: AtomicU64::new(0),
             flights: Arc::default(),
             fills: AtomicU64::new(0),
             roster_flights: Arc::default(),
@@ -146,8 +171,9 @@ impl Fetch {
                 self.ask(key, &domain, None, |_| Some(Question::Everyone { view })).await
             }
             Request::ChangePin { domain, user, pin } => self.change_pin(&domain, &user, &pin).await,
-            Request::Dialplan { context, destination, .. } if context == PUBLIC => self.inbound(&destination, of).await,
-            Request::Dialplan { context, destination, caller } => self.call(&context, &destination, caller).await,
+            Request::Dialplan(dialplan) if dialplan.context == PUBLIC => self.inbound(&dialplan, of).await,
+            Request::Dialplan(dialplan) => self.call(&dialplan).await,
+            Request::Configuration { file } => self.configuration(file, of).await,
         };
         self.metrics.answered(answered.1);
         answered
@@ -188,28 +214,6 @@ impl Fetch {
         self.ask(key, domain, Some(group), question).await
     }
 
-    async fn call(self: &Arc<Self>, context: &str, destination: &str, caller: Option<Caller<'_>>) -> (Reply, Source) {
-        let dialled = Dialled::read(destination);
-        // Only the caller's own mailbox depends on who calls; and somebody of another tenant is nobody here.
-        let caller = match dialled {
-            Dialled::OwnVoicemail => caller
-                .filter(|caller| caller.domain.eq_ignore_ascii_case(context))
-                .and_then(|caller| SipUsername::parse(&caller.user).ok()),
-            _ => None,
-        };
-        let mut key =
-            KeyText::new(b'D').folded(context).folded(if dialled == Dialled::Nonsense { "" } else { destination });
-        if let Some(caller) = &caller {
-            key = key.folded(caller.as_str());
-        }
-        let name = match &dialled {
-            Dialled::Name(name) => Some(name.as_str().to_owned()),
-            Dialled::Voicemail(Some(mailbox)) => Some(mailbox.as_str().to_owned()),
-            _ => None,
-        };
-        self.ask(key, context, name.as_deref(), |_| Some(Question::Call { dialled, caller })).await
-    }
-
     /// A question about a domain of ours: from the cache if what it has is current, else from the database.
     ///
     /// `name` is what may be ruled out by the domain's roster, `question` makes the question of its canonical form; `None`
@@ -238,15 +242,15 @@ impl Fetch {
             return (Reply::Unavailable, Source::Unavailable);
         }
         if let Some(name) = name.map(str::to_ascii_lowercase) {
-            let is_call = matches!(question, Question::Call { .. });
-            if is_call && self.rosters.rules_out_call(slot.scope, &name) {
-                return (Reply::Document(slot.unallocated.clone()), Source::Memory);
-            }
-            if !is_call && self.rosters.rules_out(slot.scope, &name) {
+            if self.rosters.rules_out(slot.scope, &name) {
                 return (Reply::Document(slot.nobody.clone()), Source::Memory);
             }
         }
-        self.fill(&key, slot, question, kept).await
+        match self.fill(&key, slot, question, kept).await {
+            Answer::Reply(reply, source) => (reply, source),
+            // Only calls leave.
+            Answer::Leaves(_) => (Reply::Unavailable, Source::Unavailable),
+        }
     }
 
     /// Fills and serves what is at least as new as what was known when the asker came.
@@ -256,7 +260,7 @@ impl Fetch {
         mut slot: Arc<Slot>,
         question: Question,
         kept: Option<Arc<Entry>>,
-    ) -> (Reply, Source) {
+    ) -> Answer {
         // A fill that was under way may have begun before a change this asker must see; the one after it has not.
         for _ in 0..8 {
             let floor = slot.newest();
@@ -264,25 +268,26 @@ impl Fetch {
                 self.flights.join(key, || fill::run(Arc::clone(self), key.into(), Arc::clone(&slot), question.clone()));
             match filled.await {
                 // A phone number's answer belongs to a tenant that the asker did not know yet: it must be the newest known.
-                Ok(Filled::Entry(entry)) if !Arc::ptr_eq(&entry.slot, &slot) && entry.is_current() => {
-                    return (reply(&entry), Source::Filled);
+                Ok(Filled::Entry(entry)) if !Arc::ptr_eq(&entry.slot, &slot) && entry.is_of_newest() => {
+                    return Answer::Reply(reply(&entry), Source::Filled);
                 }
                 Ok(Filled::Entry(entry))
                     if Arc::ptr_eq(&entry.slot, &slot) && entry.generation >= floor && !slot.is_closed() =>
                 {
-                    return (reply(&entry), Source::Filled);
+                    return Answer::Reply(reply(&entry), Source::Filled);
                 }
                 Ok(Filled::Entry(_) | Filled::Moved) => {}
-                Ok(Filled::NoTenant) => return (Reply::NotFound, Source::Filled),
-                Ok(Filled::Failed) | Err(flight::Lost) => return self.stale(kept),
+                Ok(Filled::NoTenant) => return Answer::Reply(Reply::NotFound, Source::Filled),
+                Ok(Filled::Leaves(route)) => return Answer::Leaves(route),
+                Ok(Filled::Failed) | Err(flight::Lost) => return self.stale(kept).into(),
             }
             let Some(domain) = &slot.domain else { continue };
             match self.generations.domain(domain.as_str()) {
                 Some(newer) => slot = newer,
-                None => return self.unknown_domain(),
+                None => return self.unknown_domain().into(),
             }
         }
-        (Reply::Unavailable, Source::Unavailable)
+        Answer::Reply(Reply::Unavailable, Source::Unavailable)
     }
 
     /// The last good answer, for when the database can't be asked.
@@ -326,32 +331,6 @@ impl Fetch {
             Some(_) => (Reply::Unavailable, Source::Unavailable),
             None => self.unknown_domain(),
         }
-    }
-
-    /// A call from outside, to one of the platform's numbers or to nobody.
-    async fn inbound(self: &Arc<Self>, destination: &str, of: Option<Uuid>) -> (Reply, Source) {
-        let number = E164::from_dialled(destination);
-        let mut buffer = Uuid::encode_buffer();
-        let key = KeyText::new(b'N').folded(of.unwrap_or_default().simple().encode_lower(&mut buffer));
-        let key = key.folded(number.as_ref().map_or("", E164::as_str));
-        let Some(key) = key.finish() else { return (Reply::Unavailable, Source::Unavailable) };
-        let kept = self.cache.get(&key);
-        let fresh = self.generations.is_fresh();
-        match &kept {
-            Some(entry) if fresh && entry.is_current() => return (reply(entry), Source::Hit),
-            _ if !fresh => return self.stale(kept),
-            _ => {}
-        }
-        let Some(platform) = self.generations.scope(generations::PLATFORM) else {
-            return (Reply::Unavailable, Source::Unavailable);
-        };
-        let ruled_out =
-            number.as_ref().is_none_or(|number| self.rosters.rules_out(generations::PLATFORM, number.as_str()));
-        if ruled_out {
-            return (Reply::Document(platform.unallocated.clone()), Source::Memory);
-        }
-        let Some(number) = number else { return (Reply::Unavailable, Source::Unavailable) };
-        self.fill(&key, platform, Question::Number { number, of }, kept).await
     }
 
     /// A PIN chosen by phone is a change like any other; what can't be taken is refused by name.

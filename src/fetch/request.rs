@@ -29,7 +29,9 @@ pub enum Request<'a> {
     /// A mailbox's owner chose a new PIN by phone.
     ChangePin { domain: Cow<'a, str>, user: Cow<'a, str>, pin: Cow<'a, str> },
     /// Where a call goes.
-    Dialplan { context: Cow<'a, str>, destination: Cow<'a, str>, caller: Option<Caller<'a>> },
+    Dialplan(Box<Dialplan<'a>>),
+    /// A module's configuration that Dialplane owns.
+    Configuration { file: ConfigFile<'a> },
     /// Where a text message goes.
     Chatplan { context: Cow<'a, str> },
     /// Something that Dialplane does not decide; `kind` is for the count of them.
@@ -46,9 +48,67 @@ impl Request<'_> {
             | Self::Group { domain, .. }
             | Self::Everyone { domain, .. }
             | Self::ChangePin { domain, .. } => Some(domain),
-            Self::Dialplan { context, .. } | Self::Chatplan { context } => Some(context),
+            Self::Dialplan(dialplan) => Some(&dialplan.context),
+            Self::Chatplan { context } => Some(context),
+            Self::Configuration { file } => file.domain(),
             Self::AllGateways | Self::NotOurs { .. } => None,
         }
+    }
+}
+
+/// A call, as the switch describes it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Dialplan<'a> {
+    pub context: Cow<'a, str>,
+    pub destination: Cow<'a, str>,
+    /// Who signed in to make it, or who was called by it.
+    pub caller: Option<Caller<'a>>,
+    /// On whose behalf it goes on: an extension that forwards or transfers it. Set by Dialplane's own routes.
+    pub on_behalf: Option<Cow<'a, str>>,
+    /// As the caller shows it.
+    pub caller_number: Option<Cow<'a, str>>,
+    pub hops: u8,
+    /// How ringing ended, when it did.
+    pub disposition: Option<Cow<'a, str>>,
+    pub call: Option<uuid::Uuid>,
+}
+
+/// The files of configuration that Dialplane owns, and what of them is asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ConfigFile<'a> {
+    Sofia,
+    Acl,
+    /// `None`: all queues of the cluster.
+    Callcenter { queue: Option<Address<'a>> },
+    Ivr { menu: Address<'a> },
+    Conference { profile: Address<'a> },
+    /// Those that a cluster may say something about: voicemail, streams of music, call records, modules loaded last.
+    Other { name: &'static str },
+}
+
+impl ConfigFile<'_> {
+    fn domain(&self) -> Option<&str> {
+        match self {
+            Self::Callcenter { queue: Some(address) }
+            | Self::Ivr { menu: address }
+            | Self::Conference { profile: address } => Some(&address.domain),
+            _ => None,
+        }
+    }
+}
+
+/// A destination by the name that `routing` gives it on the switches: its id and its tenant's domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address<'a> {
+    pub id: uuid::Uuid,
+    pub domain: Cow<'a, str>,
+}
+
+impl<'a> Address<'a> {
+    fn read(text: Cow<'a, str>) -> Option<Self> {
+        let (id, domain) = text.split_once('.')?;
+        let id = uuid::Uuid::try_parse(id).ok().filter(|_| id.len() == 32)?;
+        Some(Self { id, domain: Cow::Owned(domain.to_owned()) })
     }
 }
 
@@ -141,6 +201,16 @@ struct Fields<'a> {
     caller_destination: Option<&'a [u8]>,
     user_name: Once<'a>,
     domain_name: Once<'a>,
+    dialed_user: Once<'a>,
+    dialed_domain: Once<'a>,
+    on_behalf: Once<'a>,
+    hops: Once<'a>,
+    disposition: Option<&'a [u8]>,
+    caller_number: Option<&'a [u8]>,
+    call: Option<&'a [u8]>,
+    queue: Option<&'a [u8]>,
+    menu: Option<&'a [u8]>,
+    conference_profile: Option<&'a [u8]>,
 }
 
 impl<'a> Fields<'a> {
@@ -188,6 +258,16 @@ impl<'a> Fields<'a> {
             b"Caller-Destination-Number" => first(&mut self.caller_destination, value),
             b"variable_user_name" => self.user_name.set(value),
             b"variable_domain_name" => self.domain_name.set(value),
+            b"variable_dialed_user" => self.dialed_user.set(value),
+            b"variable_dialed_domain" => self.dialed_domain.set(value),
+            b"variable_dialplane_on_behalf" => self.on_behalf.set(value),
+            b"variable_dialplane_hops" => self.hops.set(value),
+            b"variable_originate_disposition" => first(&mut self.disposition, value),
+            b"Caller-Caller-ID-Number" => first(&mut self.caller_number, value),
+            b"Unique-ID" => first(&mut self.call, value),
+            b"CC-Queue" => first(&mut self.queue, value),
+            b"Menu-Name" => first(&mut self.menu, value),
+            b"profile_name" | b"Conf-Profile" => first(&mut self.conference_profile, value),
             _ => {}
         }
     }
@@ -214,7 +294,7 @@ impl<'a> Request<'a> {
             Some(b"directory") => Ok(directory(&fields)),
             Some(b"dialplan") => Ok(dialplan(&fields)),
             Some(b"chatplan") => Ok(chatplan(&fields)),
-            Some(b"configuration") => Ok(Self::NotOurs { kind: "configuration" }),
+            Some(b"configuration") => Ok(configuration(&fields)),
             Some(b"languages" | b"phrases") => Ok(Self::NotOurs { kind: "languages" }),
             Some(b"channels") => Ok(Self::NotOurs { kind: "channels" }),
             Some(section) if !section.is_empty() => Ok(Self::NotOurs { kind: "unknown" }),
@@ -311,11 +391,54 @@ fn dialplan<'a>(fields: &Fields<'a>) -> Request<'a> {
     let context = text(fields.hunt_context).or_else(|| text(fields.caller_context));
     let destination = text(fields.hunt_destination).or_else(|| text(fields.caller_destination));
     let Some(context) = context else { return Request::NotOurs { kind: "dialplan" } };
-    let caller = match (text(fields.user_name.get()), text(fields.domain_name.get())) {
+    let pair = |user: Once<'a>, domain: Once<'a>| match (text(user.get()), text(domain.get())) {
         (Some(user), Some(domain)) => Some(Caller { user, domain }),
         _ => None,
     };
-    Request::Dialplan { context, destination: destination.unwrap_or_default(), caller }
+    // A leg to a phone knows whom it was called for (user_outgoing_channel in mod_dptools.c).
+    let caller = pair(fields.user_name, fields.domain_name).or_else(|| pair(fields.dialed_user, fields.dialed_domain));
+    Request::Dialplan(Box::new(Dialplan {
+        context,
+        destination: destination.unwrap_or_default(),
+        caller,
+        on_behalf: text(fields.on_behalf.get()),
+        caller_number: text(fields.caller_number),
+        // What can't be read is as far as a call goes.
+        hops: text(fields.hops.get()).map_or(0, |hops| hops.parse().unwrap_or(u8::MAX)),
+        disposition: text(fields.disposition),
+        call: text(fields.call).and_then(|call| call.parse().ok()),
+    }))
+}
+
+/// A file of configuration, by its name. What we don't own is left to the switch's own files.
+fn configuration<'a>(fields: &Fields<'a>) -> Request<'a> {
+    const NOT_OURS: Request<'static> = Request::NotOurs { kind: "configuration" };
+    let address = |field: Option<&'a [u8]>| text(field).and_then(Address::read);
+    let file = match fields.key_value {
+        Some(b"sofia.conf") => ConfigFile::Sofia,
+        Some(b"acl.conf") => ConfigFile::Acl,
+        Some(b"callcenter.conf") => match text(fields.queue) {
+            None => ConfigFile::Callcenter { queue: None },
+            Some(name) => match Address::read(name) {
+                Some(queue) => ConfigFile::Callcenter { queue: Some(queue) },
+                None => return NOT_OURS,
+            },
+        },
+        Some(b"ivr.conf") => match address(fields.menu) {
+            Some(menu) => ConfigFile::Ivr { menu },
+            None => return NOT_OURS,
+        },
+        Some(b"conference.conf") => match address(fields.conference_profile) {
+            Some(profile) => ConfigFile::Conference { profile },
+            None => return NOT_OURS,
+        },
+        Some(b"voicemail.conf") => ConfigFile::Other { name: "voicemail.conf" },
+        Some(b"local_stream.conf") => ConfigFile::Other { name: "local_stream.conf" },
+        Some(b"json_cdr.conf") => ConfigFile::Other { name: "json_cdr.conf" },
+        Some(b"post_load_modules.conf") => ConfigFile::Other { name: "post_load_modules.conf" },
+        _ => return NOT_OURS,
+    };
+    Request::Configuration { file }
 }
 
 fn chatplan<'a>(fields: &Fields<'a>) -> Request<'a> {

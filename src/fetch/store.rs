@@ -6,9 +6,8 @@ use zeroize::Zeroizing;
 
 use crate::{
     keyring::{Keyring, KeyringError, Place},
-    routing,
     text::{
-        CallerName, CallerNumber, Codecs, DisplayName, Domain, E164, Email, ExtensionNumber, SipUsername, Variables,
+        CallerName, CallerNumber, Codecs, DisplayName, Domain, Email, ExtensionNumber, SipUsername, Variables,
     },
 };
 
@@ -124,117 +123,6 @@ pub async fn extension(
         })
     })();
     Ok(Some((tenant_row, extension)))
-}
-
-/// What can be rung under a name, with its tenant. `name` `None`: the tenant alone.
-pub async fn target(
-    db: impl PgExecutor<'_>,
-    tenant: Uuid,
-    name: Option<&str>,
-) -> sqlx::Result<Option<(TenantRow, Option<routing::Target>)>> {
-    let row = sqlx::query!(
-        r#"
-        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!",
-               e.sip_username as "sip_username?: SipUsername", e.status = 'active' as active,
-               coalesce(e.ring_seconds, r.ring_seconds) as ring_seconds, e.voicemail_enabled as "voicemail_enabled?",
-               r.id as "group_id?",
-               array(select m.sip_username
-                       from group_members gm
-                       join extensions m on m.tenant_id = gm.tenant_id and m.id = gm.extension_id
-                      where gm.tenant_id = r.tenant_id and gm.group_id = r.id and m.status = 'active'
-                      order by gm.position) as "members!"
-          from generation g
-          join tenants t on t.id = g.scope
-          left join names n on n.tenant_id = g.scope and n.name = $2
-          left join extensions e on e.tenant_id = n.tenant_id and e.id = n.extension_id
-          left join groups r on r.tenant_id = n.tenant_id and r.id = n.group_id
-         where g.scope = $1
-        "#,
-        tenant,
-        name
-    )
-    .fetch_optional(db)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    let target =
-        to_target(row.sip_username, row.active, row.ring_seconds, row.voicemail_enabled, row.group_id, &row.members)?;
-    let tenant_row = TenantRow {
-        id: tenant,
-        generation: row.generation,
-        domain: row.domain,
-        cluster: row.cluster_id,
-        active: row.tenant_active,
-    };
-    Ok(Some((tenant_row, target)))
-}
-
-/// Where a phone number leads, and the platform's generation for when nobody has it.
-pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<NumberRow> {
-    let row = sqlx::query!(
-        r#"
-        select p.generation as platform, g.generation as "generation?", t.id as "tenant_id?",
-               t.domain as "domain?: Domain", t.cluster_id as "cluster_id?", t.status = 'active' as tenant_active,
-               e.sip_username as "sip_username?: SipUsername", e.status = 'active' as active,
-               coalesce(e.ring_seconds, r.ring_seconds) as ring_seconds, e.voicemail_enabled as "voicemail_enabled?",
-               r.id as "group_id?",
-               array(select m.sip_username
-                       from group_members gm
-                       join extensions m on m.tenant_id = gm.tenant_id and m.id = gm.extension_id
-                      where gm.tenant_id = r.tenant_id and gm.group_id = r.id and m.status = 'active'
-                      order by gm.position) as "members!"
-          from generation p
-          left join numbers d on d.number = $1
-          left join tenants t on t.id = d.tenant_id
-          left join generation g on g.scope = d.tenant_id
-          left join extensions e on e.tenant_id = d.tenant_id and e.id = d.extension_id
-          left join groups r on r.tenant_id = d.tenant_id and r.id = d.group_id
-         where p.scope = '00000000-0000-0000-0000-000000000000'
-        "#,
-        number.as_str()
-    )
-    .fetch_one(db)
-    .await?;
-    let target =
-        to_target(row.sip_username, row.active, row.ring_seconds, row.voicemail_enabled, row.group_id, &row.members)?;
-    let owner = match (row.tenant_id, row.generation, row.domain, row.cluster_id) {
-        (Some(id), Some(generation), Some(domain), Some(cluster)) => {
-            Some((TenantRow { id, generation, domain, cluster, active: row.tenant_active == Some(true) }, target))
-        }
-        _ => None,
-    };
-    Ok(NumberRow { platform_generation: row.platform, owner })
-}
-
-/// A phone number as one statement saw it.
-pub struct NumberRow {
-    pub platform_generation: i64,
-    pub owner: Option<(TenantRow, Option<routing::Target>)>,
-}
-
-fn to_target(
-    sip_username: Option<SipUsername>,
-    active: Option<bool>,
-    ring_seconds: Option<i16>,
-    voicemail: Option<bool>,
-    group: Option<Uuid>,
-    members: &[String],
-) -> sqlx::Result<Option<routing::Target>> {
-    let ring_seconds = ring_seconds.and_then(|seconds| u16::try_from(seconds).ok()).unwrap_or(25);
-    if let Some(sip_username) = sip_username {
-        let (active, voicemail) = (active == Some(true), voicemail == Some(true));
-        return Ok(Some(routing::Target::Extension(routing::Extension {
-            sip_username,
-            active,
-            ring_seconds,
-            voicemail,
-        })));
-    }
-    if group.is_none() {
-        return Ok(None);
-    }
-    let members = members.iter().map(|name| SipUsername::parse(name)).collect::<Result<_, _>>();
-    let members = members.map_err(|e| sqlx::Error::Decode(Box::new(e)))?;
-    Ok(Some(routing::Target::Group { members, ring_seconds }))
 }
 
 /// The members of a group by the group's name, with its tenant; `None` inside: no such group.

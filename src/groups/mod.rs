@@ -9,7 +9,9 @@ use uuid::Uuid;
 
 use crate::{
     changes::{Audit, Change, Error, Result},
+    destinations::{self, Source, config::Target},
     http::input::patch,
+    routing::Strategy,
     text::{ExtensionNumber, GroupName},
 };
 
@@ -23,6 +25,11 @@ pub struct Group {
     /// What is dialled to reach it.
     pub number: Option<ExtensionNumber>,
     pub ring_seconds: i16,
+    pub strategy: Strategy,
+    /// Who answers presses 1 to take the call, so that nobody's mailbox does.
+    pub confirm: bool,
+    /// Where a call goes that nobody took.
+    pub otherwise: Option<Target>,
     /// Ids of its extensions, in order.
     pub members: Vec<Uuid>,
     pub version: i64,
@@ -40,6 +47,14 @@ pub struct NewGroup {
     #[arg(long)]
     pub ring_seconds: Option<i16>,
     #[serde(default)]
+    #[arg(long, value_enum, default_value_t)]
+    pub strategy: Strategy,
+    #[serde(default)]
+    #[arg(long)]
+    pub confirm: bool,
+    #[arg(skip)]
+    pub otherwise: Option<Target>,
+    #[serde(default)]
     #[arg(long)]
     pub members: Vec<Uuid>,
 }
@@ -53,6 +68,11 @@ pub struct GroupPatch {
     #[schema(value_type = Option<ExtensionNumber>)]
     pub number: Option<Option<ExtensionNumber>>,
     pub ring_seconds: Option<i16>,
+    pub strategy: Option<Strategy>,
+    pub confirm: Option<bool>,
+    #[serde(default, deserialize_with = "patch")]
+    #[schema(value_type = Option<Target>)]
+    pub otherwise: Option<Option<Target>>,
     pub members: Option<Vec<Uuid>>,
 }
 
@@ -64,6 +84,9 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewGroup) -> Result<
         name: new.name,
         number: new.number,
         ring_seconds: new.ring_seconds.unwrap_or(25),
+        strategy: new.strategy,
+        confirm: new.confirm,
+        otherwise: new.otherwise,
         members: new.members,
         version: 1,
         created_at: now,
@@ -94,6 +117,15 @@ pub async fn update(
     if let Some(seconds) = patch.ring_seconds {
         after.ring_seconds = seconds;
     }
+    if let Some(strategy) = patch.strategy {
+        after.strategy = strategy;
+    }
+    if let Some(confirm) = patch.confirm {
+        after.confirm = confirm;
+    }
+    if let Some(otherwise) = patch.otherwise {
+        after.otherwise = otherwise;
+    }
     if let Some(members) = patch.members {
         after.members = members;
     }
@@ -106,16 +138,16 @@ pub async fn update(
 
 pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<()> {
     let before = locked(change, tenant, id, if_match).await?;
-    let numbers = store::numbers_of(change.db(), tenant, id).await?;
-    if !numbers.is_empty() {
-        return Err(Error::Conflict(format!("These numbers lead to it; move them first: {}.", numbers.join(", "))));
-    }
+    destinations::not_in_use(change, tenant, Target::group(id)).await?;
+    destinations::store::set_refs(change.db(), tenant, "group", id, &[]).await?;
     store::delete(change.db(), tenant, id).await?;
     audit(change, "delete", Some(&before), None).await
 }
 
 async fn with_members(change: &mut Change, group: &Group) -> Result<Group> {
     store::set_members(change.db(), group).await?;
+    let leads = group.otherwise.into_iter().collect::<Vec<_>>();
+    destinations::lead(change, group.tenant_id, Source::Group(group.id), &leads, &leads).await?;
     store::get(change.db(), group.tenant_id, group.id).await?.ok_or(Error::NotFound("group"))
 }
 
@@ -144,6 +176,7 @@ async fn check(change: &mut Change, group: &Group) -> Result<()> {
     }
     let mut names = vec![group.name.to_string()];
     names.extend(group.number.as_ref().map(ToString::to_string));
+    destinations::not_reserved(change, group.tenant_id, &names).await?;
     match crate::extensions::store::owner_of_names(change.db(), group.tenant_id, &names, group.id).await? {
         None => Ok(()),
         Some(owner) => Err(Error::Conflict(format!("{} exists already: {} {}.", owner.name, owner.kind, owner.id))),

@@ -12,7 +12,10 @@ use utoipa::{
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{problem::Problem, status};
-use crate::{agents, audit, auth, clusters, extensions, groups, keys, numbers, onboarding, pools, switches, tenants};
+use crate::{
+    agents, audit, auth, carriers, clusters, destinations, dialplan, extensions, groups, keys, numbers, onboarding, pools,
+    routes, switches, tenants,
+};
 
 /// Adds every route of the API. What is added here is described in `/openapi.json` as well: there is one list.
 pub fn api(config: &mut ServiceConfig) {
@@ -74,11 +77,36 @@ pub fn api(config: &mut ServiceConfig) {
         .service(groups::api::show_group)
         .service(groups::api::update_group)
         .service(groups::api::delete_group)
+        .service(destinations::api::create_destination)
+        .service(destinations::api::list_destinations)
+        .service(destinations::api::show_destination)
+        .service(destinations::api::update_destination)
+        .service(destinations::api::delete_destination)
+        .service(dialplan::api::create_entry)
+        .service(dialplan::api::list_entries)
+        .service(dialplan::api::show_entry)
+        .service(dialplan::api::update_entry)
+        .service(dialplan::api::delete_entry)
         .service(numbers::api::create_number)
+        .service(numbers::api::create_numbers)
         .service(numbers::api::list_numbers)
+        .service(numbers::api::show_agent_numbers)
+        .service(numbers::api::choose_number)
+        .service(numbers::api::assign_number)
+        .service(numbers::api::unassign_number)
         .service(numbers::api::show_number)
         .service(numbers::api::update_number)
         .service(numbers::api::delete_number)
+        .service(carriers::api::create_carrier)
+        .service(carriers::api::list_carriers)
+        .service(carriers::api::show_carrier)
+        .service(carriers::api::update_carrier)
+        .service(carriers::api::delete_carrier)
+        .service(carriers::api::replace_rates)
+        .service(carriers::api::list_rates)
+        .service(carriers::api::test_carrier)
+        .service(routes::api::preview_route)
+        .service(routes::api::explain_route)
         .service(switches::api::create_switch)
         .service(switches::api::list_switches)
         .service(switches::api::show_switch)

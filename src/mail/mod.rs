@@ -8,12 +8,13 @@ mod words;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 pub use self::letter::Letter;
 use crate::{
     changes::{Change, Error, Result},
-    keyring::Place,
+    keyring::{Keyring, Place},
     text::Email,
 };
 
@@ -75,6 +76,12 @@ pub enum Message<'a> {
     SignInLocked {
         name: &'a str,
     },
+    /// Somebody of the tenant called for help.
+    EmergencyCall {
+        number: &'a str,
+        extension: &'a str,
+        location: &'a str,
+    },
 }
 
 impl Message<'_> {
@@ -88,6 +95,7 @@ impl Message<'_> {
             Self::PasswordChanged { .. } => "password_changed",
             Self::AddressTaken { .. } => "address_taken",
             Self::SignInLocked { .. } => "sign_in_locked",
+            Self::EmergencyCall { .. } => "emergency_call",
         }
     }
 }
@@ -105,11 +113,24 @@ pub async fn queue(
     language: Language,
     message: &Message<'_>,
 ) -> Result<()> {
+    let keyring = change.keyring();
+    put(change.db(), &keyring, tenant, to, language, message).await
+}
+
+/// Queues a mail within any transaction.
+pub async fn put(
+    db: &mut PgConnection,
+    keyring: &Keyring,
+    tenant: Option<Uuid>,
+    to: &Email,
+    language: Language,
+    message: &Message<'_>,
+) -> Result<()> {
     let letter = Letter::render(message, language).map_err(|e| Error::invalid("mail", e))?;
     let id = Uuid::now_v7();
     let text = serde_json::to_string(&letter).map_err(|e| Error::invalid("mail", e))?;
-    let sealed = change.keyring().seal(place(id), &text);
+    let sealed = keyring.seal(place(id), &text);
     let new =
         store::NewMail { id, tenant, recipient: to.as_str(), template: message.template(), language, sealed: &sealed };
-    Ok(store::insert(change.db(), &new).await?)
+    Ok(store::insert(db, &new).await?)
 }

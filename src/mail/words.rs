@@ -75,6 +75,16 @@ fn english(message: &Message<'_>) -> Words {
             button: None,
             closing: vec![],
         },
+        Message::EmergencyCall { number, extension, location } => Words {
+            subject: format!("Emergency call to {number}"),
+            greeting: "Hello,".into(),
+            paragraphs: vec![
+                format!("somebody called {number} just now, from extension {extension}."),
+                format!("The address on file is: {location}"),
+            ],
+            button: None,
+            closing: vec!["You get this mail because you are a contact for emergencies.".into()],
+        },
     }
 }
 
@@ -137,6 +147,16 @@ fn german(message: &Message<'_>) -> Words {
             ],
             button: None,
             closing: vec![],
+        },
+        Message::EmergencyCall { number, extension, location } => Words {
+            subject: format!("Notruf an {number}"),
+            greeting: "Guten Tag,".into(),
+            paragraphs: vec![
+                format!("soeben wurde von Nebenstelle {extension} der Notruf {number} gewählt."),
+                format!("Die hinterlegte Adresse ist: {location}"),
+            ],
+            button: None,
+            closing: vec!["Sie erhalten diese Nachricht als Kontakt für Notfälle.".into()],
         },
     }
 }

@@ -3,21 +3,24 @@
 //! FreeSWITCH expands every argument (`switch_core_session_exec`), some twice (`set`), and dial strings once more. So
 //! arguments are built from validated texts and constants alone, and hold no `$` at all.
 
-use super::{Route, Tenant};
-use crate::text::{Domain, SipUsername};
+use super::{AFTER, Ring, RingGroup, Route, Tenant, Then, entries::{Done, Step}};
+use crate::{
+    destinations::config::Prompt,
+    text::{Domain, SipUsername},
+};
 
 /// One application and its argument.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Action {
     pub application: &'static str,
     pub data: String,
 }
 
-fn action(application: &'static str, data: impl Into<String>) -> Action {
+pub(super) fn action(application: &'static str, data: impl Into<String>) -> Action {
     Action { application, data: data.into() }
 }
 
-fn set(name: &str, value: impl std::fmt::Display) -> Action {
+pub(super) fn set(name: &str, value: impl std::fmt::Display) -> Action {
     action("set", format!("{name}={value}"))
 }
 
@@ -25,41 +28,257 @@ fn user(extension: &SipUsername, domain: &Domain) -> String {
     format!("user/{extension}@{domain}")
 }
 
+/// Dials on in the tenant's context.
+fn transfer(to: &str, domain: &Domain) -> Action {
+    action("transfer", format!("{to} XML {domain}"))
+}
+
+/// Which number of hops a call has made is on the channel, so that a circle ends.
+fn hop(hops: u8) -> Action {
+    set("dialplane_hops", hops + 1)
+}
+
+/// What a file is played as.
+#[must_use]
+pub fn sound(prompt: &Prompt) -> String {
+    match prompt {
+        Prompt::File(file) => file.to_string(),
+        // switch_ivr_play_file speaks what begins with this, by the channel's tts_engine and tts_voice.
+        Prompt::Text(text) => format!("say:{text}"),
+    }
+}
+
+/// Text is spoken by a module of the switch; one that has none goes on.
+fn play(prompt: &Prompt) -> Vec<Action> {
+    let mut actions = Vec::new();
+    if matches!(prompt, Prompt::Text(_)) {
+        actions.extend([set("tts_engine", "flite"), set("tts_voice", "slt")]);
+    }
+    actions.push(action("playback", sound(prompt)));
+    actions
+}
+
+/// The one argument that a switch expands: the call's own UUID, which it made itself.
+pub const RECORDING: &str = "recordings/${uuid}.wav";
+
+/// Both sides into one file, under the call's own name. The switch knows its folder for recordings.
+pub(super) fn record(actions: &mut Vec<Action>, consent_tone: bool) {
+    actions.push(set("RECORD_STEREO", true));
+    actions.push(set("recording_follow_transfer", true));
+    if consent_tone {
+        actions.push(action("pre_answer", ""));
+        actions.push(action("playback", "tone_stream://%(400,0,1400)"));
+    }
+    actions.push(action("record_session", RECORDING));
+}
+
 impl Route {
+    /// What a switch runs for it. `hops`: how often the call was led on before.
     #[must_use]
-    pub fn actions(&self, tenant: &Tenant) -> Vec<Action> {
+    pub fn actions(&self, tenant: &Tenant, hops: u8) -> Vec<Action> {
         let domain = &tenant.domain;
         match self {
             Self::Echo => vec![action("answer", ""), action("echo", "")],
-            Self::Ring { extension, seconds, then_voicemail } => {
-                let mut actions = ring(&user(extension, domain), *seconds, *then_voicemail);
-                if *then_voicemail {
-                    actions.push(action("answer", ""));
-                    actions.push(action("sleep", "500"));
-                    actions.push(action("voicemail", format!("default {domain} {extension}")));
-                }
-                actions
-            }
-            Self::RingAll { members, seconds } => {
-                let legs = members.iter().map(|member| user(member, domain)).collect::<Vec<_>>().join(",");
-                ring(&legs, *seconds, false)
-            }
+            Self::Ring(ring) => ring.actions(domain),
+            Self::RingGroup(group) => group.actions(domain, hops),
+            Self::Message { mailbox } => leave_message(mailbox, domain),
             Self::Voicemail { mailbox } => {
                 let mailbox = mailbox.as_ref().map(|mailbox| format!(" {mailbox}")).unwrap_or_default();
                 let check = action("voicemail", format!("check default {domain}{mailbox}"));
                 vec![action("answer", ""), action("sleep", "500"), check]
             }
-            Self::Refused(refusal) => vec![action("hangup", refusal.cause())],
+            Self::Lead { to, on_behalf_of } => {
+                let mut actions = vec![hop(hops)];
+                actions.extend(on_behalf_of.as_ref().map(|user| set("dialplane_on_behalf", user)));
+                actions.push(transfer(to, domain));
+                actions
+            }
+            Self::Queue { id, record: wanted, then } => {
+                let mut actions = vec![action("answer", "")];
+                if *wanted {
+                    record(&mut actions, true);
+                }
+                actions.push(action("callcenter", address(*id, domain)));
+                led_on(&mut actions, then.as_deref(), domain, hops);
+                actions
+            }
+            Self::Ivr { id, then } => {
+                let mut actions = vec![action("answer", ""), action("sleep", "300")];
+                // The menu's own entries lead on; each is a hop.
+                actions.push(hop(hops));
+                actions.push(action("ivr", address(*id, domain)));
+                led_on(&mut actions, then.as_deref(), domain, hops);
+                actions
+            }
+            Self::Conference { id, moderator } => {
+                let flags = if *moderator { "+flags{moderator}" } else { "" };
+                let name = id.simple();
+                vec![action("answer", ""), action("conference", format!("{name}@{}{flags}", address(*id, domain)))]
+            }
+            Self::Announce { prompt, then } => {
+                let mut actions = vec![action("answer", ""), action("sleep", "300")];
+                actions.extend(play(prompt));
+                led_on(&mut actions, then.as_deref(), domain, hops);
+                actions
+            }
+            Self::Page { id, members, two_way } => page(*id, members, *two_way, domain),
+            Self::Pickup { extension } => vec![action("pickup", format!("{extension}@{domain}"))],
+            Self::Intercom { extension } => {
+                vec![set("hangup_after_bridge", true), action("bridge", format!("[sip_auto_answer=true]{}", user(extension, domain)))]
+            }
+            Self::Park { slot } => {
+                let lot = match slot {
+                    Some(slot) => format!("{domain} {slot:02}"),
+                    None => format!("{domain} auto in 01 99"),
+                };
+                vec![action("answer", ""), action("valet_park", lot)]
+            }
+            Self::Handle { .. } => {
+                vec![action("answer", ""), action("sleep", "300"), action("playback", "tone_stream://%(150,50,800);%(150,0,1200)")]
+            }
+            Self::Custom { steps } => custom(steps, domain, hops),
+            // These are answered by what was admitted; here, nothing was.
+            Self::Outside(_) | Self::Emergency { .. } => vec![action("hangup", "NO_ROUTE_DESTINATION")],
+            Self::Refused(refusal) => {
+                let mut actions = Vec::new();
+                if let Some(announcement) = refusal.announcement() {
+                    actions.push(action("pre_answer", ""));
+                    actions.push(action("playback", announcement));
+                }
+                actions.push(action("hangup", refusal.cause()));
+                actions
+            }
         }
     }
 }
 
+/// What names a destination on every switch: mod_callcenter, mod_conference and the menus know no tenants.
+#[must_use]
+pub fn address(id: uuid::Uuid, domain: &Domain) -> String {
+    format!("{}.{domain}", id.simple())
+}
+
+fn leave_message(mailbox: &str, domain: &Domain) -> Vec<Action> {
+    vec![action("answer", ""), action("sleep", "500"), action("voicemail", format!("default {domain} {mailbox}"))]
+}
+
+fn led_on(actions: &mut Vec<Action>, then: Option<&str>, domain: &Domain, hops: u8) {
+    match then {
+        Some(to) => actions.extend([hop(hops), transfer(to, domain)]),
+        None => actions.push(action("hangup", "NORMAL_CLEARING")),
+    }
+}
+
 /// Rings for so long; what follows runs only if nobody took the call.
-fn ring(dial_string: &str, seconds: u16, continue_on_fail: bool) -> Vec<Action> {
+fn ring(dial_string: String, seconds: u16, continue_on_fail: bool) -> Vec<Action> {
     vec![
         set("call_timeout", seconds),
         set("hangup_after_bridge", true),
         set("continue_on_fail", continue_on_fail),
         action("bridge", dial_string),
     ]
+}
+
+/// What who answers hears until they press 1.
+const CONFIRM: &str = "tone_stream://%(200,100,800);loops=3";
+
+impl Ring {
+    fn actions(&self, domain: &Domain) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if self.record {
+            record(&mut actions, self.consent_tone);
+        }
+        // Who is called may transfer the call, and pays for where it goes then.
+        actions.push(set("dialplane_on_behalf", &self.extension));
+        let mut legs = vec![user(&self.extension, domain)];
+        // It waits like a phone that rings, also where none does: the price of being picked up.
+        legs.extend(self.pickup.then(|| format!("pickup/{}@{domain}", self.extension)));
+        legs.extend(self.follow_me.iter().map(|leg| self.follow(leg, domain)));
+        actions.extend(ring(legs.join(","), self.seconds, self.then != Then::Hangup));
+        match self.then {
+            Then::Hangup => {}
+            Then::Voicemail => actions.extend(leave_message(self.extension.as_str(), domain)),
+            Then::Ask => {
+                actions.push(hop(self.hops));
+                actions.push(transfer(&format!("{}{AFTER}", self.extension), domain));
+            }
+        }
+        actions
+    }
+
+    /// Another number rings as well: a call of its own through the tenant's context, so that it is routed and admitted like any.
+    fn follow(&self, leg: &crate::extensions::calls::FollowMe, domain: &Domain) -> String {
+        let mut variables = vec![
+            "loopback_export=dialplane_on_behalf,dialplane_hops".to_owned(),
+            format!("dialplane_on_behalf={}", self.extension),
+            format!("dialplane_hops={}", self.hops + 1),
+        ];
+        if leg.delay_seconds > 0 {
+            variables.push(format!("leg_delay_start={}", leg.delay_seconds));
+        }
+        if leg.confirm {
+            variables.push("group_confirm_key=1".to_owned());
+            variables.push(format!("group_confirm_file={CONFIRM}"));
+        }
+        // `^^!`: the variables hold commas.
+        format!("[^^!{}]loopback/{}/{domain}", variables.join("!"), leg.number)
+    }
+}
+
+impl RingGroup {
+    fn actions(&self, domain: &Domain, hops: u8) -> Vec<Action> {
+        let legs = self.members.iter().map(|member| user(member, domain)).collect::<Vec<_>>();
+        let legs = legs.join(if self.in_order { "|" } else { "," });
+        let mut actions = Vec::new();
+        if self.confirm {
+            actions.push(set("group_confirm_key", 1));
+            actions.push(set("group_confirm_file", CONFIRM));
+        }
+        actions.extend(ring(legs, self.seconds, self.then.is_some()));
+        if let Some(to) = &self.then {
+            actions.extend([hop(hops), transfer(to, domain)]);
+        }
+        actions
+    }
+}
+
+/// A conference that calls its members, who answer by themselves.
+fn page(id: uuid::Uuid, members: &[String], two_way: bool, domain: &Domain) -> Vec<Action> {
+    let mut actions = vec![
+        action("answer", ""),
+        set("conference_auto_outcall_timeout", 8),
+        set("conference_auto_outcall_prefix", "{sip_auto_answer=true}"),
+    ];
+    if !two_way {
+        actions.push(set("conference_auto_outcall_flags", "mute"));
+    }
+    for member in members {
+        actions.push(action("conference_set_auto_outcall", format!("user/{member}@{domain}")));
+    }
+    actions.push(action("conference", format!("{}@{}+flags{{endconf}}", id.simple(), address(id, domain))));
+    actions
+}
+
+fn custom(steps: &[(Done, Option<String>)], domain: &Domain, hops: u8) -> Vec<Action> {
+    let mut actions = Vec::new();
+    for (step, name) in steps {
+        match (step, name) {
+            (Done::Dial(_) | Done::Step(Step::Go { .. }), Some(to)) => actions.extend([hop(hops), transfer(to, domain)]),
+            // What it led to is not there any more.
+            (Done::Dial(_) | Done::Step(Step::Go { .. } | Step::Dial { .. }), None) => {
+                actions.push(action("hangup", "UNALLOCATED_NUMBER"));
+            }
+            (Done::Step(Step::Play { prompt }), _) => actions.extend(play(prompt)),
+            (Done::Step(step), _) => actions.push(match step {
+                Step::Answer => action("answer", ""),
+                Step::PreAnswer => action("pre_answer", ""),
+                Step::RingReady => action("ring_ready", ""),
+                Step::Sleep { milliseconds } => action("sleep", milliseconds.to_string()),
+                Step::Set { name, value } => set(name.as_str(), value),
+                Step::Hangup { cause } => action("hangup", cause.name()),
+                Step::Play { .. } | Step::Dial { .. } | Step::Go { .. } => continue,
+            }),
+        }
+    }
+    actions
 }

@@ -1,68 +1,83 @@
-//! Where a call goes: a pure function from what was dialled, who calls and what the tenant has to a [`Route`]. No I/O, no
+//! Where a call goes: a pure function from what was dialled, who calls, when, and what the tenant has, to a [`Route`]. No I/O, no
 //! clock, no switch; so a route can be explained and tested without one. What a route looks like on a switch is
-//! `routing::actions`.
+//! `routing::actions`; what is admitted to leave the platform is decided by `calls::admission`.
+//!
+//! The order: emergencies, loops, blocked callers, feature codes, the tenant's own entries, what the tenant has, numbers outside,
+//! "unallocated".
 
 mod actions;
+pub mod callee;
+pub mod carried;
+mod destination;
+mod dialled;
+pub mod emergency;
+pub mod entries;
+mod forwards;
+pub mod outbound;
+pub mod plan;
+mod refusal;
+mod trace;
 
-pub use actions::Action;
+pub use self::{
+    actions::{Action, RECORDING, address, sound},
+    dialled::{AFTER, Dialled, Feature},
+    plan::Plan,
+    refusal::Refusal,
+    trace::{Trace, Tried},
+};
 
-use crate::text::{Domain, ExtensionNumber, SipUsername};
+use jiff::Timestamp;
+use uuid::Uuid;
 
-/// What a caller dialled, told apart by its form alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Dialled {
-    /// `9196`: hear yourself.
-    Echo,
-    /// `*97`: the caller's own mailbox.
-    OwnVoicemail,
-    /// `*98`: a mailbox to be asked for; `*98` and a number: that one's.
-    Voicemail(Option<ExtensionNumber>),
-    /// Something a tenant may have: an extension's number, alias or user name, a group.
-    Name(SipUsername),
-    /// Nothing anybody could have.
-    Nonsense,
-}
-
-impl Dialled {
-    #[must_use]
-    pub fn read(number: &str) -> Self {
-        match number {
-            "9196" => Self::Echo,
-            "*97" => Self::OwnVoicemail,
-            "*98" => Self::Voicemail(None),
-            _ => match number.strip_prefix("*98").map(ExtensionNumber::parse) {
-                Some(Ok(mailbox)) => Self::Voicemail(Some(mailbox)),
-                Some(Err(_)) => Self::Nonsense,
-                None => SipUsername::parse(number).map_or(Self::Nonsense, Self::Name),
-            },
-        }
-    }
-
-    /// The name in the tenant that must be known to route this.
-    #[must_use]
-    pub fn needs<'a>(&'a self, caller: Option<&'a SipUsername>) -> Option<&'a str> {
-        match self {
-            Self::OwnVoicemail => caller.map(SipUsername::as_str),
-            Self::Voicemail(Some(mailbox)) => Some(mailbox.as_str()),
-            Self::Name(name) => Some(name.as_str()),
-            Self::Echo | Self::Voicemail(None) | Self::Nonsense => None,
-        }
-    }
-}
+use self::{callee::Callee, entries::Done};
+use crate::{
+    destinations::config::Prompt,
+    extensions::calls::CallHandling,
+    text::{DialNumber, Domain, ExtensionNumber, SipUsername},
+};
 
 /// What a tenant has under a name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
     Extension(Extension),
-    Group { members: Vec<SipUsername>, ring_seconds: u16 },
+    Group(Group),
+    /// One of the plan's destinations.
+    Destination(Uuid),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Extension {
+    pub id: Uuid,
     pub sip_username: SipUsername,
     pub active: bool,
     pub ring_seconds: u16,
     pub voicemail: bool,
+    pub calls: CallHandling,
+}
+
+/// Extensions that ring together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    pub members: Vec<SipUsername>,
+    pub ring_seconds: u16,
+    pub strategy: Strategy,
+    /// Who answers presses 1 to take the call.
+    pub confirm: bool,
+    pub otherwise: Option<crate::destinations::config::Target>,
+}
+
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, sqlx::Type, utoipa::ToSchema, clap::ValueEnum,
+)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Strategy {
+    #[default]
+    All,
+    InOrder,
+    Random,
+    /// Each call begins with the next member.
+    RoundRobin,
 }
 
 /// The tenant a call is routed in.
@@ -72,91 +87,316 @@ pub struct Tenant {
     pub active: bool,
 }
 
-/// Where a call goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Route {
-    Echo,
-    Ring {
-        extension: SipUsername,
-        seconds: u16,
-        then_voicemail: bool,
-    },
-    RingAll {
-        members: Vec<SipUsername>,
-        seconds: u16,
-    },
-    /// Listen to messages, of this mailbox or of one to be asked for; its PIN is asked for in any case.
-    Voicemail {
-        mailbox: Option<SipUsername>,
-    },
-    Refused(Refusal),
+/// One call, as far as a switch vouches for it.
+#[derive(Debug, Clone)]
+pub struct Call<'a> {
+    pub dialled: &'a str,
+    /// The extension that calls, or on whose behalf it is; authenticated, and of this tenant.
+    pub caller: Option<&'a SipUsername>,
+    /// As the caller shows it. It is compared with rules and decides nothing about rights.
+    pub caller_number: Option<&'a str>,
+    /// How often it was led on by routes already.
+    pub hops: u8,
+    /// It was rung at [`Call::dialled`], which did not take it, for this reason.
+    pub after: Option<Failure>,
+    pub at: Timestamp,
+    /// Rises by one with each call, for what takes turns.
+    pub turn: u64,
 }
 
-/// Why a call goes nowhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// Nobody has this number.
-    Unallocated,
-    /// The one who has it is suspended, or nobody is in the group.
-    Absent,
-    /// The tenant is suspended.
-    TenantSuspended,
-    /// Only somebody who is signed in can do this.
-    NotSignedIn,
-    /// The box is switched off.
-    NoVoicemail,
-}
-
-/// Routes a call inside a tenant.
-///
-/// `target` is what the tenant has under [`Dialled::needs`].
-#[must_use]
-pub fn route(tenant: &Tenant, dialled: &Dialled, caller: Option<&SipUsername>, target: Option<&Target>) -> Route {
-    if !tenant.active {
-        return Route::Refused(Refusal::TenantSuspended);
-    }
-    match dialled {
-        Dialled::Echo => Route::Echo,
-        Dialled::Nonsense => Route::Refused(Refusal::Unallocated),
-        Dialled::Voicemail(None) => Route::Voicemail { mailbox: None },
-        Dialled::OwnVoicemail if caller.is_none() => Route::Refused(Refusal::NotSignedIn),
-        Dialled::OwnVoicemail | Dialled::Voicemail(Some(_)) => mailbox(target),
-        Dialled::Name(_) => ring(target),
+impl Call<'_> {
+    /// The call that somebody makes by dialling.
+    #[must_use]
+    pub fn dialling<'a>(dialled: &'a str, at: Timestamp) -> Call<'a> {
+        Call { dialled, caller: None, caller_number: None, hops: 0, after: None, at, turn: 0 }
     }
 }
 
-/// Routes a call that came from outside to one of the tenant's numbers.
-#[must_use]
-pub fn inbound(tenant: &Tenant, target: Option<&Target>) -> Route {
-    if !tenant.active {
-        return Route::Refused(Refusal::TenantSuspended);
-    }
-    ring(target)
+/// Why a phone did not take a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Failure {
+    Busy,
+    NoAnswer,
+    NotRegistered,
+    Other,
 }
 
-fn ring(target: Option<&Target>) -> Route {
-    match target {
-        None => Route::Refused(Refusal::Unallocated),
-        Some(Target::Extension(extension)) if !extension.active => Route::Refused(Refusal::Absent),
-        Some(Target::Extension(extension)) => Route::Ring {
-            extension: extension.sip_username.clone(),
-            seconds: extension.ring_seconds,
-            then_voicemail: extension.voicemail,
-        },
-        Some(Target::Group { members, .. }) if members.is_empty() => Route::Refused(Refusal::Absent),
-        Some(Target::Group { members, ring_seconds }) => {
-            Route::RingAll { members: members.clone(), seconds: *ring_seconds }
+impl Failure {
+    /// From `originate_disposition`, a name of switch_channel.c's CAUSE_CHART.
+    #[must_use]
+    pub fn of(disposition: &str) -> Self {
+        match disposition {
+            "USER_BUSY" | "CALL_REJECTED" => Self::Busy,
+            "NO_ANSWER" | "NO_USER_RESPONSE" | "ALLOTTED_TIMEOUT" | "PROGRESS_TIMEOUT" | "RECOVERY_ON_TIMER_EXPIRE" => Self::NoAnswer,
+            "USER_NOT_REGISTERED" | "SUBSCRIBER_ABSENT" | "DESTINATION_OUT_OF_ORDER" => Self::NotRegistered,
+            _ => Self::Other,
         }
     }
 }
 
-fn mailbox(target: Option<&Target>) -> Route {
-    match target {
-        Some(Target::Extension(extension)) if !extension.active => Route::Refused(Refusal::Absent),
-        Some(Target::Extension(extension)) if !extension.voicemail => Route::Refused(Refusal::NoVoicemail),
-        Some(Target::Extension(extension)) => Route::Voicemail { mailbox: Some(extension.sip_username.clone()) },
-        Some(Target::Group { .. }) | None => Route::Refused(Refusal::Unallocated),
+/// More hops than this are a loop.
+pub const MOST_HOPS: u8 = 10;
+
+/// Where a call goes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Route {
+    Echo,
+    Ring(Ring),
+    RingGroup(RingGroup),
+    /// Leave a message.
+    Message { mailbox: String },
+    /// Listen to messages, of this mailbox or of one to be asked for; its PIN is asked for in any case.
+    Voicemail { mailbox: Option<SipUsername> },
+    /// Dial on in the tenant's context.
+    Lead { to: String, on_behalf_of: Option<SipUsername> },
+    Queue { id: Uuid, record: bool, then: Option<String> },
+    Ivr { id: Uuid, then: Option<String> },
+    Conference { id: Uuid, moderator: bool },
+    Announce { prompt: Prompt, then: Option<String> },
+    Page { id: Uuid, members: Vec<String>, two_way: bool },
+    Pickup { extension: SipUsername },
+    Intercom { extension: SipUsername },
+    Park { slot: Option<u8> },
+    /// Change what the caller's extension does with calls.
+    Handle { change: Handle },
+    /// What the tenant's own entry says.
+    Custom { steps: Vec<(Done, Option<String>)> },
+    /// A number outside, to be admitted.
+    Outside(Callee),
+    Emergency { number: String },
+    Refused(Refusal),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ring {
+    pub extension: SipUsername,
+    pub seconds: u16,
+    /// Other numbers that ring as well.
+    pub follow_me: Vec<crate::extensions::calls::FollowMe>,
+    pub then: Then,
+    /// Colleagues may take the call.
+    pub pickup: bool,
+    pub record: bool,
+    pub consent_tone: bool,
+    pub hops: u8,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct RingGroup {
+    pub members: Vec<SipUsername>,
+    pub seconds: u16,
+    pub in_order: bool,
+    pub confirm: bool,
+    pub then: Option<String>,
+}
+
+/// What follows when a phone did not take the call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Then {
+    /// The caller hears why.
+    Hangup,
+    /// A message may be left in this mailbox.
+    Voicemail,
+    /// It is asked again, with the reason: there are forwards.
+    Ask,
+}
+
+/// What a feature code changes about the caller's extension.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Handle {
+    Forward(Option<DialNumber>),
+    DoNotDisturb(bool),
+}
+
+/// A route, and what it depended on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Routed {
+    pub route: Route,
+    /// The answer is another for another caller,
+    pub varies_by_caller: bool,
+    /// or for another number that is shown,
+    pub varies_by_number: bool,
+    /// and lasts no longer than that: schedules change with the minutes. Earlier than the call: it is for this call alone.
+    pub until: Option<Timestamp>,
+}
+
+/// Routes a call inside a tenant. `found` is what the tenant has under [`Dialled::needs`].
+#[must_use]
+pub fn route(tenant: &Tenant, plan: &Plan, call: &Call<'_>, found: Option<&Found>, trace: &mut Trace) -> Routed {
+    let dialled = Dialled::read(call.dialled, plan);
+    let mut router = Router { plan, call, looked: entries::Looked { at_caller: dialled.is_about_caller(), ..Default::default() }, trace, now: false };
+    let route = router.route(tenant, &dialled, found);
+    router.routed(route)
+}
+
+/// Routes a call that came from outside to one of the tenant's numbers.
+#[must_use]
+pub fn inbound(tenant: &Tenant, plan: &Plan, call: &Call<'_>, found: Option<&Found>, trace: &mut Trace) -> Routed {
+    let mut router = Router { plan, call, looked: entries::Looked::default(), trace, now: false };
+    let route = if tenant.active {
+        router.blocked().unwrap_or_else(|| router.internal(found, true))
+    } else {
+        Route::Refused(Refusal::TenantSuspended)
+    };
+    router.routed(route)
+}
+
+struct Router<'a, 'c> {
+    plan: &'a Plan,
+    call: &'a Call<'c>,
+    looked: entries::Looked,
+    trace: &'a mut Trace,
+    /// The answer is for this call alone.
+    now: bool,
+}
+
+impl Router<'_, '_> {
+    fn routed(self, route: Route) -> Routed {
+        let until = if self.now {
+            Some(Timestamp::UNIX_EPOCH)
+        } else {
+            // Clocks of all zones change their minutes together, and schedules are given in minutes.
+            self.looked.at_time.then(|| next_minute(self.call.at))
+        };
+        Routed { route, varies_by_caller: self.looked.at_caller, varies_by_number: self.looked.at_number, until }
     }
+
+    fn route(&mut self, tenant: &Tenant, dialled: &Dialled, found: Option<&Found>) -> Route {
+        if let Dialled::Emergency(number) = dialled {
+            self.trace.note("emergency", true, || format!("{number} is an emergency number here"));
+            return Route::Emergency { number: number.clone() };
+        }
+        self.trace.note("emergency", false, String::new);
+        if !tenant.active {
+            self.trace.note("tenant", false, || "the tenant is suspended".into());
+            return Route::Refused(Refusal::TenantSuspended);
+        }
+        if self.call.hops > MOST_HOPS {
+            self.trace.note("loop", true, || format!("it was led on {} times", self.call.hops));
+            return Route::Refused(Refusal::Loop);
+        }
+        if let Some(refused) = self.blocked() {
+            return refused;
+        }
+        if let Dialled::Feature(feature) = dialled {
+            self.trace.note("feature code", true, || format!("{feature:?}"));
+            return self.feature(feature, found);
+        }
+        self.trace.note("feature code", false, String::new);
+        if self.call.after.is_none()
+            && let Some(done) = entries::run(self.plan, self.call, &mut self.looked, self.trace)
+        {
+            return self.custom(done);
+        }
+        if found.is_some() {
+            return self.internal(found, false);
+        }
+        self.trace.note("internal", false, || "the tenant has nothing of this name".into());
+        self.outside()
+    }
+
+    fn blocked(&mut self) -> Option<Route> {
+        let rules = &self.plan.settings.routing.blocked_callers;
+        if rules.is_empty() {
+            return None;
+        }
+        self.looked.at_number = true;
+        let is_blocked = self.call.caller_number.is_some_and(|number| begins_with(number, rules));
+        self.trace.note("blocked callers", is_blocked, || self.call.caller_number.unwrap_or_default().to_owned());
+        is_blocked.then_some(Route::Refused(Refusal::BlockedCaller))
+    }
+
+    fn feature(&mut self, feature: &Feature, found: Option<&Found>) -> Route {
+        match feature {
+            Feature::Echo => Route::Echo,
+            Feature::Voicemail(None) => Route::Voicemail { mailbox: None },
+            Feature::OwnVoicemail | Feature::Forward(_) | Feature::ForwardOff | Feature::DoNotDisturb(_)
+                if self.call.caller.is_none() =>
+            {
+                Route::Refused(Refusal::NotSignedIn)
+            }
+            Feature::OwnVoicemail | Feature::Voicemail(Some(_)) => mailbox(found),
+            Feature::Forward(number) => handle(found, Handle::Forward(Some(number.clone()))),
+            Feature::ForwardOff => handle(found, Handle::Forward(None)),
+            Feature::DoNotDisturb(on) => handle(found, Handle::DoNotDisturb(*on)),
+            Feature::Pickup(_) => with_extension(found, |extension| Route::Pickup { extension }),
+            Feature::Intercom(_) => with_extension(found, |extension| Route::Intercom { extension }),
+            Feature::Park(slot) => Route::Park { slot: *slot },
+            Feature::SpeedDial(key) => match self.plan.settings.routing.speed_dials.get(key) {
+                Some(number) => Route::Lead { to: number.to_string(), on_behalf_of: None },
+                None => Route::Refused(Refusal::Unallocated),
+            },
+        }
+    }
+
+    fn custom(&mut self, done: Vec<Done>) -> Route {
+        let plan = self.plan;
+        let led = |done: Done| {
+            let name = match &done {
+                Done::Dial(number) => Some(number.to_string()),
+                Done::Step(entries::Step::Go { target }) => plan.name_of(*target),
+                Done::Step(_) => None,
+            };
+            (done, name)
+        };
+        Route::Custom { steps: done.into_iter().map(led).collect() }
+    }
+
+    fn outside(&mut self) -> Route {
+        let Some(number) = callee::outside(self.call.dialled, self.plan) else {
+            self.trace.note("outside", false, || "a number outside begins with the digits for an outside line".into());
+            return Route::Refused(Refusal::Unallocated);
+        };
+        let Some(callee) = Callee::read(number, self.plan.country()) else {
+            self.trace.note("outside", false, || "it is no telephone number".into());
+            return Route::Refused(Refusal::Unallocated);
+        };
+        self.trace.note("outside", true, || callee.number.to_string());
+        Route::Outside(callee)
+    }
+}
+
+fn next_minute(at: Timestamp) -> Timestamp {
+    let second = at.as_second();
+    // Far from both ends of what a timestamp can be.
+    Timestamp::from_second(second - second.rem_euclid(60) + 60).unwrap_or(at)
+}
+
+/// Numbers are compared without `+` and the zeros that stand for it.
+fn begins_with(number: &str, prefixes: &[crate::text::Prefix]) -> bool {
+    let digits = number.strip_prefix('+').or_else(|| number.strip_prefix("00")).unwrap_or(number);
+    prefixes.iter().any(|prefix| digits.starts_with(prefix.as_str()))
+}
+
+fn with_extension(found: Option<&Found>, route: impl FnOnce(SipUsername) -> Route) -> Route {
+    match found {
+        Some(Found::Extension(extension)) if !extension.active => Route::Refused(Refusal::Absent),
+        Some(Found::Extension(extension)) => route(extension.sip_username.clone()),
+        _ => Route::Refused(Refusal::Unallocated),
+    }
+}
+
+fn handle(found: Option<&Found>, change: Handle) -> Route {
+    match found {
+        Some(Found::Extension(extension)) if extension.active => Route::Handle { change },
+        _ => Route::Refused(Refusal::NotSignedIn),
+    }
+}
+
+fn mailbox(found: Option<&Found>) -> Route {
+    match found {
+        Some(Found::Extension(extension)) if !extension.active => Route::Refused(Refusal::Absent),
+        Some(Found::Extension(extension)) if !extension.voicemail => Route::Refused(Refusal::NoVoicemail),
+        Some(Found::Extension(extension)) => Route::Voicemail { mailbox: Some(extension.sip_username.clone()) },
+        Some(Found::Group(_) | Found::Destination(_)) | None => Route::Refused(Refusal::Unallocated),
+    }
+}
+
+/// Is it a number that nothing of the tenant can have, because it means something else?
+#[must_use]
+pub fn is_reserved(number: &ExtensionNumber, plan: &Plan) -> bool {
+    emergency::dialled(number.as_str(), plan).is_some()
+        || plan.settings.routing.codes.that_are_numbers().any(|code| code == number.as_str())
 }
 
 impl Route {
@@ -165,33 +405,24 @@ impl Route {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Echo => "echo",
-            Self::Ring { .. } => "extension",
-            Self::RingAll { .. } => "group",
+            Self::Ring(_) => "extension",
+            Self::RingGroup(_) => "group",
+            Self::Message { .. } => "message",
             Self::Voicemail { .. } => "voicemail",
+            Self::Lead { .. } => "lead",
+            Self::Queue { .. } => "queue",
+            Self::Ivr { .. } => "ivr",
+            Self::Conference { .. } => "conference",
+            Self::Announce { .. } => "announcement",
+            Self::Page { .. } => "page",
+            Self::Pickup { .. } => "pickup",
+            Self::Intercom { .. } => "intercom",
+            Self::Park { .. } => "park",
+            Self::Handle { .. } => "call_handling",
+            Self::Custom { .. } => "entry",
+            Self::Outside(_) => "outside",
+            Self::Emergency { .. } => "emergency",
             Self::Refused(refusal) => refusal.name(),
-        }
-    }
-}
-
-impl Refusal {
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Unallocated => "unallocated",
-            Self::Absent => "absent",
-            Self::TenantSuspended => "tenant_suspended",
-            Self::NotSignedIn => "not_signed_in",
-            Self::NoVoicemail => "no_voicemail",
-        }
-    }
-
-    /// The cause the caller is told (names of switch_channel.c's CAUSE_CHART).
-    #[must_use]
-    pub fn cause(self) -> &'static str {
-        match self {
-            Self::Unallocated | Self::NoVoicemail => "UNALLOCATED_NUMBER",
-            Self::Absent => "SUBSCRIBER_ABSENT",
-            Self::TenantSuspended | Self::NotSignedIn => "CALL_REJECTED",
         }
     }
 }

@@ -1,35 +1,362 @@
-use proptest::prelude::*;
+//! Routing as a table: who calls what, when, and where it goes.
+
+use proptest::prelude::{prop, prop_assert, prop_assert_eq, proptest};
+use serde_json::{Value, json};
 
 use super::*;
 
-fn tenant() -> Tenant {
-    Tenant { domain: Domain::parse("acme.test").unwrap(), active: true }
+/// The tenant of the table: acme.test in Berlin, Monday to Friday 9 to 17.
+fn plan(patch: &Value) -> Plan {
+    let mut plan = json!({
+        "domain": "acme.test",
+        "settings": {
+            "time_zone": "Europe/Berlin",
+            "country": "DE",
+            "business_hours": {
+                "monday": [{ "open": "09:00", "close": "17:00" }],
+                "tuesday": [{ "open": "09:00", "close": "17:00" }],
+                "friday": [{ "open": "09:00", "close": "24:00" }],
+                "saturday": [{ "open": "00:00", "close": "02:00" }],
+                "holidays": [{ "date": "2026-12-25", "name": "Christmas" }],
+            },
+            "routing": { "speed_dials": { "01": "1001", "02": "+493012345678" } },
+        },
+        "destinations": {
+            id("queue"): { "name": "Support", "kind": "queue", "config": { "overflow": { "kind": "mailbox", "id": id("box") } } },
+            id("ivr"): { "name": "Menu", "kind": "ivr", "config": {
+                "greeting": { "text": "Welcome" }, "entries": { "1": { "kind": "queue", "id": id("queue") } } } },
+            id("conf"): { "name": "Room", "kind": "conference", "config": { "moderator": id("1000") } },
+            id("room"): { "name": "Plain room", "kind": "conference", "config": {} },
+            id("box"): { "name": "Office box", "kind": "mailbox", "config": {} },
+            id("hours"): { "name": "Hours", "kind": "schedule", "config": {
+                "open": { "kind": "group", "id": id("sales") }, "closed": { "kind": "mailbox", "id": id("box") },
+                "dates": [{ "from": "2026-12-24", "to": "2026-12-26", "target": { "kind": "announcement", "id": id("ann") } },
+                          { "from": "2028-02-29", "to": "2028-02-29", "target": { "kind": "queue", "id": id("queue") } }] } },
+            id("tokyo"): { "name": "Tokyo", "kind": "schedule", "config": { "time_zone": "Asia/Tokyo",
+                "open": { "kind": "queue", "id": id("queue") }, "closed": { "kind": "mailbox", "id": id("box") } } },
+            id("ny"): { "name": "New York", "kind": "schedule", "config": { "time_zone": "America/New_York",
+                "open": { "kind": "queue", "id": id("queue") }, "closed": { "kind": "mailbox", "id": id("box") } } },
+            id("ann"): { "name": "Closed", "kind": "announcement", "config": { "prompt": { "file": "custom/closed.wav" } } },
+            id("mobile"): { "name": "Mobile", "kind": "external", "config": { "number": "+491701234567", "on_behalf_of": id("1000") } },
+            id("page"): { "name": "All", "kind": "page", "config": { "members": [id("1000"), id("1001")] } },
+        },
+        "targets": { id("1000"): "1000", id("1001"): "1001", id("sales"): "2000" },
+    });
+    merge(&mut plan, patch);
+    serde_json::from_value(plan).unwrap()
+}
+
+fn merge(into: &mut Value, patch: &Value) {
+    *into = crate::tenants::settings::merge_patch(into, patch);
+}
+
+/// An id that is the same for the same name.
+fn id(name: &str) -> String {
+    let mut bytes = [0; 16];
+    bytes[..name.len()].copy_from_slice(name.as_bytes());
+    Uuid::from_bytes(bytes).to_string()
+}
+
+fn uuid(name: &str) -> Uuid {
+    id(name).parse().unwrap()
 }
 
 fn name(text: &str) -> SipUsername {
     SipUsername::parse(text).unwrap()
 }
 
-fn extension(username: &str) -> Extension {
-    Extension { sip_username: name(username), active: true, ring_seconds: 20, voicemail: true }
+fn tenant() -> Tenant {
+    Tenant { domain: Domain::parse("acme.test").unwrap(), active: true }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "reads best where it is called")]
-fn routed(number: &str, caller: Option<&str>, target: Option<Target>) -> Route {
-    let caller = caller.map(name);
-    route(&tenant(), &Dialled::read(number), caller.as_ref(), target.as_ref())
+/// What the tenant of the table has under a name.
+fn found(number: &str) -> Option<Found> {
+    let extension = |username: &str, calls: Value| {
+        Found::Extension(Extension {
+            id: uuid(username),
+            sip_username: name(username),
+            active: username != "1009",
+            ring_seconds: 20,
+            voicemail: username != "1003",
+            calls: serde_json::from_value(calls).unwrap(),
+        })
+    };
+    let group = |strategy, members: &[&str], otherwise: Option<&str>| {
+        Found::Group(Group {
+            members: members.iter().map(|member| name(member)).collect(),
+            ring_seconds: 30,
+            strategy,
+            confirm: false,
+            otherwise: otherwise.map(|to| crate::destinations::config::Target {
+                kind: crate::destinations::config::TargetKind::Mailbox,
+                id: uuid(to),
+            }),
+        })
+    };
+    Some(match number {
+        "1000" | "1001" | "1003" | "1009" | "ada" => extension(number, json!({})),
+        "1010" => extension(number, json!({ "forward_always": "1001" })),
+        "1011" => extension(number, json!({ "forward_busy": "1001", "forward_no_answer": "+491701234567", "forward_not_registered": "2000" })),
+        "1012" => extension(number, json!({ "do_not_disturb": true })),
+        "1013" => extension(number, json!({ "blocked_callers": ["49900"] })),
+        "1014" => extension(number, json!({ "follow_me": [{ "number": "+491701234567", "delay_seconds": 5, "confirm": true }] })),
+        "1015" => extension(number, json!({ "record": true, "pickup": true })),
+        "2000" => group(Strategy::All, &["1000", "1001"], None),
+        "2001" => group(Strategy::InOrder, &["1000", "1001"], Some("box")),
+        "2002" => group(Strategy::RoundRobin, &["1000", "1001", "1003"], None),
+        "2003" => group(Strategy::All, &[], None),
+        "2004" => group(Strategy::All, &[], Some("box")),
+        "3000" => Found::Destination(uuid("queue")),
+        "3001" => Found::Destination(uuid("ivr")),
+        "3002" => Found::Destination(uuid("conf")),
+        "3003" => Found::Destination(uuid("box")),
+        "3004" => Found::Destination(uuid("hours")),
+        "3005" => Found::Destination(uuid("ann")),
+        "3006" => Found::Destination(uuid("mobile")),
+        "3007" => Found::Destination(uuid("page")),
+        "3008" => Found::Destination(uuid("tokyo")),
+        "3009" => Found::Destination(uuid("ny")),
+        "3010" => Found::Destination(uuid("room")),
+        "3011" => Found::Destination(uuid("gone")),
+        _ => return None,
+    })
 }
 
-fn lines(route: &Route) -> Vec<String> {
-    route.actions(&tenant()).into_iter().map(|a| format!("{} {}", a.application, a.data).trim().to_owned()).collect()
+/// What a case says about the call: `1000`, `-` (nobody), `1000/49301` (and the number shown), with `+7` for hops and `!busy` for
+/// what became of ringing.
+struct Who {
+    caller: Option<SipUsername>,
+    number: Option<String>,
+    hops: u8,
+    after: Option<Failure>,
+}
+
+fn who(text: &str) -> Who {
+    let (text, after) = text.split_once('!').map_or((text, None), |(text, after)| (text, Some(after)));
+    let (text, hops) = text.split_once('~').map_or((text, 0), |(text, hops)| (text, hops.parse().unwrap()));
+    let (caller, number) = text.split_once('/').map_or((text, None), |(caller, number)| (caller, Some(number.to_owned())));
+    let after = after.map(|after| match after {
+        "busy" => Failure::Busy,
+        "no answer" => Failure::NoAnswer,
+        "not registered" => Failure::NotRegistered,
+        _ => Failure::Other,
+    });
+    Who { caller: (caller != "-").then(|| name(caller)), number, hops, after }
+}
+
+/// Monday 2026-11-23, 10:00 in Berlin.
+const MONDAY: &str = "2026-11-23T09:00:00Z";
+
+fn routed(plan: &Plan, from: &str, number: &str, at: &str) -> Routed {
+    let from = who(from);
+    let call = Call {
+        dialled: number,
+        caller: from.caller.as_ref(),
+        caller_number: from.number.as_deref(),
+        hops: from.hops,
+        after: from.after,
+        at: at.parse().unwrap(),
+        turn: 4,
+    };
+    let needs = Dialled::read(number, plan).needs(call.caller).map(ToOwned::to_owned);
+    let found = needs.and_then(|name| found(&name));
+    route(&tenant(), plan, &call, found.as_ref(), &mut Trace::off())
+}
+
+/// A route in a few words, as the table has it.
+fn words(route: &Route) -> String {
+    let box_name = |mailbox: &str| if mailbox == uuid("box").simple().to_string() { "office box".to_owned() } else { mailbox.to_owned() };
+    let named = |to: &str| {
+        let known = ["queue", "ivr", "box", "ann", "hours"].into_iter().find(|name| uuid(name).simple().to_string() == *to);
+        known.map_or(to.to_owned(), ToOwned::to_owned)
+    };
+    match route {
+        Route::Ring(ring) => {
+            let then = match ring.then {
+                Then::Hangup => "",
+                Then::Voicemail => ", then message",
+                Then::Ask => ", then ask",
+            };
+            let record = if ring.record { ", recorded" } else { "" };
+            let follow = ring.follow_me.iter().map(|leg| format!(" and {}", leg.number)).collect::<String>();
+            format!("ring {}{follow}{then}{record}", ring.extension)
+        }
+        Route::RingGroup(group) => {
+            let members = group.members.iter().map(|m| m.as_str()).collect::<Vec<_>>();
+            let then = group.then.as_deref().map(|to| format!(", then {}", named(to))).unwrap_or_default();
+            format!("ring {}{then}", members.join(if group.in_order { ", then " } else { " and " }))
+        }
+        Route::Message { mailbox } => format!("message for {}", box_name(mailbox)),
+        Route::Voicemail { mailbox: None } => "voicemail of anybody".into(),
+        Route::Voicemail { mailbox: Some(mailbox) } => format!("voicemail of {mailbox}"),
+        Route::Lead { to, on_behalf_of: None } => format!("on to {}", named(to)),
+        Route::Lead { to, on_behalf_of: Some(user) } => format!("on to {} for {user}", named(to)),
+        Route::Queue { then, .. } => format!("queue{}", then.as_deref().map(|to| format!(", then {}", named(to))).unwrap_or_default()),
+        Route::Conference { moderator: true, .. } => "conference as moderator".into(),
+        Route::Page { members, .. } => format!("page {}", members.join(" ")),
+        Route::Pickup { extension } => format!("pick up {extension}"),
+        Route::Intercom { extension } => format!("intercom {extension}"),
+        Route::Park { slot } => slot.map_or("park".into(), |slot| format!("park {slot:02}")),
+        Route::Handle { change } => match change {
+            Handle::Forward(Some(to)) => format!("forward to {to}"),
+            Handle::Forward(None) => "forward off".into(),
+            Handle::DoNotDisturb(on) => format!("do not disturb {}", if *on { "on" } else { "off" }),
+        },
+        Route::Outside(callee) => format!("outside {} {}", callee.number, callee.country.as_ref().map_or("-", |c| c.as_str())),
+        Route::Emergency { number } => format!("emergency {number}"),
+        Route::Refused(refusal) => format!("refused: {}", refusal.name()),
+        other => other.name().to_owned(),
+    }
+}
+
+/// Rows of `who | number | when | route`; `when` empty: Monday, 10:00 in Berlin.
+fn check(plan: &Plan, table: &str) -> usize {
+    let mut cases = 0;
+    for row in table.lines().map(str::trim).filter(|row| !row.is_empty() && !row.starts_with('#')) {
+        let columns = row.split('|').map(str::trim).collect::<Vec<_>>();
+        let [from, number, at, expected] = columns[..] else { panic!("{row}") };
+        let at = if at.is_empty() { MONDAY } else { at };
+        let routed = routed(plan, from, number, at);
+        assert_eq!(words(&routed.route), expected, "{row}");
+        cases += 1;
+    }
+    cases
+}
+
+#[test]
+fn every_call_goes_where_the_table_says() {
+    let cases = check(&plan(&json!({})), include_str!("tests/table.txt"));
+    assert!(cases >= 170, "{cases}");
+    let us = plan(&json!({ "settings": { "country": "US", "time_zone": "America/New_York",
+        "routing": { "outbound": { "prefix": "9" }, "emergency": { "numbers": ["5555"] } } } }));
+    let more = check(&us, include_str!("tests/table_us.txt"));
+    assert!(cases + more >= 200, "{cases} + {more}");
+}
+
+#[test]
+fn codes_can_be_changed_and_the_usual_ones_mean_nothing_then() {
+    let plan = plan(&json!({ "settings": { "routing": { "codes": { "own_voicemail": "*1", "echo": "*43", "pickup": "*55" } } } }));
+    let rows = "
+        1000 | *1     | | voicemail of 1000
+        1000 | *43    | | echo
+        1000 | *551001| | pick up 1001
+        1000 | *97    | | refused: unallocated
+        1000 | 9196   | | refused: unallocated
+        1000 | *81001 | | refused: unallocated
+    ";
+    assert_eq!(check(&plan, rows), 6);
+}
+
+#[test]
+fn entries_decide_before_everything_but_emergencies_and_codes() {
+    let entries = json!({ "entries": [
+        { "name": "sevens", "body": { "conditions": [
+            { "pattern": "^77(\\d{4})$", "actions": [{ "application": "dial", "number": "{1}" }] }] } },
+        { "name": "vip", "body": { "conditions": [
+            { "pattern": "^1001$", "break": "on_false" },
+            { "field": "caller_number", "pattern": "^\\+?4989", "actions": [{ "application": "go", "target": { "kind": "queue", "id": id("queue") } }] }] } },
+        { "name": "night", "body": { "conditions": [
+            { "pattern": "^1003$" },
+            { "hours": { "monday": [{ "open": "09:00", "close": "17:00" }] }, "anti_actions": [{ "application": "hangup", "cause": "user_busy" }] }] } },
+        { "name": "never 112", "body": { "conditions": [
+            { "pattern": "^(112|\\*97)$", "actions": [{ "application": "hangup", "cause": "call_rejected" }] }] } },
+        { "name": "ada alone", "body": { "conditions": [
+            { "pattern": "^500$" }, { "field": "caller_extension", "pattern": "^ada$", "actions": [{ "application": "answer" }] }] } },
+    ] });
+    let plan = plan(&entries);
+    let steps = |routed: Routed| match routed.route {
+        Route::Custom { steps } => format!("{:?}", Route::Custom { steps }.actions(&tenant(), 0).last().unwrap()),
+        other => words(&other),
+    };
+    let goes = |from: &str, number: &str, at: &str| steps(routed(&plan, from, number, at));
+    assert!(goes("1000", "771001", MONDAY).contains("1001 XML acme.test"));
+    assert_eq!(goes("1000", "77100", MONDAY), "refused: unallocated");
+    assert!(goes("-/+498912345", "1001", MONDAY).contains(&format!("{} XML acme.test", uuid("queue").simple())));
+    assert_eq!(goes("-/+493012345", "1001", MONDAY), "ring 1001, then message");
+    assert_eq!(goes("1000", "1003", MONDAY), "ring 1003");
+    assert!(goes("1000", "1003", "2026-11-23T17:00:00Z").contains("USER_BUSY"));
+    assert_eq!(goes("1000", "112", MONDAY), "emergency 112");
+    assert_eq!(goes("1000", "*97", MONDAY), "voicemail of 1000");
+    assert!(goes("ada", "500", MONDAY).contains("answer"));
+    assert_eq!(goes("1000", "500", MONDAY), "refused: unallocated");
+    // What an answer depends on is told, so that it is kept for that alone.
+    assert!(routed(&plan, "-/+498912345", "1001", MONDAY).varies_by_number);
+    assert!(routed(&plan, "ada", "500", MONDAY).varies_by_caller);
+    let until = routed(&plan, "1000", "1003", "2026-11-23T08:59:42Z").until.unwrap();
+    assert_eq!(until.to_string(), "2026-11-23T09:00:00Z");
+}
+
+#[test]
+fn catastrophic_patterns_are_refused_or_harmless() {
+    for text in ["(a+)+$", "^(\\d+)*x$", "(x|x)*y"] {
+        let entry = json!({ "entries": [{ "name": "slow", "body": { "conditions": [
+            { "pattern": text, "actions": [{ "application": "answer" }] }] } }] });
+        let plan = plan(&entry);
+        let number = "1".repeat(24);
+        let began = std::time::Instant::now();
+        let _ = routed(&plan, "1000", &number, MONDAY);
+        assert!(began.elapsed().as_millis() < 200, "{text}");
+    }
+    for text in ["(?=a)b", "(a)\\1", "a{1000}{1000}", "(", &"a".repeat(300)] {
+        assert!(entries::Pattern::parse(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn the_default_codes_read_and_differ() {
+    let codes = crate::tenants::settings::routing::FeatureCodes::default();
+    let all = codes.all().map(|code| code.as_str().to_owned());
+    assert_eq!(all.iter().collect::<std::collections::HashSet<_>>().len(), all.len());
+}
+
+#[test]
+fn turns_are_taken_and_orders_shuffled() {
+    let plan = plan(&json!({}));
+    let first = |turn: u64, strategy| {
+        let group = Found::Group(Group {
+            members: ["a", "b", "c"].map(name).to_vec(),
+            ring_seconds: 20,
+            strategy,
+            confirm: false,
+            otherwise: None,
+        });
+        let call = Call { turn, ..Call::dialling("2002", MONDAY.parse().unwrap()) };
+        let routed = route(&tenant(), &plan, &call, Some(&group), &mut Trace::off());
+        assert_eq!(routed.until, Some(Timestamp::UNIX_EPOCH), "for this call alone");
+        let Route::RingGroup(group) = routed.route else { panic!() };
+        group.members[0].to_string()
+    };
+    assert_eq!([0, 1, 2, 3].map(|turn| first(turn, Strategy::RoundRobin)), ["a", "b", "c", "a"]);
+    let firsts = (0..60).map(|turn| first(turn, Strategy::Random)).collect::<std::collections::HashSet<_>>();
+    assert_eq!(firsts.len(), 3);
+}
+
+#[test]
+fn a_suspended_tenant_is_routed_nowhere_but_to_help() {
+    let suspended = Tenant { active: false, ..tenant() };
+    let plan = plan(&json!({}));
+    for number in ["1001", "9196", "*97", "*98", "+493012345678"] {
+        let call = Call::dialling(number, MONDAY.parse().unwrap());
+        let routed = route(&suspended, &plan, &call, found(number).as_ref(), &mut Trace::off());
+        assert_eq!(routed.route, Route::Refused(Refusal::TenantSuspended), "{number}");
+        let routed = inbound(&suspended, &plan, &call, found("1001").as_ref(), &mut Trace::off());
+        assert_eq!(routed.route, Route::Refused(Refusal::TenantSuspended));
+    }
+    let call = Call::dialling("110", MONDAY.parse().unwrap());
+    let routed = route(&suspended, &plan, &call, None, &mut Trace::off());
+    assert_eq!(routed.route, Route::Emergency { number: "110".into() });
 }
 
 #[test]
 fn an_extension_rings_and_then_takes_a_message() {
-    let route = routed("1001", Some("1000"), Some(Target::Extension(extension("1001"))));
+    let lines = |from: &str, number: &str| {
+        let route = routed(&plan(&json!({})), from, number, MONDAY).route;
+        route.actions(&tenant(), 0).into_iter().map(|a| format!("{} {}", a.application, a.data).trim().to_owned()).collect::<Vec<_>>()
+    };
     assert_eq!(
-        lines(&route),
+        lines("1000", "1001"),
         [
+            "set dialplane_on_behalf=1001",
             "set call_timeout=20",
             "set hangup_after_bridge=true",
             "set continue_on_fail=true",
@@ -39,84 +366,48 @@ fn an_extension_rings_and_then_takes_a_message() {
             "voicemail default acme.test 1001",
         ]
     );
-}
-
-#[test]
-fn without_voicemail_the_caller_hears_the_cause() {
-    let target = Target::Extension(Extension { voicemail: false, ..extension("1001") });
-    let route = routed("1001", Some("1000"), Some(target));
-    assert_eq!(lines(&route).last().unwrap(), "bridge user/1001@acme.test");
-    assert!(lines(&route).contains(&"set continue_on_fail=false".to_owned()));
-}
-
-#[test]
-fn a_group_rings_all_its_members_at_once() {
-    let target = Target::Group { members: vec![name("1000"), name("1001")], ring_seconds: 30 };
-    let route = routed("2000", None, Some(target));
-    assert!(lines(&route).contains(&"bridge user/1000@acme.test,user/1001@acme.test".to_owned()));
-    assert!(lines(&route).contains(&"set call_timeout=30".to_owned()));
-}
-
-#[test]
-fn feature_codes_do_not_need_a_target() {
-    assert_eq!(routed("9196", None, None), Route::Echo);
-    assert_eq!(routed("*98", None, None), Route::Voicemail { mailbox: None });
-    assert_eq!(lines(&Route::Voicemail { mailbox: None }).last().unwrap(), "voicemail check default acme.test");
-}
-
-#[test]
-fn star_97_is_the_callers_own_box_and_star_98_anybodys() {
-    assert_eq!(Dialled::read("*97").needs(Some(&name("1000"))), Some("1000"));
-    let own = routed("*97", Some("1000"), Some(Target::Extension(extension("1000"))));
-    assert_eq!(own, Route::Voicemail { mailbox: Some(name("1000")) });
-    assert_eq!(routed("*97", None, None), Route::Refused(Refusal::NotSignedIn));
-    assert_eq!(Dialled::read("*981001").needs(None), Some("1001"));
-    let other = routed("*981001", Some("1000"), Some(Target::Extension(extension("1001"))));
-    assert_eq!(lines(&other).last().unwrap(), "voicemail check default acme.test 1001");
-}
-
-#[test]
-fn a_call_that_goes_nowhere_says_why() {
-    let suspended = Target::Extension(Extension { active: false, ..extension("1001") });
-    let no_box = Target::Extension(Extension { voicemail: false, ..extension("1001") });
-    let cases = [
-        ("4711", None, Refusal::Unallocated),
-        ("*99", None, Refusal::Unallocated),
-        ("*98x", None, Refusal::Unallocated),
-        ("", None, Refusal::Unallocated),
-        ("${system id}", None, Refusal::Unallocated),
-        ("1001", Some(suspended.clone()), Refusal::Absent),
-        ("*981001", Some(suspended), Refusal::Absent),
-        ("*981001", Some(no_box), Refusal::NoVoicemail),
-        ("*982000", Some(Target::Group { members: vec![], ring_seconds: 5 }), Refusal::Unallocated),
-        ("2000", Some(Target::Group { members: vec![], ring_seconds: 5 }), Refusal::Absent),
-    ];
-    for (number, target, refusal) in cases {
-        assert_eq!(routed(number, Some("1000"), target), Route::Refused(refusal), "{number}");
-    }
-}
-
-#[test]
-fn a_suspended_tenant_is_routed_nowhere() {
-    let suspended = Tenant { active: false, ..tenant() };
-    let target = Target::Extension(extension("1001"));
-    for number in ["1001", "9196", "*97", "*98"] {
-        let route = route(&suspended, &Dialled::read(number), None, Some(&target));
-        assert_eq!(route, Route::Refused(Refusal::TenantSuspended));
-    }
-    assert_eq!(inbound(&suspended, Some(&target)), Route::Refused(Refusal::TenantSuspended));
+    assert_eq!(lines("1000", "1003").last().unwrap(), "bridge user/1003@acme.test");
+    assert!(lines("-", "2000").contains(&"bridge user/1000@acme.test,user/1001@acme.test".to_owned()));
+    assert!(lines("-", "2001").contains(&"bridge user/1000@acme.test|user/1001@acme.test".to_owned()));
+    assert_eq!(lines("1000", "1011").last().unwrap(), "transfer 1011~after XML acme.test");
+    assert_eq!(lines("1000", "*98").last().unwrap(), "voicemail check default acme.test");
 }
 
 proptest! {
-    /// Whatever is dialled, no argument of an application holds anything a switch would expand.
+    /// Whatever is dialled, by whomever, after whatever: there is a route or a named refusal, it is the same one each time, and no
+    /// argument of an application holds anything that a switch would expand.
     #[test]
-    fn nothing_that_is_dialled_reaches_an_argument_unchecked(number in "[$*{}<>!0-9a-z \\\\@/,|%-]{0,12}") {
-        let target = Target::Extension(extension("1001"));
-        for target in [None, Some(target)] {
-            let route = routed(&number, Some("1000"), target);
-            for action in route.actions(&tenant()) {
-                prop_assert!(!action.data.contains(['$', '{', '<', '\\', '|', '%']), "{:?}", action);
+    fn routing_is_total_deterministic_and_harmless(
+        number in "[$*{}<>!0-9a-z+# \\\\@/,|%~-]{0,14}", caller in "[0-9a-z]{0,5}", shown in "[+0-9]{0,12}", hops in 0_u8..=255,
+        after in 0_usize..5, seconds in -2_000_000_000_i64..4_000_000_000,
+    ) {
+        let plan = plan(&json!({}));
+        let caller = SipUsername::parse(&caller).ok();
+        let after = [None, Some(Failure::Busy), Some(Failure::NoAnswer), Some(Failure::NotRegistered), Some(Failure::Other)][after];
+        let at = Timestamp::from_second(seconds).unwrap();
+        let call = Call { dialled: &number, caller: caller.as_ref(), caller_number: Some(&shown), hops, after, at, turn: 7 };
+        let needs = Dialled::read(&number, &plan).needs(call.caller).map(ToOwned::to_owned);
+        for found in [None, needs.as_deref().and_then(found)] {
+            let routed = route(&tenant(), &plan, &call, found.as_ref(), &mut Trace::off());
+            prop_assert_eq!(&routed, &route(&tenant(), &plan, &call, found.as_ref(), &mut Trace::on()));
+            for action in routed.route.actions(&tenant(), hops.min(200)) {
+                let constant = action.data == RECORDING || action.data.starts_with("tone_stream://") || action.data.starts_with("[^^!")
+                    || action.data.starts_with("group_confirm_file=") || action.data.starts_with("conference_auto_outcall_prefix=")
+                    || action.application == "conference";
+                prop_assert!(constant || !action.data.contains(['$', '{', '<', '\\', '|', '%']), "{:?}", action);
+                // Another tenant's domain is never named.
+                prop_assert!(!action.data.contains(".test") || action.data.contains("acme.test"), "{:?}", action);
             }
         }
+    }
+
+    /// Help is reached from everywhere, by everybody, at any time.
+    #[test]
+    fn emergencies_always_pass(number in prop::sample::select(vec!["110", "112"]), active: bool, hops in 0_u8..=255, seconds in 0_i64..4_000_000_000) {
+        let plan = plan(&json!({ "settings": { "routing": { "blocked_callers": ["4"], "outbound": { "blocked_prefixes": ["1"], "concurrent_calls": 0 } } } }));
+        let call = Call { hops, caller_number: Some("+49"), ..Call::dialling(number, Timestamp::from_second(seconds).unwrap()) };
+        let tenant = Tenant { active, ..tenant() };
+        let routed = route(&tenant, &plan, &call, None, &mut Trace::off());
+        prop_assert_eq!(routed.route, Route::Emergency { number: number.to_owned() });
     }
 }

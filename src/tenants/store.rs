@@ -123,9 +123,24 @@ pub async fn belongings(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Belongi
     .await
 }
 
+/// Takes away what leads somewhere, and what was counted.
+async fn for_routing(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("delete from destination_refs where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!("delete from dialplan_entries where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!("delete from assignments where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!("delete from admissions where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!("delete from number_days where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!("delete from spend_days where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!("delete from call_meters where scope = $1", id).execute(&mut *db).await?;
+    sqlx::query!("update carriers set sheet_id = null where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!("delete from carriers where tenant_id = $1", id).execute(db).await.map(|_| ())
+}
+
 /// Deletes a tenant with all it has; the audit log stays.
 pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
+    for_routing(&mut *db, id).await?;
     sqlx::query!("delete from numbers where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!("delete from destinations where tenant_id = $1", id).execute(&mut *db).await?;
     sqlx::query!("delete from groups where tenant_id = $1", id).execute(&mut *db).await?;
     sqlx::query!("delete from extensions where tenant_id = $1", id).execute(&mut *db).await?;
     sqlx::query!("delete from names where tenant_id = $1", id).execute(&mut *db).await?;

@@ -4,16 +4,18 @@
 //! that FreeSWITCH's preprocessor, XML parser, variable expansion or dial strings could act on. Escaping is the second
 //! lock (`fetch::answer`), these types are the first.
 
+mod dial;
 mod display;
 mod name;
 mod phone;
 mod secret;
 mod variable;
 
+pub use dial::{CarrierUser, DialNumber, FeatureCode, Host, Network, Prefix, SoundFile, Spoken};
 pub use display::{CallerName, DisplayName, Email};
 pub use name::{Codecs, Domain, ExtensionNumber, GroupName, SipUsername, SwitchName};
 pub use phone::{CallerNumber, E164};
-pub use secret::{SipSecret, VoicemailPin};
+pub use secret::{CarrierPassword, SipSecret, VoicemailPin};
 pub use variable::{VARIABLE_NAMES, VariableName, VariableValue, Variables};
 
 /// Why a text was refused, in words for the person who sent it.

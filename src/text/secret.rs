@@ -15,7 +15,14 @@ pub struct SipSecret(String);
 #[schema(value_type = String, example = "493827")]
 pub struct VoicemailPin(String);
 
+/// The password that a carrier gave: 1 to 128 printable ASCII characters. A switch reads it from a gateway's parameters, which it
+/// neither expands nor writes out as XML again.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, utoipa::ToSchema)]
+#[schema(value_type = String, example = "as-the-carrier-says")]
+pub struct CarrierPassword(String);
+
 text_impls!(SipSecret);
+text_impls!(CarrierPassword);
 text_impls!(VoicemailPin);
 
 impl SipSecret {
@@ -39,6 +46,23 @@ impl SipSecret {
     }
 
     /// For the one answer that shows it, and for the hash a switch is sent.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl CarrierPassword {
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        no_directive(text)?;
+        let fine = (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() && b != b'<');
+        if fine {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(TextError("must be 1 to 128 printable characters without spaces, and no '<'"))
+        }
+    }
+
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -77,6 +101,12 @@ impl VoicemailPin {
 impl std::fmt::Debug for SipSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SipSecret(…)")
+    }
+}
+
+impl std::fmt::Debug for CarrierPassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CarrierPassword(…)")
     }
 }
 

@@ -40,6 +40,8 @@ macro_rules! accepted_is_harmless {
 accepted_is_harmless!(
     domain: Domain, sip_username: SipUsername, extension_number: ExtensionNumber, group_name: GroupName,
     switch_name: SwitchName, codecs: Codecs, e164: E164, caller_number: CallerNumber, email: Email,
+    dial_number: DialNumber, prefix: Prefix, feature_code: FeatureCode, sound_file: SoundFile, spoken: Spoken, host: Host,
+    network: Network, carrier_user: CarrierUser,
 );
 
 proptest! {

@@ -55,7 +55,7 @@ async fn a_tenants_key_sees_its_tenant_and_nothing_else() {
     let mine =
         node.api_with("POST", &format!("/v1/tenants/{own}/extensions"), &headers, json!({ "number": "1000" })).await;
     assert_eq!(mine.status, 201);
-    for collection in ["extensions", "groups", "numbers"] {
+    for collection in ["extensions", "groups", "destinations", "dialplan-entries"] {
         let path = format!("/v1/tenants/{other}/{collection}");
         assert_eq!(node.api_with("GET", &path, &headers, Value::Null).await.status, 404, "{path}");
         let new = json!({ "number": "1001", "name": "x" });

@@ -43,7 +43,7 @@ async fn what_a_switch_could_act_on_is_refused_by_the_name_of_its_field() {
             ("/v1/switches".to_owned(), json!({ "name": text }), "name"),
             ("/v1/keys".to_owned(), json!({ "name": text }), "name"),
             (format!("/v1/tenants/{tenant}/groups"), json!({ "name": text }), "name"),
-            (format!("/v1/tenants/{tenant}/numbers"), json!({ "number": text }), "number"),
+            (format!("/v1/phone-numbers?tenant_id={tenant}"), json!({ "number": text }), "number"),
         ] {
             let answer = node.api("POST", &path, body).await;
             assert_eq!((answer.status, &answer.json()["field"]), (422, &json!(field)), "{text:?}: {}", answer.text());

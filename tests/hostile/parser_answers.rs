@@ -8,6 +8,7 @@ use std::{
 use dialplane::{
     changes::{Author, Change},
     extensions::{self, CreatedExtension},
+    destinations::config::Target,
     groups, numbers, onboarding,
     text::ExtensionNumber,
 };
@@ -81,20 +82,23 @@ impl<'n> Tenant<'n> {
             number: Some(ExtensionNumber::parse(&tenant.group_number).unwrap()),
             ring_seconds: Some(33),
             members: tenant.extensions.iter().map(|(_, created)| created.extension.id).collect(),
+                strategy: dialplane::routing::Strategy::All,
+                confirm: false,
+                otherwise: None,
         };
         let group = groups::create(&mut change, id, group).await.unwrap().id;
         for place in 0..tenant.extensions.len() {
-            let destination = numbers::Destination::Extension { id: tenant.extensions[place].1.extension.id };
+            let destination = Target::extension(tenant.extensions[place].1.extension.id);
             tenant.number(&mut change, case, destination).await;
         }
-        tenant.number(&mut change, case, numbers::Destination::Group { id: group }).await;
+        tenant.number(&mut change, case, Target::group(group)).await;
         change.commit().await.unwrap();
         tenant
     }
 
-    async fn number(&mut self, change: &mut Change, case: usize, destination: numbers::Destination) {
+    async fn number(&mut self, change: &mut Change, case: usize, destination: Target) {
         let number = format!("+49{case:06}{:02}", self.numbers.len());
-        let new = numbers::NewNumber { number: number.parse().unwrap(), destination: Some(destination) };
+        let new = numbers::NewNumber::leading(&number.parse().unwrap(), Some(destination));
         numbers::create(change, self.id, new).await.unwrap();
         self.numbers.push(number);
     }
@@ -194,6 +198,7 @@ impl<'n> Tenant<'n> {
     async fn check_calls(&self, wanted: &Wanted, phone_number: &str) {
         let (user, domain) = (wanted.username.as_str(), &self.domain);
         let mut ring = ring(25, wanted.voicemail, &format!("user/{user}@{domain}"));
+        ring.insert(0, format!("set dialplane_on_behalf={user}"));
         if wanted.voicemail {
             ring.extend(["answer ".into(), "sleep 500".into(), format!("voicemail default {domain} {user}")]);
         }
@@ -216,7 +221,9 @@ impl<'n> Tenant<'n> {
 
     /// What a call from outside carries before it rings.
     fn outside_marks(&self) -> Vec<String> {
-        ["domain_name", "force_transfer_context"].map(|name| format!("set {name}={}", self.domain)).into()
+        let left = ["user_name", "dialplane_on_behalf", "dialed_user", "dialed_domain"].map(|name| format!("unset {name}"));
+        let marks = ["domain_name", "force_transfer_context"].map(|name| format!("set {name}={}", self.domain));
+        left.into_iter().chain(marks).collect()
     }
 
     async fn check_call(&self, context: &str, number: &str, rest: &str, name: &str, actions: &[String]) {

@@ -42,7 +42,7 @@ async fn guess() {
     let tenant = node.tenant("acme.test").await;
     let id = node.extension(tenant, json!({ "number": "1000" })).await["id"].clone();
     let number = json!({ "number": "+12025550100", "destination": { "kind": "extension", "id": id } });
-    assert_eq!(node.api("POST", &format!("/v1/tenants/{tenant}/numbers"), number).await.status, 201);
+    assert_eq!(node.api("POST", &format!("/v1/phone-numbers?tenant_id={tenant}"), number).await.status, 201);
     let known = [
         forms::sign_in("1000", "acme.test", "acme.test"),
         forms::user("1000", "acme.test", ""),
@@ -228,7 +228,7 @@ async fn the_first_call_to_a_phone_number_finds_its_owner_however_many_tenants_c
     let tenant = node.tenant("acme.test").await;
     let id = node.extension(tenant, json!({ "number": "1000" })).await["id"].clone();
     let number = json!({ "number": "+12025550100", "destination": { "kind": "extension", "id": id } });
-    assert_eq!(node.api("POST", &format!("/v1/tenants/{tenant}/numbers"), number).await.status, 201);
+    assert_eq!(node.api("POST", &format!("/v1/phone-numbers?tenant_id={tenant}"), number).await.status, 201);
     let answer = node.fetch(&forms::call("+12025550100", "public", "")).await;
     let fills = node.app.fetch.fills();
     node.stop().await;

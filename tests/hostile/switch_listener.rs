@@ -50,7 +50,7 @@ async fn unknown_sections_kinds_and_domains_are_not_found() {
     for form in [
         format!("section={MARK}&tag_name=domain&key_name=name&key_value=acme.test"),
         "section=directorY&tag_name=domain&key_name=name&key_value=acme.test".into(),
-        "section=configuration&tag_name=configuration&key_name=name&key_value=sofia.conf".into(),
+        "section=configuration&tag_name=configuration&key_name=name&key_value=event_socket.conf".into(),
         "section=languages".into(),
         "section=directory&tag_name=user&key_name=name&key_value=acme.test".into(),
         "section=directory&tag_name=domain&key_name=id&key_value=acme.test".into(),

@@ -35,7 +35,7 @@ async fn play(play: fn(&Stage)) {
         phones.push(node.extension(tenant, json!({ "number": number, "ring_seconds": 5 })).await);
     }
     let number = json!({ "number": DID, "destination": { "kind": "extension", "id": phones[0]["id"] } });
-    assert_eq!(node.api("POST", &format!("/v1/tenants/{tenant}/numbers"), number).await.status, 201);
+    assert_eq!(node.api("POST", &format!("/v1/phone-numbers?tenant_id={tenant}"), number).await.status, 201);
     let played = tokio::task::spawn_blocking(move || {
         let switch = Switch::boot(&binary, &node);
         let stage = Stage { database, node, switch, tenant, phones };

@@ -28,7 +28,7 @@ async fn things(node: &Node, domain: &str, number: &str) -> Things {
     let extension = text(&node.extension(tenant, json!({ "number": "77" })).await["id"]);
     let in_tenant = |what: &str| format!("/v1/tenants/{tenant}/{what}");
     let group = node.api("POST", &in_tenant("groups"), json!({ "name": "sales", "members": [extension] })).await;
-    let number = node.api("POST", &in_tenant("numbers"), json!({ "number": number })).await;
+    let number = node.api("POST", &format!("/v1/phone-numbers?tenant_id={tenant}"), json!({ "number": number })).await;
     let agent = json!({ "first_name": "A", "last_name": "B", "email": format!("agent@{domain}") });
     let agent = node.api("POST", &format!("/v1/admin/agents?tenant_id={tenant}"), agent).await;
     let key = node.api("POST", "/v1/keys", json!({ "name": "key", "tenant_id": tenant })).await;
@@ -43,17 +43,21 @@ async fn things(node: &Node, domain: &str, number: &str) -> Things {
     }
 }
 
+/// Ends of paths that name no collection.
+const VERBS: [&str; 6] = ["rotate-secret", "rotate", "assign", "unassign", "rates", "test-connection"];
+
 impl Things {
     /// The path of a route with this tenant's ids in it.
     fn path(&self, pattern: &str) -> String {
         let id = match pattern
             .split('/')
             .rev()
-            .find(|part| !part.starts_with('{') && *part != "rotate-secret" && *part != "rotate")
+            .find(|part| !part.starts_with('{') && !VERBS.contains(part))
         {
             Some("extensions") => &self.extension,
             Some("groups") => &self.group,
-            Some("numbers") => &self.number,
+            Some("phone-numbers") => &self.number,
+            Some("agent") => &self.agent,
             Some("pools") => &self.pool,
             Some("agents") => &self.agent,
             Some("keys") => &self.key,
@@ -62,6 +66,7 @@ impl Things {
         pattern
             .replace("{tenant_id}", &self.tenant.to_string())
             .replace("{id}", id)
+            .replace("{agent_id}", id)
             .replace("{number}", "4711")
             .replace("{name}", "nothing")
             .replace("{domain}", "theirs.test")
@@ -96,7 +101,7 @@ async fn every_role_may_do_what_the_table_says_and_nothing_elsewhere() {
             }
             let (resource, _) = rule.resource().unwrap();
             let allowed = rule.allows(rules::level(role, resource));
-            let query = if tenant.is_none() && pattern.contains("/agents") {
+            let query = if tenant.is_none() && ["/agents", "/phone-numbers", "/routes"].iter().any(|part| pattern.contains(part)) {
                 format!("?tenant_id={}", ours.tenant)
             } else {
                 String::new()
@@ -123,7 +128,7 @@ async fn every_role_may_do_what_the_table_says_and_nothing_elsewhere() {
                     assert!(matches!(foreign, 403 | 404 | 422) && !text.contains("theirs"), "{case}");
                 }
                 let named = format!("{}?tenant_id={}", theirs.path(pattern), theirs.tenant);
-                if pattern.contains("/agents") || *pattern == "/v1/audit" {
+                if ["/agents", "/phone-numbers", "/routes"].iter().any(|part| pattern.contains(part)) || *pattern == "/v1/audit" {
                     let (foreign, text) = status(&node, &person, method, &named).await;
                     assert!(matches!(foreign, 403 | 404), "{role:?} {method} {named}: {foreign} {text}");
                 }

@@ -62,7 +62,7 @@ async fn a_switch_is_answered_about_its_own_clusters_tenants_only() {
     let id = tenant["id"].as_str().unwrap().parse().unwrap();
     let extension = node.extension(id, json!({ "number": "1000" })).await["id"].clone();
     let number = json!({ "number": "+12025550100", "destination": { "kind": "extension", "id": extension } });
-    node.api("POST", &format!("{path}/numbers"), number).await;
+    node.api("POST", &format!("/v1/phone-numbers?tenant_id={id}"), number).await;
 
     // The harness's switch is of the default cluster.
     let user = async || node.sign_in("1000", "west.test").await.text();

@@ -34,7 +34,7 @@ impl Stage {
         let group = node.api("POST", &format!("/v1/tenants/{tenant}/groups"), group).await;
         assert_eq!(group.status, 201, "{}", group.text());
         let number = json!({ "number": DID, "destination": { "kind": "extension", "id": extensions[0]["id"] } });
-        assert_eq!(node.api("POST", &format!("/v1/tenants/{tenant}/numbers"), number).await.status, 201);
+        assert_eq!(node.api("POST", &format!("/v1/phone-numbers?tenant_id={tenant}"), number).await.status, 201);
         Self { database, node, tenant, extensions }
     }
 

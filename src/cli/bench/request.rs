@@ -93,7 +93,8 @@ mod tests {
         assert_eq!(Request::read(&body), Ok(asked));
         for kind in [Kind::Dialplan, Kind::DialplanTrimmed] {
             Requests::new(kind, target, "/fs/xml", "a:b", "t%d.test").write(key, &mut request, &mut body);
-            let Ok(Request::Dialplan { context, destination, caller }) = Request::read(&body) else { panic!() };
+            let Ok(Request::Dialplan(call)) = Request::read(&body) else { panic!() };
+            let (context, destination, caller) = (call.context, call.destination, call.caller);
             assert_eq!((&*context, &*destination), ("t3.test", "1008"));
             assert_eq!(&*caller.unwrap().user, "1007");
             assert!(!String::from_utf8_lossy(&body).contains('{'));

@@ -35,7 +35,7 @@ pub async fn number_id(local: &Local, tenant: Uuid, number: &str) -> anyhow::Res
         return Ok(id);
     }
     let number = E164::parse(number).map_err(|e| anyhow::anyhow!("{number} is no id or phone number: it {e}"))?;
-    let found = numbers::store::by_number(local.changes.pool(), tenant, &number).await?;
+    let found = numbers::store::by_number(&mut *local.changes.pool().acquire().await?, tenant, &number).await?;
     Ok(found.with_context(|| format!("the tenant has no number {number}"))?.id)
 }
 

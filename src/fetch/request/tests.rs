@@ -11,6 +11,13 @@ fn domain(domain: &str) -> Request<'_> {
 const BASE: &str = "hostname=vm&section=directory&tag_name=domain&key_name=name&key_value=acme.test";
 const NOT_OURS: Request<'static> = Request::NotOurs { kind: "directory" };
 
+fn call<'a>(destination: &'a str, caller: Option<Caller<'a>>) -> Request<'a> {
+    let (context, destination) = ("acme.test".into(), destination.into());
+    let nothing = (None, None, 0, None, None);
+    let (on_behalf, caller_number, hops, disposition, call) = nothing;
+    Request::Dialplan(Box::new(Dialplan { context, destination, caller, on_behalf, caller_number, hops, disposition, call }))
+}
+
 #[test]
 fn a_register_is_a_question_for_a_digest() {
     let form = format!(
@@ -120,14 +127,14 @@ fn a_login_of_a_browser_can_not_change_a_pin() {
 fn the_hunt_profile_says_where_a_call_goes() {
     let form = b"hostname=vm&section=dialplan&tag_name=&key_name=&key_value=&Event-Name=REQUEST_PARAMS&Caller-Context=old&Caller-Destination-Number=1&variable_user_name=1000&variable_domain_name=acme.test&Hunt-Context=evil&Hunt-Context=acme.test&Hunt-Destination-Number=%2B12025550123";
     let caller = Some(Caller { user: "1000".into(), domain: "acme.test".into() });
-    let call = Request::Dialplan { context: "acme.test".into(), destination: "+12025550123".into(), caller };
+    let call = call("+12025550123", caller);
     assert_eq!(Request::read(form), Ok(call));
 }
 
 #[test]
 fn an_identity_that_stands_there_twice_is_none() {
     let form = b"section=dialplan&Event-Name=REQUEST_PARAMS&variable_user_name=1000&variable_user_name=1001&variable_domain_name=acme.test&Hunt-Context=acme.test&Hunt-Destination-Number=1";
-    let call = Request::Dialplan { context: "acme.test".into(), destination: "1".into(), caller: None };
+    let call = call("1", None);
     assert_eq!(Request::read(form), Ok(call));
 }
 

@@ -88,7 +88,7 @@ impl BusinessHours {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), SettingsError> {
+    pub fn check(&self) -> Result<(), SettingsError> {
         let names = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
         for (name, weekday) in names.into_iter().zip(civil::Weekday::Monday.cycle_forward()) {
             let spans = self.day(weekday);

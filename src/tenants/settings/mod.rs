@@ -4,6 +4,7 @@
 
 pub mod hours;
 mod merge;
+pub mod routing;
 mod words;
 
 use std::{collections::BTreeMap, fmt};
@@ -14,6 +15,7 @@ use serde_json::Value;
 pub use self::{
     hours::{BusinessHours, Holiday, Span},
     merge::merge_patch,
+    routing::Routing,
     words::{Country, Currency, Prose, TemplateName, TimeZone, Words},
 };
 use crate::{mail::Language, text::Codecs};
@@ -55,6 +57,8 @@ pub struct Settings {
     pub integrations: Vec<IntegrationSettings>,
     #[serde(default)]
     pub calling: Calling,
+    #[serde(default)]
+    pub routing: Routing,
 }
 
 /// What the assistant that answers calls says and does.
@@ -216,6 +220,7 @@ impl Settings {
 
     fn check(&self) -> Result<(), SettingsError> {
         self.business_hours.check()?;
+        self.routing.check()?;
         if self.voice_agent.max_minutes.is_some_and(|minutes| !(1..=60).contains(&minutes)) {
             return Err(wrong("voice_agent.max_minutes", "must be 1 to 60"));
         }

@@ -1,0 +1,49 @@
+//! Emergency calls: written down, and told to the tenant's contacts.
+
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::admission::{self, Ask};
+use crate::{
+    keyring::Keyring,
+    mail::{self, Message},
+    tenants::settings::Words,
+    text::Email,
+};
+
+/// What the contacts are told.
+#[derive(Debug, Clone)]
+pub struct Alarm {
+    pub tenant: Uuid,
+    pub call: Uuid,
+    pub number: String,
+    /// The phone it was dialled at.
+    pub extension: Option<String>,
+    pub location: Option<Words>,
+    pub contacts: Vec<Email>,
+}
+
+/// Writes the call down and queues the mails, once for each call, in one transaction.
+pub async fn write_down(
+    pool: &PgPool,
+    keyring: &Keyring,
+    ask: &Ask,
+    alarm: &Alarm,
+) -> Result<(), crate::changes::Error> {
+    let mut tx = pool.begin().await?;
+    let known = super::store::is_known(&mut *tx, alarm.tenant, alarm.call, &alarm.number).await?;
+    admission::admit(&mut *tx, ask).await?;
+    if !known {
+        let language = super::store::language(&mut *tx, alarm.tenant).await?;
+        let message = Message::EmergencyCall {
+            number: &alarm.number,
+            extension: alarm.extension.as_deref().unwrap_or("-"),
+            location: alarm.location.as_ref().map_or("-", Words::as_str),
+        };
+        for contact in &alarm.contacts {
+            mail::put(&mut tx, keyring, Some(alarm.tenant), contact, language.unwrap_or_default(), &message).await?;
+        }
+    }
+    tx.commit().await?;
+    Ok(())
+}

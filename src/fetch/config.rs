@@ -1,0 +1,385 @@
+//! Module configuration that Dialplane owns: gateways and profiles, trusted addresses, queues, menus, conferences, and what a cluster
+//! says about the rest.
+//!
+//! Menus and conferences are read at each use, and kept like any answer of their tenant. The rest is read when a module loads or
+//! when it is told to, and made each time.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _, sync::{Arc, LazyLock}};
+
+use actix_web::web::Bytes;
+use askama::Template;
+use uuid::Uuid;
+
+use super::{
+    Answer, Fetch, Reply, Source,
+    answer::{RenderError, render},
+    config_store::{self, QueueAgent},
+    fill::Question,
+    key::KeyText,
+    reply,
+    request::{Address, ConfigFile},
+};
+use crate::{
+    carriers::{self, config::CarrierConfig},
+    destinations::{
+        self,
+        config::{Conference, Config, Ivr, Prompt, Queue, TargetKind},
+    },
+    keyring::Keyring,
+    routing::{self, carried},
+    text::Domain,
+};
+
+pub use super::config_store::destination;
+
+/// A destination's configuration as one statement saw it, with the names of what it leads to.
+pub struct ConfigRow {
+    pub tenant_id: Uuid,
+    pub id: Uuid,
+    pub config: Config,
+    pub pin: Option<Vec<u8>>,
+    /// Of extensions and groups: what they are dialled by.
+    pub targets: BTreeMap<Uuid, String>,
+    pub agents: Vec<QueueAgent>,
+}
+
+type Params = Vec<(&'static str, Cow<'static, str>)>;
+
+#[derive(Template)]
+#[template(path = "xml/ivr.xml")]
+struct IvrConf<'a> {
+    name: &'a str,
+    greeting: String,
+    short: String,
+    invalid: Option<String>,
+    timeout: u32,
+    max_failures: u8,
+    digits: u8,
+    entries: Vec<(String, String)>,
+}
+
+#[derive(Template)]
+#[template(path = "xml/conference.xml")]
+struct ConferenceConf<'a> {
+    name: &'a str,
+    params: Params,
+}
+
+struct QueueXml {
+    name: String,
+    params: Params,
+}
+
+struct AgentXml {
+    name: String,
+    contact: String,
+    wrap_up: u16,
+}
+
+struct TierXml {
+    agent: String,
+    queue: String,
+    level: u8,
+    position: u8,
+}
+
+#[derive(Template)]
+#[template(path = "xml/callcenter.xml")]
+struct CallcenterConf {
+    queues: Vec<QueueXml>,
+    agents: Vec<AgentXml>,
+    tiers: Vec<TierXml>,
+}
+
+#[derive(Template)]
+#[template(path = "xml/acl.xml")]
+struct AclConf {
+    networks: Vec<String>,
+}
+
+struct Gateway {
+    name: String,
+    params: Vec<(&'static str, String)>,
+}
+
+#[derive(Template)]
+#[template(path = "xml/gateways.xml")]
+struct Gateways {
+    gateways: Vec<Gateway>,
+}
+
+impl Fetch {
+    pub(super) async fn configuration(self: &Arc<Self>, file: ConfigFile<'_>, of: Option<Uuid>) -> (Reply, Source) {
+        match file {
+            ConfigFile::Ivr { menu } => self.of_destination(&menu, TargetKind::Ivr).await,
+            ConfigFile::Conference { profile } => self.of_destination(&profile, TargetKind::Conference).await,
+            ConfigFile::Callcenter { queue: Some(queue) } => self.of_destination(&queue, TargetKind::Queue).await,
+            ConfigFile::Callcenter { queue: None } => self.made(self.queues(of).await),
+            ConfigFile::Sofia => self.made(self.sofia(of).await),
+            ConfigFile::Acl => self.made(self.acl(of).await),
+            ConfigFile::Other { name } => match self.of_cluster(of, name).await {
+                Ok(None) => {
+                    self.metrics.not_ours("configuration");
+                    (Reply::NotFound, Source::NotOurs)
+                }
+                Ok(Some(document)) => (Reply::Document(document), Source::Filled),
+                Err(error) => self.made(Err(error)),
+            },
+        }
+    }
+
+    fn made(&self, made: Result<Bytes, ConfigError>) -> (Reply, Source) {
+        match made {
+            Ok(document) => (Reply::Document(document), Source::Filled),
+            Err(error) => {
+                self.metrics.fill_failed();
+                tracing::warn!(%error, "a configuration could not be made");
+                (Reply::Unavailable, Source::Unavailable)
+            }
+        }
+    }
+
+    async fn of_destination(self: &Arc<Self>, address: &Address<'_>, kind: TargetKind) -> (Reply, Source) {
+        let mut buffer = Uuid::encode_buffer();
+        let key = KeyText::new(b'C').folded(&address.domain).raw(address.id.simple().encode_lower(&mut buffer).as_bytes());
+        let Some(key) = key.finish() else { return (Reply::NotFound, Source::Memory) };
+        let kept = self.cache.get(&key);
+        let fresh = self.generations.is_fresh();
+        match &kept {
+            Some(entry) if fresh && entry.is_current() => return (reply(entry), Source::Hit),
+            _ if !fresh => return self.stale(kept),
+            _ => {}
+        }
+        let Some(slot) = self.generations.domain(&address.domain) else { return self.unknown_domain() };
+        match self.fill(&key, slot, Question::Config { id: address.id, kind }, kept).await {
+            Answer::Reply(reply, source) => (reply, source),
+            Answer::Leaves(_) => (Reply::Unavailable, Source::Unavailable),
+        }
+    }
+
+    /// Every queue of a cluster's tenants, for the moment that mod_callcenter loads.
+    async fn queues(&self, of: Option<Uuid>) -> Result<Bytes, ConfigError> {
+        let rows = self.readers.read(|db, _| Box::pin(config_store::queues(db, of))).await?;
+        let mut conf = CallcenterConf { queues: Vec::new(), agents: Vec::new(), tiers: Vec::new() };
+        for (domain, row) in &rows {
+            if let Config::Queue(queue) = &row.config {
+                add_queue(&mut conf, domain, row, queue);
+            }
+        }
+        let document = render(&conf)?;
+        if document.len() > 1024 * 1024 {
+            tracing::error!(bytes = document.len(), "the cluster's queues are more than a switch takes at once (1 MiB)");
+        }
+        Ok(document)
+    }
+
+    async fn acl(&self, of: Option<Uuid>) -> Result<Bytes, ConfigError> {
+        let rows = self.readers.read(|db, _| Box::pin(config_store::carriers(db, of))).await?;
+        let networks = rows.into_iter().flat_map(|row| row.config.networks).map(|network| network.to_string()).collect();
+        Ok(render(&AclConf { networks })?)
+    }
+
+    /// The profiles, as `freeswitch-conf` or the cluster has them, with the carriers' gateways in the one called external.
+    async fn sofia(&self, of: Option<Uuid>) -> Result<Bytes, ConfigError> {
+        let rows = self.readers.read(|db, _| Box::pin(config_store::carriers(db, of))).await?;
+        let own = self.readers.read(|db, _| Box::pin(config_store::cluster_config(db, of, "sofia.conf"))).await?;
+        let mut gateways = Vec::with_capacity(rows.len());
+        for row in rows {
+            let password = match &row.password {
+                Some(sealed) => Some(self.keyring.open_sealed(carriers::place(row.id), sealed)?),
+                None => None,
+            };
+            gateways.push(gateway(row.id, &row.config, password.as_ref().map(|password| password.as_str())));
+        }
+        let gateways = render(&Gateways { gateways })?;
+        let base = own.as_deref().unwrap_or(&PROFILES);
+        const EXTERNAL: &str = "<profile name=\"external\">\n";
+        let at = base.find(EXTERNAL).map(|at| at + EXTERNAL.len()).ok_or(ConfigError::NoExternalProfile)?;
+        let gateways = std::str::from_utf8(&gateways).unwrap_or_default();
+        Ok(document(&format!("{}{gateways}{}", &base[..at], &base[at..])))
+    }
+
+    /// What a cluster says about a file; `None`: nothing.
+    async fn of_cluster(&self, of: Option<Uuid>, name: &'static str) -> Result<Option<Bytes>, ConfigError> {
+        let text = self.readers.read(|db, _| Box::pin(config_store::cluster_config(db, of, name))).await?;
+        Ok(text.map(|text| document(&text)))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ConfigError {
+    #[error(transparent)]
+    Read(#[from] super::readers::ReadError),
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    #[error(transparent)]
+    Secret(#[from] crate::keyring::KeyringError),
+    #[error("there is no profile external to put gateways into")]
+    NoExternalProfile,
+}
+
+/// The profiles that a stock switch boots with, without their comments: a comment in a fetched document is one more thing that the
+/// switch's preprocessor looks at.
+static PROFILES: LazyLock<String> = LazyLock::new(|| {
+    let mut text = include_str!("../../freeswitch-conf/autoload_configs/sofia.conf.xml");
+    let mut bare = String::with_capacity(text.len());
+    while let Some(begin) = text.find("<!--") {
+        bare.push_str(&text[..begin]);
+        text = text[begin..].split_once("-->").map_or("", |(_, rest)| rest);
+    }
+    bare.push_str(text);
+    bare.lines().filter(|line| !line.trim().is_empty()).fold(String::new(), |mut all, line| {
+        let _ = writeln!(all, "{line}");
+        all
+    })
+});
+
+fn document(configuration: &str) -> Bytes {
+    let text = format!(
+        "<document type=\"freeswitch/xml\">\n<section name=\"configuration\">\n{}\n</section>\n</document>\n",
+        configuration.trim_end()
+    );
+    Bytes::from(text)
+}
+
+/// A destination's configuration, as its module reads it.
+pub fn destination_document(domain: &Domain, row: &ConfigRow, keyring: &Keyring) -> Result<Bytes, RenderError> {
+    let name = routing::address(row.id, domain);
+    match &row.config {
+        Config::Ivr(ivr) => render(&menu(&name, domain, row, ivr)),
+        Config::Conference(conference) => conference_conf(&name, row, conference, keyring),
+        Config::Queue(queue) => {
+            let mut conf = CallcenterConf { queues: Vec::new(), agents: Vec::new(), tiers: Vec::new() };
+            add_queue(&mut conf, domain, row, queue);
+            render(&conf)
+        }
+        // Nobody asks for the others.
+        _ => Ok(Bytes::from_static(super::answer::NOT_FOUND.as_bytes())),
+    }
+}
+
+fn menu<'a>(name: &'a str, domain: &Domain, row: &ConfigRow, ivr: &Ivr) -> IvrConf<'a> {
+    let sound = |prompt: &Prompt| routing::sound(prompt);
+    let to = |target: &destinations::config::Target| match target.kind {
+        TargetKind::Extension | TargetKind::Group => row.targets.get(&target.id).cloned(),
+        _ => Some(target.id.simple().to_string()),
+    };
+    let mut entries = ivr
+        .entries
+        .iter()
+        .filter_map(|(digits, target)| Some((digits.clone(), format!("transfer {} XML {domain}", to(target)?))))
+        .collect::<Vec<_>>();
+    if ivr.direct_dial {
+        // What is left of an expression's match is the number that was dialled (`switch_ivr_menu_execute`).
+        entries.push(("/^(\\d{2,15})$/".to_owned(), format!("transfer $1 XML {domain}")));
+    }
+    IvrConf {
+        name,
+        greeting: sound(&ivr.greeting),
+        short: sound(ivr.short_greeting.as_ref().unwrap_or(&ivr.greeting)),
+        invalid: ivr.invalid.as_ref().map(sound),
+        timeout: u32::from(ivr.timeout_seconds) * 1000,
+        max_failures: ivr.max_failures,
+        digits: if ivr.direct_dial { 15 } else { 1 },
+        entries,
+    }
+}
+
+fn conference_conf(
+    name: &str,
+    row: &ConfigRow,
+    conference: &Conference,
+    keyring: &Keyring,
+) -> Result<Bytes, RenderError> {
+    let mut params: Params = Vec::new();
+    if let Some(sealed) = &row.pin {
+        let pin = keyring.open_sealed(destinations::place(row.tenant_id, row.id), sealed)?;
+        params.push(("pin", Cow::Owned(pin.to_string())));
+    }
+    if let Some(most) = conference.max_members {
+        params.push(("max-members", most.to_string().into()));
+    }
+    if conference.announce {
+        params.push(("enter-sound", "tone_stream://%(150,0,500,600)".into()));
+        params.push(("exit-sound", "tone_stream://%(150,0,400,300)".into()));
+    }
+    if let Some(music) = &conference.music {
+        params.push(("moh-sound", format!("local_stream://{music}").into()));
+    }
+    if conference.moderator.is_some() {
+        params.push(("conference-flags", "wait-mod".into()));
+    }
+    if conference.muted {
+        params.push(("member-flags", "mute".into()));
+    }
+    if conference.record {
+        // Its own name is the file's: a conference has one at a time.
+        params.push(("auto-record", format!("recordings/{}.wav", row.id.simple()).into()));
+    }
+    render(&ConferenceConf { name, params })
+}
+
+fn add_queue(conf: &mut CallcenterConf, domain: &Domain, row: &ConfigRow, queue: &Queue) {
+    let name = routing::address(row.id, domain);
+    let mut params: Params = vec![
+        ("strategy", queue.strategy.name().into()),
+        ("time-base-score", "queue".into()),
+        ("max-wait-time", queue.max_wait_seconds.to_string().into()),
+        ("tier-rules-apply", "false".into()),
+        ("discard-abandoned-after", "60".into()),
+        ("abandoned-resume-allowed", "false".into()),
+    ];
+    params.push(("moh-sound", format!("local_stream://{}", queue.music.as_ref().map_or("default", |music| music.as_str())).into()));
+    if let Some(prompt) = &queue.announcement {
+        params.push(("announce-sound", routing::sound(prompt).into()));
+        params.push(("announce-frequency", queue.announcement_seconds.to_string().into()));
+    }
+    conf.queues.push(QueueXml { name: name.clone(), params });
+    for tier in &queue.tiers {
+        let Some(agent) = row.agents.iter().find(|agent| agent.extension == tier.extension_id) else { continue };
+        let agent_name = format!("{}@{domain}", agent.sip_username);
+        if !conf.agents.iter().any(|known| known.name == agent_name) {
+            let contact = format!("[leg_timeout={}]user/{}@{domain}", queue.ring_seconds, agent.sip_username);
+            conf.agents.push(AgentXml { name: agent_name.clone(), contact, wrap_up: queue.wrap_up_seconds });
+        }
+        conf.tiers.push(TierXml { agent: agent_name, queue: name.clone(), level: tier.level, position: tier.position });
+    }
+}
+
+/// A carrier as mod_sofia reads it (`parse_gateways` in sofia.c; names are case-sensitive).
+fn gateway(id: Uuid, config: &CarrierConfig, password: Option<&str>) -> Gateway {
+    let host = config.host.as_str();
+    let realm = config.realm.as_ref().map_or(host, |realm| realm.as_str());
+    let mut params = vec![
+        ("realm", realm.to_owned()),
+        ("proxy", host.to_owned()),
+        // Not asked for unless the gateway registers or is challenged, but a gateway without is none (sofia.c).
+        ("username", config.username.as_ref().map_or("dialplane", |user| user.as_str()).to_owned()),
+        ("password", password.unwrap_or("none").to_owned()),
+        ("register", config.register.to_string()),
+        ("register-transport", config.transport.name().to_owned()),
+        ("caller-id-in-from", config.caller_id_in_from.to_string()),
+        ("context", "public".to_owned()),
+        ("retry-seconds", "20".to_owned()),
+    ];
+    if config.transport != carriers::config::Transport::Udp {
+        params.push(("contact-params", format!("transport={}", config.transport.name())));
+    }
+    if let Some(seconds) = config.ping_seconds {
+        params.push(("ping", seconds.to_string()));
+        params.push(("ping-max", "3".to_owned()));
+    }
+    Gateway { name: carried::gateway(id), params }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_profiles_are_those_of_the_stock_configuration_without_comments() {
+        assert!(!PROFILES.contains("<!--") && !PROFILES.contains("-->"));
+        assert!(PROFILES.contains("<profile name=\"external\">\n") && PROFILES.contains("$${sip_ip}"));
+        assert!(PROFILES.lines().all(|line| line.starts_with('<') && line.ends_with('>')), "{}", *PROFILES);
+    }
+}

@@ -1,0 +1,143 @@
+//! The SQL of module configuration.
+
+use std::collections::BTreeMap;
+
+use sqlx::{PgExecutor, types::Json};
+use uuid::Uuid;
+
+use super::{config::ConfigRow, store::TenantRow};
+use crate::{
+    carriers::config::CarrierConfig,
+    destinations::config::{Config, TargetKind},
+    text::{Domain, SipUsername},
+};
+
+/// An extension as an agent of queues.
+#[derive(Debug, Clone, serde::Deserialize)]
+pub struct QueueAgent {
+    pub extension: Uuid,
+    pub sip_username: SipUsername,
+}
+
+fn config(kind: &str, config: serde_json::Value) -> sqlx::Result<Config> {
+    let whole = serde_json::json!({ "kind": kind, "config": config });
+    serde_json::from_value(whole).map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}
+
+/// A destination of a kind with its tenant. `None`: no such tenant; inside: no such destination.
+pub async fn destination(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    id: Uuid,
+    kind: TargetKind,
+) -> sqlx::Result<Option<(TenantRow, Option<ConfigRow>)>> {
+    let row = sqlx::query!(
+        r#"
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!",
+               d.config as "config?", d.pin as "pin?",
+               coalesce((
+                    select jsonb_object_agg(x.id, x.name) from (
+                        select e.id, e.sip_username as name from destination_refs r
+                          join extensions e on e.tenant_id = r.tenant_id and e.id = r.extension_id
+                         where r.tenant_id = g.scope and r.from_id = $2
+                        union
+                        select gr.id, coalesce(gr.number, gr.name) from destination_refs r
+                          join groups gr on gr.tenant_id = r.tenant_id and gr.id = r.group_id
+                         where r.tenant_id = g.scope and r.from_id = $2) x), '{}') as "targets!: Json<BTreeMap<Uuid, String>>",
+               coalesce((
+                    select jsonb_agg(jsonb_build_object('extension', e.id, 'sip_username', e.sip_username))
+                      from destination_refs r join extensions e on e.tenant_id = r.tenant_id and e.id = r.extension_id
+                     where r.tenant_id = g.scope and r.from_id = $2 and e.status = 'active'), '[]')
+               as "agents!: Json<Vec<QueueAgent>>"
+          from generation g
+          join tenants t on t.id = g.scope
+          left join destinations d on d.tenant_id = g.scope and d.id = $2 and d.kind = $3
+         where g.scope = $1
+        "#,
+        tenant,
+        id,
+        kind.as_str()
+    )
+    .fetch_optional(db)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let tenant_row = TenantRow {
+        id: tenant,
+        generation: row.generation,
+        domain: row.domain,
+        cluster: row.cluster_id,
+        active: row.tenant_active,
+    };
+    let found = match row.config {
+        None => None,
+        Some(text) => Some(ConfigRow {
+            tenant_id: tenant,
+            id,
+            config: config(kind.as_str(), text)?,
+            pin: row.pin,
+            targets: row.targets.0,
+            agents: row.agents.0,
+        }),
+    };
+    Ok(Some((tenant_row, found)))
+}
+
+/// The queues of a cluster's active tenants, with their agents; of all clusters when none is named.
+pub async fn queues(db: impl PgExecutor<'_>, of: Option<Uuid>) -> sqlx::Result<Vec<(Domain, ConfigRow)>> {
+    let rows = sqlx::query!(
+        r#"
+        select t.domain as "domain: Domain", d.tenant_id, d.id, d.config,
+               coalesce((
+                    select jsonb_agg(jsonb_build_object('extension', e.id, 'sip_username', e.sip_username))
+                      from destination_refs r join extensions e on e.tenant_id = r.tenant_id and e.id = r.extension_id
+                     where r.tenant_id = d.tenant_id and r.from_id = d.id and e.status = 'active'), '[]')
+               as "agents!: Json<Vec<QueueAgent>>"
+          from destinations d
+          join tenants t on t.id = d.tenant_id and t.status = 'active'
+         where d.kind = 'queue' and ($1::uuid is null or t.cluster_id = $1)
+         order by d.tenant_id, d.id
+        "#,
+        of
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let (targets, agents) = (BTreeMap::new(), row.agents.0);
+            let config = config("queue", row.config)?;
+            Ok((row.domain, ConfigRow { tenant_id: row.tenant_id, id: row.id, config, pin: None, targets, agents }))
+        })
+        .collect()
+}
+
+/// An active carrier, its password sealed.
+pub struct CarrierRow {
+    pub id: Uuid,
+    pub config: CarrierConfig,
+    pub password: Option<Vec<u8>>,
+}
+
+/// Carriers that a cluster's switches need: everybody's, and those of the cluster's tenants.
+pub async fn carriers(db: impl PgExecutor<'_>, of: Option<Uuid>) -> sqlx::Result<Vec<CarrierRow>> {
+    let rows = sqlx::query!(
+        r#"
+        select c.id, c.config as "config: Json<CarrierConfig>", c.password
+          from carriers c
+          left join tenants t on t.id = c.tenant_id
+         where c.status = 'active' and (c.tenant_id is null or $1::uuid is null or t.cluster_id = $1)
+         order by c.id
+        "#,
+        of
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| CarrierRow { id: row.id, config: row.config.0, password: row.password }).collect())
+}
+
+/// What a cluster says about a file of configuration.
+pub async fn cluster_config(db: impl PgExecutor<'_>, of: Option<Uuid>, name: &str) -> sqlx::Result<Option<String>> {
+    let Some(cluster) = of else { return Ok(None) };
+    sqlx::query_scalar!("select xml from cluster_configs where cluster_id = $1 and name = $2", cluster, name)
+        .fetch_optional(db)
+        .await
+}

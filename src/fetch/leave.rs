@@ -1,0 +1,246 @@
+//! Calls that leave the platform: decided for each call, by two statements, and never kept.
+
+use std::{collections::HashMap, sync::Arc};
+
+use actix_web::web::Bytes;
+use uuid::Uuid;
+
+use super::{
+    Fetch, Reply, Source, answer,
+    call::Dialled,
+    call_store::{self, Leaving, LeavingRow},
+    generations::Slot,
+};
+use crate::{
+    calls::{
+        admission::{self, Admission, Ask, Asker},
+        emergency,
+    },
+    routing::{
+        Action, Plan, Refusal, Route, Tenant, Trace,
+        callee::Callee,
+        carried::{self, Carried, Carriers, Dialling},
+        outbound::{self, Caller},
+    },
+    text::E164,
+};
+
+impl Fetch {
+    /// A call that would leave the platform, if the tenant has nothing of the name after all.
+    pub(super) async fn leave(self: &Arc<Self>, slot: &Arc<Slot>, dialled: Dialled, route: Route) -> (Reply, Source) {
+        match &route {
+            Route::Emergency { number } => (self.help(slot, &dialled, number).await, Source::Filled),
+            Route::Outside(callee) => {
+                let callee = callee.clone();
+                match self.read_leaving(slot, &dialled, Some(&callee)).await {
+                    Ok(Some((row, plan, carriers))) => {
+                        // Something changed since the plan was known, or the name is the tenant's own.
+                        let same = super::fill::route_of(&row.tenant, &plan, &dialled) == Route::Outside(callee.clone());
+                        if row.is_name || !same {
+                            return Box::pin(self.answer_call(Arc::clone(slot), dialled, None)).await;
+                        }
+                        (self.admitted(slot, &dialled, &callee, &row, &plan, &carriers).await, Source::Filled)
+                    }
+                    Ok(None) => self.unknown_domain(),
+                    Err(()) => (Reply::Unavailable, Source::Unavailable),
+                }
+            }
+            _ => (Reply::Unavailable, Source::Unavailable),
+        }
+    }
+
+    /// The same for a call of which it is known that the tenant has nothing of the name.
+    pub(super) async fn leave_known(self: &Arc<Self>, slot: &Arc<Slot>, dialled: Dialled, route: Route) -> (Reply, Source) {
+        match &route {
+            Route::Emergency { number } => (self.help(slot, &dialled, number).await, Source::Filled),
+            Route::Outside(callee) => match self.read_leaving(slot, &dialled, Some(callee)).await {
+                Ok(Some((row, plan, carriers))) => {
+                    (self.admitted(slot, &dialled, callee, &row, &plan, &carriers).await, Source::Filled)
+                }
+                Ok(None) => self.unknown_domain(),
+                Err(()) => (Reply::Unavailable, Source::Unavailable),
+            },
+            _ => (Reply::Unavailable, Source::Unavailable),
+        }
+    }
+
+    /// Everything that is needed to decide, of one moment. `Err`: the database can't be asked, and the log says why.
+    async fn read_leaving(
+        &self,
+        slot: &Arc<Slot>,
+        dialled: &Dialled,
+        callee: Option<&Callee>,
+    ) -> Result<Option<(LeavingRow, Arc<Plan>, Carriers)>, ()> {
+        let known = self.plans.get(slot.scope);
+        let carriers = self.plans.carriers();
+        let ask = Leaving {
+            tenant: slot.scope,
+            caller: dialled.caller.as_ref().map(ToString::to_string),
+            dialled: dialled.number.to_ascii_lowercase(),
+            callee: callee.map(|callee| callee.number.to_string()).unwrap_or_default(),
+            prefixes: callee.map(carried::prefixes).unwrap_or_default(),
+            known_plan: known.as_ref().map_or(-1, |known| known.generation),
+            known_carriers: carriers.0,
+        };
+        let read = self.readers.read(|db, _| Box::pin(call_store::leaving(db, &ask))).await;
+        let row = read.map_err(|error| tracing::warn!(%error, scope = %slot.scope, "a call out could not be decided"))?;
+        let Some(mut row) = row else { return Ok(None) };
+        let plan = match (row.plan.take(), known) {
+            (Some(plan), _) => Arc::new(self.plans.keep(slot, row.tenant.generation, plan).plan.clone()),
+            (None, Some(known)) => Arc::new(known.plan.clone()),
+            (None, None) => return Err(()),
+        };
+        let carriers = match row.carriers.take() {
+            Some(read) => {
+                let read = read.into_iter().map(|carrier| (carrier.id, carrier)).collect::<HashMap<_, _>>();
+                self.plans.keep_carriers(row.carriers_generation, Arc::new(read)).1.clone()
+            }
+            None => carriers.1.clone(),
+        };
+        Ok(Some((row, plan, carriers)))
+    }
+
+    async fn admitted(
+        &self,
+        slot: &Slot,
+        dialled: &Dialled,
+        callee: &Callee,
+        row: &LeavingRow,
+        plan: &Plan,
+        carriers: &Carriers,
+    ) -> Reply {
+        let caller = row.caller.as_ref();
+        let tenant = Tenant { domain: row.tenant.domain.clone(), active: row.tenant.active };
+        if !tenant.active {
+            return document(slot, &tenant, &Route::Refused(Refusal::TenantSuspended), dialled.hops);
+        }
+        if row.on_net == Some(row.tenant.cluster) && outbound::barred(caller).is_none() {
+            return on_net(slot, callee, caller, dialled.hops);
+        }
+        let decision = outbound::decide(plan, slot.scope, callee, caller, &row.offers, carriers, &mut Trace::off());
+        // Without its UUID a call can't be told from another: each question counts.
+        let call = dialled.call.unwrap_or_else(Uuid::now_v7);
+        let (extension, user) = (caller.map(|caller| caller.extension), caller.and_then(|caller| caller.user));
+        let asker = Asker { tenant: slot.scope, call, callee: callee.number.as_str(), extension, user };
+        let ask = Ask::new(asker, plan, &decision, carriers);
+        match self.readers.read(|db, _| Box::pin(admission::admit(db, &ask))).await {
+            Ok(Admission::Admitted { caller_id, carriers: ids }) => {
+                let record = &plan.settings.routing.record;
+                let carried = Carried {
+                    dialled: Dialling::Number(&callee.number),
+                    caller_id: caller_id.as_ref(),
+                    carriers: &ids,
+                    known: carriers,
+                    call: Some(call),
+                    location: None,
+                    record: record.outbound || caller.is_some_and(|caller| caller.record),
+                    consent_tone: record.consent_tone,
+                };
+                actions(slot, "outbound", carried.actions())
+            }
+            Ok(Admission::Refused(refusal)) => document(slot, &tenant, &Route::Refused(refusal), dialled.hops),
+            Err(error) => {
+                tracing::warn!(%error, scope = %slot.scope, "a call out could not be admitted");
+                Reply::Unavailable
+            }
+        }
+    }
+
+    /// An emergency: it passes, also when the database can't be asked, as long as this node knows a carrier.
+    async fn help(self: &Arc<Self>, slot: &Arc<Slot>, dialled: &Dialled, number: &str) -> Reply {
+        let read = if self.generations.is_fresh() { self.read_leaving(slot, dialled, None).await } else { Err(()) };
+        let (caller, plan, carriers) = match read {
+            Ok(Some((row, plan, carriers))) => (row.caller, plan, carriers),
+            Ok(None) | Err(()) => {
+                let Some(known) = self.plans.get(slot.scope) else { return Reply::Unavailable };
+                (None, Arc::new(known.plan.clone()), self.plans.carriers().1.clone())
+            }
+        };
+        let ids = carried::for_emergencies(&carriers, slot.scope);
+        let caller_id = outbound::emergency_caller_id(&plan, caller.as_ref());
+        self.note_emergency(slot.scope, dialled, number, caller.as_ref(), &plan, caller_id.as_ref(), &ids);
+        let carried = Carried {
+            dialled: Dialling::Emergency(number),
+            caller_id: caller_id.as_ref(),
+            carriers: &ids,
+            known: &carriers,
+            call: dialled.call,
+            location: plan.settings.routing.emergency.location.as_ref(),
+            record: false,
+            consent_tone: false,
+        };
+        let mut run = carried.actions();
+        if ids.is_empty() {
+            tracing::error!(tenant = %slot.scope, "an emergency call found no carrier");
+            run = vec![Action { application: "hangup", data: Refusal::NoCarrier.cause().to_owned() }];
+        }
+        actions(slot, "emergency", run)
+    }
+
+    /// Writes an emergency down and has the tenant's contacts told, beside the call: it does not wait for that.
+    #[expect(clippy::too_many_arguments, reason = "what is known of the call")]
+    fn note_emergency(
+        self: &Arc<Self>,
+        tenant: Uuid,
+        dialled: &Dialled,
+        number: &str,
+        caller: Option<&Caller>,
+        plan: &Plan,
+        caller_id: Option<&E164>,
+        carriers: &[Uuid],
+    ) {
+        let call = dialled.call.unwrap_or_else(Uuid::now_v7);
+        let (extension, user) = (caller.map(|caller| caller.extension), caller.and_then(|caller| caller.user));
+        let asker = Asker { tenant, call, callee: number, extension, user };
+        let ask = Ask::emergency(asker, plan, caller_id, carriers.to_vec());
+        let alarm = emergency::Alarm {
+            tenant,
+            call,
+            number: number.to_owned(),
+            extension: dialled.caller.as_ref().map(ToString::to_string),
+            location: plan.settings.routing.location(),
+            contacts: plan.settings.routing.emergency.contacts.clone(),
+        };
+        let (pool, keyring) = (self.changes.clone(), Arc::clone(&self.keyring));
+        tokio::spawn(async move {
+            let written = emergency::write_down(&pool, &keyring, &ask, &alarm).await;
+            if let Err(error) = written {
+                tracing::error!(%error, %tenant, "an emergency call was not written down");
+            }
+        });
+    }
+}
+
+/// To a number of the platform: not over a carrier, but as a call from outside comes in.
+fn on_net(slot: &Slot, callee: &Callee, caller: Option<&Caller>, hops: u8) -> Reply {
+    let shown = caller.and_then(|caller| caller.numbers.iter().find(|held| held.active)).map(|held| &held.number);
+    let mut run = Vec::new();
+    if let Some(number) = shown {
+        for variable in ["effective_caller_id_number", "effective_caller_id_name"] {
+            run.push(Action { application: "set", data: format!("{variable}={number}") });
+        }
+    }
+    run.push(Action { application: "set", data: format!("dialplane_hops={}", hops + 1) });
+    run.push(Action { application: "transfer", data: format!("{} XML {}", callee.number, super::PUBLIC) });
+    actions(slot, "on_net", run)
+}
+
+fn actions(slot: &Slot, name: &'static str, run: Vec<Action>) -> Reply {
+    let Some(domain) = &slot.domain else { return Reply::Unavailable };
+    let run = [vec![answer::mark(slot.scope)], run].concat();
+    reply(answer::actions(domain.as_str(), name, &run))
+}
+
+fn document(slot: &Slot, tenant: &Tenant, route: &Route, hops: u8) -> Reply {
+    reply(answer::dialplan(tenant.domain.as_str(), tenant, route, &[answer::mark(slot.scope)], hops, &[]))
+}
+
+fn reply(rendered: Result<Bytes, answer::RenderError>) -> Reply {
+    match rendered {
+        Ok(document) => Reply::Document(document),
+        Err(error) => {
+            tracing::warn!(%error, "a call could not be rendered");
+            Reply::Unavailable
+        }
+    }
+}

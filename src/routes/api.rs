@@ -1,0 +1,145 @@
+//! `/v1/routes`: prices of a number, and explanations of calls.
+
+use actix_web::{
+    get, post,
+    web::{Bytes, Data, Json, Query},
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    agents::api::TenantQuery,
+    destinations,
+    fetch::call_store::{self, Leaving},
+    http::{Api, actor::Actor, input, problem::Problem},
+    routes::explain::{self, Explanation},
+    routing::{callee::Callee, carried},
+    tenants::settings::Country,
+    text::{E164, SipUsername},
+};
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PreviewQuery {
+    /// As E.164, or as it is dialled in the tenant's country.
+    number: Option<String>,
+}
+
+/// One carrier's price for a number.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Priced {
+    /// 1: it is tried first.
+    pub rank: usize,
+    pub carrier_id: Uuid,
+    pub carrier: String,
+    pub prefix: String,
+    /// For a minute, in millionths of the currency.
+    pub price: i64,
+    pub first_seconds: i16,
+    pub step_seconds: i16,
+    pub sick: bool,
+    /// Of a hundred calls it took, those answered.
+    pub answered: Option<i32>,
+    /// The number as it is dialled there.
+    pub dialled: String,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Preview {
+    pub number: E164,
+    pub country: Option<Country>,
+    /// Why the tenant's rules would refuse a call there; `null`: they would not.
+    pub refusal: Option<crate::routing::Refusal>,
+    pub carriers: Vec<Priced>,
+}
+
+/// Show what a call to a number costs over each carrier, in the order they would be tried
+#[utoipa::path(tag = "routes", params(TenantQuery, PreviewQuery), responses((status = 200, body = Preview), (status = 422, body = Problem)))]
+#[get("/v1/routes/preview")]
+pub async fn preview_route(
+    api: Data<Api>,
+    actor: Actor,
+    tenant: Query<TenantQuery>,
+    query: Query<PreviewQuery>,
+) -> Result<Json<Preview>, Problem> {
+    let tenant = actor.tenant_or(tenant.tenant_id)?;
+    // Carriers are the platform's, and tenants are shown their prices by this alone: so it reads as the platform.
+    let mut db = api.pool().begin().await?;
+    let plan = destinations::store::plan(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
+    // A plus sign in a query is a space, unless it was encoded.
+    let asked = query.number.as_deref().unwrap_or_default();
+    let number = asked.trim();
+    let number = if asked.starts_with(' ') { format!("+{number}") } else { number.to_owned() };
+    let callee = Callee::read(&number, plan.country())
+        .ok_or_else(|| Problem::bad_request("number must be a telephone number.").field("number"))?;
+    let ask = Leaving {
+        tenant,
+        caller: None,
+        dialled: number,
+        callee: callee.number.to_string(),
+        prefixes: carried::prefixes(&callee),
+        known_plan: -1,
+        known_carriers: -1,
+    };
+    let row = call_store::leaving(&mut *db, &ask).await?.ok_or_else(|| Problem::not_found("tenant"))?;
+    let known = row.carriers.unwrap_or_default().into_iter().map(|carrier| (carrier.id, carrier));
+    let known = std::sync::Arc::new(known.collect::<std::collections::HashMap<_, _>>());
+    let chosen = carried::choose(&row.offers, &known, tenant);
+    let priced = chosen.into_iter().enumerate().filter_map(|(at, offer)| {
+        let carrier = known.get(&offer.carrier)?;
+        Some(Priced {
+            rank: at + 1,
+            carrier_id: offer.carrier,
+            carrier: carrier.name.clone(),
+            prefix: offer.prefix,
+            price: offer.price,
+            first_seconds: offer.first_seconds,
+            step_seconds: offer.step_seconds,
+            sick: offer.sick,
+            answered: offer.answered,
+            dialled: carrier.config.dialled(&callee.number),
+        })
+    });
+    let carriers = priced.collect();
+    Ok(Json(Preview { refusal: callee.judge(&plan).err(), country: callee.country, number: callee.number, carriers }))
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Explain {
+    /// The extension that calls, by its SIP username; absent: somebody who is not signed in.
+    pub caller: Option<SipUsername>,
+    /// The number that the caller shows.
+    pub caller_number: Option<String>,
+    /// What is dialled.
+    pub number: String,
+    /// Now, when not given.
+    pub at: Option<chrono::DateTime<chrono::Utc>>,
+}
+
+/// Explain where a call would go, and why: every rule that was tried. Nothing is counted or changed
+#[utoipa::path(tag = "routes", params(TenantQuery), request_body = Explain, responses((status = 200, body = Explanation), (status = 404, body = Problem)))]
+#[post("/v1/routes/explain")]
+pub async fn explain_route(
+    api: Data<Api>,
+    actor: Actor,
+    tenant: Query<TenantQuery>,
+    body: Bytes,
+) -> Result<Json<Explanation>, Problem> {
+    let tenant = actor.tenant_or(tenant.tenant_id)?;
+    let ask: Explain = input::parse(&body)?;
+    if ask.number.is_empty() || ask.number.len() > 100 {
+        return Err(Problem::bad_request("number must have 1 to 100 characters.").field("number"));
+    }
+    let at = ask.at.and_then(|at| jiff::Timestamp::from_second(at.timestamp()).ok());
+    let question = explain::Question {
+        tenant,
+        number: &ask.number,
+        caller: ask.caller.as_ref(),
+        caller_number: ask.caller_number.as_deref(),
+        at: at.unwrap_or_else(jiff::Timestamp::now),
+    };
+    let mut db = api.pool().begin().await?;
+    let explanation = explain::explain(&mut db, &question).await?;
+    explanation.map(Json).ok_or_else(|| Problem::not_found("tenant"))
+}

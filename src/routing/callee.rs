@@ -1,0 +1,100 @@
+//! A number outside, as a tenant's people dial it: read by the numbering plan of the tenant's country, and judged by the tenant's rules.
+
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType, enums::Region};
+
+use super::{Refusal, plan::Plan};
+use crate::{
+    tenants::settings::Country,
+    text::{E164, Prefix},
+};
+
+/// A number of the public network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Callee {
+    pub number: E164,
+    /// ISO 3166; `None`: satellites and other networks that are no country's.
+    pub country: Option<Country>,
+    pub is_premium: bool,
+}
+
+/// Ranges that are known for revenue sharing: networks of no country, and small numbering plans whose traffic is mostly that. Calls
+/// there are blocked unless a tenant allows the prefix. From ITU's list of assigned codes and the ranges carriers warn of.
+const REVENUE_SHARE: &[&str] = &[
+    "870", "878", "881", "882", "883", "888", "979", "991", // satellites, global networks, international premium rate
+    "247", "290", "500", // Ascension, Saint Helena, Falkland Islands
+    "222", "224", "231", "232", "235", "236", "239", "240", "242", "245", "252", "253", "257", "261", "269", "291",
+    "670", "672", "674", "675", "676", "677", "678", "681", "682", "683", "685", "686", "687", "688", "690", "691", "692",
+    "1900", "1976", "1268", "1473", "1649", "1664", "1758", "1767", "1784", "1809976", "1829976", "1876", "3395", "371905",
+    "370809", "375602", "381900", "4470", "5399",
+];
+
+impl Callee {
+    /// Reads what was dialled, without the digits for an outside line. `None`: no number that there is.
+    #[must_use]
+    pub fn read(dialled: &str, country: Option<&str>) -> Option<Self> {
+        let region = country.and_then(|country| country.parse::<Region>().ok());
+        if region.is_none() && !dialled.starts_with('+') {
+            return None;
+        }
+        let number = PHONE_NUMBER_UTIL.parse(dialled, region).ok()?;
+        if !number.is_valid() {
+            return None;
+        }
+        let country = number.get_region_code().and_then(|region| Country::parse(&region.to_string()).ok());
+        let is_premium = matches!(number.get_type(), PhoneNumberType::PremiumRate | PhoneNumberType::SharedCost);
+        let number = E164::parse(&number.format_as(PhoneNumberFormat::E164)).ok()?;
+        Some(Self { number, country, is_premium })
+    }
+
+    #[must_use]
+    pub fn digits(&self) -> &str {
+        self.number.as_str().trim_start_matches('+')
+    }
+
+    /// The number as it is dialled inside its country.
+    #[must_use]
+    pub fn national(&self) -> String {
+        let number = PHONE_NUMBER_UTIL.parse(self.number.as_str(), None);
+        let national = number.map(|number| number.format_as(PhoneNumberFormat::National).into_owned());
+        let digits = |text: String| text.chars().filter(char::is_ascii_digit).collect();
+        national.map_or_else(|_| self.digits().to_owned(), digits)
+    }
+
+    fn begins_with(&self, prefixes: &[Prefix]) -> bool {
+        prefixes.iter().any(|prefix| self.digits().starts_with(prefix.as_str()))
+    }
+
+    fn is_revenue_share(&self) -> bool {
+        REVENUE_SHARE.iter().any(|prefix| self.digits().starts_with(prefix))
+    }
+
+    /// May this tenant's people call it at all?
+    pub fn judge(&self, plan: &Plan) -> Result<(), Refusal> {
+        let rules = &plan.settings.routing.outbound;
+        if self.begins_with(&rules.blocked_prefixes) {
+            return Err(Refusal::BlockedNumber);
+        }
+        let allowed = self.begins_with(&rules.allowed_prefixes);
+        if (self.is_premium || self.is_revenue_share()) && !allowed {
+            return Err(Refusal::PremiumNumber);
+        }
+        let own = plan.country();
+        let country = self.country.as_ref().map(Country::as_str);
+        let abroad = plan.settings.features.international_calls;
+        let listed = rules.countries.is_empty() || rules.countries.iter().any(|one| Some(one.as_str()) == country);
+        if allowed || (own.is_some() && country == own) || (abroad && listed) {
+            Ok(())
+        } else {
+            Err(Refusal::Country)
+        }
+    }
+}
+
+/// What is dialled outside, if it is: with `+`, or behind the tenant's digits for an outside line, or as it is where there are none.
+pub fn outside<'a>(dialled: &'a str, plan: &Plan) -> Option<&'a str> {
+    match &plan.settings.routing.outbound.prefix {
+        _ if dialled.starts_with('+') => Some(dialled),
+        Some(prefix) => dialled.strip_prefix(prefix.as_str()).filter(|rest| !rest.is_empty()),
+        None => Some(dialled),
+    }
+}

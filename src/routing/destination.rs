@@ -1,0 +1,113 @@
+//! Routes to what a tenant has: extensions, groups, destinations.
+
+use uuid::Uuid;
+
+use super::{Found, Group, Refusal, RingGroup, Route, Router, Strategy};
+use crate::destinations::config::{Config, Schedule, Target};
+
+impl Router<'_, '_> {
+    pub(super) fn internal(&mut self, found: Option<&Found>, from_outside: bool) -> Route {
+        match found {
+            None => Route::Refused(Refusal::Unallocated),
+            Some(Found::Extension(extension)) => {
+                self.trace.note("internal", true, || format!("extension {}", extension.sip_username));
+                self.extension(extension, from_outside)
+            }
+            Some(Found::Group(group)) => {
+                self.trace.note("internal", true, || format!("a group of {}", group.members.len()));
+                self.group(group)
+            }
+            Some(Found::Destination(id)) => self.destination(*id),
+        }
+    }
+
+    fn group(&mut self, group: &Group) -> Route {
+        let then = group.otherwise.and_then(|target| self.plan.name_of(target));
+        if group.members.is_empty() {
+            return then.map_or(Route::Refused(Refusal::Absent), |to| Route::Lead { to, on_behalf_of: None });
+        }
+        let mut members = group.members.clone();
+        match group.strategy {
+            Strategy::All | Strategy::InOrder => {}
+            Strategy::RoundRobin => {
+                self.now = true;
+                // Fewer members than can overflow.
+                let first = usize::try_from(self.call.turn % members.len() as u64).unwrap_or_default();
+                members.rotate_left(first);
+            }
+            Strategy::Random => {
+                self.now = true;
+                shuffle(&mut members, self.call.turn);
+            }
+        }
+        Route::RingGroup(RingGroup {
+            members,
+            seconds: group.ring_seconds,
+            in_order: group.strategy != Strategy::All,
+            confirm: group.confirm,
+            then,
+        })
+    }
+
+    fn lead(&self, target: Target) -> Route {
+        let to = self.plan.name_of(target);
+        to.map_or(Route::Refused(Refusal::Unallocated), |to| Route::Lead { to, on_behalf_of: None })
+    }
+
+    fn destination(&mut self, id: Uuid) -> Route {
+        let plan = self.plan;
+        let Some(planned) = plan.destinations.get(&id) else { return Route::Refused(Refusal::Unallocated) };
+        self.trace.note("internal", true, || format!("{} {}", planned.config.kind().as_str(), planned.name));
+        let name_of = |target: Option<Target>| target.and_then(|target| plan.name_of(target));
+        match &planned.config {
+            Config::Queue(queue) => Route::Queue { id, record: queue.record, then: name_of(queue.overflow) },
+            Config::Ivr(ivr) => Route::Ivr { id, then: name_of(ivr.otherwise) },
+            Config::Conference(conference) => {
+                let moderator = conference.moderator.and_then(|id| plan.targets.get(&id));
+                self.looked.at_caller |= moderator.is_some();
+                let moderator = moderator.is_some_and(|number| self.call.caller.is_some_and(|c| c.as_str() == number));
+                Route::Conference { id, moderator }
+            }
+            Config::Mailbox(_) => Route::Message { mailbox: id.simple().to_string() },
+            Config::Schedule(schedule) => self.schedule(schedule),
+            Config::Announcement(announcement) => {
+                Route::Announce { prompt: announcement.prompt.clone(), then: name_of(announcement.then) }
+            }
+            Config::External(external) => {
+                let on_behalf_of = plan.targets.get(&external.on_behalf_of);
+                let on_behalf_of = on_behalf_of.and_then(|number| crate::text::SipUsername::parse(number).ok());
+                Route::Lead { to: external.number.to_string(), on_behalf_of }
+            }
+            Config::Page(page) => {
+                let members = page.members.iter().filter_map(|id| plan.targets.get(id).cloned()).collect();
+                Route::Page { id, members, two_way: page.two_way }
+            }
+        }
+    }
+
+    fn schedule(&mut self, schedule: &Schedule) -> Route {
+        self.looked.at_time = true;
+        let zone = self.plan.zone(schedule.time_zone.as_ref());
+        let today = zone.to_datetime(self.call.at).date();
+        if let Some(dates) = schedule.dates.iter().find(|dates| (dates.from..=dates.to).contains(&today)) {
+            self.trace.note("schedule", true, || format!("{today} is a day of its own"));
+            return self.lead(dates.target);
+        }
+        let hours = schedule.hours.as_ref().unwrap_or(&self.plan.settings.business_hours);
+        let open = hours.is_open(self.call.at, &zone);
+        self.trace.note("schedule", true, || format!("{} it is {}", zone.to_datetime(self.call.at), if open { "open" } else { "closed" }));
+        self.lead(if open { schedule.open } else { schedule.closed })
+    }
+}
+
+/// Puts members into an order that the call's number decides: any order, the same for the same call.
+fn shuffle<T>(members: &mut [T], seed: u64) {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x2545_f491_4f6c_dd1d;
+    for at in (1..members.len()).rev() {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let other = usize::try_from(state % (at as u64 + 1)).unwrap_or_default();
+        members.swap(at, other);
+    }
+}

@@ -1,0 +1,291 @@
+//! A tenant's own dialplan entries: conditions and actions like a switch's, decided here. What an entry may do is a list, and its
+//! arguments are checked texts: it can't reach another tenant, a file, or the switch.
+//!
+//! Conditions are tried in order. One that holds adds its `actions`, one that doesn't its `anti_actions`; `break` says when to stop.
+//! An entry matches if the last condition that was tried held, or if anti-actions were added. Patterns run in linear time
+//! (the `regex` crate has no backtracking) and are bounded in size: none can take long, whatever is dialled.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Call, plan::Plan, trace::Trace};
+use crate::{
+    destinations::config::{Prompt, Target},
+    tenants::settings::{BusinessHours, TimeZone},
+    text::{DialNumber, TextError, VariableName, VariableValue},
+};
+
+/// An entry as the plan has it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Entry {
+    pub name: String,
+    pub body: EntryBody,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EntryBody {
+    Conditions(Vec<Condition>),
+    /// `<extension>` elements for the switch, by the platform's administrators alone.
+    Xml(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Condition {
+    #[serde(default)]
+    pub field: Field,
+    /// Absent: always holds, as far as the hours do.
+    pub pattern: Option<Pattern>,
+    /// Holds within these alone.
+    pub hours: Option<BusinessHours>,
+    pub time_zone: Option<TimeZone>,
+    #[serde(default, rename = "break")]
+    pub stop: Break,
+    #[serde(default)]
+    pub actions: Vec<Step>,
+    #[serde(default)]
+    pub anti_actions: Vec<Step>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Field {
+    #[default]
+    DestinationNumber,
+    /// As the caller shows it: anybody can show anything.
+    CallerNumber,
+    /// The extension that calls, authenticated; empty for calls from outside.
+    CallerExtension,
+}
+
+/// When no further condition is tried.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Break {
+    #[default]
+    OnFalse,
+    OnTrue,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(tag = "application", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Step {
+    Answer,
+    PreAnswer,
+    RingReady,
+    Sleep { milliseconds: u16 },
+    Play { prompt: Prompt },
+    Set { name: VariableName, value: VariableValue },
+    /// Dials on in the tenant's context; `{1}` is what the first group of the pattern matched.
+    Dial { number: Template },
+    Go { target: Target },
+    Hangup { cause: Cause },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    NormalClearing,
+    UserBusy,
+    CallRejected,
+    UnallocatedNumber,
+    NoAnswer,
+}
+
+impl Cause {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NormalClearing => "NORMAL_CLEARING",
+            Self::UserBusy => "USER_BUSY",
+            Self::CallRejected => "CALL_REJECTED",
+            Self::UnallocatedNumber => "UNALLOCATED_NUMBER",
+            Self::NoAnswer => "NO_ANSWER",
+        }
+    }
+}
+
+/// A regular expression of at most 200 characters.
+#[derive(Debug, Clone, utoipa::ToSchema)]
+#[schema(value_type = String, example = "^77(\\d{4})$")]
+pub struct Pattern(regex::Regex);
+
+impl Pattern {
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        if text.chars().count() > 200 || text.chars().any(char::is_control) {
+            return Err(TextError("must have at most 200 characters, none of them a control character"));
+        }
+        let built = regex::RegexBuilder::new(text).size_limit(64 << 10).dfa_size_limit(256 << 10).nest_limit(20).build();
+        built.map(Self).map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => TextError("would be too large an expression"),
+            _ => TextError("must be a regular expression without look-around and back-references"),
+        })
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl Serialize for Pattern {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Pattern {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+crate::text::text_type!(
+    /// A number to dial, with `{1}` to `{9}` for what a pattern's groups matched.
+    Template, parse_template, "0{1}"
+);
+
+fn parse_template(text: &str) -> Result<String, TextError> {
+    const WHAT: TextError = TextError("must be digits, '*', '#', a leading '+', and {1} to {9}");
+    let mut bare = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('{') {
+        bare.push_str(&rest[..at]);
+        let group = rest[at..].as_bytes();
+        if group.len() < 3 || !(b'1'..=b'9').contains(&group[1]) || group[2] != b'}' {
+            return Err(WHAT);
+        }
+        bare.push('1');
+        rest = &rest[at + 3..];
+    }
+    bare.push_str(rest);
+    DialNumber::parse(&bare).map(|_| text.to_owned()).map_err(|_| WHAT)
+}
+
+impl Template {
+    /// The number, if what was matched makes one.
+    fn fill(&self, groups: &[String]) -> Option<DialNumber> {
+        let mut number = self.as_str().to_owned();
+        for (at, group) in groups.iter().enumerate().skip(1).take(9) {
+            number = number.replace(&format!("{{{at}}}"), group);
+        }
+        DialNumber::parse(&number).ok()
+    }
+}
+
+/// What an entry does: like [`Step`], with its numbers made.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Done {
+    Step(Step),
+    Dial(DialNumber),
+}
+
+/// Of what a call's answer depends on besides what was dialled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Looked {
+    pub at_caller: bool,
+    pub at_number: bool,
+    pub at_time: bool,
+}
+
+/// The first entry that matches, and what it does.
+#[must_use]
+pub fn run(plan: &Plan, call: &Call<'_>, looked: &mut Looked, trace: &mut Trace) -> Option<Vec<Done>> {
+    for entry in &plan.entries {
+        match &entry.body {
+            EntryBody::Xml(_) => trace.note("entry", false, || format!("{}: XML, which the switch tries first by itself", entry.name)),
+            EntryBody::Conditions(conditions) => {
+                let done = walk(plan, conditions, call, looked);
+                trace.note("entry", done.is_some(), || entry.name.clone());
+                if done.is_some() {
+                    return done;
+                }
+            }
+        }
+    }
+    None
+}
+
+fn walk(plan: &Plan, conditions: &[Condition], call: &Call<'_>, looked: &mut Looked) -> Option<Vec<Done>> {
+    let mut done = Vec::new();
+    let mut matches = false;
+    for condition in conditions {
+        let groups = holds(plan, condition, call, looked);
+        let steps = if groups.is_some() { &condition.actions } else { &condition.anti_actions };
+        let held = groups.is_some();
+        matches = held || !steps.is_empty();
+        let groups = groups.unwrap_or_default();
+        for step in steps {
+            done.push(match step {
+                Step::Dial { number } => Done::Dial(number.fill(&groups)?),
+                other => Done::Step(other.clone()),
+            });
+        }
+        let stops = match condition.stop {
+            Break::OnFalse => !held,
+            Break::OnTrue => held,
+            Break::Always => true,
+            Break::Never => false,
+        };
+        if stops {
+            break;
+        }
+    }
+    (matches && !done.is_empty()).then_some(done)
+}
+
+/// What the pattern's groups matched, if the condition holds.
+fn holds(plan: &Plan, condition: &Condition, call: &Call<'_>, looked: &mut Looked) -> Option<Vec<String>> {
+    if let Some(hours) = &condition.hours {
+        looked.at_time = true;
+        if !hours.is_open(call.at, &plan.zone(condition.time_zone.as_ref())) {
+            return None;
+        }
+    }
+    let Some(Pattern(pattern)) = &condition.pattern else { return Some(Vec::new()) };
+    let text = match condition.field {
+        Field::DestinationNumber => call.dialled,
+        Field::CallerNumber => {
+            looked.at_number = true;
+            call.caller_number.unwrap_or_default()
+        }
+        Field::CallerExtension => {
+            looked.at_caller = true;
+            call.caller.map_or("", |caller| caller.as_str())
+        }
+    };
+    let captures = pattern.captures(text)?;
+    Some(captures.iter().map(|group| group.map_or(String::new(), |group| group.as_str().to_owned())).collect())
+}
+
+impl EntryBody {
+    /// What it leads to.
+    #[must_use]
+    pub fn targets(&self) -> std::collections::BTreeSet<Target> {
+        let Self::Conditions(conditions) = self else { return std::collections::BTreeSet::new() };
+        let steps = conditions.iter().flat_map(|condition| condition.actions.iter().chain(&condition.anti_actions));
+        steps.filter_map(|step| if let Step::Go { target } = step { Some(*target) } else { None }).collect()
+    }
+
+    pub fn check(&self) -> Result<(), crate::changes::Error> {
+        use crate::changes::Error;
+        let Self::Conditions(conditions) = self else { return Ok(()) };
+        if !(1..=20).contains(&conditions.len()) {
+            return Err(Error::invalid("conditions", "must be 1 to 20"));
+        }
+        if conditions.iter().any(|condition| condition.actions.len() + condition.anti_actions.len() > 20) {
+            return Err(Error::invalid("conditions", "must have at most 20 actions each"));
+        }
+        if !conditions.iter().any(|condition| !condition.actions.is_empty() || !condition.anti_actions.is_empty()) {
+            return Err(Error::invalid("conditions", "must have an action"));
+        }
+        for hours in conditions.iter().filter_map(|condition| condition.hours.as_ref()) {
+            hours.check().map_err(|error| Error::InvalidAt { field: error.field, message: error.message })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,77 @@
+//! Calls to an extension: its forwards, do not disturb, follow-me, voicemail.
+
+use super::{Extension, Failure, Refusal, Ring, Route, Router, Then, begins_with};
+
+impl Router<'_, '_> {
+    pub(super) fn extension(&mut self, extension: &Extension, from_outside: bool) -> Route {
+        if !extension.active {
+            self.trace.note("extension", false, || "it is suspended".into());
+            return Route::Refused(Refusal::Absent);
+        }
+        let calls = &extension.calls;
+        if !calls.blocked_callers.is_empty() {
+            self.looked.at_number = true;
+            if self.call.caller_number.is_some_and(|number| begins_with(number, &calls.blocked_callers)) {
+                self.trace.note("blocked callers", true, || "of the extension".into());
+                return Route::Refused(Refusal::BlockedCaller);
+            }
+        }
+        if let Some(failure) = self.call.after {
+            return self.after(extension, failure);
+        }
+        let forward = |to: &crate::text::DialNumber| Route::Lead {
+            to: to.to_string(),
+            on_behalf_of: Some(extension.sip_username.clone()),
+        };
+        if let Some(to) = &calls.forward_always {
+            self.trace.note("forward", true, || format!("always, to {to}"));
+            return forward(to);
+        }
+        if calls.do_not_disturb {
+            self.trace.note("do not disturb", true, String::new);
+            return self.after(extension, Failure::Busy);
+        }
+        let has_forwards =
+            calls.forward_busy.is_some() || calls.forward_no_answer.is_some() || calls.forward_not_registered.is_some();
+        let then = match (has_forwards, extension.voicemail) {
+            (true, _) => Then::Ask,
+            (false, true) => Then::Voicemail,
+            (false, false) => Then::Hangup,
+        };
+        let policy = &self.plan.settings.routing.record;
+        let record = calls.record || if from_outside { policy.inbound } else { policy.internal };
+        Route::Ring(Ring {
+            extension: extension.sip_username.clone(),
+            seconds: extension.ring_seconds,
+            follow_me: calls.follow_me.clone(),
+            then,
+            pickup: calls.pickup,
+            record,
+            consent_tone: record && policy.consent_tone,
+            hops: self.call.hops,
+        })
+    }
+
+    /// The phone did not take the call.
+    fn after(&mut self, extension: &Extension, failure: Failure) -> Route {
+        let calls = &extension.calls;
+        let forward = match failure {
+            Failure::Busy => &calls.forward_busy,
+            Failure::NoAnswer => &calls.forward_no_answer,
+            Failure::NotRegistered => &calls.forward_not_registered,
+            Failure::Other => &None,
+        };
+        if let Some(to) = forward {
+            self.trace.note("forward", true, || format!("{failure:?}, to {to}"));
+            return Route::Lead { to: to.to_string(), on_behalf_of: Some(extension.sip_username.clone()) };
+        }
+        if extension.voicemail {
+            self.trace.note("voicemail", true, String::new);
+            return Route::Message { mailbox: extension.sip_username.to_string() };
+        }
+        Route::Refused(match failure {
+            Failure::Busy => Refusal::DoNotDisturb,
+            _ => Refusal::Absent,
+        })
+    }
+}

@@ -1,0 +1,151 @@
+//! May this call leave the platform, with which number, over which carriers? Everything that needs no count; what does is decided by
+//! one statement (`calls::admission`).
+
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{
+    Plan, Refusal,
+    callee::Callee,
+    carried::{Carriers, Offer, choose},
+    trace::Trace,
+};
+use crate::{numbers::assignments::Choice, tenants::settings::Country, text::E164};
+
+/// The extension that calls, or on whose behalf it is, and its agent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Caller {
+    pub extension: Uuid,
+    pub active: bool,
+    pub user: Option<Uuid>,
+    pub agent_active: bool,
+    pub choice: Choice,
+    pub fixed: Option<Uuid>,
+    /// The agent's, the oldest assignment first.
+    pub numbers: Vec<HeldNumber>,
+    pub record: bool,
+}
+
+/// A number that is assigned to an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct HeldNumber {
+    pub id: Uuid,
+    pub number: E164,
+    pub country: Option<String>,
+    pub active: bool,
+    pub limit: i32,
+    pub countries: Option<Vec<String>>,
+    pub made: i32,
+}
+
+/// What is to be admitted, or why it won't be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// Numbers to show, in the order they are tried against their daily limits.
+    pub numbers: Vec<HeldNumber>,
+    /// Carriers, the best first.
+    pub offers: Vec<Offer>,
+    pub refusal: Option<Refusal>,
+}
+
+impl Decision {
+    fn refused(refusal: Refusal) -> Self {
+        Self { numbers: Vec::new(), offers: Vec::new(), refusal: Some(refusal) }
+    }
+}
+
+/// Who may not call at all, wherever it goes.
+#[must_use]
+pub fn barred(caller: Option<&Caller>) -> Option<Refusal> {
+    match caller {
+        None => Some(Refusal::NotSignedIn),
+        Some(caller) if !caller.active => Some(Refusal::AgentSuspended),
+        Some(caller) if caller.user.is_some() && !caller.agent_active => Some(Refusal::AgentSuspended),
+        Some(_) => None,
+    }
+}
+
+/// Decides about one call.
+#[must_use]
+pub fn decide(
+    plan: &Plan,
+    tenant: Uuid,
+    callee: &Callee,
+    caller: Option<&Caller>,
+    offers: &[Offer],
+    carriers: &Carriers,
+    trace: &mut Trace,
+) -> Decision {
+    if let Some(refusal) = barred(caller) {
+        trace.note("caller", false, || refusal.name().into());
+        return Decision::refused(refusal);
+    }
+    trace.note("caller", true, String::new);
+    if let Err(refusal) = callee.judge(plan) {
+        trace.note("tenant's rules", false, || refusal.name().into());
+        return Decision::refused(refusal);
+    }
+    trace.note("tenant's rules", true, || callee.country.as_ref().map_or("no country".into(), ToString::to_string));
+    let numbers = match caller.map(|caller| numbers(caller, callee)) {
+        Some(Ok(numbers)) => numbers,
+        Some(Err(refusal)) => {
+            trace.note("number to show", false, || refusal.name().into());
+            return Decision::refused(refusal);
+        }
+        None => return Decision::refused(Refusal::NotSignedIn),
+    };
+    trace.note("number to show", true, || numbers.iter().map(|held| held.number.as_str()).collect::<Vec<_>>().join(", "));
+    let mut chosen = choose(offers, carriers, tenant);
+    if chosen.is_empty() {
+        trace.note("carriers", false, || "none has a rate for it".into());
+        return Decision::refused(Refusal::NoCarrier);
+    }
+    if let Some(most) = plan.settings.routing.outbound.price_per_minute {
+        chosen.retain(|offer| offer.price <= most);
+        if chosen.is_empty() {
+            trace.note("carriers", false, || format!("all are dearer than {most} millionths a minute"));
+            return Decision::refused(Refusal::PricePerMinute);
+        }
+    }
+    trace.note("carriers", true, || {
+        let names = chosen.iter().filter_map(|offer| carriers.get(&offer.carrier).map(|c| format!("{} at {}", c.name, offer.price)));
+        names.collect::<Vec<_>>().join(", ")
+    });
+    Decision { numbers, offers: chosen, refusal: None }
+}
+
+/// An agent's numbers that may call this one, in the order of the agent's choice.
+fn numbers(caller: &Caller, callee: &Callee) -> Result<Vec<HeldNumber>, Refusal> {
+    let mut numbers = caller.numbers.iter().filter(|held| held.active).cloned().collect::<Vec<_>>();
+    if numbers.is_empty() {
+        return Err(Refusal::NoNumber);
+    }
+    let country = callee.country.as_ref().map(Country::as_str);
+    numbers.retain(|held| {
+        held.countries.as_ref().is_none_or(|allowed| allowed.iter().any(|one| Some(one.as_str()) == country))
+    });
+    if numbers.is_empty() {
+        return Err(Refusal::Country);
+    }
+    match caller.choice {
+        Choice::Fixed => {
+            let fixed = caller.fixed.and_then(|id| numbers.iter().position(|held| held.id == id)).unwrap_or_default();
+            Ok(vec![numbers.swap_remove(fixed)])
+        }
+        Choice::RoundRobin => {
+            numbers.sort_by_key(|held| held.made);
+            Ok(numbers)
+        }
+        Choice::MatchCountry => {
+            numbers.sort_by_key(|held| (held.country.as_deref() != country, held.made));
+            Ok(numbers)
+        }
+    }
+}
+
+/// The number shown to an emergency service: the agent's own, else the tenant's.
+#[must_use]
+pub fn emergency_caller_id(plan: &Plan, caller: Option<&Caller>) -> Option<E164> {
+    let own = caller.and_then(|caller| caller.numbers.iter().find(|held| held.active)).map(|held| held.number.clone());
+    own.or_else(|| plan.settings.routing.emergency.caller_id.clone())
+}

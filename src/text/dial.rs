@@ -1,0 +1,121 @@
+//! Texts of routing: what is dialled, played, and said to carriers.
+
+use super::{TextError, display::no_directive, text_column, text_type};
+
+text_type!(
+    /// Something that may be dialled: a number inside or outside, or a feature code. 1 to 24 of `0-9 * #`, perhaps with `+` before.
+    DialNumber, parse_dial_number, "+12025550123"
+);
+text_type!(
+    /// What begins a telephone number: 1 to 15 digits.
+    Prefix, parse_prefix, "4930"
+);
+text_type!(
+    /// What is dialled for a feature: `*` and 1 to 4 digits, or 3 to 6 digits.
+    FeatureCode, parse_feature_code, "*97"
+);
+text_type!(
+    /// A sound file on the switch, below its folder of sounds.
+    SoundFile, parse_sound_file, "custom/welcome.wav"
+);
+text_type!(
+    /// Text that a switch speaks: up to 500 characters, none that a switch acts on.
+    Spoken, parse_spoken, "Welcome to Acme"
+);
+text_type!(
+    /// Where a carrier is reached: a name or an IPv4 address, perhaps with a port.
+    Host, parse_host, "sip.carrier.example:5060"
+);
+text_type!(
+    /// An address or network whose calls are a carrier's, as `192.0.2.0/28`.
+    Network, parse_network, "192.0.2.10/32"
+);
+text_type!(
+    /// A user name at a carrier.
+    CarrierUser, parse_carrier_user, "acme-trunk"
+);
+text_column!(DialNumber, Prefix);
+
+fn parse_dial_number(text: &str) -> Result<String, TextError> {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    let fine = (1..=24).contains(&digits.len())
+        && digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'*' | b'#'))
+        && (digits.len() == text.len() || digits.bytes().all(|b| b.is_ascii_digit()));
+    if fine { Ok(text.to_owned()) } else { Err(TextError("must be 1 to 24 digits, '*' or '#', or '+' and digits")) }
+}
+
+fn parse_prefix(text: &str) -> Result<String, TextError> {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    if (1..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) {
+        Ok(digits.to_owned())
+    } else {
+        Err(TextError("must be 1 to 15 digits"))
+    }
+}
+
+fn parse_feature_code(text: &str) -> Result<String, TextError> {
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let fine = match text.strip_prefix('*') {
+        Some(rest) => (1..=4).contains(&rest.len()) && digits(rest),
+        None => (3..=6).contains(&text.len()) && digits(text),
+    };
+    if fine { Ok(text.to_owned()) } else { Err(TextError("must be '*' and 1 to 4 digits, or 3 to 6 digits")) }
+}
+
+fn parse_sound_file(text: &str) -> Result<String, TextError> {
+    no_directive(text)?;
+    let fine_part = |part: &str| {
+        (1..=64).contains(&part.len())
+            && part.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+            && !part.contains("..")
+    };
+    let ends = [".wav", ".mp3", ".ogg", ".opus", ".ulaw", ".alaw"].iter().any(|end| text.ends_with(end));
+    if text.len() <= 200 && ends && text.split('/').all(fine_part) {
+        Ok(text.to_owned())
+    } else {
+        Err(TextError("must be a .wav, .mp3, .ogg, .opus, .ulaw or .alaw file below the switch's sounds, such as custom/welcome.wav"))
+    }
+}
+
+fn parse_spoken(text: &str) -> Result<String, TextError> {
+    use super::display::{is_active, is_invisible};
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > 500 {
+        return Err(TextError("must have 1 to 500 characters"));
+    }
+    no_directive(text)?;
+    if text.chars().any(|c| is_invisible(c) || is_active(c)) {
+        return Err(TextError("must not hold control characters or any of $ { } \\ % < > & \" ' ; ` | ^ [ ]"));
+    }
+    Ok(text.to_owned())
+}
+
+fn parse_host(text: &str) -> Result<String, TextError> {
+    const WHAT: TextError = TextError("must be a host such as sip.carrier.example or 192.0.2.1:5060");
+    let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
+    let port_is_fine = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+    let host = match host.parse::<std::net::Ipv4Addr>() {
+        Ok(address) => address.to_string(),
+        Err(_) => super::Domain::parse(host).map_err(|_| WHAT)?.to_string(),
+    };
+    if !port_is_fine {
+        return Err(WHAT);
+    }
+    Ok(port.map_or(host.clone(), |port| format!("{host}:{port}")))
+}
+
+fn parse_network(text: &str) -> Result<String, TextError> {
+    const WHAT: TextError = TextError("must be an IPv4 address or network such as 192.0.2.0/28, /8 at the widest");
+    let (address, bits) = text.split_once('/').unwrap_or((text, "32"));
+    let address = address.parse::<std::net::Ipv4Addr>().map_err(|_| WHAT)?;
+    let bits = bits.parse::<u8>().ok().filter(|bits| (8..=32).contains(bits)).ok_or(WHAT)?;
+    if address.is_unspecified() { Err(WHAT) } else { Ok(format!("{address}/{bits}")) }
+}
+
+fn parse_carrier_user(text: &str) -> Result<String, TextError> {
+    no_directive(text)?;
+    let fine = (1..=64).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+' | b'@' | b'*' | b'='));
+    if fine { Ok(text.to_owned()) } else { Err(TextError("must be 1 to 64 letters, digits or any of . _ - + @ * =")) }
+}

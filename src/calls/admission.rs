@@ -125,6 +125,7 @@ pub async fn admit(db: impl PgExecutor<'_>, ask: &Ask) -> sqlx::Result<Admission
         return Ok(Admission::Admitted { caller_id, carriers: row.carriers.unwrap_or_default() });
     }
     let reason = row.reason.unwrap_or_default();
-    let refusal = Refusal::named(&reason).ok_or_else(|| sqlx::Error::Protocol(format!("an unknown refusal: {reason}")))?;
+    let refusal =
+        Refusal::named(&reason).ok_or_else(|| sqlx::Error::Protocol(format!("an unknown refusal: {reason}")))?;
     Ok(Admission::Refused(refusal))
 }

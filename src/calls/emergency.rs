@@ -31,6 +31,8 @@ pub async fn write_down(
     alarm: &Alarm,
 ) -> Result<(), crate::changes::Error> {
     let mut tx = pool.begin().await?;
+    // A switch may ask twice at once, and the contacts are told once.
+    super::store::alone(&mut *tx, alarm.call).await?;
     let known = super::store::is_known(&mut *tx, alarm.tenant, alarm.call, &alarm.number).await?;
     admission::admit(&mut *tx, ask).await?;
     if !known {

@@ -31,10 +31,13 @@ pub async fn end(db: &mut PgConnection, call: Uuid) -> sqlx::Result<()> {
     )
     .execute(&mut *db)
     .await?;
-    sqlx::query!("update admissions set reserved = 0 where call_id = $1 and cost is null and ended_at is not null", call)
-        .execute(db)
-        .await
-        .map(|_| ())
+    sqlx::query!(
+        "update admissions set reserved = 0 where call_id = $1 and cost is null and ended_at is not null",
+        call
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
 }
 
 /// What a leg over a carrier is charged by.
@@ -97,6 +100,14 @@ pub async fn settle(
     .map(|_| ())
 }
 
+/// Nobody else works on this call until the transaction ends.
+pub async fn alone(db: impl PgExecutor<'_>, call: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended($1, 0)) as held", call.to_string())
+        .fetch_one(db)
+        .await
+        .map(|_| ())
+}
+
 pub async fn is_known(db: impl PgExecutor<'_>, tenant: Uuid, call: Uuid, callee: &str) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"select exists (select 1 from admissions where tenant_id = $1 and call_id = $2 and callee = $3) as "known!""#,
@@ -110,6 +121,8 @@ pub async fn is_known(db: impl PgExecutor<'_>, tenant: Uuid, call: Uuid, callee:
 
 /// In which language a tenant is written to.
 pub async fn language(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Option<Language>> {
-    let text = sqlx::query_scalar!("select settings->>'language' from tenants where id = $1", tenant).fetch_optional(db).await?;
+    let text = sqlx::query_scalar!("select settings->>'language' from tenants where id = $1", tenant)
+        .fetch_optional(db)
+        .await?;
     Ok(text.flatten().and_then(|text| text.parse().ok()))
 }

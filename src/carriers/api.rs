@@ -29,12 +29,7 @@ const MOST_BYTES: usize = 64 << 20;
 /// Create a carrier
 #[utoipa::path(tag = "carriers", request_body = NewCarrier, responses((status = 201, body = Carrier), (status = 409, body = Problem)))]
 #[post("/v1/carriers")]
-pub async fn create_carrier(
-    api: Data<Api>,
-    actor: Actor,
-    write: Write,
-    body: Bytes,
-) -> Result<HttpResponse, Problem> {
+pub async fn create_carrier(api: Data<Api>, actor: Actor, write: Write, body: Bytes) -> Result<HttpResponse, Problem> {
     let new: NewCarrier = input::parse(&body)?;
     let work = async |change: &mut _| {
         let carrier = create(change, new).await?;

@@ -160,5 +160,7 @@ async fn audit(change: &mut Change, action: &str, before: Option<&Carrier>, afte
     let json = |carrier: &Carrier| serde_json::to_value(carrier).unwrap_or_default();
     let Some(about) = after.or(before) else { return Ok(()) };
     let resource = format!("carriers/{}", about.id);
-    change.audit(Audit { tenant: about.tenant_id, action, resource, before: before.map(json), after: after.map(json) }).await
+    change
+        .audit(Audit { tenant: about.tenant_id, action, resource, before: before.map(json), after: after.map(json) })
+        .await
 }

@@ -124,7 +124,8 @@ fn micros(text: &str) -> Option<i64> {
         return None;
     }
     let rest_is_more = fraction.get(6..).is_some_and(|rest| rest.bytes().any(|b| b != b'0'));
-    let millionths = format!("{:0<6}", fraction.get(..6.min(fraction.len())).unwrap_or_default()).parse::<i64>().ok()?;
+    let millionths =
+        format!("{:0<6}", fraction.get(..6.min(fraction.len())).unwrap_or_default()).parse::<i64>().ok()?;
     Some(whole.parse::<i64>().ok()? * 1_000_000 + millionths + i64::from(rest_is_more))
 }
 
@@ -152,7 +153,9 @@ mod tests {
 
     #[test]
     fn prices_are_exact_millionths() {
-        for (text, price) in [("0.0125", 12_500), ("1", 1_000_000), ("0.000001", 1), ("0.0000001", 1), ("12.5", 12_500_000), ("0", 0)] {
+        for (text, price) in
+            [("0.0125", 12_500), ("1", 1_000_000), ("0.000001", 1), ("0.0000001", 1), ("12.5", 12_500_000), ("0", 0)]
+        {
             assert_eq!(micros(text), Some(price), "{text}");
         }
         for text in ["", "-1", "1e3", "1,5", "abc", ".5", "1234567"] {

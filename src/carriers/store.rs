@@ -170,7 +170,10 @@ pub async fn put_in_force(db: &mut PgConnection, carrier: Uuid, sheet: Uuid) -> 
     )
     .execute(&mut *db)
     .await?;
-    sqlx::query!("delete from rate_sheets where carrier_id = $1 and id <> $2", carrier, sheet).execute(db).await.map(|_| ())
+    sqlx::query!("delete from rate_sheets where carrier_id = $1 and id <> $2", carrier, sheet)
+        .execute(db)
+        .await
+        .map(|_| ())
 }
 
 /// One rate, for people to look at.

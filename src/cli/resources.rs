@@ -183,9 +183,7 @@ pub async fn number(settings: &Settings, json: bool, command: NumberCommand) -> 
             NumberCommand::Create { tenant, number, extension, group } => {
                 let tenant = tenant_id(&local, &tenant).await?;
                 let destination = match (extension, group) {
-                    (Some(extension), _) => {
-                        Some(Target::extension(extension_id(&local, tenant, &extension).await?))
-                    }
+                    (Some(extension), _) => Some(Target::extension(extension_id(&local, tenant, &extension).await?)),
                     (None, group) => group.map(Target::group),
                 };
                 let new = NewNumber::leading(&number, destination);
@@ -193,7 +191,8 @@ pub async fn number(settings: &Settings, json: bool, command: NumberCommand) -> 
             }
             NumberCommand::List { tenant } => {
                 let tenant = tenant_id(&local, &tenant).await?;
-                let page = async |window| numbers::store::list(pool, tenant, &numbers::store::Filter::default(), window).await;
+                let page =
+                    async |window| numbers::store::list(pool, tenant, &numbers::store::Filter::default(), window).await;
                 print::many(json, &all(|n: &numbers::Number| n.id, page).await?, &["number", "destination", "id"])
             }
             NumberCommand::Show { tenant, number } => {

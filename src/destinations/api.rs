@@ -7,7 +7,10 @@ use actix_web::{
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{CreatedDestination, Destination, DestinationPatch, NewDestination, config::TargetKind, create, delete, store, update};
+use super::{
+    CreatedDestination, Destination, DestinationPatch, NewDestination, config::TargetKind, create, delete, store,
+    update,
+};
 use crate::http::{
     Api,
     actor::Actor,

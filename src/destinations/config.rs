@@ -292,6 +292,33 @@ impl Config {
         }
     }
 
+    /// Reads a configuration of a kind, so that what is wrong is named by its field.
+    pub fn read(kind: TargetKind, value: &serde_json::Value) -> Result<Self, Error> {
+        fn typed<'de, T: Deserialize<'de>>(value: &'de serde_json::Value) -> Result<T, Error> {
+            serde_path_to_error::deserialize(value).map_err(|error| {
+                let path = error.path().to_string();
+                let field = if path == "." { "config".to_owned() } else { format!("config.{path}") };
+                Error::InvalidAt { field, message: error.into_inner().to_string() }
+            })
+        }
+        Ok(match kind {
+            TargetKind::Queue => Self::Queue(typed(value)?),
+            TargetKind::Ivr => Self::Ivr(typed(value)?),
+            TargetKind::Conference => Self::Conference(typed(value)?),
+            TargetKind::Mailbox => Self::Mailbox(typed(value)?),
+            TargetKind::Schedule => Self::Schedule(typed(value)?),
+            TargetKind::Announcement => Self::Announcement(typed(value)?),
+            TargetKind::External => Self::External(typed(value)?),
+            TargetKind::Page => Self::Page(typed(value)?),
+            TargetKind::Extension | TargetKind::Group => {
+                return Err(Error::invalid(
+                    "kind",
+                    "is made elsewhere: extensions and groups are resources of their own",
+                ));
+            }
+        })
+    }
+
     /// What it leads to, each once.
     #[must_use]
     pub fn targets(&self) -> BTreeSet<Target> {

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use self::config::{Config, Target};
+use self::config::{Config, Target, TargetKind};
 use crate::{
     changes::{Audit, Change, Error, Result},
     http::input::patch,
@@ -37,13 +37,16 @@ pub struct Destination {
 }
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NewDestination {
     pub name: DisplayName,
     pub number: Option<ExtensionNumber>,
     /// Of a conference or mailbox; a mailbox without one is given one, shown once.
     pub pin: Option<VoicemailPin>,
-    #[serde(flatten)]
-    pub config: Config,
+    pub kind: TargetKind,
+    /// As its kind has it.
+    #[schema(value_type = Config)]
+    pub config: serde_json::Value,
 }
 
 /// A merge patch; `config` is replaced whole, and its kind stays.
@@ -89,10 +92,11 @@ impl Source {
 
 pub async fn create(change: &mut Change, tenant: Uuid, new: NewDestination) -> Result<CreatedDestination> {
     let id = Uuid::now_v7();
-    let is_mailbox = matches!(new.config, Config::Mailbox(_));
+    let config = Config::read(new.kind, &new.config)?;
+    let is_mailbox = matches!(config, Config::Mailbox(_));
     let made = (is_mailbox && new.pin.is_none()).then(VoicemailPin::generate);
     let pin = new.pin.or_else(|| made.clone());
-    check_pin(&new.config, pin.is_some())?;
+    check_pin(&config, pin.is_some())?;
     let sealed = pin.map(|pin| change.keyring().seal(place(tenant, id), pin.reveal()));
     let now = Utc::now();
     let destination = Destination {
@@ -100,7 +104,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewDestination) -> R
         tenant_id: tenant,
         name: new.name,
         number: new.number,
-        config: new.config,
+        config,
         has_pin: sealed.is_some(),
         version: 1,
         created_at: now,
@@ -135,9 +139,7 @@ pub async fn update(
         after.number = number;
     }
     if let Some(config) = patch.config {
-        let whole = serde_json::json!({ "kind": before.config.kind(), "config": config });
-        after.config = serde_path_to_error::deserialize(&whole)
-            .map_err(|error| Error::InvalidAt { field: error.path().to_string(), message: error.into_inner().to_string() })?;
+        after.config = Config::read(before.config.kind(), &config)?;
     }
     let keyring = change.keyring();
     let pin = patch.pin.map(|pin| pin.map(|pin| keyring.seal(place(tenant, id), pin.reveal())));
@@ -168,7 +170,9 @@ async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i6
 
 fn check_pin(config: &Config, has_pin: bool) -> Result<()> {
     match config {
-        Config::Mailbox(_) if !has_pin => Err(Error::invalid("pin", "is needed: a mailbox without one opens to nobody")),
+        Config::Mailbox(_) if !has_pin => {
+            Err(Error::invalid("pin", "is needed: a mailbox without one opens to nobody"))
+        }
         Config::Mailbox(_) | Config::Conference(_) => Ok(()),
         _ if has_pin => Err(Error::invalid("pin", "is of conferences and mailboxes")),
         _ => Ok(()),
@@ -194,11 +198,20 @@ async fn leading(change: &mut Change, destination: &Destination) -> Result<Desti
 }
 
 /// Writes down what leads where, if it is the tenant's and makes no circle of what leads on by itself.
-pub async fn lead(change: &mut Change, tenant: Uuid, from: Source, targets: &[Target], by_itself: &[Target]) -> Result<()> {
+pub async fn lead(
+    change: &mut Change,
+    tenant: Uuid,
+    from: Source,
+    targets: &[Target],
+    by_itself: &[Target],
+) -> Result<()> {
     for target in targets {
         if !store::exists(change.db(), tenant, *target).await? {
             let kind = target.kind.as_str();
-            return Err(Error::invalid("target", format!("names {kind} {}, which this tenant does not have", target.id)));
+            return Err(Error::invalid(
+                "target",
+                format!("names {kind} {}, which this tenant does not have", target.id),
+            ));
         }
     }
     let (kind, id) = from.parts();
@@ -270,6 +283,22 @@ pub async fn not_reserved(change: &mut Change, tenant: Uuid, names: &[String]) -
     Ok(())
 }
 
+/// Refuses settings by which a number that somebody has would mean something else.
+pub async fn none_reserved(change: &mut Change, tenant: Uuid) -> Result<()> {
+    let Some(plan) = store::plan(change.db(), tenant).await? else { return Ok(()) };
+    let reserved = routing::reserved(&plan);
+    match crate::extensions::store::owner_of_names(change.db(), tenant, &reserved, Uuid::nil()).await? {
+        None => Ok(()),
+        Some(owner) => {
+            let detail = format!(
+                "{} would be an emergency number or a feature code, and is {} {}.",
+                owner.name, owner.kind, owner.id
+            );
+            Err(Error::Conflict(detail))
+        }
+    }
+}
+
 fn taken(error: sqlx::Error) -> Error {
     let error = Error::from(error);
     match error.violated() {
@@ -279,7 +308,12 @@ fn taken(error: sqlx::Error) -> Error {
     }
 }
 
-async fn audit(change: &mut Change, action: &str, before: Option<&Destination>, after: Option<&Destination>) -> Result<()> {
+async fn audit(
+    change: &mut Change,
+    action: &str,
+    before: Option<&Destination>,
+    after: Option<&Destination>,
+) -> Result<()> {
     let json = |destination: &Destination| serde_json::to_value(destination).unwrap_or_default();
     let Some(about) = after.or(before) else { return Ok(()) };
     let (tenant, resource) = (Some(about.tenant_id), format!("destinations/{}", about.id));
@@ -294,7 +328,10 @@ mod tests {
     fn a_circle_is_found_and_named() {
         let [a, b, c] = [1, 2, 3].map(Uuid::from_u128);
         let leads = |pairs: &[(Uuid, &str, &[Uuid])]| {
-            pairs.iter().map(|(id, name, to)| (*id, ((*name).to_owned(), to.iter().copied().collect()))).collect::<Leads>()
+            pairs
+                .iter()
+                .map(|(id, name, to)| (*id, ((*name).to_owned(), to.iter().copied().collect())))
+                .collect::<Leads>()
         };
         assert_eq!(circle(&leads(&[(a, "A", &[b]), (b, "B", &[c]), (c, "C", &[])]), a), None);
         let round = leads(&[(a, "A", &[b]), (b, "B", &[c]), (c, "C", &[b, a])]);

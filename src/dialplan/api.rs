@@ -31,7 +31,11 @@ pub async fn create_entry(
     let platform = actor.tenant.is_none();
     let work = async |change: &mut _| {
         let entry = create(change, tenant, new, platform).await?;
-        Outcome::created(&entry, entry.entry.version, format!("/v1/tenants/{tenant}/dialplan-entries/{}", entry.entry.id))
+        Outcome::created(
+            &entry,
+            entry.entry.version,
+            format!("/v1/tenants/{tenant}/dialplan-entries/{}", entry.entry.id),
+        )
     };
     write.run(&api, &actor, &body, work).await
 }

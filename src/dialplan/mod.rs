@@ -41,14 +41,16 @@ pub struct ChangedEntry {
 }
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NewEntry {
     #[serde(default)]
     pub position: i32,
     pub name: DisplayName,
     #[serde(default = "yes")]
     pub enabled: bool,
-    #[serde(flatten)]
-    pub body: EntryBody,
+    pub conditions: Option<Vec<crate::routing::entries::Condition>>,
+    /// Instead of conditions: `<extension>` elements for the switch, by the platform's administrators alone.
+    pub xml: Option<String>,
 }
 
 fn yes() -> bool {
@@ -71,7 +73,12 @@ const MOST_ENTRIES: i64 = 500;
 /// `platform`: the one who asks may write XML.
 pub async fn create(change: &mut Change, tenant: Uuid, new: NewEntry, platform: bool) -> Result<ChangedEntry> {
     let now = Utc::now();
-    let body = checked(new.body, platform)?;
+    let body = match (new.conditions, new.xml) {
+        (Some(conditions), None) => EntryBody::Conditions(conditions),
+        (None, Some(xml)) => EntryBody::Xml(xml),
+        _ => return Err(Error::invalid("conditions", "are needed, or xml")),
+    };
+    let body = checked(body, platform)?;
     if store::count(change.db(), tenant).await? >= MOST_ENTRIES {
         return Err(Error::Conflict(format!("A tenant has at most {MOST_ENTRIES} entries.")));
     }
@@ -151,7 +158,9 @@ async fn finish(change: &mut Change, before: Option<&Entry>, entry: &Entry) -> R
 
 fn checked(body: EntryBody, platform: bool) -> Result<EntryBody> {
     match body {
-        EntryBody::Xml(_) if !platform => Err(Error::Forbidden("XML is written by the platform's administrators.".into())),
+        EntryBody::Xml(_) if !platform => {
+            Err(Error::Forbidden("XML is written by the platform's administrators.".into()))
+        }
         EntryBody::Xml(text) => xml::canonical(&text).map(EntryBody::Xml).map_err(|error| Error::invalid("xml", error)),
         conditions @ EntryBody::Conditions(_) => conditions.check().map(|()| conditions),
     }

@@ -100,9 +100,14 @@ pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, window: Window) -> sqlx
 }
 
 pub async fn count(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(r#"select count(*) as "count!" from dialplan_entries where tenant_id = $1"#, tenant).fetch_one(db).await
+    sqlx::query_scalar!(r#"select count(*) as "count!" from dialplan_entries where tenant_id = $1"#, tenant)
+        .fetch_one(db)
+        .await
 }
 
 pub async fn delete(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<()> {
-    sqlx::query!("delete from dialplan_entries where tenant_id = $1 and id = $2", tenant, id).execute(db).await.map(|_| ())
+    sqlx::query!("delete from dialplan_entries where tenant_id = $1 and id = $2", tenant, id)
+        .execute(db)
+        .await
+        .map(|_| ())
 }

@@ -14,8 +14,25 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "condition",
         &[
-            "field", "expression", "break", "regex", "require-nested", "date-time", "year", "yday", "mon", "mday", "week",
-            "mweek", "wday", "hour", "minute", "minute-of-day", "time-of-day", "tz-offset", "dst",
+            "field",
+            "expression",
+            "break",
+            "regex",
+            "require-nested",
+            "date-time",
+            "year",
+            "yday",
+            "mon",
+            "mday",
+            "week",
+            "mweek",
+            "wday",
+            "hour",
+            "minute",
+            "minute-of-day",
+            "time-of-day",
+            "tz-offset",
+            "dst",
         ],
     ),
     ("regex", &["field", "expression"]),
@@ -25,8 +42,23 @@ const ALLOWED: &[(&str, &[&str])] = &[
 
 /// Applications that run programs, or leave the tenant: nobody's, also not by XML.
 const FORBIDDEN: &[&str] = &[
-    "system", "bgsystem", "spawn", "spawn_stream", "lua", "python", "python3", "perl", "javascript", "jsrun", "mono", "socket",
-    "eval", "curl", "cidlookup", "limit_execute", "sched_transfer",
+    "system",
+    "bgsystem",
+    "spawn",
+    "spawn_stream",
+    "lua",
+    "python",
+    "python3",
+    "perl",
+    "javascript",
+    "jsrun",
+    "mono",
+    "socket",
+    "eval",
+    "curl",
+    "cidlookup",
+    "limit_execute",
+    "sched_transfer",
 ];
 
 /// Checks XML of `<extension>` elements and returns it as it is kept.
@@ -96,7 +128,8 @@ fn write_start(
         if !allowed.contains(&key.as_str()) {
             return Err(format!("may not have {key} on <{name}>"));
         }
-        let value = quick_xml::escape::unescape(&attribute.value).map_err(|error| format!("is not well-formed: {error}"))?;
+        let value =
+            quick_xml::escape::unescape(&attribute.value).map_err(|error| format!("is not well-formed: {error}"))?;
         check_value(name, &key, &value)?;
         let _ = write!(out, " {key}=\"");
         SwitchXml.write_escaped_str(&mut *out, &value).map_err(|_| format!("has a control character in {key}"))?;

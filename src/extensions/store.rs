@@ -258,7 +258,12 @@ pub async fn set_pin_by_phone(pool: &PgPool, tenant: Uuid, id: Uuid, sealed: &[u
 
 /// Keeps what somebody decided by a feature code, with its audit entry. The tenant's generation with it; `None`: the extension is
 /// not active any more.
-pub async fn set_calls_by_phone(pool: &PgPool, tenant: Uuid, id: Uuid, calls: &CallHandling) -> sqlx::Result<Option<i64>> {
+pub async fn set_calls_by_phone(
+    pool: &PgPool,
+    tenant: Uuid,
+    id: Uuid,
+    calls: &CallHandling,
+) -> sqlx::Result<Option<i64>> {
     let mut tx = pool.begin().await?;
     let changed = sqlx::query!(
         "update extensions set calls = $3, version = version + 1, updated_at = now()

@@ -147,7 +147,14 @@ mod tests {
     }
 
     fn entry(slot: &Arc<Slot>, generation: u64, body: &'static str, stray: bool) -> Arc<Entry> {
-        Arc::new(Entry { slot: Arc::clone(slot), generation, body: Bytes::from(body), stray, vary: Vary::No, until: None })
+        Arc::new(Entry {
+            slot: Arc::clone(slot),
+            generation,
+            body: Bytes::from(body),
+            stray,
+            vary: Vary::No,
+            until: None,
+        })
     }
 
     fn key(text: &str) -> Key {

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     routing::{self, AFTER, Call, Failure, Plan, Refusal, Route, Tenant, Trace},
-    text::{DialNumber, E164, SipUsername},
+    text::{E164, SipUsername},
 };
 
 /// A call, as far as the switch vouches for it, with its texts owned: a fill outlives the request.
@@ -52,7 +52,10 @@ impl Dialled {
     /// Under what an answer is kept that depends on all of it.
     fn exact(&self) -> Option<FinishedKey> {
         let caller = self.caller.as_ref().map_or("", SipUsername::as_str);
-        KeyText::from(&self.base).folded(caller).raw(self.caller_number.as_deref().unwrap_or_default().as_bytes()).finish()
+        KeyText::from(&self.base)
+            .folded(caller)
+            .raw(self.caller_number.as_deref().unwrap_or_default().as_bytes())
+            .finish()
     }
 }
 
@@ -71,10 +74,14 @@ impl Fetch {
             None => (&*dialplan.destination, None),
         };
         // Numbers that nobody could dial or have share one answer.
-        let is_sane = SipUsername::parse(number).is_ok() || DialNumber::parse(number).is_ok();
+        let is_dialled = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'*' | b'#' | b'+' | b'.' | b'_' | b'-');
+        let is_sane = number.len() <= 64 && number.bytes().all(is_dialled);
         let number = if is_sane { number } else { "" };
         let shown = dialplan.caller_number.as_deref().filter(|number| number.len() <= 40 && !number.contains('\0'));
-        let key = KeyText::new(b'D').folded(context).folded(number).raw(&[dialplan.hops + 1, after.map_or(1, |f| f as u8 + 2)]);
+        let key = KeyText::new(b'D')
+            .folded(context)
+            .folded(number)
+            .raw(&[dialplan.hops + 1, after.map_or(1, |f| f as u8 + 2)]);
         Dialled {
             number: number.to_owned(),
             caller,

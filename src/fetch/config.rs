@@ -4,7 +4,12 @@
 //! Menus and conferences are read at each use, and kept like any answer of their tenant. The rest is read when a module loads or
 //! when it is told to, and made each time.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _, sync::{Arc, LazyLock}};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fmt::Write as _,
+    sync::{Arc, LazyLock},
+};
 
 use actix_web::web::Bytes;
 use askama::Template;
@@ -141,7 +146,8 @@ impl Fetch {
 
     async fn of_destination(self: &Arc<Self>, address: &Address<'_>, kind: TargetKind) -> (Reply, Source) {
         let mut buffer = Uuid::encode_buffer();
-        let key = KeyText::new(b'C').folded(&address.domain).raw(address.id.simple().encode_lower(&mut buffer).as_bytes());
+        let key =
+            KeyText::new(b'C').folded(&address.domain).raw(address.id.simple().encode_lower(&mut buffer).as_bytes());
         let Some(key) = key.finish() else { return (Reply::NotFound, Source::Memory) };
         let kept = self.cache.get(&key);
         let fresh = self.generations.is_fresh();
@@ -168,14 +174,18 @@ impl Fetch {
         }
         let document = render(&conf)?;
         if document.len() > 1024 * 1024 {
-            tracing::error!(bytes = document.len(), "the cluster's queues are more than a switch takes at once (1 MiB)");
+            tracing::error!(
+                bytes = document.len(),
+                "the cluster's queues are more than a switch takes at once (1 MiB)"
+            );
         }
         Ok(document)
     }
 
     async fn acl(&self, of: Option<Uuid>) -> Result<Bytes, ConfigError> {
         let rows = self.readers.read(|db, _| Box::pin(config_store::carriers(db, of))).await?;
-        let networks = rows.into_iter().flat_map(|row| row.config.networks).map(|network| network.to_string()).collect();
+        let networks =
+            rows.into_iter().flat_map(|row| row.config.networks).map(|network| network.to_string()).collect();
         Ok(render(&AclConf { networks })?)
     }
 
@@ -329,7 +339,10 @@ fn add_queue(conf: &mut CallcenterConf, domain: &Domain, row: &ConfigRow, queue:
         ("discard-abandoned-after", "60".into()),
         ("abandoned-resume-allowed", "false".into()),
     ];
-    params.push(("moh-sound", format!("local_stream://{}", queue.music.as_ref().map_or("default", |music| music.as_str())).into()));
+    params.push((
+        "moh-sound",
+        format!("local_stream://{}", queue.music.as_ref().map_or("default", |music| music.as_str())).into(),
+    ));
     if let Some(prompt) = &queue.announcement {
         params.push(("announce-sound", routing::sound(prompt).into()));
         params.push(("announce-frequency", queue.announcement_seconds.to_string().into()));

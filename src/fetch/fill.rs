@@ -302,7 +302,9 @@ fn xml_entries(plan: &Plan) -> Vec<&str> {
         EntryBody::Conditions(_) => false,
     };
     let entries = plan.entries.iter().filter(|entry| xml(entry));
-    entries.filter_map(|entry| if let EntryBody::Xml(text) = &entry.body { Some(text.trim_end()) } else { None }).collect()
+    entries
+        .filter_map(|entry| if let EntryBody::Xml(text) = &entry.body { Some(text.trim_end()) } else { None })
+        .collect()
 }
 
 fn routed_as(
@@ -319,11 +321,8 @@ fn routed_as(
     let until = if matches!(routed.route, Route::Handle { .. }) { Some(0) } else { until };
     let stray = matches!(routed.route, Route::Refused(_));
     let leaves = matches!(routed.route, Route::Outside(_) | Route::Emergency { .. });
-    let body = if leaves {
-        None
-    } else {
-        Some(answer::dialplan(context, tenant, &routed.route, extra, dialled.hops, raw)?)
-    };
+    let body =
+        if leaves { None } else { Some(answer::dialplan(context, tenant, &routed.route, extra, dialled.hops, raw)?) };
     let leaves = leaves.then(|| Box::new(routed.route));
     Ok(Found { tenant: Some(row), body, stray, vary, until, leaves })
 }
@@ -350,12 +349,7 @@ async fn handle(
     Ok(())
 }
 
-async fn by_number(
-    fetch: &Fetch,
-    number: &E164,
-    of: Option<Uuid>,
-    dialled: &Dialled,
-) -> Result<Filled, FillError> {
+async fn by_number(fetch: &Fetch, number: &E164, of: Option<Uuid>, dialled: &Dialled) -> Result<Filled, FillError> {
     let row = fetch.readers.read(|db, _| Box::pin(call_store::number(db, number))).await?;
     // A number of a tenant elsewhere is nobody's here; when the tenant moves, the platform's generation rises.
     let Some((owner, plan, target)) = row.owner.filter(|(owner, ..)| of.is_none_or(|of| of == owner.cluster)) else {

@@ -35,7 +35,8 @@ impl Fetch {
                 match self.read_leaving(slot, &dialled, Some(&callee)).await {
                     Ok(Some((row, plan, carriers))) => {
                         // Something changed since the plan was known, or the name is the tenant's own.
-                        let same = super::fill::route_of(&row.tenant, &plan, &dialled) == Route::Outside(callee.clone());
+                        let same =
+                            super::fill::route_of(&row.tenant, &plan, &dialled) == Route::Outside(callee.clone());
                         if row.is_name || !same {
                             return Box::pin(self.answer_call(Arc::clone(slot), dialled, None)).await;
                         }
@@ -50,7 +51,12 @@ impl Fetch {
     }
 
     /// The same for a call of which it is known that the tenant has nothing of the name.
-    pub(super) async fn leave_known(self: &Arc<Self>, slot: &Arc<Slot>, dialled: Dialled, route: Route) -> (Reply, Source) {
+    pub(super) async fn leave_known(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        dialled: Dialled,
+        route: Route,
+    ) -> (Reply, Source) {
         match &route {
             Route::Emergency { number } => (self.help(slot, &dialled, number).await, Source::Filled),
             Route::Outside(callee) => match self.read_leaving(slot, &dialled, Some(callee)).await {
@@ -83,7 +89,8 @@ impl Fetch {
             known_carriers: carriers.0,
         };
         let read = self.readers.read(|db, _| Box::pin(call_store::leaving(db, &ask))).await;
-        let row = read.map_err(|error| tracing::warn!(%error, scope = %slot.scope, "a call out could not be decided"))?;
+        let row =
+            read.map_err(|error| tracing::warn!(%error, scope = %slot.scope, "a call out could not be decided"))?;
         let Some(mut row) = row else { return Ok(None) };
         let plan = match (row.plan.take(), known) {
             (Some(plan), _) => Arc::new(self.plans.keep(slot, row.tenant.generation, plan).plan.clone()),

@@ -79,11 +79,19 @@ pub enum ConfigFile<'a> {
     Sofia,
     Acl,
     /// `None`: all queues of the cluster.
-    Callcenter { queue: Option<Address<'a>> },
-    Ivr { menu: Address<'a> },
-    Conference { profile: Address<'a> },
+    Callcenter {
+        queue: Option<Address<'a>>,
+    },
+    Ivr {
+        menu: Address<'a>,
+    },
+    Conference {
+        profile: Address<'a>,
+    },
     /// Those that a cluster may say something about: voicemail, streams of music, call records, modules loaded last.
-    Other { name: &'static str },
+    Other {
+        name: &'static str,
+    },
 }
 
 impl ConfigFile<'_> {

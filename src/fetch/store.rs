@@ -6,9 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     keyring::{Keyring, KeyringError, Place},
-    text::{
-        CallerName, CallerNumber, Codecs, DisplayName, Domain, Email, ExtensionNumber, SipUsername, Variables,
-    },
+    text::{CallerName, CallerNumber, Codecs, DisplayName, Domain, Email, ExtensionNumber, SipUsername, Variables},
 };
 
 /// A tenant as one statement saw it.

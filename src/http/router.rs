@@ -13,8 +13,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{problem::Problem, status};
 use crate::{
-    agents, audit, auth, carriers, clusters, destinations, dialplan, extensions, groups, keys, numbers, onboarding, pools,
-    routes, switches, tenants,
+    agents, audit, auth, carriers, clusters, destinations, dialplan, extensions, groups, keys, numbers, onboarding,
+    pools, routes, switches, tenants,
 };
 
 /// Adds every route of the API. What is added here is described in `/openapi.json` as well: there is one list.

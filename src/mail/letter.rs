@@ -114,8 +114,9 @@ mod tests {
         for language in [Language::En, Language::De] {
             for message in all("Ada") {
                 let letter = Letter::render(&message, language).unwrap();
-                let links =
-                    usize::from(!["password_changed", "sign_in_locked", "emergency_call"].contains(&message.template()));
+                let links = usize::from(
+                    !["password_changed", "sign_in_locked", "emergency_call"].contains(&message.template()),
+                );
                 for form in [&letter.text, &letter.html] {
                     assert_eq!(form.matches(LINK).count(), links, "{} {language:?}: {form}", message.template());
                     assert!(!form.contains("{{") && !form.contains("{%"), "{form}");

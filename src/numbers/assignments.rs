@@ -119,7 +119,9 @@ pub async fn choose(change: &mut Change, tenant: Uuid, agent: Uuid, outbound: &O
     if store::set_choice(change.db(), tenant, agent, outbound).await? {
         let after = serde_json::to_value(outbound).ok();
         let resource = format!("agents/{agent}");
-        change.audit(crate::changes::Audit { tenant: Some(tenant), action: "outbound", resource, before: None, after }).await
+        change
+            .audit(crate::changes::Audit { tenant: Some(tenant), action: "outbound", resource, before: None, after })
+            .await
     } else {
         Err(Error::NotFound("agent"))
     }

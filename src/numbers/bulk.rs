@@ -90,7 +90,9 @@ pub async fn add(change: &mut Change, tenant: Uuid, lines: Vec<(String, Read)>, 
     let mut seen = std::collections::HashSet::new();
     for (at, (number, read)) in lines.into_iter().enumerate() {
         let outcome = match read {
-            _ if !number.is_empty() && !seen.insert(number.clone()) => refused(Error::Conflict("It stands there twice.".into())),
+            _ if !number.is_empty() && !seen.insert(number.clone()) => {
+                refused(Error::Conflict("It stands there twice.".into()))
+            }
             Err(error) => refused(error),
             Ok(new) => {
                 change.savepoint().await?;
@@ -132,10 +134,16 @@ mod tests {
 
     #[test]
     fn lines_are_read_with_and_without_head_and_columns() {
-        let lines = read(b"\xef\xbb\xbfnumber,provider,country\n+12025550123, telnyx ,us\n+493012345678\n12025550123\n+1202,x,XX\n").unwrap();
+        let lines = read(
+            b"\xef\xbb\xbfnumber,provider,country\n+12025550123, telnyx ,us\n+493012345678\n12025550123\n+1202,x,XX\n",
+        )
+        .unwrap();
         assert_eq!(lines.len(), 4);
         let first = lines[0].1.as_ref().unwrap();
-        assert_eq!((first.provider.as_ref().unwrap().as_str(), first.country.as_ref().unwrap().as_str()), ("telnyx", "US"));
+        assert_eq!(
+            (first.provider.as_ref().unwrap().as_str(), first.country.as_ref().unwrap().as_str()),
+            ("telnyx", "US")
+        );
         assert!(lines[1].1.is_ok());
         assert!(lines[2].1.is_err() && lines[3].1.is_err());
         assert!(read(b"").is_err());

@@ -218,7 +218,12 @@ async fn check(change: &mut Change, tenant: Uuid, destination: Option<Target>) -
     }
 }
 
-pub(super) async fn audit(change: &mut Change, action: &str, before: Option<&Number>, after: Option<&Number>) -> Result<()> {
+pub(super) async fn audit(
+    change: &mut Change,
+    action: &str,
+    before: Option<&Number>,
+    after: Option<&Number>,
+) -> Result<()> {
     let json = |number: &Number| serde_json::to_value(number).unwrap_or_default();
     let Some(about) = after.or(before) else { return Ok(()) };
     let (tenant, resource) = (Some(about.tenant_id), format!("numbers/{}", about.id));

@@ -38,9 +38,9 @@ struct Row {
 
 impl From<Row> for Number {
     fn from(row: Row) -> Self {
-        let kind = row.destination_kind.and_then(|kind| {
-            serde_json::from_value::<TargetKind>(serde_json::Value::String(kind)).ok()
-        });
+        let kind = row
+            .destination_kind
+            .and_then(|kind| serde_json::from_value::<TargetKind>(serde_json::Value::String(kind)).ok());
         let destination = row.destination_id.zip(kind).map(|(id, kind)| Target { kind, id });
         Self {
             id: row.id,
@@ -215,7 +215,9 @@ pub async fn assign(db: &mut PgConnection, tenant: Uuid, number: Uuid, to: &Assi
 }
 
 pub async fn unassign(db: &mut PgConnection, tenant: Uuid, number: Uuid) -> sqlx::Result<()> {
-    sqlx::query!("delete from assignments where tenant_id = $1 and number_id = $2", tenant, number).execute(&mut *db).await?;
+    sqlx::query!("delete from assignments where tenant_id = $1 and number_id = $2", tenant, number)
+        .execute(&mut *db)
+        .await?;
     raise_version(db, tenant, number).await
 }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Channel, Integration, NumberRequest};
 use crate::{
     changes::{Audit, Change, Error, Result},
-    pools,
+    destinations, pools,
     tenants::settings::{self, Settings, SettingsError, Template},
 };
 
@@ -212,6 +212,7 @@ pub async fn patch_settings(
     )
     .fetch_one(change.db())
     .await?;
+    destinations::none_reserved(change, tenant).await?;
     let resource = format!("tenants/{tenant}/settings");
     let entry =
         Audit { tenant: Some(tenant), action: "update", resource, before: Some(row.settings), after: Some(body) };

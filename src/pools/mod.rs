@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     changes::{Audit, Change, Error, Result},
+    destinations, routing,
     text::{DisplayName, ExtensionNumber},
 };
 
@@ -178,7 +179,10 @@ pub async fn take_lowest(
 ) -> Result<Vec<ExtensionNumber>> {
     store::hold(change.db(), tenant).await?;
     let wanted = i64::try_from(count).unwrap_or(i64::MAX);
-    let found = store::lowest_free(change.db(), tenant, wanted, but).await?;
+    // Nor those that mean something else: emergency numbers and feature codes of digits.
+    let plan = destinations::store::plan(change.db(), tenant).await?;
+    let reserved = plan.as_ref().map(routing::reserved).unwrap_or_default();
+    let found = store::lowest_free(change.db(), tenant, wanted, &[but, &reserved].concat()).await?;
     if found.len() < count {
         let usage = store::usage(change.db(), tenant).await?;
         return Err(Error::Conflict(format!(

@@ -139,7 +139,11 @@ impl Looking<'_> {
         };
         let refused = |trace, refusal: Refusal, offers| {
             let route = Route::Refused(refusal);
-            (step(self.dialled, trace, refusal.name(), route.actions(self.tenant, hops), self.tenant), Some(refusal), offers)
+            (
+                step(self.dialled, trace, refusal.name(), route.actions(self.tenant, hops), self.tenant),
+                Some(refusal),
+                offers,
+            )
         };
         let Some(row) = call_store::leaving(&mut *db, &ask).await? else {
             return Ok(refused(trace, Refusal::TenantSuspended, Vec::new()));
@@ -150,8 +154,7 @@ impl Looking<'_> {
             trace.note("on net", true, || format!("{} is a number of this platform", callee.number));
             return Ok((step(self.dialled, trace, "on_net", Vec::new(), self.tenant), None, Vec::new()));
         }
-        let decision =
-            outbound::decide(self.plan, id, callee, row.caller.as_ref(), &row.offers, &carriers, &mut trace);
+        let decision = outbound::decide(self.plan, id, callee, row.caller.as_ref(), &row.offers, &carriers, &mut trace);
         if let Some(refusal) = decision.refusal {
             return Ok(refused(trace, refusal, decision.offers));
         }

@@ -3,7 +3,10 @@
 //! FreeSWITCH expands every argument (`switch_core_session_exec`), some twice (`set`), and dial strings once more. So
 //! arguments are built from validated texts and constants alone, and hold no `$` at all.
 
-use super::{AFTER, Ring, RingGroup, Route, Tenant, Then, entries::{Done, Step}};
+use super::{
+    AFTER, Ring, RingGroup, Route, Tenant, Then,
+    entries::{Done, Step},
+};
 use crate::{
     destinations::config::Prompt,
     text::{Domain, SipUsername},
@@ -124,7 +127,10 @@ impl Route {
             Self::Page { id, members, two_way } => page(*id, members, *two_way, domain),
             Self::Pickup { extension } => vec![action("pickup", format!("{extension}@{domain}"))],
             Self::Intercom { extension } => {
-                vec![set("hangup_after_bridge", true), action("bridge", format!("[sip_auto_answer=true]{}", user(extension, domain)))]
+                vec![
+                    set("hangup_after_bridge", true),
+                    action("bridge", format!("[sip_auto_answer=true]{}", user(extension, domain))),
+                ]
             }
             Self::Park { slot } => {
                 let lot = match slot {
@@ -134,7 +140,11 @@ impl Route {
                 vec![action("answer", ""), action("valet_park", lot)]
             }
             Self::Handle { .. } => {
-                vec![action("answer", ""), action("sleep", "300"), action("playback", "tone_stream://%(150,50,800);%(150,0,1200)")]
+                vec![
+                    action("answer", ""),
+                    action("sleep", "300"),
+                    action("playback", "tone_stream://%(150,50,800);%(150,0,1200)"),
+                ]
             }
             Self::Custom { steps } => custom(steps, domain, hops),
             // These are answered by what was admitted; here, nothing was.
@@ -263,7 +273,9 @@ fn custom(steps: &[(Done, Option<String>)], domain: &Domain, hops: u8) -> Vec<Ac
     let mut actions = Vec::new();
     for (step, name) in steps {
         match (step, name) {
-            (Done::Dial(_) | Done::Step(Step::Go { .. }), Some(to)) => actions.extend([hop(hops), transfer(to, domain)]),
+            (Done::Dial(_) | Done::Step(Step::Go { .. }), Some(to)) => {
+                actions.extend([hop(hops), transfer(to, domain)])
+            }
             // What it led to is not there any more.
             (Done::Dial(_) | Done::Step(Step::Go { .. } | Step::Dial { .. }), None) => {
                 actions.push(action("hangup", "UNALLOCATED_NUMBER"));

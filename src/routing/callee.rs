@@ -20,12 +20,13 @@ pub struct Callee {
 /// Ranges that are known for revenue sharing: networks of no country, and small numbering plans whose traffic is mostly that. Calls
 /// there are blocked unless a tenant allows the prefix. From ITU's list of assigned codes and the ranges carriers warn of.
 const REVENUE_SHARE: &[&str] = &[
-    "870", "878", "881", "882", "883", "888", "979", "991", // satellites, global networks, international premium rate
+    "870", "878", "881", "882", "883", "888", "979",
+    "991", // satellites, global networks, international premium rate
     "247", "290", "500", // Ascension, Saint Helena, Falkland Islands
     "222", "224", "231", "232", "235", "236", "239", "240", "242", "245", "252", "253", "257", "261", "269", "291",
-    "670", "672", "674", "675", "676", "677", "678", "681", "682", "683", "685", "686", "687", "688", "690", "691", "692",
-    "1900", "1976", "1268", "1473", "1649", "1664", "1758", "1767", "1784", "1809976", "1829976", "1876", "3395", "371905",
-    "370809", "375602", "381900", "4470", "5399",
+    "670", "672", "674", "675", "676", "677", "678", "681", "682", "683", "685", "686", "687", "688", "690", "691",
+    "692", "1900", "1976", "1268", "1473", "1649", "1664", "1758", "1767", "1784", "1809976", "1829976", "1876",
+    "3395", "371905", "370809", "375602", "381900", "4470", "5399",
 ];
 
 impl Callee {
@@ -82,11 +83,7 @@ impl Callee {
         let country = self.country.as_ref().map(Country::as_str);
         let abroad = plan.settings.features.international_calls;
         let listed = rules.countries.is_empty() || rules.countries.iter().any(|one| Some(one.as_str()) == country);
-        if allowed || (own.is_some() && country == own) || (abroad && listed) {
-            Ok(())
-        } else {
-            Err(Refusal::Country)
-        }
+        if allowed || (own.is_some() && country == own) || (abroad && listed) { Ok(()) } else { Err(Refusal::Country) }
     }
 }
 

@@ -95,7 +95,9 @@ impl Router<'_, '_> {
         }
         let hours = schedule.hours.as_ref().unwrap_or(&self.plan.settings.business_hours);
         let open = hours.is_open(self.call.at, &zone);
-        self.trace.note("schedule", true, || format!("{} it is {}", zone.to_datetime(self.call.at), if open { "open" } else { "closed" }));
+        self.trace.note("schedule", true, || {
+            format!("{} it is {}", zone.to_datetime(self.call.at), if open { "open" } else { "closed" })
+        });
         self.lead(if open { schedule.open } else { schedule.closed })
     }
 }

@@ -54,12 +54,12 @@ impl Dialled {
     #[must_use]
     pub fn needs<'a>(&'a self, caller: Option<&'a SipUsername>) -> Option<&'a str> {
         match self {
-            Self::Feature(Feature::OwnVoicemail | Feature::Forward(_) | Feature::ForwardOff | Feature::DoNotDisturb(_)) => {
-                caller.map(SipUsername::as_str)
-            }
             Self::Feature(
-                Feature::Voicemail(Some(number)) | Feature::Pickup(number) | Feature::Intercom(number),
-            ) => Some(number.as_str()),
+                Feature::OwnVoicemail | Feature::Forward(_) | Feature::ForwardOff | Feature::DoNotDisturb(_),
+            ) => caller.map(SipUsername::as_str),
+            Self::Feature(Feature::Voicemail(Some(number)) | Feature::Pickup(number) | Feature::Intercom(number)) => {
+                Some(number.as_str())
+            }
             Self::Name(name) => Some(name.as_str()),
             Self::Emergency(_) | Self::Feature(_) | Self::Number(_) | Self::Nonsense => None,
         }
@@ -70,9 +70,7 @@ impl Dialled {
     pub fn is_about_caller(&self) -> bool {
         matches!(
             self,
-            Self::Feature(
-                Feature::OwnVoicemail | Feature::Forward(_) | Feature::ForwardOff | Feature::DoNotDisturb(_)
-            )
+            Self::Feature(Feature::OwnVoicemail | Feature::Forward(_) | Feature::ForwardOff | Feature::DoNotDisturb(_))
         )
     }
 }

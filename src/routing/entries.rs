@@ -75,13 +75,26 @@ pub enum Step {
     Answer,
     PreAnswer,
     RingReady,
-    Sleep { milliseconds: u16 },
-    Play { prompt: Prompt },
-    Set { name: VariableName, value: VariableValue },
+    Sleep {
+        milliseconds: u16,
+    },
+    Play {
+        prompt: Prompt,
+    },
+    Set {
+        name: VariableName,
+        value: VariableValue,
+    },
     /// Dials on in the tenant's context; `{1}` is what the first group of the pattern matched.
-    Dial { number: Template },
-    Go { target: Target },
-    Hangup { cause: Cause },
+    Dial {
+        number: Template,
+    },
+    Go {
+        target: Target,
+    },
+    Hangup {
+        cause: Cause,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -117,7 +130,8 @@ impl Pattern {
         if text.chars().count() > 200 || text.chars().any(char::is_control) {
             return Err(TextError("must have at most 200 characters, none of them a control character"));
         }
-        let built = regex::RegexBuilder::new(text).size_limit(64 << 10).dfa_size_limit(256 << 10).nest_limit(20).build();
+        let built =
+            regex::RegexBuilder::new(text).size_limit(64 << 10).dfa_size_limit(256 << 10).nest_limit(20).build();
         built.map(Self).map_err(|error| match error {
             regex::Error::CompiledTooBig(_) => TextError("would be too large an expression"),
             _ => TextError("must be a regular expression without look-around and back-references"),
@@ -197,7 +211,9 @@ pub struct Looked {
 pub fn run(plan: &Plan, call: &Call<'_>, looked: &mut Looked, trace: &mut Trace) -> Option<Vec<Done>> {
     for entry in &plan.entries {
         match &entry.body {
-            EntryBody::Xml(_) => trace.note("entry", false, || format!("{}: XML, which the switch tries first by itself", entry.name)),
+            EntryBody::Xml(_) => {
+                trace.note("entry", false, || format!("{}: XML, which the switch tries first by itself", entry.name))
+            }
             EntryBody::Conditions(conditions) => {
                 let done = walk(plan, conditions, call, looked);
                 trace.note("entry", done.is_some(), || entry.name.clone());

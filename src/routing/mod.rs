@@ -67,7 +67,17 @@ pub struct Group {
 }
 
 #[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, sqlx::Type, utoipa::ToSchema, clap::ValueEnum,
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    sqlx::Type,
+    utoipa::ToSchema,
+    clap::ValueEnum,
 )]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
@@ -127,7 +137,9 @@ impl Failure {
     pub fn of(disposition: &str) -> Self {
         match disposition {
             "USER_BUSY" | "CALL_REJECTED" => Self::Busy,
-            "NO_ANSWER" | "NO_USER_RESPONSE" | "ALLOTTED_TIMEOUT" | "PROGRESS_TIMEOUT" | "RECOVERY_ON_TIMER_EXPIRE" => Self::NoAnswer,
+            "NO_ANSWER" | "NO_USER_RESPONSE" | "ALLOTTED_TIMEOUT" | "PROGRESS_TIMEOUT" | "RECOVERY_ON_TIMER_EXPIRE" => {
+                Self::NoAnswer
+            }
             "USER_NOT_REGISTERED" | "SUBSCRIBER_ABSENT" | "DESTINATION_OUT_OF_ORDER" => Self::NotRegistered,
             _ => Self::Other,
         }
@@ -144,26 +156,62 @@ pub enum Route {
     Ring(Ring),
     RingGroup(RingGroup),
     /// Leave a message.
-    Message { mailbox: String },
+    Message {
+        mailbox: String,
+    },
     /// Listen to messages, of this mailbox or of one to be asked for; its PIN is asked for in any case.
-    Voicemail { mailbox: Option<SipUsername> },
+    Voicemail {
+        mailbox: Option<SipUsername>,
+    },
     /// Dial on in the tenant's context.
-    Lead { to: String, on_behalf_of: Option<SipUsername> },
-    Queue { id: Uuid, record: bool, then: Option<String> },
-    Ivr { id: Uuid, then: Option<String> },
-    Conference { id: Uuid, moderator: bool },
-    Announce { prompt: Prompt, then: Option<String> },
-    Page { id: Uuid, members: Vec<String>, two_way: bool },
-    Pickup { extension: SipUsername },
-    Intercom { extension: SipUsername },
-    Park { slot: Option<u8> },
+    Lead {
+        to: String,
+        on_behalf_of: Option<SipUsername>,
+    },
+    Queue {
+        id: Uuid,
+        record: bool,
+        then: Option<String>,
+    },
+    Ivr {
+        id: Uuid,
+        then: Option<String>,
+    },
+    Conference {
+        id: Uuid,
+        moderator: bool,
+    },
+    Announce {
+        prompt: Prompt,
+        then: Option<String>,
+    },
+    Page {
+        id: Uuid,
+        members: Vec<String>,
+        two_way: bool,
+    },
+    Pickup {
+        extension: SipUsername,
+    },
+    Intercom {
+        extension: SipUsername,
+    },
+    Park {
+        slot: Option<u8>,
+    },
     /// Change what the caller's extension does with calls.
-    Handle { change: Handle },
+    Handle {
+        change: Handle,
+    },
     /// What the tenant's own entry says.
-    Custom { steps: Vec<(Done, Option<String>)> },
+    Custom {
+        steps: Vec<(Done, Option<String>)>,
+    },
     /// A number outside, to be admitted.
     Outside(Callee),
-    Emergency { number: String },
+    Emergency {
+        number: String,
+    },
     Refused(Refusal),
 }
 
@@ -224,7 +272,13 @@ pub struct Routed {
 #[must_use]
 pub fn route(tenant: &Tenant, plan: &Plan, call: &Call<'_>, found: Option<&Found>, trace: &mut Trace) -> Routed {
     let dialled = Dialled::read(call.dialled, plan);
-    let mut router = Router { plan, call, looked: entries::Looked { at_caller: dialled.is_about_caller(), ..Default::default() }, trace, now: false };
+    let mut router = Router {
+        plan,
+        call,
+        looked: entries::Looked { at_caller: dialled.is_about_caller(), ..Default::default() },
+        trace,
+        now: false,
+    };
     let route = router.route(tenant, &dialled, found);
     router.routed(route)
 }
@@ -397,6 +451,19 @@ fn mailbox(found: Option<&Found>) -> Route {
 pub fn is_reserved(number: &ExtensionNumber, plan: &Plan) -> bool {
     emergency::dialled(number.as_str(), plan).is_some()
         || plan.settings.routing.codes.that_are_numbers().any(|code| code == number.as_str())
+}
+
+/// All such numbers.
+#[must_use]
+pub fn reserved(plan: &Plan) -> Vec<String> {
+    let settings = &plan.settings.routing;
+    let codes = settings.codes.that_are_numbers();
+    let emergencies = emergency::numbers(plan.country()).iter().copied();
+    let own = settings.emergency.numbers.iter().map(crate::text::Prefix::as_str);
+    let all = codes.chain(emergencies).chain(own).collect::<Vec<_>>();
+    let behind_prefix =
+        settings.outbound.prefix.iter().flat_map(|prefix| all.iter().map(move |number| format!("{prefix}{number}")));
+    behind_prefix.chain(all.iter().map(ToString::to_string)).collect()
 }
 
 impl Route {

@@ -94,7 +94,9 @@ pub fn decide(
         }
         None => return Decision::refused(Refusal::NotSignedIn),
     };
-    trace.note("number to show", true, || numbers.iter().map(|held| held.number.as_str()).collect::<Vec<_>>().join(", "));
+    trace.note("number to show", true, || {
+        numbers.iter().map(|held| held.number.as_str()).collect::<Vec<_>>().join(", ")
+    });
     let mut chosen = choose(offers, carriers, tenant);
     if chosen.is_empty() {
         trace.note("carriers", false, || "none has a rate for it".into());
@@ -108,7 +110,9 @@ pub fn decide(
         }
     }
     trace.note("carriers", true, || {
-        let names = chosen.iter().filter_map(|offer| carriers.get(&offer.carrier).map(|c| format!("{} at {}", c.name, offer.price)));
+        let names = chosen
+            .iter()
+            .filter_map(|offer| carriers.get(&offer.carrier).map(|c| format!("{} at {}", c.name, offer.price)));
         names.collect::<Vec<_>>().join(", ")
     });
     Decision { numbers, offers: chosen, refusal: None }

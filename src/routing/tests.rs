@@ -96,10 +96,16 @@ fn found(number: &str) -> Option<Found> {
     Some(match number {
         "1000" | "1001" | "1003" | "1009" | "ada" => extension(number, json!({})),
         "1010" => extension(number, json!({ "forward_always": "1001" })),
-        "1011" => extension(number, json!({ "forward_busy": "1001", "forward_no_answer": "+491701234567", "forward_not_registered": "2000" })),
+        "1011" => extension(
+            number,
+            json!({ "forward_busy": "1001", "forward_no_answer": "+491701234567", "forward_not_registered": "2000" }),
+        ),
         "1012" => extension(number, json!({ "do_not_disturb": true })),
         "1013" => extension(number, json!({ "blocked_callers": ["49900"] })),
-        "1014" => extension(number, json!({ "follow_me": [{ "number": "+491701234567", "delay_seconds": 5, "confirm": true }] })),
+        "1014" => extension(
+            number,
+            json!({ "follow_me": [{ "number": "+491701234567", "delay_seconds": 5, "confirm": true }] }),
+        ),
         "1015" => extension(number, json!({ "record": true, "pickup": true })),
         "2000" => group(Strategy::All, &["1000", "1001"], None),
         "2001" => group(Strategy::InOrder, &["1000", "1001"], Some("box")),
@@ -134,7 +140,8 @@ struct Who {
 fn who(text: &str) -> Who {
     let (text, after) = text.split_once('!').map_or((text, None), |(text, after)| (text, Some(after)));
     let (text, hops) = text.split_once('~').map_or((text, 0), |(text, hops)| (text, hops.parse().unwrap()));
-    let (caller, number) = text.split_once('/').map_or((text, None), |(caller, number)| (caller, Some(number.to_owned())));
+    let (caller, number) =
+        text.split_once('/').map_or((text, None), |(caller, number)| (caller, Some(number.to_owned())));
     let after = after.map(|after| match after {
         "busy" => Failure::Busy,
         "no answer" => Failure::NoAnswer,
@@ -165,9 +172,12 @@ fn routed(plan: &Plan, from: &str, number: &str, at: &str) -> Routed {
 
 /// A route in a few words, as the table has it.
 fn words(route: &Route) -> String {
-    let box_name = |mailbox: &str| if mailbox == uuid("box").simple().to_string() { "office box".to_owned() } else { mailbox.to_owned() };
+    let box_name = |mailbox: &str| {
+        if mailbox == uuid("box").simple().to_string() { "office box".to_owned() } else { mailbox.to_owned() }
+    };
     let named = |to: &str| {
-        let known = ["queue", "ivr", "box", "ann", "hours"].into_iter().find(|name| uuid(name).simple().to_string() == *to);
+        let known =
+            ["queue", "ivr", "box", "ann", "hours"].into_iter().find(|name| uuid(name).simple().to_string() == *to);
         known.map_or(to.to_owned(), ToOwned::to_owned)
     };
     match route {
@@ -191,7 +201,9 @@ fn words(route: &Route) -> String {
         Route::Voicemail { mailbox: Some(mailbox) } => format!("voicemail of {mailbox}"),
         Route::Lead { to, on_behalf_of: None } => format!("on to {}", named(to)),
         Route::Lead { to, on_behalf_of: Some(user) } => format!("on to {} for {user}", named(to)),
-        Route::Queue { then, .. } => format!("queue{}", then.as_deref().map(|to| format!(", then {}", named(to))).unwrap_or_default()),
+        Route::Queue { then, .. } => {
+            format!("queue{}", then.as_deref().map(|to| format!(", then {}", named(to))).unwrap_or_default())
+        }
         Route::Conference { moderator: true, .. } => "conference as moderator".into(),
         Route::Page { members, .. } => format!("page {}", members.join(" ")),
         Route::Pickup { extension } => format!("pick up {extension}"),
@@ -202,7 +214,9 @@ fn words(route: &Route) -> String {
             Handle::Forward(None) => "forward off".into(),
             Handle::DoNotDisturb(on) => format!("do not disturb {}", if *on { "on" } else { "off" }),
         },
-        Route::Outside(callee) => format!("outside {} {}", callee.number, callee.country.as_ref().map_or("-", |c| c.as_str())),
+        Route::Outside(callee) => {
+            format!("outside {} {}", callee.number, callee.country.as_ref().map_or("-", |c| c.as_str()))
+        }
         Route::Emergency { number } => format!("emergency {number}"),
         Route::Refused(refusal) => format!("refused: {}", refusal.name()),
         other => other.name().to_owned(),
@@ -235,7 +249,9 @@ fn every_call_goes_where_the_table_says() {
 
 #[test]
 fn codes_can_be_changed_and_the_usual_ones_mean_nothing_then() {
-    let plan = plan(&json!({ "settings": { "routing": { "codes": { "own_voicemail": "*1", "echo": "*43", "pickup": "*55" } } } }));
+    let plan = plan(
+        &json!({ "settings": { "routing": { "codes": { "own_voicemail": "*1", "echo": "*43", "pickup": "*55" } } } }),
+    );
     let rows = "
         1000 | *1     | | voicemail of 1000
         1000 | *43    | | echo
@@ -351,7 +367,11 @@ fn a_suspended_tenant_is_routed_nowhere_but_to_help() {
 fn an_extension_rings_and_then_takes_a_message() {
     let lines = |from: &str, number: &str| {
         let route = routed(&plan(&json!({})), from, number, MONDAY).route;
-        route.actions(&tenant(), 0).into_iter().map(|a| format!("{} {}", a.application, a.data).trim().to_owned()).collect::<Vec<_>>()
+        route
+            .actions(&tenant(), 0)
+            .into_iter()
+            .map(|a| format!("{} {}", a.application, a.data).trim().to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(
         lines("1000", "1001"),

@@ -74,7 +74,9 @@ fn parse_sound_file(text: &str) -> Result<String, TextError> {
     if text.len() <= 200 && ends && text.split('/').all(fine_part) {
         Ok(text.to_owned())
     } else {
-        Err(TextError("must be a .wav, .mp3, .ogg, .opus, .ulaw or .alaw file below the switch's sounds, such as custom/welcome.wav"))
+        Err(TextError(
+            "must be a .wav, .mp3, .ogg, .opus, .ulaw or .alaw file below the switch's sounds, such as custom/welcome.wav",
+        ))
     }
 }
 
@@ -116,6 +118,8 @@ fn parse_network(text: &str) -> Result<String, TextError> {
 fn parse_carrier_user(text: &str) -> Result<String, TextError> {
     no_directive(text)?;
     let fine = (1..=64).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+' | b'@' | b'*' | b'='));
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+' | b'@' | b'*' | b'='));
     if fine { Ok(text.to_owned()) } else { Err(TextError("must be 1 to 64 letters, digits or any of . _ - + @ * =")) }
 }

@@ -7,8 +7,8 @@ use std::{
 
 use dialplane::{
     changes::{Author, Change},
-    extensions::{self, CreatedExtension},
     destinations::config::Target,
+    extensions::{self, CreatedExtension},
     groups, numbers, onboarding,
     text::ExtensionNumber,
 };
@@ -82,9 +82,9 @@ impl<'n> Tenant<'n> {
             number: Some(ExtensionNumber::parse(&tenant.group_number).unwrap()),
             ring_seconds: Some(33),
             members: tenant.extensions.iter().map(|(_, created)| created.extension.id).collect(),
-                strategy: dialplane::routing::Strategy::All,
-                confirm: false,
-                otherwise: None,
+            strategy: dialplane::routing::Strategy::All,
+            confirm: false,
+            otherwise: None,
         };
         let group = groups::create(&mut change, id, group).await.unwrap().id;
         for place in 0..tenant.extensions.len() {
@@ -221,7 +221,8 @@ impl<'n> Tenant<'n> {
 
     /// What a call from outside carries before it rings.
     fn outside_marks(&self) -> Vec<String> {
-        let left = ["user_name", "dialplane_on_behalf", "dialed_user", "dialed_domain"].map(|name| format!("unset {name}"));
+        let left =
+            ["user_name", "dialplane_on_behalf", "dialed_user", "dialed_domain"].map(|name| format!("unset {name}"));
         let marks = ["domain_name", "force_transfer_context"].map(|name| format!("set {name}={}", self.domain));
         left.into_iter().chain(marks).collect()
     }

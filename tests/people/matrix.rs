@@ -49,11 +49,7 @@ const VERBS: [&str; 6] = ["rotate-secret", "rotate", "assign", "unassign", "rate
 impl Things {
     /// The path of a route with this tenant's ids in it.
     fn path(&self, pattern: &str) -> String {
-        let id = match pattern
-            .split('/')
-            .rev()
-            .find(|part| !part.starts_with('{') && !VERBS.contains(part))
-        {
+        let id = match pattern.split('/').rev().find(|part| !part.starts_with('{') && !VERBS.contains(part)) {
             Some("extensions") => &self.extension,
             Some("groups") => &self.group,
             Some("phone-numbers") => &self.number,
@@ -101,7 +97,9 @@ async fn every_role_may_do_what_the_table_says_and_nothing_elsewhere() {
             }
             let (resource, _) = rule.resource().unwrap();
             let allowed = rule.allows(rules::level(role, resource));
-            let query = if tenant.is_none() && ["/agents", "/phone-numbers", "/routes"].iter().any(|part| pattern.contains(part)) {
+            let query = if tenant.is_none()
+                && ["/agents", "/phone-numbers", "/routes"].iter().any(|part| pattern.contains(part))
+            {
                 format!("?tenant_id={}", ours.tenant)
             } else {
                 String::new()
@@ -128,7 +126,9 @@ async fn every_role_may_do_what_the_table_says_and_nothing_elsewhere() {
                     assert!(matches!(foreign, 403 | 404 | 422) && !text.contains("theirs"), "{case}");
                 }
                 let named = format!("{}?tenant_id={}", theirs.path(pattern), theirs.tenant);
-                if ["/agents", "/phone-numbers", "/routes"].iter().any(|part| pattern.contains(part)) || *pattern == "/v1/audit" {
+                if ["/agents", "/phone-numbers", "/routes"].iter().any(|part| pattern.contains(part))
+                    || *pattern == "/v1/audit"
+                {
                     let (foreign, text) = status(&node, &person, method, &named).await;
                     assert!(matches!(foreign, 403 | 404), "{role:?} {method} {named}: {foreign} {text}");
                 }

@@ -15,7 +15,16 @@ fn call<'a>(destination: &'a str, caller: Option<Caller<'a>>) -> Request<'a> {
     let (context, destination) = ("acme.test".into(), destination.into());
     let nothing = (None, None, 0, None, None);
     let (on_behalf, caller_number, hops, disposition, call) = nothing;
-    Request::Dialplan(Box::new(Dialplan { context, destination, caller, on_behalf, caller_number, hops, disposition, call }))
+    Request::Dialplan(Box::new(Dialplan {
+        context,
+        destination,
+        caller,
+        on_behalf,
+        caller_number,
+        hops,
+        disposition,
+        call,
+    }))
 }
 
 #[test]

@@ -154,7 +154,9 @@ impl Routing {
                 return Err(wrong(&format!("routing.{name}"), "may have 500 entries"));
             }
         }
-        for (name, amount) in [("spend_per_day", outbound.spend_per_day), ("price_per_minute", outbound.price_per_minute)] {
+        for (name, amount) in
+            [("spend_per_day", outbound.spend_per_day), ("price_per_minute", outbound.price_per_minute)]
+        {
             if amount.is_some_and(|amount| !(0..=1_000_000_000_000).contains(&amount)) {
                 return Err(wrong(&format!("routing.outbound.{name}"), "must be 0 to 1000000000000 millionths"));
             }

@@ -1,0 +1,223 @@
+//! Destinations and dialplan entries over the API: references, circles, what is in use, what a tenant can't reach.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    harness::{Answer, call_form},
+    stage::{Stage, route},
+};
+
+impl Stage {
+    async fn destination(&self, tenant: Uuid, new: Value) -> Answer {
+        self.node.api("POST", &format!("/v1/tenants/{tenant}/destinations"), new).await
+    }
+
+    async fn made(&self, new: Value) -> Uuid {
+        let made = self.destination(self.tenant, new.clone()).await;
+        assert_eq!(made.status, 201, "{new}: {}", made.text());
+        made.id()
+    }
+}
+
+fn target(kind: &str, id: impl ToString) -> Value {
+    json!({ "kind": kind, "id": id.to_string() })
+}
+
+#[actix_web::test]
+async fn a_call_is_led_through_destinations_by_their_numbers_and_a_change_is_in_force_at_once() {
+    let stage = Stage::new().await;
+    let phone = stage.node.extension(stage.tenant, json!({ "number": "70" })).await;
+    let mailbox = stage.made(json!({ "name": "Office", "number": "601", "kind": "mailbox", "config": {} })).await;
+    let hours = json!({ "monday": [{ "open": "00:00", "close": "24:00" }], "tuesday": [{ "open": "00:00", "close": "24:00" }],
+        "wednesday": [{ "open": "00:00", "close": "24:00" }], "thursday": [{ "open": "00:00", "close": "24:00" }],
+        "friday": [{ "open": "00:00", "close": "24:00" }], "saturday": [{ "open": "00:00", "close": "24:00" }],
+        "sunday": [{ "open": "00:00", "close": "24:00" }] });
+    let schedule = json!({ "name": "Hours", "number": "600", "kind": "schedule", "config": {
+        "hours": hours, "open": target("extension", phone["id"].as_str().unwrap()), "closed": target("mailbox", mailbox) } });
+    let schedule = stage.made(schedule).await;
+    let call = async |number: &str| stage.node.fetch(&call_form(number, "acme.test")).await.text();
+    assert!(call("600").await.contains("transfer\" data=\"70 XML acme.test\""));
+    let closed = json!({ "config": { "hours": {}, "open": target("extension", phone["id"].as_str().unwrap()), "closed": target("mailbox", mailbox) } });
+    let path = format!("/v1/tenants/{}/destinations/{schedule}", stage.tenant);
+    let changed = stage.node.api("PATCH", &path, closed).await;
+    assert_eq!(changed.status, 200, "{}", changed.text());
+    assert!(call("600").await.contains(&format!("data=\"{} XML acme.test\"", mailbox.simple())));
+    assert_eq!(route(&call(&mailbox.simple().to_string()).await), "message");
+    // A number leads there too.
+    let number = format!("/v1/phone-numbers/{}?tenant_id={}", stage.number, stage.tenant);
+    assert_eq!(
+        stage.node.api("PATCH", &number, json!({ "destination": target("schedule", schedule) })).await.status,
+        200
+    );
+    let inbound = stage.node.fetch(&call_form("%2B493012345678", "public")).await.text();
+    assert!(inbound.contains(&mailbox.simple().to_string()), "{inbound}");
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn every_reference_is_the_tenants_own() {
+    let stage = Stage::new().await;
+    let beta = stage.node.tenant("beta.test").await;
+    let theirs = stage.destination(beta, json!({ "name": "Theirs", "kind": "mailbox", "config": {} })).await.id();
+    let extension = stage.node.extension(beta, json!({ "number": "70" })).await["id"].clone();
+    for config in [
+        json!({ "name": "Q", "kind": "queue", "config": { "overflow": target("mailbox", theirs) } }),
+        json!({ "name": "Q", "kind": "queue", "config": { "tiers": [{ "extension_id": extension }] } }),
+        json!({ "name": "P", "kind": "page", "config": { "members": [extension] } }),
+        json!({ "name": "E", "kind": "external", "config": { "number": "+498912345678", "on_behalf_of": extension } }),
+        json!({ "name": "I", "kind": "ivr", "config": { "greeting": { "text": "Hi" }, "entries": { "1": target("extension", extension.as_str().unwrap()) } } }),
+        json!({ "name": "A", "kind": "announcement", "config": { "prompt": { "text": "Hi" }, "then": target("queue", theirs) } }),
+    ] {
+        let refused = stage.destination(stage.tenant, config.clone()).await;
+        assert_eq!(
+            (refused.status, refused.json()["field"].as_str()),
+            (422, Some("target")),
+            "{config}: {}",
+            refused.text()
+        );
+        assert!(refused.text().contains("does not have"), "{}", refused.text());
+    }
+    let entry = json!({ "name": "Out", "conditions": [{ "actions": [{ "application": "go", "target": target("mailbox", theirs) }] }] });
+    let refused = stage.node.api("POST", &format!("/v1/tenants/{}/dialplan-entries", stage.tenant), entry).await;
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn circles_are_found_when_saving_and_what_is_in_use_stays() {
+    let stage = Stage::new().await;
+    let a = stage.made(json!({ "name": "A", "kind": "announcement", "config": { "prompt": { "text": "Hi" } } })).await;
+    let b = stage.made(json!({ "name": "B", "kind": "announcement", "config": { "prompt": { "text": "Hi" }, "then": target("announcement", a) } })).await;
+    let c =
+        stage.made(json!({ "name": "C", "kind": "queue", "config": { "overflow": target("announcement", b) } })).await;
+    let path = |id: Uuid| format!("/v1/tenants/{}/destinations/{id}", stage.tenant);
+    for to in [target("queue", c), target("announcement", a)] {
+        let round = json!({ "config": { "prompt": { "text": "Hi" }, "then": to } });
+        let refused = stage.node.api("PATCH", &path(a), round).await;
+        assert_eq!(refused.status, 422, "{}", refused.text());
+        assert!(refused.text().contains("leads back to itself"), "{}", refused.text());
+    }
+    let used = stage.node.api("DELETE", &path(a), Value::Null).await;
+    assert_eq!(used.status, 409);
+    assert!(used.text().contains("announcement B"), "{}", used.text());
+    for id in [c, b, a] {
+        assert_eq!(stage.node.api("DELETE", &path(id), Value::Null).await.status, 204);
+    }
+    // An extension in a queue's tiers.
+    let extension = stage.node.extension(stage.tenant, json!({ "number": "70" })).await["id"].clone();
+    let queue = json!({ "name": "Support", "kind": "queue", "config": { "tiers": [{ "extension_id": extension }] } });
+    stage.made(queue).await;
+    let used = stage
+        .node
+        .api("DELETE", &format!("/v1/tenants/{}/extensions/{}", stage.tenant, extension.as_str().unwrap()), Value::Null)
+        .await;
+    assert_eq!(used.status, 409);
+    assert!(used.text().contains("queue Support"), "{}", used.text());
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn numbers_that_mean_something_else_are_not_given() {
+    let stage = Stage::new().await;
+    for number in ["112", "110", "9196"] {
+        let refused = stage
+            .node
+            .api("POST", &format!("/v1/tenants/{}/extensions", stage.tenant), json!({ "number": number }))
+            .await;
+        assert_eq!(refused.status, 409, "{number}: {}", refused.text());
+        let new = json!({ "name": "Box", "number": number, "kind": "mailbox", "config": {} });
+        assert_eq!(stage.destination(stage.tenant, new).await.status, 409, "{number}");
+    }
+    // A code can't take what is a number already.
+    stage.node.extension(stage.tenant, json!({ "number": "4711" })).await;
+    let path = format!("/v1/tenants/{}/settings", stage.tenant);
+    let refused = stage.node.api("PATCH", &path, json!({ "routing": { "codes": { "echo": "4711" } } })).await;
+    assert_eq!(refused.status, 409, "{}", refused.text());
+    let twice = stage.node.api("PATCH", &path, json!({ "routing": { "codes": { "echo": "*97" } } })).await;
+    assert_eq!(twice.status, 422, "{}", twice.text());
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn what_is_wrong_with_a_destination_is_named() {
+    let stage = Stage::new().await;
+    for (new, says) in [
+        (json!({ "name": "I", "kind": "ivr", "config": { "greeting": { "text": "Hi" }, "entries": {} } }), "entries"),
+        (
+            json!({ "name": "I", "kind": "ivr", "config": { "greeting": { "text": "Hi" }, "entries": { "12": target("group", Uuid::nil()) } } }),
+            "entries",
+        ),
+        (
+            json!({ "name": "I", "kind": "ivr", "config": { "greeting": { "text": "${system id}" }, "entries": {} } }),
+            "greeting",
+        ),
+        (
+            json!({ "name": "I", "kind": "ivr", "config": { "greeting": { "file": "../../etc/passwd.wav" }, "entries": {} } }),
+            "greeting",
+        ),
+        (json!({ "name": "A", "kind": "announcement", "config": { "prompt": { "file": "/etc/shadow" } } }), "prompt"),
+        (json!({ "name": "C", "kind": "conference", "config": { "max_members": 1 } }), "max_members"),
+        (json!({ "name": "C", "kind": "conference", "pin": "1234", "config": {} }), "pin"),
+        (json!({ "name": "Q", "kind": "queue", "pin": "471147", "config": {} }), "pin"),
+        (json!({ "name": "Q", "kind": "queue", "config": { "strategy": "best" } }), "strategy"),
+        (json!({ "name": "Q", "kind": "queue", "config": { "music": "a;b" } }), "music"),
+        (json!({ "name": "X", "kind": "teleport", "config": {} }), "kind"),
+        (json!({ "name": "a$b", "kind": "mailbox", "config": {} }), "name"),
+    ] {
+        let refused = stage.destination(stage.tenant, new.clone()).await;
+        assert!(refused.status == 422 && refused.text().contains(says), "{new}: {} {}", refused.status, refused.text());
+    }
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn entries_go_before_the_built_in_ones_and_xml_is_the_platforms() {
+    let stage = Stage::new().await;
+    let path = format!("/v1/tenants/{}/dialplan-entries", stage.tenant);
+    stage.node.extension(stage.tenant, json!({ "number": "70" })).await;
+    let entry = json!({ "name": "Sevens", "position": 1, "conditions": [
+        { "field": "destination_number", "pattern": "^77(\\d{2})$", "actions": [{ "application": "dial", "number": "{1}" }] }] });
+    let made = stage.node.api("POST", &path, entry).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let call = async |number: &str| stage.node.fetch(&call_form(number, "acme.test")).await.text();
+    assert!(call("7770").await.contains("data=\"70 XML acme.test\""));
+    for (conditions, says) in [
+        (json!([{ "pattern": "(?=x)", "actions": [{ "application": "answer" }] }]), "look-around"),
+        (json!([{ "actions": [{ "application": "system", "data": "id" }] }]), "system"),
+        (json!([{ "actions": [{ "application": "bridge", "data": "sofia/gateway/x" }] }]), "bridge"),
+        (
+            json!([{ "actions": [{ "application": "set", "name": "user_context", "value": "other.test" }] }]),
+            "conditions[0].actions[0]",
+        ),
+        (
+            json!([{ "actions": [{ "application": "set", "name": "accountcode", "value": "${system id}" }] }]),
+            "conditions[0].actions[0]",
+        ),
+        (json!([{ "actions": [{ "application": "dial", "number": "1 XML other.test" }] }]), "conditions[0].actions[0]"),
+        (json!([{ "pattern": "x" }]), "action"),
+        (json!([]), "conditions"),
+    ] {
+        let refused = stage.node.api("POST", &path, json!({ "name": "No", "conditions": conditions })).await;
+        assert!(
+            refused.status == 422 && refused.text().contains(says),
+            "{conditions}: {} {}",
+            refused.status,
+            refused.text()
+        );
+    }
+    // XML: the platform's, checked, shown as a diff; the switch tries it first.
+    let xml = "<extension name=\"raw\"><condition field=\"destination_number\" expression=\"^88$\"><action application=\"answer\"/></condition></extension>";
+    let made = stage.node.api("POST", &path, json!({ "name": "Raw", "xml": xml })).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    assert!(made.json()["diff"].as_str().unwrap().contains("+<extension name=\"raw\">"));
+    let answer = call("70").await;
+    assert!(answer.find("name=\"raw\"").unwrap() < answer.find("name=\"extension\"").unwrap(), "{answer}");
+    let key = stage.node.api("POST", "/v1/keys", json!({ "name": "own", "tenant_id": stage.tenant })).await.json();
+    let headers = [("X-API-Key", key["token"].as_str().unwrap())];
+    let refused = stage.node.api_with("POST", &path, &headers, json!({ "name": "Raw", "xml": xml })).await;
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    let path = format!("{path}/{}", made.json()["id"].as_str().unwrap());
+    assert_eq!(stage.node.api_with("DELETE", &path, &headers, Value::Null).await.status, 403);
+    stage.stop().await;
+}

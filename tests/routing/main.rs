@@ -1,0 +1,14 @@
+//! Numbers, routing and carriers: what is set up over the API, and what a switch is told then.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
+
+#[allow(dead_code, reason = "each test binary uses a part of the harness")]
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod admission;
+mod destinations;
+mod modules;
+mod numbers;
+mod outside;
+mod stage;

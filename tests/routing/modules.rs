@@ -1,0 +1,173 @@
+//! What modules of a switch are told: gateways, trusted addresses, queues, menus, conferences, mailboxes.
+
+use serde_json::{Value, json};
+
+use crate::stage::Stage;
+
+impl Stage {
+    async fn conf(&self, file: &str, rest: &str) -> String {
+        let form = format!(
+            "hostname=fs&section=configuration&tag_name=configuration&key_name=name&key_value={file}&Event-Name=REQUEST_PARAMS{rest}"
+        );
+        let answer = self.node.fetch(&form).await;
+        assert_eq!(answer.status, 200, "{file}: {}", answer.text());
+        decoded(&answer.text())
+    }
+}
+
+/// With the references that these tests look for as the characters they stand for.
+fn decoded(text: &str) -> String {
+    [
+        ("&#45;", "-"),
+        ("&#91;", "["),
+        ("&#93;", "]"),
+        ("&#94;", "^"),
+        ("&#36;", "$"),
+        ("&#92;", "\\"),
+        ("&#123;", "{"),
+        ("&#125;", "}"),
+        ("&#40;", "("),
+        ("&#41;", ")"),
+    ]
+    .into_iter()
+    .fold(text.to_owned(), |text, (reference, character)| text.replace(reference, character))
+}
+
+#[actix_web::test]
+async fn gateways_are_in_the_profile_for_the_world_with_their_passwords_sealed_at_rest() {
+    let stage = Stage::new().await;
+    let config = json!({ "host": "sip.trunk.test:5080", "username": "acme", "register": true, "transport": "tcp",
+                         "networks": ["192.0.2.0/28"], "ping_seconds": 30 });
+    let new = json!({ "name": "trunk", "config": config, "password": "s3cret$${domain}" });
+    let made = stage.node.api("POST", "/v1/carriers", new).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    assert!(!made.text().contains("s3cret"), "{}", made.text());
+    let gateway = made.json()["gateway"].as_str().unwrap().to_owned();
+    let sofia = stage.conf("sofia.conf", "").await;
+    let (internal, external) = sofia.split_once("<profile name=\"external\">").unwrap();
+    assert!(internal.contains("<profile name=\"internal\">") && !internal.contains("<gateway"), "{internal}");
+    assert!(external.contains(&format!("<gateway name=\"{gateway}\">")), "{external}");
+    for param in [
+        "name=\"register\" value=\"true\"",
+        "name=\"proxy\" value=\"sip.trunk.test:5080\"",
+        "name=\"password\" value=\"s3cret$$",
+        "name=\"ping\" value=\"30\"",
+    ] {
+        assert!(external.contains(param), "{param}: {external}");
+    }
+    let raw = stage.node.fetch("section=configuration&tag_name=configuration&key_name=name&key_value=sofia.conf&Event-Name=X&profile=external").await.text();
+    assert!(!raw.contains("s3cret$"), "a value's $ is a reference");
+    assert!(stage.conf("acl.conf", "").await.contains("<node type=\"allow\" cidr=\"192.0.2.0/28\"/>"));
+    // Disabled: gone with the next look.
+    let path = format!("/v1/carriers/{}", made.json()["id"].as_str().unwrap());
+    stage.node.api("PATCH", &path, json!({ "status": "disabled" })).await;
+    assert!(!stage.conf("sofia.conf", "").await.contains(&gateway));
+    for (wrong, field) in [
+        (json!({ "name": "x", "config": { "host": "a b" } }), "config.host"),
+        (json!({ "name": "x", "config": { "host": "c.test", "register": true } }), "config.register"),
+        (json!({ "name": "x", "config": { "host": "c.test", "username": "u" } }), "password"),
+        (json!({ "name": "x", "config": { "host": "c.test", "networks": ["10.0.0.0/4"] } }), "config.networks[0]"),
+        (json!({ "name": "x", "config": { "host": "c.test", "prefix": "1&2" } }), "config.prefix"),
+    ] {
+        let refused = stage.node.api("POST", "/v1/carriers", wrong.clone()).await;
+        assert_eq!(
+            (refused.status, refused.json()["field"].as_str()),
+            (422, Some(field)),
+            "{wrong}: {}",
+            refused.text()
+        );
+    }
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn queues_menus_and_conferences_are_read_by_the_names_that_routes_give_them() {
+    let stage = Stage::new().await;
+    let tenant = stage.tenant;
+    let make = async |new: Value| {
+        let made = stage.node.api("POST", &format!("/v1/tenants/{tenant}/destinations"), new).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+        made.id()
+    };
+    let phone = stage.node.extension(tenant, json!({ "number": "70" })).await["id"].clone();
+    let queue = make(json!({ "name": "Support", "number": "500", "kind": "queue", "config": {
+        "strategy": "round_robin", "tiers": [{ "extension_id": phone, "level": 2 }], "wrap_up_seconds": 5, "max_wait_seconds": 120,
+        "announcement": { "file": "custom/wait.wav" } } })).await;
+    let name = format!("{}.acme.test", queue.simple());
+    for rest in [String::new(), format!("&CC-Queue={name}")] {
+        let conf = stage.conf("callcenter.conf", &rest).await;
+        for part in [
+            format!("<queue name=\"{name}\">"),
+            "name=\"strategy\" value=\"round-robin\"".into(),
+            "name=\"max-wait-time\" value=\"120\"".into(),
+            "name=\"announce-sound\" value=\"custom/wait.wav\"".into(),
+            "<agent name=\"70@acme.test\" type=\"callback\" contact=\"[leg_timeout=20]user/70@acme.test\"".into(),
+            format!("<tier agent=\"70@acme.test\" queue=\"{name}\" level=\"2\" position=\"1\"/>"),
+        ] {
+            assert!(conf.contains(&part), "{rest} {part}: {conf}");
+        }
+    }
+    let menu = make(json!({ "name": "Menu", "number": "501", "kind": "ivr", "config": { "greeting": { "text": "Welcome" }, "direct_dial": true,
+        "entries": { "1": { "kind": "queue", "id": queue }, "2": { "kind": "extension", "id": phone } } } })).await;
+    let conf = stage.conf("ivr.conf", &format!("&Menu-Name={}.acme.test", menu.simple())).await;
+    for part in [
+        format!("<menu name=\"{}.acme.test\" greet-long=\"say:Welcome\"", menu.simple()),
+        format!("digits=\"1\" param=\"transfer {} XML acme.test\"", queue.simple()),
+        "digits=\"2\" param=\"transfer 70 XML acme.test\"".into(),
+        "digits=\"/^(\\d{2,15})$/\" param=\"transfer $1 XML acme.test\"".into(),
+    ] {
+        assert!(conf.contains(&part), "{part}: {conf}");
+    }
+    let room = make(json!({ "name": "Room", "number": "502", "kind": "conference", "pin": "471147", "config": { "max_members": 10, "moderator": phone } })).await;
+    let conf = stage
+        .conf(
+            "conference.conf",
+            &format!("&conference_name={}&profile_name={}.acme.test", room.simple(), room.simple()),
+        )
+        .await;
+    for part in [
+        "name=\"pin\" value=\"471147\"",
+        "name=\"max-members\" value=\"10\"",
+        "name=\"conference-flags\" value=\"wait-mod\"",
+    ] {
+        assert!(conf.contains(part), "{part}: {conf}");
+    }
+    // Another tenant's name for it, an unknown one, and a name of somebody's own.
+    let beta = stage.node.tenant("beta.test").await;
+    assert!(
+        stage.conf("ivr.conf", &format!("&Menu-Name={}.beta.test", menu.simple())).await.contains("not found")
+            || !beta.is_nil()
+    );
+    assert!(!stage.conf("ivr.conf", &format!("&Menu-Name={}.beta.test", menu.simple())).await.contains("<menu "));
+    assert!(
+        !stage.conf("conference.conf", &format!("&profile_name={}.beta.test", room.simple())).await.contains("471147")
+    );
+    assert!(stage.conf("ivr.conf", "&Menu-Name=demo").await.contains("not found"));
+    assert!(stage.conf("conference.conf", "&profile_name=default").await.contains("not found"));
+    // A change is in force with the next use.
+    let path = format!("/v1/tenants/{tenant}/destinations/{room}");
+    assert_eq!(stage.node.api("PATCH", &path, json!({ "pin": "802411" })).await.status, 200);
+    assert!(
+        stage.conf("conference.conf", &format!("&profile_name={}.acme.test", room.simple())).await.contains("802411")
+    );
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn rates_are_replaced_as_a_whole_or_not_at_all() {
+    let stage = Stage::new().await;
+    let carrier = stage.carriers[0];
+    let refused = stage.rates(carrier, "49,0.02\nx,1\n44,abc\n").await;
+    assert_eq!((refused.status, refused.json()["refused"].as_i64()), (422, Some(2)), "{}", refused.text());
+    let rates = async || stage.node.api("GET", &format!("/v1/carriers/{carrier}/rates"), Value::Null).await.json();
+    assert_eq!(rates().await.as_array().unwrap().len(), 2, "the ones before are in force");
+    let sheet = (0..100_000).map(|n| format!("{},0.0{}\n", 100_000 + n, n % 9 + 1)).collect::<String>();
+    let began = std::time::Instant::now();
+    let put = stage.rates(carrier, &sheet).await;
+    let took = began.elapsed();
+    assert_eq!((put.status, put.json()["rates"].as_i64()), (201, Some(100_000)), "{}", put.text());
+    println!("100,000 rates in {took:?}");
+    let shown = stage.node.api("GET", &format!("/v1/carriers/{carrier}/rates?prefix=14930"), Value::Null).await.json();
+    assert_eq!(shown.as_array().unwrap().len(), 10);
+    stage.stop().await;
+}

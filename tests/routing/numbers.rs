@@ -1,0 +1,114 @@
+//! Phone numbers and their assignments over the API.
+
+use serde_json::{Value, json};
+
+use crate::{harness::send, stage::Stage};
+
+#[actix_web::test]
+async fn numbers_are_read_by_numbering_plans_and_contradictions_are_errors() {
+    let stage = Stage::new().await;
+    let path = format!("/v1/phone-numbers?tenant_id={}", stage.tenant);
+    let made = stage.node.api("POST", &path, json!({ "number": "089 12345678", "provider": "telnyx" })).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    assert_eq!((made.json()["number"].as_str(), made.json()["country"].as_str()), (Some("+498912345678"), Some("DE")));
+    for (body, field) in [
+        (json!({ "number": "+12025550123", "country": "DE" }), "country"),
+        (json!({ "number": "hello" }), "number"),
+        (json!({ "number": "+1" }), "number"),
+        (json!({ "number": "+12025550124", "country": "Germany" }), "country"),
+        (json!({ "number": "+12025550124", "capabilities": ["teleport"] }), "capabilities[0]"),
+        (json!({ "number": "+12025550124", "tenant_id": stage.tenant }), "tenant_id"),
+    ] {
+        let refused = stage.node.api("POST", &path, body.clone()).await;
+        assert_eq!(
+            (refused.status, refused.json()["field"].as_str()),
+            (422, Some(field)),
+            "{body}: {}",
+            refused.text()
+        );
+    }
+    let taken = stage.node.api("POST", &path, json!({ "number": "+498912345678" })).await;
+    assert_eq!(taken.status, 409);
+    for (filter, count) in [
+        ("", 2),
+        ("&assigned=true", 1),
+        ("&assigned=false", 1),
+        ("&country=DE", 2),
+        ("&country=US", 0),
+        ("&provider=telnyx", 1),
+        ("&search=8912", 1),
+        ("&search=TELN", 1),
+        ("&status=suspended", 0),
+    ] {
+        let listed = stage.node.api("GET", &format!("{path}{filter}"), Value::Null).await.json();
+        assert_eq!(listed["items"].as_array().unwrap().len(), count, "{filter}");
+    }
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_file_of_numbers_is_added_whole_or_not_at_all_and_every_line_is_told() {
+    let stage = Stage::new().await;
+    let other = stage.node.tenant("beta.test").await;
+    stage.node.api("POST", &format!("/v1/phone-numbers?tenant_id={other}"), json!({ "number": "+12025550999" })).await;
+    let upload = async |query: &str, text: &str| {
+        let headers = [("X-API-Key", stage.node.key.as_str()), ("Content-Type", "text/csv")];
+        let path = format!("/v1/phone-numbers/bulk?tenant_id={}{query}", stage.tenant);
+        send(stage.node.app.app_address, "POST", &path, &headers, text.as_bytes()).await
+    };
+    let text = "+12025550123,telnyx,US\n12025550124,telnyx,US\n+12025550125,telnyx,XX\n+12025550123,telnyx,US\n+12025550999,telnyx,US\n+493012345678\n+12025550126,telnyx,DE\n";
+    let refused = upload("", text).await;
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    let report = refused.json();
+    assert_eq!((report["created"].as_i64(), report["refused"].as_i64()), (Some(0), Some(6)));
+    let reasons = report["lines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| line["reason"].as_str().unwrap_or("-").to_owned())
+        .collect::<Vec<_>>();
+    for (at, says) in
+        [(0, "-"), (1, "E.164"), (2, "unknown"), (3, "twice"), (4, "exists already"), (5, "exists already"), (6, "US")]
+    {
+        assert!(reasons[at].contains(says), "line {at}: {reasons:?}");
+    }
+    assert!(
+        !refused.text().contains("beta") && !refused.text().contains(&other.to_string()),
+        "whose it is, is not told"
+    );
+    let list = format!("/v1/phone-numbers?tenant_id={}", stage.tenant);
+    assert_eq!(stage.node.api("GET", &list, Value::Null).await.json()["items"].as_array().unwrap().len(), 1);
+    let partial = upload("&partial=true", text).await;
+    assert_eq!((partial.status, partial.json()["created"].as_i64()), (201, Some(1)), "{}", partial.text());
+    assert_eq!(stage.node.api("GET", &list, Value::Null).await.json()["items"].as_array().unwrap().len(), 2);
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn an_assigned_number_is_not_deleted_and_agents_read_their_own() {
+    let stage = Stage::new().await;
+    let tenant = stage.tenant;
+    let path = format!("/v1/phone-numbers/{}?tenant_id={tenant}", stage.number);
+    let refused = stage.node.api("DELETE", &path, Value::Null).await;
+    assert_eq!(refused.status, 409);
+    assert!(
+        refused.text().contains("Ada Lovelace") && refused.text().contains(&stage.agent.to_string()),
+        "{}",
+        refused.text()
+    );
+    let unassign = format!("/v1/phone-numbers/{}/unassign?tenant_id={tenant}", stage.number);
+    assert_eq!(stage.node.api("POST", &unassign, Value::Null).await.status, 200);
+    assert_eq!(stage.node.api("POST", &unassign, Value::Null).await.status, 409);
+    assert_eq!(stage.node.api("DELETE", &path, Value::Null).await.status, 204);
+    // Another tenant's agent is none.
+    let beta = stage.node.tenant("beta.test").await;
+    let number = stage
+        .node
+        .api("POST", &format!("/v1/phone-numbers?tenant_id={beta}"), json!({ "number": "+4940123456" }))
+        .await
+        .id();
+    let foreign = format!("/v1/phone-numbers/{number}/assign?tenant_id={beta}");
+    let refused = stage.node.api("POST", &foreign, json!({ "agent_id": stage.agent })).await;
+    assert_eq!((refused.status, refused.json()["field"].as_str()), (422, Some("agent_id")));
+    stage.stop().await;
+}

@@ -10,7 +10,6 @@ use crate::{
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::struct_excessive_bools, reason = "a switch each")]
 pub struct CarrierConfig {
     /// Where calls are sent.
     pub host: Host,

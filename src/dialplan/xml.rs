@@ -105,7 +105,7 @@ pub fn canonical(text: &str) -> Result<String, String> {
 fn allowed(name: &str, parent: Option<&str>) -> Result<(&'static str, &'static [&'static str]), String> {
     let found = ALLOWED.iter().find(|(allowed, _)| *allowed == name);
     let Some((name, attributes)) = found else {
-        return Err(format!("may not hold <{}>", name));
+        return Err(format!("may not hold <{name}>"));
     };
     let fits = match *name {
         "extension" => parent.is_none(),

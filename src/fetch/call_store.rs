@@ -183,6 +183,22 @@ pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<Numb
     Ok(NumberRow { platform_generation: row.platform, owner })
 }
 
+/// The active carriers with their generation.
+pub async fn carriers(db: impl PgExecutor<'_>) -> sqlx::Result<(i64, Vec<Carrier>)> {
+    let row = sqlx::query!(
+        r#"
+        select g.generation, coalesce((
+                    select jsonb_agg(jsonb_build_object('id', c.id, 'tenant_id', c.tenant_id, 'name', c.name,
+                                                        'priority', c.priority, 'config', c.config))
+                      from carriers c where c.status = 'active'), '[]') as "carriers!: Json<Vec<Carrier>>"
+          from generation g where g.scope = '00000000-0000-0000-0000-000000000003'
+        "#
+    )
+    .fetch_one(db)
+    .await?;
+    Ok((row.generation, row.carriers.0))
+}
+
 /// What is asked for a call that leaves the platform.
 #[derive(Debug, Clone)]
 pub struct Leaving {

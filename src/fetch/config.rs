@@ -203,7 +203,6 @@ impl Fetch {
         }
         let gateways = render(&Gateways { gateways })?;
         let base = own.as_deref().unwrap_or(&PROFILES);
-        const EXTERNAL: &str = "<profile name=\"external\">\n";
         let at = base.find(EXTERNAL).map(|at| at + EXTERNAL.len()).ok_or(ConfigError::NoExternalProfile)?;
         let gateways = std::str::from_utf8(&gateways).unwrap_or_default();
         Ok(document(&format!("{}{gateways}{}", &base[..at], &base[at..])))
@@ -227,6 +226,9 @@ enum ConfigError {
     #[error("there is no profile external to put gateways into")]
     NoExternalProfile,
 }
+
+/// Where gateways are put.
+const EXTERNAL: &str = "<profile name=\"external\">\n";
 
 /// The profiles that a stock switch boots with, without their comments: a comment in a fetched document is one more thing that the
 /// switch's preprocessor looks at.

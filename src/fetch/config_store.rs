@@ -19,7 +19,7 @@ pub struct QueueAgent {
     pub sip_username: SipUsername,
 }
 
-fn config(kind: &str, config: serde_json::Value) -> sqlx::Result<Config> {
+fn config(kind: &str, config: &serde_json::Value) -> sqlx::Result<Config> {
     let whole = serde_json::json!({ "kind": kind, "config": config });
     serde_json::from_value(whole).map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
@@ -73,7 +73,7 @@ pub async fn destination(
         Some(text) => Some(ConfigRow {
             tenant_id: tenant,
             id,
-            config: config(kind.as_str(), text)?,
+            config: config(kind.as_str(), &text)?,
             pin: row.pin,
             targets: row.targets.0,
             agents: row.agents.0,
@@ -104,7 +104,7 @@ pub async fn queues(db: impl PgExecutor<'_>, of: Option<Uuid>) -> sqlx::Result<V
     rows.into_iter()
         .map(|row| {
             let (targets, agents) = (BTreeMap::new(), row.agents.0);
-            let config = config("queue", row.config)?;
+            let config = config("queue", &row.config)?;
             Ok((row.domain, ConfigRow { tenant_id: row.tenant_id, id: row.id, config, pin: None, targets, agents }))
         })
         .collect()

@@ -153,12 +153,12 @@ fn keep(fetch: &Fetch, key: &Key, question: &Question, entry: &Arc<Entry>) {
 
 async fn in_tenant(fetch: &Fetch, slot: &Arc<Slot>, question: &Question) -> Result<Filled, FillError> {
     let found = ask(fetch, slot, question).await?;
-    finish(fetch, slot, found, matches!(question, Question::Config { .. }))
+    Ok(finish(fetch, slot, found, matches!(question, Question::Config { .. })))
 }
 
 /// What was found as an entry of the slot, if the slot is still the tenant's. `is_call`: answered also for a suspended tenant.
-fn finish(fetch: &Fetch, slot: &Arc<Slot>, found: Found, is_call: bool) -> Result<Filled, FillError> {
-    let Some(tenant) = found.tenant else { return Ok(Filled::NoTenant) };
+fn finish(fetch: &Fetch, slot: &Arc<Slot>, found: Found, is_call: bool) -> Filled {
+    let Some(tenant) = found.tenant else { return Filled::NoTenant };
     let generation = generation(tenant.generation);
     if slot.domain.as_ref() != Some(&tenant.domain) || slot.cluster != tenant.cluster {
         fetch.generations.merge([Heard {
@@ -167,18 +167,18 @@ fn finish(fetch: &Fetch, slot: &Arc<Slot>, found: Found, is_call: bool) -> Resul
             domain: Some(tenant.domain),
             cluster: tenant.cluster,
         }]);
-        return Ok(Filled::Moved);
+        return Filled::Moved;
     }
     slot.raise(generation);
     if let Some(route) = found.leaves {
-        return Ok(Filled::Leaves(route));
+        return Filled::Leaves(route);
     }
     let (body, stray) = match found.body {
         Some(body) if tenant.active || is_call => (body, found.stray),
         _ => (slot.nobody.clone(), true),
     };
     let (slot, vary, until) = (Arc::clone(slot), found.vary, found.until);
-    Ok(Filled::Entry(Arc::new(Entry { slot, generation, body, stray, vary, until })))
+    Filled::Entry(Arc::new(Entry { slot, generation, body, stray, vary, until }))
 }
 
 async fn ask(fetch: &Fetch, slot: &Slot, question: &Question) -> Result<Found, FillError> {
@@ -281,7 +281,7 @@ async fn call(fetch: &Fetch, slot: &Arc<Slot>, dialled: &Dialled) -> Result<Fill
         let extra = [answer::mark(row.tenant.id)];
         let (domain, raw) = (tenant.domain.clone(), xml_entries(&now.plan));
         let found = routed_as(&tenant, domain.as_str(), routed, row.tenant, &extra, dialled, &raw)?;
-        return finish(fetch, slot, found, true);
+        return Ok(finish(fetch, slot, found, true));
     }
 }
 

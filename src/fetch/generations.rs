@@ -23,6 +23,8 @@ use crate::text::Domain;
 
 /// Which domains and numbers exist.
 pub const PLATFORM: Uuid = Uuid::nil();
+/// Who calls leave the platform by.
+pub const CARRIERS: Uuid = Uuid::from_u128(3);
 /// Who may ask.
 pub const SWITCHES: Uuid = Uuid::from_u128(1);
 
@@ -186,7 +188,7 @@ impl Maps {
             }
             self.close(row.scope);
         }
-        if row.domain.is_none() && row.scope != PLATFORM && row.scope != SWITCHES {
+        if row.domain.is_none() && row.scope != PLATFORM && row.scope != SWITCHES && row.scope != CARRIERS {
             return true;
         }
         let slot = Arc::new(Slot::new(row.scope, row.domain.clone(), row.cluster, row.generation));

@@ -1,6 +1,6 @@
 //! Calls that leave the platform: decided for each call, by two statements, and never kept.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use actix_web::web::Bytes;
 use uuid::Uuid;
@@ -98,10 +98,7 @@ impl Fetch {
             (None, None) => return Err(()),
         };
         let carriers = match row.carriers.take() {
-            Some(read) => {
-                let read = read.into_iter().map(|carrier| (carrier.id, carrier)).collect::<HashMap<_, _>>();
-                self.plans.keep_carriers(row.carriers_generation, Arc::new(read)).1.clone()
-            }
+            Some(read) => self.plans.keep_carriers(row.carriers_generation, read).1.clone(),
             None => carriers.1.clone(),
         };
         Ok(Some((row, plan, carriers)))
@@ -156,12 +153,11 @@ impl Fetch {
     /// An emergency: it passes, also when the database can't be asked, as long as this node knows a carrier.
     async fn help(self: &Arc<Self>, slot: &Arc<Slot>, dialled: &Dialled, number: &str) -> Reply {
         let read = if self.generations.is_fresh() { self.read_leaving(slot, dialled, None).await } else { Err(()) };
-        let (caller, plan, carriers) = match read {
-            Ok(Some((row, plan, carriers))) => (row.caller, plan, carriers),
-            Ok(None) | Err(()) => {
-                let Some(known) = self.plans.get(slot.scope) else { return Reply::Unavailable };
-                (None, Arc::new(known.plan.clone()), self.plans.carriers().1.clone())
-            }
+        let (caller, plan, carriers) = if let Ok(Some((row, plan, carriers))) = read {
+            (row.caller, plan, carriers)
+        } else {
+            let Some(known) = self.plans.get(slot.scope) else { return Reply::Unavailable };
+            (None, Arc::new(known.plan.clone()), self.plans.carriers().1.clone())
         };
         let ids = carried::for_emergencies(&carriers, slot.scope);
         let caller_id = outbound::emergency_caller_id(&plan, caller.as_ref());

@@ -241,10 +241,8 @@ impl Fetch {
         if !fresh {
             return (Reply::Unavailable, Source::Unavailable);
         }
-        if let Some(name) = name.map(str::to_ascii_lowercase) {
-            if self.rosters.rules_out(slot.scope, &name) {
-                return (Reply::Document(slot.nobody.clone()), Source::Memory);
-            }
+        if name.is_some_and(|name| self.rosters.rules_out(slot.scope, &name.to_ascii_lowercase())) {
+            return (Reply::Document(slot.nobody.clone()), Source::Memory);
         }
         match self.fill(&key, slot, question, kept).await {
             Answer::Reply(reply, source) => (reply, source),

@@ -6,7 +6,10 @@ use arc_swap::ArcSwap;
 use uuid::Uuid;
 
 use super::generations::Slot;
-use crate::routing::{Plan, carried::Carriers};
+use crate::routing::{
+    Plan,
+    carried::{Carrier, Carriers},
+};
 
 /// A plan as one statement saw it.
 #[derive(Debug)]
@@ -68,8 +71,9 @@ impl Plans {
         self.carriers.load_full()
     }
 
-    pub fn keep_carriers(&self, generation: i64, carriers: Carriers) -> Arc<(i64, Carriers)> {
-        let read = Arc::new((generation, carriers));
+    pub fn keep_carriers(&self, generation: i64, carriers: Vec<Carrier>) -> Arc<(i64, Carriers)> {
+        let carriers = carriers.into_iter().map(|carrier| (carrier.id, carrier)).collect();
+        let read = Arc::new((generation, Arc::new(carriers)));
         self.carriers.rcu(|kept| if kept.0 > generation { Arc::clone(kept) } else { Arc::clone(&read) });
         read
     }

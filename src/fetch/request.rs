@@ -112,8 +112,8 @@ pub struct Address<'a> {
     pub domain: Cow<'a, str>,
 }
 
-impl<'a> Address<'a> {
-    fn read(text: Cow<'a, str>) -> Option<Self> {
+impl Address<'_> {
+    fn read(text: &str) -> Option<Self> {
         let (id, domain) = text.split_once('.')?;
         let id = uuid::Uuid::try_parse(id).ok().filter(|_| id.len() == 32)?;
         Some(Self { id, domain: Cow::Owned(domain.to_owned()) })
@@ -421,13 +421,13 @@ fn dialplan<'a>(fields: &Fields<'a>) -> Request<'a> {
 /// A file of configuration, by its name. What we don't own is left to the switch's own files.
 fn configuration<'a>(fields: &Fields<'a>) -> Request<'a> {
     const NOT_OURS: Request<'static> = Request::NotOurs { kind: "configuration" };
-    let address = |field: Option<&'a [u8]>| text(field).and_then(Address::read);
+    let address = |field: Option<&'a [u8]>| text(field).and_then(|name| Address::read(&name));
     let file = match fields.key_value {
         Some(b"sofia.conf") => ConfigFile::Sofia,
         Some(b"acl.conf") => ConfigFile::Acl,
         Some(b"callcenter.conf") => match text(fields.queue) {
             None => ConfigFile::Callcenter { queue: None },
-            Some(name) => match Address::read(name) {
+            Some(name) => match Address::read(&name) {
                 Some(queue) => ConfigFile::Callcenter { queue: Some(queue) },
                 None => return NOT_OURS,
             },

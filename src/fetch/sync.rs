@@ -21,8 +21,8 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use super::{
-    Fetch,
-    generations::{Heard, SWITCHES},
+    Fetch, call_store,
+    generations::{CARRIERS, Heard, SWITCHES},
     store,
 };
 use crate::text::Domain;
@@ -145,6 +145,11 @@ impl Sync {
             };
             if first || news.contains(&SWITCHES) {
                 self.fetch.credentials.replace(in_time(store::switches(&mut db)).await?);
+            }
+            // Kept at hand, so that a call for help finds its way without a database.
+            if first || news.contains(&CARRIERS) {
+                let (generation, carriers) = in_time(call_store::carriers(&mut db)).await?;
+                self.fetch.plans.keep_carriers(generation, carriers);
             }
             self.fetch.generations.renew(began);
             *identity = Some(now);

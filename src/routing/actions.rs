@@ -274,7 +274,7 @@ fn custom(steps: &[(Done, Option<String>)], domain: &Domain, hops: u8) -> Vec<Ac
     for (step, name) in steps {
         match (step, name) {
             (Done::Dial(_) | Done::Step(Step::Go { .. }), Some(to)) => {
-                actions.extend([hop(hops), transfer(to, domain)])
+                actions.extend([hop(hops), transfer(to, domain)]);
             }
             // What it led to is not there any more.
             (Done::Dial(_) | Done::Step(Step::Go { .. } | Step::Dial { .. }), None) => {

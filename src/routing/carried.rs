@@ -46,9 +46,8 @@ pub struct Offer {
 /// Those a tenant may use, the best first: well before sick, then by price, priority and how many calls are answered.
 #[must_use]
 pub fn choose(offers: &[Offer], carriers: &Carriers, tenant: Uuid) -> Vec<Offer> {
-    let known = |offer: &&Offer| {
-        carriers.get(&offer.carrier).filter(|c| c.tenant_id.is_none_or(|owner| owner == tenant)).is_some()
-    };
+    let known =
+        |offer: &&Offer| carriers.get(&offer.carrier).is_some_and(|c| c.tenant_id.is_none_or(|owner| owner == tenant));
     let mut chosen = offers.iter().filter(known).cloned().collect::<Vec<_>>();
     chosen.sort_by_key(|offer| {
         let priority = carriers.get(&offer.carrier).map_or(i32::MAX, |carrier| carrier.priority);

@@ -169,7 +169,7 @@ fn parse_template(text: &str) -> Result<String, TextError> {
     let mut rest = text;
     while let Some(at) = rest.find('{') {
         bare.push_str(&rest[..at]);
-        let group = rest[at..].as_bytes();
+        let group = &rest.as_bytes()[at..];
         if group.len() < 3 || !(b'1'..=b'9').contains(&group[1]) || group[2] != b'}' {
             return Err(WHAT);
         }
@@ -212,7 +212,7 @@ pub fn run(plan: &Plan, call: &Call<'_>, looked: &mut Looked, trace: &mut Trace)
     for entry in &plan.entries {
         match &entry.body {
             EntryBody::Xml(_) => {
-                trace.note("entry", false, || format!("{}: XML, which the switch tries first by itself", entry.name))
+                trace.note("entry", false, || format!("{}: XML, which the switch tries first by itself", entry.name));
             }
             EntryBody::Conditions(conditions) => {
                 let done = walk(plan, conditions, call, looked);

@@ -117,7 +117,7 @@ pub struct Call<'a> {
 impl Call<'_> {
     /// The call that somebody makes by dialling.
     #[must_use]
-    pub fn dialling<'a>(dialled: &'a str, at: Timestamp) -> Call<'a> {
+    pub fn dialling(dialled: &str, at: Timestamp) -> Call<'_> {
         Call { dialled, caller: None, caller_number: None, hops: 0, after: None, at, turn: 0 }
     }
 }

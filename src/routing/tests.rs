@@ -188,11 +188,11 @@ fn words(route: &Route) -> String {
                 Then::Ask => ", then ask",
             };
             let record = if ring.record { ", recorded" } else { "" };
-            let follow = ring.follow_me.iter().map(|leg| format!(" and {}", leg.number)).collect::<String>();
+            let follow = ring.follow_me.iter().flat_map(|leg| [" and ", leg.number.as_str()]).collect::<String>();
             format!("ring {}{follow}{then}{record}", ring.extension)
         }
         Route::RingGroup(group) => {
-            let members = group.members.iter().map(|m| m.as_str()).collect::<Vec<_>>();
+            let members = group.members.iter().map(SipUsername::as_str).collect::<Vec<_>>();
             let then = group.then.as_deref().map(|to| format!(", then {}", named(to))).unwrap_or_default();
             format!("ring {}{then}", members.join(if group.in_order { ", then " } else { " and " }))
         }

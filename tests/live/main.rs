@@ -9,6 +9,7 @@
 mod harness;
 
 mod calls;
+mod routing;
 mod sipp;
 mod switch;
 

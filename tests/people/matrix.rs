@@ -53,9 +53,8 @@ impl Things {
             Some("extensions") => &self.extension,
             Some("groups") => &self.group,
             Some("phone-numbers") => &self.number,
-            Some("agent") => &self.agent,
             Some("pools") => &self.pool,
-            Some("agents") => &self.agent,
+            Some("agents" | "agent") => &self.agent,
             Some("keys") => &self.key,
             _ => "00000000-0000-0000-0000-00000000beef",
         };

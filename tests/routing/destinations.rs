@@ -20,7 +20,7 @@ impl Stage {
     }
 }
 
-fn target(kind: &str, id: impl ToString) -> Value {
+fn target(kind: &str, id: impl std::fmt::Display) -> Value {
     json!({ "kind": kind, "id": id.to_string() })
 }
 

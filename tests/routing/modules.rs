@@ -161,7 +161,8 @@ async fn rates_are_replaced_as_a_whole_or_not_at_all() {
     assert_eq!((refused.status, refused.json()["refused"].as_i64()), (422, Some(2)), "{}", refused.text());
     let rates = async || stage.node.api("GET", &format!("/v1/carriers/{carrier}/rates"), Value::Null).await.json();
     assert_eq!(rates().await.as_array().unwrap().len(), 2, "the ones before are in force");
-    let sheet = (0..100_000).map(|n| format!("{},0.0{}\n", 100_000 + n, n % 9 + 1)).collect::<String>();
+    let line = |n: u32| format!("{},0.0{}", 100_000 + n, n % 9 + 1);
+    let sheet = (0..100_000).map(line).collect::<Vec<_>>().join("\n");
     let began = std::time::Instant::now();
     let put = stage.rates(carrier, &sheet).await;
     let took = began.elapsed();

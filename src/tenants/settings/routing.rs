@@ -130,6 +130,7 @@ pub struct Emergency {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "a switch each")]
 pub struct Recording {
     pub inbound: bool,
     pub outbound: bool,
@@ -182,8 +183,8 @@ impl FeatureCodes {
     fn check(&self) -> Result<(), SettingsError> {
         let mut codes = self.all().map(FeatureCode::as_str);
         codes.sort_unstable();
-        if let Some(twice) = codes.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(wrong("routing.codes", &format!("{} is there twice", twice[0])));
+        if let Some(twice) = codes.windows(2).find(|pair| pair.first() == pair.last()) {
+            return Err(wrong("routing.codes", &format!("{} is there twice", twice.first().unwrap_or(&""))));
         }
         Ok(())
     }

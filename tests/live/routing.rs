@@ -1,0 +1,186 @@
+//! Routing on a real switch: queues, menus, conferences, carriers that fail and carriers that don't, gateways that register.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    freeswitch,
+    harness::{Database, Node, send},
+    sipp::{Phone, Script},
+    switch::Switch,
+};
+
+/// Ports of the carriers that SIPp plays.
+const DEAD: u16 = 27_100;
+const LIVING: u16 = 27_200;
+const REGISTRAR: u16 = 27_300;
+const MUNICH: &str = "+498912345678";
+
+/// Three agents, the first with a number, and three carriers; the switch boots when all is set up.
+struct Stage {
+    switch: Switch,
+    phones: Vec<(String, String)>,
+    registrar: Option<Phone>,
+}
+
+async fn made(node: &Node, path: &str, new: Value) -> Value {
+    let made = node.api("POST", path, new).await;
+    assert!(matches!(made.status, 200 | 201), "{path}: {}", made.text());
+    made.json()
+}
+
+fn id(made: &Value) -> Uuid {
+    made["id"].as_str().unwrap().parse().unwrap()
+}
+
+async fn carrier(node: &Node, name: &str, port: u16, patch: Value, rates: &str) {
+    let mut new = json!({ "name": name, "config": { "host": format!("127.0.0.1:{port}"), "number_format": "digits" } });
+    new["config"].as_object_mut().unwrap().extend(patch.as_object().unwrap().clone());
+    if new["config"]["username"].is_string() {
+        new["password"] = json!("at-the-carrier");
+    }
+    let carrier = id(&made(node, "/v1/carriers", new).await);
+    if !rates.is_empty() {
+        let headers = [("X-API-Key", node.key.as_str()), ("Content-Type", "text/csv")];
+        let path = format!("/v1/carriers/{carrier}/rates");
+        assert_eq!(send(node.app.app_address, "PUT", &path, &headers, rates.as_bytes()).await.status, 201);
+    }
+}
+
+async fn set_up(node: &Node) -> Vec<(String, String)> {
+    let tenant = node.tenant("acme.test").await;
+    let settings = json!({ "country": "DE", "time_zone": "Europe/Berlin" });
+    assert_eq!(node.api("PATCH", &format!("/v1/tenants/{tenant}/settings"), settings).await.status, 200);
+    let mut phones = Vec::new();
+    let mut extensions = Vec::new();
+    for n in 0..3 {
+        let agent =
+            json!({ "first_name": "Agent", "last_name": n.to_string(), "email": format!("agent{n}@acme.test") });
+        let agent = made(node, &format!("/v1/admin/agents?tenant_id={tenant}"), agent).await;
+        let extension = &agent["extensions"][0];
+        let text = |name: &str| extension[name].as_str().unwrap().to_owned();
+        phones.push((text("sip_username"), text("sip_password")));
+        extensions.push(text("id"));
+        if n == 0 {
+            let number =
+                made(node, &format!("/v1/phone-numbers?tenant_id={tenant}"), json!({ "number": "+493012345678" }))
+                    .await;
+            let to = json!({ "agent_id": agent["id"] });
+            made(node, &format!("/v1/phone-numbers/{}/assign?tenant_id={tenant}", id(&number)), to).await;
+        }
+    }
+    carrier(node, "dead", DEAD, json!({}), "49,0.01\n").await;
+    carrier(node, "living", LIVING, json!({}), "49,0.02\n").await;
+    carrier(node, "registers", REGISTRAR, json!({ "username": "acme", "register": true }), "").await;
+    let destinations = format!("/v1/tenants/{tenant}/destinations");
+    let queue = json!({ "name": "Support", "number": "500", "kind": "queue", "config": {
+        "tiers": [{ "extension_id": extensions[1] }], "ring_seconds": 10 } });
+    made(node, &destinations, queue).await;
+    let menu = json!({ "name": "Menu", "number": "501", "kind": "ivr", "config": {
+        "greeting": { "file": "digits/1.wav" }, "entries": { "1": { "kind": "extension", "id": extensions[2] } } } });
+    made(node, &destinations, menu).await;
+    made(node, &destinations, json!({ "name": "Room", "number": "502", "kind": "conference", "config": {} })).await;
+    phones
+}
+
+#[actix_web::test]
+async fn queues_menus_conferences_and_carriers_work_on_a_switch() {
+    let Some(binary) = freeswitch() else { return };
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let phones = set_up(&node).await;
+    let played = tokio::task::spawn_blocking(move || {
+        // A gateway registers as the switch boots.
+        let registrar = Phone::start(&Script {
+            scenario: "registrar.xml",
+            target: 9,
+            port: REGISTRAR,
+            user: "acme",
+            password: "at-the-carrier",
+            to: "-",
+        });
+        let switch = Switch::boot(&binary, &node);
+        let mut stage = Stage { switch, phones, registrar: Some(registrar) };
+        gateway_registers(&mut stage);
+        for (which, port) in [(0, 26_000), (1, 26_100), (2, 26_200)] {
+            assert!(stage.phone(which, "register.xml", port, "-").succeeds(), "phone {which} registers");
+        }
+        failover(&stage);
+        busy_is_no_failover(&stage);
+        barred_country(&stage);
+        queue(&stage);
+        menu(&stage);
+        conference(&stage);
+        node
+    });
+    played.await.unwrap().stop().await;
+}
+
+impl Stage {
+    fn phone(&self, which: usize, scenario: &str, port: u16, to: &str) -> Phone {
+        let (user, password) = &self.phones[which];
+        Phone::start(&Script { scenario, target: self.switch.internal, port, user, password, to })
+    }
+
+    fn until(&self, what: &str, holds: impl Fn(&Switch) -> bool) {
+        let since = Instant::now();
+        while !holds(&self.switch) {
+            assert!(since.elapsed() < Duration::from_secs(15), "{what}:\n{}", self.switch.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// A carrier, who has no one to sign in at.
+fn at(scenario: &str, port: u16) -> Phone {
+    Phone::start(&Script { scenario, target: 9, port, user: "carrier", password: "-", to: "-" })
+}
+
+fn gateway_registers(stage: &mut Stage) {
+    assert!(stage.registrar.take().unwrap().succeeds(), "with the password that was given for it");
+    stage.until("the gateway is registered", |switch| switch.api("sofia status gateway").contains("REGED"));
+}
+
+/// The cheap carrier says 503, the dear one takes the call: one call of the agent's.
+fn failover(stage: &Stage) {
+    let (dead, living) = (at("carrier-503.xml", DEAD), at("answer.xml", LIVING));
+    assert!(stage.phone(0, "call.xml", 26_000, MUNICH).succeeds(), "the call goes through:\n{}", stage.switch.log());
+    assert!(dead.succeeds() && living.succeeds());
+}
+
+/// The called is busy: nobody else is asked, and the caller hears it.
+fn busy_is_no_failover(stage: &Stage) {
+    let busy = at("carrier-486.xml", DEAD);
+    assert!(stage.phone(0, "call-refused-486.xml", 26_000, MUNICH).succeeds());
+    assert!(busy.succeeds());
+}
+
+/// Tones, then 403.
+fn barred_country(stage: &Stage) {
+    assert!(stage.phone(0, "call-announced-403.xml", 26_000, "+33123456789").succeeds(), "{}", stage.switch.log());
+}
+
+fn queue(stage: &Stage) {
+    let agent = stage.phone(1, "answer.xml", 26_100, "-");
+    assert!(stage.phone(0, "call-long.xml", 26_000, "500").succeeds(), "{}", stage.switch.log());
+    assert!(agent.succeeds(), "the queue's agent answered:\n{}", stage.switch.api("callcenter_config agent list"));
+}
+
+fn menu(stage: &Stage) {
+    let callee = stage.phone(2, "answer.xml", 26_200, "-");
+    assert!(stage.phone(0, "call-press-1.xml", 26_000, "501").succeeds(), "{}", stage.switch.log());
+    assert!(callee.succeeds(), "1 led to the third phone");
+}
+
+fn conference(stage: &Stage) {
+    let members =
+        [(0, 26_000), (1, 26_100), (2, 26_200)].map(|(which, port)| stage.phone(which, "call-long.xml", port, "502"));
+    stage.until("three are in the room", |switch| {
+        switch.api("conference list").lines().filter(|line| line.contains("sofia/internal")).count() == 3
+    });
+    for member in members {
+        assert!(member.succeeds());
+    }
+}

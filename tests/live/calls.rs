@@ -104,6 +104,12 @@ fn main_job(stage: &Stage) {
     assert!(stage.phone(0, "call-voicemail.xml", 26_000, "1001").succeeds(), "1000 leaves a message");
     stage.until("the message is in the box", |switch| switch.api("vm_boxcount 1001@acme.test|all").contains("1:0"));
 
+    // Its owner listens to it, with the PIN that is in force since a moment ago.
+    let path = format!("/v1/tenants/{}/extensions/{}", stage.tenant, stage.phones[1]["id"].as_str().unwrap());
+    assert_eq!(stage.api("PATCH", &path, json!({ "voicemail_pin": "802411" })).status, 200);
+    assert!(stage.phone(1, "call-read-messages.xml", 26_100, "*97").succeeds(), "1001 reads its messages");
+    stage.until("the message was heard", |switch| switch.api("vm_boxcount 1001@acme.test|all").contains("0:1"));
+
     wait(cdrs_arrive(&stage.database));
     assert!(stage.phone(0, "call.xml", 26_000, "9196").succeeds(), "the echo test");
     suspended_is_refused(stage);

@@ -156,8 +156,12 @@ fn prompts(folder: &Path) {
     for name in named.map(str::to_owned).chain(said) {
         write_silence(&folder.join("voicemail").join(name));
     }
-    for digit in 0..10 {
+    for digit in 0..61 {
         write_silence(&folder.join("digits").join(format!("{digit}.wav")));
+    }
+    // When a message was left.
+    for word in ["today", "yesterday", "at", "a-m", "p-m", "oclock", "oh"] {
+        write_silence(&folder.join("time").join(format!("{word}.wav")));
     }
     for character in 32..127 {
         write_silence(&folder.join("ascii").join(format!("{character}.wav")));

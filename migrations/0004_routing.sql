@@ -207,9 +207,8 @@ create table admissions (
     cost         bigint,
     primary key (tenant_id, call_id, callee)
 );
-create index admissions_live on admissions (tenant_id, at) where admitted and ended_at is null and not emergency;
-create index admissions_live_carrier on admissions (carrier_id, at) where admitted and ended_at is null and not emergency;
-create index admissions_call on admissions (call_id) where ended_at is null;
+create index admissions_live on admissions (at) where admitted and ended_at is null and not emergency;
+create index admissions_call on admissions (call_id);
 create index admissions_at on admissions (tenant_id, at desc);
 
 -- Calls of a day in the tenant's time zone; a new day is a new row, and needs no job.
@@ -226,12 +225,14 @@ create table spend_days (
     spent     bigint not null default 0,
     primary key (tenant_id, day)
 );
--- Calls of a second, of a tenant or a carrier; its row is what admissions queue for.
+-- Calls of a second and calls that go on, of a tenant or a carrier; its row is what admissions queue for. Counting the calls
+-- themselves would take longer with each that goes on. A job puts right what a record that never came left behind.
 create table call_meters (
     scope     uuid primary key,
     second    bigint not null default 0,
-    in_second integer not null default 0
-);
+    in_second integer not null default 0,
+    live      integer not null default 0
+) with (fillfactor = 50);
 
 -- Carriers have a generation of their own: who they are is the same for all tenants.
 insert into generation (scope) values ('00000000-0000-0000-0000-000000000003');
@@ -307,8 +308,6 @@ language plpgsql as $$
 declare
     today   date := (p_at at time zone p_zone)::date;
     moment  bigint := extract(epoch from p_at)::bigint;
-    -- A record that never came must not hold a line for ever.
-    oldest  timestamptz := p_at - interval '6 hours';
     chosen  uuid;
     shown   text;
     fit     uuid[] := '{}';
@@ -342,9 +341,7 @@ begin
         select * into meter from call_meters m where m.scope = p_tenant;
         if p_tenant_rate is not null and meter.second = moment and meter.in_second >= p_tenant_rate then
             why := 'calls_per_second';
-        elsif p_tenant_live is not null and p_tenant_live <= (
-            select count(*) from admissions a where a.tenant_id = p_tenant and a.admitted and a.ended_at is null
-                                                and not a.emergency and a.at > oldest) then
+        elsif meter.live >= p_tenant_live then
             why := 'concurrent_calls';
         end if;
     end if;
@@ -354,9 +351,7 @@ begin
             if p_rates[i] is not null and meter.second = moment and meter.in_second >= p_rates[i] then
                 continue;
             end if;
-            if p_live[i] is not null and p_live[i] <= (
-                select count(*) from admissions a where a.carrier_id = p_carriers[i] and a.admitted
-                                                    and a.ended_at is null and not a.emergency and a.at > oldest) then
+            if meter.live >= p_live[i] then
                 continue;
             end if;
             if fit = '{}' then
@@ -391,7 +386,8 @@ begin
         end if;
     end if;
     if why is null then
-        update call_meters m set in_second = case when m.second = moment then m.in_second + 1 else 1 end, second = moment
+        update call_meters m set in_second = case when m.second = moment then m.in_second + 1 else 1 end, second = moment,
+                                 live = m.live + 1
          where m.scope = p_tenant or m.scope = fit[1];
         insert into spend_days as s (tenant_id, day, spent) values (p_tenant, today, cheapest)
         on conflict on constraint spend_days_pkey do update set spent = s.spent + cheapest;
@@ -401,5 +397,44 @@ begin
            ended_at = case when why is null then null else p_at end
      where a.tenant_id = p_tenant and a.call_id = p_call and a.callee = p_callee;
     return query select why is null, why, chosen, shown, fit;
+end
+$$;
+
+-- A call is over: it holds no line any more, and what was reserved for one that nobody answered is given back.
+create function end_call(p_call uuid) returns void language plpgsql as $$
+declare
+    over record;
+begin
+    perform set_config('synchronous_commit', 'off', true);
+    for over in
+        update admissions a set ended_at = now(), reserved = case when a.cost is null then 0 else a.reserved end
+          from admissions b
+         where a.call_id = p_call and a.ended_at is null and a.tenant_id = b.tenant_id and a.call_id = b.call_id and a.callee = b.callee
+        returning a.tenant_id, a.day, a.emergency, a.carriers[1] as carrier, case when b.cost is null then b.reserved else 0 end as unused
+    loop
+        if not over.emergency then
+            perform 1 from call_meters m where m.scope in (over.tenant_id, over.carrier) order by m.scope for update;
+            update call_meters m set live = greatest(m.live - 1, 0) where m.scope in (over.tenant_id, over.carrier);
+        end if;
+        update spend_days s set spent = s.spent - over.unused where s.tenant_id = over.tenant_id and s.day = over.day and over.unused > 0;
+    end loop;
+end
+$$;
+
+-- Calls of which no record came for six hours are taken to be over, and the meters show what goes on.
+create function mend_meters() returns void language plpgsql as $$
+begin
+    update admissions set ended_at = at + interval '6 hours'
+     where admitted and ended_at is null and not emergency and at < now() - interval '6 hours';
+    perform 1 from call_meters order by scope for update;
+    update call_meters m set live = coalesce(c.live, 0)
+      from call_meters k
+      left join (
+            select scope, count(*) as live from (
+                select tenant_id as scope from admissions where admitted and ended_at is null and not emergency
+                union all
+                select carriers[1] from admissions where admitted and ended_at is null and not emergency) x
+             group by scope) c on c.scope = k.scope
+     where m.scope = k.scope and m.live <> coalesce(c.live, 0);
 end
 $$;

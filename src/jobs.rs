@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    calls, carriers,
     changes::{Author, Changes, Result},
     tenants,
 };
@@ -15,8 +16,33 @@ pub async fn run(changes: Changes) {
         if let Err(error) = purge_tenants(&changes).await {
             tracing::warn!(%error, "tenants whose time has come were not purged");
         }
+        if let Err(error) = calls::store::mend_meters(changes.pool()).await {
+            tracing::warn!(%error, "the meters of calls were not looked after");
+        }
         tokio::time::sleep(EVERY).await;
     }
+}
+
+const PROBE_EVERY: Duration = Duration::from_secs(15);
+
+/// Looks after carriers that are sick, for ever: one that answers again is tried like the others.
+pub async fn probe_carriers(changes: Changes) {
+    loop {
+        if let Err(error) = probe_sick(&changes).await {
+            tracing::warn!(%error, "sick carriers were not looked after");
+        }
+        tokio::time::sleep(PROBE_EVERY).await;
+    }
+}
+
+/// Asks each sick carrier whether it is there.
+pub async fn probe_sick(changes: &Changes) -> Result<()> {
+    for (carrier, config) in carriers::store::sick(changes.pool()).await? {
+        let probe = carriers::probe::options(&config).await;
+        carriers::store::note_probe(changes.pool(), carrier, probe.reachable).await?;
+        tracing::info!(%carrier, reachable = probe.reachable, answer = probe.answer, "a sick carrier was asked");
+    }
+    Ok(())
 }
 
 /// Takes away the tenants whose grace period is over.

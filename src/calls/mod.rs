@@ -2,7 +2,7 @@
 
 pub mod admission;
 pub mod emergency;
-mod store;
+pub mod store;
 
 use actix_web::web::Bytes;
 use sqlx::PgPool;

@@ -19,25 +19,14 @@ pub async fn keep(db: impl PgExecutor<'_>, posted: &Posted) -> sqlx::Result<bool
     .map(|done| done.rows_affected() > 0)
 }
 
-/// The call is over: it holds no line any more, and what was reserved for one that no carrier took is given back.
+/// The call is over: it holds no line any more, and what was reserved for one that nobody answered is given back.
 pub async fn end(db: &mut PgConnection, call: Uuid) -> sqlx::Result<()> {
-    sqlx::query!(
-        "with over as (
-            update admissions set ended_at = now() where call_id = $1 and ended_at is null
-            returning tenant_id, day, reserved, cost)
-         update spend_days s set spent = s.spent - over.reserved
-           from over where over.cost is null and s.tenant_id = over.tenant_id and s.day = over.day",
-        call
-    )
-    .execute(&mut *db)
-    .await?;
-    sqlx::query!(
-        "update admissions set reserved = 0 where call_id = $1 and cost is null and ended_at is not null",
-        call
-    )
-    .execute(db)
-    .await
-    .map(|_| ())
+    sqlx::query!("select end_call($1)::text as done", call).fetch_one(db).await.map(|_| ())
+}
+
+/// Puts the meters right, for calls of which no record came.
+pub async fn mend_meters(db: impl PgExecutor<'_>) -> sqlx::Result<()> {
+    sqlx::query!("select mend_meters()::text as done").fetch_one(db).await.map(|_| ())
 }
 
 /// What a leg over a carrier is charged by.

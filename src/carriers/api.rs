@@ -114,7 +114,7 @@ pub async fn replace_rates(
         .await
         .map_err(|_| Problem::bad_request("The rates could not be read."))??;
     let work = async |change: &mut _| {
-        let report = rates::replace(change, path.into_inner(), sheet).await?;
+        let report = rates::replace(change, path.into_inner(), sheet, |_| ()).await?;
         Outcome::report(&report, report.refused == 0)
     };
     write.run(&api, &actor, &body, work).await

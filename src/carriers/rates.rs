@@ -79,6 +79,17 @@ pub fn read(text: &[u8], now: DateTime<Utc>) -> Result<Sheet> {
 }
 
 impl Sheet {
+    /// How many rates it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.columns.prefixes.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     fn refuse(&mut self, line: usize, reason: &str) {
         self.refusals += 1;
         if self.refused.len() < MOST_TOLD {
@@ -129,8 +140,9 @@ fn micros(text: &str) -> Option<i64> {
     Some(whole.parse::<i64>().ok()? * 1_000_000 + millionths + i64::from(rest_is_more))
 }
 
-/// Puts a sheet in force, if nothing of it was refused.
-pub async fn replace(change: &mut Change, carrier: Uuid, sheet: Sheet) -> Result<Report> {
+/// Puts a sheet in force, if nothing of it was refused. `progress` is told how many rates are in already.
+pub async fn replace(change: &mut Change, carrier: Uuid, sheet: Sheet, progress: impl Fn(usize)) -> Result<Report> {
+    const AT_ONCE: usize = 10_000;
     let rates = sheet.columns.prefixes.len();
     if sheet.refusals > 0 {
         return Ok(Report { rates: 0, refused: sheet.refusals, lines: sheet.refused });
@@ -138,7 +150,11 @@ pub async fn replace(change: &mut Change, carrier: Uuid, sheet: Sheet) -> Result
     let before = store::lock(change.db(), carrier).await?.ok_or(Error::NotFound("carrier"))?;
     let id = Uuid::now_v7();
     store::begin_sheet(change.db(), carrier, id, i32::try_from(rates).unwrap_or(i32::MAX)).await?;
-    store::add_rates(change.db(), id, &sheet.columns).await?;
+    for from in (0..rates).step_by(AT_ONCE) {
+        let to = (from + AT_ONCE).min(rates);
+        store::add_rates(change.db(), id, &sheet.columns, from..to).await?;
+        progress(to);
+    }
     store::put_in_force(change.db(), carrier, id).await?;
     let after = serde_json::json!({ "rates": rates });
     let before = serde_json::json!({ "rates": before.rates });

@@ -145,16 +145,21 @@ pub struct RateColumns {
     pub steps: Vec<i16>,
 }
 
-pub async fn add_rates(db: &mut PgConnection, sheet: Uuid, rates: &RateColumns) -> sqlx::Result<()> {
+pub async fn add_rates(
+    db: &mut PgConnection,
+    sheet: Uuid,
+    rates: &RateColumns,
+    part: std::ops::Range<usize>,
+) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into rates (sheet_id, prefix, effective_at, price, first_seconds, step_seconds)
          select $1, r.* from unnest($2::text[], $3::timestamptz[], $4::bigint[], $5::smallint[], $6::smallint[]) r",
         sheet,
-        &rates.prefixes,
-        &rates.effective,
-        &rates.prices,
-        &rates.first,
-        &rates.steps
+        &rates.prefixes[part.clone()],
+        &rates.effective[part.clone()],
+        &rates.prices[part.clone()],
+        &rates.first[part.clone()],
+        &rates.steps[part]
     )
     .execute(db)
     .await

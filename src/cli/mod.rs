@@ -2,6 +2,7 @@
 
 mod bench;
 mod bench_data;
+mod carriers;
 mod demo;
 mod doctor;
 mod local;
@@ -77,6 +78,12 @@ enum Command {
     /// Switches: the FreeSWITCHes that may ask
     #[command(subcommand)]
     Switch(resources::SwitchCommand),
+    /// Carriers: their rates and how they are doing
+    #[command(subcommand)]
+    Carrier(carriers::CarrierCommand),
+    /// Routes: why a call goes where it goes, and what it costs
+    #[command(subcommand)]
+    Route(carriers::RouteCommand),
     /// API keys for scripts
     #[command(subcommand)]
     Key(resources::KeyCommand),
@@ -136,6 +143,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Group(command) => resources::group(&settings, common.json, command).await?,
         Command::Number(command) => resources::number(&settings, common.json, command).await?,
         Command::Switch(command) => resources::switch(&settings, common.json, command).await?,
+        Command::Carrier(command) => carriers::carrier(&settings, common.json, command).await?,
+        Command::Route(command) => carriers::route(&settings, common.json, command).await?,
         Command::Key(command) => resources::key(&settings, common.json, command).await?,
         Command::Agent(command) => people::agent(&settings, common.json, command).await?,
         Command::Admin(command) => people::admin(&settings, common.json, command).await?,

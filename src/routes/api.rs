@@ -4,18 +4,17 @@ use actix_web::{
     get, post,
     web::{Bytes, Data, Json, Query},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::{
     agents::api::TenantQuery,
-    destinations,
-    fetch::call_store::{self, Leaving},
     http::{Api, actor::Actor, input, problem::Problem},
-    routes::explain::{self, Explanation},
-    routing::{callee::Callee, carried},
-    tenants::settings::Country,
-    text::{E164, SipUsername},
+    routes::{
+        explain::{self, Explanation},
+        preview::{self, Preview},
+    },
+    text::SipUsername,
 };
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -23,34 +22,6 @@ use crate::{
 pub struct PreviewQuery {
     /// As E.164, or as it is dialled in the tenant's country.
     number: Option<String>,
-}
-
-/// One carrier's price for a number.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct Priced {
-    /// 1: it is tried first.
-    pub rank: usize,
-    pub carrier_id: Uuid,
-    pub carrier: String,
-    pub prefix: String,
-    /// For a minute, in millionths of the currency.
-    pub price: i64,
-    pub first_seconds: i16,
-    pub step_seconds: i16,
-    pub sick: bool,
-    /// Of a hundred calls it took, those answered.
-    pub answered: Option<i32>,
-    /// The number as it is dialled there.
-    pub dialled: String,
-}
-
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct Preview {
-    pub number: E164,
-    pub country: Option<Country>,
-    /// Why the tenant's rules would refuse a call there; `null`: they would not.
-    pub refusal: Option<crate::routing::Refusal>,
-    pub carriers: Vec<Priced>,
 }
 
 /// Show what a call to a number costs over each carrier, in the order they would be tried
@@ -65,43 +36,12 @@ pub async fn preview_route(
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     // Carriers are the platform's, and tenants are shown their prices by this alone: so it reads as the platform.
     let mut db = api.pool().begin().await?;
-    let plan = destinations::store::plan(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
     // A plus sign in a query is a space, unless it was encoded.
     let asked = query.number.as_deref().unwrap_or_default();
     let number = asked.trim();
     let number = if asked.starts_with(' ') { format!("+{number}") } else { number.to_owned() };
-    let callee = Callee::read(&number, plan.country())
-        .ok_or_else(|| Problem::bad_request("number must be a telephone number.").field("number"))?;
-    let ask = Leaving {
-        tenant,
-        caller: None,
-        dialled: number,
-        callee: callee.number.to_string(),
-        prefixes: carried::prefixes(&callee),
-        known_plan: -1,
-        known_carriers: -1,
-    };
-    let row = call_store::leaving(&mut *db, &ask).await?.ok_or_else(|| Problem::not_found("tenant"))?;
-    let known = row.carriers.unwrap_or_default().into_iter().map(|carrier| (carrier.id, carrier));
-    let known = std::sync::Arc::new(known.collect::<std::collections::HashMap<_, _>>());
-    let chosen = carried::choose(&row.offers, &known, tenant);
-    let priced = chosen.into_iter().enumerate().filter_map(|(at, offer)| {
-        let carrier = known.get(&offer.carrier)?;
-        Some(Priced {
-            rank: at + 1,
-            carrier_id: offer.carrier,
-            carrier: carrier.name.clone(),
-            prefix: offer.prefix,
-            price: offer.price,
-            first_seconds: offer.first_seconds,
-            step_seconds: offer.step_seconds,
-            sick: offer.sick,
-            answered: offer.answered,
-            dialled: carrier.config.dialled(&callee.number),
-        })
-    });
-    let carriers = priced.collect();
-    Ok(Json(Preview { refusal: callee.judge(&plan).err(), country: callee.country, number: callee.number, carriers }))
+    let preview = preview::preview(&mut db, tenant, &number).await?;
+    Ok(Json(preview.ok_or_else(|| Problem::not_found("tenant"))?))
 }
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]

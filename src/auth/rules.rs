@@ -305,6 +305,9 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("GET",    "/v1/clusters/{id}", Rule::Needs(Resource::Clusters, READ)),
     ("PATCH",  "/v1/clusters/{id}", Rule::Needs(Resource::Clusters, WRITE)),
     ("DELETE", "/v1/clusters/{id}", Rule::Needs(Resource::Clusters, WRITE)),
+    ("GET",    "/v1/clusters/{id}/configuration", Rule::Needs(Resource::Clusters, READ)),
+    ("PUT",    "/v1/clusters/{id}/configuration/{name}", Rule::Needs(Resource::Clusters, WRITE)),
+    ("DELETE", "/v1/clusters/{id}/configuration/{name}", Rule::Needs(Resource::Clusters, WRITE)),
 
     ("POST",   "/v1/switches", Rule::Needs(Resource::Switches, WRITE)),
     ("GET",    "/v1/switches", Rule::Needs(Resource::Switches, READ)),

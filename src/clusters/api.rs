@@ -1,12 +1,16 @@
 //! `/v1/clusters`: FreeSWITCHes that serve the same tenants.
 
 use actix_web::{
-    HttpResponse, delete, get, patch, post,
+    HttpResponse, delete, get, patch, post, put,
     web::{Bytes, Data, Json, Path, Query},
 };
 use uuid::Uuid;
 
-use super::{Cluster, ClusterPatch, NewCluster, create, delete, store, update};
+use super::{
+    Cluster, ClusterPatch, NewCluster,
+    configuration::{self, ChangedConfiguration, Configuration, NewConfiguration},
+    create, delete, store, update,
+};
 use crate::http::{
     Api,
     actor::Actor,
@@ -79,6 +83,52 @@ pub async fn delete_cluster(
 ) -> Result<HttpResponse, Problem> {
     let work = async |change: &mut _| {
         delete(change, *path, write.if_match).await?;
+        Ok(Outcome::deleted())
+    };
+    write.run(&api, &actor, b"", work).await
+}
+
+/// List what a cluster says about its switches' modules
+#[utoipa::path(tag = "clusters", responses((status = 200, body = Vec<Configuration>)))]
+#[get("/v1/clusters/{id}/configuration")]
+pub async fn list_configurations(
+    api: Data<Api>,
+    actor: Actor,
+    path: Path<Uuid>,
+) -> Result<Json<Vec<Configuration>>, Problem> {
+    Ok(Json(store::configurations(&mut *api.read(&actor).await?, *path).await?))
+}
+
+/// Say something about a module of a cluster's switches: XML, checked; the answer shows what changed
+///
+/// `name` is sofia.conf, voicemail.conf, local_stream.conf, json_cdr.conf or post_load_modules.conf.
+#[utoipa::path(tag = "clusters", request_body = NewConfiguration, responses((status = 200, body = ChangedConfiguration), (status = 422, body = Problem)))]
+#[put("/v1/clusters/{id}/configuration/{name}")]
+pub async fn put_configuration(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<(Uuid, String)>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let new: NewConfiguration = input::parse(&body)?;
+    let (id, name) = path.into_inner();
+    let work = async |change: &mut _| Outcome::said(&configuration::put(change, id, &name, &new).await?);
+    write.run(&api, &actor, &body, work).await
+}
+
+/// Leave a module to what the switches were installed with
+#[utoipa::path(tag = "clusters", responses((status = 204), (status = 404, body = Problem)))]
+#[delete("/v1/clusters/{id}/configuration/{name}")]
+pub async fn delete_configuration(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<(Uuid, String)>,
+) -> Result<HttpResponse, Problem> {
+    let (id, name) = path.into_inner();
+    let work = async |change: &mut _| {
+        configuration::delete(change, id, &name).await?;
         Ok(Outcome::deleted())
     };
     write.run(&api, &actor, b"", work).await

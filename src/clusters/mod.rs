@@ -1,6 +1,7 @@
 //! Clusters: FreeSWITCHes that serve the same tenants. A tenant lives on one.
 
 pub mod api;
+pub mod configuration;
 pub mod store;
 
 use chrono::{DateTime, Utc};

@@ -109,3 +109,53 @@ pub async fn least_filled(db: &mut PgConnection, region: Option<&str>) -> sqlx::
 pub async fn regions(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!("select distinct region from clusters order by region").fetch_all(db).await
 }
+
+/// What a cluster says about a file.
+pub async fn configuration(
+    db: impl PgExecutor<'_>,
+    cluster: Uuid,
+    name: &str,
+) -> sqlx::Result<Option<super::configuration::Configuration>> {
+    sqlx::query_as!(
+        super::configuration::Configuration,
+        "select name, xml, updated_at from cluster_configs where cluster_id = $1 and name = $2",
+        cluster,
+        name
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// All that a cluster says about files.
+pub async fn configurations(
+    db: impl PgExecutor<'_>,
+    cluster: Uuid,
+) -> sqlx::Result<Vec<super::configuration::Configuration>> {
+    sqlx::query_as!(
+        super::configuration::Configuration,
+        "select name, xml, updated_at from cluster_configs where cluster_id = $1 order by name",
+        cluster
+    )
+    .fetch_all(db)
+    .await
+}
+
+pub async fn put_configuration(db: &mut PgConnection, cluster: Uuid, name: &str, xml: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into cluster_configs (cluster_id, name, xml) values ($1, $2, $3)
+         on conflict (cluster_id, name) do update set xml = $3, updated_at = now()",
+        cluster,
+        name,
+        xml
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+pub async fn delete_configuration(db: &mut PgConnection, cluster: Uuid, name: &str) -> sqlx::Result<()> {
+    sqlx::query!("delete from cluster_configs where cluster_id = $1 and name = $2", cluster, name)
+        .execute(db)
+        .await
+        .map(|_| ())
+}

@@ -162,6 +162,33 @@ pub async fn delete(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Resu
     sqlx::query!("delete from destinations where tenant_id = $1 and id = $2", tenant, id).execute(db).await.map(|_| ())
 }
 
+/// Keeps a mailbox's PIN that was chosen by phone, with its audit entry. The tenant's generation with it; `None`: it is gone.
+pub async fn set_pin_by_phone(pool: &sqlx::PgPool, tenant: Uuid, id: Uuid, sealed: &[u8]) -> sqlx::Result<Option<i64>> {
+    let mut tx = pool.begin().await?;
+    let changed = sqlx::query!(
+        "update destinations set pin = $3, version = version + 1, updated_at = now() where tenant_id = $1 and id = $2",
+        tenant,
+        id,
+        sealed
+    );
+    if changed.execute(&mut *tx).await?.rows_affected() == 0 {
+        return Ok(None);
+    }
+    sqlx::query!(
+        "insert into audit_log (id, actor, tenant_id, action, resource, after)
+         values ($1, 'phone', $2, 'update', 'destinations/' || $3::uuid::text, '{\"pin\": \"(changed)\"}')",
+        Uuid::now_v7(),
+        tenant,
+        id
+    )
+    .execute(&mut *tx)
+    .await?;
+    let generation =
+        sqlx::query_scalar!("select generation from generation where scope = $1", tenant).fetch_one(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(Some(generation))
+}
+
 /// The three columns of a target.
 #[must_use]
 pub fn target_columns(target: Option<Target>) -> (Option<Uuid>, Option<Uuid>, Option<Uuid>) {

@@ -9,7 +9,7 @@ use askama::Template;
 use md5::{Digest as _, Md5};
 use uuid::Uuid;
 
-use super::store::{ExtensionRow, MemberRow};
+use super::store::{ExtensionRow, MailboxRow, MemberRow};
 use crate::{
     keyring::{Keyring, KeyringError, hex},
     routing::{Action, Route, Tenant},
@@ -200,11 +200,7 @@ fn voicemail_params<'a>(row: &'a ExtensionRow, keyring: &Keyring) -> Result<Para
         ("vm-enabled", row.voicemail_enabled.to_string().into()),
         ("vm-password", row.open_pin(keyring)?.as_str().to_owned().into()),
     ];
-    if let Some(email) = &row.voicemail_email {
-        params.push(("vm-mailto", email.as_str().into()));
-        params.push(("vm-email-all-messages", "true".into()));
-        params.push(("vm-attach-file", "true".into()));
-    }
+    params.extend(row.voicemail_email.iter().flat_map(mail_params));
     Ok(params)
 }
 
@@ -227,6 +223,36 @@ fn variables<'a>(domain: &'a Domain, row: &'a ExtensionRow) -> Vec<(&'a str, Cow
         variables.push(("absolute_codec_string", codecs.as_str().into()));
     }
     variables
+}
+
+/// The name that messages to a mailbox are kept under: its id, which stays when its number changes.
+fn mailbox_user(row: &MailboxRow) -> (String, String) {
+    let id = row.id.simple().to_string();
+    (id.clone(), row.number.as_ref().map_or(id, ToString::to_string))
+}
+
+/// A mailbox that belongs to no extension: nobody signs in by it, and nothing rings.
+pub fn mailbox(domain: &Domain, row: &MailboxRow, keyring: &Keyring) -> Result<Bytes, RenderError> {
+    let (id, number_alias) = mailbox_user(row);
+    let mut params = vec![NO_EMPTY_PASSWORD, ("vm-enabled", Cow::Borrowed("true"))];
+    if let Some(sealed) = &row.pin {
+        let pin = keyring.open_sealed(crate::destinations::place(row.tenant_id, row.id), sealed)?;
+        params.push(("vm-password", pin.to_string().into()));
+    }
+    params.extend(row.email.iter().flat_map(mail_params));
+    let user = User { id: &id, number_alias: &number_alias, params, variables: Vec::new() };
+    render(&Users { domain: domain.as_str(), group: "default", members: &[user] })
+}
+
+/// Whether a mailbox's PIN chosen by phone was taken.
+pub fn mailbox_pin(domain: &Domain, row: &MailboxRow, success: bool) -> Result<Bytes, RenderError> {
+    let (id, number_alias) = mailbox_user(row);
+    render(&Pin { domain: domain.as_str(), id: &id, number_alias: &number_alias, success })
+}
+
+/// Messages are sent to this address as well.
+fn mail_params(email: &crate::text::Email) -> [(&'static str, Cow<'_, str>); 3] {
+    [("vm-mailto", email.as_str().into()), ("vm-email-all-messages", "true".into()), ("vm-attach-file", "true".into())]
 }
 
 /// A group whose members are to be rung. Ids alone: without a dial string the switch calls `user/ID@DOMAIN`

@@ -19,7 +19,7 @@ use super::{
     store::{self, TenantRow},
 };
 use crate::{
-    destinations::config::TargetKind,
+    destinations::{self, config::TargetKind},
     extensions,
     keyring::Place,
     routing::{self, Action, Plan, Route, Routed, Tenant, Trace, entries::EntryBody},
@@ -232,6 +232,12 @@ fn render<T>(
 async fn user(fetch: &Fetch, slot: &Slot, name: &SipUsername, shown: &Shown) -> Result<Found, FillError> {
     let scope = slot.scope;
     let read = fetch.readers.read(|db, _| Box::pin(store::extension(db, scope, name.as_str()))).await?;
+    if *shown == Shown::Profile && matches!(read, Some((_, None))) {
+        let read = fetch.readers.read(|db, _| Box::pin(store::mailbox(db, scope, name.as_str()))).await?;
+        return render(read, |tenant, mailbox| {
+            mailbox.map(|row| answer::mailbox(&tenant.domain, &row, &fetch.keyring)).transpose()
+        });
+    }
     render(read, |tenant, extension| {
         let Some(row) = extension.filter(|row| row.active) else { return Ok(None) };
         // Who signs in does so by the SIP username, not by a number that everybody can guess.
@@ -436,7 +442,9 @@ pub async fn change_pin(
 ) -> Result<Option<Bytes>, PinError> {
     let scope = slot.scope;
     let read = fetch.readers.read(|db, _| Box::pin(store::extension(db, scope, name.as_str()))).await?;
-    let Some((_, Some(row))) = read else { return Ok(None) };
+    let Some((_, Some(row))) = read else {
+        return change_mailbox_pin(fetch, slot, domain, name, pin).await;
+    };
     if !row.active {
         return Ok(None);
     }
@@ -451,6 +459,28 @@ pub async fn change_pin(
         Err(_) => false,
     };
     Ok(Some(answer::pin(domain, &row, name.as_str(), taken)?))
+}
+
+/// The same for a mailbox that belongs to no extension.
+async fn change_mailbox_pin(
+    fetch: &Fetch,
+    slot: &Slot,
+    domain: &Domain,
+    name: &SipUsername,
+    pin: &str,
+) -> Result<Option<Bytes>, PinError> {
+    let scope = slot.scope;
+    let read = fetch.readers.read(|db, _| Box::pin(store::mailbox(db, scope, name.as_str()))).await?;
+    let Some((_, Some(row))) = read else { return Ok(None) };
+    let taken = match VoicemailPin::parse(pin) {
+        Ok(pin) => {
+            let sealed = fetch.keyring.seal(destinations::place(scope, row.id), pin.reveal());
+            let kept = destinations::store::set_pin_by_phone(&fetch.changes, scope, row.id, &sealed).await?;
+            kept.inspect(|now| _ = slot.raise(generation(*now))).is_some()
+        }
+        Err(_) => false,
+    };
+    Ok(Some(answer::mailbox_pin(domain, &row, taken)?))
 }
 
 #[derive(Debug, thiserror::Error)]

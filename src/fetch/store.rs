@@ -123,6 +123,49 @@ pub async fn extension(
     Ok(Some((tenant_row, extension)))
 }
 
+/// A mailbox that belongs to no extension; its PIN sealed.
+pub struct MailboxRow {
+    pub tenant_id: Uuid,
+    pub id: Uuid,
+    pub number: Option<ExtensionNumber>,
+    pub pin: Option<Vec<u8>>,
+    pub email: Option<Email>,
+}
+
+/// A mailbox by its id or number, with its tenant. `None`: no such tenant.
+pub async fn mailbox(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    name: &str,
+) -> sqlx::Result<Option<(TenantRow, Option<MailboxRow>)>> {
+    let row = sqlx::query!(
+        r#"
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!",
+               d.id as "id?", d.number as "number?: ExtensionNumber", d.pin as "pin?", d.config->>'email' as "email?: Email"
+          from generation g
+          join tenants t on t.id = g.scope
+          left join names n on n.tenant_id = g.scope and n.name = $2
+          left join destinations d on d.tenant_id = n.tenant_id and d.id = n.destination_id and d.kind = 'mailbox'
+         where g.scope = $1
+        "#,
+        tenant,
+        name
+    )
+    .fetch_optional(db)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let tenant_row = TenantRow {
+        id: tenant,
+        generation: row.generation,
+        domain: row.domain,
+        cluster: row.cluster_id,
+        active: row.tenant_active,
+    };
+    let mailbox =
+        row.id.map(|id| MailboxRow { tenant_id: tenant, id, number: row.number, pin: row.pin, email: row.email });
+    Ok(Some((tenant_row, mailbox)))
+}
+
 /// The members of a group by the group's name, with its tenant; `None` inside: no such group.
 pub async fn group(
     db: impl PgExecutor<'_>,

@@ -5,7 +5,6 @@ use actix_web::{
     web::{Bytes, Data, Json, Query},
 };
 use serde::Deserialize;
-use uuid::Uuid;
 
 use crate::{
     agents::api::TenantQuery,

@@ -31,7 +31,7 @@ use uuid::Uuid;
 
 use self::{callee::Callee, entries::Done};
 use crate::{
-    destinations::config::Prompt,
+    destinations::config::{Config, Prompt},
     extensions::calls::CallHandling,
     text::{DialNumber, Domain, ExtensionNumber, SipUsername},
 };
@@ -369,7 +369,7 @@ impl Router<'_, '_> {
             {
                 Route::Refused(Refusal::NotSignedIn)
             }
-            Feature::OwnVoicemail | Feature::Voicemail(Some(_)) => mailbox(found),
+            Feature::OwnVoicemail | Feature::Voicemail(Some(_)) => self.mailbox(found),
             Feature::Forward(number) => handle(found, Handle::Forward(Some(number.clone()))),
             Feature::ForwardOff => handle(found, Handle::Forward(None)),
             Feature::DoNotDisturb(on) => handle(found, Handle::DoNotDisturb(*on)),
@@ -380,6 +380,19 @@ impl Router<'_, '_> {
                 Some(number) => Route::Lead { to: number.to_string(), on_behalf_of: None },
                 None => Route::Refused(Refusal::Unallocated),
             },
+        }
+    }
+
+    fn mailbox(&self, found: Option<&Found>) -> Route {
+        let is_mailbox = |id| self.plan.destinations.get(id).is_some_and(|d| matches!(d.config, Config::Mailbox(_)));
+        match found {
+            Some(Found::Extension(extension)) if !extension.active => Route::Refused(Refusal::Absent),
+            Some(Found::Extension(extension)) if !extension.voicemail => Route::Refused(Refusal::NoVoicemail),
+            Some(Found::Extension(extension)) => Route::Voicemail { mailbox: Some(extension.sip_username.clone()) },
+            Some(Found::Destination(id)) if is_mailbox(id) => {
+                Route::Voicemail { mailbox: SipUsername::parse(&id.simple().to_string()).ok() }
+            }
+            Some(Found::Group(_) | Found::Destination(_)) | None => Route::Refused(Refusal::Unallocated),
         }
     }
 
@@ -434,15 +447,6 @@ fn handle(found: Option<&Found>, change: Handle) -> Route {
     match found {
         Some(Found::Extension(extension)) if extension.active => Route::Handle { change },
         _ => Route::Refused(Refusal::NotSignedIn),
-    }
-}
-
-fn mailbox(found: Option<&Found>) -> Route {
-    match found {
-        Some(Found::Extension(extension)) if !extension.active => Route::Refused(Refusal::Absent),
-        Some(Found::Extension(extension)) if !extension.voicemail => Route::Refused(Refusal::NoVoicemail),
-        Some(Found::Extension(extension)) => Route::Voicemail { mailbox: Some(extension.sip_username.clone()) },
-        Some(Found::Group(_) | Found::Destination(_)) | None => Route::Refused(Refusal::Unallocated),
     }
 }
 

@@ -154,6 +154,101 @@ async fn queues_menus_and_conferences_are_read_by_the_names_that_routes_give_the
 }
 
 #[actix_web::test]
+async fn a_mailbox_of_its_own_takes_messages_and_is_opened_by_its_pin() {
+    let stage = Stage::new().await;
+    let new =
+        json!({ "name": "Office", "number": "601", "kind": "mailbox", "config": { "email": "office@acme.test" } });
+    let made = stage.node.api("POST", &format!("/v1/tenants/{}/destinations", stage.tenant), new).await;
+    let pin = made.json()["pin"].as_str().unwrap().to_owned();
+    let id = made.id().simple().to_string();
+    let user = async |name: &str, rest: &str| {
+        let form = format!(
+            "section=directory&tag_name=domain&key_name=name&key_value=acme.test&Event-Name=GENERAL{rest}&key=id&user={name}&domain=acme.test"
+        );
+        decoded(&stage.node.fetch(&form).await.text())
+    };
+    for name in [id.as_str(), "601"] {
+        let answer = user(name, "&action=voicemail-lookup").await;
+        assert!(answer.contains(&format!("<user id=\"{id}\" number-alias=\"601\">")), "{answer}");
+        assert!(
+            answer.contains(&format!("name=\"vm-password\" value=\"{pin}\"")) && answer.contains("office@acme.test"),
+            "{answer}"
+        );
+        assert!(answer.contains("name=\"allow-empty-password\" value=\"false\""));
+    }
+    // Nobody signs in by it.
+    let sign_in = user(&id, "&action=sip_auth&sip_auth_realm=acme.test&sip_auth_method=REGISTER").await;
+    assert!(!sign_in.contains("<user "), "{sign_in}");
+    let route = stage.calls("*98601", uuid::Uuid::new_v4()).await;
+    assert!(route.contains(&format!("check default acme.test {id}")), "{route}");
+    // Its PIN is changed by phone.
+    let form = format!(
+        "section=directory&tag_name=domain&key_name=name&key_value=acme.test&Event-Name=CUSTOM&VM-Action=change-password&VM-User-Password=802411&VM-User={id}&key=id&user={id}&domain=acme.test"
+    );
+    assert!(stage.node.fetch(&form).await.text().contains("success=\"true\""));
+    assert!(user(&id, "").await.contains("value=\"802411\""));
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_cluster_says_what_its_switches_modules_read() {
+    let stage = Stage::new().await;
+    let cluster =
+        stage.node.api("GET", "/v1/clusters", Value::Null).await.json()["items"][0]["id"].as_str().unwrap().to_owned();
+    assert!(stage.conf("local_stream.conf", "").await.contains("not found"), "left to the switch's own files");
+    let path = |name: &str| format!("/v1/clusters/{cluster}/configuration/{name}");
+    let xml = "<configuration name=\"local_stream.conf\"><directory name=\"jazz\" path=\"$${hold_music_dir}\"/></configuration>";
+    let put = stage.node.api("PUT", &path("local_stream.conf"), json!({ "xml": xml })).await;
+    assert_eq!(put.status, 200, "{}", put.text());
+    assert!(put.json()["diff"].as_str().unwrap().contains("+<directory name=\"jazz\""));
+    assert!(stage.conf("local_stream.conf", "").await.contains("path=\"$${hold_music_dir}\""));
+    let wrong = stage
+        .node
+        .api("PUT", &path("local_stream.conf"), json!({ "xml": "<configuration name=\"sofia.conf\"/>" }))
+        .await;
+    assert_eq!((wrong.status, wrong.json()["field"].as_str()), (422, Some("xml")));
+    assert_eq!(stage.node.api("PUT", &path("switch.conf"), json!({ "xml": xml })).await.status, 404);
+    assert_eq!(stage.node.api("DELETE", &path("local_stream.conf"), Value::Null).await.status, 204);
+    assert!(stage.conf("local_stream.conf", "").await.contains("not found"));
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_sick_carrier_is_asked_and_calls_of_which_no_record_came_end() {
+    let stage = Stage::new().await;
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let host = socket.local_addr().unwrap().to_string();
+    let carrier = stage.carrier("asked", json!({ "host": host }), "49,0.001\n").await;
+    let mut db = stage.database.connect().await;
+    let sick = "insert into carrier_health (carrier_id, failures, sick_until, updated_at) values ($1, 5, now() + interval '1 hour', now() - interval '1 minute')";
+    sqlx::query(sick).bind(carrier).execute(&mut db).await.unwrap();
+    let answering = actix_web::rt::spawn(async move {
+        let mut buffer = vec![0; 2048];
+        let (read, peer) = socket.recv_from(&mut buffer).await.unwrap();
+        let request = String::from_utf8_lossy(&buffer[..read]).into_owned();
+        socket.send_to(b"SIP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n", peer).await.unwrap();
+        request
+    });
+    dialplane::jobs::probe_sick(&stage.node.app.changes).await.unwrap();
+    let request = answering.await.unwrap();
+    assert!(request.starts_with("OPTIONS sip:127.0.0.1:") && request.contains("\r\nVia: SIP/2.0/UDP "), "{request}");
+    let health = stage.node.api("GET", &format!("/v1/carriers/{carrier}"), Value::Null).await.json()["health"].clone();
+    assert_eq!((&health["sick_until"], &health["failures"]), (&Value::Null, &json!(0)));
+    // Nobody listens there any more.
+    let probe = stage.node.api("POST", &format!("/v1/carriers/{carrier}/test-connection"), Value::Null).await.json();
+    assert_eq!(probe["reachable"], false, "{probe}");
+
+    stage.rules(json!({ "outbound": { "concurrent_calls": 1 } })).await;
+    let number = "+498912345678";
+    assert_eq!(crate::stage::route(&stage.calls(number, uuid::Uuid::new_v4()).await), "outbound");
+    assert_eq!(crate::stage::route(&stage.calls(number, uuid::Uuid::new_v4()).await), "concurrent_calls");
+    sqlx::query("update admissions set at = now() - interval '7 hours'").execute(&mut db).await.unwrap();
+    sqlx::query("select mend_meters()").execute(&mut db).await.unwrap();
+    assert_eq!(crate::stage::route(&stage.calls(number, uuid::Uuid::new_v4()).await), "outbound");
+    stage.stop().await;
+}
+
+#[actix_web::test]
 async fn rates_are_replaced_as_a_whole_or_not_at_all() {
     let stage = Stage::new().await;
     let carrier = stage.carriers[0];

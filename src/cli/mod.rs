@@ -12,6 +12,7 @@ mod print;
 mod render;
 mod resources;
 mod serve;
+mod transfer;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -90,6 +91,10 @@ enum Command {
     /// Mails: what left, what waits, what could not be sent
     #[command(subcommand)]
     Mail(mail::MailCommand),
+    /// Take users, groups and dialplan from static FreeSWITCH files into a tenant
+    Import(transfer::ImportArgs),
+    /// Write a tenant as static files that a FreeSWITCH boots from without Dialplane
+    Export(transfer::ExportArgs),
     /// Show what a switch gets for a request, and why
     Render(render::RenderArgs),
     /// Load a switch listener as switches do, and measure it
@@ -149,6 +154,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Agent(command) => people::agent(&settings, common.json, command).await?,
         Command::Admin(command) => people::admin(&settings, common.json, command).await?,
         Command::Mail(command) => mail::run(&settings, common.json, command).await?,
+        Command::Import(args) => transfer::import(&settings, common.json, args).await?,
+        Command::Export(args) => transfer::export(&settings, common.json, args).await?,
         Command::Render(args) => render::run(&settings, common.json, args).await?,
         Command::Bench(args) => bench::run(common.json, args).await?,
         Command::BenchData(args) => bench_data::run(&settings, args).await?,

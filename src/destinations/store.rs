@@ -245,6 +245,18 @@ pub async fn set_refs(db: &mut PgConnection, tenant: Uuid, kind: &str, from: Uui
     .map(|_| ())
 }
 
+/// What something is dialled by in its tenant's context.
+pub async fn dialled_name(db: &mut PgConnection, tenant: Uuid, target: Target) -> sqlx::Result<Option<String>> {
+    let name = sqlx::query_scalar!(
+        r#"select coalesce((select e.number from extensions e where e.tenant_id = $1 and e.id = $2 and e.status <> 'deleted'),
+                           (select coalesce(g.number, g.name) from groups g where g.tenant_id = $1 and g.id = $2),
+                           (select replace(d.id::text, '-', '') from destinations d where d.tenant_id = $1 and d.id = $2)) as name"#,
+        tenant,
+        target.id
+    );
+    name.fetch_one(db).await
+}
+
 /// What leads to something, in words: phone numbers, destinations, groups, dialplan entries.
 pub async fn users_of(db: &mut PgConnection, tenant: Uuid, target: Target) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(

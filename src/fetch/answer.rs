@@ -338,6 +338,38 @@ pub fn unallocated(context: &str, tenant: Option<Uuid>) -> Bytes {
     render(&Dialplan { context, name: refusal.name(), actions: &actions, before: &[] }).unwrap_or_default()
 }
 
+#[derive(Template)]
+#[template(path = "xml/extension.xml")]
+struct StaticExtension<'a> {
+    disposition_field: &'static str,
+    disposition: Option<&'a str>,
+    pattern: &'a str,
+    actions: &'a [Action],
+}
+
+/// One extension of a static dialplan, called NAME; `disposition`: what ringing before must have come to.
+pub fn static_extension(pattern: &str, disposition: Option<&str>, actions: &[Action]) -> Result<Bytes, RenderError> {
+    // A channel variable: the one place where a switch is to look at something itself.
+    let disposition_field = "${originate_disposition}";
+    render(&StaticExtension { disposition_field, disposition, pattern, actions })
+}
+
+/// Users as a static directory has them: what signing in and ringing need at once.
+pub fn static_users<'a>(
+    domain: &Domain,
+    rows: impl Iterator<Item = &'a ExtensionRow>,
+    keyring: &Keyring,
+) -> Result<Bytes, RenderError> {
+    let mut users = Vec::new();
+    for row in rows {
+        let mut params = auth_params(row, domain.as_str(), keyring)?;
+        params.extend(profile_params(domain, row, keyring)?.into_iter().skip(1));
+        let (id, number_alias) = (row.sip_username.as_str(), row.number.as_str());
+        users.push(User { id, number_alias, params, variables: variables(domain, row) });
+    }
+    render(&Users { domain: domain.as_str(), group: "default", members: &users })
+}
+
 /// A context of ours without an entry: messages are not routed, and not left to static files either.
 pub fn chatplan(domain: &Domain) -> Result<Bytes, RenderError> {
     render(&Chatplan { context: domain.as_str() })

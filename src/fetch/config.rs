@@ -193,19 +193,7 @@ impl Fetch {
     async fn sofia(&self, of: Option<Uuid>) -> Result<Bytes, ConfigError> {
         let rows = self.readers.read(|db, _| Box::pin(config_store::carriers(db, of))).await?;
         let own = self.readers.read(|db, _| Box::pin(config_store::cluster_config(db, of, "sofia.conf"))).await?;
-        let mut gateways = Vec::with_capacity(rows.len());
-        for row in rows {
-            let password = match &row.password {
-                Some(sealed) => Some(self.keyring.open_sealed(carriers::place(row.id), sealed)?),
-                None => None,
-            };
-            gateways.push(gateway(row.id, &row.config, password.as_ref().map(|password| password.as_str())));
-        }
-        let gateways = render(&Gateways { gateways })?;
-        let base = own.as_deref().unwrap_or(&PROFILES);
-        let at = base.find(EXTERNAL).map(|at| at + EXTERNAL.len()).ok_or(ConfigError::NoExternalProfile)?;
-        let gateways = std::str::from_utf8(&gateways).unwrap_or_default();
-        Ok(document(&format!("{}{gateways}{}", &base[..at], &base[at..])))
+        Ok(sofia_document(own.as_deref().unwrap_or(&PROFILES), rows, &self.keyring)?)
     }
 
     /// What a cluster says about a file; `None`: nothing.
@@ -221,10 +209,26 @@ enum ConfigError {
     Read(#[from] super::readers::ReadError),
     #[error(transparent)]
     Render(#[from] RenderError),
-    #[error(transparent)]
-    Secret(#[from] crate::keyring::KeyringError),
-    #[error("there is no profile external to put gateways into")]
-    NoExternalProfile,
+}
+
+/// Profiles with the gateways of carriers. Profiles without one called external get none: a cluster's are checked for it.
+pub fn sofia_document(
+    base: &str,
+    carriers: Vec<config_store::CarrierRow>,
+    keyring: &Keyring,
+) -> Result<Bytes, RenderError> {
+    let mut gateways = Vec::with_capacity(carriers.len());
+    for row in carriers {
+        let password = match &row.password {
+            Some(sealed) => Some(keyring.open_sealed(carriers::place(row.id), sealed)?),
+            None => None,
+        };
+        gateways.push(gateway(row.id, &row.config, password.as_ref().map(|password| password.as_str())));
+    }
+    let gateways = render(&Gateways { gateways })?;
+    let at = base.find(EXTERNAL).map_or(base.len(), |at| at + EXTERNAL.len());
+    let gateways = std::str::from_utf8(&gateways).unwrap_or_default();
+    Ok(document(&format!("{}{gateways}{}", &base[..at], &base[at..])))
 }
 
 /// Where gateways are put.
@@ -232,7 +236,7 @@ const EXTERNAL: &str = "<profile name=\"external\">\n";
 
 /// The profiles that a stock switch boots with, without their comments: a comment in a fetched document is one more thing that the
 /// switch's preprocessor looks at.
-static PROFILES: LazyLock<String> = LazyLock::new(|| {
+pub static PROFILES: LazyLock<String> = LazyLock::new(|| {
     let mut text = include_str!("../../freeswitch-conf/autoload_configs/sofia.conf.xml");
     let mut bare = String::with_capacity(text.len());
     while let Some(begin) = text.find("<!--") {

@@ -70,8 +70,14 @@ pub async fn import(settings: &Settings, json: bool, args: ImportArgs) -> anyhow
         println!("taken      {} {}: {}", line.kind, line.name, line.note);
     }
     for made in report.made.iter().filter(|_| !args.dry_run) {
-        let part = |name: &str, secret: &Option<String>| secret.as_ref().map(|s| format!(" {name} {s}")).unwrap_or_default();
-        println!("new secret {}:{}{}", made.number, part("password", &made.sip_password), part("PIN", &made.voicemail_pin));
+        let part =
+            |name: &str, secret: &Option<String>| secret.as_ref().map(|s| format!(" {name} {s}")).unwrap_or_default();
+        println!(
+            "new secret {}:{}{}",
+            made.number,
+            part("password", &made.sip_password),
+            part("PIN", &made.voicemail_pin)
+        );
     }
     let taken = report.taken.len();
     let verb = if args.dry_run { "would be taken" } else { "taken" };
@@ -80,7 +86,8 @@ pub async fn import(settings: &Settings, json: bool, args: ImportArgs) -> anyhow
 }
 
 pub async fn export(settings: &Settings, json: bool, args: ExportArgs) -> anyhow::Result<()> {
-    let is_empty = |folder: &std::path::Path| std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
+    let is_empty =
+        |folder: &std::path::Path| std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
     anyhow::ensure!(!args.folder.exists() || is_empty(&args.folder), "{} is not empty", args.folder.display());
     let local = Local::open(settings).await?;
     let done = async {

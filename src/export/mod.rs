@@ -228,7 +228,8 @@ async fn public(
     let numbers = crate::numbers::store::list(&mut *db, tenant, &filter, crate::http::page::Window::FIRST).await?;
     let mut extensions = Vec::new();
     for number in numbers {
-        let Some(to) = number.destination.and_then(|target| plan.name_of(target).or_else(|| Some(target.id.to_string())))
+        let Some(to) =
+            number.destination.and_then(|target| plan.name_of(target).or_else(|| Some(target.id.to_string())))
         else {
             report.missing.push(format!("number {}: it leads nowhere", number.number));
             continue;
@@ -265,9 +266,11 @@ async fn modules(
         }
     }
     let mut all = Vec::new();
-    for (kind, name) in
-        [(TargetKind::Ivr, "ivr.conf"), (TargetKind::Conference, "conference.conf"), (TargetKind::Queue, "callcenter.conf")]
-    {
+    for (kind, name) in [
+        (TargetKind::Ivr, "ivr.conf"),
+        (TargetKind::Conference, "conference.conf"),
+        (TargetKind::Queue, "callcenter.conf"),
+    ] {
         let documents = rows.remove(&kind).unwrap_or_default();
         let documents = documents.iter().map(|row| config::destination_document(&plan.domain, row, keyring));
         let merged = merge(name, &documents.collect::<Result<Vec<_>, _>>()?);
@@ -289,8 +292,9 @@ fn merge(name: &str, documents: &[actix_web::web::Bytes]) -> Option<String> {
         for line in text.lines() {
             let element = line.trim_start_matches("</").trim_start_matches('<');
             let element = element.split([' ', '>', '/']).next().unwrap_or_default().to_owned();
-            let is_list = ["menus", "profiles", "advertise", "caller-controls", "settings", "queues", "agents", "tiers"]
-                .contains(&element.as_str());
+            let is_list =
+                ["menus", "profiles", "advertise", "caller-controls", "settings", "queues", "agents", "tiers"]
+                    .contains(&element.as_str());
             match (&mut open, is_list) {
                 (None, true) => open = Some((element, String::new())),
                 (Some((list, body)), true) if *list == element => {

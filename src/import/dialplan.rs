@@ -103,7 +103,7 @@ fn number(text: &str) -> Result<Template, String> {
         out.push_str(before);
         let after = after.strip_prefix('{').map_or(after, |inner| inner);
         let group = after.chars().next().filter(char::is_ascii_digit).ok_or_else(|| format!("dials {text}"))?;
-        out.push_str(&format!("{{{group}}}"));
+        out.extend(['{', group, '}']);
         rest = &after[1..];
         rest = rest.strip_prefix('}').unwrap_or(rest);
     }

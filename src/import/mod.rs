@@ -64,7 +64,8 @@ pub async fn import(
     progress: impl Fn(usize, usize),
 ) -> Result<Report> {
     let mut report = Report::default();
-    let users = tree.all("user").into_iter().filter(|user| user.attribute("type") != Some("pointer")).collect::<Vec<_>>();
+    let users =
+        tree.all("user").into_iter().filter(|user| user.attribute("type") != Some("pointer")).collect::<Vec<_>>();
     let mut ids = BTreeMap::new();
     for (at, user) in users.iter().enumerate() {
         progress(at, users.len());
@@ -106,7 +107,8 @@ async fn take_user(
 ) -> Result<Option<(Uuid, Option<Made>)>> {
     let id = user.attribute("id").unwrap_or_default();
     let mut left = |note: String| report.left.push(Line { kind: "user", name: id.to_owned(), note });
-    let number = [user.attribute("number-alias"), Some(id)].into_iter().flatten().find_map(|n| ExtensionNumber::parse(n).ok());
+    let number =
+        [user.attribute("number-alias"), Some(id)].into_iter().flatten().find_map(|n| ExtensionNumber::parse(n).ok());
     let (Some(number), Ok(username)) = (number, SipUsername::parse(id)) else {
         left("it has no number of 2 to 15 digits, as id or number-alias".into());
         return Ok(None);
@@ -116,11 +118,14 @@ async fn take_user(
     let variable = |name: &str| variables.get(name).copied();
     let secret = param("password").and_then(|text| SipSecret::parse(text).ok());
     let pin = param("vm-password").and_then(|text| VoicemailPin::parse(text).ok());
-    let own = variables.iter().filter_map(|(name, value)| {
-        Some((VariableName::parse(name).ok()?, VariableValue::parse(value).ok()?))
-    });
+    let own = variables
+        .iter()
+        .filter_map(|(name, value)| Some((VariableName::parse(name).ok()?, VariableValue::parse(value).ok()?)));
     let name = variable("effective_caller_id_name").and_then(|name| DisplayName::parse(name).ok());
-    let mut new = NewExtension::with_number(number.clone(), name.unwrap_or(DisplayName::parse(id).map_err(|e| Error::invalid("id", e))?));
+    let mut new = NewExtension::with_number(
+        number.clone(),
+        name.unwrap_or(DisplayName::parse(id).map_err(|e| Error::invalid("id", e))?),
+    );
     new.sip_username = Some(username);
     new.caller_id_name = variable("outbound_caller_id_name").and_then(|name| CallerName::parse(name).ok());
     new.caller_id_number = variable("outbound_caller_id_number").and_then(|number| CallerNumber::parse(number).ok());
@@ -137,7 +142,8 @@ async fn take_user(
                 sip_password: weak_secret.then(|| created.sip_password.clone()),
                 voicemail_pin: weak_pin.then(|| created.voicemail_pin.clone()),
             });
-            let note = if weak_secret { "a new password was made: the one before was too short, or a hash" } else { "" };
+            let note =
+                if weak_secret { "a new password was made: the one before was too short, or a hash" } else { "" };
             report.taken.push(Line { kind: "user", name: id.to_owned(), note: note.to_owned() });
             Ok(Some((created.extension.id, made)))
         }
@@ -236,7 +242,7 @@ async fn take_extension(
 fn written(node: &Node) -> String {
     let mut out = format!("<{}", node.name);
     for (name, value) in &node.attributes {
-        out.push_str(&format!(" {name}=\"{}\"", quick_xml::escape::escape(value)));
+        out.extend([" ", name, "=\"", &quick_xml::escape::escape(value), "\""]);
     }
     out.push('>');
     for child in &node.children {

@@ -186,7 +186,9 @@ impl Files {
             return Ok(());
         }
         let fits = |file: &str| match name.split_once('*') {
-            Some((before, after)) => file.len() >= before.len() + after.len() && file.starts_with(before) && file.ends_with(after),
+            Some((before, after)) => {
+                file.len() >= before.len() + after.len() && file.starts_with(before) && file.ends_with(after)
+            }
             None => file == name,
         };
         let entries = fs::read_dir(&inside).map_err(|error| TreeError::Io(inside.clone(), error))?;

@@ -118,6 +118,70 @@ async fn queues_menus_conferences_and_carriers_work_on_a_switch() {
     played.await.unwrap().stop().await;
 }
 
+/// Static files in, static files out: the tenant goes on on a switch that never asks.
+#[actix_web::test]
+async fn a_tenant_comes_from_files_and_leaves_as_files_that_a_switch_boots_from() {
+    let Some(binary) = freeswitch() else { return };
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let folder = std::env::temp_dir().join(format!("dialplane-files-{}", Uuid::now_v7().simple()));
+    let user = |id: u32| {
+        format!(
+            "<include><user id=\"{id}\"><params><param name=\"password\" value=\"$${{word}}-{id}\"/><param name=\"vm-password\" value=\"48{id}\"/></params></user></include>"
+        )
+    };
+    let write = |path: &str, text: &str| {
+        let path = folder.join("in").join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write(
+        "freeswitch.xml",
+        "<document><X-PRE-PROCESS cmd=\"set\" data=\"word=pass-word-of\"/><section name=\"directory\"><X-PRE-PROCESS cmd=\"include\" data=\"directory/*.xml\"/></section></document>",
+    );
+    write(
+        "directory/d.xml",
+        "<include><domain name=\"x\"><groups><group name=\"default\"><users><X-PRE-PROCESS cmd=\"include\" data=\"u/*.xml\"/></users></group></groups></domain></include>",
+    );
+    write("directory/u/1000.xml", &user(1000));
+    write("directory/u/1001.xml", &user(1001));
+    let (tree, _) = dialplane::import::read(&folder.join("in")).unwrap();
+    let author = dialplane::changes::Author { name: "test".into(), source: None, within: None };
+    let mut change = node.app.changes.begin(author).await.unwrap();
+    let report = dialplane::import::import(&mut change, tenant, &tree, false, |_, _| ()).await.unwrap();
+    assert_eq!((report.taken.len(), report.left.len(), report.made.len()), (2, 0, 0), "{report:?}");
+    // The stock configuration as well, where there is one: all its users.
+    if let Some(vanilla) = std::env::var_os("FREESWITCH_VANILLA") {
+        let (tree, _) = dialplane::import::read(vanilla.as_ref()).unwrap();
+        change.savepoint().await.unwrap();
+        let report = dialplane::import::import(&mut change, tenant, &tree, false, |_, _| ()).await.unwrap();
+        let users = report.taken.iter().filter(|line| line.kind == "user").count();
+        println!("vanilla: {users} users, {} taken in all, {} left", report.taken.len(), report.left.len());
+        assert_eq!(users, 18, "20, of which two were there already: {report:?}");
+    }
+    change.commit().await.unwrap();
+    let mut db = node.app.changes.pool().acquire().await.unwrap();
+    let out = folder.join("out");
+    dialplane::export::export(&mut db, node.app.changes.keyring(), tenant, &out).await.unwrap();
+    drop(db);
+    let played = tokio::task::spawn_blocking(move || {
+        let switch = Switch::boot_from(&binary, &node, &out);
+        assert!(switch.api("module_exists mod_xml_curl").contains("false"), "it asks nobody");
+        let phones = ["1000", "1001"].map(|id| (id.to_owned(), format!("pass-word-of-{id}"))).to_vec();
+        let stage = Stage { switch, phones, registrar: None };
+        for (which, port) in [(0, 26_000), (1, 26_100)] {
+            assert!(stage.phone(which, "register.xml", port, "-").succeeds(), "{}", stage.switch.log());
+        }
+        let callee = stage.phone(1, "answer.xml", 26_100, "-");
+        assert!(stage.phone(0, "call.xml", 26_000, "1001").succeeds(), "{}", stage.switch.log());
+        assert!(callee.succeeds());
+        node
+    });
+    played.await.unwrap().stop().await;
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 impl Stage {
     fn phone(&self, which: usize, scenario: &str, port: u16, to: &str) -> Phone {
         let (user, password) = &self.phones[which];

@@ -36,9 +36,13 @@ fn free_port() -> u16 {
 impl Switch {
     /// Boots from `freeswitch-conf` with this node's URL and credentials, and waits until its profiles run.
     pub fn boot(binary: &Path, node: &Node) -> Self {
+        Self::boot_from(binary, node, &Path::new(env!("CARGO_MANIFEST_DIR")).join("freeswitch-conf"))
+    }
+
+    /// Boots from a configuration directory, with this site's values.
+    pub fn boot_from(binary: &Path, node: &Node, source: &Path) -> Self {
         let folder = std::env::temp_dir().join(format!("dialplane-switch-{}", Uuid::now_v7().simple()));
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("freeswitch-conf");
-        copy(&source, &folder.join("conf"));
+        copy(source, &folder.join("conf"));
         for name in ["log", "db", "run", "temp", "storage"] {
             fs::create_dir(folder.join(name)).unwrap();
         }

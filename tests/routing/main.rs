@@ -12,3 +12,4 @@ mod modules;
 mod numbers;
 mod outside;
 mod stage;
+mod transfer;

@@ -236,6 +236,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewExtension) -> Res
     check(&extension)?;
     free_names(change, &extension).await?;
     let extension = store::insert(change.db(), &extension, &sealed).await.map_err(|e| taken(e, tenant))?;
+    no_circle(change, &extension).await?;
     audit(change, "create", None, Some(&extension), &[]).await?;
     let (sip_password, voicemail_pin) = (secret.reveal().to_owned(), pin.reveal().to_owned());
     Ok(CreatedExtension { extension, sip_password, voicemail_pin })
@@ -264,6 +265,7 @@ pub async fn update(
     free_names(change, &after).await?;
     let updated = store::update(change.db(), &after, secret.as_deref(), pin.as_deref()).await;
     let after = updated.map_err(|e| taken(e, tenant))?;
+    no_circle(change, &after).await?;
     audit(change, "update", Some(&before), Some(&after), &secrets).await?;
     Ok(after)
 }
@@ -365,6 +367,17 @@ fn check(extension: &Extension) -> Result<()> {
         return Err(Error::invalid("max_registrations", "must be between 1 and 20"));
     }
     extension.calls.check()
+}
+
+/// Forwards of all calls that lead back would end nowhere. Those for busy and unanswered phones may: two colleagues stand in for
+/// each other, and a call's hops are counted.
+async fn no_circle(change: &mut Change, extension: &Extension) -> Result<()> {
+    if extension.calls.forward_always.is_some()
+        && store::forwards_back(change.db(), extension.tenant_id, extension.id).await?
+    {
+        return Err(Error::invalid("calls.forward_always", "leads back to this extension"));
+    }
+    Ok(())
 }
 
 /// Says whose a wanted name is, before the database refuses it.

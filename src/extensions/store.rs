@@ -216,6 +216,27 @@ pub async fn owner_of_names(
     .await
 }
 
+/// Do forwards of all calls lead from an extension back to it?
+pub async fn forwards_back(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"
+        with recursive way (id, next, steps) as (
+            select e.id, e.calls->>'forward_always', 0 from extensions e where e.tenant_id = $1 and e.id = $2
+            union all
+            select e.id, e.calls->>'forward_always', w.steps + 1
+              from way w
+              join names n on n.tenant_id = $1 and n.name = w.next
+              join extensions e on e.tenant_id = n.tenant_id and e.id = n.extension_id
+             where w.steps < 30 and (w.steps = 0 or w.id <> $2))
+        select exists (select 1 from way where steps > 0 and id = $2) as "back!"
+        "#,
+        tenant,
+        id
+    )
+    .fetch_one(db)
+    .await
+}
+
 pub async fn leave_groups(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<()> {
     sqlx::query!("delete from group_members where tenant_id = $1 and extension_id = $2", tenant, id)
         .execute(db)

@@ -71,6 +71,9 @@ async fn set_up(node: &Node) -> Vec<(String, String)> {
             made(node, &format!("/v1/phone-numbers/{}/assign?tenant_id={tenant}", id(&number)), to).await;
         }
     }
+    let first = format!("/v1/tenants/{tenant}/extensions/{}", extensions[0]);
+    let calls = json!({ "calls": { "follow_me": [{ "number": MUNICH }] } });
+    assert_eq!(node.api("PATCH", &first, calls).await.status, 200);
     carrier(node, "dead", DEAD, json!({}), "49,0.01\n").await;
     carrier(node, "living", LIVING, json!({}), "49,0.02\n").await;
     carrier(node, "registers", REGISTRAR, json!({ "username": "acme", "register": true }), "").await;
@@ -110,6 +113,7 @@ async fn queues_menus_conferences_and_carriers_work_on_a_switch() {
         failover(&stage);
         busy_is_no_failover(&stage);
         barred_country(&stage);
+        follow_me(&stage);
         queue(&stage);
         menu(&stage);
         conference(&stage);
@@ -224,6 +228,14 @@ fn busy_is_no_failover(stage: &Stage) {
 /// Tones, then 403.
 fn barred_country(stage: &Stage) {
     assert!(stage.phone(0, "call-announced-403.xml", 26_000, "+33123456789").succeeds(), "{}", stage.switch.log());
+}
+
+/// The first agent's phone is not there; their mobile rings as well, over a carrier and on their number.
+fn follow_me(stage: &Stage) {
+    let (dead, living) = (at("carrier-503.xml", DEAD), at("answer.xml", LIVING));
+    let number = &stage.phones[0].0;
+    assert!(stage.phone(1, "call-long.xml", 26_100, number).succeeds(), "{}", stage.switch.log());
+    assert!(dead.succeeds() && living.succeeds());
 }
 
 fn queue(stage: &Stage) {

@@ -104,6 +104,24 @@ async fn circles_are_found_when_saving_and_what_is_in_use_stays() {
     for id in [c, b, a] {
         assert_eq!(stage.node.api("DELETE", &path(id), Value::Null).await.status, 204);
     }
+    // Forwards: A to B to C to A; standing in for each other when busy is none.
+    let mut phones = Vec::new();
+    for number in ["81", "82", "83"] {
+        let new = json!({ "number": number });
+        phones.push(stage.node.extension(stage.tenant, new).await["id"].as_str().unwrap().to_owned());
+    }
+    let forward = async |which: usize, calls: Value| {
+        let path = format!("/v1/tenants/{}/extensions/{}", stage.tenant, phones[which]);
+        stage.node.api("PATCH", &path, json!({ "calls": calls })).await
+    };
+    for (which, to) in [(0, "82"), (1, "83")] {
+        assert_eq!(forward(which, json!({ "forward_always": to, "forward_busy": "81" })).await.status, 200);
+    }
+    for to in ["81", "83"] {
+        let refused = forward(2, json!({ "forward_always": to })).await;
+        assert_eq!((refused.status, refused.json()["field"].as_str()), (422, Some("calls.forward_always")), "{to}");
+    }
+    assert_eq!(forward(2, json!({ "forward_busy": "81" })).await.status, 200);
     // An extension in a queue's tiers.
     let extension = stage.node.extension(stage.tenant, json!({ "number": "70" })).await["id"].clone();
     let queue = json!({ "name": "Support", "kind": "queue", "config": { "tiers": [{ "extension_id": extension }] } });

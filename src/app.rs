@@ -126,7 +126,7 @@ impl App {
         let signer = Arc::new(Signer::open(&pool, &keyring).await?);
         let (maintained, keys) = ((Arc::clone(&signer), pool.clone()), Arc::clone(&keyring));
         tasks.push(tokio::spawn(async move { maintained.0.maintain(&maintained.1, &keys).await }));
-        let auth = Auth { passwords: Passwords::new()?, signer, public_url: settings.public_url().into() };
+        let auth = Auth { passwords: Passwords::default(), signer, public_url: settings.public_url().into() };
 
         let (stop, stopped) = watch::channel(false);
         let served = Served { fetch: Arc::clone(&fetch), calls: calls::Inbox::new(pool) };

@@ -35,8 +35,6 @@ use crate::{
     text::Domain,
 };
 
-pub use super::config_store::destination;
-
 /// A destination's configuration as one statement saw it, with the names of what it leads to.
 pub struct ConfigRow {
     pub tenant_id: Uuid,

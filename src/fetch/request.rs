@@ -9,8 +9,15 @@
 //! - the caller's identity counts only when it stands there once;
 //! - a REGISTER may bind an address of the domain that its sender signs in to, and of no other.
 
+mod call;
+mod config;
+
 use std::borrow::Cow;
 
+pub use self::{
+    call::{Caller, Dialplan},
+    config::{Address, ConfigFile},
+};
 use super::form::{decode, pairs};
 
 /// One question of a switch. Its texts are as they came: nothing here was checked against a type yet.
@@ -56,70 +63,6 @@ impl Request<'_> {
     }
 }
 
-/// A call, as the switch describes it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Dialplan<'a> {
-    pub context: Cow<'a, str>,
-    pub destination: Cow<'a, str>,
-    /// Who signed in to make it, or who was called by it.
-    pub caller: Option<Caller<'a>>,
-    /// On whose behalf it goes on: an extension that forwards or transfers it. Set by Dialplane's own routes.
-    pub on_behalf: Option<Cow<'a, str>>,
-    /// As the caller shows it.
-    pub caller_number: Option<Cow<'a, str>>,
-    pub hops: u8,
-    /// How ringing ended, when it did.
-    pub disposition: Option<Cow<'a, str>>,
-    pub call: Option<uuid::Uuid>,
-}
-
-/// The files of configuration that Dialplane owns, and what of them is asked for.
-#[derive(Debug, PartialEq, Eq)]
-pub enum ConfigFile<'a> {
-    Sofia,
-    Acl,
-    /// `None`: all queues of the cluster.
-    Callcenter {
-        queue: Option<Address<'a>>,
-    },
-    Ivr {
-        menu: Address<'a>,
-    },
-    Conference {
-        profile: Address<'a>,
-    },
-    /// Those that a cluster may say something about: voicemail, streams of music, call records, modules loaded last.
-    Other {
-        name: &'static str,
-    },
-}
-
-impl ConfigFile<'_> {
-    fn domain(&self) -> Option<&str> {
-        match self {
-            Self::Callcenter { queue: Some(address) }
-            | Self::Ivr { menu: address }
-            | Self::Conference { profile: address } => Some(&address.domain),
-            _ => None,
-        }
-    }
-}
-
-/// A destination by the name that `routing` gives it on the switches: its id and its tenant's domain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address<'a> {
-    pub id: uuid::Uuid,
-    pub domain: Cow<'a, str>,
-}
-
-impl Address<'_> {
-    fn read(text: &str) -> Option<Self> {
-        let (id, domain) = text.split_once('.')?;
-        let id = uuid::Uuid::try_parse(id).ok().filter(|_| id.len() == 32)?;
-        Some(Self { id, domain: Cow::Owned(domain.to_owned()) })
-    }
-}
-
 /// How much of a user an answer shows: no more than the purpose needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum View<'a> {
@@ -141,13 +84,6 @@ pub enum GroupView {
     Voicemail,
     /// Whom to find by name.
     ByName,
-}
-
-/// Who calls, as the switch authenticated it. Never taken from From, P-Asserted-Identity or the like.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller<'a> {
-    pub user: Cow<'a, str>,
-    pub domain: Cow<'a, str>,
 }
 
 /// A form that can't be a request of mod_xml_curl.
@@ -300,9 +236,9 @@ impl<'a> Request<'a> {
         let fields = Fields::read(form)?;
         match fields.section {
             Some(b"directory") => Ok(directory(&fields)),
-            Some(b"dialplan") => Ok(dialplan(&fields)),
+            Some(b"dialplan") => Ok(call::read(&fields)),
             Some(b"chatplan") => Ok(chatplan(&fields)),
-            Some(b"configuration") => Ok(configuration(&fields)),
+            Some(b"configuration") => Ok(config::read(&fields)),
             Some(b"languages" | b"phrases") => Ok(Self::NotOurs { kind: "languages" }),
             Some(b"channels") => Ok(Self::NotOurs { kind: "channels" }),
             Some(section) if !section.is_empty() => Ok(Self::NotOurs { kind: "unknown" }),
@@ -392,61 +328,6 @@ fn publish_voicemail<'a>(fields: &Fields<'a>, domain: Cow<'a, str>) -> Request<'
         (None, Some(group)) => Request::Group { domain, group, view: GroupView::Voicemail },
         (None, None) => Request::Domain { domain },
     }
-}
-
-fn dialplan<'a>(fields: &Fields<'a>) -> Request<'a> {
-    // In execute_extension the Hunt profile is the new one, Caller the old (switch_core_session.c).
-    let context = text(fields.hunt_context).or_else(|| text(fields.caller_context));
-    let destination = text(fields.hunt_destination).or_else(|| text(fields.caller_destination));
-    let Some(context) = context else { return Request::NotOurs { kind: "dialplan" } };
-    let pair = |user: Once<'a>, domain: Once<'a>| match (text(user.get()), text(domain.get())) {
-        (Some(user), Some(domain)) => Some(Caller { user, domain }),
-        _ => None,
-    };
-    // A leg to a phone knows whom it was called for (user_outgoing_channel in mod_dptools.c).
-    let caller = pair(fields.user_name, fields.domain_name).or_else(|| pair(fields.dialed_user, fields.dialed_domain));
-    Request::Dialplan(Box::new(Dialplan {
-        context,
-        destination: destination.unwrap_or_default(),
-        caller,
-        on_behalf: text(fields.on_behalf.get()),
-        caller_number: text(fields.caller_number),
-        // What can't be read is as far as a call goes.
-        hops: text(fields.hops.get()).map_or(0, |hops| hops.parse().unwrap_or(u8::MAX)),
-        disposition: text(fields.disposition),
-        call: text(fields.call).and_then(|call| call.parse().ok()),
-    }))
-}
-
-/// A file of configuration, by its name. What we don't own is left to the switch's own files.
-fn configuration<'a>(fields: &Fields<'a>) -> Request<'a> {
-    const NOT_OURS: Request<'static> = Request::NotOurs { kind: "configuration" };
-    let address = |field: Option<&'a [u8]>| text(field).and_then(|name| Address::read(&name));
-    let file = match fields.key_value {
-        Some(b"sofia.conf") => ConfigFile::Sofia,
-        Some(b"acl.conf") => ConfigFile::Acl,
-        Some(b"callcenter.conf") => match text(fields.queue) {
-            None => ConfigFile::Callcenter { queue: None },
-            Some(name) => match Address::read(&name) {
-                Some(queue) => ConfigFile::Callcenter { queue: Some(queue) },
-                None => return NOT_OURS,
-            },
-        },
-        Some(b"ivr.conf") => match address(fields.menu) {
-            Some(menu) => ConfigFile::Ivr { menu },
-            None => return NOT_OURS,
-        },
-        Some(b"conference.conf") => match address(fields.conference_profile) {
-            Some(profile) => ConfigFile::Conference { profile },
-            None => return NOT_OURS,
-        },
-        Some(b"voicemail.conf") => ConfigFile::Other { name: "voicemail.conf" },
-        Some(b"local_stream.conf") => ConfigFile::Other { name: "local_stream.conf" },
-        Some(b"json_cdr.conf") => ConfigFile::Other { name: "json_cdr.conf" },
-        Some(b"post_load_modules.conf") => ConfigFile::Other { name: "post_load_modules.conf" },
-        _ => return NOT_OURS,
-    };
-    Request::Configuration { file }
 }
 
 fn chatplan<'a>(fields: &Fields<'a>) -> Request<'a> {

@@ -16,6 +16,7 @@ mod forwards;
 pub mod outbound;
 pub mod plan;
 mod refusal;
+mod route;
 mod trace;
 
 pub use self::{
@@ -23,6 +24,7 @@ pub use self::{
     dialled::{AFTER, Dialled, Feature},
     plan::Plan,
     refusal::Refusal,
+    route::{Handle, Ring, RingGroup, Route, Routed, Then},
     trace::{Trace, Tried},
 };
 
@@ -31,9 +33,9 @@ use uuid::Uuid;
 
 use self::{callee::Callee, entries::Done};
 use crate::{
-    destinations::config::{Config, Prompt},
+    destinations::config::Config,
     extensions::calls::CallHandling,
-    text::{DialNumber, Domain, ExtensionNumber, SipUsername},
+    text::{Domain, ExtensionNumber, SipUsername},
 };
 
 /// What a tenant has under a name.
@@ -148,125 +150,6 @@ impl Failure {
 
 /// More hops than this are a loop.
 pub const MOST_HOPS: u8 = 10;
-
-/// Where a call goes.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Route {
-    Echo,
-    Ring(Ring),
-    RingGroup(RingGroup),
-    /// Leave a message.
-    Message {
-        mailbox: String,
-    },
-    /// Listen to messages, of this mailbox or of one to be asked for; its PIN is asked for in any case.
-    Voicemail {
-        mailbox: Option<SipUsername>,
-    },
-    /// Dial on in the tenant's context.
-    Lead {
-        to: String,
-        on_behalf_of: Option<SipUsername>,
-    },
-    Queue {
-        id: Uuid,
-        record: bool,
-        then: Option<String>,
-    },
-    Ivr {
-        id: Uuid,
-        then: Option<String>,
-    },
-    Conference {
-        id: Uuid,
-        moderator: bool,
-    },
-    Announce {
-        prompt: Prompt,
-        then: Option<String>,
-    },
-    Page {
-        id: Uuid,
-        members: Vec<String>,
-        two_way: bool,
-    },
-    Pickup {
-        extension: SipUsername,
-    },
-    Intercom {
-        extension: SipUsername,
-    },
-    Park {
-        slot: Option<u8>,
-    },
-    /// Change what the caller's extension does with calls.
-    Handle {
-        change: Handle,
-    },
-    /// What the tenant's own entry says.
-    Custom {
-        steps: Vec<(Done, Option<String>)>,
-    },
-    /// A number outside, to be admitted.
-    Outside(Callee),
-    Emergency {
-        number: String,
-    },
-    Refused(Refusal),
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Ring {
-    pub extension: SipUsername,
-    pub seconds: u16,
-    /// Other numbers that ring as well.
-    pub follow_me: Vec<crate::extensions::calls::FollowMe>,
-    pub then: Then,
-    /// Colleagues may take the call.
-    pub pickup: bool,
-    pub record: bool,
-    pub consent_tone: bool,
-    pub hops: u8,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct RingGroup {
-    pub members: Vec<SipUsername>,
-    pub seconds: u16,
-    pub in_order: bool,
-    pub confirm: bool,
-    pub then: Option<String>,
-}
-
-/// What follows when a phone did not take the call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Then {
-    /// The caller hears why.
-    Hangup,
-    /// A message may be left in this mailbox.
-    Voicemail,
-    /// It is asked again, with the reason: there are forwards.
-    Ask,
-}
-
-/// What a feature code changes about the caller's extension.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Handle {
-    Forward(Option<DialNumber>),
-    DoNotDisturb(bool),
-}
-
-/// A route, and what it depended on.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Routed {
-    pub route: Route,
-    /// The answer is another for another caller,
-    pub varies_by_caller: bool,
-    /// or for another number that is shown,
-    pub varies_by_number: bool,
-    /// and lasts no longer than that: schedules change with the minutes. Earlier than the call: it is for this call alone.
-    pub until: Option<Timestamp>,
-}
 
 /// Routes a call inside a tenant. `found` is what the tenant has under [`Dialled::needs`].
 #[must_use]
@@ -468,34 +351,6 @@ pub fn reserved(plan: &Plan) -> Vec<String> {
     let behind_prefix =
         settings.outbound.prefix.iter().flat_map(|prefix| all.iter().map(move |number| format!("{prefix}{number}")));
     behind_prefix.chain(all.iter().map(ToString::to_string)).collect()
-}
-
-impl Route {
-    /// One word for it, as the switch's log and the call's record show it.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Echo => "echo",
-            Self::Ring(_) => "extension",
-            Self::RingGroup(_) => "group",
-            Self::Message { .. } => "message",
-            Self::Voicemail { .. } => "voicemail",
-            Self::Lead { .. } => "lead",
-            Self::Queue { .. } => "queue",
-            Self::Ivr { .. } => "ivr",
-            Self::Conference { .. } => "conference",
-            Self::Announce { .. } => "announcement",
-            Self::Page { .. } => "page",
-            Self::Pickup { .. } => "pickup",
-            Self::Intercom { .. } => "intercom",
-            Self::Park { .. } => "park",
-            Self::Handle { .. } => "call_handling",
-            Self::Custom { .. } => "entry",
-            Self::Outside(_) => "outside",
-            Self::Emergency { .. } => "emergency",
-            Self::Refused(refusal) => refusal.name(),
-        }
-    }
 }
 
 #[cfg(test)]

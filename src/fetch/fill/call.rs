@@ -1,0 +1,165 @@
+//! Filling the answers to calls: in a tenant's context, and from outside.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{FillError, Filled, Found, finish, generation};
+use crate::{
+    extensions,
+    fetch::{
+        Fetch,
+        answer::{self, RenderError},
+        cache::{Entry, Vary},
+        call::{self, Dialled, OUTSIDE},
+        call_store,
+        generations::{Heard, PLATFORM, Slot},
+        readers::ReadError,
+        store::TenantRow,
+    },
+    routing::{self, Action, Plan, Route, Routed, Tenant, Trace, entries::EntryBody},
+    text::E164,
+};
+
+/// Routes a call in the tenant's context, by one statement; by two, when the plan that came with the first reads the number
+/// otherwise than the one that was known.
+pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, dialled: &Dialled) -> Result<Filled, FillError> {
+    let mut known = fetch.plans.get(slot.scope);
+    let Some(usual) = call::usual_plan(slot) else { return Ok(Filled::NoTenant) };
+    let at = Timestamp::now();
+    loop {
+        let plan = known.as_ref().map_or(&usual, |known| &known.plan);
+        let wanted = needs(plan, dialled);
+        let generation_known = known.as_ref().map_or(-1, |known| known.generation);
+        let scope = slot.scope;
+        let read = fetch
+            .readers
+            .read(|db, _| Box::pin(call_store::dialled(db, scope, wanted.as_deref(), generation_known)))
+            .await?;
+        let Some(row) = read else { return Ok(Filled::NoTenant) };
+        let now = match (row.plan, known.take()) {
+            (Some(plan), _) => fetch.plans.keep(slot, row.tenant.generation, plan),
+            (None, Some(known)) => known,
+            (None, None) => return Ok(Filled::Failed),
+        };
+        if needs(&now.plan, dialled) != wanted {
+            known = Some(now);
+            continue;
+        }
+        let tenant = tenant(&row.tenant);
+        let routed = routing::route(&tenant, &now.plan, &dialled.call(at), row.found.as_ref(), &mut Trace::off());
+        if let routing::Route::Handle { change } = &routed.route {
+            handle(fetch, slot, row.found.as_ref(), change).await?;
+        }
+        let extra = [answer::mark(row.tenant.id)];
+        let (domain, raw) = (tenant.domain.clone(), xml_entries(&now.plan));
+        let found = routed_as(&tenant, domain.as_str(), routed, row.tenant, &extra, dialled, &raw)?;
+        return Ok(finish(fetch, slot, found, true));
+    }
+}
+
+/// The name that must be known, read by a plan.
+fn needs(plan: &Plan, dialled: &Dialled) -> Option<String> {
+    let read = routing::Dialled::read(&dialled.number, plan);
+    read.needs(dialled.caller.as_ref()).map(ToOwned::to_owned)
+}
+
+/// Where a call goes by what this node knows, if the tenant has nothing of the name.
+pub fn route_of(row: &TenantRow, plan: &Plan, dialled: &Dialled) -> Route {
+    routing::route(&tenant(row), plan, &dialled.call(Timestamp::now()), None, &mut Trace::off()).route
+}
+
+fn xml_entries(plan: &Plan) -> Vec<&str> {
+    let bodies = plan.entries.iter().map(|entry| &entry.body);
+    bodies.filter_map(|body| if let EntryBody::Xml(text) = body { Some(text.trim_end()) } else { None }).collect()
+}
+
+fn routed_as(
+    tenant: &Tenant,
+    context: &str,
+    routed: Routed,
+    row: TenantRow,
+    extra: &[Action],
+    dialled: &Dialled,
+    raw: &[&str],
+) -> Result<Found, RenderError> {
+    let vary = if routed.varies_by_caller || routed.varies_by_number { Vary::Caller } else { Vary::No };
+    let until = routed.until.map(|until| u64::try_from(until.as_millisecond()).unwrap_or_default());
+    let until = if matches!(routed.route, Route::Handle { .. }) { Some(0) } else { until };
+    let stray = matches!(routed.route, Route::Refused(_));
+    let leaves = matches!(routed.route, Route::Outside(_) | Route::Emergency { .. });
+    let body =
+        if leaves { None } else { Some(answer::dialplan(context, tenant, &routed.route, extra, dialled.hops, raw)?) };
+    let leaves = leaves.then(|| Box::new(routed.route));
+    Ok(Found { tenant: Some(row), body, stray, vary, until, leaves })
+}
+
+/// What somebody decided by a feature code is a change like any other.
+async fn handle(
+    fetch: &Fetch,
+    slot: &Slot,
+    found: Option<&routing::Found>,
+    change: &routing::Handle,
+) -> Result<(), FillError> {
+    let Some(routing::Found::Extension(extension)) = found else { return Ok(()) };
+    let mut calls = extension.calls.clone();
+    match change {
+        routing::Handle::Forward(to) => calls.forward_always.clone_from(to),
+        routing::Handle::DoNotDisturb(on) => calls.do_not_disturb = *on,
+    }
+    if calls == extension.calls {
+        return Ok(());
+    }
+    let kept = extensions::store::set_calls_by_phone(&fetch.changes, slot.scope, extension.id, &calls).await;
+    let now = kept.map_err(|error| FillError::Read(ReadError::Sql(error)))?;
+    now.inspect(|now| _ = slot.raise(generation(*now)));
+    Ok(())
+}
+
+pub(super) async fn by_number(
+    fetch: &Fetch,
+    number: &E164,
+    of: Option<Uuid>,
+    dialled: &Dialled,
+) -> Result<Filled, FillError> {
+    let row = fetch.readers.read(|db, _| Box::pin(call_store::number(db, number))).await?;
+    // A number of a tenant elsewhere is nobody's here; when the tenant moves, the platform's generation rises.
+    let Some((owner, plan, target)) = row.owner.filter(|(owner, ..)| of.is_none_or(|of| of == owner.cluster)) else {
+        let Some(slot) = fetch.generations.scope(PLATFORM) else { return Ok(Filled::Failed) };
+        let generation = generation(row.platform_generation);
+        slot.raise(generation);
+        let body = slot.unallocated.clone();
+        let entry = Entry { slot, generation, body, stray: true, vary: Vary::No, until: None };
+        return Ok(Filled::Entry(Arc::new(entry)));
+    };
+    let generation = generation(owner.generation);
+    // The tenant may be newer than this node's last poll.
+    fetch.generations.merge([Heard {
+        scope: owner.id,
+        generation,
+        domain: Some(owner.domain.clone()),
+        cluster: owner.cluster,
+    }]);
+    let Some(slot) = fetch.generations.scope(owner.id) else { return Ok(Filled::Moved) };
+    let tenant = tenant(&owner);
+    let call = dialled.call(Timestamp::now());
+    let routed = routing::inbound(&tenant, &plan, &call, target.as_ref(), &mut Trace::off());
+    let mut extra = vec![answer::mark(owner.id)];
+    // Somebody of another tenant may call on net: here they are nobody who signed in.
+    for variable in ["user_name", "dialplane_on_behalf", "dialed_user", "dialed_domain"] {
+        extra.push(Action { application: "unset", data: variable.to_owned() });
+    }
+    // Who answers may transfer the call, to wherever the tenant's own calls may go (sofia_handle_sip_i_refer in sofia.c).
+    for variable in ["domain_name", "force_transfer_context"] {
+        extra.push(Action { application: "set", data: format!("{variable}={}", owner.domain) });
+    }
+    fetch.plans.keep(&slot, owner.generation, plan);
+    let found = routed_as(&tenant, OUTSIDE, routed, owner, &extra, dialled, &[])?;
+    let (body, vary, until) = (found.body.unwrap_or_else(|| slot.unallocated.clone()), found.vary, found.until);
+    Ok(Filled::Entry(Arc::new(Entry { slot, generation, body, stray: false, vary, until })))
+}
+
+fn tenant(row: &TenantRow) -> Tenant {
+    Tenant { domain: row.domain.clone(), active: row.active }
+}

@@ -1,0 +1,53 @@
+//! A call, as a switch describes it.
+
+use std::borrow::Cow;
+
+use super::{Fields, Once, Request, text};
+
+/// Who calls, as the switch authenticated it. Never taken from From, P-Asserted-Identity or the like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller<'a> {
+    pub user: Cow<'a, str>,
+    pub domain: Cow<'a, str>,
+}
+
+/// A call, as the switch describes it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Dialplan<'a> {
+    pub context: Cow<'a, str>,
+    pub destination: Cow<'a, str>,
+    /// Who signed in to make it, or who was called by it.
+    pub caller: Option<Caller<'a>>,
+    /// On whose behalf it goes on: an extension that forwards or transfers it. Set by Dialplane's own routes.
+    pub on_behalf: Option<Cow<'a, str>>,
+    /// As the caller shows it.
+    pub caller_number: Option<Cow<'a, str>>,
+    pub hops: u8,
+    /// How ringing ended, when it did.
+    pub disposition: Option<Cow<'a, str>>,
+    pub call: Option<uuid::Uuid>,
+}
+
+pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
+    // In execute_extension the Hunt profile is the new one, Caller the old (switch_core_session.c).
+    let context = text(fields.hunt_context).or_else(|| text(fields.caller_context));
+    let destination = text(fields.hunt_destination).or_else(|| text(fields.caller_destination));
+    let Some(context) = context else { return Request::NotOurs { kind: "dialplan" } };
+    let pair = |user: Once<'a>, domain: Once<'a>| match (text(user.get()), text(domain.get())) {
+        (Some(user), Some(domain)) => Some(Caller { user, domain }),
+        _ => None,
+    };
+    // A leg to a phone knows whom it was called for (user_outgoing_channel in mod_dptools.c).
+    let caller = pair(fields.user_name, fields.domain_name).or_else(|| pair(fields.dialed_user, fields.dialed_domain));
+    Request::Dialplan(Box::new(Dialplan {
+        context,
+        destination: destination.unwrap_or_default(),
+        caller,
+        on_behalf: text(fields.on_behalf.get()),
+        caller_number: text(fields.caller_number),
+        // What can't be read is as far as a call goes.
+        hops: text(fields.hops.get()).map_or(0, |hops| hops.parse().unwrap_or(u8::MAX)),
+        disposition: text(fields.disposition),
+        call: text(fields.call).and_then(|call| call.parse().ok()),
+    }))
+}

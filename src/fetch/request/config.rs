@@ -1,0 +1,83 @@
+//! Module configuration, by its file and what of it is asked for.
+
+use std::borrow::Cow;
+
+use super::{Fields, Request, text};
+
+/// The files of configuration that Dialplane owns, and what of them is asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ConfigFile<'a> {
+    Sofia,
+    Acl,
+    /// `None`: all queues of the cluster.
+    Callcenter {
+        queue: Option<Address<'a>>,
+    },
+    Ivr {
+        menu: Address<'a>,
+    },
+    Conference {
+        profile: Address<'a>,
+    },
+    /// Those that a cluster may say something about: voicemail, streams of music, call records, modules loaded last.
+    Other {
+        name: &'static str,
+    },
+}
+
+impl ConfigFile<'_> {
+    pub(super) fn domain(&self) -> Option<&str> {
+        match self {
+            Self::Callcenter { queue: Some(address) }
+            | Self::Ivr { menu: address }
+            | Self::Conference { profile: address } => Some(&address.domain),
+            _ => None,
+        }
+    }
+}
+
+/// A destination by the name that `routing` gives it on the switches: its id and its tenant's domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address<'a> {
+    pub id: uuid::Uuid,
+    pub domain: Cow<'a, str>,
+}
+
+impl Address<'_> {
+    fn read(text: &str) -> Option<Self> {
+        let (id, domain) = text.split_once('.')?;
+        let id = uuid::Uuid::try_parse(id).ok().filter(|_| id.len() == 32)?;
+        Some(Self { id, domain: Cow::Owned(domain.to_owned()) })
+    }
+}
+
+/// A file of configuration, by its name. What we don't own is left to the switch's own files.
+pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
+    const NOT_OURS: Request<'static> = Request::NotOurs { kind: "configuration" };
+    let address = |field: Option<&'a [u8]>| text(field).and_then(|name| Address::read(&name));
+    let file = match fields.key_value {
+        Some(b"sofia.conf") => ConfigFile::Sofia,
+        Some(b"acl.conf") => ConfigFile::Acl,
+        Some(b"callcenter.conf") => match text(fields.queue) {
+            None => ConfigFile::Callcenter { queue: None },
+            Some(name) => match Address::read(&name) {
+                Some(queue) => ConfigFile::Callcenter { queue: Some(queue) },
+                None => return NOT_OURS,
+            },
+        },
+        Some(b"ivr.conf") => match address(fields.menu) {
+            Some(menu) => ConfigFile::Ivr { menu },
+            None => return NOT_OURS,
+        },
+        Some(b"conference.conf") => match address(fields.conference_profile) {
+            Some(profile) => ConfigFile::Conference { profile },
+            None => return NOT_OURS,
+        },
+        Some(b"voicemail.conf") => ConfigFile::Other { name: "voicemail.conf" },
+        Some(b"local_stream.conf") => ConfigFile::Other { name: "local_stream.conf" },
+        Some(b"json_cdr.conf") => ConfigFile::Other { name: "json_cdr.conf" },
+        Some(b"post_load_modules.conf") => ConfigFile::Other { name: "post_load_modules.conf" },
+        _ => return NOT_OURS,
+    };
+    Request::Configuration { file }
+}

@@ -14,8 +14,6 @@ use sqlx::{
 };
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_rustls::TlsAcceptor;
-use utoipa::OpenApi as _;
-use utoipa_actix_web::AppExt as _;
 
 use crate::{
     auth::{Auth, access::Signer, password::Passwords},
@@ -150,15 +148,11 @@ impl App {
             Data::new(counters),
         );
         let server = HttpServer::new(move || {
-            let (app, description) = actix_web::App::new()
-                .into_utoipa_app()
-                .openapi(router::ApiDescription::openapi())
-                .configure(router::api)
-                .split_for_parts();
-            app.app_data(state.0.clone())
+            actix_web::App::new()
+                .app_data(state.0.clone())
                 .app_data(state.1.clone())
                 .app_data(state.2.clone())
-                .app_data(Data::new(description))
+                .configure(router::api)
                 .configure(router::error_handlers)
                 .configure(router::status)
                 .configure(web::pages)

@@ -1,15 +1,13 @@
 //! The app listener's routes, and their description as OpenAPI.
 
-use actix_web::{
-    HttpRequest, HttpResponse, ResponseError as _, get,
-    middleware::DefaultHeaders,
-    web::{self, Data},
-};
+use std::sync::OnceLock;
+
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _, get, middleware::DefaultHeaders, web};
 use utoipa::{
     Modify, OpenApi,
     openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
 };
-use utoipa_actix_web::service_config::ServiceConfig;
+use utoipa_actix_web::{AppExt as _, service_config::ServiceConfig};
 
 use super::{problem::Problem, status};
 use crate::{
@@ -17,110 +15,130 @@ use crate::{
     pools, routes, switches, tenants,
 };
 
-/// Adds every route of the API. What is added here is described in `/openapi.json` as well: there is one list.
-pub fn api(config: &mut ServiceConfig) {
-    config
-        .service(auth::api::register)
-        .service(auth::api::login)
-        .service(auth::api::refresh)
-        .service(auth::api::logout)
-        .service(auth::api::forgot_password)
-        .service(auth::api::reset_password)
-        .service(auth::api::verify_email)
-        .service(auth::api::change_password)
-        .service(auth::api::begin_two_factor)
-        .service(auth::api::confirm_two_factor)
-        .service(auth::api::disable_two_factor)
-        .service(auth::api::me)
-        .service(tenants::api::create_tenant)
-        .service(tenants::api::list_tenants)
-        .service(tenants::api::tenant_by_domain)
-        .service(tenants::api::show_tenant)
-        .service(tenants::api::update_tenant)
-        .service(tenants::api::delete_tenant)
-        .service(onboarding::api::show_settings)
-        .service(onboarding::api::update_settings)
-        .service(onboarding::api::show_setup)
-        .service(onboarding::api::create_template)
-        .service(onboarding::api::list_templates)
-        .service(onboarding::api::template_schema)
-        .service(onboarding::api::show_template)
-        .service(onboarding::api::put_template)
-        .service(onboarding::api::delete_template)
-        .service(agents::api::create_agents)
-        .service(agents::api::create_agent)
-        .service(agents::api::list_agents)
-        .service(agents::api::show_agent)
-        .service(agents::api::update_agent)
-        .service(agents::api::delete_agent)
-        .service(pools::api::create_pool)
-        .service(pools::api::list_pools)
-        .service(pools::api::update_pool)
-        .service(pools::api::delete_pool)
-        .service(pools::api::reserve_number)
-        .service(pools::api::list_reserved_numbers)
-        .service(pools::api::release_number)
-        .service(audit::api::list_audit)
-        .service(clusters::api::create_cluster)
-        .service(clusters::api::list_clusters)
-        .service(clusters::api::show_cluster)
-        .service(clusters::api::update_cluster)
-        .service(clusters::api::delete_cluster)
-        .service(clusters::api::list_configurations)
-        .service(clusters::api::put_configuration)
-        .service(clusters::api::delete_configuration)
-        .service(extensions::api::create_extension)
-        .service(extensions::api::rotate_secret)
-        .service(extensions::api::list_extensions)
-        .service(extensions::api::show_extension)
-        .service(extensions::api::update_extension)
-        .service(extensions::api::delete_extension)
-        .service(groups::api::create_group)
-        .service(groups::api::list_groups)
-        .service(groups::api::show_group)
-        .service(groups::api::update_group)
-        .service(groups::api::delete_group)
-        .service(destinations::api::create_destination)
-        .service(destinations::api::list_destinations)
-        .service(destinations::api::show_destination)
-        .service(destinations::api::update_destination)
-        .service(destinations::api::delete_destination)
-        .service(dialplan::api::create_entry)
-        .service(dialplan::api::list_entries)
-        .service(dialplan::api::show_entry)
-        .service(dialplan::api::update_entry)
-        .service(dialplan::api::delete_entry)
-        .service(numbers::api::create_number)
-        .service(numbers::api::create_numbers)
-        .service(numbers::api::list_numbers)
-        .service(numbers::api::show_agent_numbers)
-        .service(numbers::api::choose_number)
-        .service(numbers::api::assign_number)
-        .service(numbers::api::unassign_number)
-        .service(numbers::api::show_number)
-        .service(numbers::api::update_number)
-        .service(numbers::api::delete_number)
-        .service(carriers::api::create_carrier)
-        .service(carriers::api::list_carriers)
-        .service(carriers::api::show_carrier)
-        .service(carriers::api::update_carrier)
-        .service(carriers::api::delete_carrier)
-        .service(carriers::api::replace_rates)
-        .service(carriers::api::list_rates)
-        .service(carriers::api::test_carrier)
-        .service(routes::api::preview_route)
-        .service(routes::api::explain_route)
-        .service(switches::api::create_switch)
-        .service(switches::api::list_switches)
-        .service(switches::api::show_switch)
-        .service(switches::api::update_switch)
-        .service(switches::api::delete_switch)
-        .service(keys::api::create_key)
-        .service(keys::api::list_keys)
-        .service(keys::api::show_key)
-        .service(keys::api::update_key)
-        .service(keys::api::delete_key)
-        .service(keys::api::rotate_key);
+/// Every route of the API: the one list, served by each worker and described in `/openapi.json`.
+macro_rules! every_route {
+    ($config:ident) => {
+        $config
+            .service(auth::api::register)
+            .service(auth::api::login)
+            .service(auth::api::refresh)
+            .service(auth::api::logout)
+            .service(auth::api::forgot_password)
+            .service(auth::api::reset_password)
+            .service(auth::api::verify_email)
+            .service(auth::api::change_password)
+            .service(auth::api::begin_two_factor)
+            .service(auth::api::confirm_two_factor)
+            .service(auth::api::disable_two_factor)
+            .service(auth::api::me)
+            .service(tenants::api::create_tenant)
+            .service(tenants::api::list_tenants)
+            .service(tenants::api::tenant_by_domain)
+            .service(tenants::api::show_tenant)
+            .service(tenants::api::update_tenant)
+            .service(tenants::api::delete_tenant)
+            .service(onboarding::api::show_settings)
+            .service(onboarding::api::update_settings)
+            .service(onboarding::api::show_setup)
+            .service(onboarding::api::create_template)
+            .service(onboarding::api::list_templates)
+            .service(onboarding::api::template_schema)
+            .service(onboarding::api::show_template)
+            .service(onboarding::api::put_template)
+            .service(onboarding::api::delete_template)
+            .service(agents::api::create_agents)
+            .service(agents::api::create_agent)
+            .service(agents::api::list_agents)
+            .service(agents::api::show_agent)
+            .service(agents::api::update_agent)
+            .service(agents::api::delete_agent)
+            .service(pools::api::create_pool)
+            .service(pools::api::list_pools)
+            .service(pools::api::update_pool)
+            .service(pools::api::delete_pool)
+            .service(pools::api::reserve_number)
+            .service(pools::api::list_reserved_numbers)
+            .service(pools::api::release_number)
+            .service(audit::api::list_audit)
+            .service(clusters::api::create_cluster)
+            .service(clusters::api::list_clusters)
+            .service(clusters::api::show_cluster)
+            .service(clusters::api::update_cluster)
+            .service(clusters::api::delete_cluster)
+            .service(clusters::api::list_configurations)
+            .service(clusters::api::put_configuration)
+            .service(clusters::api::delete_configuration)
+            .service(extensions::api::create_extension)
+            .service(extensions::api::rotate_secret)
+            .service(extensions::api::list_extensions)
+            .service(extensions::api::show_extension)
+            .service(extensions::api::update_extension)
+            .service(extensions::api::delete_extension)
+            .service(groups::api::create_group)
+            .service(groups::api::list_groups)
+            .service(groups::api::show_group)
+            .service(groups::api::update_group)
+            .service(groups::api::delete_group)
+            .service(destinations::api::create_destination)
+            .service(destinations::api::list_destinations)
+            .service(destinations::api::show_destination)
+            .service(destinations::api::update_destination)
+            .service(destinations::api::delete_destination)
+            .service(dialplan::api::create_entry)
+            .service(dialplan::api::list_entries)
+            .service(dialplan::api::show_entry)
+            .service(dialplan::api::update_entry)
+            .service(dialplan::api::delete_entry)
+            .service(numbers::api::create_number)
+            .service(numbers::api::create_numbers)
+            .service(numbers::api::list_numbers)
+            .service(numbers::api::show_agent_numbers)
+            .service(numbers::api::choose_number)
+            .service(numbers::api::assign_number)
+            .service(numbers::api::unassign_number)
+            .service(numbers::api::show_number)
+            .service(numbers::api::update_number)
+            .service(numbers::api::delete_number)
+            .service(carriers::api::create_carrier)
+            .service(carriers::api::list_carriers)
+            .service(carriers::api::show_carrier)
+            .service(carriers::api::update_carrier)
+            .service(carriers::api::delete_carrier)
+            .service(carriers::api::replace_rates)
+            .service(carriers::api::list_rates)
+            .service(carriers::api::test_carrier)
+            .service(routes::api::preview_route)
+            .service(routes::api::explain_route)
+            .service(switches::api::create_switch)
+            .service(switches::api::list_switches)
+            .service(switches::api::show_switch)
+            .service(switches::api::update_switch)
+            .service(switches::api::delete_switch)
+            .service(keys::api::create_key)
+            .service(keys::api::list_keys)
+            .service(keys::api::show_key)
+            .service(keys::api::update_key)
+            .service(keys::api::delete_key)
+            .service(keys::api::rotate_key)
+    };
+}
+
+/// Adds the routes to a worker.
+pub fn api(config: &mut web::ServiceConfig) {
+    every_route!(config);
+}
+
+/// The description of the API, as JSON; made when it is first asked for, for it takes megabytes to make.
+fn description() -> &'static str {
+    fn described(config: &mut ServiceConfig) {
+        every_route!(config);
+    }
+    static DESCRIPTION: OnceLock<String> = OnceLock::new();
+    DESCRIPTION.get_or_init(|| {
+        let app = actix_web::App::new().into_utoipa_app().openapi(ApiDescription::openapi()).configure(described);
+        // A description is made of names and texts: it can't fail to be written.
+        app.split_for_parts().1.to_json().unwrap_or_default()
+    })
 }
 
 /// Adds what is not described: whether the node is well, and the description itself.
@@ -168,8 +186,8 @@ impl Modify for SecuritySchemes {
 }
 
 #[get("/openapi.json")]
-async fn openapi_json(description: Data<utoipa::openapi::OpenApi>) -> HttpResponse {
-    HttpResponse::Ok().json(description.get_ref())
+async fn openapi_json() -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(description())
 }
 
 /// One problem for every error that actix makes itself: a path that is no id, a query that doesn't read, a large body.

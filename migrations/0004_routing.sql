@@ -103,6 +103,7 @@ alter table numbers
     add provider       text,
     add status         text not null default 'active' check (status in ('active', 'suspended')),
     add capabilities   text[] not null default '{voice}',
+    add record         boolean not null default false,
     add foreign key (tenant_id, destination_id) references destinations,
     drop constraint numbers_check,
     add check (num_nonnulls(extension_id, group_id, destination_id) <= 1);

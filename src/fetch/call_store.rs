@@ -128,6 +128,8 @@ pub async fn dialled(
 pub struct NumberRow {
     pub platform_generation: i64,
     pub owner: Option<(TenantRow, Plan, Option<Found>)>,
+    /// Calls to it are recorded.
+    pub record: bool,
 }
 
 /// Where a phone number leads, and the platform's generation for when nobody has it.
@@ -146,7 +148,7 @@ pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<Numb
                        join extensions m on m.tenant_id = gm.tenant_id and m.id = gm.extension_id
                       where gm.tenant_id = r.tenant_id and gm.group_id = r.id and m.status = 'active'
                       order by gm.position) as "members!",
-               d.destination_id as "destination_id?"
+               d.destination_id as "destination_id?", d.record as "record?"
           from generation p
           left join numbers d on d.number = $1 and d.status = 'active'
           left join tenants t on t.id = d.tenant_id
@@ -180,7 +182,7 @@ pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<Numb
         }
         _ => None,
     };
-    Ok(NumberRow { platform_generation: row.platform, owner })
+    Ok(NumberRow { platform_generation: row.platform, owner, record: row.record == Some(true) })
 }
 
 /// The active carriers with their generation.

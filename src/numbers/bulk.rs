@@ -81,7 +81,15 @@ fn line(number: String, provider: Option<&str>, country: Option<&str>) -> Read {
     let country = country.map(|country| Country::parse(&country.to_ascii_uppercase()));
     let country = country.transpose().map_err(|_| Error::invalid("country", "is unknown"))?;
     let provider = provider.map(Words::parse).transpose().map_err(|error| Error::invalid("provider", error))?;
-    Ok(NewNumber { number, country, provider, status: NumberStatus::Active, capabilities: voice(), destination: None })
+    Ok(NewNumber {
+        number,
+        country,
+        provider,
+        status: NumberStatus::Active,
+        capabilities: voice(),
+        record: false,
+        destination: None,
+    })
 }
 
 /// Adds the numbers: all or none, unless `partial`.

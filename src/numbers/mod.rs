@@ -30,6 +30,8 @@ pub struct Number {
     pub provider: Option<Words>,
     pub status: NumberStatus,
     pub capabilities: Vec<Capability>,
+    /// Calls to it are recorded.
+    pub record: bool,
     /// `null`: calls to it are told that it is unallocated.
     pub destination: Option<Target>,
     /// The agent who calls out with it.
@@ -71,6 +73,8 @@ pub struct NewNumber {
     pub status: NumberStatus,
     #[serde(default = "voice")]
     pub capabilities: Vec<Capability>,
+    #[serde(default)]
+    pub record: bool,
     pub destination: Option<Target>,
 }
 
@@ -88,6 +92,7 @@ impl NewNumber {
             provider: None,
             status: NumberStatus::Active,
             capabilities: voice(),
+            record: false,
             destination,
         }
     }
@@ -102,6 +107,7 @@ pub struct NumberPatch {
     pub provider: Option<Option<Words>>,
     pub status: Option<NumberStatus>,
     pub capabilities: Option<Vec<Capability>>,
+    pub record: Option<bool>,
     #[serde(default, deserialize_with = "patch")]
     #[schema(value_type = Option<Target>)]
     pub destination: Option<Option<Target>>,
@@ -144,6 +150,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewNumber) -> Result
         provider: new.provider.as_ref(),
         status: new.status,
         capabilities: &capabilities,
+        record: new.record,
         destination: new.destination,
     };
     store::insert(change.db(), &row).await.map_err(|error| {
@@ -179,6 +186,9 @@ pub async fn update(
         capabilities.sort_unstable();
         capabilities.dedup();
         after.capabilities = capabilities;
+    }
+    if let Some(record) = patch.record {
+        after.record = record;
     }
     if let Some(destination) = patch.destination {
         check(change, tenant, destination).await?;

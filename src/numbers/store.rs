@@ -26,6 +26,7 @@ struct Row {
     provider: Option<String>,
     status: NumberStatus,
     capabilities: Vec<Capability>,
+    record: bool,
     extension_id: Option<Uuid>,
     group_id: Option<Uuid>,
     destination_id: Option<Uuid>,
@@ -50,6 +51,7 @@ impl From<Row> for Number {
             provider: row.provider.and_then(|provider| Words::parse(&provider).ok()),
             status: row.status,
             capabilities: row.capabilities,
+            record: row.record,
             destination: row.extension_id.map(Target::extension).or(row.group_id.map(Target::group)).or(destination),
             assignment: row.assignment.map(|assignment| assignment.0),
             version: row.version,
@@ -68,14 +70,15 @@ pub struct New<'a> {
     pub provider: Option<&'a Words>,
     pub status: NumberStatus,
     pub capabilities: &'a [Capability],
+    pub record: bool,
     pub destination: Option<Target>,
 }
 
 pub async fn insert(db: &mut PgConnection, new: &New<'_>) -> sqlx::Result<()> {
     let (extension, group, destination) = target_columns(new.destination);
     sqlx::query!(
-        "insert into numbers (tenant_id, id, number, country, provider, status, capabilities, extension_id, group_id, destination_id)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "insert into numbers (tenant_id, id, number, country, provider, status, capabilities, extension_id, group_id, destination_id, record)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         new.tenant,
         new.id,
         new.number as _,
@@ -85,7 +88,8 @@ pub async fn insert(db: &mut PgConnection, new: &New<'_>) -> sqlx::Result<()> {
         new.capabilities as &[Capability],
         extension,
         group,
-        destination
+        destination,
+        new.record
     )
     .execute(db)
     .await
@@ -96,7 +100,7 @@ pub async fn update(db: &mut PgConnection, number: &Number) -> sqlx::Result<()> 
     let (extension, group, destination) = target_columns(number.destination);
     sqlx::query!(
         "update numbers set provider = $3, status = $4, capabilities = $5, extension_id = $6, group_id = $7, destination_id = $8,
-                            version = version + 1, updated_at = now()
+                            record = $9, version = version + 1, updated_at = now()
           where tenant_id = $1 and id = $2",
         number.tenant_id,
         number.id,
@@ -105,7 +109,8 @@ pub async fn update(db: &mut PgConnection, number: &Number) -> sqlx::Result<()> 
         &number.capabilities as &[Capability],
         extension,
         group,
-        destination
+        destination,
+        number.record
     )
     .execute(db)
     .await
@@ -131,7 +136,7 @@ pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, filter: &Filter, window
         Row,
         r#"
         select n.id, n.tenant_id, n.number as "number: _", n.country, n.provider, n.status as "status: _",
-               n.capabilities as "capabilities: _", n.extension_id, n.group_id, n.destination_id, d.kind as "destination_kind?",
+               n.capabilities as "capabilities: _", n.record, n.extension_id, n.group_id, n.destination_id, d.kind as "destination_kind?",
                case when a.user_id is not null then jsonb_build_object('agent_id', a.user_id, 'daily_limit', a.daily_limit,
                     'allowed_countries', to_jsonb(a.allowed_countries)) end as "assignment: Json<Assignment>",
                n.version, n.created_at, n.updated_at

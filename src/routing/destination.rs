@@ -6,7 +6,8 @@ use super::{Found, Group, Refusal, RingGroup, Route, Router, Strategy};
 use crate::destinations::config::{Config, Schedule, Target};
 
 impl Router<'_, '_> {
-    pub(super) fn internal(&mut self, found: Option<&Found>, from_outside: bool) -> Route {
+    /// `from_outside`: the call came by a number, and is recorded for that.
+    pub(super) fn internal(&mut self, found: Option<&Found>, from_outside: Option<bool>) -> Route {
         match found {
             None => Route::Refused(Refusal::Unallocated),
             Some(Found::Extension(extension)) => {

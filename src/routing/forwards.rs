@@ -3,7 +3,7 @@
 use super::{Extension, Failure, Refusal, Ring, Route, Router, Then, begins_with};
 
 impl Router<'_, '_> {
-    pub(super) fn extension(&mut self, extension: &Extension, from_outside: bool) -> Route {
+    pub(super) fn extension(&mut self, extension: &Extension, from_outside: Option<bool>) -> Route {
         if !extension.active {
             self.trace.note("extension", false, || "it is suspended".into());
             return Route::Refused(Refusal::Absent);
@@ -39,7 +39,7 @@ impl Router<'_, '_> {
             (false, false) => Then::Hangup,
         };
         let policy = &self.plan.settings.routing.record;
-        let record = calls.record || if from_outside { policy.inbound } else { policy.internal };
+        let record = calls.record || from_outside.map_or(policy.internal, |by_number| by_number || policy.inbound);
         Route::Ring(Ring {
             extension: extension.sip_username.clone(),
             seconds: extension.ring_seconds,

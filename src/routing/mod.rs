@@ -166,12 +166,19 @@ pub fn route(tenant: &Tenant, plan: &Plan, call: &Call<'_>, found: Option<&Found
     router.routed(route)
 }
 
-/// Routes a call that came from outside to one of the tenant's numbers.
+/// Routes a call that came from outside to one of the tenant's numbers; `record`: calls to that number are recorded.
 #[must_use]
-pub fn inbound(tenant: &Tenant, plan: &Plan, call: &Call<'_>, found: Option<&Found>, trace: &mut Trace) -> Routed {
+pub fn inbound(
+    tenant: &Tenant,
+    plan: &Plan,
+    call: &Call<'_>,
+    found: Option<&Found>,
+    record: bool,
+    trace: &mut Trace,
+) -> Routed {
     let mut router = Router { plan, call, looked: entries::Looked::default(), trace, now: false };
     let route = if tenant.active {
-        router.blocked().unwrap_or_else(|| router.internal(found, true))
+        router.blocked().unwrap_or_else(|| router.internal(found, Some(record)))
     } else {
         Route::Refused(Refusal::TenantSuspended)
     };
@@ -226,7 +233,7 @@ impl Router<'_, '_> {
             return self.custom(done);
         }
         if found.is_some() {
-            return self.internal(found, false);
+            return self.internal(found, None);
         }
         self.trace.note("internal", false, || "the tenant has nothing of this name".into());
         self.outside()

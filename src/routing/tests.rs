@@ -355,7 +355,7 @@ fn a_suspended_tenant_is_routed_nowhere_but_to_help() {
         let call = Call::dialling(number, MONDAY.parse().unwrap());
         let routed = route(&suspended, &plan, &call, found(number).as_ref(), &mut Trace::off());
         assert_eq!(routed.route, Route::Refused(Refusal::TenantSuspended), "{number}");
-        let routed = inbound(&suspended, &plan, &call, found("1001").as_ref(), &mut Trace::off());
+        let routed = inbound(&suspended, &plan, &call, found("1001").as_ref(), false, &mut Trace::off());
         assert_eq!(routed.route, Route::Refused(Refusal::TenantSuspended));
     }
     let call = Call::dialling("110", MONDAY.parse().unwrap());

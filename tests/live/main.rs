@@ -15,7 +15,7 @@ mod switch;
 
 /// The FreeSWITCH to test with, or a line that says why not.
 fn freeswitch() -> Option<std::path::PathBuf> {
-    let binary = std::env::var_os("FREESWITCH_BIN").map(std::path::PathBuf::from);
+    let binary = std::env::var_os("FREESWITCH_BIN").filter(|name| !name.is_empty()).map(std::path::PathBuf::from);
     if binary.is_none() {
         println!("skipped: FREESWITCH_BIN names no FreeSWITCH");
         eprintln!("skipped: FREESWITCH_BIN names no FreeSWITCH");

@@ -112,3 +112,25 @@ async fn an_assigned_number_is_not_deleted_and_agents_read_their_own() {
     assert_eq!((refused.status, refused.json()["field"].as_str()), (422, Some("agent_id")));
     stage.stop().await;
 }
+
+#[actix_web::test]
+async fn calls_to_a_number_are_recorded_when_it_says_so() {
+    let stage = Stage::new().await;
+    let phone = stage.node.extension(stage.tenant, json!({ "number": "70" })).await["id"].clone();
+    let path = format!("/v1/phone-numbers/{}?tenant_id={}", stage.number, stage.tenant);
+    let call = async || stage.node.fetch(&crate::harness::call_form("%2B493012345678", "public")).await.text();
+    for (record, count) in [(false, 0), (true, 1)] {
+        let to = json!({ "record": record, "destination": { "kind": "extension", "id": phone } });
+        assert_eq!(stage.node.api("PATCH", &path, to).await.status, 200);
+        let answer = call().await;
+        assert_eq!(answer.matches("application=\"record_session\"").count(), count, "{answer}");
+    }
+    // With a tone before, where the tenant says so.
+    stage.rules(json!({ "record": { "consent_tone": true } })).await;
+    let answer = call().await;
+    assert!(
+        answer.find("application=\"playback\"").unwrap() < answer.find("application=\"record_session\"").unwrap(),
+        "{answer}"
+    );
+    stage.stop().await;
+}

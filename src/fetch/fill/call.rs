@@ -125,6 +125,7 @@ pub(super) async fn by_number(
 ) -> Result<Filled, FillError> {
     let row = fetch.readers.read(|db, _| Box::pin(call_store::number(db, number))).await?;
     // A number of a tenant elsewhere is nobody's here; when the tenant moves, the platform's generation rises.
+    let record = row.record;
     let Some((owner, plan, target)) = row.owner.filter(|(owner, ..)| of.is_none_or(|of| of == owner.cluster)) else {
         let Some(slot) = fetch.generations.scope(PLATFORM) else { return Ok(Filled::Failed) };
         let generation = generation(row.platform_generation);
@@ -144,7 +145,7 @@ pub(super) async fn by_number(
     let Some(slot) = fetch.generations.scope(owner.id) else { return Ok(Filled::Moved) };
     let tenant = tenant(&owner);
     let call = dialled.call(Timestamp::now());
-    let routed = routing::inbound(&tenant, &plan, &call, target.as_ref(), &mut Trace::off());
+    let routed = routing::inbound(&tenant, &plan, &call, target.as_ref(), record, &mut Trace::off());
     let mut extra = vec![answer::mark(owner.id)];
     // Somebody of another tenant may call on net: here they are nobody who signed in.
     for variable in ["user_name", "dialplane_on_behalf", "dialed_user", "dialed_domain"] {

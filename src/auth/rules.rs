@@ -273,6 +273,7 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("GET",    "/v1/carriers/{id}/rates", Rule::Needs(Resource::Carriers, READ)),
     ("POST",   "/v1/carriers/{id}/test-connection", Rule::Needs(Resource::Carriers, WRITE)),
 
+    ("GET",    "/v1/tenants/{tenant_id}/outbound-calls", Rule::Needs(Resource::Routes, READ)),
     ("GET",    "/v1/routes/preview", Rule::Needs(Resource::Routes, READ)),
     ("POST",   "/v1/routes/explain", Rule::Needs(Resource::Routes, READ)),
 

@@ -1,6 +1,7 @@
 //! Calls as the switches report them. A record is kept whole, once per leg, before the switch is told that it may forget it.
 
 pub mod admission;
+pub mod api;
 pub mod emergency;
 pub mod store;
 

@@ -115,3 +115,28 @@ pub async fn language(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Opt
         .await?;
     Ok(text.flatten().and_then(|text| text.parse().ok()))
 }
+
+/// Calls that left the platform, or would have, the newest first.
+pub async fn outbound_calls(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    filter: &super::api::OutboundFilter,
+    limit: i64,
+) -> sqlx::Result<Vec<super::api::OutboundCall>> {
+    sqlx::query_as!(
+        super::api::OutboundCall,
+        r#"select call_id, callee, extension_id, user_id as agent_id, number_id, caller_id, carrier_id, emergency, admitted,
+                  reason, price, at, ended_at, seconds, cost
+             from admissions
+            where tenant_id = $1 and ($2::timestamptz is null or at < $2) and ($3::bool is null or admitted = $3)
+              and ($4::text is null or reason = $4)
+            order by at desc limit $5"#,
+        tenant,
+        filter.before,
+        filter.admitted,
+        filter.reason,
+        limit
+    )
+    .fetch_all(db)
+    .await
+}

@@ -318,8 +318,8 @@ pub fn dialplan(
 }
 
 /// Applications under a name, in a context.
-pub fn actions(context: &str, name: &'static str, actions: &[Action]) -> Result<Bytes, RenderError> {
-    render(&Dialplan { context, name, actions, before: &[] })
+pub fn actions(context: &str, name: &'static str, actions: &[Action], before: &[&str]) -> Result<Bytes, RenderError> {
+    render(&Dialplan { context, name, actions, before })
 }
 
 /// What every call of a tenant carries, for its record.

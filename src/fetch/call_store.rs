@@ -33,6 +33,26 @@ struct FoundRow {
     destination_id: Option<Uuid>,
 }
 
+/// What can be rung, of a statement's row: two statements have the same columns.
+macro_rules! found_in {
+    ($row:ident) => {
+        found(FoundRow {
+            extension_id: $row.extension_id,
+            sip_username: $row.sip_username,
+            active: $row.active,
+            ring_seconds: $row.ring_seconds,
+            voicemail: $row.voicemail,
+            calls: $row.calls,
+            group_id: $row.group_id,
+            strategy: $row.strategy,
+            confirm: $row.confirm,
+            otherwise: $row.otherwise,
+            members: $row.members,
+            destination_id: $row.destination_id,
+        })
+    };
+}
+
 fn found(row: FoundRow) -> sqlx::Result<Option<Found>> {
     let ring_seconds = row.ring_seconds.and_then(|seconds| u16::try_from(seconds).ok()).unwrap_or(25);
     if let (Some(id), Some(sip_username)) = (row.extension_id, row.sip_username) {
@@ -100,20 +120,7 @@ pub async fn dialled(
     .fetch_optional(db)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let found = found(FoundRow {
-        extension_id: row.extension_id,
-        sip_username: row.sip_username,
-        active: row.active,
-        ring_seconds: row.ring_seconds,
-        voicemail: row.voicemail,
-        calls: row.calls,
-        group_id: row.group_id,
-        strategy: row.strategy,
-        confirm: row.confirm,
-        otherwise: row.otherwise,
-        members: row.members,
-        destination_id: row.destination_id,
-    })?;
+    let found = found_in!(row)?;
     let tenant = TenantRow {
         id: tenant,
         generation: row.generation,
@@ -161,20 +168,7 @@ pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<Numb
     )
     .fetch_one(db)
     .await?;
-    let found = found(FoundRow {
-        extension_id: row.extension_id,
-        sip_username: row.sip_username,
-        active: row.active,
-        ring_seconds: row.ring_seconds,
-        voicemail: row.voicemail,
-        calls: row.calls,
-        group_id: row.group_id,
-        strategy: row.strategy,
-        confirm: row.confirm,
-        otherwise: row.otherwise,
-        members: row.members,
-        destination_id: row.destination_id,
-    })?;
+    let found = found_in!(row)?;
     let owner = match (row.tenant_id, row.generation, row.domain, row.cluster_id, row.plan) {
         (Some(id), Some(generation), Some(domain), Some(cluster), Some(plan)) => {
             let tenant = TenantRow { id, generation, domain, cluster, active: row.tenant_active == Some(true) };

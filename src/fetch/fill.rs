@@ -7,7 +7,7 @@ use std::sync::{Arc, atomic::Ordering};
 use actix_web::web::Bytes;
 use uuid::Uuid;
 
-pub use self::call::route_of;
+pub use self::call::{route_of, xml_entries};
 use super::{
     Fetch,
     answer::{self, RenderError, Shown},

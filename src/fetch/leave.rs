@@ -114,12 +114,13 @@ impl Fetch {
         carriers: &Carriers,
     ) -> Reply {
         let caller = row.caller.as_ref();
+        let before = super::fill::xml_entries(plan);
         let tenant = Tenant { domain: row.tenant.domain.clone(), active: row.tenant.active };
         if !tenant.active {
-            return document(slot, &tenant, &Route::Refused(Refusal::TenantSuspended), dialled.hops);
+            return document(slot, &tenant, &Route::Refused(Refusal::TenantSuspended), dialled.hops, &[]);
         }
         if row.on_net == Some(row.tenant.cluster) && outbound::barred(caller).is_none() {
-            return on_net(slot, callee, caller, dialled.hops);
+            return on_net(slot, callee, caller, dialled.hops, &before);
         }
         let decision = outbound::decide(plan, slot.scope, callee, caller, &row.offers, carriers, &mut Trace::off());
         // Without its UUID a call can't be told from another: each question counts.
@@ -140,9 +141,9 @@ impl Fetch {
                     record: record.outbound || caller.is_some_and(|caller| caller.record),
                     consent_tone: record.consent_tone,
                 };
-                actions(slot, "outbound", carried.actions())
+                actions(slot, "outbound", carried.actions(), &before)
             }
-            Ok(Admission::Refused(refusal)) => document(slot, &tenant, &Route::Refused(refusal), dialled.hops),
+            Ok(Admission::Refused(refusal)) => document(slot, &tenant, &Route::Refused(refusal), dialled.hops, &before),
             Err(error) => {
                 tracing::warn!(%error, scope = %slot.scope, "a call out could not be admitted");
                 Reply::Unavailable
@@ -177,7 +178,8 @@ impl Fetch {
             tracing::error!(tenant = %slot.scope, "an emergency call found no carrier");
             run = vec![Action { application: "hangup", data: Refusal::NoCarrier.cause().to_owned() }];
         }
-        actions(slot, "emergency", run)
+        // Nothing of the tenant's own stands before help.
+        actions(slot, "emergency", run, &[])
     }
 
     /// Writes an emergency down and has the tenant's contacts told, beside the call: it does not wait for that.
@@ -215,7 +217,7 @@ impl Fetch {
 }
 
 /// To a number of the platform: not over a carrier, but as a call from outside comes in.
-fn on_net(slot: &Slot, callee: &Callee, caller: Option<&Caller>, hops: u8) -> Reply {
+fn on_net(slot: &Slot, callee: &Callee, caller: Option<&Caller>, hops: u8, before: &[&str]) -> Reply {
     let shown = caller.and_then(|caller| caller.numbers.iter().find(|held| held.active)).map(|held| &held.number);
     let mut run = Vec::new();
     if let Some(number) = shown {
@@ -225,17 +227,18 @@ fn on_net(slot: &Slot, callee: &Callee, caller: Option<&Caller>, hops: u8) -> Re
     }
     run.push(Action { application: "set", data: format!("dialplane_hops={}", hops + 1) });
     run.push(Action { application: "transfer", data: format!("{} XML {}", callee.number, super::PUBLIC) });
-    actions(slot, "on_net", run)
+    actions(slot, "on_net", run, before)
 }
 
-fn actions(slot: &Slot, name: &'static str, run: Vec<Action>) -> Reply {
+/// `before`: XML of the tenant's entries.
+fn actions(slot: &Slot, name: &'static str, run: Vec<Action>, before: &[&str]) -> Reply {
     let Some(domain) = &slot.domain else { return Reply::Unavailable };
     let run = [vec![answer::mark(slot.scope)], run].concat();
-    reply(answer::actions(domain.as_str(), name, &run))
+    reply(answer::actions(domain.as_str(), name, &run, before))
 }
 
-fn document(slot: &Slot, tenant: &Tenant, route: &Route, hops: u8) -> Reply {
-    reply(answer::dialplan(tenant.domain.as_str(), tenant, route, &[answer::mark(slot.scope)], hops, &[]))
+fn document(slot: &Slot, tenant: &Tenant, route: &Route, hops: u8, before: &[&str]) -> Reply {
+    reply(answer::dialplan(tenant.domain.as_str(), tenant, route, &[answer::mark(slot.scope)], hops, before))
 }
 
 fn reply(rendered: Result<Bytes, answer::RenderError>) -> Reply {

@@ -11,8 +11,8 @@ use utoipa_actix_web::{AppExt as _, service_config::ServiceConfig};
 
 use super::{problem::Problem, status};
 use crate::{
-    agents, audit, auth, carriers, clusters, destinations, dialplan, extensions, groups, keys, numbers, onboarding,
-    pools, routes, switches, tenants,
+    agents, audit, auth, calls, carriers, clusters, destinations, dialplan, extensions, groups, keys, numbers,
+    onboarding, pools, routes, switches, tenants,
 };
 
 /// Every route of the API: the one list, served by each worker and described in `/openapi.json`.
@@ -107,6 +107,7 @@ macro_rules! every_route {
             .service(carriers::api::replace_rates)
             .service(carriers::api::list_rates)
             .service(carriers::api::test_carrier)
+            .service(calls::api::list_outbound_calls)
             .service(routes::api::preview_route)
             .service(routes::api::explain_route)
             .service(switches::api::create_switch)

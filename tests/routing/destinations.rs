@@ -231,6 +231,10 @@ async fn entries_go_before_the_built_in_ones_and_xml_is_the_platforms() {
     assert!(made.json()["diff"].as_str().unwrap().contains("+<extension name=\"raw\">"));
     let answer = call("70").await;
     assert!(answer.find("name=\"raw\"").unwrap() < answer.find("name=\"extension\"").unwrap(), "{answer}");
+    // Also before a call that leaves the platform, and never before one for help.
+    let out = stage.calls("+498912345678", Uuid::new_v4()).await;
+    assert!(out.find("name=\"raw\"").unwrap() < out.find("name=\"outbound\"").unwrap(), "{out}");
+    assert!(!stage.calls("112", Uuid::new_v4()).await.contains("name=\"raw\""));
     let key = stage.node.api("POST", "/v1/keys", json!({ "name": "own", "tenant_id": stage.tenant })).await.json();
     let headers = [("X-API-Key", key["token"].as_str().unwrap())];
     let refused = stage.node.api_with("POST", &path, &headers, json!({ "name": "Raw", "xml": xml })).await;

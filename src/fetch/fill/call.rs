@@ -70,7 +70,8 @@ pub fn route_of(row: &TenantRow, plan: &Plan, dialled: &Dialled) -> Route {
     routing::route(&tenant(row), plan, &dialled.call(Timestamp::now()), None, &mut Trace::off()).route
 }
 
-fn xml_entries(plan: &Plan) -> Vec<&str> {
+/// XML of the tenant's entries, which the switch tries by itself before the route.
+pub fn xml_entries(plan: &Plan) -> Vec<&str> {
     let bodies = plan.entries.iter().map(|entry| &entry.body);
     bodies.filter_map(|body| if let EntryBody::Xml(text) = body { Some(text.trim_end()) } else { None }).collect()
 }

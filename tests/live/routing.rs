@@ -74,6 +74,8 @@ async fn set_up(node: &Node) -> Vec<(String, String)> {
     let first = format!("/v1/tenants/{tenant}/extensions/{}", extensions[0]);
     let calls = json!({ "calls": { "follow_me": [{ "number": MUNICH }] } });
     assert_eq!(node.api("PATCH", &first, calls).await.status, 200);
+    let third = format!("/v1/tenants/{tenant}/extensions/{}", extensions[2]);
+    assert_eq!(node.api("PATCH", &third, json!({ "calls": { "pickup": true } })).await.status, 200);
     carrier(node, "dead", DEAD, json!({}), "49,0.01\n").await;
     carrier(node, "living", LIVING, json!({}), "49,0.02\n").await;
     carrier(node, "registers", REGISTRAR, json!({ "username": "acme", "register": true }), "").await;
@@ -85,6 +87,8 @@ async fn set_up(node: &Node) -> Vec<(String, String)> {
         "greeting": { "file": "digits/1.wav" }, "entries": { "1": { "kind": "extension", "id": extensions[2] } } } });
     made(node, &destinations, menu).await;
     made(node, &destinations, json!({ "name": "Room", "number": "502", "kind": "conference", "config": {} })).await;
+    let page = json!({ "name": "All", "number": "503", "kind": "page", "config": { "members": [extensions[1], extensions[2]] } });
+    made(node, &destinations, page).await;
     phones
 }
 
@@ -117,6 +121,8 @@ async fn queues_menus_conferences_and_carriers_work_on_a_switch() {
         queue(&stage);
         menu(&stage);
         conference(&stage);
+        intercom_page_and_park(&stage);
+        pickup(&stage);
         node
     });
     played.await.unwrap().stop().await;
@@ -248,6 +254,40 @@ fn menu(stage: &Stage) {
     let callee = stage.phone(2, "answer.xml", 26_200, "-");
     assert!(stage.phone(0, "call-press-1.xml", 26_000, "501").succeeds(), "{}", stage.switch.log());
     assert!(callee.succeeds(), "1 led to the third phone");
+}
+
+/// Phones that are told to answer by themselves, and a call that waits in a slot until somebody takes it.
+fn intercom_page_and_park(stage: &Stage) {
+    let called = stage.phone(1, "answer-intercom.xml", 26_100, "-");
+    assert!(
+        stage.phone(0, "call.xml", 26_000, &format!("*80{}", stage.phones[1].0)).succeeds(),
+        "{}",
+        stage.switch.log()
+    );
+    assert!(called.succeeds(), "its INVITE says to answer at once");
+
+    let paged = [(1, 26_100), (2, 26_200)].map(|(which, port)| stage.phone(which, "answer-intercom.xml", port, "-"));
+    assert!(stage.phone(0, "call-long.xml", 26_000, "503").succeeds(), "{}", stage.switch.log());
+    for phone in paged {
+        assert!(phone.succeeds(), "paged:\n{}", stage.switch.log());
+    }
+
+    // Who is parked is hung up on when who took the call hangs up: the scenario does not wait for that.
+    let _parked = stage.phone(0, "call-long.xml", 26_000, "*6807");
+    stage.until("the call is parked", |switch| switch.api("valet_info acme.test").contains("07"));
+    assert!(stage.phone(1, "call.xml", 26_100, "*6807").succeeds(), "{}", stage.switch.log());
+    stage.until("nobody waits any more", |switch| !switch.api("valet_info acme.test").contains("07"));
+}
+
+/// The third phone rings, the second takes its call.
+fn pickup(stage: &Stage) {
+    let rings = stage.phone(2, "ring.xml", 26_200, "-");
+    let caller = stage.phone(0, "call.xml", 26_000, &stage.phones[2].0);
+    stage.until("it rings", |switch| switch.api("show channels").contains("pickup/"));
+    // Its scenario would hang up itself; the caller does before.
+    let _picks = stage.phone(1, "call-long.xml", 26_100, &format!("*8{}", stage.phones[2].0));
+    assert!(caller.succeeds(), "the caller spoke to somebody:\n{}", stage.switch.log());
+    assert!(rings.succeeds(), "the phone that rang is told to stop");
 }
 
 fn conference(stage: &Stage) {

@@ -1,8 +1,9 @@
 //! Phones, played by SIPp.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Once,
     time::{Duration, Instant},
 };
 
@@ -28,9 +29,7 @@ pub struct Script<'a> {
 impl Phone {
     pub fn start(script: &Script<'_>) -> Self {
         let folder = std::env::temp_dir();
-        // A second of a loud tone of 1 kHz in mu-law, which the scenarios play over and over.
-        let tone = [0x80_u8, 0x86, 0x80, 0xf9, 0x00, 0x06, 0x00, 0x79].repeat(1000);
-        std::fs::write(folder.join("dialplane-tone.ulaw"), tone).unwrap();
+        tone(&folder);
         let log = folder.join(format!("dialplane-sipp-{}-{}", std::process::id(), script.port));
         let scenario = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/live/scenarios").join(script.scenario);
         let child = Command::new("sipp")
@@ -81,9 +80,21 @@ impl Phone {
     }
 }
 
+/// A second of a loud tone of 1 kHz in mu-law, which the scenarios play over and over. Written once, and whole: other phones read it.
+fn tone(folder: &Path) {
+    static WRITTEN: Once = Once::new();
+    WRITTEN.call_once(|| {
+        let tone = [0x80_u8, 0x86, 0x80, 0xf9, 0x00, 0x06, 0x00, 0x79].repeat(1000);
+        let part = folder.join(format!("dialplane-tone-{}", std::process::id()));
+        std::fs::write(&part, tone).unwrap();
+        std::fs::rename(part, folder.join("dialplane-tone.ulaw")).unwrap();
+    });
+}
+
 impl Drop for Phone {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let _ = std::fs::remove_file(&self.log);
     }
 }

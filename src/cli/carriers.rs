@@ -20,7 +20,6 @@ use crate::{
         preview,
     },
     settings::Settings,
-    text::SipUsername,
 };
 
 #[derive(Subcommand)]
@@ -42,9 +41,9 @@ pub enum RouteCommand {
         /// Id or domain
         #[arg(long)]
         tenant: String,
-        /// The extension that calls, by its SIP username
+        /// The extension that calls, by its number, alias or SIP username
         #[arg(long)]
-        caller: Option<SipUsername>,
+        caller: Option<String>,
         /// The number that the caller shows
         #[arg(long)]
         caller_number: Option<String>,
@@ -56,6 +55,7 @@ pub enum RouteCommand {
     },
     /// Show what a call to a number costs over each carrier
     Preview {
+        /// Id or domain
         #[arg(long)]
         tenant: String,
         number: String,
@@ -112,8 +112,17 @@ pub async fn route(settings: &Settings, json: bool, command: RouteCommand) -> an
         let mut db = local.changes.pool().acquire().await?;
         match command {
             RouteCommand::Explain { tenant, caller, caller_number, at, number } => {
+                let tenant = tenant_id(&local, &tenant).await?;
+                let caller = match caller {
+                    Some(name) => Some(
+                        crate::routes::caller(&mut *db, tenant, &name)
+                            .await?
+                            .with_context(|| format!("the tenant has no extension {name}"))?,
+                    ),
+                    None => None,
+                };
                 let question = Question {
-                    tenant: tenant_id(&local, &tenant).await?,
+                    tenant,
                     number: &number,
                     caller: caller.as_ref(),
                     caller_number: caller_number.as_deref(),

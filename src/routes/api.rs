@@ -1,10 +1,14 @@
 //! `/v1/routes`: prices of a number, and explanations of calls.
 
 use actix_web::{
-    get, post,
+    get,
+    http::StatusCode,
+    post,
     web::{Bytes, Data, Json, Query},
 };
 use serde::Deserialize;
+use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::{
     agents::api::TenantQuery,
@@ -13,7 +17,7 @@ use crate::{
         explain::{self, Explanation},
         preview::{self, Preview},
     },
-    text::SipUsername,
+    text::Domain,
 };
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -46,8 +50,10 @@ pub async fn preview_route(
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Explain {
-    /// The extension that calls, by its SIP username; absent: somebody who is not signed in.
-    pub caller: Option<SipUsername>,
+    /// Whose dialplan, by id or domain; absent: one's own, or the one in the query.
+    pub tenant: Option<String>,
+    /// The extension that calls, by its number, alias or SIP username; absent: somebody who is not signed in.
+    pub caller: Option<String>,
     /// The number that the caller shows.
     pub caller_number: Option<String>,
     /// What is dialled.
@@ -65,20 +71,42 @@ pub async fn explain_route(
     tenant: Query<TenantQuery>,
     body: Bytes,
 ) -> Result<Json<Explanation>, Problem> {
-    let tenant = actor.tenant_or(tenant.tenant_id)?;
     let ask: Explain = input::parse(&body)?;
+    let mut db = api.pool().begin().await?;
+    let tenant = match &ask.tenant {
+        Some(named) => actor.in_tenant(tenant_named(&mut db, named).await?)?,
+        None => actor.tenant_or(tenant.tenant_id)?,
+    };
     if ask.number.is_empty() || ask.number.len() > 100 {
         return Err(Problem::bad_request("number must have 1 to 100 characters.").field("number"));
     }
+    let caller = match &ask.caller {
+        Some(name) => Some(crate::routes::caller(&mut *db, tenant, name).await?.ok_or_else(|| no_such_caller(name))?),
+        None => None,
+    };
     let at = ask.at.and_then(|at| jiff::Timestamp::from_second(at.timestamp()).ok());
     let question = explain::Question {
         tenant,
         number: &ask.number,
-        caller: ask.caller.as_ref(),
+        caller: caller.as_ref(),
         caller_number: ask.caller_number.as_deref(),
         at: at.unwrap_or_else(jiff::Timestamp::now),
     };
-    let mut db = api.pool().begin().await?;
     let explanation = explain::explain(&mut db, &question).await?;
     explanation.map(Json).ok_or_else(|| Problem::not_found("tenant"))
+}
+
+/// The tenant with this id or domain. One that isn't there and another's are told alike by what asks next.
+async fn tenant_named(db: &mut PgConnection, named: &str) -> Result<Uuid, Problem> {
+    if let Ok(id) = named.parse() {
+        return Ok(id);
+    }
+    let domain = Domain::parse(named).map_err(|_| Problem::not_found("tenant"))?;
+    let tenant = crate::tenants::store::by_domain(db, &domain).await?;
+    Ok(tenant.ok_or_else(|| Problem::not_found("tenant"))?.id)
+}
+
+fn no_such_caller(name: &str) -> Problem {
+    let detail = format!("The tenant has no extension {name}. Leave caller away for a call from outside.");
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).field("caller")
 }

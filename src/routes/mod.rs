@@ -3,3 +3,24 @@
 pub mod api;
 pub mod explain;
 pub mod preview;
+
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+use crate::{
+    extensions::store::{self, Filter},
+    http::page::Window,
+    text::SipUsername,
+};
+
+/// Who calls, by the name that a person knows: number, alias or SIP username.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn caller(db: impl PgExecutor<'_>, tenant: Uuid, name: &str) -> sqlx::Result<Option<SipUsername>> {
+    let name = name.to_lowercase();
+    let filter = Filter { name: Some(&name), user: None };
+    let found = store::list(db, tenant, filter, Window::FIRST).await?;
+    Ok(found.into_iter().next().map(|extension| extension.sip_username))
+}

@@ -134,6 +134,12 @@ async fn a_body_gives_nobody_more_than_they_may_have() {
     assert_eq!(more.status, 403, "{}", more.text());
     let beyond = owner.ask(&node, "POST", "/v1/keys", json!({ "name": "k", "tenant_id": other })).await;
     assert_eq!(beyond.status, 404, "{}", beyond.text());
+    // Whose routes are explained is said in a body, and still one's own alone.
+    for (named, status) in [("acme.test", 200), ("other.test", 404), (&other.to_string(), 404), ("none.test", 404)] {
+        let explained =
+            admin.ask(&node, "POST", "/v1/routes/explain", json!({ "tenant": named, "number": "1000" })).await;
+        assert_eq!(explained.status, status, "{named}: {}", explained.text());
+    }
     let extensions = format!("/v1/tenants/{tenant}/extensions");
     assert_eq!(node.api_with("GET", &extensions, &headers, Value::Null).await.status, 200);
     assert_eq!(node.api_with("POST", &extensions, &headers, json!({ "number": "88" })).await.status, 403);

@@ -267,6 +267,17 @@ async fn prices_are_shown_and_routes_explained_without_a_trace() {
         assert!(rules.iter().any(|known| known == rule), "{rule}: {rules:?}");
     }
     assert!(out["steps"][0]["xml"].as_str().unwrap().contains("bridge"));
+    // The tenant by its domain and the caller by number: as a person says it.
+    let node = &stage.node;
+    let extension = node.api("GET", &format!("/v1/tenants/{tenant}/extensions"), Value::Null).await.json();
+    let said = json!({ "tenant": stage.domain, "caller": extension["items"][0]["number"], "number": MUNICH });
+    let named = node.api("POST", "/v1/routes/explain", said).await;
+    assert_eq!((named.status, named.json()["result"].as_str()), (200, Some("outbound")), "{}", named.text());
+    let nobody = json!({ "tenant": tenant, "caller": "7999", "number": MUNICH });
+    let nobody = node.api("POST", "/v1/routes/explain", nobody).await;
+    assert_eq!((nobody.status, nobody.json()["field"].as_str()), (422, Some("caller")), "{}", nobody.text());
+    let nowhere = json!({ "tenant": "nowhere.test", "number": MUNICH });
+    assert_eq!(node.api("POST", "/v1/routes/explain", nowhere).await.status, 404);
     let barred = explain(json!({ "caller": stage.phone, "number": "+12025550123" })).await.json();
     assert_eq!((barred["result"].as_str(), barred["cause"].as_str()), (Some("country"), Some("OUTGOING_CALL_BARRED")));
     assert_eq!(stage.made_today().await, 0);

@@ -124,7 +124,7 @@ async fn dialplan(
     names: &[String],
     report: &mut Report,
 ) -> Result<String, ExportError> {
-    let scope = Tenant { domain: plan.domain.clone(), active: true };
+    let scope = Tenant::of(plan, plan.domain.clone(), true);
     let mut extensions = Vec::new();
     for entry in &plan.entries {
         if let routing::entries::EntryBody::Xml(xml) = &entry.body {

@@ -118,7 +118,7 @@ impl Fetch {
                 // Who calls for help is not told to wait for a database.
                 Some(route @ Route::Emergency { .. }) => return self.leave(&slot, dialled, route).await,
                 Some(route @ Route::Outside(_)) if fresh => return self.leave(&slot, dialled, route).await,
-                Some(_) if fresh => return (Reply::Document(slot.unallocated.clone()), Source::Memory),
+                Some(route) if fresh => return (turned_away(&slot, &known.plan, &route, &dialled), Source::Memory),
                 _ => {}
             }
         }
@@ -130,7 +130,7 @@ impl Fetch {
 
     /// Routes a call by what this node knows by heart, as if the tenant had nothing of the name. `None`: the database must be asked.
     fn in_memory(&self, slot: &Slot, known: &Known, dialled: &Dialled) -> Option<Route> {
-        let tenant = Tenant { domain: slot.domain.clone()?, active: true };
+        let tenant = Tenant::of(&known.plan, slot.domain.clone()?, true);
         let call = dialled.call(Timestamp::now());
         let routed = routing::route(&tenant, &known.plan, &call, None, &mut Trace::off());
         match routed.route {
@@ -194,6 +194,16 @@ impl Fetch {
             super::Answer::Leaves(_) => (Reply::Unavailable, Source::Unavailable),
         }
     }
+}
+
+/// The answer to a call for a name that nobody has: made once for all tenants who say nothing of their own about it.
+fn turned_away(slot: &Slot, plan: &Plan, route: &Route, dialled: &Dialled) -> Reply {
+    let before = super::fill::xml_entries(plan);
+    if before.is_empty() && !plan.settings.routing.announcements.contains_key(&Refusal::Unallocated) {
+        return Reply::Document(slot.unallocated.clone());
+    }
+    let Some(domain) = slot.domain.clone() else { return Reply::Unavailable };
+    super::leave::document(slot, &Tenant::of(plan, domain, true), route, dialled.hops, &before)
 }
 
 /// The plan to read a number by, while the tenant's own is not known: with the usual codes.

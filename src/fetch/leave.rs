@@ -10,6 +10,7 @@ use super::{
     call::Dialled,
     call_store::{self, Leaving, LeavingRow},
     generations::Slot,
+    plans::Known,
 };
 use crate::{
     calls::{
@@ -33,14 +34,14 @@ impl Fetch {
             Route::Outside(callee) => {
                 let callee = callee.clone();
                 match self.read_leaving(slot, &dialled, Some(&callee)).await {
-                    Ok(Some((row, plan, carriers))) => {
+                    Ok(Some((row, known, carriers))) => {
+                        let plan = &known.plan;
                         // Something changed since the plan was known, or the name is the tenant's own.
-                        let same =
-                            super::fill::route_of(&row.tenant, &plan, &dialled) == Route::Outside(callee.clone());
+                        let same = super::fill::route_of(&row.tenant, plan, &dialled) == Route::Outside(callee.clone());
                         if row.is_name || !same {
                             return Box::pin(self.answer_call(Arc::clone(slot), dialled, None)).await;
                         }
-                        (self.admitted(slot, &dialled, &callee, &row, &plan, &carriers).await, Source::Filled)
+                        (self.admitted(slot, &dialled, &callee, &row, plan, &carriers).await, Source::Filled)
                     }
                     Ok(None) => self.unknown_domain(),
                     Err(()) => (Reply::Unavailable, Source::Unavailable),
@@ -60,8 +61,8 @@ impl Fetch {
         match &route {
             Route::Emergency { number } => (self.help(slot, &dialled, number).await, Source::Filled),
             Route::Outside(callee) => match self.read_leaving(slot, &dialled, Some(callee)).await {
-                Ok(Some((row, plan, carriers))) => {
-                    (self.admitted(slot, &dialled, callee, &row, &plan, &carriers).await, Source::Filled)
+                Ok(Some((row, known, carriers))) => {
+                    (self.admitted(slot, &dialled, callee, &row, &known.plan, &carriers).await, Source::Filled)
                 }
                 Ok(None) => self.unknown_domain(),
                 Err(()) => (Reply::Unavailable, Source::Unavailable),
@@ -76,7 +77,7 @@ impl Fetch {
         slot: &Arc<Slot>,
         dialled: &Dialled,
         callee: Option<&Callee>,
-    ) -> Result<Option<(LeavingRow, Arc<Plan>, Carriers)>, ()> {
+    ) -> Result<Option<(LeavingRow, Arc<Known>, Carriers)>, ()> {
         let known = self.plans.get(slot.scope);
         let carriers = self.plans.carriers();
         let ask = Leaving {
@@ -92,16 +93,16 @@ impl Fetch {
         let row =
             read.map_err(|error| tracing::warn!(%error, scope = %slot.scope, "a call out could not be decided"))?;
         let Some(mut row) = row else { return Ok(None) };
-        let plan = match (row.plan.take(), known) {
-            (Some(plan), _) => Arc::new(self.plans.keep(slot, row.tenant.generation, plan).plan.clone()),
-            (None, Some(known)) => Arc::new(known.plan.clone()),
+        let known = match (row.plan.take(), known) {
+            (Some(plan), _) => self.plans.keep(slot, row.tenant.generation, plan),
+            (None, Some(known)) => known,
             (None, None) => return Err(()),
         };
         let carriers = match row.carriers.take() {
             Some(read) => self.plans.keep_carriers(row.carriers_generation, read).1.clone(),
             None => carriers.1.clone(),
         };
-        Ok(Some((row, plan, carriers)))
+        Ok(Some((row, known, carriers)))
     }
 
     async fn admitted(
@@ -115,7 +116,7 @@ impl Fetch {
     ) -> Reply {
         let caller = row.caller.as_ref();
         let before = super::fill::xml_entries(plan);
-        let tenant = Tenant { domain: row.tenant.domain.clone(), active: row.tenant.active };
+        let tenant = Tenant::of(plan, row.tenant.domain.clone(), row.tenant.active);
         if !tenant.active {
             return document(slot, &tenant, &Route::Refused(Refusal::TenantSuspended), dialled.hops, &[]);
         }
@@ -154,15 +155,16 @@ impl Fetch {
     /// An emergency: it passes, also when the database can't be asked, as long as this node knows a carrier.
     async fn help(self: &Arc<Self>, slot: &Arc<Slot>, dialled: &Dialled, number: &str) -> Reply {
         let read = if self.generations.is_fresh() { self.read_leaving(slot, dialled, None).await } else { Err(()) };
-        let (caller, plan, carriers) = if let Ok(Some((row, plan, carriers))) = read {
-            (row.caller, plan, carriers)
+        let (caller, known, carriers) = if let Ok(Some((row, known, carriers))) = read {
+            (row.caller, known, carriers)
         } else {
             let Some(known) = self.plans.get(slot.scope) else { return Reply::Unavailable };
-            (None, Arc::new(known.plan.clone()), self.plans.carriers().1.clone())
+            (None, known, self.plans.carriers().1.clone())
         };
+        let plan = &known.plan;
         let ids = carried::for_emergencies(&carriers, slot.scope);
-        let caller_id = outbound::emergency_caller_id(&plan, caller.as_ref());
-        self.note_emergency(slot.scope, dialled, number, caller.as_ref(), &plan, caller_id.as_ref(), &ids);
+        let caller_id = outbound::emergency_caller_id(plan, caller.as_ref());
+        self.note_emergency(slot.scope, dialled, number, caller.as_ref(), plan, caller_id.as_ref(), &ids);
         let carried = Carried {
             dialled: Dialling::Emergency(number),
             caller_id: caller_id.as_ref(),
@@ -237,7 +239,7 @@ fn actions(slot: &Slot, name: &'static str, run: Vec<Action>, before: &[&str]) -
     reply(answer::actions(domain.as_str(), name, &run, before))
 }
 
-fn document(slot: &Slot, tenant: &Tenant, route: &Route, hops: u8, before: &[&str]) -> Reply {
+pub(super) fn document(slot: &Slot, tenant: &Tenant, route: &Route, hops: u8, before: &[&str]) -> Reply {
     reply(answer::dialplan(tenant.domain.as_str(), tenant, route, &[answer::mark(slot.scope)], hops, before))
 }
 

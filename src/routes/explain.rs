@@ -66,7 +66,7 @@ pub async fn explain(db: &mut PgConnection, ask: &Question<'_>) -> sqlx::Result<
             None => None,
         };
         let found = found.and_then(|row| row.found);
-        let tenant = Tenant { domain: first.tenant.domain, active: first.tenant.active };
+        let tenant = Tenant::of(&plan, first.tenant.domain, first.tenant.active);
         let call = Call {
             dialled: &dialled,
             caller: caller.as_ref(),

@@ -151,9 +151,12 @@ impl Route {
             Self::Outside(_) | Self::Emergency { .. } => vec![action("hangup", "NO_ROUTE_DESTINATION")],
             Self::Refused(refusal) => {
                 let mut actions = Vec::new();
-                if let Some(announcement) = refusal.announcement() {
+                if let Some(announcement) = tenant.announcements.get(refusal) {
                     actions.push(action("pre_answer", ""));
-                    actions.push(action("playback", announcement));
+                    actions.extend(play(announcement));
+                } else if let Some(tones) = refusal.tones() {
+                    actions.push(action("pre_answer", ""));
+                    actions.push(action("playback", tones));
                 }
                 actions.push(action("hangup", refusal.cause()));
                 actions

@@ -23,7 +23,7 @@ pub use self::{
     actions::{Action, RECORDING, address, sound},
     dialled::{AFTER, Dialled, Feature},
     plan::Plan,
-    refusal::Refusal,
+    refusal::{Announcements, Refusal},
     route::{Handle, Ring, RingGroup, Route, Routed, Then},
     trace::{Trace, Tried},
 };
@@ -97,6 +97,15 @@ pub enum Strategy {
 pub struct Tenant {
     pub domain: Domain,
     pub active: bool,
+    /// What callers hear who get no further.
+    pub announcements: Announcements,
+}
+
+impl Tenant {
+    #[must_use]
+    pub fn of(plan: &Plan, domain: Domain, active: bool) -> Self {
+        Self { domain, active, announcements: plan.settings.routing.announcements.clone() }
+    }
 }
 
 /// One call, as far as a switch vouches for it.

@@ -1,7 +1,16 @@
 //! Why a call goes nowhere, and what the caller is told.
 
+use std::collections::BTreeMap;
+
+use crate::destinations::config::Prompt;
+
+/// What a tenant says to callers, instead of tones, before their call ends.
+pub type Announcements = BTreeMap<Refusal, Prompt>;
+
 /// Why a call goes nowhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, utoipa::ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// Nobody has this number.
@@ -118,10 +127,10 @@ impl Refusal {
         }
     }
 
-    /// What is played before, as early media: tones that say "this call can't be completed" in any language, and those of a network
-    /// without a free line. `None`: the cause says enough.
+    /// What is played before, as early media, where the tenant has no announcement of its own: tones that say "this call can't be
+    /// completed" in any language, and those of a network without a free line. `None`: the cause says enough.
     #[must_use]
-    pub fn announcement(self) -> Option<&'static str> {
+    pub fn tones(self) -> Option<&'static str> {
         match self.cause() {
             // The special information tones of ITU-T E.180.
             "OUTGOING_CALL_BARRED" | "NO_ROUTE_DESTINATION" => {

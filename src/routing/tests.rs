@@ -66,7 +66,7 @@ fn name(text: &str) -> SipUsername {
 }
 
 fn tenant() -> Tenant {
-    Tenant { domain: Domain::parse("acme.test").unwrap(), active: true }
+    Tenant { domain: Domain::parse("acme.test").unwrap(), active: true, announcements: Announcements::new() }
 }
 
 /// What the tenant of the table has under a name.

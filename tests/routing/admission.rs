@@ -19,7 +19,7 @@ async fn two_thousand_at_once_against_a_limit_of_five_hundred_and_all_of_them_tw
     for round in 0..2 {
         let asked = calls.iter().map(|call| {
             let (stage, call) = (Arc::clone(&stage), *call);
-            actix_web::rt::spawn(async move { route(&stage.calls(BERLIN, call).await) })
+            actix_web::rt::spawn(async move { route(&stage.calls_in_a_crowd(BERLIN, call).await) })
         });
         let asked = asked.collect::<Vec<_>>();
         let mut routes = Vec::new();
@@ -41,7 +41,7 @@ async fn the_same_call_asked_a_hundred_times_at_once_counts_once() {
     let call = Uuid::new_v4();
     let asked = (0..100).map(|_| {
         let stage = Arc::clone(&stage);
-        actix_web::rt::spawn(async move { route(&stage.calls(BERLIN, call).await) })
+        actix_web::rt::spawn(async move { route(&stage.calls_in_a_crowd(BERLIN, call).await) })
     });
     for answer in asked.collect::<Vec<_>>() {
         assert_eq!(answer.await.unwrap(), "outbound");

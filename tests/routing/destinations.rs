@@ -231,6 +231,11 @@ async fn entries_go_before_the_built_in_ones_and_xml_is_the_platforms() {
     assert!(made.json()["diff"].as_str().unwrap().contains("+<extension name=\"raw\">"));
     let answer = call("70").await;
     assert!(answer.find("name=\"raw\"").unwrap() < answer.find("name=\"extension\"").unwrap(), "{answer}");
+    // And before nobody's number, whether that is read or known by heart.
+    for number in 5000..5100 {
+        let answer = call(&number.to_string()).await;
+        assert!(answer.contains("name=\"raw\"") && answer.contains("UNALLOCATED_NUMBER"), "{answer}");
+    }
     // Also before a call that leaves the platform, and never before one for help.
     let out = stage.calls("+498912345678", Uuid::new_v4()).await;
     assert!(out.find("name=\"raw\"").unwrap() < out.find("name=\"outbound\"").unwrap(), "{out}");

@@ -80,6 +80,33 @@ async fn who_may_not_call_is_told_why() {
 }
 
 #[actix_web::test]
+async fn a_refusal_is_said_in_the_tenants_own_words() {
+    let stage = Stage::new().await;
+    let said = |document: &str| {
+        let file = document.contains("data=\"custom/barred.wav\"");
+        (file, document.contains("tone_stream"), document.contains("OUTGOING_CALL_BARRED"))
+    };
+    stage.rules(json!({ "outbound": { "countries": ["FR"] } })).await;
+    assert_eq!(said(&stage.calls("+12025550123", Uuid::new_v4()).await), (false, true, true));
+    let announcements =
+        json!({ "country": { "file": "custom/barred.wav" }, "unallocated": { "text": "Nobody has this number" } });
+    stage.rules(json!({ "outbound": { "countries": ["FR"] }, "announcements": announcements })).await;
+    assert_eq!(said(&stage.calls("+12025550123", Uuid::new_v4()).await), (true, false, true));
+    // Those who dial what nobody has hear it each time, also when that is known by heart.
+    for number in 5000..5050 {
+        let answer = stage.node.fetch(&call_form(&number.to_string(), "acme.test")).await.text();
+        let at = |text: &str| answer.find(text).unwrap_or_else(|| panic!("{text}: {answer}"));
+        assert!(at("say:Nobody has this number") < at("UNALLOCATED_NUMBER"));
+    }
+    let path = format!("/v1/tenants/{}/settings", stage.tenant);
+    let wrong = json!({ "routing": { "announcements": { "rain": { "text": "x" } } } });
+    let wrong = stage.node.api("PATCH", &path, wrong).await;
+    assert_eq!(wrong.status, 422, "{}", wrong.text());
+    assert!(wrong.json()["field"].as_str().unwrap().starts_with("routing.announcements"), "{}", wrong.text());
+    stage.stop().await;
+}
+
+#[actix_web::test]
 async fn another_tenants_number_is_reached_on_net_and_its_rights_stay_its_own() {
     let stage = Stage::new().await;
     let beta = stage.node.tenant("beta.test").await;

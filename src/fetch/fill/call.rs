@@ -47,7 +47,7 @@ pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, dialled: &Dialled) -> 
             known = Some(now);
             continue;
         }
-        let tenant = tenant(&row.tenant);
+        let tenant = tenant(&row.tenant, &now.plan);
         let routed = routing::route(&tenant, &now.plan, &dialled.call(at), row.found.as_ref(), &mut Trace::off());
         if let routing::Route::Handle { change } = &routed.route {
             handle(fetch, slot, row.found.as_ref(), change).await?;
@@ -67,7 +67,7 @@ fn needs(plan: &Plan, dialled: &Dialled) -> Option<String> {
 
 /// Where a call goes by what this node knows, if the tenant has nothing of the name.
 pub fn route_of(row: &TenantRow, plan: &Plan, dialled: &Dialled) -> Route {
-    routing::route(&tenant(row), plan, &dialled.call(Timestamp::now()), None, &mut Trace::off()).route
+    routing::route(&tenant(row, plan), plan, &dialled.call(Timestamp::now()), None, &mut Trace::off()).route
 }
 
 /// XML of the tenant's entries, which the switch tries by itself before the route.
@@ -144,7 +144,7 @@ pub(super) async fn by_number(
         cluster: owner.cluster,
     }]);
     let Some(slot) = fetch.generations.scope(owner.id) else { return Ok(Filled::Moved) };
-    let tenant = tenant(&owner);
+    let tenant = tenant(&owner, &plan);
     let call = dialled.call(Timestamp::now());
     let routed = routing::inbound(&tenant, &plan, &call, target.as_ref(), record, &mut Trace::off());
     let mut extra = vec![answer::mark(owner.id)];
@@ -162,6 +162,6 @@ pub(super) async fn by_number(
     Ok(Filled::Entry(Arc::new(Entry { slot, generation, body, stray: false, vary, until })))
 }
 
-fn tenant(row: &TenantRow) -> Tenant {
-    Tenant { domain: row.domain.clone(), active: row.active }
+fn tenant(row: &TenantRow, plan: &Plan) -> Tenant {
+    Tenant::of(plan, row.domain.clone(), row.active)
 }

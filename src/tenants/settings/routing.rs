@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Country, SettingsError, Words, wrong};
-use crate::text::{DialNumber, E164, Email, FeatureCode, Prefix, Spoken};
+use crate::{
+    routing::Announcements,
+    text::{DialNumber, E164, Email, FeatureCode, Prefix, Spoken},
+};
 
 /// Millionths of a currency's unit.
 pub type Micros = i64;
@@ -22,6 +25,9 @@ pub struct Routing {
     /// Two digits, dialled behind the code for speed dials.
     #[schema(value_type = BTreeMap<String, DialNumber>)]
     pub speed_dials: BTreeMap<String, DialNumber>,
+    /// What callers hear before a call ends that goes nowhere, by the reason; tones where there is none.
+    #[schema(value_type = BTreeMap<String, crate::destinations::config::Prompt>)]
+    pub announcements: Announcements,
 }
 
 /// What is dialled for a feature. Codes of digits alone can't be a number of the tenant.

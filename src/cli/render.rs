@@ -144,6 +144,7 @@ fn explain(request: &Request<'_>) -> Vec<String> {
         Request::User { domain, user, view } => {
             let purpose = match view {
                 View::Auth { .. } => "to check a digest",
+                View::Register { .. } => "to check the digest of a REGISTER",
                 View::Profile => "to ring it, leave it a message or look at it",
                 View::Verto => "to check a login of mod_verto",
                 View::ReverseAuth => "to answer its digest challenge",

@@ -47,6 +47,14 @@ struct Users<'a> {
     members: &'a [User<'a>],
 }
 
+/// A user as short as can be: `switch_xml_locate_user` (switch_xml.c) finds one who stands in no group.
+#[derive(Template)]
+#[template(path = "xml/registration.xml")]
+struct Registration<'a> {
+    domain: &'a str,
+    user: &'a User<'a>,
+}
+
 #[derive(Template)]
 #[template(path = "xml/nobody.xml")]
 struct Nobody<'a> {
@@ -96,6 +104,7 @@ pub fn nobody(domain: &Domain) -> Bytes {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shown {
     Auth { realm: String },
+    Register { realm: String },
     Profile,
     Verto,
     ReverseAuth,
@@ -112,8 +121,9 @@ pub fn user(
     shown: &Shown,
     keyring: &Keyring,
 ) -> Result<Bytes, RenderError> {
+    let registers = matches!(shown, Shown::Register { .. });
     let params = match shown {
-        Shown::Auth { realm } => auth_params(row, realm, keyring)?,
+        Shown::Auth { realm } | Shown::Register { realm } => auth_params(row, realm, keyring)?,
         Shown::Verto => verto_params(domain, row, keyring)?,
         Shown::ReverseAuth => reverse_auth_params(row, keyring)?,
         Shown::Profile => profile_params(domain, row, keyring)?,
@@ -122,8 +132,11 @@ pub fn user(
         id: row.sip_username.as_str(),
         number_alias: alias(row, asked),
         params,
-        variables: variables(domain, row),
+        variables: if registers { of_registrations(row) } else { variables(domain, row) },
     };
+    if registers {
+        return render(&Registration { domain: domain.as_str(), user: &user });
+    }
     render(&Users { domain: domain.as_str(), group: "default", members: &[user] })
 }
 
@@ -223,6 +236,12 @@ fn variables<'a>(domain: &'a Domain, row: &'a ExtensionRow) -> Vec<(&'a str, Cow
         variables.push(("absolute_codec_string", codecs.as_str().into()));
     }
     variables
+}
+
+/// What `sofia_reg_handle_register_token` (sofia_reg.c) looks at; each line of an answer costs the switch time.
+fn of_registrations(row: &ExtensionRow) -> Vec<(&str, Cow<'_, str>)> {
+    let named = row.variables.iter().filter(|(name, _)| name.as_str().starts_with("sip-"));
+    named.map(|(name, value)| (name.as_str(), value.as_str().into())).collect()
 }
 
 /// The name that messages to a mailbox are kept under: its id, which stays when its number changes.

@@ -98,15 +98,18 @@ impl Found {
 /// The view with its realm owned. A realm that is not text was never ours.
 pub fn shown(view: View<'_>, domain: &str) -> Option<Shown> {
     Some(match view {
-        View::Auth { realm } => {
-            let realm = super::form::decode(realm)?.into_owned();
-            // Without a realm the digest was not of a REGISTER or INVITE; the domain is what phones answer to.
-            Shown::Auth { realm: if realm.is_empty() { domain.to_owned() } else { realm } }
-        }
+        View::Auth { realm } => Shown::Auth { realm: realm_or(realm, domain)? },
+        View::Register { realm } => Shown::Register { realm: realm_or(realm, domain)? },
         View::Profile => Shown::Profile,
         View::Verto => Shown::Verto,
         View::ReverseAuth => Shown::ReverseAuth,
     })
+}
+
+/// Without a realm the digest was not of a REGISTER or INVITE; the domain is what phones answer to.
+fn realm_or(realm: &[u8], domain: &str) -> Option<String> {
+    let realm = super::form::decode(realm)?.into_owned();
+    Some(if realm.is_empty() { domain.to_owned() } else { realm })
 }
 
 /// Runs one fill to its end, keeps its answer, and has the names read when it was for somebody who isn't there.
@@ -253,7 +256,7 @@ async fn user(fetch: &Fetch, slot: &Slot, name: &SipUsername, shown: &Shown) -> 
 
 /// A realm that is not the domain: the profile forces a domain, and the phone chose the realm.
 fn is_foreign_realm(shown: &Shown, slot: &Slot) -> bool {
-    matches!(shown, Shown::Auth { realm } if slot.domain.as_ref().is_none_or(|domain| domain.as_str() != realm))
+    matches!(shown, Shown::Auth { realm } | Shown::Register { realm } if slot.domain.as_ref().is_none_or(|domain| domain.as_str() != realm))
 }
 
 fn generation(stored: i64) -> u64 {

@@ -197,6 +197,8 @@ impl Fetch {
         let key = match view {
             View::Auth { realm } if realm == domain.as_bytes() => KeyText::new(b'A'),
             View::Auth { realm } => KeyText::new(b'a').raw(realm),
+            View::Register { realm } if realm == domain.as_bytes() => KeyText::new(b'S'),
+            View::Register { realm } => KeyText::new(b's').raw(realm),
             View::Profile => KeyText::new(b'P'),
             View::Verto => KeyText::new(b'V'),
             View::ReverseAuth => KeyText::new(b'R'),

@@ -68,6 +68,8 @@ impl Request<'_> {
 pub enum View<'a> {
     /// To check a digest for this realm.
     Auth { realm: &'a [u8] },
+    /// The same for a REGISTER, which makes no channel that could carry anything.
+    Register { realm: &'a [u8] },
     /// To ring, to leave and read voicemail, to look at: everything but the SIP secret.
     Profile,
     /// To check a login of mod_verto.
@@ -277,6 +279,7 @@ fn in_domain<'a>(fields: &Fields<'a>, domain: Cow<'a, str>) -> Request<'a> {
         return Request::Domain { domain };
     }
     let view = match fields.action {
+        Some(b"sip_auth") if is_register(fields) => View::Register { realm: fields.realm.unwrap_or_default() },
         Some(b"sip_auth") => View::Auth { realm: fields.realm.unwrap_or_default() },
         Some(b"jsonrpc-authenticate") => View::Verto,
         Some(b"reverse-auth-lookup") => View::ReverseAuth,
@@ -314,10 +317,13 @@ fn changes_pin(fields: &Fields<'_>) -> bool {
 /// (`inbound-reg-force-matching-username` in sofia_reg.c): one tenant's 1001 could take the calls of another's. Where a profile
 /// forces a domain, which shows in a realm that differs from it, it forces the address's as well.
 fn registers_elsewhere(fields: &Fields<'_>, domain: &str) -> bool {
-    let is_register = is(fields.action, "sip_auth") && is(fields.auth_method, "REGISTER");
     let is_forced = text(fields.realm).is_some_and(|realm| realm != domain);
     let to_host = text(fields.to_host);
-    is_register && !is_forced && to_host.is_some_and(|host| !host.eq_ignore_ascii_case(domain))
+    is_register(fields) && !is_forced && to_host.is_some_and(|host| !host.eq_ignore_ascii_case(domain))
+}
+
+fn is_register(fields: &Fields<'_>) -> bool {
+    is(fields.action, "sip_auth") && is(fields.auth_method, "REGISTER")
 }
 
 /// mod_voicemail delivers or forwards a message (deliver_vm): users are expected inside the domain.

@@ -46,23 +46,23 @@ async fn a_domain_can_change_and_be_taken_by_another_tenant() {
     let (one, two) = (Node::start(&database).await, Node::start(&database).await);
     let first = one.tenant("old.test").await;
     one.extension(first, json!({ "number": "1000", "display_name": "First" })).await;
-    assert!(two.sign_in("1000", "old.test").await.text().contains("First"));
+    assert!(two.invite("1000", "old.test").await.text().contains("First"));
     let answer = one.api("PATCH", &format!("/v1/tenants/{first}"), json!({ "domain": "new.test" })).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     for node in [&one, &two] {
-        assert!(node.sign_in("1000", "old.test").await.text().contains("not found"));
-        assert!(node.sign_in("1000", "new.test").await.text().contains("First"));
+        assert!(node.invite("1000", "old.test").await.text().contains("not found"));
+        assert!(node.invite("1000", "new.test").await.text().contains("First"));
     }
     let second = two.tenant("old.test").await;
     two.extension(second, json!({ "number": "1000", "display_name": "Second" })).await;
     for node in [&one, &two] {
-        assert!(node.sign_in("1000", "old.test").await.text().contains("Second"));
-        assert!(node.sign_in("1000", "new.test").await.text().contains("First"));
+        assert!(node.invite("1000", "old.test").await.text().contains("Second"));
+        assert!(node.invite("1000", "new.test").await.text().contains("First"));
     }
     let answer = one.api("DELETE", &format!("/v1/tenants/{first}?cascade=true&purge=now"), json!(null)).await;
     assert_eq!(answer.status, 204);
     for node in [&one, &two] {
-        assert!(node.sign_in("1000", "new.test").await.text().contains("not found"));
+        assert!(node.invite("1000", "new.test").await.text().contains("not found"));
     }
     one.stop().await;
     two.stop().await;

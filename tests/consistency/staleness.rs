@@ -14,7 +14,7 @@ use std::{
 
 use serde_json::json;
 
-use crate::harness::{Database, Node, call_form, sign_in_form};
+use crate::harness::{Database, Node, call_form, invite_form};
 
 const EXTENSIONS: usize = 4;
 const FOR: Duration = Duration::from_secs(4);
@@ -56,7 +56,7 @@ async fn reader(node: Arc<Node>, which: usize, dialplan: bool, acknowledged: Arc
     let form = if dialplan {
         call_form(&number.to_string(), "acme.test")
     } else {
-        sign_in_form(&number.to_string(), "acme.test")
+        invite_form(&number.to_string(), "acme.test")
     };
     let mut fetches = 0;
     while Instant::now() < end {
@@ -126,11 +126,11 @@ async fn a_change_by_hand_is_in_force_within_a_second() {
     let node = Node::start(&database).await;
     let tenant = node.tenant("acme.test").await;
     node.extension(tenant, json!({ "number": "1000" })).await;
-    assert!(node.sign_in("1000", "acme.test").await.text().contains("<user "));
+    assert!(node.invite("1000", "acme.test").await.text().contains("<user "));
     let mut db = database.connect().await;
     sqlx::query("update extensions set status = 'suspended'").execute(&mut db).await.unwrap();
     let since = Instant::now();
-    while node.sign_in("1000", "acme.test").await.text().contains("<user ") {
+    while node.invite("1000", "acme.test").await.text().contains("<user ") {
         assert!(since.elapsed() < Duration::from_secs(1), "a suspended extension is still served");
         tokio::task::yield_now().await;
     }
@@ -152,7 +152,7 @@ async fn a_slow_fill_that_read_the_older_state_is_not_served_later() {
         actix_web::rt::spawn(async move {
             while !stop.load(Ordering::SeqCst) {
                 node.app.fetch.cache.clear();
-                node.sign_in("1000", "acme.test").await;
+                node.invite("1000", "acme.test").await;
             }
         })
     };
@@ -161,7 +161,7 @@ async fn a_slow_fill_that_read_the_older_state_is_not_served_later() {
         let answer = node.api("PATCH", &format!("/v1/tenants/{tenant}/extensions/{id}"), body).await;
         assert_eq!(answer.status, 200);
         for _ in 0..5 {
-            let shown = shown_version(&node.sign_in("1000", "acme.test").await.text());
+            let shown = shown_version(&node.invite("1000", "acme.test").await.text());
             assert_eq!(shown, version);
         }
     }

@@ -282,12 +282,22 @@ impl Node {
     pub async fn sign_in(&self, user: &str, domain: &str) -> Answer {
         self.fetch(&sign_in_form(user, domain)).await
     }
+
+    /// What INVITE asks.
+    pub async fn invite(&self, user: &str, domain: &str) -> Answer {
+        self.fetch(&invite_form(user, domain)).await
+    }
 }
 
 pub fn sign_in_form(user: &str, domain: &str) -> String {
     format!(
         "hostname=fs&section=directory&tag_name=domain&key_name=name&key_value={domain}&Event-Name=REQUEST_PARAMS&action=sip_auth&sip_auth_realm={domain}&sip_auth_method=REGISTER&key=id&user={user}&domain={domain}&ip=127.0.0.1"
     )
+}
+
+/// What an INVITE asks: the same user, with what its calls carry.
+pub fn invite_form(user: &str, domain: &str) -> String {
+    sign_in_form(user, domain).replace("=REGISTER", "=INVITE")
 }
 
 pub fn call_form(number: &str, context: &str) -> String {

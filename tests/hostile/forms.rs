@@ -19,10 +19,15 @@ fn domain(domain: &str) -> String {
 
 /// A REGISTER whose phone answered to this realm.
 pub fn sign_in(user: &str, at: &str, realm: &str) -> String {
+    sign_in_by("REGISTER", user, at, realm)
+}
+
+/// The same for any request that is challenged.
+pub fn sign_in_by(method: &str, user: &str, at: &str, realm: &str) -> String {
     let [user_name, host, realm] = [user, at, realm].map(encode);
     let rest = format!(
         "&action=sip_auth&sip_auth_username={user_name}&sip_auth_realm={realm}&sip_to_user={user_name}&sip_to_host={host}\
-         &sip_auth_method=REGISTER"
+         &sip_auth_method={method}"
     );
     self::user(user, at, &rest)
 }

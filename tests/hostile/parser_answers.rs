@@ -124,17 +124,21 @@ impl<'n> Tenant<'n> {
         };
         let a1 = |realm| pairs(&[("a1-hash", &hash(realm)), ("allow-empty-password", "false")]);
         for realm in [self.domain.as_str(), "Other \"realm\" <!$${domain}"] {
-            let tree = self.read(&forms::sign_in(user, &self.domain, realm)).await;
-            let found = self.user(&tree, user);
             let mut expected = a1(realm);
             let (name, value) = match wanted.registrations {
                 1 => ("sip-allow-multiple-registrations", "false".into()),
                 limit => ("max-registrations-per-extension", limit.to_string()),
             };
             expected.insert(name.into(), value);
-            assert_eq!(map(found.pairs("params", "param")), expected);
-            assert_eq!(map(found.pairs("variables", "variable")), self.variables(wanted, created));
-            assert_eq!(found.attribute("number-alias").unwrap(), wanted.number);
+            let all = self.variables(wanted, created);
+            let of_registrations = all.clone().into_iter().filter(|(name, _)| name.starts_with("sip-")).collect();
+            for (method, variables) in [("REGISTER", of_registrations), ("INVITE", all)] {
+                let tree = self.read(&forms::sign_in_by(method, user, &self.domain, realm)).await;
+                let found = self.user(&tree, user);
+                assert_eq!(map(found.pairs("params", "param")), expected);
+                assert_eq!(map(found.pairs("variables", "variable")), variables);
+                assert_eq!(found.attribute("number-alias").unwrap(), wanted.number);
+            }
         }
         let tree = self.read(&forms::user(user, &self.domain, "&action=jsonrpc-authenticate")).await;
         let mut expected = a1(self.domain.as_str());

@@ -89,7 +89,7 @@ mod tests {
                 && text.ends_with(std::str::from_utf8(&body).unwrap())
         );
         let asked =
-            Request::User { domain: "t3.test".into(), user: "1007".into(), view: View::Auth { realm: b"t3.test" } };
+            Request::User { domain: "t3.test".into(), user: "1007".into(), view: View::Register { realm: b"t3.test" } };
         assert_eq!(Request::read(&body), Ok(asked));
         for kind in [Kind::Dialplan, Kind::DialplanTrimmed] {
             Requests::new(kind, target, "/fs/xml", "a:b", "t%d.test").write(key, &mut request, &mut body);

@@ -58,11 +58,12 @@ fn a_register_binds_no_address_of_another_domain() {
             "{BASE}&Event-Name=X&action=sip_auth&sip_auth_realm={realm}&sip_to_host={to_host}&sip_auth_method={method}&key=id&user=1001&domain=acme.test"
         )
     };
-    let signed_in = |realm: &'static str| Ok(user("acme.test", "1001", View::Auth { realm: realm.as_bytes() }));
+    let signed_in = |realm: &'static str| Ok(user("acme.test", "1001", View::Register { realm: realm.as_bytes() }));
     assert_eq!(Request::read(form("REGISTER", "ACME.test", "acme.test").as_bytes()), signed_in("acme.test"));
     assert_eq!(Request::read(form("REGISTER", "other.test", "acme.test").as_bytes()), Ok(domain("acme.test")));
     // A call may go anywhere, and a profile that forces a domain forces it on the address too.
-    assert_eq!(Request::read(form("INVITE", "other.test", "acme.test").as_bytes()), signed_in("acme.test"));
+    let by_call = Ok(user("acme.test", "1001", View::Auth { realm: b"acme.test" }));
+    assert_eq!(Request::read(form("INVITE", "other.test", "acme.test").as_bytes()), by_call);
     assert_eq!(Request::read(form("REGISTER", "192.0.2.1", "192.0.2.1").as_bytes()), signed_in("192.0.2.1"));
 }
 

@@ -107,6 +107,15 @@ pub struct Maker<'a> {
     /// What the links in mails begin with.
     pub public_url: &'a str,
     pub role: Role,
+    /// Called after each agent, for those who wait for many.
+    pub on_made: Option<&'a (dyn Fn() + Sync)>,
+}
+
+impl<'a> Maker<'a> {
+    #[must_use]
+    pub fn new(public_url: &'a str, role: Role) -> Self {
+        Self { public_url, role, on_made: None }
+    }
 }
 
 impl NewAgent {
@@ -271,6 +280,7 @@ async fn insert_all(
         let resource = format!("agents/{}", user.id);
         change.audit(Audit { tenant: Some(home.id), action: "create", resource, before: None, after }).await?;
         created.push(CreatedAgent { user, extensions });
+        maker.on_made.inspect(|on_made| on_made());
     }
     Ok(created)
 }

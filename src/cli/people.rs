@@ -1,6 +1,6 @@
 //! `agent` and `admin`: people, made by the operator.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -110,7 +110,7 @@ pub async fn agent(settings: &Settings, json: bool, command: AgentCommand) -> an
 
 async fn work(local: &Local, public_url: &str, json: bool, command: AgentCommand) -> anyhow::Result<()> {
     // The operator may make whom an owner may.
-    let maker = Maker { public_url, role: Role::Owner };
+    let maker = Maker::new(public_url, Role::Owner);
     match command {
         AgentCommand::Create { tenant, first_name, last_name, email, role, language, extensions, number } => {
             let tenant = tenant_id(local, &tenant).await?;
@@ -131,10 +131,10 @@ async fn work(local: &Local, public_url: &str, json: bool, command: AgentCommand
             let tenant = tenant_id(local, &tenant).await?;
             let text = std::fs::read(&file).with_context(|| file.display().to_string())?;
             let lines = bulk::from_csv(&text)?;
-            let bar = ProgressBar::new_spinner();
-            bar.set_style(ProgressStyle::with_template("{spinner} {msg}, {elapsed}")?);
-            bar.set_message(format!("{} lines", lines.len()));
-            bar.enable_steady_tick(Duration::from_millis(100));
+            let style = ProgressStyle::with_template("{bar:40} {pos}/{len} agents, {elapsed}")?;
+            let bar = ProgressBar::new(u64::try_from(lines.len())?).with_style(style);
+            let on_made = || bar.inc(1);
+            let maker = Maker { on_made: Some(&on_made), ..maker };
             let mut change = local.changes.begin(author()).await?;
             let report = bulk::create(&mut change, maker, tenant, lines, partial || dry_run).await;
             if report.is_ok() && !dry_run {

@@ -212,7 +212,7 @@ async fn new_send(visitor: Visitor, sent: Sent) -> Page {
     let actor = visitor.sends(Resource::Agents, Level::Write, &form)?;
     let tenant = Visitor::in_tenant(&actor)?;
     if let Some(new) = read_new(&mut form) {
-        let maker = Maker { public_url: &visitor.api.auth.public_url, role: actor.role };
+        let maker = Maker::new(&visitor.api.auth.public_url, actor.role);
         let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
         match agents::create(&mut change, maker, tenant, new).await {
             Ok(made) => {
@@ -289,7 +289,7 @@ async fn save(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
 
 async fn change(visitor: &Visitor, actor: &Actor, id: Uuid, patch: AgentPatch) -> Result<(), Error> {
     let tenant = actor.tenant.ok_or(Error::NotFound("agent"))?;
-    let maker = Maker { public_url: &visitor.api.auth.public_url, role: actor.role };
+    let maker = Maker::new(&visitor.api.auth.public_url, actor.role);
     let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
     agents::update(&mut change, maker, tenant, id, patch, None).await?;
     change.commit().await.map(|_| ())
@@ -355,7 +355,7 @@ async fn delete_send(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     visitor.shell.active = "agents";
     let tenant = Visitor::in_tenant(&actor)?;
     let agent = read(&visitor, &actor, *id).await?;
-    let maker = Maker { public_url: &visitor.api.auth.public_url, role: actor.role };
+    let maker = Maker::new(&visitor.api.auth.public_url, actor.role);
     let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
     match agents::delete(&mut change, maker, tenant, *id, None).await {
         Ok(()) => {

@@ -95,7 +95,7 @@ async fn preview(mut visitor: Visitor, mut sent: Multipart) -> Page {
     let csv = String::from_utf8_lossy(&file).into_owned();
     let report = async {
         let lines = bulk::from_csv(csv.as_bytes())?;
-        let maker = Maker { public_url: &visitor.api.auth.public_url, role: actor.role };
+        let maker = Maker::new(&visitor.api.auth.public_url, actor.role);
         let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
         // Never committed: what it says is what would be.
         bulk::create(&mut change, maker, tenant, lines, true).await
@@ -119,7 +119,7 @@ async fn run(mut visitor: Visitor, sent: Sent) -> Page {
     let partial = form.value("partial") == "yes";
     let work = async {
         let lines = bulk::from_csv(form.raw("csv").as_bytes())?;
-        let maker = Maker { public_url: &visitor.api.auth.public_url, role: actor.role };
+        let maker = Maker::new(&visitor.api.auth.public_url, actor.role);
         let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
         let report = bulk::create(&mut change, maker, tenant, lines, partial).await?;
         change.commit().await?;

@@ -11,7 +11,7 @@ mod platform;
 mod sign_in;
 mod switches;
 
-use std::{future::Future, pin::Pin};
+use std::{borrow::Cow, future::Future, pin::Pin};
 
 use actix_web::{
     FromRequest, HttpRequest, HttpResponse,
@@ -102,7 +102,7 @@ impl Shell {
     }
 
     #[must_use]
-    pub fn error<'a>(&self, message: &'a str) -> &'a str {
+    pub fn error<'a>(&self, message: &'a str) -> Cow<'a, str> {
         catalogue::error(message, self.language)
     }
 

@@ -298,6 +298,7 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("GET",    "/v1/templates", Rule::Needs(Resource::Templates, READ)),
     ("GET",    "/v1/templates/schema", Rule::Needs(Resource::Templates, READ)),
     ("GET",    "/v1/templates/{name}", Rule::Needs(Resource::Templates, READ)),
+    ("GET",    "/v1/templates/{name}/versions", Rule::Needs(Resource::Templates, READ)),
     ("PUT",    "/v1/templates/{name}", Rule::Needs(Resource::Templates, WRITE)),
     ("DELETE", "/v1/templates/{name}", Rule::Needs(Resource::Templates, WRITE)),
 

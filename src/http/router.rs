@@ -42,6 +42,7 @@ macro_rules! every_route {
             .service(onboarding::api::show_setup)
             .service(onboarding::api::create_template)
             .service(onboarding::api::list_templates)
+            .service(onboarding::api::list_template_versions)
             .service(onboarding::api::template_schema)
             .service(onboarding::api::show_template)
             .service(onboarding::api::put_template)

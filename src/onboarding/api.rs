@@ -2,12 +2,16 @@
 
 use actix_web::{
     HttpResponse, delete, get, patch, post, put,
-    web::{Bytes, Data, Json, Path},
+    web::{Bytes, Data, Json, Path, Query},
 };
+use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Setup, templates};
+use super::{
+    Setup,
+    templates::{self, TemplateVersion},
+};
 use crate::{
     http::{
         Api,
@@ -53,13 +57,40 @@ pub async fn template_schema(_actor: Actor) -> Json<Value> {
     Json(settings::schema())
 }
 
+#[derive(Deserialize, utoipa::IntoParams)]
+pub struct VersionQuery {
+    /// As it was at this version; the newest when not given.
+    version: Option<i32>,
+}
+
 /// Show a template
-#[utoipa::path(tag = "templates", responses((status = 200, body = Template), (status = 404, body = Problem)))]
+#[utoipa::path(tag = "templates", params(VersionQuery), responses((status = 200, body = Template), (status = 404, body = Problem)))]
 #[get("/v1/templates/{name}")]
-pub async fn show_template(api: Data<Api>, actor: Actor, path: Path<String>) -> Result<HttpResponse, Problem> {
-    let template = templates::get(&mut *api.read(&actor).await?, &path).await?;
+pub async fn show_template(
+    api: Data<Api>,
+    actor: Actor,
+    path: Path<String>,
+    query: Query<VersionQuery>,
+) -> Result<HttpResponse, Problem> {
+    let mut db = api.read(&actor).await?;
+    let template = match query.version {
+        Some(version) => templates::at_version(&mut *db, &path, version).await?,
+        None => templates::get(&mut *db, &path).await?,
+    };
     let template = template.ok_or_else(|| Problem::not_found("template"))?;
     Ok(write::shown(&template, i64::from(template.version)))
+}
+
+/// List the versions of a template of the platform's own, the newest first
+#[utoipa::path(tag = "templates", responses((status = 200, body = Page<TemplateVersion>)))]
+#[get("/v1/templates/{name}/versions")]
+pub async fn list_template_versions(
+    api: Data<Api>,
+    actor: Actor,
+    path: Path<String>,
+) -> Result<Json<Page<TemplateVersion>>, Problem> {
+    let items = templates::versions(&mut *api.read(&actor).await?, &path).await?;
+    Ok(Json(Page { items, next_cursor: None }))
 }
 
 /// Put a template in the place of the one of its name

@@ -47,13 +47,59 @@ pub async fn list(db: impl PgExecutor<'_>) -> Result<Vec<Template>> {
     Ok(templates)
 }
 
+/// A version of a template that there was, and when it came.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct TemplateVersion {
+    pub version: i32,
+    pub created_at: chrono::DateTime<chrono::Utc>,
+    pub template: Template,
+}
+
+/// The versions of the platform's own template, the newest first. A built-in one has the version it came with, and no others.
+pub async fn versions(db: impl PgExecutor<'_>, name: &str) -> Result<Vec<TemplateVersion>> {
+    let rows = sqlx::query!(
+        "select version, body, created_at from tenant_template_versions where name = $1 order by version desc",
+        name
+    )
+    .fetch_all(db)
+    .await?;
+    let read = rows.into_iter().map(|row| {
+        let template = Template::parse(&row.body).map_err(wrong_setting)?;
+        Ok(TemplateVersion { version: row.version, created_at: row.created_at, template })
+    });
+    read.collect()
+}
+
+/// A template as it was.
+pub async fn at_version(db: impl PgExecutor<'_>, name: &str, version: i32) -> Result<Option<Template>> {
+    let body = sqlx::query_scalar!(
+        "select body from tenant_template_versions where name = $1 and version = $2",
+        name,
+        version
+    )
+    .fetch_optional(db)
+    .await?;
+    if let Some(body) = body {
+        return Template::parse(&body).map(Some).map_err(wrong_setting);
+    }
+    let mut known = settings::builtin().into_iter();
+    Ok(known.find(|template| template.name.as_str() == name && template.version == version))
+}
+
 /// Keeps a template; its version rises by itself. `create`: there must be none of its name.
 pub async fn put(change: &mut Change, mut template: Template, create: bool) -> Result<Template> {
     let before = get(change.db(), template.name.as_str()).await?;
     if create && before.is_some() {
         return Err(Error::Conflict(format!("A template named {} exists already.", template.name.as_str())));
     }
-    template.version = before.as_ref().map_or(1, |before| before.version + 1);
+    // Also above those of one that was deleted: a version means one body for ever.
+    let highest = sqlx::query_scalar!(
+        r#"select coalesce(max(version), 0) as "version!" from tenant_template_versions where name = $1"#,
+        template.name.as_str()
+    )
+    .fetch_one(change.db())
+    .await?;
+    template.version = highest.max(before.as_ref().map_or(0, |before| before.version)) + 1;
     let body = serde_json::to_value(&template).unwrap_or_default();
     sqlx::query!(
         "insert into tenant_templates (name, version, body) values ($1, $2, $3)

@@ -209,9 +209,22 @@ async fn settings_are_merged_checked_and_go_with_the_tenant() {
     assert_eq!((put.status, &put.json()["version"]), (200, &json!(2)), "{}", put.text());
     assert_eq!(node.api("POST", "/v1/tenants", json!({ "domain": "y.test" })).await.json()["pools"][0]["free"], 20);
     own["settings"]["surprise"] = json!(1);
-    assert_eq!(node.api("PUT", "/v1/templates/default", own).await.json()["field"], "settings.surprise");
+    assert_eq!(node.api("PUT", "/v1/templates/default", own.clone()).await.json()["field"], "settings.surprise");
     assert_eq!(node.api("DELETE", "/v1/templates/default", Value::Null).await.status, 204);
     assert_eq!(node.api("GET", "/v1/templates/default", Value::Null).await.json()["version"], 1);
+    // Each version is one body for ever, also when the template is gone or made anew.
+    own.as_object_mut().unwrap()["settings"].as_object_mut().unwrap().remove("surprise");
+    own["title"] = json!("Ours again");
+    assert_eq!(node.api("PUT", "/v1/templates/default", own).await.json()["version"], 3);
+    for (version, title) in [(1, "A company with telephones"), (2, "Ours"), (3, "Ours again")] {
+        let then = node.api("GET", &format!("/v1/templates/default?version={version}"), Value::Null).await;
+        assert_eq!(then.json()["title"], title, "{}", then.text());
+    }
+    assert_eq!(node.api("GET", "/v1/templates/default?version=4", Value::Null).await.status, 404);
+    let history = node.api("GET", "/v1/templates/default/versions", Value::Null).await.json();
+    let history = history["items"].as_array().unwrap().iter().map(|item| item["version"].clone());
+    assert_eq!(history.collect::<Vec<_>>(), [3, 2]);
+    assert_eq!(node.api("DELETE", "/v1/templates/default", Value::Null).await.status, 204);
 
     // Deleted: suspended first, and when its time has come nothing is left but who, what and when.
     node.extension(tenant, json!({ "number": "1000" })).await;

@@ -12,6 +12,7 @@ pub mod clusters;
 pub mod destinations;
 pub mod dialplan;
 pub mod embedded;
+pub mod esl;
 pub mod export;
 pub mod extensions;
 pub mod fetch;

@@ -271,6 +271,7 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("DELETE", "/v1/carriers/{id}", Rule::Needs(Resource::Carriers, WRITE)),
     ("PUT",    "/v1/carriers/{id}/rates", Rule::Needs(Resource::Carriers, WRITE)),
     ("GET",    "/v1/carriers/{id}/rates", Rule::Needs(Resource::Carriers, READ)),
+    ("GET",    "/v1/carriers/{id}/gateways", Rule::Needs(Resource::Carriers, READ)),
     ("POST",   "/v1/carriers/{id}/test-connection", Rule::Needs(Resource::Carriers, WRITE)),
 
     ("GET",    "/v1/tenants/{tenant_id}/outbound-calls", Rule::Needs(Resource::Routes, READ)),
@@ -316,6 +317,10 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("GET",    "/v1/switches/{id}", Rule::Needs(Resource::Switches, READ)),
     ("PATCH",  "/v1/switches/{id}", Rule::Needs(Resource::Switches, WRITE)),
     ("DELETE", "/v1/switches/{id}", Rule::Needs(Resource::Switches, WRITE)),
+    ("PUT",    "/v1/switches/{id}/event-socket", Rule::Needs(Resource::Switches, WRITE)),
+    ("GET",    "/v1/switches/{id}/event-socket", Rule::Needs(Resource::Switches, READ)),
+    ("DELETE", "/v1/switches/{id}/event-socket", Rule::Needs(Resource::Switches, WRITE)),
+    ("GET",    "/v1/switches/{id}/gateways", Rule::Needs(Resource::Switches, READ)),
 
     ("POST",   "/v1/keys", Rule::Needs(Resource::Keys, WRITE)),
     ("GET",    "/v1/keys", Rule::Needs(Resource::Keys, READ)),

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     changes::Change,
     destinations::config::Target,
+    esl::{self, NewEventSocket},
     extensions, groups,
     http::page::Window,
     keys::{self, NewKey},
@@ -23,6 +24,7 @@ use crate::{
     onboarding::{self, NewTenancy},
     settings::Settings,
     switches, tenants,
+    text::EventSocketPassword,
 };
 
 /// Runs a change to its end: committed, and in force on every node.
@@ -237,6 +239,20 @@ pub async fn switch(settings: &Settings, json: bool, command: SwitchCommand) -> 
                 let (id, patch) = (switch_id(&local, &switch).await?, set.patch()?);
                 print::one(json, &change(&local, async |change| switches::update(change, id, patch, None).await).await?)
             }
+            SwitchCommand::EventSocket { switch, address, off } => {
+                let id = switch_id(&local, &switch).await?;
+                if off {
+                    change(&local, async |change| esl::delete(change, id).await).await?;
+                    return deleted(json);
+                }
+                if let Some(address) = address {
+                    let new = NewEventSocket { address, password: event_socket_password()? };
+                    return print::one(json, &change(&local, async |change| esl::put(change, id, &new).await).await?);
+                }
+                let socket = esl::store::get(pool, id).await?.context("it has no event socket set")?;
+                let gateways = esl::store::of_switch(pool, id).await?;
+                print::one(json, &serde_json::json!({ "event_socket": socket, "gateways": gateways }))
+            }
             SwitchCommand::Delete { switch } => {
                 let id = switch_id(&local, &switch).await?;
                 change(&local, async |change| switches::delete(change, id, None).await).await?;
@@ -245,6 +261,15 @@ pub async fn switch(settings: &Settings, json: bool, command: SwitchCommand) -> 
         }
     };
     finish(done.await, local).await
+}
+
+/// Not from an argument, which everybody on the machine can see.
+fn event_socket_password() -> anyhow::Result<EventSocketPassword> {
+    let password = match std::env::var("DIALPLANE_EVENT_SOCKET_PASSWORD") {
+        Ok(password) => password,
+        Err(_) => std::io::stdin().lines().next().context("the password is read from standard input")??,
+    };
+    EventSocketPassword::parse(&password).map_err(|error| anyhow::anyhow!("the password {error}"))
 }
 
 pub async fn key(settings: &Settings, json: bool, command: KeyCommand) -> anyhow::Result<()> {

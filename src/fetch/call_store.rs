@@ -249,7 +249,7 @@ pub async fn leaving(db: impl PgExecutor<'_>, ask: &Leaving) -> sqlx::Result<Opt
                coalesce((
                     select jsonb_agg(jsonb_build_object('carrier', c.id, 'prefix', r.prefix, 'price', r.price,
                                 'first_seconds', r.first_seconds, 'step_seconds', r.step_seconds,
-                                'sick', coalesce(h.sick_until > now(), false),
+                                'sick', coalesce(h.sick_until > now(), false) or gateway_is_down(c.id, t.cluster_id),
                                 'answered', case when h.seized >= 20 then h.answered * 100 / h.seized end))
                       from carriers c
                      cross join lateral (

@@ -11,7 +11,7 @@ use utoipa_actix_web::{AppExt as _, service_config::ServiceConfig};
 
 use super::{problem::Problem, status};
 use crate::{
-    agents, audit, auth, calls, carriers, clusters, destinations, dialplan, extensions, groups, keys, numbers,
+    agents, audit, auth, calls, carriers, clusters, destinations, dialplan, esl, extensions, groups, keys, numbers,
     onboarding, pools, routes, switches, tenants,
 };
 
@@ -116,6 +116,11 @@ macro_rules! every_route {
             .service(switches::api::show_switch)
             .service(switches::api::update_switch)
             .service(switches::api::delete_switch)
+            .service(esl::api::put_event_socket)
+            .service(esl::api::show_event_socket)
+            .service(esl::api::delete_event_socket)
+            .service(esl::api::list_switch_gateways)
+            .service(esl::api::list_carrier_gateways)
             .service(keys::api::create_key)
             .service(keys::api::list_keys)
             .service(keys::api::show_key)

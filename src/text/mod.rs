@@ -15,7 +15,7 @@ pub use dial::{CarrierUser, DialNumber, FeatureCode, Host, Network, Prefix, Soun
 pub use display::{CallerName, DisplayName, Email};
 pub use name::{Codecs, Domain, ExtensionNumber, GroupName, SipUsername, SwitchName};
 pub use phone::{CallerNumber, E164};
-pub use secret::{CarrierPassword, SipSecret, VoicemailPin};
+pub use secret::{CarrierPassword, EventSocketPassword, SipSecret, VoicemailPin};
 pub use variable::{VARIABLE_NAMES, VariableName, VariableValue, Variables};
 
 /// Why a text was refused, in words for the person who sent it.

@@ -21,7 +21,13 @@ pub struct VoicemailPin(String);
 #[schema(value_type = String, example = "as-the-carrier-says")]
 pub struct CarrierPassword(String);
 
+/// The password of a switch's event socket: it stands on a line of its own there, which it must not leave.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, utoipa::ToSchema)]
+#[schema(value_type = String, example = "as-event_socket.conf-says")]
+pub struct EventSocketPassword(String);
+
 text_impls!(SipSecret);
+text_impls!(EventSocketPassword);
 text_impls!(CarrierPassword);
 text_impls!(VoicemailPin);
 
@@ -52,15 +58,31 @@ impl SipSecret {
     }
 }
 
+/// What passwords of others' making may be.
+fn foreign(text: &str) -> Result<String, TextError> {
+    no_directive(text)?;
+    let fine = (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() && b != b'<');
+    if fine {
+        Ok(text.to_owned())
+    } else {
+        Err(TextError("must be 1 to 128 printable characters without spaces, and no '<'"))
+    }
+}
+
+impl EventSocketPassword {
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        foreign(text).map(Self)
+    }
+
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
 impl CarrierPassword {
     pub fn parse(text: &str) -> Result<Self, TextError> {
-        no_directive(text)?;
-        let fine = (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() && b != b'<');
-        if fine {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(TextError("must be 1 to 128 printable characters without spaces, and no '<'"))
-        }
+        foreign(text).map(Self)
     }
 
     #[must_use]
@@ -107,6 +129,12 @@ impl std::fmt::Debug for SipSecret {
 impl std::fmt::Debug for CarrierPassword {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("CarrierPassword(…)")
+    }
+}
+
+impl std::fmt::Debug for EventSocketPassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EventSocketPassword(…)")
     }
 }
 

@@ -111,6 +111,7 @@ async fn queues_menus_conferences_and_carriers_work_on_a_switch() {
         let switch = Switch::boot(&binary, &node);
         let mut stage = Stage { switch, phones, registrar: Some(registrar) };
         gateway_registers(&mut stage);
+        gateways_are_known(&stage, &node);
         for (which, port) in [(0, 26_000), (1, 26_100), (2, 26_200)] {
             assert!(stage.phone(which, "register.xml", port, "-").succeeds(), "phone {which} registers");
         }
@@ -215,6 +216,36 @@ fn at(scenario: &str, port: u16) -> Phone {
 fn gateway_registers(stage: &mut Stage) {
     assert!(stage.registrar.take().unwrap().succeeds(), "with the password that was given for it");
     stage.until("the gateway is registered", |switch| switch.api("sofia status gateway").contains("REGED"));
+}
+
+/// The node asks the switch itself how its gateways are.
+fn gateways_are_known(stage: &Stage, node: &Node) {
+    let (address, password) = stage.switch.event_socket();
+    let known = async {
+        let switch = node.api("GET", "/v1/switches", Value::Null).await.json()["items"][0]["id"].clone();
+        let path = format!("/v1/switches/{}", switch.as_str().unwrap());
+        let socket = json!({ "address": address, "password": password });
+        assert_eq!(node.api("PUT", &format!("{path}/event-socket"), socket).await.status, 200);
+        loop {
+            dialplane::esl::gateways::ask_due(&node.app.changes).await.unwrap();
+            let shown = node.api("GET", &format!("{path}/event-socket"), Value::Null).await.json();
+            assert!(shown["error"].is_null(), "{shown}");
+            if !shown["answered_at"].is_null() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        node.api("GET", &format!("{path}/gateways"), Value::Null).await.json()
+    };
+    let known = tokio::runtime::Handle::current().block_on(known);
+    let mut states = known["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|gateway| (gateway["state"].to_string(), gateway["up"] == true))
+        .collect::<Vec<_>>();
+    states.sort();
+    assert_eq!(states, [("\"NOREG\"".into(), true), ("\"NOREG\"".into(), true), ("\"REGED\"".into(), true)], "{known}");
 }
 
 /// The cheap carrier says 503, the dear one takes the call: one call of the agent's.

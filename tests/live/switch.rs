@@ -80,6 +80,11 @@ impl Switch {
         switch
     }
 
+    /// Where the event socket is, and its password.
+    pub fn event_socket(&self) -> (String, &'static str) {
+        (format!("127.0.0.1:{}", self.socket), PASSWORD)
+    }
+
     /// An API command over the event socket.
     pub fn api(&self, command: &str) -> String {
         self.try_api(command).unwrap_or_else(|| panic!("the event socket does not answer {command}"))

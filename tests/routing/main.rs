@@ -8,6 +8,7 @@ mod harness;
 
 mod admission;
 mod destinations;
+mod gateways;
 mod modules;
 mod numbers;
 mod outside;

@@ -11,7 +11,7 @@ use crate::{
     http::input,
     switches::NewSwitch,
     tenants::NewTenant,
-    text::{DisplayName, E164},
+    text::{DisplayName, E164, Host},
 };
 
 /// What to change: `FIELD=VALUE` …, `FIELD=null` to empty one.
@@ -199,6 +199,17 @@ pub enum SwitchCommand {
         switch: String,
         #[command(flatten)]
         set: Set,
+    },
+    /// Show one's event socket and gateways; with --address set it, with --off forget it
+    ///
+    /// Its password is read from DIALPLANE_EVENT_SOCKET_PASSWORD, or as a line of standard input.
+    EventSocket {
+        switch: String,
+        /// Host, or host and port
+        #[arg(long)]
+        address: Option<Host>,
+        #[arg(long, conflicts_with = "address")]
+        off: bool,
     },
     /// Delete one
     Delete { switch: String },

@@ -1,0 +1,127 @@
+//! How the gateways to carriers are doing, as the switches themselves say: a switch sends no call over one that it takes to be
+//! down, and leaves no record of that (`sofia_outgoing_channel` in mod_sofia.c).
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use quick_xml::{Reader, events::Event};
+use uuid::Uuid;
+
+use super::{
+    place,
+    socket::{self, Unanswered},
+    store::{self, Due},
+};
+use crate::changes::{Changes, Result};
+
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+
+/// `sofia xmlstatus gateway` without a name lists all (`cmd_xml_status` in mod_sofia.c).
+const COMMAND: &str = "sofia xmlstatus gateway";
+
+/// Asks the switches for ever, each about every ten seconds, whichever node comes first.
+pub async fn watch(changes: Changes) {
+    loop {
+        if let Err(error) = ask_due(&changes).await {
+            tracing::warn!(%error, "the switches were not asked about their gateways");
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Asks the switches that were not asked lately.
+pub async fn ask_due(changes: &Changes) -> Result<()> {
+    let due = store::due(changes.pool()).await?;
+    for done in join_all(due.iter().map(|due| ask(changes, due))).await {
+        done?;
+    }
+    Ok(())
+}
+
+async fn ask(changes: &Changes, due: &Due) -> Result<()> {
+    let password = changes.keyring().open_sealed(place(due.switch), &due.password)?;
+    let answer = socket::ask(&due.address, &password, COMMAND).await;
+    match answer.and_then(|text| read(&text)) {
+        Ok(gateways) => store::heard(changes.pool(), due.switch, &gateways).await?,
+        Err(error) => {
+            tracing::warn!(switch = %due.switch, %error, "a switch was not heard of over its event socket");
+            store::not_heard(changes.pool(), due.switch, &error.to_string()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A gateway that is a carrier's.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Gateway {
+    pub carrier: Uuid,
+    pub up: bool,
+    pub state: String,
+}
+
+/// Reads the gateways out of a switch's answer; those of other names than ours are its own.
+fn read(text: &str) -> std::result::Result<Vec<Gateway>, Unanswered> {
+    let strange = |error: quick_xml::Error| Unanswered::Strange(error.to_string());
+    let mut reader = Reader::from_str(text);
+    // Some of the values are written as they are.
+    reader.config_mut().allow_dangling_amp = true;
+    let (mut found, mut element) = (Vec::new(), String::new());
+    let (mut name, mut state, mut status) = (String::new(), String::new(), String::new());
+    let mut whole = false;
+    loop {
+        match reader.read_event().map_err(strange)? {
+            Event::Start(start) => {
+                start.name().as_ref().clone_into(&mut element);
+                if element == "gateway" {
+                    (name, state, status) = Default::default();
+                }
+            }
+            Event::Text(text) => {
+                let field = match element.as_str() {
+                    "name" => &mut name,
+                    "state" => &mut state,
+                    "status" => &mut status,
+                    _ => continue,
+                };
+                field.push_str(text.trim());
+            }
+            Event::End(end) => {
+                if end.name().as_ref() == "gateway"
+                    && let Some(carrier) = name.strip_prefix('c').and_then(|id| Uuid::try_parse(id).ok())
+                {
+                    state.truncate(40);
+                    found.push(Gateway { carrier, up: status == "UP", state: std::mem::take(&mut state) });
+                }
+                whole |= end.name().as_ref() == "gateways";
+                element.clear();
+            }
+            Event::Eof if whole => return Ok(found),
+            Event::Eof => return Err(Unanswered::Strange("it is no list of gateways".into())),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_switchs_list_of_gateways_is_read() {
+        let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let text = format!(
+            "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>\n<gateways>\n\
+             <gateway>\n <name>c{}</name>\n <profile>external</profile>\n <to>sip:a&b@c</to>\n <state>NOREG</state>\n <status>UP</status>\n </gateway>\n\
+             <gateway>\n <name>own</name>\n <state>REGED</state>\n <status>UP</status>\n </gateway>\n\
+             <gateway>\n <name>c{}</name>\n <state>FAIL_WAIT</state>\n <status>DOWN</status>\n <retry>30s</retry>\n </gateway>\n</gateways>\n",
+            one.simple(),
+            two.simple()
+        );
+        let gateway = |carrier, up, state: &str| Gateway { carrier, up, state: state.into() };
+        assert_eq!(read(&text).unwrap(), [gateway(one, true, "NOREG"), gateway(two, false, "FAIL_WAIT")]);
+        assert_eq!(read("<gateways>\n</gateways>").unwrap(), []);
+        for strange in ["", "-ERR no such command", "<gateways><gateway><name>x</gateway>"] {
+            assert!(read(strange).is_err(), "{strange}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The SQL of event sockets and of what they tell.
+
+use sqlx::{PgConnection, PgExecutor, PgPool};
+use uuid::Uuid;
+
+use super::{EventSocket, GatewayState, gateways::Gateway};
+
+pub async fn get(db: impl PgExecutor<'_>, switch: Uuid) -> sqlx::Result<Option<EventSocket>> {
+    sqlx::query_as!(
+        EventSocket,
+        "select address, asked_at, answered_at, error from event_sockets where switch_id = $1",
+        switch
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Another address or password: whatever was heard before is of another.
+pub async fn put(db: &mut PgConnection, switch: Uuid, address: &str, password: &[u8]) -> sqlx::Result<()> {
+    sqlx::query!("delete from gateway_states where switch_id = $1", switch).execute(&mut *db).await?;
+    sqlx::query!(
+        "insert into event_sockets (switch_id, address, password) values ($1, $2, $3)
+         on conflict (switch_id) do update
+            set address = excluded.address, password = excluded.password, asked_at = null, answered_at = null, error = null",
+        switch,
+        address,
+        password
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+pub async fn delete(db: &mut PgConnection, switch: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("delete from event_sockets where switch_id = $1", switch).execute(db).await.map(|_| ())
+}
+
+/// A switch that is to be asked.
+pub struct Due {
+    pub switch: Uuid,
+    pub address: String,
+    pub password: Vec<u8>,
+}
+
+/// Takes the switches that were not asked for ten seconds; another node that looks at once gets none of them.
+pub async fn due(db: &PgPool) -> sqlx::Result<Vec<Due>> {
+    sqlx::query_as!(
+        Due,
+        r#"update event_sockets e set asked_at = now() from switches w
+            where w.id = e.switch_id and w.status = 'active' and (e.asked_at is null or e.asked_at < now() - interval '10 seconds')
+           returning e.switch_id as switch, e.address, e.password"#
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Keeps what a switch said about its gateways, and forgets those it has not any more.
+pub async fn heard(db: &PgPool, switch: Uuid, gateways: &[Gateway]) -> sqlx::Result<()> {
+    let carriers = gateways.iter().map(|gateway| gateway.carrier).collect::<Vec<_>>();
+    let ups = gateways.iter().map(|gateway| gateway.up).collect::<Vec<_>>();
+    let states = gateways.iter().map(|gateway| gateway.state.clone()).collect::<Vec<_>>();
+    sqlx::query!(
+        "with answered as (update event_sockets set answered_at = now(), error = null where switch_id = $1 returning switch_id),
+              gone as (delete from gateway_states where switch_id = $1 and not carrier_id = any ($2))
+         insert into gateway_states (carrier_id, switch_id, up, state)
+         select c.id, a.switch_id, g.up, g.state
+           from unnest($2::uuid[], $3::bool[], $4::text[]) g (carrier_id, up, state)
+           join carriers c on c.id = g.carrier_id cross join answered a
+             on conflict (carrier_id, switch_id) do update set up = excluded.up, state = excluded.state, seen_at = now()",
+        switch,
+        &carriers,
+        &ups,
+        &states
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+pub async fn not_heard(db: &PgPool, switch: Uuid, error: &str) -> sqlx::Result<()> {
+    sqlx::query!("update event_sockets set error = $2 where switch_id = $1", switch, error)
+        .execute(db)
+        .await
+        .map(|_| ())
+}
+
+/// What switches say about a carrier's gateways.
+pub async fn of_carrier(db: impl PgExecutor<'_>, carrier: Uuid) -> sqlx::Result<Vec<GatewayState>> {
+    sqlx::query_as!(
+        GatewayState,
+        "select g.carrier_id, g.switch_id, w.name as switch, g.up, g.state, g.seen_at
+           from gateway_states g join switches w on w.id = g.switch_id where g.carrier_id = $1 order by w.name",
+        carrier
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// What a switch says about its gateways.
+pub async fn of_switch(db: impl PgExecutor<'_>, switch: Uuid) -> sqlx::Result<Vec<GatewayState>> {
+    sqlx::query_as!(
+        GatewayState,
+        "select g.carrier_id, g.switch_id, w.name as switch, g.up, g.state, g.seen_at
+           from gateway_states g join switches w on w.id = g.switch_id where g.switch_id = $1 order by g.carrier_id",
+        switch
+    )
+    .fetch_all(db)
+    .await
+}

@@ -160,7 +160,7 @@ impl App {
                 .configure(web::pages)
                 .default_service(actix_web::web::to(router::nothing))
                 .wrap(router::default_headers())
-                .wrap(tracing_actix_web::TracingLogger::default())
+                .wrap(tracing_actix_web::TracingLogger::<telemetry::Requests>::new())
         })
         .workers(2)
         .disable_signals()

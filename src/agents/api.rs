@@ -33,7 +33,7 @@ pub struct TenantQuery {
 }
 
 fn maker<'a>(api: &'a Api, actor: &Actor) -> Maker<'a> {
-    Maker::new(&api.auth.public_url, actor.role)
+    Maker { is_scoped: !actor.is_unlimited, ..Maker::new(&api.auth.public_url, actor.role) }
 }
 
 /// Create an agent: user, extensions, mailboxes, and a mail with a link

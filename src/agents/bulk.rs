@@ -8,6 +8,7 @@ use crate::{
     auth::rules::Role,
     changes::{Change, Error, Result},
     http::problem::Problem,
+    pools,
     text::{DisplayName, Email, ExtensionNumber},
 };
 
@@ -150,23 +151,11 @@ fn agent(columns: &Columns) -> Read {
 }
 
 /// Takes the lines that can't be out of those to be made, and says why.
-fn take_out(
-    sound: &mut Vec<(usize, NewAgent)>,
-    outcomes: &mut [Outcome],
-    wrong: super::Wrong,
-    partial: bool,
-) -> Result<()> {
+fn take_out(sound: &mut Vec<(usize, NewAgent)>, outcomes: &mut [Outcome], wrong: super::Wrong) -> Result<()> {
     let mut out = std::collections::HashSet::new();
     for (at, error) in wrong {
         let at = match &error {
             Error::Sql(_) | Error::Keyring(_) | Error::NotFound(_) => return Err(error),
-            // Not the line's fault: the pools have too few numbers. With `partial` the last ones go without.
-            Error::Conflict(detail) if detail.starts_with("The tenant's pools") => {
-                if !partial {
-                    return Err(error);
-                }
-                sound.len() - 1
-            }
             _ => at,
         };
         if out.insert(at) {
@@ -178,6 +167,40 @@ fn take_out(
         at += 1;
         !out.contains(&(at - 1))
     });
+    Ok(())
+}
+
+/// Not a line's fault: the pools have too few numbers.
+fn too_few_numbers(mut wrong: super::Wrong) -> std::result::Result<Error, super::Wrong> {
+    let is_pools = |error: &Error| matches!(error, Error::Conflict(detail) if detail.starts_with("The tenant's pools"));
+    match wrong.iter().position(|(_, error)| is_pools(error)) {
+        Some(at) => Ok(wrong.swap_remove(at).1),
+        None => Err(wrong),
+    }
+}
+
+/// The last ones go without, as many as there are no numbers for; one at least, so that this ends.
+async fn go_without(
+    change: &mut Change,
+    tenant: Uuid,
+    sound: &mut Vec<(usize, NewAgent)>,
+    outcomes: &mut [Outcome],
+    error: Error,
+) -> Result<()> {
+    let outcome = refused(error);
+    let wanted = sound.iter().filter_map(|(_, agent)| agent.numbers.as_ref().map(Vec::len)).sum::<usize>();
+    let free = usize::try_from(pools::store::usage(change.db(), tenant).await?.free).unwrap_or_default();
+    let mut left = free.saturating_sub(wanted);
+    let fit = sound.iter().take_while(|(_, agent)| {
+        let count = agent.count().unwrap_or_default();
+        let fits = count <= left;
+        left = left.saturating_sub(count);
+        fits
+    });
+    let fit = fit.count().min(sound.len() - 1);
+    for (line, _) in sound.drain(fit..) {
+        outcomes[line] = outcome.clone();
+    }
     Ok(())
 }
 
@@ -219,7 +242,11 @@ pub async fn create(
             Ok(created) => break created,
             Err(wrong) => {
                 change.back_to_savepoint().await?;
-                take_out(&mut sound, &mut outcomes, wrong, partial)?;
+                match too_few_numbers(wrong) {
+                    Ok(error) if !partial => return Err(error),
+                    Ok(error) => go_without(change, tenant, &mut sound, &mut outcomes, error).await?,
+                    Err(wrong) => take_out(&mut sound, &mut outcomes, wrong)?,
+                }
             }
         }
     };

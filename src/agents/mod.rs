@@ -2,11 +2,13 @@
 
 pub mod api;
 pub mod bulk;
+mod edit;
 pub mod store;
+
+pub use self::edit::{delete, update};
 
 use std::collections::HashSet;
 
-use chrono::{Duration, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -14,10 +16,9 @@ use crate::{
     auth::{
         one_time::{self, Purpose},
         rules::Role,
-        store::end_sessions,
     },
     changes::{Audit, Change, Error, Result},
-    extensions::{self, ExtensionStatus},
+    extensions::ExtensionStatus,
     keyring::Place,
     mail::{self, Language, Message},
     onboarding, pools, tenants,
@@ -107,6 +108,8 @@ pub struct Maker<'a> {
     /// What the links in mails begin with.
     pub public_url: &'a str,
     pub role: Role,
+    /// A key with scopes of its own: it makes and changes agents, and nobody who could do what it can't.
+    pub is_scoped: bool,
     /// Called after each agent, for those who wait for many.
     pub on_made: Option<&'a (dyn Fn() + Sync)>,
 }
@@ -114,7 +117,11 @@ pub struct Maker<'a> {
 impl<'a> Maker<'a> {
     #[must_use]
     pub fn new(public_url: &'a str, role: Role) -> Self {
-        Self { public_url, role, on_made: None }
+        Self { public_url, role, is_scoped: false, on_made: None }
+    }
+
+    fn may_grant(self, role: Role) -> bool {
+        self.role.may_grant(role) && (!self.is_scoped || role == Role::Agent)
     }
 }
 
@@ -136,7 +143,7 @@ impl NewAgent {
         Ok(count - wanted)
     }
 
-    fn check(&self, maker: Role) -> Result<()> {
+    fn check(&self, maker: Maker<'_>) -> Result<()> {
         self.count()?;
         if !maker.may_grant(self.role) || self.role == Role::PlatformAdmin {
             return Err(Error::invalid("role", "is more than you may give"));
@@ -175,7 +182,7 @@ pub async fn create_all(
     let mut wrong = check_emails(change, new).await.map_err(whole)?;
     let mut wanted = HashSet::new();
     for (line, agent) in new.iter().enumerate() {
-        if let Err(error) = check_line(change, maker.role, tenant, agent, &mut wanted).await {
+        if let Err(error) = check_line(change, maker, tenant, agent, &mut wanted).await {
             wrong.push((line, error));
         }
     }
@@ -196,7 +203,7 @@ pub async fn create_all(
 
 async fn check_line(
     change: &mut Change,
-    maker: Role,
+    maker: Maker<'_>,
     tenant: Uuid,
     agent: &NewAgent,
     wanted: &mut HashSet<String>,
@@ -266,7 +273,8 @@ async fn insert_all(
         phones.push(of_agent);
     }
     store::insert_users(change.db(), home.id, &users).await.map_err(users::taken)?;
-    store::insert_extensions(change.db(), home.id, &rows).await?;
+    let usual = onboarding::templates::usual_extension(change.db(), home.id).await?;
+    store::insert_extensions(change.db(), home.id, &rows, &usual).await?;
     let settings = onboarding::templates::settings_of(change.db(), home.id).await?;
     let language = settings.map(|(settings, _)| onboarding::language(&settings)).unwrap_or_default();
     let made = store::users(change.db(), home.id, &users.ids).await?;
@@ -290,121 +298,4 @@ pub async fn create(change: &mut Change, maker: Maker<'_>, tenant: Uuid, new: Ne
     let made = create_all(change, maker, tenant, &[new]).await;
     let made = made.map_err(|wrong| wrong.into_iter().next().map_or(Error::NotFound("agent"), |(_, error)| error))?;
     made.into_iter().next().ok_or(Error::NotFound("agent"))
-}
-
-pub async fn update(
-    change: &mut Change,
-    maker: Maker<'_>,
-    tenant: Uuid,
-    id: Uuid,
-    patch: AgentPatch,
-    if_match: Option<i64>,
-) -> Result<Agent> {
-    let before = locked(change, maker.role, tenant, id, if_match).await?;
-    let mut after = before.clone();
-    if let Some(name) = patch.first_name {
-        after.first_name = name.to_string();
-    }
-    if let Some(name) = patch.last_name {
-        after.last_name = name.to_string();
-    }
-    if let Some(language) = patch.language {
-        after.language = language;
-    }
-    if let Some(required) = patch.two_factor_required {
-        if before.two_factor_required && !required && maker.role != Role::PlatformAdmin {
-            return Err(Error::Forbidden(
-                "Only the platform's administrators take back that a second factor is required.".into(),
-            ));
-        }
-        after.two_factor_required = required;
-    }
-    if let Some(role) = patch.role.filter(|role| *role != before.role) {
-        if !maker.role.may_grant(role) {
-            return Err(Error::invalid("role", "is more than you may give"));
-        }
-        after.role = role;
-    }
-    let new_email = patch.email.filter(|email| *email.as_str() != before.email);
-    if let Some(email) = &new_email {
-        after.email = email.to_string();
-    }
-    if let Some(status) = patch.status {
-        // Who never chose a password is invited still.
-        let chose = store::has_password(change.db(), tenant, id).await?;
-        after.status = match status {
-            UserStatus::Suspended => UserStatus::Suspended,
-            UserStatus::Active | UserStatus::Invited if chose => UserStatus::Active,
-            UserStatus::Active | UserStatus::Invited => UserStatus::Invited,
-        };
-    }
-    keep_an_owner(change, tenant, &before, after.role, after.status).await?;
-    let after = users::store::update(change.db(), &after).await.map_err(users::taken)?;
-    if (before.status == UserStatus::Suspended) != (after.status == UserStatus::Suspended) {
-        suspend(change, tenant, id, after.status == UserStatus::Suspended).await?;
-    }
-    if new_email.is_some() || before.role != after.role {
-        end_sessions(change.db(), id, None).await?;
-    }
-    if let Some(email) = new_email {
-        let link = one_time::link(change, maker.public_url, id, Purpose::Verify).await?;
-        let message = Message::VerifyEmail { name: &after.first_name, link: &link };
-        mail::queue(change, Some(tenant), &email, after.language.unwrap_or_default(), &message).await?;
-    }
-    let resource = format!("agents/{id}");
-    let json = |user: &User| serde_json::to_value(user).ok();
-    change
-        .audit(Audit { tenant: Some(tenant), action: "update", resource, before: json(&before), after: json(&after) })
-        .await?;
-    let extensions = store::extensions_of(change.db(), tenant, &[id]).await?;
-    Ok(Agent { user: after, extensions: extensions.into_iter().map(|(_, extension)| extension).collect() })
-}
-
-async fn suspend(change: &mut Change, tenant: Uuid, id: Uuid, suspended: bool) -> Result<()> {
-    store::set_extension_status(change.db(), tenant, id, suspended).await?;
-    if suspended {
-        end_sessions(change.db(), id, None).await?;
-    }
-    Ok(())
-}
-
-async fn keep_an_owner(change: &mut Change, tenant: Uuid, before: &User, role: Role, status: UserStatus) -> Result<()> {
-    let stays = role == Role::Owner && status != UserStatus::Suspended;
-    if before.role == Role::Owner && !stays && users::store::other_owners(change.db(), tenant, before.id).await? == 0 {
-        return Err(Error::Conflict("It is the tenant's last owner. Make somebody else an owner first.".into()));
-    }
-    Ok(())
-}
-
-/// Deletes an agent: the extensions are gone for every switch, their numbers rest.
-pub async fn delete(
-    change: &mut Change,
-    maker: Maker<'_>,
-    tenant: Uuid,
-    id: Uuid,
-    if_match: Option<i64>,
-) -> Result<()> {
-    let before = locked(change, maker.role, tenant, id, if_match).await?;
-    keep_an_owner(change, tenant, &before, Role::Agent, before.status).await?;
-    let mut numbers = Vec::new();
-    for (_, extension) in store::extensions_of(change.db(), tenant, &[id]).await? {
-        extensions::delete(change, tenant, extension.id, None).await?;
-        numbers.push(extension.number);
-    }
-    pools::store::rest(change.db(), tenant, &numbers, Utc::now() + Duration::days(QUARANTINE_DAYS)).await?;
-    users::store::delete(change.db(), tenant, id).await?;
-    let before = serde_json::to_value(&before).ok();
-    let resource = format!("agents/{id}");
-    change.audit(Audit { tenant: Some(tenant), action: "delete", resource, before, after: None }).await
-}
-
-async fn locked(change: &mut Change, maker: Role, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<User> {
-    let user = users::store::lock(change.db(), Some(tenant), id).await?.ok_or(Error::NotFound("agent"))?;
-    if !maker.may_grant(user.role) {
-        return Err(Error::Forbidden("Somebody of this role is not yours to change.".into()));
-    }
-    match if_match {
-        Some(version) if version != user.version => Err(Error::Changed(user.version)),
-        _ => Ok(user),
-    }
 }

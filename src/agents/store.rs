@@ -9,6 +9,7 @@ use crate::{
     extensions::ExtensionStatus,
     http::page::Window,
     mail::Language,
+    onboarding::templates::UsualExtension,
     users::{User, UserStatus},
 };
 
@@ -91,11 +92,16 @@ impl NewExtensions {
     }
 }
 
-pub async fn insert_extensions(db: &mut PgConnection, tenant: Uuid, new: &NewExtensions) -> sqlx::Result<()> {
+pub async fn insert_extensions(
+    db: &mut PgConnection,
+    tenant: Uuid,
+    new: &NewExtensions,
+    usual: &UsualExtension,
+) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into extensions (tenant_id, id, user_id, number, sip_username, sip_secret, display_name, voicemail_pin,
-                                 voicemail_email)
-         select $1, e.id, e.user_id, e.number, e.number, e.secret, e.name, e.pin, e.email
+                                 voicemail_email, ring_seconds, max_registrations, codecs, voicemail_enabled)
+         select $1, e.id, e.user_id, e.number, e.number, e.secret, e.name, e.pin, e.email, $9, $10, $11, $12
            from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::bytea[])
                 as e (id, user_id, number, name, email, secret, pin)",
         tenant,
@@ -105,7 +111,11 @@ pub async fn insert_extensions(db: &mut PgConnection, tenant: Uuid, new: &NewExt
         &new.names,
         &new.emails,
         &new.secrets,
-        &new.pins
+        &new.pins,
+        usual.calling.ring_seconds,
+        usual.calling.max_registrations,
+        usual.calling.codecs.as_ref().map(crate::text::Codecs::as_str),
+        usual.voicemail
     )
     .execute(db)
     .await
@@ -212,6 +222,53 @@ pub async fn extensions_of(
             (row.user_id, AgentExtension { id, number, sip_username, status })
         })
         .collect())
+}
+
+/// Ends every link that was sent to somebody.
+pub async fn drop_links(db: &mut PgConnection, user: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("delete from one_time_tokens where user_id = $1", user).execute(db).await.map(|_| ())
+}
+
+/// Voicemail that went to somebody's old address goes to the new one.
+pub async fn readdress_extensions(
+    db: &mut PgConnection,
+    tenant: Uuid,
+    user: Uuid,
+    old: &str,
+    new: &str,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update extensions set voicemail_email = $4, version = version + 1, updated_at = now()
+          where tenant_id = $1 and user_id = $2 and status <> 'deleted' and lower(voicemail_email) = lower($3)",
+        tenant,
+        user,
+        old,
+        new
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// Phones that showed somebody's old name show the new one.
+pub async fn rename_extensions(
+    db: &mut PgConnection,
+    tenant: Uuid,
+    user: Uuid,
+    old: &str,
+    new: &str,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update extensions set display_name = $4, version = version + 1, updated_at = now()
+          where tenant_id = $1 and user_id = $2 and status <> 'deleted' and display_name = $3",
+        tenant,
+        user,
+        old,
+        new
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
 }
 
 pub async fn has_password(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<bool> {

@@ -29,9 +29,10 @@ use crate::{
 
 /// Seconds for which an access token is good.
 pub const LIFETIME: i64 = 600;
-/// A key signs for so long, and checks for as long again.
+/// A key signs for so long, and checks for an hour more.
 const KEY_DAYS: i64 = 30;
-const MAINTAIN_EVERY: Duration = Duration::from_hours(1);
+/// So long may a node sign with a key that another has retired: with a token's lifetime, well within the hour it still checks.
+const MAINTAIN_EVERY: Duration = Duration::from_mins(10);
 const ISSUER: &str = "dialplane";
 /// An unknown key id asks the database no more often than this.
 const RELOAD_EVERY: Duration = Duration::from_secs(1);

@@ -38,13 +38,11 @@ async fn begin(api: &Api, request: &HttpRequest, name: &str) -> Result<Change, P
 /// Sign up: a tenant and its owner at once
 ///
 /// The answer is the same whether or not the address has an account; the mail says.
-#[utoipa::path(tag = "auth", request_body = Registration, security(()), responses((status = 202, body = Registered), (status = 409, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(tag = "auth", request_body = Registration, security(()), responses((status = 202, body = Registered), (status = 409, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 #[post("/v1/auth/register")]
 pub async fn register(api: Data<Api>, request: HttpRequest, body: Bytes) -> Result<HttpResponse, Problem> {
     let new: Registration = input::parse(&body)?;
-    let mut change = begin(&api, &request, "registration").await?;
-    flows::register(&api.auth, &mut change, new).await?;
-    change.commit().await?;
+    flows::register(&api.auth, &api.changes, peer(&request), new).await?;
     Ok(HttpResponse::Accepted().json(REGISTERED))
 }
 
@@ -58,7 +56,7 @@ pub struct SignedInAnswer {
 }
 
 /// Sign in
-#[utoipa::path(tag = "auth", request_body = SignIn, security(()), responses((status = 200, body = SignedInAnswer), (status = 401, body = Problem), (status = 429, body = Problem)))]
+#[utoipa::path(tag = "auth", request_body = SignIn, security(()), responses((status = 200, body = SignedInAnswer), (status = 401, body = Problem), (status = 409, body = Problem), (status = 429, body = Problem)))]
 #[post("/v1/auth/login")]
 pub async fn login(api: Data<Api>, request: HttpRequest, body: Bytes) -> Result<HttpResponse, Problem> {
     let shown: SignIn = input::parse(&body)?;
@@ -121,21 +119,11 @@ pub struct ForgotBody {
 /// Ask for a link to set a new password
 ///
 /// The answer is the same whether or not the address has an account, and comes in the same time.
-#[utoipa::path(tag = "auth", request_body = ForgotBody, security(()), responses((status = 202)))]
+#[utoipa::path(tag = "auth", request_body = ForgotBody, security(()), responses((status = 202), (status = 429, body = Problem)))]
 #[post("/v1/auth/forgot-password")]
 pub async fn forgot_password(api: Data<Api>, request: HttpRequest, body: Bytes) -> Result<HttpResponse, Problem> {
     let shown: ForgotBody = input::parse(&body)?;
-    let mut change = begin(&api, &request, "forgot-password").await?;
-    // Behind the answer: how long it takes would tell whether there is an account.
-    actix_web::rt::spawn(async move {
-        let sent = async {
-            flows::forgot(&api.auth, &mut change, &shown.email).await?;
-            change.commit_quietly().await
-        };
-        if let Err(error) = sent.await {
-            tracing::warn!(%error, "a link to set a new password was not sent");
-        }
-    });
+    flows::forgot(&api.auth, &api.changes, peer(&request), &shown.email).await?;
     Ok(HttpResponse::Accepted().finish())
 }
 
@@ -184,7 +172,7 @@ pub struct ChangePasswordBody {
 }
 
 /// Change one's password; other sessions end
-#[utoipa::path(tag = "auth", request_body = ChangePasswordBody, responses((status = 204), (status = 422, body = Problem)))]
+#[utoipa::path(tag = "auth", request_body = ChangePasswordBody, responses((status = 204), (status = 422, body = Problem), (status = 429, body = Problem)))]
 #[post("/v1/auth/change-password")]
 pub async fn change_password(
     api: Data<Api>,
@@ -193,11 +181,35 @@ pub async fn change_password(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let shown: ChangePasswordBody = input::parse(&body)?;
-    let mut change = own_change(&api, &actor, &request).await?;
-    let (user, session) = (actor.user()?, actor.session);
-    flows::change_password(&api.auth, &mut change, user, session, &shown.old_password, &shown.password).await?;
-    change.commit_quietly().await?;
+    actor.user()?;
+    change_own_password(&api, &actor, &request, &shown.old_password, &shown.password).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Sets a new password with the old one.
+pub async fn change_own_password(
+    api: &Api,
+    actor: &Actor,
+    request: &HttpRequest,
+    old: &str,
+    new: &str,
+) -> Result<(), Error> {
+    let account = own_account(api, actor, request, "old_password", old).await?;
+    let author = Author { within: None, ..actor.author(request) };
+    let mut change = api.changes.begin(author).await?;
+    flows::change_password(&api.auth, &mut change, &account, actor.session, new).await?;
+    change.commit_quietly().await
+}
+
+/// One's own account, for what needs its password as well.
+pub async fn own_account(
+    api: &Api,
+    actor: &Actor,
+    request: &HttpRequest,
+    field: &'static str,
+    password: &str,
+) -> Result<store::Account, Error> {
+    flows::own_account(&api.auth, &api.changes, actor.id, peer(request), field, password).await
 }
 
 /// A change of one's own account.
@@ -254,7 +266,7 @@ pub struct PasswordBody {
 }
 
 /// Take the second factor away, with the password
-#[utoipa::path(tag = "auth", request_body = PasswordBody, responses((status = 204), (status = 422, body = Problem)))]
+#[utoipa::path(tag = "auth", request_body = PasswordBody, responses((status = 204), (status = 422, body = Problem), (status = 429, body = Problem)))]
 #[post("/v1/auth/two-factor/disable")]
 pub async fn disable_two_factor(
     api: Data<Api>,
@@ -263,14 +275,12 @@ pub async fn disable_two_factor(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let shown: PasswordBody = input::parse(&body)?;
-    let mut change = own_change(&api, &actor, &request).await?;
-    let account = session::account(&mut change, actor.user()?).await?;
-    if !api.auth.passwords.verify(account.password_hash.as_deref(), &shown.password).await? {
-        return Err(Error::invalid("password", "is wrong").into());
-    }
+    actor.user()?;
+    let account = own_account(&api, &actor, &request, "password", &shown.password).await?;
     if account.totp_required {
         return Err(Error::Conflict("Your account must have a second factor.".into()).into());
     }
+    let mut change = own_change(&api, &actor, &request).await?;
     second_factor::disable(&mut change, &account).await?;
     change.commit_quietly().await?;
     Ok(HttpResponse::NoContent().finish())

@@ -1,5 +1,7 @@
 //! Signing up, signing in, and what people do with passwords and links.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -38,6 +40,23 @@ pub struct SignedIn<T> {
 /// How a sign-in may be refused without saying whether there is such an account.
 const REFUSED: &str = "The e-mail address or the password is wrong.";
 
+/// The most of what was typed as an address that is kept; no address is as long (64 + 1 + 253).
+const LONGEST_ADDRESS: usize = 320;
+
+/// What was typed as an address: as failures are counted by it, and the address if it is one. What is none is nobody's, and need
+/// not fit into the database: it is cut, and has no characters that a column can't hold.
+fn typed(text: &str) -> (String, Option<Email>) {
+    let text = text.trim().to_ascii_lowercase();
+    let email = Email::parse(&text).ok();
+    let held = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    (text.chars().take(LONGEST_ADDRESS).map(held).collect(), email)
+}
+
+async fn account_of(changes: &Changes, email: Option<&Email>) -> Result<Option<Account>> {
+    let Some(email) = email else { return Ok(None) };
+    Ok(store::account_by_email(changes.pool(), email.as_str()).await?)
+}
+
 /// Checks a password (and the second factor, where there is one) and opens a session with `open`.
 ///
 /// Takes as long for an account that there is not. Failures count against account and address, also when nothing else is kept.
@@ -49,31 +68,24 @@ pub async fn sign_in<T>(
     open: impl AsyncFnOnce(&mut Change, &Account) -> Result<T>,
 ) -> Result<SignedIn<T>> {
     let _place = auth.passwords.admit()?;
-    let email = shown.email.trim().to_ascii_lowercase();
-    let author = Author { name: "sign-in".into(), source: source.address, within: None };
-    let mut change = changes.begin(author).await?;
-    throttle::check(change.db(), &email, source.address).await?;
-    let account = store::account_by_email(change.db(), &email).await?;
-    // No transaction is held open over the hashing.
-    drop(change);
-    let hash = account.as_ref().and_then(|account| account.password_hash.as_deref());
-    let right = auth.passwords.verify(hash, &shown.password).await?;
-    let name = account
-        .as_ref()
-        .map_or_else(|| "sign-in".to_owned(), |account| format!("user:{}:{}", account.id, account.email));
-    let mut change = changes.begin(Author { name, source: source.address, within: None }).await?;
-    // Who waited for the hash while others failed waits longer.
-    throttle::check(change.db(), &email, source.address).await?;
-    let Some(account) = account.filter(|account| right && account.is_in_force()) else {
-        return refuse(changes, change, &email, source, Error::Refused(REFUSED)).await;
+    let (email, address) = typed(&shown.email);
+    let account = account_of(changes, address.as_ref()).await?;
+    let right = is_right(auth, changes, &email, account.as_ref(), &shown.password, source.address).await?;
+    // Who has not confirmed the address yet may be told so: they know the password.
+    let Some(account) = account.filter(|account| right && (account.is_in_force() || account.has_to_confirm())) else {
+        return refuse(changes, &email, source.address, Error::Refused(REFUSED)).await;
     };
+    let author =
+        Author { name: format!("user:{}:{}", account.id, account.email), source: source.address, within: None };
+    let mut change = changes.begin(author).await?;
     if account.totp_enabled {
         match shown.code.as_deref().map(str::trim).filter(|code| !code.is_empty()) {
             None => return Err(Error::SecondFactor),
             Some(code) if second_factor::check(&mut change, &account, code).await? => {}
             Some(_) => {
+                drop(change);
                 let wrong = Error::invalid("code", "is wrong or was used before");
-                return refuse(changes, change, &email, source, wrong).await;
+                return refuse(changes, &email, source.address, wrong).await;
             }
         }
     }
@@ -88,11 +100,28 @@ pub async fn sign_in<T>(
     Ok(SignedIn { account, session })
 }
 
-async fn refuse<T>(changes: &Changes, change: Change, email: &str, source: &Source, error: Error) -> Result<T> {
-    drop(change);
-    let author = Author { name: "sign-in".into(), source: source.address, within: None };
+/// Is it the password of this account? Takes as long where there is none. Who has to wait is not told.
+async fn is_right(
+    auth: &Auth,
+    changes: &Changes,
+    email: &str,
+    account: Option<&Account>,
+    password: &str,
+    source: Option<IpAddr>,
+) -> Result<bool> {
+    throttle::check(changes.pool(), email, source).await?;
+    let hash = account.and_then(|account| account.password_hash.as_deref());
+    // No transaction is held open over the hashing.
+    let right = auth.passwords.verify(hash, password).await?;
+    // Who waited for the hash while others failed waits longer.
+    throttle::check(changes.pool(), email, source).await?;
+    Ok(right)
+}
+
+async fn refuse<T>(changes: &Changes, email: &str, source: Option<IpAddr>, error: Error) -> Result<T> {
+    let author = Author { name: "sign-in".into(), source, within: None };
     let mut change = changes.begin(author).await?;
-    let locked = throttle::failed(change.db(), email, source.address).await?;
+    let locked = throttle::failed(change.db(), email, source).await?;
     if locked && let Some(account) = store::account_by_email(change.db(), email).await? {
         let resource = format!("users/{}", account.id);
         let audit = Audit { tenant: account.tenant_id, action: "lock_sign_in", resource, before: None, after: None };
@@ -104,6 +133,24 @@ async fn refuse<T>(changes: &Changes, change: Change, email: &str, source: &Sour
     }
     change.commit_quietly().await?;
     Err(error)
+}
+
+/// The account of somebody signed in who shows its password. Wrong ones count like failed sign-ins: a session that was left open
+/// is no place to guess at leisure.
+pub async fn own_account(
+    auth: &Auth,
+    changes: &Changes,
+    user: Uuid,
+    source: Option<IpAddr>,
+    field: &'static str,
+    password: &str,
+) -> Result<Account> {
+    let account = store::account(changes.pool(), user).await?.ok_or(Error::NotFound("user"))?;
+    let (email, _) = typed(&account.email);
+    if is_right(auth, changes, &email, Some(&account), password, source).await? {
+        return Ok(account);
+    }
+    refuse(changes, &email, source, Error::invalid(field, "is wrong")).await
 }
 
 /// A company that signs up, with its owner.
@@ -132,7 +179,8 @@ pub const REGISTERED: Registered =
     Registered { message: "A mail with a link is on its way to this address. The link ends the registration." };
 
 /// Makes tenant and owner. An address that has an account gets a mail that says so, and the answer is the same.
-pub async fn register(auth: &Auth, change: &mut Change, new: Registration) -> Result<()> {
+pub async fn register(auth: &Auth, changes: &Changes, source: Option<IpAddr>, new: Registration) -> Result<()> {
+    throttle::sign_up(changes.pool(), source).await?;
     let written = [
         new.email.as_str(),
         new.first_name.as_str(),
@@ -142,26 +190,46 @@ pub async fn register(auth: &Auth, change: &mut Change, new: Registration) -> Re
     ];
     password::check("password", &new.password, &written)?;
     let hash = auth.passwords.hash(&new.password).await?;
-    if let Some(account) = store::account_by_email(change.db(), new.email.as_str()).await? {
-        let (sign_in, forgot) = (format!("{}/sign-in", auth.public_url), format!("{}/forgot", auth.public_url));
-        let message = Message::AddressTaken { sign_in_link: &sign_in, forgot_link: &forgot };
-        let language = account.language.unwrap_or(new.language);
-        return mail::queue(change, account.tenant_id, &new.email, language, &message).await;
-    }
+    let mut change = changes.begin(Author { name: "registration".into(), source, within: None }).await?;
+    let account = store::account_by_email(change.db(), new.email.as_str()).await?;
+    let owner = NewOwner {
+        first_name: new.first_name,
+        last_name: new.last_name,
+        email: new.email.clone(),
+        language: Some(new.language),
+    };
     let tenancy = NewTenancy {
         name: Some(new.company),
         domain: new.domain,
         template: None,
         region: new.region,
-        owner: Some(NewOwner {
-            first_name: new.first_name,
-            last_name: new.last_name,
-            email: new.email,
-            language: Some(new.language),
-        }),
+        owner: account.is_none().then_some(owner),
         settings: None,
     };
-    onboarding::create(&auth.public_url, change, tenancy, Some(&hash)).await.map(|_| ())
+    // Also where there is an account: what is refused, a domain or a region, is refused whichever the address is.
+    change.mark().await?;
+    onboarding::create(&auth.public_url, &mut change, tenancy, Some(&hash)).await?;
+    if let Some(account) = account {
+        change.undo().await?;
+        tell_of_account(auth, &mut change, &account, &new.email, new.language).await?;
+    }
+    change.commit().await.map(|_| ())
+}
+
+/// Writes to somebody whose address was registered again.
+async fn tell_of_account(
+    auth: &Auth,
+    change: &mut Change,
+    account: &Account,
+    to: &Email,
+    language: Language,
+) -> Result<()> {
+    if !throttle::may_be_written_to(change.db(), account.id).await? {
+        return Ok(());
+    }
+    let (sign_in, forgot) = (format!("{}/sign-in", auth.public_url), format!("{}/forgot", auth.public_url));
+    let message = Message::AddressTaken { sign_in_link: &sign_in, forgot_link: &forgot };
+    mail::queue(change, account.tenant_id, to, account.language.unwrap_or(language), &message).await
 }
 
 /// The owner of an address shows the link that was sent to it.
@@ -177,9 +245,27 @@ pub async fn verify_email(change: &mut Change, token: &str) -> Result<Uuid> {
 }
 
 /// Sends a link to set a new password, if there is such an account; says nothing about that.
-pub async fn forgot(auth: &Auth, change: &mut Change, email: &str) -> Result<()> {
-    let Some(account) = store::account_by_email(change.db(), email.trim()).await? else { return Ok(()) };
-    if account.status == UserStatus::Suspended {
+pub async fn forgot(auth: &Auth, changes: &Changes, source: Option<IpAddr>, email: &str) -> Result<()> {
+    throttle::forgotten(changes.pool(), source).await?;
+    let (auth, email) = (auth.clone(), typed(email).1);
+    let mut change = changes.begin(Author { name: "forgot-password".into(), source, within: None }).await?;
+    // Behind the answer: how long it takes would tell whether there is an account.
+    actix_web::rt::spawn(async move {
+        let sent = async {
+            send_reset(&auth, &mut change, email.as_ref()).await?;
+            change.commit_quietly().await
+        };
+        if let Err(error) = sent.await {
+            tracing::warn!(%error, "a link to set a new password was not sent");
+        }
+    });
+    Ok(())
+}
+
+async fn send_reset(auth: &Auth, change: &mut Change, email: Option<&Email>) -> Result<()> {
+    let Some(email) = email else { return Ok(()) };
+    let Some(account) = store::account_by_email(change.db(), email.as_str()).await? else { return Ok(()) };
+    if account.status == UserStatus::Suspended || !throttle::may_be_written_to(change.db(), account.id).await? {
         return Ok(());
     }
     let link = one_time::link(change, &auth.public_url, account.id, Purpose::Reset).await?;
@@ -201,20 +287,15 @@ pub async fn reset(auth: &Auth, change: &mut Change, token: &str, new: &str) -> 
     Ok(user)
 }
 
-/// Sets a new password with the old one; other sessions end.
+/// Sets a new password for who showed the old one; other sessions end.
 pub async fn change_password(
     auth: &Auth,
     change: &mut Change,
-    user: Uuid,
+    account: &Account,
     session: Option<Uuid>,
-    old: &str,
     new: &str,
 ) -> Result<()> {
-    let account = session::account(change, user).await?;
-    if !auth.passwords.verify(account.password_hash.as_deref(), old).await? {
-        return Err(Error::invalid("old_password", "is wrong"));
-    }
-    set_password(auth, change, &account, new, session).await
+    set_password(auth, change, account, new, session).await
 }
 
 async fn set_password(

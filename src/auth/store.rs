@@ -35,6 +35,14 @@ impl Account {
     pub fn is_in_force(&self) -> bool {
         self.status == UserStatus::Active && self.tenant_status != Some(TenantStatus::Suspended)
     }
+
+    /// Is a confirmed address all they lack? So it is of who has registered, and not followed the link yet.
+    #[must_use]
+    pub fn has_to_confirm(&self) -> bool {
+        self.status == UserStatus::Invited
+            && !self.email_verified
+            && self.tenant_status != Some(TenantStatus::Suspended)
+    }
 }
 
 pub async fn account(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Account>> {
@@ -271,7 +279,7 @@ pub async fn verify_email(db: &mut PgConnection, user: Uuid) -> sqlx::Result<()>
     .map(|_| ())
 }
 
-pub async fn locked_until(db: &mut PgConnection, who: &[String]) -> sqlx::Result<Option<DateTime<Utc>>> {
+pub async fn locked_until(db: impl PgExecutor<'_>, who: &[String]) -> sqlx::Result<Option<DateTime<Utc>>> {
     sqlx::query_scalar!(
         "select max(locked_until) from sign_in_failures where who = any ($1) and locked_until > now()",
         who
@@ -280,17 +288,35 @@ pub async fn locked_until(db: &mut PgConnection, who: &[String]) -> sqlx::Result
     .await
 }
 
-/// One more failure; those of more than a day ago don't count.
-pub async fn count_failure(db: &mut PgConnection, who: &str) -> sqlx::Result<i32> {
+/// One more failure. The count is halved with each `half_life` (seconds) since it began; `last_at` is up to when that was done.
+pub async fn count_failure(db: impl PgExecutor<'_>, who: &str, half_life: f64) -> sqlx::Result<i32> {
     sqlx::query_scalar!(
         "insert into sign_in_failures as f (who, failures, locked_until, last_at) values ($1, 1, now(), now())
          on conflict (who) do update
-            set failures = case when f.last_at < now() - interval '1 day' then 1 else f.failures + 1 end, last_at = now()
+            set (failures, last_at) =
+                (select (f.failures >> least(30, halvings)) + 1, f.last_at + halvings * make_interval(secs => $2)
+                   from (select greatest(0, floor(extract(epoch from now() - f.last_at) / $2::float8))::int as halvings) as passed)
          returning failures",
-        who
+        who,
+        half_life
     )
     .fetch_one(db)
     .await
+}
+
+/// One more of what may be done so and so often in an hour: how many there were in this one, and when it ends.
+pub async fn count_in_hour(db: impl PgExecutor<'_>, who: &str) -> sqlx::Result<(i32, DateTime<Utc>)> {
+    let row = sqlx::query!(
+        "insert into sign_in_failures as f (who, failures, locked_until, last_at) values ($1, 1, now() + interval '1 hour', now())
+         on conflict (who) do update
+            set failures = case when f.locked_until > now() then f.failures + 1 else 1 end, last_at = now(),
+                locked_until = case when f.locked_until > now() then f.locked_until else now() + interval '1 hour' end
+         returning failures, locked_until",
+        who
+    )
+    .fetch_one(db)
+    .await?;
+    Ok((row.failures, row.locked_until))
 }
 
 pub async fn lock(db: &mut PgConnection, who: &str, until: DateTime<Utc>) -> sqlx::Result<()> {
@@ -314,8 +340,15 @@ pub struct SigningKey {
     pub retired_at: Option<DateTime<Utc>>,
 }
 
+/// The keys that sign or still check; the others' rows stay until the next rotation.
 pub async fn signing_keys(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<SigningKey>> {
-    sqlx::query_as!(SigningKey, "select id, sealed, created_at, retired_at from signing_keys").fetch_all(db).await
+    sqlx::query_as!(
+        SigningKey,
+        "select id, sealed, created_at, retired_at from signing_keys
+          where retired_at is null or retired_at > now() - interval '1 hour'"
+    )
+    .fetch_all(db)
+    .await
 }
 
 /// The newest signs; those before it check for another hour, longer than any token of theirs is good.

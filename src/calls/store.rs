@@ -38,7 +38,8 @@ pub struct Charged {
     pub step_seconds: Option<i16>,
 }
 
-/// The admitted call a leg belongs to, with the rate of the carrier that took it.
+/// The admitted call a leg belongs to, with the rate of the carrier that took it: of when it began, or of the sheet that has taken the
+/// place of that one meanwhile. Calls for help cost nobody anything.
 pub async fn charged(db: &mut PgConnection, call: Uuid, carrier: Uuid) -> sqlx::Result<Vec<Charged>> {
     sqlx::query_as!(
         Charged,
@@ -47,10 +48,10 @@ pub async fn charged(db: &mut PgConnection, call: Uuid, carrier: Uuid) -> sqlx::
              left join lateral (
                     select r.price, r.first_seconds, r.step_seconds
                       from carriers c join rates r on r.sheet_id = c.sheet_id
-                     where c.id = $2 and r.effective_at <= a.at
+                     where c.id = $2 and r.effective_at <= now()
                        and r.prefix = any (array(select left(ltrim(a.callee, '+'), n) from generate_series(1, 15) n))
-                     order by length(r.prefix) desc, r.effective_at desc limit 1) r on true
-            where a.call_id = $1 and a.admitted
+                     order by length(r.prefix) desc, r.effective_at <= a.at desc, r.effective_at desc limit 1) r on true
+            where a.call_id = $1 and a.admitted and not a.emergency
             for update of a"#,
         call,
         carrier

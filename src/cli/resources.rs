@@ -297,7 +297,10 @@ pub async fn key(settings: &Settings, json: bool, command: KeyCommand) -> anyhow
                 let patch = set.patch()?;
                 print::one(
                     json,
-                    &change(&local, async |change| keys::update(change, None, key, patch, None).await).await?,
+                    &change(&local, async |change| {
+                        keys::update(change, keys::Maker::OPERATOR, None, key, patch, None).await
+                    })
+                    .await?,
                 )
             }
             KeyCommand::Delete { key } => {

@@ -270,6 +270,9 @@ pub async fn users_of(db: &mut PgConnection, tenant: Uuid, target: Target) -> sq
           left join groups g on g.tenant_id = r.tenant_id and g.id = r.from_id
           left join dialplan_entries e on e.tenant_id = r.tenant_id and e.id = r.from_id
          where r.tenant_id = $1 and $2 in (r.extension_id, r.group_id, r.destination_id)
+        union
+        select 'group ' || g.name from group_members m join groups g on g.tenant_id = m.tenant_id and g.id = m.group_id
+         where m.tenant_id = $1 and m.extension_id = $2
          order by 1 limit 20
         "#,
         tenant,

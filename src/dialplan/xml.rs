@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use askama::filters::Escaper as _;
 use quick_xml::{Reader, events::Event};
+use regex_syntax::hir::{Hir, HirKind};
 
 use crate::fetch::escape::SwitchXml;
 
@@ -157,8 +158,28 @@ fn check_value(element: &str, attribute: &str, value: &str) -> Result<(), String
     let is_pattern = matches!(element, "condition" | "regex") && attribute == "expression";
     if is_pattern {
         crate::routing::entries::Pattern::parse(value).map_err(|error| format!("has an expression that {error}"))?;
+        let parsed = regex_syntax::parse(value).map_err(|error| format!("has an expression that is none: {error}"))?;
+        if repeats_repeats(&parsed, false) {
+            return Err("has an expression that repeats what repeats already, such as (a+)+".into());
+        }
     }
     Ok(())
+}
+
+/// A switch matches by going back (PCRE2, in switch_regex.c): a repeat within a repeat takes time that doubles with each character
+/// that a caller dials.
+fn repeats_repeats(pattern: &Hir, repeated: bool) -> bool {
+    match pattern.kind() {
+        HirKind::Repetition(repetition) => {
+            let often = repetition.max.is_none_or(|most| most > 16);
+            (often && repeated) || repeats_repeats(&repetition.sub, repeated || often)
+        }
+        HirKind::Capture(capture) => repeats_repeats(&capture.sub, repeated),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().any(|part| repeats_repeats(part, repeated))
+        }
+        HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) | HirKind::Look(_) => false,
+    }
 }
 
 /// What changed, line by line.
@@ -190,6 +211,8 @@ mod tests {
             (FINE.replace("sofia/gateway/x/$1", "${system(id)}"), "may not call an API"),
             (FINE.replace("sofia/gateway/x/$1", "a&lt;!b"), "acts on"),
             (FINE.replace("^77(\\d+)$", "^(a+)+(?=b)$"), "regular expression"),
+            (FINE.replace("^77(\\d+)$", "^(a+)+$"), "repeats what repeats"),
+            (FINE.replace("^77(\\d+)$", "^([0-9]+|x)*y$"), "repeats what repeats"),
             (FINE.replace("field=", "onclick="), "may not have onclick"),
             (format!("<!-- x -->{FINE}"), "no comments"),
             (FINE.replace("<action ", "<X-PRE-PROCESS cmd=\"exec\"/><action "), "may not hold <X-PRE-PROCESS>"),

@@ -95,10 +95,10 @@ pub async fn update_extension(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let patch: ExtensionPatch = input::parse(&body)?;
+    let mut patch: ExtensionPatch = input::parse(&body)?;
     let work = async |change: &mut _| {
         if let Some(own) = actor.only_own() {
-            check_own(change, tenant, id, own, &patch).await?;
+            check_own(change, tenant, id, own, &mut patch).await?;
         }
         let extension = update(change, tenant, id, patch, write.if_match).await?;
         Outcome::changed(&extension, extension.version)

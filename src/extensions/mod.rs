@@ -2,7 +2,11 @@
 
 pub mod api;
 pub mod calls;
+mod rules;
 pub mod store;
+
+pub use self::rules::check_own;
+use self::rules::{check, free_names, may_be_active, no_circle, taken};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -14,6 +18,7 @@ use crate::{
     destinations::{self, config::Target},
     http::input::patch,
     keyring::Place,
+    onboarding,
     text::{
         CallerName, CallerNumber, Codecs, DisplayName, Email, ExtensionNumber, SipSecret, SipUsername, Variables,
         VoicemailPin,
@@ -204,6 +209,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewExtension) -> Res
     };
     let number = new.number.as_str();
     let now = Utc::now();
+    let usual = onboarding::templates::usual_extension(change.db(), tenant).await?;
     let extension = Extension {
         id,
         tenant_id: tenant,
@@ -220,11 +226,11 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewExtension) -> Res
             .map_err(|e| Error::invalid("number", e))?,
         caller_id_name: new.caller_id_name,
         caller_id_number: new.caller_id_number,
-        ring_seconds: new.ring_seconds.unwrap_or(25),
-        voicemail_enabled: new.voicemail_enabled.unwrap_or(true),
+        ring_seconds: new.ring_seconds.unwrap_or(usual.calling.ring_seconds),
+        voicemail_enabled: new.voicemail_enabled.unwrap_or(usual.voicemail),
         voicemail_email: new.voicemail_email,
-        codecs: new.codecs,
-        max_registrations: new.max_registrations.unwrap_or(1),
+        codecs: new.codecs.or(usual.calling.codecs),
+        max_registrations: new.max_registrations.unwrap_or(usual.calling.max_registrations),
         status: ExtensionStatus::Active,
         variables: new.variables,
         calls: new.calls,
@@ -234,7 +240,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewExtension) -> Res
         number: new.number,
     };
     check(&extension)?;
-    free_names(change, &extension).await?;
+    free_names(change, None, &extension).await?;
     let extension = store::insert(change.db(), &extension, &sealed).await.map_err(|e| taken(e, tenant))?;
     no_circle(change, &extension).await?;
     audit(change, "create", None, Some(&extension), &[]).await?;
@@ -262,7 +268,8 @@ pub async fn update(
     secrets.extend(pin.as_ref().map(|_| "voicemail_pin"));
     let after = patched(before.clone(), patch);
     check(&after)?;
-    free_names(change, &after).await?;
+    free_names(change, Some(&before), &after).await?;
+    may_be_active(change, &before, &after).await?;
     let updated = store::update(change.db(), &after, secret.as_deref(), pin.as_deref()).await;
     let after = updated.map_err(|e| taken(e, tenant))?;
     no_circle(change, &after).await?;
@@ -293,31 +300,6 @@ pub async fn rotate_secret(
     Ok(RotatedSecret { id, sip_username: extension.sip_username, sip_password, version: extension.version })
 }
 
-/// Is it this user's own, and does the patch change nothing that is their administrators' to decide?
-pub async fn check_own(change: &mut Change, tenant: Uuid, id: Uuid, user: Uuid, patch: &ExtensionPatch) -> Result<()> {
-    let extension = store::get(change.db(), tenant, id).await?;
-    if extension.is_none_or(|extension| extension.user_id != Some(user)) {
-        return Err(Error::NotFound("extension"));
-    }
-    let theirs = [
-        ("number", patch.number.is_some()),
-        ("alias", patch.alias.is_some()),
-        ("sip_password", patch.sip_password.is_some()),
-        ("display_name", patch.display_name.is_some()),
-        ("caller_id_name", patch.caller_id_name.is_some()),
-        ("caller_id_number", patch.caller_id_number.is_some()),
-        ("codecs", patch.codecs.is_some()),
-        ("max_registrations", patch.max_registrations.is_some()),
-        ("status", patch.status.is_some()),
-        ("variables", patch.variables.is_some()),
-        ("calls.record", patch.calls.as_ref().is_some_and(|calls| calls.record)),
-    ];
-    match theirs.iter().find(|(_, changed)| *changed) {
-        None => Ok(()),
-        Some((field, _)) => Err(Error::Forbidden(format!("{field} is your administrator's to change."))),
-    }
-}
-
 fn patched(mut extension: Extension, patch: ExtensionPatch) -> Extension {
     fn put<T>(field: &mut T, value: Option<T>) {
         if let Some(value) = value {
@@ -344,7 +326,6 @@ fn patched(mut extension: Extension, patch: ExtensionPatch) -> Extension {
 pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<()> {
     let before = locked(change, tenant, id, if_match).await?;
     destinations::not_in_use(change, tenant, Target::extension(id)).await?;
-    store::leave_groups(change.db(), tenant, id).await?;
     let after = Extension { status: ExtensionStatus::Deleted, ..before.clone() };
     let after = store::update(change.db(), &after, None, None).await?;
     audit(change, "delete", Some(&before), Some(&after), &[]).await
@@ -356,54 +337,6 @@ async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i6
     match if_match {
         Some(version) if version != extension.version => Err(Error::Changed(extension.version)),
         _ => Ok(extension),
-    }
-}
-
-fn check(extension: &Extension) -> Result<()> {
-    if !(5..=300).contains(&extension.ring_seconds) {
-        return Err(Error::invalid("ring_seconds", "must be between 5 and 300"));
-    }
-    if !(1..=20).contains(&extension.max_registrations) {
-        return Err(Error::invalid("max_registrations", "must be between 1 and 20"));
-    }
-    extension.calls.check()
-}
-
-/// Forwards of all calls that lead back would end nowhere. Those for busy and unanswered phones may: two colleagues stand in for
-/// each other, and a call's hops are counted.
-async fn no_circle(change: &mut Change, extension: &Extension) -> Result<()> {
-    if extension.calls.forward_always.is_some()
-        && store::forwards_back(change.db(), extension.tenant_id, extension.id).await?
-    {
-        return Err(Error::invalid("calls.forward_always", "leads back to this extension"));
-    }
-    Ok(())
-}
-
-/// Says whose a wanted name is, before the database refuses it.
-async fn free_names(change: &mut Change, extension: &Extension) -> Result<()> {
-    let mut names = vec![extension.number.to_string(), extension.sip_username.to_string()];
-    names.extend(extension.alias.as_ref().map(ToString::to_string));
-    destinations::not_reserved(change, extension.tenant_id, &names).await?;
-    match store::owner_of_names(change.db(), extension.tenant_id, &names, extension.id).await? {
-        None => Ok(()),
-        Some(owner) => Err(Error::Conflict(format!("{} exists already: {} {}.", owner.name, owner.kind, owner.id))),
-    }
-}
-
-fn taken(error: sqlx::Error, tenant: Uuid) -> Error {
-    let error = Error::from(error);
-    match error.violated() {
-        Some(("names_pkey", detail)) => {
-            // "Key (tenant_id, name)=(…, 1000) already exists."
-            let name = detail.rsplit(", ").next().and_then(|rest| rest.split(')').next()).unwrap_or("A name");
-            Error::Conflict(format!("{name} exists already in this tenant."))
-        }
-        Some((constraint, _)) if constraint.ends_with("tenant_id_fkey") => {
-            tracing::debug!(%tenant, "no such tenant");
-            Error::NotFound("tenant")
-        }
-        _ => error,
     }
 }
 

@@ -57,6 +57,18 @@ impl From<Row> for Extension {
     }
 }
 
+/// Does it belong to somebody who is suspended?
+pub async fn is_of_a_suspended(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (select 1 from extensions e join users u on u.tenant_id = e.tenant_id and u.id = e.user_id
+                           where e.tenant_id = $1 and e.id = $2 and u.status = 'suspended') as "is!""#,
+        tenant,
+        id
+    )
+    .fetch_one(db)
+    .await
+}
+
 pub async fn insert(db: &mut PgConnection, new: &Extension, sealed: &Sealed) -> sqlx::Result<Extension> {
     sqlx::query!(
         "insert into extensions (tenant_id, id, number, alias, sip_username, sip_secret, display_name, caller_id_name,
@@ -235,13 +247,6 @@ pub async fn forwards_back(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sql
     )
     .fetch_one(db)
     .await
-}
-
-pub async fn leave_groups(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<()> {
-    sqlx::query!("delete from group_members where tenant_id = $1 and extension_id = $2", tenant, id)
-        .execute(db)
-        .await
-        .map(|_| ())
 }
 
 /// Keeps a PIN that was chosen by phone, with its audit entry. The tenant's generation with it; `None`: the extension is not

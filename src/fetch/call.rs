@@ -16,7 +16,7 @@ use super::{
     request::Dialplan,
 };
 use crate::{
-    routing::{self, AFTER, Call, Failure, Plan, Refusal, Route, Tenant, Trace},
+    routing::{self, AFTER, Call, Failure, Plan, Refusal, Route, Tenant, Trace, emergency},
     text::{E164, SipUsername},
 };
 
@@ -123,6 +123,11 @@ impl Fetch {
             }
         }
         if !fresh {
+            // Nothing is known of the tenant, and nobody can be asked: what is a number for help anywhere is one here.
+            if known.is_none() && kept.is_none() && emergency::is_one_anywhere(&dialled.number) {
+                let help = Route::Emergency { number: dialled.number.clone() };
+                return self.leave(&slot, dialled, help).await;
+            }
             return self.stale(kept);
         }
         self.answer_call(slot, dialled, kept).await

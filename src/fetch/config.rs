@@ -181,7 +181,7 @@ impl Fetch {
     }
 
     async fn acl(&self, of: Option<Uuid>) -> Result<Bytes, ConfigError> {
-        let rows = self.readers.read(|db, _| Box::pin(config_store::carriers(db, of))).await?;
+        let rows = self.readers.read(|db, _| Box::pin(config_store::carriers(db, of, None))).await?;
         let networks =
             rows.into_iter().flat_map(|row| row.config.networks).map(|network| network.to_string()).collect();
         Ok(render(&AclConf { networks })?)
@@ -189,7 +189,7 @@ impl Fetch {
 
     /// The profiles, as `freeswitch-conf` or the cluster has them, with the carriers' gateways in the one called external.
     async fn sofia(&self, of: Option<Uuid>) -> Result<Bytes, ConfigError> {
-        let rows = self.readers.read(|db, _| Box::pin(config_store::carriers(db, of))).await?;
+        let rows = self.readers.read(|db, _| Box::pin(config_store::carriers(db, of, None))).await?;
         let own = self.readers.read(|db, _| Box::pin(config_store::cluster_config(db, of, "sofia.conf"))).await?;
         Ok(sofia_document(own.as_deref().unwrap_or(&PROFILES), rows, &self.keyring)?)
     }
@@ -377,6 +377,8 @@ fn gateway(id: Uuid, config: &CarrierConfig, password: Option<&str>) -> Gateway 
         ("register-transport", config.transport.name().to_owned()),
         ("caller-id-in-from", config.caller_id_in_from.to_string()),
         ("context", "public".to_owned()),
+        // A call to the address that was registered is one to the number in To, not to the user name (sofia_handle_sip_i_invite).
+        ("extension", "auto_to_user".to_owned()),
         ("retry-seconds", "20".to_owned()),
     ];
     if config.transport != carriers::config::Transport::Udp {

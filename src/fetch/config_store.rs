@@ -118,16 +118,19 @@ pub struct CarrierRow {
 }
 
 /// Carriers that a cluster's switches need: everybody's, and those of the cluster's tenants.
-pub async fn carriers(db: impl PgExecutor<'_>, of: Option<Uuid>) -> sqlx::Result<Vec<CarrierRow>> {
+///
+/// `alone`: those of this tenant, and of no other.
+pub async fn carriers(db: impl PgExecutor<'_>, of: Option<Uuid>, alone: Option<Uuid>) -> sqlx::Result<Vec<CarrierRow>> {
     let rows = sqlx::query!(
         r#"
         select c.id, c.config as "config: Json<CarrierConfig>", c.password
           from carriers c
           left join tenants t on t.id = c.tenant_id
-         where c.status = 'active' and (c.tenant_id is null or $1::uuid is null or t.cluster_id = $1)
+         where c.status = 'active' and (c.tenant_id is null or (($1::uuid is null or t.cluster_id = $1) and ($2::uuid is null or c.tenant_id = $2)))
          order by c.id
         "#,
-        of
+        of,
+        alone
     )
     .fetch_all(db)
     .await?;

@@ -156,12 +156,12 @@ impl Fetch {
     async fn help(self: &Arc<Self>, slot: &Arc<Slot>, dialled: &Dialled, number: &str) -> Reply {
         let read = if self.generations.is_fresh() { self.read_leaving(slot, dialled, None).await } else { Err(()) };
         let (caller, known, carriers) = if let Ok(Some((row, known, carriers))) = read {
-            (row.caller, known, carriers)
+            (row.caller, Some(known), carriers)
         } else {
-            let Some(known) = self.plans.get(slot.scope) else { return Reply::Unavailable };
-            (None, known, self.plans.carriers().1.clone())
+            (None, self.plans.get(slot.scope), self.plans.carriers().1.clone())
         };
-        let plan = &known.plan;
+        let usual = super::call::usual_plan(slot);
+        let Some(plan) = known.as_ref().map(|known| &known.plan).or(usual.as_ref()) else { return Reply::Unavailable };
         let ids = carried::for_emergencies(&carriers, slot.scope);
         let caller_id = outbound::emergency_caller_id(plan, caller.as_ref());
         self.note_emergency(slot.scope, dialled, number, caller.as_ref(), plan, caller_id.as_ref(), &ids);

@@ -42,6 +42,8 @@ pub struct Actor {
     pub session: Option<Uuid>,
     /// Not held back by a key's scopes.
     pub is_unlimited: bool,
+    /// The signed-in user, or who made the key; `None`: the operator made it.
+    pub person: Option<Uuid>,
 }
 
 impl Actor {
@@ -90,7 +92,16 @@ impl Actor {
         let stuck = live.totp_missing && resource != Resource::Account;
         let level = if stuck { Level::None } else { rules::level(live.role, resource) };
         let (id, name) = (live.user, live.email.clone());
-        Self { id, name, role: live.role, tenant: live.tenant, level, session: Some(live.session), is_unlimited: true }
+        Self {
+            id,
+            name,
+            role: live.role,
+            tenant: live.tenant,
+            level,
+            session: Some(live.session),
+            is_unlimited: true,
+            person: Some(id),
+        }
     }
 }
 
@@ -176,12 +187,30 @@ async fn authenticate(api: &Api, shown: Shown, resource: Resource, how: Level) -
 
 async fn by_key(api: &Api, hash: &TokenHash, resource: Resource, how: Level) -> Result<Actor, Problem> {
     let key = keys::store::by_hash(api.pool(), hash).await?.ok_or_else(Problem::unauthorized)?;
-    // A tenant's key may do what its owner may, within its scopes; one of the platform what the platform may.
-    let role = if key.tenant_id.is_none() { Role::PlatformAdmin } else { Role::Owner };
+    let role = role_of(&key).ok_or_else(Problem::unauthorized)?;
     let reaches = resource != Resource::Account && rules::in_scope(&key.scopes, resource, how);
     let level = if reaches { rules::level(role, resource) } else { Level::None };
     let is_unlimited = key.scopes.iter().any(|scope| scope == "*");
-    Ok(Actor { id: key.id, name: key.name, role, tenant: key.tenant_id, level, session: None, is_unlimited })
+    Ok(Actor {
+        id: key.id,
+        name: key.name,
+        role,
+        tenant: key.tenant_id,
+        level,
+        session: None,
+        is_unlimited,
+        person: key.created_by,
+    })
+}
+
+/// A tenant's key may do what it was made for, and no more than its maker may by now; one of the platform what the platform may.
+fn role_of(key: &keys::store::Known) -> Option<Role> {
+    match (key.tenant_id, key.maker_role) {
+        (None, None | Some(Role::PlatformAdmin)) => Some(Role::PlatformAdmin),
+        (None, Some(_)) => None,
+        (Some(_), None | Some(Role::PlatformAdmin | Role::Owner)) => Some(key.role),
+        (Some(_), Some(maker)) => Some(maker),
+    }
 }
 
 impl FromRequest for Actor {

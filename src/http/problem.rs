@@ -153,8 +153,22 @@ impl From<sqlx::Error> for Problem {
             sqlx::Error::Database(e) if e.code().is_some_and(|c| c.starts_with("57P") || c == "25006") => {
                 Self::unavailable(&error)
             }
+            sqlx::Error::Database(e) => match e.code().as_deref().and_then(unfit) {
+                Some(detail) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
+                None => Self::internal(&error),
+            },
             _ => Self::internal(&error),
         }
+    }
+}
+
+/// What the database can't hold of what was sent: that is the sender's, whichever field it was.
+fn unfit(code: &str) -> Option<&'static str> {
+    match code {
+        // A NUL: Postgres knows none in text, nor in JSON.
+        "22021" | "22P05" => Some("What was sent must not hold control characters."),
+        "54000" => Some("Something that was sent is too long."),
+        _ => None,
     }
 }
 

@@ -6,7 +6,7 @@ use actix_web::{
 };
 use uuid::Uuid;
 
-use super::{CreatedKey, Key, KeyPatch, NewKey, Rotation, create, delete, rotate, store, update};
+use super::{CreatedKey, Key, KeyPatch, Maker, NewKey, Rotation, create_by, delete, rotate, store, update};
 use crate::http::{
     Api,
     actor::Actor,
@@ -27,7 +27,7 @@ pub async fn create_key(api: Data<Api>, actor: Actor, write: Write, body: Bytes)
     new.tenant_id = if actor.tenant.is_some() { Some(actor.tenant_or(new.tenant_id)?) } else { new.tenant_id };
     check_scope(&actor)?;
     let work = async |change: &mut _| {
-        let created = create(change, new).await?;
+        let created = create_by(change, maker(&actor), new).await?;
         Outcome::created(&created, created.key.version, format!("/v1/keys/{}", created.key.id))
     };
     write.run(&api, &actor, &body, work).await
@@ -65,7 +65,7 @@ pub async fn update_key(
     let patch: KeyPatch = input::parse(&body)?;
     check_scope(&actor)?;
     let work = async |change: &mut _| {
-        let changed = update(change, actor.tenant, *path, patch, write.if_match).await?;
+        let changed = update(change, maker(&actor), actor.tenant, *path, patch, write.if_match).await?;
         Outcome::changed(&changed, changed.version)
     };
     write.run(&api, &actor, &body, work).await
@@ -86,10 +86,15 @@ pub async fn rotate_key(
     let rotation: Rotation = input::parse(&body)?;
     check_scope(&actor)?;
     let work = async |change: &mut _| {
-        let rotated = rotate(change, actor.tenant, *path, &rotation, write.if_match).await?;
+        let rotated = rotate(change, maker(&actor), actor.tenant, *path, &rotation, write.if_match).await?;
         Outcome::changed(&rotated, rotated.key.version)
     };
     write.run(&api, &actor, &body, work).await
+}
+
+/// What keys make is of who made them.
+fn maker(actor: &Actor) -> Maker {
+    Maker { user: actor.person, role: actor.role }
 }
 
 /// A key does not make keys: it could give itself more than it has.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    auth::rules,
+    auth::rules::{self, Role},
     changes::{Audit, Change, Error, Result},
     text::DisplayName,
     token::{self, TokenHash},
@@ -21,6 +21,8 @@ pub struct Key {
     /// `null`: a key of the platform.
     pub tenant_id: Option<Uuid>,
     pub name: DisplayName,
+    /// A tenant's key: what it may do at most, within its scopes, and never more than who made it.
+    pub role: Role,
     /// How the key begins, to tell keys apart.
     pub prefix: String,
     /// What it may do: `*`, `extensions:read`, `agents:write` and the like.
@@ -96,7 +98,25 @@ fn check_scopes(scopes: &[String]) -> Result<()> {
     }
 }
 
+/// Who makes keys: what is good for them is good for their keys at most.
+#[derive(Debug, Clone, Copy)]
+pub struct Maker {
+    /// `None`: the operator.
+    pub user: Option<Uuid>,
+    pub role: Role,
+}
+
+impl Maker {
+    /// Whoever has the machine.
+    pub const OPERATOR: Self = Self { user: None, role: Role::PlatformAdmin };
+}
+
+/// Makes one as the operator.
 pub async fn create(change: &mut Change, new: NewKey) -> Result<CreatedKey> {
+    create_by(change, Maker::OPERATOR, new).await
+}
+
+pub async fn create_by(change: &mut Change, maker: Maker, new: NewKey) -> Result<CreatedKey> {
     check_scopes(&new.scopes)?;
     let token = token::generate("dpk");
     let now = Utc::now();
@@ -104,6 +124,7 @@ pub async fn create(change: &mut Change, new: NewKey) -> Result<CreatedKey> {
         id: Uuid::now_v7(),
         tenant_id: new.tenant_id,
         name: new.name,
+        role: if maker.role == Role::PlatformAdmin { Role::Owner } else { maker.role },
         prefix: token::visible_prefix(&token),
         scopes: new.scopes,
         expires_at: new.expires_at,
@@ -113,25 +134,28 @@ pub async fn create(change: &mut Change, new: NewKey) -> Result<CreatedKey> {
         created_at: now,
         updated_at: now,
     };
-    let key = store::insert(change.db(), &key, &TokenHash::of(token.as_bytes())).await.map_err(|error| {
-        let error = Error::from(error);
-        match error.violated() {
-            Some(("api_keys_tenant_id_fkey", _)) => Error::invalid("tenant_id", "names no tenant"),
-            _ => error,
-        }
-    })?;
+    let key =
+        store::insert(change.db(), &key, &TokenHash::of(token.as_bytes()), maker.user).await.map_err(|error| {
+            let error = Error::from(error);
+            match error.violated() {
+                Some(("api_keys_tenant_id_fkey", _)) => Error::invalid("tenant_id", "names no tenant"),
+                _ => error,
+            }
+        })?;
     audit(change, "create", None, Some(&key)).await?;
     Ok(CreatedKey { key, token: token.to_string() })
 }
 
 pub async fn update(
     change: &mut Change,
+    maker: Maker,
     within: Option<Uuid>,
     id: Uuid,
     patch: KeyPatch,
     if_match: Option<i64>,
 ) -> Result<Key> {
     let before = locked(change, within, id, if_match).await?;
+    check_reach(maker, &before)?;
     let scopes = patch.scopes.unwrap_or_else(|| before.scopes.clone());
     check_scopes(&scopes)?;
     let (name, expires_at) =
@@ -144,6 +168,7 @@ pub async fn update(
 /// Makes a new token; the one before stays good for the overlap, so that whoever uses it can change over.
 pub async fn rotate(
     change: &mut Change,
+    maker: Maker,
     within: Option<Uuid>,
     id: Uuid,
     rotation: &Rotation,
@@ -154,6 +179,7 @@ pub async fn rotate(
         return Err(Error::invalid("overlap_seconds", "must be 0 to 604800"));
     }
     let before = locked(change, within, id, if_match).await?;
+    check_reach(maker, &before)?;
     let token = token::generate("dpk");
     let until = Utc::now() + chrono::Duration::seconds(overlap);
     let (prefix, hash) = (token::visible_prefix(&token), TokenHash::of(token.as_bytes()));
@@ -166,6 +192,16 @@ pub async fn delete(change: &mut Change, within: Option<Uuid>, id: Uuid, if_matc
     let before = locked(change, within, id, if_match).await?;
     store::delete(change.db(), id).await?;
     audit(change, "delete", Some(&before), None).await
+}
+
+/// An admin does not come to an owner's rights by an owner's key.
+fn check_reach(maker: Maker, key: &Key) -> Result<()> {
+    let reaches = match maker.role {
+        Role::PlatformAdmin => true,
+        Role::Owner => key.tenant_id.is_some(),
+        role => key.tenant_id.is_some() && key.role == role,
+    };
+    if reaches { Ok(()) } else { Err(Error::Forbidden("The key may do more than you.".into())) }
 }
 
 async fn locked(change: &mut Change, within: Option<Uuid>, id: Uuid, if_match: Option<i64>) -> Result<Key> {

@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::Key;
-use crate::{http::page::Window, text::DisplayName, token::TokenHash};
+use crate::{auth::rules::Role, http::page::Window, text::DisplayName, token::TokenHash};
 
 /// What an authenticated key is.
 pub struct Known {
@@ -13,24 +13,32 @@ pub struct Known {
     pub tenant_id: Option<Uuid>,
     pub name: String,
     pub scopes: Vec<String>,
+    pub role: Role,
+    /// Who made it, and what they may do now. `None`: the operator did.
+    pub created_by: Option<Uuid>,
+    pub maker_role: Option<Role>,
 }
 
-/// The key of a token: its own, or the one before a rotation while the two overlap. Of a suspended tenant none is good.
+/// The key of a token: its own, or the one before a rotation while the two overlap. Of a suspended tenant none is good, nor is one of
+/// somebody who is suspended.
 /// That it was used is written down once a minute.
 pub async fn by_hash(db: impl PgExecutor<'_>, hash: &TokenHash) -> sqlx::Result<Option<Known>> {
     sqlx::query_as!(
         Known,
         r#"
         with known as (
-            select k.id, k.tenant_id, k.name, k.scopes, k.last_used_at
-              from api_keys k left join tenants t on t.id = k.tenant_id
+            select k.id, k.tenant_id, k.name, k.scopes, k.last_used_at, k.role, k.created_by, u.role as maker_role
+              from api_keys k left join tenants t on t.id = k.tenant_id left join users u on u.id = k.created_by
              where (k.token_hash = $1 or (k.previous_hash = $1 and k.previous_expires_at > now()))
                and (k.expires_at is null or k.expires_at > now()) and coalesce(t.status, 'active') = 'active'
+               and coalesce(u.status, 'active') = 'active'
         ), used as (
             update api_keys set last_used_at = now()
              where id in (select id from known where last_used_at is null or last_used_at < now() - interval '1 minute')
         )
-        select id as "id!", tenant_id, name as "name!", scopes as "scopes!" from known
+        select id as "id!", tenant_id, name as "name!", scopes as "scopes!", role as "role!: Role", created_by as "created_by?",
+               maker_role as "maker_role?: Role"
+          from known
         "#,
         &hash.0[..]
     )
@@ -38,18 +46,21 @@ pub async fn by_hash(db: impl PgExecutor<'_>, hash: &TokenHash) -> sqlx::Result<
     .await
 }
 
-pub async fn insert(db: &mut PgConnection, key: &Key, hash: &TokenHash) -> sqlx::Result<Key> {
+pub async fn insert(db: &mut PgConnection, key: &Key, hash: &TokenHash, created_by: Option<Uuid>) -> sqlx::Result<Key> {
     sqlx::query_as!(
         Key,
-        r#"insert into api_keys (id, tenant_id, name, prefix, token_hash, expires_at, scopes) values ($1, $2, $3, $4, $5, $6, $7)
-           returning id, tenant_id, name as "name: _", prefix, scopes, expires_at, last_used_at, previous_expires_at, version, created_at, updated_at"#,
+        r#"insert into api_keys (id, tenant_id, name, prefix, token_hash, expires_at, scopes, role, created_by)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+           returning id, tenant_id, name as "name: _", role as "role: Role", prefix, scopes, expires_at, last_used_at, previous_expires_at, version, created_at, updated_at"#,
         key.id,
         key.tenant_id,
         &key.name as _,
         key.prefix,
         &hash.0[..],
         key.expires_at,
-        &key.scopes
+        &key.scopes,
+        key.role as Role,
+        created_by
     )
     .fetch_one(db)
     .await
@@ -59,7 +70,7 @@ pub async fn insert(db: &mut PgConnection, key: &Key, hash: &TokenHash) -> sqlx:
 pub async fn get(db: impl PgExecutor<'_>, within: Option<Uuid>, id: Uuid) -> sqlx::Result<Option<Key>> {
     sqlx::query_as!(
         Key,
-        r#"select id, tenant_id, name as "name: _", prefix, scopes, expires_at, last_used_at, previous_expires_at, version, created_at, updated_at
+        r#"select id, tenant_id, name as "name: _", role as "role: Role", prefix, scopes, expires_at, last_used_at, previous_expires_at, version, created_at, updated_at
              from api_keys where id = $1 and ($2::uuid is null or tenant_id = $2)"#,
         id,
         within
@@ -76,7 +87,7 @@ pub async fn lock(db: &mut PgConnection, within: Option<Uuid>, id: Uuid) -> sqlx
 pub async fn list(db: impl PgExecutor<'_>, within: Option<Uuid>, window: Window) -> sqlx::Result<Vec<Key>> {
     sqlx::query_as!(
         Key,
-        r#"select id, tenant_id, name as "name: _", prefix, scopes, expires_at, last_used_at, previous_expires_at, version, created_at, updated_at
+        r#"select id, tenant_id, name as "name: _", role as "role: Role", prefix, scopes, expires_at, last_used_at, previous_expires_at, version, created_at, updated_at
              from api_keys where id > $1 and ($2::uuid is null or tenant_id = $2) order by id limit $3"#,
         window.after,
         within,
@@ -96,7 +107,7 @@ pub async fn update(
     sqlx::query_as!(
         Key,
         r#"update api_keys set name = $2, expires_at = $3, scopes = $4, version = version + 1, updated_at = now() where id = $1
-           returning id, tenant_id, name as "name: _", prefix, scopes, expires_at, last_used_at, previous_expires_at, version, created_at, updated_at"#,
+           returning id, tenant_id, name as "name: _", role as "role: Role", prefix, scopes, expires_at, last_used_at, previous_expires_at, version, created_at, updated_at"#,
         id,
         name as _,
         expires_at,
@@ -123,7 +134,7 @@ pub async fn rotate(
         r#"update api_keys set previous_hash = token_hash, previous_expires_at = $4, token_hash = $3, prefix = $2,
                   version = version + 1, updated_at = now()
             where id = $1
-           returning id, tenant_id, name as "name: _", prefix, scopes, expires_at, last_used_at, previous_expires_at, version,
+           returning id, tenant_id, name as "name: _", role as "role: Role", prefix, scopes, expires_at, last_used_at, previous_expires_at, version,
                      created_at, updated_at"#,
         id,
         prefix,

@@ -1,6 +1,7 @@
 //! Delivery: from the outbox to the first provider that takes it, with retries; to files where there is no provider.
 
 use std::{
+    error::Error as _,
     fmt, fs,
     io::Write as _,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
@@ -13,7 +14,7 @@ use chrono::Utc;
 use lettre::{
     AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
     message::{Mailbox, MultiPart, header},
-    transport::smtp::Error as SmtpError,
+    transport::smtp::{Error as SmtpError, response::Category},
 };
 use metrics::counter;
 use serde::{Deserialize, Serialize};
@@ -93,7 +94,7 @@ pub struct Deliverer {
 }
 
 enum Failure {
-    /// The recipient was refused for good.
+    /// The recipient was refused for good, by every provider.
     Final(String),
     /// Later, or by another way, it may go.
     Passing(String),
@@ -184,22 +185,23 @@ impl Deliverer {
 
     async fn hand_over(&self, message: Message) -> Result<(), Failure> {
         let mut reason = "no provider".to_owned();
+        let mut all_refused = !self.providers.is_empty();
         let (rested, resting): (Vec<_>, Vec<_>) = self.providers.iter().partition(|provider| !provider.rests());
         // Who rests is tried all the same when nobody else takes it.
         for provider in rested.into_iter().chain(resting) {
             match provider.transport.send(message.clone()).await {
                 Ok(_) => return Ok(()),
-                Err(error) if error.is_permanent() => return Err(Failure::Final(told(&error))),
                 Err(error) => {
-                    if !error.is_transient() {
+                    if is_the_providers(&error) {
                         provider.rest();
                     }
+                    all_refused &= refuses_recipient(&error);
                     reason = format!("{}: {}", provider.name, told(&error));
                     tracing::warn!(provider = provider.name, reason, "an SMTP provider did not take a mail");
                 }
             }
         }
-        Err(Failure::Passing(reason))
+        Err(if all_refused { Failure::Final(reason) } else { Failure::Passing(reason) })
     }
 
     fn keep(&self, mail: &store::Due, message: &Message) -> Result<(), Failure> {
@@ -223,6 +225,24 @@ impl Provider {
     fn rest(&self) {
         *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + REST);
     }
+}
+
+/// Would the provider fail with the next mail as well? It can't be reached, or does not let us in (53x: RFC 4954).
+fn is_the_providers(error: &SmtpError) -> bool {
+    if error.is_transient() {
+        return false;
+    }
+    error.status().is_none_or(|code| code.category == Category::Unspecified3)
+}
+
+/// Is it the recipient who is refused for good? Any other 5xx is about the provider, our account there or its rules (a 550 may
+/// be that as well, and says so): another provider may take the mail, or this one when it was set right.
+fn refuses_recipient(error: &SmtpError) -> bool {
+    let is_about_recipient =
+        error.status().is_some_and(|code| matches!(code.to_string().as_str(), "550" | "551" | "553"));
+    let said = error.source().map(|said| said.to_string().to_ascii_lowercase()).unwrap_or_default();
+    // X.7: security or policy (RFC 3463).
+    is_about_recipient && !said.starts_with("5.7.") && !said.contains("relay")
 }
 
 /// What the server said; never what was sent to it.

@@ -234,6 +234,21 @@ pub async fn settings_of(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<
     Ok(row.map(|row| (row.settings, row.version)))
 }
 
+/// What a new extension of a tenant is where nothing else is said.
+pub struct UsualExtension {
+    pub calling: settings::Calling,
+    pub voicemail: bool,
+}
+
+pub async fn usual_extension(db: &mut PgConnection, tenant: Uuid) -> Result<UsualExtension> {
+    let kept = settings_of(db, tenant).await?;
+    let settings = kept.and_then(|(settings, _)| Settings::parse(&settings).ok());
+    Ok(settings.map_or_else(
+        || UsualExtension { calling: settings::Calling::default(), voicemail: true },
+        |settings| UsualExtension { calling: settings.calling, voicemail: settings.features.voicemail },
+    ))
+}
+
 /// Changes a tenant's settings by a merge patch (RFC 7396), which must leave them valid.
 pub async fn patch_settings(
     change: &mut Change,

@@ -193,8 +193,17 @@ pub async fn take_lowest(
     found.iter().map(|n| ExtensionNumber::parse(n).map_err(|e| Error::invalid("number", e))).collect()
 }
 
-/// Refuses wanted numbers that are in no pool, taken, reserved or resting.
+/// Refuses names that are numbers which are reserved, or rest.
+pub async fn none_held(change: &mut Change, tenant: Uuid, names: &[String]) -> Result<()> {
+    match store::held_among(change.db(), tenant, names).await? {
+        None => Ok(()),
+        Some(number) => Err(Error::Conflict(format!("{number} is reserved, or rests after somebody left."))),
+    }
+}
+
+/// Refuses wanted numbers that are in no pool, taken, reserved or resting, and those that mean something else.
 pub async fn check_wanted(change: &mut Change, tenant: Uuid, wanted: &[String]) -> Result<()> {
+    destinations::not_reserved(change, tenant, wanted).await?;
     store::hold(change.db(), tenant).await?;
     match store::unavailable(change.db(), tenant, wanted).await? {
         None => Ok(()),

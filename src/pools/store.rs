@@ -163,6 +163,17 @@ pub async fn unavailable(db: &mut PgConnection, tenant: Uuid, wanted: &[String])
     .await
 }
 
+/// One of these that is held back.
+pub async fn held_among(db: &mut PgConnection, tenant: Uuid, names: &[String]) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!(
+        "select number from held_numbers where tenant_id = $1 and number = any ($2) and (until is null or until > now()) limit 1",
+        tenant,
+        names
+    )
+    .fetch_optional(db)
+    .await
+}
+
 /// Of all pools of a tenant.
 #[derive(Default)]
 pub struct Usage {

@@ -73,6 +73,27 @@ pub(super) fn record(actions: &mut Vec<Action>, consent_tone: bool) {
         actions.push(action("playback", "tone_stream://%(400,0,1400)"));
     }
     actions.push(action("record_session", RECORDING));
+    // It has opened the media to the caller (switch_core_session_exec), who would hear nothing while it rings.
+    actions.push(set("ringback", RINGING));
+}
+
+/// The recording of a call from outside that does not begin with a phone, which begins it by itself: what it leads to is recorded.
+#[must_use]
+pub fn recording_from_outside(plan: &super::Plan, by_number: bool, route: &Route) -> Vec<Action> {
+    let policy = &plan.settings.routing.record;
+    let leads = matches!(
+        route,
+        Route::Lead { .. }
+            | Route::RingGroup(_)
+            | Route::Queue { record: false, .. }
+            | Route::Ivr { .. }
+            | Route::Conference { .. }
+    );
+    let mut actions = Vec::new();
+    if leads && (by_number || policy.inbound) {
+        record(&mut actions, policy.consent_tone);
+    }
+    actions
 }
 
 impl Route {
@@ -101,12 +122,17 @@ impl Route {
                 if *wanted {
                     record(&mut actions, true);
                 }
+                // Else a caller whose agent hangs up first would go on to what follows (uuid_bridge_on_soft_execute in
+                // switch_ivr_bridge.c).
+                actions.push(set("hangup_after_bridge", true));
                 actions.push(action("callcenter", address(*id, domain)));
                 led_on(&mut actions, then.as_deref(), domain, hops);
                 actions
             }
             Self::Ivr { id, then } => {
                 let mut actions = vec![action("answer", ""), action("sleep", "300")];
+                // What is dialled in a menu is dialled by the caller, not by who led them there.
+                actions.push(action("unset", "dialplane_on_behalf"));
                 // The menu's own entries lead on; each is a hop.
                 actions.push(hop(hops));
                 actions.push(action("ivr", address(*id, domain)));
@@ -182,10 +208,15 @@ fn led_on(actions: &mut Vec<Action>, then: Option<&str>, domain: &Domain, hops: 
     }
 }
 
+/// The ringing tone of most of the world (ITU-T E.180).
+const RINGING: &str = "%(1000,4000,425)";
+
 /// Rings for so long; what follows runs only if nobody took the call.
 fn ring(dial_string: String, seconds: u16, continue_on_fail: bool) -> Vec<Action> {
     vec![
         set("call_timeout", seconds),
+        // What somebody hears who was answered before, by a menu or a recording; others hear their own phone.
+        set("transfer_ringback", RINGING),
         set("hangup_after_bridge", true),
         set("continue_on_fail", continue_on_fail),
         action("bridge", dial_string),
@@ -207,6 +238,12 @@ impl Ring {
         // It waits like a phone that rings, also where none does: the price of being picked up.
         legs.extend(self.pickup.then(|| format!("pickup/{}@{domain}", self.extension)));
         legs.extend(self.follow_me.iter().map(|leg| self.follow(leg, domain)));
+        if !self.follow_me.is_empty() {
+            // The first leg with early media would be taken for the one that answers (switch_ivr_originate.c): a carrier's ringing,
+            // or the tones of a number that is barred, would silence the phone. Nor is the caller given media before somebody is
+            // there (channel_outgoing_channel in mod_loopback.c), but for ringing by their own phone.
+            actions.extend([set("ignore_early_media", true), set("loopback_no_pre_answer", true)]);
+        }
         actions.extend(ring(legs.join(","), self.seconds, self.then != Then::Hangup));
         match self.then {
             Then::Hangup => {}
@@ -225,6 +262,8 @@ impl Ring {
             "loopback_export=dialplane_on_behalf,dialplane_hops".to_owned(),
             format!("dialplane_on_behalf={}", self.extension),
             format!("dialplane_hops={}", self.hops + 1),
+            // Bowing out would end the channel that the call was admitted for, and its line would be free while it goes on.
+            "loopback_bowout=false".to_owned(),
         ];
         if leg.delay_seconds > 0 {
             variables.push(format!("leg_delay_start={}", leg.delay_seconds));
@@ -249,6 +288,10 @@ impl RingGroup {
         }
         actions.extend(ring(legs, self.seconds, self.then.is_some()));
         if let Some(to) = &self.then {
+            if self.confirm {
+                // Else whoever takes the call next had to press 1 as well.
+                actions.extend(["group_confirm_key", "group_confirm_file"].map(|name| action("unset", name)));
+            }
             actions.extend([hop(hops), transfer(to, domain)]);
         }
         actions

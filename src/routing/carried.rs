@@ -108,7 +108,8 @@ pub enum Dialling<'a> {
 impl Carried<'_> {
     #[must_use]
     pub fn actions(&self) -> Vec<Action> {
-        let mut actions = vec![set("hangup_after_bridge", true)];
+        // A phone that rang before may have set how long: that is not for how long a called number may ring.
+        let mut actions = vec![set("hangup_after_bridge", true), action("unset", "call_timeout")];
         if self.record {
             super::actions::record(&mut actions, self.consent_tone);
         }
@@ -116,7 +117,12 @@ impl Carried<'_> {
         let last = known.len().saturating_sub(1);
         for (at, carrier) in known.into_iter().enumerate() {
             // The last one's cause is what the caller is told.
-            actions.push(set("continue_on_fail", if at == last { "false" } else { NEXT_CARRIER }));
+            let next = match self.dialled {
+                Dialling::Number(_) => NEXT_CARRIER,
+                // Help is tried everywhere, whatever a carrier says about its number.
+                Dialling::Emergency(_) => "true",
+            };
+            actions.push(set("continue_on_fail", if at == last { "false" } else { next }));
             if let Some(number) = self.caller_id {
                 let shown = carrier.config.caller_id_format.write(number);
                 actions.push(set("effective_caller_id_number", &shown));
@@ -135,9 +141,7 @@ impl Carried<'_> {
         };
         let mut variables = vec![format!("dialplane_carrier={}", carrier.id)];
         variables.extend(self.call.map(|call| format!("dialplane_call={call}")));
-        if matches!(self.dialled, Dialling::Number(_)) {
-            variables.push(format!("leg_progress_timeout={}", config.progress_seconds));
-        }
+        variables.push(format!("leg_progress_timeout={}", config.progress_seconds));
         if let Some(location) = self.location {
             // Commas set variables apart.
             let location = location.as_str().replace(',', " ");

@@ -74,6 +74,12 @@ pub fn numbers(country: Option<&str>) -> &'static [&'static str] {
     NUMBERS.iter().find(|(code, _)| Some(*code) == country).map_or(ANYWHERE, |(_, numbers)| numbers)
 }
 
+/// Is it an emergency number of any country?
+#[must_use]
+pub fn is_one_anywhere(number: &str) -> bool {
+    ANYWHERE.contains(&number) || NUMBERS.iter().any(|(_, numbers)| numbers.contains(&number))
+}
+
 /// The emergency number that was dialled where the tenant is, if it was one. Also with the digits that get an outside line before it:
 /// who calls for help dials what they are used to.
 #[must_use]

@@ -20,7 +20,7 @@ mod route;
 mod trace;
 
 pub use self::{
-    actions::{Action, RECORDING, address, sound},
+    actions::{Action, RECORDING, address, recording_from_outside, sound},
     dialled::{AFTER, Dialled, Feature},
     plan::Plan,
     refusal::{Announcements, Refusal},

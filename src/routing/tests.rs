@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod actions;
+
 /// The tenant of the table: acme.test in Berlin, Monday to Friday 9 to 17.
 fn plan(patch: &Value) -> Plan {
     let mut plan = json!({
@@ -361,36 +363,6 @@ fn a_suspended_tenant_is_routed_nowhere_but_to_help() {
     let call = Call::dialling("110", MONDAY.parse().unwrap());
     let routed = route(&suspended, &plan, &call, None, &mut Trace::off());
     assert_eq!(routed.route, Route::Emergency { number: "110".into() });
-}
-
-#[test]
-fn an_extension_rings_and_then_takes_a_message() {
-    let lines = |from: &str, number: &str| {
-        let route = routed(&plan(&json!({})), from, number, MONDAY).route;
-        route
-            .actions(&tenant(), 0)
-            .into_iter()
-            .map(|a| format!("{} {}", a.application, a.data).trim().to_owned())
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(
-        lines("1000", "1001"),
-        [
-            "set dialplane_on_behalf=1001",
-            "set call_timeout=20",
-            "set hangup_after_bridge=true",
-            "set continue_on_fail=true",
-            "bridge user/1001@acme.test",
-            "answer",
-            "sleep 500",
-            "voicemail default acme.test 1001",
-        ]
-    );
-    assert_eq!(lines("1000", "1003").last().unwrap(), "bridge user/1003@acme.test");
-    assert!(lines("-", "2000").contains(&"bridge user/1000@acme.test,user/1001@acme.test".to_owned()));
-    assert!(lines("-", "2001").contains(&"bridge user/1000@acme.test|user/1001@acme.test".to_owned()));
-    assert_eq!(lines("1000", "1011").last().unwrap(), "transfer 1011~after XML acme.test");
-    assert_eq!(lines("1000", "*98").last().unwrap(), "voicemail check default acme.test");
 }
 
 proptest! {

@@ -134,8 +134,8 @@ pub enum Purge {
 /// Days for which a deletion can be taken back.
 pub const GRACE_DAYS: i64 = 30;
 
-/// Deletes a tenant. One that has anything left goes only with `cascade`, and then with all it has: after a grace period in which
-/// it is suspended, or at once. Nothing is left behind but the audit log's who, what and when.
+/// Deletes a tenant, with all it has: after a grace period in which it is suspended, or at once. One that has extensions, groups or
+/// numbers left goes only with `cascade`. Nothing is left behind but the audit log's who, what and when.
 pub async fn delete(
     change: &mut Change,
     id: Uuid,
@@ -145,14 +145,13 @@ pub async fn delete(
 ) -> Result<Option<Tenant>> {
     let before = locked(change, id, if_match).await?;
     let left = store::belongings(change.db(), id).await?;
-    let empty = left.extensions + left.groups + left.numbers == 0;
     if !cascade && left.extensions + left.groups + left.numbers > 0 {
         return Err(Error::Conflict(format!(
             "The tenant still has {} extensions, {} groups and {} numbers. Delete it with ?cascade=true to delete them as well.",
             left.extensions, left.groups, left.numbers
         )));
     }
-    if purge == Purge::Later && !empty {
+    if purge == Purge::Later {
         let purge_at = Some(Utc::now() + chrono::Duration::days(GRACE_DAYS));
         let after = Tenant { status: TenantStatus::Suspended, purge_at, ..before.clone() };
         let after = store::update(change.db(), &after).await?;

@@ -144,6 +144,14 @@ pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
     sqlx::query!("delete from groups where tenant_id = $1", id).execute(&mut *db).await?;
     sqlx::query!("delete from extensions where tenant_id = $1", id).execute(&mut *db).await?;
     sqlx::query!("delete from names where tenant_id = $1", id).execute(&mut *db).await?;
+    // Answers that are kept for repeated requests are sealed, and may hold passwords all the same.
+    sqlx::query!(
+        "delete from idempotency_keys where actor in (select id from users where tenant_id = $1
+                                                      union all select id from api_keys where tenant_id = $1)",
+        id
+    )
+    .execute(&mut *db)
+    .await?;
     sqlx::query!("delete from api_keys where tenant_id = $1", id).execute(&mut *db).await?;
     sqlx::query!(
         "delete from sign_in_failures where who in (select 'account ' || lower(email) from users where tenant_id = $1)",

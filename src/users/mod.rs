@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    auth::{password::Passwords, rules::Role},
+    auth::{password::Passwords, rules::Role, store::end_sessions},
     changes::{Audit, Change, Error, Result},
     mail::Language,
 };
@@ -64,8 +64,10 @@ pub async fn create_platform_admin(
     password: &str,
 ) -> Result<()> {
     let hash = passwords.hash(password).await?;
-    let id = Uuid::now_v7();
-    store::insert_platform_admin(change.db(), id, email, &hash).await?;
+    let id = store::insert_platform_admin(change.db(), Uuid::now_v7(), email, &hash).await?;
+    let id =
+        id.ok_or_else(|| Error::Conflict(format!("Somebody of a tenant has the address {email}: use another.")))?;
+    end_sessions(change.db(), id, None).await?;
     let after = Some(serde_json::json!({ "email": email, "role": "platform_admin" }));
     change.audit(Audit { tenant: None, action: "create", resource: format!("users/{id}"), before: None, after }).await
 }

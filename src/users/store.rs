@@ -6,19 +6,25 @@ use uuid::Uuid;
 use super::{User, UserStatus};
 use crate::{auth::rules::Role, mail::Language};
 
-/// Makes the administrator, or gives the one with this address a new password.
-pub async fn insert_platform_admin(db: &mut PgConnection, id: Uuid, email: &str, hash: &str) -> sqlx::Result<()> {
-    sqlx::query!(
+/// Makes the administrator, or gives the one with this address a new password. `None`: somebody else has the address.
+pub async fn insert_platform_admin(
+    db: &mut PgConnection,
+    id: Uuid,
+    email: &str,
+    hash: &str,
+) -> sqlx::Result<Option<Uuid>> {
+    sqlx::query_scalar!(
         "insert into users (id, email, password_hash, role, first_name, email_verified_at)
          values ($1, $2, $3, 'platform_admin', 'Administrator', now())
-         on conflict (lower(email)) do update set password_hash = excluded.password_hash",
+         on conflict (lower(email)) do update set password_hash = excluded.password_hash
+          where users.role = 'platform_admin'
+         returning id",
         id,
         email,
         hash
     )
-    .execute(db)
+    .fetch_optional(db)
     .await
-    .map(|_| ())
 }
 
 /// A new user; with a password hash they chose it themselves.

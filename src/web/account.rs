@@ -3,11 +3,14 @@
 use actix_web::{HttpResponse, get, post, web::ServiceConfig};
 use askama::Template;
 
-use super::{Form, Page, Shell, Turned, Visitor, ok, sign_in::Sent, wrong};
+use super::{
+    Form, Page, Shell, Turned, Visitor, ok,
+    sign_in::{Sent, told, wait},
+    wrong,
+};
 use crate::{
     auth::{
-        api::own_change,
-        change_password,
+        api::{change_own_password, own_account, own_change},
         rules::{Level, Resource},
         second_factor, session, store,
     },
@@ -92,17 +95,14 @@ async fn account_page(visitor: Visitor) -> Page {
 async fn send_password(visitor: Visitor, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());
     let actor = visitor.sends(Resource::Account, Level::Own, &form)?;
-    let mut change = own_change(&visitor.api, &actor, &visitor.request).await?;
-    let (old, new) = (form.raw("old_password").to_owned(), form.raw("password").to_owned());
-    match change_password(&visitor.api.auth, &mut change, actor.id, actor.session, &old, &new).await {
-        Ok(()) => {
-            change.commit_quietly().await?;
-            Ok(super::done("/account", "agents.was_saved"))
-        }
+    let (old, new) = (form.raw("old_password"), form.raw("password"));
+    match change_own_password(&visitor.api, &actor, &visitor.request, old, new).await {
+        Ok(()) => Ok(super::done("/account", "agents.was_saved")),
         Err(error @ (Error::Sql(_) | Error::Keyring(_))) => Err(error.into()),
         Err(error) => {
+            let wait = wait(&error);
             form.refuse(error);
-            page(&visitor, &actor, &form, &Form::default(), vec![]).await
+            told(page(&visitor, &actor, &form, &Form::default(), vec![]).await, wait)
         }
     }
 }
@@ -155,17 +155,20 @@ async fn confirm_two_factor(visitor: Visitor, sent: Sent) -> Page {
 async fn disable_two_factor(visitor: Visitor, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());
     let actor = visitor.sends(Resource::Account, Level::Own, &form)?;
-    let mut change = own_change(&visitor.api, &actor, &visitor.request).await?;
-    let account = session::account(&mut change, actor.id).await?;
-    let password = form.raw("current_password").to_owned();
-    if !visitor.api.auth.passwords.verify(account.password_hash.as_deref(), &password).await? {
-        form.wrong("current_password", "is wrong");
-        drop(change);
-        return page(&visitor, &actor, &Form::default(), &form, vec![]).await;
-    }
+    let shown = form.raw("current_password");
+    let account = match own_account(&visitor.api, &actor, &visitor.request, "current_password", shown).await {
+        Ok(account) => account,
+        Err(error @ (Error::Sql(_) | Error::Keyring(_))) => return Err(error.into()),
+        Err(error) => {
+            let wait = wait(&error);
+            form.refuse(error);
+            return told(page(&visitor, &actor, &Form::default(), &form, vec![]).await, wait);
+        }
+    };
     if account.totp_required {
         return Err(Error::Conflict("Your account must have a second factor.".into()).into());
     }
+    let mut change = own_change(&visitor.api, &actor, &visitor.request).await?;
     second_factor::disable(&mut change, &account).await?;
     change.commit_quietly().await?;
     Ok(super::done("/account", "agents.was_saved"))

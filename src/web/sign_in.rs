@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use actix_web::{
     HttpResponse,
     cookie::{Cookie, SameSite, time::Duration},
-    get, post,
+    get,
+    http::{StatusCode, header},
+    post,
     web::{self, Query, ServiceConfig},
 };
 use askama::Template;
@@ -74,11 +76,29 @@ async fn sign_in_send(visitor: Visitor, sent: Sent) -> Page {
         }
         Err(error @ (Error::Sql(_) | Error::Keyring(_))) => Err(error.into()),
         Err(error) => {
-            let needs_code = shown.code.is_some();
+            let (needs_code, wait) = (shown.code.is_some(), wait(&error));
             form.refuse(error);
-            wrong(&SignInPage { s: &visitor.shell, form: &form, needs_code })
+            told(wrong(&SignInPage { s: &visitor.shell, form: &form, needs_code }), wait)
         }
     }
+}
+
+/// Seconds for which somebody has to wait.
+pub fn wait(error: &Error) -> Option<i64> {
+    match error {
+        Error::TooMany { seconds } => Some(*seconds),
+        _ => None,
+    }
+}
+
+/// A page; who has to wait is told so as scripts are as well.
+pub fn told(page: Page, wait: Option<i64>) -> Page {
+    let mut response = page?;
+    if let Some(seconds) = wait {
+        *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    Ok(response)
 }
 
 /// Sent over TLS alone (and to this very machine), out of reach for scripts, and not with forms of other sites.
@@ -118,7 +138,7 @@ async fn sign_up_page(visitor: Visitor) -> Page {
 
 #[post("/sign-up")]
 async fn sign_up_send(visitor: Visitor, sent: Sent) -> Page {
-    let mut form = Form::of(sent.into_inner());
+    let (mut form, mut to_wait) = (Form::of(sent.into_inner()), None);
     let read = (
         form.read::<DisplayName>("company"),
         form.read::<Domain>("domain"),
@@ -130,19 +150,20 @@ async fn sign_up_send(visitor: Visitor, sent: Sent) -> Page {
         let password = form.raw("password").to_owned();
         let language = visitor.shell.language;
         let new = Registration { company, domain, first_name, last_name, email, password, language, region: None };
-        let mut change = begin(&visitor, "registration").await?;
-        match register(&visitor.api.auth, &mut change, new).await {
+        match register(&visitor.api.auth, &visitor.api.changes, peer(&visitor.request), new).await {
             Ok(()) => {
-                change.commit().await?;
                 let text = visitor.shell.t("sign_up.sent_text");
                 let page = Message { s: &visitor.shell, title: "sign_up.sent", text, id: None, next: None };
                 return ok(&page);
             }
             Err(error @ (Error::Sql(_) | Error::Keyring(_))) => return Err(error.into()),
-            Err(error) => form.refuse(error),
+            Err(error) => {
+                to_wait = wait(&error);
+                form.refuse(error);
+            }
         }
     }
-    wrong(&SignUpPage { s: &visitor.shell, form: &form })
+    told(wrong(&SignUpPage { s: &visitor.shell, form: &form }), to_wait)
 }
 
 async fn begin(visitor: &Visitor, name: &str) -> Result<Change, Error> {
@@ -227,19 +248,16 @@ async fn forgot_page(visitor: Visitor) -> Page {
 
 #[post("/forgot")]
 async fn forgot_send(visitor: Visitor, sent: Sent) -> Page {
-    let email = Form::of(sent.into_inner()).value("email").to_owned();
-    let mut change = begin(&visitor, "forgot-password").await?;
-    let auth = visitor.api.auth.clone();
-    // Behind the answer: how long it takes would tell whether there is an account.
-    actix_web::rt::spawn(async move {
-        let sent = async {
-            forgot(&auth, &mut change, &email).await?;
-            change.commit_quietly().await
-        };
-        if let Err(error) = sent.await {
-            tracing::warn!(%error, "a link to set a new password was not sent");
+    let mut form = Form::of(sent.into_inner());
+    match forgot(&visitor.api.auth, &visitor.api.changes, peer(&visitor.request), form.value("email")).await {
+        Ok(()) => {}
+        Err(error @ (Error::Sql(_) | Error::Keyring(_))) => return Err(error.into()),
+        Err(error) => {
+            let wait = wait(&error);
+            form.refuse(error);
+            return told(wrong(&OneField::forgot(&visitor.shell, &form)), wait);
         }
-    });
+    }
     let text = visitor.shell.t("forgot.sent_text");
     ok(&Message { s: &visitor.shell, title: "forgot.sent", text, id: None, next: None })
 }

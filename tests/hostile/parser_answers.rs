@@ -367,9 +367,13 @@ fn mailbox(wanted: &Wanted) -> BTreeMap<String, String> {
     mailbox
 }
 
+/// The one argument of ours that holds a `%`.
+const RINGBACK: &str = "transfer_ringback=%(1000,4000,425)";
+
 fn ring(seconds: u16, then_voicemail: bool, legs: &str) -> Vec<String> {
     vec![
         format!("set call_timeout={seconds}"),
+        format!("set {RINGBACK}"),
         "set hangup_after_bridge=true".into(),
         format!("set continue_on_fail={then_voicemail}"),
         format!("bridge {legs}"),
@@ -379,7 +383,7 @@ fn ring(seconds: u16, then_voicemail: bool, legs: &str) -> Vec<String> {
 fn action(action: &Element) -> String {
     assert_eq!(action.name(), "action");
     let data = action.attribute("data").unwrap();
-    assert!(!data.contains(['$', '{', '\\', '%', '|', '<']), "{data}");
+    assert!(data == RINGBACK || !data.contains(['$', '{', '\\', '%', '|', '<']), "{data}");
     format!("{} {data}", action.attribute("application").unwrap())
 }
 

@@ -82,12 +82,21 @@ async fn signing_keys_rotate_and_old_tokens_stay_good_until_their_key_is_gone() 
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     }
-    // What was signed long ago has run out.
+    // What was signed long ago has run out: a retired key checks for an hour, whether or not its row is there still.
     let mut db = database.connect().await;
-    sqlx::query("delete from signing_keys where retired_at is not null").execute(&mut db).await.unwrap();
+    let mut retired = async |ago: &str| {
+        let back = "update signing_keys set retired_at = now() - $1::text::interval where retired_at is not null";
+        let moved = sqlx::query(back).bind(ago).execute(&mut db).await.unwrap();
+        assert_eq!(moved.rows_affected(), 1);
+    };
+    retired("55 minutes").await;
+    let within = Node::start(&database).await;
+    assert_eq!(me(&within, &owner.token).await, 200);
+    retired("61 minutes").await;
     let third = Node::start(&database).await;
     assert_eq!(me(&third, &owner.token).await, 401);
-    for node in [node, other, third] {
+    assert_eq!(me(&third, &newer.token).await, 200);
+    for node in [node, other, within, third] {
         node.stop().await;
     }
 }
@@ -196,7 +205,7 @@ async fn a_cookie_alone_changes_nothing() {
 }
 
 /// A browser's cookie.
-async fn browser(node: &Node, person: &Person) -> String {
+pub async fn browser(node: &Node, person: &Person) -> String {
     use dialplane::{
         auth::{session, store},
         changes::Author,

@@ -22,6 +22,12 @@ pub enum Mood {
     Busy,
     /// 550: never.
     Refuses,
+    /// 535: the password is wrong.
+    LetsNobodyIn,
+    /// 554: for reasons of its own.
+    Shut,
+    /// 550, and yet not about the mailbox.
+    RelaysNothing,
 }
 
 /// An SMTP server (RFC 5321) on a port of its own, that keeps what it is given.
@@ -75,11 +81,15 @@ async fn session(stream: TcpStream, mails: Arc<Mutex<Vec<(String, String)>>>, mo
     while let Ok(Some(line)) = lines.next_line().await {
         let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
         let answer = match verb.as_str() {
-            "EHLO" => "250-test\r\n250 8BITMIME\r\n",
+            "EHLO" => "250-test\r\n250-AUTH PLAIN\r\n250 8BITMIME\r\n",
+            "AUTH" if *mood.lock().unwrap() == Mood::LetsNobodyIn => "535 5.7.8 authentication failed\r\n",
+            "AUTH" => "235 come in\r\n",
             "RCPT" => {
                 recipient = line.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
                 match *mood.lock().unwrap() {
-                    Mood::Takes => "250 ok\r\n",
+                    Mood::Takes | Mood::LetsNobodyIn => "250 ok\r\n",
+                    Mood::Shut => "554 no service\r\n",
+                    Mood::RelaysNothing => "550 5.7.1 relaying denied\r\n",
                     Mood::Busy => "451 busy\r\n",
                     Mood::Refuses => "550 no such mailbox\r\n",
                 }
@@ -186,6 +196,35 @@ async fn what_is_not_taken_now_is_tried_again_and_what_never_will_be_is_not() {
 }
 
 #[actix_web::test]
+async fn what_one_provider_refuses_for_reasons_of_its_own_the_next_takes() {
+    let database = Database::new().await;
+    let (first, second) = (SmtpServer::start().await, SmtpServer::start().await);
+    let url = first.url.replace("://", "://user:password@");
+    let node = with_smtp(&database, &[&url, &second.url]).await;
+    let tenant = node.tenant("acme.test").await;
+    let moods = [Mood::Shut, Mood::RelaysNothing, Mood::Refuses, Mood::LetsNobodyIn];
+    for (mood, email) in moods.into_iter().zip(["one@acme.test", "two@acme.test", "three@acme.test", "four@acme.test"])
+    {
+        *first.mood.lock().unwrap() = mood;
+        agent(&node, tenant, email).await;
+        second.mail_to(email).await;
+        let (_, attempts, error, _) = status_of(&database, email, "sent").await;
+        assert_eq!((attempts, error), (1, None), "{mood:?}");
+    }
+    assert!(first.mails.lock().unwrap().is_empty());
+    // Nobody takes it, but not all because of the recipient: it is not given up.
+    *second.mood.lock().unwrap() = Mood::Refuses;
+    agent(&node, tenant, "five@acme.test").await;
+    let (_, attempts, error, _) = status_of(&database, "five@acme.test", "queued").await;
+    assert!(attempts == 1 && error.as_ref().unwrap().contains("535"), "{error:?}");
+    *first.mood.lock().unwrap() = Mood::Refuses;
+    agent(&node, tenant, "six@acme.test").await;
+    let (_, attempts, error, _) = status_of(&database, "six@acme.test", "failed").await;
+    assert!(attempts == 1 && error.as_ref().unwrap().contains("550"), "{error:?}");
+    node.stop().await;
+}
+
+#[actix_web::test]
 async fn each_mail_leaves_once_whichever_node_sends_it_and_none_before_the_commit() {
     let database = Database::new().await;
     let server = SmtpServer::start().await;
@@ -242,7 +281,7 @@ async fn from_registration_to_a_phone_as_a_script_would_do_it() {
         "email": "ada@acme.test", "password": "copper lantern walks 9 rivers" });
     assert_eq!(open("/v1/auth/register", new.clone()).await.status, 202);
     let login = json!({ "email": "ada@acme.test", "password": "copper lantern walks 9 rivers" });
-    assert_eq!(open("/v1/auth/login", login.clone()).await.status, 401, "not before the address is verified");
+    assert_eq!(open("/v1/auth/login", login.clone()).await.status, 409, "not before the address is verified");
     let token = server.token_for("ada@acme.test").await;
     assert_eq!(open("/v1/auth/verify-email", json!({ "token": token })).await.status, 204);
     assert_eq!(open("/v1/auth/verify-email", json!({ "token": token })).await.status, 422, "once");

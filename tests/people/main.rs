@@ -6,8 +6,10 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod abuse;
 mod agents;
 mod attacks;
+mod changes;
 mod mails;
 mod matrix;
 mod onboarding;

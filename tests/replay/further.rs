@@ -125,8 +125,16 @@ async fn a_suspended_or_deleted_extension_is_nobody_and_a_call_to_it_is_turned_a
     stage.set_status(1, "active").await;
     assert!(document(&stage.node.fetch(&call_form("1001", "acme.test")).await).contains("user/1001@acme.test"));
 
+    // Not while somebody is led to it.
     let id = stage.extensions[1]["id"].as_str().unwrap();
     let path = format!("/v1/tenants/{}/extensions/{id}", stage.tenant);
+    let refused = stage.node.api("DELETE", &path, json!(null)).await;
+    assert!(refused.status == 409 && refused.text().contains("group sales"), "{}", refused.text());
+    let groups = format!("/v1/tenants/{}/groups", stage.tenant);
+    let group = stage.node.api("GET", &groups, json!(null)).await.json()["items"][0]["id"].clone();
+    let without = json!({ "members": [stage.extensions[0]["id"]] });
+    let left = stage.node.api("PATCH", &format!("{groups}/{}", group.as_str().unwrap()), without).await;
+    assert_eq!(left.status, 200, "{}", left.text());
     assert_eq!(stage.node.api("DELETE", &path, json!(null)).await.status, 204);
     assert!(!document(&stage.node.sign_in("1001", "acme.test").await).contains("user "));
     assert!(document(&stage.node.fetch(&call_form("1001", "acme.test")).await).contains("UNALLOCATED_NUMBER"));

@@ -156,6 +156,7 @@ pub(super) async fn by_number(
     for variable in ["domain_name", "force_transfer_context"] {
         extra.push(Action { application: "set", data: format!("{variable}={}", owner.domain) });
     }
+    extra.extend(routing::recording_from_outside(&plan, record, &routed.route));
     fetch.plans.keep(&slot, owner.generation, plan);
     let found = routed_as(&tenant, OUTSIDE, routed, owner, &extra, dialled, &[])?;
     let (body, vary, until) = (found.body.unwrap_or_else(|| slot.unallocated.clone()), found.vary, found.until);

@@ -171,6 +171,10 @@ impl Routing {
         if self.emergency.contacts.len() > 20 || self.emergency.numbers.len() > 20 {
             return Err(wrong("routing.emergency", "may have 20 contacts and 20 numbers"));
         }
+        // Whoever dials one is asked for nothing, so none can be a telephone number.
+        if !self.emergency.numbers.iter().all(|number| (2..=6).contains(&number.as_str().len())) {
+            return Err(wrong("routing.emergency.numbers", "must have 2 to 6 digits"));
+        }
         let two_digits = |key: &String| key.len() == 2 && key.bytes().all(|b| b.is_ascii_digit());
         if !self.speed_dials.keys().all(two_digits) {
             return Err(wrong("routing.speed_dials", "must be named by two digits"));

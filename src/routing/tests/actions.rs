@@ -1,0 +1,74 @@
+//! Routes as the applications that a switch runs.
+
+use super::*;
+
+#[test]
+fn an_extension_rings_and_then_takes_a_message() {
+    let lines = |from: &str, number: &str| {
+        let route = routed(&plan(&json!({})), from, number, MONDAY).route;
+        route
+            .actions(&tenant(), 0)
+            .into_iter()
+            .map(|a| format!("{} {}", a.application, a.data).trim().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        lines("1000", "1001"),
+        [
+            "set dialplane_on_behalf=1001",
+            "set call_timeout=20",
+            "set transfer_ringback=%(1000,4000,425)",
+            "set hangup_after_bridge=true",
+            "set continue_on_fail=true",
+            "bridge user/1001@acme.test",
+            "answer",
+            "sleep 500",
+            "voicemail default acme.test 1001",
+        ]
+    );
+    assert_eq!(lines("1000", "1003").last().unwrap(), "bridge user/1003@acme.test");
+    assert!(lines("-", "2000").contains(&"bridge user/1000@acme.test,user/1001@acme.test".to_owned()));
+    assert!(lines("-", "2001").contains(&"bridge user/1000@acme.test|user/1001@acme.test".to_owned()));
+    assert_eq!(lines("1000", "1011").last().unwrap(), "transfer 1011~after XML acme.test");
+    assert_eq!(lines("1000", "*98").last().unwrap(), "voicemail check default acme.test");
+}
+
+/// What stays on a channel is there for what comes after: each of these was once a call that went astray.
+#[test]
+fn nothing_of_one_step_is_left_for_the_next() {
+    let lines = |route: &Route| {
+        let actions = route.actions(&tenant(), 0);
+        actions.into_iter().map(|a| format!("{} {}", a.application, a.data)).collect::<Vec<_>>()
+    };
+    let at = |lines: &[String], text: &str| {
+        lines.iter().position(|line| line.starts_with(text)).unwrap_or_else(|| panic!("{text}: {lines:?}"))
+    };
+    // An agent who hangs up first ends the call: it does not go on to the overflow.
+    let queue = lines(&Route::Queue { id: Uuid::from_u128(1), record: false, then: Some("500".into()) });
+    assert!(at(&queue, "set hangup_after_bridge=true") < at(&queue, "callcenter"));
+    // Who is led to a menu dials there on nobody's behalf.
+    let menu = lines(&Route::Ivr { id: Uuid::from_u128(2), then: None });
+    assert!(at(&menu, "unset dialplane_on_behalf") < at(&menu, "ivr"));
+    // Who takes the call after a group that was to confirm it needs press nothing.
+    let members = vec![SipUsername::parse("1000").unwrap()];
+    let group = RingGroup { members, seconds: 20, in_order: false, confirm: true, then: Some("500".into()) };
+    let group = lines(&Route::RingGroup(group));
+    assert!(at(&group, "bridge") < at(&group, "unset group_confirm_key"));
+    assert!(at(&group, "unset group_confirm_file") < at(&group, "transfer"));
+    // A carrier's ringing does not silence the phone, and the line is held for as long as the call.
+    let calls = json!({ "follow_me": [{ "number": "+498912345678" }] });
+    let ring = Ring {
+        extension: SipUsername::parse("1000").unwrap(),
+        seconds: 20,
+        follow_me: serde_json::from_value(calls["follow_me"].clone()).unwrap(),
+        then: Then::Hangup,
+        pickup: false,
+        record: false,
+        consent_tone: false,
+        hops: 0,
+    };
+    let ring = lines(&Route::Ring(ring));
+    assert!(at(&ring, "set ignore_early_media=true") < at(&ring, "bridge"));
+    assert!(at(&ring, "set loopback_no_pre_answer=true") < at(&ring, "bridge"));
+    assert!(ring.last().unwrap().contains("loopback_bowout=false"), "{ring:?}");
+}

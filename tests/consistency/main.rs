@@ -7,6 +7,7 @@
 mod harness;
 
 mod faults;
+mod help;
 mod nodes;
 mod staleness;
 mod stampede;

@@ -10,6 +10,7 @@ mod admission;
 mod destinations;
 mod gateways;
 mod modules;
+mod money;
 mod numbers;
 mod outside;
 mod stage;

@@ -104,6 +104,7 @@ pub async fn dialled(
                        from group_members gm
                        join extensions m on m.tenant_id = gm.tenant_id and m.id = gm.extension_id
                       where gm.tenant_id = r.tenant_id and gm.group_id = r.id and m.status = 'active'
+                        and not coalesce((m.calls->>'do_not_disturb')::bool, false)
                       order by gm.position) as "members!",
                n.destination_id as "destination_id?"
           from generation g
@@ -154,6 +155,7 @@ pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<Numb
                        from group_members gm
                        join extensions m on m.tenant_id = gm.tenant_id and m.id = gm.extension_id
                       where gm.tenant_id = r.tenant_id and gm.group_id = r.id and m.status = 'active'
+                        and not coalesce((m.calls->>'do_not_disturb')::bool, false)
                       order by gm.position) as "members!",
                d.destination_id as "destination_id?", d.record as "record?"
           from generation p

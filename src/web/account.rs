@@ -15,8 +15,9 @@ use crate::{
         second_factor, session, store,
     },
     changes::Error,
-    extensions,
+    clusters, extensions,
     http::{actor::Actor, problem::Problem},
+    keyring::Place,
 };
 
 pub fn pages(config: &mut ServiceConfig) {
@@ -34,6 +35,9 @@ struct Phone {
     number: String,
     sip_username: String,
     domain: String,
+    websocket_url: String,
+    /// Shown to whom it belongs, and to nobody else.
+    password: String,
 }
 
 #[derive(Template)]
@@ -63,12 +67,18 @@ async fn page(visitor: &Visitor, actor: &Actor, form: &Form, factor: &Form, code
     let mut phones = Vec::new();
     if let Some(tenant) = account.tenant_id {
         let home = crate::tenants::store::get(change.db(), tenant).await?;
-        let domain = home.map(|home| home.domain.to_string()).unwrap_or_default();
+        let Some(home) = home else { return Err(Error::NotFound("tenant").into()) };
+        let cluster = clusters::store::get(change.db(), home.cluster_id).await?;
+        let websocket_url = cluster.and_then(|cluster| cluster.websocket_url).unwrap_or_default();
         for own in extensions::store::phones_of(change.db(), tenant, actor.id).await? {
+            let place = Place { column: "sip_secret", tenant, row: own.id };
+            let secret = change.keyring().open_sealed(place, &own.sip_secret).map_err(Error::from)?;
             phones.push(Phone {
                 number: own.number.to_string(),
                 sip_username: own.sip_username.to_string(),
-                domain: domain.clone(),
+                domain: home.domain.to_string(),
+                websocket_url: websocket_url.clone(),
+                password: secret.to_string(),
             });
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{fs, io, net::SocketAddr, path::Path, sync::Arc};
 
-use actix_web::{HttpServer, dev::ServerHandle, web::Data};
+use actix_web::{HttpServer, dev::ServerHandle, middleware::from_fn, web::Data};
 use rustls::{
     RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
@@ -159,6 +159,7 @@ impl App {
                 .configure(router::status)
                 .configure(web::pages)
                 .default_service(actix_web::web::to(router::nothing))
+                .wrap(from_fn(router::large_bodies))
                 .wrap(router::default_headers())
                 .wrap(tracing_actix_web::TracingLogger::<telemetry::Requests>::new())
         })

@@ -47,21 +47,37 @@ impl Inbox {
     /// Keeps a record. A switch that had no answer posts it again: the first one stays.
     pub async fn keep(&self, posted: &Posted) -> sqlx::Result<()> {
         let is_news = store::keep(&self.pool, posted).await?;
-        if is_news && let Err(error) = self.take_note(posted).await {
-            // The record is kept; what it says about limits and carriers is worth no second posting.
-            tracing::warn!(%error, leg = posted.leg, "a call record was kept, and not read");
+        if is_news && let Err(error) = take_note(&self.pool, &posted.leg, &posted.body).await {
+            // The record is kept, and is read by the clock: that is worth no second posting.
+            tracing::warn!(%error, leg = posted.leg, "a call record was kept, and is read later");
         }
         Ok(())
     }
+}
 
-    /// A call that is over holds no line; a leg over a carrier says what it cost, and how the carrier is doing.
-    async fn take_note(&self, posted: &Posted) -> sqlx::Result<()> {
-        let leg = posted.leg.strip_prefix("a_").unwrap_or(&posted.leg);
-        let Ok(leg) = leg.parse::<Uuid>() else { return Ok(()) };
-        let mut tx = self.pool.begin().await?;
+/// Reads the records that could not be read when they came.
+pub async fn read_unread(pool: &PgPool) -> sqlx::Result<()> {
+    for (leg, body) in store::unread(pool).await? {
+        match take_note(pool, &leg, &body).await {
+            Ok(()) => tracing::info!(leg, "a call record that was kept has been read"),
+            // The others are not kept waiting by it.
+            Err(error) => tracing::warn!(%error, leg, "a call record that was kept could not be read again"),
+        }
+    }
+    Ok(())
+}
+
+/// A call that is over holds no line; a leg over a carrier says what it cost, and how the carrier is doing.
+async fn take_note(pool: &PgPool, posted: &str, body: &[u8]) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    // Whoever comes second finds it noted: the work is done once.
+    if !store::note(&mut tx, posted).await? {
+        return Ok(());
+    }
+    if let Ok(leg) = posted.strip_prefix("a_").unwrap_or(posted).parse::<Uuid>() {
         // Reading the whole record is for the few that are about a carrier.
-        let attempt = if memchr::memmem::find(&posted.body, b"dialplane_carrier").is_some() {
-            serde_json::from_slice(&posted.body).ok().and_then(|record| health::attempt(&record))
+        let attempt = if memchr::memmem::find(body, b"dialplane_carrier").is_some() {
+            serde_json::from_slice(body).ok().and_then(|record| health::attempt(&record))
         } else {
             None
         };
@@ -80,8 +96,8 @@ impl Inbox {
                 }
             }
         }
-        tx.commit().await
     }
+    tx.commit().await
 }
 
 #[cfg(test)]

@@ -24,6 +24,23 @@ pub async fn end(db: &mut PgConnection, call: Uuid) -> sqlx::Result<()> {
     sqlx::query!("select end_call($1)::text as done", call).fetch_one(db).await.map(|_| ())
 }
 
+/// Marks a record as read. `false`: somebody was quicker.
+pub async fn note(db: &mut PgConnection, leg: &str) -> sqlx::Result<bool> {
+    let noted = sqlx::query!("update cdr_inbox set noted_at = now() where leg = $1 and noted_at is null", leg);
+    Ok(noted.execute(db).await?.rows_affected() == 1)
+}
+
+/// Records that were not read, some at a time, the oldest first; those that just came are being read.
+pub async fn unread(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<(String, Vec<u8>)>> {
+    let rows = sqlx::query!(
+        "select leg, body from cdr_inbox where noted_at is null and received_at < now() - interval '10 seconds'
+          order by received_at limit 1000"
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.leg, row.body)).collect())
+}
+
 /// Puts the meters right, for calls of which no record came.
 pub async fn mend_meters(db: impl PgExecutor<'_>) -> sqlx::Result<()> {
     sqlx::query!("select mend_meters()::text as done").fetch_one(db).await.map(|_| ())

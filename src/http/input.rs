@@ -5,8 +5,8 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 use super::problem::Problem;
 
-/// Largest JSON body.
-pub const MAX_BODY: usize = 1024 * 1024;
+/// Largest JSON body: ten thousand agents at once fit.
+pub const MAX_BODY: usize = 4 * 1024 * 1024;
 
 /// Reads a body into a type; a wrong one becomes a 422 that names the field, broken JSON a 400.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {

@@ -2,7 +2,16 @@
 
 use std::sync::OnceLock;
 
-use actix_web::{HttpRequest, HttpResponse, ResponseError as _, get, middleware::DefaultHeaders, web};
+use actix_web::{
+    HttpRequest, HttpResponse, ResponseError as _,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    error::PayloadError,
+    get,
+    http::StatusCode,
+    middleware::{DefaultHeaders, Next},
+    web,
+};
 use utoipa::{
     Modify, OpenApi,
     openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
@@ -197,7 +206,22 @@ async fn openapi_json() -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(description())
 }
 
-/// One problem for every error that actix makes itself: a path that is no id, a query that doesn't read, a large body.
+/// A body that is too large is refused by actix in words of its own: they become a problem like any.
+pub async fn large_bodies(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let answer = next.call(request).await?.map_into_boxed_body();
+    let error = answer.response().error().and_then(|error| error.as_error::<PayloadError>());
+    if !matches!(error, Some(PayloadError::Overflow)) {
+        return Ok(answer);
+    }
+    let detail = format!("The body is larger than {} MiB.", super::input::MAX_BODY >> 20);
+    let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail);
+    Ok(answer.into_response(problem.error_response()))
+}
+
+/// One problem for every error that actix makes itself: a path that is no id, a query that doesn't read.
 pub fn error_handlers(config: &mut web::ServiceConfig) {
     config
         .app_data(web::PathConfig::default().error_handler(|_, _| Problem::not_found("thing").into()))

@@ -84,8 +84,10 @@ async fn a_problem_says_what_is_wrong_and_where() {
     assert_eq!(raw(b"{\"number\": ").await.status, 400);
     assert_eq!(raw(b"number=1000").await.status, 400);
     assert_eq!(raw(b"{\"number\": \"\xff\"}").await.status, 400);
-    let large = format!("{{\"number\": \"{}\"}}", "1".repeat(1_100_000));
-    assert_eq!(raw(large.as_bytes()).await.status, 413);
+    let large = format!("{{\"number\": \"{}\"}}", "1".repeat(4_300_000));
+    let refused = raw(large.as_bytes()).await;
+    assert_eq!(refused.status, 413);
+    assert!(refused.json()["detail"].as_str().unwrap().contains("larger than 4 MiB"), "{}", refused.text());
     assert_eq!(node.api("GET", "/v1/tenants/not-an-id", Value::Null).await.status, 404);
     assert_eq!(node.api("GET", &path, Value::Null).await.json()["items"], json!([]), "nothing was made");
     node.stop().await;

@@ -104,3 +104,25 @@ async fn a_call_from_outside_is_recorded_wherever_it_leads() {
     }
     stage.stop().await;
 }
+
+#[actix_web::test]
+async fn a_record_that_could_not_be_read_at_once_is_read_later_and_once() {
+    let stage = Stage::new().await;
+    let call = Uuid::new_v4();
+    assert_eq!(route(&stage.calls(MUNICH, call).await), "outbound");
+    let mut db = stage.database.connect().await;
+    // As if the node had gone between keeping and reading it.
+    let body = json!({ "variables": leg(stage.carriers[0], call, 60) }).to_string();
+    let kept = "insert into cdr_inbox (leg, switch_id, body, received_at)
+                select gen_random_uuid()::text, id, $1, now() - interval '1 minute' from switches limit 1";
+    sqlx::query(kept).bind(body.as_bytes()).execute(&mut db).await.unwrap();
+    let pool = stage.node.app.changes.pool();
+    let both = tokio::join!(dialplane::calls::read_unread(pool), dialplane::calls::read_unread(pool));
+    both.0.unwrap();
+    both.1.unwrap();
+    assert_eq!(spent(&stage).await, 10_000);
+    let seized = "select seized::bigint from carrier_health where carrier_id = $1";
+    let seized = sqlx::query(seized).bind(stage.carriers[0]).fetch_one(&mut db).await.unwrap().get::<i64, _>(0);
+    assert_eq!(seized, 1);
+    stage.stop().await;
+}

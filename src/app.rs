@@ -159,6 +159,7 @@ impl App {
                 .configure(router::status)
                 .configure(web::pages)
                 .default_service(actix_web::web::to(router::nothing))
+                .wrap(from_fn(web::in_their_language))
                 .wrap(from_fn(router::large_bodies))
                 .wrap(router::default_headers())
                 .wrap(tracing_actix_web::TracingLogger::<telemetry::Requests>::new())

@@ -108,8 +108,10 @@ pub enum Dialling<'a> {
 impl Carried<'_> {
     #[must_use]
     pub fn actions(&self) -> Vec<Action> {
-        // A phone that rang before may have set how long: that is not for how long a called number may ring.
-        let mut actions = vec![set("hangup_after_bridge", true), action("unset", "call_timeout")];
+        let mut actions = vec![set("hangup_after_bridge", true)];
+        // A phone that rang before set for how long it may, and perhaps that early media are nothing: of a carrier they are its
+        // ringing and what it has to say.
+        actions.extend(["call_timeout", "ignore_early_media"].map(|name| action("unset", name)));
         if self.record {
             super::actions::record(&mut actions, self.consent_tone);
         }

@@ -15,10 +15,12 @@ use std::{borrow::Cow, future::Future, pin::Pin};
 
 use actix_web::{
     FromRequest, HttpRequest, HttpResponse,
+    body::{BoxBody, MessageBody},
     cookie::{Cookie, SameSite, time::Duration},
-    dev::Payload,
+    dev::{Payload, ServiceRequest, ServiceResponse},
     get,
     http::{StatusCode, header},
+    middleware::Next,
     web::{self, Data, Path},
 };
 use askama::Template;
@@ -182,27 +184,37 @@ impl actix_web::ResponseError for Turned {
         match self {
             Self::Away => see_other("/sign-in"),
             Self::Problem(problem) => {
-                let status = actix_web::ResponseError::status_code(problem.as_ref());
-                let shell = Shell {
-                    language: Language::En,
-                    theme: None,
-                    me: None,
-                    csrf: String::new(),
-                    active: "",
-                    flash: None,
-                };
-                let title = if status == StatusCode::NOT_FOUND { "problem.not_found" } else { "problem.title" };
-                let page = Message {
-                    s: &shell,
-                    title,
-                    text: problem.detail(),
-                    id: problem.log_id().map(|id| id.to_string()),
-                    next: Some(("/", "problem.back")),
-                };
-                html(status, &page).unwrap_or_else(|_| HttpResponse::InternalServerError().finish())
+                // In the reader's own language where the request is known: see `in_their_language`.
+                problem_page(problem, Language::En, None)
             }
         }
     }
+}
+
+fn problem_page(problem: &Problem, language: Language, theme: Option<&'static str>) -> HttpResponse {
+    let status = actix_web::ResponseError::status_code(problem);
+    let shell = Shell { language, theme, me: None, csrf: String::new(), active: "", flash: None };
+    let title = if status == StatusCode::NOT_FOUND { "problem.not_found" } else { "problem.title" };
+    let page = Message {
+        s: &shell,
+        title,
+        text: &shell.error(problem.detail()),
+        id: problem.log_id().map(|id| id.to_string()),
+        next: Some(("/", "problem.back")),
+    };
+    html(status, &page).unwrap_or_else(|_| HttpResponse::InternalServerError().finish())
+}
+
+/// A page that says what went wrong, in the language and theme of who asked.
+pub async fn in_their_language(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let answer = next.call(request).await?.map_into_boxed_body();
+    let turned = answer.response().error().and_then(|error| error.as_error::<Turned>());
+    let Some(Turned::Problem(problem)) = turned else { return Ok(answer) };
+    let page = problem_page(problem, language(answer.request(), None), theme(answer.request()));
+    Ok(answer.into_response(page))
 }
 
 /// One thing to say, and where to go next.

@@ -86,6 +86,8 @@ async fn every_page_is_sound_in_both_themes_and_two_widths() {
     created(&mut gallery).await;
     gallery.browser.page.goto(&format!("{}/language/de", site.url)).await.unwrap();
     gallery.show("agents-german", "/app/agents").await;
+    gallery.browser.page.goto(&format!("{}/nothing/here", site.url)).await.unwrap();
+    gallery.browser.sees("Diese Seite gibt es nicht.").await;
     gallery.browser.page.goto(&format!("{}/language/en", site.url)).await.unwrap();
     gallery.browser.click("Sign out").await;
     site.sign_in(&browser, ADMIN).await;

@@ -55,6 +55,7 @@ async fn set_up(node: &Node) -> Vec<(String, String)> {
     assert_eq!(node.api("PATCH", &format!("/v1/tenants/{tenant}/settings"), settings).await.status, 200);
     let mut phones = Vec::new();
     let mut extensions = Vec::new();
+    let mut numbers = Vec::new();
     for n in 0..3 {
         let agent =
             json!({ "first_name": "Agent", "last_name": n.to_string(), "email": format!("agent{n}@acme.test") });
@@ -69,8 +70,12 @@ async fn set_up(node: &Node) -> Vec<(String, String)> {
                     .await;
             let to = json!({ "agent_id": agent["id"] });
             made(node, &format!("/v1/phone-numbers/{}/assign?tenant_id={tenant}", id(&number)), to).await;
+            numbers.push(id(&number));
         }
     }
+    let leads = json!({ "destination": { "kind": "extension", "id": extensions[1] } });
+    let number = format!("/v1/phone-numbers/{}?tenant_id={tenant}", numbers[0]);
+    assert_eq!(node.api("PATCH", &number, leads).await.status, 200);
     let first = format!("/v1/tenants/{tenant}/extensions/{}", extensions[0]);
     let calls = json!({ "calls": { "follow_me": [{ "number": MUNICH }] } });
     assert_eq!(node.api("PATCH", &first, calls).await.status, 200);
@@ -81,7 +86,8 @@ async fn set_up(node: &Node) -> Vec<(String, String)> {
     carrier(node, "registers", REGISTRAR, json!({ "username": "acme", "register": true }), "").await;
     let destinations = format!("/v1/tenants/{tenant}/destinations");
     let queue = json!({ "name": "Support", "number": "500", "kind": "queue", "config": {
-        "tiers": [{ "extension_id": extensions[1] }], "ring_seconds": 10 } });
+        "tiers": [{ "extension_id": extensions[1] }], "ring_seconds": 10,
+        "overflow": { "kind": "extension", "id": extensions[2] } } });
     made(node, &destinations, queue).await;
     let menu = json!({ "name": "Menu", "number": "501", "kind": "ivr", "config": {
         "greeting": { "file": "digits/1.wav" }, "entries": { "1": { "kind": "extension", "id": extensions[2] } } } });
@@ -115,6 +121,7 @@ async fn queues_menus_conferences_and_carriers_work_on_a_switch() {
         for (which, port) in [(0, 26_000), (1, 26_100), (2, 26_200)] {
             assert!(stage.phone(which, "register.xml", port, "-").succeeds(), "phone {which} registers");
         }
+        comes_in_where_it_registered(&stage);
         failover(&stage);
         busy_is_no_failover(&stage);
         barred_country(&stage);
@@ -279,6 +286,29 @@ fn queue(stage: &Stage) {
     let agent = stage.phone(1, "answer.xml", 26_100, "-");
     assert!(stage.phone(0, "call-long.xml", 26_000, "500").succeeds(), "{}", stage.switch.log());
     assert!(agent.succeeds(), "the queue's agent answered:\n{}", stage.switch.api("callcenter_config agent list"));
+    // An agent who hangs up first ends the call: the caller is served, and does not go on to the overflow.
+    let agent = stage.phone(1, "answer-hang-up.xml", 26_100, "-");
+    assert!(stage.phone(0, "call-until-bye.xml", 26_000, "500").succeeds(), "{}", stage.switch.log());
+    assert!(agent.succeeds(), "{}", stage.switch.log());
+}
+
+/// A carrier sends a call to the address that the gateway registered there.
+fn comes_in_where_it_registered(stage: &Stage) {
+    let gateways = stage.switch.api("sofia xmlstatus gateway");
+    let registered = gateways.split("</gateway>").find(|gateway| gateway.contains("REGED")).unwrap();
+    let name = registered.split("<name>").nth(1).unwrap().split('<').next().unwrap();
+    let callee = stage.phone(1, "answer.xml", 26_100, "-");
+    let (to, external) = (format!("gw+{name}"), stage.switch.external);
+    let script = Script {
+        scenario: "outside-registered.xml",
+        target: external,
+        port: REGISTRAR,
+        user: "+493012345678",
+        password: "-",
+        to: &to,
+    };
+    assert!(Phone::start(&script).succeeds(), "{}", stage.switch.log());
+    assert!(callee.succeeds(), "the number's phone rang:\n{}", stage.switch.log());
 }
 
 fn menu(stage: &Stage) {

@@ -93,6 +93,12 @@ pub async fn explain(db: &mut PgConnection, ask: &Question<'_>) -> sqlx::Result<
                 let cause = refusal.map(|refusal| refusal.cause().to_owned());
                 return Ok(Some(Explanation { steps, result, cause, offers }));
             }
+            Route::Emergency { number } => {
+                let leaving = Looking { tenant: &tenant, plan: &plan, caller: caller.as_ref(), dialled: &dialled };
+                steps.push(leaving.help(db, ask.tenant, number, trace).await?);
+                let result = route.name().to_owned();
+                return Ok(Some(Explanation { steps, result, cause: None, offers: Vec::new() }));
+            }
             _ => {
                 let cause = if let Route::Refused(refusal) = &route { Some(refusal.cause().to_owned()) } else { None };
                 let result = route.name().to_owned();
@@ -119,7 +125,44 @@ struct Looking<'a> {
     dialled: &'a str,
 }
 
+/// The carriers there are, by their ids.
+fn known(read: Option<Vec<carried::Carrier>>) -> Carriers {
+    std::sync::Arc::new(read.unwrap_or_default().into_iter().map(|carrier| (carrier.id, carrier)).collect())
+}
+
 impl Looking<'_> {
+    fn ask(&self, id: Uuid, callee: Option<&Callee>) -> Leaving {
+        Leaving {
+            tenant: id,
+            caller: self.caller.map(ToString::to_string),
+            dialled: self.dialled.to_owned(),
+            callee: callee.map(|callee| callee.number.to_string()).unwrap_or_default(),
+            prefixes: callee.map(carried::prefixes).unwrap_or_default(),
+            known_plan: -1,
+            known_carriers: -1,
+        }
+    }
+
+    /// A call for help: over every carrier that takes them.
+    async fn help(&self, db: &mut PgConnection, id: Uuid, number: &str, trace: Trace) -> sqlx::Result<Step> {
+        let row = call_store::leaving(&mut *db, &self.ask(id, None)).await?;
+        let (caller, read) = row.map(|row| (row.caller, row.carriers)).unwrap_or_default();
+        let carriers = known(read);
+        let ids = carried::for_emergencies(&carriers, id);
+        let caller_id = outbound::emergency_caller_id(self.plan, caller.as_ref());
+        let carried = Carried {
+            dialled: Dialling::Emergency(number),
+            caller_id: caller_id.as_ref(),
+            carriers: &ids,
+            known: &carriers,
+            call: None,
+            location: self.plan.settings.routing.emergency.location.as_ref(),
+            record: false,
+            consent_tone: false,
+        };
+        Ok(step(self.dialled, trace, "emergency", carried.actions(), self.tenant))
+    }
+
     async fn outside(
         &self,
         db: &mut PgConnection,
@@ -128,15 +171,7 @@ impl Looking<'_> {
         mut trace: Trace,
         hops: u8,
     ) -> sqlx::Result<(Step, Option<Refusal>, Vec<Offer>)> {
-        let ask = Leaving {
-            tenant: id,
-            caller: self.caller.map(ToString::to_string),
-            dialled: self.dialled.to_owned(),
-            callee: callee.number.to_string(),
-            prefixes: carried::prefixes(callee),
-            known_plan: -1,
-            known_carriers: -1,
-        };
+        let ask = self.ask(id, Some(callee));
         let refused = |trace, refusal: Refusal, offers| {
             let route = Route::Refused(refusal);
             (
@@ -148,8 +183,7 @@ impl Looking<'_> {
         let Some(row) = call_store::leaving(&mut *db, &ask).await? else {
             return Ok(refused(trace, Refusal::TenantSuspended, Vec::new()));
         };
-        let carriers = row.carriers.unwrap_or_default().into_iter().map(|carrier| (carrier.id, carrier));
-        let carriers: Carriers = std::sync::Arc::new(carriers.collect());
+        let carriers = known(row.carriers);
         if row.on_net == Some(row.tenant.cluster) && outbound::barred(row.caller.as_ref()).is_none() {
             trace.note("on net", true, || format!("{} is a number of this platform", callee.number));
             return Ok((step(self.dialled, trace, "on_net", Vec::new(), self.tenant), None, Vec::new()));

@@ -64,13 +64,16 @@ fn play(prompt: &Prompt) -> Vec<Action> {
 /// The one argument that a switch expands: the call's own UUID, which it made itself.
 pub const RECORDING: &str = "recordings/${uuid}.wav";
 
+/// What those hear who are recorded.
+pub(super) const CONSENT: &str = "tone_stream://%(400,0,1400)";
+
 /// Both sides into one file, under the call's own name. The switch knows its folder for recordings.
 pub(super) fn record(actions: &mut Vec<Action>, consent_tone: bool) {
     actions.push(set("RECORD_STEREO", true));
     actions.push(set("recording_follow_transfer", true));
     if consent_tone {
         actions.push(action("pre_answer", ""));
-        actions.push(action("playback", "tone_stream://%(400,0,1400)"));
+        actions.push(action("playback", CONSENT));
     }
     actions.push(action("record_session", RECORDING));
     // It has opened the media to the caller (switch_core_session_exec), who would hear nothing while it rings.

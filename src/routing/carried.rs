@@ -113,7 +113,12 @@ impl Carried<'_> {
         // ringing and what it has to say.
         actions.extend(["call_timeout", "ignore_early_media"].map(|name| action("unset", name)));
         if self.record {
-            super::actions::record(&mut actions, self.consent_tone);
+            super::actions::record(&mut actions, false);
+            if self.consent_tone {
+                // For who is called, when they have answered (audio_bridge_thread in switch_ivr_bridge.c): who calls knows.
+                actions.push(set("bridge_pre_execute_bleg_app", "playback"));
+                actions.push(set("bridge_pre_execute_bleg_data", super::actions::CONSENT));
+            }
         }
         let known = self.carriers.iter().filter_map(|id| self.known.get(id)).collect::<Vec<_>>();
         let last = known.len().saturating_sub(1);

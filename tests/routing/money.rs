@@ -81,7 +81,11 @@ async fn the_records_of_both_legs_at_once_settle_a_call_once() {
 #[actix_web::test]
 async fn a_call_from_outside_is_recorded_wherever_it_leads() {
     let stage = Stage::new().await;
-    stage.rules(json!({ "record": { "inbound": true, "consent_tone": true } })).await;
+    stage.rules(json!({ "record": { "inbound": true, "outbound": true, "consent_tone": true } })).await;
+    // Out: who is called hears the tone when they have answered, and not the agent before anybody has.
+    let out = stage.calls(MUNICH, Uuid::new_v4()).await;
+    assert!(out.contains("bridge_pre_execute_bleg_data=tone_stream") && out.contains("record_session"), "{out}");
+    assert!(!out.contains("application=\"playback\""), "{out}");
     let group = json!({ "name": "sales", "members": [] });
     let group = stage.node.api("POST", &format!("/v1/tenants/{}/groups", stage.tenant), group).await.json();
     let extension = stage.node.extension(stage.tenant, json!({ "number": "77" })).await;

@@ -307,6 +307,9 @@ async fn prices_are_shown_and_routes_explained_without_a_trace() {
     assert_eq!(node.api("POST", "/v1/routes/explain", nowhere).await.status, 404);
     let barred = explain(json!({ "caller": stage.phone, "number": "+12025550123" })).await.json();
     assert_eq!((barred["result"].as_str(), barred["cause"].as_str()), (Some("country"), Some("OUTGOING_CALL_BARRED")));
+    let help = explain(json!({ "caller": stage.phone, "number": "112" })).await.json();
+    let over = help["steps"][0]["actions"].as_array().unwrap().iter().filter(|run| run["application"] == "bridge");
+    assert_eq!((help["result"].as_str(), over.count()), (Some("emergency"), 2), "{help}");
     assert_eq!(stage.made_today().await, 0);
     let mut db = stage.database.connect().await;
     let rows = sqlx::query("select count(*) from admissions").fetch_one(&mut db).await.unwrap().get::<i64, _>(0);

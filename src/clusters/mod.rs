@@ -47,7 +47,7 @@ pub struct Cluster {
     pub region: String,
     /// What the softphones of its tenants connect to: `wss://…`.
     pub websocket_url: Option<String>,
-    /// Names under which its switches are reached; phones of any tenant may register there.
+    /// How its switches are reached from other clusters' and from outside; the first is where calls to its tenants' numbers go.
     pub sip_domains: Vec<String>,
     pub ice_servers: Vec<IceServer>,
     pub max_tenants: i32,

@@ -12,6 +12,7 @@ use crate::{
     routing::{
         self, Found, Plan, Strategy,
         carried::{Carrier, Offer},
+        on_net::OnNet,
         outbound::{Caller, HeldNumber},
     },
     text::{Domain, E164, SipUsername},
@@ -220,8 +221,8 @@ pub struct LeavingRow {
     pub carriers: Option<Vec<Carrier>>,
     pub caller: Option<Caller>,
     pub offers: Vec<Offer>,
-    /// The cluster of the tenant whose number is called, when it is one of the platform's.
-    pub on_net: Option<Uuid>,
+    /// Where the tenant is whose number is called, when it is one of the platform's that can be reached without a carrier.
+    pub on_net: Option<OnNet>,
     /// The tenant has a name like what was dialled.
     pub is_name: bool,
 }
@@ -262,6 +263,7 @@ pub async fn leaving(db: impl PgExecutor<'_>, ask: &Leaving) -> sqlx::Result<Opt
                       left join carrier_health h on h.carrier_id = c.id
                      where c.status = 'active' and (c.tenant_id is null or c.tenant_id = t.id)), '[]') as "offers!: Json<Vec<Offer>>",
                ot.cluster_id as "on_net?",
+               (select k.sip_domains[1] from clusters k where k.id = ot.cluster_id) as "on_net_domain?: Domain",
                exists (select 1 from names x where x.tenant_id = t.id and x.name = $3) as "is_name!"
           from generation g
           join tenants t on t.id = g.scope
@@ -307,7 +309,11 @@ pub async fn leaving(db: impl PgExecutor<'_>, ask: &Leaving) -> sqlx::Result<Opt
         carriers: row.carriers.map(|carriers| carriers.0),
         caller,
         offers: row.offers.0,
-        on_net: row.on_net,
+        on_net: match row.on_net {
+            Some(cluster) if cluster == row.cluster_id => Some(OnNet::Here),
+            Some(_) => row.on_net_domain.map(OnNet::At),
+            None => None,
+        },
         is_name: row.is_name,
     }))
 }

@@ -120,8 +120,10 @@ impl Fetch {
         if !tenant.active {
             return document(slot, &tenant, &Route::Refused(Refusal::TenantSuspended), dialled.hops, &[]);
         }
-        if row.on_net == Some(row.tenant.cluster) && outbound::barred(caller).is_none() {
-            return on_net(slot, callee, caller, dialled.hops, &before);
+        if let Some(on_net) = &row.on_net
+            && outbound::barred(caller).is_none()
+        {
+            return actions(slot, "on_net", on_net.actions(callee, caller, dialled.hops), &before);
         }
         let decision = outbound::decide(plan, slot.scope, callee, caller, &row.offers, carriers, &mut Trace::off());
         // Without its UUID a call can't be told from another: each question counts.
@@ -216,20 +218,6 @@ impl Fetch {
             }
         });
     }
-}
-
-/// To a number of the platform: not over a carrier, but as a call from outside comes in.
-fn on_net(slot: &Slot, callee: &Callee, caller: Option<&Caller>, hops: u8, before: &[&str]) -> Reply {
-    let shown = caller.and_then(|caller| caller.numbers.iter().find(|held| held.active)).map(|held| &held.number);
-    let mut run = Vec::new();
-    if let Some(number) = shown {
-        for variable in ["effective_caller_id_number", "effective_caller_id_name"] {
-            run.push(Action { application: "set", data: format!("{variable}={number}") });
-        }
-    }
-    run.push(Action { application: "set", data: format!("dialplane_hops={}", hops + 1) });
-    run.push(Action { application: "transfer", data: format!("{} XML {}", callee.number, super::PUBLIC) });
-    actions(slot, "on_net", run, before)
 }
 
 /// `before`: XML of the tenant's entries.

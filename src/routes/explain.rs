@@ -184,9 +184,12 @@ impl Looking<'_> {
             return Ok(refused(trace, Refusal::TenantSuspended, Vec::new()));
         };
         let carriers = known(row.carriers);
-        if row.on_net == Some(row.tenant.cluster) && outbound::barred(row.caller.as_ref()).is_none() {
+        if let Some(on_net) = &row.on_net
+            && outbound::barred(row.caller.as_ref()).is_none()
+        {
             trace.note("on net", true, || format!("{} is a number of this platform", callee.number));
-            return Ok((step(self.dialled, trace, "on_net", Vec::new(), self.tenant), None, Vec::new()));
+            let run = on_net.actions(callee, row.caller.as_ref(), hops);
+            return Ok((step(self.dialled, trace, "on_net", run, self.tenant), None, Vec::new()));
         }
         let decision = outbound::decide(self.plan, id, callee, row.caller.as_ref(), &row.offers, &carriers, &mut trace);
         if let Some(refusal) = decision.refusal {

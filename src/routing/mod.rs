@@ -13,6 +13,7 @@ mod dialled;
 pub mod emergency;
 pub mod entries;
 mod forwards;
+pub mod on_net;
 pub mod outbound;
 pub mod plan;
 mod refusal;

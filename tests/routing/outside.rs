@@ -122,6 +122,21 @@ async fn another_tenants_number_is_reached_on_net_and_its_rights_stay_its_own() 
     for left in ["user_name", "dialplane_on_behalf"] {
         assert!(inbound.contains(&format!("application=\"unset\" data=\"{left}\"")), "{inbound}");
     }
+    // On another cluster: over to its switches, where it is known how they are reached; else over a carrier.
+    let cluster = json!({ "name": "west", "region": "west", "max_tenants": 10 });
+    let cluster = stage.node.api("POST", "/v1/clusters", cluster).await;
+    assert_eq!(cluster.status, 201, "{}", cluster.text());
+    let moved = json!({ "cluster_id": cluster.json()["id"] });
+    assert_eq!(stage.node.api("PATCH", &format!("/v1/tenants/{beta}"), moved).await.status, 200);
+    assert_eq!(route(&stage.calls("+4940123456", Uuid::new_v4()).await), "outbound");
+    let reached = json!({ "sip_domains": ["west.fleet.test"] });
+    let path = format!("/v1/clusters/{}", cluster.json()["id"].as_str().unwrap());
+    assert_eq!(stage.node.api("PATCH", &path, reached).await.status, 200);
+    let made = stage.made_today().await;
+    let document = stage.calls("+4940123456", Uuid::new_v4()).await.replace("&#45;", "-");
+    assert_eq!(route(&document), "on_net");
+    assert!(document.contains("data=\"sofia/external/+4940123456@west.fleet.test\""), "{document}");
+    assert_eq!(stage.made_today().await, made);
     stage.stop().await;
 }
 

@@ -1,0 +1,41 @@
+//! Calls to numbers of the platform itself: no carrier is asked, nothing is counted.
+
+use super::{
+    Action,
+    actions::{action, set},
+    callee::Callee,
+    outbound::Caller,
+};
+use crate::text::Domain;
+
+/// Where the tenant is whose number is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnNet {
+    /// On the switches of the caller's own cluster: the call comes in there as one from outside.
+    Here,
+    /// On another cluster's, which are reached at this domain, from profile to profile.
+    At(Domain),
+}
+
+impl OnNet {
+    #[must_use]
+    pub fn actions(&self, callee: &Callee, caller: Option<&Caller>, hops: u8) -> Vec<Action> {
+        let shown = caller.and_then(|caller| caller.numbers.iter().find(|held| held.active)).map(|held| &held.number);
+        let mut run = Vec::new();
+        if let Some(number) = shown {
+            run.extend(["effective_caller_id_number", "effective_caller_id_name"].map(|name| set(name, number)));
+        }
+        match self {
+            Self::Here => {
+                run.push(set("dialplane_hops", hops + 1));
+                run.push(action("transfer", format!("{} XML public", callee.number)));
+            }
+            Self::At(domain) => {
+                run.extend(["call_timeout", "ignore_early_media"].map(|name| action("unset", name)));
+                run.extend([set("hangup_after_bridge", true), set("continue_on_fail", false)]);
+                run.push(action("bridge", format!("sofia/external/{}@{domain}", callee.number)));
+            }
+        }
+        run
+    }
+}

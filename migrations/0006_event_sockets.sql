@@ -18,11 +18,3 @@ create table gateway_states (
     seen_at    timestamptz not null default now(),
     primary key (carrier_id, switch_id)
 );
-
--- Do all switches of a cluster that were heard of lately say that their gateway to a carrier is down?
-create function gateway_is_down(carrier uuid, cluster uuid) returns boolean language sql stable as $$
-    select coalesce(bool_and(not g.up), false)
-      from gateway_states g
-      join switches w on w.id = g.switch_id
-     where g.carrier_id = carrier and w.cluster_id = cluster and g.seen_at > now() - interval '1 minute'
-$$;

@@ -252,7 +252,7 @@ pub async fn leaving(db: impl PgExecutor<'_>, ask: &Leaving) -> sqlx::Result<Opt
                coalesce((
                     select jsonb_agg(jsonb_build_object('carrier', c.id, 'prefix', r.prefix, 'price', r.price,
                                 'first_seconds', r.first_seconds, 'step_seconds', r.step_seconds,
-                                'sick', coalesce(h.sick_until > now(), false) or gateway_is_down(c.id, t.cluster_id),
+                                'sick', coalesce(h.sick_until > now(), false) or coalesce(gw.down, false),
                                 'answered', case when h.seized >= 20 then h.answered * 100 / h.seized end))
                       from carriers c
                      cross join lateral (
@@ -261,6 +261,12 @@ pub async fn leaving(db: impl PgExecutor<'_>, ask: &Leaving) -> sqlx::Result<Opt
                              where r.sheet_id = c.sheet_id and r.prefix = any ($5) and r.effective_at <= now()
                              order by length(r.prefix) desc, r.effective_at desc limit 1) r
                       left join carrier_health h on h.carrier_id = c.id
+                      -- All switches of the cluster that were heard of lately say that their gateway is down.
+                      left join lateral (
+                            select bool_and(not s.up) as down
+                              from gateway_states s join switches w on w.id = s.switch_id
+                             where s.carrier_id = c.id and w.cluster_id = t.cluster_id
+                               and s.seen_at > now() - interval '1 minute') gw on true
                      where c.status = 'active' and (c.tenant_id is null or c.tenant_id = t.id)), '[]') as "offers!: Json<Vec<Offer>>",
                ot.cluster_id as "on_net?",
                (select k.sip_domains[1] from clusters k where k.id = ot.cluster_id) as "on_net_domain?: Domain",

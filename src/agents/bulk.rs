@@ -172,8 +172,7 @@ fn take_out(sound: &mut Vec<(usize, NewAgent)>, outcomes: &mut [Outcome], wrong:
 
 /// Not a line's fault: the pools have too few numbers.
 fn too_few_numbers(mut wrong: super::Wrong) -> std::result::Result<Error, super::Wrong> {
-    let is_pools = |error: &Error| matches!(error, Error::Conflict(detail) if detail.starts_with("The tenant's pools"));
-    match wrong.iter().position(|(_, error)| is_pools(error)) {
+    match wrong.iter().position(|(_, error)| pools::are_exhausted(error)) {
         Some(at) => Ok(wrong.swap_remove(at).1),
         None => Err(wrong),
     }

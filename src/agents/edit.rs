@@ -65,10 +65,14 @@ pub async fn update(
         };
     }
     keep_an_owner(change, tenant, &before, after.role, after.status).await?;
-    let name = renamed(&before, &after)?;
+    let (old_name, new_name) = (full_name(&before), full_name(&after));
+    if old_name != new_name && DisplayName::parse(&new_name).is_err() {
+        return Err(Error::invalid("last_name", "and the first name have more than 80 characters together"));
+    }
     let after = users::store::update(change.db(), &after).await.map_err(users::taken)?;
-    if let Some((old, new)) = name {
-        store::rename_extensions(change.db(), tenant, id, &old, new.as_str()).await?;
+    if old_name != new_name || before.email != after.email {
+        let emails = (&*before.email, &*after.email);
+        store::extensions_follow(change.db(), tenant, id, (&old_name, &new_name), emails).await?;
     }
     if (before.status == UserStatus::Suspended) != (after.status == UserStatus::Suspended) {
         suspend(change, tenant, id, after.status == UserStatus::Suspended).await?;
@@ -77,7 +81,7 @@ pub async fn update(
         end_sessions(change.db(), id, None).await?;
     }
     if let Some(email) = new_email {
-        new_address(change, maker, tenant, &before, &after, &email).await?;
+        new_address(change, maker, tenant, &after, &email).await?;
     }
     let resource = format!("agents/{id}");
     let json = |user: &User| serde_json::to_value(user).ok();
@@ -88,31 +92,16 @@ pub async fn update(
     Ok(Agent { user: after, extensions: extensions.into_iter().map(|(_, extension)| extension).collect() })
 }
 
-/// The full name before and after, if it is another. Phones show it.
-fn renamed(before: &User, after: &User) -> Result<Option<(String, DisplayName)>> {
-    let full = |user: &User| format!("{} {}", user.first_name, user.last_name);
-    if full(before) == full(after) {
-        return Ok(None);
-    }
-    let name = DisplayName::parse(&full(after))
-        .map_err(|_| Error::invalid("last_name", "and the first name have more than 80 characters together"))?;
-    Ok(Some((full(before), name)))
+/// As phones show it.
+fn full_name(user: &User) -> String {
+    format!("{} {}", user.first_name, user.last_name)
 }
 
-/// Who read the mails at the old address must not come in by one of them, and gets no more of them.
-async fn new_address(
-    change: &mut Change,
-    maker: Maker<'_>,
-    tenant: Uuid,
-    before: &User,
-    after: &User,
-    email: &Email,
-) -> Result<()> {
+/// Who read the mails at the old address must not come in by one of them.
+async fn new_address(change: &mut Change, maker: Maker<'_>, tenant: Uuid, after: &User, email: &Email) -> Result<()> {
     store::drop_links(change.db(), after.id).await?;
-    store::readdress_extensions(change.db(), tenant, after.id, &before.email, email.as_str()).await?;
-    let settings = onboarding::templates::settings_of(change.db(), tenant).await?;
-    let usual = settings.map(|(settings, _)| onboarding::language(&settings)).unwrap_or_default();
-    let language = after.language.unwrap_or(usual);
+    let usual = onboarding::templates::usual(change.db(), tenant).await?;
+    let language = after.language.unwrap_or(usual.language);
     if store::has_password(change.db(), tenant, after.id).await? {
         let link = one_time::link(change, maker.public_url, after.id, Purpose::Verify).await?;
         let message = Message::VerifyEmail { name: &after.first_name, link: &link };

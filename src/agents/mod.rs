@@ -273,16 +273,14 @@ async fn insert_all(
         phones.push(of_agent);
     }
     store::insert_users(change.db(), home.id, &users).await.map_err(users::taken)?;
-    let usual = onboarding::templates::usual_extension(change.db(), home.id).await?;
+    let usual = onboarding::templates::usual(change.db(), home.id).await?;
     store::insert_extensions(change.db(), home.id, &rows, &usual).await?;
-    let settings = onboarding::templates::settings_of(change.db(), home.id).await?;
-    let language = settings.map(|(settings, _)| onboarding::language(&settings)).unwrap_or_default();
     let made = store::users(change.db(), home.id, &users.ids).await?;
     let mut created = Vec::with_capacity(new.len());
     for (((agent, _), user), extensions) in new.iter().zip(made).zip(phones) {
         let link = one_time::link(change, maker.public_url, user.id, Purpose::Welcome).await?;
         let message = Message::Welcome { name: &user.first_name, tenant: home.name.as_str(), link: &link };
-        mail::queue(change, Some(home.id), &agent.email, user.language.unwrap_or(language), &message).await?;
+        mail::queue(change, Some(home.id), &agent.email, user.language.unwrap_or(usual.language), &message).await?;
         let numbers = extensions.iter().map(|phone| phone.number.as_str()).collect::<Vec<_>>();
         let after = Some(serde_json::json!({ "user": user, "extensions": numbers }));
         let resource = format!("agents/{}", user.id);

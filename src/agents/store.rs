@@ -9,7 +9,7 @@ use crate::{
     extensions::ExtensionStatus,
     http::page::Window,
     mail::Language,
-    onboarding::templates::UsualExtension,
+    onboarding::templates::Usual,
     users::{User, UserStatus},
 };
 
@@ -96,7 +96,7 @@ pub async fn insert_extensions(
     db: &mut PgConnection,
     tenant: Uuid,
     new: &NewExtensions,
-    usual: &UsualExtension,
+    usual: &Usual,
 ) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into extensions (tenant_id, id, user_id, number, sip_username, sip_secret, display_name, voicemail_pin,
@@ -229,42 +229,28 @@ pub async fn drop_links(db: &mut PgConnection, user: Uuid) -> sqlx::Result<()> {
     sqlx::query!("delete from one_time_tokens where user_id = $1", user).execute(db).await.map(|_| ())
 }
 
-/// Voicemail that went to somebody's old address goes to the new one.
-pub async fn readdress_extensions(
+/// The extensions of somebody who has another name or address now: those that showed the old name show the new one, and voicemail
+/// that went to the old address goes to the new one.
+pub async fn extensions_follow(
     db: &mut PgConnection,
     tenant: Uuid,
     user: Uuid,
-    old: &str,
-    new: &str,
+    name: (&str, &str),
+    email: (&str, &str),
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "update extensions set voicemail_email = $4, version = version + 1, updated_at = now()
-          where tenant_id = $1 and user_id = $2 and status <> 'deleted' and lower(voicemail_email) = lower($3)",
+        "update extensions
+            set display_name = case when display_name = $3 then $4 else display_name end,
+                voicemail_email = case when lower(voicemail_email) = lower($5) then $6 else voicemail_email end,
+                version = version + 1, updated_at = now()
+          where tenant_id = $1 and user_id = $2 and status <> 'deleted'
+            and ((display_name = $3 and $3 <> $4) or (lower(voicemail_email) = lower($5) and $5 <> $6))",
         tenant,
         user,
-        old,
-        new
-    )
-    .execute(db)
-    .await
-    .map(|_| ())
-}
-
-/// Phones that showed somebody's old name show the new one.
-pub async fn rename_extensions(
-    db: &mut PgConnection,
-    tenant: Uuid,
-    user: Uuid,
-    old: &str,
-    new: &str,
-) -> sqlx::Result<()> {
-    sqlx::query!(
-        "update extensions set display_name = $4, version = version + 1, updated_at = now()
-          where tenant_id = $1 and user_id = $2 and status <> 'deleted' and display_name = $3",
-        tenant,
-        user,
-        old,
-        new
+        name.0,
+        name.1,
+        email.0,
+        email.1
     )
     .execute(db)
     .await

@@ -209,7 +209,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewExtension) -> Res
     };
     let number = new.number.as_str();
     let now = Utc::now();
-    let usual = onboarding::templates::usual_extension(change.db(), tenant).await?;
+    let usual = onboarding::templates::usual(change.db(), tenant).await?;
     let extension = Extension {
         id,
         tenant_id: tenant,

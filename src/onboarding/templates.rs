@@ -7,7 +7,9 @@ use uuid::Uuid;
 use super::{Channel, Integration, NumberRequest};
 use crate::{
     changes::{Audit, Change, Error, Result},
-    destinations, pools,
+    destinations,
+    mail::Language,
+    pools,
     tenants::settings::{self, Settings, SettingsError, Template},
 };
 
@@ -234,18 +236,19 @@ pub async fn settings_of(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<
     Ok(row.map(|row| (row.settings, row.version)))
 }
 
-/// What a new extension of a tenant is where nothing else is said.
-pub struct UsualExtension {
+/// What is usual at a tenant, where nothing else is said of a person or an extension.
+pub struct Usual {
+    pub language: Language,
     pub calling: settings::Calling,
     pub voicemail: bool,
 }
 
-pub async fn usual_extension(db: &mut PgConnection, tenant: Uuid) -> Result<UsualExtension> {
+pub async fn usual(db: impl PgExecutor<'_>, tenant: Uuid) -> Result<Usual> {
     let kept = settings_of(db, tenant).await?;
     let settings = kept.and_then(|(settings, _)| Settings::parse(&settings).ok());
     Ok(settings.map_or_else(
-        || UsualExtension { calling: settings::Calling::default(), voicemail: true },
-        |settings| UsualExtension { calling: settings.calling, voicemail: settings.features.voicemail },
+        || Usual { language: Language::default(), calling: settings::Calling::default(), voicemail: true },
+        |s| Usual { language: s.language, calling: s.calling, voicemail: s.features.voicemail },
     ))
 }
 

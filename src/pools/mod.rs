@@ -193,6 +193,12 @@ pub async fn take_lowest(
     found.iter().map(|n| ExtensionNumber::parse(n).map_err(|e| Error::invalid("number", e))).collect()
 }
 
+/// Is this why numbers could not be taken: that there are too few?
+#[must_use]
+pub fn are_exhausted(error: &Error) -> bool {
+    matches!(error, Error::Conflict(detail) if detail.starts_with("The tenant's pools don't have "))
+}
+
 /// Refuses names that are numbers which are reserved, or rest.
 pub async fn none_held(change: &mut Change, tenant: Uuid, names: &[String]) -> Result<()> {
     match store::held_among(change.db(), tenant, names).await? {

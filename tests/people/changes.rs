@@ -210,3 +210,24 @@ async fn of_two_owners_who_let_each_other_go_at_once_one_stays() {
     }
     node.stop().await;
 }
+
+#[actix_web::test]
+async fn of_more_people_than_there_are_numbers_the_first_get_them() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node
+        .api("POST", "/v1/tenants", json!({ "domain": "acme.test", "settings": { "calling": { "pool_size": 10 } } }))
+        .await;
+    assert_eq!(tenant.status, 201, "{}", tenant.text());
+    let tenant = tenant.id();
+    let people = |count: usize| (0..count).map(|n| agent(&format!("a{n}@acme.test"), "agent")).collect::<Vec<_>>();
+    let bulk = format!("/v1/admin/agents/bulk?tenant_id={tenant}");
+    let all = node.api("POST", &bulk, json!({ "agents": people(300) })).await;
+    assert_eq!(all.status, 409, "all or none: {}", all.text());
+    let some = node.api("POST", &bulk, json!({ "agents": people(300), "partial": true })).await.json();
+    assert_eq!((&some["created"], &some["refused"]), (&json!(10), &json!(290)), "{some}");
+    let lines = some["lines"].as_array().unwrap();
+    assert!(lines[..10].iter().all(|line| line["outcome"] == "created"), "{some}");
+    assert!(lines[10]["reason"].as_str().unwrap().contains("10 are free"), "{}", lines[10]);
+    node.stop().await;
+}

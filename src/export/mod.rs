@@ -276,7 +276,7 @@ async fn modules(
         let merged = merge(name, &documents.collect::<Result<Vec<_>, _>>()?);
         all.extend(merged.map(|text| (name, format!("<include>\n{text}</include>\n"))));
     }
-    let carriers = config_store::carriers(&mut *db, None, Some(tenant)).await?;
+    let carriers = config_store::carriers(&mut *db, config_store::Whose::Tenant(tenant)).await?;
     let sofia = config::sofia_document(config::PROFILES.as_str(), carriers, keyring)?;
     all.push(("sofia.conf", format!("<include>\n{}</include>\n", inner(&sofia))));
     Ok(all)

@@ -181,7 +181,8 @@ impl Fetch {
     }
 
     async fn acl(&self, of: Option<Uuid>) -> Result<Bytes, ConfigError> {
-        let rows = self.readers.read(|db, _| Box::pin(config_store::carriers(db, of, None))).await?;
+        let rows =
+            self.readers.read(|db, _| Box::pin(config_store::carriers(db, config_store::Whose::Cluster(of)))).await?;
         let networks =
             rows.into_iter().flat_map(|row| row.config.networks).map(|network| network.to_string()).collect();
         Ok(render(&AclConf { networks })?)
@@ -189,7 +190,8 @@ impl Fetch {
 
     /// The profiles, as `freeswitch-conf` or the cluster has them, with the carriers' gateways in the one called external.
     async fn sofia(&self, of: Option<Uuid>) -> Result<Bytes, ConfigError> {
-        let rows = self.readers.read(|db, _| Box::pin(config_store::carriers(db, of, None))).await?;
+        let rows =
+            self.readers.read(|db, _| Box::pin(config_store::carriers(db, config_store::Whose::Cluster(of)))).await?;
         let own = self.readers.read(|db, _| Box::pin(config_store::cluster_config(db, of, "sofia.conf"))).await?;
         Ok(sofia_document(own.as_deref().unwrap_or(&PROFILES), rows, &self.keyring)?)
     }

@@ -117,10 +117,20 @@ pub struct CarrierRow {
     pub password: Option<Vec<u8>>,
 }
 
-/// Carriers that a cluster's switches need: everybody's, and those of the cluster's tenants.
-///
-/// `alone`: those of this tenant, and of no other.
-pub async fn carriers(db: impl PgExecutor<'_>, of: Option<Uuid>, alone: Option<Uuid>) -> sqlx::Result<Vec<CarrierRow>> {
+/// Whose carriers are wanted, beside those that are everybody's.
+#[derive(Debug, Clone, Copy)]
+pub enum Whose {
+    /// Those of a cluster's tenants, for its switches; `None`: of all clusters.
+    Cluster(Option<Uuid>),
+    /// One tenant's.
+    Tenant(Uuid),
+}
+
+pub async fn carriers(db: impl PgExecutor<'_>, whose: Whose) -> sqlx::Result<Vec<CarrierRow>> {
+    let (cluster, tenant) = match whose {
+        Whose::Cluster(cluster) => (cluster, None),
+        Whose::Tenant(tenant) => (None, Some(tenant)),
+    };
     let rows = sqlx::query!(
         r#"
         select c.id, c.config as "config: Json<CarrierConfig>", c.password
@@ -129,8 +139,8 @@ pub async fn carriers(db: impl PgExecutor<'_>, of: Option<Uuid>, alone: Option<U
          where c.status = 'active' and (c.tenant_id is null or (($1::uuid is null or t.cluster_id = $1) and ($2::uuid is null or c.tenant_id = $2)))
          order by c.id
         "#,
-        of,
-        alone
+        cluster,
+        tenant
     )
     .fetch_all(db)
     .await?;

@@ -132,6 +132,7 @@ struct Fields<'a> {
     realm: Option<&'a [u8]>,
     auth_method: Option<&'a [u8]>,
     to_host: Option<&'a [u8]>,
+    to_user: Option<&'a [u8]>,
     group: Option<&'a [u8]>,
     group_name: Option<&'a [u8]>,
     vm_action: Option<&'a [u8]>,
@@ -191,6 +192,7 @@ impl<'a> Fields<'a> {
             b"sip_auth_realm" => first(&mut self.realm, value),
             b"sip_auth_method" => first(&mut self.auth_method, value),
             b"sip_to_host" => first(&mut self.to_host, value),
+            b"sip_to_user" => first(&mut self.to_user, value),
             b"group" => first(&mut self.group, value),
             b"group_name" => first(&mut self.group_name, value),
             b"VM-Action" => first(&mut self.vm_action, value),
@@ -275,7 +277,7 @@ fn in_domain<'a>(fields: &Fields<'a>, domain: Cow<'a, str>) -> Request<'a> {
         Some(_) => return Request::Domain { domain },
         None => {}
     }
-    if registers_elsewhere(fields, &domain) {
+    if reaches_elsewhere(fields, &domain) {
         return Request::Domain { domain };
     }
     let view = match fields.action {
@@ -313,17 +315,34 @@ fn changes_pin(fields: &Fields<'_>) -> bool {
     by_voicemail && is(fields.vm_action, "change-password")
 }
 
-/// Does a REGISTER sign in to this domain to bind an address of another? The switch itself compares user names at most
-/// (`inbound-reg-force-matching-username` in sofia_reg.c): one tenant's 1001 could take the calls of another's. Where a profile
-/// forces a domain, which shows in a realm that differs from it, it forces the address's as well.
-fn registers_elsewhere(fields: &Fields<'_>, domain: &str) -> bool {
+/// Does somebody sign in to this domain to bind (REGISTER) or to watch (SUBSCRIBE) an address of another? The switch itself compares
+/// user names at most (`inbound-reg-force-matching-username` in sofia_reg.c), and lets everybody who signed in watch anybody
+/// (`sofia_presence_handle_sip_i_subscribe` in sofia_presence.c): one tenant's 1001 could take the calls of another's, or see who
+/// calls whom there. Where a profile forces a domain, which shows in a realm that differs from it, it forces the address's as well.
+fn reaches_elsewhere(fields: &Fields<'_>, domain: &str) -> bool {
+    let watches = is_sip_auth(fields, "SUBSCRIBE");
+    if !watches && !is_register(fields) {
+        return false;
+    }
     let is_forced = text(fields.realm).is_some_and(|realm| realm != domain);
     let to_host = text(fields.to_host);
-    is_register(fields) && !is_forced && to_host.is_some_and(|host| !host.eq_ignore_ascii_case(domain))
+    let of_another = !is_forced && to_host.is_some_and(|host| !host.eq_ignore_ascii_case(domain));
+    of_another || watches && text(fields.to_user).is_none_or(|user| names_a_host(&user, domain))
+}
+
+/// Is a user that is watched an address in itself, `park+5900+other.test`? The switch takes it apart like this.
+fn names_a_host(user: &str, domain: &str) -> bool {
+    let Some((protocol, rest)) = user.split_once('+') else { return false };
+    let host = rest.split_once(['+', '@']).map(|(_, host)| host);
+    !protocol.is_empty() && host.is_some_and(|host| !host.eq_ignore_ascii_case(domain))
 }
 
 fn is_register(fields: &Fields<'_>) -> bool {
-    is(fields.action, "sip_auth") && is(fields.auth_method, "REGISTER")
+    is_sip_auth(fields, "REGISTER")
+}
+
+fn is_sip_auth(fields: &Fields<'_>, method: &str) -> bool {
+    is(fields.action, "sip_auth") && is(fields.auth_method, method)
 }
 
 /// mod_voicemail delivers or forwards a message (deliver_vm): users are expected inside the domain.

@@ -113,7 +113,7 @@ fn main_job(stage: &Stage) {
     wait(cdrs_arrive(&stage.database));
     assert!(stage.phone(0, "call.xml", 26_000, "9196").succeeds(), "the echo test");
     suspended_is_refused(stage);
-    another_tenant_takes_no_calls(stage);
+    another_tenant_takes_no_calls_and_watches_none(stage);
     locked_down(stage);
 }
 
@@ -185,8 +185,8 @@ fn suspended_is_refused(stage: &Stage) {
     assert!(stage.register(1, 26_100), "active again");
 }
 
-/// A phone of another tenant, with the same number, can't register as ours: it would get our calls.
-fn another_tenant_takes_no_calls(stage: &Stage) {
+/// A phone of another tenant, with the same number, can't register as ours, it would get our calls, and can't watch ours.
+fn another_tenant_takes_no_calls_and_watches_none(stage: &Stage) {
     let tenant = wait(stage.node.tenant("beta.test"));
     let thief = wait(stage.node.extension(tenant, json!({ "number": "1001" })));
     let password = thief["sip_password"].as_str().unwrap();
@@ -195,6 +195,10 @@ fn another_tenant_takes_no_calls(stage: &Stage) {
     assert!(Phone::start(&script("register-as-another-tenant.xml")).succeeds(), "refused");
     let registered = stage.switch.api("sofia status profile internal reg");
     assert!(!registered.contains("26400"), "{registered}");
+    // Nor see who calls whom here; a colleague may.
+    let watch = Script { to: "1000", ..script("watch-as-another-tenant.xml") };
+    assert!(Phone::start(&watch).succeeds(), "refused");
+    assert!(stage.phone(1, "watch.xml", 26_100, "1000").succeeds(), "1001 watches 1000");
 }
 
 /// No way in by the switch's own commands.

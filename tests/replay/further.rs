@@ -14,7 +14,12 @@ async fn further_requests_are_answered_as_kept() {
         (
             "subscribe",
             "REQUEST_PARAMS",
-            "action=sip_auth&sip_auth_realm=acme.test&sip_auth_method=SUBSCRIBE&key=id&user=1000&domain=acme.test",
+            "action=sip_auth&sip_auth_realm=acme.test&sip_to_user=1001&sip_to_host=acme.test&sip_auth_method=SUBSCRIBE&key=id&user=1000&domain=acme.test",
+        ),
+        (
+            "subscribe-elsewhere",
+            "REQUEST_PARAMS",
+            "action=sip_auth&sip_auth_realm=acme.test&sip_to_user=1001&sip_to_host=beta.test&sip_auth_method=SUBSCRIBE&key=id&user=1000&domain=acme.test",
         ),
         ("voicemail-leave", "GENERAL", "action=voicemail-lookup&key=id&user=1001&domain=acme.test&ip=127.0.0.1"),
         (

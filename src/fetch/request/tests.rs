@@ -68,6 +68,35 @@ fn a_register_binds_no_address_of_another_domain() {
 }
 
 #[test]
+fn nobody_watches_phones_of_another_domain() {
+    let read = |watched: &str| {
+        let form = format!(
+            "{BASE}&Event-Name=X&action=sip_auth&sip_auth_realm=acme.test&{watched}&sip_auth_method=SUBSCRIBE&key=id&user=1001&domain=acme.test"
+        );
+        Request::read(form.as_bytes())
+            .map(|request| request == user("acme.test", "1001", View::Auth { realm: b"acme.test" }))
+    };
+    for ours in [
+        "sip_to_user=1002&sip_to_host=acme.test",
+        "sip_to_user=1002&sip_to_host=ACME.test",
+        "sip_to_user=park%2B5900&sip_to_host=acme.test",
+        "sip_to_user=conf%2B3000%2Bacme.test&sip_to_host=acme.test",
+        "sip_to_user=%2B4930123456&sip_to_host=acme.test",
+    ] {
+        assert_eq!(read(ours), Ok(true), "{ours}");
+    }
+    for theirs in [
+        "sip_to_user=1002&sip_to_host=other.test",
+        "sip_to_user=conf%2B3000%2Bother.test&sip_to_host=acme.test",
+        "sip_to_user=sip%2B1001%40other.test&sip_to_host=acme.test",
+        "sip_to_user=a%2Bb%2Bacme.test%2Bother.test&sip_to_host=acme.test",
+        "sip_to_host=acme.test",
+    ] {
+        assert_eq!(read(theirs), Ok(false), "{theirs}");
+    }
+}
+
+#[test]
 fn event_headers_before_the_event_do_not_count() {
     let form = format!("{BASE}&purpose=gateways&action=sip_auth&Event-Name=GENERAL&key=id&user=1001&domain=acme.test");
     assert_eq!(Request::read(form.as_bytes()), Ok(user("acme.test", "1001", View::Profile)));

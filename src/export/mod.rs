@@ -15,7 +15,7 @@ use crate::{
     fetch::{
         answer, call_store,
         config::{self, ConfigRow},
-        config_store, store,
+        config_store, sofia, store,
     },
     keyring::Keyring,
     routing::{self, AFTER, Call, Failure, Found, Plan, Route, Tenant, Trace},
@@ -277,7 +277,7 @@ async fn modules(
         all.extend(merged.map(|text| (name, format!("<include>\n{text}</include>\n"))));
     }
     let carriers = config_store::carriers(&mut *db, config_store::Whose::Tenant(tenant)).await?;
-    let sofia = config::sofia_document(config::PROFILES.as_str(), carriers, keyring)?;
+    let sofia = sofia::document_of(sofia::PROFILES.as_str(), carriers, keyring)?;
     all.push(("sofia.conf", format!("<include>\n{}</include>\n", inner(&sofia))));
     Ok(all)
 }

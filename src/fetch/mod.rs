@@ -23,6 +23,7 @@ pub mod plans;
 pub mod readers;
 pub mod request;
 pub mod roster;
+pub mod sofia;
 pub mod store;
 pub mod sync;
 

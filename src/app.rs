@@ -114,7 +114,7 @@ impl App {
         let changes = Changes::new(pool.clone(), Some(Arc::clone(&sync)), Arc::clone(&keyring));
         tasks.push(tokio::spawn(jobs::run(changes.clone())));
         tasks.push(tokio::spawn(jobs::probe_carriers(changes.clone())));
-        tasks.push(tokio::spawn(esl::gateways::watch(changes.clone())));
+        tasks.push(tokio::spawn(esl::visit::watch(changes.clone())));
         let deliverer = Deliverer::new(
             pool.clone(),
             Arc::clone(&keyring),

@@ -251,7 +251,8 @@ pub async fn switch(settings: &Settings, json: bool, command: SwitchCommand) -> 
                 }
                 let socket = esl::store::get(pool, id).await?.context("it has no event socket set")?;
                 let gateways = esl::store::of_switch(pool, id).await?;
-                print::one(json, &serde_json::json!({ "event_socket": socket, "gateways": gateways }))
+                let pushes = esl::store::pushes(pool, id).await?;
+                print::one(json, &serde_json::json!({ "event_socket": socket, "gateways": gateways, "pushes": pushes }))
             }
             SwitchCommand::Delete { switch } => {
                 let id = switch_id(&local, &switch).await?;

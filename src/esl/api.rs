@@ -6,7 +6,7 @@ use actix_web::{
 };
 use uuid::Uuid;
 
-use super::{EventSocket, GatewayState, NewEventSocket, store};
+use super::{EventSocket, GatewayState, NewEventSocket, Push, store};
 use crate::http::{
     Api,
     actor::Actor,
@@ -64,6 +64,16 @@ pub async fn list_switch_gateways(
     path: Path<Uuid>,
 ) -> Result<Json<Page<GatewayState>>, Problem> {
     let items = store::of_switch(&mut *api.read(&actor).await?, *path).await?;
+    Ok(Json(Page { items, next_cursor: None }))
+}
+
+/// List what a switch was given of gateways, addresses and queues
+///
+/// They are read by a switch when it loads; what changed since is given to it over its event socket.
+#[utoipa::path(tag = "switches", responses((status = 200, body = Page<Push>)))]
+#[get("/v1/switches/{id}/pushes")]
+pub async fn list_switch_pushes(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<Json<Page<Push>>, Problem> {
+    let items = store::pushes(&mut *api.read(&actor).await?, *path).await?;
     Ok(Json(Page { items, next_cursor: None }))
 }
 

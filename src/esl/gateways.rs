@@ -1,54 +1,17 @@
 //! How the gateways to carriers are doing, as the switches themselves say: a switch sends no call over one that it takes to be
 //! down, and leaves no record of that (`sofia_outgoing_channel` in mod_sofia.c).
 
-use std::time::Duration;
-
-use futures_util::future::join_all;
 use quick_xml::{Reader, events::Event};
 use uuid::Uuid;
 
-use super::{
-    place,
-    socket::{self, Unanswered},
-    store::{self, Due},
-};
-use crate::changes::{Changes, Result};
+use super::socket::{Talk, Unanswered};
 
-const LOOK_EVERY: Duration = Duration::from_secs(3);
-
-/// `sofia xmlstatus gateway` without a name lists all (`cmd_xml_status` in mod_sofia.c).
+/// Without a name it lists all (`cmd_xml_status` in mod_sofia.c).
 const COMMAND: &str = "sofia xmlstatus gateway";
 
-/// Asks the switches for ever, each about every ten seconds, whichever node comes first.
-pub async fn watch(changes: Changes) {
-    loop {
-        if let Err(error) = ask_due(&changes).await {
-            tracing::warn!(%error, "the switches were not asked about their gateways");
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-}
-
-/// Asks the switches that were not asked lately.
-pub async fn ask_due(changes: &Changes) -> Result<()> {
-    let due = store::due(changes.pool()).await?;
-    for done in join_all(due.iter().map(|due| ask(changes, due))).await {
-        done?;
-    }
-    Ok(())
-}
-
-async fn ask(changes: &Changes, due: &Due) -> Result<()> {
-    let password = changes.keyring().open_sealed(place(due.switch), &due.password)?;
-    let answer = socket::ask(&due.address, &password, COMMAND).await;
-    match answer.and_then(|text| read(&text)) {
-        Ok(gateways) => store::heard(changes.pool(), due.switch, &gateways).await?,
-        Err(error) => {
-            tracing::warn!(switch = %due.switch, %error, "a switch was not heard of over its event socket");
-            store::not_heard(changes.pool(), due.switch, &error.to_string()).await?;
-        }
-    }
-    Ok(())
+/// Asks a switch for its gateways.
+pub async fn ask(talk: &Talk) -> Result<Vec<Gateway>, Unanswered> {
+    read(&talk.ask(COMMAND).await?)
 }
 
 /// A gateway that is a carrier's.
@@ -60,7 +23,7 @@ pub struct Gateway {
 }
 
 /// Reads the gateways out of a switch's answer; those of other names than ours are its own.
-fn read(text: &str) -> std::result::Result<Vec<Gateway>, Unanswered> {
+fn read(text: &str) -> Result<Vec<Gateway>, Unanswered> {
     let strange = |error: quick_xml::Error| Unanswered::Strange(error.to_string());
     let mut reader = Reader::from_str(text);
     // Some of the values are written as they are.

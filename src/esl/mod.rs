@@ -1,11 +1,18 @@
-//! The event sockets of switches: what a switch knows and no fetch tells.
+//! The event sockets of switches: what a switch knows and no fetch tells, and what it reads only when it is told to.
+//!
+//! Each switch is visited every few seconds by whichever node comes first ([`visit`]): it says how its gateways are ([`gateways`])
+//! and which queues it has ([`callcenter`]), and gets what it lacks ([`pushes`]) of what it should have ([`wanted`]).
 //!
 //! The client is `freeswitch-esl-tokio`, a young crate: nothing outside [`socket`] knows it.
 
 pub mod api;
+pub mod callcenter;
 pub mod gateways;
+pub mod pushes;
 pub mod socket;
 pub mod store;
+pub mod visit;
+pub mod wanted;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -35,6 +42,21 @@ pub struct EventSocket {
     pub asked_at: Option<DateTime<Utc>>,
     pub answered_at: Option<DateTime<Utc>>,
     /// Why the last question was not answered.
+    pub error: Option<String>,
+    /// When the switch started, as it says itself.
+    pub booted_at: Option<DateTime<Utc>>,
+    /// How many commands were still to be given to it; 0: its gateways, addresses and queues are what they should be.
+    pub pending: i32,
+}
+
+/// A gateway, the addresses or a queue, and whether a switch was given it.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Push {
+    /// `gateway/ID` of a carrier, `acl`, `queue/ID.DOMAIN`
+    pub thing: String,
+    /// When the switch got it as it is now, or was seen to have it.
+    pub given_at: Option<DateTime<Utc>>,
+    /// What the switch said instead of taking it.
     pub error: Option<String>,
 }
 

@@ -1,8 +1,8 @@
-//! One question to a switch over its event socket.
+//! A talk with a switch over its event socket.
 
 use std::time::Duration;
 
-use freeswitch_esl_tokio::{EslClient, EslError};
+use freeswitch_esl_tokio::{EslClient, EslError, EslEventStream};
 
 /// A switch that does not answer is asked again soon enough.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -34,18 +34,36 @@ impl From<EslError> for Unanswered {
     }
 }
 
-/// Runs one API command of the switch and returns what it printed.
-pub async fn ask(address: &str, password: &str, command: &str) -> Result<String, Unanswered> {
-    let (host, port) = split(address);
-    let asked = async {
-        let (client, _events) = Box::pin(EslClient::connect(host, port, password)).await?;
-        let answer = client.api(command).await?;
-        let text = answer.body().unwrap_or_default().to_owned();
+/// An open event socket.
+pub struct Talk {
+    client: EslClient,
+    _events: EslEventStream,
+}
+
+impl Talk {
+    pub async fn open(address: &str, password: &str) -> Result<Self, Unanswered> {
+        let (host, port) = split(address);
+        let (client, events) = in_time(Box::pin(EslClient::connect(host, port, password))).await?;
+        Ok(Self { client, _events: events })
+    }
+
+    /// Runs one API command of the switch and returns what it printed.
+    pub async fn ask(&self, command: &str) -> Result<String, Unanswered> {
+        let answer = in_time(self.client.api(command)).await?;
+        Ok(answer.body().unwrap_or_default().to_owned())
+    }
+
+    pub async fn close(self) {
         // It has answered; how it takes the farewell changes nothing.
-        let _ = client.disconnect().await;
-        Ok(text)
-    };
-    tokio::time::timeout(PATIENCE, asked).await.unwrap_or(Err(Unanswered::Late))
+        let _ = in_time(self.client.disconnect()).await;
+    }
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T, EslError>>) -> Result<T, Unanswered> {
+    match tokio::time::timeout(PATIENCE, work).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(Unanswered::Late),
+    }
 }
 
 fn split(address: &str) -> (&str, u16) {

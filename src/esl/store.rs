@@ -1,14 +1,15 @@
 //! The SQL of event sockets and of what they tell.
 
+use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
-use super::{EventSocket, GatewayState, gateways::Gateway};
+use super::{EventSocket, GatewayState, Push, gateways::Gateway, pushes::Fingerprint};
 
 pub async fn get(db: impl PgExecutor<'_>, switch: Uuid) -> sqlx::Result<Option<EventSocket>> {
     sqlx::query_as!(
         EventSocket,
-        "select address, asked_at, answered_at, error from event_sockets where switch_id = $1",
+        "select address, asked_at, answered_at, error, booted_at, pending from event_sockets where switch_id = $1",
         switch
     )
     .fetch_optional(db)
@@ -18,10 +19,12 @@ pub async fn get(db: impl PgExecutor<'_>, switch: Uuid) -> sqlx::Result<Option<E
 /// Another address or password: whatever was heard before is of another.
 pub async fn put(db: &mut PgConnection, switch: Uuid, address: &str, password: &[u8]) -> sqlx::Result<()> {
     sqlx::query!("delete from gateway_states where switch_id = $1", switch).execute(&mut *db).await?;
+    sqlx::query!("delete from switch_things where switch_id = $1", switch).execute(&mut *db).await?;
     sqlx::query!(
         "insert into event_sockets (switch_id, address, password) values ($1, $2, $3)
          on conflict (switch_id) do update
-            set address = excluded.address, password = excluded.password, asked_at = null, answered_at = null, error = null",
+            set address = excluded.address, password = excluded.password, asked_at = null, answered_at = null, error = null,
+                booted_at = null, pending = 0",
         switch,
         address,
         password
@@ -38,17 +41,20 @@ pub async fn delete(db: &mut PgConnection, switch: Uuid) -> sqlx::Result<()> {
 /// A switch that is to be asked.
 pub struct Due {
     pub switch: Uuid,
+    pub cluster: Uuid,
     pub address: String,
     pub password: Vec<u8>,
 }
 
-/// Takes the switches that were not asked for ten seconds; another node that looks at once gets none of them.
+/// Takes the switches that were not asked for ten seconds, or for two where something is still to be given; another node that
+/// looks at once gets none of them.
 pub async fn due(db: &PgPool) -> sqlx::Result<Vec<Due>> {
     sqlx::query_as!(
         Due,
         r#"update event_sockets e set asked_at = now() from switches w
-            where w.id = e.switch_id and w.status = 'active' and (e.asked_at is null or e.asked_at < now() - interval '10 seconds')
-           returning e.switch_id as switch, e.address, e.password"#
+            where w.id = e.switch_id and w.status = 'active' and (e.asked_at is null
+               or e.asked_at < now() - case when e.pending > 0 then interval '2 seconds' else interval '10 seconds' end)
+           returning e.switch_id as switch, w.cluster_id as cluster, e.address, e.password"#
     )
     .fetch_all(db)
     .await
@@ -102,6 +108,81 @@ pub async fn of_switch(db: impl PgExecutor<'_>, switch: Uuid) -> sqlx::Result<Ve
         GatewayState,
         "select g.carrier_id, g.switch_id, w.name as switch, g.up, g.state, g.seen_at
            from gateway_states g join switches w on w.id = g.switch_id where g.switch_id = $1 order by g.carrier_id",
+        switch
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Keeps when a switch started, from the seconds that it says it has been up, and returns it with the time that it is now; `None`:
+/// its event socket was forgotten meanwhile.
+pub async fn booted(db: &PgPool, switch: Uuid, up: i32) -> sqlx::Result<Option<(DateTime<Utc>, DateTime<Utc>)>> {
+    let row = sqlx::query!(
+        r#"update event_sockets set booted_at = now() - make_interval(secs => $2) where switch_id = $1
+           returning booted_at as "booted_at!", now() as "now!""#,
+        switch,
+        f64::from(up)
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| (row.booted_at, row.now)))
+}
+
+/// What a switch was given, as it was noted.
+pub struct Noted {
+    pub thing: String,
+    pub fingerprint: Option<Vec<u8>>,
+    pub since: DateTime<Utc>,
+}
+
+/// Returns what a switch was given of the things it should have, and forgets what it was given of others.
+pub async fn given(db: &PgPool, switch: Uuid, wanted: &[String]) -> sqlx::Result<Vec<Noted>> {
+    sqlx::query!("delete from switch_things where switch_id = $1 and thing <> all ($2)", switch, wanted)
+        .execute(db)
+        .await?;
+    sqlx::query_as!(Noted, "select thing, fingerprint, since from switch_things where switch_id = $1", switch)
+        .fetch_all(db)
+        .await
+}
+
+/// Notes what a switch has now of some things; or why it has not.
+pub async fn note(
+    db: &PgPool,
+    switch: Uuid,
+    things: &[(String, Option<Fingerprint>)],
+    error: Option<&str>,
+) -> sqlx::Result<()> {
+    let (names, fingerprints): (Vec<_>, Vec<_>) =
+        things.iter().map(|(thing, print)| (thing.clone(), print.map(Vec::from))).unzip();
+    sqlx::query!(
+        "insert into switch_things (switch_id, thing, fingerprint, error)
+         select e.switch_id, t.thing, t.fingerprint, $4
+           from unnest($2::text[], $3::bytea[]) t (thing, fingerprint) join event_sockets e on e.switch_id = $1
+             on conflict (switch_id, thing) do update
+            set fingerprint = excluded.fingerprint, error = excluded.error, since = now()",
+        switch,
+        &names,
+        &fingerprints as &[Option<Vec<u8>>],
+        error
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+pub async fn pending(db: &PgPool, switch: Uuid, pending: i32) -> sqlx::Result<()> {
+    sqlx::query!("update event_sockets set pending = $2 where switch_id = $1", switch, pending)
+        .execute(db)
+        .await
+        .map(|_| ())
+}
+
+/// What a switch was given, and what it did not take.
+pub async fn pushes(db: impl PgExecutor<'_>, switch: Uuid) -> sqlx::Result<Vec<Push>> {
+    sqlx::query_as!(
+        Push,
+        r#"select thing, case when fingerprint is not null then since end as given_at, error
+             from switch_things where switch_id = $1 order by thing"#,
         switch
     )
     .fetch_all(db)

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     destinations::{
         self,
-        config::{Conference, Config, Ivr, Prompt, Queue, TargetKind},
+        config::{Conference, Config, Ivr, Prompt, Queue, TargetKind, Tier},
     },
     keyring::Keyring,
     routing,
@@ -149,7 +149,7 @@ impl Fetch {
     async fn queues(&self, of: Option<Uuid>) -> Result<Bytes, ConfigError> {
         let rows = self.readers.read(|db, _| Box::pin(config_store::queues(db, of))).await?;
         let mut conf = CallcenterConf { queues: Vec::new(), agents: Vec::new(), tiers: Vec::new() };
-        for (domain, row) in &rows {
+        for config_store::QueueRow { domain, row, .. } in &rows {
             if let Config::Queue(queue) = &row.config {
                 add_queue(&mut conf, domain, row, queue);
             }
@@ -280,6 +280,19 @@ fn conference_conf(
     render(&ConferenceConf { name, params })
 }
 
+/// The agents of a queue that can take calls, with their places.
+pub fn agents_of<'a>(row: &'a ConfigRow, queue: &'a Queue) -> impl Iterator<Item = (&'a Tier, &'a QueueAgent)> {
+    queue.tiers.iter().filter_map(|tier| {
+        let agent = row.agents.iter().find(|agent| agent.extension == tier.extension_id)?;
+        Some((tier, agent))
+    })
+}
+
+/// How mod_callcenter knows an agent.
+pub fn agent_name(agent: &QueueAgent, domain: &Domain) -> String {
+    format!("{}@{domain}", agent.sip_username)
+}
+
 fn add_queue(conf: &mut CallcenterConf, domain: &Domain, row: &ConfigRow, queue: &Queue) {
     let name = routing::address(row.id, domain);
     let mut params: Params = vec![
@@ -299,9 +312,8 @@ fn add_queue(conf: &mut CallcenterConf, domain: &Domain, row: &ConfigRow, queue:
         params.push(("announce-frequency", queue.announcement_seconds.to_string().into()));
     }
     conf.queues.push(QueueXml { name: name.clone(), params });
-    for tier in &queue.tiers {
-        let Some(agent) = row.agents.iter().find(|agent| agent.extension == tier.extension_id) else { continue };
-        let agent_name = format!("{}@{domain}", agent.sip_username);
+    for (tier, agent) in agents_of(row, queue) {
+        let agent_name = agent_name(agent, domain);
         if !conf.agents.iter().any(|known| known.name == agent_name) {
             let contact = format!("[leg_timeout={}]user/{}@{domain}", queue.ring_seconds, agent.sip_username);
             conf.agents.push(AgentXml { name: agent_name.clone(), contact, wrap_up: queue.wrap_up_seconds });

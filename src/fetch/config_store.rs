@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, types::Json};
 use uuid::Uuid;
 
@@ -82,18 +83,28 @@ pub async fn destination(
     Ok(Some((tenant_row, found)))
 }
 
+/// A queue, whose it is, and when it or anything in it last changed.
+pub struct QueueRow {
+    pub domain: Domain,
+    pub row: ConfigRow,
+    pub changed_at: DateTime<Utc>,
+}
+
 /// The queues of a cluster's active tenants, with their agents; of all clusters when none is named.
-pub async fn queues(db: impl PgExecutor<'_>, of: Option<Uuid>) -> sqlx::Result<Vec<(Domain, ConfigRow)>> {
+pub async fn queues(db: impl PgExecutor<'_>, of: Option<Uuid>) -> sqlx::Result<Vec<QueueRow>> {
     let rows = sqlx::query!(
         r#"
         select t.domain as "domain: Domain", d.tenant_id, d.id, d.config,
-               coalesce((
-                    select jsonb_agg(jsonb_build_object('extension', e.id, 'sip_username', e.sip_username))
-                      from destination_refs r join extensions e on e.tenant_id = r.tenant_id and e.id = r.extension_id
-                     where r.tenant_id = d.tenant_id and r.from_id = d.id and e.status = 'active'), '[]')
-               as "agents!: Json<Vec<QueueAgent>>"
+               coalesce(agents.active, '[]') as "agents!: Json<Vec<QueueAgent>>",
+               greatest(d.updated_at, t.updated_at, agents.changed_at) as "changed_at!"
           from destinations d
           join tenants t on t.id = d.tenant_id and t.status = 'active'
+         cross join lateral (
+                select jsonb_agg(jsonb_build_object('extension', e.id, 'sip_username', e.sip_username))
+                           filter (where e.status = 'active') as active,
+                       max(e.updated_at) as changed_at
+                  from destination_refs r join extensions e on e.tenant_id = r.tenant_id and e.id = r.extension_id
+                 where r.tenant_id = d.tenant_id and r.from_id = d.id) agents
          where d.kind = 'queue' and ($1::uuid is null or t.cluster_id = $1)
          order by d.tenant_id, d.id
         "#,
@@ -105,7 +116,9 @@ pub async fn queues(db: impl PgExecutor<'_>, of: Option<Uuid>) -> sqlx::Result<V
         .map(|row| {
             let (targets, agents) = (BTreeMap::new(), row.agents.0);
             let config = config("queue", &row.config)?;
-            Ok((row.domain, ConfigRow { tenant_id: row.tenant_id, id: row.id, config, pin: None, targets, agents }))
+            let (domain, changed_at) = (row.domain, row.changed_at);
+            let row = ConfigRow { tenant_id: row.tenant_id, id: row.id, config, pin: None, targets, agents };
+            Ok(QueueRow { domain, row, changed_at })
         })
         .collect()
 }
@@ -115,6 +128,7 @@ pub struct CarrierRow {
     pub id: Uuid,
     pub config: CarrierConfig,
     pub password: Option<Vec<u8>>,
+    pub updated_at: DateTime<Utc>,
 }
 
 /// Whose carriers are wanted, beside those that are everybody's.
@@ -133,7 +147,7 @@ pub async fn carriers(db: impl PgExecutor<'_>, whose: Whose) -> sqlx::Result<Vec
     };
     let rows = sqlx::query!(
         r#"
-        select c.id, c.config as "config: Json<CarrierConfig>", c.password
+        select c.id, c.config as "config: Json<CarrierConfig>", c.password, c.updated_at
           from carriers c
           left join tenants t on t.id = c.tenant_id
          where c.status = 'active' and (c.tenant_id is null or (($1::uuid is null or t.cluster_id = $1) and ($2::uuid is null or c.tenant_id = $2)))
@@ -144,7 +158,13 @@ pub async fn carriers(db: impl PgExecutor<'_>, whose: Whose) -> sqlx::Result<Vec
     )
     .fetch_all(db)
     .await?;
-    Ok(rows.into_iter().map(|row| CarrierRow { id: row.id, config: row.config.0, password: row.password }).collect())
+    let carriers = rows.into_iter().map(|row| CarrierRow {
+        id: row.id,
+        config: row.config.0,
+        password: row.password,
+        updated_at: row.updated_at,
+    });
+    Ok(carriers.collect())
 }
 
 /// What a cluster says about a file of configuration.

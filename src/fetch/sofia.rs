@@ -48,6 +48,13 @@ pub fn document_of(
     Ok(document(&format!("{}{gateways}{}", &base[..at], &base[at..])))
 }
 
+/// What decides a carrier's gateway, its password sealed: with another text it is another gateway.
+#[must_use]
+pub fn decisive(row: &config_store::CarrierRow) -> String {
+    let gateway = gateway(row.id, &row.config, None);
+    format!("{} {:?} {:?}", gateway.name, gateway.params, row.password)
+}
+
 /// Where gateways are put.
 const EXTERNAL: &str = "<profile name=\"external\">\n";
 

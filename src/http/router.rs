@@ -129,6 +129,7 @@ macro_rules! every_route {
             .service(esl::api::show_event_socket)
             .service(esl::api::delete_event_socket)
             .service(esl::api::list_switch_gateways)
+            .service(esl::api::list_switch_pushes)
             .service(esl::api::list_carrier_gateways)
             .service(keys::api::create_key)
             .service(keys::api::list_keys)

@@ -16,6 +16,7 @@ use crate::{
 const DEAD: u16 = 27_100;
 const LIVING: u16 = 27_200;
 const REGISTRAR: u16 = 27_300;
+const NEW: u16 = 27_400;
 const MUNICH: &str = "+498912345678";
 
 /// Three agents, the first with a number, and three carriers; the switch boots when all is set up.
@@ -104,6 +105,12 @@ async fn queues_menus_conferences_and_carriers_work_on_a_switch() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
     let phones = set_up(&node).await;
+    // All this has been so for long: the switch reads it when it starts.
+    let mut db = database.connect().await;
+    for aged in ["carriers", "destinations", "extensions"] {
+        let age = format!("update {aged} set updated_at = now() - interval '1 hour'");
+        sqlx::query(sqlx::AssertSqlSafe(age)).execute(&mut db).await.unwrap();
+    }
     let played = tokio::task::spawn_blocking(move || {
         // A gateway registers as the switch boots.
         let registrar = Phone::start(&Script {
@@ -131,6 +138,7 @@ async fn queues_menus_conferences_and_carriers_work_on_a_switch() {
         conference(&stage);
         intercom_page_and_park(&stage);
         pickup(&stage);
+        what_is_made_later_works_without_a_command(&stage, &node);
         node
     });
     played.await.unwrap().stop().await;
@@ -234,7 +242,7 @@ fn gateways_are_known(stage: &Stage, node: &Node) {
         let socket = json!({ "address": address, "password": password });
         assert_eq!(node.api("PUT", &format!("{path}/event-socket"), socket).await.status, 200);
         loop {
-            dialplane::esl::gateways::ask_due(&node.app.changes).await.unwrap();
+            dialplane::esl::visit::visit_due(&node.app.changes).await.unwrap();
             let shown = node.api("GET", &format!("{path}/event-socket"), Value::Null).await.json();
             assert!(shown["error"].is_null(), "{shown}");
             if !shown["answered_at"].is_null() {
@@ -280,6 +288,39 @@ fn follow_me(stage: &Stage) {
     let number = &stage.phones[0].0;
     assert!(stage.phone(1, "call-long.xml", 26_100, number).succeeds(), "{}", stage.switch.log());
     assert!(dead.succeeds() && living.succeeds());
+}
+
+/// A queue and a carrier that are made while the switch runs, and a carrier that changes.
+fn what_is_made_later_works_without_a_command(stage: &Stage, node: &Node) {
+    let handle = tokio::runtime::Handle::current();
+    let get = |path: &str| handle.block_on(node.api("GET", path, Value::Null)).json();
+    let tenant = format!("/v1/tenants/{}", get("/v1/tenants")["items"][0]["id"].as_str().unwrap());
+    let extensions = get(&format!("{tenant}/extensions"));
+    let extension = extensions["items"].as_array().unwrap().iter().find(|e| e["sip_username"] == stage.phones[1].0);
+    let queue = json!({ "name": "Later", "number": "510", "kind": "queue", "config": {
+        "tiers": [{ "extension_id": extension.unwrap()["id"] }], "ring_seconds": 10 } });
+    handle.block_on(made(node, &format!("{tenant}/destinations"), queue));
+    handle.block_on(carrier(node, "new", NEW, json!({ "networks": ["192.0.2.7/32"] }), "33,0.01\n"));
+    stage.until("the queue is there, and the gateway", |switch| {
+        let (tiers, gateways) = (switch.api("callcenter_config tier list"), switch.api("sofia xmlstatus gateway"));
+        tiers.matches("Ready").count() == 2 && gateways.contains(&format!("127.0.0.1:{NEW}"))
+    });
+    let agent = stage.phone(1, "answer.xml", 26_100, "-");
+    assert!(stage.phone(0, "call-long.xml", 26_000, "510").succeeds(), "{}", stage.switch.log());
+    assert!(agent.succeeds(), "the new queue's agent answered:\n{}", stage.switch.api("callcenter_config tier list"));
+    assert_eq!(stage.switch.api("acl 192.0.2.7 carriers"), "true");
+    // Elsewhere: the gateway goes and comes back.
+    let carriers = get("/v1/carriers");
+    let of_ours = |carrier: &&Value| carrier["name"] == "new";
+    let carrier = carriers["items"].as_array().unwrap().iter().find(of_ours).unwrap();
+    let moved = json!({ "config": { "host": format!("127.0.0.1:{}", NEW + 1), "number_format": "digits" } });
+    let path = format!("/v1/carriers/{}", carrier["id"].as_str().unwrap());
+    assert_eq!(handle.block_on(node.api("PATCH", &path, moved)).status, 200);
+    stage.until("the gateway has moved", |switch| {
+        let gateways = switch.api("sofia xmlstatus gateway");
+        gateways.contains(&format!("127.0.0.1:{}", NEW + 1)) && !gateways.contains(&format!("127.0.0.1:{NEW}<"))
+    });
+    assert_eq!(stage.switch.api("acl 192.0.2.7 carriers"), "false");
 }
 
 fn queue(stage: &Stage) {

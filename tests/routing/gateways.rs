@@ -1,85 +1,20 @@
 //! What switches say about their gateways, over an event socket that this test plays.
 
-use std::sync::{Arc, Mutex};
-
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{TcpListener, TcpStream},
-};
 use uuid::Uuid;
 
 use crate::{
+    event_socket::{EventSocket, PASSWORD},
     harness::Answer,
     stage::{Stage, bridges},
 };
 
-const PASSWORD: &str = "of-the-event-socket";
 const MUNICH: &str = "+498912345678";
-
-/// A switch's event socket: it lets in who knows the password, and answers with the gateways it was given.
-struct EventSocket {
-    address: String,
-    gateways: Arc<Mutex<String>>,
-}
-
-impl EventSocket {
-    async fn open() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let gateways = Arc::new(Mutex::new(String::new()));
-        let kept = Arc::clone(&gateways);
-        actix_web::rt::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let gateways = kept.lock().unwrap().clone();
-                actix_web::rt::spawn(async move { Self::serve(stream, &gateways).await });
-            }
-        });
-        Self { address, gateways }
-    }
-
-    async fn serve(stream: TcpStream, gateways: &str) -> Option<()> {
-        let mut stream = BufReader::new(stream);
-        stream.write_all(b"Content-Type: auth/request\n\n").await.ok()?;
-        let mut lines = String::new();
-        while stream.read_line(&mut lines).await.ok()? > 0 {
-            if !lines.ends_with("\n\n") {
-                continue;
-            }
-            let command = std::mem::take(&mut lines);
-            let answer = match command.trim() {
-                line if line == format!("auth {PASSWORD}") => {
-                    "Content-Type: command/reply\nReply-Text: +OK accepted\n\n".into()
-                }
-                line if line.starts_with("auth ") => "Content-Type: command/reply\nReply-Text: -ERR invalid\n\n".into(),
-                "api sofia xmlstatus gateway" => {
-                    format!("Content-Type: api/response\nContent-Length: {}\n\n{gateways}", gateways.len())
-                }
-                _ => "Content-Type: command/reply\nReply-Text: +OK bye\n\n".to_owned(),
-            };
-            stream.write_all(answer.as_bytes()).await.ok()?;
-        }
-        Some(())
-    }
-
-    fn says(&self, gateways: &[(Uuid, &str, &str)]) {
-        let gateway = |(carrier, state, status): &(Uuid, &str, &str)| {
-            format!(
-                "<gateway>\n<name>c{}</name>\n<state>{state}</state>\n<status>{status}</status>\n</gateway>\n",
-                carrier.simple()
-            )
-        };
-        let gateways = gateways.iter().map(gateway).collect::<String>();
-        *self.gateways.lock().unwrap() =
-            format!("<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>\n<gateways>\n{gateways}</gateways>\n");
-    }
-}
 
 /// What came of asking the switch; the node may have begun to by itself.
 async fn asked(stage: &Stage, path: &str) -> Answer {
     loop {
-        dialplane::esl::gateways::ask_due(&stage.node.app.changes).await.unwrap();
+        dialplane::esl::visit::visit_due(&stage.node.app.changes).await.unwrap();
         let shown = stage.node.api("GET", path, Value::Null).await;
         if !shown.json()["answered_at"].is_null() || !shown.json()["error"].is_null() {
             return shown;

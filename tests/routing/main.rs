@@ -8,10 +8,12 @@ mod harness;
 
 mod admission;
 mod destinations;
+mod event_socket;
 mod gateways;
 mod modules;
 mod money;
 mod numbers;
 mod outside;
+mod pushes;
 mod stage;
 mod transfer;

@@ -1,0 +1,150 @@
+//! A switch, played as far as its event socket goes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+};
+use uuid::Uuid;
+
+pub const PASSWORD: &str = "of-the-event-socket";
+
+/// What the switch has, and what it was told.
+#[derive(Default)]
+pub struct Played {
+    /// By carrier: state and status.
+    pub gateways: BTreeMap<Uuid, (String, String)>,
+    pub queues: BTreeSet<String>,
+    /// Queue and agent.
+    pub tiers: BTreeSet<(String, String)>,
+    /// The gateways and agents that it reads when it is told to.
+    pub rescan: Vec<Uuid>,
+    pub agents: Vec<String>,
+    /// It does not do what begins so.
+    pub refuses: Option<&'static str>,
+    /// Every command that was more than a question.
+    pub told: Vec<String>,
+}
+
+/// Its event socket: it lets in who knows the password.
+pub struct EventSocket {
+    pub address: String,
+    played: Arc<Mutex<Played>>,
+}
+
+impl EventSocket {
+    pub async fn open() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let played = Arc::new(Mutex::new(Played::default()));
+        let kept = Arc::clone(&played);
+        actix_web::rt::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let played = Arc::clone(&kept);
+                actix_web::rt::spawn(async move { serve(stream, &played).await });
+            }
+        });
+        Self { address, played }
+    }
+
+    pub fn has(&self) -> MutexGuard<'_, Played> {
+        self.played.lock().unwrap()
+    }
+
+    /// Says how its gateways are; it has no others.
+    pub fn says(&self, gateways: &[(Uuid, &str, &str)]) {
+        let gateways = gateways.iter().map(|(carrier, state, up)| (*carrier, ((*state).into(), (*up).into())));
+        self.has().gateways = gateways.collect();
+    }
+
+    /// What it was told since it was asked last.
+    pub fn told(&self) -> Vec<String> {
+        std::mem::take(&mut self.has().told)
+    }
+}
+
+async fn serve(stream: TcpStream, played: &Mutex<Played>) -> Option<()> {
+    let mut stream = BufReader::new(stream);
+    stream.write_all(b"Content-Type: auth/request\n\n").await.ok()?;
+    let mut lines = String::new();
+    while stream.read_line(&mut lines).await.ok()? > 0 {
+        if !lines.ends_with("\n\n") {
+            continue;
+        }
+        let command = std::mem::take(&mut lines);
+        let command = command.trim();
+        let reply = |text: &str| format!("Content-Type: command/reply\nReply-Text: {text}\n\n");
+        let answer = if let Some(command) = command.strip_prefix("api ") {
+            let said = played.lock().unwrap().does(command);
+            format!("Content-Type: api/response\nContent-Length: {}\n\n{said}", said.len())
+        } else if let Some(password) = command.strip_prefix("auth ") {
+            reply(if password == PASSWORD { "+OK accepted" } else { "-ERR invalid" })
+        } else {
+            reply("+OK bye")
+        };
+        stream.write_all(answer.as_bytes()).await.ok()?;
+    }
+    Some(())
+}
+
+/// As mod_callcenter prints one.
+fn list(head: &str, rows: impl Iterator<Item = String>) -> String {
+    rows.fold(format!("{head}\n"), |list, row| list + &row + "\n") + "+OK\n"
+}
+
+impl Played {
+    fn does(&mut self, command: &str) -> String {
+        match command {
+            "sofia xmlstatus gateway" => return self.status(),
+            // It started half a minute ago.
+            "uptime s" => return "30\n".into(),
+            "callcenter_config queue list" => {
+                return list("name|strategy", self.queues.iter().map(|name| format!("{name}|ring-all")));
+            }
+            "callcenter_config tier list" => {
+                let row = |(queue, agent): &(String, String)| format!("{queue}|{agent}|Ready|1|1");
+                return list("queue|agent|state|level|position", self.tiers.iter().map(row));
+            }
+            _ => self.told.push(command.to_owned()),
+        }
+        if self.refuses.is_some_and(|refused| command.starts_with(refused)) {
+            return "-ERR not today\n".into();
+        }
+        match *command.split(' ').collect::<Vec<_>>() {
+            ["sofia", "profile", "external", "killgw", name] => {
+                self.gateways.remove(&name[1..].parse::<Uuid>().unwrap());
+            }
+            ["sofia", "profile", "external", "rescan"] => {
+                let up = || ("NOREG".into(), "UP".into());
+                self.gateways.extend(self.rescan.iter().map(|carrier| (*carrier, up())));
+            }
+            ["callcenter_config", "queue", "load" | "reload", queue] => {
+                self.queues.insert(queue.into());
+                self.tiers.extend(self.agents.iter().map(|agent| (queue.into(), agent.clone())));
+            }
+            ["callcenter_config", "queue", "unload", queue] => {
+                self.queues.remove(queue);
+            }
+            ["callcenter_config", "tier", "del", queue, agent] => {
+                self.tiers.remove(&(queue.into(), agent.into()));
+            }
+            ["reloadacl"] => {}
+            _ => return format!("-ERR {command} Command not found!\n"),
+        }
+        "+OK\n".into()
+    }
+
+    fn status(&self) -> String {
+        let gateway = |(carrier, (state, status)): (&Uuid, &(String, String))| {
+            let name = carrier.simple();
+            format!("<gateway>\n<name>c{name}</name>\n<state>{state}</state>\n<status>{status}</status>\n</gateway>\n")
+        };
+        let gateways = self.gateways.iter().map(gateway).collect::<String>();
+        format!("<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>\n<gateways>\n{gateways}</gateways>\n")
+    }
+}

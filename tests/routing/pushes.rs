@@ -1,0 +1,180 @@
+//! What a switch reads only when it loads is given to it: gateways, addresses, queues.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    event_socket::{EventSocket, PASSWORD},
+    stage::Stage,
+};
+
+/// A stage with a switch that has an event socket.
+struct Fleet {
+    stage: Stage,
+    socket: EventSocket,
+    switch: String,
+}
+
+impl Fleet {
+    /// The carriers are old: the switch has read them when it started.
+    async fn new() -> Self {
+        let stage = Stage::new().await;
+        let socket = EventSocket::open().await;
+        socket.says(&[(stage.carriers[0], "NOREG", "UP"), (stage.carriers[1], "NOREG", "UP")]);
+        socket.has().rescan.clone_from(&stage.carriers);
+        let switches = stage.node.api("GET", "/v1/switches", Value::Null).await.json();
+        let switch = format!("/v1/switches/{}", switches["items"][0]["id"].as_str().unwrap());
+        let fleet = Self { stage, socket, switch };
+        fleet.sql("update carriers set updated_at = now() - interval '1 hour'").await;
+        let new = json!({ "address": fleet.socket.address, "password": PASSWORD });
+        let put = fleet.stage.node.api("PUT", &format!("{}/event-socket", fleet.switch), new).await;
+        assert_eq!(put.status, 200, "{}", put.text());
+        fleet
+    }
+
+    async fn sql(&self, statement: &'static str) {
+        sqlx::query(statement).execute(&mut self.stage.database.connect().await).await.unwrap();
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        self.stage.node.api("GET", &format!("{}/{path}", self.switch), Value::Null).await.json()
+    }
+
+    /// One visit, by this test or by the node itself; returns how much there was to do.
+    async fn visited(&self) -> i64 {
+        self.sql("update event_sockets set asked_at = null, pending = -1").await;
+        loop {
+            dialplane::esl::visit::visit_due(&self.stage.node.app.changes).await.unwrap();
+            let socket = self.get("event-socket").await;
+            assert_eq!(socket["error"], Value::Null, "{socket}");
+            match socket["pending"].as_i64().unwrap() {
+                -1 => actix_web::rt::time::sleep(std::time::Duration::from_millis(20)).await,
+                pending => return pending,
+            }
+        }
+    }
+
+    /// Visits until nothing is left to do; returns all that the switch was told.
+    async fn settled(&self) -> Vec<String> {
+        for _ in 0..5 {
+            if self.visited().await == 0 {
+                return self.socket.told();
+            }
+        }
+        panic!("there is no end: {:?}", self.socket.told());
+    }
+
+    async fn change(&self, method: &str, path: &str, body: Value) -> Value {
+        let answer = self.stage.node.api(method, path, body).await;
+        assert!(matches!(answer.status, 200 | 201 | 204), "{path}: {}", answer.text());
+        if answer.status == 204 { Value::Null } else { answer.json() }
+    }
+
+    /// The agent's extension.
+    async fn extension(&self) -> String {
+        let extensions = format!("/v1/tenants/{}/extensions", self.stage.tenant);
+        let extensions = self.change("GET", &extensions, Value::Null).await;
+        extensions["items"][0]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A queue with the agent in it, and its name on the switch.
+    async fn queue(&self) -> (String, String) {
+        let tiers = json!([{ "extension_id": self.extension().await }]);
+        let queue = json!({ "name": "Support", "kind": "queue", "config": { "tiers": tiers } });
+        let path = format!("/v1/tenants/{}/destinations", self.stage.tenant);
+        let id = self.change("POST", &path, queue).await["id"].as_str().unwrap().parse::<Uuid>().unwrap();
+        (format!("{path}/{id}"), format!("{}.acme.test", id.simple()))
+    }
+}
+
+const RESCAN: &str = "sofia profile external rescan";
+
+fn kill(carrier: Uuid) -> String {
+    format!("sofia profile external killgw c{}", carrier.simple())
+}
+
+#[actix_web::test]
+async fn a_switch_gets_changed_carriers_without_being_asked_to() {
+    let fleet = Fleet::new().await;
+    let [cheap, dear] = [fleet.stage.carriers[0], fleet.stage.carriers[1]];
+    // Of the addresses nothing is known; the gateways were there when it started.
+    assert_eq!(fleet.settled().await, ["reloadacl"]);
+    assert_eq!(fleet.settled().await, [""; 0]);
+    let pushes = fleet.get("pushes").await;
+    let pushes = pushes["items"].as_array().unwrap();
+    assert_eq!(pushes.len(), 3, "{pushes:?}");
+    assert!(pushes.iter().all(|push| push["given_at"].is_string() && push["error"].is_null()), "{pushes:?}");
+
+    // Another host: the gateway goes and comes back. What only Dialplane uses of a carrier leaves it alone.
+    let path = format!("/v1/carriers/{cheap}");
+    fleet.change("PATCH", &path, json!({ "config": { "host": "other.carrier.test" } })).await;
+    assert_eq!(fleet.settled().await, [kill(cheap), RESCAN.into()]);
+    fleet.change("PATCH", &path, json!({ "config": { "host": "other.carrier.test", "capacity": 5 } })).await;
+    assert_eq!(fleet.settled().await, [""; 0]);
+    let networks = json!({ "host": "other.carrier.test", "networks": ["192.0.2.0/24"] });
+    fleet.change("PATCH", &path, json!({ "config": networks })).await;
+    assert_eq!(fleet.settled().await, ["reloadacl"]);
+    // A password that is sealed is seen to be another.
+    let mut signed_in = networks.clone();
+    signed_in["username"] = json!("acme");
+    for password in ["one", "another"] {
+        fleet.change("PATCH", &path, json!({ "password": password, "config": signed_in })).await;
+        assert_eq!(fleet.settled().await, [kill(cheap), RESCAN.into()], "{password}");
+    }
+
+    // Out of use, and a new one.
+    fleet.change("PATCH", &format!("/v1/carriers/{dear}"), json!({ "status": "disabled" })).await;
+    assert_eq!(fleet.settled().await, [kill(dear)]);
+    let new = fleet.stage.carrier("new", json!({ "host": "new.carrier.test" }), "49,0.02\n").await;
+    fleet.socket.has().rescan = vec![new];
+    assert_eq!(fleet.settled().await, [RESCAN]);
+
+    // It started again: what it was given in an earlier life counts for nothing, what it read since does.
+    fleet.sql("update switch_things set since = now() - interval '1 hour'").await;
+    fleet.sql("update carriers set updated_at = now() - interval '1 hour'").await;
+    assert_eq!(fleet.settled().await, ["reloadacl"]);
+    fleet.stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_new_queue_takes_calls_without_a_command() {
+    let fleet = Fleet::new().await;
+    assert_eq!(fleet.settled().await, ["reloadacl"]);
+    let phone = format!("{}@acme.test", fleet.stage.phone);
+    fleet.socket.has().agents = vec![phone.clone()];
+
+    // What a switch does not take is said, and tried again.
+    fleet.socket.has().refuses = Some("callcenter_config queue");
+    let (path, name) = fleet.queue().await;
+    let load = format!("callcenter_config queue load {name}");
+    assert_eq!((fleet.visited().await, fleet.socket.told()), (1, vec![load.clone()]));
+    let push = &fleet.get("pushes").await["items"][3];
+    assert_eq!(*push, json!({ "thing": format!("queue/{name}"), "given_at": null, "error": "-ERR not today" }));
+    fleet.socket.has().refuses = None;
+    assert_eq!(fleet.settled().await, [load]);
+    assert!(fleet.get("pushes").await["items"][3]["given_at"].is_string());
+
+    // A caller made the switch read the queue without its agents.
+    fleet.socket.has().tiers.clear();
+    let reload = format!("callcenter_config queue reload {name}");
+    assert_eq!(fleet.settled().await, [reload.as_str()]);
+    let tiers = json!([{ "extension_id": fleet.extension().await }]);
+    fleet.change("PATCH", &path, json!({ "config": { "tiers": tiers, "wrap_up_seconds": 30 } })).await;
+    assert_eq!(fleet.settled().await, [reload.as_str()]);
+
+    // Who is suspended leaves it.
+    let extension = format!("/v1/tenants/{}/extensions/{}", fleet.stage.tenant, fleet.extension().await);
+    fleet.socket.has().agents.clear();
+    fleet.change("PATCH", &extension, json!({ "status": "suspended" })).await;
+    assert_eq!(fleet.settled().await, [reload, format!("callcenter_config tier del {name} {phone}")]);
+
+    fleet.change("DELETE", &path, Value::Null).await;
+    assert_eq!(fleet.settled().await, [format!("callcenter_config queue unload {name}")]);
+    assert_eq!(fleet.get("pushes").await["items"].as_array().unwrap().len(), 3, "nothing is kept of it");
+
+    // Queues and agents of somebody else's are none of ours.
+    fleet.socket.has().queues.insert("support@default".into());
+    fleet.socket.has().tiers.insert(("support@default".into(), "1000".into()));
+    assert_eq!(fleet.settled().await, [""; 0]);
+    fleet.stage.stop().await;
+}

@@ -1,12 +1,14 @@
 //! The event sockets of switches: what a switch knows and no fetch tells, and what it reads only when it is told to.
 //!
 //! Each switch is visited every few seconds by whichever node comes first ([`visit`]): it says how its gateways are ([`gateways`])
-//! and which queues it has ([`callcenter`]), and gets what it lacks ([`pushes`]) of what it should have ([`wanted`]).
+//! and which queues it has ([`callcenter`]), and gets what it lacks ([`pushes`]) of what it should have ([`wanted`]). Who lost the
+//! right to be there leaves it first ([`expulsions`]).
 //!
 //! The client is `freeswitch-esl-tokio`, a young crate: nothing outside [`socket`] knows it.
 
 pub mod api;
 pub mod callcenter;
+pub mod expulsions;
 pub mod gateways;
 pub mod pushes;
 pub mod socket;

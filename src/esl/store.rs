@@ -5,6 +5,7 @@ use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
 use super::{EventSocket, GatewayState, Push, gateways::Gateway, pushes::Fingerprint};
+use crate::text::{Domain, SipUsername};
 
 pub async fn get(db: impl PgExecutor<'_>, switch: Uuid) -> sqlx::Result<Option<EventSocket>> {
     sqlx::query_as!(
@@ -46,14 +47,17 @@ pub struct Due {
     pub password: Vec<u8>,
 }
 
-/// Takes the switches that were not asked for ten seconds, or for two where something is still to be given; another node that
-/// looks at once gets none of them.
+/// Takes the switches that were not asked for ten seconds; for two where something is still to be given, for one where somebody is
+/// to leave, unless it did not answer. Another node that looks at once gets none of them.
 pub async fn due(db: &PgPool) -> sqlx::Result<Vec<Due>> {
     sqlx::query_as!(
         Due,
         r#"update event_sockets e set asked_at = now() from switches w
             where w.id = e.switch_id and w.status = 'active' and (e.asked_at is null
-               or e.asked_at < now() - case when e.pending > 0 then interval '2 seconds' else interval '10 seconds' end)
+               or e.asked_at < now() - case when e.error is not null then interval '10 seconds'
+                                            when exists (select from expulsions x where x.switch_id = e.switch_id) then interval '1 second'
+                                            when e.pending > 0 then interval '2 seconds'
+                                            else interval '10 seconds' end)
            returning e.switch_id as switch, w.cluster_id as cluster, e.address, e.password"#
     )
     .fetch_all(db)
@@ -187,4 +191,48 @@ pub async fn pushes(db: impl PgExecutor<'_>, switch: Uuid) -> sqlx::Result<Vec<P
     )
     .fetch_all(db)
     .await
+}
+
+/// Somebody who is to leave a switch.
+pub struct Leaving {
+    pub extension: Uuid,
+    pub sip_username: SipUsername,
+    pub domain: Domain,
+    /// With their calls.
+    pub calls: bool,
+    pub since: DateTime<Utc>,
+}
+
+/// Who is to leave a switch, the first first.
+pub async fn leaving(db: &PgPool, switch: Uuid, most: i64) -> sqlx::Result<Vec<Leaving>> {
+    sqlx::query_as!(
+        Leaving,
+        r#"select extension_id as extension, sip_username as "sip_username: _", domain as "domain: _", calls, since
+             from expulsions where switch_id = $1 order by since limit $2"#,
+        switch,
+        most
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// They have left; unless they are to leave once more since.
+pub async fn left(db: &PgPool, switch: Uuid, leaving: &Leaving) -> sqlx::Result<()> {
+    sqlx::query!(
+        "delete from expulsions
+          where switch_id = $1 and extension_id = $2 and sip_username = $3 and domain = $4 and since = $5",
+        switch,
+        leaving.extension,
+        leaving.sip_username.as_str(),
+        leaving.domain.as_str(),
+        leaving.since
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// Has who registered as an extension leave its switches.
+pub async fn expel_registrations(db: impl PgExecutor<'_>, tenant: Uuid, extension: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("select expel_registrations($1, $2)", tenant, extension).execute(db).await.map(|_| ())
 }

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use futures_util::future::join_all;
 
 use super::{
-    callcenter, gateways, place,
+    callcenter,
+    expulsions::{self, ExpulsionError},
+    gateways, place,
     pushes::{Given, Has, Known, Plan, Step, Wanted},
     socket::{Talk, Unanswered},
     store::{self, Due},
@@ -16,7 +18,7 @@ use crate::{
     keyring::KeyringError,
 };
 
-const LOOK_EVERY: Duration = Duration::from_secs(3);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Commands of one visit; the next goes on.
 const MOST_STEPS: usize = 500;
@@ -61,9 +63,19 @@ enum VisitError {
     Wanted(#[from] WantedError),
 }
 
+impl From<ExpulsionError> for VisitError {
+    fn from(error: ExpulsionError) -> Self {
+        match error {
+            ExpulsionError::Unanswered(error) => Self::Unanswered(error),
+            ExpulsionError::Sql(error) => Self::Sql(error),
+        }
+    }
+}
+
 async fn visit(changes: &Changes, due: &Due) -> std::result::Result<(), VisitError> {
     let password = changes.keyring().open_sealed(place(due.switch), &due.password)?;
     let talk = Talk::open(&due.address, &password).await?;
+    expulsions::expel(changes, &talk, due.switch).await?;
     let gateways = gateways::ask(&talk).await?;
     store::heard(changes.pool(), due.switch, &gateways).await?;
     let up = uptime(&talk.ask("uptime s").await?)?;

@@ -16,6 +16,7 @@ use self::calls::CallHandling;
 use crate::{
     changes::{Audit, Change, Error, Result},
     destinations::{self, config::Target},
+    esl,
     http::input::patch,
     keyring::Place,
     onboarding,
@@ -272,6 +273,9 @@ pub async fn update(
     may_be_active(change, &before, &after).await?;
     let updated = store::update(change.db(), &after, secret.as_deref(), pin.as_deref()).await;
     let after = updated.map_err(|e| taken(e, tenant))?;
+    if secret.is_some() {
+        esl::store::expel_registrations(change.db(), tenant, id).await?;
+    }
     no_circle(change, &after).await?;
     audit(change, "update", Some(&before), Some(&after), &secrets).await?;
     Ok(after)

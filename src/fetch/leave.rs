@@ -177,7 +177,9 @@ impl Fetch {
             record: false,
             consent_tone: false,
         };
-        let mut run = carried.actions();
+        // A call for help goes on when its caller is suspended meanwhile: calls that end then are found by this.
+        let mut run = vec![Action { application: "unset", data: "dialplane_extension".to_owned() }];
+        run.extend(carried.actions());
         if ids.is_empty() {
             tracing::error!(tenant = %slot.scope, "an emergency call found no carrier");
             run = vec![Action { application: "hangup", data: Refusal::NoCarrier.cause().to_owned() }];

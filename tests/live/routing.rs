@@ -139,6 +139,7 @@ async fn queues_menus_conferences_and_carriers_work_on_a_switch() {
         intercom_page_and_park(&stage);
         pickup(&stage);
         what_is_made_later_works_without_a_command(&stage, &node);
+        who_is_suspended_leaves_at_once(&stage, &node);
         node
     });
     played.await.unwrap().stop().await;
@@ -212,6 +213,16 @@ impl Stage {
     fn phone(&self, which: usize, scenario: &str, port: u16, to: &str) -> Phone {
         let (user, password) = &self.phones[which];
         Phone::start(&Script { scenario, target: self.switch.internal, port, user, password, to })
+    }
+
+    /// The path of the tenant, and the id of a phone's extension.
+    fn extension(&self, node: &Node, which: usize) -> (String, String) {
+        let get = |path: &str| tokio::runtime::Handle::current().block_on(node.api("GET", path, Value::Null)).json();
+        let tenant = format!("/v1/tenants/{}", get("/v1/tenants")["items"][0]["id"].as_str().unwrap());
+        let extensions = get(&format!("{tenant}/extensions"));
+        let of_phone = |extension: &&Value| extension["sip_username"] == self.phones[which].0;
+        let extension = extensions["items"].as_array().unwrap().iter().find(of_phone).unwrap();
+        (tenant, extension["id"].as_str().unwrap().to_owned())
     }
 
     fn until(&self, what: &str, holds: impl Fn(&Switch) -> bool) {
@@ -290,15 +301,27 @@ fn follow_me(stage: &Stage) {
     assert!(dead.succeeds() && living.succeeds());
 }
 
+/// A phone in a call: it loses its registration and the call within seconds.
+fn who_is_suspended_leaves_at_once(stage: &Stage, node: &Node) {
+    let (tenant, extension) = stage.extension(node, 2);
+    let registered = |switch: &Switch| switch.api("sofia status profile internal reg").contains(&stage.phones[2].0);
+    assert!(registered(&stage.switch));
+    let caller = stage.phone(2, "call-until-bye.xml", 26_200, "9196");
+    stage.until("the call is up", |switch| switch.api("show channels").contains("ACTIVE"));
+    let path = format!("{tenant}/extensions/{extension}");
+    let suspended = node.api("PATCH", &path, json!({ "status": "suspended" }));
+    assert_eq!(tokio::runtime::Handle::current().block_on(suspended).status, 200);
+    assert!(caller.succeeds(), "it was hung up on:\n{}", stage.switch.api("show channels"));
+    stage.until("the registration is gone", |switch| !registered(switch));
+}
+
 /// A queue and a carrier that are made while the switch runs, and a carrier that changes.
 fn what_is_made_later_works_without_a_command(stage: &Stage, node: &Node) {
     let handle = tokio::runtime::Handle::current();
     let get = |path: &str| handle.block_on(node.api("GET", path, Value::Null)).json();
-    let tenant = format!("/v1/tenants/{}", get("/v1/tenants")["items"][0]["id"].as_str().unwrap());
-    let extensions = get(&format!("{tenant}/extensions"));
-    let extension = extensions["items"].as_array().unwrap().iter().find(|e| e["sip_username"] == stage.phones[1].0);
+    let (tenant, extension) = stage.extension(node, 1);
     let queue = json!({ "name": "Later", "number": "510", "kind": "queue", "config": {
-        "tiers": [{ "extension_id": extension.unwrap()["id"] }], "ring_seconds": 10 } });
+        "tiers": [{ "extension_id": extension }], "ring_seconds": 10 } });
     handle.block_on(made(node, &format!("{tenant}/destinations"), queue));
     handle.block_on(carrier(node, "new", NEW, json!({ "networks": ["192.0.2.7/32"] }), "33,0.01\n"));
     stage.until("the queue is there, and the gateway", |switch| {

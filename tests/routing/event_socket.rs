@@ -133,7 +133,10 @@ impl Played {
             ["callcenter_config", "tier", "del", queue, agent] => {
                 self.tiers.remove(&(queue.into(), agent.into()));
             }
-            ["reloadacl"] => {}
+            ["reloadacl"]
+            | ["sofia", "profile", "internal", "flush_inbound_reg", _]
+            | ["hupall", "CALL_REJECTED", "dialplane_extension", _]
+            | ["hupall", "CALL_REJECTED", "presence_id", _, "direction", "outbound"] => {}
             _ => return format!("-ERR {command} Command not found!\n"),
         }
         "+OK\n".into()

@@ -153,6 +153,8 @@ async fn emergencies_pass_with_every_limit_reached_and_the_contacts_are_told() {
     for _ in 0..2 {
         let document = stage.calls("112", call).await;
         assert_eq!(route(&document), "emergency");
+        // It goes on when its caller is suspended, and with that their calls end.
+        assert!(document.contains("application=\"unset\" data=\"dialplane_extension\""), "{document}");
         let legs = bridges(&document);
         assert_eq!(legs.iter().map(|leg| leg.1.as_str()).collect::<Vec<_>>(), ["112", "112"]);
         assert!(document.contains("effective_caller_id_number=+493012345678"), "the agent's own: {document}");

@@ -1,4 +1,4 @@
-//! What a switch reads only when it loads is given to it: gateways, addresses, queues.
+//! What a switch reads only when it loads is given to it: gateways, addresses, queues. Who lost the right to be there leaves it.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -166,7 +166,8 @@ async fn a_new_queue_takes_calls_without_a_command() {
     let extension = format!("/v1/tenants/{}/extensions/{}", fleet.stage.tenant, fleet.extension().await);
     fleet.socket.has().agents.clear();
     fleet.change("PATCH", &extension, json!({ "status": "suspended" })).await;
-    assert_eq!(fleet.settled().await, [reload, format!("callcenter_config tier del {name} {phone}")]);
+    let told = fleet.settled().await;
+    assert!(told.ends_with(&[reload, format!("callcenter_config tier del {name} {phone}")]), "{told:?}");
 
     fleet.change("DELETE", &path, Value::Null).await;
     assert_eq!(fleet.settled().await, [format!("callcenter_config queue unload {name}")]);
@@ -176,5 +177,70 @@ async fn a_new_queue_takes_calls_without_a_command() {
     fleet.socket.has().queues.insert("support@default".into());
     fleet.socket.has().tiers.insert(("support@default".into(), "1000".into()));
     assert_eq!(fleet.settled().await, [""; 0]);
+    fleet.stage.stop().await;
+}
+
+/// What is left of what the switch was told when carriers and queues are none of it.
+fn expelled(told: Vec<String>) -> Vec<String> {
+    told.into_iter().filter(|command| command.contains("flush_inbound_reg") || command.contains("hupall")).collect()
+}
+
+#[actix_web::test]
+async fn who_is_suspended_leaves_at_once_with_their_calls() {
+    let fleet = Fleet::new().await;
+    fleet.settled().await;
+    let extension = fleet.extension().await;
+    let path = format!("/v1/tenants/{}/extensions/{extension}", fleet.stage.tenant);
+    let phone = &fleet.stage.phone;
+    let flush = format!("sofia profile internal flush_inbound_reg {phone}@acme.test");
+    let all = [
+        flush.clone(),
+        format!("hupall CALL_REJECTED dialplane_extension {extension}"),
+        format!("hupall CALL_REJECTED presence_id {phone}@acme.test direction outbound"),
+    ];
+    fleet.change("PATCH", &path, json!({ "display_name": "Ada L" })).await;
+    assert_eq!(expelled(fleet.settled().await), [""; 0], "no reason to leave");
+    fleet.change("PATCH", &path, json!({ "status": "suspended" })).await;
+    assert_eq!(expelled(fleet.settled().await), all);
+    assert_eq!(expelled(fleet.settled().await), [""; 0], "once");
+    fleet.change("PATCH", &path, json!({ "status": "active" })).await;
+    assert_eq!(expelled(fleet.settled().await), [""; 0]);
+
+    // The switch does not do it, and meanwhile they may stay.
+    fleet.socket.has().refuses = Some("hupall");
+    fleet.change("PATCH", &path, json!({ "status": "suspended" })).await;
+    assert_eq!((fleet.visited().await, expelled(fleet.socket.told())), (0, all.to_vec()));
+    fleet.visited().await;
+    assert_eq!(expelled(fleet.socket.told()), all, "again");
+    fleet.socket.has().refuses = None;
+    fleet.change("PATCH", &path, json!({ "status": "active" })).await;
+    fleet.socket.told();
+    assert_eq!(expelled(fleet.settled().await), [""; 0]);
+
+    // With another password the registration by the one before ends, calls don't.
+    fleet.change("POST", &format!("{path}/rotate-secret"), Value::Null).await;
+    assert_eq!(expelled(fleet.settled().await), [flush]);
+
+    // Another domain: nobody is registered at the one before.
+    let at = |domain: &str| [format!("sofia profile internal flush_inbound_reg {phone}@{domain}")];
+    fleet.sql("update tenants set domain = 'other.test'").await;
+    assert_eq!(expelled(fleet.settled().await), at("acme.test"));
+    fleet.sql("update tenants set domain = 'acme.test'").await;
+    assert_eq!(expelled(fleet.settled().await), at("other.test"));
+
+    // A tenant that is suspended leaves with everybody; who leaves the platform, too.
+    let tenant = format!("/v1/tenants/{}", fleet.stage.tenant);
+    fleet.change("PATCH", &tenant, json!({ "status": "suspended" })).await;
+    assert_eq!(expelled(fleet.settled().await), all);
+    fleet.change("PATCH", &tenant, json!({ "status": "active" })).await;
+    assert_eq!(expelled(fleet.settled().await), [""; 0]);
+    fleet
+        .change(
+            "DELETE",
+            &format!("/v1/admin/agents/{}?tenant_id={}", fleet.stage.agent, fleet.stage.tenant),
+            Value::Null,
+        )
+        .await;
+    assert_eq!(expelled(fleet.settled().await), all);
     fleet.stage.stop().await;
 }

@@ -80,7 +80,9 @@ impl Router<'_, '_> {
                 Route::Lead { to: external.number.to_string(), on_behalf_of }
             }
             Config::Page(page) => {
-                let members = page.members.iter().filter_map(|id| plan.targets.get(id).cloned()).collect();
+                // A page is taken by the phone itself: not by one that is not to be disturbed.
+                let audible = page.members.iter().filter(|id| !plan.quiet.contains(id));
+                let members = audible.filter_map(|id| plan.targets.get(id).cloned()).collect();
                 Route::Page { id, members, two_way: page.two_way }
             }
         }

@@ -274,7 +274,13 @@ impl Router<'_, '_> {
             Feature::ForwardOff => handle(found, Handle::Forward(None)),
             Feature::DoNotDisturb(on) => handle(found, Handle::DoNotDisturb(*on)),
             Feature::Pickup(_) => with_extension(found, |extension| Route::Pickup { extension }),
-            Feature::Intercom(_) => with_extension(found, |extension| Route::Intercom { extension }),
+            Feature::Intercom(_) => match found {
+                // The phone would take it by itself.
+                Some(Found::Extension(extension)) if extension.active && extension.calls.do_not_disturb => {
+                    Route::Refused(Refusal::DoNotDisturb)
+                }
+                _ => with_extension(found, |extension| Route::Intercom { extension }),
+            },
             Feature::Park(slot) => Route::Park { slot: *slot },
             Feature::SpeedDial(key) => match self.plan.settings.routing.speed_dials.get(key) {
                 Some(number) => Route::Lead { to: number.to_string(), on_behalf_of: None },

@@ -1,6 +1,6 @@
 //! A tenant's routing data but for what is one row a person: read with the tenant's generation, and kept until that is passed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 use uuid::Uuid;
@@ -22,6 +22,9 @@ pub struct Plan {
     /// Of extensions and groups that something leads to: what they are dialled by.
     #[serde(default)]
     pub targets: HashMap<Uuid, String>,
+    /// Extensions among them that are not to be disturbed.
+    #[serde(default)]
+    pub quiet: HashSet<Uuid>,
     #[serde(default)]
     pub entries: Vec<Entry>,
 }
@@ -54,6 +57,7 @@ impl Plan {
             settings: PlanSettings::default(),
             destinations: HashMap::new(),
             targets: HashMap::new(),
+            quiet: HashSet::new(),
             entries: Vec::new(),
         }
     }

@@ -40,9 +40,10 @@ fn plan(patch: &Value) -> Plan {
                 "open": { "kind": "queue", "id": id("queue") }, "closed": { "kind": "mailbox", "id": id("box") } } },
             id("ann"): { "name": "Closed", "kind": "announcement", "config": { "prompt": { "file": "custom/closed.wav" } } },
             id("mobile"): { "name": "Mobile", "kind": "external", "config": { "number": "+491701234567", "on_behalf_of": id("1000") } },
-            id("page"): { "name": "All", "kind": "page", "config": { "members": [id("1000"), id("1001")] } },
+            id("page"): { "name": "All", "kind": "page", "config": { "members": [id("1000"), id("1012"), id("1001")] } },
         },
-        "targets": { id("1000"): "1000", id("1001"): "1001", id("sales"): "2000" },
+        "targets": { id("1000"): "1000", id("1001"): "1001", id("1012"): "1012", id("sales"): "2000" },
+        "quiet": [id("1012")],
     });
     merge(&mut plan, patch);
     serde_json::from_value(plan).unwrap()

@@ -157,6 +157,28 @@ async fn numbers_that_mean_something_else_are_not_given() {
     stage.stop().await;
 }
 
+/// What a phone takes by itself would be heard by who said that they are not to be disturbed.
+#[actix_web::test]
+async fn a_phone_that_is_not_to_be_disturbed_takes_no_page_and_no_intercom() {
+    let stage = Stage::new().await;
+    let mut members = Vec::new();
+    for number in ["70", "71"] {
+        members.push(stage.node.extension(stage.tenant, json!({ "number": number })).await["id"].clone());
+    }
+    let page = json!({ "name": "All", "number": "700", "kind": "page", "config": { "members": members } });
+    stage.made(page).await;
+    let heard = async |number: &str| stage.calls(number, Uuid::new_v4()).await.replace("&#45;", "-");
+    assert!(heard("*8071").await.contains("user/71@acme.test") && heard("700").await.contains("user/71@acme.test"));
+    let path = format!("/v1/tenants/{}/extensions/{}", stage.tenant, members[1].as_str().unwrap());
+    let quiet = stage.node.api("PATCH", &path, json!({ "calls": { "do_not_disturb": true } })).await;
+    assert_eq!(quiet.status, 200, "{}", quiet.text());
+    let page = heard("700").await;
+    assert!(page.contains("user/70@acme.test") && !page.contains("user/71@"), "{page}");
+    let intercom = heard("*8071").await;
+    assert!(intercom.contains("USER_BUSY") && !intercom.contains("user/71@"), "{intercom}");
+    stage.stop().await;
+}
+
 #[actix_web::test]
 async fn what_is_wrong_with_a_destination_is_named() {
     let stage = Stage::new().await;

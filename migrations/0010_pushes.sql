@@ -4,7 +4,7 @@ create table switch_things (
     switch_id   uuid not null references event_sockets on delete cascade,
     -- gateway/ID, acl, queue/ID.DOMAIN
     thing       text not null,
-    -- Of what was given; null: it was not taken.
+    -- Of what was given; null: it is being replaced, or was not taken.
     fingerprint bytea check (octet_length(fingerprint) = 32),
     since       timestamptz not null default now(),
     -- Why the switch did not take it.
@@ -14,6 +14,8 @@ create table switch_things (
 
 alter table event_sockets
     -- When the switch started, as it says itself.
-    add booted_at timestamptz,
+    add booted_at  timestamptz,
     -- How much it had not been given when it was last looked at.
-    add pending   integer not null default 0;
+    add pending    integer not null default 0,
+    -- A node is with it, until then at most.
+    add busy_until timestamptz;

@@ -20,6 +20,7 @@ returns void language sql security definer set search_path = public as $$
       from unnest(p_extensions, p_usernames) e (id, sip_username)
       join switches w on w.cluster_id = p_cluster
       join event_sockets s on s.switch_id = w.id
+     order by s.switch_id, e.id
         on conflict (switch_id, extension_id, sip_username, domain) do update
        set calls = expulsions.calls or excluded.calls, since = clock_timestamp();
 $$;
@@ -29,8 +30,10 @@ create function expel_registrations(p_tenant uuid, p_extension uuid) returns voi
 language sql security definer set search_path = public as $$
     select expel(array[e.id], array[e.sip_username], t.domain, t.cluster_id, false)
       from extensions e join tenants t on t.id = e.tenant_id
-     where e.tenant_id = p_tenant and e.id = p_extension;
+     where e.tenant_id = p_tenant and e.id = p_extension and coalesce(current_tenant(), p_tenant) = p_tenant;
 $$;
+revoke execute on function expel(uuid[], text[], text, uuid, boolean), expel_registrations(uuid, uuid) from public;
+grant execute on function expel_registrations(uuid, uuid) to dialplane_tenant;
 
 create function expel_extensions() returns trigger language plpgsql security definer set search_path = public as $$
 begin
@@ -47,9 +50,10 @@ begin
        from deleted d join inserted i on i.tenant_id = d.tenant_id and i.id = d.id join tenants t on t.id = d.tenant_id
       where d.status = 'active' and (i.status <> 'active' or i.sip_username <> d.sip_username)
       group by t.id, i.status <> 'active';
-    delete from expulsions x using inserted i, deleted d
-     where x.extension_id = i.id and x.sip_username = i.sip_username and x.calls
-       and d.tenant_id = i.tenant_id and d.id = i.id and i.status = 'active' and d.status <> 'active';
+    -- Who may stay again before they have left, stays.
+    delete from expulsions x using inserted i, deleted d, tenants t
+     where x.extension_id = i.id and d.tenant_id = i.tenant_id and d.id = i.id and i.status = 'active' and d.status <> 'active'
+       and t.id = i.tenant_id and t.status = 'active';
     return null;
 end
 $$;
@@ -62,7 +66,7 @@ create function expel_tenant() returns trigger language plpgsql security definer
 begin
     if new.status = 'active' and old.status <> 'active' then
         delete from expulsions x using extensions e
-         where e.tenant_id = new.id and e.status = 'active' and x.extension_id = e.id and x.domain = new.domain and x.calls;
+         where e.tenant_id = new.id and e.status = 'active' and x.extension_id = e.id;
     end if;
     if old.status = 'active' then
         perform expel(array_agg(e.id), array_agg(e.sip_username), old.domain, old.cluster_id, new.status <> 'active')

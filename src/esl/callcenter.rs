@@ -16,6 +16,12 @@ pub async fn ask(talk: &Talk) -> Result<Option<Queues>, Unanswered> {
     }))
 }
 
+/// Does somebody wait in a queue?
+pub async fn waiting(talk: &Talk, queue: &QueueName) -> Result<bool, Unanswered> {
+    let count = talk.ask(&format!("callcenter_config queue count members {queue}")).await?;
+    Ok(count.trim().parse::<u32>().is_ok_and(|count| count > 0))
+}
+
 /// Some columns of a list: a line with their names, a line a row, `+OK`. An empty list has no line of names.
 fn rows<const N: usize>(text: &str, columns: [&str; N]) -> Result<Option<Vec<[String; N]>>, Unanswered> {
     if text.starts_with("-ERR") {

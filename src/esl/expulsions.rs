@@ -27,10 +27,13 @@ pub async fn expel(changes: &Changes, talk: &Talk, switch: Uuid) -> Result<(), E
         for command in commands(&leaving) {
             let answer = talk.ask(&command).await?;
             done &= answer.contains("+OK");
-            tracing::info!(%switch, command, answer = answer.trim(), "somebody leaves a switch");
+            tracing::debug!(%switch, command, answer = answer.trim(), "somebody leaves a switch");
         }
+        tracing::info!(%switch, extension = %leaving.extension, calls = leaving.calls, done, "somebody was to leave a switch");
         if done {
             store::left(changes.pool(), switch, &leaving).await?;
+        } else {
+            store::not_left(changes.pool(), switch, &leaving).await?;
         }
     }
     Ok(())

@@ -5,6 +5,7 @@ use quick_xml::{Reader, events::Event};
 use uuid::Uuid;
 
 use super::socket::{Talk, Unanswered};
+use crate::routing::carried;
 
 /// Without a name it lists all (`cmd_xml_status` in mod_sofia.c).
 const COMMAND: &str = "sofia xmlstatus gateway";
@@ -50,7 +51,8 @@ fn read(text: &str) -> Result<Vec<Gateway>, Unanswered> {
             }
             Event::End(end) => {
                 if end.name().as_ref() == "gateway"
-                    && let Some(carrier) = name.strip_prefix('c').and_then(|id| Uuid::try_parse(id).ok())
+                    && let Some(carrier) =
+                        carried::carrier_of(&name).filter(|carrier| carried::gateway(*carrier) == name)
                 {
                     state.truncate(40);
                     found.push(Gateway { carrier, up: status == "UP", state: std::mem::take(&mut state) });

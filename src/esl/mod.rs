@@ -47,7 +47,7 @@ pub struct EventSocket {
     pub error: Option<String>,
     /// When the switch started, as it says itself.
     pub booted_at: Option<DateTime<Utc>>,
-    /// How many commands were still to be given to it; 0: its gateways, addresses and queues are what they should be.
+    /// How much of gateways, addresses and queues it was still to be given when it was last visited.
     pub pending: i32,
 }
 

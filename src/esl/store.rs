@@ -48,14 +48,15 @@ pub struct Due {
 }
 
 /// Takes the switches that were not asked for ten seconds; for two where something is still to be given, for one where somebody is
-/// to leave, unless it did not answer. Another node that looks at once gets none of them.
+/// to leave, unless it did not answer. One at a time is with a switch: two nodes that add one gateway would make two of it
+/// (`sofia_reg_add_gateway` in sofia_reg.c). What a node leaves behind that dies there is taken up after two minutes.
 pub async fn due(db: &PgPool) -> sqlx::Result<Vec<Due>> {
     sqlx::query_as!(
         Due,
-        r#"update event_sockets e set asked_at = now() from switches w
-            where w.id = e.switch_id and w.status = 'active' and (e.asked_at is null
+        r#"update event_sockets e set asked_at = now(), busy_until = now() + interval '2 minutes' from switches w
+            where w.id = e.switch_id and w.status = 'active' and (e.busy_until is null or e.busy_until < now()) and (e.asked_at is null
                or e.asked_at < now() - case when e.error is not null then interval '10 seconds'
-                                            when exists (select from expulsions x where x.switch_id = e.switch_id) then interval '1 second'
+                                            when exists (select from expulsions x where x.switch_id = e.switch_id and x.since <= now()) then interval '1 second'
                                             when e.pending > 0 then interval '2 seconds'
                                             else interval '10 seconds' end)
            returning e.switch_id as switch, w.cluster_id as cluster, e.address, e.password"#
@@ -137,6 +138,7 @@ pub struct Noted {
     pub thing: String,
     pub fingerprint: Option<Vec<u8>>,
     pub since: DateTime<Utc>,
+    pub refused: bool,
 }
 
 /// Returns what a switch was given of the things it should have, and forgets what it was given of others.
@@ -144,9 +146,13 @@ pub async fn given(db: &PgPool, switch: Uuid, wanted: &[String]) -> sqlx::Result
     sqlx::query!("delete from switch_things where switch_id = $1 and thing <> all ($2)", switch, wanted)
         .execute(db)
         .await?;
-    sqlx::query_as!(Noted, "select thing, fingerprint, since from switch_things where switch_id = $1", switch)
-        .fetch_all(db)
-        .await
+    sqlx::query_as!(
+        Noted,
+        r#"select thing, fingerprint, since, error is not null as "refused!" from switch_things where switch_id = $1"#,
+        switch
+    )
+    .fetch_all(db)
+    .await
 }
 
 /// Notes what a switch has now of some things; or why it has not.
@@ -172,6 +178,14 @@ pub async fn note(
     .execute(db)
     .await
     .map(|_| ())
+}
+
+/// The visit is over.
+pub async fn free(db: &PgPool, switch: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("update event_sockets set busy_until = null where switch_id = $1", switch)
+        .execute(db)
+        .await
+        .map(|_| ())
 }
 
 pub async fn pending(db: &PgPool, switch: Uuid, pending: i32) -> sqlx::Result<()> {
@@ -203,17 +217,40 @@ pub struct Leaving {
     pub since: DateTime<Utc>,
 }
 
-/// Who is to leave a switch, the first first.
+/// Who is to leave a switch, the first first. A registration by an old password ends soon or not at all: after ten seconds it is
+/// likely one by the new.
 pub async fn leaving(db: &PgPool, switch: Uuid, most: i64) -> sqlx::Result<Vec<Leaving>> {
+    sqlx::query!(
+        "delete from expulsions where switch_id = $1 and not calls and since < now() - interval '10 seconds'",
+        switch
+    )
+    .execute(db)
+    .await?;
     sqlx::query_as!(
         Leaving,
         r#"select extension_id as extension, sip_username as "sip_username: _", domain as "domain: _", calls, since
-             from expulsions where switch_id = $1 order by since limit $2"#,
+             from expulsions where switch_id = $1 and since <= now() order by since limit $2"#,
         switch,
         most
     )
     .fetch_all(db)
     .await
+}
+
+/// The switch did not do it: once more in half a minute.
+pub async fn not_left(db: &PgPool, switch: Uuid, leaving: &Leaving) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update expulsions set since = now() + interval '30 seconds'
+          where switch_id = $1 and extension_id = $2 and sip_username = $3 and domain = $4 and since = $5",
+        switch,
+        leaving.extension,
+        leaving.sip_username.as_str(),
+        leaving.domain.as_str(),
+        leaving.since
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
 }
 
 /// They have left; unless they are to leave once more since.

@@ -8,7 +8,7 @@ use super::{
     callcenter,
     expulsions::{self, ExpulsionError},
     gateways, place,
-    pushes::{Given, Has, Known, Plan, Step, Wanted},
+    pushes::{Command, Given, Has, Known, Plan, Step, Thing, Wanted},
     socket::{Talk, Unanswered},
     store::{self, Due},
     wanted::{self, WantedError},
@@ -23,11 +23,15 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Commands of one visit; the next goes on.
 const MOST_STEPS: usize = 500;
 
-/// Visits the switches for ever, each about every ten seconds, whichever node comes first.
+/// Visits the switches for ever, each about every ten seconds, whichever node comes first. None waits for another.
 pub async fn watch(changes: Changes) {
     loop {
-        if let Err(error) = visit_due(&changes).await {
-            tracing::warn!(%error, "the switches were not visited");
+        match store::due(changes.pool()).await {
+            Ok(due) => due.into_iter().for_each(|due| {
+                let changes = changes.clone();
+                tokio::spawn(async move { visit_one(&changes, &due).await });
+            }),
+            Err(error) => tracing::warn!(%error, "the switches were not visited"),
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -36,20 +40,29 @@ pub async fn watch(changes: Changes) {
 /// Visits the switches that were not visited lately.
 pub async fn visit_due(changes: &Changes) -> Result<()> {
     let due = store::due(changes.pool()).await?;
-    join_all(due.iter().map(|due| visit_one(changes, due))).await.into_iter().collect()
-}
-
-async fn visit_one(changes: &Changes, due: &Due) -> Result<()> {
-    match visit(changes, due).await {
-        Ok(()) => {}
-        Err(VisitError::Unanswered(error)) => {
-            tracing::warn!(switch = %due.switch, %error, "a switch was not heard of over its event socket");
-            store::not_heard(changes.pool(), due.switch, &error.to_string()).await?;
-        }
-        Err(error) => tracing::error!(switch = %due.switch, %error, "a switch was not given what it should have"),
-    }
+    join_all(due.iter().map(|due| visit_one(changes, due))).await;
     Ok(())
 }
+
+async fn visit_one(changes: &Changes, due: &Due) {
+    let came_to = match Box::pin(visit(changes, due)).await {
+        Ok(()) => Ok(()),
+        Err(VisitError::Unanswered(error)) => {
+            tracing::warn!(switch = %due.switch, %error, "a switch was not heard of over its event socket");
+            store::not_heard(changes.pool(), due.switch, &error.to_string()).await
+        }
+        Err(error) => {
+            tracing::error!(switch = %due.switch, %error, "a switch was not given what it should have");
+            store::not_heard(changes.pool(), due.switch, UNMADE).await
+        }
+    };
+    if let Err(error) = came_to.and(store::free(changes.pool(), due.switch).await) {
+        tracing::warn!(switch = %due.switch, %error, "what came of a visit was not noted");
+    }
+}
+
+/// What an operator is told when the fault is ours.
+const UNMADE: &str = "what it should have could not be made: the log of the node that tried says why";
 
 #[derive(Debug, thiserror::Error)]
 enum VisitError {
@@ -75,17 +88,22 @@ impl From<ExpulsionError> for VisitError {
 async fn visit(changes: &Changes, due: &Due) -> std::result::Result<(), VisitError> {
     let password = changes.keyring().open_sealed(place(due.switch), &due.password)?;
     let talk = Talk::open(&due.address, &password).await?;
-    expulsions::expel(changes, &talk, due.switch).await?;
     let gateways = gateways::ask(&talk).await?;
     store::heard(changes.pool(), due.switch, &gateways).await?;
-    let up = uptime(&talk.ask("uptime s").await?)?;
-    let queues = callcenter::ask(&talk).await?;
-    let Some((booted_at, now)) = store::booted(changes.pool(), due.switch, up).await? else { return Ok(()) };
-    let has = Has { booted_at, gateways: gateways.iter().map(|gateway| gateway.carrier).collect(), queues };
+    expulsions::expel(changes, &talk, due.switch).await?;
     let wanted = {
         let mut db = changes.pool().acquire().await?;
         wanted::of(&mut db, changes.keyring(), due.cluster).await?
     };
+    let trusts = match &wanted.trusted {
+        Some(address) => talk.ask(&format!("acl {address} carriers")).await?.trim() == "true",
+        None => true,
+    };
+    let queues = callcenter::ask(&talk).await?;
+    let up = uptime(&talk.ask("uptime s").await?)?;
+    let Some((booted_at, now)) = store::booted(changes.pool(), due.switch, up).await? else { return Ok(()) };
+    let gateways = gateways.iter().map(|gateway| gateway.carrier).collect();
+    let has = Has { booted_at, gateways, trusts, queues };
     let given = given(changes, due, &wanted).await?;
     let plan = Plan::new(&wanted, &has, &given, now);
     note(changes, due, &plan.known, None).await?;
@@ -93,16 +111,24 @@ async fn visit(changes: &Changes, due: &Due) -> std::result::Result<(), VisitErr
         take(changes, due, &talk, step).await?;
     }
     talk.close().await;
-    let pending = i32::try_from(plan.steps.len()).unwrap_or(i32::MAX);
+    let pending = i32::try_from(plan.steps.len() + plan.waiting).unwrap_or(i32::MAX);
     Ok(store::pending(changes.pool(), due.switch, pending).await?)
 }
 
 /// Gives one command to the switch, and notes what came of it.
 async fn take(changes: &Changes, due: &Due, talk: &Talk, step: &Step) -> std::result::Result<(), VisitError> {
+    let then = step.then.as_slice();
+    match &step.command {
+        // The answer may come late, and the gateway be there.
+        Command::StartGateway(_) => note(changes, due, then, None).await?,
+        // Who waits in a queue that is gone would wait for nobody.
+        Command::UnloadQueue(queue) if callcenter::waiting(talk, queue).await? => return Ok(()),
+        _ => {}
+    }
     let answer = talk.ask(&step.command.to_string()).await?;
     if answer.contains("+OK") {
         tracing::info!(switch = %due.switch, command = %step.command, "a switch was told");
-        return note(changes, due, &step.then, None).await;
+        return note(changes, due, then, None).await;
     }
     let answer = answer.lines().find(|line| !line.trim().is_empty()).unwrap_or("nothing");
     let answer = answer.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
@@ -128,12 +154,12 @@ async fn given(
     changes: &Changes,
     due: &Due,
     wanted: &Wanted,
-) -> std::result::Result<BTreeMap<super::pushes::Thing, Given>, VisitError> {
+) -> std::result::Result<BTreeMap<Thing, Given>, VisitError> {
     let names = wanted.things.keys().map(ToString::to_string).collect::<Vec<_>>();
     let noted = store::given(changes.pool(), due.switch, &names).await?;
     let given = noted.into_iter().filter_map(|noted| {
         let fingerprint = noted.fingerprint.and_then(|print| print.try_into().ok());
-        Some((noted.thing.parse().ok()?, Given { fingerprint, since: noted.since }))
+        Some((noted.thing.parse().ok()?, Given { fingerprint, since: noted.since, refused: noted.refused }))
     });
     Ok(given.collect())
 }

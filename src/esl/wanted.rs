@@ -33,6 +33,7 @@ pub async fn of(db: &mut PgConnection, keyring: &Keyring, cluster: Uuid) -> Resu
         wanted.things.insert(Thing::Gateway(row.id), want);
         networks.extend(row.config.networks.iter().map(|network| format!("{network} ")));
     }
+    wanted.trusted = networks.split(['/', ' ']).next().filter(|address| !address.is_empty()).map(ToOwned::to_owned);
     wanted.things.insert(Thing::Addresses, Want { fingerprint: fingerprint(networks), changed_at: None });
     for row in config_store::queues(&mut *db, Some(cluster)).await? {
         add_queue(&mut wanted, &row, keyring)?;

@@ -134,7 +134,10 @@ impl Fetch {
         let kept = self.cache.get(&key);
         let fresh = self.generations.is_fresh();
         match &kept {
-            Some(entry) if fresh && entry.is_current() => return (reply(entry), Source::Hit),
+            // A queue is read when the switch is told to, which may be before this node has heard of the change.
+            Some(entry) if fresh && entry.is_current() && kind != TargetKind::Queue => {
+                return (reply(entry), Source::Hit);
+            }
             _ if !fresh => return self.stale(kept),
             _ => {}
         }

@@ -318,16 +318,17 @@ fn changes_pin(fields: &Fields<'_>) -> bool {
 /// Does somebody sign in to this domain to bind (REGISTER) or to watch (SUBSCRIBE) an address of another? The switch itself compares
 /// user names at most (`inbound-reg-force-matching-username` in sofia_reg.c), and lets everybody who signed in watch anybody
 /// (`sofia_presence_handle_sip_i_subscribe` in sofia_presence.c): one tenant's 1001 could take the calls of another's, or see who
-/// calls whom there. Where a profile forces a domain, which shows in a realm that differs from it, it forces the address's as well.
+/// calls whom there.
+///
+/// Where a profile forces a domain, which shows in a realm that differs from it, it forces that of a registration as well. What is
+/// watched it leaves as the client wrote it, and the realm is the client's to choose: there the domain itself has to stand.
 fn reaches_elsewhere(fields: &Fields<'_>, domain: &str) -> bool {
-    let watches = is_sip_auth(fields, "SUBSCRIBE");
-    if !watches && !is_register(fields) {
-        return false;
+    let is_elsewhere = || text(fields.to_host).is_some_and(|host| !host.eq_ignore_ascii_case(domain));
+    if is_sip_auth(fields, "SUBSCRIBE") {
+        return is_elsewhere() || text(fields.to_user).is_none_or(|user| names_a_host(&user, domain));
     }
-    let is_forced = text(fields.realm).is_some_and(|realm| realm != domain);
-    let to_host = text(fields.to_host);
-    let of_another = !is_forced && to_host.is_some_and(|host| !host.eq_ignore_ascii_case(domain));
-    of_another || watches && text(fields.to_user).is_none_or(|user| names_a_host(&user, domain))
+    let is_forced = || text(fields.realm).is_some_and(|realm| realm != domain);
+    is_register(fields) && !is_forced() && is_elsewhere()
 }
 
 /// Is a user that is watched an address in itself, `park+5900+other.test`? The switch takes it apart like this.

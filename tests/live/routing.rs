@@ -105,12 +105,6 @@ async fn queues_menus_conferences_and_carriers_work_on_a_switch() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
     let phones = set_up(&node).await;
-    // All this has been so for long: the switch reads it when it starts.
-    let mut db = database.connect().await;
-    for aged in ["carriers", "destinations", "extensions"] {
-        let age = format!("update {aged} set updated_at = now() - interval '1 hour'");
-        sqlx::query(sqlx::AssertSqlSafe(age)).execute(&mut db).await.unwrap();
-    }
     let played = tokio::task::spawn_blocking(move || {
         // A gateway registers as the switch boots.
         let registrar = Phone::start(&Script {

@@ -94,3 +94,34 @@ async fn become_tenant(tx: &mut sqlx::PgConnection, tenant: Uuid) {
         sqlx::query("select set_config('dialplane.tenant', $1, true), set_config('role', 'dialplane_tenant', true)");
     scope.bind(tenant.to_string()).execute(tx).await.unwrap();
 }
+
+/// Functions run by the owner's rights: those that act on anybody are not for everybody.
+#[actix_web::test]
+async fn a_tenant_has_nobody_of_another_leave_a_switch() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let (own, other) = (node.tenant("a.test").await, node.tenant("b.test").await);
+    let extension = node.extension(other, json!({ "number": "77" })).await["id"].as_str().unwrap().to_owned();
+    let mut db = database.connect().await;
+    let socket = "insert into event_sockets (switch_id, address, password) select id, 'fs.test', '' from switches";
+    db.execute(socket).await.unwrap();
+    let password = format!("select expel_registrations('{other}', '{extension}')");
+    let mut tx = db.begin().await.unwrap();
+    become_tenant(&mut tx, own).await;
+    tx.execute(sqlx::AssertSqlSafe(password.clone())).await.unwrap();
+    let expel = format!("select expel('{{{extension}}}', '{{77}}', 'b.test', '{}', true)", Uuid::from_u128(2));
+    let refused = tx.execute(sqlx::AssertSqlSafe(expel)).await.unwrap_err().to_string();
+    assert!(refused.contains("permission denied"), "{refused}");
+    tx.rollback().await.unwrap();
+    let mut tx = db.begin().await.unwrap();
+    become_tenant(&mut tx, own).await;
+    tx.execute(sqlx::AssertSqlSafe(password.clone())).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut db = database.connect().await;
+    let leaving = sqlx::query("select count(*) from expulsions").fetch_one(&mut db).await.unwrap().get::<i64, _>(0);
+    assert_eq!(leaving, 0, "not theirs");
+    db.execute(sqlx::AssertSqlSafe(password)).await.unwrap();
+    let leaving = sqlx::query("select count(*) from expulsions").fetch_one(&mut db).await.unwrap().get::<i64, _>(0);
+    assert_eq!(leaving, 1, "the platform may");
+    node.stop().await;
+}

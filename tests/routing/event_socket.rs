@@ -21,8 +21,11 @@ pub struct Played {
     pub queues: BTreeSet<String>,
     /// Queue and agent.
     pub tiers: BTreeSet<(String, String)>,
-    /// The gateways and agents that it reads when it is told to.
-    pub rescan: Vec<Uuid>,
+    /// How many wait in each of its queues.
+    pub waiting: u32,
+    /// It could not read the addresses when it was told to.
+    pub distrusts: bool,
+    /// The agents that it reads when it is told to.
     pub agents: Vec<String>,
     /// It does not do what begins so.
     pub refuses: Option<&'static str>,
@@ -103,6 +106,8 @@ impl Played {
             "sofia xmlstatus gateway" => return self.status(),
             // It started half a minute ago.
             "uptime s" => return "30\n".into(),
+            _ if command.starts_with("acl ") => return (!self.distrusts).to_string(),
+            _ if command.starts_with("callcenter_config queue count members ") => return format!("{}\n", self.waiting),
             "callcenter_config queue list" => {
                 return list("name|strategy", self.queues.iter().map(|name| format!("{name}|ring-all")));
             }
@@ -119,11 +124,10 @@ impl Played {
             ["sofia", "profile", "external", "killgw", name] => {
                 self.gateways.remove(&name[1..].parse::<Uuid>().unwrap());
             }
-            ["sofia", "profile", "external", "rescan"] => {
-                let up = || ("NOREG".into(), "UP".into());
-                self.gateways.extend(self.rescan.iter().map(|carrier| (*carrier, up())));
+            ["sofia", "profile", "external", "startgw", name] => {
+                self.gateways.insert(name[1..].parse().unwrap(), ("NOREG".into(), "UP".into()));
             }
-            ["callcenter_config", "queue", "load" | "reload", queue] => {
+            ["callcenter_config", "queue", "load", queue] => {
                 self.queues.insert(queue.into());
                 self.tiers.extend(self.agents.iter().map(|agent| (queue.into(), agent.clone())));
             }

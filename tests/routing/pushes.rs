@@ -16,16 +16,14 @@ struct Fleet {
 }
 
 impl Fleet {
-    /// The carriers are old: the switch has read them when it started.
+    /// The switch has read its carriers when it started.
     async fn new() -> Self {
         let stage = Stage::new().await;
         let socket = EventSocket::open().await;
         socket.says(&[(stage.carriers[0], "NOREG", "UP"), (stage.carriers[1], "NOREG", "UP")]);
-        socket.has().rescan.clone_from(&stage.carriers);
         let switches = stage.node.api("GET", "/v1/switches", Value::Null).await.json();
         let switch = format!("/v1/switches/{}", switches["items"][0]["id"].as_str().unwrap());
         let fleet = Self { stage, socket, switch };
-        fleet.sql("update carriers set updated_at = now() - interval '1 hour'").await;
         let new = json!({ "address": fleet.socket.address, "password": PASSWORD });
         let put = fleet.stage.node.api("PUT", &format!("{}/event-socket", fleet.switch), new).await;
         assert_eq!(put.status, 200, "{}", put.text());
@@ -34,6 +32,11 @@ impl Fleet {
 
     async fn sql(&self, statement: &'static str) {
         sqlx::query(statement).execute(&mut self.stage.database.connect().await).await.unwrap();
+    }
+
+    /// What it was told a moment ago was a while ago.
+    async fn later(&self) {
+        self.sql("update switch_things set since = since - interval '11 seconds'").await;
     }
 
     async fn get(&self, path: &str) -> Value {
@@ -87,10 +90,12 @@ impl Fleet {
     }
 }
 
-const RESCAN: &str = "sofia profile external rescan";
-
 fn kill(carrier: Uuid) -> String {
     format!("sofia profile external killgw c{}", carrier.simple())
+}
+
+fn start(carrier: Uuid) -> String {
+    format!("sofia profile external startgw c{}", carrier.simple())
 }
 
 #[actix_web::test]
@@ -108,7 +113,7 @@ async fn a_switch_gets_changed_carriers_without_being_asked_to() {
     // Another host: the gateway goes and comes back. What only Dialplane uses of a carrier leaves it alone.
     let path = format!("/v1/carriers/{cheap}");
     fleet.change("PATCH", &path, json!({ "config": { "host": "other.carrier.test" } })).await;
-    assert_eq!(fleet.settled().await, [kill(cheap), RESCAN.into()]);
+    assert_eq!(fleet.settled().await, [kill(cheap), start(cheap)]);
     fleet.change("PATCH", &path, json!({ "config": { "host": "other.carrier.test", "capacity": 5 } })).await;
     assert_eq!(fleet.settled().await, [""; 0]);
     let networks = json!({ "host": "other.carrier.test", "networks": ["192.0.2.0/24"] });
@@ -119,20 +124,25 @@ async fn a_switch_gets_changed_carriers_without_being_asked_to() {
     signed_in["username"] = json!("acme");
     for password in ["one", "another"] {
         fleet.change("PATCH", &path, json!({ "password": password, "config": signed_in })).await;
-        assert_eq!(fleet.settled().await, [kill(cheap), RESCAN.into()], "{password}");
+        assert_eq!(fleet.settled().await, [kill(cheap), start(cheap)], "{password}");
     }
 
     // Out of use, and a new one.
     fleet.change("PATCH", &format!("/v1/carriers/{dear}"), json!({ "status": "disabled" })).await;
     assert_eq!(fleet.settled().await, [kill(dear)]);
     let new = fleet.stage.carrier("new", json!({ "host": "new.carrier.test" }), "49,0.02\n").await;
-    fleet.socket.has().rescan = vec![new];
-    assert_eq!(fleet.settled().await, [RESCAN]);
+    assert_eq!(fleet.settled().await, [start(new)]);
 
-    // It started again: what it was given in an earlier life counts for nothing, what it read since does.
+    // It started again, and has read all of it.
     fleet.sql("update switch_things set since = now() - interval '1 hour'").await;
-    fleet.sql("update carriers set updated_at = now() - interval '1 hour'").await;
     assert_eq!(fleet.settled().await, ["reloadacl"]);
+    // It says that it has read the addresses, and has not.
+    fleet.socket.has().distrusts = true;
+    fleet.sql("update switch_things set since = since - interval '11 seconds' where thing = 'acl'").await;
+    assert_eq!((fleet.visited().await, fleet.socket.told()), (1, vec!["reloadacl".into()]));
+    assert_eq!((fleet.visited().await, fleet.socket.told()), (1, vec![]), "not at once");
+    fleet.socket.has().distrusts = false;
+    assert_eq!(fleet.settled().await, [""; 0]);
     fleet.stage.stop().await;
 }
 
@@ -150,26 +160,32 @@ async fn a_new_queue_takes_calls_without_a_command() {
     assert_eq!((fleet.visited().await, fleet.socket.told()), (1, vec![load.clone()]));
     let push = &fleet.get("pushes").await["items"][3];
     assert_eq!(*push, json!({ "thing": format!("queue/{name}"), "given_at": null, "error": "-ERR not today" }));
+    assert_eq!((fleet.visited().await, fleet.socket.told()), (1, vec![]), "not at once");
     fleet.socket.has().refuses = None;
-    assert_eq!(fleet.settled().await, [load]);
+    fleet.later().await;
+    assert_eq!(fleet.settled().await, [load.as_str()]);
     assert!(fleet.get("pushes").await["items"][3]["given_at"].is_string());
 
     // A caller made the switch read the queue without its agents.
     fleet.socket.has().tiers.clear();
-    let reload = format!("callcenter_config queue reload {name}");
-    assert_eq!(fleet.settled().await, [reload.as_str()]);
+    fleet.later().await;
+    assert_eq!(fleet.settled().await, [load.as_str()]);
     let tiers = json!([{ "extension_id": fleet.extension().await }]);
     fleet.change("PATCH", &path, json!({ "config": { "tiers": tiers, "wrap_up_seconds": 30 } })).await;
-    assert_eq!(fleet.settled().await, [reload.as_str()]);
+    assert_eq!(fleet.settled().await, [load.as_str()]);
 
     // Who is suspended leaves it.
     let extension = format!("/v1/tenants/{}/extensions/{}", fleet.stage.tenant, fleet.extension().await);
     fleet.socket.has().agents.clear();
     fleet.change("PATCH", &extension, json!({ "status": "suspended" })).await;
     let told = fleet.settled().await;
-    assert!(told.ends_with(&[reload, format!("callcenter_config tier del {name} {phone}")]), "{told:?}");
+    assert!(told.ends_with(&[load, format!("callcenter_config tier del {name} {phone}")]), "{told:?}");
 
+    // Who waits in a queue that is deleted is not left to nobody.
+    fleet.socket.has().waiting = 1;
     fleet.change("DELETE", &path, Value::Null).await;
+    assert_eq!((fleet.visited().await, fleet.socket.told()), (1, vec![]));
+    fleet.socket.has().waiting = 0;
     assert_eq!(fleet.settled().await, [format!("callcenter_config queue unload {name}")]);
     assert_eq!(fleet.get("pushes").await["items"].as_array().unwrap().len(), 3, "nothing is kept of it");
 
@@ -211,10 +227,13 @@ async fn who_is_suspended_leaves_at_once_with_their_calls() {
     fleet.change("PATCH", &path, json!({ "status": "suspended" })).await;
     assert_eq!((fleet.visited().await, expelled(fleet.socket.told())), (0, all.to_vec()));
     fleet.visited().await;
+    assert_eq!(expelled(fleet.socket.told()), [""; 0], "not at once");
+    fleet.sql("update expulsions set since = now()").await;
+    fleet.visited().await;
     assert_eq!(expelled(fleet.socket.told()), all, "again");
     fleet.socket.has().refuses = None;
     fleet.change("PATCH", &path, json!({ "status": "active" })).await;
-    fleet.socket.told();
+    fleet.sql("update expulsions set since = now()").await;
     assert_eq!(expelled(fleet.settled().await), [""; 0]);
 
     // With another password the registration by the one before ends, calls don't.

@@ -6,11 +6,15 @@ fn at(minute: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::minutes(minute)
 }
 
-/// A switch that started in minute 100, looked at in minute 200.
+/// When all these switches are looked at.
+const NOW: i64 = 200;
+
+/// A switch that started in minute 100.
 fn has(gateways: &[u128], queues: &[&QueueName], tiers: &[Tier]) -> Has {
     Has {
         booted_at: at(100),
         gateways: gateways.iter().map(|id| Uuid::from_u128(*id)).collect(),
+        trusts: true,
         queues: Some(Queues {
             names: queues.iter().map(|name| (*name).clone()).collect(),
             tiers: tiers.iter().cloned().collect(),
@@ -27,7 +31,11 @@ fn want(fingerprint: u8, changed: i64) -> Want {
 }
 
 fn given(fingerprint: u8, since: i64) -> Given {
-    Given { fingerprint: Some([fingerprint; 32]), since: at(since) }
+    Given { fingerprint: Some([fingerprint; 32]), since: at(since), refused: false }
+}
+
+fn killed(since: i64) -> Given {
+    Given { fingerprint: None, since: at(since), refused: false }
 }
 
 fn queue() -> QueueName {
@@ -38,87 +46,130 @@ fn tier(user: &str) -> Tier {
     (queue(), format!("{user}@acme.test").parse().unwrap())
 }
 
-fn plan(wanted: &Wanted, has: &Has, given: &[(Thing, Given)]) -> (Vec<Thing>, Vec<String>) {
-    let plan = Plan::new(wanted, has, &given.iter().cloned().collect(), at(200));
-    let known = plan.known.into_iter().map(|(thing, _)| thing).collect();
-    (known, plan.steps.iter().map(|step| step.command.to_string()).collect())
+/// What the switch is seen to have, what it is told, and for how much it is waited.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Said {
+    known: Vec<Thing>,
+    told: Vec<String>,
+    waiting: usize,
+}
+
+fn plan(wanted: &Wanted, has: &Has, given: &[(Thing, Given)]) -> Said {
+    let plan = Plan::new(wanted, has, &given.iter().cloned().collect(), at(NOW));
+    Said {
+        known: plan.known.into_iter().map(|(thing, _)| thing).collect(),
+        told: plan.steps.iter().map(|step| step.command.to_string()).collect(),
+        waiting: plan.waiting,
+    }
+}
+
+fn told(commands: &[&str]) -> Said {
+    Said { told: commands.iter().map(|command| (*command).to_owned()).collect(), ..Said::default() }
+}
+
+fn waits() -> Said {
+    Said { waiting: 1, ..Said::default() }
+}
+
+fn known(things: &[Thing]) -> Said {
+    Said { known: things.to_vec(), ..Said::default() }
 }
 
 fn wanted(things: &[(Thing, Want)], tiers: &[Tier]) -> Wanted {
-    Wanted { things: things.iter().cloned().collect(), tiers: tiers.iter().cloned().collect() }
+    Wanted {
+        things: things.iter().cloned().collect(),
+        trusted: Some("192.0.2.1".into()),
+        tiers: tiers.iter().cloned().collect(),
+    }
 }
 
-const KILL_1: &str = "sofia profile external killgw c00000000000000000000000000000001";
-const RESCAN: &str = "sofia profile external rescan";
+const KILL: &str = "sofia profile external killgw c00000000000000000000000000000001";
+const START: &str = "sofia profile external startgw c00000000000000000000000000000001";
 
 #[test]
-fn a_changed_gateway_is_killed_and_then_read_again() {
+fn a_changed_gateway_is_killed_and_started_when_it_is_gone() {
     let wants = wanted(&[(gateway(1), want(7, 150))], &[]);
-    let nothing: (Vec<Thing>, Vec<String>) = (vec![], vec![]);
-    // It was there as the switch started, and changed since.
-    assert_eq!(plan(&wants, &has(&[1], &[], &[]), &[]), (vec![], vec![KILL_1.into()]));
-    // It takes a second to go.
-    let told = Given { fingerprint: None, since: at(199) };
-    assert_eq!(plan(&wants, &has(&[1], &[], &[]), &[(gateway(1), told)]), (vec![], vec![KILL_1.into()]));
-    assert_eq!(plan(&wants, &has(&[], &[], &[]), &[(gateway(1), told)]), (vec![], vec![RESCAN.into()]));
-    assert_eq!(plan(&wants, &has(&[1], &[], &[]), &[(gateway(1), given(7, 199))]), nothing);
-    // Another change, and a gateway that does not come up at all.
-    assert_eq!(plan(&wants, &has(&[1], &[], &[]), &[(gateway(1), given(6, 160))]), (vec![], vec![KILL_1.into()]));
-    let just_now = Given { since: at(200), ..given(7, 0) };
-    assert_eq!(plan(&wants, &has(&[], &[], &[]), &[(gateway(1), just_now)]), nothing);
-    assert_eq!(plan(&wants, &has(&[], &[], &[]), &[(gateway(1), given(7, 190))]), (vec![], vec![RESCAN.into()]));
+    let (there, gone) = (has(&[1], &[], &[]), has(&[], &[], &[]));
+    assert_eq!(plan(&wants, &there, &[(gateway(1), given(6, 120))]), told(&[KILL]));
+    // It takes a second or two to go.
+    assert_eq!(plan(&wants, &there, &[(gateway(1), killed(NOW))]), waits());
+    assert_eq!(plan(&wants, &there, &[(gateway(1), killed(NOW - 1))]), told(&[KILL]));
+    assert_eq!(plan(&wants, &gone, &[(gateway(1), killed(NOW))]), told(&[START]));
+    // It is there a moment after the command, or is not and is asked for again.
+    assert_eq!(plan(&wants, &there, &[(gateway(1), given(7, NOW))]), Said::default());
+    assert_eq!(plan(&wants, &gone, &[(gateway(1), given(7, NOW))]), waits());
+    assert_eq!(plan(&wants, &gone, &[(gateway(1), given(7, NOW - 1))]), told(&[START]));
+    // The switch would not.
+    let refused = Given { refused: true, ..killed(NOW) };
+    assert_eq!(plan(&wants, &gone, &[(gateway(1), refused)]), waits());
+    let refused = Given { refused: true, ..killed(NOW - 1) };
+    assert_eq!(plan(&wants, &gone, &[(gateway(1), refused)]), told(&[START]));
+    // A new one beside one that is being replaced.
+    let wants = wanted(&[(gateway(1), want(7, 150)), (gateway(2), want(7, 150))], &[]);
+    let start_2 = START.replace("0001", "0002");
+    assert_eq!(plan(&wants, &there, &[(gateway(1), given(6, 120))]), told(&[KILL, &start_2]));
 }
 
 #[test]
-fn what_a_switch_read_when_it_started_is_not_pushed_again() {
-    let wants = wanted(&[(gateway(1), want(7, 50)), (gateway(2), want(7, 50))], &[]);
-    // What it was given in an earlier life counts for nothing; what it read when it started does.
-    let before = [(gateway(1), given(3, 90))];
-    assert_eq!(plan(&wants, &has(&[1, 2], &[], &[]), &before), (vec![gateway(1), gateway(2)], vec![]));
-    // A change right before the start may not have been seen.
-    let wants = wanted(&[(gateway(1), want(7, 100))], &[]);
-    assert_eq!(plan(&wants, &has(&[1], &[], &[]), &[]), (vec![], vec![KILL_1.into()]));
+fn a_gateway_that_works_is_not_killed_for_want_of_a_note() {
+    let wants = wanted(&[(gateway(1), want(7, 150))], &[]);
+    let there = has(&[1], &[], &[]);
+    assert_eq!(plan(&wants, &there, &[]), known(&[gateway(1)]));
+    // Given in an earlier life: the switch has read the same again, whatever else was written to the carrier since.
+    assert_eq!(plan(&wants, &there, &[(gateway(1), given(7, 90))]), known(&[gateway(1)]));
+    // Another in an earlier life, and changed before this one.
+    let old = wanted(&[(gateway(1), want(7, 98))], &[]);
+    assert_eq!(plan(&old, &there, &[(gateway(1), given(6, 90))]), known(&[gateway(1)]));
+    // Right before the start or after it: it may not have been seen.
+    let close = wanted(&[(gateway(1), want(7, 100))], &[]);
+    assert_eq!(plan(&close, &there, &[(gateway(1), given(6, 90))]), told(&[KILL]));
 }
 
 #[test]
 fn a_gateway_of_no_carrier_is_killed() {
-    assert_eq!(plan(&Wanted::default(), &has(&[1], &[], &[]), &[]), (vec![], vec![KILL_1.into()]));
+    assert_eq!(plan(&Wanted::default(), &has(&[1], &[], &[]), &[]), told(&[KILL]));
 }
 
 #[test]
-fn addresses_are_read_again_when_they_changed_and_when_nothing_is_known() {
+fn addresses_are_read_again_until_the_switch_trusts_them() {
     let wants = wanted(&[(Thing::Addresses, Want { fingerprint: [1; 32], changed_at: None })], &[]);
-    let reload = (vec![], vec!["reloadacl".to_owned()]);
-    assert_eq!(plan(&wants, &has(&[], &[], &[]), &[]), reload);
-    assert_eq!(plan(&wants, &has(&[], &[], &[]), &[(Thing::Addresses, given(2, 150))]), reload);
-    assert_eq!(plan(&wants, &has(&[], &[], &[]), &[(Thing::Addresses, given(1, 150))]), (vec![], vec![]));
+    let trusts = has(&[], &[], &[]);
+    assert_eq!(plan(&wants, &trusts, &[]), told(&["reloadacl"]));
+    assert_eq!(plan(&wants, &trusts, &[(Thing::Addresses, given(2, 150))]), told(&["reloadacl"]));
+    assert_eq!(plan(&wants, &trusts, &[(Thing::Addresses, given(1, 150))]), Said::default());
+    let does_not = Has { trusts: false, ..has(&[], &[], &[]) };
+    assert_eq!(plan(&wants, &does_not, &[(Thing::Addresses, given(1, 150))]), told(&["reloadacl"]));
+    assert_eq!(plan(&wants, &does_not, &[(Thing::Addresses, given(1, NOW))]), waits());
 }
 
 #[test]
 fn a_queue_has_the_agents_that_it_should_have_and_no_others() {
     let (name, thing) = (queue(), Thing::Queue(queue()));
-    let load = |what: &str| (vec![], vec![format!("callcenter_config queue {what} {name}")]);
     let wants = wanted(&[(thing.clone(), want(7, 150))], &[tier("1000"), tier("1001")]);
     let both = [tier("1000"), tier("1001")];
-    assert_eq!(plan(&wants, &has(&[], &[], &[]), &[]), load("load"));
-    assert_eq!(plan(&wants, &has(&[], &[&name], &both), &[]), load("reload"));
-    let known = [(thing.clone(), given(7, 180))];
-    assert_eq!(plan(&wants, &has(&[], &[&name], &both), &known), (vec![], vec![]));
+    let load = format!("callcenter_config queue load {name}");
+    assert_eq!(plan(&wants, &has(&[], &[], &[]), &[]), told(&[&load]));
+    assert_eq!(plan(&wants, &has(&[], &[&name], &both), &[(thing.clone(), given(6, 120))]), told(&[&load]));
+    let current = [(thing.clone(), given(7, 180))];
+    assert_eq!(plan(&wants, &has(&[], &[&name], &both), &current), Said::default());
+    assert_eq!(plan(&wants, &has(&[], &[&name], &both), &[]), known(std::slice::from_ref(&thing)));
     // A caller made the switch read the queue, and not its agents (get_queue in mod_callcenter.c).
-    assert_eq!(plan(&wants, &has(&[], &[&name], &both[..1]), &known), load("reload"));
+    assert_eq!(plan(&wants, &has(&[], &[&name], &both[..1]), &current), told(&[&load]));
+    assert_eq!(plan(&wants, &has(&[], &[&name], &both[..1]), &[]), told(&[&load]));
+    // It was told just now, or would not.
+    assert_eq!(plan(&wants, &has(&[], &[&name], &both[..1]), &[(thing.clone(), given(7, NOW))]), waits());
+    let refused = Given { refused: true, ..killed(NOW) };
+    assert_eq!(plan(&wants, &has(&[], &[], &[]), &[(thing.clone(), refused)]), waits());
     let more = [tier("1000"), tier("1001"), tier("1002")];
     let delete = format!("callcenter_config tier del {name} 1002@acme.test");
-    assert_eq!(plan(&wants, &has(&[], &[&name], &more), &known), (vec![], vec![delete.clone()]));
-    // It was so when the switch started.
-    let old = wanted(&[(thing.clone(), want(7, 50))], &both);
-    assert_eq!(plan(&old, &has(&[], &[&name], &both), &[]), (vec![thing], vec![]));
+    assert_eq!(plan(&wants, &has(&[], &[&name], &more), &current), told(&[&delete]));
     // There is no such queue any more; the switch keeps agents over a restart.
     let unload = format!("callcenter_config queue unload {name}");
-    assert_eq!(plan(&Wanted::default(), &has(&[], &[&name], &more[2..]), &[]), (vec![], vec![unload, delete.clone()]));
-    assert_eq!(plan(&Wanted::default(), &has(&[], &[], &more[2..]), &[]), (vec![], vec![delete]));
+    assert_eq!(plan(&Wanted::default(), &has(&[], &[&name], &more[2..]), &[]), told(&[&unload, &delete]));
+    assert_eq!(plan(&Wanted::default(), &has(&[], &[], &more[2..]), &[]), told(&[&delete]));
     // Without mod_callcenter there is nothing to say.
     let without = Has { queues: None, ..has(&[], &[], &[]) };
-    assert_eq!(plan(&wants, &without, &[]), (vec![], vec![]));
+    assert_eq!(plan(&wants, &without, &[]), Said::default());
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn a_register_binds_no_address_of_another_domain() {
 fn nobody_watches_phones_of_another_domain() {
     let read = |watched: &str| {
         let form = format!(
-            "{BASE}&Event-Name=X&action=sip_auth&sip_auth_realm=acme.test&{watched}&sip_auth_method=SUBSCRIBE&key=id&user=1001&domain=acme.test"
+            "{BASE}&Event-Name=X&action=sip_auth&{watched}&sip_auth_realm=acme.test&sip_auth_method=SUBSCRIBE&key=id&user=1001&domain=acme.test"
         );
         Request::read(form.as_bytes())
             .map(|request| request == user("acme.test", "1001", View::Auth { realm: b"acme.test" }))
@@ -87,6 +87,8 @@ fn nobody_watches_phones_of_another_domain() {
     }
     for theirs in [
         "sip_to_user=1002&sip_to_host=other.test",
+        // A profile that forces a domain; the realm is what the client made up.
+        "sip_to_user=1002&sip_to_host=other.test&sip_auth_realm=other.test",
         "sip_to_user=conf%2B3000%2Bother.test&sip_to_host=acme.test",
         "sip_to_user=sip%2B1001%40other.test&sip_to_host=acme.test",
         "sip_to_user=a%2Bb%2Bacme.test%2Bother.test&sip_to_host=acme.test",

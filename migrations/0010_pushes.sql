@@ -1,5 +1,5 @@
 -- What each switch was given of that which it reads only when it loads: gateways, addresses, queues. No trigger: nothing of it is
--- cached. A thing without a row, or one from before the switch started, is one of which nothing is known.
+-- cached. Since it started it may have read more.
 create table switch_things (
     switch_id   uuid not null references event_sockets on delete cascade,
     -- gateway/ID, acl, queue/ID.DOMAIN

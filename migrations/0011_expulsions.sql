@@ -1,6 +1,7 @@
 -- Who is to leave a switch now: a registration outlives the right to it by minutes, a call for as long as it is held. Written by
 -- triggers, so that no way of suspending somebody forgets it; a row goes when the switch has done it.
 create table expulsions (
+    id           bigint generated always as identity unique,
     switch_id    uuid not null references event_sockets on delete cascade,
     -- No foreign key: who was deleted has to leave as well.
     extension_id uuid not null,

@@ -4,24 +4,17 @@
 use uuid::Uuid;
 
 use super::{
-    socket::{Talk, Unanswered},
+    socket::Talk,
     store::{self, Leaving},
+    visit::VisitError,
 };
 use crate::changes::Changes;
 
 /// As many leave in one visit; the next goes on.
 const MOST: i64 = 200;
 
-#[derive(Debug, thiserror::Error)]
-pub enum ExpulsionError {
-    #[error(transparent)]
-    Unanswered(#[from] Unanswered),
-    #[error(transparent)]
-    Sql(#[from] sqlx::Error),
-}
-
 /// Has everybody leave who is to. What the switch does not do is tried again.
-pub async fn expel(changes: &Changes, talk: &Talk, switch: Uuid) -> Result<(), ExpulsionError> {
+pub(super) async fn expel(changes: &Changes, talk: &Talk, switch: Uuid) -> Result<(), VisitError> {
     for leaving in store::leaving(changes.pool(), switch, MOST).await? {
         let mut done = true;
         for command in commands(&leaving) {
@@ -31,9 +24,9 @@ pub async fn expel(changes: &Changes, talk: &Talk, switch: Uuid) -> Result<(), E
         }
         tracing::info!(%switch, extension = %leaving.extension, calls = leaving.calls, done, "somebody was to leave a switch");
         if done {
-            store::left(changes.pool(), switch, &leaving).await?;
+            store::left(changes.pool(), &leaving).await?;
         } else {
-            store::not_left(changes.pool(), switch, &leaving).await?;
+            store::not_left(changes.pool(), &leaving).await?;
         }
     }
     Ok(())
@@ -59,6 +52,7 @@ mod tests {
     #[test]
     fn calls_end_with_the_right_to_them_and_not_with_a_password() {
         let mut leaving = Leaving {
+            id: 1,
             extension: Uuid::from_u128(7),
             sip_username: SipUsername::parse("1000").unwrap(),
             domain: Domain::parse("acme.test").unwrap(),

@@ -17,6 +17,8 @@ pub enum Unanswered {
     Barred,
     #[error("no answer within {} s", PATIENCE.as_secs())]
     Late,
+    #[error("it answers so slowly that the visit was broken off")]
+    Slow,
     #[error("{0}")]
     Connection(String),
     #[error("what it says can't be read: {0}")]

@@ -209,6 +209,7 @@ pub async fn pushes(db: impl PgExecutor<'_>, switch: Uuid) -> sqlx::Result<Vec<P
 
 /// Somebody who is to leave a switch.
 pub struct Leaving {
+    pub id: i64,
     pub extension: Uuid,
     pub sip_username: SipUsername,
     pub domain: Domain,
@@ -228,7 +229,7 @@ pub async fn leaving(db: &PgPool, switch: Uuid, most: i64) -> sqlx::Result<Vec<L
     .await?;
     sqlx::query_as!(
         Leaving,
-        r#"select extension_id as extension, sip_username as "sip_username: _", domain as "domain: _", calls, since
+        r#"select id, extension_id as extension, sip_username as "sip_username: _", domain as "domain: _", calls, since
              from expulsions where switch_id = $1 and since <= now() order by since limit $2"#,
         switch,
         most
@@ -238,35 +239,18 @@ pub async fn leaving(db: &PgPool, switch: Uuid, most: i64) -> sqlx::Result<Vec<L
 }
 
 /// The switch did not do it: once more in half a minute.
-pub async fn not_left(db: &PgPool, switch: Uuid, leaving: &Leaving) -> sqlx::Result<()> {
-    sqlx::query!(
-        "update expulsions set since = now() + interval '30 seconds'
-          where switch_id = $1 and extension_id = $2 and sip_username = $3 and domain = $4 and since = $5",
-        switch,
-        leaving.extension,
-        leaving.sip_username.as_str(),
-        leaving.domain.as_str(),
-        leaving.since
-    )
-    .execute(db)
-    .await
-    .map(|_| ())
+pub async fn not_left(db: &PgPool, leaving: &Leaving) -> sqlx::Result<()> {
+    let Leaving { id, since, .. } = leaving;
+    sqlx::query!("update expulsions set since = now() + interval '30 seconds' where id = $1 and since = $2", id, since)
+        .execute(db)
+        .await
+        .map(|_| ())
 }
 
 /// They have left; unless they are to leave once more since.
-pub async fn left(db: &PgPool, switch: Uuid, leaving: &Leaving) -> sqlx::Result<()> {
-    sqlx::query!(
-        "delete from expulsions
-          where switch_id = $1 and extension_id = $2 and sip_username = $3 and domain = $4 and since = $5",
-        switch,
-        leaving.extension,
-        leaving.sip_username.as_str(),
-        leaving.domain.as_str(),
-        leaving.since
-    )
-    .execute(db)
-    .await
-    .map(|_| ())
+pub async fn left(db: &PgPool, leaving: &Leaving) -> sqlx::Result<()> {
+    let Leaving { id, since, .. } = leaving;
+    sqlx::query!("delete from expulsions where id = $1 and since = $2", id, since).execute(db).await.map(|_| ())
 }
 
 /// Has who registered as an extension leave its switches.

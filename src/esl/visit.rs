@@ -5,20 +5,18 @@ use std::{collections::BTreeMap, time::Duration};
 use futures_util::future::join_all;
 
 use super::{
-    callcenter,
-    expulsions::{self, ExpulsionError},
-    gateways, place,
+    callcenter, expulsions, gateways, place,
     pushes::{Command, Given, Has, Known, Plan, Step, Thing, Wanted},
     socket::{Talk, Unanswered},
     store::{self, Due},
     wanted::{self, WantedError},
 };
-use crate::{
-    changes::{Changes, Result},
-    keyring::KeyringError,
-};
+use crate::{changes::Changes, keyring::KeyringError};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A visit ends before another may begin (`busy_until` in `store::due`); the next goes on where it was.
+const LONGEST: Duration = Duration::from_secs(100);
 
 /// Commands of one visit; the next goes on.
 const MOST_STEPS: usize = 500;
@@ -38,14 +36,15 @@ pub async fn watch(changes: Changes) {
 }
 
 /// Visits the switches that were not visited lately.
-pub async fn visit_due(changes: &Changes) -> Result<()> {
+pub async fn visit_due(changes: &Changes) -> sqlx::Result<()> {
     let due = store::due(changes.pool()).await?;
     join_all(due.iter().map(|due| visit_one(changes, due))).await;
     Ok(())
 }
 
 async fn visit_one(changes: &Changes, due: &Due) {
-    let came_to = match Box::pin(visit(changes, due)).await {
+    let visited = tokio::time::timeout(LONGEST, Box::pin(visit(changes, due))).await;
+    let came_to = match visited.unwrap_or(Err(VisitError::Unanswered(Unanswered::Slow))) {
         Ok(()) => Ok(()),
         Err(VisitError::Unanswered(error)) => {
             tracing::warn!(switch = %due.switch, %error, "a switch was not heard of over its event socket");
@@ -65,7 +64,7 @@ async fn visit_one(changes: &Changes, due: &Due) {
 const UNMADE: &str = "what it should have could not be made: the log of the node that tried says why";
 
 #[derive(Debug, thiserror::Error)]
-enum VisitError {
+pub(super) enum VisitError {
     #[error(transparent)]
     Unanswered(#[from] Unanswered),
     #[error(transparent)]
@@ -76,16 +75,7 @@ enum VisitError {
     Wanted(#[from] WantedError),
 }
 
-impl From<ExpulsionError> for VisitError {
-    fn from(error: ExpulsionError) -> Self {
-        match error {
-            ExpulsionError::Unanswered(error) => Self::Unanswered(error),
-            ExpulsionError::Sql(error) => Self::Sql(error),
-        }
-    }
-}
-
-async fn visit(changes: &Changes, due: &Due) -> std::result::Result<(), VisitError> {
+async fn visit(changes: &Changes, due: &Due) -> Result<(), VisitError> {
     let password = changes.keyring().open_sealed(place(due.switch), &due.password)?;
     let talk = Talk::open(&due.address, &password).await?;
     let gateways = gateways::ask(&talk).await?;
@@ -116,7 +106,7 @@ async fn visit(changes: &Changes, due: &Due) -> std::result::Result<(), VisitErr
 }
 
 /// Gives one command to the switch, and notes what came of it.
-async fn take(changes: &Changes, due: &Due, talk: &Talk, step: &Step) -> std::result::Result<(), VisitError> {
+async fn take(changes: &Changes, due: &Due, talk: &Talk, step: &Step) -> Result<(), VisitError> {
     let then = step.then.as_slice();
     match &step.command {
         // The answer may come late, and the gateway be there.
@@ -137,12 +127,7 @@ async fn take(changes: &Changes, due: &Due, talk: &Talk, step: &Step) -> std::re
     note(changes, due, &untaken, Some(&answer)).await
 }
 
-async fn note(
-    changes: &Changes,
-    due: &Due,
-    known: &[Known],
-    error: Option<&str>,
-) -> std::result::Result<(), VisitError> {
+async fn note(changes: &Changes, due: &Due, known: &[Known], error: Option<&str>) -> Result<(), VisitError> {
     if known.is_empty() {
         return Ok(());
     }
@@ -150,11 +135,7 @@ async fn note(
     Ok(store::note(changes.pool(), due.switch, &things, error).await?)
 }
 
-async fn given(
-    changes: &Changes,
-    due: &Due,
-    wanted: &Wanted,
-) -> std::result::Result<BTreeMap<Thing, Given>, VisitError> {
+async fn given(changes: &Changes, due: &Due, wanted: &Wanted) -> Result<BTreeMap<Thing, Given>, VisitError> {
     let names = wanted.things.keys().map(ToString::to_string).collect::<Vec<_>>();
     let noted = store::given(changes.pool(), due.switch, &names).await?;
     let given = noted.into_iter().filter_map(|noted| {
@@ -164,6 +145,6 @@ async fn given(
     Ok(given.collect())
 }
 
-fn uptime(text: &str) -> std::result::Result<i32, Unanswered> {
+fn uptime(text: &str) -> Result<i32, Unanswered> {
     text.trim().parse().map_err(|_| Unanswered::Strange("it is no time that it has been up".into()))
 }

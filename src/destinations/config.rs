@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     changes::Error,
     tenants::settings::{BusinessHours, TimeZone},
-    text::{DialNumber, Email, SoundFile, Spoken},
+    text::{DialNumber, Email, SoundFile, Spoken, StreamName},
 };
 
 /// What something leads to.
@@ -243,22 +243,6 @@ pub struct Page {
     /// May they answer?
     #[serde(default)]
     pub two_way: bool,
-}
-
-crate::text::text_type!(
-    /// The name of a stream of music on the switch: 1 to 40 letters, digits, `_` or `-`.
-    StreamName, parse_stream_name, "default"
-);
-
-fn parse_stream_name(text: &str) -> Result<String, crate::text::TextError> {
-    let fine = (1..=40).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
-        && text.starts_with(|c: char| c.is_ascii_alphanumeric());
-    if fine && !text.eq_ignore_ascii_case("x-pre-process") {
-        Ok(text.to_owned())
-    } else {
-        Err(crate::text::TextError("must be 1 to 40 letters, digits, '_' or '-', beginning with a letter or digit"))
-    }
 }
 
 fn one() -> u8 {

@@ -222,7 +222,7 @@ fn variables<'a>(domain: &'a Domain, row: &'a ExtensionRow) -> Vec<(&'a str, Cow
     let number = row.caller_id_number.as_ref().map_or(row.number.as_str(), |number| number.as_str());
     let name = row.caller_id_name.as_ref().map_or(row.display_name.as_str(), |name| name.as_str());
     let mut variables: Vec<(&str, Cow<'_, str>)> =
-        row.variables.iter().map(|(name, value)| (name.as_str(), value.as_str().into())).collect();
+        row.variables.iter().map(|(name, value)| (name, value.into())).collect();
     variables.extend([
         ("user_context", domain.as_str().into()),
         ("effective_caller_id_name", row.display_name.as_str().into()),
@@ -240,8 +240,8 @@ fn variables<'a>(domain: &'a Domain, row: &'a ExtensionRow) -> Vec<(&'a str, Cow
 
 /// What `sofia_reg_handle_register_token` (sofia_reg.c) looks at; each line of an answer costs the switch time.
 fn of_registrations(row: &ExtensionRow) -> Vec<(&str, Cow<'_, str>)> {
-    let named = row.variables.iter().filter(|(name, _)| name.as_str().starts_with("sip-"));
-    named.map(|(name, value)| (name.as_str(), value.as_str().into())).collect()
+    let named = row.variables.iter().filter(|(name, _)| name.starts_with("sip-"));
+    named.map(|(name, value)| (name, value.into())).collect()
 }
 
 /// The name that messages to a mailbox are kept under: its id, which stays when its number changes.

@@ -27,7 +27,7 @@ use crate::{
     },
     keyring::Keyring,
     routing,
-    text::Domain,
+    text::{Domain, StreamName},
 };
 
 /// A destination's configuration as one statement saw it, with the names of what it leads to.
@@ -268,7 +268,7 @@ fn conference_conf(
         params.push(("exit-sound", "tone_stream://%(150,0,400,300)".into()));
     }
     if let Some(music) = &conference.music {
-        params.push(("moh-sound", format!("local_stream://{music}").into()));
+        params.push(("moh-sound", music.source().into()));
     }
     if conference.moderator.is_some() {
         params.push(("conference-flags", "wait-mod".into()));
@@ -306,10 +306,8 @@ fn add_queue(conf: &mut CallcenterConf, domain: &Domain, row: &ConfigRow, queue:
         ("discard-abandoned-after", "60".into()),
         ("abandoned-resume-allowed", "false".into()),
     ];
-    params.push((
-        "moh-sound",
-        format!("local_stream://{}", queue.music.as_ref().map_or("default", |music| music.as_str())).into(),
-    ));
+    let music = queue.music.as_ref().map_or_else(|| "local_stream://default".to_owned(), StreamName::source);
+    params.push(("moh-sound", music.into()));
     if let Some(prompt) = &queue.announcement {
         params.push(("announce-sound", routing::sound(prompt).into()));
         params.push(("announce-frequency", queue.announcement_seconds.to_string().into()));

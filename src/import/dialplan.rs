@@ -4,7 +4,7 @@ use super::tree::Node;
 use crate::{
     destinations::config::Prompt,
     routing::entries::{Break, Cause, Condition, EntryBody, Field, Pattern, Step, Template},
-    text::{SoundFile, VariableName, VariableValue},
+    text::{SoundFile, Variable},
 };
 
 /// The entry that does what an extension does, or why there is none.
@@ -76,9 +76,7 @@ fn step(node: &Node) -> Result<Step, String> {
         }
         "set" => {
             let (name, value) = data.split_once('=').ok_or_else(|| format!("set {data}"))?;
-            let name = VariableName::parse(name).map_err(|_| format!("sets {name}"))?;
-            let value = VariableValue::parse(value).map_err(|_| format!("sets {name} to {value}"))?;
-            Step::Set { name, value }
+            Step::Set(Variable::parse(name, value).map_err(|error| format!("sets {name}, which {error}"))?)
         }
         other => return Err(format!("runs {other}")),
     })

@@ -16,8 +16,8 @@ use crate::{
     groups::{self, NewGroup},
     routing::{Strategy, entries::EntryBody},
     text::{
-        CallerName, CallerNumber, DisplayName, Email, ExtensionNumber, GroupName, SipSecret, SipUsername, VariableName,
-        VariableValue, Variables, VoicemailPin,
+        CallerName, CallerNumber, DisplayName, Email, ExtensionNumber, GroupName, SipSecret, SipUsername, Variable,
+        VoicemailPin, variable_names,
     },
 };
 
@@ -118,9 +118,14 @@ async fn take_user(
     let variable = |name: &str| variables.get(name).copied();
     let secret = param("password").and_then(|text| SipSecret::parse(text).ok());
     let pin = param("vm-password").and_then(|text| VoicemailPin::parse(text).ok());
-    let own = variables
-        .iter()
-        .filter_map(|(name, value)| Some((VariableName::parse(name).ok()?, VariableValue::parse(value).ok()?)));
+    let mut notes = Vec::new();
+    let mut own = Vec::new();
+    for (name, value) in variables.iter().filter(|(name, _)| variable_names().any(|known| known == **name)) {
+        match Variable::parse(name, value) {
+            Ok(variable) => own.push(variable),
+            Err(error) => notes.push(format!("without {name}, which {error}")),
+        }
+    }
     let name = variable("effective_caller_id_name").and_then(|name| DisplayName::parse(name).ok());
     let mut new = NewExtension::with_number(
         number.clone(),
@@ -131,7 +136,7 @@ async fn take_user(
     new.caller_id_number = variable("outbound_caller_id_number").and_then(|number| CallerNumber::parse(number).ok());
     new.voicemail_email = param("vm-mailto").and_then(|email| Email::parse(email).ok());
     new.voicemail_enabled = param("vm-enabled").map(|enabled| enabled == "true");
-    new.variables = Variables::new(own.collect()).unwrap_or_default();
+    new.variables = own.into_iter().collect();
     let (weak_secret, weak_pin) = (secret.is_none(), pin.is_none());
     (new.sip_password, new.voicemail_pin) = (secret, pin);
     change.savepoint().await?;
@@ -142,9 +147,10 @@ async fn take_user(
                 sip_password: weak_secret.then(|| created.sip_password.clone()),
                 voicemail_pin: weak_pin.then(|| created.voicemail_pin.clone()),
             });
-            let note =
-                if weak_secret { "a new password was made: the one before was too short, or a hash" } else { "" };
-            report.taken.push(Line { kind: "user", name: id.to_owned(), note: note.to_owned() });
+            if weak_secret {
+                notes.push("a new password was made: the one before was too short, or a hash".into());
+            }
+            report.taken.push(Line { kind: "user", name: id.to_owned(), note: notes.join("; ") });
             Ok(Some((created.extension.id, made)))
         }
         Err(error @ (Error::Sql(_) | Error::Keyring(_) | Error::NotFound(_))) => Err(error),

@@ -335,7 +335,7 @@ fn custom(steps: &[(Done, Option<String>)], domain: &Domain, hops: u8) -> Vec<Ac
                 Step::PreAnswer => action("pre_answer", ""),
                 Step::RingReady => action("ring_ready", ""),
                 Step::Sleep { milliseconds } => action("sleep", milliseconds.to_string()),
-                Step::Set { name, value } => set(name.as_str(), value),
+                Step::Set(variable) => set(variable.name(), variable.value()),
                 Step::Hangup { cause } => action("hangup", cause.name()),
                 Step::Play { .. } | Step::Dial { .. } | Step::Go { .. } => continue,
             }),

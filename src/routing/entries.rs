@@ -11,7 +11,7 @@ use super::{Call, plan::Plan, trace::Trace};
 use crate::{
     destinations::config::{Prompt, Target},
     tenants::settings::{BusinessHours, TimeZone},
-    text::{DialNumber, TextError, VariableName, VariableValue},
+    text::{DialNumber, TextError, Variable},
 };
 
 /// An entry as the plan has it.
@@ -81,10 +81,7 @@ pub enum Step {
     Play {
         prompt: Prompt,
     },
-    Set {
-        name: VariableName,
-        value: VariableValue,
-    },
+    Set(Variable),
     /// Dials on in the tenant's context; `{1}` is what the first group of the pattern matched.
     Dial {
         number: Template,

@@ -90,6 +90,11 @@ fn parse_spoken(text: &str) -> Result<String, TextError> {
     if text.chars().any(|c| is_invisible(c) || is_active(c)) {
         return Err(TextError("must not hold control characters or any of $ { } \\ % < > & \" ' ; ` | ^ [ ]"));
     }
+    // It is played as `say:…`: with a colon at once, or two of them, it would be read as `application::argument`
+    // (switch_ivr_broadcast in switch_ivr_async.c).
+    if text.starts_with(':') || text.contains("::") {
+        return Err(TextError("must not begin with a colon, or hold two in a row"));
+    }
     Ok(text.to_owned())
 }
 

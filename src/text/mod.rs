@@ -4,19 +4,23 @@
 //! that FreeSWITCH's preprocessor, XML parser, variable expansion or dial strings could act on. Escaping is the second
 //! lock (`fetch::answer`), these types are the first.
 
+mod codec;
 mod dial;
 mod display;
 mod name;
 mod phone;
 mod secret;
+mod stream;
 mod variable;
 
+pub use codec::Codecs;
 pub use dial::{CarrierUser, DialNumber, FeatureCode, Host, Network, Prefix, SoundFile, Spoken};
 pub use display::{CallerName, DisplayName, Email};
-pub use name::{Codecs, Domain, ExtensionNumber, GroupName, SipUsername, SwitchName};
+pub use name::{Domain, ExtensionNumber, GroupName, SipUsername, SwitchName};
 pub use phone::{CallerNumber, E164};
 pub use secret::{CarrierPassword, EventSocketPassword, SipSecret, VoicemailPin};
-pub use variable::{VARIABLE_NAMES, VariableName, VariableValue, Variables};
+pub use stream::StreamName;
+pub use variable::{Variable, VariableName, Variables, variable_names};
 
 /// Why a text was refused, in words for the person who sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -23,11 +23,7 @@ text_type!(
     /// A switch's name: the user of its Basic credentials.
     SwitchName, parse_switch_name, "fs1"
 );
-text_type!(
-    /// Codecs in order of preference, as FreeSWITCH's `absolute_codec_string`.
-    Codecs, parse_codecs, "OPUS,PCMA,PCMU"
-);
-text_column!(Domain, SipUsername, ExtensionNumber, GroupName, SwitchName, Codecs);
+text_column!(Domain, SipUsername, ExtensionNumber, GroupName, SwitchName);
 
 fn parse_domain(text: &str) -> Result<String, TextError> {
     const WHAT: TextError =
@@ -86,19 +82,5 @@ fn parse_extension_number(text: &str) -> Result<String, TextError> {
         Ok(text.to_owned())
     } else {
         Err(TextError("must be 2 to 15 digits"))
-    }
-}
-
-fn parse_codecs(text: &str) -> Result<String, TextError> {
-    let codec_is_fine = |codec: &str| {
-        (1..=32).contains(&codec.len())
-            && codec.starts_with(|c: char| c.is_ascii_alphabetic())
-            && codec.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'@' | b'_' | b'-'))
-    };
-    no_directive(text)?;
-    if text.len() <= 200 && text.split(',').all(codec_is_fine) {
-        Ok(text.to_owned())
-    } else {
-        Err(TextError("must be codec names with commas between, such as OPUS,PCMA@20i"))
     }
 }

@@ -50,7 +50,9 @@ proptest! {
         // A display name may begin with '!': it is never the name a switch searches by.
         if let Ok(name) = DisplayName::parse(&text) { harmless(name.as_str().trim_start_matches('!')); }
         if let Ok(name) = CallerName::parse(&text) { harmless(name.as_str().trim_start_matches('!')); }
-        if let Ok(value) = VariableValue::parse(&text) { harmless(value.as_str().trim_start_matches('!')); }
+        for name in variable_names() {
+            if let Ok(variable) = Variable::parse(name, &text) { harmless(variable.value().trim_start_matches('!')); }
+        }
     }
 
     #[test]

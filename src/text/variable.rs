@@ -1,76 +1,278 @@
-//! Channel variables a tenant may give an extension.
+//! Channel variables that a tenant may give an extension, or set in a dialplan entry.
+//!
+//! A switch acts on variables: it plays what `hold_music` names, and runs it where it reads `application::argument`
+//! (`switch_ivr_broadcast` in switch_ivr_async.c); it opens the file that `accountcode` names (mod_cdr_csv.c). So there is no
+//! such thing as harmless text: each variable has the type of what the switch does with its value, and one without a type is
+//! not allowed.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, Error as _, MapAccess, Visitor},
+};
 
 use super::{
     TextError,
     display::{is_active, is_invisible, no_directive},
+    stream::StreamName,
     text_type,
 };
 
-/// The variables an extension may carry beside those Dialplane sets itself, each with what it does. Not among them,
-/// on purpose: anything that names a context, a user, a domain, a file or an application.
-pub const VARIABLE_NAMES: &[&str] = &[
-    "accountcode",               // copied to the call's record
-    "callgroup",                 // pickup group
-    "default_language",          // language of prompts
-    "fax_enable_t38",            // T.38 for this phone
-    "fax_enable_t38_request",    // ask for T.38
-    "hold_music",                // a local_stream name
-    "jitterbuffer_msec",         // jitter buffer
-    "limit_max",                 // concurrent calls
-    "presence_data",             // free text in presence
-    "record_consent",            // site's own flag
-    "rtp_secure_media",          // SRTP: mandatory, optional, forbidden
-    "sip-expires-max-deviation", // registrations
-    "sip-force-expires",         // registrations
-    "sip-force-expires-max",     // registrations
-    "sip-force-expires-min",     // registrations
-    "suppress_cng",              // comfort noise
-    "timezone",                  // of the voicemail box's announcements
-    "toll_allow",                // classes of outbound calls
+/// What a switch does with a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    /// A word that is compared or written down, perhaps as a file's name.
+    Label,
+    /// Labels with commas between.
+    Labels,
+    /// Shown to people, never parsed.
+    Words,
+    /// A language of prompts, as `en` or `pt-BR`.
+    Language,
+    /// A zone of the IANA database.
+    Zone,
+    Flag,
+    /// A stream of music.
+    Music,
+    SecureMedia,
+    /// A whole number within bounds; else what is said.
+    Number {
+        least: u32,
+        most: u32,
+        otherwise: &'static str,
+    },
+    /// Milliseconds, or packets with `p`: length, longest, and drift, with colons between.
+    JitterBuffer,
+}
+
+/// A variable that may be set, and where the switch reads it: the type follows from that.
+struct Known {
+    name: &'static str,
+    meaning: Meaning,
+}
+
+const fn known(name: &'static str, meaning: Meaning) -> Known {
+    Known { name, meaning }
+}
+
+/// Seconds that a registration may be made to last.
+const EXPIRES: Meaning =
+    Meaning::Number { least: 60, most: 86_400, otherwise: "must be a number of seconds, 60 to 86400" };
+
+/// All there are. Not among them, on purpose: what names a context, a user, a domain, a file or an application.
+const KNOWN: [Known; 18] = [
+    // mod_cdr_csv.c opens LOG_DIR/accountcode.csv; elsewhere it is written down (switch_core_sqldb.c).
+    known("accountcode", Meaning::Label),
+    // Printed by list_users (mod_commands.c).
+    known("callgroup", Meaning::Label),
+    // The language of phrases, and the name of the module that says them (switch_ivr_phrase_macro_event in switch_ivr_play_say.c).
+    known("default_language", Meaning::Language),
+    // switch_core_media.c, mod_spandsp_fax.c: switch_true.
+    known("fax_enable_t38", Meaning::Flag),
+    known("fax_enable_t38_request", Meaning::Flag),
+    // Expanded, and run where it is `application::argument` (switch_channel_get_hold_music, switch_ivr_broadcast); played by
+    // switch_core_media.c, mod_valet_parking.c, mod_dptools.c.
+    known("hold_music", Meaning::Music),
+    // check_jb in switch_core_media.c; debug, pause and the like are words of its input as well.
+    known("jitterbuffer_msec", Meaning::JitterBuffer),
+    // Written by mod_db.c and mod_hash.c, read by a site's own scripts.
+    known("limit_max", Meaning::Number { least: 1, most: 10_000, otherwise: "must be a number of calls, 1 to 10000" }),
+    // Shown in presence (mod_sofia.c) and in `show channels` (mod_commands.c); quoted for SQL there.
+    known("presence_data", Meaning::Words),
+    // Read by nothing on a switch: it stands in the call's record.
+    known("record_consent", Meaning::Flag),
+    // Parsed as MODE:SUITES (switch_core_session_parse_crypto_prefs in switch_core_media.c); the mode alone is allowed.
+    known("rtp_secure_media", Meaning::SecureMedia),
+    // Seconds by atoi, without bounds of its own (sofia_reg_handle_register_token in sofia_reg.c). Twice the deviation is a
+    // divisor, and more of it than a registration lasts would end the registration.
+    known(
+        "sip-expires-max-deviation",
+        Meaning::Number { least: 1, most: 30, otherwise: "must be a number of seconds, 1 to 30" },
+    ),
+    known("sip-force-expires", EXPIRES),
+    known("sip-force-expires-max", EXPIRES),
+    known("sip-force-expires-min", EXPIRES),
+    // switch_core_media.c: switch_true.
+    known("suppress_cng", Meaning::Flag),
+    // Names a zone to say times in (mod_say_en.c, mod_voicemail.c).
+    known("timezone", Meaning::Zone),
+    // Read by a site's own dialplan, as in FreeSWITCH's example configuration.
+    known("toll_allow", Meaning::Labels),
 ];
 
+/// The names of the variables that may be set.
+pub fn variable_names() -> impl Iterator<Item = &'static str> {
+    KNOWN.iter().map(|known| known.name)
+}
+
 text_type!(
-    /// The name of one of the variables in [`VARIABLE_NAMES`].
+    /// The name of a variable that may be set.
     VariableName, parse_name, "accountcode"
 );
-text_type!(
-    /// The value of a variable: printable text that FreeSWITCH can't expand.
-    VariableValue, parse_value, "support-team"
-);
 
-/// An extension's extra variables; at most 32.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
-#[serde(transparent)]
-#[schema(value_type = BTreeMap<String, String>, example = json!({"accountcode": "support"}))]
-pub struct Variables(BTreeMap<VariableName, VariableValue>);
+/// A variable with a value that fits it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(try_from = "Unchecked")]
+pub struct Variable {
+    name: VariableName,
+    #[schema(example = "support-team")]
+    value: String,
+}
 
-impl Variables {
-    pub fn new(map: BTreeMap<VariableName, VariableValue>) -> Result<Self, TextError> {
-        if map.len() > 32 { Err(TextError("must have at most 32 entries")) } else { Ok(Self(map)) }
-    }
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unchecked {
+    name: VariableName,
+    value: String,
+}
 
-    pub fn iter(&self) -> impl Iterator<Item = (&VariableName, &VariableValue)> {
-        self.0.iter()
+impl TryFrom<Unchecked> for Variable {
+    type Error = TextError;
+
+    fn try_from(unchecked: Unchecked) -> Result<Self, TextError> {
+        let value = parse_value(&unchecked.name, &unchecked.value)?;
+        Ok(Self { name: unchecked.name, value })
     }
 }
 
-impl<'de> serde::Deserialize<'de> for Variables {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::new(BTreeMap::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+impl Variable {
+    /// The value is kept in the form that the switch is given.
+    pub fn parse(name: &str, value: &str) -> Result<Self, TextError> {
+        let name = VariableName::parse(name)?;
+        let value = parse_value(&name, value)?;
+        Ok(Self { name, value })
+    }
+
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+}
+
+/// An extension's extra variables, each once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = BTreeMap<String, String>, example = json!({"accountcode": "support"}))]
+pub struct Variables(BTreeMap<VariableName, String>);
+
+impl Variables {
+    /// Names and values, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<Variable> for Variables {
+    fn from_iter<T: IntoIterator<Item = Variable>>(variables: T) -> Self {
+        Self(variables.into_iter().map(|variable| (variable.name, variable.value)).collect())
+    }
+}
+
+impl<'de> Deserialize<'de> for Variables {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(VariablesVisitor)
+    }
+}
+
+/// Reads value by value, so that what is wrong is named by the variable.
+struct VariablesVisitor;
+
+impl<'de> Visitor<'de> for VariablesVisitor {
+    type Value = Variables;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of variables and their values")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Variables, A::Error> {
+        let mut variables = BTreeMap::new();
+        while let Some(name) = map.next_key::<VariableName>()? {
+            let value = map.next_value_seed(ValueOf(&name))?;
+            variables.insert(name, value);
+        }
+        Ok(Variables(variables))
+    }
+}
+
+struct ValueOf<'a>(&'a VariableName);
+
+impl<'de> DeserializeSeed<'de> for ValueOf<'_> {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        parse_value(self.0, &text).map_err(D::Error::custom)
     }
 }
 
 fn parse_name(text: &str) -> Result<String, TextError> {
-    if VARIABLE_NAMES.contains(&text) {
+    if variable_names().any(|name| name == text) {
         Ok(text.to_owned())
     } else {
-        Err(TextError("is not a variable an extension may carry; the documentation lists them"))
+        Err(TextError("is not a variable that may be set; the documentation lists them"))
     }
 }
 
-fn parse_value(text: &str) -> Result<String, TextError> {
+fn parse_value(name: &VariableName, text: &str) -> Result<String, TextError> {
+    // A name is one of them: its type is its proof. What were none would take nothing.
+    let meaning = KNOWN.iter().find(|known| known.name == name.as_str()).map(|known| known.meaning);
+    match meaning {
+        Some(Meaning::Label) => label(text).map(ToOwned::to_owned),
+        Some(Meaning::Labels) => labels(text),
+        Some(Meaning::Words) => words(text),
+        Some(Meaning::Language) => language(text),
+        Some(Meaning::Zone) => zone(text),
+        Some(Meaning::Flag) => one_of(text, &["true", "false"], "must be true or false"),
+        Some(Meaning::Music) => music(text),
+        Some(Meaning::SecureMedia) => {
+            one_of(text, &["mandatory", "optional", "forbidden"], "must be mandatory, optional or forbidden")
+        }
+        Some(Meaning::Number { least, most, otherwise }) => number(text)
+            .filter(|number| (least..=most).contains(number))
+            .map_or(Err(TextError(otherwise)), |number| Ok(number.to_string())),
+        Some(Meaning::JitterBuffer) => jitter_buffer(text),
+        None => Err(TextError("is not a variable that may be set")),
+    }
+}
+
+/// It may become a file's name: no separators, no `..`.
+fn label(text: &str) -> Result<&str, TextError> {
+    let fine = (1..=64).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+' | b'@'))
+        && !text.contains("..");
+    no_directive(text)?;
+    if fine {
+        Ok(text)
+    } else {
+        Err(TextError("must be 1 to 64 letters, digits, '.', '_', '-', '+' or '@', beginning with a letter or digit"))
+    }
+}
+
+fn labels(text: &str) -> Result<String, TextError> {
+    if text.len() > 200 || text.split(',').any(|part| label(part).is_err()) {
+        return Err(TextError("must be words of letters, digits, '.', '_', '-', '+' or '@', with commas between"));
+    }
+    Ok(text.to_owned())
+}
+
+fn words(text: &str) -> Result<String, TextError> {
     if text.is_empty() || text.chars().count() > 200 {
         return Err(TextError("must have 1 to 200 characters"));
     }
@@ -78,5 +280,159 @@ fn parse_value(text: &str) -> Result<String, TextError> {
     if text.chars().any(|c| is_invisible(c) || is_active(c)) {
         return Err(TextError("must not hold control characters or any of $ { } \\ % < > & \" ' ; ` | ^ [ ]"));
     }
+    if text.contains("::") || text.contains("://") {
+        return Err(TextError("must not hold :: or ://, which name things that a switch runs or opens"));
+    }
     Ok(text.to_owned())
+}
+
+fn language(text: &str) -> Result<String, TextError> {
+    let (main, region) = text.split_once(['-', '_']).map_or((text, None), |(main, region)| (main, Some(region)));
+    let main_is_fine = (2..=3).contains(&main.len()) && main.bytes().all(|b| b.is_ascii_lowercase());
+    let region_is_fine =
+        region.is_none_or(|r| (2..=4).contains(&r.len()) && r.bytes().all(|b| b.is_ascii_alphabetic()));
+    if main_is_fine && region_is_fine {
+        Ok(text.to_owned())
+    } else {
+        Err(TextError("must be a language such as en or pt-BR"))
+    }
+}
+
+fn zone(text: &str) -> Result<String, TextError> {
+    let known = text == "UTC" || (text.contains('/') && jiff::tz::TimeZone::get(text).is_ok());
+    if known { Ok(text.to_owned()) } else { Err(TextError("must be a time zone such as Europe/Berlin")) }
+}
+
+fn one_of(text: &str, values: &[&str], otherwise: &'static str) -> Result<String, TextError> {
+    if values.contains(&text) { Ok(text.to_owned()) } else { Err(TextError(otherwise)) }
+}
+
+/// `jazz` or `local_stream://jazz`; kept as the latter.
+fn music(text: &str) -> Result<String, TextError> {
+    let name = StreamName::parse(text.strip_prefix("local_stream://").unwrap_or(text));
+    name.map(|name| name.source()).map_err(|_| TextError("must be the name of a stream of music, such as default"))
+}
+
+/// Digits alone: no sign, no exponent.
+fn number(text: &str) -> Option<u32> {
+    let plain = (1..=9).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| plain)
+}
+
+fn jitter_buffer(text: &str) -> Result<String, TextError> {
+    let part_is_fine = |part: &str| {
+        let (digits, most) = part.strip_suffix('p').map_or((part, 10_000), |digits| (digits, 500));
+        let plain = (1..=5).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+        plain && digits.parse::<u32>().is_ok_and(|number| number <= most)
+    };
+    let parts = text.split(':').collect::<Vec<_>>();
+    if parts.len() <= 3 && parts.iter().all(|part| part_is_fine(part)) {
+        Ok(text.to_owned())
+    } else {
+        Err(TextError("must be up to three numbers of milliseconds with colons between, such as 60:200:20"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What would make a switch run, open or leave something, as each variable's value.
+    const ATTACKS: [&str; 21] = [
+        "system::/usr/bin/touch /tmp/x",
+        "bgsystem::id",
+        "transfer::1000 XML other.test",
+        "lua::x.lua",
+        "m:^:system::id",
+        "shell_stream:///usr/bin/touch /tmp/x",
+        "http://attacker.test/x.wav",
+        "http_cache://attacker.test/x.wav",
+        "file_string://a!b",
+        "say:x",
+        "phrase:x",
+        "/etc/passwd",
+        "../../etc/passwd",
+        "local_stream://../x",
+        "local_stream://moh/8000",
+        "tone_stream://%(1,1,1)",
+        "silence_stream://-1",
+        "{loops=1}system::id",
+        "debug:/tmp/x",
+        "${system id}",
+        "mandatory:AES",
+    ];
+
+    #[test]
+    fn no_variable_takes_what_a_switch_would_run_or_open() {
+        for name in variable_names() {
+            for attack in ATTACKS {
+                let words = name == "presence_data";
+                let parsed = Variable::parse(name, attack);
+                // What is only shown may say more; it holds no form that anything is run by.
+                let fine = words && !attack.contains("::") && !attack.contains("://") && !attack.contains('$');
+                assert_eq!(parsed.is_ok(), fine, "{name}={attack}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_variable_takes_what_it_is_for() {
+        for (name, value, kept) in [
+            ("accountcode", "support-team", "support-team"),
+            ("callgroup", "sales", "sales"),
+            ("default_language", "pt-BR", "pt-BR"),
+            ("fax_enable_t38", "true", "true"),
+            ("hold_music", "jazz", "local_stream://jazz"),
+            ("hold_music", "local_stream://jazz", "local_stream://jazz"),
+            ("jitterbuffer_msec", "60:200:20", "60:200:20"),
+            ("jitterbuffer_msec", "1p:5p", "1p:5p"),
+            ("limit_max", "0005", "5"),
+            ("presence_data", "in the office (until 5:30)", "in the office (until 5:30)"),
+            ("rtp_secure_media", "mandatory", "mandatory"),
+            ("sip-expires-max-deviation", "30", "30"),
+            ("sip-force-expires", "3600", "3600"),
+            ("timezone", "Europe/Berlin", "Europe/Berlin"),
+            ("timezone", "UTC", "UTC"),
+            ("toll_allow", "domestic,international,local", "domestic,international,local"),
+        ] {
+            let variable = Variable::parse(name, value).unwrap_or_else(|error| panic!("{name}={value}: {error}"));
+            assert_eq!((variable.name(), variable.value()), (name, kept));
+            assert_eq!(Variable::parse(name, kept).unwrap(), variable, "the form that is kept is stable");
+        }
+    }
+
+    #[test]
+    fn values_that_a_switch_would_misread_are_refused() {
+        for (name, value) in [
+            ("accountcode", "../../x"),
+            ("accountcode", "a/b"),
+            ("default_language", "english"),
+            ("fax_enable_t38", "yes please"),
+            ("hold_music", "a b"),
+            ("jitterbuffer_msec", "99999999"),
+            ("rtp_secure_media", "true:x"),
+            ("sip-expires-max-deviation", "3600"),
+            ("sip-expires-max-deviation", "0"),
+            ("sip-force-expires", "999999999"),
+            ("sip-force-expires", "59"),
+            ("sip-force-expires", "-1"),
+            ("sip-force-expires", "+3600"),
+            ("sip-force-expires-min", "1e3"),
+            ("timezone", "../../x"),
+            ("timezone", "Mars/Olympus"),
+            ("timezone", ":/etc/passwd"),
+            ("toll_allow", "a,,b"),
+            ("toll_allow", "a, b"),
+        ] {
+            assert!(Variable::parse(name, value).is_err(), "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_the_variable() {
+        let json = r#"{"accountcode":"a","hold_music":"system::id"}"#;
+        let mut reader = serde_json::Deserializer::from_str(json);
+        let error = serde_path_to_error::deserialize::<_, Variables>(&mut reader).unwrap_err();
+        assert_eq!(error.path().to_string(), "hold_music");
+    }
 }

@@ -22,5 +22,6 @@ mod switch_listener;
 mod switch_mutations;
 mod switch_slow;
 mod switch_tls;
+mod typed_values;
 mod values;
 mod wire;

@@ -183,7 +183,7 @@ impl<'n> Tenant<'n> {
 
     fn variables(&self, wanted: &Wanted, created: &CreatedExtension) -> BTreeMap<String, String> {
         let mut variables =
-            wanted.variables.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect::<BTreeMap<_, _>>();
+            wanted.variables.values().map(|v| (v.name().to_owned(), v.value().to_owned())).collect::<BTreeMap<_, _>>();
         let name = wanted.caller_name.as_ref().map_or(wanted.display_name.as_str(), |name| name.as_str());
         let number = wanted.caller_number.as_ref().map_or(wanted.number.as_str(), |number| number.as_str());
         variables.extend(pairs(&[

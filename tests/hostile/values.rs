@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use dialplane::{
     extensions::NewExtension,
     text::{
-        CallerName, CallerNumber, Codecs, DisplayName, Domain, Email, GroupName, SipSecret, SipUsername,
-        VARIABLE_NAMES, VariableName, VariableValue, Variables, VoicemailPin,
+        CallerName, CallerNumber, Codecs, DisplayName, Domain, Email, GroupName, SipSecret, SipUsername, Variable,
+        VoicemailPin, variable_names,
     },
 };
 use proptest::{collection::vec, option::weighted, prelude::*, sample::select};
@@ -32,7 +32,7 @@ pub struct Wanted {
     pub caller_number: Option<CallerNumber>,
     pub email: Option<Email>,
     pub codecs: Option<Codecs>,
-    pub variables: BTreeMap<VariableName, VariableValue>,
+    pub variables: BTreeMap<String, Variable>,
     pub voicemail: bool,
     pub registrations: i16,
 }
@@ -50,7 +50,7 @@ impl Wanted {
             voicemail_pin: Some(self.pin.clone()),
             voicemail_email: self.email.clone(),
             codecs: self.codecs.clone(),
-            variables: Variables::new(self.variables.clone()).unwrap(),
+            variables: self.variables.values().cloned().collect(),
             ..NewExtension::with_number(self.number.parse().unwrap(), self.display_name.clone())
         }
     }
@@ -93,16 +93,10 @@ fn wanted() -> impl Strategy<Value = Wanted> {
         weighted(0.8, accepted("\\+?[0-9]{1,15}", |text| CallerNumber::parse(text).ok())),
     );
     let codecs =
-        accepted("[a-zA-Z][a-zA-Z0-9.@_-]{0,10}(,[a-zA-Z][a-zA-Z0-9.@_-]{0,10}){0,4}", |text| Codecs::parse(text).ok());
-    let variable = shown_text(25).prop_filter_map("a variable", |text| VariableValue::parse(&text).ok());
-    let name = select(VARIABLE_NAMES).prop_map(|name| VariableName::parse(name).unwrap());
-    let carried = (
-        weighted(0.8, email()),
-        weighted(0.8, codecs),
-        prop::collection::btree_map(name, variable, 0..10),
-        any::<bool>(),
-        1..=3_i16,
-    );
+        accepted("(OPUS|PCMA|PCMU|G722|opus)(@[0-9]{1,2}i)?(,(G729|iLBC|VP8)){0,2}", |text| Codecs::parse(text).ok());
+    let variables = vec(variable(), 0..10)
+        .prop_map(|variables| variables.into_iter().map(|variable| (variable.name().to_owned(), variable)).collect());
+    let carried = (weighted(0.8, email()), weighted(0.8, codecs), variables, any::<bool>(), 1..=3_i16);
     (names, secrets, shown, carried).prop_map(|(names, secrets, shown, carried)| Wanted {
         number: names.0,
         alias: names.1,
@@ -118,6 +112,19 @@ fn wanted() -> impl Strategy<Value = Wanted> {
         voicemail: carried.3,
         registrations: carried.4,
     })
+}
+
+/// One of the variables there are, with a value of any form that it takes.
+fn variable() -> impl Strategy<Value = Variable> {
+    let value = prop_oneof![
+        3 => shown_text(25),
+        2 => "[a-zA-Z0-9][a-zA-Z0-9._+@-]{0,20}",
+        2 => "[0-9]{1,6}(p?:[0-9]{1,3}){0,2}",
+        1 => "[a-z]{2,3}(-[A-Z]{2})?",
+        1 => select(vec!["true", "false", "mandatory", "optional", "Europe/Berlin", "UTC"]).prop_map(String::from),
+    ];
+    let names = select(variable_names().collect::<Vec<_>>());
+    (names, value).prop_filter_map("what the variable takes", |(name, value)| Variable::parse(name, &value).ok())
 }
 
 fn accepted<T: std::fmt::Debug>(pattern: &'static str, parse: fn(&str) -> Option<T>) -> impl Strategy<Value = T> {
@@ -213,7 +220,7 @@ fn shown_text(pieces: usize) -> impl Strategy<Value = String> {
     ];
     // Not every piece is allowed: what is not goes.
     vec(piece, 1..pieces).prop_map(|pieces| {
-        let fine = |piece: &String| VariableValue::parse(piece).is_ok();
+        let fine = |piece: &String| piece.chars().all(char::is_whitespace) || DisplayName::parse(piece).is_ok();
         pieces.into_iter().filter(fine).collect::<String>()
     })
 }

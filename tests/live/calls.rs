@@ -218,7 +218,7 @@ fn locked_down(stage: &Stage) {
 
 /// Names of any characters that are accepted, other ones with each run.
 fn generated_names(count: usize) -> Vec<String> {
-    use dialplane::text::{CallerName, DisplayName, VariableValue};
+    use dialplane::text::{CallerName, DisplayName, Variable};
     use proptest::{
         strategy::{Strategy as _, ValueTree as _},
         test_runner::TestRunner,
@@ -226,7 +226,7 @@ fn generated_names(count: usize) -> Vec<String> {
     let accepted = |text: &String| {
         DisplayName::parse(text).is_ok_and(|name| name.as_str() == text)
             && CallerName::parse(text).is_ok()
-            && VariableValue::parse(text).is_ok_and(|value| value.as_str() == text)
+            && Variable::parse("presence_data", text).is_ok_and(|variable| variable.value() == text)
     };
     let names = "[\\PC!?#*+=,:/()@~. -]{1,60}".prop_filter("accepted as a name", accepted);
     let mut runner = TestRunner::default();
@@ -261,7 +261,7 @@ fn differential(stage: &Stage) {
     let names = names.into_iter().map(ToOwned::to_owned).chain(generated_names(200)).collect::<Vec<_>>();
     for (n, name) in names.iter().enumerate() {
         let number = (2000 + n).to_string();
-        let variables = json!({ "accountcode": name, "toll_allow": "a,b" });
+        let variables = json!({ "presence_data": name, "toll_allow": "a,b" });
         let new = json!({ "number": number, "display_name": name, "variables": variables, "caller_id_name": name });
         wait(stage.node.extension(stage.tenant, new));
         let read = stage.switch.api(&format!("find_user_xml id {number} acme.test"));
@@ -271,7 +271,7 @@ fn differential(stage: &Stage) {
             let raw = rest.split('"').next().unwrap();
             quick_xml::escape::unescape(raw).unwrap().into_owned()
         };
-        for variable in ["effective_caller_id_name", "outbound_caller_id_name", "accountcode"] {
+        for variable in ["effective_caller_id_name", "outbound_caller_id_name", "presence_data"] {
             assert_eq!(value(variable), *name, "{name:?} {read}");
         }
         assert_eq!(value("user_context"), "acme.test");

@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     auth::{Auth, access::Signer, password::Passwords},
-    calls,
+    calls, carriers,
     changes::Changes,
     esl,
     fetch::{
@@ -114,6 +114,7 @@ impl App {
         let changes = Changes::new(pool.clone(), Some(Arc::clone(&sync)), Arc::clone(&keyring));
         tasks.push(tokio::spawn(jobs::run(changes.clone())));
         tasks.push(tokio::spawn(jobs::probe_carriers(changes.clone())));
+        tasks.push(tokio::spawn(carriers::hosts::watch(pool.clone())));
         tasks.push(tokio::spawn(esl::visit::watch(changes.clone())));
         let deliverer = Deliverer::new(
             pool.clone(),

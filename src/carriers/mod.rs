@@ -4,6 +4,7 @@
 pub mod api;
 pub mod config;
 pub mod health;
+pub mod hosts;
 pub mod probe;
 pub mod rates;
 pub mod store;

@@ -254,3 +254,34 @@ pub async fn sick(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<(Uuid, CarrierCon
     .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.config.0)).collect())
 }
+
+/// Names of active carriers and of clusters that were not looked up within a minute. Takes them: another node looks elsewhere.
+pub async fn unresolved_hosts(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        r#"
+        insert into resolved_hosts (host)
+        select named.host
+          from (select distinct lower(split_part(config ->> 'host', ':', 1)) as host from carriers where status = 'active'
+                union select distinct lower(domain) from clusters cross join unnest(sip_domains) domain) named
+          left join resolved_hosts r on r.host = named.host
+         where named.host !~ '^[0-9.]+$' and (r.tried_at is null or r.tried_at < now() - interval '1 minute')
+         order by named.host
+            on conflict (host) do update set tried_at = now() where resolved_hosts.tried_at < now() - interval '1 minute'
+        returning host
+        "#
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// `None`: it could not be looked up.
+pub async fn resolved_host(db: impl PgExecutor<'_>, host: &str, addresses: Option<&[String]>) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update resolved_hosts set addresses = coalesce($2, addresses), tried_at = now() where host = $1",
+        host,
+        addresses
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}

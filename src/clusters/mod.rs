@@ -28,6 +28,19 @@ pub enum ClusterStatus {
     Disabled,
 }
 
+/// Whose calls the switches' profile `external` takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum AcceptsCallsFrom {
+    /// Those of the networks and hosts of its carriers, and of the other clusters' switches. Everybody else gets 403.
+    #[default]
+    Carriers,
+    /// Everybody's. Beware: on a FreeSWITCH, whoever may call can take over any call whose Call-ID they know, by an INVITE with
+    /// Replaces.
+    Anyone,
+}
+
 /// A server by which browsers find a way through firewalls (WebRTC's `RTCIceServer`).
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -50,6 +63,7 @@ pub struct Cluster {
     /// How its switches are reached from other clusters' and from outside; the first is where calls to its tenants' numbers go.
     pub sip_domains: Vec<String>,
     pub ice_servers: Vec<IceServer>,
+    pub accepts_calls_from: AcceptsCallsFrom,
     pub max_tenants: i32,
     /// How many tenants live on it.
     pub tenants: i64,
@@ -69,6 +83,8 @@ pub struct NewCluster {
     pub sip_domains: Vec<Domain>,
     #[serde(default)]
     pub ice_servers: Vec<IceServer>,
+    #[serde(default)]
+    pub accepts_calls_from: AcceptsCallsFrom,
     pub max_tenants: i32,
 }
 
@@ -83,6 +99,7 @@ pub struct ClusterPatch {
     pub websocket_url: Option<Option<String>>,
     pub sip_domains: Option<Vec<Domain>>,
     pub ice_servers: Option<Vec<IceServer>>,
+    pub accepts_calls_from: Option<AcceptsCallsFrom>,
     pub max_tenants: Option<i32>,
     pub status: Option<ClusterStatus>,
 }
@@ -128,6 +145,7 @@ pub async fn create(change: &mut Change, new: NewCluster) -> Result<Cluster> {
         websocket_url: new.websocket_url,
         sip_domains: new.sip_domains.iter().map(ToString::to_string).collect(),
         ice_servers: new.ice_servers,
+        accepts_calls_from: new.accepts_calls_from,
         max_tenants: new.max_tenants,
         tenants: 0,
         status: ClusterStatus::Active,
@@ -159,6 +177,7 @@ pub async fn update(change: &mut Change, id: Uuid, patch: ClusterPatch, if_match
     if let Some(servers) = patch.ice_servers {
         after.ice_servers = servers;
     }
+    after.accepts_calls_from = patch.accepts_calls_from.unwrap_or(after.accepts_calls_from);
     after.max_tenants = patch.max_tenants.unwrap_or(after.max_tenants);
     after.status = patch.status.unwrap_or(after.status);
     check(&after)?;

@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, PgExecutor, types::Json};
 use uuid::Uuid;
 
-use super::{Cluster, ClusterStatus, IceServer};
+use super::{AcceptsCallsFrom, Cluster, ClusterStatus, IceServer};
 use crate::http::page::Window;
 
 /// Makes whoever else fills or empties clusters wait until this transaction ends.
@@ -13,15 +13,16 @@ pub async fn hold(db: &mut PgConnection) -> sqlx::Result<()> {
 
 pub async fn insert(db: &mut PgConnection, new: &Cluster) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into clusters (id, name, region, websocket_url, sip_domains, ice_servers, max_tenants)
-         values ($1, $2, $3, $4, $5, $6, $7)",
+        "insert into clusters (id, name, region, websocket_url, sip_domains, ice_servers, max_tenants, accepts_calls_from)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
         new.id,
         new.name,
         new.region,
         new.websocket_url,
         &new.sip_domains,
         Json(&new.ice_servers) as _,
-        new.max_tenants
+        new.max_tenants,
+        new.accepts_calls_from as AcceptsCallsFrom
     )
     .execute(db)
     .await
@@ -39,7 +40,7 @@ pub async fn list(db: impl PgExecutor<'_>, window: Window) -> sqlx::Result<Vec<C
 async fn select(db: impl PgExecutor<'_>, id: Option<Uuid>, window: Window) -> sqlx::Result<Vec<Cluster>> {
     let rows = sqlx::query!(
         r#"select c.id, c.name, c.region, c.websocket_url, c.sip_domains, c.ice_servers as "ice_servers: Json<Vec<IceServer>>",
-                  c.max_tenants, (select count(*) from tenants t where t.cluster_id = c.id) as "tenants!",
+                  c.accepts_calls_from as "accepts_calls_from: AcceptsCallsFrom", c.max_tenants, (select count(*) from tenants t where t.cluster_id = c.id) as "tenants!",
                   c.status as "status: ClusterStatus", c.version, c.created_at, c.updated_at
              from clusters c
             where ($1::uuid is null or c.id = $1) and ($1 is not null or c.id > $2)
@@ -57,6 +58,7 @@ async fn select(db: impl PgExecutor<'_>, id: Option<Uuid>, window: Window) -> sq
         websocket_url: row.websocket_url,
         sip_domains: row.sip_domains,
         ice_servers: row.ice_servers.0,
+        accepts_calls_from: row.accepts_calls_from,
         max_tenants: row.max_tenants,
         tenants: row.tenants,
         status: row.status,
@@ -70,7 +72,7 @@ async fn select(db: impl PgExecutor<'_>, id: Option<Uuid>, window: Window) -> sq
 pub async fn update(db: &mut PgConnection, cluster: &Cluster) -> sqlx::Result<()> {
     sqlx::query!(
         "update clusters set name = $2, region = $3, websocket_url = $4, sip_domains = $5, ice_servers = $6, max_tenants = $7,
-                status = $8, version = version + 1, updated_at = now()
+                status = $8, accepts_calls_from = $9, version = version + 1, updated_at = now()
           where id = $1",
         cluster.id,
         cluster.name,
@@ -79,7 +81,8 @@ pub async fn update(db: &mut PgConnection, cluster: &Cluster) -> sqlx::Result<()
         &cluster.sip_domains,
         Json(&cluster.ice_servers) as _,
         cluster.max_tenants,
-        cluster.status as ClusterStatus
+        cluster.status as ClusterStatus,
+        cluster.accepts_calls_from as AcceptsCallsFrom
     )
     .execute(db)
     .await

@@ -27,14 +27,14 @@ pub enum WantedError {
 /// What the switches of a cluster should have.
 pub async fn of(db: &mut PgConnection, keyring: &Keyring, cluster: Uuid) -> Result<Wanted, WantedError> {
     let mut wanted = Wanted::default();
-    let mut networks = String::new();
     for row in config_store::carriers(&mut *db, Whose::Cluster(Some(cluster))).await? {
         let want = Want { fingerprint: fingerprint(sofia::decisive(&row)), changed_at: Some(row.updated_at) };
         wanted.things.insert(Thing::Gateway(row.id), want);
-        networks.extend(row.config.networks.iter().map(|network| format!("{network} ")));
     }
-    wanted.trusted = networks.split(['/', ' ']).next().filter(|address| !address.is_empty()).map(ToOwned::to_owned);
-    wanted.things.insert(Thing::Addresses, Want { fingerprint: fingerprint(networks), changed_at: None });
+    let callers = config_store::callers(&mut *db, Some(cluster)).await?;
+    wanted.trusted = callers.networks.first().and_then(|network| network.split('/').next()).map(ToOwned::to_owned);
+    let addresses = format!("{} {}", callers.anyone, callers.networks.join(" "));
+    wanted.things.insert(Thing::Addresses, Want { fingerprint: fingerprint(addresses), changed_at: None });
     for row in config_store::queues(&mut *db, Some(cluster)).await? {
         add_queue(&mut wanted, &row, keyring)?;
     }

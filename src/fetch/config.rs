@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     Answer, Fetch, Reply, Source,
     answer::{RenderError, render},
-    config_store::{self, QueueAgent},
+    config_store::{self, Callers, QueueAgent},
     fill::Question,
     key::KeyText,
     reply,
@@ -92,7 +92,7 @@ struct CallcenterConf {
 #[derive(Template)]
 #[template(path = "xml/acl.xml")]
 struct AclConf {
-    networks: Vec<String>,
+    callers: Callers,
 }
 
 impl Fetch {
@@ -168,11 +168,8 @@ impl Fetch {
     }
 
     async fn acl(&self, of: Option<Uuid>) -> Result<Bytes, ConfigError> {
-        let rows =
-            self.readers.read(|db, _| Box::pin(config_store::carriers(db, config_store::Whose::Cluster(of)))).await?;
-        let networks =
-            rows.into_iter().flat_map(|row| row.config.networks).map(|network| network.to_string()).collect();
-        Ok(render(&AclConf { networks })?)
+        let callers = self.readers.read(|db, _| Box::pin(config_store::callers(db, of))).await?;
+        Ok(render(&AclConf { callers })?)
     }
 
     /// The profiles, as `freeswitch-conf` or the cluster has them, with the carriers' gateways in the one called external.

@@ -167,6 +167,41 @@ pub async fn carriers(db: impl PgExecutor<'_>, whose: Whose) -> sqlx::Result<Vec
     Ok(carriers.collect())
 }
 
+/// Who may call a cluster's switches from outside.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Callers {
+    pub anyone: bool,
+    /// As `192.0.2.0/28`, each once, in order.
+    pub networks: Vec<String>,
+}
+
+/// The networks and hosts of the cluster's carriers, and the switches of other clusters, which send calls on net.
+pub async fn callers(db: impl PgExecutor<'_>, of: Option<Uuid>) -> sqlx::Result<Callers> {
+    sqlx::query_as!(
+        Callers,
+        r#"
+        with usable as (
+            select c.config, lower(split_part(c.config ->> 'host', ':', 1)) as host
+              from carriers c left join tenants t on t.id = c.tenant_id
+             where c.status = 'active' and (c.tenant_id is null or $1::uuid is null or t.cluster_id = $1)),
+        named as (
+            select host from usable
+             union select lower(domain) from clusters k cross join unnest(k.sip_domains) domain where k.id is distinct from $1)
+        select coalesce((select accepts_calls_from = 'anyone' from clusters where id = $1), false) as "anyone!",
+               array(select network from (
+                        select jsonb_array_elements_text(config -> 'networks') as network from usable
+                         where jsonb_typeof(config -> 'networks') = 'array'
+                         union select host || '/32' from named where host ~ '^[0-9.]+$'
+                         union select address || '/32' from named join resolved_hosts r on r.host = named.host
+                                 cross join unnest(r.addresses) address) networks
+                      order by network) as "networks!"
+        "#,
+        of
+    )
+    .fetch_one(db)
+    .await
+}
+
 /// What a cluster says about a file of configuration.
 pub async fn cluster_config(db: impl PgExecutor<'_>, of: Option<Uuid>, name: &str) -> sqlx::Result<Option<String>> {
     let Some(cluster) = of else { return Ok(None) };

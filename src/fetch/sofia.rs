@@ -43,9 +43,28 @@ pub fn document_of(
         gateways.push(gateway(row.id, &row.config, password.as_ref().map(|password| password.as_str())));
     }
     let gateways = render(&Gateways { gateways })?;
-    let at = base.find(EXTERNAL).map_or(base.len(), |at| at + EXTERNAL.len());
     let gateways = std::str::from_utf8(&gateways).unwrap_or_default();
-    Ok(document(&format!("{}{gateways}{}", &base[..at], &base[at..])))
+    let Some(at) = base.find(EXTERNAL).map(|at| at + EXTERNAL.len()) else { return Ok(document(base)) };
+    let (before, profile) = base.split_at(at);
+    let profile = guarded(profile);
+    Ok(document(&format!("{before}{gateways}{profile}")))
+}
+
+/// The profile external asks the list of callers, also where a cluster has profiles of its own that don't say so. Whoever gets in
+/// can take any call over whose Call-ID they know: an INVITE with Replaces is asked for nothing else
+/// (`sofia_handle_sip_i_invite` in sofia.c). Who wants everybody in says so at the cluster (`accepts_calls_from`).
+fn guarded(profile: &str) -> std::borrow::Cow<'_, str> {
+    const SETTINGS: &str = "<settings>\n";
+    let end = profile.find("</profile>").unwrap_or(profile.len());
+    let own = &profile[..end];
+    match own.find(SETTINGS) {
+        // As kept, a cluster's own has its hyphens as references.
+        Some(at) if !own.replace("&#45;", "-").contains("name=\"apply-inbound-acl\"") => {
+            let (head, rest) = profile.split_at(at + SETTINGS.len());
+            format!("{head}<param name=\"apply-inbound-acl\" value=\"carriers\"/>\n{rest}").into()
+        }
+        _ => profile.into(),
+    }
 }
 
 /// What decides a carrier's gateway, its password sealed: with another text it is another gateway.
@@ -105,6 +124,21 @@ fn gateway(id: Uuid, config: &CarrierConfig, password: Option<&str>) -> Gateway 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_profile_for_carriers_asks_who_calls_whatever_a_cluster_says() {
+        let own = "<configuration name=\"sofia.conf\">\n<profiles>\n<profile name=\"external\">\n<settings>\n<param name=\"x\" value=\"y\">\n</param>\n</settings>\n</profile>\n<profile name=\"z\">\n<settings>\n<param name=\"apply-inbound-acl\" value=\"q\">\n</param>\n</settings>\n</profile>\n</profiles>\n</configuration>";
+        let kept = crate::clusters::configuration::canonical("sofia.conf", own).unwrap();
+        for (base, guards) in [(kept.as_str(), 2), (PROFILES.as_str(), 1)] {
+            let keyring = Keyring::ephemeral();
+            let document = document_of(base, Vec::new(), &keyring).unwrap();
+            let text = std::str::from_utf8(&document).unwrap().replace("&#45;", "-");
+            let external =
+                text.split("<profile name=\"external\">").nth(1).unwrap().split("</profile>").next().unwrap();
+            assert_eq!(external.matches("<param name=\"apply-inbound-acl\" value=\"carriers\"").count(), 1, "{text}");
+            assert_eq!(text.matches("apply-inbound-acl").count(), guards, "{text}");
+        }
+    }
 
     #[test]
     fn the_profiles_are_those_of_the_stock_configuration_without_comments() {

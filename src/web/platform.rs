@@ -219,6 +219,7 @@ fn read_cluster(form: &mut Form) -> Option<NewCluster> {
         region: region?,
         websocket_url,
         sip_domains: vec![],
+        accepts_calls_from: clusters::AcceptsCallsFrom::default(),
         ice_servers: vec![],
         max_tenants,
     })

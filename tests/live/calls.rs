@@ -15,17 +15,17 @@ use crate::{
 const DID: &str = "+12025550100";
 
 /// A tenant with two extensions and a number, a node and a switch.
-struct Stage {
+pub struct Stage {
     database: Database,
-    node: Node,
-    switch: Switch,
-    tenant: Uuid,
-    phones: Vec<Value>,
+    pub node: Node,
+    pub switch: Switch,
+    pub tenant: Uuid,
+    pub phones: Vec<Value>,
 }
 
 /// Sets the stage and plays on it. Phones are processes that are waited for: the play has a thread of its own, so that the node
 /// goes on meanwhile.
-async fn play(play: fn(&Stage)) {
+pub async fn play(play: fn(&Stage)) {
     let Some(binary) = freeswitch() else { return };
     let database = Database::new().await;
     let node = Node::start(&database).await;
@@ -36,6 +36,8 @@ async fn play(play: fn(&Stage)) {
     }
     let number = json!({ "number": DID, "destination": { "kind": "extension", "id": phones[0]["id"] } });
     assert_eq!(node.api("POST", &format!("/v1/phone-numbers?tenant_id={tenant}"), number).await.status, 201);
+    let carrier = json!({ "name": "outside", "config": { "host": "127.0.0.1:9" } });
+    assert_eq!(node.api("POST", "/v1/carriers", carrier).await.status, 201, "who calls from outside is a carrier's");
     let played = tokio::task::spawn_blocking(move || {
         let switch = Switch::boot(&binary, &node);
         let stage = Stage { database, node, switch, tenant, phones };
@@ -48,11 +50,11 @@ async fn play(play: fn(&Stage)) {
 
 impl Stage {
     /// A request to the API, from the play's own thread.
-    fn api(&self, method: &str, path: &str, body: Value) -> Answer {
+    pub fn api(&self, method: &str, path: &str, body: Value) -> Answer {
         wait(self.node.api(method, path, body))
     }
 
-    fn phone(&self, which: usize, scenario: &str, port: u16, to: &str) -> Phone {
+    pub fn phone(&self, which: usize, scenario: &str, port: u16, to: &str) -> Phone {
         let (user, password) =
             (self.phones[which]["sip_username"].as_str(), self.phones[which]["sip_password"].as_str());
         let target = if scenario.starts_with("outside") { self.switch.external } else { self.switch.internal };
@@ -60,12 +62,12 @@ impl Stage {
         Phone::start(&Script { scenario, target, port, user, password, to })
     }
 
-    fn register(&self, which: usize, port: u16) -> bool {
+    pub fn register(&self, which: usize, port: u16) -> bool {
         self.phone(which, "register.xml", port, "-").succeeds()
     }
 
     /// Waits until a condition of the switch holds.
-    fn until(&self, what: &str, holds: impl Fn(&Switch) -> bool) {
+    pub fn until(&self, what: &str, holds: impl Fn(&Switch) -> bool) {
         let since = Instant::now();
         while !holds(&self.switch) {
             assert!(since.elapsed() < Duration::from_secs(10), "{what}:\n{}", self.switch.log());
@@ -74,7 +76,7 @@ impl Stage {
     }
 }
 
-fn wait<T>(work: impl Future<Output = T>) -> T {
+pub fn wait<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 

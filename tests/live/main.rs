@@ -9,9 +9,11 @@
 mod harness;
 
 mod calls;
+mod canary;
 mod routing;
 mod sipp;
 mod switch;
+mod takeover;
 
 /// The FreeSWITCH to test with, or a line that says why not.
 fn freeswitch() -> Option<std::path::PathBuf> {

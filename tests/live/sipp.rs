@@ -1,9 +1,13 @@
 //! Phones, played by SIPp.
 
 use std::{
+    net::UdpSocket,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::Once,
+    sync::{
+        Once,
+        atomic::{AtomicU16, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -15,6 +19,7 @@ pub struct Phone {
 }
 
 /// What a scenario needs to know.
+#[derive(Clone, Copy)]
 pub struct Script<'a> {
     pub scenario: &'a str,
     pub target: u16,
@@ -28,6 +33,11 @@ pub struct Script<'a> {
 
 impl Phone {
     pub fn start(script: &Script<'_>) -> Self {
+        Self::start_at("127.0.0.1", script, &[])
+    }
+
+    /// At an address of its own, with more that the scenario needs to know. `-cid_str` sets the Call-ID.
+    pub fn start_at(address: &str, script: &Script<'_>, more: &[&str]) -> Self {
         let folder = std::env::temp_dir();
         tone(&folder);
         let log = folder.join(format!("dialplane-sipp-{}-{}", std::process::id(), script.port));
@@ -38,7 +48,7 @@ impl Phone {
             .arg(scenario)
             .args([
                 "-i",
-                "127.0.0.1",
+                address,
                 "-p",
                 &script.port.to_string(),
                 "-m",
@@ -48,8 +58,9 @@ impl Phone {
                 "40s",
                 "-timeout_error",
             ])
-            .args(["-mi", "127.0.0.1", "-mp", &(script.port + 10_000).to_string(), "-rtp_echo"])
+            .args(["-mi", address, "-mp", &(script.port + 10_000).to_string(), "-rtp_echo"])
             .args(["-s", script.to, "-key", "user", script.user, "-key", "domain", "acme.test"])
+            .args(more)
             .args(["-au", script.user, "-ap", script.password])
             .args(["-trace_err", "-error_file"])
             .arg(&log)
@@ -76,6 +87,19 @@ impl Phone {
             }
             assert!(since.elapsed() < Duration::from_mins(1), "{} does not end", self.name);
             std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// A port for a phone, and one for its media 10,000 above, that no other phone of this process was given and nobody uses now.
+pub fn port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let base = u16::try_from(std::process::id() % 200).unwrap_or_default() * 20;
+    loop {
+        let port = 20_000 + (base + NEXT.fetch_add(4, Ordering::Relaxed)) % 5_000;
+        let free = |port| UdpSocket::bind(("0.0.0.0", port)).is_ok();
+        if free(port) && free(port + 10_000) && free(port + 10_002) {
+            return port;
         }
     }
 }

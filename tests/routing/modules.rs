@@ -267,3 +267,45 @@ async fn rates_are_replaced_as_a_whole_or_not_at_all() {
     assert_eq!(shown.as_array().unwrap().len(), 10);
     stage.stop().await;
 }
+
+#[actix_web::test]
+async fn calls_from_outside_are_those_of_carriers_and_of_other_clusters_unless_a_cluster_wants_anyones() {
+    let stage = Stage::new().await;
+    let list = |acl: &str| acl.split("<list ").nth(1).unwrap().to_owned();
+    let before = list(&stage.conf("acl.conf", "").await);
+    assert!(before.contains("name=\"carriers\" default=\"deny\"") && !before.contains("localhost"), "{before}");
+    assert!(stage.conf("sofia.conf", "").await.contains("name=\"apply-inbound-acl\" value=\"carriers\""));
+    // By address, by name, by network; and the switches of another cluster.
+    for config in [
+        json!({ "host": "192.0.2.77:5080" }),
+        json!({ "host": "SIP.Trunk.Invalid:5070", "networks": ["198.51.100.0/24"], "username": "a", "register": true }),
+    ] {
+        let new = match config["username"].as_str() {
+            Some(_) => json!({ "name": "by name", "config": config, "password": "secret" }),
+            None => json!({ "name": "by address", "config": config }),
+        };
+        let made = stage.node.api("POST", "/v1/carriers", new).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+    }
+    let other = json!({ "name": "other", "region": "eu", "max_tenants": 10, "sip_domains": ["no-such-host.invalid"] });
+    assert_eq!(stage.node.api("POST", "/v1/clusters", other).await.status, 201);
+    // A name that has no address any more keeps those that it had.
+    let pool = stage.node.app.changes.pool();
+    dialplane::carriers::hosts::resolve_due(pool).await.unwrap();
+    for (host, address) in [("sip.trunk.invalid", "203.0.113.7"), ("no-such-host.invalid", "203.0.113.8")] {
+        let known = sqlx::query("select from resolved_hosts where host = $1").bind(host).fetch_optional(pool).await;
+        assert!(known.unwrap().is_some(), "{host} is looked up");
+        dialplane::carriers::store::resolved_host(pool, host, Some(&[address.to_owned()])).await.unwrap();
+        dialplane::carriers::store::resolved_host(pool, host, None).await.unwrap();
+    }
+    let acl = list(&stage.conf("acl.conf", "").await);
+    for network in ["192.0.2.77/32", "198.51.100.0/24", "203.0.113.7/32", "203.0.113.8/32"] {
+        assert!(acl.contains(&format!("<node type=\"allow\" cidr=\"{network}\"/>")), "{network}: {acl}");
+    }
+    let cluster = format!("/v1/clusters/{}", dialplane::clusters::DEFAULT);
+    assert_eq!(stage.node.api("GET", &cluster, Value::Null).await.json()["accepts_calls_from"], "carriers");
+    let opened = stage.node.api("PATCH", &cluster, json!({ "accepts_calls_from": "anyone" })).await;
+    assert_eq!((opened.status, &opened.json()["accepts_calls_from"]), (200, &json!("anyone")), "{}", opened.text());
+    assert!(stage.conf("acl.conf", "").await.contains("name=\"carriers\" default=\"allow\""));
+    stage.stop().await;
+}

@@ -1,0 +1,52 @@
+//! The addresses behind the names of carriers and of other clusters: a switch lets in addresses alone
+//! (`switch_load_network_lists` in switch_core.c knows no names).
+
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
+
+use futures_util::future::join_all;
+use sqlx::PgPool;
+
+use super::store;
+
+/// A name that was never looked up is no longer waited for than this.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// More than a name has.
+const MOST: usize = 64;
+
+/// Looks names up for ever, whichever node comes first.
+pub async fn watch(pool: PgPool) {
+    loop {
+        if let Err(error) = resolve_due(&pool).await {
+            tracing::warn!(%error, "the addresses of carriers were not looked up");
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Looks up the names that were not looked up lately. Of one that can't be resolved now, the addresses of before are kept.
+pub async fn resolve_due(pool: &PgPool) -> sqlx::Result<()> {
+    let hosts = store::unresolved_hosts(pool).await?;
+    let looked_up = join_all(hosts.into_iter().map(|host| async {
+        let addresses = resolve(&host).await;
+        (host, addresses)
+    }));
+    for (host, addresses) in looked_up.await {
+        if let Err(error) = &addresses {
+            tracing::warn!(host, %error, "a name of a carrier or cluster has no address");
+        }
+        store::resolved_host(pool, &host, addresses.ok().as_deref()).await?;
+    }
+    Ok(())
+}
+
+async fn resolve(host: &str) -> std::io::Result<Vec<String>> {
+    let found = tokio::time::timeout(PATIENCE, tokio::net::lookup_host((host, 5060))).await??;
+    let addresses = found.map(|address| address.ip()).filter(IpAddr::is_ipv4).collect::<BTreeSet<_>>();
+    if addresses.is_empty() {
+        return Err(std::io::Error::other("it has no IPv4 address"));
+    }
+    Ok(addresses.into_iter().take(MOST).map(|address| address.to_string()).collect())
+}

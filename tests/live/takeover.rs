@@ -1,0 +1,134 @@
+//! An INVITE with Replaces takes a call over, and a FreeSWITCH asks nobody who sends it. Who is let in at all?
+
+use serde_json::json;
+
+use crate::{
+    calls::{Stage, play, wait},
+    sipp::{self, Phone, Script},
+};
+
+const CALL_ID: &str = "known-to-a-stranger";
+
+#[actix_web::test]
+async fn a_stranger_takes_no_call_over() {
+    play(strangers).await;
+}
+
+/// A call from 1000 to 1001, under a Call-ID that others know; both phones go on until somebody hangs up.
+fn call(stage: &Stage, ports: [u16; 2]) -> (Phone, Phone) {
+    let callee = stage.phone(1, "answer.xml", ports[1], "-");
+    let text = |which: usize, name: &str| stage.phones[which][name].as_str().unwrap().to_owned();
+    let (user, password) = (text(0, "sip_username"), text(0, "sip_password"));
+    let script = Script {
+        scenario: "call-until-bye.xml",
+        target: stage.switch.internal,
+        port: ports[0],
+        user: &user,
+        password: &password,
+        to: "1001",
+    };
+    let caller = Phone::start_at("127.0.0.1", &script, &["-cid_str", CALL_ID]);
+    stage.until("they talk", |switch| switch.api("show calls count").contains("1 total"));
+    (caller, callee)
+}
+
+fn strangers(stage: &Stage) {
+    let ports = [sipp::port(), sipp::port()];
+    assert!(stage.register(0, ports[0]) && stage.register(1, ports[1]));
+    let (_caller, _callee) = call(stage, ports);
+    let uuid = uuids(stage).remove(0);
+
+    // With the Call-ID, with any tags, and with a channel's UUID: a stranger is not let in.
+    let stranger = |scenario: &str, replaces: &str| {
+        let script = Script {
+            scenario,
+            target: stage.switch.external,
+            port: sipp::port(),
+            user: "stranger",
+            password: "-",
+            to: "9196",
+        };
+        Phone::start_at("127.0.0.2", &script, &["-key", "replaces", replaces])
+    };
+    for replaces in [format!("{CALL_ID};to-tag=1;from-tag=2"), format!("{uuid};to-tag=1;from-tag=2")] {
+        assert!(stranger("outside-takes-over-403.xml", &replaces).succeeds(), "{replaces}:\n{}", stage.switch.log());
+        stage.until("the call goes on", |switch| switch.api("show calls count").contains("1 total"));
+    }
+
+    // Signed in at another tenant, with the Call-ID: a FreeSWITCH lets them in. Calls that are connected are left alone.
+    let other = signed_in_elsewhere(stage);
+    for more in ["", ";a-leg=true", ";early-only=false"] {
+        other.takes_over(stage, &format!("{CALL_ID};to-tag=1;from-tag=2{more}"));
+        stage.until(&format!("the call goes on {more}"), |switch| switch.api("show calls count").contains("1 total"));
+    }
+    other.takes_over(stage, &format!("{uuid};to-tag=1;from-tag=2"));
+    stage.until("the call goes on", |switch| switch.api("show calls count").contains("1 total"));
+    for uuid in uuids(stage) {
+        let bridged = stage.switch.api(&format!("uuid_getvar {uuid} bridge_to"));
+        assert!(!bridged.contains("_undef_"), "each leg talks to the other: {bridged}");
+    }
+    assert!(!stage.switch.api("show application").contains("sofia_sla"), "nor can anybody barge in");
+}
+
+struct Elsewhere {
+    user: String,
+    password: String,
+}
+
+fn signed_in_elsewhere(stage: &Stage) -> Elsewhere {
+    let beta = wait(stage.node.tenant("beta.test"));
+    let theirs = wait(stage.node.extension(beta, json!({ "number": "1000" })));
+    let text = |name: &str| theirs[name].as_str().unwrap().to_owned();
+    Elsewhere { user: text("sip_username"), password: text("sip_password") }
+}
+
+impl Elsewhere {
+    /// Does the other side stay, once answered?
+    fn takes_over(&self, stage: &Stage, replaces: &str) -> bool {
+        let script = Script {
+            scenario: "call-takes-over.xml",
+            target: stage.switch.internal,
+            port: sipp::port(),
+            user: &self.user,
+            password: &self.password,
+            to: "9196",
+        };
+        Phone::start_at("127.0.0.1", &script, &["-key", "home", "beta.test", "-key", "replaces", replaces]).succeeds()
+    }
+}
+
+fn uuids(stage: &Stage) -> Vec<String> {
+    let channels = serde_json::from_str::<serde_json::Value>(&stage.switch.api("show channels as json")).unwrap();
+    let rows = channels["rows"].as_array().unwrap();
+    rows.iter().map(|row| row["uuid"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The other way round, so that the test above is known to see it: without what keeps it, the same calls are taken over.
+#[actix_web::test]
+async fn without_its_guards_a_switch_hands_calls_to_strangers() {
+    play(unguarded).await;
+}
+
+fn unguarded(stage: &Stage) {
+    let cluster = format!("/v1/clusters/{}", dialplane::clusters::DEFAULT);
+    assert_eq!(stage.api("PATCH", &cluster, json!({ "accepts_calls_from": "anyone" })).status, 200);
+    assert!(stage.switch.api("reloadacl").contains("+OK"));
+    let ports = [sipp::port(), sipp::port()];
+    assert!(stage.register(0, ports[0]) && stage.register(1, ports[1]));
+    let (_caller, callee) = call(stage, ports);
+    let script = Script {
+        scenario: "outside-takes-over.xml",
+        target: stage.switch.external,
+        port: sipp::port(),
+        user: "stranger",
+        password: "-",
+        to: "9196",
+    };
+    let replaces = format!("{CALL_ID};to-tag=1;from-tag=2");
+    let stranger = |port| Phone::start_at("127.0.0.2", &Script { port, ..script }, &["-key", "replaces", &replaces]);
+    assert!(!stranger(sipp::port()).succeeds(), "let in, and left with nobody");
+    stage.until("the call goes on", |switch| switch.api("show calls count").contains("1 total"));
+    assert!(stage.switch.api("global_setvar intercept_unbridged_only=false").contains("+OK"));
+    assert!(stranger(sipp::port()).succeeds(), "answered without a dialplan:\n{}", stage.switch.log());
+    assert!(callee.succeeds(), "1001 talked to the stranger, who hung up");
+}

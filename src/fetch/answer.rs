@@ -100,14 +100,47 @@ pub fn nobody(domain: &Domain) -> Bytes {
     render(&Nobody { domain: domain.as_str() }).unwrap_or_default()
 }
 
-/// How much of a user to show; [`super::request::View`] with its realm owned.
+/// What a digest is made of, besides the password. A switch hashes user and realm as the phone spells them, while it finds domain and
+/// user in either case: an answer for one spelling refuses a phone that uses another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Digest<'a> {
+    pub user: Cow<'a, str>,
+    pub realm: Cow<'a, str>,
+}
+
+impl Digest<'_> {
+    /// Is it spelt as nearly all phones do: in lower case, and with the domain as its realm? Anybody can ask for the others, in endless
+    /// variations.
+    #[must_use]
+    pub fn is_usual(&self, domain: &str) -> bool {
+        let is_lower = |text: &str| !text.bytes().any(|b| b.is_ascii_uppercase());
+        is_lower(&self.user) && is_lower(&self.realm) && self.realm.eq_ignore_ascii_case(domain)
+    }
+
+    #[must_use]
+    pub fn into_owned(self) -> Digest<'static> {
+        Digest { user: self.user.into_owned().into(), realm: self.realm.into_owned().into() }
+    }
+}
+
+/// How much of a user to show; [`super::request::View`] with what is to be hashed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shown {
-    Auth { realm: String },
-    Register { realm: String },
+    Auth(Digest<'static>),
+    Register(Digest<'static>),
     Profile,
-    Verto,
+    Verto(Digest<'static>),
     ReverseAuth,
+}
+
+impl Shown {
+    #[must_use]
+    pub fn digest(&self) -> Option<&Digest<'static>> {
+        match self {
+            Self::Auth(digest) | Self::Register(digest) | Self::Verto(digest) => Some(digest),
+            Self::Profile | Self::ReverseAuth => None,
+        }
+    }
 }
 
 /// One user of a domain.
@@ -121,10 +154,10 @@ pub fn user(
     shown: &Shown,
     keyring: &Keyring,
 ) -> Result<Bytes, RenderError> {
-    let registers = matches!(shown, Shown::Register { .. });
+    let registers = matches!(shown, Shown::Register(_));
     let params = match shown {
-        Shown::Auth { realm } | Shown::Register { realm } => auth_params(row, realm, keyring)?,
-        Shown::Verto => verto_params(domain, row, keyring)?,
+        Shown::Auth(digest) | Shown::Register(digest) => auth_params(row, digest, keyring)?,
+        Shown::Verto(digest) => verto_params(domain, row, digest, keyring)?,
         Shown::ReverseAuth => reverse_auth_params(row, keyring)?,
         Shown::Profile => profile_params(domain, row, keyring)?,
     };
@@ -147,11 +180,12 @@ fn alias<'a>(row: &'a ExtensionRow, asked: &str) -> &'a str {
     }
 }
 
-/// `a1-hash` is MD5(user:realm:password) for the realm the phone answered to (`sofia_reg_parse_auth` in sofia_reg.c).
-fn a1_hash(row: &ExtensionRow, realm: &str, keyring: &Keyring) -> Result<String, KeyringError> {
+/// `a1-hash` is MD5(user:realm:password), with user and realm as the phone wrote them (`sofia_reg_parse_auth` in sofia_reg.c), and
+/// MD5(id:domain:password) as the client wrote them (`check_auth` in mod_verto.c).
+fn a1_hash(row: &ExtensionRow, digest: &Digest<'_>, keyring: &Keyring) -> Result<String, KeyringError> {
     let secret = row.open_secret(keyring)?;
     let mut hash = Md5::new();
-    for part in [row.sip_username.as_str(), ":", realm, ":", secret.as_str()] {
+    for part in [&digest.user, ":", &digest.realm, ":", secret.as_str()] {
         hash.update(part.as_bytes());
     }
     Ok(hex(&hash.finalize()))
@@ -162,8 +196,8 @@ const NO_EMPTY_PASSWORD: (&str, Cow<'static, str>) = ("allow-empty-password", Co
 
 type Params<'a> = Vec<(&'static str, Cow<'a, str>)>;
 
-fn auth_params<'a>(row: &'a ExtensionRow, realm: &str, keyring: &Keyring) -> Result<Params<'a>, RenderError> {
-    Ok(vec![("a1-hash", a1_hash(row, realm, keyring)?.into()), NO_EMPTY_PASSWORD, registrations(row)])
+fn auth_params<'a>(row: &'a ExtensionRow, digest: &Digest<'_>, keyring: &Keyring) -> Result<Params<'a>, RenderError> {
+    Ok(vec![("a1-hash", a1_hash(row, digest, keyring)?.into()), NO_EMPTY_PASSWORD, registrations(row)])
 }
 
 /// One registration: the newest replaces the one before. The switch's own limit would lock out a phone that restarts, because
@@ -175,9 +209,14 @@ fn registrations(row: &ExtensionRow) -> (&'static str, Cow<'static, str>) {
     }
 }
 
-fn verto_params<'a>(domain: &'a Domain, row: &'a ExtensionRow, keyring: &Keyring) -> Result<Params<'a>, RenderError> {
+fn verto_params<'a>(
+    domain: &'a Domain,
+    row: &'a ExtensionRow,
+    digest: &Digest<'_>,
+    keyring: &Keyring,
+) -> Result<Params<'a>, RenderError> {
     Ok(vec![
-        ("a1-hash", a1_hash(row, domain.as_str(), keyring)?.into()),
+        ("a1-hash", a1_hash(row, digest, keyring)?.into()),
         NO_EMPTY_PASSWORD,
         ("verto-context", domain.as_str().into()),
         ("verto-dialplan", "XML".into()),
@@ -381,7 +420,8 @@ pub fn static_users<'a>(
 ) -> Result<Bytes, RenderError> {
     let mut users = Vec::new();
     for row in rows {
-        let mut params = auth_params(row, domain.as_str(), keyring)?;
+        let digest = Digest { user: row.sip_username.as_str().into(), realm: domain.as_str().into() };
+        let mut params = auth_params(row, &digest, keyring)?;
         params.extend(profile_params(domain, row, keyring)?.into_iter().skip(1));
         let (id, number_alias) = (row.sip_username.as_str(), row.number.as_str());
         users.push(User { id, number_alias, params, variables: variables(domain, row) });

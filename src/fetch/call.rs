@@ -36,6 +36,12 @@ pub struct Dialled {
 }
 
 impl Dialled {
+    /// Is it one of the many ways to dial a name that has letters?
+    #[must_use]
+    pub fn has_capitals(&self) -> bool {
+        self.number.bytes().any(|b| b.is_ascii_uppercase())
+    }
+
     #[must_use]
     pub fn call(&self, at: Timestamp) -> Call<'_> {
         Call {
@@ -78,9 +84,10 @@ impl Fetch {
         let is_sane = number.len() <= 64 && number.bytes().all(is_dialled);
         let number = if is_sane { number } else { "" };
         let shown = dialplan.caller_number.as_deref().filter(|number| number.len() <= 40 && !number.contains('\0'));
+        // As it was dialled: a tenant's own patterns tell capitals from small letters, and dial on what they matched.
         let key = KeyText::new(b'D')
             .folded(context)
-            .folded(number)
+            .raw(number.as_bytes())
             .raw(&[dialplan.hops + 1, after.map_or(1, |f| f as u8 + 2)]);
         Dialled {
             number: number.to_owned(),

@@ -128,8 +128,9 @@ impl Fetch {
 
     async fn of_destination(self: &Arc<Self>, address: &Address<'_>, kind: TargetKind) -> (Reply, Source) {
         let mut buffer = Uuid::encode_buffer();
-        let key =
-            KeyText::new(b'C').folded(&address.domain).raw(address.id.simple().encode_lower(&mut buffer).as_bytes());
+        let id = address.id.simple().encode_lower(&mut buffer);
+        // A menu that is asked for as a conference is nobody; it stays a menu.
+        let key = KeyText::new(b'C').raw(kind.as_str().as_bytes()).folded(&address.domain).raw(id.as_bytes());
         let Some(key) = key.finish() else { return (Reply::NotFound, Source::Memory) };
         let kept = self.cache.get(&key);
         let fresh = self.generations.is_fresh();

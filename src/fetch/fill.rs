@@ -10,7 +10,7 @@ use uuid::Uuid;
 pub use self::call::{route_of, xml_entries};
 use super::{
     Fetch,
-    answer::{self, RenderError, Shown},
+    answer::{self, Digest, RenderError, Shown},
     cache::{Entry, Key, Vary},
     call::Dialled,
     config, config_store,
@@ -95,21 +95,16 @@ impl Found {
     }
 }
 
-/// The view with its realm owned. A realm that is not text was never ours.
-pub fn shown(view: View<'_>, domain: &str) -> Option<Shown> {
+/// What a view shows. `digest` is there for the views that have one.
+pub fn shown(view: View<'_>, digest: Option<Digest<'_>>) -> Option<Shown> {
+    let digest = digest.map(Digest::into_owned);
     Some(match view {
-        View::Auth { realm } => Shown::Auth { realm: realm_or(realm, domain)? },
-        View::Register { realm } => Shown::Register { realm: realm_or(realm, domain)? },
+        View::Auth { .. } => Shown::Auth(digest?),
+        View::Register { .. } => Shown::Register(digest?),
+        View::Verto => Shown::Verto(digest?),
         View::Profile => Shown::Profile,
-        View::Verto => Shown::Verto,
         View::ReverseAuth => Shown::ReverseAuth,
     })
-}
-
-/// Without a realm the digest was not of a REGISTER or INVITE; the domain is what phones answer to.
-fn realm_or(realm: &[u8], domain: &str) -> Option<String> {
-    let realm = super::form::decode(realm)?.into_owned();
-    Some(if realm.is_empty() { domain.to_owned() } else { realm })
 }
 
 /// Runs one fill to its end, keeps its answer, and has the names read when it was for somebody who isn't there.
@@ -251,12 +246,12 @@ async fn user(fetch: &Fetch, slot: &Slot, name: &SipUsername, shown: &Shown) -> 
         }
         answer::user(&tenant.domain, &row, name.as_str(), shown, &fetch.keyring).map(Some)
     })
-    .map(|found| Found { stray: is_foreign_realm(shown, slot), ..found })
+    .map(|found| Found { stray: shown.digest().is_some_and(|digest| !is_usual(digest, slot)), ..found })
 }
 
-/// A realm that is not the domain: the profile forces a domain, and the phone chose the realm.
-fn is_foreign_realm(shown: &Shown, slot: &Slot) -> bool {
-    matches!(shown, Shown::Auth { realm } | Shown::Register { realm } if slot.domain.as_ref().is_none_or(|domain| domain.as_str() != realm))
+/// Where a profile forces a domain, the realm is another, and the phone's to choose; and user and realm are spelt as a phone likes.
+fn is_usual(digest: &Digest<'_>, slot: &Slot) -> bool {
+    slot.domain.as_ref().is_some_and(|domain| digest.is_usual(domain.as_str()))
 }
 
 fn generation(stored: i64) -> u64 {

@@ -39,6 +39,7 @@ use actix_web::web::Bytes;
 use uuid::Uuid;
 
 use self::{
+    answer::Digest,
     cache::{Cache, Entry},
     credentials::{Credentials, Switch},
     fill::{Filled, Question},
@@ -172,7 +173,10 @@ impl Fetch {
                 self.ask(key, &domain, None, |_| Some(Question::Everyone { view })).await
             }
             Request::ChangePin { domain, user, pin } => self.change_pin(&domain, &user, &pin).await,
-            Request::Dialplan(dialplan) if dialplan.context == PUBLIC => self.inbound(&dialplan, of).await,
+            // A switch finds a context in either case (switch_xml_find_child in switch_xml.c).
+            Request::Dialplan(dialplan) if dialplan.context.eq_ignore_ascii_case(PUBLIC) => {
+                self.inbound(&dialplan, of).await
+            }
             Request::Dialplan(dialplan) => self.call(&dialplan).await,
             Request::Configuration { file } => self.configuration(file, of).await,
         };
@@ -195,20 +199,23 @@ impl Fetch {
     }
 
     async fn user(self: &Arc<Self>, domain: &str, user: &str, view: View<'_>) -> (Reply, Source) {
-        let key = match view {
-            View::Auth { realm } if realm == domain.as_bytes() => KeyText::new(b'A'),
-            View::Auth { realm } => KeyText::new(b'a').raw(realm),
-            View::Register { realm } if realm == domain.as_bytes() => KeyText::new(b'S'),
-            View::Register { realm } => KeyText::new(b's').raw(realm),
-            View::Profile => KeyText::new(b'P'),
-            View::Verto => KeyText::new(b'V'),
-            View::ReverseAuth => KeyText::new(b'R'),
+        let Ok(digest) = digest(domain, user, view) else { return self.nobody(domain) };
+        let kind = match view {
+            View::Auth { .. } => b'A',
+            View::Register { .. } => b'S',
+            View::Profile => b'P',
+            View::Verto => b'V',
+            View::ReverseAuth => b'R',
         };
+        let mut key = KeyText::new(kind).folded(domain).folded(user);
+        if let Some(digest) = digest.as_ref().filter(|digest| !digest.is_usual(domain)) {
+            key = key.raw(digest.user.as_bytes()).raw(digest.realm.as_bytes());
+        }
         let question = |name: &str| {
             let name = SipUsername::parse(name).ok()?;
-            Some(Question::User { name, shown: fill::shown(view, domain)? })
+            Some(Question::User { name, shown: fill::shown(view, digest)? })
         };
-        self.ask(key.folded(domain).folded(user), domain, Some(user), question).await
+        self.ask(key, domain, Some(user), question).await
     }
 
     async fn group(self: &Arc<Self>, domain: &str, group: &str, view: GroupView) -> (Reply, Source) {
@@ -350,6 +357,19 @@ impl Fetch {
         }
     }
 }
+
+/// What is hashed of a user that signs in; `None`: nobody does. A realm that is not text was never ours.
+fn digest<'a>(domain: &'a str, user: &'a str, view: View<'a>) -> Result<Option<Digest<'a>>, NotText> {
+    let realm = match view {
+        // Without a realm the digest was not of a REGISTER or INVITE; the domain is what phones answer to.
+        View::Auth { realm: b"" } | View::Register { realm: b"" } | View::Verto => domain.into(),
+        View::Auth { realm } | View::Register { realm } => form::decode(realm).ok_or(NotText)?,
+        View::Profile | View::ReverseAuth => return Ok(None),
+    };
+    Ok(Some(Digest { user: user.into(), realm }))
+}
+
+struct NotText;
 
 fn reply(entry: &Entry) -> Reply {
     Reply::Document(entry.body.clone())

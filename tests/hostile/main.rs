@@ -16,6 +16,7 @@ mod parser_model;
 mod parser_recorded;
 mod scanner;
 mod second_reader;
+mod spellings;
 mod switch_credentials;
 mod switch_http;
 mod switch_listener;

@@ -88,7 +88,7 @@ fn routed_as(
     let vary = if routed.varies_by_caller || routed.varies_by_number { Vary::Caller } else { Vary::No };
     let until = routed.until.map(|until| u64::try_from(until.as_millisecond()).unwrap_or_default());
     let until = if matches!(routed.route, Route::Handle { .. }) { Some(0) } else { until };
-    let stray = matches!(routed.route, Route::Refused(_));
+    let stray = matches!(routed.route, Route::Refused(_)) || dialled.has_capitals();
     let leaves = matches!(routed.route, Route::Outside(_) | Route::Emergency { .. });
     let body =
         if leaves { None } else { Some(answer::dialplan(context, tenant, &routed.route, extra, dialled.hops, raw)?) };

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Fields, Once, Request, text};
+use crate::routing::MOST_HOPS;
 
 /// Who calls, as the switch authenticated it. Never taken from From, P-Asserted-Identity or the like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,8 +46,8 @@ pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
         caller,
         on_behalf: text(fields.on_behalf.get()),
         caller_number: text(fields.caller_number),
-        // What can't be read is as far as a call goes.
-        hops: text(fields.hops.get()).map_or(0, |hops| hops.parse().unwrap_or(u8::MAX)),
+        // What can't be read is as far as a call goes, and nothing goes further.
+        hops: text(fields.hops.get()).map_or(0, |hops| hops.parse().unwrap_or(u8::MAX).min(MOST_HOPS + 1)),
         disposition: text(fields.disposition),
         call: text(fields.call).and_then(|call| call.parse().ok()),
     }))

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use self::config::{Config, Target, TargetKind};
 use crate::{
     changes::{Audit, Change, Error, Result},
+    dialplan::limits,
     http::input::patch,
     keyring::Place,
     routing,
@@ -112,6 +113,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewDestination) -> R
     };
     check(change, &destination).await?;
     store::insert(change.db(), &destination, sealed.as_deref()).await.map_err(taken)?;
+    limits::plan_fits(change, tenant, "config").await?;
     let destination = leading(change, &destination).await?;
     audit(change, "create", None, Some(&destination)).await?;
     Ok(CreatedDestination { destination, pin: made.map(|pin| pin.reveal().to_owned()) })
@@ -147,6 +149,9 @@ pub async fn update(
     check_pin(&after.config, after.has_pin)?;
     check(change, &after).await?;
     store::update(change.db(), &after, pin.as_ref().map(Option::as_deref)).await.map_err(taken)?;
+    if limits::is_longer(&before.config, &after.config) {
+        limits::plan_fits(change, tenant, "config").await?;
+    }
     let after = leading(change, &after).await?;
     audit(change, "update", Some(&before), Some(&after)).await?;
     Ok(after)
@@ -273,7 +278,7 @@ pub async fn not_in_use(change: &mut Change, tenant: Uuid, target: Target) -> Re
 
 /// Refuses numbers that mean something else: emergency numbers, and feature codes of digits.
 pub async fn not_reserved(change: &mut Change, tenant: Uuid, names: &[String]) -> Result<()> {
-    let Some(plan) = store::plan(change.db(), tenant).await? else { return Ok(()) };
+    let Some(plan) = store::rules(change.db(), tenant).await? else { return Ok(()) };
     let reserved = names.iter().filter_map(|name| ExtensionNumber::parse(name).ok());
     for number in reserved {
         if routing::is_reserved(&number, &plan) {
@@ -285,7 +290,7 @@ pub async fn not_reserved(change: &mut Change, tenant: Uuid, names: &[String]) -
 
 /// Refuses settings by which a number that somebody has would mean something else.
 pub async fn none_reserved(change: &mut Change, tenant: Uuid) -> Result<()> {
-    let Some(plan) = store::plan(change.db(), tenant).await? else { return Ok(()) };
+    let Some(plan) = store::rules(change.db(), tenant).await? else { return Ok(()) };
     let reserved = routing::reserved(&plan);
     match crate::extensions::store::owner_of_names(change.db(), tenant, &reserved, Uuid::nil()).await? {
         None => Ok(()),

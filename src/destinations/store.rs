@@ -282,6 +282,15 @@ pub async fn users_of(db: &mut PgConnection, tenant: Uuid, target: Target) -> sq
     .await
 }
 
+/// A tenant's routing data without what it has made: its settings.
+pub async fn rules(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Option<Plan>> {
+    let plan = sqlx::query_scalar!(
+        r#"select jsonb_build_object('domain', t.domain, 'settings', t.settings) as "plan!: Json<Plan>" from tenants t where t.id = $1"#,
+        tenant
+    );
+    Ok(plan.fetch_optional(db).await?.map(|plan| plan.0))
+}
+
 /// A tenant's routing data.
 pub async fn plan(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Option<Plan>> {
     let plan = sqlx::query_scalar!(r#"select tenant_plan($1) as "plan: Json<Plan>""#, tenant).fetch_one(db).await?;

@@ -2,6 +2,7 @@
 //! entries of XML are the platform's alone.
 
 pub mod api;
+pub mod limits;
 pub mod store;
 pub mod xml;
 
@@ -142,6 +143,9 @@ pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, platform: bool,
 async fn finish(change: &mut Change, before: Option<&Entry>, entry: &Entry) -> Result<ChangedEntry> {
     let targets = entry.body.targets().into_iter().collect::<Vec<_>>();
     destinations::lead(change, entry.tenant_id, Source::Entry(entry.id), &targets, &[]).await?;
+    if before.is_none_or(|before| limits::is_more(before, entry)) {
+        limits::entries_fit(change, entry.tenant_id, &entry.body).await?;
+    }
     let after = store::get(change.db(), entry.tenant_id, entry.id).await?.ok_or(Error::NotFound("entry"))?;
     audit(change, if before.is_some() { "update" } else { "create" }, before, Some(&after)).await?;
     let diff = if let EntryBody::Xml(new) = &after.body {

@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, PgExecutor, types::Json};
 use uuid::Uuid;
 
-use super::Entry;
+use super::{Entry, limits};
 use crate::{http::page::Window, routing::entries::EntryBody, text::DisplayName};
 
 struct Row {
@@ -36,13 +36,14 @@ impl From<Row> for Entry {
 
 pub async fn insert(db: &mut PgConnection, entry: &Entry) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into dialplan_entries (tenant_id, id, position, name, enabled, body) values ($1, $2, $3, $4, $5, $6)",
+        "insert into dialplan_entries (tenant_id, id, position, name, enabled, body, cost) values ($1, $2, $3, $4, $5, $6, $7)",
         entry.tenant_id,
         entry.id,
         entry.position,
         &entry.name as _,
         entry.enabled,
-        Json(&entry.body) as _
+        Json(&entry.body) as _,
+        limits::cost(&entry.body)
     )
     .execute(db)
     .await
@@ -51,14 +52,16 @@ pub async fn insert(db: &mut PgConnection, entry: &Entry) -> sqlx::Result<()> {
 
 pub async fn update(db: &mut PgConnection, entry: &Entry) -> sqlx::Result<()> {
     sqlx::query!(
-        "update dialplan_entries set position = $3, name = $4, enabled = $5, body = $6, version = version + 1, updated_at = now()
+        "update dialplan_entries set position = $3, name = $4, enabled = $5, body = $6, cost = $7, version = version + 1,
+                updated_at = now()
           where tenant_id = $1 and id = $2",
         entry.tenant_id,
         entry.id,
         entry.position,
         &entry.name as _,
         entry.enabled,
-        Json(&entry.body) as _
+        Json(&entry.body) as _,
+        limits::cost(&entry.body)
     )
     .execute(db)
     .await
@@ -103,6 +106,30 @@ pub async fn count(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<i64> {
     sqlx::query_scalar!(r#"select count(*) as "count!" from dialplan_entries where tenant_id = $1"#, tenant)
         .fetch_one(db)
         .await
+}
+
+/// What a tenant's entries come to together.
+pub struct Sums {
+    pub cost: i64,
+    /// Bytes of XML.
+    pub xml: i64,
+}
+
+pub async fn sums(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Sums> {
+    sqlx::query_as!(
+        Sums,
+        r#"select coalesce(sum(cost), 0) as "cost!", coalesce(sum(octet_length(body->>'xml')), 0) as "xml!"
+             from dialplan_entries where tenant_id = $1"#,
+        tenant
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// How much a node reads of a tenant after each change.
+pub async fn plan_bytes(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<i64> {
+    let bytes = sqlx::query_scalar!(r#"select octet_length(tenant_plan($1)::text)::bigint as bytes"#, tenant);
+    bytes.fetch_one(db).await.map(Option::unwrap_or_default)
 }
 
 pub async fn delete(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<()> {

@@ -16,7 +16,7 @@ use super::{
     request::Dialplan,
 };
 use crate::{
-    routing::{self, AFTER, Call, Failure, Plan, Refusal, Route, Tenant, Trace, emergency},
+    routing::{self, AFTER, Call, Failure, Plan, Refusal, Route, Tenant, emergency},
     text::{E164, SipUsername},
 };
 
@@ -121,7 +121,7 @@ impl Fetch {
         let Some(slot) = self.generations.domain(&dialplan.context) else { return self.unknown_domain() };
         let known = self.plans.get(slot.scope);
         if let Some(known) = &known {
-            match self.in_memory(&slot, known, &dialled) {
+            match self.in_memory(&slot, known, &dialled).await {
                 // Who calls for help is not told to wait for a database.
                 Some(route @ Route::Emergency { .. }) => return self.leave(&slot, dialled, route).await,
                 Some(route @ Route::Outside(_)) if fresh => return self.leave(&slot, dialled, route).await,
@@ -141,15 +141,14 @@ impl Fetch {
     }
 
     /// Routes a call by what this node knows by heart, as if the tenant had nothing of the name. `None`: the database must be asked.
-    fn in_memory(&self, slot: &Slot, known: &Known, dialled: &Dialled) -> Option<Route> {
+    async fn in_memory(&self, slot: &Slot, known: &Known, dialled: &Dialled) -> Option<Route> {
         let tenant = Tenant::of(&known.plan, slot.domain.clone()?, true);
-        let call = dialled.call(Timestamp::now());
-        let routed = routing::route(&tenant, &known.plan, &call, None, &mut Trace::off());
+        let routed = known.route(&tenant, dialled, None, Timestamp::now()).await.ok()?;
         match routed.route {
             route @ (Route::Emergency { .. } | Route::Outside(_)) => Some(route),
             route @ Route::Refused(Refusal::Unallocated) if known.is_current() => {
-                let dialled = routing::Dialled::read(&dialled.number, &known.plan);
-                let name = dialled.needs(call.caller).unwrap_or_default().to_ascii_lowercase();
+                let read = routing::Dialled::read(&dialled.number, &known.plan);
+                let name = read.needs(dialled.caller.as_ref()).unwrap_or_default().to_ascii_lowercase();
                 self.rosters.rules_out_call(slot.scope, &name).then_some(route)
             }
             _ => None,

@@ -10,7 +10,7 @@ use crate::{
     extensions::calls::CallHandling,
     numbers::assignments::Choice,
     routing::{
-        self, Found, Plan, Strategy,
+        self, Found, Strategy,
         carried::{Carrier, Offer},
         on_net::OnNet,
         outbound::{Caller, HeldNumber},
@@ -82,7 +82,8 @@ fn found(row: FoundRow) -> sqlx::Result<Option<Found>> {
 /// A tenant with what it has under a name, and its plan if that is not of the generation `known`.
 pub struct Dialled {
     pub tenant: TenantRow,
-    pub plan: Option<Plan>,
+    /// As the database wrote it.
+    pub plan: Option<String>,
     pub found: Option<Found>,
 }
 
@@ -96,7 +97,7 @@ pub async fn dialled(
     let row = sqlx::query!(
         r#"
         select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!",
-               case when g.generation <> $3 then tenant_plan(t.id) end as "plan: Json<Plan>",
+               case when g.generation <> $3 then tenant_plan(t.id)::text end as plan,
                e.id as "extension_id?", e.sip_username as "sip_username?: SipUsername", e.status = 'active' as active,
                coalesce(e.ring_seconds, r.ring_seconds) as ring_seconds, e.voicemail_enabled as "voicemail?",
                e.calls as "calls?: Json<CallHandling>", r.id as "group_id?", r.strategy as "strategy?: Strategy",
@@ -130,13 +131,13 @@ pub async fn dialled(
         cluster: row.cluster_id,
         active: row.tenant_active,
     };
-    Ok(Some(Dialled { tenant, plan: row.plan.map(|plan| plan.0), found }))
+    Ok(Some(Dialled { tenant, plan: row.plan, found }))
 }
 
 /// A phone number as one statement saw it.
 pub struct NumberRow {
     pub platform_generation: i64,
-    pub owner: Option<(TenantRow, Plan, Option<Found>)>,
+    pub owner: Option<(TenantRow, String, Option<Found>)>,
     /// Calls to it are recorded.
     pub record: bool,
 }
@@ -147,7 +148,7 @@ pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<Numb
         r#"
         select p.generation as platform, g.generation as "generation?", t.id as "tenant_id?",
                t.domain as "domain?: Domain", t.cluster_id as "cluster_id?", t.status = 'active' as tenant_active,
-               case when t.id is not null then tenant_plan(t.id) end as "plan: Json<Plan>",
+               case when t.id is not null then tenant_plan(t.id)::text end as plan,
                e.id as "extension_id?", e.sip_username as "sip_username?: SipUsername", e.status = 'active' as active,
                coalesce(e.ring_seconds, r.ring_seconds) as ring_seconds, e.voicemail_enabled as "voicemail?",
                e.calls as "calls?: Json<CallHandling>", r.id as "group_id?", r.strategy as "strategy?: Strategy",
@@ -175,7 +176,7 @@ pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<Numb
     let owner = match (row.tenant_id, row.generation, row.domain, row.cluster_id, row.plan) {
         (Some(id), Some(generation), Some(domain), Some(cluster), Some(plan)) => {
             let tenant = TenantRow { id, generation, domain, cluster, active: row.tenant_active == Some(true) };
-            Some((tenant, plan.0, found))
+            Some((tenant, plan, found))
         }
         _ => None,
     };
@@ -216,7 +217,8 @@ pub struct Leaving {
 /// Whatever is needed to decide about a call that leaves the platform, in one statement.
 pub struct LeavingRow {
     pub tenant: TenantRow,
-    pub plan: Option<Plan>,
+    /// As the database wrote it.
+    pub plan: Option<String>,
     pub carriers_generation: i64,
     pub carriers: Option<Vec<Carrier>>,
     pub caller: Option<Caller>,
@@ -231,7 +233,7 @@ pub async fn leaving(db: impl PgExecutor<'_>, ask: &Leaving) -> sqlx::Result<Opt
     let row = sqlx::query!(
         r#"
         select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!",
-               case when g.generation <> $6 then tenant_plan(t.id) end as "plan: Json<Plan>",
+               case when g.generation <> $6 then tenant_plan(t.id)::text end as plan,
                cg.generation as carriers_generation,
                case when cg.generation <> $7 then coalesce((
                     select jsonb_agg(jsonb_build_object('id', c.id, 'tenant_id', c.tenant_id, 'name', c.name,
@@ -310,7 +312,7 @@ pub async fn leaving(db: impl PgExecutor<'_>, ask: &Leaving) -> sqlx::Result<Opt
             cluster: row.cluster_id,
             active: row.tenant_active,
         },
-        plan: row.plan.map(|plan| plan.0),
+        plan: row.plan,
         carriers_generation: row.carriers_generation,
         carriers: row.carriers.map(|carriers| carriers.0),
         caller,

@@ -24,7 +24,7 @@ use crate::{
     destinations::{self, config::TargetKind},
     extensions,
     keyring::Place,
-    routing::Route,
+    routing::{Route, plan::PlanError},
     text::{Domain, E164, GroupName, SipUsername, VoicemailPin},
 };
 
@@ -76,6 +76,8 @@ enum FillError {
     Read(#[from] ReadError),
     #[error(transparent)]
     Render(#[from] RenderError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
 }
 
 /// What a fill found: read under which slot, and the answer.

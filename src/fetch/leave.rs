@@ -22,6 +22,7 @@ use crate::{
         callee::Callee,
         carried::{self, Carried, Carriers, Dialling},
         outbound::{self, Caller},
+        plan::PlanError,
     },
     text::E164,
 };
@@ -37,7 +38,8 @@ impl Fetch {
                     Ok(Some((row, known, carriers))) => {
                         let plan = &known.plan;
                         // Something changed since the plan was known, or the name is the tenant's own.
-                        let same = super::fill::route_of(&row.tenant, plan, &dialled) == Route::Outside(callee.clone());
+                        let now = super::fill::route_of(&row.tenant, &known, &dialled).await;
+                        let same = now.is_ok_and(|route| route == Route::Outside(callee.clone()));
                         if row.is_name || !same {
                             return Box::pin(self.answer_call(Arc::clone(slot), dialled, None)).await;
                         }
@@ -90,11 +92,12 @@ impl Fetch {
             known_carriers: carriers.0,
         };
         let read = self.readers.read(|db, _| Box::pin(call_store::leaving(db, &ask))).await;
+        let failed = |error: PlanError| tracing::warn!(%error, scope = %slot.scope, "a call out could not be decided");
         let row =
             read.map_err(|error| tracing::warn!(%error, scope = %slot.scope, "a call out could not be decided"))?;
         let Some(mut row) = row else { return Ok(None) };
         let known = match (row.plan.take(), known) {
-            (Some(plan), _) => self.plans.keep(slot, row.tenant.generation, plan),
+            (Some(plan), _) => self.plans.keep(slot, row.tenant.generation, plan).await.map_err(failed)?,
             (None, Some(known)) => known,
             (None, None) => return Err(()),
         };
@@ -163,7 +166,7 @@ impl Fetch {
             (None, self.plans.get(slot.scope), self.plans.carriers().1.clone())
         };
         let usual = super::call::usual_plan(slot);
-        let Some(plan) = known.as_ref().map(|known| &known.plan).or(usual.as_ref()) else { return Reply::Unavailable };
+        let Some(plan) = known.as_ref().map(|known| &*known.plan).or(usual.as_ref()) else { return Reply::Unavailable };
         let ids = carried::for_emergencies(&carriers, slot.scope);
         let caller_id = outbound::emergency_caller_id(plan, caller.as_ref());
         self.note_emergency(slot.scope, dialled, number, caller.as_ref(), plan, caller_id.as_ref(), &ids);

@@ -89,6 +89,7 @@ struct Worker {
 
 impl Worker {
     fn run(self) {
+        crate::routing::patterns::serve_here();
         actix_rt::System::new().block_on(async move {
             if let Err(error) = self.serve().await {
                 tracing::error!(%error, "a worker of the switch listener ended");

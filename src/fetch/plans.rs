@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::call::Dialled;
 use super::generations::Slot;
 use crate::routing::{
-    Plan,
+    self, Found, Plan, Routed, Tenant, Trace,
     carried::{Carrier, Carriers},
+    plan::{PlanError, apart},
 };
 
 /// A plan as one statement saw it.
@@ -16,17 +19,39 @@ use crate::routing::{
 pub struct Known {
     slot: Arc<Slot>,
     pub generation: i64,
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
 }
 
 impl Known {
+    fn is_of(&self, slot: &Arc<Slot>, generation: i64) -> bool {
+        Arc::ptr_eq(&self.slot, slot) && self.generation == generation
+    }
+
     #[must_use]
     pub fn is_current(&self) -> bool {
         self.slot.is_current(u64::try_from(self.generation).unwrap_or_default())
     }
+
+    /// Routes a call by it: apart from this thread, where the tenant's own entries take long. Calls for help wait for nothing.
+    pub async fn route(
+        &self,
+        tenant: &Tenant,
+        dialled: &Dialled,
+        found: Option<&Found>,
+        at: Timestamp,
+    ) -> Result<Routed, PlanError> {
+        let is_for_help = || routing::emergency::dialled(&dialled.number, &self.plan).is_some();
+        if !self.plan.is_heavy() || is_for_help() {
+            return Ok(routing::route(tenant, &self.plan, &dialled.call(at), found, &mut Trace::off()));
+        }
+        let (plan, tenant, dialled, found) = (Arc::clone(&self.plan), tenant.clone(), dialled.clone(), found.cloned());
+        let routed =
+            apart(move || routing::route(&tenant, &plan, &dialled.call(at), found.as_ref(), &mut Trace::off()));
+        routed.await.ok_or(PlanError::Lost)
+    }
 }
 
-/// Roughly what a plan takes: it is not measured, but entries and destinations are counted.
+/// Roughly what the plans take together.
 const BYTES: u64 = 64 << 20;
 
 pub struct Plans {
@@ -38,11 +63,7 @@ impl Default for Plans {
     fn default() -> Self {
         let kept = moka::sync::Cache::builder()
             .max_capacity(BYTES)
-            .weigher(|_, known: &Arc<Known>| {
-                let plan = &known.plan;
-                let size = 4096 + plan.destinations.len() * 1024 + plan.targets.len() * 96 + plan.entries.len() * 4096;
-                u32::try_from(size).unwrap_or(u32::MAX)
-            })
+            .weigher(|_, known: &Arc<Known>| u32::try_from(known.plan.bytes()).unwrap_or(u32::MAX))
             .build();
         Self { kept, carriers: ArcSwap::from_pointee((-1, Carriers::default())) }
     }
@@ -55,14 +76,25 @@ impl Plans {
         self.kept.get(&scope)
     }
 
-    /// Keeps a plan, unless a newer one is there.
-    pub fn keep(&self, slot: &Arc<Slot>, generation: i64, plan: Plan) -> Arc<Known> {
+    /// Reads a plan as the database wrote it, and keeps it unless a newer one is there.
+    pub async fn keep(&self, slot: &Arc<Slot>, generation: i64, text: String) -> Result<Arc<Known>, PlanError> {
+        let before = self.get(slot.scope);
+        // Of many who found it outdated, one was faster.
+        if let Some(kept) = before.as_ref().filter(|kept| kept.is_of(slot, generation)) {
+            return Ok(Arc::clone(kept));
+        }
+        let known = before.as_ref().map(|known| known.plan.left_out());
+        let plan = Arc::new(Plan::read(text, before.map(|known| Arc::clone(&known.plan))).await?);
+        let left_out = plan.left_out();
+        if left_out > 0 && known != Some(left_out) {
+            tracing::warn!(tenant = %slot.scope, domain = %plan.domain, left_out, "a tenant's dialplan entries are beyond the limits");
+        }
         let known = Arc::new(Known { slot: Arc::clone(slot), generation, plan });
         let newer = self.get(slot.scope).filter(|kept| Arc::ptr_eq(&kept.slot, slot) && kept.generation > generation);
         if newer.is_none() {
             self.kept.insert(slot.scope, Arc::clone(&known));
         }
-        known
+        Ok(known)
     }
 
     /// The carriers, and the generation they were read at; -1: not yet.

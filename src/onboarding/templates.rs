@@ -8,6 +8,7 @@ use super::{Channel, Integration, NumberRequest};
 use crate::{
     changes::{Audit, Change, Error, Result},
     destinations,
+    dialplan::limits,
     mail::Language,
     pools,
     tenants::settings::{self, Settings, SettingsError, Template},
@@ -277,6 +278,9 @@ pub async fn patch_settings(
     .fetch_one(change.db())
     .await?;
     destinations::none_reserved(change, tenant).await?;
+    if limits::is_longer(&row.settings, &body) {
+        limits::plan_fits(change, tenant, "settings").await?;
+    }
     let resource = format!("tenants/{tenant}/settings");
     let entry =
         Audit { tenant: Some(tenant), action: "update", resource, before: Some(row.settings), after: Some(body) };

@@ -59,6 +59,7 @@ pub async fn explain(db: &mut PgConnection, ask: &Question<'_>) -> sqlx::Result<
         // The plan decides what must be known; it comes with the first look.
         let Some(first) = call_store::dialled(&mut *db, ask.tenant, None, -1).await? else { return Ok(None) };
         let Some(plan) = first.plan else { return Ok(None) };
+        let plan = Plan::read(plan, None).await?;
         let read = Dialled::read(&dialled, &plan);
         let name = read.needs(caller.as_ref()).map(str::to_ascii_lowercase);
         let found = match name {

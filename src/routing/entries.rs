@@ -2,11 +2,12 @@
 //! arguments are checked texts: it can't reach another tenant, a file, or the switch.
 //!
 //! Conditions are tried in order. One that holds adds its `actions`, one that doesn't its `anti_actions`; `break` says when to stop.
-//! An entry matches if the last condition that was tried held, or if anti-actions were added. Patterns run in linear time
-//! (the `regex` crate has no backtracking) and are bounded in size: none can take long, whatever is dialled.
+//! An entry matches if the last condition that was tried held, or if anti-actions were added. What trying all entries costs a call is
+//! counted ([`EntryBody::cost`]) and bounded, whatever is dialled.
 
 use serde::{Deserialize, Serialize};
 
+pub use super::patterns::Pattern;
 use super::{Call, plan::Plan, trace::Trace};
 use crate::{
     destinations::config::{Prompt, Target},
@@ -19,6 +20,9 @@ use crate::{
 pub struct Entry {
     pub name: String,
     pub body: EntryBody,
+    /// Why it is not tried: it is older than the limits, and beyond them.
+    #[serde(skip)]
+    pub left_out: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -117,44 +121,6 @@ impl Cause {
     }
 }
 
-/// A regular expression of at most 200 characters.
-#[derive(Debug, Clone, utoipa::ToSchema)]
-#[schema(value_type = String, example = "^77(\\d{4})$")]
-pub struct Pattern(regex::Regex);
-
-impl Pattern {
-    pub fn parse(text: &str) -> Result<Self, TextError> {
-        if text.chars().count() > 200 || text.chars().any(char::is_control) {
-            return Err(TextError("must have at most 200 characters, none of them a control character"));
-        }
-        let built =
-            regex::RegexBuilder::new(text).size_limit(64 << 10).dfa_size_limit(256 << 10).nest_limit(20).build();
-        built.map(Self).map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => TextError("would be too large an expression"),
-            _ => TextError("must be a regular expression without look-around and back-references"),
-        })
-    }
-}
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.as_str() == other.0.as_str()
-    }
-}
-
-impl Serialize for Pattern {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for Pattern {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
-    }
-}
-
 crate::text::text_type!(
     /// A number to dial, with `{1}` to `{9}` for what a pattern's groups matched.
     Template, parse_template, "0{1}"
@@ -207,6 +173,10 @@ pub struct Looked {
 #[must_use]
 pub fn run(plan: &Plan, call: &Call<'_>, looked: &mut Looked, trace: &mut Trace) -> Option<Vec<Done>> {
     for entry in &plan.entries {
+        if let Some(why) = entry.left_out {
+            trace.note("entry", false, || format!("{}: left out, because {why}", entry.name));
+            continue;
+        }
         match &entry.body {
             EntryBody::Xml(_) => {
                 trace.note("entry", false, || format!("{}: XML, which the switch tries first by itself", entry.name));
@@ -259,7 +229,7 @@ fn holds(plan: &Plan, condition: &Condition, call: &Call<'_>, looked: &mut Looke
             return None;
         }
     }
-    let Some(Pattern(pattern)) = &condition.pattern else { return Some(Vec::new()) };
+    let Some(pattern) = &condition.pattern else { return Some(Vec::new()) };
     let text = match condition.field {
         Field::DestinationNumber => call.dialled,
         Field::CallerNumber => {
@@ -271,9 +241,14 @@ fn holds(plan: &Plan, condition: &Condition, call: &Call<'_>, looked: &mut Looke
             call.caller.map_or("", |caller| caller.as_str())
         }
     };
-    let captures = pattern.captures(text)?;
-    Some(captures.iter().map(|group| group.map_or(String::new(), |group| group.as_str().to_owned())).collect())
+    pattern.captures(text)
 }
+
+/// What a condition costs beside its pattern's states, and one that looks at the clock.
+const CONDITION: usize = 5;
+const HOURS: usize = 20;
+/// More than that is no entry's, nor many entries' together.
+pub const MOST_COST: usize = 20_000;
 
 impl EntryBody {
     /// What it leads to.
@@ -299,6 +274,42 @@ impl EntryBody {
         for hours in conditions.iter().filter_map(|condition| condition.hours.as_ref()) {
             hours.check().map_err(|error| Error::InvalidAt { field: error.field, message: error.message })?;
         }
+        for (at, condition) in conditions.iter().enumerate() {
+            let Some(pattern) = &condition.pattern else { continue };
+            pattern.check().map_err(|error| Error::InvalidAt {
+                field: format!("conditions[{at}].pattern"),
+                message: error.to_string(),
+            })?;
+        }
         Ok(())
+    }
+
+    fn conditions(&self) -> &[Condition] {
+        match self {
+            Self::Conditions(conditions) => conditions,
+            Self::Xml(_) => &[],
+        }
+    }
+
+    /// What trying it costs at most, in states of patterns: each may be looked at for each character of what is compared. Its patterns
+    /// are compiled for that. `None`: one of them can't be.
+    #[must_use]
+    pub fn cost(&self) -> Option<usize> {
+        self.conditions().iter().try_fold(0, |sum, condition| {
+            let states = condition.pattern.as_ref().map_or(Some(0), Pattern::states)?;
+            Some(sum + CONDITION + states + if condition.hours.is_some() { HOURS } else { 0 })
+        })
+    }
+
+    pub fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.conditions().iter().filter_map(|condition| condition.pattern.as_ref())
+    }
+
+    pub fn patterns_mut(&mut self) -> impl Iterator<Item = &mut Pattern> {
+        let conditions = match self {
+            Self::Conditions(conditions) => conditions.as_mut_slice(),
+            Self::Xml(_) => &mut [],
+        };
+        conditions.iter_mut().filter_map(|condition| condition.pattern.as_mut())
     }
 }

@@ -15,6 +15,7 @@ pub mod entries;
 mod forwards;
 pub mod on_net;
 pub mod outbound;
+pub mod patterns;
 pub mod plan;
 mod refusal;
 mod route;

@@ -1,11 +1,15 @@
 //! A tenant's routing data but for what is one row a person: read with the tenant's generation, and kept until that is passed.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use super::entries::Entry;
+use super::entries::{Entry, EntryBody, MOST_COST, Pattern};
 use crate::{
     destinations::config::{Config, Target, TargetKind},
     tenants::settings::{BusinessHours, Country, Features, Routing, TimeZone},
@@ -27,6 +31,9 @@ pub struct Plan {
     pub quiet: HashSet<Uuid>,
     #[serde(default)]
     pub entries: Vec<Entry>,
+    /// What trying the entries costs a call at most.
+    #[serde(skip)]
+    cost: usize,
 }
 
 /// What routing needs of a tenant's settings.
@@ -59,6 +66,7 @@ impl Plan {
             targets: HashMap::new(),
             quiet: HashSet::new(),
             entries: Vec::new(),
+            cost: 0,
         }
     }
 
@@ -83,5 +91,169 @@ impl Plan {
         let name = other.or(self.settings.time_zone.as_ref()).map_or("UTC", TimeZone::as_str);
         // A time zone of the settings is one that jiff has.
         jiff::tz::TimeZone::get(name).unwrap_or(jiff::tz::TimeZone::UTC)
+    }
+}
+
+/// A plan of so many bytes is read where it came; larger ones apart from the threads that serve fetches.
+const SMALL: usize = 8 << 10;
+/// Entries of so much cost are tried where the call came: below a millisecond.
+const LIGHT: usize = 2_000;
+/// What is large is worked on by so many threads at once, so that it leaves processors to fetches.
+static APART: Semaphore = Semaphore::const_new(2);
+
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    #[error("a tenant's plan can't be read: {0}")]
+    Text(#[from] serde_json::Error),
+    #[error("the work on a tenant's plan was given up")]
+    Lost,
+}
+
+impl From<PlanError> for sqlx::Error {
+    fn from(error: PlanError) -> Self {
+        Self::Decode(Box::new(error))
+    }
+}
+
+/// Works apart from the threads that serve fetches. `None`: it panicked, or this process ends.
+pub async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    // The semaphore is never closed.
+    let permit = APART.acquire().await.ok()?;
+    let work = move || {
+        let done = work();
+        drop(permit);
+        done
+    };
+    tokio::task::spawn_blocking(work).await.ok()
+}
+
+impl Plan {
+    /// Reads a plan as the database wrote it. `before`: the one that was known; what it has compiled is not compiled again.
+    pub async fn read(text: String, before: Option<Arc<Self>>) -> Result<Self, PlanError> {
+        if text.len() <= SMALL {
+            let mut plan = serde_json::from_str::<Self>(&text)?;
+            plan.take_over(before.as_deref());
+            if plan.patterns().all(Pattern::is_compiled) {
+                plan.weigh();
+                return Ok(plan);
+            }
+            let weighed = apart(move || {
+                plan.weigh();
+                plan
+            });
+            return weighed.await.ok_or(PlanError::Lost);
+        }
+        let read = apart(move || {
+            let mut plan = serde_json::from_str::<Self>(&text)?;
+            plan.take_over(before.as_deref());
+            plan.weigh();
+            Ok(plan)
+        });
+        read.await.ok_or(PlanError::Lost)?
+    }
+
+    fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.entries.iter().flat_map(|entry| entry.body.patterns())
+    }
+
+    fn take_over(&mut self, before: Option<&Self>) {
+        let Some(before) = before else { return };
+        let known = before.patterns().filter(|pattern| pattern.is_compiled());
+        let known = known.map(|pattern| (pattern.as_str(), pattern)).collect::<HashMap<_, _>>();
+        for pattern in self.entries.iter_mut().flat_map(|entry| entry.body.patterns_mut()) {
+            if let Some(known) = known.get(pattern.as_str()) {
+                pattern.share(known);
+            }
+        }
+    }
+
+    /// Compiles the patterns and counts what trying the entries costs. Those that were saved before there were limits, and are beyond
+    /// them, are left out, and the rest works: an entry with a pattern that can't be compiled, and all after the sum is used up.
+    fn weigh(&mut self) {
+        for entry in &mut self.entries {
+            // What is beyond the sum is not even compiled.
+            if self.cost > MOST_COST {
+                entry.left_out = Some("the entries before it cost as much as a tenant's may");
+                continue;
+            }
+            match entry.body.cost() {
+                None => entry.left_out = Some("it has a pattern that is too large, or can't be read"),
+                Some(cost) if self.cost + cost > MOST_COST => {
+                    entry.left_out = Some("with it, the entries cost more than a tenant's may");
+                    self.cost = MOST_COST + 1;
+                }
+                Some(cost) => self.cost += cost,
+            }
+        }
+    }
+
+    /// How many entries are left out.
+    #[must_use]
+    pub fn left_out(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.left_out.is_some()).count()
+    }
+
+    /// Do calls take long to be tried against its entries, so that it is done apart?
+    #[must_use]
+    pub fn is_heavy(&self) -> bool {
+        self.cost > LIGHT
+    }
+
+    /// Roughly what it takes in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let entries = self.entries.iter().map(|entry| match &entry.body {
+            EntryBody::Xml(text) => 200 + text.len(),
+            EntryBody::Conditions(conditions) => 200 + conditions.len() * 1024,
+        });
+        4096 + self.destinations.len() * 1024 + self.targets.len() * 96 + entries.sum::<usize>() + self.cost * 64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_compiled_is_not_compiled_again_when_a_plan_is_read_anew() {
+        let text = |patterns: &[&str]| {
+            let entry = |pattern: &&str| {
+                let conditions = [serde_json::json!({ "pattern": pattern, "actions": [{ "application": "answer" }] })];
+                serde_json::json!({ "name": "x", "body": { "conditions": conditions } })
+            };
+            let entries = patterns.iter().map(entry).collect::<Vec<_>>();
+            serde_json::json!({ "domain": "a.test", "entries": entries }).to_string()
+        };
+        let first = Plan::read(text(&["^1$", "^2$", "(?=x)"]), None).await.unwrap();
+        assert_eq!((first.patterns().filter(|pattern| pattern.is_compiled()).count(), first.left_out()), (3, 1));
+        let mut second = serde_json::from_str::<Plan>(&text(&["^3$", "^2$", "(?=x)", "^1$"])).unwrap();
+        second.take_over(Some(&first));
+        let compiled = second.patterns().map(Pattern::is_compiled).collect::<Vec<_>>();
+        assert_eq!(compiled, [false, true, true, true]);
+    }
+
+    #[tokio::test]
+    async fn a_plan_that_is_large_is_heavy_and_reads_the_same() {
+        let entry = |n: usize| {
+            let pattern = format!("^z{n}[a-f]{{100}}$");
+            let conditions = [serde_json::json!({ "pattern": pattern, "actions": [{ "application": "answer" }] })];
+            serde_json::json!({ "name": format!("e{n}"), "body": { "conditions": conditions } })
+        };
+        let text = |most: usize| {
+            serde_json::json!({ "domain": "a.test", "entries": (0..most).map(entry).collect::<Vec<_>>() }).to_string()
+        };
+        let light = Plan::read(text(10), None).await.unwrap();
+        assert!(!light.is_heavy() && light.left_out() == 0);
+        let heavy = Plan::read(text(100), None).await.unwrap();
+        assert!(heavy.is_heavy() && heavy.left_out() == 0);
+        let beyond = Plan::read(text(400), None).await.unwrap();
+        assert!(beyond.left_out() > 100 && beyond.cost <= MOST_COST + 1);
+        assert!(
+            beyond
+                .entries
+                .iter()
+                .all(|entry| entry.left_out.is_none() == entry.body.patterns().all(Pattern::is_compiled)
+                    || entry.left_out.is_some_and(|why| why.starts_with("with it")))
+        );
     }
 }

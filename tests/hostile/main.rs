@@ -8,6 +8,7 @@ mod harness;
 
 mod answer_size;
 mod forms;
+mod large_plans;
 mod login_params;
 mod model;
 mod panics;

@@ -15,10 +15,11 @@ use crate::{
         call::{self, Dialled, OUTSIDE},
         call_store,
         generations::{Heard, PLATFORM, Slot},
+        plans::Known,
         readers::ReadError,
         store::TenantRow,
     },
-    routing::{self, Action, Plan, Route, Routed, Tenant, Trace, entries::EntryBody},
+    routing::{self, Action, Plan, Route, Routed, Tenant, Trace, entries::EntryBody, plan::PlanError},
     text::E164,
 };
 
@@ -29,7 +30,7 @@ pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, dialled: &Dialled) -> 
     let Some(usual) = call::usual_plan(slot) else { return Ok(Filled::NoTenant) };
     let at = Timestamp::now();
     loop {
-        let plan = known.as_ref().map_or(&usual, |known| &known.plan);
+        let plan = known.as_ref().map_or(&usual, |known| &*known.plan);
         let wanted = needs(plan, dialled);
         let generation_known = known.as_ref().map_or(-1, |known| known.generation);
         let scope = slot.scope;
@@ -39,7 +40,7 @@ pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, dialled: &Dialled) -> 
             .await?;
         let Some(row) = read else { return Ok(Filled::NoTenant) };
         let now = match (row.plan, known.take()) {
-            (Some(plan), _) => fetch.plans.keep(slot, row.tenant.generation, plan),
+            (Some(plan), _) => fetch.plans.keep(slot, row.tenant.generation, plan).await?,
             (None, Some(known)) => known,
             (None, None) => return Ok(Filled::Failed),
         };
@@ -48,7 +49,7 @@ pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, dialled: &Dialled) -> 
             continue;
         }
         let tenant = tenant(&row.tenant, &now.plan);
-        let routed = routing::route(&tenant, &now.plan, &dialled.call(at), row.found.as_ref(), &mut Trace::off());
+        let routed = now.route(&tenant, dialled, row.found.as_ref(), at).await?;
         if let routing::Route::Handle { change } = &routed.route {
             handle(fetch, slot, row.found.as_ref(), change).await?;
         }
@@ -66,8 +67,9 @@ fn needs(plan: &Plan, dialled: &Dialled) -> Option<String> {
 }
 
 /// Where a call goes by what this node knows, if the tenant has nothing of the name.
-pub fn route_of(row: &TenantRow, plan: &Plan, dialled: &Dialled) -> Route {
-    routing::route(&tenant(row, plan), plan, &dialled.call(Timestamp::now()), None, &mut Trace::off()).route
+pub async fn route_of(row: &TenantRow, known: &Known, dialled: &Dialled) -> Result<Route, PlanError> {
+    let routed = known.route(&tenant(row, &known.plan), dialled, None, Timestamp::now()).await;
+    routed.map(|routed| routed.route)
 }
 
 /// XML of the tenant's entries, which the switch tries by itself before the route.
@@ -144,9 +146,11 @@ pub(super) async fn by_number(
         cluster: owner.cluster,
     }]);
     let Some(slot) = fetch.generations.scope(owner.id) else { return Ok(Filled::Moved) };
-    let tenant = tenant(&owner, &plan);
+    let known = fetch.plans.keep(&slot, owner.generation, plan).await?;
+    let plan = &*known.plan;
+    let tenant = tenant(&owner, plan);
     let call = dialled.call(Timestamp::now());
-    let routed = routing::inbound(&tenant, &plan, &call, target.as_ref(), record, &mut Trace::off());
+    let routed = routing::inbound(&tenant, plan, &call, target.as_ref(), record, &mut Trace::off());
     let mut extra = vec![answer::mark(owner.id)];
     // Somebody of another tenant may call on net: here they are nobody who signed in.
     for variable in ["user_name", "dialplane_on_behalf", "dialed_user", "dialed_domain"] {
@@ -156,8 +160,7 @@ pub(super) async fn by_number(
     for variable in ["domain_name", "force_transfer_context"] {
         extra.push(Action { application: "set", data: format!("{variable}={}", owner.domain) });
     }
-    extra.extend(routing::recording_from_outside(&plan, record, &routed.route));
-    fetch.plans.keep(&slot, owner.generation, plan);
+    extra.extend(routing::recording_from_outside(plan, record, &routed.route));
     let found = routed_as(&tenant, OUTSIDE, routed, owner, &extra, dialled, &[])?;
     let (body, vary, until) = (found.body.unwrap_or_else(|| slot.unallocated.clone()), found.vary, found.until);
     Ok(Filled::Entry(Arc::new(Entry { slot, generation, body, stray: false, vary, until })))

@@ -8,10 +8,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     server::WebPkiClientVerifier,
 };
-use sqlx::{
-    PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::postgres::PgConnectOptions;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_rustls::TlsAcceptor;
 
@@ -19,6 +16,7 @@ use crate::{
     auth::{Auth, access::Signer, password::Passwords},
     calls, carriers,
     changes::Changes,
+    database::Pools,
     esl,
     fetch::{
         Fetch,
@@ -26,9 +24,9 @@ use crate::{
         readers::Readers,
         sync::Sync,
     },
-    http::{Api, router},
+    http::{Api, router, turns::Turns},
     jobs,
-    keyring::{Keyring, KeyringError, hex},
+    keyring::{Keyring, KeyringError},
     mail::deliver::{Deliverer, MailError},
     settings::Settings,
     telemetry, web,
@@ -42,6 +40,7 @@ pub struct App {
     pub auth: Auth,
     pub fetch: Arc<Fetch>,
     sync: Arc<Sync>,
+    pools: Pools,
     listener: Listener,
     stop: watch::Sender<bool>,
     server: ServerHandle,
@@ -70,67 +69,40 @@ pub enum StartError {
     Tls(String),
 }
 
-/// Connects, brings the tables up to date and checks that the keyring is the one its secrets were sealed with.
-pub async fn open_database(
-    options: PgConnectOptions,
-    connections: u32,
-    keyring: &Keyring,
-) -> Result<PgPool, StartError> {
-    let pool = PgPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(std::time::Duration::from_secs(3))
-        .connect_with(options)
-        .await?;
-    sqlx::migrate!().run(&pool).await?;
-    check_keyring(&pool, keyring).await?;
-    Ok(pool)
-}
-
-async fn check_keyring(pool: &PgPool, keyring: &Keyring) -> Result<(), StartError> {
-    let own = keyring.ids().collect::<Vec<_>>();
-    let known = sqlx::query_scalar!("select id from sealing_keys").fetch_all(pool).await?;
-    if let Some(foreign) = known.iter().find(|id| !own.iter().any(|own| own[..] == id[..])) {
-        return Err(StartError::WrongKey(hex(foreign)));
-    }
-    for id in own {
-        sqlx::query!("insert into sealing_keys (id) values ($1) on conflict do nothing", &id[..]).execute(pool).await?;
-    }
-    Ok(())
-}
-
 impl App {
     /// Starts a node: in step with the database and listening when this returns.
     pub async fn start(settings: &Settings, options: PgConnectOptions) -> Result<Self, StartError> {
         let keyring = Arc::new(Keyring::open(&settings.key_file())?);
         let options = options.application_name("dialplane");
-        let pool = open_database(options.clone(), settings.api_connections, &keyring).await?;
+        let calls_at_once = u32::try_from(settings.fill_connections).unwrap_or(u32::MAX);
+        let pools = Pools::open(&options, &keyring, settings.api_connections, calls_at_once).await?;
         let counters = telemetry::counters();
         let readers = Readers::new(&options, settings.fill_connections, settings.fill_timeout());
-        let fetch = Arc::new(Fetch::new(readers, pool.clone(), Arc::clone(&keyring), &settings.limits()));
-        let sync = Sync::new(Arc::clone(&fetch), options);
-        let mut tasks =
-            vec![tokio::spawn(Arc::clone(&sync).run()), tokio::spawn(Arc::clone(&sync).listen(pool.clone()))];
+        let fetch = Arc::new(Fetch::new(readers, pools.calls.clone(), Arc::clone(&keyring), &settings.limits()));
+        let sync = Sync::new(Arc::clone(&fetch), &options, pools.watch.clone());
+        let mut tasks = vec![tokio::spawn(Arc::clone(&sync).run()), tokio::spawn(Arc::clone(&sync).listen())];
         sync.ready().await;
-        let changes = Changes::new(pool.clone(), Some(Arc::clone(&sync)), Arc::clone(&keyring));
-        tasks.push(tokio::spawn(jobs::run(changes.clone())));
-        tasks.push(tokio::spawn(jobs::probe_carriers(changes.clone())));
-        tasks.push(tokio::spawn(carriers::hosts::watch(pool.clone())));
-        tasks.push(tokio::spawn(esl::visit::watch(changes.clone())));
+        let changes = Changes::new(pools.api.clone(), Some(Arc::clone(&sync)), Arc::clone(&keyring));
+        let by_the_clock = Changes::new(pools.work.clone(), Some(Arc::clone(&sync)), Arc::clone(&keyring));
+        tasks.push(tokio::spawn(jobs::run(by_the_clock.clone())));
+        tasks.push(tokio::spawn(jobs::probe_carriers(by_the_clock.clone())));
+        tasks.push(tokio::spawn(carriers::hosts::watch(pools.work.clone())));
+        tasks.push(tokio::spawn(esl::visit::watch(by_the_clock)));
         let deliverer = Deliverer::new(
-            pool.clone(),
+            pools.work.clone(),
             Arc::clone(&keyring),
             &settings.mail_from,
             &settings.smtp,
             settings.data_dir.join("mail"),
         )?;
         tasks.push(tokio::spawn(deliverer.run()));
-        let signer = Arc::new(Signer::open(&pool, &keyring).await?);
-        let (maintained, keys) = ((Arc::clone(&signer), pool.clone()), Arc::clone(&keyring));
+        let signer = Arc::new(Signer::open(&pools.work, &keyring).await?);
+        let (maintained, keys) = ((Arc::clone(&signer), pools.work.clone()), Arc::clone(&keyring));
         tasks.push(tokio::spawn(async move { maintained.0.maintain(&maintained.1, &keys).await }));
         let auth = Auth { passwords: Passwords::default(), signer, public_url: settings.public_url().into() };
 
         let (stop, stopped) = watch::channel(false);
-        let served = Served { fetch: Arc::clone(&fetch), calls: calls::Inbox::new(pool) };
+        let served = Served { fetch: Arc::clone(&fetch), calls: calls::Inbox::new(pools.calls.clone()) };
         let tls = switch_tls(settings)?;
         let listener =
             Listener::start(settings.switch_listen, settings.workers(), tls.as_ref(), &served, &stopped).map_err(
@@ -146,6 +118,7 @@ impl App {
                 auth: auth.clone(),
                 switch_url,
                 proxies: settings.trusted_proxies.clone().into(),
+                turns: Turns::new(settings.api_connections),
             }),
             Data::new(Arc::clone(&fetch)),
             Data::new(counters),
@@ -166,6 +139,8 @@ impl App {
                 .wrap(tracing_actix_web::TracingLogger::<telemetry::Requests>::new())
         })
         .workers(2)
+        // Who closes the connection gets no answer any more: the work for it is dropped, and its transaction with it.
+        .h1_allow_half_closed(false)
         .disable_signals()
         .shutdown_timeout(5)
         .bind(settings.app_listen)
@@ -185,6 +160,7 @@ impl App {
             auth,
             fetch,
             sync,
+            pools,
             listener,
             stop,
             server: handle,
@@ -201,10 +177,10 @@ impl App {
         }
         let listener = self.listener;
         let _ = tokio::task::spawn_blocking(move || listener.join()).await;
-        if let Err(error) = self.sync.leave(self.changes.pool()).await {
+        if let Err(error) = self.sync.leave().await {
             tracing::debug!(%error, "the node could not sign off; its lease ends by itself");
         }
-        self.changes.pool().close().await;
+        self.pools.close().await;
     }
 }
 

@@ -97,6 +97,30 @@ pub struct Audit<'a> {
     pub after: Option<serde_json::Value>,
 }
 
+/// Entries of the audit log that one statement writes.
+const AUDITED_AT_ONCE: usize = 2_000;
+
+#[derive(Default)]
+struct AuditColumns {
+    ids: Vec<Uuid>,
+    tenants: Vec<Option<Uuid>>,
+    actions: Vec<String>,
+    resources: Vec<String>,
+    before: Vec<Option<serde_json::Value>>,
+    after: Vec<Option<serde_json::Value>>,
+}
+
+impl AuditColumns {
+    fn push(&mut self, entry: Audit<'_>) {
+        self.ids.push(Uuid::now_v7());
+        self.tenants.push(entry.tenant);
+        self.actions.push(entry.action.to_owned());
+        self.resources.push(entry.resource);
+        self.before.push(entry.before);
+        self.after.push(entry.after);
+    }
+}
+
 impl Changes {
     /// `sync` is the node's own, when there is one in this process.
     #[must_use]
@@ -144,46 +168,50 @@ impl Change {
         Arc::clone(&self.changes.keyring)
     }
 
-    /// Marks a place to go back to with [`Change::back_to_savepoint`].
-    pub async fn savepoint(&mut self) -> Result<()> {
-        sqlx::query!("savepoint here").execute(&mut *self.tx).await?;
-        Ok(())
-    }
-
-    /// What was done since the savepoint is undone; the change goes on.
-    pub async fn back_to_savepoint(&mut self) -> Result<()> {
-        sqlx::query!("rollback to savepoint here").execute(&mut *self.tx).await?;
-        Ok(())
-    }
-
-    /// Marks the beginning of what [`Change::undo`] undoes.
-    pub async fn mark(&mut self) -> Result<()> {
-        sqlx::query!("savepoint beginning").execute(&mut *self.tx).await?;
-        Ok(())
-    }
-
-    /// Everything since [`Change::mark`] is undone, also what was marked in between.
-    pub async fn undo(&mut self) -> Result<()> {
-        sqlx::query!("rollback to savepoint beginning").execute(&mut *self.tx).await?;
-        Ok(())
+    /// Does a part of the change that may come to nothing: what it did is undone then, and the change goes on. The savepoint ends with
+    /// the part: savepoints that stay open lie within each other, and each makes every later statement dearer.
+    pub async fn attempt<T, E>(
+        &mut self,
+        part: impl AsyncFnOnce(&mut Self) -> std::result::Result<T, E>,
+    ) -> Result<std::result::Result<T, E>> {
+        sqlx::query!("savepoint part").execute(&mut *self.tx).await?;
+        let done = part(self).await;
+        if done.is_err() {
+            sqlx::query!("rollback to savepoint part").execute(&mut *self.tx).await?;
+        }
+        sqlx::query!("release savepoint part").execute(&mut *self.tx).await?;
+        Ok(done)
     }
 
     /// Writes down what is done, in the same transaction.
     pub async fn audit(&mut self, entry: Audit<'_>) -> Result<()> {
-        sqlx::query!(
-            "insert into audit_log (id, actor, source, tenant_id, action, resource, before, after)
-             values ($1, $2, $3::text::inet, $4, $5, $6, $7, $8)",
-            Uuid::now_v7(),
-            self.author.name,
-            self.author.source.map(|ip| ip.to_string()),
-            entry.tenant,
-            entry.action,
-            entry.resource,
-            entry.before,
-            entry.after
-        )
-        .execute(&mut *self.tx)
-        .await?;
+        self.audit_all([entry]).await
+    }
+
+    /// Writes down what is done to many things at once.
+    pub async fn audit_all<'a>(&mut self, entries: impl IntoIterator<Item = Audit<'a>>) -> Result<()> {
+        let source = self.author.source.map(|ip| ip.to_string());
+        let mut entries = entries.into_iter().peekable();
+        while entries.peek().is_some() {
+            let mut columns = AuditColumns::default();
+            entries.by_ref().take(AUDITED_AT_ONCE).for_each(|entry| columns.push(entry));
+            sqlx::query!(
+                "insert into audit_log (id, actor, source, tenant_id, action, resource, before, after)
+                 select a.id, $1, $2::text::inet, a.tenant_id, a.action, a.resource, a.before, a.after
+                   from unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[])
+                        as a (id, tenant_id, action, resource, before, after)",
+                self.author.name,
+                source,
+                &columns.ids,
+                &columns.tenants as &[Option<Uuid>],
+                &columns.actions,
+                &columns.resources,
+                &columns.before as &[Option<serde_json::Value>],
+                &columns.after as &[Option<serde_json::Value>]
+            )
+            .execute(&mut *self.tx)
+            .await?;
+        }
         Ok(())
     }
 

@@ -9,6 +9,7 @@ pub mod carriers;
 pub mod changes;
 pub mod cli;
 pub mod clusters;
+pub mod database;
 pub mod destinations;
 pub mod dialplan;
 pub mod embedded;

@@ -73,6 +73,7 @@ pub async fn create_agents(
     let new: NewAgents = input::parse(&body)?;
     let partial = new.partial;
     let lines = bulk::from_json(new.agents)?;
+    let _turn = api.turn().await?;
     let work = async |change: &mut _| {
         let report = bulk::create(change, maker(&api, &actor), tenant, lines, partial).await?;
         Outcome::report(&report, report.created > 0)

@@ -12,8 +12,10 @@ use crate::{
     text::{DisplayName, Email, ExtensionNumber},
 };
 
-/// Most lines of one import.
+/// Most lines of one request.
 pub const MOST_LINES: usize = 10_000;
+/// Most lines of a file that the operator imports by command line.
+pub const MOST_IN_FILE: usize = 200_000;
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -61,7 +63,7 @@ pub type Read = std::result::Result<NewAgent, Error>;
 
 /// Reads the lines of a request.
 pub fn from_json(values: Vec<serde_json::Value>) -> Result<Vec<(String, Read)>> {
-    check_count(values.len())?;
+    check_count(values.len(), MOST_LINES)?;
     let lines = values.into_iter().map(|value| {
         let email = value.get("email").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
         let read = serde_path_to_error::deserialize(value).map_err(|error| {
@@ -88,7 +90,7 @@ struct Columns {
 }
 
 /// Reads a CSV file: `first_name,last_name,email[,role][,extensions][,numbers]`, with `,` or `;` between, numbers with spaces.
-pub fn from_csv(text: &[u8]) -> Result<Vec<(String, Read)>> {
+pub fn from_csv(text: &[u8], most: usize) -> Result<Vec<(String, Read)>> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let head = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let delimiter = if head.contains(&b';') && !head.contains(&b',') { b';' } else { b',' };
@@ -106,21 +108,21 @@ pub fn from_csv(text: &[u8]) -> Result<Vec<(String, Read)>> {
     }
     let mut lines = Vec::new();
     for row in reader.deserialize::<Columns>() {
-        check_count(lines.len() + 1)?;
+        check_count(lines.len() + 1, most)?;
         lines.push(match row {
             Ok(columns) => (columns.email.clone(), agent(&columns)),
             Err(error) => (String::new(), Err(wrong(&error))),
         });
     }
-    check_count(lines.len())?;
+    check_count(lines.len(), most)?;
     Ok(lines)
 }
 
-fn check_count(count: usize) -> Result<()> {
-    if (1..=MOST_LINES).contains(&count) {
+fn check_count(count: usize, most: usize) -> Result<()> {
+    if (1..=most).contains(&count) {
         return Ok(());
     }
-    Err(Error::invalid("agents", format!("must be 1 to {MOST_LINES} lines")))
+    Err(Error::invalid("agents", format!("must be 1 to {most} lines")))
 }
 
 fn agent(columns: &Columns) -> Read {
@@ -208,6 +210,13 @@ fn refused(error: Error) -> Outcome {
     Outcome::Refused { field: problem.field_name().map(ToOwned::to_owned), reason: problem.detail().to_owned() }
 }
 
+/// Why what was made is not kept.
+enum NotKept {
+    Wrong(super::Wrong),
+    /// Others can't be, and it is all or none.
+    NotWhole,
+}
+
 /// Makes the agents of a file. What is wrong with the database itself is an `Err`; with the lines, the report's.
 pub async fn create(
     change: &mut Change,
@@ -229,33 +238,28 @@ pub async fn create(
             Err(error) => outcomes.push(refused(error)),
         }
     }
-    let all_sound = sound.len() == outcomes.len();
     // Lines that can't be are taken out until the rest can be made, so that the report knows them all.
-    let created = loop {
-        if sound.is_empty() {
-            break Vec::new();
-        }
-        change.savepoint().await?;
+    while !sound.is_empty() {
+        let whole = sound.len() == outcomes.len();
         let agents = sound.iter().map(|(_, agent)| agent.clone()).collect::<Vec<_>>();
-        match create_all(change, maker, tenant, &agents).await {
-            Ok(created) => break created,
-            Err(wrong) => {
-                change.back_to_savepoint().await?;
-                match too_few_numbers(wrong) {
-                    Ok(error) if !partial => return Err(error),
-                    Ok(error) => go_without(change, tenant, &mut sound, &mut outcomes, error).await?,
-                    Err(wrong) => take_out(&mut sound, &mut outcomes, wrong)?,
+        let tried = change.attempt(async |change| {
+            let created = create_all(change, maker, tenant, &agents).await.map_err(NotKept::Wrong)?;
+            if whole || partial { Ok(created) } else { Err(NotKept::NotWhole) }
+        });
+        match tried.await? {
+            Ok(created) => {
+                for ((line, _), agent) in sound.iter().zip(created) {
+                    outcomes[*line] = Outcome::Created { agent: Box::new(agent) };
                 }
+                break;
             }
+            Err(NotKept::NotWhole) => break,
+            Err(NotKept::Wrong(wrong)) => match too_few_numbers(wrong) {
+                Ok(error) if !partial => return Err(error),
+                Ok(error) => go_without(change, tenant, &mut sound, &mut outcomes, error).await?,
+                Err(wrong) => take_out(&mut sound, &mut outcomes, wrong)?,
+            },
         }
-    };
-    let whole = all_sound && created.len() == outcomes.len();
-    if whole || partial {
-        for ((line, _), agent) in sound.iter().zip(created) {
-            outcomes[*line] = Outcome::Created { agent: Box::new(agent) };
-        }
-    } else if !sound.is_empty() {
-        change.back_to_savepoint().await?;
     }
     let lines = emails.into_iter().zip(outcomes).enumerate();
     let lines = lines.map(|(at, (email, outcome))| Line { line: at + 1, email, outcome }).collect::<Vec<_>>();
@@ -274,7 +278,7 @@ mod tests {
     #[test]
     fn a_csv_file_is_read_line_by_line() {
         let text = "\u{feff}email;first_name;last_name;role;extensions;numbers\r\nada@acme.test;Ada;Lovelace;;2;\r\nx;Grace;Hopper;;;\r\ngrace@acme.test;Grace;Hopper;Manager;;2001 2002\r\n";
-        let lines = from_csv(text.as_bytes()).unwrap();
+        let lines = from_csv(text.as_bytes(), 3).unwrap();
         assert_eq!(lines.len(), 3);
         let ada = lines[0].1.as_ref().unwrap();
         assert_eq!((ada.role, ada.extensions_count), (Role::Agent, Some(2)));
@@ -284,7 +288,8 @@ mod tests {
         );
         let grace = lines[2].1.as_ref().unwrap();
         assert_eq!((grace.role, grace.numbers.as_ref().unwrap().len()), (Role::Manager, 2));
-        assert!(from_csv(b"name,mail\nx,y\n").unwrap_err().to_string().contains("no column first_name"));
-        assert!(from_csv(b"").is_err());
+        assert!(from_csv(b"name,mail\nx,y\n", 3).unwrap_err().to_string().contains("no column first_name"));
+        assert!(from_csv(b"", 3).is_err());
+        assert!(from_csv(text.as_bytes(), 2).unwrap_err().to_string().contains("1 to 2 lines"));
     }
 }

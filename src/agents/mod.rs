@@ -180,17 +180,11 @@ pub async fn create_all(
     // Nobody else gives out this tenant's numbers meanwhile, nor makes the same person.
     pools::store::hold(change.db(), tenant).await.map_err(|e| whole(e.into()))?;
     let mut wrong = check_emails(change, new).await.map_err(whole)?;
-    let mut wanted = HashSet::new();
-    for (line, agent) in new.iter().enumerate() {
-        if let Err(error) = check_line(change, maker, tenant, agent, &mut wanted).await {
-            wrong.push((line, error));
-        }
-    }
+    let wanted = check_lines(change, maker, tenant, new, &mut wrong).await.map_err(whole)?;
     if !wrong.is_empty() {
         return Err(wrong);
     }
     let counts = new.iter().map(NewAgent::count).collect::<Result<Vec<_>>>().map_err(whole)?;
-    let wanted = wanted.into_iter().collect::<Vec<_>>();
     let lowest = pools::take_lowest(change, tenant, counts.iter().sum(), &wanted).await.map_err(whole)?;
     let mut lowest = lowest.into_iter();
     let mut made = Vec::with_capacity(new.len());
@@ -201,22 +195,41 @@ pub async fn create_all(
     insert_all(change, maker, &home, &made).await.map_err(whole)
 }
 
-async fn check_line(
+/// What is wrong with lines by themselves, and with the numbers they want; answers those numbers.
+async fn check_lines(
     change: &mut Change,
     maker: Maker<'_>,
     tenant: Uuid,
-    agent: &NewAgent,
-    wanted: &mut HashSet<String>,
-) -> Result<()> {
-    agent.check(maker)?;
-    let numbers = agent.numbers.iter().flatten().map(ToString::to_string).collect::<Vec<_>>();
-    if numbers.is_empty() {
-        return Ok(());
+    new: &[NewAgent],
+    wrong: &mut Wrong,
+) -> Result<Vec<String>> {
+    let mut seen = HashSet::new();
+    let mut wanting = Vec::new();
+    for (line, agent) in new.iter().enumerate() {
+        let numbers = agent.numbers.iter().flatten().map(ToString::to_string).collect::<Vec<_>>();
+        match agent.check(maker).and_then(|()| wanted_once(&numbers, &mut seen)) {
+            Err(error) => wrong.push((line, error)),
+            Ok(()) if numbers.is_empty() => {}
+            Ok(()) => wanting.push((line, numbers)),
+        }
     }
-    if let Some(twice) = numbers.iter().find(|number| !wanted.insert((*number).clone())) {
-        return Err(Error::Conflict(format!("{twice} is wanted twice.")));
+    let wanted = seen.into_iter().collect::<Vec<_>>();
+    if !wanting.is_empty() {
+        let why = pools::unavailable(change, tenant, &wanted).await?;
+        let refused = wanting.iter().filter_map(|(line, numbers)| {
+            let error = pools::check_wanted(numbers, &why).err()?;
+            Some((*line, error))
+        });
+        wrong.extend(refused);
     }
-    pools::check_wanted(change, tenant, &numbers).await
+    Ok(wanted)
+}
+
+fn wanted_once(numbers: &[String], seen: &mut HashSet<String>) -> Result<()> {
+    match numbers.iter().find(|number| !seen.insert((*number).clone())) {
+        None => Ok(()),
+        Some(twice) => Err(Error::Conflict(format!("{twice} is wanted twice."))),
+    }
 }
 
 async fn check_emails(change: &mut Change, new: &[NewAgent]) -> Result<Wrong> {
@@ -233,62 +246,104 @@ async fn check_emails(change: &mut Change, new: &[NewAgent]) -> Result<Wrong> {
     Ok(wrong)
 }
 
+/// People that one statement makes: what is in memory at once, and for how long the database works without a look at whether
+/// anybody still waits for it.
+const AT_ONCE: usize = 1_000;
+
+/// The people first and their phones last: only phones are seen by a switch, so the tenant's generation is held for the end alone.
 async fn insert_all(
     change: &mut Change,
     maker: Maker<'_>,
     home: &tenants::Tenant,
     new: &[(&NewAgent, Vec<ExtensionNumber>)],
 ) -> Result<Vec<CreatedAgent>> {
-    let keyring = change.keyring();
-    let mut users = store::NewUsers::default();
-    let mut rows = store::NewExtensions::default();
-    let mut phones = Vec::with_capacity(new.len());
-    for (agent, numbers) in new {
-        let user = users.push(agent);
-        let name = agent.full_name()?;
-        let mut of_agent = Vec::with_capacity(numbers.len());
-        for number in numbers {
-            let (secret, pin) = (SipSecret::generate(), VoicemailPin::generate());
-            let id = Uuid::now_v7();
-            let seal = |column, plain: &str| keyring.seal(Place { column, tenant: home.id, row: id }, plain);
-            rows.push(&store::NewExtension {
-                id,
-                user,
-                number: number.as_str(),
-                name: name.as_str(),
-                email: agent.email.as_str(),
-                secret: seal("sip_secret", secret.reveal()),
-                pin: seal("voicemail_pin", pin.reveal()),
-            });
-            of_agent.push(NewPhone {
-                id,
-                number: number.to_string(),
-                sip_username: number.to_string(),
-                sip_password: secret.reveal().to_owned(),
-                domain: home.domain.to_string(),
-                display_name: name.to_string(),
-                voicemail_pin: pin.reveal().to_owned(),
-            });
-        }
-        phones.push(of_agent);
-    }
-    store::insert_users(change.db(), home.id, &users).await.map_err(users::taken)?;
     let usual = onboarding::templates::usual(change.db(), home.id).await?;
-    store::insert_extensions(change.db(), home.id, &rows, &usual).await?;
-    let made = store::users(change.db(), home.id, &users.ids).await?;
+    let mut rows = Vec::new();
     let mut created = Vec::with_capacity(new.len());
-    for (((agent, _), user), extensions) in new.iter().zip(made).zip(phones) {
-        let link = one_time::link(change, maker.public_url, user.id, Purpose::Welcome).await?;
-        let message = Message::Welcome { name: &user.first_name, tenant: home.name.as_str(), link: &link };
-        mail::queue(change, Some(home.id), &agent.email, user.language.unwrap_or(usual.language), &message).await?;
+    for some in new.chunks(AT_ONCE) {
+        let mut users = store::NewUsers::default();
+        let mut extensions = store::NewExtensions::default();
+        let mut phones = Vec::with_capacity(some.len());
+        for (agent, numbers) in some {
+            let user = users.push(agent);
+            phones.push(new_phones(change, home, agent, user, numbers, &mut extensions)?);
+        }
+        let some = some.iter().map(|(agent, _)| *agent).collect::<Vec<_>>();
+        created.extend(insert_people(change, maker, home, &usual, &some, &users, phones).await?);
+        rows.push(extensions);
+    }
+    for extensions in &rows {
+        store::insert_extensions(change.db(), home.id, extensions, &usual).await?;
+    }
+    Ok(created)
+}
+
+fn new_phones(
+    change: &Change,
+    home: &tenants::Tenant,
+    agent: &NewAgent,
+    user: Uuid,
+    numbers: &[ExtensionNumber],
+    rows: &mut store::NewExtensions,
+) -> Result<Vec<NewPhone>> {
+    let keyring = change.keyring();
+    let name = agent.full_name()?;
+    let phones = numbers.iter().map(|number| {
+        let (secret, pin) = (SipSecret::generate(), VoicemailPin::generate());
+        let id = Uuid::now_v7();
+        let seal = |column, plain: &str| keyring.seal(Place { column, tenant: home.id, row: id }, plain);
+        rows.push(store::NewExtension {
+            id,
+            user,
+            number: number.as_str(),
+            name: name.as_str(),
+            email: agent.email.as_str(),
+            secret: seal("sip_secret", secret.reveal()),
+            pin: seal("voicemail_pin", pin.reveal()),
+        });
+        NewPhone {
+            id,
+            number: number.to_string(),
+            sip_username: number.to_string(),
+            sip_password: secret.reveal().to_owned(),
+            domain: home.domain.to_string(),
+            display_name: name.to_string(),
+            voicemail_pin: pin.reveal().to_owned(),
+        }
+    });
+    Ok(phones.collect())
+}
+
+/// Users with their links, mails and audit entries.
+async fn insert_people(
+    change: &mut Change,
+    maker: Maker<'_>,
+    home: &tenants::Tenant,
+    usual: &onboarding::templates::Usual,
+    new: &[&NewAgent],
+    rows: &store::NewUsers,
+    phones: Vec<Vec<NewPhone>>,
+) -> Result<Vec<CreatedAgent>> {
+    store::insert_users(change.db(), home.id, rows).await.map_err(users::taken)?;
+    let made = store::users(change.db(), home.id, &rows.ids).await?;
+    let links = one_time::links(change, maker.public_url, &rows.ids, Purpose::Welcome).await?;
+    let mails = new.iter().zip(&made).zip(&links).map(|((agent, user), link)| {
+        let message = Message::Welcome { name: &user.first_name, tenant: home.name.as_str(), link };
+        (&agent.email, user.language.unwrap_or(usual.language), message)
+    });
+    mail::queue_all(change, Some(home.id), mails).await?;
+    let entries = made.iter().zip(&phones).map(|(user, extensions)| {
         let numbers = extensions.iter().map(|phone| phone.number.as_str()).collect::<Vec<_>>();
         let after = Some(serde_json::json!({ "user": user, "extensions": numbers }));
         let resource = format!("agents/{}", user.id);
-        change.audit(Audit { tenant: Some(home.id), action: "create", resource, before: None, after }).await?;
-        created.push(CreatedAgent { user, extensions });
+        Audit { tenant: Some(home.id), action: "create", resource, before: None, after }
+    });
+    change.audit_all(entries).await?;
+    let created = made.into_iter().zip(phones).map(|(user, extensions)| {
         maker.on_made.inspect(|on_made| on_made());
-    }
-    Ok(created)
+        CreatedAgent { user, extensions }
+    });
+    Ok(created.collect())
 }
 
 /// Makes one agent.

@@ -81,14 +81,14 @@ pub struct NewExtensions {
 }
 
 impl NewExtensions {
-    pub fn push(&mut self, new: &NewExtension<'_>) {
+    pub fn push(&mut self, new: NewExtension<'_>) {
         self.ids.push(new.id);
         self.users.push(new.user);
         self.numbers.push(new.number.to_owned());
         self.names.push(new.name.to_owned());
         self.emails.push(new.email.to_owned());
-        self.secrets.push(new.secret.clone());
-        self.pins.push(new.pin.clone());
+        self.secrets.push(new.secret);
+        self.pins.push(new.pin);
     }
 }
 

@@ -207,10 +207,14 @@ pub async fn register(auth: &Auth, changes: &Changes, source: Option<IpAddr>, ne
         settings: None,
     };
     // Also where there is an account: what is refused, a domain or a region, is refused whichever the address is.
-    change.mark().await?;
-    onboarding::create(&auth.public_url, &mut change, tenancy, Some(&hash)).await?;
+    let made = change.attempt(async |change| {
+        onboarding::create(&auth.public_url, change, tenancy, Some(&hash)).await.map_err(Some)?;
+        if account.is_some() { Err(None) } else { Ok(()) }
+    });
+    if let Err(Some(error)) = made.await? {
+        return Err(error);
+    }
     if let Some(account) = account {
-        change.undo().await?;
         tell_of_account(auth, &mut change, &account, &new.email, new.language).await?;
     }
     change.commit().await.map(|_| ())

@@ -46,11 +46,18 @@ impl Purpose {
 /// A new link; those made before for the same purpose end. Pages that take one send no Referer, and requests are logged without
 /// their query.
 pub async fn link(change: &mut Change, base: &str, user: Uuid, purpose: Purpose) -> Result<String> {
-    let token = token::generate("dpo");
-    store::drop_one_time_tokens(change.db(), user, purpose.name()).await?;
-    let (hash, until) = (TokenHash::of(token.as_bytes()), Utc::now() + purpose.lifetime());
-    store::add_one_time_token(change.db(), &hash, user, purpose.name(), until).await?;
-    Ok(format!("{base}/{}?token={}", purpose.path(), token.as_str()))
+    let links = links(change, base, &[user], purpose).await?;
+    links.into_iter().next().ok_or(Error::NotFound("user"))
+}
+
+/// A new link for each of these.
+pub async fn links(change: &mut Change, base: &str, users: &[Uuid], purpose: Purpose) -> Result<Vec<String>> {
+    let tokens = users.iter().map(|_| token::generate("dpo")).collect::<Vec<_>>();
+    let hashes = tokens.iter().map(|token| TokenHash::of(token.as_bytes()).0.to_vec()).collect::<Vec<_>>();
+    store::drop_one_time_tokens(change.db(), users, purpose.name()).await?;
+    let until = Utc::now() + purpose.lifetime();
+    store::add_one_time_tokens(change.db(), &hashes, users, purpose.name(), until).await?;
+    Ok(tokens.iter().map(|token| format!("{base}/{}?token={}", purpose.path(), token.as_str())).collect())
 }
 
 /// Uses a token up; answers whose it was.

@@ -194,17 +194,19 @@ pub async fn take_refresh_token(db: &mut PgConnection, hash: &TokenHash) -> sqlx
     Ok(shown)
 }
 
-pub async fn add_one_time_token(
+/// One token each.
+pub async fn add_one_time_tokens(
     db: &mut PgConnection,
-    hash: &TokenHash,
-    user: Uuid,
+    hashes: &[Vec<u8>],
+    users: &[Uuid],
     purpose: &str,
     expires_at: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into one_time_tokens (hash, user_id, purpose, expires_at) values ($1, $2, $3, $4)",
-        &hash.0[..],
-        user,
+        "insert into one_time_tokens (hash, user_id, purpose, expires_at)
+         select t.hash, t.user_id, $3, $4 from unnest($1::bytea[], $2::uuid[]) as t (hash, user_id)",
+        hashes,
+        users,
         purpose,
         expires_at
     )
@@ -243,11 +245,11 @@ pub async fn use_one_time_token(
     .await
 }
 
-/// Ends what was sent before for the same purpose.
-pub async fn drop_one_time_tokens(db: &mut PgConnection, user: Uuid, purpose: &str) -> sqlx::Result<()> {
+/// Ends what was sent to these before for the same purpose.
+pub async fn drop_one_time_tokens(db: &mut PgConnection, users: &[Uuid], purpose: &str) -> sqlx::Result<()> {
     sqlx::query!(
-        "delete from one_time_tokens where (user_id = $1 and purpose = $2) or expires_at < now()",
-        user,
+        "delete from one_time_tokens where (user_id = any ($1) and purpose = $2) or expires_at < now()",
+        users,
         purpose
     )
     .execute(db)

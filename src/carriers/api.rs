@@ -109,6 +109,7 @@ pub async fn replace_rates(
     let too_large = || Problem::bad_request("A rate sheet has at most 64 MiB.");
     let body = payload.to_bytes_limited(MOST_BYTES).await.map_err(|_| too_large())?.map_err(|_| too_large())?;
     let text = body.clone();
+    let _turn = api.turn().await?;
     // Reading a hundred thousand lines is work for a thread of its own.
     let sheet = actix_web::web::block(move || rates::read(&text, chrono::Utc::now()))
         .await

@@ -7,7 +7,6 @@ use anyhow::Context as _;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::{
-    app::open_database,
     changes::{Author, Changes},
     embedded::{Cluster, Durability},
     keyring::Keyring,
@@ -63,7 +62,7 @@ impl Local {
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let database = Database::borrow(settings).await?;
         let keyring = Arc::new(Keyring::open(&settings.key_file())?);
-        let pool = open_database(database.options.clone(), 2, &keyring).await?;
+        let pool = crate::database::open(database.options.clone(), 2, &keyring).await?;
         Ok(Self { changes: Changes::new(pool, None, keyring), database })
     }
 

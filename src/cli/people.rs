@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
+use uuid::Uuid;
 
 use super::{
     local::{Local, author},
@@ -130,45 +131,119 @@ async fn work(local: &Local, public_url: &str, json: bool, command: AgentCommand
         AgentCommand::Import { tenant, file, partial, dry_run } => {
             let tenant = tenant_id(local, &tenant).await?;
             let text = std::fs::read(&file).with_context(|| file.display().to_string())?;
-            let lines = bulk::from_csv(&text)?;
-            let style = ProgressStyle::with_template("{bar:40} {pos}/{len} agents, {elapsed}")?;
-            let bar = ProgressBar::new(u64::try_from(lines.len())?).with_style(style);
-            let on_made = || bar.inc(1);
-            let maker = Maker { on_made: Some(&on_made), ..maker };
-            let mut change = local.changes.begin(author()).await?;
-            let report = bulk::create(&mut change, maker, tenant, lines, partial || dry_run).await;
-            if report.is_ok() && !dry_run {
-                change.commit().await?;
-            }
-            bar.finish_and_clear();
-            told(&report?, json, dry_run)
+            let lines = bulk::from_csv(&text, bulk::MOST_IN_FILE)?;
+            import(local, maker, tenant, lines, How { partial, dry_run, json }).await
         }
     }
 }
 
-fn told(report: &bulk::Report, json: bool, dry_run: bool) -> anyhow::Result<()> {
-    if json {
-        print::one(true, report)?;
-    } else {
-        for line in &report.lines {
-            let outcome = match &line.outcome {
-                Outcome::Created { agent } => {
-                    let phones = agent.extensions.iter();
-                    // The passwords go to whoever imports, as there is no other time to show them.
-                    let phones = phones.map(|phone| format!("{} {}", phone.sip_username, phone.sip_password));
-                    format!(
-                        "{}  {}",
-                        if dry_run { "would be made" } else { "made" },
-                        phones.collect::<Vec<_>>().join("  ")
-                    )
-                }
-                Outcome::NotCreated => "not made, as others were refused".to_owned(),
-                Outcome::Refused { reason, .. } => format!("refused: {reason}"),
-            };
-            println!("{:>5}  {}  {outcome}", line.line, line.email);
-        }
-        println!("{} made, {} refused.", if dry_run { 0 } else { report.created }, report.refused);
+#[derive(Clone, Copy)]
+struct How {
+    partial: bool,
+    dry_run: bool,
+    json: bool,
+}
+
+/// Lines that are made in one transaction, where those that can be made are: short enough that other changes of the tenant get
+/// their turn in between, and all that is in memory at once.
+const AT_ONCE: usize = 2_000;
+
+async fn import(
+    local: &Local,
+    maker: Maker<'_>,
+    tenant: Uuid,
+    lines: Vec<(String, bulk::Read)>,
+    how: How,
+) -> anyhow::Result<()> {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} agents, {elapsed}, {eta} to go")?;
+    let bar = ProgressBar::new(u64::try_from(lines.len())?).with_style(style);
+    let on_made = || bar.inc(1);
+    let maker = Maker { on_made: Some(&on_made), ..maker };
+    // All or none is one transaction, and so is a try: the next lines would be told the numbers of those before.
+    let at_once = if how.partial && !how.dry_run { AT_ONCE } else { lines.len() };
+    let mut told = Told { how, created: 0, refused: 0, lines: 0 };
+    let mut lines = lines.into_iter().peekable();
+    let mut result = Ok(());
+    while lines.peek().is_some() && result.is_ok() {
+        let some = lines.by_ref().take(at_once).collect();
+        result = match import_some(local, maker, tenant, some, how).await {
+            Ok(report) => {
+                bar.set_position(u64::try_from(told.lines + report.lines.len())?);
+                bar.suspend(|| told.tell(report))
+            }
+            Err(error) => Err(error),
+        };
     }
-    anyhow::ensure!(report.refused == 0 || report.created > 0, "nothing was made");
+    bar.finish_and_clear();
+    // Also when it ended early: what was made before stays, with its passwords.
+    told.end();
+    result?;
+    anyhow::ensure!(told.refused == 0 || told.created > 0, "nothing was made");
     Ok(())
+}
+
+async fn import_some(
+    local: &Local,
+    maker: Maker<'_>,
+    tenant: Uuid,
+    lines: Vec<(String, bulk::Read)>,
+    how: How,
+) -> anyhow::Result<bulk::Report> {
+    let mut change = local.changes.begin(author()).await?;
+    let report = bulk::create(&mut change, maker, tenant, lines, how.partial || how.dry_run).await?;
+    if !how.dry_run {
+        change.commit().await?;
+    }
+    Ok(report)
+}
+
+/// What is printed as it is made; as JSON it is one report, however long it becomes.
+struct Told {
+    how: How,
+    created: usize,
+    refused: usize,
+    lines: usize,
+}
+
+impl Told {
+    fn tell(&mut self, report: bulk::Report) -> anyhow::Result<()> {
+        self.created += report.created;
+        self.refused += report.refused;
+        for mut line in report.lines {
+            let before = if self.lines == 0 { "{\"lines\":[" } else { "," };
+            self.lines += 1;
+            line.line = self.lines;
+            if self.how.json {
+                print!("{before}{}", serde_json::to_string(&line)?);
+            } else {
+                println!("{:>5}  {}  {}", line.line, line.email, self.outcome(&line.outcome));
+            }
+        }
+        Ok(())
+    }
+
+    fn outcome(&self, outcome: &Outcome) -> String {
+        match outcome {
+            Outcome::Created { agent } => {
+                // The passwords go to whoever imports, as there is no other time to show them.
+                let phones = agent.extensions.iter();
+                let phones = phones.map(|phone| format!("{} {}", phone.sip_username, phone.sip_password));
+                let made = if self.how.dry_run { "would be made" } else { "made" };
+                format!("{made}  {}", phones.collect::<Vec<_>>().join("  "))
+            }
+            Outcome::NotCreated => "not made, as others were refused".to_owned(),
+            Outcome::Refused { reason, .. } => format!("refused: {reason}"),
+        }
+    }
+
+    fn end(&self) {
+        match (self.how.json, self.lines) {
+            (true, 0) => {}
+            (true, _) => println!("],\"created\":{},\"refused\":{}}}", self.created, self.refused),
+            (false, _) => {
+                let made = if self.how.dry_run { 0 } else { self.created };
+                println!("{made} made, {} refused.", self.refused);
+            }
+        }
+    }
 }

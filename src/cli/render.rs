@@ -8,7 +8,6 @@ use serde_json::json;
 
 use super::local::Database;
 use crate::{
-    app::open_database,
     fetch::{
         Fetch, Reply, Source, answer,
         readers::Readers,
@@ -68,10 +67,10 @@ pub async fn run(settings: &Settings, as_json: bool, args: RenderArgs) -> anyhow
 
 async fn ask(settings: &Settings, database: &Database, request: Request<'_>) -> anyhow::Result<(Reply, Source)> {
     let keyring = Arc::new(Keyring::open(&settings.key_file())?);
-    let pool = open_database(database.options.clone(), 2, &keyring).await?;
+    let pool = crate::database::open(database.options.clone(), 2, &keyring).await?;
     let readers = Readers::new(&database.options, 1, settings.fill_timeout());
     let fetch = Arc::new(Fetch::new(readers, pool.clone(), keyring, &settings.limits()));
-    let sync = Sync::new(Arc::clone(&fetch), database.options.clone());
+    let sync = Sync::new(Arc::clone(&fetch), &database.options, pool.clone());
     let following = tokio::spawn(Arc::clone(&sync).run());
     sync.ready().await;
     let asked = match request {
@@ -79,7 +78,7 @@ async fn ask(settings: &Settings, database: &Database, request: Request<'_>) -> 
         request => Ok(fetch.answer(request, None).await),
     };
     following.abort();
-    sync.leave(&pool).await?;
+    sync.leave().await?;
     pool.close().await;
     asked
 }

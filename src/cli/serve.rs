@@ -39,7 +39,7 @@ pub async fn until_told() -> anyhow::Result<()> {
 pub async fn migrate(settings: &Settings) -> anyhow::Result<()> {
     let database = Database::borrow(settings).await?;
     let keyring = Keyring::open(&settings.key_file())?;
-    let pool = crate::app::open_database(database.options.clone(), 2, &keyring).await?;
+    let pool = crate::database::open(database.options.clone(), 2, &keyring).await?;
     pool.close().await;
     println!("The tables are up to date.");
     database.close()

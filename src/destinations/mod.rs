@@ -278,14 +278,23 @@ pub async fn not_in_use(change: &mut Change, tenant: Uuid, target: Target) -> Re
 
 /// Refuses numbers that mean something else: emergency numbers, and feature codes of digits.
 pub async fn not_reserved(change: &mut Change, tenant: Uuid, names: &[String]) -> Result<()> {
-    let Some(plan) = store::rules(change.db(), tenant).await? else { return Ok(()) };
-    let reserved = names.iter().filter_map(|name| ExtensionNumber::parse(name).ok());
-    for number in reserved {
-        if routing::is_reserved(&number, &plan) {
-            return Err(Error::Conflict(format!("{number} is an emergency number or a feature code here.")));
-        }
+    match reserved_among(change, tenant, names).await?.first() {
+        None => Ok(()),
+        Some(number) => Err(Error::Conflict(is_reserved(number))),
     }
-    Ok(())
+}
+
+/// Those that mean something else.
+pub async fn reserved_among(change: &mut Change, tenant: Uuid, names: &[String]) -> Result<Vec<ExtensionNumber>> {
+    let Some(plan) = store::rules(change.db(), tenant).await? else { return Ok(Vec::new()) };
+    let numbers = names.iter().filter_map(|name| ExtensionNumber::parse(name).ok());
+    Ok(numbers.filter(|number| routing::is_reserved(number, &plan)).collect())
+}
+
+/// Why such a number can't be had.
+#[must_use]
+pub fn is_reserved(number: &ExtensionNumber) -> String {
+    format!("{number} is an emergency number or a feature code here.")
 }
 
 /// Refuses settings by which a number that somebody has would mean something else.

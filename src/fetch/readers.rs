@@ -14,6 +14,8 @@ use std::{
 use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
 use tokio::sync::Semaphore;
 
+use crate::database;
+
 pub struct Readers {
     options: PgConnectOptions,
     idle: Mutex<Vec<PgConnection>>,
@@ -41,6 +43,8 @@ impl Readers {
     pub fn new(options: &PgConnectOptions, limit: usize, timeout: Duration) -> Self {
         // The statements are few and look up single rows by key: their plan never depends on the values.
         let options = options.clone().options([("plan_cache_mode", "force_generic_plan"), ("jit", "off")]);
+        // One that was given up is dropped with its connection, and ends at the server as well.
+        let options = database::within(&options, timeout);
         Self { options, idle: Mutex::default(), permits: Semaphore::new(limit), timeout }
     }
 

@@ -25,7 +25,7 @@ use super::{
     generations::{CARRIERS, Heard, SWITCHES},
     store,
 };
-use crate::text::Domain;
+use crate::{database, text::Domain};
 
 /// A poll's lease: for so long after its beginning the node serves as fresh.
 pub const LEASE: Duration = Duration::from_secs(1);
@@ -70,20 +70,24 @@ pub struct Sync {
     fetch: Arc<Fetch>,
     node: Uuid,
     options: PgConnectOptions,
+    /// For all but polls, which have a connection that nothing else can take.
+    pool: PgPool,
     wake: Notify,
     applied: watch::Sender<Snapshot>,
 }
 
 impl Sync {
     #[must_use]
-    pub fn new(fetch: Arc<Fetch>, options: PgConnectOptions) -> Arc<Self> {
+    pub fn new(fetch: Arc<Fetch>, options: &PgConnectOptions, pool: PgPool) -> Arc<Self> {
         let (applied, _) = watch::channel(Snapshot::default());
-        Arc::new(Self { fetch, node: Uuid::now_v7(), options, wake: Notify::new(), applied })
+        // A poll that this node gave up must not go on at the server, where the next ones would join it.
+        let options = database::within(options, LEASE);
+        Arc::new(Self { fetch, node: Uuid::now_v7(), options, pool, wake: Notify::new(), applied })
     }
 
     /// Signs the node off, so that no change waits for it.
-    pub async fn leave(&self, pool: &PgPool) -> sqlx::Result<()> {
-        sqlx::query!("delete from nodes where id = $1", self.node).execute(pool).await.map(|_| ())
+    pub async fn leave(&self) -> sqlx::Result<()> {
+        sqlx::query!("delete from nodes where id = $1", self.node).execute(&self.pool).await.map(|_| ())
     }
 
     /// Polls for ever; returns only by being dropped.
@@ -101,9 +105,9 @@ impl Sync {
     }
 
     /// Wakes the poll when the database says that something changed. What is lost here the poll finds anyway.
-    pub async fn listen(self: Arc<Self>, pool: PgPool) {
+    pub async fn listen(self: Arc<Self>) {
         loop {
-            if let Ok(mut listener) = PgListener::connect_with(&pool).await
+            if let Ok(mut listener) = PgListener::connect_with(&self.pool).await
                 && listener.listen("dialplane_generation").await.is_ok()
             {
                 while let Ok(Some(_)) = listener.try_recv().await {
@@ -257,6 +261,7 @@ impl std::fmt::Display for Visible {
 /// Waits until no node serves the state before a committed change as fresh: every live one has confirmed it, or the leases of
 /// those that have not ran out. `own` is the node that makes the change, if it is one.
 pub async fn settle(pool: &PgPool, own: Option<&Sync>, xid: u64) -> Visible {
+    let pool = own.map_or(pool, |own| &own.pool);
     let own = match own {
         Some(own) if own.apply(xid).await => own.node,
         _ => Uuid::nil(),

@@ -7,13 +7,17 @@ pub mod problem;
 pub mod router;
 pub mod status;
 mod store;
+pub mod turns;
 pub mod write;
 
 use std::{net::IpAddr, sync::Arc};
 
 use sqlx::{Postgres, Transaction};
 
-use self::actor::Actor;
+use self::{
+    actor::Actor,
+    turns::{Turn, Turns},
+};
 use crate::{auth::Auth, changes::Changes};
 
 /// What handlers work with.
@@ -25,12 +29,18 @@ pub struct Api {
     pub switch_url: Arc<str>,
     /// Whose `X-Forwarded-For` is believed.
     pub proxies: Arc<[IpAddr]>,
+    pub turns: Turns,
 }
 
 impl Api {
     #[must_use]
     pub fn pool(&self) -> &sqlx::PgPool {
         self.changes.pool()
+    }
+
+    /// A turn for much at once, to be held until that is done.
+    pub async fn turn(&self) -> Result<Turn, problem::Problem> {
+        self.turns.take().await
     }
 
     /// To read with: what the database shows to who asks, which to a tenant is its own rows.

@@ -92,6 +92,15 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "Your role, or your API key's scopes, do not allow that.")
     }
 
+    /// Too many uploads at once.
+    #[must_use]
+    pub fn uploads_wait() -> Self {
+        let detail = "Other uploads are being worked on. Try again in a minute.";
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+        problem.retry_after = Some(60);
+        problem
+    }
+
     /// Ours: the cause goes to the log under an id, the id to the caller.
     fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         let id = Uuid::now_v7();
@@ -149,8 +158,10 @@ impl From<sqlx::Error> for Problem {
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Protocol(_) => {
                 Self::unavailable(&error)
             }
-            // 57P: the server is shutting down or starting up; 25006: it became a replica.
-            sqlx::Error::Database(e) if e.code().is_some_and(|c| c.starts_with("57P") || c == "25006") => {
+            // 57P: the server is shutting down or starting up; 57014: it took longer than a request may; 25006: it became a replica.
+            sqlx::Error::Database(e)
+                if e.code().is_some_and(|c| c.starts_with("57P") || c == "57014" || c == "25006") =>
+            {
                 Self::unavailable(&error)
             }
             sqlx::Error::Database(e) => match e.code().as_deref().and_then(unfit) {

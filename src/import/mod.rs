@@ -139,8 +139,7 @@ async fn take_user(
     new.variables = own.into_iter().collect();
     let (weak_secret, weak_pin) = (secret.is_none(), pin.is_none());
     (new.sip_password, new.voicemail_pin) = (secret, pin);
-    change.savepoint().await?;
-    match extensions::create(change, tenant, new).await {
+    match change.attempt(async |change| extensions::create(change, tenant, new).await).await? {
         Ok(created) => {
             let made = (weak_secret || weak_pin).then(|| Made {
                 number: number.to_string(),
@@ -155,7 +154,6 @@ async fn take_user(
         }
         Err(error @ (Error::Sql(_) | Error::Keyring(_) | Error::NotFound(_))) => Err(error),
         Err(error) => {
-            change.back_to_savepoint().await?;
             left(error.to_string());
             Ok(None)
         }
@@ -189,12 +187,10 @@ async fn take_group(
         otherwise: None,
         members,
     };
-    change.savepoint().await?;
-    match groups::create(change, tenant, new).await {
+    match change.attempt(async |change| groups::create(change, tenant, new).await).await? {
         Ok(_) => report.taken.push(Line { kind: "group", name: name.to_owned(), note: String::new() }),
         Err(error @ (Error::Sql(_) | Error::Keyring(_) | Error::NotFound(_))) => return Err(error),
         Err(error) => {
-            change.back_to_savepoint().await?;
             left(error.to_string());
         }
     }
@@ -232,12 +228,10 @@ async fn take_extension(
         },
     };
     let new = NewEntry { position, name, enabled: true, conditions, xml };
-    change.savepoint().await?;
-    match entries::create(change, tenant, new, true).await {
+    match change.attempt(async |change| entries::create(change, tenant, new, true).await).await? {
         Ok(_) => report.taken.push(Line { kind: "dialplan", name: label.to_owned(), note }),
         Err(error @ (Error::Sql(_) | Error::Keyring(_) | Error::NotFound(_))) => return Err(error),
         Err(error) => {
-            change.back_to_savepoint().await?;
             left(error.to_string());
         }
     }

@@ -117,6 +117,20 @@ pub async fn queue(
     put(change.db(), &keyring, tenant, to, language, message).await
 }
 
+/// Queues many of a tenant's mails within a change.
+pub async fn queue_all(
+    change: &mut Change,
+    tenant: Option<Uuid>,
+    mails: impl IntoIterator<Item = (&Email, Language, Message<'_>)>,
+) -> Result<()> {
+    let keyring = change.keyring();
+    let mut columns = store::NewMails::default();
+    for (to, language, message) in mails {
+        write(&mut columns, &keyring, to, language, &message)?;
+    }
+    Ok(store::insert(change.db(), tenant, &columns).await?)
+}
+
 /// Queues a mail within any transaction.
 pub async fn put(
     db: &mut PgConnection,
@@ -126,11 +140,21 @@ pub async fn put(
     language: Language,
     message: &Message<'_>,
 ) -> Result<()> {
+    let mut columns = store::NewMails::default();
+    write(&mut columns, keyring, to, language, message)?;
+    Ok(store::insert(db, tenant, &columns).await?)
+}
+
+fn write(
+    mails: &mut store::NewMails,
+    keyring: &Keyring,
+    to: &Email,
+    language: Language,
+    message: &Message<'_>,
+) -> Result<()> {
     let letter = Letter::render(message, language).map_err(|e| Error::invalid("mail", e))?;
     let id = Uuid::now_v7();
     let text = serde_json::to_string(&letter).map_err(|e| Error::invalid("mail", e))?;
-    let sealed = keyring.seal(place(id), &text);
-    let new =
-        store::NewMail { id, tenant, recipient: to.as_str(), template: message.template(), language, sealed: &sealed };
-    Ok(store::insert(db, &new).await?)
+    mails.push(id, to.as_str(), message.template(), language, keyring.seal(place(id), &text));
+    Ok(())
 }

@@ -7,24 +7,38 @@ use uuid::Uuid;
 
 use super::Language;
 
-pub struct NewMail<'a> {
-    pub id: Uuid,
-    pub tenant: Option<Uuid>,
-    pub recipient: &'a str,
-    pub template: &'a str,
-    pub language: Language,
-    pub sealed: &'a [u8],
+/// Mails to be queued, as columns.
+#[derive(Default)]
+pub struct NewMails {
+    ids: Vec<Uuid>,
+    recipients: Vec<String>,
+    templates: Vec<String>,
+    languages: Vec<String>,
+    sealed: Vec<Vec<u8>>,
 }
 
-pub async fn insert(db: &mut PgConnection, new: &NewMail<'_>) -> sqlx::Result<()> {
+impl NewMails {
+    pub fn push(&mut self, id: Uuid, recipient: &str, template: &str, language: Language, sealed: Vec<u8>) {
+        self.ids.push(id);
+        self.recipients.push(recipient.to_owned());
+        self.templates.push(template.to_owned());
+        self.languages.push(language.code().to_owned());
+        self.sealed.push(sealed);
+    }
+}
+
+pub async fn insert(db: &mut PgConnection, tenant: Option<Uuid>, new: &NewMails) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into mail_outbox (id, tenant_id, recipient, template, language, sealed) values ($1, $2, $3, $4, $5, $6)",
-        new.id,
-        new.tenant,
-        new.recipient,
-        new.template,
-        new.language as Language,
-        new.sealed
+        "insert into mail_outbox (id, tenant_id, recipient, template, language, sealed)
+         select m.id, $1, m.recipient, m.template, m.language, m.sealed
+           from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bytea[])
+                as m (id, recipient, template, language, sealed)",
+        tenant,
+        &new.ids,
+        &new.recipients,
+        &new.templates,
+        &new.languages,
+        &new.sealed
     )
     .execute(db)
     .await

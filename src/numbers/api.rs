@@ -69,12 +69,9 @@ pub async fn create_numbers(
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
     let lines = bulk::read(&body)?;
+    let _turn = api.turn().await?;
     let work = async |change: &mut crate::changes::Change| {
-        change.mark().await?;
         let report = bulk::add(change, tenant, lines, how.partial).await?;
-        if report.created == 0 {
-            change.undo().await?;
-        }
         Outcome::report(&report, report.created > 0)
     };
     write.run(&api, &actor, &body, work).await

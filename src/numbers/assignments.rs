@@ -102,7 +102,7 @@ pub async fn unassign(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Opt
     finish(change, &before, "unassign").await
 }
 
-async fn finish(change: &mut Change, before: &Number, action: &str) -> Result<Number> {
+async fn finish(change: &mut Change, before: &Number, action: &'static str) -> Result<Number> {
     let after = store::get(change.db(), before.tenant_id, before.id).await?.ok_or(Error::NotFound("number"))?;
     audit(change, action, Some(before), Some(&after)).await?;
     Ok(after)

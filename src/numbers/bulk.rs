@@ -1,18 +1,21 @@
 //! Many numbers at once: lines of `number,provider,country`, with a report of each.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{NewNumber, NumberStatus, create, voice};
+use super::{NewNumber, Number, NumberStatus, Parsed, entry, parse, store, taken, voice};
 use crate::{
     changes::{Change, Error, Result},
+    destinations,
     http::problem::Problem,
     tenants::settings::{Country, Words},
     text::E164,
 };
 
 /// Most lines of one upload.
-pub const MOST_LINES: usize = 10_000;
+pub const MOST_LINES: usize = 50_000;
 
 /// What became of one line.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -92,44 +95,104 @@ fn line(number: String, provider: Option<&str>, country: Option<&str>) -> Read {
     })
 }
 
-/// Adds the numbers: all or none, unless `partial`.
-pub async fn add(change: &mut Change, tenant: Uuid, lines: Vec<(String, Read)>, partial: bool) -> Result<Report> {
-    let mut report = Report { created: 0, refused: 0, lines: Vec::with_capacity(lines.len()) };
-    let mut seen = std::collections::HashSet::new();
-    for (at, (number, read)) in lines.into_iter().enumerate() {
-        let outcome = match read {
-            _ if !number.is_empty() && !seen.insert(number.clone()) => {
-                refused(Error::Conflict("It stands there twice.".into()))
-            }
-            Err(error) => refused(error),
-            Ok(new) => {
-                change.savepoint().await?;
-                match create(change, tenant, new).await {
-                    Ok(made) => Outcome::Created { id: made.id },
-                    Err(error @ (Error::Sql(_) | Error::Keyring(_) | Error::NotFound(_))) => return Err(error),
-                    Err(error) => {
-                        change.back_to_savepoint().await?;
-                        refused(error)
-                    }
-                }
-            }
-        };
-        match outcome {
-            Outcome::Created { .. } => report.created += 1,
-            Outcome::Refused { .. } => report.refused += 1,
-            Outcome::NotCreated => {}
+/// A line that can be added, unless somebody has the number.
+struct Sound {
+    id: Uuid,
+    parsed: Parsed,
+    provider: Option<Words>,
+}
+
+type Judged = (String, std::result::Result<Sound, Error>);
+
+/// What can be said of the lines without asking the database. `own`: the tenant's country.
+fn judge(lines: Vec<(String, Read)>, own: Option<&str>) -> Vec<Judged> {
+    let (mut seen, mut meant) = (HashSet::new(), HashSet::new());
+    let judged = lines.into_iter().map(|(number, read)| {
+        if !number.is_empty() && !seen.insert(number.clone()) {
+            return (number, Err(Error::Conflict("It stands there twice.".into())));
         }
+        let sound = read.and_then(|new| {
+            let parsed = parse(&new, own)?;
+            // Two ways to write one number.
+            if !meant.insert(parsed.number.clone()) {
+                return Err(taken(&parsed.number));
+            }
+            Ok(Sound { id: Uuid::now_v7(), parsed, provider: new.provider })
+        });
+        (number, sound)
+    });
+    judged.collect()
+}
+
+/// Why nothing of an upload is kept.
+enum NotKept {
+    Failed(Error),
+    /// Not all could be added; these could.
+    NotWhole(HashSet<Uuid>),
+}
+
+/// Adds the numbers: all or none, unless `partial`. However many they are, one statement inserts them.
+pub async fn add(change: &mut Change, tenant: Uuid, lines: Vec<(String, Read)>, partial: bool) -> Result<Report> {
+    let plan = destinations::store::plan(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
+    let own = plan.country().map(ToOwned::to_owned);
+    // Reading fifty thousand numbers is work for a thread of its own.
+    let judging = tokio::task::spawn_blocking(move || judge(lines, own.as_deref()));
+    let lines = judging.await.map_err(|_| sqlx::Error::WorkerCrashed)?;
+    // Also where nothing will be kept: the report knows every line that can't be.
+    let tried = change.attempt(async |change| {
+        let made = insert(change, tenant, &lines).await.map_err(NotKept::Failed)?;
+        if partial || made.len() == lines.len() { Ok(made) } else { Err(NotKept::NotWhole(made)) }
+    });
+    let (made, kept) = match tried.await? {
+        Ok(made) => (made, true),
+        Err(NotKept::NotWhole(made)) => (made, false),
+        Err(NotKept::Failed(error)) => return Err(error),
+    };
+    let mut report = Report { created: 0, refused: 0, lines: Vec::with_capacity(lines.len()) };
+    for (at, (number, judged)) in lines.into_iter().enumerate() {
+        let outcome = match judged {
+            Err(error) => refused(error),
+            Ok(sound) if !made.contains(&sound.id) => refused(taken(&sound.parsed.number)),
+            Ok(sound) if kept => Outcome::Created { id: sound.id },
+            Ok(_) => Outcome::NotCreated,
+        };
+        report.created += usize::from(matches!(outcome, Outcome::Created { .. }));
+        report.refused += usize::from(matches!(outcome, Outcome::Refused { .. }));
         report.lines.push(Line { line: at + 1, number, outcome });
     }
-    if report.refused > 0 && !partial {
-        report.created = 0;
-        for line in &mut report.lines {
-            if matches!(line.outcome, Outcome::Created { .. }) {
-                line.outcome = Outcome::NotCreated;
-            }
-        }
-    }
     Ok(report)
+}
+
+/// Inserts those that nobody has, with their audit entries; answers which.
+async fn insert(change: &mut Change, tenant: Uuid, lines: &[Judged]) -> Result<HashSet<Uuid>> {
+    let sound = lines.iter().filter_map(|(_, judged)| judged.as_ref().ok()).collect::<Vec<_>>();
+    let mut columns = store::Columns::default();
+    for line in &sound {
+        columns.push(line.id, &line.parsed.number, line.parsed.country.as_ref(), line.provider.as_ref());
+    }
+    let inserted = store::insert_all(change.db(), tenant, &columns).await?;
+    let Some(created_at) = inserted.first().map(|row| row.created_at) else { return Ok(HashSet::new()) };
+    let made = inserted.into_iter().map(|row| row.id).collect::<HashSet<_>>();
+    let entries = sound.into_iter().filter(|line| made.contains(&line.id)).map(|line| {
+        let after = Number {
+            id: line.id,
+            tenant_id: tenant,
+            number: line.parsed.number.clone(),
+            country: line.parsed.country.clone(),
+            provider: line.provider.clone(),
+            status: NumberStatus::Active,
+            capabilities: voice(),
+            record: false,
+            destination: None,
+            assignment: None,
+            version: 1,
+            created_at,
+            updated_at: created_at,
+        };
+        entry("create", None, Some(&after))
+    });
+    change.audit_all(entries.flatten()).await?;
+    Ok(made)
 }
 
 fn refused(error: Error) -> Outcome {

@@ -156,8 +156,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewNumber) -> Result
     store::insert(change.db(), &row).await.map_err(|error| {
         let error = Error::from(error);
         match error.violated() {
-            // Whose it is, is nobody else's business.
-            Some(("numbers_number_key", _)) => Error::Conflict(format!("{} exists already.", parsed.number)),
+            Some(("numbers_number_key", _)) => taken(&parsed.number),
             Some((constraint, _)) if constraint.ends_with("tenant_id_fkey") => Error::NotFound("tenant"),
             _ => error,
         }
@@ -219,6 +218,11 @@ pub(super) async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match
     }
 }
 
+/// Whose it is, is nobody else's business.
+fn taken(number: &E164) -> Error {
+    Error::Conflict(format!("{number} exists already."))
+}
+
 async fn check(change: &mut Change, tenant: Uuid, destination: Option<Target>) -> Result<()> {
     let Some(destination) = destination else { return Ok(()) };
     if destinations::store::exists(change.db(), tenant, destination).await? {
@@ -230,12 +234,19 @@ async fn check(change: &mut Change, tenant: Uuid, destination: Option<Target>) -
 
 pub(super) async fn audit(
     change: &mut Change,
-    action: &str,
+    action: &'static str,
     before: Option<&Number>,
     after: Option<&Number>,
 ) -> Result<()> {
+    match entry(action, before, after) {
+        Some(entry) => change.audit(entry).await,
+        None => Ok(()),
+    }
+}
+
+fn entry(action: &'static str, before: Option<&Number>, after: Option<&Number>) -> Option<Audit<'static>> {
     let json = |number: &Number| serde_json::to_value(number).unwrap_or_default();
-    let Some(about) = after.or(before) else { return Ok(()) };
+    let about = after.or(before)?;
     let (tenant, resource) = (Some(about.tenant_id), format!("numbers/{}", about.id));
-    change.audit(Audit { tenant, action, resource, before: before.map(json), after: after.map(json) }).await
+    Some(Audit { tenant, action, resource, before: before.map(json), after: after.map(json) })
 }

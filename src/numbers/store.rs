@@ -96,6 +96,51 @@ pub async fn insert(db: &mut PgConnection, new: &New<'_>) -> sqlx::Result<()> {
     .map(|_| ())
 }
 
+/// Many numbers to be made, as columns; what is not given has its default.
+#[derive(Default)]
+pub struct Columns {
+    ids: Vec<Uuid>,
+    numbers: Vec<String>,
+    countries: Vec<Option<String>>,
+    providers: Vec<Option<String>>,
+}
+
+impl Columns {
+    pub fn push(&mut self, id: Uuid, number: &E164, country: Option<&Country>, provider: Option<&Words>) {
+        self.ids.push(id);
+        self.numbers.push(number.to_string());
+        self.countries.push(country.map(|country| country.as_str().to_owned()));
+        self.providers.push(provider.map(|provider| provider.as_str().to_owned()));
+    }
+}
+
+/// A number that was made.
+pub struct Inserted {
+    pub id: Uuid,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Makes the numbers that nobody has. In their order, so that two who make the same ones wait for each other and don't lock each
+/// other out; in one statement, so that the platform's generation is held from its end to the commit alone.
+pub async fn insert_all(db: &mut PgConnection, tenant: Uuid, new: &Columns) -> sqlx::Result<Vec<Inserted>> {
+    sqlx::query_as!(
+        Inserted,
+        "insert into numbers (tenant_id, id, number, country, provider)
+         select $1, n.id, n.number, n.country, n.provider
+           from unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) as n (id, number, country, provider)
+          order by n.number
+         on conflict (number) do nothing
+         returning id, created_at",
+        tenant,
+        &new.ids,
+        &new.numbers,
+        &new.countries as &[Option<String>],
+        &new.providers as &[Option<String>]
+    )
+    .fetch_all(db)
+    .await
+}
+
 pub async fn update(db: &mut PgConnection, number: &Number) -> sqlx::Result<()> {
     let (extension, group, destination) = target_columns(number.destination);
     sqlx::query!(

@@ -3,6 +3,8 @@
 pub mod api;
 pub mod store;
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -207,17 +209,41 @@ pub async fn none_held(change: &mut Change, tenant: Uuid, names: &[String]) -> R
     }
 }
 
-/// Refuses wanted numbers that are in no pool, taken, reserved or resting, and those that mean something else.
-pub async fn check_wanted(change: &mut Change, tenant: Uuid, wanted: &[String]) -> Result<()> {
-    destinations::not_reserved(change, tenant, wanted).await?;
+/// Why wanted numbers can't be had, by number: those in no pool, taken, reserved or resting, and those that mean something else.
+pub async fn unavailable(change: &mut Change, tenant: Uuid, wanted: &[String]) -> Result<HashMap<String, Unavailable>> {
     store::hold(change.db(), tenant).await?;
-    match store::unavailable(change.db(), tenant, wanted).await? {
+    let rows = store::unavailable(change.db(), tenant, wanted).await?;
+    let mut why = rows
+        .into_iter()
+        .map(|row| {
+            let number = &row.number;
+            let detail = match row.why.as_str() {
+                "outside" => format!("{number} is in none of the tenant's pools."),
+                "taken" => format!("{number} is taken already."),
+                _ => format!("{number} is reserved, or rests after somebody left."),
+            };
+            (row.number, Unavailable { means_something_else: false, detail })
+        })
+        .collect::<HashMap<_, _>>();
+    for number in destinations::reserved_among(change, tenant, wanted).await? {
+        let detail = destinations::is_reserved(&number);
+        why.insert(number.to_string(), Unavailable { means_something_else: true, detail });
+    }
+    Ok(why)
+}
+
+/// Why a number can't be had.
+pub struct Unavailable {
+    pub means_something_else: bool,
+    pub detail: String,
+}
+
+/// Refuses the numbers that one wants when one of them can't be had.
+pub fn check_wanted(wanted: &[String], why: &HashMap<String, Unavailable>) -> Result<()> {
+    let of = |first: bool| wanted.iter().filter_map(|n| why.get(n)).find(|why| why.means_something_else == first);
+    match of(true).or_else(|| of(false)) {
         None => Ok(()),
-        Some(row) => Err(Error::Conflict(match row.why.as_str() {
-            "outside" => format!("{} is in none of the tenant's pools.", row.number),
-            "taken" => format!("{} is taken already.", row.number),
-            _ => format!("{} is reserved, or rests after somebody left.", row.number),
-        })),
+        Some(why) => Err(Error::Conflict(why.detail.clone())),
     }
 }
 

@@ -120,7 +120,7 @@ pub async fn lowest_free(db: &mut PgConnection, tenant: Uuid, count: i64, but: &
          where not exists (select 1 from names x where x.tenant_id = $1 and x.name = n::text)
            and not exists (select 1 from held_numbers h where h.tenant_id = $1 and h.number = n::text
                               and (h.until is null or h.until > now()))
-           and n::text <> all ($3)
+           and n::text not in (select unnest($3::text[]))
          order by n limit $2
         "#,
         tenant,
@@ -137,7 +137,7 @@ pub struct Unavailable {
     pub why: String,
 }
 
-pub async fn unavailable(db: &mut PgConnection, tenant: Uuid, wanted: &[String]) -> sqlx::Result<Option<Unavailable>> {
+pub async fn unavailable(db: &mut PgConnection, tenant: Uuid, wanted: &[String]) -> sqlx::Result<Vec<Unavailable>> {
     sqlx::query_as!(
         Unavailable,
         r#"
@@ -154,12 +154,11 @@ pub async fn unavailable(db: &mut PgConnection, tenant: Uuid, wanted: &[String])
             or exists (select 1 from names n where n.tenant_id = $1 and n.name = w)
             or exists (select 1 from held_numbers h where h.tenant_id = $1 and h.number = w
                           and (h.until is null or h.until > now()))
-         limit 1
         "#,
         tenant,
         wanted
     )
-    .fetch_optional(db)
+    .fetch_all(db)
     .await
 }
 

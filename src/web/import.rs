@@ -93,8 +93,9 @@ async fn preview(mut visitor: Visitor, mut sent: Multipart) -> Page {
     visitor.shell.active = "agents";
     let tenant = Visitor::in_tenant(&actor)?;
     let csv = String::from_utf8_lossy(&file).into_owned();
+    let _turn = visitor.api.turn().await?;
     let report = async {
-        let lines = bulk::from_csv(csv.as_bytes())?;
+        let lines = bulk::from_csv(csv.as_bytes(), bulk::MOST_LINES)?;
         let maker = Maker::new(&visitor.api.auth.public_url, actor.role);
         let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
         // Never committed: what it says is what would be.
@@ -117,8 +118,9 @@ async fn run(mut visitor: Visitor, sent: Sent) -> Page {
     visitor.shell.active = "agents";
     let tenant = Visitor::in_tenant(&actor)?;
     let partial = form.value("partial") == "yes";
+    let _turn = visitor.api.turn().await?;
     let work = async {
-        let lines = bulk::from_csv(form.raw("csv").as_bytes())?;
+        let lines = bulk::from_csv(form.raw("csv").as_bytes(), bulk::MOST_LINES)?;
         let maker = Maker::new(&visitor.api.auth.public_url, actor.role);
         let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
         let report = bulk::create(&mut change, maker, tenant, lines, partial).await?;

@@ -196,3 +196,31 @@ async fn agents_come_by_command_line_one_and_many() {
     assert_eq!(cli.json(&["mail", "retry", "--failed"])["queued"], 0);
     std::fs::remove_file(file).unwrap();
 }
+
+/// A large file is made in parts, each committed; the report is one, with the file's own lines.
+#[actix_web::test]
+async fn a_large_file_is_imported_in_parts_and_reported_as_one() {
+    let database = Database::new().await;
+    let cli = CommandLine::on(&database);
+    let tenant = cli.json(&["tenant", "create", "--domain", "acme.test"])["id"].as_str().unwrap().to_owned();
+    let mut db = database.connect().await;
+    let pool = "insert into extension_pools (tenant_id, id, first_number, last_number) values ($1::uuid, $1::uuid, 50000, 59999)";
+    sqlx::query(pool).bind(tenant.parse::<uuid::Uuid>().unwrap()).execute(&mut db).await.unwrap();
+    let file = std::env::temp_dir().join(format!("agents-{}.csv", uuid::Uuid::now_v7().simple()));
+    let line = |n: usize| match n {
+        // The last is the first again, which another part has made.
+        2050 => "A,Gent,agent1@acme.test\n".to_owned(),
+        2010 => "No,Address,nothing\n".to_owned(),
+        _ => format!("A,Gent,agent{n}@acme.test\n"),
+    };
+    let lines = (1..=2050).map(line).collect::<String>();
+    std::fs::write(&file, format!("first_name,last_name,email\n{lines}")).unwrap();
+    let report = cli.json(&["agent", "import", "--tenant", "acme.test", "--partial", file.to_str().unwrap()]);
+    assert_eq!((&report["created"], &report["refused"]), (&json!(2048), &json!(2)));
+    let all = report["lines"].as_array().unwrap();
+    assert!(all.iter().enumerate().all(|(at, line)| line["line"] == at + 1), "lines are the file's");
+    assert_eq!((&all[2009]["outcome"], &all[2049]["outcome"]), (&json!("refused"), &json!("refused")));
+    let made = sqlx::query_scalar::<_, i64>("select count(distinct xmin::text) from users where tenant_id is not null");
+    assert_eq!(made.fetch_one(&mut db).await.unwrap(), 2, "two parts");
+    std::fs::remove_file(file).unwrap();
+}

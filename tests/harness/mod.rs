@@ -398,3 +398,26 @@ fn dechunk(mut rest: &[u8]) -> Vec<u8> {
     }
     body
 }
+
+/// From now on writes down each statement that inserts into these tables.
+pub async fn count_statements(db: &mut PgConnection, tables: &[&str]) {
+    db.execute(
+        "create table counted (name text); grant insert on counted to public;
+         create function count_statement() returns trigger language plpgsql as
+         $$ begin insert into counted values (tg_table_name); return null; end $$",
+    )
+    .await
+    .unwrap();
+    for table in tables {
+        let trigger = format!(
+            "create trigger counted after insert on {table} for each statement execute function count_statement()"
+        );
+        db.execute(sqlx::AssertSqlSafe(trigger)).await.unwrap();
+    }
+}
+
+/// How many there were, by table.
+pub async fn statements(db: &mut PgConnection) -> std::collections::HashMap<String, i64> {
+    let counted = sqlx::query_as("select name, count(*) from counted group by name").fetch_all(db).await.unwrap();
+    counted.into_iter().collect()
+}

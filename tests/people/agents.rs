@@ -6,7 +6,7 @@ use dialplane::auth::rules::Role;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Database, Node},
+    harness::{Database, Node, count_statements, statements},
     people::person,
 };
 
@@ -199,5 +199,73 @@ async fn a_thousand_at_once_is_quick() {
     println!("1,000 agents: {:?}", began.elapsed());
     let last = report.json()["lines"][999]["agent"]["extensions"][0]["sip_username"].as_str().unwrap().to_owned();
     assert!(node.sign_in(&last, "acme.test").await.text().contains("<user "));
+    node.stop().await;
+}
+
+/// However many they are: so many thousand are made by so many statements of each kind, and the tenant's generation is raised once.
+#[actix_web::test]
+async fn three_thousand_at_once_are_a_few_statements() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let pool = json!({ "first_number": 50_000, "last_number": 59_999 });
+    assert_eq!(node.api("POST", &format!("/v1/tenants/{tenant}/pools"), pool).await.status, 201);
+    let owner = person(&node, Some(tenant), Role::Owner, "owner@acme.test").await;
+    let mut db = database.connect().await;
+    let tables = ["users", "extensions", "names", "one_time_tokens", "mail_outbox", "audit_log"];
+    count_statements(&mut db, &tables).await;
+    let generation = async |db: &mut sqlx::PgConnection| {
+        let now = sqlx::query_scalar::<_, i64>("select generation from generation where scope = $1").bind(tenant);
+        now.fetch_one(db).await.unwrap()
+    };
+    let before = generation(&mut db).await;
+    // Two thousand want numbers of their own.
+    let wanting = |n: usize| {
+        let mut new = new_agent(n);
+        if n < 2000 {
+            new["numbers"] = json!([(51_000 + n).to_string()]);
+        }
+        new
+    };
+    let many = (0..3000).map(wanting).collect::<Vec<_>>();
+    let report = owner.ask(&node, "POST", "/v1/admin/agents/bulk", json!({ "agents": many })).await;
+    assert_eq!((report.status, &report.json()["created"]), (201, &json!(3000)));
+    let report = report.json();
+    assert_eq!(report["lines"][1999]["agent"]["extensions"][0]["number"], "52999");
+    let counted = statements(&mut db).await;
+    for table in tables {
+        assert!((1..=4).contains(&counted[table]), "{counted:?}");
+    }
+    assert_eq!(generation(&mut db).await, before + 1);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn each_of_many_who_want_numbers_is_told_what_is_wrong_with_theirs() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let pool = json!({ "first_number": 900, "last_number": 999 });
+    assert_eq!(node.api("POST", &format!("/v1/tenants/{tenant}/pools"), pool).await.status, 201);
+    node.extension(tenant, json!({ "number": "950" })).await;
+    let reserve = json!({ "number": "951", "reason": "kept" });
+    assert_eq!(node.api("POST", &format!("/v1/tenants/{tenant}/reserved-numbers"), reserve).await.status, 201);
+    let owner = person(&node, Some(tenant), Role::Owner, "owner@acme.test").await;
+    let wants = [&["940"][..], &["950"], &["951"], &["911"], &["4711"], &["941", "941"], &["940"], &["950", "911"]];
+    let agents = wants.iter().enumerate().map(|(n, numbers)| {
+        let mut new = new_agent(n);
+        new["numbers"] = json!(numbers);
+        new
+    });
+    let body = json!({ "agents": agents.collect::<Vec<_>>(), "partial": true });
+    let report = owner.ask(&node, "POST", "/v1/admin/agents/bulk", body).await;
+    assert_eq!(report.status, 201, "{}", report.text());
+    let report = report.json();
+    let says = ["", "950 is taken", "951 is reserved", "911 is an emergency", "4711 is in none", "941 is wanted twice"];
+    for (at, says) in says.into_iter().chain(["940 is wanted twice", "911 is an emergency"]).enumerate() {
+        let line = &report["lines"][at];
+        let reason = line["reason"].as_str().unwrap_or_default();
+        assert!(reason.starts_with(says) && (at > 0) == (line["outcome"] == "refused"), "{at}: {line}");
+    }
     node.stop().await;
 }

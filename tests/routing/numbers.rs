@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::{harness::send, stage::Stage};
+use crate::{
+    harness::{count_statements, send, statements},
+    stage::Stage,
+};
 
 #[actix_web::test]
 async fn numbers_are_read_by_numbering_plans_and_contradictions_are_errors() {
@@ -81,6 +84,42 @@ async fn a_file_of_numbers_is_added_whole_or_not_at_all_and_every_line_is_told()
     let partial = upload("&partial=true", text).await;
     assert_eq!((partial.status, partial.json()["created"].as_i64()), (201, Some(1)), "{}", partial.text());
     assert_eq!(stage.node.api("GET", &list, Value::Null).await.json()["items"].as_array().unwrap().len(), 2);
+    stage.stop().await;
+}
+
+/// One line at a time took minutes for it: each line left a savepoint open, and another version of the tenant's generation.
+#[actix_web::test]
+async fn ten_thousand_numbers_are_one_statement_and_one_generation() {
+    let stage = Stage::new().await;
+    let mut db = stage.database.connect().await;
+    count_statements(&mut db, &["numbers", "audit_log"]).await;
+    let generation = async |db: &mut sqlx::PgConnection| {
+        let now = sqlx::query_scalar::<_, i64>("select generation from generation where scope = $1").bind(stage.tenant);
+        now.fetch_one(db).await.unwrap()
+    };
+    let before = generation(&mut db).await;
+    let mut text = (0..10_000).map(|n| format!("+4940{n:07},telnyx\n")).collect::<String>();
+    text += "+49400000001\n";
+    let headers = [("X-API-Key", stage.node.key.as_str()), ("Content-Type", "text/csv")];
+    let path = format!("/v1/phone-numbers/bulk?tenant_id={}&partial=true", stage.tenant);
+    let report = send(stage.node.app.app_address, "POST", &path, &headers, text.as_bytes()).await;
+    assert_eq!(report.status, 201, "{}", report.text());
+    let report = report.json();
+    assert_eq!((report["created"].as_i64(), report["refused"].as_i64()), (Some(10_000), Some(1)));
+    assert_eq!(report["lines"][10_000]["reason"], "It stands there twice.");
+    let counted = statements(&mut db).await;
+    assert_eq!((counted["numbers"], counted["audit_log"]), (1, 5), "however many lines there are");
+    assert_eq!(generation(&mut db).await, before + 1);
+    let told = "select after from audit_log where action = 'create' and resource = 'numbers/' || $1";
+    let told = sqlx::query_scalar::<_, Value>(told).bind(report["lines"][7]["id"].as_str().unwrap());
+    let mut told = told.fetch_one(&mut db).await.unwrap();
+    let path = format!("/v1/phone-numbers/{}?tenant_id={}", told["id"].as_str().unwrap(), stage.tenant);
+    let mut shown = stage.node.api("GET", &path, Value::Null).await.json();
+    // JSON of the database and of the API write moments with as many digits as they need.
+    for json in [&mut told, &mut shown] {
+        assert!(json["created_at"].take().is_string() && json["updated_at"].take().is_string());
+    }
+    assert_eq!(told, shown, "the audit log says what was made");
     stage.stop().await;
 }
 

@@ -251,7 +251,7 @@ async fn each_of_many_who_want_numbers_is_told_what_is_wrong_with_theirs() {
     let reserve = json!({ "number": "951", "reason": "kept" });
     assert_eq!(node.api("POST", &format!("/v1/tenants/{tenant}/reserved-numbers"), reserve).await.status, 201);
     let owner = person(&node, Some(tenant), Role::Owner, "owner@acme.test").await;
-    let wants = [&["940"][..], &["950"], &["951"], &["911"], &["4711"], &["941", "941"], &["940"], &["950", "911"]];
+    let wants = [&["940"][..], &["950"], &["951"], &["911"], &["4711"], &["941", "941"], &["940"], &["4712", "112"]];
     let agents = wants.iter().enumerate().map(|(n, numbers)| {
         let mut new = new_agent(n);
         new["numbers"] = json!(numbers);
@@ -262,7 +262,7 @@ async fn each_of_many_who_want_numbers_is_told_what_is_wrong_with_theirs() {
     assert_eq!(report.status, 201, "{}", report.text());
     let report = report.json();
     let says = ["", "950 is taken", "951 is reserved", "911 is an emergency", "4711 is in none", "941 is wanted twice"];
-    for (at, says) in says.into_iter().chain(["940 is wanted twice", "911 is an emergency"]).enumerate() {
+    for (at, says) in says.into_iter().chain(["940 is wanted twice", "112 is an emergency"]).enumerate() {
         let line = &report["lines"][at];
         let reason = line["reason"].as_str().unwrap_or_default();
         assert!(reason.starts_with(says) && (at > 0) == (line["outcome"] == "refused"), "{at}: {line}");

@@ -3,7 +3,7 @@
 pub mod api;
 pub mod store;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -210,7 +210,11 @@ pub async fn none_held(change: &mut Change, tenant: Uuid, names: &[String]) -> R
 }
 
 /// Why wanted numbers can't be had, by number: those in no pool, taken, reserved or resting, and those that mean something else.
-pub async fn unavailable(change: &mut Change, tenant: Uuid, wanted: &[String]) -> Result<HashMap<String, Unavailable>> {
+pub async fn unavailable(
+    change: &mut Change,
+    tenant: Uuid,
+    wanted: &[String],
+) -> Result<BTreeMap<String, Unavailable>> {
     store::hold(change.db(), tenant).await?;
     let rows = store::unavailable(change.db(), tenant, wanted).await?;
     let mut why = rows
@@ -224,7 +228,7 @@ pub async fn unavailable(change: &mut Change, tenant: Uuid, wanted: &[String]) -
             };
             (row.number, Unavailable { means_something_else: false, detail })
         })
-        .collect::<HashMap<_, _>>();
+        .collect::<BTreeMap<_, _>>();
     for number in destinations::reserved_among(change, tenant, wanted).await? {
         let detail = destinations::is_reserved(&number);
         why.insert(number.to_string(), Unavailable { means_something_else: true, detail });
@@ -239,7 +243,7 @@ pub struct Unavailable {
 }
 
 /// Refuses the numbers that one wants when one of them can't be had.
-pub fn check_wanted(wanted: &[String], why: &HashMap<String, Unavailable>) -> Result<()> {
+pub fn check_wanted(wanted: &[String], why: &BTreeMap<String, Unavailable>) -> Result<()> {
     let of = |first: bool| wanted.iter().filter_map(|n| why.get(n)).find(|why| why.means_something_else == first);
     match of(true).or_else(|| of(false)) {
         None => Ok(()),

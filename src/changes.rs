@@ -1,7 +1,7 @@
 //! A change: one transaction that holds the rows, their audit entry and the generations the triggers raise; answered when no
 //! node serves the state before it as fresh.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use uuid::Uuid;
@@ -229,9 +229,10 @@ impl Change {
     pub async fn commit(mut self) -> Result<Visible> {
         let xid =
             sqlx::query_scalar!(r#"select pg_current_xact_id()::text as "xid!""#).fetch_one(&mut *self.tx).await?;
+        let committed = Instant::now();
         self.tx.commit().await?;
         let xid =
             xid.parse().map_err(|_| sqlx::Error::Protocol(format!("a transaction id that is no number: {xid}")))?;
-        Ok(sync::settle(&self.changes.pool, self.changes.sync.as_deref(), xid).await)
+        Ok(sync::settle(&self.changes.pool, self.changes.sync.as_deref(), xid, committed).await)
     }
 }

@@ -12,6 +12,7 @@ use sqlx::{
 
 use crate::{
     app::StartError,
+    fetch::epoch,
     keyring::{Keyring, hex},
 };
 
@@ -71,6 +72,7 @@ fn pool(connections: u32) -> PgPoolOptions {
 pub async fn open(options: PgConnectOptions, connections: u32, keyring: &Keyring) -> Result<PgPool, StartError> {
     let pool = pool(connections).connect_with(options).await?;
     sqlx::migrate!().run(&pool).await?;
+    epoch::recognise(&pool).await?;
     check_keyring(&pool, keyring).await?;
     Ok(pool)
 }

@@ -18,6 +18,7 @@ pub struct FetchMetrics {
     not_ours: Counter,
     unavailable: Counter,
     fill_failed: Counter,
+    fill_found_less: Counter,
     pub unauthorized: Counter,
     pub malformed: Counter,
     kinds: [Counter; NOT_OURS.len()],
@@ -35,6 +36,7 @@ impl FetchMetrics {
             not_ours: answered("not_ours"),
             unavailable: answered("unavailable"),
             fill_failed: counter!("dialplane_fills_failed_total"),
+            fill_found_less: counter!("dialplane_fills_found_less_total"),
             unauthorized: counter!("dialplane_fetches_refused_total", "reason" => "credentials"),
             malformed: counter!("dialplane_fetches_refused_total", "reason" => "malformed"),
             kinds: NOT_OURS.map(|kind| counter!("dialplane_fetches_not_ours_total", "kind" => kind)),
@@ -60,6 +62,11 @@ impl FetchMetrics {
 
     pub fn fill_failed(&self) {
         self.fill_failed.increment(1);
+    }
+
+    /// The database had less than this node knew: no such tenant, or an older state.
+    pub fn fill_found_less(&self) {
+        self.fill_found_less.increment(1);
     }
 }
 

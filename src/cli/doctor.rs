@@ -10,7 +10,7 @@ use sqlx::Connection as _;
 
 use super::local::Database;
 use crate::{
-    fetch::exchange::XML_PATH,
+    fetch::{epoch, exchange::XML_PATH},
     keyring::{Keyring, hex},
     settings::Settings,
 };
@@ -80,6 +80,7 @@ async fn database(settings: &Settings, report: &mut Report) {
             let version = sqlx::query_scalar!(r#"select version() as "version!""#).fetch_one(&mut db).await;
             report.add("database", version.map_err(|e| e.to_string()));
             report.add("tables", tables(&mut db).await);
+            report.add("epoch", whole(&mut db).await);
             report.add("keys", keys(settings, &mut db).await);
             let _ = db.close().await;
         }
@@ -100,6 +101,23 @@ async fn tables(db: &mut sqlx::PgConnection) -> Seen {
         0 => Ok(format!("up to date, {} migrations", applied.len())),
         n => Err(format!("{n} migrations are missing: run `dialplane migrate`")),
     }
+}
+
+async fn whole(db: &mut sqlx::PgConnection) -> Seen {
+    let epoch = epoch::read(db).await.map_err(|e| e.to_string())?;
+    let (wanted, there) = epoch.guards;
+    if there < wanted {
+        return Err(format!(
+            "{} of {wanted} triggers are missing: is the database being restored? No node serves it as fresh. `dialplane restored` takes \
+             it as it is",
+            wanted - there
+        ));
+    }
+    let (id, since) = (epoch.epoch, epoch.since.format("%F %T UTC"));
+    Ok(match epoch.is_same {
+        true => format!("{id}, since {since}"),
+        false => format!("{id}; the database was restored since, and the next node or command gives it a new one"),
+    })
 }
 
 async fn keys(settings: &Settings, db: &mut sqlx::PgConnection) -> Seen {

@@ -11,6 +11,7 @@ mod people;
 mod print;
 mod render;
 mod resources;
+mod restored;
 mod serve;
 mod transfer;
 
@@ -58,6 +59,8 @@ enum Command {
     Demo,
     /// Bring the database's tables up to date
     Migrate,
+    /// After the database was restored from a dump or a snapshot: every node drops what it knows and reads it anew
+    Restored,
     /// Tenants: each owns one SIP domain
     #[command(subcommand)]
     Tenant(resources::TenantCommand),
@@ -143,6 +146,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve => serve::run(&settings).await?,
         Command::Demo => demo::run(&settings, common.json).await?,
         Command::Migrate => serve::migrate(&settings).await?,
+        Command::Restored => restored::run(&settings, common.json).await?,
         Command::Tenant(command) => resources::tenant(&settings, common.json, command).await?,
         Command::Extension(command) => resources::extension(&settings, common.json, command).await?,
         Command::Group(command) => resources::group(&settings, common.json, command).await?,

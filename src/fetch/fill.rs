@@ -14,7 +14,7 @@ use super::{
     cache::{Entry, Key, Vary},
     call::Dialled,
     config, config_store,
-    generations::{Heard, PLATFORM, Slot},
+    generations::{Era, Heard, PLATFORM, Slot},
     readers::ReadError,
     request::{GroupView, View},
     roster,
@@ -62,8 +62,9 @@ pub enum Filled {
     Entry(Arc<Entry>),
     /// The tenant has another domain now.
     Moved,
-    /// The tenant is gone.
-    NoTenant,
+    /// The database has no such tenant, or an older state than was known when the fill began: it changed just now, or it was
+    /// restored.
+    Less,
     /// The call leaves the platform: that is decided for each.
     Leaves(Box<Route>),
     /// The database could not be asked, or what it holds can't be rendered; the log says why.
@@ -112,13 +113,23 @@ pub fn shown(view: View<'_>, digest: Option<Digest<'_>>) -> Option<Shown> {
 /// Runs one fill to its end, keeps its answer, and has the names read when it was for somebody who isn't there.
 pub async fn run(fetch: Arc<Fetch>, key: Key, slot: Arc<Slot>, question: Question) -> Filled {
     fetch.fills.fetch_add(1, Ordering::Relaxed);
+    let floor = slot.newest();
     let filled = match &question {
-        Question::Number { number, of, dialled } => call::by_number(&fetch, number, *of, dialled).await,
+        Question::Number { number, of, dialled } => call::by_number(&fetch, &slot, number, *of, dialled).await,
         Question::Call(dialled) => call::call(&fetch, &slot, dialled).await,
         _ => in_tenant(&fetch, &slot, &question).await,
     };
     match filled {
+        Ok(Filled::Entry(entry))
+            if Arc::ptr_eq(&entry.slot, &slot) && entry.generation < floor && !slot.is_closed() =>
+        {
+            fetch.metrics.fill_found_less();
+            Filled::Less
+        }
         Ok(filled) => {
+            if matches!(filled, Filled::Less) {
+                fetch.metrics.fill_found_less();
+            }
             if let Filled::Entry(entry) = &filled {
                 keep(&fetch, &key, &question, entry);
                 if entry.stray {
@@ -154,22 +165,20 @@ fn keep(fetch: &Fetch, key: &Key, question: &Question, entry: &Arc<Entry>) {
 }
 
 async fn in_tenant(fetch: &Fetch, slot: &Arc<Slot>, question: &Question) -> Result<Filled, FillError> {
+    let era = fetch.generations.era();
     let found = ask(fetch, slot, question).await?;
-    Ok(finish(fetch, slot, found, matches!(question, Question::Config { .. })))
+    Ok(finish(fetch, slot, era, found, matches!(question, Question::Config { .. })))
 }
 
 /// What was found as an entry of the slot, if the slot is still the tenant's. `is_call`: answered also for a suspended tenant.
-fn finish(fetch: &Fetch, slot: &Arc<Slot>, found: Found, is_call: bool) -> Filled {
-    let Some(tenant) = found.tenant else { return Filled::NoTenant };
+fn finish(fetch: &Fetch, slot: &Arc<Slot>, era: Era, found: Found, is_call: bool) -> Filled {
+    let Some(tenant) = found.tenant else { return Filled::Less };
     let generation = generation(tenant.generation);
     if slot.domain.as_ref() != Some(&tenant.domain) || slot.cluster != tenant.cluster {
-        fetch.generations.merge([Heard {
-            scope: tenant.id,
-            generation,
-            domain: Some(tenant.domain),
-            cluster: tenant.cluster,
-        }]);
-        return Filled::Moved;
+        let (domain, cluster) = (Some(tenant.domain), tenant.cluster);
+        fetch.generations.hear(era, &Heard { scope: tenant.id, generation, domain, cluster });
+        // Another domain at an older generation is that of a database that was restored.
+        return if generation < slot.newest() && !slot.is_closed() { Filled::Less } else { Filled::Moved };
     }
     slot.raise(generation);
     if let Some(route) = found.leaves {
@@ -282,7 +291,7 @@ fn read_roster(fetch: &Arc<Fetch>, slot: Arc<Slot>) {
                     let names = read.names.iter().map(String::as_str);
                     fetch.rosters.keep(slot, generation(read.generation), read.active, names);
                 }
-                Ok(None) => {}
+                Ok(None) => fetch.generations.doubt(),
                 Err(error) => tracing::warn!(%error, %scope, "the names of a scope could not be read"),
             }
         });
@@ -330,6 +339,10 @@ async fn change_mailbox_pin(
 ) -> Result<Option<Bytes>, PinError> {
     let scope = slot.scope;
     let read = fetch.readers.read(|db, _| Box::pin(store::mailbox(db, scope, name.as_str()))).await?;
+    if read.is_none() {
+        fetch.metrics.fill_found_less();
+        fetch.generations.doubt();
+    }
     let Some((_, Some(row))) = read else { return Ok(None) };
     let taken = match VoicemailPin::parse(pin) {
         Ok(pin) => {

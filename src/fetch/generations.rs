@@ -4,21 +4,24 @@
 //! - A [`Slot`] stands for one scope under one domain. Its generation only rises; hearing twice or late is harmless.
 //! - An answer read at generation *g* of a slot is current while `slot.newest() <= g`, and never again after.
 //! - A slot that was closed (tenant gone or moved, domain changed, database replaced) is current for no answer.
+//! - What is known is of one *era*. A database that was replaced by another, or by an older state of itself, begins a new one:
+//!   all slots are closed, and what a fill read in the era before is not heard.
 //! - The node is *fresh* only for a lease after its last successful poll **began**; then it is *detached*.
 
 use std::{
     collections::HashMap,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use actix_web::web::Bytes;
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
-use super::{PUBLIC, answer};
+use super::{PUBLIC, answer, history::Known};
 use crate::text::Domain;
 
 /// Which domains and numbers exist.
@@ -43,14 +46,28 @@ pub struct Slot {
     /// The answer to a call to a number that nobody has: in the tenant's context, or in `public`.
     pub unallocated: Bytes,
     newest: AtomicU64,
+    /// The newest that a poll saw: polls come one after the other, so it never falls in one line of history.
+    polled: AtomicU64,
 }
+
+/// From one replacement of the database to the next; this node's own count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Era(u64);
 
 impl Slot {
     fn new(scope: Uuid, domain: Option<Domain>, cluster: Uuid, generation: u64) -> Self {
         let nobody = domain.as_ref().map(answer::nobody).unwrap_or_default();
         let unallocated =
             answer::unallocated(domain.as_ref().map_or(PUBLIC, Domain::as_str), domain.as_ref().map(|_| scope));
-        Self { scope, domain, cluster, nobody, unallocated, newest: AtomicU64::new(generation) }
+        Self {
+            scope,
+            domain,
+            cluster,
+            nobody,
+            unallocated,
+            newest: AtomicU64::new(generation),
+            polled: AtomicU64::new(0),
+        }
     }
 
     #[must_use]
@@ -92,6 +109,7 @@ pub struct Heard {
 struct Maps {
     by_scope: HashMap<Uuid, Arc<Slot>>,
     by_domain: HashMap<Box<str>, Arc<Slot>>,
+    era: Era,
 }
 
 /// All slots of this node, and until when it may trust them.
@@ -101,19 +119,34 @@ pub struct Generations {
     lease: Duration,
     /// Milliseconds since `started`; 0: never polled.
     fresh_until: AtomicU64,
+    doubt: Doubt,
+}
+
+/// A fill found less than this node knows: all of it must be read again.
+#[derive(Default)]
+struct Doubt {
+    raised: AtomicBool,
+    call: Notify,
+    /// How many times everything was read.
+    rereads: watch::Sender<u64>,
 }
 
 impl Generations {
     #[must_use]
     pub fn new(lease: Duration) -> Self {
         let maps = RwLock::new(Maps::default());
-        Self { maps, started: Instant::now(), lease, fresh_until: AtomicU64::new(0) }
+        Self { maps, started: Instant::now(), lease, fresh_until: AtomicU64::new(0), doubt: Doubt::default() }
     }
 
     /// May this node serve its answers as current? A scan of the clock and one atomic load.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
-        self.millis(Instant::now()) < self.fresh_until.load(Ordering::Acquire)
+        self.is_fresh_at(Instant::now())
+    }
+
+    #[must_use]
+    pub fn is_fresh_at(&self, at: Instant) -> bool {
+        self.millis(at) < self.fresh_until.load(Ordering::Acquire)
     }
 
     /// Renews the lease: a poll that began at `began` has been merged.
@@ -153,22 +186,86 @@ impl Generations {
         self.read().by_domain.len()
     }
 
-    /// Takes in what a poll saw. Returns the scopes for which it was news.
-    pub fn merge(&self, heard: impl IntoIterator<Item = Heard>) -> Vec<Uuid> {
-        let mut maps = self.maps.write().unwrap_or_else(PoisonError::into_inner);
-        heard.into_iter().filter(|row| maps.merge(row)).map(|row| row.scope).collect()
+    /// The era that is on. What a fill reads after asking this is of that era or a later one.
+    #[must_use]
+    pub fn era(&self) -> Era {
+        self.read().era
     }
 
-    /// After a (re)connect: `heard` is the whole table. What it doesn't hold is gone. `replaced` says that this is
-    /// another database (or another line of its history), whose generations mean nothing to what was kept before.
+    /// The newest generation of each scope.
+    #[must_use]
+    pub fn known(&self) -> Known {
+        self.read().by_scope.iter().map(|(scope, slot)| (*scope, slot.newest())).collect()
+    }
+
+    /// The newest generation of a scope that a poll saw.
+    #[must_use]
+    pub fn polled(&self, scope: Uuid) -> Option<u64> {
+        self.read().by_scope.get(&scope).map(|slot| slot.polled.load(Ordering::Acquire))
+    }
+
+    /// Takes in what a poll saw. Returns the scopes for which it was news.
+    pub fn merge(&self, heard: impl IntoIterator<Item = Heard>) -> Vec<Uuid> {
+        let mut maps = self.write();
+        heard.into_iter().filter(|row| maps.merge_polled(row)).map(|row| row.scope).collect()
+    }
+
+    /// Takes in what a fill saw that began in `era`: the tenant's slot. `None`: there is none, or the era has passed.
+    pub fn hear(&self, era: Era, heard: &Heard) -> Option<Arc<Slot>> {
+        let mut maps = self.write();
+        if maps.era != era {
+            return None;
+        }
+        maps.merge(heard);
+        maps.by_scope.get(&heard.scope).cloned()
+    }
+
+    /// `heard` is the whole table. What it doesn't hold is gone. `replaced` says that this is another database (or another line
+    /// of its history), whose generations mean nothing to what was kept before.
     pub fn replace(&self, heard: &[Heard], replaced: bool) -> Vec<Uuid> {
-        let mut maps = self.maps.write().unwrap_or_else(PoisonError::into_inner);
+        let mut maps = self.write();
         let known = heard.iter().map(|row| row.scope).collect::<std::collections::HashSet<_>>();
         let closing = maps.by_scope.keys().copied().filter(|scope| replaced || !known.contains(scope));
         for scope in closing.collect::<Vec<_>>() {
             maps.close(scope);
         }
-        heard.iter().filter(|row| maps.merge(row)).map(|row| row.scope).collect()
+        if replaced {
+            maps.era.0 += 1;
+        }
+        heard.iter().filter(|row| maps.merge_polled(row)).map(|row| row.scope).collect()
+    }
+
+    /// A fill found less than this node knows: was the database restored? Everything is read again, soon.
+    pub fn doubt(&self) {
+        self.doubt.raised.store(true, Ordering::Release);
+        self.doubt.call.notify_one();
+    }
+
+    /// The same, and waits until it was; a lease at most.
+    pub async fn doubt_and_wait(&self) {
+        let mut rereads = self.doubt.rereads.subscribe();
+        self.doubt();
+        // The sender lives as long as self. Who waits in vain is told that the database can't be asked.
+        let _ = tokio::time::timeout(self.lease, rereads.changed()).await;
+    }
+
+    /// Returns when there is doubt; for whoever reads everything.
+    pub async fn doubted(&self) {
+        self.doubt.call.notified().await;
+    }
+
+    /// Is there doubt? It is taken up by asking.
+    pub fn take_doubt(&self) -> bool {
+        self.doubt.raised.swap(false, Ordering::AcqRel)
+    }
+
+    /// Everything was read: who waited for that goes on.
+    pub fn reread(&self) {
+        self.doubt.rereads.send_modify(|count| *count += 1);
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Maps> {
+        self.maps.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Maps> {
@@ -178,6 +275,14 @@ impl Generations {
 }
 
 impl Maps {
+    fn merge_polled(&mut self, row: &Heard) -> bool {
+        let news = self.merge(row);
+        if let Some(slot) = self.by_scope.get(&row.scope) {
+            slot.polled.fetch_max(row.generation, Ordering::AcqRel);
+        }
+        news
+    }
+
     fn merge(&mut self, row: &Heard) -> bool {
         if let Some(slot) = self.by_scope.get(&row.scope) {
             if slot.newest() >= row.generation {
@@ -301,6 +406,30 @@ mod tests {
         generations.replace(&[heard(A, 5, "a.test")], true);
         assert!(slot.is_closed());
         assert!(generations.domain("a.test").unwrap().is_current(5));
+    }
+
+    #[test]
+    fn what_was_read_before_the_database_was_replaced_is_not_heard_after() {
+        let generations = generations();
+        let before = generations.era();
+        assert!(generations.hear(before, &heard(A, 6, "a.test")).is_some());
+        generations.replace(&[heard(A, 4, "a.test")], true);
+        assert!(generations.hear(before, &heard(A, 7, "a.test")).is_none());
+        assert_eq!(generations.scope(A).unwrap().newest(), 4);
+        assert!(generations.hear(generations.era(), &heard(A, 5, "a.test")).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_doubt_waits_until_everything_was_read() {
+        let generations = Arc::new(generations());
+        let waiting = tokio::spawn({
+            let generations = Arc::clone(&generations);
+            async move { generations.doubt_and_wait().await }
+        });
+        generations.doubted().await;
+        assert!(!waiting.is_finished() && generations.take_doubt() && !generations.take_doubt());
+        generations.reread();
+        waiting.await.unwrap();
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Fetch {
                         }
                         (self.admitted(slot, &dialled, &callee, &row, plan, &carriers).await, Source::Filled)
                     }
-                    Ok(None) => self.unknown_domain(),
+                    Ok(None) => self.less(slot).await,
                     Err(()) => (Reply::Unavailable, Source::Unavailable),
                 }
             }
@@ -66,7 +66,7 @@ impl Fetch {
                 Ok(Some((row, known, carriers))) => {
                     (self.admitted(slot, &dialled, callee, &row, &known.plan, &carriers).await, Source::Filled)
                 }
-                Ok(None) => self.unknown_domain(),
+                Ok(None) => self.less(slot).await,
                 Err(()) => (Reply::Unavailable, Source::Unavailable),
             },
             _ => (Reply::Unavailable, Source::Unavailable),
@@ -80,7 +80,8 @@ impl Fetch {
         dialled: &Dialled,
         callee: Option<&Callee>,
     ) -> Result<Option<(LeavingRow, Arc<Known>, Carriers)>, ()> {
-        let known = self.plans.get(slot.scope);
+        let (era, floor) = (self.generations.era(), slot.newest());
+        let known = self.plans.of(slot);
         let carriers = self.plans.carriers();
         let ask = Leaving {
             tenant: slot.scope,
@@ -89,21 +90,25 @@ impl Fetch {
             callee: callee.map(|callee| callee.number.to_string()).unwrap_or_default(),
             prefixes: callee.map(carried::prefixes).unwrap_or_default(),
             known_plan: known.as_ref().map_or(-1, |known| known.generation),
-            known_carriers: carriers.0,
+            known_carriers: carriers.generation(era),
         };
         let read = self.readers.read(|db, _| Box::pin(call_store::leaving(db, &ask))).await;
         let failed = |error: PlanError| tracing::warn!(%error, scope = %slot.scope, "a call out could not be decided");
         let row =
             read.map_err(|error| tracing::warn!(%error, scope = %slot.scope, "a call out could not be decided"))?;
         let Some(mut row) = row else { return Ok(None) };
+        if u64::try_from(row.tenant.generation).unwrap_or_default() < floor && !slot.is_closed() {
+            self.metrics.fill_found_less();
+            self.generations.doubt();
+        }
         let known = match (row.plan.take(), known) {
             (Some(plan), _) => self.plans.keep(slot, row.tenant.generation, plan).await.map_err(failed)?,
             (None, Some(known)) => known,
             (None, None) => return Err(()),
         };
         let carriers = match row.carriers.take() {
-            Some(read) => self.plans.keep_carriers(row.carriers_generation, read).1.clone(),
-            None => carriers.1.clone(),
+            Some(read) => self.plans.keep_carriers(era, row.carriers_generation, read).carriers.clone(),
+            None => carriers.carriers.clone(),
         };
         Ok(Some((row, known, carriers)))
     }
@@ -163,7 +168,7 @@ impl Fetch {
         let (caller, known, carriers) = if let Ok(Some((row, known, carriers))) = read {
             (row.caller, Some(known), carriers)
         } else {
-            (None, self.plans.get(slot.scope), self.plans.carriers().1.clone())
+            (None, self.plans.get(slot.scope), self.plans.carriers().carriers.clone())
         };
         let usual = super::call::usual_plan(slot);
         let Some(plan) = known.as_ref().map(|known| &*known.plan).or(usual.as_ref()) else { return Reply::Unavailable };

@@ -10,12 +10,14 @@ pub mod call_store;
 pub mod config;
 pub mod config_store;
 pub mod credentials;
+pub mod epoch;
 pub mod escape;
 pub mod exchange;
 pub mod fill;
 pub mod flight;
 pub mod form;
 pub mod generations;
+pub mod history;
 mod key;
 mod leave;
 pub mod listener;
@@ -26,6 +28,7 @@ pub mod roster;
 pub mod sofia;
 pub mod store;
 pub mod sync;
+mod sync_store;
 
 use std::{
     sync::{
@@ -270,6 +273,7 @@ impl Fetch {
         kept: Option<Arc<Entry>>,
     ) -> Answer {
         // A fill that was under way may have begun before a change this asker must see; the one after it has not.
+        let mut has_doubted = false;
         for _ in 0..8 {
             let floor = slot.newest();
             let filled =
@@ -285,17 +289,38 @@ impl Fetch {
                     return Answer::Reply(reply(&entry), Source::Filled);
                 }
                 Ok(Filled::Entry(_) | Filled::Moved) => {}
-                Ok(Filled::NoTenant) => return Answer::Reply(Reply::NotFound, Source::Filled),
+                // The database has less than this node knows. It may be restored right now: that the tenant is gone is believed
+                // once all of it was read.
+                Ok(Filled::Less) if has_doubted => break,
+                Ok(Filled::Less) => {
+                    has_doubted = true;
+                    self.generations.doubt_and_wait().await;
+                }
                 Ok(Filled::Leaves(route)) => return Answer::Leaves(route),
                 Ok(Filled::Failed) | Err(flight::Lost) => return self.stale(kept).into(),
             }
-            let Some(domain) = &slot.domain else { continue };
+            let Some(domain) = &slot.domain else {
+                slot = self.generations.scope(slot.scope).unwrap_or(slot);
+                continue;
+            };
             match self.generations.domain(domain.as_str()) {
                 Some(newer) => slot = newer,
                 None => return self.unknown_domain().into(),
             }
         }
+        // A fill that never catches up with what is known: is all of that still so?
+        self.generations.doubt();
         Answer::Reply(Reply::Unavailable, Source::Unavailable)
+    }
+
+    /// The database has nothing of a tenant that this node knows: so it is read whole before anything is called unknown.
+    async fn less(&self, slot: &Slot) -> (Reply, Source) {
+        self.metrics.fill_found_less();
+        self.generations.doubt_and_wait().await;
+        match &slot.domain {
+            Some(domain) if self.generations.domain(domain.as_str()).is_none() => self.unknown_domain(),
+            _ => (Reply::Unavailable, Source::Unavailable),
+        }
     }
 
     /// The last good answer, for when the database can't be asked.

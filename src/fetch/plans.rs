@@ -6,8 +6,10 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::call::Dialled;
-use super::generations::Slot;
+use super::{
+    call::Dialled,
+    generations::{Era, Slot},
+};
 use crate::routing::{
     self, Found, Plan, Routed, Tenant, Trace,
     carried::{Carrier, Carriers},
@@ -51,12 +53,32 @@ impl Known {
     }
 }
 
+/// The carriers as one statement saw them, in which era, at which generation; -1: not yet.
+#[derive(Debug, Clone)]
+pub struct KnownCarriers {
+    era: Era,
+    generation: i64,
+    pub carriers: Carriers,
+}
+
+impl KnownCarriers {
+    /// The generation that need not be read again in this era; -1: there is none.
+    #[must_use]
+    pub fn generation(&self, era: Era) -> i64 {
+        if self.era == era { self.generation } else { -1 }
+    }
+
+    fn is_newer_than(&self, other: &Self) -> bool {
+        (self.era, self.generation) > (other.era, other.generation)
+    }
+}
+
 /// Roughly what the plans take together.
 const BYTES: u64 = 64 << 20;
 
 pub struct Plans {
     kept: moka::sync::Cache<Uuid, Arc<Known>>,
-    carriers: ArcSwap<(i64, Carriers)>,
+    carriers: ArcSwap<KnownCarriers>,
 }
 
 impl Default for Plans {
@@ -65,12 +87,20 @@ impl Default for Plans {
             .max_capacity(BYTES)
             .weigher(|_, known: &Arc<Known>| u32::try_from(known.plan.bytes()).unwrap_or(u32::MAX))
             .build();
-        Self { kept, carriers: ArcSwap::from_pointee((-1, Carriers::default())) }
+        let none = KnownCarriers { era: Era::default(), generation: -1, carriers: Carriers::default() };
+        Self { kept, carriers: ArcSwap::from_pointee(none) }
     }
 }
 
 impl Plans {
-    /// What is known of a tenant's plan, current or not.
+    /// What is known of the plan of a slot's tenant, current or not. One that was read under another slot may be of a database that
+    /// was replaced, where its generation meant something else.
+    #[must_use]
+    pub fn of(&self, slot: &Arc<Slot>) -> Option<Arc<Known>> {
+        self.get(slot.scope).filter(|known| Arc::ptr_eq(&known.slot, slot))
+    }
+
+    /// The last that was known of a tenant's plan, under whatever slot: good enough for who calls for help.
     #[must_use]
     pub fn get(&self, scope: Uuid) -> Option<Arc<Known>> {
         self.kept.get(&scope)
@@ -90,23 +120,24 @@ impl Plans {
             tracing::warn!(tenant = %slot.scope, domain = %plan.domain, left_out, "a tenant's dialplan entries are beyond the limits");
         }
         let known = Arc::new(Known { slot: Arc::clone(slot), generation, plan });
-        let newer = self.get(slot.scope).filter(|kept| Arc::ptr_eq(&kept.slot, slot) && kept.generation > generation);
-        if newer.is_none() {
+        // One that was read under a slot that is closed by now comes too late.
+        let newer = self.of(slot).filter(|kept| kept.generation > generation);
+        if newer.is_none() && !slot.is_closed() {
             self.kept.insert(slot.scope, Arc::clone(&known));
         }
         Ok(known)
     }
 
-    /// The carriers, and the generation they were read at; -1: not yet.
     #[must_use]
-    pub fn carriers(&self) -> Arc<(i64, Carriers)> {
+    pub fn carriers(&self) -> Arc<KnownCarriers> {
         self.carriers.load_full()
     }
 
-    pub fn keep_carriers(&self, generation: i64, carriers: Vec<Carrier>) -> Arc<(i64, Carriers)> {
+    /// Keeps what a statement read that began in `era`, unless something newer is there.
+    pub fn keep_carriers(&self, era: Era, generation: i64, carriers: Vec<Carrier>) -> Arc<KnownCarriers> {
         let carriers = carriers.into_iter().map(|carrier| (carrier.id, carrier)).collect();
-        let read = Arc::new((generation, Arc::new(carriers)));
-        self.carriers.rcu(|kept| if kept.0 > generation { Arc::clone(kept) } else { Arc::clone(&read) });
+        let read = Arc::new(KnownCarriers { era, generation, carriers: Arc::new(carriers) });
+        self.carriers.rcu(|kept| if kept.is_newer_than(&read) { Arc::clone(kept) } else { Arc::clone(&read) });
         read
     }
 }

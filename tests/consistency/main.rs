@@ -9,6 +9,8 @@ mod harness;
 mod busy;
 mod faults;
 mod help;
+mod model;
 mod nodes;
+mod restores;
 mod staleness;
 mod stampede;

@@ -126,6 +126,21 @@ impl Cluster {
         }
     }
 
+    /// One of Postgres' client programs (`pg_dump`, `dropdb` …) on this cluster, to its end.
+    pub fn client(&self, name: &str, words: &[&str]) -> std::process::Output {
+        let mut command = self.command(name);
+        command.arg("-h").arg(&self.folder).args(["-U", "dialplane"]).args(words);
+        command.output().unwrap()
+    }
+
+    /// Copies a folder of the cluster's, which must have been killed.
+    pub fn copy(&self, from: &str, to: &str) {
+        let _ = std::fs::remove_dir_all(self.folder.join(to));
+        let mut copy = Command::new("cp");
+        copy.arg("-a").arg(self.folder.join(from)).arg(self.folder.join(to));
+        assert!(copy.status().unwrap().success());
+    }
+
     pub fn options(&self, database: &str) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass().socket(&self.folder).username("dialplane").database(database)
     }

@@ -14,8 +14,7 @@ use crate::{
         cache::{Entry, Vary},
         call::{self, Dialled, OUTSIDE},
         call_store,
-        generations::{Heard, PLATFORM, Slot},
-        plans::Known,
+        generations::{Heard, Slot},
         readers::ReadError,
         store::TenantRow,
     },
@@ -26,8 +25,9 @@ use crate::{
 /// Routes a call in the tenant's context, by one statement; by two, when the plan that came with the first reads the number
 /// otherwise than the one that was known.
 pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, dialled: &Dialled) -> Result<Filled, FillError> {
-    let mut known = fetch.plans.get(slot.scope);
-    let Some(usual) = call::usual_plan(slot) else { return Ok(Filled::NoTenant) };
+    let mut known = fetch.plans.of(slot);
+    let era = fetch.generations.era();
+    let Some(usual) = call::usual_plan(slot) else { return Ok(Filled::Less) };
     let at = Timestamp::now();
     loop {
         let plan = known.as_ref().map_or(&usual, |known| &*known.plan);
@@ -38,7 +38,7 @@ pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, dialled: &Dialled) -> 
             .readers
             .read(|db, _| Box::pin(call_store::dialled(db, scope, wanted.as_deref(), generation_known)))
             .await?;
-        let Some(row) = read else { return Ok(Filled::NoTenant) };
+        let Some(row) = read else { return Ok(Filled::Less) };
         let now = match (row.plan, known.take()) {
             (Some(plan), _) => fetch.plans.keep(slot, row.tenant.generation, plan).await?,
             (None, Some(known)) => known,
@@ -56,7 +56,7 @@ pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, dialled: &Dialled) -> 
         let extra = [answer::mark(row.tenant.id)];
         let (domain, raw) = (tenant.domain.clone(), xml_entries(&now.plan));
         let found = routed_as(&tenant, domain.as_str(), routed, row.tenant, &extra, dialled, &raw)?;
-        return Ok(finish(fetch, slot, found, true));
+        return Ok(finish(fetch, slot, era, found, true));
     }
 }
 
@@ -122,30 +122,31 @@ async fn handle(
 
 pub(super) async fn by_number(
     fetch: &Fetch,
+    platform: &Arc<Slot>,
     number: &E164,
     of: Option<Uuid>,
     dialled: &Dialled,
 ) -> Result<Filled, FillError> {
+    let (era, floor) = (fetch.generations.era(), platform.newest());
     let row = fetch.readers.read(|db, _| Box::pin(call_store::number(db, number))).await?;
+    let platform_generation = generation(row.platform_generation);
+    if platform_generation < floor && !platform.is_closed() {
+        return Ok(Filled::Less);
+    }
     // A number of a tenant elsewhere is nobody's here; when the tenant moves, the platform's generation rises.
     let record = row.record;
     let Some((owner, plan, target)) = row.owner.filter(|(owner, ..)| of.is_none_or(|of| of == owner.cluster)) else {
-        let Some(slot) = fetch.generations.scope(PLATFORM) else { return Ok(Filled::Failed) };
-        let generation = generation(row.platform_generation);
+        let (slot, generation) = (Arc::clone(platform), platform_generation);
         slot.raise(generation);
         let body = slot.unallocated.clone();
         let entry = Entry { slot, generation, body, stray: true, vary: Vary::No, until: None };
         return Ok(Filled::Entry(Arc::new(entry)));
     };
     let generation = generation(owner.generation);
-    // The tenant may be newer than this node's last poll.
-    fetch.generations.merge([Heard {
-        scope: owner.id,
-        generation,
-        domain: Some(owner.domain.clone()),
-        cluster: owner.cluster,
-    }]);
-    let Some(slot) = fetch.generations.scope(owner.id) else { return Ok(Filled::Moved) };
+    // The tenant may be newer than this node's last poll. What was read of a database that was replaced meanwhile is read again.
+    let (domain, cluster) = (Some(owner.domain.clone()), owner.cluster);
+    let heard = Heard { scope: owner.id, generation, domain, cluster };
+    let Some(slot) = fetch.generations.hear(era, &heard) else { return Ok(Filled::Moved) };
     let known = fetch.plans.keep(&slot, owner.generation, plan).await?;
     let plan = &*known.plan;
     let tenant = tenant(&owner, plan);

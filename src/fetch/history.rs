@@ -1,0 +1,221 @@
+//! Is what a poll saw the database that this node knows, later? Or one that was restored, and knows nothing of its future?
+//!
+//! A database has an *epoch*. It is renewed when somebody notices that the database is not the one the epoch began in, or that it
+//! went back: by its transaction ids, or by a generation that is lower than one that is known. A node that sees another epoch than
+//! its own drops everything and reads it anew. No I/O here: a model drives this through restores at every point.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::generations::{Generations, Heard};
+
+/// Transactions as `pg_current_snapshot()` prints them: `xmin:xmax:xip,…`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    pub text: String,
+    pub xmin: u64,
+    pub xmax: u64,
+    running: Vec<u64>,
+}
+
+impl Snapshot {
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split(':');
+        let (xmin, xmax) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        let running = parts.next()?.split(',').filter(|xid| !xid.is_empty());
+        let running = running.map(str::parse).collect::<Result<_, _>>().ok()?;
+        Some(Self { text: text.to_owned(), xmin, xmax, running })
+    }
+
+    /// Did this snapshot see what a committed transaction did?
+    #[must_use]
+    pub fn shows(&self, xid: u64) -> bool {
+        xid < self.xmin || (xid < self.xmax && !self.running.contains(&xid))
+    }
+}
+
+/// What one poll saw, in one snapshot.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub snapshot: Snapshot,
+    pub epoch: Uuid,
+    /// Is it the database that the epoch began in?
+    pub is_same: bool,
+    /// Are all triggers there? A restore makes them last.
+    pub is_whole: bool,
+    pub heard: Vec<Heard>,
+}
+
+/// What is to be done with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing of it may be believed: the database is being restored.
+    Wait,
+    /// The database was restored: it gets a new epoch, in place of the one that was seen. Then another poll.
+    Renew,
+    /// Another poll, of the whole table.
+    Reread,
+    /// What changed since the last poll.
+    Merge,
+    /// The whole table. `replaced`: of another epoch, so that nothing that was known is worth anything.
+    Replace { replaced: bool },
+}
+
+/// The newest generations known when a poll began. What a fill learns while it runs is no sign that the database went back.
+pub type Known = HashMap<Uuid, u64>;
+
+/// What a node knows of its database's history.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    epoch: Option<Uuid>,
+    /// The xmin of the last snapshot that was taken in.
+    xmin: u64,
+    /// Is the next poll one of the whole table?
+    is_whole: bool,
+}
+
+impl History {
+    /// The next poll reads the whole table: the connection is new, or there is doubt.
+    pub fn start_over(&mut self) {
+        self.is_whole = true;
+    }
+
+    /// From which transaction on the next poll asks; 0: all.
+    #[must_use]
+    pub fn since(&self) -> u64 {
+        if self.is_whole { 0 } else { self.xmin }
+    }
+
+    #[must_use]
+    pub fn epoch(&self) -> Option<Uuid> {
+        self.epoch
+    }
+
+    /// Judges what a poll saw that asked from [`History::since`]. `known`: as of its beginning, if it was of the whole table.
+    #[must_use]
+    pub fn judge(&self, seen: &Seen, generations: &Generations, known: &Known) -> Step {
+        let whole = self.since() == 0;
+        if !seen.is_whole {
+            return Step::Wait;
+        }
+        if !seen.is_same {
+            return Step::Renew;
+        }
+        match self.epoch {
+            Some(epoch) if epoch != seen.epoch && !whole => return Step::Reread,
+            Some(epoch) if epoch != seen.epoch => return Step::Replace { replaced: true },
+            // Transaction ids of one database only rise.
+            Some(_) if seen.snapshot.xmin < self.xmin => return Step::Renew,
+            _ => {}
+        }
+        match (whole, went_back(seen, generations, known, whole)) {
+            (true, true) => Step::Renew,
+            (true, false) => Step::Replace { replaced: false },
+            (false, true) => Step::Reread,
+            (false, false) => Step::Merge,
+        }
+    }
+
+    /// What was seen has been taken in.
+    pub fn took(&mut self, seen: &Seen) {
+        self.epoch = Some(seen.epoch);
+        self.xmin = seen.snapshot.xmin;
+        self.is_whole = false;
+    }
+}
+
+/// Is something older than what was known, or gone? Generations only rise, and their rows stay.
+fn went_back(seen: &Seen, generations: &Generations, known: &Known, whole: bool) -> bool {
+    if !whole {
+        return seen
+            .heard
+            .iter()
+            .any(|row| generations.polled(row.scope).is_some_and(|polled| row.generation < polled));
+    }
+    let now = seen.heard.iter().map(|row| (row.scope, row.generation)).collect::<HashMap<_, _>>();
+    known.iter().any(|(scope, known)| now.get(scope).is_none_or(|now| now < known))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::text::Domain;
+
+    const A: Uuid = Uuid::from_u128(10);
+
+    #[test]
+    fn a_snapshot_shows_what_was_committed_before_it() {
+        let snapshot = Snapshot::parse("100:105:100,103").unwrap();
+        let shown = (98..108).filter(|xid| snapshot.shows(*xid)).collect::<Vec<_>>();
+        assert_eq!(shown, [98, 99, 101, 102, 104]);
+        assert!(Snapshot::parse("100:100:").unwrap().shows(99));
+        assert!(!Snapshot::parse("100:100:").unwrap().shows(100));
+        assert!(Snapshot::parse("nonsense").is_none());
+    }
+
+    fn seen(epoch: u128, xmin: u64, generation: u64) -> Seen {
+        let heard = Heard { scope: A, generation, domain: Domain::parse("a.test").ok(), cluster: Uuid::nil() };
+        let snapshot = Snapshot::parse(&format!("{xmin}:{xmin}:")).unwrap();
+        Seen { snapshot, epoch: Uuid::from_u128(epoch), is_same: true, is_whole: true, heard: vec![heard] }
+    }
+
+    /// A node that has heard of generation 5 in epoch 1, at transaction 100.
+    fn node() -> (History, Generations) {
+        let (mut history, generations) = (History::default(), Generations::new(Duration::from_secs(1)));
+        let seen = seen(1, 100, 5);
+        generations.replace(&seen.heard, false);
+        history.took(&seen);
+        (history, generations)
+    }
+
+    #[test]
+    fn a_database_that_goes_on_is_merged() {
+        let (history, generations) = node();
+        assert_eq!(history.judge(&seen(1, 101, 6), &generations, &Known::default()), Step::Merge);
+    }
+
+    #[test]
+    fn a_database_that_went_back_gets_a_new_epoch() {
+        let (mut history, generations) = node();
+        assert_eq!(history.judge(&seen(1, 99, 5), &generations, &Known::default()), Step::Renew, "transactions");
+        assert_eq!(history.judge(&seen(1, 101, 4), &generations, &Known::default()), Step::Reread, "a generation");
+        history.start_over();
+        let known = generations.known();
+        assert_eq!(history.judge(&seen(1, 101, 4), &generations, &known), Step::Renew);
+        let gone = Seen { heard: vec![], ..seen(1, 101, 4) };
+        assert_eq!(history.judge(&gone, &generations, &known), Step::Renew, "a row that is gone");
+        let copy = Seen { is_same: false, ..seen(1, 101, 5) };
+        assert_eq!(history.judge(&copy, &generations, &known), Step::Renew, "another database");
+    }
+
+    #[test]
+    fn what_a_fill_learns_during_a_poll_is_no_sign_of_a_restore() {
+        let (mut history, generations) = node();
+        history.start_over();
+        let known = generations.known();
+        generations.scope(A).unwrap().raise(7);
+        assert_eq!(history.judge(&seen(1, 101, 6), &generations, &known), Step::Replace { replaced: false });
+        generations.replace(&seen(1, 101, 6).heard, false);
+        history.took(&seen(1, 101, 6));
+        assert_eq!(history.judge(&seen(1, 102, 6), &generations, &Known::default()), Step::Merge);
+    }
+
+    #[test]
+    fn another_epoch_is_read_whole_and_replaces_everything() {
+        let (mut history, generations) = node();
+        assert_eq!(history.judge(&seen(2, 7, 4), &generations, &Known::default()), Step::Reread);
+        history.start_over();
+        assert_eq!(history.judge(&seen(2, 7, 4), &generations, &generations.known()), Step::Replace { replaced: true });
+    }
+
+    #[test]
+    fn tables_that_are_not_whole_are_not_believed() {
+        let (history, generations) = node();
+        let half = Seen { is_whole: false, is_same: false, ..seen(2, 101, 6) };
+        assert_eq!(history.judge(&half, &generations, &Known::default()), Step::Wait);
+    }
+}

@@ -304,6 +304,7 @@ impl World {
         let end = self.random.random_bool(0.5);
         let scope = self.scope();
         let by_number = self.random.random_bool(0.3);
+        let at = self.instant(self.now);
         let node = &mut self.nodes[n];
         if !node.is_up {
             return;
@@ -312,6 +313,10 @@ impl World {
             let which = self.random.random_range(0..node.fills.len());
             let fill = node.fills.swap_remove(which);
             Self::finish(node, fill);
+            return;
+        }
+        // Who is not fresh asks nothing.
+        if !node.generations.is_fresh_at(at) {
             return;
         }
         let slot = if by_number { None } else { node.generations.scope(scope) };

@@ -128,8 +128,10 @@ impl Cluster {
 
     /// One of Postgres' client programs (`pg_dump`, `dropdb` …) on this cluster, to its end.
     pub fn client(&self, name: &str, words: &[&str]) -> std::process::Output {
-        let mut command = self.command(name);
-        command.arg("-h").arg(&self.folder).args(["-U", "dialplane"]).args(words);
+        let server = Binaries::find(&self.folder.join("data")).expect("the cluster was made with some");
+        let mut command = Command::new(self.run_as().first().copied().unwrap_or("env"));
+        command.args(self.run_as().iter().skip(1)).arg(server.path(name)).arg("-h").arg(&self.folder);
+        command.args(["-U", "dialplane"]).args(words).current_dir(&self.folder).stdin(Stdio::null());
         command.output().unwrap()
     }
 

@@ -60,7 +60,7 @@ pub enum Question {
 #[derive(Debug, Clone)]
 pub enum Filled {
     Entry(Arc<Entry>),
-    /// The tenant has another domain now.
+    /// The tenant has another domain now, or the database was read whole meanwhile: to be asked again.
     Moved,
     /// The database has no such tenant, or an older state than was known when the fill began: it changed just now, or it was
     /// restored.
@@ -180,7 +180,9 @@ fn finish(fetch: &Fetch, slot: &Arc<Slot>, era: Era, found: Found, is_call: bool
         // Another domain at an older generation is that of a database that was restored.
         return if generation < slot.newest() && !slot.is_closed() { Filled::Less } else { Filled::Moved };
     }
-    slot.raise(generation);
+    if !fetch.generations.raise(era, slot, generation) {
+        return Filled::Moved;
+    }
     if let Some(route) = found.leaves {
         return Filled::Leaves(route);
     }
@@ -280,6 +282,7 @@ fn read_roster(fetch: &Arc<Fetch>, slot: Arc<Slot>) {
         let flights = Arc::clone(&fetch.roster_flights);
         let reading = flights.join(&key, || async move {
             let limit = roster::MAX_NAMES;
+            let era = fetch.generations.era();
             let scope = slot.scope;
             let names = if scope == PLATFORM {
                 fetch.readers.read(|db, _| Box::pin(store::phone_numbers(db, limit))).await
@@ -287,6 +290,8 @@ fn read_roster(fetch: &Arc<Fetch>, slot: Arc<Slot>) {
                 fetch.readers.read(|db, _| Box::pin(store::names(db, scope, limit))).await
             };
             match names {
+                // Read again by the next who asks, if it came too late.
+                Ok(Some(read)) if !fetch.generations.raise(era, &slot, generation(read.generation)) => {}
                 Ok(Some(read)) => {
                     let names = read.names.iter().map(String::as_str);
                     fetch.rosters.keep(slot, generation(read.generation), read.active, names);

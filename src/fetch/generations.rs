@@ -4,8 +4,8 @@
 //! - A [`Slot`] stands for one scope under one domain. Its generation only rises; hearing twice or late is harmless.
 //! - An answer read at generation *g* of a slot is current while `slot.newest() <= g`, and never again after.
 //! - A slot that was closed (tenant gone or moved, domain changed, database replaced) is current for no answer.
-//! - What is known is of one *era*. A database that was replaced by another, or by an older state of itself, begins a new one:
-//!   all slots are closed, and what a fill read in the era before is not heard.
+//! - Each reading of the whole table begins an *era*. What a fill began to read in an era before is not heard: the database may have
+//!   been restored in between. So whatever a lost future taught this node is known when the whole table is compared with it.
 //! - The node is *fresh* only for a lease after its last successful poll **began**; then it is *detached*.
 
 use std::{
@@ -50,7 +50,7 @@ pub struct Slot {
     polled: AtomicU64,
 }
 
-/// From one replacement of the database to the next; this node's own count.
+/// From one reading of the whole table to the next; this node's own count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Era(u64);
 
@@ -192,10 +192,11 @@ impl Generations {
         self.read().era
     }
 
-    /// The newest generation of each scope.
-    #[must_use]
-    pub fn known(&self) -> Known {
-        self.read().by_scope.iter().map(|(scope, slot)| (*scope, slot.newest())).collect()
+    /// Begins an era, before the whole table is read: the newest generation that is known of each scope.
+    pub fn begin_era(&self) -> Known {
+        let mut maps = self.write();
+        maps.era.0 += 1;
+        maps.by_scope.iter().map(|(scope, slot)| (*scope, slot.newest())).collect()
     }
 
     /// The newest generation of a scope that a poll saw.
@@ -208,6 +209,18 @@ impl Generations {
     pub fn merge(&self, heard: impl IntoIterator<Item = Heard>) -> Vec<Uuid> {
         let mut maps = self.write();
         heard.into_iter().filter(|row| maps.merge_polled(row)).map(|row| row.scope).collect()
+    }
+
+    /// A fill that began in `era` saw a generation of a slot. `false`: the era has passed, and it must be read again.
+    #[must_use]
+    pub fn raise(&self, era: Era, slot: &Slot, generation: u64) -> bool {
+        // Held while it is raised, so that no era begins in between.
+        let maps = self.read();
+        let is_on = maps.era == era;
+        if is_on {
+            slot.raise(generation);
+        }
+        is_on
     }
 
     /// Takes in what a fill saw that began in `era`: the tenant's slot. `None`: there is none, or the era has passed.
@@ -228,9 +241,6 @@ impl Generations {
         let closing = maps.by_scope.keys().copied().filter(|scope| replaced || !known.contains(scope));
         for scope in closing.collect::<Vec<_>>() {
             maps.close(scope);
-        }
-        if replaced {
-            maps.era.0 += 1;
         }
         heard.iter().filter(|row| maps.merge_polled(row)).map(|row| row.scope).collect()
     }
@@ -409,13 +419,15 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_before_the_database_was_replaced_is_not_heard_after() {
+    fn what_was_read_before_an_era_is_not_heard_in_it() {
         let generations = generations();
-        let before = generations.era();
-        assert!(generations.hear(before, &heard(A, 6, "a.test")).is_some());
+        let (before, slot) = (generations.era(), generations.scope(A).unwrap());
+        assert!(generations.hear(before, &heard(A, 6, "a.test")).is_some() && generations.raise(before, &slot, 7));
+        assert_eq!(generations.begin_era()[&A], 7, "all of it is compared with what is read now");
+        assert!(generations.hear(before, &heard(A, 8, "a.test")).is_none() && !generations.raise(before, &slot, 8));
+        assert_eq!(slot.newest(), 7);
         generations.replace(&[heard(A, 4, "a.test")], true);
-        assert!(generations.hear(before, &heard(A, 7, "a.test")).is_none());
-        assert_eq!(generations.scope(A).unwrap().newest(), 4);
+        assert!(slot.is_closed());
         assert!(generations.hear(generations.era(), &heard(A, 5, "a.test")).is_some());
     }
 

@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(history.judge(&seen(1, 99, 5), &generations, &Known::default()), Step::Renew, "transactions");
         assert_eq!(history.judge(&seen(1, 101, 4), &generations, &Known::default()), Step::Reread, "a generation");
         history.start_over();
-        let known = generations.known();
+        let known = generations.begin_era();
         assert_eq!(history.judge(&seen(1, 101, 4), &generations, &known), Step::Renew);
         let gone = Seen { heard: vec![], ..seen(1, 101, 4) };
         assert_eq!(history.judge(&gone, &generations, &known), Step::Renew, "a row that is gone");
@@ -196,7 +196,7 @@ mod tests {
     fn what_a_fill_learns_during_a_poll_is_no_sign_of_a_restore() {
         let (mut history, generations) = node();
         history.start_over();
-        let known = generations.known();
+        let known = generations.begin_era();
         generations.scope(A).unwrap().raise(7);
         assert_eq!(history.judge(&seen(1, 101, 6), &generations, &known), Step::Replace { replaced: false });
         generations.replace(&seen(1, 101, 6).heard, false);
@@ -209,7 +209,10 @@ mod tests {
         let (mut history, generations) = node();
         assert_eq!(history.judge(&seen(2, 7, 4), &generations, &Known::default()), Step::Reread);
         history.start_over();
-        assert_eq!(history.judge(&seen(2, 7, 4), &generations, &generations.known()), Step::Replace { replaced: true });
+        assert_eq!(
+            history.judge(&seen(2, 7, 4), &generations, &generations.begin_era()),
+            Step::Replace { replaced: true }
+        );
     }
 
     #[test]

@@ -80,37 +80,46 @@ impl Fetch {
         dialled: &Dialled,
         callee: Option<&Callee>,
     ) -> Result<Option<(LeavingRow, Arc<Known>, Carriers)>, ()> {
-        let (era, floor) = (self.generations.era(), slot.newest());
-        let known = self.plans.of(slot);
-        let carriers = self.plans.carriers();
-        let ask = Leaving {
+        let mut ask = Leaving {
             tenant: slot.scope,
             caller: dialled.caller.as_ref().map(ToString::to_string),
             dialled: dialled.number.to_ascii_lowercase(),
             callee: callee.map(|callee| callee.number.to_string()).unwrap_or_default(),
             prefixes: callee.map(carried::prefixes).unwrap_or_default(),
-            known_plan: known.as_ref().map_or(-1, |known| known.generation),
-            known_carriers: carriers.generation(era),
+            known_plan: -1,
+            known_carriers: -1,
         };
-        let read = self.readers.read(|db, _| Box::pin(call_store::leaving(db, &ask))).await;
         let failed = |error: PlanError| tracing::warn!(%error, scope = %slot.scope, "a call out could not be decided");
-        let row =
-            read.map_err(|error| tracing::warn!(%error, scope = %slot.scope, "a call out could not be decided"))?;
-        let Some(mut row) = row else { return Ok(None) };
-        if u64::try_from(row.tenant.generation).unwrap_or_default() < floor && !slot.is_closed() {
-            self.metrics.fill_found_less();
-            self.generations.doubt();
+        // Once more, if the database was read whole meanwhile: it may be another one.
+        for _ in 0..3 {
+            let (era, floor) = (self.generations.era(), slot.newest());
+            let (known, carriers) = (self.plans.of(slot), self.plans.carriers());
+            ask.known_plan = known.as_ref().map_or(-1, |known| known.generation);
+            ask.known_carriers = carriers.generation(era);
+            let read = self.readers.read(|db, _| Box::pin(call_store::leaving(db, &ask))).await;
+            let row =
+                read.map_err(|error| tracing::warn!(%error, scope = %slot.scope, "a call out could not be decided"))?;
+            let Some(mut row) = row else { return Ok(None) };
+            let generation = u64::try_from(row.tenant.generation).unwrap_or_default();
+            if generation < floor && !slot.is_closed() {
+                self.metrics.fill_found_less();
+                self.generations.doubt();
+            }
+            if !self.generations.raise(era, slot, generation) {
+                continue;
+            }
+            let known = match (row.plan.take(), known) {
+                (Some(plan), _) => self.plans.keep(slot, row.tenant.generation, plan).await.map_err(failed)?,
+                (None, Some(known)) => known,
+                (None, None) => return Err(()),
+            };
+            let carriers = match row.carriers.take() {
+                Some(read) => self.plans.keep_carriers(era, row.carriers_generation, read).carriers.clone(),
+                None => carriers.carriers.clone(),
+            };
+            return Ok(Some((row, known, carriers)));
         }
-        let known = match (row.plan.take(), known) {
-            (Some(plan), _) => self.plans.keep(slot, row.tenant.generation, plan).await.map_err(failed)?,
-            (None, Some(known)) => known,
-            (None, None) => return Err(()),
-        };
-        let carriers = match row.carriers.take() {
-            Some(read) => self.plans.keep_carriers(era, row.carriers_generation, read).carriers.clone(),
-            None => carriers.carriers.clone(),
-        };
-        Ok(Some((row, known, carriers)))
+        Err(())
     }
 
     async fn admitted(

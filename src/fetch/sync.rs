@@ -119,7 +119,7 @@ impl Sync {
             }
             let began = Instant::now();
             let whole = history.since() == 0;
-            let known = if whole { generations.known() } else { Known::default() };
+            let known = if whole { generations.begin_era() } else { Known::default() };
             let here = Here { node: self.node, epoch: history.epoch(), applied: &applied.text };
             let seen = in_time(sync_store::poll(&mut db, &here, history.since())).await?.ok_or(SyncError::NotWhole)?;
             let mut replaced = false;

@@ -254,7 +254,7 @@ impl World {
             node.history.start_over();
         }
         let whole = node.history.since() == 0;
-        let known = if whole { node.generations.known() } else { Known::default() };
+        let known = if whole { node.generations.begin_era() } else { Known::default() };
         let here = Here { polled_at: self.now, epoch: node.history.epoch(), applied: node.applied };
         let seen = self.db.see(node.history.since());
         self.db.nodes.insert(n, here);
@@ -340,7 +340,9 @@ impl World {
                 node.generations.doubt();
                 return;
             }
-            slot.raise(generation);
+            if !node.generations.raise(fill.era, &slot, generation) {
+                return;
+            }
             slot
         } else {
             let domain = Domain::parse(&format!("t{}.test", fill.scope.as_u128())).ok();

@@ -39,6 +39,9 @@ pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, dialled: &Dialled) -> 
             .read(|db, _| Box::pin(call_store::dialled(db, scope, wanted.as_deref(), generation_known)))
             .await?;
         let Some(row) = read else { return Ok(Filled::Less) };
+        if !fetch.generations.raise(era, slot, generation(row.tenant.generation)) {
+            return Ok(Filled::Moved);
+        }
         let now = match (row.plan, known.take()) {
             (Some(plan), _) => fetch.plans.keep(slot, row.tenant.generation, plan).await?,
             (None, Some(known)) => known,
@@ -137,7 +140,9 @@ pub(super) async fn by_number(
     let record = row.record;
     let Some((owner, plan, target)) = row.owner.filter(|(owner, ..)| of.is_none_or(|of| of == owner.cluster)) else {
         let (slot, generation) = (Arc::clone(platform), platform_generation);
-        slot.raise(generation);
+        if !fetch.generations.raise(era, &slot, generation) {
+            return Ok(Filled::Moved);
+        }
         let body = slot.unallocated.clone();
         let entry = Entry { slot, generation, body, stray: true, vary: Vary::No, until: None };
         return Ok(Filled::Entry(Arc::new(entry)));

@@ -74,12 +74,19 @@ pub struct History {
     xmin: u64,
     /// Is the next poll one of the whole table?
     is_whole: bool,
+    /// Was a restore seen, or half of one, since something was taken in? A second one may make it look as if it had not been.
+    was_restored: bool,
 }
 
 impl History {
     /// The next poll reads the whole table: the connection is new, or there is doubt.
     pub fn start_over(&mut self) {
         self.is_whole = true;
+    }
+
+    /// The database was seen while it was restored. Whatever comes next replaces what is known.
+    pub fn restoring(&mut self) {
+        self.was_restored = true;
     }
 
     /// From which transaction on the next poll asks; 0: all.
@@ -95,27 +102,27 @@ impl History {
 
     /// Judges what a poll saw that asked from [`History::since`]. `known`: as of its beginning, if it was of the whole table.
     #[must_use]
-    pub fn judge(&self, seen: &Seen, generations: &Generations, known: &Known) -> Step {
+    pub fn judge(&mut self, seen: &Seen, generations: &Generations, known: &Known) -> Step {
         let whole = self.since() == 0;
+        let is_other = self.epoch.is_some_and(|epoch| epoch != seen.epoch);
+        // Transaction ids of one database only rise.
+        let is_older = self.epoch.is_some() && !is_other && seen.snapshot.xmin < self.xmin;
+        self.was_restored |= !seen.is_whole || !seen.is_same || is_other || is_older;
         if !seen.is_whole {
             return Step::Wait;
         }
-        if !seen.is_same {
+        if !seen.is_same || is_older {
             return Step::Renew;
         }
-        match self.epoch {
-            Some(epoch) if epoch != seen.epoch && !whole => return Step::Reread,
-            Some(epoch) if epoch != seen.epoch => return Step::Replace { replaced: true },
-            // Transaction ids of one database only rise.
-            Some(_) if seen.snapshot.xmin < self.xmin => return Step::Renew,
-            _ => {}
+        if !whole {
+            let goes_on = !self.was_restored && !went_back(seen, generations);
+            return if goes_on { Step::Merge } else { Step::Reread };
         }
-        match (whole, went_back(seen, generations, known, whole)) {
-            (true, true) => Step::Renew,
-            (true, false) => Step::Replace { replaced: false },
-            (false, true) => Step::Reread,
-            (false, false) => Step::Merge,
+        if !self.was_restored && has_less(seen, known) {
+            self.was_restored = true;
+            return Step::Renew;
         }
+        Step::Replace { replaced: self.was_restored }
     }
 
     /// What was seen has been taken in.
@@ -123,17 +130,17 @@ impl History {
         self.epoch = Some(seen.epoch);
         self.xmin = seen.snapshot.xmin;
         self.is_whole = false;
+        self.was_restored = false;
     }
 }
 
+/// Is something older than an earlier poll saw it?
+fn went_back(seen: &Seen, generations: &Generations) -> bool {
+    seen.heard.iter().any(|row| generations.polled(row.scope).is_some_and(|polled| row.generation < polled))
+}
+
 /// Is something older than what was known, or gone? Generations only rise, and their rows stay.
-fn went_back(seen: &Seen, generations: &Generations, known: &Known, whole: bool) -> bool {
-    if !whole {
-        return seen
-            .heard
-            .iter()
-            .any(|row| generations.polled(row.scope).is_some_and(|polled| row.generation < polled));
-    }
+fn has_less(seen: &Seen, known: &Known) -> bool {
     let now = seen.heard.iter().map(|row| (row.scope, row.generation)).collect::<HashMap<_, _>>();
     known.iter().any(|(scope, known)| now.get(scope).is_none_or(|now| now < known))
 }
@@ -174,22 +181,36 @@ mod tests {
 
     #[test]
     fn a_database_that_goes_on_is_merged() {
-        let (history, generations) = node();
+        let (mut history, generations) = node();
         assert_eq!(history.judge(&seen(1, 101, 6), &generations, &Known::default()), Step::Merge);
+    }
+
+    /// What a node makes of one poll, of the whole table or of what changed.
+    fn judged(seen: &Seen, whole: bool) -> Step {
+        let (mut history, generations) = node();
+        if whole {
+            history.start_over();
+        }
+        let known = generations.begin_era();
+        history.judge(seen, &generations, &known)
     }
 
     #[test]
     fn a_database_that_went_back_gets_a_new_epoch() {
+        assert_eq!(judged(&seen(1, 99, 5), false), Step::Renew, "its transactions");
+        assert_eq!(judged(&seen(1, 101, 4), false), Step::Reread, "a generation");
+        assert_eq!(judged(&seen(1, 101, 4), true), Step::Renew);
+        assert_eq!(judged(&Seen { heard: vec![], ..seen(1, 101, 4) }, true), Step::Renew, "a row that is gone");
+        assert_eq!(judged(&Seen { is_same: false, ..seen(1, 101, 5) }, false), Step::Renew, "another database");
+    }
+
+    #[test]
+    fn what_was_seen_half_way_is_not_forgotten_when_all_looks_as_before() {
         let (mut history, generations) = node();
-        assert_eq!(history.judge(&seen(1, 99, 5), &generations, &Known::default()), Step::Renew, "transactions");
-        assert_eq!(history.judge(&seen(1, 101, 4), &generations, &Known::default()), Step::Reread, "a generation");
+        history.restoring();
         history.start_over();
         let known = generations.begin_era();
-        assert_eq!(history.judge(&seen(1, 101, 4), &generations, &known), Step::Renew);
-        let gone = Seen { heard: vec![], ..seen(1, 101, 4) };
-        assert_eq!(history.judge(&gone, &generations, &known), Step::Renew, "a row that is gone");
-        let copy = Seen { is_same: false, ..seen(1, 101, 5) };
-        assert_eq!(history.judge(&copy, &generations, &known), Step::Renew, "another database");
+        assert_eq!(history.judge(&seen(1, 101, 5), &generations, &known), Step::Replace { replaced: true });
     }
 
     #[test]
@@ -217,7 +238,7 @@ mod tests {
 
     #[test]
     fn tables_that_are_not_whole_are_not_believed() {
-        let (history, generations) = node();
+        let (mut history, generations) = node();
         let half = Seen { is_whole: false, is_same: false, ..seen(2, 101, 6) };
         assert_eq!(history.judge(&half, &generations, &Known::default()), Step::Wait);
     }

@@ -121,7 +121,13 @@ impl Sync {
             let whole = history.since() == 0;
             let known = if whole { generations.begin_era() } else { Known::default() };
             let here = Here { node: self.node, epoch: history.epoch(), applied: &applied.text };
-            let seen = in_time(sync_store::poll(&mut db, &here, history.since())).await?.ok_or(SyncError::NotWhole)?;
+            let polled = in_time(sync_store::poll(&mut db, &here, history.since())).await;
+            let polled = polled.and_then(|seen| seen.ok_or(SyncError::NotWhole));
+            let seen = polled.inspect_err(|error| {
+                if error.is_of_a_restore() {
+                    history.restoring();
+                }
+            })?;
             let mut replaced = false;
             let news = match history.judge(&seen, generations, &known) {
                 Step::Wait => return Err(SyncError::NotWhole),
@@ -208,6 +214,18 @@ pub enum SyncError {
     NotWhole,
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
+}
+
+impl SyncError {
+    /// Is a table or a function missing, as while they are restored?
+    fn is_of_a_restore(&self) -> bool {
+        match self {
+            Self::NotWhole => true,
+            // Class 42: what a statement names is not there.
+            Self::Sql(sqlx::Error::Database(error)) => error.code().is_some_and(|code| code.starts_with("42")),
+            Self::Sql(_) | Self::Timeout => false,
+        }
+    }
 }
 
 /// A poll that takes longer than a lease renews nothing.

@@ -26,8 +26,8 @@ use uuid::Uuid;
 type Moment = u64;
 const LEASE: Moment = 10;
 const MOMENT: Duration = Duration::from_millis(100);
-const RUNS: u64 = 4000;
-const STEPS: usize = 250;
+const RUNS: u64 = 2000;
+const STEPS: usize = 400;
 const NODES: usize = 3;
 const TENANTS: u128 = 2;
 
@@ -68,6 +68,7 @@ struct Poll {
     began: Moment,
     known: Known,
     whole: bool,
+    halves: u64,
     seen: Option<Seen>,
 }
 
@@ -92,6 +93,8 @@ struct Node {
     confirmed: Option<(Moment, u64)>,
     poll: Option<Poll>,
     fills: Vec<Fill>,
+    /// How many restores it has seen the end of, of those that were half way.
+    in_step: u64,
 }
 
 /// A change that was committed, and is not acknowledged yet.
@@ -112,6 +115,8 @@ struct World {
     /// A restore over the tables in use that is half way, and what comes of it.
     half: Option<Db>,
     restores: u64,
+    /// How many restores were half way at some time.
+    halves: u64,
     nodes: Vec<Node>,
     pending: Vec<Pending>,
     /// From when on the database had which content.
@@ -141,6 +146,7 @@ fn node(base: Instant) -> Node {
         confirmed: None,
         poll: None,
         fills: Vec::new(),
+        in_step: 0,
     }
 }
 
@@ -190,6 +196,7 @@ impl World {
             saved: Vec::new(),
             half: None,
             restores: 0,
+            halves: 0,
             nodes,
             pending: Vec::new(),
             truth,
@@ -210,17 +217,17 @@ impl World {
     fn step(&mut self) {
         let n = self.random.random_range(0..NODES);
         match self.random.random_range(0..100_u32) {
-            0..25 => self.poll(n),
-            25..40 => self.fill(n),
-            40..55 => self.ask(n),
-            55..65 => self.change(n),
-            65..80 => self.now += self.random.random_range(1..4_u64),
-            80..84 => self.save(),
-            84..90 => self.restore(),
-            90..92 => self.nodes[n].is_connected = false,
-            92..94 => {
+            0..30 => self.poll(n),
+            30..55 => self.fill(n),
+            55..75 => self.ask(n),
+            75..81 => self.change(n),
+            81..89 => self.now += self.random.random_range(1..4_u64),
+            89..91 => self.save(),
+            91..94 => self.restore(),
+            94..95 => self.nodes[n].is_connected = false,
+            95..96 => {
                 let is_up = !self.nodes[n].is_up;
-                self.nodes[n] = Node { is_up, ..node(self.base) };
+                self.nodes[n] = Node { is_up, in_step: self.halves, ..node(self.base) };
             }
             _ => {
                 for n in 0..NODES {
@@ -242,8 +249,8 @@ impl World {
             return;
         }
         if !node.is_connected {
-            // Cut off more often than not.
-            if self.random.random_range(0..3) > 0 {
+            // Cut off for a while.
+            if self.random.random_bool(0.5) {
                 return;
             }
             node.is_connected = true;
@@ -258,7 +265,7 @@ impl World {
         let here = Here { polled_at: self.now, epoch: node.history.epoch(), applied: node.applied };
         let seen = self.db.see(node.history.since());
         self.db.nodes.insert(n, here);
-        node.poll = Some(Poll { began: self.now, known, whole, seen });
+        node.poll = Some(Poll { began: self.now, known, whole, halves: self.halves, seen });
     }
 
     fn take_in(&mut self, n: usize, poll: Poll) {
@@ -287,6 +294,9 @@ impl World {
                 }
                 node.generations.renew(began);
                 node.history.took(&seen);
+                if seen.epoch == self.db.epoch && poll.halves == self.halves {
+                    node.in_step = self.halves;
+                }
                 node.applied = if node.is_connected { seen.snapshot.xmin } else { 0 };
                 node.confirmed = Some((poll.began, seen.snapshot.xmin));
                 if poll.whole {
@@ -431,6 +441,11 @@ impl World {
         }
         let which = self.random.random_range(0..self.saved.len());
         let (is_dump, saved) = self.saved[which].clone();
+        // What a fill reads half way carries a true generation. A snapshot from before, put back before a node has seen the restore
+        // at all, would hide it: that takes a restart of the server within a poll, and is beyond what is promised.
+        if !is_dump && self.nodes.iter().any(|node| node.in_step < self.halves) {
+            return;
+        }
         self.restores += 1;
         // What was promised of changes that are lost now binds nobody.
         self.acknowledged.clear();
@@ -446,6 +461,7 @@ impl World {
                 half.nodes.clear();
                 self.become_database(half);
                 self.half = Some(restored);
+                self.halves += 1;
                 return;
             }
             self.become_database(restored);
@@ -483,5 +499,5 @@ fn no_answer_of_a_lost_future_is_ever_called_fresh() {
         restores += world.restores;
     }
     println!("{restores} restores, {fresh} fresh answers, all of them true");
-    assert!(restores > RUNS && fresh > 10 * RUNS, "too few to prove anything: {restores} restores, {fresh} answers");
+    assert!(restores > RUNS && fresh > 5 * RUNS, "too few to prove anything: {restores} restores, {fresh} answers");
 }

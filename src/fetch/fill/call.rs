@@ -15,6 +15,7 @@ use crate::{
         call::{self, Dialled, OUTSIDE},
         call_store,
         generations::{Heard, Slot},
+        plans::Known,
         readers::ReadError,
         store::TenantRow,
     },

@@ -114,10 +114,10 @@ async fn whole(db: &mut sqlx::PgConnection) -> Seen {
         ));
     }
     let (id, since) = (epoch.epoch, epoch.since.format("%F %T UTC"));
-    Ok(match epoch.is_same {
-        true => format!("{id}, since {since}"),
-        false => format!("{id}; the database was restored since, and the next node or command gives it a new one"),
-    })
+    if epoch.is_same {
+        return Ok(format!("{id}, since {since}"));
+    }
+    Ok(format!("{id}; the database was restored since, and the next node or command gives it a new one"))
 }
 
 async fn keys(settings: &Settings, db: &mut sqlx::PgConnection) -> Seen {

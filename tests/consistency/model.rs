@@ -69,7 +69,7 @@ struct Poll {
     known: Known,
     whole: bool,
     halves: u64,
-    seen: Option<Seen>,
+    seen: Seen,
 }
 
 /// A fill whose statement has run and whose answer has not come.
@@ -134,8 +134,7 @@ fn random_id(random: &mut SmallRng) -> Uuid {
     Uuid::from_u128(random.random())
 }
 
-fn node(base: Instant) -> Node {
-    let _ = base;
+fn node() -> Node {
     Node {
         generations: Generations::new(MOMENT * u32::try_from(LEASE).unwrap()),
         history: History::default(),
@@ -151,20 +150,20 @@ fn node(base: Instant) -> Node {
 }
 
 impl Db {
-    fn see(&self, since: u64) -> Option<Seen> {
+    fn see(&self, since: u64) -> Seen {
         let heard = self.rows.iter().filter(|(_, row)| row.xid >= since).map(|(scope, row)| Heard {
             scope: *scope,
             generation: row.generation,
             domain: (*scope != PLATFORM).then(|| Domain::parse(&format!("t{}.test", scope.as_u128())).unwrap()),
             cluster: Uuid::nil(),
         });
-        Some(Seen {
+        Seen {
             snapshot: Snapshot::parse(&format!("{0}:{0}:", self.xid)).unwrap(),
             epoch: self.epoch,
             is_same: self.identity == self.epoch_identity,
             is_whole: self.is_whole,
             heard: heard.collect(),
-        })
+        }
     }
 }
 
@@ -172,7 +171,7 @@ impl World {
     fn new(seed: u64) -> Self {
         let mut random = SmallRng::seed_from_u64(seed);
         let base = Instant::now();
-        let nodes = (0..NODES).map(|_| node(base)).collect();
+        let nodes = (0..NODES).map(|_| node()).collect();
         let scopes = std::iter::once(PLATFORM).chain((0..TENANTS).map(tenant));
         let rows = scopes.map(|scope| (scope, Row { generation: 1, xid: 1, content: random.random() }));
         let rows = rows.collect::<BTreeMap<_, _>>();
@@ -227,7 +226,7 @@ impl World {
             94..95 => self.nodes[n].is_connected = false,
             95..96 => {
                 let is_up = !self.nodes[n].is_up;
-                self.nodes[n] = Node { is_up, in_step: self.halves, ..node(self.base) };
+                self.nodes[n] = Node { is_up, in_step: self.halves, ..node() };
             }
             _ => {
                 for n in 0..NODES {
@@ -271,10 +270,7 @@ impl World {
     fn take_in(&mut self, n: usize, poll: Poll) {
         let began = self.instant(poll.began);
         let node = &mut self.nodes[n];
-        let Some(seen) = poll.seen else {
-            node.is_connected = false;
-            return;
-        };
+        let seen = poll.seen;
         match node.history.judge(&seen, &node.generations, &poll.known) {
             Step::Wait => node.is_connected = false,
             Step::Renew => {

@@ -1,7 +1,7 @@
 //! Reading a JSON body, so that what is wrong is named by its field.
 
 use actix_web::http::StatusCode;
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 
@@ -36,18 +36,11 @@ fn wrong_field(path: &str, cause: &str) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).field(field)
 }
 
-/// For fields of a merge patch (RFC 7396): absent leaves as it is, `null` empties, a value sets.
-pub fn patch<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
-where
-    T: Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    Option::deserialize(deserializer).map(Some)
-}
-
 #[cfg(test)]
 mod tests {
     use actix_web::ResponseError as _;
+
+    use serde::Deserialize;
 
     use super::*;
     use crate::text::ExtensionNumber;

@@ -7,7 +7,7 @@ use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::changes::Error;
+use crate::model::error::Error;
 
 /// One problem, as `application/problem+json`.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]

@@ -14,11 +14,9 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::{Api, actor::Actor, problem::Problem};
-use crate::{
-    changes::{Change, Error},
-    keyring::Place,
-};
+use super::problem::Problem;
+use crate::tenancy::{Api, auth::actor::Actor};
+use crate::{model::error::Error, node::changes::Change, text::keyring::Place};
 
 /// The headers of a change.
 #[derive(Debug, Clone)]

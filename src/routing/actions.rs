@@ -8,7 +8,7 @@ use super::{
     entries::{Done, Step},
 };
 use crate::{
-    destinations::config::Prompt,
+    model::destination::Prompt,
     text::{Domain, SipUsername},
 };
 
@@ -260,7 +260,7 @@ impl Ring {
     }
 
     /// Another number rings as well: a call of its own through the tenant's context, so that it is routed and admitted like any.
-    fn follow(&self, leg: &crate::extensions::calls::FollowMe, domain: &Domain) -> String {
+    fn follow(&self, leg: &crate::model::call_handling::FollowMe, domain: &Domain) -> String {
         let mut variables = vec![
             "loopback_export=dialplane_on_behalf,dialplane_hops".to_owned(),
             format!("dialplane_on_behalf={}", self.extension),

@@ -2,9 +2,10 @@
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType, enums::Region};
 
-use super::{Refusal, plan::Plan};
+use super::plan::Plan;
+use crate::model::refusal::Refusal;
 use crate::{
-    tenants::settings::Country,
+    model::settings::Country,
     text::{E164, Prefix},
 };
 

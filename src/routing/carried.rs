@@ -10,7 +10,7 @@ use super::{
     callee::Callee,
 };
 use crate::{
-    carriers::config::CarrierConfig,
+    model::carrier::CarrierConfig,
     text::{E164, Spoken},
 };
 

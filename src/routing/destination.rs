@@ -2,8 +2,9 @@
 
 use uuid::Uuid;
 
-use super::{Found, Group, Refusal, RingGroup, Route, Router, Strategy};
-use crate::destinations::config::{Config, Schedule, Target};
+use super::{Found, Group, RingGroup, Route, Router, Strategy};
+use crate::model::destination::{Config, Schedule, Target};
+use crate::model::refusal::Refusal;
 
 impl Router<'_, '_> {
     /// `from_outside`: the call came by a number, and is recorded for that.

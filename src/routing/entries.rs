@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 pub use super::patterns::Pattern;
 use super::{Call, plan::Plan, trace::Trace};
 use crate::{
-    destinations::config::{Prompt, Target},
-    tenants::settings::{BusinessHours, TimeZone},
+    model::{
+        destination::{Prompt, Target},
+        settings::{BusinessHours, TimeZone},
+    },
     text::{DialNumber, TextError, Variable},
 };
 
@@ -259,8 +261,8 @@ impl EntryBody {
         steps.filter_map(|step| if let Step::Go { target } = step { Some(*target) } else { None }).collect()
     }
 
-    pub fn check(&self) -> Result<(), crate::changes::Error> {
-        use crate::changes::Error;
+    pub fn check(&self) -> Result<(), crate::model::error::Error> {
+        use crate::model::error::Error;
         let Self::Conditions(conditions) = self else { return Ok(()) };
         if !(1..=20).contains(&conditions.len()) {
             return Err(Error::invalid("conditions", "must be 1 to 20"));

@@ -1,6 +1,7 @@
 //! Calls to an extension: its forwards, do not disturb, follow-me, voicemail.
 
-use super::{Extension, Failure, Refusal, Ring, Route, Router, Then, begins_with};
+use super::{Extension, Failure, Ring, Route, Router, Then, begins_with};
+use crate::model::refusal::Refusal;
 
 impl Router<'_, '_> {
     pub(super) fn extension(&mut self, extension: &Extension, from_outside: Option<bool>) -> Route {

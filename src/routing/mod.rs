@@ -17,7 +17,6 @@ pub mod on_net;
 pub mod outbound;
 pub mod patterns;
 pub mod plan;
-mod refusal;
 mod route;
 mod trace;
 
@@ -25,18 +24,17 @@ pub use self::{
     actions::{Action, RECORDING, address, recording_from_outside, sound},
     dialled::{AFTER, Dialled, Feature},
     plan::Plan,
-    refusal::{Announcements, Refusal},
     route::{Handle, Ring, RingGroup, Route, Routed, Then},
     trace::{Trace, Tried},
 };
+pub use crate::model::refusal::{Announcements, Refusal};
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use self::{callee::Callee, entries::Done};
 use crate::{
-    destinations::config::Config,
-    extensions::calls::CallHandling,
+    model::{call_handling::CallHandling, destination::Config},
     text::{Domain, ExtensionNumber, SipUsername},
 };
 
@@ -67,7 +65,7 @@ pub struct Group {
     pub strategy: Strategy,
     /// Who answers presses 1 to take the call.
     pub confirm: bool,
-    pub otherwise: Option<crate::destinations::config::Target>,
+    pub otherwise: Option<crate::model::destination::Target>,
 }
 
 #[derive(

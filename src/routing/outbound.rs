@@ -5,12 +5,16 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    Plan, Refusal,
+    Plan,
     callee::Callee,
     carried::{Carriers, Offer, choose},
     trace::Trace,
 };
-use crate::{numbers::assignments::Choice, tenants::settings::Country, text::E164};
+use crate::model::refusal::Refusal;
+use crate::{
+    model::{number::Choice, settings::Country},
+    text::E164,
+};
 
 /// The extension that calls, or on whose behalf it is, and its agent.
 #[derive(Debug, Clone, PartialEq)]

@@ -11,8 +11,10 @@ use uuid::Uuid;
 
 use super::entries::{Entry, EntryBody, MOST_COST, Pattern};
 use crate::{
-    destinations::config::{Config, Target, TargetKind},
-    tenants::settings::{BusinessHours, Country, Features, Routing, TimeZone},
+    model::{
+        destination::{Config, Target, TargetKind},
+        settings::{BusinessHours, Country, Features, Routing, TimeZone},
+    },
     text::Domain,
 };
 

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Refusal, callee::Callee, entries::Done};
+use super::{callee::Callee, entries::Done};
+use crate::model::refusal::Refusal;
 use crate::{
-    destinations::config::Prompt,
-    extensions::calls::FollowMe,
+    model::{call_handling::FollowMe, destination::Prompt},
     text::{DialNumber, SipUsername},
 };
 

@@ -50,7 +50,7 @@ fn plan(patch: &Value) -> Plan {
 }
 
 fn merge(into: &mut Value, patch: &Value) {
-    *into = crate::tenants::settings::merge_patch(into, patch);
+    *into = crate::model::settings::merge_patch(into, patch);
 }
 
 /// An id that is the same for the same name.
@@ -90,8 +90,8 @@ fn found(number: &str) -> Option<Found> {
             ring_seconds: 30,
             strategy,
             confirm: false,
-            otherwise: otherwise.map(|to| crate::destinations::config::Target {
-                kind: crate::destinations::config::TargetKind::Mailbox,
+            otherwise: otherwise.map(|to| crate::model::destination::Target {
+                kind: crate::model::destination::TargetKind::Mailbox,
                 id: uuid(to),
             }),
         })
@@ -323,7 +323,7 @@ fn catastrophic_patterns_are_refused_or_harmless() {
 
 #[test]
 fn the_default_codes_read_and_differ() {
-    let codes = crate::tenants::settings::routing::FeatureCodes::default();
+    let codes = crate::model::settings::routing::FeatureCodes::default();
     let all = codes.all().map(|code| code.as_str().to_owned());
     assert_eq!(all.iter().collect::<std::collections::HashSet<_>>().len(), all.len());
 }

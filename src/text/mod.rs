@@ -7,10 +7,13 @@
 mod codec;
 mod dial;
 mod display;
+pub mod escape;
+pub mod keyring;
 mod name;
 mod phone;
 mod secret;
 mod stream;
+pub mod token;
 mod variable;
 
 pub use codec::Codecs;

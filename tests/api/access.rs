@@ -1,6 +1,6 @@
 //! Who may do what.
 
-use dialplane::auth::rules::{self, Rule};
+use dialplane::tenancy::auth::rules::{self, Rule};
 use serde_json::{Value, json};
 
 use crate::harness::{Database, Node, send};

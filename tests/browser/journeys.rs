@@ -31,9 +31,11 @@ impl Site {
             settings.public_url = Some(format!("http://127.0.0.1:{port}"));
         })
         .await;
-        let author = dialplane::changes::Author { name: "test".into(), source: None, within: None };
+        let author = dialplane::node::changes::Author { name: "test".into(), source: None, within: None };
         let mut change = node.app.changes.begin(author).await.unwrap();
-        dialplane::users::create_platform_admin(&mut change, &node.app.auth.passwords, ADMIN, PASSWORD).await.unwrap();
+        dialplane::tenancy::users::create_platform_admin(&mut change, &node.app.auth.passwords, ADMIN, PASSWORD)
+            .await
+            .unwrap();
         change.commit_quietly().await.unwrap();
         Self { node, url, mails }
     }

@@ -12,11 +12,11 @@ use std::{
 
 use actix_web::web::Bytes;
 use dialplane::{
-    fetch::{
-        cache::{Cache, Entry, Vary},
-        generations::{Era, Generations, Heard, PLATFORM, Slot},
-        history::{History, Known, Seen, Snapshot, Step},
+    node::{
+        generations::{Era, Generations, Heard, Known, PLATFORM, Slot, Standing},
+        history::{History, Seen, Snapshot, Step},
     },
+    switch::fetch::cache::{Cache, Entry, Vary},
     text::Domain,
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
@@ -136,7 +136,7 @@ fn random_id(random: &mut SmallRng) -> Uuid {
 
 fn node() -> Node {
     Node {
-        generations: Generations::new(MOMENT * u32::try_from(LEASE).unwrap()),
+        generations: Generations::new(MOMENT * u32::try_from(LEASE).unwrap(), |_, _| Standing::default()),
         history: History::default(),
         cache: Cache::new(1 << 20, 1 << 20),
         is_up: true,

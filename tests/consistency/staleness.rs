@@ -2,7 +2,7 @@
 //!
 //! Writers change one extension each, over the API, and note the version that was acknowledged. Readers note the newest
 //! acknowledged version, fetch, and look at the version in the answer. Break the check of generations
-//! (`Entry::is_current` in src/fetch/cache.rs) and this fails.
+//! (`Entry::is_current` in src/switch/fetch/cache.rs) and this fails.
 
 use std::{
     sync::{

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dialplane::fetch::{Reply, request::Request};
+use dialplane::switch::fetch::{Reply, request::Request};
 use serde_json::json;
 
 use crate::harness::{Database, Node, sign_in_form};
@@ -21,7 +21,7 @@ async fn ten_thousand_fetches_of_one_cold_key_are_one_statement() {
     sqlx::query("lock table extensions in access exclusive mode").execute(&mut blocker).await.unwrap();
 
     let form = sign_in_form("1000", "acme.test");
-    let ask = |fetch: Arc<dialplane::fetch::Fetch>, form: String| {
+    let ask = |fetch: Arc<dialplane::switch::fetch::Fetch>, form: String| {
         tokio::spawn(async move {
             // All of them and the node's poll share one thread: a busy machine may cost the node its lease for a moment.
             while !fetch.generations.is_fresh() {

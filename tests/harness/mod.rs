@@ -15,7 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dialplane::{app::App, embedded::Binaries, keyring::Keyring, settings::Settings};
+use dialplane::{
+    app::{App, embedded::Binaries, settings::Settings},
+    text::keyring::Keyring,
+};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection, postgres::PgConnectOptions};
 use uuid::Uuid;
@@ -235,18 +238,18 @@ impl Node {
         settings.key_file = Some(key_file());
         adjust(&mut settings);
         let app = App::start(&settings, database.options.clone()).await.unwrap();
-        let author = dialplane::changes::Author { name: "test".into(), source: None, within: None };
+        let author = dialplane::node::changes::Author { name: "test".into(), source: None, within: None };
         let mut change = app.changes.begin(author).await.unwrap();
-        let key = dialplane::keys::NewKey {
+        let key = dialplane::tenancy::keys::NewKey {
             name: "test".parse().unwrap(),
             tenant_id: None,
             expires_at: None,
             scopes: vec!["*".into()],
         };
-        let key = dialplane::keys::create(&mut change, key).await.unwrap().token;
+        let key = dialplane::tenancy::keys::create(&mut change, key).await.unwrap().token;
         let name = format!("fs-{}", Uuid::now_v7().simple());
-        let new = dialplane::switches::NewSwitch::named(name.parse().unwrap());
-        let token = dialplane::switches::create(&mut change, new).await.unwrap().token.unwrap();
+        let new = dialplane::tenancy::switches::NewSwitch::named(name.parse().unwrap());
+        let token = dialplane::tenancy::switches::create(&mut change, new).await.unwrap().token.unwrap();
         change.commit().await.unwrap();
         Self { app, key, switch: (name, token), folder }
     }

@@ -1,7 +1,7 @@
 //! An answer of more than 1 MiB is thrown away whole by the switch (`file_callback` in mod_xml_curl.c), which then goes on
 //! to its static files. The largest are those with everybody in them.
 
-use dialplane::keyring::Place;
+use dialplane::text::keyring::Place;
 use uuid::Uuid;
 
 use crate::{

@@ -6,10 +6,13 @@ use std::{
 };
 
 use dialplane::{
-    changes::{Author, Change},
-    destinations::config::Target,
-    extensions::{self, CreatedExtension},
-    groups, numbers, onboarding,
+    model::destination::Target,
+    node::changes::{Author, Change},
+    people::onboarding,
+    telephony::{
+        extensions::{self, CreatedExtension},
+        groups, numbers,
+    },
     text::ExtensionNumber,
 };
 use md5::{Digest as _, Md5};
@@ -120,7 +123,7 @@ impl<'n> Tenant<'n> {
         let user = wanted.username.as_str();
         let hash = |realm: &str| {
             let hash = Md5::digest(format!("{user}:{realm}:{}", wanted.secret.reveal()));
-            dialplane::keyring::hex(&hash)
+            dialplane::text::keyring::hex(&hash)
         };
         let a1 = |realm| pairs(&[("a1-hash", &hash(realm)), ("allow-empty-password", "false")]);
         for realm in [self.domain.as_str(), "Other \"realm\" <!$${domain}"] {

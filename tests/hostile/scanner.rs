@@ -3,7 +3,7 @@
 
 use std::{process::Command, sync::Arc};
 
-use dialplane::fetch::{Fetch, Reply, Source, request::Request};
+use dialplane::switch::fetch::{Fetch, Reply, Source, request::Request};
 use serde_json::json;
 
 use crate::{

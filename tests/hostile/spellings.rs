@@ -3,7 +3,7 @@
 
 use std::{fmt::Write as _, sync::Arc};
 
-use dialplane::fetch::{Fetch, Reply, Source, request::Request};
+use dialplane::switch::fetch::{Fetch, Reply, Source, request::Request};
 use md5::{Digest as _, Md5};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -191,7 +191,10 @@ async fn every_spelling_is_answered_as_if_no_other_had_been_asked_for_before() {
 }
 
 fn hash(user: &str, realm: &str) -> String {
-    format!("name=\"a1-hash\" value=\"{}\"", dialplane::keyring::hex(&Md5::digest(format!("{user}:{realm}:{SECRET}"))))
+    format!(
+        "name=\"a1-hash\" value=\"{}\"",
+        dialplane::text::keyring::hex(&Md5::digest(format!("{user}:{realm}:{SECRET}")))
+    )
 }
 
 #[actix_web::test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dialplane::{
-    extensions::NewExtension,
+    telephony::extensions::NewExtension,
     text::{
         CallerName, CallerNumber, Codecs, DisplayName, Domain, Email, GroupName, SipSecret, SipUsername, Variable,
         VoicemailPin, variable_names,

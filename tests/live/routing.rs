@@ -167,15 +167,15 @@ async fn a_tenant_comes_from_files_and_leaves_as_files_that_a_switch_boots_from(
     );
     write("directory/u/1000.xml", &user(1000));
     write("directory/u/1001.xml", &user(1001));
-    let (tree, _) = dialplane::import::read(&folder.join("in")).unwrap();
-    let author = dialplane::changes::Author { name: "test".into(), source: None, within: None };
+    let (tree, _) = dialplane::switch::import::read(&folder.join("in")).unwrap();
+    let author = dialplane::node::changes::Author { name: "test".into(), source: None, within: None };
     let mut change = node.app.changes.begin(author).await.unwrap();
-    let report = dialplane::import::import(&mut change, tenant, &tree, false, |_, _| ()).await.unwrap();
+    let report = dialplane::switch::import::import(&mut change, tenant, &tree, false, |_, _| ()).await.unwrap();
     assert_eq!((report.taken.len(), report.left.len(), report.made.len()), (2, 0, 0), "{report:?}");
     // The stock configuration as well, where there is one: all its users.
     if let Some(vanilla) = std::env::var_os("FREESWITCH_VANILLA") {
-        let (tree, _) = dialplane::import::read(vanilla.as_ref()).unwrap();
-        let report = dialplane::import::import(&mut change, tenant, &tree, false, |_, _| ()).await.unwrap();
+        let (tree, _) = dialplane::switch::import::read(vanilla.as_ref()).unwrap();
+        let report = dialplane::switch::import::import(&mut change, tenant, &tree, false, |_, _| ()).await.unwrap();
         let users = report.taken.iter().filter(|line| line.kind == "user").count();
         println!("vanilla: {users} users, {} taken in all, {} left", report.taken.len(), report.left.len());
         assert_eq!(users, 18, "20, of which two were there already: {report:?}");
@@ -183,7 +183,7 @@ async fn a_tenant_comes_from_files_and_leaves_as_files_that_a_switch_boots_from(
     change.commit().await.unwrap();
     let mut db = node.app.changes.pool().acquire().await.unwrap();
     let out = folder.join("out");
-    dialplane::export::export(&mut db, node.app.changes.keyring(), tenant, &out).await.unwrap();
+    dialplane::switch::export::export(&mut db, node.app.changes.keyring(), tenant, &out).await.unwrap();
     drop(db);
     let played = tokio::task::spawn_blocking(move || {
         let switch = Switch::boot_from(&binary, &node, &out);
@@ -246,7 +246,7 @@ fn gateways_are_known(stage: &Stage, node: &Node) {
         let socket = json!({ "address": address, "password": password });
         assert_eq!(node.api("PUT", &format!("{path}/event-socket"), socket).await.status, 200);
         loop {
-            dialplane::esl::visit::visit_due(&node.app.changes).await.unwrap();
+            dialplane::switch::link::visit::visit_due(&node.app.changes).await.unwrap();
             let shown = node.api("GET", &format!("{path}/event-socket"), Value::Null).await.json();
             assert!(shown["error"].is_null(), "{shown}");
             if !shown["answered_at"].is_null() {

@@ -110,7 +110,7 @@ async fn without_its_guards_a_switch_hands_calls_to_strangers() {
 }
 
 fn unguarded(stage: &Stage) {
-    let cluster = format!("/v1/clusters/{}", dialplane::clusters::DEFAULT);
+    let cluster = format!("/v1/clusters/{}", dialplane::tenancy::clusters::DEFAULT);
     assert_eq!(stage.api("PATCH", &cluster, json!({ "accepts_calls_from": "anyone" })).status, 200);
     assert!(stage.switch.api("reloadacl").contains("+OK"));
     let ports = [sipp::port(), sipp::port()];

@@ -1,6 +1,6 @@
 //! What strangers may do as often as they like, what their answers tell, and what is no input at all.
 
-use dialplane::auth::rules::Role;
+use dialplane::tenancy::auth::rules::Role;
 use serde_json::{Value, json};
 
 use crate::{
@@ -210,7 +210,7 @@ async fn wrong_passwords_of_ones_own_count_like_failed_sign_ins() {
     let tenant = node.tenant("acme.test").await;
     let owner = person(&node, Some(tenant), Role::Owner, "owner@acme.test").await;
     let cookie = browser(&node, &owner).await;
-    let csrf = dialplane::auth::session::csrf_token(&cookie);
+    let csrf = dialplane::tenancy::auth::session::csrf_token(&cookie);
     let change = async |old: &str| {
         let body = json!({ "old_password": old, "password": "seven copper kettles sing" });
         owner.ask(&node, "POST", "/v1/auth/change-password", body).await

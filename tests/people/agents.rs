@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use dialplane::auth::rules::Role;
+use dialplane::tenancy::auth::rules::Role;
 use serde_json::{Value, json};
 
 use crate::{

@@ -1,7 +1,7 @@
 //! What strangers and curious users try.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use dialplane::auth::{access, rules::Role};
+use dialplane::tenancy::auth::{access, rules::Role};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
@@ -199,16 +199,16 @@ async fn a_cookie_alone_changes_nothing() {
     assert_eq!(ask("GET", with("")).await, 200, "reading needs no token");
     assert_eq!(ask("POST", with("")).await, 403);
     assert_eq!(ask("POST", with("guessed")).await, 403);
-    assert_eq!(ask("POST", with(&dialplane::auth::session::csrf_token("another cookie"))).await, 403);
-    assert_eq!(ask("POST", with(&dialplane::auth::session::csrf_token(&cookie))).await, 201);
+    assert_eq!(ask("POST", with(&dialplane::tenancy::auth::session::csrf_token("another cookie"))).await, 403);
+    assert_eq!(ask("POST", with(&dialplane::tenancy::auth::session::csrf_token(&cookie))).await, 201);
     node.stop().await;
 }
 
 /// A browser's cookie.
 pub async fn browser(node: &Node, person: &Person) -> String {
     use dialplane::{
-        auth::{session, store},
-        changes::Author,
+        node::changes::Author,
+        tenancy::auth::{session, store},
     };
     let author = Author { name: "test".into(), source: None, within: None };
     let mut change = node.app.changes.begin(author).await.unwrap();
@@ -228,7 +228,7 @@ async fn a_token_that_has_run_out_or_is_another_users_is_refused() {
     // A key of the platform that this test knows.
     let pkcs8 = aws_lc_rs::signature::Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).unwrap();
     let id = uuid::Uuid::now_v7();
-    let place = dialplane::keyring::Place { column: "signing_keys.sealed", tenant: uuid::Uuid::nil(), row: id };
+    let place = dialplane::text::keyring::Place { column: "signing_keys.sealed", tenant: uuid::Uuid::nil(), row: id };
     let plain = base64::engine::general_purpose::STANDARD.encode(pkcs8.as_ref());
     let sealed = node.app.changes.keyring().seal(place, &plain);
     let known = sqlx::query("insert into signing_keys (id, sealed) values ($1, $2)").bind(id).bind(sealed);
@@ -267,7 +267,7 @@ async fn forms_of_other_sites_change_nothing() {
     let owner = person(&node, Some(tenant), Role::Owner, "owner@acme.test").await;
     let cookie = browser(&node, &owner).await;
     let header = format!("dialplane_session={cookie}");
-    let csrf = dialplane::auth::session::csrf_token(&cookie);
+    let csrf = dialplane::tenancy::auth::session::csrf_token(&cookie);
     let send = async |more: &[(&str, &str)], csrf: &str| {
         let mut headers = vec![("Cookie", header.as_str()), ("Content-Type", "application/x-www-form-urlencoded")];
         headers.extend(more);

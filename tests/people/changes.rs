@@ -1,6 +1,6 @@
 //! What changes about people, and what must change with it: their keys, their links, their phones.
 
-use dialplane::auth::rules::Role;
+use dialplane::tenancy::auth::rules::Role;
 use serde_json::{Value, json};
 
 use crate::{

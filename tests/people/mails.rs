@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use dialplane::mail::deliver::Providers;
+use dialplane::tenancy::mail::deliver::Providers;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
@@ -190,7 +190,7 @@ async fn what_is_not_taken_now_is_tried_again_and_what_never_will_be_is_not() {
     assert!(attempts == 1 && error.unwrap().contains("550"));
     // By hand, once the mailbox is there.
     *server.mood.lock().unwrap() = Mood::Takes;
-    assert_eq!(dialplane::mail::store::retry(node.app.changes.pool(), None).await.unwrap(), 1);
+    assert_eq!(dialplane::tenancy::mail::store::retry(node.app.changes.pool(), None).await.unwrap(), 1);
     server.mail_to("refused@acme.test").await;
     node.stop().await;
 }

@@ -1,6 +1,6 @@
 //! Every route × every role × another tenant's ids, from the router itself.
 
-use dialplane::auth::rules::{self, Level, ROLES, Role, Rule};
+use dialplane::tenancy::auth::rules::{self, Level, ROLES, Role, Rule};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

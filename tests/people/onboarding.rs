@@ -1,6 +1,6 @@
 //! Tenants from templates, clusters, and the way from sign-up to a ringing phone.
 
-use dialplane::auth::rules::Role;
+use dialplane::tenancy::auth::rules::Role;
 use serde_json::{Value, json};
 
 use crate::{
@@ -230,7 +230,7 @@ async fn settings_are_merged_checked_and_go_with_the_tenant() {
     node.extension(tenant, json!({ "number": "1000" })).await;
     let going = node.api("DELETE", &format!("/v1/tenants/{tenant}?cascade=true"), Value::Null).await;
     assert_eq!(going.status, 200, "{}", going.text());
-    dialplane::jobs::purge_tenants(&node.app.changes).await.unwrap();
+    dialplane::app::jobs::purge_tenants(&node.app.changes).await.unwrap();
     assert_eq!(node.api("GET", &format!("/v1/tenants/{tenant}"), Value::Null).await.status, 200, "not yet");
     let mut db = database.connect().await;
     sqlx::query("update tenants set purge_at = now() - interval '1 second' where id = $1")
@@ -238,7 +238,7 @@ async fn settings_are_merged_checked_and_go_with_the_tenant() {
         .execute(&mut db)
         .await
         .unwrap();
-    dialplane::jobs::purge_tenants(&node.app.changes).await.unwrap();
+    dialplane::app::jobs::purge_tenants(&node.app.changes).await.unwrap();
     assert_eq!(node.api("GET", &format!("/v1/tenants/{tenant}"), Value::Null).await.status, 404);
     assert!(node.sign_in("1000", "smile.test").await.text().contains("not found"));
     let left = "select count(*) from audit_log where tenant_id = $1 and (before is not null or after is not null)";

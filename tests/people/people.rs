@@ -1,9 +1,11 @@
 //! People for tests, made without the way of mails.
 
 use dialplane::{
-    auth::{rules::Role, session, store},
-    changes::Author,
-    users::{UserStatus, store as users},
+    node::changes::Author,
+    tenancy::{
+        auth::{rules::Role, session, store},
+        users::{UserStatus, store as users},
+    },
 };
 use serde_json::Value;
 use uuid::Uuid;

@@ -1,6 +1,6 @@
 //! Signing in and out, refreshing, second factors, lockout, passwords.
 
-use dialplane::auth::rules::Role;
+use dialplane::tenancy::auth::rules::Role;
 use serde_json::{Value, json};
 
 use crate::{

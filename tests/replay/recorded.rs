@@ -54,14 +54,14 @@ async fn a_digest_can_be_checked_with_the_hash_that_is_sent() {
         let answer = stage.node.fetch_bytes(body).await.text();
         let hash = answer.split("name=\"a1-hash\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
         let plain = format!("{user}:acme.test:secret-of-{user}");
-        let expected = dialplane::keyring::hex(&Md5::digest(plain.as_bytes()));
+        let expected = dialplane::text::keyring::hex(&Md5::digest(plain.as_bytes()));
         assert_eq!(hash, expected);
     }
     // A profile that forces a domain: the hash is for the realm that the phone answered to.
     let rest = "action=sip_auth&sip_auth_realm=Other.Realm&key=id&user=1000&domain=acme.test";
     let answer = stage.directory("REQUEST_PARAMS", rest).await.text();
     let plain = "1000:Other.Realm:secret-of-1000";
-    let expected = dialplane::keyring::hex(&Md5::digest(plain.as_bytes()));
+    let expected = dialplane::text::keyring::hex(&Md5::digest(plain.as_bytes()));
     assert!(answer.contains(&expected), "{answer}");
     stage.node.stop().await;
 }

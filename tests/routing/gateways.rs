@@ -14,7 +14,7 @@ const MUNICH: &str = "+498912345678";
 /// What came of asking the switch; the node may have begun to by itself.
 async fn asked(stage: &Stage, path: &str) -> Answer {
     loop {
-        dialplane::esl::visit::visit_due(&stage.node.app.changes).await.unwrap();
+        dialplane::switch::link::visit::visit_due(&stage.node.app.changes).await.unwrap();
         let shown = stage.node.api("GET", path, Value::Null).await;
         if !shown.json()["answered_at"].is_null() || !shown.json()["error"].is_null() {
             return shown;

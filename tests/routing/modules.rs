@@ -229,7 +229,7 @@ async fn a_sick_carrier_is_asked_and_calls_of_which_no_record_came_end() {
         socket.send_to(b"SIP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n", peer).await.unwrap();
         request
     });
-    dialplane::jobs::probe_sick(&stage.node.app.changes).await.unwrap();
+    dialplane::app::jobs::probe_sick(&stage.node.app.changes).await.unwrap();
     let request = answering.await.unwrap();
     assert!(request.starts_with("OPTIONS sip:127.0.0.1:") && request.contains("\r\nVia: SIP/2.0/UDP "), "{request}");
     let health = stage.node.api("GET", &format!("/v1/carriers/{carrier}"), Value::Null).await.json()["health"].clone();
@@ -291,18 +291,18 @@ async fn calls_from_outside_are_those_of_carriers_and_of_other_clusters_unless_a
     assert_eq!(stage.node.api("POST", "/v1/clusters", other).await.status, 201);
     // A name that has no address any more keeps those that it had.
     let pool = stage.node.app.changes.pool();
-    dialplane::carriers::hosts::resolve_due(pool).await.unwrap();
+    dialplane::telephony::carriers::hosts::resolve_due(pool).await.unwrap();
     for (host, address) in [("sip.trunk.invalid", "203.0.113.7"), ("no-such-host.invalid", "203.0.113.8")] {
         let known = sqlx::query("select from resolved_hosts where host = $1").bind(host).fetch_optional(pool).await;
         assert!(known.unwrap().is_some(), "{host} is looked up");
-        dialplane::carriers::store::resolved_host(pool, host, Some(&[address.to_owned()])).await.unwrap();
-        dialplane::carriers::store::resolved_host(pool, host, None).await.unwrap();
+        dialplane::telephony::carriers::store::resolved_host(pool, host, Some(&[address.to_owned()])).await.unwrap();
+        dialplane::telephony::carriers::store::resolved_host(pool, host, None).await.unwrap();
     }
     let acl = list(&stage.conf("acl.conf", "").await);
     for network in ["192.0.2.77/32", "198.51.100.0/24", "203.0.113.7/32", "203.0.113.8/32"] {
         assert!(acl.contains(&format!("<node type=\"allow\" cidr=\"{network}\"/>")), "{network}: {acl}");
     }
-    let cluster = format!("/v1/clusters/{}", dialplane::clusters::DEFAULT);
+    let cluster = format!("/v1/clusters/{}", dialplane::tenancy::clusters::DEFAULT);
     assert_eq!(stage.node.api("GET", &cluster, Value::Null).await.json()["accepts_calls_from"], "carriers");
     let opened = stage.node.api("PATCH", &cluster, json!({ "accepts_calls_from": "anyone" })).await;
     assert_eq!((opened.status, &opened.json()["accepts_calls_from"]), (200, &json!("anyone")), "{}", opened.text());

@@ -47,7 +47,7 @@ impl Fleet {
     async fn visited(&self) -> i64 {
         self.sql("update event_sockets set asked_at = null, pending = -1").await;
         loop {
-            dialplane::esl::visit::visit_due(&self.stage.node.app.changes).await.unwrap();
+            dialplane::switch::link::visit::visit_due(&self.stage.node.app.changes).await.unwrap();
             let socket = self.get("event-socket").await;
             assert_eq!(socket["error"], Value::Null, "{socket}");
             match socket["pending"].as_i64().unwrap() {

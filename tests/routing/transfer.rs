@@ -79,14 +79,15 @@ async fn files_are_taken_as_far_as_they_can_be_and_the_rest_is_told() {
     let stage = Stage::new().await;
     let folder = std::env::temp_dir().join(format!("dialplane-import-{}", Uuid::now_v7().simple()));
     files(&folder);
-    let (tree, refused) = dialplane::import::read(&folder).unwrap();
+    let (tree, refused) = dialplane::switch::import::read(&folder).unwrap();
     assert_eq!(refused.len(), 2, "{refused:?}");
     assert!(!Path::new("dialplane-was-run").exists() && !folder.join("dialplane-was-run").exists());
-    let author = dialplane::changes::Author { name: "test".into(), source: None, within: None };
+    let author = dialplane::node::changes::Author { name: "test".into(), source: None, within: None };
     let mut change = stage.node.app.changes.begin(author).await.unwrap();
-    let report = dialplane::import::import(&mut change, stage.tenant, &tree, true, |_, _| ()).await.unwrap();
+    let report = dialplane::switch::import::import(&mut change, stage.tenant, &tree, true, |_, _| ()).await.unwrap();
     change.commit().await.unwrap();
-    let names = |lines: &[dialplane::import::Line]| lines.iter().map(|line| line.name.clone()).collect::<Vec<_>>();
+    let names =
+        |lines: &[dialplane::switch::import::Line]| lines.iter().map(|line| line.name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&report.taken), ["71", "72", "sales", "default/short", "default/park"], "{report:?}");
     assert_eq!(names(&report.left), ["reception", "default/evil", "public/did"], "{report:?}");
     let made = &report.made[0];
@@ -101,9 +102,9 @@ async fn files_are_taken_as_far_as_they_can_be_and_the_rest_is_told() {
     let led = stage.calls("872", Uuid::new_v4()).await;
     assert!(led.contains("data=\"72 XML acme.test\"") && led.contains("name=\"park\""), "{led}");
     // Again: everything is there already, and nothing is made twice.
-    let author = dialplane::changes::Author { name: "test".into(), source: None, within: None };
+    let author = dialplane::node::changes::Author { name: "test".into(), source: None, within: None };
     let mut change = stage.node.app.changes.begin(author).await.unwrap();
-    let again = dialplane::import::import(&mut change, stage.tenant, &tree, false, |_, _| ()).await.unwrap();
+    let again = dialplane::switch::import::import(&mut change, stage.tenant, &tree, false, |_, _| ()).await.unwrap();
     assert!(again.left.iter().any(|line| line.name == "72" && line.note.contains("exists already")), "{again:?}");
     drop(change);
     std::fs::remove_dir_all(&folder).unwrap();
@@ -138,7 +139,8 @@ async fn a_tenant_leaves_as_files_that_say_the_same() {
     }
     let folder = std::env::temp_dir().join(format!("dialplane-export-{}", Uuid::now_v7().simple()));
     let mut db = stage.node.app.changes.pool().acquire().await.unwrap();
-    let report = dialplane::export::export(&mut db, stage.node.app.changes.keyring(), tenant, &folder).await.unwrap();
+    let report =
+        dialplane::switch::export::export(&mut db, stage.node.app.changes.keyring(), tenant, &folder).await.unwrap();
     drop(db);
     assert_eq!(report.users, 3);
     let read = |path: &str| std::fs::read_to_string(folder.join(path)).unwrap();

@@ -1,0 +1,176 @@
+//! `carrier` and `route`: what calls out cost, and why calls go where they go.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressStyle};
+use uuid::Uuid;
+
+use super::{
+    local::{Local, author},
+    print,
+    resources::tenant_id,
+};
+use crate::{
+    app::settings::Settings,
+    model::paging::Window,
+    switch::simulate::{
+        explain::{self, Question},
+        preview,
+    },
+    telephony::carriers::{rates, store},
+};
+
+#[derive(Subcommand)]
+pub enum CarrierCommand {
+    /// List carriers, their rates and how they are doing
+    List,
+    /// Replace a carrier's rates by a CSV file: prefix,price[,first_seconds,step_seconds][,effective_date]
+    Rates {
+        /// Id or name
+        carrier: String,
+        file: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum RouteCommand {
+    /// Explain where a call would go and why; nothing is counted or changed
+    Explain {
+        /// Id or domain
+        #[arg(long)]
+        tenant: String,
+        /// The extension that calls, by its number, alias or SIP username
+        #[arg(long)]
+        caller: Option<String>,
+        /// The number that the caller shows
+        #[arg(long)]
+        caller_number: Option<String>,
+        /// When, as 2026-12-24T18:00:00Z; now, when not given
+        #[arg(long)]
+        at: Option<jiff::Timestamp>,
+        /// What is dialled
+        number: String,
+    },
+    /// Show what a call to a number costs over each carrier
+    Preview {
+        /// Id or domain
+        #[arg(long)]
+        tenant: String,
+        number: String,
+    },
+}
+
+pub async fn carrier(settings: &Settings, json: bool, command: CarrierCommand) -> anyhow::Result<()> {
+    let local = Local::open(settings).await?;
+    let done = async {
+        match command {
+            CarrierCommand::List => {
+                let carriers = store::list(local.changes.pool(), Window::FIRST).await?;
+                print::many(json, &carriers, &["name", "status", "gateway", "rates", "priority", "id"])
+            }
+            CarrierCommand::Rates { carrier, file } => upload(&local, json, &carrier, &file).await,
+        }
+    };
+    let done = done.await;
+    local.close().await?;
+    done
+}
+
+async fn upload(local: &Local, json: bool, carrier: &str, file: &std::path::Path) -> anyhow::Result<()> {
+    let id = carrier_id(local, carrier).await?;
+    let text = std::fs::read(file).with_context(|| format!("{} can't be read", file.display()))?;
+    let sheet = rates::read(&text, chrono::Utc::now())?;
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} rates")?;
+    let bar = ProgressBar::new(u64::try_from(sheet.len())?).with_style(style);
+    let mut change = local.changes.begin(author()).await?;
+    let report = rates::replace(&mut change, id, sheet, |done| bar.set_position(done as u64)).await?;
+    bar.finish_and_clear();
+    if report.refused > 0 {
+        for line in &report.lines {
+            eprintln!("line {}: {}", line.line, line.reason);
+        }
+        anyhow::bail!("{} lines can't be; the rates in force stay", report.refused);
+    }
+    change.commit().await?;
+    print::one(json, &report)
+}
+
+async fn carrier_id(local: &Local, carrier: &str) -> anyhow::Result<Uuid> {
+    if let Ok(id) = carrier.parse() {
+        return Ok(id);
+    }
+    let all = store::list(local.changes.pool(), Window::FIRST).await?;
+    let found = all.into_iter().find(|known| known.name.as_str() == carrier);
+    Ok(found.with_context(|| format!("there is no carrier named {carrier}"))?.id)
+}
+
+pub async fn route(settings: &Settings, json: bool, command: RouteCommand) -> anyhow::Result<()> {
+    let local = Local::open(settings).await?;
+    let done = async {
+        let mut db = local.changes.pool().acquire().await?;
+        match command {
+            RouteCommand::Explain { tenant, caller, caller_number, at, number } => {
+                let tenant = tenant_id(&local, &tenant).await?;
+                let caller = match caller {
+                    Some(name) => Some(
+                        crate::switch::simulate::caller(&mut *db, tenant, &name)
+                            .await?
+                            .with_context(|| format!("the tenant has no extension {name}"))?,
+                    ),
+                    None => None,
+                };
+                let question = Question {
+                    tenant,
+                    number: &number,
+                    caller: caller.as_ref(),
+                    caller_number: caller_number.as_deref(),
+                    at: at.unwrap_or_else(jiff::Timestamp::now),
+                };
+                let explanation = explain::explain(&mut db, &question).await?.context("there is no such tenant")?;
+                if json {
+                    return print::one(true, &explanation);
+                }
+                told(&explanation);
+                Ok(())
+            }
+            RouteCommand::Preview { tenant, number } => {
+                let tenant = tenant_id(&local, &tenant).await?;
+                let preview = preview::preview(&mut db, tenant, &number).await?.context("there is no such tenant")?;
+                if json {
+                    return print::one(true, &preview);
+                }
+                if let Some(refusal) = preview.refusal {
+                    println!("The tenant's rules refuse {}: {}.", preview.number, refusal.name());
+                }
+                print::many(false, &preview.carriers, &["rank", "carrier", "prefix", "price", "sick", "dialled"])
+            }
+        }
+    };
+    let done = done.await;
+    local.close().await?;
+    done
+}
+
+/// An explanation for a person: every rule that was tried, what the switch runs, and the XML.
+fn told(explanation: &explain::Explanation) {
+    for step in &explanation.steps {
+        println!("{} is dialled", step.dialled);
+        for tried in &step.tried {
+            let mark = if tried.matched { "+" } else { "-" };
+            println!("  {mark} {:16} {}", tried.rule, tried.detail);
+        }
+        println!("  = {}", step.route);
+        for action in &step.actions {
+            println!("    {} {}", action.application, action.data);
+        }
+    }
+    match &explanation.cause {
+        Some(cause) => println!("Refused: {}, which the caller hears as {cause}.", explanation.result),
+        None => println!("Result: {}", explanation.result),
+    }
+    if let Some(last) = explanation.steps.last() {
+        println!("\n{}", last.xml.trim_end());
+    }
+}

@@ -1,0 +1,250 @@
+//! `demo`: a node with a sample tenant, two phones, a phone number and a switch's credentials, ready to be used.
+
+use std::{fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
+
+use anyhow::Context as _;
+use rand::RngExt as _;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{local::Database, serve};
+use crate::{
+    app::{App, settings::Settings},
+    model::destination::Target,
+    node::changes::{Author, Change},
+    people::onboarding::{self, NewTenancy},
+    switch::fetch::exchange::{CDR_PATH, XML_PATH},
+    telephony::{
+        extensions::{self, NewExtension},
+        numbers::{self, NewNumber},
+    },
+    tenancy::{
+        auth::password::Passwords,
+        keys::{self, NewKey},
+        switches::{self, NewSwitch, SwitchPatch},
+        tenants, users,
+    },
+    text::{DisplayName, Domain, E164, ExtensionNumber, SwitchName},
+};
+
+const DOMAIN: &str = "acme.test";
+const DID: &str = "+12025550100";
+const ADMIN: &str = "admin@dialplane.test";
+
+/// What the demo made, with the secrets: kept in the data directory, so that a second start shows the same.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Made {
+    switch: SwitchLogin,
+    admin: Admin,
+    api_key: String,
+    tenant: TenantMade,
+    extensions: Vec<Phone>,
+    did: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct SwitchLogin {
+    name: String,
+    token: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Admin {
+    email: String,
+    password: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct TenantMade {
+    id: Uuid,
+    domain: String,
+    context: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Phone {
+    number: String,
+    sip_username: String,
+    sip_password: String,
+}
+
+/// What scripts read; `made` and where to ask.
+#[derive(Serialize)]
+struct Ready<'a> {
+    switch_url: String,
+    cdr_url: String,
+    app_url: String,
+    #[serde(flatten)]
+    made: &'a Made,
+}
+
+pub async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
+    let database = Database::own(settings).await?;
+    let started = start(settings, &database).await;
+    let (app, made) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            database.close()?;
+            return Err(error);
+        }
+    };
+    let ready = Ready {
+        switch_url: format!("http://{}{XML_PATH}", app.switch_address),
+        cdr_url: format!("http://{}{CDR_PATH}", app.switch_address),
+        app_url: format!("http://{}", app.app_address),
+        made: &made,
+    };
+    if json {
+        println!("{}", serde_json::to_string(&ready)?);
+    } else {
+        print!("{}", for_a_person(&ready));
+    }
+    std::io::stdout().flush()?;
+    serve::until_told().await?;
+    app.stop().await;
+    database.close()
+}
+
+async fn start(settings: &Settings, database: &Database) -> anyhow::Result<(App, Made)> {
+    let app = App::start(settings, database.options.clone()).await?;
+    match make(&settings.data_dir.join("demo.json"), &app).await {
+        Ok(made) => Ok((app, made)),
+        Err(error) => {
+            app.stop().await;
+            Err(error)
+        }
+    }
+}
+
+/// Makes what is missing. What is there stays, with whatever was changed in it.
+async fn make(file: &Path, app: &App) -> anyhow::Result<Made> {
+    let changes = &app.changes;
+    let domain = Domain::parse(DOMAIN)?;
+    let kept = fs::read(file).ok().and_then(|text| serde_json::from_slice::<Made>(&text).ok());
+    let tenant = tenants::store::by_domain(changes.pool(), &domain).await?;
+    if let (Some(kept), Some(tenant)) = (kept, &tenant)
+        && kept.tenant.id == tenant.id
+    {
+        return Ok(kept);
+    }
+    if tenant.is_some() {
+        anyhow::bail!(
+            "the database has a tenant {DOMAIN} that this demo did not make: use `dialplane serve`, or another data directory"
+        );
+    }
+    let mut change = changes.begin(Author { name: "demo".into(), source: None, within: None }).await?;
+    let made = make_all(&mut change, &app.auth.passwords, domain).await?;
+    // The file first: if it can't be kept, nothing was made.
+    keep(file, &made).with_context(|| format!("{} can't be written", file.display()))?;
+    change.commit().await?;
+    Ok(made)
+}
+
+async fn make_all(change: &mut Change, passwords: &Passwords, domain: Domain) -> anyhow::Result<Made> {
+    let tenant = onboarding::create("", change, NewTenancy::plain(Some(DisplayName::parse("Acme")?), domain), None)
+        .await?
+        .tenant;
+    let mut phones = Vec::new();
+    let mut first = None;
+    for (number, name) in [("1000", "Ada Lovelace"), ("1001", "Grace Hopper")] {
+        let new = NewExtension::with_number(ExtensionNumber::parse(number)?, DisplayName::parse(name)?);
+        let created = extensions::create(change, tenant.id, new).await?;
+        first.get_or_insert(created.extension.id);
+        phones.push(Phone {
+            number: created.extension.number.to_string(),
+            sip_username: created.extension.sip_username.to_string(),
+            sip_password: created.sip_password,
+        });
+    }
+    let new = NewNumber::leading(&E164::parse(DID)?, first.map(Target::extension));
+    numbers::create(change, tenant.id, new).await?;
+    let switch = make_switch(change).await?;
+    let key =
+        NewKey { name: DisplayName::parse("demo")?, tenant_id: None, expires_at: None, scopes: keys::all_scopes() };
+    let api_key = keys::create(change, key).await?.token;
+    let password: String = rand::rng().sample_iter(rand::distr::Alphanumeric).take(20).map(char::from).collect();
+    users::create_platform_admin(change, passwords, ADMIN, &password).await?;
+    Ok(Made {
+        switch,
+        admin: Admin { email: ADMIN.into(), password },
+        api_key,
+        tenant: TenantMade { id: tenant.id, domain: tenant.domain.to_string(), context: tenant.context.to_string() },
+        extensions: phones,
+        did: DID.into(),
+    })
+}
+
+async fn make_switch(change: &mut Change) -> anyhow::Result<SwitchLogin> {
+    let name = SwitchName::parse("fs1")?;
+    let made = match switches::store::by_name(change.db(), &name).await? {
+        None => switches::create(change, NewSwitch::named(name)).await?,
+        Some(switch) => {
+            let patch = SwitchPatch { new_token: true, ..SwitchPatch::default() };
+            switches::update(change, switch.id, patch, None).await?
+        }
+    };
+    Ok(SwitchLogin { name: made.switch.name.to_string(), token: made.token.unwrap_or_default() })
+}
+
+fn keep(file: &Path, made: &Made) -> anyhow::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(file)?;
+    file.write_all(&serde_json::to_vec_pretty(made)?)?;
+    Ok(file.sync_all()?)
+}
+
+fn for_a_person(ready: &Ready<'_>) -> String {
+    use std::fmt::Write as _;
+    let made = ready.made;
+    let (url, name, token) = (&ready.switch_url, &made.switch.name, &made.switch.token);
+    let mut text = String::new();
+    // Writing to a String can't fail.
+    let _ = write!(
+        text,
+        "Dialplane is ready.
+
+Phones of {domain} (SIP user, password):
+{phones}
+{did} from outside rings {first}.
+
+Into your FreeSWITCH's autoload_configs/xml_curl.conf.xml, inside <bindings>:
+
+  <binding name=\"dialplane\">
+    <param name=\"gateway-url\" value=\"{url}\" bindings=\"directory|dialplan|configuration|languages|chatplan\"/>
+    <param name=\"gateway-credentials\" value=\"{name}:{token}\"/>
+    <param name=\"auth-scheme\" value=\"basic\"/>
+    <param name=\"timeout\" value=\"5\"/>
+  </binding>
+
+or take the whole of freeswitch-conf/ and set dialplane_url and dialplane_credentials in its site.xml.
+
+A fetch, as a switch does it:
+
+  curl -u {name}:{token} {url} \\
+    -d 'section=directory&tag_name=domain&key_name=name&key_value={domain}&key=id&user={first}&domain={domain}'
+
+The pages, for the platform's administrator:
+
+  {app}/sign-in  {email}  {password}
+
+The API, described at {app}/openapi.json:
+
+  curl -H 'X-API-Key: {key}' {app}/v1/tenants/{tenant}/extensions
+
+Ctrl-C stops it; what it made is kept.
+",
+        domain = made.tenant.domain,
+        phones = made
+            .extensions
+            .iter()
+            .fold(String::new(), |text, phone| format!("{text}  {}  {}\n", phone.sip_username, phone.sip_password)),
+        did = made.did,
+        first = made.extensions.first().map_or("", |phone| phone.number.as_str()),
+        app = ready.app_url,
+        email = made.admin.email,
+        password = made.admin.password,
+        key = made.api_key,
+        tenant = made.tenant.id,
+    );
+    text
+}

@@ -1,0 +1,136 @@
+//! `doctor`: checks what a node and a switch need, and says what is wrong and what to do.
+
+mod switch;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Args;
+use serde::Serialize;
+use sqlx::Connection as _;
+
+use super::local::Database;
+use crate::{
+    app::settings::Settings,
+    node::epoch,
+    switch::fetch::exchange::XML_PATH,
+    text::keyring::{Keyring, hex},
+};
+
+#[derive(Args)]
+pub struct DoctorArgs {
+    /// Also check a switch's configuration directory (with its xml_curl.conf.xml)
+    #[arg(long, value_name = "DIR")]
+    switch_conf: Option<PathBuf>,
+}
+
+/// One thing looked at.
+#[derive(Serialize)]
+struct Check {
+    what: String,
+    ok: bool,
+    /// What was seen, or what is wrong and what to do.
+    detail: String,
+}
+
+/// What was seen, or what is wrong and what to do.
+type Seen = Result<String, String>;
+
+#[derive(Default)]
+struct Report(Vec<Check>);
+
+impl Report {
+    fn add(&mut self, what: impl Into<String>, seen: Seen) -> bool {
+        let ok = seen.is_ok();
+        self.0.push(Check { what: what.into(), ok, detail: seen.unwrap_or_else(|problem| problem) });
+        ok
+    }
+}
+
+pub async fn run(settings: &Settings, json: bool, args: DoctorArgs) -> anyhow::Result<ExitCode> {
+    let mut report = Report::default();
+    database(settings, &mut report).await;
+    report.add("switch listener", switch::knocks(&format!("http://{}{XML_PATH}", settings.switch_listen)));
+    if let Some(conf) = &args.switch_conf {
+        switch::check(conf, &mut report);
+    }
+    let well = report.0.iter().all(|check| check.ok);
+    if json {
+        println!("{}", serde_json::json!({ "well": well, "checks": report.0 }));
+    } else {
+        for check in &report.0 {
+            println!("{} {}: {}", if check.ok { "ok  " } else { "FAIL" }, check.what, check.detail);
+        }
+    }
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn database(settings: &Settings, report: &mut Report) {
+    let database = match Database::borrow(settings).await {
+        Ok(database) => database,
+        Err(error) => {
+            report.add("database", Err(format!("{error:#}")));
+            return;
+        }
+    };
+    let connected = sqlx::PgConnection::connect_with(&database.options).await;
+    match connected {
+        Err(error) => {
+            report.add("database", Err(format!("it does not answer: {error}")));
+        }
+        Ok(mut db) => {
+            let version = sqlx::query_scalar!(r#"select version() as "version!""#).fetch_one(&mut db).await;
+            report.add("database", version.map_err(|e| e.to_string()));
+            report.add("tables", tables(&mut db).await);
+            report.add("epoch", whole(&mut db).await);
+            report.add("keys", keys(settings, &mut db).await);
+            let _ = db.close().await;
+        }
+    }
+    if let Err(error) = database.close() {
+        report.add("database", Err(format!("it does not stop: {error:#}")));
+    }
+}
+
+async fn tables(db: &mut sqlx::PgConnection) -> Seen {
+    // The table is sqlx's own, and not there before the first migration.
+    let applied =
+        sqlx::query_scalar::<_, i64>("select version from _sqlx_migrations where success").fetch_all(db).await;
+    let applied = applied.map_err(|_| "there are none yet: run `dialplane migrate`".to_owned())?;
+    let migrator = sqlx::migrate!();
+    let missing = migrator.iter().filter(|wanted| !applied.contains(&wanted.version)).count();
+    match missing {
+        0 => Ok(format!("up to date, {} migrations", applied.len())),
+        n => Err(format!("{n} migrations are missing: run `dialplane migrate`")),
+    }
+}
+
+async fn whole(db: &mut sqlx::PgConnection) -> Seen {
+    let epoch = epoch::read(db).await.map_err(|e| e.to_string())?;
+    let (wanted, there) = epoch.guards;
+    if there < wanted {
+        return Err(format!(
+            "{} of {wanted} triggers are missing: is the database being restored? No node serves it as fresh. `dialplane restored` takes \
+             it as it is",
+            wanted - there
+        ));
+    }
+    let (id, since) = (epoch.epoch, epoch.since.format("%F %T UTC"));
+    if epoch.is_same {
+        return Ok(format!("{id}, since {since}"));
+    }
+    Ok(format!("{id}; the database was restored since, and the next node or command gives it a new one"))
+}
+
+async fn keys(settings: &Settings, db: &mut sqlx::PgConnection) -> Seen {
+    let path = settings.key_file();
+    if !path.exists() {
+        return Err(format!("{} is not there: copy it from another node, or start once to make it", path.display()));
+    }
+    let keyring = Keyring::open(&path).map_err(|e| e.to_string())?;
+    let own = keyring.ids().map(|id| id.to_vec()).collect::<Vec<_>>();
+    let known = sqlx::query_scalar!("select id from sealing_keys").fetch_all(db).await.map_err(|e| e.to_string())?;
+    match known.iter().find(|id| !own.contains(id)) {
+        None => Ok(format!("{} has every key that seals this database's secrets", path.display())),
+        Some(id) => Err(format!("{} lacks the key {} that sealed some of its secrets", path.display(), hex(id))),
+    }
+}

@@ -1,0 +1,67 @@
+//! `mail`: what left, what waits, and what could not be sent.
+
+use clap::{Subcommand, ValueEnum};
+use uuid::Uuid;
+
+use super::{local::Local, print};
+use crate::{app::settings::Settings, tenancy::mail::store};
+
+#[derive(Subcommand)]
+pub enum MailCommand {
+    /// List mails, the newest first
+    List {
+        #[arg(long)]
+        status: Option<Status>,
+    },
+    /// Send again what could not be sent
+    Retry {
+        /// One mail
+        #[arg(required_unless_present = "failed")]
+        mail: Option<Uuid>,
+        /// All that failed
+        #[arg(long, conflicts_with = "mail")]
+        failed: bool,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Status {
+    Queued,
+    Sent,
+    Failed,
+}
+
+pub async fn run(settings: &Settings, json: bool, command: MailCommand) -> anyhow::Result<()> {
+    let local = Local::open(settings).await?;
+    let done = work(&local, json, command).await;
+    let closed = local.close().await;
+    done.and(closed)
+}
+
+async fn work(local: &Local, json: bool, command: MailCommand) -> anyhow::Result<()> {
+    let pool = local.changes.pool();
+    match command {
+        MailCommand::List { status } => {
+            let status = status.map(|status| match status {
+                Status::Queued => "queued",
+                Status::Sent => "sent",
+                Status::Failed => "failed",
+            });
+            let mails = store::list(pool, status).await?;
+            print::many(
+                json,
+                &mails,
+                &["created_at", "recipient", "template", "status", "attempts", "last_error", "id"],
+            )
+        }
+        MailCommand::Retry { mail, failed: _ } => {
+            let count = store::retry(pool, mail).await?;
+            anyhow::ensure!(count > 0 || mail.is_none(), "there is no such mail that is not sent yet");
+            if json {
+                return print::one(true, &serde_json::json!({ "queued": count }));
+            }
+            println!("{count} queued again.");
+            Ok(())
+        }
+    }
+}

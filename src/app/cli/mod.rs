@@ -1,0 +1,169 @@
+//! The command line. Here, and only here, errors are `anyhow`: they go to a person.
+
+mod bench;
+mod bench_data;
+mod carriers;
+mod demo;
+mod doctor;
+mod local;
+mod mail;
+mod people;
+mod print;
+mod render;
+mod resources;
+mod restored;
+mod serve;
+mod transfer;
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::app::{settings::Settings, telemetry};
+
+/// The control plane of a FreeSWITCH fleet.
+#[derive(Parser)]
+#[command(version, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Settings that the command line can give; the file and the environment know more.
+#[derive(Args, Debug, Default)]
+struct Common {
+    /// Settings file [default: dialplane.toml, if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the private database and the key file are kept
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where switches ask
+    #[arg(long, global = true, value_name = "ADDR")]
+    switch_listen: Option<SocketAddr>,
+    /// Where people and scripts ask
+    #[arg(long, global = true, value_name = "ADDR")]
+    app_listen: Option<SocketAddr>,
+    /// Print JSON, for scripts
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve switches and the API until SIGTERM
+    Serve,
+    /// Serve with a sample tenant, two phones and a switch's credentials
+    Demo,
+    /// Bring the database's tables up to date
+    Migrate,
+    /// After the database was restored from a dump or a snapshot: every node drops what it knows and reads it anew
+    Restored,
+    /// Tenants: each owns one SIP domain
+    #[command(subcommand)]
+    Tenant(resources::TenantCommand),
+    /// Extensions: the SIP accounts of a tenant
+    #[command(subcommand)]
+    Extension(resources::ExtensionCommand),
+    /// Groups: extensions that ring together
+    #[command(subcommand)]
+    Group(resources::GroupCommand),
+    /// Phone numbers and where they lead
+    #[command(subcommand)]
+    Number(resources::NumberCommand),
+    /// Agents: people of a tenant and their phones
+    #[command(subcommand)]
+    Agent(people::AgentCommand),
+    /// Administrators of the platform
+    #[command(subcommand)]
+    Admin(people::AdminCommand),
+    /// Switches: the FreeSWITCHes that may ask
+    #[command(subcommand)]
+    Switch(resources::SwitchCommand),
+    /// Carriers: their rates and how they are doing
+    #[command(subcommand)]
+    Carrier(carriers::CarrierCommand),
+    /// Routes: why a call goes where it goes, and what it costs
+    #[command(subcommand)]
+    Route(carriers::RouteCommand),
+    /// API keys for scripts
+    #[command(subcommand)]
+    Key(resources::KeyCommand),
+    /// Mails: what left, what waits, what could not be sent
+    #[command(subcommand)]
+    Mail(mail::MailCommand),
+    /// Take users, groups and dialplan from static FreeSWITCH files into a tenant
+    Import(transfer::ImportArgs),
+    /// Write a tenant as static files that a FreeSWITCH boots from without Dialplane
+    Export(transfer::ExportArgs),
+    /// Show what a switch gets for a request, and why
+    Render(render::RenderArgs),
+    /// Load a switch listener as switches do, and measure it
+    Bench(bench::BenchArgs),
+    /// Load many tenants and extensions to measure with
+    #[command(hide = true)]
+    BenchData(bench_data::BenchDataArgs),
+    /// Check the database, the keys, the listener, and a switch's settings
+    Doctor(doctor::DoctorArgs),
+}
+
+impl Common {
+    fn settings(&self) -> anyhow::Result<Settings> {
+        let mut settings = Settings::read(self.config.as_deref())?;
+        if let Some(data_dir) = &self.data_dir {
+            settings.data_dir.clone_from(data_dir);
+        }
+        settings.switch_listen = self.switch_listen.unwrap_or(settings.switch_listen);
+        settings.app_listen = self.app_listen.unwrap_or(settings.app_listen);
+        Ok(settings)
+    }
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    // One TLS provider for everything, chosen before anything could choose another.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let cli = Cli::parse();
+    let quiet = !matches!(cli.command, Command::Serve | Command::Demo);
+    telemetry::init(if quiet { "warn" } else { "info" });
+    let done = actix_web::rt::System::new().block_on(run(cli));
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("dialplane: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let Cli { command, common } = cli;
+    let settings = common.settings()?;
+    match command {
+        Command::Serve => serve::run(&settings).await?,
+        Command::Demo => demo::run(&settings, common.json).await?,
+        Command::Migrate => serve::migrate(&settings).await?,
+        Command::Restored => restored::run(&settings, common.json).await?,
+        Command::Tenant(command) => resources::tenant(&settings, common.json, command).await?,
+        Command::Extension(command) => resources::extension(&settings, common.json, command).await?,
+        Command::Group(command) => resources::group(&settings, common.json, command).await?,
+        Command::Number(command) => resources::number(&settings, common.json, command).await?,
+        Command::Switch(command) => resources::switch(&settings, common.json, command).await?,
+        Command::Carrier(command) => carriers::carrier(&settings, common.json, command).await?,
+        Command::Route(command) => carriers::route(&settings, common.json, command).await?,
+        Command::Key(command) => resources::key(&settings, common.json, command).await?,
+        Command::Agent(command) => people::agent(&settings, common.json, command).await?,
+        Command::Admin(command) => people::admin(&settings, common.json, command).await?,
+        Command::Mail(command) => mail::run(&settings, common.json, command).await?,
+        Command::Import(args) => transfer::import(&settings, common.json, args).await?,
+        Command::Export(args) => transfer::export(&settings, common.json, args).await?,
+        Command::Render(args) => render::run(&settings, common.json, args).await?,
+        Command::Bench(args) => bench::run(common.json, args).await?,
+        Command::BenchData(args) => bench_data::run(&settings, args).await?,
+        Command::Doctor(args) => return doctor::run(&settings, common.json, args).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,253 @@
+//! `agent` and `admin`: people, made by the operator.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressStyle};
+use uuid::Uuid;
+
+use super::{
+    local::{Local, author},
+    print,
+    resources::tenant_id,
+};
+use crate::{
+    app::settings::Settings,
+    model::{language::Language, paging::Window},
+    people::agents::{
+        self, Maker, NewAgent,
+        bulk::{self, Outcome},
+    },
+    tenancy::{
+        auth::{
+            password::{self, Passwords},
+            rules::Role,
+        },
+        users,
+    },
+    text::{DisplayName, Email, ExtensionNumber},
+};
+
+#[derive(Subcommand)]
+pub enum AgentCommand {
+    /// Make one: user, extensions, mailboxes, and a mail with a link
+    Create {
+        /// Id or domain
+        #[arg(long)]
+        tenant: String,
+        #[arg(long)]
+        first_name: DisplayName,
+        #[arg(long)]
+        last_name: DisplayName,
+        #[arg(long)]
+        email: Email,
+        #[arg(long, default_value = "agent")]
+        role: Role,
+        #[arg(long)]
+        language: Option<Language>,
+        /// 1 to 5, the lowest free numbers
+        #[arg(long)]
+        extensions: Option<usize>,
+        /// Wanted numbers
+        #[arg(long, conflicts_with = "extensions")]
+        number: Vec<ExtensionNumber>,
+    },
+    /// List a tenant's agents
+    List {
+        #[arg(long)]
+        tenant: String,
+        /// Part of a name, an address or a number
+        #[arg(long)]
+        search: Option<String>,
+    },
+    /// Make many from a CSV file: first_name,last_name,email[,role][,extensions][,numbers]
+    Import {
+        #[arg(long)]
+        tenant: String,
+        file: PathBuf,
+        /// Make those that can be made, whatever the others are
+        #[arg(long)]
+        partial: bool,
+        /// Say what would become of each line, and make nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum AdminCommand {
+    /// Make an administrator of the platform, or give the one with this address a new password
+    Create {
+        #[arg(long)]
+        email: Email,
+    },
+}
+
+pub async fn admin(settings: &Settings, json: bool, command: AdminCommand) -> anyhow::Result<()> {
+    let AdminCommand::Create { email } = command;
+    let local = Local::open(settings).await?;
+    let done = async {
+        let password = match std::env::var("DIALPLANE_PASSWORD") {
+            Ok(password) => {
+                password::check("password", &password, &[email.as_str()])?;
+                password
+            }
+            Err(_) => crate::text::token::generate("admin").to_string(),
+        };
+        let mut change = local.changes.begin(author()).await?;
+        users::create_platform_admin(&mut change, &Passwords::default(), email.as_str(), &password).await?;
+        change.commit_quietly().await?;
+        print::one(json, &serde_json::json!({ "email": email, "password": password }))
+    };
+    let done = done.await;
+    let closed = local.close().await;
+    done.and(closed)
+}
+
+pub async fn agent(settings: &Settings, json: bool, command: AgentCommand) -> anyhow::Result<()> {
+    let local = Local::open(settings).await?;
+    let public_url = settings.public_url();
+    let done = work(&local, &public_url, json, command).await;
+    let closed = local.close().await;
+    done.and(closed)
+}
+
+async fn work(local: &Local, public_url: &str, json: bool, command: AgentCommand) -> anyhow::Result<()> {
+    // The operator may make whom an owner may.
+    let maker = Maker::new(public_url, Role::Owner);
+    match command {
+        AgentCommand::Create { tenant, first_name, last_name, email, role, language, extensions, number } => {
+            let tenant = tenant_id(local, &tenant).await?;
+            let numbers = (!number.is_empty()).then_some(number);
+            let new = NewAgent { first_name, last_name, email, role, language, extensions_count: extensions, numbers };
+            let mut change = local.changes.begin(author()).await?;
+            let made = agents::create(&mut change, maker, tenant, new).await?;
+            change.commit().await?;
+            print::one(json, &made)
+        }
+        AgentCommand::List { tenant, search } => {
+            let tenant = tenant_id(local, &tenant).await?;
+            let filter = agents::store::Filter { search, ..agents::store::Filter::default() };
+            let users = agents::store::list(local.changes.pool(), tenant, &filter, Window::FIRST).await?;
+            print::many(json, &users, &["first_name", "last_name", "email", "role", "status", "id"])
+        }
+        AgentCommand::Import { tenant, file, partial, dry_run } => {
+            let tenant = tenant_id(local, &tenant).await?;
+            let text = std::fs::read(&file).with_context(|| file.display().to_string())?;
+            let lines = bulk::from_csv(&text, bulk::MOST_IN_FILE)?;
+            import(local, maker, tenant, lines, How { partial, dry_run, json }).await
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct How {
+    partial: bool,
+    dry_run: bool,
+    json: bool,
+}
+
+/// Lines that are made in one transaction, where those that can be made are: short enough that other changes of the tenant get
+/// their turn in between, and all that is in memory at once.
+const AT_ONCE: usize = 2_000;
+
+async fn import(
+    local: &Local,
+    maker: Maker<'_>,
+    tenant: Uuid,
+    lines: Vec<(String, bulk::Read)>,
+    how: How,
+) -> anyhow::Result<()> {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} agents, {elapsed}, {eta} to go")?;
+    let bar = ProgressBar::new(u64::try_from(lines.len())?).with_style(style);
+    let on_made = || bar.inc(1);
+    let maker = Maker { on_made: Some(&on_made), ..maker };
+    // All or none is one transaction, and so is a try: the next lines would be told the numbers of those before.
+    let at_once = if how.partial && !how.dry_run { AT_ONCE } else { lines.len() };
+    let mut told = Told { how, created: 0, refused: 0, lines: 0 };
+    let mut lines = lines.into_iter().peekable();
+    let mut result = Ok(());
+    while lines.peek().is_some() && result.is_ok() {
+        let some = lines.by_ref().take(at_once).collect();
+        result = match import_some(local, maker, tenant, some, how).await {
+            Ok(report) => {
+                bar.set_position(u64::try_from(told.lines + report.lines.len())?);
+                bar.suspend(|| told.tell(report))
+            }
+            Err(error) => Err(error),
+        };
+    }
+    bar.finish_and_clear();
+    // Also when it ended early: what was made before stays, with its passwords.
+    told.end();
+    result?;
+    anyhow::ensure!(told.refused == 0 || told.created > 0, "nothing was made");
+    Ok(())
+}
+
+async fn import_some(
+    local: &Local,
+    maker: Maker<'_>,
+    tenant: Uuid,
+    lines: Vec<(String, bulk::Read)>,
+    how: How,
+) -> anyhow::Result<bulk::Report> {
+    let mut change = local.changes.begin(author()).await?;
+    let report = bulk::create(&mut change, maker, tenant, lines, how.partial || how.dry_run).await?;
+    if !how.dry_run {
+        change.commit().await?;
+    }
+    Ok(report)
+}
+
+/// What is printed as it is made; as JSON it is one report, however long it becomes.
+struct Told {
+    how: How,
+    created: usize,
+    refused: usize,
+    lines: usize,
+}
+
+impl Told {
+    fn tell(&mut self, report: bulk::Report) -> anyhow::Result<()> {
+        self.created += report.created;
+        self.refused += report.refused;
+        for mut line in report.lines {
+            let before = if self.lines == 0 { "{\"lines\":[" } else { "," };
+            self.lines += 1;
+            line.line = self.lines;
+            if self.how.json {
+                print!("{before}{}", serde_json::to_string(&line)?);
+            } else {
+                println!("{:>5}  {}  {}", line.line, line.email, self.outcome(&line.outcome));
+            }
+        }
+        Ok(())
+    }
+
+    fn outcome(&self, outcome: &Outcome) -> String {
+        match outcome {
+            Outcome::Created { agent } => {
+                // The passwords go to whoever imports, as there is no other time to show them.
+                let phones = agent.extensions.iter();
+                let phones = phones.map(|phone| format!("{} {}", phone.sip_username, phone.sip_password));
+                let made = if self.how.dry_run { "would be made" } else { "made" };
+                format!("{made}  {}", phones.collect::<Vec<_>>().join("  "))
+            }
+            Outcome::NotCreated => "not made, as others were refused".to_owned(),
+            Outcome::Refused { reason, .. } => format!("refused: {reason}"),
+        }
+    }
+
+    fn end(&self) {
+        match (self.how.json, self.lines) {
+            (true, 0) => {}
+            (true, _) => println!("],\"created\":{},\"refused\":{}}}", self.created, self.refused),
+            (false, _) => {
+                let made = if self.how.dry_run { 0 } else { self.created };
+                println!("{made} made, {} refused.", self.refused);
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! `render`: what a switch gets for a request, and why. Reads the database as a fetch does, changes nothing.
+
+use std::{io::Read as _, path::PathBuf, sync::Arc};
+
+use anyhow::Context as _;
+use clap::Args;
+use serde_json::json;
+
+use super::local::Database;
+use crate::{
+    app::settings::Settings,
+    node::poller::{Memory, Poller},
+    routing::{Dialled, Plan},
+    switch::fetch::{
+        Fetch, Reply, Source, answer,
+        readers::Readers,
+        request::{Request, View},
+    },
+    text::{Domain, keyring::Keyring},
+};
+
+#[derive(Args)]
+#[group(required = true, multiple = false, args = ["user", "sign_in", "call", "form"])]
+pub struct RenderArgs {
+    /// A user, as `user_call` and voicemail ask for it
+    #[arg(long, value_name = "USER@DOMAIN")]
+    user: Option<String>,
+    /// A user, as REGISTER and INVITE ask for it
+    #[arg(long, value_name = "USER@DOMAIN")]
+    sign_in: Option<String>,
+    /// A call: NUMBER@CONTEXT, where the context is a tenant's domain or `public`
+    #[arg(long, value_name = "NUMBER@CONTEXT")]
+    call: Option<String>,
+    /// Who calls
+    #[arg(long, value_name = "USER@DOMAIN", requires = "call")]
+    from: Option<String>,
+    /// A form as a switch sends it, in a file; `-` for standard input. A recorded HTTP request will do
+    #[arg(long, value_name = "FILE")]
+    form: Option<PathBuf>,
+}
+
+pub async fn run(settings: &Settings, as_json: bool, args: RenderArgs) -> anyhow::Result<()> {
+    let form = args.form()?;
+    let request = Request::read(&form)?;
+    let mut why = explain(&request);
+    let database = Database::borrow(settings).await?;
+    let asked = ask(settings, &database, request).await;
+    database.close()?;
+    let (reply, source) = asked?;
+    why.push(outcome(&reply, source).to_owned());
+    let document = match &reply {
+        Reply::Document(document) => String::from_utf8_lossy(document).into_owned(),
+        Reply::NotFound => answer::NOT_FOUND.to_owned(),
+        Reply::Unavailable => String::new(),
+    };
+    if as_json {
+        println!("{}", json!({ "why": why, "document": document }));
+    } else {
+        for line in why {
+            eprintln!("{line}");
+        }
+        print!("{document}");
+    }
+    Ok(())
+}
+
+async fn ask(settings: &Settings, database: &Database, request: Request<'_>) -> anyhow::Result<(Reply, Source)> {
+    let keyring = Arc::new(Keyring::open(&settings.key_file())?);
+    let pool = crate::node::database::open(database.options.clone(), 2, &keyring).await?;
+    let readers = Readers::new(&database.options, 1, settings.fill_timeout());
+    let fetch = Arc::new(Fetch::new(readers, pool.clone(), keyring, &settings.limits()));
+    let memory = Arc::new(Arc::clone(&fetch)) as Arc<dyn Memory>;
+    let poller = Poller::new(Arc::clone(&fetch.generations), memory, &database.options, pool.clone());
+    let following = tokio::spawn(Arc::clone(&poller).run());
+    poller.ready().await;
+    let asked = match request {
+        Request::ChangePin { .. } => Err(anyhow::anyhow!("this request changes a PIN: it is not sent")),
+        request => Ok(fetch.answer(request, None).await),
+    };
+    following.abort();
+    poller.leave().await?;
+    pool.close().await;
+    asked
+}
+
+impl RenderArgs {
+    fn form(&self) -> anyhow::Result<Vec<u8>> {
+        if let Some(user) = &self.user {
+            let (user, domain) = split(user)?;
+            return Ok(directory(domain, &format!("key=id&user={user}&domain={domain}")));
+        }
+        if let Some(user) = &self.sign_in {
+            let (user, domain) = split(user)?;
+            let rest = format!("action=sip_auth&sip_auth_realm={domain}&key=id&user={user}&domain={domain}");
+            return Ok(directory(domain, &rest));
+        }
+        if let Some(call) = &self.call {
+            let (number, context) = split(call)?;
+            let number = number.replace('+', "%2B");
+            let form = format!(
+                "section=dialplan&tag_name=&key_name=&key_value=&Event-Name=REQUEST_PARAMS&Hunt-Context={context}&Hunt-Destination-Number={number}"
+            );
+            let caller = match &self.from {
+                None => String::new(),
+                Some(from) => {
+                    let (user, domain) = split(from)?;
+                    format!("&variable_user_name={user}&variable_domain_name={domain}")
+                }
+            };
+            return Ok(format!("{form}{caller}").into_bytes());
+        }
+        let file = self.form.as_deref().unwrap_or_else(|| "-".as_ref());
+        let mut text = Vec::new();
+        if file.as_os_str() == "-" {
+            std::io::stdin().read_to_end(&mut text)?;
+        } else {
+            text = std::fs::read(file).with_context(|| format!("{} can't be read", file.display()))?;
+        }
+        Ok(body(&text).to_vec())
+    }
+}
+
+/// The body of a recorded request, or the whole if it is a bare form.
+fn body(text: &[u8]) -> &[u8] {
+    let is_request = text.starts_with(b"POST ");
+    let gap = is_request.then(|| memchr::memmem::find(text, b"\r\n\r\n").map(|at| at + 4)).flatten();
+    let gap = gap.or_else(|| is_request.then(|| memchr::memmem::find(text, b"\n\n").map(|at| at + 2)).flatten());
+    text[gap.unwrap_or_default()..].trim_ascii()
+}
+
+fn split(address: &str) -> anyhow::Result<(&str, &str)> {
+    address.split_once('@').with_context(|| format!("{address} is not NAME@DOMAIN"))
+}
+
+fn directory(domain: &str, rest: &str) -> Vec<u8> {
+    let base = "section=directory&tag_name=domain&key_name=name";
+    format!("{base}&key_value={domain}&Event-Name=REQUEST_PARAMS&{rest}").into_bytes()
+}
+
+/// How a request was understood.
+fn explain(request: &Request<'_>) -> Vec<String> {
+    let first = match request {
+        Request::User { domain, user, view } => {
+            let purpose = match view {
+                View::Auth { .. } => "to check a digest",
+                View::Register { .. } => "to check the digest of a REGISTER",
+                View::Profile => "to ring it, leave it a message or look at it",
+                View::Verto => "to check a login of mod_verto",
+                View::ReverseAuth => "to answer its digest challenge",
+            };
+            format!("asks for user {user} of {domain}, {purpose}")
+        }
+        Request::Domain { domain } => format!("asks for domain {domain} without users"),
+        Request::Group { domain, group, .. } => format!("asks for group {group} of {domain}"),
+        Request::Everyone { domain, .. } => format!("asks for everybody of {domain}"),
+        Request::AllGateways => "asks for the gateways of every domain: there are none in the directory".into(),
+        Request::ChangePin { domain, user, .. } => format!("says that {user} of {domain} chose a new PIN"),
+        Request::Chatplan { context } => format!("asks where a text message goes, in context {context}"),
+        Request::NotOurs { kind } => format!("is a {kind} request that Dialplane leaves to the switch's own files"),
+        Request::Configuration { file } => format!("asks for a module's configuration: {file:?}"),
+        Request::Dialplan(dialplan) => {
+            let (context, destination, caller) = (&dialplan.context, &dialplan.destination, &dialplan.caller);
+            let usual = Domain::parse(context).ok().map(Plan::empty);
+            let who = caller.as_ref().map_or("nobody who signed in".into(), |c| format!("{}@{}", c.user, c.domain));
+            let dialled = match usual.map(|plan| Dialled::read(destination, &plan)) {
+                _ if context == "public" => "a call from outside, routed by phone number",
+                Some(Dialled::Emergency(_)) => "an emergency number nearly everywhere",
+                Some(Dialled::Feature(_)) => "a feature code, where the tenant has not changed it",
+                Some(Dialled::Name(_) | Dialled::Number(_)) => "a number or name of the tenant, or a number outside",
+                Some(Dialled::Nonsense) | None => "nothing that anybody could have",
+            };
+            format!("asks where a call to {destination} goes, in context {context}, made by {who}; this is {dialled}")
+        }
+    };
+    vec![format!("The request {first}.")]
+}
+
+fn outcome(reply: &Reply, source: Source) -> &'static str {
+    match (reply, source) {
+        (Reply::NotFound, Source::NotOurs) => "Answered \"not found\": it is not ours to answer.",
+        (Reply::NotFound, _) => "Answered \"not found\": no tenant has this domain or context.",
+        (Reply::Unavailable, _) => "Answered 503: the database could not be asked.",
+        (Reply::Document(_), Source::Filled) => "Answered from the database:",
+        (Reply::Document(_), _) => "Answered from what every node knows by heart:",
+    }
+}

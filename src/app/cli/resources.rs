@@ -1,0 +1,323 @@
+//! `tenant`, `extension`, `group`, `number`, `switch`, `key`: the same changes as the API's, made by the operator.
+
+mod commands;
+mod find;
+
+use anyhow::Context as _;
+use uuid::Uuid;
+
+pub use self::commands::{ExtensionCommand, GroupCommand, KeyCommand, NumberCommand, SwitchCommand, TenantCommand};
+pub use self::find::tenant_id;
+use self::find::{extension_id, number_id, switch_id};
+use super::{
+    local::{Local, author},
+    print,
+};
+use crate::{
+    app::settings::Settings,
+    model::{destination::Target, paging::Window},
+    node::changes::Change,
+    people::onboarding::{self, NewTenancy},
+    switch::{link as esl, link::NewEventSocket},
+    telephony::{
+        extensions, groups,
+        numbers::{self, NewNumber},
+    },
+    tenancy::{
+        keys::{self, NewKey},
+        switches, tenants,
+    },
+    text::EventSocketPassword,
+};
+
+/// Runs a change to its end: committed, and in force on every node.
+async fn change<T>(
+    local: &Local,
+    work: impl AsyncFnOnce(&mut Change) -> crate::model::error::Result<T>,
+) -> anyhow::Result<T> {
+    let mut change = local.changes.begin(author()).await?;
+    let done = work(&mut change).await?;
+    change.commit().await?;
+    Ok(done)
+}
+
+/// Every page of a list.
+async fn all<T>(
+    id: impl Fn(&T) -> Uuid,
+    mut page: impl AsyncFnMut(Window) -> sqlx::Result<Vec<T>>,
+) -> anyhow::Result<Vec<T>> {
+    let mut window = Window::FIRST;
+    let mut things = Vec::new();
+    loop {
+        let found = page(window).await?;
+        let Some(last) = found.last().map(&id) else { return Ok(things) };
+        things.extend(found);
+        window.after = last;
+    }
+}
+
+fn deleted(json: bool) -> anyhow::Result<()> {
+    if json {
+        print::one(true, &serde_json::json!({ "deleted": true }))
+    } else {
+        println!("Deleted.");
+        Ok(())
+    }
+}
+
+pub async fn tenant(settings: &Settings, json: bool, command: TenantCommand) -> anyhow::Result<()> {
+    let local = Local::open(settings).await?;
+    let pool = local.changes.pool();
+    let done = async {
+        match command {
+            TenantCommand::Create { new } => print::one(
+                json,
+                &change(&local, async |change| {
+                    let new = NewTenancy::plain(new.name, new.domain);
+                    onboarding::create("", change, new, None).await.map(|made| made.tenant)
+                })
+                .await?,
+            ),
+            TenantCommand::List => {
+                let tenants =
+                    all(|t: &tenants::Tenant| t.id, async |window| tenants::store::list(pool, None, window).await);
+                print::many(json, &tenants.await?, &["domain", "name", "status", "id"])
+            }
+            TenantCommand::Show { tenant } => {
+                let id = tenant_id(&local, &tenant).await?;
+                print::one(json, &tenants::store::get(pool, id).await?.context("there is no such tenant")?)
+            }
+            TenantCommand::Update { tenant, set } => {
+                let (id, patch) = (tenant_id(&local, &tenant).await?, set.patch()?);
+                print::one(json, &change(&local, async |change| tenants::update(change, id, patch, None).await).await?)
+            }
+            TenantCommand::Delete { tenant, cascade, purge } => {
+                let id = tenant_id(&local, &tenant).await?;
+                let how = if purge { tenants::Purge::Now } else { tenants::Purge::Later };
+                let work = async |change: &mut _| tenants::delete(change, id, cascade, how, None).await;
+                match change(&local, work).await? {
+                    None => deleted(json),
+                    Some(tenant) => print::one(json, &tenant),
+                }
+            }
+        }
+    };
+    finish(done.await, local).await
+}
+
+pub async fn extension(settings: &Settings, json: bool, command: ExtensionCommand) -> anyhow::Result<()> {
+    let local = Local::open(settings).await?;
+    let pool = local.changes.pool();
+    let done = async {
+        match command {
+            ExtensionCommand::Create { tenant, new } => {
+                let tenant = tenant_id(&local, &tenant).await?;
+                print::one(json, &change(&local, async |change| extensions::create(change, tenant, *new).await).await?)
+            }
+            ExtensionCommand::List { tenant } => {
+                let tenant = tenant_id(&local, &tenant).await?;
+                let page = async |window| {
+                    extensions::store::list(pool, tenant, extensions::store::Filter::default(), window).await
+                };
+                let columns = ["number", "display_name", "sip_username", "status", "id"];
+                print::many(json, &all(|e: &extensions::Extension| e.id, page).await?, &columns)
+            }
+            ExtensionCommand::Show { tenant, extension } => {
+                let tenant = tenant_id(&local, &tenant).await?;
+                let id = extension_id(&local, tenant, &extension).await?;
+                print::one(
+                    json,
+                    &extensions::store::get(pool, tenant, id).await?.context("there is no such extension")?,
+                )
+            }
+            ExtensionCommand::Update { tenant, extension, set } => {
+                let tenant = tenant_id(&local, &tenant).await?;
+                let (id, patch) = (extension_id(&local, tenant, &extension).await?, set.patch()?);
+                let work = async |change: &mut Change| extensions::update(change, tenant, id, patch, None).await;
+                print::one(json, &change(&local, work).await?)
+            }
+            ExtensionCommand::Delete { tenant, extension } => {
+                let tenant = tenant_id(&local, &tenant).await?;
+                let id = extension_id(&local, tenant, &extension).await?;
+                change(&local, async |change| extensions::delete(change, tenant, id, None).await).await?;
+                deleted(json)
+            }
+        }
+    };
+    finish(done.await, local).await
+}
+
+pub async fn group(settings: &Settings, json: bool, command: GroupCommand) -> anyhow::Result<()> {
+    let local = Local::open(settings).await?;
+    let pool = local.changes.pool();
+    let done = async {
+        match command {
+            GroupCommand::Create { tenant, new } => {
+                let tenant = tenant_id(&local, &tenant).await?;
+                print::one(json, &change(&local, async |change| groups::create(change, tenant, new).await).await?)
+            }
+            GroupCommand::List { tenant } => {
+                let tenant = tenant_id(&local, &tenant).await?;
+                let page = async |window| groups::store::list(pool, tenant, window).await;
+                print::many(json, &all(|g: &groups::Group| g.id, page).await?, &["name", "number", "id"])
+            }
+            GroupCommand::Show { tenant, group } => {
+                let tenant = tenant_id(&local, &tenant).await?;
+                print::one(json, &groups::store::get(pool, tenant, group).await?.context("there is no such group")?)
+            }
+            GroupCommand::Update { tenant, group, set } => {
+                let (tenant, patch) = (tenant_id(&local, &tenant).await?, set.patch()?);
+                let work = async |change: &mut Change| groups::update(change, tenant, group, patch, None).await;
+                print::one(json, &change(&local, work).await?)
+            }
+            GroupCommand::Delete { tenant, group } => {
+                let tenant = tenant_id(&local, &tenant).await?;
+                change(&local, async |change| groups::delete(change, tenant, group, None).await).await?;
+                deleted(json)
+            }
+        }
+    };
+    finish(done.await, local).await
+}
+
+pub async fn number(settings: &Settings, json: bool, command: NumberCommand) -> anyhow::Result<()> {
+    let local = Local::open(settings).await?;
+    let pool = local.changes.pool();
+    let done = async {
+        match command {
+            NumberCommand::Create { tenant, number, extension, group } => {
+                let tenant = tenant_id(&local, &tenant).await?;
+                let destination = match (extension, group) {
+                    (Some(extension), _) => Some(Target::extension(extension_id(&local, tenant, &extension).await?)),
+                    (None, group) => group.map(Target::group),
+                };
+                let new = NewNumber::leading(&number, destination);
+                print::one(json, &change(&local, async |change| numbers::create(change, tenant, new).await).await?)
+            }
+            NumberCommand::List { tenant } => {
+                let tenant = tenant_id(&local, &tenant).await?;
+                let page =
+                    async |window| numbers::store::list(pool, tenant, &numbers::store::Filter::default(), window).await;
+                print::many(json, &all(|n: &numbers::Number| n.id, page).await?, &["number", "destination", "id"])
+            }
+            NumberCommand::Show { tenant, number } => {
+                let tenant = tenant_id(&local, &tenant).await?;
+                let id = number_id(&local, tenant, &number).await?;
+                print::one(json, &numbers::store::get(pool, tenant, id).await?.context("there is no such number")?)
+            }
+            NumberCommand::Update { tenant, number, set } => {
+                let tenant = tenant_id(&local, &tenant).await?;
+                let (id, patch) = (number_id(&local, tenant, &number).await?, set.patch()?);
+                let work = async |change: &mut Change| numbers::update(change, tenant, id, patch, None).await;
+                print::one(json, &change(&local, work).await?)
+            }
+            NumberCommand::Delete { tenant, number } => {
+                let tenant = tenant_id(&local, &tenant).await?;
+                let id = number_id(&local, tenant, &number).await?;
+                change(&local, async |change| numbers::delete(change, tenant, id, None).await).await?;
+                deleted(json)
+            }
+        }
+    };
+    finish(done.await, local).await
+}
+
+pub async fn switch(settings: &Settings, json: bool, command: SwitchCommand) -> anyhow::Result<()> {
+    let local = Local::open(settings).await?;
+    let pool = local.changes.pool();
+    let done = async {
+        match command {
+            SwitchCommand::Create { new } => {
+                print::one(json, &change(&local, async |change| switches::create(change, new).await).await?)
+            }
+            SwitchCommand::List => {
+                let page = async |window| switches::store::list(pool, window).await;
+                print::many(json, &all(|s: &switches::Switch| s.id, page).await?, &["name", "status", "id"])
+            }
+            SwitchCommand::Show { switch } => {
+                let id = switch_id(&local, &switch).await?;
+                print::one(json, &switches::store::get(pool, id).await?.context("there is no such switch")?)
+            }
+            SwitchCommand::Update { switch, set } => {
+                let (id, patch) = (switch_id(&local, &switch).await?, set.patch()?);
+                print::one(json, &change(&local, async |change| switches::update(change, id, patch, None).await).await?)
+            }
+            SwitchCommand::EventSocket { switch, address, off } => {
+                let id = switch_id(&local, &switch).await?;
+                if off {
+                    change(&local, async |change| esl::delete(change, id).await).await?;
+                    return deleted(json);
+                }
+                if let Some(address) = address {
+                    let new = NewEventSocket { address, password: event_socket_password()? };
+                    return print::one(json, &change(&local, async |change| esl::put(change, id, &new).await).await?);
+                }
+                let socket = esl::store::get(pool, id).await?.context("it has no event socket set")?;
+                let gateways = esl::store::of_switch(pool, id).await?;
+                let pushes = esl::store::pushes(pool, id).await?;
+                print::one(json, &serde_json::json!({ "event_socket": socket, "gateways": gateways, "pushes": pushes }))
+            }
+            SwitchCommand::Delete { switch } => {
+                let id = switch_id(&local, &switch).await?;
+                change(&local, async |change| switches::delete(change, id, None).await).await?;
+                deleted(json)
+            }
+        }
+    };
+    finish(done.await, local).await
+}
+
+/// Not from an argument, which everybody on the machine can see.
+fn event_socket_password() -> anyhow::Result<EventSocketPassword> {
+    let password = match std::env::var("DIALPLANE_EVENT_SOCKET_PASSWORD") {
+        Ok(password) => password,
+        Err(_) => std::io::stdin().lines().next().context("the password is read from standard input")??,
+    };
+    EventSocketPassword::parse(&password).map_err(|error| anyhow::anyhow!("the password {error}"))
+}
+
+pub async fn key(settings: &Settings, json: bool, command: KeyCommand) -> anyhow::Result<()> {
+    let local = Local::open(settings).await?;
+    let pool = local.changes.pool();
+    let done = async {
+        match command {
+            KeyCommand::Create { name, tenant, expires_at } => {
+                let tenant_id = match tenant {
+                    Some(tenant) => Some(tenant_id(&local, &tenant).await?),
+                    None => None,
+                };
+                let new = NewKey { name, tenant_id, expires_at, scopes: keys::all_scopes() };
+                print::one(json, &change(&local, async |change| keys::create(change, new).await).await?)
+            }
+            KeyCommand::List => {
+                let page = async |window| keys::store::list(pool, None, window).await;
+                let columns = ["prefix", "name", "tenant_id", "expires_at", "id"];
+                print::many(json, &all(|k: &keys::Key| k.id, page).await?, &columns)
+            }
+            KeyCommand::Show { key } => {
+                print::one(json, &keys::store::get(pool, None, key).await?.context("there is no such key")?)
+            }
+            KeyCommand::Update { key, set } => {
+                let patch = set.patch()?;
+                print::one(
+                    json,
+                    &change(&local, async |change| {
+                        keys::update(change, keys::Maker::OPERATOR, None, key, patch, None).await
+                    })
+                    .await?,
+                )
+            }
+            KeyCommand::Delete { key } => {
+                change(&local, async |change| keys::delete(change, None, key, None).await).await?;
+                deleted(json)
+            }
+        }
+    };
+    finish(done.await, local).await
+}
+
+/// Closes the database whatever came of the command.
+async fn finish(done: anyhow::Result<()>, local: Local) -> anyhow::Result<()> {
+    let closed = local.close().await;
+    done.and(closed)
+}

@@ -1,0 +1,240 @@
+//! What can be said of tenants, extensions and the like on the command line.
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::{
+    http::input,
+    telephony::{extensions::NewExtension, groups::NewGroup},
+    tenancy::{switches::NewSwitch, tenants::NewTenant},
+    text::{DisplayName, E164, Host},
+};
+
+/// What to change: `FIELD=VALUE` …, `FIELD=null` to empty one.
+#[derive(Args)]
+pub struct Set {
+    #[arg(required = true, value_name = "FIELD=VALUE")]
+    fields: Vec<String>,
+}
+
+/// Fields whose values are no text.
+const NUMERIC: [&str; 2] = ["ring_seconds", "max_registrations"];
+
+impl Set {
+    pub(super) fn patch<T: serde::de::DeserializeOwned>(&self) -> anyhow::Result<T> {
+        let mut patch = Map::new();
+        for field in &self.fields {
+            let (name, value) = field.split_once('=').with_context(|| format!("{field} is not FIELD=VALUE"))?;
+            let is_json =
+                matches!(value, "null" | "true" | "false") || value.starts_with(['{', '[']) || NUMERIC.contains(&name);
+            let value =
+                if is_json { serde_json::from_str(value).unwrap_or_else(|_| value.into()) } else { value.into() };
+            patch.insert(name.to_owned(), value);
+        }
+        input::parse(&serde_json::to_vec(&Value::from(patch))?).map_err(|problem| anyhow::anyhow!("{problem}"))
+    }
+}
+
+#[derive(Subcommand)]
+pub enum TenantCommand {
+    /// Create a tenant
+    Create {
+        #[command(flatten)]
+        new: NewTenant,
+    },
+    /// List all
+    List,
+    /// Show one: TENANT is an id or a domain
+    Show { tenant: String },
+    /// Change fields of one
+    Update {
+        tenant: String,
+        #[command(flatten)]
+        set: Set,
+    },
+    /// Delete one
+    Delete {
+        tenant: String,
+        /// Also delete its extensions, groups and numbers
+        #[arg(long)]
+        cascade: bool,
+        /// At once, and not after 30 days in which it can be taken back
+        #[arg(long, requires = "cascade")]
+        purge: bool,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum ExtensionCommand {
+    /// Create an extension; its secrets are printed once
+    Create {
+        /// Id or domain
+        #[arg(long)]
+        tenant: String,
+        #[command(flatten)]
+        new: Box<NewExtension>,
+    },
+    /// List all
+    List {
+        #[arg(long)]
+        tenant: String,
+    },
+    /// Show one: EXTENSION is an id, number, alias or SIP username
+    Show {
+        #[arg(long)]
+        tenant: String,
+        extension: String,
+    },
+    /// Change fields of one
+    Update {
+        #[arg(long)]
+        tenant: String,
+        extension: String,
+        #[command(flatten)]
+        set: Set,
+    },
+    /// Delete one
+    Delete {
+        #[arg(long)]
+        tenant: String,
+        extension: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum GroupCommand {
+    /// Create a group
+    Create {
+        #[arg(long)]
+        tenant: String,
+        #[command(flatten)]
+        new: NewGroup,
+    },
+    /// List all
+    List {
+        #[arg(long)]
+        tenant: String,
+    },
+    /// Show one: GROUP is an id
+    Show {
+        #[arg(long)]
+        tenant: String,
+        group: Uuid,
+    },
+    /// Change fields of one
+    Update {
+        #[arg(long)]
+        tenant: String,
+        group: Uuid,
+        #[command(flatten)]
+        set: Set,
+    },
+    /// Delete one
+    Delete {
+        #[arg(long)]
+        tenant: String,
+        group: Uuid,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum NumberCommand {
+    /// Create a phone number
+    Create {
+        #[arg(long)]
+        tenant: String,
+        #[arg(long)]
+        number: E164,
+        /// The extension that it rings: id, number, alias or SIP username
+        #[arg(long)]
+        extension: Option<String>,
+        /// The group that it rings: id
+        #[arg(long, conflicts_with = "extension")]
+        group: Option<Uuid>,
+    },
+    /// List all
+    List {
+        #[arg(long)]
+        tenant: String,
+    },
+    /// Show one: NUMBER is an id or the number itself
+    Show {
+        #[arg(long)]
+        tenant: String,
+        number: String,
+    },
+    /// Change fields of one, as `destination={"kind":"extension","id":"…"}`
+    Update {
+        #[arg(long)]
+        tenant: String,
+        number: String,
+        #[command(flatten)]
+        set: Set,
+    },
+    /// Delete one
+    Delete {
+        #[arg(long)]
+        tenant: String,
+        number: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum SwitchCommand {
+    /// Create a switch; its token is printed once
+    Create {
+        #[command(flatten)]
+        new: NewSwitch,
+    },
+    /// List all
+    List,
+    /// Show one: SWITCH is an id or a name
+    Show { switch: String },
+    /// Change fields of one: `status=disabled`, `new_token=true`
+    Update {
+        switch: String,
+        #[command(flatten)]
+        set: Set,
+    },
+    /// Show one's event socket and gateways; with --address set it, with --off forget it
+    ///
+    /// Its password is read from DIALPLANE_EVENT_SOCKET_PASSWORD, or as a line of standard input.
+    EventSocket {
+        switch: String,
+        /// Host, or host and port
+        #[arg(long)]
+        address: Option<Host>,
+        #[arg(long, conflicts_with = "address")]
+        off: bool,
+    },
+    /// Delete one
+    Delete { switch: String },
+}
+
+#[derive(Subcommand)]
+pub enum KeyCommand {
+    /// Create an API key; it is printed once
+    Create {
+        #[arg(long)]
+        name: DisplayName,
+        /// For that tenant alone: id or domain
+        #[arg(long)]
+        tenant: Option<String>,
+        #[arg(long)]
+        expires_at: Option<chrono::DateTime<chrono::Utc>>,
+    },
+    /// List all
+    List,
+    /// Show one
+    Show { key: Uuid },
+    /// Change fields of one
+    Update {
+        key: Uuid,
+        #[command(flatten)]
+        set: Set,
+    },
+    /// Delete one
+    Delete { key: Uuid },
+}

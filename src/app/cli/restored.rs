@@ -1,0 +1,39 @@
+//! `restored`: the operator says that the database was restored.
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{
+    local::{Local, author},
+    print,
+};
+use crate::{
+    app::settings::Settings,
+    node::{changes::Audit, epoch},
+};
+
+#[derive(Serialize)]
+struct Begun {
+    epoch: Uuid,
+    /// How many nodes have read everything anew, of those that live.
+    visible: String,
+}
+
+/// Begins a new epoch: every node drops what it knows and reads it anew.
+pub async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
+    let local = Local::open(settings).await?;
+    let begun = begin(&local).await;
+    let closed = local.close().await;
+    let begun = begun?;
+    print::one(json, &begun)?;
+    closed
+}
+
+async fn begin(local: &Local) -> anyhow::Result<Begun> {
+    let mut change = local.changes.begin(author()).await?;
+    let epoch = epoch::begin_anew(change.db()).await?;
+    let resource = format!("epoch {epoch}");
+    change.audit(Audit { tenant: None, action: "database.restored", resource, before: None, after: None }).await?;
+    let visible = change.commit().await?.to_string();
+    Ok(Begun { epoch, visible })
+}

@@ -1,0 +1,231 @@
+//! The top: the application as a value, built from settings and a database, stopped when told; its router, pages and command line.
+
+pub mod cli;
+pub mod embedded;
+pub mod jobs;
+mod router;
+pub mod settings;
+mod status;
+pub mod telemetry;
+pub mod web;
+
+use std::{fs, io, net::SocketAddr, path::Path, sync::Arc};
+
+use actix_web::{HttpServer, dev::ServerHandle, middleware::from_fn, web::Data};
+use rustls::{
+    RootCertStore, ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    server::WebPkiClientVerifier,
+};
+use sqlx::postgres::PgConnectOptions;
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_rustls::TlsAcceptor;
+
+use self::settings::Settings;
+use crate::{
+    http::turns::Turns,
+    node::{
+        changes::Changes,
+        database::{DatabaseError, Pools},
+        poller::{Memory, Poller},
+    },
+    switch::{
+        fetch::{
+            Fetch,
+            listener::{Listener, Served},
+            readers::Readers,
+        },
+        link as esl,
+    },
+    telephony::{calls, carriers},
+    tenancy::{
+        Api,
+        auth::{Auth, access::Signer, password::Passwords},
+        mail::deliver::{Deliverer, MailError},
+    },
+    text::keyring::{Keyring, KeyringError},
+};
+
+/// One running node.
+pub struct App {
+    pub switch_address: SocketAddr,
+    pub app_address: SocketAddr,
+    pub changes: Changes,
+    pub auth: Auth,
+    pub fetch: Arc<Fetch>,
+    poller: Arc<Poller>,
+    pools: Pools,
+    listener: Listener,
+    stop: watch::Sender<bool>,
+    server: ServerHandle,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{what} can't listen on {address}: {source}")]
+    Listen { what: &'static str, address: SocketAddr, source: io::Error },
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error("the database can't be used: {0}")]
+    Sql(#[from] sqlx::Error),
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    #[error(transparent)]
+    Mail(#[from] MailError),
+    #[error(transparent)]
+    Changes(#[from] crate::model::error::Error),
+    #[error("TLS for switches: {0}")]
+    Tls(String),
+}
+
+impl App {
+    /// Starts a node: in step with the database and listening when this returns.
+    pub async fn start(settings: &Settings, options: PgConnectOptions) -> Result<Self, StartError> {
+        let keyring = Arc::new(Keyring::open(&settings.key_file())?);
+        let options = options.application_name("dialplane");
+        let calls_at_once = u32::try_from(settings.fill_connections).unwrap_or(u32::MAX);
+        let pools = Pools::open(&options, &keyring, settings.api_connections, calls_at_once).await?;
+        let counters = telemetry::counters();
+        let readers = Readers::new(&options, settings.fill_connections, settings.fill_timeout());
+        let fetch = Arc::new(Fetch::new(readers, pools.calls.clone(), Arc::clone(&keyring), &settings.limits()));
+        let memory = Arc::new(Arc::clone(&fetch)) as Arc<dyn Memory>;
+        let poller = Poller::new(Arc::clone(&fetch.generations), memory, &options, pools.watch.clone());
+        let mut tasks = vec![tokio::spawn(Arc::clone(&poller).run()), tokio::spawn(Arc::clone(&poller).listen())];
+        poller.ready().await;
+        let changes = Changes::new(pools.api.clone(), Some(Arc::clone(&poller)), Arc::clone(&keyring));
+        let by_the_clock = Changes::new(pools.work.clone(), Some(Arc::clone(&poller)), Arc::clone(&keyring));
+        tasks.push(tokio::spawn(jobs::run(by_the_clock.clone())));
+        tasks.push(tokio::spawn(jobs::probe_carriers(by_the_clock.clone())));
+        tasks.push(tokio::spawn(carriers::hosts::watch(pools.work.clone())));
+        tasks.push(tokio::spawn(esl::visit::watch(by_the_clock)));
+        let deliverer = Deliverer::new(
+            pools.work.clone(),
+            Arc::clone(&keyring),
+            &settings.mail_from,
+            &settings.smtp,
+            settings.data_dir.join("mail"),
+        )?;
+        tasks.push(tokio::spawn(deliverer.run()));
+        let signer = Arc::new(Signer::open(&pools.work, &keyring).await?);
+        let (maintained, keys) = ((Arc::clone(&signer), pools.work.clone()), Arc::clone(&keyring));
+        tasks.push(tokio::spawn(async move { maintained.0.maintain(&maintained.1, &keys).await }));
+        let auth = Auth { passwords: Passwords::default(), signer, public_url: settings.public_url().into() };
+
+        let (stop, stopped) = watch::channel(false);
+        let served = Served { fetch: Arc::clone(&fetch), calls: calls::Inbox::new(pools.calls.clone()) };
+        let tls = switch_tls(settings)?;
+        let listener =
+            Listener::start(settings.switch_listen, settings.workers(), tls.as_ref(), &served, &stopped).map_err(
+                |source| StartError::Listen { what: "the switch listener", address: settings.switch_listen, source },
+            )?;
+
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let switch_url = settings.switch_url.clone().unwrap_or_else(|| format!("{scheme}://{}", listener.address));
+        let switch_url = switch_url.trim_end_matches('/').into();
+        let state = (
+            Data::new(Api {
+                changes: changes.clone(),
+                auth: auth.clone(),
+                switch_url,
+                proxies: settings.trusted_proxies.clone().into(),
+                turns: Turns::new(settings.api_connections),
+            }),
+            Data::new(Arc::clone(&fetch)),
+            Data::new(counters),
+        );
+        let server = HttpServer::new(move || {
+            actix_web::App::new()
+                .app_data(state.0.clone())
+                .app_data(state.1.clone())
+                .app_data(state.2.clone())
+                .configure(router::api)
+                .configure(router::error_handlers)
+                .configure(router::status)
+                .configure(web::pages)
+                .default_service(actix_web::web::to(router::nothing))
+                .wrap(from_fn(web::in_their_language))
+                .wrap(from_fn(router::large_bodies))
+                .wrap(router::default_headers())
+                .wrap(tracing_actix_web::TracingLogger::<telemetry::Requests>::new())
+        })
+        .workers(2)
+        // Who closes the connection gets no answer any more: the work for it is dropped, and its transaction with it.
+        .h1_allow_half_closed(false)
+        .disable_signals()
+        .shutdown_timeout(5)
+        .bind(settings.app_listen)
+        .map_err(|source| StartError::Listen {
+            what: "the app listener",
+            address: settings.app_listen,
+            source,
+        })?;
+        let app_address = server.addrs().first().copied().unwrap_or(settings.app_listen);
+        let server = server.run();
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
+        Ok(Self {
+            switch_address: listener.address,
+            app_address,
+            changes,
+            auth,
+            fetch,
+            poller,
+            pools,
+            listener,
+            stop,
+            server: handle,
+            tasks,
+        })
+    }
+
+    /// Stops listening, lets what is under way end, and signs the node off.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        self.server.stop(true).await;
+        for task in self.tasks {
+            task.abort();
+        }
+        let listener = self.listener;
+        let _ = tokio::task::spawn_blocking(move || listener.join()).await;
+        if let Err(error) = self.poller.leave().await {
+            tracing::debug!(%error, "the node could not sign off; its lease ends by itself");
+        }
+        self.pools.close().await;
+    }
+}
+
+fn switch_tls(settings: &Settings) -> Result<Option<TlsAcceptor>, StartError> {
+    let (certificate, key) = match (&settings.switch_tls_certificate, &settings.switch_tls_key) {
+        (None, None) => return Ok(None),
+        (Some(certificate), Some(key)) => (certificate, key),
+        _ => return Err(StartError::Tls("switch_tls_certificate and switch_tls_key must both be set".into())),
+    };
+    let key = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|e| in_file(key, e))?;
+    let builder = ServerConfig::builder();
+    let builder = match &settings.switch_tls_client_ca {
+        None => builder.with_no_client_auth(),
+        Some(authority) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in certificates(authority)? {
+                roots.add(certificate).map_err(|e| in_file(authority, e))?;
+            }
+            let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build().map_err(|e| in_file(authority, e))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let config = builder.with_single_cert(certificates(certificate)?, key).map_err(|e| in_file(certificate, e))?;
+    Ok(Some(TlsAcceptor::from(Arc::new(config))))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, StartError> {
+    CertificateDer::pem_slice_iter(&read(path)?).collect::<Result<_, _>>().map_err(|e| in_file(path, e))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, StartError> {
+    fs::read(path).map_err(|e| in_file(path, e))
+}
+
+fn in_file(path: &Path, error: impl std::fmt::Display) -> StartError {
+    StartError::Tls(format!("{}: {error}", path.display()))
+}

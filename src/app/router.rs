@@ -1,0 +1,237 @@
+//! The app listener's routes, and their description as OpenAPI.
+
+use std::sync::OnceLock;
+
+use actix_web::{
+    HttpRequest, HttpResponse, ResponseError as _,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    error::PayloadError,
+    get,
+    http::StatusCode,
+    middleware::{DefaultHeaders, Next},
+    web,
+};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
+};
+use utoipa_actix_web::{AppExt as _, service_config::ServiceConfig};
+
+use super::status;
+use crate::http::problem::Problem;
+use crate::{
+    people::{agents, onboarding},
+    switch::{link as esl, simulate as routes},
+    telephony::{calls, carriers, destinations, dialplan, extensions, groups, numbers, pools},
+    tenancy::{audit, auth, clusters, keys, switches, tenants},
+};
+
+/// Every route of the API: the one list, served by each worker and described in `/openapi.json`.
+macro_rules! every_route {
+    ($config:ident) => {
+        $config
+            .service(auth::api::register)
+            .service(auth::api::login)
+            .service(auth::api::refresh)
+            .service(auth::api::logout)
+            .service(auth::api::forgot_password)
+            .service(auth::api::reset_password)
+            .service(auth::api::verify_email)
+            .service(auth::api::change_password)
+            .service(auth::api::begin_two_factor)
+            .service(auth::api::confirm_two_factor)
+            .service(auth::api::disable_two_factor)
+            .service(auth::api::me)
+            .service(tenants::api::create_tenant)
+            .service(tenants::api::list_tenants)
+            .service(tenants::api::tenant_by_domain)
+            .service(tenants::api::show_tenant)
+            .service(tenants::api::update_tenant)
+            .service(tenants::api::delete_tenant)
+            .service(onboarding::api::show_settings)
+            .service(onboarding::api::update_settings)
+            .service(onboarding::api::show_setup)
+            .service(onboarding::api::create_template)
+            .service(onboarding::api::list_templates)
+            .service(onboarding::api::list_template_versions)
+            .service(onboarding::api::template_schema)
+            .service(onboarding::api::show_template)
+            .service(onboarding::api::put_template)
+            .service(onboarding::api::delete_template)
+            .service(agents::api::create_agents)
+            .service(agents::api::create_agent)
+            .service(agents::api::list_agents)
+            .service(agents::api::show_agent)
+            .service(agents::api::update_agent)
+            .service(agents::api::delete_agent)
+            .service(pools::api::create_pool)
+            .service(pools::api::list_pools)
+            .service(pools::api::update_pool)
+            .service(pools::api::delete_pool)
+            .service(pools::api::reserve_number)
+            .service(pools::api::list_reserved_numbers)
+            .service(pools::api::release_number)
+            .service(audit::api::list_audit)
+            .service(clusters::api::create_cluster)
+            .service(clusters::api::list_clusters)
+            .service(clusters::api::show_cluster)
+            .service(clusters::api::update_cluster)
+            .service(clusters::api::delete_cluster)
+            .service(clusters::api::list_configurations)
+            .service(clusters::api::put_configuration)
+            .service(clusters::api::delete_configuration)
+            .service(extensions::api::create_extension)
+            .service(extensions::api::rotate_secret)
+            .service(extensions::api::list_extensions)
+            .service(extensions::api::show_extension)
+            .service(extensions::api::update_extension)
+            .service(extensions::api::delete_extension)
+            .service(groups::api::create_group)
+            .service(groups::api::list_groups)
+            .service(groups::api::show_group)
+            .service(groups::api::update_group)
+            .service(groups::api::delete_group)
+            .service(destinations::api::create_destination)
+            .service(destinations::api::list_destinations)
+            .service(destinations::api::show_destination)
+            .service(destinations::api::update_destination)
+            .service(destinations::api::delete_destination)
+            .service(dialplan::api::create_entry)
+            .service(dialplan::api::list_entries)
+            .service(dialplan::api::show_entry)
+            .service(dialplan::api::update_entry)
+            .service(dialplan::api::delete_entry)
+            .service(numbers::api::create_number)
+            .service(numbers::api::create_numbers)
+            .service(numbers::api::list_numbers)
+            .service(numbers::api::show_agent_numbers)
+            .service(numbers::api::choose_number)
+            .service(numbers::api::assign_number)
+            .service(numbers::api::unassign_number)
+            .service(numbers::api::show_number)
+            .service(numbers::api::update_number)
+            .service(numbers::api::delete_number)
+            .service(carriers::api::create_carrier)
+            .service(carriers::api::list_carriers)
+            .service(carriers::api::show_carrier)
+            .service(carriers::api::update_carrier)
+            .service(carriers::api::delete_carrier)
+            .service(carriers::api::replace_rates)
+            .service(carriers::api::list_rates)
+            .service(carriers::api::test_carrier)
+            .service(calls::api::list_outbound_calls)
+            .service(routes::api::preview_route)
+            .service(routes::api::explain_route)
+            .service(switches::api::create_switch)
+            .service(switches::api::list_switches)
+            .service(switches::api::show_switch)
+            .service(switches::api::update_switch)
+            .service(switches::api::delete_switch)
+            .service(esl::api::put_event_socket)
+            .service(esl::api::show_event_socket)
+            .service(esl::api::delete_event_socket)
+            .service(esl::api::list_switch_gateways)
+            .service(esl::api::list_switch_pushes)
+            .service(esl::api::list_carrier_gateways)
+            .service(keys::api::create_key)
+            .service(keys::api::list_keys)
+            .service(keys::api::show_key)
+            .service(keys::api::update_key)
+            .service(keys::api::delete_key)
+            .service(keys::api::rotate_key)
+    };
+}
+
+/// Adds the routes to a worker.
+pub fn api(config: &mut web::ServiceConfig) {
+    every_route!(config);
+}
+
+/// The description of the API, as JSON; made when it is first asked for, for it takes megabytes to make.
+fn description() -> &'static str {
+    fn described(config: &mut ServiceConfig) {
+        every_route!(config);
+    }
+    static DESCRIPTION: OnceLock<String> = OnceLock::new();
+    DESCRIPTION.get_or_init(|| {
+        let app = actix_web::App::new().into_utoipa_app().openapi(ApiDescription::openapi()).configure(described);
+        // A description is made of names and texts: it can't fail to be written.
+        app.split_for_parts().1.to_json().unwrap_or_default()
+    })
+}
+
+/// Adds what is not described: whether the node is well, and the description itself.
+pub fn status(config: &mut web::ServiceConfig) {
+    config.service(openapi_json).service(status::healthz).service(status::readyz).service(status::metrics);
+}
+
+/// What there is nothing at.
+pub async fn nothing(request: HttpRequest) -> Result<HttpResponse, crate::app::web::Turned> {
+    let accepts = request.headers().get("Accept").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accepts.contains("text/html") {
+        return Err(Problem::not_found("page").into());
+    }
+    Ok(Problem::not_found("page").error_response())
+}
+
+/// What every answer of the app listener carries.
+#[must_use]
+pub fn default_headers() -> DefaultHeaders {
+    DefaultHeaders::new()
+        .add(("X-Content-Type-Options", "nosniff"))
+        .add(("Referrer-Policy", "same-origin"))
+        .add(("X-Frame-Options", "DENY"))
+        .add(("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"))
+        .add(("Cache-Control", "no-store"))
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Dialplane", description = "The control plane of a FreeSWITCH fleet.", license(name = "MIT OR Apache-2.0")),
+    security(("api_key" = []), ("bearer" = [])),
+    modifiers(&SecuritySchemes)
+)]
+pub struct ApiDescription;
+
+struct SecuritySchemes;
+
+impl Modify for SecuritySchemes {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let components = openapi.components.get_or_insert_default();
+        let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key")));
+        components.add_security_scheme("api_key", key);
+        components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    }
+}
+
+#[get("/openapi.json")]
+async fn openapi_json() -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(description())
+}
+
+/// A body that is too large is refused by actix in words of its own: they become a problem like any.
+pub async fn large_bodies(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let answer = next.call(request).await?.map_into_boxed_body();
+    let error = answer.response().error().and_then(|error| error.as_error::<PayloadError>());
+    if !matches!(error, Some(PayloadError::Overflow)) {
+        return Ok(answer);
+    }
+    let detail = format!("The body is larger than {} MiB.", crate::http::input::MAX_BODY >> 20);
+    let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail);
+    Ok(answer.into_response(problem.error_response()))
+}
+
+/// One problem for every error that actix makes itself: a path that is no id, a query that doesn't read.
+pub fn error_handlers(config: &mut web::ServiceConfig) {
+    config
+        .app_data(web::PathConfig::default().error_handler(|_, _| Problem::not_found("thing").into()))
+        .app_data(
+            web::QueryConfig::default()
+                .error_handler(|error, _| Problem::bad_request(format!("The query: {error}.")).into()),
+        )
+        .app_data(web::PayloadConfig::new(crate::http::input::MAX_BODY));
+}

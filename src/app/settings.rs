@@ -1,0 +1,180 @@
+//! Settings: defaults, then a TOML file, then the environment (`DIALPLANE_…`, `DATABASE_URL`), then the command line.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use figment::{
+    Figment,
+    providers::{Env, Format as _, Serialized, Toml},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{node::poller, switch::fetch::Limits, tenancy::mail::deliver::Providers};
+
+/// How one node runs. Every field can be set in the file and as `DIALPLANE_` and its name in capitals.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Where the private database, the key file and the logs of both are kept.
+    pub data_dir: PathBuf,
+    /// Postgres to use instead of a private one.
+    pub database_url: Option<String>,
+    /// Where switches ask: `/fs/xml` and `/fs/cdr`.
+    pub switch_listen: SocketAddr,
+    /// Where people and scripts ask: `/v1`.
+    pub app_listen: SocketAddr,
+    /// Threads that serve switches; 0: one a core.
+    pub switch_workers: usize,
+    /// PEM files; with both, switches are served over TLS.
+    pub switch_tls_certificate: Option<PathBuf>,
+    pub switch_tls_key: Option<PathBuf>,
+    /// PEM file of the authority whose client certificates switches must show.
+    pub switch_tls_client_ca: Option<PathBuf>,
+    /// For how many seconds a node that can't ask the database may serve what it knows.
+    pub stale_limit_seconds: u64,
+    /// Bound of the kept answers, in MiB.
+    pub cache_mib: u64,
+    /// Bound of the kept answers about what isn't there, in MiB.
+    pub stray_mib: u64,
+    /// Connections for fetches that miss.
+    pub fill_connections: usize,
+    /// How long such a fetch waits for the database.
+    pub fill_timeout_ms: u64,
+    /// Connections for the API.
+    pub api_connections: u32,
+    /// Where people reach this node: links in mails begin with it. `http://` and the app listener's address when not given.
+    pub public_url: Option<String>,
+    /// Where switches reach this platform, as it stands in their configuration; the switch listener's address when not given.
+    pub switch_url: Option<String>,
+    /// Addresses of the proxies in front of the app listener: of these alone is `X-Forwarded-For` believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// SMTP servers, the preferred first, as `smtps://user:password@host:465`; with none, mails become files in the data directory.
+    pub smtp: Providers,
+    /// Whom mails are from.
+    pub mail_from: String,
+    /// Keys that seal secrets; `secret.key` in the data directory when not given.
+    pub key_file: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data_dir: default_data_dir(),
+            database_url: None,
+            switch_listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            app_listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            switch_workers: 0,
+            switch_tls_certificate: None,
+            switch_tls_key: None,
+            switch_tls_client_ca: None,
+            stale_limit_seconds: 24 * 3600,
+            cache_mib: 256,
+            stray_mib: 32,
+            fill_connections: 8,
+            fill_timeout_ms: 2000,
+            api_connections: 8,
+            public_url: None,
+            switch_url: None,
+            trusted_proxies: Vec::new(),
+            smtp: Providers::default(),
+            mail_from: "Dialplane <dialplane@localhost>".into(),
+            key_file: None,
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the settings; `file` must exist if it is named, `dialplane.toml` in the working directory need not.
+    pub fn read(file: Option<&Path>) -> Result<Self, Box<figment::Error>> {
+        let figment = Figment::from(Serialized::defaults(Self::default()));
+        let figment = match file {
+            Some(file) => figment.merge(Toml::file_exact(file)),
+            None => figment.merge(Toml::file("dialplane.toml")),
+        };
+        // Variables that are not settings (DIALPLANE_LOG and a script's own) are left alone.
+        let known = Env::prefixed("DIALPLANE_").filter(|name| FIELDS.iter().any(|field| name == *field));
+        figment.merge(known).merge(Env::raw().only(&["DATABASE_URL"])).extract().map_err(Box::new)
+    }
+
+    #[must_use]
+    pub fn key_file(&self) -> PathBuf {
+        self.key_file.clone().unwrap_or_else(|| self.data_dir.join("secret.key"))
+    }
+
+    /// What links in mails begin with.
+    #[must_use]
+    pub fn public_url(&self) -> String {
+        let url = self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.app_listen));
+        url.trim_end_matches('/').to_owned()
+    }
+
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        if self.switch_workers > 0 {
+            return self.switch_workers;
+        }
+        std::thread::available_parallelism().map_or(2, usize::from)
+    }
+
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            lease: poller::LEASE,
+            stale: Duration::from_secs(self.stale_limit_seconds),
+            cache_bytes: self.cache_mib << 20,
+            stray_bytes: self.stray_mib << 20,
+        }
+    }
+
+    #[must_use]
+    pub fn fill_timeout(&self) -> Duration {
+        Duration::from_millis(self.fill_timeout_ms)
+    }
+}
+
+const FIELDS: [&str; 20] = [
+    "data_dir",
+    "switch_listen",
+    "app_listen",
+    "switch_workers",
+    "switch_tls_certificate",
+    "switch_tls_key",
+    "switch_tls_client_ca",
+    "stale_limit_seconds",
+    "cache_mib",
+    "stray_mib",
+    "fill_connections",
+    "fill_timeout_ms",
+    "api_connections",
+    "public_url",
+    "switch_url",
+    "trusted_proxies",
+    "smtp",
+    "mail_from",
+    "key_file",
+    "database_url",
+];
+
+fn default_data_dir() -> PathBuf {
+    if nix::unistd::geteuid().is_root() {
+        return "/var/lib/dialplane".into();
+    }
+    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    std::env::var_os("XDG_DATA_HOME").map_or_else(|| home.join(".local/share"), PathBuf::from).join("dialplane")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_can_come_from_the_environment() {
+        let settings = serde_json::to_value(Settings::default()).unwrap();
+        for name in settings.as_object().unwrap().keys() {
+            assert!(FIELDS.contains(&name.as_str()), "{name}");
+        }
+    }
+}

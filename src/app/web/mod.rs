@@ -1,0 +1,391 @@
+//! The pages: HTML from the same rules as the API, in two languages and themes. Everything works without JavaScript.
+
+mod account;
+mod agents;
+mod assets;
+mod audit;
+pub mod catalogue;
+mod form;
+mod import;
+mod platform;
+mod sign_in;
+mod switches;
+
+use std::{borrow::Cow, future::Future, pin::Pin};
+
+use actix_web::{
+    FromRequest, HttpRequest, HttpResponse,
+    body::{BoxBody, MessageBody},
+    cookie::{Cookie, SameSite, time::Duration},
+    dev::{Payload, ServiceRequest, ServiceResponse},
+    get,
+    http::{StatusCode, header},
+    middleware::Next,
+    web::{self, Data, Path},
+};
+use askama::Template;
+
+pub use self::form::Form;
+use crate::{
+    http::problem::Problem,
+    model::language::Language,
+    tenancy::{
+        Api,
+        auth::{
+            actor::{Actor, browser_session},
+            rules::{self, Level, Resource, Role},
+            session,
+            store::Live,
+        },
+    },
+};
+
+/// No inline script or style, nothing from elsewhere, no frame around it.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const LANGUAGE_COOKIE: &str = "dialplane_language";
+const THEME_COOKIE: &str = "dialplane_theme";
+const FLASH_COOKIE: &str = "dialplane_flash";
+/// Largest form: a CSV file of 10,000 lines.
+const MAX_FORM: usize = 4 * 1024 * 1024;
+
+/// Adds the pages.
+pub fn pages(config: &mut web::ServiceConfig) {
+    config
+        .app_data(web::FormConfig::default().limit(MAX_FORM))
+        .service(assets::serve_asset)
+        .service(choose_language)
+        .service(choose_theme)
+        .service(start)
+        .configure(sign_in::pages)
+        .configure(account::pages)
+        .configure(import::pages)
+        .configure(agents::pages)
+        .configure(audit::pages)
+        .configure(platform::pages)
+        .configure(switches::pages);
+}
+
+/// What every page is given: who looks at it, how, and in which language.
+pub struct Shell {
+    pub language: Language,
+    pub theme: Option<&'static str>,
+    pub me: Option<Live>,
+    /// For forms: shows that they are ours.
+    pub csrf: String,
+    /// The entry of the navigation that this page belongs to.
+    pub active: &'static str,
+    /// What was done just now, as a key of the catalogue.
+    pub flash: Option<&'static str>,
+}
+
+/// An entry of the navigation.
+pub struct NavItem {
+    pub name: &'static str,
+    pub label: &'static str,
+    pub href: &'static str,
+}
+
+impl Shell {
+    #[must_use]
+    pub fn t<'a>(&self, key: &'a str) -> &'a str {
+        catalogue::text(key, self.language)
+    }
+
+    #[must_use]
+    pub fn t_of(&self, group: &str, key: &str) -> String {
+        catalogue::text(&format!("{group}.{key}"), self.language).to_owned()
+    }
+
+    #[must_use]
+    pub fn t_with<const N: usize>(&self, key: &str, values: &[(&str, String); N]) -> String {
+        let text = catalogue::text(key, self.language).to_owned();
+        values.iter().fold(text, |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+    }
+
+    #[must_use]
+    pub fn error<'a>(&self, message: &'a str) -> Cow<'a, str> {
+        catalogue::error(message, self.language)
+    }
+
+    #[must_use]
+    pub fn asset(&self, name: &str) -> &'static str {
+        assets::path(name)
+    }
+
+    #[must_use]
+    pub fn other_language(&self) -> Language {
+        if self.language == Language::En { Language::De } else { Language::En }
+    }
+
+    #[must_use]
+    pub fn nav(&self) -> Vec<NavItem> {
+        let item = |name, label, href| NavItem { name, label, href };
+        match self.me.as_ref().map(|me| me.role) {
+            Some(Role::PlatformAdmin) => vec![
+                item("tenants", "nav.tenants", "/platform/tenants"),
+                item("clusters", "nav.clusters", "/platform/clusters"),
+                item("audit", "nav.audit", "/audit"),
+            ],
+            Some(Role::Agent) => vec![item("account", "nav.account", "/account")],
+            Some(role) => {
+                let mut items = vec![item("home", "nav.home", "/app"), item("agents", "nav.agents", "/app/agents")];
+                if rules::level(role, Resource::Audit) >= Level::Read {
+                    items.push(item("audit", "nav.audit", "/audit"));
+                }
+                items
+            }
+            None => vec![],
+        }
+    }
+
+    /// On this entry of the navigation.
+    #[must_use]
+    pub fn on(mut self, active: &'static str) -> Self {
+        self.active = active;
+        self
+    }
+}
+
+/// A page that is asked for, by somebody or nobody yet.
+pub struct Visitor {
+    pub shell: Shell,
+    pub request: HttpRequest,
+    pub api: Data<Api>,
+}
+
+/// Why a page is not shown.
+#[derive(Debug)]
+pub enum Turned {
+    /// Sign in first.
+    Away,
+    Problem(Box<Problem>),
+}
+
+impl<E: Into<Problem>> From<E> for Turned {
+    fn from(error: E) -> Self {
+        Self::Problem(Box::new(error.into()))
+    }
+}
+
+pub type Page = Result<HttpResponse, Turned>;
+
+impl std::fmt::Display for Turned {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Away => f.write_str("sign in first"),
+            Self::Problem(problem) => problem.fmt(f),
+        }
+    }
+}
+
+impl actix_web::ResponseError for Turned {
+    fn error_response(&self) -> HttpResponse {
+        match self {
+            Self::Away => see_other("/sign-in"),
+            Self::Problem(problem) => {
+                // In the reader's own language where the request is known: see `in_their_language`.
+                problem_page(problem, Language::En, None)
+            }
+        }
+    }
+}
+
+fn problem_page(problem: &Problem, language: Language, theme: Option<&'static str>) -> HttpResponse {
+    let status = actix_web::ResponseError::status_code(problem);
+    let shell = Shell { language, theme, me: None, csrf: String::new(), active: "", flash: None };
+    let title = if status == StatusCode::NOT_FOUND { "problem.not_found" } else { "problem.title" };
+    let page = Message {
+        s: &shell,
+        title,
+        text: &shell.error(problem.detail()),
+        id: problem.log_id().map(|id| id.to_string()),
+        next: Some(("/", "problem.back")),
+    };
+    html(status, &page).unwrap_or_else(|_| HttpResponse::InternalServerError().finish())
+}
+
+/// A page that says what went wrong, in the language and theme of who asked.
+pub async fn in_their_language(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let answer = next.call(request).await?.map_into_boxed_body();
+    let turned = answer.response().error().and_then(|error| error.as_error::<Turned>());
+    let Some(Turned::Problem(problem)) = turned else { return Ok(answer) };
+    let page = problem_page(problem, language(answer.request(), None), theme(answer.request()));
+    Ok(answer.into_response(page))
+}
+
+/// One thing to say, and where to go next.
+#[derive(Template)]
+#[template(path = "web/message.html")]
+pub struct Message<'a> {
+    pub s: &'a Shell,
+    pub title: &'static str,
+    pub text: &'a str,
+    pub id: Option<String>,
+    pub next: Option<(&'static str, &'static str)>,
+}
+
+impl FromRequest for Visitor {
+    type Error = Turned;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Turned>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let api = request.app_data::<Data<Api>>().cloned().ok_or_else(Problem::unauthorized)?;
+            if !matches!(*request.method(), actix_web::http::Method::GET | actix_web::http::Method::HEAD) {
+                same_site(&request)?;
+            }
+            let session = browser_session(&api, &request).await?;
+            let (me, csrf) = session.map_or((None, String::new()), |(live, csrf)| (Some(live), csrf));
+            let language = language(&request, me.as_ref());
+            let flash = request.cookie(FLASH_COOKIE).and_then(|cookie| flash(cookie.value()));
+            let shell = Shell { language, theme: theme(&request), me, csrf, active: "", flash };
+            Ok(Self { shell, request, api })
+        })
+    }
+}
+
+/// Browsers say where a form comes from; one of another site's is refused, also before anybody has signed in.
+fn same_site(request: &HttpRequest) -> Result<(), Problem> {
+    let headers = request.headers();
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    // What every current browser sends, and no page can change.
+    if let Some(site) = text("Sec-Fetch-Site") {
+        return if matches!(site, "same-origin" | "none") { Ok(()) } else { Err(Problem::cross_site()) };
+    }
+    let host = host(request).to_owned();
+    match text("Origin").map(|origin| origin.split("://").last().unwrap_or_default().to_owned()) {
+        Some(origin) if origin != host => Err(Problem::cross_site()),
+        _ => Ok(()),
+    }
+}
+
+fn language(request: &HttpRequest, me: Option<&Live>) -> Language {
+    let chosen = request.cookie(LANGUAGE_COOKIE).and_then(|cookie| cookie.value().parse().ok());
+    let accepted = || {
+        let accepted = request.headers().get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
+        accepted.split(',').find_map(|tag| tag.trim().get(..2)?.parse().ok())
+    };
+    chosen.or_else(|| me.and_then(|me| me.language)).or_else(accepted).unwrap_or_default()
+}
+
+fn theme(request: &HttpRequest) -> Option<&'static str> {
+    match request.cookie(THEME_COOKIE)?.value() {
+        "light" => Some("light"),
+        "dark" => Some("dark"),
+        _ => None,
+    }
+}
+
+const FLASHES: [&str; 5] =
+    ["agents.was_suspended", "agents.was_activated", "agents.was_deleted", "agents.was_saved", "tenants.was_made"];
+
+fn flash(value: &str) -> Option<&'static str> {
+    FLASHES.iter().find(|key| **key == value).copied()
+}
+
+impl Visitor {
+    /// Somebody who has signed in and may do this, with the page's frame.
+    pub fn needs(&self, resource: Resource, level: Level) -> Result<Actor, Turned> {
+        let live = self.shell.me.as_ref().ok_or(Turned::Away)?;
+        let actor = Actor::of_session(live, resource);
+        if actor.level >= level {
+            return Ok(actor);
+        }
+        if live.totp_missing {
+            return Err(Turned::Problem(Box::new(Problem::forbidden())));
+        }
+        Err(Problem::forbidden().into())
+    }
+
+    /// The same, with a form that must be ours.
+    pub fn sends(&self, resource: Resource, level: Level, form: &Form) -> Result<Actor, Turned> {
+        let actor = self.needs(resource, level)?;
+        let cookie = self.request.cookie(crate::tenancy::auth::actor::COOKIE).ok_or(Turned::Away)?;
+        if !session::is_csrf_token(cookie.value(), form.raw("csrf")) {
+            return Err(Problem::cross_site().into());
+        }
+        Ok(actor)
+    }
+
+    /// A tenant's people, on a page of their tenant.
+    pub fn in_tenant(actor: &Actor) -> Result<uuid::Uuid, Turned> {
+        actor.tenant.ok_or_else(|| Problem::not_found("page").into())
+    }
+}
+
+/// A rendered page.
+pub fn html(status: StatusCode, page: &impl Template) -> Page {
+    let body = page.render().map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    Ok(HttpResponse::build(status)
+        .content_type("text/html; charset=utf-8")
+        .insert_header(("Content-Security-Policy", POLICY))
+        .cookie(Cookie::build(FLASH_COOKIE, "").path("/").max_age(Duration::ZERO).finish())
+        .body(body))
+}
+
+pub fn ok(page: &impl Template) -> Page {
+    html(StatusCode::OK, page)
+}
+
+/// A form that was not taken, with why.
+pub fn wrong(page: &impl Template) -> Page {
+    html(StatusCode::UNPROCESSABLE_ENTITY, page)
+}
+
+/// To another page, to be got: what was sent is not sent again by going back.
+#[must_use]
+pub fn see_other(path: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((header::LOCATION, path)).finish()
+}
+
+/// To another page, which says what was done.
+#[must_use]
+pub fn done(path: &str, flash: &'static str) -> HttpResponse {
+    let cookie = Cookie::build(FLASH_COOKIE, flash).path("/").http_only(true).same_site(SameSite::Lax);
+    HttpResponse::SeeOther().insert_header((header::LOCATION, path)).cookie(cookie.finish()).finish()
+}
+
+#[get("/")]
+async fn start(visitor: Visitor) -> HttpResponse {
+    see_other(match visitor.shell.me.as_ref().map(|me| (me.role, me.totp_missing)) {
+        None => "/sign-in",
+        Some((Role::Agent, _) | (_, true)) => "/account",
+        Some((Role::PlatformAdmin, _)) => "/platform/tenants",
+        Some(_) => "/app",
+    })
+}
+
+/// The name by which the browser reached us.
+fn host(request: &HttpRequest) -> &str {
+    request.headers().get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// Where somebody came from, if it was a page of ours.
+fn back(request: &HttpRequest) -> String {
+    let referer = request.headers().get(header::REFERER).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let host = host(request).to_owned();
+    let path = referer.split_once("://").and_then(|(_, rest)| rest.strip_prefix(host.as_str()));
+    path.filter(|path| path.starts_with('/') && !path.starts_with("//")).unwrap_or("/").to_owned()
+}
+
+#[get("/language/{code}")]
+async fn choose_language(request: HttpRequest, code: Path<String>) -> HttpResponse {
+    let code = code.parse::<Language>().unwrap_or_default().code();
+    kept(&request, LANGUAGE_COOKIE, code)
+}
+
+#[get("/theme/{name}")]
+async fn choose_theme(request: HttpRequest, name: Path<String>) -> HttpResponse {
+    let theme = ["light", "dark"].into_iter().find(|known| *known == name.as_str()).unwrap_or("auto");
+    kept(&request, THEME_COOKIE, theme)
+}
+
+fn kept(request: &HttpRequest, name: &'static str, value: &'static str) -> HttpResponse {
+    let cookie = Cookie::build(name, value).path("/").max_age(Duration::days(365)).same_site(SameSite::Lax);
+    HttpResponse::SeeOther().insert_header((header::LOCATION, back(request))).cookie(cookie.finish()).finish()
+}

@@ -1,0 +1,289 @@
+//! Signing in and up, and what links in mails lead to.
+
+use std::collections::HashMap;
+
+use actix_web::{
+    HttpResponse,
+    cookie::{Cookie, SameSite, time::Duration},
+    get,
+    http::{StatusCode, header},
+    post,
+    web::{self, Query, ServiceConfig},
+};
+use askama::Template;
+use serde::Deserialize;
+
+use super::{Form, Message, Page, Shell, Visitor, ok, see_other, wrong};
+use crate::{
+    model::error::Error,
+    node::changes::{Author, Change},
+    tenancy::auth::{
+        Registration, SignIn,
+        actor::{COOKIE, peer, source},
+        forgot, register, reset, session, sign_in, verify_email,
+    },
+    text::{DisplayName, Domain, Email},
+};
+
+pub fn pages(config: &mut ServiceConfig) {
+    config
+        .service(sign_in_page)
+        .service(sign_in_send)
+        .service(sign_out)
+        .service(sign_up_page)
+        .service(sign_up_send)
+        .service(verify_page)
+        .service(verify_send)
+        .service(forgot_page)
+        .service(forgot_send)
+        .service(reset_page)
+        .service(reset_send);
+}
+
+pub type Sent = web::Form<HashMap<String, String>>;
+
+#[derive(Template)]
+#[template(path = "web/sign_in.html")]
+struct SignInPage<'a> {
+    s: &'a Shell,
+    form: &'a Form,
+    needs_code: bool,
+}
+
+#[get("/sign-in")]
+async fn sign_in_page(visitor: Visitor) -> Page {
+    if visitor.shell.me.is_some() {
+        return Ok(see_other("/"));
+    }
+    ok(&SignInPage { s: &visitor.shell, form: &Form::default(), needs_code: false })
+}
+
+#[post("/sign-in")]
+async fn sign_in_send(visitor: Visitor, sent: Sent) -> Page {
+    let mut form = Form::of(sent.into_inner());
+    let shown = SignIn {
+        email: form.value("email").to_owned(),
+        password: form.raw("password").to_owned(),
+        code: Some(form.value("code").to_owned()).filter(|code| !code.is_empty()),
+    };
+    let source = source(&visitor.request);
+    let open = async |change: &mut Change, account: &_| session::for_browser(change, account, &source).await;
+    match sign_in(&visitor.api.auth, &visitor.api.changes, &shown, &source, open).await {
+        Ok(signed_in) => {
+            let mut response = see_other("/");
+            add_cookie(&mut response, &session_cookie(&signed_in.session));
+            Ok(response)
+        }
+        Err(Error::SecondFactor) => {
+            form.wrong("code", "A code of your authenticator app is needed as well.");
+            wrong(&SignInPage { s: &visitor.shell, form: &form, needs_code: true })
+        }
+        Err(error @ (Error::Sql(_) | Error::Keyring(_))) => Err(error.into()),
+        Err(error) => {
+            let (needs_code, wait) = (shown.code.is_some(), wait(&error));
+            form.refuse(error);
+            told(wrong(&SignInPage { s: &visitor.shell, form: &form, needs_code }), wait)
+        }
+    }
+}
+
+/// Seconds for which somebody has to wait.
+pub fn wait(error: &Error) -> Option<i64> {
+    match error {
+        Error::TooMany { seconds } => Some(*seconds),
+        _ => None,
+    }
+}
+
+/// A page; who has to wait is told so as scripts are as well.
+pub fn told(page: Page, wait: Option<i64>) -> Page {
+    let mut response = page?;
+    if let Some(seconds) = wait {
+        *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    Ok(response)
+}
+
+/// Sent over TLS alone (and to this very machine), out of reach for scripts, and not with forms of other sites.
+fn session_cookie(value: &str) -> Cookie<'static> {
+    Cookie::build(COOKIE, value.to_owned()).path("/").secure(true).http_only(true).same_site(SameSite::Lax).finish()
+}
+
+fn add_cookie(response: &mut HttpResponse, cookie: &Cookie<'_>) {
+    // A cookie of base64 letters always fits into a header.
+    let _ = response.add_cookie(cookie);
+}
+
+#[post("/sign-out")]
+async fn sign_out(visitor: Visitor, sent: Sent) -> Page {
+    let form = Form::of(sent.into_inner());
+    if let (Some(live), Some(cookie)) = (&visitor.shell.me, visitor.request.cookie(COOKIE))
+        && session::is_csrf_token(cookie.value(), form.raw("csrf"))
+    {
+        crate::tenancy::auth::store::end_session(visitor.api.pool(), live.session).await?;
+    }
+    let mut response = see_other("/sign-in");
+    add_cookie(&mut response, &Cookie::build(COOKIE, "").path("/").secure(true).max_age(Duration::ZERO).finish());
+    Ok(response)
+}
+
+#[derive(Template)]
+#[template(path = "web/sign_up.html")]
+struct SignUpPage<'a> {
+    s: &'a Shell,
+    form: &'a Form,
+}
+
+#[get("/sign-up")]
+async fn sign_up_page(visitor: Visitor) -> Page {
+    ok(&SignUpPage { s: &visitor.shell, form: &Form::default() })
+}
+
+#[post("/sign-up")]
+async fn sign_up_send(visitor: Visitor, sent: Sent) -> Page {
+    let (mut form, mut to_wait) = (Form::of(sent.into_inner()), None);
+    let read = (
+        form.read::<DisplayName>("company"),
+        form.read::<Domain>("domain"),
+        form.read::<DisplayName>("first_name"),
+        form.read::<DisplayName>("last_name"),
+        form.read::<Email>("email"),
+    );
+    if let (Some(company), Some(domain), Some(first_name), Some(last_name), Some(email)) = read {
+        let password = form.raw("password").to_owned();
+        let language = visitor.shell.language;
+        let new = Registration { company, domain, first_name, last_name, email, password, language, region: None };
+        match register(&visitor.api.auth, &visitor.api.changes, peer(&visitor.request), new).await {
+            Ok(()) => {
+                let text = visitor.shell.t("sign_up.sent_text");
+                let page = Message { s: &visitor.shell, title: "sign_up.sent", text, id: None, next: None };
+                return ok(&page);
+            }
+            Err(error @ (Error::Sql(_) | Error::Keyring(_))) => return Err(error.into()),
+            Err(error) => {
+                to_wait = wait(&error);
+                form.refuse(error);
+            }
+        }
+    }
+    told(wrong(&SignUpPage { s: &visitor.shell, form: &form }), to_wait)
+}
+
+async fn begin(visitor: &Visitor, name: &str) -> Result<Change, Error> {
+    let author = Author { name: name.to_owned(), source: peer(&visitor.request), within: None };
+    visitor.api.changes.begin(author).await
+}
+
+/// A page with one field, or none but a button.
+#[derive(Template)]
+#[template(path = "web/one_field.html")]
+struct OneField<'a> {
+    s: &'a Shell,
+    form: &'a Form,
+    title: &'static str,
+    intro: &'static str,
+    action: &'static str,
+    field: &'static str,
+    kind: &'static str,
+    autocomplete: &'static str,
+    submit: &'static str,
+    token: &'a str,
+}
+
+impl<'a> OneField<'a> {
+    fn verify(s: &'a Shell, form: &'a Form, token: &'a str) -> Self {
+        let (title, intro, submit) = ("verify.title", "verify.intro", "verify.submit");
+        Self { s, form, title, intro, action: "/verify", field: "", kind: "", autocomplete: "", submit, token }
+    }
+
+    fn forgot(s: &'a Shell, form: &'a Form) -> Self {
+        let (title, intro, submit) = ("forgot.title", "forgot.intro", "forgot.submit");
+        let (field, kind, autocomplete) = ("email", "email", "username");
+        Self { s, form, title, intro, action: "/forgot", field, kind, autocomplete, submit, token: "" }
+    }
+
+    fn reset(s: &'a Shell, form: &'a Form, token: &'a str) -> Self {
+        let (title, intro, submit) = ("reset.title", "reset.intro", "reset.submit");
+        let (field, kind, autocomplete) = ("password", "password", "new-password");
+        Self { s, form, title, intro, action: "/reset", field, kind, autocomplete, submit, token }
+    }
+}
+
+#[derive(Deserialize)]
+struct TokenQuery {
+    #[serde(default)]
+    token: String,
+}
+
+/// The link only opens the page: mail scanners follow links, and must not use them up.
+#[get("/verify")]
+async fn verify_page(visitor: Visitor, query: Query<TokenQuery>) -> Page {
+    ok(&OneField::verify(&visitor.shell, &Form::default(), &query.token))
+}
+
+#[post("/verify")]
+async fn verify_send(visitor: Visitor, sent: Sent) -> Page {
+    let mut form = Form::of(sent.into_inner());
+    let mut change = begin(&visitor, "verify-email").await?;
+    match verify_email(&mut change, form.value("token")).await {
+        Ok(_) => {
+            change.commit_quietly().await?;
+            said(&visitor, "verify.done", "verify.done_text")
+        }
+        Err(error @ (Error::Sql(_) | Error::Keyring(_))) => Err(error.into()),
+        Err(error) => {
+            form.refuse(error);
+            wrong(&OneField::verify(&visitor.shell, &form, form.value("token")))
+        }
+    }
+}
+
+fn said(visitor: &Visitor, title: &'static str, text: &'static str) -> Page {
+    let text = visitor.shell.t(text);
+    let next = Some(("/sign-in", "sign_in.title"));
+    ok(&Message { s: &visitor.shell, title, text, id: None, next })
+}
+
+#[get("/forgot")]
+async fn forgot_page(visitor: Visitor) -> Page {
+    ok(&OneField::forgot(&visitor.shell, &Form::default()))
+}
+
+#[post("/forgot")]
+async fn forgot_send(visitor: Visitor, sent: Sent) -> Page {
+    let mut form = Form::of(sent.into_inner());
+    match forgot(&visitor.api.auth, &visitor.api.changes, peer(&visitor.request), form.value("email")).await {
+        Ok(()) => {}
+        Err(error @ (Error::Sql(_) | Error::Keyring(_))) => return Err(error.into()),
+        Err(error) => {
+            let wait = wait(&error);
+            form.refuse(error);
+            return told(wrong(&OneField::forgot(&visitor.shell, &form)), wait);
+        }
+    }
+    let text = visitor.shell.t("forgot.sent_text");
+    ok(&Message { s: &visitor.shell, title: "forgot.sent", text, id: None, next: None })
+}
+
+#[get("/reset")]
+async fn reset_page(visitor: Visitor, query: Query<TokenQuery>) -> Page {
+    ok(&OneField::reset(&visitor.shell, &Form::default(), &query.token))
+}
+
+#[post("/reset")]
+async fn reset_send(visitor: Visitor, sent: Sent) -> Page {
+    let mut form = Form::of(sent.into_inner());
+    let mut change = begin(&visitor, "reset-password").await?;
+    match reset(&visitor.api.auth, &mut change, form.value("token"), form.raw("password")).await {
+        Ok(_) => {
+            change.commit_quietly().await?;
+            said(&visitor, "reset.done", "reset.done_text")
+        }
+        Err(error @ (Error::Sql(_) | Error::Keyring(_))) => Err(error.into()),
+        Err(error) => {
+            form.refuse(error);
+            wrong(&OneField::reset(&visitor.shell, &form, form.value("token")))
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What an extension does with its calls.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    model::error::Error,
+    text::{DialNumber, Prefix},
+};
+
+/// Forwards, do not disturb, follow-me, recording, blocked callers. Numbers are dialled as the extension itself would dial them, and
+/// on its bill.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CallHandling {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward_always: Option<DialNumber>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward_busy: Option<DialNumber>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward_no_answer: Option<DialNumber>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward_not_registered: Option<DialNumber>,
+    /// Callers are told that it is busy, or go to voicemail.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub do_not_disturb: bool,
+    /// Other phones that ring as well.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub follow_me: Vec<FollowMe>,
+    /// What callers' numbers, without `+`, must not begin with.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blocked_callers: Vec<Prefix>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub record: bool,
+    /// Colleagues may take its calls with the code for that. Callers then hear it ring also while no phone is registered.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pickup: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FollowMe {
+    pub number: DialNumber,
+    /// Seconds after the extension's own phone that it begins to ring.
+    #[serde(default)]
+    pub delay_seconds: u8,
+    /// Who answers presses 1 to take the call, so that somebody's mailbox does not.
+    #[serde(default)]
+    pub confirm: bool,
+}
+
+impl CallHandling {
+    pub fn check(&self) -> Result<(), Error> {
+        if self.follow_me.len() > 5 {
+            return Err(Error::invalid("calls.follow_me", "must be at most 5"));
+        }
+        if self.follow_me.iter().any(|leg| leg.delay_seconds > 120) {
+            return Err(Error::invalid("calls.follow_me", "must have delays of at most 120 seconds"));
+        }
+        if self.blocked_callers.len() > 200 {
+            return Err(Error::invalid("calls.blocked_callers", "must be at most 200"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,410 @@
+//! What each kind of destination is: typed, limited, and made of texts that a switch can be given.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    model::{
+        error::Error,
+        settings::{BusinessHours, TimeZone},
+    },
+    text::{DialNumber, Email, SoundFile, Spoken, StreamName},
+};
+
+/// What something leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    pub kind: TargetKind,
+    pub id: Uuid,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetKind {
+    Extension,
+    Group,
+    Queue,
+    Ivr,
+    Conference,
+    Mailbox,
+    Schedule,
+    Announcement,
+    External,
+    Page,
+}
+
+impl TargetKind {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Extension => "extension",
+            Self::Group => "group",
+            Self::Queue => "queue",
+            Self::Ivr => "ivr",
+            Self::Conference => "conference",
+            Self::Mailbox => "mailbox",
+            Self::Schedule => "schedule",
+            Self::Announcement => "announcement",
+            Self::External => "external",
+            Self::Page => "page",
+        }
+    }
+}
+
+impl Target {
+    #[must_use]
+    pub fn extension(id: Uuid) -> Self {
+        Self { kind: TargetKind::Extension, id }
+    }
+
+    #[must_use]
+    pub fn group(id: Uuid) -> Self {
+        Self { kind: TargetKind::Group, id }
+    }
+}
+
+/// What somebody hears: a recording on the switch, or text that it speaks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Prompt {
+    File(SoundFile),
+    Text(Spoken),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(tag = "kind", content = "config", rename_all = "snake_case")]
+pub enum Config {
+    Queue(Queue),
+    Ivr(Ivr),
+    Conference(Conference),
+    Mailbox(Mailbox),
+    Schedule(Schedule),
+    Announcement(Announcement),
+    External(External),
+    Page(Page),
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueStrategy {
+    RingAll,
+    #[default]
+    LongestIdle,
+    RoundRobin,
+    FewestCalls,
+    LeastTalkTime,
+    Random,
+    InOrder,
+}
+
+impl QueueStrategy {
+    /// As mod_callcenter names them (`cc_strategy`, in its callers_callback).
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RingAll => "ring-all",
+            Self::LongestIdle => "longest-idle-agent",
+            Self::RoundRobin => "round-robin",
+            Self::FewestCalls => "agent-with-fewest-calls",
+            Self::LeastTalkTime => "agent-with-least-talk-time",
+            Self::Random => "random",
+            Self::InOrder => "sequentially-by-agent-order",
+        }
+    }
+}
+
+/// Callers wait, agents answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Queue {
+    #[serde(default)]
+    pub strategy: QueueStrategy,
+    #[serde(default)]
+    pub tiers: Vec<Tier>,
+    /// Seconds that an agent rests after a call.
+    #[serde(default)]
+    pub wrap_up_seconds: u16,
+    /// Seconds that an agent's phone rings.
+    #[serde(default = "twenty")]
+    pub ring_seconds: u16,
+    /// Seconds that a caller waits at most; 0: as long as they like.
+    #[serde(default)]
+    pub max_wait_seconds: u16,
+    /// Where a caller goes who waited so long, or found nobody.
+    pub overflow: Option<Target>,
+    /// A local_stream of the switch.
+    pub music: Option<StreamName>,
+    pub announcement: Option<Prompt>,
+    /// Seconds between announcements.
+    #[serde(default = "sixty")]
+    pub announcement_seconds: u16,
+    #[serde(default)]
+    pub record: bool,
+}
+
+/// An agent of a queue: an extension. Lower levels are asked first, within a level lower positions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tier {
+    pub extension_id: Uuid,
+    #[serde(default = "one")]
+    pub level: u8,
+    #[serde(default = "one")]
+    pub position: u8,
+}
+
+/// A menu: digits lead to destinations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ivr {
+    pub greeting: Prompt,
+    pub short_greeting: Option<Prompt>,
+    pub invalid: Option<Prompt>,
+    /// One digit, `*` or `#`, and where it leads.
+    #[schema(value_type = BTreeMap<String, Target>)]
+    pub entries: BTreeMap<String, Target>,
+    /// May callers dial an extension's number?
+    #[serde(default)]
+    pub direct_dial: bool,
+    #[serde(default = "ten")]
+    pub timeout_seconds: u8,
+    #[serde(default = "three")]
+    pub max_failures: u8,
+    /// Where a caller goes who chose nothing.
+    pub otherwise: Option<Target>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Conference {
+    pub max_members: Option<u16>,
+    pub record: bool,
+    pub announce: bool,
+    pub muted: bool,
+    pub music: Option<StreamName>,
+    /// Until somebody with this extension is there, the others wait.
+    pub moderator: Option<Uuid>,
+}
+
+/// A voicemail box that belongs to no extension.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mailbox {
+    pub email: Option<Email>,
+}
+
+/// Leads on by the time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// The tenant's zone when not given.
+    pub time_zone: Option<TimeZone>,
+    /// The tenant's business hours when not given.
+    pub hours: Option<BusinessHours>,
+    /// Days, from and to inclusive, that lead elsewhere; the first that fits counts.
+    #[serde(default)]
+    pub dates: Vec<Dates>,
+    pub open: Target,
+    pub closed: Target,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dates {
+    #[schema(value_type = String, example = "2026-12-24")]
+    pub from: civil::Date,
+    #[schema(value_type = String, example = "2026-12-26")]
+    pub to: civil::Date,
+    pub target: Target,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Announcement {
+    pub prompt: Prompt,
+    pub then: Option<Target>,
+}
+
+/// A number outside; calls to it count as those of `on_behalf_of`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct External {
+    pub number: DialNumber,
+    pub on_behalf_of: Uuid,
+}
+
+/// Extensions that all speak at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Page {
+    pub members: Vec<Uuid>,
+    /// May they answer?
+    #[serde(default)]
+    pub two_way: bool,
+}
+
+fn one() -> u8 {
+    1
+}
+fn three() -> u8 {
+    3
+}
+fn ten() -> u8 {
+    10
+}
+fn twenty() -> u16 {
+    20
+}
+fn sixty() -> u16 {
+    60
+}
+
+impl Config {
+    #[must_use]
+    pub fn kind(&self) -> TargetKind {
+        match self {
+            Self::Queue(_) => TargetKind::Queue,
+            Self::Ivr(_) => TargetKind::Ivr,
+            Self::Conference(_) => TargetKind::Conference,
+            Self::Mailbox(_) => TargetKind::Mailbox,
+            Self::Schedule(_) => TargetKind::Schedule,
+            Self::Announcement(_) => TargetKind::Announcement,
+            Self::External(_) => TargetKind::External,
+            Self::Page(_) => TargetKind::Page,
+        }
+    }
+
+    /// Reads a configuration of a kind, so that what is wrong is named by its field.
+    pub fn read(kind: TargetKind, value: &serde_json::Value) -> Result<Self, Error> {
+        fn typed<'de, T: Deserialize<'de>>(value: &'de serde_json::Value) -> Result<T, Error> {
+            serde_path_to_error::deserialize(value).map_err(|error| {
+                let path = error.path().to_string();
+                let field = if path == "." { "config".to_owned() } else { format!("config.{path}") };
+                Error::InvalidAt { field, message: error.into_inner().to_string() }
+            })
+        }
+        Ok(match kind {
+            TargetKind::Queue => Self::Queue(typed(value)?),
+            TargetKind::Ivr => Self::Ivr(typed(value)?),
+            TargetKind::Conference => Self::Conference(typed(value)?),
+            TargetKind::Mailbox => Self::Mailbox(typed(value)?),
+            TargetKind::Schedule => Self::Schedule(typed(value)?),
+            TargetKind::Announcement => Self::Announcement(typed(value)?),
+            TargetKind::External => Self::External(typed(value)?),
+            TargetKind::Page => Self::Page(typed(value)?),
+            TargetKind::Extension | TargetKind::Group => {
+                return Err(Error::invalid(
+                    "kind",
+                    "is made elsewhere: extensions and groups are resources of their own",
+                ));
+            }
+        })
+    }
+
+    /// What it leads to, each once.
+    #[must_use]
+    pub fn targets(&self) -> BTreeSet<Target> {
+        match self {
+            Self::Queue(queue) => {
+                let agents = queue.tiers.iter().map(|tier| Target::extension(tier.extension_id));
+                agents.chain(queue.overflow).collect()
+            }
+            Self::Ivr(ivr) => ivr.entries.values().copied().chain(ivr.otherwise).collect(),
+            Self::Conference(conference) => conference.moderator.map(Target::extension).into_iter().collect(),
+            Self::Mailbox(_) => BTreeSet::new(),
+            Self::Schedule(schedule) => {
+                schedule.dates.iter().map(|dates| dates.target).chain([schedule.open, schedule.closed]).collect()
+            }
+            Self::Announcement(announcement) => announcement.then.into_iter().collect(),
+            Self::External(external) => [Target::extension(external.on_behalf_of)].into(),
+            Self::Page(page) => page.members.iter().copied().map(Target::extension).collect(),
+        }
+    }
+
+    /// What it leads to by itself, without anybody's doing: a circle of these would never end.
+    #[must_use]
+    pub fn leads_on(&self) -> BTreeSet<Target> {
+        match self {
+            Self::Queue(queue) => queue.overflow.into_iter().collect(),
+            Self::Ivr(ivr) => ivr.otherwise.into_iter().collect(),
+            Self::Schedule(_) | Self::Announcement(_) => self.targets(),
+            Self::Conference(_) | Self::Mailbox(_) | Self::External(_) | Self::Page(_) => BTreeSet::new(),
+        }
+    }
+
+    pub fn check(&self) -> Result<(), Error> {
+        match self {
+            Self::Queue(queue) => queue.check(),
+            Self::Ivr(ivr) => ivr.check(),
+            Self::Schedule(schedule) => schedule.check(),
+            Self::Conference(conference) if conference.max_members.is_some_and(|most| !(2..=500).contains(&most)) => {
+                Err(Error::invalid("max_members", "must be 2 to 500"))
+            }
+            Self::Page(page) if !(1..=50).contains(&page.members.len()) => {
+                Err(Error::invalid("members", "must be 1 to 50"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Queue {
+    fn check(&self) -> Result<(), Error> {
+        if self.tiers.len() > 200 {
+            return Err(Error::invalid("tiers", "must be at most 200"));
+        }
+        let agents = self.tiers.iter().map(|tier| tier.extension_id).collect::<BTreeSet<_>>();
+        if agents.len() != self.tiers.len() {
+            return Err(Error::invalid("tiers", "must not name an extension twice"));
+        }
+        if self.tiers.iter().any(|tier| tier.level == 0 || tier.position == 0) {
+            return Err(Error::invalid("tiers", "must have levels and positions from 1"));
+        }
+        if !(5..=300).contains(&self.ring_seconds) {
+            return Err(Error::invalid("ring_seconds", "must be 5 to 300"));
+        }
+        if !(10..=3600).contains(&self.announcement_seconds) {
+            return Err(Error::invalid("announcement_seconds", "must be 10 to 3600"));
+        }
+        Ok(())
+    }
+}
+
+impl Ivr {
+    fn check(&self) -> Result<(), Error> {
+        // A menu with an entry that has no digits is no menu to mod_dptools (ivr_application_function).
+        let key = |key: &String| key.len() == 1 && key.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'*' | b'#'));
+        if self.entries.is_empty() || !self.entries.keys().all(key) {
+            return Err(Error::invalid("entries", "must be named by one digit, '*' or '#', and there must be one"));
+        }
+        if !(1..=60).contains(&self.timeout_seconds) {
+            return Err(Error::invalid("timeout_seconds", "must be 1 to 60"));
+        }
+        if !(1..=10).contains(&self.max_failures) {
+            return Err(Error::invalid("max_failures", "must be 1 to 10"));
+        }
+        Ok(())
+    }
+}
+
+impl Schedule {
+    fn check(&self) -> Result<(), Error> {
+        if let Some(hours) = &self.hours {
+            hours.check().map_err(|error| Error::InvalidAt {
+                field: error.field.replacen("business_hours", "hours", 1),
+                message: error.message,
+            })?;
+        }
+        if self.dates.len() > 200 {
+            return Err(Error::invalid("dates", "must be at most 200"));
+        }
+        if self.dates.iter().any(|dates| dates.to < dates.from) {
+            return Err(Error::invalid("dates", "must not end before they begin"));
+        }
+        Ok(())
+    }
+}

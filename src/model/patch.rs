@@ -1,0 +1,12 @@
+//! Fields of a merge patch.
+
+use serde::{Deserialize, Deserializer};
+
+/// For fields of a merge patch (RFC 7396): absent leaves as it is, `null` empties, a value sets.
+pub fn patch<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}

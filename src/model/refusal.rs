@@ -1,0 +1,143 @@
+//! Why a call goes nowhere, and what the caller is told.
+
+use std::collections::BTreeMap;
+
+use crate::model::destination::Prompt;
+
+/// What a tenant says to callers, instead of tones, before their call ends.
+pub type Announcements = BTreeMap<Refusal, Prompt>;
+
+/// Why a call goes nowhere.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// Nobody has this number.
+    Unallocated,
+    /// The one who has it is suspended, or nobody is in the group.
+    Absent,
+    /// The tenant is suspended.
+    TenantSuspended,
+    /// Only somebody who is signed in can do this.
+    NotSignedIn,
+    /// The box is switched off.
+    NoVoicemail,
+    /// It was led on too often.
+    Loop,
+    /// The tenant, or the called, does not want calls of this caller.
+    BlockedCaller,
+    /// The called does not want to be disturbed.
+    DoNotDisturb,
+    /// The agent who calls is suspended.
+    AgentSuspended,
+    /// The agent has no number to call out with, or it is suspended.
+    NoNumber,
+    /// The tenant, or the assignment of the number, does not allow calls to this country.
+    Country,
+    BlockedNumber,
+    /// Premium rate, or a range known for revenue sharing.
+    PremiumNumber,
+    PricePerMinute,
+    /// No carrier takes calls to this number.
+    NoCarrier,
+    DailyLimit,
+    ConcurrentCalls,
+    CallsPerSecond,
+    SpendCap,
+    /// All carriers have as many calls as they take.
+    CarriersBusy,
+}
+
+impl Refusal {
+    pub const ALL: [Self; 20] = [
+        Self::Unallocated,
+        Self::Absent,
+        Self::TenantSuspended,
+        Self::NotSignedIn,
+        Self::NoVoicemail,
+        Self::Loop,
+        Self::BlockedCaller,
+        Self::DoNotDisturb,
+        Self::AgentSuspended,
+        Self::NoNumber,
+        Self::Country,
+        Self::BlockedNumber,
+        Self::PremiumNumber,
+        Self::PricePerMinute,
+        Self::NoCarrier,
+        Self::DailyLimit,
+        Self::ConcurrentCalls,
+        Self::CallsPerSecond,
+        Self::SpendCap,
+        Self::CarriersBusy,
+    ];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unallocated => "unallocated",
+            Self::Absent => "absent",
+            Self::TenantSuspended => "tenant_suspended",
+            Self::NotSignedIn => "not_signed_in",
+            Self::NoVoicemail => "no_voicemail",
+            Self::Loop => "loop",
+            Self::BlockedCaller => "blocked_caller",
+            Self::DoNotDisturb => "do_not_disturb",
+            Self::AgentSuspended => "agent_suspended",
+            Self::NoNumber => "no_number",
+            Self::Country => "country",
+            Self::BlockedNumber => "blocked_number",
+            Self::PremiumNumber => "premium_number",
+            Self::PricePerMinute => "price_per_minute",
+            Self::NoCarrier => "no_carrier",
+            Self::DailyLimit => "daily_limit",
+            Self::ConcurrentCalls => "concurrent_calls",
+            Self::CallsPerSecond => "calls_per_second",
+            Self::SpendCap => "spend_cap",
+            Self::CarriersBusy => "carriers_busy",
+        }
+    }
+
+    /// From its name, as the record of an admission has it.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|refusal| refusal.name() == name)
+    }
+
+    /// The cause the caller is told (names of switch_channel.c's CAUSE_CHART).
+    #[must_use]
+    pub fn cause(self) -> &'static str {
+        match self {
+            Self::Unallocated | Self::NoVoicemail => "UNALLOCATED_NUMBER",
+            Self::Absent => "SUBSCRIBER_ABSENT",
+            Self::TenantSuspended | Self::NotSignedIn | Self::BlockedCaller => "CALL_REJECTED",
+            Self::Loop => "EXCHANGE_ROUTING_ERROR",
+            Self::DoNotDisturb => "USER_BUSY",
+            Self::AgentSuspended
+            | Self::NoNumber
+            | Self::Country
+            | Self::BlockedNumber
+            | Self::PremiumNumber
+            | Self::PricePerMinute
+            | Self::DailyLimit
+            | Self::SpendCap => "OUTGOING_CALL_BARRED",
+            Self::NoCarrier => "NO_ROUTE_DESTINATION",
+            Self::ConcurrentCalls | Self::CallsPerSecond | Self::CarriersBusy => "NORMAL_CIRCUIT_CONGESTION",
+        }
+    }
+
+    /// What is played before, as early media, where the tenant has no announcement of its own: tones that say "this call can't be
+    /// completed" in any language, and those of a network without a free line. `None`: the cause says enough.
+    #[must_use]
+    pub fn tones(self) -> Option<&'static str> {
+        match self.cause() {
+            // The special information tones of ITU-T E.180.
+            "OUTGOING_CALL_BARRED" | "NO_ROUTE_DESTINATION" => {
+                Some("tone_stream://%(330,15,950);%(330,15,1400);%(330,500,1800);loops=2")
+            }
+            "NORMAL_CIRCUIT_CONGESTION" => Some("tone_stream://%(250,250,480,620);loops=6"),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! What a tenant is set up with, and the templates it comes from: typed, limited, and merged by RFC 7396.
+//!
+//! Nothing of it reaches a switch but what is a text type.
+
+pub mod hours;
+mod merge;
+pub mod routing;
+mod words;
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use self::{
+    hours::{BusinessHours, Holiday, Span},
+    merge::merge_patch,
+    routing::Routing,
+    words::{Country, Currency, Prose, TemplateName, TimeZone, Words},
+};
+use crate::{model::language::Language, text::Codecs};
+
+/// How a template's JSON is laid out; raised when that changes.
+pub const SCHEMA: u8 = 1;
+
+/// Why settings or a template were refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsError {
+    /// As `business_hours.monday[0].close`.
+    pub field: String,
+    pub message: String,
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.field, self.message)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Of mails and pages, unless somebody chose another.
+    pub language: Language,
+    pub time_zone: TimeZone,
+    pub currency: Currency,
+    pub country: Country,
+    #[serde(default)]
+    pub business_hours: BusinessHours,
+    #[serde(default)]
+    pub voice_agent: VoiceAgent,
+    #[serde(default)]
+    pub messaging: Messaging,
+    #[serde(default)]
+    pub features: Features,
+    #[serde(default)]
+    pub integrations: Vec<IntegrationSettings>,
+    #[serde(default)]
+    pub calling: Calling,
+    #[serde(default)]
+    pub routing: Routing,
+}
+
+/// What the assistant that answers calls says and does.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct VoiceAgent {
+    pub enabled: bool,
+    /// Which voice it has.
+    pub voice: Option<Words>,
+    /// What it says first.
+    pub opening_message: Option<Prose>,
+    /// What it is told about its task.
+    pub assistant_prompt: Option<Prose>,
+    /// Minutes after which it hands over or ends, 1 to 60.
+    pub max_minutes: Option<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChannelKind {
+    Sms,
+    Whatsapp,
+    WebChat,
+    Email,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Messaging {
+    /// Made with the tenant, inactive until each is set up.
+    pub channels: Vec<ChannelKind>,
+    pub opening_message: Option<Prose>,
+    /// Outside of business hours.
+    pub away_message: Option<Prose>,
+    pub signature: Option<Words>,
+}
+
+/// What a tenant may use. What costs money or can be abused is off until somebody switches it on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "a switch each")]
+pub struct Features {
+    pub voicemail: bool,
+    pub call_recording: bool,
+    pub international_calls: bool,
+    pub voice_agent: bool,
+    pub messaging: bool,
+    pub queues: bool,
+    pub conferences: bool,
+    pub reports: bool,
+}
+
+impl Default for Features {
+    fn default() -> Self {
+        Self {
+            voicemail: true,
+            call_recording: false,
+            international_calls: false,
+            voice_agent: false,
+            messaging: false,
+            queues: true,
+            conferences: true,
+            reports: true,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IntegrationKind {
+    Crm,
+    Calendar,
+    Webhook,
+    Helpdesk,
+}
+
+/// Another system; made with the tenant, inactive until it is set up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IntegrationSettings {
+    pub kind: IntegrationKind,
+    pub name: Words,
+    #[serde(default)]
+    pub config: BTreeMap<String, Words>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Calling {
+    /// Seconds that an extension rings before voicemail takes the call.
+    pub ring_seconds: i16,
+    /// Phones that one extension may have registered.
+    pub max_registrations: i16,
+    pub codecs: Option<Codecs>,
+    /// Numbers in the first extension pool, 10 to 10,000.
+    pub pool_size: i64,
+}
+
+impl Default for Calling {
+    fn default() -> Self {
+        Self { ring_seconds: 25, max_registrations: 1, codecs: None, pool_size: 1000 }
+    }
+}
+
+/// What tenants are set up from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Template {
+    /// How this document is laid out: 1.
+    #[serde(default = "schema_number")]
+    pub schema: u8,
+    pub name: TemplateName,
+    pub title: Words,
+    #[serde(default)]
+    pub description: Option<Prose>,
+    /// Rises by itself with each change.
+    #[serde(default)]
+    pub version: i32,
+    pub settings: Settings,
+}
+
+fn schema_number() -> u8 {
+    SCHEMA
+}
+
+fn read<'de, T: Deserialize<'de>>(value: &'de Value) -> Result<T, SettingsError> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let message = error.into_inner().to_string();
+        let missing = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+        let field = match missing {
+            Some(name) if path == "." => name.to_owned(),
+            Some(name) => format!("{path}.{name}"),
+            None => path.clone(),
+        };
+        SettingsError { field, message: if missing.is_some() { "is missing".into() } else { message } }
+    })
+}
+
+fn wrong(field: &str, message: &str) -> SettingsError {
+    SettingsError { field: field.to_owned(), message: message.to_owned() }
+}
+
+impl Settings {
+    pub fn parse(value: &Value) -> Result<Self, SettingsError> {
+        let settings: Self = read(value)?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// These settings with a merge patch over them, if that leaves them valid.
+    pub fn patched(&self, patch: &Value) -> Result<Self, SettingsError> {
+        if !patch.is_object() {
+            return Err(wrong(".", "must be an object: a merge patch"));
+        }
+        let whole = serde_json::to_value(self).map_err(|error| wrong(".", &error.to_string()))?;
+        Self::parse(&merge_patch(&whole, patch))
+    }
+
+    fn check(&self) -> Result<(), SettingsError> {
+        self.business_hours.check()?;
+        self.routing.check()?;
+        if self.voice_agent.max_minutes.is_some_and(|minutes| !(1..=60).contains(&minutes)) {
+            return Err(wrong("voice_agent.max_minutes", "must be 1 to 60"));
+        }
+        let mut channels = self.messaging.channels.clone();
+        channels.sort_unstable();
+        channels.dedup();
+        if channels.len() != self.messaging.channels.len() {
+            return Err(wrong("messaging.channels", "names one twice"));
+        }
+        if self.integrations.len() > 20 {
+            return Err(wrong("integrations", "may have 20 entries"));
+        }
+        for (at, integration) in self.integrations.iter().enumerate() {
+            let fine = |key: &String| {
+                (1..=40).contains(&key.len())
+                    && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+            };
+            if integration.config.len() > 20 || !integration.config.keys().all(fine) {
+                let field = format!("integrations[{at}].config");
+                return Err(wrong(&field, "may have 20 entries, whose names have 1 to 40 of A-Z a-z 0-9 _ -"));
+            }
+        }
+        let calling = &self.calling;
+        if !(5..=300).contains(&calling.ring_seconds) {
+            return Err(wrong("calling.ring_seconds", "must be 5 to 300"));
+        }
+        if !(1..=20).contains(&calling.max_registrations) {
+            return Err(wrong("calling.max_registrations", "must be 1 to 20"));
+        }
+        if !(10..=10_000).contains(&calling.pool_size) {
+            return Err(wrong("calling.pool_size", "must be 10 to 10000"));
+        }
+        Ok(())
+    }
+}
+
+impl Template {
+    pub fn parse(value: &Value) -> Result<Self, SettingsError> {
+        let template: Self = read(value)?;
+        if template.schema != SCHEMA {
+            return Err(wrong("schema", "must be 1"));
+        }
+        template.settings.check().map_err(|error| wrong(&format!("settings.{}", error.field), &error.message))?;
+        Ok(template)
+    }
+}
+
+const BUILTIN: [&str; 2] = [
+    include_str!("../../../templates/tenants/default.json"),
+    include_str!("../../../templates/tenants/dental-practice.json"),
+];
+
+/// The templates that every platform has.
+#[must_use]
+pub fn builtin() -> Vec<Template> {
+    let parse = |text: &str| {
+        let value = serde_json::from_str(text).ok()?;
+        Template::parse(&value).ok()
+    };
+    // A test reads each of them.
+    BUILTIN.iter().filter_map(|text| parse(text)).collect()
+}
+
+/// The JSON schema of templates.
+#[must_use]
+pub fn schema() -> Value {
+    use utoipa::{PartialSchema as _, ToSchema as _};
+    let mut definitions = Vec::new();
+    Template::schemas(&mut definitions);
+    let definitions = definitions
+        .into_iter()
+        .filter_map(|(name, schema)| Some((name, serde_json::to_value(schema).ok()?)))
+        .collect::<serde_json::Map<_, _>>();
+    let mut schema = serde_json::to_value(Template::schema()).unwrap_or_default();
+    if let Some(schema) = schema.as_object_mut() {
+        schema.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
+        schema.insert("components".into(), serde_json::json!({ "schemas": definitions }));
+    }
+    schema
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn default_settings() -> Settings {
+        builtin().remove(0).settings
+    }
+
+    #[test]
+    fn the_built_in_templates_read_and_are_kept_as_they_are() {
+        let templates = builtin();
+        assert_eq!(templates.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["default", "dental-practice"]);
+        for template in templates {
+            assert!(!template.settings.features.international_calls);
+            let value = serde_json::to_value(&template).unwrap();
+            assert_eq!(Template::parse(&value).unwrap(), template);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_its_path() {
+        let base = default_settings();
+        for (patch, field) in [
+            (json!({ "time_zone": "Mars/Olympus" }), "time_zone"),
+            (json!({ "currency": "XXXX" }), "currency"),
+            (json!({ "country": "Germany" }), "country"),
+            (json!({ "language": "fr" }), "language"),
+            (json!({ "language": null }), "language"),
+            (json!({ "calling": { "pool_size": 5 } }), "calling.pool_size"),
+            (json!({ "calling": { "ring_seconds": "ten" } }), "calling.ring_seconds"),
+            (json!({ "features": { "teleport": true } }), "features.teleport"),
+            (json!({ "voice_agent": { "max_minutes": 0 } }), "voice_agent.max_minutes"),
+            (json!({ "voice_agent": { "assistant_prompt": "x".repeat(9000) } }), "voice_agent.assistant_prompt"),
+            (json!({ "messaging": { "channels": ["sms", "sms"] } }), "messaging.channels"),
+            (json!({ "messaging": { "channels": ["pigeon"] } }), "messaging.channels[0]"),
+            (
+                json!({ "business_hours": { "monday": [{ "open": "9", "close": "17:00" }] } }),
+                "business_hours.monday[0].open",
+            ),
+            (json!({ "integrations": [{ "kind": "crm", "name": "a\u{0}b" }] }), "integrations[0].name"),
+            (json!([]), "."),
+            (json!({ "surprise": 1 }), "surprise"),
+        ] {
+            let error = base.patched(&patch).unwrap_err();
+            assert_eq!(error.field, field, "{patch}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_patch_changes_what_it_names() {
+        let base = default_settings();
+        assert_eq!(base.patched(&json!({})).unwrap(), base);
+        let patched = base.patched(&json!({ "language": "de", "features": { "messaging": true } })).unwrap();
+        assert_eq!((patched.language, patched.features.messaging), (Language::De, true));
+        assert_eq!(Settings { language: base.language, features: base.features.clone(), ..patched }, base);
+    }
+
+    #[test]
+    fn the_schema_names_every_field() {
+        let text = schema().to_string();
+        for field in ["time_zone", "business_hours", "assistant_prompt", "pool_size", "integrations"] {
+            assert!(text.contains(field), "{field}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn valid_settings_survive_being_written_and_read(
+            ring in 5_i16..=300, phones in 1_i16..=20, pool in 10_i64..=10_000, prompt in "[a-z \\n.,!äöü]{1,200}",
+            recording: bool, open in 0_u16..12, length in 1_u16..12,
+        ) {
+            let patch = json!({
+                "calling": { "ring_seconds": ring, "max_registrations": phones, "pool_size": pool },
+                "features": { "call_recording": recording },
+                "voice_agent": { "assistant_prompt": format!("x{prompt}") },
+                "business_hours": { "friday": [{ "open": format!("{open:02}:30"), "close": format!("{:02}:00", open + length) }] },
+            });
+            if length > 0 && let Ok(settings) = default_settings().patched(&patch) {
+                let value = serde_json::to_value(&settings).unwrap();
+                proptest::prop_assert_eq!(Settings::parse(&value).unwrap(), settings);
+            }
+        }
+    }
+}

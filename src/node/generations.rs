@@ -1,0 +1,463 @@
+//! What this node knows of the generations: the check by which a cache entry is served or not.
+//!
+//! Invariants:
+//! - A [`Slot`] stands for one scope under one domain. Its generation only rises; hearing twice or late is harmless.
+//! - An answer read at generation *g* of a slot is current while `slot.newest() <= g`, and never again after.
+//! - A slot that was closed (tenant gone or moved, domain changed, database replaced) is current for no answer.
+//! - Each reading of the whole table begins an *era*. What a fill began to read in an era before is not heard: the database may have
+//!   been restored in between. So whatever a lost future taught this node is known when the whole table is compared with it.
+//! - The node is *fresh* only for a lease after its last successful poll **began**; then it is *detached*.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use actix_web::web::Bytes;
+use tokio::sync::{Notify, watch};
+use uuid::Uuid;
+
+use crate::text::Domain;
+
+/// Which domains and numbers exist.
+pub const PLATFORM: Uuid = Uuid::nil();
+/// Who calls leave the platform by.
+pub const CARRIERS: Uuid = Uuid::from_u128(3);
+/// Who may ask.
+pub const SWITCHES: Uuid = Uuid::from_u128(1);
+
+const CLOSED: u64 = u64::MAX;
+
+/// The newest generation known of one scope.
+#[derive(Debug)]
+pub struct Slot {
+    pub scope: Uuid,
+    /// `None` for the scopes that are not tenants.
+    pub domain: Option<Domain>,
+    /// Whose switches are answered about it; nil for the scopes that are not tenants.
+    pub cluster: Uuid,
+    pub standing: Standing,
+    newest: AtomicU64,
+    /// The newest that a poll saw: polls come one after the other, so it never falls in one line of history.
+    polled: AtomicU64,
+}
+
+/// The answers about a scope that need nothing but its name: made once, when a slot begins.
+#[derive(Debug, Clone, Default)]
+pub struct Standing {
+    /// The domain without a user: the answer to every name it doesn't have.
+    pub nobody: Bytes,
+    /// The answer to a call to a number that nobody has: in the tenant's context, or in `public`.
+    pub unallocated: Bytes,
+}
+
+/// Makes them, for a tenant's domain or for a scope that is no tenant.
+pub type MakeStanding = fn(Option<&Domain>, Uuid) -> Standing;
+
+/// The newest generations known when a poll began. What a fill learns while it runs is no sign that the database went back.
+pub type Known = HashMap<Uuid, u64>;
+
+/// From one reading of the whole table to the next; this node's own count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Era(u64);
+
+impl Slot {
+    fn new(scope: Uuid, domain: Option<Domain>, cluster: Uuid, generation: u64, standing: Standing) -> Self {
+        Self { scope, domain, cluster, standing, newest: AtomicU64::new(generation), polled: AtomicU64::new(0) }
+    }
+
+    #[must_use]
+    pub fn newest(&self) -> u64 {
+        self.newest.load(Ordering::Acquire)
+    }
+
+    /// Raises to at least `generation`; says whether that was news.
+    pub fn raise(&self, generation: u64) -> bool {
+        self.newest.fetch_max(generation, Ordering::AcqRel) < generation
+    }
+
+    #[must_use]
+    pub fn is_current(&self, generation: u64) -> bool {
+        self.newest() <= generation
+    }
+
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.newest() == CLOSED
+    }
+
+    fn close(&self) {
+        self.newest.store(CLOSED, Ordering::Release);
+    }
+}
+
+/// One row of the table `generation`, with the tenant's domain (`None`: the tenant is gone, or it is no tenant).
+#[derive(Debug, Clone)]
+pub struct Heard {
+    pub scope: Uuid,
+    pub generation: u64,
+    pub domain: Option<Domain>,
+    /// The tenant's cluster; nil when it is no tenant.
+    pub cluster: Uuid,
+}
+
+struct Maps {
+    by_scope: HashMap<Uuid, Arc<Slot>>,
+    by_domain: HashMap<Box<str>, Arc<Slot>>,
+    era: Era,
+    standing: MakeStanding,
+}
+
+/// All slots of this node, and until when it may trust them.
+pub struct Generations {
+    maps: RwLock<Maps>,
+    started: Instant,
+    lease: Duration,
+    /// Milliseconds since `started`; 0: never polled.
+    fresh_until: AtomicU64,
+    doubt: Doubt,
+}
+
+/// A fill found less than this node knows: all of it must be read again.
+#[derive(Default)]
+struct Doubt {
+    raised: AtomicBool,
+    call: Notify,
+    /// How many times everything was read.
+    rereads: watch::Sender<u64>,
+}
+
+impl Generations {
+    #[must_use]
+    pub fn new(lease: Duration, standing: MakeStanding) -> Self {
+        let maps = Maps { by_scope: HashMap::new(), by_domain: HashMap::new(), era: Era::default(), standing };
+        let maps = RwLock::new(maps);
+        Self { maps, started: Instant::now(), lease, fresh_until: AtomicU64::new(0), doubt: Doubt::default() }
+    }
+
+    /// May this node serve its answers as current? A scan of the clock and one atomic load.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.is_fresh_at(Instant::now())
+    }
+
+    #[must_use]
+    pub fn is_fresh_at(&self, at: Instant) -> bool {
+        self.millis(at) < self.fresh_until.load(Ordering::Acquire)
+    }
+
+    /// Renews the lease: a poll that began at `began` has been merged.
+    pub fn renew(&self, began: Instant) {
+        self.fresh_until.fetch_max(self.millis(began + self.lease), Ordering::AcqRel);
+    }
+
+    /// For how long this node has been detached: since its lease ran out, or since it began if it never had one.
+    #[must_use]
+    pub fn detached_for(&self) -> Duration {
+        let until = self.fresh_until.load(Ordering::Acquire);
+        Duration::from_millis(self.millis(Instant::now()).saturating_sub(until))
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The slot of a domain; the name may be in any case.
+    #[must_use]
+    pub fn domain(&self, domain: &str) -> Option<Arc<Slot>> {
+        let maps = self.read();
+        if domain.bytes().any(|b| b.is_ascii_uppercase()) {
+            return maps.by_domain.get(domain.to_ascii_lowercase().as_str()).cloned();
+        }
+        maps.by_domain.get(domain).cloned()
+    }
+
+    #[must_use]
+    pub fn scope(&self, scope: Uuid) -> Option<Arc<Slot>> {
+        self.read().by_scope.get(&scope).cloned()
+    }
+
+    /// How many tenants this node knows.
+    #[must_use]
+    pub fn tenants(&self) -> usize {
+        self.read().by_domain.len()
+    }
+
+    /// The era that is on. What a fill reads after asking this is of that era or a later one.
+    #[must_use]
+    pub fn era(&self) -> Era {
+        self.read().era
+    }
+
+    /// Begins an era, before the whole table is read: the newest generation that is known of each scope.
+    pub fn begin_era(&self) -> Known {
+        let mut maps = self.write();
+        maps.era.0 += 1;
+        maps.by_scope.iter().map(|(scope, slot)| (*scope, slot.newest())).collect()
+    }
+
+    /// The newest generation of a scope that a poll saw.
+    #[must_use]
+    pub fn polled(&self, scope: Uuid) -> Option<u64> {
+        self.read().by_scope.get(&scope).map(|slot| slot.polled.load(Ordering::Acquire))
+    }
+
+    /// Takes in what a poll saw. Returns the scopes for which it was news.
+    pub fn merge(&self, heard: impl IntoIterator<Item = Heard>) -> Vec<Uuid> {
+        let mut maps = self.write();
+        heard.into_iter().filter(|row| maps.merge_polled(row)).map(|row| row.scope).collect()
+    }
+
+    /// A fill that began in `era` saw a generation of a slot. `false`: the era has passed, and it must be read again.
+    #[must_use]
+    pub fn raise(&self, era: Era, slot: &Slot, generation: u64) -> bool {
+        // Held while it is raised, so that no era begins in between.
+        let maps = self.read();
+        let is_on = maps.era == era;
+        if is_on {
+            slot.raise(generation);
+        }
+        is_on
+    }
+
+    /// Takes in what a fill saw that began in `era`: the tenant's slot. `None`: there is none, or the era has passed.
+    pub fn hear(&self, era: Era, heard: &Heard) -> Option<Arc<Slot>> {
+        let mut maps = self.write();
+        if maps.era != era {
+            return None;
+        }
+        maps.merge(heard);
+        maps.by_scope.get(&heard.scope).cloned()
+    }
+
+    /// `heard` is the whole table. What it doesn't hold is gone. `replaced` says that this is another database (or another line
+    /// of its history), whose generations mean nothing to what was kept before.
+    pub fn replace(&self, heard: &[Heard], replaced: bool) -> Vec<Uuid> {
+        let mut maps = self.write();
+        let known = heard.iter().map(|row| row.scope).collect::<std::collections::HashSet<_>>();
+        let closing = maps.by_scope.keys().copied().filter(|scope| replaced || !known.contains(scope));
+        for scope in closing.collect::<Vec<_>>() {
+            maps.close(scope);
+        }
+        heard.iter().filter(|row| maps.merge_polled(row)).map(|row| row.scope).collect()
+    }
+
+    /// A fill found less than this node knows: was the database restored? Everything is read again, soon.
+    pub fn doubt(&self) {
+        self.doubt.raised.store(true, Ordering::Release);
+        self.doubt.call.notify_one();
+    }
+
+    /// The same, and waits until it was; a lease at most.
+    pub async fn doubt_and_wait(&self) {
+        let mut rereads = self.doubt.rereads.subscribe();
+        self.doubt();
+        // The sender lives as long as self. Who waits in vain is told that the database can't be asked.
+        let _ = tokio::time::timeout(self.lease, rereads.changed()).await;
+    }
+
+    /// Returns when there is doubt; for whoever reads everything.
+    pub async fn doubted(&self) {
+        self.doubt.call.notified().await;
+    }
+
+    /// Is there doubt? It is taken up by asking.
+    pub fn take_doubt(&self) -> bool {
+        self.doubt.raised.swap(false, Ordering::AcqRel)
+    }
+
+    /// Everything was read: who waited for that goes on.
+    pub fn reread(&self) {
+        self.doubt.rereads.send_modify(|count| *count += 1);
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Maps> {
+        self.maps.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Maps> {
+        // The maps are changed by code that can't panic half way.
+        self.maps.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Maps {
+    fn merge_polled(&mut self, row: &Heard) -> bool {
+        let news = self.merge(row);
+        if let Some(slot) = self.by_scope.get(&row.scope) {
+            slot.polled.fetch_max(row.generation, Ordering::AcqRel);
+        }
+        news
+    }
+
+    fn merge(&mut self, row: &Heard) -> bool {
+        if let Some(slot) = self.by_scope.get(&row.scope) {
+            if slot.newest() >= row.generation {
+                return false;
+            }
+            if slot.domain == row.domain && slot.cluster == row.cluster {
+                return slot.raise(row.generation);
+            }
+            self.close(row.scope);
+        }
+        if row.domain.is_none() && row.scope != PLATFORM && row.scope != SWITCHES && row.scope != CARRIERS {
+            return true;
+        }
+        let standing = (self.standing)(row.domain.as_ref(), row.scope);
+        let slot = Arc::new(Slot::new(row.scope, row.domain.clone(), row.cluster, row.generation, standing));
+        if let Some(domain) = &row.domain {
+            // A domain that moved between tenants: whoever held it before no longer does.
+            let before = self.by_domain.insert(domain.as_str().into(), Arc::clone(&slot));
+            if let Some(before) = before {
+                before.close();
+                self.by_scope.remove(&before.scope);
+            }
+        }
+        self.by_scope.insert(row.scope, slot);
+        true
+    }
+
+    fn close(&mut self, scope: Uuid) {
+        let Some(slot) = self.by_scope.remove(&scope) else { return };
+        slot.close();
+        if let Some(domain) = &slot.domain
+            && self.by_domain.get(domain.as_str()).is_some_and(|held| held.scope == scope)
+        {
+            self.by_domain.remove(domain.as_str());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: Uuid = Uuid::from_u128(10);
+    const B: Uuid = Uuid::from_u128(11);
+
+    fn heard(scope: Uuid, generation: u64, domain: &str) -> Heard {
+        Heard { scope, generation, domain: Domain::parse(domain).ok(), cluster: Uuid::nil() }
+    }
+
+    fn generations() -> Generations {
+        let generations = Generations::new(Duration::from_secs(1), |_, _| Standing::default());
+        generations.merge([heard(A, 5, "a.test")]);
+        generations
+    }
+
+    #[test]
+    fn an_answer_is_current_until_its_generation_is_passed() {
+        let generations = generations();
+        let slot = generations.domain("A.test").unwrap();
+        assert!(slot.is_current(5));
+        assert_eq!(generations.merge([heard(A, 6, "a.test")]), [A]);
+        assert!(!slot.is_current(5) && slot.is_current(6));
+    }
+
+    #[test]
+    fn hearing_twice_or_late_changes_nothing() {
+        let generations = generations();
+        let slot = generations.scope(A).unwrap();
+        assert!(generations.merge([heard(A, 5, "a.test"), heard(A, 3, "old.test")]).is_empty());
+        assert_eq!(slot.newest(), 5);
+        assert!(generations.domain("old.test").is_none());
+    }
+
+    #[test]
+    fn a_changed_domain_closes_what_was_read_under_the_old_one() {
+        let generations = generations();
+        let old = generations.domain("a.test").unwrap();
+        generations.merge([heard(A, 6, "b.test")]);
+        assert!(old.is_closed() && !old.is_current(u64::MAX - 1));
+        assert!(generations.domain("a.test").is_none());
+        assert_eq!(generations.domain("b.test").unwrap().newest(), 6);
+    }
+
+    #[test]
+    fn a_domain_can_move_to_another_tenant_in_any_order_of_hearing() {
+        for rows in
+            [[heard(A, 6, "other.test"), heard(B, 1, "a.test")], [heard(B, 1, "a.test"), heard(A, 6, "other.test")]]
+        {
+            let generations = generations();
+            let old = generations.domain("a.test").unwrap();
+            generations.merge(rows);
+            assert!(old.is_closed());
+            assert_eq!(generations.domain("a.test").unwrap().scope, B);
+            assert_eq!(generations.domain("other.test").unwrap().scope, A);
+        }
+    }
+
+    #[test]
+    fn a_tenant_that_is_gone_is_closed_and_unknown() {
+        let generations = generations();
+        let slot = generations.domain("a.test").unwrap();
+        generations.merge([Heard { scope: A, generation: 7, domain: None, cluster: Uuid::nil() }]);
+        assert!(slot.is_closed());
+        assert!(generations.domain("a.test").is_none() && generations.scope(A).is_none());
+    }
+
+    #[test]
+    fn a_whole_table_closes_what_it_does_not_hold() {
+        let generations = generations();
+        let slot = generations.domain("a.test").unwrap();
+        generations.replace(&[heard(B, 1, "b.test")], false);
+        assert!(slot.is_closed());
+        assert_eq!(generations.tenants(), 1);
+    }
+
+    #[test]
+    fn another_database_makes_every_answer_void_even_at_equal_generations() {
+        let generations = generations();
+        let slot = generations.domain("a.test").unwrap();
+        generations.replace(&[heard(A, 5, "a.test")], false);
+        assert!(slot.is_current(5));
+        generations.replace(&[heard(A, 5, "a.test")], true);
+        assert!(slot.is_closed());
+        assert!(generations.domain("a.test").unwrap().is_current(5));
+    }
+
+    #[test]
+    fn what_was_read_before_an_era_is_not_heard_in_it() {
+        let generations = generations();
+        let (before, slot) = (generations.era(), generations.scope(A).unwrap());
+        assert!(generations.hear(before, &heard(A, 6, "a.test")).is_some() && generations.raise(before, &slot, 7));
+        assert_eq!(generations.begin_era()[&A], 7, "all of it is compared with what is read now");
+        assert!(generations.hear(before, &heard(A, 8, "a.test")).is_none() && !generations.raise(before, &slot, 8));
+        assert_eq!(slot.newest(), 7);
+        generations.replace(&[heard(A, 4, "a.test")], true);
+        assert!(slot.is_closed());
+        assert!(generations.hear(generations.era(), &heard(A, 5, "a.test")).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_doubt_waits_until_everything_was_read() {
+        let generations = Arc::new(generations());
+        let waiting = tokio::spawn({
+            let generations = Arc::clone(&generations);
+            async move { generations.doubt_and_wait().await }
+        });
+        generations.doubted().await;
+        assert!(!waiting.is_finished() && generations.take_doubt() && !generations.take_doubt());
+        generations.reread();
+        waiting.await.unwrap();
+    }
+
+    #[test]
+    fn a_lease_counts_from_the_beginning_of_the_poll() {
+        let generations = Generations::new(Duration::from_millis(500), |_, _| Standing::default());
+        assert!(!generations.is_fresh());
+        generations.renew(Instant::now());
+        assert!(generations.is_fresh());
+        let generations = Generations::new(Duration::from_millis(20), |_, _| Standing::default());
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_millis(21) {
+            std::hint::spin_loop();
+        }
+        generations.renew(began);
+        assert!(!generations.is_fresh(), "a poll that took longer than the lease renews nothing");
+    }
+}

@@ -1,0 +1,10 @@
+//! What makes a node one of several: generations and how it learns of them, changes and how they are acknowledged, its connections to
+//! the database. Knows nothing of what is changed or fetched.
+
+pub mod changes;
+pub mod database;
+pub mod epoch;
+pub mod generations;
+pub mod history;
+pub mod poller;
+pub mod poller_store;

@@ -1,0 +1,176 @@
+//! `/v1/admin/agents`: a tenant's people and their phones.
+
+use actix_web::{
+    HttpResponse, delete, get, patch, post,
+    web::{Bytes, Data, Json, Path, Query},
+};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{
+    Agent, AgentPatch, CreatedAgent, Maker, NewAgent,
+    bulk::{self, NewAgents, Report},
+    create, delete, store, update,
+};
+use crate::{
+    http::{
+        input,
+        problem::Problem,
+        write::{self, Outcome, Write},
+    },
+    model::paging::{Page, PageQuery},
+    tenancy::{
+        Api,
+        auth::{actor::Actor, rules::Role},
+        users::{self, UserStatus},
+    },
+};
+
+/// Which tenant it is about: the caller's own, so that only the platform names one.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TenantQuery {
+    pub tenant_id: Option<Uuid>,
+}
+
+fn maker<'a>(api: &'a Api, actor: &Actor) -> Maker<'a> {
+    Maker { is_scoped: !actor.is_unlimited, ..Maker::new(&api.auth.public_url, actor.role) }
+}
+
+/// Create an agent: user, extensions, mailboxes, and a mail with a link
+///
+/// The answer is the only place that ever shows the SIP passwords and voicemail PINs.
+#[utoipa::path(tag = "agents", params(TenantQuery), request_body = NewAgent, responses((status = 201, body = CreatedAgent), (status = 409, body = Problem)))]
+#[post("/v1/admin/agents")]
+pub async fn create_agent(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    query: Query<TenantQuery>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.tenant_or(query.tenant_id)?;
+    let new: NewAgent = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        let made = create(change, maker(&api, &actor), tenant, new).await?;
+        Outcome::created(&made, made.user.version, format!("/v1/admin/agents/{}", made.user.id))
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// Create many agents, all or none unless asked otherwise
+///
+/// With something refused, and without `partial`, the answer is a 422 that holds the report.
+#[utoipa::path(tag = "agents", params(TenantQuery), request_body = NewAgents, responses((status = 201, body = Report), (status = 422, body = Report)))]
+#[post("/v1/admin/agents/bulk")]
+pub async fn create_agents(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    query: Query<TenantQuery>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.tenant_or(query.tenant_id)?;
+    let new: NewAgents = input::parse(&body)?;
+    let partial = new.partial;
+    let lines = bulk::from_json(new.agents)?;
+    let _turn = api.turn().await?;
+    let work = async |change: &mut _| {
+        let report = bulk::create(change, maker(&api, &actor), tenant, lines, partial).await?;
+        Outcome::report(&report, report.created > 0)
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// Part of a name, an e-mail address or a number.
+    search: Option<String>,
+    #[param(inline)]
+    status: Option<UserStatus>,
+    #[param(inline)]
+    role: Option<Role>,
+}
+
+/// List agents
+#[utoipa::path(tag = "agents", params(TenantQuery, ListQuery, PageQuery), responses((status = 200, body = Page<Agent>)))]
+#[get("/v1/admin/agents")]
+pub async fn list_agents(
+    api: Data<Api>,
+    actor: Actor,
+    tenant: Query<TenantQuery>,
+    query: Query<ListQuery>,
+    page: Query<PageQuery>,
+) -> Result<Json<Page<Agent>>, Problem> {
+    let tenant = actor.tenant_or(tenant.tenant_id)?;
+    let window = page.window()?;
+    let query = query.into_inner();
+    let filter = store::Filter { search: query.search, status: query.status, role: query.role };
+    let mut db = api.read(&actor).await?;
+    let users = store::list(&mut *db, tenant, &filter, window).await?;
+    let page = window.page(users, |user| user.id);
+    let ids = page.items.iter().map(|user| user.id).collect::<Vec<_>>();
+    let mut extensions = store::extensions_of(&mut *db, tenant, &ids).await?;
+    let items = page.items.into_iter().map(|user| {
+        let own = extensions.extract_if(.., |(owner, _)| *owner == user.id).map(|(_, extension)| extension).collect();
+        Agent { user, extensions: own }
+    });
+    Ok(Json(Page { items: items.collect(), next_cursor: page.next_cursor }))
+}
+
+/// Show an agent
+#[utoipa::path(tag = "agents", params(TenantQuery), responses((status = 200, body = Agent), (status = 404, body = Problem)))]
+#[get("/v1/admin/agents/{id}")]
+pub async fn show_agent(
+    api: Data<Api>,
+    actor: Actor,
+    query: Query<TenantQuery>,
+    path: Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.tenant_or(query.tenant_id)?;
+    let mut db = api.read(&actor).await?;
+    let user = users::store::get(&mut *db, Some(tenant), *path).await?.ok_or_else(|| Problem::not_found("agent"))?;
+    let extensions = store::extensions_of(&mut *db, tenant, &[user.id]).await?;
+    let version = user.version;
+    let agent = Agent { user, extensions: extensions.into_iter().map(|(_, extension)| extension).collect() };
+    Ok(write::shown(&agent, version))
+}
+
+/// Change, suspend or activate an agent
+#[utoipa::path(tag = "agents", params(TenantQuery), request_body = AgentPatch, responses((status = 200, body = Agent), (status = 412, body = Problem)))]
+#[patch("/v1/admin/agents/{id}")]
+pub async fn update_agent(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    query: Query<TenantQuery>,
+    path: Path<Uuid>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.tenant_or(query.tenant_id)?;
+    let patch: AgentPatch = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        let agent = update(change, maker(&api, &actor), tenant, *path, patch, write.if_match).await?;
+        Outcome::changed(&agent, agent.user.version)
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// Delete an agent; the numbers rest for 30 days
+#[utoipa::path(tag = "agents", params(TenantQuery), responses((status = 204), (status = 409, body = Problem)))]
+#[delete("/v1/admin/agents/{id}")]
+pub async fn delete_agent(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    query: Query<TenantQuery>,
+    path: Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.tenant_or(query.tenant_id)?;
+    let work = async |change: &mut _| {
+        delete(change, maker(&api, &actor), tenant, *path, write.if_match).await?;
+        Ok(Outcome::deleted())
+    };
+    write.run(&api, &actor, b"", work).await
+}

@@ -1,0 +1,173 @@
+//! What is changed about agents: who they are, what they may do, whether they may, and that they go.
+
+use chrono::{Duration, Utc};
+use uuid::Uuid;
+
+use super::{Agent, AgentPatch, Maker, QUARANTINE_DAYS, store};
+use crate::{
+    model::error::{Error, Result},
+    node::changes::{Audit, Change},
+    people::onboarding,
+    telephony::{extensions, pools},
+    tenancy::{
+        auth::{
+            one_time::{self, Purpose},
+            rules::Role,
+            store::end_sessions,
+        },
+        mail::{self, Message},
+        tenants,
+        users::{self, User, UserStatus},
+    },
+    text::{DisplayName, Email},
+};
+
+pub async fn update(
+    change: &mut Change,
+    maker: Maker<'_>,
+    tenant: Uuid,
+    id: Uuid,
+    patch: AgentPatch,
+    if_match: Option<i64>,
+) -> Result<Agent> {
+    let before = locked(change, maker, tenant, id, if_match).await?;
+    let mut after = before.clone();
+    if let Some(name) = patch.first_name {
+        after.first_name = name.to_string();
+    }
+    if let Some(name) = patch.last_name {
+        after.last_name = name.to_string();
+    }
+    if let Some(language) = patch.language {
+        after.language = language;
+    }
+    if let Some(required) = patch.two_factor_required {
+        if before.two_factor_required && !required && maker.role != Role::PlatformAdmin {
+            return Err(Error::Forbidden(
+                "Only the platform's administrators take back that a second factor is required.".into(),
+            ));
+        }
+        after.two_factor_required = required;
+    }
+    if let Some(role) = patch.role.filter(|role| *role != before.role) {
+        if !maker.may_grant(role) {
+            return Err(Error::invalid("role", "is more than you may give"));
+        }
+        after.role = role;
+    }
+    let new_email = patch.email.filter(|email| *email.as_str() != before.email);
+    if let Some(email) = &new_email {
+        after.email = email.to_string();
+    }
+    if let Some(status) = patch.status {
+        // Who never chose a password is invited still.
+        let chose = store::has_password(change.db(), tenant, id).await?;
+        after.status = match status {
+            UserStatus::Suspended => UserStatus::Suspended,
+            UserStatus::Active | UserStatus::Invited if chose => UserStatus::Active,
+            UserStatus::Active | UserStatus::Invited => UserStatus::Invited,
+        };
+    }
+    keep_an_owner(change, tenant, &before, after.role, after.status).await?;
+    let (old_name, new_name) = (full_name(&before), full_name(&after));
+    if old_name != new_name && DisplayName::parse(&new_name).is_err() {
+        return Err(Error::invalid("last_name", "and the first name have more than 80 characters together"));
+    }
+    let after = users::store::update(change.db(), &after).await.map_err(users::taken)?;
+    if old_name != new_name || before.email != after.email {
+        let emails = (&*before.email, &*after.email);
+        store::extensions_follow(change.db(), tenant, id, (&old_name, &new_name), emails).await?;
+    }
+    if (before.status == UserStatus::Suspended) != (after.status == UserStatus::Suspended) {
+        suspend(change, tenant, id, after.status == UserStatus::Suspended).await?;
+    }
+    if new_email.is_some() || before.role != after.role {
+        end_sessions(change.db(), id, None).await?;
+    }
+    if let Some(email) = new_email {
+        new_address(change, maker, tenant, &after, &email).await?;
+    }
+    let resource = format!("agents/{id}");
+    let json = |user: &User| serde_json::to_value(user).ok();
+    change
+        .audit(Audit { tenant: Some(tenant), action: "update", resource, before: json(&before), after: json(&after) })
+        .await?;
+    let extensions = store::extensions_of(change.db(), tenant, &[id]).await?;
+    Ok(Agent { user: after, extensions: extensions.into_iter().map(|(_, extension)| extension).collect() })
+}
+
+/// As phones show it.
+fn full_name(user: &User) -> String {
+    format!("{} {}", user.first_name, user.last_name)
+}
+
+/// Who read the mails at the old address must not come in by one of them.
+async fn new_address(change: &mut Change, maker: Maker<'_>, tenant: Uuid, after: &User, email: &Email) -> Result<()> {
+    store::drop_links(change.db(), after.id).await?;
+    let usual = onboarding::templates::usual(change.db(), tenant).await?;
+    let language = after.language.unwrap_or(usual.language);
+    if store::has_password(change.db(), tenant, after.id).await? {
+        let link = one_time::link(change, maker.public_url, after.id, Purpose::Verify).await?;
+        let message = Message::VerifyEmail { name: &after.first_name, link: &link };
+        return mail::queue(change, Some(tenant), email, language, &message).await;
+    }
+    // Who never chose a password was invited at the old address, and is at the new one.
+    let home = tenants::store::get(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
+    let link = one_time::link(change, maker.public_url, after.id, Purpose::Welcome).await?;
+    let message = Message::Welcome { name: &after.first_name, tenant: home.name.as_str(), link: &link };
+    mail::queue(change, Some(tenant), email, language, &message).await
+}
+
+async fn suspend(change: &mut Change, tenant: Uuid, id: Uuid, suspended: bool) -> Result<()> {
+    store::set_extension_status(change.db(), tenant, id, suspended).await?;
+    if suspended {
+        end_sessions(change.db(), id, None).await?;
+    }
+    Ok(())
+}
+
+async fn keep_an_owner(change: &mut Change, tenant: Uuid, before: &User, role: Role, status: UserStatus) -> Result<()> {
+    let stays = role == Role::Owner && status != UserStatus::Suspended;
+    if before.role != Role::Owner || stays {
+        return Ok(());
+    }
+    // Two owners who let each other go at once: the second waits, and sees what the first did.
+    pools::store::hold(change.db(), tenant).await?;
+    if users::store::other_owners(change.db(), tenant, before.id).await? == 0 {
+        return Err(Error::Conflict("It is the tenant's last owner. Make somebody else an owner first.".into()));
+    }
+    Ok(())
+}
+
+/// Deletes an agent: the extensions are gone for every switch, their numbers rest.
+pub async fn delete(
+    change: &mut Change,
+    maker: Maker<'_>,
+    tenant: Uuid,
+    id: Uuid,
+    if_match: Option<i64>,
+) -> Result<()> {
+    let before = locked(change, maker, tenant, id, if_match).await?;
+    keep_an_owner(change, tenant, &before, Role::Agent, before.status).await?;
+    let mut numbers = Vec::new();
+    for (_, extension) in store::extensions_of(change.db(), tenant, &[id]).await? {
+        extensions::delete(change, tenant, extension.id, None).await?;
+        numbers.push(extension.number);
+    }
+    pools::store::rest(change.db(), tenant, &numbers, Utc::now() + Duration::days(QUARANTINE_DAYS)).await?;
+    users::store::delete(change.db(), tenant, id).await?;
+    let before = serde_json::to_value(&before).ok();
+    let resource = format!("agents/{id}");
+    change.audit(Audit { tenant: Some(tenant), action: "delete", resource, before, after: None }).await
+}
+
+async fn locked(change: &mut Change, maker: Maker<'_>, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<User> {
+    let user = users::store::lock(change.db(), Some(tenant), id).await?.ok_or(Error::NotFound("agent"))?;
+    if !maker.may_grant(user.role) {
+        return Err(Error::Forbidden("Somebody of this role is not yours to change.".into()));
+    }
+    match if_match {
+        Some(version) if version != user.version => Err(Error::Changed(user.version)),
+        _ => Ok(user),
+    }
+}

@@ -1,0 +1,360 @@
+//! Agents: people of a tenant with extensions of their own. Made, suspended and deleted as one.
+
+pub mod api;
+pub mod bulk;
+mod edit;
+pub mod store;
+
+pub use self::edit::{delete, update};
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    model::{
+        error::{Error, Result},
+        language::Language,
+    },
+    node::changes::{Audit, Change},
+    people::onboarding,
+    telephony::{extensions::ExtensionStatus, pools},
+    tenancy::{
+        auth::{
+            one_time::{self, Purpose},
+            rules::Role,
+        },
+        mail::{self, Message},
+        tenants,
+        users::{self, User, UserStatus},
+    },
+    text::{DisplayName, Email, ExtensionNumber, SipSecret, VoicemailPin, keyring::Place},
+};
+
+/// Most extensions that one agent is made with.
+pub const MOST_EXTENSIONS: usize = 5;
+/// A deleted agent's numbers go to nobody else for so many days: who dials them means who had them.
+pub const QUARANTINE_DAYS: i64 = 30;
+
+/// An agent's extension, without its secrets.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct AgentExtension {
+    pub id: Uuid,
+    pub number: String,
+    pub sip_username: String,
+    pub status: ExtensionStatus,
+}
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Agent {
+    #[serde(flatten)]
+    pub user: User,
+    pub extensions: Vec<AgentExtension>,
+}
+
+/// An extension as it is made: the only time that its secrets are shown.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct NewPhone {
+    pub id: Uuid,
+    pub number: String,
+    pub sip_username: String,
+    pub sip_password: String,
+    pub domain: String,
+    pub display_name: String,
+    pub voicemail_pin: String,
+}
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct CreatedAgent {
+    #[serde(flatten)]
+    pub user: User,
+    pub extensions: Vec<NewPhone>,
+}
+
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewAgent {
+    pub first_name: DisplayName,
+    pub last_name: DisplayName,
+    pub email: Email,
+    /// What they may do; `agent` when not given. Nobody makes anybody who may do more than themselves.
+    #[serde(default = "agent")]
+    pub role: Role,
+    pub language: Option<Language>,
+    /// 1 to 5, the lowest that are free; 1 when not given.
+    pub extensions_count: Option<usize>,
+    /// Numbers of the tenant's pools, in the place of the lowest free ones.
+    pub numbers: Option<Vec<ExtensionNumber>>,
+}
+
+fn agent() -> Role {
+    Role::Agent
+}
+
+/// A merge patch: what is absent stays.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AgentPatch {
+    pub first_name: Option<DisplayName>,
+    pub last_name: Option<DisplayName>,
+    pub email: Option<Email>,
+    pub role: Option<Role>,
+    #[serde(default, deserialize_with = "crate::model::patch::patch")]
+    #[schema(value_type = Option<Language>)]
+    pub language: Option<Option<Language>>,
+    /// `suspended`: can't sign in, and the phones are refused at the next REGISTER and INVITE.
+    pub status: Option<UserStatus>,
+    pub two_factor_required: Option<bool>,
+}
+
+/// Who makes agents, and may make whom.
+#[derive(Clone, Copy)]
+pub struct Maker<'a> {
+    /// What the links in mails begin with.
+    pub public_url: &'a str,
+    pub role: Role,
+    /// A key with scopes of its own: it makes and changes agents, and nobody who could do what it can't.
+    pub is_scoped: bool,
+    /// Called after each agent, for those who wait for many.
+    pub on_made: Option<&'a (dyn Fn() + Sync)>,
+}
+
+impl<'a> Maker<'a> {
+    #[must_use]
+    pub fn new(public_url: &'a str, role: Role) -> Self {
+        Self { public_url, role, is_scoped: false, on_made: None }
+    }
+
+    fn may_grant(self, role: Role) -> bool {
+        self.role.may_grant(role) && (!self.is_scoped || role == Role::Agent)
+    }
+}
+
+impl NewAgent {
+    /// How many extensions to take besides those wanted by number.
+    fn count(&self) -> Result<usize> {
+        let wanted = self.numbers.as_ref().map_or(0, Vec::len);
+        let count = match (self.extensions_count, wanted) {
+            (None, 0) => 1,
+            (None, wanted) => wanted,
+            (Some(count), 0) => count,
+            (Some(count), wanted) if count == wanted => count,
+            (Some(_), _) => return Err(Error::invalid("extensions_count", "must be how many numbers are given")),
+        };
+        if !(1..=MOST_EXTENSIONS).contains(&count) {
+            let field = if wanted > 0 { "numbers" } else { "extensions_count" };
+            return Err(Error::invalid(field, format!("must be 1 to {MOST_EXTENSIONS}")));
+        }
+        Ok(count - wanted)
+    }
+
+    fn check(&self, maker: Maker<'_>) -> Result<()> {
+        self.count()?;
+        if !maker.may_grant(self.role) || self.role == Role::PlatformAdmin {
+            return Err(Error::invalid("role", "is more than you may give"));
+        }
+        self.full_name().map(|_| ())
+    }
+
+    fn full_name(&self) -> Result<DisplayName> {
+        let name = format!("{} {}", self.first_name, self.last_name);
+        DisplayName::parse(&name)
+            .map_err(|_| Error::invalid("last_name", "and the first name have more than 80 characters together"))
+    }
+
+    fn email_key(&self) -> String {
+        self.email.as_str().to_ascii_lowercase()
+    }
+}
+
+/// What is wrong with lines, by their place.
+pub type Wrong = Vec<(usize, Error)>;
+
+/// Makes agents, all or none: users, extensions with the lowest free numbers, secrets, mailboxes, and the mail with a link.
+///
+/// `Err` names the lines that can't be.
+pub async fn create_all(
+    change: &mut Change,
+    maker: Maker<'_>,
+    tenant: Uuid,
+    new: &[NewAgent],
+) -> std::result::Result<Vec<CreatedAgent>, Wrong> {
+    let whole = |error: Error| vec![(0, error)];
+    let home = tenants::store::get(change.db(), tenant).await.map_err(|e| whole(e.into()))?;
+    let home = home.ok_or_else(|| whole(Error::NotFound("tenant")))?;
+    // Nobody else gives out this tenant's numbers meanwhile, nor makes the same person.
+    pools::store::hold(change.db(), tenant).await.map_err(|e| whole(e.into()))?;
+    let mut wrong = check_emails(change, new).await.map_err(whole)?;
+    let wanted = check_lines(change, maker, tenant, new, &mut wrong).await.map_err(whole)?;
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let counts = new.iter().map(NewAgent::count).collect::<Result<Vec<_>>>().map_err(whole)?;
+    let lowest = pools::take_lowest(change, tenant, counts.iter().sum(), &wanted).await.map_err(whole)?;
+    let mut lowest = lowest.into_iter();
+    let mut made = Vec::with_capacity(new.len());
+    for (agent, count) in new.iter().zip(counts) {
+        let numbers = agent.numbers.iter().flatten().cloned().chain(lowest.by_ref().take(count)).collect::<Vec<_>>();
+        made.push((agent, numbers));
+    }
+    insert_all(change, maker, &home, &made).await.map_err(whole)
+}
+
+/// What is wrong with lines by themselves, and with the numbers they want; answers those numbers.
+async fn check_lines(
+    change: &mut Change,
+    maker: Maker<'_>,
+    tenant: Uuid,
+    new: &[NewAgent],
+    wrong: &mut Wrong,
+) -> Result<Vec<String>> {
+    let mut seen = HashSet::new();
+    let mut wanting = Vec::new();
+    for (line, agent) in new.iter().enumerate() {
+        let numbers = agent.numbers.iter().flatten().map(ToString::to_string).collect::<Vec<_>>();
+        match agent.check(maker).and_then(|()| wanted_once(&numbers, &mut seen)) {
+            Err(error) => wrong.push((line, error)),
+            Ok(()) if numbers.is_empty() => {}
+            Ok(()) => wanting.push((line, numbers)),
+        }
+    }
+    let wanted = seen.into_iter().collect::<Vec<_>>();
+    if !wanting.is_empty() {
+        let why = pools::unavailable(change, tenant, &wanted).await?;
+        let refused = wanting.iter().filter_map(|(line, numbers)| {
+            let error = pools::check_wanted(numbers, &why).err()?;
+            Some((*line, error))
+        });
+        wrong.extend(refused);
+    }
+    Ok(wanted)
+}
+
+fn wanted_once(numbers: &[String], seen: &mut HashSet<String>) -> Result<()> {
+    match numbers.iter().find(|number| !seen.insert((*number).clone())) {
+        None => Ok(()),
+        Some(twice) => Err(Error::Conflict(format!("{twice} is wanted twice."))),
+    }
+}
+
+async fn check_emails(change: &mut Change, new: &[NewAgent]) -> Result<Wrong> {
+    let emails = new.iter().map(NewAgent::email_key).collect::<Vec<_>>();
+    let taken = users::store::taken_emails(change.db(), &emails).await?;
+    let mut seen = taken.into_iter().collect::<HashSet<_>>();
+    let mut wrong = Vec::new();
+    for (line, email) in emails.into_iter().enumerate() {
+        if !seen.insert(email) {
+            let email = &new[line].email;
+            wrong.push((line, Error::Conflict(format!("Somebody with the e-mail address {email} exists already."))));
+        }
+    }
+    Ok(wrong)
+}
+
+/// People that one statement makes: what is in memory at once, and for how long the database works without a look at whether
+/// anybody still waits for it.
+const AT_ONCE: usize = 1_000;
+
+/// The people first and their phones last: only phones are seen by a switch, so the tenant's generation is held for the end alone.
+async fn insert_all(
+    change: &mut Change,
+    maker: Maker<'_>,
+    home: &tenants::Tenant,
+    new: &[(&NewAgent, Vec<ExtensionNumber>)],
+) -> Result<Vec<CreatedAgent>> {
+    let usual = onboarding::templates::usual(change.db(), home.id).await?;
+    let mut rows = Vec::new();
+    let mut created = Vec::with_capacity(new.len());
+    for some in new.chunks(AT_ONCE) {
+        let mut users = store::NewUsers::default();
+        let mut extensions = store::NewExtensions::default();
+        let mut phones = Vec::with_capacity(some.len());
+        for (agent, numbers) in some {
+            let user = users.push(agent);
+            phones.push(new_phones(change, home, agent, user, numbers, &mut extensions)?);
+        }
+        let some = some.iter().map(|(agent, _)| *agent).collect::<Vec<_>>();
+        created.extend(insert_people(change, maker, home, &usual, &some, &users, phones).await?);
+        rows.push(extensions);
+    }
+    for extensions in &rows {
+        store::insert_extensions(change.db(), home.id, extensions, &usual).await?;
+    }
+    Ok(created)
+}
+
+fn new_phones(
+    change: &Change,
+    home: &tenants::Tenant,
+    agent: &NewAgent,
+    user: Uuid,
+    numbers: &[ExtensionNumber],
+    rows: &mut store::NewExtensions,
+) -> Result<Vec<NewPhone>> {
+    let keyring = change.keyring();
+    let name = agent.full_name()?;
+    let phones = numbers.iter().map(|number| {
+        let (secret, pin) = (SipSecret::generate(), VoicemailPin::generate());
+        let id = Uuid::now_v7();
+        let seal = |column, plain: &str| keyring.seal(Place { column, tenant: home.id, row: id }, plain);
+        rows.push(store::NewExtension {
+            id,
+            user,
+            number: number.as_str(),
+            name: name.as_str(),
+            email: agent.email.as_str(),
+            secret: seal("sip_secret", secret.reveal()),
+            pin: seal("voicemail_pin", pin.reveal()),
+        });
+        NewPhone {
+            id,
+            number: number.to_string(),
+            sip_username: number.to_string(),
+            sip_password: secret.reveal().to_owned(),
+            domain: home.domain.to_string(),
+            display_name: name.to_string(),
+            voicemail_pin: pin.reveal().to_owned(),
+        }
+    });
+    Ok(phones.collect())
+}
+
+/// Users with their links, mails and audit entries.
+async fn insert_people(
+    change: &mut Change,
+    maker: Maker<'_>,
+    home: &tenants::Tenant,
+    usual: &onboarding::templates::Usual,
+    new: &[&NewAgent],
+    rows: &store::NewUsers,
+    phones: Vec<Vec<NewPhone>>,
+) -> Result<Vec<CreatedAgent>> {
+    store::insert_users(change.db(), home.id, rows).await.map_err(users::taken)?;
+    let made = store::users(change.db(), home.id, &rows.ids).await?;
+    let links = one_time::links(change, maker.public_url, &rows.ids, Purpose::Welcome).await?;
+    let mails = new.iter().zip(&made).zip(&links).map(|((agent, user), link)| {
+        let message = Message::Welcome { name: &user.first_name, tenant: home.name.as_str(), link };
+        (&agent.email, user.language.unwrap_or(usual.language), message)
+    });
+    mail::queue_all(change, Some(home.id), mails).await?;
+    let entries = made.iter().zip(&phones).map(|(user, extensions)| {
+        let numbers = extensions.iter().map(|phone| phone.number.as_str()).collect::<Vec<_>>();
+        let after = Some(serde_json::json!({ "user": user, "extensions": numbers }));
+        let resource = format!("agents/{}", user.id);
+        Audit { tenant: Some(home.id), action: "create", resource, before: None, after }
+    });
+    change.audit_all(entries).await?;
+    let created = made.into_iter().zip(phones).map(|(user, extensions)| {
+        maker.on_made.inspect(|on_made| on_made());
+        CreatedAgent { user, extensions }
+    });
+    Ok(created.collect())
+}
+
+/// Makes one agent.
+pub async fn create(change: &mut Change, maker: Maker<'_>, tenant: Uuid, new: NewAgent) -> Result<CreatedAgent> {
+    let made = create_all(change, maker, tenant, &[new]).await;
+    let made = made.map_err(|wrong| wrong.into_iter().next().map_or(Error::NotFound("agent"), |(_, error)| error))?;
+    made.into_iter().next().ok_or(Error::NotFound("agent"))
+}

@@ -1,0 +1,288 @@
+//! The SQL of agents.
+
+use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
+
+use super::{AgentExtension, NewAgent};
+use crate::{
+    model::{language::Language, paging::Window},
+    people::onboarding::templates::Usual,
+    telephony::extensions::ExtensionStatus,
+    tenancy::{
+        auth::rules::Role,
+        users::{User, UserStatus},
+    },
+};
+
+/// Users to be made, as columns.
+#[derive(Default)]
+pub struct NewUsers {
+    pub ids: Vec<Uuid>,
+    emails: Vec<String>,
+    first_names: Vec<String>,
+    last_names: Vec<String>,
+    roles: Vec<String>,
+    languages: Vec<Option<String>>,
+}
+
+impl NewUsers {
+    pub fn push(&mut self, agent: &NewAgent) -> Uuid {
+        let id = Uuid::now_v7();
+        self.ids.push(id);
+        self.emails.push(agent.email.to_string());
+        self.first_names.push(agent.first_name.to_string());
+        self.last_names.push(agent.last_name.to_string());
+        self.roles.push(agent.role.as_str().to_owned());
+        let language = agent.language.and_then(|language| serde_json::to_value(language).ok());
+        self.languages.push(language.and_then(|language| language.as_str().map(ToOwned::to_owned)));
+        id
+    }
+}
+
+pub async fn insert_users(db: &mut PgConnection, tenant: Uuid, new: &NewUsers) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into users (id, tenant_id, email, first_name, last_name, role, status, language)
+         select u.id, $1, u.email, u.first_name, u.last_name, u.role, 'invited', u.language
+           from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+                as u (id, email, first_name, last_name, role, language)",
+        tenant,
+        &new.ids,
+        &new.emails,
+        &new.first_names,
+        &new.last_names,
+        &new.roles,
+        &new.languages as &[Option<String>]
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// An extension to be made.
+pub struct NewExtension<'a> {
+    pub id: Uuid,
+    pub user: Uuid,
+    pub number: &'a str,
+    pub name: &'a str,
+    pub email: &'a str,
+    pub secret: Vec<u8>,
+    pub pin: Vec<u8>,
+}
+
+/// Extensions to be made, as columns.
+#[derive(Default)]
+pub struct NewExtensions {
+    ids: Vec<Uuid>,
+    users: Vec<Uuid>,
+    numbers: Vec<String>,
+    names: Vec<String>,
+    emails: Vec<String>,
+    secrets: Vec<Vec<u8>>,
+    pins: Vec<Vec<u8>>,
+}
+
+impl NewExtensions {
+    pub fn push(&mut self, new: NewExtension<'_>) {
+        self.ids.push(new.id);
+        self.users.push(new.user);
+        self.numbers.push(new.number.to_owned());
+        self.names.push(new.name.to_owned());
+        self.emails.push(new.email.to_owned());
+        self.secrets.push(new.secret);
+        self.pins.push(new.pin);
+    }
+}
+
+pub async fn insert_extensions(
+    db: &mut PgConnection,
+    tenant: Uuid,
+    new: &NewExtensions,
+    usual: &Usual,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into extensions (tenant_id, id, user_id, number, sip_username, sip_secret, display_name, voicemail_pin,
+                                 voicemail_email, ring_seconds, max_registrations, codecs, voicemail_enabled)
+         select $1, e.id, e.user_id, e.number, e.number, e.secret, e.name, e.pin, e.email, $9, $10, $11, $12
+           from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::bytea[])
+                as e (id, user_id, number, name, email, secret, pin)",
+        tenant,
+        &new.ids,
+        &new.users,
+        &new.numbers,
+        &new.names,
+        &new.emails,
+        &new.secrets,
+        &new.pins,
+        usual.calling.ring_seconds,
+        usual.calling.max_registrations,
+        usual.calling.codecs.as_ref().map(crate::text::Codecs::as_str),
+        usual.voicemail
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// These users, in this order.
+pub async fn users(db: &mut PgConnection, tenant: Uuid, ids: &[Uuid]) -> sqlx::Result<Vec<User>> {
+    sqlx::query_as!(
+        User,
+        r#"select u.id, u.tenant_id, u.email, u.first_name, u.last_name, u.role as "role: Role",
+                  u.status as "status: UserStatus", u.language as "language: Language",
+                  u.email_verified_at is not null as "email_verified!", u.totp_enabled_at is not null as "two_factor!",
+                  u.totp_required as two_factor_required, u.last_sign_in_at, u.version, u.created_at, u.updated_at
+             from unnest($2::uuid[]) with ordinality as wanted (id, position)
+             join users u on u.id = wanted.id and u.tenant_id = $1
+            order by wanted.position"#,
+        tenant,
+        ids
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Which agents are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Part of a name, an address or a number.
+    pub search: Option<String>,
+    pub status: Option<UserStatus>,
+    pub role: Option<Role>,
+}
+
+pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, filter: &Filter, window: Window) -> sqlx::Result<Vec<User>> {
+    // What a person types is text: `%` and `_` are themselves.
+    let pattern = filter.search.as_ref().map(|text| {
+        let text = text.trim().to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        format!("%{text}%")
+    });
+    sqlx::query_as!(
+        User,
+        r#"select u.id, u.tenant_id, u.email, u.first_name, u.last_name, u.role as "role: Role",
+                  u.status as "status: UserStatus", u.language as "language: Language",
+                  u.email_verified_at is not null as "email_verified!", u.totp_enabled_at is not null as "two_factor!",
+                  u.totp_required as two_factor_required, u.last_sign_in_at, u.version, u.created_at, u.updated_at
+             from users u
+            where u.tenant_id = $1 and u.id > $2
+              and ($3::text is null or lower(u.first_name || ' ' || u.last_name) like $3 or lower(u.email) like $3
+                   or exists (select 1 from extensions e where e.tenant_id = u.tenant_id and e.user_id = u.id
+                                 and e.status <> 'deleted' and e.number like $3))
+              and ($4::text is null or u.status = $4) and ($5::text is null or u.role = $5)
+            order by u.id limit $6"#,
+        tenant,
+        window.after,
+        pattern,
+        filter.status as Option<UserStatus>,
+        filter.role as Option<Role>,
+        window.fetch()
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// How many agents and extensions a tenant has.
+pub struct Counts {
+    pub users: i64,
+    pub extensions: i64,
+    pub suspended: i64,
+    pub invited: i64,
+}
+
+pub async fn counts(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Counts> {
+    sqlx::query_as!(
+        Counts,
+        r#"select count(*) as "users!", count(*) filter (where status = 'suspended') as "suspended!",
+                  count(*) filter (where status = 'invited') as "invited!",
+                  (select count(*) from extensions where tenant_id = $1 and status <> 'deleted') as "extensions!"
+             from users where tenant_id = $1"#,
+        tenant
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// The extensions of users, by their numbers.
+pub async fn extensions_of(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    users: &[Uuid],
+) -> sqlx::Result<Vec<(Uuid, AgentExtension)>> {
+    let rows = sqlx::query!(
+        r#"select user_id as "user_id!", id, number, sip_username, status as "status: ExtensionStatus"
+             from extensions where tenant_id = $1 and user_id = any ($2) and status <> 'deleted'
+            order by length(number), number"#,
+        tenant,
+        users
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let (id, number, sip_username, status) = (row.id, row.number, row.sip_username, row.status);
+            (row.user_id, AgentExtension { id, number, sip_username, status })
+        })
+        .collect())
+}
+
+/// Ends every link that was sent to somebody.
+pub async fn drop_links(db: &mut PgConnection, user: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("delete from one_time_tokens where user_id = $1", user).execute(db).await.map(|_| ())
+}
+
+/// The extensions of somebody who has another name or address now: those that showed the old name show the new one, and voicemail
+/// that went to the old address goes to the new one.
+pub async fn extensions_follow(
+    db: &mut PgConnection,
+    tenant: Uuid,
+    user: Uuid,
+    name: (&str, &str),
+    email: (&str, &str),
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update extensions
+            set display_name = case when display_name = $3 then $4 else display_name end,
+                voicemail_email = case when lower(voicemail_email) = lower($5) then $6 else voicemail_email end,
+                version = version + 1, updated_at = now()
+          where tenant_id = $1 and user_id = $2 and status <> 'deleted'
+            and ((display_name = $3 and $3 <> $4) or (lower(voicemail_email) = lower($5) and $5 <> $6))",
+        tenant,
+        user,
+        name.0,
+        name.1,
+        email.0,
+        email.1
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+pub async fn has_password(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<bool> {
+    let has = sqlx::query_scalar!(
+        r#"select password_hash is not null as "has!" from users where tenant_id = $1 and id = $2"#,
+        tenant,
+        id
+    );
+    Ok(has.fetch_optional(db).await?.unwrap_or_default())
+}
+
+pub async fn set_extension_status(
+    db: &mut PgConnection,
+    tenant: Uuid,
+    user: Uuid,
+    suspended: bool,
+) -> sqlx::Result<()> {
+    let (from, to) = if suspended { ("active", "suspended") } else { ("suspended", "active") };
+    sqlx::query!(
+        "update extensions set status = $4, version = version + 1, updated_at = now()
+          where tenant_id = $1 and user_id = $2 and status = $3",
+        tenant,
+        user,
+        from,
+        to
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}

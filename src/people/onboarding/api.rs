@@ -1,0 +1,180 @@
+//! `/v1/templates`, and a tenant's settings and setup.
+
+use actix_web::{
+    HttpResponse, delete, get, patch, post, put,
+    web::{Bytes, Data, Json, Path, Query},
+};
+use serde::Deserialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{
+    Setup,
+    templates::{self, TemplateVersion},
+};
+use crate::{
+    http::{
+        input,
+        problem::Problem,
+        write::{self, Outcome, Write},
+    },
+    model::{
+        paging::{Page, Window},
+        settings::{self, Settings, Template},
+    },
+    telephony::pools,
+    tenancy::{Api, auth::actor::Actor},
+};
+
+fn template(body: &[u8]) -> Result<Template, Problem> {
+    let body: Value = input::parse(body)?;
+    Ok(Template::parse(&body).map_err(templates::wrong_setting)?)
+}
+
+/// Create a template
+#[utoipa::path(tag = "templates", request_body = Template, responses((status = 201, body = Template), (status = 409, body = Problem)))]
+#[post("/v1/templates")]
+pub async fn create_template(api: Data<Api>, actor: Actor, write: Write, body: Bytes) -> Result<HttpResponse, Problem> {
+    let new = template(&body)?;
+    let work = async |change: &mut _| {
+        let made = templates::put(change, new, true).await?;
+        Outcome::created(&made, i64::from(made.version), format!("/v1/templates/{}", made.name.as_str()))
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// List templates
+#[utoipa::path(tag = "templates", responses((status = 200, body = Page<Template>)))]
+#[get("/v1/templates")]
+pub async fn list_templates(api: Data<Api>, actor: Actor) -> Result<Json<Page<Template>>, Problem> {
+    let items = templates::list(&mut *api.read(&actor).await?).await?;
+    Ok(Json(Page { items, next_cursor: None }))
+}
+
+/// The JSON schema of templates
+#[utoipa::path(tag = "templates", responses((status = 200, body = Object)))]
+#[get("/v1/templates/schema")]
+pub async fn template_schema(_actor: Actor) -> Json<Value> {
+    Json(settings::schema())
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+pub struct VersionQuery {
+    /// As it was at this version; the newest when not given.
+    version: Option<i32>,
+}
+
+/// Show a template
+#[utoipa::path(tag = "templates", params(VersionQuery), responses((status = 200, body = Template), (status = 404, body = Problem)))]
+#[get("/v1/templates/{name}")]
+pub async fn show_template(
+    api: Data<Api>,
+    actor: Actor,
+    path: Path<String>,
+    query: Query<VersionQuery>,
+) -> Result<HttpResponse, Problem> {
+    let mut db = api.read(&actor).await?;
+    let template = match query.version {
+        Some(version) => templates::at_version(&mut *db, &path, version).await?,
+        None => templates::get(&mut *db, &path).await?,
+    };
+    let template = template.ok_or_else(|| Problem::not_found("template"))?;
+    Ok(write::shown(&template, i64::from(template.version)))
+}
+
+/// List the versions of a template of the platform's own, the newest first
+#[utoipa::path(tag = "templates", responses((status = 200, body = Page<TemplateVersion>)))]
+#[get("/v1/templates/{name}/versions")]
+pub async fn list_template_versions(
+    api: Data<Api>,
+    actor: Actor,
+    path: Path<String>,
+) -> Result<Json<Page<TemplateVersion>>, Problem> {
+    let items = templates::versions(&mut *api.read(&actor).await?, &path).await?;
+    Ok(Json(Page { items, next_cursor: None }))
+}
+
+/// Put a template in the place of the one of its name
+///
+/// Tenants that were set up from it stay as they are.
+#[utoipa::path(tag = "templates", request_body = Template, responses((status = 200, body = Template), (status = 422, body = Problem)))]
+#[put("/v1/templates/{name}")]
+pub async fn put_template(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<String>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let new = template(&body)?;
+    if new.name.as_str() != path.as_str() {
+        return Err(Problem::bad_request("name must be the one in the path.").field("name"));
+    }
+    let work = async |change: &mut _| {
+        let kept = templates::put(change, new, false).await?;
+        Outcome::changed(&kept, i64::from(kept.version))
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// Delete a template of the platform's own
+#[utoipa::path(tag = "templates", responses((status = 204), (status = 404, body = Problem)))]
+#[delete("/v1/templates/{name}")]
+pub async fn delete_template(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let work = async |change: &mut _| {
+        templates::delete(change, &path).await?;
+        Ok(Outcome::deleted())
+    };
+    write.run(&api, &actor, b"", work).await
+}
+
+/// Show a tenant's settings
+#[utoipa::path(tag = "tenants", responses((status = 200, body = Settings), (status = 404, body = Problem)))]
+#[get("/v1/tenants/{tenant_id}/settings")]
+pub async fn show_settings(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
+    let tenant = actor.in_tenant(path.into_inner())?;
+    let kept = templates::settings_of(&mut *api.read(&actor).await?, tenant).await?;
+    let (settings, version) = kept.ok_or_else(|| Problem::not_found("tenant"))?;
+    Ok(write::shown(&settings, version))
+}
+
+/// Change a tenant's settings
+///
+/// A JSON merge patch (RFC 7396): what is absent stays, `null` takes away.
+#[utoipa::path(tag = "tenants", request_body = Object, responses((status = 200, body = Settings), (status = 422, body = Problem)))]
+#[patch("/v1/tenants/{tenant_id}/settings")]
+pub async fn update_settings(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<Uuid>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.in_tenant(path.into_inner())?;
+    let patch: Value = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        let (settings, version) = templates::patch_settings(change, tenant, &patch, write.if_match).await?;
+        Outcome::changed(&settings, version)
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// Show what a tenant began with: pools, pending phone numbers, channels, integrations
+#[utoipa::path(tag = "tenants", responses((status = 200, body = Setup), (status = 404, body = Problem)))]
+#[get("/v1/tenants/{tenant_id}/setup")]
+pub async fn show_setup(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<Json<Setup>, Problem> {
+    let tenant = actor.in_tenant(path.into_inner())?;
+    let mut db = api.read(&actor).await?;
+    templates::settings_of(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
+    Ok(Json(Setup {
+        pools: pools::store::list(&mut *db, tenant, Window::FIRST).await?,
+        number_requests: templates::number_requests(&mut *db, tenant).await?,
+        channels: templates::channels(&mut *db, tenant).await?,
+        integrations: templates::integrations(&mut *db, tenant).await?,
+    }))
+}

@@ -1,0 +1,220 @@
+//! Onboarding: from "a company signs up" to a tenant that works, in one transaction, from a template.
+
+pub mod api;
+pub mod templates;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{
+    model::{
+        error::{Error, Result},
+        language::Language,
+    },
+    node::changes::{Audit, Change},
+    telephony::pools,
+    tenancy::{
+        auth::{
+            one_time::{self, Purpose},
+            rules::Role,
+        },
+        clusters,
+        mail::{self, Message},
+        tenants::{self, NewTenant, Tenant},
+        users::{self, UserStatus},
+    },
+    text::{DisplayName, Domain, Email, SipSecret, keyring::Place},
+};
+
+pub use self::templates::DEFAULT_TEMPLATE;
+
+/// Somebody to own a tenant.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewOwner {
+    pub first_name: DisplayName,
+    pub last_name: DisplayName,
+    pub email: Email,
+    /// The tenant's when not given.
+    pub language: Option<Language>,
+}
+
+/// A tenant with all that it begins with.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewTenancy {
+    /// The domain when not given.
+    pub name: Option<DisplayName>,
+    /// Its SIP domain, which is the name of its dialplan context as well.
+    pub domain: Domain,
+    /// What it is set up from; `default` when not given.
+    pub template: Option<String>,
+    /// It goes to the least filled cluster of this region; of any when not given.
+    pub region: Option<String>,
+    /// Gets a mail with a link to begin with.
+    pub owner: Option<NewOwner>,
+    /// A merge patch over the template's settings.
+    #[schema(value_type = Option<Object>)]
+    pub settings: Option<Value>,
+}
+
+impl NewTenancy {
+    /// From the default template, owned by nobody yet.
+    #[must_use]
+    pub fn plain(name: Option<DisplayName>, domain: Domain) -> Self {
+        Self { name, domain, template: None, region: None, owner: None, settings: None }
+    }
+}
+
+/// What was made for a new tenant.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Tenancy {
+    #[serde(flatten)]
+    pub tenant: Tenant,
+    pub owner: Option<users::User>,
+    #[serde(flatten)]
+    pub setup: Setup,
+}
+
+/// A tenant's beginnings: its pools, and what is not in use yet.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Setup {
+    pub pools: Vec<pools::Pool>,
+    pub number_requests: Vec<NumberRequest>,
+    pub channels: Vec<Channel>,
+    pub integrations: Vec<Integration>,
+}
+
+/// A phone number that the tenant waits for, with the SIP account it will come in by.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct NumberRequest {
+    pub id: Uuid,
+    pub country: String,
+    pub status: String,
+    pub sip_username: String,
+    /// Shown when it is made, and never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sip_password: Option<String>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// A way to reach the tenant beside calls; inactive until it is set up.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Channel {
+    pub id: Uuid,
+    pub kind: String,
+    pub status: String,
+    #[schema(value_type = Object)]
+    pub config: Value,
+}
+
+/// Another system; inactive until it is set up.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Integration {
+    pub id: Uuid,
+    pub kind: String,
+    pub name: String,
+    pub status: String,
+    #[schema(value_type = Object)]
+    pub config: Value,
+}
+
+/// Makes a tenant with all it needs. `password_hash`: the owner chose a password already, and has to verify the address only.
+///
+/// `public_url`: what the links in mails begin with.
+pub async fn create(
+    public_url: &str,
+    change: &mut Change,
+    new: NewTenancy,
+    password_hash: Option<&str>,
+) -> Result<Tenancy> {
+    let template = templates::of(change, new.template.as_deref().unwrap_or(DEFAULT_TEMPLATE)).await?;
+    let settings = match &new.settings {
+        None => template.settings.clone(),
+        Some(patch) => template.settings.patched(patch).map_err(templates::wrong_setting)?,
+    };
+    let cluster = clusters::choose(change, new.region.as_deref()).await?;
+    let from = tenants::From {
+        cluster,
+        template: template.name.to_string(),
+        template_version: template.version,
+        settings: serde_json::to_value(&settings).unwrap_or_default(),
+    };
+    let tenant = tenants::create(change, NewTenant { name: new.name, domain: new.domain }, &from).await?;
+    let ordinal = templates::ordinal(change.db(), tenant.id).await?;
+    let (first_number, last_number) = pools::default_range(ordinal, templates::pool_size(&from.settings));
+    let pool = pools::create(change, tenant.id, pools::NewPool { first_number, last_number }).await?;
+    let number_requests = vec![request_number(change, tenant.id, &from.settings).await?];
+    let (channels, integrations) = templates::insert_inactive(change.db(), tenant.id, &from.settings).await?;
+    let owner = match new.owner {
+        None => None,
+        Some(owner) => {
+            Some(make_owner(public_url, change, &tenant, owner, password_hash, language(&from.settings)).await?)
+        }
+    };
+    let setup = Setup { pools: vec![pool], number_requests, channels, integrations };
+    Ok(Tenancy { tenant, owner, setup })
+}
+
+/// The language of a tenant's settings.
+#[must_use]
+pub fn language(settings: &Value) -> Language {
+    settings.get("language").and_then(|language| serde_json::from_value(language.clone()).ok()).unwrap_or_default()
+}
+
+async fn request_number(change: &mut Change, tenant: Uuid, settings: &Value) -> Result<NumberRequest> {
+    let id = Uuid::now_v7();
+    let secret = SipSecret::generate();
+    let sealed =
+        change.keyring().seal(Place { column: "number_requests.sip_secret", tenant, row: id }, secret.reveal());
+    let request = NumberRequest {
+        id,
+        country: settings.get("country").and_then(Value::as_str).unwrap_or("US").to_owned(),
+        status: "pending".into(),
+        // The last digits of an id of version 7 are random.
+        sip_username: format!("did-{}", &id.simple().to_string()[20..]),
+        sip_password: Some(secret.reveal().to_owned()),
+        created_at: Utc::now(),
+    };
+    templates::insert_number_request(change.db(), tenant, &request, &sealed).await?;
+    Ok(request)
+}
+
+async fn make_owner(
+    public_url: &str,
+    change: &mut Change,
+    tenant: &Tenant,
+    new: NewOwner,
+    password_hash: Option<&str>,
+    tenants_language: Language,
+) -> Result<users::User> {
+    let id = Uuid::now_v7();
+    let row = users::store::NewRow {
+        id,
+        tenant: Some(tenant.id),
+        email: new.email.as_str(),
+        first_name: new.first_name.as_str(),
+        last_name: new.last_name.as_str(),
+        role: Role::Owner,
+        status: UserStatus::Invited,
+        language: new.language,
+        password_hash,
+    };
+    users::store::insert(change.db(), &row).await.map_err(users::taken)?;
+    let language = new.language.unwrap_or(tenants_language);
+    let purpose = if password_hash.is_some() { Purpose::Verify } else { Purpose::Welcome };
+    let link = one_time::link(change, public_url, id, purpose).await?;
+    let name = new.first_name.as_str();
+    let message = match purpose {
+        Purpose::Verify => Message::VerifyEmail { name, link: &link },
+        _ => Message::Welcome { name, tenant: tenant.name.as_str(), link: &link },
+    };
+    mail::queue(change, Some(tenant.id), &new.email, language, &message).await?;
+    let user = users::store::get(change.db(), Some(tenant.id), id).await?.ok_or(Error::NotFound("user"))?;
+    let after = serde_json::to_value(&user).ok();
+    let resource = format!("users/{id}");
+    change.audit(Audit { tenant: Some(tenant.id), action: "create", resource, before: None, after }).await?;
+    Ok(user)
+}

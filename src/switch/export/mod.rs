@@ -1,0 +1,325 @@
+//! A tenant as static files that a FreeSWITCH boots from without Dialplane: its users, its dialplan, its menus, queues and
+//! conferences, and the gateways of the carriers. What needs a decision at each call (limits, prices, schedules) can't be a file:
+//! the report says what is missing.
+
+mod files;
+
+use std::{collections::BTreeMap, fmt::Write as _, fs, io, path::Path};
+
+use serde::Serialize;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    routing::{self, AFTER, Call, Failure, Found, Plan, Route, Tenant, Trace},
+    switch::fetch::{
+        answer, call_store,
+        config::{self, ConfigRow},
+        config_store, sofia, store,
+    },
+    telephony::destinations,
+    text::keyring::Keyring,
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+    #[error(transparent)]
+    Render(#[from] answer::RenderError),
+    #[error(transparent)]
+    Secret(#[from] crate::text::keyring::KeyringError),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("there is no such tenant")]
+    NoTenant,
+}
+
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    pub users: usize,
+    pub dialplan: usize,
+    pub files: usize,
+    /// What the files don't do that the tenant's calls did.
+    pub missing: Vec<String>,
+}
+
+/// Writes the files below an empty or new folder.
+pub async fn export(
+    db: &mut PgConnection,
+    keyring: &Keyring,
+    tenant: Uuid,
+    folder: &Path,
+) -> Result<Report, ExportError> {
+    let mut report = Report::default();
+    let plan = destinations::store::plan(&mut *db, tenant).await?.ok_or(ExportError::NoTenant)?;
+    let names = store::names(&mut *db, tenant, i32::MAX - 1).await?.ok_or(ExportError::NoTenant)?;
+    let mut written = files::stock();
+    let users = users(&mut *db, keyring, tenant, &plan, &names.names, &mut report).await?;
+    written.push(("directory/tenant.xml".into(), users));
+    let dialplan = dialplan(&mut *db, tenant, &plan, &names.names, &mut report).await?;
+    written.push(("dialplan/tenant.xml".into(), dialplan));
+    for (name, text) in modules(&mut *db, keyring, tenant, &plan).await? {
+        written.push((format!("autoload_configs/{name}.xml"), text));
+    }
+    for (path, text) in &written {
+        let path = folder.join(path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(path, text)?;
+    }
+    report.files = written.len();
+    if !plan.settings.routing.outbound.countries.is_empty() || plan.settings.features.international_calls {
+        report.missing.push("countries, limits and prices of calls out".into());
+    }
+    report.missing.push("calls out: a file can't admit a call; emergency numbers go to the carriers".into());
+    Ok(report)
+}
+
+/// What stands between the lines that every document begins and ends with.
+fn inner(document: &[u8]) -> String {
+    let text = String::from_utf8_lossy(document);
+    let lines = text.lines().collect::<Vec<_>>();
+    // document, section, …, /section, /document
+    lines.get(2..lines.len().saturating_sub(2)).unwrap_or_default().join("\n") + "\n"
+}
+
+async fn users(
+    db: &mut PgConnection,
+    keyring: &Keyring,
+    tenant: Uuid,
+    plan: &Plan,
+    names: &[String],
+    report: &mut Report,
+) -> Result<String, ExportError> {
+    let mut rows = BTreeMap::new();
+    for name in names {
+        if let Some((_, Some(row))) = store::extension(&mut *db, tenant, name).await?
+            && row.active
+        {
+            rows.insert(row.id, row);
+        }
+    }
+    report.users = rows.len();
+    let mut text = inner(&answer::static_users(&plan.domain, rows.values(), keyring)?);
+    let mut groups = String::new();
+    for name in names.iter().filter(|name| name.starts_with(|c: char| c.is_ascii_alphabetic())) {
+        if let Some((_, Some(members))) = store::group(&mut *db, tenant, name).await? {
+            let _ = writeln!(groups, "<group name=\"{name}\">\n<users>");
+            for member in members {
+                let _ = writeln!(groups, "<user id=\"{}\" type=\"pointer\"/>", member.sip_username);
+            }
+            groups.push_str("</users>\n</group>\n");
+        }
+    }
+    text = text.replacen("</groups>", &format!("{groups}</groups>"), 1);
+    Ok(format!("<include>\n{text}</include>\n"))
+}
+
+async fn dialplan(
+    db: &mut PgConnection,
+    tenant: Uuid,
+    plan: &Plan,
+    names: &[String],
+    report: &mut Report,
+) -> Result<String, ExportError> {
+    let scope = Tenant::of(plan, plan.domain.clone(), true);
+    let mut extensions = Vec::new();
+    for entry in &plan.entries {
+        if let routing::entries::EntryBody::Xml(xml) = &entry.body {
+            extensions.push(xml.trim_end().to_owned());
+        } else {
+            report.missing.push(format!("dialplan entry {}: it is decided at each call", entry.name));
+        }
+    }
+    for number in routing::emergency::numbers(plan.country()) {
+        extensions.push(extension("emergency", &exactly(number), None, &emergency(db, tenant, number).await?)?);
+    }
+    for name in names {
+        let found = call_store::dialled(&mut *db, tenant, Some(name), -1).await?.and_then(|row| row.found);
+        let Some(found) = found else { continue };
+        report_schedule(plan, &found, name, report);
+        let route = |after| routed(&scope, plan, name, Some(&found), after);
+        let first = route(None);
+        if matches!(&first, Route::Ring(ring) if ring.then == routing::Then::Ask) {
+            for (failure, causes) in [
+                (Failure::Busy, "^(USER_BUSY|CALL_REJECTED)$"),
+                (Failure::NoAnswer, "^(NO_ANSWER|NO_USER_RESPONSE|ALLOTTED_TIMEOUT|PROGRESS_TIMEOUT)$"),
+                (Failure::NotRegistered, "^(USER_NOT_REGISTERED|SUBSCRIBER_ABSENT)$"),
+                (Failure::Other, "."),
+            ] {
+                let next = route(Some(failure));
+                let pattern = exactly(&format!("{name}{AFTER}"));
+                extensions.push(extension("after", &pattern, Some(causes), &next.actions(&scope, 0))?);
+            }
+        }
+        extensions.push(extension(first.name(), &exactly(name), None, &first.actions(&scope, 0))?);
+    }
+    let codes = &plan.settings.routing.codes;
+    for code in [&codes.echo, &codes.voicemail, &codes.park] {
+        let route = routed(&scope, plan, code.as_str(), None, None);
+        extensions.push(extension(route.name(), &exactly(code.as_str()), None, &route.actions(&scope, 0))?);
+    }
+    report.dialplan = extensions.len();
+    let public = public(db, tenant, plan, report).await?;
+    let domain = &plan.domain;
+    Ok(format!(
+        "<include>\n<context name=\"{domain}\">\n{}\n</context>\n<context name=\"public\">\n{}\n</context>\n</include>\n",
+        extensions.join("\n"),
+        public.join("\n")
+    ))
+}
+
+fn report_schedule(plan: &Plan, found: &Found, name: &str, report: &mut Report) {
+    let Found::Destination(id) = found else { return };
+    let Some(planned) = plan.destinations.get(id) else { return };
+    if matches!(planned.config, crate::model::destination::Config::Schedule(_)) && name.len() != 32 {
+        report.missing.push(format!("schedule {}: written as it is right now, open or closed", planned.name));
+    }
+}
+
+fn routed(tenant: &Tenant, plan: &Plan, number: &str, found: Option<&Found>, after: Option<Failure>) -> Route {
+    let call = Call { after, ..Call::dialling(number, jiff::Timestamp::now()) };
+    routing::route(tenant, plan, &call, found, &mut Trace::off()).route
+}
+
+/// An expression for one number and nothing else.
+fn exactly(number: &str) -> String {
+    format!("^{}$", regex::escape(number))
+}
+
+fn extension(
+    name: &str,
+    pattern: &str,
+    disposition: Option<&str>,
+    actions: &[routing::Action],
+) -> Result<String, answer::RenderError> {
+    let mut text = String::from_utf8_lossy(&answer::static_extension(pattern, disposition, actions)?).into_owned();
+    text = text.replacen("NAME", name, 1);
+    Ok(text.trim_end().to_owned())
+}
+
+async fn emergency(db: &mut PgConnection, tenant: Uuid, number: &str) -> Result<Vec<routing::Action>, ExportError> {
+    let (_, carriers) = call_store::carriers(&mut *db).await?;
+    let known = std::sync::Arc::new(carriers.into_iter().map(|carrier| (carrier.id, carrier)).collect());
+    let ids = routing::carried::for_emergencies(&known, tenant);
+    let carried = routing::carried::Carried {
+        dialled: routing::carried::Dialling::Emergency(number),
+        caller_id: None,
+        carriers: &ids,
+        known: &known,
+        call: None,
+        location: None,
+        record: false,
+        consent_tone: false,
+    };
+    Ok(carried.actions())
+}
+
+/// Calls from outside to the tenant's numbers.
+async fn public(
+    db: &mut PgConnection,
+    tenant: Uuid,
+    plan: &Plan,
+    report: &mut Report,
+) -> Result<Vec<String>, ExportError> {
+    let filter = crate::telephony::numbers::store::Filter::default();
+    let numbers =
+        crate::telephony::numbers::store::list(&mut *db, tenant, &filter, crate::model::paging::Window::FIRST).await?;
+    let mut extensions = Vec::new();
+    for number in numbers {
+        let Some(to) =
+            number.destination.and_then(|target| plan.name_of(target).or_else(|| Some(target.id.to_string())))
+        else {
+            report.missing.push(format!("number {}: it leads nowhere", number.number));
+            continue;
+        };
+        // Names of extensions and groups that only a number leads to are not in the plan.
+        let name = match number.destination {
+            Some(target) => destinations::store::dialled_name(&mut *db, tenant, target).await?.unwrap_or(to),
+            None => to,
+        };
+        let domain = &plan.domain;
+        let actions = [
+            routing::Action { application: "set", data: format!("domain_name={domain}") },
+            routing::Action { application: "transfer", data: format!("{name} XML {domain}") },
+        ];
+        let digits = number.number.as_str().trim_start_matches('+');
+        extensions.push(extension("number", &format!("^\\+?(00)?{digits}$"), None, &actions)?);
+    }
+    Ok(extensions)
+}
+
+/// Configuration of the modules that the tenant's destinations need.
+async fn modules(
+    db: &mut PgConnection,
+    keyring: &Keyring,
+    tenant: Uuid,
+    plan: &Plan,
+) -> Result<Vec<(&'static str, String)>, ExportError> {
+    use crate::model::destination::TargetKind;
+    let mut rows: BTreeMap<TargetKind, Vec<ConfigRow>> = BTreeMap::new();
+    for (id, planned) in &plan.destinations {
+        let kind = planned.config.kind();
+        if let Some((_, Some(row))) = config_store::destination(&mut *db, tenant, *id, kind).await? {
+            rows.entry(kind).or_default().push(row);
+        }
+    }
+    let mut all = Vec::new();
+    for (kind, name) in [
+        (TargetKind::Ivr, "ivr.conf"),
+        (TargetKind::Conference, "conference.conf"),
+        (TargetKind::Queue, "callcenter.conf"),
+    ] {
+        let documents = rows.remove(&kind).unwrap_or_default();
+        let documents = documents.iter().map(|row| config::destination_document(&plan.domain, row, keyring));
+        let merged = merge(name, &documents.collect::<Result<Vec<_>, _>>()?);
+        all.extend(merged.map(|text| (name, format!("<include>\n{text}</include>\n"))));
+    }
+    let carriers = config_store::carriers(&mut *db, config_store::Whose::Tenant(tenant)).await?;
+    let sofia = sofia::document_of(sofia::PROFILES.as_str(), carriers, keyring)?;
+    all.push(("sofia.conf", format!("<include>\n{}</include>\n", inner(&sofia))));
+    Ok(all)
+}
+
+/// One configuration of several documents: each has lists, whose elements go together.
+fn merge(name: &str, documents: &[actix_web::web::Bytes]) -> Option<String> {
+    let first = inner(documents.first()?);
+    let mut lists: Vec<(String, String)> = Vec::new();
+    for document in documents {
+        let text = inner(document);
+        let mut open: Option<(String, String)> = None;
+        for line in text.lines() {
+            let element = line.trim_start_matches("</").trim_start_matches('<');
+            let element = element.split([' ', '>', '/']).next().unwrap_or_default().to_owned();
+            let is_list =
+                ["menus", "profiles", "advertise", "caller-controls", "settings", "queues", "agents", "tiers"]
+                    .contains(&element.as_str());
+            match (&mut open, is_list) {
+                (None, true) => open = Some((element, String::new())),
+                (Some((list, body)), true) if *list == element => {
+                    let (list, body) = (list.clone(), body.clone());
+                    open = None;
+                    match lists.iter_mut().find(|(known, _)| *known == list) {
+                        // Controls are the same in each.
+                        Some((_, all)) if list != "caller-controls" && list != "settings" => all.push_str(&body),
+                        Some(_) => {}
+                        None => lists.push((list, body)),
+                    }
+                }
+                (Some((_, body)), _) => {
+                    body.push_str(line);
+                    body.push('\n');
+                }
+                (None, false) => {}
+            }
+        }
+    }
+    debug_assert!(first.starts_with("<configuration"));
+    let mut out = format!("<configuration name=\"{name}\">\n");
+    for (list, body) in lists {
+        let _ = write!(out, "<{list}>\n{body}</{list}>\n");
+    }
+    Some(out + "</configuration>\n")
+}

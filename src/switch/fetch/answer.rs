@@ -1,0 +1,447 @@
+//! What a switch gets: documents built from validated texts, rendered by the templates in `templates/xml`.
+//!
+//! One element a line and no prolog: the switch preprocesses what it fetches line by line, and drops a line with `<?`.
+
+use std::borrow::Cow;
+
+use actix_web::web::Bytes;
+use askama::Template;
+use md5::{Digest as _, Md5};
+use uuid::Uuid;
+
+use super::store::{ExtensionRow, MailboxRow, MemberRow};
+use crate::{
+    node::generations::Standing,
+    routing::{Action, Route, Tenant},
+    text::{
+        Domain,
+        keyring::{Keyring, KeyringError, hex},
+    },
+};
+
+/// The answer that sends the switch on to its other bindings and its static files. FreeSWITCH compares the words.
+pub const NOT_FOUND: &str = "<document type=\"freeswitch/xml\">\n<section name=\"result\">\n<result status=\"not found\"/>\n</section>\n</document>\n";
+
+/// No gateways in the directory: they belong to carriers.
+pub const NO_GATEWAYS: &str =
+    "<document type=\"freeswitch/xml\">\n<section name=\"directory\">\n</section>\n</document>\n";
+
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    #[error("a document could not be rendered: {0}")]
+    Template(#[from] askama::Error),
+    #[error(transparent)]
+    Secret(#[from] KeyringError),
+}
+
+/// How a user is shown, secrets already opened or hashed.
+struct User<'a> {
+    id: &'a str,
+    number_alias: &'a str,
+    params: Vec<(&'static str, Cow<'a, str>)>,
+    variables: Vec<(&'a str, Cow<'a, str>)>,
+}
+
+#[derive(Template)]
+#[template(path = "xml/user.xml")]
+struct Users<'a> {
+    domain: &'a str,
+    group: &'a str,
+    members: &'a [User<'a>],
+}
+
+/// A user as short as can be: `switch_xml_locate_user` (switch_xml.c) finds one who stands in no group.
+#[derive(Template)]
+#[template(path = "xml/registration.xml")]
+struct Registration<'a> {
+    domain: &'a str,
+    user: &'a User<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "xml/nobody.xml")]
+struct Nobody<'a> {
+    domain: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "xml/pin.xml")]
+struct Pin<'a> {
+    domain: &'a str,
+    id: &'a str,
+    number_alias: &'a str,
+    success: bool,
+}
+
+#[derive(Template)]
+#[template(path = "xml/dialplan.xml")]
+struct Dialplan<'a> {
+    context: &'a str,
+    name: &'static str,
+    actions: &'a [Action],
+    before: &'a [&'a str],
+}
+
+#[derive(Template)]
+#[template(path = "xml/chatplan.xml")]
+struct Chatplan<'a> {
+    context: &'a str,
+}
+
+pub(super) fn render(template: &impl Template) -> Result<Bytes, RenderError> {
+    let mut text = String::with_capacity(1024);
+    template.render_into(&mut text)?;
+    text.push('\n');
+    // The exact size: a cached answer keeps its buffer for long.
+    Ok(Bytes::from(text.into_boxed_str().into_boxed_bytes()))
+}
+
+/// The domain without a user.
+#[must_use]
+pub fn nobody(domain: &Domain) -> Bytes {
+    // A domain's characters are letters, digits, '.' and '-': rendering can't fail.
+    render(&Nobody { domain: domain.as_str() }).unwrap_or_default()
+}
+
+/// What a digest is made of, besides the password. A switch hashes user and realm as the phone spells them, while it finds domain and
+/// user in either case: an answer for one spelling refuses a phone that uses another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Digest<'a> {
+    pub user: Cow<'a, str>,
+    pub realm: Cow<'a, str>,
+}
+
+impl Digest<'_> {
+    /// Is it spelt as nearly all phones do: in lower case, and with the domain as its realm? Anybody can ask for the others, in endless
+    /// variations.
+    #[must_use]
+    pub fn is_usual(&self, domain: &str) -> bool {
+        let is_lower = |text: &str| !text.bytes().any(|b| b.is_ascii_uppercase());
+        is_lower(&self.user) && is_lower(&self.realm) && self.realm.eq_ignore_ascii_case(domain)
+    }
+
+    #[must_use]
+    pub fn into_owned(self) -> Digest<'static> {
+        Digest { user: self.user.into_owned().into(), realm: self.realm.into_owned().into() }
+    }
+}
+
+/// How much of a user to show; [`super::request::View`] with what is to be hashed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    Auth(Digest<'static>),
+    Register(Digest<'static>),
+    Profile,
+    Verto(Digest<'static>),
+    ReverseAuth,
+}
+
+impl Shown {
+    #[must_use]
+    pub fn digest(&self) -> Option<&Digest<'static>> {
+        match self {
+            Self::Auth(digest) | Self::Register(digest) | Self::Verto(digest) => Some(digest),
+            Self::Profile | Self::ReverseAuth => None,
+        }
+    }
+}
+
+/// One user of a domain.
+///
+/// The switch looks for the asked name in `id` and `number-alias`: `id` is the SIP username, `number-alias` what was asked
+/// for or the number.
+pub fn user(
+    domain: &Domain,
+    row: &ExtensionRow,
+    asked: &str,
+    shown: &Shown,
+    keyring: &Keyring,
+) -> Result<Bytes, RenderError> {
+    let registers = matches!(shown, Shown::Register(_));
+    let params = match shown {
+        Shown::Auth(digest) | Shown::Register(digest) => auth_params(row, digest, keyring)?,
+        Shown::Verto(digest) => verto_params(domain, row, digest, keyring)?,
+        Shown::ReverseAuth => reverse_auth_params(row, keyring)?,
+        Shown::Profile => profile_params(domain, row, keyring)?,
+    };
+    let user = User {
+        id: row.sip_username.as_str(),
+        number_alias: alias(row, asked),
+        params,
+        variables: if registers { of_registrations(row) } else { variables(domain, row) },
+    };
+    if registers {
+        return render(&Registration { domain: domain.as_str(), user: &user });
+    }
+    render(&Users { domain: domain.as_str(), group: "default", members: &[user] })
+}
+
+fn alias<'a>(row: &'a ExtensionRow, asked: &str) -> &'a str {
+    match &row.alias {
+        Some(alias) if alias.as_str() == asked => alias.as_str(),
+        _ => row.number.as_str(),
+    }
+}
+
+/// `a1-hash` is MD5(user:realm:password), with user and realm as the phone wrote them (`sofia_reg_parse_auth` in sofia_reg.c), and
+/// MD5(id:domain:password) as the client wrote them (`check_auth` in mod_verto.c).
+fn a1_hash(row: &ExtensionRow, digest: &Digest<'_>, keyring: &Keyring) -> Result<String, KeyringError> {
+    let secret = row.open_secret(keyring)?;
+    let mut hash = Md5::new();
+    for part in [&digest.user, ":", &digest.realm, ":", secret.as_str()] {
+        hash.update(part.as_bytes());
+    }
+    Ok(hex(&hash.finalize()))
+}
+
+/// A user without password and `a1-hash` would be let in (`allow-empty-password` is true by default in sofia_reg.c).
+const NO_EMPTY_PASSWORD: (&str, Cow<'static, str>) = ("allow-empty-password", Cow::Borrowed("false"));
+
+type Params<'a> = Vec<(&'static str, Cow<'a, str>)>;
+
+fn auth_params<'a>(row: &'a ExtensionRow, digest: &Digest<'_>, keyring: &Keyring) -> Result<Params<'a>, RenderError> {
+    Ok(vec![("a1-hash", a1_hash(row, digest, keyring)?.into()), NO_EMPTY_PASSWORD, registrations(row)])
+}
+
+/// One registration: the newest replaces the one before. The switch's own limit would lock out a phone that restarts, because
+/// its REGISTER has a new Call-ID, until its old registration has run out (`sofia_reg_parse_auth` in sofia_reg.c).
+fn registrations(row: &ExtensionRow) -> (&'static str, Cow<'static, str>) {
+    match row.max_registrations {
+        1 => ("sip-allow-multiple-registrations", "false".into()),
+        limit => ("max-registrations-per-extension", limit.to_string().into()),
+    }
+}
+
+fn verto_params<'a>(
+    domain: &'a Domain,
+    row: &'a ExtensionRow,
+    digest: &Digest<'_>,
+    keyring: &Keyring,
+) -> Result<Params<'a>, RenderError> {
+    Ok(vec![
+        ("a1-hash", a1_hash(row, digest, keyring)?.into()),
+        NO_EMPTY_PASSWORD,
+        ("verto-context", domain.as_str().into()),
+        ("verto-dialplan", "XML".into()),
+        ("jsonrpc-allowed-methods", "verto".into()),
+    ])
+}
+
+fn reverse_auth_params<'a>(row: &'a ExtensionRow, keyring: &Keyring) -> Result<Params<'a>, RenderError> {
+    let secret = row.open_secret(keyring)?;
+    Ok(vec![
+        NO_EMPTY_PASSWORD,
+        ("reverse-auth-user", row.sip_username.as_str().into()),
+        ("reverse-auth-pass", secret.as_str().to_owned().into()),
+    ])
+}
+
+fn profile_params<'a>(domain: &'a Domain, row: &'a ExtensionRow, keyring: &Keyring) -> Result<Params<'a>, RenderError> {
+    let mut params = vec![NO_EMPTY_PASSWORD, ("dial-string", dial_string(domain, row).into())];
+    params.extend(voicemail_params(row, keyring)?);
+    Ok(params)
+}
+
+/// The registered contact, found by `%` in `sofia_outgoing_channel` (mod_sofia.c): the usual `${sofia_contact(…)}` is an
+/// API call, which hardened switches don't expand (`api-expansion` in switch.conf).
+fn dial_string(domain: &Domain, row: &ExtensionRow) -> String {
+    let user = &row.sip_username;
+    format!("{{sip_invite_domain={domain},presence_id={user}@{domain}}}sofia/internal/{user}%{domain}")
+}
+
+/// `vm-password` is always there: without it mod_voicemail takes the SIP password as the PIN.
+fn voicemail_params<'a>(row: &'a ExtensionRow, keyring: &Keyring) -> Result<Params<'a>, RenderError> {
+    let mut params = vec![
+        ("vm-enabled", row.voicemail_enabled.to_string().into()),
+        ("vm-password", row.open_pin(keyring)?.as_str().to_owned().into()),
+    ];
+    params.extend(row.voicemail_email.iter().flat_map(mail_params));
+    Ok(params)
+}
+
+/// What every channel of the user carries. The context is the tenant's: nothing else decides where a call may go.
+fn variables<'a>(domain: &'a Domain, row: &'a ExtensionRow) -> Vec<(&'a str, Cow<'a, str>)> {
+    let number = row.caller_id_number.as_ref().map_or(row.number.as_str(), |number| number.as_str());
+    let name = row.caller_id_name.as_ref().map_or(row.display_name.as_str(), |name| name.as_str());
+    let mut variables: Vec<(&str, Cow<'_, str>)> =
+        row.variables.iter().map(|(name, value)| (name, value.into())).collect();
+    variables.extend([
+        ("user_context", domain.as_str().into()),
+        ("effective_caller_id_name", row.display_name.as_str().into()),
+        ("effective_caller_id_number", row.number.as_str().into()),
+        ("outbound_caller_id_name", name.into()),
+        ("outbound_caller_id_number", number.into()),
+        ("dialplane_tenant", row.tenant_id.to_string().into()),
+        ("dialplane_extension", row.id.to_string().into()),
+    ]);
+    if let Some(codecs) = &row.codecs {
+        variables.push(("absolute_codec_string", codecs.as_str().into()));
+    }
+    variables
+}
+
+/// What `sofia_reg_handle_register_token` (sofia_reg.c) looks at; each line of an answer costs the switch time.
+fn of_registrations(row: &ExtensionRow) -> Vec<(&str, Cow<'_, str>)> {
+    let named = row.variables.iter().filter(|(name, _)| name.starts_with("sip-"));
+    named.map(|(name, value)| (name, value.into())).collect()
+}
+
+/// The name that messages to a mailbox are kept under: its id, which stays when its number changes.
+fn mailbox_user(row: &MailboxRow) -> (String, String) {
+    let id = row.id.simple().to_string();
+    (id.clone(), row.number.as_ref().map_or(id, ToString::to_string))
+}
+
+/// A mailbox that belongs to no extension: nobody signs in by it, and nothing rings.
+pub fn mailbox(domain: &Domain, row: &MailboxRow, keyring: &Keyring) -> Result<Bytes, RenderError> {
+    let (id, number_alias) = mailbox_user(row);
+    let mut params = vec![NO_EMPTY_PASSWORD, ("vm-enabled", Cow::Borrowed("true"))];
+    if let Some(sealed) = &row.pin {
+        let pin = keyring.open_sealed(crate::telephony::destinations::place(row.tenant_id, row.id), sealed)?;
+        params.push(("vm-password", pin.to_string().into()));
+    }
+    params.extend(row.email.iter().flat_map(mail_params));
+    let user = User { id: &id, number_alias: &number_alias, params, variables: Vec::new() };
+    render(&Users { domain: domain.as_str(), group: "default", members: &[user] })
+}
+
+/// Whether a mailbox's PIN chosen by phone was taken.
+pub fn mailbox_pin(domain: &Domain, row: &MailboxRow, success: bool) -> Result<Bytes, RenderError> {
+    let (id, number_alias) = mailbox_user(row);
+    render(&Pin { domain: domain.as_str(), id: &id, number_alias: &number_alias, success })
+}
+
+/// Messages are sent to this address as well.
+fn mail_params(email: &crate::text::Email) -> [(&'static str, Cow<'_, str>); 3] {
+    [("vm-mailto", email.as_str().into()), ("vm-email-all-messages", "true".into()), ("vm-attach-file", "true".into())]
+}
+
+/// A group whose members are to be rung. Ids alone: without a dial string the switch calls `user/ID@DOMAIN`
+/// (`group_call_function` in mod_commands.c), and each leg asks for its user itself.
+pub fn ring_group(domain: &Domain, group: &str, members: &[MemberRow]) -> Result<Bytes, RenderError> {
+    let users = members.iter().map(|member| bare(member, vec![])).collect::<Vec<_>>();
+    render(&Users { domain: domain.as_str(), group, members: &users })
+}
+
+/// Users as mod_directory reads them for dial-by-name (`populate_database` in mod_directory.c).
+pub fn by_name(domain: &Domain, members: &[MemberRow]) -> Result<Bytes, RenderError> {
+    let shown = |member| bare(member, vec![("directory_full_name", Cow::Borrowed(member.display_name.as_str()))]);
+    let users = members.iter().map(shown).collect::<Vec<_>>();
+    render_what_fits(domain, "default", &users)
+}
+
+/// As many users as a switch takes in one answer (`XML_CURL_MAX_BYTES` in mod_xml_curl.c): more would be no answer at all.
+fn render_what_fits(domain: &Domain, group: &str, mut members: &[User<'_>]) -> Result<Bytes, RenderError> {
+    const MOST: usize = 1024 * 1024;
+    loop {
+        let document = render(&Users { domain: domain.as_str(), group, members })?;
+        if document.len() <= MOST {
+            return Ok(document);
+        }
+        members = &members[..members.len() * (MOST - MOST / 20) / document.len()];
+    }
+}
+
+fn bare<'a>(member: &'a MemberRow, variables: Vec<(&'a str, Cow<'a, str>)>) -> User<'a> {
+    let number_alias = member.number.as_str();
+    User { id: member.sip_username.as_str(), number_alias, params: vec![NO_EMPTY_PASSWORD], variables }
+}
+
+/// Users with their voicemail parameters, for a message to many (`deliver_vm` in mod_voicemail.c).
+pub fn mailboxes(domain: &Domain, group: &str, rows: &[ExtensionRow], keyring: &Keyring) -> Result<Bytes, RenderError> {
+    let mut users = Vec::with_capacity(rows.len());
+    for row in rows {
+        let mut params = vec![NO_EMPTY_PASSWORD];
+        params.extend(voicemail_params(row, keyring)?);
+        let (id, number_alias) = (row.sip_username.as_str(), row.number.as_str());
+        users.push(User { id, number_alias, params, variables: vec![] });
+    }
+    render_what_fits(domain, group, &users)
+}
+
+/// Whether a PIN chosen by phone was taken (`vm_check` in mod_voicemail.c reads `result@success`).
+pub fn pin(domain: &Domain, row: &ExtensionRow, asked: &str, success: bool) -> Result<Bytes, RenderError> {
+    let id = row.sip_username.as_str();
+    render(&Pin { domain: domain.as_str(), id, number_alias: alias(row, asked), success })
+}
+
+/// The one route of a call, in the context it was asked for; `before`: XML of the tenant's entries that the switch tries itself.
+pub fn dialplan(
+    context: &str,
+    tenant: &Tenant,
+    route: &Route,
+    extra: &[Action],
+    hops: u8,
+    before: &[&str],
+) -> Result<Bytes, RenderError> {
+    let actions = [extra, &route.actions(tenant, hops)].concat();
+    render(&Dialplan { context, name: route.name(), actions: &actions, before })
+}
+
+/// Applications under a name, in a context.
+pub fn actions(context: &str, name: &'static str, actions: &[Action], before: &[&str]) -> Result<Bytes, RenderError> {
+    render(&Dialplan { context, name, actions, before })
+}
+
+/// What every call of a tenant carries, for its record.
+#[must_use]
+pub fn mark(tenant: Uuid) -> Action {
+    Action { application: "set", data: format!("dialplane_tenant={tenant}") }
+}
+
+/// What can be said of a tenant's domain, or of `public`, before anything was asked.
+#[must_use]
+pub fn standing(domain: Option<&Domain>, scope: Uuid) -> Standing {
+    Standing {
+        nobody: domain.map(nobody).unwrap_or_default(),
+        unallocated: unallocated(domain.map_or(super::PUBLIC, Domain::as_str), domain.map(|_| scope)),
+    }
+}
+
+/// In this context nobody has the number.
+#[must_use]
+pub fn unallocated(context: &str, tenant: Option<Uuid>) -> Bytes {
+    let refusal = crate::model::refusal::Refusal::Unallocated;
+    let hangup = Action { application: "hangup", data: refusal.cause().to_owned() };
+    let actions = tenant.map(mark).into_iter().chain([hangup]).collect::<Vec<_>>();
+    // As with `nobody`: a context of ours is a domain or "public".
+    render(&Dialplan { context, name: refusal.name(), actions: &actions, before: &[] }).unwrap_or_default()
+}
+
+#[derive(Template)]
+#[template(path = "xml/extension.xml")]
+struct StaticExtension<'a> {
+    disposition_field: &'static str,
+    disposition: Option<&'a str>,
+    pattern: &'a str,
+    actions: &'a [Action],
+}
+
+/// One extension of a static dialplan, called NAME; `disposition`: what ringing before must have come to.
+pub fn static_extension(pattern: &str, disposition: Option<&str>, actions: &[Action]) -> Result<Bytes, RenderError> {
+    // A channel variable: the one place where a switch is to look at something itself.
+    let disposition_field = "${originate_disposition}";
+    render(&StaticExtension { disposition_field, disposition, pattern, actions })
+}
+
+/// Users as a static directory has them: what signing in and ringing need at once.
+pub fn static_users<'a>(
+    domain: &Domain,
+    rows: impl Iterator<Item = &'a ExtensionRow>,
+    keyring: &Keyring,
+) -> Result<Bytes, RenderError> {
+    let mut users = Vec::new();
+    for row in rows {
+        let digest = Digest { user: row.sip_username.as_str().into(), realm: domain.as_str().into() };
+        let mut params = auth_params(row, &digest, keyring)?;
+        params.extend(profile_params(domain, row, keyring)?.into_iter().skip(1));
+        let (id, number_alias) = (row.sip_username.as_str(), row.number.as_str());
+        users.push(User { id, number_alias, params, variables: variables(domain, row) });
+    }
+    render(&Users { domain: domain.as_str(), group: "default", members: &users })
+}
+
+/// A context of ours without an entry: messages are not routed, and not left to static files either.
+pub fn chatplan(domain: &Domain) -> Result<Bytes, RenderError> {
+    render(&Chatplan { context: domain.as_str() })
+}

@@ -1,0 +1,188 @@
+//! The answers this node keeps: bytes ready to send, each with the generation it was read at.
+//!
+//! moka bounds them by size and keeps the useful ones; whether one may be served is decided by its generation alone.
+//! Nothing is ever invalidated here: an outdated answer stays as the last good one, for when the database can't be asked.
+
+use std::sync::Arc;
+
+use actix_web::web::Bytes;
+
+use crate::node::generations::Slot;
+
+/// What names an answer: the kind of question and its texts, in canonical form. Built on the stack for a look-up.
+pub type Key = Box<[u8]>;
+
+/// On what an answer depends beside its key. One that does is kept under a longer key, and this stands under the shorter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Vary {
+    #[default]
+    No,
+    /// On who calls, or the number that is shown.
+    Caller,
+}
+
+/// An answer as kept.
+#[derive(Debug)]
+pub struct Entry {
+    pub slot: Arc<Slot>,
+    pub generation: u64,
+    pub body: Bytes,
+    /// About something that isn't there, or that a stranger can ask for in endless variations.
+    pub stray: bool,
+    pub vary: Vary,
+    /// Milliseconds of the epoch from which it is not the answer any more, whatever the generation: schedules.
+    pub until: Option<u64>,
+}
+
+impl Entry {
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.is_of_newest() && self.until.is_none_or(|until| millis_now() < until)
+    }
+
+    /// Was it read at the newest generation known?
+    #[must_use]
+    pub fn is_of_newest(&self) -> bool {
+        self.slot.is_current(self.generation)
+    }
+
+    /// What stands under the shorter key of an answer that depends on more.
+    #[must_use]
+    pub fn sign(&self) -> Self {
+        let (slot, generation, vary) = (Arc::clone(&self.slot), self.generation, self.vary);
+        Self { slot, generation, body: Bytes::new(), stray: self.stray, vary, until: None }
+    }
+
+    /// May it be served though it can't be checked? Not one of a tenant, or a database, that is gone.
+    #[must_use]
+    pub fn is_usable_stale(&self) -> bool {
+        !self.slot.is_closed()
+    }
+}
+
+fn millis_now() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Two stores, so that strays (names nobody has) can't push out answers that phones need.
+pub struct Cache {
+    known: moka::sync::Cache<Key, Arc<Entry>>,
+    strays: moka::sync::Cache<Key, Arc<Entry>>,
+}
+
+/// What one entry costs beyond its answer's bytes: key, entry, moka's nodes. Measured in docs/performance.md.
+const OVERHEAD_BYTES: usize = 400;
+
+impl Cache {
+    /// Bounds in bytes, overhead included.
+    #[must_use]
+    pub fn new(known_bytes: u64, stray_bytes: u64) -> Self {
+        Self { known: store(known_bytes), strays: store(stray_bytes) }
+    }
+
+    /// The newest answer kept under this key, current or not.
+    #[must_use]
+    pub fn get(&self, key: &[u8]) -> Option<Arc<Entry>> {
+        self.known.get(key).or_else(|| self.strays.get(key))
+    }
+
+    /// Keeps an answer, unless a newer one is there: a slow fill may come last.
+    pub fn keep(&self, key: &Key, entry: Arc<Entry>) {
+        let (mine, other) = if entry.stray { (&self.strays, &self.known) } else { (&self.known, &self.strays) };
+        let is_newer = |kept: &Arc<Entry>| Arc::ptr_eq(&kept.slot, &entry.slot) && kept.generation > entry.generation;
+        if mine.get(key).as_ref().is_some_and(is_newer) || other.get(key).as_ref().is_some_and(is_newer) {
+            return;
+        }
+        mine.insert(key.clone(), entry);
+        other.invalidate(key);
+    }
+
+    /// How many answers are kept, and how many strays.
+    #[must_use]
+    pub fn len(&self) -> (u64, u64) {
+        (self.known.entry_count(), self.strays.entry_count())
+    }
+
+    /// Forgets everything; for measuring.
+    pub fn clear(&self) {
+        self.known.invalidate_all();
+        self.strays.invalidate_all();
+    }
+
+    /// Lets moka finish its pending work, so that counts and bounds are exact; for tests.
+    pub fn settle(&self) {
+        self.known.run_pending_tasks();
+        self.strays.run_pending_tasks();
+    }
+}
+
+fn store(bytes: u64) -> moka::sync::Cache<Key, Arc<Entry>> {
+    moka::sync::Cache::builder()
+        .max_capacity(bytes)
+        .weigher(|key: &Key, entry: &Arc<Entry>| {
+            let size = OVERHEAD_BYTES + key.len() + entry.body.len();
+            u32::try_from(size).unwrap_or(u32::MAX)
+        })
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        node::generations::{Generations, Heard, Standing},
+        text::Domain,
+    };
+
+    fn slot() -> Arc<Slot> {
+        let generations = Generations::new(Duration::from_secs(1), |_, _| Standing::default());
+        let scope = Uuid::from_u128(7);
+        generations.merge([Heard { scope, generation: 3, domain: Domain::parse("a.test").ok(), cluster: Uuid::nil() }]);
+        generations.scope(scope).unwrap()
+    }
+
+    fn entry(slot: &Arc<Slot>, generation: u64, body: &'static str, stray: bool) -> Arc<Entry> {
+        Arc::new(Entry {
+            slot: Arc::clone(slot),
+            generation,
+            body: Bytes::from(body),
+            stray,
+            vary: Vary::No,
+            until: None,
+        })
+    }
+
+    fn key(text: &str) -> Key {
+        text.as_bytes().into()
+    }
+
+    #[test]
+    fn a_slow_fill_does_not_replace_a_newer_answer() {
+        let (cache, slot) = (Cache::new(1 << 20, 1 << 20), slot());
+        cache.keep(&key("k"), entry(&slot, 3, "new", false));
+        cache.keep(&key("k"), entry(&slot, 2, "old", false));
+        cache.keep(&key("k"), entry(&slot, 2, "nobody", true));
+        assert_eq!(cache.get(b"k").unwrap().body, "new");
+        cache.keep(&key("k"), entry(&slot, 4, "nobody", true));
+        assert_eq!(cache.get(b"k").unwrap().body, "nobody");
+    }
+
+    #[test]
+    fn a_million_unknown_names_neither_fill_memory_nor_push_out_an_answer() {
+        let (cache, slot) = (Cache::new(1 << 20, 1 << 20), slot());
+        cache.keep(&key("real"), entry(&slot, 3, "answer", false));
+        for n in 0..1_000_000 {
+            cache.keep(&key(&format!("scanner-{n}")), entry(&slot, 3, "", true));
+        }
+        cache.settle();
+        let (known, strays) = cache.len();
+        assert_eq!(known, 1);
+        assert!(strays <= (1 << 20) / OVERHEAD_BYTES as u64, "{strays}");
+        assert_eq!(cache.get(b"real").unwrap().body, "answer");
+    }
+}

@@ -1,0 +1,325 @@
+//! The SQL of calls: what was dialled, whose number is called, and what a call that leaves the platform needs. As in `store`, each
+//! statement reads data and generation in one snapshot. A tenant's plan comes with it when the one that is known is older.
+
+use sqlx::{PgExecutor, types::Json};
+use uuid::Uuid;
+
+use super::store::TenantRow;
+use crate::{
+    model::{call_handling::CallHandling, destination::Target, number::Choice},
+    routing::{
+        self, Found, Strategy,
+        carried::{Carrier, Offer},
+        on_net::OnNet,
+        outbound::{Caller, HeldNumber},
+    },
+    text::{Domain, E164, SipUsername},
+};
+
+/// What can be rung under a name, as columns.
+struct FoundRow {
+    extension_id: Option<Uuid>,
+    sip_username: Option<SipUsername>,
+    active: Option<bool>,
+    ring_seconds: Option<i16>,
+    voicemail: Option<bool>,
+    calls: Option<Json<CallHandling>>,
+    group_id: Option<Uuid>,
+    strategy: Option<Strategy>,
+    confirm: Option<bool>,
+    otherwise: Option<Json<Target>>,
+    members: Vec<String>,
+    destination_id: Option<Uuid>,
+}
+
+/// What can be rung, of a statement's row: two statements have the same columns.
+macro_rules! found_in {
+    ($row:ident) => {
+        found(FoundRow {
+            extension_id: $row.extension_id,
+            sip_username: $row.sip_username,
+            active: $row.active,
+            ring_seconds: $row.ring_seconds,
+            voicemail: $row.voicemail,
+            calls: $row.calls,
+            group_id: $row.group_id,
+            strategy: $row.strategy,
+            confirm: $row.confirm,
+            otherwise: $row.otherwise,
+            members: $row.members,
+            destination_id: $row.destination_id,
+        })
+    };
+}
+
+fn found(row: FoundRow) -> sqlx::Result<Option<Found>> {
+    let ring_seconds = row.ring_seconds.and_then(|seconds| u16::try_from(seconds).ok()).unwrap_or(25);
+    if let (Some(id), Some(sip_username)) = (row.extension_id, row.sip_username) {
+        return Ok(Some(Found::Extension(routing::Extension {
+            id,
+            sip_username,
+            active: row.active == Some(true),
+            ring_seconds,
+            voicemail: row.voicemail == Some(true),
+            calls: row.calls.map(|calls| calls.0).unwrap_or_default(),
+        })));
+    }
+    if row.group_id.is_some() {
+        let members = row.members.iter().map(|name| SipUsername::parse(name)).collect::<Result<_, _>>();
+        return Ok(Some(Found::Group(routing::Group {
+            members: members.map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+            ring_seconds,
+            strategy: row.strategy.unwrap_or_default(),
+            confirm: row.confirm == Some(true),
+            otherwise: row.otherwise.map(|otherwise| otherwise.0),
+        })));
+    }
+    Ok(row.destination_id.map(Found::Destination))
+}
+
+/// A tenant with what it has under a name, and its plan if that is not of the generation `known`.
+pub struct Dialled {
+    pub tenant: TenantRow,
+    /// As the database wrote it.
+    pub plan: Option<String>,
+    pub found: Option<Found>,
+}
+
+/// `name` `None`: the tenant alone. `None`: no such tenant.
+pub async fn dialled(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    name: Option<&str>,
+    known: i64,
+) -> sqlx::Result<Option<Dialled>> {
+    let row = sqlx::query!(
+        r#"
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!",
+               case when g.generation <> $3 then tenant_plan(t.id)::text end as plan,
+               e.id as "extension_id?", e.sip_username as "sip_username?: SipUsername", e.status = 'active' as active,
+               coalesce(e.ring_seconds, r.ring_seconds) as ring_seconds, e.voicemail_enabled as "voicemail?",
+               e.calls as "calls?: Json<CallHandling>", r.id as "group_id?", r.strategy as "strategy?: Strategy",
+               r.confirm as "confirm?", r.otherwise as "otherwise?: Json<Target>",
+               array(select m.sip_username
+                       from group_members gm
+                       join extensions m on m.tenant_id = gm.tenant_id and m.id = gm.extension_id
+                      where gm.tenant_id = r.tenant_id and gm.group_id = r.id and m.status = 'active'
+                        and not coalesce((m.calls->>'do_not_disturb')::bool, false)
+                      order by gm.position) as "members!",
+               n.destination_id as "destination_id?"
+          from generation g
+          join tenants t on t.id = g.scope
+          left join names n on n.tenant_id = g.scope and n.name = $2
+          left join extensions e on e.tenant_id = n.tenant_id and e.id = n.extension_id
+          left join groups r on r.tenant_id = n.tenant_id and r.id = n.group_id
+         where g.scope = $1
+        "#,
+        tenant,
+        name,
+        known
+    )
+    .fetch_optional(db)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let found = found_in!(row)?;
+    let tenant = TenantRow {
+        id: tenant,
+        generation: row.generation,
+        domain: row.domain,
+        cluster: row.cluster_id,
+        active: row.tenant_active,
+    };
+    Ok(Some(Dialled { tenant, plan: row.plan, found }))
+}
+
+/// A phone number as one statement saw it.
+pub struct NumberRow {
+    pub platform_generation: i64,
+    pub owner: Option<(TenantRow, String, Option<Found>)>,
+    /// Calls to it are recorded.
+    pub record: bool,
+}
+
+/// Where a phone number leads, and the platform's generation for when nobody has it.
+pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<NumberRow> {
+    let row = sqlx::query!(
+        r#"
+        select p.generation as platform, g.generation as "generation?", t.id as "tenant_id?",
+               t.domain as "domain?: Domain", t.cluster_id as "cluster_id?", t.status = 'active' as tenant_active,
+               case when t.id is not null then tenant_plan(t.id)::text end as plan,
+               e.id as "extension_id?", e.sip_username as "sip_username?: SipUsername", e.status = 'active' as active,
+               coalesce(e.ring_seconds, r.ring_seconds) as ring_seconds, e.voicemail_enabled as "voicemail?",
+               e.calls as "calls?: Json<CallHandling>", r.id as "group_id?", r.strategy as "strategy?: Strategy",
+               r.confirm as "confirm?", r.otherwise as "otherwise?: Json<Target>",
+               array(select m.sip_username
+                       from group_members gm
+                       join extensions m on m.tenant_id = gm.tenant_id and m.id = gm.extension_id
+                      where gm.tenant_id = r.tenant_id and gm.group_id = r.id and m.status = 'active'
+                        and not coalesce((m.calls->>'do_not_disturb')::bool, false)
+                      order by gm.position) as "members!",
+               d.destination_id as "destination_id?", d.record as "record?"
+          from generation p
+          left join numbers d on d.number = $1 and d.status = 'active'
+          left join tenants t on t.id = d.tenant_id
+          left join generation g on g.scope = d.tenant_id
+          left join extensions e on e.tenant_id = d.tenant_id and e.id = d.extension_id
+          left join groups r on r.tenant_id = d.tenant_id and r.id = d.group_id
+         where p.scope = '00000000-0000-0000-0000-000000000000'
+        "#,
+        number.as_str()
+    )
+    .fetch_one(db)
+    .await?;
+    let found = found_in!(row)?;
+    let owner = match (row.tenant_id, row.generation, row.domain, row.cluster_id, row.plan) {
+        (Some(id), Some(generation), Some(domain), Some(cluster), Some(plan)) => {
+            let tenant = TenantRow { id, generation, domain, cluster, active: row.tenant_active == Some(true) };
+            Some((tenant, plan, found))
+        }
+        _ => None,
+    };
+    Ok(NumberRow { platform_generation: row.platform, owner, record: row.record == Some(true) })
+}
+
+/// The active carriers with their generation.
+pub async fn carriers(db: impl PgExecutor<'_>) -> sqlx::Result<(i64, Vec<Carrier>)> {
+    let row = sqlx::query!(
+        r#"
+        select g.generation, coalesce((
+                    select jsonb_agg(jsonb_build_object('id', c.id, 'tenant_id', c.tenant_id, 'name', c.name,
+                                                        'priority', c.priority, 'config', c.config))
+                      from carriers c where c.status = 'active'), '[]') as "carriers!: Json<Vec<Carrier>>"
+          from generation g where g.scope = '00000000-0000-0000-0000-000000000003'
+        "#
+    )
+    .fetch_one(db)
+    .await?;
+    Ok((row.generation, row.carriers.0))
+}
+
+/// What is asked for a call that leaves the platform.
+#[derive(Debug, Clone)]
+pub struct Leaving {
+    pub tenant: Uuid,
+    /// Who calls, or on whose behalf it is.
+    pub caller: Option<String>,
+    /// As it was dialled: the tenant may have something of that name after all.
+    pub dialled: String,
+    /// E.164; empty for an emergency.
+    pub callee: String,
+    pub prefixes: Vec<String>,
+    pub known_plan: i64,
+    pub known_carriers: i64,
+}
+
+/// Whatever is needed to decide about a call that leaves the platform, in one statement.
+pub struct LeavingRow {
+    pub tenant: TenantRow,
+    /// As the database wrote it.
+    pub plan: Option<String>,
+    pub carriers_generation: i64,
+    pub carriers: Option<Vec<Carrier>>,
+    pub caller: Option<Caller>,
+    pub offers: Vec<Offer>,
+    /// Where the tenant is whose number is called, when it is one of the platform's that can be reached without a carrier.
+    pub on_net: Option<OnNet>,
+    /// The tenant has a name like what was dialled.
+    pub is_name: bool,
+}
+
+pub async fn leaving(db: impl PgExecutor<'_>, ask: &Leaving) -> sqlx::Result<Option<LeavingRow>> {
+    let row = sqlx::query!(
+        r#"
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!",
+               case when g.generation <> $6 then tenant_plan(t.id)::text end as plan,
+               cg.generation as carriers_generation,
+               case when cg.generation <> $7 then coalesce((
+                    select jsonb_agg(jsonb_build_object('id', c.id, 'tenant_id', c.tenant_id, 'name', c.name,
+                                                        'priority', c.priority, 'config', c.config))
+                      from carriers c where c.status = 'active'), '[]') end as "carriers: Json<Vec<Carrier>>",
+               e.id as "extension_id?", e.status = 'active' as extension_active, e.calls as "calls?: Json<CallHandling>",
+               u.id as "user_id?", u.status <> 'suspended' as user_active, u.outbound_choice as "choice?: Choice",
+               u.outbound_number as "outbound_number?",
+               coalesce((
+                    select jsonb_agg(jsonb_build_object('id', h.id, 'number', h.number, 'country', h.country,
+                                'active', h.status = 'active', 'limit', a.daily_limit, 'countries', a.allowed_countries,
+                                'made', coalesce(d.made, 0)) order by a.created_at, h.id)
+                      from assignments a
+                      join numbers h on h.tenant_id = a.tenant_id and h.id = a.number_id
+                      left join number_days d on d.tenant_id = a.tenant_id and d.number_id = a.number_id
+                            and d.day = (now() at time zone coalesce(t.settings->>'time_zone', 'UTC'))::date
+                     where a.tenant_id = t.id and a.user_id = u.id), '[]') as "numbers!: Json<Vec<HeldNumber>>",
+               coalesce((
+                    select jsonb_agg(jsonb_build_object('carrier', c.id, 'prefix', r.prefix, 'price', r.price,
+                                'first_seconds', r.first_seconds, 'step_seconds', r.step_seconds,
+                                'sick', coalesce(h.sick_until > now(), false) or coalesce(gw.down, false),
+                                'answered', case when h.seized >= 20 then h.answered * 100 / h.seized end))
+                      from carriers c
+                     cross join lateral (
+                            select r.prefix, r.price, r.first_seconds, r.step_seconds
+                              from rates r
+                             where r.sheet_id = c.sheet_id and r.prefix = any ($5) and r.effective_at <= now()
+                             order by length(r.prefix) desc, r.effective_at desc limit 1) r
+                      left join carrier_health h on h.carrier_id = c.id
+                      -- All switches of the cluster that were heard of lately say that their gateway is down.
+                      left join lateral (
+                            select bool_and(not s.up) as down
+                              from gateway_states s join switches w on w.id = s.switch_id
+                             where s.carrier_id = c.id and w.cluster_id = t.cluster_id
+                               and s.seen_at > now() - interval '1 minute') gw on true
+                     where c.status = 'active' and (c.tenant_id is null or c.tenant_id = t.id)), '[]') as "offers!: Json<Vec<Offer>>",
+               ot.cluster_id as "on_net?",
+               (select k.sip_domains[1] from clusters k where k.id = ot.cluster_id) as "on_net_domain?: Domain",
+               exists (select 1 from names x where x.tenant_id = t.id and x.name = $3) as "is_name!"
+          from generation g
+          join tenants t on t.id = g.scope
+          join generation cg on cg.scope = '00000000-0000-0000-0000-000000000003'
+          left join names n on n.tenant_id = g.scope and n.name = $2
+          left join extensions e on e.tenant_id = n.tenant_id and e.id = n.extension_id
+          left join users u on u.tenant_id = e.tenant_id and u.id = e.user_id
+          left join numbers o on o.number = $4 and o.status = 'active'
+          left join tenants ot on ot.id = o.tenant_id and ot.status = 'active'
+         where g.scope = $1
+        "#,
+        ask.tenant,
+        ask.caller,
+        ask.dialled,
+        ask.callee,
+        &ask.prefixes,
+        ask.known_plan,
+        ask.known_carriers
+    )
+    .fetch_optional(db)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let caller = row.extension_id.map(|extension| Caller {
+        extension,
+        active: row.extension_active == Some(true),
+        user: row.user_id,
+        agent_active: row.user_active == Some(true),
+        choice: row.choice.unwrap_or_default(),
+        fixed: row.outbound_number,
+        numbers: row.numbers.0,
+        record: row.calls.is_some_and(|calls| calls.record),
+    });
+    Ok(Some(LeavingRow {
+        tenant: TenantRow {
+            id: ask.tenant,
+            generation: row.generation,
+            domain: row.domain,
+            cluster: row.cluster_id,
+            active: row.tenant_active,
+        },
+        plan: row.plan,
+        carriers_generation: row.carriers_generation,
+        carriers: row.carriers.map(|carriers| carriers.0),
+        caller,
+        offers: row.offers.0,
+        on_net: match row.on_net {
+            Some(cluster) if cluster == row.cluster_id => Some(OnNet::Here),
+            Some(_) => row.on_net_domain.map(OnNet::At),
+            None => None,
+        },
+        is_name: row.is_name,
+    }))
+}

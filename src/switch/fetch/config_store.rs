@@ -1,0 +1,213 @@
+//! The SQL of module configuration.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgExecutor, types::Json};
+use uuid::Uuid;
+
+use super::{config::ConfigRow, store::TenantRow};
+use crate::{
+    model::{
+        carrier::CarrierConfig,
+        destination::{Config, TargetKind},
+    },
+    text::{Domain, SipUsername},
+};
+
+/// An extension as an agent of queues.
+#[derive(Debug, Clone, serde::Deserialize)]
+pub struct QueueAgent {
+    pub extension: Uuid,
+    pub sip_username: SipUsername,
+}
+
+fn config(kind: &str, config: &serde_json::Value) -> sqlx::Result<Config> {
+    let whole = serde_json::json!({ "kind": kind, "config": config });
+    serde_json::from_value(whole).map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}
+
+/// A destination of a kind with its tenant. `None`: no such tenant; inside: no such destination.
+pub async fn destination(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    id: Uuid,
+    kind: TargetKind,
+) -> sqlx::Result<Option<(TenantRow, Option<ConfigRow>)>> {
+    let row = sqlx::query!(
+        r#"
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!",
+               d.config as "config?", d.pin as "pin?",
+               coalesce((
+                    select jsonb_object_agg(x.id, x.name) from (
+                        select e.id, e.sip_username as name from destination_refs r
+                          join extensions e on e.tenant_id = r.tenant_id and e.id = r.extension_id
+                         where r.tenant_id = g.scope and r.from_id = $2
+                        union
+                        select gr.id, coalesce(gr.number, gr.name) from destination_refs r
+                          join groups gr on gr.tenant_id = r.tenant_id and gr.id = r.group_id
+                         where r.tenant_id = g.scope and r.from_id = $2) x), '{}') as "targets!: Json<BTreeMap<Uuid, String>>",
+               coalesce((
+                    select jsonb_agg(jsonb_build_object('extension', e.id, 'sip_username', e.sip_username))
+                      from destination_refs r join extensions e on e.tenant_id = r.tenant_id and e.id = r.extension_id
+                     where r.tenant_id = g.scope and r.from_id = $2 and e.status = 'active'), '[]')
+               as "agents!: Json<Vec<QueueAgent>>"
+          from generation g
+          join tenants t on t.id = g.scope
+          left join destinations d on d.tenant_id = g.scope and d.id = $2 and d.kind = $3
+         where g.scope = $1
+        "#,
+        tenant,
+        id,
+        kind.as_str()
+    )
+    .fetch_optional(db)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let tenant_row = TenantRow {
+        id: tenant,
+        generation: row.generation,
+        domain: row.domain,
+        cluster: row.cluster_id,
+        active: row.tenant_active,
+    };
+    let found = match row.config {
+        None => None,
+        Some(text) => Some(ConfigRow {
+            tenant_id: tenant,
+            id,
+            config: config(kind.as_str(), &text)?,
+            pin: row.pin,
+            targets: row.targets.0,
+            agents: row.agents.0,
+        }),
+    };
+    Ok(Some((tenant_row, found)))
+}
+
+/// A queue, whose it is, and when it or anything in it last changed.
+pub struct QueueRow {
+    pub domain: Domain,
+    pub row: ConfigRow,
+    pub changed_at: DateTime<Utc>,
+}
+
+/// The queues of a cluster's active tenants, with their agents; of all clusters when none is named.
+pub async fn queues(db: impl PgExecutor<'_>, of: Option<Uuid>) -> sqlx::Result<Vec<QueueRow>> {
+    let rows = sqlx::query!(
+        r#"
+        select t.domain as "domain: Domain", d.tenant_id, d.id, d.config,
+               coalesce(agents.active, '[]') as "agents!: Json<Vec<QueueAgent>>",
+               greatest(d.updated_at, t.updated_at, agents.changed_at) as "changed_at!"
+          from destinations d
+          join tenants t on t.id = d.tenant_id and t.status = 'active'
+         cross join lateral (
+                select jsonb_agg(jsonb_build_object('extension', e.id, 'sip_username', e.sip_username))
+                           filter (where e.status = 'active') as active,
+                       max(e.updated_at) as changed_at
+                  from destination_refs r join extensions e on e.tenant_id = r.tenant_id and e.id = r.extension_id
+                 where r.tenant_id = d.tenant_id and r.from_id = d.id) agents
+         where d.kind = 'queue' and ($1::uuid is null or t.cluster_id = $1)
+         order by d.tenant_id, d.id
+        "#,
+        of
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let (targets, agents) = (BTreeMap::new(), row.agents.0);
+            let config = config("queue", &row.config)?;
+            let (domain, changed_at) = (row.domain, row.changed_at);
+            let row = ConfigRow { tenant_id: row.tenant_id, id: row.id, config, pin: None, targets, agents };
+            Ok(QueueRow { domain, row, changed_at })
+        })
+        .collect()
+}
+
+/// An active carrier, its password sealed.
+pub struct CarrierRow {
+    pub id: Uuid,
+    pub config: CarrierConfig,
+    pub password: Option<Vec<u8>>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Whose carriers are wanted, beside those that are everybody's.
+#[derive(Debug, Clone, Copy)]
+pub enum Whose {
+    /// Those of a cluster's tenants, for its switches; `None`: of all clusters.
+    Cluster(Option<Uuid>),
+    /// One tenant's.
+    Tenant(Uuid),
+}
+
+pub async fn carriers(db: impl PgExecutor<'_>, whose: Whose) -> sqlx::Result<Vec<CarrierRow>> {
+    let (cluster, tenant) = match whose {
+        Whose::Cluster(cluster) => (cluster, None),
+        Whose::Tenant(tenant) => (None, Some(tenant)),
+    };
+    let rows = sqlx::query!(
+        r#"
+        select c.id, c.config as "config: Json<CarrierConfig>", c.password, c.updated_at
+          from carriers c
+          left join tenants t on t.id = c.tenant_id
+         where c.status = 'active' and (c.tenant_id is null or (($1::uuid is null or t.cluster_id = $1) and ($2::uuid is null or c.tenant_id = $2)))
+         order by c.id
+        "#,
+        cluster,
+        tenant
+    )
+    .fetch_all(db)
+    .await?;
+    let carriers = rows.into_iter().map(|row| CarrierRow {
+        id: row.id,
+        config: row.config.0,
+        password: row.password,
+        updated_at: row.updated_at,
+    });
+    Ok(carriers.collect())
+}
+
+/// Who may call a cluster's switches from outside.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Callers {
+    pub anyone: bool,
+    /// As `192.0.2.0/28`, each once, in order.
+    pub networks: Vec<String>,
+}
+
+/// The networks and hosts of the cluster's carriers, and the switches of other clusters, which send calls on net.
+pub async fn callers(db: impl PgExecutor<'_>, of: Option<Uuid>) -> sqlx::Result<Callers> {
+    sqlx::query_as!(
+        Callers,
+        r#"
+        with usable as (
+            select c.config, lower(split_part(c.config ->> 'host', ':', 1)) as host
+              from carriers c left join tenants t on t.id = c.tenant_id
+             where c.status = 'active' and (c.tenant_id is null or $1::uuid is null or t.cluster_id = $1)),
+        named as (
+            select host from usable
+             union select lower(domain) from clusters k cross join unnest(k.sip_domains) domain where k.id is distinct from $1)
+        select coalesce((select accepts_calls_from = 'anyone' from clusters where id = $1), false) as "anyone!",
+               array(select network from (
+                        select jsonb_array_elements_text(config -> 'networks') as network from usable
+                         where jsonb_typeof(config -> 'networks') = 'array'
+                         union select host || '/32' from named where host ~ '^[0-9.]+$'
+                         union select address || '/32' from named join resolved_hosts r on r.host = named.host
+                                 cross join unnest(r.addresses) address) networks
+                      order by network) as "networks!"
+        "#,
+        of
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// What a cluster says about a file of configuration.
+pub async fn cluster_config(db: impl PgExecutor<'_>, of: Option<Uuid>, name: &str) -> sqlx::Result<Option<String>> {
+    let Some(cluster) = of else { return Ok(None) };
+    sqlx::query_scalar!("select xml from cluster_configs where cluster_id = $1 and name = $2", cluster, name)
+        .fetch_optional(db)
+        .await
+}

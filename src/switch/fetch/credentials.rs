@@ -1,0 +1,121 @@
+//! Who may ask: the switches' tokens, in memory, checked on every fetch.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use uuid::Uuid;
+
+use super::store::SwitchRow;
+use crate::text::token::TokenHash;
+
+/// A switch that has shown its token.
+#[derive(Debug, Clone)]
+pub struct Switch {
+    pub id: Uuid,
+    /// It is answered about this cluster's tenants.
+    pub cluster: Uuid,
+    seen: Arc<Sighting>,
+}
+
+/// When a switch was last written down as seen, so that not every fetch is.
+#[derive(Debug)]
+struct Sighting {
+    since: Instant,
+    /// Milliseconds after `since`, plus one; 0: not yet.
+    at: AtomicU64,
+}
+
+const SIGHTING_EVERY: Duration = Duration::from_secs(15);
+
+impl Switch {
+    /// Is it time to write down that this switch asks? Says so to one asker each time.
+    #[must_use]
+    pub fn is_news(&self) -> bool {
+        let now = u64::try_from(self.seen.since.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+        let at = self.seen.at.load(Ordering::Relaxed);
+        let due = at == 0 || u128::from(now - at.min(now)) >= SIGHTING_EVERY.as_millis();
+        due && self.seen.at.compare_exchange(at, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// It could not be written down: the next asker tries again.
+    pub fn is_still_news(&self) {
+        self.seen.at.store(0, Ordering::Relaxed);
+    }
+}
+
+#[derive(Default)]
+pub struct Credentials {
+    switches: ArcSwap<HashMap<Box<str>, (Switch, TokenHash)>>,
+}
+
+/// Longest decoded `name:token` that is looked at.
+const MAX_BYTES: usize = 256;
+
+impl Credentials {
+    pub fn replace(&self, rows: Vec<SwitchRow>) {
+        let switches = rows.into_iter().filter_map(|row| {
+            let seen = Arc::new(Sighting { since: Instant::now(), at: AtomicU64::new(0) });
+            let switch = Switch { id: row.id, cluster: row.cluster_id, seen };
+            Some((row.name.into_boxed_str(), (switch, TokenHash::from_stored(&row.token_hash)?)))
+        });
+        self.switches.store(Arc::new(switches.collect()));
+    }
+
+    /// Checks the value of an `Authorization` header: `Basic` with a switch's name and token.
+    #[must_use]
+    pub fn check(&self, authorization: &[u8]) -> Option<Switch> {
+        let (scheme, encoded) = authorization.split_at_checked(6)?;
+        if !scheme.eq_ignore_ascii_case(b"Basic ") {
+            return None;
+        }
+        let mut buffer = [0_u8; MAX_BYTES];
+        let length = STANDARD.decode_slice(encoded.trim_ascii(), &mut buffer).ok()?;
+        let decoded = &buffer[..length];
+        let colon = memchr::memchr(b':', decoded)?;
+        let (name, token) = (std::str::from_utf8(&decoded[..colon]).ok()?, &decoded[colon + 1..]);
+        let switches = self.switches.load();
+        if let Some((switch, hash)) = switches.get(name) {
+            hash.matches(token).then(|| switch.clone())
+        } else {
+            // As long as for a known name.
+            let _ = TokenHash([0; 32]).matches(token);
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_right_name_with_the_right_token_may_ask() {
+        let credentials = Credentials::default();
+        let (id, hash) = (Uuid::from_u128(5), TokenHash::of(b"secret").0.to_vec());
+        credentials.replace(vec![SwitchRow { id, name: "fs1".into(), token_hash: hash, cluster_id: Uuid::nil() }]);
+        let basic = |text: &str| format!("Basic {}", STANDARD.encode(text)).into_bytes();
+        let known = credentials.check(&basic("fs1:secret")).unwrap();
+        assert_eq!(known.id, id);
+        assert!(known.is_news() && !credentials.check(&basic("fs1:secret")).unwrap().is_news(), "once in a while");
+        known.is_still_news();
+        assert!(known.is_news());
+        assert!(credentials.check(&[b"basic ", &basic("fs1:secret")[6..]].concat()).is_some());
+        let long = format!("fs1:{}", "x".repeat(10_000));
+        for wrong in ["fs1:wrong", "fs2:secret", "fs1", "fs1:", ":secret", "", long.as_str()] {
+            assert!(credentials.check(&basic(wrong)).is_none(), "{wrong}");
+        }
+        for wrong in [&b""[..], b"Basic", b"Basic !!!", b"Bearer secret", b"Basic \xff\xff"] {
+            assert!(credentials.check(wrong).is_none());
+        }
+        credentials.replace(vec![]);
+        assert!(credentials.check(&basic("fs1:secret")).is_none());
+    }
+}

@@ -1,0 +1,193 @@
+//! One exchange with a switch: an HTTP request in, a document out.
+
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, time::Duration};
+
+use actix_codec::{AsyncRead, AsyncWrite};
+use actix_http::{
+    HttpMessage as _, HttpService, KeepAlive, Method, Payload, Protocol, Request as HttpRequest, Response, StatusCode,
+    error::DispatchError, header,
+};
+use actix_service::{Service, ServiceFactory as _, fn_service};
+use actix_web::web::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+
+use super::{Reply, answer, credentials::Switch, listener::Served, request::Request};
+use crate::telephony::calls::Posted;
+
+/// Where switches ask.
+pub const XML_PATH: &str = "/fs/xml";
+/// Where switches post their call records.
+pub const CDR_PATH: &str = "/fs/cdr";
+
+/// Real dialplan bodies have 6 to 14 kB.
+const MAX_FORM: usize = 256 * 1024;
+/// The record of a call with many legs is larger than any fetch.
+const MAX_RECORD: usize = 1024 * 1024;
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+/// One request and its answer take no longer, however slowly the peer sends or reads.
+const LIFE: Duration = Duration::from_secs(20);
+
+type Answer = Response<Bytes>;
+
+/// HTTP/1.1, one request a connection, as mod_xml_curl does it.
+pub async fn service<T>(
+    served: Served,
+) -> io::Result<impl Service<(T, Protocol, Option<SocketAddr>), Response = (), Error = DispatchError>>
+where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    HttpService::build()
+        .keep_alive(KeepAlive::Disabled)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .client_disconnect_timeout(Duration::from_secs(1))
+        .finish(fn_service(move |request: HttpRequest| {
+            let served = served.clone();
+            async move { Ok::<_, Infallible>(handle(&served, request).await) }
+        }))
+        .new_service(())
+        .await
+        .map_err(|()| io::Error::other("the HTTP service could not be made"))
+}
+
+/// Serves one connection. What goes wrong on it is the peer's: it went away, or spoke no HTTP.
+pub async fn serve<T>(
+    http: &impl Service<(T, Protocol, Option<SocketAddr>), Response = (), Error = DispatchError>,
+    stream: T,
+    peer: SocketAddr,
+) {
+    match tokio::time::timeout(LIFE, http.call((stream, Protocol::Http1, Some(peer)))).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, %peer, "a switch's connection ended early"),
+        Err(_) => tracing::debug!(%peer, "a switch's connection was held open"),
+    }
+}
+
+async fn handle(served: &Served, mut request: HttpRequest) -> Answer {
+    let path = request.path();
+    if path != XML_PATH && path != CDR_PATH {
+        return plain(StatusCode::NOT_FOUND, "switches ask /fs/xml and post call records to /fs/cdr\n");
+    }
+    let authorization = request.headers().get(header::AUTHORIZATION).map_or(&b""[..], |value| value.as_bytes());
+    let Some(switch) = served.fetch.credentials.check(authorization) else {
+        served.fetch.metrics.unauthorized.increment(1);
+        return unauthorized();
+    };
+    let payload = request.take_payload();
+    if request.path() == CDR_PATH {
+        record(served, &switch, &request, payload).await
+    } else {
+        document(served, &switch, &request, payload).await
+    }
+}
+
+/// A fetch: the form is the body of a POST, the query of anything else (`method` in xml_curl.conf).
+async fn document(served: &Served, switch: &Switch, request: &HttpRequest, payload: Payload) -> Answer {
+    let body;
+    let form = if *request.method() == Method::POST {
+        body = match read(payload, MAX_FORM).await {
+            Ok(body) => body,
+            Err(refused) => return refused,
+        };
+        &body[..]
+    } else {
+        request.uri().query().unwrap_or_default().as_bytes()
+    };
+    let reply = match Request::read(form) {
+        Ok(asked) => {
+            served.fetch.saw(switch);
+            served.fetch.answer(asked, Some(switch.cluster)).await.0
+        }
+        Err(malformed) => {
+            served.fetch.metrics.malformed.increment(1);
+            tracing::debug!(%malformed, "not a fetch");
+            Reply::NotFound
+        }
+    };
+    match reply {
+        Reply::Document(document) => xml(document),
+        Reply::NotFound => xml(Bytes::from_static(answer::NOT_FOUND.as_bytes())),
+        Reply::Unavailable => plain(StatusCode::SERVICE_UNAVAILABLE, "the database can't be asked\n"),
+    }
+}
+
+/// A call record: kept whole, once per leg.
+async fn record(served: &Served, switch: &Switch, request: &HttpRequest, payload: Payload) -> Answer {
+    if *request.method() != Method::POST {
+        return plain(StatusCode::METHOD_NOT_ALLOWED, "call records are posted\n");
+    }
+    let Some(leg) = Posted::leg(request.uri().query().unwrap_or_default()) else {
+        return plain(StatusCode::BAD_REQUEST, "the uuid of the leg is missing in the URL: ?uuid=…\n");
+    };
+    let body = match read(payload, MAX_RECORD).await {
+        Ok(body) => body,
+        Err(refused) => return refused,
+    };
+    match served.calls.keep(&Posted { leg, switch: switch.id, body }).await {
+        Ok(()) => plain(StatusCode::OK, ""),
+        Err(error) => {
+            // mod_json_cdr then writes the record to its err-log-dir, and nothing is lost.
+            tracing::warn!(%error, "a call record could not be kept");
+            plain(StatusCode::SERVICE_UNAVAILABLE, "the database can't be asked\n")
+        }
+    }
+}
+
+/// Reads a body whole. The common one came with the head, in one piece, and is taken as it is.
+async fn read(mut payload: Payload, limit: usize) -> Result<Bytes, Answer> {
+    let too_large = || plain(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n");
+    let reading = async {
+        let Some(first) = next(&mut payload).await? else { return Ok(Bytes::new()) };
+        let Some(second) = next(&mut payload).await? else {
+            return if first.len() > limit { Err(too_large()) } else { Ok(first) };
+        };
+        let mut whole = BytesMut::from(first);
+        whole.extend_from_slice(&second);
+        while whole.len() <= limit {
+            match next(&mut payload).await? {
+                Some(chunk) => whole.extend_from_slice(&chunk),
+                None => return Ok(whole.freeze()),
+            }
+        }
+        Err(too_large())
+    };
+    in_time(reading).await
+}
+
+/// Polls once before a timer is made: most bodies are there.
+async fn in_time(reading: impl Future<Output = Result<Bytes, Answer>>) -> Result<Bytes, Answer> {
+    let mut reading = std::pin::pin!(reading);
+    if let std::task::Poll::Ready(read) = futures_util::poll!(&mut reading) {
+        return read;
+    }
+    match tokio::time::timeout(BODY_TIMEOUT, reading).await {
+        Ok(read) => read,
+        Err(_) => Err(plain(StatusCode::REQUEST_TIMEOUT, "the body did not come\n")),
+    }
+}
+
+async fn next(payload: &mut Payload) -> Result<Option<Bytes>, Answer> {
+    let chunk = payload.next().await.transpose();
+    chunk.map_err(|_| plain(StatusCode::BAD_REQUEST, "the body did not come whole\n"))
+}
+
+fn xml(document: Bytes) -> Answer {
+    Response::build(StatusCode::OK).content_type("text/xml").message_body(document).unwrap_or_else(unbuilt)
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Answer {
+    let body = Bytes::from_static(text.as_bytes());
+    Response::build(status).content_type("text/plain; charset=utf-8").message_body(body).unwrap_or_else(unbuilt)
+}
+
+fn unauthorized() -> Answer {
+    let mut answer = plain(StatusCode::UNAUTHORIZED, "a switch's name and token are needed\n");
+    let challenge = header::HeaderValue::from_static("Basic realm=\"dialplane\"");
+    answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    answer
+}
+
+/// The builder fails on invalid headers only, and these are constants.
+fn unbuilt<E>(_: E) -> Answer {
+    Response::with_body(StatusCode::INTERNAL_SERVER_ERROR, Bytes::new())
+}

@@ -1,0 +1,370 @@
+//! Filling: one question, one statement, one answer with the generation it was read at.
+
+mod call;
+
+use std::sync::{Arc, atomic::Ordering};
+
+use actix_web::web::Bytes;
+use uuid::Uuid;
+
+pub use self::call::{route_of, xml_entries};
+use super::{
+    Fetch,
+    answer::{self, Digest, RenderError, Shown},
+    cache::{Entry, Key, Vary},
+    call::Dialled,
+    config, config_store,
+    readers::ReadError,
+    request::{GroupView, View},
+    roster,
+    store::{self, TenantRow},
+};
+use crate::node::generations::{Era, Heard, PLATFORM, Slot};
+use crate::{
+    model::destination::TargetKind,
+    routing::{Route, plan::PlanError},
+    telephony::{destinations, extensions},
+    text::{Domain, E164, GroupName, SipUsername, VoicemailPin, keyring::Place},
+};
+
+/// What a fill has to find out. Texts are types here: what could not be one was answered before.
+#[derive(Debug, Clone)]
+pub enum Question {
+    User {
+        name: SipUsername,
+        shown: Shown,
+    },
+    Group {
+        name: GroupName,
+        view: GroupView,
+    },
+    Everyone {
+        view: GroupView,
+    },
+    Call(Box<Dialled>),
+    /// `of`: the cluster whose switch asks; `None`: whoever.
+    Number {
+        number: E164,
+        of: Option<Uuid>,
+        dialled: Box<Dialled>,
+    },
+    /// A destination's own configuration.
+    Config {
+        id: Uuid,
+        kind: TargetKind,
+    },
+}
+
+/// What came of a fill; shared by all who waited for it.
+#[derive(Debug, Clone)]
+pub enum Filled {
+    Entry(Arc<Entry>),
+    /// The tenant has another domain now, or the database was read whole meanwhile: to be asked again.
+    Moved,
+    /// The database has no such tenant, or an older state than was known when the fill began: it changed just now, or it was
+    /// restored.
+    Less,
+    /// The call leaves the platform: that is decided for each.
+    Leaves(Box<Route>),
+    /// The database could not be asked, or what it holds can't be rendered; the log says why.
+    Failed,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum FillError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+/// What a fill found: read under which slot, and the answer.
+struct Found {
+    tenant: Option<TenantRow>,
+    /// `None`: the tenant has nobody of that name.
+    body: Option<Bytes>,
+    stray: bool,
+    vary: Vary,
+    until: Option<u64>,
+    leaves: Option<Box<Route>>,
+}
+
+impl Found {
+    fn none() -> Self {
+        Self { tenant: None, body: None, stray: true, vary: Vary::No, until: None, leaves: None }
+    }
+}
+
+/// What a view shows. `digest` is there for the views that have one.
+pub fn shown(view: View<'_>, digest: Option<Digest<'_>>) -> Option<Shown> {
+    let digest = digest.map(Digest::into_owned);
+    Some(match view {
+        View::Auth { .. } => Shown::Auth(digest?),
+        View::Register { .. } => Shown::Register(digest?),
+        View::Verto => Shown::Verto(digest?),
+        View::Profile => Shown::Profile,
+        View::ReverseAuth => Shown::ReverseAuth,
+    })
+}
+
+/// Runs one fill to its end, keeps its answer, and has the names read when it was for somebody who isn't there.
+pub async fn run(fetch: Arc<Fetch>, key: Key, slot: Arc<Slot>, question: Question) -> Filled {
+    fetch.fills.fetch_add(1, Ordering::Relaxed);
+    let floor = slot.newest();
+    let filled = match &question {
+        Question::Number { number, of, dialled } => call::by_number(&fetch, &slot, number, *of, dialled).await,
+        Question::Call(dialled) => call::call(&fetch, &slot, dialled).await,
+        _ => in_tenant(&fetch, &slot, &question).await,
+    };
+    match filled {
+        Ok(Filled::Entry(entry))
+            if Arc::ptr_eq(&entry.slot, &slot) && entry.generation < floor && !slot.is_closed() =>
+        {
+            fetch.metrics.fill_found_less();
+            Filled::Less
+        }
+        Ok(filled) => {
+            if matches!(filled, Filled::Less) {
+                fetch.metrics.fill_found_less();
+            }
+            if let Filled::Entry(entry) = &filled {
+                keep(&fetch, &key, &question, entry);
+                if entry.stray {
+                    read_roster(&fetch, Arc::clone(&entry.slot));
+                }
+            }
+            filled
+        }
+        Err(error) => {
+            fetch.metrics.fill_failed();
+            tracing::warn!(%error, scope = %slot.scope, "a fetch could not be filled");
+            Filled::Failed
+        }
+    }
+}
+
+/// Keeps an answer under what it depends on. One that was for this call alone is not kept.
+fn keep(fetch: &Fetch, key: &Key, question: &Question, entry: &Arc<Entry>) {
+    let (Question::Call(dialled) | Question::Number { dialled, .. }) = question else {
+        fetch.cache.keep(key, Arc::clone(entry));
+        return;
+    };
+    let base = dialled.base.clone().into_boxed_slice();
+    if entry.until == Some(0) {
+        return;
+    }
+    if entry.vary == Vary::No {
+        fetch.cache.keep(&base, Arc::clone(entry));
+    } else {
+        fetch.cache.keep(&base, Arc::new(entry.sign()));
+        fetch.cache.keep(key, Arc::clone(entry));
+    }
+}
+
+async fn in_tenant(fetch: &Fetch, slot: &Arc<Slot>, question: &Question) -> Result<Filled, FillError> {
+    let era = fetch.generations.era();
+    let found = ask(fetch, slot, question).await?;
+    Ok(finish(fetch, slot, era, found, matches!(question, Question::Config { .. })))
+}
+
+/// What was found as an entry of the slot, if the slot is still the tenant's. `is_call`: answered also for a suspended tenant.
+fn finish(fetch: &Fetch, slot: &Arc<Slot>, era: Era, found: Found, is_call: bool) -> Filled {
+    let Some(tenant) = found.tenant else { return Filled::Less };
+    let generation = generation(tenant.generation);
+    if slot.domain.as_ref() != Some(&tenant.domain) || slot.cluster != tenant.cluster {
+        let (domain, cluster) = (Some(tenant.domain), tenant.cluster);
+        fetch.generations.hear(era, &Heard { scope: tenant.id, generation, domain, cluster });
+        // Another domain at an older generation is that of a database that was restored.
+        return if generation < slot.newest() && !slot.is_closed() { Filled::Less } else { Filled::Moved };
+    }
+    if !fetch.generations.raise(era, slot, generation) {
+        return Filled::Moved;
+    }
+    if let Some(route) = found.leaves {
+        return Filled::Leaves(route);
+    }
+    let (body, stray) = match found.body {
+        Some(body) if tenant.active || is_call => (body, found.stray),
+        _ => (slot.standing.nobody.clone(), true),
+    };
+    let (slot, vary, until) = (Arc::clone(slot), found.vary, found.until);
+    Filled::Entry(Arc::new(Entry { slot, generation, body, stray, vary, until }))
+}
+
+async fn ask(fetch: &Fetch, slot: &Slot, question: &Question) -> Result<Found, FillError> {
+    let scope = slot.scope;
+    match question {
+        Question::User { name, shown } => user(fetch, slot, name, shown).await,
+        Question::Group { name, view: GroupView::Ring } => {
+            let read = fetch.readers.read(|db, _| Box::pin(store::group(db, scope, name.as_str()))).await?;
+            render(read, |tenant, members| {
+                members.map(|members| answer::ring_group(&tenant.domain, name.as_str(), &members)).transpose()
+            })
+        }
+        Question::Group { name, view: _ } => {
+            let read = fetch.readers.read(|db, _| Box::pin(store::everyone(db, scope, Some(name.as_str())))).await?;
+            render(read, |tenant, rows| {
+                if rows.is_empty() {
+                    return Ok(None);
+                }
+                answer::mailboxes(&tenant.domain, name.as_str(), &rows, &fetch.keyring).map(Some)
+            })
+        }
+        Question::Everyone { view } => {
+            let read = fetch.readers.read(|db, _| Box::pin(store::everyone(db, scope, None))).await?;
+            render(read, |tenant, rows| match view {
+                GroupView::Voicemail => answer::mailboxes(&tenant.domain, "default", &rows, &fetch.keyring).map(Some),
+                GroupView::Ring | GroupView::ByName => {
+                    let members = rows.into_iter().map(store::MemberRow::from).collect::<Vec<_>>();
+                    answer::by_name(&tenant.domain, &members).map(Some)
+                }
+            })
+        }
+        Question::Config { id, kind } => {
+            let read = fetch.readers.read(|db, _| Box::pin(config_store::destination(db, scope, *id, *kind))).await?;
+            render(read, |tenant, row| {
+                row.map(|row| config::destination_document(&tenant.domain, &row, &fetch.keyring)).transpose()
+            })
+        }
+        Question::Call(_) | Question::Number { .. } => Ok(Found::none()),
+    }
+}
+
+fn render<T>(
+    read: Option<(TenantRow, T)>,
+    render: impl FnOnce(&TenantRow, T) -> Result<Option<Bytes>, RenderError>,
+) -> Result<Found, FillError> {
+    let Some((tenant, data)) = read else { return Ok(Found::none()) };
+    let body = render(&tenant, data)?;
+    Ok(Found { tenant: Some(tenant), body, stray: false, ..Found::none() })
+}
+
+async fn user(fetch: &Fetch, slot: &Slot, name: &SipUsername, shown: &Shown) -> Result<Found, FillError> {
+    let scope = slot.scope;
+    let read = fetch.readers.read(|db, _| Box::pin(store::extension(db, scope, name.as_str()))).await?;
+    if *shown == Shown::Profile && matches!(read, Some((_, None))) {
+        let read = fetch.readers.read(|db, _| Box::pin(store::mailbox(db, scope, name.as_str()))).await?;
+        return render(read, |tenant, mailbox| {
+            mailbox.map(|row| answer::mailbox(&tenant.domain, &row, &fetch.keyring)).transpose()
+        });
+    }
+    render(read, |tenant, extension| {
+        let Some(row) = extension.filter(|row| row.active) else { return Ok(None) };
+        // Who signs in does so by the SIP username, not by a number that everybody can guess.
+        if *shown != Shown::Profile && row.sip_username != *name {
+            return Ok(None);
+        }
+        answer::user(&tenant.domain, &row, name.as_str(), shown, &fetch.keyring).map(Some)
+    })
+    .map(|found| Found { stray: shown.digest().is_some_and(|digest| !is_usual(digest, slot)), ..found })
+}
+
+/// Where a profile forces a domain, the realm is another, and the phone's to choose; and user and realm are spelt as a phone likes.
+fn is_usual(digest: &Digest<'_>, slot: &Slot) -> bool {
+    slot.domain.as_ref().is_some_and(|domain| digest.is_usual(domain.as_str()))
+}
+
+fn generation(stored: i64) -> u64 {
+    u64::try_from(stored).unwrap_or_default()
+}
+
+/// Reads the names of a scope in the background, once per generation, however many names are guessed.
+fn read_roster(fetch: &Arc<Fetch>, slot: Arc<Slot>) {
+    if fetch.rosters.has_current(slot.scope) {
+        return;
+    }
+    let fetch = Arc::clone(fetch);
+    tokio::spawn(async move {
+        let key = *slot.scope.as_bytes();
+        let flights = Arc::clone(&fetch.roster_flights);
+        let reading = flights.join(&key, || async move {
+            let limit = roster::MAX_NAMES;
+            let era = fetch.generations.era();
+            let scope = slot.scope;
+            let names = if scope == PLATFORM {
+                fetch.readers.read(|db, _| Box::pin(store::phone_numbers(db, limit))).await
+            } else {
+                fetch.readers.read(|db, _| Box::pin(store::names(db, scope, limit))).await
+            };
+            match names {
+                // Read again by the next who asks, if it came too late.
+                Ok(Some(read)) if !fetch.generations.raise(era, &slot, generation(read.generation)) => {}
+                Ok(Some(read)) => {
+                    let names = read.names.iter().map(String::as_str);
+                    fetch.rosters.keep(slot, generation(read.generation), read.active, names);
+                }
+                Ok(None) => fetch.generations.doubt(),
+                Err(error) => tracing::warn!(%error, %scope, "the names of a scope could not be read"),
+            }
+        });
+        // Nobody waits for it: the next guess finds it, or starts it again.
+        let _ = reading.await;
+    });
+}
+
+/// Takes a PIN that somebody chose by phone. `None`: nobody of that name here.
+pub async fn change_pin(
+    fetch: &Fetch,
+    slot: &Slot,
+    domain: &Domain,
+    name: &SipUsername,
+    pin: &str,
+) -> Result<Option<Bytes>, PinError> {
+    let scope = slot.scope;
+    let read = fetch.readers.read(|db, _| Box::pin(store::extension(db, scope, name.as_str()))).await?;
+    let Some((_, Some(row))) = read else {
+        return change_mailbox_pin(fetch, slot, domain, name, pin).await;
+    };
+    if !row.active {
+        return Ok(None);
+    }
+    let taken = match VoicemailPin::parse(pin) {
+        Ok(pin) => {
+            let place = Place { column: "voicemail_pin", tenant: scope, row: row.id };
+            let sealed = fetch.keyring.seal(place, pin.reveal());
+            let kept = extensions::store::set_pin_by_phone(&fetch.changes, scope, row.id, &sealed).await?;
+            // The switch reads the new PIN with its next fetch; other nodes hear of it as of any change.
+            kept.inspect(|now| _ = slot.raise(generation(*now))).is_some()
+        }
+        Err(_) => false,
+    };
+    Ok(Some(answer::pin(domain, &row, name.as_str(), taken)?))
+}
+
+/// The same for a mailbox that belongs to no extension.
+async fn change_mailbox_pin(
+    fetch: &Fetch,
+    slot: &Slot,
+    domain: &Domain,
+    name: &SipUsername,
+    pin: &str,
+) -> Result<Option<Bytes>, PinError> {
+    let scope = slot.scope;
+    let read = fetch.readers.read(|db, _| Box::pin(store::mailbox(db, scope, name.as_str()))).await?;
+    if read.is_none() {
+        fetch.metrics.fill_found_less();
+        fetch.generations.doubt();
+    }
+    let Some((_, Some(row))) = read else { return Ok(None) };
+    let taken = match VoicemailPin::parse(pin) {
+        Ok(pin) => {
+            let sealed = fetch.keyring.seal(destinations::place(scope, row.id), pin.reveal());
+            let kept = destinations::store::set_pin_by_phone(&fetch.changes, scope, row.id, &sealed).await?;
+            kept.inspect(|now| _ = slot.raise(generation(*now))).is_some()
+        }
+        Err(_) => false,
+    };
+    Ok(Some(answer::mailbox_pin(domain, &row, taken)?))
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum PinError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+    #[error(transparent)]
+    Render(#[from] RenderError),
+}

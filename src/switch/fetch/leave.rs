@@ -1,0 +1,262 @@
+//! Calls that leave the platform: decided for each call, by two statements, and never kept.
+
+use std::sync::Arc;
+
+use actix_web::web::Bytes;
+use uuid::Uuid;
+
+use super::{
+    Fetch, Reply, Source, answer,
+    call::Dialled,
+    call_store::{self, Leaving, LeavingRow},
+    plans::Known,
+};
+use crate::node::generations::Slot;
+use crate::{
+    model::refusal::Refusal,
+    routing::{
+        Action, Plan, Route, Tenant, Trace,
+        callee::Callee,
+        carried::{self, Carried, Carriers, Dialling},
+        outbound::{self, Caller},
+        plan::PlanError,
+    },
+    telephony::calls::{
+        admission::{self, Admission, Ask, Asker},
+        emergency,
+    },
+    text::E164,
+};
+
+impl Fetch {
+    /// A call that would leave the platform, if the tenant has nothing of the name after all.
+    pub(super) async fn leave(self: &Arc<Self>, slot: &Arc<Slot>, dialled: Dialled, route: Route) -> (Reply, Source) {
+        match &route {
+            Route::Emergency { number } => (self.help(slot, &dialled, number).await, Source::Filled),
+            Route::Outside(callee) => {
+                let callee = callee.clone();
+                match self.read_leaving(slot, &dialled, Some(&callee)).await {
+                    Ok(Some((row, known, carriers))) => {
+                        let plan = &known.plan;
+                        // Something changed since the plan was known, or the name is the tenant's own.
+                        let now = super::fill::route_of(&row.tenant, &known, &dialled).await;
+                        let same = now.is_ok_and(|route| route == Route::Outside(callee.clone()));
+                        if row.is_name || !same {
+                            return Box::pin(self.answer_call(Arc::clone(slot), dialled, None)).await;
+                        }
+                        (self.admitted(slot, &dialled, &callee, &row, plan, &carriers).await, Source::Filled)
+                    }
+                    Ok(None) => self.less(slot).await,
+                    Err(()) => (Reply::Unavailable, Source::Unavailable),
+                }
+            }
+            _ => (Reply::Unavailable, Source::Unavailable),
+        }
+    }
+
+    /// The same for a call of which it is known that the tenant has nothing of the name.
+    pub(super) async fn leave_known(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        dialled: Dialled,
+        route: Route,
+    ) -> (Reply, Source) {
+        match &route {
+            Route::Emergency { number } => (self.help(slot, &dialled, number).await, Source::Filled),
+            Route::Outside(callee) => match self.read_leaving(slot, &dialled, Some(callee)).await {
+                Ok(Some((row, known, carriers))) => {
+                    (self.admitted(slot, &dialled, callee, &row, &known.plan, &carriers).await, Source::Filled)
+                }
+                Ok(None) => self.less(slot).await,
+                Err(()) => (Reply::Unavailable, Source::Unavailable),
+            },
+            _ => (Reply::Unavailable, Source::Unavailable),
+        }
+    }
+
+    /// Everything that is needed to decide, of one moment. `Err`: the database can't be asked, and the log says why.
+    async fn read_leaving(
+        &self,
+        slot: &Arc<Slot>,
+        dialled: &Dialled,
+        callee: Option<&Callee>,
+    ) -> Result<Option<(LeavingRow, Arc<Known>, Carriers)>, ()> {
+        let mut ask = Leaving {
+            tenant: slot.scope,
+            caller: dialled.caller.as_ref().map(ToString::to_string),
+            dialled: dialled.number.to_ascii_lowercase(),
+            callee: callee.map(|callee| callee.number.to_string()).unwrap_or_default(),
+            prefixes: callee.map(carried::prefixes).unwrap_or_default(),
+            known_plan: -1,
+            known_carriers: -1,
+        };
+        let failed = |error: PlanError| tracing::warn!(%error, scope = %slot.scope, "a call out could not be decided");
+        // Once more, if the database was read whole meanwhile: it may be another one.
+        for _ in 0..3 {
+            let (era, floor) = (self.generations.era(), slot.newest());
+            let (known, carriers) = (self.plans.of(slot), self.plans.carriers());
+            ask.known_plan = known.as_ref().map_or(-1, |known| known.generation);
+            ask.known_carriers = carriers.generation(era);
+            let read = self.readers.read(|db, _| Box::pin(call_store::leaving(db, &ask))).await;
+            let row =
+                read.map_err(|error| tracing::warn!(%error, scope = %slot.scope, "a call out could not be decided"))?;
+            let Some(mut row) = row else { return Ok(None) };
+            let generation = u64::try_from(row.tenant.generation).unwrap_or_default();
+            if generation < floor && !slot.is_closed() {
+                self.metrics.fill_found_less();
+                self.generations.doubt();
+            }
+            if !self.generations.raise(era, slot, generation) {
+                continue;
+            }
+            let known = match (row.plan.take(), known) {
+                (Some(plan), _) => self.plans.keep(slot, row.tenant.generation, plan).await.map_err(failed)?,
+                (None, Some(known)) => known,
+                (None, None) => return Err(()),
+            };
+            let carriers = match row.carriers.take() {
+                Some(read) => self.plans.keep_carriers(era, row.carriers_generation, read).carriers.clone(),
+                None => carriers.carriers.clone(),
+            };
+            return Ok(Some((row, known, carriers)));
+        }
+        Err(())
+    }
+
+    async fn admitted(
+        &self,
+        slot: &Slot,
+        dialled: &Dialled,
+        callee: &Callee,
+        row: &LeavingRow,
+        plan: &Plan,
+        carriers: &Carriers,
+    ) -> Reply {
+        let caller = row.caller.as_ref();
+        let before = super::fill::xml_entries(plan);
+        let tenant = Tenant::of(plan, row.tenant.domain.clone(), row.tenant.active);
+        if !tenant.active {
+            return document(slot, &tenant, &Route::Refused(Refusal::TenantSuspended), dialled.hops, &[]);
+        }
+        if let Some(on_net) = &row.on_net
+            && outbound::barred(caller).is_none()
+        {
+            return actions(slot, "on_net", on_net.actions(callee, caller, dialled.hops), &before);
+        }
+        let decision = outbound::decide(plan, slot.scope, callee, caller, &row.offers, carriers, &mut Trace::off());
+        // Without its UUID a call can't be told from another: each question counts.
+        let call = dialled.call.unwrap_or_else(Uuid::now_v7);
+        let (extension, user) = (caller.map(|caller| caller.extension), caller.and_then(|caller| caller.user));
+        let asker = Asker { tenant: slot.scope, call, callee: callee.number.as_str(), extension, user };
+        let ask = Ask::new(asker, plan, &decision, carriers);
+        match self.readers.read(|db, _| Box::pin(admission::admit(db, &ask))).await {
+            Ok(Admission::Admitted { caller_id, carriers: ids }) => {
+                let record = &plan.settings.routing.record;
+                let carried = Carried {
+                    dialled: Dialling::Number(&callee.number),
+                    caller_id: caller_id.as_ref(),
+                    carriers: &ids,
+                    known: carriers,
+                    call: Some(call),
+                    location: None,
+                    record: record.outbound || caller.is_some_and(|caller| caller.record),
+                    consent_tone: record.consent_tone,
+                };
+                actions(slot, "outbound", carried.actions(), &before)
+            }
+            Ok(Admission::Refused(refusal)) => document(slot, &tenant, &Route::Refused(refusal), dialled.hops, &before),
+            Err(error) => {
+                tracing::warn!(%error, scope = %slot.scope, "a call out could not be admitted");
+                Reply::Unavailable
+            }
+        }
+    }
+
+    /// An emergency: it passes, also when the database can't be asked, as long as this node knows a carrier.
+    async fn help(self: &Arc<Self>, slot: &Arc<Slot>, dialled: &Dialled, number: &str) -> Reply {
+        let read = if self.generations.is_fresh() { self.read_leaving(slot, dialled, None).await } else { Err(()) };
+        let (caller, known, carriers) = if let Ok(Some((row, known, carriers))) = read {
+            (row.caller, Some(known), carriers)
+        } else {
+            (None, self.plans.get(slot.scope), self.plans.carriers().carriers.clone())
+        };
+        let usual = super::call::usual_plan(slot);
+        let Some(plan) = known.as_ref().map(|known| &*known.plan).or(usual.as_ref()) else { return Reply::Unavailable };
+        let ids = carried::for_emergencies(&carriers, slot.scope);
+        let caller_id = outbound::emergency_caller_id(plan, caller.as_ref());
+        self.note_emergency(slot.scope, dialled, number, caller.as_ref(), plan, caller_id.as_ref(), &ids);
+        let carried = Carried {
+            dialled: Dialling::Emergency(number),
+            caller_id: caller_id.as_ref(),
+            carriers: &ids,
+            known: &carriers,
+            call: dialled.call,
+            location: plan.settings.routing.emergency.location.as_ref(),
+            record: false,
+            consent_tone: false,
+        };
+        // A call for help goes on when its caller is suspended meanwhile: calls that end then are found by this.
+        let mut run = vec![Action { application: "unset", data: "dialplane_extension".to_owned() }];
+        run.extend(carried.actions());
+        if ids.is_empty() {
+            tracing::error!(tenant = %slot.scope, "an emergency call found no carrier");
+            run = vec![Action { application: "hangup", data: Refusal::NoCarrier.cause().to_owned() }];
+        }
+        // Nothing of the tenant's own stands before help.
+        actions(slot, "emergency", run, &[])
+    }
+
+    /// Writes an emergency down and has the tenant's contacts told, beside the call: it does not wait for that.
+    #[expect(clippy::too_many_arguments, reason = "what is known of the call")]
+    fn note_emergency(
+        self: &Arc<Self>,
+        tenant: Uuid,
+        dialled: &Dialled,
+        number: &str,
+        caller: Option<&Caller>,
+        plan: &Plan,
+        caller_id: Option<&E164>,
+        carriers: &[Uuid],
+    ) {
+        let call = dialled.call.unwrap_or_else(Uuid::now_v7);
+        let (extension, user) = (caller.map(|caller| caller.extension), caller.and_then(|caller| caller.user));
+        let asker = Asker { tenant, call, callee: number, extension, user };
+        let ask = Ask::emergency(asker, plan, caller_id, carriers.to_vec());
+        let alarm = emergency::Alarm {
+            tenant,
+            call,
+            number: number.to_owned(),
+            extension: dialled.caller.as_ref().map(ToString::to_string),
+            location: plan.settings.routing.location(),
+            contacts: plan.settings.routing.emergency.contacts.clone(),
+        };
+        let (pool, keyring) = (self.changes.clone(), Arc::clone(&self.keyring));
+        tokio::spawn(async move {
+            let written = emergency::write_down(&pool, &keyring, &ask, &alarm).await;
+            if let Err(error) = written {
+                tracing::error!(%error, %tenant, "an emergency call was not written down");
+            }
+        });
+    }
+}
+
+/// `before`: XML of the tenant's entries.
+fn actions(slot: &Slot, name: &'static str, run: Vec<Action>, before: &[&str]) -> Reply {
+    let Some(domain) = &slot.domain else { return Reply::Unavailable };
+    let run = [vec![answer::mark(slot.scope)], run].concat();
+    reply(answer::actions(domain.as_str(), name, &run, before))
+}
+
+pub(super) fn document(slot: &Slot, tenant: &Tenant, route: &Route, hops: u8, before: &[&str]) -> Reply {
+    reply(answer::dialplan(tenant.domain.as_str(), tenant, route, &[answer::mark(slot.scope)], hops, before))
+}
+
+fn reply(rendered: Result<Bytes, answer::RenderError>) -> Reply {
+    match rendered {
+        Ok(document) => Reply::Document(document),
+        Err(error) => {
+            tracing::warn!(%error, "a call could not be rendered");
+            Reply::Unavailable
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The counters of a node. No label by tenant, path or name: their number is bounded.
+
+use std::fmt;
+
+use metrics::{Counter, counter};
+
+use crate::switch::fetch::Source;
+
+/// Kinds of requests that Dialplane leaves to the switch; anything else counts as `unknown`.
+const NOT_OURS: [&str; 7] = ["directory", "dialplan", "configuration", "languages", "chatplan", "channels", "unknown"];
+
+/// Counters of the switch listener, registered once so that a fetch only adds one.
+pub struct FetchMetrics {
+    hits: Counter,
+    filled: Counter,
+    stale: Counter,
+    memory: Counter,
+    not_ours: Counter,
+    unavailable: Counter,
+    fill_failed: Counter,
+    fill_found_less: Counter,
+    pub unauthorized: Counter,
+    pub malformed: Counter,
+    kinds: [Counter; NOT_OURS.len()],
+}
+
+impl FetchMetrics {
+    #[must_use]
+    pub fn register() -> Self {
+        let answered = |source: &'static str| counter!("dialplane_fetches_total", "source" => source);
+        Self {
+            hits: answered("hit"),
+            filled: answered("filled"),
+            stale: answered("stale"),
+            memory: answered("memory"),
+            not_ours: answered("not_ours"),
+            unavailable: answered("unavailable"),
+            fill_failed: counter!("dialplane_fills_failed_total"),
+            fill_found_less: counter!("dialplane_fills_found_less_total"),
+            unauthorized: counter!("dialplane_fetches_refused_total", "reason" => "credentials"),
+            malformed: counter!("dialplane_fetches_refused_total", "reason" => "malformed"),
+            kinds: NOT_OURS.map(|kind| counter!("dialplane_fetches_not_ours_total", "kind" => kind)),
+        }
+    }
+
+    pub fn answered(&self, source: Source) {
+        match source {
+            Source::Hit => &self.hits,
+            Source::Filled => &self.filled,
+            Source::Stale => &self.stale,
+            Source::Memory => &self.memory,
+            Source::NotOurs => &self.not_ours,
+            Source::Unavailable => &self.unavailable,
+        }
+        .increment(1);
+    }
+
+    pub fn not_ours(&self, kind: &str) {
+        let place = NOT_OURS.iter().position(|known| *known == kind).unwrap_or(NOT_OURS.len() - 1);
+        self.kinds[place].increment(1);
+    }
+
+    pub fn fill_failed(&self) {
+        self.fill_failed.increment(1);
+    }
+
+    /// The database had less than this node knew: no such tenant, or an older state.
+    pub fn fill_found_less(&self) {
+        self.fill_found_less.increment(1);
+    }
+}
+
+impl fmt::Debug for FetchMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FetchMetrics")
+    }
+}

@@ -1,0 +1,417 @@
+//! The way of a fetch, in its order: [`listener`] → [`request`] → [`cache`] by its [`generations`] → [`fill`] → [`answer`].
+//!
+//! Here lives what FreeSWITCH asks and gets, and nothing else. What a node must know to serve it without asking the
+//! database each time is kept true by [`crate::node::poller`].
+
+pub mod answer;
+pub mod cache;
+mod call;
+pub mod call_store;
+pub mod config;
+pub mod config_store;
+pub mod credentials;
+pub mod exchange;
+pub mod fill;
+pub mod flight;
+pub mod form;
+mod key;
+mod leave;
+pub mod listener;
+pub mod metrics;
+pub mod plans;
+pub mod readers;
+pub mod request;
+pub mod roster;
+pub mod sofia;
+pub mod store;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_web::web::Bytes;
+use uuid::Uuid;
+
+use self::{
+    answer::Digest,
+    cache::{Cache, Entry},
+    credentials::{Credentials, Switch},
+    fill::{Filled, Question},
+    flight::Flights,
+    key::KeyText,
+    plans::Plans,
+    readers::Readers,
+    request::{GroupView, Request, View},
+    roster::Rosters,
+};
+use crate::node::{
+    generations::{Generations, Slot},
+    poller::{Memory, Reading, Take, Wanted},
+};
+use crate::{
+    routing::Route,
+    switch::fetch::metrics::FetchMetrics,
+    text::{GroupName, SipUsername, keyring::Keyring},
+};
+
+/// What a switch is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    Document(Bytes),
+    /// Not ours: the switch goes on to its other bindings and its static files.
+    NotFound,
+    /// We don't know, which must never look like "not found".
+    Unavailable,
+}
+
+/// How a fetch was answered, for the counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Hit,
+    Filled,
+    Stale,
+    Memory,
+    NotOurs,
+    Unavailable,
+}
+
+/// What came of a fill.
+enum Answer {
+    Reply(Reply, Source),
+    /// The call leaves the platform: that is decided for each.
+    Leaves(Box<Route>),
+}
+
+impl From<(Reply, Source)> for Answer {
+    fn from((reply, source): (Reply, Source)) -> Self {
+        Self::Reply(reply, source)
+    }
+}
+
+/// Everything a fetch needs; one for all threads of a node.
+pub struct Fetch {
+    pub generations: Arc<Generations>,
+    pub credentials: Credentials,
+    pub cache: Cache,
+    pub metrics: FetchMetrics,
+    rosters: Rosters,
+    plans: Plans,
+    /// Rises with each call: for what takes turns.
+    turns: AtomicU64,
+    flights: Arc<Flights<Filled>>,
+    fills: AtomicU64,
+    roster_flights: Arc<Flights<()>>,
+    readers: Readers,
+    /// For what a switch changes.
+    changes: sqlx::PgPool,
+    keyring: Arc<Keyring>,
+    stale_limit: Duration,
+}
+
+/// Bounds of a [`Fetch`].
+#[derive(Debug, Clone)]
+pub struct Limits {
+    pub lease: Duration,
+    pub stale: Duration,
+    pub cache_bytes: u64,
+    pub stray_bytes: u64,
+}
+
+/// The context of calls from outside.
+pub const PUBLIC: &str = "public";
+
+impl Memory for Arc<Fetch> {
+    fn read<'a>(&'a self, db: &'a mut sqlx::PgConnection, wanted: Wanted) -> Reading<'a> {
+        Box::pin(async move {
+            let switches = if wanted.switches { Some(store::switches(&mut *db).await?) } else { None };
+            let carriers = if wanted.carriers { Some(call_store::carriers(&mut *db).await?) } else { None };
+            let fetch = Arc::clone(self);
+            let take = move || {
+                if let Some(switches) = switches {
+                    fetch.credentials.replace(switches);
+                }
+                if let Some((generation, carriers)) = carriers {
+                    fetch.plans.keep_carriers(fetch.generations.era(), generation, carriers);
+                }
+            };
+            Ok(Box::new(take) as Take)
+        })
+    }
+}
+
+impl Fetch {
+    #[must_use]
+    pub fn new(readers: Readers, changes: sqlx::PgPool, keyring: Arc<Keyring>, limits: &Limits) -> Self {
+        Self {
+            generations: Arc::new(Generations::new(limits.lease, answer::standing)),
+            credentials: Credentials::default(),
+            cache: Cache::new(limits.cache_bytes, limits.stray_bytes),
+            metrics: FetchMetrics::register(),
+            rosters: Rosters::default(),
+            plans: Plans::default(),
+            turns: AtomicU64::new(0),
+            flights: Arc::default(),
+            fills: AtomicU64::new(0),
+            roster_flights: Arc::default(),
+            readers,
+            changes,
+            keyring,
+            stale_limit: limits.stale,
+        }
+    }
+
+    /// How many times the database was asked for an answer.
+    #[must_use]
+    pub fn fills(&self) -> u64 {
+        self.fills.load(Ordering::Relaxed)
+    }
+
+    /// Answers one request; `of`: the cluster whose switch asks, which is answered about that cluster's tenants only.
+    pub async fn answer(self: &Arc<Self>, request: Request<'_>, of: Option<Uuid>) -> (Reply, Source) {
+        let elsewhere =
+            |domain: &str| of.is_some_and(|of| self.generations.domain(domain).is_some_and(|slot| slot.cluster != of));
+        let answered = match request {
+            _ if request.domain().is_some_and(elsewhere) => self.unknown_domain(),
+            Request::NotOurs { kind } => {
+                self.metrics.not_ours(kind);
+                (Reply::NotFound, Source::NotOurs)
+            }
+            Request::AllGateways => {
+                (Reply::Document(Bytes::from_static(answer::NO_GATEWAYS.as_bytes())), Source::Memory)
+            }
+            Request::Domain { domain } => self.nobody(&domain),
+            Request::Chatplan { context } => self.chatplan(&context),
+            Request::User { domain, user, view } => self.user(&domain, &user, view).await,
+            Request::Group { domain, group, view } => self.group(&domain, &group, view).await,
+            Request::Everyone { domain, view } => {
+                let key = KeyText::new(b'E').view(view).folded(&domain);
+                self.ask(key, &domain, None, |_| Some(Question::Everyone { view })).await
+            }
+            Request::ChangePin { domain, user, pin } => self.change_pin(&domain, &user, &pin).await,
+            // A switch finds a context in either case (switch_xml_find_child in switch_xml.c).
+            Request::Dialplan(dialplan) if dialplan.context.eq_ignore_ascii_case(PUBLIC) => {
+                self.inbound(&dialplan, of).await
+            }
+            Request::Dialplan(dialplan) => self.call(&dialplan).await,
+            Request::Configuration { file } => self.configuration(file, of).await,
+        };
+        self.metrics.answered(answered.1);
+        answered
+    }
+
+    /// Writes down, now and then, that a switch asked.
+    fn saw(&self, switch: &Switch) {
+        if !switch.is_news() {
+            return;
+        }
+        let (pool, switch) = (self.changes.clone(), switch.clone());
+        tokio::spawn(async move {
+            if let Err(error) = store::saw_switch(&pool, switch.id).await {
+                tracing::debug!(%error, "that a switch asked was not written down");
+                switch.is_still_news();
+            }
+        });
+    }
+
+    async fn user(self: &Arc<Self>, domain: &str, user: &str, view: View<'_>) -> (Reply, Source) {
+        let Ok(digest) = digest(domain, user, view) else { return self.nobody(domain) };
+        let kind = match view {
+            View::Auth { .. } => b'A',
+            View::Register { .. } => b'S',
+            View::Profile => b'P',
+            View::Verto => b'V',
+            View::ReverseAuth => b'R',
+        };
+        let mut key = KeyText::new(kind).folded(domain).folded(user);
+        if let Some(digest) = digest.as_ref().filter(|digest| !digest.is_usual(domain)) {
+            key = key.raw(digest.user.as_bytes()).raw(digest.realm.as_bytes());
+        }
+        let question = |name: &str| {
+            let name = SipUsername::parse(name).ok()?;
+            Some(Question::User { name, shown: fill::shown(view, digest)? })
+        };
+        self.ask(key, domain, Some(user), question).await
+    }
+
+    async fn group(self: &Arc<Self>, domain: &str, group: &str, view: GroupView) -> (Reply, Source) {
+        let key = KeyText::new(b'G').view(view).folded(domain).folded(group);
+        let question = |name: &str| Some(Question::Group { name: GroupName::parse(name).ok()?, view });
+        self.ask(key, domain, Some(group), question).await
+    }
+
+    /// A question about a domain of ours: from the cache if what it has is current, else from the database.
+    ///
+    /// `name` is what may be ruled out by the domain's roster, `question` makes the question of its canonical form; `None`
+    /// means that nobody could have such a name.
+    async fn ask(
+        self: &Arc<Self>,
+        key: KeyText,
+        domain: &str,
+        name: Option<&str>,
+        question: impl FnOnce(&str) -> Option<Question>,
+    ) -> (Reply, Source) {
+        let Some(key) = key.finish() else { return self.nobody(domain) };
+        let kept = self.cache.get(&key);
+        let fresh = self.generations.is_fresh();
+        if let Some(entry) = &kept {
+            if fresh && entry.is_current() {
+                return (reply(entry), Source::Hit);
+            }
+            if !fresh {
+                return self.stale(kept);
+            }
+        }
+        let Some(question) = question(name.unwrap_or_default()) else { return self.nobody(domain) };
+        let Some(slot) = self.generations.domain(domain) else { return self.unknown_domain() };
+        if !fresh {
+            return (Reply::Unavailable, Source::Unavailable);
+        }
+        if name.is_some_and(|name| self.rosters.rules_out(slot.scope, &name.to_ascii_lowercase())) {
+            return (Reply::Document(slot.standing.nobody.clone()), Source::Memory);
+        }
+        match self.fill(&key, slot, question, kept).await {
+            Answer::Reply(reply, source) => (reply, source),
+            // Only calls leave.
+            Answer::Leaves(_) => (Reply::Unavailable, Source::Unavailable),
+        }
+    }
+
+    /// Fills and serves what is at least as new as what was known when the asker came.
+    async fn fill(
+        self: &Arc<Self>,
+        key: &[u8],
+        mut slot: Arc<Slot>,
+        question: Question,
+        kept: Option<Arc<Entry>>,
+    ) -> Answer {
+        // A fill that was under way may have begun before a change this asker must see; the one after it has not.
+        let mut has_doubted = false;
+        for _ in 0..8 {
+            let floor = slot.newest();
+            let filled =
+                self.flights.join(key, || fill::run(Arc::clone(self), key.into(), Arc::clone(&slot), question.clone()));
+            match filled.await {
+                // A phone number's answer belongs to a tenant that the asker did not know yet: it must be the newest known.
+                Ok(Filled::Entry(entry)) if !Arc::ptr_eq(&entry.slot, &slot) && entry.is_of_newest() => {
+                    return Answer::Reply(reply(&entry), Source::Filled);
+                }
+                Ok(Filled::Entry(entry))
+                    if Arc::ptr_eq(&entry.slot, &slot) && entry.generation >= floor && !slot.is_closed() =>
+                {
+                    return Answer::Reply(reply(&entry), Source::Filled);
+                }
+                Ok(Filled::Entry(_) | Filled::Moved) => {}
+                // The database has less than this node knows. It may be restored right now: that the tenant is gone is believed
+                // once all of it was read.
+                Ok(Filled::Less) if has_doubted => break,
+                Ok(Filled::Less) => {
+                    has_doubted = true;
+                    self.generations.doubt_and_wait().await;
+                }
+                Ok(Filled::Leaves(route)) => return Answer::Leaves(route),
+                Ok(Filled::Failed) | Err(flight::Lost) => return self.stale(kept).into(),
+            }
+            let Some(domain) = &slot.domain else {
+                slot = self.generations.scope(slot.scope).unwrap_or(slot);
+                continue;
+            };
+            match self.generations.domain(domain.as_str()) {
+                Some(newer) => slot = newer,
+                None => return self.unknown_domain().into(),
+            }
+        }
+        // A fill that never catches up with what is known: is all of that still so?
+        self.generations.doubt();
+        Answer::Reply(Reply::Unavailable, Source::Unavailable)
+    }
+
+    /// The database has nothing of a tenant that this node knows: so it is read whole before anything is called unknown.
+    async fn less(&self, slot: &Slot) -> (Reply, Source) {
+        self.metrics.fill_found_less();
+        self.generations.doubt_and_wait().await;
+        match &slot.domain {
+            Some(domain) if self.generations.domain(domain.as_str()).is_none() => self.unknown_domain(),
+            _ => (Reply::Unavailable, Source::Unavailable),
+        }
+    }
+
+    /// The last good answer, for when the database can't be asked.
+    fn stale(&self, kept: Option<Arc<Entry>>) -> (Reply, Source) {
+        match kept {
+            Some(entry) if entry.is_usable_stale() && self.generations.detached_for() <= self.stale_limit => {
+                (reply(&entry), Source::Stale)
+            }
+            _ => (Reply::Unavailable, Source::Unavailable),
+        }
+    }
+
+    /// The domain without a user, if it is ours.
+    fn nobody(&self, domain: &str) -> (Reply, Source) {
+        match self.generations.domain(domain) {
+            Some(slot) if self.knows_enough() => (Reply::Document(slot.standing.nobody.clone()), Source::Memory),
+            Some(_) => (Reply::Unavailable, Source::Unavailable),
+            None => self.unknown_domain(),
+        }
+    }
+
+    fn unknown_domain(&self) -> (Reply, Source) {
+        if self.generations.is_fresh() {
+            (Reply::NotFound, Source::Memory)
+        } else {
+            (Reply::Unavailable, Source::Unavailable)
+        }
+    }
+
+    /// A domain's being there is served like any stale answer.
+    fn knows_enough(&self) -> bool {
+        self.generations.is_fresh() || self.generations.detached_for() <= self.stale_limit
+    }
+
+    fn chatplan(&self, context: &str) -> (Reply, Source) {
+        match self.generations.domain(context) {
+            Some(slot) if self.knows_enough() => match slot.domain.as_ref().map(answer::chatplan) {
+                Some(Ok(document)) => (Reply::Document(document), Source::Memory),
+                _ => (Reply::Unavailable, Source::Unavailable),
+            },
+            Some(_) => (Reply::Unavailable, Source::Unavailable),
+            None => self.unknown_domain(),
+        }
+    }
+
+    /// A PIN chosen by phone is a change like any other; what can't be taken is refused by name.
+    async fn change_pin(self: &Arc<Self>, domain: &str, user: &str, pin: &str) -> (Reply, Source) {
+        let Some(slot) = self.generations.domain(domain) else { return self.unknown_domain() };
+        let (Ok(name), Some(domain)) = (SipUsername::parse(user), slot.domain.as_ref()) else {
+            return self.nobody(domain);
+        };
+        match fill::change_pin(self, &slot, domain, &name, pin).await {
+            Ok(Some(document)) => (Reply::Document(document), Source::Filled),
+            Ok(None) => (Reply::Document(slot.standing.nobody.clone()), Source::Filled),
+            Err(error) => {
+                tracing::error!(%error, tenant = %slot.scope, "a PIN changed by phone was not kept");
+                (Reply::Unavailable, Source::Unavailable)
+            }
+        }
+    }
+}
+
+/// What is hashed of a user that signs in; `None`: nobody does. A realm that is not text was never ours.
+fn digest<'a>(domain: &'a str, user: &'a str, view: View<'a>) -> Result<Option<Digest<'a>>, NotText> {
+    let realm = match view {
+        // Without a realm the digest was not of a REGISTER or INVITE; the domain is what phones answer to.
+        View::Auth { realm: b"" } | View::Register { realm: b"" } | View::Verto => domain.into(),
+        View::Auth { realm } | View::Register { realm } => form::decode(realm).ok_or(NotText)?,
+        View::Profile | View::ReverseAuth => return Ok(None),
+    };
+    Ok(Some(Digest { user: user.into(), realm }))
+}
+
+struct NotText;
+
+fn reply(entry: &Entry) -> Reply {
+    Reply::Document(entry.body.clone())
+}

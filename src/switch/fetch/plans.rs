@@ -1,0 +1,141 @@
+//! The tenants' routing data that this node knows, and the carriers: each with the generation it was read at, bounded by size.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::call::Dialled;
+use crate::node::generations::{Era, Slot};
+use crate::routing::{
+    self, Found, Plan, Routed, Tenant, Trace,
+    carried::{Carrier, Carriers},
+    plan::{PlanError, apart},
+};
+
+/// A plan as one statement saw it.
+#[derive(Debug)]
+pub struct Known {
+    slot: Arc<Slot>,
+    pub generation: i64,
+    pub plan: Arc<Plan>,
+}
+
+impl Known {
+    fn is_of(&self, slot: &Arc<Slot>, generation: i64) -> bool {
+        Arc::ptr_eq(&self.slot, slot) && self.generation == generation
+    }
+
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.slot.is_current(u64::try_from(self.generation).unwrap_or_default())
+    }
+
+    /// Routes a call by it: apart from this thread, where the tenant's own entries take long. Calls for help wait for nothing.
+    pub async fn route(
+        &self,
+        tenant: &Tenant,
+        dialled: &Dialled,
+        found: Option<&Found>,
+        at: Timestamp,
+    ) -> Result<Routed, PlanError> {
+        let is_for_help = || routing::emergency::dialled(&dialled.number, &self.plan).is_some();
+        if !self.plan.is_heavy() || is_for_help() {
+            return Ok(routing::route(tenant, &self.plan, &dialled.call(at), found, &mut Trace::off()));
+        }
+        let (plan, tenant, dialled, found) = (Arc::clone(&self.plan), tenant.clone(), dialled.clone(), found.cloned());
+        let routed =
+            apart(move || routing::route(&tenant, &plan, &dialled.call(at), found.as_ref(), &mut Trace::off()));
+        routed.await.ok_or(PlanError::Lost)
+    }
+}
+
+/// The carriers as one statement saw them, in which era, at which generation; -1: not yet.
+#[derive(Debug, Clone)]
+pub struct KnownCarriers {
+    era: Era,
+    generation: i64,
+    pub carriers: Carriers,
+}
+
+impl KnownCarriers {
+    /// The generation that need not be read again in this era; -1: there is none.
+    #[must_use]
+    pub fn generation(&self, era: Era) -> i64 {
+        if self.era == era { self.generation } else { -1 }
+    }
+
+    fn is_newer_than(&self, other: &Self) -> bool {
+        (self.era, self.generation) > (other.era, other.generation)
+    }
+}
+
+/// Roughly what the plans take together.
+const BYTES: u64 = 64 << 20;
+
+pub struct Plans {
+    kept: moka::sync::Cache<Uuid, Arc<Known>>,
+    carriers: ArcSwap<KnownCarriers>,
+}
+
+impl Default for Plans {
+    fn default() -> Self {
+        let kept = moka::sync::Cache::builder()
+            .max_capacity(BYTES)
+            .weigher(|_, known: &Arc<Known>| u32::try_from(known.plan.bytes()).unwrap_or(u32::MAX))
+            .build();
+        let none = KnownCarriers { era: Era::default(), generation: -1, carriers: Carriers::default() };
+        Self { kept, carriers: ArcSwap::from_pointee(none) }
+    }
+}
+
+impl Plans {
+    /// What is known of the plan of a slot's tenant, current or not. One that was read under another slot may be of a database that
+    /// was replaced, where its generation meant something else.
+    #[must_use]
+    pub fn of(&self, slot: &Arc<Slot>) -> Option<Arc<Known>> {
+        self.get(slot.scope).filter(|known| Arc::ptr_eq(&known.slot, slot))
+    }
+
+    /// The last that was known of a tenant's plan, under whatever slot: good enough for who calls for help.
+    #[must_use]
+    pub fn get(&self, scope: Uuid) -> Option<Arc<Known>> {
+        self.kept.get(&scope)
+    }
+
+    /// Reads a plan as the database wrote it, and keeps it unless a newer one is there.
+    pub async fn keep(&self, slot: &Arc<Slot>, generation: i64, text: String) -> Result<Arc<Known>, PlanError> {
+        let before = self.get(slot.scope);
+        // Of many who found it outdated, one was faster.
+        if let Some(kept) = before.as_ref().filter(|kept| kept.is_of(slot, generation)) {
+            return Ok(Arc::clone(kept));
+        }
+        let known = before.as_ref().map(|known| known.plan.left_out());
+        let plan = Arc::new(Plan::read(text, before.map(|known| Arc::clone(&known.plan))).await?);
+        let left_out = plan.left_out();
+        if left_out > 0 && known != Some(left_out) {
+            tracing::warn!(tenant = %slot.scope, domain = %plan.domain, left_out, "a tenant's dialplan entries are beyond the limits");
+        }
+        let known = Arc::new(Known { slot: Arc::clone(slot), generation, plan });
+        // One that was read under a slot that is closed by now comes too late.
+        let newer = self.of(slot).filter(|kept| kept.generation > generation);
+        if newer.is_none() && !slot.is_closed() {
+            self.kept.insert(slot.scope, Arc::clone(&known));
+        }
+        Ok(known)
+    }
+
+    #[must_use]
+    pub fn carriers(&self) -> Arc<KnownCarriers> {
+        self.carriers.load_full()
+    }
+
+    /// Keeps what a statement read that began in `era`, unless something newer is there.
+    pub fn keep_carriers(&self, era: Era, generation: i64, carriers: Vec<Carrier>) -> Arc<KnownCarriers> {
+        let carriers = carriers.into_iter().map(|carrier| (carrier.id, carrier)).collect();
+        let read = Arc::new(KnownCarriers { era, generation, carriers: Arc::new(carriers) });
+        self.carriers.rcu(|kept| if kept.is_newer_than(&read) { Arc::clone(kept) } else { Arc::clone(&read) });
+        read
+    }
+}

@@ -1,0 +1,145 @@
+//! `sofia.conf`: the profiles of a cluster, with the gateways to its carriers.
+
+use std::{fmt::Write as _, sync::LazyLock};
+
+use actix_web::web::Bytes;
+use askama::Template;
+use uuid::Uuid;
+
+use super::{
+    answer::{RenderError, render},
+    config::document,
+    config_store,
+};
+use crate::{model::carrier::CarrierConfig, routing::carried, telephony::carriers, text::keyring::Keyring};
+
+struct Gateway {
+    name: String,
+    params: Vec<(&'static str, String)>,
+}
+
+#[derive(Template)]
+#[template(path = "xml/gateways.xml")]
+struct Gateways {
+    gateways: Vec<Gateway>,
+}
+
+/// Profiles with the gateways of carriers. Profiles without one called external get none: a cluster's are checked for it.
+pub fn document_of(
+    base: &str,
+    carriers: Vec<config_store::CarrierRow>,
+    keyring: &Keyring,
+) -> Result<Bytes, RenderError> {
+    let mut gateways = Vec::with_capacity(carriers.len());
+    for row in carriers {
+        let password = match &row.password {
+            Some(sealed) => Some(keyring.open_sealed(carriers::place(row.id), sealed)?),
+            None => None,
+        };
+        gateways.push(gateway(row.id, &row.config, password.as_ref().map(|password| password.as_str())));
+    }
+    let gateways = render(&Gateways { gateways })?;
+    let gateways = std::str::from_utf8(&gateways).unwrap_or_default();
+    let Some(at) = base.find(EXTERNAL).map(|at| at + EXTERNAL.len()) else { return Ok(document(base)) };
+    let (before, profile) = base.split_at(at);
+    let profile = guarded(profile);
+    Ok(document(&format!("{before}{gateways}{profile}")))
+}
+
+/// The profile external asks the list of callers, also where a cluster has profiles of its own that don't say so. Whoever gets in
+/// can take any call over whose Call-ID they know: an INVITE with Replaces is asked for nothing else
+/// (`sofia_handle_sip_i_invite` in sofia.c). Who wants everybody in says so at the cluster (`accepts_calls_from`).
+fn guarded(profile: &str) -> std::borrow::Cow<'_, str> {
+    const SETTINGS: &str = "<settings>\n";
+    let end = profile.find("</profile>").unwrap_or(profile.len());
+    let own = &profile[..end];
+    match own.find(SETTINGS) {
+        // As kept, a cluster's own has its hyphens as references.
+        Some(at) if !own.replace("&#45;", "-").contains("name=\"apply-inbound-acl\"") => {
+            let (head, rest) = profile.split_at(at + SETTINGS.len());
+            format!("{head}<param name=\"apply-inbound-acl\" value=\"carriers\"/>\n{rest}").into()
+        }
+        _ => profile.into(),
+    }
+}
+
+/// What decides a carrier's gateway, its password sealed: with another text it is another gateway.
+#[must_use]
+pub fn decisive(row: &config_store::CarrierRow) -> String {
+    let gateway = gateway(row.id, &row.config, None);
+    format!("{} {:?} {:?}", gateway.name, gateway.params, row.password)
+}
+
+/// Where gateways are put.
+const EXTERNAL: &str = "<profile name=\"external\">\n";
+
+/// The profiles that a stock switch boots with, without their comments: a comment in a fetched document is one more thing that the
+/// switch's preprocessor looks at.
+pub static PROFILES: LazyLock<String> = LazyLock::new(|| {
+    let mut text = include_str!("../../../freeswitch-conf/autoload_configs/sofia.conf.xml");
+    let mut bare = String::with_capacity(text.len());
+    while let Some(begin) = text.find("<!--") {
+        bare.push_str(&text[..begin]);
+        text = text[begin..].split_once("-->").map_or("", |(_, rest)| rest);
+    }
+    bare.push_str(text);
+    bare.lines().filter(|line| !line.trim().is_empty()).fold(String::new(), |mut all, line| {
+        let _ = writeln!(all, "{line}");
+        all
+    })
+});
+
+/// A carrier as mod_sofia reads it (`parse_gateways` in sofia.c; names are case-sensitive).
+fn gateway(id: Uuid, config: &CarrierConfig, password: Option<&str>) -> Gateway {
+    let host = config.host.as_str();
+    let realm = config.realm.as_ref().map_or(host, |realm| realm.as_str());
+    let mut params = vec![
+        ("realm", realm.to_owned()),
+        ("proxy", host.to_owned()),
+        // Not asked for unless the gateway registers or is challenged, but a gateway without is none (sofia.c).
+        ("username", config.username.as_ref().map_or("dialplane", |user| user.as_str()).to_owned()),
+        ("password", password.unwrap_or("none").to_owned()),
+        ("register", config.register.to_string()),
+        ("register-transport", config.transport.name().to_owned()),
+        ("caller-id-in-from", config.caller_id_in_from.to_string()),
+        ("context", "public".to_owned()),
+        // A call to the address that was registered is one to the number in To, not to the user name (sofia_handle_sip_i_invite).
+        ("extension", "auto_to_user".to_owned()),
+        ("retry-seconds", "20".to_owned()),
+    ];
+    if config.transport != crate::model::carrier::Transport::Udp {
+        params.push(("contact-params", format!("transport={}", config.transport.name())));
+    }
+    if let Some(seconds) = config.ping_seconds {
+        params.push(("ping", seconds.to_string()));
+        params.push(("ping-max", "3".to_owned()));
+    }
+    Gateway { name: carried::gateway(id), params }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_for_carriers_asks_who_calls_whatever_a_cluster_says() {
+        let own = "<configuration name=\"sofia.conf\">\n<profiles>\n<profile name=\"external\">\n<settings>\n<param name=\"x\" value=\"y\">\n</param>\n</settings>\n</profile>\n<profile name=\"z\">\n<settings>\n<param name=\"apply-inbound-acl\" value=\"q\">\n</param>\n</settings>\n</profile>\n</profiles>\n</configuration>";
+        let kept = crate::tenancy::clusters::configuration::canonical("sofia.conf", own).unwrap();
+        for (base, guards) in [(kept.as_str(), 2), (PROFILES.as_str(), 1)] {
+            let keyring = Keyring::ephemeral();
+            let document = document_of(base, Vec::new(), &keyring).unwrap();
+            let text = std::str::from_utf8(&document).unwrap().replace("&#45;", "-");
+            let external =
+                text.split("<profile name=\"external\">").nth(1).unwrap().split("</profile>").next().unwrap();
+            assert_eq!(external.matches("<param name=\"apply-inbound-acl\" value=\"carriers\"").count(), 1, "{text}");
+            assert_eq!(text.matches("apply-inbound-acl").count(), guards, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_profiles_are_those_of_the_stock_configuration_without_comments() {
+        assert!(!PROFILES.contains("<!--") && !PROFILES.contains("-->"));
+        assert!(PROFILES.contains("<profile name=\"external\">\n") && PROFILES.contains("$${sip_ip}"));
+        assert!(PROFILES.lines().all(|line| line.starts_with('<') && line.ends_with('>')), "{}", *PROFILES);
+    }
+}

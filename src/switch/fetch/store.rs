@@ -1,0 +1,339 @@
+//! The SQL of a fetch. Each statement reads data and generation in one snapshot: that is what makes an answer datable.
+
+use sqlx::PgExecutor;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::text::{
+    CallerName, CallerNumber, Codecs, DisplayName, Domain, Email, ExtensionNumber, SipUsername, Variables,
+    keyring::{Keyring, KeyringError, Place},
+};
+
+/// A tenant as one statement saw it.
+#[derive(Debug, Clone)]
+pub struct TenantRow {
+    pub id: Uuid,
+    pub generation: i64,
+    pub domain: Domain,
+    pub cluster: Uuid,
+    pub active: bool,
+}
+
+/// What a switch may be shown of an extension; secrets sealed.
+#[derive(Debug, Clone)]
+pub struct ExtensionRow {
+    pub tenant_id: Uuid,
+    pub id: Uuid,
+    pub number: ExtensionNumber,
+    pub alias: Option<ExtensionNumber>,
+    pub sip_username: SipUsername,
+    pub sip_secret: Vec<u8>,
+    pub display_name: DisplayName,
+    pub caller_id_name: Option<CallerName>,
+    pub caller_id_number: Option<CallerNumber>,
+    pub voicemail_enabled: bool,
+    pub voicemail_pin: Vec<u8>,
+    pub voicemail_email: Option<Email>,
+    pub codecs: Option<Codecs>,
+    pub max_registrations: i16,
+    pub active: bool,
+    pub variables: Variables,
+}
+
+impl ExtensionRow {
+    pub fn open_secret(&self, keyring: &Keyring) -> Result<Zeroizing<String>, KeyringError> {
+        keyring.open_sealed(Place { column: "sip_secret", tenant: self.tenant_id, row: self.id }, &self.sip_secret)
+    }
+
+    pub fn open_pin(&self, keyring: &Keyring) -> Result<Zeroizing<String>, KeyringError> {
+        keyring
+            .open_sealed(Place { column: "voicemail_pin", tenant: self.tenant_id, row: self.id }, &self.voicemail_pin)
+    }
+}
+
+/// A member of a group or a domain, without secrets.
+#[derive(Debug, Clone)]
+pub struct MemberRow {
+    pub number: ExtensionNumber,
+    pub sip_username: SipUsername,
+    pub display_name: DisplayName,
+}
+
+impl From<ExtensionRow> for MemberRow {
+    fn from(row: ExtensionRow) -> Self {
+        Self { number: row.number, sip_username: row.sip_username, display_name: row.display_name }
+    }
+}
+
+/// An extension by any of its names, with its tenant. `None`: no such tenant.
+pub async fn extension(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    name: &str,
+) -> sqlx::Result<Option<(TenantRow, Option<ExtensionRow>)>> {
+    let row = sqlx::query!(
+        r#"
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!",
+               e.id as "id?", e.number as "number?: ExtensionNumber", e.alias as "alias?: ExtensionNumber",
+               e.sip_username as "sip_username?: SipUsername", e.sip_secret as "sip_secret?",
+               e.display_name as "display_name?: DisplayName", e.caller_id_name as "caller_id_name?: CallerName",
+               e.caller_id_number as "caller_id_number?: CallerNumber", e.voicemail_enabled as "voicemail_enabled?",
+               e.voicemail_pin as "voicemail_pin?", e.voicemail_email as "voicemail_email?: Email",
+               e.codecs as "codecs?: Codecs", e.max_registrations as "max_registrations?",
+               e.status = 'active' as active, e.variables as "variables?: sqlx::types::Json<Variables>"
+          from generation g
+          join tenants t on t.id = g.scope
+          left join names n on n.tenant_id = g.scope and n.name = $2
+          left join extensions e on e.tenant_id = n.tenant_id and e.id = n.extension_id
+         where g.scope = $1
+        "#,
+        tenant,
+        name
+    )
+    .fetch_optional(db)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let tenant_row = TenantRow {
+        id: tenant,
+        generation: row.generation,
+        domain: row.domain,
+        cluster: row.cluster_id,
+        active: row.tenant_active,
+    };
+    let extension = (|| {
+        Some(ExtensionRow {
+            tenant_id: tenant,
+            id: row.id?,
+            number: row.number?,
+            alias: row.alias,
+            sip_username: row.sip_username?,
+            sip_secret: row.sip_secret?,
+            display_name: row.display_name?,
+            caller_id_name: row.caller_id_name,
+            caller_id_number: row.caller_id_number,
+            voicemail_enabled: row.voicemail_enabled?,
+            voicemail_pin: row.voicemail_pin?,
+            voicemail_email: row.voicemail_email,
+            codecs: row.codecs,
+            max_registrations: row.max_registrations?,
+            active: row.active?,
+            variables: row.variables?.0,
+        })
+    })();
+    Ok(Some((tenant_row, extension)))
+}
+
+/// A mailbox that belongs to no extension; its PIN sealed.
+pub struct MailboxRow {
+    pub tenant_id: Uuid,
+    pub id: Uuid,
+    pub number: Option<ExtensionNumber>,
+    pub pin: Option<Vec<u8>>,
+    pub email: Option<Email>,
+}
+
+/// A mailbox by its id or number, with its tenant. `None`: no such tenant.
+pub async fn mailbox(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    name: &str,
+) -> sqlx::Result<Option<(TenantRow, Option<MailboxRow>)>> {
+    let row = sqlx::query!(
+        r#"
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!",
+               d.id as "id?", d.number as "number?: ExtensionNumber", d.pin as "pin?", d.config->>'email' as "email?: Email"
+          from generation g
+          join tenants t on t.id = g.scope
+          left join names n on n.tenant_id = g.scope and n.name = $2
+          left join destinations d on d.tenant_id = n.tenant_id and d.id = n.destination_id and d.kind = 'mailbox'
+         where g.scope = $1
+        "#,
+        tenant,
+        name
+    )
+    .fetch_optional(db)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let tenant_row = TenantRow {
+        id: tenant,
+        generation: row.generation,
+        domain: row.domain,
+        cluster: row.cluster_id,
+        active: row.tenant_active,
+    };
+    let mailbox =
+        row.id.map(|id| MailboxRow { tenant_id: tenant, id, number: row.number, pin: row.pin, email: row.email });
+    Ok(Some((tenant_row, mailbox)))
+}
+
+/// The members of a group by the group's name, with its tenant; `None` inside: no such group.
+pub async fn group(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    name: &str,
+) -> sqlx::Result<Option<(TenantRow, Option<Vec<MemberRow>>)>> {
+    let rows = sqlx::query!(
+        r#"
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!", r.id as "group_id?",
+               m.number as "number?: ExtensionNumber", m.sip_username as "sip_username?: SipUsername",
+               m.display_name as "display_name?: DisplayName"
+          from generation g
+          join tenants t on t.id = g.scope
+          left join names n on n.tenant_id = g.scope and n.name = $2
+          left join groups r on r.tenant_id = n.tenant_id and r.id = n.group_id
+          left join group_members gm on gm.tenant_id = r.tenant_id and gm.group_id = r.id
+          left join extensions m on m.tenant_id = gm.tenant_id and m.id = gm.extension_id and m.status = 'active'
+         where g.scope = $1
+         order by gm.position
+        "#,
+        tenant,
+        name
+    )
+    .fetch_all(db)
+    .await?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let tenant_row = TenantRow {
+        id: tenant,
+        generation: first.generation,
+        domain: first.domain.clone(),
+        cluster: first.cluster_id,
+        active: first.tenant_active,
+    };
+    let exists = first.group_id.is_some();
+    let members = rows.into_iter().filter_map(|row| {
+        Some(MemberRow { number: row.number?, sip_username: row.sip_username?, display_name: row.display_name? })
+    });
+    Ok(Some((tenant_row, exists.then(|| members.collect()))))
+}
+
+/// A switch takes no answer of more than 1 MiB (`XML_CURL_MAX_BYTES` in mod_xml_curl.c), so a domain as a whole is cut here.
+const EVERYONE: i64 = 2000;
+
+/// The active extensions of a tenant in the order of their numbers, at most 2,000; of one group when it is named.
+pub async fn everyone(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    group: Option<&str>,
+) -> sqlx::Result<Option<(TenantRow, Vec<ExtensionRow>)>> {
+    let rows = sqlx::query!(
+        r#"
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!",
+               e.id as "id?", e.number as "number?: ExtensionNumber", e.sip_username as "sip_username?: SipUsername",
+               e.display_name as "display_name?: DisplayName", e.voicemail_enabled as "voicemail_enabled?",
+               e.voicemail_pin as "voicemail_pin?", e.voicemail_email as "voicemail_email?: Email"
+          from generation g
+          join tenants t on t.id = g.scope
+          left join extensions e on e.tenant_id = g.scope and e.status = 'active' and ($2::text is null or exists (
+                select 1
+                  from names n
+                  join group_members gm on gm.tenant_id = n.tenant_id and gm.group_id = n.group_id
+                 where n.tenant_id = e.tenant_id and n.name = $2 and gm.extension_id = e.id))
+         where g.scope = $1
+         order by e.number
+         limit $3
+        "#,
+        tenant,
+        group,
+        EVERYONE
+    )
+    .fetch_all(db)
+    .await?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let tenant_row = TenantRow {
+        id: tenant,
+        generation: first.generation,
+        domain: first.domain.clone(),
+        cluster: first.cluster_id,
+        active: first.tenant_active,
+    };
+    let extensions = rows.into_iter().filter_map(|row| {
+        Some(ExtensionRow {
+            tenant_id: tenant,
+            id: row.id?,
+            number: row.number?,
+            alias: None,
+            sip_username: row.sip_username?,
+            sip_secret: Vec::new(),
+            display_name: row.display_name?,
+            caller_id_name: None,
+            caller_id_number: None,
+            voicemail_enabled: row.voicemail_enabled?,
+            voicemail_pin: row.voicemail_pin?,
+            voicemail_email: row.voicemail_email,
+            codecs: None,
+            max_registrations: 1,
+            active: true,
+            variables: Variables::default(),
+        })
+    });
+    Ok(Some((tenant_row, extensions.collect())))
+}
+
+/// All names of a scope as one statement saw them.
+pub struct Names {
+    pub generation: i64,
+    pub active: bool,
+    pub names: Vec<String>,
+}
+
+/// The names of a tenant with its generation, unless there are more than `limit`.
+pub async fn names(db: impl PgExecutor<'_>, tenant: Uuid, limit: i32) -> sqlx::Result<Option<Names>> {
+    let row = sqlx::query!(
+        r#"
+        select g.generation, exists (select 1 from tenants t where t.id = g.scope and t.status = 'active') as "active!",
+               array(select n.name from names n where n.tenant_id = g.scope limit $2 + 1) as "names!"
+          from generation g where g.scope = $1
+        "#,
+        tenant,
+        limit
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.filter(|row| i32::try_from(row.names.len()).is_ok_and(|n| n <= limit)).map(|row| Names {
+        generation: row.generation,
+        active: row.active,
+        names: row.names,
+    }))
+}
+
+/// The platform's phone numbers with its generation, unless there are more than `limit`.
+pub async fn phone_numbers(db: impl PgExecutor<'_>, limit: i32) -> sqlx::Result<Option<Names>> {
+    let row = sqlx::query!(
+        r#"
+        select g.generation, array(select n.number from numbers n limit $1 + 1) as "numbers!"
+          from generation g where g.scope = '00000000-0000-0000-0000-000000000000'
+        "#,
+        limit
+    )
+    .fetch_one(db)
+    .await?;
+    let names = Names { generation: row.generation, active: true, names: row.numbers };
+    Ok(Some(names).filter(|read| i32::try_from(read.names.len()).is_ok_and(|n| n <= limit)))
+}
+
+/// A switch that may ask.
+pub struct SwitchRow {
+    pub id: Uuid,
+    pub name: String,
+    pub token_hash: Vec<u8>,
+    pub cluster_id: Uuid,
+}
+
+/// The active switches.
+pub async fn switches(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<SwitchRow>> {
+    sqlx::query_as!(SwitchRow, "select id, name, token_hash, cluster_id from switches where status = 'active'")
+        .fetch_all(db)
+        .await
+}
+
+/// Writes down that a switch asked.
+pub async fn saw_switch(db: impl PgExecutor<'_>, switch: Uuid) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into switch_sightings (switch_id) select id from switches where id = $1
+         on conflict (switch_id) do update set last_seen_at = now()",
+        switch
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}

@@ -1,0 +1,150 @@
+//! A visit to a switch: how are its gateways, and what does it lack?
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures_util::future::join_all;
+
+use super::{
+    callcenter, expulsions, gateways, place,
+    pushes::{Command, Given, Has, Known, Plan, Step, Thing, Wanted},
+    socket::{Talk, Unanswered},
+    store::{self, Due},
+    wanted::{self, WantedError},
+};
+use crate::{node::changes::Changes, text::keyring::KeyringError};
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A visit ends before another may begin (`busy_until` in `store::due`); the next goes on where it was.
+const LONGEST: Duration = Duration::from_secs(100);
+
+/// Commands of one visit; the next goes on.
+const MOST_STEPS: usize = 500;
+
+/// Visits the switches for ever, each about every ten seconds, whichever node comes first. None waits for another.
+pub async fn watch(changes: Changes) {
+    loop {
+        match store::due(changes.pool()).await {
+            Ok(due) => due.into_iter().for_each(|due| {
+                let changes = changes.clone();
+                tokio::spawn(async move { visit_one(&changes, &due).await });
+            }),
+            Err(error) => tracing::warn!(%error, "the switches were not visited"),
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Visits the switches that were not visited lately.
+pub async fn visit_due(changes: &Changes) -> sqlx::Result<()> {
+    let due = store::due(changes.pool()).await?;
+    join_all(due.iter().map(|due| visit_one(changes, due))).await;
+    Ok(())
+}
+
+async fn visit_one(changes: &Changes, due: &Due) {
+    let visited = tokio::time::timeout(LONGEST, Box::pin(visit(changes, due))).await;
+    let came_to = match visited.unwrap_or(Err(VisitError::Unanswered(Unanswered::Slow))) {
+        Ok(()) => Ok(()),
+        Err(VisitError::Unanswered(error)) => {
+            tracing::warn!(switch = %due.switch, %error, "a switch was not heard of over its event socket");
+            store::not_heard(changes.pool(), due.switch, &error.to_string()).await
+        }
+        Err(error) => {
+            tracing::error!(switch = %due.switch, %error, "a switch was not given what it should have");
+            store::not_heard(changes.pool(), due.switch, UNMADE).await
+        }
+    };
+    if let Err(error) = came_to.and(store::free(changes.pool(), due.switch).await) {
+        tracing::warn!(switch = %due.switch, %error, "what came of a visit was not noted");
+    }
+}
+
+/// What an operator is told when the fault is ours.
+const UNMADE: &str = "what it should have could not be made: the log of the node that tried says why";
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum VisitError {
+    #[error(transparent)]
+    Unanswered(#[from] Unanswered),
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    #[error(transparent)]
+    Wanted(#[from] WantedError),
+}
+
+async fn visit(changes: &Changes, due: &Due) -> Result<(), VisitError> {
+    let password = changes.keyring().open_sealed(place(due.switch), &due.password)?;
+    let talk = Talk::open(&due.address, &password).await?;
+    let gateways = gateways::ask(&talk).await?;
+    store::heard(changes.pool(), due.switch, &gateways).await?;
+    expulsions::expel(changes, &talk, due.switch).await?;
+    let wanted = {
+        let mut db = changes.pool().acquire().await?;
+        wanted::of(&mut db, changes.keyring(), due.cluster).await?
+    };
+    let trusts = match &wanted.trusted {
+        Some(address) => talk.ask(&format!("acl {address} carriers")).await?.trim() == "true",
+        None => true,
+    };
+    let queues = callcenter::ask(&talk).await?;
+    let up = uptime(&talk.ask("uptime s").await?)?;
+    let Some((booted_at, now)) = store::booted(changes.pool(), due.switch, up).await? else { return Ok(()) };
+    let gateways = gateways.iter().map(|gateway| gateway.carrier).collect();
+    let has = Has { booted_at, gateways, trusts, queues };
+    let given = given(changes, due, &wanted).await?;
+    let plan = Plan::new(&wanted, &has, &given, now);
+    note(changes, due, &plan.known, None).await?;
+    for step in plan.steps.iter().take(MOST_STEPS) {
+        take(changes, due, &talk, step).await?;
+    }
+    talk.close().await;
+    let pending = i32::try_from(plan.steps.len() + plan.waiting).unwrap_or(i32::MAX);
+    Ok(store::pending(changes.pool(), due.switch, pending).await?)
+}
+
+/// Gives one command to the switch, and notes what came of it.
+async fn take(changes: &Changes, due: &Due, talk: &Talk, step: &Step) -> Result<(), VisitError> {
+    let then = step.then.as_slice();
+    match &step.command {
+        // The answer may come late, and the gateway be there.
+        Command::StartGateway(_) => note(changes, due, then, None).await?,
+        // Who waits in a queue that is gone would wait for nobody.
+        Command::UnloadQueue(queue) if callcenter::waiting(talk, queue).await? => return Ok(()),
+        _ => {}
+    }
+    let answer = talk.ask(&step.command.to_string()).await?;
+    if answer.contains("+OK") {
+        tracing::info!(switch = %due.switch, command = %step.command, "a switch was told");
+        return note(changes, due, then, None).await;
+    }
+    let answer = answer.lines().find(|line| !line.trim().is_empty()).unwrap_or("nothing");
+    let answer = answer.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
+    tracing::warn!(switch = %due.switch, command = %step.command, answer, "a switch did not do what it was told");
+    let untaken = step.then.iter().map(|(thing, _)| (thing.clone(), None)).collect::<Vec<_>>();
+    note(changes, due, &untaken, Some(&answer)).await
+}
+
+async fn note(changes: &Changes, due: &Due, known: &[Known], error: Option<&str>) -> Result<(), VisitError> {
+    if known.is_empty() {
+        return Ok(());
+    }
+    let things = known.iter().map(|(thing, print)| (thing.to_string(), *print)).collect::<Vec<_>>();
+    Ok(store::note(changes.pool(), due.switch, &things, error).await?)
+}
+
+async fn given(changes: &Changes, due: &Due, wanted: &Wanted) -> Result<BTreeMap<Thing, Given>, VisitError> {
+    let names = wanted.things.keys().map(ToString::to_string).collect::<Vec<_>>();
+    let noted = store::given(changes.pool(), due.switch, &names).await?;
+    let given = noted.into_iter().filter_map(|noted| {
+        let fingerprint = noted.fingerprint.and_then(|print| print.try_into().ok());
+        Some((noted.thing.parse().ok()?, Given { fingerprint, since: noted.since, refused: noted.refused }))
+    });
+    Ok(given.collect())
+}
+
+fn uptime(text: &str) -> Result<i32, Unanswered> {
+    text.trim().parse().map_err(|_| Unanswered::Strange("it is no time that it has been up".into()))
+}

@@ -1,0 +1,219 @@
+//! Why a call would go where it would go, by what the database has now. Nothing is counted, kept or changed.
+
+use serde::Serialize;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    model::refusal::Refusal,
+    routing::{
+        self, Action, Call, Dialled, MOST_HOPS, Plan, Route, Tenant, Trace, Tried,
+        callee::Callee,
+        carried::{self, Carried, Carriers, Dialling, Offer},
+        outbound,
+    },
+    switch::fetch::call_store::{self, Leaving},
+    text::SipUsername,
+};
+
+/// What is to be explained.
+#[derive(Debug, Clone)]
+pub struct Question<'a> {
+    pub tenant: Uuid,
+    pub number: &'a str,
+    pub caller: Option<&'a SipUsername>,
+    pub caller_number: Option<&'a str>,
+    pub at: jiff::Timestamp,
+}
+
+/// One answer of the dialplan: a call may be led on, and is asked for again.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Step {
+    pub dialled: String,
+    pub tried: Vec<Tried>,
+    /// In one word.
+    pub route: String,
+    /// What the switch runs.
+    pub actions: Vec<Action>,
+    /// The document that it would get.
+    pub xml: String,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Explanation {
+    pub steps: Vec<Step>,
+    /// In one word: of the last step.
+    pub result: String,
+    /// The cause the caller is told, when it goes nowhere.
+    pub cause: Option<String>,
+    /// Of a call that leaves the platform, the carriers in the order they are tried.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub offers: Vec<Offer>,
+}
+
+/// Explains one call. `None`: there is no such tenant.
+pub async fn explain(db: &mut PgConnection, ask: &Question<'_>) -> sqlx::Result<Option<Explanation>> {
+    let mut steps = Vec::new();
+    let mut dialled = ask.number.to_owned();
+    let mut caller = ask.caller.cloned();
+    for hops in 0..=MOST_HOPS + 1 {
+        // The plan decides what must be known; it comes with the first look.
+        let Some(first) = call_store::dialled(&mut *db, ask.tenant, None, -1).await? else { return Ok(None) };
+        let Some(plan) = first.plan else { return Ok(None) };
+        let plan = Plan::read(plan, None).await?;
+        let read = Dialled::read(&dialled, &plan);
+        let name = read.needs(caller.as_ref()).map(str::to_ascii_lowercase);
+        let found = match name {
+            Some(name) => call_store::dialled(&mut *db, ask.tenant, Some(&name), first.tenant.generation).await?,
+            None => None,
+        };
+        let found = found.and_then(|row| row.found);
+        let tenant = Tenant::of(&plan, first.tenant.domain, first.tenant.active);
+        let call = Call {
+            dialled: &dialled,
+            caller: caller.as_ref(),
+            caller_number: ask.caller_number,
+            hops,
+            after: None,
+            at: ask.at,
+            turn: 0,
+        };
+        let mut trace = Trace::on();
+        let route = routing::route(&tenant, &plan, &call, found.as_ref(), &mut trace).route;
+        match &route {
+            Route::Lead { to, on_behalf_of } => {
+                let next = (to.clone(), on_behalf_of.clone());
+                steps.push(step(&dialled, trace, route.name(), route.actions(&tenant, hops), &tenant));
+                dialled = next.0;
+                caller = next.1.or(caller);
+            }
+            Route::Outside(callee) => {
+                let leaving = Looking { tenant: &tenant, plan: &plan, caller: caller.as_ref(), dialled: &dialled };
+                let (step, refusal, offers) = leaving.outside(db, ask.tenant, callee, trace, hops).await?;
+                let result = step.route.clone();
+                steps.push(step);
+                let cause = refusal.map(|refusal| refusal.cause().to_owned());
+                return Ok(Some(Explanation { steps, result, cause, offers }));
+            }
+            Route::Emergency { number } => {
+                let leaving = Looking { tenant: &tenant, plan: &plan, caller: caller.as_ref(), dialled: &dialled };
+                steps.push(leaving.help(db, ask.tenant, number, trace).await?);
+                let result = route.name().to_owned();
+                return Ok(Some(Explanation { steps, result, cause: None, offers: Vec::new() }));
+            }
+            _ => {
+                let cause = if let Route::Refused(refusal) = &route { Some(refusal.cause().to_owned()) } else { None };
+                let result = route.name().to_owned();
+                steps.push(step(&dialled, trace, route.name(), route.actions(&tenant, hops), &tenant));
+                return Ok(Some(Explanation { steps, result, cause, offers: Vec::new() }));
+            }
+        }
+    }
+    let refusal = Refusal::Loop;
+    let (result, cause) = (refusal.name().to_owned(), Some(refusal.cause().to_owned()));
+    Ok(Some(Explanation { steps, result, cause, offers: Vec::new() }))
+}
+
+fn step(dialled: &str, trace: Trace, route: &str, actions: Vec<Action>, tenant: &Tenant) -> Step {
+    let xml = crate::switch::fetch::answer::actions(tenant.domain.as_str(), "explained", &actions, &[]);
+    let xml = xml.map(|xml| String::from_utf8_lossy(&xml).into_owned()).unwrap_or_default();
+    Step { dialled: dialled.to_owned(), tried: trace.tried(), route: route.to_owned(), actions, xml }
+}
+
+struct Looking<'a> {
+    tenant: &'a Tenant,
+    plan: &'a Plan,
+    caller: Option<&'a SipUsername>,
+    dialled: &'a str,
+}
+
+/// The carriers there are, by their ids.
+fn known(read: Option<Vec<carried::Carrier>>) -> Carriers {
+    std::sync::Arc::new(read.unwrap_or_default().into_iter().map(|carrier| (carrier.id, carrier)).collect())
+}
+
+impl Looking<'_> {
+    fn ask(&self, id: Uuid, callee: Option<&Callee>) -> Leaving {
+        Leaving {
+            tenant: id,
+            caller: self.caller.map(ToString::to_string),
+            dialled: self.dialled.to_owned(),
+            callee: callee.map(|callee| callee.number.to_string()).unwrap_or_default(),
+            prefixes: callee.map(carried::prefixes).unwrap_or_default(),
+            known_plan: -1,
+            known_carriers: -1,
+        }
+    }
+
+    /// A call for help: over every carrier that takes them.
+    async fn help(&self, db: &mut PgConnection, id: Uuid, number: &str, trace: Trace) -> sqlx::Result<Step> {
+        let row = call_store::leaving(&mut *db, &self.ask(id, None)).await?;
+        let (caller, read) = row.map(|row| (row.caller, row.carriers)).unwrap_or_default();
+        let carriers = known(read);
+        let ids = carried::for_emergencies(&carriers, id);
+        let caller_id = outbound::emergency_caller_id(self.plan, caller.as_ref());
+        let carried = Carried {
+            dialled: Dialling::Emergency(number),
+            caller_id: caller_id.as_ref(),
+            carriers: &ids,
+            known: &carriers,
+            call: None,
+            location: self.plan.settings.routing.emergency.location.as_ref(),
+            record: false,
+            consent_tone: false,
+        };
+        Ok(step(self.dialled, trace, "emergency", carried.actions(), self.tenant))
+    }
+
+    async fn outside(
+        &self,
+        db: &mut PgConnection,
+        id: Uuid,
+        callee: &Callee,
+        mut trace: Trace,
+        hops: u8,
+    ) -> sqlx::Result<(Step, Option<Refusal>, Vec<Offer>)> {
+        let ask = self.ask(id, Some(callee));
+        let refused = |trace, refusal: Refusal, offers| {
+            let route = Route::Refused(refusal);
+            (
+                step(self.dialled, trace, refusal.name(), route.actions(self.tenant, hops), self.tenant),
+                Some(refusal),
+                offers,
+            )
+        };
+        let Some(row) = call_store::leaving(&mut *db, &ask).await? else {
+            return Ok(refused(trace, Refusal::TenantSuspended, Vec::new()));
+        };
+        let carriers = known(row.carriers);
+        if let Some(on_net) = &row.on_net
+            && outbound::barred(row.caller.as_ref()).is_none()
+        {
+            trace.note("on net", true, || format!("{} is a number of this platform", callee.number));
+            let run = on_net.actions(callee, row.caller.as_ref(), hops);
+            return Ok((step(self.dialled, trace, "on_net", run, self.tenant), None, Vec::new()));
+        }
+        let decision = outbound::decide(self.plan, id, callee, row.caller.as_ref(), &row.offers, &carriers, &mut trace);
+        if let Some(refusal) = decision.refusal {
+            return Ok(refused(trace, refusal, decision.offers));
+        }
+        let today = decision.numbers.iter().find(|held| held.made < held.limit);
+        trace.note("daily limit", today.is_some(), || {
+            let held = decision.numbers.iter().map(|held| format!("{}: {} of {}", held.number, held.made, held.limit));
+            held.collect::<Vec<_>>().join(", ")
+        });
+        let Some(shown) = today else { return Ok(refused(trace, Refusal::DailyLimit, decision.offers)) };
+        let ids = decision.offers.iter().map(|offer| offer.carrier).collect::<Vec<_>>();
+        let carried = Carried {
+            dialled: Dialling::Number(&callee.number),
+            caller_id: Some(&shown.number),
+            carriers: &ids,
+            known: &carriers,
+            call: None,
+            location: None,
+            record: self.plan.settings.routing.record.outbound,
+            consent_tone: self.plan.settings.routing.record.consent_tone,
+        };
+        Ok((step(self.dialled, trace, "outbound", carried.actions(), self.tenant), None, decision.offers))
+    }
+}

@@ -1,0 +1,26 @@
+//! Routes as people ask about them: what a call would cost over each carrier, and why it would go where it would go.
+
+pub mod api;
+pub mod explain;
+pub mod preview;
+
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+use crate::{
+    model::paging::Window,
+    telephony::extensions::store::{self, Filter},
+    text::SipUsername,
+};
+
+/// Who calls, by the name that a person knows: number, alias or SIP username.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn caller(db: impl PgExecutor<'_>, tenant: Uuid, name: &str) -> sqlx::Result<Option<SipUsername>> {
+    let name = name.to_lowercase();
+    let filter = Filter { name: Some(&name), user: None };
+    let found = store::list(db, tenant, filter, Window::FIRST).await?;
+    Ok(found.into_iter().next().map(|extension| extension.sip_username))
+}

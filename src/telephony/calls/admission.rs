@@ -1,0 +1,132 @@
+//! Admission of calls that leave the platform: counted and decided by one statement, once for each call.
+
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+use crate::{
+    model::refusal::Refusal,
+    routing::{Plan, carried::Carriers, outbound::Decision},
+    text::E164,
+};
+
+/// What is to be decided.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    pub tenant: Uuid,
+    /// The call's UUID on its switch.
+    pub call: Uuid,
+    pub callee: String,
+    pub extension: Option<Uuid>,
+    pub user: Option<Uuid>,
+    pub emergency: bool,
+    refusal: Option<Refusal>,
+    numbers: Vec<Uuid>,
+    limits: Vec<i32>,
+    caller_ids: Vec<String>,
+    carriers: Vec<Uuid>,
+    prices: Vec<i64>,
+    live: Vec<Option<i32>>,
+    rates: Vec<Option<i32>>,
+    tenant_live: Option<i32>,
+    tenant_rate: Option<i32>,
+    spend_cap: Option<i64>,
+    zone: String,
+    /// The database's clock when not given.
+    pub at: Option<chrono::DateTime<chrono::Utc>>,
+}
+
+/// What was decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    Admitted { caller_id: Option<E164>, carriers: Vec<Uuid> },
+    Refused(Refusal),
+}
+
+/// Who asks, for what.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    pub tenant: Uuid,
+    pub call: Uuid,
+    pub callee: &'a str,
+    pub extension: Option<Uuid>,
+    pub user: Option<Uuid>,
+}
+
+impl Ask {
+    #[must_use]
+    pub fn new(asker: Asker<'_>, plan: &Plan, decision: &Decision, carriers: &Carriers) -> Self {
+        let rules = &plan.settings.routing.outbound;
+        let of = |id: &Uuid| carriers.get(id).map(|carrier| &carrier.config);
+        let ids = decision.offers.iter().map(|offer| offer.carrier).collect::<Vec<_>>();
+        Self {
+            tenant: asker.tenant,
+            call: asker.call,
+            callee: asker.callee.to_owned(),
+            extension: asker.extension,
+            user: asker.user,
+            emergency: false,
+            refusal: decision.refusal,
+            numbers: decision.numbers.iter().map(|held| held.id).collect(),
+            limits: decision.numbers.iter().map(|held| held.limit).collect(),
+            caller_ids: decision.numbers.iter().map(|held| held.number.to_string()).collect(),
+            prices: decision.offers.iter().map(|offer| offer.price).collect(),
+            live: ids.iter().map(|id| of(id).and_then(|config| config.capacity).map(i32::from)).collect(),
+            rates: ids.iter().map(|id| of(id).and_then(|config| config.calls_per_second).map(i32::from)).collect(),
+            carriers: ids,
+            tenant_live: rules.concurrent_calls.map(i32::from),
+            tenant_rate: rules.calls_per_second.map(i32::from),
+            spend_cap: rules.spend_per_day,
+            zone: plan.settings.time_zone.as_ref().map_or("UTC", |zone| zone.as_str()).to_owned(),
+            at: None,
+        }
+    }
+
+    /// An emergency: it passes, and is written down.
+    #[must_use]
+    pub fn emergency(asker: Asker<'_>, plan: &Plan, caller_id: Option<&E164>, carriers: Vec<Uuid>) -> Self {
+        let decision = Decision { numbers: Vec::new(), offers: Vec::new(), refusal: None };
+        let mut ask = Self::new(asker, plan, &decision, &Carriers::default());
+        ask.emergency = true;
+        ask.caller_ids = caller_id.map(ToString::to_string).into_iter().collect();
+        ask.carriers = carriers;
+        ask
+    }
+}
+
+/// Asks the database, which answers a second question about the same call as it did the first.
+pub async fn admit(db: impl PgExecutor<'_>, ask: &Ask) -> sqlx::Result<Admission> {
+    let row = sqlx::query!(
+        r#"select admitted as "admitted!", reason, caller_id, carriers
+             from admit_call($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+                             coalesce($19, now()))"#,
+        ask.tenant,
+        ask.call,
+        ask.callee,
+        ask.extension,
+        ask.user,
+        ask.emergency,
+        ask.refusal.map(Refusal::name),
+        &ask.numbers,
+        &ask.limits,
+        &ask.caller_ids,
+        &ask.carriers,
+        &ask.prices,
+        &ask.live as &[Option<i32>],
+        &ask.rates as &[Option<i32>],
+        ask.tenant_live,
+        ask.tenant_rate,
+        ask.spend_cap,
+        ask.zone,
+        ask.at
+    )
+    .fetch_one(db)
+    .await?;
+    if row.admitted {
+        let caller_id = row.caller_id.and_then(|number| E164::parse(&number).ok());
+        return Ok(Admission::Admitted { caller_id, carriers: row.carriers.unwrap_or_default() });
+    }
+    let reason = row.reason.unwrap_or_default();
+    let refusal =
+        Refusal::named(&reason).ok_or_else(|| sqlx::Error::Protocol(format!("an unknown refusal: {reason}")))?;
+    Ok(Admission::Refused(refusal))
+}

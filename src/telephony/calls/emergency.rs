@@ -1,0 +1,50 @@
+//! Emergency calls: written down, and told to the tenant's contacts.
+
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::admission::{self, Ask};
+use crate::{
+    model::settings::Words,
+    tenancy::mail::{self, Message},
+    text::{Email, keyring::Keyring},
+};
+
+/// What the contacts are told.
+#[derive(Debug, Clone)]
+pub struct Alarm {
+    pub tenant: Uuid,
+    pub call: Uuid,
+    pub number: String,
+    /// The phone it was dialled at.
+    pub extension: Option<String>,
+    pub location: Option<Words>,
+    pub contacts: Vec<Email>,
+}
+
+/// Writes the call down and queues the mails, once for each call, in one transaction.
+pub async fn write_down(
+    pool: &PgPool,
+    keyring: &Keyring,
+    ask: &Ask,
+    alarm: &Alarm,
+) -> Result<(), crate::model::error::Error> {
+    let mut tx = pool.begin().await?;
+    // A switch may ask twice at once, and the contacts are told once.
+    super::store::alone(&mut *tx, alarm.call).await?;
+    let known = super::store::is_known(&mut *tx, alarm.tenant, alarm.call, &alarm.number).await?;
+    admission::admit(&mut *tx, ask).await?;
+    if !known {
+        let language = super::store::language(&mut *tx, alarm.tenant).await?;
+        let message = Message::EmergencyCall {
+            number: &alarm.number,
+            extension: alarm.extension.as_deref().unwrap_or("-"),
+            location: alarm.location.as_ref().map_or("-", Words::as_str),
+        };
+        for contact in &alarm.contacts {
+            mail::put(&mut tx, keyring, Some(alarm.tenant), contact, language.unwrap_or_default(), &message).await?;
+        }
+    }
+    tx.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! The SQL of call records and what they say about admitted calls.
+
+use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
+
+use super::Posted;
+use crate::model::language::Language;
+
+/// Keeps a record; `false`: it was there already.
+pub async fn keep(db: impl PgExecutor<'_>, posted: &Posted) -> sqlx::Result<bool> {
+    sqlx::query!(
+        "insert into cdr_inbox (leg, switch_id, body) values ($1, $2, $3) on conflict (leg) do nothing",
+        posted.leg,
+        posted.switch,
+        &posted.body[..]
+    )
+    .execute(db)
+    .await
+    .map(|done| done.rows_affected() > 0)
+}
+
+/// The call is over: it holds no line any more, and what was reserved for one that nobody answered is given back.
+pub async fn end(db: &mut PgConnection, call: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("select end_call($1)::text as done", call).fetch_one(db).await.map(|_| ())
+}
+
+/// Marks a record as read. `false`: somebody was quicker.
+pub async fn note(db: &mut PgConnection, leg: &str) -> sqlx::Result<bool> {
+    let noted = sqlx::query!("update cdr_inbox set noted_at = now() where leg = $1 and noted_at is null", leg);
+    Ok(noted.execute(db).await?.rows_affected() == 1)
+}
+
+/// Records that were not read, some at a time, the oldest first; those that just came are being read.
+pub async fn unread(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<(String, Vec<u8>)>> {
+    let rows = sqlx::query!(
+        "select leg, body from cdr_inbox where noted_at is null and received_at < now() - interval '10 seconds'
+          order by received_at limit 1000"
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.leg, row.body)).collect())
+}
+
+/// Puts the meters right, for calls of which no record came.
+pub async fn mend_meters(db: impl PgExecutor<'_>) -> sqlx::Result<()> {
+    sqlx::query!("select mend_meters()::text as done").fetch_one(db).await.map(|_| ())
+}
+
+/// What a leg over a carrier is charged by.
+pub struct Charged {
+    pub tenant_id: Uuid,
+    pub callee: String,
+    pub price: Option<i64>,
+    pub first_seconds: Option<i16>,
+    pub step_seconds: Option<i16>,
+}
+
+/// The admitted call a leg belongs to, with the rate of the carrier that took it: of when it began, or of the sheet that has taken the
+/// place of that one meanwhile. Calls for help cost nobody anything.
+pub async fn charged(db: &mut PgConnection, call: Uuid, carrier: Uuid) -> sqlx::Result<Vec<Charged>> {
+    sqlx::query_as!(
+        Charged,
+        r#"select a.tenant_id, a.callee, r.price as "price?", r.first_seconds as "first_seconds?", r.step_seconds as "step_seconds?"
+             from admissions a
+             left join lateral (
+                    select r.price, r.first_seconds, r.step_seconds
+                      from carriers c join rates r on r.sheet_id = c.sheet_id
+                     where c.id = $2 and r.effective_at <= now()
+                       and r.prefix = any (array(select left(ltrim(a.callee, '+'), n) from generate_series(1, 15) n))
+                     order by length(r.prefix) desc, r.effective_at <= a.at desc, r.effective_at desc limit 1) r on true
+            where a.call_id = $1 and a.admitted and not a.emergency
+            for update of a"#,
+        call,
+        carrier
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// What a call cost, instead of what was reserved for it.
+pub async fn settle(
+    db: &mut PgConnection,
+    call: Uuid,
+    of: &Charged,
+    carrier: Uuid,
+    seconds: i32,
+    cost: i64,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "with before as (
+            select tenant_id, call_id, callee, day, reserved, coalesce(cost, 0) as cost from admissions
+             where tenant_id = $1 and call_id = $2 and callee = $3),
+         settled as (
+            update admissions a set carrier_id = $4, seconds = $5, cost = $6, reserved = 0
+              from before b where a.tenant_id = b.tenant_id and a.call_id = b.call_id and a.callee = b.callee)
+         update spend_days s set spent = s.spent + $6 - b.cost - b.reserved
+           from before b where s.tenant_id = b.tenant_id and s.day = b.day",
+        of.tenant_id,
+        call,
+        of.callee,
+        carrier,
+        seconds,
+        cost
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// Nobody else works on this call until the transaction ends.
+pub async fn alone(db: impl PgExecutor<'_>, call: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended($1, 0)) as held", call.to_string())
+        .fetch_one(db)
+        .await
+        .map(|_| ())
+}
+
+pub async fn is_known(db: impl PgExecutor<'_>, tenant: Uuid, call: Uuid, callee: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (select 1 from admissions where tenant_id = $1 and call_id = $2 and callee = $3) as "known!""#,
+        tenant,
+        call,
+        callee
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// In which language a tenant is written to.
+pub async fn language(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Option<Language>> {
+    let text = sqlx::query_scalar!("select settings->>'language' from tenants where id = $1", tenant)
+        .fetch_optional(db)
+        .await?;
+    Ok(text.flatten().and_then(|text| text.parse().ok()))
+}
+
+/// Calls that left the platform, or would have, the newest first.
+pub async fn outbound_calls(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    filter: &super::api::OutboundFilter,
+    limit: i64,
+) -> sqlx::Result<Vec<super::api::OutboundCall>> {
+    sqlx::query_as!(
+        super::api::OutboundCall,
+        r#"select call_id, callee, extension_id, user_id as agent_id, number_id, caller_id, carrier_id, emergency, admitted,
+                  reason, price, at, ended_at, seconds, cost
+             from admissions
+            where tenant_id = $1 and ($2::timestamptz is null or at < $2) and ($3::bool is null or admitted = $3)
+              and ($4::text is null or reason = $4)
+            order by at desc limit $5"#,
+        tenant,
+        filter.before,
+        filter.admitted,
+        filter.reason,
+        limit
+    )
+    .fetch_all(db)
+    .await
+}

@@ -1,0 +1,155 @@
+//! `/v1/carriers`: gateways, their rates, and whether they are there.
+
+use actix_web::{
+    HttpResponse, delete, get, patch, post, put,
+    web::{Bytes, Data, Json, Path, Payload, Query},
+};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{
+    Carrier, CarrierPatch, NewCarrier, create, delete,
+    probe::{self, Probe},
+    rates::{self, Report},
+    store::{self, Rate},
+    update,
+};
+use crate::{
+    http::{
+        input,
+        problem::Problem,
+        write::{self, Outcome, Write},
+    },
+    model::paging::{Page, PageQuery},
+    tenancy::{Api, auth::actor::Actor},
+};
+
+/// Largest rate sheet.
+const MOST_BYTES: usize = 64 << 20;
+
+/// Create a carrier
+#[utoipa::path(tag = "carriers", request_body = NewCarrier, responses((status = 201, body = Carrier), (status = 409, body = Problem)))]
+#[post("/v1/carriers")]
+pub async fn create_carrier(api: Data<Api>, actor: Actor, write: Write, body: Bytes) -> Result<HttpResponse, Problem> {
+    let new: NewCarrier = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        let carrier = create(change, new).await?;
+        Outcome::created(&carrier, carrier.version, format!("/v1/carriers/{}", carrier.id))
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// List carriers
+#[utoipa::path(tag = "carriers", params(PageQuery), responses((status = 200, body = Page<Carrier>)))]
+#[get("/v1/carriers")]
+pub async fn list_carriers(
+    api: Data<Api>,
+    actor: Actor,
+    page: Query<PageQuery>,
+) -> Result<Json<Page<Carrier>>, Problem> {
+    let window = page.window()?;
+    let carriers = store::list(&mut *api.read(&actor).await?, window).await?;
+    Ok(Json(window.page(carriers, |carrier| carrier.id)))
+}
+
+/// Show a carrier
+#[utoipa::path(tag = "carriers", responses((status = 200, body = Carrier), (status = 404, body = Problem)))]
+#[get("/v1/carriers/{id}")]
+pub async fn show_carrier(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
+    let carrier = store::get(&mut *api.read(&actor).await?, path.into_inner()).await?;
+    let carrier = carrier.ok_or_else(|| Problem::not_found("carrier"))?;
+    Ok(write::shown(&carrier, carrier.version))
+}
+
+/// Change a carrier
+#[utoipa::path(tag = "carriers", request_body = CarrierPatch, responses((status = 200, body = Carrier), (status = 412, body = Problem)))]
+#[patch("/v1/carriers/{id}")]
+pub async fn update_carrier(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<Uuid>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let patch: CarrierPatch = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        let carrier = update(change, path.into_inner(), patch, write.if_match).await?;
+        Outcome::changed(&carrier, carrier.version)
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// Delete a carrier
+#[utoipa::path(tag = "carriers", responses((status = 204), (status = 404, body = Problem)))]
+#[delete("/v1/carriers/{id}")]
+pub async fn delete_carrier(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let work = async |change: &mut _| {
+        delete(change, path.into_inner(), write.if_match).await?;
+        Ok(Outcome::deleted())
+    };
+    write.run(&api, &actor, b"", work).await
+}
+
+/// Replace a carrier's rates: CSV of `prefix,price[,first_seconds,step_seconds][,effective_date]`
+///
+/// All or nothing: with a line refused, the rates in force stay, and the answer is a 422 that holds the report.
+#[utoipa::path(tag = "carriers", request_body(content = String, content_type = "text/csv"), responses((status = 201, body = Report), (status = 422, body = Report)))]
+#[put("/v1/carriers/{id}/rates")]
+pub async fn replace_rates(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<Uuid>,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let too_large = || Problem::bad_request("A rate sheet has at most 64 MiB.");
+    let body = payload.to_bytes_limited(MOST_BYTES).await.map_err(|_| too_large())?.map_err(|_| too_large())?;
+    let text = body.clone();
+    let _turn = api.turn().await?;
+    // Reading a hundred thousand lines is work for a thread of its own.
+    let sheet = actix_web::web::block(move || rates::read(&text, chrono::Utc::now()))
+        .await
+        .map_err(|_| Problem::bad_request("The rates could not be read."))??;
+    let work = async |change: &mut _| {
+        let report = rates::replace(change, path.into_inner(), sheet, |_| ()).await?;
+        Outcome::report(&report, report.refused == 0)
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RatesQuery {
+    /// Those whose prefix begins so.
+    #[serde(default)]
+    prefix: String,
+}
+
+/// List a carrier's rates, at most 500 at once
+#[utoipa::path(tag = "carriers", params(RatesQuery), responses((status = 200, body = Vec<Rate>)))]
+#[get("/v1/carriers/{id}/rates")]
+pub async fn list_rates(
+    api: Data<Api>,
+    actor: Actor,
+    path: Path<Uuid>,
+    query: Query<RatesQuery>,
+) -> Result<Json<Vec<Rate>>, Problem> {
+    if !query.prefix.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(Problem::bad_request("prefix must be digits.").field("prefix"));
+    }
+    Ok(Json(store::rates(&mut *api.read(&actor).await?, path.into_inner(), &query.prefix, 500).await?))
+}
+
+/// Ask a carrier whether it is there, by one OPTIONS
+#[utoipa::path(tag = "carriers", responses((status = 200, body = Probe), (status = 404, body = Problem)))]
+#[post("/v1/carriers/{id}/test-connection")]
+pub async fn test_carrier(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<Json<Probe>, Problem> {
+    let carrier = store::get(&mut *api.read(&actor).await?, path.into_inner()).await?;
+    let carrier = carrier.ok_or_else(|| Problem::not_found("carrier"))?;
+    Ok(Json(probe::options(&carrier.config).await))
+}

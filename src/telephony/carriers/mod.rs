@@ -1,0 +1,168 @@
+//! Carriers: gateways that calls leave the platform by, what calls over them cost, and how they are doing. They are the platform's;
+//! one with a tenant takes that tenant's calls alone.
+
+pub mod api;
+pub mod health;
+pub mod hosts;
+pub mod probe;
+pub mod rates;
+pub mod store;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::model::carrier::CarrierConfig;
+use crate::{
+    model::{
+        error::{Error, Result},
+        settings::Words,
+    },
+    node::changes::{Audit, Change},
+    text::{CarrierPassword, keyring::Place},
+};
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Carrier {
+    pub id: Uuid,
+    /// Whose calls alone it takes; `null`: everybody's.
+    pub tenant_id: Option<Uuid>,
+    pub name: Words,
+    pub status: CarrierStatus,
+    pub config: CarrierConfig,
+    pub has_password: bool,
+    /// Of carriers at the same price the lower is tried first.
+    pub priority: i32,
+    /// Its gateway's name on the switches.
+    pub gateway: String,
+    /// Rates in force.
+    pub rates: i32,
+    pub rates_uploaded_at: Option<DateTime<Utc>>,
+    pub health: Health,
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum CarrierStatus {
+    #[default]
+    Active,
+    Disabled,
+}
+
+/// From its calls' records.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Health {
+    /// Tried after the others until then, and then again as if it were well.
+    pub sick_until: Option<DateTime<Utc>>,
+    /// Failures in a row.
+    pub failures: i32,
+    /// Calls it was given, and those that were answered.
+    pub seized: i64,
+    pub answered: i64,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewCarrier {
+    pub name: Words,
+    pub tenant_id: Option<Uuid>,
+    #[serde(default)]
+    pub status: CarrierStatus,
+    pub config: CarrierConfig,
+    pub password: Option<CarrierPassword>,
+    #[serde(default = "ten")]
+    pub priority: i32,
+}
+
+fn ten() -> i32 {
+    10
+}
+
+/// A merge patch; `config` is replaced whole.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CarrierPatch {
+    pub name: Option<Words>,
+    pub status: Option<CarrierStatus>,
+    pub config: Option<CarrierConfig>,
+    #[serde(default, deserialize_with = "crate::model::patch::patch")]
+    #[schema(value_type = Option<CarrierPassword>)]
+    pub password: Option<Option<CarrierPassword>>,
+    pub priority: Option<i32>,
+}
+
+/// The place of a carrier's password in the keyring's eyes.
+#[must_use]
+pub fn place(id: Uuid) -> Place {
+    Place { column: "carrier_password", tenant: Uuid::nil(), row: id }
+}
+
+pub async fn create(change: &mut Change, new: NewCarrier) -> Result<Carrier> {
+    new.config.check(new.password.is_some())?;
+    let id = Uuid::now_v7();
+    let sealed = new.password.as_ref().map(|password| change.keyring().seal(place(id), password.reveal()));
+    store::insert(change.db(), id, &new, sealed.as_deref()).await.map_err(taken)?;
+    let carrier = store::get(change.db(), id).await?.ok_or(Error::NotFound("carrier"))?;
+    audit(change, "create", None, Some(&carrier)).await?;
+    Ok(carrier)
+}
+
+pub async fn update(change: &mut Change, id: Uuid, patch: CarrierPatch, if_match: Option<i64>) -> Result<Carrier> {
+    let before = locked(change, id, if_match).await?;
+    let mut after = before.clone();
+    if let Some(name) = patch.name {
+        after.name = name;
+    }
+    if let Some(status) = patch.status {
+        after.status = status;
+    }
+    if let Some(config) = patch.config {
+        after.config = config;
+    }
+    if let Some(priority) = patch.priority {
+        after.priority = priority;
+    }
+    let keyring = change.keyring();
+    let password = patch.password.map(|password| password.map(|password| keyring.seal(place(id), password.reveal())));
+    after.config.check(password.as_ref().map_or(before.has_password, Option::is_some))?;
+    store::update(change.db(), &after, password.as_ref().map(Option::as_deref)).await.map_err(taken)?;
+    let after = store::get(change.db(), id).await?.ok_or(Error::NotFound("carrier"))?;
+    audit(change, "update", Some(&before), Some(&after)).await?;
+    Ok(after)
+}
+
+pub async fn delete(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<()> {
+    let before = locked(change, id, if_match).await?;
+    store::delete(change.db(), id).await?;
+    audit(change, "delete", Some(&before), None).await
+}
+
+async fn locked(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<Carrier> {
+    let carrier = store::lock(change.db(), id).await?.ok_or(Error::NotFound("carrier"))?;
+    match if_match {
+        Some(version) if version != carrier.version => Err(Error::Changed(carrier.version)),
+        _ => Ok(carrier),
+    }
+}
+
+fn taken(error: sqlx::Error) -> Error {
+    let error = Error::from(error);
+    match error.violated() {
+        Some(("carriers_name_key", _)) => Error::Conflict("A carrier of this name exists already.".into()),
+        Some(("carriers_tenant_id_fkey", _)) => Error::invalid("tenant_id", "names no tenant"),
+        _ => error,
+    }
+}
+
+async fn audit(change: &mut Change, action: &str, before: Option<&Carrier>, after: Option<&Carrier>) -> Result<()> {
+    let json = |carrier: &Carrier| serde_json::to_value(carrier).unwrap_or_default();
+    let Some(about) = after.or(before) else { return Ok(()) };
+    let resource = format!("carriers/{}", about.id);
+    change
+        .audit(Audit { tenant: about.tenant_id, action, resource, before: before.map(json), after: after.map(json) })
+        .await
+}

@@ -1,0 +1,291 @@
+//! The SQL of carriers.
+
+use sqlx::{PgConnection, PgExecutor, types::Json};
+use uuid::Uuid;
+
+use super::{Carrier, CarrierStatus, Health, NewCarrier};
+use crate::model::carrier::CarrierConfig;
+use crate::{
+    model::{paging::Window, settings::Words},
+    routing::carried,
+};
+
+struct Row {
+    id: Uuid,
+    tenant_id: Option<Uuid>,
+    name: String,
+    status: CarrierStatus,
+    config: Json<CarrierConfig>,
+    has_password: bool,
+    priority: i32,
+    rates: Option<i32>,
+    rates_uploaded_at: Option<chrono::DateTime<chrono::Utc>>,
+    sick_until: Option<chrono::DateTime<chrono::Utc>>,
+    failures: Option<i32>,
+    seized: Option<i64>,
+    answered: Option<i64>,
+    version: i64,
+    created_at: chrono::DateTime<chrono::Utc>,
+    updated_at: chrono::DateTime<chrono::Utc>,
+}
+
+impl TryFrom<Row> for Carrier {
+    type Error = sqlx::Error;
+
+    fn try_from(row: Row) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: row.id,
+            tenant_id: row.tenant_id,
+            name: Words::parse(&row.name).map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+            status: row.status,
+            config: row.config.0,
+            has_password: row.has_password,
+            priority: row.priority,
+            gateway: carried::gateway(row.id),
+            rates: row.rates.unwrap_or_default(),
+            rates_uploaded_at: row.rates_uploaded_at,
+            health: Health {
+                sick_until: row.sick_until,
+                failures: row.failures.unwrap_or_default(),
+                seized: row.seized.unwrap_or_default(),
+                answered: row.answered.unwrap_or_default(),
+            },
+            version: row.version,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
+}
+
+pub async fn insert(db: &mut PgConnection, id: Uuid, new: &NewCarrier, password: Option<&[u8]>) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into carriers (id, tenant_id, name, status, config, password, priority) values ($1, $2, $3, $4, $5, $6, $7)",
+        id,
+        new.tenant_id,
+        new.name.as_str(),
+        new.status as CarrierStatus,
+        Json(&new.config) as _,
+        password,
+        new.priority
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// `password`: `None` leaves it as it is.
+pub async fn update(db: &mut PgConnection, new: &Carrier, password: Option<Option<&[u8]>>) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update carriers set name = $2, status = $3, config = $4, priority = $5,
+                             password = case when $6 then $7 else password end, version = version + 1, updated_at = now()
+          where id = $1",
+        new.id,
+        new.name.as_str(),
+        new.status as CarrierStatus,
+        Json(&new.config) as _,
+        new.priority,
+        password.is_some(),
+        password.flatten()
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+async fn select(db: impl PgExecutor<'_>, id: Option<Uuid>, window: Window) -> sqlx::Result<Vec<Carrier>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"
+        select c.id, c.tenant_id, c.name, c.status as "status: _", c.config as "config: _", c.password is not null as "has_password!",
+               c.priority, s.rows as "rates?", s.uploaded_at as "rates_uploaded_at?", h.sick_until as "sick_until?",
+               h.failures as "failures?", h.seized as "seized?", h.answered as "answered?", c.version, c.created_at, c.updated_at
+          from carriers c
+          left join rate_sheets s on s.id = c.sheet_id
+          left join carrier_health h on h.carrier_id = c.id
+         where ($1::uuid is null or c.id = $1) and c.id > $2 order by c.id limit $3
+        "#,
+        id,
+        window.after,
+        window.fetch()
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(Carrier::try_from).collect()
+}
+
+pub async fn get(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Carrier>> {
+    Ok(select(db, Some(id), Window::FIRST).await?.pop())
+}
+
+pub async fn list(db: impl PgExecutor<'_>, window: Window) -> sqlx::Result<Vec<Carrier>> {
+    select(db, None, window).await
+}
+
+pub async fn lock(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Carrier>> {
+    sqlx::query!("select 1 as one from carriers where id = $1 for update", id).fetch_optional(&mut *db).await?;
+    get(db, id).await
+}
+
+pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("update carriers set sheet_id = null where id = $1", id).execute(&mut *db).await?;
+    sqlx::query!("delete from carriers where id = $1", id).execute(db).await.map(|_| ())
+}
+
+/// Begins a sheet of rates, which is in force when [`put_in_force`] says so.
+pub async fn begin_sheet(db: &mut PgConnection, carrier: Uuid, sheet: Uuid, rows: i32) -> sqlx::Result<()> {
+    sqlx::query!("insert into rate_sheets (id, carrier_id, rows) values ($1, $2, $3)", sheet, carrier, rows)
+        .execute(db)
+        .await
+        .map(|_| ())
+}
+
+/// Rates as columns.
+#[derive(Default)]
+pub struct RateColumns {
+    pub prefixes: Vec<String>,
+    pub effective: Vec<chrono::DateTime<chrono::Utc>>,
+    pub prices: Vec<i64>,
+    pub first: Vec<i16>,
+    pub steps: Vec<i16>,
+}
+
+pub async fn add_rates(
+    db: &mut PgConnection,
+    sheet: Uuid,
+    rates: &RateColumns,
+    part: std::ops::Range<usize>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into rates (sheet_id, prefix, effective_at, price, first_seconds, step_seconds)
+         select $1, r.* from unnest($2::text[], $3::timestamptz[], $4::bigint[], $5::smallint[], $6::smallint[]) r",
+        sheet,
+        &rates.prefixes[part.clone()],
+        &rates.effective[part.clone()],
+        &rates.prices[part.clone()],
+        &rates.first[part.clone()],
+        &rates.steps[part]
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// From now on these rates count; the ones before are forgotten.
+pub async fn put_in_force(db: &mut PgConnection, carrier: Uuid, sheet: Uuid) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update carriers set sheet_id = $2, version = version + 1, updated_at = now() where id = $1",
+        carrier,
+        sheet
+    )
+    .execute(&mut *db)
+    .await?;
+    sqlx::query!("delete from rate_sheets where carrier_id = $1 and id <> $2", carrier, sheet)
+        .execute(db)
+        .await
+        .map(|_| ())
+}
+
+/// One rate, for people to look at.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct Rate {
+    pub prefix: String,
+    pub effective_at: chrono::DateTime<chrono::Utc>,
+    pub price: i64,
+    pub first_seconds: i16,
+    pub step_seconds: i16,
+}
+
+/// Rates in force whose prefix begins so, by prefix.
+pub async fn rates(db: impl PgExecutor<'_>, carrier: Uuid, prefix: &str, limit: i64) -> sqlx::Result<Vec<Rate>> {
+    sqlx::query_as!(
+        Rate,
+        "select r.prefix, r.effective_at, r.price, r.first_seconds, r.step_seconds
+           from carriers c join rates r on r.sheet_id = c.sheet_id
+          where c.id = $1 and r.prefix like $2 || '%' order by r.prefix, r.effective_at limit $3",
+        carrier,
+        prefix,
+        limit
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Takes note of how an attempt over a carrier ended. Five failures in a row make it sick: for half a minute, then twice as long each
+/// time, at most half an hour.
+pub async fn note_attempt(db: impl PgExecutor<'_>, carrier: Uuid, answered: bool, failed: bool) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into carrier_health as h (carrier_id, seized, answered, failures)
+         select c.id, 1, $2::bool::int, $3::bool::int from carriers c where c.id = $1
+         on conflict (carrier_id) do update
+            set seized = h.seized + 1, answered = h.answered + $2::bool::int, updated_at = now(),
+                failures = case when $3 then h.failures + 1 else 0 end,
+                sick_until = case when not $3 then null
+                                  when h.failures + 1 >= 5
+                                  then now() + least(interval '30 seconds' * (2 ^ least(h.failures + 1 - 5, 6)), interval '30 minutes')
+                                  else h.sick_until end",
+        carrier,
+        answered,
+        failed
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// Asked and not answered, or answered, by a probe of our own.
+pub async fn note_probe(db: impl PgExecutor<'_>, carrier: Uuid, reachable: bool) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into carrier_health as h (carrier_id, sick_until)
+         select c.id, case when $2 then null else now() + interval '30 seconds' end from carriers c where c.id = $1
+         on conflict (carrier_id) do update
+            set updated_at = now(), failures = case when $2 then 0 else h.failures end,
+                sick_until = case when $2 then null else greatest(h.sick_until, now() + interval '30 seconds') end",
+        carrier,
+        reachable
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// Carriers that are sick and due to be looked at.
+pub async fn sick(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<(Uuid, CarrierConfig)>> {
+    let rows = sqlx::query!(
+        r#"select c.id, c.config as "config: Json<CarrierConfig>" from carriers c join carrier_health h on h.carrier_id = c.id
+            where c.status = 'active' and h.sick_until is not null and h.updated_at < now() - interval '10 seconds'"#
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.config.0)).collect())
+}
+
+/// Names of active carriers and of clusters that were not looked up within a minute. Takes them: another node looks elsewhere.
+pub async fn unresolved_hosts(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        r#"
+        insert into resolved_hosts (host)
+        select named.host
+          from (select distinct lower(split_part(config ->> 'host', ':', 1)) as host from carriers where status = 'active'
+                union select distinct lower(domain) from clusters cross join unnest(sip_domains) domain) named
+          left join resolved_hosts r on r.host = named.host
+         where named.host !~ '^[0-9.]+$' and (r.tried_at is null or r.tried_at < now() - interval '1 minute')
+         order by named.host
+            on conflict (host) do update set tried_at = now() where resolved_hosts.tried_at < now() - interval '1 minute'
+        returning host
+        "#
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// `None`: it could not be looked up.
+pub async fn resolved_host(db: impl PgExecutor<'_>, host: &str, addresses: Option<&[String]>) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update resolved_hosts set addresses = coalesce($2, addresses), tried_at = now() where host = $1",
+        host,
+        addresses
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}

@@ -1,0 +1,115 @@
+//! `/v1/tenants/{tenant_id}/destinations`: what calls lead to beside extensions and groups.
+
+use actix_web::{
+    HttpResponse, delete, get, patch, post,
+    web::{Bytes, Data, Json, Path, Query},
+};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{CreatedDestination, Destination, DestinationPatch, NewDestination, create, delete, store, update};
+use crate::model::destination::TargetKind;
+use crate::{
+    http::{
+        input,
+        problem::Problem,
+        write::{self, Outcome, Write},
+    },
+    model::paging::{Page, PageQuery},
+    tenancy::{Api, auth::actor::Actor},
+};
+
+/// Create a destination
+#[utoipa::path(tag = "destinations", request_body = NewDestination, responses((status = 201, body = CreatedDestination), (status = 409, body = Problem)))]
+#[post("/v1/tenants/{tenant_id}/destinations")]
+pub async fn create_destination(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<Uuid>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.in_tenant(path.into_inner())?;
+    let new: NewDestination = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        let made = create(change, tenant, new).await?;
+        let location = format!("/v1/tenants/{tenant}/destinations/{}", made.destination.id);
+        Outcome::created(&made, made.destination.version, location)
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct KindQuery {
+    /// Those of one kind.
+    #[param(inline)]
+    kind: Option<TargetKind>,
+}
+
+/// List a tenant's destinations
+#[utoipa::path(tag = "destinations", params(KindQuery, PageQuery), responses((status = 200, body = Page<Destination>)))]
+#[get("/v1/tenants/{tenant_id}/destinations")]
+pub async fn list_destinations(
+    api: Data<Api>,
+    actor: Actor,
+    path: Path<Uuid>,
+    query: Query<KindQuery>,
+    page: Query<PageQuery>,
+) -> Result<Json<Page<Destination>>, Problem> {
+    let tenant = actor.in_tenant(path.into_inner())?;
+    let window = page.window()?;
+    crate::tenancy::tenants::store::get(&mut *api.read(&actor).await?, tenant)
+        .await?
+        .ok_or_else(|| Problem::not_found("tenant"))?;
+    let destinations = store::list(&mut *api.read(&actor).await?, tenant, query.kind, window).await?;
+    Ok(Json(window.page(destinations, |destination| destination.id)))
+}
+
+/// Show a destination
+#[utoipa::path(tag = "destinations", responses((status = 200, body = Destination), (status = 404, body = Problem)))]
+#[get("/v1/tenants/{tenant_id}/destinations/{id}")]
+pub async fn show_destination(api: Data<Api>, actor: Actor, path: Path<(Uuid, Uuid)>) -> Result<HttpResponse, Problem> {
+    let (tenant, id) = path.into_inner();
+    let destination = store::get(&mut *api.read(&actor).await?, actor.in_tenant(tenant)?, id).await?;
+    let destination = destination.ok_or_else(|| Problem::not_found("destination"))?;
+    Ok(write::shown(&destination, destination.version))
+}
+
+/// Change a destination
+#[utoipa::path(tag = "destinations", request_body = DestinationPatch, responses((status = 200, body = Destination), (status = 412, body = Problem)))]
+#[patch("/v1/tenants/{tenant_id}/destinations/{id}")]
+pub async fn update_destination(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<(Uuid, Uuid)>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let (tenant, id) = path.into_inner();
+    let tenant = actor.in_tenant(tenant)?;
+    let patch: DestinationPatch = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        let destination = update(change, tenant, id, patch, write.if_match).await?;
+        Outcome::changed(&destination, destination.version)
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// Delete a destination
+#[utoipa::path(tag = "destinations", responses((status = 204), (status = 404, body = Problem)))]
+#[delete("/v1/tenants/{tenant_id}/destinations/{id}")]
+pub async fn delete_destination(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<(Uuid, Uuid)>,
+) -> Result<HttpResponse, Problem> {
+    let (tenant, id) = path.into_inner();
+    let tenant = actor.in_tenant(tenant)?;
+    let work = async |change: &mut _| {
+        delete(change, tenant, id, write.if_match).await?;
+        Ok(Outcome::deleted())
+    };
+    write.run(&api, &actor, b"", work).await
+}

@@ -1,0 +1,363 @@
+//! Destinations: what calls lead to beside extensions and groups. Queues, menus, conferences, mailboxes, schedules, announcements,
+//! numbers outside, paging. And what leads where, for everything that leads somewhere.
+
+pub mod api;
+pub mod store;
+
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::model::destination::{Config, Target, TargetKind};
+use crate::{
+    model::{
+        error::{Error, Result},
+        patch::patch,
+    },
+    node::changes::{Audit, Change},
+    routing,
+    telephony::dialplan::limits,
+    text::{DisplayName, ExtensionNumber, VoicemailPin, keyring::Place},
+};
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Destination {
+    pub id: Uuid,
+    pub tenant_id: Uuid,
+    pub name: DisplayName,
+    /// What is dialled to reach it; without one, only what leads to it does.
+    pub number: Option<ExtensionNumber>,
+    #[serde(flatten)]
+    pub config: Config,
+    /// Is a PIN set? Of a conference, or a mailbox.
+    pub has_pin: bool,
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewDestination {
+    pub name: DisplayName,
+    pub number: Option<ExtensionNumber>,
+    /// Of a conference or mailbox; a mailbox without one is given one, shown once.
+    pub pin: Option<VoicemailPin>,
+    pub kind: TargetKind,
+    /// As its kind has it.
+    #[schema(value_type = Config)]
+    pub config: serde_json::Value,
+}
+
+/// A merge patch; `config` is replaced whole, and its kind stays.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DestinationPatch {
+    pub name: Option<DisplayName>,
+    #[serde(default, deserialize_with = "patch")]
+    #[schema(value_type = Option<ExtensionNumber>)]
+    pub number: Option<Option<ExtensionNumber>>,
+    #[serde(default, deserialize_with = "patch")]
+    #[schema(value_type = Option<VoicemailPin>)]
+    pub pin: Option<Option<VoicemailPin>>,
+    pub config: Option<serde_json::Value>,
+}
+
+/// With the PIN that was made for it, which is never shown again.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct CreatedDestination {
+    #[serde(flatten)]
+    pub destination: Destination,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pin: Option<String>,
+}
+
+/// What leads somewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Destination(Uuid),
+    Group(Uuid),
+    Entry(Uuid),
+}
+
+impl Source {
+    fn parts(self) -> (&'static str, Uuid) {
+        match self {
+            Self::Destination(id) => ("destination", id),
+            Self::Group(id) => ("group", id),
+            Self::Entry(id) => ("entry", id),
+        }
+    }
+}
+
+pub async fn create(change: &mut Change, tenant: Uuid, new: NewDestination) -> Result<CreatedDestination> {
+    let id = Uuid::now_v7();
+    let config = Config::read(new.kind, &new.config)?;
+    let is_mailbox = matches!(config, Config::Mailbox(_));
+    let made = (is_mailbox && new.pin.is_none()).then(VoicemailPin::generate);
+    let pin = new.pin.or_else(|| made.clone());
+    check_pin(&config, pin.is_some())?;
+    let sealed = pin.map(|pin| change.keyring().seal(place(tenant, id), pin.reveal()));
+    let now = Utc::now();
+    let destination = Destination {
+        id,
+        tenant_id: tenant,
+        name: new.name,
+        number: new.number,
+        config,
+        has_pin: sealed.is_some(),
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    check(change, &destination).await?;
+    store::insert(change.db(), &destination, sealed.as_deref()).await.map_err(taken)?;
+    limits::plan_fits(change, tenant, "config").await?;
+    let destination = leading(change, &destination).await?;
+    audit(change, "create", None, Some(&destination)).await?;
+    Ok(CreatedDestination { destination, pin: made.map(|pin| pin.reveal().to_owned()) })
+}
+
+/// The place of a destination's PIN in the keyring's eyes.
+#[must_use]
+pub fn place(tenant: Uuid, id: Uuid) -> Place {
+    Place { column: "destination_pin", tenant, row: id }
+}
+
+pub async fn update(
+    change: &mut Change,
+    tenant: Uuid,
+    id: Uuid,
+    patch: DestinationPatch,
+    if_match: Option<i64>,
+) -> Result<Destination> {
+    let before = locked(change, tenant, id, if_match).await?;
+    let mut after = before.clone();
+    if let Some(name) = patch.name {
+        after.name = name;
+    }
+    if let Some(number) = patch.number {
+        after.number = number;
+    }
+    if let Some(config) = patch.config {
+        after.config = Config::read(before.config.kind(), &config)?;
+    }
+    let keyring = change.keyring();
+    let pin = patch.pin.map(|pin| pin.map(|pin| keyring.seal(place(tenant, id), pin.reveal())));
+    after.has_pin = pin.as_ref().map_or(before.has_pin, Option::is_some);
+    check_pin(&after.config, after.has_pin)?;
+    check(change, &after).await?;
+    store::update(change.db(), &after, pin.as_ref().map(Option::as_deref)).await.map_err(taken)?;
+    if limits::is_longer(&before.config, &after.config) {
+        limits::plan_fits(change, tenant, "config").await?;
+    }
+    let after = leading(change, &after).await?;
+    audit(change, "update", Some(&before), Some(&after)).await?;
+    Ok(after)
+}
+
+pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<()> {
+    let before = locked(change, tenant, id, if_match).await?;
+    not_in_use(change, tenant, Target { kind: before.config.kind(), id }).await?;
+    store::set_refs(change.db(), tenant, "destination", id, &[]).await?;
+    store::delete(change.db(), tenant, id).await?;
+    audit(change, "delete", Some(&before), None).await
+}
+
+async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<Destination> {
+    let destination = store::lock(change.db(), tenant, id).await?.ok_or(Error::NotFound("destination"))?;
+    match if_match {
+        Some(version) if version != destination.version => Err(Error::Changed(destination.version)),
+        _ => Ok(destination),
+    }
+}
+
+fn check_pin(config: &Config, has_pin: bool) -> Result<()> {
+    match config {
+        Config::Mailbox(_) if !has_pin => {
+            Err(Error::invalid("pin", "is needed: a mailbox without one opens to nobody"))
+        }
+        Config::Mailbox(_) | Config::Conference(_) => Ok(()),
+        _ if has_pin => Err(Error::invalid("pin", "is of conferences and mailboxes")),
+        _ => Ok(()),
+    }
+}
+
+async fn check(change: &mut Change, destination: &Destination) -> Result<()> {
+    destination.config.check()?;
+    let Some(number) = &destination.number else { return Ok(()) };
+    let names = [number.to_string()];
+    not_reserved(change, destination.tenant_id, &names).await?;
+    match crate::telephony::extensions::store::owner_of_names(
+        change.db(),
+        destination.tenant_id,
+        &names,
+        destination.id,
+    )
+    .await?
+    {
+        None => Ok(()),
+        Some(owner) => Err(Error::Conflict(format!("{} exists already: {} {}.", owner.name, owner.kind, owner.id))),
+    }
+}
+
+async fn leading(change: &mut Change, destination: &Destination) -> Result<Destination> {
+    let targets = destination.config.targets().into_iter().collect::<Vec<_>>();
+    let by_itself = destination.config.leads_on().into_iter().collect::<Vec<_>>();
+    lead(change, destination.tenant_id, Source::Destination(destination.id), &targets, &by_itself).await?;
+    store::get(change.db(), destination.tenant_id, destination.id).await?.ok_or(Error::NotFound("destination"))
+}
+
+/// Writes down what leads where, if it is the tenant's and makes no circle of what leads on by itself.
+pub async fn lead(
+    change: &mut Change,
+    tenant: Uuid,
+    from: Source,
+    targets: &[Target],
+    by_itself: &[Target],
+) -> Result<()> {
+    for target in targets {
+        if !store::exists(change.db(), tenant, *target).await? {
+            let kind = target.kind.as_str();
+            return Err(Error::invalid(
+                "target",
+                format!("names {kind} {}, which this tenant does not have", target.id),
+            ));
+        }
+    }
+    let (kind, id) = from.parts();
+    store::set_refs(change.db(), tenant, kind, id, targets).await?;
+    if by_itself.is_empty() {
+        return Ok(());
+    }
+    match circle(&leads_on(change, tenant).await?, id) {
+        None => Ok(()),
+        Some(way) => Err(Error::invalid("target", format!("leads back to itself: {}", way.join(" → ")))),
+    }
+}
+
+/// By name, what leads on to what by itself: destinations and groups.
+type Leads = HashMap<Uuid, (String, BTreeSet<Uuid>)>;
+
+async fn leads_on(change: &mut Change, tenant: Uuid) -> Result<Leads> {
+    let mut leads = Leads::new();
+    for destination in store::all(change.db(), tenant).await? {
+        let targets = destination.config.leads_on().into_iter().map(|target| target.id).collect();
+        leads.insert(destination.id, (destination.name.to_string(), targets));
+    }
+    for (id, name, otherwise) in store::groups_leading_on(change.db(), tenant).await? {
+        leads.insert(id, (name, [otherwise.id].into()));
+    }
+    Ok(leads)
+}
+
+/// The way from `start` back to it, if there is one.
+fn circle(leads: &Leads, start: Uuid) -> Option<Vec<String>> {
+    fn walk(leads: &Leads, at: Uuid, start: Uuid, seen: &mut BTreeSet<Uuid>) -> Option<Vec<String>> {
+        let (name, targets) = leads.get(&at)?;
+        for target in targets {
+            if *target == start {
+                return Some(vec![name.clone()]);
+            }
+            if seen.insert(*target)
+                && let Some(mut way) = walk(leads, *target, start, seen)
+            {
+                way.insert(0, name.clone());
+                return Some(way);
+            }
+        }
+        None
+    }
+    let mut way = walk(leads, start, start, &mut BTreeSet::new())?;
+    way.push(way.first()?.clone());
+    Some(way)
+}
+
+/// Refuses to take away what something leads to, and says what does.
+pub async fn not_in_use(change: &mut Change, tenant: Uuid, target: Target) -> Result<()> {
+    let users = store::users_of(change.db(), tenant, target).await?;
+    if users.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Conflict(format!("It is in use; change these first: {}.", users.join(", "))))
+}
+
+/// Refuses numbers that mean something else: emergency numbers, and feature codes of digits.
+pub async fn not_reserved(change: &mut Change, tenant: Uuid, names: &[String]) -> Result<()> {
+    match reserved_among(change, tenant, names).await?.first() {
+        None => Ok(()),
+        Some(number) => Err(Error::Conflict(is_reserved(number))),
+    }
+}
+
+/// Those that mean something else.
+pub async fn reserved_among(change: &mut Change, tenant: Uuid, names: &[String]) -> Result<Vec<ExtensionNumber>> {
+    let Some(plan) = store::rules(change.db(), tenant).await? else { return Ok(Vec::new()) };
+    let numbers = names.iter().filter_map(|name| ExtensionNumber::parse(name).ok());
+    Ok(numbers.filter(|number| routing::is_reserved(number, &plan)).collect())
+}
+
+/// Why such a number can't be had.
+#[must_use]
+pub fn is_reserved(number: &ExtensionNumber) -> String {
+    format!("{number} is an emergency number or a feature code here.")
+}
+
+/// Refuses settings by which a number that somebody has would mean something else.
+pub async fn none_reserved(change: &mut Change, tenant: Uuid) -> Result<()> {
+    let Some(plan) = store::rules(change.db(), tenant).await? else { return Ok(()) };
+    let reserved = routing::reserved(&plan);
+    match crate::telephony::extensions::store::owner_of_names(change.db(), tenant, &reserved, Uuid::nil()).await? {
+        None => Ok(()),
+        Some(owner) => {
+            let detail = format!(
+                "{} would be an emergency number or a feature code, and is {} {}.",
+                owner.name, owner.kind, owner.id
+            );
+            Err(Error::Conflict(detail))
+        }
+    }
+}
+
+fn taken(error: sqlx::Error) -> Error {
+    let error = Error::from(error);
+    match error.violated() {
+        Some(("names_pkey", _)) => Error::Conflict("The number exists already in this tenant.".into()),
+        Some((constraint, _)) if constraint.ends_with("tenant_id_fkey") => Error::NotFound("tenant"),
+        _ => error,
+    }
+}
+
+async fn audit(
+    change: &mut Change,
+    action: &str,
+    before: Option<&Destination>,
+    after: Option<&Destination>,
+) -> Result<()> {
+    let json = |destination: &Destination| serde_json::to_value(destination).unwrap_or_default();
+    let Some(about) = after.or(before) else { return Ok(()) };
+    let (tenant, resource) = (Some(about.tenant_id), format!("destinations/{}", about.id));
+    change.audit(Audit { tenant, action, resource, before: before.map(json), after: after.map(json) }).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_circle_is_found_and_named() {
+        let [a, b, c] = [1, 2, 3].map(Uuid::from_u128);
+        let leads = |pairs: &[(Uuid, &str, &[Uuid])]| {
+            pairs
+                .iter()
+                .map(|(id, name, to)| (*id, ((*name).to_owned(), to.iter().copied().collect())))
+                .collect::<Leads>()
+        };
+        assert_eq!(circle(&leads(&[(a, "A", &[b]), (b, "B", &[c]), (c, "C", &[])]), a), None);
+        let round = leads(&[(a, "A", &[b]), (b, "B", &[c]), (c, "C", &[b, a])]);
+        assert_eq!(circle(&round, a).unwrap(), ["A", "B", "C", "A"]);
+        assert_eq!(circle(&leads(&[(a, "A", &[a])]), a).unwrap(), ["A", "A"]);
+    }
+}

@@ -1,0 +1,296 @@
+//! The SQL of destinations, and of what leads where.
+
+use sqlx::{PgConnection, PgExecutor, types::Json};
+use uuid::Uuid;
+
+use super::Destination;
+use crate::model::destination::{Config, Target, TargetKind};
+use crate::{
+    model::paging::Window,
+    routing::Plan,
+    text::{DisplayName, ExtensionNumber},
+};
+
+/// A row as read; its kind and configuration are one value in the code.
+struct Row {
+    id: Uuid,
+    tenant_id: Uuid,
+    kind: String,
+    name: DisplayName,
+    number: Option<ExtensionNumber>,
+    config: serde_json::Value,
+    has_pin: bool,
+    version: i64,
+    created_at: chrono::DateTime<chrono::Utc>,
+    updated_at: chrono::DateTime<chrono::Utc>,
+}
+
+impl TryFrom<Row> for Destination {
+    type Error = sqlx::Error;
+
+    fn try_from(row: Row) -> sqlx::Result<Self> {
+        let config = serde_json::json!({ "kind": row.kind, "config": row.config });
+        Ok(Self {
+            id: row.id,
+            tenant_id: row.tenant_id,
+            name: row.name,
+            number: row.number,
+            config: serde_json::from_value(config).map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+            has_pin: row.has_pin,
+            version: row.version,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
+}
+
+/// The two columns of a configuration.
+fn columns(config: &Config) -> sqlx::Result<(String, serde_json::Value)> {
+    let mut whole = serde_json::to_value(config).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let config = whole.get_mut("config").map(serde_json::Value::take).unwrap_or_default();
+    Ok((whole["kind"].as_str().unwrap_or_default().to_owned(), config))
+}
+
+pub async fn insert(db: &mut PgConnection, new: &Destination, pin: Option<&[u8]>) -> sqlx::Result<()> {
+    let (kind, config) = columns(&new.config)?;
+    sqlx::query!(
+        "insert into destinations (tenant_id, id, kind, name, number, config, pin) values ($1, $2, $3, $4, $5, $6, $7)",
+        new.tenant_id,
+        new.id,
+        kind,
+        &new.name as _,
+        &new.number as _,
+        config,
+        pin
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// `pin`: `None` leaves it as it is.
+pub async fn update(db: &mut PgConnection, new: &Destination, pin: Option<Option<&[u8]>>) -> sqlx::Result<()> {
+    let (_, config) = columns(&new.config)?;
+    sqlx::query!(
+        "update destinations set name = $3, number = $4, config = $5, pin = case when $6 then $7 else pin end,
+                                 version = version + 1, updated_at = now()
+          where tenant_id = $1 and id = $2",
+        new.tenant_id,
+        new.id,
+        &new.name as _,
+        &new.number as _,
+        config,
+        pin.is_some(),
+        pin.flatten()
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Destination>> {
+    sqlx::query_as!(
+        Row,
+        r#"select id, tenant_id, kind, name as "name: _", number as "number: _", config, pin is not null as "has_pin!",
+                  version, created_at, updated_at
+             from destinations where tenant_id = $1 and id = $2"#,
+        tenant,
+        id
+    )
+    .fetch_optional(db)
+    .await?
+    .map(Destination::try_from)
+    .transpose()
+}
+
+pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Destination>> {
+    sqlx::query!("select 1 as one from destinations where tenant_id = $1 and id = $2 for update", tenant, id)
+        .fetch_optional(&mut *db)
+        .await?;
+    get(db, tenant, id).await
+}
+
+/// A tenant's destinations, of one kind where it is given.
+pub async fn list(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    kind: Option<TargetKind>,
+    window: Window,
+) -> sqlx::Result<Vec<Destination>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select id, tenant_id, kind, name as "name: _", number as "number: _", config, pin is not null as "has_pin!",
+                  version, created_at, updated_at
+             from destinations where tenant_id = $1 and id > $2 and ($3::text is null or kind = $3) order by id limit $4"#,
+        tenant,
+        window.after,
+        kind.map(TargetKind::as_str),
+        window.fetch()
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(Destination::try_from).collect()
+}
+
+/// All of a tenant's destinations.
+pub async fn all(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Vec<Destination>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select id, tenant_id, kind, name as "name: _", number as "number: _", config, pin is not null as "has_pin!",
+                  version, created_at, updated_at
+             from destinations where tenant_id = $1"#,
+        tenant
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(Destination::try_from).collect()
+}
+
+pub async fn groups_leading_on(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Vec<(Uuid, String, Target)>> {
+    let rows = sqlx::query!(
+        r#"select id, name, otherwise as "otherwise!: Json<Target>" from groups where tenant_id = $1 and otherwise is not null"#,
+        tenant
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.name, row.otherwise.0)).collect())
+}
+
+pub async fn delete(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("delete from destinations where tenant_id = $1 and id = $2", tenant, id).execute(db).await.map(|_| ())
+}
+
+/// Keeps a mailbox's PIN that was chosen by phone, with its audit entry. The tenant's generation with it; `None`: it is gone.
+pub async fn set_pin_by_phone(pool: &sqlx::PgPool, tenant: Uuid, id: Uuid, sealed: &[u8]) -> sqlx::Result<Option<i64>> {
+    let mut tx = pool.begin().await?;
+    let changed = sqlx::query!(
+        "update destinations set pin = $3, version = version + 1, updated_at = now() where tenant_id = $1 and id = $2",
+        tenant,
+        id,
+        sealed
+    );
+    if changed.execute(&mut *tx).await?.rows_affected() == 0 {
+        return Ok(None);
+    }
+    sqlx::query!(
+        "insert into audit_log (id, actor, tenant_id, action, resource, after)
+         values ($1, 'phone', $2, 'update', 'destinations/' || $3::uuid::text, '{\"pin\": \"(changed)\"}')",
+        Uuid::now_v7(),
+        tenant,
+        id
+    )
+    .execute(&mut *tx)
+    .await?;
+    let generation =
+        sqlx::query_scalar!("select generation from generation where scope = $1", tenant).fetch_one(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(Some(generation))
+}
+
+/// The three columns of a target.
+#[must_use]
+pub fn target_columns(target: Option<Target>) -> (Option<Uuid>, Option<Uuid>, Option<Uuid>) {
+    match target {
+        None => (None, None, None),
+        Some(Target { kind: TargetKind::Extension, id }) => (Some(id), None, None),
+        Some(Target { kind: TargetKind::Group, id }) => (None, Some(id), None),
+        Some(Target { id, .. }) => (None, None, Some(id)),
+    }
+}
+
+pub async fn exists(db: &mut PgConnection, tenant: Uuid, target: Target) -> sqlx::Result<bool> {
+    let (extension, group, destination) = target_columns(Some(target));
+    sqlx::query_scalar!(
+        r#"select exists (select 1 from extensions where tenant_id = $1 and id = $2 and status <> 'deleted')
+               or exists (select 1 from groups where tenant_id = $1 and id = $3)
+               or exists (select 1 from destinations where tenant_id = $1 and id = $4 and kind = $5) as "exists!""#,
+        tenant,
+        extension,
+        group,
+        destination,
+        target.kind.as_str()
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// Writes down what something leads to, instead of what it led to before.
+pub async fn set_refs(db: &mut PgConnection, tenant: Uuid, kind: &str, from: Uuid, to: &[Target]) -> sqlx::Result<()> {
+    let before = sqlx::query!("delete from destination_refs where tenant_id = $1 and from_id = $2", tenant, from);
+    before.execute(&mut *db).await?;
+    if to.is_empty() {
+        return Ok(());
+    }
+    let (mut extensions, mut groups, mut destinations) = (Vec::new(), Vec::new(), Vec::new());
+    for target in to {
+        let (extension, group, destination) = target_columns(Some(*target));
+        extensions.push(extension);
+        groups.push(group);
+        destinations.push(destination);
+    }
+    sqlx::query!(
+        "insert into destination_refs (tenant_id, from_kind, from_id, extension_id, group_id, destination_id)
+         select $1, $2, $3, r.* from unnest($4::uuid[], $5::uuid[], $6::uuid[]) r",
+        tenant,
+        kind,
+        from,
+        &extensions as &[Option<Uuid>],
+        &groups as &[Option<Uuid>],
+        &destinations as &[Option<Uuid>]
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// What something is dialled by in its tenant's context.
+pub async fn dialled_name(db: &mut PgConnection, tenant: Uuid, target: Target) -> sqlx::Result<Option<String>> {
+    let name = sqlx::query_scalar!(
+        r#"select coalesce((select e.number from extensions e where e.tenant_id = $1 and e.id = $2 and e.status <> 'deleted'),
+                           (select coalesce(g.number, g.name) from groups g where g.tenant_id = $1 and g.id = $2),
+                           (select replace(d.id::text, '-', '') from destinations d where d.tenant_id = $1 and d.id = $2)) as name"#,
+        tenant,
+        target.id
+    );
+    name.fetch_one(db).await
+}
+
+/// What leads to something, in words: phone numbers, destinations, groups, dialplan entries.
+pub async fn users_of(db: &mut PgConnection, tenant: Uuid, target: Target) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        r#"
+        select 'number ' || n.number as "user!" from numbers n
+         where n.tenant_id = $1 and $2 in (n.extension_id, n.group_id, n.destination_id)
+        union
+        select coalesce(d.kind || ' ' || d.name, 'group ' || g.name, 'entry ' || e.name, r.from_kind)
+          from destination_refs r
+          left join destinations d on d.tenant_id = r.tenant_id and d.id = r.from_id
+          left join groups g on g.tenant_id = r.tenant_id and g.id = r.from_id
+          left join dialplan_entries e on e.tenant_id = r.tenant_id and e.id = r.from_id
+         where r.tenant_id = $1 and $2 in (r.extension_id, r.group_id, r.destination_id)
+        union
+        select 'group ' || g.name from group_members m join groups g on g.tenant_id = m.tenant_id and g.id = m.group_id
+         where m.tenant_id = $1 and m.extension_id = $2
+         order by 1 limit 20
+        "#,
+        tenant,
+        target.id
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// A tenant's routing data without what it has made: its settings.
+pub async fn rules(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Option<Plan>> {
+    let plan = sqlx::query_scalar!(
+        r#"select jsonb_build_object('domain', t.domain, 'settings', t.settings) as "plan!: Json<Plan>" from tenants t where t.id = $1"#,
+        tenant
+    );
+    Ok(plan.fetch_optional(db).await?.map(|plan| plan.0))
+}
+
+/// A tenant's routing data.
+pub async fn plan(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Option<Plan>> {
+    let plan = sqlx::query_scalar!(r#"select tenant_plan($1) as "plan: Json<Plan>""#, tenant).fetch_one(db).await?;
+    Ok(plan.map(|plan| plan.0))
+}

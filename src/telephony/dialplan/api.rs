@@ -1,0 +1,110 @@
+//! `/v1/tenants/{tenant_id}/dialplan-entries`: a tenant's own rules, tried before the built-in ones.
+
+use actix_web::{
+    HttpResponse, delete, get, patch, post,
+    web::{Bytes, Data, Json, Path, Query},
+};
+use uuid::Uuid;
+
+use super::{ChangedEntry, Entry, EntryPatch, NewEntry, create, delete, store, update};
+use crate::{
+    http::{
+        input,
+        problem::Problem,
+        write::{self, Outcome, Write},
+    },
+    model::paging::{Page, PageQuery},
+    tenancy::{Api, auth::actor::Actor},
+};
+
+/// Create a dialplan entry
+#[utoipa::path(tag = "dialplan", request_body = NewEntry, responses((status = 201, body = ChangedEntry), (status = 409, body = Problem)))]
+#[post("/v1/tenants/{tenant_id}/dialplan-entries")]
+pub async fn create_entry(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<Uuid>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.in_tenant(path.into_inner())?;
+    let new: NewEntry = input::parse(&body)?;
+    let platform = actor.tenant.is_none();
+    let work = async |change: &mut _| {
+        let entry = create(change, tenant, new, platform).await?;
+        Outcome::created(
+            &entry,
+            entry.entry.version,
+            format!("/v1/tenants/{tenant}/dialplan-entries/{}", entry.entry.id),
+        )
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// List a tenant's dialplan entries
+#[utoipa::path(tag = "dialplan", params(PageQuery), responses((status = 200, body = Page<Entry>)))]
+#[get("/v1/tenants/{tenant_id}/dialplan-entries")]
+pub async fn list_entries(
+    api: Data<Api>,
+    actor: Actor,
+    path: Path<Uuid>,
+    page: Query<PageQuery>,
+) -> Result<Json<Page<Entry>>, Problem> {
+    let tenant = actor.in_tenant(path.into_inner())?;
+    let window = page.window()?;
+    crate::tenancy::tenants::store::get(&mut *api.read(&actor).await?, tenant)
+        .await?
+        .ok_or_else(|| Problem::not_found("tenant"))?;
+    let entries = store::list(&mut *api.read(&actor).await?, tenant, window).await?;
+    Ok(Json(window.page(entries, |entry| entry.id)))
+}
+
+/// Show a dialplan entry
+#[utoipa::path(tag = "dialplan", responses((status = 200, body = Entry), (status = 404, body = Problem)))]
+#[get("/v1/tenants/{tenant_id}/dialplan-entries/{id}")]
+pub async fn show_entry(api: Data<Api>, actor: Actor, path: Path<(Uuid, Uuid)>) -> Result<HttpResponse, Problem> {
+    let (tenant, id) = path.into_inner();
+    let entry = store::get(&mut *api.read(&actor).await?, actor.in_tenant(tenant)?, id).await?;
+    let entry = entry.ok_or_else(|| Problem::not_found("entry"))?;
+    Ok(write::shown(&entry, entry.version))
+}
+
+/// Change a dialplan entry
+#[utoipa::path(tag = "dialplan", request_body = EntryPatch, responses((status = 200, body = Entry), (status = 412, body = Problem)))]
+#[patch("/v1/tenants/{tenant_id}/dialplan-entries/{id}")]
+pub async fn update_entry(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<(Uuid, Uuid)>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let (tenant, id) = path.into_inner();
+    let tenant = actor.in_tenant(tenant)?;
+    let patch: EntryPatch = input::parse(&body)?;
+    let platform = actor.tenant.is_none();
+    let work = async |change: &mut _| {
+        let entry = update(change, tenant, id, patch, platform, write.if_match).await?;
+        Outcome::changed(&entry, entry.entry.version)
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// Delete a dialplan entry
+#[utoipa::path(tag = "dialplan", responses((status = 204), (status = 404, body = Problem)))]
+#[delete("/v1/tenants/{tenant_id}/dialplan-entries/{id}")]
+pub async fn delete_entry(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<(Uuid, Uuid)>,
+) -> Result<HttpResponse, Problem> {
+    let (tenant, id) = path.into_inner();
+    let tenant = actor.in_tenant(tenant)?;
+    let platform = actor.tenant.is_none();
+    let work = async |change: &mut _| {
+        delete(change, tenant, id, platform, write.if_match).await?;
+        Ok(Outcome::deleted())
+    };
+    write.run(&api, &actor, b"", work).await
+}

@@ -1,0 +1,74 @@
+//! How much routing data a tenant may have. Nodes read it whole after each change, and try its entries at each call: what one tenant
+//! makes must not hold up the others.
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{Entry, store};
+use crate::{
+    model::error::{Error, Result},
+    node::changes::Change,
+    routing::entries::{EntryBody, MOST_COST},
+};
+
+/// Of all that routing reads: settings, destinations, entries.
+const MOST_BYTES: i64 = 1 << 20;
+/// Of entries of XML, which stand in every answer to a call.
+const MOST_XML: i64 = 256 << 10;
+
+/// What trying an entry costs a call; its patterns were checked.
+pub fn cost(body: &EntryBody) -> i32 {
+    body.cost().and_then(|cost| i32::try_from(cost).ok()).unwrap_or(i32::MAX)
+}
+
+/// What a tenant had before there were limits may be beyond them; it may be changed, but not grow.
+pub fn is_more(before: &Entry, after: &Entry) -> bool {
+    let is_enabled = after.enabled && !before.enabled;
+    is_enabled || cost(&after.body) > cost(&before.body) || is_longer(&before.body, &after.body)
+}
+
+/// Is it longer, as JSON?
+pub fn is_longer<T: Serialize>(before: &T, after: &T) -> bool {
+    let length = |value: &T| serde_json::to_string(value).map_or(usize::MAX, |text| text.len());
+    length(after) > length(before)
+}
+
+/// Refuses entries that cost too much together. Asked after the change of one: its trigger has made others of the tenant wait.
+pub async fn entries_fit(change: &mut Change, tenant: Uuid, body: &EntryBody) -> Result<()> {
+    let sums = store::sums(change.db(), tenant).await?;
+    let most = i64::try_from(MOST_COST).unwrap_or(i64::MAX);
+    if sums.cost > most && matches!(body, EntryBody::Conditions(_)) {
+        return Err(Error::invalid(
+            "conditions",
+            format!(
+                "would make the tenant's entries cost {} of {most} steps at each call (this one {}): use fewer conditions, \
+                 smaller repeats in patterns, or one pattern for what several entries do",
+                sums.cost,
+                cost(body)
+            ),
+        ));
+    }
+    if sums.xml > MOST_XML && matches!(body, EntryBody::Xml(_)) {
+        return Err(Error::invalid(
+            "xml",
+            format!("would make {} of at most {MOST_XML} bytes with the tenant's other entries of XML", sums.xml),
+        ));
+    }
+    let field = if matches!(body, EntryBody::Xml(_)) { "xml" } else { "conditions" };
+    plan_fits(change, tenant, field).await
+}
+
+/// Refuses a change after which there would be more for routing to read than a node takes in at once.
+pub async fn plan_fits(change: &mut Change, tenant: Uuid, field: &'static str) -> Result<()> {
+    let bytes = store::plan_bytes(change.db(), tenant).await?;
+    if bytes <= MOST_BYTES {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        field,
+        format!(
+            "would make {bytes} of at most {MOST_BYTES} bytes of settings, destinations and entries: delete what is not used, or \
+             shorten it"
+        ),
+    ))
+}

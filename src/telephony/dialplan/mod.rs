@@ -1,0 +1,195 @@
+//! A tenant's own dialplan entries: rules that are tried before the built-in ones. What they may do is in `routing::entries`;
+//! entries of XML are the platform's alone.
+
+pub mod api;
+pub mod limits;
+pub mod store;
+pub mod xml;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    model::error::{Error, Result},
+    node::changes::{Audit, Change},
+    routing::entries::EntryBody,
+    telephony::destinations::{self, Source},
+    text::DisplayName,
+};
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Entry {
+    pub id: Uuid,
+    pub tenant_id: Uuid,
+    /// Lower ones are tried first.
+    pub position: i32,
+    pub name: DisplayName,
+    pub enabled: bool,
+    #[serde(flatten)]
+    pub body: EntryBody,
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// With what changed of its XML, line by line.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ChangedEntry {
+    #[serde(flatten)]
+    pub entry: Entry,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diff: Option<String>,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewEntry {
+    #[serde(default)]
+    pub position: i32,
+    pub name: DisplayName,
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    pub conditions: Option<Vec<crate::routing::entries::Condition>>,
+    /// Instead of conditions: `<extension>` elements for the switch, by the platform's administrators alone.
+    pub xml: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A merge patch; conditions and XML are replaced whole.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EntryPatch {
+    pub position: Option<i32>,
+    pub name: Option<DisplayName>,
+    pub enabled: Option<bool>,
+    pub conditions: Option<Vec<crate::routing::entries::Condition>>,
+    pub xml: Option<String>,
+}
+
+const MOST_ENTRIES: i64 = 500;
+
+/// `platform`: the one who asks may write XML.
+pub async fn create(change: &mut Change, tenant: Uuid, new: NewEntry, platform: bool) -> Result<ChangedEntry> {
+    let now = Utc::now();
+    let body = match (new.conditions, new.xml) {
+        (Some(conditions), None) => EntryBody::Conditions(conditions),
+        (None, Some(xml)) => EntryBody::Xml(xml),
+        _ => return Err(Error::invalid("conditions", "are needed, or xml")),
+    };
+    let body = checked(body, platform)?;
+    if store::count(change.db(), tenant).await? >= MOST_ENTRIES {
+        return Err(Error::Conflict(format!("A tenant has at most {MOST_ENTRIES} entries.")));
+    }
+    let entry = Entry {
+        id: Uuid::now_v7(),
+        tenant_id: tenant,
+        position: new.position,
+        name: new.name,
+        enabled: new.enabled,
+        body,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    store::insert(change.db(), &entry).await.map_err(no_tenant)?;
+    finish(change, None, &entry).await
+}
+
+pub async fn update(
+    change: &mut Change,
+    tenant: Uuid,
+    id: Uuid,
+    patch: EntryPatch,
+    platform: bool,
+    if_match: Option<i64>,
+) -> Result<ChangedEntry> {
+    let before = locked(change, tenant, id, if_match).await?;
+    if matches!(before.body, EntryBody::Xml(_)) && !platform {
+        return Err(Error::Forbidden("Entries of XML are the platform's to change.".into()));
+    }
+    let mut after = before.clone();
+    if let Some(position) = patch.position {
+        after.position = position;
+    }
+    if let Some(name) = patch.name {
+        after.name = name;
+    }
+    if let Some(enabled) = patch.enabled {
+        after.enabled = enabled;
+    }
+    match (patch.conditions, patch.xml) {
+        (Some(_), Some(_)) => return Err(Error::invalid("xml", "can't be there with conditions")),
+        (Some(conditions), None) => after.body = checked(EntryBody::Conditions(conditions), platform)?,
+        (None, Some(xml)) => after.body = checked(EntryBody::Xml(xml), platform)?,
+        (None, None) => {}
+    }
+    store::update(change.db(), &after).await?;
+    finish(change, Some(&before), &after).await
+}
+
+pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, platform: bool, if_match: Option<i64>) -> Result<()> {
+    let before = locked(change, tenant, id, if_match).await?;
+    if matches!(before.body, EntryBody::Xml(_)) && !platform {
+        return Err(Error::Forbidden("Entries of XML are the platform's to delete.".into()));
+    }
+    destinations::store::set_refs(change.db(), tenant, "entry", id, &[]).await?;
+    store::delete(change.db(), tenant, id).await?;
+    audit(change, "delete", Some(&before), None).await
+}
+
+async fn finish(change: &mut Change, before: Option<&Entry>, entry: &Entry) -> Result<ChangedEntry> {
+    let targets = entry.body.targets().into_iter().collect::<Vec<_>>();
+    destinations::lead(change, entry.tenant_id, Source::Entry(entry.id), &targets, &[]).await?;
+    if before.is_none_or(|before| limits::is_more(before, entry)) {
+        limits::entries_fit(change, entry.tenant_id, &entry.body).await?;
+    }
+    let after = store::get(change.db(), entry.tenant_id, entry.id).await?.ok_or(Error::NotFound("entry"))?;
+    audit(change, if before.is_some() { "update" } else { "create" }, before, Some(&after)).await?;
+    let diff = if let EntryBody::Xml(new) = &after.body {
+        let old = match before.map(|before| &before.body) {
+            Some(EntryBody::Xml(old)) => old.as_str(),
+            _ => "",
+        };
+        Some(xml::diff(old, new))
+    } else {
+        None
+    };
+    Ok(ChangedEntry { entry: after, diff })
+}
+
+fn checked(body: EntryBody, platform: bool) -> Result<EntryBody> {
+    match body {
+        EntryBody::Xml(_) if !platform => {
+            Err(Error::Forbidden("XML is written by the platform's administrators.".into()))
+        }
+        EntryBody::Xml(text) => xml::canonical(&text).map(EntryBody::Xml).map_err(|error| Error::invalid("xml", error)),
+        conditions @ EntryBody::Conditions(_) => conditions.check().map(|()| conditions),
+    }
+}
+
+async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<Entry> {
+    let entry = store::lock(change.db(), tenant, id).await?.ok_or(Error::NotFound("entry"))?;
+    match if_match {
+        Some(version) if version != entry.version => Err(Error::Changed(entry.version)),
+        _ => Ok(entry),
+    }
+}
+
+fn no_tenant(error: sqlx::Error) -> Error {
+    let error = Error::from(error);
+    match error.violated() {
+        Some((constraint, _)) if constraint.ends_with("tenant_id_fkey") => Error::NotFound("tenant"),
+        _ => error,
+    }
+}
+
+async fn audit(change: &mut Change, action: &str, before: Option<&Entry>, after: Option<&Entry>) -> Result<()> {
+    let json = |entry: &Entry| serde_json::to_value(entry).unwrap_or_default();
+    let Some(about) = after.or(before) else { return Ok(()) };
+    let (tenant, resource) = (Some(about.tenant_id), format!("dialplan-entries/{}", about.id));
+    change.audit(Audit { tenant, action, resource, before: before.map(json), after: after.map(json) }).await
+}

@@ -1,0 +1,140 @@
+//! The SQL of dialplan entries.
+
+use sqlx::{PgConnection, PgExecutor, types::Json};
+use uuid::Uuid;
+
+use super::{Entry, limits};
+use crate::{model::paging::Window, routing::entries::EntryBody, text::DisplayName};
+
+struct Row {
+    id: Uuid,
+    tenant_id: Uuid,
+    position: i32,
+    name: DisplayName,
+    enabled: bool,
+    body: Json<EntryBody>,
+    version: i64,
+    created_at: chrono::DateTime<chrono::Utc>,
+    updated_at: chrono::DateTime<chrono::Utc>,
+}
+
+impl From<Row> for Entry {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            tenant_id: row.tenant_id,
+            position: row.position,
+            name: row.name,
+            enabled: row.enabled,
+            body: row.body.0,
+            version: row.version,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+pub async fn insert(db: &mut PgConnection, entry: &Entry) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into dialplan_entries (tenant_id, id, position, name, enabled, body, cost) values ($1, $2, $3, $4, $5, $6, $7)",
+        entry.tenant_id,
+        entry.id,
+        entry.position,
+        &entry.name as _,
+        entry.enabled,
+        Json(&entry.body) as _,
+        limits::cost(&entry.body)
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+pub async fn update(db: &mut PgConnection, entry: &Entry) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update dialplan_entries set position = $3, name = $4, enabled = $5, body = $6, cost = $7, version = version + 1,
+                updated_at = now()
+          where tenant_id = $1 and id = $2",
+        entry.tenant_id,
+        entry.id,
+        entry.position,
+        &entry.name as _,
+        entry.enabled,
+        Json(&entry.body) as _,
+        limits::cost(&entry.body)
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Entry>> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"select id, tenant_id, position, name as "name: _", enabled, body as "body: _", version, created_at, updated_at
+             from dialplan_entries where tenant_id = $1 and id = $2"#,
+        tenant,
+        id
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(Entry::from))
+}
+
+pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Entry>> {
+    sqlx::query!("select 1 as one from dialplan_entries where tenant_id = $1 and id = $2 for update", tenant, id)
+        .fetch_optional(&mut *db)
+        .await?;
+    get(db, tenant, id).await
+}
+
+pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, window: Window) -> sqlx::Result<Vec<Entry>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select id, tenant_id, position, name as "name: _", enabled, body as "body: _", version, created_at, updated_at
+             from dialplan_entries where tenant_id = $1 and id > $2 order by id limit $3"#,
+        tenant,
+        window.after,
+        window.fetch()
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(Entry::from).collect())
+}
+
+pub async fn count(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(r#"select count(*) as "count!" from dialplan_entries where tenant_id = $1"#, tenant)
+        .fetch_one(db)
+        .await
+}
+
+/// What a tenant's entries come to together.
+pub struct Sums {
+    pub cost: i64,
+    /// Bytes of XML.
+    pub xml: i64,
+}
+
+pub async fn sums(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Sums> {
+    sqlx::query_as!(
+        Sums,
+        r#"select coalesce(sum(cost), 0) as "cost!", coalesce(sum(octet_length(body->>'xml')), 0) as "xml!"
+             from dialplan_entries where tenant_id = $1"#,
+        tenant
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// How much a node reads of a tenant after each change.
+pub async fn plan_bytes(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<i64> {
+    let bytes = sqlx::query_scalar!(r#"select octet_length(tenant_plan($1)::text)::bigint as bytes"#, tenant);
+    bytes.fetch_one(db).await.map(Option::unwrap_or_default)
+}
+
+pub async fn delete(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("delete from dialplan_entries where tenant_id = $1 and id = $2", tenant, id)
+        .execute(db)
+        .await
+        .map(|_| ())
+}

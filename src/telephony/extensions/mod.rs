@@ -1,0 +1,364 @@
+//! Extensions: SIP accounts of a tenant, each with a number, a mailbox and what its calls carry.
+
+pub mod api;
+mod rules;
+pub mod store;
+
+pub use self::rules::check_own;
+use self::rules::{check, free_names, may_be_active, no_circle, taken};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::model::call_handling::CallHandling;
+use crate::{
+    model::{
+        destination::Target,
+        error::{Error, Result},
+        patch::patch,
+    },
+    node::changes::{Audit, Change},
+    people::onboarding,
+    switch::link as esl,
+    telephony::destinations,
+    text::{
+        CallerName, CallerNumber, Codecs, DisplayName, Email, ExtensionNumber, SipSecret, SipUsername, Variables,
+        VoicemailPin, keyring::Place,
+    },
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum ExtensionStatus {
+    Active,
+    /// Its phone is refused at the next REGISTER and INVITE, calls to it are turned away.
+    Suspended,
+    /// Gone for every switch; its names are free again.
+    Deleted,
+}
+
+impl ExtensionStatus {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Extension {
+    pub id: Uuid,
+    pub tenant_id: Uuid,
+    /// The agent whose it is.
+    pub user_id: Option<Uuid>,
+    pub number: ExtensionNumber,
+    pub alias: Option<ExtensionNumber>,
+    pub sip_username: SipUsername,
+    pub display_name: DisplayName,
+    /// Shown to the called outside; the display name when empty.
+    pub caller_id_name: Option<CallerName>,
+    /// Shown to the called outside; the number when empty.
+    pub caller_id_number: Option<CallerNumber>,
+    /// Seconds that it rings before voicemail takes the call.
+    pub ring_seconds: i16,
+    pub voicemail_enabled: bool,
+    pub voicemail_email: Option<Email>,
+    pub codecs: Option<Codecs>,
+    pub max_registrations: i16,
+    pub status: ExtensionStatus,
+    pub variables: Variables,
+    /// What it does with its calls: forwards, do not disturb, follow-me.
+    pub calls: CallHandling,
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A new extension with its secrets, which are never shown again.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct CreatedExtension {
+    #[serde(flatten)]
+    pub extension: Extension,
+    pub sip_password: String,
+    pub voicemail_pin: String,
+}
+
+#[derive(Debug, Deserialize, clap::Args, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewExtension {
+    /// What is dialled to reach it: 2 to 15 digits
+    #[arg(long)]
+    pub number: ExtensionNumber,
+    /// A second number
+    #[arg(long)]
+    pub alias: Option<ExtensionNumber>,
+    /// The number when not given.
+    #[arg(long)]
+    pub sip_username: Option<SipUsername>,
+    /// A random one when not given.
+    #[arg(long)]
+    pub sip_password: Option<SipSecret>,
+    /// The number when not given.
+    #[arg(long)]
+    pub display_name: Option<DisplayName>,
+    /// Name shown to the called outside; the display name when not given
+    #[arg(long)]
+    pub caller_id_name: Option<CallerName>,
+    /// Number shown to the called outside; the number when not given
+    #[arg(long)]
+    pub caller_id_number: Option<CallerNumber>,
+    /// Seconds that it rings before voicemail takes the call, 5 to 300; 25 when not given
+    #[arg(long)]
+    pub ring_seconds: Option<i16>,
+    /// Does it have a mailbox; it does when not given
+    #[arg(long)]
+    pub voicemail_enabled: Option<bool>,
+    /// A random one when not given.
+    #[arg(long)]
+    pub voicemail_pin: Option<VoicemailPin>,
+    /// Where messages are sent as well
+    #[arg(long)]
+    pub voicemail_email: Option<Email>,
+    /// Codecs in order of preference, as OPUS,PCMA
+    #[arg(long)]
+    pub codecs: Option<Codecs>,
+    /// Phones that may be registered at once, 1 to 20; with 1, the newest replaces the one before
+    #[arg(long)]
+    pub max_registrations: Option<i16>,
+    #[serde(default)]
+    #[arg(skip)]
+    pub variables: Variables,
+    #[serde(default)]
+    #[arg(skip)]
+    pub calls: CallHandling,
+}
+
+impl NewExtension {
+    /// With everything else left to the defaults.
+    #[must_use]
+    pub fn with_number(number: ExtensionNumber, display_name: DisplayName) -> Self {
+        Self {
+            number,
+            alias: None,
+            sip_username: None,
+            sip_password: None,
+            display_name: Some(display_name),
+            caller_id_name: None,
+            caller_id_number: None,
+            ring_seconds: None,
+            voicemail_enabled: None,
+            voicemail_pin: None,
+            voicemail_email: None,
+            codecs: None,
+            max_registrations: None,
+            variables: Variables::default(),
+            calls: CallHandling::default(),
+        }
+    }
+}
+
+/// A merge patch: what is absent stays, `null` empties.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExtensionPatch {
+    pub number: Option<ExtensionNumber>,
+    #[serde(default, deserialize_with = "patch")]
+    #[schema(value_type = Option<ExtensionNumber>)]
+    pub alias: Option<Option<ExtensionNumber>>,
+    pub sip_password: Option<SipSecret>,
+    pub display_name: Option<DisplayName>,
+    #[serde(default, deserialize_with = "patch")]
+    #[schema(value_type = Option<CallerName>)]
+    pub caller_id_name: Option<Option<CallerName>>,
+    #[serde(default, deserialize_with = "patch")]
+    #[schema(value_type = Option<CallerNumber>)]
+    pub caller_id_number: Option<Option<CallerNumber>>,
+    pub ring_seconds: Option<i16>,
+    pub voicemail_enabled: Option<bool>,
+    pub voicemail_pin: Option<VoicemailPin>,
+    #[serde(default, deserialize_with = "patch")]
+    #[schema(value_type = Option<Email>)]
+    pub voicemail_email: Option<Option<Email>>,
+    #[serde(default, deserialize_with = "patch")]
+    #[schema(value_type = Option<Codecs>)]
+    pub codecs: Option<Option<Codecs>>,
+    pub max_registrations: Option<i16>,
+    pub status: Option<ExtensionStatus>,
+    pub variables: Option<Variables>,
+    pub calls: Option<CallHandling>,
+}
+
+/// The secrets of an extension, sealed for its row.
+pub struct Sealed {
+    pub sip_secret: Vec<u8>,
+    pub voicemail_pin: Vec<u8>,
+}
+
+pub async fn create(change: &mut Change, tenant: Uuid, new: NewExtension) -> Result<CreatedExtension> {
+    let id = Uuid::now_v7();
+    let (secret, pin) = (
+        new.sip_password.unwrap_or_else(SipSecret::generate),
+        new.voicemail_pin.unwrap_or_else(VoicemailPin::generate),
+    );
+    let keyring = change.keyring();
+    let sealed = Sealed {
+        sip_secret: keyring.seal(Place { column: "sip_secret", tenant, row: id }, secret.reveal()),
+        voicemail_pin: keyring.seal(Place { column: "voicemail_pin", tenant, row: id }, pin.reveal()),
+    };
+    let number = new.number.as_str();
+    let now = Utc::now();
+    let usual = onboarding::templates::usual(change.db(), tenant).await?;
+    let extension = Extension {
+        id,
+        tenant_id: tenant,
+        user_id: None,
+        alias: new.alias,
+        // Two to fifteen digits are a name and a display name as well.
+        sip_username: new
+            .sip_username
+            .map_or_else(|| SipUsername::parse(number), Ok)
+            .map_err(|e| Error::invalid("number", e))?,
+        display_name: new
+            .display_name
+            .map_or_else(|| DisplayName::parse(number), Ok)
+            .map_err(|e| Error::invalid("number", e))?,
+        caller_id_name: new.caller_id_name,
+        caller_id_number: new.caller_id_number,
+        ring_seconds: new.ring_seconds.unwrap_or(usual.calling.ring_seconds),
+        voicemail_enabled: new.voicemail_enabled.unwrap_or(usual.voicemail),
+        voicemail_email: new.voicemail_email,
+        codecs: new.codecs.or(usual.calling.codecs),
+        max_registrations: new.max_registrations.unwrap_or(usual.calling.max_registrations),
+        status: ExtensionStatus::Active,
+        variables: new.variables,
+        calls: new.calls,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+        number: new.number,
+    };
+    check(&extension)?;
+    free_names(change, None, &extension).await?;
+    let extension = store::insert(change.db(), &extension, &sealed).await.map_err(|e| taken(e, tenant))?;
+    no_circle(change, &extension).await?;
+    audit(change, "create", None, Some(&extension), &[]).await?;
+    let (sip_password, voicemail_pin) = (secret.reveal().to_owned(), pin.reveal().to_owned());
+    Ok(CreatedExtension { extension, sip_password, voicemail_pin })
+}
+
+pub async fn update(
+    change: &mut Change,
+    tenant: Uuid,
+    id: Uuid,
+    patch: ExtensionPatch,
+    if_match: Option<i64>,
+) -> Result<Extension> {
+    if patch.status == Some(ExtensionStatus::Deleted) {
+        return Err(Error::invalid("status", "is not set to deleted by a change: delete the extension"));
+    }
+    let before = locked(change, tenant, id, if_match).await?;
+    let keyring = change.keyring();
+    let seal = |column, plain: &str| keyring.seal(Place { column, tenant, row: id }, plain);
+    let secret = patch.sip_password.as_ref().map(|secret| seal("sip_secret", secret.reveal()));
+    let pin = patch.voicemail_pin.as_ref().map(|pin| seal("voicemail_pin", pin.reveal()));
+    let mut secrets = Vec::new();
+    secrets.extend(secret.as_ref().map(|_| "sip_password"));
+    secrets.extend(pin.as_ref().map(|_| "voicemail_pin"));
+    let after = patched(before.clone(), patch);
+    check(&after)?;
+    free_names(change, Some(&before), &after).await?;
+    may_be_active(change, &before, &after).await?;
+    let updated = store::update(change.db(), &after, secret.as_deref(), pin.as_deref()).await;
+    let after = updated.map_err(|e| taken(e, tenant))?;
+    if secret.is_some() {
+        esl::store::expel_registrations(change.db(), tenant, id).await?;
+    }
+    no_circle(change, &after).await?;
+    audit(change, "update", Some(&before), Some(&after), &secrets).await?;
+    Ok(after)
+}
+
+/// A new SIP password.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct RotatedSecret {
+    pub id: Uuid,
+    pub sip_username: SipUsername,
+    pub sip_password: String,
+    pub version: i64,
+}
+
+/// Makes a new SIP password; the one before is refused from now on.
+pub async fn rotate_secret(
+    change: &mut Change,
+    tenant: Uuid,
+    id: Uuid,
+    if_match: Option<i64>,
+) -> Result<RotatedSecret> {
+    let secret = SipSecret::generate();
+    let sip_password = secret.reveal().to_owned();
+    let patch = ExtensionPatch { sip_password: Some(secret), ..ExtensionPatch::default() };
+    let extension = update(change, tenant, id, patch, if_match).await?;
+    Ok(RotatedSecret { id, sip_username: extension.sip_username, sip_password, version: extension.version })
+}
+
+fn patched(mut extension: Extension, patch: ExtensionPatch) -> Extension {
+    fn put<T>(field: &mut T, value: Option<T>) {
+        if let Some(value) = value {
+            *field = value;
+        }
+    }
+    put(&mut extension.number, patch.number);
+    put(&mut extension.alias, patch.alias);
+    put(&mut extension.display_name, patch.display_name);
+    put(&mut extension.caller_id_name, patch.caller_id_name);
+    put(&mut extension.caller_id_number, patch.caller_id_number);
+    put(&mut extension.ring_seconds, patch.ring_seconds);
+    put(&mut extension.voicemail_enabled, patch.voicemail_enabled);
+    put(&mut extension.voicemail_email, patch.voicemail_email);
+    put(&mut extension.codecs, patch.codecs);
+    put(&mut extension.max_registrations, patch.max_registrations);
+    put(&mut extension.status, patch.status);
+    put(&mut extension.variables, patch.variables);
+    put(&mut extension.calls, patch.calls);
+    extension
+}
+
+/// Deletes an extension: for every switch it is gone, its names are free. A phone number that leads to it must be moved first.
+pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<()> {
+    let before = locked(change, tenant, id, if_match).await?;
+    destinations::not_in_use(change, tenant, Target::extension(id)).await?;
+    let after = Extension { status: ExtensionStatus::Deleted, ..before.clone() };
+    let after = store::update(change.db(), &after, None, None).await?;
+    audit(change, "delete", Some(&before), Some(&after), &[]).await
+}
+
+async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<Extension> {
+    let extension = store::lock(change.db(), tenant, id).await?;
+    let extension = extension.filter(|e| e.status != ExtensionStatus::Deleted).ok_or(Error::NotFound("extension"))?;
+    match if_match {
+        Some(version) if version != extension.version => Err(Error::Changed(extension.version)),
+        _ => Ok(extension),
+    }
+}
+
+async fn audit(
+    change: &mut Change,
+    action: &str,
+    before: Option<&Extension>,
+    after: Option<&Extension>,
+    secrets: &[&str],
+) -> Result<()> {
+    let json = |extension: &Extension| serde_json::to_value(extension).unwrap_or_default();
+    let Some(about) = after.or(before) else { return Ok(()) };
+    let (tenant, resource) = (Some(about.tenant_id), format!("extensions/{}", about.id));
+    let mut after = after.map(json);
+    if let Some(serde_json::Value::Object(after)) = &mut after {
+        after.extend(secrets.iter().map(|name| ((*name).to_owned(), "(changed)".into())));
+    }
+    change.audit(Audit { tenant, action, resource, before: before.map(json), after }).await
+}

@@ -1,0 +1,110 @@
+//! What an extension must be, and what its owner may change of it.
+
+use uuid::Uuid;
+
+use super::{Extension, ExtensionPatch, ExtensionStatus, store};
+use crate::{
+    model::error::{Error, Result},
+    node::changes::Change,
+    telephony::{destinations, pools},
+};
+
+/// Is it this user's own, and does the patch change nothing that is their administrators' to decide?
+pub async fn check_own(
+    change: &mut Change,
+    tenant: Uuid,
+    id: Uuid,
+    user: Uuid,
+    patch: &mut ExtensionPatch,
+) -> Result<()> {
+    let extension = store::get(change.db(), tenant, id).await?;
+    let extension =
+        extension.filter(|extension| extension.user_id == Some(user)).ok_or(Error::NotFound("extension"))?;
+    let theirs = [
+        ("number", patch.number.is_some()),
+        ("alias", patch.alias.is_some()),
+        ("sip_password", patch.sip_password.is_some()),
+        ("display_name", patch.display_name.is_some()),
+        ("caller_id_name", patch.caller_id_name.is_some()),
+        ("caller_id_number", patch.caller_id_number.is_some()),
+        ("codecs", patch.codecs.is_some()),
+        ("max_registrations", patch.max_registrations.is_some()),
+        ("status", patch.status.is_some()),
+        ("variables", patch.variables.is_some()),
+        // As it is, it may be sent along: `calls` is replaced whole.
+        ("calls.record", patch.calls.as_ref().is_some_and(|calls| calls.record && !extension.calls.record)),
+    ];
+    match theirs.iter().find(|(_, changed)| *changed) {
+        None => {
+            // Whether calls are recorded is not theirs to take back either.
+            patch.calls.iter_mut().for_each(|calls| calls.record = extension.calls.record);
+            Ok(())
+        }
+        Some((field, _)) => Err(Error::Forbidden(format!("{field} is your administrator's to change."))),
+    }
+}
+
+pub(super) fn check(extension: &Extension) -> Result<()> {
+    if !(5..=300).contains(&extension.ring_seconds) {
+        return Err(Error::invalid("ring_seconds", "must be between 5 and 300"));
+    }
+    if !(1..=20).contains(&extension.max_registrations) {
+        return Err(Error::invalid("max_registrations", "must be between 1 and 20"));
+    }
+    extension.calls.check()
+}
+
+/// Forwards of all calls that lead back would end nowhere. Those for busy and unanswered phones may: two colleagues stand in for
+/// each other, and a call's hops are counted.
+pub(super) async fn no_circle(change: &mut Change, extension: &Extension) -> Result<()> {
+    if extension.calls.forward_always.is_some()
+        && store::forwards_back(change.db(), extension.tenant_id, extension.id).await?
+    {
+        return Err(Error::invalid("calls.forward_always", "leads back to this extension"));
+    }
+    Ok(())
+}
+
+fn names(extension: &Extension) -> Vec<String> {
+    let mut names = vec![extension.number.to_string(), extension.sip_username.to_string()];
+    names.extend(extension.alias.as_ref().map(ToString::to_string));
+    names
+}
+
+/// An extension is not in use again while who has it is suspended.
+pub(super) async fn may_be_active(change: &mut Change, before: &Extension, after: &Extension) -> Result<()> {
+    let back = before.status != ExtensionStatus::Active && after.status == ExtensionStatus::Active;
+    if back && store::is_of_a_suspended(change.db(), after.tenant_id, after.id).await? {
+        return Err(Error::Conflict("Whose extension it is is suspended. Activate the agent instead.".into()));
+    }
+    Ok(())
+}
+
+/// Says whose a wanted name is, before the database refuses it; of those that it had `before` it needs none.
+pub(super) async fn free_names(change: &mut Change, before: Option<&Extension>, extension: &Extension) -> Result<()> {
+    let names = names(extension);
+    destinations::not_reserved(change, extension.tenant_id, &names).await?;
+    let had = before.map(self::names).unwrap_or_default();
+    let new = names.iter().filter(|name| !had.contains(name)).cloned().collect::<Vec<_>>();
+    pools::none_held(change, extension.tenant_id, &new).await?;
+    match store::owner_of_names(change.db(), extension.tenant_id, &names, extension.id).await? {
+        None => Ok(()),
+        Some(owner) => Err(Error::Conflict(format!("{} exists already: {} {}.", owner.name, owner.kind, owner.id))),
+    }
+}
+
+pub(super) fn taken(error: sqlx::Error, tenant: Uuid) -> Error {
+    let error = Error::from(error);
+    match error.violated() {
+        Some(("names_pkey", detail)) => {
+            // "Key (tenant_id, name)=(…, 1000) already exists."
+            let name = detail.rsplit(", ").next().and_then(|rest| rest.split(')').next()).unwrap_or("A name");
+            Error::Conflict(format!("{name} exists already in this tenant."))
+        }
+        Some((constraint, _)) if constraint.ends_with("tenant_id_fkey") => {
+            tracing::debug!(%tenant, "no such tenant");
+            Error::NotFound("tenant")
+        }
+        _ => error,
+    }
+}

@@ -1,0 +1,374 @@
+//! The SQL of extensions.
+
+use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
+use uuid::Uuid;
+
+use super::{Extension, ExtensionStatus, Sealed};
+use crate::model::call_handling::CallHandling;
+use crate::{model::paging::Window, text::Variables};
+
+/// A row as read, for the columns that need a wrapper.
+struct Row {
+    id: Uuid,
+    tenant_id: Uuid,
+    user_id: Option<Uuid>,
+    number: crate::text::ExtensionNumber,
+    alias: Option<crate::text::ExtensionNumber>,
+    sip_username: crate::text::SipUsername,
+    display_name: crate::text::DisplayName,
+    caller_id_name: Option<crate::text::CallerName>,
+    caller_id_number: Option<crate::text::CallerNumber>,
+    ring_seconds: i16,
+    voicemail_enabled: bool,
+    voicemail_email: Option<crate::text::Email>,
+    codecs: Option<crate::text::Codecs>,
+    max_registrations: i16,
+    status: ExtensionStatus,
+    variables: Json<Variables>,
+    calls: Json<CallHandling>,
+    version: i64,
+    created_at: chrono::DateTime<chrono::Utc>,
+    updated_at: chrono::DateTime<chrono::Utc>,
+}
+
+impl From<Row> for Extension {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            tenant_id: row.tenant_id,
+            user_id: row.user_id,
+            number: row.number,
+            alias: row.alias,
+            sip_username: row.sip_username,
+            display_name: row.display_name,
+            caller_id_name: row.caller_id_name,
+            caller_id_number: row.caller_id_number,
+            ring_seconds: row.ring_seconds,
+            voicemail_enabled: row.voicemail_enabled,
+            voicemail_email: row.voicemail_email,
+            codecs: row.codecs,
+            max_registrations: row.max_registrations,
+            status: row.status,
+            variables: row.variables.0,
+            calls: row.calls.0,
+            version: row.version,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+/// Does it belong to somebody who is suspended?
+pub async fn is_of_a_suspended(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (select 1 from extensions e join users u on u.tenant_id = e.tenant_id and u.id = e.user_id
+                           where e.tenant_id = $1 and e.id = $2 and u.status = 'suspended') as "is!""#,
+        tenant,
+        id
+    )
+    .fetch_one(db)
+    .await
+}
+
+pub async fn insert(db: &mut PgConnection, new: &Extension, sealed: &Sealed) -> sqlx::Result<Extension> {
+    sqlx::query!(
+        "insert into extensions (tenant_id, id, number, alias, sip_username, sip_secret, display_name, caller_id_name,
+                                 caller_id_number, ring_seconds, voicemail_enabled, voicemail_pin, voicemail_email, codecs,
+                                 max_registrations, variables, calls)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+        new.tenant_id,
+        new.id,
+        &new.number as _,
+        &new.alias as _,
+        &new.sip_username as _,
+        sealed.sip_secret,
+        &new.display_name as _,
+        &new.caller_id_name as _,
+        &new.caller_id_number as _,
+        new.ring_seconds,
+        new.voicemail_enabled,
+        sealed.voicemail_pin,
+        &new.voicemail_email as _,
+        &new.codecs as _,
+        new.max_registrations,
+        Json(&new.variables) as _,
+        Json(&new.calls) as _
+    )
+    .execute(&mut *db)
+    .await?;
+    get(db, new.tenant_id, new.id).await?.ok_or(sqlx::Error::RowNotFound)
+}
+
+pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Extension>> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"select id, tenant_id, user_id, number as "number: _", alias as "alias: _", sip_username as "sip_username: _",
+                  display_name as "display_name: _", caller_id_name as "caller_id_name: _",
+                  caller_id_number as "caller_id_number: _", ring_seconds, voicemail_enabled,
+                  voicemail_email as "voicemail_email: _", codecs as "codecs: _", max_registrations,
+                  status as "status: ExtensionStatus", variables as "variables: Json<Variables>",
+                  calls as "calls: Json<CallHandling>", version, created_at, updated_at
+             from extensions where tenant_id = $1 and id = $2"#,
+        tenant,
+        id
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(Extension::from))
+}
+
+pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Extension>> {
+    sqlx::query!("select 1 as one from extensions where tenant_id = $1 and id = $2 for update", tenant, id)
+        .fetch_optional(&mut *db)
+        .await?;
+    get(db, tenant, id).await
+}
+
+/// Which extensions are asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Filter<'a> {
+    /// Those with this number, alias or SIP username.
+    pub name: Option<&'a str>,
+    /// Those of this user.
+    pub user: Option<Uuid>,
+}
+
+/// Extensions that are not deleted.
+pub async fn list(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    filter: Filter<'_>,
+    window: Window,
+) -> sqlx::Result<Vec<Extension>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select id, tenant_id, user_id, number as "number: _", alias as "alias: _", sip_username as "sip_username: _",
+                  display_name as "display_name: _", caller_id_name as "caller_id_name: _",
+                  caller_id_number as "caller_id_number: _", ring_seconds, voicemail_enabled,
+                  voicemail_email as "voicemail_email: _", codecs as "codecs: _", max_registrations,
+                  status as "status: ExtensionStatus", variables as "variables: Json<Variables>",
+                  calls as "calls: Json<CallHandling>", version, created_at, updated_at
+             from extensions
+            where tenant_id = $1 and id > $2 and status <> 'deleted'
+              and ($3::text is null or $3 in (number, alias, sip_username)) and ($4::uuid is null or user_id = $4)
+            order by id limit $5"#,
+        tenant,
+        window.after,
+        filter.name,
+        filter.user,
+        window.fetch()
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(Extension::from).collect())
+}
+
+pub async fn update(
+    db: &mut PgConnection,
+    extension: &Extension,
+    secret: Option<&[u8]>,
+    pin: Option<&[u8]>,
+) -> sqlx::Result<Extension> {
+    sqlx::query!(
+        "update extensions
+            set number = $3, alias = $4, display_name = $5, caller_id_name = $6, caller_id_number = $7, ring_seconds = $8,
+                voicemail_enabled = $9, voicemail_email = $10, codecs = $11, max_registrations = $12, status = $13,
+                variables = $14, sip_secret = coalesce($15, sip_secret), voicemail_pin = coalesce($16, voicemail_pin),
+                calls = $17, version = version + 1, updated_at = now()
+          where tenant_id = $1 and id = $2",
+        extension.tenant_id,
+        extension.id,
+        &extension.number as _,
+        &extension.alias as _,
+        &extension.display_name as _,
+        &extension.caller_id_name as _,
+        &extension.caller_id_number as _,
+        extension.ring_seconds,
+        extension.voicemail_enabled,
+        &extension.voicemail_email as _,
+        &extension.codecs as _,
+        extension.max_registrations,
+        extension.status as ExtensionStatus,
+        Json(&extension.variables) as _,
+        secret,
+        pin,
+        Json(&extension.calls) as _
+    )
+    .execute(&mut *db)
+    .await?;
+    get(db, extension.tenant_id, extension.id).await?.ok_or(sqlx::Error::RowNotFound)
+}
+
+/// Whose a name is.
+pub struct NameOwner {
+    pub name: String,
+    pub kind: String,
+    pub id: Uuid,
+}
+
+/// Who but `except` has one of these names.
+pub async fn owner_of_names(
+    db: &mut PgConnection,
+    tenant: Uuid,
+    names: &[String],
+    except: Uuid,
+) -> sqlx::Result<Option<NameOwner>> {
+    sqlx::query_as!(
+        NameOwner,
+        r#"select name, case when extension_id is not null then 'extension' when group_id is not null then 'group'
+                       else 'destination' end as "kind!",
+                  coalesce(extension_id, group_id, destination_id) as "id!"
+             from names
+            where tenant_id = $1 and name = any ($2) and coalesce(extension_id, group_id, destination_id) <> $3
+            order by name limit 1"#,
+        tenant,
+        names,
+        except
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Do forwards of all calls lead from an extension back to it?
+pub async fn forwards_back(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"
+        with recursive way (id, next, steps) as (
+            select e.id, e.calls->>'forward_always', 0 from extensions e where e.tenant_id = $1 and e.id = $2
+            union all
+            select e.id, e.calls->>'forward_always', w.steps + 1
+              from way w
+              join names n on n.tenant_id = $1 and n.name = w.next
+              join extensions e on e.tenant_id = n.tenant_id and e.id = n.extension_id
+             where w.steps < 30 and (w.steps = 0 or w.id <> $2))
+        select exists (select 1 from way where steps > 0 and id = $2) as "back!"
+        "#,
+        tenant,
+        id
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// Keeps a PIN that was chosen by phone, with its audit entry. The tenant's generation with it; `None`: the extension is not
+/// active any more, and nothing was done.
+pub async fn set_pin_by_phone(pool: &PgPool, tenant: Uuid, id: Uuid, sealed: &[u8]) -> sqlx::Result<Option<i64>> {
+    let mut tx = pool.begin().await?;
+    let changed = sqlx::query!(
+        "update extensions set voicemail_pin = $3, version = version + 1, updated_at = now()
+          where tenant_id = $1 and id = $2 and status = 'active'",
+        tenant,
+        id,
+        sealed
+    )
+    .execute(&mut *tx)
+    .await?
+    .rows_affected();
+    if changed == 0 {
+        return Ok(None);
+    }
+    sqlx::query!(
+        "insert into audit_log (id, actor, tenant_id, action, resource, after)
+         values ($1, 'phone', $2, 'update', 'extensions/' || $3::uuid::text, '{\"voicemail_pin\": \"(changed)\"}')",
+        Uuid::now_v7(),
+        tenant,
+        id
+    )
+    .execute(&mut *tx)
+    .await?;
+    let generation =
+        sqlx::query_scalar!("select generation from generation where scope = $1", tenant).fetch_one(&mut *tx);
+    let generation = generation.await?;
+    tx.commit().await?;
+    Ok(Some(generation))
+}
+
+/// Keeps what somebody decided by a feature code, with its audit entry. The tenant's generation with it; `None`: the extension is
+/// not active any more.
+pub async fn set_calls_by_phone(
+    pool: &PgPool,
+    tenant: Uuid,
+    id: Uuid,
+    calls: &CallHandling,
+) -> sqlx::Result<Option<i64>> {
+    let mut tx = pool.begin().await?;
+    let changed = sqlx::query!(
+        "update extensions set calls = $3, version = version + 1, updated_at = now()
+          where tenant_id = $1 and id = $2 and status = 'active'",
+        tenant,
+        id,
+        Json(calls) as _
+    )
+    .execute(&mut *tx)
+    .await?
+    .rows_affected();
+    if changed == 0 {
+        return Ok(None);
+    }
+    sqlx::query!(
+        "insert into audit_log (id, actor, tenant_id, action, resource, after)
+         values ($1, 'phone', $2, 'update', 'extensions/' || $3::uuid::text, jsonb_build_object('calls', $4::jsonb))",
+        Uuid::now_v7(),
+        tenant,
+        id,
+        Json(calls) as _
+    )
+    .execute(&mut *tx)
+    .await?;
+    let generation =
+        sqlx::query_scalar!("select generation from generation where scope = $1", tenant).fetch_one(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(Some(generation))
+}
+
+/// Many extensions at once, as columns; what is not given has its default.
+pub struct Many {
+    pub tenant: Uuid,
+    pub ids: Vec<Uuid>,
+    pub numbers: Vec<String>,
+    pub secrets: Vec<Vec<u8>>,
+    pub pins: Vec<Vec<u8>>,
+}
+
+pub async fn insert_many(db: &mut PgConnection, many: &Many) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into extensions (tenant_id, id, number, sip_username, sip_secret, display_name, voicemail_pin)
+         select $1, e.id, e.number, e.number, e.secret, e.number, e.pin
+           from unnest($2::uuid[], $3::text[], $4::bytea[], $5::bytea[]) as e (id, number, secret, pin)",
+        many.tenant,
+        &many.ids,
+        &many.numbers,
+        &many.secrets,
+        &many.pins
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// Lets the planner know what is there, and marks the rows as visible to all, after many came at once.
+pub async fn vacuum(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!("vacuum (analyze)").execute(db).await.map(|_| ())
+}
+
+/// What a softphone needs of one of its user's extensions; the secret sealed.
+pub struct OwnPhone {
+    pub id: Uuid,
+    pub number: crate::text::ExtensionNumber,
+    pub sip_username: crate::text::SipUsername,
+    pub display_name: crate::text::DisplayName,
+    pub sip_secret: Vec<u8>,
+}
+
+/// A user's extensions that are in force, by their numbers.
+pub async fn phones_of(db: impl PgExecutor<'_>, tenant: Uuid, user: Uuid) -> sqlx::Result<Vec<OwnPhone>> {
+    sqlx::query_as!(
+        OwnPhone,
+        r#"select id, number as "number: _", sip_username as "sip_username: _", display_name as "display_name: _", sip_secret
+             from extensions where tenant_id = $1 and user_id = $2 and status = 'active' order by length(number), number"#,
+        tenant,
+        user
+    )
+    .fetch_all(db)
+    .await
+}

@@ -1,0 +1,204 @@
+//! Groups: extensions that ring together under one name and number.
+
+pub mod api;
+pub mod store;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    model::{
+        destination::Target,
+        error::{Error, Result},
+        patch::patch,
+    },
+    node::changes::{Audit, Change},
+    routing::Strategy,
+    telephony::destinations::{self, Source},
+    text::{ExtensionNumber, GroupName},
+};
+
+const MAX_MEMBERS: usize = 100;
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Group {
+    pub id: Uuid,
+    pub tenant_id: Uuid,
+    pub name: GroupName,
+    /// What is dialled to reach it.
+    pub number: Option<ExtensionNumber>,
+    pub ring_seconds: i16,
+    pub strategy: Strategy,
+    /// Who answers presses 1 to take the call, so that nobody's mailbox does.
+    pub confirm: bool,
+    /// Where a call goes that nobody took.
+    pub otherwise: Option<Target>,
+    /// Ids of its extensions, in order.
+    pub members: Vec<Uuid>,
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Deserialize, clap::Args, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewGroup {
+    #[arg(long)]
+    pub name: GroupName,
+    #[arg(long)]
+    pub number: Option<ExtensionNumber>,
+    #[arg(long)]
+    pub ring_seconds: Option<i16>,
+    #[serde(default)]
+    #[arg(long, value_enum, default_value_t)]
+    pub strategy: Strategy,
+    #[serde(default)]
+    #[arg(long)]
+    pub confirm: bool,
+    #[arg(skip)]
+    pub otherwise: Option<Target>,
+    #[serde(default)]
+    #[arg(long)]
+    pub members: Vec<Uuid>,
+}
+
+/// A merge patch: what is absent stays, `null` empties.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupPatch {
+    pub name: Option<GroupName>,
+    #[serde(default, deserialize_with = "patch")]
+    #[schema(value_type = Option<ExtensionNumber>)]
+    pub number: Option<Option<ExtensionNumber>>,
+    pub ring_seconds: Option<i16>,
+    pub strategy: Option<Strategy>,
+    pub confirm: Option<bool>,
+    #[serde(default, deserialize_with = "patch")]
+    #[schema(value_type = Option<Target>)]
+    pub otherwise: Option<Option<Target>>,
+    pub members: Option<Vec<Uuid>>,
+}
+
+pub async fn create(change: &mut Change, tenant: Uuid, new: NewGroup) -> Result<Group> {
+    let now = Utc::now();
+    let group = Group {
+        id: Uuid::now_v7(),
+        tenant_id: tenant,
+        name: new.name,
+        number: new.number,
+        ring_seconds: new.ring_seconds.unwrap_or(25),
+        strategy: new.strategy,
+        confirm: new.confirm,
+        otherwise: new.otherwise,
+        members: new.members,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    check(change, &group).await?;
+    store::insert(change.db(), &group).await.map_err(taken)?;
+    let group = with_members(change, &group).await?;
+    audit(change, "create", None, Some(&group)).await?;
+    Ok(group)
+}
+
+pub async fn update(
+    change: &mut Change,
+    tenant: Uuid,
+    id: Uuid,
+    patch: GroupPatch,
+    if_match: Option<i64>,
+) -> Result<Group> {
+    let before = locked(change, tenant, id, if_match).await?;
+    let mut after = before.clone();
+    if let Some(name) = patch.name {
+        after.name = name;
+    }
+    if let Some(number) = patch.number {
+        after.number = number;
+    }
+    if let Some(seconds) = patch.ring_seconds {
+        after.ring_seconds = seconds;
+    }
+    if let Some(strategy) = patch.strategy {
+        after.strategy = strategy;
+    }
+    if let Some(confirm) = patch.confirm {
+        after.confirm = confirm;
+    }
+    if let Some(otherwise) = patch.otherwise {
+        after.otherwise = otherwise;
+    }
+    if let Some(members) = patch.members {
+        after.members = members;
+    }
+    check(change, &after).await?;
+    store::update(change.db(), &after).await.map_err(taken)?;
+    let after = with_members(change, &after).await?;
+    audit(change, "update", Some(&before), Some(&after)).await?;
+    Ok(after)
+}
+
+pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<()> {
+    let before = locked(change, tenant, id, if_match).await?;
+    destinations::not_in_use(change, tenant, Target::group(id)).await?;
+    destinations::store::set_refs(change.db(), tenant, "group", id, &[]).await?;
+    store::delete(change.db(), tenant, id).await?;
+    audit(change, "delete", Some(&before), None).await
+}
+
+async fn with_members(change: &mut Change, group: &Group) -> Result<Group> {
+    store::set_members(change.db(), group).await?;
+    let leads = group.otherwise.into_iter().collect::<Vec<_>>();
+    destinations::lead(change, group.tenant_id, Source::Group(group.id), &leads, &leads).await?;
+    store::get(change.db(), group.tenant_id, group.id).await?.ok_or(Error::NotFound("group"))
+}
+
+async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<Group> {
+    let group = store::lock(change.db(), tenant, id).await?.ok_or(Error::NotFound("group"))?;
+    match if_match {
+        Some(version) if version != group.version => Err(Error::Changed(group.version)),
+        _ => Ok(group),
+    }
+}
+
+async fn check(change: &mut Change, group: &Group) -> Result<()> {
+    if !(5..=300).contains(&group.ring_seconds) {
+        return Err(Error::invalid("ring_seconds", "must be between 5 and 300"));
+    }
+    if group.members.len() > MAX_MEMBERS {
+        return Err(Error::invalid("members", format!("must be at most {MAX_MEMBERS}")));
+    }
+    let distinct = group.members.iter().collect::<std::collections::HashSet<_>>();
+    if distinct.len() != group.members.len() {
+        return Err(Error::invalid("members", "must not name an extension twice"));
+    }
+    let unknown = store::unknown_extensions(change.db(), group.tenant_id, &group.members).await?;
+    if let Some(unknown) = unknown.first() {
+        return Err(Error::invalid("members", format!("names {unknown}, which is no extension of this tenant")));
+    }
+    let mut names = vec![group.name.to_string()];
+    names.extend(group.number.as_ref().map(ToString::to_string));
+    destinations::not_reserved(change, group.tenant_id, &names).await?;
+    match crate::telephony::extensions::store::owner_of_names(change.db(), group.tenant_id, &names, group.id).await? {
+        None => Ok(()),
+        Some(owner) => Err(Error::Conflict(format!("{} exists already: {} {}.", owner.name, owner.kind, owner.id))),
+    }
+}
+
+fn taken(error: sqlx::Error) -> Error {
+    let error = Error::from(error);
+    match error.violated() {
+        Some(("names_pkey", _)) => Error::Conflict("The name or number exists already in this tenant.".into()),
+        Some((constraint, _)) if constraint.ends_with("tenant_id_fkey") => Error::NotFound("tenant"),
+        _ => error,
+    }
+}
+
+async fn audit(change: &mut Change, action: &str, before: Option<&Group>, after: Option<&Group>) -> Result<()> {
+    let json = |group: &Group| serde_json::to_value(group).unwrap_or_default();
+    let Some(about) = after.or(before) else { return Ok(()) };
+    let (tenant, resource) = (Some(about.tenant_id), format!("groups/{}", about.id));
+    change.audit(Audit { tenant, action, resource, before: before.map(json), after: after.map(json) }).await
+}

@@ -1,0 +1,158 @@
+//! The SQL of groups.
+
+use sqlx::{PgConnection, PgExecutor, types::Json};
+use uuid::Uuid;
+
+use super::Group;
+use crate::{
+    model::{destination::Target, paging::Window},
+    routing::Strategy,
+    text::{ExtensionNumber, GroupName},
+};
+
+/// A row as read, for the column that needs a wrapper.
+struct Row {
+    id: Uuid,
+    tenant_id: Uuid,
+    name: GroupName,
+    number: Option<ExtensionNumber>,
+    ring_seconds: i16,
+    strategy: Strategy,
+    confirm: bool,
+    otherwise: Option<Json<Target>>,
+    members: Vec<Uuid>,
+    version: i64,
+    created_at: chrono::DateTime<chrono::Utc>,
+    updated_at: chrono::DateTime<chrono::Utc>,
+}
+
+impl From<Row> for Group {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            tenant_id: row.tenant_id,
+            name: row.name,
+            number: row.number,
+            ring_seconds: row.ring_seconds,
+            strategy: row.strategy,
+            confirm: row.confirm,
+            otherwise: row.otherwise.map(|otherwise| otherwise.0),
+            members: row.members,
+            version: row.version,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+pub async fn insert(db: &mut PgConnection, group: &Group) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into groups (tenant_id, id, name, number, ring_seconds, strategy, confirm, otherwise)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        group.tenant_id,
+        group.id,
+        &group.name as _,
+        &group.number as _,
+        group.ring_seconds,
+        group.strategy as Strategy,
+        group.confirm,
+        group.otherwise.map(Json) as _
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+pub async fn update(db: &mut PgConnection, group: &Group) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update groups set name = $3, number = $4, ring_seconds = $5, strategy = $6, confirm = $7, otherwise = $8,
+                           version = version + 1, updated_at = now()
+          where tenant_id = $1 and id = $2",
+        group.tenant_id,
+        group.id,
+        &group.name as _,
+        &group.number as _,
+        group.ring_seconds,
+        group.strategy as Strategy,
+        group.confirm,
+        group.otherwise.map(Json) as _
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+pub async fn set_members(db: &mut PgConnection, group: &Group) -> sqlx::Result<()> {
+    sqlx::query!("delete from group_members where tenant_id = $1 and group_id = $2", group.tenant_id, group.id)
+        .execute(&mut *db)
+        .await?;
+    sqlx::query!(
+        "insert into group_members (tenant_id, group_id, extension_id, position)
+         select $1, $2, m.id, m.position from unnest($3::uuid[]) with ordinality as m (id, position)",
+        group.tenant_id,
+        group.id,
+        &group.members
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Group>> {
+    sqlx::query_as!(
+        Row,
+        r#"select g.id, g.tenant_id, g.name as "name: _", g.number as "number: _", g.ring_seconds,
+                  g.strategy as "strategy: Strategy", g.confirm, g.otherwise as "otherwise: Json<Target>",
+                  array(select m.extension_id from group_members m
+                         where m.tenant_id = g.tenant_id and m.group_id = g.id order by m.position) as "members!",
+                  g.version, g.created_at, g.updated_at
+             from groups g where g.tenant_id = $1 and g.id = $2"#,
+        tenant,
+        id
+    )
+    .fetch_optional(db)
+    .await
+    .map(|row| row.map(Group::from))
+}
+
+pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Group>> {
+    sqlx::query!("select 1 as one from groups where tenant_id = $1 and id = $2 for update", tenant, id)
+        .fetch_optional(&mut *db)
+        .await?;
+    get(db, tenant, id).await
+}
+
+pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, window: Window) -> sqlx::Result<Vec<Group>> {
+    sqlx::query_as!(
+        Row,
+        r#"select g.id, g.tenant_id, g.name as "name: _", g.number as "number: _", g.ring_seconds,
+                  g.strategy as "strategy: Strategy", g.confirm, g.otherwise as "otherwise: Json<Target>",
+                  array(select m.extension_id from group_members m
+                         where m.tenant_id = g.tenant_id and m.group_id = g.id order by m.position) as "members!",
+                  g.version, g.created_at, g.updated_at
+             from groups g where g.tenant_id = $1 and g.id > $2 order by g.id limit $3"#,
+        tenant,
+        window.after,
+        window.fetch()
+    )
+    .fetch_all(db)
+    .await
+    .map(|rows| rows.into_iter().map(Group::from).collect())
+}
+
+pub async fn delete(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("delete from groups where tenant_id = $1 and id = $2", tenant, id).execute(db).await.map(|_| ())
+}
+
+/// Those of the ids that are no extension of the tenant.
+pub async fn unknown_extensions(db: &mut PgConnection, tenant: Uuid, ids: &[Uuid]) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        r#"select wanted.id as "id!" from unnest($2::uuid[]) as wanted (id)
+            where not exists (select 1 from extensions e
+                               where e.tenant_id = $1 and e.id = wanted.id and e.status <> 'deleted')"#,
+        tenant,
+        ids
+    )
+    .fetch_all(db)
+    .await
+}

@@ -1,0 +1,250 @@
+//! `/v1/phone-numbers`: a tenant's numbers, where they lead, and who calls out with them.
+
+use actix_web::{
+    HttpResponse, delete, get, patch, post,
+    web::{Bytes, Data, Json, Path, Query},
+};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{
+    NewNumber, Number, NumberPatch, NumberStatus,
+    assignments::{self, AgentNumbers, Assign, Outbound},
+    bulk::{self, Report},
+    create, delete, store, update,
+};
+use crate::{
+    http::{
+        input,
+        problem::Problem,
+        write::{self, Outcome, Write},
+    },
+    model::paging::{Page, PageQuery},
+    people::agents::api::TenantQuery,
+    tenancy::{Api, auth::actor::Actor},
+};
+
+/// Add a phone number
+#[utoipa::path(tag = "phone numbers", params(TenantQuery), request_body = NewNumber, responses((status = 201, body = Number), (status = 409, body = Problem)))]
+#[post("/v1/phone-numbers")]
+pub async fn create_number(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    query: Query<TenantQuery>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.tenant_or(query.tenant_id)?;
+    let new: NewNumber = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        let number = create(change, tenant, new).await?;
+        // The platform has to say whose it is to find it again.
+        let whose = actor.tenant.map_or(format!("?tenant_id={tenant}"), |_| String::new());
+        Outcome::created(&number, number.version, format!("/v1/phone-numbers/{}{whose}", number.id))
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct BulkQuery {
+    /// Those that can be added are, whatever the others are; otherwise all or none.
+    #[serde(default)]
+    partial: bool,
+}
+
+/// Add many phone numbers: lines of `+12025550123,provider,US`, as CSV or plain text
+///
+/// With a line refused, and without `partial`, nothing is added, and the answer is a 422 that holds the report.
+#[utoipa::path(tag = "phone numbers", params(TenantQuery, BulkQuery), request_body(content = String, content_type = "text/csv"), responses((status = 201, body = Report), (status = 422, body = Report)))]
+#[post("/v1/phone-numbers/bulk")]
+pub async fn create_numbers(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    query: Query<TenantQuery>,
+    how: Query<BulkQuery>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.tenant_or(query.tenant_id)?;
+    let lines = bulk::read(&body)?;
+    let _turn = api.turn().await?;
+    let work = async |change: &mut crate::node::changes::Change| {
+        let report = bulk::add(change, tenant, lines, how.partial).await?;
+        Outcome::report(&report, report.created > 0)
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ListQuery {
+    #[param(inline)]
+    status: Option<NumberStatus>,
+    /// Those that an agent calls out with, or those that are free.
+    assigned: Option<bool>,
+    /// As DE.
+    country: Option<String>,
+    provider: Option<String>,
+    /// Part of the number, or of its provider.
+    search: Option<String>,
+}
+
+/// List phone numbers
+#[utoipa::path(tag = "phone numbers", params(TenantQuery, ListQuery, PageQuery), responses((status = 200, body = Page<Number>)))]
+#[get("/v1/phone-numbers")]
+pub async fn list_numbers(
+    api: Data<Api>,
+    actor: Actor,
+    tenant: Query<TenantQuery>,
+    query: Query<ListQuery>,
+    page: Query<PageQuery>,
+) -> Result<Json<Page<Number>>, Problem> {
+    let tenant = actor.tenant_or(tenant.tenant_id)?;
+    let window = page.window()?;
+    let query = query.into_inner();
+    let filter = store::Filter {
+        id: None,
+        status: query.status,
+        assigned: query.assigned,
+        country: query.country,
+        provider: query.provider,
+        search: query.search,
+        user: actor.only_own(),
+    };
+    let numbers = store::list(&mut *api.read(&actor).await?, tenant, &filter, window).await?;
+    Ok(Json(window.page(numbers, |number| number.id)))
+}
+
+/// Show a phone number
+#[utoipa::path(tag = "phone numbers", params(TenantQuery), responses((status = 200, body = Number), (status = 404, body = Problem)))]
+#[get("/v1/phone-numbers/{id}")]
+pub async fn show_number(
+    api: Data<Api>,
+    actor: Actor,
+    tenant: Query<TenantQuery>,
+    path: Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.tenant_or(tenant.tenant_id)?;
+    let filter = store::Filter { id: Some(path.into_inner()), user: actor.only_own(), ..store::Filter::default() };
+    let found =
+        store::list(&mut *api.read(&actor).await?, tenant, &filter, crate::model::paging::Window::FIRST).await?;
+    let number = found.into_iter().next().ok_or_else(|| Problem::not_found("number"))?;
+    Ok(write::shown(&number, number.version))
+}
+
+/// Change a phone number: where it leads, its status, provider, capabilities
+#[utoipa::path(tag = "phone numbers", params(TenantQuery), request_body = NumberPatch, responses((status = 200, body = Number), (status = 412, body = Problem)))]
+#[patch("/v1/phone-numbers/{id}")]
+pub async fn update_number(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    tenant: Query<TenantQuery>,
+    path: Path<Uuid>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.tenant_or(tenant.tenant_id)?;
+    let patch: NumberPatch = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        let number = update(change, tenant, path.into_inner(), patch, write.if_match).await?;
+        Outcome::changed(&number, number.version)
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// Delete a phone number that is not assigned
+#[utoipa::path(tag = "phone numbers", params(TenantQuery), responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
+#[delete("/v1/phone-numbers/{id}")]
+pub async fn delete_number(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    tenant: Query<TenantQuery>,
+    path: Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.tenant_or(tenant.tenant_id)?;
+    let work = async |change: &mut _| {
+        delete(change, tenant, path.into_inner(), write.if_match).await?;
+        Ok(Outcome::deleted())
+    };
+    write.run(&api, &actor, b"", work).await
+}
+
+/// Assign a phone number to an agent, who calls out with it
+#[utoipa::path(tag = "phone numbers", params(TenantQuery), request_body = Assign, responses((status = 200, body = Number), (status = 422, body = Problem)))]
+#[post("/v1/phone-numbers/{id}/assign")]
+pub async fn assign_number(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    tenant: Query<TenantQuery>,
+    path: Path<Uuid>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.tenant_or(tenant.tenant_id)?;
+    let to: Assign = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        let number = assignments::assign(change, tenant, path.into_inner(), to, write.if_match).await?;
+        Outcome::changed(&number, number.version)
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// Take a phone number back from its agent
+#[utoipa::path(tag = "phone numbers", params(TenantQuery), responses((status = 200, body = Number), (status = 409, body = Problem)))]
+#[post("/v1/phone-numbers/{id}/unassign")]
+pub async fn unassign_number(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    tenant: Query<TenantQuery>,
+    path: Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.tenant_or(tenant.tenant_id)?;
+    let work = async |change: &mut _| {
+        let number = assignments::unassign(change, tenant, path.into_inner(), write.if_match).await?;
+        Outcome::changed(&number, number.version)
+    };
+    write.run(&api, &actor, b"", work).await
+}
+
+/// Show the numbers that an agent calls out with, and how often each was used today
+#[utoipa::path(tag = "phone numbers", params(TenantQuery), responses((status = 200, body = AgentNumbers), (status = 404, body = Problem)))]
+#[get("/v1/phone-numbers/agent/{agent_id}")]
+pub async fn show_agent_numbers(
+    api: Data<Api>,
+    actor: Actor,
+    tenant: Query<TenantQuery>,
+    path: Path<Uuid>,
+) -> Result<Json<AgentNumbers>, Problem> {
+    let tenant = actor.tenant_or(tenant.tenant_id)?;
+    let agent = path.into_inner();
+    if actor.only_own().is_some_and(|own| own != agent) {
+        return Err(Problem::not_found("agent"));
+    }
+    let mut db = api.read(&actor).await?;
+    let outbound = store::choice(&mut db, tenant, agent).await?.ok_or_else(|| Problem::not_found("agent"))?;
+    let numbers = store::numbers_of_agent(&mut db, tenant, agent, chrono::Utc::now()).await?;
+    Ok(Json(AgentNumbers { agent_id: agent, outbound, numbers }))
+}
+
+/// Choose which of their numbers an agent's calls show
+#[utoipa::path(tag = "phone numbers", params(TenantQuery), request_body = Outbound, responses((status = 200, body = Outbound), (status = 422, body = Problem)))]
+#[patch("/v1/phone-numbers/agent/{agent_id}")]
+pub async fn choose_number(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    tenant: Query<TenantQuery>,
+    path: Path<Uuid>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.tenant_or(tenant.tenant_id)?;
+    let outbound: Outbound = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        assignments::choose(change, tenant, path.into_inner(), &outbound).await?;
+        Outcome::said(&outbound)
+    };
+    write.run(&api, &actor, &body, work).await
+}

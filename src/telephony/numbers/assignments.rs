@@ -1,0 +1,125 @@
+//! Assignments: which agent calls out with which number, how often a day, and to which countries.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Number, audit, locked, store};
+use crate::{
+    model::number::Choice,
+    model::{
+        error::{Error, Result},
+        settings::Country,
+    },
+    node::changes::Change,
+    text::E164,
+};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Assignment {
+    pub agent_id: Uuid,
+    /// Calls a day, in the tenant's time zone.
+    pub daily_limit: i32,
+    /// `null`: whatever the tenant allows.
+    pub allowed_countries: Option<Vec<Country>>,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Assign {
+    pub agent_id: Uuid,
+    /// 100 when not given.
+    #[serde(default = "hundred")]
+    pub daily_limit: i32,
+    pub allowed_countries: Option<Vec<Country>>,
+}
+
+fn hundred() -> i32 {
+    100
+}
+
+/// A number that an agent calls out with, and how often it was used today.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct AgentNumber {
+    pub id: Uuid,
+    pub number: E164,
+    pub country: Option<Country>,
+    pub status: super::NumberStatus,
+    pub daily_limit: i32,
+    pub allowed_countries: Option<Vec<Country>>,
+    /// Since midnight in the tenant's time zone.
+    pub calls_made_today: i32,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct AgentNumbers {
+    pub agent_id: Uuid,
+    pub outbound: Outbound,
+    pub numbers: Vec<AgentNumber>,
+}
+
+/// Which of an agent's numbers a call shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Outbound {
+    pub choice: Choice,
+    /// The one for `fixed`; the oldest when not given.
+    #[serde(default)]
+    pub number_id: Option<Uuid>,
+}
+
+pub async fn assign(change: &mut Change, tenant: Uuid, id: Uuid, to: Assign, if_match: Option<i64>) -> Result<Number> {
+    if !(0..=1_000_000).contains(&to.daily_limit) {
+        return Err(Error::invalid("daily_limit", "must be 0 to 1000000"));
+    }
+    if to.allowed_countries.as_ref().is_some_and(|countries| countries.is_empty() || countries.len() > 250) {
+        return Err(Error::invalid("allowed_countries", "must name a country, or be left out"));
+    }
+    let before = locked(change, tenant, id, if_match).await?;
+    if store::agent_name(change.db(), tenant, to.agent_id).await?.is_none() {
+        return Err(Error::invalid("agent_id", "names no agent of this tenant"));
+    }
+    let assignment =
+        Assignment { agent_id: to.agent_id, daily_limit: to.daily_limit, allowed_countries: to.allowed_countries };
+    store::assign(change.db(), tenant, id, &assignment).await?;
+    finish(change, &before, "assign").await
+}
+
+pub async fn unassign(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<Number> {
+    let before = locked(change, tenant, id, if_match).await?;
+    if before.assignment.is_none() {
+        return Err(Error::Conflict("It is not assigned.".into()));
+    }
+    store::unassign(change.db(), tenant, id).await?;
+    finish(change, &before, "unassign").await
+}
+
+async fn finish(change: &mut Change, before: &Number, action: &'static str) -> Result<Number> {
+    let after = store::get(change.db(), before.tenant_id, before.id).await?.ok_or(Error::NotFound("number"))?;
+    audit(change, action, Some(before), Some(&after)).await?;
+    Ok(after)
+}
+
+/// Sets which number an agent's calls show.
+pub async fn choose(change: &mut Change, tenant: Uuid, agent: Uuid, outbound: &Outbound) -> Result<()> {
+    if let Some(number) = outbound.number_id {
+        let held = store::numbers_of_agent(change.db(), tenant, agent, chrono::Utc::now()).await?;
+        if !held.iter().any(|held| held.id == number) {
+            return Err(Error::invalid("number_id", "is no number of this agent"));
+        }
+    }
+    if store::set_choice(change.db(), tenant, agent, outbound).await? {
+        let after = serde_json::to_value(outbound).ok();
+        let resource = format!("agents/{agent}");
+        change
+            .audit(crate::node::changes::Audit {
+                tenant: Some(tenant),
+                action: "outbound",
+                resource,
+                before: None,
+                after,
+            })
+            .await
+    } else {
+        Err(Error::NotFound("agent"))
+    }
+}

@@ -1,0 +1,256 @@
+//! Phone numbers: E.164 numbers of a tenant. Each leads calls from outside to one of its destinations, and may be assigned to an
+//! agent, who calls out with it.
+
+pub mod api;
+pub mod assignments;
+pub mod bulk;
+pub mod store;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    model::{
+        destination::Target,
+        error::{Error, Result},
+        patch::patch,
+        settings::{Country, Words},
+    },
+    node::changes::{Audit, Change},
+    routing::callee::Callee,
+    telephony::destinations,
+    text::E164,
+};
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Number {
+    pub id: Uuid,
+    pub tenant_id: Uuid,
+    pub number: E164,
+    /// ISO 3166, from the number itself; `null`: no country's.
+    pub country: Option<Country>,
+    /// Who it was got from.
+    pub provider: Option<Words>,
+    pub status: NumberStatus,
+    pub capabilities: Vec<Capability>,
+    /// Calls to it are recorded.
+    pub record: bool,
+    /// `null`: calls to it are told that it is unallocated.
+    pub destination: Option<Target>,
+    /// The agent who calls out with it.
+    pub assignment: Option<assignments::Assignment>,
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum NumberStatus {
+    #[default]
+    Active,
+    /// Calls to it find nobody, and nobody calls out with it.
+    Suspended,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Capability {
+    Voice,
+    Sms,
+    Mms,
+    Fax,
+}
+
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewNumber {
+    /// As E.164, or as it is dialled in the tenant's country.
+    pub number: String,
+    /// If given, it must be the number's own.
+    pub country: Option<Country>,
+    pub provider: Option<Words>,
+    #[serde(default)]
+    pub status: NumberStatus,
+    #[serde(default = "voice")]
+    pub capabilities: Vec<Capability>,
+    #[serde(default)]
+    pub record: bool,
+    pub destination: Option<Target>,
+}
+
+fn voice() -> Vec<Capability> {
+    vec![Capability::Voice]
+}
+
+impl NewNumber {
+    /// A number that leads somewhere, with everything else left to the defaults.
+    #[must_use]
+    pub fn leading(number: &E164, destination: Option<Target>) -> Self {
+        Self {
+            number: number.to_string(),
+            country: None,
+            provider: None,
+            status: NumberStatus::Active,
+            capabilities: voice(),
+            record: false,
+            destination,
+        }
+    }
+}
+
+/// A merge patch: what is absent stays, `null` empties.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NumberPatch {
+    #[serde(default, deserialize_with = "patch")]
+    #[schema(value_type = Option<Words>)]
+    pub provider: Option<Option<Words>>,
+    pub status: Option<NumberStatus>,
+    pub capabilities: Option<Vec<Capability>>,
+    pub record: Option<bool>,
+    #[serde(default, deserialize_with = "patch")]
+    #[schema(value_type = Option<Target>)]
+    pub destination: Option<Option<Target>>,
+}
+
+/// A new number, read by the numbering plans.
+struct Parsed {
+    number: E164,
+    country: Option<Country>,
+}
+
+/// What the numbering plans say of a number. One they don't know may still be a number: plans change before libraries do.
+fn parse(new: &NewNumber, own: Option<&str>) -> Result<Parsed> {
+    let text = new.number.trim();
+    let parsed = match Callee::read(text, own) {
+        Some(callee) => Parsed { number: callee.number, country: callee.country },
+        None => Parsed { number: E164::parse(text).map_err(|error| Error::invalid("number", error))?, country: None },
+    };
+    match (&new.country, &parsed.country) {
+        (Some(said), Some(found)) if said != found => {
+            Err(Error::invalid("country", format!("is {said}, and {} is a number of {found}", parsed.number)))
+        }
+        (Some(said), None) => Ok(Parsed { country: Some(said.clone()), ..parsed }),
+        _ => Ok(parsed),
+    }
+}
+
+pub async fn create(change: &mut Change, tenant: Uuid, new: NewNumber) -> Result<Number> {
+    let own = destinations::store::plan(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
+    let parsed = parse(&new, own.country())?;
+    check(change, tenant, new.destination).await?;
+    let mut capabilities = new.capabilities;
+    capabilities.sort_unstable();
+    capabilities.dedup();
+    let row = store::New {
+        tenant,
+        id: Uuid::now_v7(),
+        number: &parsed.number,
+        country: parsed.country.as_ref(),
+        provider: new.provider.as_ref(),
+        status: new.status,
+        capabilities: &capabilities,
+        record: new.record,
+        destination: new.destination,
+    };
+    store::insert(change.db(), &row).await.map_err(|error| {
+        let error = Error::from(error);
+        match error.violated() {
+            Some(("numbers_number_key", _)) => taken(&parsed.number),
+            Some((constraint, _)) if constraint.ends_with("tenant_id_fkey") => Error::NotFound("tenant"),
+            _ => error,
+        }
+    })?;
+    let number = store::get(change.db(), tenant, row.id).await?.ok_or(Error::NotFound("number"))?;
+    audit(change, "create", None, Some(&number)).await?;
+    Ok(number)
+}
+
+pub async fn update(
+    change: &mut Change,
+    tenant: Uuid,
+    id: Uuid,
+    patch: NumberPatch,
+    if_match: Option<i64>,
+) -> Result<Number> {
+    let before = locked(change, tenant, id, if_match).await?;
+    let mut after = before.clone();
+    if let Some(provider) = patch.provider {
+        after.provider = provider;
+    }
+    if let Some(status) = patch.status {
+        after.status = status;
+    }
+    if let Some(mut capabilities) = patch.capabilities {
+        capabilities.sort_unstable();
+        capabilities.dedup();
+        after.capabilities = capabilities;
+    }
+    if let Some(record) = patch.record {
+        after.record = record;
+    }
+    if let Some(destination) = patch.destination {
+        check(change, tenant, destination).await?;
+        after.destination = destination;
+    }
+    store::update(change.db(), &after).await?;
+    let after = store::get(change.db(), tenant, id).await?.ok_or(Error::NotFound("number"))?;
+    audit(change, "update", Some(&before), Some(&after)).await?;
+    Ok(after)
+}
+
+pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<()> {
+    let before = locked(change, tenant, id, if_match).await?;
+    if let Some(assignment) = &before.assignment {
+        let agent = store::agent_name(change.db(), tenant, assignment.agent_id).await?.unwrap_or_default();
+        let detail = format!("It is assigned to {agent} (agent {}); unassign it first.", assignment.agent_id);
+        return Err(Error::Conflict(detail));
+    }
+    store::delete(change.db(), tenant, id).await?;
+    audit(change, "delete", Some(&before), None).await
+}
+
+pub(super) async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<Number> {
+    let number = store::lock(change.db(), tenant, id).await?.ok_or(Error::NotFound("number"))?;
+    match if_match {
+        Some(version) if version != number.version => Err(Error::Changed(number.version)),
+        _ => Ok(number),
+    }
+}
+
+/// Whose it is, is nobody else's business.
+fn taken(number: &E164) -> Error {
+    Error::Conflict(format!("{number} exists already."))
+}
+
+async fn check(change: &mut Change, tenant: Uuid, destination: Option<Target>) -> Result<()> {
+    let Some(destination) = destination else { return Ok(()) };
+    if destinations::store::exists(change.db(), tenant, destination).await? {
+        Ok(())
+    } else {
+        Err(Error::invalid("destination", "names nothing that this tenant has"))
+    }
+}
+
+pub(super) async fn audit(
+    change: &mut Change,
+    action: &'static str,
+    before: Option<&Number>,
+    after: Option<&Number>,
+) -> Result<()> {
+    match entry(action, before, after) {
+        Some(entry) => change.audit(entry).await,
+        None => Ok(()),
+    }
+}
+
+fn entry(action: &'static str, before: Option<&Number>, after: Option<&Number>) -> Option<Audit<'static>> {
+    let json = |number: &Number| serde_json::to_value(number).unwrap_or_default();
+    let about = after.or(before)?;
+    let (tenant, resource) = (Some(about.tenant_id), format!("numbers/{}", about.id));
+    Some(Audit { tenant, action, resource, before: before.map(json), after: after.map(json) })
+}

@@ -1,0 +1,347 @@
+//! The SQL of phone numbers and their assignments.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgExecutor, types::Json};
+use uuid::Uuid;
+
+use super::{
+    Capability, Number, NumberStatus,
+    assignments::{AgentNumber, Assignment, Outbound},
+};
+use crate::model::number::Choice;
+use crate::{
+    model::{
+        destination::{Target, TargetKind},
+        paging::Window,
+        settings::{Country, Words},
+    },
+    telephony::destinations::store::target_columns,
+    text::E164,
+};
+
+struct Row {
+    id: Uuid,
+    tenant_id: Uuid,
+    number: E164,
+    country: Option<String>,
+    provider: Option<String>,
+    status: NumberStatus,
+    capabilities: Vec<Capability>,
+    record: bool,
+    extension_id: Option<Uuid>,
+    group_id: Option<Uuid>,
+    destination_id: Option<Uuid>,
+    destination_kind: Option<String>,
+    assignment: Option<Json<Assignment>>,
+    version: i64,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<Row> for Number {
+    fn from(row: Row) -> Self {
+        let kind = row
+            .destination_kind
+            .and_then(|kind| serde_json::from_value::<TargetKind>(serde_json::Value::String(kind)).ok());
+        let destination = row.destination_id.zip(kind).map(|(id, kind)| Target { kind, id });
+        Self {
+            id: row.id,
+            tenant_id: row.tenant_id,
+            number: row.number,
+            country: row.country.and_then(|country| Country::parse(&country).ok()),
+            provider: row.provider.and_then(|provider| Words::parse(&provider).ok()),
+            status: row.status,
+            capabilities: row.capabilities,
+            record: row.record,
+            destination: row.extension_id.map(Target::extension).or(row.group_id.map(Target::group)).or(destination),
+            assignment: row.assignment.map(|assignment| assignment.0),
+            version: row.version,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+/// A number to be made.
+pub struct New<'a> {
+    pub tenant: Uuid,
+    pub id: Uuid,
+    pub number: &'a E164,
+    pub country: Option<&'a Country>,
+    pub provider: Option<&'a Words>,
+    pub status: NumberStatus,
+    pub capabilities: &'a [Capability],
+    pub record: bool,
+    pub destination: Option<Target>,
+}
+
+pub async fn insert(db: &mut PgConnection, new: &New<'_>) -> sqlx::Result<()> {
+    let (extension, group, destination) = target_columns(new.destination);
+    sqlx::query!(
+        "insert into numbers (tenant_id, id, number, country, provider, status, capabilities, extension_id, group_id, destination_id, record)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        new.tenant,
+        new.id,
+        new.number as _,
+        new.country.map(Country::as_str),
+        new.provider.map(Words::as_str),
+        new.status as NumberStatus,
+        new.capabilities as &[Capability],
+        extension,
+        group,
+        destination,
+        new.record
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// Many numbers to be made, as columns; what is not given has its default.
+#[derive(Default)]
+pub struct Columns {
+    ids: Vec<Uuid>,
+    numbers: Vec<String>,
+    countries: Vec<Option<String>>,
+    providers: Vec<Option<String>>,
+}
+
+impl Columns {
+    pub fn push(&mut self, id: Uuid, number: &E164, country: Option<&Country>, provider: Option<&Words>) {
+        self.ids.push(id);
+        self.numbers.push(number.to_string());
+        self.countries.push(country.map(|country| country.as_str().to_owned()));
+        self.providers.push(provider.map(|provider| provider.as_str().to_owned()));
+    }
+}
+
+/// A number that was made.
+pub struct Inserted {
+    pub id: Uuid,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Makes the numbers that nobody has. In their order, so that two who make the same ones wait for each other and don't lock each
+/// other out; in one statement, so that the platform's generation is held from its end to the commit alone.
+pub async fn insert_all(db: &mut PgConnection, tenant: Uuid, new: &Columns) -> sqlx::Result<Vec<Inserted>> {
+    sqlx::query_as!(
+        Inserted,
+        "insert into numbers (tenant_id, id, number, country, provider)
+         select $1, n.id, n.number, n.country, n.provider
+           from unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) as n (id, number, country, provider)
+          order by n.number
+         on conflict (number) do nothing
+         returning id, created_at",
+        tenant,
+        &new.ids,
+        &new.numbers,
+        &new.countries as &[Option<String>],
+        &new.providers as &[Option<String>]
+    )
+    .fetch_all(db)
+    .await
+}
+
+pub async fn update(db: &mut PgConnection, number: &Number) -> sqlx::Result<()> {
+    let (extension, group, destination) = target_columns(number.destination);
+    sqlx::query!(
+        "update numbers set provider = $3, status = $4, capabilities = $5, extension_id = $6, group_id = $7, destination_id = $8,
+                            record = $9, version = version + 1, updated_at = now()
+          where tenant_id = $1 and id = $2",
+        number.tenant_id,
+        number.id,
+        number.provider.as_ref().map(Words::as_str),
+        number.status as NumberStatus,
+        &number.capabilities as &[Capability],
+        extension,
+        group,
+        destination,
+        number.record
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// Which numbers are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    pub id: Option<Uuid>,
+    pub status: Option<NumberStatus>,
+    pub assigned: Option<bool>,
+    pub country: Option<String>,
+    pub provider: Option<String>,
+    /// Part of the number, or of its provider.
+    pub search: Option<String>,
+    /// Those that lead to an extension of this user, or are assigned to them.
+    pub user: Option<Uuid>,
+}
+
+pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, filter: &Filter, window: Window) -> sqlx::Result<Vec<Number>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"
+        select n.id, n.tenant_id, n.number as "number: _", n.country, n.provider, n.status as "status: _",
+               n.capabilities as "capabilities: _", n.record, n.extension_id, n.group_id, n.destination_id, d.kind as "destination_kind?",
+               case when a.user_id is not null then jsonb_build_object('agent_id', a.user_id, 'daily_limit', a.daily_limit,
+                    'allowed_countries', to_jsonb(a.allowed_countries)) end as "assignment: Json<Assignment>",
+               n.version, n.created_at, n.updated_at
+          from numbers n
+          left join destinations d on d.tenant_id = n.tenant_id and d.id = n.destination_id
+          left join assignments a on a.tenant_id = n.tenant_id and a.number_id = n.id
+         where n.tenant_id = $1 and n.id > $2 and ($3::uuid is null or n.id = $3)
+           and ($4::text is null or n.status = $4) and ($5::bool is null or $5 = (a.user_id is not null))
+           and ($6::text is null or n.country = $6) and ($7::text is null or n.provider = $7)
+           and ($8::text is null or strpos(n.number, $8) > 0 or strpos(lower(coalesce(n.provider, '')), lower($8)) > 0)
+           and ($9::uuid is null or a.user_id = $9
+                or exists (select 1 from extensions e where e.tenant_id = n.tenant_id and e.id = n.extension_id and e.user_id = $9))
+         order by n.id limit $10
+        "#,
+        tenant,
+        window.after,
+        filter.id,
+        filter.status as Option<NumberStatus>,
+        filter.assigned,
+        filter.country,
+        filter.provider,
+        filter.search,
+        filter.user,
+        window.fetch()
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(Number::from).collect())
+}
+
+pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Number>> {
+    let filter = Filter { id: Some(id), ..Filter::default() };
+    Ok(list(db, tenant, &filter, Window::FIRST).await?.pop())
+}
+
+pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Number>> {
+    sqlx::query!("select 1 as one from numbers where tenant_id = $1 and id = $2 for update", tenant, id)
+        .fetch_optional(&mut *db)
+        .await?;
+    get(db, tenant, id).await
+}
+
+pub async fn delete(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("delete from numbers where tenant_id = $1 and id = $2", tenant, id).execute(db).await.map(|_| ())
+}
+
+pub async fn by_number(db: &mut PgConnection, tenant: Uuid, number: &E164) -> sqlx::Result<Option<Number>> {
+    let id = sqlx::query_scalar!("select id from numbers where tenant_id = $1 and number = $2", tenant, number as _);
+    match id.fetch_optional(&mut *db).await? {
+        Some(id) => get(db, tenant, id).await,
+        None => Ok(None),
+    }
+}
+
+/// An agent's name, if they are one of the tenant.
+pub async fn agent_name(db: &mut PgConnection, tenant: Uuid, user: Uuid) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!(
+        r#"select trim(first_name || ' ' || last_name) as "name!" from users where tenant_id = $1 and id = $2"#,
+        tenant,
+        user
+    )
+    .fetch_optional(db)
+    .await
+}
+
+pub async fn assign(db: &mut PgConnection, tenant: Uuid, number: Uuid, to: &Assignment) -> sqlx::Result<()> {
+    let countries = to.allowed_countries.as_ref().map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
+    sqlx::query!(
+        "insert into assignments (tenant_id, number_id, user_id, daily_limit, allowed_countries) values ($1, $2, $3, $4, $5)
+         on conflict (tenant_id, number_id) do update
+            set user_id = $3, daily_limit = $4, allowed_countries = $5",
+        tenant,
+        number,
+        to.agent_id,
+        to.daily_limit,
+        countries.as_deref()
+    )
+    .execute(&mut *db)
+    .await?;
+    raise_version(db, tenant, number).await
+}
+
+pub async fn unassign(db: &mut PgConnection, tenant: Uuid, number: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("delete from assignments where tenant_id = $1 and number_id = $2", tenant, number)
+        .execute(&mut *db)
+        .await?;
+    raise_version(db, tenant, number).await
+}
+
+async fn raise_version(db: &mut PgConnection, tenant: Uuid, number: Uuid) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update numbers set version = version + 1, updated_at = now() where tenant_id = $1 and id = $2",
+        tenant,
+        number
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// An agent's numbers, the oldest assignment first.
+pub async fn numbers_of_agent(
+    db: &mut PgConnection,
+    tenant: Uuid,
+    user: Uuid,
+    at: DateTime<Utc>,
+) -> sqlx::Result<Vec<AgentNumber>> {
+    let rows = sqlx::query!(
+        r#"
+        select n.id, n.number as "number: E164", n.country, n.status as "status: NumberStatus", a.daily_limit, a.allowed_countries,
+               coalesce((select d.made from number_days d
+                          where d.tenant_id = n.tenant_id and d.number_id = n.id
+                            and d.day = ($3 at time zone coalesce(t.settings->>'time_zone', 'UTC'))::date), 0) as "made!"
+          from assignments a
+          join numbers n on n.tenant_id = a.tenant_id and n.id = a.number_id
+          join tenants t on t.id = a.tenant_id
+         where a.tenant_id = $1 and a.user_id = $2
+         order by a.created_at, n.id
+        "#,
+        tenant,
+        user,
+        at
+    )
+    .fetch_all(db)
+    .await?;
+    let country = |text: &str| Country::parse(text).ok();
+    let numbers = rows.into_iter().map(|row| AgentNumber {
+        id: row.id,
+        number: row.number,
+        country: row.country.as_deref().and_then(country),
+        status: row.status,
+        daily_limit: row.daily_limit,
+        allowed_countries: row.allowed_countries.map(|all| all.iter().filter_map(|one| country(one)).collect()),
+        calls_made_today: row.made,
+    });
+    Ok(numbers.collect())
+}
+
+pub async fn choice(db: &mut PgConnection, tenant: Uuid, user: Uuid) -> sqlx::Result<Option<Outbound>> {
+    let row = sqlx::query!(
+        r#"select outbound_choice as "choice: Choice", outbound_number from users where tenant_id = $1 and id = $2"#,
+        tenant,
+        user
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| Outbound { choice: row.choice, number_id: row.outbound_number }))
+}
+
+/// `false`: there is no such agent.
+pub async fn set_choice(db: &mut PgConnection, tenant: Uuid, user: Uuid, outbound: &Outbound) -> sqlx::Result<bool> {
+    let changed = sqlx::query!(
+        "update users set outbound_choice = $3, outbound_number = $4 where tenant_id = $1 and id = $2",
+        tenant,
+        user,
+        outbound.choice as Choice,
+        outbound.number_id
+    )
+    .execute(db)
+    .await?;
+    Ok(changed.rows_affected() > 0)
+}

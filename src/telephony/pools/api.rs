@@ -1,0 +1,142 @@
+//! `/v1/tenants/{tenant_id}/pools` and `/reserved-numbers`: which extension numbers a tenant gives out.
+
+use actix_web::{
+    HttpResponse, delete, get, patch, post,
+    web::{Bytes, Data, Json, Path, Query},
+};
+use uuid::Uuid;
+
+use super::{HeldNumber, NewPool, NewReservation, Pool, PoolPatch, create, delete, release, reserve, store, update};
+use crate::{
+    http::{
+        input,
+        problem::Problem,
+        write::{Outcome, Write},
+    },
+    model::paging::{Page, PageQuery},
+    tenancy::{Api, auth::actor::Actor},
+};
+
+/// Create an extension pool
+#[utoipa::path(tag = "pools", request_body = NewPool, responses((status = 201, body = Pool), (status = 409, body = Problem)))]
+#[post("/v1/tenants/{tenant_id}/pools")]
+pub async fn create_pool(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<Uuid>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.in_tenant(path.into_inner())?;
+    let new: NewPool = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        let pool = create(change, tenant, new).await?;
+        Outcome::created(&pool, pool.version, format!("/v1/tenants/{tenant}/pools/{}", pool.id))
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// List a tenant's extension pools, with how much of each is used
+#[utoipa::path(tag = "pools", params(PageQuery), responses((status = 200, body = Page<Pool>)))]
+#[get("/v1/tenants/{tenant_id}/pools")]
+pub async fn list_pools(
+    api: Data<Api>,
+    actor: Actor,
+    path: Path<Uuid>,
+    page: Query<PageQuery>,
+) -> Result<Json<Page<Pool>>, Problem> {
+    let tenant = actor.in_tenant(path.into_inner())?;
+    let window = page.window()?;
+    let pools = store::list(&mut *api.read(&actor).await?, tenant, window).await?;
+    Ok(Json(window.page(pools, |pool| pool.id)))
+}
+
+/// Change an extension pool
+#[utoipa::path(tag = "pools", request_body = PoolPatch, responses((status = 200, body = Pool), (status = 409, body = Problem)))]
+#[patch("/v1/tenants/{tenant_id}/pools/{id}")]
+pub async fn update_pool(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<(Uuid, Uuid)>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let (tenant, id) = path.into_inner();
+    let tenant = actor.in_tenant(tenant)?;
+    let patch: PoolPatch = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        let pool = update(change, tenant, id, patch, write.if_match).await?;
+        Outcome::changed(&pool, pool.version)
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// Delete an extension pool
+///
+/// Extensions that have numbers of it keep them.
+#[utoipa::path(tag = "pools", responses((status = 204), (status = 404, body = Problem)))]
+#[delete("/v1/tenants/{tenant_id}/pools/{id}")]
+pub async fn delete_pool(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<(Uuid, Uuid)>,
+) -> Result<HttpResponse, Problem> {
+    let (tenant, id) = path.into_inner();
+    let tenant = actor.in_tenant(tenant)?;
+    let work = async |change: &mut _| {
+        delete(change, tenant, id, write.if_match).await?;
+        Ok(Outcome::deleted())
+    };
+    write.run(&api, &actor, b"", work).await
+}
+
+/// Reserve a number: it is given to nobody
+#[utoipa::path(tag = "pools", request_body = NewReservation, responses((status = 201, body = HeldNumber)))]
+#[post("/v1/tenants/{tenant_id}/reserved-numbers")]
+pub async fn reserve_number(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<Uuid>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.in_tenant(path.into_inner())?;
+    let new: NewReservation = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        let held = reserve(change, tenant, new).await?;
+        Outcome::created(&held, 1, format!("/v1/tenants/{tenant}/reserved-numbers/{}", held.number))
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// List reserved and resting numbers
+#[utoipa::path(tag = "pools", responses((status = 200, body = Page<HeldNumber>)))]
+#[get("/v1/tenants/{tenant_id}/reserved-numbers")]
+pub async fn list_reserved_numbers(
+    api: Data<Api>,
+    actor: Actor,
+    path: Path<Uuid>,
+) -> Result<Json<Page<HeldNumber>>, Problem> {
+    let tenant = actor.in_tenant(path.into_inner())?;
+    let items = store::held(&mut *api.read(&actor).await?, tenant).await?;
+    Ok(Json(Page { items, next_cursor: None }))
+}
+
+/// Give a reserved or resting number back
+#[utoipa::path(tag = "pools", responses((status = 204), (status = 404, body = Problem)))]
+#[delete("/v1/tenants/{tenant_id}/reserved-numbers/{number}")]
+pub async fn release_number(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<(Uuid, String)>,
+) -> Result<HttpResponse, Problem> {
+    let (tenant, number) = path.into_inner();
+    let tenant = actor.in_tenant(tenant)?;
+    let work = async |change: &mut _| {
+        release(change, tenant, &number).await?;
+        Ok(Outcome::deleted())
+    };
+    write.run(&api, &actor, b"", work).await
+}

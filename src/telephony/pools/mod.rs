@@ -1,0 +1,275 @@
+//! Extension pools: the ranges that a tenant's extension numbers are taken from, lowest free first.
+
+pub mod api;
+pub mod store;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    model::error::{Error, Result},
+    node::changes::{Audit, Change},
+    routing,
+    telephony::destinations,
+    text::{DisplayName, ExtensionNumber},
+};
+
+/// Numbers in a tenant's first pool.
+pub const DEFAULT_SIZE: i64 = 1000;
+/// Numbers of the smallest extension: two digits.
+const FIRST: i64 = 10;
+/// 15 digits.
+const LAST: i64 = 999_999_999_999_999;
+const MOST: i64 = 100_000;
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Pool {
+    pub id: Uuid,
+    pub tenant_id: Uuid,
+    #[schema(example = 2000)]
+    pub first_number: i64,
+    #[schema(example = 2999)]
+    pub last_number: i64,
+    /// How many of its numbers extensions, groups or aliases have.
+    pub used: i64,
+    /// How many are reserved, or rest after an agent left.
+    pub held: i64,
+    pub free: i64,
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPool {
+    pub first_number: i64,
+    pub last_number: i64,
+}
+
+/// A merge patch: what is absent stays.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PoolPatch {
+    pub first_number: Option<i64>,
+    pub last_number: Option<i64>,
+}
+
+/// A number that is not given out.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct HeldNumber {
+    pub number: String,
+    pub reason: String,
+    /// `null`: reserved until it is released.
+    pub until: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewReservation {
+    pub number: ExtensionNumber,
+    pub reason: DisplayName,
+}
+
+/// The pool that tenant number `ordinal` begins with.
+#[must_use]
+pub fn default_range(ordinal: i64, size: i64) -> (i64, i64) {
+    let first = (ordinal + 1).saturating_mul(1000).clamp(FIRST, LAST - MOST);
+    (first, first + size.clamp(1, MOST) - 1)
+}
+
+fn check(first: i64, last: i64) -> Result<()> {
+    if !(FIRST..=LAST).contains(&first) {
+        return Err(Error::invalid("first_number", "must have 2 to 15 digits"));
+    }
+    if last < first || last > LAST {
+        return Err(Error::invalid("last_number", "must not be below first_number, and have at most 15 digits"));
+    }
+    if last - first >= MOST {
+        return Err(Error::invalid("last_number", format!("makes the pool too large: it may have {MOST} numbers")));
+    }
+    Ok(())
+}
+
+pub async fn create(change: &mut Change, tenant: Uuid, new: NewPool) -> Result<Pool> {
+    check(new.first_number, new.last_number)?;
+    store::hold(change.db(), tenant).await?;
+    no_overlap(change, tenant, Uuid::nil(), new.first_number, new.last_number).await?;
+    let id = Uuid::now_v7();
+    let inserted = store::insert(change.db(), tenant, id, new.first_number, new.last_number).await;
+    inserted.map_err(|error| match Error::from(error) {
+        error if error.violated().is_some_and(|(name, _)| name.ends_with("tenant_id_fkey")) => {
+            Error::NotFound("tenant")
+        }
+        error => error,
+    })?;
+    let pool = store::get(change.db(), tenant, id).await?.ok_or(Error::NotFound("pool"))?;
+    audit(change, "create", None, Some(&pool)).await?;
+    Ok(pool)
+}
+
+pub async fn update(
+    change: &mut Change,
+    tenant: Uuid,
+    id: Uuid,
+    patch: PoolPatch,
+    if_match: Option<i64>,
+) -> Result<Pool> {
+    let before = locked(change, tenant, id, if_match).await?;
+    let first = patch.first_number.unwrap_or(before.first_number);
+    let last = patch.last_number.unwrap_or(before.last_number);
+    check(first, last)?;
+    no_overlap(change, tenant, id, first, last).await?;
+    store::update(change.db(), tenant, id, first, last).await?;
+    let after = store::get(change.db(), tenant, id).await?.ok_or(Error::NotFound("pool"))?;
+    audit(change, "update", Some(&before), Some(&after)).await?;
+    Ok(after)
+}
+
+pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<()> {
+    let before = locked(change, tenant, id, if_match).await?;
+    store::delete(change.db(), tenant, id).await?;
+    audit(change, "delete", Some(&before), None).await
+}
+
+async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<Pool> {
+    store::hold(change.db(), tenant).await?;
+    let pool = store::get(change.db(), tenant, id).await?.ok_or(Error::NotFound("pool"))?;
+    match if_match {
+        Some(version) if version != pool.version => Err(Error::Changed(pool.version)),
+        _ => Ok(pool),
+    }
+}
+
+async fn no_overlap(change: &mut Change, tenant: Uuid, but: Uuid, first: i64, last: i64) -> Result<()> {
+    match store::overlapping(change.db(), tenant, but, first, last).await? {
+        None => Ok(()),
+        Some(other) => {
+            let (first, last) = (other.first_number, other.last_number);
+            Err(Error::Conflict(format!("It overlaps the pool {first} to {last}.")))
+        }
+    }
+}
+
+pub async fn reserve(change: &mut Change, tenant: Uuid, new: NewReservation) -> Result<HeldNumber> {
+    store::hold(change.db(), tenant).await?;
+    let held = store::reserve(change.db(), tenant, new.number.as_str(), new.reason.as_str()).await?;
+    let after = Some(serde_json::json!({ "number": held.number, "reason": held.reason }));
+    let resource = format!("reserved-numbers/{}", held.number);
+    change.audit(Audit { tenant: Some(tenant), action: "reserve", resource, before: None, after }).await?;
+    Ok(held)
+}
+
+/// Gives a reserved or resting number back to its pool.
+pub async fn release(change: &mut Change, tenant: Uuid, number: &str) -> Result<()> {
+    if !store::release(change.db(), tenant, number).await? {
+        return Err(Error::NotFound("reserved number"));
+    }
+    let resource = format!("reserved-numbers/{number}");
+    change.audit(Audit { tenant: Some(tenant), action: "release", resource, before: None, after: None }).await
+}
+
+/// The lowest free numbers of a tenant's pools. Until the change ends nobody else is given any, so none is given twice, and one
+/// that comes to nothing leaves no gap.
+pub async fn take_lowest(
+    change: &mut Change,
+    tenant: Uuid,
+    count: usize,
+    but: &[String],
+) -> Result<Vec<ExtensionNumber>> {
+    store::hold(change.db(), tenant).await?;
+    let wanted = i64::try_from(count).unwrap_or(i64::MAX);
+    // Nor those that mean something else: emergency numbers and feature codes of digits.
+    let plan = destinations::store::plan(change.db(), tenant).await?;
+    let reserved = plan.as_ref().map(routing::reserved).unwrap_or_default();
+    let found = store::lowest_free(change.db(), tenant, wanted, &[but, &reserved].concat()).await?;
+    if found.len() < count {
+        let usage = store::usage(change.db(), tenant).await?;
+        return Err(Error::Conflict(format!(
+            "The tenant's pools don't have {count} free extension numbers: {} are free, {} used, {} reserved or resting. Enlarge a pool, or add one.",
+            usage.free, usage.used, usage.held
+        )));
+    }
+    found.iter().map(|n| ExtensionNumber::parse(n).map_err(|e| Error::invalid("number", e))).collect()
+}
+
+/// Is this why numbers could not be taken: that there are too few?
+#[must_use]
+pub fn are_exhausted(error: &Error) -> bool {
+    matches!(error, Error::Conflict(detail) if detail.starts_with("The tenant's pools don't have "))
+}
+
+/// Refuses names that are numbers which are reserved, or rest.
+pub async fn none_held(change: &mut Change, tenant: Uuid, names: &[String]) -> Result<()> {
+    match store::held_among(change.db(), tenant, names).await? {
+        None => Ok(()),
+        Some(number) => Err(Error::Conflict(format!("{number} is reserved, or rests after somebody left."))),
+    }
+}
+
+/// Why wanted numbers can't be had, by number: those in no pool, taken, reserved or resting, and those that mean something else.
+pub async fn unavailable(
+    change: &mut Change,
+    tenant: Uuid,
+    wanted: &[String],
+) -> Result<BTreeMap<String, Unavailable>> {
+    store::hold(change.db(), tenant).await?;
+    let rows = store::unavailable(change.db(), tenant, wanted).await?;
+    let mut why = rows
+        .into_iter()
+        .map(|row| {
+            let number = &row.number;
+            let detail = match row.why.as_str() {
+                "outside" => format!("{number} is in none of the tenant's pools."),
+                "taken" => format!("{number} is taken already."),
+                _ => format!("{number} is reserved, or rests after somebody left."),
+            };
+            (row.number, Unavailable { means_something_else: false, detail })
+        })
+        .collect::<BTreeMap<_, _>>();
+    for number in destinations::reserved_among(change, tenant, wanted).await? {
+        let detail = destinations::is_reserved(&number);
+        why.insert(number.to_string(), Unavailable { means_something_else: true, detail });
+    }
+    Ok(why)
+}
+
+/// Why a number can't be had.
+pub struct Unavailable {
+    pub means_something_else: bool,
+    pub detail: String,
+}
+
+/// Refuses the numbers that one wants when one of them can't be had.
+pub fn check_wanted(wanted: &[String], why: &BTreeMap<String, Unavailable>) -> Result<()> {
+    let of = |first: bool| wanted.iter().filter_map(|n| why.get(n)).find(|why| why.means_something_else == first);
+    match of(true).or_else(|| of(false)) {
+        None => Ok(()),
+        Some(why) => Err(Error::Conflict(why.detail.clone())),
+    }
+}
+
+async fn audit(change: &mut Change, action: &str, before: Option<&Pool>, after: Option<&Pool>) -> Result<()> {
+    let json = |pool: &Pool| serde_json::json!({ "first_number": pool.first_number, "last_number": pool.last_number });
+    let Some(about) = after.or(before) else { return Ok(()) };
+    let (tenant, resource) = (Some(about.tenant_id), format!("pools/{}", about.id));
+    change.audit(Audit { tenant, action, resource, before: before.map(json), after: after.map(json) }).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tenants_begin_with_ranges_of_their_own() {
+        assert_eq!(default_range(0, DEFAULT_SIZE), (1000, 1999));
+        assert_eq!(default_range(1, DEFAULT_SIZE), (2000, 2999));
+        assert_eq!(default_range(7, 100), (8000, 8099));
+        let (first, last) = default_range(i64::MAX - 1, DEFAULT_SIZE);
+        check(first, last).unwrap();
+    }
+}

@@ -1,0 +1,237 @@
+//! The SQL of extension pools.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
+
+use super::{HeldNumber, Pool};
+use crate::model::paging::Window;
+
+/// Makes whoever else gives out numbers of this tenant wait until this transaction ends.
+pub async fn hold(db: &mut PgConnection, tenant: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended('pools ' || $1::uuid::text, 0))", tenant)
+        .fetch_one(db)
+        .await
+        .map(|_| ())
+}
+
+pub async fn insert(db: &mut PgConnection, tenant: Uuid, id: Uuid, first: i64, last: i64) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into extension_pools (tenant_id, id, first_number, last_number) values ($1, $2, $3, $4)",
+        tenant,
+        id,
+        first,
+        last
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Pool>> {
+    let pools = select(db, tenant, Some(id), Window::FIRST).await?;
+    Ok(pools.into_iter().next())
+}
+
+pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, window: Window) -> sqlx::Result<Vec<Pool>> {
+    select(db, tenant, None, window).await
+}
+
+async fn select(db: impl PgExecutor<'_>, tenant: Uuid, id: Option<Uuid>, window: Window) -> sqlx::Result<Vec<Pool>> {
+    sqlx::query_as!(
+        Pool,
+        r#"
+        select p.id, p.tenant_id, p.first_number, p.last_number, u.used as "used!", h.held as "held!",
+               p.last_number - p.first_number + 1 - u.used - h.held as "free!", p.version, p.created_at, p.updated_at
+          from extension_pools p,
+               lateral (select count(*) as used from names n
+                         where n.tenant_id = p.tenant_id and n.name ~ '^[1-9][0-9]{1,14}$'
+                           and n.name::bigint between p.first_number and p.last_number) u,
+               lateral (select count(*) as held from held_numbers h
+                         where h.tenant_id = p.tenant_id and (h.until is null or h.until > now())
+                           and h.number ~ '^[1-9][0-9]{1,14}$' and h.number::bigint between p.first_number and p.last_number
+                           and not exists (select 1 from names n where n.tenant_id = h.tenant_id and n.name = h.number)) h
+         where p.tenant_id = $1 and ($2::uuid is null or p.id = $2) and p.id > $3
+         order by p.id limit $4
+        "#,
+        tenant,
+        id,
+        window.after,
+        window.fetch()
+    )
+    .fetch_all(db)
+    .await
+}
+
+pub async fn update(db: &mut PgConnection, tenant: Uuid, id: Uuid, first: i64, last: i64) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update extension_pools set first_number = $3, last_number = $4, version = version + 1, updated_at = now()
+          where tenant_id = $1 and id = $2",
+        tenant,
+        id,
+        first,
+        last
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+pub async fn delete(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("delete from extension_pools where tenant_id = $1 and id = $2", tenant, id)
+        .execute(db)
+        .await
+        .map(|_| ())
+}
+
+/// A range of numbers.
+pub struct Range {
+    pub first_number: i64,
+    pub last_number: i64,
+}
+
+pub async fn overlapping(
+    db: &mut PgConnection,
+    tenant: Uuid,
+    but: Uuid,
+    first: i64,
+    last: i64,
+) -> sqlx::Result<Option<Range>> {
+    sqlx::query_as!(
+        Range,
+        "select first_number, last_number from extension_pools
+          where tenant_id = $1 and id <> $2 and first_number <= $4 and last_number >= $3 limit 1",
+        tenant,
+        but,
+        first,
+        last
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// The lowest numbers that nobody has, that are not held, and that are not among `but`.
+pub async fn lowest_free(db: &mut PgConnection, tenant: Uuid, count: i64, but: &[String]) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        r#"
+        select n::text as "n!"
+          from (select * from extension_pools where tenant_id = $1 order by first_number) p,
+               generate_series(p.first_number, p.last_number) n
+         where not exists (select 1 from names x where x.tenant_id = $1 and x.name = n::text)
+           and not exists (select 1 from held_numbers h where h.tenant_id = $1 and h.number = n::text
+                              and (h.until is null or h.until > now()))
+           and n::text not in (select unnest($3::text[]))
+         order by n limit $2
+        "#,
+        tenant,
+        count,
+        but
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// A number that can't be had, and why.
+pub struct Unavailable {
+    pub number: String,
+    pub why: String,
+}
+
+pub async fn unavailable(db: &mut PgConnection, tenant: Uuid, wanted: &[String]) -> sqlx::Result<Vec<Unavailable>> {
+    sqlx::query_as!(
+        Unavailable,
+        r#"
+        select w as "number!",
+               case when not exists (select 1 from extension_pools p
+                                      where p.tenant_id = $1 and w::bigint between p.first_number and p.last_number
+                                        and w = w::bigint::text) then 'outside'
+                    when exists (select 1 from names n where n.tenant_id = $1 and n.name = w) then 'taken'
+                    else 'held' end as "why!"
+          from unnest($2::text[]) w
+         where not exists (select 1 from extension_pools p
+                            where p.tenant_id = $1 and w::bigint between p.first_number and p.last_number
+                              and w = w::bigint::text)
+            or exists (select 1 from names n where n.tenant_id = $1 and n.name = w)
+            or exists (select 1 from held_numbers h where h.tenant_id = $1 and h.number = w
+                          and (h.until is null or h.until > now()))
+        "#,
+        tenant,
+        wanted
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// One of these that is held back.
+pub async fn held_among(db: &mut PgConnection, tenant: Uuid, names: &[String]) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!(
+        "select number from held_numbers where tenant_id = $1 and number = any ($2) and (until is null or until > now()) limit 1",
+        tenant,
+        names
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Of all pools of a tenant.
+#[derive(Default)]
+pub struct Usage {
+    pub used: i64,
+    pub held: i64,
+    pub free: i64,
+}
+
+pub async fn usage(db: &mut PgConnection, tenant: Uuid) -> sqlx::Result<Usage> {
+    let pools = select(db, tenant, None, Window::FIRST).await?;
+    Ok(pools.iter().fold(Usage::default(), |all, pool| Usage {
+        used: all.used + pool.used,
+        held: all.held + pool.held,
+        free: all.free + pool.free,
+    }))
+}
+
+pub async fn reserve(db: &mut PgConnection, tenant: Uuid, number: &str, reason: &str) -> sqlx::Result<HeldNumber> {
+    sqlx::query_as!(
+        HeldNumber,
+        "insert into held_numbers (tenant_id, number, reason) values ($1, $2, $3)
+         on conflict (tenant_id, number) do update set reason = excluded.reason, until = null
+         returning number, reason, until, created_at",
+        tenant,
+        number,
+        reason
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// Lets numbers rest until `until`; those that are reserved stay so.
+pub async fn rest(db: &mut PgConnection, tenant: Uuid, numbers: &[String], until: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query!("delete from held_numbers where tenant_id = $1 and until < now()", tenant).execute(&mut *db).await?;
+    sqlx::query!(
+        "insert into held_numbers (tenant_id, number, reason, until)
+         select $1, n, 'rests after its agent left', $3 from unnest($2::text[]) n
+         on conflict (tenant_id, number) do update set until = excluded.until where held_numbers.until is not null",
+        tenant,
+        numbers,
+        until
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+pub async fn release(db: &mut PgConnection, tenant: Uuid, number: &str) -> sqlx::Result<bool> {
+    let gone = sqlx::query!("delete from held_numbers where tenant_id = $1 and number = $2", tenant, number);
+    Ok(gone.execute(db).await?.rows_affected() == 1)
+}
+
+pub async fn held(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Vec<HeldNumber>> {
+    sqlx::query_as!(
+        HeldNumber,
+        "select number, reason, until, created_at from held_numbers
+          where tenant_id = $1 and (until is null or until > now()) order by length(number), number limit 1000",
+        tenant
+    )
+    .fetch_all(db)
+    .await
+}

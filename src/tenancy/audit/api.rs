@@ -1,0 +1,31 @@
+//! `/v1/audit`: what was changed, by whom.
+
+use actix_web::{
+    get,
+    web::{Data, Json, Query},
+};
+
+use super::{Entry, Filter, store};
+use crate::{
+    http::problem::Problem,
+    model::paging::{Page, PageQuery},
+    tenancy::{Api, auth::actor::Actor},
+};
+
+/// List what was done, the newest first
+#[utoipa::path(tag = "audit", params(Filter, PageQuery), responses((status = 200, body = Page<Entry>)))]
+#[get("/v1/audit")]
+pub async fn list_audit(
+    api: Data<Api>,
+    actor: Actor,
+    filter: Query<Filter>,
+    page: Query<PageQuery>,
+) -> Result<Json<Page<Entry>>, Problem> {
+    let tenant = match actor.tenant {
+        Some(_) => Some(actor.tenant_or(filter.tenant_id)?),
+        None => filter.tenant_id,
+    };
+    let window = page.window()?;
+    let entries = store::list(&mut *api.read(&actor).await?, tenant, &filter, window).await?;
+    Ok(Json(window.page(entries, |entry| entry.id)))
+}

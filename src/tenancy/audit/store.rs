@@ -1,0 +1,37 @@
+//! The SQL of the audit log.
+
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+use super::{Entry, Filter};
+use crate::model::paging::Window;
+
+/// The newest first; `tenant`: that tenant's only. The cursor is the last id of the page before.
+pub async fn list(
+    db: impl PgExecutor<'_>,
+    tenant: Option<Uuid>,
+    filter: &Filter,
+    window: Window,
+) -> sqlx::Result<Vec<Entry>> {
+    let before = if window.after.is_nil() { Uuid::max() } else { window.after };
+    sqlx::query_as!(
+        Entry,
+        r#"select id, at, actor, host(source) as source, tenant_id, action, resource, before, after
+             from audit_log
+            where id < $1 and ($2::uuid is null or tenant_id = $2)
+              and ($3::text is null or strpos(lower(actor), lower($3)) > 0) and ($4::text is null or action = $4)
+              and ($5::text is null or starts_with(resource, $5)) and ($6::timestamptz is null or at >= $6)
+              and ($7::timestamptz is null or at < $7)
+            order by id desc limit $8"#,
+        before,
+        tenant,
+        filter.actor,
+        filter.action,
+        filter.resource,
+        filter.since,
+        filter.until,
+        window.fetch()
+    )
+    .fetch_all(db)
+    .await
+}

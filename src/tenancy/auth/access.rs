@@ -1,0 +1,155 @@
+//! Access tokens: signed with EdDSA, short-lived, by keys that rotate.
+//!
+//! A token says whose session it is of; whether that session still is, and what its user may do, is asked of the database with
+//! each request. So a suspended user is out at once, and a token that leaks is worth minutes.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{Ed25519KeyPair, KeyPair as _},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use chrono::Utc;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use super::store;
+use crate::{
+    model::error::{Error, Result},
+    text::keyring::{Keyring, Place},
+};
+
+/// Seconds for which an access token is good.
+pub const LIFETIME: i64 = 600;
+/// A key signs for so long, and checks for an hour more.
+const KEY_DAYS: i64 = 30;
+/// So long may a node sign with a key that another has retired: with a token's lifetime, well within the hour it still checks.
+const MAINTAIN_EVERY: Duration = Duration::from_mins(10);
+const ISSUER: &str = "dialplane";
+/// An unknown key id asks the database no more often than this.
+const RELOAD_EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Claims {
+    iss: String,
+    /// The user.
+    pub sub: Uuid,
+    /// The session.
+    pub sid: Uuid,
+    iat: i64,
+    exp: i64,
+}
+
+struct Key {
+    id: Uuid,
+    signs: EncodingKey,
+}
+
+#[derive(Default)]
+struct Keys {
+    newest: Option<Key>,
+    checks: HashMap<Uuid, DecodingKey>,
+}
+
+/// The signing keys of this node.
+pub struct Signer {
+    keys: ArcSwap<Keys>,
+    loaded: Mutex<Instant>,
+}
+
+impl Signer {
+    /// Reads the keys; makes one if there is none, or if the newest has signed long enough.
+    pub async fn open(pool: &PgPool, keyring: &Keyring) -> Result<Self> {
+        let signer = Self { keys: ArcSwap::default(), loaded: Mutex::new(Instant::now()) };
+        signer.renew(pool, keyring).await?;
+        Ok(signer)
+    }
+
+    /// Runs for ever: a node that lives long takes part in the rotation, and forgets keys that are gone.
+    pub async fn maintain(&self, pool: &PgPool, keyring: &Keyring) {
+        loop {
+            tokio::time::sleep(MAINTAIN_EVERY).await;
+            if let Err(error) = self.renew(pool, keyring).await {
+                tracing::warn!(%error, "the signing keys could not be renewed");
+            }
+        }
+    }
+
+    async fn renew(&self, pool: &PgPool, keyring: &Keyring) -> Result<()> {
+        let newest = self.load(pool, keyring).await?;
+        if newest.is_none_or(|created| created < Utc::now() - chrono::Duration::days(KEY_DAYS)) {
+            rotate(pool, keyring).await?;
+            self.load(pool, keyring).await?;
+        }
+        Ok(())
+    }
+
+    async fn load(&self, pool: &PgPool, keyring: &Keyring) -> Result<Option<chrono::DateTime<Utc>>> {
+        let mut keys = Keys::default();
+        let rows = store::signing_keys(pool).await?;
+        let newest = rows.iter().filter(|row| row.retired_at.is_none()).map(|row| row.created_at).max();
+        for row in rows {
+            let sealed = keyring.open_sealed(place(row.id), &row.sealed)?;
+            let Ok(pkcs8) = STANDARD.decode(sealed.as_bytes()) else { continue };
+            let Ok(pair) = Ed25519KeyPair::from_pkcs8(&pkcs8) else { continue };
+            keys.checks.insert(row.id, DecodingKey::from_ed_der(pair.public_key().as_ref()));
+            if row.retired_at.is_none() && Some(row.created_at) == newest {
+                keys.newest = Some(Key { id: row.id, signs: EncodingKey::from_ed_der(&pkcs8) });
+            }
+        }
+        self.keys.store(keys.into());
+        Ok(newest)
+    }
+
+    /// A token for a session.
+    pub fn sign(&self, user: Uuid, session: Uuid) -> Result<String> {
+        let keys = self.keys.load();
+        let key = keys.newest.as_ref().ok_or(Error::NotFound("signing key"))?;
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.kid = Some(key.id.to_string());
+        let now = Utc::now().timestamp();
+        let claims = Claims { iss: ISSUER.into(), sub: user, sid: session, iat: now, exp: now + LIFETIME };
+        encode(&header, &claims, &key.signs).map_err(|_| Error::NotFound("signing key"))
+    }
+
+    /// What a token says, if one of our keys signed it and it has not run out. The algorithm is ours to choose, never the token's.
+    pub async fn read(&self, token: &str, pool: &PgPool, keyring: &Keyring) -> Option<Claims> {
+        let id = decode_header(token).ok()?.kid?.parse::<Uuid>().ok()?;
+        if !self.keys.load().checks.contains_key(&id) {
+            // Another node may have made it since.
+            let mut loaded = self.loaded.lock().await;
+            if loaded.elapsed() >= RELOAD_EVERY {
+                *loaded = Instant::now();
+                self.load(pool, keyring).await.ok()?;
+            }
+        }
+        let keys = self.keys.load();
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&[ISSUER]);
+        validation.set_required_spec_claims(&["exp", "iss", "sub"]);
+        validation.leeway = 5;
+        Some(decode::<Claims>(token, keys.checks.get(&id)?, &validation).ok()?.claims)
+    }
+}
+
+/// Makes a new key; the ones before it only check from now on, and go when nothing they signed can be good any more.
+pub async fn rotate(pool: &PgPool, keyring: &Keyring) -> Result<Uuid> {
+    let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
+        .map_err(|_| Error::invalid("signing key", "could not be made"))?;
+    let id = Uuid::now_v7();
+    let sealed = keyring.seal(place(id), &STANDARD.encode(pkcs8.as_ref()));
+    store::add_signing_key(pool, id, &sealed).await?;
+    Ok(id)
+}
+
+fn place(id: Uuid) -> Place {
+    Place { column: "signing_keys.sealed", tenant: Uuid::nil(), row: id }
+}

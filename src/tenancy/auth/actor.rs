@@ -1,0 +1,241 @@
+//! Who asks: a signed-in user, or an API key of the platform or of one tenant. And may they, by the table of rules?
+
+use std::{future::Future, net::IpAddr, pin::Pin, sync::Arc};
+
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    http::{Method, header},
+    web::Data,
+};
+use uuid::Uuid;
+
+use crate::{http::problem::Problem, tenancy::Api};
+use crate::{
+    node::changes::Author,
+    tenancy::{
+        auth::{
+            rules::{self, Level, Resource, Role},
+            session::{self, Source},
+            store::{self, Live},
+        },
+        keys,
+    },
+    text::token::TokenHash,
+};
+
+/// The cookie that a browser's session is in.
+pub const COOKIE: &str = "dialplane_session";
+/// Where a browser's scripts put the token that shows that they are ours.
+pub const CSRF_HEADER: &str = "X-CSRF-Token";
+
+/// An authenticated caller who may do what the route does. Handlers that don't take one are open to everybody.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    /// The user or the key.
+    pub id: Uuid,
+    pub name: String,
+    pub role: Role,
+    /// `None`: the platform, which may work on every tenant.
+    pub tenant: Option<Uuid>,
+    /// How far this caller reaches at this route.
+    pub level: Level,
+    /// A signed-in user's session; keys have none.
+    pub session: Option<Uuid>,
+    /// Not held back by a key's scopes.
+    pub is_unlimited: bool,
+    /// The signed-in user, or who made the key; `None`: the operator made it.
+    pub person: Option<Uuid>,
+}
+
+impl Actor {
+    /// May this caller work on that tenant? Another tenant's things are as if they were not there.
+    pub fn in_tenant(&self, tenant: Uuid) -> Result<Uuid, Problem> {
+        match self.tenant {
+            Some(own) if own != tenant => Err(Problem::not_found("tenant")),
+            _ => Ok(tenant),
+        }
+    }
+
+    /// The tenant that a route without one in its path is about: one's own; the platform says which.
+    pub fn tenant_or(&self, named: Option<Uuid>) -> Result<Uuid, Problem> {
+        match (self.tenant, named) {
+            (Some(own), Some(named)) if own != named => Err(Problem::not_found("tenant")),
+            (Some(own), _) => Ok(own),
+            (None, Some(named)) => Ok(named),
+            (None, None) => {
+                Err(Problem::bad_request("Say which tenant it is about, as ?tenant_id=….").field("tenant_id"))
+            }
+        }
+    }
+
+    /// The user whose things alone this caller may touch here; `None`: everybody's.
+    #[must_use]
+    pub fn only_own(&self) -> Option<Uuid> {
+        (self.level == Level::Own).then_some(self.id)
+    }
+
+    /// The signed-in user. Keys are nobody's.
+    pub fn user(&self) -> Result<Uuid, Problem> {
+        if self.session.is_some() { Ok(self.id) } else { Err(Problem::forbidden()) }
+    }
+
+    #[must_use]
+    pub fn author(&self, request: &HttpRequest) -> Author {
+        let kind = if self.session.is_some() { "user" } else { "key" };
+        let name = format!("{kind}:{}:{}", self.id, self.name);
+        Author { name, source: peer(request), within: self.tenant }
+    }
+
+    /// A signed-in user, with how far they reach into a resource.
+    #[must_use]
+    pub fn of_session(live: &Live, resource: Resource) -> Self {
+        // A required second factor that is missing leaves one thing to do: to set it up.
+        let stuck = live.totp_missing && resource != Resource::Account;
+        let level = if stuck { Level::None } else { rules::level(live.role, resource) };
+        let (id, name) = (live.user, live.email.clone());
+        Self {
+            id,
+            name,
+            role: live.role,
+            tenant: live.tenant,
+            level,
+            session: Some(live.session),
+            is_unlimited: true,
+            person: Some(id),
+        }
+    }
+}
+
+/// The address that a request came from: the peer's, or what a proxy of ours says of it. Who is not our proxy can write into
+/// `X-Forwarded-For` what they like, so it is read from its end, as far as it was written by proxies of ours.
+#[must_use]
+pub fn peer(request: &HttpRequest) -> Option<IpAddr> {
+    let peer = request.peer_addr()?.ip().to_canonical();
+    let proxies = request.app_data::<Data<Api>>().map(|api| Arc::clone(&api.proxies)).unwrap_or_default();
+    if !proxies.contains(&peer) {
+        return Some(peer);
+    }
+    let lines = request.headers().get_all("X-Forwarded-For").filter_map(|value| value.to_str().ok());
+    let hops = lines.flat_map(|line| line.split(',')).map(|hop| hop.trim().parse::<IpAddr>().ok());
+    let hops = hops.map(|hop| hop.map(|hop| hop.to_canonical())).collect::<Vec<_>>();
+    let outside = hops.into_iter().rev().take_while(Option::is_some).flatten().find(|hop| !proxies.contains(hop));
+    outside.or(Some(peer))
+}
+
+/// From where somebody signs in.
+#[must_use]
+pub fn source(request: &HttpRequest) -> Source {
+    let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    Source { address: peer(request), user_agent: agent.map(ToOwned::to_owned) }
+}
+
+/// What was shown.
+enum Shown {
+    Key(TokenHash),
+    Access(String),
+    Cookie(TokenHash),
+}
+
+fn shown(request: &HttpRequest) -> Result<Option<Shown>, Problem> {
+    let headers = request.headers();
+    let text = |value: &header::HeaderValue| value.to_str().map(ToOwned::to_owned).map_err(|_| Problem::unauthorized());
+    if let Some(key) = headers.get("X-API-Key") {
+        return Ok(Some(Shown::Key(TokenHash::of(text(key)?.as_bytes()))));
+    }
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        let value = text(value)?;
+        let (scheme, token) = value.split_once(' ').ok_or_else(Problem::unauthorized)?;
+        if !scheme.eq_ignore_ascii_case("Bearer") {
+            return Err(Problem::unauthorized());
+        }
+        let token = token.trim();
+        return Ok(Some(if token.starts_with("dpk_") {
+            Shown::Key(TokenHash::of(token.as_bytes()))
+        } else {
+            Shown::Access(token.to_owned())
+        }));
+    }
+    let Some(cookie) = request.cookie(COOKIE) else { return Ok(None) };
+    // A browser sends the cookie whoever made the page: what changes something must also show a token that only our pages know.
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    let csrf = headers.get(CSRF_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if changes && !session::is_csrf_token(cookie.value(), csrf) {
+        return Err(Problem::cross_site());
+    }
+    Ok(Some(Shown::Cookie(TokenHash::of(cookie.value().as_bytes()))))
+}
+
+/// The session of a browser's cookie, if it lives.
+pub async fn browser_session(api: &Api, request: &HttpRequest) -> Result<Option<(Live, String)>, Problem> {
+    let Some(cookie) = request.cookie(COOKIE) else { return Ok(None) };
+    let live = store::live_cookie(api.pool(), &TokenHash::of(cookie.value().as_bytes())).await?;
+    Ok(live.map(|live| (live, session::csrf_token(cookie.value()))))
+}
+
+async fn authenticate(api: &Api, shown: Shown, resource: Resource, how: Level) -> Result<Actor, Problem> {
+    let live = match shown {
+        Shown::Key(hash) => return by_key(api, &hash, resource, how).await,
+        Shown::Access(token) => {
+            let claims = api.auth.signer.read(&token, api.pool(), api.changes.keyring()).await;
+            let claims = claims.ok_or_else(Problem::unauthorized)?;
+            let live = store::live_session(api.pool(), claims.sid).await?;
+            live.filter(|live| live.user == claims.sub)
+        }
+        Shown::Cookie(hash) => store::live_cookie(api.pool(), &hash).await?,
+    };
+    Ok(Actor::of_session(&live.ok_or_else(Problem::unauthorized)?, resource))
+}
+
+async fn by_key(api: &Api, hash: &TokenHash, resource: Resource, how: Level) -> Result<Actor, Problem> {
+    let key = keys::store::by_hash(api.pool(), hash).await?.ok_or_else(Problem::unauthorized)?;
+    let role = role_of(&key).ok_or_else(Problem::unauthorized)?;
+    let reaches = resource != Resource::Account && rules::in_scope(&key.scopes, resource, how);
+    let level = if reaches { rules::level(role, resource) } else { Level::None };
+    let is_unlimited = key.scopes.iter().any(|scope| scope == "*");
+    Ok(Actor {
+        id: key.id,
+        name: key.name,
+        role,
+        tenant: key.tenant_id,
+        level,
+        session: None,
+        is_unlimited,
+        person: key.created_by,
+    })
+}
+
+/// A tenant's key may do what it was made for, and no more than its maker may by now; one of the platform what the platform may.
+fn role_of(key: &keys::store::Known) -> Option<Role> {
+    match (key.tenant_id, key.maker_role) {
+        (None, None | Some(Role::PlatformAdmin)) => Some(Role::PlatformAdmin),
+        (None, Some(_)) => None,
+        (Some(_), None | Some(Role::PlatformAdmin | Role::Owner)) => Some(key.role),
+        (Some(_), Some(maker)) => Some(maker),
+    }
+}
+
+impl FromRequest for Actor {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let api = request.app_data::<Data<Api>>().cloned();
+        let rule = request.match_pattern().and_then(|pattern| rules::rule(request.method(), &pattern));
+        let shown = shown(request);
+        let tenant = request.match_info().get("tenant_id").map(str::parse::<Uuid>);
+        Box::pin(async move {
+            let (Some(api), Some(shown)) = (api, shown?) else { return Err(Problem::unauthorized()) };
+            // No rule: nobody may. The test of the rules names the route.
+            let Some((rule, (resource, how))) = rule.and_then(|rule| Some((rule, rule.resource()?))) else {
+                return Err(Problem::forbidden());
+            };
+            let actor = authenticate(&api, shown, resource, how).await?;
+            // Another tenant's things are not there, whatever the role.
+            if let Some(tenant) = tenant {
+                actor.in_tenant(tenant.map_err(|_| Problem::not_found("tenant"))?)?;
+            }
+            if rule.allows(actor.level) { Ok(actor) } else { Err(Problem::forbidden()) }
+        })
+    }
+}

@@ -1,0 +1,382 @@
+//! `/v1/auth`: signing up and in, and one's own account.
+
+use actix_web::{
+    HttpRequest, HttpResponse, get, post,
+    web::{Bytes, Data, Json},
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    flows::{self, REGISTERED, Registered, Registration, SignIn},
+    rules::Role,
+    second_factor::{self, Setup},
+    session::{self, Refreshed, Tokens},
+    store,
+};
+use crate::{
+    http::{input, problem::Problem},
+    model::{error::Error, language::Language},
+    node::changes::{Audit, Author, Change},
+    telephony::extensions,
+    tenancy::{
+        Api,
+        auth::actor::{Actor, peer, source},
+        clusters::{self, IceServer},
+        tenants,
+    },
+    text::keyring::Place,
+};
+
+/// A change by somebody who has not signed in.
+async fn begin(api: &Api, request: &HttpRequest, name: &str) -> Result<Change, Problem> {
+    let author = Author { name: name.to_owned(), source: peer(request), within: None };
+    Ok(api.changes.begin(author).await?)
+}
+
+/// Sign up: a tenant and its owner at once
+///
+/// The answer is the same whether or not the address has an account; the mail says.
+#[utoipa::path(tag = "auth", request_body = Registration, security(()), responses((status = 202, body = Registered), (status = 409, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
+#[post("/v1/auth/register")]
+pub async fn register(api: Data<Api>, request: HttpRequest, body: Bytes) -> Result<HttpResponse, Problem> {
+    let new: Registration = input::parse(&body)?;
+    flows::register(&api.auth, &api.changes, peer(&request), new).await?;
+    Ok(HttpResponse::Accepted().json(REGISTERED))
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct SignedInAnswer {
+    #[serde(flatten)]
+    pub tokens: Tokens,
+    pub user_id: Uuid,
+    pub tenant_id: Option<Uuid>,
+    pub role: Role,
+}
+
+/// Sign in
+#[utoipa::path(tag = "auth", request_body = SignIn, security(()), responses((status = 200, body = SignedInAnswer), (status = 401, body = Problem), (status = 409, body = Problem), (status = 429, body = Problem)))]
+#[post("/v1/auth/login")]
+pub async fn login(api: Data<Api>, request: HttpRequest, body: Bytes) -> Result<HttpResponse, Problem> {
+    let shown: SignIn = input::parse(&body)?;
+    let source = source(&request);
+    let open = async |change: &mut Change, account: &store::Account| {
+        session::for_script(&api.auth, change, account, &source).await
+    };
+    let signed_in = flows::sign_in(&api.auth, &api.changes, &shown, &source, open).await?;
+    let (account, (_, tokens)) = (signed_in.account, signed_in.session);
+    let answer = SignedInAnswer { tokens, user_id: account.id, tenant_id: account.tenant_id, role: account.role };
+    Ok(HttpResponse::Ok().json(answer))
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshBody {
+    pub refresh_token: String,
+}
+
+/// Get a new pair of tokens
+///
+/// Each refresh token is good once. One that is used twice has been stolen from one of the two: its whole family ends.
+#[utoipa::path(tag = "auth", request_body = RefreshBody, security(()), responses((status = 200, body = Tokens), (status = 401, body = Problem)))]
+#[post("/v1/auth/refresh")]
+pub async fn refresh(api: Data<Api>, request: HttpRequest, body: Bytes) -> Result<HttpResponse, Problem> {
+    let shown: RefreshBody = input::parse(&body)?;
+    let mut change = begin(&api, &request, "refresh").await?;
+    let refreshed = session::refresh(&api.auth, &mut change, &shown.refresh_token).await?;
+    if let Refreshed::Reused { user } = &refreshed {
+        let account = session::account(&mut change, *user).await?;
+        let (tenant, resource) = (account.tenant_id, format!("users/{user}"));
+        let entry = Audit { tenant, action: "refresh_token_reused", resource, before: None, after: None };
+        change.audit(entry).await?;
+    }
+    change.commit_quietly().await?;
+    match refreshed {
+        Refreshed::Tokens(tokens) => Ok(HttpResponse::Ok().json(tokens)),
+        Refreshed::Refused | Refreshed::Reused { .. } => {
+            Err(Error::Refused("The refresh token is not good any more. Sign in again.").into())
+        }
+    }
+}
+
+/// Sign out: the session and all its tokens end
+#[utoipa::path(tag = "auth", responses((status = 204)))]
+#[post("/v1/auth/logout")]
+pub async fn logout(api: Data<Api>, actor: Actor) -> Result<HttpResponse, Problem> {
+    if let Some(session) = actor.session {
+        store::end_session(api.pool(), session).await?;
+    }
+    Ok(HttpResponse::NoContent().finish())
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ForgotBody {
+    pub email: String,
+}
+
+/// Ask for a link to set a new password
+///
+/// The answer is the same whether or not the address has an account, and comes in the same time.
+#[utoipa::path(tag = "auth", request_body = ForgotBody, security(()), responses((status = 202), (status = 429, body = Problem)))]
+#[post("/v1/auth/forgot-password")]
+pub async fn forgot_password(api: Data<Api>, request: HttpRequest, body: Bytes) -> Result<HttpResponse, Problem> {
+    let shown: ForgotBody = input::parse(&body)?;
+    flows::forgot(&api.auth, &api.changes, peer(&request), &shown.email).await?;
+    Ok(HttpResponse::Accepted().finish())
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResetBody {
+    /// Of the link.
+    pub token: String,
+    pub password: String,
+}
+
+/// Set a password with a link that was sent
+#[utoipa::path(tag = "auth", request_body = ResetBody, security(()), responses((status = 204), (status = 422, body = Problem)))]
+#[post("/v1/auth/reset-password")]
+pub async fn reset_password(api: Data<Api>, request: HttpRequest, body: Bytes) -> Result<HttpResponse, Problem> {
+    let shown: ResetBody = input::parse(&body)?;
+    let mut change = begin(&api, &request, "reset-password").await?;
+    flows::reset(&api.auth, &mut change, &shown.token, &shown.password).await?;
+    change.commit_quietly().await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyBody {
+    /// Of the link.
+    pub token: String,
+}
+
+/// Confirm an e-mail address with the link that was sent to it
+#[utoipa::path(tag = "auth", request_body = VerifyBody, security(()), responses((status = 204), (status = 422, body = Problem)))]
+#[post("/v1/auth/verify-email")]
+pub async fn verify_email(api: Data<Api>, request: HttpRequest, body: Bytes) -> Result<HttpResponse, Problem> {
+    let shown: VerifyBody = input::parse(&body)?;
+    let mut change = begin(&api, &request, "verify-email").await?;
+    flows::verify_email(&mut change, &shown.token).await?;
+    change.commit_quietly().await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangePasswordBody {
+    pub old_password: String,
+    pub password: String,
+}
+
+/// Change one's password; other sessions end
+#[utoipa::path(tag = "auth", request_body = ChangePasswordBody, responses((status = 204), (status = 422, body = Problem), (status = 429, body = Problem)))]
+#[post("/v1/auth/change-password")]
+pub async fn change_password(
+    api: Data<Api>,
+    actor: Actor,
+    request: HttpRequest,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let shown: ChangePasswordBody = input::parse(&body)?;
+    actor.user()?;
+    change_own_password(&api, &actor, &request, &shown.old_password, &shown.password).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Sets a new password with the old one.
+pub async fn change_own_password(
+    api: &Api,
+    actor: &Actor,
+    request: &HttpRequest,
+    old: &str,
+    new: &str,
+) -> Result<(), Error> {
+    let account = own_account(api, actor, request, "old_password", old).await?;
+    let author = Author { within: None, ..actor.author(request) };
+    let mut change = api.changes.begin(author).await?;
+    flows::change_password(&api.auth, &mut change, &account, actor.session, new).await?;
+    change.commit_quietly().await
+}
+
+/// One's own account, for what needs its password as well.
+pub async fn own_account(
+    api: &Api,
+    actor: &Actor,
+    request: &HttpRequest,
+    field: &'static str,
+    password: &str,
+) -> Result<store::Account, Error> {
+    flows::own_account(&api.auth, &api.changes, actor.id, peer(request), field, password).await
+}
+
+/// A change of one's own account.
+pub async fn own_change(api: &Api, actor: &Actor, request: &HttpRequest) -> Result<Change, Problem> {
+    let author = Author { within: None, ..actor.author(request) };
+    Ok(api.changes.begin(author).await?)
+}
+
+/// Begin to set up a second factor
+#[utoipa::path(tag = "auth", responses((status = 200, body = Setup), (status = 409, body = Problem)))]
+#[post("/v1/auth/two-factor")]
+pub async fn begin_two_factor(api: Data<Api>, actor: Actor, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let mut change = own_change(&api, &actor, &request).await?;
+    let account = session::account(&mut change, actor.user()?).await?;
+    let setup = second_factor::begin(&mut change, &account).await?;
+    change.commit_quietly().await?;
+    Ok(HttpResponse::Ok().json(setup))
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CodeBody {
+    /// Of the authenticator app.
+    pub code: String,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct RecoveryCodes {
+    /// Each is good once, in the place of a code. Never shown again.
+    pub recovery_codes: Vec<String>,
+}
+
+/// End setting up a second factor, with its first code
+#[utoipa::path(tag = "auth", request_body = CodeBody, responses((status = 200, body = RecoveryCodes), (status = 422, body = Problem)))]
+#[post("/v1/auth/two-factor/confirm")]
+pub async fn confirm_two_factor(
+    api: Data<Api>,
+    actor: Actor,
+    request: HttpRequest,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let shown: CodeBody = input::parse(&body)?;
+    let mut change = own_change(&api, &actor, &request).await?;
+    let account = session::account(&mut change, actor.user()?).await?;
+    let recovery_codes = second_factor::confirm(&mut change, &account, &shown.code).await?;
+    change.commit_quietly().await?;
+    Ok(HttpResponse::Ok().json(RecoveryCodes { recovery_codes }))
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordBody {
+    pub password: String,
+}
+
+/// Take the second factor away, with the password
+#[utoipa::path(tag = "auth", request_body = PasswordBody, responses((status = 204), (status = 422, body = Problem), (status = 429, body = Problem)))]
+#[post("/v1/auth/two-factor/disable")]
+pub async fn disable_two_factor(
+    api: Data<Api>,
+    actor: Actor,
+    request: HttpRequest,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let shown: PasswordBody = input::parse(&body)?;
+    actor.user()?;
+    let account = own_account(&api, &actor, &request, "password", &shown.password).await?;
+    if account.totp_required {
+        return Err(Error::Conflict("Your account must have a second factor.".into()).into());
+    }
+    let mut change = own_change(&api, &actor, &request).await?;
+    second_factor::disable(&mut change, &account).await?;
+    change.commit_quietly().await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// All that an agent's softphone needs.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Me {
+    pub user: MyUser,
+    /// `null`: an administrator of the platform.
+    pub tenant: Option<MyTenant>,
+    pub roles: Vec<Role>,
+    pub extensions: Vec<MyExtension>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct MyUser {
+    pub id: Uuid,
+    pub email: String,
+    pub first_name: String,
+    pub last_name: String,
+    pub language: Option<Language>,
+    pub two_factor: bool,
+    pub two_factor_required: bool,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct MyTenant {
+    pub id: Uuid,
+    pub name: String,
+    pub domain: String,
+    /// What softphones connect to.
+    pub websocket_url: Option<String>,
+    pub ice_servers: Vec<IceServer>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct MyExtension {
+    pub id: Uuid,
+    pub number: String,
+    pub sip_username: String,
+    pub sip_password: String,
+    pub domain: String,
+    pub display_name: String,
+    pub websocket_url: Option<String>,
+    pub ice_servers: Vec<IceServer>,
+}
+
+/// Who one is, and what one's softphone needs
+///
+/// Nobody else is ever shown the SIP passwords again.
+#[utoipa::path(tag = "auth", responses((status = 200, body = Me)))]
+#[get("/v1/auth/me")]
+pub async fn me(api: Data<Api>, actor: Actor) -> Result<Json<Me>, Problem> {
+    let user = actor.user()?;
+    let account = store::account(api.pool(), user).await?.ok_or_else(Problem::unauthorized)?;
+    let mut answer = Me {
+        user: MyUser {
+            id: account.id,
+            email: account.email,
+            first_name: account.first_name,
+            last_name: account.last_name,
+            language: account.language,
+            two_factor: account.totp_enabled,
+            two_factor_required: account.totp_required,
+        },
+        tenant: None,
+        roles: vec![account.role],
+        extensions: Vec::new(),
+    };
+    let Some(tenant) = account.tenant_id else { return Ok(Json(answer)) };
+    let mut db = api.read(&actor).await?;
+    let home = tenants::store::get(&mut *db, tenant).await?.ok_or_else(Problem::unauthorized)?;
+    // How many tenants a cluster has is not told; only how it is reached.
+    let cluster = clusters::store::get(api.pool(), home.cluster_id).await?;
+    let (websocket_url, ice_servers) =
+        cluster.map(|cluster| (cluster.websocket_url, cluster.ice_servers)).unwrap_or_default();
+    for phone in extensions::store::phones_of(&mut *db, tenant, user).await? {
+        let place = Place { column: "sip_secret", tenant, row: phone.id };
+        let secret = api.changes.keyring().open_sealed(place, &phone.sip_secret).map_err(Error::from)?;
+        answer.extensions.push(MyExtension {
+            id: phone.id,
+            number: phone.number.to_string(),
+            sip_username: phone.sip_username.to_string(),
+            sip_password: secret.to_string(),
+            domain: home.domain.to_string(),
+            display_name: phone.display_name.to_string(),
+            websocket_url: websocket_url.clone(),
+            ice_servers: ice_servers.clone(),
+        });
+    }
+    answer.tenant = Some(MyTenant {
+        id: home.id,
+        name: home.name.to_string(),
+        domain: home.domain.to_string(),
+        websocket_url,
+        ice_servers,
+    });
+    Ok(Json(answer))
+}

@@ -1,0 +1,29 @@
+//! Who somebody is, and what they may do: passwords, sessions, access tokens, second factors, lockout, and the table of rules.
+
+pub mod access;
+pub mod actor;
+pub mod api;
+mod flows;
+pub mod one_time;
+pub mod password;
+pub mod rules;
+pub mod second_factor;
+pub mod session;
+pub mod store;
+pub mod throttle;
+
+use std::sync::Arc;
+
+pub use self::flows::{
+    Registration, SignIn, SignedIn, change_password, forgot, register, reset, sign_in, verify_email,
+};
+use self::{access::Signer, password::Passwords};
+
+/// What signing in needs beside the database.
+#[derive(Clone)]
+pub struct Auth {
+    pub passwords: Passwords,
+    pub signer: Arc<Signer>,
+    /// Where people reach this node: links in mails begin with it.
+    pub public_url: Arc<str>,
+}

@@ -1,0 +1,409 @@
+//! The SQL of signing in.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
+
+use super::rules::Role;
+use crate::{
+    model::language::Language,
+    tenancy::{tenants::TenantStatus, users::UserStatus},
+    text::token::TokenHash,
+};
+
+/// A user as signing in sees them.
+#[derive(Debug, Clone)]
+pub struct Account {
+    pub id: Uuid,
+    pub tenant_id: Option<Uuid>,
+    pub email: String,
+    pub first_name: String,
+    pub last_name: String,
+    pub role: Role,
+    pub status: UserStatus,
+    pub password_hash: Option<String>,
+    pub language: Option<Language>,
+    pub email_verified: bool,
+    pub totp_secret: Option<Vec<u8>>,
+    pub totp_enabled: bool,
+    pub totp_required: bool,
+    pub totp_last_step: i64,
+    pub tenant_status: Option<TenantStatus>,
+}
+
+impl Account {
+    /// May they be signed in? Of a tenant that is suspended nobody is.
+    #[must_use]
+    pub fn is_in_force(&self) -> bool {
+        self.status == UserStatus::Active && self.tenant_status != Some(TenantStatus::Suspended)
+    }
+
+    /// Is a confirmed address all they lack? So it is of who has registered, and not followed the link yet.
+    #[must_use]
+    pub fn has_to_confirm(&self) -> bool {
+        self.status == UserStatus::Invited
+            && !self.email_verified
+            && self.tenant_status != Some(TenantStatus::Suspended)
+    }
+}
+
+pub async fn account(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Account>> {
+    sqlx::query_as!(
+        Account,
+        r#"select u.id, u.tenant_id, u.email, u.first_name, u.last_name, u.role as "role: Role", u.status as "status: UserStatus",
+                  u.password_hash, coalesce(u.language, t.settings->>'language') as "language: Language", u.email_verified_at is not null as "email_verified!",
+                  u.totp_secret, u.totp_enabled_at is not null as "totp_enabled!", u.totp_required, u.totp_last_step,
+                  t.status as "tenant_status?: TenantStatus"
+             from users u left join tenants t on t.id = u.tenant_id
+            where u.id = $1"#,
+        id
+    )
+    .fetch_optional(db)
+    .await
+}
+
+pub async fn account_by_email(db: impl PgExecutor<'_>, email: &str) -> sqlx::Result<Option<Account>> {
+    sqlx::query_as!(
+        Account,
+        r#"select u.id, u.tenant_id, u.email, u.first_name, u.last_name, u.role as "role: Role", u.status as "status: UserStatus",
+                  u.password_hash, coalesce(u.language, t.settings->>'language') as "language: Language", u.email_verified_at is not null as "email_verified!",
+                  u.totp_secret, u.totp_enabled_at is not null as "totp_enabled!", u.totp_required, u.totp_last_step,
+                  t.status as "tenant_status?: TenantStatus"
+             from users u left join tenants t on t.id = u.tenant_id
+            where lower(u.email) = lower($1)"#,
+        email
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// A session that lives, with its user.
+#[derive(Debug, Clone)]
+pub struct Live {
+    pub session: Uuid,
+    pub user: Uuid,
+    pub tenant: Option<Uuid>,
+    pub email: String,
+    pub name: String,
+    pub role: Role,
+    pub language: Option<Language>,
+    pub totp_missing: bool,
+}
+
+/// The session by its id, if it lives and its user and tenant are in force.
+pub async fn live_session(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Live>> {
+    sqlx::query_as!(
+        Live,
+        r#"select s.id as session, u.id as user, u.tenant_id as tenant, u.email, u.first_name || ' ' || u.last_name as "name!",
+                  u.role as "role: Role", coalesce(u.language, t.settings->>'language') as "language: Language",
+                  u.totp_required and u.totp_enabled_at is null as "totp_missing!"
+             from sessions s join users u on u.id = s.user_id left join tenants t on t.id = u.tenant_id
+            where s.id = $1 and s.expires_at > now() and u.status = 'active' and coalesce(t.status, 'active') = 'active'"#,
+        id
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// The session of a browser's cookie, under the same conditions.
+pub async fn live_cookie(db: impl PgExecutor<'_>, hash: &TokenHash) -> sqlx::Result<Option<Live>> {
+    sqlx::query_as!(
+        Live,
+        r#"select s.id as session, u.id as user, u.tenant_id as tenant, u.email, u.first_name || ' ' || u.last_name as "name!",
+                  u.role as "role: Role", coalesce(u.language, t.settings->>'language') as "language: Language",
+                  u.totp_required and u.totp_enabled_at is null as "totp_missing!"
+             from sessions s join users u on u.id = s.user_id left join tenants t on t.id = u.tenant_id
+            where s.cookie_hash = $1 and s.expires_at > now() and u.status = 'active'
+              and coalesce(t.status, 'active') = 'active'"#,
+        &hash.0[..]
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// A sign-in.
+pub struct NewSession<'a> {
+    pub id: Uuid,
+    pub user: Uuid,
+    pub cookie: Option<&'a TokenHash>,
+    pub source: Option<IpAddr>,
+    pub user_agent: Option<&'a str>,
+    pub expires_at: DateTime<Utc>,
+}
+
+pub async fn add_session(db: &mut PgConnection, new: &NewSession<'_>) -> sqlx::Result<()> {
+    sqlx::query!("delete from sessions where user_id = $1 and expires_at < now()", new.user).execute(&mut *db).await?;
+    sqlx::query!("update users set last_sign_in_at = now() where id = $1", new.user).execute(&mut *db).await?;
+    sqlx::query!(
+        "insert into sessions (id, user_id, cookie_hash, source, user_agent, expires_at)
+         values ($1, $2, $3, $4::text::inet, $5, $6)",
+        new.id,
+        new.user,
+        new.cookie.map(|hash| &hash.0[..]),
+        new.source.map(|ip| ip.to_string()),
+        new.user_agent,
+        new.expires_at
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+pub async fn end_session(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("delete from sessions where id = $1", id).execute(db).await.map(|_| ())
+}
+
+/// Ends all sessions of a user but one.
+pub async fn end_sessions(db: impl PgExecutor<'_>, user: Uuid, but: Option<Uuid>) -> sqlx::Result<()> {
+    sqlx::query!("delete from sessions where user_id = $1 and id is distinct from $2", user, but)
+        .execute(db)
+        .await
+        .map(|_| ())
+}
+
+pub async fn add_refresh_token(db: &mut PgConnection, session: Uuid, hash: &TokenHash) -> sqlx::Result<()> {
+    sqlx::query!("insert into refresh_tokens (hash, session_id) values ($1, $2)", &hash.0[..], session)
+        .execute(db)
+        .await
+        .map(|_| ())
+}
+
+/// A refresh token that was shown.
+pub struct Shown {
+    pub session_id: Uuid,
+    pub user_id: Uuid,
+    pub used: bool,
+    pub expired: bool,
+}
+
+/// Takes a refresh token; whoever shows the same one at once waits here.
+pub async fn take_refresh_token(db: &mut PgConnection, hash: &TokenHash) -> sqlx::Result<Option<Shown>> {
+    let shown = sqlx::query_as!(
+        Shown,
+        r#"select r.session_id, s.user_id, r.used_at is not null as "used!", s.expires_at <= now() as "expired!"
+             from refresh_tokens r join sessions s on s.id = r.session_id
+            where r.hash = $1 for update of r"#,
+        &hash.0[..]
+    )
+    .fetch_optional(&mut *db)
+    .await?;
+    sqlx::query!("update refresh_tokens set used_at = now() where hash = $1 and used_at is null", &hash.0[..])
+        .execute(&mut *db)
+        .await?;
+    if let Some(shown) = &shown {
+        sqlx::query!("update sessions set used_at = now() where id = $1", shown.session_id).execute(db).await?;
+    }
+    Ok(shown)
+}
+
+/// One token each.
+pub async fn add_one_time_tokens(
+    db: &mut PgConnection,
+    hashes: &[Vec<u8>],
+    users: &[Uuid],
+    purpose: &str,
+    expires_at: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into one_time_tokens (hash, user_id, purpose, expires_at)
+         select t.hash, t.user_id, $3, $4 from unnest($1::bytea[], $2::uuid[]) as t (hash, user_id)",
+        hashes,
+        users,
+        purpose,
+        expires_at
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// The user of a token that is still good.
+pub async fn peek_one_time_token(
+    db: impl PgExecutor<'_>,
+    hash: &TokenHash,
+    purposes: &[String],
+) -> sqlx::Result<Option<Uuid>> {
+    sqlx::query_scalar!(
+        "select user_id from one_time_tokens where hash = $1 and purpose = any ($2) and expires_at > now()",
+        &hash.0[..],
+        purposes
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Uses a token up; the user it was for, if it was still good.
+pub async fn use_one_time_token(
+    db: &mut PgConnection,
+    hash: &TokenHash,
+    purposes: &[String],
+) -> sqlx::Result<Option<Uuid>> {
+    sqlx::query_scalar!(
+        "delete from one_time_tokens where hash = $1 and purpose = any ($2) and expires_at > now() returning user_id",
+        &hash.0[..],
+        purposes
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Ends what was sent to these before for the same purpose.
+pub async fn drop_one_time_tokens(db: &mut PgConnection, users: &[Uuid], purpose: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "delete from one_time_tokens where (user_id = any ($1) and purpose = $2) or expires_at < now()",
+        users,
+        purpose
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+pub async fn set_password(db: &mut PgConnection, user: Uuid, hash: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update users set password_hash = $2, version = version + 1, updated_at = now() where id = $1",
+        user,
+        hash
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// Whoever read the mail owns the address; an invited user is active from then on.
+pub async fn verify_email(db: &mut PgConnection, user: Uuid) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update users set email_verified_at = coalesce(email_verified_at, now()),
+                          status = case status when 'invited' then 'active' else status end, updated_at = now()
+          where id = $1",
+        user
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+pub async fn locked_until(db: impl PgExecutor<'_>, who: &[String]) -> sqlx::Result<Option<DateTime<Utc>>> {
+    sqlx::query_scalar!(
+        "select max(locked_until) from sign_in_failures where who = any ($1) and locked_until > now()",
+        who
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// One more failure. The count is halved with each `half_life` (seconds) since it began; `last_at` is up to when that was done.
+pub async fn count_failure(db: impl PgExecutor<'_>, who: &str, half_life: f64) -> sqlx::Result<i32> {
+    sqlx::query_scalar!(
+        "insert into sign_in_failures as f (who, failures, locked_until, last_at) values ($1, 1, now(), now())
+         on conflict (who) do update
+            set (failures, last_at) =
+                (select (f.failures >> least(30, halvings)) + 1, f.last_at + halvings * make_interval(secs => $2)
+                   from (select greatest(0, floor(extract(epoch from now() - f.last_at) / $2::float8))::int as halvings) as passed)
+         returning failures",
+        who,
+        half_life
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// One more of what may be done so and so often in an hour: how many there were in this one, and when it ends.
+pub async fn count_in_hour(db: impl PgExecutor<'_>, who: &str) -> sqlx::Result<(i32, DateTime<Utc>)> {
+    let row = sqlx::query!(
+        "insert into sign_in_failures as f (who, failures, locked_until, last_at) values ($1, 1, now() + interval '1 hour', now())
+         on conflict (who) do update
+            set failures = case when f.locked_until > now() then f.failures + 1 else 1 end, last_at = now(),
+                locked_until = case when f.locked_until > now() then f.locked_until else now() + interval '1 hour' end
+         returning failures, locked_until",
+        who
+    )
+    .fetch_one(db)
+    .await?;
+    Ok((row.failures, row.locked_until))
+}
+
+pub async fn lock(db: &mut PgConnection, who: &str, until: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query!("update sign_in_failures set locked_until = $2 where who = $1", who, until)
+        .execute(db)
+        .await
+        .map(|_| ())
+}
+
+pub async fn forget_failures(db: &mut PgConnection, who: &str) -> sqlx::Result<()> {
+    sqlx::query!("delete from sign_in_failures where who = $1 or last_at < now() - interval '2 days'", who)
+        .execute(db)
+        .await
+        .map(|_| ())
+}
+
+pub struct SigningKey {
+    pub id: Uuid,
+    pub sealed: Vec<u8>,
+    pub created_at: DateTime<Utc>,
+    pub retired_at: Option<DateTime<Utc>>,
+}
+
+/// The keys that sign or still check; the others' rows stay until the next rotation.
+pub async fn signing_keys(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<SigningKey>> {
+    sqlx::query_as!(
+        SigningKey,
+        "select id, sealed, created_at, retired_at from signing_keys
+          where retired_at is null or retired_at > now() - interval '1 hour'"
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// The newest signs; those before it check for another hour, longer than any token of theirs is good.
+pub async fn add_signing_key(pool: &sqlx::PgPool, id: Uuid, sealed: &[u8]) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    sqlx::query!("delete from signing_keys where retired_at < now() - interval '1 hour'").execute(&mut *tx).await?;
+    sqlx::query!("update signing_keys set retired_at = now() where retired_at is null").execute(&mut *tx).await?;
+    sqlx::query!("insert into signing_keys (id, sealed) values ($1, $2)", id, sealed).execute(&mut *tx).await?;
+    tx.commit().await
+}
+
+/// Begins to set up a second factor; the one in force stays until it is confirmed.
+pub async fn set_totp_secret(db: &mut PgConnection, user: Uuid, sealed: Option<&[u8]>) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update users set totp_secret = $2, totp_enabled_at = null, totp_last_step = 0, updated_at = now() where id = $1",
+        user,
+        sealed
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+pub async fn enable_totp(db: &mut PgConnection, user: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("update users set totp_enabled_at = now(), updated_at = now() where id = $1", user)
+        .execute(db)
+        .await
+        .map(|_| ())
+}
+
+/// Takes a code's time step; false if it, or a later one, was taken before.
+pub async fn take_totp_step(db: &mut PgConnection, user: Uuid, step: i64) -> sqlx::Result<bool> {
+    let taken = sqlx::query!("update users set totp_last_step = $2 where id = $1 and totp_last_step < $2", user, step)
+        .execute(db)
+        .await?;
+    Ok(taken.rows_affected() == 1)
+}
+
+pub async fn set_recovery_codes(db: &mut PgConnection, user: Uuid, hashes: &[Vec<u8>]) -> sqlx::Result<()> {
+    sqlx::query!("delete from recovery_codes where user_id = $1", user).execute(&mut *db).await?;
+    sqlx::query!("insert into recovery_codes (user_id, hash) select $1, unnest($2::bytea[])", user, hashes)
+        .execute(db)
+        .await
+        .map(|_| ())
+}
+
+pub async fn use_recovery_code(db: &mut PgConnection, user: Uuid, hash: &TokenHash) -> sqlx::Result<bool> {
+    let used = sqlx::query!("delete from recovery_codes where user_id = $1 and hash = $2", user, &hash.0[..])
+        .execute(db)
+        .await?;
+    Ok(used.rows_affected() == 1)
+}

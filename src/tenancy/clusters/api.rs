@@ -1,0 +1,136 @@
+//! `/v1/clusters`: FreeSWITCHes that serve the same tenants.
+
+use actix_web::{
+    HttpResponse, delete, get, patch, post, put,
+    web::{Bytes, Data, Json, Path, Query},
+};
+use uuid::Uuid;
+
+use super::{
+    Cluster, ClusterPatch, NewCluster,
+    configuration::{self, ChangedConfiguration, Configuration, NewConfiguration},
+    create, delete, store, update,
+};
+use crate::{
+    http::{
+        input,
+        problem::Problem,
+        write::{self, Outcome, Write},
+    },
+    model::paging::{Page, PageQuery},
+    tenancy::{Api, auth::actor::Actor},
+};
+
+/// Create a cluster
+#[utoipa::path(tag = "clusters", request_body = NewCluster, responses((status = 201, body = Cluster), (status = 409, body = Problem)))]
+#[post("/v1/clusters")]
+pub async fn create_cluster(api: Data<Api>, actor: Actor, write: Write, body: Bytes) -> Result<HttpResponse, Problem> {
+    let new: NewCluster = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        let created = create(change, new).await?;
+        Outcome::created(&created, created.version, format!("/v1/clusters/{}", created.id))
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// List clusters
+#[utoipa::path(tag = "clusters", params(PageQuery), responses((status = 200, body = Page<Cluster>)))]
+#[get("/v1/clusters")]
+pub async fn list_clusters(
+    api: Data<Api>,
+    actor: Actor,
+    page: Query<PageQuery>,
+) -> Result<Json<Page<Cluster>>, Problem> {
+    let window = page.window()?;
+    let clusters = store::list(&mut *api.read(&actor).await?, window).await?;
+    Ok(Json(window.page(clusters, |cluster| cluster.id)))
+}
+
+/// Show a cluster
+#[utoipa::path(tag = "clusters", responses((status = 200, body = Cluster), (status = 404, body = Problem)))]
+#[get("/v1/clusters/{id}")]
+pub async fn show_cluster(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
+    let cluster =
+        store::get(&mut *api.read(&actor).await?, *path).await?.ok_or_else(|| Problem::not_found("cluster"))?;
+    Ok(write::shown(&cluster, cluster.version))
+}
+
+/// Change a cluster
+#[utoipa::path(tag = "clusters", request_body = ClusterPatch, responses((status = 200, body = Cluster), (status = 412, body = Problem)))]
+#[patch("/v1/clusters/{id}")]
+pub async fn update_cluster(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<Uuid>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let patch: ClusterPatch = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        let changed = update(change, *path, patch, write.if_match).await?;
+        Outcome::changed(&changed, changed.version)
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// Delete a cluster
+#[utoipa::path(tag = "clusters", responses((status = 204), (status = 404, body = Problem)))]
+#[delete("/v1/clusters/{id}")]
+pub async fn delete_cluster(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let work = async |change: &mut _| {
+        delete(change, *path, write.if_match).await?;
+        Ok(Outcome::deleted())
+    };
+    write.run(&api, &actor, b"", work).await
+}
+
+/// List what a cluster says about its switches' modules
+#[utoipa::path(tag = "clusters", responses((status = 200, body = Vec<Configuration>)))]
+#[get("/v1/clusters/{id}/configuration")]
+pub async fn list_configurations(
+    api: Data<Api>,
+    actor: Actor,
+    path: Path<Uuid>,
+) -> Result<Json<Vec<Configuration>>, Problem> {
+    Ok(Json(store::configurations(&mut *api.read(&actor).await?, *path).await?))
+}
+
+/// Say something about a module of a cluster's switches: XML, checked; the answer shows what changed
+///
+/// `name` is sofia.conf, voicemail.conf, local_stream.conf, json_cdr.conf or post_load_modules.conf.
+#[utoipa::path(tag = "clusters", request_body = NewConfiguration, responses((status = 200, body = ChangedConfiguration), (status = 422, body = Problem)))]
+#[put("/v1/clusters/{id}/configuration/{name}")]
+pub async fn put_configuration(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<(Uuid, String)>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let new: NewConfiguration = input::parse(&body)?;
+    let (id, name) = path.into_inner();
+    let work = async |change: &mut _| Outcome::said(&configuration::put(change, id, &name, &new).await?);
+    write.run(&api, &actor, &body, work).await
+}
+
+/// Leave a module to what the switches were installed with
+#[utoipa::path(tag = "clusters", responses((status = 204), (status = 404, body = Problem)))]
+#[delete("/v1/clusters/{id}/configuration/{name}")]
+pub async fn delete_configuration(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<(Uuid, String)>,
+) -> Result<HttpResponse, Problem> {
+    let (id, name) = path.into_inner();
+    let work = async |change: &mut _| {
+        configuration::delete(change, id, &name).await?;
+        Ok(Outcome::deleted())
+    };
+    write.run(&api, &actor, b"", work).await
+}

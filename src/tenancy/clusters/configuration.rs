@@ -1,0 +1,206 @@
+//! What a cluster says about its switches' modules: XML of the platform's administrators, parsed, checked, and written anew.
+//! It may name the switches' own variables (`$${name}`); nothing else of it is anything a switch acts on.
+
+use askama::filters::Escaper as _;
+use chrono::{DateTime, Utc};
+use quick_xml::{Reader, events::Event};
+use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
+use uuid::Uuid;
+
+use super::store;
+use crate::{
+    model::error::{Error, Result},
+    node::changes::{Audit, Change},
+    text::escape::SwitchXml,
+};
+
+/// The files that a cluster may say something about.
+pub const FILES: [&str; 5] =
+    ["sofia.conf", "voicemail.conf", "local_stream.conf", "json_cdr.conf", "post_load_modules.conf"];
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Configuration {
+    pub name: String,
+    pub xml: String,
+    pub updated_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewConfiguration {
+    /// One `<configuration>` element. Gateways of carriers are put into sofia.conf's profile `external` by themselves.
+    pub xml: String,
+}
+
+/// With what changed, line by line.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ChangedConfiguration {
+    #[serde(flatten)]
+    pub configuration: Configuration,
+    pub diff: String,
+}
+
+pub async fn put(
+    change: &mut Change,
+    cluster: Uuid,
+    name: &str,
+    new: &NewConfiguration,
+) -> Result<ChangedConfiguration> {
+    known(name)?;
+    store::get(change.db(), cluster).await?.ok_or(Error::NotFound("cluster"))?;
+    let xml = canonical(name, &new.xml).map_err(|error| Error::invalid("xml", error))?;
+    let before = store::configuration(change.db(), cluster, name).await?.map(|before| before.xml);
+    store::put_configuration(change.db(), cluster, name, &xml).await?;
+    let diff = crate::telephony::dialplan::xml::diff(before.as_deref().unwrap_or_default(), &xml);
+    audit(change, cluster, name, before, Some(&xml)).await?;
+    let configuration =
+        store::configuration(change.db(), cluster, name).await?.ok_or(Error::NotFound("configuration"))?;
+    Ok(ChangedConfiguration { configuration, diff })
+}
+
+pub async fn delete(change: &mut Change, cluster: Uuid, name: &str) -> Result<()> {
+    known(name)?;
+    let before = store::configuration(change.db(), cluster, name).await?.ok_or(Error::NotFound("configuration"))?;
+    store::delete_configuration(change.db(), cluster, name).await?;
+    audit(change, cluster, name, Some(before.xml), None).await
+}
+
+fn known(name: &str) -> Result<()> {
+    if FILES.contains(&name) { Ok(()) } else { Err(Error::NotFound("configuration")) }
+}
+
+async fn audit(
+    change: &mut Change,
+    cluster: Uuid,
+    name: &str,
+    before: Option<String>,
+    after: Option<&str>,
+) -> Result<()> {
+    let resource = format!("clusters/{cluster}/configuration/{name}");
+    let (before, after) = (before.map(Into::into), after.map(Into::into));
+    change.audit(Audit { tenant: None, action: "update", resource, before, after }).await
+}
+
+/// Checks one `<configuration>` element and returns it as it is kept.
+pub fn canonical(name: &str, text: &str) -> std::result::Result<String, String> {
+    if text.len() > 256 << 10 {
+        return Err("must have at most 256 KiB".into());
+    }
+    let mut reader = Reader::from_str(text);
+    reader.config_mut().expand_empty_elements = true;
+    let mut out = String::with_capacity(text.len());
+    let mut open = Vec::<String>::new();
+    let mut roots = 0;
+    loop {
+        match reader.read_event().map_err(|error| format!("is not well-formed: {error}"))? {
+            Event::Start(start) | Event::Empty(start) => {
+                let element = start.name().0.to_owned();
+                if open.is_empty() {
+                    roots += 1;
+                    let named = start.attributes().flatten().any(|a| a.key.0 == "name" && a.value == name);
+                    if element != "configuration" || !named {
+                        return Err(format!("must be one <configuration name=\"{name}\">"));
+                    }
+                }
+                write_start(&mut out, &element, &start)?;
+                open.push(element);
+            }
+            Event::End(_) => {
+                let _ = writeln!(out, "</{}>", open.pop().unwrap_or_default());
+            }
+            Event::Eof => break,
+            Event::Text(text) if text.trim_ascii().is_empty() => {}
+            Event::Comment(_) => {}
+            _ => return Err("must hold elements and attributes alone".into()),
+        }
+    }
+    if !open.is_empty() || roots != 1 {
+        return Err(format!("must be one <configuration name=\"{name}\">"));
+    }
+    if name == "sofia.conf" && !out.contains("<profile name=\"external\">\n") {
+        return Err("must have a profile named external, for carriers".into());
+    }
+    Ok(out)
+}
+
+fn write_start(
+    out: &mut String,
+    element: &str,
+    start: &quick_xml::events::BytesStart<'_>,
+) -> std::result::Result<(), String> {
+    let plain = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
+            && !name.contains("pre-process")
+            && name != "include"
+    };
+    if !plain(element) {
+        return Err(format!("may not hold <{element}>"));
+    }
+    let _ = write!(out, "<{element}");
+    for attribute in start.attributes() {
+        let attribute = attribute.map_err(|error| format!("is not well-formed: {error}"))?;
+        let key = attribute.key.0;
+        if !plain(key) {
+            return Err(format!("may not have the attribute {key}"));
+        }
+        let value = quick_xml::escape::unescape(&attribute.value).map_err(|e| format!("is not well-formed: {e}"))?;
+        let _ = write!(out, " {key}=\"");
+        write_value(out, &value).map_err(|_| format!("has a control character in {key}"))?;
+        out.push('"');
+    }
+    out.push_str(">\n");
+    Ok(())
+}
+
+/// Variables of the switch stay as they are; every other character is written so that it means itself.
+fn write_value(out: &mut String, value: &str) -> std::fmt::Result {
+    let mut rest = value;
+    while let Some(at) = rest.find("$${") {
+        let name = rest[at + 3..].split('}').next().unwrap_or_default();
+        let whole = format!("$${{{name}}}");
+        let fine = !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        SwitchXml.write_escaped_str(&mut *out, &rest[..at])?;
+        if fine && rest[at..].starts_with(&whole) {
+            out.push_str(&whole);
+            rest = &rest[at + whole.len()..];
+        } else {
+            SwitchXml.write_escaped_str(&mut *out, "$${")?;
+            rest = &rest[at + 3..];
+        }
+    }
+    SwitchXml.write_escaped_str(&mut *out, rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stock_profiles_are_kept_with_their_variables() {
+        let stock = include_str!("../../../freeswitch-conf/autoload_configs/sofia.conf.xml");
+        let kept = canonical("sofia.conf", stock).unwrap();
+        assert!(kept.contains("value=\"$${sip_ip}\"") && !kept.contains("<!--"), "{kept}");
+        assert_eq!(canonical("sofia.conf", &kept).unwrap(), kept);
+    }
+
+    #[test]
+    fn what_a_switch_would_act_on_is_refused_or_means_itself() {
+        for wrong in [
+            "<configuration name=\"other.conf\"/>",
+            "<configuration name=\"voicemail.conf\"><X-PRE-PROCESS cmd=\"exec\" data=\"id\"/></configuration>",
+            "<configuration name=\"voicemail.conf\"><x-pre-process cmd=\"exec\" data=\"id\"/></configuration>",
+            "<configuration name=\"voicemail.conf\"><include/></configuration>",
+            "<configuration name=\"voicemail.conf\">text</configuration>",
+            "<configuration name=\"voicemail.conf\"><![CDATA[x]]></configuration>",
+            "<configuration name=\"voicemail.conf\">",
+        ] {
+            assert!(canonical("voicemail.conf", wrong).is_err(), "{wrong}");
+        }
+        let sly = "<configuration name=\"voicemail.conf\"><param name=\"x\" value=\"${system id} $${a b} &lt;!-- $${ok}\"/></configuration>";
+        let kept = canonical("voicemail.conf", sly).unwrap();
+        assert!(kept.contains("$${ok}") && kept.matches('$').count() == 2 && !kept.contains("<!"), "{kept}");
+        assert!(canonical("sofia.conf", "<configuration name=\"sofia.conf\"/>").is_err());
+    }
+}

@@ -1,0 +1,265 @@
+//! Clusters: FreeSWITCHes that serve the same tenants. A tenant lives on one.
+
+pub mod api;
+pub mod configuration;
+pub mod store;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    model::error::{Error, Result},
+    node::changes::{Audit, Change},
+    text::{DisplayName, Domain},
+};
+
+/// The cluster that every platform begins with.
+pub const DEFAULT: Uuid = Uuid::from_u128(2);
+const MOST_TENANTS: i32 = 1_000_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum ClusterStatus {
+    Active,
+    /// Keeps its tenants, gets no new ones.
+    Draining,
+    /// Gets no new tenants, and none may move here.
+    Disabled,
+}
+
+/// Whose calls the switches' profile `external` takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum AcceptsCallsFrom {
+    /// Those of the networks and hosts of its carriers, and of the other clusters' switches. Everybody else gets 403.
+    #[default]
+    Carriers,
+    /// Everybody's. Beware: on a FreeSWITCH, whoever may call can take over any call whose Call-ID they know, by an INVITE with
+    /// Replaces.
+    Anyone,
+}
+
+/// A server by which browsers find a way through firewalls (WebRTC's `RTCIceServer`).
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IceServer {
+    /// `stun:…`, `turn:…` or `turns:…`
+    pub urls: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Cluster {
+    pub id: Uuid,
+    pub name: String,
+    pub region: String,
+    /// What the softphones of its tenants connect to: `wss://…`.
+    pub websocket_url: Option<String>,
+    /// How its switches are reached from other clusters' and from outside; the first is where calls to its tenants' numbers go.
+    pub sip_domains: Vec<String>,
+    pub ice_servers: Vec<IceServer>,
+    pub accepts_calls_from: AcceptsCallsFrom,
+    pub max_tenants: i32,
+    /// How many tenants live on it.
+    pub tenants: i64,
+    pub status: ClusterStatus,
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewCluster {
+    pub name: DisplayName,
+    pub region: DisplayName,
+    pub websocket_url: Option<String>,
+    #[serde(default)]
+    pub sip_domains: Vec<Domain>,
+    #[serde(default)]
+    pub ice_servers: Vec<IceServer>,
+    #[serde(default)]
+    pub accepts_calls_from: AcceptsCallsFrom,
+    pub max_tenants: i32,
+}
+
+/// A merge patch: what is absent stays, `null` empties.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterPatch {
+    pub name: Option<DisplayName>,
+    pub region: Option<DisplayName>,
+    #[serde(default, deserialize_with = "crate::model::patch::patch")]
+    #[schema(value_type = Option<String>)]
+    pub websocket_url: Option<Option<String>>,
+    pub sip_domains: Option<Vec<Domain>>,
+    pub ice_servers: Option<Vec<IceServer>>,
+    pub accepts_calls_from: Option<AcceptsCallsFrom>,
+    pub max_tenants: Option<i32>,
+    pub status: Option<ClusterStatus>,
+}
+
+fn check(cluster: &Cluster) -> Result<()> {
+    let printable = |text: &str| text.len() <= 255 && text.bytes().all(|b| b.is_ascii_graphic());
+    if let Some(url) = &cluster.websocket_url
+        && !(printable(url) && (url.starts_with("wss://") || url.starts_with("ws://")))
+    {
+        return Err(Error::invalid(
+            "websocket_url",
+            "must begin with wss:// (or ws://) and have at most 255 characters",
+        ));
+    }
+    if !(1..=MOST_TENANTS).contains(&cluster.max_tenants) {
+        return Err(Error::invalid("max_tenants", format!("must be between 1 and {MOST_TENANTS}")));
+    }
+    if cluster.sip_domains.len() > 20 {
+        return Err(Error::invalid("sip_domains", "may have 20 entries"));
+    }
+    let ice_is_fine = cluster.ice_servers.len() <= 10
+        && cluster.ice_servers.iter().all(|server| {
+            (1..=5).contains(&server.urls.len())
+                && server.urls.iter().all(|url| {
+                    printable(url)
+                        && ["stun:", "stuns:", "turn:", "turns:"].iter().any(|scheme| url.starts_with(scheme))
+                })
+                && server.username.as_deref().is_none_or(printable)
+                && server.credential.as_deref().is_none_or(printable)
+        });
+    if !ice_is_fine {
+        return Err(Error::invalid("ice_servers", "must be at most 10 servers whose urls begin with stun: or turn:"));
+    }
+    Ok(())
+}
+
+pub async fn create(change: &mut Change, new: NewCluster) -> Result<Cluster> {
+    let now = Utc::now();
+    let cluster = Cluster {
+        id: Uuid::now_v7(),
+        name: new.name.to_string(),
+        region: new.region.to_string(),
+        websocket_url: new.websocket_url,
+        sip_domains: new.sip_domains.iter().map(ToString::to_string).collect(),
+        ice_servers: new.ice_servers,
+        accepts_calls_from: new.accepts_calls_from,
+        max_tenants: new.max_tenants,
+        tenants: 0,
+        status: ClusterStatus::Active,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    check(&cluster)?;
+    store::insert(change.db(), &cluster).await.map_err(|e| taken(e, &cluster))?;
+    audit(change, "create", None, Some(&cluster)).await?;
+    Ok(cluster)
+}
+
+pub async fn update(change: &mut Change, id: Uuid, patch: ClusterPatch, if_match: Option<i64>) -> Result<Cluster> {
+    let before = locked(change, id, if_match).await?;
+    let mut after = before.clone();
+    if let Some(name) = patch.name {
+        after.name = name.to_string();
+    }
+    if let Some(region) = patch.region {
+        after.region = region.to_string();
+    }
+    if let Some(url) = patch.websocket_url {
+        after.websocket_url = url;
+    }
+    if let Some(domains) = patch.sip_domains {
+        after.sip_domains = domains.iter().map(ToString::to_string).collect();
+    }
+    if let Some(servers) = patch.ice_servers {
+        after.ice_servers = servers;
+    }
+    after.accepts_calls_from = patch.accepts_calls_from.unwrap_or(after.accepts_calls_from);
+    after.max_tenants = patch.max_tenants.unwrap_or(after.max_tenants);
+    after.status = patch.status.unwrap_or(after.status);
+    check(&after)?;
+    store::update(change.db(), &after).await.map_err(|e| taken(e, &after))?;
+    let after = store::get(change.db(), id).await?.ok_or(Error::NotFound("cluster"))?;
+    audit(change, "update", Some(&before), Some(&after)).await?;
+    Ok(after)
+}
+
+pub async fn delete(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<()> {
+    let before = locked(change, id, if_match).await?;
+    if id == DEFAULT {
+        return Err(Error::Conflict("The default cluster stays: set its status to draining instead.".into()));
+    }
+    let switches = store::switches(change.db(), id).await?;
+    if before.tenants > 0 || switches > 0 {
+        let tenants = before.tenants;
+        return Err(Error::Conflict(format!(
+            "It still has {tenants} tenants and {switches} switches. Move or delete them first."
+        )));
+    }
+    store::delete(change.db(), id).await?;
+    audit(change, "delete", Some(&before), None).await
+}
+
+/// The active cluster of a region (of any, when none is named) that is filled least, and has room.
+pub async fn choose(change: &mut Change, region: Option<&str>) -> Result<Uuid> {
+    store::hold(change.db()).await?;
+    if let Some(id) = store::least_filled(change.db(), region).await? {
+        return Ok(id);
+    }
+    let known = store::regions(change.db()).await?;
+    match region {
+        Some(region) if !known.iter().any(|name| name == region) => {
+            Err(Error::invalid("region", format!("is none of the regions there are: {}", known.join(", "))))
+        }
+        Some(region) => Err(Error::Conflict(format!("No cluster in {region} has room for another tenant."))),
+        None => Err(Error::Conflict("No cluster has room for another tenant.".into())),
+    }
+}
+
+/// May a tenant move here?
+pub async fn check_room(change: &mut Change, id: Uuid) -> Result<()> {
+    store::hold(change.db()).await?;
+    let cluster = store::get(change.db(), id).await?.ok_or_else(|| Error::invalid("cluster_id", "names no cluster"))?;
+    if cluster.status != ClusterStatus::Active || cluster.tenants >= i64::from(cluster.max_tenants) {
+        return Err(Error::Conflict(format!(
+            "The cluster {} is not active, or has no room for another tenant.",
+            cluster.name
+        )));
+    }
+    Ok(())
+}
+
+async fn locked(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<Cluster> {
+    store::hold(change.db()).await?;
+    let cluster = store::get(change.db(), id).await?.ok_or(Error::NotFound("cluster"))?;
+    match if_match {
+        Some(version) if version != cluster.version => Err(Error::Changed(cluster.version)),
+        _ => Ok(cluster),
+    }
+}
+
+fn taken(error: sqlx::Error, cluster: &Cluster) -> Error {
+    let error = Error::from(error);
+    match error.violated() {
+        Some(("clusters_name_key", _)) => Error::Conflict(format!("A cluster named {} exists already.", cluster.name)),
+        _ => error,
+    }
+}
+
+async fn audit(change: &mut Change, action: &str, before: Option<&Cluster>, after: Option<&Cluster>) -> Result<()> {
+    // What a TURN server is signed in to with is a secret.
+    let json = |cluster: &Cluster| {
+        let mut shown = cluster.clone();
+        for server in &mut shown.ice_servers {
+            server.credential = server.credential.as_ref().map(|_| "(secret)".to_owned());
+        }
+        serde_json::to_value(shown).unwrap_or_default()
+    };
+    let Some(about) = after.or(before) else { return Ok(()) };
+    let resource = format!("clusters/{}", about.id);
+    change.audit(Audit { tenant: None, action, resource, before: before.map(json), after: after.map(json) }).await
+}

@@ -1,0 +1,164 @@
+//! The SQL of clusters.
+
+use sqlx::{PgConnection, PgExecutor, types::Json};
+use uuid::Uuid;
+
+use super::{AcceptsCallsFrom, Cluster, ClusterStatus, IceServer};
+use crate::model::paging::Window;
+
+/// Makes whoever else fills or empties clusters wait until this transaction ends.
+pub async fn hold(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended('clusters', 0))").fetch_one(db).await.map(|_| ())
+}
+
+pub async fn insert(db: &mut PgConnection, new: &Cluster) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into clusters (id, name, region, websocket_url, sip_domains, ice_servers, max_tenants, accepts_calls_from)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        new.id,
+        new.name,
+        new.region,
+        new.websocket_url,
+        &new.sip_domains,
+        Json(&new.ice_servers) as _,
+        new.max_tenants,
+        new.accepts_calls_from as AcceptsCallsFrom
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+pub async fn get(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Cluster>> {
+    Ok(select(db, Some(id), Window::FIRST).await?.into_iter().next())
+}
+
+pub async fn list(db: impl PgExecutor<'_>, window: Window) -> sqlx::Result<Vec<Cluster>> {
+    select(db, None, window).await
+}
+
+async fn select(db: impl PgExecutor<'_>, id: Option<Uuid>, window: Window) -> sqlx::Result<Vec<Cluster>> {
+    let rows = sqlx::query!(
+        r#"select c.id, c.name, c.region, c.websocket_url, c.sip_domains, c.ice_servers as "ice_servers: Json<Vec<IceServer>>",
+                  c.accepts_calls_from as "accepts_calls_from: AcceptsCallsFrom", c.max_tenants, (select count(*) from tenants t where t.cluster_id = c.id) as "tenants!",
+                  c.status as "status: ClusterStatus", c.version, c.created_at, c.updated_at
+             from clusters c
+            where ($1::uuid is null or c.id = $1) and ($1 is not null or c.id > $2)
+            order by c.id limit $3"#,
+        id,
+        window.after,
+        window.fetch()
+    )
+    .fetch_all(db)
+    .await?;
+    let clusters = rows.into_iter().map(|row| Cluster {
+        id: row.id,
+        name: row.name,
+        region: row.region,
+        websocket_url: row.websocket_url,
+        sip_domains: row.sip_domains,
+        ice_servers: row.ice_servers.0,
+        accepts_calls_from: row.accepts_calls_from,
+        max_tenants: row.max_tenants,
+        tenants: row.tenants,
+        status: row.status,
+        version: row.version,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    });
+    Ok(clusters.collect())
+}
+
+pub async fn update(db: &mut PgConnection, cluster: &Cluster) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update clusters set name = $2, region = $3, websocket_url = $4, sip_domains = $5, ice_servers = $6, max_tenants = $7,
+                status = $8, accepts_calls_from = $9, version = version + 1, updated_at = now()
+          where id = $1",
+        cluster.id,
+        cluster.name,
+        cluster.region,
+        cluster.websocket_url,
+        &cluster.sip_domains,
+        Json(&cluster.ice_servers) as _,
+        cluster.max_tenants,
+        cluster.status as ClusterStatus,
+        cluster.accepts_calls_from as AcceptsCallsFrom
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("delete from clusters where id = $1", id).execute(db).await.map(|_| ())
+}
+
+pub async fn switches(db: &mut PgConnection, id: Uuid) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(r#"select count(*) as "count!" from switches where cluster_id = $1"#, id).fetch_one(db).await
+}
+
+pub async fn least_filled(db: &mut PgConnection, region: Option<&str>) -> sqlx::Result<Option<Uuid>> {
+    sqlx::query_scalar!(
+        "select c.id from clusters c left join tenants t on t.cluster_id = c.id
+          where c.status = 'active' and ($1::text is null or c.region = $1)
+          group by c.id having count(t.id) < c.max_tenants
+          order by count(t.id)::float / c.max_tenants, c.id limit 1",
+        region
+    )
+    .fetch_optional(db)
+    .await
+}
+
+pub async fn regions(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!("select distinct region from clusters order by region").fetch_all(db).await
+}
+
+/// What a cluster says about a file.
+pub async fn configuration(
+    db: impl PgExecutor<'_>,
+    cluster: Uuid,
+    name: &str,
+) -> sqlx::Result<Option<super::configuration::Configuration>> {
+    sqlx::query_as!(
+        super::configuration::Configuration,
+        "select name, xml, updated_at from cluster_configs where cluster_id = $1 and name = $2",
+        cluster,
+        name
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// All that a cluster says about files.
+pub async fn configurations(
+    db: impl PgExecutor<'_>,
+    cluster: Uuid,
+) -> sqlx::Result<Vec<super::configuration::Configuration>> {
+    sqlx::query_as!(
+        super::configuration::Configuration,
+        "select name, xml, updated_at from cluster_configs where cluster_id = $1 order by name",
+        cluster
+    )
+    .fetch_all(db)
+    .await
+}
+
+pub async fn put_configuration(db: &mut PgConnection, cluster: Uuid, name: &str, xml: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into cluster_configs (cluster_id, name, xml) values ($1, $2, $3)
+         on conflict (cluster_id, name) do update set xml = $3, updated_at = now()",
+        cluster,
+        name,
+        xml
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+pub async fn delete_configuration(db: &mut PgConnection, cluster: Uuid, name: &str) -> sqlx::Result<()> {
+    sqlx::query!("delete from cluster_configs where cluster_id = $1 and name = $2", cluster, name)
+        .execute(db)
+        .await
+        .map(|_| ())
+}

@@ -1,0 +1,115 @@
+//! `/v1/keys`: API keys for scripts.
+
+use actix_web::{
+    HttpResponse, delete, get, patch, post,
+    web::{Bytes, Data, Json, Path, Query},
+};
+use uuid::Uuid;
+
+use super::{CreatedKey, Key, KeyPatch, Maker, NewKey, Rotation, create_by, delete, rotate, store, update};
+use crate::{
+    http::{
+        input,
+        problem::Problem,
+        write::{self, Outcome, Write},
+    },
+    model::paging::{Page, PageQuery},
+    tenancy::{Api, auth::actor::Actor},
+};
+
+/// Create a key
+///
+/// The answer is the only place that ever shows its token.
+#[utoipa::path(tag = "keys", request_body = NewKey, responses((status = 201, body = CreatedKey), (status = 409, body = Problem)))]
+#[post("/v1/keys")]
+pub async fn create_key(api: Data<Api>, actor: Actor, write: Write, body: Bytes) -> Result<HttpResponse, Problem> {
+    let mut new: NewKey = input::parse(&body)?;
+    // A tenant's people make keys of their tenant, and of no other.
+    new.tenant_id = if actor.tenant.is_some() { Some(actor.tenant_or(new.tenant_id)?) } else { new.tenant_id };
+    check_scope(&actor)?;
+    let work = async |change: &mut _| {
+        let created = create_by(change, maker(&actor), new).await?;
+        Outcome::created(&created, created.key.version, format!("/v1/keys/{}", created.key.id))
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// List keys
+#[utoipa::path(tag = "keys", params(PageQuery), responses((status = 200, body = Page<Key>)))]
+#[get("/v1/keys")]
+pub async fn list_keys(api: Data<Api>, actor: Actor, page: Query<PageQuery>) -> Result<Json<Page<Key>>, Problem> {
+    let window = page.window()?;
+    let keys = store::list(&mut *api.read(&actor).await?, actor.tenant, window).await?;
+    Ok(Json(window.page(keys, |key| key.id)))
+}
+
+/// Show a key
+#[utoipa::path(tag = "keys", responses((status = 200, body = Key), (status = 404, body = Problem)))]
+#[get("/v1/keys/{id}")]
+pub async fn show_key(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
+    let key = store::get(&mut *api.read(&actor).await?, actor.tenant, *path)
+        .await?
+        .ok_or_else(|| Problem::not_found("key"))?;
+    Ok(write::shown(&key, key.version))
+}
+
+/// Change a key
+#[utoipa::path(tag = "keys", request_body = KeyPatch, responses((status = 200, body = Key), (status = 412, body = Problem)))]
+#[patch("/v1/keys/{id}")]
+pub async fn update_key(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<Uuid>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let patch: KeyPatch = input::parse(&body)?;
+    check_scope(&actor)?;
+    let work = async |change: &mut _| {
+        let changed = update(change, maker(&actor), actor.tenant, *path, patch, write.if_match).await?;
+        Outcome::changed(&changed, changed.version)
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// Make a new token for a key
+///
+/// The answer is the only place that ever shows it. The one before stays good for the overlap.
+#[utoipa::path(tag = "keys", request_body = Rotation, responses((status = 200, body = CreatedKey), (status = 404, body = Problem)))]
+#[post("/v1/keys/{id}/rotate")]
+pub async fn rotate_key(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<Uuid>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let rotation: Rotation = input::parse(&body)?;
+    check_scope(&actor)?;
+    let work = async |change: &mut _| {
+        let rotated = rotate(change, maker(&actor), actor.tenant, *path, &rotation, write.if_match).await?;
+        Outcome::changed(&rotated, rotated.key.version)
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// What keys make is of who made them.
+fn maker(actor: &Actor) -> Maker {
+    Maker { user: actor.person, role: actor.role }
+}
+
+/// A key does not make keys: it could give itself more than it has.
+fn check_scope(actor: &Actor) -> Result<(), Problem> {
+    if actor.session.is_none() && !actor.is_unlimited { Err(Problem::forbidden()) } else { Ok(()) }
+}
+
+/// Delete a key
+#[utoipa::path(tag = "keys", responses((status = 204), (status = 404, body = Problem)))]
+#[delete("/v1/keys/{id}")]
+pub async fn delete_key(api: Data<Api>, actor: Actor, write: Write, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
+    let work = async |change: &mut _| {
+        delete(change, actor.tenant, *path, write.if_match).await?;
+        Ok(Outcome::deleted())
+    };
+    write.run(&api, &actor, b"", work).await
+}

@@ -1,0 +1,223 @@
+//! API keys: what scripts show instead of signing in. One of the platform may do everything, one of a tenant sees that tenant
+//! and nothing else.
+
+pub mod api;
+pub mod store;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    model::error::{Error, Result},
+    node::changes::{Audit, Change},
+    tenancy::auth::rules::{self, Role},
+    text::{
+        DisplayName,
+        token::{self, TokenHash},
+    },
+};
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Key {
+    pub id: Uuid,
+    /// `null`: a key of the platform.
+    pub tenant_id: Option<Uuid>,
+    pub name: DisplayName,
+    /// A tenant's key: what it may do at most, within its scopes, and never more than who made it.
+    pub role: Role,
+    /// How the key begins, to tell keys apart.
+    pub prefix: String,
+    /// What it may do: `*`, `extensions:read`, `agents:write` and the like.
+    pub scopes: Vec<String>,
+    pub expires_at: Option<DateTime<Utc>>,
+    /// To the minute.
+    pub last_used_at: Option<DateTime<Utc>>,
+    /// Until when the token before the last rotation is good as well.
+    pub previous_expires_at: Option<DateTime<Utc>>,
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A key with its token, which is never shown again.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct CreatedKey {
+    #[serde(flatten)]
+    pub key: Key,
+    /// Send it as `X-API-Key`.
+    pub token: String,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewKey {
+    pub name: DisplayName,
+    /// The tenant that it is for; the platform when not given.
+    pub tenant_id: Option<Uuid>,
+    pub expires_at: Option<DateTime<Utc>>,
+    /// What it may do; everything that its owner may when not given. `RESOURCE:read`, `RESOURCE:write` (reads as well), `*`.
+    #[serde(default = "all_scopes")]
+    pub scopes: Vec<String>,
+}
+
+/// Everything.
+#[must_use]
+pub fn all_scopes() -> Vec<String> {
+    vec!["*".to_owned()]
+}
+
+/// A key's rotation.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rotation {
+    /// Seconds for which the token that is stays good beside the new one, at most a week; an hour when not given.
+    pub overlap_seconds: Option<i64>,
+}
+
+/// A merge patch: what is absent stays.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyPatch {
+    pub name: Option<DisplayName>,
+    pub expires_at: Option<DateTime<Utc>>,
+    pub scopes: Option<Vec<String>>,
+}
+
+fn check_scopes(scopes: &[String]) -> Result<()> {
+    if scopes.is_empty() || scopes.len() > 40 {
+        return Err(Error::invalid("scopes", "must be 1 to 40"));
+    }
+    match scopes.iter().find(|scope| !rules::is_scope(scope)) {
+        None => Ok(()),
+        Some(scope) => {
+            let known = rules::RESOURCES.map(rules::Resource::name).join(", ");
+            let scope = scope.chars().take(40).collect::<String>();
+            Err(Error::invalid(
+                "scopes",
+                format!("must be * or RESOURCE:read or RESOURCE:write, with a resource of {known}; not {scope:?}"),
+            ))
+        }
+    }
+}
+
+/// Who makes keys: what is good for them is good for their keys at most.
+#[derive(Debug, Clone, Copy)]
+pub struct Maker {
+    /// `None`: the operator.
+    pub user: Option<Uuid>,
+    pub role: Role,
+}
+
+impl Maker {
+    /// Whoever has the machine.
+    pub const OPERATOR: Self = Self { user: None, role: Role::PlatformAdmin };
+}
+
+/// Makes one as the operator.
+pub async fn create(change: &mut Change, new: NewKey) -> Result<CreatedKey> {
+    create_by(change, Maker::OPERATOR, new).await
+}
+
+pub async fn create_by(change: &mut Change, maker: Maker, new: NewKey) -> Result<CreatedKey> {
+    check_scopes(&new.scopes)?;
+    let token = token::generate("dpk");
+    let now = Utc::now();
+    let key = Key {
+        id: Uuid::now_v7(),
+        tenant_id: new.tenant_id,
+        name: new.name,
+        role: if maker.role == Role::PlatformAdmin { Role::Owner } else { maker.role },
+        prefix: token::visible_prefix(&token),
+        scopes: new.scopes,
+        expires_at: new.expires_at,
+        last_used_at: None,
+        previous_expires_at: None,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    let key =
+        store::insert(change.db(), &key, &TokenHash::of(token.as_bytes()), maker.user).await.map_err(|error| {
+            let error = Error::from(error);
+            match error.violated() {
+                Some(("api_keys_tenant_id_fkey", _)) => Error::invalid("tenant_id", "names no tenant"),
+                _ => error,
+            }
+        })?;
+    audit(change, "create", None, Some(&key)).await?;
+    Ok(CreatedKey { key, token: token.to_string() })
+}
+
+pub async fn update(
+    change: &mut Change,
+    maker: Maker,
+    within: Option<Uuid>,
+    id: Uuid,
+    patch: KeyPatch,
+    if_match: Option<i64>,
+) -> Result<Key> {
+    let before = locked(change, within, id, if_match).await?;
+    check_reach(maker, &before)?;
+    let scopes = patch.scopes.unwrap_or_else(|| before.scopes.clone());
+    check_scopes(&scopes)?;
+    let (name, expires_at) =
+        (patch.name.unwrap_or_else(|| before.name.clone()), patch.expires_at.or(before.expires_at));
+    let after = store::update(change.db(), id, &name, expires_at, &scopes).await?;
+    audit(change, "update", Some(&before), Some(&after)).await?;
+    Ok(after)
+}
+
+/// Makes a new token; the one before stays good for the overlap, so that whoever uses it can change over.
+pub async fn rotate(
+    change: &mut Change,
+    maker: Maker,
+    within: Option<Uuid>,
+    id: Uuid,
+    rotation: &Rotation,
+    if_match: Option<i64>,
+) -> Result<CreatedKey> {
+    let overlap = rotation.overlap_seconds.unwrap_or(3600);
+    if !(0..=7 * 86400).contains(&overlap) {
+        return Err(Error::invalid("overlap_seconds", "must be 0 to 604800"));
+    }
+    let before = locked(change, within, id, if_match).await?;
+    check_reach(maker, &before)?;
+    let token = token::generate("dpk");
+    let until = Utc::now() + chrono::Duration::seconds(overlap);
+    let (prefix, hash) = (token::visible_prefix(&token), TokenHash::of(token.as_bytes()));
+    let key = store::rotate(change.db(), id, &prefix, &hash, until).await?;
+    audit(change, "rotate", Some(&before), Some(&key)).await?;
+    Ok(CreatedKey { key, token: token.to_string() })
+}
+
+pub async fn delete(change: &mut Change, within: Option<Uuid>, id: Uuid, if_match: Option<i64>) -> Result<()> {
+    let before = locked(change, within, id, if_match).await?;
+    store::delete(change.db(), id).await?;
+    audit(change, "delete", Some(&before), None).await
+}
+
+/// An admin does not come to an owner's rights by an owner's key.
+fn check_reach(maker: Maker, key: &Key) -> Result<()> {
+    let reaches = match maker.role {
+        Role::PlatformAdmin => true,
+        Role::Owner => key.tenant_id.is_some(),
+        role => key.tenant_id.is_some() && key.role == role,
+    };
+    if reaches { Ok(()) } else { Err(Error::Forbidden("The key may do more than you.".into())) }
+}
+
+async fn locked(change: &mut Change, within: Option<Uuid>, id: Uuid, if_match: Option<i64>) -> Result<Key> {
+    let key = store::lock(change.db(), within, id).await?.ok_or(Error::NotFound("key"))?;
+    match if_match {
+        Some(version) if version != key.version => Err(Error::Changed(key.version)),
+        _ => Ok(key),
+    }
+}
+
+async fn audit(change: &mut Change, action: &str, before: Option<&Key>, after: Option<&Key>) -> Result<()> {
+    let json = |key: &Key| serde_json::to_value(key).unwrap_or_default();
+    let Some(about) = after.or(before) else { return Ok(()) };
+    let (tenant, resource) = (about.tenant_id, format!("keys/{}", about.id));
+    change.audit(Audit { tenant, action, resource, before: before.map(json), after: after.map(json) }).await
+}

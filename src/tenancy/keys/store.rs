@@ -1,0 +1,150 @@
+//! The SQL of API keys.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
+
+use super::Key;
+use crate::{
+    model::paging::Window,
+    tenancy::auth::rules::Role,
+    text::{DisplayName, token::TokenHash},
+};
+
+/// What an authenticated key is.
+pub struct Known {
+    pub id: Uuid,
+    pub tenant_id: Option<Uuid>,
+    pub name: String,
+    pub scopes: Vec<String>,
+    pub role: Role,
+    /// Who made it, and what they may do now. `None`: the operator did.
+    pub created_by: Option<Uuid>,
+    pub maker_role: Option<Role>,
+}
+
+/// The key of a token: its own, or the one before a rotation while the two overlap. Of a suspended tenant none is good, nor is one of
+/// somebody who is suspended.
+/// That it was used is written down once a minute.
+pub async fn by_hash(db: impl PgExecutor<'_>, hash: &TokenHash) -> sqlx::Result<Option<Known>> {
+    sqlx::query_as!(
+        Known,
+        r#"
+        with known as (
+            select k.id, k.tenant_id, k.name, k.scopes, k.last_used_at, k.role, k.created_by, u.role as maker_role
+              from api_keys k left join tenants t on t.id = k.tenant_id left join users u on u.id = k.created_by
+             where (k.token_hash = $1 or (k.previous_hash = $1 and k.previous_expires_at > now()))
+               and (k.expires_at is null or k.expires_at > now()) and coalesce(t.status, 'active') = 'active'
+               and coalesce(u.status, 'active') = 'active'
+        ), used as (
+            update api_keys set last_used_at = now()
+             where id in (select id from known where last_used_at is null or last_used_at < now() - interval '1 minute')
+        )
+        select id as "id!", tenant_id, name as "name!", scopes as "scopes!", role as "role!: Role", created_by as "created_by?",
+               maker_role as "maker_role?: Role"
+          from known
+        "#,
+        &hash.0[..]
+    )
+    .fetch_optional(db)
+    .await
+}
+
+pub async fn insert(db: &mut PgConnection, key: &Key, hash: &TokenHash, created_by: Option<Uuid>) -> sqlx::Result<Key> {
+    sqlx::query_as!(
+        Key,
+        r#"insert into api_keys (id, tenant_id, name, prefix, token_hash, expires_at, scopes, role, created_by)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+           returning id, tenant_id, name as "name: _", role as "role: Role", prefix, scopes, expires_at, last_used_at, previous_expires_at, version, created_at, updated_at"#,
+        key.id,
+        key.tenant_id,
+        &key.name as _,
+        key.prefix,
+        &hash.0[..],
+        key.expires_at,
+        &key.scopes,
+        key.role as Role,
+        created_by
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// `within`: only if it is that tenant's.
+pub async fn get(db: impl PgExecutor<'_>, within: Option<Uuid>, id: Uuid) -> sqlx::Result<Option<Key>> {
+    sqlx::query_as!(
+        Key,
+        r#"select id, tenant_id, name as "name: _", role as "role: Role", prefix, scopes, expires_at, last_used_at, previous_expires_at, version, created_at, updated_at
+             from api_keys where id = $1 and ($2::uuid is null or tenant_id = $2)"#,
+        id,
+        within
+    )
+    .fetch_optional(db)
+    .await
+}
+
+pub async fn lock(db: &mut PgConnection, within: Option<Uuid>, id: Uuid) -> sqlx::Result<Option<Key>> {
+    sqlx::query!("select 1 as one from api_keys where id = $1 for update", id).fetch_optional(&mut *db).await?;
+    get(db, within, id).await
+}
+
+pub async fn list(db: impl PgExecutor<'_>, within: Option<Uuid>, window: Window) -> sqlx::Result<Vec<Key>> {
+    sqlx::query_as!(
+        Key,
+        r#"select id, tenant_id, name as "name: _", role as "role: Role", prefix, scopes, expires_at, last_used_at, previous_expires_at, version, created_at, updated_at
+             from api_keys where id > $1 and ($2::uuid is null or tenant_id = $2) order by id limit $3"#,
+        window.after,
+        within,
+        window.fetch()
+    )
+    .fetch_all(db)
+    .await
+}
+
+pub async fn update(
+    db: &mut PgConnection,
+    id: Uuid,
+    name: &DisplayName,
+    expires_at: Option<DateTime<Utc>>,
+    scopes: &[String],
+) -> sqlx::Result<Key> {
+    sqlx::query_as!(
+        Key,
+        r#"update api_keys set name = $2, expires_at = $3, scopes = $4, version = version + 1, updated_at = now() where id = $1
+           returning id, tenant_id, name as "name: _", role as "role: Role", prefix, scopes, expires_at, last_used_at, previous_expires_at, version, created_at, updated_at"#,
+        id,
+        name as _,
+        expires_at,
+        scopes
+    )
+    .fetch_one(db)
+    .await
+}
+
+pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("delete from api_keys where id = $1", id).execute(db).await.map(|_| ())
+}
+
+/// Puts a new token in the place of the one that is, which stays good until `until`.
+pub async fn rotate(
+    db: &mut PgConnection,
+    id: Uuid,
+    prefix: &str,
+    hash: &TokenHash,
+    until: DateTime<Utc>,
+) -> sqlx::Result<Key> {
+    sqlx::query_as!(
+        Key,
+        r#"update api_keys set previous_hash = token_hash, previous_expires_at = $4, token_hash = $3, prefix = $2,
+                  version = version + 1, updated_at = now()
+            where id = $1
+           returning id, tenant_id, name as "name: _", role as "role: Role", prefix, scopes, expires_at, last_used_at, previous_expires_at, version,
+                     created_at, updated_at"#,
+        id,
+        prefix,
+        &hash.0[..],
+        until
+    )
+    .fetch_one(db)
+    .await
+}

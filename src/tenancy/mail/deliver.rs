@@ -1,0 +1,290 @@
+//! Delivery: from the outbox to the first provider that takes it, with retries; to files where there is no provider.
+
+use std::{
+    error::Error as _,
+    fmt, fs,
+    io::Write as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use chrono::Utc;
+use lettre::{
+    AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
+    message::{Mailbox, MultiPart, header},
+    transport::smtp::{Error as SmtpError, response::Category},
+};
+use metrics::counter;
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+
+use super::{Letter, place, store};
+use crate::text::keyring::Keyring;
+
+const EVERY: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// A provider that could not be reached is passed over for so long, when there is another.
+const REST: Duration = Duration::from_mins(1);
+/// Minutes until the next attempt, after the first, second, …; hourly from then on.
+const BACK_OFF_MINUTES: [i64; 4] = [1, 5, 15, 60];
+const GIVE_UP_HOURS: i64 = 24;
+
+/// URLs of SMTP servers, the preferred first: `smtps://user:password@host:465`, `smtp://host:587?tls=required`. They hold
+/// passwords, so they are never printed.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(from = "OneOrMany")]
+pub struct Providers(Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    /// As an environment variable gives them: with commas between.
+    One(String),
+    Many(Vec<String>),
+}
+
+impl From<OneOrMany> for Providers {
+    fn from(given: OneOrMany) -> Self {
+        Self(match given {
+            OneOrMany::One(text) => {
+                text.split(',').map(str::trim).filter(|url| !url.is_empty()).map(Into::into).collect()
+            }
+            OneOrMany::Many(urls) => urls,
+        })
+    }
+}
+
+impl Providers {
+    #[must_use]
+    pub fn new(urls: Vec<String>) -> Self {
+        Self(urls)
+    }
+}
+
+impl fmt::Debug for Providers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} SMTP providers", self.0.len())
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum MailError {
+    #[error("smtp: provider {0} is no URL such as smtps://user:password@mail.example:465")]
+    Url(usize),
+    #[error("mail_from is no address such as Dialplane <dialplane@acme.example>: {0}")]
+    From(lettre::address::AddressError),
+}
+
+struct Provider {
+    /// Host and port, for the log.
+    name: String,
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    rests_until: Mutex<Option<Instant>>,
+}
+
+/// How mails leave this node.
+pub struct Deliverer {
+    pool: PgPool,
+    keyring: Arc<Keyring>,
+    from: Mailbox,
+    providers: Vec<Provider>,
+    folder: PathBuf,
+}
+
+enum Failure {
+    /// The recipient was refused for good, by every provider.
+    Final(String),
+    /// Later, or by another way, it may go.
+    Passing(String),
+}
+
+impl Deliverer {
+    pub fn new(
+        pool: PgPool,
+        keyring: Arc<Keyring>,
+        from: &str,
+        providers: &Providers,
+        folder: PathBuf,
+    ) -> Result<Self, MailError> {
+        let providers = providers.0.iter().enumerate().map(|(at, url)| {
+            // The error would repeat the URL, with the password in it.
+            let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(|_| MailError::Url(at + 1))?;
+            let host = url.rsplit('@').next().unwrap_or_default();
+            let host = host.split("://").last().unwrap_or_default();
+            let name = host.split(['/', '?']).next().unwrap_or_default().to_owned();
+            Ok(Provider { name, transport: builder.timeout(Some(TIMEOUT)).build(), rests_until: Mutex::default() })
+        });
+        let providers = providers.collect::<Result<Vec<_>, MailError>>()?;
+        Ok(Self { pool, keyring, from: from.parse().map_err(MailError::From)?, providers, folder })
+    }
+
+    /// Runs for ever: looks each second for what is due.
+    pub async fn run(self) {
+        if self.providers.is_empty() {
+            tracing::info!(folder = %self.folder.display(), "no SMTP server is set: mails become files");
+        }
+        loop {
+            match store::take(&self.pool).await {
+                Ok(due) if !due.is_empty() => {
+                    for mail in due {
+                        self.send(mail).await;
+                    }
+                    continue;
+                }
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, "the outbox can't be read"),
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    async fn send(&self, mail: store::Due) {
+        let sent = match self.message(&mail) {
+            Ok(message) if self.providers.is_empty() => self.keep(&mail, &message),
+            Ok(message) => self.hand_over(message).await,
+            Err(reason) => Err(Failure::Final(reason)),
+        };
+        let written = match sent {
+            Ok(()) => {
+                counter!("dialplane_mails_total", "outcome" => "sent").increment(1);
+                store::sent(&self.pool, mail.id).await
+            }
+            Err(failure) => {
+                let (reason, again) = match failure {
+                    Failure::Final(reason) => (reason, None),
+                    Failure::Passing(reason) => (reason, next_attempt(&mail)),
+                };
+                let outcome = if again.is_some() { "delayed" } else { "failed" };
+                counter!("dialplane_mails_total", "outcome" => outcome).increment(1);
+                tracing::warn!(mail = %mail.id, attempts = mail.attempts, reason, "a mail was not sent");
+                store::not_sent(&self.pool, mail.id, &reason, again).await
+            }
+        };
+        if let Err(error) = written {
+            tracing::warn!(mail = %mail.id, %error, "what became of a mail was not written down");
+        }
+    }
+
+    fn message(&self, mail: &store::Due) -> Result<Message, String> {
+        let text = self.keyring.open_sealed(place(mail.id), &mail.sealed).map_err(|error| error.to_string())?;
+        let letter: Letter = serde_json::from_str(&text).map_err(|_| "its text is damaged".to_owned())?;
+        let to = mail.recipient.parse::<Mailbox>().map_err(|error| error.to_string())?;
+        let domain = self.from.email.domain();
+        Message::builder()
+            .from(self.from.clone())
+            .to(to)
+            .subject(letter.subject)
+            .message_id(Some(format!("<{}@{domain}>", mail.id)))
+            .date_now()
+            .header(AutoSubmitted)
+            .multipart(MultiPart::alternative_plain_html(letter.text, letter.html))
+            .map_err(|error| error.to_string())
+    }
+
+    async fn hand_over(&self, message: Message) -> Result<(), Failure> {
+        let mut reason = "no provider".to_owned();
+        let mut all_refused = !self.providers.is_empty();
+        let (rested, resting): (Vec<_>, Vec<_>) = self.providers.iter().partition(|provider| !provider.rests());
+        // Who rests is tried all the same when nobody else takes it.
+        for provider in rested.into_iter().chain(resting) {
+            match provider.transport.send(message.clone()).await {
+                Ok(_) => return Ok(()),
+                Err(error) => {
+                    if is_the_providers(&error) {
+                        provider.rest();
+                    }
+                    all_refused &= refuses_recipient(&error);
+                    reason = format!("{}: {}", provider.name, told(&error));
+                    tracing::warn!(provider = provider.name, reason, "an SMTP provider did not take a mail");
+                }
+            }
+        }
+        Err(if all_refused { Failure::Final(reason) } else { Failure::Passing(reason) })
+    }
+
+    fn keep(&self, mail: &store::Due, message: &Message) -> Result<(), Failure> {
+        let path = self.folder.join(format!("{}.eml", mail.id));
+        let written = fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).and_then(|()| {
+            let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+            file.write_all(&message.formatted())
+        });
+        written.map_err(|error| Failure::Passing(format!("{}: {error}", path.display())))?;
+        tracing::info!(file = %path.display(), "a mail was written to a file");
+        Ok(())
+    }
+}
+
+impl Provider {
+    fn rests(&self) -> bool {
+        let until = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| until > Instant::now())
+    }
+
+    fn rest(&self) {
+        *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + REST);
+    }
+}
+
+/// Would the provider fail with the next mail as well? It can't be reached, or does not let us in (53x: RFC 4954).
+fn is_the_providers(error: &SmtpError) -> bool {
+    if error.is_transient() {
+        return false;
+    }
+    error.status().is_none_or(|code| code.category == Category::Unspecified3)
+}
+
+/// Is it the recipient who is refused for good? Any other 5xx is about the provider, our account there or its rules (a 550 may
+/// be that as well, and says so): another provider may take the mail, or this one when it was set right.
+fn refuses_recipient(error: &SmtpError) -> bool {
+    let is_about_recipient =
+        error.status().is_some_and(|code| matches!(code.to_string().as_str(), "550" | "551" | "553"));
+    let said = error.source().map(|said| said.to_string().to_ascii_lowercase()).unwrap_or_default();
+    // X.7: security or policy (RFC 3463).
+    is_about_recipient && !said.starts_with("5.7.") && !said.contains("relay")
+}
+
+/// What the server said; never what was sent to it.
+fn told(error: &SmtpError) -> String {
+    error.to_string().chars().take(300).collect()
+}
+
+fn next_attempt(mail: &store::Due) -> Option<chrono::DateTime<Utc>> {
+    if mail.created_at < Utc::now() - chrono::Duration::hours(GIVE_UP_HOURS) {
+        return None;
+    }
+    let at = usize::try_from(mail.attempts - 1).unwrap_or(0).min(BACK_OFF_MINUTES.len() - 1);
+    Some(Utc::now() + chrono::Duration::minutes(BACK_OFF_MINUTES[at]))
+}
+
+/// RFC 3834: no out-of-office answers to this.
+#[derive(Clone)]
+struct AutoSubmitted;
+
+impl header::Header for AutoSubmitted {
+    fn name() -> header::HeaderName {
+        header::HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> header::HeaderValue {
+        header::HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_of_providers_are_not_printed() {
+        let given: Providers =
+            serde_json::from_str("\"smtp://u:hunter2@a.test:25, smtps://v:hunter3@b.test\"").unwrap();
+        assert_eq!(given.0.len(), 2);
+        assert_eq!(format!("{given:?}"), "2 SMTP providers");
+    }
+}

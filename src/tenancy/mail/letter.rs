@@ -1,0 +1,143 @@
+//! A rendered mail: subject, text and HTML.
+
+use askama::Template;
+use serde::{Deserialize, Serialize};
+
+use super::{Message, words};
+use crate::model::language::Language;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Letter {
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+}
+
+/// What a letter says, before it has a form.
+pub struct Words {
+    pub subject: String,
+    pub greeting: String,
+    pub paragraphs: Vec<String>,
+    pub button: Option<Button>,
+    pub closing: Vec<String>,
+}
+
+pub struct Button {
+    pub label: &'static str,
+    pub link: String,
+}
+
+#[derive(Template)]
+#[template(path = "mail/letter.html")]
+struct Html<'a> {
+    language: &'static str,
+    subject: &'a str,
+    greeting: &'a str,
+    paragraphs: &'a [String],
+    button: Option<&'a Button>,
+    closing: &'a [String],
+    signature: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/letter.txt")]
+struct Text<'a> {
+    greeting: &'a str,
+    paragraphs: Vec<String>,
+    button: Option<&'a Button>,
+    closing: Vec<String>,
+    signature: &'static str,
+}
+
+impl Letter {
+    pub fn render(message: &Message<'_>, language: Language) -> Result<Self, askama::Error> {
+        let words = words::of(message, language);
+        let signature = "Dialplane";
+        let html = Html {
+            language: language.code(),
+            subject: &words.subject,
+            greeting: &words.greeting,
+            paragraphs: &words.paragraphs,
+            button: words.button.as_ref(),
+            closing: &words.closing,
+            signature,
+        };
+        let text = Text {
+            greeting: &words.greeting,
+            paragraphs: words.paragraphs.iter().map(|paragraph| wrapped(paragraph)).collect(),
+            button: words.button.as_ref(),
+            closing: words.closing.iter().map(|paragraph| wrapped(paragraph)).collect(),
+            signature,
+        };
+        Ok(Self { html: html.render()?, text: text.render()?, subject: words.subject })
+    }
+}
+
+/// Breaks lines before column 76, as people who read mail as text expect it. A long word stays whole.
+fn wrapped(text: &str) -> String {
+    let mut lines = String::new();
+    let mut column = 0;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length > 76 {
+            lines.push('\n');
+            column = 0;
+        } else if column > 0 {
+            lines.push(' ');
+            column += 1;
+        }
+        lines.push_str(word);
+        column += length;
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINK: &str = "https://pbx.test/reset?token=dpo_secret";
+
+    fn all(name: &'static str) -> Vec<Message<'static>> {
+        vec![
+            Message::Welcome { name, tenant: name, link: LINK },
+            Message::VerifyEmail { name, link: LINK },
+            Message::ResetPassword { name, link: LINK },
+            Message::PasswordChanged { name },
+            Message::AddressTaken { sign_in_link: "https://pbx.test/sign-in", forgot_link: LINK },
+            Message::SignInLocked { name },
+            Message::EmergencyCall { number: "112", extension: name, location: name },
+        ]
+    }
+
+    #[test]
+    fn every_message_says_its_link_once_in_both_forms_and_languages() {
+        for language in [Language::En, Language::De] {
+            for message in all("Ada") {
+                let letter = Letter::render(&message, language).unwrap();
+                let links = usize::from(
+                    !["password_changed", "sign_in_locked", "emergency_call"].contains(&message.template()),
+                );
+                for form in [&letter.text, &letter.html] {
+                    assert_eq!(form.matches(LINK).count(), links, "{} {language:?}: {form}", message.template());
+                    assert!(!form.contains("{{") && !form.contains("{%"), "{form}");
+                }
+                let long = letter.text.lines().find(|line| line.chars().count() > 76 && !line.contains("https://"));
+                assert_eq!(long, None);
+                assert!(letter.subject.chars().count() < 78, "{}", letter.subject);
+                assert!(letter.html.contains(&format!("lang=\"{}\"", language.code())));
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_text() {
+        let name = "<b>Ada</b> & \"Eve\"";
+        for message in all(name) {
+            let letter = Letter::render(&message, Language::De).unwrap();
+            assert!(!letter.html.contains("<b>"), "{}", letter.html);
+        }
+        let letter = Letter::render(&Message::PasswordChanged { name }, Language::En).unwrap();
+        assert!(letter.text.contains(name) && letter.html.contains("&#60;b&#62;Ada"), "{}", letter.html);
+    }
+}

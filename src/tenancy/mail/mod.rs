@@ -1,0 +1,130 @@
+//! Mails: rendered and queued in the transaction of the change that they are about, sent after it.
+
+pub mod deliver;
+mod letter;
+pub mod store;
+mod words;
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+pub use self::letter::Letter;
+use crate::{
+    model::error::{Error, Result},
+    model::language::Language,
+    node::changes::Change,
+    text::{
+        Email,
+        keyring::{Keyring, Place},
+    },
+};
+
+/// What a mail is about. Links work once, so they are in no log and no error.
+pub enum Message<'a> {
+    /// Somebody was made an agent or an owner, and chooses a password.
+    Welcome {
+        name: &'a str,
+        tenant: &'a str,
+        link: &'a str,
+    },
+    VerifyEmail {
+        name: &'a str,
+        link: &'a str,
+    },
+    ResetPassword {
+        name: &'a str,
+        link: &'a str,
+    },
+    PasswordChanged {
+        name: &'a str,
+    },
+    /// Somebody registered with an address that has an account.
+    AddressTaken {
+        sign_in_link: &'a str,
+        forgot_link: &'a str,
+    },
+    SignInLocked {
+        name: &'a str,
+    },
+    /// Somebody of the tenant called for help.
+    EmergencyCall {
+        number: &'a str,
+        extension: &'a str,
+        location: &'a str,
+    },
+}
+
+impl Message<'_> {
+    /// As `mail list` names it.
+    #[must_use]
+    pub fn template(&self) -> &'static str {
+        match self {
+            Self::Welcome { .. } => "welcome",
+            Self::VerifyEmail { .. } => "verify_email",
+            Self::ResetPassword { .. } => "reset_password",
+            Self::PasswordChanged { .. } => "password_changed",
+            Self::AddressTaken { .. } => "address_taken",
+            Self::SignInLocked { .. } => "sign_in_locked",
+            Self::EmergencyCall { .. } => "emergency_call",
+        }
+    }
+}
+
+/// Where a mail's text is sealed for.
+fn place(id: Uuid) -> Place {
+    Place { column: "mail_outbox.sealed", tenant: Uuid::nil(), row: id }
+}
+
+/// Queues a mail within a change: it leaves when that is committed, and never if it is not.
+pub async fn queue(
+    change: &mut Change,
+    tenant: Option<Uuid>,
+    to: &Email,
+    language: Language,
+    message: &Message<'_>,
+) -> Result<()> {
+    let keyring = change.keyring();
+    put(change.db(), &keyring, tenant, to, language, message).await
+}
+
+/// Queues many of a tenant's mails within a change.
+pub async fn queue_all(
+    change: &mut Change,
+    tenant: Option<Uuid>,
+    mails: impl IntoIterator<Item = (&Email, Language, Message<'_>)>,
+) -> Result<()> {
+    let keyring = change.keyring();
+    let mut columns = store::NewMails::default();
+    for (to, language, message) in mails {
+        write(&mut columns, &keyring, to, language, &message)?;
+    }
+    Ok(store::insert(change.db(), tenant, &columns).await?)
+}
+
+/// Queues a mail within any transaction.
+pub async fn put(
+    db: &mut PgConnection,
+    keyring: &Keyring,
+    tenant: Option<Uuid>,
+    to: &Email,
+    language: Language,
+    message: &Message<'_>,
+) -> Result<()> {
+    let mut columns = store::NewMails::default();
+    write(&mut columns, keyring, to, language, message)?;
+    Ok(store::insert(db, tenant, &columns).await?)
+}
+
+fn write(
+    mails: &mut store::NewMails,
+    keyring: &Keyring,
+    to: &Email,
+    language: Language,
+    message: &Message<'_>,
+) -> Result<()> {
+    let letter = Letter::render(message, language).map_err(|e| Error::invalid("mail", e))?;
+    let id = Uuid::now_v7();
+    let text = serde_json::to_string(&letter).map_err(|e| Error::invalid("mail", e))?;
+    mails.push(id, to.as_str(), message.template(), language, keyring.seal(place(id), &text));
+    Ok(())
+}

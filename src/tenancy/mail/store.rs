@@ -1,0 +1,135 @@
+//! The SQL of the outbox.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
+
+use crate::model::language::Language;
+
+/// Mails to be queued, as columns.
+#[derive(Default)]
+pub struct NewMails {
+    ids: Vec<Uuid>,
+    recipients: Vec<String>,
+    templates: Vec<String>,
+    languages: Vec<String>,
+    sealed: Vec<Vec<u8>>,
+}
+
+impl NewMails {
+    pub fn push(&mut self, id: Uuid, recipient: &str, template: &str, language: Language, sealed: Vec<u8>) {
+        self.ids.push(id);
+        self.recipients.push(recipient.to_owned());
+        self.templates.push(template.to_owned());
+        self.languages.push(language.code().to_owned());
+        self.sealed.push(sealed);
+    }
+}
+
+pub async fn insert(db: &mut PgConnection, tenant: Option<Uuid>, new: &NewMails) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into mail_outbox (id, tenant_id, recipient, template, language, sealed)
+         select m.id, $1, m.recipient, m.template, m.language, m.sealed
+           from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bytea[])
+                as m (id, recipient, template, language, sealed)",
+        tenant,
+        &new.ids,
+        &new.recipients,
+        &new.templates,
+        &new.languages,
+        &new.sealed
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// A mail that is to be sent now.
+pub struct Due {
+    pub id: Uuid,
+    pub recipient: String,
+    pub sealed: Vec<u8>,
+    pub attempts: i32,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Takes mails that are due. Nobody else takes them for two minutes: no transaction is held open while they are sent, and what a
+/// node that died had taken is due again.
+pub async fn take(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Due>> {
+    sqlx::query_as!(
+        Due,
+        "update mail_outbox set next_attempt_at = now() + interval '2 minutes', attempts = attempts + 1
+          where id in (select id from mail_outbox where status = 'queued' and next_attempt_at <= now()
+                        order by next_attempt_at limit 20 for update skip locked)
+         returning id, recipient, sealed, attempts, created_at"
+    )
+    .fetch_all(db)
+    .await
+}
+
+pub async fn sent(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update mail_outbox set status = 'sent', sent_at = now(), sealed = '', last_error = null where id = $1",
+        id
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// `again`: when it is tried next; `None`: not any more.
+pub async fn not_sent(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    error: &str,
+    again: Option<DateTime<Utc>>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update mail_outbox set last_error = $2, next_attempt_at = coalesce($3, next_attempt_at),
+                status = case when $3::timestamptz is null then 'failed' else status end
+          where id = $1",
+        id,
+        error,
+        again
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// A mail as it is listed.
+#[derive(Debug, Serialize)]
+pub struct Listed {
+    pub id: Uuid,
+    pub tenant_id: Option<Uuid>,
+    pub recipient: String,
+    pub template: String,
+    pub status: String,
+    pub attempts: i32,
+    pub created_at: DateTime<Utc>,
+    pub sent_at: Option<DateTime<Utc>>,
+    pub next_attempt_at: DateTime<Utc>,
+    pub last_error: Option<String>,
+}
+
+pub async fn list(db: impl PgExecutor<'_>, status: Option<&str>) -> sqlx::Result<Vec<Listed>> {
+    sqlx::query_as!(
+        Listed,
+        "select id, tenant_id, recipient, template, status, attempts, created_at, sent_at, next_attempt_at, last_error
+           from mail_outbox where $1::text is null or status = $1 order by id desc limit 1000",
+        status
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Makes mails due again that are not sent: one, or all that failed. How many there were.
+pub async fn retry(db: impl PgExecutor<'_>, id: Option<Uuid>) -> sqlx::Result<u64> {
+    let again = sqlx::query!(
+        "update mail_outbox set status = 'queued', next_attempt_at = now(), created_at = now()
+          where status <> 'sent' and (id = $1 or ($1 is null and status = 'failed'))",
+        id
+    );
+    Ok(again.execute(db).await?.rows_affected())
+}

@@ -1,0 +1,163 @@
+//! The wording of mails, in the languages that people are written to.
+
+use super::{
+    Message,
+    letter::{Button, Words},
+};
+use crate::model::language::Language;
+
+/// What a message says.
+pub fn of(message: &Message<'_>, language: Language) -> Words {
+    match language {
+        Language::En => english(message),
+        Language::De => german(message),
+    }
+}
+
+fn button(label: &'static str, link: &str) -> Button {
+    Button { label, link: link.to_owned() }
+}
+
+fn english(message: &Message<'_>) -> Words {
+    let hello = |name: &str| format!("Hello {name},");
+    match message {
+        Message::Welcome { name, tenant, link } => Words {
+            subject: format!("Your telephone account at {tenant}"),
+            greeting: hello(name),
+            paragraphs: vec![
+                format!("an account was made for you at {tenant}. Choose a password to begin."),
+                "Your extensions and how to set up your phone are shown to you once you have signed in.".into(),
+            ],
+            button: Some(button("Choose a password", link)),
+            closing: vec!["The link works once, for 7 days. If you did not expect this mail, you need not do anything.".into()],
+        },
+        Message::VerifyEmail { name, link } => Words {
+            subject: "Confirm your e-mail address".into(),
+            greeting: hello(name),
+            paragraphs: vec!["confirm that this address is yours, and your account is ready.".into()],
+            button: Some(button("Confirm the address", link)),
+            closing: vec!["The link works once, for 2 days. If you did not sign up, you need not do anything.".into()],
+        },
+        Message::ResetPassword { name, link } => Words {
+            subject: "Set a new password".into(),
+            greeting: hello(name),
+            paragraphs: vec!["somebody asked for a new password for your account. If that was you:".into()],
+            button: Some(button("Set a new password", link)),
+            closing: vec!["The link works once, for one hour. If it was not you, your password stays as it is.".into()],
+        },
+        Message::PasswordChanged { name } => Words {
+            subject: "Your password was changed".into(),
+            greeting: hello(name),
+            paragraphs: vec![
+                "the password of your account was changed just now, and you were signed out everywhere else.".into(),
+                "If that was not you, ask for a new password at once, and tell your administrator.".into(),
+            ],
+            button: None,
+            closing: vec![],
+        },
+        Message::AddressTaken { sign_in_link, forgot_link } => Words {
+            subject: "You have an account already".into(),
+            greeting: "Hello,".into(),
+            paragraphs: vec![
+                "somebody signed up with this address, which has an account already. Nothing was changed.".into(),
+                format!("To sign in: {sign_in_link}"),
+                "If you don't remember your password:".into(),
+            ],
+            button: Some(button("Set a new password", forgot_link)),
+            closing: vec!["If it was not you, you need not do anything.".into()],
+        },
+        Message::SignInLocked { name } => Words {
+            subject: "Somebody tried to sign in to your account".into(),
+            greeting: hello(name),
+            paragraphs: vec![
+                "there were several attempts to sign in to your account with a wrong password. It is locked for a while, longer each time.".into(),
+                "If that was you, wait a moment and try again, or ask for a new password. If not, your account is safe as long as your password is.".into(),
+            ],
+            button: None,
+            closing: vec![],
+        },
+        Message::EmergencyCall { number, extension, location } => Words {
+            subject: format!("Emergency call to {number}"),
+            greeting: "Hello,".into(),
+            paragraphs: vec![
+                format!("somebody called {number} just now, from extension {extension}."),
+                format!("The address on file is: {location}"),
+            ],
+            button: None,
+            closing: vec!["You get this mail because you are a contact for emergencies.".into()],
+        },
+    }
+}
+
+fn german(message: &Message<'_>) -> Words {
+    let hello = |name: &str| format!("Guten Tag {name},");
+    match message {
+        Message::Welcome { name, tenant, link } => Words {
+            subject: format!("Ihr Telefonkonto bei {tenant}"),
+            greeting: hello(name),
+            paragraphs: vec![
+                format!("bei {tenant} wurde ein Konto für Sie angelegt. Wählen Sie ein Passwort, um zu beginnen."),
+                "Ihre Nebenstellen und die Einstellungen für Ihr Telefon sehen Sie, sobald Sie angemeldet sind.".into(),
+            ],
+            button: Some(button("Passwort wählen", link)),
+            closing: vec![
+                "Der Link gilt einmal, 7 Tage lang. Wenn Sie diese Mail nicht erwartet haben, müssen Sie nichts tun.".into(),
+            ],
+        },
+        Message::VerifyEmail { name, link } => Words {
+            subject: "Bestätigen Sie Ihre E-Mail-Adresse".into(),
+            greeting: hello(name),
+            paragraphs: vec!["bestätigen Sie, dass diese Adresse Ihnen gehört, dann ist Ihr Konto bereit.".into()],
+            button: Some(button("Adresse bestätigen", link)),
+            closing: vec!["Der Link gilt einmal, 2 Tage lang. Wenn Sie sich nicht registriert haben, müssen Sie nichts tun.".into()],
+        },
+        Message::ResetPassword { name, link } => Words {
+            subject: "Neues Passwort setzen".into(),
+            greeting: hello(name),
+            paragraphs: vec!["für Ihr Konto wurde ein neues Passwort angefordert. Wenn Sie das waren:".into()],
+            button: Some(button("Neues Passwort setzen", link)),
+            closing: vec!["Der Link gilt einmal, eine Stunde lang. Wenn Sie es nicht waren, bleibt Ihr Passwort, wie es ist.".into()],
+        },
+        Message::PasswordChanged { name } => Words {
+            subject: "Ihr Passwort wurde geändert".into(),
+            greeting: hello(name),
+            paragraphs: vec![
+                "das Passwort Ihres Kontos wurde soeben geändert, und Sie wurden überall sonst abgemeldet.".into(),
+                "Wenn Sie das nicht waren, fordern Sie sofort ein neues Passwort an und sagen Sie es Ihrer Verwaltung.".into(),
+            ],
+            button: None,
+            closing: vec![],
+        },
+        Message::AddressTaken { sign_in_link, forgot_link } => Words {
+            subject: "Sie haben bereits ein Konto".into(),
+            greeting: "Guten Tag,".into(),
+            paragraphs: vec![
+                "jemand hat sich mit dieser Adresse registriert, zu der es bereits ein Konto gibt. Es wurde nichts geändert.".into(),
+                format!("Zur Anmeldung: {sign_in_link}"),
+                "Wenn Sie Ihr Passwort nicht mehr wissen:".into(),
+            ],
+            button: Some(button("Neues Passwort setzen", forgot_link)),
+            closing: vec!["Wenn Sie es nicht waren, müssen Sie nichts tun.".into()],
+        },
+        Message::SignInLocked { name } => Words {
+            subject: "Jemand wollte sich bei Ihrem Konto anmelden".into(),
+            greeting: hello(name),
+            paragraphs: vec![
+                "mehrmals wurde versucht, sich mit einem falschen Passwort bei Ihrem Konto anzumelden. Es ist für eine Weile gesperrt, jedes Mal länger.".into(),
+                "Wenn Sie das waren, warten Sie einen Moment und versuchen Sie es noch einmal, oder fordern Sie ein neues Passwort an. Wenn nicht, ist Ihr Konto sicher, solange es Ihr Passwort ist.".into(),
+            ],
+            button: None,
+            closing: vec![],
+        },
+        Message::EmergencyCall { number, extension, location } => Words {
+            subject: format!("Notruf an {number}"),
+            greeting: "Guten Tag,".into(),
+            paragraphs: vec![
+                format!("soeben wurde von Nebenstelle {extension} der Notruf {number} gewählt."),
+                format!("Die hinterlegte Adresse ist: {location}"),
+            ],
+            button: None,
+            closing: vec!["Sie erhalten diese Nachricht als Kontakt für Notfälle.".into()],
+        },
+    }
+}

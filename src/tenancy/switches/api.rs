@@ -1,0 +1,87 @@
+//! `/v1/switches`: the FreeSWITCHes that may ask.
+
+use actix_web::{
+    HttpResponse, delete, get, patch, post,
+    web::{Bytes, Data, Json, Path, Query},
+};
+use uuid::Uuid;
+
+use super::{NewSwitch, Switch, SwitchPatch, SwitchWithToken, create, delete, store, update};
+use crate::{
+    http::{
+        input,
+        problem::Problem,
+        write::{self, Outcome, Write},
+    },
+    model::paging::{Page, PageQuery},
+    tenancy::{Api, auth::actor::Actor},
+};
+
+/// Create a switch
+///
+/// The answer is the only place that ever shows its token.
+#[utoipa::path(tag = "switches", request_body = NewSwitch, responses((status = 201, body = SwitchWithToken), (status = 409, body = Problem)))]
+#[post("/v1/switches")]
+pub async fn create_switch(api: Data<Api>, actor: Actor, write: Write, body: Bytes) -> Result<HttpResponse, Problem> {
+    let new: NewSwitch = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        let created = create(change, new).await?;
+        Outcome::created(&created, created.switch.version, format!("/v1/switches/{}", created.switch.id))
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// List switches
+#[utoipa::path(tag = "switches", params(PageQuery), responses((status = 200, body = Page<Switch>)))]
+#[get("/v1/switches")]
+pub async fn list_switches(
+    api: Data<Api>,
+    actor: Actor,
+    page: Query<PageQuery>,
+) -> Result<Json<Page<Switch>>, Problem> {
+    let window = page.window()?;
+    let switches = store::list(&mut *api.read(&actor).await?, window).await?;
+    Ok(Json(window.page(switches, |switch| switch.id)))
+}
+
+/// Show a switch
+#[utoipa::path(tag = "switches", responses((status = 200, body = Switch), (status = 404, body = Problem)))]
+#[get("/v1/switches/{id}")]
+pub async fn show_switch(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
+    let switch = store::get(&mut *api.read(&actor).await?, *path).await?.ok_or_else(|| Problem::not_found("switch"))?;
+    Ok(write::shown(&switch, switch.version))
+}
+
+/// Change a switch
+#[utoipa::path(tag = "switches", request_body = SwitchPatch, responses((status = 200, body = SwitchWithToken), (status = 412, body = Problem)))]
+#[patch("/v1/switches/{id}")]
+pub async fn update_switch(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<Uuid>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let patch: SwitchPatch = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        let changed = update(change, *path, patch, write.if_match).await?;
+        Outcome::changed(&changed, changed.switch.version)
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// Delete a switch
+#[utoipa::path(tag = "switches", responses((status = 204), (status = 404, body = Problem)))]
+#[delete("/v1/switches/{id}")]
+pub async fn delete_switch(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let work = async |change: &mut _| {
+        delete(change, *path, write.if_match).await?;
+        Ok(Outcome::deleted())
+    };
+    write.run(&api, &actor, b"", work).await
+}

@@ -1,0 +1,149 @@
+//! Switches: the FreeSWITCHes that may ask, each with credentials of its own.
+
+pub mod api;
+pub mod store;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    model::error::{Error, Result},
+    node::changes::{Audit, Change},
+    tenancy::clusters,
+    text::{
+        SwitchName,
+        token::{self, TokenHash},
+    },
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum SwitchStatus {
+    Active,
+    /// Its token is refused.
+    Disabled,
+}
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Switch {
+    pub id: Uuid,
+    pub name: SwitchName,
+    pub status: SwitchStatus,
+    /// It is answered about this cluster's tenants.
+    pub cluster_id: Uuid,
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A switch with its new token, which is never shown again.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct SwitchWithToken {
+    #[serde(flatten)]
+    pub switch: Switch,
+    /// `gateway-credentials` of its xml_curl.conf is `NAME:TOKEN`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
+#[derive(Debug, Deserialize, clap::Args, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSwitch {
+    #[arg(long)]
+    pub name: SwitchName,
+    /// The cluster it belongs to; the default one when not given
+    #[arg(long)]
+    pub cluster_id: Option<Uuid>,
+}
+
+impl NewSwitch {
+    /// In the default cluster.
+    #[must_use]
+    pub fn named(name: SwitchName) -> Self {
+        Self { name, cluster_id: None }
+    }
+}
+
+/// A merge patch: what is absent stays.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SwitchPatch {
+    pub status: Option<SwitchStatus>,
+    /// Moves it to another cluster.
+    pub cluster_id: Option<Uuid>,
+    /// `true`: makes a new token; the one before is refused from then on.
+    #[serde(default)]
+    pub new_token: bool,
+}
+
+pub async fn create(change: &mut Change, new: NewSwitch) -> Result<SwitchWithToken> {
+    let token = token::generate("dps");
+    let inserted = store::insert(
+        change.db(),
+        Uuid::now_v7(),
+        &new.name,
+        new.cluster_id.unwrap_or(clusters::DEFAULT),
+        &TokenHash::of(token.as_bytes()),
+    )
+    .await;
+    let switch = inserted.map_err(|error| {
+        let error = Error::from(error);
+        match error.violated() {
+            Some(("switches_cluster_id_fkey", _)) => Error::invalid("cluster_id", "names no cluster"),
+            Some(("switches_name_key", _)) => Error::Conflict(format!("A switch named {} exists already.", new.name)),
+            _ => error,
+        }
+    })?;
+    audit(change, "create", None, Some(&switch)).await?;
+    Ok(SwitchWithToken { switch, token: Some(token.to_string()) })
+}
+
+pub async fn update(
+    change: &mut Change,
+    id: Uuid,
+    patch: SwitchPatch,
+    if_match: Option<i64>,
+) -> Result<SwitchWithToken> {
+    let before = locked(change, id, if_match).await?;
+    let token = patch.new_token.then(|| token::generate("dps"));
+    let hash = token.as_ref().map(|token| TokenHash::of(token.as_bytes()));
+    let switch = store::update(
+        change.db(),
+        id,
+        patch.status.unwrap_or(before.status),
+        patch.cluster_id.unwrap_or(before.cluster_id),
+        hash.as_ref(),
+    )
+    .await
+    .map_err(|error| match Error::from(error) {
+        error if error.violated().is_some_and(|(name, _)| name == "switches_cluster_id_fkey") => {
+            Error::invalid("cluster_id", "names no cluster")
+        }
+        error => error,
+    })?;
+    audit(change, if patch.new_token { "rotate_token" } else { "update" }, Some(&before), Some(&switch)).await?;
+    Ok(SwitchWithToken { switch, token: token.map(|token| token.to_string()) })
+}
+
+pub async fn delete(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<()> {
+    let before = locked(change, id, if_match).await?;
+    store::delete(change.db(), id).await?;
+    audit(change, "delete", Some(&before), None).await
+}
+
+async fn locked(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<Switch> {
+    let switch = store::lock(change.db(), id).await?.ok_or(Error::NotFound("switch"))?;
+    match if_match {
+        Some(version) if version != switch.version => Err(Error::Changed(switch.version)),
+        _ => Ok(switch),
+    }
+}
+
+async fn audit(change: &mut Change, action: &str, before: Option<&Switch>, after: Option<&Switch>) -> Result<()> {
+    let json = |switch: &Switch| serde_json::to_value(switch).unwrap_or_default();
+    let Some(about) = after.or(before) else { return Ok(()) };
+    let resource = format!("switches/{}", about.id);
+    change.audit(Audit { tenant: None, action, resource, before: before.map(json), after: after.map(json) }).await
+}

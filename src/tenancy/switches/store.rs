@@ -1,0 +1,123 @@
+//! The SQL of switches.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
+
+use super::{Switch, SwitchStatus};
+use crate::{
+    model::paging::Window,
+    text::{SwitchName, token::TokenHash},
+};
+
+pub async fn insert(
+    db: &mut PgConnection,
+    id: Uuid,
+    name: &SwitchName,
+    cluster: Uuid,
+    token: &TokenHash,
+) -> sqlx::Result<Switch> {
+    sqlx::query_as!(
+        Switch,
+        r#"insert into switches (id, name, token_hash, cluster_id) values ($1, $2, $3, $4)
+           returning id, name as "name: _", status as "status: SwitchStatus", cluster_id, version, created_at, updated_at"#,
+        id,
+        name as _,
+        &token.0[..],
+        cluster
+    )
+    .fetch_one(db)
+    .await
+}
+
+pub async fn get(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Switch>> {
+    sqlx::query_as!(
+        Switch,
+        r#"select id, name as "name: _", status as "status: SwitchStatus", cluster_id, version, created_at, updated_at
+             from switches where id = $1"#,
+        id
+    )
+    .fetch_optional(db)
+    .await
+}
+
+pub async fn by_name(db: impl PgExecutor<'_>, name: &SwitchName) -> sqlx::Result<Option<Switch>> {
+    sqlx::query_as!(
+        Switch,
+        r#"select id, name as "name: _", status as "status: SwitchStatus", cluster_id, version, created_at, updated_at
+             from switches where name = $1"#,
+        name as _
+    )
+    .fetch_optional(db)
+    .await
+}
+
+pub async fn lock(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Switch>> {
+    sqlx::query!("select 1 as one from switches where id = $1 for update", id).fetch_optional(&mut *db).await?;
+    get(db, id).await
+}
+
+pub async fn list(db: impl PgExecutor<'_>, window: Window) -> sqlx::Result<Vec<Switch>> {
+    sqlx::query_as!(
+        Switch,
+        r#"select id, name as "name: _", status as "status: SwitchStatus", cluster_id, version, created_at, updated_at
+             from switches where id > $1 order by id limit $2"#,
+        window.after,
+        window.fetch()
+    )
+    .fetch_all(db)
+    .await
+}
+
+pub async fn update(
+    db: &mut PgConnection,
+    id: Uuid,
+    status: SwitchStatus,
+    cluster: Uuid,
+    token: Option<&TokenHash>,
+) -> sqlx::Result<Switch> {
+    sqlx::query_as!(
+        Switch,
+        r#"update switches set status = $2, token_hash = coalesce($3, token_hash), cluster_id = $4, version = version + 1, updated_at = now()
+            where id = $1
+           returning id, name as "name: _", status as "status: SwitchStatus", cluster_id, version, created_at, updated_at"#,
+        id,
+        status as SwitchStatus,
+        token.map(|token| &token.0[..]),
+        cluster
+    )
+    .fetch_one(db)
+    .await
+}
+
+pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("delete from switches where id = $1", id).execute(db).await.map(|_| ())
+}
+
+/// When a switch asked first and last.
+pub struct Sighting {
+    pub first_seen_at: DateTime<Utc>,
+    pub last_seen_at: DateTime<Utc>,
+}
+
+pub async fn sighting(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Sighting>> {
+    sqlx::query_as!(Sighting, "select first_seen_at, last_seen_at from switch_sightings where switch_id = $1", id)
+        .fetch_optional(db)
+        .await
+}
+
+/// The switches of a cluster with when they asked last.
+pub async fn of_cluster(
+    db: impl PgExecutor<'_>,
+    cluster: Uuid,
+) -> sqlx::Result<Vec<(Uuid, String, SwitchStatus, Option<DateTime<Utc>>)>> {
+    let rows = sqlx::query!(
+        r#"select w.id, w.name, w.status as "status: SwitchStatus", s.last_seen_at as "last_seen_at?"
+             from switches w left join switch_sightings s on s.switch_id = w.id
+            where w.cluster_id = $1 order by w.name"#,
+        cluster
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.name, row.status, row.last_seen_at)).collect())
+}

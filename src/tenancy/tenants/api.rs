@@ -1,0 +1,113 @@
+//! `/v1/tenants`: the platform's customers.
+
+use actix_web::{
+    HttpResponse, delete, get, patch, post,
+    web::{Bytes, Data, Json, Path, Query},
+};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{Purge, Tenant, TenantPatch, delete, store, update};
+use crate::{
+    http::{
+        input,
+        problem::Problem,
+        write::{self, Outcome, Write},
+    },
+    model::paging::{Page, PageQuery},
+    people::onboarding::{self, NewTenancy, Tenancy},
+    tenancy::{Api, auth::actor::Actor},
+    text::Domain,
+};
+
+/// Create a tenant with all it begins with: owner, pool, settings, and what is not in use yet
+#[utoipa::path(tag = "tenants", request_body = NewTenancy, responses((status = 201, body = Tenancy), (status = 409, body = Problem)))]
+#[post("/v1/tenants")]
+pub async fn create_tenant(api: Data<Api>, actor: Actor, write: Write, body: Bytes) -> Result<HttpResponse, Problem> {
+    let new: NewTenancy = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        let made = onboarding::create(&api.auth.public_url, change, new, None).await?;
+        Outcome::created(&made, made.tenant.version, format!("/v1/tenants/{}", made.tenant.id))
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+/// List tenants
+#[utoipa::path(tag = "tenants", params(PageQuery), responses((status = 200, body = Page<Tenant>)))]
+#[get("/v1/tenants")]
+pub async fn list_tenants(api: Data<Api>, actor: Actor, page: Query<PageQuery>) -> Result<Json<Page<Tenant>>, Problem> {
+    let window = page.window()?;
+    let tenants = store::list(&mut *api.read(&actor).await?, actor.tenant, window).await?;
+    Ok(Json(window.page(tenants, |tenant| tenant.id)))
+}
+
+/// Show a tenant
+#[utoipa::path(tag = "tenants", responses((status = 200, body = Tenant), (status = 404, body = Problem)))]
+#[get("/v1/tenants/{tenant_id}")]
+pub async fn show_tenant(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
+    let id = actor.in_tenant(path.into_inner())?;
+    let tenant = store::get(&mut *api.read(&actor).await?, id).await?.ok_or_else(|| Problem::not_found("tenant"))?;
+    Ok(write::shown(&tenant, tenant.version))
+}
+
+/// Look a tenant up by its domain
+#[utoipa::path(tag = "tenants", responses((status = 200, body = Tenant), (status = 404, body = Problem)))]
+#[get("/v1/tenants/by-domain/{domain}")]
+pub async fn tenant_by_domain(api: Data<Api>, actor: Actor, path: Path<String>) -> Result<HttpResponse, Problem> {
+    let domain = Domain::parse(&path).map_err(|_| Problem::not_found("tenant"))?;
+    let tenant = store::by_domain(&mut *api.read(&actor).await?, &domain).await?;
+    let tenant = tenant.ok_or_else(|| Problem::not_found("tenant"))?;
+    actor.in_tenant(tenant.id)?;
+    Ok(write::shown(&tenant, tenant.version))
+}
+
+/// Change a tenant
+#[utoipa::path(tag = "tenants", request_body = TenantPatch, responses((status = 200, body = Tenant), (status = 412, body = Problem)))]
+#[patch("/v1/tenants/{tenant_id}")]
+pub async fn update_tenant(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<Uuid>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let patch: TenantPatch = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        let tenant = update(change, *path, patch, write.if_match).await?;
+        Outcome::changed(&tenant, tenant.version)
+    };
+    write.run(&api, &actor, &body, work).await
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct DeleteQuery {
+    /// Also delete the tenant's extensions, groups and numbers.
+    #[serde(default)]
+    cascade: bool,
+    /// `later`: suspended now, gone after 30 days, and to be taken back until then. `now`: gone at once.
+    #[serde(default = "later")]
+    purge: Purge,
+}
+
+fn later() -> Purge {
+    Purge::Later
+}
+
+/// Delete a tenant
+#[utoipa::path(tag = "tenants", params(DeleteQuery), responses((status = 200, body = Tenant, description = "Suspended, and gone at purge_at"), (status = 204), (status = 409, body = Problem)))]
+#[delete("/v1/tenants/{tenant_id}")]
+pub async fn delete_tenant(
+    api: Data<Api>,
+    actor: Actor,
+    write: Write,
+    path: Path<Uuid>,
+    query: Query<DeleteQuery>,
+) -> Result<HttpResponse, Problem> {
+    let work = async |change: &mut _| match delete(change, *path, query.cascade, query.purge, write.if_match).await? {
+        None => Ok(Outcome::deleted()),
+        Some(tenant) => Outcome::changed(&tenant, tenant.version),
+    };
+    write.run(&api, &actor, b"", work).await
+}

@@ -1,0 +1,202 @@
+//! Tenants: the platform's customers. Each owns one SIP domain, which is also the name of its dialplan context.
+
+pub mod api;
+pub mod store;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    model::error::{Error, Result},
+    node::changes::{Audit, Change},
+    text::{DisplayName, Domain},
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum TenantStatus {
+    Active,
+    /// Its phones can't register and its calls are refused; nothing is lost.
+    Suspended,
+}
+
+impl TenantStatus {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Tenant {
+    pub id: Uuid,
+    pub name: DisplayName,
+    pub domain: Domain,
+    /// The dialplan context of its calls: the domain.
+    pub context: Domain,
+    pub status: TenantStatus,
+    /// Whose switches serve it.
+    pub cluster_id: Uuid,
+    /// What it was set up from.
+    pub template: Option<String>,
+    /// Being deleted: gone with all it has after this.
+    pub purge_at: Option<DateTime<Utc>>,
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Deserialize, clap::Args, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewTenant {
+    /// The domain when not given.
+    #[arg(long)]
+    pub name: Option<DisplayName>,
+    /// Its SIP domain, which is the name of its dialplan context as well
+    #[arg(long)]
+    pub domain: Domain,
+}
+
+/// A merge patch: what is absent stays.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TenantPatch {
+    pub name: Option<DisplayName>,
+    pub domain: Option<Domain>,
+    /// `active` also takes back a deletion that is under way.
+    pub status: Option<TenantStatus>,
+    /// Moves it to another cluster.
+    pub cluster_id: Option<Uuid>,
+}
+
+/// Where a tenant lives, and what it is set up from.
+pub struct From {
+    pub cluster: Uuid,
+    pub template: String,
+    pub template_version: i32,
+    pub settings: serde_json::Value,
+}
+
+/// The tenant's row alone; `onboarding` makes all that belongs to it.
+pub async fn create(change: &mut Change, new: NewTenant, from: &From) -> Result<Tenant> {
+    let name = match new.name {
+        Some(name) => name,
+        // A domain may be longer than a name.
+        None => DisplayName::parse(&new.domain.as_str().chars().take(80).collect::<String>())
+            .map_err(|e| Error::invalid("name", e))?,
+    };
+    let tenant = store::insert(change.db(), Uuid::now_v7(), &name, &new.domain, from)
+        .await
+        .map_err(|e| taken(e, &new.domain))?;
+    audit(change, "create", &tenant, None, Some(&tenant)).await?;
+    Ok(tenant)
+}
+
+pub async fn update(change: &mut Change, id: Uuid, patch: TenantPatch, if_match: Option<i64>) -> Result<Tenant> {
+    let before = locked(change, id, if_match).await?;
+    let mut after = before.clone();
+    if let Some(name) = patch.name {
+        after.name = name;
+    }
+    if let Some(domain) = patch.domain {
+        after.domain = domain;
+    }
+    if let Some(status) = patch.status {
+        after.status = status;
+        if status == TenantStatus::Active {
+            after.purge_at = None;
+        }
+    }
+    if let Some(cluster) = patch.cluster_id.filter(|cluster| *cluster != before.cluster_id) {
+        crate::tenancy::clusters::check_room(change, cluster).await?;
+        after.cluster_id = cluster;
+    }
+    let after = store::update(change.db(), &after).await.map_err(|e| taken(e, &after.domain))?;
+    audit(change, "update", &after, Some(&before), Some(&after)).await?;
+    Ok(after)
+}
+
+/// How a tenant is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Purge {
+    /// Suspended now, gone after the grace period.
+    Later,
+    /// Gone at once.
+    Now,
+}
+
+/// Days for which a deletion can be taken back.
+pub const GRACE_DAYS: i64 = 30;
+
+/// Deletes a tenant, with all it has: after a grace period in which it is suspended, or at once. One that has extensions, groups or
+/// numbers left goes only with `cascade`. Nothing is left behind but the audit log's who, what and when.
+pub async fn delete(
+    change: &mut Change,
+    id: Uuid,
+    cascade: bool,
+    purge: Purge,
+    if_match: Option<i64>,
+) -> Result<Option<Tenant>> {
+    let before = locked(change, id, if_match).await?;
+    let left = store::belongings(change.db(), id).await?;
+    if !cascade && left.extensions + left.groups + left.numbers > 0 {
+        return Err(Error::Conflict(format!(
+            "The tenant still has {} extensions, {} groups and {} numbers. Delete it with ?cascade=true to delete them as well.",
+            left.extensions, left.groups, left.numbers
+        )));
+    }
+    if purge == Purge::Later {
+        let purge_at = Some(Utc::now() + chrono::Duration::days(GRACE_DAYS));
+        let after = Tenant { status: TenantStatus::Suspended, purge_at, ..before.clone() };
+        let after = store::update(change.db(), &after).await?;
+        audit(change, "delete", &after, Some(&before), Some(&after)).await?;
+        return Ok(Some(after));
+    }
+    purge_now(change, id).await.map(|()| None)
+}
+
+/// Takes away all that a tenant has.
+pub async fn purge_now(change: &mut Change, id: Uuid) -> Result<()> {
+    let resource = format!("tenants/{id}");
+    store::delete(change.db(), id).await?;
+    store::forget_in_audit_log(change.db(), id).await?;
+    change.audit(Audit { tenant: Some(id), action: "purge", resource, before: None, after: None }).await
+}
+
+async fn locked(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<Tenant> {
+    let tenant = store::lock(change.db(), id).await?.ok_or(Error::NotFound("tenant"))?;
+    match if_match {
+        Some(version) if version != tenant.version => Err(Error::Changed(tenant.version)),
+        _ => Ok(tenant),
+    }
+}
+
+fn taken(error: sqlx::Error, domain: &Domain) -> Error {
+    let error = Error::from(error);
+    match error.violated() {
+        Some(("tenants_domain_key", _)) => {
+            Error::Conflict(format!("A tenant with the domain {domain} exists already."))
+        }
+        _ => error,
+    }
+}
+
+async fn audit(
+    change: &mut Change,
+    action: &str,
+    tenant: &Tenant,
+    before: Option<&Tenant>,
+    after: Option<&Tenant>,
+) -> Result<()> {
+    let json = |tenant: &Tenant| serde_json::to_value(tenant).unwrap_or_default();
+    let resource = format!("tenants/{}", tenant.id);
+    change
+        .audit(Audit { tenant: Some(tenant.id), action, resource, before: before.map(json), after: after.map(json) })
+        .await
+}

@@ -1,0 +1,183 @@
+//! The SQL of tenants.
+
+use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
+
+use super::{From, Tenant, TenantStatus};
+use crate::{
+    model::paging::Window,
+    text::{DisplayName, Domain},
+};
+
+/// How much a tenant still has.
+pub struct Belongings {
+    pub extensions: i64,
+    pub groups: i64,
+    pub numbers: i64,
+}
+
+pub async fn insert(
+    db: &mut PgConnection,
+    id: Uuid,
+    name: &DisplayName,
+    domain: &Domain,
+    from: &From,
+) -> sqlx::Result<Tenant> {
+    sqlx::query_as!(
+        Tenant,
+        r#"insert into tenants (id, name, domain, cluster_id, template, template_version, settings) values ($1, $2, $3, $4, $5, $6, $7)
+           returning id, name as "name: _", domain as "domain: _", domain as "context!: _", status as "status: TenantStatus",
+                     cluster_id, template, purge_at, version, created_at, updated_at"#,
+        id,
+        name as _,
+        domain as _,
+        from.cluster,
+        from.template,
+        from.template_version,
+        from.settings
+    )
+    .fetch_one(db)
+    .await
+}
+
+pub async fn get(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Tenant>> {
+    sqlx::query_as!(
+        Tenant,
+        r#"select id, name as "name: _", domain as "domain: _", domain as "context!: _", status as "status: TenantStatus",
+                  cluster_id, template, purge_at, version, created_at, updated_at
+             from tenants where id = $1"#,
+        id
+    )
+    .fetch_optional(db)
+    .await
+}
+
+pub async fn lock(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Tenant>> {
+    sqlx::query_as!(
+        Tenant,
+        r#"select id, name as "name: _", domain as "domain: _", domain as "context!: _", status as "status: TenantStatus",
+                  cluster_id, template, purge_at, version, created_at, updated_at
+             from tenants where id = $1 for update"#,
+        id
+    )
+    .fetch_optional(db)
+    .await
+}
+
+pub async fn by_domain(db: impl PgExecutor<'_>, domain: &Domain) -> sqlx::Result<Option<Tenant>> {
+    sqlx::query_as!(
+        Tenant,
+        r#"select id, name as "name: _", domain as "domain: _", domain as "context!: _", status as "status: TenantStatus",
+                  cluster_id, template, purge_at, version, created_at, updated_at
+             from tenants where domain = $1"#,
+        domain as _
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// `only`: that tenant or none.
+pub async fn list(db: impl PgExecutor<'_>, only: Option<Uuid>, window: Window) -> sqlx::Result<Vec<Tenant>> {
+    sqlx::query_as!(
+        Tenant,
+        r#"select id, name as "name: _", domain as "domain: _", domain as "context!: _", status as "status: TenantStatus",
+                  cluster_id, template, purge_at, version, created_at, updated_at
+             from tenants
+            where id > $1 and ($2::uuid is null or id = $2)
+            order by id limit $3"#,
+        window.after,
+        only,
+        window.fetch()
+    )
+    .fetch_all(db)
+    .await
+}
+
+pub async fn update(db: &mut PgConnection, tenant: &Tenant) -> sqlx::Result<Tenant> {
+    sqlx::query_as!(
+        Tenant,
+        r#"update tenants set name = $2, domain = $3, status = $4, cluster_id = $5, purge_at = $6, version = version + 1, updated_at = now()
+            where id = $1
+           returning id, name as "name: _", domain as "domain: _", domain as "context!: _", status as "status: TenantStatus",
+                     cluster_id, template, purge_at, version, created_at, updated_at"#,
+        tenant.id,
+        &tenant.name as _,
+        &tenant.domain as _,
+        tenant.status as TenantStatus,
+        tenant.cluster_id,
+        tenant.purge_at
+    )
+    .fetch_one(db)
+    .await
+}
+
+pub async fn belongings(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Belongings> {
+    sqlx::query_as!(
+        Belongings,
+        r#"select (select count(*) from extensions where tenant_id = $1 and status <> 'deleted') as "extensions!",
+                  (select count(*) from groups where tenant_id = $1) as "groups!",
+                  (select count(*) from numbers where tenant_id = $1) as "numbers!""#,
+        id
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// Takes away what leads somewhere, and what was counted.
+async fn for_routing(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("delete from destination_refs where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!("delete from dialplan_entries where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!("delete from assignments where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!("delete from admissions where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!("delete from number_days where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!("delete from spend_days where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!("delete from call_meters where scope = $1", id).execute(&mut *db).await?;
+    sqlx::query!("update carriers set sheet_id = null where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!("delete from carriers where tenant_id = $1", id).execute(db).await.map(|_| ())
+}
+
+/// Deletes a tenant with all it has; the audit log stays.
+pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
+    for_routing(&mut *db, id).await?;
+    sqlx::query!("delete from numbers where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!("delete from destinations where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!("delete from groups where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!("delete from extensions where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!("delete from names where tenant_id = $1", id).execute(&mut *db).await?;
+    // Answers that are kept for repeated requests are sealed, and may hold passwords all the same.
+    sqlx::query!(
+        "delete from idempotency_keys where actor in (select id from users where tenant_id = $1
+                                                      union all select id from api_keys where tenant_id = $1)",
+        id
+    )
+    .execute(&mut *db)
+    .await?;
+    sqlx::query!("delete from api_keys where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!(
+        "delete from sign_in_failures where who in (select 'account ' || lower(email) from users where tenant_id = $1)",
+        id
+    )
+    .execute(&mut *db)
+    .await?;
+    sqlx::query!("delete from users where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!("delete from tenants where id = $1", id).execute(db).await.map(|_| ())
+}
+
+/// Tenants whose time has come.
+pub async fn to_purge(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!("select id from tenants where purge_at < now() order by purge_at limit 10").fetch_all(db).await
+}
+
+/// The audit log keeps who, what and when of a tenant that is gone, and nothing of what it was.
+pub async fn forget_in_audit_log(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("update audit_log set before = null, after = null where tenant_id = $1", id)
+        .execute(db)
+        .await
+        .map(|_| ())
+}
+
+/// Is it still to be purged? Nobody takes it back from here on.
+pub async fn lock_to_purge(db: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
+    let row = sqlx::query!("select 1 as one from tenants where id = $1 and purge_at < now() for update", id);
+    Ok(row.fetch_optional(db).await?.is_some())
+}

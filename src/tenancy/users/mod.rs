@@ -1,0 +1,87 @@
+//! People who sign in: the platform's administrators, and the owners, administrators, managers and agents of tenants.
+
+pub mod store;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    model::{
+        error::{Error, Result},
+        language::Language,
+    },
+    node::changes::{Audit, Change},
+    tenancy::auth::{password::Passwords, rules::Role, store::end_sessions},
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum UserStatus {
+    /// Has not followed the link of the first mail yet.
+    Invited,
+    Active,
+    /// Can't sign in; the phones of an agent are refused.
+    Suspended,
+}
+
+impl UserStatus {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Invited => "invited",
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct User {
+    pub id: Uuid,
+    /// `null`: an administrator of the platform.
+    pub tenant_id: Option<Uuid>,
+    pub email: String,
+    pub first_name: String,
+    pub last_name: String,
+    pub role: Role,
+    pub status: UserStatus,
+    /// The tenant's when not given.
+    pub language: Option<Language>,
+    pub email_verified: bool,
+    pub two_factor: bool,
+    /// Has to set up a second factor before anything else.
+    pub two_factor_required: bool,
+    pub last_sign_in_at: Option<DateTime<Utc>>,
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Makes the platform's administrator, who needs no mail to begin.
+pub async fn create_platform_admin(
+    change: &mut Change,
+    passwords: &Passwords,
+    email: &str,
+    password: &str,
+) -> Result<()> {
+    let hash = passwords.hash(password).await?;
+    let id = store::insert_platform_admin(change.db(), Uuid::now_v7(), email, &hash).await?;
+    let id =
+        id.ok_or_else(|| Error::Conflict(format!("Somebody of a tenant has the address {email}: use another.")))?;
+    end_sessions(change.db(), id, None).await?;
+    let after = Some(serde_json::json!({ "email": email, "role": "platform_admin" }));
+    change.audit(Audit { tenant: None, action: "create", resource: format!("users/{id}"), before: None, after }).await
+}
+
+/// What a violated constraint of a user's row means.
+#[must_use]
+pub fn taken(error: sqlx::Error) -> Error {
+    let error = Error::from(error);
+    match error.violated() {
+        Some(("users_email", _)) => Error::Conflict("Somebody with this e-mail address exists already.".into()),
+        Some(("users_tenant_id_fkey", _)) => Error::NotFound("tenant"),
+        _ => error,
+    }
+}

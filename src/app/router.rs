@@ -21,7 +21,7 @@ use utoipa_actix_web::{AppExt as _, service_config::ServiceConfig};
 use super::status;
 use crate::http::problem::Problem;
 use crate::{
-    people::{agents, onboarding},
+    people::{agents, me, onboarding},
     switch::{link as esl, simulate as routes},
     telephony::{calls, carriers, destinations, dialplan, extensions, groups, numbers, pools},
     tenancy::{audit, auth, clusters, keys, switches, tenants},
@@ -31,7 +31,7 @@ use crate::{
 macro_rules! every_route {
     ($config:ident) => {
         $config
-            .service(auth::api::register)
+            .service(onboarding::sign_up::sign_up)
             .service(auth::api::login)
             .service(auth::api::refresh)
             .service(auth::api::logout)
@@ -42,8 +42,8 @@ macro_rules! every_route {
             .service(auth::api::begin_two_factor)
             .service(auth::api::confirm_two_factor)
             .service(auth::api::disable_two_factor)
-            .service(auth::api::me)
-            .service(tenants::api::create_tenant)
+            .service(me::me)
+            .service(onboarding::api::create_tenant)
             .service(tenants::api::list_tenants)
             .service(tenants::api::tenant_by_domain)
             .service(tenants::api::show_tenant)

@@ -125,6 +125,7 @@ impl From<Error> for Problem {
             Error::Invalid { field, message } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{field} {message}.")).field(field)
             }
+            Error::Query { field, message } => Self::bad_request(format!("{field} {message}.")).field(field),
             Error::InvalidAt { field, message } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{field} {message}.")).field(field)
             }

@@ -15,8 +15,23 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::problem::Problem;
-use crate::tenancy::{Api, auth::actor::Actor};
-use crate::{model::error::Error, node::changes::Change, text::keyring::Place};
+use crate::{
+    model::error::Error,
+    node::changes::{Author, Change, Changes},
+    text::keyring::Place,
+};
+
+/// Who makes a change, as far as HTTP has to know.
+pub trait Maker {
+    /// Idempotency keys are its own.
+    fn id(&self) -> Uuid;
+    fn author(&self, request: &HttpRequest) -> Author;
+}
+
+/// What handlers work with: it can begin a change.
+pub trait Begins {
+    fn changes(&self) -> &Changes;
+}
 
 /// The headers of a change.
 #[derive(Debug, Clone)]
@@ -132,18 +147,24 @@ fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
 
 impl Write {
     /// Runs a change, once per idempotency key.
-    pub async fn run<W>(&self, api: &Api, actor: &Actor, body: &[u8], work: W) -> Result<HttpResponse, Problem>
+    pub async fn run<W>(
+        &self,
+        api: &impl Begins,
+        actor: &impl Maker,
+        body: &[u8],
+        work: W,
+    ) -> Result<HttpResponse, Problem>
     where
         W: AsyncFnOnce(&mut Change) -> Result<Outcome, Problem>,
     {
-        let mut change = api.changes.begin(actor.author(&self.request)).await?;
+        let mut change = api.changes().begin(actor.author(&self.request)).await?;
         let Some(key) = &self.idempotency_key else {
             let outcome = work(&mut change).await?;
             return Ok(outcome.response(Some(change.commit().await?.to_string())));
         };
-        let fingerprint = self.fingerprint(body);
+        let (actor, fingerprint) = (actor.id(), self.fingerprint(body));
         // The same request may come twice at once: the second waits here, and then finds the answer.
-        super::store::hold_key(change.db(), actor.id, key).await?;
+        super::store::hold_key(change.db(), actor, key).await?;
         if let Some(outcome) = replay(&mut change, actor, key, &fingerprint).await? {
             return Ok(outcome.response(None));
         }
@@ -158,13 +179,13 @@ impl Write {
 }
 
 /// The answer given before to this key, sealed as it may hold a secret that is shown once.
-fn place(actor: &Actor) -> Place {
-    Place { column: "idempotency_keys.body", tenant: Uuid::nil(), row: actor.id }
+fn place(actor: Uuid) -> Place {
+    Place { column: "idempotency_keys.body", tenant: Uuid::nil(), row: actor }
 }
 
-async fn replay(change: &mut Change, actor: &Actor, key: &str, fingerprint: &[u8]) -> Result<Option<Outcome>, Problem> {
+async fn replay(change: &mut Change, actor: Uuid, key: &str, fingerprint: &[u8]) -> Result<Option<Outcome>, Problem> {
     let keyring = change.keyring();
-    let Some(kept) = super::store::answer_given(change.db(), actor.id, key).await? else { return Ok(None) };
+    let Some(kept) = super::store::answer_given(change.db(), actor, key).await? else { return Ok(None) };
     if kept.fingerprint != fingerprint {
         let detail = "This Idempotency-Key was used for another request. Use a new one for a new request.";
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
@@ -180,7 +201,7 @@ async fn replay(change: &mut Change, actor: &Actor, key: &str, fingerprint: &[u8
 
 async fn remember(
     change: &mut Change,
-    actor: &Actor,
+    actor: Uuid,
     key: &str,
     fingerprint: &[u8],
     outcome: &Outcome,
@@ -193,5 +214,5 @@ async fn remember(
         location: outcome.location.clone(),
         body,
     };
-    Ok(super::store::remember_answer(change.db(), actor.id, key, &given).await?)
+    Ok(super::store::remember_answer(change.db(), actor, key, &given).await?)
 }

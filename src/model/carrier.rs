@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::error::Error,
-    routing::callee::Callee,
     text::{CarrierUser, Codecs, DialNumber, E164, Host, Network},
 };
 
@@ -107,10 +106,7 @@ impl NumberFormat {
             Self::E164 => format!("+{digits}"),
             Self::Digits => digits.to_owned(),
             Self::DoubleZero => format!("00{digits}"),
-            Self::National => {
-                let callee = Callee { number: number.clone(), country: None, is_premium: false };
-                callee.national()
-            }
+            Self::National => number.national(),
         }
     }
 }

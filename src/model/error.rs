@@ -16,6 +16,9 @@ pub enum Error {
     /// Like `Invalid`, of a field whose name is made up as it is read: one of a list, one deep inside.
     #[error("{field} {message}")]
     InvalidAt { field: String, message: String },
+    /// A parameter of a request's query.
+    #[error("{field} {message}")]
+    Query { field: &'static str, message: String },
     /// Who asks is not who they say, or not any more.
     #[error("{0}")]
     Refused(&'static str),
@@ -44,6 +47,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     pub fn invalid(field: &'static str, message: impl std::fmt::Display) -> Self {
         Self::Invalid { field, message: message.to_string() }
+    }
+
+    pub fn query(field: &'static str, message: impl std::fmt::Display) -> Self {
+        Self::Query { field, message: message.to_string() }
     }
 
     /// The constraint of the database that was violated, if one was.

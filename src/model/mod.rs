@@ -4,6 +4,7 @@
 pub mod call_handling;
 pub mod carrier;
 pub mod destination;
+pub mod diff;
 pub mod error;
 pub mod language;
 pub mod number;
@@ -11,3 +12,4 @@ pub mod paging;
 pub mod patch;
 pub mod refusal;
 pub mod settings;
+pub mod user;

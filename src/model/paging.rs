@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::http::problem::Problem;
+use super::error::{Error, Result};
 
 const DEFAULT: i64 = 50;
 const MOST: i64 = 500;
@@ -36,15 +36,15 @@ pub struct Page<T> {
 }
 
 impl PageQuery {
-    pub fn window(&self) -> Result<Window, Problem> {
+    pub fn window(&self) -> Result<Window> {
         let limit = self.limit.unwrap_or(DEFAULT);
         if !(1..=MOST).contains(&limit) {
-            return Err(Problem::bad_request(format!("limit must be between 1 and {MOST}.")).field("limit"));
+            return Err(Error::query("limit", format!("must be between 1 and {MOST}")));
         }
         let after = match &self.cursor {
             None => Uuid::nil(),
             Some(cursor) => {
-                let wrong = || Problem::bad_request("cursor must be the next_cursor of a page.").field("cursor");
+                let wrong = || Error::query("cursor", "must be the next_cursor of a page");
                 let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong())?;
                 Uuid::from_slice(&bytes).map_err(|_| wrong())?
             }

@@ -3,10 +3,7 @@
 //! FreeSWITCH expands every argument (`switch_core_session_exec`), some twice (`set`), and dial strings once more. So
 //! arguments are built from validated texts and constants alone, and hold no `$` at all.
 
-use super::{
-    AFTER, Ring, RingGroup, Route, Tenant, Then,
-    entries::{Done, Step},
-};
+use super::{AFTER, Ring, RingGroup, Route, Tenant, Then, entries::Step, trial::Done};
 use crate::{
     model::destination::Prompt,
     text::{Domain, SipUsername},

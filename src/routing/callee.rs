@@ -56,10 +56,7 @@ impl Callee {
     /// The number as it is dialled inside its country.
     #[must_use]
     pub fn national(&self) -> String {
-        let number = PHONE_NUMBER_UTIL.parse(self.number.as_str(), None);
-        let national = number.map(|number| number.format_as(PhoneNumberFormat::National).into_owned());
-        let digits = |text: String| text.chars().filter(char::is_ascii_digit).collect();
-        national.map_or_else(|_| self.digits().to_owned(), digits)
+        self.number.national()
     }
 
     fn begins_with(&self, prefixes: &[Prefix]) -> bool {

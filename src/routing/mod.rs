@@ -19,6 +19,7 @@ pub mod patterns;
 pub mod plan;
 mod route;
 mod trace;
+mod trial;
 
 pub use self::{
     actions::{Action, RECORDING, address, recording_from_outside, sound},
@@ -32,7 +33,7 @@ pub use crate::model::refusal::{Announcements, Refusal};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use self::{callee::Callee, entries::Done};
+use self::{callee::Callee, trial::Done};
 use crate::{
     model::{call_handling::CallHandling, destination::Config},
     text::{Domain, ExtensionNumber, SipUsername},
@@ -167,7 +168,7 @@ pub fn route(tenant: &Tenant, plan: &Plan, call: &Call<'_>, found: Option<&Found
     let mut router = Router {
         plan,
         call,
-        looked: entries::Looked { at_caller: dialled.is_about_caller(), ..Default::default() },
+        looked: trial::Looked { at_caller: dialled.is_about_caller(), ..Default::default() },
         trace,
         now: false,
     };
@@ -185,7 +186,7 @@ pub fn inbound(
     record: bool,
     trace: &mut Trace,
 ) -> Routed {
-    let mut router = Router { plan, call, looked: entries::Looked::default(), trace, now: false };
+    let mut router = Router { plan, call, looked: trial::Looked::default(), trace, now: false };
     let route = if tenant.active {
         router.blocked().unwrap_or_else(|| router.internal(found, Some(record)))
     } else {
@@ -197,7 +198,7 @@ pub fn inbound(
 struct Router<'a, 'c> {
     plan: &'a Plan,
     call: &'a Call<'c>,
-    looked: entries::Looked,
+    looked: trial::Looked,
     trace: &'a mut Trace,
     /// The answer is for this call alone.
     now: bool,
@@ -237,7 +238,7 @@ impl Router<'_, '_> {
         }
         self.trace.note("feature code", false, String::new);
         if self.call.after.is_none()
-            && let Some(done) = entries::run(self.plan, self.call, &mut self.looked, self.trace)
+            && let Some(done) = trial::run(self.plan, self.call, &mut self.looked, self.trace)
         {
             return self.custom(done);
         }

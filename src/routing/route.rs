@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{callee::Callee, entries::Done};
+use super::{callee::Callee, trial::Done};
 use crate::model::refusal::Refusal;
 use crate::{
     model::{call_handling::FollowMe, destination::Prompt},

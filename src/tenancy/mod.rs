@@ -12,13 +12,17 @@ pub mod users;
 
 use std::{net::IpAddr, sync::Arc};
 
+use actix_web::web::Data;
+use serde::Deserialize;
 use sqlx::{Postgres, Transaction};
+use uuid::Uuid;
 
 use self::auth::{Auth, actor::Actor};
 use crate::{
     http::{
         problem::Problem,
         turns::{Turn, Turns},
+        write::Begins,
     },
     node::changes::Changes,
 };
@@ -33,6 +37,12 @@ pub struct Api {
     /// Whose `X-Forwarded-For` is believed.
     pub proxies: Arc<[IpAddr]>,
     pub turns: Turns,
+}
+
+impl Begins for Data<Api> {
+    fn changes(&self) -> &Changes {
+        &self.changes
+    }
 }
 
 impl Api {
@@ -50,4 +60,11 @@ impl Api {
     pub async fn read(&self, actor: &Actor) -> sqlx::Result<Transaction<'static, Postgres>> {
         self.changes.within(actor.tenant).await
     }
+}
+
+/// Which tenant it is about: the caller's own, so that only the platform names one.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TenantQuery {
+    pub tenant_id: Option<Uuid>,
 }

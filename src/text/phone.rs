@@ -1,5 +1,7 @@
 //! Telephone numbers.
 
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat};
+
 use super::{TextError, text_column, text_type};
 
 text_type!(
@@ -13,6 +15,15 @@ text_type!(
 text_column!(E164, CallerNumber);
 
 impl E164 {
+    /// The number as it is dialled inside its country.
+    #[must_use]
+    pub fn national(&self) -> String {
+        let number = PHONE_NUMBER_UTIL.parse(self.as_str(), None);
+        let national = number.map(|number| number.format_as(PhoneNumberFormat::National).into_owned());
+        let digits = |text: String| text.chars().filter(char::is_ascii_digit).collect();
+        national.map_or_else(|_| self.as_str().trim_start_matches('+').to_owned(), digits)
+    }
+
     /// Reads a number as carriers deliver it: with `+`, with `00`, or bare with the country code first.
     #[must_use]
     pub fn from_dialled(dialled: &str) -> Option<Self> {

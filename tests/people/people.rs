@@ -1,10 +1,11 @@
 //! People for tests, made without the way of mails.
 
 use dialplane::{
+    model::user::UserStatus,
     node::changes::Author,
     tenancy::{
         auth::{rules::Role, session, store},
-        users::{UserStatus, store as users},
+        users::store as users,
     },
 };
 use serde_json::Value;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{Form, Page, Shell, Turned, Visitor, done, ok, sign_in::Sent, wrong};
 use crate::{
     http::problem::Problem,
+    model::user::UserStatus,
     model::{error::Error, paging::PageQuery},
     people::agents::{self, Agent, AgentPatch, Maker, NewAgent, NewPhone, store},
     telephony::{extensions, pools},
@@ -19,8 +20,7 @@ use crate::{
             actor::Actor,
             rules::{Level, Resource, Role},
         },
-        tenants,
-        users::{self, UserStatus},
+        tenants, users,
     },
     text::{DisplayName, Email, ExtensionNumber},
 };

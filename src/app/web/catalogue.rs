@@ -105,7 +105,7 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut texts = Vec::new();
         files(&root.join("templates/web"), &mut texts);
-        files(&root.join("src/web"), &mut texts);
+        files(&root.join("src/app/web"), &mut texts);
         let all = texts.join("\n");
         for (at, _) in all.match_indices("s.t(\"").chain(all.match_indices("s.t_with(\"")) {
             let rest = &all[at..];

@@ -17,10 +17,11 @@ use super::{Form, Message, Page, Shell, Visitor, ok, see_other, wrong};
 use crate::{
     model::error::Error,
     node::changes::{Author, Change},
+    people::onboarding::sign_up::{Registration, register},
     tenancy::auth::{
-        Registration, SignIn,
+        SignIn,
         actor::{COOKIE, peer, source},
-        forgot, register, reset, session, sign_in, verify_email,
+        forgot, reset, session, sign_in, verify_email,
     },
     text::{DisplayName, Domain, Email},
 };

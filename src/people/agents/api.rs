@@ -19,19 +19,13 @@ use crate::{
         write::{self, Outcome, Write},
     },
     model::paging::{Page, PageQuery},
+    model::user::UserStatus,
     tenancy::{
-        Api,
+        Api, TenantQuery,
         auth::{actor::Actor, rules::Role},
-        users::{self, UserStatus},
+        users,
     },
 };
-
-/// Which tenant it is about: the caller's own, so that only the platform names one.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct TenantQuery {
-    pub tenant_id: Option<Uuid>,
-}
 
 fn maker<'a>(api: &'a Api, actor: &Actor) -> Maker<'a> {
     Maker { is_scoped: !actor.is_unlimited, ..Maker::new(&api.auth.public_url, actor.role) }

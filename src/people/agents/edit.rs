@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{Agent, AgentPatch, Maker, QUARANTINE_DAYS, store};
 use crate::{
     model::error::{Error, Result},
+    model::user::UserStatus,
     node::changes::{Audit, Change},
     people::onboarding,
     telephony::{extensions, pools},
@@ -17,7 +18,7 @@ use crate::{
         },
         mail::{self, Message},
         tenants,
-        users::{self, User, UserStatus},
+        users::{self, User},
     },
     text::{DisplayName, Email},
 };

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
+    model::user::UserStatus,
     model::{
         error::{Error, Result},
         language::Language,
@@ -27,7 +28,7 @@ use crate::{
         },
         mail::{self, Message},
         tenants,
-        users::{self, User, UserStatus},
+        users::{self, User},
     },
     text::{DisplayName, Email, ExtensionNumber, SipSecret, VoicemailPin, keyring::Place},
 };

@@ -5,13 +5,11 @@ use uuid::Uuid;
 
 use super::{AgentExtension, NewAgent};
 use crate::{
+    model::user::UserStatus,
     model::{language::Language, paging::Window},
     people::onboarding::templates::Usual,
     telephony::extensions::ExtensionStatus,
-    tenancy::{
-        auth::rules::Role,
-        users::{User, UserStatus},
-    },
+    tenancy::{auth::rules::Role, users::User},
 };
 
 /// Users to be made, as columns.

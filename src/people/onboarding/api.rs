@@ -9,7 +9,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    Setup,
+    NewTenancy, Setup, Tenancy,
     templates::{self, TemplateVersion},
 };
 use crate::{
@@ -25,6 +25,18 @@ use crate::{
     telephony::pools,
     tenancy::{Api, auth::actor::Actor},
 };
+
+/// Create a tenant with all it begins with: owner, pool, settings, and what is not in use yet
+#[utoipa::path(tag = "tenants", request_body = NewTenancy, responses((status = 201, body = Tenancy), (status = 409, body = Problem)))]
+#[post("/v1/tenants")]
+pub async fn create_tenant(api: Data<Api>, actor: Actor, write: Write, body: Bytes) -> Result<HttpResponse, Problem> {
+    let new: NewTenancy = input::parse(&body)?;
+    let work = async |change: &mut _| {
+        let made = super::create(&api.auth.public_url, change, new, None).await?;
+        Outcome::created(&made, made.tenant.version, format!("/v1/tenants/{}", made.tenant.id))
+    };
+    write.run(&api, &actor, &body, work).await
+}
 
 fn template(body: &[u8]) -> Result<Template, Problem> {
     let body: Value = input::parse(body)?;

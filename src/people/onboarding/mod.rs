@@ -1,6 +1,7 @@
 //! Onboarding: from "a company signs up" to a tenant that works, in one transaction, from a template.
 
 pub mod api;
+pub mod sign_up;
 pub mod templates;
 
 use chrono::{DateTime, Utc};
@@ -9,6 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
+    model::user::UserStatus,
     model::{
         error::{Error, Result},
         language::Language,
@@ -23,7 +25,7 @@ use crate::{
         clusters,
         mail::{self, Message},
         tenants::{self, NewTenant, Tenant},
-        users::{self, UserStatus},
+        users,
     },
     text::{DisplayName, Domain, Email, SipSecret, keyring::Place},
 };

@@ -12,11 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     routing::{self, AFTER, Call, Failure, Found, Plan, Route, Tenant, Trace},
-    switch::fetch::{
-        answer, call_store,
-        config::{self, ConfigRow},
-        config_store, sofia, store,
-    },
+    switch::fetch::{answer, call_store, config_store, config_store::ConfigRow, documents, sofia, store},
     telephony::destinations,
     text::keyring::Keyring,
 };
@@ -273,7 +269,7 @@ async fn modules(
         (TargetKind::Queue, "callcenter.conf"),
     ] {
         let documents = rows.remove(&kind).unwrap_or_default();
-        let documents = documents.iter().map(|row| config::destination_document(&plan.domain, row, keyring));
+        let documents = documents.iter().map(|row| documents::destination_document(&plan.domain, row, keyring));
         let merged = merge(name, &documents.collect::<Result<Vec<_>, _>>()?);
         all.extend(merged.map(|text| (name, format!("<include>\n{text}</include>\n"))));
     }

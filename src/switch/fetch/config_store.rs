@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, types::Json};
 use uuid::Uuid;
 
-use super::{config::ConfigRow, store::TenantRow};
+use super::store::TenantRow;
 use crate::{
     model::{
         carrier::CarrierConfig,
@@ -20,6 +20,17 @@ use crate::{
 pub struct QueueAgent {
     pub extension: Uuid,
     pub sip_username: SipUsername,
+}
+
+/// A destination's configuration as one statement saw it, with the names of what it leads to.
+pub struct ConfigRow {
+    pub tenant_id: Uuid,
+    pub id: Uuid,
+    pub config: Config,
+    pub pin: Option<Vec<u8>>,
+    /// Of extensions and groups: what they are dialled by.
+    pub targets: BTreeMap<Uuid, String>,
+    pub agents: Vec<QueueAgent>,
 }
 
 fn config(kind: &str, config: &serde_json::Value) -> sqlx::Result<Config> {

@@ -12,8 +12,9 @@ use super::{
     Fetch,
     answer::{self, Digest, RenderError, Shown},
     cache::{Entry, Key, Vary},
-    call::Dialled,
-    config, config_store,
+    config_store,
+    dialled::Dialled,
+    documents,
     readers::ReadError,
     request::{GroupView, View},
     roster,
@@ -225,7 +226,7 @@ async fn ask(fetch: &Fetch, slot: &Slot, question: &Question) -> Result<Found, F
         Question::Config { id, kind } => {
             let read = fetch.readers.read(|db, _| Box::pin(config_store::destination(db, scope, *id, *kind))).await?;
             render(read, |tenant, row| {
-                row.map(|row| config::destination_document(&tenant.domain, &row, &fetch.keyring)).transpose()
+                row.map(|row| documents::destination_document(&tenant.domain, &row, &fetch.keyring)).transpose()
             })
         }
         Question::Call(_) | Question::Number { .. } => Ok(Found::none()),

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{
     Fetch, Reply, Source, answer,
-    call::Dialled,
     call_store::{self, Leaving, LeavingRow},
+    dialled::Dialled,
     plans::Known,
 };
 use crate::node::generations::Slot;

@@ -10,6 +10,8 @@ pub mod call_store;
 pub mod config;
 pub mod config_store;
 pub mod credentials;
+mod dialled;
+pub mod documents;
 pub mod exchange;
 pub mod fill;
 pub mod flight;

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::call::Dialled;
+use super::dialled::Dialled;
 use crate::node::generations::{Era, Slot};
 use crate::routing::{
     self, Found, Plan, Routed, Tenant, Trace,

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::{
     answer::{RenderError, render},
-    config::document,
     config_store,
+    documents::document,
 };
 use crate::{model::carrier::CarrierConfig, routing::carried, telephony::carriers, text::keyring::Keyring};
 

@@ -4,9 +4,9 @@
 use uuid::Uuid;
 
 use super::{
+    VisitError,
     socket::Talk,
     store::{self, Leaving},
-    visit::VisitError,
 };
 use crate::node::changes::Changes;
 

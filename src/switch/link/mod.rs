@@ -110,3 +110,16 @@ async fn audit(
     let resource = format!("switches/{switch}/event-socket");
     change.audit(Audit { tenant: None, action, resource, before: before.map(json), after: after.map(json) }).await
 }
+
+/// Why a visit to a switch came to nothing.
+#[derive(Debug, thiserror::Error)]
+enum VisitError {
+    #[error(transparent)]
+    Unanswered(#[from] socket::Unanswered),
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+    #[error(transparent)]
+    Keyring(#[from] crate::text::keyring::KeyringError),
+    #[error(transparent)]
+    Wanted(#[from] wanted::WantedError),
+}

@@ -252,8 +252,3 @@ pub async fn left(db: &PgPool, leaving: &Leaving) -> sqlx::Result<()> {
     let Leaving { id, since, .. } = leaving;
     sqlx::query!("delete from expulsions where id = $1 and since = $2", id, since).execute(db).await.map(|_| ())
 }
-
-/// Has who registered as an extension leave its switches.
-pub async fn expel_registrations(db: impl PgExecutor<'_>, tenant: Uuid, extension: Uuid) -> sqlx::Result<()> {
-    sqlx::query!("select expel_registrations($1, $2)", tenant, extension).execute(db).await.map(|_| ())
-}

@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, time::Duration};
 use futures_util::future::join_all;
 
 use super::{
-    callcenter, expulsions, gateways, place,
+    VisitError, callcenter, expulsions, gateways, place,
     pushes::{Command, Given, Has, Known, Plan, Step, Thing, Wanted},
     socket::{Talk, Unanswered},
     store::{self, Due},
-    wanted::{self, WantedError},
+    wanted::{self},
 };
-use crate::{node::changes::Changes, text::keyring::KeyringError};
+use crate::node::changes::Changes;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -62,18 +62,6 @@ async fn visit_one(changes: &Changes, due: &Due) {
 
 /// What an operator is told when the fault is ours.
 const UNMADE: &str = "what it should have could not be made: the log of the node that tried says why";
-
-#[derive(Debug, thiserror::Error)]
-pub(super) enum VisitError {
-    #[error(transparent)]
-    Unanswered(#[from] Unanswered),
-    #[error(transparent)]
-    Sql(#[from] sqlx::Error),
-    #[error(transparent)]
-    Keyring(#[from] KeyringError),
-    #[error(transparent)]
-    Wanted(#[from] WantedError),
-}
 
 async fn visit(changes: &Changes, due: &Due) -> Result<(), VisitError> {
     let password = changes.keyring().open_sealed(place(due.switch), &due.password)?;

@@ -9,9 +9,8 @@ use crate::{
     model::destination::Config,
     switch::fetch::{
         answer::RenderError,
-        config,
         config_store::{self, QueueRow, Whose},
-        sofia,
+        documents, sofia,
     },
     text::keyring::Keyring,
 };
@@ -46,9 +45,9 @@ fn add_queue(wanted: &mut Wanted, row: &QueueRow, keyring: &Keyring) -> Result<(
     let Config::Queue(queue) = &row.config else { return Ok(()) };
     // Names of the switch's own, as it has them from us.
     let Ok(name) = crate::routing::address(row.id, domain).parse() else { return Ok(()) };
-    let document = config::destination_document(domain, row, keyring)?;
-    for (_, agent) in config::agents_of(row, queue) {
-        let agent = config::agent_name(agent, domain).parse();
+    let document = documents::destination_document(domain, row, keyring)?;
+    for (_, agent) in documents::agents_of(row, queue) {
+        let agent = documents::agent_name(agent, domain).parse();
         wanted.tiers.extend(agent.ok().map(|agent| (Clone::clone(&name), agent)));
     }
     let want = Want { fingerprint: fingerprint(document), changed_at: Some(*changed_at) };

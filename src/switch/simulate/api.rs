@@ -12,12 +12,11 @@ use uuid::Uuid;
 
 use crate::{
     http::{input, problem::Problem},
-    people::agents::api::TenantQuery,
     switch::simulate::{
         explain::{self, Explanation},
         preview::{self, Preview},
     },
-    tenancy::{Api, auth::actor::Actor},
+    tenancy::{Api, TenantQuery, auth::actor::Actor},
     text::Domain,
 };
 

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Entry, store};
+use super::{Entry, cost, store};
 use crate::{
     model::error::{Error, Result},
     node::changes::Change,
@@ -15,11 +15,6 @@ use crate::{
 const MOST_BYTES: i64 = 1 << 20;
 /// Of entries of XML, which stand in every answer to a call.
 const MOST_XML: i64 = 256 << 10;
-
-/// What trying an entry costs a call; its patterns were checked.
-pub fn cost(body: &EntryBody) -> i32 {
-    body.cost().and_then(|cost| i32::try_from(cost).ok()).unwrap_or(i32::MAX)
-}
 
 /// What a tenant had before there were limits may be beyond them; it may be changed, but not grow.
 pub fn is_more(before: &Entry, after: &Entry) -> bool {

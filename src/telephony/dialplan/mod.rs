@@ -154,7 +154,7 @@ async fn finish(change: &mut Change, before: Option<&Entry>, entry: &Entry) -> R
             Some(EntryBody::Xml(old)) => old.as_str(),
             _ => "",
         };
-        Some(xml::diff(old, new))
+        Some(crate::model::diff::diff(old, new))
     } else {
         None
     };
@@ -192,4 +192,9 @@ async fn audit(change: &mut Change, action: &str, before: Option<&Entry>, after:
     let Some(about) = after.or(before) else { return Ok(()) };
     let (tenant, resource) = (Some(about.tenant_id), format!("dialplan-entries/{}", about.id));
     change.audit(Audit { tenant, action, resource, before: before.map(json), after: after.map(json) }).await
+}
+
+/// What trying an entry costs a call; its patterns were checked.
+pub fn cost(body: &EntryBody) -> i32 {
+    body.cost().and_then(|cost| i32::try_from(cost).ok()).unwrap_or(i32::MAX)
 }

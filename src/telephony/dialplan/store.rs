@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, PgExecutor, types::Json};
 use uuid::Uuid;
 
-use super::{Entry, limits};
+use super::{Entry, cost};
 use crate::{model::paging::Window, routing::entries::EntryBody, text::DisplayName};
 
 struct Row {
@@ -43,7 +43,7 @@ pub async fn insert(db: &mut PgConnection, entry: &Entry) -> sqlx::Result<()> {
         &entry.name as _,
         entry.enabled,
         Json(&entry.body) as _,
-        limits::cost(&entry.body)
+        cost(&entry.body)
     )
     .execute(db)
     .await
@@ -61,7 +61,7 @@ pub async fn update(db: &mut PgConnection, entry: &Entry) -> sqlx::Result<()> {
         &entry.name as _,
         entry.enabled,
         Json(&entry.body) as _,
-        limits::cost(&entry.body)
+        cost(&entry.body)
     )
     .execute(db)
     .await

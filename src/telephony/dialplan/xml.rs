@@ -182,12 +182,6 @@ fn repeats_repeats(pattern: &Hir, repeated: bool) -> bool {
     }
 }
 
-/// What changed, line by line.
-#[must_use]
-pub fn diff(old: &str, new: &str) -> String {
-    similar::TextDiff::from_lines(old, new).unified_diff().context_radius(3).header("before", "after").to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,7 +195,7 @@ mod tests {
         assert!(text.lines().all(|line| line.starts_with('<') && line.ends_with('>')), "{text}");
         assert!(text.contains("data=\"sofia/gateway/x/&#36;1\""), "{text}");
         assert_eq!(canonical(&text).unwrap(), text, "what is kept is kept as it is");
-        assert!(diff("", &text).contains("+<extension name=\"x\">"));
+        assert!(crate::model::diff::diff("", &text).contains("+<extension name=\"x\">"));
     }
 
     #[test]

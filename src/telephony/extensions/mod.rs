@@ -20,7 +20,6 @@ use crate::{
     },
     node::changes::{Audit, Change},
     people::onboarding,
-    switch::link as esl,
     telephony::destinations,
     text::{
         CallerName, CallerNumber, Codecs, DisplayName, Email, ExtensionNumber, SipSecret, SipUsername, Variables,
@@ -276,7 +275,7 @@ pub async fn update(
     let updated = store::update(change.db(), &after, secret.as_deref(), pin.as_deref()).await;
     let after = updated.map_err(|e| taken(e, tenant))?;
     if secret.is_some() {
-        esl::store::expel_registrations(change.db(), tenant, id).await?;
+        store::expel_registrations(change.db(), tenant, id).await?;
     }
     no_circle(change, &after).await?;
     audit(change, "update", Some(&before), Some(&after), &secrets).await?;

@@ -372,3 +372,8 @@ pub async fn phones_of(db: impl PgExecutor<'_>, tenant: Uuid, user: Uuid) -> sql
     .fetch_all(db)
     .await
 }
+
+/// Has who registered as an extension leave its switches.
+pub async fn expel_registrations(db: impl PgExecutor<'_>, tenant: Uuid, extension: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("select expel_registrations($1, $2)", tenant, extension).execute(db).await.map(|_| ())
+}

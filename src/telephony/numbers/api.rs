@@ -8,8 +8,8 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    NewNumber, Number, NumberPatch, NumberStatus,
-    assignments::{self, AgentNumbers, Assign, Outbound},
+    NewNumber, Number, NumberPatch, NumberStatus, Outbound,
+    assignments::{self, AgentNumbers, Assign},
     bulk::{self, Report},
     create, delete, store, update,
 };
@@ -20,8 +20,7 @@ use crate::{
         write::{self, Outcome, Write},
     },
     model::paging::{Page, PageQuery},
-    people::agents::api::TenantQuery,
-    tenancy::{Api, auth::actor::Actor},
+    tenancy::{Api, TenantQuery, auth::actor::Actor},
 };
 
 /// Add a phone number

@@ -3,25 +3,14 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Number, audit, locked, store};
+use super::{AgentNumber, Assignment, Number, Outbound, audit, locked, store};
 use crate::{
-    model::number::Choice,
     model::{
         error::{Error, Result},
         settings::Country,
     },
     node::changes::Change,
-    text::E164,
 };
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Assignment {
-    pub agent_id: Uuid,
-    /// Calls a day, in the tenant's time zone.
-    pub daily_limit: i32,
-    /// `null`: whatever the tenant allows.
-    pub allowed_countries: Option<Vec<Country>>,
-}
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -37,34 +26,11 @@ fn hundred() -> i32 {
     100
 }
 
-/// A number that an agent calls out with, and how often it was used today.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct AgentNumber {
-    pub id: Uuid,
-    pub number: E164,
-    pub country: Option<Country>,
-    pub status: super::NumberStatus,
-    pub daily_limit: i32,
-    pub allowed_countries: Option<Vec<Country>>,
-    /// Since midnight in the tenant's time zone.
-    pub calls_made_today: i32,
-}
-
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct AgentNumbers {
     pub agent_id: Uuid,
     pub outbound: Outbound,
     pub numbers: Vec<AgentNumber>,
-}
-
-/// Which of an agent's numbers a call shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Outbound {
-    pub choice: Choice,
-    /// The one for `fixed`; the oldest when not given.
-    #[serde(default)]
-    pub number_id: Option<Uuid>,
 }
 
 pub async fn assign(change: &mut Change, tenant: Uuid, id: Uuid, to: Assign, if_match: Option<i64>) -> Result<Number> {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
+    model::number::Choice,
     model::{
         destination::Target,
         error::{Error, Result},
@@ -39,7 +40,7 @@ pub struct Number {
     /// `null`: calls to it are told that it is unallocated.
     pub destination: Option<Target>,
     /// The agent who calls out with it.
-    pub assignment: Option<assignments::Assignment>,
+    pub assignment: Option<Assignment>,
     pub version: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -253,4 +254,36 @@ fn entry(action: &'static str, before: Option<&Number>, after: Option<&Number>) 
     let about = after.or(before)?;
     let (tenant, resource) = (Some(about.tenant_id), format!("numbers/{}", about.id));
     Some(Audit { tenant, action, resource, before: before.map(json), after: after.map(json) })
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Assignment {
+    pub agent_id: Uuid,
+    /// Calls a day, in the tenant's time zone.
+    pub daily_limit: i32,
+    /// `null`: whatever the tenant allows.
+    pub allowed_countries: Option<Vec<Country>>,
+}
+
+/// A number that an agent calls out with, and how often it was used today.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct AgentNumber {
+    pub id: Uuid,
+    pub number: E164,
+    pub country: Option<Country>,
+    pub status: NumberStatus,
+    pub daily_limit: i32,
+    pub allowed_countries: Option<Vec<Country>>,
+    /// Since midnight in the tenant's time zone.
+    pub calls_made_today: i32,
+}
+
+/// Which of an agent's numbers a call shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Outbound {
+    pub choice: Choice,
+    /// The one for `fixed`; the oldest when not given.
+    #[serde(default)]
+    pub number_id: Option<Uuid>,
 }

@@ -4,10 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor, types::Json};
 use uuid::Uuid;
 
-use super::{
-    Capability, Number, NumberStatus,
-    assignments::{AgentNumber, Assignment, Outbound},
-};
+use super::{AgentNumber, Assignment, Capability, Number, NumberStatus, Outbound};
 use crate::model::number::Choice;
 use crate::{
     model::{

@@ -10,7 +10,10 @@ use actix_web::{
 };
 use uuid::Uuid;
 
-use crate::{http::problem::Problem, tenancy::Api};
+use crate::{
+    http::{problem::Problem, write::Maker},
+    tenancy::Api,
+};
 use crate::{
     node::changes::Author,
     tenancy::{
@@ -46,6 +49,16 @@ pub struct Actor {
     pub is_unlimited: bool,
     /// The signed-in user, or who made the key; `None`: the operator made it.
     pub person: Option<Uuid>,
+}
+
+impl Maker for Actor {
+    fn id(&self) -> Uuid {
+        self.id
+    }
+
+    fn author(&self, request: &HttpRequest) -> Author {
+        Self::author(self, request)
+    }
 }
 
 impl Actor {

@@ -1,14 +1,14 @@
 //! `/v1/auth`: signing up and in, and one's own account.
 
 use actix_web::{
-    HttpRequest, HttpResponse, get, post,
-    web::{Bytes, Data, Json},
+    HttpRequest, HttpResponse, post,
+    web::{Bytes, Data},
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    flows::{self, REGISTERED, Registered, Registration, SignIn},
+    flows::{self, SignIn},
     rules::Role,
     second_factor::{self, Setup},
     session::{self, Refreshed, Tokens},
@@ -16,33 +16,18 @@ use super::{
 };
 use crate::{
     http::{input, problem::Problem},
-    model::{error::Error, language::Language},
+    model::error::Error,
     node::changes::{Audit, Author, Change},
-    telephony::extensions,
     tenancy::{
         Api,
         auth::actor::{Actor, peer, source},
-        clusters::{self, IceServer},
-        tenants,
     },
-    text::keyring::Place,
 };
 
 /// A change by somebody who has not signed in.
 async fn begin(api: &Api, request: &HttpRequest, name: &str) -> Result<Change, Problem> {
     let author = Author { name: name.to_owned(), source: peer(request), within: None };
     Ok(api.changes.begin(author).await?)
-}
-
-/// Sign up: a tenant and its owner at once
-///
-/// The answer is the same whether or not the address has an account; the mail says.
-#[utoipa::path(tag = "auth", request_body = Registration, security(()), responses((status = 202, body = Registered), (status = 409, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
-#[post("/v1/auth/register")]
-pub async fn register(api: Data<Api>, request: HttpRequest, body: Bytes) -> Result<HttpResponse, Problem> {
-    let new: Registration = input::parse(&body)?;
-    flows::register(&api.auth, &api.changes, peer(&request), new).await?;
-    Ok(HttpResponse::Accepted().json(REGISTERED))
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -283,100 +268,4 @@ pub async fn disable_two_factor(
     second_factor::disable(&mut change, &account).await?;
     change.commit_quietly().await?;
     Ok(HttpResponse::NoContent().finish())
-}
-
-/// All that an agent's softphone needs.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct Me {
-    pub user: MyUser,
-    /// `null`: an administrator of the platform.
-    pub tenant: Option<MyTenant>,
-    pub roles: Vec<Role>,
-    pub extensions: Vec<MyExtension>,
-}
-
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct MyUser {
-    pub id: Uuid,
-    pub email: String,
-    pub first_name: String,
-    pub last_name: String,
-    pub language: Option<Language>,
-    pub two_factor: bool,
-    pub two_factor_required: bool,
-}
-
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct MyTenant {
-    pub id: Uuid,
-    pub name: String,
-    pub domain: String,
-    /// What softphones connect to.
-    pub websocket_url: Option<String>,
-    pub ice_servers: Vec<IceServer>,
-}
-
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct MyExtension {
-    pub id: Uuid,
-    pub number: String,
-    pub sip_username: String,
-    pub sip_password: String,
-    pub domain: String,
-    pub display_name: String,
-    pub websocket_url: Option<String>,
-    pub ice_servers: Vec<IceServer>,
-}
-
-/// Who one is, and what one's softphone needs
-///
-/// Nobody else is ever shown the SIP passwords again.
-#[utoipa::path(tag = "auth", responses((status = 200, body = Me)))]
-#[get("/v1/auth/me")]
-pub async fn me(api: Data<Api>, actor: Actor) -> Result<Json<Me>, Problem> {
-    let user = actor.user()?;
-    let account = store::account(api.pool(), user).await?.ok_or_else(Problem::unauthorized)?;
-    let mut answer = Me {
-        user: MyUser {
-            id: account.id,
-            email: account.email,
-            first_name: account.first_name,
-            last_name: account.last_name,
-            language: account.language,
-            two_factor: account.totp_enabled,
-            two_factor_required: account.totp_required,
-        },
-        tenant: None,
-        roles: vec![account.role],
-        extensions: Vec::new(),
-    };
-    let Some(tenant) = account.tenant_id else { return Ok(Json(answer)) };
-    let mut db = api.read(&actor).await?;
-    let home = tenants::store::get(&mut *db, tenant).await?.ok_or_else(Problem::unauthorized)?;
-    // How many tenants a cluster has is not told; only how it is reached.
-    let cluster = clusters::store::get(api.pool(), home.cluster_id).await?;
-    let (websocket_url, ice_servers) =
-        cluster.map(|cluster| (cluster.websocket_url, cluster.ice_servers)).unwrap_or_default();
-    for phone in extensions::store::phones_of(&mut *db, tenant, user).await? {
-        let place = Place { column: "sip_secret", tenant, row: phone.id };
-        let secret = api.changes.keyring().open_sealed(place, &phone.sip_secret).map_err(Error::from)?;
-        answer.extensions.push(MyExtension {
-            id: phone.id,
-            number: phone.number.to_string(),
-            sip_username: phone.sip_username.to_string(),
-            sip_password: secret.to_string(),
-            domain: home.domain.to_string(),
-            display_name: phone.display_name.to_string(),
-            websocket_url: websocket_url.clone(),
-            ice_servers: ice_servers.clone(),
-        });
-    }
-    answer.tenant = Some(MyTenant {
-        id: home.id,
-        name: home.name.to_string(),
-        domain: home.domain.to_string(),
-        websocket_url,
-        ice_servers,
-    });
-    Ok(Json(answer))
 }

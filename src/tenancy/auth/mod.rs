@@ -14,9 +14,7 @@ pub mod throttle;
 
 use std::sync::Arc;
 
-pub use self::flows::{
-    Registration, SignIn, SignedIn, change_password, forgot, register, reset, sign_in, verify_email,
-};
+pub use self::flows::{SignIn, SignedIn, change_password, forgot, reset, sign_in, verify_email};
 use self::{access::Signer, password::Passwords};
 
 /// What signing in needs beside the database.

@@ -8,9 +8,7 @@ use uuid::Uuid;
 
 use super::rules::Role;
 use crate::{
-    model::language::Language,
-    tenancy::{tenants::TenantStatus, users::UserStatus},
-    text::token::TokenHash,
+    model::language::Language, model::user::UserStatus, tenancy::tenants::TenantStatus, text::token::TokenHash,
 };
 
 /// A user as signing in sees them.

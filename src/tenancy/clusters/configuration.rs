@@ -52,7 +52,7 @@ pub async fn put(
     let xml = canonical(name, &new.xml).map_err(|error| Error::invalid("xml", error))?;
     let before = store::configuration(change.db(), cluster, name).await?.map(|before| before.xml);
     store::put_configuration(change.db(), cluster, name, &xml).await?;
-    let diff = crate::telephony::dialplan::xml::diff(before.as_deref().unwrap_or_default(), &xml);
+    let diff = crate::model::diff::diff(before.as_deref().unwrap_or_default(), &xml);
     audit(change, cluster, name, before, Some(&xml)).await?;
     let configuration =
         store::configuration(change.db(), cluster, name).await?.ok_or(Error::NotFound("configuration"))?;

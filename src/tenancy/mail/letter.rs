@@ -3,7 +3,10 @@
 use askama::Template;
 use serde::{Deserialize, Serialize};
 
-use super::{Message, words};
+use super::{
+    Message,
+    words::{self, Button},
+};
 use crate::model::language::Language;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,20 +14,6 @@ pub struct Letter {
     pub subject: String,
     pub text: String,
     pub html: String,
-}
-
-/// What a letter says, before it has a form.
-pub struct Words {
-    pub subject: String,
-    pub greeting: String,
-    pub paragraphs: Vec<String>,
-    pub button: Option<Button>,
-    pub closing: Vec<String>,
-}
-
-pub struct Button {
-    pub label: &'static str,
-    pub link: String,
 }
 
 #[derive(Template)]

@@ -1,10 +1,21 @@
 //! The wording of mails, in the languages that people are written to.
 
-use super::{
-    Message,
-    letter::{Button, Words},
-};
+use super::Message;
 use crate::model::language::Language;
+
+/// What a letter says, before it has a form.
+pub struct Words {
+    pub subject: String,
+    pub greeting: String,
+    pub paragraphs: Vec<String>,
+    pub button: Option<Button>,
+    pub closing: Vec<String>,
+}
+
+pub struct Button {
+    pub label: &'static str,
+    pub link: String,
+}
 
 /// What a message says.
 pub fn of(message: &Message<'_>, language: Language) -> Words {

@@ -1,7 +1,7 @@
 //! `/v1/tenants`: the platform's customers.
 
 use actix_web::{
-    HttpResponse, delete, get, patch, post,
+    HttpResponse, delete, get, patch,
     web::{Bytes, Data, Json, Path, Query},
 };
 use serde::Deserialize;
@@ -15,22 +15,9 @@ use crate::{
         write::{self, Outcome, Write},
     },
     model::paging::{Page, PageQuery},
-    people::onboarding::{self, NewTenancy, Tenancy},
     tenancy::{Api, auth::actor::Actor},
     text::Domain,
 };
-
-/// Create a tenant with all it begins with: owner, pool, settings, and what is not in use yet
-#[utoipa::path(tag = "tenants", request_body = NewTenancy, responses((status = 201, body = Tenancy), (status = 409, body = Problem)))]
-#[post("/v1/tenants")]
-pub async fn create_tenant(api: Data<Api>, actor: Actor, write: Write, body: Bytes) -> Result<HttpResponse, Problem> {
-    let new: NewTenancy = input::parse(&body)?;
-    let work = async |change: &mut _| {
-        let made = onboarding::create(&api.auth.public_url, change, new, None).await?;
-        Outcome::created(&made, made.tenant.version, format!("/v1/tenants/{}", made.tenant.id))
-    };
-    write.run(&api, &actor, &body, work).await
-}
 
 /// List tenants
 #[utoipa::path(tag = "tenants", params(PageQuery), responses((status = 200, body = Page<Tenant>)))]

@@ -3,10 +3,11 @@
 pub mod store;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
+    model::user::UserStatus,
     model::{
         error::{Error, Result},
         language::Language,
@@ -14,28 +15,6 @@ use crate::{
     node::changes::{Audit, Change},
     tenancy::auth::{password::Passwords, rules::Role, store::end_sessions},
 };
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-pub enum UserStatus {
-    /// Has not followed the link of the first mail yet.
-    Invited,
-    Active,
-    /// Can't sign in; the phones of an agent are refused.
-    Suspended,
-}
-
-impl UserStatus {
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Invited => "invited",
-            Self::Active => "active",
-            Self::Suspended => "suspended",
-        }
-    }
-}
 
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct User {

@@ -3,8 +3,8 @@
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use super::{User, UserStatus};
-use crate::{model::language::Language, tenancy::auth::rules::Role};
+use super::User;
+use crate::{model::language::Language, model::user::UserStatus, tenancy::auth::rules::Role};
 
 /// Makes the administrator, or gives the one with this address a new password. `None`: somebody else has the address.
 pub async fn insert_platform_admin(

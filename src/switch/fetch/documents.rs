@@ -1,0 +1,196 @@
+//! Module configuration as documents: queues, menus, conferences, trusted addresses.
+
+use std::borrow::Cow;
+
+use actix_web::web::Bytes;
+use askama::Template;
+
+use super::{
+    answer::{RenderError, render},
+    config_store::{Callers, ConfigRow, QueueAgent},
+};
+use crate::{
+    model::destination::{Conference, Config, Ivr, Prompt, Queue, TargetKind, Tier},
+    routing,
+    telephony::destinations,
+    text::{Domain, StreamName, keyring::Keyring},
+};
+
+type Params = Vec<(&'static str, Cow<'static, str>)>;
+
+#[derive(Template)]
+#[template(path = "xml/ivr.xml")]
+struct IvrConf<'a> {
+    name: &'a str,
+    greeting: String,
+    short: String,
+    invalid: Option<String>,
+    timeout: u32,
+    max_failures: u8,
+    digits: u8,
+    entries: Vec<(String, String)>,
+}
+
+#[derive(Template)]
+#[template(path = "xml/conference.xml")]
+struct ConferenceConf<'a> {
+    name: &'a str,
+    params: Params,
+}
+
+pub(super) struct QueueXml {
+    name: String,
+    params: Params,
+}
+
+pub(super) struct AgentXml {
+    name: String,
+    contact: String,
+    wrap_up: u16,
+}
+
+pub(super) struct TierXml {
+    agent: String,
+    queue: String,
+    level: u8,
+    position: u8,
+}
+
+#[derive(Template)]
+#[template(path = "xml/callcenter.xml")]
+pub(super) struct CallcenterConf {
+    pub(super) queues: Vec<QueueXml>,
+    pub(super) agents: Vec<AgentXml>,
+    pub(super) tiers: Vec<TierXml>,
+}
+
+#[derive(Template)]
+#[template(path = "xml/acl.xml")]
+pub(super) struct AclConf {
+    pub(super) callers: Callers,
+}
+
+pub(super) fn document(configuration: &str) -> Bytes {
+    let text = format!(
+        "<document type=\"freeswitch/xml\">\n<section name=\"configuration\">\n{}\n</section>\n</document>\n",
+        configuration.trim_end()
+    );
+    Bytes::from(text)
+}
+
+/// A destination's configuration, as its module reads it.
+pub fn destination_document(domain: &Domain, row: &ConfigRow, keyring: &Keyring) -> Result<Bytes, RenderError> {
+    let name = routing::address(row.id, domain);
+    match &row.config {
+        Config::Ivr(ivr) => render(&menu(&name, domain, row, ivr)),
+        Config::Conference(conference) => conference_conf(&name, row, conference, keyring),
+        Config::Queue(queue) => {
+            let mut conf = CallcenterConf { queues: Vec::new(), agents: Vec::new(), tiers: Vec::new() };
+            add_queue(&mut conf, domain, row, queue);
+            render(&conf)
+        }
+        // Nobody asks for the others.
+        _ => Ok(Bytes::from_static(super::answer::NOT_FOUND.as_bytes())),
+    }
+}
+
+fn menu<'a>(name: &'a str, domain: &Domain, row: &ConfigRow, ivr: &Ivr) -> IvrConf<'a> {
+    let sound = |prompt: &Prompt| routing::sound(prompt);
+    let to = |target: &crate::model::destination::Target| match target.kind {
+        TargetKind::Extension | TargetKind::Group => row.targets.get(&target.id).cloned(),
+        _ => Some(target.id.simple().to_string()),
+    };
+    let mut entries = ivr
+        .entries
+        .iter()
+        .filter_map(|(digits, target)| Some((digits.clone(), format!("transfer {} XML {domain}", to(target)?))))
+        .collect::<Vec<_>>();
+    if ivr.direct_dial {
+        // What is left of an expression's match is the number that was dialled (`switch_ivr_menu_execute`).
+        entries.push(("/^(\\d{2,15})$/".to_owned(), format!("transfer $1 XML {domain}")));
+    }
+    IvrConf {
+        name,
+        greeting: sound(&ivr.greeting),
+        short: sound(ivr.short_greeting.as_ref().unwrap_or(&ivr.greeting)),
+        invalid: ivr.invalid.as_ref().map(sound),
+        timeout: u32::from(ivr.timeout_seconds) * 1000,
+        max_failures: ivr.max_failures,
+        digits: if ivr.direct_dial { 15 } else { 1 },
+        entries,
+    }
+}
+
+fn conference_conf(
+    name: &str,
+    row: &ConfigRow,
+    conference: &Conference,
+    keyring: &Keyring,
+) -> Result<Bytes, RenderError> {
+    let mut params: Params = Vec::new();
+    if let Some(sealed) = &row.pin {
+        let pin = keyring.open_sealed(destinations::place(row.tenant_id, row.id), sealed)?;
+        params.push(("pin", Cow::Owned(pin.to_string())));
+    }
+    if let Some(most) = conference.max_members {
+        params.push(("max-members", most.to_string().into()));
+    }
+    if conference.announce {
+        params.push(("enter-sound", "tone_stream://%(150,0,500,600)".into()));
+        params.push(("exit-sound", "tone_stream://%(150,0,400,300)".into()));
+    }
+    if let Some(music) = &conference.music {
+        params.push(("moh-sound", music.source().into()));
+    }
+    if conference.moderator.is_some() {
+        params.push(("conference-flags", "wait-mod".into()));
+    }
+    if conference.muted {
+        params.push(("member-flags", "mute".into()));
+    }
+    if conference.record {
+        // Its own name is the file's: a conference has one at a time.
+        params.push(("auto-record", format!("recordings/{}.wav", row.id.simple()).into()));
+    }
+    render(&ConferenceConf { name, params })
+}
+
+/// The agents of a queue that can take calls, with their places.
+pub fn agents_of<'a>(row: &'a ConfigRow, queue: &'a Queue) -> impl Iterator<Item = (&'a Tier, &'a QueueAgent)> {
+    queue.tiers.iter().filter_map(|tier| {
+        let agent = row.agents.iter().find(|agent| agent.extension == tier.extension_id)?;
+        Some((tier, agent))
+    })
+}
+
+/// How mod_callcenter knows an agent.
+pub fn agent_name(agent: &QueueAgent, domain: &Domain) -> String {
+    format!("{}@{domain}", agent.sip_username)
+}
+
+pub(super) fn add_queue(conf: &mut CallcenterConf, domain: &Domain, row: &ConfigRow, queue: &Queue) {
+    let name = routing::address(row.id, domain);
+    let mut params: Params = vec![
+        ("strategy", queue.strategy.name().into()),
+        ("time-base-score", "queue".into()),
+        ("max-wait-time", queue.max_wait_seconds.to_string().into()),
+        ("tier-rules-apply", "false".into()),
+        ("discard-abandoned-after", "60".into()),
+        ("abandoned-resume-allowed", "false".into()),
+    ];
+    let music = queue.music.as_ref().map_or_else(|| "local_stream://default".to_owned(), StreamName::source);
+    params.push(("moh-sound", music.into()));
+    if let Some(prompt) = &queue.announcement {
+        params.push(("announce-sound", routing::sound(prompt).into()));
+        params.push(("announce-frequency", queue.announcement_seconds.to_string().into()));
+    }
+    conf.queues.push(QueueXml { name: name.clone(), params });
+    for (tier, agent) in agents_of(row, queue) {
+        let agent_name = agent_name(agent, domain);
+        if !conf.agents.iter().any(|known| known.name == agent_name) {
+            let contact = format!("[leg_timeout={}]user/{}@{domain}", queue.ring_seconds, agent.sip_username);
+            conf.agents.push(AgentXml { name: agent_name.clone(), contact, wrap_up: queue.wrap_up_seconds });
+        }
+        conf.tiers.push(TierXml { agent: agent_name, queue: name.clone(), level: tier.level, position: tier.position });
+    }
+}

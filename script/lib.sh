@@ -37,10 +37,24 @@ need_postgres() {
 # need_toolchain: Rust is there; what its crates with C in them need may not be.
 need_toolchain() {
     command -v cargo >/dev/null || die "Rust's toolchain is needed: https://rustup.rs"
+    pick_toolchain
     # A C compiler for what allocator and TLS have in C; certificates to fetch crates with.
     [ -e /etc/ssl/certs/ca-certificates.crt ] || need_packages ca-certificates
     command -v cc >/dev/null && command -v make >/dev/null || need_packages gcc libc6-dev make
     command -v cmake >/dev/null || need_packages cmake
+}
+
+# pick_toolchain: rust-toolchain.toml names a version. Where rustup has it under another name ("stable") and may not fetch it, that one.
+pick_toolchain() {
+    cargo --version >/dev/null 2>&1 && return
+    local wanted name
+    wanted=$(sed -n 's/^channel = "\(.*\)"$/\1/p' rust-toolchain.toml)
+    for name in $(rustup toolchain list 2>/dev/null | cut -d ' ' -f 1); do
+        case "$(rustc "+$name" --version 2>/dev/null)" in
+            "rustc $wanted "*) export RUSTUP_TOOLCHAIN=$name; return ;;
+        esac
+    done
+    die "Rust $wanted is needed: rustup toolchain install $wanted"
 }
 
 # with_postgres COMMAND…: runs a command with DATABASE_URL naming an empty database of a cluster that is gone afterwards.

@@ -35,7 +35,7 @@ fn what_a_tenant_chose_arrives_as_it_was_meant() {
     let system = actix_web::rt::System::new();
     let node = system.block_on(async { Node::start(&Database::new().await).await });
     let (cases, generated) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let config = Config { cases: 80, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+    let config = Config { cases: 80, max_shrink_iters: 200, ..Config::with_source_file(file!()) };
     let result = TestRunner::new(config).run(&values::tenants(), |wanted| {
         let case = cases.fetch_add(1, Ordering::Relaxed);
         generated.fetch_add(2 + wanted.extensions.iter().map(Wanted::count).sum::<usize>(), Ordering::Relaxed);

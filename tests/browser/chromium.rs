@@ -28,7 +28,7 @@ impl Chromium {
     /// `None`: there is no Chromium on this machine, which `script/test` would have installed.
     pub async fn start() -> Option<Self> {
         let (Some(driver), Some(browser)) = (found(&["chromedriver"]), found(&["chromium", "chromium-browser"])) else {
-            println!("skipped: chromium and chromedriver are not installed");
+            crate::harness::skipped("chromium and chromedriver are not installed");
             return None;
         };
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -441,3 +441,13 @@ pub async fn statements(db: &mut PgConnection) -> std::collections::HashMap<Stri
     let counted = sqlx::query_as("select name, count(*) from counted group by name").fetch_all(db).await.unwrap();
     counted.into_iter().collect()
 }
+
+/// A test that needs what this machine doesn't have ends early, and libtest counts it as passed. `script/test` names a file in
+/// `DIALPLANE_SKIPPED`: a line in it for each such test puts the sum right.
+pub fn skipped(why: &str) {
+    println!("skipped: {why}");
+    let Some(list) = std::env::var_os("DIALPLANE_SKIPPED") else { return };
+    let mut list = std::fs::File::options().append(true).create(true).open(list).unwrap();
+    // One write: other tests write at the same time.
+    list.write_all(format!("{why}\n").as_bytes()).unwrap();
+}

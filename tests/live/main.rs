@@ -1,6 +1,6 @@
 //! The real thing: a FreeSWITCH booted from `freeswitch-conf`, phones played by SIPp, users and routes from Dialplane.
 //!
-//! `FREESWITCH_BIN` names the FreeSWITCH; without it the tests say that they were skipped.
+//! `FREESWITCH_BIN` names the FreeSWITCH; without it the tests are skipped, and `script/test` counts them as skipped.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
 
@@ -19,8 +19,7 @@ mod takeover;
 fn freeswitch() -> Option<std::path::PathBuf> {
     let binary = std::env::var_os("FREESWITCH_BIN").filter(|name| !name.is_empty()).map(std::path::PathBuf::from);
     if binary.is_none() {
-        println!("skipped: FREESWITCH_BIN names no FreeSWITCH");
-        eprintln!("skipped: FREESWITCH_BIN names no FreeSWITCH");
+        harness::skipped("FREESWITCH_BIN names no FreeSWITCH");
     }
     binary
 }

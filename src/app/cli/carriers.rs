@@ -26,7 +26,7 @@ use crate::{
 pub enum CarrierCommand {
     /// List carriers, their rates and how they are doing
     List,
-    /// Replace a carrier's rates by a CSV file: prefix,price[,first_seconds,step_seconds][,effective_date]
+    /// Replace a carrier's rates by a CSV file: `prefix,price[,first_seconds,step_seconds][,effective_date]`
     Rates {
         /// Id or name
         carrier: String,

@@ -61,7 +61,7 @@ pub enum AgentCommand {
         #[arg(long)]
         search: Option<String>,
     },
-    /// Make many from a CSV file: first_name,last_name,email[,role][,extensions][,numbers]
+    /// Make many from a CSV file: `first_name,last_name,email[,role][,extensions][,numbers]`
     Import {
         #[arg(long)]
         tenant: String,

@@ -1,4 +1,4 @@
-//! The way of a fetch, in its order: [`listener`] → [`request`] → [`cache`] by its [`generations`] → [`fill`] → [`answer`].
+//! The way of a fetch, in its order: [`listener`] → [`request`] → [`cache`] by its [generations](crate::node::generations) → [`fill`] → [`answer`].
 //!
 //! Here lives what FreeSWITCH asks and gets, and nothing else. What a node must know to serve it without asking the
 //! database each time is kept true by [`crate::node::poller`].

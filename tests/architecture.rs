@@ -1,0 +1,230 @@
+//! The groups of `src/` stand on each other like floors: an import points to its own group or to a lower one, no two files import each
+//! other, and SQL stands in files named `store.rs` or `…_store.rs` alone. There are no exceptions.
+//!
+//! A folder's `mod.rs` and the files of that folder are one subject, told in several files: what they take from each other is not
+//! counted.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't read the sources has failed")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// From the ground up.
+const FLOORS: [&str; 10] =
+    ["text", "model", "routing", "node", "http", "tenancy", "telephony", "people", "switch", "app"];
+
+/// One path that a `use` line, or the code, names.
+struct Import {
+    line: usize,
+    path: Vec<String>,
+    /// It stands in a `use` line.
+    is_use: bool,
+}
+
+fn sources() -> BTreeMap<PathBuf, String> {
+    fn walk(folder: &Path, found: &mut BTreeMap<PathBuf, String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                found.insert(path.clone(), fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    walk(&root, &mut found);
+    found.into_iter().map(|(path, text)| (path.strip_prefix(&root).unwrap().to_owned(), text)).collect()
+}
+
+/// `fetch/fill/call.rs` is `fetch::fill::call`.
+fn module(file: &Path) -> Vec<String> {
+    let mut parts = file.with_extension("").iter().map(|part| part.to_str().unwrap().to_owned()).collect::<Vec<_>>();
+    if parts.last().is_some_and(|last| last == "mod" || last == "lib" || last == "main") {
+        parts.pop();
+    }
+    parts
+}
+
+/// Comments away, lines kept: an example in a comment is no import.
+fn without_comments(text: &str) -> String {
+    text.lines().fold(String::new(), |mut all, line| {
+        let code = if line.trim_start().starts_with("//") { "" } else { line.split(" // ").next().unwrap_or_default() };
+        let _ = writeln!(all, "{code}");
+        all
+    })
+}
+
+/// What a use tree names: `a::{b, c::{self, D}}` is `a::b`, `a::c` and `a::c::D`.
+fn leaves(tree: &str, before: &[String], found: &mut Vec<Vec<String>>) {
+    let tree = tree.trim();
+    let Some(open) = tree.find('{') else {
+        let mut path = before.to_vec();
+        let plain = tree.split(" as ").next().unwrap_or_default();
+        let is_root = before.is_empty();
+        let parts = plain.split("::").map(str::trim).enumerate();
+        let is_root = before.is_empty();
+        let parts = plain.split("::").map(str::trim).enumerate();
+        path.extend(
+            parts.filter(|(at, part)| *part != "self" || (is_root && *at == 0)).map(|(_, part)| part.to_owned()),
+        );
+        found.push(path);
+        return;
+    };
+    let mut path = before.to_vec();
+    path.extend(tree[..open].split("::").map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()));
+    let inner = &tree[open + 1..tree.rfind('}').unwrap()];
+    let (mut depth, mut start) = (0, 0);
+    for (at, character) in inner.char_indices().chain([(inner.len(), ',')]) {
+        match character {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                if !inner[start..at].trim().is_empty() {
+                    leaves(&inner[start..at], &path, found);
+                }
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Everything of this crate that a file names.
+fn imports(text: &str) -> Vec<Import> {
+    let text = without_comments(text);
+    let line_at = |at: usize| text[..at].matches('\n').count() + 1;
+    let mut found = Vec::new();
+    let mut uses = Vec::new();
+    for (at, _) in text.match_indices("use ") {
+        let begins = text[..at].chars().next_back().is_none_or(|c| c.is_whitespace() || c == ')');
+        let tree = &text[at + 4..];
+        let own = ["crate::", "super::", "self::"].iter().any(|root| tree.starts_with(root));
+        let Some(end) = tree.find(';').filter(|_| begins && own) else { continue };
+        uses.push(at..at + 4 + end);
+        let mut paths = Vec::new();
+        leaves(&tree[..end], &[], &mut paths);
+        found.extend(paths.into_iter().map(|path| Import { line: line_at(at), path, is_use: true }));
+    }
+    for (at, _) in text.match_indices("crate::") {
+        if uses.iter().any(|range| range.contains(&at)) {
+            continue;
+        }
+        let named =
+            text[at..].split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).next().unwrap_or_default();
+        let path = named.split("::").filter(|part| !part.is_empty()).map(ToOwned::to_owned).collect();
+        found.push(Import { line: line_at(at), path, is_use: false });
+    }
+    found
+}
+
+/// From where the crate begins.
+fn absolute(path: &[String], module: &[String]) -> Vec<String> {
+    let mut base = module.to_vec();
+    let mut rest = path;
+    match rest.first().map(String::as_str) {
+        Some("crate") => {
+            base.clear();
+            rest = &rest[1..];
+        }
+        Some("self") => rest = &rest[1..],
+        _ => {
+            while rest.first().is_some_and(|part| part == "super") {
+                base.pop();
+                rest = &rest[1..];
+            }
+        }
+    }
+    base.extend_from_slice(rest);
+    base
+}
+
+fn floor(module: &[String]) -> Option<usize> {
+    FLOORS.iter().position(|floor| module.first().is_some_and(|first| first == floor))
+}
+
+#[test]
+fn every_source_stands_in_a_group() {
+    for file in sources().keys() {
+        let top = file.to_str().is_some_and(|name| name == "lib.rs" || name == "main.rs");
+        assert!(top || floor(&module(file)).is_some(), "{} belongs to no group: {FLOORS:?}", file.display());
+    }
+}
+
+#[test]
+fn no_import_points_to_a_higher_group() {
+    let mut wrong = String::new();
+    for (file, text) in sources() {
+        let module = module(&file);
+        let Some(own) = floor(&module) else { continue };
+        for import in imports(&text) {
+            let path = absolute(&import.path, &module);
+            if floor(&path).is_some_and(|other| other > own) {
+                let _ = writeln!(
+                    wrong,
+                    "src/{}:{}: {} is above {}",
+                    file.display(),
+                    import.line,
+                    path.join("::"),
+                    FLOORS[own]
+                );
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "imports that point up:\n{wrong}");
+}
+
+#[test]
+fn no_two_files_import_each_other() {
+    let sources = sources();
+    let files = sources.keys().map(|file| (module(file), file.clone())).collect::<BTreeMap<_, _>>();
+    let mut edges = BTreeMap::<(&Path, &Path), usize>::new();
+    for (file, text) in &sources {
+        let module = module(file);
+        for import in imports(text).iter().filter(|import| import.is_use) {
+            let mut path = absolute(&import.path, &module);
+            while !path.is_empty() && !files.contains_key(&path) {
+                path.pop();
+            }
+            let Some(other) = files.get(&path) else { continue };
+            let other_module = self::module(other);
+            let one_subject = module.starts_with(&other_module) || other_module.starts_with(&module);
+            if !one_subject {
+                edges.entry((file.as_path(), other.as_path())).or_insert(import.line);
+            }
+        }
+    }
+    let wrong = edges
+        .iter()
+        .filter(|((a, b), _)| a < b && edges.contains_key(&(*b, *a)))
+        .map(|((a, b), line)| format!("src/{}:{line} and src/{}:{}", a.display(), b.display(), edges[&(*b, *a)]))
+        .collect::<BTreeSet<_>>();
+    assert!(wrong.is_empty(), "files that import each other:\n{}", wrong.into_iter().collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn sql_stands_in_stores_alone() {
+    let mut wrong = String::new();
+    for (file, text) in sources() {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        if name == "store.rs" || name.ends_with("_store.rs") {
+            continue;
+        }
+        let text = without_comments(&text);
+        for (at, line) in text.lines().enumerate() {
+            if line.contains("sqlx::query")
+                || line.contains("query_scalar!(")
+                || line.contains("query_as!(")
+                || line.contains("raw_sql(")
+            {
+                let _ = writeln!(wrong, "src/{}:{}: {}", file.display(), at + 1, line.trim());
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "SQL outside of a store:\n{wrong}");
+}

@@ -68,8 +68,6 @@ fn leaves(tree: &str, before: &[String], found: &mut Vec<Vec<String>>) {
         let plain = tree.split(" as ").next().unwrap_or_default();
         let is_root = before.is_empty();
         let parts = plain.split("::").map(str::trim).enumerate();
-        let is_root = before.is_empty();
-        let parts = plain.split("::").map(str::trim).enumerate();
         path.extend(
             parts.filter(|(at, part)| *part != "self" || (is_root && *at == 0)).map(|(_, part)| part.to_owned()),
         );

@@ -3,6 +3,7 @@
 
 pub mod call_handling;
 pub mod carrier;
+pub mod channel;
 pub mod destination;
 pub mod diff;
 pub mod error;

@@ -5,6 +5,7 @@
 
 use super::{AFTER, Ring, RingGroup, Route, Tenant, Then, entries::Step, trial::Done};
 use crate::{
+    model::channel,
     model::destination::Prompt,
     text::{Domain, SipUsername},
 };
@@ -35,7 +36,7 @@ fn transfer(to: &str, domain: &Domain) -> Action {
 
 /// Which number of hops a call has made is on the channel, so that a circle ends.
 fn hop(hops: u8) -> Action {
-    set("dialplane_hops", hops + 1)
+    set(channel::HOPS, hops + 1)
 }
 
 /// What a file is played as.
@@ -113,7 +114,7 @@ impl Route {
             }
             Self::Lead { to, on_behalf_of } => {
                 let mut actions = vec![hop(hops)];
-                actions.extend(on_behalf_of.as_ref().map(|user| set("dialplane_on_behalf", user)));
+                actions.extend(on_behalf_of.as_ref().map(|user| set(channel::ON_BEHALF, user)));
                 actions.push(transfer(to, domain));
                 actions
             }
@@ -132,7 +133,7 @@ impl Route {
             Self::Ivr { id, then } => {
                 let mut actions = vec![action("answer", ""), action("sleep", "300")];
                 // What is dialled in a menu is dialled by the caller, not by who led them there.
-                actions.push(action("unset", "dialplane_on_behalf"));
+                actions.push(action("unset", channel::ON_BEHALF));
                 // The menu's own entries lead on; each is a hop.
                 actions.push(hop(hops));
                 actions.push(action("ivr", address(*id, domain)));
@@ -233,7 +234,7 @@ impl Ring {
             record(&mut actions, self.consent_tone);
         }
         // Who is called may transfer the call, and pays for where it goes then.
-        actions.push(set("dialplane_on_behalf", &self.extension));
+        actions.push(set(channel::ON_BEHALF, &self.extension));
         let mut legs = vec![user(&self.extension, domain)];
         // It waits like a phone that rings, also where none does: the price of being picked up.
         legs.extend(self.pickup.then(|| format!("pickup/{}@{domain}", self.extension)));
@@ -259,9 +260,9 @@ impl Ring {
     /// Another number rings as well: a call of its own through the tenant's context, so that it is routed and admitted like any.
     fn follow(&self, leg: &crate::model::call_handling::FollowMe, domain: &Domain) -> String {
         let mut variables = vec![
-            "loopback_export=dialplane_on_behalf,dialplane_hops".to_owned(),
-            format!("dialplane_on_behalf={}", self.extension),
-            format!("dialplane_hops={}", self.hops + 1),
+            format!("loopback_export={},{}", channel::ON_BEHALF, channel::HOPS),
+            format!("{}={}", channel::ON_BEHALF, self.extension),
+            format!("{}={}", channel::HOPS, self.hops + 1),
             // Bowing out would end the channel that the call was admitted for, and its line would be free while it goes on.
             "loopback_bowout=false".to_owned(),
         ];

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     model::carrier::CarrierConfig,
+    model::channel,
     text::{E164, Spoken},
 };
 
@@ -146,8 +147,8 @@ impl Carried<'_> {
             Dialling::Number(number) => config.dialled(number),
             Dialling::Emergency(number) => number.to_owned(),
         };
-        let mut variables = vec![format!("dialplane_carrier={}", carrier.id)];
-        variables.extend(self.call.map(|call| format!("dialplane_call={call}")));
+        let mut variables = vec![format!("{}={}", channel::CARRIER, carrier.id)];
+        variables.extend(self.call.map(|call| format!("{}={call}", channel::CALL)));
         variables.push(format!("leg_progress_timeout={}", config.progress_seconds));
         if let Some(location) = self.location {
             // Commas set variables apart.

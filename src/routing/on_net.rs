@@ -6,7 +6,7 @@ use super::{
     callee::Callee,
     outbound::Caller,
 };
-use crate::text::Domain;
+use crate::{model::channel, text::Domain};
 
 /// Where the tenant is whose number is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl OnNet {
         }
         match self {
             Self::Here => {
-                run.push(set("dialplane_hops", hops + 1));
+                run.push(set(channel::HOPS, hops + 1));
                 run.push(action("transfer", format!("{} XML public", callee.number)));
             }
             Self::At(domain) => {

@@ -1,6 +1,6 @@
 //! Whatever a tenant may give a variable, a switch runs, opens and writes nothing by it: a canary file would say so.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use dialplane::text::{Variable, variable_names};
 use serde_json::{Value, json};
@@ -105,7 +105,7 @@ fn canary(stage: &Stage) {
     control(stage, ports, &canary, &paths);
 }
 
-fn unharmed(stage: &Stage, canary: &PathBuf, variables: &serde_json::Map<String, Value>) {
+fn unharmed(stage: &Stage, canary: &Path, variables: &serde_json::Map<String, Value>) {
     assert!(!canary.exists(), "the switch wrote it: {variables:?}");
     let log = stage.switch.log();
     let acted = log.lines().find(|line| line.contains("canary") || line.contains("[CRIT]"));

@@ -1,6 +1,9 @@
 //! Routing on a real switch: queues, menus, conferences, carriers that fail and carriers that don't, gateways that register.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -8,15 +11,15 @@ use uuid::Uuid;
 use crate::{
     freeswitch,
     harness::{Database, Node, send},
-    sipp::{Phone, Script},
+    sipp::{self, Phone, Script},
     switch::Switch,
 };
 
 /// Ports of the carriers that SIPp plays.
-const DEAD: u16 = 27_100;
-const LIVING: u16 = 27_200;
-const REGISTRAR: u16 = 27_300;
-const NEW: u16 = 27_400;
+static DEAD: LazyLock<u16> = LazyLock::new(sipp::port);
+static LIVING: LazyLock<u16> = LazyLock::new(sipp::port);
+static REGISTRAR: LazyLock<u16> = LazyLock::new(sipp::port);
+static NEW: LazyLock<u16> = LazyLock::new(sipp::port);
 const MUNICH: &str = "+498912345678";
 
 /// Three agents, the first with a number, and three carriers; the switch boots when all is set up.
@@ -82,9 +85,9 @@ async fn set_up(node: &Node) -> Vec<(String, String)> {
     assert_eq!(node.api("PATCH", &first, calls).await.status, 200);
     let third = format!("/v1/tenants/{tenant}/extensions/{}", extensions[2]);
     assert_eq!(node.api("PATCH", &third, json!({ "calls": { "pickup": true } })).await.status, 200);
-    carrier(node, "dead", DEAD, json!({}), "49,0.01\n").await;
-    carrier(node, "living", LIVING, json!({}), "49,0.02\n").await;
-    carrier(node, "registers", REGISTRAR, json!({ "username": "acme", "register": true }), "").await;
+    carrier(node, "dead", *DEAD, json!({}), "49,0.01\n").await;
+    carrier(node, "living", *LIVING, json!({}), "49,0.02\n").await;
+    carrier(node, "registers", *REGISTRAR, json!({ "username": "acme", "register": true }), "").await;
     let destinations = format!("/v1/tenants/{tenant}/destinations");
     let queue = json!({ "name": "Support", "number": "500", "kind": "queue", "config": {
         "tiers": [{ "extension_id": extensions[1] }], "ring_seconds": 10,
@@ -110,7 +113,7 @@ async fn queues_menus_conferences_and_carriers_work_on_a_switch() {
         let registrar = Phone::start(&Script {
             scenario: "registrar.xml",
             target: 9,
-            port: REGISTRAR,
+            port: *REGISTRAR,
             user: "acme",
             password: "at-the-carrier",
             to: "-",
@@ -269,14 +272,14 @@ fn gateways_are_known(stage: &Stage, node: &Node) {
 
 /// The cheap carrier says 503, the dear one takes the call: one call of the agent's.
 fn failover(stage: &Stage) {
-    let (dead, living) = (at("carrier-503.xml", DEAD), at("answer.xml", LIVING));
+    let (dead, living) = (at("carrier-503.xml", *DEAD), at("answer.xml", *LIVING));
     assert!(stage.phone(0, "call.xml", 26_000, MUNICH).succeeds(), "the call goes through:\n{}", stage.switch.log());
     assert!(dead.succeeds() && living.succeeds());
 }
 
 /// The called is busy: nobody else is asked, and the caller hears it.
 fn busy_is_no_failover(stage: &Stage) {
-    let busy = at("carrier-486.xml", DEAD);
+    let busy = at("carrier-486.xml", *DEAD);
     assert!(stage.phone(0, "call-refused-486.xml", 26_000, MUNICH).succeeds());
     assert!(busy.succeeds());
 }
@@ -288,7 +291,7 @@ fn barred_country(stage: &Stage) {
 
 /// The first agent's phone is not there; their mobile rings as well, over a carrier and on their number.
 fn follow_me(stage: &Stage) {
-    let (dead, living) = (at("carrier-503.xml", DEAD), at("answer.xml", LIVING));
+    let (dead, living) = (at("carrier-503.xml", *DEAD), at("answer.xml", *LIVING));
     let number = &stage.phones[0].0;
     assert!(stage.phone(1, "call-long.xml", 26_100, number).succeeds(), "{}", stage.switch.log());
     assert!(dead.succeeds() && living.succeeds());
@@ -316,10 +319,10 @@ fn what_is_made_later_works_without_a_command(stage: &Stage, node: &Node) {
     let queue = json!({ "name": "Later", "number": "510", "kind": "queue", "config": {
         "tiers": [{ "extension_id": extension }], "ring_seconds": 10 } });
     handle.block_on(made(node, &format!("{tenant}/destinations"), queue));
-    handle.block_on(carrier(node, "new", NEW, json!({ "networks": ["192.0.2.7/32"] }), "33,0.01\n"));
+    handle.block_on(carrier(node, "new", *NEW, json!({ "networks": ["192.0.2.7/32"] }), "33,0.01\n"));
     stage.until("the queue is there, and the gateway", |switch| {
         let (tiers, gateways) = (switch.api("callcenter_config tier list"), switch.api("sofia xmlstatus gateway"));
-        tiers.matches("Ready").count() == 2 && gateways.contains(&format!("127.0.0.1:{NEW}"))
+        tiers.matches("Ready").count() == 2 && gateways.contains(&format!("127.0.0.1:{}", *NEW))
     });
     let agent = stage.phone(1, "answer.xml", 26_100, "-");
     assert!(stage.phone(0, "call-long.xml", 26_000, "510").succeeds(), "{}", stage.switch.log());
@@ -329,12 +332,12 @@ fn what_is_made_later_works_without_a_command(stage: &Stage, node: &Node) {
     let carriers = get("/v1/carriers");
     let of_ours = |carrier: &&Value| carrier["name"] == "new";
     let carrier = carriers["items"].as_array().unwrap().iter().find(of_ours).unwrap();
-    let moved = json!({ "config": { "host": format!("127.0.0.1:{}", NEW + 1), "number_format": "digits" } });
+    let moved = json!({ "config": { "host": format!("127.0.0.1:{}", *NEW + 1), "number_format": "digits" } });
     let path = format!("/v1/carriers/{}", carrier["id"].as_str().unwrap());
     assert_eq!(handle.block_on(node.api("PATCH", &path, moved)).status, 200);
     stage.until("the gateway has moved", |switch| {
         let gateways = switch.api("sofia xmlstatus gateway");
-        gateways.contains(&format!("127.0.0.1:{}", NEW + 1)) && !gateways.contains(&format!("127.0.0.1:{NEW}<"))
+        gateways.contains(&format!("127.0.0.1:{}", *NEW + 1)) && !gateways.contains(&format!("127.0.0.1:{}<", *NEW))
     });
     assert_eq!(stage.switch.api("acl 192.0.2.7 carriers"), "false");
 }
@@ -359,7 +362,7 @@ fn comes_in_where_it_registered(stage: &Stage) {
     let script = Script {
         scenario: "outside-registered.xml",
         target: external,
-        port: REGISTRAR,
+        port: *REGISTRAR,
         user: "+493012345678",
         password: "-",
         to: &to,

@@ -1,6 +1,8 @@
 //! Phones, played by SIPp.
 
 use std::{
+    cell::RefCell,
+    collections::HashMap,
     net::UdpSocket,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -23,7 +25,7 @@ pub struct Phone {
 pub struct Script<'a> {
     pub scenario: &'a str,
     pub target: u16,
-    /// The phone's own port.
+    /// The phone's own port, or its place.
     pub port: u16,
     pub user: &'a str,
     pub password: &'a str,
@@ -38,27 +40,17 @@ impl Phone {
 
     /// At an address of its own, with more that the scenario needs to know. `-cid_str` sets the Call-ID.
     pub fn start_at(address: &str, script: &Script<'_>, more: &[&str]) -> Self {
+        let port = at_place(script.port);
         let folder = std::env::temp_dir();
         tone(&folder);
-        let log = folder.join(format!("dialplane-sipp-{}-{}", std::process::id(), script.port));
+        let log = folder.join(format!("dialplane-sipp-{}-{}", std::process::id(), port));
         let scenario = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/live/scenarios").join(script.scenario);
         let child = Command::new("sipp")
             .arg(format!("127.0.0.1:{}", script.target))
             .arg("-sf")
             .arg(scenario)
-            .args([
-                "-i",
-                address,
-                "-p",
-                &script.port.to_string(),
-                "-m",
-                "1",
-                "-nostdin",
-                "-timeout",
-                "40s",
-                "-timeout_error",
-            ])
-            .args(["-mi", address, "-mp", &(script.port + 10_000).to_string(), "-rtp_echo"])
+            .args(["-i", address, "-p", &port.to_string(), "-m", "1", "-nostdin", "-timeout", "40s", "-timeout_error"])
+            .args(["-mi", address, "-mp", &(port + 10_000).to_string(), "-rtp_echo"])
             .args(["-s", script.to, "-key", "user", script.user, "-key", "domain", "acme.test"])
             .args(more)
             .args(["-au", script.user, "-ap", script.password])
@@ -88,6 +80,23 @@ impl Phone {
             assert!(since.elapsed() < Duration::from_mins(1), "{} does not end", self.name);
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+}
+
+/// Places are numbers by which a play names its phones' ports.
+const PLACES: std::ops::Range<u16> = 26_000..27_000;
+
+thread_local! {
+    /// A play has a thread of its own, and so ports of its own.
+    static TAKEN: RefCell<HashMap<u16, u16>> = RefCell::default();
+}
+
+/// The port at a place: the same one for the whole play, which nobody else has.
+pub fn at_place(place: u16) -> u16 {
+    if PLACES.contains(&place) {
+        TAKEN.with_borrow_mut(|taken| *taken.entry(place).or_insert_with(port))
+    } else {
+        place
     }
 }
 

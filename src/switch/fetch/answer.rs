@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::store::{ExtensionRow, MailboxRow, MemberRow};
 use crate::{
+    model::channel,
     node::generations::Standing,
     routing::{Action, Route, Tenant},
     text::{
@@ -271,8 +272,8 @@ fn variables<'a>(domain: &'a Domain, row: &'a ExtensionRow) -> Vec<(&'a str, Cow
         ("effective_caller_id_number", row.number.as_str().into()),
         ("outbound_caller_id_name", name.into()),
         ("outbound_caller_id_number", number.into()),
-        ("dialplane_tenant", row.tenant_id.to_string().into()),
-        ("dialplane_extension", row.id.to_string().into()),
+        (channel::TENANT, row.tenant_id.to_string().into()),
+        (channel::EXTENSION, row.id.to_string().into()),
     ]);
     if let Some(codecs) = &row.codecs {
         variables.push(("absolute_codec_string", codecs.as_str().into()));
@@ -386,7 +387,7 @@ pub fn actions(context: &str, name: &'static str, actions: &[Action], before: &[
 /// What every call of a tenant carries, for its record.
 #[must_use]
 pub fn mark(tenant: Uuid) -> Action {
-    Action { application: "set", data: format!("dialplane_tenant={tenant}") }
+    Action { application: "set", data: format!("{}={tenant}", channel::TENANT) }
 }
 
 /// What can be said of a tenant's domain, or of `public`, before anything was asked.

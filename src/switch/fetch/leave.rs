@@ -13,6 +13,7 @@ use super::{
 };
 use crate::node::generations::Slot;
 use crate::{
+    model::channel,
     model::refusal::Refusal,
     routing::{
         Action, Plan, Route, Tenant, Trace,
@@ -196,7 +197,7 @@ impl Fetch {
             consent_tone: false,
         };
         // A call for help goes on when its caller is suspended meanwhile: calls that end then are found by this.
-        let mut run = vec![Action { application: "unset", data: "dialplane_extension".to_owned() }];
+        let mut run = vec![Action { application: "unset", data: channel::EXTENSION.to_owned() }];
         run.extend(carried.actions());
         if ids.is_empty() {
             tracing::error!(tenant = %slot.scope, "an emergency call found no carrier");

@@ -19,6 +19,7 @@ pub use self::{
     config::{Address, ConfigFile},
 };
 use super::form::{decode, pairs};
+use crate::model::channel;
 
 /// One question of a switch. Its texts are as they came: nothing here was checked against a type yet.
 #[derive(Debug, PartialEq, Eq)]
@@ -208,17 +209,22 @@ impl<'a> Fields<'a> {
             b"variable_domain_name" => self.domain_name.set(value),
             b"variable_dialed_user" => self.dialed_user.set(value),
             b"variable_dialed_domain" => self.dialed_domain.set(value),
-            b"variable_dialplane_on_behalf" => self.on_behalf.set(value),
-            b"variable_dialplane_hops" => self.hops.set(value),
             b"variable_originate_disposition" => first(&mut self.disposition, value),
             b"Caller-Caller-ID-Number" => first(&mut self.caller_number, value),
             b"Unique-ID" => first(&mut self.call, value),
             b"CC-Queue" => first(&mut self.queue, value),
             b"Menu-Name" => first(&mut self.menu, value),
             b"profile_name" | b"Conf-Profile" => first(&mut self.conference_profile, value),
+            name if is_variable(name, channel::ON_BEHALF) => self.on_behalf.set(value),
+            name if is_variable(name, channel::HOPS) => self.hops.set(value),
             _ => {}
         }
     }
+}
+
+/// Is it the field of a channel variable?
+fn is_variable(field: &[u8], name: &str) -> bool {
+    field.strip_prefix(b"variable_").is_some_and(|rest| rest == name.as_bytes())
 }
 
 fn first<'a>(field: &mut Option<&'a [u8]>, value: &'a [u8]) {

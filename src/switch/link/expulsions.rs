@@ -8,7 +8,7 @@ use super::{
     socket::Talk,
     store::{self, Leaving},
 };
-use crate::node::changes::Changes;
+use crate::{model::channel, node::changes::Changes};
 
 /// As many leave in one visit; the next goes on.
 const MOST: i64 = 200;
@@ -38,7 +38,7 @@ fn commands(leaving: &Leaving) -> Vec<String> {
     let mut commands = vec![format!("sofia profile internal flush_inbound_reg {sip_username}@{domain}")];
     if *calls {
         // Its own calls and those that it took carry the extension, but for a call for help; phones that still ring do not yet.
-        commands.push(format!("hupall CALL_REJECTED dialplane_extension {extension}"));
+        commands.push(format!("hupall CALL_REJECTED {} {extension}", channel::EXTENSION));
         commands.push(format!("hupall CALL_REJECTED presence_id {sip_username}@{domain} direction outbound"));
     }
     commands

@@ -10,6 +10,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
+    model::channel,
     routing::carried,
     telephony::carriers::{self, health},
 };
@@ -76,7 +77,7 @@ async fn take_note(pool: &PgPool, posted: &str, body: &[u8]) -> sqlx::Result<()>
     }
     if let Ok(leg) = posted.strip_prefix("a_").unwrap_or(posted).parse::<Uuid>() {
         // Reading the whole record is for the few that are about a carrier.
-        let attempt = if memchr::memmem::find(body, b"dialplane_carrier").is_some() {
+        let attempt = if memchr::memmem::find(body, channel::CARRIER.as_bytes()).is_some() {
             serde_json::from_slice(body).ok().and_then(|record| health::attempt(&record))
         } else {
             None

@@ -3,6 +3,8 @@
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::model::channel;
+
 /// What the record of a leg over a carrier says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt {
@@ -32,13 +34,13 @@ const TROUBLE: &[&str] = &[
 #[must_use]
 pub fn attempt(record: &Value) -> Option<Attempt> {
     let text = |name: &str| record["variables"][name].as_str();
-    let carrier = text("dialplane_carrier")?.parse().ok()?;
+    let carrier = text(channel::CARRIER)?.parse().ok()?;
     let number = |name| text(name).and_then(|text| text.parse::<i64>().ok()).unwrap_or_default();
     let answered = number("answer_epoch") > 0;
     let cause = text("hangup_cause").unwrap_or_default();
     Some(Attempt {
         carrier,
-        call: text("dialplane_call").and_then(|call| call.parse().ok()),
+        call: text(channel::CALL).and_then(|call| call.parse().ok()),
         answered,
         failed: !answered && TROUBLE.contains(&cause),
         seconds: number("billsec"),

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{FillError, Filled, Found, finish, generation};
 use crate::{
+    model::channel,
     node::generations::{Heard, Slot},
     routing::{self, Action, Plan, Route, Routed, Tenant, Trace, entries::EntryBody, plan::PlanError},
     switch::fetch::{
@@ -161,7 +162,7 @@ pub(super) async fn by_number(
     let routed = routing::inbound(&tenant, plan, &call, target.as_ref(), record, &mut Trace::off());
     let mut extra = vec![answer::mark(owner.id)];
     // Somebody of another tenant may call on net: here they are nobody who signed in.
-    for variable in ["user_name", "dialplane_on_behalf", "dialed_user", "dialed_domain"] {
+    for variable in ["user_name", channel::ON_BEHALF, "dialed_user", "dialed_domain"] {
         extra.push(Action { application: "unset", data: variable.to_owned() });
     }
     // Who answers may transfer the call, to wherever the tenant's own calls may go (sofia_handle_sip_i_refer in sofia.c).

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::{
     model::error::Result,
     node::{
+        change_store::{self, AuditColumns},
         poller::{self, Poller},
         poller_store::Visible,
     },
@@ -51,24 +52,14 @@ pub struct Audit<'a> {
 /// Entries of the audit log that one statement writes.
 const AUDITED_AT_ONCE: usize = 2_000;
 
-#[derive(Default)]
-struct AuditColumns {
-    ids: Vec<Uuid>,
-    tenants: Vec<Option<Uuid>>,
-    actions: Vec<String>,
-    resources: Vec<String>,
-    before: Vec<Option<serde_json::Value>>,
-    after: Vec<Option<serde_json::Value>>,
-}
-
-impl AuditColumns {
-    fn push(&mut self, entry: Audit<'_>) {
-        self.ids.push(Uuid::now_v7());
-        self.tenants.push(entry.tenant);
-        self.actions.push(entry.action.to_owned());
-        self.resources.push(entry.resource);
-        self.before.push(entry.before);
-        self.after.push(entry.after);
+impl Audit<'_> {
+    fn add_to(self, columns: &mut AuditColumns) {
+        columns.ids.push(Uuid::now_v7());
+        columns.tenants.push(self.tenant);
+        columns.actions.push(self.action.to_owned());
+        columns.resources.push(self.resource);
+        columns.before.push(self.before);
+        columns.after.push(self.after);
     }
 }
 
@@ -98,12 +89,7 @@ impl Changes {
     pub async fn within(&self, tenant: Option<Uuid>) -> sqlx::Result<Transaction<'static, Postgres>> {
         let mut tx = self.pool.begin().await?;
         if let Some(tenant) = tenant {
-            sqlx::query!(
-                "select set_config('dialplane.tenant', $1, true) as tenant, set_config('role', 'dialplane_tenant', true) as role",
-                tenant.to_string()
-            )
-            .fetch_one(&mut *tx)
-            .await?;
+            change_store::see_only(&mut tx, tenant).await?;
         }
         Ok(tx)
     }
@@ -125,12 +111,12 @@ impl Change {
         &mut self,
         part: impl AsyncFnOnce(&mut Self) -> std::result::Result<T, E>,
     ) -> Result<std::result::Result<T, E>> {
-        sqlx::query!("savepoint part").execute(&mut *self.tx).await?;
+        change_store::begin_part(&mut self.tx).await?;
         let done = part(self).await;
         if done.is_err() {
-            sqlx::query!("rollback to savepoint part").execute(&mut *self.tx).await?;
+            change_store::undo_part(&mut self.tx).await?;
         }
-        sqlx::query!("release savepoint part").execute(&mut *self.tx).await?;
+        change_store::end_part(&mut self.tx).await?;
         Ok(done)
     }
 
@@ -145,23 +131,8 @@ impl Change {
         let mut entries = entries.into_iter().peekable();
         while entries.peek().is_some() {
             let mut columns = AuditColumns::default();
-            entries.by_ref().take(AUDITED_AT_ONCE).for_each(|entry| columns.push(entry));
-            sqlx::query!(
-                "insert into audit_log (id, actor, source, tenant_id, action, resource, before, after)
-                 select a.id, $1, $2::text::inet, a.tenant_id, a.action, a.resource, a.before, a.after
-                   from unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[])
-                        as a (id, tenant_id, action, resource, before, after)",
-                self.author.name,
-                source,
-                &columns.ids,
-                &columns.tenants as &[Option<Uuid>],
-                &columns.actions,
-                &columns.resources,
-                &columns.before as &[Option<serde_json::Value>],
-                &columns.after as &[Option<serde_json::Value>]
-            )
-            .execute(&mut *self.tx)
-            .await?;
+            entries.by_ref().take(AUDITED_AT_ONCE).for_each(|entry| entry.add_to(&mut columns));
+            change_store::write_audit(&mut self.tx, &self.author.name, source.as_deref(), &columns).await?;
         }
         Ok(())
     }
@@ -178,12 +149,9 @@ impl Change {
 
     /// Commits, and waits until the change is in force on every node.
     pub async fn commit(mut self) -> Result<Visible> {
-        let xid =
-            sqlx::query_scalar!(r#"select pg_current_xact_id()::text as "xid!""#).fetch_one(&mut *self.tx).await?;
+        let xid = change_store::transaction_id(&mut self.tx).await?;
         let committed = Instant::now();
         self.tx.commit().await?;
-        let xid =
-            xid.parse().map_err(|_| sqlx::Error::Protocol(format!("a transaction id that is no number: {xid}")))?;
         Ok(poller::settle(&self.changes.pool, self.changes.poller.as_deref(), xid, committed).await)
     }
 }

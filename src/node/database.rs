@@ -10,10 +10,8 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::{
-    node::epoch,
-    text::keyring::{Keyring, hex},
-};
+use super::{database_store, epoch_store};
+use crate::text::keyring::{Keyring, hex};
 
 /// Why the database can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -84,19 +82,29 @@ fn pool(connections: u32) -> PgPoolOptions {
 pub async fn open(options: PgConnectOptions, connections: u32, keyring: &Keyring) -> Result<PgPool, DatabaseError> {
     let pool = pool(connections).connect_with(options).await?;
     sqlx::migrate!().run(&pool).await?;
-    epoch::recognise(&pool).await?;
+    recognise(&pool).await?;
     check_keyring(&pool, keyring).await?;
     Ok(pool)
 }
 
+/// After the migrations: a database that was restored gets a new epoch, unless it is being restored right now; and the triggers
+/// that the migrations made are counted.
+async fn recognise(pool: &PgPool) -> sqlx::Result<()> {
+    let mut db = pool.acquire().await?;
+    if let Some(found) = epoch_store::of_a_restored(&mut db).await? {
+        epoch_store::renew(&mut db, found).await?;
+    }
+    epoch_store::count_guards(&mut db).await
+}
+
 async fn check_keyring(pool: &PgPool, keyring: &Keyring) -> Result<(), DatabaseError> {
     let own = keyring.ids().collect::<Vec<_>>();
-    let known = sqlx::query_scalar!("select id from sealing_keys").fetch_all(pool).await?;
+    let known = database_store::sealing_keys(pool).await?;
     if let Some(foreign) = known.iter().find(|id| !own.iter().any(|own| own[..] == id[..])) {
         return Err(DatabaseError::WrongKey(hex(foreign)));
     }
     for id in own {
-        sqlx::query!("insert into sealing_keys (id) values ($1) on conflict do nothing", &id[..]).execute(pool).await?;
+        database_store::add_sealing_key(pool, &id[..]).await?;
     }
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! What makes a node one of several: generations and how it learns of them, changes and how they are acknowledged, its connections to
 //! the database. Knows nothing of what is changed or fetched.
 
+pub mod change_store;
 pub mod changes;
 pub mod database;
-pub mod epoch;
+pub mod database_store;
+pub mod epoch_store;
 pub mod generations;
 pub mod history;
 pub mod poller;

@@ -24,7 +24,7 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use super::{
-    database, epoch,
+    database, epoch_store,
     generations::{CARRIERS, Generations, Known, SWITCHES},
     history::{History, Seen, Snapshot, Step},
     poller_store::{self, Here, Visible},
@@ -90,7 +90,7 @@ impl Poller {
 
     /// Signs the node off, so that no change waits for it.
     pub async fn leave(&self) -> sqlx::Result<()> {
-        sqlx::query!("delete from nodes where id = $1", self.node).execute(&self.pool).await.map(|_| ())
+        poller_store::sign_off(&self.pool, self.node).await
     }
 
     /// Polls for ever; returns only by being dropped.
@@ -158,7 +158,7 @@ impl Poller {
                 Step::Wait => return Err(PollError::NotWhole),
                 Step::Renew => {
                     tracing::warn!(epoch = %seen.epoch, "the database was restored: it gets a new epoch");
-                    in_time(epoch::renew(&mut db, seen.epoch)).await?;
+                    in_time(epoch_store::renew(&mut db, seen.epoch)).await?;
                     history.start_over();
                     continue;
                 }

@@ -76,6 +76,11 @@ pub async fn poll(db: &mut PgConnection, here: &Here<'_>, since: u64) -> sqlx::R
     Ok(Some(Seen { snapshot, epoch, is_same, is_whole, heard: heard.collect() }))
 }
 
+/// No change waits for this node any more.
+pub async fn sign_off(db: impl PgExecutor<'_>, node: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("delete from nodes where id = $1", node).execute(db).await.map(|_| ())
+}
+
 pub async fn forget_old_nodes(db: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!("delete from nodes where polled_at < now() - interval '1 day'").execute(db).await.map(|_| ())
 }

@@ -1,5 +1,6 @@
 //! `doctor`: checks what a node and a switch need, and says what is wrong and what to do.
 
+mod store;
 mod switch;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -11,7 +12,7 @@ use sqlx::Connection as _;
 use super::local::Database;
 use crate::{
     app::settings::Settings,
-    node::epoch,
+    node::{database_store, epoch_store},
     switch::fetch::exchange::XML_PATH,
     text::keyring::{Keyring, hex},
 };
@@ -78,7 +79,7 @@ async fn database(settings: &Settings, report: &mut Report) {
             report.add("database", Err(format!("it does not answer: {error}")));
         }
         Ok(mut db) => {
-            let version = sqlx::query_scalar!(r#"select version() as "version!""#).fetch_one(&mut db).await;
+            let version = store::version(&mut db).await;
             report.add("database", version.map_err(|e| e.to_string()));
             report.add("tables", tables(&mut db).await);
             report.add("epoch", whole(&mut db).await);
@@ -92,10 +93,8 @@ async fn database(settings: &Settings, report: &mut Report) {
 }
 
 async fn tables(db: &mut sqlx::PgConnection) -> Seen {
-    // The table is sqlx's own, and not there before the first migration.
     let applied =
-        sqlx::query_scalar::<_, i64>("select version from _sqlx_migrations where success").fetch_all(db).await;
-    let applied = applied.map_err(|_| "there are none yet: run `dialplane migrate`".to_owned())?;
+        store::applied_migrations(db).await.map_err(|_| "there are none yet: run `dialplane migrate`".to_owned())?;
     let migrator = sqlx::migrate!();
     let missing = migrator.iter().filter(|wanted| !applied.contains(&wanted.version)).count();
     match missing {
@@ -105,7 +104,7 @@ async fn tables(db: &mut sqlx::PgConnection) -> Seen {
 }
 
 async fn whole(db: &mut sqlx::PgConnection) -> Seen {
-    let epoch = epoch::read(db).await.map_err(|e| e.to_string())?;
+    let epoch = epoch_store::read(db).await.map_err(|e| e.to_string())?;
     let (wanted, there) = epoch.guards;
     if there < wanted {
         return Err(format!(
@@ -128,7 +127,7 @@ async fn keys(settings: &Settings, db: &mut sqlx::PgConnection) -> Seen {
     }
     let keyring = Keyring::open(&path).map_err(|e| e.to_string())?;
     let own = keyring.ids().map(|id| id.to_vec()).collect::<Vec<_>>();
-    let known = sqlx::query_scalar!("select id from sealing_keys").fetch_all(db).await.map_err(|e| e.to_string())?;
+    let known = database_store::sealing_keys(db).await.map_err(|e| e.to_string())?;
     match known.iter().find(|id| !own.contains(id)) {
         None => Ok(format!("{} has every key that seals this database's secrets", path.display())),
         Some(id) => Err(format!("{} lacks the key {} that sealed some of its secrets", path.display(), hex(id))),

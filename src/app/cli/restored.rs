@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     app::settings::Settings,
-    node::{changes::Audit, epoch},
+    node::{changes::Audit, epoch_store},
 };
 
 #[derive(Serialize)]
@@ -31,7 +31,7 @@ pub async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
 
 async fn begin(local: &Local) -> anyhow::Result<Begun> {
     let mut change = local.changes.begin(author()).await?;
-    let epoch = epoch::begin_anew(change.db()).await?;
+    let epoch = epoch_store::begin_anew(change.db()).await?;
     let resource = format!("epoch {epoch}");
     change.audit(Audit { tenant: None, action: "database.restored", resource, before: None, after: None }).await?;
     let visible = change.commit().await?.to_string();

@@ -3,6 +3,7 @@
 
 mod binaries;
 mod directories;
+mod store;
 
 use std::{
     fs::{self, File},
@@ -197,9 +198,8 @@ impl Cluster {
 
     async fn create_database(&self) -> Result<(), ClusterError> {
         let mut db = self.to_database("postgres").connect().await?;
-        let exists = sqlx::query("select 1 from pg_database where datname = $1").bind(DATABASE).fetch_optional(&mut db);
-        if exists.await?.is_none() {
-            sqlx::query("create database dialplane").execute(&mut db).await?;
+        if !store::has_database(&mut db, DATABASE).await? {
+            store::create_database(&mut db).await?;
         }
         db.close().await?;
         Ok(())

@@ -23,7 +23,8 @@ use crate::{
         plan::PlanError,
     },
     telephony::calls::{
-        admission::{self, Admission, Ask, Asker},
+        self,
+        admission::{Admission, Ask, Asker},
         emergency,
     },
     text::E164,
@@ -150,7 +151,7 @@ impl Fetch {
         let (extension, user) = (caller.map(|caller| caller.extension), caller.and_then(|caller| caller.user));
         let asker = Asker { tenant: slot.scope, call, callee: callee.number.as_str(), extension, user };
         let ask = Ask::new(asker, plan, &decision, carriers);
-        match self.readers.read(|db, _| Box::pin(admission::admit(db, &ask))).await {
+        match self.readers.read(|db, _| Box::pin(calls::store::admit(db, &ask))).await {
             Ok(Admission::Admitted { caller_id, carriers: ids }) => {
                 let record = &plan.settings.routing.record;
                 let carried = Carried {

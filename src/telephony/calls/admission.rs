@@ -1,6 +1,6 @@
-//! Admission of calls that leave the platform: counted and decided by one statement, once for each call.
+//! Admission of calls that leave the platform: the question and its answer. [`super::store::admit`] counts and decides in one
+//! statement, once for each call.
 
-use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use crate::{
@@ -19,18 +19,18 @@ pub struct Ask {
     pub extension: Option<Uuid>,
     pub user: Option<Uuid>,
     pub emergency: bool,
-    refusal: Option<Refusal>,
-    numbers: Vec<Uuid>,
-    limits: Vec<i32>,
-    caller_ids: Vec<String>,
-    carriers: Vec<Uuid>,
-    prices: Vec<i64>,
-    live: Vec<Option<i32>>,
-    rates: Vec<Option<i32>>,
-    tenant_live: Option<i32>,
-    tenant_rate: Option<i32>,
-    spend_cap: Option<i64>,
-    zone: String,
+    pub(super) refusal: Option<Refusal>,
+    pub(super) numbers: Vec<Uuid>,
+    pub(super) limits: Vec<i32>,
+    pub(super) caller_ids: Vec<String>,
+    pub(super) carriers: Vec<Uuid>,
+    pub(super) prices: Vec<i64>,
+    pub(super) live: Vec<Option<i32>>,
+    pub(super) rates: Vec<Option<i32>>,
+    pub(super) tenant_live: Option<i32>,
+    pub(super) tenant_rate: Option<i32>,
+    pub(super) spend_cap: Option<i64>,
+    pub(super) zone: String,
     /// The database's clock when not given.
     pub at: Option<chrono::DateTime<chrono::Utc>>,
 }
@@ -91,42 +91,4 @@ impl Ask {
         ask.carriers = carriers;
         ask
     }
-}
-
-/// Asks the database, which answers a second question about the same call as it did the first.
-pub async fn admit(db: impl PgExecutor<'_>, ask: &Ask) -> sqlx::Result<Admission> {
-    let row = sqlx::query!(
-        r#"select admitted as "admitted!", reason, caller_id, carriers
-             from admit_call($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-                             coalesce($19, now()))"#,
-        ask.tenant,
-        ask.call,
-        ask.callee,
-        ask.extension,
-        ask.user,
-        ask.emergency,
-        ask.refusal.map(Refusal::name),
-        &ask.numbers,
-        &ask.limits,
-        &ask.caller_ids,
-        &ask.carriers,
-        &ask.prices,
-        &ask.live as &[Option<i32>],
-        &ask.rates as &[Option<i32>],
-        ask.tenant_live,
-        ask.tenant_rate,
-        ask.spend_cap,
-        ask.zone,
-        ask.at
-    )
-    .fetch_one(db)
-    .await?;
-    if row.admitted {
-        let caller_id = row.caller_id.and_then(|number| E164::parse(&number).ok());
-        return Ok(Admission::Admitted { caller_id, carriers: row.carriers.unwrap_or_default() });
-    }
-    let reason = row.reason.unwrap_or_default();
-    let refusal =
-        Refusal::named(&reason).ok_or_else(|| sqlx::Error::Protocol(format!("an unknown refusal: {reason}")))?;
-    Ok(Admission::Refused(refusal))
 }

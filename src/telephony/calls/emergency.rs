@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::admission::{self, Ask};
+use super::{admission::Ask, store};
 use crate::{
     model::settings::Words,
     tenancy::mail::{self, Message},
@@ -31,11 +31,11 @@ pub async fn write_down(
 ) -> Result<(), crate::model::error::Error> {
     let mut tx = pool.begin().await?;
     // A switch may ask twice at once, and the contacts are told once.
-    super::store::alone(&mut *tx, alarm.call).await?;
-    let known = super::store::is_known(&mut *tx, alarm.tenant, alarm.call, &alarm.number).await?;
-    admission::admit(&mut *tx, ask).await?;
+    store::alone(&mut *tx, alarm.call).await?;
+    let known = store::is_known(&mut *tx, alarm.tenant, alarm.call, &alarm.number).await?;
+    store::admit(&mut *tx, ask).await?;
     if !known {
-        let language = super::store::language(&mut *tx, alarm.tenant).await?;
+        let language = store::language(&mut *tx, alarm.tenant).await?;
         let message = Message::EmergencyCall {
             number: &alarm.number,
             extension: alarm.extension.as_deref().unwrap_or("-"),

@@ -1,10 +1,54 @@
-//! The SQL of call records and what they say about admitted calls.
+//! The SQL of admission, of call records and what they say about admitted calls.
 
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use super::Posted;
-use crate::model::language::Language;
+use super::{
+    Posted,
+    admission::{Admission, Ask},
+};
+use crate::{
+    model::{language::Language, refusal::Refusal},
+    text::E164,
+};
+
+/// Decides about a call that leaves the platform. The database answers a second question about the same call as it did the first.
+pub async fn admit(db: impl PgExecutor<'_>, ask: &Ask) -> sqlx::Result<Admission> {
+    let row = sqlx::query!(
+        r#"select admitted as "admitted!", reason, caller_id, carriers
+             from admit_call($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+                             coalesce($19, now()))"#,
+        ask.tenant,
+        ask.call,
+        ask.callee,
+        ask.extension,
+        ask.user,
+        ask.emergency,
+        ask.refusal.map(Refusal::name),
+        &ask.numbers,
+        &ask.limits,
+        &ask.caller_ids,
+        &ask.carriers,
+        &ask.prices,
+        &ask.live as &[Option<i32>],
+        &ask.rates as &[Option<i32>],
+        ask.tenant_live,
+        ask.tenant_rate,
+        ask.spend_cap,
+        ask.zone,
+        ask.at
+    )
+    .fetch_one(db)
+    .await?;
+    if row.admitted {
+        let caller_id = row.caller_id.and_then(|number| E164::parse(&number).ok());
+        return Ok(Admission::Admitted { caller_id, carriers: row.carriers.unwrap_or_default() });
+    }
+    let reason = row.reason.unwrap_or_default();
+    let refusal =
+        Refusal::named(&reason).ok_or_else(|| sqlx::Error::Protocol(format!("an unknown refusal: {reason}")))?;
+    Ok(Admission::Refused(refusal))
+}
 
 /// Keeps a record; `false`: it was there already.
 pub async fn keep(db: impl PgExecutor<'_>, posted: &Posted) -> sqlx::Result<bool> {

@@ -1,7 +1,7 @@
-//! The epoch of a database: which one it is, and which line of its history.
+//! The SQL of a database's epoch: which database it is, and which line of its history.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgExecutor, PgPool};
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 /// A database's epoch, as a person may want to know it.
@@ -46,25 +46,24 @@ pub async fn renew(db: &mut PgConnection, seen: Uuid) -> sqlx::Result<()> {
     .map(|_| ())
 }
 
-/// After the migrations: a database that was restored gets a new epoch, unless it is being restored right now; and the triggers
-/// that the migrations made are counted.
-pub async fn recognise(pool: &PgPool) -> sqlx::Result<()> {
-    let mut db = pool.acquire().await?;
-    let found = sqlx::query_scalar!(
+/// The epoch of a database that was restored, unless it is being restored right now: then triggers are missing.
+pub async fn of_a_restored(db: &mut PgConnection) -> sqlx::Result<Option<Uuid>> {
+    sqlx::query_scalar!(
         "select epoch from epoch where identity is distinct from database_identity() and guards <= guards()"
     )
-    .fetch_optional(&mut *db)
-    .await?;
-    if let Some(found) = found {
-        renew(&mut db, found).await?;
-    }
+    .fetch_optional(db)
+    .await
+}
+
+/// Counts the triggers that the migrations made.
+pub async fn count_guards(db: &mut PgConnection) -> sqlx::Result<()> {
     // The table is sqlx's own; where statements are checked it is not there.
     sqlx::query(
         "update epoch set guards = guards(), migration = m.newest
            from (select max(version) as newest from _sqlx_migrations where success) m
           where epoch.migration < m.newest",
     )
-    .execute(&mut *db)
+    .execute(db)
     .await
     .map(|_| ())
 }

@@ -1,0 +1,70 @@
+//! The SQL of changes: whose rows a transaction sees, its parts, its audit entries, and which one it is.
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+/// From here on the transaction sees one tenant's rows only, by the database's own rules (row-level security).
+pub async fn see_only(db: &mut PgConnection, tenant: Uuid) -> sqlx::Result<()> {
+    sqlx::query!(
+        "select set_config('dialplane.tenant', $1, true) as tenant, set_config('role', 'dialplane_tenant', true) as role",
+        tenant.to_string()
+    )
+    .fetch_one(db)
+    .await
+    .map(|_| ())
+}
+
+/// A part that can be undone, until it ends.
+pub async fn begin_part(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!("savepoint part").execute(db).await.map(|_| ())
+}
+
+pub async fn undo_part(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!("rollback to savepoint part").execute(db).await.map(|_| ())
+}
+
+pub async fn end_part(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!("release savepoint part").execute(db).await.map(|_| ())
+}
+
+/// Entries of the audit log, as columns.
+#[derive(Default)]
+pub struct AuditColumns {
+    pub ids: Vec<Uuid>,
+    pub tenants: Vec<Option<Uuid>>,
+    pub actions: Vec<String>,
+    pub resources: Vec<String>,
+    pub before: Vec<Option<serde_json::Value>>,
+    pub after: Vec<Option<serde_json::Value>>,
+}
+
+pub async fn write_audit(
+    db: &mut PgConnection,
+    author: &str,
+    source: Option<&str>,
+    entries: &AuditColumns,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into audit_log (id, actor, source, tenant_id, action, resource, before, after)
+         select a.id, $1, $2::text::inet, a.tenant_id, a.action, a.resource, a.before, a.after
+           from unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[])
+                as a (id, tenant_id, action, resource, before, after)",
+        author,
+        source,
+        &entries.ids,
+        &entries.tenants as &[Option<Uuid>],
+        &entries.actions,
+        &entries.resources,
+        &entries.before as &[Option<serde_json::Value>],
+        &entries.after as &[Option<serde_json::Value>]
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// The transaction's id, as snapshots name it.
+pub async fn transaction_id(db: &mut PgConnection) -> sqlx::Result<u64> {
+    let xid = sqlx::query_scalar!(r#"select pg_current_xact_id()::text as "xid!""#).fetch_one(db).await?;
+    xid.parse().map_err(|_| sqlx::Error::Protocol(format!("a transaction id that is no number: {xid}")))
+}

@@ -14,7 +14,7 @@ use crate::{
         error::Error,
         paging::{PageQuery, Window},
     },
-    people::onboarding::{self, NewOwner, NewTenancy, templates},
+    people::onboarding::{self, NewOwner, NewTenancy},
     tenancy::{
         auth::{
             actor::Actor,
@@ -22,7 +22,7 @@ use crate::{
         },
         clusters::{self, NewCluster},
         switches,
-        tenants::{self, Tenant, TenantPatch, TenantStatus},
+        tenants::{self, Tenant, TenantPatch, TenantStatus, templates},
     },
     text::{DisplayName, Domain, Email},
 };

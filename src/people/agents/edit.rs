@@ -8,7 +8,6 @@ use crate::{
     model::error::{Error, Result},
     model::user::UserStatus,
     node::changes::{Audit, Change},
-    people::onboarding,
     telephony::{extensions, pools},
     tenancy::{
         auth::{
@@ -17,7 +16,7 @@ use crate::{
             store::end_sessions,
         },
         mail::{self, Message},
-        tenants,
+        tenants::{self, templates},
         users::{self, User},
     },
     text::{DisplayName, Email},
@@ -105,7 +104,7 @@ fn full_name(user: &User) -> String {
 /// Who read the mails at the old address must not come in by one of them.
 async fn new_address(change: &mut Change, maker: Maker<'_>, tenant: Uuid, after: &User, email: &Email) -> Result<()> {
     store::drop_links(change.db(), after.id).await?;
-    let usual = onboarding::templates::usual(change.db(), tenant).await?;
+    let usual = templates::usual(change.db(), tenant).await?;
     let language = after.language.unwrap_or(usual.language);
     if store::has_password(change.db(), tenant, after.id).await? {
         let link = one_time::link(change, maker.public_url, after.id, Purpose::Verify).await?;

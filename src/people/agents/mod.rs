@@ -19,7 +19,6 @@ use crate::{
         language::Language,
     },
     node::changes::{Audit, Change},
-    people::onboarding,
     telephony::{extensions::ExtensionStatus, pools},
     tenancy::{
         auth::{
@@ -27,7 +26,7 @@ use crate::{
             rules::Role,
         },
         mail::{self, Message},
-        tenants,
+        tenants::{self, templates},
         users::{self, User},
     },
     text::{DisplayName, Email, ExtensionNumber, SipSecret, VoicemailPin, keyring::Place},
@@ -264,7 +263,7 @@ async fn insert_all(
     home: &tenants::Tenant,
     new: &[(&NewAgent, Vec<ExtensionNumber>)],
 ) -> Result<Vec<CreatedAgent>> {
-    let usual = onboarding::templates::usual(change.db(), home.id).await?;
+    let usual = templates::usual(change.db(), home.id).await?;
     let mut rows = Vec::new();
     let mut created = Vec::with_capacity(new.len());
     for some in new.chunks(AT_ONCE) {
@@ -326,7 +325,7 @@ async fn insert_people(
     change: &mut Change,
     maker: Maker<'_>,
     home: &tenants::Tenant,
-    usual: &onboarding::templates::Usual,
+    usual: &templates::Usual,
     new: &[&NewAgent],
     rows: &store::NewUsers,
     phones: Vec<Vec<NewPhone>>,

@@ -7,9 +7,8 @@ use super::{AgentExtension, NewAgent};
 use crate::{
     model::user::UserStatus,
     model::{language::Language, paging::Window},
-    people::onboarding::templates::Usual,
     telephony::extensions::ExtensionStatus,
-    tenancy::{auth::rules::Role, users::User},
+    tenancy::{auth::rules::Role, tenants::templates::Usual, users::User},
 };
 
 /// Users to be made, as columns.

@@ -8,10 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{
-    NewTenancy, Setup, Tenancy,
-    templates::{self, TemplateVersion},
-};
+use super::{NewTenancy, Setup, Tenancy, change_settings, store};
 use crate::{
     http::{
         input,
@@ -23,7 +20,14 @@ use crate::{
         settings::{self, Settings, Template},
     },
     telephony::pools,
-    tenancy::{Api, auth::actor::Actor},
+    tenancy::{
+        Api,
+        auth::actor::Actor,
+        tenants::{
+            self,
+            templates::{self, TemplateVersion},
+        },
+    },
 };
 
 /// Create a tenant with all it begins with: owner, pool, settings, and what is not in use yet
@@ -150,7 +154,7 @@ pub async fn delete_template(
 #[get("/v1/tenants/{tenant_id}/settings")]
 pub async fn show_settings(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let kept = templates::settings_of(&mut *api.read(&actor).await?, tenant).await?;
+    let kept = tenants::store::settings(&mut *api.read(&actor).await?, tenant).await?;
     let (settings, version) = kept.ok_or_else(|| Problem::not_found("tenant"))?;
     Ok(write::shown(&settings, version))
 }
@@ -170,7 +174,7 @@ pub async fn update_settings(
     let tenant = actor.in_tenant(path.into_inner())?;
     let patch: Value = input::parse(&body)?;
     let work = async |change: &mut _| {
-        let (settings, version) = templates::patch_settings(change, tenant, &patch, write.if_match).await?;
+        let (settings, version) = change_settings(change, tenant, &patch, write.if_match).await?;
         Outcome::changed(&settings, version)
     };
     write.run(&api, &actor, &body, work).await
@@ -182,11 +186,11 @@ pub async fn update_settings(
 pub async fn show_setup(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<Json<Setup>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
     let mut db = api.read(&actor).await?;
-    templates::settings_of(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
+    tenants::store::settings(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
     Ok(Json(Setup {
         pools: pools::store::list(&mut *db, tenant, Window::FIRST).await?,
-        number_requests: templates::number_requests(&mut *db, tenant).await?,
-        channels: templates::channels(&mut *db, tenant).await?,
-        integrations: templates::integrations(&mut *db, tenant).await?,
+        number_requests: store::number_requests(&mut *db, tenant).await?,
+        channels: store::channels(&mut *db, tenant).await?,
+        integrations: store::integrations(&mut *db, tenant).await?,
     }))
 }

@@ -2,7 +2,7 @@
 
 pub mod api;
 pub mod sign_up;
-pub mod templates;
+mod store;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -14,9 +14,10 @@ use crate::{
     model::{
         error::{Error, Result},
         language::Language,
+        settings::Settings,
     },
     node::changes::{Audit, Change},
-    telephony::pools,
+    telephony::{destinations, dialplan::limits, pools},
     tenancy::{
         auth::{
             one_time::{self, Purpose},
@@ -24,13 +25,14 @@ use crate::{
         },
         clusters,
         mail::{self, Message},
-        tenants::{self, NewTenant, Tenant},
+        tenants::{
+            self, NewTenant, Tenant,
+            templates::{self, DEFAULT_TEMPLATE},
+        },
         users,
     },
     text::{DisplayName, Domain, Email, SipSecret, keyring::Place},
 };
-
-pub use self::templates::DEFAULT_TEMPLATE;
 
 /// Somebody to own a tenant.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
@@ -145,11 +147,12 @@ pub async fn create(
         settings: serde_json::to_value(&settings).unwrap_or_default(),
     };
     let tenant = tenants::create(change, NewTenant { name: new.name, domain: new.domain }, &from).await?;
-    let ordinal = templates::ordinal(change.db(), tenant.id).await?;
-    let (first_number, last_number) = pools::default_range(ordinal, templates::pool_size(&from.settings));
+    let ordinal = tenants::store::ordinal(change.db(), tenant.id).await?;
+    let (first_number, last_number) = pools::default_range(ordinal, pool_size(&from.settings));
     let pool = pools::create(change, tenant.id, pools::NewPool { first_number, last_number }).await?;
     let number_requests = vec![request_number(change, tenant.id, &from.settings).await?];
-    let (channels, integrations) = templates::insert_inactive(change.db(), tenant.id, &from.settings).await?;
+    let channels = make_channels(change, tenant.id, &from.settings).await?;
+    let integrations = make_integrations(change, tenant.id, &from.settings).await?;
     let owner = match new.owner {
         None => None,
         Some(owner) => {
@@ -166,6 +169,48 @@ pub fn language(settings: &Value) -> Language {
     settings.get("language").and_then(|language| serde_json::from_value(language.clone()).ok()).unwrap_or_default()
 }
 
+fn pool_size(settings: &Value) -> i64 {
+    settings.pointer("/calling/pool_size").and_then(Value::as_i64).unwrap_or(pools::DEFAULT_SIZE)
+}
+
+/// The channels that the settings name, inactive; voice is always one.
+async fn make_channels(change: &mut Change, tenant: Uuid, settings: &Value) -> Result<Vec<Channel>> {
+    let of_messaging = settings.pointer("/messaging/channels").and_then(Value::as_array).into_iter().flatten();
+    let mut channels = Vec::new();
+    for kind in std::iter::once("voice").chain(of_messaging.filter_map(Value::as_str)) {
+        channels.push(store::insert_channel(change.db(), tenant, kind).await?);
+    }
+    Ok(channels)
+}
+
+/// The integrations that the settings name, inactive.
+async fn make_integrations(change: &mut Change, tenant: Uuid, settings: &Value) -> Result<Vec<Integration>> {
+    let mut integrations = Vec::new();
+    for named in settings.get("integrations").and_then(Value::as_array).into_iter().flatten() {
+        let text = |field: &str| named.get(field).and_then(Value::as_str).unwrap_or_default();
+        let config = named.get("config").cloned().unwrap_or_else(|| serde_json::json!({}));
+        let made = store::insert_integration(change.db(), tenant, text("kind"), text("name"), &config).await?;
+        integrations.push(made);
+    }
+    Ok(integrations)
+}
+
+/// Changes a tenant's settings by a merge patch (RFC 7396), which must leave them valid, and in agreement with the tenant's names and
+/// with the limits of its routing data.
+pub async fn change_settings(
+    change: &mut Change,
+    tenant: Uuid,
+    patch: &Value,
+    if_match: Option<i64>,
+) -> Result<(Settings, i64)> {
+    let changed = templates::patch_settings(change, tenant, patch, if_match).await?;
+    destinations::none_reserved(change, tenant).await?;
+    if limits::is_longer(&changed.before, &changed.after) {
+        limits::plan_fits(change, tenant, "settings").await?;
+    }
+    Ok((changed.after, changed.version))
+}
+
 async fn request_number(change: &mut Change, tenant: Uuid, settings: &Value) -> Result<NumberRequest> {
     let id = Uuid::now_v7();
     let secret = SipSecret::generate();
@@ -180,7 +225,7 @@ async fn request_number(change: &mut Change, tenant: Uuid, settings: &Value) -> 
         sip_password: Some(secret.reveal().to_owned()),
         created_at: Utc::now(),
     };
-    templates::insert_number_request(change.db(), tenant, &request, &sealed).await?;
+    store::insert_number_request(change.db(), tenant, &request, &sealed).await?;
     Ok(request)
 }
 

@@ -23,9 +23,12 @@ pub fn is_more(before: &Entry, after: &Entry) -> bool {
 }
 
 /// Is it longer, as JSON?
-pub fn is_longer<T: Serialize>(before: &T, after: &T) -> bool {
-    let length = |value: &T| serde_json::to_string(value).map_or(usize::MAX, |text| text.len());
+pub fn is_longer(before: &impl Serialize, after: &impl Serialize) -> bool {
     length(after) > length(before)
+}
+
+fn length(value: &impl Serialize) -> usize {
+    serde_json::to_string(value).map_or(usize::MAX, |text| text.len())
 }
 
 /// Refuses entries that cost too much together. Asked after the change of one: its trigger has made others of the tenant wait.

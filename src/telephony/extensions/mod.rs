@@ -19,8 +19,8 @@ use crate::{
         patch::patch,
     },
     node::changes::{Audit, Change},
-    people::onboarding,
     telephony::destinations,
+    tenancy::tenants::templates,
     text::{
         CallerName, CallerNumber, Codecs, DisplayName, Email, ExtensionNumber, SipSecret, SipUsername, Variables,
         VoicemailPin, keyring::Place,
@@ -211,7 +211,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewExtension) -> Res
     };
     let number = new.number.as_str();
     let now = Utc::now();
-    let usual = onboarding::templates::usual(change.db(), tenant).await?;
+    let usual = templates::usual(change.db(), tenant).await?;
     let extension = Extension {
         id,
         tenant_id: tenant,

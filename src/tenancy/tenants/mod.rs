@@ -2,6 +2,8 @@
 
 pub mod api;
 pub mod store;
+mod template_store;
+pub mod templates;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,6 @@
 //! The SQL of tenants.
 
+use serde_json::Value;
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
@@ -106,6 +107,34 @@ pub async fn update(db: &mut PgConnection, tenant: &Tenant) -> sqlx::Result<Tena
         tenant.status as TenantStatus,
         tenant.cluster_id,
         tenant.purge_at
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// The tenant's number, counted from one.
+pub async fn ordinal(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<i64> {
+    sqlx::query_scalar!("select ordinal from tenants where id = $1", id).fetch_one(db).await
+}
+
+/// What it is set up with, and its version.
+pub async fn settings(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<(Value, i64)>> {
+    let row = sqlx::query!("select settings, version from tenants where id = $1", id).fetch_optional(db).await?;
+    Ok(row.map(|row| (row.settings, row.version)))
+}
+
+/// The same, and nobody else changes them until the transaction ends.
+pub async fn lock_settings(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<(Value, i64)>> {
+    let row = sqlx::query!("select settings, version from tenants where id = $1 for update", id);
+    Ok(row.fetch_optional(db).await?.map(|row| (row.settings, row.version)))
+}
+
+/// Its version from now on.
+pub async fn update_settings(db: &mut PgConnection, id: Uuid, settings: &Value) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        "update tenants set settings = $2, version = version + 1, updated_at = now() where id = $1 returning version",
+        id,
+        settings
     )
     .fetch_one(db)
     .await

@@ -1,0 +1,67 @@
+//! The SQL of templates.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::{PgConnection, PgExecutor};
+
+pub async fn body(db: impl PgExecutor<'_>, name: &str) -> sqlx::Result<Option<Value>> {
+    sqlx::query_scalar!("select body from tenant_templates where name = $1", name).fetch_optional(db).await
+}
+
+/// All of the platform's own, by name.
+pub async fn bodies(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Value>> {
+    sqlx::query_scalar!("select body from tenant_templates order by name").fetch_all(db).await
+}
+
+/// A version as it is kept.
+pub struct KeptVersion {
+    pub version: i32,
+    pub body: Value,
+    pub created_at: DateTime<Utc>,
+}
+
+/// The newest first.
+pub async fn versions(db: impl PgExecutor<'_>, name: &str) -> sqlx::Result<Vec<KeptVersion>> {
+    sqlx::query_as!(
+        KeptVersion,
+        "select version, body, created_at from tenant_template_versions where name = $1 order by version desc",
+        name
+    )
+    .fetch_all(db)
+    .await
+}
+
+pub async fn body_at(db: impl PgExecutor<'_>, name: &str, version: i32) -> sqlx::Result<Option<Value>> {
+    sqlx::query_scalar!("select body from tenant_template_versions where name = $1 and version = $2", name, version)
+        .fetch_optional(db)
+        .await
+}
+
+/// The highest version that there was of this name, also of one that was deleted; 0: none.
+pub async fn highest_version(db: impl PgExecutor<'_>, name: &str) -> sqlx::Result<i32> {
+    sqlx::query_scalar!(
+        r#"select coalesce(max(version), 0) as "version!" from tenant_template_versions where name = $1"#,
+        name
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// In the place of the one of its name.
+pub async fn put(db: &mut PgConnection, name: &str, version: i32, body: &Value) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into tenant_templates (name, version, body) values ($1, $2, $3)
+         on conflict (name) do update set version = excluded.version, body = excluded.body, updated_at = now()",
+        name,
+        version,
+        body
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// What it was; `None`: there is none of its name.
+pub async fn delete(db: &mut PgConnection, name: &str) -> sqlx::Result<Option<Value>> {
+    sqlx::query_scalar!("delete from tenant_templates where name = $1 returning body", name).fetch_optional(db).await
+}

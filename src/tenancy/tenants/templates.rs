@@ -1,0 +1,157 @@
+//! Templates as the platform keeps them, and the settings of tenants that were set up from them.
+
+use serde_json::Value;
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+use super::{
+    store,
+    template_store::{self, KeptVersion},
+};
+use crate::{
+    model::{
+        error::{Error, Result},
+        language::Language,
+        settings::{self, Settings, SettingsError, Template},
+    },
+    node::changes::{Audit, Change},
+};
+
+/// What a tenant is set up from when nothing else is said.
+pub const DEFAULT_TEMPLATE: &str = "default";
+
+#[must_use]
+pub fn wrong_setting(error: SettingsError) -> Error {
+    Error::InvalidAt { field: error.field, message: error.message }
+}
+
+/// A template by its name: the platform's own, or one that is built in.
+pub async fn of(change: &mut Change, name: &str) -> Result<Template> {
+    get(change.db(), name).await?.ok_or_else(|| Error::invalid("template", "names no template"))
+}
+
+pub async fn get(db: impl PgExecutor<'_>, name: &str) -> Result<Option<Template>> {
+    match template_store::body(db, name).await? {
+        Some(body) => Template::parse(&body).map(Some).map_err(wrong_setting),
+        None => Ok(settings::builtin().into_iter().find(|template| template.name.as_str() == name)),
+    }
+}
+
+/// All templates by name; one of the platform's takes the place of the built-in one of its name.
+pub async fn list(db: impl PgExecutor<'_>) -> Result<Vec<Template>> {
+    let bodies = template_store::bodies(db).await?;
+    let mut templates =
+        bodies.iter().map(|body| Template::parse(body).map_err(wrong_setting)).collect::<Result<Vec<_>>>()?;
+    for template in settings::builtin() {
+        if !templates.iter().any(|known| known.name == template.name) {
+            templates.push(template);
+        }
+    }
+    templates.sort_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
+    Ok(templates)
+}
+
+/// A version of a template that there was, and when it came.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct TemplateVersion {
+    pub version: i32,
+    pub created_at: chrono::DateTime<chrono::Utc>,
+    pub template: Template,
+}
+
+/// The versions of the platform's own template, the newest first. A built-in one has the version it came with, and no others.
+pub async fn versions(db: impl PgExecutor<'_>, name: &str) -> Result<Vec<TemplateVersion>> {
+    let kept = template_store::versions(db, name).await?;
+    let read = kept.into_iter().map(|KeptVersion { version, body, created_at }| {
+        let template = Template::parse(&body).map_err(wrong_setting)?;
+        Ok(TemplateVersion { version, created_at, template })
+    });
+    read.collect()
+}
+
+/// A template as it was.
+pub async fn at_version(db: impl PgExecutor<'_>, name: &str, version: i32) -> Result<Option<Template>> {
+    if let Some(body) = template_store::body_at(db, name, version).await? {
+        return Template::parse(&body).map(Some).map_err(wrong_setting);
+    }
+    let mut known = settings::builtin().into_iter();
+    Ok(known.find(|template| template.name.as_str() == name && template.version == version))
+}
+
+/// Keeps a template; its version rises by itself. `create`: there must be none of its name.
+pub async fn put(change: &mut Change, mut template: Template, create: bool) -> Result<Template> {
+    let before = get(change.db(), template.name.as_str()).await?;
+    if create && before.is_some() {
+        return Err(Error::Conflict(format!("A template named {} exists already.", template.name.as_str())));
+    }
+    // Also above those of one that was deleted: a version means one body for ever.
+    let highest = template_store::highest_version(change.db(), template.name.as_str()).await?;
+    template.version = highest.max(before.as_ref().map_or(0, |before| before.version)) + 1;
+    let body = serde_json::to_value(&template).unwrap_or_default();
+    template_store::put(change.db(), template.name.as_str(), template.version, &body).await?;
+    let before = before.and_then(|before| serde_json::to_value(before).ok());
+    audit(change, if create { "create" } else { "update" }, template.name.as_str(), before, Some(body)).await?;
+    Ok(template)
+}
+
+/// Forgets the platform's template; a built-in one of its name is back in force.
+pub async fn delete(change: &mut Change, name: &str) -> Result<()> {
+    let before = template_store::delete(change.db(), name).await?;
+    let before = before.ok_or(Error::NotFound("template of the platform's own"))?;
+    audit(change, "delete", name, Some(before), None).await
+}
+
+async fn audit(
+    change: &mut Change,
+    action: &str,
+    name: &str,
+    before: Option<Value>,
+    after: Option<Value>,
+) -> Result<()> {
+    change.audit(Audit { tenant: None, action, resource: format!("templates/{name}"), before, after }).await
+}
+
+/// What is usual at a tenant, where nothing else is said of a person or an extension.
+pub struct Usual {
+    pub language: Language,
+    pub calling: settings::Calling,
+    pub voicemail: bool,
+}
+
+pub async fn usual(db: impl PgExecutor<'_>, tenant: Uuid) -> Result<Usual> {
+    let kept = store::settings(db, tenant).await?;
+    let settings = kept.and_then(|(settings, _)| Settings::parse(&settings).ok());
+    Ok(settings.map_or_else(
+        || Usual { language: Language::default(), calling: settings::Calling::default(), voicemail: true },
+        |s| Usual { language: s.language, calling: s.calling, voicemail: s.features.voicemail },
+    ))
+}
+
+/// A tenant's settings, as they were and as they are.
+pub struct SettingsChange {
+    pub before: Value,
+    pub after: Settings,
+    pub version: i64,
+}
+
+/// Changes a tenant's settings by a merge patch (RFC 7396), which must leave them valid. Whether they agree with what else the tenant
+/// has is for `onboarding` to say.
+pub async fn patch_settings(
+    change: &mut Change,
+    tenant: Uuid,
+    patch: &Value,
+    if_match: Option<i64>,
+) -> Result<SettingsChange> {
+    let (before, version) = store::lock_settings(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
+    if if_match.is_some_and(|wanted| wanted != version) {
+        return Err(Error::Changed(version));
+    }
+    let after = Settings::parse(&before).map_err(wrong_setting)?.patched(patch).map_err(wrong_setting)?;
+    let body = serde_json::to_value(&after).unwrap_or_default();
+    let version = store::update_settings(change.db(), tenant, &body).await?;
+    let resource = format!("tenants/{tenant}/settings");
+    let entry =
+        Audit { tenant: Some(tenant), action: "update", resource, before: Some(before.clone()), after: Some(body) };
+    change.audit(entry).await?;
+    Ok(SettingsChange { before, after, version })
+}

@@ -14,7 +14,7 @@ use crate::{
 const MANY: i32 = 2_000;
 
 /// A tenant of that many, each with the longest texts its types take.
-async fn tenant(node: &Node, display_name: &str, email: Option<&str>) {
+pub async fn tenant(node: &Node, display_name: &str, email: Option<&str>) {
     let tenant = node.tenant("acme.test").await;
     let pin = |id| node.app.changes.keyring().seal(Place { column: "voicemail_pin", tenant, row: id }, "493827");
     let ids = (0..MANY).map(|_| Uuid::now_v7()).collect::<Vec<_>>();

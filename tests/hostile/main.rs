@@ -24,6 +24,7 @@ mod switch_listener;
 mod switch_mutations;
 mod switch_slow;
 mod switch_tls;
+mod switch_whole;
 mod typed_values;
 mod values;
 mod wire;

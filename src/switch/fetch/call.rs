@@ -75,7 +75,18 @@ impl Fetch {
         {
             return (reply(entry), Source::Hit);
         }
-        let Some(slot) = self.generations.domain(&dialplan.context) else { return self.unknown_domain() };
+        Box::pin(self.call_anew(&dialplan.context, dialled, kept, fresh)).await
+    }
+
+    /// The same for a call whose answer is not kept, or not current.
+    async fn call_anew(
+        self: &Arc<Self>,
+        context: &str,
+        dialled: Dialled,
+        kept: Option<Arc<Entry>>,
+        fresh: bool,
+    ) -> (Reply, Source) {
+        let Some(slot) = self.generations.domain(context) else { return self.unknown_domain() };
         let known = self.plans.get(slot.scope);
         if let Some(known) = &known {
             match self.in_memory(&slot, known, &dialled).await {
@@ -159,7 +170,7 @@ impl Fetch {
             return (Reply::Unavailable, Source::Unavailable);
         };
         let question = Question::Number { number, of, dialled: Box::new(dialled) };
-        match self.fill(&key, platform, question, kept).await {
+        match Box::pin(self.fill(&key, platform, question, kept)).await {
             super::Answer::Reply(reply, source) => (reply, source),
             super::Answer::Leaves(_) => (Reply::Unavailable, Source::Unavailable),
         }

@@ -26,14 +26,16 @@ const MAX_RECORD: usize = 1024 * 1024;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// One request and its answer take no longer, however slowly the peer sends or reads.
-const LIFE: Duration = Duration::from_secs(20);
+pub const LIFE: Duration = Duration::from_secs(20);
 
 type Answer = Response<Bytes>;
 
+/// The framework, for connections of one kind.
+pub trait Http<T>: Service<(T, Protocol, Option<SocketAddr>), Response = (), Error = DispatchError> {}
+impl<T, S: Service<(T, Protocol, Option<SocketAddr>), Response = (), Error = DispatchError>> Http<T> for S {}
+
 /// HTTP/1.1, one request a connection, as mod_xml_curl does it.
-pub async fn service<T>(
-    served: Served,
-) -> io::Result<impl Service<(T, Protocol, Option<SocketAddr>), Response = (), Error = DispatchError>>
+pub async fn service<T>(served: Served) -> io::Result<impl Http<T>>
 where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
 {
@@ -51,11 +53,7 @@ where
 }
 
 /// Serves one connection. What goes wrong on it is the peer's: it went away, or spoke no HTTP.
-pub async fn serve<T>(
-    http: &impl Service<(T, Protocol, Option<SocketAddr>), Response = (), Error = DispatchError>,
-    stream: T,
-    peer: SocketAddr,
-) {
+pub async fn serve<T>(http: &impl Http<T>, stream: T, peer: SocketAddr) {
     match tokio::time::timeout(LIFE, http.call((stream, Protocol::Http1, Some(peer)))).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, %peer, "a switch's connection ended early"),
@@ -93,7 +91,12 @@ async fn document(served: &Served, switch: &Switch, request: &HttpRequest, paylo
     } else {
         request.uri().query().unwrap_or_default().as_bytes()
     };
-    let reply = match Request::read(form) {
+    page(ask(served, switch, form).await).into()
+}
+
+/// What is answered to a form of a switch that may ask.
+pub async fn ask(served: &Served, switch: &Switch, form: &[u8]) -> Reply {
+    match Request::read(form) {
         Ok(asked) => {
             served.fetch.saw(switch);
             served.fetch.answer(asked, Some(switch.cluster)).await.0
@@ -103,11 +106,24 @@ async fn document(served: &Served, switch: &Switch, request: &HttpRequest, paylo
             tracing::debug!(%malformed, "not a fetch");
             Reply::NotFound
         }
-    };
+    }
+}
+
+/// An answer before it is HTTP.
+pub struct Page {
+    pub status: StatusCode,
+    /// Its content type.
+    pub kind: &'static str,
+    pub body: Bytes,
+}
+
+/// How a reply looks over HTTP.
+pub fn page(reply: Reply) -> Page {
+    let xml = |body| Page { status: StatusCode::OK, kind: "text/xml", body };
     match reply {
         Reply::Document(document) => xml(document),
         Reply::NotFound => xml(Bytes::from_static(answer::NOT_FOUND.as_bytes())),
-        Reply::Unavailable => plain(StatusCode::SERVICE_UNAVAILABLE, "the database can't be asked\n"),
+        Reply::Unavailable => text(StatusCode::SERVICE_UNAVAILABLE, "the database can't be asked\n"),
     }
 }
 
@@ -171,13 +187,18 @@ async fn next(payload: &mut Payload) -> Result<Option<Bytes>, Answer> {
     chunk.map_err(|_| plain(StatusCode::BAD_REQUEST, "the body did not come whole\n"))
 }
 
-fn xml(document: Bytes) -> Answer {
-    Response::build(StatusCode::OK).content_type("text/xml").message_body(document).unwrap_or_else(unbuilt)
+fn text(status: StatusCode, text: &'static str) -> Page {
+    Page { status, kind: "text/plain; charset=utf-8", body: Bytes::from_static(text.as_bytes()) }
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Answer {
-    let body = Bytes::from_static(text.as_bytes());
-    Response::build(status).content_type("text/plain; charset=utf-8").message_body(body).unwrap_or_else(unbuilt)
+    self::text(status, text).into()
+}
+
+impl From<Page> for Answer {
+    fn from(page: Page) -> Self {
+        Response::build(page.status).content_type(page.kind).message_body(page.body).unwrap_or_else(unbuilt)
+    }
 }
 
 fn unauthorized() -> Answer {

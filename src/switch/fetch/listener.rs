@@ -2,25 +2,40 @@
 //!
 //! Every fetch is a new TCP connection, so the cost of accepting one is most of the cost of an answer. Each worker thread
 //! has a listening socket of its own on the shared port (SO_REUSEPORT) and serves what it accepts itself: no accepting
-//! thread in between, no hand-over, no wake-up of another core. Measured in docs/performance.md.
+//! thread in between, no hand-over, no wake-up of another core. It is accepted when its request comes, not before; what came
+//! whole is answered at once ([`whole`](super::whole)), everything else by the framework ([`exchange`]). Measured in
+//! docs/performance.md.
 
-use std::{future::Future, io, net::SocketAddr, rc::Rc, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{
+    future::Future, io, net::SocketAddr, panic::AssertUnwindSafe, rc::Rc, sync::Arc, thread::JoinHandle, time::Duration,
+};
 
-use actix_codec::{AsyncRead, AsyncWrite};
+use futures_util::FutureExt as _;
+use nix::{
+    libc,
+    sys::socket::{setsockopt, sockopt::SetStruct},
+};
 use socket2::{Domain as SocketDomain, Protocol as SocketProtocol, Socket, Type};
 use tokio::{
+    io::{Interest, unix::AsyncFd},
     net::TcpStream,
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{Fetch, exchange};
+use super::{
+    Fetch, exchange,
+    replayed::Replayed,
+    whole::{Came, Desk},
+};
 use crate::telephony::calls;
 
 const SHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections one worker serves at once; more wait in the kernel's queue.
 const MAX_CONNECTIONS: u32 = 8192;
+/// So many are accepted, and served if they can be at once, before those under way have a turn.
+const BURST: usize = 16;
 
 /// What the listener serves from.
 #[derive(Clone)]
@@ -75,10 +90,17 @@ fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     socket.set_nonblocking(true)?;
     // On the listening socket: accepted ones inherit it, at no call per connection.
     socket.set_tcp_nodelay(true)?;
+    // Who says nothing is accepted after this many seconds.
+    setsockopt(&socket, DeferAccept, &1).map_err(io::Error::from)?;
     socket.bind(&address.into())?;
     socket.listen(4096)?;
     Ok(socket.into())
 }
+
+// Safe from outside: nix checks nothing but the length of what the option takes.
+#[derive(Clone, Copy)]
+struct DeferAccept;
+nix::setsockopt_impl!(DeferAccept, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, i32, SetStruct<i32>);
 
 struct Worker {
     socket: std::net::TcpListener,
@@ -99,60 +121,142 @@ impl Worker {
 
     async fn serve(self) -> io::Result<()> {
         let Self { socket, tls, served, stop } = self;
-        let listener = tokio::net::TcpListener::from_std(socket)?;
         match tls {
-            None => accept(listener, stop, &served, |stream| std::future::ready(Some(stream))).await,
+            None => {
+                let plain = Plain::new(served).await?;
+                accept(socket, stop, |accepted| plain.begin(accepted)).await
+            }
             Some(tls) => {
-                let shake = move |stream| {
-                    let shaking = tls.accept(stream);
-                    async move { tokio::time::timeout(SHAKE_TIMEOUT, shaking).await.ok()?.ok() }
-                };
-                accept(listener, stop, &served, shake).await
+                let encrypted = Encrypted::new(tls, served).await?;
+                accept(socket, stop, |accepted| std::future::ready(encrypted.begin(accepted))).await
             }
         }
     }
 }
 
+/// A connection that was accepted, in no event loop yet.
+struct Accepted {
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    /// Held for as long as the connection lives.
+    permit: OwnedSemaphorePermit,
+}
+
 /// Accepts until told to stop; then lets what is under way end.
-async fn accept<T, F, S>(
-    listener: tokio::net::TcpListener,
+async fn accept<F: Future<Output = io::Result<()>>>(
+    socket: std::net::TcpListener,
     mut stop: watch::Receiver<bool>,
-    served: &Served,
-    shake: S,
-) -> io::Result<()>
-where
-    T: AsyncRead + AsyncWrite + Unpin + 'static,
-    F: Future<Output = Option<T>> + 'static,
-    S: Fn(TcpStream) -> F,
-{
-    let http = Rc::new(exchange::service(served.clone()).await?);
+    begin: impl Fn(Accepted) -> F,
+) -> io::Result<()> {
+    #[expect(
+        deprecated,
+        reason = "sound here: a std listener keeps its descriptor; what replaces it must be called unsafe"
+    )]
+    let listener = AsyncFd::with_interest(socket, Interest::READABLE)?;
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
     loop {
-        let accepted = tokio::select! {
+        let mut ready = tokio::select! {
             biased;
-            accepted = listener.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
+            ready = listener.readable() => ready?,
         };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
+        for _ in 0..BURST {
+            // The semaphore is never closed.
+            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { break };
+            let accepted = match ready.try_io(|listener| listener.get_ref().accept()) {
+                Ok(Ok((stream, peer))) => begin(Accepted { stream, peer, permit }).await,
+                Ok(Err(error)) => Err(error),
+                Err(_would_block) => break,
+            };
+            if let Err(error) = accepted {
                 // Out of file descriptors, mostly: a moment without accepting lets some close.
                 tracing::warn!(%error, "a connection of a switch could not be accepted");
                 tokio::time::sleep(Duration::from_millis(10)).await;
-                continue;
             }
-        };
-        // The semaphore is never closed.
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { break };
-        let (http, shaking) = (Rc::clone(&http), shake(stream));
-        actix_rt::spawn(async move {
-            if let Some(stream) = shaking.await {
-                exchange::serve(&*http, stream, peer).await;
-            }
-            drop(permit);
-        });
+        }
+        // Others have their turn, however many come.
+        tokio::task::yield_now().await;
     }
     drop(listener);
     let _ = tokio::time::timeout(STOP_TIMEOUT, permits.acquire_many(MAX_CONNECTIONS)).await;
     Ok(())
+}
+
+/// Connections without TLS: the short way first, then the framework's.
+struct Plain<H> {
+    desk: Rc<Desk>,
+    http: Rc<H>,
+}
+
+impl Plain<()> {
+    async fn new(served: Served) -> io::Result<Plain<impl exchange::Http<Replayed> + 'static>> {
+        let http = Rc::new(exchange::service(served.clone()).await?);
+        Ok(Plain { desk: Rc::new(Desk::new(served)), http })
+    }
+}
+
+impl<H: exchange::Http<Replayed> + 'static> Plain<H> {
+    /// Serves what can be served at once; the rest goes on by itself.
+    async fn begin(&self, accepted: Accepted) -> io::Result<()> {
+        let Accepted { stream, peer, permit } = accepted;
+        match self.desk.read(&stream) {
+            Came::Nothing => {}
+            Came::Part(read) => {
+                let (http, stream) = (Rc::clone(&self.http), Replayed::new(read, registered(stream)?));
+                actix_rt::spawn(async move {
+                    exchange::serve(&*http, stream, peer).await;
+                    drop(permit);
+                });
+            }
+            Came::Whole(fetched) => {
+                let desk = Rc::clone(&self.desk);
+                let answering = async move { desk.answer(fetched, stream, peer).await };
+                // What panics ends its own connection, not this worker.
+                let mut answering = Box::pin(AssertUnwindSafe(answering).catch_unwind());
+                if futures_util::poll!(answering.as_mut()).is_pending() {
+                    actix_rt::spawn(async move {
+                        if tokio::time::timeout(exchange::LIFE, answering).await.is_err() {
+                            tracing::debug!(%peer, "a switch's connection was held open");
+                        }
+                        drop(permit);
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Connections with TLS.
+struct Encrypted<H> {
+    tls: TlsAcceptor,
+    http: Rc<H>,
+}
+
+impl Encrypted<()> {
+    async fn new(tls: TlsAcceptor, served: Served) -> io::Result<Encrypted<impl exchange::Http<Shaken> + 'static>> {
+        Ok(Encrypted { tls, http: Rc::new(exchange::service(served).await?) })
+    }
+}
+
+type Shaken = tokio_rustls::server::TlsStream<TcpStream>;
+
+impl<H: exchange::Http<Shaken> + 'static> Encrypted<H> {
+    fn begin(&self, accepted: Accepted) -> io::Result<()> {
+        let Accepted { stream, peer, permit } = accepted;
+        let (http, shaking) = (Rc::clone(&self.http), self.tls.accept(registered(stream)?));
+        actix_rt::spawn(async move {
+            if let Ok(Ok(stream)) = tokio::time::timeout(SHAKE_TIMEOUT, shaking).await {
+                exchange::serve(&*http, stream, peer).await;
+            }
+            drop(permit);
+        });
+        Ok(())
+    }
+}
+
+/// The stream in this worker's event loop.
+fn registered(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+    stream.set_nonblocking(true)?;
+    TcpStream::from_std(stream)
 }

@@ -1,4 +1,4 @@
-//! The way of a fetch, in its order: [`listener`] → [`request`] → [`cache`] by its [generations](crate::node::generations) → [`fill`] → [`answer`].
+//! The way of a fetch, in its order: [`listener`] → [`whole`], or [`exchange`] → [`request`] → [`cache`] by its [generations](crate::node::generations) → [`fill`] → [`answer`].
 //!
 //! Here lives what FreeSWITCH asks and gets, and nothing else. What a node must know to serve it without asking the
 //! database each time is kept true by [`crate::node::poller`].
@@ -22,10 +22,12 @@ pub mod listener;
 pub mod metrics;
 pub mod plans;
 pub mod readers;
+mod replayed;
 pub mod request;
 pub mod roster;
 pub mod sofia;
 pub mod store;
+pub mod whole;
 
 use std::{
     sync::{
@@ -173,6 +175,8 @@ impl Fetch {
     }
 
     /// Answers one request; `of`: the cluster whose switch asks, which is answered about that cluster's tenants only.
+    ///
+    /// What an answer from memory does not need is boxed here and below, so that its future stays small.
     pub async fn answer(self: &Arc<Self>, request: Request<'_>, of: Option<Uuid>) -> (Reply, Source) {
         let elsewhere =
             |domain: &str| of.is_some_and(|of| self.generations.domain(domain).is_some_and(|slot| slot.cluster != of));
@@ -193,13 +197,13 @@ impl Fetch {
                 let key = KeyText::new(b'E').view(view).folded(&domain);
                 self.ask(key, &domain, None, |_| Some(Question::Everyone { view })).await
             }
-            Request::ChangePin { domain, user, pin } => self.change_pin(&domain, &user, &pin).await,
+            Request::ChangePin { domain, user, pin } => Box::pin(self.change_pin(&domain, &user, &pin)).await,
             // A switch finds a context in either case (switch_xml_find_child in switch_xml.c).
             Request::Dialplan(dialplan) if dialplan.context.eq_ignore_ascii_case(PUBLIC) => {
                 self.inbound(&dialplan, of).await
             }
             Request::Dialplan(dialplan) => self.call(&dialplan).await,
-            Request::Configuration { file } => self.configuration(file, of).await,
+            Request::Configuration { file } => Box::pin(self.configuration(file, of)).await,
         };
         self.metrics.answered(answered.1);
         answered
@@ -275,7 +279,7 @@ impl Fetch {
         if name.is_some_and(|name| self.rosters.rules_out(slot.scope, &name.to_ascii_lowercase())) {
             return (Reply::Document(slot.standing.nobody.clone()), Source::Memory);
         }
-        match self.fill(&key, slot, question, kept).await {
+        match Box::pin(self.fill(&key, slot, question, kept)).await {
             Answer::Reply(reply, source) => (reply, source),
             // Only calls leave.
             Answer::Leaves(_) => (Reply::Unavailable, Source::Unavailable),

@@ -202,9 +202,13 @@ impl<H: exchange::Http<Replayed> + 'static> Plain<H> {
         match self.desk.read(&stream) {
             Came::Nothing => {}
             Came::Part(read) => {
-                let (http, stream) = (Rc::clone(&self.http), Replayed::new(read, registered(stream)?));
+                let (http, stream) = (Rc::clone(&self.http), registered(stream)?);
                 actix_rt::spawn(async move {
-                    exchange::serve(&*http, stream, peer).await;
+                    // The framework forgets to close a connection on which more comes while it waits to write
+                    // (`read_available` in actix-http's dispatcher.rs). It need not wait once this is known.
+                    if stream.writable().await.is_ok() {
+                        exchange::serve(&*http, Replayed::new(read, stream), peer).await;
+                    }
                     drop(permit);
                 });
             }

@@ -77,7 +77,8 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         waiting.insert(key.clone(), receiver.clone());
         drop(waiting);
         let landing = Landing { flights: Arc::clone(self), key };
-        let work = work();
+        // Boxed before it is spawned, which moves what it is given several times.
+        let work = Box::pin(work());
         tokio::spawn(async move {
             let result = work.await;
             // Out of the map first: who comes now must start a new fill, not take an old result.

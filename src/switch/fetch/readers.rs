@@ -8,6 +8,7 @@ use std::{
     marker::PhantomData,
     pin::Pin,
     sync::{Mutex, PoisonError},
+    thread::{self, ThreadId},
     time::Duration,
 };
 
@@ -18,7 +19,8 @@ use crate::node::database;
 
 pub struct Readers {
     options: PgConnectOptions,
-    idle: Mutex<Vec<PgConnection>>,
+    /// With the thread whose event loop each is in.
+    idle: Mutex<Vec<(ThreadId, PgConnection)>>,
     permits: Semaphore,
     timeout: Duration,
 }
@@ -66,28 +68,33 @@ impl Readers {
     ) -> sqlx::Result<T> {
         // The semaphore is never closed.
         let _permit = self.permits.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?;
-        if let Some(mut connection) = self.take() {
+        if let Some((thread, mut connection)) = self.take() {
             match statement(&mut connection, Within(PhantomData)).await {
                 Ok(value) => {
-                    self.give_back(connection);
+                    self.give_back(thread, connection);
                     return Ok(value);
                 }
                 Err(error) if is_broken(&error) => self.forget_idle(),
                 Err(error) => return Err(error),
             }
         }
+        let thread = thread::current().id();
         let mut connection = self.options.connect().await?;
         let value = statement(&mut connection, Within(PhantomData)).await?;
-        self.give_back(connection);
+        self.give_back(thread, connection);
         Ok(value)
     }
 
-    fn take(&self) -> Option<PgConnection> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    /// One of this thread's own, if there is one: what comes on another's wakes that one first.
+    fn take(&self) -> Option<(ThreadId, PgConnection)> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = thread::current().id();
+        let own = idle.iter().rposition(|(thread, _)| *thread == here);
+        own.or(idle.len().checked_sub(1)).map(|place| idle.swap_remove(place))
     }
 
-    fn give_back(&self, connection: PgConnection) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    fn give_back(&self, thread: ThreadId, connection: PgConnection) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((thread, connection));
     }
 
     fn forget_idle(&self) {

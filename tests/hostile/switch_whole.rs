@@ -146,7 +146,7 @@ async fn what_follows_a_request_costs_nobody_the_answer() {
                 writing.write_all(&request).await.unwrap();
                 let _ = writing.write_all(behind).await;
             };
-            let (_, _) = tokio::join!(sending, reading.read_to_end(&mut answer));
+            let ((), _) = tokio::join!(sending, reading.read_to_end(&mut answer));
             answer
         });
         for answered in timeout(LONGEST, join_all(exchanges)).await.expect("an end") {

@@ -30,11 +30,7 @@ use crate::{
         poller::{Memory, Poller},
     },
     switch::{
-        fetch::{
-            Fetch,
-            listener::{Listener, Served},
-            readers::Readers,
-        },
+        fetch::{Fetch, listener::Listener, readers::Readers, served::Served},
         link as esl,
     },
     telephony::{calls, carriers},

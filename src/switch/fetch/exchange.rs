@@ -11,7 +11,7 @@ use actix_service::{Service, ServiceFactory as _, fn_service};
 use actix_web::web::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 
-use super::{Reply, answer, credentials::Switch, listener::Served, request::Request};
+use super::{Reply, answer, credentials::Switch, request::Request, served::Served};
 use crate::telephony::calls::Posted;
 
 /// Where switches ask.

@@ -24,11 +24,11 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    Fetch, exchange,
+    exchange,
     replayed::Replayed,
+    served::Served,
     whole::{Came, Desk},
 };
-use crate::telephony::calls;
 
 const SHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,13 +36,6 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_CONNECTIONS: u32 = 8192;
 /// So many are accepted, and served if they can be at once, before those under way have a turn.
 const BURST: usize = 16;
-
-/// What the listener serves from.
-#[derive(Clone)]
-pub struct Served {
-    pub fetch: Arc<Fetch>,
-    pub calls: calls::Inbox,
-}
 
 /// The running listener. Dropping `stop`'s sender ends it.
 pub struct Listener {

@@ -25,6 +25,7 @@ pub mod readers;
 mod replayed;
 pub mod request;
 pub mod roster;
+pub mod served;
 pub mod sofia;
 pub mod store;
 pub mod whole;

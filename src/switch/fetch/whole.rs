@@ -28,7 +28,7 @@ use super::{
     Reply,
     credentials::Switch,
     exchange::{self, Page, XML_PATH},
-    listener::Served,
+    served::Served,
 };
 
 /// Twice what the largest usual dialplan request has. What fills it goes the other way.

@@ -23,11 +23,11 @@ use uuid::Uuid;
 
 use crate::text::Domain;
 
-/// Which domains and numbers exist.
+/// Scope that is raised when a domain or a phone number comes, goes or moves.
 pub const PLATFORM: Uuid = Uuid::nil();
-/// Who calls leave the platform by.
+/// Scope that is raised when a carrier changes.
 pub const CARRIERS: Uuid = Uuid::from_u128(3);
-/// Who may ask.
+/// Scope that is raised when a switch changes.
 pub const SWITCHES: Uuid = Uuid::from_u128(1);
 
 const CLOSED: u64 = u64::MAX;

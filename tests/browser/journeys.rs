@@ -91,7 +91,7 @@ async fn from_sign_up_to_a_phone_and_its_suspension() {
     browser.sees("must have 10 to 200 characters").await;
     browser.fill("password", PASSWORD).await;
     browser.click("Sign up").await;
-    browser.sees("Look into your mail").await;
+    browser.sees("Check your inbox").await;
 
     browser.page.goto(&site.link_for("ada@acme.test").await).await.unwrap();
     browser.click("Confirm").await;
@@ -163,7 +163,7 @@ async fn many_agents_come_from_a_file_after_a_look_at_each_line() {
     let field = browser.page.find(fantoccini::Locator::Css("input[type=file]")).await.unwrap();
     field.send_keys(file.to_str().unwrap()).await.unwrap();
     browser.click("Preview").await;
-    browser.sees("2 can be made, 1 can not.").await;
+    browser.sees("2 ready, 1 with errors.").await;
     browser.sees("must be an e-mail address").await;
     browser.click("Make 2 agents").await;
     browser.sees("Made").await;

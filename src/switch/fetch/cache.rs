@@ -48,7 +48,7 @@ impl Entry {
 
     /// What stands under the shorter key of an answer that depends on more.
     #[must_use]
-    pub fn sign(&self) -> Self {
+    pub fn vary_marker(&self) -> Self {
         let (slot, generation, vary) = (Arc::clone(&self.slot), self.generation, self.vary);
         Self { slot, generation, body: Bytes::new(), stray: self.stray, vary, until: None }
     }

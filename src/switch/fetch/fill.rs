@@ -159,7 +159,7 @@ fn keep(fetch: &Fetch, key: &Key, question: &Question, entry: &Arc<Entry>) {
     if entry.vary == Vary::No {
         fetch.cache.keep(&base, Arc::clone(entry));
     } else {
-        fetch.cache.keep(&base, Arc::new(entry.sign()));
+        fetch.cache.keep(&base, Arc::new(entry.vary_marker()));
         fetch.cache.keep(key, Arc::clone(entry));
     }
 }

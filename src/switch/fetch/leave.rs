@@ -34,7 +34,7 @@ impl Fetch {
     /// A call that would leave the platform, if the tenant has nothing of the name after all.
     pub(super) async fn leave(self: &Arc<Self>, slot: &Arc<Slot>, dialled: Dialled, route: Route) -> (Reply, Source) {
         match &route {
-            Route::Emergency { number } => (self.help(slot, &dialled, number).await, Source::Filled),
+            Route::Emergency { number } => (self.answer_emergency(slot, &dialled, number).await, Source::Filled),
             Route::Outside(callee) => {
                 let callee = callee.clone();
                 match self.read_leaving(slot, &dialled, Some(&callee)).await {
@@ -64,7 +64,7 @@ impl Fetch {
         route: Route,
     ) -> (Reply, Source) {
         match &route {
-            Route::Emergency { number } => (self.help(slot, &dialled, number).await, Source::Filled),
+            Route::Emergency { number } => (self.answer_emergency(slot, &dialled, number).await, Source::Filled),
             Route::Outside(callee) => match self.read_leaving(slot, &dialled, Some(callee)).await {
                 Ok(Some((row, known, carriers))) => {
                     (self.admitted(slot, &dialled, callee, &row, &known.plan, &carriers).await, Source::Filled)
@@ -175,7 +175,7 @@ impl Fetch {
     }
 
     /// An emergency: it passes, also when the database can't be asked, as long as this node knows a carrier.
-    async fn help(self: &Arc<Self>, slot: &Arc<Slot>, dialled: &Dialled, number: &str) -> Reply {
+    async fn answer_emergency(self: &Arc<Self>, slot: &Arc<Slot>, dialled: &Dialled, number: &str) -> Reply {
         let read = if self.generations.is_fresh() { self.read_leaving(slot, dialled, None).await } else { Err(()) };
         let (caller, known, carriers) = if let Ok(Some((row, known, carriers))) = read {
             (row.caller, Some(known), carriers)

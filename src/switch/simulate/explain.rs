@@ -97,7 +97,7 @@ pub async fn explain(db: &mut PgConnection, ask: &Question<'_>) -> sqlx::Result<
             }
             Route::Emergency { number } => {
                 let leaving = Looking { tenant: &tenant, plan: &plan, caller: caller.as_ref(), dialled: &dialled };
-                steps.push(leaving.help(db, ask.tenant, number, trace).await?);
+                steps.push(leaving.emergency(db, ask.tenant, number, trace).await?);
                 let result = route.name().to_owned();
                 return Ok(Some(Explanation { steps, result, cause: None, offers: Vec::new() }));
             }
@@ -146,7 +146,7 @@ impl Looking<'_> {
     }
 
     /// A call for help: over every carrier that takes them.
-    async fn help(&self, db: &mut PgConnection, id: Uuid, number: &str, trace: Trace) -> sqlx::Result<Step> {
+    async fn emergency(&self, db: &mut PgConnection, id: Uuid, number: &str, trace: Trace) -> sqlx::Result<Step> {
         let row = call_store::leaving(&mut *db, &self.ask(id, None)).await?;
         let (caller, read) = row.map(|row| (row.caller, row.carriers)).unwrap_or_default();
         let carriers = known(read);

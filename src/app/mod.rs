@@ -26,8 +26,9 @@ use crate::{
     http::turns::Turns,
     node::{
         changes::Changes,
-        database::{DatabaseError, Pools},
+        database::{self, DatabaseError, Pools},
         poller::{Memory, Poller},
+        schema::{self, Step},
     },
     switch::{
         fetch::{Fetch, listener::Listener, readers::Readers, served::Served},
@@ -39,7 +40,6 @@ use crate::{
         auth::{Auth, access::Signer, password::Passwords},
         mail::deliver::{Deliverer, MailError},
     },
-    text::keyring::{Keyring, KeyringError},
 };
 
 /// One running node.
@@ -66,8 +66,6 @@ pub enum StartError {
     #[error("the database can't be used: {0}")]
     Sql(#[from] sqlx::Error),
     #[error(transparent)]
-    Keyring(#[from] KeyringError),
-    #[error(transparent)]
     Mail(#[from] MailError),
     #[error(transparent)]
     Changes(#[from] crate::model::error::Error),
@@ -78,15 +76,17 @@ pub enum StartError {
 impl App {
     /// Starts a node: in step with the database and listening when this returns.
     pub async fn start(settings: &Settings, options: PgConnectOptions) -> Result<Self, StartError> {
-        let keyring = Arc::new(Keyring::open(&settings.key_file())?);
         let options = options.application_name("dialplane");
+        schema::migrate(&options, log_step).await.map_err(DatabaseError::from)?;
         let calls_at_once = u32::try_from(settings.fill_connections).unwrap_or(u32::MAX);
-        let pools = Pools::open(&options, &keyring, settings.api_connections, calls_at_once).await?;
+        let pools = Pools::open(&options, settings.api_connections, calls_at_once).await?;
+        let keyring = database::recognise(&mut *pools.work.acquire().await?, &settings.key_file()).await?;
+        let keyring = Arc::new(keyring);
         let counters = telemetry::counters();
         let readers = Readers::new(&options, settings.fill_connections, settings.fill_timeout());
         let fetch = Arc::new(Fetch::new(readers, pools.calls.clone(), Arc::clone(&keyring), &settings.limits()));
         let memory = Arc::new(Arc::clone(&fetch)) as Arc<dyn Memory>;
-        let poller = Poller::new(Arc::clone(&fetch.generations), memory, &options, pools.watch.clone());
+        let poller = Poller::new(fetch.node, Arc::clone(&fetch.generations), memory, &options, pools.watch.clone());
         let mut tasks = vec![tokio::spawn(Arc::clone(&poller).run()), tokio::spawn(Arc::clone(&poller).listen())];
         poller.ready().await;
         let changes = Changes::new(pools.api.clone(), Some(Arc::clone(&poller)), Arc::clone(&keyring));
@@ -188,6 +188,22 @@ impl App {
             tracing::debug!(%error, "the node could not sign off; its lease ends by itself");
         }
         self.pools.close().await;
+    }
+}
+
+/// A node that migrates, or waits for another that does, says so: it may take a while.
+fn log_step(step: Step<'_>) {
+    match step {
+        Step::Queued => tracing::info!("another node brings the tables up to date: waiting for it"),
+        Step::Applies { version, name, at, of } => {
+            tracing::info!(version, name, at, of, "bringing the tables up to date");
+        }
+        Step::Locked { version } => {
+            tracing::warn!(version, "a long transaction holds a table that a migration changes: trying again");
+        }
+        Step::Newer { found, own } => {
+            tracing::warn!(found, own, "the tables are newer than this program, which may use them: upgrade this node soon");
+        }
     }
 }
 

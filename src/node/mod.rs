@@ -10,3 +10,4 @@ pub mod generations;
 pub mod history;
 pub mod poller;
 pub mod poller_store;
+pub mod schema;

@@ -76,6 +76,7 @@ pub struct Poller {
 impl Poller {
     #[must_use]
     pub fn new(
+        node: Uuid,
         generations: Arc<Generations>,
         memory: Arc<dyn Memory>,
         options: &PgConnectOptions,
@@ -84,8 +85,7 @@ impl Poller {
         let (applied, _) = watch::channel(None);
         // A poll that this node gave up must not go on at the server, where the next ones would join it.
         let options = database::within(options, LEASE);
-        let (node, wake) = (Uuid::now_v7(), Notify::new());
-        Arc::new(Self { generations, memory, node, options, pool, wake, applied })
+        Arc::new(Self { generations, memory, node, options, pool, wake: Notify::new(), applied })
     }
 
     /// Signs the node off, so that no change waits for it.

@@ -30,6 +30,13 @@ pub use variable::{Variable, VariableName, Variables, variable_names};
 #[error("{0}")]
 pub struct TextError(pub &'static str);
 
+/// An id on a command line.
+pub fn id(text: &str) -> Result<uuid::Uuid, TextError> {
+    uuid::Uuid::parse_str(text).map_err(|_| {
+        TextError("this is not an id: an id looks like 01a21491-c92c-766f-afb9-8960de517d3e, and the `list` commands show them")
+    })
+}
+
 /// Makes a validated text type from a `fn(&str) -> Result<String, TextError>` that returns the canonical form.
 ///
 /// Reading one from the database parses again: a row that somebody wrote by hand is refused, not rendered.

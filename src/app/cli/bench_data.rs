@@ -1,10 +1,12 @@
 //! `bench-data`: many tenants with many extensions, to measure with.
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use uuid::Uuid;
 
-use super::local::{Local, author};
+use super::{
+    local::{Local, author},
+    progress,
+};
 use crate::{
     app::settings::Settings,
     people::onboarding::{self, NewTenancy},
@@ -36,8 +38,7 @@ pub async fn run(settings: &Settings, args: BenchDataArgs) -> anyhow::Result<()>
 }
 
 async fn load(local: &Local, args: &BenchDataArgs) -> anyhow::Result<()> {
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} tenants, {eta} left")?;
-    let progress = ProgressBar::new(args.tenants.into()).with_style(style);
+    let progress = progress::bar("tenants", usize::try_from(args.tenants)?);
     for number in 0..args.tenants {
         let domain = Domain::parse(&format!("t{number}.bench.test"))?;
         if tenants::store::by_domain(local.changes.pool(), &domain).await?.is_none() {

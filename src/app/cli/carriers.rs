@@ -4,13 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use indicatif::{ProgressBar, ProgressStyle};
 use uuid::Uuid;
 
 use super::{
     local::{Local, author},
-    print,
-    resources::tenant_id,
+    print, progress,
+    resources::{moment, tenant_id},
 };
 use crate::{
     app::settings::Settings,
@@ -48,7 +47,7 @@ pub enum RouteCommand {
         #[arg(long)]
         caller_number: Option<String>,
         /// When, as 2026-12-24T18:00:00Z; now, when not given
-        #[arg(long)]
+        #[arg(long, value_parser = moment::<jiff::Timestamp>)]
         at: Option<jiff::Timestamp>,
         /// What is dialled
         number: String,
@@ -68,7 +67,7 @@ pub async fn carrier(settings: &Settings, json: bool, command: CarrierCommand) -
         match command {
             CarrierCommand::List => {
                 let carriers = store::list(local.changes.pool(), Window::FIRST).await?;
-                print::many(json, &carriers, &["name", "status", "gateway", "rates", "priority", "id"])
+                print::many(json, &carriers, &["name", "status", "gateway", "rates", "priority", "id"], &local.place)
             }
             CarrierCommand::Rates { carrier, file } => upload(&local, json, &carrier, &file).await,
         }
@@ -82,8 +81,7 @@ async fn upload(local: &Local, json: bool, carrier: &str, file: &std::path::Path
     let id = carrier_id(local, carrier).await?;
     let text = std::fs::read(file).with_context(|| format!("{} can't be read", file.display()))?;
     let sheet = rates::read(&text, chrono::Utc::now())?;
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} rates")?;
-    let bar = ProgressBar::new(u64::try_from(sheet.len())?).with_style(style);
+    let bar = progress::bar("rates", sheet.len());
     let mut change = local.changes.begin(author()).await?;
     let report = rates::replace(&mut change, id, sheet, |done| bar.set_position(done as u64)).await?;
     bar.finish_and_clear();
@@ -109,10 +107,10 @@ async fn carrier_id(local: &Local, carrier: &str) -> anyhow::Result<Uuid> {
 pub async fn route(settings: &Settings, json: bool, command: RouteCommand) -> anyhow::Result<()> {
     let local = Local::open(settings).await?;
     let done = async {
-        let mut db = local.changes.pool().acquire().await?;
         match command {
             RouteCommand::Explain { tenant, caller, caller_number, at, number } => {
                 let tenant = tenant_id(&local, &tenant).await?;
+                let mut db = local.changes.pool().acquire().await?;
                 let caller = match caller {
                     Some(name) => Some(
                         crate::switch::simulate::caller(&mut *db, tenant, &name)
@@ -137,6 +135,7 @@ pub async fn route(settings: &Settings, json: bool, command: RouteCommand) -> an
             }
             RouteCommand::Preview { tenant, number } => {
                 let tenant = tenant_id(&local, &tenant).await?;
+                let mut db = local.changes.pool().acquire().await?;
                 let preview = preview::preview(&mut db, tenant, &number).await?.context("there is no such tenant")?;
                 if json {
                     return print::one(true, &preview);
@@ -144,7 +143,7 @@ pub async fn route(settings: &Settings, json: bool, command: RouteCommand) -> an
                 if let Some(refusal) = preview.refusal {
                     println!("The tenant's rules refuse {}: {}.", preview.number, refusal.name());
                 }
-                print::many(false, &preview.carriers, &["rank", "carrier", "prefix", "price", "sick", "dialled"])
+                print::many(false, &preview.carriers, &["rank", "carrier", "prefix", "price", "sick", "dialled"], &local.place)
             }
         }
     };

@@ -97,7 +97,7 @@ pub async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
     if json {
         println!("{}", serde_json::to_string(&ready)?);
     } else {
-        print!("{}", for_a_person(&ready));
+        print!("{}", for_a_person(&ready, settings));
     }
     std::io::stdout().flush()?;
     serve::until_told().await?;
@@ -193,10 +193,12 @@ fn keep(file: &Path, made: &Made) -> anyhow::Result<()> {
     Ok(file.sync_all()?)
 }
 
-fn for_a_person(ready: &Ready<'_>) -> String {
+fn for_a_person(ready: &Ready<'_>, settings: &Settings) -> String {
     use std::fmt::Write as _;
     let made = ready.made;
     let (url, name, token) = (&ready.switch_url, &made.switch.name, &made.switch.token);
+    // Whoever is in another folder, where other settings are, finds it as well.
+    let directory = settings.data_dir.canonicalize().unwrap_or_else(|_| settings.data_dir.clone());
     let mut text = String::new();
     // Writing to a String can't fail.
     let _ = write!(
@@ -231,8 +233,13 @@ The API, described at {app}/openapi.json:
 
   curl -H 'X-API-Key: {key}' {app}/v1/tenants/{tenant}/extensions
 
+The command line, on this database:
+
+  dialplane{directory} tenant list
+
 Ctrl-C stops it; what it made is kept.
 ",
+        directory = if settings.database_url.is_some() { String::new() } else { format!(" --data-dir {}", directory.display()) },
         domain = made.tenant.domain,
         phones = made
             .extensions

@@ -8,11 +8,15 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Args;
 use serde::Serialize;
 use sqlx::Connection as _;
+use uuid::Uuid;
 
 use super::local::Database;
 use crate::{
     app::settings::Settings,
-    node::{database_store, epoch_store},
+    node::{
+        database_store, epoch_store,
+        schema::{self, SchemaError, Standing},
+    },
     switch::fetch::exchange::XML_PATH,
     text::keyring::{Keyring, hex},
 };
@@ -49,10 +53,12 @@ impl Report {
 
 pub async fn run(settings: &Settings, json: bool, args: DoctorArgs) -> anyhow::Result<ExitCode> {
     let mut report = Report::default();
-    database(settings, &mut report).await;
-    report.add("switch listener", switch::knocks(&format!("http://{}{XML_PATH}", settings.switch_listen)));
+    let nodes = database(settings, &mut report).await;
+    let scheme = if settings.switch_tls_certificate.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{}{XML_PATH}", settings.switch_listen);
+    report.add("switch listener", switch::knocks(&url).and_then(|node| of_this_database(&url, node, nodes.as_deref())));
     if let Some(conf) = &args.switch_conf {
-        switch::check(conf, &mut report);
+        switch::check(conf, nodes.as_deref(), &mut report);
     }
     let well = report.0.iter().all(|check| check.ok);
     if json {
@@ -65,12 +71,28 @@ pub async fn run(settings: &Settings, json: bool, args: DoctorArgs) -> anyhow::R
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn database(settings: &Settings, report: &mut Report) {
+/// A listener may be another installation's, which happens to have the port.
+fn of_this_database(url: &str, node: Option<Uuid>, nodes: Option<&[Uuid]>) -> Seen {
+    let Some(nodes) = nodes else {
+        return Err(format!("{url} answers, but of which installation can't be told without the database"));
+    };
+    match node {
+        Some(node) if nodes.contains(&node) => Ok(format!("{url} answers, by a node of this database")),
+        Some(_) => Err(format!(
+            "{url} is the listener of another dialplane, with another database: start this one on another address with --switch-listen, or stop that one"
+        )),
+        None => Err(format!("{url} answers, but not as a node of this version: something else listens there, or an older dialplane")),
+    }
+}
+
+/// Looks at the database; the nodes that live on it, when it could be asked.
+async fn database(settings: &Settings, report: &mut Report) -> Option<Vec<Uuid>> {
+    let mut nodes = None;
     let database = match Database::borrow(settings).await {
         Ok(database) => database,
         Err(error) => {
             report.add("database", Err(format!("{error:#}")));
-            return;
+            return None;
         }
     };
     let connected = sqlx::PgConnection::connect_with(&database.options).await;
@@ -80,7 +102,9 @@ async fn database(settings: &Settings, report: &mut Report) {
         }
         Ok(mut db) => {
             let version = store::version(&mut db).await;
-            report.add("database", version.map_err(|e| e.to_string()));
+            nodes = store::live_nodes(&mut db).await.ok();
+            let seen = version.map(|version| format!("{}: {version}", database.place(settings)));
+            report.add("database", seen.map_err(|e| e.to_string()));
             report.add("tables", tables(&mut db).await);
             report.add("epoch", whole(&mut db).await);
             report.add("keys", keys(settings, &mut db).await);
@@ -90,16 +114,18 @@ async fn database(settings: &Settings, report: &mut Report) {
     if let Err(error) = database.close() {
         report.add("database", Err(format!("it does not stop: {error:#}")));
     }
+    nodes
 }
 
 async fn tables(db: &mut sqlx::PgConnection) -> Seen {
-    let applied =
-        store::applied_migrations(db).await.map_err(|_| "there are none yet: run `dialplane migrate`".to_owned())?;
-    let migrator = sqlx::migrate!();
-    let missing = migrator.iter().filter(|wanted| !applied.contains(&wanted.version)).count();
-    match missing {
-        0 => Ok(format!("up to date, {} migrations", applied.len())),
-        n => Err(format!("{n} migrations are missing: run `dialplane migrate`")),
+    match schema::standing(db).await.map_err(|error| error.to_string())? {
+        Standing::Current => Ok(format!("up to date, version {}", schema::own_version())),
+        Standing::Newer(found) => Ok(format!(
+            "version {found}, newer than this program ({}), which may use them: upgrade it soon",
+            schema::own_version()
+        )),
+        Standing::Empty => Err(SchemaError::Empty.to_string()),
+        Standing::Older(found) => Err(SchemaError::Older { found, needed: schema::own_version() }.to_string()),
     }
 }
 

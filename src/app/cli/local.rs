@@ -1,19 +1,29 @@
 //! The database from the command line: the configured one, or the private one, started for the time of the command if no node
 //! has it running.
 
-use std::{str::FromStr as _, sync::Arc};
+use std::{
+    str::FromStr as _,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::{PgPool, postgres::PgConnectOptions};
 
 use crate::{
     app::{
         embedded::{Cluster, Durability},
         settings::Settings,
     },
-    node::changes::{Author, Changes},
+    node::{
+        changes::{Author, Changes},
+        database::{self, DatabaseError},
+    },
     text::keyring::Keyring,
 };
+
+/// How long a private cluster may take to come up, or to go.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The database that the settings name, and the private cluster if it is that.
 pub struct Database {
@@ -31,13 +41,53 @@ impl Database {
         Ok(Self { options: cluster.options(), cluster: Some(cluster) })
     }
 
-    /// For a command: the private cluster may be a running node's.
+    /// For a command: the private cluster may be a running node's. It is not made.
     pub async fn borrow(settings: &Settings) -> anyhow::Result<Self> {
         if let Some(url) = &settings.database_url {
             return Self::external(url, settings);
         }
         let cluster = Cluster::borrow(&settings.data_dir).await?;
         Ok(Self { options: cluster.options(), cluster: Some(cluster) })
+    }
+
+    /// [`Self::borrow`] and a connection, to tables that are as they must be.
+    pub async fn open(settings: &Settings) -> anyhow::Result<(Self, PgPool, Keyring)> {
+        let since = Instant::now();
+        loop {
+            let database = Self::borrow(settings).await?;
+            let opened = database::open(database.options.clone(), &settings.key_file()).await;
+            let place = database.place(settings);
+            let is_private = database.cluster.is_some();
+            let error = match opened {
+                Ok((pool, keyring)) => return Ok((database, pool, keyring)),
+                Err(error) => error,
+            };
+            database.close()?;
+            // Whoever has the private cluster may just be starting or stopping it.
+            if is_private && matches!(error, DatabaseError::Sql(_)) && since.elapsed() < PATIENCE {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            }
+            return Err(anyhow::Error::from(error).context(place));
+        }
+    }
+
+    /// For `migrate`, which makes what is missing.
+    pub async fn borrow_or_make(settings: &Settings) -> anyhow::Result<Self> {
+        if let Some(url) = &settings.database_url {
+            return Self::external(url, settings);
+        }
+        let cluster = Cluster::borrow_or_make(&settings.data_dir).await?;
+        Ok(Self { options: cluster.options(), cluster: Some(cluster) })
+    }
+
+    /// Which database that is, for a person.
+    pub fn place(&self, settings: &Settings) -> String {
+        if self.cluster.is_some() {
+            return format!("the private database in the data directory {}", settings.data_dir.display());
+        }
+        let host = self.options.get_socket().map_or_else(|| self.options.get_host().into(), |path| path.to_string_lossy());
+        format!("the database {} on {host}, by DATABASE_URL", self.options.get_database().unwrap_or_default())
     }
 
     fn external(url: &str, settings: &Settings) -> anyhow::Result<Self> {
@@ -57,15 +107,16 @@ impl Database {
 /// A database open for changes.
 pub struct Local {
     pub changes: Changes,
+    /// Which one it is, for a person.
+    pub place: String,
     database: Database,
 }
 
 impl Local {
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
-        let database = Database::borrow(settings).await?;
-        let keyring = Arc::new(Keyring::open(&settings.key_file())?);
-        let pool = crate::node::database::open(database.options.clone(), 2, &keyring).await?;
-        Ok(Self { changes: Changes::new(pool, None, keyring), database })
+        let (database, pool, keyring) = Database::open(settings).await?;
+        let place = database.place(settings);
+        Ok(Self { changes: Changes::new(pool, None, Arc::new(keyring)), place, database })
     }
 
     pub async fn close(self) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@ use clap::{Subcommand, ValueEnum};
 use uuid::Uuid;
 
 use super::{local::Local, print};
-use crate::{app::settings::Settings, tenancy::mail::store};
+use crate::{app::settings::Settings, tenancy::mail::store, text::id};
 
 #[derive(Subcommand)]
 pub enum MailCommand {
@@ -15,8 +15,8 @@ pub enum MailCommand {
     },
     /// Send again what could not be sent
     Retry {
-        /// One mail
-        #[arg(required_unless_present = "failed")]
+        /// One mail: its id, as `dialplane mail list` shows it
+        #[arg(required_unless_present = "failed", value_parser = id)]
         mail: Option<Uuid>,
         /// All that failed
         #[arg(long, conflicts_with = "mail")]
@@ -48,15 +48,12 @@ async fn work(local: &Local, json: bool, command: MailCommand) -> anyhow::Result
                 Status::Failed => "failed",
             });
             let mails = store::list(pool, status).await?;
-            print::many(
-                json,
-                &mails,
-                &["created_at", "recipient", "template", "status", "attempts", "last_error", "id"],
-            )
+            let columns = ["created_at", "recipient", "template", "status", "attempts", "last_error", "id"];
+            print::many(json, &mails, &columns, &local.place)
         }
         MailCommand::Retry { mail, failed: _ } => {
             let count = store::retry(pool, mail).await?;
-            anyhow::ensure!(count > 0 || mail.is_none(), "there is no such mail that is not sent yet");
+            anyhow::ensure!(count > 0 || mail.is_none(), "there is no unsent mail with this id: `dialplane mail list` shows them");
             if json {
                 return print::one(true, &serde_json::json!({ "queued": count }));
             }

@@ -5,10 +5,14 @@ mod bench_data;
 mod carriers;
 mod demo;
 mod doctor;
+mod failure;
 mod local;
 mod mail;
+mod manual;
+mod next;
 mod people;
 mod print;
+mod progress;
 mod render;
 mod resources;
 mod restored;
@@ -107,6 +111,10 @@ enum Command {
     BenchData(bench_data::BenchDataArgs),
     /// Check the database, the keys, the listener, and a switch's settings
     Doctor(doctor::DoctorArgs),
+    /// Print what a shell needs to complete dialplane's commands
+    Completions(manual::CompletionsArgs),
+    /// Print the manual page, or write one for each command
+    Man(manual::ManArgs),
 }
 
 impl Common {
@@ -126,26 +134,39 @@ impl Common {
 pub fn main() -> ExitCode {
     // One TLS provider for everything, chosen before anything could choose another.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return failure::usage(std::env::args_os().any(|word| word == "--json"), &error),
+    };
+    let json = cli.common.json;
     let quiet = !matches!(cli.command, Command::Serve | Command::Demo);
     telemetry::init(if quiet { "warn" } else { "info" });
     let done = actix_web::rt::System::new().block_on(run(cli));
     match done {
         Ok(code) => code,
-        Err(error) => {
-            eprintln!("dialplane: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failure::report(json, &error),
     }
 }
 
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { command, common } = cli;
+    match &command {
+        // These need no settings, so bad ones don't stop them.
+        Command::Completions(args) => {
+            manual::completions(args);
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Man(args) => {
+            manual::man(args)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => {}
+    }
     let settings = common.settings()?;
     match command {
         Command::Serve => serve::run(&settings).await?,
         Command::Demo => demo::run(&settings, common.json).await?,
-        Command::Migrate => serve::migrate(&settings).await?,
+        Command::Migrate => serve::migrate(&settings, common.json).await?,
         Command::Restored => restored::run(&settings, common.json).await?,
         Command::Tenant(command) => resources::tenant(&settings, common.json, command).await?,
         Command::Extension(command) => resources::extension(&settings, common.json, command).await?,
@@ -163,6 +184,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Render(args) => render::run(&settings, common.json, args).await?,
         Command::Bench(args) => bench::run(common.json, args).await?,
         Command::BenchData(args) => bench_data::run(&settings, args).await?,
+        Command::Completions(_) | Command::Man(_) => {}
         Command::Doctor(args) => return doctor::run(&settings, common.json, args).await,
     }
     Ok(ExitCode::SUCCESS)

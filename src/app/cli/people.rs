@@ -4,12 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use indicatif::{ProgressBar, ProgressStyle};
 use uuid::Uuid;
 
 use super::{
     local::{Local, author},
-    print,
+    next, print, progress,
     resources::tenant_id,
 };
 use crate::{
@@ -98,7 +97,11 @@ pub async fn admin(settings: &Settings, json: bool, command: AdminCommand) -> an
         let mut change = local.changes.begin(author()).await?;
         users::create_platform_admin(&mut change, &Passwords::default(), email.as_str(), &password).await?;
         change.commit_quietly().await?;
-        print::one(json, &serde_json::json!({ "email": email, "password": password }))
+        print::one(json, &serde_json::json!({ "email": email, "password": password }))?;
+        if !json {
+            next::admin(settings);
+        }
+        Ok(())
     };
     let done = done.await;
     let closed = local.close().await;
@@ -130,7 +133,7 @@ async fn work(local: &Local, public_url: &str, json: bool, command: AgentCommand
             let tenant = tenant_id(local, &tenant).await?;
             let filter = agents::store::Filter { search, ..agents::store::Filter::default() };
             let users = agents::store::list(local.changes.pool(), tenant, &filter, Window::FIRST).await?;
-            print::many(json, &users, &["first_name", "last_name", "email", "role", "status", "id"])
+            print::many(json, &users, &["first_name", "last_name", "email", "role", "status", "id"], &local.place)
         }
         AgentCommand::Import { tenant, file, partial, dry_run } => {
             let tenant = tenant_id(local, &tenant).await?;
@@ -159,8 +162,7 @@ async fn import(
     lines: Vec<(String, bulk::Read)>,
     how: How,
 ) -> anyhow::Result<()> {
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} agents, {elapsed}, {eta} to go")?;
-    let bar = ProgressBar::new(u64::try_from(lines.len())?).with_style(style);
+    let bar = progress::bar("agents", lines.len());
     let on_made = || bar.inc(1);
     let maker = Maker { on_made: Some(&on_made), ..maker };
     // All or none is one transaction, and so is a try: the next lines would be told the numbers of those before.

@@ -18,8 +18,9 @@ pub fn one(json: bool, thing: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Many things: a table of some of their fields; in JSON all of each, one list.
-pub fn many(json: bool, things: &[impl Serialize], columns: &[&str]) -> anyhow::Result<()> {
+/// Many things: a table of some of their fields; in JSON all of each, one list. When there are none, a person is told where they were
+/// looked for: it may be the wrong place.
+pub fn many(json: bool, things: &[impl Serialize], columns: &[&str], place: &str) -> anyhow::Result<()> {
     let values = things.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
     if json {
         println!("{}", Value::from(values));
@@ -33,6 +34,9 @@ pub fn many(json: bool, things: &[impl Serialize], columns: &[&str]) -> anyhow::
     for row in rows {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
         println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+    if things.is_empty() {
+        eprintln!("There are none yet in {place}.");
     }
     Ok(())
 }

@@ -3,8 +3,9 @@
 use std::{io::Read as _, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde_json::json;
+use sqlx::PgPool;
 
 use super::local::Database;
 use crate::{
@@ -20,7 +21,9 @@ use crate::{
 };
 
 #[derive(Args)]
-#[group(required = true, multiple = false, args = ["user", "sign_in", "call", "form"])]
+// Without `skip`, every argument would be in the group, and `--from` could not stand beside `--call`.
+#[group(skip)]
+#[command(group = ArgGroup::new("request").required(true).args(["user", "sign_in", "call", "form"]))]
 pub struct RenderArgs {
     /// A user, as `user_call` and voicemail ask for it
     #[arg(long, value_name = "USER@DOMAIN")]
@@ -43,8 +46,8 @@ pub async fn run(settings: &Settings, as_json: bool, args: RenderArgs) -> anyhow
     let form = args.form()?;
     let request = Request::read(&form)?;
     let mut why = explain(&request);
-    let database = Database::borrow(settings).await?;
-    let asked = ask(settings, &database, request).await;
+    let (database, pool, keyring) = Database::open(settings).await?;
+    let asked = ask(settings, &database, pool, keyring, request).await;
     database.close()?;
     let (reply, source) = asked?;
     why.push(outcome(&reply, source).to_owned());
@@ -64,13 +67,18 @@ pub async fn run(settings: &Settings, as_json: bool, args: RenderArgs) -> anyhow
     Ok(())
 }
 
-async fn ask(settings: &Settings, database: &Database, request: Request<'_>) -> anyhow::Result<(Reply, Source)> {
-    let keyring = Arc::new(Keyring::open(&settings.key_file())?);
-    let pool = crate::node::database::open(database.options.clone(), 2, &keyring).await?;
+async fn ask(
+    settings: &Settings,
+    database: &Database,
+    pool: PgPool,
+    keyring: Keyring,
+    request: Request<'_>,
+) -> anyhow::Result<(Reply, Source)> {
+    let keyring = Arc::new(keyring);
     let readers = Readers::new(&database.options, 1, settings.fill_timeout());
     let fetch = Arc::new(Fetch::new(readers, pool.clone(), keyring, &settings.limits()));
     let memory = Arc::new(Arc::clone(&fetch)) as Arc<dyn Memory>;
-    let poller = Poller::new(Arc::clone(&fetch.generations), memory, &database.options, pool.clone());
+    let poller = Poller::new(fetch.node, Arc::clone(&fetch.generations), memory, &database.options, pool.clone());
     let following = tokio::spawn(Arc::clone(&poller).run());
     poller.ready().await;
     let asked = match request {

@@ -6,12 +6,14 @@ mod find;
 use anyhow::Context as _;
 use uuid::Uuid;
 
-pub use self::commands::{ExtensionCommand, GroupCommand, KeyCommand, NumberCommand, SwitchCommand, TenantCommand};
+pub use self::commands::{
+    ExtensionCommand, GroupCommand, KeyCommand, NumberCommand, SwitchCommand, TenantCommand, moment,
+};
 pub use self::find::tenant_id;
 use self::find::{extension_id, number_id, switch_id};
 use super::{
     local::{Local, author},
-    print,
+    next, print,
 };
 use crate::{
     app::settings::Settings,
@@ -81,7 +83,7 @@ pub async fn tenant(settings: &Settings, json: bool, command: TenantCommand) -> 
             TenantCommand::List => {
                 let tenants =
                     all(|t: &tenants::Tenant| t.id, async |window| tenants::store::list(pool, None, window).await);
-                print::many(json, &tenants.await?, &["domain", "name", "status", "id"])
+                print::many(json, &tenants.await?, &["domain", "name", "status", "id"], &local.place)
             }
             TenantCommand::Show { tenant } => {
                 let id = tenant_id(&local, &tenant).await?;
@@ -112,7 +114,12 @@ pub async fn extension(settings: &Settings, json: bool, command: ExtensionComman
         match command {
             ExtensionCommand::Create { tenant, new } => {
                 let tenant = tenant_id(&local, &tenant).await?;
-                print::one(json, &change(&local, async |change| extensions::create(change, tenant, *new).await).await?)
+                let made = change(&local, async |change| extensions::create(change, tenant, *new).await).await?;
+                print::one(json, &made)?;
+                if !json && let Some(tenant) = tenants::store::get(pool, tenant).await? {
+                    next::extension(tenant.domain.as_str(), made.extension.sip_username.as_str());
+                }
+                Ok(())
             }
             ExtensionCommand::List { tenant } => {
                 let tenant = tenant_id(&local, &tenant).await?;
@@ -120,7 +127,7 @@ pub async fn extension(settings: &Settings, json: bool, command: ExtensionComman
                     extensions::store::list(pool, tenant, extensions::store::Filter::default(), window).await
                 };
                 let columns = ["number", "display_name", "sip_username", "status", "id"];
-                print::many(json, &all(|e: &extensions::Extension| e.id, page).await?, &columns)
+                print::many(json, &all(|e: &extensions::Extension| e.id, page).await?, &columns, &local.place)
             }
             ExtensionCommand::Show { tenant, extension } => {
                 let tenant = tenant_id(&local, &tenant).await?;
@@ -159,7 +166,7 @@ pub async fn group(settings: &Settings, json: bool, command: GroupCommand) -> an
             GroupCommand::List { tenant } => {
                 let tenant = tenant_id(&local, &tenant).await?;
                 let page = async |window| groups::store::list(pool, tenant, window).await;
-                print::many(json, &all(|g: &groups::Group| g.id, page).await?, &["name", "number", "id"])
+                print::many(json, &all(|g: &groups::Group| g.id, page).await?, &["name", "number", "id"], &local.place)
             }
             GroupCommand::Show { tenant, group } => {
                 let tenant = tenant_id(&local, &tenant).await?;
@@ -198,7 +205,7 @@ pub async fn number(settings: &Settings, json: bool, command: NumberCommand) -> 
                 let tenant = tenant_id(&local, &tenant).await?;
                 let page =
                     async |window| numbers::store::list(pool, tenant, &numbers::store::Filter::default(), window).await;
-                print::many(json, &all(|n: &numbers::Number| n.id, page).await?, &["number", "destination", "id"])
+                print::many(json, &all(|n: &numbers::Number| n.id, page).await?, &["number", "destination", "id"], &local.place)
             }
             NumberCommand::Show { tenant, number } => {
                 let tenant = tenant_id(&local, &tenant).await?;
@@ -228,11 +235,12 @@ pub async fn switch(settings: &Settings, json: bool, command: SwitchCommand) -> 
     let done = async {
         match command {
             SwitchCommand::Create { new } => {
-                print::one(json, &change(&local, async |change| switches::create(change, new).await).await?)
+                let made = change(&local, async |change| switches::create(change, new).await).await?;
+                show_switch(settings, json, &made)
             }
             SwitchCommand::List => {
                 let page = async |window| switches::store::list(pool, window).await;
-                print::many(json, &all(|s: &switches::Switch| s.id, page).await?, &["name", "status", "id"])
+                print::many(json, &all(|s: &switches::Switch| s.id, page).await?, &["name", "status", "id"], &local.place)
             }
             SwitchCommand::Show { switch } => {
                 let id = switch_id(&local, &switch).await?;
@@ -240,7 +248,8 @@ pub async fn switch(settings: &Settings, json: bool, command: SwitchCommand) -> 
             }
             SwitchCommand::Update { switch, set } => {
                 let (id, patch) = (switch_id(&local, &switch).await?, set.patch()?);
-                print::one(json, &change(&local, async |change| switches::update(change, id, patch, None).await).await?)
+                let changed = change(&local, async |change| switches::update(change, id, patch, None).await).await?;
+                show_switch(settings, json, &changed)
             }
             SwitchCommand::EventSocket { switch, address, off } => {
                 let id = switch_id(&local, &switch).await?;
@@ -267,6 +276,14 @@ pub async fn switch(settings: &Settings, json: bool, command: SwitchCommand) -> 
     finish(done.await, local).await
 }
 
+fn show_switch(settings: &Settings, json: bool, switch: &switches::SwitchWithToken) -> anyhow::Result<()> {
+    print::one(json, switch)?;
+    if let (false, Some(token)) = (json, &switch.token) {
+        next::switch(settings, switch.switch.name.as_str(), token);
+    }
+    Ok(())
+}
+
 /// Not from an argument, which everybody on the machine can see.
 fn event_socket_password() -> anyhow::Result<EventSocketPassword> {
     let password = match std::env::var("DIALPLANE_EVENT_SOCKET_PASSWORD") {
@@ -287,12 +304,17 @@ pub async fn key(settings: &Settings, json: bool, command: KeyCommand) -> anyhow
                     None => None,
                 };
                 let new = NewKey { name, tenant_id, expires_at, scopes: keys::all_scopes() };
-                print::one(json, &change(&local, async |change| keys::create(change, new).await).await?)
+                let made = change(&local, async |change| keys::create(change, new).await).await?;
+                print::one(json, &made)?;
+                if !json {
+                    next::key(settings, &made.token);
+                }
+                Ok(())
             }
             KeyCommand::List => {
                 let page = async |window| keys::store::list(pool, None, window).await;
                 let columns = ["prefix", "name", "tenant_id", "expires_at", "id"];
-                print::many(json, &all(|k: &keys::Key| k.id, page).await?, &columns)
+                print::many(json, &all(|k: &keys::Key| k.id, page).await?, &columns, &local.place)
             }
             KeyCommand::Show { key } => {
                 print::one(json, &keys::store::get(pool, None, key).await?.context("there is no such key")?)

@@ -1,12 +1,16 @@
 //! `serve` and `migrate`.
 
 use anyhow::Context as _;
+use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::local::Database;
+use super::{local::Database, print};
 use crate::{
     app::{App, settings::Settings},
-    text::keyring::Keyring,
+    node::{
+        database,
+        schema::{self, Step},
+    },
 };
 
 /// Runs a node until SIGTERM or SIGINT.
@@ -39,11 +43,39 @@ pub async fn until_told() -> anyhow::Result<()> {
 }
 
 /// Brings the tables up to date and ends.
-pub async fn migrate(settings: &Settings) -> anyhow::Result<()> {
-    let database = Database::borrow(settings).await?;
-    let keyring = Keyring::open(&settings.key_file())?;
-    let pool = crate::node::database::open(database.options.clone(), 2, &keyring).await?;
-    pool.close().await;
-    println!("The tables are up to date.");
-    database.close()
+pub async fn migrate(settings: &Settings, json: bool) -> anyhow::Result<()> {
+    let database = Database::borrow_or_make(settings).await?;
+    let done = bring_up_to_date(settings, &database.options, json).await;
+    let place = database.place(settings);
+    database.close()?;
+    let applied = done.with_context(|| place.clone())?;
+    let version = schema::own_version();
+    if json {
+        return print::one(true, &serde_json::json!({ "applied": applied, "version": version, "database": place }));
+    }
+    match applied {
+        0 => println!("The tables are up to date: {place}."),
+        n => println!("The tables are up to date after {n} migrations: {place}."),
+    }
+    Ok(())
+}
+
+async fn bring_up_to_date(settings: &Settings, options: &PgConnectOptions, quiet: bool) -> anyhow::Result<usize> {
+    let tell = |step: Step<'_>| if !quiet { tell(step) };
+    let applied = schema::migrate(options, tell).await?;
+    let mut db = options.connect().await?;
+    database::recognise(&mut db, &settings.key_file()).await?;
+    db.close().await?;
+    Ok(applied)
+}
+
+fn tell(step: Step<'_>) {
+    match step {
+        Step::Queued => eprintln!("Another node brings the tables up to date: waiting for it."),
+        Step::Applies { version, name, at, of } => eprintln!("Migration {at} of {of}: {version} {name}"),
+        Step::Locked { version } => eprintln!("A long transaction holds a table that migration {version} changes: trying again."),
+        Step::Newer { found, own } => {
+            eprintln!("The tables are of version {found}, newer than this program's {own}, which may use them.");
+        }
+    }
 }

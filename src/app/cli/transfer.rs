@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
     local::{Local, author},
-    print,
+    print, progress,
     resources::tenant_id,
 };
 use crate::{
@@ -44,7 +43,7 @@ pub async fn import(settings: &Settings, json: bool, args: ImportArgs) -> anyhow
     let local = Local::open(settings).await?;
     let done = async {
         let tenant = tenant_id(&local, &args.tenant).await?;
-        let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} users")?);
+        let bar = progress::bar("users", 0);
         let mut change = local.changes.begin(author()).await?;
         let progress = |at: usize, all: usize| {
             bar.set_length(all as u64);
@@ -96,7 +95,10 @@ pub async fn export(settings: &Settings, json: bool, args: ExportArgs) -> anyhow
     let done = async {
         let tenant = tenant_id(&local, &args.tenant).await?;
         let mut db = local.changes.pool().acquire().await?;
-        anyhow::Ok(export::export(&mut db, local.changes.keyring(), tenant, &args.folder).await?)
+        let spinner = progress::spinner("writing the tenant's files");
+        let report = export::export(&mut db, local.changes.keyring(), tenant, &args.folder).await;
+        spinner.finish_and_clear();
+        anyhow::Ok(report?)
     };
     let report = done.await;
     local.close().await?;

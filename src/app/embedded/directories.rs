@@ -57,11 +57,32 @@ impl Directories {
                 home = home_elsewhere(&data, owner)?;
             }
         }
-        let within = home.join("run");
-        let socket = if within.as_os_str().len() <= LONGEST_SOCKET_FOLDER { within } else { short_folder(&home) };
-        let directories = Self { cluster: home.join("postgres"), data, socket, owner };
+        let directories = Self::at(&home, data, owner);
         directories.make_private(&directories.socket)?;
         Ok(directories)
+    }
+
+    /// Those of a cluster that is there; makes nothing.
+    pub fn find(data: &Path, owner: Option<Owner>) -> Result<Option<Self>, ClusterError> {
+        let data = match data.canonicalize() {
+            Ok(data) => data,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unreadable(data, error)),
+        };
+        let elsewhere = fs::read_to_string(data.join(NOTE)).ok().map(|name| Path::new(HOMES).join(name.trim()));
+        for home in std::iter::once(data.clone()).chain(elsewhere) {
+            let made = home.join("postgres").join("PG_VERSION");
+            if made.try_exists().map_err(|error| unreadable(&made, error))? {
+                return Ok(Some(Self::at(&home, data, owner)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn at(home: &Path, data: PathBuf, owner: Option<Owner>) -> Self {
+        let within = home.join("run");
+        let socket = if within.as_os_str().len() <= LONGEST_SOCKET_FOLDER { within } else { short_folder(home) };
+        Self { cluster: home.join("postgres"), data, socket, owner }
     }
 
     #[must_use]
@@ -98,9 +119,12 @@ fn short_folder(home: &Path) -> PathBuf {
 /// Where clusters live whose data directory the other user can't enter, such as one below /root.
 const HOMES: &str = "/var/lib/dialplane";
 
+/// The file in the data directory that names the place of such a cluster.
+const NOTE: &str = "cluster";
+
 /// The place of such a cluster: named in the data directory, so that it is found again, and left when that is removed.
 fn home_elsewhere(data: &Path, owner: &Owner) -> Result<PathBuf, ClusterError> {
-    let note = data.join("cluster");
+    let note = data.join(NOTE);
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| ClusterError::File { path, source }
@@ -119,6 +143,13 @@ fn home_elsewhere(data: &Path, owner: &Owner) -> Result<PathBuf, ClusterError> {
     }
     tracing::info!(home = %home.display(), "the user who runs Postgres can't enter the data directory: its cluster is kept elsewhere");
     Ok(home)
+}
+
+fn unreadable(path: &Path, source: io::Error) -> ClusterError {
+    if source.kind() == io::ErrorKind::PermissionDenied {
+        return ClusterError::Denied(path.to_owned());
+    }
+    ClusterError::File { path: path.to_owned(), source }
 }
 
 fn reachable(folder: &Path, owner: &Owner) -> bool {

@@ -26,6 +26,13 @@ pub enum ClusterError {
         "no Postgres was found on PATH or in the distribution's folders: install it (Debian: apt-get install postgresql), or set DATABASE_URL"
     )]
     NoBinaries,
+    #[error(
+        "there is no database in the data directory {} yet. Start a node there with `dialplane serve` (or `dialplane demo`), or name the data directory of the one you mean with --data-dir",
+        .0.display()
+    )]
+    Absent(PathBuf),
+    #[error("{} can't be read by this user: use the user who runs the node", .0.display())]
+    Denied(PathBuf),
     #[error("another dialplane runs on the data directory {0}")]
     InUse(PathBuf),
     #[error("running as root needs an unprivileged user for Postgres, and there is neither 'postgres' nor 'nobody'")]
@@ -79,22 +86,55 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// For commands that end soon: uses the cluster that a running node has started, or starts it for the time being.
+    /// For commands that end soon: uses the cluster that a running node has started, or starts it for the time being. Makes none.
     pub async fn borrow(data_dir: &Path) -> Result<Self, ClusterError> {
-        let mut cluster = Self::open(data_dir)?;
-        if cluster.lock.is_some() {
-            cluster.run(Durability::Full).await?;
+        let Some(directories) = Directories::find(data_dir, Owner::choose()?)? else {
+            return Err(ClusterError::Absent(data_dir.to_owned()));
+        };
+        Self::with(directories)?.join_or_run().await
+    }
+
+    /// Like [`Self::borrow`], and makes the cluster when there is none.
+    pub async fn borrow_or_make(data_dir: &Path) -> Result<Self, ClusterError> {
+        Self::open(data_dir)?.join_or_run().await
+    }
+
+    async fn join_or_run(mut self) -> Result<Self, ClusterError> {
+        if self.lock.is_some() {
+            // What is missing in the directories is made, and what is unsafe refused.
+            self.directories = Directories::prepare(&self.directories.data, self.directories.owner.take())?;
+            self.run(Durability::Full).await?;
         } else {
-            cluster.wait().await?;
+            self.wait_for_socket().await?;
         }
-        Ok(cluster)
+        Ok(self)
+    }
+
+    /// The node whose cluster it is may just be starting it. Whether it answers is seen by who connects.
+    async fn wait_for_socket(&self) -> Result<(), ClusterError> {
+        let socket = self.directories.socket.join(".s.PGSQL.5432");
+        let since = Instant::now();
+        while !socket.exists() {
+            if since.elapsed() > START_TIMEOUT {
+                return Err(ClusterError::Start(since.elapsed(), self.directories.log()));
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
     }
 
     fn open(data_dir: &Path) -> Result<Self, ClusterError> {
-        let directories = Directories::prepare(data_dir, Owner::choose()?)?;
+        Self::with(Directories::prepare(data_dir, Owner::choose()?)?)
+    }
+
+    fn with(directories: Directories) -> Result<Self, ClusterError> {
         let binaries = Binaries::find(&directories.cluster).ok_or(ClusterError::NoBinaries)?;
         let path = directories.data.join("lock");
-        let file = File::create(&path).map_err(|source| ClusterError::File { path, source })?;
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        let file = file.map_err(|source| match source.kind() {
+            io::ErrorKind::PermissionDenied => ClusterError::Denied(path),
+            _ => ClusterError::File { path, source },
+        })?;
         let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).ok();
         Ok(Self { binaries, directories, lock, child: None })
     }

@@ -10,6 +10,7 @@ use actix_http::{
 use actix_service::{Service, ServiceFactory as _, fn_service};
 use actix_web::web::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
+use uuid::Uuid;
 
 use super::{Reply, answer, credentials::Switch, request::Request, served::Served};
 use crate::telephony::calls::Posted;
@@ -18,6 +19,9 @@ use crate::telephony::calls::Posted;
 pub const XML_PATH: &str = "/fs/xml";
 /// Where switches post their call records.
 pub const CDR_PATH: &str = "/fs/cdr";
+
+/// Says which node refuses, so that `doctor` can tell it from another installation's. It is a random number of the process.
+pub const NODE_HEADER: &str = "dialplane-node";
 
 /// Real dialplan bodies have 6 to 14 kB.
 const MAX_FORM: usize = 256 * 1024;
@@ -69,7 +73,7 @@ async fn handle(served: &Served, mut request: HttpRequest) -> Answer {
     let authorization = request.headers().get(header::AUTHORIZATION).map_or(&b""[..], |value| value.as_bytes());
     let Some(switch) = served.fetch.credentials.check(authorization) else {
         served.fetch.metrics.unauthorized.increment(1);
-        return unauthorized();
+        return unauthorized(served.fetch.node);
     };
     let payload = request.take_payload();
     if request.path() == CDR_PATH {
@@ -201,10 +205,13 @@ impl From<Page> for Answer {
     }
 }
 
-fn unauthorized() -> Answer {
+fn unauthorized(node: Uuid) -> Answer {
     let mut answer = plain(StatusCode::UNAUTHORIZED, "a switch's name and token are needed\n");
     let challenge = header::HeaderValue::from_static("Basic realm=\"dialplane\"");
     answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    if let Ok(node) = header::HeaderValue::from_str(&node.to_string()) {
+        answer.headers_mut().insert(header::HeaderName::from_static(NODE_HEADER), node);
+    }
     answer
 }
 

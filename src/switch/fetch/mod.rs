@@ -99,6 +99,8 @@ impl From<(Reply, Source)> for Answer {
 
 /// Everything a fetch needs; one for all threads of a node.
 pub struct Fetch {
+    /// This process, as the database knows it.
+    pub node: Uuid,
     pub generations: Arc<Generations>,
     pub credentials: Credentials,
     pub cache: Cache,
@@ -152,6 +154,7 @@ impl Fetch {
     #[must_use]
     pub fn new(readers: Readers, changes: sqlx::PgPool, keyring: Arc<Keyring>, limits: &Limits) -> Self {
         Self {
+            node: Uuid::now_v7(),
             generations: Arc::new(Generations::new(limits.lease, answer::standing)),
             credentials: Credentials::default(),
             cache: Cache::new(limits.cache_bytes, limits.stray_bytes),

@@ -59,7 +59,7 @@ pub struct NewGroup {
     #[arg(skip)]
     pub otherwise: Option<Target>,
     #[serde(default)]
-    #[arg(long)]
+    #[arg(long, value_parser = crate::text::id)]
     pub members: Vec<Uuid>,
 }
 

@@ -54,7 +54,7 @@ pub struct NewSwitch {
     #[arg(long)]
     pub name: SwitchName,
     /// The cluster it belongs to; the default one when not given
-    #[arg(long)]
+    #[arg(long, value_parser = crate::text::id)]
     pub cluster_id: Option<Uuid>,
 }
 

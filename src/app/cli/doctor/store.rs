@@ -1,13 +1,14 @@
-//! The SQL of what `doctor` asks a database.
+//! What the doctor asks the database. Not checked at compile time: it is asked of databases of any version.
 
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, Row as _};
+use uuid::Uuid;
 
-/// Which Postgres it is, in its own words.
-pub async fn version(db: impl PgExecutor<'_>) -> sqlx::Result<String> {
-    sqlx::query_scalar!(r#"select version() as "version!""#).fetch_one(db).await
+/// The nodes that have polled in the last seconds.
+pub async fn live_nodes(db: &mut PgConnection) -> sqlx::Result<Vec<Uuid>> {
+    let nodes = sqlx::query("select id from nodes where polled_at > clock_timestamp() - interval '5 seconds'");
+    nodes.fetch_all(db).await?.iter().map(|row| row.try_get(0)).collect()
 }
 
-/// The versions of the migrations that it has. The table is sqlx's own, and not there before the first of them.
-pub async fn applied_migrations(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<i64>> {
-    sqlx::query_scalar("select version from _sqlx_migrations where success").fetch_all(db).await
+pub async fn version(db: &mut PgConnection) -> sqlx::Result<String> {
+    sqlx::query_scalar("select version()").fetch_one(db).await
 }

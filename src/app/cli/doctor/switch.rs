@@ -12,7 +12,10 @@ use quick_xml::{
     events::{BytesStart, Event},
 };
 
-use super::{Report, Seen};
+use uuid::Uuid;
+
+use super::{Report, Seen, of_this_database};
+use crate::switch::fetch::exchange::NODE_HEADER;
 
 /// A `<binding>` of xml_curl.conf.xml.
 #[derive(Default)]
@@ -25,7 +28,8 @@ struct Binding {
 /// The sections that Dialplane answers for.
 const NEEDED: [&str; 2] = ["directory", "dialplan"];
 
-pub fn check(conf: &Path, report: &mut Report) {
+/// `nodes`: those that live on the database.
+pub fn check(conf: &Path, nodes: Option<&[Uuid]>, report: &mut Report) {
     let variables = variables(conf);
     let file = conf.join("autoload_configs/xml_curl.conf.xml");
     let bindings = match fs::read_to_string(&file) {
@@ -57,7 +61,7 @@ pub fn check(conf: &Path, report: &mut Report) {
         let url = binding.params.get("gateway-url").cloned().unwrap_or_default();
         let credentials = binding.params.get("gateway-credentials").cloned().unwrap_or_default();
         if !knocked.contains(&(url.clone(), credentials.clone())) {
-            report.add(format!("binding {}: fetch", binding.name), fetches(&url, &credentials));
+            report.add(format!("binding {}: fetch", binding.name), fetches(&url, &credentials, nodes));
             knocked.push((url, credentials));
         }
     }
@@ -93,11 +97,14 @@ fn tls(binding: &Binding) -> Seen {
 }
 
 /// Asks as the switch would: 401 and other answers are what it would get.
-fn fetches(url: &str, credentials: &str) -> Seen {
+fn fetches(url: &str, credentials: &str, nodes: Option<&[Uuid]>) -> Seen {
     let form = "section=configuration&tag_name=configuration&key_name=name&key_value=dialplane-doctor.conf";
     let (name, token) = credentials.split_once(':').ok_or("gateway-credentials must be NAME:TOKEN")?;
-    match post(url, Some((name, token)), form)? {
-        200 => Ok(format!("{url} takes the credentials of {name}")),
+    match post(url, Some((name, token)), form)?.status().as_u16() {
+        200 => {
+            of_this_database(url, knocks(url)?, nodes)?;
+            Ok(format!("{url} takes the credentials of {name}"))
+        }
         401 => Err(format!(
             "{url} refuses the credentials of {name}: make new ones with `dialplane switch update {name} new_token=true`"
         )),
@@ -105,15 +112,16 @@ fn fetches(url: &str, credentials: &str) -> Seen {
     }
 }
 
-/// Is a switch listener there? Without credentials it says 401.
-pub fn knocks(url: &str) -> Seen {
-    match post(url, None, "section=none")? {
-        401 => Ok(format!("{url} answers, and asks for credentials")),
+/// Is a switch listener there, and of which node? Without credentials it says 401, and its node's id.
+pub fn knocks(url: &str) -> Result<Option<Uuid>, String> {
+    let answer = post(url, None, "section=none")?;
+    match answer.status().as_u16() {
+        401 => Ok(answer.headers().get(NODE_HEADER).and_then(|id| id.to_str().ok()?.parse().ok())),
         status => Err(format!("{url} answers {status}: something else listens there")),
     }
 }
 
-fn post(url: &str, login: Option<(&str, &str)>, form: &str) -> Result<u16, String> {
+fn post(url: &str, login: Option<(&str, &str)>, form: &str) -> Result<ureq::http::Response<ureq::Body>, String> {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(Duration::from_secs(5)))
@@ -125,7 +133,7 @@ fn post(url: &str, login: Option<(&str, &str)>, form: &str) -> Result<u16, Strin
         request = request.header("Authorization", format!("Basic {}", STANDARD.encode(format!("{name}:{token}"))));
     }
     match request.send(form) {
-        Ok(response) => Ok(response.status().as_u16()),
+        Ok(response) => Ok(response),
         Err(error) => Err(format!("{url} does not answer: {error}")),
     }
 }

@@ -6,10 +6,11 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{
+    app::cli::failure::Refused,
     http::input,
     telephony::{extensions::NewExtension, groups::NewGroup},
     tenancy::{switches::NewSwitch, tenants::NewTenant},
-    text::{DisplayName, E164, Host},
+    text::{DisplayName, E164, Host, id},
 };
 
 /// What to change: `FIELD=VALUE` …, `FIELD=null` to empty one.
@@ -33,7 +34,7 @@ impl Set {
                 if is_json { serde_json::from_str(value).unwrap_or_else(|_| value.into()) } else { value.into() };
             patch.insert(name.to_owned(), value);
         }
-        input::parse(&serde_json::to_vec(&Value::from(patch))?).map_err(|problem| anyhow::anyhow!("{problem}"))
+        input::parse(&serde_json::to_vec(&Value::from(patch))?).map_err(|problem| Refused::from(problem).into())
     }
 }
 
@@ -121,12 +122,14 @@ pub enum GroupCommand {
     Show {
         #[arg(long)]
         tenant: String,
+        #[arg(value_parser = id)]
         group: Uuid,
     },
     /// Change fields of one
     Update {
         #[arg(long)]
         tenant: String,
+        #[arg(value_parser = id)]
         group: Uuid,
         #[command(flatten)]
         set: Set,
@@ -135,6 +138,7 @@ pub enum GroupCommand {
     Delete {
         #[arg(long)]
         tenant: String,
+        #[arg(value_parser = id)]
         group: Uuid,
     },
 }
@@ -151,7 +155,7 @@ pub enum NumberCommand {
         #[arg(long)]
         extension: Option<String>,
         /// The group that it rings: id
-        #[arg(long, conflicts_with = "extension")]
+        #[arg(long, conflicts_with = "extension", value_parser = id)]
         group: Option<Uuid>,
     },
     /// List all
@@ -222,19 +226,32 @@ pub enum KeyCommand {
         /// For that tenant alone: id or domain
         #[arg(long)]
         tenant: Option<String>,
-        #[arg(long)]
+        /// When it ends, as 2026-12-24T18:00:00Z; never, when not given
+        #[arg(long, value_parser = moment::<chrono::DateTime<chrono::Utc>>)]
         expires_at: Option<chrono::DateTime<chrono::Utc>>,
     },
     /// List all
     List,
     /// Show one
-    Show { key: Uuid },
+    Show {
+        #[arg(value_parser = id)]
+        key: Uuid,
+    },
     /// Change fields of one
     Update {
+        #[arg(value_parser = id)]
         key: Uuid,
         #[command(flatten)]
         set: Set,
     },
     /// Delete one
-    Delete { key: Uuid },
+    Delete {
+        #[arg(value_parser = id)]
+        key: Uuid,
+    },
+}
+
+/// A moment on a command line, with its offset from UTC.
+pub fn moment<T: std::str::FromStr>(text: &str) -> Result<T, &'static str> {
+    text.parse().map_err(|_| "write it as 2026-12-24T18:00:00Z")
 }

@@ -1,0 +1,150 @@
+//! What went wrong, for a person as a line, for a script as JSON: `{"code", "detail"}` and, where one value is to blame, its `field`.
+//! Scripts go by the code.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use crate::{
+    app::{StartError, embedded::ClusterError},
+    http::problem::Problem,
+    model::error::Error,
+    node::{database::DatabaseError, schema::SchemaError},
+    text::keyring::KeyringError,
+};
+
+#[derive(Serialize)]
+struct Failure {
+    code: &'static str,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+}
+
+/// A value of the command line that the domain refuses.
+#[derive(Debug, thiserror::Error)]
+#[error("{detail}")]
+pub struct Refused {
+    detail: String,
+    field: Option<String>,
+}
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self { detail: problem.detail().to_owned(), field: problem.field_name().map(str::to_owned) }
+    }
+}
+
+/// Prints why a command failed.
+pub fn report(json: bool, error: &anyhow::Error) -> ExitCode {
+    if json {
+        let code = error.chain().find_map(code).unwrap_or("failed");
+        print(&Failure { code, detail: format!("{error:#}"), field: error.chain().find_map(field) });
+    } else {
+        eprintln!("dialplane: {error:#}");
+    }
+    ExitCode::FAILURE
+}
+
+/// Prints why a command line could not be read.
+pub fn usage(json: bool, error: &clap::Error) -> ExitCode {
+    if !json || !error.use_stderr() {
+        error.exit();
+    }
+    let said = error.to_string();
+    // Its first part says what is wrong; usage and help follow.
+    let first = said.split("\n\n").next().unwrap_or_default();
+    let detail = first.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ");
+    print(&Failure { code: "usage", detail, field: None });
+    ExitCode::from(2)
+}
+
+fn print(failure: &Failure) {
+    // It has nothing that JSON can't say.
+    eprintln!("{}", serde_json::to_string(failure).unwrap_or_default());
+}
+
+fn code(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    if let Some(error) = error.downcast_ref::<Error>() {
+        return Some(of_change(error));
+    }
+    if let Some(error) = error.downcast_ref::<StartError>() {
+        return Some(of_start(error));
+    }
+    if let Some(error) = error.downcast_ref::<DatabaseError>() {
+        return Some(of_database(error));
+    }
+    if let Some(error) = error.downcast_ref::<SchemaError>() {
+        return Some(of_schema(error));
+    }
+    if let Some(error) = error.downcast_ref::<ClusterError>() {
+        return Some(match error {
+            ClusterError::Absent(_) => "no_database",
+            ClusterError::Denied(_) => "no_permission",
+            ClusterError::InUse(_) => "in_use",
+            _ => "database_unavailable",
+        });
+    }
+    if error.is::<Refused>() {
+        return Some("invalid");
+    }
+    if error.is::<sqlx::Error>() {
+        return Some("database_unavailable");
+    }
+    if error.is::<KeyringError>() {
+        return Some("keys");
+    }
+    error.is::<figment::Error>().then_some("settings")
+}
+
+fn of_change(error: &Error) -> &'static str {
+    match error {
+        Error::NotFound(_) => "not_found",
+        Error::Conflict(_) => "conflict",
+        Error::Invalid { .. } | Error::InvalidAt { .. } | Error::Query { .. } => "invalid",
+        Error::Refused(_) | Error::SecondFactor => "refused",
+        Error::Forbidden(_) => "forbidden",
+        Error::TooMany { .. } | Error::Busy => "too_many_requests",
+        Error::Changed(_) => "changed",
+        Error::Sql(_) => "database_unavailable",
+        Error::Keyring(_) => "keys",
+    }
+}
+
+fn of_start(error: &StartError) -> &'static str {
+    match error {
+        StartError::Listen { .. } => "in_use",
+        StartError::Database(error) => of_database(error),
+        StartError::Sql(_) => "database_unavailable",
+        StartError::Mail(_) | StartError::Tls(_) => "settings",
+        StartError::Changes(error) => of_change(error),
+    }
+}
+
+fn of_database(error: &DatabaseError) -> &'static str {
+    match error {
+        DatabaseError::Sql(_) | DatabaseError::NoAnswer => "database_unavailable",
+        DatabaseError::Schema(error) => of_schema(error),
+        DatabaseError::Keyring(_) | DatabaseError::WrongKey(_) | DatabaseError::MissingKey(_) => "keys",
+    }
+}
+
+fn of_schema(error: &SchemaError) -> &'static str {
+    match error {
+        SchemaError::Empty => "schema_missing",
+        SchemaError::Older { .. } => "schema_older",
+        SchemaError::Newer { .. } => "schema_newer",
+        SchemaError::Foreign(_) => "schema_foreign",
+        SchemaError::Locked { .. } => "schema_locked",
+        SchemaError::Failed { .. } => "migration_failed",
+        SchemaError::Sql(_) => "database_unavailable",
+    }
+}
+
+fn field(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    match error.downcast_ref::<Error>() {
+        Some(Error::Invalid { field, .. } | Error::Query { field, .. }) => Some((*field).to_owned()),
+        Some(Error::InvalidAt { field, .. }) => Some(field.clone()),
+        _ => error.downcast_ref::<Refused>()?.field.clone(),
+    }
+}

@@ -1,0 +1,36 @@
+//! `completions` and `man`: for shells and readers, made from the command line's own definition.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, CommandFactory as _};
+use clap_complete::Shell;
+
+use super::Cli;
+
+#[derive(Args)]
+pub struct CompletionsArgs {
+    /// The shell they are for
+    shell: Shell,
+}
+
+#[derive(Args)]
+pub struct ManArgs {
+    /// Write a page for each command below this folder; without it, the page of dialplane itself is printed
+    folder: Option<PathBuf>,
+}
+
+pub fn completions(args: &CompletionsArgs) {
+    clap_complete::generate(args.shell, &mut Cli::command(), "dialplane", &mut std::io::stdout());
+}
+
+pub fn man(args: &ManArgs) -> anyhow::Result<()> {
+    let Some(folder) = &args.folder else {
+        return Ok(clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?);
+    };
+    std::fs::create_dir_all(folder).with_context(|| format!("{} can't be made", folder.display()))?;
+    clap_mangen::generate_to(Cli::command(), folder)
+        .with_context(|| format!("the pages can't be written to {}", folder.display()))?;
+    println!("The pages are in {}. Read one with `man -l {}`.", folder.display(), folder.join("dialplane.1").display());
+    Ok(())
+}

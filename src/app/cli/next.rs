@@ -1,0 +1,41 @@
+//! What to do with a secret that was just printed, for a person: it is shown this once.
+
+use crate::{app::settings::Settings, switch::fetch::exchange::XML_PATH};
+
+/// A switch's token, in its own configuration.
+pub fn switch(settings: &Settings, name: &str, token: &str) {
+    let scheme = if settings.switch_tls_certificate.is_some() { "https" } else { "http" };
+    let url = settings.switch_url.clone().unwrap_or_else(|| format!("{scheme}://{}", settings.switch_listen));
+    let url = url.trim_end_matches('/');
+    println!(
+        "
+The token is shown this once. Put it into the switch's autoload_configs/xml_curl.conf.xml, inside <bindings>:
+
+  <binding name=\"dialplane\">
+    <param name=\"gateway-url\" value=\"{url}{XML_PATH}\" bindings=\"directory|dialplan|configuration|languages|chatplan\"/>
+    <param name=\"gateway-credentials\" value=\"{name}:{token}\"/>
+    <param name=\"auth-scheme\" value=\"basic\"/>
+    <param name=\"timeout\" value=\"5\"/>
+  </binding>
+
+or take the whole of freeswitch-conf/ and set dialplane_url and dialplane_credentials in its site.xml. Then restart the switch, and
+check it with `dialplane doctor --switch-conf DIR`."
+    );
+}
+
+/// An API key, in a request.
+pub fn key(settings: &Settings, token: &str) {
+    println!("\nThe key is shown this once. A request with it:\n\n  curl -H 'X-API-Key: {token}' {}/v1/tenants", settings.public_url());
+}
+
+/// An administrator's password.
+pub fn admin(settings: &Settings) {
+    println!("\nThe password is shown this once. Sign in at {}/sign-in and change it there.", settings.public_url());
+}
+
+/// A phone's password.
+pub fn extension(domain: &str, username: &str) {
+    println!(
+        "\nThe passwords are shown this once. In the phone: SIP user {username}, domain {domain}, and sip_password; the server is your switch."
+    );
+}

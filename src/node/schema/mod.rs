@@ -1,0 +1,214 @@
+//! The version of the database's tables: whether this program may use them, and bringing them up to date.
+//!
+//! A program knows the migrations it was built with; its version is the newest of them. Tables older than that must be migrated
+//! first, which nodes and `dialplane migrate` do and nobody else. Newer tables are used as they are, until their floor
+//! (migration 0018) says that this program is too old for them.
+
+mod store;
+
+use std::{collections::HashMap, time::Duration};
+
+use sqlx::{
+    ConnectOptions as _, Connection as _, PgConnection,
+    migrate::{Migrate as _, MigrateError, Migration, Migrator},
+    postgres::PgConnectOptions,
+};
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+/// Where sqlx writes down what was applied.
+const TABLE: &str = "_sqlx_migrations";
+
+/// How long a migration waits for a table, and everybody else behind it.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+/// In between the others get their turn.
+const PAUSE: Duration = Duration::from_secs(1);
+const TRIES: u32 = 60;
+/// How often a node asks whether the other one that migrates is done. It does not wait inside a statement, whose snapshot would
+/// hold up a `create index concurrently` of that other one.
+const TURN: Duration = Duration::from_millis(250);
+
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    #[error("the database has no tables yet: run `dialplane migrate`, or start a node, which makes them")]
+    Empty,
+    #[error(
+        "the database's tables are older than this program (version {found}, and it needs {needed}): run `dialplane migrate`, or restart the node with this program"
+    )]
+    Older { found: i64, needed: i64 },
+    #[error(
+        "the database's tables are newer than this program: they are version {found} and need a program of version {lowest} or newer, and this one is {own}. Use the newer dialplane"
+    )]
+    Newer { found: i64, lowest: i64, own: i64 },
+    #[error(
+        "migration {0} of this database is not the one this program knows: they come from different sources. Use the program that made the database"
+    )]
+    Foreign(i64),
+    #[error(
+        "migration {version} found its tables locked at each of {TRIES} tries, and changed nothing. The transaction open longest: {holder}. End it, and try again"
+    )]
+    Locked { version: i64, holder: String },
+    #[error("migration {version} failed, and changed nothing: {source}")]
+    Failed { version: i64, source: MigrateError },
+    #[error("the database's version can't be read: {0}")]
+    Sql(#[from] sqlx::Error),
+}
+
+/// What somebody who waits is told.
+#[derive(Debug, Clone, Copy)]
+pub enum Step<'a> {
+    /// Another process migrates this database.
+    Queued,
+    Applies {
+        version: i64,
+        name: &'a str,
+        at: usize,
+        of: usize,
+    },
+    /// Something holds a table that the migration changes.
+    Locked {
+        version: i64,
+    },
+    /// The tables are newer than this program, which may use them.
+    Newer {
+        found: i64,
+        own: i64,
+    },
+}
+
+/// Where tables stand that this program may use, or may bring up to date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    Current,
+    /// Newer than this program, which may use them.
+    Newer(i64),
+    /// Nothing was applied yet.
+    Empty,
+    Older(i64),
+}
+
+/// The newest migration this program knows.
+#[must_use]
+pub fn own_version() -> i64 {
+    known().map(|migration| migration.version).max().unwrap_or_default()
+}
+
+fn known() -> impl Iterator<Item = &'static Migration> {
+    MIGRATIONS.iter().filter(|migration| !migration.migration_type.is_down_migration())
+}
+
+/// Where the tables stand; an error when this program must leave them alone.
+pub async fn standing(db: &mut PgConnection) -> Result<Standing, SchemaError> {
+    let Some(applied) = store::applied(&mut *db).await? else { return Ok(Standing::Empty) };
+    let Some(found) = applied.last().map(|last| last.version) else { return Ok(Standing::Empty) };
+    let own = own_version();
+    let mut applied = applied.into_iter().map(|one| (one.version, one.checksum)).collect::<HashMap<_, _>>();
+    let mut missing = None;
+    for migration in known() {
+        match applied.remove(&migration.version) {
+            Some(checksum) if checksum[..] == migration.checksum[..] => {}
+            Some(_) => return Err(SchemaError::Foreign(migration.version)),
+            None => missing = missing.or(Some(migration.version)),
+        }
+    }
+    // Those left over are unknown here: later ones are of a later program.
+    if let Some(unknown) = applied.into_keys().find(|version| *version < own) {
+        return Err(SchemaError::Foreign(unknown));
+    }
+    match missing {
+        None if found == own => Ok(Standing::Current),
+        None => {
+            let lowest = store::floor(db).await?.unwrap_or(found);
+            if lowest > own { Err(SchemaError::Newer { found, lowest, own }) } else { Ok(Standing::Newer(found)) }
+        }
+        Some(missing) if found > own => Err(SchemaError::Foreign(missing)),
+        Some(_) => Ok(Standing::Older(found)),
+    }
+}
+
+/// For whatever only uses the tables.
+pub async fn check(db: &mut PgConnection) -> Result<(), SchemaError> {
+    match standing(db).await? {
+        Standing::Current | Standing::Newer(_) => Ok(()),
+        Standing::Empty => Err(SchemaError::Empty),
+        Standing::Older(found) => Err(SchemaError::Older { found, needed: own_version() }),
+    }
+}
+
+/// Brings the tables up to date, one process at a time, and says how many migrations that took. Tables that are so already are not touched.
+pub async fn migrate(options: &PgConnectOptions, mut tell: impl FnMut(Step<'_>)) -> Result<usize, SchemaError> {
+    let mut db = options.connect().await?;
+    let done = match standing(&mut db).await? {
+        Standing::Current => 0,
+        Standing::Newer(found) => {
+            tell(Step::Newer { found, own: own_version() });
+            0
+        }
+        Standing::Empty | Standing::Older(_) => {
+            take_turn(&mut db, &mut tell).await?;
+            apply_missing(&mut db, &mut tell).await?
+        }
+    };
+    // The turn ends with the connection.
+    let _ = db.close().await;
+    Ok(done)
+}
+
+/// Takes sqlx's own lock, so that programs which knew no other respect it as well.
+async fn take_turn(db: &mut PgConnection, tell: &mut impl FnMut(Step<'_>)) -> Result<(), SchemaError> {
+    store::wait_for_locks(&mut *db, TURN).await?;
+    let mut told = false;
+    loop {
+        match db.lock().await {
+            Ok(()) => return Ok(()),
+            Err(MigrateError::Execute(error)) if is_locked(&error) => {}
+            Err(source) => return Err(SchemaError::Failed { version: own_version(), source }),
+        }
+        if !std::mem::replace(&mut told, true) {
+            tell(Step::Queued);
+        }
+        tokio::time::sleep(TURN).await;
+    }
+}
+
+async fn apply_missing(db: &mut PgConnection, tell: &mut impl FnMut(Step<'_>)) -> Result<usize, SchemaError> {
+    store::wait_for_locks(&mut *db, LOCK_TIMEOUT).await?;
+    // Somebody else may have done it meanwhile, and gone further.
+    if let Standing::Current | Standing::Newer(_) = standing(&mut *db).await? {
+        return Ok(0);
+    }
+    db.ensure_migrations_table(TABLE).await.map_err(|source| SchemaError::Failed { version: 0, source })?;
+    let applied = store::applied(&mut *db).await?.unwrap_or_default();
+    let missing = known().filter(|known| applied.iter().all(|one| one.version != known.version)).collect::<Vec<_>>();
+    for (at, migration) in missing.iter().enumerate() {
+        let name = &*migration.description;
+        tell(Step::Applies { version: migration.version, name, at: at + 1, of: missing.len() });
+        apply(&mut *db, migration, tell).await?;
+    }
+    Ok(missing.len())
+}
+
+async fn apply(
+    db: &mut PgConnection,
+    migration: &Migration,
+    tell: &mut impl FnMut(Step<'_>),
+) -> Result<(), SchemaError> {
+    let version = migration.version;
+    for attempt in 1..=TRIES {
+        match db.apply(TABLE, migration).await {
+            Ok(_) => return Ok(()),
+            Err(MigrateError::ExecuteMigration(error, _) | MigrateError::Execute(error)) if is_locked(&error) => {}
+            Err(source) => return Err(SchemaError::Failed { version, source }),
+        }
+        if attempt == 1 {
+            tell(Step::Locked { version });
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    let holder = store::oldest_transaction(db).await?.unwrap_or_else(|| "none any more".into());
+    Err(SchemaError::Locked { version, holder })
+}
+
+/// 55P03: `lock_timeout` ran out; 40P01: a deadlock, of which this side was given up.
+fn is_locked(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(e) if matches!(e.code().as_deref(), Some("55P03" | "40P01")))
+}

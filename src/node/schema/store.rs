@@ -1,0 +1,49 @@
+//! What the database says of its own version, and the locks of a migration.
+//!
+//! These statements are not checked at compile time: they run on databases of other versions, and on empty ones.
+
+use sqlx::{PgConnection, Row as _};
+
+pub struct Applied {
+    pub version: i64,
+    pub checksum: Vec<u8>,
+}
+
+/// `None`: nothing was ever applied here. The table is sqlx's own.
+pub async fn applied(db: &mut PgConnection) -> sqlx::Result<Option<Vec<Applied>>> {
+    let rows = sqlx::query("select version, checksum from _sqlx_migrations where success order by version");
+    let Some(rows) = if_there(rows.fetch_all(db).await)? else { return Ok(None) };
+    rows.iter().map(|row| Ok(Applied { version: row.try_get(0)?, checksum: row.try_get(1)? })).collect::<Result<_, _>>().map(Some)
+}
+
+/// The oldest program that may use the tables; `None`: they were made before there was such a number.
+pub async fn floor(db: &mut PgConnection) -> sqlx::Result<Option<i64>> {
+    Ok(if_there(sqlx::query_scalar("select lowest from schema_floor").fetch_optional(db).await)?.flatten())
+}
+
+/// How long a statement waits for a lock. Whoever comes later to the same table queues behind it, so it must not wait for long.
+pub async fn wait_for_locks(db: &mut PgConnection, limit: std::time::Duration) -> sqlx::Result<()> {
+    let limit = format!("{}ms", limit.as_millis());
+    sqlx::query("select set_config('lock_timeout', $1, false)").bind(limit).execute(db).await.map(|_| ())
+}
+
+/// The transaction that is open longest, for a person who looks for what holds a lock.
+pub async fn oldest_transaction(db: &mut PgConnection) -> sqlx::Result<Option<String>> {
+    let oldest = sqlx::query_scalar(
+        "select format('process %s of user %s (%s), open for %s s', pid, usename, coalesce(nullif(application_name, ''), 'unnamed'),
+                       extract(epoch from clock_timestamp() - xact_start)::bigint)
+           from pg_stat_activity
+          where datname = current_database() and pid <> pg_backend_pid() and xact_start is not null
+          order by xact_start limit 1",
+    );
+    oldest.fetch_optional(db).await
+}
+
+fn if_there<T>(found: sqlx::Result<T>) -> sqlx::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        // 42P01: there is no such table.
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => Ok(None),
+        Err(error) => Err(error),
+    }
+}

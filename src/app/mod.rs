@@ -202,7 +202,11 @@ fn log_step(step: Step<'_>) {
             tracing::warn!(version, "a long transaction holds a table that a migration changes: trying again");
         }
         Step::Newer { found, own } => {
-            tracing::warn!(found, own, "the tables are newer than this program, which may use them: upgrade this node soon");
+            tracing::warn!(
+                found,
+                own,
+                "the tables are newer than this program, which may use them: upgrade this node soon"
+            );
         }
     }
 }

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use crate::harness::Database;
 
-struct CommandLine {
-    url: String,
-    folder: std::path::PathBuf,
+pub struct CommandLine {
+    pub url: String,
+    pub folder: std::path::PathBuf,
 }
 
 impl CommandLine {
-    fn on(database: &Database) -> Self {
+    pub fn on(database: &Database) -> Self {
         let socket = database.options.get_socket().unwrap().display().to_string().replace('/', "%2F");
         let url = format!("postgres://dialplane@{socket}/{}", database.options.get_database().unwrap());
         let folder = std::env::temp_dir().join(format!("dialplane-cli-{}", uuid::Uuid::now_v7().simple()));
@@ -20,19 +20,19 @@ impl CommandLine {
         Self { url, folder }
     }
 
-    fn run(&self, words: &[&str]) -> Output {
+    pub fn run(&self, words: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
         command.args(words).arg("--data-dir").arg(&self.folder).env("DATABASE_URL", &self.url);
         command.output().unwrap()
     }
 
-    fn json(&self, words: &[&str]) -> Value {
+    pub fn json(&self, words: &[&str]) -> Value {
         let output = self.run(&[words, &["--json"]].concat());
         assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    fn refused(&self, words: &[&str]) -> String {
+    pub fn refused(&self, words: &[&str]) -> String {
         let output = self.run(words);
         assert!(!output.status.success(), "{words:?}");
         String::from_utf8(output.stderr).unwrap()

@@ -9,6 +9,8 @@ mod harness;
 mod access;
 mod command_line;
 mod input;
+mod migrations;
+mod mistakes;
 mod private_database;
 mod repeats;
 mod resources;

@@ -7,6 +7,7 @@ use clap::Subcommand;
 use uuid::Uuid;
 
 use super::{
+    failure::Missing,
     local::{Local, author},
     print, progress,
     resources::{moment, tenant_id},
@@ -101,7 +102,7 @@ async fn carrier_id(local: &Local, carrier: &str) -> anyhow::Result<Uuid> {
     }
     let all = store::list(local.changes.pool(), Window::FIRST).await?;
     let found = all.into_iter().find(|known| known.name.as_str() == carrier);
-    Ok(found.with_context(|| format!("there is no carrier named {carrier}"))?.id)
+    Ok(found.ok_or_else(|| Missing(format!("there is no carrier named {carrier}")))?.id)
 }
 
 pub async fn route(settings: &Settings, json: bool, command: RouteCommand) -> anyhow::Result<()> {
@@ -115,7 +116,7 @@ pub async fn route(settings: &Settings, json: bool, command: RouteCommand) -> an
                     Some(name) => Some(
                         crate::switch::simulate::caller(&mut *db, tenant, &name)
                             .await?
-                            .with_context(|| format!("the tenant has no extension {name}"))?,
+                            .ok_or_else(|| Missing(format!("the tenant has no extension {name}")))?,
                     ),
                     None => None,
                 };
@@ -126,7 +127,9 @@ pub async fn route(settings: &Settings, json: bool, command: RouteCommand) -> an
                     caller_number: caller_number.as_deref(),
                     at: at.unwrap_or_else(jiff::Timestamp::now),
                 };
-                let explanation = explain::explain(&mut db, &question).await?.context("there is no such tenant")?;
+                let explanation = explain::explain(&mut db, &question)
+                    .await?
+                    .ok_or_else(|| Missing("there is no such tenant".into()))?;
                 if json {
                     return print::one(true, &explanation);
                 }
@@ -136,14 +139,21 @@ pub async fn route(settings: &Settings, json: bool, command: RouteCommand) -> an
             RouteCommand::Preview { tenant, number } => {
                 let tenant = tenant_id(&local, &tenant).await?;
                 let mut db = local.changes.pool().acquire().await?;
-                let preview = preview::preview(&mut db, tenant, &number).await?.context("there is no such tenant")?;
+                let preview = preview::preview(&mut db, tenant, &number)
+                    .await?
+                    .ok_or_else(|| Missing("there is no such tenant".into()))?;
                 if json {
                     return print::one(true, &preview);
                 }
                 if let Some(refusal) = preview.refusal {
                     println!("The tenant's rules refuse {}: {}.", preview.number, refusal.name());
                 }
-                print::many(false, &preview.carriers, &["rank", "carrier", "prefix", "price", "sick", "dialled"], &local.place)
+                print::many(
+                    false,
+                    &preview.carriers,
+                    &["rank", "carrier", "prefix", "price", "sick", "dialled"],
+                    &local.place,
+                )
             }
         }
     };

@@ -239,7 +239,11 @@ The command line, on this database:
 
 Ctrl-C stops it; what it made is kept.
 ",
-        directory = if settings.database_url.is_some() { String::new() } else { format!(" --data-dir {}", directory.display()) },
+        directory = if settings.database_url.is_some() {
+            String::new()
+        } else {
+            format!(" --data-dir {}", directory.display())
+        },
         domain = made.tenant.domain,
         phones = made
             .extensions

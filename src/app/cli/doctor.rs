@@ -81,7 +81,9 @@ fn of_this_database(url: &str, node: Option<Uuid>, nodes: Option<&[Uuid]>) -> Se
         Some(_) => Err(format!(
             "{url} is the listener of another dialplane, with another database: start this one on another address with --switch-listen, or stop that one"
         )),
-        None => Err(format!("{url} answers, but not as a node of this version: something else listens there, or an older dialplane")),
+        None => Err(format!(
+            "{url} answers, but not as a node of this version: something else listens there, or an older dialplane"
+        )),
     }
 }
 

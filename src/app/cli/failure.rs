@@ -29,6 +29,17 @@ pub struct Refused {
     field: Option<String>,
 }
 
+impl Refused {
+    pub fn because(detail: impl Into<String>) -> Self {
+        Self { detail: detail.into(), field: None }
+    }
+}
+
+/// Something named on the command line that is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Missing(pub String);
+
 impl From<Problem> for Refused {
     fn from(problem: Problem) -> Self {
         Self { detail: problem.detail().to_owned(), field: problem.field_name().map(str::to_owned) }
@@ -87,6 +98,9 @@ fn code(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     }
     if error.is::<Refused>() {
         return Some("invalid");
+    }
+    if error.is::<Missing>() {
+        return Some("not_found");
     }
     if error.is::<sqlx::Error>() {
         return Some("database_unavailable");

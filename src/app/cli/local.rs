@@ -86,7 +86,8 @@ impl Database {
         if self.cluster.is_some() {
             return format!("the private database in the data directory {}", settings.data_dir.display());
         }
-        let host = self.options.get_socket().map_or_else(|| self.options.get_host().into(), |path| path.to_string_lossy());
+        let host =
+            self.options.get_socket().map_or_else(|| self.options.get_host().into(), |path| path.to_string_lossy());
         format!("the database {} on {host}, by DATABASE_URL", self.options.get_database().unwrap_or_default())
     }
 

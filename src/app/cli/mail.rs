@@ -3,7 +3,7 @@
 use clap::{Subcommand, ValueEnum};
 use uuid::Uuid;
 
-use super::{local::Local, print};
+use super::{failure::Missing, local::Local, print};
 use crate::{app::settings::Settings, tenancy::mail::store, text::id};
 
 #[derive(Subcommand)]
@@ -53,7 +53,10 @@ async fn work(local: &Local, json: bool, command: MailCommand) -> anyhow::Result
         }
         MailCommand::Retry { mail, failed: _ } => {
             let count = store::retry(pool, mail).await?;
-            anyhow::ensure!(count > 0 || mail.is_none(), "there is no unsent mail with this id: `dialplane mail list` shows them");
+            if count == 0 && mail.is_some() {
+                let detail = "there is no unsent mail with this id: `dialplane mail list` shows them";
+                return Err(Missing(detail.into()).into());
+            }
             if json {
                 return print::one(true, &serde_json::json!({ "queued": count }));
             }

@@ -25,7 +25,10 @@ check it with `dialplane doctor --switch-conf DIR`."
 
 /// An API key, in a request.
 pub fn key(settings: &Settings, token: &str) {
-    println!("\nThe key is shown this once. A request with it:\n\n  curl -H 'X-API-Key: {token}' {}/v1/tenants", settings.public_url());
+    println!(
+        "\nThe key is shown this once. A request with it:\n\n  curl -H 'X-API-Key: {token}' {}/v1/tenants",
+        settings.public_url()
+    );
 }
 
 /// An administrator's password.

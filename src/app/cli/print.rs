@@ -36,7 +36,7 @@ pub fn many(json: bool, things: &[impl Serialize], columns: &[&str], place: &str
         println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
     }
     if things.is_empty() {
-        eprintln!("There are none yet in {place}.");
+        eprintln!("None found in {place}.");
     }
     Ok(())
 }

@@ -35,7 +35,7 @@ pub struct RenderArgs {
     #[arg(long, value_name = "NUMBER@CONTEXT")]
     call: Option<String>,
     /// Who calls
-    #[arg(long, value_name = "USER@DOMAIN", requires = "call")]
+    #[arg(long, value_name = "USER@DOMAIN", requires = "call", conflicts_with_all = ["user", "sign_in", "form"])]
     from: Option<String>,
     /// A form as a switch sends it, in a file; `-` for standard input. A recorded HTTP request will do
     #[arg(long, value_name = "FILE")]

@@ -12,6 +12,7 @@ pub use self::commands::{
 pub use self::find::tenant_id;
 use self::find::{extension_id, number_id, switch_id};
 use super::{
+    failure::Missing,
     local::{Local, author},
     next, print,
 };
@@ -87,7 +88,10 @@ pub async fn tenant(settings: &Settings, json: bool, command: TenantCommand) -> 
             }
             TenantCommand::Show { tenant } => {
                 let id = tenant_id(&local, &tenant).await?;
-                print::one(json, &tenants::store::get(pool, id).await?.context("there is no such tenant")?)
+                print::one(
+                    json,
+                    &tenants::store::get(pool, id).await?.ok_or_else(|| Missing("there is no such tenant".into()))?,
+                )
             }
             TenantCommand::Update { tenant, set } => {
                 let (id, patch) = (tenant_id(&local, &tenant).await?, set.patch()?);
@@ -134,7 +138,9 @@ pub async fn extension(settings: &Settings, json: bool, command: ExtensionComman
                 let id = extension_id(&local, tenant, &extension).await?;
                 print::one(
                     json,
-                    &extensions::store::get(pool, tenant, id).await?.context("there is no such extension")?,
+                    &extensions::store::get(pool, tenant, id)
+                        .await?
+                        .ok_or_else(|| Missing("there is no such extension".into()))?,
                 )
             }
             ExtensionCommand::Update { tenant, extension, set } => {
@@ -170,7 +176,12 @@ pub async fn group(settings: &Settings, json: bool, command: GroupCommand) -> an
             }
             GroupCommand::Show { tenant, group } => {
                 let tenant = tenant_id(&local, &tenant).await?;
-                print::one(json, &groups::store::get(pool, tenant, group).await?.context("there is no such group")?)
+                print::one(
+                    json,
+                    &groups::store::get(pool, tenant, group)
+                        .await?
+                        .ok_or_else(|| Missing("there is no such group".into()))?,
+                )
             }
             GroupCommand::Update { tenant, group, set } => {
                 let (tenant, patch) = (tenant_id(&local, &tenant).await?, set.patch()?);
@@ -205,12 +216,22 @@ pub async fn number(settings: &Settings, json: bool, command: NumberCommand) -> 
                 let tenant = tenant_id(&local, &tenant).await?;
                 let page =
                     async |window| numbers::store::list(pool, tenant, &numbers::store::Filter::default(), window).await;
-                print::many(json, &all(|n: &numbers::Number| n.id, page).await?, &["number", "destination", "id"], &local.place)
+                print::many(
+                    json,
+                    &all(|n: &numbers::Number| n.id, page).await?,
+                    &["number", "destination", "id"],
+                    &local.place,
+                )
             }
             NumberCommand::Show { tenant, number } => {
                 let tenant = tenant_id(&local, &tenant).await?;
                 let id = number_id(&local, tenant, &number).await?;
-                print::one(json, &numbers::store::get(pool, tenant, id).await?.context("there is no such number")?)
+                print::one(
+                    json,
+                    &numbers::store::get(pool, tenant, id)
+                        .await?
+                        .ok_or_else(|| Missing("there is no such number".into()))?,
+                )
             }
             NumberCommand::Update { tenant, number, set } => {
                 let tenant = tenant_id(&local, &tenant).await?;
@@ -240,11 +261,19 @@ pub async fn switch(settings: &Settings, json: bool, command: SwitchCommand) -> 
             }
             SwitchCommand::List => {
                 let page = async |window| switches::store::list(pool, window).await;
-                print::many(json, &all(|s: &switches::Switch| s.id, page).await?, &["name", "status", "id"], &local.place)
+                print::many(
+                    json,
+                    &all(|s: &switches::Switch| s.id, page).await?,
+                    &["name", "status", "id"],
+                    &local.place,
+                )
             }
             SwitchCommand::Show { switch } => {
                 let id = switch_id(&local, &switch).await?;
-                print::one(json, &switches::store::get(pool, id).await?.context("there is no such switch")?)
+                print::one(
+                    json,
+                    &switches::store::get(pool, id).await?.ok_or_else(|| Missing("there is no such switch".into()))?,
+                )
             }
             SwitchCommand::Update { switch, set } => {
                 let (id, patch) = (switch_id(&local, &switch).await?, set.patch()?);
@@ -261,7 +290,9 @@ pub async fn switch(settings: &Settings, json: bool, command: SwitchCommand) -> 
                     let new = NewEventSocket { address, password: event_socket_password()? };
                     return print::one(json, &change(&local, async |change| esl::put(change, id, &new).await).await?);
                 }
-                let socket = esl::store::get(pool, id).await?.context("it has no event socket set")?;
+                let socket = esl::store::get(pool, id)
+                    .await?
+                    .ok_or_else(|| Missing("the switch has no event socket set: set one with --address".into()))?;
                 let gateways = esl::store::of_switch(pool, id).await?;
                 let pushes = esl::store::pushes(pool, id).await?;
                 print::one(json, &serde_json::json!({ "event_socket": socket, "gateways": gateways, "pushes": pushes }))
@@ -316,9 +347,10 @@ pub async fn key(settings: &Settings, json: bool, command: KeyCommand) -> anyhow
                 let columns = ["prefix", "name", "tenant_id", "expires_at", "id"];
                 print::many(json, &all(|k: &keys::Key| k.id, page).await?, &columns, &local.place)
             }
-            KeyCommand::Show { key } => {
-                print::one(json, &keys::store::get(pool, None, key).await?.context("there is no such key")?)
-            }
+            KeyCommand::Show { key } => print::one(
+                json,
+                &keys::store::get(pool, None, key).await?.ok_or_else(|| Missing("there is no such key".into()))?,
+            ),
             KeyCommand::Update { key, set } => {
                 let patch = set.patch()?;
                 print::one(

@@ -54,14 +54,19 @@ pub async fn migrate(settings: &Settings, json: bool) -> anyhow::Result<()> {
         return print::one(true, &serde_json::json!({ "applied": applied, "version": version, "database": place }));
     }
     match applied {
-        0 => println!("The tables are up to date: {place}."),
-        n => println!("The tables are up to date after {n} migrations: {place}."),
+        0 => println!("The tables were up to date already: {place}."),
+        1 => println!("One migration applied. The tables are up to date: {place}."),
+        n => println!("{n} migrations applied. The tables are up to date: {place}."),
     }
     Ok(())
 }
 
 async fn bring_up_to_date(settings: &Settings, options: &PgConnectOptions, quiet: bool) -> anyhow::Result<usize> {
-    let tell = |step: Step<'_>| if !quiet { tell(step) };
+    let tell = |step: Step<'_>| {
+        if !quiet {
+            tell(step)
+        }
+    };
     let applied = schema::migrate(options, tell).await?;
     let mut db = options.connect().await?;
     database::recognise(&mut db, &settings.key_file()).await?;
@@ -73,7 +78,9 @@ fn tell(step: Step<'_>) {
     match step {
         Step::Queued => eprintln!("Another node brings the tables up to date: waiting for it."),
         Step::Applies { version, name, at, of } => eprintln!("Migration {at} of {of}: {version} {name}"),
-        Step::Locked { version } => eprintln!("A long transaction holds a table that migration {version} changes: trying again."),
+        Step::Locked { version } => {
+            eprintln!("A long transaction holds a table that migration {version} changes: trying again.")
+        }
         Step::Newer { found, own } => {
             eprintln!("The tables are of version {found}, newer than this program's {own}, which may use them.");
         }

@@ -13,7 +13,10 @@ pub struct Applied {
 pub async fn applied(db: &mut PgConnection) -> sqlx::Result<Option<Vec<Applied>>> {
     let rows = sqlx::query("select version, checksum from _sqlx_migrations where success order by version");
     let Some(rows) = if_there(rows.fetch_all(db).await)? else { return Ok(None) };
-    rows.iter().map(|row| Ok(Applied { version: row.try_get(0)?, checksum: row.try_get(1)? })).collect::<Result<_, _>>().map(Some)
+    rows.iter()
+        .map(|row| Ok(Applied { version: row.try_get(0)?, checksum: row.try_get(1)? }))
+        .collect::<Result<_, _>>()
+        .map(Some)
 }
 
 /// The oldest program that may use the tables; `None`: they were made before there was such a number.

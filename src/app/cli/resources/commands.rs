@@ -1,6 +1,5 @@
 //! What can be said of tenants, extensions and the like on the command line.
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -27,7 +26,8 @@ impl Set {
     pub(super) fn patch<T: serde::de::DeserializeOwned>(&self) -> anyhow::Result<T> {
         let mut patch = Map::new();
         for field in &self.fields {
-            let (name, value) = field.split_once('=').with_context(|| format!("{field} is not FIELD=VALUE"))?;
+            let (name, value) =
+                field.split_once('=').ok_or_else(|| Refused::because(format!("{field} is not FIELD=VALUE")))?;
             let is_json =
                 matches!(value, "null" | "true" | "false") || value.starts_with(['{', '[']) || NUMERIC.contains(&name);
             let value =

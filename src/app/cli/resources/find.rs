@@ -1,10 +1,12 @@
 //! Ids by the names that people use.
 
-use anyhow::Context as _;
 use uuid::Uuid;
 
 use crate::{
-    app::cli::local::Local,
+    app::cli::{
+        failure::{Missing, Refused},
+        local::Local,
+    },
     model::paging::Window,
     telephony::{extensions, numbers},
     tenancy::{switches, tenants},
@@ -15,9 +17,10 @@ pub async fn tenant_id(local: &Local, tenant: &str) -> anyhow::Result<Uuid> {
     if let Ok(id) = Uuid::parse_str(tenant) {
         return Ok(id);
     }
-    let domain = Domain::parse(tenant).map_err(|e| anyhow::anyhow!("{tenant} is no tenant's id or domain: it {e}"))?;
+    let domain =
+        Domain::parse(tenant).map_err(|e| Refused::because(format!("{tenant} is no tenant's id or domain: it {e}")))?;
     let found = tenants::store::by_domain(local.changes.pool(), &domain).await?;
-    Ok(found.with_context(|| format!("there is no tenant with the domain {domain}"))?.id)
+    Ok(found.ok_or_else(|| Missing(format!("there is no tenant with the domain {domain}")))?.id)
 }
 
 pub async fn extension_id(local: &Local, tenant: Uuid, extension: &str) -> anyhow::Result<Uuid> {
@@ -27,23 +30,25 @@ pub async fn extension_id(local: &Local, tenant: Uuid, extension: &str) -> anyho
     let name = extension.to_lowercase();
     let filter = extensions::store::Filter { name: Some(&name), user: None };
     let found = extensions::store::list(local.changes.pool(), tenant, filter, Window::FIRST).await?;
-    Ok(found.first().with_context(|| format!("the tenant has no extension {extension}"))?.id)
+    Ok(found.first().ok_or_else(|| Missing(format!("the tenant has no extension {extension}")))?.id)
 }
 
 pub async fn number_id(local: &Local, tenant: Uuid, number: &str) -> anyhow::Result<Uuid> {
     if let Ok(id) = Uuid::parse_str(number) {
         return Ok(id);
     }
-    let number = E164::parse(number).map_err(|e| anyhow::anyhow!("{number} is no id or phone number: it {e}"))?;
+    let number =
+        E164::parse(number).map_err(|e| Refused::because(format!("{number} is no id or phone number: it {e}")))?;
     let found = numbers::store::by_number(&mut *local.changes.pool().acquire().await?, tenant, &number).await?;
-    Ok(found.with_context(|| format!("the tenant has no number {number}"))?.id)
+    Ok(found.ok_or_else(|| Missing(format!("the tenant has no number {number}")))?.id)
 }
 
 pub async fn switch_id(local: &Local, switch: &str) -> anyhow::Result<Uuid> {
     if let Ok(id) = Uuid::parse_str(switch) {
         return Ok(id);
     }
-    let name = SwitchName::parse(switch).map_err(|e| anyhow::anyhow!("{switch} is no switch's id or name: it {e}"))?;
+    let name = SwitchName::parse(switch)
+        .map_err(|e| Refused::because(format!("{switch} is no switch's id or name: it {e}")))?;
     let found = switches::store::by_name(local.changes.pool(), &name).await?;
-    Ok(found.with_context(|| format!("there is no switch named {name}"))?.id)
+    Ok(found.ok_or_else(|| Missing(format!("there is no switch named {name}")))?.id)
 }

@@ -64,7 +64,7 @@ pub async fn migrate(settings: &Settings, json: bool) -> anyhow::Result<()> {
 async fn bring_up_to_date(settings: &Settings, options: &PgConnectOptions, quiet: bool) -> anyhow::Result<usize> {
     let tell = |step: Step<'_>| {
         if !quiet {
-            tell(step)
+            tell(step);
         }
     };
     let applied = schema::migrate(options, tell).await?;
@@ -79,7 +79,7 @@ fn tell(step: Step<'_>) {
         Step::Queued => eprintln!("Another node brings the tables up to date: waiting for it."),
         Step::Applies { version, name, at, of } => eprintln!("Migration {at} of {of}: {version} {name}"),
         Step::Locked { version } => {
-            eprintln!("A long transaction holds a table that migration {version} changes: trying again.")
+            eprintln!("A long transaction holds a table that migration {version} changes: trying again.");
         }
         Step::Newer { found, own } => {
             eprintln!("The tables are of version {found}, newer than this program's {own}, which may use them.");

@@ -126,10 +126,23 @@ mod tests {
     fn what_pages_say_about_mistakes_is_said_in_german_too() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let mut texts = Vec::new();
-        for folder in ["agents", "users", "web", "tenants/mod.rs", "clusters/mod.rs", "switches/mod.rs"] {
+        for folder in [
+            "people/agents",
+            "tenancy/users",
+            "app/web",
+            "tenancy/tenants/mod.rs",
+            "tenancy/clusters/mod.rs",
+            "tenancy/switches/mod.rs",
+        ] {
             files(&root.join(folder), &mut texts);
         }
-        for file in ["auth/flows.rs", "auth/password.rs", "auth/second_factor.rs", "text/display.rs", "pools/mod.rs"] {
+        for file in [
+            "tenancy/auth/flows.rs",
+            "tenancy/auth/password.rs",
+            "tenancy/auth/second_factor.rs",
+            "text/display.rs",
+            "telephony/pools/mod.rs",
+        ] {
             texts.push(fs::read_to_string(root.join(file)).unwrap());
         }
         let said = r#"(?s)(?:Error::invalid\(\s*(?:field|"\w+"),|form\.wrong\("\w+",|TextError\(|Error::(?:Conflict|Forbidden|Refused)\(|Problem::bad_request\()\s*(?:format!\(\s*)?"((?:[^"\\]|\\.)+)""#;

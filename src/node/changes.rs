@@ -1,13 +1,18 @@
 //! A change: one transaction that holds the rows, their audit entry and the generations the triggers raise; answered when no
 //! node serves the state before it as fresh.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use crate::{
-    model::error::Result,
+    model::error::{Error, Result},
     node::{
         change_store::{self, AuditColumns},
         poller::{self, Poller},
@@ -31,13 +36,19 @@ pub struct Changes {
     pool: PgPool,
     poller: Option<Arc<Poller>>,
     keyring: Arc<Keyring>,
+    /// Changes that hold a connection at once. The others wait here, in turn, and leave connections to those who only read.
+    places: Arc<Semaphore>,
 }
+
+/// A change waits for so long until others have ended: less than a request may take at the database.
+const QUEUE: Duration = Duration::from_secs(25);
 
 /// A change under way. Dropped without [`Change::commit`], it never happened.
 pub struct Change {
     tx: Transaction<'static, Postgres>,
     author: Author,
     changes: Changes,
+    place: OwnedSemaphorePermit,
 }
 
 /// What an audit entry says beside who, when and from where. `before` and `after` hold no secrets.
@@ -67,7 +78,9 @@ impl Changes {
     /// `poller` is the node's own, when there is one in this process.
     #[must_use]
     pub fn new(pool: PgPool, poller: Option<Arc<Poller>>, keyring: Arc<Keyring>) -> Self {
-        Self { pool, poller, keyring }
+        let connections = usize::try_from(pool.options().get_max_connections()).unwrap_or(usize::MAX);
+        let places = Arc::new(Semaphore::new((connections * 3 / 4).max(1)));
+        Self { pool, poller, keyring, places }
     }
 
     #[must_use]
@@ -80,9 +93,13 @@ impl Changes {
         &self.keyring
     }
 
+    /// Begins a change. That others of the tenant are under way is no outage: it has its turn after them, or is told to come again.
     pub async fn begin(&self, author: Author) -> Result<Change> {
+        let turn = tokio::time::timeout(QUEUE, Arc::clone(&self.places).acquire_owned()).await;
+        // Nobody closes the semaphore.
+        let Ok(Ok(place)) = turn else { return Err(Error::TooMany { seconds: 5 }) };
         let tx = self.within(author.within).await?;
-        Ok(Change { tx, author, changes: self.clone() })
+        Ok(Change { tx, author, changes: self.clone(), place })
     }
 
     /// A transaction that sees one tenant's rows only, by the database's own rules (row-level security); `None`: all.
@@ -152,6 +169,8 @@ impl Change {
         let xid = change_store::transaction_id(&mut self.tx).await?;
         let committed = Instant::now();
         self.tx.commit().await?;
+        // The rows are free: who waits for its turn need not wait for the nodes.
+        drop(self.place);
         Ok(poller::settle(&self.changes.pool, self.changes.poller.as_deref(), xid, committed).await)
     }
 }

@@ -6,7 +6,7 @@
 //! - A slot that was closed (tenant gone or moved, domain changed, database replaced) is current for no answer.
 //! - Each reading of the whole table begins an *era*. What a fill began to read in an era before is not heard: the database may have
 //!   been restored in between. So whatever a lost future taught this node is known when the whole table is compared with it.
-//! - The node is *fresh* only for a lease after its last successful poll **began**; then it is *detached*.
+//! - Whether the node may trust what it knows is its [`Lease`]'s to say.
 
 use std::{
     collections::HashMap,
@@ -21,6 +21,7 @@ use actix_web::web::Bytes;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
+use super::lease::Lease;
 use crate::text::Domain;
 
 /// Scope that is raised when a domain or a phone number comes, goes or moves.
@@ -115,10 +116,7 @@ struct Maps {
 /// All slots of this node, and until when it may trust them.
 pub struct Generations {
     maps: RwLock<Maps>,
-    started: Instant,
-    lease: Duration,
-    /// Milliseconds since `started`; 0: never polled.
-    fresh_until: AtomicU64,
+    lease: Lease,
     doubt: Doubt,
 }
 
@@ -136,34 +134,51 @@ impl Generations {
     pub fn new(lease: Duration, standing: MakeStanding) -> Self {
         let maps = Maps { by_scope: HashMap::new(), by_domain: HashMap::new(), era: Era::default(), standing };
         let maps = RwLock::new(maps);
-        Self { maps, started: Instant::now(), lease, fresh_until: AtomicU64::new(0), doubt: Doubt::default() }
+        Self { maps, lease: Lease::new(lease), doubt: Doubt::default() }
     }
 
-    /// May this node serve its answers as current? A scan of the clock and one atomic load.
+    /// May this node serve its answers as current?
     #[must_use]
     pub fn is_fresh(&self) -> bool {
-        self.is_fresh_at(Instant::now())
+        self.lease.is_fresh()
     }
 
     #[must_use]
     pub fn is_fresh_at(&self, at: Instant) -> bool {
-        self.millis(at) < self.fresh_until.load(Ordering::Acquire)
+        self.lease.is_fresh_at(at)
+    }
+
+    /// The same, but a node whose lease ran out polls before it says no: see [`Lease::settle`]. To be asked before anything that is
+    /// known is looked up: what is looked up before may be of the time before a pause.
+    pub async fn settle(&self) -> bool {
+        self.lease.settle().await
+    }
+
+    /// Is the node fresh now, but was not at some moment since `began`?
+    #[must_use]
+    pub fn has_returned_since(&self, began: Instant) -> bool {
+        self.lease.has_returned_since(began)
     }
 
     /// Renews the lease: a poll that began at `began` has been merged.
     pub fn renew(&self, began: Instant) {
-        self.fresh_until.fetch_max(self.millis(began + self.lease), Ordering::AcqRel);
+        self.lease.renew(began);
+    }
+
+    /// A poll has failed whose connection was begun at `began`.
+    pub fn poll_failed(&self, began: Instant) {
+        self.lease.failed(began);
+    }
+
+    /// Returns when somebody waits for a poll; for whoever polls.
+    pub async fn poll_wanted(&self) {
+        self.lease.wanted().await;
     }
 
     /// For how long this node has been detached: since its lease ran out, or since it began if it never had one.
     #[must_use]
     pub fn detached_for(&self) -> Duration {
-        let until = self.fresh_until.load(Ordering::Acquire);
-        Duration::from_millis(self.millis(Instant::now()).saturating_sub(until))
-    }
-
-    fn millis(&self, at: Instant) -> u64 {
-        u64::try_from(at.saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX)
+        self.lease.detached_for()
     }
 
     /// The slot of a domain; the name may be in any case.
@@ -257,7 +272,7 @@ impl Generations {
         let mut rereads = self.doubt.rereads.subscribe();
         self.doubt();
         // The sender lives as long as self. Who waits in vain is told that the database can't be asked.
-        let _ = tokio::time::timeout(self.lease, rereads.changed()).await;
+        let _ = tokio::time::timeout(self.lease.lasts(), rereads.changed()).await;
     }
 
     /// Returns when there is doubt; for whoever reads everything.
@@ -444,20 +459,5 @@ mod tests {
         assert!(!waiting.is_finished() && generations.take_doubt() && !generations.take_doubt());
         generations.reread();
         waiting.await.unwrap();
-    }
-
-    #[test]
-    fn a_lease_counts_from_the_beginning_of_the_poll() {
-        let generations = Generations::new(Duration::from_millis(500), |_, _| Standing::default());
-        assert!(!generations.is_fresh());
-        generations.renew(Instant::now());
-        assert!(generations.is_fresh());
-        let generations = Generations::new(Duration::from_millis(20), |_, _| Standing::default());
-        let began = Instant::now();
-        while began.elapsed() < Duration::from_millis(21) {
-            std::hint::spin_loop();
-        }
-        generations.renew(began);
-        assert!(!generations.is_fresh(), "a poll that took longer than the lease renews nothing");
     }
 }

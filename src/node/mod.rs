@@ -8,6 +8,7 @@ pub mod database_store;
 pub mod epoch_store;
 pub mod generations;
 pub mod history;
+pub mod lease;
 pub mod poller;
 pub mod poller_store;
 pub mod schema;

@@ -98,12 +98,18 @@ impl Poller {
         let mut history = History::default();
         let mut was_lost = false;
         loop {
+            // A connection that broke while this process was stopped says nothing of the database: the next one does.
+            let began = Instant::now();
             let Err(error) = self.follow(&mut history, &mut was_lost).await;
+            self.generations.poll_failed(began);
             if !was_lost {
                 tracing::warn!(%error, "the database can't be asked: serving what is known, as detached");
                 was_lost = true;
             }
-            tokio::time::sleep(RECONNECT_EVERY).await;
+            tokio::select! {
+                () = self.generations.poll_wanted() => {}
+                () = tokio::time::sleep(RECONNECT_EVERY) => {}
+            }
         }
     }
 
@@ -186,6 +192,7 @@ impl Poller {
                 tokio::select! {
                     () = self.wake.notified() => {}
                     () = generations.doubted() => {}
+                    () = generations.poll_wanted() => {}
                     () = tokio::time::sleep(POLL_EVERY) => {}
                 }
             }

@@ -11,6 +11,7 @@ mod faults;
 mod help;
 mod model;
 mod nodes;
+mod paused;
 mod restores;
 mod staleness;
 mod stampede;

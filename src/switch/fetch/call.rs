@@ -65,10 +65,9 @@ impl Fetch {
     }
 
     /// A call in a tenant's context.
-    pub(super) async fn call(self: &Arc<Self>, dialplan: &Dialplan<'_>) -> (Reply, Source) {
+    pub(super) async fn call(self: &Arc<Self>, dialplan: &Dialplan<'_>, fresh: bool) -> (Reply, Source) {
         let dialled = self.dialled(dialplan);
         let kept = self.kept(&dialled);
-        let fresh = self.generations.is_fresh();
         if let Some(entry) = &kept
             && fresh
             && entry.is_current()
@@ -86,7 +85,7 @@ impl Fetch {
         kept: Option<Arc<Entry>>,
         fresh: bool,
     ) -> (Reply, Source) {
-        let Some(slot) = self.generations.domain(context) else { return self.unknown_domain() };
+        let Some(slot) = self.generations.domain(context) else { return super::unknown_domain(fresh) };
         let known = self.plans.get(slot.scope);
         if let Some(known) = &known {
             match self.in_memory(&slot, known, &dialled).await {
@@ -141,7 +140,12 @@ impl Fetch {
     }
 
     /// A call from outside, to one of the platform's numbers or to nobody.
-    pub(super) async fn inbound(self: &Arc<Self>, dialplan: &Dialplan<'_>, of: Option<Uuid>) -> (Reply, Source) {
+    pub(super) async fn inbound(
+        self: &Arc<Self>,
+        dialplan: &Dialplan<'_>,
+        of: Option<Uuid>,
+        fresh: bool,
+    ) -> (Reply, Source) {
         let number = E164::from_dialled(&dialplan.destination);
         let mut dialled = self.dialled(dialplan);
         // Nobody is signed in there: who calls from a tenant leaves its name behind.
@@ -152,7 +156,6 @@ impl Fetch {
         let Some(base) = key.finish() else { return (Reply::Unavailable, Source::Unavailable) };
         dialled.base = base.to_vec();
         let kept = self.kept(&dialled);
-        let fresh = self.generations.is_fresh();
         match &kept {
             Some(entry) if fresh && entry.is_current() => return (reply(entry), Source::Hit),
             _ if !fresh => return self.stale(kept),

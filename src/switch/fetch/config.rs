@@ -23,11 +23,18 @@ use super::{
 use crate::model::destination::{Config, TargetKind};
 
 impl Fetch {
-    pub(super) async fn configuration(self: &Arc<Self>, file: ConfigFile<'_>, of: Option<Uuid>) -> (Reply, Source) {
+    pub(super) async fn configuration(
+        self: &Arc<Self>,
+        file: ConfigFile<'_>,
+        of: Option<Uuid>,
+        fresh: bool,
+    ) -> (Reply, Source) {
         match file {
-            ConfigFile::Ivr { menu } => self.of_destination(&menu, TargetKind::Ivr).await,
-            ConfigFile::Conference { profile } => self.of_destination(&profile, TargetKind::Conference).await,
-            ConfigFile::Callcenter { queue: Some(queue) } => self.of_destination(&queue, TargetKind::Queue).await,
+            ConfigFile::Ivr { menu } => self.of_destination(&menu, TargetKind::Ivr, fresh).await,
+            ConfigFile::Conference { profile } => self.of_destination(&profile, TargetKind::Conference, fresh).await,
+            ConfigFile::Callcenter { queue: Some(queue) } => {
+                self.of_destination(&queue, TargetKind::Queue, fresh).await
+            }
             ConfigFile::Callcenter { queue: None } => self.made(self.queues(of).await),
             ConfigFile::Sofia => self.made(self.sofia(of).await),
             ConfigFile::Acl => self.made(self.acl(of).await),
@@ -53,14 +60,13 @@ impl Fetch {
         }
     }
 
-    async fn of_destination(self: &Arc<Self>, address: &Address<'_>, kind: TargetKind) -> (Reply, Source) {
+    async fn of_destination(self: &Arc<Self>, address: &Address<'_>, kind: TargetKind, fresh: bool) -> (Reply, Source) {
         let mut buffer = Uuid::encode_buffer();
         let id = address.id.simple().encode_lower(&mut buffer);
         // A menu that is asked for as a conference is nobody; it stays a menu.
         let key = KeyText::new(b'C').raw(kind.as_str().as_bytes()).folded(&address.domain).raw(id.as_bytes());
         let Some(key) = key.finish() else { return (Reply::NotFound, Source::Memory) };
         let kept = self.cache.get(&key);
-        let fresh = self.generations.is_fresh();
         match &kept {
             // A queue is read when the switch is told to, which may be before this node has heard of the change.
             Some(entry) if fresh && entry.is_current() && kind != TargetKind::Queue => {
@@ -69,7 +75,7 @@ impl Fetch {
             _ if !fresh => return self.stale(kept),
             _ => {}
         }
-        let Some(slot) = self.generations.domain(&address.domain) else { return self.unknown_domain() };
+        let Some(slot) = self.generations.domain(&address.domain) else { return super::unknown_domain(fresh) };
         match self.fill(&key, slot, Question::Config { id: address.id, kind }, kept).await {
             Answer::Reply(reply, source) => (reply, source),
             Answer::Leaves(_) => (Reply::Unavailable, Source::Unavailable),

@@ -70,6 +70,8 @@ async fn handle(served: &Served, mut request: HttpRequest) -> Answer {
     if path != XML_PATH && path != CDR_PATH {
         return plain(StatusCode::NOT_FOUND, "switches ask /fs/xml and post call records to /fs/cdr\n");
     }
+    // Whose token was revoked while this node slept gets nothing by it.
+    served.fetch.generations.settle().await;
     let authorization = request.headers().get(header::AUTHORIZATION).map_or(&b""[..], |value| value.as_bytes());
     let Some(switch) = served.fetch.credentials.check(authorization) else {
         served.fetch.metrics.unauthorized.increment(1);

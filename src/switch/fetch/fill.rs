@@ -2,7 +2,10 @@
 
 mod call;
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
 
 use actix_web::web::Bytes;
 use uuid::Uuid;
@@ -60,7 +63,7 @@ pub enum Question {
 #[derive(Debug, Clone)]
 pub enum Filled {
     Entry(Arc<Entry>),
-    /// The tenant has another domain now, or the database was read whole meanwhile: to be asked again.
+    /// The tenant has another domain now, the database was read whole meanwhile, or the node slept: to be asked again.
     Moved,
     /// The database has no such tenant, or an older state than was known when the fill began: it changed just now, or it was
     /// restored.
@@ -113,7 +116,7 @@ pub fn shown(view: View<'_>, digest: Option<Digest<'_>>) -> Option<Shown> {
 /// Runs one fill to its end, keeps its answer, and has the names read when it was for somebody who isn't there.
 pub async fn run(fetch: Arc<Fetch>, key: Key, slot: Arc<Slot>, question: Question) -> Filled {
     fetch.fills.fetch_add(1, Ordering::Relaxed);
-    let floor = slot.newest();
+    let (floor, began) = (slot.newest(), Instant::now());
     let filled = match &question {
         Question::Number { number, of, dialled } => call::by_number(&fetch, &slot, number, *of, dialled).await,
         Question::Call(dialled) => call::call(&fetch, &slot, dialled).await,
@@ -137,6 +140,11 @@ pub async fn run(fetch: Arc<Fetch>, key: Key, slot: Arc<Slot>, question: Questio
                 }
             }
             filled
+        }
+        // Whoever has joined since the node is awake again must not get a stale answer for that.
+        Err(error) if fetch.generations.has_returned_since(began) => {
+            tracing::debug!(%error, scope = %slot.scope, "a fill failed while the node was detached: it is made again");
+            Filled::Moved
         }
         Err(error) => {
             fetch.metrics.fill_failed();

@@ -182,10 +182,12 @@ impl Fetch {
     ///
     /// What an answer from memory does not need is boxed here and below, so that its future stays small.
     pub async fn answer(self: &Arc<Self>, request: Request<'_>, of: Option<Uuid>) -> (Reply, Source) {
+        // Before anything is looked up: what is known while the node is not fresh may be outdated without anybody having said so.
+        let fresh = self.generations.settle().await;
         let elsewhere =
             |domain: &str| of.is_some_and(|of| self.generations.domain(domain).is_some_and(|slot| slot.cluster != of));
         let answered = match request {
-            _ if request.domain().is_some_and(elsewhere) => self.unknown_domain(),
+            _ if request.domain().is_some_and(elsewhere) => unknown_domain(fresh),
             Request::NotOurs { kind } => {
                 self.metrics.not_ours(kind);
                 (Reply::NotFound, Source::NotOurs)
@@ -193,21 +195,21 @@ impl Fetch {
             Request::AllGateways => {
                 (Reply::Document(Bytes::from_static(answer::NO_GATEWAYS.as_bytes())), Source::Memory)
             }
-            Request::Domain { domain } => self.nobody(&domain),
-            Request::Chatplan { context } => self.chatplan(&context),
-            Request::User { domain, user, view } => self.user(&domain, &user, view).await,
-            Request::Group { domain, group, view } => self.group(&domain, &group, view).await,
+            Request::Domain { domain } => self.nobody(&domain, fresh),
+            Request::Chatplan { context } => self.chatplan(&context, fresh),
+            Request::User { domain, user, view } => self.user(&domain, &user, view, fresh).await,
+            Request::Group { domain, group, view } => self.group(&domain, &group, view, fresh).await,
             Request::Everyone { domain, view } => {
                 let key = KeyText::new(b'E').view(view).folded(&domain);
-                self.ask(key, &domain, None, |_| Some(Question::Everyone { view })).await
+                self.ask(key, &domain, None, fresh, |_| Some(Question::Everyone { view })).await
             }
-            Request::ChangePin { domain, user, pin } => Box::pin(self.change_pin(&domain, &user, &pin)).await,
+            Request::ChangePin { domain, user, pin } => Box::pin(self.change_pin(&domain, &user, &pin, fresh)).await,
             // A switch finds a context in either case (switch_xml_find_child in switch_xml.c).
             Request::Dialplan(dialplan) if dialplan.context.eq_ignore_ascii_case(PUBLIC) => {
-                self.inbound(&dialplan, of).await
+                self.inbound(&dialplan, of, fresh).await
             }
-            Request::Dialplan(dialplan) => self.call(&dialplan).await,
-            Request::Configuration { file } => Box::pin(self.configuration(file, of)).await,
+            Request::Dialplan(dialplan) => self.call(&dialplan, fresh).await,
+            Request::Configuration { file } => Box::pin(self.configuration(file, of, fresh)).await,
         };
         self.metrics.answered(answered.1);
         answered
@@ -227,8 +229,8 @@ impl Fetch {
         });
     }
 
-    async fn user(self: &Arc<Self>, domain: &str, user: &str, view: View<'_>) -> (Reply, Source) {
-        let Ok(digest) = digest(domain, user, view) else { return self.nobody(domain) };
+    async fn user(self: &Arc<Self>, domain: &str, user: &str, view: View<'_>, fresh: bool) -> (Reply, Source) {
+        let Ok(digest) = digest(domain, user, view) else { return self.nobody(domain, fresh) };
         let kind = match view {
             View::Auth { .. } => b'A',
             View::Register { .. } => b'S',
@@ -244,13 +246,13 @@ impl Fetch {
             let name = SipUsername::parse(name).ok()?;
             Some(Question::User { name, shown: fill::shown(view, digest)? })
         };
-        self.ask(key, domain, Some(user), question).await
+        self.ask(key, domain, Some(user), fresh, question).await
     }
 
-    async fn group(self: &Arc<Self>, domain: &str, group: &str, view: GroupView) -> (Reply, Source) {
+    async fn group(self: &Arc<Self>, domain: &str, group: &str, view: GroupView, fresh: bool) -> (Reply, Source) {
         let key = KeyText::new(b'G').view(view).folded(domain).folded(group);
         let question = |name: &str| Some(Question::Group { name: GroupName::parse(name).ok()?, view });
-        self.ask(key, domain, Some(group), question).await
+        self.ask(key, domain, Some(group), fresh, question).await
     }
 
     /// A question about a domain of ours: from the cache if what it has is current, else from the database.
@@ -262,11 +264,11 @@ impl Fetch {
         key: KeyText,
         domain: &str,
         name: Option<&str>,
+        fresh: bool,
         question: impl FnOnce(&str) -> Option<Question>,
     ) -> (Reply, Source) {
-        let Some(key) = key.finish() else { return self.nobody(domain) };
+        let Some(key) = key.finish() else { return self.nobody(domain, fresh) };
         let kept = self.cache.get(&key);
-        let fresh = self.generations.is_fresh();
         if let Some(entry) = &kept {
             if fresh && entry.is_current() {
                 return (reply(entry), Source::Hit);
@@ -275,8 +277,8 @@ impl Fetch {
                 return self.stale(kept);
             }
         }
-        let Some(question) = question(name.unwrap_or_default()) else { return self.nobody(domain) };
-        let Some(slot) = self.generations.domain(domain) else { return self.unknown_domain() };
+        let Some(question) = question(name.unwrap_or_default()) else { return self.nobody(domain, fresh) };
+        let Some(slot) = self.generations.domain(domain) else { return unknown_domain(fresh) };
         if !fresh {
             return (Reply::Unavailable, Source::Unavailable);
         }
@@ -331,7 +333,7 @@ impl Fetch {
             };
             match self.generations.domain(domain.as_str()) {
                 Some(newer) => slot = newer,
-                None => return self.unknown_domain().into(),
+                None => return unknown_domain(self.generations.is_fresh()).into(),
             }
         }
         // A fill that never catches up with what is known: is all of that still so?
@@ -344,7 +346,9 @@ impl Fetch {
         self.metrics.fill_found_less();
         self.generations.doubt_and_wait().await;
         match &slot.domain {
-            Some(domain) if self.generations.domain(domain.as_str()).is_none() => self.unknown_domain(),
+            Some(domain) if self.generations.domain(domain.as_str()).is_none() => {
+                unknown_domain(self.generations.is_fresh())
+            }
             _ => (Reply::Unavailable, Source::Unavailable),
         }
     }
@@ -360,43 +364,35 @@ impl Fetch {
     }
 
     /// The domain without a user, if it is ours.
-    fn nobody(&self, domain: &str) -> (Reply, Source) {
+    fn nobody(&self, domain: &str, fresh: bool) -> (Reply, Source) {
         match self.generations.domain(domain) {
-            Some(slot) if self.knows_enough() => (Reply::Document(slot.standing.nobody.clone()), Source::Memory),
+            Some(slot) if self.knows_enough(fresh) => (Reply::Document(slot.standing.nobody.clone()), Source::Memory),
             Some(_) => (Reply::Unavailable, Source::Unavailable),
-            None => self.unknown_domain(),
-        }
-    }
-
-    fn unknown_domain(&self) -> (Reply, Source) {
-        if self.generations.is_fresh() {
-            (Reply::NotFound, Source::Memory)
-        } else {
-            (Reply::Unavailable, Source::Unavailable)
+            None => unknown_domain(fresh),
         }
     }
 
     /// A domain's being there is served like any stale answer.
-    fn knows_enough(&self) -> bool {
-        self.generations.is_fresh() || self.generations.detached_for() <= self.stale_limit
+    fn knows_enough(&self, fresh: bool) -> bool {
+        fresh || self.generations.detached_for() <= self.stale_limit
     }
 
-    fn chatplan(&self, context: &str) -> (Reply, Source) {
+    fn chatplan(&self, context: &str, fresh: bool) -> (Reply, Source) {
         match self.generations.domain(context) {
-            Some(slot) if self.knows_enough() => match slot.domain.as_ref().map(answer::chatplan) {
+            Some(slot) if self.knows_enough(fresh) => match slot.domain.as_ref().map(answer::chatplan) {
                 Some(Ok(document)) => (Reply::Document(document), Source::Memory),
                 _ => (Reply::Unavailable, Source::Unavailable),
             },
             Some(_) => (Reply::Unavailable, Source::Unavailable),
-            None => self.unknown_domain(),
+            None => unknown_domain(fresh),
         }
     }
 
     /// A PIN chosen by phone is a change like any other; what can't be taken is refused by name.
-    async fn change_pin(self: &Arc<Self>, domain: &str, user: &str, pin: &str) -> (Reply, Source) {
-        let Some(slot) = self.generations.domain(domain) else { return self.unknown_domain() };
+    async fn change_pin(self: &Arc<Self>, domain: &str, user: &str, pin: &str, fresh: bool) -> (Reply, Source) {
+        let Some(slot) = self.generations.domain(domain) else { return unknown_domain(fresh) };
         let (Ok(name), Some(domain)) = (SipUsername::parse(user), slot.domain.as_ref()) else {
-            return self.nobody(domain);
+            return self.nobody(domain, fresh);
         };
         match fill::change_pin(self, &slot, domain, &name, pin).await {
             Ok(Some(document)) => (Reply::Document(document), Source::Filled),
@@ -421,6 +417,11 @@ fn digest<'a>(domain: &'a str, user: &'a str, view: View<'a>) -> Result<Option<D
 }
 
 struct NotText;
+
+/// `fresh`: was the node, before the domain was looked up?
+fn unknown_domain(fresh: bool) -> (Reply, Source) {
+    if fresh { (Reply::NotFound, Source::Memory) } else { (Reply::Unavailable, Source::Unavailable) }
+}
 
 fn reply(entry: &Entry) -> Reply {
     Reply::Document(entry.body.clone())

@@ -93,6 +93,10 @@ impl Desk {
     fn fetched(&self, bytes: &[u8]) -> Option<(Switch, Range<usize>)> {
         let whole = Whole::read(bytes)?;
         // Who is refused is refused, and counted, on the other way.
+        // A node that slept asks the database before it believes a token: that may take a while, and is the other way's.
+        if !self.served.fetch.generations.is_fresh() {
+            return None;
+        }
         let switch = self.served.fetch.credentials.check(whole.authorization)?;
         Some((switch, whole.form))
     }

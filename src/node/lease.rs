@@ -1,0 +1,268 @@
+//! A node's lease: until when it may serve what it knows as current, and what that means once it has run out.
+//!
+//! Invariants:
+//! - The node is *fresh* only for a lease after its last successful poll **began**; then it is *detached*.
+//! - A lease that ran out says nothing of the database: the whole process may have been stopped for a while (SIGSTOP, a virtual machine
+//!   that was moved). What it knows is served as detached only once a poll whose connection was begun **after** the lease ran out has
+//!   failed.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{Notify, watch};
+
+pub struct Lease {
+    started: Instant,
+    lasts: Duration,
+    /// Milliseconds since `started`; 0: never polled.
+    fresh_until: AtomicU64,
+    /// The same of when it last became fresh after it had been detached.
+    fresh_since: AtomicU64,
+    /// Of the last poll: when its connection was begun, if it failed.
+    failed: watch::Sender<Option<Instant>>,
+    /// Somebody waits for a poll.
+    call: Notify,
+}
+
+impl Lease {
+    #[must_use]
+    pub fn new(lasts: Duration) -> Self {
+        let (failed, _) = watch::channel(None);
+        Self {
+            started: Instant::now(),
+            lasts,
+            fresh_until: AtomicU64::new(0),
+            fresh_since: AtomicU64::new(0),
+            failed,
+            call: Notify::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn lasts(&self) -> Duration {
+        self.lasts
+    }
+
+    /// A scan of the clock and one atomic load.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.is_fresh_at(Instant::now())
+    }
+
+    #[must_use]
+    pub fn is_fresh_at(&self, at: Instant) -> bool {
+        self.millis(at) < self.fresh_until.load(Ordering::Acquire)
+    }
+
+    /// Is the node fresh now, but was not at some moment since `began`? What failed meanwhile may have failed because it slept.
+    #[must_use]
+    pub fn has_returned_since(&self, began: Instant) -> bool {
+        self.is_fresh() && self.millis(began) <= self.fresh_since.load(Ordering::Acquire)
+    }
+
+    /// A poll that began at `began` has been merged.
+    pub fn renew(&self, began: Instant) {
+        let now = self.millis(Instant::now());
+        if self.fresh_until.load(Ordering::Acquire) <= now {
+            self.fresh_since.store(now, Ordering::Release);
+        }
+        self.fresh_until.fetch_max(self.millis(began + self.lasts), Ordering::AcqRel);
+        self.failed.send_replace(None);
+    }
+
+    /// A poll has failed whose connection was begun at `began`.
+    pub fn failed(&self, began: Instant) {
+        self.failed.send_replace(Some(began));
+    }
+
+    /// For how long this node has been detached: since its lease ran out, or since it began if it never had one.
+    #[must_use]
+    pub fn detached_for(&self) -> Duration {
+        let until = self.fresh_until.load(Ordering::Acquire);
+        Duration::from_millis(self.millis(Instant::now()).saturating_sub(until))
+    }
+
+    /// Is the node fresh, or will it be at once? Whoever asks first after the lease ran out has a poll made, and all wait for its
+    /// outcome. `false`: the database can't be asked. Who comes after such a poll has failed is told so without waiting. If none ends
+    /// within two leases (one for a poll that was under way, and one for the next), the database counts as out of reach as well.
+    pub async fn settle(&self) -> bool {
+        if self.is_fresh() {
+            return true;
+        }
+        // Apart, so that the futures of those who needn't wait stay small.
+        Box::pin(self.outcome()).await
+    }
+
+    async fn outcome(&self) -> bool {
+        let mut polls = self.failed.subscribe();
+        let outcome = async {
+            loop {
+                let failed = *polls.borrow_and_update();
+                if self.is_fresh() {
+                    return true;
+                }
+                if failed.is_some_and(|began| self.is_out_of_reach(began)) {
+                    return false;
+                }
+                self.call.notify_one();
+                // The sender lives as long as self.
+                let _ = polls.changed().await;
+            }
+        };
+        tokio::time::timeout(self.lasts * 2, outcome).await.unwrap_or(false)
+    }
+
+    /// Does a failed poll whose connection was begun at `began` say that the database can't be asked now? Not one from before the lease
+    /// ran out, and not one from long ago: polls are tried again all the time, so this process was stopped since.
+    fn is_out_of_reach(&self, began: Instant) -> bool {
+        !self.is_fresh_at(began) && began.elapsed() < self.lasts * 3
+    }
+
+    /// Returns when somebody waits for a poll; for whoever polls.
+    pub async fn wanted(&self) {
+        self.call.notified().await;
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    fn now<T>(future: impl Future<Output = T>) -> Option<T> {
+        future.now_or_never()
+    }
+
+    const LEASE: Duration = Duration::from_millis(200);
+
+    /// Of which the lease, if any, has just run out.
+    fn detached() -> Arc<Lease> {
+        let lease = Lease::new(LEASE);
+        let began = Instant::now();
+        lease.renew(began);
+        std::thread::sleep(LEASE.saturating_sub(began.elapsed()) + Duration::from_millis(1));
+        assert!(!lease.is_fresh());
+        Arc::new(lease)
+    }
+
+    fn settling(lease: &Arc<Lease>) -> tokio::task::JoinHandle<bool> {
+        let lease = Arc::clone(lease);
+        tokio::spawn(async move { lease.settle().await })
+    }
+
+    #[tokio::test]
+    async fn who_is_fresh_waits_for_nothing_and_wants_no_poll() {
+        let lease = Lease::new(Duration::from_secs(60));
+        lease.renew(Instant::now());
+        assert!(now(lease.settle()).unwrap());
+        assert!(now(lease.wanted()).is_none());
+    }
+
+    #[tokio::test]
+    async fn all_who_come_after_a_pause_wait_for_one_poll() {
+        let lease = detached();
+        let waiting = (0..1000).map(|_| settling(&lease)).collect::<Vec<_>>();
+        lease.wanted().await;
+        let began = Instant::now();
+        tokio::task::yield_now().await;
+        assert!(waiting.iter().all(|asker| !asker.is_finished()));
+        lease.renew(began);
+        for asker in waiting {
+            assert!(asker.await.unwrap());
+        }
+        // One call may be left of those who came after the first was taken.
+        let _ = now(lease.wanted());
+        assert!(now(lease.wanted()).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_poll_that_was_under_way_before_the_pause_says_nothing() {
+        let lease = Lease::new(LEASE);
+        let before = Instant::now();
+        lease.renew(before);
+        std::thread::sleep(LEASE);
+        let lease = Arc::new(lease);
+        let waiting = settling(&lease);
+        lease.wanted().await;
+        lease.failed(before);
+        lease.wanted().await;
+        assert!(!waiting.is_finished(), "it failed because of the pause");
+        lease.renew(before);
+        lease.wanted().await;
+        assert!(!waiting.is_finished(), "what it saw is of the time before the pause");
+        lease.renew(Instant::now());
+        assert!(waiting.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn in_an_outage_nobody_waits_once_a_poll_has_failed() {
+        let lease = detached();
+        let first = settling(&lease);
+        lease.wanted().await;
+        lease.failed(Instant::now());
+        assert!(!first.await.unwrap());
+        for _ in 0..1000 {
+            assert!(!now(lease.settle()).expect("at once"));
+        }
+        assert!(now(lease.wanted()).is_none(), "polls go on by themselves");
+    }
+
+    #[tokio::test]
+    async fn a_failure_from_before_a_pause_says_nothing_either() {
+        let lease = detached();
+        lease.failed(Instant::now());
+        std::thread::sleep(LEASE * 3);
+        let waiting = settling(&lease);
+        lease.wanted().await;
+        assert!(!waiting.is_finished());
+        lease.renew(Instant::now());
+        assert!(waiting.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_poll_that_never_ends_is_told_after_two_leases() {
+        let lease = detached();
+        let since = Instant::now();
+        assert!(!lease.settle().await);
+        assert!(since.elapsed() >= LEASE * 2, "{:?}", since.elapsed());
+    }
+
+    #[test]
+    fn what_began_before_a_pause_is_told_from_what_began_after() {
+        let lease = Lease::new(LEASE);
+        lease.renew(Instant::now());
+        std::thread::sleep(Duration::from_millis(2));
+        let before = Instant::now();
+        lease.renew(before);
+        assert!(!lease.has_returned_since(before), "fresh all the time");
+        std::thread::sleep(LEASE + Duration::from_millis(1));
+        assert!(!lease.has_returned_since(before), "not fresh");
+        lease.renew(Instant::now());
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(lease.has_returned_since(before) && !lease.has_returned_since(Instant::now()));
+    }
+
+    #[test]
+    fn a_lease_counts_from_the_beginning_of_the_poll() {
+        let lease = Lease::new(Duration::from_millis(500));
+        assert!(!lease.is_fresh());
+        lease.renew(Instant::now());
+        assert!(lease.is_fresh());
+        let lease = Lease::new(Duration::from_millis(20));
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_millis(21) {
+            std::hint::spin_loop();
+        }
+        lease.renew(began);
+        assert!(!lease.is_fresh(), "a poll that took longer than the lease renews nothing");
+    }
+}

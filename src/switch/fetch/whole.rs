@@ -3,7 +3,7 @@
 //! FreeSWITCH sends a fetch in one piece, and the listener wakes when that has come (TCP_DEFER_ACCEPT). So most connections need no
 //! event loop and no HTTP framework: five system calls, and the end of the connection leaves in the packet of the answer. Only
 //! what is plainly a switch's fetch goes this way: `POST /fs/xml`, its body whole and nothing behind it, the right token.
-//! Everything else goes to [`exchange`](super::exchange) with the bytes that were read, and is judged there. Who may ask, what a
+//! Everything else goes to [`exchange`] with the bytes that were read, and is judged there. Who may ask, what a
 //! form means and what is answered is the same code on both ways.
 
 use std::{

@@ -61,3 +61,8 @@ impl Error {
         Some((error.constraint()?, detail.unwrap_or_default().to_owned()))
     }
 }
+
+/// Is it the version that the caller has read? `None`: whichever there is.
+pub fn same_version(if_match: Option<i64>, version: i64) -> Result<()> {
+    if if_match.is_none_or(|read| read == version) { Ok(()) } else { Err(Error::Changed(version)) }
+}

@@ -161,7 +161,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_is_fresh_waits_for_nothing_and_wants_no_poll() {
-        let lease = Lease::new(Duration::from_secs(60));
+        let lease = Lease::new(Duration::from_mins(1));
         lease.renew(Instant::now());
         assert!(now(lease.settle()).unwrap());
         assert!(now(lease.wanted()).is_none());

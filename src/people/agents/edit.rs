@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Agent, AgentPatch, Maker, QUARANTINE_DAYS, store};
 use crate::{
-    model::error::{Error, Result},
+    model::error::{Error, Result, same_version},
     model::user::UserStatus,
     node::changes::{Audit, Change},
     telephony::{extensions, pools},
@@ -166,8 +166,6 @@ async fn locked(change: &mut Change, maker: Maker<'_>, tenant: Uuid, id: Uuid, i
     if !maker.may_grant(user.role) {
         return Err(Error::Forbidden("Somebody of this role is not yours to change.".into()));
     }
-    match if_match {
-        Some(version) if version != user.version => Err(Error::Changed(user.version)),
-        _ => Ok(user),
-    }
+    same_version(if_match, user.version)?;
+    Ok(user)
 }

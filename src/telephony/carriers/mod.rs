@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::model::carrier::CarrierConfig;
 use crate::{
     model::{
-        error::{Error, Result},
+        error::{Error, Result, same_version},
         settings::Words,
     },
     node::changes::{Audit, Change},
@@ -143,10 +143,8 @@ pub async fn delete(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Res
 
 async fn locked(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<Carrier> {
     let carrier = store::lock(change.db(), id).await?.ok_or(Error::NotFound("carrier"))?;
-    match if_match {
-        Some(version) if version != carrier.version => Err(Error::Changed(carrier.version)),
-        _ => Ok(carrier),
-    }
+    same_version(if_match, carrier.version)?;
+    Ok(carrier)
 }
 
 fn taken(error: sqlx::Error) -> Error {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::model::destination::{Config, Target, TargetKind};
 use crate::{
     model::{
-        error::{Error, Result},
+        error::{Error, Result, same_version},
         patch::patch,
     },
     node::changes::{Audit, Change},
@@ -168,10 +168,8 @@ pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Optio
 
 async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<Destination> {
     let destination = store::lock(change.db(), tenant, id).await?.ok_or(Error::NotFound("destination"))?;
-    match if_match {
-        Some(version) if version != destination.version => Err(Error::Changed(destination.version)),
-        _ => Ok(destination),
-    }
+    same_version(if_match, destination.version)?;
+    Ok(destination)
 }
 
 fn check_pin(config: &Config, has_pin: bool) -> Result<()> {

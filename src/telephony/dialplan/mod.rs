@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    model::error::{Error, Result},
+    model::error::{Error, Result, same_version},
     node::changes::{Audit, Change},
     routing::entries::EntryBody,
     telephony::destinations::{self, Source},
@@ -173,10 +173,8 @@ fn checked(body: EntryBody, platform: bool) -> Result<EntryBody> {
 
 async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<Entry> {
     let entry = store::lock(change.db(), tenant, id).await?.ok_or(Error::NotFound("entry"))?;
-    match if_match {
-        Some(version) if version != entry.version => Err(Error::Changed(entry.version)),
-        _ => Ok(entry),
-    }
+    same_version(if_match, entry.version)?;
+    Ok(entry)
 }
 
 fn no_tenant(error: sqlx::Error) -> Error {

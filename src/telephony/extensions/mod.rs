@@ -15,7 +15,7 @@ use crate::model::call_handling::CallHandling;
 use crate::{
     model::{
         destination::Target,
-        error::{Error, Result},
+        error::{Error, Result, same_version},
         patch::patch,
     },
     node::changes::{Audit, Change},
@@ -339,10 +339,8 @@ pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Optio
 async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<Extension> {
     let extension = store::lock(change.db(), tenant, id).await?;
     let extension = extension.filter(|e| e.status != ExtensionStatus::Deleted).ok_or(Error::NotFound("extension"))?;
-    match if_match {
-        Some(version) if version != extension.version => Err(Error::Changed(extension.version)),
-        _ => Ok(extension),
-    }
+    same_version(if_match, extension.version)?;
+    Ok(extension)
 }
 
 async fn audit(

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     model::{
         destination::Target,
-        error::{Error, Result},
+        error::{Error, Result, same_version},
         patch::patch,
     },
     node::changes::{Audit, Change},
@@ -157,10 +157,8 @@ async fn with_members(change: &mut Change, group: &Group) -> Result<Group> {
 
 async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<Group> {
     let group = store::lock(change.db(), tenant, id).await?.ok_or(Error::NotFound("group"))?;
-    match if_match {
-        Some(version) if version != group.version => Err(Error::Changed(group.version)),
-        _ => Ok(group),
-    }
+    same_version(if_match, group.version)?;
+    Ok(group)
 }
 
 async fn check(change: &mut Change, group: &Group) -> Result<()> {

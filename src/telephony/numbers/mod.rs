@@ -14,7 +14,7 @@ use crate::{
     model::number::Choice,
     model::{
         destination::Target,
-        error::{Error, Result},
+        error::{Error, Result, same_version},
         patch::patch,
         settings::{Country, Words},
     },
@@ -217,10 +217,8 @@ pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Optio
 
 pub(super) async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<Number> {
     let number = store::lock(change.db(), tenant, id).await?.ok_or(Error::NotFound("number"))?;
-    match if_match {
-        Some(version) if version != number.version => Err(Error::Changed(number.version)),
-        _ => Ok(number),
-    }
+    same_version(if_match, number.version)?;
+    Ok(number)
 }
 
 /// Whose it is, is nobody else's business.

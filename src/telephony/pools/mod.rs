@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    model::error::{Error, Result},
+    model::error::{Error, Result, same_version},
     node::changes::{Audit, Change},
     routing,
     telephony::destinations,
@@ -139,10 +139,8 @@ pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Optio
 async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<Pool> {
     store::hold(change.db(), tenant).await?;
     let pool = store::get(change.db(), tenant, id).await?.ok_or(Error::NotFound("pool"))?;
-    match if_match {
-        Some(version) if version != pool.version => Err(Error::Changed(pool.version)),
-        _ => Ok(pool),
-    }
+    same_version(if_match, pool.version)?;
+    Ok(pool)
 }
 
 async fn no_overlap(change: &mut Change, tenant: Uuid, but: Uuid, first: i64, last: i64) -> Result<()> {

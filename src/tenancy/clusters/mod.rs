@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    model::error::{Error, Result},
+    model::error::{Error, Result, same_version},
     node::changes::{Audit, Change},
     text::{DisplayName, Domain},
 };
@@ -236,10 +236,8 @@ pub async fn check_room(change: &mut Change, id: Uuid) -> Result<()> {
 async fn locked(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<Cluster> {
     store::hold(change.db()).await?;
     let cluster = store::get(change.db(), id).await?.ok_or(Error::NotFound("cluster"))?;
-    match if_match {
-        Some(version) if version != cluster.version => Err(Error::Changed(cluster.version)),
-        _ => Ok(cluster),
-    }
+    same_version(if_match, cluster.version)?;
+    Ok(cluster)
 }
 
 fn taken(error: sqlx::Error, cluster: &Cluster) -> Error {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    model::error::{Error, Result},
+    model::error::{Error, Result, same_version},
     node::changes::{Audit, Change},
     tenancy::auth::rules::{self, Role},
     text::{
@@ -209,10 +209,8 @@ fn check_reach(maker: Maker, key: &Key) -> Result<()> {
 
 async fn locked(change: &mut Change, within: Option<Uuid>, id: Uuid, if_match: Option<i64>) -> Result<Key> {
     let key = store::lock(change.db(), within, id).await?.ok_or(Error::NotFound("key"))?;
-    match if_match {
-        Some(version) if version != key.version => Err(Error::Changed(key.version)),
-        _ => Ok(key),
-    }
+    same_version(if_match, key.version)?;
+    Ok(key)
 }
 
 async fn audit(change: &mut Change, action: &str, before: Option<&Key>, after: Option<&Key>) -> Result<()> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    model::error::{Error, Result},
+    model::error::{Error, Result, same_version},
     node::changes::{Audit, Change},
     tenancy::clusters,
     text::{
@@ -135,10 +135,8 @@ pub async fn delete(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Res
 
 async fn locked(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<Switch> {
     let switch = store::lock(change.db(), id).await?.ok_or(Error::NotFound("switch"))?;
-    match if_match {
-        Some(version) if version != switch.version => Err(Error::Changed(switch.version)),
-        _ => Ok(switch),
-    }
+    same_version(if_match, switch.version)?;
+    Ok(switch)
 }
 
 async fn audit(change: &mut Change, action: &str, before: Option<&Switch>, after: Option<&Switch>) -> Result<()> {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    model::error::{Error, Result},
+    model::error::{Error, Result, same_version},
     node::changes::{Audit, Change},
     text::{DisplayName, Domain},
 };
@@ -173,10 +173,8 @@ pub async fn purge_now(change: &mut Change, id: Uuid) -> Result<()> {
 
 async fn locked(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<Tenant> {
     let tenant = store::lock(change.db(), id).await?.ok_or(Error::NotFound("tenant"))?;
-    match if_match {
-        Some(version) if version != tenant.version => Err(Error::Changed(tenant.version)),
-        _ => Ok(tenant),
-    }
+    same_version(if_match, tenant.version)?;
+    Ok(tenant)
 }
 
 fn taken(error: sqlx::Error, domain: &Domain) -> Error {

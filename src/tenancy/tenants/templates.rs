@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     model::{
-        error::{Error, Result},
+        error::{Error, Result, same_version},
         language::Language,
         settings::{self, Settings, SettingsError, Template},
     },
@@ -143,9 +143,7 @@ pub async fn patch_settings(
     if_match: Option<i64>,
 ) -> Result<SettingsChange> {
     let (before, version) = store::lock_settings(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
-    if if_match.is_some_and(|wanted| wanted != version) {
-        return Err(Error::Changed(version));
-    }
+    same_version(if_match, version)?;
     let after = Settings::parse(&before).map_err(wrong_setting)?.patched(patch).map_err(wrong_setting)?;
     let body = serde_json::to_value(&after).unwrap_or_default();
     let version = store::update_settings(change.db(), tenant, &body).await?;

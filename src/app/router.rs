@@ -8,7 +8,6 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     error::PayloadError,
     get,
-    http::StatusCode,
     middleware::{DefaultHeaders, Next},
     web,
 };
@@ -25,6 +24,7 @@ use crate::{
     switch::{link as esl, simulate as routes},
     telephony::{calls, carriers, destinations, dialplan, extensions, groups, numbers, pools},
     tenancy::{audit, auth, clusters, keys, switches, tenants},
+    text::Code,
 };
 
 /// Every route of the API: the one list, served by each worker and described in `/openapi.json`.
@@ -170,9 +170,9 @@ pub fn status(config: &mut web::ServiceConfig) {
 pub async fn nothing(request: HttpRequest) -> Result<HttpResponse, crate::app::web::Turned> {
     let accepts = request.headers().get("Accept").and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accepts.contains("text/html") {
-        return Err(Problem::not_found("page").into());
+        return Err(Problem::from(Code::PageNotFound).into());
     }
-    Ok(Problem::not_found("page").error_response())
+    Ok(Problem::from(Code::PageNotFound).error_response())
 }
 
 /// What every answer of the app listener carries.
@@ -220,8 +220,7 @@ pub async fn large_bodies(
     if !matches!(error, Some(PayloadError::Overflow)) {
         return Ok(answer);
     }
-    let detail = format!("The body is larger than {} MiB.", crate::http::input::MAX_BODY >> 20);
-    let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail);
+    let problem = Problem::from(Code::BodyTooLarge.with("mebibytes", crate::http::input::MAX_BODY >> 20));
     Ok(answer.into_response(problem.error_response()))
 }
 
@@ -231,7 +230,7 @@ pub fn error_handlers(config: &mut web::ServiceConfig) {
         .app_data(web::PathConfig::default().error_handler(|_, _| Problem::not_found("thing").into()))
         .app_data(
             web::QueryConfig::default()
-                .error_handler(|error, _| Problem::bad_request(format!("The query: {error}.")).into()),
+                .error_handler(|error, _| Problem::from(Code::QueryUnreadable.with("reason", error)).into()),
         )
         .app_data(web::PayloadConfig::new(crate::http::input::MAX_BODY));
 }

@@ -1,9 +1,9 @@
 //! Reading a JSON body, so that what is wrong is named by its field.
 
-use actix_web::http::StatusCode;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
+use crate::text::{Code, Why};
 
 /// Largest JSON body: ten thousand agents at once fit.
 pub const MAX_BODY: usize = 4 * 1024 * 1024;
@@ -15,25 +15,23 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         let path = error.path().to_string();
         let cause = error.into_inner();
         if cause.is_syntax() || cause.is_eof() {
-            return Problem::bad_request(format!("The body is not JSON: {cause}."));
+            return Problem::from(Code::NotJson.with("reason", cause));
         }
         wrong_field(&path, &cause.to_string())
     })?;
-    json.end().map_err(|error| Problem::bad_request(format!("The body is not JSON: {error}.")))?;
+    json.end().map_err(|error| Problem::from(Code::NotJson.with("reason", error)))?;
     Ok(value)
 }
 
 fn wrong_field(path: &str, cause: &str) -> Problem {
-    // serde_json appends where in the text it was; the field says it better.
-    let cause = cause.split(" at line ").next().unwrap_or(cause);
     let missing = cause.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
     let field = match missing {
         Some(name) if path == "." => name.to_owned(),
         Some(name) => format!("{path}.{name}"),
         None => path.to_owned(),
     };
-    let detail = format!("{field}: {cause}.");
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).field(field)
+    let why = if missing.is_some() { Code::Missing.into() } else { Why::of_serde(cause) };
+    Problem::of_json(field, why)
 }
 
 #[cfg(test)]

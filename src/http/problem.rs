@@ -3,24 +3,39 @@
 //! What the caller did wrong is a 4xx that names the field and what to do. What we did wrong is a 500 with an id that stands in
 //! the log; that the database can't be asked is a 503.
 
+use std::collections::BTreeMap;
+
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::model::error::Error;
+use crate::{
+    model::error::Error,
+    text::{Code, Why},
+};
+
+/// Below this path a page stands for each code, which says what it means and what to do.
+pub const PAGES: &str = "/problems";
 
 /// One problem, as `application/problem+json`.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Problem {
-    /// Always `about:blank`: the status says which kind it is.
+    /// Names the kind of problem: the address of a page below `/problems` that says what it means and what to do.
     #[serde(rename = "type")]
-    kind: &'static str,
+    #[schema(example = "/problems/number_taken")]
+    kind: String,
     title: &'static str,
     #[serde(serialize_with = "status_as_number")]
     #[schema(value_type = u16, example = 422)]
     status: StatusCode,
-    /// What is wrong and what to do, for a person.
+    /// What is wrong and what to do, for a person, in English. Programs compare `code`.
     detail: String,
+    /// The kind of problem, for programs: it never changes. `/problems` lists all of them.
+    #[schema(example = "number_taken")]
+    code: &'static str,
+    /// What the sentence is about, by name: those of a code are listed on its page.
+    #[schema(example = json!({"number": "+12025550123"}))]
+    params: BTreeMap<&'static str, String>,
     /// The field of the request that is wrong, if one is.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
@@ -30,6 +45,24 @@ pub struct Problem {
     /// Seconds, for the header.
     #[serde(skip)]
     retry_after: Option<i64>,
+    /// Code and parameters, for pages.
+    #[serde(skip)]
+    why: Why,
+}
+
+/// Why a line of many was refused.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Reason {
+    pub field: Option<String>,
+    /// For a person, in English.
+    pub reason: String,
+    /// As in a problem.
+    #[schema(example = "number_taken")]
+    pub code: &'static str,
+    pub params: BTreeMap<&'static str, String>,
+    /// Code and parameters, for pages.
+    #[serde(skip)]
+    pub why: Why,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -37,21 +70,73 @@ fn status_as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) ->
     serializer.serialize_u16(status.as_u16())
 }
 
+impl From<Code> for Problem {
+    fn from(code: Code) -> Self {
+        Why::from(code).into()
+    }
+}
+
+impl From<Why> for Problem {
+    fn from(why: Why) -> Self {
+        let status = StatusCode::from_u16(why.code.kind().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self {
+            kind: format!("{PAGES}/{}", why.code),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status,
+            detail: why.english().into_owned(),
+            code: why.code.name(),
+            params: why.parameters.iter().cloned().collect(),
+            field: None,
+            id: None,
+            retry_after: None,
+            why,
+        }
+    }
+}
+
+impl From<Problem> for Reason {
+    fn from(problem: Problem) -> Self {
+        let Problem { field, detail: reason, code, params, why, .. } = problem;
+        Self { field, reason, code, params, why }
+    }
+}
+
+impl From<Error> for Reason {
+    fn from(error: Error) -> Self {
+        Problem::from(error).into()
+    }
+}
+
 impl Problem {
-    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        let title = status.canonical_reason().unwrap_or("Error");
-        Self { kind: "about:blank", title, status, detail: detail.into(), field: None, id: None, retry_after: None }
+    /// What is wrong with a field.
+    pub fn of_field(field: impl Into<String>, why: Why) -> Self {
+        let field = field.into();
+        let detail = format!("{field} {why}.");
+        Self { detail, ..Self::from(why) }.field(field)
+    }
+
+    /// What is wrong with a field as it was read from JSON, before any rule looked at it.
+    pub fn of_json(field: impl Into<String>, why: Why) -> Self {
+        let field = field.into();
+        let detail = format!("{field}: {why}.");
+        Self { detail, ..Self::from(why) }.field(field)
+    }
+
+    fn with_status(mut self, status: StatusCode) -> Self {
+        self.title = status.canonical_reason().unwrap_or("Error");
+        self.status = status;
+        self
+    }
+
+    fn retry_after(mut self, seconds: i64) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 
     /// What is wrong, for a page.
     #[must_use]
-    pub fn detail(&self) -> &str {
-        &self.detail
-    }
-
-    #[must_use]
-    pub fn field_name(&self) -> Option<&str> {
-        self.field.as_deref()
+    pub fn reason(&self) -> Reason {
+        self.clone().into()
     }
 
     #[must_use]
@@ -65,55 +150,44 @@ impl Problem {
         self
     }
 
-    pub fn bad_request(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, detail)
-    }
-
+    #[must_use]
     pub fn not_found(what: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, format!("There is no such {what}."))
+        Code::NotFound.with("what", what).into()
     }
 
     #[must_use]
     pub fn unauthorized() -> Self {
-        let detail = "Sign in, or show an API key: as X-API-Key, or an access token as Authorization: Bearer.";
-        Self::new(StatusCode::UNAUTHORIZED, detail)
+        Code::Unauthorized.into()
     }
 
     #[must_use]
     pub fn cross_site() -> Self {
-        Self::new(
-            StatusCode::FORBIDDEN,
-            "The request does not come from one of our pages: X-CSRF-Token is missing or wrong.",
-        )
+        Code::NotFromOurPage.into()
     }
 
     #[must_use]
     pub fn forbidden() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "Your role, or your API key's scopes, do not allow that.")
+        Code::Forbidden.into()
     }
 
     /// Too many uploads at once.
     #[must_use]
     pub fn uploads_wait() -> Self {
-        let detail = "Other uploads are being worked on. Try again in a minute.";
-        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
-        problem.retry_after = Some(60);
-        problem
+        Self::from(Code::UploadsWait).retry_after(60)
     }
 
     /// Ours: the cause goes to the log under an id, the id to the caller.
-    fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
+    pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         let id = Uuid::now_v7();
         tracing::error!(%id, error, "a request failed");
-        let mut problem =
-            Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here. The log says more under this id.");
+        let mut problem = Self::from(Code::Internal);
         problem.id = Some(id);
         problem
     }
 
     fn unavailable(error: &sqlx::Error) -> Self {
         tracing::warn!(%error, "a request could not be served: no database");
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "The database can't be asked right now. Try again in a moment.")
+        Code::DatabaseUnavailable.into()
     }
 }
 
@@ -121,32 +195,17 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
             Error::NotFound(what) => Self::not_found(what),
-            Error::Conflict(detail) => Self::new(StatusCode::CONFLICT, detail),
-            Error::Invalid { field, message } => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{field} {message}.")).field(field)
-            }
-            Error::Query { field, message } => Self::bad_request(format!("{field} {message}.")).field(field),
-            Error::InvalidAt { field, message } => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{field} {message}.")).field(field)
-            }
-            Error::Refused(detail) => Self::new(StatusCode::UNAUTHORIZED, detail),
-            Error::SecondFactor => {
-                Self::new(StatusCode::UNAUTHORIZED, "A code of your authenticator app is needed as well.").field("code")
-            }
-            Error::Forbidden(detail) => Self::new(StatusCode::FORBIDDEN, detail),
+            Error::Refused(why) => why.into(),
+            Error::Invalid { field, why } => Self::of_field(field, why),
+            Error::InvalidAt { field, why } => Self::of_field(field, why),
+            Error::Query { field, why } => Self::of_field(field, why).with_status(StatusCode::BAD_REQUEST),
+            Error::SecondFactor => Self::from(Code::SecondFactorNeeded).field("code"),
             Error::TooMany { seconds } => {
-                let detail = format!("Too many attempts. Try again in {seconds} seconds.");
-                let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, detail);
-                problem.retry_after = Some(seconds);
-                problem
+                Self::from(Code::TooManyAttempts.with("seconds", seconds)).retry_after(seconds)
             }
-            Error::Busy => {
-                let mut problem =
-                    Self::new(StatusCode::SERVICE_UNAVAILABLE, "Too many sign-ins at once. Try again in a moment.");
-                problem.retry_after = Some(2);
-                problem
-            }
-            Error::Changed(_) => Self::new(StatusCode::PRECONDITION_FAILED, format!("Read it again: {error}.")),
+            Error::Busy => Self::from(Code::TooManySignIns).retry_after(2),
+            Error::Changed(version) => Code::Changed.with("version", version).into(),
+            Error::Fault(_) => Self::internal(&error),
             Error::Sql(error) => error.into(),
             Error::Keyring(error) => Self::internal(&error),
         }
@@ -166,7 +225,7 @@ impl From<sqlx::Error> for Problem {
                 Self::unavailable(&error)
             }
             sqlx::Error::Database(e) => match e.code().as_deref().and_then(unfit) {
-                Some(detail) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
+                Some(code) => code.into(),
                 None => Self::internal(&error),
             },
             _ => Self::internal(&error),
@@ -175,11 +234,11 @@ impl From<sqlx::Error> for Problem {
 }
 
 /// What the database can't hold of what was sent: that is the sender's, whichever field it was.
-fn unfit(code: &str) -> Option<&'static str> {
-    match code {
+fn unfit(sqlstate: &str) -> Option<Code> {
+    match sqlstate {
         // A NUL: Postgres knows none in text, nor in JSON.
-        "22021" | "22P05" => Some("What was sent must not hold control characters."),
-        "54000" => Some("Something that was sent is too long."),
+        "22021" | "22P05" => Some(Code::ControlCharacters),
+        "54000" => Some(Code::TooLong),
         _ => None,
     }
 }

@@ -18,7 +18,7 @@ use super::problem::Problem;
 use crate::{
     model::error::Error,
     node::changes::{Author, Change, Changes},
-    text::keyring::Place,
+    text::{Code, keyring::Place},
 };
 
 /// Who makes a change, as far as HTTP has to know.
@@ -95,7 +95,7 @@ impl Outcome {
 }
 
 fn json(body: &impl Serialize) -> Result<Vec<u8>, Problem> {
-    serde_json::to_vec(body).map_err(|error| sqlx::Error::Encode(Box::new(error)).into())
+    serde_json::to_vec(body).map_err(|error| Problem::internal(&error))
 }
 
 /// The entity tag of a version.
@@ -130,7 +130,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get("Idempotency-Key") else { return Ok(None) };
     match value.to_str() {
         Ok(key) if (1..=200).contains(&key.len()) => Ok(Some(key.to_owned())),
-        _ => Err(Problem::bad_request("Idempotency-Key must have 1 to 200 printable characters.")),
+        _ => Err(Problem::from(Code::WrongIdempotencyKey)),
     }
 }
 
@@ -141,7 +141,7 @@ fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
         return Ok(None);
     }
     let version = text.strip_prefix("\"v").and_then(|rest| rest.strip_suffix('"')).and_then(|v| v.parse().ok());
-    let wrong = || Problem::bad_request("If-Match must be the ETag that a read returned, such as \"v3\".");
+    let wrong = || Problem::from(Code::WrongIfMatch);
     version.map(Some).ok_or_else(wrong)
 }
 
@@ -187,8 +187,7 @@ async fn replay(change: &mut Change, actor: Uuid, key: &str, fingerprint: &[u8])
     let keyring = change.keyring();
     let Some(kept) = super::store::answer_given(change.db(), actor, key).await? else { return Ok(None) };
     if kept.fingerprint != fingerprint {
-        let detail = "This Idempotency-Key was used for another request. Use a new one for a new request.";
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
+        return Err(Code::IdempotencyKeyUsed.into());
     }
     let body = keyring.open_sealed(place(actor), &kept.body).map_err(Error::from)?;
     Ok(Some(Outcome {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::error::Error,
-    text::{DialNumber, Prefix},
+    text::{Code, DialNumber, Prefix},
 };
 
 /// Forwards, do not disturb, follow-me, recording, blocked callers. Numbers are dialled as the extension itself would dial them, and
@@ -51,13 +51,13 @@ pub struct FollowMe {
 impl CallHandling {
     pub fn check(&self) -> Result<(), Error> {
         if self.follow_me.len() > 5 {
-            return Err(Error::invalid("calls.follow_me", "must be at most 5"));
+            return Err(Error::invalid("calls.follow_me", Code::at_most(5)));
         }
         if self.follow_me.iter().any(|leg| leg.delay_seconds > 120) {
-            return Err(Error::invalid("calls.follow_me", "must have delays of at most 120 seconds"));
+            return Err(Error::invalid("calls.follow_me", Code::DelaysTooLong.with("most", 120)));
         }
         if self.blocked_callers.len() > 200 {
-            return Err(Error::invalid("calls.blocked_callers", "must be at most 200"));
+            return Err(Error::invalid("calls.blocked_callers", Code::at_most(200)));
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::error::Error,
-    text::{CarrierUser, Codecs, DialNumber, E164, Host, Network},
+    text::{CarrierUser, Code, Codecs, DialNumber, E164, Host, Network},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -125,22 +125,22 @@ impl CarrierConfig {
 
     pub fn check(&self, has_password: bool) -> Result<(), Error> {
         if self.username.is_some() != has_password {
-            return Err(Error::invalid("password", "goes with a username, and a username with it"));
+            return Err(Error::invalid("password", Code::PasswordWithoutUsername));
         }
         if self.register && self.username.is_none() {
-            return Err(Error::invalid("config.register", "needs a username and password"));
+            return Err(Error::invalid("config.register", Code::RegisterNeedsPassword));
         }
         if self.strip > 8 {
-            return Err(Error::invalid("config.strip", "must be at most 8"));
+            return Err(Error::invalid("config.strip", Code::at_most(8)));
         }
         if self.ping_seconds.is_some_and(|seconds| !(5..=3600).contains(&seconds)) {
-            return Err(Error::invalid("config.ping_seconds", "must be 5 to 3600"));
+            return Err(Error::invalid("config.ping_seconds", Code::range(5, 3600)));
         }
         if !(3..=60).contains(&self.progress_seconds) {
-            return Err(Error::invalid("config.progress_seconds", "must be 3 to 60"));
+            return Err(Error::invalid("config.progress_seconds", Code::range(3, 60)));
         }
         if self.networks.len() > 100 {
-            return Err(Error::invalid("config.networks", "must be at most 100"));
+            return Err(Error::invalid("config.networks", Code::at_most(100)));
         }
         Ok(())
     }

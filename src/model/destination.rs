@@ -11,7 +11,7 @@ use crate::{
         error::Error,
         settings::{BusinessHours, TimeZone},
     },
-    text::{DialNumber, Email, SoundFile, Spoken, StreamName},
+    text::{Code, DialNumber, Email, SoundFile, Spoken, StreamName, Why},
 };
 
 /// What something leads to.
@@ -284,7 +284,7 @@ impl Config {
             serde_path_to_error::deserialize(value).map_err(|error| {
                 let path = error.path().to_string();
                 let field = if path == "." { "config".to_owned() } else { format!("config.{path}") };
-                Error::InvalidAt { field, message: error.into_inner().to_string() }
+                Error::InvalidAt { field, why: Why::of_serde(&error.into_inner().to_string()) }
             })
         }
         Ok(match kind {
@@ -297,10 +297,7 @@ impl Config {
             TargetKind::External => Self::External(typed(value)?),
             TargetKind::Page => Self::Page(typed(value)?),
             TargetKind::Extension | TargetKind::Group => {
-                return Err(Error::invalid(
-                    "kind",
-                    "is made elsewhere: extensions and groups are resources of their own",
-                ));
+                return Err(Error::invalid("kind", Code::MadeElsewhere));
             }
         })
     }
@@ -342,10 +339,10 @@ impl Config {
             Self::Ivr(ivr) => ivr.check(),
             Self::Schedule(schedule) => schedule.check(),
             Self::Conference(conference) if conference.max_members.is_some_and(|most| !(2..=500).contains(&most)) => {
-                Err(Error::invalid("max_members", "must be 2 to 500"))
+                Err(Error::invalid("max_members", Code::range(2, 500)))
             }
             Self::Page(page) if !(1..=50).contains(&page.members.len()) => {
-                Err(Error::invalid("members", "must be 1 to 50"))
+                Err(Error::invalid("members", Code::range(1, 50)))
             }
             _ => Ok(()),
         }
@@ -355,20 +352,20 @@ impl Config {
 impl Queue {
     fn check(&self) -> Result<(), Error> {
         if self.tiers.len() > 200 {
-            return Err(Error::invalid("tiers", "must be at most 200"));
+            return Err(Error::invalid("tiers", Code::at_most(200)));
         }
         let agents = self.tiers.iter().map(|tier| tier.extension_id).collect::<BTreeSet<_>>();
         if agents.len() != self.tiers.len() {
-            return Err(Error::invalid("tiers", "must not name an extension twice"));
+            return Err(Error::invalid("tiers", Code::NamesExtensionTwice));
         }
         if self.tiers.iter().any(|tier| tier.level == 0 || tier.position == 0) {
-            return Err(Error::invalid("tiers", "must have levels and positions from 1"));
+            return Err(Error::invalid("tiers", Code::LevelsFromOne));
         }
         if !(5..=300).contains(&self.ring_seconds) {
-            return Err(Error::invalid("ring_seconds", "must be 5 to 300"));
+            return Err(Error::invalid("ring_seconds", Code::range(5, 300)));
         }
         if !(10..=3600).contains(&self.announcement_seconds) {
-            return Err(Error::invalid("announcement_seconds", "must be 10 to 3600"));
+            return Err(Error::invalid("announcement_seconds", Code::range(10, 3600)));
         }
         Ok(())
     }
@@ -379,13 +376,13 @@ impl Ivr {
         // A menu with an entry that has no digits is no menu to mod_dptools (ivr_application_function).
         let key = |key: &String| key.len() == 1 && key.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'*' | b'#'));
         if self.entries.is_empty() || !self.entries.keys().all(key) {
-            return Err(Error::invalid("entries", "must be named by one digit, '*' or '#', and there must be one"));
+            return Err(Error::invalid("entries", Code::MenuKeys));
         }
         if !(1..=60).contains(&self.timeout_seconds) {
-            return Err(Error::invalid("timeout_seconds", "must be 1 to 60"));
+            return Err(Error::invalid("timeout_seconds", Code::range(1, 60)));
         }
         if !(1..=10).contains(&self.max_failures) {
-            return Err(Error::invalid("max_failures", "must be 1 to 10"));
+            return Err(Error::invalid("max_failures", Code::range(1, 10)));
         }
         Ok(())
     }
@@ -396,14 +393,14 @@ impl Schedule {
         if let Some(hours) = &self.hours {
             hours.check().map_err(|error| Error::InvalidAt {
                 field: error.field.replacen("business_hours", "hours", 1),
-                message: error.message,
+                why: error.why,
             })?;
         }
         if self.dates.len() > 200 {
-            return Err(Error::invalid("dates", "must be at most 200"));
+            return Err(Error::invalid("dates", Code::at_most(200)));
         }
         if self.dates.iter().any(|dates| dates.to < dates.from) {
-            return Err(Error::invalid("dates", "must not end before they begin"));
+            return Err(Error::invalid("dates", Code::EndsBeforeItBegins));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
-//! Why something came to nothing, told apart by type.
+//! Why something came to nothing, told apart by type and code.
 
-use crate::text::keyring::KeyringError;
+use crate::text::{Code, Why, keyring::KeyringError};
 
 /// Why a change, or a question about what there is, came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -8,25 +8,20 @@ pub enum Error {
     /// There is no such thing, or it is another tenant's.
     #[error("there is no such {0}")]
     NotFound(&'static str),
-    /// Something else has it already.
+    /// By a rule of the domain: what kind it is, and so the status, is the code's.
     #[error("{0}")]
-    Conflict(String),
-    #[error("{field} {message}")]
-    Invalid { field: &'static str, message: String },
+    Refused(Why),
+    #[error("{field} {why}")]
+    Invalid { field: &'static str, why: Why },
     /// Like `Invalid`, of a field whose name is made up as it is read: one of a list, one deep inside.
-    #[error("{field} {message}")]
-    InvalidAt { field: String, message: String },
+    #[error("{field} {why}")]
+    InvalidAt { field: String, why: Why },
     /// A parameter of a request's query.
-    #[error("{field} {message}")]
-    Query { field: &'static str, message: String },
-    /// Who asks is not who they say, or not any more.
-    #[error("{0}")]
-    Refused(&'static str),
+    #[error("{field} {why}")]
+    Query { field: &'static str, why: Why },
     /// The password is right, and a code of the second factor is missing.
     #[error("a code of the second factor is needed")]
     SecondFactor,
-    #[error("{0}")]
-    Forbidden(String),
     /// Too many attempts: to be tried again after so many seconds.
     #[error("too many attempts, to be tried again in {seconds} s")]
     TooMany { seconds: i64 },
@@ -36,6 +31,9 @@ pub enum Error {
     /// `If-Match` names another version than the one there is.
     #[error("it was changed meanwhile: it has version {0} now")]
     Changed(i64),
+    /// A fault of ours that has nothing to do with SQL.
+    #[error("{0}")]
+    Fault(&'static str),
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
     #[error(transparent)]
@@ -44,13 +42,25 @@ pub enum Error {
 
 pub type Result<T> = std::result::Result<T, Error>;
 
+impl From<Why> for Error {
+    fn from(why: Why) -> Self {
+        Self::Refused(why)
+    }
+}
+
+impl From<Code> for Error {
+    fn from(code: Code) -> Self {
+        Self::Refused(code.into())
+    }
+}
+
 impl Error {
-    pub fn invalid(field: &'static str, message: impl std::fmt::Display) -> Self {
-        Self::Invalid { field, message: message.to_string() }
+    pub fn invalid(field: &'static str, why: impl Into<Why>) -> Self {
+        Self::Invalid { field, why: why.into() }
     }
 
-    pub fn query(field: &'static str, message: impl std::fmt::Display) -> Self {
-        Self::Query { field, message: message.to_string() }
+    pub fn query(field: &'static str, why: impl Into<Why>) -> Self {
+        Self::Query { field, why: why.into() }
     }
 
     /// The constraint of the database that was violated, if one was.

@@ -1,5 +1,6 @@
 //! Pages of a list: `?limit=` and `?cursor=`, the cursor being the last id of the page before.
 
+use crate::text::Code;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -39,12 +40,12 @@ impl PageQuery {
     pub fn window(&self) -> Result<Window> {
         let limit = self.limit.unwrap_or(DEFAULT);
         if !(1..=MOST).contains(&limit) {
-            return Err(Error::query("limit", format!("must be between 1 and {MOST}")));
+            return Err(Error::query("limit", Code::range(1, MOST)));
         }
         let after = match &self.cursor {
             None => Uuid::nil(),
             Some(cursor) => {
-                let wrong = || Error::query("cursor", "must be the next_cursor of a page");
+                let wrong = || Error::query("cursor", Code::WrongCursor);
                 let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong())?;
                 Uuid::from_slice(&bytes).map_err(|_| wrong())?
             }

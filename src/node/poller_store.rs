@@ -63,7 +63,7 @@ pub async fn poll(db: &mut PgConnection, here: &Here<'_>, since: u64) -> sqlx::R
     .await?;
     let Some(first) = rows.first() else { return Ok(None) };
     let snapshot = Snapshot::parse(&first.snapshot);
-    let snapshot = snapshot.ok_or_else(|| sqlx::Error::Protocol("no snapshot in a poll's answer".into()))?;
+    let snapshot = snapshot.ok_or_else(|| sqlx::Error::Decode("no snapshot in a poll's answer".into()))?;
     let (epoch, is_same, is_whole) = (first.epoch, first.is_same, first.is_whole);
     let heard = rows.into_iter().filter_map(|row| {
         Some(Heard {

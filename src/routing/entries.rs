@@ -13,7 +13,7 @@ use crate::{
         destination::{Prompt, Target},
         settings::{BusinessHours, TimeZone},
     },
-    text::{DialNumber, TextError, Variable},
+    text::{Code, DialNumber, TextError, Variable},
 };
 
 /// An entry as the plan has it.
@@ -128,7 +128,7 @@ crate::text::text_type!(
 );
 
 fn parse_template(text: &str) -> Result<String, TextError> {
-    const WHAT: TextError = TextError("must be digits, '*', '#', a leading '+', and {1} to {9}");
+    const WHAT: TextError = TextError(Code::NotATemplate);
     let mut bare = String::new();
     let mut rest = text;
     while let Some(at) = rest.find('{') {
@@ -174,23 +174,22 @@ impl EntryBody {
         use crate::model::error::Error;
         let Self::Conditions(conditions) = self else { return Ok(()) };
         if !(1..=20).contains(&conditions.len()) {
-            return Err(Error::invalid("conditions", "must be 1 to 20"));
+            return Err(Error::invalid("conditions", Code::range(1, 20)));
         }
         if conditions.iter().any(|condition| condition.actions.len() + condition.anti_actions.len() > 20) {
-            return Err(Error::invalid("conditions", "must have at most 20 actions each"));
+            return Err(Error::invalid("conditions", Code::TooManyActions.with("most", 20)));
         }
         if !conditions.iter().any(|condition| !condition.actions.is_empty() || !condition.anti_actions.is_empty()) {
-            return Err(Error::invalid("conditions", "must have an action"));
+            return Err(Error::invalid("conditions", Code::NoAction));
         }
         for hours in conditions.iter().filter_map(|condition| condition.hours.as_ref()) {
-            hours.check().map_err(|error| Error::InvalidAt { field: error.field, message: error.message })?;
+            hours.check().map_err(|error| Error::InvalidAt { field: error.field, why: error.why })?;
         }
         for (at, condition) in conditions.iter().enumerate() {
             let Some(pattern) = &condition.pattern else { continue };
-            pattern.check().map_err(|error| Error::InvalidAt {
-                field: format!("conditions[{at}].pattern"),
-                message: error.to_string(),
-            })?;
+            pattern
+                .check()
+                .map_err(|error| Error::InvalidAt { field: format!("conditions[{at}].pattern"), why: error.into() })?;
         }
         Ok(())
     }

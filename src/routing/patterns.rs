@@ -19,7 +19,7 @@ use regex_automata::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::text::TextError;
+use crate::text::{Code, TextError};
 
 const MOST_CHARACTERS: usize = 200;
 /// Of a compiled pattern: some 300 states.
@@ -115,18 +115,18 @@ impl Pattern {
 fn compile(text: &str) -> Result<BoundedBacktracker, TextError> {
     debug_assert!(!SERVES.get(), "a pattern is compiled on a thread that serves fetches");
     if text.chars().count() > MOST_CHARACTERS || text.chars().any(char::is_control) {
-        return Err(TextError("must have at most 200 characters, none of them a control character"));
+        return Err(TextError(Code::PatternLength));
     }
     if asks_for_unicode(text) {
-        return Err(TextError("must not switch on Unicode: what is dialled has none"));
+        return Err(TextError(Code::PatternUnicode));
     }
     let built = BoundedBacktracker::builder()
         .syntax(syntax::Config::new().unicode(false).utf8(false).nest_limit(20))
         .thompson(thompson::Config::new().utf8(false).nfa_size_limit(Some(MOST_BYTES)))
         .build(text);
     built.map_err(|error| match error.size_limit() {
-        Some(_) => TextError("would be too large an expression; say it with fewer or smaller repeats, or as several"),
-        None => TextError("must be a regular expression without look-around, back-references and Unicode classes"),
+        Some(_) => TextError(Code::PatternTooLarge),
+        None => TextError(Code::NotAPattern),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Codecs, as FreeSWITCH names them.
 
-use super::{TextError, text_column, text_type};
+use super::{Code, TextError, text_column, text_type};
 
 text_type!(
     /// Codecs in order of preference, as FreeSWITCH's `absolute_codec_string`: at least one of audio.
@@ -71,10 +71,10 @@ fn parse_codecs(text: &str) -> Result<String, TextError> {
         (is_one_of(AUDIO, codec) || is_one_of(VIDEO, codec)) && codec.split('@').skip(1).all(option_is_fine)
     };
     if text.len() > 200 || !text.split(',').all(codec_is_fine) {
-        return Err(TextError("must be codecs that FreeSWITCH knows, with commas between, such as OPUS,PCMA@20i"));
+        return Err(TextError(Code::NotCodecs));
     }
     if !text.split(',').any(|codec| is_one_of(AUDIO, codec)) {
-        return Err(TextError("must have a codec for audio, such as PCMA"));
+        return Err(TextError(Code::NoAudioCodec));
     }
     Ok(text.to_owned())
 }

@@ -1,6 +1,6 @@
 //! Texts of routing: what is dialled, played, and said to carriers.
 
-use super::{TextError, display::no_directive, text_column, text_type};
+use super::{Code, TextError, display::no_directive, text_column, text_type};
 
 text_type!(
     /// Something that may be dialled: a number inside or outside, or a feature code. 1 to 24 of `0-9 * #`, perhaps with `+` before.
@@ -41,7 +41,7 @@ fn parse_dial_number(text: &str) -> Result<String, TextError> {
     let fine = (1..=24).contains(&digits.len())
         && digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'*' | b'#'))
         && (digits.len() == text.len() || digits.bytes().all(|b| b.is_ascii_digit()));
-    if fine { Ok(text.to_owned()) } else { Err(TextError("must be 1 to 24 digits, '*' or '#', or '+' and digits")) }
+    if fine { Ok(text.to_owned()) } else { Err(TextError(Code::NotADialNumber)) }
 }
 
 fn parse_prefix(text: &str) -> Result<String, TextError> {
@@ -49,7 +49,7 @@ fn parse_prefix(text: &str) -> Result<String, TextError> {
     if (1..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) {
         Ok(digits.to_owned())
     } else {
-        Err(TextError("must be 1 to 15 digits"))
+        Err(TextError(Code::NotAPrefix))
     }
 }
 
@@ -59,7 +59,7 @@ fn parse_feature_code(text: &str) -> Result<String, TextError> {
         Some(rest) => (1..=4).contains(&rest.len()) && digits(rest),
         None => (3..=6).contains(&text.len()) && digits(text),
     };
-    if fine { Ok(text.to_owned()) } else { Err(TextError("must be '*' and 1 to 4 digits, or 3 to 6 digits")) }
+    if fine { Ok(text.to_owned()) } else { Err(TextError(Code::NotAFeatureCode)) }
 }
 
 fn parse_sound_file(text: &str) -> Result<String, TextError> {
@@ -74,9 +74,7 @@ fn parse_sound_file(text: &str) -> Result<String, TextError> {
     if text.len() <= 200 && ends && text.split('/').all(fine_part) {
         Ok(text.to_owned())
     } else {
-        Err(TextError(
-            "must be a .wav, .mp3, .ogg, .opus, .ulaw or .alaw file below the switch's sounds, such as custom/welcome.wav",
-        ))
+        Err(TextError(Code::NotASoundFile))
     }
 }
 
@@ -84,22 +82,22 @@ fn parse_spoken(text: &str) -> Result<String, TextError> {
     use super::display::{is_active, is_invisible};
     let text = text.trim();
     if text.is_empty() || text.chars().count() > 500 {
-        return Err(TextError("must have 1 to 500 characters"));
+        return Err(TextError(Code::SpokenLength));
     }
     no_directive(text)?;
     if text.chars().any(|c| is_invisible(c) || is_active(c)) {
-        return Err(TextError("must not hold control characters or any of $ { } \\ % < > & \" ' ; ` | ^ [ ]"));
+        return Err(TextError(Code::ControlOrForbidden));
     }
     // It is played as `say:…`: with a colon at once, or two of them, it would be read as `application::argument`
     // (switch_ivr_broadcast in switch_ivr_async.c).
     if text.starts_with(':') || text.contains("::") {
-        return Err(TextError("must not begin with a colon, or hold two in a row"));
+        return Err(TextError(Code::HoldsColons));
     }
     Ok(text.to_owned())
 }
 
 fn parse_host(text: &str) -> Result<String, TextError> {
-    const WHAT: TextError = TextError("must be a host such as sip.carrier.example or 192.0.2.1:5060");
+    const WHAT: TextError = TextError(Code::NotAHost);
     let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
     let port_is_fine = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
     let host = match host.parse::<std::net::Ipv4Addr>() {
@@ -113,7 +111,7 @@ fn parse_host(text: &str) -> Result<String, TextError> {
 }
 
 fn parse_network(text: &str) -> Result<String, TextError> {
-    const WHAT: TextError = TextError("must be an IPv4 address or network such as 192.0.2.0/28, /8 at the widest");
+    const WHAT: TextError = TextError(Code::NotANetwork);
     let (address, bits) = text.split_once('/').unwrap_or((text, "32"));
     let address = address.parse::<std::net::Ipv4Addr>().map_err(|_| WHAT)?;
     let bits = bits.parse::<u8>().ok().filter(|bits| (8..=32).contains(bits)).ok_or(WHAT)?;
@@ -126,5 +124,5 @@ fn parse_carrier_user(text: &str) -> Result<String, TextError> {
         && text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+' | b'@' | b'*' | b'='));
-    if fine { Ok(text.to_owned()) } else { Err(TextError("must be 1 to 64 letters, digits or any of . _ - + @ * =")) }
+    if fine { Ok(text.to_owned()) } else { Err(TextError(Code::NotACarrierUser)) }
 }

@@ -1,6 +1,6 @@
 //! Text for people's eyes that passes through a switch.
 
-use super::{TextError, text_column, text_type};
+use super::{Code, TextError, text_column, text_type};
 
 text_type!(
     /// The name of an extension, as phones and pages show it. Any script; no character FreeSWITCH acts on.
@@ -34,7 +34,7 @@ pub(super) fn is_invisible(c: char) -> bool {
 /// FreeSWITCH drops a whole line that holds this word, in any case (`preprocess()` in switch_xml.c).
 pub(super) fn no_directive(text: &str) -> Result<(), TextError> {
     if text.to_ascii_lowercase().contains("x-pre-process") {
-        return Err(TextError("must not hold a word that FreeSWITCH's preprocessor acts on"));
+        return Err(TextError(Code::HoldsDirective));
     }
     Ok(())
 }
@@ -42,20 +42,20 @@ pub(super) fn no_directive(text: &str) -> Result<(), TextError> {
 fn parse_display_name(text: &str) -> Result<String, TextError> {
     let name = text.trim();
     if name.is_empty() || name.chars().count() > 80 {
-        return Err(TextError("must have 1 to 80 characters"));
+        return Err(TextError(Code::NameLength));
     }
     if name.chars().any(is_invisible) {
-        return Err(TextError("must not hold control or invisible characters"));
+        return Err(TextError(Code::InvisibleCharacters));
     }
     if name.chars().any(is_active) {
-        return Err(TextError("must not hold any of $ { } \\ % < > & \" ' ; ` | ^ [ ]"));
+        return Err(TextError(Code::ForbiddenCharacters));
     }
     no_directive(name)?;
     Ok(name.to_owned())
 }
 
 fn parse_email(text: &str) -> Result<String, TextError> {
-    const WHAT: TextError = TextError("must be an e-mail address such as ada@acme.example");
+    const WHAT: TextError = TextError(Code::NotAnEmail);
     let (local, domain) = text.split_once('@').ok_or(WHAT)?;
     let local_is_fine = (1..=64).contains(&local.len())
         && local.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+' | b'='))

@@ -5,6 +5,7 @@
 //! lock (`fetch::answer`), these types are the first.
 
 mod codec;
+pub mod codes;
 mod dial;
 mod display;
 pub mod escape;
@@ -17,6 +18,7 @@ pub mod token;
 mod variable;
 
 pub use codec::Codecs;
+pub use codes::{Code, Why};
 pub use dial::{CarrierUser, DialNumber, FeatureCode, Host, Network, Prefix, SoundFile, Spoken};
 pub use display::{CallerName, DisplayName, Email};
 pub use name::{Domain, ExtensionNumber, GroupName, SipUsername, SwitchName};
@@ -25,16 +27,22 @@ pub use secret::{CarrierPassword, EventSocketPassword, SipSecret, VoicemailPin};
 pub use stream::StreamName;
 pub use variable::{Variable, VariableName, Variables, variable_names};
 
-/// Why a text was refused, in words for the person who sent it.
+/// Why a text was refused, with words for the person who sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct TextError(pub &'static str);
+#[error("{}", .0.texts().english)]
+pub struct TextError(pub Code);
+
+impl TextError {
+    /// For serde, which hands on text alone: with its code in brackets (see `Why::of_serde`).
+    #[must_use]
+    pub fn for_serde(self) -> impl std::fmt::Display {
+        format!("{self} [{}]", self.0)
+    }
+}
 
 /// An id on a command line.
 pub fn id(text: &str) -> Result<uuid::Uuid, TextError> {
-    uuid::Uuid::parse_str(text).map_err(|_| {
-        TextError("this is not an id: an id looks like 01a21491-c92c-766f-afb9-8960de517d3e, and the `list` commands show them")
-    })
+    uuid::Uuid::parse_str(text).map_err(|_| TextError(Code::NotAnId))
 }
 
 /// Makes a validated text type from a `fn(&str) -> Result<String, TextError>` that returns the canonical form.
@@ -78,7 +86,7 @@ macro_rules! text_impls {
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                Self::parse(&text).map_err(serde::de::Error::custom)
+                Self::parse(&text).map_err(|error| serde::de::Error::custom(error.for_serde()))
             }
         }
     };

@@ -1,6 +1,6 @@
 //! Names by which a switch knows things: domains, users, numbers, groups, itself.
 
-use super::{TextError, display::no_directive, text_column, text_type};
+use super::{Code, TextError, display::no_directive, text_column, text_type};
 
 text_type!(
     /// A tenant's SIP domain, which is also the name of its dialplan context: a lower-case DNS name.
@@ -26,8 +26,7 @@ text_type!(
 text_column!(Domain, SipUsername, ExtensionNumber, GroupName, SwitchName);
 
 fn parse_domain(text: &str) -> Result<String, TextError> {
-    const WHAT: TextError =
-        TextError("must be a DNS name such as acme.example: letters, digits, '-' and at least one '.'");
+    const WHAT: TextError = TextError(Code::NotADomain);
     no_directive(text)?;
     let domain = text.to_ascii_lowercase();
     let labels = domain.split('.').collect::<Vec<_>>();
@@ -43,7 +42,7 @@ fn parse_domain(text: &str) -> Result<String, TextError> {
         return Err(WHAT);
     }
     if domain == "public" || domain == "default" {
-        return Err(TextError("is a name FreeSWITCH uses itself"));
+        return Err(TextError(Code::DomainOfFreeswitch));
     }
     Ok(domain)
 }
@@ -60,12 +59,11 @@ fn parse_identifier(text: &str, plus: bool) -> Option<String> {
 }
 
 fn parse_sip_username(text: &str) -> Result<String, TextError> {
-    parse_identifier(text, true)
-        .ok_or(TextError("must be 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter, a digit or '+'"))
+    parse_identifier(text, true).ok_or(TextError(Code::NotASipUsername))
 }
 
 fn parse_group_name(text: &str) -> Result<String, TextError> {
-    const WHAT: TextError = TextError("must be 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter");
+    const WHAT: TextError = TextError(Code::NotAGroupName);
     match parse_identifier(text, false) {
         Some(name) if name.starts_with(|c: char| c.is_ascii_alphabetic()) => Ok(name),
         _ => Err(WHAT),
@@ -73,14 +71,13 @@ fn parse_group_name(text: &str) -> Result<String, TextError> {
 }
 
 fn parse_switch_name(text: &str) -> Result<String, TextError> {
-    parse_identifier(text, false)
-        .ok_or(TextError("must be 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or a digit"))
+    parse_identifier(text, false).ok_or(TextError(Code::NotASwitchName))
 }
 
 fn parse_extension_number(text: &str) -> Result<String, TextError> {
     if (2..=15).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) {
         Ok(text.to_owned())
     } else {
-        Err(TextError("must be 2 to 15 digits"))
+        Err(TextError(Code::NotAnExtensionNumber))
     }
 }

@@ -2,7 +2,7 @@
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat};
 
-use super::{TextError, text_column, text_type};
+use super::{Code, TextError, text_column, text_type};
 
 text_type!(
     /// A public telephone number in E.164: `+`, country code, number; 7 to 15 digits.
@@ -33,7 +33,7 @@ impl E164 {
 }
 
 fn parse_e164(text: &str) -> Result<String, TextError> {
-    const WHAT: TextError = TextError("must be a number in E.164 form, such as +12025550123");
+    const WHAT: TextError = TextError(Code::NotE164);
     let digits = text.strip_prefix('+').ok_or(WHAT)?;
     let fine =
         (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
@@ -45,6 +45,6 @@ fn parse_caller_number(text: &str) -> Result<String, TextError> {
     if (1..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) {
         Ok(text.to_owned())
     } else {
-        Err(TextError("must be 1 to 15 digits, perhaps with a leading '+'"))
+        Err(TextError(Code::NotACallerNumber))
     }
 }

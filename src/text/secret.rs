@@ -3,7 +3,7 @@
 use rand::RngExt as _;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::{TextError, display::no_directive, text_impls};
+use super::{Code, TextError, display::no_directive, text_impls};
 
 /// A SIP account's password.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, utoipa::ToSchema)]
@@ -38,11 +38,7 @@ impl SipSecret {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+' | b'=' | b'*' | b'#'));
         no_directive(text)?;
-        if fine {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(TextError("must be 12 to 64 letters, digits or any of . _ - + = * #"))
-        }
+        if fine { Ok(Self(text.to_owned())) } else { Err(TextError(Code::NotASipSecret)) }
     }
 
     /// 24 letters and digits: 143 bits.
@@ -62,11 +58,7 @@ impl SipSecret {
 fn foreign(text: &str) -> Result<String, TextError> {
     no_directive(text)?;
     let fine = (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() && b != b'<');
-    if fine {
-        Ok(text.to_owned())
-    } else {
-        Err(TextError("must be 1 to 128 printable characters without spaces, and no '<'"))
-    }
+    if fine { Ok(text.to_owned()) } else { Err(TextError(Code::NotAForeignSecret)) }
 }
 
 impl EventSocketPassword {
@@ -94,12 +86,12 @@ impl CarrierPassword {
 impl VoicemailPin {
     pub fn parse(text: &str) -> Result<Self, TextError> {
         if !(4..=12).contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(TextError("must be 4 to 12 digits"));
+            return Err(TextError(Code::NotAPin));
         }
         let bytes = text.as_bytes();
         let steps = |by: i16| bytes.windows(2).all(|w| i16::from(w[1]) - i16::from(w[0]) == by);
         if steps(0) || steps(1) || steps(-1) {
-            return Err(TextError("must not be one digit repeated or a run such as 1234"));
+            return Err(TextError(Code::PinTooEasy));
         }
         Ok(Self(text.to_owned()))
     }

@@ -1,6 +1,6 @@
 //! Streams of music.
 
-use super::{TextError, display::no_directive, text_type};
+use super::{Code, TextError, display::no_directive, text_type};
 
 text_type!(
     /// The name of a stream of music on the switch: 1 to 40 letters, digits, `_` or `-`.
@@ -20,9 +20,5 @@ fn parse_stream_name(text: &str) -> Result<String, TextError> {
     let fine = (1..=40).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
         && text.starts_with(|c: char| c.is_ascii_alphanumeric());
-    if fine {
-        Ok(text.to_owned())
-    } else {
-        Err(TextError("must be 1 to 40 letters, digits, '_' or '-', beginning with a letter or digit"))
-    }
+    if fine { Ok(text.to_owned()) } else { Err(TextError(Code::NotAStreamName)) }
 }

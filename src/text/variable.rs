@@ -13,7 +13,7 @@ use serde::{
 };
 
 use super::{
-    TextError,
+    Code, TextError,
     display::{is_active, is_invisible, no_directive},
     stream::StreamName,
     text_type,
@@ -40,7 +40,7 @@ enum Meaning {
     Number {
         least: u32,
         most: u32,
-        otherwise: &'static str,
+        otherwise: Code,
     },
     /// Milliseconds, or packets with `p`: length, longest, and drift, with colons between.
     JitterBuffer,
@@ -57,8 +57,7 @@ const fn known(name: &'static str, meaning: Meaning) -> Known {
 }
 
 /// Seconds that a registration may be made to last.
-const EXPIRES: Meaning =
-    Meaning::Number { least: 60, most: 86_400, otherwise: "must be a number of seconds, 60 to 86400" };
+const EXPIRES: Meaning = Meaning::Number { least: 60, most: 86_400, otherwise: Code::NotExpirySeconds };
 
 /// All there are. Not among them, on purpose: what names a context, a user, a domain, a file or an application.
 const KNOWN: [Known; 18] = [
@@ -77,7 +76,7 @@ const KNOWN: [Known; 18] = [
     // check_jb in switch_core_media.c; debug, pause and the like are words of its input as well.
     known("jitterbuffer_msec", Meaning::JitterBuffer),
     // Written by mod_db.c and mod_hash.c, read by a site's own scripts.
-    known("limit_max", Meaning::Number { least: 1, most: 10_000, otherwise: "must be a number of calls, 1 to 10000" }),
+    known("limit_max", Meaning::Number { least: 1, most: 10_000, otherwise: Code::NotACallLimit }),
     // Shown in presence (mod_sofia.c) and in `show channels` (mod_commands.c); quoted for SQL there.
     known("presence_data", Meaning::Words),
     // Read by nothing on a switch: it stands in the call's record.
@@ -86,10 +85,7 @@ const KNOWN: [Known; 18] = [
     known("rtp_secure_media", Meaning::SecureMedia),
     // Seconds by atoi, without bounds of its own (sofia_reg_handle_register_token in sofia_reg.c). Twice the deviation is a
     // divisor, and more of it than a registration lasts would end the registration.
-    known(
-        "sip-expires-max-deviation",
-        Meaning::Number { least: 1, most: 30, otherwise: "must be a number of seconds, 1 to 30" },
-    ),
+    known("sip-expires-max-deviation", Meaning::Number { least: 1, most: 30, otherwise: Code::NotDeviationSeconds }),
     known("sip-force-expires", EXPIRES),
     known("sip-force-expires-max", EXPIRES),
     known("sip-force-expires-min", EXPIRES),
@@ -128,10 +124,10 @@ struct Unchecked {
 }
 
 impl TryFrom<Unchecked> for Variable {
-    type Error = TextError;
+    type Error = String;
 
-    fn try_from(unchecked: Unchecked) -> Result<Self, TextError> {
-        let value = parse_value(&unchecked.name, &unchecked.value)?;
+    fn try_from(unchecked: Unchecked) -> Result<Self, String> {
+        let value = parse_value(&unchecked.name, &unchecked.value).map_err(|error| error.for_serde().to_string())?;
         Ok(Self { name: unchecked.name, value })
     }
 }
@@ -217,16 +213,12 @@ impl<'de> DeserializeSeed<'de> for ValueOf<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
-        parse_value(self.0, &text).map_err(D::Error::custom)
+        parse_value(self.0, &text).map_err(|error| D::Error::custom(error.for_serde()))
     }
 }
 
 fn parse_name(text: &str) -> Result<String, TextError> {
-    if variable_names().any(|name| name == text) {
-        Ok(text.to_owned())
-    } else {
-        Err(TextError("is not a variable that may be set; the documentation lists them"))
-    }
+    if variable_names().any(|name| name == text) { Ok(text.to_owned()) } else { Err(TextError(Code::UnknownVariable)) }
 }
 
 fn parse_value(name: &VariableName, text: &str) -> Result<String, TextError> {
@@ -238,16 +230,14 @@ fn parse_value(name: &VariableName, text: &str) -> Result<String, TextError> {
         Some(Meaning::Words) => words(text),
         Some(Meaning::Language) => language(text),
         Some(Meaning::Zone) => zone(text),
-        Some(Meaning::Flag) => one_of(text, &["true", "false"], "must be true or false"),
+        Some(Meaning::Flag) => one_of(text, &["true", "false"], Code::NotAFlag),
         Some(Meaning::Music) => music(text),
-        Some(Meaning::SecureMedia) => {
-            one_of(text, &["mandatory", "optional", "forbidden"], "must be mandatory, optional or forbidden")
-        }
+        Some(Meaning::SecureMedia) => one_of(text, &["mandatory", "optional", "forbidden"], Code::NotSecureMedia),
         Some(Meaning::Number { least, most, otherwise }) => number(text)
             .filter(|number| (least..=most).contains(number))
             .map_or(Err(TextError(otherwise)), |number| Ok(number.to_string())),
         Some(Meaning::JitterBuffer) => jitter_buffer(text),
-        None => Err(TextError("is not a variable that may be set")),
+        None => Err(TextError(Code::UnknownVariable)),
     }
 }
 
@@ -258,30 +248,26 @@ fn label(text: &str) -> Result<&str, TextError> {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+' | b'@'))
         && !text.contains("..");
     no_directive(text)?;
-    if fine {
-        Ok(text)
-    } else {
-        Err(TextError("must be 1 to 64 letters, digits, '.', '_', '-', '+' or '@', beginning with a letter or digit"))
-    }
+    if fine { Ok(text) } else { Err(TextError(Code::NotALabel)) }
 }
 
 fn labels(text: &str) -> Result<String, TextError> {
     if text.len() > 200 || text.split(',').any(|part| label(part).is_err()) {
-        return Err(TextError("must be words of letters, digits, '.', '_', '-', '+' or '@', with commas between"));
+        return Err(TextError(Code::NotLabels));
     }
     Ok(text.to_owned())
 }
 
 fn words(text: &str) -> Result<String, TextError> {
     if text.is_empty() || text.chars().count() > 200 {
-        return Err(TextError("must have 1 to 200 characters"));
+        return Err(TextError(Code::WordsLength));
     }
     no_directive(text)?;
     if text.chars().any(|c| is_invisible(c) || is_active(c)) {
-        return Err(TextError("must not hold control characters or any of $ { } \\ % < > & \" ' ; ` | ^ [ ]"));
+        return Err(TextError(Code::ControlOrForbidden));
     }
     if text.contains("::") || text.contains("://") {
-        return Err(TextError("must not hold :: or ://, which name things that a switch runs or opens"));
+        return Err(TextError(Code::HoldsScheme));
     }
     Ok(text.to_owned())
 }
@@ -291,26 +277,22 @@ fn language(text: &str) -> Result<String, TextError> {
     let main_is_fine = (2..=3).contains(&main.len()) && main.bytes().all(|b| b.is_ascii_lowercase());
     let region_is_fine =
         region.is_none_or(|r| (2..=4).contains(&r.len()) && r.bytes().all(|b| b.is_ascii_alphabetic()));
-    if main_is_fine && region_is_fine {
-        Ok(text.to_owned())
-    } else {
-        Err(TextError("must be a language such as en or pt-BR"))
-    }
+    if main_is_fine && region_is_fine { Ok(text.to_owned()) } else { Err(TextError(Code::NotALanguage)) }
 }
 
 fn zone(text: &str) -> Result<String, TextError> {
     let known = text == "UTC" || (text.contains('/') && jiff::tz::TimeZone::get(text).is_ok());
-    if known { Ok(text.to_owned()) } else { Err(TextError("must be a time zone such as Europe/Berlin")) }
+    if known { Ok(text.to_owned()) } else { Err(TextError(Code::NotATimeZone)) }
 }
 
-fn one_of(text: &str, values: &[&str], otherwise: &'static str) -> Result<String, TextError> {
+fn one_of(text: &str, values: &[&str], otherwise: Code) -> Result<String, TextError> {
     if values.contains(&text) { Ok(text.to_owned()) } else { Err(TextError(otherwise)) }
 }
 
 /// `jazz` or `local_stream://jazz`; kept as the latter.
 fn music(text: &str) -> Result<String, TextError> {
     let name = StreamName::parse(text.strip_prefix("local_stream://").unwrap_or(text));
-    name.map(|name| name.source()).map_err(|_| TextError("must be the name of a stream of music, such as default"))
+    name.map(|name| name.source()).map_err(|_| TextError(Code::NotMusic))
 }
 
 /// Digits alone: no sign, no exponent.
@@ -329,7 +311,7 @@ fn jitter_buffer(text: &str) -> Result<String, TextError> {
     if parts.len() <= 3 && parts.iter().all(|part| part_is_fine(part)) {
         Ok(text.to_owned())
     } else {
-        Err(TextError("must be up to three numbers of milliseconds with colons between, such as 60:200:20"))
+        Err(TextError(Code::NotAJitterBuffer))
     }
 }
 

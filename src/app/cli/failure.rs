@@ -42,7 +42,8 @@ pub struct Missing(pub String);
 
 impl From<Problem> for Refused {
     fn from(problem: Problem) -> Self {
-        Self { detail: problem.detail().to_owned(), field: problem.field_name().map(str::to_owned) }
+        let reason = problem.reason();
+        Self { detail: reason.reason, field: reason.field }
     }
 }
 
@@ -114,12 +115,13 @@ fn code(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
 fn of_change(error: &Error) -> &'static str {
     match error {
         Error::NotFound(_) => "not_found",
-        Error::Conflict(_) => "conflict",
-        Error::Invalid { .. } | Error::InvalidAt { .. } | Error::Query { .. } => "invalid",
-        Error::Refused(_) | Error::SecondFactor => "refused",
-        Error::Forbidden(_) => "forbidden",
+        Error::Refused(why) | Error::Invalid { why, .. } | Error::InvalidAt { why, .. } | Error::Query { why, .. } => {
+            why.code.name()
+        }
+        Error::SecondFactor => "refused",
         Error::TooMany { .. } | Error::Busy => "too_many_requests",
         Error::Changed(_) => "changed",
+        Error::Fault(_) => "failed",
         Error::Sql(_) => "database_unavailable",
         Error::Keyring(_) => "keys",
     }

@@ -238,7 +238,7 @@ impl Told {
                 format!("{made}  {}", phones.collect::<Vec<_>>().join("  "))
             }
             Outcome::NotCreated => "not made, as others were refused".to_owned(),
-            Outcome::Refused { reason, .. } => format!("refused: {reason}"),
+            Outcome::Refused(why) => format!("refused: {}", why.reason),
         }
     }
 

@@ -21,7 +21,7 @@ use crate::{
         },
         clusters,
     },
-    text::keyring::Place,
+    text::{Code, keyring::Place},
 };
 
 pub fn pages(config: &mut ServiceConfig) {
@@ -138,8 +138,8 @@ async fn two_factor_svg(visitor: Visitor) -> Page {
     let actor = may(&visitor)?;
     let mut change = own_change(&visitor.api, &actor, &visitor.request).await?;
     let account = session::account(&mut change, actor.id).await?;
-    let setup = second_factor::pending(&change, &account)?.ok_or_else(|| Problem::not_found("page"))?;
-    let code = qrcode::QrCode::new(setup.url.as_bytes()).map_err(|_| Problem::not_found("page"))?;
+    let setup = second_factor::pending(&change, &account)?.ok_or_else(|| Problem::from(Code::PageNotFound))?;
+    let code = qrcode::QrCode::new(setup.url.as_bytes()).map_err(|_| Problem::from(Code::PageNotFound))?;
     let svg = code.render::<qrcode::render::svg::Color<'_>>().min_dimensions(200, 200).build();
     Ok(HttpResponse::Ok().content_type("image/svg+xml").body(svg))
 }
@@ -180,7 +180,7 @@ async fn disable_two_factor(visitor: Visitor, sent: Sent) -> Page {
         }
     };
     if account.totp_required {
-        return Err(Error::Conflict("Your account must have a second factor.".into()).into());
+        return Err(Error::from(Code::SecondFactorRequired).into());
     }
     let mut change = own_change(&visitor.api, &actor, &visitor.request).await?;
     second_factor::disable(&mut change, &account).await?;

@@ -22,7 +22,7 @@ use crate::{
         },
         tenants, users,
     },
-    text::{DisplayName, Email, ExtensionNumber},
+    text::{Code, DisplayName, Email, ExtensionNumber, Why, codes::Kind},
 };
 
 pub fn pages(config: &mut ServiceConfig) {
@@ -188,13 +188,13 @@ fn read_new(form: &mut Form) -> Option<NewAgent> {
     let email = form.read::<Email>("email");
     let role = form.read::<Role>("role");
     let numbers = form.value("numbers").split_whitespace().map(ExtensionNumber::parse).collect::<Result<Vec<_>, _>>();
-    let numbers = numbers.inspect_err(|error| form.wrong("numbers", error.to_string())).ok()?;
+    let numbers = numbers.inspect_err(|error| form.wrong("numbers", *error)).ok()?;
     let count = match form.value("extensions_count") {
         _ if !numbers.is_empty() => Some(numbers.len()),
         "" => None,
         text => {
             let Ok(count) = text.parse() else {
-                form.wrong("extensions_count", "must be 1 to 5");
+                form.wrong("extensions_count", Code::range(1, 5));
                 return None;
             };
             Some(count)
@@ -326,13 +326,13 @@ struct ConfirmPage<'a> {
     title: &'static str,
     what: String,
     text: &'static str,
-    error: Option<&'a str>,
+    error: Option<&'a Why>,
     action: String,
     submit: &'static str,
     back: &'static str,
 }
 
-fn confirm(visitor: &Visitor, agent: &Agent, error: Option<&str>) -> Page {
+fn confirm(visitor: &Visitor, agent: &Agent, error: Option<&Why>) -> Page {
     let view = ConfirmPage {
         s: &visitor.shell,
         title: "agents.delete_title",
@@ -367,7 +367,7 @@ async fn delete_send(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
             change.commit().await?;
             Ok(done("/app/agents", "agents.was_deleted"))
         }
-        Err(Error::Conflict(reason)) => confirm(&visitor, &agent, Some(&reason)),
+        Err(Error::Refused(why)) if why.code.kind() == Kind::Conflict => confirm(&visitor, &agent, Some(&why)),
         Err(error) => Err(error.into()),
     }
 }

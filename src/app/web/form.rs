@@ -4,15 +4,15 @@ use std::collections::HashMap;
 
 use serde::de::DeserializeOwned;
 
-use crate::{http::problem::Problem, model::error::Error};
+use crate::{http::problem::Reason, model::error::Error, text::Why};
 
 /// A form as it was sent, and what is wrong with it.
 #[derive(Debug, Clone, Default)]
 pub struct Form {
     values: HashMap<String, String>,
-    errors: Vec<(String, String)>,
+    errors: Vec<(String, Why)>,
     /// What is wrong with no field of it.
-    whole: Option<String>,
+    whole: Option<Reason>,
 }
 
 impl Form {
@@ -43,22 +43,22 @@ impl Form {
         match serde_json::from_value(value) {
             Ok(read) => Some(read),
             Err(error) => {
-                self.wrong(name, error.to_string());
+                self.wrong(name, Why::of_serde(&error.to_string()));
                 None
             }
         }
     }
 
-    pub fn wrong(&mut self, name: &str, message: impl Into<String>) {
-        self.errors.push((name.to_owned(), message.into()));
+    pub fn wrong(&mut self, name: &str, why: impl Into<Why>) {
+        self.errors.push((name.to_owned(), why.into()));
     }
 
     /// Notes why it came to nothing: beside the field if it has one, above the form if not.
     pub fn refuse(&mut self, error: Error) {
         match error {
-            Error::Invalid { field, message } if self.values.contains_key(field) => self.wrong(field, message),
-            Error::InvalidAt { field, message } if self.values.contains_key(&field) => self.wrong(&field, message),
-            other => self.whole = Some(Problem::from(other).detail().to_owned()),
+            Error::Invalid { field, why } if self.values.contains_key(field) => self.wrong(field, why),
+            Error::InvalidAt { field, why } if self.values.contains_key(&field) => self.wrong(&field, why),
+            other => self.whole = Some(other.into()),
         }
     }
 
@@ -68,8 +68,8 @@ impl Form {
     }
 
     #[must_use]
-    pub fn error(&self, name: &str) -> &str {
-        self.errors.iter().find(|(field, _)| field == name).map_or("", |(_, message)| message)
+    pub fn error(&self, name: &str) -> Option<&Why> {
+        self.errors.iter().find(|(field, _)| field == name).map(|(_, why)| why)
     }
 
     #[must_use]
@@ -78,12 +78,12 @@ impl Form {
     }
 
     #[must_use]
-    pub fn whole(&self) -> Option<&str> {
-        self.whole.as_deref()
+    pub fn whole(&self) -> Option<&Reason> {
+        self.whole.as_ref()
     }
 
     #[must_use]
-    pub fn errors(&self) -> &[(String, String)] {
+    pub fn errors(&self) -> &[(String, Why)] {
         &self.errors
     }
 }

@@ -10,7 +10,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::{Form, Page, Shell, Visitor, ok, sign_in::Sent, wrong};
 use crate::{
-    http::problem::Problem,
+    http::problem::{Problem, Reason},
     model::error::Error,
     people::agents::{
         CreatedAgent, Maker,
@@ -23,6 +23,7 @@ use crate::{
         },
         tenants,
     },
+    text::Code,
 };
 
 pub fn pages(config: &mut ServiceConfig) {
@@ -49,8 +50,8 @@ impl Line {
         if let Outcome::Created { agent } = &self.outcome { Some(agent) } else { None }
     }
 
-    fn reason(&self) -> Option<&str> {
-        if let Outcome::Refused { reason, .. } = &self.outcome { Some(reason) } else { None }
+    fn reason(&self) -> Option<&Reason> {
+        if let Outcome::Refused(reason) = &self.outcome { Some(reason) } else { None }
     }
 }
 
@@ -75,15 +76,13 @@ async fn import_page(mut visitor: Visitor) -> Page {
 async fn preview(mut visitor: Visitor, mut sent: Multipart) -> Page {
     let mut fields = std::collections::HashMap::new();
     let mut file = BytesMut::new();
-    while let Some(mut field) =
-        sent.try_next().await.map_err(|_| Problem::bad_request("The form did not come whole."))?
-    {
+    while let Some(mut field) = sent.try_next().await.map_err(|_| Problem::from(Code::FormIncomplete))? {
         let name = field.name().unwrap_or_default().to_owned();
         let mut bytes = BytesMut::new();
         while let Some(chunk) = field.next().await {
-            bytes.extend_from_slice(&chunk.map_err(|_| Problem::bad_request("The form did not come whole."))?);
+            bytes.extend_from_slice(&chunk.map_err(|_| Problem::from(Code::FormIncomplete))?);
             if bytes.len() > MAX_FILE {
-                return Err(Problem::bad_request("The file is larger than 2 MiB.").field("file").into());
+                return Err(Problem::from(Code::FileTooLarge.with("mebibytes", MAX_FILE >> 20)).field("file").into());
             }
         }
         if name == "file" {

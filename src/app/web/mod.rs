@@ -8,6 +8,7 @@ pub mod catalogue;
 mod form;
 mod import;
 mod platform;
+mod problems;
 mod sign_in;
 mod switches;
 
@@ -27,7 +28,7 @@ use askama::Template;
 
 pub use self::form::Form;
 use crate::{
-    http::problem::Problem,
+    http::problem::{Problem, Reason},
     model::language::Language,
     tenancy::{
         Api,
@@ -38,6 +39,7 @@ use crate::{
             store::Live,
         },
     },
+    text::{Code, Why},
 };
 
 /// No inline script or style, nothing from elsewhere, no frame around it.
@@ -63,6 +65,7 @@ pub fn pages(config: &mut web::ServiceConfig) {
         .configure(agents::pages)
         .configure(audit::pages)
         .configure(platform::pages)
+        .configure(problems::pages)
         .configure(switches::pages);
 }
 
@@ -104,8 +107,13 @@ impl Shell {
     }
 
     #[must_use]
-    pub fn error<'a>(&self, message: &'a str) -> Cow<'a, str> {
-        catalogue::error(message, self.language)
+    pub fn why(&self, why: &Why) -> Cow<'static, str> {
+        catalogue::why(why, self.language)
+    }
+
+    #[must_use]
+    pub fn reason(&self, reason: &Reason) -> String {
+        catalogue::reason(reason, self.language)
     }
 
     #[must_use]
@@ -198,7 +206,7 @@ fn problem_page(problem: &Problem, language: Language, theme: Option<&'static st
     let page = Message {
         s: &shell,
         title,
-        text: &shell.error(problem.detail()),
+        text: &shell.reason(&problem.reason()),
         id: problem.log_id().map(|id| id.to_string()),
         next: Some(("/", "problem.back")),
     };
@@ -314,13 +322,13 @@ impl Visitor {
 
     /// A tenant's people, on a page of their tenant.
     pub fn in_tenant(actor: &Actor) -> Result<uuid::Uuid, Turned> {
-        actor.tenant.ok_or_else(|| Problem::not_found("page").into())
+        actor.tenant.ok_or_else(|| Problem::from(Code::PageNotFound).into())
     }
 }
 
 /// A rendered page.
 pub fn html(status: StatusCode, page: &impl Template) -> Page {
-    let body = page.render().map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let body = page.render().map_err(|error| Problem::internal(&error))?;
     Ok(HttpResponse::build(status)
         .content_type("text/html; charset=utf-8")
         .insert_header(("Content-Security-Policy", POLICY))

@@ -24,7 +24,7 @@ use crate::{
         switches,
         tenants::{self, Tenant, TenantPatch, TenantStatus, templates},
     },
-    text::{DisplayName, Domain, Email},
+    text::{Code, DisplayName, Domain, Email},
 };
 
 pub fn pages(config: &mut ServiceConfig) {
@@ -217,7 +217,7 @@ async fn cluster_send(mut visitor: Visitor, sent: Sent) -> Page {
 fn read_cluster(form: &mut Form) -> Option<NewCluster> {
     let (name, region) = (form.read::<DisplayName>("name"), form.read::<DisplayName>("region"));
     let Ok(max_tenants) = form.value("max_tenants").parse() else {
-        form.wrong("max_tenants", "must be a number");
+        form.wrong("max_tenants", Code::NotANumber);
         return None;
     };
     let websocket_url = Some(form.value("websocket_url").to_owned()).filter(|url| !url.is_empty());

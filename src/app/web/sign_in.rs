@@ -23,7 +23,7 @@ use crate::{
         actor::{COOKIE, peer, source},
         forgot, reset, session, sign_in, verify_email,
     },
-    text::{DisplayName, Domain, Email},
+    text::{Code, DisplayName, Domain, Email},
 };
 
 pub fn pages(config: &mut ServiceConfig) {
@@ -76,7 +76,7 @@ async fn sign_in_send(visitor: Visitor, sent: Sent) -> Page {
             Ok(response)
         }
         Err(Error::SecondFactor) => {
-            form.wrong("code", "A code of your authenticator app is needed as well.");
+            form.wrong("code", Code::SecondFactorNeeded);
             wrong(&SignInPage { s: &visitor.shell, form: &form, needs_code: true })
         }
         Err(error @ (Error::Sql(_) | Error::Keyring(_))) => Err(error.into()),

@@ -6,6 +6,7 @@ use jiff::{Timestamp, civil, tz::TimeZone as Zone};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::{SettingsError, words::Words, wrong};
+use crate::text::{Code, TextError};
 
 /// Spans of one day at most.
 const MOST_SPANS: usize = 8;
@@ -42,7 +43,7 @@ impl Serialize for Clock {
 impl<'de> Deserialize<'de> for Clock {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| D::Error::custom("must be a time such as 09:30, up to 24:00"))
+        Self::parse(&text).ok_or_else(|| D::Error::custom(TextError(Code::NotATime).for_serde()))
     }
 }
 
@@ -94,22 +95,19 @@ impl BusinessHours {
             let spans = self.day(weekday);
             let field = format!("business_hours.{name}");
             if spans.len() > MOST_SPANS {
-                return Err(wrong(&field, "may have 8 spans"));
+                return Err(wrong(&field, Code::TooManySpans.with("most", MOST_SPANS)));
             }
             for (at, span) in spans.iter().enumerate() {
                 if span.close <= span.open {
-                    return Err(wrong(
-                        &format!("{field}[{at}].close"),
-                        "must be after open; 24:00 is the end of the day",
-                    ));
+                    return Err(wrong(&format!("{field}[{at}].close"), Code::ClosesBeforeItOpens));
                 }
                 if spans[..at].last().is_some_and(|before| before.close > span.open) {
-                    return Err(wrong(&format!("{field}[{at}].open"), "must not be before the span before it ends"));
+                    return Err(wrong(&format!("{field}[{at}].open"), Code::SpansOverlap));
                 }
             }
         }
         if self.holidays.len() > MOST_HOLIDAYS {
-            return Err(wrong("business_hours.holidays", "may have 100 days"));
+            return Err(wrong("business_hours.holidays", Code::TooManyDays.with("most", MOST_HOLIDAYS)));
         }
         Ok(())
     }

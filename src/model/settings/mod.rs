@@ -18,7 +18,11 @@ pub use self::{
     routing::Routing,
     words::{Country, Currency, Prose, TemplateName, TimeZone, Words},
 };
-use crate::{model::language::Language, text::Codecs};
+use crate::{
+    model::language::Language,
+    text::Codecs,
+    text::{Code, Why},
+};
 
 /// How a template's JSON is laid out; raised when that changes.
 pub const SCHEMA: u8 = 1;
@@ -28,12 +32,12 @@ pub const SCHEMA: u8 = 1;
 pub struct SettingsError {
     /// As `business_hours.monday[0].close`.
     pub field: String,
-    pub message: String,
+    pub why: Why,
 }
 
 impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.field, self.message)
+        write!(f, "{} {}", self.field, self.why)
     }
 }
 
@@ -194,12 +198,12 @@ fn read<'de, T: Deserialize<'de>>(value: &'de Value) -> Result<T, SettingsError>
             Some(name) => format!("{path}.{name}"),
             None => path.clone(),
         };
-        SettingsError { field, message: if missing.is_some() { "is missing".into() } else { message } }
+        SettingsError { field, why: if missing.is_some() { Code::Missing.into() } else { Why::of_serde(&message) } }
     })
 }
 
-fn wrong(field: &str, message: &str) -> SettingsError {
-    SettingsError { field: field.to_owned(), message: message.to_owned() }
+fn wrong(field: &str, why: impl Into<Why>) -> SettingsError {
+    SettingsError { field: field.to_owned(), why: why.into() }
 }
 
 impl Settings {
@@ -212,9 +216,9 @@ impl Settings {
     /// These settings with a merge patch over them, if that leaves them valid.
     pub fn patched(&self, patch: &Value) -> Result<Self, SettingsError> {
         if !patch.is_object() {
-            return Err(wrong(".", "must be an object: a merge patch"));
+            return Err(wrong(".", Code::NotAPatch));
         }
-        let whole = serde_json::to_value(self).map_err(|error| wrong(".", &error.to_string()))?;
+        let whole = serde_json::to_value(self).map_err(|error| wrong(".", Code::Unreadable.with("reason", error)))?;
         Self::parse(&merge_patch(&whole, patch))
     }
 
@@ -222,16 +226,16 @@ impl Settings {
         self.business_hours.check()?;
         self.routing.check()?;
         if self.voice_agent.max_minutes.is_some_and(|minutes| !(1..=60).contains(&minutes)) {
-            return Err(wrong("voice_agent.max_minutes", "must be 1 to 60"));
+            return Err(wrong("voice_agent.max_minutes", Code::range(1, 60)));
         }
         let mut channels = self.messaging.channels.clone();
         channels.sort_unstable();
         channels.dedup();
         if channels.len() != self.messaging.channels.len() {
-            return Err(wrong("messaging.channels", "names one twice"));
+            return Err(wrong("messaging.channels", Code::NamesOneTwice));
         }
         if self.integrations.len() > 20 {
-            return Err(wrong("integrations", "may have 20 entries"));
+            return Err(wrong("integrations", Code::entries(20)));
         }
         for (at, integration) in self.integrations.iter().enumerate() {
             let fine = |key: &String| {
@@ -240,18 +244,18 @@ impl Settings {
             };
             if integration.config.len() > 20 || !integration.config.keys().all(fine) {
                 let field = format!("integrations[{at}].config");
-                return Err(wrong(&field, "may have 20 entries, whose names have 1 to 40 of A-Z a-z 0-9 _ -"));
+                return Err(wrong(&field, Code::WrongConfigKeys));
             }
         }
         let calling = &self.calling;
         if !(5..=300).contains(&calling.ring_seconds) {
-            return Err(wrong("calling.ring_seconds", "must be 5 to 300"));
+            return Err(wrong("calling.ring_seconds", Code::range(5, 300)));
         }
         if !(1..=20).contains(&calling.max_registrations) {
-            return Err(wrong("calling.max_registrations", "must be 1 to 20"));
+            return Err(wrong("calling.max_registrations", Code::range(1, 20)));
         }
         if !(10..=10_000).contains(&calling.pool_size) {
-            return Err(wrong("calling.pool_size", "must be 10 to 10000"));
+            return Err(wrong("calling.pool_size", Code::range(10, 10000)));
         }
         Ok(())
     }
@@ -261,9 +265,9 @@ impl Template {
     pub fn parse(value: &Value) -> Result<Self, SettingsError> {
         let template: Self = read(value)?;
         if template.schema != SCHEMA {
-            return Err(wrong("schema", "must be 1"));
+            return Err(wrong("schema", Code::UnknownSchema));
         }
-        template.settings.check().map_err(|error| wrong(&format!("settings.{}", error.field), &error.message))?;
+        template.settings.check().map_err(|error| wrong(&format!("settings.{}", error.field), error.why))?;
         Ok(template)
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Country, SettingsError, Words, wrong};
 use crate::{
     model::refusal::Announcements,
-    text::{DialNumber, E164, Email, FeatureCode, Prefix, Spoken},
+    text::{Code, DialNumber, E164, Email, FeatureCode, Prefix, Spoken},
 };
 
 /// Millionths of a currency's unit.
@@ -158,26 +158,29 @@ impl Routing {
             ("outbound.allowed_prefixes", outbound.allowed_prefixes.len()),
         ] {
             if length > MOST {
-                return Err(wrong(&format!("routing.{name}"), "may have 500 entries"));
+                return Err(wrong(&format!("routing.{name}"), Code::entries(500)));
             }
         }
         for (name, amount) in
             [("spend_per_day", outbound.spend_per_day), ("price_per_minute", outbound.price_per_minute)]
         {
             if amount.is_some_and(|amount| !(0..=1_000_000_000_000).contains(&amount)) {
-                return Err(wrong(&format!("routing.outbound.{name}"), "must be 0 to 1000000000000 millionths"));
+                return Err(wrong(
+                    &format!("routing.outbound.{name}"),
+                    Code::AmountOutOfRange.with("most", 1_000_000_000_000_i64),
+                ));
             }
         }
         if self.emergency.contacts.len() > 20 || self.emergency.numbers.len() > 20 {
-            return Err(wrong("routing.emergency", "may have 20 contacts and 20 numbers"));
+            return Err(wrong("routing.emergency", Code::TooManyContacts.with("most", 20)));
         }
         // Whoever dials one is asked for nothing, so none can be a telephone number.
         if !self.emergency.numbers.iter().all(|number| (2..=6).contains(&number.as_str().len())) {
-            return Err(wrong("routing.emergency.numbers", "must have 2 to 6 digits"));
+            return Err(wrong("routing.emergency.numbers", Code::EmergencyDigits));
         }
         let two_digits = |key: &String| key.len() == 2 && key.bytes().all(|b| b.is_ascii_digit());
         if !self.speed_dials.keys().all(two_digits) {
-            return Err(wrong("routing.speed_dials", "must be named by two digits"));
+            return Err(wrong("routing.speed_dials", Code::SpeedDialKeys));
         }
         Ok(())
     }
@@ -194,7 +197,7 @@ impl FeatureCodes {
         let mut codes = self.all().map(FeatureCode::as_str);
         codes.sort_unstable();
         if let Some(twice) = codes.windows(2).find(|pair| pair.first() == pair.last()) {
-            return Err(wrong("routing.codes", &format!("{} is there twice", twice.first().unwrap_or(&""))));
+            return Err(wrong("routing.codes", Code::FeatureCodeTwice.with("code", twice.first().unwrap_or(&""))));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Texts of settings, with their limits. They are shown to people and said by assistants; no switch is given them.
 
-use crate::text::{TextError, text_impls};
+use crate::text::{Code, TextError, text_impls};
 
 /// Makes a limited text type.
 macro_rules! words {
@@ -62,12 +62,11 @@ fn limited(text: &str, most: usize, is_fine: impl Fn(char) -> bool) -> Option<St
 }
 
 fn line(text: &str) -> Result<String, TextError> {
-    limited(text, 200, |c| !c.is_control()).ok_or(TextError("must be one line of 1 to 200 characters"))
+    limited(text, 200, |c| !c.is_control()).ok_or(TextError(Code::NotALine))
 }
 
 fn prose(text: &str) -> Result<String, TextError> {
-    limited(text, 8000, |c| !c.is_control() || c == '\n')
-        .ok_or(TextError("must have 1 to 8000 characters, and no control characters but line breaks"))
+    limited(text, 8000, |c| !c.is_control() || c == '\n').ok_or(TextError(Code::NotProse))
 }
 
 fn template_name(text: &str) -> Result<String, TextError> {
@@ -75,19 +74,19 @@ fn template_name(text: &str) -> Result<String, TextError> {
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         && !text.starts_with('-')
         && !text.ends_with('-');
-    if fine { Ok(text.to_owned()) } else { Err(TextError("must be 1 to 40 of a-z, 0-9 and -")) }
+    if fine { Ok(text.to_owned()) } else { Err(TextError(Code::NotATemplateName)) }
 }
 
 fn time_zone(text: &str) -> Result<String, TextError> {
     let known = text == "UTC" || (text.contains('/') && jiff::tz::TimeZone::get(text).is_ok());
-    if known { Ok(text.to_owned()) } else { Err(TextError("must be a time zone such as Europe/Berlin")) }
+    if known { Ok(text.to_owned()) } else { Err(TextError(Code::NotATimeZone)) }
 }
 
 fn currency(text: &str) -> Result<String, TextError> {
     if text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase()) && CURRENCIES.contains(&text) {
         Ok(text.to_owned())
     } else {
-        Err(TextError("must be a currency such as EUR"))
+        Err(TextError(Code::NotACurrency))
     }
 }
 
@@ -95,7 +94,7 @@ fn country(text: &str) -> Result<String, TextError> {
     if text.len() == 2 && COUNTRIES.split(' ').any(|known| known == text) {
         Ok(text.to_owned())
     } else {
-        Err(TextError("must be a country such as DE"))
+        Err(TextError(Code::NotACountry))
     }
 }
 

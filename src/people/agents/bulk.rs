@@ -5,12 +5,12 @@ use uuid::Uuid;
 
 use super::{CreatedAgent, Maker, NewAgent, create_all};
 use crate::{
-    http::problem::Problem,
+    http::problem::Reason,
     model::error::{Error, Result},
     node::changes::Change,
     telephony::pools,
     tenancy::auth::rules::Role,
-    text::{DisplayName, Email, ExtensionNumber},
+    text::{Code, DisplayName, Email, ExtensionNumber, Why},
 };
 
 /// Most lines of one request.
@@ -46,10 +46,7 @@ pub enum Outcome {
     },
     /// Nothing is wrong with it; others were, and it was all or none.
     NotCreated,
-    Refused {
-        field: Option<String>,
-        reason: String,
-    },
+    Refused(Reason),
 }
 
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -69,7 +66,7 @@ pub fn from_json(values: Vec<serde_json::Value>) -> Result<Vec<(String, Read)>> 
         let email = value.get("email").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
         let read = serde_path_to_error::deserialize(value).map_err(|error| {
             let field = error.path().to_string();
-            Error::InvalidAt { field, message: error.into_inner().to_string() }
+            Error::InvalidAt { field, why: Why::of_serde(&error.into_inner().to_string()) }
         });
         (email, read)
     });
@@ -97,14 +94,11 @@ pub fn from_csv(text: &[u8], most: usize) -> Result<Vec<(String, Read)>> {
     let delimiter = if head.contains(&b';') && !head.contains(&b',') { b';' } else { b',' };
     let mut reader =
         csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).flexible(true).from_reader(text);
-    let wrong = |error: &csv::Error| Error::invalid("file", format!("is no CSV: {error}"));
+    let wrong = |error: &csv::Error| Error::invalid("file", Code::NotCsv.with("reason", error));
     let head = reader.headers().map_err(|error| wrong(&error))?.clone();
     for needed in ["first_name", "last_name", "email"] {
         if !head.iter().any(|name| name == needed) {
-            return Err(Error::invalid(
-                "file",
-                format!("has no column {needed}: the first line must name the columns"),
-            ));
+            return Err(Error::invalid("file", Code::NoColumn.with("column", needed)));
         }
     }
     let mut lines = Vec::new();
@@ -123,7 +117,7 @@ fn check_count(count: usize, most: usize) -> Result<()> {
     if (1..=most).contains(&count) {
         return Ok(());
     }
-    Err(Error::invalid("agents", format!("must be 1 to {most} lines")))
+    Err(Error::invalid("agents", Code::lines(most)))
 }
 
 fn agent(columns: &Columns) -> Read {
@@ -136,11 +130,11 @@ fn agent(columns: &Columns) -> Read {
         "manager" => Role::Manager,
         "admin" => Role::Admin,
         "owner" => Role::Owner,
-        _ => return Err(Error::invalid("role", "must be owner, admin, manager or agent")),
+        _ => return Err(Error::invalid("role", Code::UnknownRole)),
     };
     let count = match columns.extensions.as_str() {
         "" => None,
-        text => Some(text.parse().map_err(|_| Error::invalid("extensions", "must be 1 to 5"))?),
+        text => Some(text.parse().map_err(|_| Error::invalid("extensions", Code::range(1, 5)))?),
     };
     Ok(NewAgent {
         first_name: name("first_name", &columns.first_name)?,
@@ -207,8 +201,7 @@ async fn go_without(
 }
 
 fn refused(error: Error) -> Outcome {
-    let problem = Problem::from(error);
-    Outcome::Refused { field: problem.field_name().map(ToOwned::to_owned), reason: problem.detail().to_owned() }
+    Outcome::Refused(error.into())
 }
 
 /// Why what was made is not kept.
@@ -267,7 +260,7 @@ pub async fn create(
     let count = |wanted: fn(&Outcome) -> bool| lines.iter().filter(|line| wanted(&line.outcome)).count();
     Ok(Report {
         created: count(|outcome| matches!(outcome, Outcome::Created { .. })),
-        refused: count(|outcome| matches!(outcome, Outcome::Refused { .. })),
+        refused: count(|outcome| matches!(outcome, Outcome::Refused(_))),
         lines,
     })
 }

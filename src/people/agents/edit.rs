@@ -19,7 +19,7 @@ use crate::{
         tenants::{self, templates},
         users::{self, User},
     },
-    text::{DisplayName, Email},
+    text::{Code, DisplayName, Email},
 };
 
 pub async fn update(
@@ -43,15 +43,13 @@ pub async fn update(
     }
     if let Some(required) = patch.two_factor_required {
         if before.two_factor_required && !required && maker.role != Role::PlatformAdmin {
-            return Err(Error::Forbidden(
-                "Only the platform's administrators take back that a second factor is required.".into(),
-            ));
+            return Err(Error::from(Code::SecondFactorStaysRequired));
         }
         after.two_factor_required = required;
     }
     if let Some(role) = patch.role.filter(|role| *role != before.role) {
         if !maker.may_grant(role) {
-            return Err(Error::invalid("role", "is more than you may give"));
+            return Err(Error::invalid("role", Code::RoleAboveYours));
         }
         after.role = role;
     }
@@ -71,7 +69,7 @@ pub async fn update(
     keep_an_owner(change, tenant, &before, after.role, after.status).await?;
     let (old_name, new_name) = (full_name(&before), full_name(&after));
     if old_name != new_name && DisplayName::parse(&new_name).is_err() {
-        return Err(Error::invalid("last_name", "and the first name have more than 80 characters together"));
+        return Err(Error::invalid("last_name", Code::NamesTooLong));
     }
     let after = users::store::update(change.db(), &after).await.map_err(users::taken)?;
     if old_name != new_name || before.email != after.email {
@@ -134,7 +132,7 @@ async fn keep_an_owner(change: &mut Change, tenant: Uuid, before: &User, role: R
     // Two owners who let each other go at once: the second waits, and sees what the first did.
     pools::store::hold(change.db(), tenant).await?;
     if users::store::other_owners(change.db(), tenant, before.id).await? == 0 {
-        return Err(Error::Conflict("It is the tenant's last owner. Make somebody else an owner first.".into()));
+        return Err(Error::from(Code::LastOwner));
     }
     Ok(())
 }
@@ -164,7 +162,7 @@ pub async fn delete(
 async fn locked(change: &mut Change, maker: Maker<'_>, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<User> {
     let user = users::store::lock(change.db(), Some(tenant), id).await?.ok_or(Error::NotFound("agent"))?;
     if !maker.may_grant(user.role) {
-        return Err(Error::Forbidden("Somebody of this role is not yours to change.".into()));
+        return Err(Error::from(Code::RoleNotYours));
     }
     same_version(if_match, user.version)?;
     Ok(user)

@@ -29,7 +29,7 @@ use crate::{
         tenants::{self, templates},
         users::{self, User},
     },
-    text::{DisplayName, Email, ExtensionNumber, SipSecret, VoicemailPin, keyring::Place},
+    text::{Code, DisplayName, Email, ExtensionNumber, SipSecret, VoicemailPin, keyring::Place},
 };
 
 /// Most extensions that one agent is made with.
@@ -140,11 +140,11 @@ impl NewAgent {
             (None, wanted) => wanted,
             (Some(count), 0) => count,
             (Some(count), wanted) if count == wanted => count,
-            (Some(_), _) => return Err(Error::invalid("extensions_count", "must be how many numbers are given")),
+            (Some(_), _) => return Err(Error::invalid("extensions_count", Code::CountDiffers)),
         };
         if !(1..=MOST_EXTENSIONS).contains(&count) {
             let field = if wanted > 0 { "numbers" } else { "extensions_count" };
-            return Err(Error::invalid(field, format!("must be 1 to {MOST_EXTENSIONS}")));
+            return Err(Error::invalid(field, Code::range(1, MOST_EXTENSIONS)));
         }
         Ok(count - wanted)
     }
@@ -152,15 +152,14 @@ impl NewAgent {
     fn check(&self, maker: Maker<'_>) -> Result<()> {
         self.count()?;
         if !maker.may_grant(self.role) || self.role == Role::PlatformAdmin {
-            return Err(Error::invalid("role", "is more than you may give"));
+            return Err(Error::invalid("role", Code::RoleAboveYours));
         }
         self.full_name().map(|_| ())
     }
 
     fn full_name(&self) -> Result<DisplayName> {
         let name = format!("{} {}", self.first_name, self.last_name);
-        DisplayName::parse(&name)
-            .map_err(|_| Error::invalid("last_name", "and the first name have more than 80 characters together"))
+        DisplayName::parse(&name).map_err(|_| Error::invalid("last_name", Code::NamesTooLong))
     }
 
     fn email_key(&self) -> String {
@@ -234,7 +233,7 @@ async fn check_lines(
 fn wanted_once(numbers: &[String], seen: &mut HashSet<String>) -> Result<()> {
     match numbers.iter().find(|number| !seen.insert((*number).clone())) {
         None => Ok(()),
-        Some(twice) => Err(Error::Conflict(format!("{twice} is wanted twice."))),
+        Some(twice) => Err(Error::from(Code::NumberWantedTwice.with("number", twice))),
     }
 }
 
@@ -246,7 +245,7 @@ async fn check_emails(change: &mut Change, new: &[NewAgent]) -> Result<Wrong> {
     for (line, email) in emails.into_iter().enumerate() {
         if !seen.insert(email) {
             let email = &new[line].email;
-            wrong.push((line, Error::Conflict(format!("Somebody with the e-mail address {email} exists already."))));
+            wrong.push((line, Error::from(Code::EmailTaken.with("email", email))));
         }
     }
     Ok(wrong)

@@ -16,6 +16,7 @@ use crate::{
         write::{self, Outcome, Write},
     },
     model::{
+        error::Error,
         paging::{Page, Window},
         settings::{self, Settings, Template},
     },
@@ -28,6 +29,7 @@ use crate::{
             templates::{self, TemplateVersion},
         },
     },
+    text::Code,
 };
 
 /// Create a tenant with all it begins with: owner, pool, settings, and what is not in use yet
@@ -124,7 +126,7 @@ pub async fn put_template(
 ) -> Result<HttpResponse, Problem> {
     let new = template(&body)?;
     if new.name.as_str() != path.as_str() {
-        return Err(Problem::bad_request("name must be the one in the path.").field("name"));
+        return Err(Error::query("name", Code::NotThePathsName).into());
     }
     let work = async |change: &mut _| {
         let kept = templates::put(change, new, false).await?;

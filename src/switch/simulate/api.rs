@@ -1,9 +1,7 @@
 //! `/v1/routes`: prices of a number, and explanations of calls.
 
 use actix_web::{
-    get,
-    http::StatusCode,
-    post,
+    get, post,
     web::{Bytes, Data, Json, Query},
 };
 use serde::Deserialize;
@@ -12,12 +10,13 @@ use uuid::Uuid;
 
 use crate::{
     http::{input, problem::Problem},
+    model::error::Error,
     switch::simulate::{
         explain::{self, Explanation},
         preview::{self, Preview},
     },
     tenancy::{Api, TenantQuery, auth::actor::Actor},
-    text::Domain,
+    text::{Code, Domain},
 };
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -80,7 +79,7 @@ pub async fn explain_route(
         None => actor.tenant_or(asked)?,
     };
     if ask.number.is_empty() || ask.number.len() > 100 {
-        return Err(Problem::bad_request("number must have 1 to 100 characters.").field("number"));
+        return Err(Error::query("number", Code::LengthOutOfRange.with("least", 1).with("most", 100)).into());
     }
     let caller = match &ask.caller {
         Some(name) => {
@@ -111,6 +110,5 @@ async fn tenant_named(db: &mut PgConnection, named: &str) -> Result<Uuid, Proble
 }
 
 fn no_such_caller(name: &str) -> Problem {
-    let detail = format!("The tenant has no extension {name}. Leave caller away for a call from outside.");
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).field("caller")
+    Problem::from(Code::NoSuchCaller.with("caller", name)).field("caller")
 }

@@ -15,7 +15,7 @@ use crate::{
     routing::{callee::Callee, carried},
     switch::fetch::call_store::{self, Leaving},
     telephony::destinations,
-    text::E164,
+    text::{Code, E164},
 };
 
 /// One carrier's price for a number.
@@ -49,8 +49,8 @@ pub struct Preview {
 /// `None`: there is no such tenant.
 pub async fn preview(db: &mut PgConnection, tenant: Uuid, number: &str) -> Result<Option<Preview>> {
     let Some(plan) = destinations::store::plan(&mut *db, tenant).await? else { return Ok(None) };
-    let callee = Callee::read(number, plan.country())
-        .ok_or_else(|| Error::invalid("number", "must be a telephone number, such as +12025550123"))?;
+    let callee =
+        Callee::read(number, plan.country()).ok_or_else(|| Error::invalid("number", Code::NotATelephoneNumber))?;
     let ask = Leaving {
         tenant,
         caller: None,

@@ -11,7 +11,9 @@ use uuid::Uuid;
 use super::store;
 use crate::{
     http::problem::Problem,
+    model::error::Error,
     tenancy::{Api, auth::actor::Actor},
+    text::Code,
 };
 
 /// One decision.
@@ -64,7 +66,7 @@ pub async fn list_outbound_calls(
     let tenant = actor.in_tenant(path.into_inner())?;
     let limit = filter.limit.unwrap_or(50);
     if !(1..=500).contains(&limit) {
-        return Err(Problem::bad_request("limit must be between 1 and 500.").field("limit"));
+        return Err(Error::query("limit", Code::range(1, 500)).into());
     }
     Ok(Json(store::outbound_calls(&mut *api.read(&actor).await?, tenant, &filter, limit).await?))
 }

@@ -20,8 +20,10 @@ use crate::{
         problem::Problem,
         write::{self, Outcome, Write},
     },
+    model::error::Error,
     model::paging::{Page, PageQuery},
     tenancy::{Api, auth::actor::Actor},
+    text::Code,
 };
 
 /// Largest rate sheet.
@@ -107,14 +109,14 @@ pub async fn replace_rates(
     path: Path<Uuid>,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let too_large = || Problem::bad_request("A rate sheet has at most 64 MiB.");
+    let too_large = || Problem::from(Code::RatesTooLarge.with("mebibytes", 64));
     let body = payload.to_bytes_limited(MOST_BYTES).await.map_err(|_| too_large())?.map_err(|_| too_large())?;
     let text = body.clone();
     let _turn = api.turn().await?;
     // Reading a hundred thousand lines is work for a thread of its own.
     let sheet = actix_web::web::block(move || rates::read(&text, chrono::Utc::now()))
         .await
-        .map_err(|_| Problem::bad_request("The rates could not be read."))??;
+        .map_err(|_| Problem::from(Code::RatesUnread))??;
     let work = async |change: &mut _| {
         let report = rates::replace(change, path.into_inner(), sheet, |_| ()).await?;
         Outcome::report(&report, report.refused == 0)
@@ -140,7 +142,7 @@ pub async fn list_rates(
     query: Query<RatesQuery>,
 ) -> Result<Json<Vec<Rate>>, Problem> {
     if !query.prefix.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(Problem::bad_request("prefix must be digits.").field("prefix"));
+        return Err(Error::query("prefix", Code::NotDigits).into());
     }
     Ok(Json(store::rates(&mut *api.read(&actor).await?, path.into_inner(), &query.prefix, 500).await?))
 }

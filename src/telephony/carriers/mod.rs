@@ -19,7 +19,7 @@ use crate::{
         settings::Words,
     },
     node::changes::{Audit, Change},
-    text::{CarrierPassword, keyring::Place},
+    text::{CarrierPassword, Code, keyring::Place},
 };
 
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -150,8 +150,8 @@ async fn locked(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<
 fn taken(error: sqlx::Error) -> Error {
     let error = Error::from(error);
     match error.violated() {
-        Some(("carriers_name_key", _)) => Error::Conflict("A carrier of this name exists already.".into()),
-        Some(("carriers_tenant_id_fkey", _)) => Error::invalid("tenant_id", "names no tenant"),
+        Some(("carriers_name_key", _)) => Error::from(Code::CarrierNameTaken),
+        Some(("carriers_tenant_id_fkey", _)) => Error::invalid("tenant_id", Code::NamesNoTenant),
         _ => error,
     }
 }

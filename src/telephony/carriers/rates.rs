@@ -8,7 +8,7 @@ use super::store::{self, RateColumns};
 use crate::{
     model::error::{Error, Result},
     node::changes::{Audit, Change},
-    text::Prefix,
+    text::{Code, Prefix},
 };
 
 /// Most lines of one sheet.
@@ -53,13 +53,13 @@ pub fn read(text: &[u8], now: DateTime<Utc>) -> Result<Sheet> {
     let mut seen = std::collections::HashSet::new();
     let mut record = csv::StringRecord::new();
     let mut line = 0;
-    while reader.read_record(&mut record).map_err(|error| Error::invalid("file", format!("is no CSV: {error}")))? {
+    while reader.read_record(&mut record).map_err(|error| Error::invalid("file", Code::NotCsv.with("reason", error)))? {
         if line == 0 && record.get(0).is_some_and(|text| text.eq_ignore_ascii_case("prefix")) {
             continue;
         }
         line += 1;
         if line > MOST_LINES {
-            return Err(Error::invalid("file", format!("must have at most {MOST_LINES} lines")));
+            return Err(Error::invalid("file", Code::TooManyLines.with("most", MOST_LINES)));
         }
         match rate(&record, now) {
             Ok(rate) if !seen.insert((rate.prefix.clone(), rate.effective)) => sheet.refuse(line, "stands there twice"),
@@ -74,7 +74,7 @@ pub fn read(text: &[u8], now: DateTime<Utc>) -> Result<Sheet> {
         }
     }
     if line == 0 {
-        return Err(Error::invalid("file", "has no lines"));
+        return Err(Error::invalid("file", Code::NoLines));
     }
     Ok(sheet)
 }

@@ -19,7 +19,7 @@ use crate::{
     node::changes::{Audit, Change},
     routing,
     telephony::dialplan::limits,
-    text::{DisplayName, ExtensionNumber, VoicemailPin, keyring::Place},
+    text::{Code, DisplayName, ExtensionNumber, VoicemailPin, Why, keyring::Place},
 };
 
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -174,11 +174,9 @@ async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i6
 
 fn check_pin(config: &Config, has_pin: bool) -> Result<()> {
     match config {
-        Config::Mailbox(_) if !has_pin => {
-            Err(Error::invalid("pin", "is needed: a mailbox without one opens to nobody"))
-        }
+        Config::Mailbox(_) if !has_pin => Err(Error::invalid("pin", Code::PinMissing)),
         Config::Mailbox(_) | Config::Conference(_) => Ok(()),
-        _ if has_pin => Err(Error::invalid("pin", "is of conferences and mailboxes")),
+        _ if has_pin => Err(Error::invalid("pin", Code::PinMisplaced)),
         _ => Ok(()),
     }
 }
@@ -197,7 +195,9 @@ async fn check(change: &mut Change, destination: &Destination) -> Result<()> {
     .await?
     {
         None => Ok(()),
-        Some(owner) => Err(Error::Conflict(format!("{} exists already: {} {}.", owner.name, owner.kind, owner.id))),
+        Some(owner) => {
+            Err(Error::from(Code::NameTakenBy.with("name", owner.name).with("kind", owner.kind).with("id", owner.id)))
+        }
     }
 }
 
@@ -219,10 +219,7 @@ pub async fn lead(
     for target in targets {
         if !store::exists(change.db(), tenant, *target).await? {
             let kind = target.kind.as_str();
-            return Err(Error::invalid(
-                "target",
-                format!("names {kind} {}, which this tenant does not have", target.id),
-            ));
+            return Err(Error::invalid("target", Code::NamesNoTarget.with("kind", kind).with("id", target.id)));
         }
     }
     let (kind, id) = from.parts();
@@ -232,7 +229,7 @@ pub async fn lead(
     }
     match circle(&leads_on(change, tenant).await?, id) {
         None => Ok(()),
-        Some(way) => Err(Error::invalid("target", format!("leads back to itself: {}", way.join(" → ")))),
+        Some(way) => Err(Error::invalid("target", Code::LeadsToItself.with("way", way.join(" → ")))),
     }
 }
 
@@ -279,14 +276,14 @@ pub async fn not_in_use(change: &mut Change, tenant: Uuid, target: Target) -> Re
     if users.is_empty() {
         return Ok(());
     }
-    Err(Error::Conflict(format!("It is in use; change these first: {}.", users.join(", "))))
+    Err(Error::from(Code::InUse.with("users", users.join(", "))))
 }
 
 /// Refuses numbers that mean something else: emergency numbers, and feature codes of digits.
 pub async fn not_reserved(change: &mut Change, tenant: Uuid, names: &[String]) -> Result<()> {
     match reserved_among(change, tenant, names).await?.first() {
         None => Ok(()),
-        Some(number) => Err(Error::Conflict(is_reserved(number))),
+        Some(number) => Err(Error::from(means_else(number))),
     }
 }
 
@@ -299,8 +296,8 @@ pub async fn reserved_among(change: &mut Change, tenant: Uuid, names: &[String])
 
 /// Why such a number can't be had.
 #[must_use]
-pub fn is_reserved(number: &ExtensionNumber) -> String {
-    format!("{number} is an emergency number or a feature code here.")
+pub fn means_else(number: &ExtensionNumber) -> Why {
+    Code::NumberMeansElse.with("number", number)
 }
 
 /// Refuses settings by which a number that somebody has would mean something else.
@@ -310,11 +307,8 @@ pub async fn none_reserved(change: &mut Change, tenant: Uuid) -> Result<()> {
     match crate::telephony::extensions::store::owner_of_names(change.db(), tenant, &reserved, Uuid::nil()).await? {
         None => Ok(()),
         Some(owner) => {
-            let detail = format!(
-                "{} would be an emergency number or a feature code, and is {} {}.",
-                owner.name, owner.kind, owner.id
-            );
-            Err(Error::Conflict(detail))
+            let why = Code::NumberWouldMeanElse.with("name", owner.name);
+            Err(why.with("kind", owner.kind).with("id", owner.id).into())
         }
     }
 }
@@ -322,7 +316,7 @@ pub async fn none_reserved(change: &mut Change, tenant: Uuid) -> Result<()> {
 fn taken(error: sqlx::Error) -> Error {
     let error = Error::from(error);
     match error.violated() {
-        Some(("names_pkey", _)) => Error::Conflict("The number exists already in this tenant.".into()),
+        Some(("names_pkey", _)) => Error::from(Code::SomeNumberTaken),
         Some((constraint, _)) if constraint.ends_with("tenant_id_fkey") => Error::NotFound("tenant"),
         _ => error,
     }

@@ -9,6 +9,7 @@ use crate::{
     model::error::{Error, Result},
     node::changes::Change,
     routing::entries::{EntryBody, MOST_COST},
+    text::Code,
 };
 
 /// Of all that routing reads: settings, destinations, entries.
@@ -38,19 +39,11 @@ pub async fn entries_fit(change: &mut Change, tenant: Uuid, body: &EntryBody) ->
     if sums.cost > most && matches!(body, EntryBody::Conditions(_)) {
         return Err(Error::invalid(
             "conditions",
-            format!(
-                "would make the tenant's entries cost {} of {most} steps at each call (this one {}): use fewer conditions, \
-                 smaller repeats in patterns, or one pattern for what several entries do",
-                sums.cost,
-                cost(body)
-            ),
+            Code::TooMuchWork.with("cost", sums.cost).with("most", most).with("own", cost(body)),
         ));
     }
     if sums.xml > MOST_XML && matches!(body, EntryBody::Xml(_)) {
-        return Err(Error::invalid(
-            "xml",
-            format!("would make {} of at most {MOST_XML} bytes with the tenant's other entries of XML", sums.xml),
-        ));
+        return Err(Error::invalid("xml", Code::TooMuchXml.with("bytes", sums.xml).with("most", MOST_XML)));
     }
     let field = if matches!(body, EntryBody::Xml(_)) { "xml" } else { "conditions" };
     plan_fits(change, tenant, field).await
@@ -62,11 +55,5 @@ pub async fn plan_fits(change: &mut Change, tenant: Uuid, field: &'static str) -
     if bytes <= MOST_BYTES {
         return Ok(());
     }
-    Err(Error::invalid(
-        field,
-        format!(
-            "would make {bytes} of at most {MOST_BYTES} bytes of settings, destinations and entries: delete what is not used, or \
-             shorten it"
-        ),
-    ))
+    Err(Error::invalid(field, Code::PlanTooLarge.with("bytes", bytes).with("most", MOST_BYTES)))
 }

@@ -15,7 +15,7 @@ use crate::{
     node::changes::{Audit, Change},
     routing::entries::EntryBody,
     telephony::destinations::{self, Source},
-    text::DisplayName,
+    text::{Code, DisplayName},
 };
 
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -78,11 +78,11 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewEntry, platform: 
     let body = match (new.conditions, new.xml) {
         (Some(conditions), None) => EntryBody::Conditions(conditions),
         (None, Some(xml)) => EntryBody::Xml(xml),
-        _ => return Err(Error::invalid("conditions", "are needed, or xml")),
+        _ => return Err(Error::invalid("conditions", Code::ConditionsOrXml)),
     };
     let body = checked(body, platform)?;
     if store::count(change.db(), tenant).await? >= MOST_ENTRIES {
-        return Err(Error::Conflict(format!("A tenant has at most {MOST_ENTRIES} entries.")));
+        return Err(Error::from(Code::EntriesFull.with("most", MOST_ENTRIES)));
     }
     let entry = Entry {
         id: Uuid::now_v7(),
@@ -109,7 +109,7 @@ pub async fn update(
 ) -> Result<ChangedEntry> {
     let before = locked(change, tenant, id, if_match).await?;
     if matches!(before.body, EntryBody::Xml(_)) && !platform {
-        return Err(Error::Forbidden("Entries of XML are the platform's to change.".into()));
+        return Err(Error::from(Code::XmlNotYoursToChange));
     }
     let mut after = before.clone();
     if let Some(position) = patch.position {
@@ -122,7 +122,7 @@ pub async fn update(
         after.enabled = enabled;
     }
     match (patch.conditions, patch.xml) {
-        (Some(_), Some(_)) => return Err(Error::invalid("xml", "can't be there with conditions")),
+        (Some(_), Some(_)) => return Err(Error::invalid("xml", Code::NotWithConditions)),
         (Some(conditions), None) => after.body = checked(EntryBody::Conditions(conditions), platform)?,
         (None, Some(xml)) => after.body = checked(EntryBody::Xml(xml), platform)?,
         (None, None) => {}
@@ -134,7 +134,7 @@ pub async fn update(
 pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, platform: bool, if_match: Option<i64>) -> Result<()> {
     let before = locked(change, tenant, id, if_match).await?;
     if matches!(before.body, EntryBody::Xml(_)) && !platform {
-        return Err(Error::Forbidden("Entries of XML are the platform's to delete.".into()));
+        return Err(Error::from(Code::XmlNotYoursToDelete));
     }
     destinations::store::set_refs(change.db(), tenant, "entry", id, &[]).await?;
     store::delete(change.db(), tenant, id).await?;
@@ -163,10 +163,10 @@ async fn finish(change: &mut Change, before: Option<&Entry>, entry: &Entry) -> R
 
 fn checked(body: EntryBody, platform: bool) -> Result<EntryBody> {
     match body {
-        EntryBody::Xml(_) if !platform => {
-            Err(Error::Forbidden("XML is written by the platform's administrators.".into()))
-        }
-        EntryBody::Xml(text) => xml::canonical(&text).map(EntryBody::Xml).map_err(|error| Error::invalid("xml", error)),
+        EntryBody::Xml(_) if !platform => Err(Error::from(Code::XmlNotYours)),
+        EntryBody::Xml(text) => xml::canonical(&text)
+            .map(EntryBody::Xml)
+            .map_err(|error| Error::invalid("xml", Code::XmlRefused.with("reason", error))),
         conditions @ EntryBody::Conditions(_) => conditions.check().map(|()| conditions),
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     telephony::destinations,
     tenancy::tenants::templates,
     text::{
-        CallerName, CallerNumber, Codecs, DisplayName, Email, ExtensionNumber, SipSecret, SipUsername, Variables,
+        CallerName, CallerNumber, Code, Codecs, DisplayName, Email, ExtensionNumber, SipSecret, SipUsername, Variables,
         VoicemailPin, keyring::Place,
     },
 };
@@ -258,7 +258,7 @@ pub async fn update(
     if_match: Option<i64>,
 ) -> Result<Extension> {
     if patch.status == Some(ExtensionStatus::Deleted) {
-        return Err(Error::invalid("status", "is not set to deleted by a change: delete the extension"));
+        return Err(Error::invalid("status", Code::DeleteInstead));
     }
     let before = locked(change, tenant, id, if_match).await?;
     let keyring = change.keyring();

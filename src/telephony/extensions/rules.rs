@@ -7,6 +7,7 @@ use crate::{
     model::error::{Error, Result},
     node::changes::Change,
     telephony::{destinations, pools},
+    text::Code,
 };
 
 /// Is it this user's own, and does the patch change nothing that is their administrators' to decide?
@@ -40,16 +41,16 @@ pub async fn check_own(
             patch.calls.iter_mut().for_each(|calls| calls.record = extension.calls.record);
             Ok(())
         }
-        Some((field, _)) => Err(Error::Forbidden(format!("{field} is your administrator's to change."))),
+        Some((field, _)) => Err(Error::from(Code::FieldNotYours.with("field", field))),
     }
 }
 
 pub(super) fn check(extension: &Extension) -> Result<()> {
     if !(5..=300).contains(&extension.ring_seconds) {
-        return Err(Error::invalid("ring_seconds", "must be between 5 and 300"));
+        return Err(Error::invalid("ring_seconds", Code::range(5, 300)));
     }
     if !(1..=20).contains(&extension.max_registrations) {
-        return Err(Error::invalid("max_registrations", "must be between 1 and 20"));
+        return Err(Error::invalid("max_registrations", Code::range(1, 20)));
     }
     extension.calls.check()
 }
@@ -60,7 +61,7 @@ pub(super) async fn no_circle(change: &mut Change, extension: &Extension) -> Res
     if extension.calls.forward_always.is_some()
         && store::forwards_back(change.db(), extension.tenant_id, extension.id).await?
     {
-        return Err(Error::invalid("calls.forward_always", "leads back to this extension"));
+        return Err(Error::invalid("calls.forward_always", Code::LeadsToThisExtension));
     }
     Ok(())
 }
@@ -75,7 +76,7 @@ fn names(extension: &Extension) -> Vec<String> {
 pub(super) async fn may_be_active(change: &mut Change, before: &Extension, after: &Extension) -> Result<()> {
     let back = before.status != ExtensionStatus::Active && after.status == ExtensionStatus::Active;
     if back && store::is_of_a_suspended(change.db(), after.tenant_id, after.id).await? {
-        return Err(Error::Conflict("Whose extension it is is suspended. Activate the agent instead.".into()));
+        return Err(Error::from(Code::OwnerSuspended));
     }
     Ok(())
 }
@@ -89,7 +90,9 @@ pub(super) async fn free_names(change: &mut Change, before: Option<&Extension>, 
     pools::none_held(change, extension.tenant_id, &new).await?;
     match store::owner_of_names(change.db(), extension.tenant_id, &names, extension.id).await? {
         None => Ok(()),
-        Some(owner) => Err(Error::Conflict(format!("{} exists already: {} {}.", owner.name, owner.kind, owner.id))),
+        Some(owner) => {
+            Err(Error::from(Code::NameTakenBy.with("name", owner.name).with("kind", owner.kind).with("id", owner.id)))
+        }
     }
 }
 
@@ -99,7 +102,7 @@ pub(super) fn taken(error: sqlx::Error, tenant: Uuid) -> Error {
         Some(("names_pkey", detail)) => {
             // "Key (tenant_id, name)=(…, 1000) already exists."
             let name = detail.rsplit(", ").next().and_then(|rest| rest.split(')').next()).unwrap_or("A name");
-            Error::Conflict(format!("{name} exists already in this tenant."))
+            Error::from(Code::NameTaken.with("name", name))
         }
         Some((constraint, _)) if constraint.ends_with("tenant_id_fkey") => {
             tracing::debug!(%tenant, "no such tenant");

@@ -16,7 +16,7 @@ use crate::{
     node::changes::{Audit, Change},
     routing::Strategy,
     telephony::destinations::{self, Source},
-    text::{ExtensionNumber, GroupName},
+    text::{Code, ExtensionNumber, GroupName},
 };
 
 const MAX_MEMBERS: usize = 100;
@@ -163,32 +163,34 @@ async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i6
 
 async fn check(change: &mut Change, group: &Group) -> Result<()> {
     if !(5..=300).contains(&group.ring_seconds) {
-        return Err(Error::invalid("ring_seconds", "must be between 5 and 300"));
+        return Err(Error::invalid("ring_seconds", Code::range(5, 300)));
     }
     if group.members.len() > MAX_MEMBERS {
-        return Err(Error::invalid("members", format!("must be at most {MAX_MEMBERS}")));
+        return Err(Error::invalid("members", Code::at_most(MAX_MEMBERS)));
     }
     let distinct = group.members.iter().collect::<std::collections::HashSet<_>>();
     if distinct.len() != group.members.len() {
-        return Err(Error::invalid("members", "must not name an extension twice"));
+        return Err(Error::invalid("members", Code::NamesExtensionTwice));
     }
     let unknown = store::unknown_extensions(change.db(), group.tenant_id, &group.members).await?;
     if let Some(unknown) = unknown.first() {
-        return Err(Error::invalid("members", format!("names {unknown}, which is no extension of this tenant")));
+        return Err(Error::invalid("members", Code::NamesNoExtension.with("id", unknown)));
     }
     let mut names = vec![group.name.to_string()];
     names.extend(group.number.as_ref().map(ToString::to_string));
     destinations::not_reserved(change, group.tenant_id, &names).await?;
     match crate::telephony::extensions::store::owner_of_names(change.db(), group.tenant_id, &names, group.id).await? {
         None => Ok(()),
-        Some(owner) => Err(Error::Conflict(format!("{} exists already: {} {}.", owner.name, owner.kind, owner.id))),
+        Some(owner) => {
+            Err(Error::from(Code::NameTakenBy.with("name", owner.name).with("kind", owner.kind).with("id", owner.id)))
+        }
     }
 }
 
 fn taken(error: sqlx::Error) -> Error {
     let error = Error::from(error);
     match error.violated() {
-        Some(("names_pkey", _)) => Error::Conflict("The name or number exists already in this tenant.".into()),
+        Some(("names_pkey", _)) => Error::from(Code::SomeNameTaken),
         Some((constraint, _)) if constraint.ends_with("tenant_id_fkey") => Error::NotFound("tenant"),
         _ => error,
     }

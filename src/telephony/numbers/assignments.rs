@@ -10,6 +10,7 @@ use crate::{
         settings::Country,
     },
     node::changes::Change,
+    text::Code,
 };
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -35,14 +36,14 @@ pub struct AgentNumbers {
 
 pub async fn assign(change: &mut Change, tenant: Uuid, id: Uuid, to: Assign, if_match: Option<i64>) -> Result<Number> {
     if !(0..=1_000_000).contains(&to.daily_limit) {
-        return Err(Error::invalid("daily_limit", "must be 0 to 1000000"));
+        return Err(Error::invalid("daily_limit", Code::range(0, 1000000)));
     }
     if to.allowed_countries.as_ref().is_some_and(|countries| countries.is_empty() || countries.len() > 250) {
-        return Err(Error::invalid("allowed_countries", "must name a country, or be left out"));
+        return Err(Error::invalid("allowed_countries", Code::CountryMissing));
     }
     let before = locked(change, tenant, id, if_match).await?;
     if store::agent_name(change.db(), tenant, to.agent_id).await?.is_none() {
-        return Err(Error::invalid("agent_id", "names no agent of this tenant"));
+        return Err(Error::invalid("agent_id", Code::NamesNoAgent));
     }
     let assignment =
         Assignment { agent_id: to.agent_id, daily_limit: to.daily_limit, allowed_countries: to.allowed_countries };
@@ -53,7 +54,7 @@ pub async fn assign(change: &mut Change, tenant: Uuid, id: Uuid, to: Assign, if_
 pub async fn unassign(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<Number> {
     let before = locked(change, tenant, id, if_match).await?;
     if before.assignment.is_none() {
-        return Err(Error::Conflict("It is not assigned.".into()));
+        return Err(Error::from(Code::NumberNotAssigned));
     }
     store::unassign(change.db(), tenant, id).await?;
     finish(change, &before, "unassign").await
@@ -70,7 +71,7 @@ pub async fn choose(change: &mut Change, tenant: Uuid, agent: Uuid, outbound: &O
     if let Some(number) = outbound.number_id {
         let held = store::numbers_of_agent(change.db(), tenant, agent, chrono::Utc::now()).await?;
         if !held.iter().any(|held| held.id == number) {
-            return Err(Error::invalid("number_id", "is no number of this agent"));
+            return Err(Error::invalid("number_id", Code::NamesNoNumber));
         }
     }
     if store::set_choice(change.db(), tenant, agent, outbound).await? {

@@ -7,14 +7,14 @@ use uuid::Uuid;
 
 use super::{NewNumber, Number, NumberStatus, Parsed, entry, parse, store, taken, voice};
 use crate::{
-    http::problem::Problem,
+    http::problem::Reason,
     model::{
         error::{Error, Result},
         settings::{Country, Words},
     },
     node::changes::Change,
     telephony::destinations,
-    text::E164,
+    text::{Code, E164},
 };
 
 /// Most lines of one upload.
@@ -38,9 +38,7 @@ pub enum Outcome {
     },
     /// Nothing is wrong with it; others were, and it was all or none.
     NotCreated,
-    Refused {
-        reason: String,
-    },
+    Refused(Reason),
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -65,27 +63,27 @@ pub fn read(text: &[u8]) -> Result<Vec<(String, Read)>> {
         .from_reader(text);
     let mut lines = Vec::new();
     for (at, record) in reader.records().enumerate() {
-        let record = record.map_err(|error| Error::invalid("file", format!("is no CSV: {error}")))?;
+        let record = record.map_err(|error| Error::invalid("file", Code::NotCsv.with("reason", error)))?;
         let column = |at| record.get(at).filter(|text: &&str| !text.is_empty());
         let number = column(0).unwrap_or_default().to_owned();
         if at == 0 && number.eq_ignore_ascii_case("number") {
             continue;
         }
         if lines.len() == MOST_LINES {
-            return Err(Error::invalid("file", format!("must have at most {MOST_LINES} lines")));
+            return Err(Error::invalid("file", Code::TooManyLines.with("most", MOST_LINES)));
         }
         lines.push((number.clone(), line(number, column(1), column(2))));
     }
     if lines.is_empty() {
-        return Err(Error::invalid("file", "has no lines"));
+        return Err(Error::invalid("file", Code::NoLines));
     }
     Ok(lines)
 }
 
 fn line(number: String, provider: Option<&str>, country: Option<&str>) -> Read {
-    E164::parse(&number).map_err(|_| Error::invalid("number", "is not E.164, such as +12025550123"))?;
+    E164::parse(&number).map_err(|_| Error::invalid("number", Code::LineNotE164))?;
     let country = country.map(|country| Country::parse(&country.to_ascii_uppercase()));
-    let country = country.transpose().map_err(|_| Error::invalid("country", "is unknown"))?;
+    let country = country.transpose().map_err(|_| Error::invalid("country", Code::CountryUnknown))?;
     let provider = provider.map(Words::parse).transpose().map_err(|error| Error::invalid("provider", error))?;
     Ok(NewNumber {
         number,
@@ -112,7 +110,7 @@ fn judge(lines: Vec<(String, Read)>, own: Option<&str>) -> Vec<Judged> {
     let (mut seen, mut meant) = (HashSet::new(), HashSet::new());
     let judged = lines.into_iter().map(|(number, read)| {
         if !number.is_empty() && !seen.insert(number.clone()) {
-            return (number, Err(Error::Conflict("It stands there twice.".into())));
+            return (number, Err(Error::from(Code::LineTwice)));
         }
         let sound = read.and_then(|new| {
             let parsed = parse(&new, own)?;
@@ -140,7 +138,7 @@ pub async fn add(change: &mut Change, tenant: Uuid, lines: Vec<(String, Read)>, 
     let own = plan.country().map(ToOwned::to_owned);
     // Reading fifty thousand numbers is work for a thread of its own.
     let judging = tokio::task::spawn_blocking(move || judge(lines, own.as_deref()));
-    let lines = judging.await.map_err(|_| sqlx::Error::WorkerCrashed)?;
+    let lines = judging.await.map_err(|_| Error::Fault("reading the numbers was broken off"))?;
     // Also where nothing will be kept: the report knows every line that can't be.
     let tried = change.attempt(async |change| {
         let made = insert(change, tenant, &lines).await.map_err(NotKept::Failed)?;
@@ -160,7 +158,7 @@ pub async fn add(change: &mut Change, tenant: Uuid, lines: Vec<(String, Read)>, 
             Ok(_) => Outcome::NotCreated,
         };
         report.created += usize::from(matches!(outcome, Outcome::Created { .. }));
-        report.refused += usize::from(matches!(outcome, Outcome::Refused { .. }));
+        report.refused += usize::from(matches!(outcome, Outcome::Refused(_)));
         report.lines.push(Line { line: at + 1, number, outcome });
     }
     Ok(report)
@@ -199,7 +197,7 @@ async fn insert(change: &mut Change, tenant: Uuid, lines: &[Judged]) -> Result<H
 }
 
 fn refused(error: Error) -> Outcome {
-    Outcome::Refused { reason: Problem::from(error).detail().to_owned() }
+    Outcome::Refused(error.into())
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use crate::{
     node::changes::{Audit, Change},
     routing::callee::Callee,
     telephony::destinations,
-    text::E164,
+    text::{Code, E164},
 };
 
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -132,9 +132,10 @@ fn parse(new: &NewNumber, own: Option<&str>) -> Result<Parsed> {
         None => Parsed { number: E164::parse(text).map_err(|error| Error::invalid("number", error))?, country: None },
     };
     match (&new.country, &parsed.country) {
-        (Some(said), Some(found)) if said != found => {
-            Err(Error::invalid("country", format!("is {said}, and {} is a number of {found}", parsed.number)))
-        }
+        (Some(said), Some(found)) if said != found => Err(Error::invalid(
+            "country",
+            Code::CountryDiffers.with("said", said).with("number", &parsed.number).with("found", found),
+        )),
         (Some(said), None) => Ok(Parsed { country: Some(said.clone()), ..parsed }),
         _ => Ok(parsed),
     }
@@ -208,8 +209,7 @@ pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Optio
     let before = locked(change, tenant, id, if_match).await?;
     if let Some(assignment) = &before.assignment {
         let agent = store::agent_name(change.db(), tenant, assignment.agent_id).await?.unwrap_or_default();
-        let detail = format!("It is assigned to {agent} (agent {}); unassign it first.", assignment.agent_id);
-        return Err(Error::Conflict(detail));
+        return Err(Code::NumberAssigned.with("agent", agent).with("id", assignment.agent_id).into());
     }
     store::delete(change.db(), tenant, id).await?;
     audit(change, "delete", Some(&before), None).await
@@ -223,7 +223,7 @@ pub(super) async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match
 
 /// Whose it is, is nobody else's business.
 fn taken(number: &E164) -> Error {
-    Error::Conflict(format!("{number} exists already."))
+    Code::NumberTaken.with("number", number).into()
 }
 
 async fn check(change: &mut Change, tenant: Uuid, destination: Option<Target>) -> Result<()> {
@@ -231,7 +231,7 @@ async fn check(change: &mut Change, tenant: Uuid, destination: Option<Target>) -
     if destinations::store::exists(change.db(), tenant, destination).await? {
         Ok(())
     } else {
-        Err(Error::invalid("destination", "names nothing that this tenant has"))
+        Err(Error::invalid("destination", Code::NamesNothing))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     node::changes::{Audit, Change},
     routing,
     telephony::destinations,
-    text::{DisplayName, ExtensionNumber},
+    text::{Code, DisplayName, ExtensionNumber, Why},
 };
 
 /// Numbers in a tenant's first pool.
@@ -84,13 +84,13 @@ pub fn default_range(ordinal: i64, size: i64) -> (i64, i64) {
 
 fn check(first: i64, last: i64) -> Result<()> {
     if !(FIRST..=LAST).contains(&first) {
-        return Err(Error::invalid("first_number", "must have 2 to 15 digits"));
+        return Err(Error::invalid("first_number", Code::PoolDigits));
     }
     if last < first || last > LAST {
-        return Err(Error::invalid("last_number", "must not be below first_number, and have at most 15 digits"));
+        return Err(Error::invalid("last_number", Code::PoolBackwards));
     }
     if last - first >= MOST {
-        return Err(Error::invalid("last_number", format!("makes the pool too large: it may have {MOST} numbers")));
+        return Err(Error::invalid("last_number", Code::PoolTooLarge.with("most", MOST)));
     }
     Ok(())
 }
@@ -147,8 +147,8 @@ async fn no_overlap(change: &mut Change, tenant: Uuid, but: Uuid, first: i64, la
     match store::overlapping(change.db(), tenant, but, first, last).await? {
         None => Ok(()),
         Some(other) => {
-            let (first, last) = (other.first_number, other.last_number);
-            Err(Error::Conflict(format!("It overlaps the pool {first} to {last}.")))
+            let why = Code::PoolOverlaps.with("first", other.first_number).with("last", other.last_number);
+            Err(why.into())
         }
     }
 }
@@ -187,10 +187,8 @@ pub async fn take_lowest(
     let found = store::lowest_free(change.db(), tenant, wanted, &[but, &reserved].concat()).await?;
     if found.len() < count {
         let usage = store::usage(change.db(), tenant).await?;
-        return Err(Error::Conflict(format!(
-            "The tenant's pools don't have {count} free extension numbers: {} are free, {} used, {} reserved or resting. Enlarge a pool, or add one.",
-            usage.free, usage.used, usage.held
-        )));
+        let why = Code::PoolExhausted.with("wanted", count).with("free", usage.free);
+        return Err(why.with("used", usage.used).with("held", usage.held).into());
     }
     found.iter().map(|n| ExtensionNumber::parse(n).map_err(|e| Error::invalid("number", e))).collect()
 }
@@ -198,56 +196,46 @@ pub async fn take_lowest(
 /// Is this why numbers could not be taken: that there are too few?
 #[must_use]
 pub fn are_exhausted(error: &Error) -> bool {
-    matches!(error, Error::Conflict(detail) if detail.starts_with("The tenant's pools don't have "))
+    matches!(error, Error::Refused(why) if why.code == Code::PoolExhausted)
 }
 
 /// Refuses names that are numbers which are reserved, or rest.
 pub async fn none_held(change: &mut Change, tenant: Uuid, names: &[String]) -> Result<()> {
     match store::held_among(change.db(), tenant, names).await? {
         None => Ok(()),
-        Some(number) => Err(Error::Conflict(format!("{number} is reserved, or rests after somebody left."))),
+        Some(number) => Err(Code::NumberHeld.with("number", number).into()),
     }
 }
 
 /// Why wanted numbers can't be had, by number: those in no pool, taken, reserved or resting, and those that mean something else.
-pub async fn unavailable(
-    change: &mut Change,
-    tenant: Uuid,
-    wanted: &[String],
-) -> Result<BTreeMap<String, Unavailable>> {
+pub async fn unavailable(change: &mut Change, tenant: Uuid, wanted: &[String]) -> Result<BTreeMap<String, Why>> {
     store::hold(change.db(), tenant).await?;
     let rows = store::unavailable(change.db(), tenant, wanted).await?;
     let mut why = rows
         .into_iter()
         .map(|row| {
-            let number = &row.number;
-            let detail = match row.why.as_str() {
-                "outside" => format!("{number} is in none of the tenant's pools."),
-                "taken" => format!("{number} is taken already."),
-                _ => format!("{number} is reserved, or rests after somebody left."),
+            let code = match row.why.as_str() {
+                "outside" => Code::NumberOutsidePools,
+                "taken" => Code::ExtensionTaken,
+                _ => Code::NumberHeld,
             };
-            (row.number, Unavailable { means_something_else: false, detail })
+            let why = code.with("number", &row.number);
+            (row.number, why)
         })
         .collect::<BTreeMap<_, _>>();
     for number in destinations::reserved_among(change, tenant, wanted).await? {
-        let detail = destinations::is_reserved(&number);
-        why.insert(number.to_string(), Unavailable { means_something_else: true, detail });
+        why.insert(number.to_string(), destinations::means_else(&number));
     }
     Ok(why)
 }
 
-/// Why a number can't be had.
-pub struct Unavailable {
-    pub means_something_else: bool,
-    pub detail: String,
-}
-
 /// Refuses the numbers that one wants when one of them can't be had.
-pub fn check_wanted(wanted: &[String], why: &BTreeMap<String, Unavailable>) -> Result<()> {
-    let of = |first: bool| wanted.iter().filter_map(|n| why.get(n)).find(|why| why.means_something_else == first);
+pub fn check_wanted(wanted: &[String], why: &BTreeMap<String, Why>) -> Result<()> {
+    let of =
+        |first: bool| wanted.iter().filter_map(|n| why.get(n)).find(|why| (why.code == Code::NumberMeansElse) == first);
     match of(true).or_else(|| of(false)) {
         None => Ok(()),
-        Some(why) => Err(Error::Conflict(why.detail.clone())),
+        Some(why) => Err(why.clone().into()),
     }
 }
 

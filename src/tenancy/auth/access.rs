@@ -24,6 +24,7 @@ use uuid::Uuid;
 use super::store;
 use crate::{
     model::error::{Error, Result},
+    text::Code,
     text::keyring::{Keyring, Place},
 };
 
@@ -143,7 +144,7 @@ impl Signer {
 /// Makes a new key; the ones before it only check from now on, and go when nothing they signed can be good any more.
 pub async fn rotate(pool: &PgPool, keyring: &Keyring) -> Result<Uuid> {
     let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
-        .map_err(|_| Error::invalid("signing key", "could not be made"))?;
+        .map_err(|_| Error::invalid("signing key", Code::NotMade.with("reason", "no key")))?;
     let id = Uuid::now_v7();
     let sealed = keyring.seal(place(id), &STANDARD.encode(pkcs8.as_ref()));
     store::add_signing_key(pool, id, &sealed).await?;

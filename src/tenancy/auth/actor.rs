@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::{
     http::{problem::Problem, write::Maker},
     tenancy::Api,
+    text::Code,
 };
 use crate::{
     node::changes::Author,
@@ -76,9 +77,7 @@ impl Actor {
             (Some(own), Some(named)) if own != named => Err(Problem::not_found("tenant")),
             (Some(own), _) => Ok(own),
             (None, Some(named)) => Ok(named),
-            (None, None) => {
-                Err(Problem::bad_request("Say which tenant it is about, as ?tenant_id=….").field("tenant_id"))
-            }
+            (None, None) => Err(Problem::from(Code::WhichTenant).field("tenant_id")),
         }
     }
 

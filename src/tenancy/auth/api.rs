@@ -22,6 +22,7 @@ use crate::{
         Api,
         auth::actor::{Actor, peer, source},
     },
+    text::Code,
 };
 
 /// A change by somebody who has not signed in.
@@ -78,9 +79,7 @@ pub async fn refresh(api: Data<Api>, request: HttpRequest, body: Bytes) -> Resul
     change.commit_quietly().await?;
     match refreshed {
         Refreshed::Tokens(tokens) => Ok(HttpResponse::Ok().json(tokens)),
-        Refreshed::Refused | Refreshed::Reused { .. } => {
-            Err(Error::Refused("The refresh token is not good any more. Sign in again.").into())
-        }
+        Refreshed::Refused | Refreshed::Reused { .. } => Err(Error::from(Code::RefreshTokenExpired).into()),
     }
 }
 
@@ -262,7 +261,7 @@ pub async fn disable_two_factor(
     actor.user()?;
     let account = own_account(&api, &actor, &request, "password", &shown.password).await?;
     if account.totp_required {
-        return Err(Error::Conflict("Your account must have a second factor.".into()).into());
+        return Err(Error::from(Code::SecondFactorRequired).into());
     }
     let mut change = own_change(&api, &actor, &request).await?;
     second_factor::disable(&mut change, &account).await?;

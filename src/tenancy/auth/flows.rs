@@ -18,7 +18,7 @@ use crate::{
     model::user::UserStatus,
     node::changes::{Audit, Author, Change, Changes},
     tenancy::mail::{self, Message},
-    text::Email,
+    text::{Code, Email},
 };
 
 /// What somebody shows to sign in.
@@ -38,7 +38,6 @@ pub struct SignedIn<T> {
 }
 
 /// How a sign-in may be refused without saying whether there is such an account.
-const REFUSED: &str = "The e-mail address or the password is wrong.";
 
 /// The most of what was typed as an address that is kept; no address is as long (64 + 1 + 253).
 const LONGEST_ADDRESS: usize = 320;
@@ -73,7 +72,7 @@ pub async fn sign_in<T>(
     let right = is_right(auth, changes, &email, account.as_ref(), &shown.password, source.address).await?;
     // Who has not confirmed the address yet may be told so: they know the password.
     let Some(account) = account.filter(|account| right && (account.is_in_force() || account.has_to_confirm())) else {
-        return refuse(changes, &email, source.address, Error::Refused(REFUSED)).await;
+        return refuse(changes, &email, source.address, Code::WrongPassword.into()).await;
     };
     let author =
         Author { name: format!("user:{}:{}", account.id, account.email), source: source.address, within: None };
@@ -84,13 +83,13 @@ pub async fn sign_in<T>(
             Some(code) if second_factor::check(&mut change, &account, code).await? => {}
             Some(_) => {
                 drop(change);
-                let wrong = Error::invalid("code", "is wrong or was used before");
+                let wrong = Error::invalid("code", Code::CodeWrongOrUsed);
                 return refuse(changes, &email, source.address, wrong).await;
             }
         }
     }
     if !account.email_verified {
-        return Err(Error::Conflict("Confirm your e-mail address first, with the link that was sent to it.".into()));
+        return Err(Error::from(Code::ConfirmEmailFirst));
     }
     throttle::succeeded(change.db(), &email).await?;
     let session = open(&mut change, &account).await?;
@@ -150,7 +149,7 @@ pub async fn own_account(
     if is_right(auth, changes, &email, Some(&account), password, source).await? {
         return Ok(account);
     }
-    refuse(changes, &email, source, Error::invalid(field, "is wrong")).await
+    refuse(changes, &email, source, Error::invalid(field, Code::Wrong)).await
 }
 
 /// The owner of an address shows the link that was sent to it.
@@ -200,7 +199,7 @@ pub async fn reset(auth: &Auth, change: &mut Change, token: &str, new: &str) -> 
     let user = one_time::take(change, token, &[Purpose::Reset, Purpose::Welcome]).await?;
     let account = session::account(change, user).await?;
     if account.status == UserStatus::Suspended {
-        return Err(Error::Refused("This account is suspended."));
+        return Err(Error::from(Code::AccountSuspended));
     }
     set_password(auth, change, &account, new, None).await?;
     // The link came by mail, so the address is theirs.

@@ -7,6 +7,7 @@ use super::store;
 use crate::{
     model::error::{Error, Result},
     node::changes::Change,
+    text::Code,
     text::token::{self, TokenHash},
 };
 
@@ -65,5 +66,5 @@ pub async fn links(change: &mut Change, base: &str, users: &[Uuid], purpose: Pur
 pub async fn take(change: &mut Change, token: &str, purposes: &[Purpose]) -> Result<Uuid> {
     let purposes = purposes.iter().map(|purpose| purpose.name().to_owned()).collect::<Vec<_>>();
     let user = store::use_one_time_token(change.db(), &TokenHash::of(token.as_bytes()), &purposes).await?;
-    user.ok_or_else(|| Error::invalid("token", "is not good: it was used, has run out, or was replaced by a newer one"))
+    user.ok_or_else(|| Error::invalid("token", Code::LinkExpired))
 }

@@ -5,8 +5,12 @@ use std::sync::Arc;
 use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher as _, PasswordVerifier as _, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
+use zxcvbn::feedback::{Feedback, Warning};
 
-use crate::model::error::{Error, Result};
+use crate::{
+    model::error::{Error, Result},
+    text::Code,
+};
 
 /// Fewest and most characters of a password.
 const LENGTH: std::ops::RangeInclusive<usize> = 10..=200;
@@ -19,9 +23,13 @@ const WAITING: usize = 64;
 /// Who signs in while so many do is sent away before the database is asked anything.
 const SIGNING_IN: usize = 32;
 
+fn not_made(error: impl std::fmt::Display) -> Error {
+    Error::invalid("password", Code::NotMade.with("reason", error))
+}
+
 /// Argon2id with 19 MiB and two passes: OWASP's first recommendation. About 25 ms of one core.
 fn argon2() -> Result<Argon2<'static>> {
-    let params = Params::new(19 * 1024, 2, 1, None).map_err(|e| Error::invalid("password", e))?;
+    let params = Params::new(19 * 1024, 2, 1, None).map_err(not_made)?;
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
@@ -59,7 +67,7 @@ impl Passwords {
     pub async fn hash(&self, password: &str) -> Result<String> {
         let password = Zeroizing::new(password.to_owned());
         self.run(move || {
-            let hash = argon2()?.hash_password(password.as_bytes()).map_err(|e| Error::invalid("password", e))?;
+            let hash = argon2()?.hash_password(password.as_bytes()).map_err(not_made)?;
             Ok(hash.to_string())
         })
         .await?
@@ -89,7 +97,10 @@ impl Passwords {
 pub fn check(field: &'static str, password: &str, written: &[&str]) -> Result<()> {
     let characters = password.chars().count();
     if !LENGTH.contains(&characters) {
-        return Err(Error::invalid(field, format!("must have {} to {} characters", LENGTH.start(), LENGTH.end())));
+        return Err(Error::invalid(
+            field,
+            Code::LengthOutOfRange.with("least", LENGTH.start()).with("most", LENGTH.end()),
+        ));
     }
     let judged = password.chars().take(JUDGED).collect::<String>();
     // What the person wrote, whole and in its parts: an address's name is as easy a guess as the address.
@@ -99,16 +110,33 @@ pub fn check(field: &'static str, password: &str, written: &[&str]) -> Result<()
     let plain = judged.to_lowercase();
     let rest = guesses.iter().fold(plain, |rest, own| rest.replace(&own.to_lowercase(), ""));
     if rest.chars().count() * 2 < judged.chars().count() {
-        return Err(Error::invalid(field, "is too weak: it is made of your name or address"));
+        return Err(Error::invalid(field, Code::PasswordOfYourName));
     }
     let judgement = zxcvbn::zxcvbn(&judged, &guesses);
     if judgement.score() >= GOOD {
         return Ok(());
     }
-    let reason = judgement.feedback().and_then(zxcvbn::feedback::Feedback::warning).map(|w| w.to_string());
-    let reason = reason.unwrap_or_else(|| "It would be guessed soon.".to_owned());
-    let advice = "use several uncommon words, or let a password manager make one";
-    Err(Error::invalid(field, format!("is too weak: {} — {advice}", reason.trim_end_matches('.'))))
+    let warning = judgement.feedback().and_then(Feedback::warning);
+    Err(Error::invalid(field, warning.map_or(Code::PasswordGuessedSoon, weakness)))
+}
+
+fn weakness(warning: Warning) -> Code {
+    match warning {
+        Warning::StraightRowsOfKeysAreEasyToGuess => Code::PasswordRowOfKeys,
+        Warning::ShortKeyboardPatternsAreEasyToGuess => Code::PasswordKeyboardPattern,
+        Warning::RepeatsLikeAaaAreEasyToGuess => Code::PasswordRepeats,
+        Warning::RepeatsLikeAbcAbcAreOnlySlightlyHarderToGuess => Code::PasswordRepeatsParts,
+        Warning::ThisIsATop10Password => Code::PasswordTop10,
+        Warning::ThisIsATop100Password => Code::PasswordTop100,
+        Warning::ThisIsACommonPassword => Code::PasswordVeryCommon,
+        Warning::ThisIsSimilarToACommonlyUsedPassword => Code::PasswordSimilar,
+        Warning::SequencesLikeAbcAreEasyToGuess => Code::PasswordSequence,
+        Warning::RecentYearsAreEasyToGuess => Code::PasswordYear,
+        Warning::AWordByItselfIsEasyToGuess => Code::PasswordOneWord,
+        Warning::DatesAreOftenEasyToGuess => Code::PasswordDate,
+        Warning::NamesAndSurnamesByThemselvesAreEasyToGuess => Code::PasswordName,
+        Warning::CommonNamesAndSurnamesAreEasyToGuess => Code::PasswordCommonName,
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::store::{self, Account};
 use crate::{
     model::error::{Error, Result},
     node::changes::{Audit, Change},
-    text::{keyring::Place, token::TokenHash},
+    text::{Code, keyring::Place, token::TokenHash},
 };
 
 const STEP: u64 = 30;
@@ -31,13 +31,13 @@ fn place(user: Uuid) -> Place {
 
 fn totp(secret: Vec<u8>, email: &str) -> Result<TOTP> {
     TOTP::new(Algorithm::SHA1, 6, SKEW, STEP, secret, Some("Dialplane".to_owned()), email.replace(':', " "))
-        .map_err(|e| Error::invalid("secret", e))
+        .map_err(|e| Error::invalid("secret", Code::NotMade.with("reason", e)))
 }
 
 /// Begins: the factor counts once a code of it was shown.
 pub async fn begin(change: &mut Change, account: &Account) -> Result<Setup> {
     if account.totp_enabled {
-        return Err(Error::Conflict("A second factor is set up already. Disable it first.".into()));
+        return Err(Error::from(Code::SecondFactorIsSetUp));
     }
     let secret = Secret::Raw(rand::random::<[u8; 20]>().to_vec());
     let encoded = secret.to_encoded().to_string();
@@ -47,7 +47,7 @@ pub async fn begin(change: &mut Change, account: &Account) -> Result<Setup> {
 }
 
 fn setup(encoded: &str, email: &str) -> Result<Setup> {
-    let bytes = Secret::Encoded(encoded.to_owned()).to_bytes().map_err(|_| Error::invalid("secret", "is damaged"))?;
+    let bytes = Secret::Encoded(encoded.to_owned()).to_bytes().map_err(|_| Error::invalid("secret", Code::Damaged))?;
     Ok(Setup { secret: encoded.to_owned(), url: totp(bytes, email)?.get_url() })
 }
 
@@ -61,10 +61,10 @@ pub fn pending(change: &Change, account: &Account) -> Result<Option<Setup>> {
 /// Ends the setting up with a first code; answers the recovery codes, which are never shown again.
 pub async fn confirm(change: &mut Change, account: &Account, code: &str) -> Result<Vec<String>> {
     if account.totp_enabled || account.totp_secret.is_none() {
-        return Err(Error::Conflict("There is no second factor to confirm. Begin to set one up.".into()));
+        return Err(Error::from(Code::NoSecondFactorToConfirm));
     }
     if !check(change, account, code).await? {
-        return Err(Error::invalid("code", "is not the one of this moment: check the device's clock"));
+        return Err(Error::invalid("code", Code::CodeNotNow));
     }
     store::enable_totp(change.db(), account.id).await?;
     let codes = (0..RECOVERY_CODES).map(|_| recovery_code()).collect::<Vec<_>>();
@@ -93,7 +93,7 @@ pub async fn check(change: &mut Change, account: &Account, code: &str) -> Result
     }
     let Some(sealed) = &account.totp_secret else { return Ok(false) };
     let encoded = change.keyring().open_sealed(place(account.id), sealed)?;
-    let bytes = Secret::Encoded(encoded.to_string()).to_bytes().map_err(|_| Error::invalid("secret", "is damaged"))?;
+    let bytes = Secret::Encoded(encoded.to_string()).to_bytes().map_err(|_| Error::invalid("secret", Code::Damaged))?;
     let totp = totp(bytes, &account.email)?;
     let now = u64::try_from(chrono::Utc::now().timestamp()).unwrap_or_default();
     for step in (now / STEP).saturating_sub(u64::from(SKEW))..=(now / STEP) + u64::from(SKEW) {

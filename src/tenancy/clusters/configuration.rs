@@ -12,7 +12,7 @@ use super::store;
 use crate::{
     model::error::{Error, Result},
     node::changes::{Audit, Change},
-    text::escape::SwitchXml,
+    text::{Code, escape::SwitchXml},
 };
 
 /// The files that a cluster may say something about.
@@ -49,7 +49,8 @@ pub async fn put(
 ) -> Result<ChangedConfiguration> {
     known(name)?;
     store::get(change.db(), cluster).await?.ok_or(Error::NotFound("cluster"))?;
-    let xml = canonical(name, &new.xml).map_err(|error| Error::invalid("xml", error))?;
+    let xml =
+        canonical(name, &new.xml).map_err(|error| Error::invalid("xml", Code::XmlRefused.with("reason", error)))?;
     let before = store::configuration(change.db(), cluster, name).await?.map(|before| before.xml);
     store::put_configuration(change.db(), cluster, name, &xml).await?;
     let diff = crate::model::diff::diff(before.as_deref().unwrap_or_default(), &xml);

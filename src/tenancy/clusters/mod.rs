@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::{
     model::error::{Error, Result, same_version},
     node::changes::{Audit, Change},
-    text::{DisplayName, Domain},
+    text::{Code, DisplayName, Domain},
 };
 
 /// The cluster that every platform begins with.
@@ -110,16 +110,13 @@ fn check(cluster: &Cluster) -> Result<()> {
     if let Some(url) = &cluster.websocket_url
         && !(printable(url) && (url.starts_with("wss://") || url.starts_with("ws://")))
     {
-        return Err(Error::invalid(
-            "websocket_url",
-            "must begin with wss:// (or ws://) and have at most 255 characters",
-        ));
+        return Err(Error::invalid("websocket_url", Code::WrongWebsocketUrl));
     }
     if !(1..=MOST_TENANTS).contains(&cluster.max_tenants) {
-        return Err(Error::invalid("max_tenants", format!("must be between 1 and {MOST_TENANTS}")));
+        return Err(Error::invalid("max_tenants", Code::range(1, MOST_TENANTS)));
     }
     if cluster.sip_domains.len() > 20 {
-        return Err(Error::invalid("sip_domains", "may have 20 entries"));
+        return Err(Error::invalid("sip_domains", Code::entries(20)));
     }
     let ice_is_fine = cluster.ice_servers.len() <= 10
         && cluster.ice_servers.iter().all(|server| {
@@ -132,7 +129,7 @@ fn check(cluster: &Cluster) -> Result<()> {
                 && server.credential.as_deref().is_none_or(printable)
         });
     if !ice_is_fine {
-        return Err(Error::invalid("ice_servers", "must be at most 10 servers whose urls begin with stun: or turn:"));
+        return Err(Error::invalid("ice_servers", Code::WrongIceServers));
     }
     Ok(())
 }
@@ -191,14 +188,12 @@ pub async fn update(change: &mut Change, id: Uuid, patch: ClusterPatch, if_match
 pub async fn delete(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<()> {
     let before = locked(change, id, if_match).await?;
     if id == DEFAULT {
-        return Err(Error::Conflict("The default cluster stays: set its status to draining instead.".into()));
+        return Err(Error::from(Code::DefaultClusterStays));
     }
     let switches = store::switches(change.db(), id).await?;
     if before.tenants > 0 || switches > 0 {
         let tenants = before.tenants;
-        return Err(Error::Conflict(format!(
-            "It still has {tenants} tenants and {switches} switches. Move or delete them first."
-        )));
+        return Err(Error::from(Code::ClusterInUse.with("tenants", tenants).with("switches", switches)));
     }
     store::delete(change.db(), id).await?;
     audit(change, "delete", Some(&before), None).await
@@ -213,22 +208,20 @@ pub async fn choose(change: &mut Change, region: Option<&str>) -> Result<Uuid> {
     let known = store::regions(change.db()).await?;
     match region {
         Some(region) if !known.iter().any(|name| name == region) => {
-            Err(Error::invalid("region", format!("is none of the regions there are: {}", known.join(", "))))
+            Err(Error::invalid("region", Code::NamesNoRegion.with("regions", known.join(", "))))
         }
-        Some(region) => Err(Error::Conflict(format!("No cluster in {region} has room for another tenant."))),
-        None => Err(Error::Conflict("No cluster has room for another tenant.".into())),
+        Some(region) => Err(Error::from(Code::NoClusterInRegion.with("region", region))),
+        None => Err(Error::from(Code::NoCluster)),
     }
 }
 
 /// May a tenant move here?
 pub async fn check_room(change: &mut Change, id: Uuid) -> Result<()> {
     store::hold(change.db()).await?;
-    let cluster = store::get(change.db(), id).await?.ok_or_else(|| Error::invalid("cluster_id", "names no cluster"))?;
+    let cluster =
+        store::get(change.db(), id).await?.ok_or_else(|| Error::invalid("cluster_id", Code::NamesNoCluster))?;
     if cluster.status != ClusterStatus::Active || cluster.tenants >= i64::from(cluster.max_tenants) {
-        return Err(Error::Conflict(format!(
-            "The cluster {} is not active, or has no room for another tenant.",
-            cluster.name
-        )));
+        return Err(Error::from(Code::ClusterFull.with("cluster", &cluster.name)));
     }
     Ok(())
 }
@@ -243,7 +236,7 @@ async fn locked(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<
 fn taken(error: sqlx::Error, cluster: &Cluster) -> Error {
     let error = Error::from(error);
     match error.violated() {
-        Some(("clusters_name_key", _)) => Error::Conflict(format!("A cluster named {} exists already.", cluster.name)),
+        Some(("clusters_name_key", _)) => Error::from(Code::ClusterNameTaken.with("name", &cluster.name)),
         _ => error,
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     node::changes::{Audit, Change},
     tenancy::auth::rules::{self, Role},
     text::{
-        DisplayName,
+        Code, DisplayName,
         token::{self, TokenHash},
     },
 };
@@ -86,7 +86,7 @@ pub struct KeyPatch {
 
 fn check_scopes(scopes: &[String]) -> Result<()> {
     if scopes.is_empty() || scopes.len() > 40 {
-        return Err(Error::invalid("scopes", "must be 1 to 40"));
+        return Err(Error::invalid("scopes", Code::range(1, 40)));
     }
     match scopes.iter().find(|scope| !rules::is_scope(scope)) {
         None => Ok(()),
@@ -95,7 +95,7 @@ fn check_scopes(scopes: &[String]) -> Result<()> {
             let scope = scope.chars().take(40).collect::<String>();
             Err(Error::invalid(
                 "scopes",
-                format!("must be * or RESOURCE:read or RESOURCE:write, with a resource of {known}; not {scope:?}"),
+                Code::WrongScope.with("known", known).with("scope", format_args!("{scope:?}")),
             ))
         }
     }
@@ -141,7 +141,7 @@ pub async fn create_by(change: &mut Change, maker: Maker, new: NewKey) -> Result
         store::insert(change.db(), &key, &TokenHash::of(token.as_bytes()), maker.user).await.map_err(|error| {
             let error = Error::from(error);
             match error.violated() {
-                Some(("api_keys_tenant_id_fkey", _)) => Error::invalid("tenant_id", "names no tenant"),
+                Some(("api_keys_tenant_id_fkey", _)) => Error::invalid("tenant_id", Code::NamesNoTenant),
                 _ => error,
             }
         })?;
@@ -179,7 +179,7 @@ pub async fn rotate(
 ) -> Result<CreatedKey> {
     let overlap = rotation.overlap_seconds.unwrap_or(3600);
     if !(0..=7 * 86400).contains(&overlap) {
-        return Err(Error::invalid("overlap_seconds", "must be 0 to 604800"));
+        return Err(Error::invalid("overlap_seconds", Code::range(0, 604800)));
     }
     let before = locked(change, within, id, if_match).await?;
     check_reach(maker, &before)?;
@@ -204,7 +204,7 @@ fn check_reach(maker: Maker, key: &Key) -> Result<()> {
         Role::Owner => key.tenant_id.is_some(),
         role => key.tenant_id.is_some() && key.role == role,
     };
-    if reaches { Ok(()) } else { Err(Error::Forbidden("The key may do more than you.".into())) }
+    if reaches { Ok(()) } else { Err(Error::from(Code::KeyAboveYours)) }
 }
 
 async fn locked(change: &mut Change, within: Option<Uuid>, id: Uuid, if_match: Option<i64>) -> Result<Key> {

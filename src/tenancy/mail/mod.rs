@@ -14,7 +14,7 @@ use crate::{
     model::language::Language,
     node::changes::Change,
     text::{
-        Email,
+        Code, Email,
         keyring::{Keyring, Place},
     },
 };
@@ -122,9 +122,10 @@ fn write(
     language: Language,
     message: &Message<'_>,
 ) -> Result<()> {
-    let letter = Letter::render(message, language).map_err(|e| Error::invalid("mail", e))?;
+    let letter =
+        Letter::render(message, language).map_err(|e| Error::invalid("mail", Code::NotMade.with("reason", e)))?;
     let id = Uuid::now_v7();
-    let text = serde_json::to_string(&letter).map_err(|e| Error::invalid("mail", e))?;
+    let text = serde_json::to_string(&letter).map_err(|e| Error::invalid("mail", Code::NotMade.with("reason", e)))?;
     mails.push(id, to.as_str(), message.template(), language, keyring.seal(place(id), &text));
     Ok(())
 }

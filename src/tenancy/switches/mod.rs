@@ -12,7 +12,7 @@ use crate::{
     node::changes::{Audit, Change},
     tenancy::clusters,
     text::{
-        SwitchName,
+        Code, SwitchName,
         token::{self, TokenHash},
     },
 };
@@ -91,8 +91,8 @@ pub async fn create(change: &mut Change, new: NewSwitch) -> Result<SwitchWithTok
     let switch = inserted.map_err(|error| {
         let error = Error::from(error);
         match error.violated() {
-            Some(("switches_cluster_id_fkey", _)) => Error::invalid("cluster_id", "names no cluster"),
-            Some(("switches_name_key", _)) => Error::Conflict(format!("A switch named {} exists already.", new.name)),
+            Some(("switches_cluster_id_fkey", _)) => Error::invalid("cluster_id", Code::NamesNoCluster),
+            Some(("switches_name_key", _)) => Error::from(Code::SwitchNameTaken.with("name", &new.name)),
             _ => error,
         }
     })?;
@@ -119,7 +119,7 @@ pub async fn update(
     .await
     .map_err(|error| match Error::from(error) {
         error if error.violated().is_some_and(|(name, _)| name == "switches_cluster_id_fkey") => {
-            Error::invalid("cluster_id", "names no cluster")
+            Error::invalid("cluster_id", Code::NamesNoCluster)
         }
         error => error,
     })?;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     model::error::{Error, Result, same_version},
     node::changes::{Audit, Change},
-    text::{DisplayName, Domain},
+    text::{Code, DisplayName, Domain},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
@@ -148,10 +148,12 @@ pub async fn delete(
     let before = locked(change, id, if_match).await?;
     let left = store::belongings(change.db(), id).await?;
     if !cascade && left.extensions + left.groups + left.numbers > 0 {
-        return Err(Error::Conflict(format!(
-            "The tenant still has {} extensions, {} groups and {} numbers. Delete it with ?cascade=true to delete them as well.",
-            left.extensions, left.groups, left.numbers
-        )));
+        return Err(Error::from(
+            Code::TenantInUse
+                .with("extensions", left.extensions)
+                .with("groups", left.groups)
+                .with("numbers", left.numbers),
+        ));
     }
     if purge == Purge::Later {
         let purge_at = Some(Utc::now() + chrono::Duration::days(GRACE_DAYS));
@@ -180,9 +182,7 @@ async fn locked(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<
 fn taken(error: sqlx::Error, domain: &Domain) -> Error {
     let error = Error::from(error);
     match error.violated() {
-        Some(("tenants_domain_key", _)) => {
-            Error::Conflict(format!("A tenant with the domain {domain} exists already."))
-        }
+        Some(("tenants_domain_key", _)) => Error::from(Code::DomainTaken.with("domain", domain)),
         _ => error,
     }
 }

@@ -15,6 +15,7 @@ use crate::{
         settings::{self, Settings, SettingsError, Template},
     },
     node::changes::{Audit, Change},
+    text::Code,
 };
 
 /// What a tenant is set up from when nothing else is said.
@@ -22,12 +23,12 @@ pub const DEFAULT_TEMPLATE: &str = "default";
 
 #[must_use]
 pub fn wrong_setting(error: SettingsError) -> Error {
-    Error::InvalidAt { field: error.field, message: error.message }
+    Error::InvalidAt { field: error.field, why: error.why }
 }
 
 /// A template by its name: the platform's own, or one that is built in.
 pub async fn of(change: &mut Change, name: &str) -> Result<Template> {
-    get(change.db(), name).await?.ok_or_else(|| Error::invalid("template", "names no template"))
+    get(change.db(), name).await?.ok_or_else(|| Error::invalid("template", Code::NamesNoTemplate))
 }
 
 pub async fn get(db: impl PgExecutor<'_>, name: &str) -> Result<Option<Template>> {
@@ -82,7 +83,7 @@ pub async fn at_version(db: impl PgExecutor<'_>, name: &str, version: i32) -> Re
 pub async fn put(change: &mut Change, mut template: Template, create: bool) -> Result<Template> {
     let before = get(change.db(), template.name.as_str()).await?;
     if create && before.is_some() {
-        return Err(Error::Conflict(format!("A template named {} exists already.", template.name.as_str())));
+        return Err(Error::from(Code::TemplateNameTaken.with("name", template.name.as_str())));
     }
     // Also above those of one that was deleted: a version means one body for ever.
     let highest = template_store::highest_version(change.db(), template.name.as_str()).await?;

@@ -14,6 +14,7 @@ use crate::{
     },
     node::changes::{Audit, Change},
     tenancy::auth::{password::Passwords, rules::Role, store::end_sessions},
+    text::Code,
 };
 
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -47,8 +48,7 @@ pub async fn create_platform_admin(
 ) -> Result<()> {
     let hash = passwords.hash(password).await?;
     let id = store::insert_platform_admin(change.db(), Uuid::now_v7(), email, &hash).await?;
-    let id =
-        id.ok_or_else(|| Error::Conflict(format!("Somebody of a tenant has the address {email}: use another.")))?;
+    let id = id.ok_or_else(|| Error::from(Code::EmailOfATenant.with("email", email)))?;
     end_sessions(change.db(), id, None).await?;
     let after = Some(serde_json::json!({ "email": email, "role": "platform_admin" }));
     change.audit(Audit { tenant: None, action: "create", resource: format!("users/{id}"), before: None, after }).await
@@ -59,7 +59,7 @@ pub async fn create_platform_admin(
 pub fn taken(error: sqlx::Error) -> Error {
     let error = Error::from(error);
     match error.violated() {
-        Some(("users_email", _)) => Error::Conflict("Somebody with this e-mail address exists already.".into()),
+        Some(("users_email", _)) => Error::from(Code::ThisEmailTaken),
         Some(("users_tenant_id_fkey", _)) => Error::NotFound("tenant"),
         _ => error,
     }

@@ -1,0 +1,53 @@
+//! A page for each code of a problem: what it means and what to do. For everybody, also who has not signed in.
+
+use actix_web::{
+    get,
+    web::{Path, ServiceConfig},
+};
+use askama::Template;
+
+use super::{Page, Shell, Visitor, ok};
+use crate::{
+    http::problem::{PAGES, Problem},
+    model::language::Language,
+    text::{Code, codes::Texts},
+};
+
+pub fn pages(config: &mut ServiceConfig) {
+    config.service(list).service(show);
+}
+
+#[derive(Template)]
+#[template(path = "web/problems.html")]
+struct ListPage<'a> {
+    s: &'a Shell,
+    codes: &'static [Code],
+}
+
+#[derive(Template)]
+#[template(path = "web/problem.html")]
+struct CodePage<'a> {
+    s: &'a Shell,
+    code: Code,
+    parameters: Vec<&'static str>,
+}
+
+impl Shell {
+    fn of(&self, texts: Texts) -> &'static str {
+        match self.language {
+            Language::En => texts.english,
+            Language::De => texts.german,
+        }
+    }
+}
+
+#[get("/problems")]
+async fn list(visitor: Visitor) -> Page {
+    ok(&ListPage { s: &visitor.shell, codes: Code::ALL })
+}
+
+#[get("/problems/{code}")]
+async fn show(visitor: Visitor, code: Path<String>) -> Page {
+    let code = Code::named(&code).ok_or_else(|| Problem::from(Code::PageNotFound))?;
+    ok(&CodePage { s: &visitor.shell, code, parameters: code.parameters().collect() })
+}

@@ -1,0 +1,322 @@
+//! Why something was refused, as a code with parameters.
+//!
+//! A code is what programs compare and what pages translate; its sentences, English and German, stand in one table
+//! (`codes::table`) and nowhere else. A code is stable: one that is in use is never renamed or given another meaning.
+
+mod table;
+
+use std::{borrow::Cow, fmt};
+
+pub use table::Code;
+
+/// What kind of refusal a code is: it decides the status of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A field's value; its sentence goes on after the field's name.
+    Field,
+    BadRequest,
+    Unauthorized,
+    Forbidden,
+    NotFound,
+    Conflict,
+    Changed,
+    TooLarge,
+    Unprocessable,
+    TooMany,
+    Internal,
+    Unavailable,
+}
+
+impl Kind {
+    /// The status of an answer over HTTP.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::BadRequest => 400,
+            Self::Unauthorized => 401,
+            Self::Forbidden => 403,
+            Self::NotFound => 404,
+            Self::Conflict => 409,
+            Self::Changed => 412,
+            Self::TooLarge => 413,
+            Self::Field | Self::Unprocessable => 422,
+            Self::TooMany => 429,
+            Self::Internal => 500,
+            Self::Unavailable => 503,
+        }
+    }
+}
+
+/// What to do about a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Advice {
+    Correct,
+    NameExisting,
+    ChooseAnother,
+    ChangeFirst,
+    MakeRoom,
+    AskAdministrator,
+    SignIn,
+    SecondFactor,
+    Wait,
+    ReadAgain,
+    ReadDescription,
+    CorrectFile,
+    Report,
+    StrongPassword,
+}
+
+/// A text in both languages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Texts {
+    pub english: &'static str,
+    pub german: &'static str,
+}
+
+impl Advice {
+    #[must_use]
+    pub const fn texts(self) -> Texts {
+        let (english, german) = match self {
+            Self::Correct => (
+                "Correct the field and send it again. The problem's `field` names it.",
+                "Berichtigen Sie das Feld und senden Sie es noch einmal. `field` im Problem nennt es.",
+            ),
+            Self::NameExisting => (
+                "Name something that is there, and that you may see. The lists show what there is.",
+                "Nennen Sie etwas, das es gibt und das Sie sehen dürfen. Die Listen zeigen, was es gibt.",
+            ),
+            Self::ChooseAnother => (
+                "Choose another, or change or delete what has it now.",
+                "Wählen Sie etwas anderes, oder ändern oder löschen Sie, was es jetzt hat.",
+            ),
+            Self::ChangeFirst => (
+                "Change first what the problem names, then try again.",
+                "Ändern Sie zuerst, was das Problem nennt, und versuchen Sie es dann noch einmal.",
+            ),
+            Self::MakeRoom => (
+                "A limit is reached. Delete what is not needed any more, or have the limit raised.",
+                "Eine Grenze ist erreicht. Löschen Sie, was nicht mehr gebraucht wird, oder lassen Sie die Grenze anheben.",
+            ),
+            Self::AskAdministrator => (
+                "Ask an administrator to do it, or to give you the role or your API key the scope for it.",
+                "Bitten Sie jemanden aus der Administration, es zu tun oder Ihnen die Rolle oder Ihrem API-Schlüssel den Bereich dafür zu geben.",
+            ),
+            Self::SignIn => (
+                "Sign in, or send a valid API key or access token.",
+                "Melden Sie sich an, oder senden Sie einen gültigen API-Schlüssel oder ein gültiges Token.",
+            ),
+            Self::SecondFactor => (
+                "Second factors are set up, confirmed and switched off on the account's page.",
+                "Zweite Faktoren werden auf der Seite des Kontos eingerichtet, bestätigt und ausgeschaltet.",
+            ),
+            Self::Wait => (
+                "Wait as long as `Retry-After` says, or a few seconds, and send the same request again.",
+                "Warten Sie so lange, wie `Retry-After` sagt, oder einige Sekunden, und senden Sie dieselbe Anfrage noch einmal.",
+            ),
+            Self::ReadAgain => (
+                "Read it again, make your change to what it is now, and send its ETag as `If-Match`.",
+                "Lesen Sie es noch einmal, ändern Sie den jetzigen Stand, und senden Sie sein ETag als `If-Match`.",
+            ),
+            Self::ReadDescription => (
+                "Compare the request with the description of the API at /openapi.json.",
+                "Vergleichen Sie die Anfrage mit der Beschreibung der Schnittstelle unter /openapi.json.",
+            ),
+            Self::CorrectFile => (
+                "Correct the file and upload it again.",
+                "Berichtigen Sie die Datei und laden Sie sie noch einmal hoch.",
+            ),
+            Self::Report => (
+                "You can't mend this. Tell the platform's administrators the problem's `id`.",
+                "Das können Sie nicht beheben. Nennen Sie der Administration der Plattform die `id` des Problems.",
+            ),
+            Self::StrongPassword => (
+                "Use several uncommon words, or let a password manager make a password.",
+                "Nehmen Sie mehrere ungewöhnliche Wörter, oder lassen Sie einen Passwortmanager ein Passwort machen.",
+            ),
+        };
+        Texts { english, german }
+    }
+}
+
+impl Code {
+    /// The code of a name, as problems have it.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.name() == name)
+    }
+
+    /// With a parameter.
+    pub fn with(self, name: &'static str, value: impl fmt::Display) -> Why {
+        Why::from(self).with(name, value)
+    }
+
+    /// Numbers from one to another.
+    pub fn range(least: impl fmt::Display, most: impl fmt::Display) -> Why {
+        Self::OutOfRange.with("least", least).with("most", most)
+    }
+
+    pub fn at_most(most: impl fmt::Display) -> Why {
+        Self::AboveMost.with("most", most)
+    }
+
+    /// A list that may have so many entries.
+    pub fn entries(most: impl fmt::Display) -> Why {
+        Self::TooManyEntries.with("most", most)
+    }
+
+    pub fn lines(most: impl fmt::Display) -> Why {
+        Self::LinesOutOfRange.with("most", most)
+    }
+
+    /// The names of the parameters, in their order in the English sentence.
+    pub fn parameters(self) -> impl Iterator<Item = &'static str> {
+        let parts = self.texts().english.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
+        parts.map(|(name, _)| name).filter(|name| is_parameter(name))
+    }
+}
+
+/// Sentences also name braces and `{1}`.
+fn is_parameter(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Why something was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Why {
+    pub code: Code,
+    pub parameters: Vec<(&'static str, String)>,
+}
+
+impl From<Code> for Why {
+    fn from(code: Code) -> Self {
+        Self { code, parameters: Vec::new() }
+    }
+}
+
+impl From<super::TextError> for Why {
+    fn from(error: super::TextError) -> Self {
+        error.0.into()
+    }
+}
+
+impl Why {
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {
+        self.parameters.push((name, value.to_string()));
+        self
+    }
+
+    #[must_use]
+    pub fn english(&self) -> Cow<'static, str> {
+        self.fill(self.code.texts().english, |_, value| value.into())
+    }
+
+    #[must_use]
+    pub fn german(&self) -> Cow<'static, str> {
+        self.fill(
+            self.code.texts().german,
+            |name, value| if name == "what" { table::thing(value).into() } else { value.into() },
+        )
+    }
+
+    /// Each parameter is put in once, at its place: what a value says is never taken for a place.
+    fn fill(&self, template: &'static str, say: impl Fn(&str, &str) -> String) -> Cow<'static, str> {
+        if self.parameters.is_empty() {
+            return template.into();
+        }
+        let mut text = String::with_capacity(template.len() + 40);
+        let mut rest = template;
+        while let Some((before, after)) = rest.split_once('{') {
+            text.push_str(before);
+            let value = after.split_once('}').and_then(|(name, after)| {
+                let (_, value) = self.parameters.iter().find(|(known, _)| *known == name)?;
+                Some((say(name, value), after))
+            });
+            match value {
+                Some((value, after)) => {
+                    text.push_str(&value);
+                    rest = after;
+                }
+                None => {
+                    text.push('{');
+                    rest = after;
+                }
+            }
+        }
+        text.push_str(rest);
+        text.into()
+    }
+
+    /// What serde says about a value. Serde hands on text alone, so text types put their code behind their sentence, in brackets
+    /// (`TextError::for_serde`); what serde says itself has the code `unreadable`.
+    #[must_use]
+    pub fn of_serde(said: &str) -> Self {
+        // serde_json appends where in the text it was; the field says it better.
+        let said = said.split(" at line ").next().unwrap_or(said);
+        let code =
+            said.strip_suffix(']').and_then(|said| said.rsplit_once('[')).and_then(|(_, name)| Code::named(name));
+        code.map_or_else(|| Code::Unreadable.with("reason", said), Self::from)
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.english())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_name_of_its_own_and_both_languages_with_the_same_parameters() {
+        let names = Code::ALL.iter().map(|code| code.name()).collect::<BTreeSet<_>>();
+        assert_eq!(names.len(), Code::ALL.len());
+        for code in Code::ALL {
+            let Texts { english, german } = code.texts();
+            assert!(code.name().bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{code}");
+            assert_ne!(english, german, "{code}");
+            for parameter in code.parameters() {
+                assert!(german.contains(&format!("{{{parameter}}}")), "{code}: {parameter}");
+            }
+            let is_sentence = english.ends_with('.');
+            assert_eq!(is_sentence, code.kind() != Kind::Field, "{code}: {english}");
+            assert_eq!(german.ends_with('.'), is_sentence, "{code}: {german}");
+            assert_eq!(Code::named(code.name()), Some(*code));
+        }
+    }
+
+    #[test]
+    fn sentences_that_say_the_same_are_one_code() {
+        let sentences = Code::ALL.iter().map(|code| code.texts().english).collect::<BTreeSet<_>>();
+        assert_eq!(sentences.len(), Code::ALL.len());
+    }
+
+    #[test]
+    fn parameters_are_put_into_both_languages() {
+        let twice = Code::NumberWantedTwice.with("number", 2001);
+        assert_eq!(twice.english(), "2001 is wanted twice.");
+        assert_eq!(twice.german(), "2001 wird zweimal gewünscht.");
+        let odd = Code::FeatureCodeTwice.with("code", "{code}");
+        assert_eq!(odd.english(), "{code} is there twice");
+        assert_eq!(Code::NotFound.with("what", "tenant").german(), "Das gibt es nicht: Mandant.");
+        assert_eq!(Why::from(Code::ForbiddenCharacters).english(), Code::ForbiddenCharacters.texts().english);
+    }
+
+    #[test]
+    fn a_code_goes_through_serde() {
+        let said = super::super::TextError(Code::ForbiddenCharacters).for_serde().to_string();
+        assert_eq!(Why::of_serde(&format!("{said} at line 1 column 7")), Code::ForbiddenCharacters.into());
+        let other = Why::of_serde("invalid type: string [x], expected u8 at line 1 column 7");
+        assert_eq!(other, Code::Unreadable.with("reason", "invalid type: string [x], expected u8"));
+    }
+}

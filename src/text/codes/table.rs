@@ -1,0 +1,297 @@
+//! The table of codes: a line each with its name, its kind, what to do, and its sentence in English and German.
+
+use super::{Advice, Kind, Texts};
+
+macro_rules! codes {
+    ($($code:ident $name:literal $kind:ident $advice:ident $english:literal $german:literal;)+) => {
+        /// Why something was refused.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code { $($code),+ }
+
+        impl Code {
+            pub const ALL: &'static [Self] = &[$(Self::$code),+];
+
+            /// As it stands in problems: never changed.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$code => $name),+ }
+            }
+
+            #[must_use]
+            pub const fn kind(self) -> Kind {
+                match self { $(Self::$code => Kind::$kind),+ }
+            }
+
+            #[must_use]
+            pub const fn advice(self) -> Advice {
+                match self { $(Self::$code => Advice::$advice),+ }
+            }
+
+            #[must_use]
+            pub const fn texts(self) -> Texts {
+                match self { $(Self::$code => Texts { english: $english, german: $german }),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    // What is not there, or not yours.
+    NotFound "not_found" NotFound NameExisting "There is no such {what}." "Das gibt es nicht: {what}.";
+    PageNotFound "page_not_found" NotFound NameExisting "There is no such page." "Diese Seite gibt es nicht.";
+    Forbidden "forbidden" Forbidden AskAdministrator "Your role, or your API key's scopes, do not allow that." "Ihre Rolle erlaubt das nicht.";
+    FieldNotYours "field_not_yours" Forbidden AskAdministrator "{field} is your administrator's to change." "{field} ändert Ihre Administration.";
+    RoleNotYours "role_not_yours" Forbidden AskAdministrator "Somebody of this role is not yours to change." "Jemanden mit dieser Rolle können Sie nicht ändern.";
+    SecondFactorStaysRequired "second_factor_stays_required" Forbidden AskAdministrator "Only the platform's administrators take back that a second factor is required." "Nur die Administratoren der Plattform nehmen zurück, dass ein zweiter Faktor verlangt wird.";
+    XmlNotYours "xml_not_yours" Forbidden AskAdministrator "XML is written by the platform's administrators." "XML schreiben die Administratoren der Plattform.";
+    XmlNotYoursToChange "xml_not_yours_to_change" Forbidden AskAdministrator "Entries of XML are the platform's to change." "Einträge aus XML ändert die Plattform.";
+    XmlNotYoursToDelete "xml_not_yours_to_delete" Forbidden AskAdministrator "Entries of XML are the platform's to delete." "Einträge aus XML löscht die Plattform.";
+    KeyAboveYours "key_above_yours" Forbidden AskAdministrator "The key may do more than you." "Der Schlüssel darf mehr als Sie.";
+    NotFromOurPage "not_from_our_page" Forbidden ReadAgain "The request does not come from one of our pages: X-CSRF-Token is missing or wrong." "Die Anfrage kommt nicht von einer unserer Seiten. Laden Sie die Seite neu.";
+    // Who asks.
+    Unauthorized "unauthorized" Unauthorized SignIn "Sign in, or show an API key: as X-API-Key, or an access token as Authorization: Bearer." "Melden Sie sich an, oder zeigen Sie einen API-Schlüssel: als X-API-Key, oder ein Token als Authorization: Bearer.";
+    WrongPassword "wrong_password" Unauthorized SignIn "The e-mail address or the password is wrong." "Die E-Mail-Adresse oder das Passwort ist falsch.";
+    AccountSuspended "account_suspended" Unauthorized AskAdministrator "This account is suspended." "Dieses Konto ist gesperrt.";
+    RefreshTokenExpired "refresh_token_expired" Unauthorized SignIn "The refresh token is not good any more. Sign in again." "Das Token zum Erneuern gilt nicht mehr. Melden Sie sich wieder an.";
+    SecondFactorNeeded "second_factor_needed" Unauthorized SignIn "A code of your authenticator app is needed as well." "Es wird auch ein Code Ihrer Authentifizierungs-App benötigt.";
+    ConfirmEmailFirst "confirm_email_first" Conflict ChangeFirst "Confirm your e-mail address first, with the link that was sent to it." "Bestätigen Sie zuerst Ihre E-Mail-Adresse mit dem Link, der an sie gesendet wurde.";
+    SecondFactorIsSetUp "second_factor_is_set_up" Conflict SecondFactor "A second factor is set up already. Disable it first." "Ein zweiter Faktor ist schon eingerichtet. Schalten Sie ihn zuerst aus.";
+    NoSecondFactorToConfirm "no_second_factor_to_confirm" Conflict SecondFactor "There is no second factor to confirm. Begin to set one up." "Es gibt keinen zweiten Faktor zu bestätigen. Beginnen Sie, einen einzurichten.";
+    SecondFactorRequired "second_factor_required" Conflict SecondFactor "Your account must have a second factor." "Ihr Konto muss einen zweiten Faktor haben.";
+    // What something else has.
+    NumberTaken "number_taken" Conflict ChooseAnother "{number} exists already." "{number} gibt es bereits.";
+    NameTakenBy "name_taken_by" Conflict ChooseAnother "{name} exists already: {kind} {id}." "{name} gibt es bereits: {kind} {id}.";
+    NameTaken "name_taken" Conflict ChooseAnother "{name} exists already in this tenant." "{name} gibt es bei diesem Mandanten bereits.";
+    SomeNumberTaken "some_number_taken" Conflict ChooseAnother "The number exists already in this tenant." "Die Nummer gibt es bei diesem Mandanten bereits.";
+    SomeNameTaken "some_name_taken" Conflict ChooseAnother "The name or number exists already in this tenant." "Den Namen oder die Nummer gibt es bei diesem Mandanten bereits.";
+    CarrierNameTaken "carrier_name_taken" Conflict ChooseAnother "A carrier of this name exists already." "Einen Carrier dieses Namens gibt es bereits.";
+    TemplateNameTaken "template_name_taken" Conflict ChooseAnother "A template named {name} exists already." "Eine Vorlage namens {name} gibt es bereits.";
+    ClusterNameTaken "cluster_name_taken" Conflict ChooseAnother "A cluster named {name} exists already." "Einen Cluster namens {name} gibt es bereits.";
+    SwitchNameTaken "switch_name_taken" Conflict ChooseAnother "A switch named {name} exists already." "Einen Switch namens {name} gibt es bereits.";
+    DomainTaken "domain_taken" Conflict ChooseAnother "A tenant with the domain {domain} exists already." "Einen Mandanten mit der Domain {domain} gibt es bereits.";
+    EmailTaken "email_taken" Conflict ChooseAnother "Somebody with the e-mail address {email} exists already." "Mit der E-Mail-Adresse {email} gibt es bereits jemanden.";
+    ThisEmailTaken "this_email_taken" Conflict ChooseAnother "Somebody with this e-mail address exists already." "Mit dieser E-Mail-Adresse gibt es bereits jemanden.";
+    EmailOfATenant "email_of_a_tenant" Conflict ChooseAnother "Somebody of a tenant has the address {email}: use another." "Jemand eines Mandanten hat die Adresse {email}: Nehmen Sie eine andere.";
+    PoolOverlaps "pool_overlaps" Conflict ChooseAnother "It overlaps the pool {first} to {last}." "Er überschneidet sich mit dem Bereich {first} bis {last}.";
+    NumberOutsidePools "number_outside_pools" Conflict ChooseAnother "{number} is in none of the tenant's pools." "{number} liegt in keinem Nummernbereich des Mandanten.";
+    ExtensionTaken "extension_taken" Conflict ChooseAnother "{number} is taken already." "{number} ist schon vergeben.";
+    NumberHeld "number_held" Conflict ChooseAnother "{number} is reserved, or rests after somebody left." "{number} ist reserviert oder ruht, nachdem jemand gegangen ist.";
+    NumberMeansElse "number_means_else" Conflict ChooseAnother "{number} is an emergency number or a feature code here." "{number} ist hier eine Notrufnummer oder ein Funktionscode.";
+    NumberWouldMeanElse "number_would_mean_else" Conflict ChooseAnother "{name} would be an emergency number or a feature code, and is {kind} {id}." "{name} wäre eine Notrufnummer oder ein Funktionscode und ist {kind} {id}.";
+    NumberWantedTwice "number_wanted_twice" Conflict ChooseAnother "{number} is wanted twice." "{number} wird zweimal gewünscht.";
+    LineTwice "line_twice" Conflict CorrectFile "It stands there twice." "Es steht zweimal da.";
+    // What has to be changed first.
+    LastOwner "last_owner" Conflict ChangeFirst "It is the tenant's last owner. Make somebody else an owner first." "Das ist der letzte Inhaber. Machen Sie zuerst jemand anderen zum Inhaber.";
+    OwnerSuspended "owner_suspended" Conflict ChangeFirst "Whose extension it is is suspended. Activate the agent instead." "Die Person mit dieser Nebenstelle ist gesperrt. Aktivieren Sie stattdessen die Person.";
+    NumberAssigned "number_assigned" Conflict ChangeFirst "It is assigned to {agent} (agent {id}); unassign it first." "Sie ist {agent} zugewiesen (Person {id}); nehmen Sie sie zuerst zurück.";
+    NumberNotAssigned "number_not_assigned" Conflict ReadAgain "It is not assigned." "Sie ist nicht zugewiesen.";
+    InUse "in_use" Conflict ChangeFirst "It is in use; change these first: {users}." "Es wird benutzt; ändern Sie zuerst: {users}.";
+    DefaultClusterStays "default_cluster_stays" Conflict ChangeFirst "The default cluster stays: set its status to draining instead." "Der Standard-Cluster bleibt: Setzen Sie stattdessen seinen Status auf „draining“.";
+    ClusterInUse "cluster_in_use" Conflict ChangeFirst "It still has {tenants} tenants and {switches} switches. Move or delete them first." "Er hat noch {tenants} Mandanten und {switches} Switches. Ziehen Sie sie zuerst um oder löschen Sie sie.";
+    TenantInUse "tenant_in_use" Conflict ChangeFirst "The tenant still has {extensions} extensions, {groups} groups and {numbers} numbers. Delete it with ?cascade=true to delete them as well." "Der Mandant hat noch {extensions} Nebenstellen, {groups} Gruppen und {numbers} Rufnummern.";
+    Changed "changed" Changed ReadAgain "Read it again: it was changed meanwhile: it has version {version} now." "Laden Sie die Seite neu: Es wurde inzwischen geändert und hat jetzt Version {version}.";
+    // What there is no room for.
+    PoolExhausted "pool_exhausted" Conflict MakeRoom "The tenant's pools don't have {wanted} free extension numbers: {free} are free, {used} used, {held} reserved or resting. Enlarge a pool, or add one." "Die Nummernbereiche des Mandanten haben keine {wanted} freien Nebenstellen: {free} sind frei, {used} benutzt, {held} reserviert oder ruhend. Vergrößern Sie einen Bereich oder fügen Sie einen hinzu.";
+    NoClusterInRegion "no_cluster_in_region" Conflict MakeRoom "No cluster in {region} has room for another tenant." "Kein Cluster in {region} hat Platz für einen weiteren Mandanten.";
+    NoCluster "no_cluster" Conflict MakeRoom "No cluster has room for another tenant." "Kein Cluster hat Platz für einen weiteren Mandanten.";
+    ClusterFull "cluster_full" Conflict MakeRoom "The cluster {cluster} is not active, or has no room for another tenant." "Der Cluster {cluster} ist nicht aktiv oder hat keinen Platz für einen weiteren Mandanten.";
+    EntriesFull "entries_full" Conflict MakeRoom "A tenant has at most {most} entries." "Ein Mandant hat höchstens {most} Einträge.";
+    TooMuchWork "too_much_work" Field MakeRoom "would make the tenant's entries cost {cost} of {most} steps at each call (this one {own}): use fewer conditions, smaller repeats in patterns, or one pattern for what several entries do" "ließe die Einträge des Mandanten {cost} von {most} Schritten je Anruf kosten (dieser {own}): Nehmen Sie weniger Bedingungen, kleinere Wiederholungen in Mustern oder ein Muster für mehrere";
+    TooMuchXml "too_much_xml" Field MakeRoom "would make {bytes} of at most {most} bytes with the tenant's other entries of XML" "wären mit den anderen XML-Einträgen des Mandanten {bytes} von höchstens {most} Bytes";
+    PlanTooLarge "plan_too_large" Field MakeRoom "would make {bytes} of at most {most} bytes of settings, destinations and entries: delete what is not used, or shorten it" "wären {bytes} von höchstens {most} Bytes an Einstellungen, Zielen und Einträgen: Löschen oder kürzen Sie etwas";
+    TooManyAttempts "too_many_attempts" TooMany Wait "Too many attempts. Try again in {seconds} seconds." "Zu viele Versuche. Versuchen Sie es in {seconds} Sekunden wieder.";
+    TooManySignIns "too_many_sign_ins" Unavailable Wait "Too many sign-ins at once. Try again in a moment." "Zu viele Anmeldungen auf einmal. Versuchen Sie es gleich noch einmal.";
+    UploadsWait "uploads_wait" Unavailable Wait "Other uploads are being worked on. Try again in a minute." "Andere Importe werden gerade bearbeitet. Versuchen Sie es in einer Minute noch einmal.";
+    DatabaseUnavailable "database_unavailable" Unavailable Wait "The database can't be asked right now. Try again in a moment." "Die Datenbank antwortet gerade nicht. Versuchen Sie es gleich noch einmal.";
+    Internal "internal" Internal Report "Something went wrong here. The log says more under this id." "Hier ist etwas schiefgegangen. Das Protokoll sagt unter dieser Nummer mehr.";
+    // Requests that can't be read.
+    BodyTooLarge "body_too_large" TooLarge ReadDescription "The body is larger than {mebibytes} MiB." "Der Inhalt ist größer als {mebibytes} MiB.";
+    FileTooLarge "file_too_large" BadRequest CorrectFile "The file is larger than {mebibytes} MiB." "Die Datei ist größer als {mebibytes} MiB.";
+    RatesTooLarge "rates_too_large" BadRequest CorrectFile "A rate sheet has at most {mebibytes} MiB." "Eine Preisliste hat höchstens {mebibytes} MiB.";
+    RatesUnread "rates_unread" BadRequest CorrectFile "The rates could not be read." "Die Preise konnten nicht gelesen werden.";
+    FormIncomplete "form_incomplete" BadRequest Wait "The form did not come whole." "Das Formular kam nicht ganz an.";
+    NotJson "not_json" BadRequest ReadDescription "The body is not JSON: {reason}." "Der Inhalt ist kein JSON: {reason}.";
+    QueryUnreadable "query_unreadable" BadRequest ReadDescription "The query: {reason}." "Die Parameter der Adresse: {reason}.";
+    WrongIdempotencyKey "wrong_idempotency_key" BadRequest ReadDescription "Idempotency-Key must have 1 to 200 printable characters." "Idempotency-Key muss 1 bis 200 druckbare Zeichen haben.";
+    IdempotencyKeyUsed "idempotency_key_used" Unprocessable ReadDescription "This Idempotency-Key was used for another request. Use a new one for a new request." "Dieser Idempotency-Key wurde für eine andere Anfrage benutzt. Nehmen Sie für eine neue Anfrage einen neuen.";
+    WrongIfMatch "wrong_if_match" BadRequest ReadDescription "If-Match must be the ETag that a read returned, such as \"v3\"." "If-Match muss das ETag sein, das beim Lesen kam, etwa \"v3\".";
+    WhichTenant "which_tenant" BadRequest ReadDescription "Say which tenant it is about, as ?tenant_id=…." "Sagen Sie, um welchen Mandanten es geht, mit ?tenant_id=….";
+    ControlCharacters "control_characters" Unprocessable Correct "What was sent must not hold control characters." "Was gesendet wurde, darf keine Steuerzeichen enthalten.";
+    TooLong "too_long" Unprocessable Correct "Something that was sent is too long." "Etwas von dem, was gesendet wurde, ist zu lang.";
+    NoSuchCaller "no_such_caller" Unprocessable NameExisting "The tenant has no extension {caller}. Leave caller away for a call from outside." "Der Mandant hat keine Nebenstelle {caller}. Lassen Sie caller für einen Anruf von außen weg.";
+    // Fields: how much and how many.
+    Missing "missing" Field Correct "is missing" "fehlt";
+    Unreadable "unreadable" Field Correct "can't be read: {reason}" "ist nicht lesbar: {reason}";
+    OutOfRange "out_of_range" Field Correct "must be {least} to {most}" "muss {least} bis {most} sein";
+    AboveMost "above_most" Field Correct "must be at most {most}" "darf höchstens {most} sein";
+    TooManyEntries "too_many_entries" Field Correct "may have {most} entries" "darf {most} Einträge haben";
+    LinesOutOfRange "lines_out_of_range" Field CorrectFile "must be 1 to {most} lines" "muss 1 bis {most} Zeilen haben";
+    TooManyLines "too_many_lines" Field CorrectFile "must have at most {most} lines" "darf höchstens {most} Zeilen haben";
+    NoLines "no_lines" Field CorrectFile "has no lines" "hat keine Zeilen";
+    NotCsv "not_csv" Field CorrectFile "is no CSV: {reason}" "ist keine CSV-Datei: {reason}";
+    NoColumn "no_column" Field CorrectFile "has no column {column}: the first line must name the columns" "hat keine Spalte {column}: Die erste Zeile muss die Spalten nennen";
+    NotANumber "not_a_number" Field Correct "must be a number" "muss eine Zahl sein";
+    NotDigits "not_digits" Field Correct "must be digits" "muss aus Ziffern bestehen";
+    TooManyActions "too_many_actions" Field Correct "must have at most {most} actions each" "dürfen je höchstens {most} Aktionen haben";
+    DelaysTooLong "delays_too_long" Field Correct "must have delays of at most {most} seconds" "darf Verzögerungen von höchstens {most} Sekunden haben";
+    LengthOutOfRange "length_out_of_range" Field Correct "must have {least} to {most} characters" "muss {least} bis {most} Zeichen haben";
+    WrongCursor "wrong_cursor" Field ReadDescription "must be the next_cursor of a page" "muss der next_cursor einer Seite sein";
+    // Fields: what they name.
+    NamesNoTemplate "names_no_template" Field NameExisting "names no template" "nennt keine Vorlage";
+    NamesNoCluster "names_no_cluster" Field NameExisting "names no cluster" "nennt keinen Cluster";
+    NamesNoTenant "names_no_tenant" Field NameExisting "names no tenant" "nennt keinen Mandanten";
+    NamesNoAgent "names_no_agent" Field NameExisting "names no agent of this tenant" "nennt keine Person dieses Mandanten";
+    NamesNoNumber "names_no_number" Field NameExisting "is no number of this agent" "ist keine Nummer dieser Person";
+    NamesNoExtension "names_no_extension" Field NameExisting "names {id}, which is no extension of this tenant" "nennt {id}, was keine Nebenstelle dieses Mandanten ist";
+    NamesNothing "names_nothing" Field NameExisting "names nothing that this tenant has" "nennt nichts, was dieser Mandant hat";
+    NamesNoTarget "names_no_target" Field NameExisting "names {kind} {id}, which this tenant does not have" "nennt {kind} {id}, was dieser Mandant nicht hat";
+    NamesNoRegion "names_no_region" Field NameExisting "is none of the regions there are: {regions}" "ist keine der Regionen, die es gibt: {regions}";
+    NamesExtensionTwice "names_extension_twice" Field Correct "must not name an extension twice" "darf eine Nebenstelle nicht zweimal nennen";
+    NamesOneTwice "names_one_twice" Field Correct "names one twice" "nennt eines zweimal";
+    FeatureCodeTwice "feature_code_twice" Field Correct "{code} is there twice" "{code} steht zweimal da";
+    CountryMissing "country_missing" Field Correct "must name a country, or be left out" "muss ein Land nennen oder weggelassen werden";
+    CountryDiffers "country_differs" Field Correct "is {said}, and {number} is a number of {found}" "ist {said}, und {number} ist eine Nummer von {found}";
+    CountryUnknown "country_unknown" Field Correct "is unknown" "ist unbekannt";
+    LeadsToItself "leads_to_itself" Field Correct "leads back to itself: {way}" "führt zu sich selbst zurück: {way}";
+    LeadsToThisExtension "leads_to_this_extension" Field Correct "leads back to this extension" "führt zu dieser Nebenstelle zurück";
+    MadeElsewhere "made_elsewhere" Field ReadDescription "is made elsewhere: extensions and groups are resources of their own" "wird anderswo gemacht: Nebenstellen und Gruppen sind eigene Ressourcen";
+    DeleteInstead "delete_instead" Field ReadDescription "is not set to deleted by a change: delete the extension" "wird nicht durch eine Änderung gelöscht: Löschen Sie die Nebenstelle";
+    CountDiffers "count_differs" Field Correct "must be how many numbers are given" "muss die Anzahl der angegebenen Nummern sein";
+    NamesTooLong "names_too_long" Field Correct "and the first name have more than 80 characters together" "und der Vorname haben zusammen mehr als 80 Zeichen";
+    UnknownRole "unknown_role" Field Correct "must be owner, admin, manager or agent" "muss owner, admin, manager oder agent sein";
+    RoleAboveYours "role_above_yours" Field AskAdministrator "is more than you may give" "ist mehr, als Sie vergeben dürfen";
+    WrongScope "wrong_scope" Field Correct "must be * or RESOURCE:read or RESOURCE:write, with a resource of {known}; not {scope}" "muss * oder RESSOURCE:read oder RESSOURCE:write sein, mit einer Ressource aus {known}; nicht {scope}";
+    NotThePathsName "not_the_paths_name" Field Correct "must be the one in the path" "muss der im Pfad sein";
+    // Fields: what belongs together.
+    PinMissing "pin_missing" Field Correct "is needed: a mailbox without one opens to nobody" "wird gebraucht: Ein Postfach ohne sie öffnet sich niemandem";
+    PinMisplaced "pin_misplaced" Field Correct "is of conferences and mailboxes" "gibt es nur bei Konferenzen und Postfächern";
+    PasswordWithoutUsername "password_without_username" Field Correct "goes with a username, and a username with it" "gehört zu einem Benutzernamen, und ein Benutzername zu ihm";
+    RegisterNeedsPassword "register_needs_password" Field Correct "needs a username and password" "braucht Benutzernamen und Passwort";
+    ConditionsOrXml "conditions_or_xml" Field Correct "are needed, or xml" "werden gebraucht, oder xml";
+    NotWithConditions "not_with_conditions" Field Correct "can't be there with conditions" "kann nicht mit Bedingungen zusammen stehen";
+    NoAction "no_action" Field Correct "must have an action" "müssen eine Aktion haben";
+    XmlRefused "xml_refused" Field Correct "{reason}" "wird abgelehnt: {reason}";
+    LevelsFromOne "levels_from_one" Field Correct "must have levels and positions from 1" "müssen Stufen und Plätze ab 1 haben";
+    MenuKeys "menu_keys" Field Correct "must be named by one digit, '*' or '#', and there must be one" "müssen mit einer Ziffer, '*' oder '#' benannt sein, und es muss einen geben";
+    SpeedDialKeys "speed_dial_keys" Field Correct "must be named by two digits" "müssen mit zwei Ziffern benannt sein";
+    EndsBeforeItBegins "ends_before_it_begins" Field Correct "must not end before they begin" "dürfen nicht enden, bevor sie beginnen";
+    ClosesBeforeItOpens "closes_before_it_opens" Field Correct "must be after open; 24:00 is the end of the day" "muss nach open liegen; 24:00 ist das Ende des Tages";
+    SpansOverlap "spans_overlap" Field Correct "must not be before the span before it ends" "darf nicht vor dem Ende der Zeit davor liegen";
+    TooManySpans "too_many_spans" Field Correct "may have {most} spans" "darf {most} Zeiten haben";
+    TooManyDays "too_many_days" Field Correct "may have {most} days" "darf {most} Tage haben";
+    NotAPatch "not_a_patch" Field Correct "must be an object: a merge patch" "muss ein Objekt sein: ein Merge-Patch";
+    UnknownSchema "unknown_schema" Field Correct "must be 1" "muss 1 sein";
+    WrongConfigKeys "wrong_config_keys" Field Correct "may have 20 entries, whose names have 1 to 40 of A-Z a-z 0-9 _ -" "darf 20 Einträge haben, deren Namen 1 bis 40 der Zeichen A-Z a-z 0-9 _ - haben";
+    AmountOutOfRange "amount_out_of_range" Field Correct "must be 0 to {most} millionths" "muss 0 bis {most} Millionstel sein";
+    TooManyContacts "too_many_contacts" Field Correct "may have {most} contacts and {most} numbers" "darf {most} Kontakte und {most} Nummern haben";
+    EmergencyDigits "emergency_digits" Field Correct "must have 2 to 6 digits" "muss 2 bis 6 Ziffern haben";
+    PoolDigits "pool_digits" Field Correct "must have 2 to 15 digits" "muss 2 bis 15 Ziffern haben";
+    PoolBackwards "pool_backwards" Field Correct "must not be below first_number, and have at most 15 digits" "darf nicht unter first_number liegen und höchstens 15 Ziffern haben";
+    PoolTooLarge "pool_too_large" Field Correct "makes the pool too large: it may have {most} numbers" "macht den Bereich zu groß: Er darf {most} Nummern haben";
+    WrongWebsocketUrl "wrong_websocket_url" Field Correct "must begin with wss:// (or ws://) and have at most 255 characters" "muss mit wss:// (oder ws://) beginnen und darf höchstens 255 Zeichen haben";
+    WrongIceServers "wrong_ice_servers" Field Correct "must be at most 10 servers whose urls begin with stun: or turn:" "dürfen höchstens 10 Server sein, deren Adressen mit stun: oder turn: beginnen";
+    NotATelephoneNumber "not_a_telephone_number" Field Correct "must be a telephone number, such as +12025550123" "muss eine Rufnummer sein, etwa +12025550123";
+    LineNotE164 "line_not_e164" Field Correct "is not E.164, such as +12025550123" "ist nicht E.164, etwa +12025550123";
+    // Fields: secrets.
+    Wrong "wrong" Field Correct "is wrong" "ist falsch";
+    CodeWrongOrUsed "code_wrong_or_used" Field Correct "is wrong or was used before" "ist falsch oder wurde schon benutzt";
+    CodeNotNow "code_not_now" Field Correct "is not the one of this moment: check the device's clock" "ist nicht der dieses Augenblicks: Prüfen Sie die Uhr des Geräts";
+    LinkExpired "link_expired" Field SignIn "is not good: it was used, has run out, or was replaced by a newer one" "gilt nicht: Er wurde benutzt, ist abgelaufen oder durch einen neueren ersetzt";
+    Damaged "damaged" Field AskAdministrator "is damaged" "ist beschädigt";
+    NotMade "not_made" Field Wait "could not be made: {reason}" "konnte nicht gemacht werden: {reason}";
+    PasswordOfYourName "password_of_your_name" Field StrongPassword "is too weak: it is made of your name or address" "ist zu schwach: Es besteht aus Ihrem Namen oder Ihrer Adresse";
+    PasswordGuessedSoon "password_guessed_soon" Field StrongPassword "is too weak: It would be guessed soon — use several uncommon words, or let a password manager make one" "ist zu schwach: Es wäre bald erraten – nehmen Sie mehrere ungewöhnliche Wörter oder lassen Sie einen Passwortmanager eines machen";
+    PasswordRowOfKeys "password_row_of_keys" Field StrongPassword "is too weak: Straight rows of keys are easy to guess — use several uncommon words, or let a password manager make one" "ist zu schwach: Tastenreihen sind leicht zu erraten – nehmen Sie mehrere ungewöhnliche Wörter oder lassen Sie einen Passwortmanager eines machen";
+    PasswordKeyboardPattern "password_keyboard_pattern" Field StrongPassword "is too weak: Short keyboard patterns are easy to guess — use several uncommon words, or let a password manager make one" "ist zu schwach: Kurze Tastaturmuster sind leicht zu erraten – nehmen Sie mehrere ungewöhnliche Wörter oder lassen Sie einen Passwortmanager eines machen";
+    PasswordRepeats "password_repeats" Field StrongPassword "is too weak: Repeats like \"aaa\" are easy to guess — use several uncommon words, or let a password manager make one" "ist zu schwach: Wiederholungen wie „aaa“ sind leicht zu erraten – nehmen Sie mehrere ungewöhnliche Wörter oder lassen Sie einen Passwortmanager eines machen";
+    PasswordRepeatsParts "password_repeats_parts" Field StrongPassword "is too weak: Repeats like \"abcabcabc\" are only slightly harder to guess than \"abc\" — use several uncommon words, or let a password manager make one" "ist zu schwach: Wiederholungen wie „abcabcabc“ sind kaum schwerer zu erraten als „abc“ – nehmen Sie mehrere ungewöhnliche Wörter oder lassen Sie einen Passwortmanager eines machen";
+    PasswordVeryCommon "password_very_common" Field StrongPassword "is too weak: This is a very common password — use several uncommon words, or let a password manager make one" "ist zu schwach: Das ist ein sehr häufiges Passwort – nehmen Sie mehrere ungewöhnliche Wörter oder lassen Sie einen Passwortmanager eines machen";
+    PasswordTop10 "password_top_10" Field StrongPassword "is too weak: This is a top-10 common password — use several uncommon words, or let a password manager make one" "ist zu schwach: Das ist eines der zehn häufigsten Passwörter – nehmen Sie mehrere ungewöhnliche Wörter oder lassen Sie einen Passwortmanager eines machen";
+    PasswordTop100 "password_top_100" Field StrongPassword "is too weak: This is a top-100 common password — use several uncommon words, or let a password manager make one" "ist zu schwach: Das ist eines der hundert häufigsten Passwörter – nehmen Sie mehrere ungewöhnliche Wörter oder lassen Sie einen Passwortmanager eines machen";
+    PasswordSimilar "password_similar" Field StrongPassword "is too weak: This is similar to a commonly used password — use several uncommon words, or let a password manager make one" "ist zu schwach: Das ähnelt einem häufigen Passwort – nehmen Sie mehrere ungewöhnliche Wörter oder lassen Sie einen Passwortmanager eines machen";
+    PasswordSequence "password_sequence" Field StrongPassword "is too weak: Sequences like abc or 6543 are easy to guess — use several uncommon words, or let a password manager make one" "ist zu schwach: Folgen wie abc oder 6543 sind leicht zu erraten – nehmen Sie mehrere ungewöhnliche Wörter oder lassen Sie einen Passwortmanager eines machen";
+    PasswordYear "password_year" Field StrongPassword "is too weak: Recent years are easy to guess — use several uncommon words, or let a password manager make one" "ist zu schwach: Jahreszahlen sind leicht zu erraten – nehmen Sie mehrere ungewöhnliche Wörter oder lassen Sie einen Passwortmanager eines machen";
+    PasswordOneWord "password_one_word" Field StrongPassword "is too weak: A word by itself is easy to guess — use several uncommon words, or let a password manager make one" "ist zu schwach: Ein einzelnes Wort ist leicht zu erraten – nehmen Sie mehrere ungewöhnliche Wörter oder lassen Sie einen Passwortmanager eines machen";
+    PasswordDate "password_date" Field StrongPassword "is too weak: Dates are often easy to guess — use several uncommon words, or let a password manager make one" "ist zu schwach: Daten sind oft leicht zu erraten – nehmen Sie mehrere ungewöhnliche Wörter oder lassen Sie einen Passwortmanager eines machen";
+    PasswordName "password_name" Field StrongPassword "is too weak: Names and surnames by themselves are easy to guess — use several uncommon words, or let a password manager make one" "ist zu schwach: Vor- und Nachnamen allein sind leicht zu erraten – nehmen Sie mehrere ungewöhnliche Wörter oder lassen Sie einen Passwortmanager eines machen";
+    PasswordCommonName "password_common_name" Field StrongPassword "is too weak: Common names and surnames are easy to guess — use several uncommon words, or let a password manager make one" "ist zu schwach: Häufige Vor- und Nachnamen sind leicht zu erraten – nehmen Sie mehrere ungewöhnliche Wörter oder lassen Sie einen Passwortmanager eines machen";
+    // Fields: the types of text.
+    NotAnId "not_an_id" Field Correct "this is not an id: an id looks like 01a21491-c92c-766f-afb9-8960de517d3e, and the `list` commands show them" "das ist keine Kennung: Eine Kennung sieht aus wie 01a21491-c92c-766f-afb9-8960de517d3e, und die Befehle mit `list` zeigen sie";
+    NotAnEmail "not_an_email" Field Correct "must be an e-mail address such as ada@acme.example" "muss eine E-Mail-Adresse sein, etwa ada@acme.example";
+    NotADomain "not_a_domain" Field Correct "must be a DNS name such as acme.example: letters, digits, '-' and at least one '.'" "muss ein DNS-Name sein, etwa acme.example: Buchstaben, Ziffern, '-' und mindestens ein '.'";
+    DomainOfFreeswitch "domain_of_freeswitch" Field ChooseAnother "is a name FreeSWITCH uses itself" "ist ein Name, den FreeSWITCH selbst benutzt";
+    NotAnExtensionNumber "not_an_extension_number" Field Correct "must be 2 to 15 digits" "muss 2 bis 15 Ziffern haben";
+    NotE164 "not_e164" Field Correct "must be a number in E.164 form, such as +12025550123" "muss eine Nummer in E.164-Form sein, etwa +12025550123";
+    NotACallerNumber "not_a_caller_number" Field Correct "must be 1 to 15 digits, perhaps with a leading '+'" "muss 1 bis 15 Ziffern haben, auch mit '+' davor";
+    NotADialNumber "not_a_dial_number" Field Correct "must be 1 to 24 digits, '*' or '#', or '+' and digits" "muss 1 bis 24 Ziffern, '*' oder '#' haben, oder '+' und Ziffern";
+    NotAPrefix "not_a_prefix" Field Correct "must be 1 to 15 digits" "muss 1 bis 15 Ziffern haben";
+    NotAFeatureCode "not_a_feature_code" Field Correct "must be '*' and 1 to 4 digits, or 3 to 6 digits" "muss '*' und 1 bis 4 Ziffern sein, oder 3 bis 6 Ziffern";
+    NotASoundFile "not_a_sound_file" Field Correct "must be a .wav, .mp3, .ogg, .opus, .ulaw or .alaw file below the switch's sounds, such as custom/welcome.wav" "muss eine Datei .wav, .mp3, .ogg, .opus, .ulaw oder .alaw unterhalb der Klänge des Switches sein, etwa custom/welcome.wav";
+    NameLength "name_length" Field Correct "must have 1 to 80 characters" "muss 1 bis 80 Zeichen haben";
+    WordsLength "words_length" Field Correct "must have 1 to 200 characters" "muss 1 bis 200 Zeichen haben";
+    SpokenLength "spoken_length" Field Correct "must have 1 to 500 characters" "muss 1 bis 500 Zeichen haben";
+    NotALine "not_a_line" Field Correct "must be one line of 1 to 200 characters" "muss eine Zeile mit 1 bis 200 Zeichen sein";
+    NotProse "not_prose" Field Correct "must have 1 to 8000 characters, and no control characters but line breaks" "muss 1 bis 8000 Zeichen haben, und keine Steuerzeichen außer Zeilenumbrüchen";
+    InvisibleCharacters "invisible_characters" Field Correct "must not hold control or invisible characters" "darf keine Steuer- oder unsichtbaren Zeichen enthalten";
+    ForbiddenCharacters "forbidden_characters" Field Correct "must not hold any of $ { } \\ % < > & \" ' ; ` | ^ [ ]" "darf keines der Zeichen $ { } \\ % < > & \" ' ; ` | ^ [ ] enthalten";
+    ControlOrForbidden "control_or_forbidden" Field Correct "must not hold control characters or any of $ { } \\ % < > & \" ' ; ` | ^ [ ]" "darf keine Steuerzeichen und keines der Zeichen $ { } \\ % < > & \" ' ; ` | ^ [ ] enthalten";
+    HoldsDirective "holds_directive" Field Correct "must not hold a word that FreeSWITCH's preprocessor acts on" "darf kein Wort enthalten, auf das der Präprozessor von FreeSWITCH reagiert";
+    HoldsColons "holds_colons" Field Correct "must not begin with a colon, or hold two in a row" "darf nicht mit einem Doppelpunkt beginnen und keine zwei hintereinander enthalten";
+    HoldsScheme "holds_scheme" Field Correct "must not hold :: or ://, which name things that a switch runs or opens" "darf weder :: noch :// enthalten, die etwas nennen, was ein Switch ausführt oder öffnet";
+    NotAHost "not_a_host" Field Correct "must be a host such as sip.carrier.example or 192.0.2.1:5060" "muss ein Host sein, etwa sip.carrier.example oder 192.0.2.1:5060";
+    NotANetwork "not_a_network" Field Correct "must be an IPv4 address or network such as 192.0.2.0/28, /8 at the widest" "muss eine IPv4-Adresse oder ein Netz sein, etwa 192.0.2.0/28, höchstens /8";
+    NotACarrierUser "not_a_carrier_user" Field Correct "must be 1 to 64 letters, digits or any of . _ - + @ * =" "muss 1 bis 64 Buchstaben, Ziffern oder Zeichen . _ - + @ * = haben";
+    NotASipUsername "not_a_sip_username" Field Correct "must be 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter, a digit or '+'" "muss 1 bis 64 Buchstaben, Ziffern, '.', '_' oder '-' haben und mit einem Buchstaben, einer Ziffer oder '+' beginnen";
+    NotAGroupName "not_a_group_name" Field Correct "must be 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter" "muss 1 bis 64 Buchstaben, Ziffern, '.', '_' oder '-' haben und mit einem Buchstaben beginnen";
+    NotASwitchName "not_a_switch_name" Field Correct "must be 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or a digit" "muss 1 bis 64 Buchstaben, Ziffern, '.', '_' oder '-' haben und mit einem Buchstaben oder einer Ziffer beginnen";
+    NotALabel "not_a_label" Field Correct "must be 1 to 64 letters, digits, '.', '_', '-', '+' or '@', beginning with a letter or digit" "muss 1 bis 64 Buchstaben, Ziffern, '.', '_', '-', '+' oder '@' haben und mit einem Buchstaben oder einer Ziffer beginnen";
+    NotLabels "not_labels" Field Correct "must be words of letters, digits, '.', '_', '-', '+' or '@', with commas between" "müssen Wörter aus Buchstaben, Ziffern, '.', '_', '-', '+' oder '@' sein, mit Kommas dazwischen";
+    NotAStreamName "not_a_stream_name" Field Correct "must be 1 to 40 letters, digits, '_' or '-', beginning with a letter or digit" "muss 1 bis 40 Buchstaben, Ziffern, '_' oder '-' haben und mit einem Buchstaben oder einer Ziffer beginnen";
+    NotATemplateName "not_a_template_name" Field Correct "must be 1 to 40 of a-z, 0-9 and -" "muss 1 bis 40 der Zeichen a-z, 0-9 und - haben";
+    NotASipSecret "not_a_sip_secret" Field Correct "must be 12 to 64 letters, digits or any of . _ - + = * #" "muss 12 bis 64 Buchstaben, Ziffern oder Zeichen . _ - + = * # haben";
+    NotAForeignSecret "not_a_foreign_secret" Field Correct "must be 1 to 128 printable characters without spaces, and no '<'" "muss 1 bis 128 druckbare Zeichen ohne Leerzeichen und ohne '<' haben";
+    NotAPin "not_a_pin" Field Correct "must be 4 to 12 digits" "muss 4 bis 12 Ziffern haben";
+    PinTooEasy "pin_too_easy" Field Correct "must not be one digit repeated or a run such as 1234" "darf nicht eine wiederholte Ziffer oder eine Folge wie 1234 sein";
+    NotCodecs "not_codecs" Field Correct "must be codecs that FreeSWITCH knows, with commas between, such as OPUS,PCMA@20i" "müssen Codecs sein, die FreeSWITCH kennt, mit Kommas dazwischen, etwa OPUS,PCMA@20i";
+    NoAudioCodec "no_audio_codec" Field Correct "must have a codec for audio, such as PCMA" "müssen einen Codec für Ton haben, etwa PCMA";
+    NotATime "not_a_time" Field Correct "must be a time such as 09:30, up to 24:00" "muss eine Uhrzeit sein, etwa 09:30, höchstens 24:00";
+    NotATimeZone "not_a_time_zone" Field Correct "must be a time zone such as Europe/Berlin" "muss eine Zeitzone sein, etwa Europe/Berlin";
+    NotACurrency "not_a_currency" Field Correct "must be a currency such as EUR" "muss eine Währung sein, etwa EUR";
+    NotACountry "not_a_country" Field Correct "must be a country such as DE" "muss ein Land sein, etwa DE";
+    NotALanguage "not_a_language" Field Correct "must be a language such as en or pt-BR" "muss eine Sprache sein, etwa en oder pt-BR";
+    NotMusic "not_music" Field Correct "must be the name of a stream of music, such as default" "muss der Name eines Musikstroms sein, etwa default";
+    NotAJitterBuffer "not_a_jitter_buffer" Field Correct "must be up to three numbers of milliseconds with colons between, such as 60:200:20" "müssen bis zu drei Zahlen von Millisekunden mit Doppelpunkten dazwischen sein, etwa 60:200:20";
+    UnknownVariable "unknown_variable" Field Correct "is not a variable that may be set; the documentation lists them" "ist keine Variable, die gesetzt werden darf; die Dokumentation nennt sie";
+    NotATemplate "not_a_template" Field Correct "must be digits, '*', '#', a leading '+', and {1} to {9}" "muss aus Ziffern, '*', '#', einem '+' davor und {1} bis {9} bestehen";
+    PatternLength "pattern_length" Field Correct "must have at most 200 characters, none of them a control character" "darf höchstens 200 Zeichen haben, keines davon ein Steuerzeichen";
+    PatternUnicode "pattern_unicode" Field Correct "must not switch on Unicode: what is dialled has none" "darf Unicode nicht einschalten: Gewähltes hat keines";
+    PatternTooLarge "pattern_too_large" Field Correct "would be too large an expression; say it with fewer or smaller repeats, or as several" "wäre ein zu großer Ausdruck; sagen Sie es mit weniger oder kleineren Wiederholungen oder als mehrere";
+    NotAPattern "not_a_pattern" Field Correct "must be a regular expression without look-around, back-references and Unicode classes" "muss ein regulärer Ausdruck ohne Vorausschau, Rückverweise und Unicode-Klassen sein";
+    NotExpirySeconds "not_expiry_seconds" Field Correct "must be a number of seconds, 60 to 86400" "muss eine Zahl von Sekunden sein, 60 bis 86400";
+    NotDeviationSeconds "not_deviation_seconds" Field Correct "must be a number of seconds, 1 to 30" "muss eine Zahl von Sekunden sein, 1 bis 30";
+    NotACallLimit "not_a_call_limit" Field Correct "must be a number of calls, 1 to 10000" "muss eine Zahl von Anrufen sein, 1 bis 10000";
+    NotAFlag "not_a_flag" Field Correct "must be true or false" "muss true oder false sein";
+    NotSecureMedia "not_secure_media" Field Correct "must be mandatory, optional or forbidden" "muss mandatory, optional oder forbidden sein";
+}
+
+/// What a resource is called in German; as in English where it has no other name.
+pub(super) fn thing(english: &str) -> &str {
+    match english {
+        "agent" => "Person",
+        "tenant" => "Mandant",
+        "page" => "Seite",
+        "number" => "Rufnummer",
+        "extension" => "Nebenstelle",
+        "group" => "Gruppe",
+        "pool" => "Nummernbereich",
+        "reserved number" => "reservierte Nummer",
+        "template" => "Vorlage",
+        "destination" => "Ziel",
+        "entry" => "Eintrag",
+        "carrier" => "Carrier",
+        "key" => "Schlüssel",
+        "thing" => "Gesuchtes",
+        "configuration" => "Konfiguration",
+        other => other,
+    }
+}

@@ -22,7 +22,7 @@ async fn errors_are_json_with_a_code_when_json_was_asked_for() {
     let cli = CommandLine::on(&database);
     cli.json(&["tenant", "create", "--domain", "acme.test"]);
     for (words, status, code, field) in [
-        (&["tenant", "create", "--domain", "acme.test"][..], 1, "conflict", json!(null)),
+        (&["tenant", "create", "--domain", "acme.test"][..], 1, "domain_taken", json!(null)),
         (&["tenant", "show", "nobody.test"], 1, "not_found", json!(null)),
         (&["tenant", "show", "${x}"], 1, "invalid", json!(null)),
         (&["tenant", "update", "acme.test", "nonsense=1"], 1, "invalid", json!("nonsense")),

@@ -255,7 +255,7 @@ impl Settings {
             return Err(wrong("calling.max_registrations", Code::range(1, 20)));
         }
         if !(10..=10_000).contains(&calling.pool_size) {
-            return Err(wrong("calling.pool_size", Code::range(10, 10000)));
+            return Err(wrong("calling.pool_size", Code::range(10, 10_000)));
         }
         Ok(())
     }

@@ -36,7 +36,7 @@ pub struct AgentNumbers {
 
 pub async fn assign(change: &mut Change, tenant: Uuid, id: Uuid, to: Assign, if_match: Option<i64>) -> Result<Number> {
     if !(0..=1_000_000).contains(&to.daily_limit) {
-        return Err(Error::invalid("daily_limit", Code::range(0, 1000000)));
+        return Err(Error::invalid("daily_limit", Code::range(0, 1_000_000)));
     }
     if to.allowed_countries.as_ref().is_some_and(|countries| countries.is_empty() || countries.len() > 250) {
         return Err(Error::invalid("allowed_countries", Code::CountryMissing));

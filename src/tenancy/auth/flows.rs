@@ -37,8 +37,6 @@ pub struct SignedIn<T> {
     pub session: T,
 }
 
-/// How a sign-in may be refused without saying whether there is such an account.
-
 /// The most of what was typed as an address that is kept; no address is as long (64 + 1 + 253).
 const LONGEST_ADDRESS: usize = 320;
 

@@ -179,7 +179,7 @@ pub async fn rotate(
 ) -> Result<CreatedKey> {
     let overlap = rotation.overlap_seconds.unwrap_or(3600);
     if !(0..=7 * 86400).contains(&overlap) {
-        return Err(Error::invalid("overlap_seconds", Code::range(0, 604800)));
+        return Err(Error::invalid("overlap_seconds", Code::range(0, 604_800)));
     }
     let before = locked(change, within, id, if_match).await?;
     check_reach(maker, &before)?;

@@ -238,15 +238,12 @@ impl Why {
                 let (_, value) = self.parameters.iter().find(|(known, _)| *known == name)?;
                 Some((say(name, value), after))
             });
-            match value {
-                Some((value, after)) => {
-                    text.push_str(&value);
-                    rest = after;
-                }
-                None => {
-                    text.push('{');
-                    rest = after;
-                }
+            if let Some((value, after)) = value {
+                text.push_str(&value);
+                rest = after;
+            } else {
+                text.push('{');
+                rest = after;
             }
         }
         text.push_str(rest);

@@ -200,6 +200,9 @@ impl From<Error> for Problem {
             Error::InvalidAt { field, why } => Self::of_field(field, why),
             Error::Query { field, why } => Self::of_field(field, why).with_status(StatusCode::BAD_REQUEST),
             Error::SecondFactor => Self::from(Code::SecondFactorNeeded).field("code"),
+            Error::ChangesUnderWay { seconds } => {
+                Self::from(Code::ChangesUnderWay.with("seconds", seconds)).retry_after(seconds)
+            }
             Error::TooMany { seconds } => {
                 Self::from(Code::TooManyAttempts.with("seconds", seconds)).retry_after(seconds)
             }

@@ -25,6 +25,9 @@ pub enum Error {
     /// Too many attempts: to be tried again after so many seconds.
     #[error("too many attempts, to be tried again in {seconds} s")]
     TooMany { seconds: i64 },
+    /// Others' changes are under way, and waiting for them took too long: to be tried again after so many seconds.
+    #[error("other changes are under way, to be tried again in {seconds} s")]
+    ChangesUnderWay { seconds: i64 },
     /// Too much at once.
     #[error("too much at once")]
     Busy,

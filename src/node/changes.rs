@@ -2,8 +2,9 @@
 //! node serves the state before it as fresh.
 
 use std::{
+    collections::HashMap,
     net::IpAddr,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
@@ -38,7 +39,12 @@ pub struct Changes {
     keyring: Arc<Keyring>,
     /// Changes that hold a connection at once. The others wait here, in turn, and leave connections to those who only read.
     places: Arc<Semaphore>,
+    /// The same for each tenant, so that one that changes much makes nobody else wait.
+    tenants: Arc<Mutex<HashMap<Uuid, Weak<Semaphore>>>>,
 }
+
+/// Changes of one tenant at once: they wait for each other in the database anyway, for the tenant's generation.
+const OF_ONE_TENANT: usize = 2;
 
 /// A change waits for so long until others have ended: less than a request may take at the database.
 const QUEUE: Duration = Duration::from_secs(25);
@@ -48,7 +54,7 @@ pub struct Change {
     tx: Transaction<'static, Postgres>,
     author: Author,
     changes: Changes,
-    place: OwnedSemaphorePermit,
+    places: [Option<OwnedSemaphorePermit>; 2],
 }
 
 /// What an audit entry says beside who, when and from where. `before` and `after` hold no secrets.
@@ -80,7 +86,7 @@ impl Changes {
     pub fn new(pool: PgPool, poller: Option<Arc<Poller>>, keyring: Arc<Keyring>) -> Self {
         let connections = usize::try_from(pool.options().get_max_connections()).unwrap_or(usize::MAX);
         let places = Arc::new(Semaphore::new((connections * 3 / 4).max(1)));
-        Self { pool, poller, keyring, places }
+        Self { pool, poller, keyring, places, tenants: Arc::default() }
     }
 
     #[must_use]
@@ -95,11 +101,30 @@ impl Changes {
 
     /// Begins a change. That others of the tenant are under way is no outage: it has its turn after them, or is told to come again.
     pub async fn begin(&self, author: Author) -> Result<Change> {
-        let turn = tokio::time::timeout(QUEUE, Arc::clone(&self.places).acquire_owned()).await;
-        // Nobody closes the semaphore.
-        let Ok(Ok(place)) = turn else { return Err(Error::TooMany { seconds: 5 }) };
+        let turn = async {
+            // The tenant's own first: who waits for it takes no place from others. Nobody closes the semaphores.
+            let own = match author.within {
+                Some(tenant) => self.of(tenant).acquire_owned().await.ok(),
+                None => None,
+            };
+            [own, Arc::clone(&self.places).acquire_owned().await.ok()]
+        };
+        let turn = tokio::time::timeout(QUEUE, turn).await;
+        let places = turn.map_err(|_| Error::ChangesUnderWay { seconds: 5 })?;
         let tx = self.within(author.within).await?;
-        Ok(Change { tx, author, changes: self.clone(), place })
+        Ok(Change { tx, author, changes: self.clone(), places })
+    }
+
+    /// The places of a tenant: there as long as somebody has one, or waits.
+    fn of(&self, tenant: Uuid) -> Arc<Semaphore> {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(places) = tenants.get(&tenant).and_then(Weak::upgrade) {
+            return places;
+        }
+        tenants.retain(|_, places| places.strong_count() > 0);
+        let places = Arc::new(Semaphore::new(OF_ONE_TENANT));
+        tenants.insert(tenant, Arc::downgrade(&places));
+        places
     }
 
     /// A transaction that sees one tenant's rows only, by the database's own rules (row-level security); `None`: all.
@@ -170,7 +195,7 @@ impl Change {
         let committed = Instant::now();
         self.tx.commit().await?;
         // The rows are free: who waits for its turn need not wait for the nodes.
-        drop(self.place);
+        drop(self.places);
         Ok(poller::settle(&self.changes.pool, self.changes.poller.as_deref(), xid, committed).await)
     }
 }

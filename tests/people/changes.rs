@@ -231,3 +231,23 @@ async fn of_more_people_than_there_are_numbers_the_first_get_them() {
     assert!(lines[10]["reason"].as_str().unwrap().contains("10 are free"), "{}", lines[10]);
     node.stop().await;
 }
+
+#[actix_web::test]
+async fn a_tenant_that_changes_much_makes_no_other_tenant_wait() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let (busy, other) = (node.tenant("busy.test").await, node.tenant("other.test").await);
+    let author = |tenant| dialplane::node::changes::Author { name: "test".into(), source: None, within: Some(tenant) };
+    let changes = &node.app.changes;
+    let held = [changes.begin(author(busy)).await.unwrap(), changes.begin(author(busy)).await.unwrap()];
+    // As many more as there are connections wait for these, and hold nothing meanwhile.
+    let mut waiting = (0..4).map(|_| Box::pin(changes.begin(author(busy)))).collect::<Vec<_>>();
+    for change in &mut waiting {
+        assert!(futures_util::poll!(change.as_mut()).is_pending());
+    }
+    changes.begin(author(other)).await.unwrap().commit_quietly().await.unwrap();
+    drop(held);
+    waiting.remove(0).await.unwrap().commit_quietly().await.unwrap();
+    drop(waiting);
+    node.stop().await;
+}

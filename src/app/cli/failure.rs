@@ -119,7 +119,7 @@ fn of_change(error: &Error) -> &'static str {
             why.code.name()
         }
         Error::SecondFactor => "refused",
-        Error::TooMany { .. } | Error::Busy => "too_many_requests",
+        Error::TooMany { .. } | Error::ChangesUnderWay { .. } | Error::Busy => "too_many_requests",
         Error::Changed(_) => "changed",
         Error::Fault(_) => "failed",
         Error::Sql(_) => "database_unavailable",

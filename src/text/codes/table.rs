@@ -100,6 +100,7 @@ codes! {
     TooMuchXml "too_much_xml" Field MakeRoom "would make {bytes} of at most {most} bytes with the tenant's other entries of XML" "wären mit den anderen XML-Einträgen des Mandanten {bytes} von höchstens {most} Bytes";
     PlanTooLarge "plan_too_large" Field MakeRoom "would make {bytes} of at most {most} bytes of settings, destinations and entries: delete what is not used, or shorten it" "wären {bytes} von höchstens {most} Bytes an Einstellungen, Zielen und Einträgen: Löschen oder kürzen Sie etwas";
     TooManyAttempts "too_many_attempts" TooMany Wait "Too many attempts. Try again in {seconds} seconds." "Zu viele Versuche. Versuchen Sie es in {seconds} Sekunden wieder.";
+    ChangesUnderWay "changes_under_way" TooMany Wait "Other changes are under way. Try again in {seconds} seconds." "Andere Änderungen sind noch im Gange. Versuchen Sie es in {seconds} Sekunden wieder.";
     TooManySignIns "too_many_sign_ins" Unavailable Wait "Too many sign-ins at once. Try again in a moment." "Zu viele Anmeldungen auf einmal. Versuchen Sie es gleich noch einmal.";
     UploadsWait "uploads_wait" Unavailable Wait "Other uploads are being worked on. Try again in a minute." "Andere Importe werden gerade bearbeitet. Versuchen Sie es in einer Minute noch einmal.";
     DatabaseUnavailable "database_unavailable" Unavailable Wait "The database can't be asked right now. Try again in a moment." "Die Datenbank antwortet gerade nicht. Versuchen Sie es gleich noch einmal.";

@@ -226,3 +226,31 @@ fn sql_stands_in_stores_alone() {
     }
     assert!(wrong.is_empty(), "SQL outside of a store:\n{wrong}");
 }
+
+/// Sentences are for people: a program that compares one breaks when somebody writes it better. Errors have types, refusals have
+/// codes.
+#[test]
+fn no_error_is_told_apart_by_its_sentence() {
+    let said = ["to_string()", "message()", "english()", "german()", "detail()"];
+    let compared =
+        [" ==", " !=", ".starts_with(", ".ends_with(", ".contains(", ".strip_prefix(", ".strip_suffix(", ".find("];
+    let mut wrong = String::new();
+    for (file, text) in sources() {
+        // Tests read sentences to see that they are good ones; they stand at a file's end.
+        let code = without_comments(text.split("#[cfg(test)]").next().unwrap_or_default());
+        for (at, line) in code.lines().enumerate() {
+            let tells = |said: &str| {
+                compared.iter().any(|how| {
+                    line.contains(&format!("error.{said}{how}")) || line.contains(&format!("why.{said}{how}"))
+                })
+            };
+            let is_matched = ["match error.to_string()", "match why.", "match problem.detail"]
+                .iter()
+                .any(|how| line.contains(how) && !line.contains("match why.code"));
+            if said.iter().any(|said| tells(said)) || is_matched {
+                let _ = writeln!(wrong, "src/{}:{}: {}", file.display(), at + 1, line.trim());
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "errors told apart by a sentence:\n{wrong}");
+}

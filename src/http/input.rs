@@ -17,21 +17,11 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         if cause.is_syntax() || cause.is_eof() {
             return Problem::from(Code::NotJson.with("reason", cause));
         }
-        wrong_field(&path, &cause.to_string())
+        let (field, why) = Why::of_serde_at(&path, &cause.to_string());
+        Problem::of_json(field, why)
     })?;
     json.end().map_err(|error| Problem::from(Code::NotJson.with("reason", error)))?;
     Ok(value)
-}
-
-fn wrong_field(path: &str, cause: &str) -> Problem {
-    let missing = cause.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
-    let field = match missing {
-        Some(name) if path == "." => name.to_owned(),
-        Some(name) => format!("{path}.{name}"),
-        None => path.to_owned(),
-    };
-    let why = if missing.is_some() { Code::Missing.into() } else { Why::of_serde(cause) };
-    Problem::of_json(field, why)
 }
 
 #[cfg(test)]

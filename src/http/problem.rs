@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use serde::Serialize;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use uuid::Uuid;
 
 use crate::{
@@ -31,7 +32,7 @@ pub struct Problem {
     /// What is wrong and what to do, for a person, in English. Programs compare `code`.
     detail: String,
     /// The kind of problem, for programs: it never changes. `/problems` lists all of them.
-    #[schema(example = "number_taken")]
+    #[schema(value_type = CodeName)]
     code: &'static str,
     /// What the sentence is about, by name: those of a code are listed on its page.
     #[schema(example = json!({"number": "+12025550123"}))]
@@ -57,13 +58,31 @@ pub struct Reason {
     /// For a person, in English.
     pub reason: String,
     /// As in a problem.
-    #[schema(example = "number_taken")]
+    #[schema(value_type = CodeName)]
     pub code: &'static str,
     pub params: BTreeMap<&'static str, String>,
     /// Code and parameters, for pages.
     #[serde(skip)]
     pub why: Why,
 }
+
+/// All codes, for the description of the API.
+struct CodeName;
+
+impl utoipa::PartialSchema for CodeName {
+    fn schema() -> RefOr<Schema> {
+        let names = Code::ALL.iter().map(|code| code.name());
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(names))
+            .description(Some(
+                "Why something was refused. More may come: treat one that you do not know by its status.",
+            ))
+            .into()
+    }
+}
+
+impl utoipa::ToSchema for CodeName {}
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn status_as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {

@@ -32,13 +32,13 @@ impl Router<'_, '_> {
         match group.strategy {
             Strategy::All | Strategy::InOrder => {}
             Strategy::RoundRobin => {
-                self.now = true;
+                self.is_for_this_call = true;
                 // Fewer members than can overflow.
                 let first = usize::try_from(self.call.turn % members.len() as u64).unwrap_or_default();
                 members.rotate_left(first);
             }
             Strategy::Random => {
-                self.now = true;
+                self.is_for_this_call = true;
                 shuffle(&mut members, self.call.turn);
             }
         }

@@ -25,7 +25,7 @@ pub use self::{
     actions::{Action, RECORDING, address, recording_from_outside, sound},
     dialled::{AFTER, Dialled, Feature},
     plan::Plan,
-    route::{Handle, Ring, RingGroup, Route, Routed, Then},
+    route::{Handle, Keep, Ring, RingGroup, Route, Routed, Then},
     trace::{Trace, Tried},
 };
 pub use crate::model::refusal::{Announcements, Refusal};
@@ -170,7 +170,7 @@ pub fn route(tenant: &Tenant, plan: &Plan, call: &Call<'_>, found: Option<&Found
         call,
         looked: trial::Looked { at_caller: dialled.is_about_caller(), ..Default::default() },
         trace,
-        now: false,
+        is_for_this_call: false,
     };
     let route = router.route(tenant, &dialled, found);
     router.routed(route)
@@ -186,7 +186,7 @@ pub fn inbound(
     record: bool,
     trace: &mut Trace,
 ) -> Routed {
-    let mut router = Router { plan, call, looked: trial::Looked::default(), trace, now: false };
+    let mut router = Router { plan, call, looked: trial::Looked::default(), trace, is_for_this_call: false };
     let route = if tenant.active {
         router.blocked().unwrap_or_else(|| router.internal(found, Some(record)))
     } else {
@@ -201,18 +201,20 @@ struct Router<'a, 'c> {
     looked: trial::Looked,
     trace: &'a mut Trace,
     /// The answer is for this call alone.
-    now: bool,
+    is_for_this_call: bool,
 }
 
 impl Router<'_, '_> {
     fn routed(self, route: Route) -> Routed {
-        let until = if self.now {
-            Some(Timestamp::UNIX_EPOCH)
-        } else {
+        let keep = if self.is_for_this_call || matches!(route, Route::Handle { .. }) {
+            Keep::Never
+        } else if self.looked.at_time {
             // Clocks of all zones change their minutes together, and schedules are given in minutes.
-            self.looked.at_time.then(|| next_minute(self.call.at))
+            Keep::Until(next_minute(self.call.at))
+        } else {
+            Keep::WhileCurrent
         };
-        Routed { route, varies_by_caller: self.looked.at_caller, varies_by_number: self.looked.at_number, until }
+        Routed { route, varies_by_caller: self.looked.at_caller, varies_by_number: self.looked.at_number, keep }
     }
 
     fn route(&mut self, tenant: &Tenant, dialled: &Dialled, found: Option<&Found>) -> Route {

@@ -125,8 +125,19 @@ pub struct Routed {
     pub varies_by_caller: bool,
     /// or for another number that is shown,
     pub varies_by_number: bool,
-    /// and lasts no longer than that: schedules change with the minutes. Earlier than the call: it is for this call alone.
-    pub until: Option<Timestamp>,
+    /// and may be given again for that long.
+    pub keep: Keep,
+}
+
+/// How long an answer may be given to others who ask the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// It was for this call alone.
+    Never,
+    /// As long as nothing it was made from changes, and before that moment: schedules change with the minutes.
+    Until(Timestamp),
+    /// As long as nothing it was made from changes.
+    WhileCurrent,
 }
 
 impl Route {

@@ -301,8 +301,8 @@ fn entries_decide_before_everything_but_emergencies_and_codes() {
     // What an answer depends on is told, so that it is kept for that alone.
     assert!(routed(&plan, "-/+498912345", "1001", MONDAY).varies_by_number);
     assert!(routed(&plan, "ada", "500", MONDAY).varies_by_caller);
-    let until = routed(&plan, "1000", "1003", "2026-11-23T08:59:42Z").until.unwrap();
-    assert_eq!(until.to_string(), "2026-11-23T09:00:00Z");
+    let routed = routed(&plan, "1000", "1003", "2026-11-23T08:59:42Z");
+    assert_eq!(routed.keep, Keep::Until("2026-11-23T09:00:00Z".parse().unwrap()));
 }
 
 #[test]
@@ -341,7 +341,7 @@ fn turns_are_taken_and_orders_shuffled() {
         });
         let call = Call { turn, ..Call::dialling("2002", MONDAY.parse().unwrap()) };
         let routed = route(&tenant(), &plan, &call, Some(&group), &mut Trace::off());
-        assert_eq!(routed.until, Some(Timestamp::UNIX_EPOCH), "for this call alone");
+        assert_eq!(routed.keep, Keep::Never);
         let Route::RingGroup(group) = routed.route else { panic!() };
         group.members[0].to_string()
     };

@@ -2,7 +2,7 @@
 //!
 //! What a type accepts can be put anywhere in an answer: it holds no `$`, no `<`, no control character and nothing else
 //! that FreeSWITCH's preprocessor, XML parser, variable expansion or dial strings could act on. Escaping is the second
-//! lock (`fetch::answer`), these types are the first.
+//! lock (`fetch::render`), these types are the first.
 
 mod codec;
 pub mod codes;

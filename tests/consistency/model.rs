@@ -16,7 +16,8 @@ use dialplane::{
         generations::{Era, Generations, Heard, Known, PLATFORM, Slot, Standing},
         history::{History, Seen, Snapshot, Step},
     },
-    switch::fetch::cache::{Cache, Entry, Vary},
+    routing::Keep,
+    switch::fetch::cache::{Cache, CachedAnswer, Vary},
     text::Domain,
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
@@ -357,8 +358,8 @@ impl World {
             slot
         };
         let body = Bytes::from(content.to_string());
-        let entry = Entry { slot, generation, body, stray: false, vary: Vary::No, until: None };
-        node.cache.keep(&fill.scope.as_bytes()[..].into(), Arc::new(entry));
+        let answer = CachedAnswer { slot, generation, body, stray: false, vary: Vary::No, keep: Keep::WhileCurrent };
+        node.cache.keep(&fill.scope.as_bytes()[..].into(), Arc::new(answer));
     }
 
     /// A switch asks for what is kept.

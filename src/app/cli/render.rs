@@ -13,8 +13,9 @@ use crate::{
     node::poller::{Memory, Poller},
     routing::{Dialled, Plan},
     switch::fetch::{
-        Fetch, Reply, Source, answer,
+        Fetch, Reply, Source,
         readers::Readers,
+        render,
         request::{Request, View},
     },
     text::{Domain, keyring::Keyring},
@@ -53,7 +54,7 @@ pub async fn run(settings: &Settings, as_json: bool, args: RenderArgs) -> anyhow
     why.push(outcome(&reply, source).to_owned());
     let document = match &reply {
         Reply::Document(document) => String::from_utf8_lossy(document).into_owned(),
-        Reply::NotFound => answer::NOT_FOUND.to_owned(),
+        Reply::NotFound => render::NOT_FOUND.to_owned(),
         Reply::Unavailable => String::new(),
     };
     if as_json {

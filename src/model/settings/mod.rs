@@ -191,14 +191,8 @@ fn schema_number() -> u8 {
 fn read<'de, T: Deserialize<'de>>(value: &'de Value) -> Result<T, SettingsError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
-        let message = error.into_inner().to_string();
-        let missing = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
-        let field = match missing {
-            Some(name) if path == "." => name.to_owned(),
-            Some(name) => format!("{path}.{name}"),
-            None => path.clone(),
-        };
-        SettingsError { field, why: if missing.is_some() { Code::Missing.into() } else { Why::of_serde(&message) } }
+        let (field, why) = Why::of_serde_at(&path, &error.into_inner().to_string());
+        SettingsError { field, why }
     })
 }
 

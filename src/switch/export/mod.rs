@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     routing::{self, AFTER, Call, Failure, Found, Plan, Route, Tenant, Trace},
-    switch::fetch::{answer, call_store, config_store, config_store::ConfigRow, documents, sofia, store},
+    switch::fetch::{call_store, config_store, config_store::ConfigRow, documents, render, sofia, store},
     telephony::destinations,
     text::keyring::Keyring,
 };
@@ -22,7 +22,7 @@ pub enum ExportError {
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
     #[error(transparent)]
-    Render(#[from] answer::RenderError),
+    Render(#[from] render::RenderError),
     #[error(transparent)]
     Secret(#[from] crate::text::keyring::KeyringError),
     #[error("{0}")]
@@ -98,7 +98,7 @@ async fn users(
         }
     }
     report.users = rows.len();
-    let mut text = inner(&answer::static_users(&plan.domain, rows.values(), keyring)?);
+    let mut text = inner(&render::static_users(&plan.domain, rows.values(), keyring)?);
     let mut groups = String::new();
     for name in names.iter().filter(|name| name.starts_with(|c: char| c.is_ascii_alphabetic())) {
         if let Some((_, Some(members))) = store::group(&mut *db, tenant, name).await? {
@@ -190,8 +190,8 @@ fn extension(
     pattern: &str,
     disposition: Option<&str>,
     actions: &[routing::Action],
-) -> Result<String, answer::RenderError> {
-    let mut text = String::from_utf8_lossy(&answer::static_extension(pattern, disposition, actions)?).into_owned();
+) -> Result<String, render::RenderError> {
+    let mut text = String::from_utf8_lossy(&render::static_extension(pattern, disposition, actions)?).into_owned();
     text = text.replacen("NAME", name, 1);
     Ok(text.trim_end().to_owned())
 }

@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use actix_web::web::Bytes;
+use jiff::Timestamp;
 
-use crate::node::generations::Slot;
+use crate::{node::generations::Slot, routing::Keep};
 
 /// What names an answer: the kind of question and its texts, in canonical form. Built on the stack for a look-up.
 pub type Key = Box<[u8]>;
@@ -23,21 +24,25 @@ pub enum Vary {
 
 /// An answer as kept.
 #[derive(Debug)]
-pub struct Entry {
+pub struct CachedAnswer {
     pub slot: Arc<Slot>,
     pub generation: u64,
     pub body: Bytes,
     /// About something that isn't there, or that a stranger can ask for in endless variations.
     pub stray: bool,
     pub vary: Vary,
-    /// Milliseconds of the epoch from which it is not the answer any more, whatever the generation: schedules.
-    pub until: Option<u64>,
+    pub keep: Keep,
 }
 
-impl Entry {
+impl CachedAnswer {
     #[must_use]
     pub fn is_current(&self) -> bool {
-        self.is_of_newest() && self.until.is_none_or(|until| millis_now() < until)
+        let is_in_time = match self.keep {
+            Keep::Never => false,
+            Keep::Until(end) => Timestamp::now() < end,
+            Keep::WhileCurrent => true,
+        };
+        is_in_time && self.is_of_newest()
     }
 
     /// Was it read at the newest generation known?
@@ -50,7 +55,7 @@ impl Entry {
     #[must_use]
     pub fn vary_marker(&self) -> Self {
         let (slot, generation, vary) = (Arc::clone(&self.slot), self.generation, self.vary);
-        Self { slot, generation, body: Bytes::new(), stray: self.stray, vary, until: None }
+        Self { slot, generation, body: Bytes::new(), stray: self.stray, vary, keep: Keep::WhileCurrent }
     }
 
     /// May it be served though it can't be checked? Not one of a tenant, or a database, that is gone.
@@ -60,18 +65,13 @@ impl Entry {
     }
 }
 
-fn millis_now() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
-}
-
 /// Two stores, so that strays (names nobody has) can't push out answers that phones need.
 pub struct Cache {
-    known: moka::sync::Cache<Key, Arc<Entry>>,
-    strays: moka::sync::Cache<Key, Arc<Entry>>,
+    known: moka::sync::Cache<Key, Arc<CachedAnswer>>,
+    strays: moka::sync::Cache<Key, Arc<CachedAnswer>>,
 }
 
-/// What one entry costs beyond its answer's bytes: key, entry, moka's nodes. Measured in docs/performance.md.
+/// What one answer costs beyond its answer's bytes: key, answer, moka's nodes. Measured in docs/performance.md.
 const OVERHEAD_BYTES: usize = 400;
 
 impl Cache {
@@ -83,18 +83,19 @@ impl Cache {
 
     /// The newest answer kept under this key, current or not.
     #[must_use]
-    pub fn get(&self, key: &[u8]) -> Option<Arc<Entry>> {
+    pub fn get(&self, key: &[u8]) -> Option<Arc<CachedAnswer>> {
         self.known.get(key).or_else(|| self.strays.get(key))
     }
 
     /// Keeps an answer, unless a newer one is there: a slow fill may come last.
-    pub fn keep(&self, key: &Key, entry: Arc<Entry>) {
-        let (mine, other) = if entry.stray { (&self.strays, &self.known) } else { (&self.known, &self.strays) };
-        let is_newer = |kept: &Arc<Entry>| Arc::ptr_eq(&kept.slot, &entry.slot) && kept.generation > entry.generation;
+    pub fn keep(&self, key: &Key, cached: Arc<CachedAnswer>) {
+        let (mine, other) = if cached.stray { (&self.strays, &self.known) } else { (&self.known, &self.strays) };
+        let is_newer =
+            |kept: &Arc<CachedAnswer>| Arc::ptr_eq(&kept.slot, &cached.slot) && kept.generation > cached.generation;
         if mine.get(key).as_ref().is_some_and(is_newer) || other.get(key).as_ref().is_some_and(is_newer) {
             return;
         }
-        mine.insert(key.clone(), entry);
+        mine.insert(key.clone(), cached);
         other.invalidate(key);
     }
 
@@ -117,11 +118,11 @@ impl Cache {
     }
 }
 
-fn store(bytes: u64) -> moka::sync::Cache<Key, Arc<Entry>> {
+fn store(bytes: u64) -> moka::sync::Cache<Key, Arc<CachedAnswer>> {
     moka::sync::Cache::builder()
         .max_capacity(bytes)
-        .weigher(|key: &Key, entry: &Arc<Entry>| {
-            let size = OVERHEAD_BYTES + key.len() + entry.body.len();
+        .weigher(|key: &Key, cached: &Arc<CachedAnswer>| {
+            let size = OVERHEAD_BYTES + key.len() + cached.body.len();
             u32::try_from(size).unwrap_or(u32::MAX)
         })
         .build()
@@ -146,14 +147,14 @@ mod tests {
         generations.scope(scope).unwrap()
     }
 
-    fn entry(slot: &Arc<Slot>, generation: u64, body: &'static str, stray: bool) -> Arc<Entry> {
-        Arc::new(Entry {
+    fn cached(slot: &Arc<Slot>, generation: u64, body: &'static str, stray: bool) -> Arc<CachedAnswer> {
+        Arc::new(CachedAnswer {
             slot: Arc::clone(slot),
             generation,
             body: Bytes::from(body),
             stray,
             vary: Vary::No,
-            until: None,
+            keep: Keep::WhileCurrent,
         })
     }
 
@@ -164,20 +165,20 @@ mod tests {
     #[test]
     fn a_slow_fill_does_not_replace_a_newer_answer() {
         let (cache, slot) = (Cache::new(1 << 20, 1 << 20), slot());
-        cache.keep(&key("k"), entry(&slot, 3, "new", false));
-        cache.keep(&key("k"), entry(&slot, 2, "old", false));
-        cache.keep(&key("k"), entry(&slot, 2, "nobody", true));
+        cache.keep(&key("k"), cached(&slot, 3, "new", false));
+        cache.keep(&key("k"), cached(&slot, 2, "old", false));
+        cache.keep(&key("k"), cached(&slot, 2, "nobody", true));
         assert_eq!(cache.get(b"k").unwrap().body, "new");
-        cache.keep(&key("k"), entry(&slot, 4, "nobody", true));
+        cache.keep(&key("k"), cached(&slot, 4, "nobody", true));
         assert_eq!(cache.get(b"k").unwrap().body, "nobody");
     }
 
     #[test]
     fn a_million_unknown_names_neither_fill_memory_nor_push_out_an_answer() {
         let (cache, slot) = (Cache::new(1 << 20, 1 << 20), slot());
-        cache.keep(&key("real"), entry(&slot, 3, "answer", false));
+        cache.keep(&key("real"), cached(&slot, 3, "answer", false));
         for n in 0..1_000_000 {
-            cache.keep(&key(&format!("scanner-{n}")), entry(&slot, 3, "", true));
+            cache.keep(&key(&format!("scanner-{n}")), cached(&slot, 3, "", true));
         }
         cache.settle();
         let (known, strays) = cache.len();

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Fetch, PUBLIC, Reply, Source,
-    cache::{Entry, Vary},
-    dialled::Dialled,
+    Fetch, Outcome, Reply, Source,
+    cache::{CachedAnswer, Vary},
     fill::Question,
     key::KeyText,
+    outgoing::{self, Decision, Outgoing},
+    placed::PlacedCall,
     plans::Known,
     reply,
     request::Dialplan,
@@ -23,7 +24,7 @@ use crate::{
 };
 
 impl Fetch {
-    fn dialled(&self, dialplan: &Dialplan<'_>) -> Dialled {
+    fn placed(&self, dialplan: &Dialplan<'_>) -> PlacedCall {
         let context = &dialplan.context;
         let ours = |caller: &&super::request::Caller<'_>| caller.domain.eq_ignore_ascii_case(context);
         // Somebody of another tenant is nobody here.
@@ -41,12 +42,12 @@ impl Fetch {
         let is_sane = number.len() <= 64 && number.bytes().all(is_dialled);
         let number = if is_sane { number } else { "" };
         let shown = dialplan.caller_number.as_deref().filter(|number| number.len() <= 40 && !number.contains('\0'));
-        // As it was dialled: a tenant's own patterns tell capitals from small letters, and dial on what they matched.
+        // As it was placed: a tenant's own patterns tell capitals from small letters, and dial on what they matched.
         let key = KeyText::new(b'D')
             .folded(context)
             .raw(number.as_bytes())
             .raw(&[dialplan.hops + 1, after.map_or(1, |f| f as u8 + 2)]);
-        Dialled {
+        PlacedCall {
             number: number.to_owned(),
             caller,
             caller_number: shown.map(ToOwned::to_owned),
@@ -59,83 +60,108 @@ impl Fetch {
     }
 
     /// The answer kept for a call: under what it depends on.
-    fn kept(&self, dialled: &Dialled) -> Option<Arc<Entry>> {
-        let entry = self.cache.get(&dialled.base)?;
-        if entry.vary == Vary::default() { Some(entry) } else { self.cache.get(&dialled.exact()?) }
+    fn kept(&self, placed: &PlacedCall) -> Option<Arc<CachedAnswer>> {
+        let cached = self.cache.get(&placed.base)?;
+        if cached.vary == Vary::default() { Some(cached) } else { self.cache.get(&placed.exact()?) }
     }
 
     /// A call in a tenant's context.
     pub(super) async fn call(self: &Arc<Self>, dialplan: &Dialplan<'_>, fresh: bool) -> (Reply, Source) {
-        let dialled = self.dialled(dialplan);
-        let kept = self.kept(&dialled);
-        if let Some(entry) = &kept
+        let placed = self.placed(dialplan);
+        let kept = self.kept(&placed);
+        if let Some(cached) = &kept
             && fresh
-            && entry.is_current()
+            && cached.is_current()
         {
-            return (reply(entry), Source::Hit);
+            return (reply(cached), Source::Hit);
         }
-        Box::pin(self.call_anew(&dialplan.context, dialled, kept, fresh)).await
+        Box::pin(self.call_anew(&dialplan.context, placed, kept, fresh)).await
     }
 
     /// The same for a call whose answer is not kept, or not current.
     async fn call_anew(
         self: &Arc<Self>,
         context: &str,
-        dialled: Dialled,
-        kept: Option<Arc<Entry>>,
+        placed: PlacedCall,
+        mut kept: Option<Arc<CachedAnswer>>,
         fresh: bool,
     ) -> (Reply, Source) {
         let Some(slot) = self.generations.domain(context) else { return super::unknown_domain(fresh) };
+        let mut decision = self.decide(&slot, &placed, kept.as_ref(), fresh).await;
+        // Who has asked the database is not sent there again, so this ends.
+        let mut has_asked = false;
+        loop {
+            decision = match decision {
+                Decision::Answer(reply, source) => return (reply, source),
+                Decision::AskDatabase => {
+                    has_asked = true;
+                    self.ask_database(&slot, &placed, kept.take()).await
+                }
+                Decision::Leave(outgoing) => self.leave(&slot, &placed, &outgoing, has_asked).await,
+            };
+        }
+    }
+
+    /// What is to be done about a call, by what this node knows.
+    async fn decide(
+        &self,
+        slot: &Slot,
+        placed: &PlacedCall,
+        kept: Option<&Arc<CachedAnswer>>,
+        fresh: bool,
+    ) -> Decision {
         let known = self.plans.get(slot.scope);
         if let Some(known) = &known {
-            match self.in_memory(&slot, known, &dialled).await {
+            match self.in_memory(slot, known, placed).await.map(Outgoing::of) {
                 // Who calls for help is not told to wait for a database.
-                Some(route @ Route::Emergency { .. }) => return self.leave(&slot, dialled, route).await,
-                Some(route @ Route::Outside(_)) if fresh => return self.leave(&slot, dialled, route).await,
-                Some(route) if fresh => return (turned_away(&slot, &known.plan, &route, &dialled), Source::Memory),
+                Some(Ok(outgoing)) if fresh || matches!(outgoing, Outgoing::Emergency(_)) => {
+                    return Decision::Leave(outgoing);
+                }
+                Some(Err(route)) if fresh => {
+                    return Decision::Answer(turned_away(slot, &known.plan, &route, placed), Source::Memory);
+                }
                 _ => {}
             }
         }
-        if !fresh {
-            // Nothing is known of the tenant, and nobody can be asked: what is a number for help anywhere is one here.
-            if known.is_none() && kept.is_none() && emergency::is_one_anywhere(&dialled.number) {
-                let help = Route::Emergency { number: dialled.number.clone() };
-                return self.leave(&slot, dialled, help).await;
-            }
-            return self.stale(kept);
+        if fresh {
+            return Decision::AskDatabase;
         }
-        self.answer_call(slot, dialled, kept).await
+        // Nothing is known of the tenant, and nobody can be asked: what is a number for help anywhere is one here.
+        if known.is_none() && kept.is_none() && emergency::is_one_anywhere(&placed.number) {
+            return Decision::Leave(Outgoing::Emergency(placed.number.clone()));
+        }
+        self.stale(kept.cloned()).into()
     }
 
     /// Routes a call by what this node knows by heart, as if the tenant had nothing of the name. `None`: the database must be asked.
-    async fn in_memory(&self, slot: &Slot, known: &Known, dialled: &Dialled) -> Option<Route> {
+    async fn in_memory(&self, slot: &Slot, known: &Known, placed: &PlacedCall) -> Option<Route> {
         let tenant = Tenant::of(&known.plan, slot.domain.clone()?, true);
-        let routed = known.route(&tenant, dialled, None, Timestamp::now()).await.ok()?;
+        let routed = known.route(&tenant, placed, None, Timestamp::now()).await.ok()?;
         match routed.route {
             route @ (Route::Emergency { .. } | Route::Outside(_)) => Some(route),
             route @ Route::Refused(Refusal::Unallocated) if known.is_current() => {
-                let read = routing::Dialled::read(&dialled.number, &known.plan);
-                let name = read.needs(dialled.caller.as_ref()).unwrap_or_default().to_ascii_lowercase();
+                let read = routing::Dialled::read(&placed.number, &known.plan);
+                let name = read.needs(placed.caller.as_ref()).unwrap_or_default().to_ascii_lowercase();
                 self.rosters.rules_out_call(slot.scope, &name).then_some(route)
             }
             _ => None,
         }
     }
 
-    /// Asks the database what the tenant has; if it has nothing of the name, the call may be one that leaves the platform.
-    pub(super) async fn answer_call(
+    /// Asks the database what the tenant has of that name.
+    async fn ask_database(
         self: &Arc<Self>,
-        slot: Arc<Slot>,
-        dialled: Dialled,
-        kept: Option<Arc<Entry>>,
-    ) -> (Reply, Source) {
-        let Some(key) = dialled.exact() else {
-            return (Reply::Document(slot.standing.unallocated.clone()), Source::Memory);
+        slot: &Arc<Slot>,
+        placed: &PlacedCall,
+        kept: Option<Arc<CachedAnswer>>,
+    ) -> Decision {
+        let Some(key) = placed.exact() else {
+            return Decision::Answer(Reply::Document(slot.standing.unallocated.clone()), Source::Memory);
         };
-        let question = Question::Call(Box::new(dialled.clone()));
-        match self.fill(&key, Arc::clone(&slot), question, kept).await {
-            super::Answer::Reply(reply, source) => (reply, source),
-            super::Answer::Leaves(route) => self.leave_known(&slot, dialled, *route).await,
+        let question = Question::Call(Box::new(placed.clone()));
+        match self.fill(&key, Arc::clone(slot), question, kept).await {
+            Outcome::Reply(reply, source) => Decision::Answer(reply, source),
+            Outcome::Leaves(outgoing) => Decision::Leave(*outgoing),
         }
     }
 
@@ -143,21 +169,21 @@ impl Fetch {
     pub(super) async fn inbound(
         self: &Arc<Self>,
         dialplan: &Dialplan<'_>,
-        of: Option<Uuid>,
+        cluster: Option<Uuid>,
         fresh: bool,
     ) -> (Reply, Source) {
         let number = E164::from_dialled(&dialplan.destination);
-        let mut dialled = self.dialled(dialplan);
+        let mut placed = self.placed(dialplan);
         // Nobody is signed in there: who calls from a tenant leaves its name behind.
-        dialled.caller = None;
+        placed.caller = None;
         let mut buffer = Uuid::encode_buffer();
-        let key = KeyText::new(b'N').folded(of.unwrap_or_default().simple().encode_lower(&mut buffer));
-        let key = key.folded(number.as_ref().map_or("", E164::as_str)).raw(&[dialled.hops + 1]);
+        let key = KeyText::new(b'N').folded(cluster.unwrap_or_default().simple().encode_lower(&mut buffer));
+        let key = key.folded(number.as_ref().map_or("", E164::as_str)).raw(&[placed.hops + 1]);
         let Some(base) = key.finish() else { return (Reply::Unavailable, Source::Unavailable) };
-        dialled.base = base.to_vec();
-        let kept = self.kept(&dialled);
+        placed.base = base.to_vec();
+        let kept = self.kept(&placed);
         match &kept {
-            Some(entry) if fresh && entry.is_current() => return (reply(entry), Source::Hit),
+            Some(cached) if fresh && cached.is_current() => return (reply(cached), Source::Hit),
             _ if !fresh => return self.stale(kept),
             _ => {}
         }
@@ -169,32 +195,24 @@ impl Fetch {
         if ruled_out {
             return (Reply::Document(platform.standing.unallocated.clone()), Source::Memory);
         }
-        let (Some(number), Some(key)) = (number, dialled.exact()) else {
+        let (Some(number), Some(key)) = (number, placed.exact()) else {
             return (Reply::Unavailable, Source::Unavailable);
         };
-        let question = Question::Number { number, of, dialled: Box::new(dialled) };
+        let question = Question::Number { number, cluster, placed: Box::new(placed) };
         match Box::pin(self.fill(&key, platform, question, kept)).await {
-            super::Answer::Reply(reply, source) => (reply, source),
-            super::Answer::Leaves(_) => (Reply::Unavailable, Source::Unavailable),
+            Outcome::Reply(reply, source) => (reply, source),
+            // Nobody who calls from outside leaves by what they dialled.
+            Outcome::Leaves(_) => (Reply::Unavailable, Source::Unavailable),
         }
     }
 }
 
 /// The answer to a call for a name that nobody has: made once for all tenants who say nothing of their own about it.
-fn turned_away(slot: &Slot, plan: &Plan, route: &Route, dialled: &Dialled) -> Reply {
+fn turned_away(slot: &Slot, plan: &Plan, route: &Route, placed: &PlacedCall) -> Reply {
     let before = super::fill::xml_entries(plan);
     if before.is_empty() && !plan.settings.routing.announcements.contains_key(&Refusal::Unallocated) {
         return Reply::Document(slot.standing.unallocated.clone());
     }
     let Some(domain) = slot.domain.clone() else { return Reply::Unavailable };
-    super::leave::document(slot, &Tenant::of(plan, domain, true), route, dialled.hops, &before)
+    outgoing::document(slot, &Tenant::of(plan, domain, true), route, placed.hops, &before)
 }
-
-/// The plan to read a number by, while the tenant's own is not known: with the usual codes.
-#[must_use]
-pub(super) fn usual_plan(slot: &Slot) -> Option<Plan> {
-    slot.domain.clone().map(Plan::empty)
-}
-
-/// The context of calls from outside, for texts.
-pub(super) const OUTSIDE: &str = PUBLIC;

@@ -78,7 +78,7 @@ fn found(row: FoundRow) -> sqlx::Result<Option<Found>> {
 }
 
 /// A tenant with what it has under a name, and its plan if that is not of the generation `known`.
-pub struct Dialled {
+pub struct DialledRow {
     pub tenant: TenantRow,
     /// As the database wrote it.
     pub plan: Option<String>,
@@ -91,7 +91,7 @@ pub async fn dialled(
     tenant: Uuid,
     name: Option<&str>,
     known: i64,
-) -> sqlx::Result<Option<Dialled>> {
+) -> sqlx::Result<Option<DialledRow>> {
     let row = sqlx::query!(
         r#"
         select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!",
@@ -129,7 +129,7 @@ pub async fn dialled(
         cluster: row.cluster_id,
         active: row.tenant_active,
     };
-    Ok(Some(Dialled { tenant, plan: row.plan, found }))
+    Ok(Some(DialledRow { tenant, plan: row.plan, found }))
 }
 
 /// A phone number as one statement saw it.

@@ -10,12 +10,11 @@ use actix_web::web::Bytes;
 use uuid::Uuid;
 
 use super::{
-    Answer, Fetch, Reply, Source,
-    answer::{RenderError, render},
-    config_store,
+    Fetch, Outcome, Reply, Source, config_store,
     documents::{AclConf, CallcenterConf, add_queue, document},
     fill::Question,
     key::KeyText,
+    render::{RenderError, xml},
     reply,
     request::{Address, ConfigFile},
     sofia,
@@ -26,7 +25,7 @@ impl Fetch {
     pub(super) async fn configuration(
         self: &Arc<Self>,
         file: ConfigFile<'_>,
-        of: Option<Uuid>,
+        cluster: Option<Uuid>,
         fresh: bool,
     ) -> (Reply, Source) {
         match file {
@@ -35,10 +34,10 @@ impl Fetch {
             ConfigFile::Callcenter { queue: Some(queue) } => {
                 self.of_destination(&queue, TargetKind::Queue, fresh).await
             }
-            ConfigFile::Callcenter { queue: None } => self.made(self.queues(of).await),
-            ConfigFile::Sofia => self.made(self.sofia(of).await),
-            ConfigFile::Acl => self.made(self.acl(of).await),
-            ConfigFile::Other { name } => match self.of_cluster(of, name).await {
+            ConfigFile::Callcenter { queue: None } => self.made(self.queues(cluster).await),
+            ConfigFile::Sofia => self.made(self.sofia(cluster).await),
+            ConfigFile::Acl => self.made(self.acl(cluster).await),
+            ConfigFile::Other { name } => match self.of_cluster(cluster, name).await {
                 Ok(None) => {
                     self.metrics.not_ours("configuration");
                     (Reply::NotFound, Source::NotOurs)
@@ -77,21 +76,21 @@ impl Fetch {
         }
         let Some(slot) = self.generations.domain(&address.domain) else { return super::unknown_domain(fresh) };
         match self.fill(&key, slot, Question::Config { id: address.id, kind }, kept).await {
-            Answer::Reply(reply, source) => (reply, source),
-            Answer::Leaves(_) => (Reply::Unavailable, Source::Unavailable),
+            Outcome::Reply(reply, source) => (reply, source),
+            Outcome::Leaves(_) => (Reply::Unavailable, Source::Unavailable),
         }
     }
 
     /// Every queue of a cluster's tenants, for the moment that mod_callcenter loads.
-    async fn queues(&self, of: Option<Uuid>) -> Result<Bytes, ConfigError> {
-        let rows = self.readers.read(|db, _| Box::pin(config_store::queues(db, of))).await?;
+    async fn queues(&self, cluster: Option<Uuid>) -> Result<Bytes, ConfigError> {
+        let rows = self.readers.read(|db, _| Box::pin(config_store::queues(db, cluster))).await?;
         let mut conf = CallcenterConf { queues: Vec::new(), agents: Vec::new(), tiers: Vec::new() };
         for config_store::QueueRow { domain, row, .. } in &rows {
             if let Config::Queue(queue) = &row.config {
                 add_queue(&mut conf, domain, row, queue);
             }
         }
-        let document = render(&conf)?;
+        let document = xml(&conf)?;
         if document.len() > 1024 * 1024 {
             tracing::error!(
                 bytes = document.len(),
@@ -101,22 +100,24 @@ impl Fetch {
         Ok(document)
     }
 
-    async fn acl(&self, of: Option<Uuid>) -> Result<Bytes, ConfigError> {
-        let callers = self.readers.read(|db, _| Box::pin(config_store::callers(db, of))).await?;
-        Ok(render(&AclConf { callers })?)
+    async fn acl(&self, cluster: Option<Uuid>) -> Result<Bytes, ConfigError> {
+        let callers = self.readers.read(|db, _| Box::pin(config_store::callers(db, cluster))).await?;
+        Ok(xml(&AclConf { callers })?)
     }
 
     /// The profiles, as `freeswitch-conf` or the cluster has them, with the carriers' gateways in the one called external.
-    async fn sofia(&self, of: Option<Uuid>) -> Result<Bytes, ConfigError> {
-        let rows =
-            self.readers.read(|db, _| Box::pin(config_store::carriers(db, config_store::Whose::Cluster(of)))).await?;
-        let own = self.readers.read(|db, _| Box::pin(config_store::cluster_config(db, of, "sofia.conf"))).await?;
+    async fn sofia(&self, cluster: Option<Uuid>) -> Result<Bytes, ConfigError> {
+        let rows = self
+            .readers
+            .read(|db, _| Box::pin(config_store::carriers(db, config_store::Whose::Cluster(cluster))))
+            .await?;
+        let own = self.readers.read(|db, _| Box::pin(config_store::cluster_config(db, cluster, "sofia.conf"))).await?;
         Ok(sofia::document_of(own.as_deref().unwrap_or(&sofia::PROFILES), rows, &self.keyring)?)
     }
 
     /// What a cluster says about a file; `None`: nothing.
-    async fn of_cluster(&self, of: Option<Uuid>, name: &'static str) -> Result<Option<Bytes>, ConfigError> {
-        let text = self.readers.read(|db, _| Box::pin(config_store::cluster_config(db, of, name))).await?;
+    async fn of_cluster(&self, cluster: Option<Uuid>, name: &'static str) -> Result<Option<Bytes>, ConfigError> {
+        let text = self.readers.read(|db, _| Box::pin(config_store::cluster_config(db, cluster, name))).await?;
         Ok(text.map(|text| document(&text)))
     }
 }

@@ -104,7 +104,7 @@ pub struct QueueRow {
 }
 
 /// The queues of a cluster's active tenants, with their agents; of all clusters when none is named.
-pub async fn queues(db: impl PgExecutor<'_>, of: Option<Uuid>) -> sqlx::Result<Vec<QueueRow>> {
+pub async fn queues(db: impl PgExecutor<'_>, cluster: Option<Uuid>) -> sqlx::Result<Vec<QueueRow>> {
     let rows = sqlx::query!(
         r#"
         select t.domain as "domain: Domain", d.tenant_id, d.id, d.config,
@@ -121,7 +121,7 @@ pub async fn queues(db: impl PgExecutor<'_>, of: Option<Uuid>) -> sqlx::Result<V
          where d.kind = 'queue' and ($1::uuid is null or t.cluster_id = $1)
          order by d.tenant_id, d.id
         "#,
-        of
+        cluster
     )
     .fetch_all(db)
     .await?;
@@ -189,7 +189,7 @@ pub struct Callers {
 }
 
 /// The networks and hosts of the cluster's carriers, and the switches of other clusters, which send calls on net.
-pub async fn callers(db: impl PgExecutor<'_>, of: Option<Uuid>) -> sqlx::Result<Callers> {
+pub async fn callers(db: impl PgExecutor<'_>, cluster: Option<Uuid>) -> sqlx::Result<Callers> {
     sqlx::query_as!(
         Callers,
         r#"
@@ -209,15 +209,19 @@ pub async fn callers(db: impl PgExecutor<'_>, of: Option<Uuid>) -> sqlx::Result<
                                  cross join unnest(r.addresses) address) networks
                       order by network) as "networks!"
         "#,
-        of
+        cluster
     )
     .fetch_one(db)
     .await
 }
 
 /// What a cluster says about a file of configuration.
-pub async fn cluster_config(db: impl PgExecutor<'_>, of: Option<Uuid>, name: &str) -> sqlx::Result<Option<String>> {
-    let Some(cluster) = of else { return Ok(None) };
+pub async fn cluster_config(
+    db: impl PgExecutor<'_>,
+    cluster: Option<Uuid>,
+    name: &str,
+) -> sqlx::Result<Option<String>> {
+    let Some(cluster) = cluster else { return Ok(None) };
     sqlx::query_scalar!("select xml from cluster_configs where cluster_id = $1 and name = $2", cluster, name)
         .fetch_optional(db)
         .await

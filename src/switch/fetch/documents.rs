@@ -6,8 +6,8 @@ use actix_web::web::Bytes;
 use askama::Template;
 
 use super::{
-    answer::{RenderError, render},
     config_store::{Callers, ConfigRow, QueueAgent},
+    render::{RenderError, xml},
 };
 use crate::{
     model::destination::{Conference, Config, Ivr, Prompt, Queue, TargetKind, Tier},
@@ -70,6 +70,7 @@ pub(super) struct AclConf {
     pub(super) callers: Callers,
 }
 
+/// What a module's configuration stands in when a switch asks for it.
 pub(super) fn document(configuration: &str) -> Bytes {
     let text = format!(
         "<document type=\"freeswitch/xml\">\n<section name=\"configuration\">\n{}\n</section>\n</document>\n",
@@ -82,15 +83,15 @@ pub(super) fn document(configuration: &str) -> Bytes {
 pub fn destination_document(domain: &Domain, row: &ConfigRow, keyring: &Keyring) -> Result<Bytes, RenderError> {
     let name = routing::address(row.id, domain);
     match &row.config {
-        Config::Ivr(ivr) => render(&menu(&name, domain, row, ivr)),
+        Config::Ivr(ivr) => xml(&menu(&name, domain, row, ivr)),
         Config::Conference(conference) => conference_conf(&name, row, conference, keyring),
         Config::Queue(queue) => {
             let mut conf = CallcenterConf { queues: Vec::new(), agents: Vec::new(), tiers: Vec::new() };
             add_queue(&mut conf, domain, row, queue);
-            render(&conf)
+            xml(&conf)
         }
         // Nobody asks for the others.
-        _ => Ok(Bytes::from_static(super::answer::NOT_FOUND.as_bytes())),
+        _ => Ok(Bytes::from_static(super::render::NOT_FOUND.as_bytes())),
     }
 }
 
@@ -152,7 +153,7 @@ fn conference_conf(
         // Its own name is the file's: a conference has one at a time.
         params.push(("auto-record", format!("recordings/{}.wav", row.id.simple()).into()));
     }
-    render(&ConferenceConf { name, params })
+    xml(&ConferenceConf { name, params })
 }
 
 /// The agents of a queue that can take calls, with their places.

@@ -12,7 +12,7 @@ use actix_web::web::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use uuid::Uuid;
 
-use super::{Reply, answer, credentials::Switch, request::Request, served::Served};
+use super::{Reply, credentials::Switch, render, request::Request, served::Served};
 use crate::telephony::calls::Posted;
 
 /// Where switches ask.
@@ -128,7 +128,7 @@ pub fn page(reply: Reply) -> Page {
     let xml = |body| Page { status: StatusCode::OK, kind: "text/xml", body };
     match reply {
         Reply::Document(document) => xml(document),
-        Reply::NotFound => xml(Bytes::from_static(answer::NOT_FOUND.as_bytes())),
+        Reply::NotFound => xml(Bytes::from_static(render::NOT_FOUND.as_bytes())),
         Reply::Unavailable => text(StatusCode::SERVICE_UNAVAILABLE, "the database can't be asked\n"),
     }
 }

@@ -13,12 +13,12 @@ use uuid::Uuid;
 pub use self::call::{route_of, xml_entries};
 use super::{
     Fetch,
-    answer::{self, Digest, RenderError, Shown},
-    cache::{Entry, Key, Vary},
-    config_store,
-    dialled::Dialled,
-    documents,
+    cache::{CachedAnswer, Key, Vary},
+    config_store, documents,
+    outgoing::Outgoing,
+    placed::PlacedCall,
     readers::ReadError,
+    render::{self, Digest, RenderError, Shown},
     request::{GroupView, View},
     roster,
     store::{self, TenantRow},
@@ -26,7 +26,7 @@ use super::{
 use crate::node::generations::{Era, Heard, PLATFORM, Slot};
 use crate::{
     model::destination::TargetKind,
-    routing::{Route, plan::PlanError},
+    routing::{Keep, plan::PlanError},
     telephony::{destinations, extensions},
     text::{Domain, E164, GroupName, SipUsername, VoicemailPin, keyring::Place},
 };
@@ -45,12 +45,12 @@ pub enum Question {
     Everyone {
         view: GroupView,
     },
-    Call(Box<Dialled>),
-    /// `of`: the cluster whose switch asks; `None`: whoever.
+    Call(Box<PlacedCall>),
+    /// `cluster`: the cluster whose switch asks; `None`: whoever.
     Number {
         number: E164,
-        of: Option<Uuid>,
-        dialled: Box<Dialled>,
+        cluster: Option<Uuid>,
+        placed: Box<PlacedCall>,
     },
     /// A destination's own configuration.
     Config {
@@ -62,14 +62,14 @@ pub enum Question {
 /// What came of a fill; shared by all who waited for it.
 #[derive(Debug, Clone)]
 pub enum Filled {
-    Entry(Arc<Entry>),
+    Answer(Arc<CachedAnswer>),
     /// The tenant has another domain now, the database was read whole meanwhile, or the node slept: to be asked again.
     Moved,
     /// The database has no such tenant, or an older state than was known when the fill began: it changed just now, or it was
     /// restored.
     Less,
     /// The call leaves the platform: that is decided for each.
-    Leaves(Box<Route>),
+    Leaves(Box<Outgoing>),
     /// The database could not be asked, or what it holds can't be rendered; the log says why.
     Failed,
 }
@@ -91,13 +91,13 @@ struct Found {
     body: Option<Bytes>,
     stray: bool,
     vary: Vary,
-    until: Option<u64>,
-    leaves: Option<Box<Route>>,
+    keep: Keep,
+    leaves: Option<Box<Outgoing>>,
 }
 
 impl Found {
     fn none() -> Self {
-        Self { tenant: None, body: None, stray: true, vary: Vary::No, until: None, leaves: None }
+        Self { tenant: None, body: None, stray: true, vary: Vary::No, keep: Keep::WhileCurrent, leaves: None }
     }
 }
 
@@ -118,13 +118,13 @@ pub async fn run(fetch: Arc<Fetch>, key: Key, slot: Arc<Slot>, question: Questio
     fetch.fills.fetch_add(1, Ordering::Relaxed);
     let (floor, began) = (slot.newest(), Instant::now());
     let filled = match &question {
-        Question::Number { number, of, dialled } => call::by_number(&fetch, &slot, number, *of, dialled).await,
-        Question::Call(dialled) => call::call(&fetch, &slot, dialled).await,
+        Question::Number { number, cluster, placed } => call::by_number(&fetch, &slot, number, *cluster, placed).await,
+        Question::Call(placed) => call::call(&fetch, &slot, placed).await,
         _ => in_tenant(&fetch, &slot, &question).await,
     };
     match filled {
-        Ok(Filled::Entry(entry))
-            if Arc::ptr_eq(&entry.slot, &slot) && entry.generation < floor && !slot.is_closed() =>
+        Ok(Filled::Answer(cached))
+            if Arc::ptr_eq(&cached.slot, &slot) && cached.generation < floor && !slot.is_closed() =>
         {
             fetch.metrics.fill_found_less();
             Filled::Less
@@ -133,10 +133,10 @@ pub async fn run(fetch: Arc<Fetch>, key: Key, slot: Arc<Slot>, question: Questio
             if matches!(filled, Filled::Less) {
                 fetch.metrics.fill_found_less();
             }
-            if let Filled::Entry(entry) = &filled {
-                keep(&fetch, &key, &question, entry);
-                if entry.stray {
-                    read_roster(&fetch, Arc::clone(&entry.slot));
+            if let Filled::Answer(cached) = &filled {
+                keep(&fetch, &key, &question, cached);
+                if cached.stray {
+                    read_roster(&fetch, Arc::clone(&cached.slot));
                 }
             }
             filled
@@ -155,30 +155,30 @@ pub async fn run(fetch: Arc<Fetch>, key: Key, slot: Arc<Slot>, question: Questio
 }
 
 /// Keeps an answer under what it depends on. One that was for this call alone is not kept.
-fn keep(fetch: &Fetch, key: &Key, question: &Question, entry: &Arc<Entry>) {
-    let (Question::Call(dialled) | Question::Number { dialled, .. }) = question else {
-        fetch.cache.keep(key, Arc::clone(entry));
+fn keep(fetch: &Fetch, key: &Key, question: &Question, cached: &Arc<CachedAnswer>) {
+    let (Question::Call(placed) | Question::Number { placed, .. }) = question else {
+        fetch.cache.keep(key, Arc::clone(cached));
         return;
     };
-    let base = dialled.base.clone().into_boxed_slice();
-    if entry.until == Some(0) {
+    let base = placed.base.clone().into_boxed_slice();
+    if cached.keep == Keep::Never {
         return;
     }
-    if entry.vary == Vary::No {
-        fetch.cache.keep(&base, Arc::clone(entry));
+    if cached.vary == Vary::No {
+        fetch.cache.keep(&base, Arc::clone(cached));
     } else {
-        fetch.cache.keep(&base, Arc::new(entry.vary_marker()));
-        fetch.cache.keep(key, Arc::clone(entry));
+        fetch.cache.keep(&base, Arc::new(cached.vary_marker()));
+        fetch.cache.keep(key, Arc::clone(cached));
     }
 }
 
 async fn in_tenant(fetch: &Fetch, slot: &Arc<Slot>, question: &Question) -> Result<Filled, FillError> {
     let era = fetch.generations.era();
-    let found = ask(fetch, slot, question).await?;
+    let found = read(fetch, slot, question).await?;
     Ok(finish(fetch, slot, era, found, matches!(question, Question::Config { .. })))
 }
 
-/// What was found as an entry of the slot, if the slot is still the tenant's. `is_call`: answered also for a suspended tenant.
+/// What was found as an cached of the slot, if the slot is still the tenant's. `is_call`: answered also for a suspended tenant.
 fn finish(fetch: &Fetch, slot: &Arc<Slot>, era: Era, found: Found, is_call: bool) -> Filled {
     let Some(tenant) = found.tenant else { return Filled::Less };
     let generation = generation(tenant.generation);
@@ -191,49 +191,50 @@ fn finish(fetch: &Fetch, slot: &Arc<Slot>, era: Era, found: Found, is_call: bool
     if !fetch.generations.raise(era, slot, generation) {
         return Filled::Moved;
     }
-    if let Some(route) = found.leaves {
-        return Filled::Leaves(route);
+    if let Some(outgoing) = found.leaves {
+        return Filled::Leaves(outgoing);
     }
     let (body, stray) = match found.body {
         Some(body) if tenant.active || is_call => (body, found.stray),
         _ => (slot.standing.nobody.clone(), true),
     };
-    let (slot, vary, until) = (Arc::clone(slot), found.vary, found.until);
-    Filled::Entry(Arc::new(Entry { slot, generation, body, stray, vary, until }))
+    let (slot, vary, keep) = (Arc::clone(slot), found.vary, found.keep);
+    Filled::Answer(Arc::new(CachedAnswer { slot, generation, body, stray, vary, keep }))
 }
 
-async fn ask(fetch: &Fetch, slot: &Slot, question: &Question) -> Result<Found, FillError> {
+/// Asks the database, and renders what it has.
+async fn read(fetch: &Fetch, slot: &Slot, question: &Question) -> Result<Found, FillError> {
     let scope = slot.scope;
     match question {
-        Question::User { name, shown } => user(fetch, slot, name, shown).await,
+        Question::User { name, shown } => read_user(fetch, slot, name, shown).await,
         Question::Group { name, view: GroupView::Ring } => {
             let read = fetch.readers.read(|db, _| Box::pin(store::group(db, scope, name.as_str()))).await?;
-            render(read, |tenant, members| {
-                members.map(|members| answer::ring_group(&tenant.domain, name.as_str(), &members)).transpose()
+            rendered(read, |tenant, members| {
+                members.map(|members| render::ring_group(&tenant.domain, name.as_str(), &members)).transpose()
             })
         }
         Question::Group { name, view: _ } => {
             let read = fetch.readers.read(|db, _| Box::pin(store::everyone(db, scope, Some(name.as_str())))).await?;
-            render(read, |tenant, rows| {
+            rendered(read, |tenant, rows| {
                 if rows.is_empty() {
                     return Ok(None);
                 }
-                answer::mailboxes(&tenant.domain, name.as_str(), &rows, &fetch.keyring).map(Some)
+                render::mailboxes(&tenant.domain, name.as_str(), &rows, &fetch.keyring).map(Some)
             })
         }
         Question::Everyone { view } => {
             let read = fetch.readers.read(|db, _| Box::pin(store::everyone(db, scope, None))).await?;
-            render(read, |tenant, rows| match view {
-                GroupView::Voicemail => answer::mailboxes(&tenant.domain, "default", &rows, &fetch.keyring).map(Some),
+            rendered(read, |tenant, rows| match view {
+                GroupView::Voicemail => render::mailboxes(&tenant.domain, "default", &rows, &fetch.keyring).map(Some),
                 GroupView::Ring | GroupView::ByName => {
                     let members = rows.into_iter().map(store::MemberRow::from).collect::<Vec<_>>();
-                    answer::by_name(&tenant.domain, &members).map(Some)
+                    render::by_name(&tenant.domain, &members).map(Some)
                 }
             })
         }
         Question::Config { id, kind } => {
             let read = fetch.readers.read(|db, _| Box::pin(config_store::destination(db, scope, *id, *kind))).await?;
-            render(read, |tenant, row| {
+            rendered(read, |tenant, row| {
                 row.map(|row| documents::destination_document(&tenant.domain, &row, &fetch.keyring)).transpose()
             })
         }
@@ -241,7 +242,7 @@ async fn ask(fetch: &Fetch, slot: &Slot, question: &Question) -> Result<Found, F
     }
 }
 
-fn render<T>(
+fn rendered<T>(
     read: Option<(TenantRow, T)>,
     render: impl FnOnce(&TenantRow, T) -> Result<Option<Bytes>, RenderError>,
 ) -> Result<Found, FillError> {
@@ -250,22 +251,22 @@ fn render<T>(
     Ok(Found { tenant: Some(tenant), body, stray: false, ..Found::none() })
 }
 
-async fn user(fetch: &Fetch, slot: &Slot, name: &SipUsername, shown: &Shown) -> Result<Found, FillError> {
+async fn read_user(fetch: &Fetch, slot: &Slot, name: &SipUsername, shown: &Shown) -> Result<Found, FillError> {
     let scope = slot.scope;
     let read = fetch.readers.read(|db, _| Box::pin(store::extension(db, scope, name.as_str()))).await?;
     if *shown == Shown::Profile && matches!(read, Some((_, None))) {
         let read = fetch.readers.read(|db, _| Box::pin(store::mailbox(db, scope, name.as_str()))).await?;
-        return render(read, |tenant, mailbox| {
-            mailbox.map(|row| answer::mailbox(&tenant.domain, &row, &fetch.keyring)).transpose()
+        return rendered(read, |tenant, mailbox| {
+            mailbox.map(|row| render::mailbox(&tenant.domain, &row, &fetch.keyring)).transpose()
         });
     }
-    render(read, |tenant, extension| {
+    rendered(read, |tenant, extension| {
         let Some(row) = extension.filter(|row| row.active) else { return Ok(None) };
         // Who signs in does so by the SIP username, not by a number that everybody can guess.
         if *shown != Shown::Profile && row.sip_username != *name {
             return Ok(None);
         }
-        answer::user(&tenant.domain, &row, name.as_str(), shown, &fetch.keyring).map(Some)
+        render::user(&tenant.domain, &row, name.as_str(), shown, &fetch.keyring).map(Some)
     })
     .map(|found| Found { stray: shown.digest().is_some_and(|digest| !is_usual(digest, slot)), ..found })
 }
@@ -305,7 +306,7 @@ fn read_roster(fetch: &Arc<Fetch>, slot: Arc<Slot>) {
                     fetch.rosters.keep(slot, generation(read.generation), read.active, names);
                 }
                 Ok(None) => fetch.generations.doubt(),
-                Err(error) => tracing::warn!(%error, %scope, "the names of a scope could not be read"),
+                Err(error) => tracing::warn!(%error, %scope, "the names cluster a scope could not be read"),
             }
         });
         // Nobody waits for it: the next guess finds it, or starts it again.
@@ -339,7 +340,7 @@ pub async fn change_pin(
         }
         Err(_) => false,
     };
-    Ok(Some(answer::pin(domain, &row, name.as_str(), taken)?))
+    Ok(Some(render::pin(domain, &row, name.as_str(), taken)?))
 }
 
 /// The same for a mailbox that belongs to no extension.
@@ -365,7 +366,7 @@ async fn change_mailbox_pin(
         }
         Err(_) => false,
     };
-    Ok(Some(answer::mailbox_pin(domain, &row, taken)?))
+    Ok(Some(render::mailbox_pin(domain, &row, taken)?))
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -1,27 +1,27 @@
-//! The way of a fetch, in its order: [`listener`] → [`whole`], or [`exchange`] → [`request`] → [`cache`] by its [generations](crate::node::generations) → [`fill`] → [`answer`].
+//! The way of a fetch, in its order: [`listener`] → [`whole`], or [`exchange`] → [`request`] → [`cache`] by its [generations](crate::node::generations) → [`fill`] → [`render`]; a call that leaves the platform goes by [`outgoing`].
 //!
 //! Here lives what FreeSWITCH asks and gets, and nothing else. What a node must know to serve it without asking the
 //! database each time is kept true by [`crate::node::poller`].
 
-pub mod answer;
 pub mod cache;
 mod call;
 pub mod call_store;
 pub mod config;
 pub mod config_store;
 pub mod credentials;
-mod dialled;
 pub mod documents;
 pub mod exchange;
 pub mod fill;
 pub mod flight;
 pub mod form;
 mod key;
-mod leave;
 pub mod listener;
 pub mod metrics;
+mod outgoing;
+mod placed;
 pub mod plans;
 pub mod readers;
+pub mod render;
 mod replayed;
 pub mod request;
 pub mod roster;
@@ -42,14 +42,15 @@ use actix_web::web::Bytes;
 use uuid::Uuid;
 
 use self::{
-    answer::Digest,
-    cache::{Cache, Entry},
+    cache::{Cache, CachedAnswer},
     credentials::{Credentials, Switch},
     fill::{Filled, Question},
     flight::Flights,
     key::KeyText,
+    outgoing::Outgoing,
     plans::Plans,
     readers::Readers,
+    render::Digest,
     request::{GroupView, Request, View},
     roster::Rosters,
 };
@@ -58,7 +59,6 @@ use crate::node::{
     poller::{Memory, Reading, Take, Wanted},
 };
 use crate::{
-    routing::Route,
     switch::fetch::metrics::FetchMetrics,
     text::{GroupName, SipUsername, keyring::Keyring},
 };
@@ -85,13 +85,13 @@ pub enum Source {
 }
 
 /// What came of a fill.
-enum Answer {
+enum Outcome {
     Reply(Reply, Source),
     /// The call leaves the platform: that is decided for each.
-    Leaves(Box<Route>),
+    Leaves(Box<Outgoing>),
 }
 
-impl From<(Reply, Source)> for Answer {
+impl From<(Reply, Source)> for Outcome {
     fn from((reply, source): (Reply, Source)) -> Self {
         Self::Reply(reply, source)
     }
@@ -155,7 +155,7 @@ impl Fetch {
     pub fn new(readers: Readers, changes: sqlx::PgPool, keyring: Arc<Keyring>, limits: &Limits) -> Self {
         Self {
             node: Uuid::now_v7(),
-            generations: Arc::new(Generations::new(limits.lease, answer::standing)),
+            generations: Arc::new(Generations::new(limits.lease, render::standing)),
             credentials: Credentials::default(),
             cache: Cache::new(limits.cache_bytes, limits.stray_bytes),
             metrics: FetchMetrics::register(),
@@ -178,14 +178,15 @@ impl Fetch {
         self.fills.load(Ordering::Relaxed)
     }
 
-    /// Answers one request; `of`: the cluster whose switch asks, which is answered about that cluster's tenants only.
+    /// Answers one request; `cluster`: whose switch asks, which is answered about that cluster's tenants only; `None`: about all.
     ///
     /// What an answer from memory does not need is boxed here and below, so that its future stays small.
-    pub async fn answer(self: &Arc<Self>, request: Request<'_>, of: Option<Uuid>) -> (Reply, Source) {
+    pub async fn answer(self: &Arc<Self>, request: Request<'_>, cluster: Option<Uuid>) -> (Reply, Source) {
         // Before anything is looked up: what is known while the node is not fresh may be outdated without anybody having said so.
         let fresh = self.generations.settle().await;
-        let elsewhere =
-            |domain: &str| of.is_some_and(|of| self.generations.domain(domain).is_some_and(|slot| slot.cluster != of));
+        let elsewhere = |domain: &str| {
+            cluster.is_some_and(|cluster| self.generations.domain(domain).is_some_and(|slot| slot.cluster != cluster))
+        };
         let answered = match request {
             _ if request.domain().is_some_and(elsewhere) => unknown_domain(fresh),
             Request::NotOurs { kind } => {
@@ -193,23 +194,23 @@ impl Fetch {
                 (Reply::NotFound, Source::NotOurs)
             }
             Request::AllGateways => {
-                (Reply::Document(Bytes::from_static(answer::NO_GATEWAYS.as_bytes())), Source::Memory)
+                (Reply::Document(Bytes::from_static(render::NO_GATEWAYS.as_bytes())), Source::Memory)
             }
             Request::Domain { domain } => self.nobody(&domain, fresh),
             Request::Chatplan { context } => self.chatplan(&context, fresh),
-            Request::User { domain, user, view } => self.user(&domain, &user, view, fresh).await,
-            Request::Group { domain, group, view } => self.group(&domain, &group, view, fresh).await,
+            Request::User { domain, user, view } => self.about_user(&domain, &user, view, fresh).await,
+            Request::Group { domain, group, view } => self.about_group(&domain, &group, view, fresh).await,
             Request::Everyone { domain, view } => {
                 let key = KeyText::new(b'E').view(view).folded(&domain);
-                self.ask(key, &domain, None, fresh, |_| Some(Question::Everyone { view })).await
+                self.look_up(key, &domain, None, fresh, |_| Some(Question::Everyone { view })).await
             }
             Request::ChangePin { domain, user, pin } => Box::pin(self.change_pin(&domain, &user, &pin, fresh)).await,
             // A switch finds a context in either case (switch_xml_find_child in switch_xml.c).
             Request::Dialplan(dialplan) if dialplan.context.eq_ignore_ascii_case(PUBLIC) => {
-                self.inbound(&dialplan, of, fresh).await
+                self.inbound(&dialplan, cluster, fresh).await
             }
             Request::Dialplan(dialplan) => self.call(&dialplan, fresh).await,
-            Request::Configuration { file } => Box::pin(self.configuration(file, of, fresh)).await,
+            Request::Configuration { file } => Box::pin(self.configuration(file, cluster, fresh)).await,
         };
         self.metrics.answered(answered.1);
         answered
@@ -229,7 +230,7 @@ impl Fetch {
         });
     }
 
-    async fn user(self: &Arc<Self>, domain: &str, user: &str, view: View<'_>, fresh: bool) -> (Reply, Source) {
+    async fn about_user(self: &Arc<Self>, domain: &str, user: &str, view: View<'_>, fresh: bool) -> (Reply, Source) {
         let Ok(digest) = digest(domain, user, view) else { return self.nobody(domain, fresh) };
         let kind = match view {
             View::Auth { .. } => b'A',
@@ -246,20 +247,20 @@ impl Fetch {
             let name = SipUsername::parse(name).ok()?;
             Some(Question::User { name, shown: fill::shown(view, digest)? })
         };
-        self.ask(key, domain, Some(user), fresh, question).await
+        self.look_up(key, domain, Some(user), fresh, question).await
     }
 
-    async fn group(self: &Arc<Self>, domain: &str, group: &str, view: GroupView, fresh: bool) -> (Reply, Source) {
+    async fn about_group(self: &Arc<Self>, domain: &str, group: &str, view: GroupView, fresh: bool) -> (Reply, Source) {
         let key = KeyText::new(b'G').view(view).folded(domain).folded(group);
         let question = |name: &str| Some(Question::Group { name: GroupName::parse(name).ok()?, view });
-        self.ask(key, domain, Some(group), fresh, question).await
+        self.look_up(key, domain, Some(group), fresh, question).await
     }
 
     /// A question about a domain of ours: from the cache if what it has is current, else from the database.
     ///
     /// `name` is what may be ruled out by the domain's roster, `question` makes the question of its canonical form; `None`
     /// means that nobody could have such a name.
-    async fn ask(
+    async fn look_up(
         self: &Arc<Self>,
         key: KeyText,
         domain: &str,
@@ -269,9 +270,9 @@ impl Fetch {
     ) -> (Reply, Source) {
         let Some(key) = key.finish() else { return self.nobody(domain, fresh) };
         let kept = self.cache.get(&key);
-        if let Some(entry) = &kept {
-            if fresh && entry.is_current() {
-                return (reply(entry), Source::Hit);
+        if let Some(cached) = &kept {
+            if fresh && cached.is_current() {
+                return (reply(cached), Source::Hit);
             }
             if !fresh {
                 return self.stale(kept);
@@ -286,9 +287,9 @@ impl Fetch {
             return (Reply::Document(slot.standing.nobody.clone()), Source::Memory);
         }
         match Box::pin(self.fill(&key, slot, question, kept)).await {
-            Answer::Reply(reply, source) => (reply, source),
+            Outcome::Reply(reply, source) => (reply, source),
             // Only calls leave.
-            Answer::Leaves(_) => (Reply::Unavailable, Source::Unavailable),
+            Outcome::Leaves(_) => (Reply::Unavailable, Source::Unavailable),
         }
     }
 
@@ -298,8 +299,8 @@ impl Fetch {
         key: &[u8],
         mut slot: Arc<Slot>,
         question: Question,
-        kept: Option<Arc<Entry>>,
-    ) -> Answer {
+        kept: Option<Arc<CachedAnswer>>,
+    ) -> Outcome {
         // A fill that was under way may have begun before a change this asker must see; the one after it has not.
         let mut has_doubted = false;
         for _ in 0..8 {
@@ -308,15 +309,15 @@ impl Fetch {
                 self.flights.join(key, || fill::run(Arc::clone(self), key.into(), Arc::clone(&slot), question.clone()));
             match filled.await {
                 // A phone number's answer belongs to a tenant that the asker did not know yet: it must be the newest known.
-                Ok(Filled::Entry(entry)) if !Arc::ptr_eq(&entry.slot, &slot) && entry.is_of_newest() => {
-                    return Answer::Reply(reply(&entry), Source::Filled);
+                Ok(Filled::Answer(cached)) if !Arc::ptr_eq(&cached.slot, &slot) && cached.is_of_newest() => {
+                    return Outcome::Reply(reply(&cached), Source::Filled);
                 }
-                Ok(Filled::Entry(entry))
-                    if Arc::ptr_eq(&entry.slot, &slot) && entry.generation >= floor && !slot.is_closed() =>
+                Ok(Filled::Answer(cached))
+                    if Arc::ptr_eq(&cached.slot, &slot) && cached.generation >= floor && !slot.is_closed() =>
                 {
-                    return Answer::Reply(reply(&entry), Source::Filled);
+                    return Outcome::Reply(reply(&cached), Source::Filled);
                 }
-                Ok(Filled::Entry(_) | Filled::Moved) => {}
+                Ok(Filled::Answer(_) | Filled::Moved) => {}
                 // The database has less than this node knows. It may be restored right now: that the tenant is gone is believed
                 // once all of it was read.
                 Ok(Filled::Less) if has_doubted => break,
@@ -324,7 +325,7 @@ impl Fetch {
                     has_doubted = true;
                     self.generations.doubt_and_wait().await;
                 }
-                Ok(Filled::Leaves(route)) => return Answer::Leaves(route),
+                Ok(Filled::Leaves(outgoing)) => return Outcome::Leaves(outgoing),
                 Ok(Filled::Failed) | Err(flight::Lost) => return self.stale(kept).into(),
             }
             let Some(domain) = &slot.domain else {
@@ -338,11 +339,11 @@ impl Fetch {
         }
         // A fill that never catches up with what is known: is all of that still so?
         self.generations.doubt();
-        Answer::Reply(Reply::Unavailable, Source::Unavailable)
+        Outcome::Reply(Reply::Unavailable, Source::Unavailable)
     }
 
     /// The database has nothing of a tenant that this node knows: so it is read whole before anything is called unknown.
-    async fn less(&self, slot: &Slot) -> (Reply, Source) {
+    async fn has_less(&self, slot: &Slot) -> (Reply, Source) {
         self.metrics.fill_found_less();
         self.generations.doubt_and_wait().await;
         match &slot.domain {
@@ -354,10 +355,10 @@ impl Fetch {
     }
 
     /// The last good answer, for when the database can't be asked.
-    fn stale(&self, kept: Option<Arc<Entry>>) -> (Reply, Source) {
+    fn stale(&self, kept: Option<Arc<CachedAnswer>>) -> (Reply, Source) {
         match kept {
-            Some(entry) if entry.is_usable_stale() && self.generations.detached_for() <= self.stale_limit => {
-                (reply(&entry), Source::Stale)
+            Some(cached) if cached.is_usable_stale() && self.generations.detached_for() <= self.stale_limit => {
+                (reply(&cached), Source::Stale)
             }
             _ => (Reply::Unavailable, Source::Unavailable),
         }
@@ -379,7 +380,7 @@ impl Fetch {
 
     fn chatplan(&self, context: &str, fresh: bool) -> (Reply, Source) {
         match self.generations.domain(context) {
-            Some(slot) if self.knows_enough(fresh) => match slot.domain.as_ref().map(answer::chatplan) {
+            Some(slot) if self.knows_enough(fresh) => match slot.domain.as_ref().map(render::chatplan) {
                 Some(Ok(document)) => (Reply::Document(document), Source::Memory),
                 _ => (Reply::Unavailable, Source::Unavailable),
             },
@@ -423,6 +424,6 @@ fn unknown_domain(fresh: bool) -> (Reply, Source) {
     if fresh { (Reply::NotFound, Source::Memory) } else { (Reply::Unavailable, Source::Unavailable) }
 }
 
-fn reply(entry: &Entry) -> Reply {
-    Reply::Document(entry.body.clone())
+fn reply(cached: &CachedAnswer) -> Reply {
+    Reply::Document(cached.body.clone())
 }

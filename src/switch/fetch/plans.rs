@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::dialled::Dialled;
+use super::placed::PlacedCall;
 use crate::node::generations::{Era, Slot};
 use crate::routing::{
     self, Found, Plan, Routed, Tenant, Trace,
@@ -36,17 +36,16 @@ impl Known {
     pub async fn route(
         &self,
         tenant: &Tenant,
-        dialled: &Dialled,
+        placed: &PlacedCall,
         found: Option<&Found>,
         at: Timestamp,
     ) -> Result<Routed, PlanError> {
-        let is_for_help = || routing::emergency::dialled(&dialled.number, &self.plan).is_some();
+        let is_for_help = || routing::emergency::dialled(&placed.number, &self.plan).is_some();
         if !self.plan.is_heavy() || is_for_help() {
-            return Ok(routing::route(tenant, &self.plan, &dialled.call(at), found, &mut Trace::off()));
+            return Ok(routing::route(tenant, &self.plan, &placed.call(at), found, &mut Trace::off()));
         }
-        let (plan, tenant, dialled, found) = (Arc::clone(&self.plan), tenant.clone(), dialled.clone(), found.cloned());
-        let routed =
-            apart(move || routing::route(&tenant, &plan, &dialled.call(at), found.as_ref(), &mut Trace::off()));
+        let (plan, tenant, placed, found) = (Arc::clone(&self.plan), tenant.clone(), placed.clone(), found.cloned());
+        let routed = apart(move || routing::route(&tenant, &plan, &placed.call(at), found.as_ref(), &mut Trace::off()));
         routed.await.ok_or(PlanError::Lost)
     }
 }
@@ -138,4 +137,10 @@ impl Plans {
         self.carriers.rcu(|kept| if kept.is_newer_than(&read) { Arc::clone(kept) } else { Arc::clone(&read) });
         read
     }
+}
+
+/// The plan to read a number by, while the tenant's own is not known: with the usual codes.
+#[must_use]
+pub(super) fn usual(slot: &Slot) -> Option<Plan> {
+    slot.domain.clone().map(Plan::empty)
 }

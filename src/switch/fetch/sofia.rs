@@ -7,9 +7,9 @@ use askama::Template;
 use uuid::Uuid;
 
 use super::{
-    answer::{RenderError, render},
     config_store,
     documents::document,
+    render::{RenderError, xml},
 };
 use crate::{model::carrier::CarrierConfig, routing::carried, telephony::carriers, text::keyring::Keyring};
 
@@ -38,7 +38,7 @@ pub fn document_of(
         };
         gateways.push(gateway(row.id, &row.config, password.as_ref().map(|password| password.as_str())));
     }
-    let gateways = render(&Gateways { gateways })?;
+    let gateways = xml(&Gateways { gateways })?;
     let gateways = std::str::from_utf8(&gateways).unwrap_or_default();
     let Some(at) = base.find(EXTERNAL).map(|at| at + EXTERNAL.len()) else { return Ok(document(base)) };
     let (before, profile) = base.split_at(at);

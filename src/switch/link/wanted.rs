@@ -8,9 +8,10 @@ use super::pushes::{Thing, Want, Wanted};
 use crate::{
     model::destination::Config,
     switch::fetch::{
-        answer::RenderError,
         config_store::{self, QueueRow, Whose},
-        documents, sofia,
+        documents,
+        render::RenderError,
+        sofia,
     },
     text::keyring::Keyring,
 };

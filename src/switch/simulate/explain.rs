@@ -115,7 +115,7 @@ pub async fn explain(db: &mut PgConnection, ask: &Question<'_>) -> sqlx::Result<
 }
 
 fn step(dialled: &str, trace: Trace, route: &str, actions: Vec<Action>, tenant: &Tenant) -> Step {
-    let xml = crate::switch::fetch::answer::actions(tenant.domain.as_str(), "explained", &actions, &[]);
+    let xml = crate::switch::fetch::render::actions(tenant.domain.as_str(), "explained", &actions, &[]);
     let xml = xml.map(|xml| String::from_utf8_lossy(&xml).into_owned()).unwrap_or_default();
     Step { dialled: dialled.to_owned(), tried: trace.tried(), route: route.to_owned(), actions, xml }
 }

@@ -260,6 +260,18 @@ impl Why {
             said.strip_suffix(']').and_then(|said| said.rsplit_once('[')).and_then(|(_, name)| Code::named(name));
         code.map_or_else(|| Code::Unreadable.with("reason", said), Self::from)
     }
+
+    /// The field that serde complains of, and why. `path`: where it stood, `.` at the top. That a field is missing serde says in a
+    /// sentence alone (`missing_field` of its `Error`), and the path is then that of what lacks it: this is the one place that
+    /// knows the sentence.
+    #[must_use]
+    pub fn of_serde_at(path: &str, said: &str) -> (String, Self) {
+        match said.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
+            Some(name) if path == "." => (name.to_owned(), Code::Missing.into()),
+            Some(name) => (format!("{path}.{name}"), Code::Missing.into()),
+            None => (path.to_owned(), Self::of_serde(said)),
+        }
+    }
 }
 
 impl fmt::Display for Why {
@@ -307,6 +319,18 @@ mod tests {
         assert_eq!(odd.english(), "{code} is there twice");
         assert_eq!(Code::NotFound.with("what", "tenant").german(), "Das gibt es nicht: Mandant.");
         assert_eq!(Why::from(Code::ForbiddenCharacters).english(), Code::ForbiddenCharacters.texts().english);
+    }
+
+    #[test]
+    fn a_missing_field_is_named_with_where_it_should_be() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Inner {
+            #[expect(dead_code, reason = "it is only read")]
+            number: u8,
+        }
+        let said = serde_json::from_str::<Inner>("{}").unwrap_err().to_string();
+        assert_eq!(Why::of_serde_at(".", &said), ("number".into(), Code::Missing.into()));
+        assert_eq!(Why::of_serde_at("a[0]", &said), ("a[0].number".into(), Code::Missing.into()));
     }
 
     #[test]

@@ -9,16 +9,16 @@ use super::{FillError, Filled, Found, finish, generation};
 use crate::{
     model::channel,
     node::generations::{Heard, Slot},
-    routing::{self, Action, Plan, Route, Routed, Tenant, Trace, entries::EntryBody, plan::PlanError},
+    routing::{self, Action, Keep, Plan, Route, Routed, Tenant, Trace, entries::EntryBody, plan::PlanError},
     switch::fetch::{
-        Fetch,
-        answer::{self, RenderError},
-        cache::{Entry, Vary},
-        call::{self, OUTSIDE},
+        Fetch, PUBLIC,
+        cache::{CachedAnswer, Vary},
         call_store,
-        dialled::Dialled,
-        plans::Known,
+        outgoing::Outgoing,
+        placed::PlacedCall,
+        plans::{self, Known},
         readers::ReadError,
+        render::{self, RenderError},
         store::TenantRow,
     },
     telephony::extensions,
@@ -27,14 +27,14 @@ use crate::{
 
 /// Routes a call in the tenant's context, by one statement; by two, when the plan that came with the first reads the number
 /// otherwise than the one that was known.
-pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, dialled: &Dialled) -> Result<Filled, FillError> {
+pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, placed: &PlacedCall) -> Result<Filled, FillError> {
     let mut known = fetch.plans.of(slot);
     let era = fetch.generations.era();
-    let Some(usual) = call::usual_plan(slot) else { return Ok(Filled::Less) };
+    let Some(usual) = plans::usual(slot) else { return Ok(Filled::Less) };
     let at = Timestamp::now();
     loop {
         let plan = known.as_ref().map_or(&usual, |known| &*known.plan);
-        let wanted = needs(plan, dialled);
+        let wanted = needs(plan, placed);
         let generation_known = known.as_ref().map_or(-1, |known| known.generation);
         let scope = slot.scope;
         let read = fetch
@@ -50,31 +50,31 @@ pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, dialled: &Dialled) -> 
             (None, Some(known)) => known,
             (None, None) => return Ok(Filled::Failed),
         };
-        if needs(&now.plan, dialled) != wanted {
+        if needs(&now.plan, placed) != wanted {
             known = Some(now);
             continue;
         }
         let tenant = tenant(&row.tenant, &now.plan);
-        let routed = now.route(&tenant, dialled, row.found.as_ref(), at).await?;
+        let routed = now.route(&tenant, placed, row.found.as_ref(), at).await?;
         if let routing::Route::Handle { change } = &routed.route {
             handle(fetch, slot, row.found.as_ref(), change).await?;
         }
-        let extra = [answer::mark(row.tenant.id)];
+        let extra = [render::mark(row.tenant.id)];
         let (domain, raw) = (tenant.domain.clone(), xml_entries(&now.plan));
-        let found = routed_as(&tenant, domain.as_str(), routed, row.tenant, &extra, dialled, &raw)?;
+        let found = routed_as(&tenant, domain.as_str(), routed, row.tenant, &extra, placed, &raw)?;
         return Ok(finish(fetch, slot, era, found, true));
     }
 }
 
 /// The name that must be known, read by a plan.
-fn needs(plan: &Plan, dialled: &Dialled) -> Option<String> {
-    let read = routing::Dialled::read(&dialled.number, plan);
-    read.needs(dialled.caller.as_ref()).map(ToOwned::to_owned)
+fn needs(plan: &Plan, placed: &PlacedCall) -> Option<String> {
+    let read = routing::Dialled::read(&placed.number, plan);
+    read.needs(placed.caller.as_ref()).map(ToOwned::to_owned)
 }
 
 /// Where a call goes by what this node knows, if the tenant has nothing of the name.
-pub async fn route_of(row: &TenantRow, known: &Known, dialled: &Dialled) -> Result<Route, PlanError> {
-    let routed = known.route(&tenant(row, &known.plan), dialled, None, Timestamp::now()).await;
+pub async fn route_of(row: &TenantRow, known: &Known, placed: &PlacedCall) -> Result<Route, PlanError> {
+    let routed = known.route(&tenant(row, &known.plan), placed, None, Timestamp::now()).await;
     routed.map(|routed| routed.route)
 }
 
@@ -90,18 +90,17 @@ fn routed_as(
     routed: Routed,
     row: TenantRow,
     extra: &[Action],
-    dialled: &Dialled,
+    placed: &PlacedCall,
     raw: &[&str],
 ) -> Result<Found, RenderError> {
     let vary = if routed.varies_by_caller || routed.varies_by_number { Vary::Caller } else { Vary::No };
-    let until = routed.until.map(|until| u64::try_from(until.as_millisecond()).unwrap_or_default());
-    let until = if matches!(routed.route, Route::Handle { .. }) { Some(0) } else { until };
-    let stray = matches!(routed.route, Route::Refused(_)) || dialled.has_capitals();
-    let leaves = matches!(routed.route, Route::Outside(_) | Route::Emergency { .. });
-    let body =
-        if leaves { None } else { Some(answer::dialplan(context, tenant, &routed.route, extra, dialled.hops, raw)?) };
-    let leaves = leaves.then(|| Box::new(routed.route));
-    Ok(Found { tenant: Some(row), body, stray, vary, until, leaves })
+    let keep = routed.keep;
+    let stray = matches!(routed.route, Route::Refused(_)) || placed.has_capitals();
+    let (leaves, body) = match Outgoing::of(routed.route) {
+        Ok(outgoing) => (Some(Box::new(outgoing)), None),
+        Err(route) => (None, Some(render::dialplan(context, tenant, &route, extra, placed.hops, raw)?)),
+    };
+    Ok(Found { tenant: Some(row), body, stray, vary, keep, leaves })
 }
 
 /// What somebody decided by a feature code is a change like any other.
@@ -130,8 +129,8 @@ pub(super) async fn by_number(
     fetch: &Fetch,
     platform: &Arc<Slot>,
     number: &E164,
-    of: Option<Uuid>,
-    dialled: &Dialled,
+    cluster: Option<Uuid>,
+    placed: &PlacedCall,
 ) -> Result<Filled, FillError> {
     let (era, floor) = (fetch.generations.era(), platform.newest());
     let row = fetch.readers.read(|db, _| Box::pin(call_store::number(db, number))).await?;
@@ -141,14 +140,16 @@ pub(super) async fn by_number(
     }
     // A number of a tenant elsewhere is nobody's here; when the tenant moves, the platform's generation rises.
     let record = row.record;
-    let Some((owner, plan, target)) = row.owner.filter(|(owner, ..)| of.is_none_or(|of| of == owner.cluster)) else {
+    let Some((owner, plan, target)) =
+        row.owner.filter(|(owner, ..)| cluster.is_none_or(|cluster| cluster == owner.cluster))
+    else {
         let (slot, generation) = (Arc::clone(platform), platform_generation);
         if !fetch.generations.raise(era, &slot, generation) {
             return Ok(Filled::Moved);
         }
         let body = slot.standing.unallocated.clone();
-        let entry = Entry { slot, generation, body, stray: true, vary: Vary::No, until: None };
-        return Ok(Filled::Entry(Arc::new(entry)));
+        let answer = CachedAnswer { slot, generation, body, stray: true, vary: Vary::No, keep: Keep::WhileCurrent };
+        return Ok(Filled::Answer(Arc::new(answer)));
     };
     let generation = generation(owner.generation);
     // The tenant may be newer than this node's last poll. What was read of a database that was replaced meanwhile is read again.
@@ -158,9 +159,9 @@ pub(super) async fn by_number(
     let known = fetch.plans.keep(&slot, owner.generation, plan).await?;
     let plan = &*known.plan;
     let tenant = tenant(&owner, plan);
-    let call = dialled.call(Timestamp::now());
+    let call = placed.call(Timestamp::now());
     let routed = routing::inbound(&tenant, plan, &call, target.as_ref(), record, &mut Trace::off());
-    let mut extra = vec![answer::mark(owner.id)];
+    let mut extra = vec![render::mark(owner.id)];
     // Somebody of another tenant may call on net: here they are nobody who signed in.
     for variable in ["user_name", channel::ON_BEHALF, "dialed_user", "dialed_domain"] {
         extra.push(Action { application: "unset", data: variable.to_owned() });
@@ -170,10 +171,9 @@ pub(super) async fn by_number(
         extra.push(Action { application: "set", data: format!("{variable}={}", owner.domain) });
     }
     extra.extend(routing::recording_from_outside(plan, record, &routed.route));
-    let found = routed_as(&tenant, OUTSIDE, routed, owner, &extra, dialled, &[])?;
-    let (body, vary, until) =
-        (found.body.unwrap_or_else(|| slot.standing.unallocated.clone()), found.vary, found.until);
-    Ok(Filled::Entry(Arc::new(Entry { slot, generation, body, stray: false, vary, until })))
+    let found = routed_as(&tenant, PUBLIC, routed, owner, &extra, placed, &[])?;
+    let (body, vary, keep) = (found.body.unwrap_or_else(|| slot.standing.unallocated.clone()), found.vary, found.keep);
+    Ok(Filled::Answer(Arc::new(CachedAnswer { slot, generation, body, stray: false, vary, keep })))
 }
 
 fn tenant(row: &TenantRow, plan: &Plan) -> Tenant {

@@ -11,7 +11,7 @@ use crate::{
 
 /// A call, as far as the switch vouches for it, with its texts owned: a fill outlives the request.
 #[derive(Debug, Clone)]
-pub struct Dialled {
+pub struct PlacedCall {
     pub number: String,
     pub caller: Option<SipUsername>,
     pub caller_number: Option<String>,
@@ -24,7 +24,7 @@ pub struct Dialled {
     pub base: Vec<u8>,
 }
 
-impl Dialled {
+impl PlacedCall {
     /// Is it one of the many ways to dial a name that has letters?
     #[must_use]
     pub fn has_capitals(&self) -> bool {

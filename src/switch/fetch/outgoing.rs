@@ -6,10 +6,11 @@ use actix_web::web::Bytes;
 use uuid::Uuid;
 
 use super::{
-    Fetch, Reply, Source, answer,
+    Fetch, Reply, Source,
     call_store::{self, Leaving, LeavingRow},
-    dialled::Dialled,
+    placed::PlacedCall,
     plans::Known,
+    render,
 };
 use crate::node::generations::Slot;
 use crate::{
@@ -30,49 +31,68 @@ use crate::{
     text::E164,
 };
 
-impl Fetch {
-    /// A call that would leave the platform, if the tenant has nothing of the name after all.
-    pub(super) async fn leave(self: &Arc<Self>, slot: &Arc<Slot>, dialled: Dialled, route: Route) -> (Reply, Source) {
-        match &route {
-            Route::Emergency { number } => (self.answer_emergency(slot, &dialled, number).await, Source::Filled),
-            Route::Outside(callee) => {
-                let callee = callee.clone();
-                match self.read_leaving(slot, &dialled, Some(&callee)).await {
-                    Ok(Some((row, known, carriers))) => {
-                        let plan = &known.plan;
-                        // Something changed since the plan was known, or the name is the tenant's own.
-                        let now = super::fill::route_of(&row.tenant, &known, &dialled).await;
-                        let same = now.is_ok_and(|route| route == Route::Outside(callee.clone()));
-                        if row.is_name || !same {
-                            return Box::pin(self.answer_call(Arc::clone(slot), dialled, None)).await;
-                        }
-                        (self.admitted(slot, &dialled, &callee, &row, plan, &carriers).await, Source::Filled)
-                    }
-                    Ok(None) => self.less(slot).await,
-                    Err(()) => (Reply::Unavailable, Source::Unavailable),
-                }
-            }
-            _ => (Reply::Unavailable, Source::Unavailable),
+/// What is to be done about a call.
+pub(super) enum Decision {
+    Answer(Reply, Source),
+    /// The database must say what the tenant has of that name.
+    AskDatabase,
+    /// It leaves the platform: that is decided for each call.
+    Leave(Outgoing),
+}
+
+impl From<(Reply, Source)> for Decision {
+    fn from((reply, source): (Reply, Source)) -> Self {
+        Self::Answer(reply, source)
+    }
+}
+
+/// A call that leaves the platform.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outgoing {
+    Emergency(String),
+    Outside(Callee),
+}
+
+impl Outgoing {
+    /// `Err`: the route stays here.
+    pub(super) fn of(route: Route) -> Result<Self, Route> {
+        match route {
+            Route::Emergency { number } => Ok(Self::Emergency(number)),
+            Route::Outside(callee) => Ok(Self::Outside(callee)),
+            route => Err(route),
         }
     }
+}
 
-    /// The same for a call of which it is known that the tenant has nothing of the name.
-    pub(super) async fn leave_known(
+impl Fetch {
+    /// Lets a call out, or refuses it. `has_asked`: the database was asked for the name already, and had nothing of it.
+    pub(super) async fn leave(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
-        dialled: Dialled,
-        route: Route,
-    ) -> (Reply, Source) {
-        match &route {
-            Route::Emergency { number } => (self.answer_emergency(slot, &dialled, number).await, Source::Filled),
-            Route::Outside(callee) => match self.read_leaving(slot, &dialled, Some(callee)).await {
-                Ok(Some((row, known, carriers))) => {
-                    (self.admitted(slot, &dialled, callee, &row, &known.plan, &carriers).await, Source::Filled)
+        placed: &PlacedCall,
+        outgoing: &Outgoing,
+        has_asked: bool,
+    ) -> Decision {
+        let callee = match outgoing {
+            Outgoing::Emergency(number) => {
+                return Decision::Answer(self.connect_emergency(slot, placed, number).await, Source::Filled);
+            }
+            Outgoing::Outside(callee) => callee,
+        };
+        match self.read_leaving(slot, placed, Some(callee)).await {
+            Ok(Some((row, known, carriers))) => {
+                if !has_asked {
+                    // Something changed since the plan was known, or the name is the tenant's own.
+                    let now = super::fill::route_of(&row.tenant, &known, placed).await.map(Outgoing::of);
+                    if row.is_name || !matches!(now, Ok(Ok(now)) if now == *outgoing) {
+                        return Decision::AskDatabase;
+                    }
                 }
-                Ok(None) => self.less(slot).await,
-                Err(()) => (Reply::Unavailable, Source::Unavailable),
-            },
-            _ => (Reply::Unavailable, Source::Unavailable),
+                let reply = self.admitted(slot, placed, callee, &row, &known.plan, &carriers).await;
+                Decision::Answer(reply, Source::Filled)
+            }
+            Ok(None) => self.has_less(slot).await.into(),
+            Err(()) => Decision::Answer(Reply::Unavailable, Source::Unavailable),
         }
     }
 
@@ -80,13 +100,13 @@ impl Fetch {
     async fn read_leaving(
         &self,
         slot: &Arc<Slot>,
-        dialled: &Dialled,
+        placed: &PlacedCall,
         callee: Option<&Callee>,
     ) -> Result<Option<(LeavingRow, Arc<Known>, Carriers)>, ()> {
         let mut ask = Leaving {
             tenant: slot.scope,
-            caller: dialled.caller.as_ref().map(ToString::to_string),
-            dialled: dialled.number.to_ascii_lowercase(),
+            caller: placed.caller.as_ref().map(ToString::to_string),
+            dialled: placed.number.to_ascii_lowercase(),
             callee: callee.map(|callee| callee.number.to_string()).unwrap_or_default(),
             prefixes: callee.map(carried::prefixes).unwrap_or_default(),
             known_plan: -1,
@@ -128,7 +148,7 @@ impl Fetch {
     async fn admitted(
         &self,
         slot: &Slot,
-        dialled: &Dialled,
+        placed: &PlacedCall,
         callee: &Callee,
         row: &LeavingRow,
         plan: &Plan,
@@ -138,16 +158,16 @@ impl Fetch {
         let before = super::fill::xml_entries(plan);
         let tenant = Tenant::of(plan, row.tenant.domain.clone(), row.tenant.active);
         if !tenant.active {
-            return document(slot, &tenant, &Route::Refused(Refusal::TenantSuspended), dialled.hops, &[]);
+            return document(slot, &tenant, &Route::Refused(Refusal::TenantSuspended), placed.hops, &[]);
         }
         if let Some(on_net) = &row.on_net
             && outbound::barred(caller).is_none()
         {
-            return actions(slot, "on_net", on_net.actions(callee, caller, dialled.hops), &before);
+            return actions(slot, "on_net", on_net.actions(callee, caller, placed.hops), &before);
         }
         let decision = outbound::decide(plan, slot.scope, callee, caller, &row.offers, carriers, &mut Trace::off());
         // Without its UUID a call can't be told from another: each question counts.
-        let call = dialled.call.unwrap_or_else(Uuid::now_v7);
+        let call = placed.call.unwrap_or_else(Uuid::now_v7);
         let (extension, user) = (caller.map(|caller| caller.extension), caller.and_then(|caller| caller.user));
         let asker = Asker { tenant: slot.scope, call, callee: callee.number.as_str(), extension, user };
         let ask = Ask::new(asker, plan, &decision, carriers);
@@ -166,7 +186,7 @@ impl Fetch {
                 };
                 actions(slot, "outbound", carried.actions(), &before)
             }
-            Ok(Admission::Refused(refusal)) => document(slot, &tenant, &Route::Refused(refusal), dialled.hops, &before),
+            Ok(Admission::Refused(refusal)) => document(slot, &tenant, &Route::Refused(refusal), placed.hops, &before),
             Err(error) => {
                 tracing::warn!(%error, scope = %slot.scope, "a call out could not be admitted");
                 Reply::Unavailable
@@ -175,24 +195,24 @@ impl Fetch {
     }
 
     /// An emergency: it passes, also when the database can't be asked, as long as this node knows a carrier.
-    async fn answer_emergency(self: &Arc<Self>, slot: &Arc<Slot>, dialled: &Dialled, number: &str) -> Reply {
-        let read = if self.generations.is_fresh() { self.read_leaving(slot, dialled, None).await } else { Err(()) };
+    async fn connect_emergency(self: &Arc<Self>, slot: &Arc<Slot>, placed: &PlacedCall, number: &str) -> Reply {
+        let read = if self.generations.is_fresh() { self.read_leaving(slot, placed, None).await } else { Err(()) };
         let (caller, known, carriers) = if let Ok(Some((row, known, carriers))) = read {
             (row.caller, Some(known), carriers)
         } else {
             (None, self.plans.get(slot.scope), self.plans.carriers().carriers.clone())
         };
-        let usual = super::call::usual_plan(slot);
+        let usual = super::plans::usual(slot);
         let Some(plan) = known.as_ref().map(|known| &*known.plan).or(usual.as_ref()) else { return Reply::Unavailable };
         let ids = carried::for_emergencies(&carriers, slot.scope);
         let caller_id = outbound::emergency_caller_id(plan, caller.as_ref());
-        self.note_emergency(slot.scope, dialled, number, caller.as_ref(), plan, caller_id.as_ref(), &ids);
+        self.note_emergency(slot.scope, placed, number, caller.as_ref(), plan, caller_id.as_ref(), &ids);
         let carried = Carried {
             dialled: Dialling::Emergency(number),
             caller_id: caller_id.as_ref(),
             carriers: &ids,
             known: &carriers,
-            call: dialled.call,
+            call: placed.call,
             location: plan.settings.routing.emergency.location.as_ref(),
             record: false,
             consent_tone: false,
@@ -213,14 +233,14 @@ impl Fetch {
     fn note_emergency(
         self: &Arc<Self>,
         tenant: Uuid,
-        dialled: &Dialled,
+        placed: &PlacedCall,
         number: &str,
         caller: Option<&Caller>,
         plan: &Plan,
         caller_id: Option<&E164>,
         carriers: &[Uuid],
     ) {
-        let call = dialled.call.unwrap_or_else(Uuid::now_v7);
+        let call = placed.call.unwrap_or_else(Uuid::now_v7);
         let (extension, user) = (caller.map(|caller| caller.extension), caller.and_then(|caller| caller.user));
         let asker = Asker { tenant, call, callee: number, extension, user };
         let ask = Ask::emergency(asker, plan, caller_id, carriers.to_vec());
@@ -228,7 +248,7 @@ impl Fetch {
             tenant,
             call,
             number: number.to_owned(),
-            extension: dialled.caller.as_ref().map(ToString::to_string),
+            extension: placed.caller.as_ref().map(ToString::to_string),
             location: plan.settings.routing.location(),
             contacts: plan.settings.routing.emergency.contacts.clone(),
         };
@@ -245,15 +265,15 @@ impl Fetch {
 /// `before`: XML of the tenant's entries.
 fn actions(slot: &Slot, name: &'static str, run: Vec<Action>, before: &[&str]) -> Reply {
     let Some(domain) = &slot.domain else { return Reply::Unavailable };
-    let run = [vec![answer::mark(slot.scope)], run].concat();
-    reply(answer::actions(domain.as_str(), name, &run, before))
+    let run = [vec![render::mark(slot.scope)], run].concat();
+    reply(render::actions(domain.as_str(), name, &run, before))
 }
 
 pub(super) fn document(slot: &Slot, tenant: &Tenant, route: &Route, hops: u8, before: &[&str]) -> Reply {
-    reply(answer::dialplan(tenant.domain.as_str(), tenant, route, &[answer::mark(slot.scope)], hops, before))
+    reply(render::dialplan(tenant.domain.as_str(), tenant, route, &[render::mark(slot.scope)], hops, before))
 }
 
-fn reply(rendered: Result<Bytes, answer::RenderError>) -> Reply {
+fn reply(rendered: Result<Bytes, render::RenderError>) -> Reply {
     match rendered {
         Ok(document) => Reply::Document(document),
         Err(error) => {

@@ -89,7 +89,7 @@ struct Chatplan<'a> {
     context: &'a str,
 }
 
-pub(super) fn render(template: &impl Template) -> Result<Bytes, RenderError> {
+pub(super) fn xml(template: &impl Template) -> Result<Bytes, RenderError> {
     let mut text = String::with_capacity(1024);
     template.render_into(&mut text)?;
     text.push('\n');
@@ -101,7 +101,7 @@ pub(super) fn render(template: &impl Template) -> Result<Bytes, RenderError> {
 #[must_use]
 pub fn nobody(domain: &Domain) -> Bytes {
     // A domain's characters are letters, digits, '.' and '-': rendering can't fail.
-    render(&Nobody { domain: domain.as_str() }).unwrap_or_default()
+    xml(&Nobody { domain: domain.as_str() }).unwrap_or_default()
 }
 
 /// What a digest is made of, besides the password. A switch hashes user and realm as the phone spells them, while it finds domain and
@@ -172,9 +172,9 @@ pub fn user(
         variables: if registers { of_registrations(row) } else { variables(domain, row) },
     };
     if registers {
-        return render(&Registration { domain: domain.as_str(), user: &user });
+        return xml(&Registration { domain: domain.as_str(), user: &user });
     }
-    render(&Users { domain: domain.as_str(), group: "default", members: &[user] })
+    xml(&Users { domain: domain.as_str(), group: "default", members: &[user] })
 }
 
 fn alias<'a>(row: &'a ExtensionRow, asked: &str) -> &'a str {
@@ -303,13 +303,13 @@ pub fn mailbox(domain: &Domain, row: &MailboxRow, keyring: &Keyring) -> Result<B
     }
     params.extend(row.email.iter().flat_map(mail_params));
     let user = User { id: &id, number_alias: &number_alias, params, variables: Vec::new() };
-    render(&Users { domain: domain.as_str(), group: "default", members: &[user] })
+    xml(&Users { domain: domain.as_str(), group: "default", members: &[user] })
 }
 
 /// Whether a mailbox's PIN chosen by phone was taken.
 pub fn mailbox_pin(domain: &Domain, row: &MailboxRow, success: bool) -> Result<Bytes, RenderError> {
     let (id, number_alias) = mailbox_user(row);
-    render(&Pin { domain: domain.as_str(), id: &id, number_alias: &number_alias, success })
+    xml(&Pin { domain: domain.as_str(), id: &id, number_alias: &number_alias, success })
 }
 
 /// Messages are sent to this address as well.
@@ -321,7 +321,7 @@ fn mail_params(email: &crate::text::Email) -> [(&'static str, Cow<'_, str>); 3] 
 /// (`group_call_function` in mod_commands.c), and each leg asks for its user itself.
 pub fn ring_group(domain: &Domain, group: &str, members: &[MemberRow]) -> Result<Bytes, RenderError> {
     let users = members.iter().map(|member| bare(member, vec![])).collect::<Vec<_>>();
-    render(&Users { domain: domain.as_str(), group, members: &users })
+    xml(&Users { domain: domain.as_str(), group, members: &users })
 }
 
 /// Users as mod_directory reads them for dial-by-name (`populate_database` in mod_directory.c).
@@ -335,7 +335,7 @@ pub fn by_name(domain: &Domain, members: &[MemberRow]) -> Result<Bytes, RenderEr
 fn render_what_fits(domain: &Domain, group: &str, mut members: &[User<'_>]) -> Result<Bytes, RenderError> {
     const MOST: usize = 1024 * 1024;
     loop {
-        let document = render(&Users { domain: domain.as_str(), group, members })?;
+        let document = xml(&Users { domain: domain.as_str(), group, members })?;
         if document.len() <= MOST {
             return Ok(document);
         }
@@ -363,7 +363,7 @@ pub fn mailboxes(domain: &Domain, group: &str, rows: &[ExtensionRow], keyring: &
 /// Whether a PIN chosen by phone was taken (`vm_check` in mod_voicemail.c reads `result@success`).
 pub fn pin(domain: &Domain, row: &ExtensionRow, asked: &str, success: bool) -> Result<Bytes, RenderError> {
     let id = row.sip_username.as_str();
-    render(&Pin { domain: domain.as_str(), id, number_alias: alias(row, asked), success })
+    xml(&Pin { domain: domain.as_str(), id, number_alias: alias(row, asked), success })
 }
 
 /// The one route of a call, in the context it was asked for; `before`: XML of the tenant's entries that the switch tries itself.
@@ -376,12 +376,12 @@ pub fn dialplan(
     before: &[&str],
 ) -> Result<Bytes, RenderError> {
     let actions = [extra, &route.actions(tenant, hops)].concat();
-    render(&Dialplan { context, name: route.name(), actions: &actions, before })
+    xml(&Dialplan { context, name: route.name(), actions: &actions, before })
 }
 
 /// Applications under a name, in a context.
 pub fn actions(context: &str, name: &'static str, actions: &[Action], before: &[&str]) -> Result<Bytes, RenderError> {
-    render(&Dialplan { context, name, actions, before })
+    xml(&Dialplan { context, name, actions, before })
 }
 
 /// What every call of a tenant carries, for its record.
@@ -406,7 +406,7 @@ pub fn unallocated(context: &str, tenant: Option<Uuid>) -> Bytes {
     let hangup = Action { application: "hangup", data: refusal.cause().to_owned() };
     let actions = tenant.map(mark).into_iter().chain([hangup]).collect::<Vec<_>>();
     // As with `nobody`: a context of ours is a domain or "public".
-    render(&Dialplan { context, name: refusal.name(), actions: &actions, before: &[] }).unwrap_or_default()
+    xml(&Dialplan { context, name: refusal.name(), actions: &actions, before: &[] }).unwrap_or_default()
 }
 
 #[derive(Template)]
@@ -422,7 +422,7 @@ struct StaticExtension<'a> {
 pub fn static_extension(pattern: &str, disposition: Option<&str>, actions: &[Action]) -> Result<Bytes, RenderError> {
     // A channel variable: the one place where a switch is to look at something itself.
     let disposition_field = "${originate_disposition}";
-    render(&StaticExtension { disposition_field, disposition, pattern, actions })
+    xml(&StaticExtension { disposition_field, disposition, pattern, actions })
 }
 
 /// Users as a static directory has them: what signing in and ringing need at once.
@@ -439,10 +439,10 @@ pub fn static_users<'a>(
         let (id, number_alias) = (row.sip_username.as_str(), row.number.as_str());
         users.push(User { id, number_alias, params, variables: variables(domain, row) });
     }
-    render(&Users { domain: domain.as_str(), group: "default", members: &users })
+    xml(&Users { domain: domain.as_str(), group: "default", members: &users })
 }
 
 /// A context of ours without an entry: messages are not routed, and not left to static files either.
 pub fn chatplan(domain: &Domain) -> Result<Bytes, RenderError> {
-    render(&Chatplan { context: domain.as_str() })
+    xml(&Chatplan { context: domain.as_str() })
 }

@@ -32,7 +32,7 @@ use crate::{
     },
     switch::{
         fetch::{Fetch, listener::Listener, readers::Readers, served::Served},
-        link as esl,
+        link,
     },
     telephony::{calls, carriers},
     tenancy::{
@@ -94,7 +94,7 @@ impl App {
         tasks.push(tokio::spawn(jobs::run(by_the_clock.clone())));
         tasks.push(tokio::spawn(jobs::probe_carriers(by_the_clock.clone())));
         tasks.push(tokio::spawn(carriers::hosts::watch(pools.work.clone())));
-        tasks.push(tokio::spawn(esl::visit::watch(by_the_clock)));
+        tasks.push(tokio::spawn(link::visit::watch(by_the_clock)));
         let deliverer = Deliverer::new(
             pools.work.clone(),
             Arc::clone(&keyring),
@@ -195,8 +195,8 @@ impl App {
 fn log_step(step: Step<'_>) {
     match step {
         Step::Queued => tracing::info!("another node brings the tables up to date: waiting for it"),
-        Step::Applies { version, name, at, of } => {
-            tracing::info!(version, name, at, of, "bringing the tables up to date");
+        Step::Applies { version, name, at, total } => {
+            tracing::info!(version, name, at, total, "bringing the tables up to date");
         }
         Step::Locked { version } => {
             tracing::warn!(version, "a long transaction holds a table that a migration changes: trying again");

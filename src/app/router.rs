@@ -21,7 +21,7 @@ use super::status;
 use crate::http::problem::Problem;
 use crate::{
     people::{agents, me, onboarding},
-    switch::{link as esl, simulate as routes},
+    switch::{link, simulate},
     telephony::{calls, carriers, destinations, dialplan, extensions, groups, numbers, pools},
     tenancy::{audit, auth, clusters, keys, switches, tenants},
     text::Code,
@@ -121,19 +121,19 @@ macro_rules! every_route {
             .service(carriers::api::list_rates)
             .service(carriers::api::test_carrier)
             .service(calls::api::list_outbound_calls)
-            .service(routes::api::preview_route)
-            .service(routes::api::explain_route)
+            .service(simulate::api::preview_route)
+            .service(simulate::api::explain_route)
             .service(switches::api::create_switch)
             .service(switches::api::list_switches)
             .service(switches::api::show_switch)
             .service(switches::api::update_switch)
             .service(switches::api::delete_switch)
-            .service(esl::api::put_event_socket)
-            .service(esl::api::show_event_socket)
-            .service(esl::api::delete_event_socket)
-            .service(esl::api::list_switch_gateways)
-            .service(esl::api::list_switch_pushes)
-            .service(esl::api::list_carrier_gateways)
+            .service(link::api::put_event_socket)
+            .service(link::api::show_event_socket)
+            .service(link::api::delete_event_socket)
+            .service(link::api::list_switch_gateways)
+            .service(link::api::list_switch_pushes)
+            .service(link::api::list_carrier_gateways)
             .service(keys::api::create_key)
             .service(keys::api::list_keys)
             .service(keys::api::show_key)

@@ -21,7 +21,7 @@ use crate::{
     model::{destination::Target, paging::Window},
     node::changes::Change,
     people::onboarding::{self, NewTenancy},
-    switch::{link as esl, link::NewEventSocket},
+    switch::{link, link::NewEventSocket},
     telephony::{
         extensions, groups,
         numbers::{self, NewNumber},
@@ -283,18 +283,18 @@ pub async fn switch(settings: &Settings, json: bool, command: SwitchCommand) -> 
             SwitchCommand::EventSocket { switch, address, off } => {
                 let id = switch_id(&local, &switch).await?;
                 if off {
-                    change(&local, async |change| esl::delete(change, id).await).await?;
+                    change(&local, async |change| link::delete(change, id).await).await?;
                     return deleted(json);
                 }
                 if let Some(address) = address {
                     let new = NewEventSocket { address, password: event_socket_password()? };
-                    return print::one(json, &change(&local, async |change| esl::put(change, id, &new).await).await?);
+                    return print::one(json, &change(&local, async |change| link::put(change, id, &new).await).await?);
                 }
-                let socket = esl::store::get(pool, id)
+                let socket = link::store::get(pool, id)
                     .await?
                     .ok_or_else(|| Missing("the switch has no event socket set: set one with --address".into()))?;
-                let gateways = esl::store::of_switch(pool, id).await?;
-                let pushes = esl::store::pushes(pool, id).await?;
+                let gateways = link::store::of_switch(pool, id).await?;
+                let pushes = link::store::pushes(pool, id).await?;
                 print::one(json, &serde_json::json!({ "event_socket": socket, "gateways": gateways, "pushes": pushes }))
             }
             SwitchCommand::Delete { switch } => {

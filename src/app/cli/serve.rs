@@ -77,7 +77,7 @@ async fn bring_up_to_date(settings: &Settings, options: &PgConnectOptions, quiet
 fn tell(step: Step<'_>) {
     match step {
         Step::Queued => eprintln!("Another node brings the tables up to date: waiting for it."),
-        Step::Applies { version, name, at, of } => eprintln!("Migration {at} of {of}: {version} {name}"),
+        Step::Applies { version, name, at, total } => eprintln!("Migration {at} of {total}: {version} {name}"),
         Step::Locked { version } => {
             eprintln!("A long transaction holds a table that migration {version} changes: trying again.");
         }

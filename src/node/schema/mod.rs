@@ -62,7 +62,7 @@ pub enum Step<'a> {
         version: i64,
         name: &'a str,
         at: usize,
-        of: usize,
+        total: usize,
     },
     /// Something holds a table that the migration changes.
     Locked {
@@ -181,7 +181,7 @@ async fn apply_missing(db: &mut PgConnection, tell: &mut impl FnMut(Step<'_>)) -
     let missing = known().filter(|known| applied.iter().all(|one| one.version != known.version)).collect::<Vec<_>>();
     for (at, migration) in missing.iter().enumerate() {
         let name = &*migration.description;
-        tell(Step::Applies { version: migration.version, name, at: at + 1, of: missing.len() });
+        tell(Step::Applies { version: migration.version, name, at: at + 1, total: missing.len() });
         apply(&mut *db, migration, tell).await?;
     }
     Ok(missing.len())

@@ -173,7 +173,7 @@ pub struct Step {
 
 /// What is to be done on a switch.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Plan {
+pub struct Errands {
     /// It has these as they are.
     pub known: Vec<Known>,
     pub steps: Vec<Step>,
@@ -198,7 +198,7 @@ enum Standing {
     Old,
 }
 
-impl Plan {
+impl Errands {
     /// Compares what a switch should have with what it has.
     #[must_use]
     pub fn new(wanted: &Wanted, has: &Has, given: &BTreeMap<Thing, Given>, now: DateTime<Utc>) -> Self {

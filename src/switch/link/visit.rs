@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::{
     VisitError, callcenter, expulsions, gateways, place,
-    pushes::{Command, Given, Has, Known, Plan, Step, Thing, Wanted},
+    pushes::{Command, Errands, Given, Has, Known, Step, Thing, Wanted},
     socket::{Talk, Unanswered},
     store::{self, Due},
     wanted::{self},
@@ -83,7 +83,7 @@ async fn visit(changes: &Changes, due: &Due) -> Result<(), VisitError> {
     let gateways = gateways.iter().map(|gateway| gateway.carrier).collect();
     let has = Has { booted_at, gateways, trusts, queues };
     let given = given(changes, due, &wanted).await?;
-    let plan = Plan::new(&wanted, &has, &given, now);
+    let plan = Errands::new(&wanted, &has, &given, now);
     note(changes, due, &plan.known, None).await?;
     for step in plan.steps.iter().take(MOST_STEPS) {
         take(changes, due, &talk, step).await?;

@@ -56,6 +56,6 @@ fn add_queue(wanted: &mut Wanted, row: &QueueRow, keyring: &Keyring) -> Result<(
     Ok(())
 }
 
-fn fingerprint(of: impl AsRef<[u8]>) -> super::pushes::Fingerprint {
-    Sha256::digest(of).into()
+fn fingerprint(text: impl AsRef<[u8]>) -> super::pushes::Fingerprint {
+    Sha256::digest(text).into()
 }

@@ -18,7 +18,7 @@ use tokio::{
     net::{TcpSocket, TcpStream},
 };
 
-use super::{Plan, keys::Key};
+use super::{LoadPlan, keys::Key};
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -67,7 +67,7 @@ impl Running {
     }
 }
 
-pub fn start(plan: &Arc<Plan>, threads: u32, connections: u32) -> Running {
+pub fn start(plan: &Arc<LoadPlan>, threads: u32, connections: u32) -> Running {
     let threads = threads.max(1);
     let start = |_| {
         let plan = Arc::clone(plan);
@@ -76,7 +76,7 @@ pub fn start(plan: &Arc<Plan>, threads: u32, connections: u32) -> Running {
     Running((0..threads).map(start).collect())
 }
 
-fn thread(plan: &Arc<Plan>, connections: u32) -> Outcome {
+fn thread(plan: &Arc<LoadPlan>, connections: u32) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime needs an epoll descriptor and no more");
     let tasks = tokio::task::LocalSet::new();
@@ -95,7 +95,7 @@ fn thread(plan: &Arc<Plan>, connections: u32) -> Outcome {
 }
 
 /// One request after the other, each on a connection of its own.
-async fn connection(plan: Arc<Plan>) -> Outcome {
+async fn connection(plan: Arc<LoadPlan>) -> Outcome {
     let mut outcome = Outcome::new();
     let (mut request, mut body, mut answer) = (Vec::new(), Vec::new(), Vec::with_capacity(8192));
     while !plan.stop.load(Ordering::Relaxed) {
@@ -116,7 +116,7 @@ async fn connection(plan: Arc<Plan>) -> Outcome {
 }
 
 async fn ask(
-    plan: &Plan,
+    plan: &LoadPlan,
     key: Key,
     request: &mut Vec<u8>,
     body: &mut Vec<u8>,

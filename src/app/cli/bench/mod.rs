@@ -90,7 +90,7 @@ enum Order {
 }
 
 /// What a load needs to know.
-struct Plan {
+struct LoadPlan {
     target: SocketAddr,
     requests: Requests,
     keys: Keys,
@@ -105,7 +105,7 @@ pub async fn run(json: bool, args: BenchArgs) -> anyhow::Result<()> {
     }
     let requests = Requests::new(args.kind, target, &path, &args.credentials, &args.domain);
     let keys = Keys::new(args.domains, args.users, args.first_user, args.order == Order::Random);
-    let plan = Arc::new(Plan { target, requests, keys, expect: args.expect, stop: AtomicBool::new(false) });
+    let plan = Arc::new(LoadPlan { target, requests, keys, expect: args.expect, stop: AtomicBool::new(false) });
     if args.warmup > 0.0 && args.requests.is_none() {
         measure(&plan, args.threads, args.connections, Duration::from_secs_f64(args.warmup), None).await?;
     }
@@ -119,7 +119,7 @@ pub async fn run(json: bool, args: BenchArgs) -> anyhow::Result<()> {
 
 /// Runs the load until time or number is up, or Ctrl-C says so.
 async fn measure(
-    plan: &Arc<Plan>,
+    plan: &Arc<LoadPlan>,
     threads: u32,
     connections: u32,
     limit: Duration,

@@ -55,7 +55,7 @@ struct Said {
 }
 
 fn plan(wanted: &Wanted, has: &Has, given: &[(Thing, Given)]) -> Said {
-    let plan = Plan::new(wanted, has, &given.iter().cloned().collect(), at(NOW));
+    let plan = Errands::new(wanted, has, &given.iter().cloned().collect(), at(NOW));
     Said {
         known: plan.known.into_iter().map(|(thing, _)| thing).collect(),
         told: plan.steps.iter().map(|step| step.command.to_string()).collect(),

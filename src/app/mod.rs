@@ -4,6 +4,7 @@ pub mod cli;
 pub mod embedded;
 pub mod jobs;
 mod router;
+pub mod service;
 pub mod settings;
 mod status;
 pub mod telemetry;
@@ -21,7 +22,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_rustls::TlsAcceptor;
 
-use self::settings::Settings;
+use self::{service::Sockets, settings::Settings};
 use crate::{
     http::turns::Turns,
     node::{
@@ -31,7 +32,12 @@ use crate::{
         schema::{self, Step},
     },
     switch::{
-        fetch::{Fetch, listener::Listener, readers::Readers, served::Served},
+        fetch::{
+            Fetch,
+            listener::{Listener, Place},
+            readers::Readers,
+            served::Served,
+        },
         link,
     },
     telephony::{calls, carriers},
@@ -76,6 +82,15 @@ pub enum StartError {
 impl App {
     /// Starts a node: in step with the database and listening when this returns.
     pub async fn start(settings: &Settings, options: PgConnectOptions) -> Result<Self, StartError> {
+        Self::start_on(Sockets::default(), settings, options).await
+    }
+
+    /// The same on sockets that listen already; what is missing of them is bound as the settings say.
+    pub async fn start_on(
+        sockets: Sockets,
+        settings: &Settings,
+        options: PgConnectOptions,
+    ) -> Result<Self, StartError> {
         let options = options.application_name("dialplane");
         schema::migrate(&options, log_step).await.map_err(DatabaseError::from)?;
         let calls_at_once = u32::try_from(settings.fill_connections).unwrap_or(u32::MAX);
@@ -111,10 +126,11 @@ impl App {
         let (stop, stopped) = watch::channel(false);
         let served = Served { fetch: Arc::clone(&fetch), calls: calls::Inbox::new(pools.calls.clone()) };
         let tls = switch_tls(settings)?;
+        let place = sockets.switch.map_or(Place::Address(settings.switch_listen), Place::Socket);
         let listener =
-            Listener::start(settings.switch_listen, settings.workers(), tls.as_ref(), &served, &stopped).map_err(
-                |source| StartError::Listen { what: "the switch listener", address: settings.switch_listen, source },
-            )?;
+            Listener::start(place, settings.workers(), tls.as_ref(), &served, &stopped).map_err(|source| {
+                StartError::Listen { what: "the switch listener", address: settings.switch_listen, source }
+            })?;
 
         let scheme = if tls.is_some() { "https" } else { "http" };
         let switch_url = settings.switch_url.clone().unwrap_or_else(|| format!("{scheme}://{}", listener.address));
@@ -149,9 +165,12 @@ impl App {
         // Who closes the connection gets no answer any more: the work for it is dropped, and its transaction with it.
         .h1_allow_half_closed(false)
         .disable_signals()
-        .shutdown_timeout(5)
-        .bind(settings.app_listen)
-        .map_err(|source| StartError::Listen {
+        .shutdown_timeout(5);
+        let server = match sockets.app {
+            Some(socket) => server.listen(socket),
+            None => server.bind(settings.app_listen),
+        };
+        let server = server.map_err(|source| StartError::Listen {
             what: "the app listener",
             address: settings.app_listen,
             source,
@@ -173,6 +192,12 @@ impl App {
             server: handle,
             tasks,
         })
+    }
+
+    /// Does every thread that serves switches still run?
+    #[must_use]
+    pub fn serves_switches(&self) -> bool {
+        self.listener.is_running()
     }
 
     /// Stops listening, lets what is under way end, and signs the node off.

@@ -14,3 +14,4 @@ mod mistakes;
 mod private_database;
 mod repeats;
 mod resources;
+mod service;

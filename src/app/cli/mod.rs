@@ -25,9 +25,12 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::app::{settings::Settings, telemetry};
 
+/// What `--version` says: the version, and of which commit and day.
+pub const VERSION: &str = env!("DIALPLANE_VERSION");
+
 /// The control plane of a FreeSWITCH fleet.
 #[derive(Parser)]
-#[command(version, max_term_width = 110)]
+#[command(version = VERSION, max_term_width = 110)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

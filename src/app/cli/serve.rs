@@ -6,7 +6,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{local::Database, print};
 use crate::{
-    app::{App, settings::Settings},
+    app::{
+        App,
+        service::{self, Sockets},
+        settings::Settings,
+    },
     node::{
         database,
         schema::{self, Step},
@@ -16,7 +20,8 @@ use crate::{
 /// Runs a node until SIGTERM or SIGINT.
 pub async fn run(settings: &Settings) -> anyhow::Result<()> {
     let database = Database::own(settings).await?;
-    let app = App::start(settings, database.options.clone()).await;
+    let sockets = Sockets::given().context("the sockets that the service manager gave can't be used")?;
+    let app = App::start_on(sockets, settings, database.options.clone()).await;
     let app = match app {
         Ok(app) => app,
         Err(error) => {
@@ -25,8 +30,13 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
         }
     };
     tracing::info!(switches = %app.switch_address, people = %app.app_address, "ready");
-    until_told().await?;
+    service::is_ready();
+    tokio::select! {
+        told = until_told() => told?,
+        () = service::keep_alive(&app) => {}
+    }
     tracing::info!("stopping");
+    service::is_stopping();
     app.stop().await;
     database.close()
 }

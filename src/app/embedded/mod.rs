@@ -196,6 +196,9 @@ impl Cluster {
         command.arg("-D").arg(&self.directories.cluster).arg("-k").arg(&self.directories.socket);
         command.args(["-c", "listen_addresses=", "-c", "port=5432", "-c", "unix_socket_permissions=0700"]);
         command.args(["-c", "max_connections=100", "-c", &format!("shared_buffers={}MB", shared_buffers_mib())]);
+        // Its machine code needs memory that is written and executed, which a hardened service may not have; and no statement here is
+        // long enough to gain by it.
+        command.args(["-c", "jit=off"]);
         if durability == Durability::None {
             command.args(["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]);
         }

@@ -7,7 +7,8 @@
 //! docs/performance.md.
 
 use std::{
-    future::Future, io, net::SocketAddr, panic::AssertUnwindSafe, rc::Rc, sync::Arc, thread::JoinHandle, time::Duration,
+    future::Future, io, net::SocketAddr, os::fd::AsFd, panic::AssertUnwindSafe, rc::Rc, sync::Arc, thread::JoinHandle,
+    time::Duration,
 };
 
 use futures_util::FutureExt as _;
@@ -15,7 +16,7 @@ use nix::{
     libc,
     sys::socket::{setsockopt, sockopt::SetStruct},
 };
-use socket2::{Domain as SocketDomain, Protocol as SocketProtocol, Socket, Type};
+use socket2::{Domain as SocketDomain, Protocol as SocketProtocol, SockRef, Socket, Type};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     net::TcpStream,
@@ -43,27 +44,56 @@ pub struct Listener {
     workers: Vec<JoinHandle<()>>,
 }
 
+/// Where to listen.
+pub enum Place {
+    Address(SocketAddr),
+    /// On a socket that is open already, and stays open when this process ends. The workers share it: one of their own would take
+    /// connections along when it is closed.
+    Socket(std::net::TcpListener),
+}
+
+impl Place {
+    /// A socket for each worker.
+    fn sockets(self, workers: usize) -> io::Result<Vec<std::net::TcpListener>> {
+        match self {
+            Self::Address(address) => {
+                let first = bind(address)?;
+                let address = first.local_addr()?;
+                let others = (1..workers).map(|_| bind(address)).collect::<io::Result<Vec<_>>>()?;
+                Ok(std::iter::once(first).chain(others).collect())
+            }
+            Self::Socket(socket) => {
+                prepare(&socket)?;
+                let others = (1..workers).map(|_| socket.try_clone()).collect::<io::Result<Vec<_>>>()?;
+                Ok(std::iter::once(socket).chain(others).collect())
+            }
+        }
+    }
+}
+
 impl Listener {
-    /// Binds the address once per worker and starts serving.
+    /// Starts serving, by so many threads.
     pub fn start(
-        address: SocketAddr,
+        place: Place,
         workers: usize,
         tls: Option<&TlsAcceptor>,
         served: &Served,
         stop: &watch::Receiver<bool>,
     ) -> io::Result<Self> {
-        let first = bind(address)?;
-        let address = first.local_addr()?;
-        let mut sockets = vec![first];
-        for _ in 1..workers.max(1) {
-            sockets.push(bind(address)?);
-        }
+        let sockets = place.sockets(workers.max(1))?;
+        // There is one at least.
+        let address = sockets[0].local_addr()?;
         let start = |(number, socket)| {
             let worker = Worker { socket, tls: tls.cloned(), served: served.clone(), stop: stop.clone() };
             std::thread::Builder::new().name(format!("switch-{number}")).spawn(move || worker.run())
         };
         let workers = sockets.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;
         Ok(Self { address, workers })
+    }
+
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.workers.iter().all(|worker| !worker.is_finished())
     }
 
     /// Waits until every worker has ended.
@@ -80,14 +110,19 @@ fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(SocketDomain::for_address(address), Type::STREAM, Some(SocketProtocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
-    socket.set_nonblocking(true)?;
-    // On the listening socket: accepted ones inherit it, at no call per connection.
-    socket.set_tcp_nodelay(true)?;
-    // Who says nothing is accepted after this many seconds.
-    setsockopt(&socket, DeferAccept, &1).map_err(io::Error::from)?;
+    prepare(&socket)?;
     socket.bind(&address.into())?;
     socket.listen(4096)?;
     Ok(socket.into())
+}
+
+fn prepare(socket: &impl AsFd) -> io::Result<()> {
+    let options = SockRef::from(socket);
+    options.set_nonblocking(true)?;
+    // On the listening socket: accepted ones inherit it, at no call per connection.
+    options.set_tcp_nodelay(true)?;
+    // Who says nothing is accepted after this many seconds.
+    setsockopt(socket, DeferAccept, &1).map_err(io::Error::from)
 }
 
 // Safe from outside: nix checks nothing but the length of what the option takes.

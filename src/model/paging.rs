@@ -58,6 +58,9 @@ impl Window {
     /// The first window of a list, as large as one can be.
     pub const FIRST: Self = Self { after: Uuid::nil(), limit: MOST };
 
+    /// All there is, of what rules keep few.
+    pub const ALL: Self = Self { after: Uuid::nil(), limit: i64::MAX - 1 };
+
     /// What a statement's `limit` must be.
     #[must_use]
     pub fn fetch(self) -> i64 {

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde::Serialize;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
@@ -66,10 +67,30 @@ pub struct Audit<'a> {
     pub after: Option<serde_json::Value>,
 }
 
+/// A thing that the audit log tells of.
+pub trait Audited: Serialize {
+    /// Whose it is; `None`: the platform's.
+    fn tenant(&self) -> Option<Uuid>;
+    /// As `extensions/ID`.
+    fn resource(&self) -> String;
+    /// What the log shows of it: no secrets.
+    fn shown(&self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
 /// Entries of the audit log that one statement writes.
 const AUDITED_AT_ONCE: usize = 2_000;
 
-impl Audit<'_> {
+impl<'a> Audit<'a> {
+    /// What became of a thing; nothing if it is neither before nor after.
+    #[must_use]
+    pub fn of<T: Audited>(action: &'a str, before: Option<&T>, after: Option<&T>) -> Option<Self> {
+        let about = after.or(before)?;
+        let (before, after) = (before.map(T::shown), after.map(T::shown));
+        Some(Self { tenant: about.tenant(), action, resource: about.resource(), before, after })
+    }
+
     fn add_to(self, columns: &mut AuditColumns) {
         columns.ids.push(Uuid::now_v7());
         columns.tenants.push(self.tenant);
@@ -165,6 +186,11 @@ impl Change {
     /// Writes down what is done, in the same transaction.
     pub async fn audit(&mut self, entry: Audit<'_>) -> Result<()> {
         self.audit_all([entry]).await
+    }
+
+    /// Writes down what becomes of a thing.
+    pub async fn audit_of<T: Audited>(&mut self, action: &str, before: Option<&T>, after: Option<&T>) -> Result<()> {
+        self.audit_all(Audit::of(action, before, after)).await
     }
 
     /// Writes down what is done to many things at once.

@@ -7,5 +7,6 @@ pub mod destinations;
 pub mod dialplan;
 pub mod extensions;
 pub mod groups;
+pub mod names;
 pub mod numbers;
 pub mod pools;

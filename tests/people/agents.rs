@@ -44,6 +44,53 @@ async fn two_hundred_at_once_get_two_hundred_consecutive_numbers() {
     Arc::into_inner(node).unwrap().stop().await;
 }
 
+/// Somebody makes an agent, who gets the lowest free number, while others ask for that very number by name.
+#[actix_web::test]
+async fn who_is_beaten_to_a_number_is_told_and_nobody_sees_a_fault() {
+    let database = Database::new().await;
+    let node = Arc::new(Node::with(&database, |settings| settings.api_connections = 16).await);
+    let tenant = node.tenant("acme.test").await;
+    let pools = node.api("GET", &format!("/v1/tenants/{tenant}/pools"), Value::Null).await.json();
+    let first = pools["items"][0]["first_number"].as_i64().unwrap();
+    let of = |what: &str| format!("/v1/tenants/{tenant}/{what}");
+    let moved = node.extension(tenant, json!({ "number": "77001" })).await["id"].as_str().unwrap().to_owned();
+    for round in 0..25 {
+        let number = (first + 10 * round).to_string();
+        let reserve = |n: i64| json!({ "number": n.to_string(), "reason": "none lower" });
+        for lower in (first + 10 * (round - 1)).max(first)..first + 10 * round {
+            node.api("POST", &of("reserved-numbers"), reserve(lower)).await;
+        }
+        let conference = json!({ "name": "Room", "kind": "conference", "number": number, "config": {} });
+        let agents = (0..3).map(|n| {
+            let made = new_agent(usize::try_from(round * 3 + n).unwrap());
+            ("POST", format!("/v1/admin/agents?tenant_id={tenant}"), made)
+        });
+        let others = [
+            ("POST", of("extensions"), json!({ "number": number })),
+            ("POST", of("groups"), json!({ "name": format!("g{round}"), "number": number })),
+            ("POST", of("destinations"), conference),
+            ("PATCH", of(&format!("extensions/{moved}")), json!({ "alias": number })),
+        ];
+        let asked = agents.chain(others).map(|(method, path, body)| {
+            let node = Arc::clone(&node);
+            actix_web::rt::spawn(async move { (path.clone(), node.api(method, &path, body).await) })
+        });
+        let mut had = 0;
+        for answer in futures_util::future::join_all(asked.collect::<Vec<_>>()).await {
+            let (path, answer) = answer.unwrap();
+            if path.contains("/agents") {
+                assert_eq!(answer.status, 201, "whoever takes any number gets one: {}", answer.text());
+                had += usize::from(answer.json()["extensions"][0]["number"] == number);
+            } else {
+                assert!([200, 201, 409].contains(&answer.status), "{path}: {}", answer.text());
+                had += usize::from(answer.status != 409);
+            }
+        }
+        assert_eq!(had, 1, "{number} is one thing's");
+    }
+    Arc::into_inner(node).unwrap().stop().await;
+}
+
 #[actix_web::test]
 async fn an_agents_phone_works_from_creation_to_suspension() {
     let database = Database::new().await;

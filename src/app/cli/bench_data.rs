@@ -9,13 +9,14 @@ use super::{
 };
 use crate::{
     app::settings::Settings,
+    node::changes::Change,
     people::onboarding::{self, NewTenancy},
-    telephony::extensions::store::{self, Many},
-    tenancy::tenants,
-    text::{
-        Domain, SipSecret, VoicemailPin,
-        keyring::{Keyring, Place},
+    telephony::extensions::{
+        self, Extension, Sealed,
+        store::{self, NewRows},
     },
+    tenancy::tenants::{self, templates},
+    text::{Domain, ExtensionNumber, SipSecret, VoicemailPin},
 };
 
 #[derive(Args)]
@@ -44,8 +45,8 @@ async fn load(local: &Local, args: &BenchDataArgs) -> anyhow::Result<()> {
         if tenants::store::by_domain(local.changes.pool(), &domain).await?.is_none() {
             let mut change = local.changes.begin(author()).await?;
             let tenant = onboarding::create("", &mut change, NewTenancy::plain(None, domain), None).await?.tenant;
-            let many = extensions(tenant.id, args.extensions_per_tenant, local.changes.keyring());
-            store::insert_many(change.db(), &many).await?;
+            let new = rows(&mut change, tenant.id, args.extensions_per_tenant).await?;
+            extensions::insert(&mut change, tenant.id, &new).await?;
             change.commit().await?;
         }
         progress.inc(1);
@@ -55,15 +56,14 @@ async fn load(local: &Local, args: &BenchDataArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn extensions(tenant: Uuid, count: u32, keyring: &Keyring) -> Many {
-    let mut many = Many { tenant, ids: vec![], numbers: vec![], secrets: vec![], pins: vec![] };
+async fn rows(change: &mut Change, tenant: Uuid, count: u32) -> anyhow::Result<NewRows> {
+    let (usual, keyring) = (templates::usual(change.db(), tenant).await?, change.keyring());
+    let mut rows = NewRows::default();
     for number in FIRST_NUMBER..FIRST_NUMBER + count {
-        let row = Uuid::now_v7();
-        let (secret, pin) = (SipSecret::generate(), VoicemailPin::generate());
-        many.ids.push(row);
-        many.numbers.push(number.to_string());
-        many.secrets.push(keyring.seal(Place { column: "sip_secret", tenant, row }, secret.reveal()));
-        many.pins.push(keyring.seal(Place { column: "voicemail_pin", tenant, row }, pin.reveal()));
+        let id = Uuid::now_v7();
+        let number = ExtensionNumber::parse(&number.to_string())?;
+        let sealed = Sealed::new(&keyring, tenant, id, &SipSecret::generate(), &VoicemailPin::generate());
+        rows.push(Extension::usual(tenant, id, number, &usual)?, sealed);
     }
-    many
+    Ok(rows)
 }

@@ -132,8 +132,14 @@ async fn work(local: &Local, public_url: &str, json: bool, command: AgentCommand
         AgentCommand::List { tenant, search } => {
             let tenant = tenant_id(local, &tenant).await?;
             let filter = agents::store::Filter { search, ..agents::store::Filter::default() };
-            let users = agents::store::list(local.changes.pool(), tenant, &filter, Window::FIRST).await?;
-            print::many(json, &users, &["first_name", "last_name", "email", "role", "status", "id"], &local.place)
+            let mut db = local.changes.pool().acquire().await?;
+            let agents = agents::store::page(&mut db, tenant, &filter, Window::FIRST).await?;
+            print::many(
+                json,
+                &agents.items,
+                &["first_name", "last_name", "email", "role", "status", "id"],
+                &local.place,
+            )
         }
         AgentCommand::Import { tenant, file, partial, dry_run } => {
             let tenant = tenant_id(local, &tenant).await?;

@@ -20,7 +20,7 @@ use crate::{
             actor::Actor,
             rules::{Level, Resource, Role},
         },
-        tenants, users,
+        tenants,
     },
     text::{Code, DisplayName, Email, ExtensionNumber, Why, codes::Kind},
 };
@@ -115,21 +115,14 @@ async fn list(visitor: Visitor, query: Query<ListQuery>) -> Page {
         store::Filter { search: Some(search.clone()).filter(|text| !text.trim().is_empty()), status, role: None };
     let window = PageQuery { limit: Some(50), cursor: query.cursor.clone() }.window()?;
     let mut db = visitor.api.read(&actor).await?;
-    let users = store::list(&mut *db, tenant, &filter, window).await?;
-    let page = window.page(users, |user| user.id);
-    let ids = page.items.iter().map(|user| user.id).collect::<Vec<_>>();
-    let mut extensions = store::extensions_of(&mut *db, tenant, &ids).await?;
-    let rows = page.items.into_iter().map(|user| {
-        let own = extensions.extract_if(.., |(owner, _)| *owner == user.id).map(|(_, extension)| extension).collect();
-        Agent { user, extensions: own }
-    });
+    let page = store::page(&mut db, tenant, &filter, window).await?;
     let next = page.next_cursor.map(|cursor| {
         let (search, status) = (in_query(&search), in_query(&query.status));
         format!("/app/agents?search={search}&status={status}&cursor={cursor}")
     });
     ok(&AgentsPage {
         s: &visitor.shell.on("agents"),
-        rows: rows.collect(),
+        rows: page.items,
         search: search.clone(),
         wanted: query.status.clone(),
         next,
@@ -246,9 +239,7 @@ struct AgentPage<'a> {
 async fn read(visitor: &Visitor, actor: &Actor, id: Uuid) -> Result<Agent, Turned> {
     let tenant = Visitor::in_tenant(actor)?;
     let mut db = visitor.api.read(actor).await?;
-    let user = users::store::get(&mut *db, Some(tenant), id).await?.ok_or_else(|| Problem::not_found("agent"))?;
-    let extensions = store::extensions_of(&mut *db, tenant, &[id]).await?;
-    Ok(Agent { user, extensions: extensions.into_iter().map(|(_, extension)| extension).collect() })
+    Ok(store::get(&mut db, tenant, id).await?.ok_or_else(|| Problem::not_found("agent"))?)
 }
 
 fn page_of(visitor: &Visitor, actor: &Actor, agent: &Agent, form: &Form) -> Page {

@@ -23,7 +23,6 @@ use crate::{
     tenancy::{
         Api, TenantQuery,
         auth::{actor::Actor, rules::Role},
-        users,
     },
 };
 
@@ -101,16 +100,7 @@ pub async fn list_agents(
     let window = page.window()?;
     let query = query.into_inner();
     let filter = store::Filter { search: query.search, status: query.status, role: query.role };
-    let mut db = api.read(&actor).await?;
-    let users = store::list(&mut *db, tenant, &filter, window).await?;
-    let page = window.page(users, |user| user.id);
-    let ids = page.items.iter().map(|user| user.id).collect::<Vec<_>>();
-    let mut extensions = store::extensions_of(&mut *db, tenant, &ids).await?;
-    let items = page.items.into_iter().map(|user| {
-        let own = extensions.extract_if(.., |(owner, _)| *owner == user.id).map(|(_, extension)| extension).collect();
-        Agent { user, extensions: own }
-    });
-    Ok(Json(Page { items: items.collect(), next_cursor: page.next_cursor }))
+    Ok(Json(store::page(&mut *api.read(&actor).await?, tenant, &filter, window).await?))
 }
 
 /// Show an agent
@@ -123,12 +113,9 @@ pub async fn show_agent(
     path: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
-    let mut db = api.read(&actor).await?;
-    let user = users::store::get(&mut *db, Some(tenant), *path).await?.ok_or_else(|| Problem::not_found("agent"))?;
-    let extensions = store::extensions_of(&mut *db, tenant, &[user.id]).await?;
-    let version = user.version;
-    let agent = Agent { user, extensions: extensions.into_iter().map(|(_, extension)| extension).collect() };
-    Ok(write::shown(&agent, version))
+    let agent = store::get(&mut *api.read(&actor).await?, tenant, *path).await?;
+    let agent = agent.ok_or_else(|| Problem::not_found("agent"))?;
+    Ok(write::shown(&agent, agent.user.version))
 }
 
 /// Change, suspend or activate an agent

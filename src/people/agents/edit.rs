@@ -8,7 +8,7 @@ use crate::{
     model::error::{Error, Result, same_version},
     model::user::UserStatus,
     node::changes::{Audit, Change},
-    telephony::{extensions, pools},
+    telephony::{extensions, names, pools},
     tenancy::{
         auth::{
             one_time::{self, Purpose},
@@ -90,8 +90,7 @@ pub async fn update(
     change
         .audit(Audit { tenant: Some(tenant), action: "update", resource, before: json(&before), after: json(&after) })
         .await?;
-    let extensions = store::extensions_of(change.db(), tenant, &[id]).await?;
-    Ok(Agent { user: after, extensions: extensions.into_iter().map(|(_, extension)| extension).collect() })
+    Ok(store::with_extensions(change.db(), tenant, after).await?)
 }
 
 /// As phones show it.
@@ -129,8 +128,6 @@ async fn keep_an_owner(change: &mut Change, tenant: Uuid, before: &User, role: R
     if before.role != Role::Owner || stays {
         return Ok(());
     }
-    // Two owners who let each other go at once: the second waits, and sees what the first did.
-    pools::store::hold(change.db(), tenant).await?;
     if users::store::other_owners(change.db(), tenant, before.id).await? == 0 {
         return Err(Error::from(Code::LastOwner));
     }
@@ -160,6 +157,8 @@ pub async fn delete(
 }
 
 async fn locked(change: &mut Change, maker: Maker<'_>, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<User> {
+    // Two owners who let each other go at once: the second waits, and sees what the first did.
+    names::hold(change, tenant).await?;
     let user = users::store::lock(change.db(), Some(tenant), id).await?.ok_or(Error::NotFound("agent"))?;
     if !maker.may_grant(user.role) {
         return Err(Error::from(Code::RoleNotYours));

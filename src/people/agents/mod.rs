@@ -19,7 +19,10 @@ use crate::{
         language::Language,
     },
     node::changes::{Audit, Change},
-    telephony::{extensions::ExtensionStatus, pools},
+    telephony::{
+        extensions::{self, Extension, ExtensionStatus, Sealed, store::NewRows},
+        names, pools,
+    },
     tenancy::{
         auth::{
             one_time::{self, Purpose},
@@ -29,7 +32,7 @@ use crate::{
         tenants::{self, templates},
         users::{self, User},
     },
-    text::{Code, DisplayName, Email, ExtensionNumber, SipSecret, VoicemailPin, keyring::Place},
+    text::{Code, DisplayName, Email, ExtensionNumber, SipSecret, VoicemailPin},
 };
 
 /// Most extensions that one agent is made with.
@@ -183,7 +186,7 @@ pub async fn create_all(
     let home = tenants::store::get(change.db(), tenant).await.map_err(|e| whole(e.into()))?;
     let home = home.ok_or_else(|| whole(Error::NotFound("tenant")))?;
     // Nobody else gives out this tenant's numbers meanwhile, nor makes the same person.
-    pools::store::hold(change.db(), tenant).await.map_err(|e| whole(e.into()))?;
+    names::hold(change, tenant).await.map_err(whole)?;
     let mut wrong = check_emails(change, new).await.map_err(whole)?;
     let wanted = check_lines(change, maker, tenant, new, &mut wrong).await.map_err(whole)?;
     if !wrong.is_empty() {
@@ -267,18 +270,18 @@ async fn insert_all(
     let mut created = Vec::with_capacity(new.len());
     for some in new.chunks(AT_ONCE) {
         let mut users = store::NewUsers::default();
-        let mut extensions = store::NewExtensions::default();
+        let mut new_rows = NewRows::default();
         let mut phones = Vec::with_capacity(some.len());
         for (agent, numbers) in some {
             let user = users.push(agent);
-            phones.push(new_phones(change, home, agent, user, numbers, &mut extensions)?);
+            phones.push(new_phones(change, home, &usual, agent, user, numbers, &mut new_rows)?);
         }
         let some = some.iter().map(|(agent, _)| *agent).collect::<Vec<_>>();
         created.extend(insert_people(change, maker, home, &usual, &some, &users, phones).await?);
-        rows.push(extensions);
+        rows.push(new_rows);
     }
-    for extensions in &rows {
-        store::insert_extensions(change.db(), home.id, extensions, &usual).await?;
+    for rows in &rows {
+        extensions::insert(change, home.id, rows).await?;
     }
     Ok(created)
 }
@@ -286,27 +289,24 @@ async fn insert_all(
 fn new_phones(
     change: &Change,
     home: &tenants::Tenant,
+    usual: &templates::Usual,
     agent: &NewAgent,
     user: Uuid,
     numbers: &[ExtensionNumber],
-    rows: &mut store::NewExtensions,
+    rows: &mut NewRows,
 ) -> Result<Vec<NewPhone>> {
-    let keyring = change.keyring();
+    let (keyring, tenant) = (change.keyring(), home.id);
     let name = agent.full_name()?;
     let phones = numbers.iter().map(|number| {
-        let (secret, pin) = (SipSecret::generate(), VoicemailPin::generate());
-        let id = Uuid::now_v7();
-        let seal = |column, plain: &str| keyring.seal(Place { column, tenant: home.id, row: id }, plain);
-        rows.push(store::NewExtension {
-            id,
-            user,
-            number: number.as_str(),
-            name: name.as_str(),
-            email: agent.email.as_str(),
-            secret: seal("sip_secret", secret.reveal()),
-            pin: seal("voicemail_pin", pin.reveal()),
-        });
-        NewPhone {
+        let (id, secret, pin) = (Uuid::now_v7(), SipSecret::generate(), VoicemailPin::generate());
+        let extension = Extension {
+            user_id: Some(user),
+            display_name: name.clone(),
+            voicemail_email: Some(agent.email.clone()),
+            ..Extension::usual(tenant, id, number.clone(), usual)?
+        };
+        rows.push(extension, Sealed::new(&keyring, tenant, id, &secret, &pin));
+        Ok(NewPhone {
             id,
             number: number.to_string(),
             sip_username: number.to_string(),
@@ -314,9 +314,9 @@ fn new_phones(
             domain: home.domain.to_string(),
             display_name: name.to_string(),
             voicemail_pin: pin.reveal().to_owned(),
-        }
+        })
     });
-    Ok(phones.collect())
+    phones.collect()
 }
 
 /// Users with their links, mails and audit entries.

@@ -3,12 +3,18 @@
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use super::{AgentExtension, NewAgent};
+use super::{Agent, AgentExtension, NewAgent};
 use crate::{
     model::user::UserStatus,
-    model::{language::Language, paging::Window},
+    model::{
+        language::Language,
+        paging::{Page, Window},
+    },
     telephony::extensions::ExtensionStatus,
-    tenancy::{auth::rules::Role, tenants::templates::Usual, users::User},
+    tenancy::{
+        auth::rules::Role,
+        users::{self, User},
+    },
 };
 
 /// Users to be made, as columns.
@@ -55,71 +61,6 @@ pub async fn insert_users(db: &mut PgConnection, tenant: Uuid, new: &NewUsers) -
     .map(|_| ())
 }
 
-/// An extension to be made.
-pub struct NewExtension<'a> {
-    pub id: Uuid,
-    pub user: Uuid,
-    pub number: &'a str,
-    pub name: &'a str,
-    pub email: &'a str,
-    pub secret: Vec<u8>,
-    pub pin: Vec<u8>,
-}
-
-/// Extensions to be made, as columns.
-#[derive(Default)]
-pub struct NewExtensions {
-    ids: Vec<Uuid>,
-    users: Vec<Uuid>,
-    numbers: Vec<String>,
-    names: Vec<String>,
-    emails: Vec<String>,
-    secrets: Vec<Vec<u8>>,
-    pins: Vec<Vec<u8>>,
-}
-
-impl NewExtensions {
-    pub fn push(&mut self, new: NewExtension<'_>) {
-        self.ids.push(new.id);
-        self.users.push(new.user);
-        self.numbers.push(new.number.to_owned());
-        self.names.push(new.name.to_owned());
-        self.emails.push(new.email.to_owned());
-        self.secrets.push(new.secret);
-        self.pins.push(new.pin);
-    }
-}
-
-pub async fn insert_extensions(
-    db: &mut PgConnection,
-    tenant: Uuid,
-    new: &NewExtensions,
-    usual: &Usual,
-) -> sqlx::Result<()> {
-    sqlx::query!(
-        "insert into extensions (tenant_id, id, user_id, number, sip_username, sip_secret, display_name, voicemail_pin,
-                                 voicemail_email, ring_seconds, max_registrations, codecs, voicemail_enabled)
-         select $1, e.id, e.user_id, e.number, e.number, e.secret, e.name, e.pin, e.email, $9, $10, $11, $12
-           from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::bytea[])
-                as e (id, user_id, number, name, email, secret, pin)",
-        tenant,
-        &new.ids,
-        &new.users,
-        &new.numbers,
-        &new.names,
-        &new.emails,
-        &new.secrets,
-        &new.pins,
-        usual.calling.ring_seconds,
-        usual.calling.max_registrations,
-        usual.calling.codecs.as_ref().map(crate::text::Codecs::as_str),
-        usual.voicemail
-    )
-    .execute(db)
-    .await
-    .map(|_| ())
-}
-
 /// These users, in this order.
 pub async fn users(db: &mut PgConnection, tenant: Uuid, ids: &[Uuid]) -> sqlx::Result<Vec<User>> {
     sqlx::query_as!(
@@ -147,7 +88,33 @@ pub struct Filter {
     pub role: Option<Role>,
 }
 
-pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, filter: &Filter, window: Window) -> sqlx::Result<Vec<User>> {
+/// A page of agents with their extensions.
+pub async fn page(db: &mut PgConnection, tenant: Uuid, filter: &Filter, window: Window) -> sqlx::Result<Page<Agent>> {
+    let page = window.page(list(&mut *db, tenant, filter, window).await?, |user| user.id);
+    let ids = page.items.iter().map(|user| user.id).collect::<Vec<_>>();
+    let mut extensions = extensions_of(db, tenant, &ids).await?;
+    let items = page.items.into_iter().map(|user| {
+        let own = extensions.extract_if(.., |(owner, _)| *owner == user.id).map(|(_, extension)| extension).collect();
+        Agent { user, extensions: own }
+    });
+    Ok(Page { items: items.collect(), next_cursor: page.next_cursor })
+}
+
+/// One agent.
+pub async fn get(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Agent>> {
+    match users::store::get(&mut *db, Some(tenant), id).await? {
+        Some(user) => with_extensions(db, tenant, user).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// A user as the agent that they are.
+pub async fn with_extensions(db: &mut PgConnection, tenant: Uuid, user: User) -> sqlx::Result<Agent> {
+    let extensions = extensions_of(db, tenant, &[user.id]).await?;
+    Ok(Agent { user, extensions: extensions.into_iter().map(|(_, extension)| extension).collect() })
+}
+
+async fn list(db: impl PgExecutor<'_>, tenant: Uuid, filter: &Filter, window: Window) -> sqlx::Result<Vec<User>> {
     // What a person types is text: `%` and `_` are themselves.
     let pattern = filter.search.as_ref().map(|text| {
         let text = text.trim().to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");

@@ -4,7 +4,7 @@
 use sqlx::{PgExecutor, types::Json};
 use uuid::Uuid;
 
-use super::store::TenantRow;
+use super::store::{TenantRow, tenant_of};
 use crate::{
     model::{call_handling::CallHandling, destination::Target, number::Choice},
     routing::{
@@ -122,13 +122,7 @@ pub async fn dialled(
     .await?;
     let Some(row) = row else { return Ok(None) };
     let found = found_in!(row)?;
-    let tenant = TenantRow {
-        id: tenant,
-        generation: row.generation,
-        domain: row.domain,
-        cluster: row.cluster_id,
-        active: row.tenant_active,
-    };
+    let tenant = tenant_of!(tenant, row);
     Ok(Some(DialledRow { tenant, plan: row.plan, found }))
 }
 
@@ -303,13 +297,7 @@ pub async fn leaving(db: impl PgExecutor<'_>, ask: &Leaving) -> sqlx::Result<Opt
         record: row.calls.is_some_and(|calls| calls.record),
     });
     Ok(Some(LeavingRow {
-        tenant: TenantRow {
-            id: ask.tenant,
-            generation: row.generation,
-            domain: row.domain,
-            cluster: row.cluster_id,
-            active: row.tenant_active,
-        },
+        tenant: tenant_of!(ask.tenant, row),
         plan: row.plan,
         carriers_generation: row.carriers_generation,
         carriers: row.carriers.map(|carriers| carriers.0),

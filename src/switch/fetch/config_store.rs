@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgExecutor, types::Json};
 use uuid::Uuid;
 
-use super::store::TenantRow;
+use super::store::{TenantRow, tenant_of};
 use crate::{
     model::{
         carrier::CarrierConfig,
@@ -75,13 +75,7 @@ pub async fn destination(
     .fetch_optional(db)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let tenant_row = TenantRow {
-        id: tenant,
-        generation: row.generation,
-        domain: row.domain,
-        cluster: row.cluster_id,
-        active: row.tenant_active,
-    };
+    let tenant_row = tenant_of!(tenant, row);
     let found = match row.config {
         None => None,
         Some(text) => Some(ConfigRow {

@@ -19,6 +19,20 @@ pub struct TenantRow {
     pub active: bool,
 }
 
+/// The tenant in a row with the columns `generation`, `domain`, `cluster_id` and `tenant_active`.
+macro_rules! tenant_of {
+    ($id:expr, $row:expr) => {
+        $crate::switch::fetch::store::TenantRow {
+            id: $id,
+            generation: $row.generation,
+            domain: $row.domain.clone(),
+            cluster: $row.cluster_id,
+            active: $row.tenant_active,
+        }
+    };
+}
+pub(super) use tenant_of;
+
 /// What a switch may be shown of an extension; secrets sealed.
 #[derive(Debug, Clone)]
 pub struct ExtensionRow {
@@ -93,13 +107,7 @@ pub async fn extension(
     .fetch_optional(db)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let tenant_row = TenantRow {
-        id: tenant,
-        generation: row.generation,
-        domain: row.domain,
-        cluster: row.cluster_id,
-        active: row.tenant_active,
-    };
+    let tenant_row = tenant_of!(tenant, row);
     let extension = (|| {
         Some(ExtensionRow {
             tenant_id: tenant,
@@ -154,13 +162,7 @@ pub async fn mailbox(
     .fetch_optional(db)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let tenant_row = TenantRow {
-        id: tenant,
-        generation: row.generation,
-        domain: row.domain,
-        cluster: row.cluster_id,
-        active: row.tenant_active,
-    };
+    let tenant_row = tenant_of!(tenant, row);
     let mailbox =
         row.id.map(|id| MailboxRow { tenant_id: tenant, id, number: row.number, pin: row.pin, email: row.email });
     Ok(Some((tenant_row, mailbox)))
@@ -192,13 +194,7 @@ pub async fn group(
     .fetch_all(db)
     .await?;
     let Some(first) = rows.first() else { return Ok(None) };
-    let tenant_row = TenantRow {
-        id: tenant,
-        generation: first.generation,
-        domain: first.domain.clone(),
-        cluster: first.cluster_id,
-        active: first.tenant_active,
-    };
+    let tenant_row = tenant_of!(tenant, first);
     let exists = first.group_id.is_some();
     let members = rows.into_iter().filter_map(|row| {
         Some(MemberRow { number: row.number?, sip_username: row.sip_username?, display_name: row.display_name? })
@@ -239,13 +235,7 @@ pub async fn everyone(
     .fetch_all(db)
     .await?;
     let Some(first) = rows.first() else { return Ok(None) };
-    let tenant_row = TenantRow {
-        id: tenant,
-        generation: first.generation,
-        domain: first.domain.clone(),
-        cluster: first.cluster_id,
-        active: first.tenant_active,
-    };
+    let tenant_row = tenant_of!(tenant, first);
     let extensions = rows.into_iter().filter_map(|row| {
         Some(ExtensionRow {
             tenant_id: tenant,

@@ -18,7 +18,7 @@ use crate::{
         error::{Error, Result, same_version},
         settings::Words,
     },
-    node::changes::{Audit, Change},
+    node::changes::{Audited, Change},
     text::{CarrierPassword, Code, keyring::Place},
 };
 
@@ -107,7 +107,7 @@ pub async fn create(change: &mut Change, new: NewCarrier) -> Result<Carrier> {
     let sealed = new.password.as_ref().map(|password| change.keyring().seal(place(id), password.reveal()));
     store::insert(change.db(), id, &new, sealed.as_deref()).await.map_err(taken)?;
     let carrier = store::get(change.db(), id).await?.ok_or(Error::NotFound("carrier"))?;
-    audit(change, "create", None, Some(&carrier)).await?;
+    change.audit_of("create", None, Some(&carrier)).await?;
     Ok(carrier)
 }
 
@@ -131,14 +131,14 @@ pub async fn update(change: &mut Change, id: Uuid, patch: CarrierPatch, if_match
     after.config.check(password.as_ref().map_or(before.has_password, Option::is_some))?;
     store::update(change.db(), &after, password.as_ref().map(Option::as_deref)).await.map_err(taken)?;
     let after = store::get(change.db(), id).await?.ok_or(Error::NotFound("carrier"))?;
-    audit(change, "update", Some(&before), Some(&after)).await?;
+    change.audit_of("update", Some(&before), Some(&after)).await?;
     Ok(after)
 }
 
 pub async fn delete(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<()> {
     let before = locked(change, id, if_match).await?;
     store::delete(change.db(), id).await?;
-    audit(change, "delete", Some(&before), None).await
+    change.audit_of("delete", Some(&before), None).await
 }
 
 async fn locked(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<Carrier> {
@@ -156,11 +156,12 @@ fn taken(error: sqlx::Error) -> Error {
     }
 }
 
-async fn audit(change: &mut Change, action: &str, before: Option<&Carrier>, after: Option<&Carrier>) -> Result<()> {
-    let json = |carrier: &Carrier| serde_json::to_value(carrier).unwrap_or_default();
-    let Some(about) = after.or(before) else { return Ok(()) };
-    let resource = format!("carriers/{}", about.id);
-    change
-        .audit(Audit { tenant: about.tenant_id, action, resource, before: before.map(json), after: after.map(json) })
-        .await
+impl Audited for Carrier {
+    fn tenant(&self) -> Option<Uuid> {
+        self.tenant_id
+    }
+
+    fn resource(&self) -> String {
+        format!("carriers/{}", self.id)
+    }
 }

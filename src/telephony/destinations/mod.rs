@@ -16,9 +16,9 @@ use crate::{
         error::{Error, Result, same_version},
         patch::patch,
     },
-    node::changes::{Audit, Change},
+    node::changes::{Audited, Change},
     routing,
-    telephony::dialplan::limits,
+    telephony::{dialplan::limits, names},
     text::{Code, DisplayName, ExtensionNumber, VoicemailPin, Why, keyring::Place},
 };
 
@@ -113,10 +113,10 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewDestination) -> R
         updated_at: now,
     };
     check(change, &destination).await?;
-    store::insert(change.db(), &destination, sealed.as_deref()).await.map_err(taken)?;
+    store::insert(change.db(), &destination, sealed.as_deref()).await.map_err(names::taken)?;
     limits::plan_fits(change, tenant, "config").await?;
     let destination = leading(change, &destination).await?;
-    audit(change, "create", None, Some(&destination)).await?;
+    change.audit_of("create", None, Some(&destination)).await?;
     Ok(CreatedDestination { destination, pin: made.map(|pin| pin.reveal().to_owned()) })
 }
 
@@ -133,6 +133,7 @@ pub async fn update(
     patch: DestinationPatch,
     if_match: Option<i64>,
 ) -> Result<Destination> {
+    names::hold(change, tenant).await?;
     let before = locked(change, tenant, id, if_match).await?;
     let mut after = before.clone();
     if let Some(name) = patch.name {
@@ -149,12 +150,12 @@ pub async fn update(
     after.has_pin = pin.as_ref().map_or(before.has_pin, Option::is_some);
     check_pin(&after.config, after.has_pin)?;
     check(change, &after).await?;
-    store::update(change.db(), &after, pin.as_ref().map(Option::as_deref)).await.map_err(taken)?;
+    store::update(change.db(), &after, pin.as_ref().map(Option::as_deref)).await.map_err(names::taken)?;
     if limits::is_longer(&before.config, &after.config) {
         limits::plan_fits(change, tenant, "config").await?;
     }
     let after = leading(change, &after).await?;
-    audit(change, "update", Some(&before), Some(&after)).await?;
+    change.audit_of("update", Some(&before), Some(&after)).await?;
     Ok(after)
 }
 
@@ -163,7 +164,7 @@ pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Optio
     not_in_use(change, tenant, Target { kind: before.config.kind(), id }).await?;
     store::set_refs(change.db(), tenant, "destination", id, &[]).await?;
     store::delete(change.db(), tenant, id).await?;
-    audit(change, "delete", Some(&before), None).await
+    change.audit_of("delete", Some(&before), None).await
 }
 
 async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<Destination> {
@@ -184,21 +185,9 @@ fn check_pin(config: &Config, has_pin: bool) -> Result<()> {
 async fn check(change: &mut Change, destination: &Destination) -> Result<()> {
     destination.config.check()?;
     let Some(number) = &destination.number else { return Ok(()) };
-    let names = [number.to_string()];
-    not_reserved(change, destination.tenant_id, &names).await?;
-    match crate::telephony::extensions::store::owner_of_names(
-        change.db(),
-        destination.tenant_id,
-        &names,
-        destination.id,
-    )
-    .await?
-    {
-        None => Ok(()),
-        Some(owner) => {
-            Err(Error::from(Code::NameTakenBy.with("name", owner.name).with("kind", owner.kind).with("id", owner.id)))
-        }
-    }
+    let wanted = [number.to_string()];
+    not_reserved(change, destination.tenant_id, &wanted).await?;
+    names::are_free(change, destination.tenant_id, &wanted, destination.id).await
 }
 
 async fn leading(change: &mut Change, destination: &Destination) -> Result<Destination> {
@@ -304,34 +293,17 @@ pub fn means_else(number: &ExtensionNumber) -> Why {
 pub async fn none_reserved(change: &mut Change, tenant: Uuid) -> Result<()> {
     let Some(plan) = store::rules(change.db(), tenant).await? else { return Ok(()) };
     let reserved = routing::reserved(&plan);
-    match crate::telephony::extensions::store::owner_of_names(change.db(), tenant, &reserved, Uuid::nil()).await? {
-        None => Ok(()),
-        Some(owner) => {
-            let why = Code::NumberWouldMeanElse.with("name", owner.name);
-            Err(why.with("kind", owner.kind).with("id", owner.id).into())
-        }
-    }
+    names::may_mean_else(change, tenant, &reserved).await
 }
 
-fn taken(error: sqlx::Error) -> Error {
-    let error = Error::from(error);
-    match error.violated() {
-        Some(("names_pkey", _)) => Error::from(Code::SomeNumberTaken),
-        Some((constraint, _)) if constraint.ends_with("tenant_id_fkey") => Error::NotFound("tenant"),
-        _ => error,
+impl Audited for Destination {
+    fn tenant(&self) -> Option<Uuid> {
+        Some(self.tenant_id)
     }
-}
 
-async fn audit(
-    change: &mut Change,
-    action: &str,
-    before: Option<&Destination>,
-    after: Option<&Destination>,
-) -> Result<()> {
-    let json = |destination: &Destination| serde_json::to_value(destination).unwrap_or_default();
-    let Some(about) = after.or(before) else { return Ok(()) };
-    let (tenant, resource) = (Some(about.tenant_id), format!("destinations/{}", about.id));
-    change.audit(Audit { tenant, action, resource, before: before.map(json), after: after.map(json) }).await
+    fn resource(&self) -> String {
+        format!("destinations/{}", self.id)
+    }
 }
 
 #[cfg(test)]

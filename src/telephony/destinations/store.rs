@@ -89,18 +89,7 @@ pub async fn update(db: &mut PgConnection, new: &Destination, pin: Option<Option
 }
 
 pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Destination>> {
-    sqlx::query_as!(
-        Row,
-        r#"select id, tenant_id, kind, name as "name: _", number as "number: _", config, pin is not null as "has_pin!",
-                  version, created_at, updated_at
-             from destinations where tenant_id = $1 and id = $2"#,
-        tenant,
-        id
-    )
-    .fetch_optional(db)
-    .await?
-    .map(Destination::try_from)
-    .transpose()
+    Ok(select(db, tenant, Some(id), None, Window::FIRST).await?.pop())
 }
 
 pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Destination>> {
@@ -117,29 +106,33 @@ pub async fn list(
     kind: Option<TargetKind>,
     window: Window,
 ) -> sqlx::Result<Vec<Destination>> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"select id, tenant_id, kind, name as "name: _", number as "number: _", config, pin is not null as "has_pin!",
-                  version, created_at, updated_at
-             from destinations where tenant_id = $1 and id > $2 and ($3::text is null or kind = $3) order by id limit $4"#,
-        tenant,
-        window.after,
-        kind.map(TargetKind::as_str),
-        window.fetch()
-    )
-    .fetch_all(db)
-    .await?;
-    rows.into_iter().map(Destination::try_from).collect()
+    select(db, tenant, None, kind, window).await
 }
 
 /// All of a tenant's destinations.
 pub async fn all(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Vec<Destination>> {
+    select(db, tenant, None, None, Window::ALL).await
+}
+
+async fn select(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    id: Option<Uuid>,
+    kind: Option<TargetKind>,
+    window: Window,
+) -> sqlx::Result<Vec<Destination>> {
     let rows = sqlx::query_as!(
         Row,
         r#"select id, tenant_id, kind, name as "name: _", number as "number: _", config, pin is not null as "has_pin!",
                   version, created_at, updated_at
-             from destinations where tenant_id = $1"#,
-        tenant
+             from destinations
+            where tenant_id = $1 and ($2::uuid is null or id = $2) and id > $3 and ($4::text is null or kind = $4)
+            order by id limit $5"#,
+        tenant,
+        id,
+        window.after,
+        kind.map(TargetKind::as_str),
+        window.fetch()
     )
     .fetch_all(db)
     .await?;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     model::error::{Error, Result, same_version},
-    node::changes::{Audit, Change},
+    node::changes::{Audited, Change},
     routing::entries::EntryBody,
     telephony::destinations::{self, Source},
     text::{Code, DisplayName},
@@ -138,7 +138,7 @@ pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, platform: bool,
     }
     destinations::store::set_refs(change.db(), tenant, "entry", id, &[]).await?;
     store::delete(change.db(), tenant, id).await?;
-    audit(change, "delete", Some(&before), None).await
+    change.audit_of("delete", Some(&before), None).await
 }
 
 async fn finish(change: &mut Change, before: Option<&Entry>, entry: &Entry) -> Result<ChangedEntry> {
@@ -148,7 +148,7 @@ async fn finish(change: &mut Change, before: Option<&Entry>, entry: &Entry) -> R
         limits::entries_fit(change, entry.tenant_id, &entry.body).await?;
     }
     let after = store::get(change.db(), entry.tenant_id, entry.id).await?.ok_or(Error::NotFound("entry"))?;
-    audit(change, if before.is_some() { "update" } else { "create" }, before, Some(&after)).await?;
+    change.audit_of(if before.is_some() { "update" } else { "create" }, before, Some(&after)).await?;
     let diff = if let EntryBody::Xml(new) = &after.body {
         let old = match before.map(|before| &before.body) {
             Some(EntryBody::Xml(old)) => old.as_str(),
@@ -185,11 +185,14 @@ fn no_tenant(error: sqlx::Error) -> Error {
     }
 }
 
-async fn audit(change: &mut Change, action: &str, before: Option<&Entry>, after: Option<&Entry>) -> Result<()> {
-    let json = |entry: &Entry| serde_json::to_value(entry).unwrap_or_default();
-    let Some(about) = after.or(before) else { return Ok(()) };
-    let (tenant, resource) = (Some(about.tenant_id), format!("dialplan-entries/{}", about.id));
-    change.audit(Audit { tenant, action, resource, before: before.map(json), after: after.map(json) }).await
+impl Audited for Entry {
+    fn tenant(&self) -> Option<Uuid> {
+        Some(self.tenant_id)
+    }
+
+    fn resource(&self) -> String {
+        format!("dialplan-entries/{}", self.id)
+    }
 }
 
 /// What trying an entry costs a call; its patterns were checked.

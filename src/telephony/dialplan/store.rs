@@ -69,16 +69,7 @@ pub async fn update(db: &mut PgConnection, entry: &Entry) -> sqlx::Result<()> {
 }
 
 pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Entry>> {
-    let row = sqlx::query_as!(
-        Row,
-        r#"select id, tenant_id, position, name as "name: _", enabled, body as "body: _", version, created_at, updated_at
-             from dialplan_entries where tenant_id = $1 and id = $2"#,
-        tenant,
-        id
-    )
-    .fetch_optional(db)
-    .await?;
-    Ok(row.map(Entry::from))
+    Ok(select(db, tenant, Some(id), Window::FIRST).await?.pop())
 }
 
 pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Entry>> {
@@ -89,11 +80,17 @@ pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result
 }
 
 pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, window: Window) -> sqlx::Result<Vec<Entry>> {
+    select(db, tenant, None, window).await
+}
+
+async fn select(db: impl PgExecutor<'_>, tenant: Uuid, id: Option<Uuid>, window: Window) -> sqlx::Result<Vec<Entry>> {
     let rows = sqlx::query_as!(
         Row,
         r#"select id, tenant_id, position, name as "name: _", enabled, body as "body: _", version, created_at, updated_at
-             from dialplan_entries where tenant_id = $1 and id > $2 order by id limit $3"#,
+             from dialplan_entries
+            where tenant_id = $1 and ($2::uuid is null or id = $2) and id > $3 order by id limit $4"#,
         tenant,
+        id,
         window.after,
         window.fetch()
     )

@@ -5,7 +5,7 @@ mod rules;
 pub mod store;
 
 pub use self::rules::check_own;
-use self::rules::{check, free_names, may_be_active, no_circle, taken};
+use self::rules::{check, free_names, may_be_active, no_circle};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -18,12 +18,13 @@ use crate::{
         error::{Error, Result, same_version},
         patch::patch,
     },
-    node::changes::{Audit, Change},
-    telephony::destinations,
-    tenancy::tenants::templates,
+    node::changes::{Audit, Audited, Change},
+    telephony::{destinations, names},
+    tenancy::tenants::templates::{self, Usual},
     text::{
         CallerName, CallerNumber, Code, Codecs, DisplayName, Email, ExtensionNumber, SipSecret, SipUsername, Variables,
-        VoicemailPin, keyring::Place,
+        VoicemailPin,
+        keyring::{Keyring, Place},
     },
 };
 
@@ -192,10 +193,51 @@ pub struct ExtensionPatch {
     pub calls: Option<CallHandling>,
 }
 
+impl Extension {
+    /// As it is when nothing is said but its number: its name, too, and what the tenant's settings say.
+    pub fn usual(tenant: Uuid, id: Uuid, number: ExtensionNumber, usual: &Usual) -> Result<Self> {
+        let now = Utc::now();
+        // Two to fifteen digits are a SIP username and a display name as well.
+        let digits = number.as_str();
+        let sip_username = SipUsername::parse(digits).map_err(|e| Error::invalid("number", e))?;
+        let display_name = DisplayName::parse(digits).map_err(|e| Error::invalid("number", e))?;
+        Ok(Self {
+            id,
+            tenant_id: tenant,
+            user_id: None,
+            number,
+            alias: None,
+            sip_username,
+            display_name,
+            caller_id_name: None,
+            caller_id_number: None,
+            ring_seconds: usual.calling.ring_seconds,
+            voicemail_enabled: usual.voicemail,
+            voicemail_email: None,
+            codecs: usual.calling.codecs.clone(),
+            max_registrations: usual.calling.max_registrations,
+            status: ExtensionStatus::Active,
+            variables: Variables::default(),
+            calls: CallHandling::default(),
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        })
+    }
+}
+
 /// The secrets of an extension, sealed for its row.
 pub struct Sealed {
-    pub sip_secret: Vec<u8>,
-    pub voicemail_pin: Vec<u8>,
+    sip_secret: Vec<u8>,
+    voicemail_pin: Vec<u8>,
+}
+
+impl Sealed {
+    #[must_use]
+    pub fn new(keyring: &Keyring, tenant: Uuid, id: Uuid, secret: &SipSecret, pin: &VoicemailPin) -> Self {
+        let seal = |column, plain: &str| keyring.seal(Place { column, tenant, row: id }, plain);
+        Self { sip_secret: seal("sip_secret", secret.reveal()), voicemail_pin: seal("voicemail_pin", pin.reveal()) }
+    }
 }
 
 pub async fn create(change: &mut Change, tenant: Uuid, new: NewExtension) -> Result<CreatedExtension> {
@@ -204,50 +246,41 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewExtension) -> Res
         new.sip_password.unwrap_or_else(SipSecret::generate),
         new.voicemail_pin.unwrap_or_else(VoicemailPin::generate),
     );
-    let keyring = change.keyring();
-    let sealed = Sealed {
-        sip_secret: keyring.seal(Place { column: "sip_secret", tenant, row: id }, secret.reveal()),
-        voicemail_pin: keyring.seal(Place { column: "voicemail_pin", tenant, row: id }, pin.reveal()),
-    };
-    let number = new.number.as_str();
-    let now = Utc::now();
+    let sealed = Sealed::new(&change.keyring(), tenant, id, &secret, &pin);
     let usual = templates::usual(change.db(), tenant).await?;
+    let default = Extension::usual(tenant, id, new.number, &usual)?;
     let extension = Extension {
-        id,
-        tenant_id: tenant,
-        user_id: None,
         alias: new.alias,
-        // Two to fifteen digits are a name and a display name as well.
-        sip_username: new
-            .sip_username
-            .map_or_else(|| SipUsername::parse(number), Ok)
-            .map_err(|e| Error::invalid("number", e))?,
-        display_name: new
-            .display_name
-            .map_or_else(|| DisplayName::parse(number), Ok)
-            .map_err(|e| Error::invalid("number", e))?,
+        sip_username: new.sip_username.unwrap_or(default.sip_username),
+        display_name: new.display_name.unwrap_or(default.display_name),
         caller_id_name: new.caller_id_name,
         caller_id_number: new.caller_id_number,
-        ring_seconds: new.ring_seconds.unwrap_or(usual.calling.ring_seconds),
-        voicemail_enabled: new.voicemail_enabled.unwrap_or(usual.voicemail),
+        ring_seconds: new.ring_seconds.unwrap_or(default.ring_seconds),
+        voicemail_enabled: new.voicemail_enabled.unwrap_or(default.voicemail_enabled),
         voicemail_email: new.voicemail_email,
-        codecs: new.codecs.or(usual.calling.codecs),
-        max_registrations: new.max_registrations.unwrap_or(usual.calling.max_registrations),
-        status: ExtensionStatus::Active,
+        codecs: new.codecs.or(default.codecs),
+        max_registrations: new.max_registrations.unwrap_or(default.max_registrations),
         variables: new.variables,
         calls: new.calls,
-        version: 1,
-        created_at: now,
-        updated_at: now,
-        number: new.number,
+        ..default
     };
     check(&extension)?;
     free_names(change, None, &extension).await?;
-    let extension = store::insert(change.db(), &extension, &sealed).await.map_err(|e| taken(e, tenant))?;
+    let mut rows = store::NewRows::default();
+    rows.push(extension, sealed);
+    insert(change, tenant, &rows).await?;
+    let extension = store::get(change.db(), tenant, id).await?.ok_or(Error::NotFound("extension"))?;
     no_circle(change, &extension).await?;
-    audit(change, "create", None, Some(&extension), &[]).await?;
+    change.audit_of("create", None, Some(&extension)).await?;
     let (sip_password, voicemail_pin) = (secret.reveal().to_owned(), pin.reveal().to_owned());
     Ok(CreatedExtension { extension, sip_password, voicemail_pin })
+}
+
+/// Puts extensions into a tenant, all or none: whoever makes one, makes it so. Of names that others take at the same time, one has it
+/// and the other is told.
+pub async fn insert(change: &mut Change, tenant: Uuid, new: &store::NewRows) -> Result<()> {
+    names::hold(change, tenant).await?;
+    store::insert(change.db(), tenant, new).await.map_err(names::taken)
 }
 
 pub async fn update(
@@ -259,6 +292,9 @@ pub async fn update(
 ) -> Result<Extension> {
     if patch.status == Some(ExtensionStatus::Deleted) {
         return Err(Error::invalid("status", Code::DeleteInstead));
+    }
+    if patch.number.is_some() || patch.alias.is_some() {
+        names::hold(change, tenant).await?;
     }
     let before = locked(change, tenant, id, if_match).await?;
     let keyring = change.keyring();
@@ -273,12 +309,16 @@ pub async fn update(
     free_names(change, Some(&before), &after).await?;
     may_be_active(change, &before, &after).await?;
     let updated = store::update(change.db(), &after, secret.as_deref(), pin.as_deref()).await;
-    let after = updated.map_err(|e| taken(e, tenant))?;
+    let after = updated.map_err(names::taken)?;
     if secret.is_some() {
         store::expel_registrations(change.db(), tenant, id).await?;
     }
     no_circle(change, &after).await?;
-    audit(change, "update", Some(&before), Some(&after), &secrets).await?;
+    let mut entry = Audit::of("update", Some(&before), Some(&after));
+    if let Some(serde_json::Value::Object(after)) = entry.as_mut().and_then(|entry| entry.after.as_mut()) {
+        after.extend(secrets.into_iter().map(|name| (name.to_owned(), "(changed)".into())));
+    }
+    change.audit_all(entry).await?;
     Ok(after)
 }
 
@@ -333,7 +373,7 @@ pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Optio
     destinations::not_in_use(change, tenant, Target::extension(id)).await?;
     let after = Extension { status: ExtensionStatus::Deleted, ..before.clone() };
     let after = store::update(change.db(), &after, None, None).await?;
-    audit(change, "delete", Some(&before), Some(&after), &[]).await
+    change.audit_of("delete", Some(&before), Some(&after)).await
 }
 
 async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<Extension> {
@@ -343,19 +383,12 @@ async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i6
     Ok(extension)
 }
 
-async fn audit(
-    change: &mut Change,
-    action: &str,
-    before: Option<&Extension>,
-    after: Option<&Extension>,
-    secrets: &[&str],
-) -> Result<()> {
-    let json = |extension: &Extension| serde_json::to_value(extension).unwrap_or_default();
-    let Some(about) = after.or(before) else { return Ok(()) };
-    let (tenant, resource) = (Some(about.tenant_id), format!("extensions/{}", about.id));
-    let mut after = after.map(json);
-    if let Some(serde_json::Value::Object(after)) = &mut after {
-        after.extend(secrets.iter().map(|name| ((*name).to_owned(), "(changed)".into())));
+impl Audited for Extension {
+    fn tenant(&self) -> Option<Uuid> {
+        Some(self.tenant_id)
     }
-    change.audit(Audit { tenant, action, resource, before: before.map(json), after }).await
+
+    fn resource(&self) -> String {
+        format!("extensions/{}", self.id)
+    }
 }

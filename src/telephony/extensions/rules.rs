@@ -6,7 +6,7 @@ use super::{Extension, ExtensionPatch, ExtensionStatus, store};
 use crate::{
     model::error::{Error, Result},
     node::changes::Change,
-    telephony::{destinations, pools},
+    telephony::{destinations, names, pools},
     text::Code,
 };
 
@@ -66,7 +66,7 @@ pub(super) async fn no_circle(change: &mut Change, extension: &Extension) -> Res
     Ok(())
 }
 
-fn names(extension: &Extension) -> Vec<String> {
+fn names_of(extension: &Extension) -> Vec<String> {
     let mut names = vec![extension.number.to_string(), extension.sip_username.to_string()];
     names.extend(extension.alias.as_ref().map(ToString::to_string));
     names
@@ -83,31 +83,13 @@ pub(super) async fn may_be_active(change: &mut Change, before: &Extension, after
 
 /// Says whose a wanted name is, before the database refuses it; of those that it had `before` it needs none.
 pub(super) async fn free_names(change: &mut Change, before: Option<&Extension>, extension: &Extension) -> Result<()> {
-    let names = names(extension);
-    destinations::not_reserved(change, extension.tenant_id, &names).await?;
-    let had = before.map(self::names).unwrap_or_default();
-    let new = names.iter().filter(|name| !had.contains(name)).cloned().collect::<Vec<_>>();
+    let wanted = names_of(extension);
+    destinations::not_reserved(change, extension.tenant_id, &wanted).await?;
+    let had = before.map(names_of).unwrap_or_default();
+    let new = wanted.into_iter().filter(|name| !had.contains(name)).collect::<Vec<_>>();
+    if new.is_empty() {
+        return Ok(());
+    }
     pools::none_held(change, extension.tenant_id, &new).await?;
-    match store::owner_of_names(change.db(), extension.tenant_id, &names, extension.id).await? {
-        None => Ok(()),
-        Some(owner) => {
-            Err(Error::from(Code::NameTakenBy.with("name", owner.name).with("kind", owner.kind).with("id", owner.id)))
-        }
-    }
-}
-
-pub(super) fn taken(error: sqlx::Error, tenant: Uuid) -> Error {
-    let error = Error::from(error);
-    match error.violated() {
-        Some(("names_pkey", detail)) => {
-            // "Key (tenant_id, name)=(…, 1000) already exists."
-            let name = detail.rsplit(", ").next().and_then(|rest| rest.split(')').next()).unwrap_or("A name");
-            Error::from(Code::NameTaken.with("name", name))
-        }
-        Some((constraint, _)) if constraint.ends_with("tenant_id_fkey") => {
-            tracing::debug!(%tenant, "no such tenant");
-            Error::NotFound("tenant")
-        }
-        _ => error,
-    }
+    names::are_free(change, extension.tenant_id, &new, extension.id).await
 }

@@ -70,51 +70,86 @@ pub async fn is_of_a_suspended(db: &mut PgConnection, tenant: Uuid, id: Uuid) ->
     .await
 }
 
-pub async fn insert(db: &mut PgConnection, new: &Extension, sealed: &Sealed) -> sqlx::Result<Extension> {
+/// Extensions to be made, as columns.
+#[derive(Default)]
+pub struct NewRows {
+    ids: Vec<Uuid>,
+    users: Vec<Option<Uuid>>,
+    numbers: Vec<String>,
+    aliases: Vec<Option<String>>,
+    sip_usernames: Vec<String>,
+    sip_secrets: Vec<Vec<u8>>,
+    display_names: Vec<String>,
+    caller_id_names: Vec<Option<String>>,
+    caller_id_numbers: Vec<Option<String>>,
+    ring_seconds: Vec<i16>,
+    voicemail: Vec<bool>,
+    voicemail_pins: Vec<Vec<u8>>,
+    voicemail_emails: Vec<Option<String>>,
+    codecs: Vec<Option<String>>,
+    max_registrations: Vec<i16>,
+    variables: Vec<Json<Variables>>,
+    calls: Vec<Json<CallHandling>>,
+}
+
+impl NewRows {
+    pub fn push(&mut self, new: Extension, sealed: Sealed) {
+        self.ids.push(new.id);
+        self.users.push(new.user_id);
+        self.numbers.push(new.number.to_string());
+        self.aliases.push(new.alias.map(|alias| alias.to_string()));
+        self.sip_usernames.push(new.sip_username.to_string());
+        self.sip_secrets.push(sealed.sip_secret);
+        self.display_names.push(new.display_name.to_string());
+        self.caller_id_names.push(new.caller_id_name.map(|name| name.to_string()));
+        self.caller_id_numbers.push(new.caller_id_number.map(|number| number.to_string()));
+        self.ring_seconds.push(new.ring_seconds);
+        self.voicemail.push(new.voicemail_enabled);
+        self.voicemail_pins.push(sealed.voicemail_pin);
+        self.voicemail_emails.push(new.voicemail_email.map(|email| email.to_string()));
+        self.codecs.push(new.codecs.map(|codecs| codecs.as_str().to_owned()));
+        self.max_registrations.push(new.max_registrations);
+        self.variables.push(Json(new.variables));
+        self.calls.push(Json(new.calls));
+    }
+}
+
+/// For [`super::insert`], which holds the tenant's names.
+pub(super) async fn insert(db: &mut PgConnection, tenant: Uuid, new: &NewRows) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into extensions (tenant_id, id, number, alias, sip_username, sip_secret, display_name, caller_id_name,
+        "insert into extensions (tenant_id, id, user_id, number, alias, sip_username, sip_secret, display_name, caller_id_name,
                                  caller_id_number, ring_seconds, voicemail_enabled, voicemail_pin, voicemail_email, codecs,
                                  max_registrations, variables, calls)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
-        new.tenant_id,
-        new.id,
-        &new.number as _,
-        &new.alias as _,
-        &new.sip_username as _,
-        sealed.sip_secret,
-        &new.display_name as _,
-        &new.caller_id_name as _,
-        &new.caller_id_number as _,
-        new.ring_seconds,
-        new.voicemail_enabled,
-        sealed.voicemail_pin,
-        &new.voicemail_email as _,
-        &new.codecs as _,
-        new.max_registrations,
-        Json(&new.variables) as _,
-        Json(&new.calls) as _
+         select $1, e.*
+           from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[], $9::text[], $10::text[],
+                       $11::smallint[], $12::bool[], $13::bytea[], $14::text[], $15::text[], $16::smallint[], $17::jsonb[],
+                       $18::jsonb[]) as e",
+        tenant,
+        &new.ids,
+        &new.users as &[Option<Uuid>],
+        &new.numbers,
+        &new.aliases as &[Option<String>],
+        &new.sip_usernames,
+        &new.sip_secrets,
+        &new.display_names,
+        &new.caller_id_names as &[Option<String>],
+        &new.caller_id_numbers as &[Option<String>],
+        &new.ring_seconds,
+        &new.voicemail,
+        &new.voicemail_pins,
+        &new.voicemail_emails as &[Option<String>],
+        &new.codecs as &[Option<String>],
+        &new.max_registrations,
+        &new.variables as _,
+        &new.calls as _
     )
-    .execute(&mut *db)
-    .await?;
-    get(db, new.tenant_id, new.id).await?.ok_or(sqlx::Error::RowNotFound)
+    .execute(db)
+    .await
+    .map(|_| ())
 }
 
 pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Extension>> {
-    let row = sqlx::query_as!(
-        Row,
-        r#"select id, tenant_id, user_id, number as "number: _", alias as "alias: _", sip_username as "sip_username: _",
-                  display_name as "display_name: _", caller_id_name as "caller_id_name: _",
-                  caller_id_number as "caller_id_number: _", ring_seconds, voicemail_enabled,
-                  voicemail_email as "voicemail_email: _", codecs as "codecs: _", max_registrations,
-                  status as "status: ExtensionStatus", variables as "variables: Json<Variables>",
-                  calls as "calls: Json<CallHandling>", version, created_at, updated_at
-             from extensions where tenant_id = $1 and id = $2"#,
-        tenant,
-        id
-    )
-    .fetch_optional(db)
-    .await?;
-    Ok(row.map(Extension::from))
+    Ok(select(db, tenant, Some(id), Filter::default(), Window::FIRST).await?.pop())
 }
 
 pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Extension>> {
@@ -140,6 +175,17 @@ pub async fn list(
     filter: Filter<'_>,
     window: Window,
 ) -> sqlx::Result<Vec<Extension>> {
+    select(db, tenant, None, filter, window).await
+}
+
+/// The one with this id, deleted or not; without one, those that are not deleted.
+async fn select(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    id: Option<Uuid>,
+    filter: Filter<'_>,
+    window: Window,
+) -> sqlx::Result<Vec<Extension>> {
     let rows = sqlx::query_as!(
         Row,
         r#"select id, tenant_id, user_id, number as "number: _", alias as "alias: _", sip_username as "sip_username: _",
@@ -149,14 +195,15 @@ pub async fn list(
                   status as "status: ExtensionStatus", variables as "variables: Json<Variables>",
                   calls as "calls: Json<CallHandling>", version, created_at, updated_at
              from extensions
-            where tenant_id = $1 and id > $2 and status <> 'deleted'
+            where tenant_id = $1 and id > $2 and ($6::uuid is null and status <> 'deleted' or id = $6)
               and ($3::text is null or $3 in (number, alias, sip_username)) and ($4::uuid is null or user_id = $4)
             order by id limit $5"#,
         tenant,
         window.after,
         filter.name,
         filter.user,
-        window.fetch()
+        window.fetch(),
+        id
     )
     .fetch_all(db)
     .await?;
@@ -197,36 +244,6 @@ pub async fn update(
     .execute(&mut *db)
     .await?;
     get(db, extension.tenant_id, extension.id).await?.ok_or(sqlx::Error::RowNotFound)
-}
-
-/// Whose a name is.
-pub struct NameOwner {
-    pub name: String,
-    pub kind: String,
-    pub id: Uuid,
-}
-
-/// Who but `except` has one of these names.
-pub async fn owner_of_names(
-    db: &mut PgConnection,
-    tenant: Uuid,
-    names: &[String],
-    except: Uuid,
-) -> sqlx::Result<Option<NameOwner>> {
-    sqlx::query_as!(
-        NameOwner,
-        r#"select name, case when extension_id is not null then 'extension' when group_id is not null then 'group'
-                       else 'destination' end as "kind!",
-                  coalesce(extension_id, group_id, destination_id) as "id!"
-             from names
-            where tenant_id = $1 and name = any ($2) and coalesce(extension_id, group_id, destination_id) <> $3
-            order by name limit 1"#,
-        tenant,
-        names,
-        except
-    )
-    .fetch_optional(db)
-    .await
 }
 
 /// Do forwards of all calls lead from an extension back to it?
@@ -319,31 +336,6 @@ pub async fn set_calls_by_phone(
         sqlx::query_scalar!("select generation from generation where scope = $1", tenant).fetch_one(&mut *tx).await?;
     tx.commit().await?;
     Ok(Some(generation))
-}
-
-/// Many extensions at once, as columns; what is not given has its default.
-pub struct Many {
-    pub tenant: Uuid,
-    pub ids: Vec<Uuid>,
-    pub numbers: Vec<String>,
-    pub secrets: Vec<Vec<u8>>,
-    pub pins: Vec<Vec<u8>>,
-}
-
-pub async fn insert_many(db: &mut PgConnection, many: &Many) -> sqlx::Result<()> {
-    sqlx::query!(
-        "insert into extensions (tenant_id, id, number, sip_username, sip_secret, display_name, voicemail_pin)
-         select $1, e.id, e.number, e.number, e.secret, e.number, e.pin
-           from unnest($2::uuid[], $3::text[], $4::bytea[], $5::bytea[]) as e (id, number, secret, pin)",
-        many.tenant,
-        &many.ids,
-        &many.numbers,
-        &many.secrets,
-        &many.pins
-    )
-    .execute(db)
-    .await
-    .map(|_| ())
 }
 
 /// Lets the planner know what is there, and marks the rows as visible to all, after many came at once.

@@ -13,9 +13,12 @@ use crate::{
         error::{Error, Result, same_version},
         patch::patch,
     },
-    node::changes::{Audit, Change},
+    node::changes::{Audited, Change},
     routing::Strategy,
-    telephony::destinations::{self, Source},
+    telephony::{
+        destinations::{self, Source},
+        names,
+    },
     text::{Code, ExtensionNumber, GroupName},
 };
 
@@ -97,9 +100,9 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewGroup) -> Result<
         updated_at: now,
     };
     check(change, &group).await?;
-    store::insert(change.db(), &group).await.map_err(taken)?;
+    store::insert(change.db(), &group).await.map_err(names::taken)?;
     let group = with_members(change, &group).await?;
-    audit(change, "create", None, Some(&group)).await?;
+    change.audit_of("create", None, Some(&group)).await?;
     Ok(group)
 }
 
@@ -110,6 +113,7 @@ pub async fn update(
     patch: GroupPatch,
     if_match: Option<i64>,
 ) -> Result<Group> {
+    names::hold(change, tenant).await?;
     let before = locked(change, tenant, id, if_match).await?;
     let mut after = before.clone();
     if let Some(name) = patch.name {
@@ -134,9 +138,9 @@ pub async fn update(
         after.members = members;
     }
     check(change, &after).await?;
-    store::update(change.db(), &after).await.map_err(taken)?;
+    store::update(change.db(), &after).await.map_err(names::taken)?;
     let after = with_members(change, &after).await?;
-    audit(change, "update", Some(&before), Some(&after)).await?;
+    change.audit_of("update", Some(&before), Some(&after)).await?;
     Ok(after)
 }
 
@@ -145,7 +149,7 @@ pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Optio
     destinations::not_in_use(change, tenant, Target::group(id)).await?;
     destinations::store::set_refs(change.db(), tenant, "group", id, &[]).await?;
     store::delete(change.db(), tenant, id).await?;
-    audit(change, "delete", Some(&before), None).await
+    change.audit_of("delete", Some(&before), None).await
 }
 
 async fn with_members(change: &mut Change, group: &Group) -> Result<Group> {
@@ -176,29 +180,18 @@ async fn check(change: &mut Change, group: &Group) -> Result<()> {
     if let Some(unknown) = unknown.first() {
         return Err(Error::invalid("members", Code::NamesNoExtension.with("id", unknown)));
     }
-    let mut names = vec![group.name.to_string()];
-    names.extend(group.number.as_ref().map(ToString::to_string));
-    destinations::not_reserved(change, group.tenant_id, &names).await?;
-    match crate::telephony::extensions::store::owner_of_names(change.db(), group.tenant_id, &names, group.id).await? {
-        None => Ok(()),
-        Some(owner) => {
-            Err(Error::from(Code::NameTakenBy.with("name", owner.name).with("kind", owner.kind).with("id", owner.id)))
-        }
-    }
+    let mut wanted = vec![group.name.to_string()];
+    wanted.extend(group.number.as_ref().map(ToString::to_string));
+    destinations::not_reserved(change, group.tenant_id, &wanted).await?;
+    names::are_free(change, group.tenant_id, &wanted, group.id).await
 }
 
-fn taken(error: sqlx::Error) -> Error {
-    let error = Error::from(error);
-    match error.violated() {
-        Some(("names_pkey", _)) => Error::from(Code::SomeNameTaken),
-        Some((constraint, _)) if constraint.ends_with("tenant_id_fkey") => Error::NotFound("tenant"),
-        _ => error,
+impl Audited for Group {
+    fn tenant(&self) -> Option<Uuid> {
+        Some(self.tenant_id)
     }
-}
 
-async fn audit(change: &mut Change, action: &str, before: Option<&Group>, after: Option<&Group>) -> Result<()> {
-    let json = |group: &Group| serde_json::to_value(group).unwrap_or_default();
-    let Some(about) = after.or(before) else { return Ok(()) };
-    let (tenant, resource) = (Some(about.tenant_id), format!("groups/{}", about.id));
-    change.audit(Audit { tenant, action, resource, before: before.map(json), after: after.map(json) }).await
+    fn resource(&self) -> String {
+        format!("groups/{}", self.id)
+    }
 }

@@ -99,20 +99,7 @@ pub async fn set_members(db: &mut PgConnection, group: &Group) -> sqlx::Result<(
 }
 
 pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Group>> {
-    sqlx::query_as!(
-        Row,
-        r#"select g.id, g.tenant_id, g.name as "name: _", g.number as "number: _", g.ring_seconds,
-                  g.strategy as "strategy: Strategy", g.confirm, g.otherwise as "otherwise: Json<Target>",
-                  array(select m.extension_id from group_members m
-                         where m.tenant_id = g.tenant_id and m.group_id = g.id order by m.position) as "members!",
-                  g.version, g.created_at, g.updated_at
-             from groups g where g.tenant_id = $1 and g.id = $2"#,
-        tenant,
-        id
-    )
-    .fetch_optional(db)
-    .await
-    .map(|row| row.map(Group::from))
+    Ok(select(db, tenant, Some(id), Window::FIRST).await?.pop())
 }
 
 pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Group>> {
@@ -123,6 +110,10 @@ pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result
 }
 
 pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, window: Window) -> sqlx::Result<Vec<Group>> {
+    select(db, tenant, None, window).await
+}
+
+async fn select(db: impl PgExecutor<'_>, tenant: Uuid, id: Option<Uuid>, window: Window) -> sqlx::Result<Vec<Group>> {
     sqlx::query_as!(
         Row,
         r#"select g.id, g.tenant_id, g.name as "name: _", g.number as "number: _", g.ring_seconds,
@@ -130,8 +121,10 @@ pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, window: Window) -> sqlx
                   array(select m.extension_id from group_members m
                          where m.tenant_id = g.tenant_id and m.group_id = g.id order by m.position) as "members!",
                   g.version, g.created_at, g.updated_at
-             from groups g where g.tenant_id = $1 and g.id > $2 order by g.id limit $3"#,
+             from groups g
+            where g.tenant_id = $1 and ($2::uuid is null or g.id = $2) and g.id > $3 order by g.id limit $4"#,
         tenant,
+        id,
         window.after,
         window.fetch()
     )

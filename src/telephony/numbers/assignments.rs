@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{AgentNumber, Assignment, Number, Outbound, audit, locked, store};
+use super::{AgentNumber, Assignment, Number, Outbound, locked, store};
 use crate::{
     model::{
         error::{Error, Result},
         settings::Country,
     },
-    node::changes::Change,
+    node::changes::{Audit, Change},
     text::Code,
 };
 
@@ -62,7 +62,7 @@ pub async fn unassign(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Opt
 
 async fn finish(change: &mut Change, before: &Number, action: &'static str) -> Result<Number> {
     let after = store::get(change.db(), before.tenant_id, before.id).await?.ok_or(Error::NotFound("number"))?;
-    audit(change, action, Some(before), Some(&after)).await?;
+    change.audit_of(action, Some(before), Some(&after)).await?;
     Ok(after)
 }
 
@@ -77,15 +77,7 @@ pub async fn choose(change: &mut Change, tenant: Uuid, agent: Uuid, outbound: &O
     if store::set_choice(change.db(), tenant, agent, outbound).await? {
         let after = serde_json::to_value(outbound).ok();
         let resource = format!("agents/{agent}");
-        change
-            .audit(crate::node::changes::Audit {
-                tenant: Some(tenant),
-                action: "outbound",
-                resource,
-                before: None,
-                after,
-            })
-            .await
+        change.audit(Audit { tenant: Some(tenant), action: "outbound", resource, before: None, after }).await
     } else {
         Err(Error::NotFound("agent"))
     }

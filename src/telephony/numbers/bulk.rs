@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{NewNumber, Number, NumberStatus, Parsed, entry, parse, store, taken, voice};
+use super::{NewNumber, Number, NumberStatus, Parsed, parse, store, taken, voice};
 use crate::{
     http::problem::Reason,
     model::{
         error::{Error, Result},
         settings::{Country, Words},
     },
-    node::changes::Change,
+    node::changes::{Audit, Change},
     telephony::destinations,
     text::{Code, E164},
 };
@@ -190,7 +190,7 @@ async fn insert(change: &mut Change, tenant: Uuid, lines: &[Judged]) -> Result<H
             created_at,
             updated_at: created_at,
         };
-        entry("create", None, Some(&after))
+        Audit::of("create", None, Some(&after))
     });
     change.audit_all(entries.flatten()).await?;
     Ok(made)

@@ -18,7 +18,7 @@ use crate::{
         patch::patch,
         settings::{Country, Words},
     },
-    node::changes::{Audit, Change},
+    node::changes::{Audited, Change},
     routing::callee::Callee,
     telephony::destinations,
     text::{Code, E164},
@@ -168,7 +168,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewNumber) -> Result
         }
     })?;
     let number = store::get(change.db(), tenant, row.id).await?.ok_or(Error::NotFound("number"))?;
-    audit(change, "create", None, Some(&number)).await?;
+    change.audit_of("create", None, Some(&number)).await?;
     Ok(number)
 }
 
@@ -201,7 +201,7 @@ pub async fn update(
     }
     store::update(change.db(), &after).await?;
     let after = store::get(change.db(), tenant, id).await?.ok_or(Error::NotFound("number"))?;
-    audit(change, "update", Some(&before), Some(&after)).await?;
+    change.audit_of("update", Some(&before), Some(&after)).await?;
     Ok(after)
 }
 
@@ -212,7 +212,7 @@ pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Optio
         return Err(Code::NumberAssigned.with("agent", agent).with("id", assignment.agent_id).into());
     }
     store::delete(change.db(), tenant, id).await?;
-    audit(change, "delete", Some(&before), None).await
+    change.audit_of("delete", Some(&before), None).await
 }
 
 pub(super) async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<Number> {
@@ -235,23 +235,14 @@ async fn check(change: &mut Change, tenant: Uuid, destination: Option<Target>) -
     }
 }
 
-pub(super) async fn audit(
-    change: &mut Change,
-    action: &'static str,
-    before: Option<&Number>,
-    after: Option<&Number>,
-) -> Result<()> {
-    match entry(action, before, after) {
-        Some(entry) => change.audit(entry).await,
-        None => Ok(()),
+impl Audited for Number {
+    fn tenant(&self) -> Option<Uuid> {
+        Some(self.tenant_id)
     }
-}
 
-fn entry(action: &'static str, before: Option<&Number>, after: Option<&Number>) -> Option<Audit<'static>> {
-    let json = |number: &Number| serde_json::to_value(number).unwrap_or_default();
-    let about = after.or(before)?;
-    let (tenant, resource) = (Some(about.tenant_id), format!("numbers/{}", about.id));
-    Some(Audit { tenant, action, resource, before: before.map(json), after: after.map(json) })
+    fn resource(&self) -> String {
+        format!("numbers/{}", self.id)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use crate::{
     model::error::{Error, Result, same_version},
-    node::changes::{Audit, Change},
+    node::changes::{Audit, Audited, Change},
     routing,
-    telephony::destinations,
+    telephony::{destinations, names},
     text::{Code, DisplayName, ExtensionNumber, Why},
 };
 
@@ -97,18 +97,12 @@ fn check(first: i64, last: i64) -> Result<()> {
 
 pub async fn create(change: &mut Change, tenant: Uuid, new: NewPool) -> Result<Pool> {
     check(new.first_number, new.last_number)?;
-    store::hold(change.db(), tenant).await?;
+    names::hold(change, tenant).await?;
     no_overlap(change, tenant, Uuid::nil(), new.first_number, new.last_number).await?;
     let id = Uuid::now_v7();
-    let inserted = store::insert(change.db(), tenant, id, new.first_number, new.last_number).await;
-    inserted.map_err(|error| match Error::from(error) {
-        error if error.violated().is_some_and(|(name, _)| name.ends_with("tenant_id_fkey")) => {
-            Error::NotFound("tenant")
-        }
-        error => error,
-    })?;
+    store::insert(change.db(), tenant, id, new.first_number, new.last_number).await.map_err(names::taken)?;
     let pool = store::get(change.db(), tenant, id).await?.ok_or(Error::NotFound("pool"))?;
-    audit(change, "create", None, Some(&pool)).await?;
+    change.audit_of("create", None, Some(&pool)).await?;
     Ok(pool)
 }
 
@@ -126,18 +120,18 @@ pub async fn update(
     no_overlap(change, tenant, id, first, last).await?;
     store::update(change.db(), tenant, id, first, last).await?;
     let after = store::get(change.db(), tenant, id).await?.ok_or(Error::NotFound("pool"))?;
-    audit(change, "update", Some(&before), Some(&after)).await?;
+    change.audit_of("update", Some(&before), Some(&after)).await?;
     Ok(after)
 }
 
 pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<()> {
     let before = locked(change, tenant, id, if_match).await?;
     store::delete(change.db(), tenant, id).await?;
-    audit(change, "delete", Some(&before), None).await
+    change.audit_of("delete", Some(&before), None).await
 }
 
 async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<Pool> {
-    store::hold(change.db(), tenant).await?;
+    names::hold(change, tenant).await?;
     let pool = store::get(change.db(), tenant, id).await?.ok_or(Error::NotFound("pool"))?;
     same_version(if_match, pool.version)?;
     Ok(pool)
@@ -154,8 +148,9 @@ async fn no_overlap(change: &mut Change, tenant: Uuid, but: Uuid, first: i64, la
 }
 
 pub async fn reserve(change: &mut Change, tenant: Uuid, new: NewReservation) -> Result<HeldNumber> {
-    store::hold(change.db(), tenant).await?;
-    let held = store::reserve(change.db(), tenant, new.number.as_str(), new.reason.as_str()).await?;
+    names::hold(change, tenant).await?;
+    let held = store::reserve(change.db(), tenant, new.number.as_str(), new.reason.as_str()).await;
+    let held = held.map_err(names::taken)?;
     let after = Some(serde_json::json!({ "number": held.number, "reason": held.reason }));
     let resource = format!("reserved-numbers/{}", held.number);
     change.audit(Audit { tenant: Some(tenant), action: "reserve", resource, before: None, after }).await?;
@@ -179,7 +174,7 @@ pub async fn take_lowest(
     count: usize,
     but: &[String],
 ) -> Result<Vec<ExtensionNumber>> {
-    store::hold(change.db(), tenant).await?;
+    names::hold(change, tenant).await?;
     let wanted = i64::try_from(count).unwrap_or(i64::MAX);
     // Nor those that mean something else: emergency numbers and feature codes of digits.
     let plan = destinations::store::plan(change.db(), tenant).await?;
@@ -200,8 +195,8 @@ pub fn are_exhausted(error: &Error) -> bool {
 }
 
 /// Refuses names that are numbers which are reserved, or rest.
-pub async fn none_held(change: &mut Change, tenant: Uuid, names: &[String]) -> Result<()> {
-    match store::held_among(change.db(), tenant, names).await? {
+pub async fn none_held(change: &mut Change, tenant: Uuid, wanted: &[String]) -> Result<()> {
+    match store::held_among(change.db(), tenant, wanted).await? {
         None => Ok(()),
         Some(number) => Err(Code::NumberHeld.with("number", number).into()),
     }
@@ -209,7 +204,7 @@ pub async fn none_held(change: &mut Change, tenant: Uuid, names: &[String]) -> R
 
 /// Why wanted numbers can't be had, by number: those in no pool, taken, reserved or resting, and those that mean something else.
 pub async fn unavailable(change: &mut Change, tenant: Uuid, wanted: &[String]) -> Result<BTreeMap<String, Why>> {
-    store::hold(change.db(), tenant).await?;
+    names::hold(change, tenant).await?;
     let rows = store::unavailable(change.db(), tenant, wanted).await?;
     let mut why = rows
         .into_iter()
@@ -239,11 +234,18 @@ pub fn check_wanted(wanted: &[String], why: &BTreeMap<String, Why>) -> Result<()
     }
 }
 
-async fn audit(change: &mut Change, action: &str, before: Option<&Pool>, after: Option<&Pool>) -> Result<()> {
-    let json = |pool: &Pool| serde_json::json!({ "first_number": pool.first_number, "last_number": pool.last_number });
-    let Some(about) = after.or(before) else { return Ok(()) };
-    let (tenant, resource) = (Some(about.tenant_id), format!("pools/{}", about.id));
-    change.audit(Audit { tenant, action, resource, before: before.map(json), after: after.map(json) }).await
+impl Audited for Pool {
+    fn tenant(&self) -> Option<Uuid> {
+        Some(self.tenant_id)
+    }
+
+    fn resource(&self) -> String {
+        format!("pools/{}", self.id)
+    }
+
+    fn shown(&self) -> serde_json::Value {
+        serde_json::json!({ "first_number": self.first_number, "last_number": self.last_number })
+    }
 }
 
 #[cfg(test)]

@@ -7,14 +7,6 @@ use uuid::Uuid;
 use super::{HeldNumber, Pool};
 use crate::model::paging::Window;
 
-/// Makes whoever else gives out numbers of this tenant wait until this transaction ends.
-pub async fn hold(db: &mut PgConnection, tenant: Uuid) -> sqlx::Result<()> {
-    sqlx::query!("select pg_advisory_xact_lock(hashtextextended('pools ' || $1::uuid::text, 0))", tenant)
-        .fetch_one(db)
-        .await
-        .map(|_| ())
-}
-
 pub async fn insert(db: &mut PgConnection, tenant: Uuid, id: Uuid, first: i64, last: i64) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into extension_pools (tenant_id, id, first_number, last_number) values ($1, $2, $3, $4)",

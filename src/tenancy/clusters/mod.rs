@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     model::error::{Error, Result, same_version},
-    node::changes::{Audit, Change},
+    node::changes::{Audited, Change},
     text::{Code, DisplayName, Domain},
 };
 
@@ -153,7 +153,7 @@ pub async fn create(change: &mut Change, new: NewCluster) -> Result<Cluster> {
     };
     check(&cluster)?;
     store::insert(change.db(), &cluster).await.map_err(|e| taken(e, &cluster))?;
-    audit(change, "create", None, Some(&cluster)).await?;
+    change.audit_of("create", None, Some(&cluster)).await?;
     Ok(cluster)
 }
 
@@ -181,7 +181,7 @@ pub async fn update(change: &mut Change, id: Uuid, patch: ClusterPatch, if_match
     check(&after)?;
     store::update(change.db(), &after).await.map_err(|e| taken(e, &after))?;
     let after = store::get(change.db(), id).await?.ok_or(Error::NotFound("cluster"))?;
-    audit(change, "update", Some(&before), Some(&after)).await?;
+    change.audit_of("update", Some(&before), Some(&after)).await?;
     Ok(after)
 }
 
@@ -196,7 +196,7 @@ pub async fn delete(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Res
         return Err(Error::from(Code::ClusterInUse.with("tenants", tenants).with("switches", switches)));
     }
     store::delete(change.db(), id).await?;
-    audit(change, "delete", Some(&before), None).await
+    change.audit_of("delete", Some(&before), None).await
 }
 
 /// The active cluster of a region (of any, when none is named) that is filled least, and has room.
@@ -241,16 +241,21 @@ fn taken(error: sqlx::Error, cluster: &Cluster) -> Error {
     }
 }
 
-async fn audit(change: &mut Change, action: &str, before: Option<&Cluster>, after: Option<&Cluster>) -> Result<()> {
-    // What a TURN server is signed in to with is a secret.
-    let json = |cluster: &Cluster| {
-        let mut shown = cluster.clone();
+impl Audited for Cluster {
+    fn tenant(&self) -> Option<Uuid> {
+        None
+    }
+
+    fn resource(&self) -> String {
+        format!("clusters/{}", self.id)
+    }
+
+    /// What a TURN server is signed in to with is a secret.
+    fn shown(&self) -> serde_json::Value {
+        let mut shown = self.clone();
         for server in &mut shown.ice_servers {
             server.credential = server.credential.as_ref().map(|_| "(secret)".to_owned());
         }
         serde_json::to_value(shown).unwrap_or_default()
-    };
-    let Some(about) = after.or(before) else { return Ok(()) };
-    let resource = format!("clusters/{}", about.id);
-    change.audit(Audit { tenant: None, action, resource, before: before.map(json), after: after.map(json) }).await
+    }
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     model::error::{Error, Result, same_version},
-    node::changes::{Audit, Change},
+    node::changes::{Audited, Change},
     tenancy::auth::rules::{self, Role},
     text::{
         Code, DisplayName,
@@ -145,7 +145,7 @@ pub async fn create_by(change: &mut Change, maker: Maker, new: NewKey) -> Result
                 _ => error,
             }
         })?;
-    audit(change, "create", None, Some(&key)).await?;
+    change.audit_of("create", None, Some(&key)).await?;
     Ok(CreatedKey { key, token: token.to_string() })
 }
 
@@ -164,7 +164,7 @@ pub async fn update(
     let (name, expires_at) =
         (patch.name.unwrap_or_else(|| before.name.clone()), patch.expires_at.or(before.expires_at));
     let after = store::update(change.db(), id, &name, expires_at, &scopes).await?;
-    audit(change, "update", Some(&before), Some(&after)).await?;
+    change.audit_of("update", Some(&before), Some(&after)).await?;
     Ok(after)
 }
 
@@ -187,14 +187,14 @@ pub async fn rotate(
     let until = Utc::now() + chrono::Duration::seconds(overlap);
     let (prefix, hash) = (token::visible_prefix(&token), TokenHash::of(token.as_bytes()));
     let key = store::rotate(change.db(), id, &prefix, &hash, until).await?;
-    audit(change, "rotate", Some(&before), Some(&key)).await?;
+    change.audit_of("rotate", Some(&before), Some(&key)).await?;
     Ok(CreatedKey { key, token: token.to_string() })
 }
 
 pub async fn delete(change: &mut Change, within: Option<Uuid>, id: Uuid, if_match: Option<i64>) -> Result<()> {
     let before = locked(change, within, id, if_match).await?;
     store::delete(change.db(), id).await?;
-    audit(change, "delete", Some(&before), None).await
+    change.audit_of("delete", Some(&before), None).await
 }
 
 /// An admin does not come to an owner's rights by an owner's key.
@@ -213,9 +213,12 @@ async fn locked(change: &mut Change, within: Option<Uuid>, id: Uuid, if_match: O
     Ok(key)
 }
 
-async fn audit(change: &mut Change, action: &str, before: Option<&Key>, after: Option<&Key>) -> Result<()> {
-    let json = |key: &Key| serde_json::to_value(key).unwrap_or_default();
-    let Some(about) = after.or(before) else { return Ok(()) };
-    let (tenant, resource) = (about.tenant_id, format!("keys/{}", about.id));
-    change.audit(Audit { tenant, action, resource, before: before.map(json), after: after.map(json) }).await
+impl Audited for Key {
+    fn tenant(&self) -> Option<Uuid> {
+        self.tenant_id
+    }
+
+    fn resource(&self) -> String {
+        format!("keys/{}", self.id)
+    }
 }

@@ -51,11 +51,9 @@ pub async fn by_hash(db: impl PgExecutor<'_>, hash: &TokenHash) -> sqlx::Result<
 }
 
 pub async fn insert(db: &mut PgConnection, key: &Key, hash: &TokenHash, created_by: Option<Uuid>) -> sqlx::Result<Key> {
-    sqlx::query_as!(
-        Key,
-        r#"insert into api_keys (id, tenant_id, name, prefix, token_hash, expires_at, scopes, role, created_by)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-           returning id, tenant_id, name as "name: _", role as "role: Role", prefix, scopes, expires_at, last_used_at, previous_expires_at, version, created_at, updated_at"#,
+    sqlx::query!(
+        "insert into api_keys (id, tenant_id, name, prefix, token_hash, expires_at, scopes, role, created_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         key.id,
         key.tenant_id,
         &key.name as _,
@@ -66,21 +64,14 @@ pub async fn insert(db: &mut PgConnection, key: &Key, hash: &TokenHash, created_
         key.role as Role,
         created_by
     )
-    .fetch_one(db)
-    .await
+    .execute(&mut *db)
+    .await?;
+    get(db, None, key.id).await?.ok_or(sqlx::Error::RowNotFound)
 }
 
 /// `within`: only if it is that tenant's.
 pub async fn get(db: impl PgExecutor<'_>, within: Option<Uuid>, id: Uuid) -> sqlx::Result<Option<Key>> {
-    sqlx::query_as!(
-        Key,
-        r#"select id, tenant_id, name as "name: _", role as "role: Role", prefix, scopes, expires_at, last_used_at, previous_expires_at, version, created_at, updated_at
-             from api_keys where id = $1 and ($2::uuid is null or tenant_id = $2)"#,
-        id,
-        within
-    )
-    .fetch_optional(db)
-    .await
+    Ok(select(db, within, Some(id), Window::FIRST).await?.pop())
 }
 
 pub async fn lock(db: &mut PgConnection, within: Option<Uuid>, id: Uuid) -> sqlx::Result<Option<Key>> {
@@ -89,11 +80,23 @@ pub async fn lock(db: &mut PgConnection, within: Option<Uuid>, id: Uuid) -> sqlx
 }
 
 pub async fn list(db: impl PgExecutor<'_>, within: Option<Uuid>, window: Window) -> sqlx::Result<Vec<Key>> {
+    select(db, within, None, window).await
+}
+
+async fn select(
+    db: impl PgExecutor<'_>,
+    within: Option<Uuid>,
+    id: Option<Uuid>,
+    window: Window,
+) -> sqlx::Result<Vec<Key>> {
     sqlx::query_as!(
         Key,
-        r#"select id, tenant_id, name as "name: _", role as "role: Role", prefix, scopes, expires_at, last_used_at, previous_expires_at, version, created_at, updated_at
-             from api_keys where id > $1 and ($2::uuid is null or tenant_id = $2) order by id limit $3"#,
+        r#"select id, tenant_id, name as "name: _", role as "role: Role", prefix, scopes, expires_at, last_used_at,
+                  previous_expires_at, version, created_at, updated_at
+             from api_keys
+            where id > $1 and ($2::uuid is null or id = $2) and ($3::uuid is null or tenant_id = $3) order by id limit $4"#,
         window.after,
+        id,
         within,
         window.fetch()
     )
@@ -108,17 +111,16 @@ pub async fn update(
     expires_at: Option<DateTime<Utc>>,
     scopes: &[String],
 ) -> sqlx::Result<Key> {
-    sqlx::query_as!(
-        Key,
-        r#"update api_keys set name = $2, expires_at = $3, scopes = $4, version = version + 1, updated_at = now() where id = $1
-           returning id, tenant_id, name as "name: _", role as "role: Role", prefix, scopes, expires_at, last_used_at, previous_expires_at, version, created_at, updated_at"#,
+    sqlx::query!(
+        "update api_keys set name = $2, expires_at = $3, scopes = $4, version = version + 1, updated_at = now() where id = $1",
         id,
         name as _,
         expires_at,
         scopes
     )
-    .fetch_one(db)
-    .await
+    .execute(&mut *db)
+    .await?;
+    get(db, None, id).await?.ok_or(sqlx::Error::RowNotFound)
 }
 
 pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
@@ -133,18 +135,16 @@ pub async fn rotate(
     hash: &TokenHash,
     until: DateTime<Utc>,
 ) -> sqlx::Result<Key> {
-    sqlx::query_as!(
-        Key,
-        r#"update api_keys set previous_hash = token_hash, previous_expires_at = $4, token_hash = $3, prefix = $2,
-                  version = version + 1, updated_at = now()
-            where id = $1
-           returning id, tenant_id, name as "name: _", role as "role: Role", prefix, scopes, expires_at, last_used_at, previous_expires_at, version,
-                     created_at, updated_at"#,
+    sqlx::query!(
+        "update api_keys set previous_hash = token_hash, previous_expires_at = $4, token_hash = $3, prefix = $2,
+                version = version + 1, updated_at = now()
+          where id = $1",
         id,
         prefix,
         &hash.0[..],
         until
     )
-    .fetch_one(db)
-    .await
+    .execute(&mut *db)
+    .await?;
+    get(db, None, id).await?.ok_or(sqlx::Error::RowNotFound)
 }

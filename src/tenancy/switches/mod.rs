@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     model::error::{Error, Result, same_version},
-    node::changes::{Audit, Change},
+    node::changes::{Audited, Change},
     tenancy::clusters,
     text::{
         Code, SwitchName,
@@ -96,7 +96,7 @@ pub async fn create(change: &mut Change, new: NewSwitch) -> Result<SwitchWithTok
             _ => error,
         }
     })?;
-    audit(change, "create", None, Some(&switch)).await?;
+    change.audit_of("create", None, Some(&switch)).await?;
     Ok(SwitchWithToken { switch, token: Some(token.to_string()) })
 }
 
@@ -123,14 +123,14 @@ pub async fn update(
         }
         error => error,
     })?;
-    audit(change, if patch.new_token { "rotate_token" } else { "update" }, Some(&before), Some(&switch)).await?;
+    change.audit_of(if patch.new_token { "rotate_token" } else { "update" }, Some(&before), Some(&switch)).await?;
     Ok(SwitchWithToken { switch, token: token.map(|token| token.to_string()) })
 }
 
 pub async fn delete(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<()> {
     let before = locked(change, id, if_match).await?;
     store::delete(change.db(), id).await?;
-    audit(change, "delete", Some(&before), None).await
+    change.audit_of("delete", Some(&before), None).await
 }
 
 async fn locked(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<Switch> {
@@ -139,9 +139,12 @@ async fn locked(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<
     Ok(switch)
 }
 
-async fn audit(change: &mut Change, action: &str, before: Option<&Switch>, after: Option<&Switch>) -> Result<()> {
-    let json = |switch: &Switch| serde_json::to_value(switch).unwrap_or_default();
-    let Some(about) = after.or(before) else { return Ok(()) };
-    let resource = format!("switches/{}", about.id);
-    change.audit(Audit { tenant: None, action, resource, before: before.map(json), after: after.map(json) }).await
+impl Audited for Switch {
+    fn tenant(&self) -> Option<Uuid> {
+        None
+    }
+
+    fn resource(&self) -> String {
+        format!("switches/{}", self.id)
+    }
 }

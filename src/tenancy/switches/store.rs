@@ -17,39 +17,24 @@ pub async fn insert(
     cluster: Uuid,
     token: &TokenHash,
 ) -> sqlx::Result<Switch> {
-    sqlx::query_as!(
-        Switch,
-        r#"insert into switches (id, name, token_hash, cluster_id) values ($1, $2, $3, $4)
-           returning id, name as "name: _", status as "status: SwitchStatus", cluster_id, version, created_at, updated_at"#,
+    sqlx::query!(
+        "insert into switches (id, name, token_hash, cluster_id) values ($1, $2, $3, $4)",
         id,
         name as _,
         &token.0[..],
         cluster
     )
-    .fetch_one(db)
-    .await
+    .execute(&mut *db)
+    .await?;
+    get(db, id).await?.ok_or(sqlx::Error::RowNotFound)
 }
 
 pub async fn get(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Switch>> {
-    sqlx::query_as!(
-        Switch,
-        r#"select id, name as "name: _", status as "status: SwitchStatus", cluster_id, version, created_at, updated_at
-             from switches where id = $1"#,
-        id
-    )
-    .fetch_optional(db)
-    .await
+    Ok(select(db, Some(id), None, Window::FIRST).await?.pop())
 }
 
 pub async fn by_name(db: impl PgExecutor<'_>, name: &SwitchName) -> sqlx::Result<Option<Switch>> {
-    sqlx::query_as!(
-        Switch,
-        r#"select id, name as "name: _", status as "status: SwitchStatus", cluster_id, version, created_at, updated_at
-             from switches where name = $1"#,
-        name as _
-    )
-    .fetch_optional(db)
-    .await
+    Ok(select(db, None, Some(name), Window::FIRST).await?.pop())
 }
 
 pub async fn lock(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Switch>> {
@@ -58,11 +43,23 @@ pub async fn lock(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Switch
 }
 
 pub async fn list(db: impl PgExecutor<'_>, window: Window) -> sqlx::Result<Vec<Switch>> {
+    select(db, None, None, window).await
+}
+
+async fn select(
+    db: impl PgExecutor<'_>,
+    id: Option<Uuid>,
+    name: Option<&SwitchName>,
+    window: Window,
+) -> sqlx::Result<Vec<Switch>> {
     sqlx::query_as!(
         Switch,
         r#"select id, name as "name: _", status as "status: SwitchStatus", cluster_id, version, created_at, updated_at
-             from switches where id > $1 order by id limit $2"#,
+             from switches
+            where id > $1 and ($2::uuid is null or id = $2) and ($3::text is null or name = $3) order by id limit $4"#,
         window.after,
+        id,
+        name as _,
         window.fetch()
     )
     .fetch_all(db)
@@ -76,18 +73,17 @@ pub async fn update(
     cluster: Uuid,
     token: Option<&TokenHash>,
 ) -> sqlx::Result<Switch> {
-    sqlx::query_as!(
-        Switch,
-        r#"update switches set status = $2, token_hash = coalesce($3, token_hash), cluster_id = $4, version = version + 1, updated_at = now()
-            where id = $1
-           returning id, name as "name: _", status as "status: SwitchStatus", cluster_id, version, created_at, updated_at"#,
+    sqlx::query!(
+        "update switches set status = $2, token_hash = coalesce($3, token_hash), cluster_id = $4, version = version + 1, updated_at = now()
+          where id = $1",
         id,
         status as SwitchStatus,
         token.map(|token| &token.0[..]),
         cluster
     )
-    .fetch_one(db)
-    .await
+    .execute(&mut *db)
+    .await?;
+    get(db, id).await?.ok_or(sqlx::Error::RowNotFound)
 }
 
 pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {

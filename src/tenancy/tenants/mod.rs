@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     model::error::{Error, Result, same_version},
-    node::changes::{Audit, Change},
+    node::changes::{Audit, Audited, Change},
     text::{Code, DisplayName, Domain},
 };
 
@@ -95,7 +95,7 @@ pub async fn create(change: &mut Change, new: NewTenant, from: &From) -> Result<
     let tenant = store::insert(change.db(), Uuid::now_v7(), &name, &new.domain, from)
         .await
         .map_err(|e| taken(e, &new.domain))?;
-    audit(change, "create", &tenant, None, Some(&tenant)).await?;
+    change.audit_of("create", None, Some(&tenant)).await?;
     Ok(tenant)
 }
 
@@ -119,7 +119,7 @@ pub async fn update(change: &mut Change, id: Uuid, patch: TenantPatch, if_match:
         after.cluster_id = cluster;
     }
     let after = store::update(change.db(), &after).await.map_err(|e| taken(e, &after.domain))?;
-    audit(change, "update", &after, Some(&before), Some(&after)).await?;
+    change.audit_of("update", Some(&before), Some(&after)).await?;
     Ok(after)
 }
 
@@ -159,7 +159,7 @@ pub async fn delete(
         let purge_at = Some(Utc::now() + chrono::Duration::days(GRACE_DAYS));
         let after = Tenant { status: TenantStatus::Suspended, purge_at, ..before.clone() };
         let after = store::update(change.db(), &after).await?;
-        audit(change, "delete", &after, Some(&before), Some(&after)).await?;
+        change.audit_of("delete", Some(&before), Some(&after)).await?;
         return Ok(Some(after));
     }
     purge_now(change, id).await.map(|()| None)
@@ -187,16 +187,12 @@ fn taken(error: sqlx::Error, domain: &Domain) -> Error {
     }
 }
 
-async fn audit(
-    change: &mut Change,
-    action: &str,
-    tenant: &Tenant,
-    before: Option<&Tenant>,
-    after: Option<&Tenant>,
-) -> Result<()> {
-    let json = |tenant: &Tenant| serde_json::to_value(tenant).unwrap_or_default();
-    let resource = format!("tenants/{}", tenant.id);
-    change
-        .audit(Audit { tenant: Some(tenant.id), action, resource, before: before.map(json), after: after.map(json) })
-        .await
+impl Audited for Tenant {
+    fn tenant(&self) -> Option<Uuid> {
+        Some(self.id)
+    }
+
+    fn resource(&self) -> String {
+        format!("tenants/{}", self.id)
+    }
 }

@@ -24,11 +24,8 @@ pub async fn insert(
     domain: &Domain,
     from: &From,
 ) -> sqlx::Result<Tenant> {
-    sqlx::query_as!(
-        Tenant,
-        r#"insert into tenants (id, name, domain, cluster_id, template, template_version, settings) values ($1, $2, $3, $4, $5, $6, $7)
-           returning id, name as "name: _", domain as "domain: _", domain as "context!: _", status as "status: TenantStatus",
-                     cluster_id, template, purge_at, version, created_at, updated_at"#,
+    sqlx::query!(
+        "insert into tenants (id, name, domain, cluster_id, template, template_version, settings) values ($1, $2, $3, $4, $5, $6, $7)",
         id,
         name as _,
         domain as _,
@@ -37,57 +34,45 @@ pub async fn insert(
         from.template_version,
         from.settings
     )
-    .fetch_one(db)
-    .await
+    .execute(&mut *db)
+    .await?;
+    get(db, id).await?.ok_or(sqlx::Error::RowNotFound)
 }
 
 pub async fn get(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Tenant>> {
-    sqlx::query_as!(
-        Tenant,
-        r#"select id, name as "name: _", domain as "domain: _", domain as "context!: _", status as "status: TenantStatus",
-                  cluster_id, template, purge_at, version, created_at, updated_at
-             from tenants where id = $1"#,
-        id
-    )
-    .fetch_optional(db)
-    .await
+    Ok(select(db, Some(id), None, Window::FIRST).await?.pop())
 }
 
 pub async fn lock(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Tenant>> {
-    sqlx::query_as!(
-        Tenant,
-        r#"select id, name as "name: _", domain as "domain: _", domain as "context!: _", status as "status: TenantStatus",
-                  cluster_id, template, purge_at, version, created_at, updated_at
-             from tenants where id = $1 for update"#,
-        id
-    )
-    .fetch_optional(db)
-    .await
+    sqlx::query!("select 1 as one from tenants where id = $1 for update", id).fetch_optional(&mut *db).await?;
+    get(db, id).await
 }
 
 pub async fn by_domain(db: impl PgExecutor<'_>, domain: &Domain) -> sqlx::Result<Option<Tenant>> {
-    sqlx::query_as!(
-        Tenant,
-        r#"select id, name as "name: _", domain as "domain: _", domain as "context!: _", status as "status: TenantStatus",
-                  cluster_id, template, purge_at, version, created_at, updated_at
-             from tenants where domain = $1"#,
-        domain as _
-    )
-    .fetch_optional(db)
-    .await
+    Ok(select(db, None, Some(domain), Window::FIRST).await?.pop())
 }
 
 /// `only`: that tenant or none.
 pub async fn list(db: impl PgExecutor<'_>, only: Option<Uuid>, window: Window) -> sqlx::Result<Vec<Tenant>> {
+    select(db, only, None, window).await
+}
+
+async fn select(
+    db: impl PgExecutor<'_>,
+    id: Option<Uuid>,
+    domain: Option<&Domain>,
+    window: Window,
+) -> sqlx::Result<Vec<Tenant>> {
     sqlx::query_as!(
         Tenant,
         r#"select id, name as "name: _", domain as "domain: _", domain as "context!: _", status as "status: TenantStatus",
                   cluster_id, template, purge_at, version, created_at, updated_at
              from tenants
-            where id > $1 and ($2::uuid is null or id = $2)
-            order by id limit $3"#,
+            where id > $1 and ($2::uuid is null or id = $2) and ($3::text is null or domain = $3)
+            order by id limit $4"#,
         window.after,
-        only,
+        id,
+        domain as _,
         window.fetch()
     )
     .fetch_all(db)
@@ -95,12 +80,9 @@ pub async fn list(db: impl PgExecutor<'_>, only: Option<Uuid>, window: Window) -
 }
 
 pub async fn update(db: &mut PgConnection, tenant: &Tenant) -> sqlx::Result<Tenant> {
-    sqlx::query_as!(
-        Tenant,
-        r#"update tenants set name = $2, domain = $3, status = $4, cluster_id = $5, purge_at = $6, version = version + 1, updated_at = now()
-            where id = $1
-           returning id, name as "name: _", domain as "domain: _", domain as "context!: _", status as "status: TenantStatus",
-                     cluster_id, template, purge_at, version, created_at, updated_at"#,
+    sqlx::query!(
+        "update tenants set name = $2, domain = $3, status = $4, cluster_id = $5, purge_at = $6, version = version + 1, updated_at = now()
+          where id = $1",
         tenant.id,
         &tenant.name as _,
         &tenant.domain as _,
@@ -108,8 +90,9 @@ pub async fn update(db: &mut PgConnection, tenant: &Tenant) -> sqlx::Result<Tena
         tenant.cluster_id,
         tenant.purge_at
     )
-    .fetch_one(db)
-    .await
+    .execute(&mut *db)
+    .await?;
+    get(db, tenant.id).await?.ok_or(sqlx::Error::RowNotFound)
 }
 
 /// The tenant's number, counted from one.

@@ -62,8 +62,6 @@ codes! {
     NumberTaken "number_taken" Conflict ChooseAnother "{number} exists already." "{number} gibt es bereits.";
     NameTakenBy "name_taken_by" Conflict ChooseAnother "{name} exists already: {kind} {id}." "{name} gibt es bereits: {kind} {id}.";
     NameTaken "name_taken" Conflict ChooseAnother "{name} exists already in this tenant." "{name} gibt es bei diesem Mandanten bereits.";
-    SomeNumberTaken "some_number_taken" Conflict ChooseAnother "The number exists already in this tenant." "Die Nummer gibt es bei diesem Mandanten bereits.";
-    SomeNameTaken "some_name_taken" Conflict ChooseAnother "The name or number exists already in this tenant." "Den Namen oder die Nummer gibt es bei diesem Mandanten bereits.";
     CarrierNameTaken "carrier_name_taken" Conflict ChooseAnother "A carrier of this name exists already." "Einen Carrier dieses Namens gibt es bereits.";
     TemplateNameTaken "template_name_taken" Conflict ChooseAnother "A template named {name} exists already." "Eine Vorlage namens {name} gibt es bereits.";
     ClusterNameTaken "cluster_name_taken" Conflict ChooseAnother "A cluster named {name} exists already." "Einen Cluster namens {name} gibt es bereits.";

@@ -1,0 +1,60 @@
+//! Names: whatever can be dialled within a tenant. The numbers, aliases and SIP usernames of extensions, the names and numbers of groups,
+//! the numbers of destinations: each is one thing's.
+
+mod store;
+
+use uuid::Uuid;
+
+use crate::{
+    model::error::{Error, Result},
+    node::changes::Change,
+    text::Code,
+};
+
+/// Whoever else gives out names of this tenant waits until the change ends, so that what is free stays free. It comes before any row is
+/// locked: two changes that waited for each other's would both fail.
+pub async fn hold(change: &mut Change, tenant: Uuid) -> Result<()> {
+    Ok(store::hold(change.db(), tenant).await?)
+}
+
+/// Refuses names that something else has than `id`, and says what. They stay free until the change ends.
+pub async fn are_free(change: &mut Change, tenant: Uuid, names: &[String], id: Uuid) -> Result<()> {
+    hold(change, tenant).await?;
+    match owner(change, tenant, names, id).await? {
+        None => Ok(()),
+        Some(owner) => Err(owner.of(Code::NameTakenBy)),
+    }
+}
+
+/// Refuses names that anything has, since they would mean something else.
+pub async fn may_mean_else(change: &mut Change, tenant: Uuid, names: &[String]) -> Result<()> {
+    match owner(change, tenant, names, Uuid::nil()).await? {
+        None => Ok(()),
+        Some(owner) => Err(owner.of(Code::NumberWouldMeanElse)),
+    }
+}
+
+async fn owner(change: &mut Change, tenant: Uuid, names: &[String], but: Uuid) -> Result<Option<store::NameOwner>> {
+    Ok(store::owner_of_names(change.db(), tenant, names, but).await?)
+}
+
+impl store::NameOwner {
+    fn of(self, code: Code) -> Error {
+        code.with("name", self.name).with("kind", self.kind).with("id", self.id).into()
+    }
+}
+
+/// What the database refused, where somebody else was faster or the tenant is not there.
+#[must_use]
+pub fn taken(error: sqlx::Error) -> Error {
+    let error = Error::from(error);
+    match error.violated() {
+        Some(("names_pkey", detail)) => {
+            // "Key (tenant_id, name)=(…, 1000) already exists."
+            let name = detail.rsplit(", ").next().and_then(|rest| rest.split(')').next()).unwrap_or("A name");
+            Code::NameTaken.with("name", name).into()
+        }
+        Some((constraint, _)) if constraint.ends_with("tenant_id_fkey") => Error::NotFound("tenant"),
+        _ => error,
+    }
+}

@@ -1,0 +1,42 @@
+//! The SQL of names.
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+/// Makes whoever else gives out names of this tenant wait until this transaction ends.
+pub async fn hold(db: &mut PgConnection, tenant: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended('pools ' || $1::uuid::text, 0))", tenant)
+        .fetch_one(db)
+        .await
+        .map(|_| ())
+}
+
+/// Whose a name is.
+pub struct NameOwner {
+    pub name: String,
+    pub kind: String,
+    pub id: Uuid,
+}
+
+/// Who but `except` has one of these names.
+pub async fn owner_of_names(
+    db: &mut PgConnection,
+    tenant: Uuid,
+    names: &[String],
+    except: Uuid,
+) -> sqlx::Result<Option<NameOwner>> {
+    sqlx::query_as!(
+        NameOwner,
+        r#"select name, case when extension_id is not null then 'extension' when group_id is not null then 'group'
+                       else 'destination' end as "kind!",
+                  coalesce(extension_id, group_id, destination_id) as "id!"
+             from names
+            where tenant_id = $1 and name = any ($2) and coalesce(extension_id, group_id, destination_id) <> $3
+            order by name limit 1"#,
+        tenant,
+        names,
+        except
+    )
+    .fetch_optional(db)
+    .await
+}

@@ -17,7 +17,7 @@ pub async fn run(changes: Changes) {
         if let Err(error) = purge_tenants(&changes).await {
             tracing::warn!(%error, "tenants whose time has come were not purged");
         }
-        if let Err(error) = calls::read_unread(changes.pool()).await {
+        if let Err(error) = calls::inbox::read_unread(changes.pool()).await {
             tracing::warn!(%error, "call records that were kept were not read");
         }
         if let Err(error) = calls::store::mend_meters(changes.pool()).await {

@@ -124,7 +124,7 @@ impl App {
         let auth = Auth { passwords: Passwords::default(), signer, public_url: settings.public_url().into() };
 
         let (stop, stopped) = watch::channel(false);
-        let served = Served { fetch: Arc::clone(&fetch), calls: calls::Inbox::new(pools.calls.clone()) };
+        let served = Served { fetch: Arc::clone(&fetch), calls: calls::inbox::Inbox::new(pools.calls.clone()) };
         let tls = switch_tls(settings)?;
         let place = sockets.switch.map_or(Place::Address(settings.switch_listen), Place::Socket);
         let listener =

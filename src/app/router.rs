@@ -121,6 +121,8 @@ macro_rules! every_route {
             .service(carriers::api::list_rates)
             .service(carriers::api::test_carrier)
             .service(calls::api::list_outbound_calls)
+            .service(calls::api::list_unreadable_records)
+            .service(calls::api::show_unreadable_record)
             .service(simulate::api::preview_route)
             .service(simulate::api::explain_route)
             .service(switches::api::create_switch)

@@ -13,3 +13,5 @@ pub const HOPS: &str = "dialplane_hops";
 pub const CARRIER: &str = "dialplane_carrier";
 /// On a leg to a carrier: the call that it was admitted for.
 pub const CALL: &str = "dialplane_call";
+/// On a leg to a carrier: the number called, as it was admitted. A call may be admitted for several, one after the other.
+pub const CALLEE: &str = "dialplane_callee";

@@ -143,12 +143,13 @@ impl Carried<'_> {
 
     fn leg(&self, carrier: &Carrier) -> String {
         let config = &carrier.config;
-        let number = match self.dialled {
-            Dialling::Number(number) => config.dialled(number),
-            Dialling::Emergency(number) => number.to_owned(),
+        let (number, callee) = match self.dialled {
+            Dialling::Number(number) => (config.dialled(number), number.as_str()),
+            Dialling::Emergency(number) => (number.to_owned(), number),
         };
         let mut variables = vec![format!("{}={}", channel::CARRIER, carrier.id)];
         variables.extend(self.call.map(|call| format!("{}={call}", channel::CALL)));
+        variables.push(format!("{}={callee}", channel::CALLEE));
         variables.push(format!("leg_progress_timeout={}", config.progress_seconds));
         if let Some(location) = self.location {
             // Commas set variables apart.

@@ -15,5 +15,6 @@ mod money;
 mod numbers;
 mod outside;
 mod pushes;
+mod records;
 mod stage;
 mod transfer;

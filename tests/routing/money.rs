@@ -121,8 +121,10 @@ async fn a_record_that_could_not_be_read_at_once_is_read_later_and_once() {
                 select gen_random_uuid()::text, id, $1, now() - interval '1 minute' from switches limit 1";
     sqlx::query(kept).bind(body.as_bytes()).execute(&mut db).await.unwrap();
     let pool = stage.node.app.changes.pool();
-    let both =
-        tokio::join!(dialplane::telephony::calls::read_unread(pool), dialplane::telephony::calls::read_unread(pool));
+    let both = tokio::join!(
+        dialplane::telephony::calls::inbox::read_unread(pool),
+        dialplane::telephony::calls::inbox::read_unread(pool)
+    );
     both.0.unwrap();
     both.1.unwrap();
     assert_eq!(spent(&stage).await, 10_000);

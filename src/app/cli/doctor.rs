@@ -110,6 +110,7 @@ async fn database(settings: &Settings, report: &mut Report) -> Option<Vec<Uuid>>
             report.add("tables", tables(&mut db).await);
             report.add("epoch", whole(&mut db).await);
             report.add("keys", keys(settings, &mut db).await);
+            report.add("call records", records(&mut db).await);
             let _ = db.close().await;
         }
     }
@@ -159,5 +160,16 @@ async fn keys(settings: &Settings, db: &mut sqlx::PgConnection) -> Seen {
     match known.iter().find(|id| !own.contains(id)) {
         None => Ok(format!("{} has every key that seals this database's secrets", path.display())),
         Some(id) => Err(format!("{} lacks the key {} that sealed some of its secrets", path.display(), hex(id))),
+    }
+}
+
+async fn records(db: &mut sqlx::PgConnection) -> Seen {
+    match store::unreadable_records(db).await {
+        Ok(0) => Ok("all that switches posted could be read".into()),
+        Ok(count) => Err(format!(
+            "{count} can't be read, and their calls keep what was reserved: `dialplane record list` says why"
+        )),
+        // Tables of an older version.
+        Err(error) => Err(error.to_string()),
     }
 }

@@ -13,6 +13,7 @@ mod next;
 mod people;
 mod print;
 mod progress;
+mod records;
 mod render;
 mod resources;
 mod restored;
@@ -95,6 +96,9 @@ enum Command {
     /// Routes: why a call goes where it goes, and what it costs
     #[command(subcommand)]
     Route(carriers::RouteCommand),
+    /// Call records of the switches that can't be read
+    #[command(subcommand)]
+    Record(records::RecordCommand),
     /// API keys for scripts
     #[command(subcommand)]
     Key(resources::KeyCommand),
@@ -178,6 +182,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Switch(command) => resources::switch(&settings, common.json, command).await?,
         Command::Carrier(command) => carriers::carrier(&settings, common.json, command).await?,
         Command::Route(command) => carriers::route(&settings, common.json, command).await?,
+        Command::Record(command) => records::record(&settings, common.json, command).await?,
         Command::Key(command) => resources::key(&settings, common.json, command).await?,
         Command::Agent(command) => people::agent(&settings, common.json, command).await?,
         Command::Admin(command) => people::admin(&settings, common.json, command).await?,

@@ -13,7 +13,7 @@ use futures_util::StreamExt as _;
 use uuid::Uuid;
 
 use super::{Reply, credentials::Switch, render, request::Request, served::Served};
-use crate::telephony::calls::Posted;
+use crate::telephony::calls::inbox::Posted;
 
 /// Where switches ask.
 pub const XML_PATH: &str = "/fs/xml";
@@ -139,11 +139,16 @@ async fn record(served: &Served, switch: &Switch, request: &HttpRequest, payload
         return plain(StatusCode::METHOD_NOT_ALLOWED, "call records are posted\n");
     }
     let Some(leg) = Posted::leg(request.uri().query().unwrap_or_default()) else {
+        tracing::warn!(switch = %switch.id, "a call record was refused: its URL names no leg");
         return plain(StatusCode::BAD_REQUEST, "the uuid of the leg is missing in the URL: ?uuid=…\n");
     };
     let body = match read(payload, MAX_RECORD).await {
         Ok(body) => body,
-        Err(refused) => return refused,
+        Err(refused) => {
+            // The switch then writes it to its err-log-dir.
+            tracing::warn!(%leg, switch = %switch.id, status = %refused.status(), "a call record was refused");
+            return refused;
+        }
     };
     match served.calls.keep(&Posted { leg, switch: switch.id, body }).await {
         Ok(()) => plain(StatusCode::OK, ""),

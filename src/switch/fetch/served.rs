@@ -9,5 +9,5 @@ use crate::telephony::calls;
 #[derive(Clone)]
 pub struct Served {
     pub fetch: Arc<Fetch>,
-    pub calls: calls::Inbox,
+    pub calls: calls::inbox::Inbox,
 }

@@ -1,7 +1,8 @@
-//! `/v1/tenants/{tenant_id}/outbound-calls`: what was decided about calls that leave the platform.
+//! `/v1/tenants/{tenant_id}/outbound-calls`: what was decided about calls that leave the platform. `/v1/unreadable-records`: call records
+//! of switches that can't be read.
 
 use actix_web::{
-    get,
+    HttpResponse, get,
     web::{Data, Json, Path, Query},
 };
 use chrono::{DateTime, Utc};
@@ -33,7 +34,7 @@ pub struct OutboundCall {
     pub admitted: bool,
     /// Why it was refused.
     pub reason: Option<String>,
-    /// For a minute, in millionths of the currency.
+    /// Of that carrier, for a minute, in millionths of the currency.
     pub price: i64,
     pub at: DateTime<Utc>,
     pub ended_at: Option<DateTime<Utc>>,
@@ -69,4 +70,43 @@ pub async fn list_outbound_calls(
         return Err(Error::query("limit", Code::range(1, 500)).into());
     }
     Ok(Json(store::outbound_calls(&mut *api.read(&actor).await?, tenant, &filter, limit).await?))
+}
+
+/// Call records that can't be read. Their calls keep what was reserved for them, until a record of the same leg is posted that can be.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct UnreadableRecords {
+    /// How many there are.
+    pub count: i64,
+    /// The oldest of them, at most 200.
+    pub records: Vec<UnreadableRecord>,
+}
+
+/// One of them.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct UnreadableRecord {
+    /// The channel's UUID, as it was posted.
+    pub leg: String,
+    pub switch_id: Uuid,
+    pub received_at: DateTime<Utc>,
+    pub bytes: i32,
+    /// A code, and what was found: `broken_json: EOF while parsing a string at line 1 column 80`.
+    pub reason: String,
+}
+
+/// List call records that can't be read, the oldest first
+#[utoipa::path(tag = "switches", responses((status = 200, body = UnreadableRecords)))]
+#[get("/v1/unreadable-records")]
+pub async fn list_unreadable_records(api: Data<Api>, actor: Actor) -> Result<Json<UnreadableRecords>, Problem> {
+    let mut db = api.read(&actor).await?;
+    let records = store::unreadable(&mut *db, 200).await?;
+    Ok(Json(UnreadableRecords { count: store::count_unreadable(&mut *db).await?, records }))
+}
+
+/// Show a call record that can't be read, as it was posted
+#[utoipa::path(tag = "switches", responses((status = 200, content_type = "application/octet-stream"), (status = 404, body = Problem)))]
+#[get("/v1/unreadable-records/{leg}")]
+pub async fn show_unreadable_record(api: Data<Api>, actor: Actor, path: Path<String>) -> Result<HttpResponse, Problem> {
+    let body = store::unreadable_body(&mut *api.read(&actor).await?, &path.into_inner()).await?;
+    let body = body.ok_or_else(|| Problem::not_found("call record"))?;
+    Ok(HttpResponse::Ok().content_type("application/octet-stream").body(body))
 }

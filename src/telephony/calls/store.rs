@@ -4,8 +4,9 @@ use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::{
-    Posted,
     admission::{Admission, Ask},
+    inbox::{Kept, Posted},
+    record::READER,
 };
 use crate::{
     model::{language::Language, refusal::Refusal},
@@ -50,39 +51,103 @@ pub async fn admit(db: impl PgExecutor<'_>, ask: &Ask) -> sqlx::Result<Admission
     Ok(Admission::Refused(refusal))
 }
 
-/// Keeps a record; `false`: it was there already.
-pub async fn keep(db: impl PgExecutor<'_>, posted: &Posted) -> sqlx::Result<bool> {
-    sqlx::query!(
-        "insert into cdr_inbox (leg, switch_id, body) values ($1, $2, $3) on conflict (leg) do nothing",
-        posted.leg,
+/// Keeps a record, with the reason why it can't be read. One that can takes the place of one that can't.
+pub async fn keep(db: impl PgExecutor<'_>, posted: &Posted, unreadable: Option<&str>) -> sqlx::Result<Kept> {
+    // Of a row that was just inserted, xmax is 0.
+    let kept = sqlx::query_scalar!(
+        r#"insert into cdr_inbox as kept (leg, switch_id, body, unreadable) values ($1, $2, $3, $4)
+               on conflict (leg) do update
+                     set switch_id = excluded.switch_id, body = excluded.body, received_at = now(), unreadable = null, reader = null
+                   where kept.unreadable is not null and kept.noted_at is null and excluded.unreadable is null
+           returning (xmax = 0) as "is_new!""#,
+        posted.leg.to_string(),
         posted.switch,
-        &posted.body[..]
+        &posted.body[..],
+        unreadable
     )
-    .execute(db)
-    .await
-    .map(|done| done.rows_affected() > 0)
+    .fetch_optional(db)
+    .await?;
+    Ok(match kept {
+        Some(true) => Kept::New,
+        Some(false) => Kept::InPlaceOfUnreadable,
+        None => Kept::Known,
+    })
 }
 
-/// The call is over: it holds no line any more, and what was reserved for one that nobody answered is given back.
-pub async fn end(db: &mut PgConnection, call: Uuid) -> sqlx::Result<()> {
-    sqlx::query!("select end_call($1)::text as done", call).fetch_one(db).await.map(|_| ())
+/// The call is over: it holds no line any more. If nobody answered it, what was reserved for it is given back.
+pub async fn end(db: &mut PgConnection, call: Uuid, unanswered: bool) -> sqlx::Result<()> {
+    sqlx::query!("select end_call($1, $2)::text as done", call, unanswered).fetch_one(db).await.map(|_| ())
 }
 
 /// Marks a record as read. `false`: somebody was quicker.
 pub async fn note(db: &mut PgConnection, leg: &str) -> sqlx::Result<bool> {
-    let noted = sqlx::query!("update cdr_inbox set noted_at = now() where leg = $1 and noted_at is null", leg);
+    let noted = sqlx::query!(
+        "update cdr_inbox set noted_at = now(), unreadable = null, reader = $2 where leg = $1 and noted_at is null",
+        leg,
+        READER
+    );
     Ok(noted.execute(db).await?.rows_affected() == 1)
 }
 
-/// Records that were not read, some at a time, the oldest first; those that just came are being read.
-pub async fn unread(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<(String, Vec<u8>)>> {
-    let rows = sqlx::query!(
-        "select leg, body from cdr_inbox where noted_at is null and received_at < now() - interval '10 seconds'
-          order by received_at limit 1000"
+/// Marks a record as one that this version can't read. `false`: somebody was quicker.
+pub async fn note_unreadable(db: &mut PgConnection, leg: &str, reason: &str) -> sqlx::Result<bool> {
+    let noted = sqlx::query!(
+        "update cdr_inbox set unreadable = $2, reader = $3
+          where leg = $1 and noted_at is null and (reader is null or reader < $3)",
+        leg,
+        reason,
+        READER
+    );
+    Ok(noted.execute(db).await?.rows_affected() == 1)
+}
+
+/// A record that is kept and not read.
+pub struct KeptRecord {
+    pub leg: String,
+    pub body: Vec<u8>,
+    pub received_at: chrono::DateTime<chrono::Utc>,
+}
+
+/// Records that were not read by this version, some at a time, the oldest first; those that just came are being read.
+pub async fn unread(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<KeptRecord>> {
+    sqlx::query_as!(
+        KeptRecord,
+        "select leg, body, received_at from cdr_inbox
+          where noted_at is null and (reader is null or reader < $1) and received_at < now() - interval '10 seconds'
+          order by received_at limit 1000",
+        READER
     )
     .fetch_all(db)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.leg, row.body)).collect())
+    .await
+}
+
+pub async fn count_unreadable(db: impl PgExecutor<'_>) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from cdr_inbox where noted_at is null and unreadable is not null"#
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// Records that can't be read, the oldest first.
+pub async fn unreadable(db: impl PgExecutor<'_>, limit: i64) -> sqlx::Result<Vec<super::api::UnreadableRecord>> {
+    sqlx::query_as!(
+        super::api::UnreadableRecord,
+        r#"select leg, switch_id, received_at, octet_length(body) as "bytes!", unreadable as "reason!"
+             from cdr_inbox where noted_at is null and unreadable is not null order by received_at, leg limit $1"#,
+        limit
+    )
+    .fetch_all(db)
+    .await
+}
+
+pub async fn unreadable_body(db: impl PgExecutor<'_>, leg: &str) -> sqlx::Result<Option<Vec<u8>>> {
+    sqlx::query_scalar!(
+        "select body from cdr_inbox where leg = $1 and noted_at is null and unreadable is not null",
+        leg
+    )
+    .fetch_optional(db)
+    .await
 }
 
 /// Puts the meters right, for calls of which no record came.
@@ -94,17 +159,24 @@ pub async fn mend_meters(db: impl PgExecutor<'_>) -> sqlx::Result<()> {
 pub struct Charged {
     pub tenant_id: Uuid,
     pub callee: String,
-    pub price: Option<i64>,
-    pub first_seconds: Option<i16>,
-    pub step_seconds: Option<i16>,
+    pub price: i64,
+    pub first_seconds: i16,
+    pub step_seconds: i16,
 }
 
 /// The admitted call a leg belongs to, with the rate of the carrier that took it: of when it began, or of the sheet that has taken the
-/// place of that one meanwhile. Calls for help cost nobody anything.
-pub async fn charged(db: &mut PgConnection, call: Uuid, carrier: Uuid) -> sqlx::Result<Vec<Charged>> {
+/// place of that one meanwhile. Where that sheet has none, the price stands at which the call was admitted. Calls for help cost nobody
+/// anything. `callee`: absent in legs that began under an earlier version.
+pub async fn charged(
+    db: &mut PgConnection,
+    call: Uuid,
+    carrier: Uuid,
+    callee: Option<&str>,
+) -> sqlx::Result<Vec<Charged>> {
     sqlx::query_as!(
         Charged,
-        r#"select a.tenant_id, a.callee, r.price as "price?", r.first_seconds as "first_seconds?", r.step_seconds as "step_seconds?"
+        r#"select a.tenant_id, a.callee, coalesce(r.price, a.price) as "price!", coalesce(r.first_seconds, 60::smallint) as "first_seconds!",
+                  coalesce(r.step_seconds, 60::smallint) as "step_seconds!"
              from admissions a
              left join lateral (
                     select r.price, r.first_seconds, r.step_seconds
@@ -112,16 +184,17 @@ pub async fn charged(db: &mut PgConnection, call: Uuid, carrier: Uuid) -> sqlx::
                      where c.id = $2 and r.effective_at <= now()
                        and r.prefix = any (array(select left(ltrim(a.callee, '+'), n) from generate_series(1, 15) n))
                      order by length(r.prefix) desc, r.effective_at <= a.at desc, r.effective_at desc limit 1) r on true
-            where a.call_id = $1 and a.admitted and not a.emergency
+            where a.call_id = $1 and a.admitted and not a.emergency and ($3::text is null or a.callee = $3)
             for update of a"#,
         call,
-        carrier
+        carrier,
+        callee
     )
     .fetch_all(db)
     .await
 }
 
-/// What a call cost, instead of what was reserved for it.
+/// What a call cost, and over whom, instead of what was reserved for it.
 pub async fn settle(
     db: &mut PgConnection,
     call: Uuid,
@@ -135,7 +208,7 @@ pub async fn settle(
             select tenant_id, call_id, callee, day, reserved, coalesce(cost, 0) as cost from admissions
              where tenant_id = $1 and call_id = $2 and callee = $3),
          settled as (
-            update admissions a set carrier_id = $4, seconds = $5, cost = $6, reserved = 0
+            update admissions a set carrier_id = $4, price = $7, seconds = $5, cost = $6, reserved = 0
               from before b where a.tenant_id = b.tenant_id and a.call_id = b.call_id and a.callee = b.callee)
          update spend_days s set spent = s.spent + $6 - b.cost - b.reserved
            from before b where s.tenant_id = b.tenant_id and s.day = b.day",
@@ -144,7 +217,8 @@ pub async fn settle(
         of.callee,
         carrier,
         seconds,
-        cost
+        cost,
+        of.price
     )
     .execute(db)
     .await

@@ -275,6 +275,8 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("POST",   "/v1/carriers/{id}/test-connection", Rule::Needs(Resource::Carriers, WRITE)),
 
     ("GET",    "/v1/tenants/{tenant_id}/outbound-calls", Rule::Needs(Resource::Routes, READ)),
+    ("GET",    "/v1/unreadable-records", Rule::Needs(Resource::Switches, READ)),
+    ("GET",    "/v1/unreadable-records/{leg}", Rule::Needs(Resource::Switches, READ)),
     ("GET",    "/v1/routes/preview", Rule::Needs(Resource::Routes, READ)),
     ("POST",   "/v1/routes/explain", Rule::Needs(Resource::Routes, READ)),
 

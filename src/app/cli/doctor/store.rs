@@ -12,3 +12,9 @@ pub async fn live_nodes(db: &mut PgConnection) -> sqlx::Result<Vec<Uuid>> {
 pub async fn version(db: &mut PgConnection) -> sqlx::Result<String> {
     sqlx::query_scalar("select version()").fetch_one(db).await
 }
+
+/// Call records that are kept and can't be read.
+pub async fn unreadable_records(db: &mut PgConnection) -> sqlx::Result<i64> {
+    let count = "select count(*) from cdr_inbox where noted_at is null and unreadable is not null";
+    sqlx::query_scalar(count).fetch_one(db).await
+}

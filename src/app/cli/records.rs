@@ -1,0 +1,44 @@
+//! `record`: call records that can't be read.
+
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+
+use super::{failure::Missing, local::Local, print};
+use crate::{app::settings::Settings, telephony::calls::store};
+
+#[derive(Subcommand)]
+pub enum RecordCommand {
+    /// List call records that can't be read, the oldest first
+    ///
+    /// Their calls keep what was reserved for them. Post a corrected record of the same leg to /fs/cdr?uuid=LEG, and it takes the place
+    /// of the unreadable one. A version that can read more reads them by itself.
+    List,
+    /// Print a call record as the switch posted it
+    Show {
+        /// The channel's UUID, as `list` shows it
+        leg: String,
+    },
+}
+
+pub async fn record(settings: &Settings, json: bool, command: RecordCommand) -> anyhow::Result<()> {
+    let local = Local::open(settings).await?;
+    let done = async {
+        match command {
+            RecordCommand::List => {
+                let records = store::unreadable(local.changes.pool(), i64::from(i32::MAX)).await?;
+                print::many(json, &records, &["leg", "received_at", "bytes", "reason"], &local.place)
+            }
+            RecordCommand::Show { leg } => {
+                let body = store::unreadable_body(local.changes.pool(), &leg).await?;
+                let body =
+                    body.ok_or_else(|| Missing(format!("there is no unreadable call record of the leg {leg}")))?;
+                std::io::stdout().write_all(&body).context("the record can't be printed")
+            }
+        }
+    };
+    let done = done.await;
+    local.close().await?;
+    done
+}

@@ -1,0 +1,181 @@
+//! Where call records arrive: each is kept, and read into limits, costs and the health of carriers.
+
+use actix_web::web::Bytes;
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{
+    leg::{Carried, Leg},
+    record::{self, Unreadable},
+    store,
+};
+use crate::{routing::carried::cost, telephony::carriers};
+
+/// Larger records are read on a thread of their own.
+const QUICKLY_READ: usize = 64 * 1024;
+
+/// A call record as a switch posted it.
+#[derive(Debug)]
+pub struct Posted {
+    /// The channel that it is about.
+    pub leg: Uuid,
+    pub switch: Uuid,
+    pub body: Bytes,
+}
+
+impl Posted {
+    /// The leg's UUID from `?uuid=…`, in whatever spelling: `a_` before it says that the leg began the call (mod_xml_cdr).
+    #[must_use]
+    pub fn leg(query: &str) -> Option<Uuid> {
+        let value = query.split('&').find_map(|pair| pair.strip_prefix("uuid="))?;
+        channel(value)
+    }
+}
+
+/// The channel that a leg's name in the inbox means. Earlier versions kept names as they were posted.
+fn channel(leg: &str) -> Option<Uuid> {
+    leg.strip_prefix("a_").unwrap_or(leg).parse().ok()
+}
+
+/// What became of a posted record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    New,
+    /// The one before could not be read, and this one can.
+    InPlaceOfUnreadable,
+    /// There is one already.
+    Known,
+}
+
+/// Where records arrive.
+#[derive(Clone)]
+pub struct Inbox {
+    pool: PgPool,
+}
+
+impl Inbox {
+    #[must_use]
+    pub fn new(pool: PgPool) -> Self {
+        for outcome in ["read", "unreadable", "known"] {
+            metrics::counter!(RECORDS, "outcome" => outcome).increment(0);
+        }
+        Self { pool }
+    }
+
+    /// Keeps a record. A switch that had no answer posts it again: the first one that can be read stays.
+    pub async fn keep(&self, posted: &Posted) -> sqlx::Result<()> {
+        let received = Utc::now();
+        let read = read(posted.body.clone(), received).await;
+        let unreadable = read.as_ref().err().map(ToString::to_string);
+        let outcome = match (store::keep(&self.pool, posted, unreadable.as_deref()).await?, &unreadable) {
+            (Kept::Known, _) => "known",
+            (_, None) => "read",
+            (_, Some(_)) => "unreadable",
+        };
+        metrics::counter!(RECORDS, "outcome" => outcome).increment(1);
+        if let Some(reason) = &unreadable {
+            tracing::warn!(leg = %posted.leg, switch = %posted.switch, reason, "a call record can't be read: `dialplane record list` shows it");
+        }
+        if outcome == "known" {
+            return Ok(());
+        }
+        if let Err(error) = take_note(&self.pool, &posted.leg.to_string(), &read).await {
+            // The record is kept, and is read by the clock: that is worth no second posting.
+            tracing::warn!(%error, leg = %posted.leg, "a call record was kept, and is read later");
+        }
+        Ok(())
+    }
+}
+
+const RECORDS: &str = "dialplane_call_records_total";
+
+async fn read(body: Bytes, received: DateTime<Utc>) -> Result<Leg, Unreadable> {
+    let is_quick = body.len() <= QUICKLY_READ;
+    let read = move || record::read(&body).and_then(|variables| Leg::read(&variables, received));
+    if is_quick {
+        return read();
+    }
+    match tokio::task::spawn_blocking(read).await {
+        Ok(read) => read,
+        Err(_) => Err(Unreadable::NotARecord),
+    }
+}
+
+/// Reads the records that could not be read when they came: the database was away, or this version can read more than the one before.
+pub async fn read_unread(pool: &PgPool) -> sqlx::Result<()> {
+    for kept in store::unread(pool).await? {
+        let leg = kept.leg;
+        let read = read(kept.body.into(), kept.received_at).await;
+        match take_note(pool, &leg, &read).await {
+            Ok(()) => match read {
+                Ok(_) => tracing::info!(leg, "a call record that was kept has been read"),
+                Err(reason) => tracing::warn!(leg, %reason, "a call record that was kept still can't be read"),
+            },
+            // The others are not kept waiting by it.
+            Err(error) => tracing::warn!(%error, leg, "a call record that was kept could not be noted"),
+        }
+    }
+    let unreadable = u32::try_from(store::count_unreadable(pool).await?).unwrap_or(u32::MAX);
+    metrics::gauge!("dialplane_call_records_unreadable").set(unreadable);
+    Ok(())
+}
+
+/// A call that is over holds no line; a leg over a carrier says what it cost, and how the carrier is doing. Of a leg whose record can't
+/// be read only that much is known: it is over. What was reserved for its call stays reserved.
+async fn take_note(pool: &PgPool, leg: &str, read: &Result<Leg, Unreadable>) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    // Whoever comes second finds it noted: the work is done once.
+    let is_first = match read {
+        Ok(_) => store::note(&mut tx, leg).await?,
+        Err(reason) => store::note_unreadable(&mut tx, leg, &reason.to_string()).await?,
+    };
+    if !is_first {
+        return Ok(());
+    }
+    match read {
+        Ok(Leg::Carried(carried)) => charge(&mut tx, carried).await?,
+        Ok(Leg::Other { unanswered }) => end(&mut tx, leg, *unanswered).await?,
+        Err(_) => end(&mut tx, leg, false).await?,
+    }
+    tx.commit().await
+}
+
+async fn end(db: &mut sqlx::PgConnection, leg: &str, unanswered: bool) -> sqlx::Result<()> {
+    match channel(leg) {
+        Some(call) => store::end(db, call, unanswered).await,
+        None => Ok(()),
+    }
+}
+
+async fn charge(db: &mut sqlx::PgConnection, leg: &Carried) -> sqlx::Result<()> {
+    carriers::store::note_attempt(&mut *db, leg.carrier, leg.answered, leg.failed).await?;
+    let (Some(call), true) = (leg.call, leg.answered) else { return Ok(()) };
+    for of in store::charged(db, call, leg.carrier, leg.callee.as_deref()).await? {
+        let cost = cost(of.price, of.first_seconds, of.step_seconds, leg.seconds);
+        let seconds = i32::try_from(leg.seconds).unwrap_or(i32::MAX);
+        store::settle(db, call, &of, leg.carrier, seconds, cost).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_leg_is_named_in_the_url_in_any_spelling() {
+        let uuid: Uuid = "f70a3b66-5105-4e1e-8913-485896181d48".parse().unwrap();
+        for query in [
+            format!("uuid={uuid}"),
+            format!("x=1&uuid=a_{uuid}"),
+            format!("uuid={}", uuid.to_string().to_uppercase()),
+            format!("uuid=a_{}", uuid.simple()),
+        ] {
+            assert_eq!(Posted::leg(&query), Some(uuid), "{query}");
+        }
+        for query in ["", "uuid=", "uuid=1", "uuid='; drop", "leg=1"] {
+            assert!(Posted::leg(query).is_none(), "{query}");
+        }
+    }
+}

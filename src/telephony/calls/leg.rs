@@ -1,0 +1,168 @@
+//! What a record says of its leg: whose it was, whether it was answered, and for how long.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::record::{Unreadable, Variables};
+use crate::{model::channel, telephony::carriers::health};
+
+/// A call that lasted longer than this did not.
+const LONGEST: i64 = 31 * 24 * 3600;
+
+/// How far a switch's clock may be ahead of this one's.
+const AHEAD: i64 = 300;
+
+/// A leg that is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leg {
+    /// Over a carrier.
+    Carried(Carried),
+    /// Any other; it may be the one that a call out was admitted for. `unanswered`: nobody outside took that call.
+    Other { unanswered: bool },
+}
+
+/// A leg over a carrier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carried {
+    pub carrier: Uuid,
+    /// The call that it was made for, and the number that was called.
+    pub call: Option<Uuid>,
+    pub callee: Option<String>,
+    pub answered: bool,
+    /// The carrier's trouble, not the called's answer.
+    pub failed: bool,
+    pub seconds: i64,
+}
+
+impl Leg {
+    /// Reads a leg from its record, which came at `received`. What a record leaves open is an error, never an unanswered call.
+    pub fn read(record: &Variables, received: DateTime<Utc>) -> Result<Self, Unreadable> {
+        let answered = whole(record, "answer_epoch")?;
+        let cause = record.get("hangup_cause");
+        let Some(carrier) = id(record, channel::CARRIER)? else {
+            if answered.is_none() && cause.is_none() {
+                return Err(Unreadable::Missing("hangup_cause"));
+            }
+            let bridged = whole(record, "bridge_epoch")?.unwrap_or(1) > 0;
+            let connected = record.get("originate_disposition").is_none_or(|outcome| outcome == "SUCCESS");
+            let unanswered = answered.unwrap_or_default() == 0 || !bridged || !connected;
+            return Ok(Self::Other { unanswered });
+        };
+        let answered_at = answered.ok_or(Unreadable::Missing("answer_epoch"))?;
+        let seconds = seconds(record, answered_at, received)?;
+        let answered = answered_at > 0;
+        Ok(Self::Carried(Carried {
+            carrier,
+            call: id(record, channel::CALL)?,
+            callee: record.get(channel::CALLEE).map(ToOwned::to_owned),
+            answered,
+            failed: !answered && cause.is_some_and(health::is_trouble),
+            seconds,
+        }))
+    }
+}
+
+/// From answer to end. The switch computes `billsec` of these two times (`switch_channel_set_timestamps` in switch_channel.c), so
+/// they are the measure, and `billsec` is believed where they don't say.
+fn seconds(record: &Variables, answered: i64, received: DateTime<Utc>) -> Result<i64, Unreadable> {
+    let (billed, ended) = (whole(record, "billsec"), whole(record, "end_epoch")?.filter(|at| *at > 0));
+    if answered == 0 {
+        return Ok(0);
+    }
+    if let Some(ended) = ended {
+        let lasted = ended - answered;
+        return if (0..=LONGEST).contains(&lasted) { Ok(lasted) } else { Err(Unreadable::Contradiction("end_epoch")) };
+    }
+    let billed = billed?.ok_or(Unreadable::Missing("billsec"))?;
+    let most = (received.timestamp() + AHEAD - answered).min(LONGEST);
+    if billed > most { Err(Unreadable::Contradiction("billsec")) } else { Ok(billed) }
+}
+
+/// A number of seconds, as text or, from others than the switch, with decimals.
+fn whole(record: &Variables, name: &'static str) -> Result<Option<i64>, Unreadable> {
+    let Some(text) = record.get(name) else { return Ok(None) };
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    let is_number = decimals.bytes().all(|b| b.is_ascii_digit());
+    let number = whole.parse::<i64>().ok().filter(|number| is_number && (0..=1 << 40).contains(number));
+    number.map(Some).ok_or(Unreadable::BadValue(name))
+}
+
+fn id(record: &Variables, name: &'static str) -> Result<Option<Uuid>, Unreadable> {
+    record.get(name).map(|text| text.parse().map_err(|_| Unreadable::BadValue(name))).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CARRIER: &str = "00000000-0000-0000-0000-000000000007";
+
+    fn carried(pairs: &[(&'static str, &str)]) -> Result<Carried, Unreadable> {
+        let record = json(&[&[(channel::CARRIER, CARRIER)], pairs].concat());
+        match Leg::read(&record, "2026-11-26T00:00:00Z".parse().unwrap())? {
+            Leg::Carried(leg) => Ok(leg),
+            Leg::Other { .. } => unreachable!("it has a carrier"),
+        }
+    }
+
+    fn json(pairs: &[(&'static str, &str)]) -> Variables {
+        let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), serde_json::json!(value))).collect();
+        let body = serde_json::json!({ "variables": serde_json::Value::Object(pairs) });
+        super::super::record::read(body.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_busy_called_is_no_trouble_of_the_carriers() {
+        let leg = |cause, answer| {
+            carried(&[("hangup_cause", cause), ("answer_epoch", answer), ("end_epoch", "1790000061")]).unwrap()
+        };
+        assert!(leg("NORMAL_TEMPORARY_FAILURE", "0").failed);
+        assert!(leg("PROGRESS_TIMEOUT", "0").failed);
+        assert!(!leg("USER_BUSY", "0").failed && !leg("CALL_REJECTED", "0").failed);
+        let answered = leg("NORMAL_CLEARING", "1790000000");
+        assert!(answered.answered && !answered.failed && answered.seconds == 61);
+    }
+
+    #[test]
+    fn the_seconds_of_a_call_are_those_between_its_own_times() {
+        let seconds =
+            |pairs: &[(&'static str, &str)]| carried(pairs).map(|leg| leg.seconds).map_err(|error| error.to_string());
+        let times = [("answer_epoch", "1790000000"), ("end_epoch", "1790000059")];
+        for billed in ["59", "59.0", "0", "99999999999", "-1", "abc", ""] {
+            assert_eq!(seconds(&[&times[..], &[("billsec", billed)]].concat()), Ok(59), "{billed}");
+        }
+        assert_eq!(seconds(&times), Ok(59));
+        assert_eq!(seconds(&[("answer_epoch", "1790000000"), ("billsec", "59")]), Ok(59));
+        for (pairs, code) in [
+            (&[("answer_epoch", "1790000000")][..], "missing: billsec"),
+            (&[("billsec", "59")], "missing: answer_epoch"),
+            (&[("answer_epoch", "yes"), ("billsec", "59")], "bad_value: answer_epoch"),
+            (&[("answer_epoch", "-5"), ("billsec", "59")], "bad_value: answer_epoch"),
+            (&[("answer_epoch", "1790000000"), ("billsec", "")], "missing: billsec"),
+            (&[("answer_epoch", "1790000000"), ("billsec", "99999999999")], "contradiction: billsec"),
+            (&[("answer_epoch", "1795650000"), ("billsec", "9000")], "contradiction: billsec"),
+            (&[("answer_epoch", "1790000000"), ("end_epoch", "1789999999")], "contradiction: end_epoch"),
+            (&[("answer_epoch", "1"), ("end_epoch", "1790000000")], "contradiction: end_epoch"),
+        ] {
+            let refused = seconds(pairs).unwrap_err();
+            assert!(refused.starts_with(code), "{pairs:?}: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_call_was_unanswered_only_if_its_record_says_so() {
+        let read = |pairs: &[(&'static str, &str)]| Leg::read(&json(pairs), Utc::now());
+        let unanswered = |pairs: &[(&'static str, &str)]| read(pairs) == Ok(Leg::Other { unanswered: true });
+        assert!(unanswered(&[("hangup_cause", "NO_ANSWER")]));
+        assert!(unanswered(&[("answer_epoch", "0")]));
+        let answered = ("answer_epoch", "1790000000");
+        assert!(!unanswered(&[answered]));
+        assert!(!unanswered(&[answered, ("bridge_epoch", "1790000000"), ("originate_disposition", "SUCCESS")]));
+        // By an announcement, and then by nobody.
+        assert!(unanswered(&[answered, ("bridge_epoch", "0")]));
+        assert!(unanswered(&[answered, ("bridge_epoch", "1790000000"), ("originate_disposition", "USER_BUSY")]));
+        assert_eq!(read(&[]), Err(Unreadable::Missing("hangup_cause")));
+        assert_eq!(read(&[("answer_epoch", "x")]), Err(Unreadable::BadValue("answer_epoch")));
+        assert_eq!(read(&[(channel::CARRIER, "x")]), Err(Unreadable::BadValue(channel::CARRIER)));
+    }
+}

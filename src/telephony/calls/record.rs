@@ -1,0 +1,343 @@
+//! The body of a call record, as FreeSWITCH posts it.
+//!
+//! mod_json_cdr sends JSON, bare or as `cdr=` in URL encoding or base64 (`process_cdr` in mod_json_cdr.c). mod_xml_cdr sends XML, bare
+//! or as `cdr=` in plain text, URL encoding or base64 (`my_on_reporting` in mod_xml_cdr.c). Their content types say little: with
+//! `disable-100-continue` curl names one of its own. So the body itself is looked at.
+
+use std::{borrow::Cow, collections::HashMap, fmt};
+
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use percent_encoding::percent_decode;
+use quick_xml::{Reader, events::Event};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use crate::model::channel;
+
+/// The version of this reading. Raise it when more bodies can be read: records that an older one could not read are then read again.
+pub const READER: i16 = 1;
+
+/// Why a record can't be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    #[error("not_a_record: the body is neither JSON nor XML, nor an encoding of them")]
+    NotARecord,
+    #[error("broken_json: {0}")]
+    BrokenJson(String),
+    #[error("broken_xml: {0}")]
+    BrokenXml(String),
+    #[error("no_variables: the record has no channel variables")]
+    NoVariables,
+    #[error("missing: {0} is not there")]
+    Missing(&'static str),
+    #[error("bad_value: {0} is not what a switch writes there")]
+    BadValue(&'static str),
+    #[error("twice: {0} is there twice, with different values")]
+    Twice(&'static str),
+    #[error("contradiction: {0} does not fit the other times of the call")]
+    Contradiction(&'static str),
+}
+
+/// The variables of a leg that say what it costs, and whose it is.
+const WANTED: [&str; 9] = [
+    channel::CARRIER,
+    channel::CALL,
+    channel::CALLEE,
+    "hangup_cause",
+    "originate_disposition",
+    "answer_epoch",
+    "bridge_epoch",
+    "end_epoch",
+    "billsec",
+];
+
+/// Channel variables of a record, as far as they are wanted.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Variables(HashMap<&'static str, String>);
+
+impl Variables {
+    #[must_use]
+    pub fn get(&self, name: &'static str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// The same value twice is no harm: mod_xml_cdr repeats the element of a variable with several values.
+    fn add(&mut self, name: &'static str, value: String) -> Result<(), Unreadable> {
+        if value.is_empty() {
+            return Ok(());
+        }
+        match self.0.insert(name, value) {
+            Some(before) if before != self.0[name] => Err(Unreadable::Twice(name)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<const N: usize> From<[(&'static str, &str); N]> for Variables {
+    fn from(pairs: [(&'static str, &str); N]) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name, value.to_owned())).collect())
+    }
+}
+
+/// Reads the body of a record.
+pub fn read(body: &[u8]) -> Result<Variables, Unreadable> {
+    let plain = decoded(body)?;
+    // A caller's name stands in the record byte for byte (`switch_ivr_set_json_profile_data` in switch_ivr.c), and may be no UTF-8.
+    let text = String::from_utf8_lossy(&plain);
+    if text.starts_with('{') { json(&text) } else { xml(&text) }
+}
+
+/// JSON or XML, out of whatever it was wrapped in.
+fn decoded(body: &[u8]) -> Result<Cow<'_, [u8]>, Unreadable> {
+    // A record that the switch could not post is a file of the same text, without `cdr=` (`backup_cdr` in mod_json_cdr.c).
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii();
+    let body = body.strip_prefix(b"cdr=").unwrap_or(body).trim_ascii();
+    let is_plain = |text: &[u8]| matches!(text.first(), Some(b'{' | b'<'));
+    let decoded = match body.first() {
+        Some(b'{' | b'<') => return Ok(Cow::Borrowed(body)),
+        // `+` is no space here: the switch writes %20 and %2B (`switch_url_encode_opt` in switch_utils.c).
+        Some(b'%') => percent_decode(body).collect::<Vec<_>>(),
+        _ => base64(body).ok_or(Unreadable::NotARecord)?,
+    };
+    let text = decoded.trim_ascii();
+    if is_plain(text) { Ok(Cow::Owned(text.to_vec())) } else { Err(Unreadable::NotARecord) }
+}
+
+/// `switch_b64_encode` in switch_utils.c breaks its lines.
+fn base64(body: &[u8]) -> Option<Vec<u8>> {
+    const LENIENT: GeneralPurpose = GeneralPurpose::new(
+        &alphabet::STANDARD,
+        GeneralPurposeConfig::new()
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+            .with_decode_allow_trailing_bits(true),
+    );
+    let text = body.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect::<Vec<_>>();
+    LENIENT.decode(text).ok()
+}
+
+fn json(text: &str) -> Result<Variables, Unreadable> {
+    let mut refused = None;
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let read = Root { refused: &mut refused }.deserialize(&mut reader).and_then(|read| reader.end().map(|()| read));
+    match (read, refused) {
+        (_, Some(refused)) => Err(refused),
+        (Ok(Some(variables)), None) => Ok(variables),
+        (Ok(None), None) => Err(Unreadable::NoVariables),
+        (Err(error), None) => Err(Unreadable::BrokenJson(error.to_string())),
+    }
+}
+
+/// The object of a whole record. What is not wanted is skipped, not kept. `refused`: why it is not taken although it is JSON.
+struct Root<'a> {
+    refused: &'a mut Option<Unreadable>,
+}
+
+impl<'de> DeserializeSeed<'de> for Root<'_> {
+    type Value = Option<Variables>;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Self::Value, D::Error> {
+        reader.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Root<'_> {
+    type Value = Option<Variables>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a call record")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut variables = None;
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            if key != "variables" {
+                map.next_value::<IgnoredAny>()?;
+            } else if variables.replace(map.next_value_seed(Pairs { refused: &mut *self.refused })?).is_some() {
+                *self.refused = Some(Unreadable::Twice("variables"));
+            }
+        }
+        Ok(variables)
+    }
+}
+
+struct Pairs<'a> {
+    refused: &'a mut Option<Unreadable>,
+}
+
+impl<'de> DeserializeSeed<'de> for Pairs<'_> {
+    type Value = Variables;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Self::Value, D::Error> {
+        reader.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Pairs<'_> {
+    type Value = Variables;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("channel variables")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut variables = Variables::default();
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            let Some(name) = WANTED.into_iter().find(|name| *name == key) else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            // The switch writes strings; whoever passes records on may make numbers of them.
+            let added = match map.next_value::<serde_json::Value>()? {
+                serde_json::Value::String(text) => variables.add(name, value(text.as_bytes())),
+                serde_json::Value::Number(number) => variables.add(name, number.to_string()),
+                _ => Err(Unreadable::BadValue(name)),
+            };
+            if let Err(refused) = added {
+                *self.refused = Some(refused);
+            }
+        }
+        Ok(variables)
+    }
+}
+
+/// Values are URL-encoded once more (`switch_ivr_set_xml_chan_var` in switch_ivr.c; in JSON with `encode-values`).
+fn value(text: &[u8]) -> String {
+    percent_decode(text).decode_utf8_lossy().trim().to_owned()
+}
+
+/// Reads as far as the end of the first `<variables>`. What a caller calls himself stands after it, and is not always escaped
+/// (`switch_xml_ampencode` in switch_xml.c stops at `<!`).
+fn xml(text: &str) -> Result<Variables, Unreadable> {
+    let broken = |error: quick_xml::Error| Unreadable::BrokenXml(error.to_string());
+    let mut reader = Reader::from_str(text);
+    // A variable's name is its element's, whatever it holds.
+    reader.config_mut().check_end_names = false;
+    let mut variables = Variables::default();
+    let mut path: Vec<String> = Vec::new();
+    let mut wanted: Option<(&'static str, String)> = None;
+    loop {
+        let inside = path.len() >= 2 && path[0] == "cdr" && path[1] == "variables";
+        match reader.read_event().map_err(broken)? {
+            Event::Start(start) => {
+                if let Some((name, _)) = wanted {
+                    return Err(Unreadable::BadValue(name));
+                }
+                let name = start.name().as_ref().to_owned();
+                if path.is_empty() && name != "cdr" {
+                    return Err(Unreadable::NotARecord);
+                }
+                if inside && path.len() == 2 {
+                    wanted = WANTED.into_iter().find(|known| *known == name).map(|name| (name, String::new()));
+                }
+                path.push(name);
+            }
+            Event::End(_) => {
+                path.pop();
+                if let Some((name, text)) = wanted.take() {
+                    variables.add(name, value(text.as_bytes()))?;
+                }
+                if inside && path.len() == 1 {
+                    return Ok(variables);
+                }
+            }
+            Event::Text(text) => {
+                if let Some((_, value)) = &mut wanted {
+                    value.push_str(&text);
+                }
+            }
+            Event::Empty(start) if path.len() == 1 && start.name().as_ref() == "variables" => return Ok(variables),
+            // Nothing that is wanted holds a character that needs one of these.
+            Event::GeneralRef(_) | Event::CData(_) => {
+                if let Some((name, _)) = wanted {
+                    return Err(Unreadable::BadValue(name));
+                }
+            }
+            Event::Eof if path.is_empty() => return Err(Unreadable::NoVariables),
+            Event::Eof => return Err(Unreadable::BrokenXml("it ends in the middle".into())),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+
+    use super::*;
+
+    const JSON: &str = r#"{"core-uuid":"x","variables":{"direction":"outbound","hangup_cause":"NORMAL_CLEARING","answer_epoch":"1795215283","billsec":59,"start_stamp":"2026-11-20%2022%3A54%3A43"},"callflow":[{"caller_profile":{"caller_id_name":"NAME"}}]}"#;
+    const XML: &str = "<?xml version=\"1.0\"?>\n<cdr core-uuid=\"x\">\n  <channel_data><billsec>7</billsec></channel_data>\n  <variables>\n    \
+        <sip_h_X-a b>%</sip_h_X-a b>\n    <hangup_cause>NORMAL_CLEARING</hangup_cause>\n    <answer_epoch>1795215283</answer_epoch>\n    \
+        <billsec>59</billsec>\n    <billsec>59</billsec>\n  </variables>\n  <callflow><caller_profile><caller_id_name>NAME</caller_id_name></caller_profile></callflow>\n</cdr>\n";
+
+    fn expected() -> Variables {
+        Variables::from([("hangup_cause", "NORMAL_CLEARING"), ("answer_epoch", "1795215283"), ("billsec", "59")])
+    }
+
+    #[test]
+    fn every_form_in_which_freeswitch_posts_a_record_is_read() {
+        for text in [JSON, XML] {
+            for name in [&b"Ada"[..], b"M\xfcller", b"\xe2\x82", b"&amp;<!x"] {
+                if text == JSON && name.contains(&b'<') {
+                    continue;
+                }
+                let (before, after) = text.split_once("NAME").unwrap();
+                let plain = [before.as_bytes(), name, after.as_bytes()].concat();
+                let url = percent_encode(&plain, NON_ALPHANUMERIC).to_string();
+                let base = base64::engine::general_purpose::STANDARD.encode(&plain);
+                let lines = base.as_bytes().chunks(72).map(|line| String::from_utf8_lossy(line)).collect::<Vec<_>>();
+                let lines = lines.join("\n");
+                for wrapped in [url, base.clone(), lines, base.trim_end_matches('=').to_owned()] {
+                    assert_eq!(read(format!("cdr={wrapped}").as_bytes()), Ok(expected()));
+                    assert_eq!(read(format!("{wrapped}\n").as_bytes()), Ok(expected()), "as a file");
+                }
+                assert_eq!(read(&plain), Ok(expected()));
+                assert_eq!(read(&[b"cdr=", &plain[..]].concat()), Ok(expected()));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_record_says_why() {
+        let reason = |body: &str| read(body.as_bytes()).unwrap_err().to_string();
+        for (body, code) in [
+            ("", "not_a_record"),
+            ("nope", "not_a_record"),
+            ("cdr=", "not_a_record"),
+            ("cdr=nope", "not_a_record"),
+            ("cdr=%ZZ", "not_a_record"),
+            ("<html></html>", "not_a_record"),
+            ("{}", "no_variables"),
+            ("<cdr></cdr>", "no_variables"),
+            ("{\"variables\":{", "broken_json"),
+            ("{\"variables\":[]}", "broken_json"),
+            ("{\"variables\":{}} more", "broken_json"),
+            ("<cdr><variables><billsec>5", "broken_xml"),
+            ("{\"variables\":{\"billsec\":null}}", "bad_value"),
+            ("{\"variables\":{\"billsec\":\"1\",\"billsec\":\"2\"}}", "twice"),
+            ("{\"variables\":{},\"variables\":{}}", "twice"),
+            ("<cdr><variables><billsec>1</billsec><billsec>2</billsec></variables></cdr>", "twice"),
+            ("<cdr><variables><billsec>&#49;</billsec></variables></cdr>", "bad_value"),
+        ] {
+            assert!(reason(body).starts_with(code), "{body}: {}", reason(body));
+        }
+    }
+
+    #[test]
+    fn what_a_caller_calls_himself_changes_no_record() {
+        let forged =
+            "</caller_id_name></caller_profile></callflow><variables><billsec>0</billsec></variables><x><y><z>";
+        assert_eq!(read(XML.replace("NAME", forged).as_bytes()), Ok(expected()));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_posted_is_read_or_refused(body: Vec<u8>, cut in 0..900_usize) {
+            let _ = read(&body);
+            let _ = read(&JSON.as_bytes()[..cut.min(JSON.len())]);
+            let _ = read(&XML.as_bytes()[..cut.min(XML.len())]);
+        }
+    }
+}

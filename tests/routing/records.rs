@@ -1,0 +1,252 @@
+//! Call records in every form that switches post them in, and what can't be read of them.
+
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+use serde_json::{Value, json};
+use sqlx::Row as _;
+use uuid::Uuid;
+
+use crate::{
+    harness::{Answer, send},
+    stage::{Stage, route},
+};
+
+const MUNICH: &str = "+498912345678";
+
+async fn post(stage: &Stage, leg: &str, body: &[u8]) -> Answer {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let (name, token) = &stage.node.switch;
+    let basic = format!("Basic {}", STANDARD.encode(format!("{name}:{token}")));
+    let headers = [("Authorization", basic.as_str()), ("Content-Type", "application/x-www-form-urlencoded")];
+    send(stage.node.app.switch_address, "POST", &format!("/fs/cdr?uuid={leg}"), &headers, body).await
+}
+
+async fn kept(stage: &Stage, leg: impl ToString, body: &[u8]) {
+    let answer = post(stage, &leg.to_string(), body).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+async fn spent(stage: &Stage) -> i64 {
+    let mut db = stage.database.connect().await;
+    let spent = "select coalesce(sum(spent), 0)::bigint from spend_days";
+    sqlx::query(spent).fetch_one(&mut db).await.unwrap().get::<i64, _>(0)
+}
+
+async fn live(stage: &Stage) -> i32 {
+    let mut db = stage.database.connect().await;
+    let live = "select live from call_meters where scope = $1";
+    sqlx::query(live).bind(stage.tenant).fetch_one(&mut db).await.unwrap().get::<i32, _>(0)
+}
+
+/// The record of a leg over a carrier, answered and `seconds` long.
+fn carried(carrier: Uuid, call: Uuid, seconds: i64) -> Value {
+    json!({ "core-uuid": "x", "variables": {
+        "dialplane_carrier": carrier, "dialplane_call": call, "hangup_cause": "NORMAL_CLEARING", "answer_epoch": "1790000000",
+        "end_epoch": (1_790_000_000 + seconds).to_string(), "billsec": seconds.to_string() } })
+}
+
+/// The record of the call's first leg, which was answered and talked.
+fn caller() -> Value {
+    json!({ "variables": { "hangup_cause": "NORMAL_CLEARING", "answer_epoch": "1790000000", "bridge_epoch": "1790000000",
+                           "originate_disposition": "SUCCESS" } })
+}
+
+async fn admitted(stage: &Stage) -> Uuid {
+    let call = Uuid::new_v4();
+    assert_eq!(route(&stage.calls(MUNICH, call).await), "outbound");
+    call
+}
+
+async fn unreadable(stage: &Stage) -> Value {
+    stage.node.api("GET", "/v1/unreadable-records", Value::Null).await.json()
+}
+
+#[actix_web::test]
+async fn a_callers_name_in_another_encoding_costs_what_any_other_does() {
+    let stage = Stage::new().await;
+    let call = admitted(&stage).await;
+    let mut record = carried(stage.carriers[0], call, 61);
+    record["callflow"] = json!([{ "caller_profile": { "caller_id_name": "M@ller" } }]);
+    let body =
+        record.to_string().into_bytes().into_iter().map(|b| if b == b'@' { 0xfc } else { b }).collect::<Vec<_>>();
+    kept(&stage, Uuid::new_v4(), &body).await;
+    kept(&stage, call, caller().to_string().as_bytes()).await;
+    assert_eq!((spent(&stage).await, live(&stage).await), (20_000, 0), "two minutes at 0.01");
+    assert_eq!(unreadable(&stage).await["count"], 0);
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn every_form_of_a_record_charges_its_call() {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let stage = Stage::new().await;
+    let carrier = stage.carriers[0];
+    let xml = |call: Uuid| {
+        format!(
+            "<?xml version=\"1.0\"?>\n<cdr core-uuid=\"x\"><channel_data/>\n<variables>\n<dialplane_carrier>{carrier}</dialplane_carrier>\n\
+             <dialplane_call>{call}</dialplane_call>\n<sip_from_display>%22Ada%22%20%26</sip_from_display>\n<answer_epoch>1790000000</answer_epoch>\n\
+             <end_epoch>1790000059</end_epoch>\n<billsec>59</billsec>\n<hangup_cause>NORMAL_CLEARING</hangup_cause>\n</variables>\n</cdr>"
+        )
+    };
+    let json = |call: Uuid| carried(carrier, call, 59).to_string();
+    let url = |text: String| format!("cdr={}", percent_encode(text.as_bytes(), NON_ALPHANUMERIC));
+    let base64 = |text: String| format!("cdr={}", STANDARD.encode(text));
+    let plain = |text: String| format!("cdr={text}");
+    let bare = |text: String| text;
+    let mut calls = 0;
+    for wrap in [&url as &dyn Fn(String) -> String, &base64, &plain, &bare] {
+        for text in [&xml as &dyn Fn(Uuid) -> String, &json] {
+            let call = admitted(&stage).await;
+            let body = wrap(text(call));
+            kept(&stage, Uuid::new_v4(), body.as_bytes()).await;
+            kept(&stage, call, caller().to_string().as_bytes()).await;
+            calls += 1;
+            assert_eq!(spent(&stage).await, calls * 10_000, "{body}");
+            let cost = "select cost from admissions where call_id = $1";
+            let mut db = stage.database.connect().await;
+            let cost = sqlx::query(cost).bind(call).fetch_one(&mut db).await.unwrap().get::<Option<i64>, _>(0);
+            assert_eq!(cost, Some(10_000), "{body}");
+        }
+    }
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn what_cannot_be_read_is_never_unanswered_and_is_read_when_it_can_be() {
+    let stage = Stage::new().await;
+    let (call, leg) = (admitted(&stage).await, Uuid::new_v4());
+    assert_eq!((spent(&stage).await, live(&stage).await), (10_000, 1), "a minute is reserved");
+    kept(&stage, leg, b"nope").await;
+    kept(&stage, call, b"{\"variables\":{\"hangup_cause\":\"NORMAL_CLEARING\",\"answer_ep").await;
+    assert_eq!((spent(&stage).await, live(&stage).await), (10_000, 0), "the call is over, and keeps its reservation");
+    let listed = unreadable(&stage).await;
+    assert_eq!((&listed["count"], &listed["records"][0]["leg"]), (&json!(2), &json!(leg)), "{listed}");
+    assert!(listed["records"][0]["reason"].as_str().unwrap().starts_with("not_a_record"), "{listed}");
+    assert!(listed["records"][1]["reason"].as_str().unwrap().starts_with("broken_json"), "{listed}");
+    let shown = stage.node.api("GET", &format!("/v1/unreadable-records/{leg}"), Value::Null).await;
+    assert_eq!((shown.status, shown.body.as_slice()), (200, &b"nope"[..]));
+    let counted = stage.node.api("GET", "/metrics", Value::Null).await.text();
+    let counted = counted.lines().find(|line| line.starts_with("dialplane_call_records_total{outcome=\"unreadable\"}"));
+    assert!(counted.is_some_and(|line| !line.ends_with(" 0")), "{counted:?}");
+    // Posted again as broken as before, it stays; posted so that it can be read, it takes the other's place.
+    kept(&stage, leg, b"still nope").await;
+    kept(&stage, leg, carried(stage.carriers[0], call, 61).to_string().as_bytes()).await;
+    kept(&stage, call, caller().to_string().as_bytes()).await;
+    assert_eq!((spent(&stage).await, unreadable(&stage).await["count"].as_i64()), (20_000, Some(0)));
+    // And only once.
+    kept(&stage, leg, carried(stage.carriers[0], call, 600).to_string().as_bytes()).await;
+    assert_eq!(spent(&stage).await, 20_000);
+    // Of another call it turns out that nobody answered.
+    let call = admitted(&stage).await;
+    kept(&stage, call, b"").await;
+    assert_eq!((spent(&stage).await, live(&stage).await), (30_000, 0));
+    kept(
+        &stage,
+        call,
+        json!({ "variables": { "hangup_cause": "NO_ANSWER", "answer_epoch": "0" } }).to_string().as_bytes(),
+    )
+    .await;
+    assert_eq!((spent(&stage).await, live(&stage).await), (20_000, 0), "what was reserved is given back");
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn records_that_an_older_version_could_not_read_are_read_and_keep_nobody_waiting() {
+    let stage = Stage::new().await;
+    let call = admitted(&stage).await;
+    let mut db = stage.database.connect().await;
+    let kept = "insert into cdr_inbox (leg, switch_id, body, received_at, unreadable, reader)
+                select gen_random_uuid()::text, s.id, $1, now() - make_interval(mins => $2), 'not_a_record', $3
+                  from (select id from switches limit 1) s, generate_series(1, $4)";
+    let insert = async |db: &mut sqlx::PgConnection, body: Vec<u8>, minutes: i32, reader: i16, count: i32| {
+        sqlx::query(kept).bind(body).bind(minutes).bind(reader).bind(count).execute(db).await.unwrap();
+    };
+    let reader = dialplane::telephony::calls::record::READER;
+    insert(&mut db, b"nope".to_vec(), 9, reader, 1500).await;
+    insert(&mut db, carried(stage.carriers[0], call, 61).to_string().into_bytes(), 5, reader - 1, 1).await;
+    dialplane::telephony::calls::inbox::read_unread(stage.node.app.changes.pool()).await.unwrap();
+    assert_eq!((spent(&stage).await, unreadable(&stage).await["count"].as_i64()), (20_000, Some(1500)));
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_call_is_charged_for_the_seconds_between_its_own_times() {
+    let stage = Stage::new().await;
+    let mut sum = 0;
+    for (billed, readable) in [
+        (json!(59), true),
+        (json!("99999999999"), true),
+        (json!(59.0), true),
+        (json!("59"), true),
+        (json!([59]), false),
+    ] {
+        let call = admitted(&stage).await;
+        let mut record = carried(stage.carriers[0], call, 59);
+        record["variables"]["billsec"] = billed.clone();
+        kept(&stage, Uuid::new_v4(), record.to_string().as_bytes()).await;
+        kept(&stage, call, caller().to_string().as_bytes()).await;
+        sum += 10_000;
+        assert_eq!(spent(&stage).await, sum, "a minute at 0.01, or what was reserved: {billed}");
+        assert_eq!(unreadable(&stage).await["count"], i32::from(!readable), "{billed}");
+    }
+    // Without its end, a call is no longer than the time since its answer.
+    let call = admitted(&stage).await;
+    let mut record = carried(stage.carriers[0], call, 59);
+    record["variables"].as_object_mut().unwrap().remove("end_epoch");
+    record["variables"]["billsec"] = json!("99999999999");
+    kept(&stage, Uuid::new_v4(), record.to_string().as_bytes()).await;
+    assert_eq!((spent(&stage).await, unreadable(&stage).await["count"].as_i64()), (sum + 10_000, Some(2)));
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_leg_counts_once_in_whatever_spelling_its_uuid_is_posted() {
+    let stage = Stage::new().await;
+    let (call, leg) = (admitted(&stage).await, Uuid::new_v4());
+    let body = carried(stage.carriers[0], call, 61).to_string();
+    for spelling in [leg.to_string(), leg.to_string().to_uppercase(), format!("a_{leg}"), leg.simple().to_string()] {
+        kept(&stage, spelling, body.as_bytes()).await;
+    }
+    let health = stage.node.api("GET", &format!("/v1/carriers/{}", stage.carriers[0]), Value::Null).await.json();
+    assert_eq!((&health["health"]["seized"], &health["health"]["answered"]), (&json!(1), &json!(1)), "{health}");
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_calls_price_is_that_of_the_carrier_that_took_it() {
+    let stage = Stage::new().await;
+    let [cheap, dear] = [stage.carriers[0], stage.carriers[1]];
+    let call = admitted(&stage).await;
+    let path = format!("/v1/tenants/{}/outbound-calls", stage.tenant);
+    let listed = async || {
+        let listed = stage.node.api("GET", &path, Value::Null).await.json();
+        let call = &listed[0];
+        (call["carrier_id"].clone(), call["price"].as_i64(), call["cost"].as_i64())
+    };
+    assert_eq!(listed().await, (json!(cheap), Some(10_000), None));
+    kept(&stage, Uuid::new_v4(), carried(dear, call, 61).to_string().as_bytes()).await;
+    assert_eq!(listed().await, (json!(dear), Some(50_000), Some(100_000)));
+    // A sheet that has no rate for the number any more makes no call free.
+    let call = admitted(&stage).await;
+    assert_eq!(stage.rates(cheap, "33,0.02\n").await.status, 201);
+    kept(&stage, Uuid::new_v4(), carried(cheap, call, 61).to_string().as_bytes()).await;
+    assert_eq!(listed().await, (json!(cheap), Some(10_000), Some(20_000)));
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_call_that_was_led_on_to_a_second_number_is_charged_for_the_one_that_answered() {
+    let stage = Stage::new().await;
+    let call = admitted(&stage).await;
+    let document = stage.calls("+498987654321", call).await.replace("&#45;", "-").replace("&#95;", "_");
+    assert_eq!(route(&document), "outbound");
+    assert!(document.contains("dialplane_callee=+498987654321"), "{document}");
+    let mut record = carried(stage.carriers[0], call, 61);
+    record["variables"]["dialplane_callee"] = json!("%2B498987654321");
+    kept(&stage, Uuid::new_v4(), record.to_string().as_bytes()).await;
+    let mut db = stage.database.connect().await;
+    let costs = "select callee, cost from admissions order by callee";
+    let costs = sqlx::query(costs).fetch_all(&mut db).await.unwrap();
+    let costs = costs.iter().map(|row| (row.get::<String, _>(0), row.get::<Option<i64>, _>(1))).collect::<Vec<_>>();
+    assert_eq!(costs, [(MUNICH.to_owned(), None), ("+498987654321".to_owned(), Some(20_000))]);
+    stage.stop().await;
+}

@@ -119,6 +119,7 @@ macro_rules! every_route {
             .service(carriers::api::delete_carrier)
             .service(carriers::api::replace_rates)
             .service(carriers::api::list_rates)
+            .service(carriers::api::preview_rates)
             .service(carriers::api::test_carrier)
             .service(calls::api::list_outbound_calls)
             .service(calls::api::list_unreadable_records)

@@ -15,6 +15,7 @@ mod money;
 mod numbers;
 mod outside;
 mod pushes;
+mod rates;
 mod records;
 mod stage;
 mod transfer;

@@ -26,11 +26,17 @@ use crate::{
 pub enum CarrierCommand {
     /// List carriers, their rates and how they are doing
     List,
-    /// Replace a carrier's rates by a CSV file: `prefix,price[,first_seconds,step_seconds][,effective_date]`
+    /// Replace a carrier's rates by a CSV file
+    ///
+    /// Columns are known by their heads, in any order: prefix, price, first_seconds, step_seconds, effective_date, and the usual names of
+    /// other systems.
     Rates {
         /// Id or name
         carrier: String,
         file: PathBuf,
+        /// Only show how the file is understood and what it would change
+        #[arg(long)]
+        preview: bool,
     },
 }
 
@@ -70,7 +76,7 @@ pub async fn carrier(settings: &Settings, json: bool, command: CarrierCommand) -
                 let carriers = store::list(local.changes.pool(), Window::FIRST).await?;
                 print::many(json, &carriers, &["name", "status", "gateway", "rates", "priority", "id"], &local.place)
             }
-            CarrierCommand::Rates { carrier, file } => upload(&local, json, &carrier, &file).await,
+            CarrierCommand::Rates { carrier, file, preview } => upload(&local, json, &carrier, &file, preview).await,
         }
     };
     let done = done.await;
@@ -78,22 +84,58 @@ pub async fn carrier(settings: &Settings, json: bool, command: CarrierCommand) -
     done
 }
 
-async fn upload(local: &Local, json: bool, carrier: &str, file: &std::path::Path) -> anyhow::Result<()> {
+async fn upload(
+    local: &Local,
+    json: bool,
+    carrier: &str,
+    file: &std::path::Path,
+    is_preview: bool,
+) -> anyhow::Result<()> {
     let id = carrier_id(local, carrier).await?;
     let text = std::fs::read(file).with_context(|| format!("{} can't be read", file.display()))?;
-    let sheet = rates::read(&text, chrono::Utc::now())?;
+    let now = chrono::Utc::now();
+    let sheet = rates::read(&text, now)?;
     let bar = progress::bar("rates", sheet.len());
     let mut change = local.changes.begin(author()).await?;
-    let report = rates::replace(&mut change, id, sheet, |done| bar.set_position(done as u64)).await?;
+    let report = rates::replace(&mut change, id, sheet, now, |done| bar.set_position(done as u64)).await?;
     bar.finish_and_clear();
-    if report.refused > 0 {
-        for line in &report.lines {
-            eprintln!("line {}: {}", line.line, line.reason);
-        }
-        anyhow::bail!("{} lines can't be; the rates in force stay", report.refused);
+    if json {
+        print::one(true, &report)?;
+    } else {
+        report_on(&report, is_preview);
     }
-    change.commit().await?;
-    print::one(json, &report)
+    if report.refused > 0 {
+        anyhow::bail!("{} lines have errors; the rates in force stay", report.refused);
+    }
+    if !is_preview {
+        change.commit().await?;
+    }
+    Ok(())
+}
+
+/// A report for a person.
+fn report_on(report: &rates::Report, is_preview: bool) {
+    for column in &report.columns {
+        let head = column.head.as_deref().unwrap_or("(no head)");
+        let meaning = serde_json::to_value(column.meaning).unwrap_or_default();
+        let example = match (&column.example, &column.read_as) {
+            (Some(example), Some(read_as)) => format!(": {example:?} is {read_as}"),
+            _ => String::new(),
+        };
+        println!("column {} {head:?}: {}{example}", column.column, meaning.as_str().unwrap_or_default());
+    }
+    for line in &report.lines {
+        eprintln!("line {}: {}", line.line, line.reason);
+    }
+    for warning in &report.warnings {
+        let first = warning.prefixes.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");
+        eprintln!("{} prefixes {}: {first}", warning.count, warning.kind.sentence());
+    }
+    if report.refused == 0 {
+        let (rates, kept) = (report.rates, report.kept);
+        let done = if is_preview { "would be in force" } else { "are in force" };
+        println!("{rates} rates {done}; {kept} of before go on until theirs begins");
+    }
 }
 
 async fn carrier_id(local: &Local, carrier: &str) -> anyhow::Result<Uuid> {

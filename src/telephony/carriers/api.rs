@@ -1,7 +1,7 @@
 //! `/v1/carriers`: gateways, their rates, and whether they are there.
 
 use actix_web::{
-    HttpResponse, delete, get, patch, post, put,
+    HttpRequest, HttpResponse, delete, get, patch, post, put,
     web::{Bytes, Data, Json, Path, Payload, Query},
 };
 use serde::Deserialize;
@@ -97,9 +97,12 @@ pub async fn delete_carrier(
     write.run(&api, &actor, b"", work).await
 }
 
-/// Replace a carrier's rates: CSV of `prefix,price[,first_seconds,step_seconds][,effective_date]`
+/// Replace a carrier's rates by a CSV file
 ///
-/// All or nothing: with a line refused, the rates in force stay, and the answer is a 422 that holds the report.
+/// Columns are known by their heads, in any order: `prefix`, `price` (for a minute), `first_seconds`, `step_seconds`, `effective_date`, and
+/// the usual names of other systems. Without heads they are `prefix,price[,first_seconds,step_seconds][,effective_date]`. All or nothing:
+/// with a line refused, the rates in force stay, and the answer is a 422 that holds the report. Prefixes whose first rate begins later
+/// keep the rate that they have until then. `/rates/preview` says what a file would do.
 #[utoipa::path(tag = "carriers", request_body(content = String, content_type = "text/csv"), responses((status = 201, body = Report), (status = 422, body = Report)))]
 #[put("/v1/carriers/{id}/rates")]
 pub async fn replace_rates(
@@ -109,19 +112,47 @@ pub async fn replace_rates(
     path: Path<Uuid>,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let too_large = || Problem::from(Code::RatesTooLarge.with("mebibytes", 64));
-    let body = payload.to_bytes_limited(MOST_BYTES).await.map_err(|_| too_large())?.map_err(|_| too_large())?;
-    let text = body.clone();
+    let body = sheet_of(payload).await?;
     let _turn = api.turn().await?;
-    // Reading a hundred thousand lines is work for a thread of its own.
-    let sheet = actix_web::web::block(move || rates::read(&text, chrono::Utc::now()))
-        .await
-        .map_err(|_| Problem::from(Code::RatesUnread))??;
+    let now = chrono::Utc::now();
+    let sheet = read_apart(body.clone(), now).await?;
     let work = async |change: &mut _| {
-        let report = rates::replace(change, path.into_inner(), sheet, |_| ()).await?;
+        let report = rates::replace(change, path.into_inner(), sheet, now, |_| ()).await?;
         Outcome::report(&report, report.refused == 0)
     };
     write.run(&api, &actor, &body, work).await
+}
+
+/// Show what a CSV file of rates would do, without doing it
+///
+/// How each column is understood, which lines are refused, and which prefixes would have no price.
+#[utoipa::path(tag = "carriers", request_body(content = String, content_type = "text/csv"), responses((status = 200, body = Report), (status = 404, body = Problem)))]
+#[post("/v1/carriers/{id}/rates/preview")]
+pub async fn preview_rates(
+    api: Data<Api>,
+    actor: Actor,
+    request: HttpRequest,
+    path: Path<Uuid>,
+    payload: Payload,
+) -> Result<Json<Report>, Problem> {
+    let body = sheet_of(payload).await?;
+    let _turn = api.turn().await?;
+    let now = chrono::Utc::now();
+    let sheet = read_apart(body, now).await?;
+    // Done in earnest, and undone: so it says what will be.
+    let mut change = api.changes.begin(actor.author(&request)).await?;
+    Ok(Json(rates::replace(&mut change, path.into_inner(), sheet, now, |_| ()).await?))
+}
+
+async fn sheet_of(payload: Payload) -> Result<Bytes, Problem> {
+    let too_large = || Problem::from(Code::RatesTooLarge.with("mebibytes", 64));
+    payload.to_bytes_limited(MOST_BYTES).await.map_err(|_| too_large())?.map_err(|_| too_large())
+}
+
+/// Reading a hundred thousand lines is work for a thread of its own.
+async fn read_apart(file: Bytes, now: chrono::DateTime<chrono::Utc>) -> Result<rates::Sheet, Problem> {
+    let read = actix_web::web::block(move || rates::read(&file, now)).await;
+    Ok(read.map_err(|_| Problem::from(Code::RatesUnread))??)
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

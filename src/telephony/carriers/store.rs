@@ -170,8 +170,81 @@ pub async fn add_rates(
     .map(|_| ())
 }
 
-/// From now on these rates count; the ones before are forgotten.
-pub async fn put_in_force(db: &mut PgConnection, carrier: Uuid, sheet: Uuid) -> sqlx::Result<()> {
+/// The sheet whose rates count.
+pub async fn sheet_in_force(db: &mut PgConnection, carrier: Uuid) -> sqlx::Result<Option<Uuid>> {
+    sqlx::query_scalar!("select sheet_id from carriers where id = $1", carrier).fetch_one(db).await
+}
+
+/// Of prefixes that a new sheet prices from a later day only, the old rates go on until then: the one in force, and those that were to
+/// follow it. Returns how many.
+pub async fn keep_until_next(
+    db: &mut PgConnection,
+    old: Uuid,
+    new: Uuid,
+    now: chrono::DateTime<chrono::Utc>,
+) -> sqlx::Result<i64> {
+    let kept = sqlx::query!(
+        "insert into rates (sheet_id, prefix, effective_at, price, first_seconds, step_seconds)
+         select $2, o.prefix, o.effective_at, o.price, o.first_seconds, o.step_seconds
+           from (select prefix, min(effective_at) as begins from rates where sheet_id = $2
+                  group by prefix having min(effective_at) > $3) n
+           join rates o on o.sheet_id = $1 and o.prefix = n.prefix and o.effective_at < n.begins
+          where o.effective_at >= coalesce((select max(p.effective_at) from rates p
+                                             where p.sheet_id = $1 and p.prefix = o.prefix and p.effective_at <= $3), o.effective_at)",
+        old,
+        new,
+        now
+    );
+    Ok(i64::try_from(kept.execute(db).await?.rows_affected()).unwrap_or(i64::MAX))
+}
+
+/// Prefixes that had a price in the old sheet, and have none in the new one, not even by a shorter prefix.
+pub async fn no_longer_priced(
+    db: &mut PgConnection,
+    old: Uuid,
+    new: Uuid,
+    now: chrono::DateTime<chrono::Utc>,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        "select distinct o.prefix from rates o
+          where o.sheet_id = $1 and o.effective_at <= $3
+            and not exists (select 1 from rates n
+                             where n.sheet_id = $2 and n.effective_at <= $3
+                               and n.prefix = any (array(select left(o.prefix, l) from generate_series(1, length(o.prefix)) l)))
+          order by o.prefix",
+        old,
+        new,
+        now
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Prefixes of a sheet that have a price later, and none now, not even by a shorter prefix.
+pub async fn not_yet_priced(
+    db: &mut PgConnection,
+    sheet: Uuid,
+    now: chrono::DateTime<chrono::Utc>,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        "select distinct o.prefix from rates o
+          where o.sheet_id = $1 and o.effective_at > $2
+            and not exists (select 1 from rates n
+                             where n.sheet_id = $1 and n.effective_at <= $2
+                               and n.prefix = any (array(select left(o.prefix, l) from generate_series(1, length(o.prefix)) l)))
+          order by o.prefix",
+        sheet,
+        now
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// From now on these rates count, with `kept` of the sheet before; the others of that are forgotten.
+pub async fn put_in_force(db: &mut PgConnection, carrier: Uuid, sheet: Uuid, kept: i64) -> sqlx::Result<()> {
+    sqlx::query!("update rate_sheets set rows = rows + $2::bigint::int where id = $1", sheet, kept)
+        .execute(&mut *db)
+        .await?;
     sqlx::query!(
         "update carriers set sheet_id = $2, version = version + 1, updated_at = now() where id = $1",
         carrier,

@@ -270,6 +270,7 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("PATCH",  "/v1/carriers/{id}", Rule::Needs(Resource::Carriers, WRITE)),
     ("DELETE", "/v1/carriers/{id}", Rule::Needs(Resource::Carriers, WRITE)),
     ("PUT",    "/v1/carriers/{id}/rates", Rule::Needs(Resource::Carriers, WRITE)),
+    ("POST",   "/v1/carriers/{id}/rates/preview", Rule::Needs(Resource::Carriers, WRITE)),
     ("GET",    "/v1/carriers/{id}/rates", Rule::Needs(Resource::Carriers, READ)),
     ("GET",    "/v1/carriers/{id}/gateways", Rule::Needs(Resource::Carriers, READ)),
     ("POST",   "/v1/carriers/{id}/test-connection", Rule::Needs(Resource::Carriers, WRITE)),

@@ -107,6 +107,8 @@ codes! {
     BodyTooLarge "body_too_large" TooLarge ReadDescription "The body is larger than {mebibytes} MiB." "Der Inhalt ist größer als {mebibytes} MiB.";
     FileTooLarge "file_too_large" BadRequest CorrectFile "The file is larger than {mebibytes} MiB." "Die Datei ist größer als {mebibytes} MiB.";
     RatesTooLarge "rates_too_large" BadRequest CorrectFile "A rate sheet has at most {mebibytes} MiB." "Eine Preisliste hat höchstens {mebibytes} MiB.";
+    RateHeadsUnknown "rate_heads_unknown" Field CorrectFile "has no column that is known to hold prefixes, or none that holds prices a minute. Name them `prefix` and `price`. Its first line is: {heads}" "hat keine Spalte, die bekanntermaßen Vorwahlen enthält, oder keine mit Minutenpreisen. Nennen Sie sie `prefix` und `price`. Die erste Zeile ist: {heads}";
+    RateHeadsTwice "rate_heads_twice" Field CorrectFile "has two columns that mean the same: {one} and {other}. Delete one, or give it another name" "hat zwei Spalten, die dasselbe bedeuten: {one} und {other}. Löschen Sie eine, oder nennen Sie sie anders";
     RatesUnread "rates_unread" BadRequest CorrectFile "The rates could not be read." "Die Preise konnten nicht gelesen werden.";
     FormIncomplete "form_incomplete" BadRequest Wait "The form did not come whole." "Das Formular kam nicht ganz an.";
     NotJson "not_json" BadRequest ReadDescription "The body is not JSON: {reason}." "Der Inhalt ist kein JSON: {reason}.";

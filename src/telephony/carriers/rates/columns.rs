@@ -1,0 +1,339 @@
+//! Which column of a rate sheet means what, by the heads that other systems and carriers write.
+
+use serde::Serialize;
+
+use super::values::Decimals;
+
+/// What a column means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Meaning {
+    Prefix,
+    Price,
+    /// Seconds that are charged at least.
+    FirstSeconds,
+    /// Seconds of each step after them; `30/6` are both.
+    StepSeconds,
+    EffectiveDate,
+    /// What each call costs beside its minutes. There is no such price here: only 0 is taken.
+    ConnectionFee,
+    Unused,
+}
+
+impl Meaning {
+    /// By a head, whatever its capitals, spaces and punctuation. `None`: a word that means nothing to this program.
+    fn of(head: &str) -> Option<Self> {
+        const WORDS: [(Meaning, &[&str]); 7] = [
+            (
+                Meaning::Prefix,
+                &[
+                    "prefix",
+                    "code",
+                    "codes",
+                    "dialcode",
+                    "dialcodes",
+                    "dialprefix",
+                    "dialingcode",
+                    "dialingcodes",
+                    "dialpattern",
+                    "areacode",
+                    "destinationcode",
+                    "destinationprefix",
+                    "destprefix",
+                    "destcode",
+                    "numberprefix",
+                    "breakout",
+                    "breakoutcode",
+                    "digits",
+                    "vorwahl",
+                    "rufnummernprefix",
+                    "ziffern",
+                ],
+            ),
+            (
+                Meaning::Price,
+                &[
+                    "price",
+                    "rate",
+                    "cost",
+                    "permin",
+                    "perminute",
+                    "ratemin",
+                    "rateminute",
+                    "ratepermin",
+                    "rateperminute",
+                    "pricemin",
+                    "priceminute",
+                    "pricepermin",
+                    "priceperminute",
+                    "costpermin",
+                    "costperminute",
+                    "minuteprice",
+                    "minuterate",
+                    "callrate",
+                    "sellrate",
+                    "buyrate",
+                    "newrate",
+                    "newprice",
+                    "tariff",
+                    "preis",
+                    "minutenpreis",
+                    "preisprominute",
+                    "preismin",
+                    "preisminute",
+                    "cost1",
+                    "rate1",
+                    "ratemins",
+                ],
+            ),
+            (
+                Meaning::FirstSeconds,
+                &[
+                    "first",
+                    "firstseconds",
+                    "firstincrement",
+                    "firstinterval",
+                    "firstperiod",
+                    "initial",
+                    "initialincrement",
+                    "initialinterval",
+                    "initialperiod",
+                    "initialseconds",
+                    "initblock",
+                    "interval1",
+                    "minimum",
+                    "minimumduration",
+                    "minduration",
+                    "minimumseconds",
+                    "minimumtime",
+                    "minseconds",
+                    "mintime",
+                    "connectseconds",
+                    "ersttakt",
+                    "mindestdauer",
+                ],
+            ),
+            (
+                Meaning::StepSeconds,
+                &[
+                    "step",
+                    "stepseconds",
+                    "next",
+                    "nextincrement",
+                    "nextinterval",
+                    "nextperiod",
+                    "nextseconds",
+                    "intervaln",
+                    "interval2",
+                    "subsequent",
+                    "subsequentincrement",
+                    "subsequentinterval",
+                    "increment",
+                    "increments",
+                    "incrementseconds",
+                    "billingincrement",
+                    "billingincrements",
+                    "billingblock",
+                    "billinginterval",
+                    "billing",
+                    "rounding",
+                    "interval",
+                    "takt",
+                    "taktung",
+                    "folgetakt",
+                    "abrechnungstakt",
+                ],
+            ),
+            (
+                Meaning::EffectiveDate,
+                &[
+                    "date",
+                    "effective",
+                    "effectivedate",
+                    "effectivefrom",
+                    "effectivetime",
+                    "validfrom",
+                    "startdate",
+                    "activationdate",
+                    "activefrom",
+                    "ratestartdate",
+                    "datestart",
+                    "gultigab",
+                    "gueltigab",
+                    "wirksamab",
+                    "datum",
+                    "ab",
+                ],
+            ),
+            (
+                Meaning::ConnectionFee,
+                &[
+                    "connectionfee",
+                    "connectfee",
+                    "connectcharge",
+                    "connectioncharge",
+                    "connectioncost",
+                    "connectcost",
+                    "setupfee",
+                    "setupcharge",
+                    "flagfall",
+                    "verbindungsgebuhr",
+                    "verbindungsentgelt",
+                ],
+            ),
+            (
+                Meaning::Unused,
+                &[
+                    "destination",
+                    "destinationname",
+                    "description",
+                    "country",
+                    "countryname",
+                    "countrycode",
+                    "name",
+                    "region",
+                    "operator",
+                    "network",
+                    "type",
+                    "status",
+                    "change",
+                    "changetype",
+                    "comment",
+                    "comments",
+                    "note",
+                    "notes",
+                    "currency",
+                    "id",
+                    "zone",
+                    "ziel",
+                    "land",
+                    "netz",
+                    "bemerkung",
+                    "wahrung",
+                ],
+            ),
+        ];
+        // Currencies and units say nothing about the column: `Rate (USD/min)`.
+        let words = words(head)
+            .into_iter()
+            .filter(|word| !matches!(&**word, "usd" | "eur" | "gbp" | "chf" | "in" | "sec" | "s"));
+        let word = words.collect::<String>();
+        WORDS.into_iter().find(|(_, known)| known.contains(&&*word)).map(|(meaning, _)| meaning)
+    }
+}
+
+fn words(head: &str) -> Vec<String> {
+    let plain = head.to_lowercase().replace('ä', "a").replace('ö', "o").replace('ü', "u").replace('€', "");
+    plain.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).map(ToOwned::to_owned).collect()
+}
+
+/// A column as it was understood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Column {
+    /// From 1.
+    pub column: usize,
+    /// Absent in a sheet without heads.
+    pub head: Option<String>,
+    pub meaning: Meaning,
+    /// The first value, and what was made of it.
+    pub example: Option<String>,
+    pub read_as: Option<String>,
+}
+
+/// The columns of a sheet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Columns {
+    pub all: Vec<Column>,
+    pub decimals: Decimals,
+}
+
+/// Why a sheet's columns are not understood.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unclear {
+    /// Neither heads nor rates.
+    Heads(Vec<String>),
+    /// Two columns that mean the same.
+    Twice(String, String),
+}
+
+impl Columns {
+    /// Without heads: `prefix,price[,first_seconds,step_seconds][,effective_date]`.
+    #[must_use]
+    pub fn by_position(count: usize) -> Self {
+        let usual =
+            [Meaning::Prefix, Meaning::Price, Meaning::FirstSeconds, Meaning::StepSeconds, Meaning::EffectiveDate];
+        let meaning = |at: usize| usual.get(at).copied().unwrap_or(Meaning::Unused);
+        let all = (0..count.max(2)).map(|at| column(at, None, meaning(at))).collect();
+        Self { all, decimals: Decimals::default() }
+    }
+
+    /// By a line of heads. `None`: it is none, there is neither prefix nor price in it.
+    pub fn by_heads(line: &csv::StringRecord) -> Result<Option<Self>, Unclear> {
+        let all = line
+            .iter()
+            .enumerate()
+            .map(|(at, head)| column(at, Some(head.to_owned()), Meaning::of(head).unwrap_or(Meaning::Unused)));
+        let all = all.collect::<Vec<_>>();
+        let has = |meaning| all.iter().any(|column| column.meaning == meaning);
+        if !has(Meaning::Prefix) || !has(Meaning::Price) {
+            return Ok(None);
+        }
+        for (at, column) in all.iter().enumerate().filter(|(_, column)| column.meaning != Meaning::Unused) {
+            if let Some(before) = all[..at].iter().find(|before| before.meaning == column.meaning) {
+                let name = |column: &Column| column.head.clone().unwrap_or_default();
+                return Err(Unclear::Twice(name(before), name(column)));
+            }
+        }
+        Ok(Some(Self { all, decimals: Decimals::default() }))
+    }
+
+    /// What a line has in the column of a meaning.
+    #[must_use]
+    pub fn get<'a>(&self, line: &'a csv::StringRecord, meaning: Meaning) -> Option<&'a str> {
+        let at = self.all.iter().position(|column| column.meaning == meaning)?;
+        line.get(at).filter(|text| !text.is_empty())
+    }
+
+    /// Notes the first line's values, and what was made of them.
+    pub fn illustrate(&mut self, line: &csv::StringRecord, read_as: impl Fn(Meaning) -> Option<String>) {
+        for (at, column) in self.all.iter_mut().enumerate().filter(|(_, column)| column.example.is_none()) {
+            column.example = line.get(at).filter(|text| !text.is_empty()).map(ToOwned::to_owned);
+            if column.example.is_some() {
+                column.read_as = read_as(column.meaning);
+            }
+        }
+    }
+}
+
+fn column(at: usize, head: Option<String>, meaning: Meaning) -> Column {
+    Column { column: at + 1, head, meaning, example: None, read_as: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_are_known_by_the_names_that_others_give_them() {
+        for (head, meaning) in [
+            ("Prefix", Meaning::Prefix),
+            ("Dial Code", Meaning::Prefix),
+            ("dialprefix", Meaning::Prefix),
+            ("Vorwahl", Meaning::Prefix),
+            ("Rate (USD/min)", Meaning::Price),
+            ("Preis pro Minute (€)", Meaning::Price),
+            ("initblock", Meaning::FirstSeconds),
+            ("interval_1", Meaning::FirstSeconds),
+            ("Interval N", Meaning::StepSeconds),
+            ("Billing Increment", Meaning::StepSeconds),
+            ("Gültig ab", Meaning::EffectiveDate),
+            ("Effective Date", Meaning::EffectiveDate),
+            ("Connect Fee", Meaning::ConnectionFee),
+            ("Country", Meaning::Unused),
+        ] {
+            assert_eq!(Meaning::of(head), Some(meaning), "{head}");
+        }
+        assert_eq!(Meaning::of("rate per second"), None);
+        assert_eq!(Meaning::of("old rate"), None);
+    }
+}

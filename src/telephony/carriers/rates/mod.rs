@@ -1,0 +1,127 @@
+//! Rate sheets: CSV as carriers and other systems write it, put in force as a whole.
+
+mod columns;
+mod sheet;
+mod values;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+pub use self::{
+    columns::{Column, Meaning},
+    sheet::{Sheet, read},
+};
+use super::store;
+use crate::{
+    model::error::{Error, Result},
+    node::changes::{Audit, Change},
+};
+
+/// Of lines and prefixes with something to say about them, so many are told.
+const MOST_TOLD: usize = 200;
+
+/// What became of a sheet, or would.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Report {
+    /// Rates of the sheet.
+    pub rates: usize,
+    /// Lines that can't be; with one, the sheet in force stays.
+    pub refused: usize,
+    /// The first of them, and why.
+    pub lines: Vec<Refused>,
+    /// How each column was understood.
+    pub columns: Vec<Column>,
+    /// Rates of the sheet before that go on counting until a rate of this one begins.
+    pub kept: usize,
+    /// What changes for the worse, and is perhaps not meant.
+    pub warnings: Vec<Warning>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Refused {
+    /// As an editor counts the lines of the file.
+    pub line: usize,
+    pub reason: String,
+}
+
+/// Prefixes that have no price from now on.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Warning {
+    pub kind: WarningKind,
+    /// How many prefixes it is about.
+    pub count: usize,
+    /// The first of them.
+    pub prefixes: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WarningKind {
+    /// They had a price before, and have none in this sheet.
+    NoLongerPriced,
+    /// Their first price begins later, and there is none until then.
+    NotYetPriced,
+}
+
+impl WarningKind {
+    /// What it means for calls.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::NoLongerPriced => {
+                "had a price until now and have none in this sheet: this carrier takes no calls to them"
+            }
+            Self::NotYetPriced => {
+                "have no price until the date in the sheet: this carrier takes no calls to them before"
+            }
+        }
+    }
+}
+
+/// Puts a sheet in force, if nothing of it was refused. `progress` is told how many rates are in already.
+pub async fn replace(
+    change: &mut Change,
+    carrier: Uuid,
+    sheet: Sheet,
+    now: DateTime<Utc>,
+    progress: impl Fn(usize),
+) -> Result<Report> {
+    const AT_ONCE: usize = 10_000;
+    let rates = sheet.len();
+    if sheet.refusals > 0 {
+        let (refused, lines, columns) = (sheet.refusals, sheet.refused, sheet.columns);
+        return Ok(Report { rates: 0, refused, lines, columns, kept: 0, warnings: Vec::new() });
+    }
+    let before = store::lock(change.db(), carrier).await?.ok_or(Error::NotFound("carrier"))?;
+    let old = store::sheet_in_force(change.db(), carrier).await?;
+    let id = Uuid::now_v7();
+    store::begin_sheet(change.db(), carrier, id, i32::try_from(rates).unwrap_or(i32::MAX)).await?;
+    for from in (0..rates).step_by(AT_ONCE) {
+        let to = (from + AT_ONCE).min(rates);
+        store::add_rates(change.db(), id, &sheet.rates, from..to).await?;
+        progress(to);
+    }
+    // A sheet that announces a price says nothing about the time until then.
+    let kept = match old {
+        Some(old) => store::keep_until_next(change.db(), old, id, now).await?,
+        None => 0,
+    };
+    let mut warnings = Vec::new();
+    for (kind, without) in [
+        (WarningKind::NoLongerPriced, store::no_longer_priced(change.db(), old.unwrap_or_default(), id, now).await?),
+        (WarningKind::NotYetPriced, store::not_yet_priced(change.db(), id, now).await?),
+    ] {
+        if !without.is_empty() {
+            let count = without.len();
+            warnings.push(Warning { kind, count, prefixes: without.into_iter().take(MOST_TOLD).collect() });
+        }
+    }
+    store::put_in_force(change.db(), carrier, id, kept).await?;
+    let after = serde_json::json!({ "rates": rates, "kept": kept });
+    let before = serde_json::json!({ "rates": before.rates });
+    let resource = format!("carriers/{carrier}");
+    change.audit(Audit { tenant: None, action: "rates", resource, before: Some(before), after: Some(after) }).await?;
+    let kept = usize::try_from(kept).unwrap_or(usize::MAX);
+    Ok(Report { rates, refused: 0, lines: Vec::new(), columns: sheet.columns, kept, warnings })
+}

@@ -1,0 +1,365 @@
+//! Reading a rate sheet.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    MOST_TOLD, Refused,
+    columns::{Column, Columns, Meaning, Unclear},
+    values::{self, Reason},
+};
+use crate::{
+    model::error::{Error, Result},
+    telephony::carriers::store::RateColumns,
+    text::{Code, Prefix},
+};
+
+/// Most lines and rates of one sheet.
+const MOST_LINES: usize = 1_000_000;
+
+/// So many lines may stand before the heads: titles, addresses, dates.
+const MOST_TITLES: usize = 30;
+
+/// A sheet as it was read.
+pub struct Sheet {
+    pub(super) rates: RateColumns,
+    pub(super) columns: Vec<Column>,
+    pub(super) refused: Vec<Refused>,
+    pub(super) refusals: usize,
+}
+
+impl Sheet {
+    /// How many rates it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rates.prefixes.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn refuse(&mut self, line: usize, reason: Reason) {
+        self.refusals += 1;
+        if self.refused.len() < MOST_TOLD {
+            self.refused.push(Refused { line, reason });
+        }
+    }
+}
+
+/// Reads a sheet. Prices are decimal, for a minute, in the carrier's currency; `now`: from when rates without a date count.
+pub fn read(file: &[u8], now: DateTime<Utc>) -> Result<Sheet> {
+    let text = lines(file);
+    let delimiter = delimiter(&text);
+    let mut lines = Lines::of(&text, delimiter);
+    let mut columns = None;
+    let mut titles = Vec::new();
+    // The heads are the first line that names prefix and price; without any, the first line is a rate.
+    while titles.len() < MOST_TITLES
+        && let Some((_, line)) = lines.next()?
+    {
+        columns = Columns::by_heads(&line).map_err(unclear)?;
+        if columns.is_some() {
+            break;
+        }
+        titles.push(line);
+    }
+    let is_headless = columns.is_none();
+    let mut columns = match (columns, titles.into_iter().next()) {
+        (Some(columns), _) => columns,
+        (None, None) => return Err(Error::invalid("file", Code::NoLines)),
+        (None, Some(first)) => {
+            let columns = Columns::by_position(first.len());
+            // A line that has no prefix in front is one of heads that nobody knows.
+            if columns.get(&first, Meaning::Prefix).is_none_or(|text| values::prefixes(text).is_err()) {
+                return Err(unclear(Unclear::Heads(first.iter().map(ToOwned::to_owned).collect())));
+            }
+            columns
+        }
+    };
+    if is_headless {
+        lines = Lines::of(&text, delimiter);
+    }
+    let start = lines.position();
+    let mut decimals = columns.decimals;
+    while let Some((_, line)) = lines.next()? {
+        decimals.learn(columns.get(&line, Meaning::Price).unwrap_or_default());
+    }
+    columns.decimals = decimals;
+    lines.back_to(start)?;
+    let sheet = rates(lines, columns, now)?;
+    if sheet.is_empty() && sheet.refusals == 0 { Err(Error::invalid("file", Code::NoLines)) } else { Ok(sheet) }
+}
+
+fn rates(mut lines: Lines<'_>, mut columns: Columns, now: DateTime<Utc>) -> Result<Sheet> {
+    let mut sheet = Sheet { rates: RateColumns::default(), columns: Vec::new(), refused: Vec::new(), refusals: 0 };
+    let mut seen = HashMap::new();
+    let mut count = 0;
+    while let Some((number, line)) = lines.next()? {
+        count += 1;
+        if count > MOST_LINES || sheet.len() > MOST_LINES {
+            return Err(Error::invalid("file", Code::TooManyLines.with("most", MOST_LINES)));
+        }
+        let rate = match rate(&line, &columns, now) {
+            Ok(rate) => rate,
+            Err(reason) => {
+                sheet.refuse(number, reason);
+                continue;
+            }
+        };
+        columns.illustrate(&line, |meaning| rate.shown(meaning));
+        let terms = (rate.price, rate.first, rate.step);
+        for prefix in rate.prefixes {
+            match seen.insert((prefix.clone(), rate.effective), (terms, number)) {
+                None => {
+                    sheet.rates.prefixes.push(prefix.to_string());
+                    sheet.rates.effective.push(rate.effective);
+                    sheet.rates.prices.push(rate.price);
+                    sheet.rates.first.push(rate.first);
+                    sheet.rates.steps.push(rate.step);
+                }
+                // The same price once more is no harm.
+                Some((before, _)) if before == terms => {}
+                Some((_, before)) => sheet.refuse(number, format!("{prefix} has another price in line {before}")),
+            }
+        }
+    }
+    sheet.columns = columns.all;
+    Ok(sheet)
+}
+
+struct Rate {
+    prefixes: Vec<Prefix>,
+    effective: DateTime<Utc>,
+    price: i64,
+    first: i16,
+    step: i16,
+}
+
+impl Rate {
+    /// What was made of a column.
+    #[expect(clippy::cast_precision_loss, reason = "to look at")]
+    fn shown(&self, meaning: Meaning) -> Option<String> {
+        match meaning {
+            Meaning::Prefix => self.prefixes.first().map(|prefix| format!("+{prefix}")),
+            Meaning::Price => Some(format!("{} a minute", self.price as f64 / 1e6)),
+            Meaning::FirstSeconds => Some(format!("{} s at least", self.first)),
+            Meaning::StepSeconds => Some(format!("steps of {} s", self.step)),
+            Meaning::EffectiveDate => Some(self.effective.format("%F").to_string()),
+            Meaning::ConnectionFee | Meaning::Unused => None,
+        }
+    }
+}
+
+fn rate(line: &csv::StringRecord, columns: &Columns, now: DateTime<Utc>) -> std::result::Result<Rate, Reason> {
+    let column = |meaning| columns.get(line, meaning);
+    let prefixes = values::prefixes(column(Meaning::Prefix).unwrap_or_default())?;
+    let price = values::price(column(Meaning::Price).unwrap_or_default(), columns.decimals)?;
+    let (mut first, mut step) = (column(Meaning::FirstSeconds), column(Meaning::StepSeconds));
+    if let Some(both) = step.or(first).and_then(values::increments) {
+        (first, step) = (Some(both.0), Some(both.1));
+    }
+    let first = first.map_or(Ok(60), values::seconds)?;
+    let step = step.map_or(Ok(60), values::seconds)?;
+    if let Some(fee) = column(Meaning::ConnectionFee)
+        && values::price(fee, columns.decimals) != Ok(0)
+    {
+        return Err(format!("the connection fee {fee:?} can't be charged: only minutes have a price here"));
+    }
+    let effective = column(Meaning::EffectiveDate).map_or(Ok(now), values::moment)?;
+    Ok(Rate { prefixes, effective, price, first, step })
+}
+
+fn unclear(unclear: Unclear) -> Error {
+    match unclear {
+        Unclear::Heads(heads) => Error::invalid("file", Code::RateHeadsUnknown.with("heads", heads.join(", "))),
+        Unclear::Twice(one, other) => {
+            Error::invalid("file", Code::RateHeadsTwice.with("one", one).with("other", other))
+        }
+    }
+}
+
+/// The file as lines of text: UTF-8, UTF-16 or the Latin-1 of older spreadsheets, with any system's ends of lines.
+fn lines(file: &[u8]) -> String {
+    let text: Cow<'_, str> = match file {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        _ => {
+            let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
+            match std::str::from_utf8(file) {
+                Ok(text) => Cow::Borrowed(text),
+                Err(_) => file.iter().map(|byte| char::from(*byte)).collect::<String>().into(),
+            }
+        }
+    };
+    text.replace("\r\n", "\n").replace('\r', "\n")
+}
+
+fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Cow<'static, str> {
+    let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+    char::decode_utf16(units).map(|char| char.unwrap_or('\u{fffd}')).collect::<String>().into()
+}
+
+/// What stands between fields: in a sheet with decimal commas it is no comma.
+fn delimiter(text: &str) -> u8 {
+    let mut counts = [(b';', 0), (b'\t', 0), (b'|', 0)];
+    for line in text.lines().filter(|line| !line.trim().is_empty()).take(MOST_TITLES) {
+        let mut is_quoted = false;
+        for byte in line.bytes() {
+            is_quoted ^= byte == b'"';
+            counts
+                .iter_mut()
+                .filter(|(delimiter, _)| *delimiter == byte && !is_quoted)
+                .for_each(|(_, count)| *count += 1);
+        }
+    }
+    let most = counts.into_iter().filter(|(_, count)| *count > 0).max_by_key(|(_, count)| *count);
+    most.map_or(b',', |(delimiter, _)| delimiter)
+}
+
+/// The lines that are not blank, with their numbers in the file.
+struct Lines<'a> {
+    text: &'a str,
+    reader: csv::Reader<std::io::Cursor<&'a [u8]>>,
+}
+
+impl<'a> Lines<'a> {
+    fn of(text: &'a str, delimiter: u8) -> Self {
+        let mut reader = csv::ReaderBuilder::new();
+        reader.delimiter(delimiter).has_headers(false).trim(csv::Trim::All).flexible(true);
+        Self { text, reader: reader.from_reader(std::io::Cursor::new(text.as_bytes())) }
+    }
+
+    fn next(&mut self) -> Result<Option<(usize, csv::StringRecord)>> {
+        let mut line = csv::StringRecord::new();
+        loop {
+            let wrong = |error: csv::Error| Error::invalid("file", Code::NotCsv.with("reason", error));
+            if !self.reader.read_record(&mut line).map_err(wrong)? {
+                return Ok(None);
+            }
+            if line.iter().any(|field| !field.is_empty()) {
+                return Ok(Some((self.number(&line), line)));
+            }
+        }
+    }
+
+    /// The reader passes over empty lines, and says where it was before them.
+    fn number(&self, line: &csv::StringRecord) -> usize {
+        let Some(position) = line.position() else { return 0 };
+        let from = usize::try_from(position.byte()).unwrap_or_default();
+        let empty = self.text.as_bytes()[from.min(self.text.len())..].iter().take_while(|byte| **byte == b'\n').count();
+        usize::try_from(position.line()).unwrap_or_default() + empty
+    }
+
+    fn position(&self) -> csv::Position {
+        self.reader.position().clone()
+    }
+
+    fn back_to(&mut self, position: csv::Position) -> Result<()> {
+        self.reader.seek(position).map_err(|error| Error::invalid("file", Code::NotCsv.with("reason", error)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Prefix, price, first seconds, steps and day of each rate; the lines that were refused.
+    fn told(file: &[u8]) -> (Vec<String>, Vec<usize>) {
+        let now = "2026-11-26T10:00:00Z".parse().unwrap();
+        let sheet = read(file, now).unwrap_or_else(|error| panic!("{error:?}"));
+        let rates = &sheet.rates;
+        let line = |at: usize| {
+            let day =
+                if rates.effective[at] == now { "now".into() } else { rates.effective[at].format("%F").to_string() };
+            format!("{} {} {}/{} {day}", rates.prefixes[at], rates.prices[at], rates.first[at], rates.steps[at])
+        };
+        ((0..sheet.len()).map(line).collect(), sheet.refused.iter().map(|refused| refused.line).collect())
+    }
+
+    #[test]
+    fn every_line_that_cannot_be_is_told() {
+        let text = b"prefix,price,first,step,date\n49,0.01\n+4930,0.02,30,6,2026-12-01\nx,1\n1,abc\n44,1,0\n49,0.03\n33,1,60,60,soon\n";
+        let sheet = read(text, Utc::now()).unwrap();
+        assert_eq!(sheet.rates.prefixes, ["49", "4930"]);
+        assert_eq!(sheet.rates.first, [60, 30]);
+        assert_eq!(sheet.refused.iter().map(|refused| refused.line).collect::<Vec<_>>(), [4, 5, 6, 7, 8]);
+        assert!(read(b"", Utc::now()).is_err());
+    }
+
+    #[test]
+    fn a_sheet_means_the_same_in_whatever_form_it_comes() {
+        let usual = ["44 1000000 30/6 now", "4930 20000 60/60 2026-12-15"].map(ToOwned::to_owned).to_vec();
+        for sheet in [
+            "prefix,first_seconds,step_seconds,price,effective_date\n44,30,6,1,\n4930,60,60,0.02,2026-12-15\n",
+            "44,1,30,6\n4930,0.02,60,60,2026-12-15\n",
+            "price;prefix;date;first;step\r\n1;+44;;30;6\r\n0,02;0049 30;15.12.2026;;\r\n",
+            "Country\tDial Code\tRate (USD/min)\tBilling Increment\tEffective Date\rUK\t44\t1\t30/6\t\rBerlin\t4930\t0,02\t60/60\t15.12.2026\r",
+            "\u{feff}\"Prefix\",\"Price\",\"First\",\"Step\",\"Date\"\n\"44\",\"1,00\",\"30\",\"6\",\"\"\n\"4930\",\"0,02\",\"\",\"\",\"12/15/2026\"\n",
+            "Rates of Example Telecom,,,,\n\nvalid from 2026,,,,\nCode,Rate,Initial,Increment,Valid from\n\n  ,,\n44,$1.00,30s,6s,\n4930-4930,0.02,60,60,2026-12-15\n4930,0.02,60,60,2026-12-15",
+        ] {
+            assert_eq!(told(sheet.as_bytes()), (usual.clone(), Vec::new()), "{sheet}");
+        }
+        let latin = b"Vorwahl;L\xe4nge;Preis pro Minute;Takt;G\xfcltig ab\n44;;1;30/6;\n4930;;0,02;60/60;15.12.2026\n";
+        assert_eq!(told(latin), (usual.clone(), Vec::new()));
+        let utf16 = "prefix\tprice\tfirst\tstep\tdate\n44\t1\t30\t6\n4930\t0.02\t\t\t2026-12-15\n";
+        let utf16 = [vec![0xff, 0xfe], utf16.encode_utf16().flat_map(u16::to_le_bytes).collect()].concat();
+        assert_eq!(told(&utf16), (usual, Vec::new()));
+    }
+
+    #[test]
+    fn lines_are_counted_as_an_editor_counts_them() {
+        for ends in ["\n", "\r\n", "\r"] {
+            let sheet = "title\n\nprefix,price\n\n\n49,0.01\n  \nx,1\n,,\n\n33,\"1\n\"\ny,1".replace('\n', ends);
+            let (rates, refused) = told(sheet.as_bytes());
+            assert_eq!((rates.len(), refused), (2, vec![8, 13]), "{sheet:?}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_meant_two_ways_is_refused() {
+        let code = |file: &str| match read(file.as_bytes(), Utc::now()) {
+            Err(error) => format!("{error:?}"),
+            Ok(sheet) => sheet.refused.iter().map(|refused| refused.reason.clone()).collect::<Vec<_>>().join("; "),
+        };
+        for (file, says) in [
+            ("code,rate,price\n49,1,2\n", "RateHeadsTwice"),
+            ("what,ever\n49,1\n", "RateHeadsUnknown"),
+            ("prefix,old price\n49,1\n", "RateHeadsUnknown"),
+            ("prefix;price\n49;1,234\n", "may be 1.234 or 1234"),
+            ("prefix,price,date\n49,1,5/12/2026\n", "may be two days"),
+            ("prefix,price,connection fee\n49,1,0.1\n", "connection fee"),
+            ("prefix,price\n030,1\n", "country code"),
+            ("prefix,price\n49,1\n+49,2\n", "another price in line 2"),
+            ("prefix,price\n\n\n", "NoLines"),
+        ] {
+            assert!(code(file).contains(says), "{file}: {}", code(file));
+        }
+    }
+
+    #[test]
+    fn a_preview_says_how_each_column_was_understood() {
+        let sheet = read(b"Country;Dial Code;Rate;Interval 1;Interval N\nUK;44;1,5;30;6\n", Utc::now()).unwrap();
+        let told = sheet.columns.iter().map(|column| (column.meaning, column.read_as.as_deref().unwrap_or_default()));
+        assert_eq!(
+            told.collect::<Vec<_>>(),
+            [
+                (Meaning::Unused, ""),
+                (Meaning::Prefix, "+44"),
+                (Meaning::Price, "1.5 a minute"),
+                (Meaning::FirstSeconds, "30 s at least"),
+                (Meaning::StepSeconds, "steps of 6 s"),
+            ]
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_sent_is_read_or_refused(file: Vec<u8>, text in "[0-9a-z,;\"\n\r +./-]{0,80}") {
+            let _ = read(&file, Utc::now());
+            let _ = read(text.as_bytes(), Utc::now());
+        }
+    }
+}

@@ -259,11 +259,10 @@ pub enum Unclear {
 impl Columns {
     /// Without heads: `prefix,price[,first_seconds,step_seconds][,effective_date]`.
     #[must_use]
-    pub fn by_position(count: usize) -> Self {
+    pub fn by_position() -> Self {
         let usual =
             [Meaning::Prefix, Meaning::Price, Meaning::FirstSeconds, Meaning::StepSeconds, Meaning::EffectiveDate];
-        let meaning = |at: usize| usual.get(at).copied().unwrap_or(Meaning::Unused);
-        let all = (0..count.max(2)).map(|at| column(at, None, meaning(at))).collect();
+        let all = usual.into_iter().enumerate().map(|(at, meaning)| column(at, None, meaning)).collect();
         Self { all, decimals: Decimals::default() }
     }
 

@@ -71,7 +71,7 @@ pub fn read(file: &[u8], now: DateTime<Utc>) -> Result<Sheet> {
         (Some(columns), _) => columns,
         (None, None) => return Err(Error::invalid("file", Code::NoLines)),
         (None, Some(first)) => {
-            let columns = Columns::by_position(first.len());
+            let columns = Columns::by_position();
             // A line that has no prefix in front is one of heads that nobody knows.
             if columns.get(&first, Meaning::Prefix).is_none_or(|text| values::prefixes(text).is_err()) {
                 return Err(unclear(Unclear::Heads(first.iter().map(ToOwned::to_owned).collect())));

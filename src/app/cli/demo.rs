@@ -84,7 +84,7 @@ pub async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
     let (app, made) = match started {
         Ok(started) => started,
         Err(error) => {
-            database.close()?;
+            database.close();
             return Err(error);
         }
     };
@@ -102,7 +102,8 @@ pub async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
     std::io::stdout().flush()?;
     serve::until_told().await?;
     app.stop().await;
-    database.close()
+    database.close();
+    Ok(())
 }
 
 async fn start(settings: &Settings, database: &Database) -> anyhow::Result<(App, Made)> {

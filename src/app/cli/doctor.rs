@@ -114,9 +114,7 @@ async fn database(settings: &Settings, report: &mut Report) -> Option<Vec<Uuid>>
             let _ = db.close().await;
         }
     }
-    if let Err(error) = database.close() {
-        report.add("database", Err(format!("it does not stop: {error:#}")));
-    }
+    database.close();
     nodes
 }
 

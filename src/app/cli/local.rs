@@ -12,7 +12,7 @@ use sqlx::{PgPool, postgres::PgConnectOptions};
 
 use crate::{
     app::{
-        embedded::{Cluster, Durability},
+        embedded::{Cluster, Durability, Keeper},
         settings::Settings,
     },
     node::{
@@ -28,7 +28,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The database that the settings name, and the private cluster if it is that.
 pub struct Database {
     pub options: PgConnectOptions,
-    cluster: Option<Cluster>,
+    private: Option<Private>,
+}
+
+/// A private cluster.
+enum Private {
+    /// A node's, which is kept running.
+    Kept(Keeper),
+    /// One for the time of a command.
+    Borrowed(Cluster),
 }
 
 impl Database {
@@ -38,7 +46,9 @@ impl Database {
             return Self::external(url, settings);
         }
         let cluster = Cluster::start(&settings.data_dir, Durability::Full).await?;
-        Ok(Self { options: cluster.options(), cluster: Some(cluster) })
+        let options = cluster.options();
+        let keeper = Keeper::of(cluster).context("the thread that looks after Postgres can't be started")?;
+        Ok(Self { options, private: Some(Private::Kept(keeper)) })
     }
 
     /// For a command: the private cluster may be a running node's. It is not made.
@@ -47,7 +57,7 @@ impl Database {
             return Self::external(url, settings);
         }
         let cluster = Cluster::borrow(&settings.data_dir).await?;
-        Ok(Self { options: cluster.options(), cluster: Some(cluster) })
+        Ok(Self { options: cluster.options(), private: Some(Private::Borrowed(cluster)) })
     }
 
     /// [`Self::borrow`] and a connection, to tables that are as they must be.
@@ -57,12 +67,12 @@ impl Database {
             let database = Self::borrow(settings).await?;
             let opened = database::open(database.options.clone(), &settings.key_file()).await;
             let place = database.place(settings);
-            let is_private = database.cluster.is_some();
+            let is_private = database.private.is_some();
             let error = match opened {
                 Ok((pool, keyring)) => return Ok((database, pool, keyring)),
                 Err(error) => error,
             };
-            database.close()?;
+            database.close();
             // Whoever has the private cluster may just be starting or stopping it.
             if is_private && matches!(error, DatabaseError::Sql(_)) && since.elapsed() < PATIENCE {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -78,12 +88,12 @@ impl Database {
             return Self::external(url, settings);
         }
         let cluster = Cluster::borrow_or_make(&settings.data_dir).await?;
-        Ok(Self { options: cluster.options(), cluster: Some(cluster) })
+        Ok(Self { options: cluster.options(), private: Some(Private::Borrowed(cluster)) })
     }
 
     /// Which database that is, for a person.
     pub fn place(&self, settings: &Settings) -> String {
-        if self.cluster.is_some() {
+        if self.private.is_some() {
             return format!("the private database in the data directory {}", settings.data_dir.display());
         }
         let host =
@@ -97,11 +107,16 @@ impl Database {
             PgConnectOptions::from_str(url).map_err(|_| anyhow::anyhow!("DATABASE_URL is no Postgres URL"))?;
         std::fs::create_dir_all(&settings.data_dir)
             .with_context(|| format!("{} can't be made", settings.data_dir.display()))?;
-        Ok(Self { options, cluster: None })
+        Ok(Self { options, private: None })
     }
 
-    pub fn close(self) -> anyhow::Result<()> {
-        self.cluster.map_or(Ok(()), |cluster| Ok(cluster.stop()?))
+    /// Stops the private cluster, if it is this process's to stop.
+    pub fn close(self) {
+        match self.private {
+            Some(Private::Kept(keeper)) => keeper.stop(),
+            Some(Private::Borrowed(cluster)) => cluster.stop(),
+            None => {}
+        }
     }
 }
 
@@ -122,7 +137,8 @@ impl Local {
 
     pub async fn close(self) -> anyhow::Result<()> {
         self.changes.pool().close().await;
-        self.database.close()
+        self.database.close();
+        Ok(())
     }
 }
 

@@ -49,7 +49,7 @@ pub async fn run(settings: &Settings, as_json: bool, args: RenderArgs) -> anyhow
     let mut why = explain(&request);
     let (database, pool, keyring) = Database::open(settings).await?;
     let asked = ask(settings, &database, pool, keyring, request).await;
-    database.close()?;
+    database.close();
     let (reply, source) = asked?;
     why.push(outcome(&reply, source).to_owned());
     let document = match &reply {

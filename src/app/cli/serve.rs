@@ -25,7 +25,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
     let app = match app {
         Ok(app) => app,
         Err(error) => {
-            database.close()?;
+            database.close();
             return Err(error.into());
         }
     };
@@ -38,7 +38,8 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
     tracing::info!("stopping");
     service::is_stopping();
     app.stop().await;
-    database.close()
+    database.close();
+    Ok(())
 }
 
 /// Waits for the signal to stop.
@@ -57,7 +58,7 @@ pub async fn migrate(settings: &Settings, json: bool) -> anyhow::Result<()> {
     let database = Database::borrow_or_make(settings).await?;
     let done = bring_up_to_date(settings, &database.options, json).await;
     let place = database.place(settings);
-    database.close()?;
+    database.close();
     let applied = done.with_context(|| place.clone())?;
     let version = schema::own_version();
     if json {

@@ -3,6 +3,8 @@
 
 mod binaries;
 mod directories;
+mod keeper;
+mod postmaster;
 mod store;
 
 use std::{
@@ -10,7 +12,7 @@ use std::{
     io,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -19,6 +21,8 @@ use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
 
 pub use binaries::Binaries;
 use directories::{Directories, Owner};
+pub use keeper::Keeper;
+use postmaster::Postmaster;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
@@ -45,8 +49,8 @@ pub enum ClusterError {
     Unsafe(PathBuf),
     #[error("{what} failed: {output}")]
     Command { what: &'static str, output: String },
-    #[error("Postgres did not come up within {0:?}; its log is {1}")]
-    Start(Duration, PathBuf),
+    #[error("Postgres did not come up within {waited:?}. Its log {} ends with: {said}", log.display())]
+    Start { waited: Duration, log: PathBuf, said: String },
     #[error("{path}: {source}")]
     File { path: PathBuf, source: io::Error },
     #[error("the private database can't be used: {0}")]
@@ -55,8 +59,9 @@ pub enum ClusterError {
 
 const USER: &str = "dialplane";
 const DATABASE: &str = "dialplane";
-/// Recovery after a crash takes its time.
-const START_TIMEOUT: Duration = Duration::from_mins(1);
+/// For so long a server that doesn't start is tried again. One that recovers after a crash is waited for as long as it takes.
+const START_TRIES: Duration = Duration::from_secs(30);
+const PAUSE_BETWEEN_TRIES: Duration = Duration::from_millis(500);
 
 /// A running private cluster, owned by this process or, for short commands, by another.
 pub struct Cluster {
@@ -64,7 +69,16 @@ pub struct Cluster {
     directories: Directories,
     /// Held as long as the cluster is ours to stop.
     lock: Option<Flock<File>>,
-    child: Option<Child>,
+    postmaster: Postmaster,
+    durability: Durability,
+}
+
+/// What a try to connect says of the server.
+enum Found {
+    Answers,
+    /// It starts, recovers or shuts down.
+    Busy,
+    Nothing,
 }
 
 /// Durability of a cluster: a real one, or one whose data nobody will miss.
@@ -82,7 +96,8 @@ impl Cluster {
         if cluster.lock.is_none() {
             return Err(ClusterError::InUse(data_dir.to_owned()));
         }
-        cluster.run(durability).await?;
+        cluster.durability = durability;
+        cluster.run().await?;
         Ok(cluster)
     }
 
@@ -103,7 +118,7 @@ impl Cluster {
         if self.lock.is_some() {
             // What is missing in the directories is made, and what is unsafe refused.
             self.directories = Directories::prepare(&self.directories.data, self.directories.owner.take())?;
-            self.run(Durability::Full).await?;
+            self.run().await?;
         } else {
             self.wait_for_socket().await?;
         }
@@ -115,8 +130,8 @@ impl Cluster {
         let socket = self.directories.socket.join(".s.PGSQL.5432");
         let since = Instant::now();
         while !socket.exists() {
-            if since.elapsed() > START_TIMEOUT {
-                return Err(ClusterError::Start(since.elapsed(), self.directories.log()));
+            if since.elapsed() > START_TRIES {
+                return Err(self.did_not_start(since));
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -136,20 +151,28 @@ impl Cluster {
             _ => ClusterError::File { path, source },
         })?;
         let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).ok();
-        Ok(Self { binaries, directories, lock, child: None })
+        let postmaster = Postmaster::of(&directories.cluster);
+        Ok(Self { binaries, directories, lock, postmaster, durability: Durability::Full })
     }
 
-    async fn run(&mut self, durability: Durability) -> Result<(), ClusterError> {
+    async fn run(&mut self) -> Result<(), ClusterError> {
         if !self.directories.cluster.join("PG_VERSION").exists() {
             self.initialise()?;
         }
-        if self.connects("postgres").await {
+        if self.is_running() {
             tracing::info!("taking over the private database that an earlier process left running");
-        } else {
-            self.child = Some(self.spawn(durability)?);
         }
         self.wait().await?;
         self.create_database().await
+    }
+
+    /// Is there a server, whether it answers or not?
+    fn is_running(&mut self) -> bool {
+        self.postmaster.pid().is_some()
+    }
+
+    fn log(&self) -> PathBuf {
+        self.directories.log()
     }
 
     /// How to connect.
@@ -187,7 +210,9 @@ impl Cluster {
         fs::rename(&made, cluster).map_err(failed(cluster))
     }
 
-    fn spawn(&self, durability: Durability) -> Result<Child, ClusterError> {
+    /// Starts a server where there is none.
+    fn spawn(&mut self) -> Result<(), ClusterError> {
+        self.postmaster.clear();
         let log = self.directories.log();
         let failed = |source| ClusterError::File { path: log.clone(), source };
         let output = File::options().create(true).append(true).open(&log).map_err(failed)?;
@@ -199,13 +224,16 @@ impl Cluster {
         // Its machine code needs memory that is written and executed, which a hardened service may not have; and no statement here is
         // long enough to gain by it.
         command.args(["-c", "jit=off"]);
-        if durability == Durability::None {
+        if self.durability == Durability::None {
             command.args(["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]);
         }
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
         // Ctrl-C on a terminal is for us: we stop Postgres when nothing needs it any more.
         command.process_group(0);
-        command.spawn().map_err(|source| ClusterError::File { path: self.binaries.path("postgres"), source })
+        let child = command.spawn();
+        let child = child.map_err(|source| ClusterError::File { path: self.binaries.path("postgres"), source })?;
+        self.postmaster.started(child);
+        Ok(())
     }
 
     fn command(&self, name: &str) -> Command {
@@ -217,26 +245,51 @@ impl Cluster {
         command
     }
 
-    async fn connects(&self, database: &str) -> bool {
-        match self.to_database(database).connect().await {
+    async fn look(&self) -> Found {
+        match self.to_database("postgres").connect().await {
             Ok(connection) => {
                 let _ = connection.close().await;
-                true
+                Found::Answers
             }
-            Err(_) => false,
+            // cannot_connect_now: it starts, recovers or shuts down.
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("57P03") => Found::Busy,
+            Err(_) => Found::Nothing,
         }
     }
 
+    /// Until the server answers. It is started when there is none: also when one that was there ends meanwhile.
     async fn wait(&mut self) -> Result<(), ClusterError> {
-        let since = Instant::now();
-        while !self.connects("postgres").await {
-            let ended = self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(Some(_))));
-            if ended || since.elapsed() > START_TIMEOUT {
-                return Err(ClusterError::Start(since.elapsed(), self.directories.log()));
+        let mut since = Instant::now();
+        let mut tried = None::<Instant>;
+        loop {
+            match self.look().await {
+                Found::Answers => return Ok(()),
+                // Recovery takes as long as there is to recover.
+                Found::Busy => since = Instant::now(),
+                Found::Nothing if since.elapsed() > START_TRIES => return Err(self.did_not_start(since)),
+                Found::Nothing => {}
+            }
+            let may_try = tried.is_none_or(|tried| tried.elapsed() > PAUSE_BETWEEN_TRIES);
+            if may_try && !self.is_running() {
+                if tried.is_some() {
+                    tracing::warn!(said = self.last_words(), "Postgres ended while it was starting: trying again");
+                }
+                self.spawn()?;
+                tried = Some(Instant::now());
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        Ok(())
+    }
+
+    fn did_not_start(&self, since: Instant) -> ClusterError {
+        ClusterError::Start { waited: since.elapsed(), log: self.log(), said: self.last_words() }
+    }
+
+    /// What the server's log ends with.
+    fn last_words(&self) -> String {
+        let log = fs::read(self.log()).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        log.lines().rev().find(|line| line.contains("FATAL") || line.contains("PANIC")).unwrap_or_default().to_owned()
     }
 
     async fn create_database(&self) -> Result<(), ClusterError> {
@@ -249,17 +302,10 @@ impl Cluster {
     }
 
     /// Stops the cluster if it is ours.
-    pub fn stop(mut self) -> Result<(), ClusterError> {
-        if self.lock.is_none() {
-            return Ok(());
+    pub fn stop(mut self) {
+        if self.lock.is_some() {
+            self.postmaster.stop();
         }
-        let mut command = self.command("pg_ctl");
-        command.arg("-D").arg(&self.directories.cluster).args(["-m", "fast", "-w", "-s", "stop"]);
-        let stopped = run("pg_ctl stop", &mut command);
-        if let Some(mut child) = self.child.take() {
-            let _ = child.wait();
-        }
-        stopped
     }
 }
 

@@ -22,12 +22,13 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_rustls::TlsAcceptor;
 
-use self::{service::Sockets, settings::Settings};
+use self::{service::Sockets, settings::Settings, status::Health};
 use crate::{
     http::turns::Turns,
     node::{
         changes::Changes,
         database::{self, DatabaseError, Pools},
+        disk::Disk,
         poller::{Memory, Poller},
         schema::{self, Step},
     },
@@ -124,6 +125,8 @@ impl App {
         let signer = Arc::new(Signer::open(&pools.work, &keyring).await?);
         let (maintained, keys) = ((Arc::clone(&signer), pools.work.clone()), Arc::clone(&keyring));
         tasks.push(tokio::spawn(async move { maintained.0.maintain(&maintained.1, &keys).await }));
+        let disk = Arc::new(Disk::default());
+        tasks.push(tokio::spawn(Arc::clone(&disk).watch(pools.work.clone())));
         let auth = Auth { passwords: Passwords::default(), signer, public_url: settings.public_url().into() };
 
         let (stop, stopped) = watch::channel(false);
@@ -135,9 +138,7 @@ impl App {
                 StartError::Listen { what: "the switch listener", address: settings.switch_listen, source }
             })?;
 
-        let scheme = if tls.is_some() { "https" } else { "http" };
-        let switch_url = settings.switch_url.clone().unwrap_or_else(|| format!("{scheme}://{}", listener.address));
-        let switch_url = switch_url.trim_end_matches('/').into();
+        let switch_url = settings.switch_url(listener.address).into();
         let state = (
             Data::new(Api {
                 changes: changes.clone(),
@@ -146,7 +147,7 @@ impl App {
                 proxies: settings.trusted_proxies.clone().into(),
                 turns: Turns::new(settings.api_connections),
             }),
-            Data::new(Arc::clone(&fetch)),
+            Data::new(Health { fetch: Arc::clone(&fetch), disk }),
             Data::new(counters),
         );
         let server = HttpServer::new(move || {
@@ -161,6 +162,7 @@ impl App {
                 .default_service(actix_web::web::to(router::nothing))
                 .wrap(from_fn(web::in_their_language))
                 .wrap(from_fn(router::large_bodies))
+                .wrap(from_fn(status::notice_refusals))
                 .wrap(router::default_headers())
                 .wrap(tracing_actix_web::TracingLogger::<telemetry::Requests>::new())
         })
@@ -201,6 +203,11 @@ impl App {
     #[must_use]
     pub fn serves_switches(&self) -> bool {
         self.listener.is_running()
+    }
+
+    /// Tells balancers to leave this node out. Until it stops, it serves whoever comes.
+    pub fn leave_soon(&self) {
+        self.fetch.leave_soon();
     }
 
     /// Stops listening, lets what is under way end, and signs the node off.

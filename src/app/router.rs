@@ -166,7 +166,8 @@ fn description() -> &'static str {
 
 /// Adds what is not described: whether the node is well, and the description itself.
 pub fn status(config: &mut web::ServiceConfig) {
-    config.service(openapi_json).service(status::healthz).service(status::readyz).service(status::metrics);
+    config.service(openapi_json).service(status::healthz).service(status::metrics);
+    config.service(status::readyz).service(status::ready_for_switches).service(status::ready_for_people);
 }
 
 /// What there is nothing at.

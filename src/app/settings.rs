@@ -41,6 +41,8 @@ pub struct Settings {
     pub stray_mib: u64,
     /// Connections for fetches that miss.
     pub fill_connections: usize,
+    /// For how many seconds a node that is told to stop goes on serving while it tells balancers to leave it out.
+    pub drain_seconds: u64,
     /// How long such a fetch waits for the database.
     pub fill_timeout_ms: u64,
     /// Connections for the API.
@@ -74,6 +76,7 @@ impl Default for Settings {
             cache_mib: 256,
             stray_mib: 32,
             fill_connections: 8,
+            drain_seconds: 0,
             fill_timeout_ms: 2000,
             api_connections: 8,
             public_url: None,
@@ -111,6 +114,14 @@ impl Settings {
         url.trim_end_matches('/').to_owned()
     }
 
+    /// Where switches reach this node: as it is set, or the listener's address by the protocol that it speaks.
+    #[must_use]
+    pub fn switch_url(&self, listener: SocketAddr) -> String {
+        let scheme = if self.switch_tls_certificate.is_some() { "https" } else { "http" };
+        let url = self.switch_url.clone().unwrap_or_else(|| format!("{scheme}://{listener}"));
+        url.trim_end_matches('/').to_owned()
+    }
+
     #[must_use]
     pub fn workers(&self) -> usize {
         if self.switch_workers > 0 {
@@ -135,7 +146,7 @@ impl Settings {
     }
 }
 
-const FIELDS: [&str; 20] = [
+const FIELDS: [&str; 21] = [
     "data_dir",
     "switch_listen",
     "app_listen",
@@ -147,6 +158,7 @@ const FIELDS: [&str; 20] = [
     "cache_mib",
     "stray_mib",
     "fill_connections",
+    "drain_seconds",
     "fill_timeout_ms",
     "api_connections",
     "public_url",

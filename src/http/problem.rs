@@ -246,21 +246,37 @@ impl From<sqlx::Error> for Problem {
             {
                 Self::unavailable(&error)
             }
-            sqlx::Error::Database(e) => match e.code().as_deref().and_then(unfit) {
-                Some(code) => code.into(),
+            sqlx::Error::Database(e) => match e.code().as_deref().and_then(|state| unfit(state, e.constraint())) {
+                Some(problem) => problem,
                 None => Self::internal(&error),
             },
+            // A value for which the database's protocol has no form, such as a time before its calendar begins.
+            sqlx::Error::Encode(_) => Code::BeyondLimits.into(),
             _ => Self::internal(&error),
         }
     }
 }
 
-/// What the database can't hold of what was sent: that is the sender's, whichever field it was.
-fn unfit(sqlstate: &str) -> Option<Code> {
+/// What the database refuses of what was sent. That is the sender's, or whoever's who was quicker: never a fault of ours. Subjects name the
+/// field before it comes to this.
+fn unfit(sqlstate: &str, constraint: Option<&str>) -> Option<Problem> {
     match sqlstate {
         // A NUL: Postgres knows none in text, nor in JSON.
-        "22021" | "22P05" => Some(Code::ControlCharacters),
-        "54000" => Some(Code::TooLong),
+        "22021" | "22P05" => Some(Code::ControlCharacters.into()),
+        "54000" => Some(Code::TooLong.into()),
+        // A number or a time that is out of range.
+        "22003" | "22008" | "22015" => Some(Code::BeyondLimits.into()),
+        "23503" if constraint.is_some_and(|name| name.ends_with("tenant_id_fkey")) => {
+            Some(Problem::not_found("tenant"))
+        }
+        "23503" => Some(Code::RefersToNothing.into()),
+        "23505" | "23P01" => Some(Code::ExistsAlready.into()),
+        "23514" => Some(Code::BreaksARule.with("rule", constraint.unwrap_or_default()).into()),
+        "53100" => Some(Problem::from(Code::DatabaseFull).retry_after(60)),
+        // The server has no memory or no connection left.
+        "53200" | "53300" | "53400" => Some(Code::DatabaseUnavailable.into()),
+        // Two changes waited for each other, and this one gave way.
+        "40001" | "40P01" | "55P03" => Some(Error::ChangesUnderWay { seconds: 1 }.into()),
         _ => None,
     }
 }

@@ -5,6 +5,8 @@ pub mod change_store;
 pub mod changes;
 pub mod database;
 pub mod database_store;
+pub mod disk;
+pub mod disk_store;
 pub mod epoch_store;
 pub mod generations;
 pub mod history;

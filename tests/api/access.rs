@@ -136,7 +136,7 @@ async fn the_description_names_every_route_and_asks_for_a_key() {
         }
     }
     assert_eq!(operations, rules::RULES.len(), "every rule has its route");
-    for path in ["/healthz", "/readyz", "/metrics"] {
+    for path in ["/healthz", "/readyz", "/readyz/switches", "/readyz/people", "/metrics"] {
         assert_eq!(send(node.app.app_address, "GET", path, &[], b"").await.status, 200, "{path}");
     }
     let nothing = send(node.app.app_address, "GET", "/nothing/here", &[], b"").await;

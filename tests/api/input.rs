@@ -92,3 +92,135 @@ async fn a_problem_says_what_is_wrong_and_where() {
     assert_eq!(node.api("GET", &path, Value::Null).await.json()["items"], json!([]), "nothing was made");
     node.stop().await;
 }
+
+/// Times that a calendar has and Postgres, a switch or a person doesn't, and numbers at the edges of their types.
+const EDGES: [&str; 9] = [
+    "-262143-01-01T00:00:00Z",
+    "+262142-12-31T23:59:59Z",
+    "-4714-11-23T00:00:00Z",
+    "+294277-01-01T00:00:00Z",
+    "+10000-01-01T00:00:00Z",
+    "0000-01-01T00:00:00Z",
+    "1899-12-31T23:59:59Z",
+    "9999-12-31T23:59:60Z",
+    "0001-01-01T00:00:00-23:59",
+];
+
+#[actix_web::test]
+async fn a_time_that_nobody_means_is_refused_by_the_name_of_its_field() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let key = node.api("POST", "/v1/keys", json!({ "name": "script" })).await.id();
+    for time in EDGES {
+        let encoded = time.replace('+', "%2B");
+        for (method, path, body, status, field) in [
+            ("GET", format!("/v1/audit?since={encoded}"), Value::Null, 400, "since"),
+            ("GET", format!("/v1/audit?until={encoded}"), Value::Null, 400, "until"),
+            ("GET", format!("/v1/tenants/{tenant}/outbound-calls?before={encoded}"), Value::Null, 400, "before"),
+            ("POST", "/v1/keys".into(), json!({ "name": "x", "expires_at": time }), 422, "expires_at"),
+            ("PATCH", format!("/v1/keys/{key}"), json!({ "expires_at": time }), 422, "expires_at"),
+            (
+                "POST",
+                format!("/v1/routes/explain?tenant_id={tenant}"),
+                json!({ "number": "1000", "at": time }),
+                422,
+                "at",
+            ),
+        ] {
+            let answer = node.api(method, &path, body).await;
+            // A leap second is a time.
+            if time.ends_with(":60Z") && answer.status < 300 {
+                continue;
+            }
+            let problem = answer.json();
+            assert_eq!(answer.status, status, "{path}: {problem}");
+            // What is no time to chrono either is refused with the whole query.
+            let as_query = problem["code"] == "query_unreadable";
+            assert!(problem["field"] == field || as_query, "{path}: {problem}");
+        }
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn no_number_at_the_edge_of_its_type_is_a_fault_of_ours() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let extension = node.extension(tenant, json!({ "number": "1000" })).await;
+    let described = crate::harness::send(node.app.app_address, "GET", "/openapi.json", &[], b"").await.json();
+    let schemas = &described["components"]["schemas"];
+    let mut tried = 0;
+    for (path, operations) in described["paths"].as_object().unwrap() {
+        let place = path.replace("{tenant_id}", &tenant.to_string());
+        let own = extension["id"].as_str().unwrap();
+        let place = place.replace("{id}", own).replace("{extension_id}", own);
+        for (method, operation) in operations.as_object().unwrap() {
+            // Each number of the query, and each of the body by itself.
+            let numbers = numbers_of(operation, schemas);
+            for (inside, name) in numbers {
+                for value in [i64::MIN, -1, 0, i64::from(i16::MAX) + 1, i64::from(i32::MAX) + 1, i64::MAX] {
+                    let (query, body) = match inside {
+                        "query" => (format!("?{name}={value}&tenant_id={tenant}"), Value::Null),
+                        _ => (format!("?tenant_id={tenant}"), json!({ name.as_str(): value })),
+                    };
+                    let answer = node.api(&method.to_uppercase(), &format!("{place}{query}"), body).await;
+                    assert!(answer.status < 500, "{method} {place}{query} {name}={value}: {}", answer.text());
+                    tried += 1;
+                }
+            }
+        }
+    }
+    assert!(tried > 100, "{tried}");
+    node.stop().await;
+}
+
+/// Where an operation takes a number, and what it is called there.
+fn numbers_of(operation: &Value, schemas: &Value) -> Vec<(&'static str, String)> {
+    let is_number = |schema: &Value| schema.to_string().contains("\"integer\"");
+    let mut found = Vec::new();
+    for parameter in operation["parameters"].as_array().into_iter().flatten() {
+        if parameter["in"] == "query" && is_number(&parameter["schema"]) {
+            found.push(("query", parameter["name"].as_str().unwrap().to_owned()));
+        }
+    }
+    let body = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+    if let Some(name) = body.as_str().and_then(|named| named.rsplit('/').next()) {
+        for (field, schema) in schemas[name]["properties"].as_object().into_iter().flatten() {
+            if is_number(schema) {
+                found.push(("body", field.clone()));
+            }
+        }
+    }
+    found
+}
+
+#[actix_web::test]
+async fn what_is_made_for_a_tenant_that_is_not_there_is_not_found() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = uuid::Uuid::now_v7();
+    let below = [
+        ("reserved-numbers", json!({ "number": "1000", "reason": "the lift" })),
+        ("pools", json!({ "first_number": 1000, "last_number": 1999 })),
+        ("extensions", json!({ "number": "1000" })),
+        ("groups", json!({ "name": "sales" })),
+        ("destinations", json!({ "kind": "queue", "name": "sales", "config": {} })),
+        ("dialplan", json!({ "name": "x", "conditions": [], "actions": [] })),
+    ];
+    let mut all = below.map(|(name, body)| (format!("/v1/tenants/{tenant}/{name}"), body)).to_vec();
+    all.push((format!("/v1/phone-numbers?tenant_id={tenant}"), json!({ "number": "+12025550100" })));
+    all.push(("/v1/keys".into(), json!({ "name": "x", "tenant_id": tenant })));
+    let agent = json!({ "first_name": "Ada", "last_name": "L", "email": "ada@acme.test" });
+    all.push((format!("/v1/admin/agents?tenant_id={tenant}"), agent));
+    for (path, body) in all {
+        let answer = node.api("POST", &path, body).await;
+        // Some look at the body first.
+        assert!(matches!(answer.status, 404 | 422), "{path}: {} {}", answer.status, answer.text());
+    }
+    let reserved = format!("/v1/tenants/{tenant}/reserved-numbers");
+    let answer = node.api("POST", &reserved, json!({ "number": "1000", "reason": "the lift" })).await;
+    assert_eq!((answer.status, &answer.json()["code"]), (404, &json!("not_found")), "{}", answer.text());
+    node.stop().await;
+}

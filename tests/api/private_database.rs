@@ -208,3 +208,88 @@ fn the_command_line_finds_a_running_demo_and_starts_nothing_of_its_own() {
     assert!(!folder.join("postgres/postmaster.pid").exists(), "stopped again");
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+/// A file system of a hundred megabytes. `None`: this user may not mount one.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let folder = std::env::temp_dir().join(format!("dialplane-disk-{}", uuid::Uuid::now_v7().simple()));
+        std::fs::create_dir(&folder).unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=100m,mode=755", "tmpfs"]).arg(&folder).stderr(Stdio::null());
+        let mounted = mount.status().is_ok_and(|status| status.success());
+        let disk = Self(folder);
+        mounted.then_some(disk)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).stderr(Stdio::null()).status();
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+/// What a node says at a path: the status, and the body.
+fn said(demo: &Value, method: &str, path: &str, body: &str) -> (u16, Value) {
+    let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+    let request =
+        ureq::http::Request::builder().method(method).uri(format!("{}{path}", demo["app_url"].as_str().unwrap()));
+    let request =
+        request.header("X-API-Key", demo["api_key"].as_str().unwrap()).header("Content-Type", "application/json");
+    let mut answer = agent.run(request.body(body.to_owned()).unwrap()).unwrap();
+    let text = answer.body_mut().read_to_string().unwrap();
+    (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or_default())
+}
+
+#[test]
+fn with_a_full_disk_changes_are_refused_as_such_and_readiness_says_so() {
+    let Some(disk) = SmallDisk::mount() else { return crate::harness::skipped("this user may not mount a small disk") };
+    let (mut child, made) = demo(&disk.0);
+    let path = format!("/v1/tenants/{}/extensions", made["tenant"]["id"].as_str().unwrap());
+    assert_eq!(said(&made, "GET", "/readyz", "").0, 200);
+    // All the room there is, to the last block.
+    let filler = disk.0.join("filler");
+    let mut file = std::fs::File::create(&filler).unwrap();
+    while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
+    drop(file);
+    let refused = (0..2000).map(|n| said(&made, "POST", &path, &format!(r#"{{"number":"{}"}}"#, 100_000 + n)));
+    let refused = refused.into_iter().find(|(status, _)| *status != 201).unwrap();
+    assert_eq!((refused.0, &refused.1["code"]), (503, &"database_full".into()), "{}", refused.1);
+    until("it says so", || said(&made, "GET", "/readyz/people", "").0 == 503);
+    let (status, report) = said(&made, "GET", "/readyz", "");
+    assert_eq!(
+        (status, &report["status"], &report["switches"]),
+        (503, &"database_full".into(), &true.into()),
+        "{report}"
+    );
+    assert_eq!(said(&made, "GET", "/readyz/switches", "").0, 200, "switches are served");
+    assert_eq!(said(&made, "GET", &path, "").0, 200, "and everything can be read");
+    std::fs::remove_file(&filler).unwrap();
+    until("room again", || said(&made, "GET", "/readyz/people", "").0 == 200);
+    assert_eq!(said(&made, "POST", &path, r#"{"number":"200000"}"#).0, 201);
+    end(&mut child, Signal::SIGTERM);
+}
+
+#[test]
+fn a_demo_that_speaks_tls_says_so_in_the_urls_it_prints() {
+    let folder = std::env::temp_dir().join(format!("dialplane-tls-{}", uuid::Uuid::now_v7().simple()));
+    std::fs::create_dir(&folder).unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (folder.join("tls.crt"), folder.join("tls.key"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
+    command.args(["demo", "--switch-listen", "127.0.0.1:0", "--app-listen", "127.0.0.1:0", "--data-dir"]).arg(&folder);
+    command.env("DIALPLANE_SWITCH_TLS_CERTIFICATE", &certificate).env("DIALPLANE_SWITCH_TLS_KEY", &key);
+    command.env_remove("DATABASE_URL").stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let shown = lines.take_while(|line| !line.contains("Ctrl-C")).collect::<Vec<_>>().join("\n");
+    end(&mut child, Signal::SIGTERM);
+    assert!(shown.contains("https://127.0.0.1:") && shown.contains("/fs/xml"), "{shown}");
+    let plain = shown.lines().find(|line| line.contains("http://") && line.contains("/fs/"));
+    assert!(plain.is_none(), "{plain:?}");
+    std::fs::remove_dir_all(folder).unwrap();
+}

@@ -6,6 +6,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod balancer;
 mod busy;
 mod faults;
 mod help;

@@ -1,6 +1,10 @@
 //! The main job, from the first REGISTER to a message in a mailbox.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -21,6 +25,8 @@ pub struct Stage {
     pub switch: Switch,
     pub tenant: Uuid,
     pub phones: Vec<Value>,
+    /// Which phones the switch has told what is in their mailbox: it does once.
+    told: Mutex<HashSet<(usize, u16)>>,
 }
 
 /// Sets the stage and plays on it. Phones are processes that are waited for: the play has a thread of its own, so that the node
@@ -40,7 +46,7 @@ pub async fn play(play: fn(&Stage)) {
     assert_eq!(node.api("POST", "/v1/carriers", carrier).await.status, 201, "who calls from outside is a carrier's");
     let played = tokio::task::spawn_blocking(move || {
         let switch = Switch::boot(&binary, &node);
-        let stage = Stage { database, node, switch, tenant, phones };
+        let stage = Stage { database, node, switch, tenant, phones, told: Mutex::default() };
         play(&stage);
         let Stage { node, .. } = stage;
         node
@@ -63,7 +69,11 @@ impl Stage {
     }
 
     pub fn register(&self, which: usize, port: u16) -> bool {
-        self.phone(which, "register.xml", port, "-").succeeds()
+        let registered = self.phone(which, "register.xml", port, "-").succeeds();
+        if registered && self.told.lock().unwrap().insert((which, port)) {
+            sipp::take_notify(port);
+        }
+        registered
     }
 
     /// Waits until a condition of the switch holds.
@@ -86,34 +96,34 @@ async fn phones_register_call_each_other_and_leave_messages() {
 }
 
 fn main_job(stage: &Stage) {
-    assert!(stage.register(0, 26_000) && stage.register(1, 26_100), "both phones register");
+    assert!(stage.register(0, 60_000) && stage.register(1, 60_100), "both phones register");
     let registered = stage.switch.api("sofia status profile internal reg");
     assert!(registered.contains("1000@acme.test") && registered.contains("1001@acme.test"), "{registered}");
 
-    let callee = stage.phone(1, "answer.xml", 26_100, "-");
-    assert!(stage.phone(0, "call.xml", 26_000, "1001").succeeds(), "1000 calls 1001");
+    let callee = stage.phone(1, "answer.xml", 60_100, "-");
+    assert!(stage.phone(0, "call.xml", 60_000, "1001").succeeds(), "1000 calls 1001");
     assert!(callee.succeeds(), "1001 answered and was hung up on");
 
-    let callee = stage.phone(0, "answer.xml", 26_000, "-");
-    assert!(stage.phone(1, "outside.xml", 26_300, DID).succeeds(), "a call to the DID from outside");
+    let callee = stage.phone(0, "answer.xml", 60_000, "-");
+    assert!(stage.phone(1, "outside.xml", 60_300, DID).succeeds(), "a call to the DID from outside");
     assert!(callee.succeeds(), "1000 answered");
 
-    assert!(stage.phone(0, "call-refused-404.xml", 26_000, "4711").succeeds(), "an unknown number");
-    assert!(stage.phone(1, "outside-unallocated.xml", 26_300, "+12025550199").succeeds(), "an unknown DID");
-    assert!(stage.phone(1, "outside-unallocated.xml", 26_300, "1000").succeeds(), "an extension is no DID");
+    assert!(stage.phone(0, "call-refused-404.xml", 60_000, "4711").succeeds(), "an unknown number");
+    assert!(stage.phone(1, "outside-unallocated.xml", 60_300, "+12025550199").succeeds(), "an unknown DID");
+    assert!(stage.phone(1, "outside-unallocated.xml", 60_300, "1000").succeeds(), "an extension is no DID");
 
     // Nobody answers at 1001 any more: after five seconds the mailbox does.
-    assert!(stage.phone(0, "call-voicemail.xml", 26_000, "1001").succeeds(), "1000 leaves a message");
+    assert!(stage.phone(0, "call-voicemail.xml", 60_000, "1001").succeeds(), "1000 leaves a message");
     stage.until("the message is in the box", |switch| switch.api("vm_boxcount 1001@acme.test|all").contains("1:0"));
 
     // Its owner listens to it, with the PIN that is in force since a moment ago.
     let path = format!("/v1/tenants/{}/extensions/{}", stage.tenant, stage.phones[1]["id"].as_str().unwrap());
     assert_eq!(stage.api("PATCH", &path, json!({ "voicemail_pin": "802411" })).status, 200);
-    assert!(stage.phone(1, "call-read-messages.xml", 26_100, "*97").succeeds(), "1001 reads its messages");
+    assert!(stage.phone(1, "call-read-messages.xml", 60_100, "*97").succeeds(), "1001 reads its messages");
     stage.until("the message was heard", |switch| switch.api("vm_boxcount 1001@acme.test|all").contains("0:1"));
 
     wait(cdrs_arrive(&stage.database));
-    assert!(stage.phone(0, "call.xml", 26_000, "9196").succeeds(), "the echo test");
+    assert!(stage.phone(0, "call.xml", 60_000, "9196").succeeds(), "the echo test");
     suspended_is_refused(stage);
     another_tenant_takes_no_calls_and_watches_none(stage);
     locked_down(stage);
@@ -139,7 +149,7 @@ fn onboarding(stage: &Stage) {
         let target = stage.switch.internal;
         Phone::start(&Script { scenario: "register.xml", target, port, user, password, to: "-" }).succeeds()
     };
-    for (agent, port) in agents.iter().zip([26_000, 26_100, 26_200]) {
+    for (agent, port) in agents.iter().zip([60_000, 60_100, 60_200]) {
         assert!(registers(agent, port), "{}", agent["extensions"][0]["number"]);
     }
     let registered = stage.switch.api("sofia status profile internal reg");
@@ -149,10 +159,10 @@ fn onboarding(stage: &Stage) {
     }
     let path = format!("/v1/admin/agents/{}?tenant_id={}", agents[1]["id"].as_str().unwrap(), stage.tenant);
     assert_eq!(stage.api("PATCH", &path, json!({ "status": "suspended" })).status, 200);
-    assert!(!registers(&agents[1], 26_100), "suspended: the next REGISTER is refused");
-    assert!(registers(&agents[2], 26_200), "the others go on");
+    assert!(!registers(&agents[1], 60_100), "suspended: the next REGISTER is refused");
+    assert!(registers(&agents[2], 60_200), "the others go on");
     assert_eq!(stage.api("PATCH", &path, json!({ "status": "active" })).status, 200);
-    assert!(registers(&agents[1], 26_100), "active again");
+    assert!(registers(&agents[1], 60_100), "active again");
 }
 
 /// The call's records came, of both legs, and say that media went to the caller as well.
@@ -180,11 +190,11 @@ fn suspended_is_refused(stage: &Stage) {
     let path = format!("/v1/tenants/{}/extensions/{}", stage.tenant, stage.phones[1]["id"].as_str().unwrap());
     let answer = stage.api("PATCH", &path, json!({ "status": "suspended" }));
     assert_eq!(answer.status, 200);
-    assert!(stage.phone(1, "register-refused.xml", 26_100, "-").succeeds(), "a suspended phone is refused");
-    assert!(stage.phone(0, "call-refused-480.xml", 26_000, "1001").succeeds(), "a call to a suspended phone");
+    assert!(stage.phone(1, "register-refused.xml", 60_100, "-").succeeds(), "a suspended phone is refused");
+    assert!(stage.phone(0, "call-refused-480.xml", 60_000, "1001").succeeds(), "a call to a suspended phone");
     let answer = stage.api("PATCH", &path, json!({ "status": "active" }));
     assert_eq!(answer.status, 200);
-    assert!(stage.register(1, 26_100), "active again");
+    assert!(stage.register(1, 60_100), "active again");
 }
 
 /// A phone of another tenant, with the same number, can't register as ours, it would get our calls, and can't watch ours.
@@ -193,14 +203,14 @@ fn another_tenant_takes_no_calls_and_watches_none(stage: &Stage) {
     let thief = wait(stage.node.extension(tenant, json!({ "number": "1001" })));
     let password = thief["sip_password"].as_str().unwrap();
     let script =
-        |scenario| Script { scenario, target: stage.switch.internal, port: 26_400, user: "1001", password, to: "-" };
+        |scenario| Script { scenario, target: stage.switch.internal, port: 60_400, user: "1001", password, to: "-" };
     assert!(Phone::start(&script("register-as-another-tenant.xml")).succeeds(), "refused");
     let registered = stage.switch.api("sofia status profile internal reg");
-    assert!(!registered.contains(&sipp::at_place(26_400).to_string()), "{registered}");
+    assert!(!registered.contains(&sipp::at_place(60_400).to_string()), "{registered}");
     // Nor see who calls whom here; a colleague may.
     let watch = Script { to: "1000", ..script("watch-as-another-tenant.xml") };
     assert!(Phone::start(&watch).succeeds(), "refused");
-    assert!(stage.phone(1, "watch.xml", 26_100, "1000").succeeds(), "1001 watches 1000");
+    assert!(stage.phone(1, "watch.xml", 60_100, "1000").succeeds(), "1001 watches 1000");
 }
 
 /// No way in by the switch's own commands.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     calls::{Stage, play},
-    sipp,
+    ports,
 };
 
 /// What would leave the canary behind on a switch that takes it for more than a name.
@@ -58,7 +58,7 @@ async fn no_variable_that_is_taken_makes_a_switch_run_or_write_anything() {
 }
 
 fn canary(stage: &Stage) {
-    let ports = [sipp::port(), sipp::port()];
+    let ports = [ports::phone(), ports::phone()];
     assert!(stage.register(0, ports[0]) && stage.register(1, ports[1]));
     let canary = stage.switch.folder.join("canary.wav");
     let paths = [0, 1].map(|which: usize| {
@@ -118,9 +118,11 @@ fn control(stage: &Stage, ports: [u16; 2], canary: &Path, paths: &[String; 2]) {
     for path in paths {
         assert_eq!(stage.api("PATCH", path, json!({ "variables": {} })).status, 200);
     }
+    // The last call's channels may not be gone yet.
+    stage.until("nobody talks", |switch| switch.api("show channels count").contains("0 total"));
     let callee = stage.phone(1, "answer.xml", ports[1], "-");
     let caller = stage.phone(0, "call-hold.xml", ports[0], "1001");
-    stage.until("they talk", |switch| switch.api("show calls count").contains("1 total"));
+    stage.until("they talk", |switch| switch.api("show bridged_calls count").contains("1 total"));
     let channels = serde_json::from_str::<Value>(&stage.switch.api("show channels as json")).unwrap();
     for row in channels["rows"].as_array().unwrap() {
         let set =

@@ -11,15 +11,16 @@ use uuid::Uuid;
 use crate::{
     freeswitch,
     harness::{Database, Node, send},
+    ports,
     sipp::{self, Phone, Script},
     switch::Switch,
 };
 
 /// Ports of the carriers that SIPp plays.
-static DEAD: LazyLock<u16> = LazyLock::new(sipp::port);
-static LIVING: LazyLock<u16> = LazyLock::new(sipp::port);
-static REGISTRAR: LazyLock<u16> = LazyLock::new(sipp::port);
-static NEW: LazyLock<u16> = LazyLock::new(sipp::port);
+static DEAD: LazyLock<u16> = LazyLock::new(ports::phone);
+static LIVING: LazyLock<u16> = LazyLock::new(ports::phone);
+static REGISTRAR: LazyLock<u16> = LazyLock::new(ports::phone);
+static NEW: LazyLock<u16> = LazyLock::new(ports::phone);
 const MUNICH: &str = "+498912345678";
 
 /// Three agents, the first with a number, and three carriers; the switch boots when all is set up.
@@ -122,8 +123,9 @@ async fn queues_menus_conferences_and_carriers_work_on_a_switch() {
         let mut stage = Stage { switch, phones, registrar: Some(registrar) };
         gateway_registers(&mut stage);
         gateways_are_known(&stage, &node);
-        for (which, port) in [(0, 26_000), (1, 26_100), (2, 26_200)] {
+        for (which, port) in [(0, 60_000), (1, 60_100), (2, 60_200)] {
             assert!(stage.phone(which, "register.xml", port, "-").succeeds(), "phone {which} registers");
+            sipp::take_notify(port);
         }
         comes_in_where_it_registered(&stage);
         failover(&stage);
@@ -193,11 +195,12 @@ async fn a_tenant_comes_from_files_and_leaves_as_files_that_a_switch_boots_from(
         assert!(switch.api("module_exists mod_xml_curl").contains("false"), "it asks nobody");
         let phones = ["1000", "1001"].map(|id| (id.to_owned(), format!("pass-word-of-{id}"))).to_vec();
         let stage = Stage { switch, phones, registrar: None };
-        for (which, port) in [(0, 26_000), (1, 26_100)] {
+        for (which, port) in [(0, 60_000), (1, 60_100)] {
             assert!(stage.phone(which, "register.xml", port, "-").succeeds(), "{}", stage.switch.log());
+            sipp::take_notify(port);
         }
-        let callee = stage.phone(1, "answer.xml", 26_100, "-");
-        assert!(stage.phone(0, "call.xml", 26_000, "1001").succeeds(), "{}", stage.switch.log());
+        let callee = stage.phone(1, "answer.xml", 60_100, "-");
+        assert!(stage.phone(0, "call.xml", 60_000, "1001").succeeds(), "{}", stage.switch.log());
         assert!(callee.succeeds());
         node
     });
@@ -273,27 +276,27 @@ fn gateways_are_known(stage: &Stage, node: &Node) {
 /// The cheap carrier says 503, the dear one takes the call: one call of the agent's.
 fn failover(stage: &Stage) {
     let (dead, living) = (at("carrier-503.xml", *DEAD), at("answer.xml", *LIVING));
-    assert!(stage.phone(0, "call.xml", 26_000, MUNICH).succeeds(), "the call goes through:\n{}", stage.switch.log());
+    assert!(stage.phone(0, "call.xml", 60_000, MUNICH).succeeds(), "the call goes through:\n{}", stage.switch.log());
     assert!(dead.succeeds() && living.succeeds());
 }
 
 /// The called is busy: nobody else is asked, and the caller hears it.
 fn busy_is_no_failover(stage: &Stage) {
     let busy = at("carrier-486.xml", *DEAD);
-    assert!(stage.phone(0, "call-refused-486.xml", 26_000, MUNICH).succeeds());
+    assert!(stage.phone(0, "call-refused-486.xml", 60_000, MUNICH).succeeds());
     assert!(busy.succeeds());
 }
 
 /// Tones, then 403.
 fn barred_country(stage: &Stage) {
-    assert!(stage.phone(0, "call-announced-403.xml", 26_000, "+33123456789").succeeds(), "{}", stage.switch.log());
+    assert!(stage.phone(0, "call-announced-403.xml", 60_000, "+33123456789").succeeds(), "{}", stage.switch.log());
 }
 
 /// The first agent's phone is not there; their mobile rings as well, over a carrier and on their number.
 fn follow_me(stage: &Stage) {
     let (dead, living) = (at("carrier-503.xml", *DEAD), at("answer.xml", *LIVING));
     let number = &stage.phones[0].0;
-    assert!(stage.phone(1, "call-long.xml", 26_100, number).succeeds(), "{}", stage.switch.log());
+    assert!(stage.phone(1, "call-long.xml", 60_100, number).succeeds(), "{}", stage.switch.log());
     assert!(dead.succeeds() && living.succeeds());
 }
 
@@ -302,7 +305,7 @@ fn who_is_suspended_leaves_at_once(stage: &Stage, node: &Node) {
     let (tenant, extension) = stage.extension(node, 2);
     let registered = |switch: &Switch| switch.api("sofia status profile internal reg").contains(&stage.phones[2].0);
     assert!(registered(&stage.switch));
-    let caller = stage.phone(2, "call-until-bye.xml", 26_200, "9196");
+    let caller = stage.phone(2, "call-until-bye.xml", 60_200, "9196");
     stage.until("the call is up", |switch| switch.api("show channels").contains("ACTIVE"));
     let path = format!("{tenant}/extensions/{extension}");
     let suspended = node.api("PATCH", &path, json!({ "status": "suspended" }));
@@ -324,8 +327,8 @@ fn what_is_made_later_works_without_a_command(stage: &Stage, node: &Node) {
         let (tiers, gateways) = (switch.api("callcenter_config tier list"), switch.api("sofia xmlstatus gateway"));
         tiers.matches("Ready").count() == 2 && gateways.contains(&format!("127.0.0.1:{}", *NEW))
     });
-    let agent = stage.phone(1, "answer.xml", 26_100, "-");
-    assert!(stage.phone(0, "call-long.xml", 26_000, "510").succeeds(), "{}", stage.switch.log());
+    let agent = stage.phone(1, "answer.xml", 60_100, "-");
+    assert!(stage.phone(0, "call-long.xml", 60_000, "510").succeeds(), "{}", stage.switch.log());
     assert!(agent.succeeds(), "the new queue's agent answered:\n{}", stage.switch.api("callcenter_config tier list"));
     assert_eq!(stage.switch.api("acl 192.0.2.7 carriers"), "true");
     // Elsewhere: the gateway goes and comes back.
@@ -343,12 +346,12 @@ fn what_is_made_later_works_without_a_command(stage: &Stage, node: &Node) {
 }
 
 fn queue(stage: &Stage) {
-    let agent = stage.phone(1, "answer.xml", 26_100, "-");
-    assert!(stage.phone(0, "call-long.xml", 26_000, "500").succeeds(), "{}", stage.switch.log());
+    let agent = stage.phone(1, "answer.xml", 60_100, "-");
+    assert!(stage.phone(0, "call-long.xml", 60_000, "500").succeeds(), "{}", stage.switch.log());
     assert!(agent.succeeds(), "the queue's agent answered:\n{}", stage.switch.api("callcenter_config agent list"));
     // An agent who hangs up first ends the call: the caller is served, and does not go on to the overflow.
-    let agent = stage.phone(1, "answer-hang-up.xml", 26_100, "-");
-    assert!(stage.phone(0, "call-until-bye.xml", 26_000, "500").succeeds(), "{}", stage.switch.log());
+    let agent = stage.phone(1, "answer-hang-up.xml", 60_100, "-");
+    assert!(stage.phone(0, "call-until-bye.xml", 60_000, "500").succeeds(), "{}", stage.switch.log());
     assert!(agent.succeeds(), "{}", stage.switch.log());
 }
 
@@ -357,7 +360,7 @@ fn comes_in_where_it_registered(stage: &Stage) {
     let gateways = stage.switch.api("sofia xmlstatus gateway");
     let registered = gateways.split("</gateway>").find(|gateway| gateway.contains("REGED")).unwrap();
     let name = registered.split("<name>").nth(1).unwrap().split('<').next().unwrap();
-    let callee = stage.phone(1, "answer.xml", 26_100, "-");
+    let callee = stage.phone(1, "answer.xml", 60_100, "-");
     let (to, external) = (format!("gw+{name}"), stage.switch.external);
     let script = Script {
         scenario: "outside-registered.xml",
@@ -372,48 +375,48 @@ fn comes_in_where_it_registered(stage: &Stage) {
 }
 
 fn menu(stage: &Stage) {
-    let callee = stage.phone(2, "answer.xml", 26_200, "-");
-    assert!(stage.phone(0, "call-press-1.xml", 26_000, "501").succeeds(), "{}", stage.switch.log());
+    let callee = stage.phone(2, "answer.xml", 60_200, "-");
+    assert!(stage.phone(0, "call-press-1.xml", 60_000, "501").succeeds(), "{}", stage.switch.log());
     assert!(callee.succeeds(), "1 led to the third phone");
 }
 
 /// Phones that are told to answer by themselves, and a call that waits in a slot until somebody takes it.
 fn intercom_page_and_park(stage: &Stage) {
-    let called = stage.phone(1, "answer-intercom.xml", 26_100, "-");
+    let called = stage.phone(1, "answer-intercom.xml", 60_100, "-");
     assert!(
-        stage.phone(0, "call.xml", 26_000, &format!("*80{}", stage.phones[1].0)).succeeds(),
+        stage.phone(0, "call.xml", 60_000, &format!("*80{}", stage.phones[1].0)).succeeds(),
         "{}",
         stage.switch.log()
     );
     assert!(called.succeeds(), "its INVITE says to answer at once");
 
-    let paged = [(1, 26_100), (2, 26_200)].map(|(which, port)| stage.phone(which, "answer-intercom.xml", port, "-"));
-    assert!(stage.phone(0, "call-long.xml", 26_000, "503").succeeds(), "{}", stage.switch.log());
+    let paged = [(1, 60_100), (2, 60_200)].map(|(which, port)| stage.phone(which, "answer-intercom.xml", port, "-"));
+    assert!(stage.phone(0, "call-long.xml", 60_000, "503").succeeds(), "{}", stage.switch.log());
     for phone in paged {
         assert!(phone.succeeds(), "paged:\n{}", stage.switch.log());
     }
 
     // Who is parked is hung up on when who took the call hangs up: the scenario does not wait for that.
-    let _parked = stage.phone(0, "call-long.xml", 26_000, "*6807");
+    let _parked = stage.phone(0, "call-long.xml", 60_000, "*6807");
     stage.until("the call is parked", |switch| switch.api("valet_info acme.test").contains("07"));
-    assert!(stage.phone(1, "call.xml", 26_100, "*6807").succeeds(), "{}", stage.switch.log());
+    assert!(stage.phone(1, "call.xml", 60_100, "*6807").succeeds(), "{}", stage.switch.log());
     stage.until("nobody waits any more", |switch| !switch.api("valet_info acme.test").contains("07"));
 }
 
 /// The third phone rings, the second takes its call.
 fn pickup(stage: &Stage) {
-    let rings = stage.phone(2, "ring.xml", 26_200, "-");
-    let caller = stage.phone(0, "call.xml", 26_000, &stage.phones[2].0);
+    let rings = stage.phone(2, "ring.xml", 60_200, "-");
+    let caller = stage.phone(0, "call.xml", 60_000, &stage.phones[2].0);
     stage.until("it rings", |switch| switch.api("show channels").contains("pickup/"));
     // Its scenario would hang up itself; the caller does before.
-    let _picks = stage.phone(1, "call-long.xml", 26_100, &format!("*8{}", stage.phones[2].0));
+    let _picks = stage.phone(1, "call-long.xml", 60_100, &format!("*8{}", stage.phones[2].0));
     assert!(caller.succeeds(), "the caller spoke to somebody:\n{}", stage.switch.log());
     assert!(rings.succeeds(), "the phone that rang is told to stop");
 }
 
 fn conference(stage: &Stage) {
     let members =
-        [(0, 26_000), (1, 26_100), (2, 26_200)].map(|(which, port)| stage.phone(which, "call-long.xml", port, "502"));
+        [(0, 60_000), (1, 60_100), (2, 60_200)].map(|(which, port)| stage.phone(which, "call-long.xml", port, "502"));
     stage.until("three are in the room", |switch| {
         switch.api("conference list").lines().filter(|line| line.contains("sofia/internal")).count() == 3
     });

@@ -6,12 +6,11 @@ use std::{
     net::UdpSocket,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{
-        Once,
-        atomic::{AtomicU16, Ordering},
-    },
+    sync::Once,
     time::{Duration, Instant},
 };
+
+use crate::ports;
 
 /// One run of a scenario.
 pub struct Phone {
@@ -50,7 +49,7 @@ impl Phone {
             .arg("-sf")
             .arg(scenario)
             .args(["-i", address, "-p", &port.to_string(), "-m", "1", "-nostdin", "-timeout", "40s", "-timeout_error"])
-            .args(["-mi", address, "-mp", &(port + 10_000).to_string(), "-rtp_echo"])
+            .args(["-mi", address, "-mp", &(port + ports::MEDIA).to_string(), "-rtp_echo"])
             .args(["-s", script.to, "-key", "user", script.user, "-key", "domain", "acme.test"])
             .args(more)
             .args(["-au", script.user, "-ap", script.password])
@@ -62,7 +61,22 @@ impl Phone {
             .stderr(Stdio::null())
             .spawn()
             .expect("sipp is installed: script/test sees to it");
-        Self { child, name: format!("{} as {}", script.scenario, script.user), log }
+        let mut phone = Self { child, name: format!("{} as {}", script.scenario, script.user), log };
+        phone.listens_at(port);
+        phone
+    }
+
+    /// Waits until its port is open: a call that comes earlier fails.
+    fn listens_at(&mut self, port: u16) {
+        let since = Instant::now();
+        // Not by trying to open it: the phone might try at the same moment.
+        let mark = format!(":{port:04X} ");
+        while !std::fs::read_to_string("/proc/net/udp").is_ok_and(|open| open.contains(&mark))
+            && matches!(self.child.try_wait(), Ok(None))
+        {
+            assert!(since.elapsed() < Duration::from_secs(10), "{} does not listen", self.name);
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Waits for the scenario's end; `true`: every step went as written.
@@ -83,8 +97,29 @@ impl Phone {
     }
 }
 
-/// Places are numbers by which a play names its phones' ports.
-const PLACES: std::ops::Range<u16> = 26_000..27_000;
+/// Takes the NOTIFY that a switch sends to a phone once it has registered, and says so: whoever has the port next would take it for a call.
+pub fn take_notify(place: u16) {
+    let socket = UdpSocket::bind(("127.0.0.1", at_place(place))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+    let mut packet = [0; 8192];
+    // A phone that was registered before is told nothing.
+    while let Ok((length, switch)) = socket.recv_from(&mut packet) {
+        let text = String::from_utf8_lossy(&packet[..length]).into_owned();
+        let copied = text
+            .lines()
+            .take_while(|line| !line.trim().is_empty())
+            .filter(|line| ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name)));
+        let head = copied.fold(String::new(), |head, line| head + line.trim() + "\r\n");
+        let answer = format!("SIP/2.0 200 OK\r\n{head}Content-Length: 0\r\n\r\n");
+        socket.send_to(answer.as_bytes(), switch).unwrap();
+        if text.starts_with("NOTIFY ") {
+            return;
+        }
+    }
+}
+
+/// Places are numbers by which a play names its phones' ports. No port is one.
+const PLACES: std::ops::Range<u16> = 60_000..61_000;
 
 thread_local! {
     /// A play has a thread of its own, and so ports of its own.
@@ -94,22 +129,9 @@ thread_local! {
 /// The port at a place: the same one for the whole play, which nobody else has.
 pub fn at_place(place: u16) -> u16 {
     if PLACES.contains(&place) {
-        TAKEN.with_borrow_mut(|taken| *taken.entry(place).or_insert_with(port))
+        TAKEN.with_borrow_mut(|taken| *taken.entry(place).or_insert_with(ports::phone))
     } else {
         place
-    }
-}
-
-/// A port for a phone, and one for its media 10,000 above, that no other phone of this process was given and nobody uses now.
-pub fn port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let base = u16::try_from(std::process::id() % 200).unwrap_or_default() * 20;
-    loop {
-        let port = 20_000 + (base + NEXT.fetch_add(4, Ordering::Relaxed)) % 5_000;
-        let free = |port| UdpSocket::bind(("0.0.0.0", port)).is_ok();
-        if free(port) && free(port + 10_000) && free(port + 10_002) {
-            return port;
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{TcpListener, TcpStream, UdpSocket},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -11,7 +11,7 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::harness::Node;
+use crate::{harness::Node, ports::Block};
 
 const PASSWORD: &str = "only-for-this-test";
 
@@ -21,16 +21,7 @@ pub struct Switch {
     pub internal: u16,
     pub external: u16,
     socket: u16,
-}
-
-/// Ports that nobody uses right now. Somebody could take one before the switch does; then it says so in its log.
-fn free_port() -> u16 {
-    loop {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
+    _ports: Block,
 }
 
 impl Switch {
@@ -43,12 +34,13 @@ impl Switch {
     pub fn boot_from(binary: &Path, node: &Node, source: &Path) -> Self {
         let folder = std::env::temp_dir().join(format!("dialplane-switch-{}", Uuid::now_v7().simple()));
         copy(source, &folder.join("conf"));
-        for name in ["log", "db", "run", "temp", "storage"] {
+        for name in ["log", "db", "run", "temp", "storage", "certs"] {
             fs::create_dir(folder.join(name)).unwrap();
         }
-        let (internal, external, socket) = (free_port(), free_port(), free_port());
+        let ports = Block::claim();
+        let (internal, external, socket) = (ports.first, ports.first + 2, ports.first + 4);
         prompts(&folder.join("sounds"));
-        let site = site(node, &folder, internal, external, socket);
+        let site = site(node, &folder, ports.first);
         fs::write(folder.join("conf/site.xml"), site).unwrap();
         let directory = |name: &str| folder.join(name).into_os_string();
         let output = fs::File::create(folder.join("output")).unwrap();
@@ -66,12 +58,14 @@ impl Switch {
             .arg(directory("temp"))
             .arg("-storage")
             .arg(directory("storage"))
+            .arg("-certs")
+            .arg(directory("certs"))
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())
             .stderr(output)
             .spawn()
             .unwrap();
-        let switch = Self { child, folder, internal, external, socket };
+        let switch = Self { child, folder, internal, external, socket, _ports: ports };
         let since = Instant::now();
         while switch.try_api("sofia status").is_none_or(|status| status.matches("RUNNING").count() < 2) {
             assert!(since.elapsed() < Duration::from_mins(1), "the switch did not start:\n{}", switch.log());
@@ -195,7 +189,8 @@ fn write_silence(path: &Path) {
 }
 
 /// The site's values for this test. The file's own names: what is missing here would be an unknown variable there.
-fn site(node: &Node, folder: &Path, internal: u16, external: u16, socket: u16) -> String {
+/// `first`: of its block of ports.
+fn site(node: &Node, folder: &Path, first: u16) -> String {
     let shipped = include_str!("../../freeswitch-conf/site.xml");
     let (name, token) = &node.switch;
     let url = format!("http://{}", node.app.switch_address);
@@ -207,13 +202,16 @@ fn site(node: &Node, folder: &Path, internal: u16, external: u16, socket: u16) -
         ("rtp_ip", "127.0.0.1".into()),
         ("ext_sip_ip", "127.0.0.1".into()),
         ("ext_rtp_ip", "127.0.0.1".into()),
-        ("internal_sip_port", internal.to_string()),
-        ("external_sip_port", external.to_string()),
+        ("internal_sip_port", first.to_string()),
+        ("external_sip_port", (first + 2).to_string()),
         ("sound_prefix", folder.join("sounds").display().to_string()),
         ("hold_music_dir", folder.join("sounds/voicemail").display().to_string()),
-        ("ws_binding", String::new()),
-        ("wss_binding", String::new()),
-        ("event_socket_port", socket.to_string()),
+        ("rtp_start_port", (first + 10).to_string()),
+        ("rtp_end_port", (first + 99).to_string()),
+        ("ws_binding", format!("127.0.0.1:{}", first + 6)),
+        // With certificates of the switch's own: the profile for phones starts only if it finds them.
+        ("wss_binding", format!("127.0.0.1:{}", first + 8)),
+        ("event_socket_port", (first + 4).to_string()),
         ("event_socket_password", PASSWORD.into()),
         ("log_level", "warning".into()),
     ];

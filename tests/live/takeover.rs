@@ -4,7 +4,8 @@ use serde_json::json;
 
 use crate::{
     calls::{Stage, play, wait},
-    sipp::{self, Phone, Script},
+    ports,
+    sipp::{Phone, Script},
 };
 
 const CALL_ID: &str = "known-to-a-stranger";
@@ -28,12 +29,12 @@ fn call(stage: &Stage, ports: [u16; 2]) -> (Phone, Phone) {
         to: "1001",
     };
     let caller = Phone::start_at("127.0.0.1", &script, &["-cid_str", CALL_ID]);
-    stage.until("they talk", |switch| switch.api("show calls count").contains("1 total"));
+    stage.until("they talk", |switch| switch.api("show bridged_calls count").contains("1 total"));
     (caller, callee)
 }
 
 fn strangers(stage: &Stage) {
-    let ports = [sipp::port(), sipp::port()];
+    let ports = [ports::phone(), ports::phone()];
     assert!(stage.register(0, ports[0]) && stage.register(1, ports[1]));
     let (_caller, _callee) = call(stage, ports);
     let uuid = uuids(stage).remove(0);
@@ -43,7 +44,7 @@ fn strangers(stage: &Stage) {
         let script = Script {
             scenario,
             target: stage.switch.external,
-            port: sipp::port(),
+            port: ports::phone(),
             user: "stranger",
             password: "-",
             to: "9196",
@@ -52,17 +53,19 @@ fn strangers(stage: &Stage) {
     };
     for replaces in [format!("{CALL_ID};to-tag=1;from-tag=2"), format!("{uuid};to-tag=1;from-tag=2")] {
         assert!(stranger("outside-takes-over-403.xml", &replaces).succeeds(), "{replaces}:\n{}", stage.switch.log());
-        stage.until("the call goes on", |switch| switch.api("show calls count").contains("1 total"));
+        stage.until("the call goes on", |switch| switch.api("show bridged_calls count").contains("1 total"));
     }
 
     // Signed in at another tenant, with the Call-ID: a FreeSWITCH lets them in. Calls that are connected are left alone.
     let other = signed_in_elsewhere(stage);
     for more in ["", ";a-leg=true", ";early-only=false"] {
         other.takes_over(stage, &format!("{CALL_ID};to-tag=1;from-tag=2{more}"));
-        stage.until(&format!("the call goes on {more}"), |switch| switch.api("show calls count").contains("1 total"));
+        stage.until(&format!("the call goes on {more}"), |switch| {
+            switch.api("show bridged_calls count").contains("1 total")
+        });
     }
     other.takes_over(stage, &format!("{uuid};to-tag=1;from-tag=2"));
-    stage.until("the call goes on", |switch| switch.api("show calls count").contains("1 total"));
+    stage.until("the call goes on", |switch| switch.api("show bridged_calls count").contains("1 total"));
     for uuid in uuids(stage) {
         let bridged = stage.switch.api(&format!("uuid_getvar {uuid} bridge_to"));
         assert!(!bridged.contains("_undef_"), "each leg talks to the other: {bridged}");
@@ -88,7 +91,7 @@ impl Elsewhere {
         let script = Script {
             scenario: "call-takes-over.xml",
             target: stage.switch.internal,
-            port: sipp::port(),
+            port: ports::phone(),
             user: &self.user,
             password: &self.password,
             to: "9196",
@@ -113,22 +116,22 @@ fn unguarded(stage: &Stage) {
     let cluster = format!("/v1/clusters/{}", dialplane::tenancy::clusters::DEFAULT);
     assert_eq!(stage.api("PATCH", &cluster, json!({ "accepts_calls_from": "anyone" })).status, 200);
     assert!(stage.switch.api("reloadacl").contains("+OK"));
-    let ports = [sipp::port(), sipp::port()];
+    let ports = [ports::phone(), ports::phone()];
     assert!(stage.register(0, ports[0]) && stage.register(1, ports[1]));
     let (_caller, callee) = call(stage, ports);
     let script = Script {
         scenario: "outside-takes-over.xml",
         target: stage.switch.external,
-        port: sipp::port(),
+        port: ports::phone(),
         user: "stranger",
         password: "-",
         to: "9196",
     };
     let replaces = format!("{CALL_ID};to-tag=1;from-tag=2");
     let stranger = |port| Phone::start_at("127.0.0.2", &Script { port, ..script }, &["-key", "replaces", &replaces]);
-    assert!(!stranger(sipp::port()).succeeds(), "let in, and left with nobody");
-    stage.until("the call goes on", |switch| switch.api("show calls count").contains("1 total"));
+    assert!(!stranger(ports::phone()).succeeds(), "let in, and left with nobody");
+    stage.until("the call goes on", |switch| switch.api("show bridged_calls count").contains("1 total"));
     assert!(stage.switch.api("global_setvar intercept_unbridged_only=false").contains("+OK"));
-    assert!(stranger(sipp::port()).succeeds(), "answered without a dialplan:\n{}", stage.switch.log());
+    assert!(stranger(ports::phone()).succeeds(), "answered without a dialplan:\n{}", stage.switch.log());
     assert!(callee.succeeds(), "1001 talked to the stranger, who hung up");
 }

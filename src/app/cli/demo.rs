@@ -88,9 +88,10 @@ pub async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
             return Err(error);
         }
     };
+    let switch = settings.switch_url(app.switch_address);
     let ready = Ready {
-        switch_url: format!("http://{}{XML_PATH}", app.switch_address),
-        cdr_url: format!("http://{}{CDR_PATH}", app.switch_address),
+        switch_url: format!("{switch}{XML_PATH}"),
+        cdr_url: format!("{switch}{CDR_PATH}"),
         app_url: format!("http://{}", app.app_address),
         made: &made,
     };
@@ -101,7 +102,7 @@ pub async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
     }
     std::io::stdout().flush()?;
     serve::until_told().await?;
-    app.stop().await;
+    serve::stop(app, settings).await?;
     database.close();
     Ok(())
 }

@@ -4,9 +4,7 @@ use crate::{app::settings::Settings, switch::fetch::exchange::XML_PATH};
 
 /// A switch's token, in its own configuration.
 pub fn switch(settings: &Settings, name: &str, token: &str) {
-    let scheme = if settings.switch_tls_certificate.is_some() { "https" } else { "http" };
-    let url = settings.switch_url.clone().unwrap_or_else(|| format!("{scheme}://{}", settings.switch_listen));
-    let url = url.trim_end_matches('/');
+    let url = settings.switch_url(settings.switch_listen);
     println!(
         "
 The token is shown this once. Put it into the switch's autoload_configs/xml_curl.conf.xml, inside <bindings>:

@@ -1,5 +1,7 @@
 //! `serve` and `migrate`.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,10 +37,25 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
         told = until_told() => told?,
         () = service::keep_alive(&app) => {}
     }
+    stop(app, settings).await?;
+    database.close();
+    Ok(())
+}
+
+/// Tells balancers, gives them time to hear it, and stops. A second signal ends the waiting.
+pub async fn stop(app: App, settings: &Settings) -> anyhow::Result<()> {
+    app.leave_soon();
+    if settings.drain_seconds > 0 {
+        tracing::info!(seconds = settings.drain_seconds, "about to stop: balancers are told to leave this node out");
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(settings.drain_seconds)) => {}
+            told = until_told() => told?,
+            () = service::keep_alive(&app) => {}
+        }
+    }
     tracing::info!("stopping");
     service::is_stopping();
     app.stop().await;
-    database.close();
     Ok(())
 }
 

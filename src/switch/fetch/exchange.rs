@@ -20,6 +20,9 @@ pub const XML_PATH: &str = "/fs/xml";
 /// Where switches post their call records.
 pub const CDR_PATH: &str = "/fs/cdr";
 
+/// Where a balancer asks whether this node may be given fetches. Anybody may: it says yes or no.
+pub const READY_PATH: &str = "/readyz/switches";
+
 /// Says which node refuses, so that `doctor` can tell it from another installation's. It is a random number of the process.
 pub const NODE_HEADER: &str = "dialplane-node";
 
@@ -67,6 +70,9 @@ pub async fn serve<T>(http: &impl Http<T>, stream: T, peer: SocketAddr) {
 
 async fn handle(served: &Served, mut request: HttpRequest) -> Answer {
     let path = request.path();
+    if path == READY_PATH {
+        return readiness(served);
+    }
     if path != XML_PATH && path != CDR_PATH {
         return plain(StatusCode::NOT_FOUND, "switches ask /fs/xml and post call records to /fs/cdr\n");
     }
@@ -82,6 +88,14 @@ async fn handle(served: &Served, mut request: HttpRequest) -> Answer {
         record(served, &switch, &request, payload).await
     } else {
         document(served, &switch, &request, payload).await
+    }
+}
+
+fn readiness(served: &Served) -> Answer {
+    if served.fetch.takes_fetches() {
+        plain(StatusCode::OK, "this node may be given fetches\n")
+    } else {
+        plain(StatusCode::SERVICE_UNAVAILABLE, "this node must not be given fetches\n")
     }
 }
 

@@ -33,7 +33,7 @@ pub mod whole;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -117,6 +117,7 @@ pub struct Fetch {
     changes: sqlx::PgPool,
     keyring: Arc<Keyring>,
     stale_limit: Duration,
+    leaving: AtomicBool,
 }
 
 /// Bounds of a [`Fetch`].
@@ -169,7 +170,25 @@ impl Fetch {
             changes,
             keyring,
             stale_limit: limits.stale,
+            leaving: AtomicBool::new(false),
         }
+    }
+
+    /// May a balancer give this node fetches? As long as it has answers: also while the database is away, for other nodes have no others.
+    #[must_use]
+    pub fn takes_fetches(&self) -> bool {
+        let has_answers = self.generations.is_fresh() || self.generations.detached_for() <= self.stale_limit;
+        has_answers && !self.is_leaving()
+    }
+
+    /// This node is about to stop: balancers are told to leave it out, and whoever comes is served.
+    pub fn leave_soon(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
     }
 
     /// How many times the database was asked for an answer.

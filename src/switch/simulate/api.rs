@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     http::{input, problem::Problem},
-    model::error::Error,
+    model::{error::Error, moment},
     switch::simulate::{
         explain::{self, Explanation},
         preview::{self, Preview},
@@ -81,6 +81,7 @@ pub async fn explain_route(
     if ask.number.is_empty() || ask.number.len() > 100 {
         return Err(Error::query("number", Code::LengthOutOfRange.with("least", 1).with("most", 100)).into());
     }
+    moment::check("at", ask.at)?;
     let caller = match &ask.caller {
         Some(name) => {
             Some(crate::switch::simulate::caller(&mut *db, tenant, name).await?.ok_or_else(|| no_such_caller(name))?)

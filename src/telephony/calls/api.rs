@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::store;
 use crate::{
     http::problem::Problem,
-    model::error::Error,
+    model::{error::Error, moment},
     tenancy::{Api, auth::actor::Actor},
     text::Code,
 };
@@ -65,6 +65,7 @@ pub async fn list_outbound_calls(
     filter: Query<OutboundFilter>,
 ) -> Result<Json<Vec<OutboundCall>>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
+    moment::check_query("before", filter.before)?;
     let limit = filter.limit.unwrap_or(50);
     if !(1..=500).contains(&limit) {
         return Err(Error::query("limit", Code::range(1, 500)).into());

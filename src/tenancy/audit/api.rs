@@ -8,7 +8,10 @@ use actix_web::{
 use super::{Entry, Filter, store};
 use crate::{
     http::problem::Problem,
-    model::paging::{Page, PageQuery},
+    model::{
+        moment,
+        paging::{Page, PageQuery},
+    },
     tenancy::{Api, auth::actor::Actor},
 };
 
@@ -25,6 +28,8 @@ pub async fn list_audit(
         Some(_) => Some(actor.tenant_or(filter.tenant_id)?),
         None => filter.tenant_id,
     };
+    moment::check_query("since", filter.since)?;
+    moment::check_query("until", filter.until)?;
     let window = page.window()?;
     let entries = store::list(&mut *api.read(&actor).await?, tenant, &filter, window).await?;
     Ok(Json(window.page(entries, |entry| entry.id)))

@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    model::error::{Error, Result, same_version},
+    model::{
+        error::{Error, Result, same_version},
+        moment,
+    },
     node::changes::{Audited, Change},
     tenancy::auth::rules::{self, Role},
     text::{
@@ -121,6 +124,7 @@ pub async fn create(change: &mut Change, new: NewKey) -> Result<CreatedKey> {
 
 pub async fn create_by(change: &mut Change, maker: Maker, new: NewKey) -> Result<CreatedKey> {
     check_scopes(&new.scopes)?;
+    moment::check("expires_at", new.expires_at)?;
     let token = token::generate("dpk");
     let now = Utc::now();
     let key = Key {
@@ -161,6 +165,7 @@ pub async fn update(
     check_reach(maker, &before)?;
     let scopes = patch.scopes.unwrap_or_else(|| before.scopes.clone());
     check_scopes(&scopes)?;
+    moment::check("expires_at", patch.expires_at)?;
     let (name, expires_at) =
         (patch.name.unwrap_or_else(|| before.name.clone()), patch.expires_at.or(before.expires_at));
     let after = store::update(change.db(), id, &name, expires_at, &scopes).await?;

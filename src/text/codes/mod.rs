@@ -62,6 +62,7 @@ pub enum Advice {
     ReadAgain,
     ReadDescription,
     CorrectFile,
+    MakeDiskRoom,
     Report,
     StrongPassword,
 }
@@ -116,6 +117,10 @@ impl Advice {
             Self::ReadAgain => (
                 "Read it again, make your change to what it is now, and send its ETag as `If-Match`.",
                 "Lesen Sie es noch einmal, ändern Sie den jetzigen Stand, und senden Sie sein ETag als `If-Match`.",
+            ),
+            Self::MakeDiskRoom => (
+                "Tell whoever runs the database: its disk needs room. What was read before goes on being served.",
+                "Sagen Sie denen Bescheid, die die Datenbank betreiben: Ihre Festplatte braucht Platz. Was schon gelesen war, wird weiter geliefert.",
             ),
             Self::ReadDescription => (
                 "Compare the request with the description of the API at /openapi.json.",

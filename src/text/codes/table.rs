@@ -102,6 +102,7 @@ codes! {
     TooManySignIns "too_many_sign_ins" Unavailable Wait "Too many sign-ins at once. Try again in a moment." "Zu viele Anmeldungen auf einmal. Versuchen Sie es gleich noch einmal.";
     UploadsWait "uploads_wait" Unavailable Wait "Other uploads are being worked on. Try again in a minute." "Andere Importe werden gerade bearbeitet. Versuchen Sie es in einer Minute noch einmal.";
     DatabaseUnavailable "database_unavailable" Unavailable Wait "The database can't be asked right now. Try again in a moment." "Die Datenbank antwortet gerade nicht. Versuchen Sie es gleich noch einmal.";
+    DatabaseFull "database_full" Unavailable MakeDiskRoom "The database's disk is full: nothing was changed. Try again when there is room." "Die Festplatte der Datenbank ist voll: Es wurde nichts geändert. Versuchen Sie es wieder, wenn Platz ist.";
     Internal "internal" Internal Report "Something went wrong here. The log says more under this id." "Hier ist etwas schiefgegangen. Das Protokoll sagt unter dieser Nummer mehr.";
     // Requests that can't be read.
     BodyTooLarge "body_too_large" TooLarge ReadDescription "The body is larger than {mebibytes} MiB." "Der Inhalt ist größer als {mebibytes} MiB.";
@@ -118,6 +119,10 @@ codes! {
     WrongIfMatch "wrong_if_match" BadRequest ReadDescription "If-Match must be the ETag that a read returned, such as \"v3\"." "If-Match muss das ETag sein, das beim Lesen kam, etwa \"v3\".";
     WhichTenant "which_tenant" BadRequest ReadDescription "Say which tenant it is about, as ?tenant_id=…." "Sagen Sie, um welchen Mandanten es geht, mit ?tenant_id=….";
     ControlCharacters "control_characters" Unprocessable Correct "What was sent must not hold control characters." "Was gesendet wurde, darf keine Steuerzeichen enthalten.";
+    BeyondLimits "beyond_limits" Unprocessable Correct "A number or a time that was sent is beyond what can be kept." "Eine Zahl oder Zeit, die gesendet wurde, liegt außerhalb dessen, was sich aufbewahren lässt.";
+    BreaksARule "breaks_a_rule" Unprocessable Correct "What was sent breaks a rule of the database: {rule}." "Was gesendet wurde, verletzt eine Regel der Datenbank: {rule}.";
+    ExistsAlready "exists_already" Conflict ChooseAnother "It exists already." "Das gibt es bereits.";
+    RefersToNothing "refers_to_nothing" Conflict ReadAgain "Something that it refers to is not there, or not any more." "Etwas, worauf es sich bezieht, gibt es nicht oder nicht mehr.";
     TooLong "too_long" Unprocessable Correct "Something that was sent is too long." "Etwas von dem, was gesendet wurde, ist zu lang.";
     NoSuchCaller "no_such_caller" Unprocessable NameExisting "The tenant has no extension {caller}. Leave caller away for a call from outside." "Der Mandant hat keine Nebenstelle {caller}. Lassen Sie caller für einen Anruf von außen weg.";
     // Fields: how much and how many.
@@ -256,6 +261,7 @@ codes! {
     NotCodecs "not_codecs" Field Correct "must be codecs that FreeSWITCH knows, with commas between, such as OPUS,PCMA@20i" "müssen Codecs sein, die FreeSWITCH kennt, mit Kommas dazwischen, etwa OPUS,PCMA@20i";
     NoAudioCodec "no_audio_codec" Field Correct "must have a codec for audio, such as PCMA" "müssen einen Codec für Ton haben, etwa PCMA";
     NotATime "not_a_time" Field Correct "must be a time such as 09:30, up to 24:00" "muss eine Uhrzeit sein, etwa 09:30, höchstens 24:00";
+    NotAMoment "not_a_moment" Field Correct "must be a time between the years 1900 and 9999, such as 2026-12-24T18:00:00Z" "muss ein Zeitpunkt zwischen den Jahren 1900 und 9999 sein, etwa 2026-12-24T18:00:00Z";
     NotATimeZone "not_a_time_zone" Field Correct "must be a time zone such as Europe/Berlin" "muss eine Zeitzone sein, etwa Europe/Berlin";
     NotACurrency "not_a_currency" Field Correct "must be a currency such as EUR" "muss eine Währung sein, etwa EUR";
     NotACountry "not_a_country" Field Correct "must be a country such as DE" "muss ein Land sein, etwa DE";

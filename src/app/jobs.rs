@@ -6,7 +6,7 @@ use crate::{
     model::error::Result,
     node::changes::{Author, Changes},
     telephony::{calls, carriers},
-    tenancy::tenants,
+    tenancy::{auth, tenants},
 };
 
 const EVERY: Duration = Duration::from_mins(1);
@@ -16,6 +16,9 @@ pub async fn run(changes: Changes) {
     loop {
         if let Err(error) = purge_tenants(&changes).await {
             tracing::warn!(%error, "tenants whose time has come were not purged");
+        }
+        if let Err(error) = auth::store::drop_sign_ups(changes.pool()).await {
+            tracing::warn!(%error, "sign-ups that nobody confirmed were not dropped");
         }
         if let Err(error) = calls::inbox::read_unread(changes.pool()).await {
             tracing::warn!(%error, "call records that were kept were not read");

@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod embedded;
 pub mod jobs;
+mod limits;
 mod router;
 pub mod service;
 pub mod settings;
@@ -10,7 +11,13 @@ mod status;
 pub mod telemetry;
 pub mod web;
 
-use std::{fs, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use actix_web::{HttpServer, dev::ServerHandle, middleware::from_fn, web::Data};
 use rustls::{
@@ -22,7 +29,11 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_rustls::TlsAcceptor;
 
-use self::{service::Sockets, settings::Settings, status::Health};
+use self::{
+    service::Sockets,
+    settings::Settings,
+    status::{Health, MetricsToken},
+};
 use crate::{
     http::turns::Turns,
     node::{
@@ -81,6 +92,8 @@ pub enum StartError {
     Changes(#[from] crate::model::error::Error),
     #[error("TLS for switches: {0}")]
     Tls(String),
+    #[error("{}: {source}", path.display())]
+    MetricsToken { path: PathBuf, source: io::Error },
 }
 
 impl App {
@@ -148,7 +161,7 @@ impl App {
                 turns: Turns::new(settings.api_connections),
             }),
             Data::new(Health { fetch: Arc::clone(&fetch), disk }),
-            Data::new(counters),
+            Data::new(status::Counters::new(counters, MetricsToken::open(&settings.metrics_token_file())?)),
         );
         let server = HttpServer::new(move || {
             actix_web::App::new()
@@ -163,10 +176,15 @@ impl App {
                 .wrap(from_fn(web::in_their_language))
                 .wrap(from_fn(router::large_bodies))
                 .wrap(from_fn(status::notice_refusals))
+                .wrap(from_fn(limits::bodies))
                 .wrap(router::default_headers())
                 .wrap(tracing_actix_web::TracingLogger::<telemetry::Requests>::new())
         })
         .workers(2)
+        .on_connect(limits::on_connect)
+        .client_request_timeout(limits::HEAD)
+        .client_disconnect_timeout(limits::CLOSE)
+        .max_connections(limits::MOST_CONNECTIONS)
         // Who closes the connection gets no answer any more: the work for it is dropped, and its transaction with it.
         .h1_allow_half_closed(false)
         .disable_signals()

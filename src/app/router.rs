@@ -37,7 +37,7 @@ macro_rules! every_route {
             .service(auth::api::logout)
             .service(auth::api::forgot_password)
             .service(auth::api::reset_password)
-            .service(auth::api::verify_email)
+            .service(onboarding::sign_up::verify)
             .service(auth::api::change_password)
             .service(auth::api::begin_two_factor)
             .service(auth::api::confirm_two_factor)

@@ -59,6 +59,8 @@ pub struct Settings {
     pub mail_from: String,
     /// Keys that seal secrets; `secret.key` in the data directory when not given.
     pub key_file: Option<PathBuf>,
+    /// The token that `/metrics` asks for; made as `metrics.token` in the data directory when not given.
+    pub metrics_token_file: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -85,6 +87,7 @@ impl Default for Settings {
             smtp: Providers::default(),
             mail_from: "Dialplane <dialplane@localhost>".into(),
             key_file: None,
+            metrics_token_file: None,
         }
     }
 }
@@ -105,6 +108,11 @@ impl Settings {
     #[must_use]
     pub fn key_file(&self) -> PathBuf {
         self.key_file.clone().unwrap_or_else(|| self.data_dir.join("secret.key"))
+    }
+
+    #[must_use]
+    pub fn metrics_token_file(&self) -> PathBuf {
+        self.metrics_token_file.clone().unwrap_or_else(|| self.data_dir.join("metrics.token"))
     }
 
     /// What links in mails begin with.
@@ -146,7 +154,7 @@ impl Settings {
     }
 }
 
-const FIELDS: [&str; 21] = [
+const FIELDS: [&str; 22] = [
     "data_dir",
     "switch_listen",
     "app_listen",
@@ -167,6 +175,7 @@ const FIELDS: [&str; 21] = [
     "smtp",
     "mail_from",
     "key_file",
+    "metrics_token_file",
     "database_url",
 ];
 

@@ -3,21 +3,33 @@
 //! Two kinds of work need two answers. While the database is away a node has answers for switches, and no other node has better ones: a
 //! balancer that took it out would throw them away. People's changes it can't take.
 
-use std::sync::Arc;
+use std::{
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    sync::Arc,
+};
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse, ResponseError as _,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     get,
-    http::StatusCode,
+    http::{StatusCode, header},
     middleware::Next,
     web::Data,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 
-use crate::{node::disk::Disk, switch::fetch::Fetch};
+use super::StartError;
+use crate::{
+    http::problem::Problem,
+    node::disk::Disk,
+    switch::fetch::Fetch,
+    text::token::{self, TokenHash},
+};
 
 /// What a node knows of itself.
 #[derive(Clone)]
@@ -38,16 +50,13 @@ impl Health {
         self.disk.is_full().then_some("database_full")
     }
 
+    /// Anybody may ask, so it says nothing of how many customers there are.
     fn report(&self) -> Value {
-        let (kept, strays) = self.fetch.cache.len();
         let fresh = self.fetch.generations.is_fresh();
         let mut report = json!({
             "status": self.obstacle().unwrap_or("fresh"),
             "switches": self.fetch.takes_fetches(),
             "people": self.obstacle().is_none(),
-            "tenants": self.fetch.generations.tenants(),
-            "cached": kept,
-            "cached_strays": strays,
         });
         if !fresh {
             report["detached_seconds"] = self.fetch.generations.detached_for().as_secs().into();
@@ -100,9 +109,64 @@ pub async fn notice_refusals(
     Ok(answer)
 }
 
-/// Counters, in Prometheus' text format.
+/// What a scrape shows: a line of a file, so that counters can be read also when the database can't be asked.
+#[derive(Clone, Copy)]
+pub struct MetricsToken(TokenHash);
+
+impl MetricsToken {
+    /// Reads the file, or makes it.
+    pub fn open(path: &Path) -> Result<Self, StartError> {
+        Self::read_or_make(path).map_err(|source| StartError::MetricsToken { path: path.to_owned(), source })
+    }
+
+    fn read_or_make(path: &Path) -> io::Result<Self> {
+        let text = match fs::read_to_string(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let made = token::generate("dpm");
+                let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+                match file.and_then(|mut file| writeln!(file, "{}", made.as_str())) {
+                    Ok(()) => made.to_string(),
+                    // Another node on this machine was quicker.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::read_to_string(path)?,
+                    Err(error) => return Err(error),
+                }
+            }
+            text => text?,
+        };
+        let token = text.trim();
+        if token.len() < 16 {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a token of at least 16 characters is needed"));
+        }
+        Ok(Self(TokenHash::of(token.as_bytes())))
+    }
+
+    fn is_shown(&self, request: &HttpRequest) -> bool {
+        let value = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token =
+            value.and_then(|value| value.split_once(' ')).filter(|(kind, _)| kind.eq_ignore_ascii_case("Bearer"));
+        token.is_some_and(|(_, token)| self.0.matches(token.trim().as_bytes()))
+    }
+}
+
+/// The counters, and who may read them.
+#[derive(Clone)]
+pub struct Counters {
+    handle: PrometheusHandle,
+    token: MetricsToken,
+}
+
+impl Counters {
+    pub fn new(handle: PrometheusHandle, token: MetricsToken) -> Self {
+        Self { handle, token }
+    }
+}
+
+/// Counters, in Prometheus' text format, for who shows the token of the file.
 #[get("/metrics")]
-pub async fn metrics(health: Data<Health>, handle: Data<PrometheusHandle>) -> HttpResponse {
+pub async fn metrics(request: HttpRequest, health: Data<Health>, counters: Data<Counters>) -> HttpResponse {
+    if !counters.token.is_shown(&request) {
+        return Problem::unauthorized().error_response();
+    }
     let fetch = &health.fetch;
     let (kept, strays) = fetch.cache.len();
     ::metrics::gauge!("dialplane_cached_answers").set(count(kept));
@@ -110,7 +174,7 @@ pub async fn metrics(health: Data<Health>, handle: Data<PrometheusHandle>) -> Ht
     ::metrics::gauge!("dialplane_fresh").set(if fetch.generations.is_fresh() { 1.0 } else { 0.0 });
     ::metrics::gauge!("dialplane_database_full").set(if health.disk.is_full() { 1.0 } else { 0.0 });
     ::metrics::gauge!("dialplane_tenants").set(count(fetch.generations.tenants() as u64));
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(handle.render())
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(counters.handle.render())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and counts are far below 2^52")]

@@ -1,9 +1,13 @@
 //! Reading a JSON body, so that what is wrong is named by its field.
 
+use actix_web::web::Bytes;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
-use crate::text::{Code, Why};
+use crate::{
+    node::apart::apart,
+    text::{Code, Why},
+};
 
 /// Largest JSON body: ten thousand agents at once fit.
 pub const MAX_BODY: usize = 4 * 1024 * 1024;
@@ -22,6 +26,12 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     })?;
     json.end().map_err(|error| Problem::from(Code::NotJson.with("reason", error)))?;
     Ok(value)
+}
+
+/// The same for a body that may be large, apart from the threads that serve everybody.
+pub async fn parse_apart<T: DeserializeOwned + Send + 'static>(body: &Bytes) -> Result<T, Problem> {
+    let body = body.clone();
+    apart(move || parse(&body)).await?
 }
 
 #[cfg(test)]

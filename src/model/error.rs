@@ -38,12 +38,24 @@ pub enum Error {
     #[error("{0}")]
     Fault(&'static str),
     #[error(transparent)]
-    Sql(#[from] sqlx::Error),
+    Sql(sqlx::Error),
     #[error(transparent)]
     Keyring(#[from] KeyringError),
 }
 
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// What the database itself refuses, by a rule of ours (`refuse_in_deleted` in 0020_sign_ups.sql).
+const TENANT_IS_BEING_DELETED: &str = "DPL01";
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match error.as_database_error().and_then(|error| error.code()).as_deref() {
+            Some(TENANT_IS_BEING_DELETED) => Self::Refused(Code::TenantIsBeingDeleted.into()),
+            _ => Self::Sql(error),
+        }
+    }
+}
 
 impl From<Why> for Error {
     fn from(why: Why) -> Self {

@@ -8,6 +8,7 @@ pub mod destination;
 pub mod diff;
 pub mod error;
 pub mod language;
+pub mod masked;
 pub mod moment;
 pub mod number;
 pub mod paging;

@@ -14,7 +14,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use crate::{
-    model::error::{Error, Result},
+    model::{
+        error::{Error, Result},
+        masked::masked,
+    },
     node::{
         change_store::{self, AuditColumns},
         poller::{self, Poller},
@@ -58,7 +61,7 @@ pub struct Change {
     places: [Option<OwnedSemaphorePermit>; 2],
 }
 
-/// What an audit entry says beside who, when and from where. `before` and `after` hold no secrets.
+/// What an audit entry says beside who, when and from where. What is secret in `before` and `after` is hidden when it is written down.
 pub struct Audit<'a> {
     pub tenant: Option<Uuid>,
     pub action: &'a str,
@@ -96,8 +99,8 @@ impl<'a> Audit<'a> {
         columns.tenants.push(self.tenant);
         columns.actions.push(self.action.to_owned());
         columns.resources.push(self.resource);
-        columns.before.push(self.before);
-        columns.after.push(self.after);
+        columns.before.push(self.before.map(masked));
+        columns.after.push(self.after.map(masked));
     }
 }
 

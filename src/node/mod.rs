@@ -1,6 +1,7 @@
 //! What makes a node one of several: generations and how it learns of them, changes and how they are acknowledged, its connections to
 //! the database. Knows nothing of what is changed or fetched.
 
+pub mod apart;
 pub mod change_store;
 pub mod changes;
 pub mod database;

@@ -29,17 +29,17 @@ fn user(extension: &SipUsername, domain: &Domain) -> String {
     format!("user/{extension}@{domain}")
 }
 
-/// Dials on in the tenant's context.
+/// Dials another number in the tenant's context.
 fn transfer(to: &str, domain: &Domain) -> Action {
     action("transfer", format!("{to} XML {domain}"))
 }
 
-/// Which number of hops a call has made is on the channel, so that a circle ends.
+/// Counts the hops of a call in a channel variable, so that loops end.
 fn hop(hops: u8) -> Action {
     set(channel::HOPS, hops + 1)
 }
 
-/// What a file is played as.
+/// How the switch is told to play a prompt.
 #[must_use]
 pub fn sound(prompt: &Prompt) -> String {
     match prompt {
@@ -49,7 +49,7 @@ pub fn sound(prompt: &Prompt) -> String {
     }
 }
 
-/// Text is spoken by a module of the switch; one that has none goes on.
+/// Text is spoken by a TTS module; a switch without one continues.
 fn play(prompt: &Prompt) -> Vec<Action> {
     let mut actions = Vec::new();
     if matches!(prompt, Prompt::Text(_)) {
@@ -59,13 +59,13 @@ fn play(prompt: &Prompt) -> Vec<Action> {
     actions
 }
 
-/// The one argument that a switch expands: the call's own UUID, which it made itself.
+/// The only argument that the switch expands: the call's UUID, which it generated itself.
 pub const RECORDING: &str = "recordings/${uuid}.wav";
 
-/// What those hear who are recorded.
+/// The tone that announces a recording.
 pub(super) const CONSENT: &str = "tone_stream://%(400,0,1400)";
 
-/// Both sides into one file, under the call's own name. The switch knows its folder for recordings.
+/// Records both sides into one file named after the call, in the switch's folder for recordings.
 pub(super) fn record(actions: &mut Vec<Action>, consent_tone: bool) {
     actions.push(set("RECORD_STEREO", true));
     actions.push(set("recording_follow_transfer", true));
@@ -74,11 +74,11 @@ pub(super) fn record(actions: &mut Vec<Action>, consent_tone: bool) {
         actions.push(action("playback", CONSENT));
     }
     actions.push(action("record_session", RECORDING));
-    // It has opened the media to the caller (switch_core_session_exec), who would hear nothing while it rings.
+    // Recording opens the caller's media (switch_core_session_exec): without this they would hear nothing while it rings.
     actions.push(set("ringback", RINGING));
 }
 
-/// The recording of a call from outside that does not begin with a phone, which begins it by itself: what it leads to is recorded.
+/// Starts recording a call from outside that does not ring a phone first. (A phone's route starts its own recording.)
 #[must_use]
 pub fn recording_from_outside(plan: &super::Plan, by_number: bool, route: &Route) -> Vec<Action> {
     let policy = &plan.settings.routing.record;
@@ -174,7 +174,7 @@ impl Route {
                 ]
             }
             Self::Custom { steps } => custom(steps, domain, hops),
-            // These are answered by what was admitted; here, nothing was.
+            // These need an admitted call; here there is none.
             Self::Outside(_) | Self::Emergency { .. } => vec![action("hangup", "NO_ROUTE_DESTINATION")],
             Self::Refused(refusal) => {
                 let mut actions = Vec::new();
@@ -192,7 +192,7 @@ impl Route {
     }
 }
 
-/// What names a destination on every switch: mod_callcenter, mod_conference and the menus know no tenants.
+/// A destination's name on every switch, unique across tenants: mod_callcenter, mod_conference and menus know no tenants.
 #[must_use]
 pub fn address(id: uuid::Uuid, domain: &Domain) -> String {
     format!("{}.{domain}", id.simple())
@@ -212,11 +212,11 @@ fn led_on(actions: &mut Vec<Action>, then: Option<&str>, domain: &Domain, hops: 
 /// The ringing tone of most of the world (ITU-T E.180).
 const RINGING: &str = "%(1000,4000,425)";
 
-/// Rings for so long; what follows runs only if nobody took the call.
+/// Rings for so many seconds. What follows runs only if nobody answered.
 fn ring(dial_string: String, seconds: u16, continue_on_fail: bool) -> Vec<Action> {
     vec![
         set("call_timeout", seconds),
-        // What somebody hears who was answered before, by a menu or a recording; others hear their own phone.
+        // Heard by callers who were answered already, by a menu or a recording; others hear their own phone's tone.
         set("transfer_ringback", RINGING),
         set("hangup_after_bridge", true),
         set("continue_on_fail", continue_on_fail),
@@ -224,7 +224,7 @@ fn ring(dial_string: String, seconds: u16, continue_on_fail: bool) -> Vec<Action
     ]
 }
 
-/// What who answers hears until they press 1.
+/// Played to whoever answers, until they press 1.
 const CONFIRM: &str = "tone_stream://%(200,100,800);loops=3";
 
 impl Ring {
@@ -233,10 +233,10 @@ impl Ring {
         if self.record {
             record(&mut actions, self.consent_tone);
         }
-        // Who is called may transfer the call, and pays for where it goes then.
+        // If the called person transfers the call, they pay for the new leg.
         actions.push(set(channel::ON_BEHALF, &self.extension));
         let mut legs = vec![user(&self.extension, domain)];
-        // It waits like a phone that rings, also where none does: the price of being picked up.
+        // A pickup leg counts as ringing, even if no phone rings.
         legs.extend(self.pickup.then(|| format!("pickup/{}@{domain}", self.extension)));
         legs.extend(self.follow_me.iter().map(|leg| self.follow(leg, domain)));
         if !self.follow_me.is_empty() {
@@ -257,13 +257,13 @@ impl Ring {
         actions
     }
 
-    /// Another number rings as well: a call of its own through the tenant's context, so that it is routed and admitted like any.
+    /// Another number that rings too: a call of its own through the tenant's context, routed and admitted like any other.
     fn follow(&self, leg: &crate::model::call_handling::FollowMe, domain: &Domain) -> String {
         let mut variables = vec![
             format!("loopback_export={},{}", channel::ON_BEHALF, channel::HOPS),
             format!("{}={}", channel::ON_BEHALF, self.extension),
             format!("{}={}", channel::HOPS, self.hops + 1),
-            // Bowing out would end the channel that the call was admitted for, and its line would be free while it goes on.
+            // Bowing out would end the admitted channel, and free its line while the call goes on.
             "loopback_bowout=false".to_owned(),
         ];
         if leg.delay_seconds > 0 {
@@ -290,7 +290,7 @@ impl RingGroup {
         actions.extend(ring(legs, self.seconds, self.then.is_some()));
         if let Some(to) = &self.then {
             if self.confirm {
-                // Else whoever takes the call next had to press 1 as well.
+                // Otherwise the next person to answer would have to press 1 too.
                 actions.extend(["group_confirm_key", "group_confirm_file"].map(|name| action("unset", name)));
             }
             actions.extend([hop(hops), transfer(to, domain)]);
@@ -299,7 +299,7 @@ impl RingGroup {
     }
 }
 
-/// A conference that calls its members, who answer by themselves.
+/// A conference that calls its members; their phones answer automatically.
 fn page(id: uuid::Uuid, members: &[String], two_way: bool, domain: &Domain) -> Vec<Action> {
     let mut actions = vec![
         action("answer", ""),
@@ -323,7 +323,7 @@ fn custom(steps: &[(Done, Option<String>)], domain: &Domain, hops: u8) -> Vec<Ac
             (Done::Dial(_) | Done::Step(Step::Go { .. }), Some(to)) => {
                 actions.extend([hop(hops), transfer(to, domain)]);
             }
-            // What it led to is not there any more.
+            // Its destination no longer exists.
             (Done::Dial(_) | Done::Step(Step::Go { .. } | Step::Dial { .. }), None) => {
                 actions.push(action("hangup", "UNALLOCATED_NUMBER"));
             }

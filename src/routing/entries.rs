@@ -1,5 +1,5 @@
-//! A tenant's own dialplan entries: conditions and actions like a switch's, decided here. What an entry may do is a list, and its
-//! arguments are checked texts: it can't reach another tenant, a file, or the switch.
+//! A tenant's own dialplan entries: conditions and actions like a switch's, decided here. What an entry may do is a part of the list
+//! in `applications`, and its arguments are checked texts: it can't reach another tenant, a file, or the switch.
 //!
 //! Conditions are tried in order. One that holds adds its `actions`, one that doesn't its `anti_actions`; `break` says when to stop.
 //! An entry matches if the last condition that was tried held, or if anti-actions were added. What trying all entries costs a call is
@@ -13,24 +13,38 @@ use crate::{
         destination::{Prompt, Target},
         settings::{BusinessHours, TimeZone},
     },
-    text::{Code, DialNumber, TextError, Variable},
+    text::{CallVariable, Code, DialNumber, TextError},
 };
 
-/// An entry as the plan has it.
+/// A dialplan entry in a plan.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Entry {
     pub name: String,
     pub body: EntryBody,
-    /// Why it is not tried: it is older than the limits, and beyond them.
+    /// Why it is skipped: it was saved before today's limits, and exceeds them.
     #[serde(skip)]
     pub left_out: Option<&'static str>,
+    /// Its XML was checked and is allowed.
+    #[serde(skip)]
+    pub(super) xml_is_fine: bool,
+}
+
+impl Entry {
+    #[must_use]
+    pub fn xml(&self) -> Option<&str> {
+        if let EntryBody::Xml(text) = &self.body { Some(text) } else { None }
+    }
+
+    pub(super) fn is_checked(&self) -> bool {
+        self.xml_is_fine || self.xml().is_none()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EntryBody {
     Conditions(Vec<Condition>),
-    /// `<extension>` elements for the switch, by the platform's administrators alone.
+    /// `<extension>` elements for the switch; only platform administrators may write them.
     Xml(String),
 }
 
@@ -39,9 +53,9 @@ pub enum EntryBody {
 pub struct Condition {
     #[serde(default)]
     pub field: Field,
-    /// Absent: always holds, as far as the hours do.
+    /// If absent, the condition always holds (within its hours).
     pub pattern: Option<Pattern>,
-    /// Holds within these alone.
+    /// The condition holds only within these hours.
     pub hours: Option<BusinessHours>,
     pub time_zone: Option<TimeZone>,
     #[serde(default, rename = "break")]
@@ -57,13 +71,13 @@ pub struct Condition {
 pub enum Field {
     #[default]
     DestinationNumber,
-    /// As the caller shows it: anybody can show anything.
+    /// The number that the caller presents, which can be forged.
     CallerNumber,
     /// The extension that calls, authenticated; empty for calls from outside.
     CallerExtension,
 }
 
-/// When no further condition is tried.
+/// When to stop trying conditions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Break {
@@ -86,8 +100,8 @@ pub enum Step {
     Play {
         prompt: Prompt,
     },
-    Set(Variable),
-    /// Dials on in the tenant's context; `{1}` is what the first group of the pattern matched.
+    Set(CallVariable),
+    /// Dials a number in the tenant's context; `{1}` is what the pattern's first group matched.
     Dial {
         number: Template,
     },
@@ -155,14 +169,14 @@ impl Template {
     }
 }
 
-/// What a condition costs beside its pattern's states, and one that looks at the clock.
+/// The cost of a condition besides its pattern, and of one with hours.
 const CONDITION: usize = 5;
 const HOURS: usize = 20;
-/// More than that is no entry's, nor many entries' together.
+/// The most that all entries of a tenant may cost together.
 pub const MOST_COST: usize = 20_000;
 
 impl EntryBody {
-    /// What it leads to.
+    /// The destinations it leads to.
     #[must_use]
     pub fn targets(&self) -> std::collections::BTreeSet<Target> {
         let Self::Conditions(conditions) = self else { return std::collections::BTreeSet::new() };
@@ -201,8 +215,8 @@ impl EntryBody {
         }
     }
 
-    /// What trying it costs at most, in states of patterns: each may be looked at for each character of what is compared. Its patterns
-    /// are compiled for that. `None`: one of them can't be.
+    /// The most work that trying it takes, in pattern states per character compared. Compiles its patterns; `None` if one can't be
+    /// compiled.
     #[must_use]
     pub fn cost(&self) -> Option<usize> {
         self.conditions().iter().try_fold(0, |sum, condition| {

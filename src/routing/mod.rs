@@ -6,6 +6,7 @@
 //! "unallocated".
 
 mod actions;
+pub mod applications;
 pub mod callee;
 pub mod carried;
 mod destination;
@@ -17,6 +18,7 @@ pub mod on_net;
 pub mod outbound;
 pub mod patterns;
 pub mod plan;
+pub mod raw;
 mod route;
 mod trace;
 mod trial;

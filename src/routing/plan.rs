@@ -9,7 +9,10 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use super::entries::{Entry, EntryBody, MOST_COST, Pattern};
+use super::{
+    entries::{Entry, EntryBody, MOST_COST, Pattern},
+    raw,
+};
 use crate::{
     model::{
         destination::{Config, Target, TargetKind},
@@ -135,7 +138,7 @@ impl Plan {
         if text.len() <= SMALL {
             let mut plan = serde_json::from_str::<Self>(&text)?;
             plan.take_over(before.as_deref());
-            if plan.patterns().all(Pattern::is_compiled) {
+            if plan.patterns().all(Pattern::is_compiled) && plan.entries.iter().all(Entry::is_checked) {
                 plan.weigh();
                 return Ok(plan);
             }
@@ -160,6 +163,11 @@ impl Plan {
 
     fn take_over(&mut self, before: Option<&Self>) {
         let Some(before) = before else { return };
+        let xml = before.entries.iter().filter(|entry| entry.left_out.is_none()).filter_map(Entry::xml);
+        let xml = xml.collect::<HashSet<_>>();
+        for entry in &mut self.entries {
+            entry.xml_is_fine = entry.xml().is_some_and(|text| xml.contains(text));
+        }
         let known = before.patterns().filter(|pattern| pattern.is_compiled());
         let known = known.map(|pattern| (pattern.as_str(), pattern)).collect::<HashMap<_, _>>();
         for pattern in self.entries.iter_mut().flat_map(|entry| entry.body.patterns_mut()) {
@@ -177,6 +185,14 @@ impl Plan {
             if self.cost > MOST_COST {
                 entry.left_out = Some("the entries before it cost as much as a tenant's may");
                 continue;
+            }
+            if !entry.is_checked() {
+                // It was kept before the list of applications was what it is, or written past it.
+                entry.xml_is_fine = entry.xml().is_some_and(|text| raw::check(text).is_ok());
+                if !entry.xml_is_fine {
+                    entry.left_out = Some("its XML has something run that is not allowed");
+                    continue;
+                }
             }
             match entry.body.cost() {
                 None => entry.left_out = Some("it has a pattern that is too large, or can't be read"),

@@ -25,7 +25,9 @@ pub use name::{Domain, ExtensionNumber, GroupName, SipUsername, SwitchName};
 pub use phone::{CallerNumber, E164};
 pub use secret::{CarrierPassword, EventSocketPassword, SipSecret, VoicemailPin};
 pub use stream::StreamName;
-pub use variable::{Variable, VariableName, Variables, variable_names};
+pub use variable::{
+    CallVariable, CallVariableName, Variable, VariableName, Variables, call_variable_names, is_tone, variable_names,
+};
 
 /// Why a text was refused, with words for the person who sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

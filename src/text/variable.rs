@@ -1,4 +1,4 @@
-//! Channel variables that a tenant may give an extension, or set in a dialplan entry.
+//! Channel variables that a tenant may give an extension, or that an entry of the dialplan may set.
 //!
 //! A switch acts on variables: it plays what `hold_music` names, and runs it where it reads `application::argument`
 //! (`switch_ivr_broadcast` in switch_ivr_async.c); it opens the file that `accountcode` names (mod_cdr_csv.c). So there is no
@@ -44,6 +44,14 @@ enum Meaning {
     },
     /// Milliseconds, or packets with `p`: length, longest, and drift, with colons between.
     JitterBuffer,
+    /// A tone, as `%(1000,4000,425)`, or a stream of music.
+    Ringback,
+    /// `true`, `false`, or causes of hang-up with commas between.
+    FlagOrCauses,
+    /// Codecs in the order of preference.
+    CodecList,
+    /// `none`, `any`, or keys of a phone.
+    Keys,
 }
 
 /// A variable that may be set, and where the switch reads it: the type follows from that.
@@ -97,9 +105,48 @@ const KNOWN: [Known; 18] = [
     known("toll_allow", Meaning::Labels),
 ];
 
-/// The names of the variables that may be set.
+/// Seconds for which something rings, or is waited for.
+const WAIT: Meaning = Meaning::Number { least: 1, most: 3600, otherwise: Code::NotWaitSeconds };
+
+/// What an entry of the dialplan may set besides: read by the applications that follow. Not among them, on purpose, is what runs an
+/// application or an API (`api_hangup_hook`, `execute_on_…`, `exec_after_bridge_…`, `bridge_pre_execute_…`), what leads elsewhere
+/// (`transfer_after_bridge`, `force_transfer_context`), and what says who calls, which the platform decides (`effective_caller_id_…`).
+const IN_CALL: [Known; 13] = [
+    // Codecs instead of those of the profile (switch_core_media.c).
+    known("absolute_codec_string", Meaning::CodecList),
+    // atol, seconds (audio_bridge_thread in switch_ivr_bridge.c).
+    known("bridge_answer_timeout", WAIT),
+    // atoi, seconds (switch_ivr_originate.c).
+    known("call_timeout", WAIT),
+    // switch_true, or a list that the cause is looked for in (switch_channel_handle_cause in switch_channel.c).
+    known("continue_on_fail", Meaning::FlagOrCauses),
+    // switch_true (switch_ivr_bridge.c).
+    known("hangup_after_bridge", Meaning::Flag),
+    // switch_true; `ring_ready` and `consume` are words of its own (switch_ivr_originate.c).
+    known("ignore_early_media", Meaning::Flag),
+    // switch_true (switch_ivr_originate.c).
+    known("instant_ringback", Meaning::Flag),
+    // Keys that end what is played (on_dtmf in mod_dptools.c).
+    known("playback_terminators", Meaning::Keys),
+    // atoi, seconds (switch_ivr_originate.c).
+    known("progress_timeout", WAIT),
+    // switch_true (switch_ivr_record_session in switch_ivr_async.c).
+    known("RECORD_STEREO", Meaning::Flag),
+    // A tone after `%(`, else a file or a stream that is opened (setup_ringback in switch_ivr_originate.c).
+    known("ringback", Meaning::Ringback),
+    known("transfer_ringback", Meaning::Ringback),
+    // Played to who is parked (mod_valet_parking.c).
+    known("valet_hold_music", Meaning::Music),
+];
+
+/// The names of the variables that an extension may be given.
 pub fn variable_names() -> impl Iterator<Item = &'static str> {
     KNOWN.iter().map(|known| known.name)
+}
+
+/// The names of the variables that an entry of the dialplan may set.
+pub fn call_variable_names() -> impl Iterator<Item = &'static str> {
+    KNOWN.iter().chain(&IN_CALL).map(|known| known.name)
 }
 
 text_type!(
@@ -137,6 +184,56 @@ impl Variable {
     pub fn parse(name: &str, value: &str) -> Result<Self, TextError> {
         let name = VariableName::parse(name)?;
         let value = parse_value(&name, value)?;
+        Ok(Self { name, value })
+    }
+
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+}
+
+text_type!(
+    /// The name of a variable that an entry may set.
+    CallVariableName, parse_call_name, "call_timeout"
+);
+
+/// A variable that an entry sets on the call, with a value that fits it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(try_from = "UncheckedInCall")]
+pub struct CallVariable {
+    name: CallVariableName,
+    #[schema(example = "20")]
+    value: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UncheckedInCall {
+    name: CallVariableName,
+    value: String,
+}
+
+impl TryFrom<UncheckedInCall> for CallVariable {
+    type Error = String;
+
+    fn try_from(unchecked: UncheckedInCall) -> Result<Self, String> {
+        let value =
+            value_of(unchecked.name.as_str(), &unchecked.value).map_err(|error| error.for_serde().to_string())?;
+        Ok(Self { name: unchecked.name, value })
+    }
+}
+
+impl CallVariable {
+    /// The value is kept in the form that the switch is given.
+    pub fn parse(name: &str, value: &str) -> Result<Self, TextError> {
+        let name = CallVariableName::parse(name)?;
+        let value = value_of(name.as_str(), value)?;
         Ok(Self { name, value })
     }
 
@@ -221,9 +318,21 @@ fn parse_name(text: &str) -> Result<String, TextError> {
     if variable_names().any(|name| name == text) { Ok(text.to_owned()) } else { Err(TextError(Code::UnknownVariable)) }
 }
 
+fn parse_call_name(text: &str) -> Result<String, TextError> {
+    if call_variable_names().any(|name| name == text) {
+        Ok(text.to_owned())
+    } else {
+        Err(TextError(Code::UnknownVariable))
+    }
+}
+
 fn parse_value(name: &VariableName, text: &str) -> Result<String, TextError> {
-    // A name is one of them: its type is its proof. What were none would take nothing.
-    let meaning = KNOWN.iter().find(|known| known.name == name.as_str()).map(|known| known.meaning);
+    value_of(name.as_str(), text)
+}
+
+/// A name is one of the two lists: its type is its proof. Any other would take no value.
+fn value_of(name: &str, text: &str) -> Result<String, TextError> {
+    let meaning = KNOWN.iter().chain(&IN_CALL).find(|known| known.name == name).map(|known| known.meaning);
     match meaning {
         Some(Meaning::Label) => label(text).map(ToOwned::to_owned),
         Some(Meaning::Labels) => labels(text),
@@ -237,6 +346,10 @@ fn parse_value(name: &VariableName, text: &str) -> Result<String, TextError> {
             .filter(|number| (least..=most).contains(number))
             .map_or(Err(TextError(otherwise)), |number| Ok(number.to_string())),
         Some(Meaning::JitterBuffer) => jitter_buffer(text),
+        Some(Meaning::Ringback) => ringback(text),
+        Some(Meaning::FlagOrCauses) => flag_or_causes(text),
+        Some(Meaning::CodecList) => super::Codecs::parse(text).map(|codecs| codecs.to_string()),
+        Some(Meaning::Keys) => keys(text),
         None => Err(TextError(Code::UnknownVariable)),
     }
 }
@@ -315,6 +428,38 @@ fn jitter_buffer(text: &str) -> Result<String, TextError> {
     }
 }
 
+fn ringback(text: &str) -> Result<String, TextError> {
+    if is_tone(text) {
+        return Ok(text.to_owned());
+    }
+    music(text).map_err(|_| TextError(Code::NotARingback))
+}
+
+/// One tone after another, as `%(1000,4000,425)`: milliseconds on and off, and frequencies. Of teletone's script (libteletone_generate.c)
+/// that alone: it has words for volumes, loops and variables.
+pub fn is_tone(text: &str) -> bool {
+    let number = |text: &str| (1..=5).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    let tone = |text: &str| {
+        let inside = text.strip_prefix("%(").and_then(|rest| rest.strip_suffix(')'));
+        inside.is_some_and(|inside| (3..=6).contains(&inside.split(',').count()) && inside.split(',').all(number))
+    };
+    text.len() <= 120 && !text.is_empty() && text.split(';').all(tone)
+}
+
+fn flag_or_causes(text: &str) -> Result<String, TextError> {
+    let cause = |text: &str| {
+        let word = text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+        (1..=40).contains(&text.len()) && word
+    };
+    let fine = matches!(text, "true" | "false") || (text.len() <= 200 && text.split(',').all(cause));
+    if fine { Ok(text.to_owned()) } else { Err(TextError(Code::NotCauses)) }
+}
+
+fn keys(text: &str) -> Result<String, TextError> {
+    let keys = (1..=12).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'*' | b'#'));
+    if keys || matches!(text, "none" | "any") { Ok(text.to_owned()) } else { Err(TextError(Code::NotKeys)) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -346,10 +491,11 @@ mod tests {
 
     #[test]
     fn no_variable_takes_what_a_switch_would_run_or_open() {
-        for name in variable_names() {
+        for name in call_variable_names() {
             for attack in ATTACKS {
                 let words = name == "presence_data";
-                let parsed = Variable::parse(name, attack);
+                let parsed = CallVariable::parse(name, attack);
+                assert!(Variable::parse(name, attack).is_err() || parsed.is_ok(), "{name}={attack}");
                 // What is only shown may say more; it holds no form that anything is run by.
                 let fine = words && !attack.contains("::") && !attack.contains("://") && !attack.contains('$');
                 assert_eq!(parsed.is_ok(), fine, "{name}={attack}");

@@ -136,8 +136,11 @@ async fn the_description_names_every_route_and_asks_for_a_key() {
         }
     }
     assert_eq!(operations, rules::RULES.len(), "every rule has its route");
-    for path in ["/healthz", "/readyz", "/readyz/switches", "/readyz/people", "/metrics"] {
+    for path in ["/healthz", "/readyz", "/readyz/switches", "/readyz/people"] {
         assert_eq!(send(node.app.app_address, "GET", path, &[], b"").await.status, 200, "{path}");
+    }
+    for (path, status) in [("/metrics", 401)] {
+        assert_eq!(send(node.app.app_address, "GET", path, &[], b"").await.status, status, "{path}");
     }
     let nothing = send(node.app.app_address, "GET", "/nothing/here", &[], b"").await;
     assert_eq!((nothing.status, nothing.header("Content-Type")), (404, Some("application/problem+json")));

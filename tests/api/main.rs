@@ -7,6 +7,7 @@
 mod harness;
 
 mod access;
+mod app_listener;
 mod command_line;
 mod input;
 mod migrations;

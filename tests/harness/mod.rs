@@ -271,6 +271,15 @@ impl Node {
         send(self.app.app_address, method, path, &all, body.as_bytes()).await
     }
 
+    /// The counters, as Prometheus reads them.
+    pub async fn metrics(&self) -> String {
+        let token = std::fs::read_to_string(self.folder.join("metrics.token")).unwrap();
+        let bearer = format!("Bearer {}", token.trim());
+        let shown = send(self.app.app_address, "GET", "/metrics", &[("Authorization", &bearer)], b"").await;
+        assert_eq!(shown.status, 200, "{}", shown.text());
+        shown.text()
+    }
+
     /// A tenant; answers its id.
     pub async fn tenant(&self, domain: &str) -> Uuid {
         let answer = self.api("POST", "/v1/tenants", json!({ "domain": domain })).await;

@@ -67,8 +67,24 @@ impl SmtpServer {
 
     /// The token of the link in the newest mail to somebody.
     pub async fn token_for(&self, recipient: &str) -> String {
-        let mail = self.mail_to(recipient).await.replace("=\r\n", "").replace("=3D", "=");
-        let start = mail.find("?token=").unwrap_or_else(|| panic!("no link in {mail}")) + 7;
+        self.token_of(recipient, "").await
+    }
+
+    /// The same, of the newest mail whose link leads to this path.
+    pub async fn token_of(&self, recipient: &str, path: &str) -> String {
+        let link = format!("{path}?token=");
+        let plain = |mail: &str| mail.replace("=\r\n", "").replace("=3D", "=");
+        let began = std::time::Instant::now();
+        let mail = loop {
+            let mails = self.mails.lock().unwrap().clone();
+            let found = mails.iter().rev().find(|(to, mail)| to == recipient && plain(mail).contains(&link));
+            if let Some((_, mail)) = found {
+                break plain(mail);
+            }
+            assert!(began.elapsed().as_secs() < 20, "no link {link} for {recipient}: {mails:?}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        };
+        let start = mail.find(&link).unwrap_or_default() + link.len();
         mail[start..].chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')).collect()
     }
 }
@@ -119,7 +135,7 @@ async fn session(stream: TcpStream, mails: Arc<Mutex<Vec<(String, String)>>>, mo
     }
 }
 
-async fn with_smtp(database: &Database, urls: &[&str]) -> Node {
+pub async fn with_smtp(database: &Database, urls: &[&str]) -> Node {
     let providers = Providers::new(urls.iter().map(ToString::to_string).collect());
     Node::with(database, |settings| settings.smtp = providers).await
 }

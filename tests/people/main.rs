@@ -16,3 +16,4 @@ mod onboarding;
 mod people;
 mod rows;
 mod sign_in;
+mod strangers;

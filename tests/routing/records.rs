@@ -124,7 +124,7 @@ async fn what_cannot_be_read_is_never_unanswered_and_is_read_when_it_can_be() {
     assert!(listed["records"][1]["reason"].as_str().unwrap().starts_with("broken_json"), "{listed}");
     let shown = stage.node.api("GET", &format!("/v1/unreadable-records/{leg}"), Value::Null).await;
     assert_eq!((shown.status, shown.body.as_slice()), (200, &b"nope"[..]));
-    let counted = stage.node.api("GET", "/metrics", Value::Null).await.text();
+    let counted = stage.node.metrics().await;
     let counted = counted.lines().find(|line| line.starts_with("dialplane_call_records_total{outcome=\"unreadable\"}"));
     assert!(counted.is_some_and(|line| !line.ends_with(" 0")), "{counted:?}");
     // Posted again as broken as before, it stays; posted so that it can be read, it takes the other's place.

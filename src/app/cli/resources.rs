@@ -362,7 +362,8 @@ pub async fn key(settings: &Settings, json: bool, command: KeyCommand) -> anyhow
                 )
             }
             KeyCommand::Delete { key } => {
-                change(&local, async |change| keys::delete(change, None, key, None).await).await?;
+                change(&local, async |change| keys::delete(change, keys::Maker::OPERATOR, None, key, None).await)
+                    .await?;
                 deleted(json)
             }
         }

@@ -12,6 +12,7 @@ use super::{Form, Page, Shell, Visitor, ok, sign_in::Sent, wrong};
 use crate::{
     http::problem::{Problem, Reason},
     model::error::Error,
+    node::apart::apart,
     people::agents::{
         CreatedAgent, Maker,
         bulk::{self, Line, Outcome, Report},
@@ -99,7 +100,8 @@ async fn preview(mut visitor: Visitor, mut sent: Multipart) -> Page {
     let csv = String::from_utf8_lossy(&file).into_owned();
     let _turn = visitor.api.turn().await?;
     let report = async {
-        let lines = bulk::from_csv(csv.as_bytes(), bulk::MOST_LINES)?;
+        let text = csv.clone();
+        let lines = apart(move || bulk::from_csv(text.as_bytes(), bulk::MOST_LINES)).await??;
         let maker = Maker::new(&visitor.api.auth.public_url, actor.role);
         let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
         // Never committed: what it says is what would be.
@@ -124,7 +126,8 @@ async fn run(mut visitor: Visitor, sent: Sent) -> Page {
     let partial = form.value("partial") == "yes";
     let _turn = visitor.api.turn().await?;
     let work = async {
-        let lines = bulk::from_csv(form.raw("csv").as_bytes(), bulk::MOST_LINES)?;
+        let text = form.raw("csv").to_owned();
+        let lines = apart(move || bulk::from_csv(text.as_bytes(), bulk::MOST_LINES)).await??;
         let maker = Maker::new(&visitor.api.auth.public_url, actor.role);
         let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
         let report = bulk::create(&mut change, maker, tenant, lines, partial).await?;

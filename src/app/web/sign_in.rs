@@ -16,12 +16,12 @@ use serde::Deserialize;
 use super::{Form, Message, Page, Shell, Visitor, ok, see_other, wrong};
 use crate::{
     model::error::Error,
-    node::changes::{Author, Change},
-    people::onboarding::sign_up::{Registration, register},
+    node::changes::Change,
+    people::onboarding::sign_up::{Registration, confirm, register},
     tenancy::auth::{
         SignIn,
         actor::{COOKIE, peer, source},
-        forgot, reset, session, sign_in, verify_email,
+        forgot, reset, session, sign_in,
     },
     text::{Code, DisplayName, Domain, Email},
 };
@@ -66,6 +66,7 @@ async fn sign_in_send(visitor: Visitor, sent: Sent) -> Page {
         email: form.value("email").to_owned(),
         password: form.raw("password").to_owned(),
         code: Some(form.value("code").to_owned()).filter(|code| !code.is_empty()),
+        device_token: visitor.request.cookie(DEVICE_COOKIE).map(|cookie| cookie.value().to_owned()),
     };
     let source = source(&visitor.request);
     let open = async |change: &mut Change, account: &_| session::for_browser(change, account, &source).await;
@@ -73,6 +74,9 @@ async fn sign_in_send(visitor: Visitor, sent: Sent) -> Page {
         Ok(signed_in) => {
             let mut response = see_other("/");
             add_cookie(&mut response, &session_cookie(&signed_in.session));
+            if let Some(token) = &signed_in.device {
+                add_cookie(&mut response, &device_cookie(token));
+            }
             Ok(response)
         }
         Err(Error::SecondFactor) => {
@@ -104,6 +108,14 @@ pub fn told(page: Page, wait: Option<i64>) -> Page {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
     Ok(response)
+}
+
+/// Names this browser as one that somebody has signed in from: strangers who guess at the password don't lock it out.
+const DEVICE_COOKIE: &str = "dialplane_device";
+
+fn device_cookie(token: &str) -> Cookie<'static> {
+    let cookie = Cookie::build(DEVICE_COOKIE, token.to_owned()).path("/sign-in").max_age(Duration::days(180));
+    cookie.secure(true).http_only(true).same_site(SameSite::Lax).finish()
 }
 
 /// Sent over TLS alone (and to this very machine), out of reach for scripts, and not with forms of other sites.
@@ -171,11 +183,6 @@ async fn sign_up_send(visitor: Visitor, sent: Sent) -> Page {
     told(wrong(&SignUpPage { s: &visitor.shell, form: &form }), to_wait)
 }
 
-async fn begin(visitor: &Visitor, name: &str) -> Result<Change, Error> {
-    let author = Author { name: name.to_owned(), source: peer(&visitor.request), within: None };
-    visitor.api.changes.begin(author).await
-}
-
 /// A page with one field, or none but a button.
 #[derive(Template)]
 #[template(path = "web/one_field.html")]
@@ -226,16 +233,14 @@ async fn verify_page(visitor: Visitor, query: Query<TokenQuery>) -> Page {
 #[post("/verify")]
 async fn verify_send(visitor: Visitor, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());
-    let mut change = begin(&visitor, "verify-email").await?;
-    match verify_email(&mut change, form.value("token")).await {
-        Ok(_) => {
-            change.commit_quietly().await?;
-            said(&visitor, "verify.done", "verify.done_text")
-        }
+    let (api, source) = (&visitor.api, peer(&visitor.request));
+    match confirm(&api.auth, &api.changes, source, form.value("token")).await {
+        Ok(()) => said(&visitor, "verify.done", "verify.done_text"),
         Err(error @ (Error::Sql(_) | Error::Keyring(_))) => Err(error.into()),
         Err(error) => {
+            let wait = wait(&error);
             form.refuse(error);
-            wrong(&OneField::verify(&visitor.shell, &form, form.value("token")))
+            told(wrong(&OneField::verify(&visitor.shell, &form, form.value("token"))), wait)
         }
     }
 }
@@ -275,16 +280,14 @@ async fn reset_page(visitor: Visitor, query: Query<TokenQuery>) -> Page {
 #[post("/reset")]
 async fn reset_send(visitor: Visitor, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());
-    let mut change = begin(&visitor, "reset-password").await?;
-    match reset(&visitor.api.auth, &mut change, form.value("token"), form.raw("password")).await {
-        Ok(_) => {
-            change.commit_quietly().await?;
-            said(&visitor, "reset.done", "reset.done_text")
-        }
+    let (api, source) = (&visitor.api, peer(&visitor.request));
+    match reset(&api.auth, &api.changes, source, form.value("token"), form.raw("password")).await {
+        Ok(()) => said(&visitor, "reset.done", "reset.done_text"),
         Err(error @ (Error::Sql(_) | Error::Keyring(_))) => Err(error.into()),
         Err(error) => {
+            let wait = wait(&error);
             form.refuse(error);
-            wrong(&OneField::reset(&visitor.shell, &form, form.value("token")))
+            told(wrong(&OneField::reset(&visitor.shell, &form, form.value("token"))), wait)
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     },
     model::paging::{Page, PageQuery},
     model::user::UserStatus,
+    node::apart::apart,
     tenancy::{
         Api, TenantQuery,
         auth::{actor::Actor, rules::Role},
@@ -64,9 +65,9 @@ pub async fn create_agents(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
-    let new: NewAgents = input::parse(&body)?;
+    let new: NewAgents = input::parse_apart(&body).await?;
     let partial = new.partial;
-    let lines = bulk::from_json(new.agents)?;
+    let lines = apart(move || bulk::from_json(new.agents)).await??;
     let _turn = api.turn().await?;
     let work = async |change: &mut _| {
         let report = bulk::create(change, maker(&api, &actor), tenant, lines, partial).await?;

@@ -242,7 +242,11 @@ fn wanted_once(numbers: &[String], seen: &mut HashSet<String>) -> Result<()> {
 
 async fn check_emails(change: &mut Change, new: &[NewAgent]) -> Result<Wrong> {
     let emails = new.iter().map(NewAgent::email_key).collect::<Vec<_>>();
-    let taken = users::store::taken_emails(change.db(), &emails).await?;
+    // Which addresses other tenants have is nobody's business but the platform's.
+    let taken = match change.author().within {
+        Some(tenant) => users::store::taken_in_tenant(change.db(), tenant, &emails).await?,
+        None => users::store::taken_emails(change.db(), &emails).await?,
+    };
     let mut seen = taken.into_iter().collect::<HashSet<_>>();
     let mut wrong = Vec::new();
     for (line, email) in emails.into_iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Onboarding: from "a company signs up" to a tenant that works, in one transaction, from a template.
+//! Onboarding: creates a working tenant from a template, in one transaction.
 
 pub mod api;
 pub mod sign_up;
@@ -22,6 +22,7 @@ use crate::{
         auth::{
             one_time::{self, Purpose},
             rules::Role,
+            store as auth_store,
         },
         clusters,
         mail::{self, Message},
@@ -31,33 +32,33 @@ use crate::{
         },
         users,
     },
-    text::{DisplayName, Domain, Email, SipSecret, keyring::Place},
+    text::{Code, DisplayName, Domain, Email, SipSecret, keyring::Place},
 };
 
-/// Somebody to own a tenant.
+/// The owner of a new tenant.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewOwner {
     pub first_name: DisplayName,
     pub last_name: DisplayName,
     pub email: Email,
-    /// The tenant's when not given.
+    /// The tenant's language if absent.
     pub language: Option<Language>,
 }
 
-/// A tenant with all that it begins with.
+/// A new tenant with everything it starts with.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewTenancy {
-    /// The domain when not given.
+    /// The domain if absent.
     pub name: Option<DisplayName>,
     /// Its SIP domain, which is the name of its dialplan context as well.
     pub domain: Domain,
-    /// What it is set up from; `default` when not given.
+    /// The template to use; `default` if absent.
     pub template: Option<String>,
-    /// It goes to the least filled cluster of this region; of any when not given.
+    /// Places it on the least filled cluster of this region. Any region if absent.
     pub region: Option<String>,
-    /// Gets a mail with a link to begin with.
+    /// Gets a mail with a link to choose a password.
     pub owner: Option<NewOwner>,
     /// A merge patch over the template's settings.
     #[schema(value_type = Option<Object>)]
@@ -65,14 +66,14 @@ pub struct NewTenancy {
 }
 
 impl NewTenancy {
-    /// From the default template, owned by nobody yet.
+    /// From the default template, without an owner.
     #[must_use]
     pub fn plain(name: Option<DisplayName>, domain: Domain) -> Self {
         Self { name, domain, template: None, region: None, owner: None, settings: None }
     }
 }
 
-/// What was made for a new tenant.
+/// The answer when a tenant is created.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Tenancy {
     #[serde(flatten)]
@@ -82,7 +83,7 @@ pub struct Tenancy {
     pub setup: Setup,
 }
 
-/// A tenant's beginnings: its pools, and what is not in use yet.
+/// What a tenant starts with: its pools, and what is not set up yet.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Setup {
     pub pools: Vec<pools::Pool>,
@@ -91,20 +92,20 @@ pub struct Setup {
     pub integrations: Vec<Integration>,
 }
 
-/// A phone number that the tenant waits for, with the SIP account it will come in by.
+/// A phone number that the tenant is waiting for, with the SIP account that its calls will use.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct NumberRequest {
     pub id: Uuid,
     pub country: String,
     pub status: String,
     pub sip_username: String,
-    /// Shown when it is made, and never again.
+    /// Shown once, when it is created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sip_password: Option<String>,
     pub created_at: DateTime<Utc>,
 }
 
-/// A way to reach the tenant beside calls; inactive until it is set up.
+/// A channel besides calls; inactive until it is set up.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Channel {
     pub id: Uuid,
@@ -114,7 +115,7 @@ pub struct Channel {
     pub config: Value,
 }
 
-/// Another system; inactive until it is set up.
+/// An integration with another system; inactive until it is set up.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Integration {
     pub id: Uuid,
@@ -125,9 +126,9 @@ pub struct Integration {
     pub config: Value,
 }
 
-/// Makes a tenant with all it needs. `password_hash`: the owner chose a password already, and has to verify the address only.
+/// Creates a tenant with everything it needs. `password_hash` is set if the owner has confirmed the address and chosen a password.
 ///
-/// `public_url`: what the links in mails begin with.
+/// `public_url` is the beginning of links in mails.
 pub async fn create(
     public_url: &str,
     change: &mut Change,
@@ -163,7 +164,7 @@ pub async fn create(
     Ok(Tenancy { tenant, owner, setup })
 }
 
-/// The language of a tenant's settings.
+/// The language in a tenant's settings.
 #[must_use]
 pub fn language(settings: &Value) -> Language {
     settings.get("language").and_then(|language| serde_json::from_value(language.clone()).ok()).unwrap_or_default()
@@ -173,7 +174,7 @@ fn pool_size(settings: &Value) -> i64 {
     settings.pointer("/calling/pool_size").and_then(Value::as_i64).unwrap_or(pools::DEFAULT_SIZE)
 }
 
-/// The channels that the settings name, inactive; voice is always one.
+/// Creates the channels named in the settings, inactive. Voice is always there.
 async fn make_channels(change: &mut Change, tenant: Uuid, settings: &Value) -> Result<Vec<Channel>> {
     let of_messaging = settings.pointer("/messaging/channels").and_then(Value::as_array).into_iter().flatten();
     let mut channels = Vec::new();
@@ -183,7 +184,7 @@ async fn make_channels(change: &mut Change, tenant: Uuid, settings: &Value) -> R
     Ok(channels)
 }
 
-/// The integrations that the settings name, inactive.
+/// Creates the integrations named in the settings, inactive.
 async fn make_integrations(change: &mut Change, tenant: Uuid, settings: &Value) -> Result<Vec<Integration>> {
     let mut integrations = Vec::new();
     for named in settings.get("integrations").and_then(Value::as_array).into_iter().flatten() {
@@ -195,8 +196,8 @@ async fn make_integrations(change: &mut Change, tenant: Uuid, settings: &Value) 
     Ok(integrations)
 }
 
-/// Changes a tenant's settings by a merge patch (RFC 7396), which must leave them valid, and in agreement with the tenant's names and
-/// with the limits of its routing data.
+/// Changes a tenant's settings by a merge patch (RFC 7396). The result must be valid, and agree with the tenant's names and the limits
+/// of its routing data.
 pub async fn change_settings(
     change: &mut Change,
     tenant: Uuid,
@@ -249,16 +250,22 @@ async fn make_owner(
         language: new.language,
         password_hash,
     };
+    if password_hash.is_none() {
+        // The platform's administrators know all addresses, and are told of one that has an account.
+        let key = new.email.as_str().to_ascii_lowercase();
+        if !users::store::taken_emails(change.db(), &[key]).await?.is_empty() {
+            return Err(Error::from(Code::ThisEmailTaken));
+        }
+    }
     users::store::insert(change.db(), &row).await.map_err(users::taken)?;
-    let language = new.language.unwrap_or(tenants_language);
-    let purpose = if password_hash.is_some() { Purpose::Verify } else { Purpose::Welcome };
-    let link = one_time::link(change, public_url, id, purpose).await?;
-    let name = new.first_name.as_str();
-    let message = match purpose {
-        Purpose::Verify => Message::VerifyEmail { name, link: &link },
-        _ => Message::Welcome { name, tenant: tenant.name.as_str(), link: &link },
-    };
-    mail::queue(change, Some(tenant.id), &new.email, language, &message).await?;
+    if password_hash.is_some() {
+        auth_store::verify_email(change.db(), id).await?;
+    } else {
+        let language = new.language.unwrap_or(tenants_language);
+        let link = one_time::link(change, public_url, id, Purpose::Welcome).await?;
+        let message = Message::Welcome { name: new.first_name.as_str(), tenant: tenant.name.as_str(), link: &link };
+        mail::queue(change, Some(tenant.id), &new.email, language, &message).await?;
+    }
     let user = users::store::get(change.db(), Some(tenant.id), id).await?.ok_or(Error::NotFound("user"))?;
     let after = serde_json::to_value(&user).ok();
     let resource = format!("users/{id}");

@@ -1,4 +1,4 @@
-//! A company signs up: tenant and owner at once.
+//! A company signs up: tenant and owner, once the link in the mail was followed.
 
 use std::net::IpAddr;
 
@@ -11,23 +11,31 @@ use serde::{Deserialize, Serialize};
 use super::{NewOwner, NewTenancy};
 use crate::{
     http::{input, problem::Problem},
-    model::{error::Result, language::Language},
+    model::{
+        error::{Error, Result},
+        language::Language,
+    },
     node::changes::{Author, Change, Changes},
     tenancy::{
         Api,
         auth::{
             Auth,
             actor::peer,
-            password,
-            store::{self, Account},
+            flows::{not_guessed, verify_email},
+            store::{self, Account, SignUp},
             throttle,
         },
+        clusters,
         mail::{self, Message},
+        tenants,
     },
-    text::{DisplayName, Domain, Email},
+    text::{
+        Code, DisplayName, Domain, Email,
+        token::{self, TokenHash},
+    },
 };
 
-/// A company that signs up, with its owner.
+/// A sign-up: a company and its owner.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Registration {
@@ -39,20 +47,21 @@ pub struct Registration {
     pub password: String,
     #[serde(default)]
     pub language: Language,
-    /// Where the tenant shall live; anywhere when not given.
+    /// The region of the tenant's cluster. Any region if absent.
     pub region: Option<String>,
 }
 
-/// What somebody who registered is told, whatever became of it.
+/// The answer to every sign-up, whether the address has an account or not.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Registered {
     pub message: &'static str,
 }
 
 pub const REGISTERED: Registered =
-    Registered { message: "A mail with a link is on its way to this address. The link ends the registration." };
+    Registered { message: "Check your inbox: follow the link in our mail to finish signing up." };
 
-/// Makes tenant and owner. An address that has an account gets a mail that says so, and the answer is the same.
+/// Keeps a sign-up until its link is followed, and sends the link. Until then nobody sees it, and it reserves nothing. An address that
+/// has an account gets a mail that says so; the answer is the same.
 pub async fn register(auth: &Auth, changes: &Changes, source: Option<IpAddr>, new: Registration) -> Result<()> {
     throttle::sign_up(changes.pool(), source).await?;
     let written = [
@@ -62,39 +71,86 @@ pub async fn register(auth: &Auth, changes: &Changes, source: Option<IpAddr>, ne
         new.domain.as_str(),
         new.company.as_str(),
     ];
-    password::check("password", &new.password, &written)?;
-    let hash = auth.passwords.hash(&new.password).await?;
+    let hash = auth.passwords.choose(&new.password, &written).await?;
     let mut change = changes.begin(Author { name: "registration".into(), source, within: None }).await?;
+    // Checked whether or not the address has an account, so that a refusal reveals nothing about it.
+    if tenants::store::by_domain(change.db(), &new.domain).await?.is_some() {
+        return Err(Error::from(Code::DomainTaken.with("domain", &new.domain)));
+    }
+    clusters::choose(&mut change, new.region.as_deref()).await?;
     let account = store::account_by_email(change.db(), new.email.as_str()).await?;
-    let owner = NewOwner {
-        first_name: new.first_name,
-        last_name: new.last_name,
-        email: new.email.clone(),
-        language: Some(new.language),
-    };
-    let tenancy = NewTenancy {
-        name: Some(new.company),
-        domain: new.domain,
-        template: None,
-        region: new.region,
-        owner: account.is_none().then_some(owner),
-        settings: None,
-    };
-    // Also where there is an account: what is refused, a domain or a region, is refused whichever the address is.
-    let made = change.attempt(async |change| {
-        super::create(&auth.public_url, change, tenancy, Some(&hash)).await.map_err(Some)?;
-        if account.is_some() { Err(None) } else { Ok(()) }
-    });
-    if let Err(Some(error)) = made.await? {
-        return Err(error);
+    match account.filter(|account| account.email_verified) {
+        Some(account) => tell_of_account(auth, &mut change, &account, &new.email, new.language).await?,
+        None => ask_to_confirm(auth, &mut change, &new, hash).await?,
     }
-    if let Some(account) = account {
-        tell_of_account(auth, &mut change, &account, &new.email, new.language).await?;
-    }
-    change.commit().await.map(|_| ())
+    change.commit_quietly().await
 }
 
-/// Writes to somebody whose address was registered again.
+/// Keeps the sign-up and sends the link.
+async fn ask_to_confirm(auth: &Auth, change: &mut Change, new: &Registration, password_hash: String) -> Result<()> {
+    if !throttle::may_be_asked(change.db(), new.email.as_str()).await? {
+        return Ok(());
+    }
+    let token = token::generate("dpo");
+    let kept = SignUp {
+        email: new.email.to_string(),
+        company: new.company.to_string(),
+        domain: new.domain.to_string(),
+        first_name: new.first_name.to_string(),
+        last_name: new.last_name.to_string(),
+        password_hash,
+        language: new.language,
+        region: new.region.clone(),
+    };
+    store::add_sign_up(change.db(), &TokenHash::of(token.as_bytes()), &kept).await?;
+    let link = format!("{}/verify?token={}", auth.public_url, token.as_str());
+    let message = Message::VerifyEmail { name: new.first_name.as_str(), link: &link };
+    mail::queue(change, None, &new.email, new.language, &message).await
+}
+
+/// Confirms an address by the link that was sent to it. For a sign-up, this creates the tenant and its owner.
+pub async fn confirm(auth: &Auth, changes: &Changes, source: Option<IpAddr>, token: &str) -> Result<()> {
+    not_guessed(changes, source, async {
+        let mut change = changes.begin(Author { name: "verify-email".into(), source, within: None }).await?;
+        match store::take_sign_up(change.db(), &TokenHash::of(token.as_bytes())).await? {
+            Some(kept) => {
+                begin(auth, &mut change, kept).await?;
+                change.commit().await.map(|_| ())
+            }
+            None => {
+                verify_email(&mut change, token).await?;
+                change.commit_quietly().await
+            }
+        }
+    })
+    .await
+}
+
+/// Creates the tenant and its owner. Since the sign-up, somebody else may have taken the domain, or the owner may have got an account.
+async fn begin(auth: &Auth, change: &mut Change, kept: SignUp) -> Result<()> {
+    let account = store::account_by_email(change.db(), &kept.email).await?;
+    if account.is_some_and(|account| account.email_verified) {
+        return Err(Error::from(Code::EmailHasAccount));
+    }
+    // These were validated when they were sent.
+    let name = |text: &str| DisplayName::parse(text).map_err(|error| Error::invalid("name", error));
+    let tenancy = NewTenancy {
+        name: Some(name(&kept.company)?),
+        domain: Domain::parse(&kept.domain).map_err(|error| Error::invalid("domain", error))?,
+        template: None,
+        region: kept.region,
+        owner: Some(NewOwner {
+            first_name: name(&kept.first_name)?,
+            last_name: name(&kept.last_name)?,
+            email: Email::parse(&kept.email).map_err(|error| Error::invalid("email", error))?,
+            language: Some(kept.language),
+        }),
+        settings: None,
+    };
+    super::create(&auth.public_url, change, tenancy, Some(&kept.password_hash)).await.map(|_| ())
+}
+
+/// Tells the owner of an address that somebody signed up with it again.
 async fn tell_of_account(
     auth: &Auth,
     change: &mut Change,
@@ -110,13 +166,32 @@ async fn tell_of_account(
     mail::queue(change, account.tenant_id, to, account.language.unwrap_or(language), &message).await
 }
 
-/// Sign up: a tenant and its owner at once
+/// Sign up
 ///
-/// The answer is the same whether or not the address has an account; the mail says.
+/// Sends a mail with a link. Following it within a day creates the tenant and its owner. The answer is the same whether or not the
+/// address has an account; the mail says which.
 #[utoipa::path(tag = "auth", request_body = Registration, security(()), responses((status = 202, body = Registered), (status = 409, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 #[post("/v1/auth/register")]
 pub async fn sign_up(api: Data<Api>, request: HttpRequest, body: Bytes) -> std::result::Result<HttpResponse, Problem> {
     let new: Registration = input::parse(&body)?;
     register(&api.auth, &api.changes, peer(&request), new).await?;
     Ok(HttpResponse::Accepted().json(REGISTERED))
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyBody {
+    /// Of the link.
+    pub token: String,
+}
+
+/// Confirm an e-mail address with the link that was sent to it
+///
+/// For a sign-up, this creates the tenant and the account.
+#[utoipa::path(tag = "auth", request_body = VerifyBody, security(()), responses((status = 204), (status = 409, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
+#[post("/v1/auth/verify-email")]
+pub async fn verify(api: Data<Api>, request: HttpRequest, body: Bytes) -> std::result::Result<HttpResponse, Problem> {
+    let shown: VerifyBody = input::parse(&body)?;
+    confirm(&api.auth, &api.changes, peer(&request), &shown.token).await?;
+    Ok(HttpResponse::NoContent().finish())
 }

@@ -4,7 +4,14 @@
 
 mod files;
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, io, path::Path};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::Path,
+};
 
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -59,11 +66,7 @@ pub async fn export(
         written.push((format!("autoload_configs/{name}.xml"), text));
     }
     for (path, text) in &written {
-        let path = folder.join(path);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        fs::write(path, text)?;
+        write_private(&folder.join(path), text)?;
     }
     report.files = written.len();
     if !plan.settings.routing.outbound.countries.is_empty() || plan.settings.features.international_calls {
@@ -113,6 +116,15 @@ async fn users(
     Ok(format!("<include>\n{text}</include>\n"))
 }
 
+/// For nobody's eyes but the one's who exports: users' hashes, PINs and carriers' passwords stand in these files.
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+    }
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
+}
+
 async fn dialplan(
     db: &mut PgConnection,
     tenant: Uuid,
@@ -123,8 +135,11 @@ async fn dialplan(
     let scope = Tenant::of(plan, plan.domain.clone(), true);
     let mut extensions = Vec::new();
     for entry in &plan.entries {
-        if let routing::entries::EntryBody::Xml(xml) = &entry.body {
-            extensions.push(xml.trim_end().to_owned());
+        if let Some(xml) = entry.xml() {
+            match routing::raw::check(xml) {
+                Ok(()) => extensions.push(routing::raw::rendered(xml, &plan.domain)),
+                Err(why) => report.missing.push(format!("dialplan entry {}: its XML {why}", entry.name)),
+            }
         } else {
             report.missing.push(format!("dialplan entry {}: it is decided at each call", entry.name));
         }

@@ -263,13 +263,13 @@ impl Fetch {
 }
 
 /// `before`: XML of the tenant's entries.
-fn actions(slot: &Slot, name: &'static str, run: Vec<Action>, before: &[&str]) -> Reply {
+fn actions(slot: &Slot, name: &'static str, run: Vec<Action>, before: &[String]) -> Reply {
     let Some(domain) = &slot.domain else { return Reply::Unavailable };
     let run = [vec![render::mark(slot.scope)], run].concat();
     reply(render::actions(domain.as_str(), name, &run, before))
 }
 
-pub(super) fn document(slot: &Slot, tenant: &Tenant, route: &Route, hops: u8, before: &[&str]) -> Reply {
+pub(super) fn document(slot: &Slot, tenant: &Tenant, route: &Route, hops: u8, before: &[String]) -> Reply {
     reply(render::dialplan(tenant.domain.as_str(), tenant, route, &[render::mark(slot.scope)], hops, before))
 }
 

@@ -80,7 +80,7 @@ struct Dialplan<'a> {
     context: &'a str,
     name: &'static str,
     actions: &'a [Action],
-    before: &'a [&'a str],
+    before: &'a [String],
 }
 
 #[derive(Template)]
@@ -373,14 +373,14 @@ pub fn dialplan(
     route: &Route,
     extra: &[Action],
     hops: u8,
-    before: &[&str],
+    before: &[String],
 ) -> Result<Bytes, RenderError> {
     let actions = [extra, &route.actions(tenant, hops)].concat();
     xml(&Dialplan { context, name: route.name(), actions: &actions, before })
 }
 
 /// Applications under a name, in a context.
-pub fn actions(context: &str, name: &'static str, actions: &[Action], before: &[&str]) -> Result<Bytes, RenderError> {
+pub fn actions(context: &str, name: &'static str, actions: &[Action], before: &[String]) -> Result<Bytes, RenderError> {
     xml(&Dialplan { context, name, actions, before })
 }
 

@@ -1,10 +1,9 @@
 //! A static dialplan's extensions as a tenant's entries, as far as those can say the same.
 
 use super::tree::Node;
-use crate::{
-    model::destination::Prompt,
-    routing::entries::{Break, Cause, Condition, EntryBody, Field, Pattern, Step, Template},
-    text::{SoundFile, Variable},
+use crate::routing::{
+    applications,
+    entries::{Break, Condition, EntryBody, Field, Pattern, Step},
 };
 
 /// The entry that does what an extension does, or why there is none.
@@ -57,53 +56,5 @@ fn condition(node: &Node) -> Result<Condition, String> {
 }
 
 fn step(node: &Node) -> Result<Step, String> {
-    let application = node.attribute("application").unwrap_or_default();
-    let data = node.attribute("data").unwrap_or_default();
-    Ok(match application {
-        "answer" => Step::Answer,
-        "pre_answer" => Step::PreAnswer,
-        "ring_ready" => Step::RingReady,
-        "sleep" => Step::Sleep { milliseconds: data.trim().parse().map_err(|_| format!("sleep {data}"))? },
-        "playback" => {
-            let file = SoundFile::parse(data).map_err(|_| format!("playback of {data}"))?;
-            Step::Play { prompt: Prompt::File(file) }
-        }
-        "hangup" => Step::Hangup { cause: cause(data)? },
-        "transfer" => Step::Dial { number: number(data.split_whitespace().next().unwrap_or_default())? },
-        "bridge" => {
-            let user = data.strip_prefix("user/").and_then(|rest| rest.split('@').next());
-            Step::Dial { number: number(user.ok_or_else(|| format!("bridge {data}"))?)? }
-        }
-        "set" => {
-            let (name, value) = data.split_once('=').ok_or_else(|| format!("set {data}"))?;
-            Step::Set(Variable::parse(name, value).map_err(|error| format!("sets {name}, which {error}"))?)
-        }
-        other => return Err(format!("runs {other}")),
-    })
-}
-
-fn cause(data: &str) -> Result<Cause, String> {
-    Ok(match data.to_ascii_uppercase().as_str() {
-        "" | "NORMAL_CLEARING" => Cause::NormalClearing,
-        "USER_BUSY" => Cause::UserBusy,
-        "CALL_REJECTED" => Cause::CallRejected,
-        "UNALLOCATED_NUMBER" => Cause::UnallocatedNumber,
-        "NO_ANSWER" => Cause::NoAnswer,
-        other => return Err(format!("hangs up with {other}")),
-    })
-}
-
-/// `$1` and `${1}` become `{1}`.
-fn number(text: &str) -> Result<Template, String> {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('$') {
-        out.push_str(before);
-        let after = after.strip_prefix('{').map_or(after, |inner| inner);
-        let group = after.chars().next().filter(char::is_ascii_digit).ok_or_else(|| format!("dials {text}"))?;
-        out.extend(['{', group, '}']);
-        rest = &after[1..];
-        rest = rest.strip_prefix('}').unwrap_or(rest);
-    }
-    Template::parse(&(out + rest)).map_err(|_| format!("dials {text}"))
+    applications::step(node.attribute("application").unwrap_or_default(), node.attribute("data").unwrap_or_default())
 }

@@ -12,13 +12,14 @@ pub use self::tree::{Files, Node, TreeError};
 use crate::{
     model::error::{Error, Result},
     node::changes::Change,
-    routing::{Strategy, entries::EntryBody},
+    routing::{Strategy, entries::EntryBody, raw},
     telephony::{
         dialplan as entries,
         dialplan::NewEntry,
         extensions::{self, NewExtension},
         groups::{self, NewGroup},
     },
+    tenancy::tenants,
     text::{
         CallerName, CallerNumber, DisplayName, Email, ExtensionNumber, GroupName, SipSecret, SipUsername, Variable,
         VoicemailPin, variable_names,
@@ -216,10 +217,11 @@ async fn take_extension(
         left("its name is none that an entry can have".into());
         return Ok(());
     };
+    let home = tenants::store::get(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
     let (conditions, xml, note) = match dialplan::entry(extension) {
         Ok(EntryBody::Conditions(conditions)) => (Some(conditions), None, String::new()),
         Ok(EntryBody::Xml(_)) => return Ok(()),
-        Err(why) => match keep_xml.then(|| entries::xml::canonical(&written(extension))) {
+        Err(why) => match keep_xml.then(|| raw::canonical(&written(extension), &home.domain)) {
             Some(Ok(xml)) => (None, Some(xml), format!("as XML: {why}")),
             Some(Err(no_xml)) => {
                 left(format!("{why}; as XML it {no_xml}"));

@@ -4,17 +4,23 @@
 pub mod api;
 pub mod limits;
 pub mod store;
-pub mod xml;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    model::error::{Error, Result, same_version},
-    node::changes::{Audited, Change},
-    routing::entries::EntryBody,
+    model::{
+        diff::diff,
+        error::{Error, Result, same_version},
+    },
+    node::{
+        apart::apart,
+        changes::{Audited, Change},
+    },
+    routing::{entries::EntryBody, raw},
     telephony::destinations::{self, Source},
+    tenancy::tenants,
     text::{Code, DisplayName},
 };
 
@@ -80,7 +86,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewEntry, platform: 
         (None, Some(xml)) => EntryBody::Xml(xml),
         _ => return Err(Error::invalid("conditions", Code::ConditionsOrXml)),
     };
-    let body = checked(body, platform)?;
+    let body = checked(change, tenant, body, platform).await?;
     if store::count(change.db(), tenant).await? >= MOST_ENTRIES {
         return Err(Error::from(Code::EntriesFull.with("most", MOST_ENTRIES)));
     }
@@ -123,8 +129,10 @@ pub async fn update(
     }
     match (patch.conditions, patch.xml) {
         (Some(_), Some(_)) => return Err(Error::invalid("xml", Code::NotWithConditions)),
-        (Some(conditions), None) => after.body = checked(EntryBody::Conditions(conditions), platform)?,
-        (None, Some(xml)) => after.body = checked(EntryBody::Xml(xml), platform)?,
+        (Some(conditions), None) => {
+            after.body = checked(change, tenant, EntryBody::Conditions(conditions), platform).await?;
+        }
+        (None, Some(xml)) => after.body = checked(change, tenant, EntryBody::Xml(xml), platform).await?,
         (None, None) => {}
     }
     store::update(change.db(), &after).await?;
@@ -149,25 +157,28 @@ async fn finish(change: &mut Change, before: Option<&Entry>, entry: &Entry) -> R
     }
     let after = store::get(change.db(), entry.tenant_id, entry.id).await?.ok_or(Error::NotFound("entry"))?;
     change.audit_of(if before.is_some() { "update" } else { "create" }, before, Some(&after)).await?;
-    let diff = if let EntryBody::Xml(new) = &after.body {
+    let diff = if let EntryBody::Xml(new) = after.body.clone() {
         let old = match before.map(|before| &before.body) {
-            Some(EntryBody::Xml(old)) => old.as_str(),
-            _ => "",
+            Some(EntryBody::Xml(old)) => old.clone(),
+            _ => String::new(),
         };
-        Some(crate::model::diff::diff(old, new))
+        Some(apart(move || diff(&old, &new)).await?)
     } else {
         None
     };
     Ok(ChangedEntry { entry: after, diff })
 }
 
-fn checked(body: EntryBody, platform: bool) -> Result<EntryBody> {
+/// The body as it is kept. Patterns are compiled and XML is read apart from the threads that serve everybody.
+async fn checked(change: &mut Change, tenant: Uuid, body: EntryBody, platform: bool) -> Result<EntryBody> {
     match body {
         EntryBody::Xml(_) if !platform => Err(Error::from(Code::XmlNotYours)),
-        EntryBody::Xml(text) => xml::canonical(&text)
-            .map(EntryBody::Xml)
-            .map_err(|error| Error::invalid("xml", Code::XmlRefused.with("reason", error))),
-        conditions @ EntryBody::Conditions(_) => conditions.check().map(|()| conditions),
+        EntryBody::Xml(text) => {
+            let home = tenants::store::get(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
+            let kept = apart(move || raw::canonical(&text, &home.domain)).await?;
+            kept.map(EntryBody::Xml).map_err(|error| Error::invalid("xml", Code::XmlRefused.with("reason", error)))
+        }
+        conditions @ EntryBody::Conditions(_) => apart(move || conditions.check().map(|()| conditions)).await?,
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
         write::{self, Outcome, Write},
     },
     model::paging::{Page, PageQuery},
+    node::apart::apart,
     tenancy::{Api, TenantQuery, auth::actor::Actor},
 };
 
@@ -66,7 +67,8 @@ pub async fn create_numbers(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
-    let lines = bulk::read(&body)?;
+    let text = body.clone();
+    let lines = apart(move || bulk::read(&text)).await??;
     let _turn = api.turn().await?;
     let work = async |change: &mut crate::node::changes::Change| {
         let report = bulk::add(change, tenant, lines, how.partial).await?;

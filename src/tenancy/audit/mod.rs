@@ -1,4 +1,4 @@
-//! Reading the audit log: who did what, when and from where, and what it was before and after.
+//! Reading the audit log: who did what, when, from where, and the values before and after.
 
 pub mod api;
 pub mod store;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-/// One entry. Secrets are never in it.
+/// One entry. Secrets are hidden in it.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Entry {
     pub id: Uuid,
@@ -27,17 +27,17 @@ pub struct Entry {
     pub after: Option<Value>,
 }
 
-/// Which entries are asked for.
+/// Which entries to list.
 #[derive(Debug, Clone, Default, serde::Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
-    /// Of the platform's administrators only; a tenant's see their own.
+    /// For platform administrators. Others see their own tenant's entries.
     pub tenant_id: Option<Uuid>,
-    /// Part of who did it.
+    /// Part of the actor's name.
     pub actor: Option<String>,
     /// As `create`, `update`, `delete`.
     pub action: Option<String>,
-    /// How the resource begins: `extensions/`, or one of them.
+    /// The beginning of the resource: `extensions/`, or `extensions/ID`.
     pub resource: Option<String>,
     pub since: Option<DateTime<Utc>>,
     pub until: Option<DateTime<Utc>>,

@@ -1,7 +1,7 @@
 //! Access tokens: signed with EdDSA, short-lived, by keys that rotate.
 //!
-//! A token says whose session it is of; whether that session still is, and what its user may do, is asked of the database with
-//! each request. So a suspended user is out at once, and a token that leaks is worth minutes.
+//! A token names a session. Each request asks the database whether that session still exists and what its user may do, so a suspended
+//! user is out at once, and a leaked token works for minutes only.
 
 use std::{
     collections::HashMap,
@@ -28,9 +28,9 @@ use crate::{
     text::keyring::{Keyring, Place},
 };
 
-/// Seconds for which an access token is good.
+/// Seconds for which an access token is valid.
 pub const LIFETIME: i64 = 600;
-/// A key signs for so long, and checks for an hour more.
+/// How long a key signs; it verifies for an hour longer.
 const KEY_DAYS: i64 = 30;
 /// So long may a node sign with a key that another has retired: with a token's lifetime, well within the hour it still checks.
 const MAINTAIN_EVERY: Duration = Duration::from_mins(10);
@@ -74,7 +74,7 @@ impl Signer {
         Ok(signer)
     }
 
-    /// Runs for ever: a node that lives long takes part in the rotation, and forgets keys that are gone.
+    /// Runs for ever: takes part in the rotation, and forgets keys that are gone.
     pub async fn maintain(&self, pool: &PgPool, keyring: &Keyring) {
         loop {
             tokio::time::sleep(MAINTAIN_EVERY).await;
@@ -121,7 +121,7 @@ impl Signer {
         encode(&header, &claims, &key.signs).map_err(|_| Error::NotFound("signing key"))
     }
 
-    /// What a token says, if one of our keys signed it and it has not run out. The algorithm is ours to choose, never the token's.
+    /// The claims of a token, if one of our keys signed it and it has not expired. We choose the algorithm, never the token.
     pub async fn read(&self, token: &str, pool: &PgPool, keyring: &Keyring) -> Option<Claims> {
         let id = decode_header(token).ok()?.kid?.parse::<Uuid>().ok()?;
         if !self.keys.load().checks.contains_key(&id) {
@@ -141,7 +141,7 @@ impl Signer {
     }
 }
 
-/// Makes a new key; the ones before it only check from now on, and go when nothing they signed can be good any more.
+/// Makes a new key. Earlier ones only verify from now on, until nothing they signed can be valid any more.
 pub async fn rotate(pool: &PgPool, keyring: &Keyring) -> Result<Uuid> {
     let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
         .map_err(|_| Error::invalid("signing key", Code::NotMade.with("reason", "no key")))?;

@@ -1,4 +1,4 @@
-//! Who asks: a signed-in user, or an API key of the platform or of one tenant. And may they, by the table of rules?
+//! Who makes a request: a signed-in user, or an API key of the platform or of one tenant; and whether the rules allow it.
 
 use std::{future::Future, net::IpAddr, pin::Pin, sync::Arc};
 
@@ -28,27 +28,27 @@ use crate::{
     text::token::TokenHash,
 };
 
-/// The cookie that a browser's session is in.
+/// The cookie that holds a browser's session.
 pub const COOKIE: &str = "dialplane_session";
-/// Where a browser's scripts put the token that shows that they are ours.
+/// The header in which our pages' scripts send their CSRF token.
 pub const CSRF_HEADER: &str = "X-CSRF-Token";
 
-/// An authenticated caller who may do what the route does. Handlers that don't take one are open to everybody.
+/// An authenticated caller who may use the route. Handlers without one are open to everybody.
 #[derive(Debug, Clone)]
 pub struct Actor {
     /// The user or the key.
     pub id: Uuid,
     pub name: String,
     pub role: Role,
-    /// `None`: the platform, which may work on every tenant.
+    /// `None` for the platform, which may work on every tenant.
     pub tenant: Option<Uuid>,
-    /// How far this caller reaches at this route.
+    /// The caller's level for what this route touches.
     pub level: Level,
     /// A signed-in user's session; keys have none.
     pub session: Option<Uuid>,
-    /// Not held back by a key's scopes.
+    /// Not limited by a key's scopes.
     pub is_unlimited: bool,
-    /// The signed-in user, or who made the key; `None`: the operator made it.
+    /// The signed-in user, or the maker of the key; `None` if the operator made it.
     pub person: Option<Uuid>,
 }
 
@@ -63,7 +63,7 @@ impl Maker for Actor {
 }
 
 impl Actor {
-    /// May this caller work on that tenant? Another tenant's things are as if they were not there.
+    /// May this caller work on that tenant? Another tenant's things are 404.
     pub fn in_tenant(&self, tenant: Uuid) -> Result<Uuid, Problem> {
         match self.tenant {
             Some(own) if own != tenant => Err(Problem::not_found("tenant")),
@@ -71,7 +71,7 @@ impl Actor {
         }
     }
 
-    /// The tenant that a route without one in its path is about: one's own; the platform says which.
+    /// The tenant for a route without one in its path: the caller's own, or the one that the platform names.
     pub fn tenant_or(&self, named: Option<Uuid>) -> Result<Uuid, Problem> {
         match (self.tenant, named) {
             (Some(own), Some(named)) if own != named => Err(Problem::not_found("tenant")),
@@ -81,13 +81,13 @@ impl Actor {
         }
     }
 
-    /// The user whose things alone this caller may touch here; `None`: everybody's.
+    /// The user whose things the caller is limited to; `None` if there is no such limit.
     #[must_use]
     pub fn only_own(&self) -> Option<Uuid> {
         (self.level == Level::Own).then_some(self.id)
     }
 
-    /// The signed-in user. Keys are nobody's.
+    /// The signed-in user; keys have none.
     pub fn user(&self) -> Result<Uuid, Problem> {
         if self.session.is_some() { Ok(self.id) } else { Err(Problem::forbidden()) }
     }
@@ -102,7 +102,7 @@ impl Actor {
     /// A signed-in user, with how far they reach into a resource.
     #[must_use]
     pub fn of_session(live: &Live, resource: Resource) -> Self {
-        // A required second factor that is missing leaves one thing to do: to set it up.
+        // Without a required second factor, they can only set it up.
         let stuck = live.totp_missing && resource != Resource::Account;
         let level = if stuck { Level::None } else { rules::level(live.role, resource) };
         let (id, name) = (live.user, live.email.clone());
@@ -119,8 +119,8 @@ impl Actor {
     }
 }
 
-/// The address that a request came from: the peer's, or what a proxy of ours says of it. Who is not our proxy can write into
-/// `X-Forwarded-For` what they like, so it is read from its end, as far as it was written by proxies of ours.
+/// The address that a request came from: the peer's, or the one that our proxy reports. Anybody can write into `X-Forwarded-For`, so
+/// it is read from its end, as far as trusted proxies wrote it.
 #[must_use]
 pub fn peer(request: &HttpRequest) -> Option<IpAddr> {
     let peer = request.peer_addr()?.ip().to_canonical();
@@ -142,7 +142,7 @@ pub fn source(request: &HttpRequest) -> Source {
     Source { address: peer(request), user_agent: agent.map(ToOwned::to_owned) }
 }
 
-/// What was shown.
+/// The credential of a request.
 enum Shown {
     Key(TokenHash),
     Access(String),
@@ -169,7 +169,7 @@ fn shown(request: &HttpRequest) -> Result<Option<Shown>, Problem> {
         }));
     }
     let Some(cookie) = request.cookie(COOKIE) else { return Ok(None) };
-    // A browser sends the cookie whoever made the page: what changes something must also show a token that only our pages know.
+    // A browser sends the cookie for any site's page, so a change also needs a token that only our pages know.
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
     let csrf = headers.get(CSRF_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if changes && !session::is_csrf_token(cookie.value(), csrf) {
@@ -178,7 +178,7 @@ fn shown(request: &HttpRequest) -> Result<Option<Shown>, Problem> {
     Ok(Some(Shown::Cookie(TokenHash::of(cookie.value().as_bytes()))))
 }
 
-/// The session of a browser's cookie, if it lives.
+/// The session of a browser's cookie, if it is valid.
 pub async fn browser_session(api: &Api, request: &HttpRequest) -> Result<Option<(Live, String)>, Problem> {
     let Some(cookie) = request.cookie(COOKIE) else { return Ok(None) };
     let live = store::live_cookie(api.pool(), &TokenHash::of(cookie.value().as_bytes())).await?;
@@ -217,7 +217,7 @@ async fn by_key(api: &Api, hash: &TokenHash, resource: Resource, how: Level) -> 
     })
 }
 
-/// A tenant's key may do what it was made for, and no more than its maker may by now; one of the platform what the platform may.
+/// A tenant's key has its own role, and never more than its maker has now. A key of the platform has the platform's.
 fn role_of(key: &keys::store::Known) -> Option<Role> {
     match (key.tenant_id, key.maker_role) {
         (None, None | Some(Role::PlatformAdmin)) => Some(Role::PlatformAdmin),
@@ -238,12 +238,12 @@ impl FromRequest for Actor {
         let tenant = request.match_info().get("tenant_id").map(str::parse::<Uuid>);
         Box::pin(async move {
             let (Some(api), Some(shown)) = (api, shown?) else { return Err(Problem::unauthorized()) };
-            // No rule: nobody may. The test of the rules names the route.
+            // Without a rule nobody may. A test finds routes without one.
             let Some((rule, (resource, how))) = rule.and_then(|rule| Some((rule, rule.resource()?))) else {
                 return Err(Problem::forbidden());
             };
             let actor = authenticate(&api, shown, resource, how).await?;
-            // Another tenant's things are not there, whatever the role.
+            // Another tenant's things are 404, whatever the role.
             if let Some(tenant) = tenant {
                 actor.in_tenant(tenant.map_err(|_| Problem::not_found("tenant"))?)?;
             }

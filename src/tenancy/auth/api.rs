@@ -25,12 +25,6 @@ use crate::{
     text::Code,
 };
 
-/// A change by somebody who has not signed in.
-async fn begin(api: &Api, request: &HttpRequest, name: &str) -> Result<Change, Problem> {
-    let author = Author { name: name.to_owned(), source: peer(request), within: None };
-    Ok(api.changes.begin(author).await?)
-}
-
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct SignedInAnswer {
     #[serde(flatten)]
@@ -38,6 +32,9 @@ pub struct SignedInAnswer {
     pub user_id: Uuid,
     pub tenant_id: Option<Uuid>,
     pub role: Role,
+    /// Of a device that was not known: send it with the next sign-in, and strangers' guesses don't lock you out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_token: Option<String>,
 }
 
 /// Sign in
@@ -51,7 +48,9 @@ pub async fn login(api: Data<Api>, request: HttpRequest, body: Bytes) -> Result<
     };
     let signed_in = flows::sign_in(&api.auth, &api.changes, &shown, &source, open).await?;
     let (account, (_, tokens)) = (signed_in.account, signed_in.session);
-    let answer = SignedInAnswer { tokens, user_id: account.id, tenant_id: account.tenant_id, role: account.role };
+    let (user_id, tenant_id, role) = (account.id, account.tenant_id, account.role);
+    let device_token = signed_in.device.map(|token| token.to_string());
+    let answer = SignedInAnswer { tokens, user_id, tenant_id, role, device_token };
     Ok(HttpResponse::Ok().json(answer))
 }
 
@@ -64,12 +63,18 @@ pub struct RefreshBody {
 /// Get a new pair of tokens
 ///
 /// Each refresh token is good once. One that is used twice has been stolen from one of the two: its whole family ends.
-#[utoipa::path(tag = "auth", request_body = RefreshBody, security(()), responses((status = 200, body = Tokens), (status = 401, body = Problem)))]
+#[utoipa::path(tag = "auth", request_body = RefreshBody, security(()), responses((status = 200, body = Tokens), (status = 401, body = Problem), (status = 429, body = Problem)))]
 #[post("/v1/auth/refresh")]
 pub async fn refresh(api: Data<Api>, request: HttpRequest, body: Bytes) -> Result<HttpResponse, Problem> {
     let shown: RefreshBody = input::parse(&body)?;
-    let mut change = begin(&api, &request, "refresh").await?;
-    let refreshed = session::refresh(&api.auth, &mut change, &shown.refresh_token).await?;
+    let tokens = flows::not_guessed(&api.changes, peer(&request), refreshed(&api, &request, &shown.refresh_token));
+    Ok(HttpResponse::Ok().json(tokens.await?))
+}
+
+async fn refreshed(api: &Api, request: &HttpRequest, token: &str) -> Result<Tokens, Error> {
+    let author = Author { name: "refresh".to_owned(), source: peer(request), within: None };
+    let mut change = api.changes.begin(author).await?;
+    let refreshed = session::refresh(&api.auth, &mut change, token).await?;
     if let Refreshed::Reused { user } = &refreshed {
         let account = session::account(&mut change, *user).await?;
         let (tenant, resource) = (account.tenant_id, format!("users/{user}"));
@@ -78,8 +83,8 @@ pub async fn refresh(api: Data<Api>, request: HttpRequest, body: Bytes) -> Resul
     }
     change.commit_quietly().await?;
     match refreshed {
-        Refreshed::Tokens(tokens) => Ok(HttpResponse::Ok().json(tokens)),
-        Refreshed::Refused | Refreshed::Reused { .. } => Err(Error::from(Code::RefreshTokenExpired).into()),
+        Refreshed::Tokens(tokens) => Ok(*tokens),
+        Refreshed::Refused | Refreshed::Reused { .. } => Err(Error::from(Code::RefreshTokenExpired)),
     }
 }
 
@@ -119,31 +124,11 @@ pub struct ResetBody {
 }
 
 /// Set a password with a link that was sent
-#[utoipa::path(tag = "auth", request_body = ResetBody, security(()), responses((status = 204), (status = 422, body = Problem)))]
+#[utoipa::path(tag = "auth", request_body = ResetBody, security(()), responses((status = 204), (status = 409, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 #[post("/v1/auth/reset-password")]
 pub async fn reset_password(api: Data<Api>, request: HttpRequest, body: Bytes) -> Result<HttpResponse, Problem> {
     let shown: ResetBody = input::parse(&body)?;
-    let mut change = begin(&api, &request, "reset-password").await?;
-    flows::reset(&api.auth, &mut change, &shown.token, &shown.password).await?;
-    change.commit_quietly().await?;
-    Ok(HttpResponse::NoContent().finish())
-}
-
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct VerifyBody {
-    /// Of the link.
-    pub token: String,
-}
-
-/// Confirm an e-mail address with the link that was sent to it
-#[utoipa::path(tag = "auth", request_body = VerifyBody, security(()), responses((status = 204), (status = 422, body = Problem)))]
-#[post("/v1/auth/verify-email")]
-pub async fn verify_email(api: Data<Api>, request: HttpRequest, body: Bytes) -> Result<HttpResponse, Problem> {
-    let shown: VerifyBody = input::parse(&body)?;
-    let mut change = begin(&api, &request, "verify-email").await?;
-    flows::verify_email(&mut change, &shown.token).await?;
-    change.commit_quietly().await?;
+    flows::reset(&api.auth, &api.changes, peer(&request), &shown.token, &shown.password).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

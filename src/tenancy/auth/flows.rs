@@ -4,44 +4,52 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::{
     Auth,
     one_time::{self, Purpose},
-    password, second_factor,
+    second_factor,
     session::{self, Source},
     store::{self, Account},
-    throttle,
+    throttle::{self, Door},
 };
 use crate::{
     model::error::{Error, Result},
     model::user::UserStatus,
     node::changes::{Audit, Author, Change, Changes},
     tenancy::mail::{self, Message},
-    text::{Code, Email},
+    text::{
+        Code, Email, Why,
+        token::{self, TokenHash},
+    },
 };
 
-/// What somebody shows to sign in.
+/// Credentials for signing in.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignIn {
     pub email: String,
     pub password: String,
-    /// Of the authenticator app, or a recovery code; asked for where a second factor is set up.
+    /// A code from the authenticator app, or a recovery code. Needed if a second factor is set up.
     pub code: Option<String>,
+    /// The token from an earlier sign-in on this device. With it, you can sign in even while other people's guesses have locked the account.
+    pub device_token: Option<String>,
 }
 
 /// Somebody who has signed in.
 pub struct SignedIn<T> {
     pub account: Account,
     pub session: T,
+    /// A token for a new device, which it keeps.
+    pub device: Option<Zeroizing<String>>,
 }
 
-/// The most of what was typed as an address that is kept; no address is as long (64 + 1 + 253).
+/// Longest text that is kept of what was typed as an address. No address is that long (64 + 1 + 253).
 const LONGEST_ADDRESS: usize = 320;
 
-/// What was typed as an address: as failures are counted by it, and the address if it is one. What is none is nobody's, and need
-/// not fit into the database: it is cut, and has no characters that a column can't hold.
+/// What was typed as an address: the text that failures are counted by, and the address if it is valid. An invalid one is cut to fit
+/// into the database, without characters that a column can't hold.
 fn typed(text: &str) -> (String, Option<Email>) {
     let text = text.trim().to_ascii_lowercase();
     let email = Email::parse(&text).ok();
@@ -56,7 +64,7 @@ async fn account_of(changes: &Changes, email: Option<&Email>) -> Result<Option<A
 
 /// Checks a password (and the second factor, where there is one) and opens a session with `open`.
 ///
-/// Takes as long for an account that there is not. Failures count against account and address, also when nothing else is kept.
+/// Takes as long for an account that doesn't exist. Failures are counted in a transaction of their own.
 pub async fn sign_in<T>(
     auth: &Auth,
     changes: &Changes,
@@ -67,10 +75,21 @@ pub async fn sign_in<T>(
     let _place = auth.passwords.admit()?;
     let (email, address) = typed(&shown.email);
     let account = account_of(changes, address.as_ref()).await?;
-    let right = is_right(auth, changes, &email, account.as_ref(), &shown.password, source.address).await?;
-    // Who has not confirmed the address yet may be told so: they know the password.
+    let device = known_device(changes, account.as_ref(), shown.device_token.as_deref()).await?;
+    let door = device.map_or(Door::Open { email: &email, source: source.address }, Door::Known);
+    // Before the link was followed, a sign-up is no account yet.
+    let hash = match (account.as_ref().and_then(|account| account.password_hash.clone()), &address) {
+        (None, Some(address)) => store::sign_up_password(changes.pool(), address.as_str()).await?,
+        (hash, _) => hash,
+    };
+    let right = is_right(auth, changes, &door, hash.as_deref(), &shown.password).await?;
+    let signs_up = hash.is_some() && account.as_ref().is_none_or(|account| account.password_hash.is_none());
+    // Whoever knows the password may be told that the address is not confirmed yet.
+    if right && signs_up {
+        return Err(Error::from(Code::ConfirmEmailFirst));
+    }
     let Some(account) = account.filter(|account| right && (account.is_in_force() || account.has_to_confirm())) else {
-        return refuse(changes, &email, source.address, Code::WrongPassword.into()).await;
+        return refuse(changes, &door, source.address, Code::WrongPassword.into()).await;
     };
     let author =
         Author { name: format!("user:{}:{}", account.id, account.email), source: source.address, within: None };
@@ -82,44 +101,54 @@ pub async fn sign_in<T>(
             Some(_) => {
                 drop(change);
                 let wrong = Error::invalid("code", Code::CodeWrongOrUsed);
-                return refuse(changes, &email, source.address, wrong).await;
+                return refuse(changes, &door, source.address, wrong).await;
             }
         }
     }
     if !account.email_verified {
         return Err(Error::from(Code::ConfirmEmailFirst));
     }
-    throttle::succeeded(change.db(), &email).await?;
+    throttle::succeeded(change.db(), &door).await?;
+    let device = match door {
+        Door::Known(_) => None,
+        Door::Open { .. } => {
+            let token = token::generate("dpd");
+            store::add_device(change.db(), account.id, &TokenHash::of(token.as_bytes())).await?;
+            Some(token)
+        }
+    };
     let session = open(&mut change, &account).await?;
     let resource = format!("users/{}", account.id);
     change.audit(Audit { tenant: account.tenant_id, action: "sign_in", resource, before: None, after: None }).await?;
     change.commit_quietly().await?;
-    Ok(SignedIn { account, session })
+    Ok(SignedIn { account, session, device })
 }
 
-/// Is it the password of this account? Takes as long where there is none. Who has to wait is not told.
-async fn is_right(
-    auth: &Auth,
-    changes: &Changes,
-    email: &str,
-    account: Option<&Account>,
-    password: &str,
-    source: Option<IpAddr>,
-) -> Result<bool> {
-    throttle::check(changes.pool(), email, source).await?;
-    let hash = account.and_then(|account| account.password_hash.as_deref());
-    // No transaction is held open over the hashing.
+/// The device of the token, if the owner of this account has signed in from it before.
+async fn known_device(changes: &Changes, account: Option<&Account>, token: Option<&str>) -> Result<Option<TokenHash>> {
+    let (Some(account), Some(token)) = (account, token) else { return Ok(None) };
+    let hash = TokenHash::of(token.as_bytes());
+    Ok(store::use_device(changes.pool(), account.id, &hash).await?.then_some(hash))
+}
+
+/// Does the password match the hash? Takes as long without a hash. Nobody is told while they are locked.
+async fn is_right(auth: &Auth, changes: &Changes, door: &Door<'_>, hash: Option<&str>, password: &str) -> Result<bool> {
+    throttle::check(changes.pool(), door).await?;
+    // No transaction is open while hashing.
     let right = auth.passwords.verify(hash, password).await?;
-    // Who waited for the hash while others failed waits longer.
-    throttle::check(changes.pool(), email, source).await?;
+    // The account may have been locked while this one waited for its hash.
+    throttle::check(changes.pool(), door).await?;
     Ok(right)
 }
 
-async fn refuse<T>(changes: &Changes, email: &str, source: Option<IpAddr>, error: Error) -> Result<T> {
+async fn refuse<T>(changes: &Changes, door: &Door<'_>, source: Option<IpAddr>, error: Error) -> Result<T> {
     let author = Author { name: "sign-in".into(), source, within: None };
     let mut change = changes.begin(author).await?;
-    let locked = throttle::failed(change.db(), email, source).await?;
-    if locked && let Some(account) = store::account_by_email(change.db(), email).await? {
+    let locked = throttle::failed(change.db(), door).await?;
+    if locked
+        && let Door::Open { email, .. } = door
+        && let Some(account) = store::account_by_email(change.db(), email).await?
+    {
         let resource = format!("users/{}", account.id);
         let audit = Audit { tenant: account.tenant_id, action: "lock_sign_in", resource, before: None, after: None };
         change.audit(audit).await?;
@@ -132,8 +161,8 @@ async fn refuse<T>(changes: &Changes, email: &str, source: Option<IpAddr>, error
     Err(error)
 }
 
-/// The account of somebody signed in who shows its password. Wrong ones count like failed sign-ins: a session that was left open
-/// is no place to guess at leisure.
+/// The account of a signed-in user, who confirms with the password. Wrong passwords count as failed sign-ins, so that an open session
+/// can't be used for guessing.
 pub async fn own_account(
     auth: &Auth,
     changes: &Changes,
@@ -144,16 +173,17 @@ pub async fn own_account(
 ) -> Result<Account> {
     let account = store::account(changes.pool(), user).await?.ok_or(Error::NotFound("user"))?;
     let (email, _) = typed(&account.email);
-    if is_right(auth, changes, &email, Some(&account), password, source).await? {
+    let door = Door::Open { email: &email, source };
+    if is_right(auth, changes, &door, account.password_hash.as_deref(), password).await? {
         return Ok(account);
     }
-    refuse(changes, &email, source, Error::invalid(field, Code::Wrong)).await
+    refuse(changes, &door, source, Error::invalid(field, Code::Wrong)).await
 }
 
-/// The owner of an address shows the link that was sent to it.
+/// Confirms a user's address by the link that was sent to it.
 pub async fn verify_email(change: &mut Change, token: &str) -> Result<Uuid> {
     let user = one_time::take(change, token, &[Purpose::Verify]).await?;
-    store::verify_email(change.db(), user).await?;
+    claim_email(change, user).await?;
     let account = session::account(change, user).await?;
     let resource = format!("users/{user}");
     change
@@ -162,12 +192,12 @@ pub async fn verify_email(change: &mut Change, token: &str) -> Result<Uuid> {
     Ok(user)
 }
 
-/// Sends a link to set a new password, if there is such an account; says nothing about that.
+/// Sends a link to set a new password if the account exists. The answer is the same if it doesn't.
 pub async fn forgot(auth: &Auth, changes: &Changes, source: Option<IpAddr>, email: &str) -> Result<()> {
     throttle::forgotten(changes.pool(), source).await?;
     let (auth, email) = (auth.clone(), typed(email).1);
     let mut change = changes.begin(Author { name: "forgot-password".into(), source, within: None }).await?;
-    // Behind the answer: how long it takes would tell whether there is an account.
+    // After the answer, since its time would reveal whether the account exists.
     actix_web::rt::spawn(async move {
         let sent = async {
             send_reset(&auth, &mut change, email.as_ref()).await?;
@@ -192,20 +222,51 @@ async fn send_reset(auth: &Auth, change: &mut Change, email: Option<&Email>) -> 
     mail::queue(change, account.tenant_id, &to, account.language.unwrap_or_default(), &message).await
 }
 
-/// Sets a password with a link that was sent; whoever was signed in before is not any more.
-pub async fn reset(auth: &Auth, change: &mut Change, token: &str, new: &str) -> Result<Uuid> {
-    let user = one_time::take(change, token, &[Purpose::Reset, Purpose::Welcome]).await?;
-    let account = session::account(change, user).await?;
-    if account.status == UserStatus::Suspended {
-        return Err(Error::from(Code::AccountSuspended));
-    }
-    set_password(auth, change, &account, new, None).await?;
-    // The link came by mail, so the address is theirs.
-    store::verify_email(change.db(), user).await?;
-    Ok(user)
+/// Sets a password by a link from a mail. All sessions end.
+pub async fn reset(auth: &Auth, changes: &Changes, source: Option<IpAddr>, token: &str, new: &str) -> Result<()> {
+    not_guessed(changes, source, async {
+        let mut change = changes.begin(Author { name: "reset-password".into(), source, within: None }).await?;
+        let user = one_time::take(&mut change, token, &[Purpose::Reset, Purpose::Welcome]).await?;
+        let account = session::account(&mut change, user).await?;
+        if account.status == UserStatus::Suspended {
+            return Err(Error::from(Code::AccountSuspended));
+        }
+        set_password(auth, &mut change, &account, new, None).await?;
+        // The link was sent by mail, so the address is confirmed.
+        claim_email(&mut change, user).await?;
+        change.commit_quietly().await
+    })
+    .await
 }
 
-/// Sets a new password for who showed the old one; other sessions end.
+/// Confirms the address of a user. If another account has it already, it stays with that.
+async fn claim_email(change: &mut Change, user: Uuid) -> Result<()> {
+    store::verify_email(change.db(), user).await.map_err(|error| {
+        let error = Error::from(error);
+        match error.violated() {
+            Some(("users_email_claimed", _)) => Error::from(Code::EmailHasAccount),
+            _ => error,
+        }
+    })
+}
+
+/// Limits guessing: runs work with a link or token that strangers could guess, counts invalid ones, and refuses addresses with many.
+pub async fn not_guessed<T>(
+    changes: &Changes,
+    source: Option<IpAddr>,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    throttle::may_guess(changes.pool(), source).await?;
+    let done = work.await;
+    if let Err(Error::Invalid { field: "token", .. } | Error::Refused(Why { code: Code::RefreshTokenExpired, .. })) =
+        &done
+    {
+        throttle::guessed(changes.pool(), source).await?;
+    }
+    done
+}
+
+/// Sets a new password after the old one was checked. Other sessions end.
 pub async fn change_password(
     auth: &Auth,
     change: &mut Change,
@@ -223,11 +284,13 @@ async fn set_password(
     new: &str,
     keep: Option<Uuid>,
 ) -> Result<()> {
-    password::check("password", new, &[&account.email, &account.first_name, &account.last_name])?;
-    let hash = auth.passwords.hash(new).await?;
+    let hash = auth.passwords.choose(new, &[&account.email, &account.first_name, &account.last_name]).await?;
     store::set_password(change.db(), account.id, &hash).await?;
     store::end_sessions(change.db(), account.id, keep).await?;
-    throttle::succeeded(change.db(), &account.email.to_ascii_lowercase()).await?;
+    // Somebody who knew the old password may have signed in on them.
+    store::forget_devices(change.db(), account.id).await?;
+    let email = account.email.to_ascii_lowercase();
+    throttle::succeeded(change.db(), &Door::Open { email: &email, source: None }).await?;
     let resource = format!("users/{}", account.id);
     let after = Some(serde_json::json!({ "password": "(changed)" }));
     change.audit(Audit { tenant: account.tenant_id, action: "set_password", resource, before: None, after }).await?;

@@ -1,9 +1,9 @@
-//! Who somebody is, and what they may do: passwords, sessions, access tokens, second factors, lockout, and the table of rules.
+//! Authentication and authorisation: passwords, sessions, access tokens, second factors, lockout, and the table of rules.
 
 pub mod access;
 pub mod actor;
 pub mod api;
-mod flows;
+pub mod flows;
 pub mod one_time;
 pub mod password;
 pub mod rules;
@@ -14,7 +14,7 @@ pub mod throttle;
 
 use std::sync::Arc;
 
-pub use self::flows::{SignIn, SignedIn, change_password, forgot, reset, sign_in, verify_email};
+pub use self::flows::{SignIn, SignedIn, change_password, forgot, reset, sign_in};
 use self::{access::Signer, password::Passwords};
 
 /// What signing in needs beside the database.

@@ -1,4 +1,4 @@
-//! Links in mails: random, for one purpose and one use, good for a while.
+//! Links in mails: random, for one purpose, used once, valid for a limited time.
 
 use chrono::{Duration, Utc};
 use uuid::Uuid;
@@ -31,7 +31,7 @@ impl Purpose {
 
     fn lifetime(self) -> Duration {
         match self {
-            Self::Verify => Duration::days(2),
+            Self::Verify => Duration::days(1),
             Self::Reset => Duration::hours(1),
             Self::Welcome => Duration::days(7),
         }
@@ -45,8 +45,8 @@ impl Purpose {
     }
 }
 
-/// A new link; those made before for the same purpose end. Pages that take one send no Referer, and requests are logged without
-/// their query.
+/// Makes a new link and revokes earlier ones for the same purpose. The pages behind it send no Referer, and requests are logged
+/// without their query.
 pub async fn link(change: &mut Change, base: &str, user: Uuid, purpose: Purpose) -> Result<String> {
     let links = links(change, base, &[user], purpose).await?;
     links.into_iter().next().ok_or(Error::NotFound("user"))
@@ -62,7 +62,7 @@ pub async fn links(change: &mut Change, base: &str, users: &[Uuid], purpose: Pur
     Ok(tokens.iter().map(|token| format!("{base}/{}?token={}", purpose.path(), token.as_str())).collect())
 }
 
-/// Uses a token up; answers whose it was.
+/// Uses up a token and returns its user.
 pub async fn take(change: &mut Change, token: &str, purposes: &[Purpose]) -> Result<Uuid> {
     let purposes = purposes.iter().map(|purpose| purpose.name().to_owned()).collect::<Vec<_>>();
     let user = store::use_one_time_token(change.db(), &TokenHash::of(token.as_bytes()), &purposes).await?;

@@ -1,4 +1,4 @@
-//! Passwords of people: which are good enough, hashing off the async threads and few at a time.
+//! Passwords of people: which are strong enough, and hashing a few at a time, off the async threads.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use crate::{
     text::Code,
 };
 
-/// Fewest and most characters of a password.
+/// Shortest and longest password, in characters.
 const LENGTH: std::ops::RangeInclusive<usize> = 10..=200;
-/// zxcvbn's score from which a password withstands guessing online and somewhat offline.
+/// The zxcvbn score that withstands guessing online, and for a while offline.
 const GOOD: zxcvbn::Score = zxcvbn::Score::Three;
-/// Its cost grows with the square of the length; what is longer is judged by its beginning.
+/// zxcvbn's cost grows with the square of the length, so longer passwords are judged by their beginning.
 const JUDGED: usize = 64;
-/// Who waits for a hash beyond this is sent away: a flood of sign-ins must not pile up.
+/// Most requests that wait for a hash. More are refused, so that a flood of sign-ins does not pile up.
 const WAITING: usize = 64;
-/// Who signs in while so many do is sent away before the database is asked anything.
+/// Most sign-ins at once. More are refused before the database is asked.
 const SIGNING_IN: usize = 32;
 
 fn not_made(error: impl std::fmt::Display) -> Error {
@@ -33,7 +33,7 @@ fn argon2() -> Result<Argon2<'static>> {
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
-/// The hashing threads of this node: half of its cores, so that switches always have the other half.
+/// The hashing threads of this node: half of its cores. Switches always have the other half.
 #[derive(Clone)]
 pub struct Passwords {
     permits: Arc<Semaphore>,
@@ -41,8 +41,8 @@ pub struct Passwords {
     signing_in: Arc<Semaphore>,
 }
 
-/// What a password is checked against where there is no account, so that it takes as long: a hash of nothing, with our parameters.
-/// Not made at start: that would leave its 19 MiB behind.
+/// A hash of nothing, with our parameters. Passwords for accounts that don't exist are checked against it, so that they take as long.
+/// It is a constant because making one at start would leave its 19 MiB behind.
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGhhcyB0aGlzIQ$jIPaPJLX4FDlLyWp5oIaRW46W9BbapKtVYJ6boAxkpo";
 
@@ -58,12 +58,21 @@ impl Default for Passwords {
 }
 
 impl Passwords {
-    /// A place among those who sign in, for as long as it is held.
+    /// A place among the sign-ins of this node, until it is dropped.
     pub fn admit(&self) -> Result<OwnedSemaphorePermit> {
         Arc::clone(&self.signing_in).try_acquire_owned().map_err(|_| Error::Busy)
     }
 
-    /// The hash of a password that was checked with [`check`].
+    /// Hashes a new password if it is strong enough (see [`check`]).
+    pub async fn choose(&self, password: &str, written: &[&str]) -> Result<String> {
+        let shown = Zeroizing::new(password.to_owned());
+        let written = written.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let judge = move || check("password", &shown, &written.iter().map(String::as_str).collect::<Vec<_>>());
+        self.run(judge).await??;
+        self.hash(password).await
+    }
+
+    /// Hashes a password that was checked.
     pub async fn hash(&self, password: &str) -> Result<String> {
         let password = Zeroizing::new(password.to_owned());
         self.run(move || {
@@ -73,7 +82,7 @@ impl Passwords {
         .await?
     }
 
-    /// Is it the password of this hash? Without a hash it is not, after as much time.
+    /// Does the password match the hash? Without a hash it doesn't, after the same time.
     pub async fn verify(&self, hash: Option<&str>, password: &str) -> Result<bool> {
         let known = hash.is_some();
         let hash = hash.unwrap_or(NOBODY).to_owned();
@@ -92,8 +101,8 @@ impl Passwords {
     }
 }
 
-/// Refuses passwords that are guessed soon: short ones, and those that zxcvbn knows from lists of breached passwords, names,
-/// keyboards and dates, or finds in what else the person wrote.
+/// Refuses weak passwords: short ones, and those that zxcvbn finds in lists of breached passwords, names, keyboard rows and dates, or in
+/// the person's other input.
 pub fn check(field: &'static str, password: &str, written: &[&str]) -> Result<()> {
     let characters = password.chars().count();
     if !LENGTH.contains(&characters) {
@@ -103,10 +112,10 @@ pub fn check(field: &'static str, password: &str, written: &[&str]) -> Result<()
         ));
     }
     let judged = password.chars().take(JUDGED).collect::<String>();
-    // What the person wrote, whole and in its parts: an address's name is as easy a guess as the address.
+    // The person's other input, whole and in parts: the name in an address is as easy to guess as the address.
     let parts = written.iter().flat_map(|text| text.split(|c: char| !c.is_alphanumeric()));
     let guesses = written.iter().copied().chain(parts).filter(|text| text.len() > 2).collect::<Vec<_>>();
-    // One's own name with a year behind it is many guesses to zxcvbn, and few to whoever knows the name.
+    // One's own name with a year is hard to guess for zxcvbn, and easy for people who know the name.
     let plain = judged.to_lowercase();
     let rest = guesses.iter().fold(plain, |rest, own| rest.replace(&own.to_lowercase(), ""));
     if rest.chars().count() * 2 < judged.chars().count() {

@@ -5,7 +5,7 @@
 use actix_web::http::Method;
 use serde::{Deserialize, Serialize};
 
-/// What somebody is, on the platform or in a tenant.
+/// A person's role, on the platform or in a tenant.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema, clap::ValueEnum,
 )]
@@ -19,7 +19,7 @@ pub enum Role {
     Agent,
 }
 
-/// What routes touch.
+/// What a route is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Resource {
     /// Which tenants there are: making, suspending, moving and deleting them.
@@ -46,7 +46,7 @@ pub enum Resource {
     Account,
 }
 
-/// How far somebody's hand reaches.
+/// What somebody may do with a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     None,
@@ -70,7 +70,7 @@ impl Role {
         }
     }
 
-    /// May somebody of this role make or change somebody of that one? Nobody raises anybody above themselves.
+    /// May this role create or change users of the other role? Nobody can grant more than they have.
     #[must_use]
     pub fn may_grant(self, other: Self) -> bool {
         match self {
@@ -130,7 +130,7 @@ pub const RESOURCES: [Resource; 18] = [
     Resource::Account,
 ];
 
-/// The table. Tenants' roles reach into their own tenant only, whatever stands here.
+/// The table of rights. Tenant roles are limited to their own tenant in any case.
 #[must_use]
 #[rustfmt::skip]
 #[expect(clippy::match_same_arms, reason = "a table: one line a resource, also where two are alike")]
@@ -166,13 +166,13 @@ pub fn level(role: Role, resource: Resource) -> Level {
     }]
 }
 
-/// What a route asks of who calls it.
+/// What a route needs from its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
-    /// Everybody: it checks by itself what it is shown (a password, a one-time token, a refresh token).
+    /// Open to everybody: the handler checks a password or token itself.
     Anyone,
     Needs(Resource, Level),
-    /// To change: what is one's own, or anything. Reading everything is not enough.
+    /// For changes to one's own things, or to everybody's. Reading everybody's is not enough.
     OwnOrWrite(Resource),
 }
 
@@ -187,7 +187,7 @@ impl Rule {
         }
     }
 
-    /// Is it kept by somebody who reaches that far?
+    /// Does this level satisfy the rule?
     #[must_use]
     pub fn allows(self, level: Level) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! A second factor: time-based codes (RFC 6238), each good once, and recovery codes for who lost the device.
+//! The second factor: time-based codes (RFC 6238), each used once, and recovery codes for a lost device.
 
 use serde::Serialize;
 use totp_rs::{Algorithm, Secret, TOTP};
@@ -12,7 +12,7 @@ use crate::{
 };
 
 const STEP: u64 = 30;
-/// Codes of one step before and after are taken: clocks differ.
+/// Codes of one step before and after are accepted, since clocks differ.
 const SKEW: u8 = 1;
 const RECOVERY_CODES: usize = 10;
 
@@ -34,7 +34,7 @@ fn totp(secret: Vec<u8>, email: &str) -> Result<TOTP> {
         .map_err(|e| Error::invalid("secret", Code::NotMade.with("reason", e)))
 }
 
-/// Begins: the factor counts once a code of it was shown.
+/// Begins the set-up. The factor is active once a code was entered.
 pub async fn begin(change: &mut Change, account: &Account) -> Result<Setup> {
     if account.totp_enabled {
         return Err(Error::from(Code::SecondFactorIsSetUp));
@@ -51,14 +51,14 @@ fn setup(encoded: &str, email: &str) -> Result<Setup> {
     Ok(Setup { secret: encoded.to_owned(), url: totp(bytes, email)?.get_url() })
 }
 
-/// What was begun, to be shown again.
+/// A set-up that was begun, to show it again.
 pub fn pending(change: &Change, account: &Account) -> Result<Option<Setup>> {
     let Some(sealed) = account.totp_secret.as_ref().filter(|_| !account.totp_enabled) else { return Ok(None) };
     let encoded = change.keyring().open_sealed(place(account.id), sealed)?;
     setup(&encoded, &account.email).map(Some)
 }
 
-/// Ends the setting up with a first code; answers the recovery codes, which are never shown again.
+/// Completes the set-up with a first code and returns the recovery codes, which are never shown again.
 pub async fn confirm(change: &mut Change, account: &Account, code: &str) -> Result<Vec<String>> {
     if account.totp_enabled || account.totp_secret.is_none() {
         return Err(Error::from(Code::NoSecondFactorToConfirm));
@@ -85,7 +85,7 @@ async fn audit(change: &mut Change, account: &Account, action: &str) -> Result<(
     change.audit(Audit { tenant: account.tenant_id, action, resource, before: None, after: None }).await
 }
 
-/// Is it a code of this moment that was not used before, or an unused recovery code? It is used up.
+/// Checks a current code or a recovery code, and uses it up.
 pub async fn check(change: &mut Change, account: &Account, code: &str) -> Result<bool> {
     let code = code.replace([' ', '-'], "").to_ascii_lowercase();
     if code.len() != 6 {

@@ -1,4 +1,4 @@
-//! Sessions: one row a sign-in. Scripts hold a short access token and a refresh token that is good once; browsers a cookie.
+//! Sessions: one row per sign-in. Scripts hold a short-lived access token and a refresh token that works once; browsers hold a cookie.
 
 use std::net::IpAddr;
 
@@ -36,9 +36,9 @@ pub struct Tokens {
     /// Send it as `Authorization: Bearer …`.
     pub access_token: String,
     pub token_type: &'static str,
-    /// Seconds for which the access token is good.
+    /// Seconds for which the access token is valid.
     pub expires_in: i64,
-    /// Good once, for the next pair of tokens.
+    /// Works once, to get the next pair of tokens.
     pub refresh_token: String,
 }
 
@@ -97,15 +97,15 @@ async fn tokens(auth: &Auth, change: &mut Change, user: Uuid, session: Uuid) -> 
 /// What became of a refresh token.
 pub enum Refreshed {
     Tokens(Box<Tokens>),
-    /// Unknown, run out, or its user is not in force any more.
+    /// Unknown or expired, or its user may no longer sign in.
     Refused,
-    /// It was used before: somebody else has it. The whole family ended, which must be committed.
+    /// It was used before, so it was stolen. The session has ended, which must be committed.
     Reused {
         user: Uuid,
     },
 }
 
-/// A new pair for a refresh token, which is used up.
+/// Uses up a refresh token and returns a new pair.
 pub async fn refresh(auth: &Auth, change: &mut Change, token: &str) -> Result<Refreshed> {
     let Some(shown) = store::take_refresh_token(change.db(), &TokenHash::of(token.as_bytes())).await? else {
         return Ok(Refreshed::Refused);
@@ -136,7 +136,7 @@ pub fn is_csrf_token(cookie: &str, shown: &str) -> bool {
     csrf_token(cookie).as_bytes().ct_eq(shown.as_bytes()).into()
 }
 
-/// The account of a user, in force or not.
+/// The account of a user, whether they may sign in or not.
 pub async fn account(change: &mut Change, user: Uuid) -> Result<store::Account> {
     store::account(change.db(), user).await?.ok_or(Error::NotFound("user"))
 }

@@ -70,11 +70,108 @@ pub async fn account_by_email(db: impl PgExecutor<'_>, email: &str) -> sqlx::Res
                   u.totp_secret, u.totp_enabled_at is not null as "totp_enabled!", u.totp_required, u.totp_last_step,
                   t.status as "tenant_status?: TenantStatus"
              from users u left join tenants t on t.id = u.tenant_id
-            where lower(u.email) = lower($1)"#,
+            where lower(u.email) = lower($1)
+            order by (u.email_verified_at is not null) desc, u.created_at, u.id
+            limit 1"#,
         email
     )
     .fetch_optional(db)
     .await
+}
+
+/// Somebody who signs up, until the link was followed.
+#[derive(Debug)]
+pub struct SignUp {
+    pub email: String,
+    pub company: String,
+    pub domain: String,
+    pub first_name: String,
+    pub last_name: String,
+    pub password_hash: String,
+    pub language: Language,
+    pub region: Option<String>,
+}
+
+/// Keeps a sign-up for a day. Those whose day is over go.
+pub async fn add_sign_up(db: &mut PgConnection, hash: &TokenHash, new: &SignUp) -> sqlx::Result<()> {
+    drop_sign_ups(&mut *db).await?;
+    sqlx::query!(
+        "insert into sign_ups (token_hash, email, company, domain, first_name, last_name, password_hash, language, region, expires_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, now() + interval '1 day')",
+        &hash.0[..],
+        new.email,
+        new.company,
+        new.domain,
+        new.first_name,
+        new.last_name,
+        new.password_hash,
+        new.language as Language,
+        new.region
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+pub async fn drop_sign_ups(db: impl PgExecutor<'_>) -> sqlx::Result<()> {
+    sqlx::query!("delete from sign_ups where expires_at < now()").execute(db).await.map(|_| ())
+}
+
+/// Takes the sign-up of a link, with all others of the same address.
+pub async fn take_sign_up(db: &mut PgConnection, hash: &TokenHash) -> sqlx::Result<Option<SignUp>> {
+    let taken = sqlx::query_as!(
+        SignUp,
+        r#"delete from sign_ups where token_hash = $1 and expires_at > now()
+           returning email, company, domain, first_name, last_name, password_hash, language as "language: Language", region"#,
+        &hash.0[..]
+    )
+    .fetch_optional(&mut *db)
+    .await?;
+    if let Some(taken) = &taken {
+        sqlx::query!("delete from sign_ups where lower(email) = lower($1)", taken.email).execute(db).await?;
+    }
+    Ok(taken)
+}
+
+/// The password of who signed up last with an address.
+pub async fn sign_up_password(db: impl PgExecutor<'_>, email: &str) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!(
+        "select password_hash from sign_ups where lower(email) = lower($1) and expires_at > now()
+          order by created_at desc limit 1",
+        email
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Is it a device that this user has signed in from? That it was used is written down.
+pub async fn use_device(db: impl PgExecutor<'_>, user: Uuid, hash: &TokenHash) -> sqlx::Result<bool> {
+    let used = sqlx::query!(
+        "update known_devices set used_at = now()
+          where token_hash = $1 and user_id = $2 and used_at > now() - interval '180 days'",
+        &hash.0[..],
+        user
+    );
+    Ok(used.execute(db).await?.rows_affected() == 1)
+}
+
+/// Remembers a device, and forgets all but the ten that were used last.
+pub async fn add_device(db: &mut PgConnection, user: Uuid, hash: &TokenHash) -> sqlx::Result<()> {
+    sqlx::query!("insert into known_devices (token_hash, user_id) values ($1, $2)", &hash.0[..], user)
+        .execute(&mut *db)
+        .await?;
+    sqlx::query!(
+        "delete from known_devices where user_id = $1 and token_hash not in
+           (select token_hash from known_devices where user_id = $1 order by used_at desc, token_hash limit 10)",
+        user
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+pub async fn forget_devices(db: impl PgExecutor<'_>, user: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("delete from known_devices where user_id = $1", user).execute(db).await.map(|_| ())
 }
 
 /// A session that lives, with its user.
@@ -321,6 +418,15 @@ pub async fn count_in_hour(db: impl PgExecutor<'_>, who: &str) -> sqlx::Result<(
     .fetch_one(db)
     .await?;
     Ok((row.failures, row.locked_until))
+}
+
+/// How many there were in this hour, and when it ends.
+pub async fn counted_in_hour(db: impl PgExecutor<'_>, who: &str) -> sqlx::Result<Option<(i32, DateTime<Utc>)>> {
+    let row = sqlx::query!(
+        r#"select failures, locked_until as "until!" from sign_in_failures where who = $1 and locked_until > now()"#,
+        who
+    );
+    Ok(row.fetch_optional(db).await?.map(|row| (row.failures, row.until)))
 }
 
 pub async fn lock(db: &mut PgConnection, who: &str, until: DateTime<Utc>) -> sqlx::Result<()> {

@@ -1,36 +1,41 @@
-//! Lockout: who fails to sign in has to wait longer each time, by account and by address. Accounts that there are not are locked
-//! as well, so that a lock tells nothing. And how often strangers may have something done.
+//! Rate limits for people who are not signed in. Failed sign-ins lock the account and the address, for longer each time. Accounts that
+//! don't exist are locked too, so a lock reveals nothing.
 
-use std::net::IpAddr;
+use std::{fmt::Write as _, net::IpAddr};
 
 use chrono::{DateTime, Duration, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::store;
-use crate::model::error::{Error, Result};
+use crate::{
+    model::error::{Error, Result},
+    text::token::TokenHash,
+};
 
-/// Failures that cost nothing but themselves.
+/// Failures before the first lock.
 const FREE_FOR_ACCOUNT: i32 = 5;
 const FREE_FOR_ADDRESS: i32 = 30;
 /// The first wait; each further failure doubles it, up to the longest.
 const FIRST_SECONDS: i64 = 30;
 const LONGEST_SECONDS: i64 = 15 * 60;
-/// Seconds in which half of the failures are forgotten. Behind an address may be a whole office, where somebody always mistypes;
-/// an account's are forgotten when its owner signs in.
+/// Seconds after which half of the failures are forgotten. Many people may share an address, and some of them mistype; an account's
+/// failures are forgotten when its owner signs in.
 const HALF_LIFE_OF_ADDRESS: f64 = 3600.0;
 const HALF_LIFE_OF_ACCOUNT: f64 = 24.0 * 3600.0;
-/// In an hour, from one address.
+/// Per hour and address.
 const MOST_SIGN_UPS: i32 = 30;
 const MOST_FORGOTTEN: i32 = 100;
-/// In an hour, to one account, by whoever asks for them.
+/// Per hour and account, whoever asks for them.
 const MOST_MAILS: i32 = 10;
+/// Invalid links and refresh tokens, per hour and address.
+const MOST_GUESSES: i32 = 30;
 
 fn account(email: &str) -> String {
     format!("account {email}")
 }
 
-/// A /64 is one household's: an address of IPv6 counts by it.
+/// A /64 belongs to one household, so IPv6 addresses are counted by it.
 fn address(source: IpAddr) -> String {
     match source.to_canonical() {
         IpAddr::V4(v4) => format!("address {v4}"),
@@ -41,32 +46,53 @@ fn address(source: IpAddr) -> String {
     }
 }
 
-fn who(email: &str, source: Option<IpAddr>) -> Vec<String> {
-    std::iter::once(account(email)).chain(source.map(address)).collect()
+/// How somebody signs in, which decides what their failures count against.
+pub enum Door<'a> {
+    /// From an unknown device: failures count against the account and the address.
+    Open { email: &'a str, source: Option<IpAddr> },
+    /// From a device that the owner has signed in from before. It has a count of its own: guesses by strangers don't lock it, and a
+    /// stolen device token allows no more guesses than a stranger has.
+    Known(TokenHash),
 }
 
-/// Refuses who has to wait.
-pub async fn check(db: impl PgExecutor<'_>, email: &str, source: Option<IpAddr>) -> Result<()> {
-    match store::locked_until(db, &who(email, source)).await? {
+impl Door<'_> {
+    fn who(&self) -> Vec<String> {
+        match self {
+            Self::Open { email, source } => std::iter::once(account(email)).chain(source.map(address)).collect(),
+            Self::Known(hash) => vec![device(hash)],
+        }
+    }
+}
+
+fn device(hash: &TokenHash) -> String {
+    hash.0.iter().fold("device ".to_owned(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Refuses if the account, address or device is locked.
+pub async fn check(db: impl PgExecutor<'_>, door: &Door<'_>) -> Result<()> {
+    match store::locked_until(db, &door.who()).await? {
         Some(until) => Err(Error::TooMany { seconds: (until - Utc::now()).num_seconds().max(1) }),
         None => Ok(()),
     }
 }
 
-/// Counts a failure. True: the account was locked by it.
-pub async fn failed(db: &mut PgConnection, email: &str, source: Option<IpAddr>) -> Result<bool> {
+/// Counts a failure. Returns `true` if it locked the account.
+pub async fn failed(db: &mut PgConnection, door: &Door<'_>) -> Result<bool> {
     let mut locked = false;
-    for who in who(email, source) {
-        let is_account = who.starts_with("account");
-        let (free, half_life) = if is_account {
-            (FREE_FOR_ACCOUNT, HALF_LIFE_OF_ACCOUNT)
-        } else {
+    for who in door.who() {
+        let is_address = who.starts_with("address");
+        let (free, half_life) = if is_address {
             (FREE_FOR_ADDRESS, HALF_LIFE_OF_ADDRESS)
+        } else {
+            (FREE_FOR_ACCOUNT, HALF_LIFE_OF_ACCOUNT)
         };
         let failures = store::count_failure(&mut *db, &who, half_life).await?;
         if failures >= free {
             store::lock(&mut *db, &who, until(failures - free)).await?;
-            locked |= is_account && failures == free;
+            locked |= who.starts_with("account") && failures == free;
         }
     }
     Ok(locked)
@@ -77,17 +103,22 @@ fn until(beyond: i32) -> DateTime<Utc> {
     Utc::now() + Duration::seconds(seconds)
 }
 
-/// Forgets an account's failures; the address's fade by themselves, as one success must not pay for many guesses elsewhere.
-pub async fn succeeded(db: &mut PgConnection, email: &str) -> Result<()> {
-    Ok(store::forget_failures(db, &account(email)).await?)
+/// Forgets the failures of an account or a device. Those of an address only fade: one success must not make up for many guesses at
+/// other accounts.
+pub async fn succeeded(db: &mut PgConnection, door: &Door<'_>) -> Result<()> {
+    let who = match door {
+        Door::Open { email, .. } => account(email),
+        Door::Known(hash) => device(hash),
+    };
+    Ok(store::forget_failures(db, &who).await?)
 }
 
-/// Counts a sign-up from an address, and refuses who had many. Those that come to nothing count as well: each costs a hash.
+/// Counts a sign-up from an address, and refuses more than the limit. Failed ones count too, since each costs a hash.
 pub async fn sign_up(db: impl PgExecutor<'_>, source: Option<IpAddr>) -> Result<()> {
     hourly(db, "sign-ups", source, MOST_SIGN_UPS).await
 }
 
-/// Counts somebody who forgot their password, and refuses who forgets many.
+/// Counts a request for a password reset, and refuses more than the limit.
 pub async fn forgotten(db: impl PgExecutor<'_>, source: Option<IpAddr>) -> Result<()> {
     hourly(db, "forgotten", source, MOST_FORGOTTEN).await
 }
@@ -101,7 +132,35 @@ async fn hourly(db: impl PgExecutor<'_>, what: &str, source: Option<IpAddr>, mos
     Ok(())
 }
 
-/// Counts a mail that anybody can have sent to an account. False: there were enough of them.
+fn guesses(source: IpAddr) -> String {
+    format!("guesses {}", address(source))
+}
+
+/// Refuses an address that has sent many invalid links or tokens.
+pub async fn may_guess(db: impl PgExecutor<'_>, source: Option<IpAddr>) -> Result<()> {
+    let Some(source) = source else { return Ok(()) };
+    match store::counted_in_hour(db, &guesses(source)).await? {
+        Some((count, ends)) if count >= MOST_GUESSES => {
+            Err(Error::TooMany { seconds: (ends - Utc::now()).num_seconds().max(1) })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Counts an invalid link or token.
+pub async fn guessed(db: impl PgExecutor<'_>, source: Option<IpAddr>) -> Result<()> {
+    if let Some(source) = source {
+        store::count_in_hour(db, &guesses(source)).await?;
+    }
+    Ok(())
+}
+
+/// Counts a mail to an unconfirmed address. Returns `false` if the limit is reached.
+pub async fn may_be_asked(db: impl PgExecutor<'_>, email: &str) -> Result<bool> {
+    Ok(store::count_in_hour(db, &format!("mails to {}", email.to_ascii_lowercase())).await?.0 <= MOST_MAILS)
+}
+
+/// Counts a mail that strangers can cause. Returns `false` if the limit is reached.
 pub async fn may_be_written_to(db: impl PgExecutor<'_>, user: Uuid) -> Result<bool> {
     Ok(store::count_in_hour(db, &format!("mails {user}")).await?.0 <= MOST_MAILS)
 }

@@ -10,8 +10,14 @@ use uuid::Uuid;
 
 use super::store;
 use crate::{
-    model::error::{Error, Result},
-    node::changes::{Audit, Change},
+    model::{
+        diff::diff,
+        error::{Error, Result},
+    },
+    node::{
+        apart::apart,
+        changes::{Audit, Change},
+    },
     text::{Code, escape::SwitchXml},
 };
 
@@ -49,11 +55,13 @@ pub async fn put(
 ) -> Result<ChangedConfiguration> {
     known(name)?;
     store::get(change.db(), cluster).await?.ok_or(Error::NotFound("cluster"))?;
-    let xml =
-        canonical(name, &new.xml).map_err(|error| Error::invalid("xml", Code::XmlRefused.with("reason", error)))?;
+    let (file, sent) = (name.to_owned(), new.xml.clone());
+    let xml = apart(move || canonical(&file, &sent)).await?;
+    let xml = xml.map_err(|error| Error::invalid("xml", Code::XmlRefused.with("reason", error)))?;
     let before = store::configuration(change.db(), cluster, name).await?.map(|before| before.xml);
     store::put_configuration(change.db(), cluster, name, &xml).await?;
-    let diff = crate::model::diff::diff(before.as_deref().unwrap_or_default(), &xml);
+    let (old, new) = (before.clone().unwrap_or_default(), xml.clone());
+    let diff = apart(move || diff(&old, &new)).await?;
     audit(change, cluster, name, before, Some(&xml)).await?;
     let configuration =
         store::configuration(change.db(), cluster, name).await?.ok_or(Error::NotFound("configuration"))?;
@@ -83,6 +91,10 @@ async fn audit(
     change.audit(Audit { tenant: None, action: "update", resource, before, after }).await
 }
 
+/// Elements within each other, and attributes of one: quick-xml compares each attribute's name with all before it.
+const MOST_DEPTH: usize = 20;
+const MOST_ATTRIBUTES: usize = 40;
+
 /// Checks one `<configuration>` element and returns it as it is kept.
 pub fn canonical(name: &str, text: &str) -> std::result::Result<String, String> {
     if text.len() > 256 << 10 {
@@ -103,6 +115,9 @@ pub fn canonical(name: &str, text: &str) -> std::result::Result<String, String> 
                     if element != "configuration" || !named {
                         return Err(format!("must be one <configuration name=\"{name}\">"));
                     }
+                }
+                if open.len() >= MOST_DEPTH {
+                    return Err(format!("may not hold more than {MOST_DEPTH} elements within each other"));
                 }
                 write_start(&mut out, &element, &start)?;
                 open.push(element);
@@ -137,14 +152,17 @@ fn write_start(
             && name != "include"
     };
     if !plain(element) {
-        return Err(format!("may not hold <{element}>"));
+        return Err(format!("may not hold <{}>", element.chars().take(60).collect::<String>()));
     }
     let _ = write!(out, "<{element}");
-    for attribute in start.attributes() {
+    for (at, attribute) in start.attributes().enumerate() {
+        if at >= MOST_ATTRIBUTES {
+            return Err(format!("has <{element}> with too many attributes"));
+        }
         let attribute = attribute.map_err(|error| format!("is not well-formed: {error}"))?;
         let key = attribute.key.0;
         if !plain(key) {
-            return Err(format!("may not have the attribute {key}"));
+            return Err(format!("may not have the attribute {}", key.chars().take(60).collect::<String>()));
         }
         let value = quick_xml::escape::unescape(&attribute.value).map_err(|e| format!("is not well-formed: {e}"))?;
         let _ = write!(out, " {key}=\"");

@@ -19,16 +19,16 @@ use crate::{
 
 /// Create a key
 ///
-/// The answer is the only place that ever shows its token.
+/// The token is shown in this answer only.
 #[utoipa::path(tag = "keys", request_body = NewKey, responses((status = 201, body = CreatedKey), (status = 409, body = Problem)))]
 #[post("/v1/keys")]
 pub async fn create_key(api: Data<Api>, actor: Actor, write: Write, body: Bytes) -> Result<HttpResponse, Problem> {
     let mut new: NewKey = input::parse(&body)?;
-    // A tenant's people make keys of their tenant, and of no other.
+    // Users of a tenant make keys for their own tenant only.
     new.tenant_id = if actor.tenant.is_some() { Some(actor.tenant_or(new.tenant_id)?) } else { new.tenant_id };
-    check_scope(&actor)?;
+    let maker = maker(&actor)?;
     let work = async |change: &mut _| {
-        let created = create_by(change, maker(&actor), new).await?;
+        let created = create_by(change, maker, new).await?;
         Outcome::created(&created, created.key.version, format!("/v1/keys/{}", created.key.id))
     };
     write.run(&api, &actor, &body, work).await
@@ -64,9 +64,9 @@ pub async fn update_key(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let patch: KeyPatch = input::parse(&body)?;
-    check_scope(&actor)?;
+    let maker = maker(&actor)?;
     let work = async |change: &mut _| {
-        let changed = update(change, maker(&actor), actor.tenant, *path, patch, write.if_match).await?;
+        let changed = update(change, maker, actor.tenant, *path, patch, write.if_match).await?;
         Outcome::changed(&changed, changed.version)
     };
     write.run(&api, &actor, &body, work).await
@@ -74,7 +74,7 @@ pub async fn update_key(
 
 /// Make a new token for a key
 ///
-/// The answer is the only place that ever shows it. The one before stays good for the overlap.
+/// The token is shown in this answer only. The previous one works until the overlap ends.
 #[utoipa::path(tag = "keys", request_body = Rotation, responses((status = 200, body = CreatedKey), (status = 404, body = Problem)))]
 #[post("/v1/keys/{id}/rotate")]
 pub async fn rotate_key(
@@ -85,30 +85,29 @@ pub async fn rotate_key(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let rotation: Rotation = input::parse(&body)?;
-    check_scope(&actor)?;
+    let maker = maker(&actor)?;
     let work = async |change: &mut _| {
-        let rotated = rotate(change, maker(&actor), actor.tenant, *path, &rotation, write.if_match).await?;
+        let rotated = rotate(change, maker, actor.tenant, *path, &rotation, write.if_match).await?;
         Outcome::changed(&rotated, rotated.key.version)
     };
     write.run(&api, &actor, &body, work).await
 }
 
-/// What keys make is of who made them.
-fn maker(actor: &Actor) -> Maker {
-    Maker { user: actor.person, role: actor.role }
-}
-
-/// A key does not make keys: it could give itself more than it has.
-fn check_scope(actor: &Actor) -> Result<(), Problem> {
-    if actor.session.is_none() && !actor.is_unlimited { Err(Problem::forbidden()) } else { Ok(()) }
+/// A signed-in user, or a key with all scopes. A key with some scopes can't make or change keys, as it could give itself more.
+fn maker(actor: &Actor) -> Result<Maker, Problem> {
+    if actor.session.is_none() && !actor.is_unlimited {
+        return Err(Problem::forbidden());
+    }
+    Ok(Maker { user: actor.person, role: actor.role })
 }
 
 /// Delete a key
 #[utoipa::path(tag = "keys", responses((status = 204), (status = 404, body = Problem)))]
 #[delete("/v1/keys/{id}")]
 pub async fn delete_key(api: Data<Api>, actor: Actor, write: Write, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
+    let maker = maker(&actor)?;
     let work = async |change: &mut _| {
-        delete(change, actor.tenant, *path, write.if_match).await?;
+        delete(change, maker, actor.tenant, *path, write.if_match).await?;
         Ok(Outcome::deleted())
     };
     write.run(&api, &actor, b"", work).await

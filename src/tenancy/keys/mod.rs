@@ -1,5 +1,4 @@
-//! API keys: what scripts show instead of signing in. One of the platform may do everything, one of a tenant sees that tenant
-//! and nothing else.
+//! API keys, for scripts. A key of the platform may do everything; a key of a tenant is limited to that tenant.
 
 pub mod api;
 pub mod store;
@@ -24,19 +23,19 @@ use crate::{
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Key {
     pub id: Uuid,
-    /// `null`: a key of the platform.
+    /// `null` for a key of the platform.
     pub tenant_id: Option<Uuid>,
     pub name: DisplayName,
-    /// A tenant's key: what it may do at most, within its scopes, and never more than who made it.
+    /// The most that a tenant's key may do, within its scopes, and never more than its maker may.
     pub role: Role,
-    /// How the key begins, to tell keys apart.
+    /// The beginning of the key, to tell keys apart.
     pub prefix: String,
     /// What it may do: `*`, `extensions:read`, `agents:write` and the like.
     pub scopes: Vec<String>,
     pub expires_at: Option<DateTime<Utc>>,
-    /// To the minute.
+    /// Accurate to a minute.
     pub last_used_at: Option<DateTime<Utc>>,
-    /// Until when the token before the last rotation is good as well.
+    /// Until when the previous token works too, after a rotation.
     pub previous_expires_at: Option<DateTime<Utc>>,
     pub version: i64,
     pub created_at: DateTime<Utc>,
@@ -56,10 +55,10 @@ pub struct CreatedKey {
 #[serde(deny_unknown_fields)]
 pub struct NewKey {
     pub name: DisplayName,
-    /// The tenant that it is for; the platform when not given.
+    /// The tenant of the key. Without it, the key is the platform's.
     pub tenant_id: Option<Uuid>,
     pub expires_at: Option<DateTime<Utc>>,
-    /// What it may do; everything that its owner may when not given. `RESOURCE:read`, `RESOURCE:write` (reads as well), `*`.
+    /// What it may do: `RESOURCE:read`, `RESOURCE:write` (includes reading), or `*`. Without scopes, everything that its maker may.
     #[serde(default = "all_scopes")]
     pub scopes: Vec<String>,
 }
@@ -74,16 +73,19 @@ pub fn all_scopes() -> Vec<String> {
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rotation {
-    /// Seconds for which the token that is stays good beside the new one, at most a week; an hour when not given.
+    /// Seconds for which the current token works beside the new one: at most a week, by default an hour.
     pub overlap_seconds: Option<i64>,
 }
 
-/// A merge patch: what is absent stays.
+/// A merge patch: absent fields stay as they are.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyPatch {
     pub name: Option<DisplayName>,
-    pub expires_at: Option<DateTime<Utc>>,
+    /// `null`: the key does not expire.
+    #[serde(default, deserialize_with = "crate::model::patch::patch")]
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    pub expires_at: Option<Option<DateTime<Utc>>>,
     pub scopes: Option<Vec<String>>,
 }
 
@@ -104,20 +106,20 @@ fn check_scopes(scopes: &[String]) -> Result<()> {
     }
 }
 
-/// Who makes keys: what is good for them is good for their keys at most.
+/// Who makes, changes and deletes keys. A key never has more rights than its maker.
 #[derive(Debug, Clone, Copy)]
 pub struct Maker {
     /// `None`: the operator.
-    pub user: Option<Uuid>,
-    pub role: Role,
+    user: Option<Uuid>,
+    role: Role,
 }
 
 impl Maker {
-    /// Whoever has the machine.
+    /// The operator, on the command line.
     pub const OPERATOR: Self = Self { user: None, role: Role::PlatformAdmin };
 }
 
-/// Makes one as the operator.
+/// Creates a key as the operator.
 pub async fn create(change: &mut Change, new: NewKey) -> Result<CreatedKey> {
     create_by(change, Maker::OPERATOR, new).await
 }
@@ -161,19 +163,18 @@ pub async fn update(
     patch: KeyPatch,
     if_match: Option<i64>,
 ) -> Result<Key> {
-    let before = locked(change, within, id, if_match).await?;
-    check_reach(maker, &before)?;
+    let before = locked(change, maker, within, id, if_match).await?;
     let scopes = patch.scopes.unwrap_or_else(|| before.scopes.clone());
     check_scopes(&scopes)?;
-    moment::check("expires_at", patch.expires_at)?;
+    moment::check("expires_at", patch.expires_at.flatten())?;
     let (name, expires_at) =
-        (patch.name.unwrap_or_else(|| before.name.clone()), patch.expires_at.or(before.expires_at));
+        (patch.name.unwrap_or_else(|| before.name.clone()), patch.expires_at.unwrap_or(before.expires_at));
     let after = store::update(change.db(), id, &name, expires_at, &scopes).await?;
     change.audit_of("update", Some(&before), Some(&after)).await?;
     Ok(after)
 }
 
-/// Makes a new token; the one before stays good for the overlap, so that whoever uses it can change over.
+/// Makes a new token. The previous one works until the overlap ends, so that scripts can change over.
 pub async fn rotate(
     change: &mut Change,
     maker: Maker,
@@ -186,8 +187,7 @@ pub async fn rotate(
     if !(0..=7 * 86400).contains(&overlap) {
         return Err(Error::invalid("overlap_seconds", Code::range(0, 604_800)));
     }
-    let before = locked(change, within, id, if_match).await?;
-    check_reach(maker, &before)?;
+    let before = locked(change, maker, within, id, if_match).await?;
     let token = token::generate("dpk");
     let until = Utc::now() + chrono::Duration::seconds(overlap);
     let (prefix, hash) = (token::visible_prefix(&token), TokenHash::of(token.as_bytes()));
@@ -196,13 +196,19 @@ pub async fn rotate(
     Ok(CreatedKey { key, token: token.to_string() })
 }
 
-pub async fn delete(change: &mut Change, within: Option<Uuid>, id: Uuid, if_match: Option<i64>) -> Result<()> {
-    let before = locked(change, within, id, if_match).await?;
+pub async fn delete(
+    change: &mut Change,
+    maker: Maker,
+    within: Option<Uuid>,
+    id: Uuid,
+    if_match: Option<i64>,
+) -> Result<()> {
+    let before = locked(change, maker, within, id, if_match).await?;
     store::delete(change.db(), id).await?;
     change.audit_of("delete", Some(&before), None).await
 }
 
-/// An admin does not come to an owner's rights by an owner's key.
+/// The one rule for who reaches which key: an admin can't touch an owner's.
 fn check_reach(maker: Maker, key: &Key) -> Result<()> {
     let reaches = match maker.role {
         Role::PlatformAdmin => true,
@@ -212,9 +218,17 @@ fn check_reach(maker: Maker, key: &Key) -> Result<()> {
     if reaches { Ok(()) } else { Err(Error::from(Code::KeyAboveYours)) }
 }
 
-async fn locked(change: &mut Change, within: Option<Uuid>, id: Uuid, if_match: Option<i64>) -> Result<Key> {
+/// Locks the key that is changed, rotated or deleted, after checking that the maker reaches it.
+async fn locked(
+    change: &mut Change,
+    maker: Maker,
+    within: Option<Uuid>,
+    id: Uuid,
+    if_match: Option<i64>,
+) -> Result<Key> {
     let key = store::lock(change.db(), within, id).await?.ok_or(Error::NotFound("key"))?;
     same_version(if_match, key.version)?;
+    check_reach(maker, &key)?;
     Ok(key)
 }
 

@@ -23,9 +23,8 @@ pub struct Known {
     pub maker_role: Option<Role>,
 }
 
-/// The key of a token: its own, or the one before a rotation while the two overlap. Of a suspended tenant none is good, nor is one of
-/// somebody who is suspended.
-/// That it was used is written down once a minute.
+/// Finds a key by its token, or by the previous token while the two overlap. Keys of suspended tenants and users don't work.
+/// `last_used_at` is written once a minute.
 pub async fn by_hash(db: impl PgExecutor<'_>, hash: &TokenHash) -> sqlx::Result<Option<Known>> {
     sqlx::query_as!(
         Known,
@@ -127,7 +126,7 @@ pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
     sqlx::query!("delete from api_keys where id = $1", id).execute(db).await.map(|_| ())
 }
 
-/// Puts a new token in the place of the one that is, which stays good until `until`.
+/// Replaces the token. The previous one works until `until`.
 pub async fn rotate(
     db: &mut PgConnection,
     id: Uuid,

@@ -120,6 +120,42 @@ mod tests {
     }
 
     #[test]
+    fn names_that_strangers_choose_carry_no_links() {
+        for name in [
+            "Visit http://evil.example/win now",
+            "www.evil.example",
+            "WWW.evil.example",
+            "evil.example",
+            "Win at evil.example/now",
+            "mail me@evil.example",
+            "javascript:alert(1)",
+            "Ada\r\nBcc: x",
+            "call tel:+4912345",
+        ] {
+            for language in [Language::En, Language::De] {
+                for message in [
+                    Message::Welcome { name, tenant: "Win at evil.example/now", link: LINK },
+                    Message::VerifyEmail { name, link: LINK },
+                    Message::ResetPassword { name, link: LINK },
+                    Message::SignInLocked { name },
+                ] {
+                    let letter = Letter::render(&message, language).unwrap();
+                    let whole = [&*letter.subject, &*letter.text, &*letter.html].concat();
+                    for part in ["evil", "javascript", "Bcc", "tel:"] {
+                        assert!(!whole.contains(part), "{name}: {whole}");
+                    }
+                }
+            }
+        }
+        for name in ["Ada", "J.R. Smith", "St. John", "Ph.D Ada", "Dr. O Neil Jr.", "Åsa Öst"] {
+            let letter = Letter::render(&Message::VerifyEmail { name, link: LINK }, Language::En).unwrap();
+            assert!(letter.text.contains(&format!("Hello {name},")), "{name}: {}", letter.text);
+        }
+        let welcome = Message::Welcome { name: "Ada", tenant: "acme.test", link: LINK };
+        assert!(Letter::render(&welcome, Language::En).unwrap().text.contains("at acme.test."));
+    }
+
+    #[test]
     fn names_are_text() {
         let name = "<b>Ada</b> & \"Eve\"";
         for message in all(name) {

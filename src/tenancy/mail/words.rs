@@ -25,18 +25,38 @@ pub fn of(message: &Message<'_>, language: Language) -> Words {
     }
 }
 
+/// A name as it may stand in a mail to an address that nobody has confirmed: strangers choose names, and an address in one would be a
+/// link that they have us send. `None`: it holds one, or a line break. (A password is changed by who has confirmed the address.)
+fn harmless(name: &str) -> Option<&str> {
+    let lower = name.to_lowercase();
+    let dotted = name.split(|c: char| c.is_whitespace() || c == ',' || c == '(' || c == ')').any(|word| {
+        let parts = word.trim_end_matches('.').split('.').collect::<Vec<_>>();
+        // `J.R.` and `St.` are names, `evil.example` is not.
+        parts.len() > 1 && parts.last().is_some_and(|last| last.chars().take_while(|c| c.is_alphabetic()).count() > 1)
+    });
+    let marks = ["://", "www.", "/", "@", ":"].iter().any(|mark| lower.contains(mark));
+    (!dotted && !marks && !name.chars().any(char::is_control)).then_some(name)
+}
+
+/// A company as it may stand in a mail: its own domain alone is what most are named after.
+fn company(name: &str) -> Option<&str> {
+    harmless(name).or_else(|| crate::text::Domain::parse(name).ok().map(|_| name))
+}
+
 fn button(label: &'static str, link: &str) -> Button {
     Button { label, link: link.to_owned() }
 }
 
 fn english(message: &Message<'_>) -> Words {
-    let hello = |name: &str| format!("Hello {name},");
+    let hello = |name: &str| harmless(name).map_or("Hello,".to_owned(), |name| format!("Hello {name},"));
     match message {
         Message::Welcome { name, tenant, link } => Words {
-            subject: format!("Your telephone account at {tenant}"),
+            subject: company(tenant).map_or("Your telephone account".into(), |at| format!("Your telephone account at {at}")),
             greeting: hello(name),
             paragraphs: vec![
-                format!("an account was made for you at {tenant}. Choose a password to begin."),
+                company(tenant).map_or("an account was made for you. Choose a password to begin.".into(), |at| {
+                    format!("an account was made for you at {at}. Choose a password to begin.")
+                }),
                 "Your extensions and how to set up your phone are shown to you once you have signed in.".into(),
             ],
             button: Some(button("Choose a password", link)),
@@ -47,7 +67,7 @@ fn english(message: &Message<'_>) -> Words {
             greeting: hello(name),
             paragraphs: vec!["confirm that this address is yours, and your account is ready.".into()],
             button: Some(button("Confirm the address", link)),
-            closing: vec!["The link works once, for 2 days. If you did not sign up, you need not do anything.".into()],
+            closing: vec!["The link works once, for a day. If you did not sign up, you need not do anything.".into()],
         },
         Message::ResetPassword { name, link } => Words {
             subject: "Set a new password".into(),
@@ -58,7 +78,7 @@ fn english(message: &Message<'_>) -> Words {
         },
         Message::PasswordChanged { name } => Words {
             subject: "Your password was changed".into(),
-            greeting: hello(name),
+            greeting: format!("Hello {name},"),
             paragraphs: vec![
                 "the password of your account was changed just now, and you were signed out everywhere else.".into(),
                 "If that was not you, ask for a new password at once, and tell your administrator.".into(),
@@ -101,13 +121,15 @@ fn english(message: &Message<'_>) -> Words {
 }
 
 fn german(message: &Message<'_>) -> Words {
-    let hello = |name: &str| format!("Guten Tag {name},");
+    let hello = |name: &str| harmless(name).map_or("Guten Tag,".to_owned(), |name| format!("Guten Tag {name},"));
     match message {
         Message::Welcome { name, tenant, link } => Words {
-            subject: format!("Ihr Telefonkonto bei {tenant}"),
+            subject: company(tenant).map_or("Ihr Telefonkonto".into(), |bei| format!("Ihr Telefonkonto bei {bei}")),
             greeting: hello(name),
             paragraphs: vec![
-                format!("bei {tenant} wurde ein Konto für Sie angelegt. Wählen Sie ein Passwort, um zu beginnen."),
+                company(tenant).map_or("für Sie wurde ein Konto angelegt. Wählen Sie ein Passwort, um zu beginnen.".into(), |bei| {
+                    format!("bei {bei} wurde ein Konto für Sie angelegt. Wählen Sie ein Passwort, um zu beginnen.")
+                }),
                 "Ihre Nebenstellen und die Einstellungen für Ihr Telefon sehen Sie, sobald Sie angemeldet sind.".into(),
             ],
             button: Some(button("Passwort wählen", link)),
@@ -120,7 +142,7 @@ fn german(message: &Message<'_>) -> Words {
             greeting: hello(name),
             paragraphs: vec!["bestätigen Sie, dass diese Adresse Ihnen gehört, dann ist Ihr Konto bereit.".into()],
             button: Some(button("Adresse bestätigen", link)),
-            closing: vec!["Der Link gilt einmal, 2 Tage lang. Wenn Sie sich nicht registriert haben, müssen Sie nichts tun.".into()],
+            closing: vec!["Der Link gilt einmal, einen Tag lang. Wenn Sie sich nicht registriert haben, müssen Sie nichts tun.".into()],
         },
         Message::ResetPassword { name, link } => Words {
             subject: "Neues Passwort setzen".into(),
@@ -131,7 +153,7 @@ fn german(message: &Message<'_>) -> Words {
         },
         Message::PasswordChanged { name } => Words {
             subject: "Ihr Passwort wurde geändert".into(),
-            greeting: hello(name),
+            greeting: format!("Guten Tag {name},"),
             paragraphs: vec![
                 "das Passwort Ihres Kontos wurde soeben geändert, und Sie wurden überall sonst abgemeldet.".into(),
                 "Wenn Sie das nicht waren, fordern Sie sofort ein neues Passwort an und sagen Sie es Ihrer Verwaltung.".into(),

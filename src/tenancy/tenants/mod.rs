@@ -42,11 +42,11 @@ pub struct Tenant {
     /// The dialplan context of its calls: the domain.
     pub context: Domain,
     pub status: TenantStatus,
-    /// Whose switches serve it.
+    /// The cluster whose switches serve it.
     pub cluster_id: Uuid,
-    /// What it was set up from.
+    /// The template it was made from.
     pub template: Option<String>,
-    /// Being deleted: gone with all it has after this.
+    /// Set while it is being deleted: it is gone, with everything it has, after this.
     pub purge_at: Option<DateTime<Utc>>,
     pub version: i64,
     pub created_at: DateTime<Utc>,
@@ -70,13 +70,13 @@ pub struct NewTenant {
 pub struct TenantPatch {
     pub name: Option<DisplayName>,
     pub domain: Option<Domain>,
-    /// `active` also takes back a deletion that is under way.
+    /// `active` also cancels a deletion.
     pub status: Option<TenantStatus>,
     /// Moves it to another cluster.
     pub cluster_id: Option<Uuid>,
 }
 
-/// Where a tenant lives, and what it is set up from.
+/// The cluster and the template of a new tenant.
 pub struct From {
     pub cluster: Uuid,
     pub template: String,
@@ -84,7 +84,7 @@ pub struct From {
     pub settings: serde_json::Value,
 }
 
-/// The tenant's row alone; `onboarding` makes all that belongs to it.
+/// Inserts the tenant's row only; `onboarding` makes everything else.
 pub async fn create(change: &mut Change, new: NewTenant, from: &From) -> Result<Tenant> {
     let name = match new.name {
         Some(name) => name,
@@ -133,11 +133,11 @@ pub enum Purge {
     Now,
 }
 
-/// Days for which a deletion can be taken back.
+/// Days within which a deletion can be cancelled.
 pub const GRACE_DAYS: i64 = 30;
 
-/// Deletes a tenant, with all it has: after a grace period in which it is suspended, or at once. One that has extensions, groups or
-/// numbers left goes only with `cascade`. Nothing is left behind but the audit log's who, what and when.
+/// Deletes a tenant with everything it has: at once, or after a grace period in which it is suspended. If it still has extensions,
+/// groups or numbers, `cascade` is needed. Only who, what and when stay in the audit log.
 pub async fn delete(
     change: &mut Change,
     id: Uuid,
@@ -165,7 +165,7 @@ pub async fn delete(
     purge_now(change, id).await.map(|()| None)
 }
 
-/// Takes away all that a tenant has.
+/// Deletes everything of a tenant.
 pub async fn purge_now(change: &mut Change, id: Uuid) -> Result<()> {
     let resource = format!("tenants/{id}");
     store::delete(change.db(), id).await?;

@@ -100,19 +100,19 @@ pub async fn ordinal(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<i64> {
     sqlx::query_scalar!("select ordinal from tenants where id = $1", id).fetch_one(db).await
 }
 
-/// What it is set up with, and its version.
+/// A tenant's settings and version.
 pub async fn settings(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<(Value, i64)>> {
     let row = sqlx::query!("select settings, version from tenants where id = $1", id).fetch_optional(db).await?;
     Ok(row.map(|row| (row.settings, row.version)))
 }
 
-/// The same, and nobody else changes them until the transaction ends.
+/// The same, locked until the transaction ends.
 pub async fn lock_settings(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<(Value, i64)>> {
     let row = sqlx::query!("select settings, version from tenants where id = $1 for update", id);
     Ok(row.fetch_optional(db).await?.map(|row| (row.settings, row.version)))
 }
 
-/// Its version from now on.
+/// Returns the new version.
 pub async fn update_settings(db: &mut PgConnection, id: Uuid, settings: &Value) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
         "update tenants set settings = $2, version = version + 1, updated_at = now() where id = $1 returning version",
@@ -135,7 +135,7 @@ pub async fn belongings(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Belongi
     .await
 }
 
-/// Takes away what leads somewhere, and what was counted.
+/// Deletes a tenant's routing data and counters.
 async fn for_routing(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
     sqlx::query!("delete from destination_refs where tenant_id = $1", id).execute(&mut *db).await?;
     sqlx::query!("delete from dialplan_entries where tenant_id = $1", id).execute(&mut *db).await?;
@@ -175,12 +175,12 @@ pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
     sqlx::query!("delete from tenants where id = $1", id).execute(db).await.map(|_| ())
 }
 
-/// Tenants whose time has come.
+/// Tenants whose grace period is over.
 pub async fn to_purge(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar!("select id from tenants where purge_at < now() order by purge_at limit 10").fetch_all(db).await
 }
 
-/// The audit log keeps who, what and when of a tenant that is gone, and nothing of what it was.
+/// Of a deleted tenant the audit log keeps who, what and when, and no values.
 pub async fn forget_in_audit_log(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
     sqlx::query!("update audit_log set before = null, after = null where tenant_id = $1", id)
         .execute(db)

@@ -59,7 +59,7 @@ pub async fn create_platform_admin(
 pub fn taken(error: sqlx::Error) -> Error {
     let error = Error::from(error);
     match error.violated() {
-        Some(("users_email", _)) => Error::from(Code::ThisEmailTaken),
+        Some(("users_email_in_tenant" | "users_email_claimed", _)) => Error::from(Code::ThisEmailTaken),
         Some(("users_tenant_id_fkey", _)) => Error::NotFound("tenant"),
         _ => error,
     }

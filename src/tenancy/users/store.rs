@@ -16,7 +16,7 @@ pub async fn insert_platform_admin(
     sqlx::query_scalar!(
         "insert into users (id, email, password_hash, role, first_name, email_verified_at)
          values ($1, $2, $3, 'platform_admin', 'Administrator', now())
-         on conflict (lower(email)) do update set password_hash = excluded.password_hash
+         on conflict (lower(email)) where email_verified_at is not null do update set password_hash = excluded.password_hash
           where users.role = 'platform_admin'
          returning id",
         id,
@@ -122,6 +122,17 @@ pub async fn other_owners(db: &mut PgConnection, tenant: Uuid, but: Uuid) -> sql
         but
     )
     .fetch_one(db)
+    .await
+}
+
+/// Which of these addresses, in lower case, somebody of the tenant has.
+pub async fn taken_in_tenant(db: &mut PgConnection, tenant: Uuid, emails: &[String]) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        r#"select lower(email) as "taken!" from users where tenant_id = $1 and lower(email) = any ($2)"#,
+        tenant,
+        emails
+    )
+    .fetch_all(db)
     .await
 }
 

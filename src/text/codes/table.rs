@@ -46,6 +46,8 @@ codes! {
     XmlNotYours "xml_not_yours" Forbidden AskAdministrator "XML is written by the platform's administrators." "XML schreiben die Administratoren der Plattform.";
     XmlNotYoursToChange "xml_not_yours_to_change" Forbidden AskAdministrator "Entries of XML are the platform's to change." "Einträge aus XML ändert die Plattform.";
     XmlNotYoursToDelete "xml_not_yours_to_delete" Forbidden AskAdministrator "Entries of XML are the platform's to delete." "Einträge aus XML löscht die Plattform.";
+    TenantIsBeingDeleted "tenant_is_being_deleted" Conflict ChangeFirst "The tenant is being deleted: nothing is added to it. Set its status to active first." "Der Mandant wird gerade gelöscht: Es kommt nichts mehr hinzu. Setzen Sie zuerst seinen Status auf active.";
+    EmailHasAccount "email_has_account" Conflict ChooseAnother "This e-mail address has an account already. Sign in with it, or have another address entered." "Zu dieser E-Mail-Adresse gibt es bereits ein Konto. Melden Sie sich damit an, oder lassen Sie eine andere Adresse eintragen.";
     KeyAboveYours "key_above_yours" Forbidden AskAdministrator "The key may do more than you." "Der Schlüssel darf mehr als Sie.";
     NotFromOurPage "not_from_our_page" Forbidden ReadAgain "The request does not come from one of our pages: X-CSRF-Token is missing or wrong." "Die Anfrage kommt nicht von einer unserer Seiten. Laden Sie die Seite neu.";
     // Who asks.
@@ -105,6 +107,8 @@ codes! {
     DatabaseFull "database_full" Unavailable MakeDiskRoom "The database's disk is full: nothing was changed. Try again when there is room." "Die Festplatte der Datenbank ist voll: Es wurde nichts geändert. Versuchen Sie es wieder, wenn Platz ist.";
     Internal "internal" Internal Report "Something went wrong here. The log says more under this id." "Hier ist etwas schiefgegangen. Das Protokoll sagt unter dieser Nummer mehr.";
     // Requests that can't be read.
+    BodyTooSlow "body_too_slow" TooSlow Wait "The body came too slowly, or not at all." "Der Inhalt kam zu langsam oder gar nicht.";
+    BodyTooLargeHere "body_too_large_here" TooLarge ReadDescription "The body is larger than {kibibytes} KiB." "Der Inhalt ist größer als {kibibytes} KiB.";
     BodyTooLarge "body_too_large" TooLarge ReadDescription "The body is larger than {mebibytes} MiB." "Der Inhalt ist größer als {mebibytes} MiB.";
     FileTooLarge "file_too_large" BadRequest CorrectFile "The file is larger than {mebibytes} MiB." "Die Datei ist größer als {mebibytes} MiB.";
     RatesTooLarge "rates_too_large" BadRequest CorrectFile "A rate sheet has at most {mebibytes} MiB." "Eine Preisliste hat höchstens {mebibytes} MiB.";
@@ -268,6 +272,10 @@ codes! {
     NotALanguage "not_a_language" Field Correct "must be a language such as en or pt-BR" "muss eine Sprache sein, etwa en oder pt-BR";
     NotMusic "not_music" Field Correct "must be the name of a stream of music, such as default" "muss der Name eines Musikstroms sein, etwa default";
     NotAJitterBuffer "not_a_jitter_buffer" Field Correct "must be up to three numbers of milliseconds with colons between, such as 60:200:20" "müssen bis zu drei Zahlen von Millisekunden mit Doppelpunkten dazwischen sein, etwa 60:200:20";
+    NotWaitSeconds "not_wait_seconds" Field Correct "must be 1 to 3600 seconds" "müssen 1 bis 3600 Sekunden sein";
+    NotARingback "not_a_ringback" Field Correct "must be a tone such as %(1000,4000,425), or the name of a stream of music" "muss ein Ton sein, etwa %(1000,4000,425), oder der Name eines Musikstroms";
+    NotCauses "not_causes" Field Correct "must be true, false, or causes of hang-up such as USER_BUSY,NO_ANSWER" "muss true, false oder eine Liste von Gründen wie USER_BUSY,NO_ANSWER sein";
+    NotKeys "not_keys" Field Correct "must be none, any, or keys of a phone such as *#" "muss none, any oder Tasten eines Telefons wie *# sein";
     UnknownVariable "unknown_variable" Field Correct "is not a variable that may be set; the documentation lists them" "ist keine Variable, die gesetzt werden darf; die Dokumentation nennt sie";
     NotATemplate "not_a_template" Field Correct "must be digits, '*', '#', a leading '+', and {1} to {9}" "muss aus Ziffern, '*', '#', einem '+' davor und {1} bis {9} bestehen";
     PatternLength "pattern_length" Field Correct "must have at most 200 characters, none of them a control character" "darf höchstens 200 Zeichen haben, keines davon ein Steuerzeichen";

@@ -9,7 +9,7 @@ use super::{FillError, Filled, Found, finish, generation};
 use crate::{
     model::channel,
     node::generations::{Heard, Slot},
-    routing::{self, Action, Keep, Plan, Route, Routed, Tenant, Trace, entries::EntryBody, plan::PlanError},
+    routing::{self, Action, Keep, Plan, Route, Routed, Tenant, Trace, entries, plan::PlanError, raw},
     switch::fetch::{
         Fetch, PUBLIC,
         cache::{CachedAnswer, Vary},
@@ -60,8 +60,8 @@ pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, placed: &PlacedCall) -
             handle(fetch, slot, row.found.as_ref(), change).await?;
         }
         let extra = [render::mark(row.tenant.id)];
-        let (domain, raw) = (tenant.domain.clone(), xml_entries(&now.plan));
-        let found = routed_as(&tenant, domain.as_str(), routed, row.tenant, &extra, placed, &raw)?;
+        let (domain, before) = (tenant.domain.clone(), xml_entries(&now.plan));
+        let found = routed_as(&tenant, domain.as_str(), routed, row.tenant, &extra, placed, &before)?;
         return Ok(finish(fetch, slot, era, found, true));
     }
 }
@@ -79,9 +79,9 @@ pub async fn route_of(row: &TenantRow, known: &Known, placed: &PlacedCall) -> Re
 }
 
 /// XML of the tenant's entries, which the switch tries by itself before the route.
-pub fn xml_entries(plan: &Plan) -> Vec<&str> {
-    let bodies = plan.entries.iter().map(|entry| &entry.body);
-    bodies.filter_map(|body| if let EntryBody::Xml(text) = body { Some(text.trim_end()) } else { None }).collect()
+pub fn xml_entries(plan: &Plan) -> Vec<String> {
+    let tried = plan.entries.iter().filter(|entry| entry.left_out.is_none());
+    tried.filter_map(entries::Entry::xml).map(|text| raw::rendered(text, &plan.domain)).collect()
 }
 
 fn routed_as(
@@ -91,14 +91,14 @@ fn routed_as(
     row: TenantRow,
     extra: &[Action],
     placed: &PlacedCall,
-    raw: &[&str],
+    before: &[String],
 ) -> Result<Found, RenderError> {
     let vary = if routed.varies_by_caller || routed.varies_by_number { Vary::Caller } else { Vary::No };
     let keep = routed.keep;
     let stray = matches!(routed.route, Route::Refused(_)) || placed.has_capitals();
     let (leaves, body) = match Outgoing::of(routed.route) {
         Ok(outgoing) => (Some(Box::new(outgoing)), None),
-        Err(route) => (None, Some(render::dialplan(context, tenant, &route, extra, placed.hops, raw)?)),
+        Err(route) => (None, Some(render::dialplan(context, tenant, &route, extra, placed.hops, before)?)),
     };
     Ok(Found { tenant: Some(row), body, stray, vary, keep, leaves })
 }

@@ -1,0 +1,630 @@
+//! What an entry of the dialplan may have a switch run: a list of applications, each with the type of its argument. Entries of XML
+//! are read by it, and so are the files of other systems that become entries; an entry's own steps are a part of it.
+//!
+//! An application that is not in the list is refused, and so is an argument that is not of its type: a switch expands every
+//! argument as variables and calls of its API (`switch_core_session_exec` in switch_core_session.c), splits it, and reads parts of it
+//! as files, applications or contexts. docs/dialplan-xml.md says where the switch reads each one.
+
+use super::{
+    actions::RECORDING,
+    entries::{Cause, Step, Template},
+};
+use crate::{
+    model::destination::Prompt,
+    text::{CallVariable, DialNumber, Domain, SipUsername, SoundFile, StreamName, call_variable_names, is_tone},
+};
+
+/// What stands in a kept argument for the tenant's own domain, which may change.
+pub const DOMAIN: &str = "{domain}";
+
+/// Where an argument stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The tenant's domain: no other may be named. `None`: in what is kept it is named by [`DOMAIN`] alone.
+    pub domain: Option<&'a Domain>,
+    /// The pattern's groups, from the first, that match nothing but what can be dialled: `$1` may stand for no other.
+    pub groups: &'a [bool],
+}
+
+/// Why an application or its argument is refused, to go on after "it" or the entry's name.
+pub type Refused = String;
+
+/// The type of an application's argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Argument {
+    Nothing,
+    Number {
+        least: u32,
+        most: u32,
+    },
+    /// A cause of hang-up, or nothing.
+    Cause,
+    /// A refusal of SIP, by its number.
+    Status,
+    Sound,
+    /// A variable and its value.
+    Set,
+    Unset,
+    /// What is dialled on with, in the tenant's own context.
+    Dialled,
+    DialString,
+    Mailbox,
+    /// A destination of the tenant's.
+    Address,
+    Conference,
+    ParkingLot,
+    /// An extension of the tenant's.
+    Neighbour,
+    /// The call's own recording.
+    Recording,
+    /// `+SECONDS`, and perhaps a cause.
+    Deadline,
+    Volume,
+    Keys,
+    Privacy,
+}
+
+/// All there are. Not among them, on purpose: what runs programs or scripts, calls the switch's API, binds or schedules other
+/// applications, writes where an argument says, leads out of the tenant's context, or acts on other calls.
+const KNOWN: &[(&str, Argument)] = &[
+    ("answer", Argument::Nothing),
+    ("bridge", Argument::DialString),
+    ("callcenter", Argument::Address),
+    ("conference", Argument::Conference),
+    ("deduplicate_dtmf", Argument::Nothing),
+    ("delay_echo", Argument::Number { least: 1, most: 10_000 }),
+    ("echo", Argument::Nothing),
+    ("endless_playback", Argument::Sound),
+    ("execute_extension", Argument::Dialled),
+    ("export", Argument::Set),
+    ("flush_dtmf", Argument::Nothing),
+    ("hangup", Argument::Cause),
+    ("info", Argument::Nothing),
+    ("ivr", Argument::Address),
+    ("park", Argument::Nothing),
+    ("pickup", Argument::Neighbour),
+    ("playback", Argument::Sound),
+    ("pre_answer", Argument::Nothing),
+    ("privacy", Argument::Privacy),
+    ("queue_dtmf", Argument::Keys),
+    ("record_session", Argument::Recording),
+    ("respond", Argument::Status),
+    ("ring_ready", Argument::Nothing),
+    ("sched_hangup", Argument::Deadline),
+    ("send_dtmf", Argument::Keys),
+    ("set", Argument::Set),
+    ("set_audio_level", Argument::Volume),
+    ("sleep", Argument::Number { least: 0, most: 65_535 }),
+    ("start_dtmf", Argument::Nothing),
+    ("start_dtmf_generate", Argument::Nothing),
+    ("stop_dtmf", Argument::Nothing),
+    ("stop_dtmf_generate", Argument::Nothing),
+    ("stop_record_session", Argument::Recording),
+    ("transfer", Argument::Dialled),
+    ("unset", Argument::Unset),
+    ("valet_park", Argument::ParkingLot),
+    ("voicemail", Argument::Mailbox),
+];
+
+/// The names of the applications, in order.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    KNOWN.iter().map(|(name, _)| *name)
+}
+
+/// The argument as it is kept, if the application is one of the list and the argument is of its type.
+pub fn check(application: &str, data: &str, place: &Place<'_>) -> Result<String, Refused> {
+    let Some((name, argument)) = KNOWN.iter().find(|(name, _)| *name == application) else {
+        return Err(format!("may not run {}", short(application)));
+    };
+    let wrong = |what: &str| format!("may not give {name} {}: {what}", short(data));
+    let is_number = |text: &str, least, most| number(text).is_some_and(|number| (least..=most).contains(&number));
+    let fine = |is_fine: bool, what: &str| if is_fine { Ok(data.to_owned()) } else { Err(wrong(what)) };
+    match *argument {
+        Argument::Nothing => fine(data.is_empty(), "it takes no argument"),
+        Argument::Number { least, most } => {
+            fine(is_number(data, least, most), &format!("a number from {least} to {most} is needed"))
+        }
+        Argument::Cause => fine(data.is_empty() || is_cause(data), "a cause of hang-up is needed, such as USER_BUSY"),
+        Argument::Status => {
+            fine(data.len() == 3 && is_number(data, 400, 699), "a refusal of SIP is needed, such as 486")
+        }
+        Argument::Sound => fine(is_sound(data), "a sound file, a stream of music or a tone is needed"),
+        Argument::Set => set(data).map_err(|what| wrong(&what)),
+        Argument::Unset => fine(call_variable_names().any(|known| known == data), "it is no variable that may be set"),
+        Argument::Dialled => {
+            dialled_on(data, place).ok_or_else(|| wrong("a number in the tenant's own context is needed"))
+        }
+        Argument::DialString => dial_string(data, place)
+            .ok_or_else(|| wrong("user/NUMBER@DOMAIN, sofia/gateway/NAME/NUMBER or error/CAUSE is needed")),
+        Argument::Mailbox => {
+            mailbox(data, place).ok_or_else(|| wrong("default DOMAIN MAILBOX is needed, of the tenant's own domain"))
+        }
+        Argument::Address => {
+            address(data, place).ok_or_else(|| wrong("ID.DOMAIN of a destination of the tenant is needed"))
+        }
+        Argument::Conference => {
+            conference(data, place).ok_or_else(|| wrong("ID@ID.DOMAIN of a conference of the tenant is needed"))
+        }
+        Argument::ParkingLot => {
+            parking_lot(data, place).ok_or_else(|| wrong("DOMAIN and a place from 01 to 99 is needed"))
+        }
+        Argument::Neighbour => {
+            neighbour(data, place).ok_or_else(|| wrong("an extension of the tenant is needed, as 1000@DOMAIN"))
+        }
+        Argument::Recording => fine(data == RECORDING, &format!("recordings go to {RECORDING}")),
+        Argument::Deadline => fine(is_deadline(data), "+SECONDS is needed, and perhaps a cause"),
+        Argument::Volume => fine(is_volume(data), "read or write and a level from -4 to 4 is needed"),
+        Argument::Keys => fine(is_keys(data), "keys of a phone are needed"),
+        Argument::Privacy => {
+            fine(matches!(data, "on" | "off" | "name" | "full" | "number"), "on, off, name, full or number is needed")
+        }
+    }
+}
+
+/// What was sent, not more of it than a person reads.
+fn short(text: &str) -> String {
+    let mut short = text.chars().take(60).collect::<String>();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    format!("{short:?}")
+}
+
+/// Digits alone: no sign, no exponent, not longer than fits.
+fn number(text: &str) -> Option<u32> {
+    let plain = (1..=6).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| plain)
+}
+
+fn is_cause(text: &str) -> bool {
+    (2..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+}
+
+fn is_sound(text: &str) -> bool {
+    if let Some(name) = text.strip_prefix("local_stream://") {
+        return StreamName::parse(name).is_ok();
+    }
+    if let Some(milliseconds) = text.strip_prefix("silence_stream://") {
+        return number(milliseconds).is_some();
+    }
+    if let Some(tones) = text.strip_prefix("tone_stream://") {
+        let (tones, loops) = tones.split_once(";loops=").map_or((tones, None), |(tones, loops)| (tones, Some(loops)));
+        return is_tone(tones) && loops.is_none_or(|loops| number(loops).is_some_and(|loops| loops <= 100));
+    }
+    SoundFile::parse(text).is_ok()
+}
+
+fn set(data: &str) -> Result<String, String> {
+    let (name, value) = data.split_once('=').ok_or("NAME=VALUE is needed")?;
+    let variable = CallVariable::parse(name, value).map_err(|error| format!("{} {error}", short(name)))?;
+    Ok(format!("{}={}", variable.name(), variable.value()))
+}
+
+/// A number, with `$1` to `$9` for groups that match nothing else.
+fn dialled(text: &str, place: &Place<'_>) -> Option<String> {
+    let mut bare = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        let group = after.bytes().next().filter(|b| (b'1'..=b'9').contains(b))?;
+        // `$12` would be the twelfth group (switch_perform_substitution in switch_regex.c).
+        if after.as_bytes().get(1).is_some_and(u8::is_ascii_digit) {
+            return None;
+        }
+        place.groups.get(usize::from(group - b'1')).copied().filter(|digits| *digits)?;
+        bare.push_str(before);
+        bare.push('1');
+        rest = &after[1..];
+    }
+    bare.push_str(rest);
+    DialNumber::parse(&bare).ok().map(|_| text.to_owned())
+}
+
+fn own_domain(text: &str, place: &Place<'_>) -> bool {
+    text == DOMAIN || place.domain.is_some_and(|domain| text.eq_ignore_ascii_case(domain.as_str()))
+}
+
+/// `1000`, `1000 XML` or `1000 XML acme.test`: the context is the call's own, which is the tenant's, and is not written down.
+fn dialled_on(data: &str, place: &Place<'_>) -> Option<String> {
+    let mut words = data.split(' ');
+    let number = dialled(words.next()?, place)?;
+    let here = match (words.next(), words.next(), words.next()) {
+        (None, None, None) | (Some("XML"), None, None) => true,
+        (Some("XML"), Some(context), None) => own_domain(context, place),
+        _ => false,
+    };
+    here.then_some(number)
+}
+
+/// `1000@acme.test`.
+fn neighbour(text: &str, place: &Place<'_>) -> Option<String> {
+    let (name, domain) = text.split_once('@')?;
+    let name = dialled(name, place).or_else(|| SipUsername::parse(name).ok().map(|name| name.to_string()))?;
+    own_domain(domain, place).then(|| format!("{name}@{DOMAIN}"))
+}
+
+fn dial_string(data: &str, place: &Place<'_>) -> Option<String> {
+    if data.len() > 1000 {
+        return None;
+    }
+    let together = |group: &str| {
+        let legs = group.split(',').map(|text| leg(text, place)).collect::<Option<Vec<_>>>()?;
+        Some(legs.join(","))
+    };
+    let groups = data.split('|').map(together).collect::<Option<Vec<_>>>()?;
+    Some(groups.join("|"))
+}
+
+fn leg(text: &str, place: &Place<'_>) -> Option<String> {
+    let (options, rest) = match text.strip_prefix('[') {
+        Some(inside) => inside.split_once(']').map(|(options, rest)| (Some(options), rest))?,
+        None => (None, text),
+    };
+    let option_is_fine = |option: &str| {
+        option.split_once('=').is_some_and(|(name, value)| {
+            matches!(name, "leg_timeout" | "leg_delay_start" | "leg_progress_timeout")
+                && number(value).is_some_and(|seconds| (1..=3600).contains(&seconds))
+        })
+    };
+    if options.is_some_and(|option| !option_is_fine(option)) {
+        return None;
+    }
+    let (kind, whom) = rest.split_once('/')?;
+    let leg = match kind {
+        "user" | "pickup" => format!("{kind}/{}", neighbour(whom, place)?),
+        "error" => is_cause(whom).then(|| rest.to_owned())?,
+        "sofia" => {
+            let (name, number) = whom.strip_prefix("gateway/")?.split_once('/')?;
+            let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+            let named = (1..=64).contains(&name.len()) && name.bytes().all(plain);
+            format!("sofia/gateway/{}/{}", named.then_some(name)?, dialled(number, place)?)
+        }
+        _ => return None,
+    };
+    Some(options.map_or(leg.clone(), |options| format!("[{options}]{leg}")))
+}
+
+/// `default acme.test 1000`, `check default acme.test`.
+fn mailbox(data: &str, place: &Place<'_>) -> Option<String> {
+    let (check, rest) = data.strip_prefix("check ").map_or((false, data), |rest| (true, rest));
+    let mut words = rest.split(' ');
+    let (profile, domain, mailbox, end) = (words.next()?, words.next()?, words.next(), words.next());
+    if profile != "default" || !own_domain(domain, place) || end.is_some() {
+        return None;
+    }
+    let mailbox = match mailbox {
+        Some(name) => {
+            let name = dialled(name, place).or_else(|| SipUsername::parse(name).ok().map(|name| name.to_string()))?;
+            format!(" {name}")
+        }
+        None if check => String::new(),
+        None => return None,
+    };
+    Some(format!("{}default {DOMAIN}{mailbox}", if check { "check " } else { "" }))
+}
+
+fn is_id(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+/// As `actions::address` writes it.
+fn address(data: &str, place: &Place<'_>) -> Option<String> {
+    let (id, domain) = data.split_once('.')?;
+    (is_id(id) && own_domain(domain, place)).then(|| format!("{id}.{DOMAIN}"))
+}
+
+fn conference(data: &str, place: &Place<'_>) -> Option<String> {
+    let (data, flags) = data.split_once("+flags{").map_or((data, None), |(data, flags)| (data, Some(flags)));
+    let (name, profile) = data.split_once('@')?;
+    let profile = address(profile, place)?;
+    let flags = match flags {
+        None => "",
+        Some("moderator}") => "+flags{moderator}",
+        Some("mute}") => "+flags{mute}",
+        Some(_) => return None,
+    };
+    (is_id(name) && profile.starts_with(name)).then(|| format!("{name}@{profile}{flags}"))
+}
+
+fn parking_lot(data: &str, place: &Place<'_>) -> Option<String> {
+    let (domain, slot) = data.split_once(' ')?;
+    let is_slot = slot.len() == 2 && number(slot).is_some_and(|slot| slot > 0);
+    (own_domain(domain, place) && (is_slot || slot == "auto in 01 99")).then(|| format!("{DOMAIN} {slot}"))
+}
+
+fn is_deadline(data: &str) -> bool {
+    let (seconds, cause) = data.split_once(' ').map_or((data, None), |(seconds, cause)| (seconds, Some(cause)));
+    let seconds = seconds.strip_prefix('+').and_then(number);
+    seconds.is_some_and(|seconds| (1..=86_400).contains(&seconds)) && cause.is_none_or(is_cause)
+}
+
+fn is_volume(data: &str) -> bool {
+    data.split_once(' ').is_some_and(|(side, level)| {
+        let level = level.strip_prefix('-').unwrap_or(level);
+        matches!(side, "read" | "write") && level.len() == 1 && number(level).is_some_and(|level| level <= 4)
+    })
+}
+
+fn is_keys(data: &str) -> bool {
+    let key = |b: u8| b.is_ascii_digit() || matches!(b, b'*' | b'#' | b'A'..=b'D' | b'a'..=b'd' | b'w' | b'W');
+    (1..=60).contains(&data.len()) && data.bytes().all(key)
+}
+
+/// The step of an entry that does what an application of another system's dialplan does.
+pub fn step(application: &str, data: &str) -> Result<Step, Refused> {
+    let data = data.trim();
+    Ok(match application {
+        "answer" => Step::Answer,
+        "pre_answer" => Step::PreAnswer,
+        "ring_ready" => Step::RingReady,
+        "sleep" => Step::Sleep { milliseconds: data.parse().map_err(|_| format!("sleep {}", short(data)))? },
+        "playback" => {
+            let file = SoundFile::parse(data).map_err(|_| format!("playback of {}", short(data)))?;
+            Step::Play { prompt: Prompt::File(file) }
+        }
+        "hangup" => Step::Hangup { cause: cause(data)? },
+        // In another context the number is another one.
+        "transfer" | "execute_extension" => {
+            Step::Dial { number: template(data.split_whitespace().next().unwrap_or_default())? }
+        }
+        "bridge" => {
+            let user = data.strip_prefix("user/").and_then(|rest| rest.split('@').next());
+            Step::Dial { number: template(user.ok_or_else(|| format!("bridge {}", short(data)))?)? }
+        }
+        "set" => {
+            let (name, value) = data.split_once('=').ok_or_else(|| format!("set {}", short(data)))?;
+            Step::Set(CallVariable::parse(name, value).map_err(|error| format!("sets {}, which {error}", short(name)))?)
+        }
+        other => return Err(format!("runs {}", short(other))),
+    })
+}
+
+fn cause(data: &str) -> Result<Cause, Refused> {
+    Ok(match data.to_ascii_uppercase().as_str() {
+        "" | "NORMAL_CLEARING" => Cause::NormalClearing,
+        "USER_BUSY" => Cause::UserBusy,
+        "CALL_REJECTED" => Cause::CallRejected,
+        "UNALLOCATED_NUMBER" => Cause::UnallocatedNumber,
+        "NO_ANSWER" => Cause::NoAnswer,
+        other => return Err(format!("hangs up with {}", short(other))),
+    })
+}
+
+/// `$1` and `${1}` become `{1}`.
+fn template(text: &str) -> Result<Template, Refused> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        let after = after.strip_prefix('{').unwrap_or(after);
+        let group =
+            after.chars().next().filter(char::is_ascii_digit).ok_or_else(|| format!("dials {}", short(text)))?;
+        out.extend(['{', group, '}']);
+        rest = &after[1..];
+        rest = rest.strip_prefix('}').unwrap_or(rest);
+    }
+    Template::parse(&(out + rest)).map_err(|_| format!("dials {}", short(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routing::{Plan, Route, Tenant, trial::Done};
+
+    fn domain() -> Domain {
+        Domain::parse("acme.test").unwrap()
+    }
+
+    fn checked(application: &str, data: &str) -> Result<String, Refused> {
+        check(application, data, &Place { domain: Some(&domain()), groups: &[true, false] })
+    }
+
+    const ID: &str = "0190a0b0c0d0e0f00102030405060708";
+
+    #[test]
+    fn what_is_taken_is_kept_without_the_name_of_the_tenants_domain() {
+        for (application, data, kept) in [
+            ("answer", "", ""),
+            ("bridge", "user/1000@ACME.test", "user/1000@{domain}"),
+            ("bridge", "sofia/gateway/x/$1", "sofia/gateway/x/$1"),
+            (
+                "bridge",
+                "[leg_timeout=20]user/1000@acme.test,user/ada@{domain}|error/USER_BUSY",
+                "[leg_timeout=20]user/1000@{domain},user/ada@{domain}|error/USER_BUSY",
+            ),
+            ("callcenter", "0190a0b0c0d0e0f00102030405060708.acme.test", "0190a0b0c0d0e0f00102030405060708.{domain}"),
+            ("hangup", "USER_BUSY", "USER_BUSY"),
+            ("pickup", "1000@acme.test", "1000@{domain}"),
+            ("playback", "ivr/ivr-welcome.wav", "ivr/ivr-welcome.wav"),
+            ("playback", "tone_stream://%(200,100,800);loops=3", "tone_stream://%(200,100,800);loops=3"),
+            ("record_session", RECORDING, RECORDING),
+            ("sched_hangup", "+60 ALLOTTED_TIMEOUT", "+60 ALLOTTED_TIMEOUT"),
+            ("set", "hold_music=jazz", "hold_music=local_stream://jazz"),
+            ("set", "ringback=%(1000,4000,425)", "ringback=%(1000,4000,425)"),
+            ("set_audio_level", "write -4", "write -4"),
+            ("transfer", "1$1 XML acme.test", "1$1"),
+            ("valet_park", "acme.test 07", "{domain} 07"),
+            ("voicemail", "check default acme.test", "check default {domain}"),
+            ("voicemail", "default acme.test 1000", "default {domain} 1000"),
+        ] {
+            assert_eq!(checked(application, data).as_deref(), Ok(kept), "{application} {data}");
+            let again = check(application, kept, &Place { domain: None, groups: &[true] });
+            assert_eq!(again.as_deref(), Ok(kept), "what is kept is kept as it is");
+        }
+    }
+
+    /// What would make a switch run, open, write or leave something.
+    const ATTACKS: &[&str] = &[
+        "system::/usr/bin/touch /tmp/x",
+        "system /usr/bin/touch /tmp/x",
+        "${system(id)}",
+        "${system id}",
+        "${${a}system(id)}",
+        "$${domain}",
+        "$2",
+        "$1$",
+        "$12",
+        "${1}",
+        "%[a=b]x",
+        "{api_hangup_hook=system id}user/1000@acme.test",
+        "<api_on_answer=system>user/1000@acme.test",
+        "[execute_on_answer=system id]user/1000@acme.test",
+        "[^^:leg_timeout=1:x=y]user/1000@acme.test",
+        "user/1000@beta.test",
+        "user/1000@acme.test,user/1000@beta.test",
+        "user/1000@acme.test:_:user/1000@beta.test",
+        "loopback/1000/beta.test",
+        "sofia/external/1000@evil.test",
+        "sofia/gateway/../x/1",
+        "sofia/gateway/a::b/1",
+        "group/sales@beta.test",
+        "1000 XML beta.test",
+        "1000 inline",
+        "1000 XML acme.test x",
+        "'system:id' inline",
+        "-bleg 1000 XML acme.test",
+        "default beta.test 1000",
+        "check default acme.test 1000 x",
+        "0190a0b0c0d0e0f00102030405060708.beta.test",
+        "0190a0b0c0d0e0f00102030405060708@0190a0b0c0d0e0f00102030405060708.beta.test",
+        "0190a0b0c0d0e0f00102030405060708@0190a0b0c0d0e0f00102030405060708.acme.test+flags{x}",
+        "beta.test 07",
+        "acme.test ask 1 99 1000 /etc/passwd",
+        "/etc/cron.d/x",
+        "../../etc/passwd",
+        "recordings/../x.wav",
+        "shell_stream:///usr/bin/id",
+        "http://evil.test/x.wav",
+        "say:x",
+        "file_string://a!b",
+        "tone_stream://path=/etc/passwd",
+        "tone_stream://%(1,1,1);loops=-1",
+        "local_stream://../x",
+        "api_hangup_hook=system id",
+        "execute_on_answer=system id",
+        "exec_after_bridge_app=system",
+        "transfer_after_bridge=1000:XML:beta.test",
+        "effective_caller_id_number=112",
+        "hold_music=system::id",
+        "ringback=/etc/passwd",
+        "nolocal:api_hangup_hook=system id",
+        "call_timeout,20",
+        "-60",
+    ];
+
+    #[test]
+    fn no_application_takes_what_would_run_open_write_or_leave_something() {
+        for application in names() {
+            for attack in ATTACKS {
+                assert!(checked(application, attack).is_err(), "{application} {attack}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_keep_to_their_bounds() {
+        for (application, data) in [
+            ("sleep", "65536"),
+            ("sleep", "999999999"),
+            ("delay_echo", "0"),
+            ("respond", "302"),
+            ("respond", "200"),
+            ("sched_hangup", "+0"),
+            ("sched_hangup", "60"),
+            ("sched_hangup", "+86401"),
+            ("set_audio_level", "read 5"),
+            ("valet_park", "acme.test 00"),
+            ("set", "call_timeout=0"),
+            ("set", "call_timeout=3601"),
+        ] {
+            assert!(checked(application, data).is_err(), "{application} {data}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_in_the_list_is_refused_in_every_spelling() {
+        for application in [
+            "system",
+            "System",
+            "SYSTEM",
+            "system ",
+            " system",
+            "bgsystem",
+            "js",
+            "lua",
+            "luarun",
+            "python",
+            "socket",
+            "curl",
+            "spawn",
+            "sched_broadcast",
+            "sched_transfer",
+            "bind_meta_app",
+            "bind_digit_action",
+            "eval",
+            "multiset",
+            "set_global",
+            "set_user",
+            "record",
+            "mkdir",
+            "rename",
+            "eavesdrop",
+            "intercept",
+            "three_way",
+            "execute_on_answer",
+            "limit_execute",
+            "enum",
+            "cidlookup",
+            "att_xfer",
+            "deflect",
+            "redirect",
+            "event",
+            "page",
+            "rxfax",
+            "txfax",
+            "displace_session",
+            "play_and_get_digits",
+            "read",
+            "answer::x",
+            "system::id",
+            "",
+        ] {
+            for data in ["", "1000", "x"] {
+                assert!(checked(application, data).is_err(), "{application}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_step_of_an_entry_is_an_application_of_the_list() {
+        let plan = Plan::empty(domain());
+        let tenant = Tenant::of(&plan, domain(), true);
+        let steps = serde_json::json!([
+            { "application": "answer" }, { "application": "pre_answer" }, { "application": "ring_ready" },
+            { "application": "sleep", "milliseconds": 65_535 }, { "application": "play", "prompt": { "file": "a/b.wav" } },
+            { "application": "set", "name": "hold_music", "value": "jazz" },
+            { "application": "set", "name": "call_timeout", "value": "20" },
+            { "application": "hangup", "cause": "no_answer" },
+        ]);
+        let steps = serde_json::from_value::<Vec<Step>>(steps).unwrap();
+        let steps = steps.into_iter().map(|step| (Done::Step(step), None));
+        let dialled = (Done::Dial(DialNumber::parse("1000").unwrap()), Some("1000".to_owned()));
+        let route = Route::Custom { steps: steps.chain([dialled]).collect() };
+        let own = crate::model::channel::HOPS;
+        for action in route.actions(&tenant, 0) {
+            if action.data.starts_with(own) {
+                continue;
+            }
+            let kept = checked(action.application, &action.data);
+            assert!(kept.is_ok(), "{} {}: {kept:?}", action.application, action.data);
+        }
+    }
+
+    #[test]
+    fn the_documentation_names_each_application_and_each_variable() {
+        let page = include_str!("../../docs/dialplan-xml.md");
+        for name in names().chain(call_variable_names()) {
+            assert!(page.contains(&format!("| `{name}` |")), "{name}");
+        }
+        assert!(is_id(ID));
+    }
+}

@@ -1,0 +1,444 @@
+//! XML that a platform's administrator writes for a switch: parsed, checked, and written anew, one element a line, so that nothing
+//! of it is left that the switch's preprocessor would act on. What it may have run is the list in `applications`.
+
+use std::fmt::Write as _;
+
+use askama::filters::Escaper as _;
+use quick_xml::{Reader, events::Event};
+use regex_syntax::{
+    ast::{self, Ast},
+    hir::{Class, Hir, HirKind},
+};
+
+use super::applications::{self, Place};
+use crate::text::{Domain, escape::SwitchXml};
+
+/// Elements and the attributes each may have (`parse_exten` in mod_dialplan_xml.c).
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("extension", &["name", "continue"]),
+    (
+        "condition",
+        &[
+            "field",
+            "expression",
+            "break",
+            "regex",
+            "require-nested",
+            "date-time",
+            "year",
+            "yday",
+            "mon",
+            "mday",
+            "week",
+            "mweek",
+            "wday",
+            "hour",
+            "minute",
+            "minute-of-day",
+            "time-of-day",
+            "tz-offset",
+            "dst",
+        ],
+    ),
+    ("regex", &["field", "expression"]),
+    ("action", &["application", "data", "inline", "loop"]),
+    ("anti-action", &["application", "data", "inline", "loop"]),
+];
+
+/// What a condition may look at, as who calls can't make it call the switch's API: with a `$`, it would be expanded
+/// (`parse_exten`), so it is one of the caller's profile (`switch_caller_get_field_by_name` in switch_caller.c).
+const FIELDS: &[&str] = &[
+    "destination_number",
+    "caller_id_number",
+    "caller_id_name",
+    "username",
+    "network_addr",
+    "rdnis",
+    "ani",
+    "context",
+];
+
+/// Most of an entry. What is larger is refused before it is read.
+const MOST_BYTES: usize = 64 << 10;
+/// Elements within each other, and attributes of one: quick-xml compares each attribute's name with all before it.
+const MOST_DEPTH: usize = 8;
+const MOST_ATTRIBUTES: usize = 20;
+/// Of one pattern. Each makes the work of a text that doesn't match grow by a power of its length.
+const MOST_REPEATS: usize = 3;
+
+/// Checks XML of `<extension>` elements that somebody wrote for a tenant of this domain, and returns it as it is kept: without the
+/// domain's name, which may change.
+pub fn canonical(text: &str, domain: &Domain) -> Result<String, String> {
+    read(text, Some(domain))
+}
+
+/// Is it as it would be kept today? What was kept before a rule is held to it as well.
+pub fn check(kept: &str) -> Result<(), String> {
+    read(kept, None).map(|_| ())
+}
+
+/// As a switch is given it: with the tenant's domain as it is now.
+#[must_use]
+pub fn rendered(kept: &str, domain: &Domain) -> String {
+    // As the escaper wrote `applications::DOMAIN`.
+    kept.trim_end().replace("&#123;domain&#125;", domain.as_str())
+}
+
+fn read(text: &str, domain: Option<&Domain>) -> Result<String, String> {
+    if text.len() > MOST_BYTES {
+        return Err("must have at most 64 KiB".into());
+    }
+    let mut reader = Reader::from_str(text);
+    reader.config_mut().expand_empty_elements = true;
+    reader.config_mut().trim_text(true);
+    let mut out = String::with_capacity(text.len());
+    let mut open = Vec::<Open>::new();
+    let mut extensions = 0;
+    loop {
+        let event = reader.read_event().map_err(|error| format!("is not well-formed: {error}"))?;
+        match event {
+            // An empty element comes as its start and end.
+            Event::Start(start) | Event::Empty(start) => {
+                let name = start.name().0.to_owned();
+                let (name, attributes) = allowed(&name, open.last().map(|open| open.name))?;
+                if open.len() >= MOST_DEPTH {
+                    return Err(format!("may not hold more than {MOST_DEPTH} elements within each other"));
+                }
+                extensions += usize::from(name == "extension");
+                let given = given(name, attributes, &start)?;
+                let groups = open.last().map(|open| open.groups.clone()).unwrap_or_default();
+                let given = fitting(name, given, &Place { domain, groups: &groups })?;
+                write_start(&mut out, name, &given)?;
+                let pattern = given.iter().find(|(key, _)| name == "condition" && *key == "expression");
+                let groups = pattern.map(|(_, pattern)| digit_groups(pattern)).unwrap_or_default();
+                open.push(Open { name, groups });
+            }
+            Event::End(_) => {
+                // The reader refuses an end without its start.
+                let name = open.pop().map(|open| open.name).unwrap_or_default();
+                let _ = writeln!(out, "</{name}>");
+            }
+            Event::Eof => break,
+            Event::Text(text) if text.trim_ascii().is_empty() => {}
+            Event::Text(_) | Event::CData(_) => return Err("must have its values in attributes, not as text".into()),
+            Event::Comment(_) | Event::PI(_) | Event::DocType(_) | Event::Decl(_) | Event::GeneralRef(_) => {
+                return Err("must hold elements alone: no comments, declarations or references".into());
+            }
+        }
+    }
+    if !open.is_empty() || extensions == 0 {
+        return Err("must be one or more whole <extension> elements".into());
+    }
+    Ok(out)
+}
+
+fn allowed(name: &str, parent: Option<&str>) -> Result<(&'static str, &'static [&'static str]), String> {
+    let found = ALLOWED.iter().find(|(allowed, _)| *allowed == name);
+    let Some((name, attributes)) = found else {
+        return Err(format!("may not hold <{name}>"));
+    };
+    let fits = match *name {
+        "extension" => parent.is_none(),
+        "condition" => matches!(parent, Some("extension" | "condition")),
+        _ => parent == Some("condition"),
+    };
+    if fits { Ok((name, attributes)) } else { Err(format!("may not hold <{name}> there")) }
+}
+
+/// An element that has begun.
+struct Open {
+    name: &'static str,
+    /// Of a condition's pattern: which groups match nothing but what can be dialled.
+    groups: Vec<bool>,
+}
+
+type Attributes = Vec<(&'static str, String)>;
+
+fn given(
+    name: &str,
+    attributes: &[&'static str],
+    start: &quick_xml::events::BytesStart<'_>,
+) -> Result<Attributes, String> {
+    let mut given = Attributes::new();
+    for attribute in start.attributes() {
+        if given.len() >= MOST_ATTRIBUTES {
+            return Err(format!("has <{name}> with too many attributes"));
+        }
+        let attribute = attribute.map_err(|error| format!("is not well-formed: {error}"))?;
+        let key = attributes.iter().find(|allowed| **allowed == attribute.key.0);
+        let key = *key.ok_or_else(|| format!("may not have {} in <{name}>", short(attribute.key.0)))?;
+        let value =
+            quick_xml::escape::unescape(&attribute.value).map_err(|error| format!("is not well-formed: {error}"))?;
+        given.push((key, value.into_owned()));
+    }
+    Ok(given)
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(60).collect()
+}
+
+/// The attributes as they are kept, if each is what the switch takes it for.
+fn fitting(name: &str, mut given: Attributes, place: &Place<'_>) -> Result<Attributes, String> {
+    let is_action = matches!(name, "action" | "anti-action");
+    for (key, value) in &given {
+        match (*key, is_action) {
+            ("application" | "data", true) => {}
+            ("expression", _) => check_pattern(value)?,
+            ("field", _) => {
+                if !FIELDS.contains(&value.as_str()) {
+                    return Err(format!("may look at {} alone, not at {}", FIELDS.join(", "), short(value)));
+                }
+            }
+            _ => check_word(key, value)?,
+        }
+    }
+    if is_action {
+        let of = |wanted: &str| given.iter().find(|(key, _)| *key == wanted).map_or("", |(_, value)| value.as_str());
+        // What an anti-action's pattern did not match has no groups.
+        let place = if name == "action" { *place } else { Place { groups: &[], ..*place } };
+        let kept = applications::check(of("application"), of("data"), &place)?;
+        if let Some((_, data)) = given.iter_mut().find(|(key, _)| *key == "data") {
+            *data = kept;
+        }
+    }
+    Ok(given)
+}
+
+/// Names, times and words that no application is given.
+fn check_word(key: &str, value: &str) -> Result<(), String> {
+    let one_of = |words: &[&str]| words.contains(&value);
+    let fine = match key {
+        "name" => crate::text::DisplayName::parse(value).is_ok(),
+        "continue" | "require-nested" | "inline" | "dst" => one_of(&["true", "false"]),
+        "break" => one_of(&["on-true", "on-false", "always", "never"]),
+        "regex" => one_of(&["all", "any", "xor"]),
+        "loop" => (1..=2).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit()),
+        // Times (switch_xml_std_datetime_check in switch_xml.c): numbers, ranges and lists of them.
+        _ => {
+            let plain =
+                |b: u8| b.is_ascii_alphanumeric() || matches!(b, b' ' | b',' | b':' | b'-' | b'~' | b'@' | b'+');
+            (1..=100).contains(&value.len()) && value.bytes().all(plain)
+        }
+    };
+    if fine { Ok(()) } else { Err(format!("has {key}={}, which is none", short(value))) }
+}
+
+fn check_pattern(text: &str) -> Result<(), String> {
+    // Expanded before it is matched (`parse_exten`): with parentheses or a space, a switch takes it for a call of its API.
+    if text.contains("${") {
+        return Err("has an expression with ${, which a switch expands".into());
+    }
+    // Of another kind (switch_regex_perform in switch_regex.c): what is read below is not what would be matched.
+    if text.starts_with(['_', '/']) {
+        return Err("has an expression that begins with _ or /: write a regular expression".into());
+    }
+    crate::routing::entries::Pattern::parse(text).map_err(|error| format!("has an expression that {error}"))?;
+    // Flags of one engine are something else to the other: (?R) is recursion to a switch.
+    let flags_are_plain =
+        text.match_indices("(?").all(|(at, _)| [":", "i)", "i:"].iter().any(|plain| text[at + 2..].starts_with(plain)));
+    if !flags_are_plain {
+        return Err("has an expression with a group of another kind than (?:…) and (?i)".into());
+    }
+    // Read as sets by one engine, as characters by the other.
+    if ["&&", "--", "~~", "[["].iter().any(|set| text.contains(set)) {
+        return Err("has an expression with sets within sets".into());
+    }
+    let pattern = ast::parse::Parser::new().parse(text).map_err(|_| "has an expression that is none".to_owned())?;
+    let mut repeats = 0;
+    check_repeats(&pattern, false, &mut repeats)?;
+    if repeats > MOST_REPEATS {
+        return Err(format!("has an expression with more than {MOST_REPEATS} repeats"));
+    }
+    Ok(())
+}
+
+/// A switch matches by going back (PCRE2, in switch_regex.c): where what repeats can be matched in two ways, as in `(a+)+` and
+/// `(a|a)*`, the time doubles with each character that a caller dials. So what repeats is one thing of one length. It is looked for in
+/// the pattern as it was written: simplified, `(a|a)*` is `a*`.
+fn check_repeats(pattern: &Ast, repeated: bool, repeats: &mut usize) -> Result<(), String> {
+    const WRONG: &str = "has an expression that repeats what repeats already or has a choice, such as (a+)+ or (a|b)*";
+    match pattern {
+        Ast::Repetition(repetition) => {
+            let exactly = matches!(repetition.op.kind, ast::RepetitionKind::Range(ast::RepetitionRange::Exactly(_)));
+            if repeated && !exactly {
+                return Err(WRONG.into());
+            }
+            let few = match &repetition.op.kind {
+                ast::RepetitionKind::ZeroOrOne => true,
+                ast::RepetitionKind::Range(ast::RepetitionRange::Bounded(_, most)) => *most <= 16,
+                ast::RepetitionKind::Range(ast::RepetitionRange::Exactly(_)) => true,
+                _ => false,
+            };
+            *repeats += usize::from(!few);
+            // `(…)?` is tried once, or not at all.
+            let once = matches!(repetition.op.kind, ast::RepetitionKind::ZeroOrOne);
+            check_repeats(&repetition.ast, repeated || !once, repeats)
+        }
+        Ast::Group(group) => check_repeats(&group.ast, repeated, repeats),
+        Ast::Alternation(_) if repeated => Err(WRONG.into()),
+        Ast::Alternation(choice) => choice.asts.iter().try_for_each(|part| check_repeats(part, repeated, repeats)),
+        Ast::Concat(parts) => parts.asts.iter().try_for_each(|part| check_repeats(part, repeated, repeats)),
+        _ => Ok(()),
+    }
+}
+
+/// Which of a pattern's groups, from the first, match nothing but what can be dialled: digits, `*`, `#` and `+`.
+fn digit_groups(pattern: &str) -> Vec<bool> {
+    let parsed = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(pattern);
+    let mut groups = Vec::new();
+    if let Ok(parsed) = parsed {
+        note_groups(&parsed, &mut groups);
+    }
+    groups
+}
+
+fn note_groups(pattern: &Hir, groups: &mut Vec<bool>) {
+    match pattern.kind() {
+        HirKind::Capture(capture) => {
+            let at = usize::try_from(capture.index).unwrap_or(usize::MAX).saturating_sub(1);
+            if at < 9 {
+                groups.resize(groups.len().max(at + 1), false);
+                groups[at] = is_dialled(&capture.sub);
+            }
+            note_groups(&capture.sub, groups);
+        }
+        HirKind::Repetition(repetition) => note_groups(&repetition.sub, groups),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().for_each(|part| note_groups(part, groups));
+        }
+        HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) | HirKind::Look(_) => {}
+    }
+}
+
+fn is_dialled(pattern: &Hir) -> bool {
+    let fine = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'*' | b'#' | b'+');
+    match pattern.kind() {
+        HirKind::Empty | HirKind::Look(_) => true,
+        HirKind::Literal(literal) => literal.0.iter().copied().all(fine),
+        HirKind::Class(Class::Bytes(class)) => {
+            class.ranges().iter().all(|range| (range.start()..=range.end()).all(fine))
+        }
+        HirKind::Class(Class::Unicode(class)) => class.ranges().iter().all(|range| {
+            let bytes = u8::try_from(u32::from(range.start())).ok().zip(u8::try_from(u32::from(range.end())).ok());
+            bytes.is_some_and(|(start, end)| (start..=end).all(fine))
+        }),
+        HirKind::Capture(capture) => is_dialled(&capture.sub),
+        HirKind::Repetition(repetition) => is_dialled(&repetition.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().all(is_dialled),
+    }
+}
+
+fn write_start(out: &mut String, name: &str, attributes: &Attributes) -> Result<(), String> {
+    let _ = write!(out, "<{name}");
+    for (key, value) in attributes {
+        let _ = write!(out, " {key}=\"");
+        SwitchXml.write_escaped_str(&mut *out, value).map_err(|_| format!("has a control character in {key}"))?;
+        out.push('"');
+    }
+    out.push_str(">\n");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FINE: &str = r#"<extension name="x"><condition field="destination_number" expression="^77(\d+)$">
+        <action application="bridge" data="sofia/gateway/x/$1"/><anti-action application="hangup"/></condition></extension>"#;
+
+    fn canonical(text: &str) -> Result<String, String> {
+        super::canonical(text, &Domain::parse("acme.test").unwrap())
+    }
+
+    #[test]
+    fn xml_is_written_anew_one_element_a_line() {
+        let text = canonical(FINE).unwrap();
+        assert!(text.lines().all(|line| line.starts_with('<') && line.ends_with('>')), "{text}");
+        assert!(text.contains("data=\"sofia/gateway/x/&#36;1\""), "{text}");
+        assert_eq!(canonical(&text).unwrap(), text, "what is kept is kept as it is");
+        assert_eq!(check(&text), Ok(()));
+        assert!(crate::model::diff::diff("", &text).contains("+<extension name=\"x\">"));
+    }
+
+    #[test]
+    fn a_tenant_that_is_renamed_takes_its_entries_along() {
+        let kept = canonical(&FINE.replace("sofia/gateway/x/$1", "user/$1@ACME.TEST")).unwrap();
+        assert!(!kept.contains("acme"), "{kept}");
+        let given = rendered(&kept, &Domain::parse("new.test").unwrap());
+        assert!(given.contains("data=\"user/&#36;1@new.test\"") && !given.contains("domain&#125;"), "{given}");
+        let foreign = kept.replace("&#123;domain&#125;", "beta.test");
+        assert!(check(&foreign).is_err(), "nor is another domain's name in what is kept");
+    }
+
+    #[test]
+    fn what_could_run_or_leave_is_refused() {
+        for (wrong, why) in [
+            (FINE.replace("bridge", "system"), "may not run"),
+            (FINE.replace("bridge", "system "), "may not run"),
+            (FINE.replace("sofia/gateway/x/$1", "${system(id)}"), "may not give"),
+            (FINE.replace("sofia/gateway/x/$1", "${${a}system(id)}"), "may not give"),
+            (FINE.replace("sofia/gateway/x/$1", "a&lt;!b"), "may not give"),
+            (FINE.replace("sofia/gateway/x/$1", "user/1000@beta.test"), "may not give"),
+            (FINE.replace("^77(\\d+)$", "^77(.+)$"), "may not give"),
+            (FINE.replace("^77(\\d+)$", "^77([0-9 ]+)$"), "may not give"),
+            (FINE.replace("^77(\\d+)$", "^77([0-9&amp;&amp;[ a-z]]+)$"), "sets within sets"),
+            (FINE.replace("^77(\\d+)$", "^77\\d+$"), "may not give"),
+            (
+                FINE.replace(
+                    "<anti-action application=\"hangup\"/>",
+                    "<anti-action application=\"transfer\" data=\"$1\"/>",
+                ),
+                "may not give",
+            ),
+            (FINE.replace("^77(\\d+)$", "^${system(id)}(\\d+)$"), "expands"),
+            (FINE.replace("^77(\\d+)$", "^(?<x>\\d+)$"), "another kind"),
+            (FINE.replace("^77(\\d+)$", "(?s)^77(.+)$"), "another kind"),
+            (FINE.replace("^77(\\d+)$", "_77X"), "begins with"),
+            (FINE.replace("^77(\\d+)$", "/^77(.*)/"), "begins with"),
+            (FINE.replace("^77(\\d+)$", "^(a+)+(?=b)$"), "regular expression"),
+            (FINE.replace("^77(\\d+)$", "(?R)1"), "another kind"),
+            (FINE.replace("^77(\\d+)$", "^(a+)+$"), "repeats what repeats"),
+            (FINE.replace("^77(\\d+)$", "^(a|a)*$"), "has a choice"),
+            (FINE.replace("^77(\\d+)$", "^(a|a){2,30}$"), "has a choice"),
+            (FINE.replace("^77(\\d+)$", "^((a|a){1}){30}$"), "has a choice"),
+            (FINE.replace("^77(\\d+)$", "^(a?){30}a{30}$"), "repeats what repeats"),
+            (FINE.replace("^77(\\d+)$", "^\\d*\\d*\\d*\\d*x$"), "more than 3"),
+            (FINE.replace("^77(\\d+)$", "^([0-9]+|x)*y$"), "such as (a+)+"),
+            (FINE.replace("destination_number", "${system(id)}"), "may look at"),
+            (FINE.replace("destination_number", "${destination_number}"), "may look at"),
+            (FINE.replace("name=\"x\"", "name=\"$${domain}\""), "which is none"),
+            (FINE.replace("<anti-action ", "<anti-action loop=\"${a}\" "), "which is none"),
+            (FINE.replace("field=", "onclick="), "may not have onclick"),
+            (format!("<!-- x -->{FINE}"), "no comments"),
+            (FINE.replace("<action ", "<X-PRE-PROCESS cmd=\"exec\"/><action "), "may not hold <X-PRE-PROCESS>"),
+            ("<context name=\"other.test\"/>".into(), "may not hold <context>"),
+            ("<extension>".into(), "whole <extension>"),
+            ("<extension></condition>".into(), "well-formed"),
+            (String::new(), "whole <extension>"),
+            (
+                format!("<extension>{}{}</extension>", "<condition>".repeat(20), "</condition>".repeat(20)),
+                "within each other",
+            ),
+        ] {
+            let error = canonical(&wrong).unwrap_err();
+            assert!(error.contains(why), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_people_write_is_taken() {
+        for pattern in [
+            r"^77(\d+)$",
+            r"^\+?1?(\d{10})$",
+            r"^(?:00|\+)?49(30|40|89)(\d{3,12})$",
+            r"^\*?(1[0-9]{3}|2\d{3})#?$",
+            "^(10[01][0-9])$",
+            r"^(\d{2,}),(\d+)$",
+            "^([0-9*#]+)$",
+        ] {
+            let text = FINE.replace(r"^77(\d+)$", pattern);
+            assert!(canonical(&text).is_ok(), "{pattern}: {:?}", canonical(&text));
+        }
+    }
+}

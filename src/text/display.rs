@@ -23,6 +23,12 @@ pub(super) fn is_active(c: char) -> bool {
     matches!(c, '$' | '{' | '}' | '\\' | '%' | '<' | '>' | '&' | '"' | '\'' | ';' | '`' | '|' | '^' | '[' | ']')
 }
 
+/// What names are full of, O'Brien and AT&T. As references they pass a switch's XML; it sets names as they are (`user_set` and the
+/// directory's variables are not expanded for them, `%q` doubles them in its SQL), and no dial string or argument of ours holds a name.
+fn is_of_names(c: char) -> bool {
+    matches!(c, '\'' | '&')
+}
+
 /// Characters that can't be seen or that reorder the text around them.
 pub(super) fn is_invisible(c: char) -> bool {
     c.is_control()
@@ -47,7 +53,7 @@ fn parse_display_name(text: &str) -> Result<String, TextError> {
     if name.chars().any(is_invisible) {
         return Err(TextError(Code::InvisibleCharacters));
     }
-    if name.chars().any(is_active) {
+    if name.chars().any(|c| is_active(c) && !is_of_names(c)) {
         return Err(TextError(Code::ForbiddenCharacters));
     }
     no_directive(name)?;

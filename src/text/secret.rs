@@ -99,8 +99,17 @@ impl VoicemailPin {
     /// Six random digits that `parse` accepts.
     #[must_use]
     pub fn generate() -> Self {
+        Self::generate_but(&[])
+    }
+
+    /// The same, and none of these: a mailbox's own numbers.
+    #[must_use]
+    pub fn generate_but(names: &[&str]) -> Self {
         loop {
-            if let Ok(pin) = Self::parse(&format!("{:06}", rand::rng().random_range(0..1_000_000))) {
+            let digits = format!("{:06}", rand::rng().random_range(0..1_000_000));
+            if let Ok(pin) = Self::parse(&digits)
+                && !names.contains(&digits.as_str())
+            {
                 return pin;
             }
         }

@@ -48,8 +48,10 @@ proptest! {
     #[test]
     fn display_names_are_harmless(text in nasty()) {
         // A display name may begin with '!': it is never the name a switch searches by.
-        if let Ok(name) = DisplayName::parse(&text) { harmless(name.as_str().trim_start_matches('!')); }
-        if let Ok(name) = CallerName::parse(&text) { harmless(name.as_str().trim_start_matches('!')); }
+        // What names hold is written as references, which the test of the escaper sees to.
+        let but_names = |name: &str| name.trim_start_matches('!').replace(['\'', '&'], "");
+        if let Ok(name) = DisplayName::parse(&text) { harmless(&but_names(name.as_str())); }
+        if let Ok(name) = CallerName::parse(&text) { harmless(&but_names(name.as_str())); }
         for name in variable_names() {
             if let Ok(variable) = Variable::parse(name, &text) { harmless(variable.value().trim_start_matches('!')); }
         }
@@ -64,8 +66,18 @@ proptest! {
 
 #[test]
 fn ordinary_names_are_accepted() {
-    for name in ["Ada Lovelace", "José Ñandú", "王小明", "Support (2nd line)", "R+D, Halle #3", "Sales - EMEA/APAC"]
-    {
+    for name in [
+        "Ada Lovelace",
+        "José Ñandú",
+        "王小明",
+        "Support (2nd line)",
+        "R+D, Halle #3",
+        "Sales - EMEA/APAC",
+        "O'Brien",
+        "L'Oréal",
+        "AT&T",
+        "Smith & Sons",
+    ] {
         assert_eq!(DisplayName::parse(name).unwrap().as_str(), name);
     }
     for email in ["ada@acme.example", "a.b+c=d@mail.acme.example"] {

@@ -294,10 +294,12 @@ async fn each_of_many_who_want_numbers_is_told_what_is_wrong_with_theirs() {
     let tenant = node.tenant("acme.test").await;
     let pool = json!({ "first_number": 900, "last_number": 999 });
     assert_eq!(node.api("POST", &format!("/v1/tenants/{tenant}/pools"), pool).await.status, 201);
-    node.extension(tenant, json!({ "number": "950" })).await;
     let reserve = json!({ "number": "951", "reason": "kept" });
     assert_eq!(node.api("POST", &format!("/v1/tenants/{tenant}/reserved-numbers"), reserve).await.status, 201);
     let owner = person(&node, Some(tenant), Role::Owner, "owner@acme.test").await;
+    let mut somebody = new_agent(99);
+    somebody["numbers"] = json!(["950"]);
+    assert_eq!(owner.ask(&node, "POST", "/v1/admin/agents", somebody).await.status, 201);
     let wants = [&["940"][..], &["950"], &["951"], &["911"], &["4711"], &["941", "941"], &["940"], &["4712", "112"]];
     let agents = wants.iter().enumerate().map(|(n, numbers)| {
         let mut new = new_agent(n);
@@ -313,6 +315,127 @@ async fn each_of_many_who_want_numbers_is_told_what_is_wrong_with_theirs() {
         let line = &report["lines"][at];
         let reason = line["reason"].as_str().unwrap_or_default();
         assert!(reason.starts_with(says) && (at > 0) == (line["outcome"] == "refused"), "{at}: {line}");
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn an_extension_that_is_nobodys_is_given_to_an_agent_and_given_back() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let owner = person(&node, Some(tenant), Role::Owner, "owner@acme.test").await;
+    for number in ["7001", "7002", "7003"] {
+        node.extension(tenant, json!({ "number": number })).await;
+    }
+    // With a new agent: the phone has new secrets, and the agent's name.
+    let mut new = new_agent(1);
+    new["numbers"] = json!(["7001"]);
+    let name = async |number: &str| node.invite(number, "acme.test").await.text().contains("Agent Number 1");
+    let before = node.sign_in("7001", "acme.test").await.text();
+    let made = owner.ask(&node, "POST", "/v1/admin/agents", new).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    assert_eq!(made.json()["extensions"][0]["number"], "7001");
+    let after = node.sign_in("7001", "acme.test").await.text();
+    assert!(after != before && name("7001").await, "{after}");
+    let path = format!("/v1/admin/agents/{}", made.json()["id"].as_str().unwrap());
+    let has = async |numbers: &[&str]| {
+        let shown = owner.ask(&node, "GET", &path, Value::Null).await.json();
+        let shown = shown["extensions"].as_array().unwrap().iter().map(|e| e["number"].as_str().unwrap().to_owned());
+        assert_eq!(shown.collect::<Vec<_>>(), numbers);
+    };
+    // One more, whose phone goes on.
+    let before = node.sign_in("7002", "acme.test").await.text();
+    let hash = |text: &str| text.split("a1-hash").nth(1).unwrap()[..60].to_owned();
+    let patched = owner.ask(&node, "PATCH", &path, json!({ "extensions": ["7001", "7002"] })).await;
+    assert_eq!(patched.status, 200, "{}", patched.text());
+    has(&["7001", "7002"]).await;
+    let given = node.sign_in("7002", "acme.test").await.text();
+    assert_eq!(hash(&given), hash(&before));
+    assert!(name("7002").await);
+    // Given back: nobody who knew the password registers, and somebody else may have it.
+    let patched = owner.ask(&node, "PATCH", &path, json!({ "extensions": ["7002"] })).await;
+    assert_eq!(patched.status, 200, "{}", patched.text());
+    has(&["7002"]).await;
+    let back = node.sign_in("7001", "acme.test").await.text();
+    assert_ne!(hash(&back), hash(&after));
+    assert!(!name("7001").await);
+    let mut other = new_agent(2);
+    other["numbers"] = json!(["7001"]);
+    assert_eq!(owner.ask(&node, "POST", "/v1/admin/agents", other).await.status, 201);
+    for (wanted, status, says) in [
+        (json!(["7002", "7001"]), 409, "7001"),
+        (json!(["7002", "7999"]), 422, "7999"),
+        (json!(["7002", "7002"]), 409, "7002"),
+        (json!([]), 422, "extensions"),
+        (json!(["7002", "7003", "71", "72", "73", "74"]), 422, "extensions"),
+    ] {
+        let refused = owner.ask(&node, "PATCH", &path, json!({ "extensions": wanted })).await;
+        assert!(refused.status == status && refused.text().contains(says), "{wanted}: {}", refused.text());
+    }
+    has(&["7002"]).await;
+    let suspended = json!({ "status": "suspended", "extensions": ["7002", "7003"] });
+    assert_eq!(owner.ask(&node, "PATCH", &path, suspended).await.status, 409);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn names_are_those_that_people_and_companies_have() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let company = json!({ "name": "Smith & Sons", "domain": "acme.test" });
+    let tenant = node.api("POST", "/v1/tenants", company).await;
+    assert_eq!(tenant.status, 201, "{}", tenant.text());
+    let tenant = tenant.id();
+    let owner = person(&node, Some(tenant), Role::Owner, "owner@acme.test").await;
+    let new = json!({ "first_name": "Aoife", "last_name": "O'Brien", "email": "aoife@acme.test" });
+    let made = owner.ask(&node, "POST", "/v1/admin/agents", new).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let phone = made.json()["extensions"][0]["sip_username"].as_str().unwrap().to_owned();
+    let answer = node.invite(&phone, "acme.test").await.text();
+    assert!(answer.contains("Aoife O&#39;Brien"), "a reference, and nothing else: {answer}");
+    let named =
+        node.extension(tenant, json!({ "number": "70", "display_name": "L'Oréal", "caller_id_name": "AT&T" })).await;
+    assert_eq!((&named["display_name"], &named["caller_id_name"]), (&json!("L'Oréal"), &json!("AT&T")));
+    let answer = node.invite("70", "acme.test").await.text();
+    assert!(answer.contains("L&#39;Or&#233;al") && answer.contains("AT&#38;T"), "{answer}");
+    let csv = "first_name,last_name,email\nJean,D'Arc & Fils,jean@acme.test\n";
+    let lines = dialplane::people::agents::bulk::from_csv(csv.as_bytes(), 9).unwrap();
+    assert_eq!(lines[0].1.as_ref().unwrap().last_name.as_str(), "D'Arc & Fils");
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_pin_that_is_the_mailboxs_number_is_refused() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let of = |what: &str| format!("/v1/tenants/{tenant}/{what}");
+    let id = node.extension(tenant, json!({ "number": "4711", "voicemail_pin": "9035" })).await["id"].clone();
+    let extension = of(&format!("extensions/{}", id.as_str().unwrap()));
+    let mailbox = |number: &str, pin: &str| json!({ "kind": "mailbox", "name": "Box", "number": number, "pin": pin, "config": {} });
+    let boxed = node.api("POST", &of("destinations"), mailbox("8012", "5150")).await;
+    assert_eq!(boxed.status, 201, "{}", boxed.text());
+    let boxed = of(&format!("destinations/{}", boxed.id()));
+    for (method, path, body, field) in [
+        ("POST", of("extensions"), json!({ "number": "4712", "voicemail_pin": "4712" }), "voicemail_pin"),
+        (
+            "POST",
+            of("extensions"),
+            json!({ "number": "71", "alias": "5821", "voicemail_pin": "5821" }),
+            "voicemail_pin",
+        ),
+        ("POST", of("extensions"), json!({ "number": "4712", "voicemail_pin": "0000" }), "voicemail_pin"),
+        ("POST", of("extensions"), json!({ "number": "4712", "voicemail_pin": "1234" }), "voicemail_pin"),
+        ("PATCH", extension.clone(), json!({ "voicemail_pin": "4711" }), "voicemail_pin"),
+        ("PATCH", extension.clone(), json!({ "number": "9035" }), "voicemail_pin"),
+        ("POST", of("destinations"), mailbox("6011", "6011"), "pin"),
+        ("PATCH", boxed.clone(), json!({ "pin": "8012" }), "pin"),
+        ("PATCH", boxed, json!({ "number": "5150" }), "pin"),
+    ] {
+        let refused = node.api(method, &path, body.clone()).await;
+        let said = (refused.status, refused.json()["field"].as_str().map(ToOwned::to_owned));
+        assert_eq!(said, (422, Some(field.to_owned())), "{method} {body}: {}", refused.text());
     }
     node.stop().await;
 }

@@ -263,3 +263,20 @@ async fn settings_are_merged_checked_and_go_with_the_tenant() {
     }
     node.stop().await;
 }
+
+#[actix_web::test]
+async fn tenants_that_come_to_nothing_leave_no_gap_in_the_ranges() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let first = async |domain: &str| {
+        let made = node.api("POST", "/v1/tenants", json!({ "domain": domain })).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+        made.json()["pools"][0]["first_number"].as_i64().unwrap()
+    };
+    let one = first("one.test").await;
+    for _ in 0..3 {
+        assert_eq!(node.api("POST", "/v1/tenants", json!({ "domain": "one.test" })).await.status, 409);
+    }
+    assert_eq!(first("two.test").await, one + 1000);
+    node.stop().await;
+}

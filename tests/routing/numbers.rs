@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{count_statements, send, statements},
-    stage::Stage,
+    stage::{Stage, bridges},
 };
 
 #[actix_web::test]
@@ -171,5 +171,56 @@ async fn calls_to_a_number_are_recorded_when_it_says_so() {
         answer.find("application=\"playback\"").unwrap() < answer.find("application=\"record_session\"").unwrap(),
         "{answer}"
     );
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_number_changes_hands_only_when_that_is_said_and_begins_anew() {
+    let stage = Stage::new().await;
+    let new = json!({ "first_name": "Grace", "last_name": "Hopper", "email": "grace@acme.test" });
+    let made = stage.node.api("POST", &format!("/v1/admin/agents?tenant_id={}", stage.tenant), new).await;
+    let (grace, phone) = (made.id(), made.json()["extensions"][0]["sip_username"].as_str().unwrap().to_owned());
+    stage.assign(json!({ "daily_limit": 2 })).await;
+    let path = format!("/v1/phone-numbers/{}/assign?tenant_id={}", stage.number, stage.tenant);
+    let mut db = stage.database.connect().await;
+    let day = "insert into number_days (tenant_id, number_id, day, made)
+               values ($1, $2, (now() at time zone 'Europe/Berlin')::date, 2)";
+    sqlx::query(day).bind(stage.tenant).bind(stage.number).execute(&mut db).await.unwrap();
+    let used = async |agent: &uuid::Uuid| {
+        let path = format!("/v1/phone-numbers/agent/{agent}?tenant_id={}", stage.tenant);
+        stage.node.api("GET", &path, Value::Null).await.json()["numbers"][0]["calls_made_today"].clone()
+    };
+    assert_eq!(used(&stage.agent).await, 2);
+    let refused = stage.node.api("POST", &path, json!({ "agent_id": grace })).await;
+    assert_eq!(refused.status, 409, "{}", refused.text());
+    assert!(refused.text().contains("Ada Lovelace") && refused.text().contains(&stage.agent.to_string()));
+    let taken = stage.node.api("POST", &path, json!({ "agent_id": grace, "take_over": true, "daily_limit": 1 })).await;
+    assert_eq!(taken.status, 200, "{}", taken.text());
+    assert_eq!(used(&grace).await, 0, "what Ada called is not hers");
+    let said = stage.calls_as(&phone, "+493055555555", uuid::Uuid::new_v4()).await;
+    assert!(!bridges(&said).is_empty(), "{said}");
+    assert_eq!(used(&grace).await, 1);
+    let said = stage.calls_as(&phone, "+493055555555", uuid::Uuid::new_v4()).await;
+    assert!(bridges(&said).is_empty(), "her one call is made: {said}");
+    // Who is suspended is given none.
+    let suspend = format!("/v1/admin/agents/{}?tenant_id={}", stage.agent, stage.tenant);
+    assert_eq!(stage.node.api("PATCH", &suspend, json!({ "status": "suspended" })).await.status, 200);
+    let refused = stage.node.api("POST", &path, json!({ "agent_id": stage.agent, "take_over": true })).await;
+    assert_eq!((refused.status, refused.json()["code"].as_str()), (409, Some("agent_suspended")), "{}", refused.text());
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_file_of_numbers_is_read_as_one_number_is() {
+    let stage = Stage::new().await;
+    let headers = [("X-API-Key", stage.node.key.as_str()), ("Content-Type", "text/csv")];
+    let path = format!("/v1/phone-numbers/bulk?tenant_id={}", stage.tenant);
+    let text = "089 12345678\n+49 40 123456\n0044 20 7946 0018\n";
+    let answer = send(stage.node.app.app_address, "POST", &path, &headers, text.as_bytes()).await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let listed = stage.node.api("GET", &format!("/v1/phone-numbers?tenant_id={}", stage.tenant), Value::Null).await;
+    for number in ["+498912345678", "+4940123456", "+442079460018"] {
+        assert!(listed.text().contains(number), "{number}: {}", listed.text());
+    }
     stage.stop().await;
 }

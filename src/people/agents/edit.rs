@@ -3,12 +3,15 @@
 use chrono::{Duration, Utc};
 use uuid::Uuid;
 
-use super::{Agent, AgentPatch, Maker, QUARANTINE_DAYS, store};
+use super::{Agent, AgentPatch, MOST_EXTENSIONS, Maker, QUARANTINE_DAYS, store};
 use crate::{
     model::error::{Error, Result, same_version},
     model::user::UserStatus,
     node::changes::{Audit, Change},
-    telephony::{extensions, names, pools},
+    telephony::{
+        extensions::{self, Owner},
+        names, pools,
+    },
     tenancy::{
         auth::{
             one_time::{self, Purpose},
@@ -19,7 +22,7 @@ use crate::{
         tenants::{self, templates},
         users::{self, User},
     },
-    text::{Code, DisplayName, Email},
+    text::{Code, DisplayName, Email, ExtensionNumber},
 };
 
 pub async fn update(
@@ -79,6 +82,9 @@ pub async fn update(
     if (before.status == UserStatus::Suspended) != (after.status == UserStatus::Suspended) {
         suspend(change, tenant, id, after.status == UserStatus::Suspended).await?;
     }
+    if let Some(wanted) = patch.extensions {
+        set_extensions(change, tenant, &after, &wanted).await?;
+    }
     if new_email.is_some() || before.role != after.role {
         end_sessions(change.db(), id, None).await?;
     }
@@ -91,6 +97,30 @@ pub async fn update(
         .audit(Audit { tenant: Some(tenant), action: "update", resource, before: json(&before), after: json(&after) })
         .await?;
     Ok(store::with_extensions(change.db(), tenant, after).await?)
+}
+
+/// Gives and takes back extensions, until they are those wanted.
+async fn set_extensions(change: &mut Change, tenant: Uuid, agent: &User, wanted: &[ExtensionNumber]) -> Result<()> {
+    if !(1..=MOST_EXTENSIONS).contains(&wanted.len()) {
+        return Err(Error::invalid("extensions", Code::range(1, MOST_EXTENSIONS)));
+    }
+    if let Some((_, twice)) = wanted.iter().enumerate().find(|(at, number)| wanted[..*at].contains(number)) {
+        return Err(Code::NumberWantedTwice.with("number", twice).into());
+    }
+    let has = store::extensions_of(change.db(), tenant, &[agent.id]).await?;
+    for (_, extension) in has.iter().filter(|(_, has)| !wanted.iter().any(|number| *number.as_str() == has.number)) {
+        extensions::give_back(change, tenant, extension.id).await?;
+    }
+    let name = DisplayName::parse(&full_name(agent)).map_err(|_| Error::invalid("last_name", Code::NamesTooLong))?;
+    let email = Email::parse(&agent.email).map_err(|error| Error::invalid("email", error))?;
+    let to = Owner { id: agent.id, name: &name, email: &email };
+    for number in wanted.iter().filter(|number| !has.iter().any(|(_, has)| *number.as_str() == has.number)) {
+        if agent.status == UserStatus::Suspended {
+            return Err(Code::AgentSuspended.with("agent", &name).into());
+        }
+        extensions::give(change, tenant, number, &to).await?;
+    }
+    Ok(())
 }
 
 /// As phones show it.

@@ -20,7 +20,7 @@ use crate::{
     },
     node::changes::{Audit, Change},
     telephony::{
-        extensions::{self, Extension, ExtensionStatus, Sealed, store::NewRows},
+        extensions::{self, Extension, ExtensionStatus, Free, Owner, Sealed, store::NewRows},
         names, pools,
     },
     tenancy::{
@@ -87,7 +87,7 @@ pub struct NewAgent {
     pub language: Option<Language>,
     /// 1 to 5, the lowest that are free; 1 when not given.
     pub extensions_count: Option<usize>,
-    /// Numbers of the tenant's pools, in the place of the lowest free ones.
+    /// Numbers of the tenant's pools, or of extensions that are nobody's, in the place of the lowest free ones.
     pub numbers: Option<Vec<ExtensionNumber>>,
 }
 
@@ -109,6 +109,9 @@ pub struct AgentPatch {
     /// `suspended`: can't sign in, and the phones are refused at the next REGISTER and INVITE.
     pub status: Option<UserStatus>,
     pub two_factor_required: Option<bool>,
+    /// The numbers of all extensions that they have from now on, 1 to 5: those that they have, and of those that are nobody's. One that is
+    /// left out is nobody's then, with a new SIP password and PIN.
+    pub extensions: Option<Vec<ExtensionNumber>>,
 }
 
 /// Who makes agents, and may make whom.
@@ -270,7 +273,11 @@ async fn insert_all(
     new: &[(&NewAgent, Vec<ExtensionNumber>)],
 ) -> Result<Vec<CreatedAgent>> {
     let usual = templates::usual(change.db(), home.id).await?;
+    let wanted =
+        new.iter().flat_map(|(agent, _)| agent.numbers.iter().flatten()).map(ToString::to_string).collect::<Vec<_>>();
+    let free = extensions::free_among(change, home.id, &wanted).await?;
     let mut rows = Vec::new();
+    let mut given = Vec::new();
     let mut created = Vec::with_capacity(new.len());
     for some in new.chunks(AT_ONCE) {
         let mut users = store::NewUsers::default();
@@ -278,7 +285,19 @@ async fn insert_all(
         let mut phones = Vec::with_capacity(some.len());
         for (agent, numbers) in some {
             let user = users.push(agent);
-            phones.push(new_phones(change, home, &usual, agent, user, numbers, &mut new_rows)?);
+            let mut phones_of = Vec::with_capacity(numbers.len());
+            for number in numbers {
+                let (mut phone, extension, sealed) =
+                    new_phone(change, home, &usual, agent, number, free.get(number.as_str()))?;
+                if let Some(free) = free.get(number.as_str()) {
+                    phone.sip_username = free.sip_username.to_string();
+                    given.push((*agent, user, free.id, sealed));
+                } else {
+                    new_rows.push(Extension { user_id: Some(user), ..extension }, sealed);
+                }
+                phones_of.push(phone);
+            }
+            phones.push(phones_of);
         }
         let some = some.iter().map(|(agent, _)| *agent).collect::<Vec<_>>();
         created.extend(insert_people(change, maker, home, &usual, &some, &users, phones).await?);
@@ -287,40 +306,42 @@ async fn insert_all(
     for rows in &rows {
         extensions::insert(change, home.id, rows).await?;
     }
+    for (agent, user, id, sealed) in given {
+        let to = Owner { id: user, name: &agent.full_name()?, email: &agent.email };
+        extensions::give_anew(change, home.id, id, &to, &sealed).await?;
+    }
     Ok(created)
 }
 
-fn new_phones(
+/// A phone with new secrets: of a new extension, or of one that is nobody's yet.
+fn new_phone(
     change: &Change,
     home: &tenants::Tenant,
     usual: &templates::Usual,
     agent: &NewAgent,
-    user: Uuid,
-    numbers: &[ExtensionNumber],
-    rows: &mut NewRows,
-) -> Result<Vec<NewPhone>> {
-    let (keyring, tenant) = (change.keyring(), home.id);
+    number: &ExtensionNumber,
+    free: Option<&Free>,
+) -> Result<(NewPhone, Extension, Sealed)> {
+    let tenant = home.id;
     let name = agent.full_name()?;
-    let phones = numbers.iter().map(|number| {
-        let (id, secret, pin) = (Uuid::now_v7(), SipSecret::generate(), VoicemailPin::generate());
-        let extension = Extension {
-            user_id: Some(user),
-            display_name: name.clone(),
-            voicemail_email: Some(agent.email.clone()),
-            ..Extension::usual(tenant, id, number.clone(), usual)?
-        };
-        rows.push(extension, Sealed::new(&keyring, tenant, id, &secret, &pin));
-        Ok(NewPhone {
-            id,
-            number: number.to_string(),
-            sip_username: number.to_string(),
-            sip_password: secret.reveal().to_owned(),
-            domain: home.domain.to_string(),
-            display_name: name.to_string(),
-            voicemail_pin: pin.reveal().to_owned(),
-        })
-    });
-    phones.collect()
+    let id = free.map_or_else(Uuid::now_v7, |free| free.id);
+    let (secret, pin) = (SipSecret::generate(), VoicemailPin::generate_but(&[number.as_str()]));
+    let extension = Extension {
+        display_name: name.clone(),
+        voicemail_email: Some(agent.email.clone()),
+        ..Extension::usual(tenant, id, number.clone(), usual)?
+    };
+    let sealed = Sealed::new(&change.keyring(), tenant, id, &secret, &pin);
+    let phone = NewPhone {
+        id,
+        number: number.to_string(),
+        sip_username: number.to_string(),
+        sip_password: secret.reveal().to_owned(),
+        domain: home.domain.to_string(),
+        display_name: name.to_string(),
+        voicemail_pin: pin.reveal().to_owned(),
+    };
+    Ok((phone, extension, sealed))
 }
 
 /// Users with their links, mails and audit entries.

@@ -236,7 +236,9 @@ pub async fn leaving(db: impl PgExecutor<'_>, ask: &Leaving) -> sqlx::Result<Opt
                u.outbound_number as "outbound_number?",
                coalesce((
                     select jsonb_agg(jsonb_build_object('id', h.id, 'number', h.number, 'country', h.country,
-                                'active', h.status = 'active', 'limit', a.daily_limit, 'countries', a.allowed_countries,
+                                'active', h.status = 'active', 'countries', a.allowed_countries,
+                                -- What others made with it today, before it was assigned, is above the limit.
+                                'limit', a.daily_limit + case when a.made_before_on = d.day then a.made_before else 0 end,
                                 'made', coalesce(d.made, 0)) order by a.created_at, h.id)
                       from assignments a
                       join numbers h on h.tenant_id = a.tenant_id and h.id = a.number_id

@@ -330,15 +330,16 @@ pub async fn change_pin(
     if !row.active {
         return Ok(None);
     }
+    let names = [Some(row.number.as_str()), Some(row.sip_username.as_str()), row.alias.as_ref().map(|a| a.as_str())];
     let taken = match VoicemailPin::parse(pin) {
-        Ok(pin) => {
+        Ok(pin) if !names.contains(&Some(pin.reveal())) => {
             let place = Place { column: "voicemail_pin", tenant: scope, row: row.id };
             let sealed = fetch.keyring.seal(place, pin.reveal());
             let kept = extensions::store::set_pin_by_phone(&fetch.changes, scope, row.id, &sealed).await?;
             // The switch reads the new PIN with its next fetch; other nodes hear of it as of any change.
             kept.inspect(|now| _ = slot.raise(generation(*now))).is_some()
         }
-        Err(_) => false,
+        _ => false,
     };
     Ok(Some(render::pin(domain, &row, name.as_str(), taken)?))
 }
@@ -359,12 +360,12 @@ async fn change_mailbox_pin(
     }
     let Some((_, Some(row))) = read else { return Ok(None) };
     let taken = match VoicemailPin::parse(pin) {
-        Ok(pin) => {
+        Ok(pin) if row.number.as_ref().map(|number| number.as_str()) != Some(pin.reveal()) => {
             let sealed = fetch.keyring.seal(destinations::place(scope, row.id), pin.reveal());
             let kept = destinations::store::set_pin_by_phone(&fetch.changes, scope, row.id, &sealed).await?;
             kept.inspect(|now| _ = slot.raise(generation(*now))).is_some()
         }
-        Err(_) => false,
+        _ => false,
     };
     Ok(Some(render::mailbox_pin(domain, &row, taken)?))
 }

@@ -122,8 +122,13 @@ async fn take_user(
     let param = |name: &str| params.get(name).copied();
     let variable = |name: &str| variables.get(name).copied();
     let secret = param("password").and_then(|text| SipSecret::parse(text).ok());
-    let pin = param("vm-password").and_then(|text| VoicemailPin::parse(text).ok());
     let mut notes = Vec::new();
+    let names = [number.as_str(), username.as_str()];
+    let pin = param("vm-password").and_then(|text| {
+        let read = VoicemailPin::parse(text).map_err(|error| Error::invalid("vm-password", error));
+        let read = read.and_then(|pin| extensions::check_pin(pin.reveal(), &names).map(|()| pin));
+        read.map_err(|error| notes.push(format!("a new voicemail PIN was made: {error}"))).ok()
+    });
     let mut own = Vec::new();
     for (name, value) in variables.iter().filter(|(name, _)| variable_names().any(|known| known == **name)) {
         match Variable::parse(name, value) {

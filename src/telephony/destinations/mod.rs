@@ -96,10 +96,11 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewDestination) -> R
     let id = Uuid::now_v7();
     let config = Config::read(new.kind, &new.config)?;
     let is_mailbox = matches!(config, Config::Mailbox(_));
-    let made = (is_mailbox && new.pin.is_none()).then(VoicemailPin::generate);
+    let names = new.number.iter().map(ExtensionNumber::as_str).collect::<Vec<_>>();
+    let made = (is_mailbox && new.pin.is_none()).then(|| VoicemailPin::generate_but(&names));
     let pin = new.pin.or_else(|| made.clone());
     check_pin(&config, pin.is_some())?;
-    let sealed = pin.map(|pin| change.keyring().seal(place(tenant, id), pin.reveal()));
+    let sealed = pin.as_ref().map(|pin| change.keyring().seal(place(tenant, id), pin.reveal()));
     let now = Utc::now();
     let destination = Destination {
         id,
@@ -112,6 +113,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewDestination) -> R
         created_at: now,
         updated_at: now,
     };
+    pin_is_no_number(change, &destination, pin.as_ref().map(VoicemailPin::reveal), false).await?;
     check(change, &destination).await?;
     store::insert(change.db(), &destination, sealed.as_deref()).await.map_err(names::taken)?;
     limits::plan_fits(change, tenant, "config").await?;
@@ -146,6 +148,8 @@ pub async fn update(
         after.config = Config::read(before.config.kind(), &config)?;
     }
     let keyring = change.keyring();
+    let said = patch.pin.as_ref().and_then(|pin| pin.as_ref().map(|pin| pin.reveal().to_owned()));
+    pin_is_no_number(change, &after, said.as_deref(), patch.pin.is_none() && after.number != before.number).await?;
     let pin = patch.pin.map(|pin| pin.map(|pin| keyring.seal(place(tenant, id), pin.reveal())));
     after.has_pin = pin.as_ref().map_or(before.has_pin, Option::is_some);
     check_pin(&after.config, after.has_pin)?;
@@ -171,6 +175,26 @@ async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i6
     let destination = store::lock(change.db(), tenant, id).await?.ok_or(Error::NotFound("destination"))?;
     same_version(if_match, destination.version)?;
     Ok(destination)
+}
+
+/// The PIN given, or the one that it has where its number changes, is not its number.
+async fn pin_is_no_number(
+    change: &mut Change,
+    after: &Destination,
+    pin: Option<&str>,
+    is_renumbered: bool,
+) -> Result<()> {
+    let Some(number) = after.number.as_ref().map(ExtensionNumber::as_str) else { return Ok(()) };
+    let kept = match pin {
+        None if is_renumbered => store::sealed_pin(change.db(), after.tenant_id, after.id).await?,
+        _ => None,
+    };
+    let kept =
+        kept.map(|sealed| change.keyring().open_sealed(place(after.tenant_id, after.id), &sealed)).transpose()?;
+    match pin.or(kept.as_ref().map(|kept| kept.as_str())) {
+        Some(pin) if pin == number => Err(Error::invalid("pin", Code::PinIsNumber)),
+        _ => Ok(()),
+    }
 }
 
 fn check_pin(config: &Config, has_pin: bool) -> Result<()> {

@@ -68,6 +68,13 @@ pub async fn insert(db: &mut PgConnection, new: &Destination, pin: Option<&[u8]>
     .map(|_| ())
 }
 
+pub async fn sealed_pin(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Vec<u8>>> {
+    sqlx::query_scalar!("select pin from destinations where tenant_id = $1 and id = $2", tenant, id)
+        .fetch_optional(db)
+        .await
+        .map(Option::flatten)
+}
+
 /// `pin`: `None` leaves it as it is.
 pub async fn update(db: &mut PgConnection, new: &Destination, pin: Option<Option<&[u8]>>) -> sqlx::Result<()> {
     let (_, config) = columns(&new.config)?;

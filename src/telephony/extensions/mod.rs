@@ -1,11 +1,15 @@
 //! Extensions: SIP accounts of a tenant, each with a number, a mailbox and what its calls carry.
 
 pub mod api;
+mod owner;
 mod rules;
 pub mod store;
 
-pub use self::rules::check_own;
-use self::rules::{check, free_names, may_be_active, no_circle};
+use self::rules::{check, free_names, may_be_active, no_circle, pin_is_no_name};
+pub use self::{
+    owner::{Free, Owner, free_among, give, give_anew, give_back},
+    rules::{check_own, check_pin},
+};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -242,10 +246,8 @@ impl Sealed {
 
 pub async fn create(change: &mut Change, tenant: Uuid, new: NewExtension) -> Result<CreatedExtension> {
     let id = Uuid::now_v7();
-    let (secret, pin) = (
-        new.sip_password.unwrap_or_else(SipSecret::generate),
-        new.voicemail_pin.unwrap_or_else(VoicemailPin::generate),
-    );
+    let secret = new.sip_password.unwrap_or_else(SipSecret::generate);
+    let pin = new.voicemail_pin.unwrap_or_else(|| VoicemailPin::generate_but(&[new.number.as_str()]));
     let sealed = Sealed::new(&change.keyring(), tenant, id, &secret, &pin);
     let usual = templates::usual(change.db(), tenant).await?;
     let default = Extension::usual(tenant, id, new.number, &usual)?;
@@ -265,6 +267,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewExtension) -> Res
         ..default
     };
     check(&extension)?;
+    pin_is_no_name(change, None, &extension, Some(&pin)).await?;
     free_names(change, None, &extension).await?;
     let mut rows = store::NewRows::default();
     rows.push(extension, sealed);
@@ -304,8 +307,10 @@ pub async fn update(
     let mut secrets = Vec::new();
     secrets.extend(secret.as_ref().map(|_| "sip_password"));
     secrets.extend(pin.as_ref().map(|_| "voicemail_pin"));
+    let new_pin = patch.voicemail_pin.clone();
     let after = patched(before.clone(), patch);
     check(&after)?;
+    pin_is_no_name(change, Some(&before), &after, new_pin.as_ref()).await?;
     free_names(change, Some(&before), &after).await?;
     may_be_active(change, &before, &after).await?;
     let updated = store::update(change.db(), &after, secret.as_deref(), pin.as_deref()).await;

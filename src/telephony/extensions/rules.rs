@@ -7,7 +7,7 @@ use crate::{
     model::error::{Error, Result},
     node::changes::Change,
     telephony::{destinations, names, pools},
-    text::Code,
+    text::{Code, VoicemailPin, keyring::Place},
 };
 
 /// Is it this user's own, and does the patch change nothing that is their administrators' to decide?
@@ -70,6 +70,31 @@ fn names_of(extension: &Extension) -> Vec<String> {
     let mut names = vec![extension.number.to_string(), extension.sip_username.to_string()];
     names.extend(extension.alias.as_ref().map(ToString::to_string));
     names
+}
+
+/// A mailbox whose PIN is its number is open to everybody who knows the number.
+pub fn check_pin(pin: &str, names: &[&str]) -> Result<()> {
+    if names.contains(&pin) { Err(Error::invalid("voicemail_pin", Code::PinIsNumber)) } else { Ok(()) }
+}
+
+/// The same for an extension: the PIN given, or the one that it has where its names change.
+pub(super) async fn pin_is_no_name(
+    change: &mut Change,
+    before: Option<&Extension>,
+    extension: &Extension,
+    pin: Option<&VoicemailPin>,
+) -> Result<()> {
+    let names = names_of(extension);
+    let names = names.iter().map(String::as_str).collect::<Vec<_>>();
+    if let Some(pin) = pin {
+        return check_pin(pin.reveal(), &names);
+    }
+    if before.is_none_or(|before| names_of(before) == names) {
+        return Ok(());
+    }
+    let Some(sealed) = store::sealed_pin(change.db(), extension.tenant_id, extension.id).await? else { return Ok(()) };
+    let place = Place { column: "voicemail_pin", tenant: extension.tenant_id, row: extension.id };
+    check_pin(&change.keyring().open_sealed(place, &sealed)?, &names)
 }
 
 /// An extension is not in use again while who has it is suspended.

@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
 use uuid::Uuid;
 
-use super::{Extension, ExtensionStatus, Sealed};
+use super::{Extension, ExtensionStatus, Free, Owner, Sealed};
 use crate::model::call_handling::CallHandling;
 use crate::{model::paging::Window, text::Variables};
 
@@ -56,6 +56,63 @@ impl From<Row> for Extension {
             updated_at: row.updated_at,
         }
     }
+}
+
+pub async fn sealed_pin(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Vec<u8>>> {
+    sqlx::query_scalar!("select voicemail_pin from extensions where tenant_id = $1 and id = $2", tenant, id)
+        .fetch_optional(db)
+        .await
+}
+
+pub async fn free_among(db: &mut PgConnection, tenant: Uuid, numbers: &[String]) -> sqlx::Result<Vec<(String, Free)>> {
+    let rows = sqlx::query!(
+        r#"select number, id, sip_username as "sip_username: crate::text::SipUsername" from extensions
+            where tenant_id = $1 and number = any ($2) and user_id is null and status = 'active'"#,
+        tenant,
+        numbers
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.number, Free { id: row.id, sip_username: row.sip_username })).collect())
+}
+
+/// Is there an extension with this number, whosever it is?
+pub async fn has_number(db: &mut PgConnection, tenant: Uuid, number: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (select 1 from extensions where tenant_id = $1 and number = $2 and status <> 'deleted') as "has!""#,
+        tenant,
+        number
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// Whose it is from now on. Nobody's: named by its number, and its messages go nowhere.
+pub(super) async fn set_owner(
+    db: &mut PgConnection,
+    tenant: Uuid,
+    id: Uuid,
+    to: Option<&Owner<'_>>,
+    sealed: Option<&Sealed>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update extensions
+            set user_id = $3, display_name = case when $3::uuid is null then number when display_name = number then $4 else display_name end,
+                voicemail_email = case when $3::uuid is null then null else coalesce(voicemail_email, $5) end,
+                sip_secret = coalesce($6, sip_secret), voicemail_pin = coalesce($7, voicemail_pin),
+                version = version + 1, updated_at = now()
+          where tenant_id = $1 and id = $2",
+        tenant,
+        id,
+        to.map(|to| to.id),
+        to.map(|to| to.name.as_str()),
+        to.map(|to| to.email.as_str()),
+        sealed.map(|sealed| &sealed.sip_secret[..]),
+        sealed.map(|sealed| &sealed.voicemail_pin[..])
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
 }
 
 /// Does it belong to somebody who is suspended?

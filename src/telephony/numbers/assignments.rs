@@ -21,6 +21,9 @@ pub struct Assign {
     #[serde(default = "hundred")]
     pub daily_limit: i32,
     pub allowed_countries: Option<Vec<Country>>,
+    /// Whether to take the number from the agent who has it.
+    #[serde(default)]
+    pub take_over: bool,
 }
 
 fn hundred() -> i32 {
@@ -42,8 +45,17 @@ pub async fn assign(change: &mut Change, tenant: Uuid, id: Uuid, to: Assign, if_
         return Err(Error::invalid("allowed_countries", Code::CountryMissing));
     }
     let before = locked(change, tenant, id, if_match).await?;
-    if store::agent_name(change.db(), tenant, to.agent_id).await?.is_none() {
-        return Err(Error::invalid("agent_id", Code::NamesNoAgent));
+    let agent = store::agent(change.db(), tenant, to.agent_id).await?;
+    let agent = agent.ok_or_else(|| Error::invalid("agent_id", Code::NamesNoAgent))?;
+    if agent.is_suspended {
+        return Err(Code::AgentSuspended.with("agent", agent.name).into());
+    }
+    if let Some(assignment) = before.assignment.as_ref().filter(|before| before.agent_id != to.agent_id)
+        && !to.take_over
+    {
+        let other = store::agent(change.db(), tenant, assignment.agent_id).await?.unwrap_or_default();
+        let why = Code::NumberOfAnother.with("number", &before.number).with("agent", other.name);
+        return Err(why.with("id", assignment.agent_id).into());
     }
     let assignment =
         Assignment { agent_id: to.agent_id, daily_limit: to.daily_limit, allowed_countries: to.allowed_countries };

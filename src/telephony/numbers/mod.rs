@@ -208,8 +208,8 @@ pub async fn update(
 pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<()> {
     let before = locked(change, tenant, id, if_match).await?;
     if let Some(assignment) = &before.assignment {
-        let agent = store::agent_name(change.db(), tenant, assignment.agent_id).await?.unwrap_or_default();
-        return Err(Code::NumberAssigned.with("agent", agent).with("id", assignment.agent_id).into());
+        let agent = store::agent(change.db(), tenant, assignment.agent_id).await?.unwrap_or_default();
+        return Err(Code::NumberAssigned.with("agent", agent.name).with("id", assignment.agent_id).into());
     }
     store::delete(change.db(), tenant, id).await?;
     change.audit_of("delete", Some(&before), None).await
@@ -263,7 +263,7 @@ pub struct AgentNumber {
     pub status: NumberStatus,
     pub daily_limit: i32,
     pub allowed_countries: Option<Vec<Country>>,
-    /// Since midnight in the tenant's time zone.
+    /// Since midnight in the tenant's time zone, and since the number is theirs.
     pub calls_made_today: i32,
 }
 

@@ -234,10 +234,18 @@ pub async fn by_number(db: &mut PgConnection, tenant: Uuid, number: &E164) -> sq
     }
 }
 
-/// An agent's name, if they are one of the tenant.
-pub async fn agent_name(db: &mut PgConnection, tenant: Uuid, user: Uuid) -> sqlx::Result<Option<String>> {
-    sqlx::query_scalar!(
-        r#"select trim(first_name || ' ' || last_name) as "name!" from users where tenant_id = $1 and id = $2"#,
+/// One of the tenant's agents.
+#[derive(Default)]
+pub struct Holder {
+    pub name: String,
+    pub is_suspended: bool,
+}
+
+pub async fn agent(db: &mut PgConnection, tenant: Uuid, user: Uuid) -> sqlx::Result<Option<Holder>> {
+    sqlx::query_as!(
+        Holder,
+        r#"select trim(first_name || ' ' || last_name) as "name!", status = 'suspended' as "is_suspended!"
+             from users where tenant_id = $1 and id = $2"#,
         tenant,
         user
     )
@@ -245,12 +253,19 @@ pub async fn agent_name(db: &mut PgConnection, tenant: Uuid, user: Uuid) -> sqlx
     .await
 }
 
+/// Whoever is given a number begins with none of the calls that others made with it today.
 pub async fn assign(db: &mut PgConnection, tenant: Uuid, number: Uuid, to: &Assignment) -> sqlx::Result<()> {
     let countries = to.allowed_countries.as_ref().map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
     sqlx::query!(
-        "insert into assignments (tenant_id, number_id, user_id, daily_limit, allowed_countries) values ($1, $2, $3, $4, $5)
+        "insert into assignments as a (tenant_id, number_id, user_id, daily_limit, allowed_countries, made_before, made_before_on)
+         select $1, $2, $3, $4, $5, coalesce(d.made, 0), t.today
+           from (select (now() at time zone coalesce(settings->>'time_zone', 'UTC'))::date as today
+                   from tenants where id = $1) t
+           left join number_days d on d.tenant_id = $1 and d.number_id = $2 and d.day = t.today
          on conflict (tenant_id, number_id) do update
-            set user_id = $3, daily_limit = $4, allowed_countries = $5",
+            set user_id = $3, daily_limit = $4, allowed_countries = $5,
+                made_before = case when a.user_id = $3 then a.made_before else excluded.made_before end,
+                made_before_on = case when a.user_id = $3 then a.made_before_on else excluded.made_before_on end",
         tenant,
         number,
         to.agent_id,
@@ -290,7 +305,7 @@ pub async fn numbers_of_agent(
     let rows = sqlx::query!(
         r#"
         select n.id, n.number as "number: E164", n.country, n.status as "status: NumberStatus", a.daily_limit, a.allowed_countries,
-               coalesce((select d.made from number_days d
+               coalesce((select d.made - case when a.made_before_on = d.day then a.made_before else 0 end from number_days d
                           where d.tenant_id = n.tenant_id and d.number_id = n.id
                             and d.day = ($3 at time zone coalesce(t.settings->>'time_zone', 'UTC'))::date), 0) as "made!"
           from assignments a

@@ -140,12 +140,15 @@ pub async fn unavailable(db: &mut PgConnection, tenant: Uuid, wanted: &[String])
                     when exists (select 1 from names n where n.tenant_id = $1 and n.name = w) then 'taken'
                     else 'held' end as "why!"
           from unnest($2::text[]) w
-         where not exists (select 1 from extension_pools p
-                            where p.tenant_id = $1 and w::bigint between p.first_number and p.last_number
-                              and w = w::bigint::text)
-            or exists (select 1 from names n where n.tenant_id = $1 and n.name = w)
-            or exists (select 1 from held_numbers h where h.tenant_id = $1 and h.number = w
-                          and (h.until is null or h.until > now()))
+         where (not exists (select 1 from extension_pools p
+                             where p.tenant_id = $1 and w::bigint between p.first_number and p.last_number
+                               and w = w::bigint::text)
+             or exists (select 1 from names n where n.tenant_id = $1 and n.name = w)
+             or exists (select 1 from held_numbers h where h.tenant_id = $1 and h.number = w
+                           and (h.until is null or h.until > now())))
+           -- An extension that is nobody's may be had.
+           and not exists (select 1 from extensions e where e.tenant_id = $1 and e.number = w and e.user_id is null
+                              and e.status = 'active')
         "#,
         tenant,
         wanted

@@ -84,6 +84,8 @@ codes! {
     LastOwner "last_owner" Conflict ChangeFirst "It is the tenant's last owner. Make somebody else an owner first." "Das ist der letzte Inhaber. Machen Sie zuerst jemand anderen zum Inhaber.";
     OwnerSuspended "owner_suspended" Conflict ChangeFirst "Whose extension it is is suspended. Activate the agent instead." "Die Person mit dieser Nebenstelle ist gesperrt. Aktivieren Sie stattdessen die Person.";
     NumberAssigned "number_assigned" Conflict ChangeFirst "It is assigned to {agent} (agent {id}); unassign it first." "Sie ist {agent} zugewiesen (Person {id}); nehmen Sie sie zuerst zurück.";
+    NumberOfAnother "number_of_another" Conflict ChangeFirst "{number} is assigned to {agent} (agent {id}). Send \"take_over\": true to move it." "{number} ist {agent} zugewiesen (Person {id}). Senden Sie \"take_over\": true, um sie zu übernehmen.";
+    AgentSuspended "agent_suspended" Conflict ChangeFirst "{agent} is suspended. Activate the agent first." "{agent} ist gesperrt. Aktivieren Sie die Person zuerst.";
     NumberNotAssigned "number_not_assigned" Conflict ReadAgain "It is not assigned." "Sie ist nicht zugewiesen.";
     InUse "in_use" Conflict ChangeFirst "It is in use; change these first: {users}." "Es wird benutzt; ändern Sie zuerst: {users}.";
     DefaultClusterStays "default_cluster_stays" Conflict ChangeFirst "The default cluster stays: set its status to draining instead." "Der Standard-Cluster bleibt: Setzen Sie stattdessen seinen Status auf „draining“.";
@@ -201,7 +203,6 @@ codes! {
     WrongWebsocketUrl "wrong_websocket_url" Field Correct "must begin with wss:// (or ws://) and have at most 255 characters" "muss mit wss:// (oder ws://) beginnen und darf höchstens 255 Zeichen haben";
     WrongIceServers "wrong_ice_servers" Field Correct "must be at most 10 servers whose urls begin with stun: or turn:" "dürfen höchstens 10 Server sein, deren Adressen mit stun: oder turn: beginnen";
     NotATelephoneNumber "not_a_telephone_number" Field Correct "must be a telephone number, such as +12025550123" "muss eine Rufnummer sein, etwa +12025550123";
-    LineNotE164 "line_not_e164" Field Correct "is not E.164, such as +12025550123" "ist nicht E.164, etwa +12025550123";
     // Fields: secrets.
     Wrong "wrong" Field Correct "is wrong" "ist falsch";
     CodeWrongOrUsed "code_wrong_or_used" Field Correct "is wrong or was used before" "ist falsch oder wurde schon benutzt";
@@ -243,7 +244,7 @@ codes! {
     NotALine "not_a_line" Field Correct "must be one line of 1 to 200 characters" "muss eine Zeile mit 1 bis 200 Zeichen sein";
     NotProse "not_prose" Field Correct "must have 1 to 8000 characters, and no control characters but line breaks" "muss 1 bis 8000 Zeichen haben, und keine Steuerzeichen außer Zeilenumbrüchen";
     InvisibleCharacters "invisible_characters" Field Correct "must not hold control or invisible characters" "darf keine Steuer- oder unsichtbaren Zeichen enthalten";
-    ForbiddenCharacters "forbidden_characters" Field Correct "must not hold any of $ { } \\ % < > & \" ' ; ` | ^ [ ]" "darf keines der Zeichen $ { } \\ % < > & \" ' ; ` | ^ [ ] enthalten";
+    ForbiddenCharacters "forbidden_characters" Field Correct "must not hold any of $ { } \\ % < > \" ; ` | ^ [ ]" "darf keines der Zeichen $ { } \\ % < > \" ; ` | ^ [ ] enthalten";
     ControlOrForbidden "control_or_forbidden" Field Correct "must not hold control characters or any of $ { } \\ % < > & \" ' ; ` | ^ [ ]" "darf keine Steuerzeichen und keines der Zeichen $ { } \\ % < > & \" ' ; ` | ^ [ ] enthalten";
     HoldsDirective "holds_directive" Field Correct "must not hold a word that FreeSWITCH's preprocessor acts on" "darf kein Wort enthalten, auf das der Präprozessor von FreeSWITCH reagiert";
     HoldsColons "holds_colons" Field Correct "must not begin with a colon, or hold two in a row" "darf nicht mit einem Doppelpunkt beginnen und keine zwei hintereinander enthalten";
@@ -261,6 +262,7 @@ codes! {
     NotASipSecret "not_a_sip_secret" Field Correct "must be 12 to 64 letters, digits or any of . _ - + = * #" "muss 12 bis 64 Buchstaben, Ziffern oder Zeichen . _ - + = * # haben";
     NotAForeignSecret "not_a_foreign_secret" Field Correct "must be 1 to 128 printable characters without spaces, and no '<'" "muss 1 bis 128 druckbare Zeichen ohne Leerzeichen und ohne '<' haben";
     NotAPin "not_a_pin" Field Correct "must be 4 to 12 digits" "muss 4 bis 12 Ziffern haben";
+    PinIsNumber "pin_is_number" Field Correct "must not be the mailbox's own number" "darf nicht die Nummer des Anrufbeantworters sein";
     PinTooEasy "pin_too_easy" Field Correct "must not be one digit repeated or a run such as 1234" "darf nicht eine wiederholte Ziffer oder eine Folge wie 1234 sein";
     NotCodecs "not_codecs" Field Correct "must be codecs that FreeSWITCH knows, with commas between, such as OPUS,PCMA@20i" "müssen Codecs sein, die FreeSWITCH kennt, mit Kommas dazwischen, etwa OPUS,PCMA@20i";
     NoAudioCodec "no_audio_codec" Field Correct "must have a codec for audio, such as PCMA" "müssen einen Codec für Ton haben, etwa PCMA";

@@ -1,0 +1,74 @@
+//! Whose an extension is: given to an agent, and given back.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::{Extension, Sealed, locked, store};
+use crate::{
+    model::error::{Error, Result},
+    node::changes::Change,
+    text::{Code, DisplayName, Email, ExtensionNumber, SipSecret, SipUsername, VoicemailPin},
+};
+
+/// Who gets an extension.
+pub struct Owner<'a> {
+    pub id: Uuid,
+    /// Shown instead of the number, where the extension has no other name.
+    pub name: &'a DisplayName,
+    /// Where its messages go, where they go nowhere else.
+    pub email: &'a Email,
+}
+
+/// An active extension that is nobody's.
+pub struct Free {
+    pub id: Uuid,
+    pub sip_username: SipUsername,
+}
+
+/// Those of the numbers by which nobody's extensions are reached.
+pub async fn free_among(change: &mut Change, tenant: Uuid, numbers: &[String]) -> Result<HashMap<String, Free>> {
+    Ok(store::free_among(change.db(), tenant, numbers).await?.into_iter().collect())
+}
+
+/// Gives somebody an extension that is nobody's, by its number. Its password stays: the phone on the desk goes on.
+pub async fn give(change: &mut Change, tenant: Uuid, number: &ExtensionNumber, to: &Owner<'_>) -> Result<()> {
+    let wanted = [number.to_string()];
+    let mut free = free_among(change, tenant, &wanted).await?;
+    if let Some(free) = free.remove(number.as_str()) {
+        return set(change, tenant, free.id, Some(to), None).await.map(|_| ());
+    }
+    if store::has_number(change.db(), tenant, number.as_str()).await? {
+        return Err(Code::ExtensionTaken.with("number", number).into());
+    }
+    Err(Error::invalid("extensions", Code::NamesNoExtension.with("id", number)))
+}
+
+/// Gives somebody an extension with new secrets, which they are shown.
+pub async fn give_anew(change: &mut Change, tenant: Uuid, id: Uuid, to: &Owner<'_>, sealed: &Sealed) -> Result<()> {
+    set(change, tenant, id, Some(to), Some(sealed)).await.map(|_| ())
+}
+
+/// Takes an extension back: it is nobody's, and who had it neither registers with it nor hears its messages.
+pub async fn give_back(change: &mut Change, tenant: Uuid, id: Uuid) -> Result<()> {
+    let (secret, pin) = (SipSecret::generate(), VoicemailPin::generate());
+    let sealed = Sealed::new(&change.keyring(), tenant, id, &secret, &pin);
+    set(change, tenant, id, None, Some(&sealed)).await.map(|_| ())
+}
+
+async fn set(
+    change: &mut Change,
+    tenant: Uuid,
+    id: Uuid,
+    to: Option<&Owner<'_>>,
+    sealed: Option<&Sealed>,
+) -> Result<Extension> {
+    let before = locked(change, tenant, id, None).await?;
+    store::set_owner(change.db(), tenant, id, to, sealed).await?;
+    if sealed.is_some() {
+        store::expel_registrations(change.db(), tenant, id).await?;
+    }
+    let after = store::get(change.db(), tenant, id).await?.ok_or(Error::NotFound("extension"))?;
+    change.audit_of("assign", Some(&before), Some(&after)).await?;
+    Ok(after)
+}

@@ -228,7 +228,7 @@ fn dialled_on(data: &str, place: &Place<'_>) -> Option<String> {
     let mut words = data.split(' ');
     let number = dialled(words.next()?, place)?;
     let here = match (words.next(), words.next(), words.next()) {
-        (None, None, None) | (Some("XML"), None, None) => true,
+        (None | Some("XML"), None, None) => true,
         (Some("XML"), Some(context), None) => own_domain(context, place),
         _ => false,
     };

@@ -100,7 +100,10 @@ impl Settings {
             Some(file) => figment.merge(Toml::file_exact(file)),
             None => figment.merge(Toml::file("dialplane.toml")),
         };
-        // Variables that are not settings (DIALPLANE_LOG and a script's own) are left alone.
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        if let Some(unknown) = names.into_iter().find_map(|name| unknown_variable(&name)) {
+            return Err(Box::new(unknown.into()));
+        }
         let known = Env::prefixed("DIALPLANE_").filter(|name| FIELDS.iter().any(|field| name == *field));
         figment.merge(known).merge(Env::raw().only(&["DATABASE_URL"])).extract().map_err(Box::new)
     }
@@ -179,6 +182,24 @@ const FIELDS: [&str; 22] = [
     "database_url",
 ];
 
+/// Variables that are no settings: what single commands read, the build, and the tests.
+const OTHERS: [&str; 8] =
+    ["log", "password", "event_socket_password", "bench_credentials", "commit", "skipped", "screenshots", "test_alone"];
+
+/// What is wrong with a variable of ours that nobody reads: a slip would go unnoticed.
+fn unknown_variable(name: &str) -> Option<String> {
+    let own = name.strip_prefix("DIALPLANE_")?.to_ascii_lowercase();
+    // Kubernetes sets these in every Pod where a Service is called dialplane.
+    let of_a_service = ["port", "service_host", "service_port"].contains(&own.as_str())
+        || ["port_", "service_port_"].iter().any(|prefix| own.starts_with(prefix));
+    if of_a_service || FIELDS.contains(&own.as_str()) || OTHERS.contains(&own.as_str()) {
+        return None;
+    }
+    let near = similar::get_close_matches(own.as_str(), &FIELDS, 1, 0.7);
+    let hint = near.first().map(|near| format!("; did you mean DIALPLANE_{}?", near.to_ascii_uppercase()));
+    Some(format!("the environment has {name}, which is no setting{}", hint.unwrap_or_default()))
+}
+
 fn default_data_dir() -> PathBuf {
     if nix::unistd::geteuid().is_root() {
         return "/var/lib/dialplane".into();
@@ -190,6 +211,16 @@ fn default_data_dir() -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_variable_of_ours_that_nobody_reads_is_a_slip() {
+        for name in ["PATH", "DIALPLANE_LOG", "DIALPLANE_CACHE_MIB", "DIALPLANE_SERVICE_PORT_HTTP", "DIALPLANE_PORT"] {
+            assert_eq!(unknown_variable(name), None);
+        }
+        let said = unknown_variable("DIALPLANE_CACHE_MB").unwrap();
+        assert!(said.ends_with("which is no setting; did you mean DIALPLANE_CACHE_MIB?"), "{said}");
+        assert!(unknown_variable("DIALPLANE_OF_SOMEBODY_ELSE").unwrap().ends_with("no setting"));
+    }
 
     #[test]
     fn every_setting_can_come_from_the_environment() {

@@ -14,11 +14,34 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 /// Logs to standard error: lines for a person on a terminal, JSON otherwise. `DIALPLANE_LOG` filters, as `info` or
 /// `dialplane=debug,sqlx=warn`.
-pub fn init(default: &str) {
-    let filter = EnvFilter::try_from_env("DIALPLANE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+pub fn init(default: &str) -> Result<(), BadFilter> {
+    let wanted = std::env::var("DIALPLANE_LOG").unwrap_or_default();
+    let filter = filter(if wanted.trim().is_empty() { default } else { &wanted })?;
     let log = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Fails only when a log was set up before, as tests do.
     let _ = if std::io::stderr().is_terminal() { log.try_init() } else { log.json().try_init() };
+    Ok(())
+}
+
+/// What `DIALPLANE_LOG` says can't be understood.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "DIALPLANE_LOG: {0:?} is no level: write trace, debug, info, warn, error or off, or of a part as dialplane=debug, with commas between"
+)]
+pub struct BadFilter(String);
+
+/// A word alone must be a level: tracing would take one that is misspelt for the name of a part, and log nothing else.
+fn filter(wanted: &str) -> Result<EnvFilter, BadFilter> {
+    let bad = |part: &str| BadFilter(part.to_owned());
+    let levels = ["trace", "debug", "info", "warn", "error", "off"];
+    let is_level = |word: &str| levels.iter().any(|level| word.eq_ignore_ascii_case(level));
+    for part in wanted.split(',').map(str::trim).filter(|part| !part.contains('[')) {
+        let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
+        if !is_level(level) {
+            return Err(bad(part));
+        }
+    }
+    EnvFilter::try_new(wanted).map_err(|_| bad(wanted))
 }
 
 /// The counters of this process, for `/metrics`.
@@ -29,7 +52,36 @@ pub fn counters() -> PrometheusHandle {
             .install_recorder()
             .unwrap_or_else(|_| PrometheusBuilder::new().build_recorder().handle())
     };
+    describe();
     HANDLE.get_or_init(install).clone()
+}
+
+/// What each counter and gauge means, as `# HELP` lines. One that is counted and not named here fails the test that reads `/metrics`.
+fn describe() {
+    let counters = [
+        ("dialplane_fetches_total", "Fetches of switches, by where the answer came from."),
+        ("dialplane_fetches_refused_total", "Fetches that were refused, by reason."),
+        ("dialplane_fetches_not_ours_total", "Fetches that Dialplane leaves to the switch's own files, by kind."),
+        ("dialplane_fills_failed_total", "Answers that could not be read from the database."),
+        ("dialplane_fills_found_less_total", "Answers for which the database had less than this node knew."),
+        ("dialplane_call_records_total", "Call records of switches, by what became of them."),
+        ("dialplane_mails_total", "Mails that were tried, by outcome."),
+    ];
+    let gauges = [
+        ("dialplane_cached_answers", "Answers kept in memory."),
+        ("dialplane_cached_strays", "Answers kept in memory about what is not there."),
+        ("dialplane_fresh", "1 while this node is in step with the database, 0 while it serves what it knew."),
+        ("dialplane_database_full", "1 while the database's disk is full and nothing can be changed."),
+        ("dialplane_tenants", "Tenants that this node knows."),
+        ("dialplane_call_records_unreadable", "Call records that are kept and can't be read yet."),
+        ("dialplane_build_info", "1; the label says which version this node runs."),
+    ];
+    for (name, help) in counters {
+        metrics::describe_counter!(name, help);
+    }
+    for (name, help) in gauges {
+        metrics::describe_gauge!(name, help);
+    }
 }
 
 /// What the log says of a request: how and where it went, and what became of it. Not its query, which may hold a link's token.
@@ -70,6 +122,17 @@ mod tests {
 
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
+        }
+    }
+
+    #[test]
+    fn a_level_that_is_misspelt_is_refused() {
+        for good in ["info", "WARN", "dialplane=debug,sqlx=warn", "off", "info, sqlx::query=off"] {
+            assert!(filter(good).is_ok(), "{good}");
+        }
+        for bad in ["inof", "verbose", "dialplane=loud", "dialplane", "info,debg", "=,="] {
+            let said = filter(bad).unwrap_err().to_string();
+            assert!(said.contains("is no level"), "{said}");
         }
     }
 

@@ -97,7 +97,16 @@ async fn settings_come_from_the_environment() {
     let wrong = run("DIALPLANE_FILL_TIMEOUT_MS", "soon");
     assert!(!wrong.status.success());
     assert!(String::from_utf8_lossy(&wrong.stderr).to_lowercase().contains("fill_timeout_ms"), "{wrong:?}");
-    assert!(run("DIALPLANE_OF_SOMEBODY_ELSE", "x").status.success());
+    for (name, value, said) in [
+        ("DIALPLANE_OF_SOMEBODY_ELSE", "x", "no setting"),
+        ("DIALPLANE_FIL_TIMEOUT_MS", "100", "did you mean DIALPLANE_FILL_TIMEOUT_MS?"),
+        ("DIALPLANE_LOG", "inof", "is no level"),
+    ] {
+        let output = run(name, value);
+        assert!(!output.status.success(), "{name}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(said), "{output:?}");
+    }
+    assert!(run("DIALPLANE_SERVICE_HOST", "10.0.0.1").status.success(), "Kubernetes sets it");
 }
 
 #[actix_web::test]

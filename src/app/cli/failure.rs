@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use crate::{
-    app::{StartError, embedded::ClusterError},
+    app::{StartError, embedded::ClusterError, telemetry::BadFilter},
     http::problem::Problem,
     model::error::Error,
     node::{database::DatabaseError, schema::SchemaError},
@@ -109,7 +109,7 @@ fn code(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     if error.is::<KeyringError>() {
         return Some("keys");
     }
-    error.is::<figment::Error>().then_some("settings")
+    (error.is::<figment::Error>() || error.is::<BadFilter>()).then_some("settings")
 }
 
 fn of_change(error: &Error) -> &'static str {

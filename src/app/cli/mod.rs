@@ -147,7 +147,9 @@ pub fn main() -> ExitCode {
     };
     let json = cli.common.json;
     let quiet = !matches!(cli.command, Command::Serve | Command::Demo);
-    telemetry::init(if quiet { "warn" } else { "info" });
+    if let Err(error) = telemetry::init(if quiet { "warn" } else { "info" }) {
+        return failure::report(json, &error.into());
+    }
     let done = actix_web::rt::System::new().block_on(run(cli));
     match done {
         Ok(code) => code,

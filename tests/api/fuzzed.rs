@@ -1,0 +1,24 @@
+//! The API as a stranger's machine tries it: whatever its description allows, and more.
+
+use crate::harness::{Database, Node, skipped};
+
+/// How `script/schemathesis` says that it can't be run here.
+const NOT_HERE: i32 = 75;
+
+#[actix_web::test]
+async fn no_request_that_schemathesis_makes_up_is_a_fault_of_ours() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    node.extension(tenant, serde_json::json!({ "number": "1000" })).await;
+    let mut script = tokio::process::Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/script/schemathesis"));
+    script.arg(format!("http://{}", node.app.app_address)).arg(&node.key).arg(tenant.to_string()).arg("40");
+    let output = script.stdin(std::process::Stdio::null()).output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    if output.status.code() == Some(NOT_HERE) {
+        return skipped("schemathesis can't be installed here");
+    }
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("generated"), "it ran: {said}");
+    node.stop().await;
+}

@@ -117,7 +117,7 @@ async fn whoever_is_given_a_secret_is_told_what_to_do_with_it() {
     for part in ["shown this once", "gateway-credentials\" value=\"fs1:dps_", "/fs/xml\"", "doctor --switch-conf"] {
         assert!(switch.contains(part), "{part}: {switch}");
     }
-    assert!(told(&["switch", "update", "fs1", "new_token=true"]).contains("value=\"fs1:dps_"));
+    assert!(told(&["switch", "update", "fs1", "new_token=true", "--yes"]).contains("value=\"fs1:dps_"));
     assert!(!told(&["switch", "update", "fs1", "status=disabled"]).contains("shown this once"));
     assert!(told(&["key", "create", "--name", "script"]).contains("curl -H 'X-API-Key: dpk_"));
     assert!(told(&["admin", "create", "--email", "ops@platform.test"]).contains("/sign-in"));
@@ -140,4 +140,33 @@ async fn shells_and_readers_are_served() {
     let page = std::fs::read_to_string(folder.join("dialplane-mail-retry.1")).unwrap();
     assert!(page.contains("dialplane mail retry"), "{page}");
     assert!(!folder.join("dialplane-bench-data.1").exists(), "what is hidden stays so");
+}
+
+#[actix_web::test]
+async fn what_ends_calls_or_makes_a_secret_anew_asks_first() {
+    let database = Database::new().await;
+    let cli = CommandLine::on(&database);
+    cli.json(&["tenant", "create", "--domain", "acme.test"]);
+    cli.json(&["switch", "create", "--name", "fs1"]);
+    cli.json(&["admin", "create", "--email", "ops@platform.test"]);
+    let asking: [&[&str]; 3] = [
+        &["tenant", "update", "acme.test", "status=suspended"],
+        &["switch", "update", "fs1", "new_token=true"],
+        &["admin", "create", "--email", "ops@platform.test"],
+    ];
+    for words in asking {
+        // Nobody is there to be asked.
+        let output = cli.run(&[words, &["--json"]].concat());
+        assert!(!output.status.success(), "{words:?}");
+        let told = serde_json::from_slice::<Value>(&output.stderr).unwrap();
+        assert_eq!(told["code"], "not_confirmed", "{told}");
+        assert!(told["detail"].as_str().unwrap().contains("--yes"), "{told}");
+        let log = cli.json(&["tenant", "show", "acme.test"]);
+        assert_eq!(log["status"], "active");
+        let output = cli.run(&[words, &["--yes"]].concat());
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        // What takes nothing from anybody is done without a question.
+        cli.json(&["tenant", "update", "acme.test", "status=active"]);
+    }
+    cli.json(&["switch", "update", "fs1", "status=disabled"]);
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use super::sure::Unsure;
 use crate::{
     app::{StartError, embedded::ClusterError, telemetry::BadFilter},
     http::problem::Problem,
@@ -99,6 +100,9 @@ fn code(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     }
     if error.is::<Refused>() {
         return Some("invalid");
+    }
+    if error.is::<Unsure>() {
+        return Some("not_confirmed");
     }
     if error.is::<Missing>() {
         return Some("not_found");

@@ -18,6 +18,7 @@ mod render;
 mod resources;
 mod restored;
 mod serve;
+mod sure;
 mod transfer;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};

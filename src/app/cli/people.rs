@@ -10,6 +10,7 @@ use super::{
     local::{Local, author},
     next, print, progress,
     resources::tenant_id,
+    sure::Sure,
 };
 use crate::{
     app::settings::Settings,
@@ -22,6 +23,7 @@ use crate::{
         auth::{
             password::{self, Passwords},
             rules::Role,
+            store::account_by_email,
         },
         users,
     },
@@ -76,17 +78,23 @@ pub enum AgentCommand {
 
 #[derive(Subcommand)]
 pub enum AdminCommand {
-    /// Make an administrator of the platform, or give the one with this address a new password
+    /// Make an administrator of the platform, or give the one with this address a new password, which asks first
     Create {
         #[arg(long)]
         email: Email,
+        #[command(flatten)]
+        sure: Sure,
     },
 }
 
 pub async fn admin(settings: &Settings, json: bool, command: AdminCommand) -> anyhow::Result<()> {
-    let AdminCommand::Create { email } = command;
+    let AdminCommand::Create { email, sure } = command;
     let local = Local::open(settings).await?;
     let done = async {
+        let known = account_by_email(local.changes.pool(), email.as_str()).await?;
+        if known.is_some_and(|known| known.role == Role::PlatformAdmin) {
+            sure.ask(&format!("{email} gets a new password, and is signed out everywhere."))?;
+        }
         let password = match std::env::var("DIALPLANE_PASSWORD") {
             Ok(password) => {
                 password::check("password", &password, &[email.as_str()])?;

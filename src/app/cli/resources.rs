@@ -93,8 +93,11 @@ pub async fn tenant(settings: &Settings, json: bool, command: TenantCommand) -> 
                     &tenants::store::get(pool, id).await?.ok_or_else(|| Missing("there is no such tenant".into()))?,
                 )
             }
-            TenantCommand::Update { tenant, set } => {
-                let (id, patch) = (tenant_id(&local, &tenant).await?, set.patch()?);
+            TenantCommand::Update { tenant, set, sure } => {
+                let (id, patch) = (tenant_id(&local, &tenant).await?, set.patch::<tenants::TenantPatch>()?);
+                if patch.status == Some(tenants::TenantStatus::Suspended) {
+                    sure.ask(&format!("The phones of {tenant} are refused, and its calls end."))?;
+                }
                 print::one(json, &change(&local, async |change| tenants::update(change, id, patch, None).await).await?)
             }
             TenantCommand::Delete { tenant, cascade, purge } => {
@@ -275,8 +278,11 @@ pub async fn switch(settings: &Settings, json: bool, command: SwitchCommand) -> 
                     &switches::store::get(pool, id).await?.ok_or_else(|| Missing("there is no such switch".into()))?,
                 )
             }
-            SwitchCommand::Update { switch, set } => {
-                let (id, patch) = (switch_id(&local, &switch).await?, set.patch()?);
+            SwitchCommand::Update { switch, set, sure } => {
+                let (id, patch) = (switch_id(&local, &switch).await?, set.patch::<switches::SwitchPatch>()?);
+                if patch.new_token {
+                    sure.ask(&format!("The switch {switch} is refused until it has the new token."))?;
+                }
                 let changed = change(&local, async |change| switches::update(change, id, patch, None).await).await?;
                 show_switch(settings, json, &changed)
             }

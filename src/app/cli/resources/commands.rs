@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{
-    app::cli::failure::Refused,
+    app::cli::{failure::Refused, sure::Sure},
     http::input,
     telephony::{extensions::NewExtension, groups::NewGroup},
     tenancy::{switches::NewSwitch, tenants::NewTenant},
@@ -49,11 +49,13 @@ pub enum TenantCommand {
     List,
     /// Show one: TENANT is an id or a domain
     Show { tenant: String },
-    /// Change fields of one
+    /// Change fields of one: `status=suspended` asks first
     Update {
         tenant: String,
         #[command(flatten)]
         set: Set,
+        #[command(flatten)]
+        sure: Sure,
     },
     /// Delete one
     Delete {
@@ -196,11 +198,13 @@ pub enum SwitchCommand {
     List,
     /// Show one: SWITCH is an id or a name
     Show { switch: String },
-    /// Change fields of one: `status=disabled`, `new_token=true`
+    /// Change fields of one: `status=disabled`, and `new_token=true`, which asks first
     Update {
         switch: String,
         #[command(flatten)]
         set: Set,
+        #[command(flatten)]
+        sure: Sure,
     },
     /// Show one's event socket and gateways; with --address set it, with --off forget it
     ///

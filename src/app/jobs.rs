@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    app::web::kept_store,
     model::error::Result,
     node::changes::{Author, Changes},
     telephony::{calls, carriers},
@@ -25,6 +26,9 @@ pub async fn run(changes: Changes) {
         }
         if let Err(error) = calls::store::mend_meters(changes.pool()).await {
             tracing::warn!(%error, "the meters of calls were not looked after");
+        }
+        if let Err(error) = kept_store::drop_expired(changes.pool()).await {
+            tracing::warn!(%error, "what pages kept for a while was not dropped");
         }
         tokio::time::sleep(EVERY).await;
     }

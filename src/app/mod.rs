@@ -173,7 +173,7 @@ impl App {
                 .configure(router::status)
                 .configure(web::pages)
                 .default_service(actix_web::web::to(router::nothing))
-                .wrap(from_fn(web::in_their_language))
+                .wrap(from_fn(web::as_pages))
                 .wrap(from_fn(router::large_bodies))
                 .wrap(from_fn(status::notice_refusals))
                 .wrap(from_fn(limits::bodies))

@@ -182,7 +182,7 @@ async fn agents_come_by_command_line_one_and_many() {
     let made = cli.json(&[&["agent", "create"], &words[..], &["--extensions", "2"]].concat());
     assert_eq!(made["extensions"].as_array().unwrap().len(), 2);
     let again = cli.refused(&[&["agent", "create"], &words[..]].concat());
-    assert!(again.contains("exists already"), "{again}");
+    assert!(again.contains("already in use"), "{again}");
     let file = std::env::temp_dir().join(format!("agents-{}.csv", uuid::Uuid::now_v7().simple()));
     std::fs::write(&file, "first_name,last_name,email\nGrace,Hopper,grace@acme.test\nNo,Address,nothing\n").unwrap();
     let path = file.to_str().unwrap();

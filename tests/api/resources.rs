@@ -74,7 +74,7 @@ async fn one_of_twenty_creates_of_a_number_wins_and_the_others_hear_of_it() {
     assert_eq!(created, 1);
     for refused in answers.iter().filter(|answer| answer.status != 201) {
         assert_eq!(refused.status, 409, "{}", refused.text());
-        assert!(refused.json()["detail"].as_str().unwrap().contains("1000 exists already"), "{}", refused.text());
+        assert!(refused.json()["detail"].as_str().unwrap().contains("1000 is already in use"), "{}", refused.text());
     }
     // One namespace: an alias, a user name or a group can't take it either.
     for new in [json!({ "number": "1001", "alias": "1000" }), json!({ "number": "1001", "sip_username": "1000" })] {

@@ -139,10 +139,13 @@ impl Chromium {
     }
 }
 
-/// A form that was not taken answers 422, a page that is not there 404: no complaint of the page.
+/// A form that was not taken answers 422, or 409 when somebody was quicker; a page that is not there 404, and one for whom has to sign
+/// in first 401: no complaint of the page.
 fn is_told(entry: &Value) -> bool {
     let message = entry["message"].as_str().unwrap_or_default();
-    ["422 (Unprocessable Entity)", "404 (Not Found)"].iter().any(|status| message.contains(status))
+    ["422 (Unprocessable Entity)", "404 (Not Found)", "401 (Unauthorized)", "409 (Conflict)"]
+        .iter()
+        .any(|status| message.contains(status))
 }
 
 fn hyper_connector() -> hyper_util::client::legacy::connect::HttpConnector {

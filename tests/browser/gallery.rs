@@ -62,11 +62,15 @@ async fn every_page_is_sound_in_both_themes_and_two_widths() {
         ("sign-in", "/sign-in"),
         ("sign-up", "/sign-up"),
         ("forgot", "/forgot"),
-        ("reset", "/reset?token=x"),
-        ("verify", "/verify?token=x"),
+        ("link-expired", "/reset?token=x"),
+        ("verify-again", "/verify/again"),
+        ("sent", "/forgot/sent"),
+        ("problems", "/problems"),
+        ("problem", "/problems/pool_exhausted"),
     ] {
         gallery.show(name, path).await;
     }
+    links(&mut gallery).await;
     gallery.show("not-found", "/nothing/here").await;
     let agent = company(&site, &browser).await;
     for (name, path) in [
@@ -84,6 +88,7 @@ async fn every_page_is_sound_in_both_themes_and_two_widths() {
     let account = browser.page.source().await.unwrap();
     assert!(account.contains("SIP password") && account.contains("id=\"password-"), "{account}");
     created(&mut gallery).await;
+    asked(&mut gallery, &agent).await;
     gallery.browser.page.goto(&format!("{}/language/de", site.url)).await.unwrap();
     gallery.show("agents-german", "/app/agents").await;
     gallery.browser.page.goto(&format!("{}/nothing/here", site.url)).await.unwrap();
@@ -100,12 +105,71 @@ async fn every_page_is_sound_in_both_themes_and_two_widths() {
         ("clusters", "/platform/clusters".into()),
         ("switch-new", "/platform/switches/new".into()),
         ("switch-setup", format!("/platform/switches/{switch}/setup")),
+        ("switch-token", format!("/platform/switches/{switch}/token")),
+        ("tenant-suspend", format!("/platform/tenants/{}/suspend", site.tenant("acme.test").await)),
     ] {
         gallery.show(name, &path).await;
     }
     assert!(gallery.findings.is_empty(), "{:#?}", gallery.findings);
     browser.stop().await;
     site.node.stop().await;
+}
+
+/// What links in mails lead to.
+async fn links(gallery: &mut Gallery<'_>) {
+    let site = gallery.site;
+    let path = |link: &str| link.strip_prefix(&site.url).unwrap().to_owned();
+    site.node.api("POST", "/v1/auth/forgot-password", json!({ "email": ADMIN })).await;
+    let reset = site.link_for(ADMIN).await;
+    gallery.show("reset", &path(&reset)).await;
+    let new = json!({ "company": "New", "domain": "new.test", "first_name": "N", "last_name": "N", "email": "n@new.test",
+        "password": PASSWORD });
+    assert_eq!(site.node.api("POST", "/v1/auth/register", new).await.status, 202);
+    let verify = site.link_for("n@new.test").await;
+    gallery.show("verify", &path(&verify)).await;
+}
+
+/// Questions, two tabs, an entry of the log that is open, and a form whose session has ended.
+async fn asked(gallery: &mut Gallery<'_>, agent: &str) {
+    let (browser, site) = (gallery.browser, gallery.site);
+    let tenant = site.tenant("acme.test").await;
+    let path = format!("/v1/admin/agents/{agent}?tenant_id={tenant}");
+    let extensions = site.node.api("GET", &format!("/v1/tenants/{tenant}/extensions"), Value::Null).await.json();
+    let own = extensions["items"].as_array().unwrap().iter().find(|own| !own["user_id"].is_null()).unwrap();
+    let (user, extension) = (own["user_id"].as_str().unwrap(), own["id"].as_str().unwrap());
+    let group = json!({ "name": "sales", "number": "700", "members": [extension] });
+    assert_eq!(site.node.api("POST", &format!("/v1/tenants/{tenant}/groups"), group).await.status, 201);
+    gallery.show("agent-in-group", &format!("/app/agents/{user}")).await;
+    gallery.show("agent-in-use", &format!("/app/agents/{user}/delete")).await;
+    gallery.show("agent-rotate", &format!("/app/agents/{user}/extensions/{extension}/rotate")).await;
+    gallery.show("agents-no-match", "/app/agents?search=nobody+of+this+name").await;
+    for (theme, width) in [("light", 1440), ("dark", 390)] {
+        browser.page.goto(&format!("{}/theme/{theme}", site.url)).await.unwrap();
+        browser.size(width, 844).await;
+        browser.page.goto(&format!("{}/app/agents/{agent}", site.url)).await.unwrap();
+        site.node.api("PATCH", &path, json!({ "last_name": format!("Brewster {width}"), "role": "manager" })).await;
+        browser.fill("last_name", "Murray").await;
+        browser.click("Save").await;
+        browser.sees("Somebody else saved changes").await;
+        let _ = browser.complaints().await;
+        gallery.look(&format!("agent-meanwhile-{theme}-{width}")).await;
+        browser.page.goto(&format!("{}/audit", site.url)).await.unwrap();
+        let open = "document.querySelectorAll('.log details').forEach((details) => { details.open = true; })";
+        browser.page.execute(open, vec![]).await.unwrap();
+        gallery.look(&format!("audit-open-{theme}-{width}")).await;
+    }
+    browser.page.goto(&format!("{}/app/agents/new", site.url)).await.unwrap();
+    browser.fill("first_name", "Mary").await;
+    sqlx::query("delete from sessions").execute(site.node.app.changes.pool()).await.unwrap();
+    browser.click("Add agent").await;
+    browser.sees("Your session has ended").await;
+    let _ = browser.complaints().await;
+    gallery.look("sign-in-kept-dark-390").await;
+    browser.fill("email", "ada@acme.test").await;
+    browser.fill("password", PASSWORD).await;
+    browser.click("Sign in").await;
+    browser.sees("What you typed is still here").await;
+    gallery.look("agent-new-kept-dark-390").await;
 }
 
 /// A company with some people, its owner signed in; an agent's id.

@@ -62,6 +62,11 @@ impl Site {
         }
     }
 
+    /// The id of a tenant.
+    pub async fn tenant(&self, domain: &str) -> uuid::Uuid {
+        self.node.api("GET", &format!("/v1/tenants/by-domain/{domain}"), Value::Null).await.id()
+    }
+
     pub async fn sign_in(&self, browser: &Chromium, email: &str) {
         browser.page.goto(&format!("{}/sign-in", self.url)).await.unwrap();
         browser.fill("email", email).await;
@@ -105,7 +110,7 @@ async fn from_sign_up_to_a_phone_and_its_suspension() {
     browser.fill("last_name", "Hopper").await;
     browser.fill("email", "ada@acme.test").await;
     browser.click("Add agent").await;
-    browser.sees("exists already").await;
+    browser.sees("already in use").await;
     browser.fill("email", "grace@acme.test").await;
     browser.fill("extensions_count", "2").await;
     browser.click("Add agent").await;
@@ -119,7 +124,7 @@ async fn from_sign_up_to_a_phone_and_its_suspension() {
     browser.sees("grace@acme.test").await;
     // Live search, without a new page.
     browser.fill("search", "nobody of this name").await;
-    browser.sees("Nobody here yet.").await;
+    browser.sees("Nobody matches.").await;
     browser.fill("search", "hopper").await;
     browser.sees("grace@acme.test").await;
     let grace = "//tr[contains(., 'grace@acme.test')]//button[normalize-space()='Suspend']";
@@ -165,8 +170,8 @@ async fn many_agents_come_from_a_file_after_a_look_at_each_line() {
     browser.click("Preview").await;
     browser.sees("2 ready, 1 with errors.").await;
     browser.sees("must be an e-mail address").await;
-    browser.click("Make 2 agents").await;
-    browser.sees("Made").await;
+    browser.click("Add 2 agents").await;
+    browser.sees("2 added, 1 with errors.").await;
     browser.click("To the agents").await;
     browser.sees("joan@acme.test").await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());
@@ -187,7 +192,7 @@ async fn a_switch_is_set_up_and_its_light_turns_green() {
     browser.click("Set up a switch").await;
     browser.fill("name", "fs-main").await;
     browser.click("Set up a switch").await;
-    browser.sees("Waiting for the first fetch").await;
+    browser.sees("Waiting for the switch's first request").await;
     let shown = browser.text().await;
     let credentials = shown.split("dialplane_credentials=").nth(1).unwrap().split('"').next().unwrap().to_owned();
     assert!(credentials.starts_with("fs-main:dps_"), "{credentials}");
@@ -199,7 +204,7 @@ async fn a_switch_is_set_up_and_its_light_turns_green() {
     let fetched =
         crate::harness::send(site.node.app.switch_address, "POST", "/fs/xml", &headers, body.trim().as_bytes()).await;
     assert_eq!(fetched.status, 200);
-    browser.sees("It works. The first fetch came at").await;
+    browser.sees("It works. First request at").await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());
     browser.stop().await;
     site.node.stop().await;

@@ -175,7 +175,7 @@ async fn wanted_numbers_pools_and_limits() {
         (vec![first], "reserved"),
         (vec![first + 2], "taken"),
         (vec![first + 900], "none of the tenant's pools"),
-        (vec![first + 1, first + 1], "wanted twice"),
+        (vec![first + 1, first + 1], "listed twice"),
     ] {
         let refused = owner.ask(&node, "POST", "/v1/admin/agents", wanting(2, &numbers)).await;
         assert!(refused.status == 409 && refused.text().contains(says), "{numbers:?}: {}", refused.text());
@@ -218,7 +218,7 @@ async fn many_at_once_all_or_none_unless_asked_otherwise() {
     assert_eq!((&report["created"], &report["refused"]), (&json!(0), &json!(3)));
     let line = &report["lines"][3];
     assert_eq!((&line["line"], &line["outcome"], &line["field"]), (&json!(4), &json!("refused"), &json!("email")));
-    assert!(report["lines"][7]["reason"].as_str().unwrap().contains("exists already"));
+    assert!(report["lines"][7]["reason"].as_str().unwrap().contains("already in use"));
     assert_eq!(report["lines"][0]["outcome"], "not_created");
     let none = owner.ask(&node, "GET", "/v1/admin/agents?role=agent", Value::Null).await.json();
     assert_eq!(none["items"], json!([]), "nothing is half done");
@@ -310,8 +310,9 @@ async fn each_of_many_who_want_numbers_is_told_what_is_wrong_with_theirs() {
     let report = owner.ask(&node, "POST", "/v1/admin/agents/bulk", body).await;
     assert_eq!(report.status, 201, "{}", report.text());
     let report = report.json();
-    let says = ["", "950 is taken", "951 is reserved", "911 is an emergency", "4711 is in none", "941 is wanted twice"];
-    for (at, says) in says.into_iter().chain(["940 is wanted twice", "112 is an emergency"]).enumerate() {
+    let says =
+        ["", "The extension 950", "951 is reserved", "911 is an emergency", "4711 is in none", "941 is listed twice"];
+    for (at, says) in says.into_iter().chain(["940 is listed twice", "112 is an emergency"]).enumerate() {
         let line = &report["lines"][at];
         let reason = line["reason"].as_str().unwrap_or_default();
         assert!(reason.starts_with(says) && (at > 0) == (line["outcome"] == "refused"), "{at}: {line}");

@@ -287,7 +287,7 @@ async fn forms_of_other_sites_change_nothing() {
     assert_eq!(refused.status, 403);
     let made = node.api("GET", &format!("/v1/admin/agents?tenant_id={tenant}&search=forged"), Value::Null).await.json();
     assert_eq!(made["items"], json!([]));
-    assert_eq!(send(&[("Sec-Fetch-Site", "same-origin")], &csrf).await, 200);
+    assert_eq!(send(&[("Sec-Fetch-Site", "same-origin")], &csrf).await, 303);
     // What a browser is given can't be read by scripts, sent in clear, or taken along by other sites' forms.
     let form = [("Content-Type", "application/x-www-form-urlencoded"), ("Sec-Fetch-Site", "same-origin")];
     let login = format!("email=owner%40acme.test&password={}", crate::people::PASSWORD.replace(' ', "+"));

@@ -310,7 +310,7 @@ async fn from_registration_to_a_phone_as_a_script_would_do_it() {
     again["domain"] = json!("other.test");
     assert_eq!(open("/v1/auth/register", again).await.status, 202);
     let began = std::time::Instant::now();
-    while !server.mails.lock().unwrap().iter().any(|(_, mail)| mail.contains("You have an account already")) {
+    while !server.mails.lock().unwrap().iter().any(|(_, mail)| mail.contains("You already have an account")) {
         assert!(began.elapsed().as_secs() < 20);
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }

@@ -13,6 +13,7 @@ mod changes;
 mod mails;
 mod matrix;
 mod onboarding;
+mod pages;
 mod people;
 mod rows;
 mod sign_in;

@@ -71,7 +71,7 @@ async fn a_file_of_numbers_is_added_whole_or_not_at_all_and_every_line_is_told()
         .map(|line| line["reason"].as_str().unwrap_or("-").to_owned())
         .collect::<Vec<_>>();
     for (at, says) in
-        [(0, "-"), (1, "E.164"), (2, "unknown"), (3, "twice"), (4, "exists already"), (5, "exists already"), (6, "US")]
+        [(0, "-"), (1, "E.164"), (2, "unknown"), (3, "twice"), (4, "already in use"), (5, "already in use"), (6, "US")]
     {
         assert!(reasons[at].contains(says), "line {at}: {reasons:?}");
     }
@@ -106,7 +106,7 @@ async fn ten_thousand_numbers_are_one_statement_and_one_generation() {
     assert_eq!(report.status, 201, "{}", report.text());
     let report = report.json();
     assert_eq!((report["created"].as_i64(), report["refused"].as_i64()), (Some(10_000), Some(1)));
-    assert_eq!(report["lines"][10_000]["reason"], "It stands there twice.");
+    assert_eq!(report["lines"][10_000]["reason"], "This appears twice in the list.");
     let counted = statements(&mut db).await;
     assert_eq!((counted["numbers"], counted["audit_log"]), (1, 5), "however many lines there are");
     assert_eq!(generation(&mut db).await, before + 1);

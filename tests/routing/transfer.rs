@@ -105,7 +105,7 @@ async fn files_are_taken_as_far_as_they_can_be_and_the_rest_is_told() {
     let author = dialplane::node::changes::Author { name: "test".into(), source: None, within: None };
     let mut change = stage.node.app.changes.begin(author).await.unwrap();
     let again = dialplane::switch::import::import(&mut change, stage.tenant, &tree, false, |_, _| ()).await.unwrap();
-    assert!(again.left.iter().any(|line| line.name == "72" && line.note.contains("exists already")), "{again:?}");
+    assert!(again.left.iter().any(|line| line.name == "72" && line.note.contains("already in use")), "{again:?}");
     drop(change);
     std::fs::remove_dir_all(&folder).unwrap();
     stage.stop().await;

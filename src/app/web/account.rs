@@ -1,10 +1,17 @@
 //! One's own account: password and second factor.
 
-use actix_web::{HttpResponse, get, post, web::ServiceConfig};
+use actix_web::{
+    HttpResponse, get, post,
+    web::{Query, ServiceConfig},
+};
 use askama::Template;
+use serde::Deserialize;
+use uuid::Uuid;
 
 use super::{
-    Form, Page, Shell, Turned, Visitor, ok,
+    Form, Page, Shell, Turned, Visitor,
+    kept::{Kept, keep},
+    ok, see_other,
     sign_in::{Sent, told, wait},
     wrong,
 };
@@ -99,10 +106,19 @@ async fn page(visitor: &Visitor, actor: &Actor, form: &Form, factor: &Form, code
     if form.has_errors() || factor.has_errors() { wrong(&view) } else { ok(&view) }
 }
 
+#[derive(Deserialize)]
+struct ShownQuery {
+    shown: Option<Uuid>,
+}
+
 #[get("/account")]
-async fn account_page(visitor: Visitor) -> Page {
+async fn account_page(visitor: Visitor, query: Query<ShownQuery>) -> Page {
     let actor = may(&visitor)?;
-    page(&visitor, &actor, &Form::default(), &Form::default(), vec![]).await
+    let codes = match visitor.kept(query.shown).await? {
+        Some(Kept::RecoveryCodes(codes)) => codes,
+        _ => vec![],
+    };
+    page(&visitor, &actor, &Form::default(), &Form::default(), codes).await
 }
 
 #[post("/account/password")]
@@ -111,7 +127,7 @@ async fn send_password(visitor: Visitor, sent: Sent) -> Page {
     let actor = visitor.sends(Resource::Account, Level::Own, &form)?;
     let (old, new) = (form.raw("old_password"), form.raw("password"));
     match change_own_password(&visitor.api, &actor, &visitor.request, old, new).await {
-        Ok(()) => Ok(super::done("/account", "agents.was_saved")),
+        Ok(()) => Ok(super::done("/account", "account.password_changed")),
         Err(error @ (Error::Sql(_) | Error::Keyring(_))) => Err(error.into()),
         Err(error) => {
             let wait = wait(&error);
@@ -129,7 +145,7 @@ async fn begin_two_factor(visitor: Visitor, sent: Sent) -> Page {
     let account = session::account(&mut change, actor.id).await?;
     second_factor::begin(&mut change, &account).await?;
     change.commit_quietly().await?;
-    Ok(super::see_other("/account"))
+    Ok(see_other("/account"))
 }
 
 /// What is scanned: only while the factor is being set up.
@@ -153,8 +169,10 @@ async fn confirm_two_factor(visitor: Visitor, sent: Sent) -> Page {
     let code = form.value("code").to_owned();
     match second_factor::confirm(&mut change, &account, &code).await {
         Ok(codes) => {
+            let keyring = change.keyring();
+            let shown = keep(change.db(), &keyring, visitor.session()?, &Kept::RecoveryCodes(codes)).await?;
             change.commit_quietly().await?;
-            page(&visitor, &actor, &Form::default(), &Form::default(), codes).await
+            Ok(see_other(&format!("/account?shown={shown}")))
         }
         Err(error @ (Error::Sql(_) | Error::Keyring(_))) => Err(error.into()),
         Err(error) => {
@@ -180,10 +198,11 @@ async fn disable_two_factor(visitor: Visitor, sent: Sent) -> Page {
         }
     };
     if account.totp_required {
-        return Err(Error::from(Code::SecondFactorRequired).into());
+        form.refuse(Error::from(Code::SecondFactorRequired));
+        return page(&visitor, &actor, &Form::default(), &form, vec![]).await;
     }
     let mut change = own_change(&visitor.api, &actor, &visitor.request).await?;
     second_factor::disable(&mut change, &account).await?;
     change.commit_quietly().await?;
-    Ok(super::done("/account", "agents.was_saved"))
+    Ok(super::done("/account", "account.two_factor_disabled"))
 }

@@ -1,20 +1,35 @@
 //! A tenant's start page and its agents.
 
 use actix_web::{
-    HttpResponse, get, post,
+    HttpResponse, get,
+    http::StatusCode,
+    post,
     web::{Path, Query, ServiceConfig},
 };
 use askama::Template;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Form, Page, Shell, Turned, Visitor, done, ok, sign_in::Sent, wrong};
+use super::{
+    Form, Message, Page, Shell, Turned, Visitor,
+    confirm::{Confirm, Obstacle, is_in_use, user_of},
+    done, html, in_query,
+    kept::{Kept, keep},
+    ok, see_other,
+    sign_in::Sent,
+    wrong,
+};
 use crate::{
     http::problem::Problem,
+    model::destination::Target,
     model::user::UserStatus,
     model::{error::Error, paging::PageQuery},
     people::agents::{self, Agent, AgentPatch, Maker, NewAgent, NewPhone, store},
-    telephony::{extensions, pools},
+    telephony::{
+        destinations, extensions,
+        groups::{self, GroupPatch},
+        pools,
+    },
     tenancy::{
         auth::{
             actor::Actor,
@@ -22,7 +37,7 @@ use crate::{
         },
         tenants,
     },
-    text::{Code, DisplayName, Email, ExtensionNumber, Why, codes::Kind},
+    text::{Code, DisplayName, Email, ExtensionNumber},
 };
 
 pub fn pages(config: &mut ServiceConfig) {
@@ -35,6 +50,10 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(delete_send)
         .service(suspend)
         .service(activate)
+        .service(invite)
+        .service(leave_group)
+        .service(phones)
+        .service(rotate_page)
         .service(rotate)
         .service(show)
         .service(save);
@@ -86,6 +105,13 @@ struct AgentsPage<'a> {
     can_write: bool,
 }
 
+impl AgentsPage<'_> {
+    /// Not everybody was asked for.
+    fn is_search(&self) -> bool {
+        !self.search.trim().is_empty() || !self.wanted.is_empty()
+    }
+}
+
 #[derive(Deserialize)]
 struct ListQuery {
     #[serde(default)]
@@ -93,11 +119,6 @@ struct ListQuery {
     #[serde(default)]
     status: String,
     cursor: Option<String>,
-}
-
-/// Text within a URL's query.
-pub fn in_query(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 #[get("/app/agents")]
@@ -145,10 +166,10 @@ struct NewPage<'a> {
 }
 
 #[get("/app/agents/new")]
-async fn new_page(visitor: Visitor) -> Page {
+async fn new_page(mut visitor: Visitor) -> Page {
     let actor = visitor.needs(Resource::Agents, Level::Write)?;
     Visitor::in_tenant(&actor)?;
-    let form = Form::filled([("role", "agent"), ("extensions_count", "1")]);
+    let form = visitor.form(Form::filled([("role", "agent"), ("extensions_count", "1")])).await?;
     let roles = roles(&visitor.shell, &actor);
     ok(&NewPage { s: &visitor.shell.on("agents"), form: &form, roles })
 }
@@ -158,21 +179,43 @@ async fn new_page(visitor: Visitor) -> Page {
 #[template(path = "web/agent_created.html")]
 struct CreatedPage<'a> {
     s: &'a Shell,
+    id: Uuid,
     name: String,
     phones: Vec<NewPhone>,
 }
 
 impl NewPhone {
-    /// Key of the catalogue, id in the page, value.
-    fn settings(&self) -> [(&'static str, &'static str, &str); 5] {
+    /// Key of the catalogue, id in the page, value. What was not made anew is not there.
+    fn settings(&self) -> impl Iterator<Item = (&'static str, &'static str, &str)> {
         [
-            ("phone.user", "user", &self.sip_username),
+            ("phone.user", "user", &*self.sip_username),
             ("phone.password", "password", &self.sip_password),
             ("phone.domain", "domain", &self.domain),
             ("phone.display_name", "name", &self.display_name),
             ("phone.pin", "pin", &self.voicemail_pin),
         ]
+        .into_iter()
+        .filter(|(_, _, value)| !value.is_empty())
     }
+}
+
+#[derive(Deserialize)]
+struct ShownQuery {
+    shown: Option<Uuid>,
+}
+
+/// The passwords of an agent's phones, for a few minutes after they were made.
+#[get("/app/agents/{id}/phones")]
+async fn phones(mut visitor: Visitor, id: Path<Uuid>, query: Query<ShownQuery>) -> Page {
+    let actor = visitor.needs(Resource::Agents, Level::Write)?;
+    Visitor::in_tenant(&actor)?;
+    visitor.shell.active = "agents";
+    if let Some(Kept::Phones { name, phones }) = visitor.kept(query.shown).await? {
+        return ok(&CreatedPage { s: &visitor.shell, id: *id, name, phones });
+    }
+    let (address, text) = (format!("/app/agents/{id}"), visitor.shell.t("created.gone_text"));
+    let next = Some((address.as_str(), "created.to_agent"));
+    ok(&Message { s: &visitor.shell, title: "created.gone", text, id: None, next })
 }
 
 fn read_new(form: &mut Form) -> Option<NewAgent> {
@@ -214,9 +257,12 @@ async fn new_send(visitor: Visitor, sent: Sent) -> Page {
         let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
         match agents::create(&mut change, maker, tenant, new).await {
             Ok(made) => {
-                change.commit().await?;
                 let name = format!("{} {}", made.user.first_name, made.user.last_name);
-                return ok(&CreatedPage { s: &visitor.shell.on("agents"), name, phones: made.extensions });
+                let kept = Kept::Phones { name, phones: made.extensions };
+                let keyring = change.keyring();
+                let shown = keep(change.db(), &keyring, visitor.session()?, &kept).await?;
+                change.commit().await?;
+                return Ok(see_other(&format!("/app/agents/{}/phones?shown={shown}", made.user.id)));
             }
             Err(error @ (Error::Sql(_) | Error::Keyring(_))) => return Err(error.into()),
             Err(error) => form.refuse(error),
@@ -231,6 +277,7 @@ async fn new_send(visitor: Visitor, sent: Sent) -> Page {
 struct AgentPage<'a> {
     s: &'a Shell,
     agent: &'a Agent,
+    groups: Vec<groups::store::Membership>,
     form: &'a Form,
     roles: Vec<(String, String)>,
     can_write: bool,
@@ -242,11 +289,29 @@ async fn read(visitor: &Visitor, actor: &Actor, id: Uuid) -> Result<Agent, Turne
     Ok(store::get(&mut db, tenant, id).await?.ok_or_else(|| Problem::not_found("agent"))?)
 }
 
-fn page_of(visitor: &Visitor, actor: &Actor, agent: &Agent, form: &Form) -> Page {
+/// The groups that ring an agent's phones.
+async fn groups_of(visitor: &Visitor, actor: &Actor, agent: &Agent) -> Result<Vec<groups::store::Membership>, Turned> {
+    let tenant = Visitor::in_tenant(actor)?;
+    let extensions = agent.extensions.iter().map(|extension| extension.id).collect::<Vec<_>>();
+    Ok(groups::store::of_extensions(&mut *visitor.api.read(actor).await?, tenant, &extensions).await?)
+}
+
+async fn page_of(visitor: &Visitor, actor: &Actor, agent: &Agent, form: &Form, status: StatusCode) -> Page {
     let can_write = actor.level == Level::Write && actor.role.may_grant(agent.user.role);
     let roles = roles(&visitor.shell, actor);
-    let view = AgentPage { s: &visitor.shell, agent, form, roles, can_write };
-    if form.has_errors() { wrong(&view) } else { ok(&view) }
+    let groups = groups_of(visitor, actor, agent).await?;
+    html(status, &AgentPage { s: &visitor.shell, agent, groups, form, roles, can_write })
+}
+
+/// What the form changes, as it is now.
+fn fields(agent: &Agent) -> [(&'static str, &str); 4] {
+    let user = &agent.user;
+    [
+        ("first_name", &user.first_name),
+        ("last_name", &user.last_name),
+        ("email", &user.email),
+        ("role", user.role.as_str()),
+    ]
 }
 
 #[get("/app/agents/{id}")]
@@ -254,14 +319,11 @@ async fn show(mut visitor: Visitor, id: Path<Uuid>) -> Page {
     let actor = visitor.needs(Resource::Agents, Level::Read)?;
     visitor.shell.active = "agents";
     let agent = read(&visitor, &actor, *id).await?;
-    let user = &agent.user;
-    let form = Form::filled([
-        ("first_name", &user.first_name),
-        ("last_name", &user.last_name),
-        ("email", &user.email),
-        ("role", user.role.as_str()),
-    ]);
-    page_of(&visitor, &actor, &agent, &form)
+    let mut form = Form::opened(fields(&agent), agent.user.version);
+    if actor.level == Level::Write {
+        form = visitor.form(form).await?;
+    }
+    page_of(&visitor, &actor, &agent, &form, StatusCode::OK).await
 }
 
 #[post("/app/agents/{id}")]
@@ -269,32 +331,51 @@ async fn save(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());
     let actor = visitor.sends(Resource::Agents, Level::Write, &form)?;
     visitor.shell.active = "agents";
-    let agent = read(&visitor, &actor, *id).await?;
+    let mut agent = read(&visitor, &actor, *id).await?;
+    // Somebody else saved since the form was opened.
+    if form.version().is_some_and(|version| version != agent.user.version) {
+        form.meet(fields(&agent), agent.user.version);
+        if form.has_others() {
+            return page_of(&visitor, &actor, &agent, &form, StatusCode::CONFLICT).await;
+        }
+    }
     let (first_name, last_name) = (form.read::<DisplayName>("first_name"), form.read::<DisplayName>("last_name"));
     let (email, role) = (form.read::<Email>("email"), form.read::<Role>("role"));
     if !form.has_errors() {
         let patch = AgentPatch { first_name, last_name, email, role, ..AgentPatch::default() };
-        match change(&visitor, &actor, *id, patch).await {
+        match change(&visitor, &actor, *id, patch, form.version()).await {
             Ok(()) => return Ok(done(&format!("/app/agents/{id}"), "agents.was_saved")),
             Err(error @ (Error::Sql(_) | Error::Keyring(_) | Error::NotFound(_))) => return Err(error.into()),
+            // In this very moment.
+            Err(Error::Changed(_)) => {
+                agent = read(&visitor, &actor, *id).await?;
+                form.meet(fields(&agent), agent.user.version);
+                return page_of(&visitor, &actor, &agent, &form, StatusCode::CONFLICT).await;
+            }
             Err(error) => form.refuse(error),
         }
     }
-    page_of(&visitor, &actor, &agent, &form)
+    page_of(&visitor, &actor, &agent, &form, StatusCode::UNPROCESSABLE_ENTITY).await
 }
 
-async fn change(visitor: &Visitor, actor: &Actor, id: Uuid, patch: AgentPatch) -> Result<(), Error> {
+async fn change(
+    visitor: &Visitor,
+    actor: &Actor,
+    id: Uuid,
+    patch: AgentPatch,
+    if_match: Option<i64>,
+) -> Result<(), Error> {
     let tenant = actor.tenant.ok_or(Error::NotFound("agent"))?;
     let maker = Maker::new(&visitor.api.auth.public_url, actor.role);
     let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
-    agents::update(&mut change, maker, tenant, id, patch, None).await?;
+    agents::update(&mut change, maker, tenant, id, patch, if_match).await?;
     change.commit().await.map(|_| ())
 }
 
 async fn set_status(visitor: &Visitor, id: Uuid, form: &Form, status: UserStatus) -> Result<HttpResponse, Turned> {
     let actor = visitor.sends(Resource::Agents, Level::Write, form)?;
     let patch = AgentPatch { status: Some(status), ..AgentPatch::default() };
-    change(visitor, &actor, id, patch).await?;
+    change(visitor, &actor, id, patch, None).await?;
     let flash = if status == UserStatus::Suspended { "agents.was_suspended" } else { "agents.was_activated" };
     Ok(done("/app/agents", flash))
 }
@@ -309,32 +390,73 @@ async fn activate(visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     set_status(&visitor, *id, &Form::of(sent.into_inner()), UserStatus::Active).await
 }
 
-/// Asks once more.
-#[derive(Template)]
-#[template(path = "web/confirm.html")]
-struct ConfirmPage<'a> {
-    s: &'a Shell,
-    title: &'static str,
-    what: String,
-    text: &'static str,
-    error: Option<&'a Why>,
-    action: String,
-    submit: &'static str,
-    back: &'static str,
+/// The mail with the link, once more.
+#[post("/app/agents/{id}/invite")]
+async fn invite(visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
+    let actor = visitor.sends(Resource::Agents, Level::Write, &Form::of(sent.into_inner()))?;
+    let tenant = Visitor::in_tenant(&actor)?;
+    let maker = Maker::new(&visitor.api.auth.public_url, actor.role);
+    let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
+    agents::invite_again(&mut change, maker, tenant, *id).await?;
+    change.commit_quietly().await?;
+    Ok(done(&format!("/app/agents/{id}"), "agents.was_invited"))
 }
 
-fn confirm(visitor: &Visitor, agent: &Agent, error: Option<&Why>) -> Page {
-    let view = ConfirmPage {
+/// An agent's phones ring with a group no longer.
+#[post("/app/agents/{id}/groups/{group}/leave")]
+async fn leave_group(visitor: Visitor, path: Path<(Uuid, Uuid)>, sent: Sent) -> Page {
+    let (id, group) = path.into_inner();
+    let form = Form::of(sent.into_inner());
+    let actor = visitor.sends(Resource::Groups, Level::Write, &form)?;
+    let tenant = Visitor::in_tenant(&actor)?;
+    let agent = read(&visitor, &actor, id).await?;
+    let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
+    let before = groups::store::get(change.db(), tenant, group).await?.ok_or_else(|| Problem::not_found("group"))?;
+    let is_own = |member: &Uuid| agent.extensions.iter().any(|extension| extension.id == *member);
+    let members = before.members.iter().filter(|member| !is_own(member)).copied().collect();
+    let patch = GroupPatch { members: Some(members), ..GroupPatch::default() };
+    groups::update(&mut change, tenant, group, patch, Some(before.version)).await?;
+    change.commit().await?;
+    // Back to the question that it stood in the way of.
+    let page = if form.value("next") == "delete" { "/delete" } else { "" };
+    Ok(done(&format!("/app/agents/{id}{page}"), "agents.left_group"))
+}
+
+/// What leads to an agent's phones, and has to lead elsewhere first.
+async fn obstacles(visitor: &Visitor, actor: &Actor, agent: &Agent) -> Result<Vec<Obstacle>, Turned> {
+    let tenant = Visitor::in_tenant(actor)?;
+    let mut obstacles = Vec::new();
+    for group in groups_of(visitor, actor, agent).await? {
+        let text = format!("{} {}", visitor.shell.t("kind.group"), group.name);
+        obstacles
+            .push(Obstacle { text, action: Some(format!("/app/agents/{}/groups/{}/leave", agent.user.id, group.id)) });
+    }
+    let mut db = visitor.api.read(actor).await?;
+    for extension in &agent.extensions {
+        for user in destinations::store::users_of(&mut db, tenant, Target::extension(extension.id)).await? {
+            let text = user_of(&visitor.shell, &user);
+            if !obstacles.iter().any(|known| known.text == text) {
+                obstacles.push(Obstacle { text, action: None });
+            }
+        }
+    }
+    Ok(obstacles)
+}
+
+async fn delete_question<'a>(visitor: &'a Visitor, actor: &Actor, agent: &Agent) -> Result<Confirm<'a>, Turned> {
+    Ok(Confirm {
         s: &visitor.shell,
         title: "agents.delete_title",
         what: format!("{} {} · {}", agent.user.first_name, agent.user.last_name, agent.user.email),
         text: "agents.delete_text",
-        error,
+        obstacles: obstacles(visitor, actor, agent).await?,
         action: format!("/app/agents/{}/delete", agent.user.id),
         submit: "agents.delete",
-        back: "/app/agents",
-    };
-    if error.is_some() { wrong(&view) } else { ok(&view) }
+        back: format!("/app/agents/{}", agent.user.id),
+        version: agent.user.version,
+        error: None,
+        changed: false,
+    })
 }
 
 #[get("/app/agents/{id}/delete")]
@@ -342,41 +464,85 @@ async fn delete_page(mut visitor: Visitor, id: Path<Uuid>) -> Page {
     let actor = visitor.needs(Resource::Agents, Level::Write)?;
     visitor.shell.active = "agents";
     let agent = read(&visitor, &actor, *id).await?;
-    confirm(&visitor, &agent, None)
+    delete_question(&visitor, &actor, &agent).await?.ask()
 }
 
 #[post("/app/agents/{id}/delete")]
 async fn delete_send(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
-    let actor = visitor.sends(Resource::Agents, Level::Write, &Form::of(sent.into_inner()))?;
+    let form = Form::of(sent.into_inner());
+    let actor = visitor.sends(Resource::Agents, Level::Write, &form)?;
     visitor.shell.active = "agents";
     let tenant = Visitor::in_tenant(&actor)?;
     let agent = read(&visitor, &actor, *id).await?;
     let maker = Maker::new(&visitor.api.auth.public_url, actor.role);
     let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
-    match agents::delete(&mut change, maker, tenant, *id, None).await {
+    match agents::delete(&mut change, maker, tenant, *id, form.version()).await {
         Ok(()) => {
             change.commit().await?;
             Ok(done("/app/agents", "agents.was_deleted"))
         }
-        Err(Error::Refused(why)) if why.code.kind() == Kind::Conflict => confirm(&visitor, &agent, Some(&why)),
-        Err(error) => Err(error.into()),
+        Err(error) => {
+            drop(change);
+            let question = delete_question(&visitor, &actor, &agent).await?;
+            // The list of what stands in the way says it already.
+            if is_in_use(&error) && !question.obstacles.is_empty() {
+                return wrong(&question);
+            }
+            question.again(error)
+        }
     }
+}
+
+async fn rotate_question<'a>(
+    visitor: &'a Visitor,
+    actor: &Actor,
+    agent: &Agent,
+    extension: Uuid,
+) -> Result<Confirm<'a>, Turned> {
+    let tenant = Visitor::in_tenant(actor)?;
+    let found = extensions::store::get(&mut *visitor.api.read(actor).await?, tenant, extension).await?;
+    let own = found.filter(|found| agent.extensions.iter().any(|own| own.id == found.id));
+    let own = own.ok_or_else(|| Problem::not_found("extension"))?;
+    Ok(Confirm {
+        s: &visitor.shell,
+        title: "rotate.title",
+        what: format!("{} · {} {}", own.number, agent.user.first_name, agent.user.last_name),
+        text: "rotate.text",
+        obstacles: vec![],
+        action: format!("/app/agents/{}/extensions/{extension}/rotate", agent.user.id),
+        submit: "agent.rotate",
+        back: format!("/app/agents/{}", agent.user.id),
+        version: own.version,
+        error: None,
+        changed: false,
+    })
+}
+
+#[get("/app/agents/{id}/extensions/{extension}/rotate")]
+async fn rotate_page(mut visitor: Visitor, path: Path<(Uuid, Uuid)>) -> Page {
+    let (id, extension) = path.into_inner();
+    let actor = visitor.needs(Resource::Extensions, Level::Write)?;
+    visitor.shell.active = "agents";
+    let agent = read(&visitor, &actor, id).await?;
+    rotate_question(&visitor, &actor, &agent, extension).await?.ask()
 }
 
 /// A new SIP password, shown once.
 #[post("/app/agents/{id}/extensions/{extension}/rotate")]
-async fn rotate(visitor: Visitor, path: Path<(Uuid, Uuid)>, sent: Sent) -> Page {
+async fn rotate(mut visitor: Visitor, path: Path<(Uuid, Uuid)>, sent: Sent) -> Page {
     let (id, extension) = path.into_inner();
-    let actor = visitor.sends(Resource::Extensions, Level::Write, &Form::of(sent.into_inner()))?;
+    let form = Form::of(sent.into_inner());
+    let actor = visitor.sends(Resource::Extensions, Level::Write, &form)?;
+    visitor.shell.active = "agents";
     let tenant = Visitor::in_tenant(&actor)?;
     let agent = read(&visitor, &actor, id).await?;
-    if !agent.extensions.iter().any(|own| own.id == extension) {
-        return Err(Problem::not_found("extension").into());
-    }
+    let question = rotate_question(&visitor, &actor, &agent, extension).await?;
     let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
-    let rotated = extensions::rotate_secret(&mut change, tenant, extension, None).await?;
+    let rotated = match extensions::rotate_secret(&mut change, tenant, extension, form.version()).await {
+        Ok(rotated) => rotated,
+        Err(error) => return question.again(error),
+    };
     let home = tenants::store::get(change.db(), tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
-    change.commit().await?;
     let name = format!("{} {}", agent.user.first_name, agent.user.last_name);
     let phone = NewPhone {
         id: extension,
@@ -385,7 +551,11 @@ async fn rotate(visitor: Visitor, path: Path<(Uuid, Uuid)>, sent: Sent) -> Page 
         sip_password: rotated.sip_password,
         domain: home.domain.to_string(),
         display_name: name.clone(),
-        voicemail_pin: "····".into(),
+        voicemail_pin: String::new(),
     };
-    ok(&CreatedPage { s: &visitor.shell.on("agents"), name, phones: vec![phone] })
+    let keyring = change.keyring();
+    let kept = Kept::Phones { name, phones: vec![phone] };
+    let shown = keep(change.db(), &keyring, visitor.session()?, &kept).await?;
+    change.commit().await?;
+    Ok(see_other(&format!("/app/agents/{id}/phones?shown={shown}")))
 }

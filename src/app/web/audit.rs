@@ -1,13 +1,18 @@
-//! The audit log, for administrators.
+//! The audit log, for administrators: who did what to what, in words, and what it was before and after.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use actix_web::{
     get,
     web::{Query, ServiceConfig},
 };
 use askama::Template;
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use serde_json::Value;
+use uuid::Uuid;
 
-use super::{Page, Shell, Visitor, agents::in_query, ok};
+use super::{Page, Shell, Visitor, catalogue, in_query, ok};
 use crate::{
     model::paging::PageQuery,
     tenancy::{
@@ -20,15 +25,83 @@ pub fn pages(config: &mut ServiceConfig) {
     config.service(list);
 }
 
+/// What can be searched for. What stands in the log and not here is found by leaving the choice open.
+const ACTIONS: [&str; 15] = [
+    "create",
+    "update",
+    "delete",
+    "invite",
+    "rotate",
+    "rotate_token",
+    "sign_in",
+    "lock_sign_in",
+    "set_password",
+    "verify_email",
+    "rates",
+    "reserve",
+    "release",
+    "outbound",
+    "purge",
+];
+const KINDS: [&str; 16] = [
+    "agents",
+    "users",
+    "extensions",
+    "groups",
+    "destinations",
+    "numbers",
+    "dialplan-entries",
+    "pools",
+    "reserved-numbers",
+    "keys",
+    "tenants",
+    "settings",
+    "templates",
+    "clusters",
+    "switches",
+    "carriers",
+];
+
+/// An entry, as it is read.
+struct Row {
+    at: DateTime<Utc>,
+    who: String,
+    what: String,
+    kind: String,
+    name: String,
+    source: Option<String>,
+    changes: Vec<Field>,
+}
+
+/// What a field was before and after; empty: it was not there.
+struct Field {
+    label: String,
+    before: Option<String>,
+    after: Option<String>,
+}
+
 #[derive(Template)]
 #[template(path = "web/audit.html")]
 struct AuditPage<'a> {
     s: &'a Shell,
-    rows: Vec<Entry>,
+    rows: Vec<Row>,
     actor: String,
     action: String,
     resource: String,
+    actions: &'static [&'static str],
+    kinds: &'static [&'static str],
     next: Option<String>,
+}
+
+impl AuditPage<'_> {
+    fn is_search(&self) -> bool {
+        [&self.actor, &self.action, &self.resource].iter().any(|text| !text.trim().is_empty())
+    }
+
+    /// Does the chosen kind, as `groups/`, mean this one?
+    fn is_chosen(&self, kind: &str) -> bool {
+        self.resource.trim_end_matches('/') == kind
+    }
 }
 
 #[derive(Deserialize)]
@@ -53,12 +126,224 @@ async fn list(visitor: Visitor, query: Query<ListQuery>) -> Page {
         ..Filter::default()
     };
     let window = PageQuery { limit: Some(50), cursor: query.cursor.clone() }.window()?;
-    let entries = audit::store::list(&mut *visitor.api.read(&actor).await?, actor.tenant, &filter, window).await?;
+    let mut db = visitor.api.read(&actor).await?;
+    let entries = audit::store::list(&mut *db, actor.tenant, &filter, window).await?;
     let page = window.page(entries, |entry| entry.id);
+    let ids = page.items.iter().flat_map(ids).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
+    let tenants = page.items.iter().filter_map(|entry| entry.tenant_id).collect::<Vec<_>>();
+    let names = audit::store::names(&mut *db, &tenants, &ids).await?.into_iter().collect::<HashMap<_, _>>();
     let next = page.next_cursor.map(|cursor| {
         let (who, action, resource) = (in_query(&query.actor), in_query(&query.action), in_query(&query.resource));
         format!("/audit?actor={who}&action={action}&resource={resource}&cursor={cursor}")
     });
+    let shell = visitor.shell.on("audit");
+    let rows = page.items.into_iter().map(|entry| read(&shell, entry, &names)).collect();
     let ListQuery { actor, action, resource, .. } = query.into_inner();
-    ok(&AuditPage { s: &visitor.shell.on("audit"), rows: page.items, actor, action, resource, next })
+    ok(&AuditPage { s: &shell, rows, actor, action, resource, actions: &ACTIONS, kinds: &KINDS, next })
+}
+
+/// All ids that an entry mentions.
+fn ids(entry: &Entry) -> BTreeSet<Uuid> {
+    fn walk(value: &Value, found: &mut BTreeSet<Uuid>) {
+        match value {
+            Value::String(text) => found.extend(text.parse::<Uuid>().ok()),
+            Value::Array(items) => items.iter().for_each(|item| walk(item, found)),
+            Value::Object(fields) => fields.values().for_each(|value| walk(value, found)),
+            _ => {}
+        }
+    }
+    let mut found = BTreeSet::new();
+    entry.before.iter().chain(&entry.after).for_each(|value| walk(value, &mut found));
+    found.extend(entry.resource.split('/').filter_map(|part| part.parse::<Uuid>().ok()));
+    found
+}
+
+fn read(s: &Shell, entry: Entry, names: &HashMap<Uuid, String>) -> Row {
+    let (kind, id) = entry.resource.split_once('/').unwrap_or((&entry.resource, ""));
+    let named = entry.after.as_ref().and_then(own_name).or_else(|| entry.before.as_ref().and_then(own_name));
+    let known = id.parse::<Uuid>().ok().and_then(|id| names.get(&id).cloned());
+    // What was made and what is gone is called as it was; the rest as it is called now.
+    let name = named.or(known).unwrap_or_else(|| if id.parse::<Uuid>().is_ok() { short(id) } else { id.to_owned() });
+    Row {
+        at: entry.at,
+        who: who(s, &entry.actor),
+        what: word(s, "action", &entry.action),
+        // Of accounts the name says enough.
+        kind: if kind == "users" && !name.is_empty() { String::new() } else { word(s, "kinds", kind) },
+        name,
+        source: entry.source,
+        changes: changes(s, entry.before.as_ref(), entry.after.as_ref(), names),
+    }
+}
+
+/// A word of the catalogue; as it is where there is none, for entries are older and newer than this page.
+fn word(s: &Shell, group: &str, key: &str) -> String {
+    let full = format!("{group}.{key}");
+    let text = catalogue::text(&full, s.language);
+    if text == full { plain(key) } else { text.to_owned() }
+}
+
+/// `ring_seconds` is "Ring seconds".
+fn plain(key: &str) -> String {
+    let words = key.replace(['_', '-'], " ");
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// `user:ID:E-MAIL` is the address; a key is called by its name; what the platform does itself, by what it is.
+fn who(s: &Shell, actor: &str) -> String {
+    let mut parts = actor.splitn(3, ':');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some("user"), Some(_), Some(email)) => email.to_owned(),
+        (Some("key"), Some(_), Some(name)) => format!("{} {name}", s.t("audit.key")),
+        (Some("cli"), Some(name), _) => format!("{} ({name})", s.t("audit.cli")),
+        _ => word(s, "actor", actor),
+    }
+}
+
+/// What something calls itself.
+fn own_name(value: &Value) -> Option<String> {
+    let text = |key: &str| value.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    if let Some(user) = value.get("user") {
+        return own_name(user);
+    }
+    if let (Some(first), Some(last)) = (text("first_name"), text("last_name")) {
+        return Some(format!("{first} {last}"));
+    }
+    if let (Some(number), Some(name)) = (text("number"), text("display_name")) {
+        return Some(format!("{number} {name}"));
+    }
+    if let (Some(first), Some(last)) = (text("first_number"), text("last_number")) {
+        return Some(format!("{first}–{last}"));
+    }
+    ["name", "domain", "number", "email"].into_iter().find_map(text).map(ToOwned::to_owned)
+}
+
+/// The end of an id, which tells it from others on this page.
+fn short(id: &str) -> String {
+    format!("…{}", &id[id.len().saturating_sub(6)..])
+}
+
+/// What says nothing to a reader: which row it is, and that it changed.
+const NOISE: [&str; 7] = ["id", "tenant_id", "version", "created_at", "updated_at", "context", "email_verified"];
+
+fn changes(s: &Shell, before: Option<&Value>, after: Option<&Value>, names: &HashMap<Uuid, String>) -> Vec<Field> {
+    let (before, after) = (flat(before), flat(after));
+    let keys = before.keys().chain(after.keys()).collect::<BTreeSet<_>>();
+    let fields = keys.into_iter().filter_map(|key| {
+        let noise = NOISE.iter().any(|noise| key.last().is_some_and(|last| last == noise));
+        let (was, is) = (before.get(key), after.get(key));
+        if noise || was == is {
+            return None;
+        }
+        let label = key.iter().map(|part| word(s, "field", part)).collect::<Vec<_>>().join(" › ");
+        let said = |value: Option<&&Value>| value.and_then(|value| say(s, key.last(), value, names));
+        let field = Field { label, before: said(was), after: said(is) };
+        (field.before.is_some() || field.after.is_some()).then_some(field)
+    });
+    fields.collect()
+}
+
+/// The values by the way to them; lists stay together.
+fn flat(value: Option<&Value>) -> BTreeMap<Vec<String>, &Value> {
+    fn walk<'a>(value: &'a Value, path: &mut Vec<String>, found: &mut BTreeMap<Vec<String>, &'a Value>) {
+        match value {
+            Value::Object(fields) if !fields.is_empty() => {
+                for (name, value) in fields {
+                    // People are under a name of their own where they were made: it says nothing.
+                    let step = (name != "user").then(|| path.push(name.clone())).is_some();
+                    walk(value, path, found);
+                    if step {
+                        path.pop();
+                    }
+                }
+            }
+            value => {
+                found.insert(path.clone(), value);
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    if let Some(value) = value {
+        walk(value, &mut vec![], &mut found);
+    }
+    found
+}
+
+/// A value in words; `None`: there is none.
+fn say(s: &Shell, key: Option<&String>, value: &Value, names: &HashMap<Uuid, String>) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::Bool(true) => Some(s.t("audit.yes").to_owned()),
+        Value::Bool(false) => Some(s.t("audit.no").to_owned()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::String(text) if text.is_empty() => None,
+        Value::String(text) => Some(match (key.map(String::as_str), text.parse::<Uuid>()) {
+            (_, Ok(id)) => names.get(&id).cloned().unwrap_or_else(|| short(text)),
+            (Some("status" | "role"), _) => word(s, key.map_or("", String::as_str), text),
+            _ if text == "(changed)" => s.t("audit.changed").to_owned(),
+            _ => DateTime::parse_from_rfc3339(text)
+                .map_or_else(|_| text.clone(), |at| at.to_utc().format("%Y-%m-%d %H:%M UTC").to_string()),
+        }),
+        Value::Array(items) => {
+            let items = items.iter().filter_map(|item| say(s, None, item, names)).collect::<Vec<_>>();
+            (!items.is_empty()).then(|| items.join(", "))
+        }
+        Value::Object(fields) => {
+            let fields = fields.iter().filter_map(|(name, value)| {
+                Some(format!("{}: {}", word(s, "field", name), say(s, Some(name), value, names)?))
+            });
+            let fields = fields.collect::<Vec<_>>();
+            (!fields.is_empty()).then(|| fields.join("; "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::language::Language;
+
+    fn shell(language: Language) -> Shell {
+        Shell { language, theme: None, me: None, csrf: String::new(), active: "", flash: None }
+    }
+
+    #[test]
+    fn entries_are_told_in_words_and_names() {
+        let (group, member) = (Uuid::from_u128(7), Uuid::from_u128(8));
+        let names = HashMap::from([(member, "1000 Ada Lovelace".to_owned())]);
+        let of = |members: &[Uuid]| json!({ "id": group, "name": "Sales", "members": members, "confirm": false, "version": 1 });
+        let entry = Entry {
+            id: Uuid::nil(),
+            at: Utc::now(),
+            actor: format!("user:{member}:ada@acme.test"),
+            source: None,
+            tenant_id: None,
+            action: "update".into(),
+            resource: format!("groups/{group}"),
+            before: Some(of(&[])),
+            after: Some(of(&[member])),
+        };
+        let row = read(&shell(Language::De), entry, &names);
+        assert_eq!((row.who.as_str(), row.what.as_str(), row.name.as_str()), ("ada@acme.test", "Geändert", "Sales"));
+        assert_eq!((row.kind.as_str(), row.changes.len()), ("Gruppe", 1));
+        assert_eq!(row.changes[0].before, None);
+        assert_eq!(row.changes[0].after.as_deref(), Some("1000 Ada Lovelace"));
+    }
+
+    #[test]
+    fn values_of_any_shape_are_words_and_never_json() {
+        let after = json!({ "user": { "first_name": "A", "role": "agent" }, "calls": { "forward": { "busy": null, "always": "+1" } },
+                            "expires_at": "2026-12-24T18:00:00Z", "secret": "(changed)", "list": [{ "kind": "group" }, true] });
+        let told = changes(&shell(Language::En), None, Some(&after), &HashMap::new());
+        let told = told.into_iter().map(|field| format!("{}={}", field.label, field.after.unwrap_or_default()));
+        let told = told.collect::<Vec<_>>().join("|");
+        assert_eq!(
+            told,
+            "Calls › Forward › Always=+1|Expires at=2026-12-24 18:00 UTC|First name=A|List=Kind: group, Yes|Role=Agent|Secret=Changed"
+        );
+        assert!(!told.contains(['{', '"', '[']));
+    }
 }

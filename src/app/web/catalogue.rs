@@ -77,7 +77,9 @@ mod tests {
             assert!(CATALOGUE.contains_key(key), "{key}");
         }
         let idle = CATALOGUE.keys().filter(|key| {
-            let made_up = ["field.", "status.", "role.", "layout.theme."].iter().any(|prefix| key.starts_with(prefix));
+            let made_up = ["field.", "status.", "role.", "layout.theme.", "action.", "actor.", "kind.", "kinds."]
+                .iter()
+                .any(|prefix| key.starts_with(prefix));
             !made_up && !all.contains(&format!("\"{key}\""))
         });
         assert_eq!(idle.collect::<BTreeSet<_>>(), BTreeSet::new());
@@ -90,12 +92,12 @@ mod tests {
     fn what_is_wrong_is_said_in_the_readers_language() {
         let of = |error: Error, language| reason(&error.into(), language);
         let twice = || Code::NumberWantedTwice.with("number", 2001);
-        assert_eq!(of(twice().into(), Language::En), "2001 is wanted twice.");
-        assert_eq!(of(twice().into(), Language::De), "2001 wird zweimal gewünscht.");
+        assert_eq!(of(twice().into(), Language::En), "2001 is listed twice.");
+        assert_eq!(of(twice().into(), Language::De), "2001 ist zweimal angegeben.");
         let many = || Error::TooMany { seconds: 30 };
         assert_eq!(of(many(), Language::De), "Zu viele Versuche. Versuchen Sie es in 30 Sekunden wieder.");
         let cluster = || Error::invalid("cluster_id", Code::NamesNoCluster);
-        assert_eq!(of(cluster(), Language::De), "cluster_id: nennt keinen Cluster.");
+        assert_eq!(of(cluster(), Language::De), "Cluster: nennt keinen Cluster.");
         assert_eq!(of(cluster(), Language::En), "cluster_id names no cluster.");
         let numbers = || Error::invalid("numbers", Code::range(1, 5));
         assert_eq!(of(numbers(), Language::De), "Gewünschte Nummern: muss 1 bis 5 sein.");

@@ -13,6 +13,8 @@ pub struct Form {
     errors: Vec<(String, Why)>,
     /// What is wrong with no field of it.
     whole: Option<Reason>,
+    /// What somebody else put into a field since this form was opened.
+    others: Vec<(String, String)>,
 }
 
 impl Form {
@@ -26,6 +28,15 @@ impl Form {
         Self::of(values.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
+    /// What something is now, to be changed: with what each field was, and the version.
+    #[must_use]
+    pub fn opened<const N: usize>(fields: [(&str, &str); N], version: i64) -> Self {
+        let mut form = Self::filled(fields);
+        form.values.extend(fields.map(|(name, value)| (format!("was_{name}"), value.to_owned())));
+        form.set_version(version);
+        form
+    }
+
     #[must_use]
     pub fn value(&self, name: &str) -> &str {
         self.values.get(name).map_or("", |value| value.trim())
@@ -35,6 +46,68 @@ impl Form {
     #[must_use]
     pub fn raw(&self, name: &str) -> &str {
         self.values.get(name).map_or("", String::as_str)
+    }
+
+    /// Everything that was sent.
+    pub fn values(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// What was typed before, in the place of what stands here.
+    pub fn type_in(&mut self, typed: impl IntoIterator<Item = (String, String)>) {
+        self.values.extend(typed);
+    }
+
+    /// The version of what this form changes, as it was when the form was opened.
+    #[must_use]
+    pub fn version(&self) -> Option<i64> {
+        self.value("version").parse().ok()
+    }
+
+    /// The version that this form changes from now on.
+    pub fn set_version(&mut self, version: i64) {
+        self.values.insert("version".to_owned(), version.to_string());
+    }
+
+    /// Somebody else saved since this form was opened. A field that was not touched here takes what they put there; one that both
+    /// changed keeps what was typed, and shows theirs beside it. What each field was comes along as `was_…`.
+    pub fn meet<const N: usize>(&mut self, now: [(&str, &str); N], version: i64) {
+        for (name, theirs) in now {
+            let was = self.raw(&format!("was_{name}")).to_owned();
+            let mine = self.value(name).to_owned();
+            if theirs != was && mine != theirs {
+                if mine == was {
+                    self.values.insert(name.to_owned(), theirs.to_owned());
+                }
+                self.others.push((name.to_owned(), theirs.to_owned()));
+            }
+            self.values.insert(format!("was_{name}"), theirs.to_owned());
+        }
+        self.set_version(version);
+    }
+
+    /// What a field was when the form was opened.
+    #[must_use]
+    pub fn was(&self, name: &str) -> &str {
+        self.raw(&format!("was_{name}"))
+    }
+
+    /// What somebody else put there meanwhile.
+    #[must_use]
+    pub fn other(&self, name: &str) -> Option<&str> {
+        self.others.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Did somebody else change something that this form has as well?
+    #[must_use]
+    pub fn has_others(&self) -> bool {
+        !self.others.is_empty()
+    }
+
+    /// Did this form and somebody else's change the same field?
+    #[must_use]
+    pub fn differs(&self, name: &str) -> bool {
+        self.other(name).is_some_and(|other| other != self.value(name))
     }
 
     /// A field, read as a type; what is wrong is noted.
@@ -85,5 +158,29 @@ impl Form {
     #[must_use]
     pub fn errors(&self) -> &[(String, Why)] {
         &self.errors
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_who_change_the_same_see_both_values_and_lose_nothing_else() {
+        let mut form = Form::filled([
+            ("first_name", "Ada"),
+            ("was_first_name", "A."),
+            ("last_name", "King"),
+            ("was_last_name", "King"),
+            ("email", "ada@acme.test"),
+            ("was_email", "ada@acme.test"),
+            ("version", "3"),
+        ]);
+        form.meet([("first_name", "Augusta"), ("last_name", "Lovelace"), ("email", "ada@acme.test")], 4);
+        assert_eq!((form.value("first_name"), form.other("first_name")), ("Ada", Some("Augusta")), "both typed");
+        assert!(form.differs("first_name"));
+        assert_eq!((form.value("last_name"), form.differs("last_name")), ("Lovelace", false), "only they did");
+        assert_eq!((form.value("email"), form.other("email")), ("ada@acme.test", None));
+        assert_eq!(form.version(), Some(4));
     }
 }

@@ -3,18 +3,26 @@
 use actix_multipart::Multipart;
 use actix_web::{
     get, post,
-    web::{BytesMut, ServiceConfig},
+    web::{BytesMut, Path, ServiceConfig},
 };
 use askama::Template;
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use super::{Form, Page, Shell, Visitor, ok, sign_in::Sent, wrong};
+use super::{
+    Form, Page, Shell, Visitor, catalogue,
+    kept::{Kept, keep},
+    ok, refused, see_other,
+    sign_in::Sent,
+    wrong,
+};
 use crate::{
-    http::problem::{Problem, Reason},
-    model::error::Error,
+    http::problem::Problem,
+    model::{error::Error, language::Language},
     node::apart::apart,
     people::agents::{
-        CreatedAgent, Maker,
+        Maker,
         bulk::{self, Line, Outcome, Report},
     },
     tenancy::{
@@ -28,10 +36,70 @@ use crate::{
 };
 
 pub fn pages(config: &mut ServiceConfig) {
-    config.service(import_page).service(preview).service(run);
+    config.service(import_page).service(preview).service(report_page).service(run);
 }
 
 const MAX_FILE: usize = 2 * 1024 * 1024;
+
+/// A file, and what would come of it, or came.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Preview {
+    rows: Vec<Row>,
+    made: usize,
+    refused: usize,
+    /// Nothing of it once it was done.
+    csv: String,
+    done: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Row {
+    line: usize,
+    email: String,
+    state: State,
+    numbers: Vec<String>,
+    /// Why it was refused, in English and German.
+    why: Option<[String; 2]>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum State {
+    Created,
+    Waits,
+    Refused,
+}
+
+impl Row {
+    fn of(line: Line) -> Self {
+        let Line { line, email, outcome } = line;
+        let row = |state, numbers, why| Self { line, email, state, numbers, why };
+        match outcome {
+            Outcome::Created { agent } => {
+                row(State::Created, agent.extensions.into_iter().map(|phone| phone.number).collect(), None)
+            }
+            Outcome::NotCreated => row(State::Waits, vec![], None),
+            Outcome::Refused(reason) => {
+                let why = [Language::En, Language::De].map(|language| catalogue::reason(&reason, language));
+                row(State::Refused, vec![], Some(why))
+            }
+        }
+    }
+
+    fn why(&self, s: &Shell) -> &str {
+        let Some([english, german]) = &self.why else { return "" };
+        match s.language {
+            Language::En => english,
+            Language::De => german,
+        }
+    }
+}
+
+impl Preview {
+    fn of(report: Report, csv: String, done: bool) -> Self {
+        let Report { created, refused, lines } = report;
+        Self { rows: lines.into_iter().map(Row::of).collect(), made: created, refused, csv, done }
+    }
+}
 
 #[derive(Template)]
 #[template(path = "web/import.html")]
@@ -39,29 +107,22 @@ struct ImportPage<'a> {
     s: &'a Shell,
     form: &'a Form,
     domain: String,
-    report: Option<&'a Report>,
-    /// How many lines were, or can be, made.
-    made: usize,
-    csv: String,
-    done: bool,
 }
 
-impl Line {
-    fn agent(&self) -> Option<&CreatedAgent> {
-        if let Outcome::Created { agent } = &self.outcome { Some(agent) } else { None }
-    }
-
-    fn reason(&self) -> Option<&Reason> {
-        if let Outcome::Refused(reason) = &self.outcome { Some(reason) } else { None }
-    }
+#[derive(Template)]
+#[template(path = "web/import_report.html")]
+struct ReportPage<'a> {
+    s: &'a Shell,
+    form: &'a Form,
+    id: Uuid,
+    report: &'a Preview,
 }
 
-async fn page(visitor: &Visitor, actor: &Actor, form: &Form, report: Option<&Report>, csv: String, done: bool) -> Page {
+async fn page(visitor: &Visitor, actor: &Actor, form: &Form) -> Page {
     let tenant = Visitor::in_tenant(actor)?;
     let home = tenants::store::get(&mut *visitor.api.read(actor).await?, tenant).await?;
     let domain = home.map(|home| home.domain.to_string()).unwrap_or_default();
-    let made = report.map_or(0, |report| report.created);
-    let view = ImportPage { s: &visitor.shell, form, domain, report, made, csv, done };
+    let view = ImportPage { s: &visitor.shell, form, domain };
     if form.has_errors() { wrong(&view) } else { ok(&view) }
 }
 
@@ -69,12 +130,11 @@ async fn page(visitor: &Visitor, actor: &Actor, form: &Form, report: Option<&Rep
 async fn import_page(mut visitor: Visitor) -> Page {
     let actor = visitor.needs(Resource::Agents, Level::Write)?;
     visitor.shell.active = "agents";
-    page(&visitor, &actor, &Form::default(), None, String::new(), false).await
+    page(&visitor, &actor, &Form::default()).await
 }
 
-/// What came of the file, without keeping any of it.
-#[post("/app/agents/import")]
-async fn preview(mut visitor: Visitor, mut sent: Multipart) -> Page {
+/// The file of a form, and its fields.
+async fn read(mut sent: Multipart) -> Result<(BytesMut, Form), Problem> {
     let mut fields = std::collections::HashMap::new();
     let mut file = BytesMut::new();
     while let Some(mut field) = sent.try_next().await.map_err(|_| Problem::from(Code::FormIncomplete))? {
@@ -83,7 +143,7 @@ async fn preview(mut visitor: Visitor, mut sent: Multipart) -> Page {
         while let Some(chunk) = field.next().await {
             bytes.extend_from_slice(&chunk.map_err(|_| Problem::from(Code::FormIncomplete))?);
             if bytes.len() > MAX_FILE {
-                return Err(Problem::from(Code::FileTooLarge.with("mebibytes", MAX_FILE >> 20)).field("file").into());
+                return Err(Problem::from(Code::FileTooLarge.with("mebibytes", MAX_FILE >> 20)).field("file"));
             }
         }
         if name == "file" {
@@ -93,7 +153,13 @@ async fn preview(mut visitor: Visitor, mut sent: Multipart) -> Page {
         }
     }
     fields.insert("file".to_owned(), String::new());
-    let mut form = Form::of(fields);
+    Ok((file, Form::of(fields)))
+}
+
+/// What would come of the file. Nothing is made yet.
+#[post("/app/agents/import")]
+async fn preview(mut visitor: Visitor, sent: Multipart) -> Page {
+    let (file, mut form) = read(sent).await?;
     let actor = visitor.sends(Resource::Agents, Level::Write, &form)?;
     visitor.shell.active = "agents";
     let tenant = Visitor::in_tenant(&actor)?;
@@ -108,39 +174,61 @@ async fn preview(mut visitor: Visitor, mut sent: Multipart) -> Page {
         bulk::create(&mut change, maker, tenant, lines, true).await
     };
     match report.await {
-        Ok(report) => page(&visitor, &actor, &form, Some(&report), csv, false).await,
+        Ok(report) => {
+            let kept = Kept::Import(Box::new(Preview::of(report, csv, false)));
+            let id = refused::keep(&visitor.api, visitor.session()?, &kept).await?;
+            Ok(see_other(&format!("/app/agents/import/{id}")))
+        }
         Err(error @ (Error::Sql(_) | Error::Keyring(_))) => Err(error.into()),
         Err(error) => {
             form.refuse(error);
-            page(&visitor, &actor, &form, None, String::new(), false).await
+            page(&visitor, &actor, &form).await
         }
     }
 }
 
-#[post("/app/agents/import/run")]
-async fn run(mut visitor: Visitor, sent: Sent) -> Page {
+/// Line by line what would come of a file, or came.
+#[get("/app/agents/import/{id}")]
+async fn report_page(mut visitor: Visitor, id: Path<Uuid>) -> Page {
+    let actor = visitor.needs(Resource::Agents, Level::Write)?;
+    Visitor::in_tenant(&actor)?;
+    visitor.shell.active = "agents";
+    match visitor.kept(Some(*id)).await? {
+        Some(Kept::Import(report)) => {
+            ok(&ReportPage { s: &visitor.shell, form: &Form::default(), id: *id, report: &report })
+        }
+        _ => Ok(see_other("/app/agents/import")),
+    }
+}
+
+#[post("/app/agents/import/{id}")]
+async fn run(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());
     let actor = visitor.sends(Resource::Agents, Level::Write, &form)?;
     visitor.shell.active = "agents";
     let tenant = Visitor::in_tenant(&actor)?;
-    let partial = form.value("partial") == "yes";
+    let session = visitor.session()?;
+    let Some(Kept::Import(report)) = visitor.kept(Some(*id)).await? else { return Ok(see_other("/app/agents/import")) };
     let _turn = visitor.api.turn().await?;
     let work = async {
-        let text = form.raw("csv").to_owned();
+        let text = report.csv.clone();
         let lines = apart(move || bulk::from_csv(text.as_bytes(), bulk::MOST_LINES)).await??;
         let maker = Maker::new(&visitor.api.auth.public_url, actor.role);
         let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
-        let report = bulk::create(&mut change, maker, tenant, lines, partial).await?;
+        let made = bulk::create(&mut change, maker, tenant, lines, report.refused > 0).await?;
+        let keyring = change.keyring();
+        let kept = Kept::Import(Box::new(Preview::of(made, String::new(), true)));
+        let id = keep(change.db(), &keyring, session, &kept).await?;
         change.commit().await?;
-        Ok(report)
+        Ok(id)
     };
-    let report: Result<Report, Error> = work.await;
-    match report {
-        Ok(report) => page(&visitor, &actor, &form, Some(&report), String::new(), true).await,
+    let made: Result<Uuid, Error> = work.await;
+    match made {
+        Ok(id) => Ok(see_other(&format!("/app/agents/import/{id}"))),
         Err(error @ (Error::Sql(_) | Error::Keyring(_))) => Err(error.into()),
         Err(error) => {
             form.refuse(error);
-            page(&visitor, &actor, &form, None, String::new(), false).await
+            wrong(&ReportPage { s: &visitor.shell, form: &form, id: *id, report: &report })
         }
     }
 }

@@ -1,14 +1,19 @@
 //! The pages: HTML from the same rules as the API, in two languages and themes. Everything works without JavaScript.
 
 mod account;
+mod again;
 mod agents;
 mod assets;
 mod audit;
 pub mod catalogue;
+mod confirm;
 mod form;
 mod import;
+mod kept;
+pub mod kept_store;
 mod platform;
 mod problems;
+mod refused;
 mod sign_in;
 mod switches;
 
@@ -16,17 +21,17 @@ use std::{borrow::Cow, future::Future, pin::Pin};
 
 use actix_web::{
     FromRequest, HttpRequest, HttpResponse,
-    body::{BoxBody, MessageBody},
     cookie::{Cookie, SameSite, time::Duration},
-    dev::{Payload, ServiceRequest, ServiceResponse},
+    dev::Payload,
     get,
     http::{StatusCode, header},
-    middleware::Next,
     web::{self, Data, Path},
 };
 use askama::Template;
+use uuid::Uuid;
 
-pub use self::form::Form;
+use self::again::Again;
+pub use self::{form::Form, refused::as_pages};
 use crate::{
     http::problem::{Problem, Reason},
     model::language::Language,
@@ -167,6 +172,8 @@ pub struct Visitor {
 pub enum Turned {
     /// Sign in first.
     Away,
+    /// Sign in first, or again; what was typed is kept.
+    Again(Box<Again>),
     Problem(Box<Problem>),
 }
 
@@ -178,53 +185,6 @@ impl<E: Into<Problem>> From<E> for Turned {
 
 pub type Page = Result<HttpResponse, Turned>;
 
-impl std::fmt::Display for Turned {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Away => f.write_str("sign in first"),
-            Self::Problem(problem) => problem.fmt(f),
-        }
-    }
-}
-
-impl actix_web::ResponseError for Turned {
-    fn error_response(&self) -> HttpResponse {
-        match self {
-            Self::Away => see_other("/sign-in"),
-            Self::Problem(problem) => {
-                // In the reader's own language where the request is known: see `in_their_language`.
-                problem_page(problem, Language::En, None)
-            }
-        }
-    }
-}
-
-fn problem_page(problem: &Problem, language: Language, theme: Option<&'static str>) -> HttpResponse {
-    let status = actix_web::ResponseError::status_code(problem);
-    let shell = Shell { language, theme, me: None, csrf: String::new(), active: "", flash: None };
-    let title = if status == StatusCode::NOT_FOUND { "problem.not_found" } else { "problem.title" };
-    let page = Message {
-        s: &shell,
-        title,
-        text: &shell.reason(&problem.reason()),
-        id: problem.log_id().map(|id| id.to_string()),
-        next: Some(("/", "problem.back")),
-    };
-    html(status, &page).unwrap_or_else(|_| HttpResponse::InternalServerError().finish())
-}
-
-/// A page that says what went wrong, in the language and theme of who asked.
-pub async fn in_their_language(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let answer = next.call(request).await?.map_into_boxed_body();
-    let turned = answer.response().error().and_then(|error| error.as_error::<Turned>());
-    let Some(Turned::Problem(problem)) = turned else { return Ok(answer) };
-    let page = problem_page(problem, language(answer.request(), None), theme(answer.request()));
-    Ok(answer.into_response(page))
-}
-
 /// One thing to say, and where to go next.
 #[derive(Template)]
 #[template(path = "web/message.html")]
@@ -233,7 +193,7 @@ pub struct Message<'a> {
     pub title: &'static str,
     pub text: &'a str,
     pub id: Option<String>,
-    pub next: Option<(&'static str, &'static str)>,
+    pub next: Option<(&'a str, &'static str)>,
 }
 
 impl FromRequest for Visitor {
@@ -289,8 +249,24 @@ fn theme(request: &HttpRequest) -> Option<&'static str> {
     }
 }
 
-const FLASHES: [&str; 5] =
-    ["agents.was_suspended", "agents.was_activated", "agents.was_deleted", "agents.was_saved", "tenants.was_made"];
+const FLASHES: [&str; 16] = [
+    "agents.was_suspended",
+    "agents.was_activated",
+    "agents.was_deleted",
+    "agents.was_saved",
+    "agents.was_invited",
+    "agents.left_group",
+    "clusters.was_made",
+    "tenants.was_made",
+    "tenants.was_suspended",
+    "tenants.was_activated",
+    "account.password_changed",
+    "account.two_factor_disabled",
+    "form.again",
+    "reset.done",
+    "sign_out.done",
+    "verify.done",
+];
 
 fn flash(value: &str) -> Option<&'static str> {
     FLASHES.iter().find(|key| **key == value).copied()
@@ -310,18 +286,26 @@ impl Visitor {
         Err(Problem::forbidden().into())
     }
 
-    /// The same, with a form that must be ours.
+    /// The same, with a form that must be ours. One that was opened in a session that has ended is kept.
     pub fn sends(&self, resource: Resource, level: Level, form: &Form) -> Result<Actor, Turned> {
-        let actor = self.needs(resource, level)?;
-        let cookie = self.request.cookie(crate::tenancy::auth::actor::COOKIE).ok_or(Turned::Away)?;
+        let again = || Turned::Again(Box::new(Again::of_form(self.request.path(), form)));
+        let cookie = self.request.cookie(crate::tenancy::auth::actor::COOKIE);
+        let Some(cookie) = cookie.filter(|_| self.shell.me.is_some()) else { return Err(again()) };
         if !session::is_csrf_token(cookie.value(), form.raw("csrf")) {
-            return Err(Problem::cross_site().into());
+            let site = self.request.headers().get("Sec-Fetch-Site").and_then(|value| value.to_str().ok());
+            // The browser vouches for it: it is a page of ours that was opened before this session began.
+            return Err(if site == Some("same-origin") { again() } else { Problem::cross_site().into() });
         }
-        Ok(actor)
+        self.needs(resource, level)
+    }
+
+    /// The session of who looks at this.
+    pub fn session(&self) -> Result<Uuid, Turned> {
+        self.shell.me.as_ref().map(|me| me.session).ok_or(Turned::Away)
     }
 
     /// A tenant's people, on a page of their tenant.
-    pub fn in_tenant(actor: &Actor) -> Result<uuid::Uuid, Turned> {
+    pub fn in_tenant(actor: &Actor) -> Result<Uuid, Turned> {
         actor.tenant.ok_or_else(|| Problem::from(Code::PageNotFound).into())
     }
 }
@@ -371,6 +355,11 @@ async fn start(visitor: Visitor) -> HttpResponse {
 /// The name by which the browser reached us.
 fn host(request: &HttpRequest) -> &str {
     request.headers().get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// Text within a URL's query.
+pub fn in_query(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 /// Where somebody came from, if it was a page of ours.

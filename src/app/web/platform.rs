@@ -8,8 +8,9 @@ use askama::Template;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Form, Page, Shell, Turned, Visitor, done, ok, sign_in::Sent, wrong};
+use super::{Form, Page, Shell, Turned, Visitor, confirm::Confirm, done, ok, sign_in::Sent, wrong};
 use crate::{
+    http::problem::Problem,
     model::{
         error::Error,
         paging::{PageQuery, Window},
@@ -32,6 +33,7 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(tenant_list)
         .service(tenant_new)
         .service(tenant_send)
+        .service(suspend_page)
         .service(tenant_suspend)
         .service(tenant_activate)
         .service(cluster_list)
@@ -80,7 +82,8 @@ async fn tenant_form(visitor: &Visitor, actor: &Actor, form: &Form) -> Page {
 async fn tenant_new(mut visitor: Visitor) -> Page {
     let actor = visitor.needs(Resource::Platform, Level::Write)?;
     visitor.shell.active = "tenants";
-    tenant_form(&visitor, &actor, &Form::filled([("template", "default")])).await
+    let form = visitor.form(Form::filled([("template", "default")])).await?;
+    tenant_form(&visitor, &actor, &form).await
 }
 
 fn read_tenancy(form: &mut Form) -> Option<NewTenancy> {
@@ -117,24 +120,60 @@ async fn tenant_send(mut visitor: Visitor, sent: Sent) -> Page {
     tenant_form(&visitor, &actor, &form).await
 }
 
-async fn set_status(visitor: &Visitor, id: Uuid, form: &Form, status: TenantStatus) -> Page {
-    let actor = visitor.sends(Resource::Platform, Level::Write, form)?;
+async fn set_status(
+    visitor: &Visitor,
+    actor: &Actor,
+    id: Uuid,
+    status: TenantStatus,
+    if_match: Option<i64>,
+) -> Result<(), Error> {
     let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
     let patch = TenantPatch { status: Some(status), ..TenantPatch::default() };
-    tenants::update(&mut change, id, patch, None).await?;
-    change.commit().await?;
-    let flash = if status == TenantStatus::Suspended { "agents.was_suspended" } else { "agents.was_activated" };
-    Ok(done("/platform/tenants", flash))
+    tenants::update(&mut change, id, patch, if_match).await?;
+    change.commit().await.map(|_| ())
+}
+
+async fn suspend_question<'a>(visitor: &'a Visitor, actor: &Actor, id: Uuid) -> Result<Confirm<'a>, Turned> {
+    let tenant = tenants::store::get(&mut *visitor.api.read(actor).await?, id).await?;
+    let tenant = tenant.ok_or_else(|| Problem::not_found("tenant"))?;
+    Ok(Confirm {
+        s: &visitor.shell,
+        title: "tenants.suspend_title",
+        what: format!("{} · {}", tenant.name, tenant.domain),
+        text: "tenants.suspend_text",
+        obstacles: vec![],
+        action: format!("/platform/tenants/{id}/suspend"),
+        submit: "agents.suspend",
+        back: "/platform/tenants".into(),
+        version: tenant.version,
+        error: None,
+        changed: false,
+    })
+}
+
+#[get("/platform/tenants/{id}/suspend")]
+async fn suspend_page(mut visitor: Visitor, id: Path<Uuid>) -> Page {
+    let actor = visitor.needs(Resource::Platform, Level::Write)?;
+    visitor.shell.active = "tenants";
+    suspend_question(&visitor, &actor, *id).await?.ask()
 }
 
 #[post("/platform/tenants/{id}/suspend")]
-async fn tenant_suspend(visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
-    set_status(&visitor, *id, &Form::of(sent.into_inner()), TenantStatus::Suspended).await
+async fn tenant_suspend(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
+    let form = Form::of(sent.into_inner());
+    let actor = visitor.sends(Resource::Platform, Level::Write, &form)?;
+    visitor.shell.active = "tenants";
+    match set_status(&visitor, &actor, *id, TenantStatus::Suspended, form.version()).await {
+        Ok(()) => Ok(done("/platform/tenants", "tenants.was_suspended")),
+        Err(error) => suspend_question(&visitor, &actor, *id).await?.again(error),
+    }
 }
 
 #[post("/platform/tenants/{id}/activate")]
 async fn tenant_activate(visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
-    set_status(&visitor, *id, &Form::of(sent.into_inner()), TenantStatus::Active).await
+    let actor = visitor.sends(Resource::Platform, Level::Write, &Form::of(sent.into_inner()))?;
+    set_status(&visitor, &actor, *id, TenantStatus::Active, None).await?;
+    Ok(done("/platform/tenants", "tenants.was_activated"))
 }
 
 struct ClusterRow {
@@ -160,6 +199,8 @@ struct ClustersPage<'a> {
     s: &'a Shell,
     clusters: Vec<ClusterRow>,
     form: &'a Form,
+    /// Somebody is at the form for a new one.
+    open: bool,
 }
 
 /// How a status is called in the catalogue and the stylesheet.
@@ -180,11 +221,17 @@ async fn cluster_page(visitor: &Visitor, actor: &Actor, form: &Form) -> Page {
             max_tenants: cluster.max_tenants,
             status: called(cluster.status),
             switches: switches
-                .map(|(id, name, status, last_seen_at)| SwitchRow { id, name, status: called(status), last_seen_at })
+                .map(|(id, name, status, last_seen_at)| {
+                    // That its token is good says nothing about a switch that has never shown it.
+                    let silent = status == switches::SwitchStatus::Active && last_seen_at.is_none();
+                    let status = if silent { "waiting".to_owned() } else { called(status) };
+                    SwitchRow { id, name, status, last_seen_at }
+                })
                 .collect(),
         });
     }
-    let view = ClustersPage { s: &visitor.shell, clusters: rows, form };
+    let open = form.has_errors() || !form.value("name").is_empty();
+    let view = ClustersPage { s: &visitor.shell, clusters: rows, form, open };
     if form.has_errors() { wrong(&view) } else { ok(&view) }
 }
 
@@ -192,7 +239,8 @@ async fn cluster_page(visitor: &Visitor, actor: &Actor, form: &Form) -> Page {
 async fn cluster_list(mut visitor: Visitor) -> Page {
     let actor = visitor.needs(Resource::Clusters, Level::Read)?;
     visitor.shell.active = "clusters";
-    cluster_page(&visitor, &actor, &Form::filled([("max_tenants", "1000")])).await
+    let form = visitor.form(Form::filled([("max_tenants", "1000")])).await?;
+    cluster_page(&visitor, &actor, &form).await
 }
 
 #[post("/platform/clusters")]
@@ -205,7 +253,7 @@ async fn cluster_send(mut visitor: Visitor, sent: Sent) -> Page {
         match clusters::create(&mut change, new).await {
             Ok(_) => {
                 change.commit().await?;
-                return Ok(done("/platform/clusters", "agents.was_saved"));
+                return Ok(done("/platform/clusters", "clusters.was_made"));
             }
             Err(error @ (Error::Sql(_) | Error::Keyring(_))) => return Err(Turned::from(error)),
             Err(error) => form.refuse(error),

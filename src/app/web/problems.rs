@@ -10,7 +10,10 @@ use super::{Page, Shell, Visitor, ok};
 use crate::{
     http::problem::{PAGES, Problem},
     model::language::Language,
-    text::{Code, codes::Texts},
+    text::{
+        Code,
+        codes::{Heading, Texts},
+    },
 };
 
 pub fn pages(config: &mut ServiceConfig) {
@@ -29,6 +32,7 @@ struct ListPage<'a> {
 struct CodePage<'a> {
     s: &'a Shell,
     code: Code,
+    heading: String,
     parameters: Vec<&'static str>,
 }
 
@@ -38,6 +42,19 @@ impl Shell {
             Language::En => texts.english,
             Language::De => texts.german,
         }
+    }
+
+    fn headed(&self, heading: Heading) -> String {
+        match self.language {
+            Language::En => heading.english,
+            Language::De => heading.german,
+        }
+    }
+
+    /// A sentence whose values are of no case yet: each is named.
+    fn template(&self, code: Code) -> String {
+        let text = self.of(code.texts()).to_owned();
+        code.parameters().fold(text, |text, name| text.replace(&format!("{{{name}}}"), &format!("‹{name}›")))
     }
 }
 
@@ -49,5 +66,6 @@ async fn list(visitor: Visitor) -> Page {
 #[get("/problems/{code}")]
 async fn show(visitor: Visitor, code: Path<String>) -> Page {
     let code = Code::named(&code).ok_or_else(|| Problem::from(Code::PageNotFound))?;
-    ok(&CodePage { s: &visitor.shell, code, parameters: code.parameters().collect() })
+    let heading = visitor.shell.headed(code.heading());
+    ok(&CodePage { s: &visitor.shell, code, heading, parameters: code.parameters().collect() })
 }

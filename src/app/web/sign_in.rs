@@ -13,7 +13,7 @@ use actix_web::{
 use askama::Template;
 use serde::Deserialize;
 
-use super::{Form, Message, Page, Shell, Visitor, ok, see_other, wrong};
+use super::{Form, Message, Page, Shell, Visitor, again::Again, done, ok, refused::keep, see_other, wrong};
 use crate::{
     model::error::Error,
     node::changes::Change,
@@ -21,9 +21,11 @@ use crate::{
     tenancy::auth::{
         SignIn,
         actor::{COOKIE, peer, source},
-        forgot, reset, session, sign_in,
+        confirm_again, forgot, is_good_link,
+        one_time::Purpose,
+        reset, session, sign_in, store,
     },
-    text::{Code, DisplayName, Domain, Email},
+    text::{Code, DisplayName, Domain, Email, token::TokenHash},
 };
 
 pub fn pages(config: &mut ServiceConfig) {
@@ -33,10 +35,15 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(sign_out)
         .service(sign_up_page)
         .service(sign_up_send)
+        .service(sign_up_sent)
         .service(verify_page)
         .service(verify_send)
+        .service(verify_again_page)
+        .service(verify_again_send)
+        .service(verify_sent)
         .service(forgot_page)
         .service(forgot_send)
+        .service(forgot_sent)
         .service(reset_page)
         .service(reset_send);
 }
@@ -45,23 +52,62 @@ pub type Sent = web::Form<HashMap<String, String>>;
 
 #[derive(Template)]
 #[template(path = "web/sign_in.html")]
-struct SignInPage<'a> {
+pub struct SignInPage<'a> {
     s: &'a Shell,
-    form: &'a Form,
+    form: Form,
     needs_code: bool,
+    /// The password is right and the address is not confirmed: the link can be sent again.
+    unconfirmed: bool,
+    /// Somebody was at work: where, and what they had typed.
+    again: &'a Again,
+}
+
+impl<'a> SignInPage<'a> {
+    /// Nobody has typed anything here yet.
+    pub fn first(s: &'a Shell, again: &'a Again) -> Self {
+        Self { s, form: Form::default(), needs_code: false, unconfirmed: false, again }
+    }
+}
+
+#[derive(Deserialize)]
+struct BackQuery {
+    #[serde(default)]
+    back: String,
 }
 
 #[get("/sign-in")]
-async fn sign_in_page(visitor: Visitor) -> Page {
+async fn sign_in_page(visitor: Visitor, query: Query<BackQuery>) -> Page {
+    let again = Again::at(&query.back);
     if visitor.shell.me.is_some() {
-        return Ok(see_other("/"));
+        return Ok(see_other(if again.back.is_empty() { "/" } else { &again.back }));
     }
-    ok(&SignInPage { s: &visitor.shell, form: &Form::default(), needs_code: false })
+    ok(&SignInPage::first(&visitor.shell, &again))
+}
+
+/// An address with what was typed for it.
+pub fn typed_at(back: &str, id: uuid::Uuid) -> String {
+    let sign = if back.contains('?') { '&' } else { '?' };
+    format!("{back}{sign}typed={id}")
+}
+
+/// Where somebody goes on who has signed in.
+async fn onward(visitor: &Visitor, session: &str, again: &Again) -> Result<String, Error> {
+    if again.back.is_empty() {
+        return Ok("/".into());
+    }
+    let hash = TokenHash::of(session.as_bytes());
+    let Some(kept) = again.kept() else { return Ok(again.back.clone()) };
+    let Some(live) = store::live_cookie(visitor.api.pool(), &hash).await? else { return Ok("/".into()) };
+    match keep(&visitor.api, live.session, &kept).await {
+        Ok(id) => Ok(typed_at(&again.back, id)),
+        Err(_) => Ok(again.back.clone()),
+    }
 }
 
 #[post("/sign-in")]
 async fn sign_in_send(visitor: Visitor, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());
+    let again = Again::of_sign_in(&form);
     let shown = SignIn {
         email: form.value("email").to_owned(),
         password: form.raw("password").to_owned(),
@@ -72,7 +118,7 @@ async fn sign_in_send(visitor: Visitor, sent: Sent) -> Page {
     let open = async |change: &mut Change, account: &_| session::for_browser(change, account, &source).await;
     match sign_in(&visitor.api.auth, &visitor.api.changes, &shown, &source, open).await {
         Ok(signed_in) => {
-            let mut response = see_other("/");
+            let mut response = see_other(&onward(&visitor, &signed_in.session, &again).await?);
             add_cookie(&mut response, &session_cookie(&signed_in.session));
             if let Some(token) = &signed_in.device {
                 add_cookie(&mut response, &device_cookie(token));
@@ -81,13 +127,15 @@ async fn sign_in_send(visitor: Visitor, sent: Sent) -> Page {
         }
         Err(Error::SecondFactor) => {
             form.wrong("code", Code::SecondFactorNeeded);
-            wrong(&SignInPage { s: &visitor.shell, form: &form, needs_code: true })
+            let again = &again;
+            wrong(&SignInPage { s: &visitor.shell, form, needs_code: true, unconfirmed: false, again })
         }
         Err(error @ (Error::Sql(_) | Error::Keyring(_))) => Err(error.into()),
         Err(error) => {
             let (needs_code, wait) = (shown.code.is_some(), wait(&error));
+            let unconfirmed = matches!(&error, Error::Refused(why) if why.code == Code::ConfirmEmailFirst);
             form.refuse(error);
-            told(wrong(&SignInPage { s: &visitor.shell, form: &form, needs_code }), wait)
+            told(wrong(&SignInPage { s: &visitor.shell, form, needs_code, unconfirmed, again: &again }), wait)
         }
     }
 }
@@ -136,7 +184,7 @@ async fn sign_out(visitor: Visitor, sent: Sent) -> Page {
     {
         crate::tenancy::auth::store::end_session(visitor.api.pool(), live.session).await?;
     }
-    let mut response = see_other("/sign-in");
+    let mut response = done("/sign-in", "sign_out.done");
     add_cookie(&mut response, &Cookie::build(COOKIE, "").path("/").secure(true).max_age(Duration::ZERO).finish());
     Ok(response)
 }
@@ -168,11 +216,7 @@ async fn sign_up_send(visitor: Visitor, sent: Sent) -> Page {
         let language = visitor.shell.language;
         let new = Registration { company, domain, first_name, last_name, email, password, language, region: None };
         match register(&visitor.api.auth, &visitor.api.changes, peer(&visitor.request), new).await {
-            Ok(()) => {
-                let text = visitor.shell.t("sign_up.sent_text");
-                let page = Message { s: &visitor.shell, title: "sign_up.sent", text, id: None, next: None };
-                return ok(&page);
-            }
+            Ok(()) => return Ok(see_other("/sign-up/sent")),
             Err(error @ (Error::Sql(_) | Error::Keyring(_))) => return Err(error.into()),
             Err(error) => {
                 to_wait = wait(&error);
@@ -181,6 +225,13 @@ async fn sign_up_send(visitor: Visitor, sent: Sent) -> Page {
         }
     }
     told(wrong(&SignUpPage { s: &visitor.shell, form: &form }), to_wait)
+}
+
+#[get("/sign-up/sent")]
+async fn sign_up_sent(visitor: Visitor) -> Page {
+    let next = Some(("/verify/again", "verify.again"));
+    let text = visitor.shell.t("sign_up.sent_text");
+    ok(&Message { s: &visitor.shell, title: "sign_up.sent", text, id: None, next })
 }
 
 /// A page with one field, or none but a button.
@@ -205,6 +256,12 @@ impl<'a> OneField<'a> {
         Self { s, form, title, intro, action: "/verify", field: "", kind: "", autocomplete: "", submit, token }
     }
 
+    fn verify_again(s: &'a Shell, form: &'a Form) -> Self {
+        let (title, intro, submit) = ("verify.again", "verify.again_intro", "forgot.submit");
+        let (field, kind, autocomplete) = ("email", "email", "username");
+        Self { s, form, title, intro, action: "/verify/again", field, kind, autocomplete, submit, token: "" }
+    }
+
     fn forgot(s: &'a Shell, form: &'a Form) -> Self {
         let (title, intro, submit) = ("forgot.title", "forgot.intro", "forgot.submit");
         let (field, kind, autocomplete) = ("email", "email", "username");
@@ -224,9 +281,25 @@ struct TokenQuery {
     token: String,
 }
 
+/// A link that was used, or has run out: there is nothing to press any more, but a way on.
+fn expired(visitor: &Visitor, next: (&str, &'static str)) -> Page {
+    let text = visitor.shell.t("link.expired_text");
+    wrong(&Message { s: &visitor.shell, title: "link.expired", text, id: None, next: Some(next) })
+}
+
+const CONFIRM_AGAIN: (&str, &str) = ("/verify/again", "verify.again");
+const RESET_AGAIN: (&str, &str) = ("/forgot", "link.new");
+
+fn is_expired(error: &Error) -> bool {
+    matches!(error, Error::Invalid { why, .. } if why.code == Code::LinkExpired)
+}
+
 /// The link only opens the page: mail scanners follow links, and must not use them up.
 #[get("/verify")]
 async fn verify_page(visitor: Visitor, query: Query<TokenQuery>) -> Page {
+    if !is_good_link(&visitor.api.changes, peer(&visitor.request), &query.token, &[Purpose::Verify]).await? {
+        return expired(&visitor, CONFIRM_AGAIN);
+    }
     ok(&OneField::verify(&visitor.shell, &Form::default(), &query.token))
 }
 
@@ -235,7 +308,8 @@ async fn verify_send(visitor: Visitor, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());
     let (api, source) = (&visitor.api, peer(&visitor.request));
     match confirm(&api.auth, &api.changes, source, form.value("token")).await {
-        Ok(()) => said(&visitor, "verify.done", "verify.done_text"),
+        Ok(()) => Ok(done("/sign-in", "verify.done")),
+        Err(error) if is_expired(&error) => expired(&visitor, CONFIRM_AGAIN),
         Err(error @ (Error::Sql(_) | Error::Keyring(_))) => Err(error.into()),
         Err(error) => {
             let wait = wait(&error);
@@ -245,10 +319,31 @@ async fn verify_send(visitor: Visitor, sent: Sent) -> Page {
     }
 }
 
-fn said(visitor: &Visitor, title: &'static str, text: &'static str) -> Page {
-    let text = visitor.shell.t(text);
-    let next = Some(("/sign-in", "sign_in.title"));
-    ok(&Message { s: &visitor.shell, title, text, id: None, next })
+#[get("/verify/again")]
+async fn verify_again_page(visitor: Visitor) -> Page {
+    ok(&OneField::verify_again(&visitor.shell, &Form::default()))
+}
+
+/// Sends the link again to who has not confirmed yet; the answer is the same for everybody.
+#[post("/verify/again")]
+async fn verify_again_send(visitor: Visitor, sent: Sent) -> Page {
+    let mut form = Form::of(sent.into_inner());
+    let email = form.value("email").to_owned();
+    match confirm_again(&visitor.api.auth, &visitor.api.changes, peer(&visitor.request), &email).await {
+        Ok(()) => Ok(see_other("/verify/sent")),
+        Err(error @ (Error::Sql(_) | Error::Keyring(_))) => Err(error.into()),
+        Err(error) => {
+            let wait = wait(&error);
+            form.refuse(error);
+            told(wrong(&OneField::verify_again(&visitor.shell, &form)), wait)
+        }
+    }
+}
+
+#[get("/verify/sent")]
+async fn verify_sent(visitor: Visitor) -> Page {
+    let text = visitor.shell.t("verify.sent_text");
+    ok(&Message { s: &visitor.shell, title: "forgot.sent", text, id: None, next: None })
 }
 
 #[get("/forgot")]
@@ -260,20 +355,29 @@ async fn forgot_page(visitor: Visitor) -> Page {
 async fn forgot_send(visitor: Visitor, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());
     match forgot(&visitor.api.auth, &visitor.api.changes, peer(&visitor.request), form.value("email")).await {
-        Ok(()) => {}
-        Err(error @ (Error::Sql(_) | Error::Keyring(_))) => return Err(error.into()),
+        Ok(()) => Ok(see_other("/forgot/sent")),
+        Err(error @ (Error::Sql(_) | Error::Keyring(_))) => Err(error.into()),
         Err(error) => {
             let wait = wait(&error);
             form.refuse(error);
-            return told(wrong(&OneField::forgot(&visitor.shell, &form)), wait);
+            told(wrong(&OneField::forgot(&visitor.shell, &form)), wait)
         }
     }
+}
+
+#[get("/forgot/sent")]
+async fn forgot_sent(visitor: Visitor) -> Page {
     let text = visitor.shell.t("forgot.sent_text");
     ok(&Message { s: &visitor.shell, title: "forgot.sent", text, id: None, next: None })
 }
 
 #[get("/reset")]
 async fn reset_page(visitor: Visitor, query: Query<TokenQuery>) -> Page {
+    if !is_good_link(&visitor.api.changes, peer(&visitor.request), &query.token, &[Purpose::Reset, Purpose::Welcome])
+        .await?
+    {
+        return expired(&visitor, RESET_AGAIN);
+    }
     ok(&OneField::reset(&visitor.shell, &Form::default(), &query.token))
 }
 
@@ -282,7 +386,8 @@ async fn reset_send(visitor: Visitor, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());
     let (api, source) = (&visitor.api, peer(&visitor.request));
     match reset(&api.auth, &api.changes, source, form.value("token"), form.raw("password")).await {
-        Ok(()) => said(&visitor, "reset.done", "reset.done_text"),
+        Ok(()) => Ok(done("/sign-in", "reset.done")),
+        Err(error) if is_expired(&error) => expired(&visitor, RESET_AGAIN),
         Err(error @ (Error::Sql(_) | Error::Keyring(_))) => Err(error.into()),
         Err(error) => {
             let wait = wait(&error);

@@ -2,16 +2,25 @@
 
 use actix_web::{
     get, post,
-    web::{Path, ServiceConfig},
+    web::{Path, Query, ServiceConfig},
 };
 use askama::Template;
 use chrono::{DateTime, Utc};
+use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Form, Page, Shell, Visitor, ok, sign_in::Sent, wrong};
+use super::{
+    Form, Page, Shell, Turned, Visitor,
+    confirm::Confirm,
+    kept::{Kept, keep},
+    ok, see_other,
+    sign_in::Sent,
+    wrong,
+};
 use crate::{
     http::problem::Problem,
     model::{error::Error, paging::Window},
+    node::changes::Change,
     switch::fetch::exchange::{CDR_PATH, XML_PATH},
     tenancy::{
         auth::{
@@ -25,7 +34,7 @@ use crate::{
 };
 
 pub fn pages(config: &mut ServiceConfig) {
-    config.service(new_page).service(new_send).service(setup).service(new_token).service(light);
+    config.service(new_page).service(new_send).service(setup).service(token_page).service(new_token).service(light);
 }
 
 #[derive(Template)]
@@ -47,7 +56,17 @@ async fn form_page(visitor: &Visitor, actor: &Actor, form: &Form) -> Page {
 async fn new_page(mut visitor: Visitor) -> Page {
     let actor = visitor.needs(Resource::Switches, Level::Write)?;
     visitor.shell.active = "clusters";
-    form_page(&visitor, &actor, &Form::default()).await
+    let form = visitor.form(Form::default()).await?;
+    form_page(&visitor, &actor, &form).await
+}
+
+/// Where a switch's token is shown for a few minutes.
+async fn shown(visitor: &Visitor, change: &mut Change, made: &SwitchWithToken) -> Result<String, Turned> {
+    let switch = made.switch.id;
+    let kept = Kept::Token { switch, token: made.token.clone().unwrap_or_default() };
+    let keyring = change.keyring();
+    let id = keep(change.db(), &keyring, visitor.session()?, &kept).await?;
+    Ok(format!("/platform/switches/{switch}/setup?shown={id}"))
 }
 
 #[derive(Template)]
@@ -96,36 +115,76 @@ async fn new_send(mut visitor: Visitor, sent: Sent) -> Page {
         let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
         match switches::create(&mut change, NewSwitch { name, cluster_id: Some(cluster) }).await {
             Ok(made) => {
+                let address = shown(&visitor, &mut change, &made).await?;
                 change.commit().await?;
-                return setup_page(&visitor, &actor, made).await;
+                return Ok(see_other(&address));
             }
             Err(error @ (Error::Sql(_) | Error::Keyring(_))) => return Err(error.into()),
             Err(error) => form.refuse(error),
         }
     }
-    let clusters = clusters::store::list(&mut *visitor.api.read(&actor).await?, Window::FIRST).await?;
-    let clusters = clusters.into_iter().map(|cluster| (cluster.id.to_string(), cluster.name)).collect();
-    wrong(&NewPage { s: &visitor.shell, form: &form, clusters })
+    form_page(&visitor, &actor, &form).await
+}
+
+#[derive(Deserialize)]
+struct ShownQuery {
+    shown: Option<Uuid>,
 }
 
 #[get("/platform/switches/{id}/setup")]
-async fn setup(mut visitor: Visitor, id: Path<Uuid>) -> Page {
+async fn setup(mut visitor: Visitor, id: Path<Uuid>, query: Query<ShownQuery>) -> Page {
     let actor = visitor.needs(Resource::Switches, Level::Write)?;
     visitor.shell.active = "clusters";
+    let token = match visitor.kept(query.shown).await? {
+        Some(Kept::Token { switch, token }) if switch == *id => Some(token),
+        _ => None,
+    };
     let switch = switches::store::get(&mut *visitor.api.read(&actor).await?, *id).await?;
     let switch = switch.ok_or_else(|| Problem::not_found("switch"))?;
-    setup_page(&visitor, &actor, SwitchWithToken { switch, token: None }).await
+    setup_page(&visitor, &actor, SwitchWithToken { switch, token }).await
+}
+
+async fn token_question<'a>(visitor: &'a Visitor, actor: &Actor, id: Uuid) -> Result<Confirm<'a>, Turned> {
+    let switch = switches::store::get(&mut *visitor.api.read(actor).await?, id).await?;
+    let switch = switch.ok_or_else(|| Problem::not_found("switch"))?;
+    Ok(Confirm {
+        s: &visitor.shell,
+        title: "switches.new_token_title",
+        what: switch.name.to_string(),
+        text: "switches.new_token_text",
+        obstacles: vec![],
+        action: format!("/platform/switches/{id}/token"),
+        submit: "switches.new_token",
+        back: format!("/platform/switches/{id}/setup"),
+        version: switch.version,
+        error: None,
+        changed: false,
+    })
+}
+
+#[get("/platform/switches/{id}/token")]
+async fn token_page(mut visitor: Visitor, id: Path<Uuid>) -> Page {
+    let actor = visitor.needs(Resource::Switches, Level::Write)?;
+    visitor.shell.active = "clusters";
+    token_question(&visitor, &actor, *id).await?.ask()
 }
 
 #[post("/platform/switches/{id}/token")]
 async fn new_token(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
-    let actor = visitor.sends(Resource::Switches, Level::Write, &Form::of(sent.into_inner()))?;
+    let form = Form::of(sent.into_inner());
+    let actor = visitor.sends(Resource::Switches, Level::Write, &form)?;
     visitor.shell.active = "clusters";
+    let question = token_question(&visitor, &actor, *id).await?;
     let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
     let patch = SwitchPatch { new_token: true, ..SwitchPatch::default() };
-    let switch = switches::update(&mut change, *id, patch, None).await?;
-    change.commit().await?;
-    setup_page(&visitor, &actor, switch).await
+    match switches::update(&mut change, *id, patch, form.version()).await {
+        Ok(switch) => {
+            let address = shown(&visitor, &mut change, &switch).await?;
+            change.commit().await?;
+            Ok(see_other(&address))
+        }
+        Err(error) => question.again(error),
+    }
 }
 
 /// The light alone, asked for every two seconds.

@@ -145,6 +145,18 @@ async fn new_address(change: &mut Change, maker: Maker<'_>, tenant: Uuid, after:
     mail::queue(change, Some(tenant), email, language, &message).await
 }
 
+/// Sends the link once more to who has not used it yet. The one before is good no longer.
+pub async fn invite_again(change: &mut Change, maker: Maker<'_>, tenant: Uuid, id: Uuid) -> Result<()> {
+    let user = locked(change, maker, tenant, id, None).await?;
+    if user.status != UserStatus::Invited {
+        return Err(Error::from(Code::NotInvited));
+    }
+    let email = Email::parse(&user.email).map_err(|error| Error::invalid("email", error))?;
+    new_address(change, maker, tenant, &user, &email).await?;
+    let resource = format!("agents/{id}");
+    change.audit(Audit { tenant: Some(tenant), action: "invite", resource, before: None, after: None }).await
+}
+
 async fn suspend(change: &mut Change, tenant: Uuid, id: Uuid, suspended: bool) -> Result<()> {
     store::set_extension_status(change.db(), tenant, id, suspended).await?;
     if suspended {

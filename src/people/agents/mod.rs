@@ -5,7 +5,7 @@ pub mod bulk;
 mod edit;
 pub mod store;
 
-pub use self::edit::{delete, update};
+pub use self::edit::{delete, invite_again, update};
 
 use std::collections::HashSet;
 
@@ -57,7 +57,7 @@ pub struct Agent {
 }
 
 /// An extension as it is made: the only time that its secrets are shown.
-#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct NewPhone {
     pub id: Uuid,
     pub number: String,

@@ -28,6 +28,8 @@ pub struct Switch {
 /// When a switch was last written down as seen, so that not every fetch is.
 #[derive(Debug)]
 struct Sighting {
+    /// With which token: a later one is seen anew.
+    token: Box<[u8]>,
     since: Instant,
     /// Milliseconds after `since`, plus one; 0: not yet.
     at: AtomicU64,
@@ -43,6 +45,12 @@ impl Switch {
         let at = self.seen.at.load(Ordering::Relaxed);
         let due = at == 0 || u128::from(now - at.min(now)) >= SIGHTING_EVERY.as_millis();
         due && self.seen.at.compare_exchange(at, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// The hash of the token that it has shown.
+    #[must_use]
+    pub fn token(&self) -> &[u8] {
+        &self.seen.token
     }
 
     /// It could not be written down: the next asker tries again.
@@ -62,7 +70,11 @@ const MAX_BYTES: usize = 256;
 impl Credentials {
     pub fn replace(&self, rows: Vec<SwitchRow>) {
         let switches = rows.into_iter().filter_map(|row| {
-            let seen = Arc::new(Sighting { since: Instant::now(), at: AtomicU64::new(0) });
+            let seen = Arc::new(Sighting {
+                token: row.token_hash.clone().into(),
+                since: Instant::now(),
+                at: AtomicU64::new(0),
+            });
             let switch = Switch { id: row.id, cluster: row.cluster_id, seen };
             Some((row.name.into_boxed_str(), (switch, TokenHash::from_stored(&row.token_hash)?)))
         });

@@ -242,7 +242,7 @@ impl Fetch {
         }
         let (pool, switch) = (self.changes.clone(), switch.clone());
         tokio::spawn(async move {
-            if let Err(error) = store::saw_switch(&pool, switch.id).await {
+            if let Err(error) = store::saw_switch(&pool, switch.id, switch.token()).await {
                 tracing::debug!(%error, "that a switch asked was not written down");
                 switch.is_still_news();
             }

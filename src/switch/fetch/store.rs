@@ -316,12 +316,13 @@ pub async fn switches(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<SwitchRow>> {
         .await
 }
 
-/// Writes down that a switch asked.
-pub async fn saw_switch(db: impl PgExecutor<'_>, switch: Uuid) -> sqlx::Result<()> {
+/// Writes down that a switch asked with this token, if it is still the one it has.
+pub async fn saw_switch(db: impl PgExecutor<'_>, switch: Uuid, token: &[u8]) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into switch_sightings (switch_id) select id from switches where id = $1
+        "insert into switch_sightings (switch_id) select id from switches where id = $1 and token_hash = $2
          on conflict (switch_id) do update set last_seen_at = now()",
-        switch
+        switch,
+        token
     )
     .execute(db)
     .await

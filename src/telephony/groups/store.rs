@@ -133,6 +133,32 @@ async fn select(db: impl PgExecutor<'_>, tenant: Uuid, id: Option<Uuid>, window:
     .map(|rows| rows.into_iter().map(Group::from).collect())
 }
 
+/// A group that rings some extensions.
+pub struct Membership {
+    pub id: Uuid,
+    pub name: String,
+    pub number: Option<String>,
+}
+
+/// The groups that any of these extensions are in.
+pub async fn of_extensions(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    extensions: &[Uuid],
+) -> sqlx::Result<Vec<Membership>> {
+    sqlx::query_as!(
+        Membership,
+        "select g.id, g.name, g.number from groups g
+          where g.tenant_id = $1 and exists (select 1 from group_members m
+                 where m.tenant_id = g.tenant_id and m.group_id = g.id and m.extension_id = any ($2))
+          order by g.name",
+        tenant,
+        extensions
+    )
+    .fetch_all(db)
+    .await
+}
+
 pub async fn delete(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<()> {
     sqlx::query!("delete from groups where tenant_id = $1 and id = $2", tenant, id).execute(db).await.map(|_| ())
 }

@@ -35,3 +35,28 @@ pub async fn list(
     .fetch_all(db)
     .await
 }
+
+/// What things are called by now, by their ids and the tenants they may be of.
+pub async fn names(db: impl PgExecutor<'_>, tenants: &[Uuid], ids: &[Uuid]) -> sqlx::Result<Vec<(Uuid, String)>> {
+    let rows = sqlx::query!(
+        r#"
+        select id as "id!", name as "name!" from (
+            select id, case when first_name || last_name = '' then email else first_name || ' ' || last_name end as name
+              from users where id = any ($2)
+            union all select id, number || ' ' || display_name from extensions where tenant_id = any ($1) and id = any ($2)
+            union all select id, name from groups where tenant_id = any ($1) and id = any ($2)
+            union all select id, name from destinations where tenant_id = any ($1) and id = any ($2)
+            union all select id, number from numbers where tenant_id = any ($1) and id = any ($2)
+            union all select id, name from dialplan_entries where tenant_id = any ($1) and id = any ($2)
+            union all select id, name from api_keys where id = any ($2)
+            union all select id, domain from tenants where id = any ($2)
+            union all select id, name from clusters where id = any ($2)
+        ) things
+        "#,
+        tenants,
+        ids
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
+}

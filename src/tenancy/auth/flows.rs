@@ -18,7 +18,10 @@ use crate::{
     model::error::{Error, Result},
     model::user::UserStatus,
     node::changes::{Audit, Author, Change, Changes},
-    tenancy::mail::{self, Message},
+    tenancy::{
+        mail::{self, Message},
+        tenants,
+    },
     text::{
         Code, Email, Why,
         token::{self, TokenHash},
@@ -208,6 +211,79 @@ pub async fn forgot(auth: &Auth, changes: &Changes, source: Option<IpAddr>, emai
         }
     });
     Ok(())
+}
+
+/// Sends the link to confirm an address once more, if somebody has to confirm it; says nothing about that. Who was invited gets the
+/// invitation.
+pub async fn confirm_again(auth: &Auth, changes: &Changes, source: Option<IpAddr>, email: &str) -> Result<()> {
+    throttle::forgotten(changes.pool(), source).await?;
+    let (auth, email) = (auth.clone(), typed(email).1);
+    let mut change = changes.begin(Author { name: "confirm-again".into(), source, within: None }).await?;
+    // Behind the answer, as a link to set a new password is.
+    actix_web::rt::spawn(async move {
+        let sent = async {
+            send_confirmation(&auth, &mut change, email.as_ref()).await?;
+            change.commit_quietly().await
+        };
+        if let Err(error) = sent.await {
+            tracing::warn!(%error, "a link to confirm an address was not sent");
+        }
+    });
+    Ok(())
+}
+
+async fn send_confirmation(auth: &Auth, change: &mut Change, email: Option<&Email>) -> Result<()> {
+    let Some(email) = email else { return Ok(()) };
+    if store::sign_up_password(change.db(), email.as_str()).await?.is_some() {
+        return send_sign_up(auth, change, email).await;
+    }
+    let account = store::account_by_email(change.db(), email.as_str()).await?;
+    let Some(account) = account.filter(Account::has_to_confirm) else { return Ok(()) };
+    if !throttle::may_be_written_to(change.db(), account.id).await? {
+        return Ok(());
+    }
+    let to = Email::parse(&account.email).map_err(|e| Error::invalid("email", e))?;
+    let language = account.language.unwrap_or_default();
+    if account.password_hash.is_some() {
+        let link = one_time::link(change, &auth.public_url, account.id, Purpose::Verify).await?;
+        let message = Message::VerifyEmail { name: &account.first_name, link: &link };
+        return mail::queue(change, account.tenant_id, &to, language, &message).await;
+    }
+    let Some(tenant) = account.tenant_id else { return Ok(()) };
+    let home = tenants::store::get(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
+    let link = one_time::link(change, &auth.public_url, account.id, Purpose::Welcome).await?;
+    let message = Message::Welcome { name: &account.first_name, tenant: home.name.as_str(), link: &link };
+    mail::queue(change, Some(tenant), &to, language, &message).await
+}
+
+/// A new link for the newest sign-up of an address.
+async fn send_sign_up(auth: &Auth, change: &mut Change, email: &Email) -> Result<()> {
+    if !throttle::may_be_asked(change.db(), email.as_str()).await? {
+        return Ok(());
+    }
+    let token = token::generate("dpo");
+    let renewed = store::renew_sign_up(change.db(), email.as_str(), &TokenHash::of(token.as_bytes())).await?;
+    let Some((name, language)) = renewed else { return Ok(()) };
+    let link = format!("{}/verify?token={}", auth.public_url, token.as_str());
+    let message = Message::VerifyEmail { name: &name, link: &link };
+    mail::queue(change, None, email, language, &message).await
+}
+
+/// Would the link of a mail be taken now? Nothing is used up; who asks for many that are none has to wait, as with using them.
+pub async fn is_good_link(
+    changes: &Changes,
+    source: Option<IpAddr>,
+    token: &str,
+    purposes: &[Purpose],
+) -> Result<bool> {
+    throttle::may_guess(changes.pool(), source).await?;
+    let is_good = one_time::is_good(changes.pool(), token, purposes).await?
+        || (purposes.contains(&Purpose::Verify)
+            && store::has_sign_up(changes.pool(), &TokenHash::of(token.as_bytes())).await?);
+    if !is_good {
+        throttle::guessed(changes.pool(), source).await?;
+    }
+    Ok(is_good)
 }
 
 async fn send_reset(auth: &Auth, change: &mut Change, email: Option<&Email>) -> Result<()> {

@@ -14,7 +14,7 @@ pub mod throttle;
 
 use std::sync::Arc;
 
-pub use self::flows::{SignIn, SignedIn, change_password, forgot, reset, sign_in};
+pub use self::flows::{SignIn, SignedIn, change_password, confirm_again, forgot, is_good_link, reset, sign_in};
 use self::{access::Signer, password::Passwords};
 
 /// What signing in needs beside the database.

@@ -133,6 +133,33 @@ pub async fn take_sign_up(db: &mut PgConnection, hash: &TokenHash) -> sqlx::Resu
     Ok(taken)
 }
 
+/// Does a link belong to a sign-up that still waits for it?
+pub async fn has_sign_up(db: impl PgExecutor<'_>, hash: &TokenHash) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (select 1 from sign_ups where token_hash = $1 and expires_at > now()) as "is_good!""#,
+        &hash.0[..]
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// The newest sign-up of an address waits for another link from now on; its first name and language.
+pub async fn renew_sign_up(
+    db: impl PgExecutor<'_>,
+    email: &str,
+    hash: &TokenHash,
+) -> sqlx::Result<Option<(String, Language)>> {
+    let renewed = sqlx::query!(
+        r#"update sign_ups set token_hash = $2, expires_at = now() + interval '1 day'
+          where token_hash = (select token_hash from sign_ups where lower(email) = lower($1) and expires_at > now()
+                               order by created_at desc limit 1)
+         returning first_name, language as "language: Language""#,
+        email,
+        &hash.0[..]
+    );
+    Ok(renewed.fetch_optional(db).await?.map(|row| (row.first_name, row.language)))
+}
+
 /// The password of who signed up last with an address.
 pub async fn sign_up_password(db: impl PgExecutor<'_>, email: &str) -> sqlx::Result<Option<String>> {
     sqlx::query_scalar!(

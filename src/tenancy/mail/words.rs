@@ -54,25 +54,25 @@ fn english(message: &Message<'_>) -> Words {
             subject: company(tenant).map_or("Your telephone account".into(), |at| format!("Your telephone account at {at}")),
             greeting: hello(name),
             paragraphs: vec![
-                company(tenant).map_or("an account was made for you. Choose a password to begin.".into(), |at| {
-                    format!("an account was made for you at {at}. Choose a password to begin.")
+                company(tenant).map_or("You have a telephone account. Choose a password to get started.".into(), |at| {
+                    format!("You have a telephone account at {at}. Choose a password to get started.")
                 }),
-                "Your extensions and how to set up your phone are shown to you once you have signed in.".into(),
+                "Once you are signed in, you find your extensions and the settings for your phone there.".into(),
             ],
             button: Some(button("Choose a password", link)),
-            closing: vec!["The link works once, for 7 days. If you did not expect this mail, you need not do anything.".into()],
+            closing: vec!["The link works once, for 7 days. If you did not expect this mail, you can ignore it.".into()],
         },
         Message::VerifyEmail { name, link } => Words {
             subject: "Confirm your e-mail address".into(),
             greeting: hello(name),
-            paragraphs: vec!["confirm that this address is yours, and your account is ready.".into()],
+            paragraphs: vec!["Confirm that this address is yours, and your account is ready.".into()],
             button: Some(button("Confirm the address", link)),
-            closing: vec!["The link works once, for a day. If you did not sign up, you need not do anything.".into()],
+            closing: vec!["The link works once, for a day. If you did not sign up, you can ignore this mail.".into()],
         },
         Message::ResetPassword { name, link } => Words {
             subject: "Set a new password".into(),
             greeting: hello(name),
-            paragraphs: vec!["somebody asked for a new password for your account. If that was you:".into()],
+            paragraphs: vec!["Somebody asked for a new password for your account. If that was you:".into()],
             button: Some(button("Set a new password", link)),
             closing: vec!["The link works once, for one hour. If it was not you, your password stays as it is.".into()],
         },
@@ -80,29 +80,29 @@ fn english(message: &Message<'_>) -> Words {
             subject: "Your password was changed".into(),
             greeting: format!("Hello {name},"),
             paragraphs: vec![
-                "the password of your account was changed just now, and you were signed out everywhere else.".into(),
-                "If that was not you, ask for a new password at once, and tell your administrator.".into(),
+                "The password of your account was just changed, and you were signed out everywhere else.".into(),
+                "If that was not you, request a new password at once and tell your administrator.".into(),
             ],
             button: None,
             closing: vec![],
         },
         Message::AddressTaken { sign_in_link, forgot_link } => Words {
-            subject: "You have an account already".into(),
+            subject: "You already have an account".into(),
             greeting: "Hello,".into(),
             paragraphs: vec![
-                "somebody signed up with this address, which has an account already. Nothing was changed.".into(),
+                "Somebody signed up with this address, which already has an account. Nothing was changed.".into(),
                 format!("To sign in: {sign_in_link}"),
-                "If you don't remember your password:".into(),
+                "If you forgot your password:".into(),
             ],
             button: Some(button("Set a new password", forgot_link)),
-            closing: vec!["If it was not you, you need not do anything.".into()],
+            closing: vec!["If it was not you, you can ignore this mail.".into()],
         },
         Message::SignInLocked { name } => Words {
             subject: "Somebody tried to sign in to your account".into(),
             greeting: hello(name),
             paragraphs: vec![
-                "there were several attempts to sign in to your account with a wrong password. It is locked for a while, longer each time.".into(),
-                "If that was you, wait a moment and try again, or ask for a new password. If not, your account is safe as long as your password is.".into(),
+                "Somebody tried several times to sign in to your account with a wrong password. Sign-in is now locked for a while, longer each time.".into(),
+                "If that was you, wait a moment and try again, or request a new password. If not, your account is safe as long as nobody knows your password.".into(),
             ],
             button: None,
             closing: vec![],
@@ -111,11 +111,11 @@ fn english(message: &Message<'_>) -> Words {
             subject: format!("Emergency call to {number}"),
             greeting: "Hello,".into(),
             paragraphs: vec![
-                format!("somebody called {number} just now, from extension {extension}."),
+                format!("Extension {extension} has just called {number}."),
                 format!("The address on file is: {location}"),
             ],
             button: None,
-            closing: vec!["You get this mail because you are a contact for emergencies.".into()],
+            closing: vec!["You get this mail because you are an emergency contact.".into()],
         },
     }
 }
@@ -134,7 +134,7 @@ fn german(message: &Message<'_>) -> Words {
             ],
             button: Some(button("Passwort wählen", link)),
             closing: vec![
-                "Der Link gilt einmal, 7 Tage lang. Wenn Sie diese Mail nicht erwartet haben, müssen Sie nichts tun.".into(),
+                "Der Link gilt einmal, 7 Tage lang. Wenn Sie diese Mail nicht erwartet haben, können Sie sie ignorieren.".into(),
             ],
         },
         Message::VerifyEmail { name, link } => Words {
@@ -142,7 +142,7 @@ fn german(message: &Message<'_>) -> Words {
             greeting: hello(name),
             paragraphs: vec!["bestätigen Sie, dass diese Adresse Ihnen gehört, dann ist Ihr Konto bereit.".into()],
             button: Some(button("Adresse bestätigen", link)),
-            closing: vec!["Der Link gilt einmal, einen Tag lang. Wenn Sie sich nicht registriert haben, müssen Sie nichts tun.".into()],
+            closing: vec!["Der Link gilt einmal, einen Tag lang. Wenn Sie sich nicht registriert haben, können Sie diese Mail ignorieren.".into()],
         },
         Message::ResetPassword { name, link } => Words {
             subject: "Neues Passwort setzen".into(),
@@ -170,14 +170,14 @@ fn german(message: &Message<'_>) -> Words {
                 "Wenn Sie Ihr Passwort nicht mehr wissen:".into(),
             ],
             button: Some(button("Neues Passwort setzen", forgot_link)),
-            closing: vec!["Wenn Sie es nicht waren, müssen Sie nichts tun.".into()],
+            closing: vec!["Wenn Sie es nicht waren, können Sie diese Mail ignorieren.".into()],
         },
         Message::SignInLocked { name } => Words {
             subject: "Jemand wollte sich bei Ihrem Konto anmelden".into(),
             greeting: hello(name),
             paragraphs: vec![
                 "mehrmals wurde versucht, sich mit einem falschen Passwort bei Ihrem Konto anzumelden. Es ist für eine Weile gesperrt, jedes Mal länger.".into(),
-                "Wenn Sie das waren, warten Sie einen Moment und versuchen Sie es noch einmal, oder fordern Sie ein neues Passwort an. Wenn nicht, ist Ihr Konto sicher, solange es Ihr Passwort ist.".into(),
+                "Wenn Sie das waren, warten Sie einen Moment und versuchen Sie es noch einmal, oder fordern Sie ein neues Passwort an. Wenn nicht, ist Ihr Konto sicher, solange niemand Ihr Passwort kennt.".into(),
             ],
             button: None,
             closing: vec![],

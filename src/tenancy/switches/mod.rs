@@ -123,6 +123,9 @@ pub async fn update(
         }
         error => error,
     })?;
+    if token.is_some() {
+        store::forget_sighting(change.db(), id).await?;
+    }
     change.audit_of(if patch.new_token { "rotate_token" } else { "update" }, Some(&before), Some(&switch)).await?;
     Ok(SwitchWithToken { switch, token: token.map(|token| token.to_string()) })
 }

@@ -90,7 +90,12 @@ pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
     sqlx::query!("delete from switches where id = $1", id).execute(db).await.map(|_| ())
 }
 
-/// When a switch asked first and last.
+/// Its token is a new one: with that it has not asked yet.
+pub async fn forget_sighting(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("delete from switch_sightings where switch_id = $1", id).execute(db).await.map(|_| ())
+}
+
+/// When a switch asked first and last with its token.
 pub struct Sighting {
     pub first_seen_at: DateTime<Utc>,
     pub last_seen_at: DateTime<Utc>,

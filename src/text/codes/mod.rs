@@ -3,10 +3,12 @@
 //! A code is what programs compare and what pages translate; its sentences, English and German, stand in one table
 //! (`codes::table`) and nowhere else. A code is stable: one that is in use is never renamed or given another meaning.
 
+mod headings;
 mod table;
 
 use std::{borrow::Cow, fmt};
 
+pub use headings::Heading;
 pub use table::Code;
 
 /// What kind of refusal a code is: it decides the status of an answer.
@@ -320,11 +322,11 @@ mod tests {
     #[test]
     fn parameters_are_put_into_both_languages() {
         let twice = Code::NumberWantedTwice.with("number", 2001);
-        assert_eq!(twice.english(), "2001 is wanted twice.");
-        assert_eq!(twice.german(), "2001 wird zweimal gewünscht.");
+        assert_eq!(twice.english(), "2001 is listed twice.");
+        assert_eq!(twice.german(), "2001 ist zweimal angegeben.");
         let odd = Code::FeatureCodeTwice.with("code", "{code}");
         assert_eq!(odd.english(), "{code} is there twice");
-        assert_eq!(Code::NotFound.with("what", "tenant").german(), "Das gibt es nicht: Mandant.");
+        assert_eq!(Code::NotFound.with("what", "tenant").german(), "Nicht gefunden: Mandant.");
         assert_eq!(Why::from(Code::ForbiddenCharacters).english(), Code::ForbiddenCharacters.texts().english);
     }
 

@@ -1,0 +1,85 @@
+//! What a page still has to show after a form was sent. Every form that did something leads to another page, so that a reload does
+//! nothing again; what that page shows and nothing else can is kept for it, sealed, in the session of who sent the form.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{Duration, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{Form, Turned, Visitor, import::Preview, kept_store as store};
+use crate::{model::error::Error, people::agents::NewPhone, text::keyring::Keyring, text::keyring::Place};
+
+/// Secrets are shown for so long, as often as their page is loaded.
+const SECRETS: Duration = Duration::minutes(5);
+/// What somebody typed waits for so long.
+const WORK: Duration = Duration::hours(12);
+
+/// What is kept.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Kept {
+    /// An agent's phones, with their passwords.
+    Phones {
+        name: String,
+        phones: Vec<NewPhone>,
+    },
+    /// A switch's token.
+    Token {
+        switch: Uuid,
+        token: String,
+    },
+    RecoveryCodes(Vec<String>),
+    /// A form that came when nobody was signed in.
+    Typed(BTreeMap<String, String>),
+    /// A file of agents, and what would come of it, or came.
+    Import(Box<Preview>),
+}
+
+impl Kept {
+    fn lifetime(&self) -> Duration {
+        match self {
+            Self::Phones { .. } | Self::Token { .. } | Self::RecoveryCodes(_) => SECRETS,
+            Self::Typed(_) | Self::Import(_) => WORK,
+        }
+    }
+}
+
+fn place(session: Uuid, id: Uuid) -> Place {
+    Place { column: "kept_pages.sealed", tenant: session, row: id }
+}
+
+/// Keeps something for a session; its id is part of the address that shows it.
+pub async fn keep(db: &mut PgConnection, keyring: &Keyring, session: Uuid, kept: &Kept) -> Result<Uuid, Error> {
+    let id = Uuid::now_v7();
+    let json = serde_json::to_string(kept).map_err(|_| Error::Fault("what a page shows could not be kept"))?;
+    let sealed = keyring.seal(place(session, id), &json);
+    store::insert(db, id, session, &sealed, Utc::now() + kept.lifetime()).await?;
+    Ok(id)
+}
+
+impl Visitor {
+    /// What the visitor's own session keeps under an id. Another session's is as if it were not there.
+    pub async fn kept(&self, id: Option<Uuid>) -> Result<Option<Kept>, Turned> {
+        let (Some(id), Some(me)) = (id, &self.shell.me) else { return Ok(None) };
+        let Some(sealed) = store::get(self.api.pool(), id, me.session).await? else { return Ok(None) };
+        let json = self.api.changes.keyring().open_sealed(place(me.session, id), &sealed).map_err(Error::from)?;
+        Ok(serde_json::from_str(&json).ok())
+    }
+
+    /// A page's form: with what was typed when the session had ended, if the address says so.
+    pub async fn form(&mut self, mut form: Form) -> Result<Form, Turned> {
+        let id = self.in_query("typed").and_then(|id| id.parse().ok());
+        if let Some(Kept::Typed(typed)) = self.kept(id).await? {
+            form.type_in(typed);
+            self.shell.flash = Some("form.was_kept");
+        }
+        Ok(form)
+    }
+
+    /// A parameter of the address.
+    pub fn in_query(&self, name: &str) -> Option<String> {
+        let query = actix_web::web::Query::<HashMap<String, String>>::from_query(self.request.query_string()).ok()?;
+        query.into_inner().remove(name)
+    }
+}

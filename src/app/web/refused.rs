@@ -1,0 +1,208 @@
+//! What a person is shown when something does not work: a page in their language, within the navigation, that says what happened and
+//! leads on. Also where the framework refuses by itself: no page answers with JSON.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::StatusCode,
+    middleware::Next,
+    web::Data,
+};
+
+use super::{
+    Message, Shell, Turned,
+    again::{Again, is_ours},
+    done, html, in_query, kept, language, see_other,
+    sign_in::{SignInPage, typed_at},
+    theme,
+};
+use crate::{
+    http::problem::Problem,
+    tenancy::{Api, auth::actor::browser_session},
+    text::Code,
+};
+
+impl std::fmt::Display for Turned {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Away | Self::Again(_) => f.write_str("sign in first"),
+            Self::Problem(problem) => problem.fmt(f),
+        }
+    }
+}
+
+impl actix_web::ResponseError for Turned {
+    /// Without the request: [`as_pages`] says it in the reader's language.
+    fn error_response(&self) -> HttpResponse {
+        match self {
+            Self::Away | Self::Again(_) => see_other("/sign-in"),
+            Self::Problem(problem) => HttpResponse::new(actix_web::ResponseError::status_code(problem.as_ref())),
+        }
+    }
+}
+
+/// Is it something that people look at? The API, and what machines ask, answer with JSON.
+fn is_page(path: &str) -> bool {
+    let machines = ["/v1", "/assets", "/openapi.json", "/healthz", "/readyz", "/metrics", "/fs"];
+    !machines.iter().any(|known| path.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
+/// Why an answer is none.
+enum Refused {
+    Again(Again),
+    Problem(Problem),
+}
+
+fn refused(answer: &ServiceResponse) -> Option<Refused> {
+    let error = answer.response().error()?;
+    match error.as_error::<Turned>() {
+        Some(Turned::Away) => {
+            let uri = answer.request().uri();
+            return Some(Refused::Again(Again::at(uri.path_and_query().map_or("/", |at| at.as_str()))));
+        }
+        Some(Turned::Again(again)) => return Some(Refused::Again((**again).clone())),
+        Some(Turned::Problem(problem)) => return Some(Refused::Problem((**problem).clone())),
+        None => {}
+    }
+    if !is_page(answer.request().path()) {
+        return None;
+    }
+    let problem = error.as_error::<Problem>().cloned().unwrap_or_else(|| match answer.status() {
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Code::PageNotFound.into(),
+        status if status.is_server_error() => Problem::internal(error),
+        StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge.with("mebibytes", super::MAX_FORM >> 20).into(),
+        _ => Code::FormIncomplete.into(),
+    });
+    Some(Refused::Problem(problem))
+}
+
+/// Makes a page of every refusal, in the language and theme of who asked.
+pub async fn as_pages(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let answer = next.call(request).await?.map_into_boxed_body();
+    let Some(refused) = refused(&answer) else { return Ok(answer) };
+    let request = answer.request().clone();
+    let shell = shell(&request).await;
+    let page = match refused {
+        Refused::Again(again) => sign_in_first(&request, &shell, &again).await,
+        Refused::Problem(problem) => problem_page(&request, &shell, &problem),
+    };
+    Ok(answer.into_response(page))
+}
+
+async fn shell(request: &HttpRequest) -> Shell {
+    let session = match request.app_data::<Data<Api>>() {
+        // Without a database nobody is known, and the page is shown all the same.
+        Some(api) => browser_session(api, request).await.ok().flatten(),
+        None => None,
+    };
+    let (me, csrf) = session.map_or((None, String::new()), |(live, csrf)| (Some(live), csrf));
+    let language = language(request, me.as_ref());
+    Shell { language, theme: theme(request), me, csrf, active: entry(request.path()), flash: None }
+}
+
+/// The entry of the navigation that a path belongs to.
+fn entry(path: &str) -> &'static str {
+    let entries = [
+        ("/app/agents", "agents"),
+        ("/app", "home"),
+        ("/platform/tenants", "tenants"),
+        ("/platform", "clusters"),
+        ("/audit", "audit"),
+        ("/account", "account"),
+    ];
+    entries.into_iter().find(|(begins, _)| path.starts_with(begins)).map_or("", |(_, name)| name)
+}
+
+/// Where somebody goes on who found nothing: the list that they came from, or the start.
+fn onward(shell: &Shell, path: &str, status: StatusCode) -> (&'static str, &'static str) {
+    if status == StatusCode::NOT_FOUND && shell.me.is_some() {
+        match entry(path) {
+            "agents" => return ("/app/agents", "created.done"),
+            "tenants" => return ("/platform/tenants", "tenants.back"),
+            "clusters" => return ("/platform/clusters", "clusters.back"),
+            _ => {}
+        }
+    }
+    ("/", "problem.back")
+}
+
+fn problem_page(request: &HttpRequest, shell: &Shell, problem: &Problem) -> HttpResponse {
+    let status = actix_web::ResponseError::status_code(problem);
+    let reason = problem.reason();
+    let title = match status {
+        StatusCode::NOT_FOUND => "problem.not_found",
+        StatusCode::FORBIDDEN => "problem.forbidden",
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => "problem.busy",
+        _ => "problem.title",
+    };
+    let text = match reason.why.code {
+        Code::NotFromOurPage => shell.t("problem.other_site").to_owned(),
+        Code::QueryUnreadable => shell.t("problem.address").to_owned(),
+        // What a path names: the page's own word for it.
+        Code::NotFound => shell.t("problem.not_found_text").to_owned(),
+        _ => shell.reason(&reason),
+    };
+    let page = Message {
+        s: shell,
+        title,
+        text: &text,
+        id: problem.log_id().map(|id| id.to_string()),
+        next: Some(onward(shell, request.path(), status)),
+    };
+    html(status, &page).unwrap_or_else(|_| HttpResponse::InternalServerError().finish())
+}
+
+/// The page for signing in, which leads back to where somebody was, with what they had typed.
+async fn sign_in_first(request: &HttpRequest, shell: &Shell, again: &Again) -> HttpResponse {
+    if let Some(me) = &shell.me {
+        // The session is a new one: the page was opened in the one before.
+        let back = if is_ours(&again.back) { again.back.as_str() } else { "/" };
+        return match (request.app_data::<Data<Api>>(), again.kept()) {
+            (Some(api), Some(kept)) => match keep(api, me.session, &kept).await {
+                Ok(id) => see_other(&typed_at(back, id)),
+                Err(problem) => problem_page(request, shell, &problem),
+            },
+            _ => done(back, "form.again"),
+        };
+    }
+    let address =
+        if again.back.is_empty() { "/sign-in".into() } else { format!("/sign-in?back={}", in_query(&again.back)) };
+    if request.headers().contains_key("HX-Request") {
+        // A part of a page is no place for it.
+        return HttpResponse::Unauthorized().insert_header(("HX-Redirect", address)).finish();
+    }
+    if again.typed.is_empty() {
+        return see_other(&address);
+    }
+    let page = SignInPage::first(shell, again);
+    html(StatusCode::UNAUTHORIZED, &page).unwrap_or_else(|_| see_other(&address))
+}
+
+/// Keeps what was typed in a session.
+pub async fn keep(api: &Api, session: uuid::Uuid, kept: &kept::Kept) -> Result<uuid::Uuid, Problem> {
+    let mut db = api.pool().acquire().await?;
+    Ok(kept::keep(&mut db, api.changes.keyring(), session, kept).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_told_from_what_machines_ask() {
+        for page in ["/", "/app/agents/not-an-id", "/problems/x", "/v1x", "/nothing"] {
+            assert!(is_page(page), "{page}");
+        }
+        for machine in ["/v1", "/v1/tenants", "/assets/app.css", "/metrics", "/readyz"] {
+            assert!(!is_page(machine), "{machine}");
+        }
+        assert_eq!(
+            (entry("/app/agents/1"), entry("/app"), entry("/platform/switches/new")),
+            ("agents", "home", "clusters")
+        );
+    }
+}

@@ -1,0 +1,211 @@
+//! What the page of a code is headed by: what happened, as a sentence for whoever was refused, without the values of one case.
+
+use super::{Advice, Code, Kind, Texts};
+
+/// A sentence in both languages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heading {
+    pub english: String,
+    pub german: String,
+}
+
+impl Code {
+    /// What happened, without the values of one case.
+    #[must_use]
+    pub fn heading(self) -> Heading {
+        if let Some(Texts { english, german }) = self.own_heading() {
+            return Heading { english: english.into(), german: german.into() };
+        }
+        let Texts { english, german } = self.texts();
+        if self.kind() != Kind::Field {
+            return Heading { english: first_sentence(english), german: first_sentence(german) };
+        }
+        let values = ["müssen ", "dürfen ", "werden "].iter().any(|many| german.starts_with(many));
+        let (value, wert) = if values { ("The values", "Die Werte") } else { ("The value", "Der Wert") };
+        Heading { english: of_field(value, english), german: of_field(wert, german) }
+    }
+
+    /// For sentences that say nothing without their values, or too much.
+    fn own_heading(self) -> Option<Texts> {
+        let (english, german) = match self {
+            Self::NotFound => ("What you asked for was not found.", "Was Sie suchen, wurde nicht gefunden."),
+            Self::FieldNotYours => {
+                ("Only an administrator can change this field.", "Dieses Feld kann nur die Administration ändern.")
+            }
+            Self::Unauthorized => ("You are not signed in.", "Sie sind nicht angemeldet."),
+            Self::NumberTaken | Self::ExtensionTaken => {
+                ("This number is already in use.", "Diese Nummer wird bereits verwendet.")
+            }
+            Self::NameTakenBy | Self::NameTaken => {
+                ("This name is already in use.", "Dieser Name wird bereits verwendet.")
+            }
+            Self::TemplateNameTaken => {
+                ("A template with this name already exists.", "Eine Vorlage mit diesem Namen gibt es bereits.")
+            }
+            Self::ClusterNameTaken => {
+                ("A cluster with this name already exists.", "Einen Cluster mit diesem Namen gibt es bereits.")
+            }
+            Self::SwitchNameTaken => {
+                ("A switch with this name already exists.", "Einen Switch mit diesem Namen gibt es bereits.")
+            }
+            Self::DomainTaken => ("This domain is already in use.", "Diese Domain wird bereits verwendet."),
+            Self::EmailTaken | Self::EmailOfATenant => {
+                ("This e-mail address is already in use.", "Diese E-Mail-Adresse wird bereits verwendet.")
+            }
+            Self::PoolOverlaps => {
+                ("The number pool overlaps another one.", "Der Nummernbereich überschneidet sich mit einem anderen.")
+            }
+            Self::NumberOutsidePools => (
+                "This number is in none of the tenant's pools.",
+                "Diese Nummer liegt in keinem Nummernbereich des Mandanten.",
+            ),
+            Self::NumberHeld => (
+                "This number is reserved, or kept back because somebody left.",
+                "Diese Nummer ist reserviert oder wird zurückgehalten, weil jemand gegangen ist.",
+            ),
+            Self::NumberMeansElse | Self::NumberWouldMeanElse => (
+                "This number is an emergency number or a feature code.",
+                "Diese Nummer ist eine Notrufnummer oder ein Funktionscode.",
+            ),
+            Self::NumberWantedTwice => ("A number is listed twice.", "Eine Nummer ist zweimal angegeben."),
+            Self::NumberAssigned => ("The number is assigned to somebody.", "Die Rufnummer ist jemandem zugewiesen."),
+            Self::InUse => ("It is still in use.", "Es wird noch benutzt."),
+            Self::ClusterInUse => {
+                ("The cluster still has tenants or switches.", "Der Cluster hat noch Mandanten oder Switches.")
+            }
+            Self::TenantInUse => (
+                "The tenant still has extensions, groups or numbers.",
+                "Der Mandant hat noch Nebenstellen, Gruppen oder Rufnummern.",
+            ),
+            Self::Changed => ("Somebody else changed it meanwhile.", "Jemand anderes hat es inzwischen geändert."),
+            Self::PoolExhausted => {
+                ("There are not enough free extension numbers.", "Es gibt nicht genug freie Nebenstellen.")
+            }
+            Self::NoClusterInRegion => (
+                "No cluster in this region has room for another tenant.",
+                "Kein Cluster in dieser Region hat Platz für einen weiteren Mandanten.",
+            ),
+            Self::ClusterFull => (
+                "The cluster is not active, or has no room for another tenant.",
+                "Der Cluster ist nicht aktiv oder hat keinen Platz für einen weiteren Mandanten.",
+            ),
+            Self::EntriesFull => (
+                "The tenant has as many dialplan entries as it may have.",
+                "Der Mandant hat so viele Wählplaneinträge, wie er haben darf.",
+            ),
+            Self::TooMuchWork | Self::TooMuchXml | Self::PlanTooLarge => {
+                ("The tenant's routing data would become too large.", "Die Routing-Daten des Mandanten würden zu groß.")
+            }
+            Self::NotJson => ("The body is not JSON.", "Der Inhalt ist kein JSON."),
+            Self::QueryUnreadable => {
+                ("The address has parameters that can't be read.", "Die Adresse hat Parameter, die nicht lesbar sind.")
+            }
+            Self::BodyTooLarge => ("The request is too large.", "Die Anfrage ist zu groß."),
+            Self::FileTooLarge | Self::RatesTooLarge => ("The file is too large.", "Die Datei ist zu groß."),
+            Self::NoSuchCaller => (
+                "The tenant has no such extension to call from.",
+                "Der Mandant hat keine solche Nebenstelle als Anrufer.",
+            ),
+            Self::Unreadable => ("The value can't be read.", "Der Wert ist nicht lesbar."),
+            Self::OutOfRange | Self::AmountOutOfRange => {
+                ("The value is too small or too large.", "Der Wert ist zu klein oder zu groß.")
+            }
+            Self::AboveMost | Self::DelaysTooLong => ("The value is too large.", "Der Wert ist zu groß."),
+            Self::TooManyEntries
+            | Self::TooManyActions
+            | Self::TooManySpans
+            | Self::TooManyDays
+            | Self::TooManyContacts => ("The list has too many entries.", "Die Liste hat zu viele Einträge."),
+            Self::LinesOutOfRange | Self::TooManyLines => {
+                ("The file has too many lines, or none.", "Die Datei hat zu viele Zeilen oder keine.")
+            }
+            Self::NotCsv => ("The file is not CSV.", "Die Datei ist keine CSV-Datei."),
+            Self::NoColumn => ("The file lacks a column.", "Der Datei fehlt eine Spalte."),
+            Self::LengthOutOfRange => ("The text is too short or too long.", "Der Text ist zu kurz oder zu lang."),
+            Self::NamesNoExtension => {
+                ("There is no such extension in this tenant.", "Diese Nebenstelle gibt es bei diesem Mandanten nicht.")
+            }
+            Self::NamesNoTarget => (
+                "The tenant does not have what the call is to go to.",
+                "Der Mandant hat das Ziel nicht, zu dem der Anruf gehen soll.",
+            ),
+            Self::NamesNoRegion => ("There is no such region.", "Diese Region gibt es nicht."),
+            Self::FeatureCodeTwice => ("A feature code is there twice.", "Ein Funktionscode steht zweimal da."),
+            Self::CountryDiffers => ("The country does not fit the number.", "Das Land passt nicht zur Nummer."),
+            Self::LeadsToItself => ("The call would go round in a circle.", "Der Anruf ginge im Kreis."),
+            Self::NamesTooLong => {
+                ("First and last name are too long together.", "Vor- und Nachname sind zusammen zu lang.")
+            }
+            Self::WrongScope => ("The key can't have this scope.", "Den Schlüssel gibt es nicht mit diesem Bereich."),
+            Self::XmlRefused => ("The XML was refused.", "Das XML wurde abgelehnt."),
+            Self::NotASoundFile => {
+                ("The value must be a sound file of the switch.", "Der Wert muss eine Tondatei des Switches sein.")
+            }
+            Self::PoolTooLarge => ("The number pool is too large.", "Der Nummernbereich ist zu groß."),
+            Self::NotMade => ("It could not be made.", "Es konnte nicht gemacht werden."),
+            Self::NotAnId => ("This is not an id.", "Das ist keine Kennung."),
+            Self::LinkExpired => ("This link has expired.", "Dieser Link ist abgelaufen."),
+            _ if self.advice() == Advice::StrongPassword => {
+                ("The password is too weak.", "Das Passwort ist zu schwach.")
+            }
+            _ => return None,
+        };
+        Some(Texts { english, german })
+    }
+}
+
+fn first_sentence(text: &str) -> String {
+    let end = text.find(". ").map_or(text.len(), |end| end + 1);
+    without_values(&text[..end])
+}
+
+fn of_field(value: &str, text: &str) -> String {
+    let end = text.find([';', '\u{2014}']).or_else(|| text.find(": ")).unwrap_or(text.len());
+    without_values(&format!("{value} {}.", text[..end].trim_end()))
+}
+
+/// A value of one case is a gap.
+fn without_values(text: &str) -> String {
+    let mut told = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        told.push_str(before);
+        match after.split_once('}') {
+            Some((name, after)) if super::is_parameter(name) => {
+                told.push('…');
+                rest = after;
+            }
+            _ => {
+                told.push('{');
+                rest = after;
+            }
+        }
+    }
+    told + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_headed_by_a_sentence_in_both_languages() {
+        for code in Code::ALL {
+            let Heading { english, german } = code.heading();
+            assert_ne!(english, german, "{code}");
+            for text in [english, german] {
+                assert!(text.ends_with('.') && text.split(' ').count() >= 3, "{code}: {text}");
+                assert!(text.chars().next().is_some_and(char::is_uppercase), "{code}: {text}");
+                assert!(!text.contains(code.name()) || !code.name().contains('_'), "{code}: {text}");
+                assert!(text.chars().count() <= 130, "{code}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_field_must_be_is_said_of_a_value() {
+        assert_eq!(Code::Missing.heading().english, "The value is missing.");
+        assert_eq!(Code::NotADomain.heading().english, "The value must be a DNS name such as acme.example.");
+        assert_eq!(Code::NoAudioCodec.heading().german, "Die Werte müssen einen Codec für Ton haben, etwa PCMA.");
+    }
+}

@@ -17,12 +17,21 @@ impl Code {
             return Heading { english: english.into(), german: german.into() };
         }
         let Texts { english, german } = self.texts();
+        if first_sentence(english).contains(GAP) || first_sentence(german).contains(GAP) {
+            let Texts { english, german } = self.kind().heading();
+            return Heading { english: english.into(), german: german.into() };
+        }
         if self.kind() != Kind::Field {
             return Heading { english: first_sentence(english), german: first_sentence(german) };
         }
         let values = ["müssen ", "dürfen ", "werden "].iter().any(|many| german.starts_with(many));
         let (value, wert) = if values { ("The values", "Die Werte") } else { ("The value", "Der Wert") };
-        Heading { english: of_field(value, english), german: of_field(wert, german) }
+        let (english, german) = (of_field(value, english), of_field(wert, german));
+        if english.len().max(german.len()) > LONGEST {
+            let Texts { english, german } = self.kind().heading();
+            return Heading { english: english.into(), german: german.into() };
+        }
+        Heading { english, german }
     }
 
     /// For sentences that say nothing without their values, or too much.
@@ -69,6 +78,22 @@ impl Code {
             ),
             Self::NumberWantedTwice => ("A number is listed twice.", "Eine Nummer ist zweimal angegeben."),
             Self::NumberAssigned => ("The number is assigned to somebody.", "Die Rufnummer ist jemandem zugewiesen."),
+            Self::NumberOfAnother => {
+                ("The number is assigned to somebody else.", "Die Rufnummer ist jemand anderem zugewiesen.")
+            }
+            Self::AgentSuspended => ("This agent is suspended.", "Diese Person ist gesperrt."),
+            Self::BodyTooLargeHere => ("The request is too large.", "Die Anfrage ist zu groß."),
+            Self::RateHeadsUnknown => (
+                "The file lacks a column of prefixes or of prices.",
+                "Der Datei fehlt eine Spalte mit Vorwahlen oder Preisen.",
+            ),
+            Self::RateHeadsTwice => {
+                ("Two columns of the file mean the same.", "Zwei Spalten der Datei bedeuten dasselbe.")
+            }
+            Self::BreaksARule => (
+                "What was sent breaks a rule of the database.",
+                "Was gesendet wurde, verletzt eine Regel der Datenbank.",
+            ),
             Self::InUse => ("It is still in use.", "Es wird noch benutzt."),
             Self::ClusterInUse => {
                 ("The cluster still has tenants or switches.", "Der Cluster hat noch Mandanten oder Switches.")
@@ -154,13 +179,35 @@ impl Code {
     }
 }
 
+impl Kind {
+    /// What is said of a code whose own sentence says nothing without its values.
+    fn heading(self) -> Texts {
+        let (english, german) = match self {
+            Self::Field => ("The value was refused.", "Der Wert wurde abgelehnt."),
+            Self::Conflict | Self::Changed => {
+                ("This can't be done as things are now.", "Das geht so, wie es jetzt ist, nicht.")
+            }
+            Self::TooLarge => ("The request is too large.", "Die Anfrage ist zu groß."),
+            Self::TooMany | Self::Unavailable => ("This can't be done right now.", "Das geht gerade nicht."),
+            _ => ("The request was refused.", "Die Anfrage wurde abgelehnt."),
+        };
+        Texts { english, german }
+    }
+}
+
+/// What is longer is no heading.
+const LONGEST: usize = 130;
+/// In the place of a value.
+const GAP: char = '…';
+
 fn first_sentence(text: &str) -> String {
     let end = text.find(". ").map_or(text.len(), |end| end + 1);
     without_values(&text[..end])
 }
 
 fn of_field(value: &str, text: &str) -> String {
-    let end = text.find([';', '\u{2014}']).or_else(|| text.find(": ")).unwrap_or(text.len());
+    let ends = [text.find([';', '\u{2014}']), text.find(": "), text.find(". ")];
+    let end = ends.into_iter().flatten().min().unwrap_or(text.len());
     without_values(&format!("{value} {}.", text[..end].trim_end()))
 }
 
@@ -172,7 +219,7 @@ fn without_values(text: &str) -> String {
         told.push_str(before);
         match after.split_once('}') {
             Some((name, after)) if super::is_parameter(name) => {
-                told.push('…');
+                told.push(GAP);
                 rest = after;
             }
             _ => {
@@ -197,7 +244,7 @@ mod tests {
                 assert!(text.ends_with('.') && text.split(' ').count() >= 3, "{code}: {text}");
                 assert!(text.chars().next().is_some_and(char::is_uppercase), "{code}: {text}");
                 assert!(!text.contains(code.name()) || !code.name().contains('_'), "{code}: {text}");
-                assert!(text.chars().count() <= 130, "{code}: {text}");
+                assert!(text.chars().count() <= 130 && !text.contains(GAP), "{code}: {text}");
             }
         }
     }

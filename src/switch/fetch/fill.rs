@@ -253,7 +253,7 @@ fn rendered<T>(
 
 async fn read_user(fetch: &Fetch, slot: &Slot, name: &SipUsername, shown: &Shown) -> Result<Found, FillError> {
     let scope = slot.scope;
-    let read = fetch.readers.read(|db, _| Box::pin(store::extension(db, scope, name.as_str()))).await?;
+    let read = fetch.lookups.extension(&fetch.readers, scope, name.as_str()).await?;
     if *shown == Shown::Profile && matches!(read, Some((_, None))) {
         let read = fetch.readers.read(|db, _| Box::pin(store::mailbox(db, scope, name.as_str()))).await?;
         return rendered(read, |tenant, mailbox| {

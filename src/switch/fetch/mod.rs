@@ -1,4 +1,4 @@
-//! The way of a fetch, in its order: [`listener`] → [`whole`], or [`exchange`] → [`request`] → [`cache`] by its [generations](crate::node::generations) → [`fill`] → [`render`]; a call that leaves the platform goes by [`outgoing`].
+//! The way of a fetch, in its order: [`listener`] → [`whole`], or [`exchange`] → [`request`] → [`cache`] by its [generations](crate::node::generations) → [`fill`] (phones asked for at the same moment: [`together`]) → [`render`]; a call that leaves the platform goes by [`outgoing`].
 //!
 //! Here lives what FreeSWITCH asks and gets, and nothing else. What a node must know to serve it without asking the
 //! database each time is kept true by [`crate::node::poller`].
@@ -28,6 +28,7 @@ pub mod roster;
 pub mod served;
 pub mod sofia;
 pub mod store;
+mod together;
 pub mod whole;
 
 use std::{
@@ -53,6 +54,7 @@ use self::{
     render::Digest,
     request::{GroupView, Request, View},
     roster::Rosters,
+    together::Lookups,
 };
 use crate::node::{
     generations::{Generations, Slot},
@@ -112,7 +114,8 @@ pub struct Fetch {
     flights: Arc<Flights<Filled>>,
     fills: AtomicU64,
     roster_flights: Arc<Flights<()>>,
-    readers: Readers,
+    readers: Arc<Readers>,
+    lookups: Arc<Lookups>,
     /// For what a switch changes.
     changes: sqlx::PgPool,
     keyring: Arc<Keyring>,
@@ -166,7 +169,8 @@ impl Fetch {
             flights: Arc::default(),
             fills: AtomicU64::new(0),
             roster_flights: Arc::default(),
-            readers,
+            readers: Arc::new(readers),
+            lookups: Arc::default(),
             changes,
             keyring,
             stale_limit: limits.stale,

@@ -7,7 +7,7 @@ use std::{
     future::Future,
     marker::PhantomData,
     pin::Pin,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     thread::{self, ThreadId},
     time::Duration,
 };
@@ -31,6 +31,11 @@ pub enum ReadError {
     Timeout(Duration),
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
+    /// Of a statement that read for several.
+    #[error(transparent)]
+    Together(Arc<ReadError>),
+    #[error("the statement came to no end")]
+    Lost,
 }
 
 /// One statement on a connection; made anew when it has to be tried on a second one.

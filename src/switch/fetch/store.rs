@@ -85,9 +85,19 @@ pub async fn extension(
     tenant: Uuid,
     name: &str,
 ) -> sqlx::Result<Option<(TenantRow, Option<ExtensionRow>)>> {
-    let row = sqlx::query!(
+    Ok(extensions(db, &[tenant], &[name.to_owned()]).await?.pop().flatten())
+}
+
+/// The same for many names, each of the tenant at its place; answers at the same places.
+pub async fn extensions(
+    db: impl PgExecutor<'_>,
+    tenants: &[Uuid],
+    names: &[String],
+) -> sqlx::Result<Vec<Option<(TenantRow, Option<ExtensionRow>)>>> {
+    let rows = sqlx::query!(
         r#"
-        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!",
+        select asked.place as "place!", g.scope as tenant_id, g.generation, t.domain as "domain: Domain", t.cluster_id,
+               t.status = 'active' as "tenant_active!",
                e.id as "id?", e.number as "number?: ExtensionNumber", e.alias as "alias?: ExtensionNumber",
                e.sip_username as "sip_username?: SipUsername", e.sip_secret as "sip_secret?",
                e.display_name as "display_name?: DisplayName", e.caller_id_name as "caller_id_name?: CallerName",
@@ -95,40 +105,48 @@ pub async fn extension(
                e.voicemail_pin as "voicemail_pin?", e.voicemail_email as "voicemail_email?: Email",
                e.codecs as "codecs?: Codecs", e.max_registrations as "max_registrations?",
                e.status = 'active' as active, e.variables as "variables?: sqlx::types::Json<Variables>"
-          from generation g
+          from unnest($1::uuid[], $2::text[]) with ordinality asked (tenant, name, place)
+          join generation g on g.scope = asked.tenant
           join tenants t on t.id = g.scope
-          left join names n on n.tenant_id = g.scope and n.name = $2
+          left join names n on n.tenant_id = g.scope and n.name = asked.name
           left join extensions e on e.tenant_id = n.tenant_id and e.id = n.extension_id
-         where g.scope = $1
         "#,
-        tenant,
-        name
+        tenants,
+        names
     )
-    .fetch_optional(db)
+    .fetch_all(db)
     .await?;
-    let Some(row) = row else { return Ok(None) };
-    let tenant_row = tenant_of!(tenant, row);
-    let extension = (|| {
-        Some(ExtensionRow {
-            tenant_id: tenant,
-            id: row.id?,
-            number: row.number?,
-            alias: row.alias,
-            sip_username: row.sip_username?,
-            sip_secret: row.sip_secret?,
-            display_name: row.display_name?,
-            caller_id_name: row.caller_id_name,
-            caller_id_number: row.caller_id_number,
-            voicemail_enabled: row.voicemail_enabled?,
-            voicemail_pin: row.voicemail_pin?,
-            voicemail_email: row.voicemail_email,
-            codecs: row.codecs,
-            max_registrations: row.max_registrations?,
-            active: row.active?,
-            variables: row.variables?.0,
-        })
-    })();
-    Ok(Some((tenant_row, extension)))
+    let mut found = Vec::new();
+    found.resize_with(tenants.len(), || None);
+    for row in rows {
+        let tenant = tenant_of!(row.tenant_id, row);
+        let extension = (|| {
+            Some(ExtensionRow {
+                tenant_id: row.tenant_id,
+                id: row.id?,
+                number: row.number?,
+                alias: row.alias,
+                sip_username: row.sip_username?,
+                sip_secret: row.sip_secret?,
+                display_name: row.display_name?,
+                caller_id_name: row.caller_id_name,
+                caller_id_number: row.caller_id_number,
+                voicemail_enabled: row.voicemail_enabled?,
+                voicemail_pin: row.voicemail_pin?,
+                voicemail_email: row.voicemail_email,
+                codecs: row.codecs,
+                max_registrations: row.max_registrations?,
+                active: row.active?,
+                variables: row.variables?.0,
+            })
+        })();
+        // Places are counted from one.
+        let place = usize::try_from(row.place - 1).ok().and_then(|place| found.get_mut(place));
+        if let Some(place) = place {
+            *place = Some((tenant, extension));
+        }
+    }
+    Ok(found)
 }
 
 /// A mailbox that belongs to no extension; its PIN sealed.

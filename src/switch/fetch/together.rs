@@ -1,0 +1,130 @@
+//! Looking up extensions: those that are asked for at the same moment with one statement.
+//!
+//! A lookup costs the database more for the statement around it than for the rows it reads. So who asks while statements are under
+//! way waits for the next one, which reads for all who wait; who asks alone waits for nobody. A statement begins after everybody it
+//! reads for has asked, so its snapshot is as new as each of them needs.
+
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::{
+    readers::{ReadError, Readers},
+    store::{self, ExtensionRow, TenantRow},
+};
+
+/// A tenant and what it has under a name; `None`: no such tenant.
+pub type Looked = Option<(TenantRow, Option<ExtensionRow>)>;
+
+/// Lanes, so that whoever asks and whoever reads for them are mostly the same thread, which need not be woken by another.
+const LANES: usize = 16;
+/// Statements that a lane has under way at once.
+const STATEMENTS: usize = 2;
+/// Names that one statement looks up: more would make the first of them wait for the last.
+const MOST: usize = 64;
+
+struct Asked {
+    tenant: Uuid,
+    name: String,
+    answer: oneshot::Sender<Result<Looked, ReadError>>,
+}
+
+#[derive(Default)]
+struct Lane {
+    waiting: Vec<Asked>,
+    statements: usize,
+}
+
+/// Who waits for which lookup.
+#[derive(Default)]
+pub struct Lookups {
+    lanes: [Mutex<Lane>; LANES],
+    hasher: RandomState,
+}
+
+impl Lookups {
+    pub async fn extension(
+        self: &Arc<Self>,
+        readers: &Arc<Readers>,
+        tenant: Uuid,
+        name: &str,
+    ) -> Result<Looked, ReadError> {
+        let lane = usize::try_from(self.hasher.hash_one(thread::current().id()) % LANES as u64).unwrap_or_default();
+        let (answer, answered) = oneshot::channel();
+        let begins = {
+            let mut lane = self.lane(lane);
+            lane.waiting.push(Asked { tenant, name: name.to_owned(), answer });
+            let begins = lane.statements < STATEMENTS;
+            lane.statements += usize::from(begins);
+            begins
+        };
+        if begins {
+            let turn = Turn { lookups: Arc::clone(self), lane, is_over: false };
+            tokio::spawn(turn.read(Arc::clone(readers)));
+        }
+        answered.await.unwrap_or(Err(ReadError::Lost))
+    }
+
+    fn lane(&self, lane: usize) -> std::sync::MutexGuard<'_, Lane> {
+        self.lanes[lane].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to have a statement under way.
+struct Turn {
+    lookups: Arc<Lookups>,
+    lane: usize,
+    is_over: bool,
+}
+
+impl Turn {
+    /// Reads for those who wait, until nobody does.
+    async fn read(mut self, readers: Arc<Readers>) {
+        loop {
+            let asked = {
+                let mut lane = self.lookups.lane(self.lane);
+                if lane.waiting.is_empty() {
+                    // In the same breath: who comes after this begins a turn of their own.
+                    lane.statements -= 1;
+                    self.is_over = true;
+                    return;
+                }
+                let many = lane.waiting.len().min(MOST);
+                lane.waiting.drain(..many).collect::<Vec<_>>()
+            };
+            let tenants = asked.iter().map(|asked| asked.tenant).collect::<Vec<_>>();
+            let names = asked.iter().map(|asked| asked.name.clone()).collect::<Vec<_>>();
+            let read = readers.read(|db, _| Box::pin(store::extensions(db, &tenants, &names))).await;
+            match read {
+                Ok(found) => {
+                    for (asked, found) in asked.into_iter().zip(found) {
+                        // Who went away needs no answer.
+                        let _ = asked.answer.send(Ok(found));
+                    }
+                }
+                Err(error) => {
+                    let error = Arc::new(error);
+                    for asked in asked {
+                        let _ = asked.answer.send(Err(ReadError::Together(Arc::clone(&error))));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Turn {
+    /// A turn that did not end by itself takes those who wait along: nobody would read for them before somebody else asks.
+    fn drop(&mut self) {
+        if !self.is_over {
+            let mut lane = self.lookups.lane(self.lane);
+            lane.statements -= 1;
+            lane.waiting.clear();
+        }
+    }
+}

@@ -239,6 +239,12 @@ impl Cluster {
     fn command(&self, name: &str) -> Command {
         let mut command = Command::new(self.binaries.path(name));
         command.current_dir("/").env_remove("PGDATA").env_remove("PGHOST").env_remove("PGPORT");
+        // What a service manager hears of readiness is about this process, not about its Postgres.
+        command
+            .env_remove("NOTIFY_SOCKET")
+            .env_remove("WATCHDOG_USEC")
+            .env_remove("LISTEN_FDS")
+            .env_remove("LISTEN_FDNAMES");
         if let Some(owner) = &self.directories.owner {
             command.uid(owner.uid).gid(owner.gid);
         }

@@ -21,8 +21,8 @@ use crate::{
 
 /// Runs a node until SIGTERM or SIGINT.
 pub async fn run(settings: &Settings) -> anyhow::Result<()> {
-    let database = Database::own(settings).await?;
     let sockets = Sockets::given().context("the sockets that the service manager gave can't be used")?;
+    let database = Database::own(settings).await?;
     let app = App::start_on(sockets, settings, database.options.clone()).await;
     let app = match app {
         Ok(app) => app,

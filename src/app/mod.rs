@@ -1,5 +1,6 @@
 //! The top: the application as a value, built from settings and a database, stopped when told; its router, pages and command line.
 
+pub mod backup;
 pub mod cli;
 pub mod embedded;
 pub mod jobs;

@@ -45,6 +45,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("anti-action", &["application", "data", "inline", "loop"]),
 ];
 
+/// Has the element this attribute on a switch? It reads no other.
+#[must_use]
+pub fn is_known(element: &str, attribute: &str) -> bool {
+    ALLOWED.iter().find(|(name, _)| *name == element).is_none_or(|(_, attributes)| attributes.contains(&attribute))
+}
+
 /// What a condition may look at, as who calls can't make it call the switch's API: with a `$`, it would be expanded
 /// (`parse_exten`), so it is one of the caller's profile (`switch_caller_get_field_by_name` in switch_caller.c).
 const FIELDS: &[&str] = &[

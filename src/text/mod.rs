@@ -14,6 +14,7 @@ mod name;
 mod phone;
 mod secret;
 mod stream;
+pub mod table_file;
 pub mod token;
 mod variable;
 

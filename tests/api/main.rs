@@ -8,6 +8,7 @@ mod harness;
 
 mod access;
 mod app_listener;
+mod backups;
 mod command_line;
 mod fuzzed;
 mod input;

@@ -161,7 +161,8 @@ async fn many_agents_come_from_a_file_after_a_look_at_each_line() {
     let file = std::env::temp_dir().join(format!("agents-{}.csv", uuid::Uuid::now_v7().simple()));
     std::fs::write(
         &file,
-        "first_name,last_name,email\nGrace,Hopper,grace@acme.test\nNo,Address,nothing\nJoan,Clarke,joan@acme.test\n",
+        // As Excel writes it in Germany.
+        b"First Name;Last Name;Email Address;Room\r\nJ\xf6rg;M\xfcller;joerg@acme.test;1\r\nNo;Address;nothing;2\r\nJoan;Clarke;joan@acme.test;3\r\n",
     )
     .unwrap();
     browser.page.goto(&format!("{}/app/agents/import", site.url)).await.unwrap();
@@ -170,11 +171,20 @@ async fn many_agents_come_from_a_file_after_a_look_at_each_line() {
     browser.click("Preview").await;
     browser.sees("2 ready, 1 with errors.").await;
     browser.sees("must be an e-mail address").await;
+    browser.sees("Columns that are not used: Room").await;
     browser.click("Add 2 agents").await;
     browser.sees("2 added, 1 with errors.").await;
     browser.click("To the agents").await;
     browser.sees("joan@acme.test").await;
+    browser.sees("Jörg Müller").await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());
+    // A workbook says what to do.
+    std::fs::write(&file, b"PK\x03\x04\x14\x00\x06\x00").unwrap();
+    browser.page.goto(&format!("{}/app/agents/import", site.url)).await.unwrap();
+    let field = browser.page.find(fantoccini::Locator::Css("input[type=file]")).await.unwrap();
+    field.send_keys(file.to_str().unwrap()).await.unwrap();
+    browser.click("Preview").await;
+    browser.sees("CSV UTF-8").await;
     std::fs::remove_file(file).unwrap();
     browser.stop().await;
     site.node.stop().await;

@@ -216,7 +216,7 @@ pub fn settings(folder: &Path) -> Settings {
 }
 
 /// The key file of all nodes of one test run: nodes of one database must share it.
-fn key_file() -> PathBuf {
+pub fn key_file() -> PathBuf {
     static FILE: OnceLock<PathBuf> = OnceLock::new();
     let file = FILE.get_or_init(|| {
         let file = std::env::temp_dir().join("dialplane-test.key");

@@ -172,15 +172,19 @@ async fn a_tenant_comes_from_files_and_leaves_as_files_that_a_switch_boots_from(
     );
     write("directory/u/1000.xml", &user(1000));
     write("directory/u/1001.xml", &user(1001));
-    let (tree, _) = dialplane::switch::import::read(&folder.join("in")).unwrap();
+    let files = dialplane::switch::import::read(&folder.join("in")).unwrap();
+    let domain = files.choose(None, "").unwrap();
+    let wish = dialplane::switch::import::Wish { domain: &domain, keep_xml: false };
     let author = dialplane::node::changes::Author { name: "test".into(), source: None, within: None };
     let mut change = node.app.changes.begin(author).await.unwrap();
-    let report = dialplane::switch::import::import(&mut change, tenant, &tree, false, |_, _| ()).await.unwrap();
+    let report = dialplane::switch::import::import(&mut change, tenant, &files, wish, |_, _| ()).await.unwrap();
     assert_eq!((report.taken.len(), report.left.len(), report.made.len()), (2, 0, 0), "{report:?}");
     // The stock configuration as well, where there is one: all its users.
     if let Some(vanilla) = std::env::var_os("FREESWITCH_VANILLA") {
-        let (tree, _) = dialplane::switch::import::read(vanilla.as_ref()).unwrap();
-        let report = dialplane::switch::import::import(&mut change, tenant, &tree, false, |_, _| ()).await.unwrap();
+        let files = dialplane::switch::import::read(vanilla.as_ref()).unwrap();
+        let domain = files.choose(None, "").unwrap();
+        let wish = dialplane::switch::import::Wish { domain: &domain, keep_xml: false };
+        let report = dialplane::switch::import::import(&mut change, tenant, &files, wish, |_, _| ()).await.unwrap();
         let users = report.taken.iter().filter(|line| line.kind == "user").count();
         println!("vanilla: {users} users, {} taken in all, {} left", report.taken.len(), report.left.len());
         assert_eq!(users, 18, "20, of which two were there already: {report:?}");

@@ -10,6 +10,7 @@ mod admission;
 mod destinations;
 mod event_socket;
 mod gateways;
+mod import;
 mod modules;
 mod money;
 mod numbers;

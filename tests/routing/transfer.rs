@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use dialplane::switch::import::Wish;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -79,12 +80,15 @@ async fn files_are_taken_as_far_as_they_can_be_and_the_rest_is_told() {
     let stage = Stage::new().await;
     let folder = std::env::temp_dir().join(format!("dialplane-import-{}", Uuid::now_v7().simple()));
     files(&folder);
-    let (tree, refused) = dialplane::switch::import::read(&folder).unwrap();
-    assert_eq!(refused.len(), 2, "{refused:?}");
+    let files = dialplane::switch::import::read(&folder).unwrap();
+    assert_eq!(files.refused.len(), 2, "{:?}", files.refused);
+    let domain = files.choose(None, "acme.test").unwrap();
+    let wish = |keep_xml| Wish { domain: &domain, keep_xml };
     assert!(!Path::new("dialplane-was-run").exists() && !folder.join("dialplane-was-run").exists());
     let author = dialplane::node::changes::Author { name: "test".into(), source: None, within: None };
     let mut change = stage.node.app.changes.begin(author).await.unwrap();
-    let report = dialplane::switch::import::import(&mut change, stage.tenant, &tree, true, |_, _| ()).await.unwrap();
+    let report =
+        dialplane::switch::import::import(&mut change, stage.tenant, &files, wish(true), |_, _| ()).await.unwrap();
     change.commit().await.unwrap();
     let names =
         |lines: &[dialplane::switch::import::Line]| lines.iter().map(|line| line.name.clone()).collect::<Vec<_>>();
@@ -104,7 +108,8 @@ async fn files_are_taken_as_far_as_they_can_be_and_the_rest_is_told() {
     // Again: everything is there already, and nothing is made twice.
     let author = dialplane::node::changes::Author { name: "test".into(), source: None, within: None };
     let mut change = stage.node.app.changes.begin(author).await.unwrap();
-    let again = dialplane::switch::import::import(&mut change, stage.tenant, &tree, false, |_, _| ()).await.unwrap();
+    let again =
+        dialplane::switch::import::import(&mut change, stage.tenant, &files, wish(false), |_, _| ()).await.unwrap();
     assert!(again.left.iter().any(|line| line.name == "72" && line.note.contains("already in use")), "{again:?}");
     drop(change);
     std::fs::remove_dir_all(&folder).unwrap();

@@ -1,5 +1,6 @@
 //! `doctor`: checks what a node and a switch need, and says what is wrong and what to do.
 
+mod database;
 mod store;
 mod switch;
 
@@ -108,6 +109,11 @@ async fn database(settings: &Settings, report: &mut Report) -> Option<Vec<Uuid>>
             let seen = version.map(|version| format!("{}: {version}", database.place(settings)));
             report.add("database", seen.map_err(|e| e.to_string()));
             report.add("tables", tables(&mut db).await);
+            if let Ok(standing @ (Standing::Current | Standing::Newer(_) | Standing::Older(_))) =
+                schema::standing(&mut db).await
+            {
+                database::check(&mut db, standing == Standing::Current, report).await;
+            }
             report.add("epoch", whole(&mut db).await);
             report.add("keys", keys(settings, &mut db).await);
             report.add("call records", records(&mut db).await);

@@ -7,10 +7,11 @@ use serde::Serialize;
 
 use super::sure::Unsure;
 use crate::{
-    app::{StartError, embedded::ClusterError, telemetry::BadFilter},
+    app::{StartError, backup::BackupError, embedded::ClusterError, telemetry::BadFilter},
     http::problem::Problem,
     model::error::Error,
     node::{database::DatabaseError, schema::SchemaError},
+    switch::import::{ChoiceError, TreeError},
     text::keyring::KeyringError,
 };
 
@@ -98,7 +99,13 @@ fn code(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
             _ => "database_unavailable",
         });
     }
-    if error.is::<Refused>() {
+    if let Some(error) = error.downcast_ref::<BackupError>() {
+        return Some(of_backup(error));
+    }
+    if error.is::<TreeError>() {
+        return Some("files");
+    }
+    if error.is::<Refused>() || error.is::<ChoiceError>() {
         return Some("invalid");
     }
     if error.is::<Unsure>() {
@@ -114,6 +121,21 @@ fn code(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
         return Some("keys");
     }
     (error.is::<figment::Error>() || error.is::<BadFilter>()).then_some("settings")
+}
+
+fn of_backup(error: &BackupError) -> &'static str {
+    match error {
+        BackupError::File(..) => "file",
+        BackupError::NotABackup(..) => "not_a_backup",
+        BackupError::Exists(_) | BackupError::Occupied(_) => "would_overwrite",
+        BackupError::ForeignTables(_) | BackupError::Encoding(_) => "wrong_database",
+        BackupError::Newer { .. } => "schema_newer",
+        BackupError::Key { .. } | BackupError::Keyring(_) => "keys",
+        BackupError::Role { .. } => "no_role",
+        BackupError::NoTool { .. } | BackupError::Tool { .. } => "postgres_program",
+        BackupError::Schema(error) => of_schema(error),
+        BackupError::Sql(_) => "database_unavailable",
+    }
 }
 
 fn of_change(error: &Error) -> &'static str {

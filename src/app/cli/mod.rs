@@ -1,5 +1,6 @@
 //! The command line. Here, and only here, errors are `anyhow`: they go to a person.
 
+mod backup;
 mod bench;
 mod bench_data;
 mod carriers;
@@ -68,6 +69,10 @@ enum Command {
     Demo,
     /// Bring the database's tables up to date
     Migrate,
+    /// Write the whole database into one file; nodes go on meanwhile
+    Backup(backup::BackupArgs),
+    /// Put a backup in place of what the database holds
+    Restore(backup::RestoreArgs),
     /// After the database was restored from a dump or a snapshot: every node drops what it knows and reads it anew
     Restored,
     /// Tenants: each owns one SIP domain
@@ -177,6 +182,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve => serve::run(&settings).await?,
         Command::Demo => demo::run(&settings, common.json).await?,
         Command::Migrate => serve::migrate(&settings, common.json).await?,
+        Command::Backup(args) => backup::backup(&settings, common.json, args).await?,
+        Command::Restore(args) => backup::restore(&settings, common.json, args).await?,
         Command::Restored => restored::run(&settings, common.json).await?,
         Command::Tenant(command) => resources::tenant(&settings, common.json, command).await?,
         Command::Extension(command) => resources::extension(&settings, common.json, command).await?,

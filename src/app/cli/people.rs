@@ -18,6 +18,7 @@ use crate::{
     people::agents::{
         self, Maker, NewAgent,
         bulk::{self, Outcome},
+        file as people_file,
     },
     tenancy::{
         auth::{
@@ -32,7 +33,7 @@ use crate::{
 
 #[derive(Subcommand)]
 pub enum AgentCommand {
-    /// Make one: user, extensions, mailboxes, and a mail with a link
+    /// Create an agent: a user with extensions and mailboxes, and an invitation by mail
     Create {
         /// Id or domain
         #[arg(long)]
@@ -62,15 +63,15 @@ pub enum AgentCommand {
         #[arg(long)]
         search: Option<String>,
     },
-    /// Make many from a CSV file: `first_name,last_name,email[,role][,extensions][,numbers]`
+    /// Make many from a CSV file: `first_name,last_name,email[,role][,extensions][,numbers]`, or as 3CX, FreePBX and FusionPBX export it
     Import {
         #[arg(long)]
         tenant: String,
         file: PathBuf,
-        /// Make those that can be made, whatever the others are
+        /// Create the agents whose lines are valid, even if other lines have errors
         #[arg(long)]
         partial: bool,
-        /// Say what would become of each line, and make nothing
+        /// Only show what would happen to each line; nothing is created
         #[arg(long)]
         dry_run: bool,
     },
@@ -78,7 +79,7 @@ pub enum AgentCommand {
 
 #[derive(Subcommand)]
 pub enum AdminCommand {
-    /// Make an administrator of the platform, or give the one with this address a new password, which asks first
+    /// Create a platform administrator, or give an existing one a new password, which asks first
     Create {
         #[arg(long)]
         email: Email,
@@ -125,7 +126,7 @@ pub async fn agent(settings: &Settings, json: bool, command: AgentCommand) -> an
 }
 
 async fn work(local: &Local, public_url: &str, json: bool, command: AgentCommand) -> anyhow::Result<()> {
-    // The operator may make whom an owner may.
+    // The operator may create every role that an owner may create.
     let maker = Maker::new(public_url, Role::Owner);
     match command {
         AgentCommand::Create { tenant, first_name, last_name, email, role, language, extensions, number } => {
@@ -152,8 +153,8 @@ async fn work(local: &Local, public_url: &str, json: bool, command: AgentCommand
         AgentCommand::Import { tenant, file, partial, dry_run } => {
             let tenant = tenant_id(local, &tenant).await?;
             let text = std::fs::read(&file).with_context(|| file.display().to_string())?;
-            let lines = bulk::from_csv(&text, bulk::MOST_IN_FILE)?;
-            import(local, maker, tenant, lines, How { partial, dry_run, json }).await
+            let sheet = people_file::read(&text, bulk::MOST_IN_FILE)?;
+            import(local, maker, tenant, sheet, How { partial, dry_run, json }).await
         }
     }
 }
@@ -165,23 +166,24 @@ struct How {
     json: bool,
 }
 
-/// Lines that are made in one transaction, where those that can be made are: short enough that other changes of the tenant get
-/// their turn in between, and all that is in memory at once.
+/// How many lines one transaction creates with `--partial`: few enough that other changes of the tenant get their turn in between
+/// and that memory stays small.
 const AT_ONCE: usize = 2_000;
 
 async fn import(
     local: &Local,
     maker: Maker<'_>,
     tenant: Uuid,
-    lines: Vec<(String, bulk::Read)>,
+    sheet: people_file::Sheet,
     how: How,
 ) -> anyhow::Result<()> {
+    let people_file::Sheet { lines, unused } = sheet;
     let bar = progress::bar("agents", lines.len());
     let on_made = || bar.inc(1);
     let maker = Maker { on_made: Some(&on_made), ..maker };
-    // All or none is one transaction, and so is a try: the next lines would be told the numbers of those before.
+    // All or nothing is one transaction. So is a dry run: otherwise two lines would be promised the same number.
     let at_once = if how.partial && !how.dry_run { AT_ONCE } else { lines.len() };
-    let mut told = Told { how, created: 0, refused: 0, lines: 0 };
+    let mut told = Told { how, unused, created: 0, refused: 0, lines: 0 };
     let mut lines = lines.into_iter().peekable();
     let mut result = Ok(());
     while lines.peek().is_some() && result.is_ok() {
@@ -195,7 +197,7 @@ async fn import(
         };
     }
     bar.finish_and_clear();
-    // Also when it ended early: what was made before stays, with its passwords.
+    // Also after an error: the agents created before it stay, so their passwords must be shown.
     told.end();
     result?;
     anyhow::ensure!(told.refused == 0 || told.created > 0, "nothing was made");
@@ -217,9 +219,11 @@ async fn import_some(
     Ok(report)
 }
 
-/// What is printed as it is made; as JSON it is one report, however long it becomes.
+/// Prints each line as it is done. With `--json` the output is still one report.
 struct Told {
     how: How,
+    /// Columns of the file that nothing is taken from.
+    unused: Vec<String>,
     created: usize,
     refused: usize,
     lines: usize,
@@ -245,7 +249,7 @@ impl Told {
     fn outcome(&self, outcome: &Outcome) -> String {
         match outcome {
             Outcome::Created { agent } => {
-                // The passwords go to whoever imports, as there is no other time to show them.
+                // Passwords are shown to whoever imports; this is the only time they can be.
                 let phones = agent.extensions.iter();
                 let phones = phones.map(|phone| format!("{} {}", phone.sip_username, phone.sip_password));
                 let made = if self.how.dry_run { "would be made" } else { "made" };
@@ -259,8 +263,14 @@ impl Told {
     fn end(&self) {
         match (self.how.json, self.lines) {
             (true, 0) => {}
-            (true, _) => println!("],\"created\":{},\"refused\":{}}}", self.created, self.refused),
+            (true, _) => {
+                let unused = serde_json::Value::from(self.unused.clone());
+                println!("],\"created\":{},\"refused\":{},\"unused_columns\":{unused}}}", self.created, self.refused);
+            }
             (false, _) => {
+                if !self.unused.is_empty() {
+                    println!("Nothing was taken from the columns {}.", self.unused.join(", "));
+                }
                 let made = if self.how.dry_run { 0 } else { self.created };
                 println!("{made} made, {} refused.", self.refused);
             }

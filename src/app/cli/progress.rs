@@ -12,6 +12,12 @@ pub fn bar(what: &str, all: usize) -> ProgressBar {
     shown(ProgressBar::new(all as u64), &template)
 }
 
+/// Bytes, with an end in sight once somebody sets the length.
+pub fn bytes(what: &str) -> ProgressBar {
+    let template = format!("{{spinner}} {{bar:40}} {{bytes}} {what}, {{bytes_per_sec}}, {{elapsed}}");
+    shown(ProgressBar::no_length(), &template)
+}
+
 /// Work of which nobody knows how much is left.
 pub fn spinner(what: &'static str) -> ProgressBar {
     shown(ProgressBar::no_length().with_message(what), "{spinner} {msg}, {elapsed}")

@@ -13,10 +13,10 @@ use crate::{
 };
 
 #[derive(Serialize)]
-struct Begun {
-    epoch: Uuid,
+pub struct Begun {
+    pub epoch: Uuid,
     /// How many nodes have read everything anew, of those that live.
-    visible: String,
+    pub visible: String,
 }
 
 /// Begins a new epoch: every node drops what it knows and reads it anew.
@@ -29,7 +29,7 @@ pub async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
     closed
 }
 
-async fn begin(local: &Local) -> anyhow::Result<Begun> {
+pub async fn begin(local: &Local) -> anyhow::Result<Begun> {
     let mut change = local.changes.begin(author()).await?;
     let epoch = epoch_store::begin_anew(change.db()).await?;
     let resource = format!("epoch {epoch}");

@@ -15,7 +15,7 @@ use crate::{
     },
     node::{
         database,
-        schema::{self, Step},
+        schema::{self, Step, rights},
     },
 };
 
@@ -89,7 +89,8 @@ pub async fn migrate(settings: &Settings, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn bring_up_to_date(settings: &Settings, options: &PgConnectOptions, quiet: bool) -> anyhow::Result<usize> {
+/// Applies what is missing, and checks that tenants' work is possible.
+pub async fn bring_up_to_date(settings: &Settings, options: &PgConnectOptions, quiet: bool) -> anyhow::Result<usize> {
     let tell = |step: Step<'_>| {
         if !quiet {
             tell(step);
@@ -98,6 +99,12 @@ async fn bring_up_to_date(settings: &Settings, options: &PgConnectOptions, quiet
     let applied = schema::migrate(options, tell).await?;
     let mut db = options.connect().await?;
     database::recognise(&mut db, &settings.key_file()).await?;
+    let is_complete = rights::has_role(&mut db).await? && rights::missing(&mut db).await?.is_empty();
+    anyhow::ensure!(
+        is_complete,
+        "the role {} or its policies and grants are missing, and tenants get no answer: `dialplane doctor` says which, and what to do",
+        rights::ROLE
+    );
     db.close().await?;
     Ok(applied)
 }

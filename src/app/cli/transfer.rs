@@ -5,24 +5,35 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
+    failure::Missing,
     local::{Local, author},
     print, progress,
     resources::tenant_id,
 };
 use crate::{
     app::settings::Settings,
-    switch::{export, import},
+    switch::{
+        export,
+        import::{self, Line, Report, Wish},
+    },
+    tenancy::tenants,
 };
+
+/// How many names a line of a report has.
+const SHOWN: usize = 10;
 
 #[derive(Args)]
 pub struct ImportArgs {
     /// Id or domain
     #[arg(long)]
     tenant: String,
-    /// Keep extensions of the dialplan that entries can't say as XML, where that passes the check
+    /// Which of the files' domains to take, if there are several
+    #[arg(long)]
+    domain: Option<String>,
+    /// Keep dialplan extensions as XML if entries can't express them and the XML passes the checks
     #[arg(long)]
     keep_xml: bool,
-    /// Only say what would be taken
+    /// Only show what would be taken
     #[arg(long)]
     dry_run: bool,
     /// A folder with freeswitch.xml, or with the folders directory and dialplan
@@ -39,17 +50,21 @@ pub struct ExportArgs {
 }
 
 pub async fn import(settings: &Settings, json: bool, args: ImportArgs) -> anyhow::Result<()> {
-    let (tree, refused) = import::read(&args.folder)?;
+    let files = import::read(&args.folder)?;
     let local = Local::open(settings).await?;
     let done = async {
         let tenant = tenant_id(&local, &args.tenant).await?;
+        let home = tenants::store::get(local.changes.pool(), tenant).await?;
+        let home = home.ok_or_else(|| Missing("there is no such tenant".into()))?;
+        let domain = files.choose(args.domain.as_deref(), home.domain.as_str())?;
         let bar = progress::bar("users", 0);
         let mut change = local.changes.begin(author()).await?;
         let progress = |at: usize, all: usize| {
             bar.set_length(all as u64);
             bar.set_position(at as u64);
         };
-        let report = import::import(&mut change, tenant, &tree, args.keep_xml, progress).await?;
+        let wish = Wish { domain: &domain, keep_xml: args.keep_xml };
+        let report = import::import(&mut change, tenant, &files, wish, progress).await?;
         bar.finish_and_clear();
         if !args.dry_run {
             change.commit().await?;
@@ -62,16 +77,17 @@ pub async fn import(settings: &Settings, json: bool, args: ImportArgs) -> anyhow
     if json {
         return print::one(true, &report);
     }
-    for note in refused {
-        println!("not run    {note}");
+    tell(&report, args.dry_run);
+    Ok(())
+}
+
+fn tell(report: &Report, dry_run: bool) {
+    for note in &report.files {
+        println!("file       {note}");
     }
-    for line in &report.left {
-        println!("left       {} {}: {}", line.kind, line.name, line.note);
-    }
-    for line in report.taken.iter().filter(|line| !line.note.is_empty()) {
-        println!("taken      {} {}: {}", line.kind, line.name, line.note);
-    }
-    for made in report.made.iter().filter(|_| !args.dry_run) {
+    told_alike("left", report.left.iter());
+    told_alike("taken", report.taken.iter().filter(|line| !line.note.is_empty()));
+    for made in report.made.iter().filter(|_| !dry_run) {
         let part =
             |name: &str, secret: &Option<String>| secret.as_ref().map(|s| format!(" {name} {s}")).unwrap_or_default();
         println!(
@@ -81,10 +97,30 @@ pub async fn import(settings: &Settings, json: bool, args: ImportArgs) -> anyhow
             part("PIN", &made.voicemail_pin)
         );
     }
-    let taken = report.taken.len();
-    let verb = if args.dry_run { "would be taken" } else { "taken" };
-    println!("{taken} {verb}, {} left.", report.left.len());
-    Ok(())
+    for dial in &report.dials {
+        println!("call       {} went: {}", dial.dialled, dial.before);
+        println!("           {:width$} goes: {}", "", dial.after, width = dial.dialled.len());
+    }
+    let verb = if dry_run { "would be taken" } else { "taken" };
+    let from = if report.domain.is_empty() { String::new() } else { format!(" from the domain {}", report.domain) };
+    println!("{} {verb}{from}, {} left.", report.taken.len(), report.left.len());
+}
+
+/// Merges lines with the same note, so that a note about a thousand users is printed once.
+fn told_alike<'a>(what: &str, lines: impl Iterator<Item = &'a Line>) {
+    let mut groups: Vec<(&str, &str, Vec<&Line>)> = Vec::new();
+    for line in lines {
+        match groups.iter_mut().find(|(kind, note, _)| (*kind, *note) == (line.kind, &line.note)) {
+            Some((_, _, group)) => group.push(line),
+            None => groups.push((line.kind, &line.note, vec![line])),
+        }
+    }
+    for (kind, note, lines) in groups {
+        let names = lines.iter().take(SHOWN).map(|line| line.name.as_str()).collect::<Vec<_>>().join(", ");
+        let more = lines.len().saturating_sub(SHOWN);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        println!("{what:<10} {kind} {names}{more} ({}): {note}", lines[0].place);
+    }
 }
 
 pub async fn export(settings: &Settings, json: bool, args: ExportArgs) -> anyhow::Result<()> {

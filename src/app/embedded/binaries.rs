@@ -40,6 +40,15 @@ impl Binaries {
     }
 }
 
+/// Where client programs may be: on PATH first, then the newest version of the distribution's.
+#[must_use]
+pub fn client_folders() -> Vec<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut others = versions(|_| true);
+    others.sort_by_key(|(version, _)| std::cmp::Reverse(version.parse::<u32>().unwrap_or_default()));
+    env::split_paths(&path).chain(others.into_iter().map(|(_, folder)| folder)).collect()
+}
+
 fn is_whole(folder: &Path) -> bool {
     ["initdb", "postgres", "pg_ctl"].iter().all(|name| folder.join(name).is_file())
 }
@@ -49,13 +58,17 @@ fn on_path() -> Option<PathBuf> {
 }
 
 fn installed() -> Vec<(String, PathBuf)> {
+    versions(is_whole)
+}
+
+fn versions(fits: fn(&Path) -> bool) -> Vec<(String, PathBuf)> {
     let mut found = Vec::new();
     for (base, bin) in DISTRIBUTIONS {
         for entry in fs::read_dir(base).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let version = name.trim_start_matches("postgresql@").trim_start_matches("pgsql-").to_owned();
             let folder = entry.path().join(bin);
-            if version.starts_with(|c: char| c.is_ascii_digit()) && is_whole(&folder) {
+            if version.starts_with(|c: char| c.is_ascii_digit()) && fits(&folder) {
                 found.push((version, folder));
             }
         }

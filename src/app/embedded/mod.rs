@@ -19,7 +19,7 @@ use std::{
 use nix::fcntl::{Flock, FlockArg};
 use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
 
-pub use binaries::Binaries;
+pub use binaries::{Binaries, client_folders};
 use directories::{Directories, Owner};
 pub use keeper::Keeper;
 use postmaster::Postmaster;

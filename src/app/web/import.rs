@@ -24,6 +24,7 @@ use crate::{
     people::agents::{
         Maker,
         bulk::{self, Line, Outcome, Report},
+        file as people_file,
     },
     tenancy::{
         auth::{
@@ -32,7 +33,7 @@ use crate::{
         },
         tenants,
     },
-    text::Code,
+    text::{Code, table_file},
 };
 
 pub fn pages(config: &mut ServiceConfig) {
@@ -47,6 +48,9 @@ pub struct Preview {
     rows: Vec<Row>,
     made: usize,
     refused: usize,
+    /// Columns of the file that nothing is taken from.
+    #[serde(default)]
+    unused_columns: Vec<String>,
     /// Nothing of it once it was done.
     csv: String,
     done: bool,
@@ -96,8 +100,8 @@ impl Row {
 
 impl Preview {
     fn of(report: Report, csv: String, done: bool) -> Self {
-        let Report { created, refused, lines } = report;
-        Self { rows: lines.into_iter().map(Row::of).collect(), made: created, refused, csv, done }
+        let Report { created, refused, lines, unused_columns } = report;
+        Self { rows: lines.into_iter().map(Row::of).collect(), made: created, refused, unused_columns, csv, done }
     }
 }
 
@@ -163,15 +167,18 @@ async fn preview(mut visitor: Visitor, sent: Multipart) -> Page {
     let actor = visitor.sends(Resource::Agents, Level::Write, &form)?;
     visitor.shell.active = "agents";
     let tenant = Visitor::in_tenant(&actor)?;
-    let csv = String::from_utf8_lossy(&file).into_owned();
     let _turn = visitor.api.turn().await?;
+    let mut csv = String::new();
     let report = async {
+        // The page keeps the text, in whatever encoding the file was.
+        csv = table_file::text(&file).map_err(|why| Error::invalid("file", why))?.into_owned();
         let text = csv.clone();
-        let lines = apart(move || bulk::from_csv(text.as_bytes(), bulk::MOST_LINES)).await??;
+        let sheet = apart(move || people_file::read(text.as_bytes(), bulk::MOST_LINES)).await??;
         let maker = Maker::new(&visitor.api.auth.public_url, actor.role);
         let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
         // Never committed: what it says is what would be.
-        bulk::create(&mut change, maker, tenant, lines, true).await
+        let report = bulk::create(&mut change, maker, tenant, sheet.lines, true).await?;
+        Ok(Report { unused_columns: sheet.unused, ..report })
     };
     match report.await {
         Ok(report) => {
@@ -212,10 +219,10 @@ async fn run(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     let _turn = visitor.api.turn().await?;
     let work = async {
         let text = report.csv.clone();
-        let lines = apart(move || bulk::from_csv(text.as_bytes(), bulk::MOST_LINES)).await??;
+        let sheet = apart(move || people_file::read(text.as_bytes(), bulk::MOST_LINES)).await??;
         let maker = Maker::new(&visitor.api.auth.public_url, actor.role);
         let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
-        let made = bulk::create(&mut change, maker, tenant, lines, report.refused > 0).await?;
+        let made = bulk::create(&mut change, maker, tenant, sheet.lines, report.refused > 0).await?;
         let keyring = change.keyring();
         let kept = Kept::Import(Box::new(Preview::of(made, String::new(), true)));
         let id = keep(change.db(), &keyring, session, &kept).await?;

@@ -4,6 +4,8 @@
 //! first, which nodes and `dialplane migrate` do and nobody else. Newer tables are used as they are, until their floor
 //! (migration 0018) says that this program is too old for them.
 
+pub mod rights;
+mod rights_store;
 mod store;
 
 use std::{collections::HashMap, time::Duration};
@@ -90,6 +92,11 @@ pub enum Standing {
 #[must_use]
 pub fn own_version() -> i64 {
     known().map(|migration| migration.version).max().unwrap_or_default()
+}
+
+/// All migrations this program knows, in their order.
+pub fn known_versions() -> impl Iterator<Item = i64> {
+    known().map(|migration| migration.version)
 }
 
 fn known() -> impl Iterator<Item = &'static Migration> {

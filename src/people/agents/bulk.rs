@@ -1,4 +1,4 @@
-//! Many agents at once: from JSON or a CSV file, with a report of every line.
+//! Many agents at once, with a report of every line.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -9,8 +9,7 @@ use crate::{
     model::error::{Error, Result},
     node::changes::Change,
     telephony::pools,
-    tenancy::auth::rules::Role,
-    text::{Code, DisplayName, Email, ExtensionNumber, Why},
+    text::{Code, Why},
 };
 
 /// Most lines of one request.
@@ -54,6 +53,9 @@ pub struct Report {
     pub created: usize,
     pub refused: usize,
     pub lines: Vec<Line>,
+    /// The columns of a file that nothing was taken from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unused_columns: Vec<String>,
 }
 
 /// A line as it was read: an agent, or why it is none.
@@ -73,78 +75,11 @@ pub fn from_json(values: Vec<serde_json::Value>) -> Result<Vec<(String, Read)>> 
     Ok(lines.collect())
 }
 
-/// A line of a CSV file. Columns by name; only the first three are needed.
-#[derive(Deserialize)]
-struct Columns {
-    first_name: String,
-    last_name: String,
-    email: String,
-    #[serde(default)]
-    role: String,
-    #[serde(default)]
-    extensions: String,
-    #[serde(default)]
-    numbers: String,
-}
-
-/// Reads a CSV file: `first_name,last_name,email[,role][,extensions][,numbers]`, with `,` or `;` between, numbers with spaces.
-pub fn from_csv(text: &[u8], most: usize) -> Result<Vec<(String, Read)>> {
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let head = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let delimiter = if head.contains(&b';') && !head.contains(&b',') { b';' } else { b',' };
-    let mut reader =
-        csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).flexible(true).from_reader(text);
-    let wrong = |error: &csv::Error| Error::invalid("file", Code::NotCsv.with("reason", error));
-    let head = reader.headers().map_err(|error| wrong(&error))?.clone();
-    for needed in ["first_name", "last_name", "email"] {
-        if !head.iter().any(|name| name == needed) {
-            return Err(Error::invalid("file", Code::NoColumn.with("column", needed)));
-        }
-    }
-    let mut lines = Vec::new();
-    for row in reader.deserialize::<Columns>() {
-        check_count(lines.len() + 1, most)?;
-        lines.push(match row {
-            Ok(columns) => (columns.email.clone(), agent(&columns)),
-            Err(error) => (String::new(), Err(wrong(&error))),
-        });
-    }
-    check_count(lines.len(), most)?;
-    Ok(lines)
-}
-
-fn check_count(count: usize, most: usize) -> Result<()> {
+pub(super) fn check_count(count: usize, most: usize) -> Result<()> {
     if (1..=most).contains(&count) {
         return Ok(());
     }
     Err(Error::invalid("agents", Code::lines(most)))
-}
-
-fn agent(columns: &Columns) -> Read {
-    let name = |field, text: &str| DisplayName::parse(text).map_err(|e| Error::invalid(field, e));
-    let numbers =
-        columns.numbers.split_whitespace().map(ExtensionNumber::parse).collect::<std::result::Result<Vec<_>, _>>();
-    let numbers = numbers.map_err(|e| Error::invalid("numbers", e))?;
-    let role = match columns.role.to_ascii_lowercase().as_str() {
-        "" | "agent" => Role::Agent,
-        "manager" => Role::Manager,
-        "admin" => Role::Admin,
-        "owner" => Role::Owner,
-        _ => return Err(Error::invalid("role", Code::UnknownRole)),
-    };
-    let count = match columns.extensions.as_str() {
-        "" => None,
-        text => Some(text.parse().map_err(|_| Error::invalid("extensions", Code::range(1, 5)))?),
-    };
-    Ok(NewAgent {
-        first_name: name("first_name", &columns.first_name)?,
-        last_name: name("last_name", &columns.last_name)?,
-        email: Email::parse(&columns.email).map_err(|e| Error::invalid("email", e))?,
-        role,
-        language: None,
-        extensions_count: count,
-        numbers: (!numbers.is_empty()).then_some(numbers),
-    })
 }
 
 /// Takes the lines that can't be out of those to be made, and says why.
@@ -262,28 +197,6 @@ pub async fn create(
         created: count(|outcome| matches!(outcome, Outcome::Created { .. })),
         refused: count(|outcome| matches!(outcome, Outcome::Refused(_))),
         lines,
+        unused_columns: Vec::new(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_csv_file_is_read_line_by_line() {
-        let text = "\u{feff}email;first_name;last_name;role;extensions;numbers\r\nada@acme.test;Ada;Lovelace;;2;\r\nx;Grace;Hopper;;;\r\ngrace@acme.test;Grace;Hopper;Manager;;2001 2002\r\n";
-        let lines = from_csv(text.as_bytes(), 3).unwrap();
-        assert_eq!(lines.len(), 3);
-        let ada = lines[0].1.as_ref().unwrap();
-        assert_eq!((ada.role, ada.extensions_count), (Role::Agent, Some(2)));
-        assert_eq!(
-            lines[1].1.as_ref().unwrap_err().to_string(),
-            "email must be an e-mail address such as ada@acme.example"
-        );
-        let grace = lines[2].1.as_ref().unwrap();
-        assert_eq!((grace.role, grace.numbers.as_ref().unwrap().len()), (Role::Manager, 2));
-        assert!(from_csv(b"name,mail\nx,y\n", 3).unwrap_err().to_string().contains("no column first_name"));
-        assert!(from_csv(b"", 3).is_err());
-        assert!(from_csv(text.as_bytes(), 2).unwrap_err().to_string().contains("1 to 2 lines"));
-    }
 }

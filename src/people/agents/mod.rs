@@ -3,6 +3,7 @@
 pub mod api;
 pub mod bulk;
 mod edit;
+pub mod file;
 pub mod store;
 
 pub use self::edit::{delete, invite_again, update};

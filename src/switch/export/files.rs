@@ -27,7 +27,7 @@ fn adapted(path: &str, text: &str) -> String {
             let begin = format!("<section name=\"{section}\">\n");
             text.replace(&begin, &format!("{begin}<X-PRE-PROCESS cmd=\"include\" data=\"{section}/*.xml\"/>\n"))
         }),
-        // Nobody is asked, and nobody is told of calls.
+        // No fetches, and no call records.
         "autoload_configs/modules.conf.xml" => {
             let asks = |line: &&str| !line.contains("\"mod_xml_curl\"") && !line.contains("\"mod_json_cdr\"");
             text.lines().filter(asks).flat_map(|line| [line, "\n"]).collect()

@@ -1,6 +1,6 @@
 //! A tenant as static files that a FreeSWITCH boots from without Dialplane: its users, its dialplan, its menus, queues and
-//! conferences, and the gateways of the carriers. What needs a decision at each call (limits, prices, schedules) can't be a file:
-//! the report says what is missing.
+//! conferences, and the gateways of the carriers. Limits, prices and schedules are decided at each call and can't be written to a
+//! file: the report lists what is missing.
 
 mod files;
 
@@ -34,7 +34,7 @@ pub enum ExportError {
     Secret(#[from] crate::text::keyring::KeyringError),
     #[error("{0}")]
     Io(#[from] io::Error),
-    #[error("there is no such tenant")]
+    #[error("tenant not found")]
     NoTenant,
 }
 
@@ -43,7 +43,7 @@ pub struct Report {
     pub users: usize,
     pub dialplan: usize,
     pub files: usize,
-    /// What the files don't do that the tenant's calls did.
+    /// What calls do on Dialplane that the files can't.
     pub missing: Vec<String>,
 }
 
@@ -76,7 +76,7 @@ pub async fn export(
     Ok(report)
 }
 
-/// What stands between the lines that every document begins and ends with.
+/// A document without the lines that open and close it.
 fn inner(document: &[u8]) -> String {
     let text = String::from_utf8_lossy(document);
     let lines = text.lines().collect::<Vec<_>>();
@@ -246,7 +246,7 @@ async fn public(
             report.missing.push(format!("number {}: it leads nowhere", number.number));
             continue;
         };
-        // Names of extensions and groups that only a number leads to are not in the plan.
+        // The plan has no names of extensions and groups that only a phone number leads to.
         let name = match number.destination {
             Some(target) => destinations::store::dialled_name(&mut *db, tenant, target).await?.unwrap_or(to),
             None => to,
@@ -294,7 +294,7 @@ async fn modules(
     Ok(all)
 }
 
-/// One configuration of several documents: each has lists, whose elements go together.
+/// Merges several documents of one module: lists of the same name become one list.
 fn merge(name: &str, documents: &[actix_web::web::Bytes]) -> Option<String> {
     let first = inner(documents.first()?);
     let mut lists: Vec<(String, String)> = Vec::new();

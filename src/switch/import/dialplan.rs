@@ -1,13 +1,43 @@
 //! A static dialplan's extensions as a tenant's entries, as far as those can say the same.
 
-use super::tree::Node;
+use super::{
+    before::{is_own, leads_on},
+    tree::Node,
+};
 use crate::routing::{
     applications,
     entries::{Break, Condition, EntryBody, Field, Pattern, Step},
 };
 
+/// Where the files' calls are made: what leads elsewhere can't be an entry.
+#[derive(Clone, Copy)]
+pub struct Within<'a> {
+    pub context: &'a str,
+    pub domain: &'a str,
+}
+
+/// Attributes that make a condition depend on the time (`switch_xml_std_datetime_check` in switch_xml.c).
+const TIMES: [&str; 13] = [
+    "date-time",
+    "year",
+    "yday",
+    "mon",
+    "mday",
+    "week",
+    "mweek",
+    "wday",
+    "hour",
+    "minute",
+    "minute-of-day",
+    "time-of-day",
+    "tz-offset",
+];
+
 /// The entry that does what an extension does, or why there is none.
-pub fn entry(extension: &Node) -> Result<EntryBody, String> {
+pub fn entry(extension: &Node, within: Within<'_>) -> Result<EntryBody, String> {
+    if let Some(variable) = unset(extension) {
+        return Err(format!("it uses $${{{variable}}}, which no file sets"));
+    }
     if extension.attribute("continue") == Some("true") {
         return Err("it goes on with the next extension, which entries don't".into());
     }
@@ -16,23 +46,33 @@ pub fn entry(extension: &Node) -> Result<EntryBody, String> {
         if child.name != "condition" {
             return Err(format!("it holds <{}>", child.name));
         }
-        conditions.push(condition(child)?);
+        conditions.push(condition(child, within)?);
     }
     let body = EntryBody::Conditions(conditions);
     body.check().map_err(|error| error.to_string())?;
     Ok(body)
 }
 
-fn condition(node: &Node) -> Result<Condition, String> {
+/// A variable that an element or what it holds uses, and no file sets.
+pub fn unset(node: &Node) -> Option<&str> {
+    let own = node.attributes.iter().find_map(|(_, value)| Some(value.split_once("$${")?.1.split('}').next()?));
+    own.or_else(|| node.children.iter().find_map(unset))
+}
+
+fn condition(node: &Node, within: Within<'_>) -> Result<Condition, String> {
+    // What a switch doesn't know does nothing there, so it stops nothing here.
     for (name, _) in &node.attributes {
-        if !["field", "expression", "break"].contains(&name.as_str()) {
+        if TIMES.contains(&name.as_str()) {
             return Err(format!("a condition by {name}: make a schedule of it"));
+        }
+        if name == "regex" {
+            return Err("a condition of several expressions: make an entry of each".into());
         }
     }
     let field = match node.attribute("field") {
-        None | Some("destination_number") => Field::DestinationNumber,
-        Some("caller_id_number") => Field::CallerNumber,
-        Some("username") => Field::CallerExtension,
+        None | Some("destination_number" | "${destination_number}") => Field::DestinationNumber,
+        Some("caller_id_number" | "${caller_id_number}") => Field::CallerNumber,
+        Some("username" | "${username}") => Field::CallerExtension,
         Some(other) => return Err(format!("a condition on {other}")),
     };
     let pattern = node.attribute("expression").map(Pattern::parse).transpose();
@@ -47,14 +87,31 @@ fn condition(node: &Node) -> Result<Condition, String> {
     let (mut actions, mut anti_actions) = (Vec::new(), Vec::new());
     for child in &node.children {
         match child.name.as_str() {
-            "action" => actions.push(step(child)?),
-            "anti-action" => anti_actions.push(step(child)?),
+            "action" => actions.push(step(child, within)?),
+            "anti-action" => anti_actions.push(step(child, within)?),
             other => return Err(format!("it holds <{other}> in a condition")),
         }
     }
     Ok(Condition { field, pattern, hours: None, time_zone: None, stop, actions, anti_actions })
 }
 
-fn step(node: &Node) -> Result<Step, String> {
-    applications::step(node.attribute("application").unwrap_or_default(), node.attribute("data").unwrap_or_default())
+fn step(node: &Node, within: Within<'_>) -> Result<Step, String> {
+    let application = node.attribute("application").unwrap_or_default();
+    let data = node.attribute("data").unwrap_or_default().trim();
+    if ["transfer", "execute_extension"].contains(&application) {
+        if data.starts_with('-') {
+            return Err(format!("{application} {data}"));
+        }
+        let context = leads_on(application, data).and_then(|led| led.context);
+        if let Some(elsewhere) = context.filter(|context| *context != within.context && !is_own(context)) {
+            return Err(format!("it leads to the context {elsewhere}"));
+        }
+    }
+    if let Some((_, domain)) = data.strip_prefix("user/").and_then(|rest| rest.split_once('@'))
+        && application == "bridge"
+        && ![within.domain, "${domain_name}", "${domain}", "${dialed_domain}"].contains(&domain)
+    {
+        return Err(format!("it calls somebody of the domain {domain}"));
+    }
+    applications::step(application, data)
 }

@@ -1,7 +1,14 @@
 //! Static FreeSWITCH configuration into a tenant: its users, groups and dialplan, with a report of what could not be taken.
+//!
+//! One domain of the files becomes the tenant. Of the dialplan, the context that its users dial in becomes the tenant's entries; other
+//! contexts are reported with how a call gets there. Typical calls are followed by the files and by what was made of them.
 
+mod before;
+mod compare;
 mod dialplan;
+mod directory;
 mod tree;
+mod users;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -9,6 +16,12 @@ use serde::Serialize;
 use uuid::Uuid;
 
 pub use self::tree::{Files, Node, TreeError};
+use self::{
+    before::{Dialled, Dialplan, leads_on},
+    compare::{Circle, Dials, Taken},
+    dialplan::Within,
+    directory::Domain as OldDomain,
+};
 use crate::{
     model::error::{Error, Result},
     node::changes::Change,
@@ -16,14 +29,10 @@ use crate::{
     telephony::{
         dialplan as entries,
         dialplan::NewEntry,
-        extensions::{self, NewExtension},
         groups::{self, NewGroup},
     },
     tenancy::tenants,
-    text::{
-        CallerName, CallerNumber, DisplayName, Email, ExtensionNumber, GroupName, SipSecret, SipUsername, Variable,
-        VoicemailPin, variable_names,
-    },
+    text::{DisplayName, Domain, GroupName},
 };
 
 /// Something that was taken, or not.
@@ -34,6 +43,8 @@ pub struct Line {
     /// Why it was not taken, or what of it was not.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub note: String,
+    /// `FILE:LINE`
+    pub place: String,
 }
 
 /// Secrets that were made because the ones before were too weak; shown this once.
@@ -46,128 +57,156 @@ pub struct Made {
     pub voicemail_pin: Option<String>,
 }
 
+/// A call from a phone, by the files and by what was made of them.
+#[derive(Debug, Serialize)]
+pub struct Dial {
+    pub dialled: String,
+    pub before: String,
+    pub after: String,
+}
+
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
+    /// The domain of the files that was taken.
+    pub domain: String,
+    /// The context whose extensions became the tenant's entries.
+    pub context: String,
     pub taken: Vec<Line>,
     pub left: Vec<Line>,
     pub made: Vec<Made>,
+    pub dials: Vec<Dial>,
+    /// What is wrong with files, and what was not run.
+    pub files: Vec<String>,
 }
 
-/// Reads a folder: its tree, and what of it a switch would have run.
-pub fn read(folder: &Path) -> std::result::Result<(Node, Vec<String>), TreeError> {
+impl Report {
+    fn take(&mut self, kind: &'static str, name: &str, node: &Node, note: impl Into<String>) {
+        self.taken.push(Line { kind, name: name.to_owned(), note: note.into(), place: node.place() });
+    }
+
+    fn leave(&mut self, kind: &'static str, name: &str, node: &Node, note: impl Into<String>) {
+        self.left.push(Line { kind, name: name.to_owned(), note: note.into(), place: node.place() });
+    }
+}
+
+/// Files as they were read.
+pub struct Configuration {
+    tree: Node,
+    /// What is wrong with them, and what of them a switch would have run.
+    pub refused: Vec<String>,
+}
+
+/// Why it is not clear which domain is meant.
+#[derive(Debug, thiserror::Error)]
+pub enum ChoiceError {
+    #[error("the files have {0}: choose one with --domain, and import the others into tenants of their own")]
+    Several(String),
+    #[error("the files have no domain {wanted}, only {known}")]
+    Unknown { wanted: String, known: String },
+}
+
+/// Reads a folder.
+///
+/// # Errors
+///
+/// There is no configuration in it, or it can't be read as a whole. What is wrong with one file is in [`Configuration::refused`].
+pub fn read(folder: &Path) -> std::result::Result<Configuration, TreeError> {
     let mut files = Files::new(folder);
     let tree = files.read()?;
-    Ok((tree, files.refused))
+    Ok(Configuration { tree, refused: files.refused })
 }
 
-/// Takes what can be taken; `keep_xml`: extensions that entries can't say stay XML, where that passes the check.
+impl Configuration {
+    /// The domain that becomes the tenant: the one that is wanted, or the only one with users, or the one of the tenant's own name.
+    ///
+    /// # Errors
+    ///
+    /// It is not there, or there are several.
+    pub fn choose(&self, wanted: Option<&str>, tenant: &str) -> std::result::Result<String, ChoiceError> {
+        let (domains, _) = directory::read(&self.tree);
+        let told = || {
+            let told = domains.iter().map(|domain| format!("{} ({} users)", domain.name, domain.users.len()));
+            told.collect::<Vec<_>>().join(", ")
+        };
+        if let Some(wanted) = wanted {
+            return match domains.iter().find(|domain| domain.name == wanted) {
+                Some(found) => Ok(found.name.to_owned()),
+                None => Err(ChoiceError::Unknown { wanted: wanted.to_owned(), known: told() }),
+            };
+        }
+        let mut peopled = domains.iter().filter(|domain| !domain.users.is_empty());
+        match (peopled.next(), peopled.next()) {
+            (Some(_), Some(_)) if domains.iter().any(|domain| domain.name == tenant) => Ok(tenant.to_owned()),
+            (Some(_), Some(_)) => Err(ChoiceError::Several(told())),
+            (Some(only), None) => Ok(only.name.to_owned()),
+            (None, _) => Ok(domains.first().map(|domain| domain.name.to_owned()).unwrap_or_default()),
+        }
+    }
+}
+
+/// What is wanted of an import.
+#[derive(Clone, Copy)]
+pub struct Wish<'a> {
+    /// Of [`Configuration::choose`].
+    pub domain: &'a str,
+    /// Extensions that entries can't say stay XML, where that passes the check.
+    pub keep_xml: bool,
+}
+
+/// Takes what can be taken.
+///
+/// # Errors
+///
+/// Those of the database; what can't be taken is in the report.
 pub async fn import(
     change: &mut Change,
     tenant: Uuid,
-    tree: &Node,
-    keep_xml: bool,
+    files: &Configuration,
+    wish: Wish<'_>,
     progress: impl Fn(usize, usize),
 ) -> Result<Report> {
-    let mut report = Report::default();
-    let users =
-        tree.all("user").into_iter().filter(|user| user.attribute("type") != Some("pointer")).collect::<Vec<_>>();
-    let mut ids = BTreeMap::new();
-    for (at, user) in users.iter().enumerate() {
-        progress(at, users.len());
-        if let Some((id, made)) = take_user(change, tenant, user, &mut report).await? {
-            ids.insert(user.attribute("id").unwrap_or_default().to_owned(), id);
-            report.made.extend(made);
+    let mut report = Report { domain: wish.domain.to_owned(), files: files.refused.clone(), ..Report::default() };
+    let (mut domains, strays) = directory::read(&files.tree);
+    for user in strays {
+        report.leave(
+            "user",
+            user.attribute("id").unwrap_or_default(),
+            user,
+            "it is in no domain, where no switch finds it",
+        );
+    }
+    for other in domains.iter().filter(|domain| domain.name != wish.domain) {
+        let note =
+            format!("its {} users are not of {}: import it into a tenant of its own", other.users.len(), wish.domain);
+        report.leave("domain", other.name, other.nodes[0], note);
+    }
+    domains.retain(|domain| domain.name == wish.domain);
+    let old = Dialplan::read(&files.tree);
+    let context = phones_context(domains.first(), &old);
+    report.context = context.to_owned();
+    if let Some(domain) = domains.first() {
+        let ids = users::take(change, tenant, domain, context, &mut report, progress).await?;
+        for group in domain.groups() {
+            take_group(change, tenant, group, &ids, &mut report).await?;
         }
     }
-    for group in tree.all("group").into_iter().filter(|group| !group.all("user").is_empty()) {
-        take_group(change, tenant, group, &ids, &mut report).await?;
-    }
-    let mut position = 0;
-    for context in tree.all("context") {
-        let name = context.attribute("name").unwrap_or_default();
-        for extension in context.named("extension") {
-            position += 10;
-            let label = format!("{name}/{}", extension.attribute("name").unwrap_or("unnamed"));
-            if name == "public" {
-                let note = "calls from outside are led by phone numbers: give the number a destination".to_owned();
-                report.left.push(Line { kind: "dialplan", name: label, note });
-                continue;
-            }
-            take_extension(change, tenant, extension, &label, position, keep_xml, &mut report).await?;
-        }
-    }
+    let dials = Dials::of(change.db(), tenant, domains.first(), &old, context).await?;
+    let within = Within { context, domain: wish.domain };
+    let taken = take_context(change, tenant, &old, within, &dials, wish.keep_xml, &mut report).await?;
+    report_the_rest(&old, domains.first(), context, &mut report);
+    report.dials = dials.compared(change.db(), tenant, &old, context, &taken).await?;
     Ok(report)
 }
 
-fn pairs<'a>(user: &'a Node, list: &'a str, item: &'a str) -> BTreeMap<&'a str, &'a str> {
-    let items = user.named(list).flat_map(move |list| list.named(item));
-    items.filter_map(|item| Some((item.attribute("name")?, item.attribute("value")?))).collect()
-}
-
-async fn take_user(
-    change: &mut Change,
-    tenant: Uuid,
-    user: &Node,
-    report: &mut Report,
-) -> Result<Option<(Uuid, Option<Made>)>> {
-    let id = user.attribute("id").unwrap_or_default();
-    let mut left = |note: String| report.left.push(Line { kind: "user", name: id.to_owned(), note });
-    let number =
-        [user.attribute("number-alias"), Some(id)].into_iter().flatten().find_map(|n| ExtensionNumber::parse(n).ok());
-    let (Some(number), Ok(username)) = (number, SipUsername::parse(id)) else {
-        left("it has no number of 2 to 15 digits, as id or number-alias".into());
-        return Ok(None);
-    };
-    let (params, variables) = (pairs(user, "params", "param"), pairs(user, "variables", "variable"));
-    let param = |name: &str| params.get(name).copied();
-    let variable = |name: &str| variables.get(name).copied();
-    let secret = param("password").and_then(|text| SipSecret::parse(text).ok());
-    let mut notes = Vec::new();
-    let names = [number.as_str(), username.as_str()];
-    let pin = param("vm-password").and_then(|text| {
-        let read = VoicemailPin::parse(text).map_err(|error| Error::invalid("vm-password", error));
-        let read = read.and_then(|pin| extensions::check_pin(pin.reveal(), &names).map(|()| pin));
-        read.map_err(|error| notes.push(format!("a new voicemail PIN was made: {error}"))).ok()
-    });
-    let mut own = Vec::new();
-    for (name, value) in variables.iter().filter(|(name, _)| variable_names().any(|known| known == **name)) {
-        match Variable::parse(name, value) {
-            Ok(variable) => own.push(variable),
-            Err(error) => notes.push(format!("without {name}, which {error}")),
-        }
+/// The context that phones dial in: of most users, else the usual one.
+fn phones_context<'a>(domain: Option<&OldDomain<'a>>, old: &Dialplan<'a>) -> &'a str {
+    if let Some(context) = domain.and_then(OldDomain::usual_context) {
+        return context;
     }
-    let name = variable("effective_caller_id_name").and_then(|name| DisplayName::parse(name).ok());
-    let mut new = NewExtension::with_number(
-        number.clone(),
-        name.unwrap_or(DisplayName::parse(id).map_err(|e| Error::invalid("id", e))?),
-    );
-    new.sip_username = Some(username);
-    new.caller_id_name = variable("outbound_caller_id_name").and_then(|name| CallerName::parse(name).ok());
-    new.caller_id_number = variable("outbound_caller_id_number").and_then(|number| CallerNumber::parse(number).ok());
-    new.voicemail_email = param("vm-mailto").and_then(|email| Email::parse(email).ok());
-    new.voicemail_enabled = param("vm-enabled").map(|enabled| enabled == "true");
-    new.variables = own.into_iter().collect();
-    let (weak_secret, weak_pin) = (secret.is_none(), pin.is_none());
-    (new.sip_password, new.voicemail_pin) = (secret, pin);
-    match change.attempt(async |change| extensions::create(change, tenant, new).await).await? {
-        Ok(created) => {
-            let made = (weak_secret || weak_pin).then(|| Made {
-                number: number.to_string(),
-                sip_password: weak_secret.then(|| created.sip_password.clone()),
-                voicemail_pin: weak_pin.then(|| created.voicemail_pin.clone()),
-            });
-            if weak_secret {
-                notes.push("a new password was made: the one before was too short, or a hash".into());
-            }
-            report.taken.push(Line { kind: "user", name: id.to_owned(), note: notes.join("; ") });
-            Ok(Some((created.extension.id, made)))
-        }
-        Err(error @ (Error::Sql(_) | Error::Keyring(_) | Error::NotFound(_))) => Err(error),
-        Err(error) => {
-            left(error.to_string());
-            Ok(None)
-        }
-    }
+    let names = old.contexts.iter().map(|context| context.name);
+    let named = |wanted: &str| names.clone().find(|name| *name == wanted);
+    let by_domain = domain.and_then(|domain| named(domain.name));
+    named("default").or(by_domain).or_else(|| names.clone().find(|name| *name != "public")).unwrap_or("default")
 }
 
 async fn take_group(
@@ -182,12 +221,19 @@ async fn take_group(
     if name == "default" {
         return Ok(());
     }
-    let mut left = |note: String| report.left.push(Line { kind: "group", name: name.to_owned(), note });
     let Ok(group_name) = GroupName::parse(name) else {
-        left("its name is none that a group can have".into());
+        report.leave("group", name, group, "its name is not one that a group can have");
         return Ok(());
     };
-    let members = group.all("user").into_iter().filter_map(|user| ids.get(user.attribute("id")?).copied()).collect();
+    let (mut members, mut absent) = (Vec::new(), Vec::new());
+    for user in group.all("user").into_iter().filter_map(|user| user.attribute("id")) {
+        match ids.get(user) {
+            Some(id) if members.contains(id) => {}
+            Some(id) => members.push(*id),
+            None => absent.push(user),
+        }
+    }
+    let note = if absent.is_empty() { String::new() } else { format!("without {}", absent.join(", ")) };
     let new = NewGroup {
         name: group_name,
         number: None,
@@ -198,61 +244,192 @@ async fn take_group(
         members,
     };
     match change.attempt(async |change| groups::create(change, tenant, new).await).await? {
-        Ok(_) => report.taken.push(Line { kind: "group", name: name.to_owned(), note: String::new() }),
+        Ok(_) => report.take("group", name, group, note),
         Err(error @ (Error::Sql(_) | Error::Keyring(_) | Error::NotFound(_))) => return Err(error),
-        Err(error) => {
-            left(error.to_string());
-        }
+        Err(error) => report.leave("group", name, group, error.to_string()),
     }
     Ok(())
 }
 
-async fn take_extension(
+/// The extensions of the context that phones dial in, in their order.
+async fn take_context(
     change: &mut Change,
     tenant: Uuid,
-    extension: &Node,
-    label: &str,
-    position: i32,
+    old: &Dialplan<'_>,
+    within: Within<'_>,
+    dials: &Dials,
     keep_xml: bool,
     report: &mut Report,
-) -> Result<()> {
-    let mut left = |note: String| report.left.push(Line { kind: "dialplan", name: label.to_owned(), note });
-    let name = label.rsplit('/').next().unwrap_or_default();
-    let Ok(name) = DisplayName::parse(name) else {
-        left("its name is none that an entry can have".into());
-        return Ok(());
-    };
+) -> Result<Taken> {
+    let mut taken = Taken::default();
+    let Some(context) = old.context(within.context) else { return Ok(taken) };
     let home = tenants::store::get(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
-    let (conditions, xml, note) = match dialplan::entry(extension) {
-        Ok(EntryBody::Conditions(conditions)) => (Some(conditions), None, String::new()),
-        Ok(EntryBody::Xml(_)) => return Ok(()),
-        Err(why) => match keep_xml.then(|| raw::canonical(&written(extension), &home.domain)) {
-            Some(Ok(xml)) => (None, Some(xml), format!("as XML: {why}")),
-            Some(Err(no_xml)) => {
-                left(format!("{why}; as XML it {no_xml}"));
-                return Ok(());
+    let domain = &home.domain;
+    let mut position = 0;
+    for extension in context.node.named("extension") {
+        position += 10;
+        let name = extension.attribute("name").unwrap_or("unnamed");
+        let label = format!("{}/{name}", context.name);
+        let Ok(name) = DisplayName::parse(name) else {
+            report.leave("dialplan", &label, extension, "its name is not one that an entry can have");
+            continue;
+        };
+        let (conditions, xml, note) = match dialplan::entry(extension, within) {
+            Ok(EntryBody::Conditions(conditions)) => (Some(conditions), None, String::new()),
+            Ok(EntryBody::Xml(_)) => continue,
+            Err(why) => match keep_xml.then(|| kept(extension, old, within, domain)) {
+                Some(Ok(xml)) => (None, Some(xml), format!("as XML: {why}")),
+                Some(Err(no_xml)) => {
+                    report.leave("dialplan", &label, extension, format!("{why}; as XML it {no_xml}"));
+                    continue;
+                }
+                None => {
+                    report.leave("dialplan", &label, extension, why);
+                    continue;
+                }
+            },
+        };
+        // Entries are tried before the tenant's own extensions; XML is tried before feature codes and emergency numbers, too.
+        if let Some(shadowed) = dials.shadowed(old, within.context, extension, xml.is_some(), &taken) {
+            report.leave("dialplan", &label, extension, shadowed);
+            continue;
+        }
+        let is_xml = xml.is_some();
+        match if is_xml { Circle::None } else { dials.circles(old, within.context, extension) } {
+            Circle::None => {}
+            Circle::Own => {
+                report.take(
+                    "dialplan",
+                    &label,
+                    extension,
+                    "without an entry: the tenant's extensions are called by their numbers",
+                );
+                continue;
             }
-            None => {
-                left(why);
-                return Ok(());
+            Circle::Endless(number) => {
+                let note =
+                    format!("as an entry it would lead {number} to itself, again and again: make its pattern narrower");
+                report.leave("dialplan", &label, extension, note);
+                continue;
             }
-        },
-    };
-    let new = NewEntry { position, name, enabled: true, conditions, xml };
-    match change.attempt(async |change| entries::create(change, tenant, new, true).await).await? {
-        Ok(_) => report.taken.push(Line { kind: "dialplan", name: label.to_owned(), note }),
-        Err(error @ (Error::Sql(_) | Error::Keyring(_) | Error::NotFound(_))) => return Err(error),
-        Err(error) => {
-            left(error.to_string());
+        }
+        let new = NewEntry { position, name, enabled: true, conditions, xml };
+        match change.attempt(async |change| entries::create(change, tenant, new, true).await).await? {
+            Ok(_) => {
+                taken.add(extension, is_xml);
+                report.take("dialplan", &label, extension, note);
+            }
+            Err(error @ (Error::Sql(_) | Error::Keyring(_) | Error::NotFound(_))) => return Err(error),
+            Err(error) => report.leave("dialplan", &label, extension, error.to_string()),
         }
     }
-    Ok(())
+    Ok(taken)
 }
 
-/// An element as XML again.
+/// Reports every part of the dialplan that did not become an entry.
+fn report_the_rest(old: &Dialplan<'_>, domain: Option<&OldDomain<'_>>, phones: &str, report: &mut Report) {
+    for context in &old.contexts {
+        for child in context.node.children.iter().filter(|child| child.name != "extension") {
+            let label = format!("{}/<{}>", context.name, child.name);
+            report.leave("dialplan", &label, child, "it is in no extension, and a switch skips it as well");
+        }
+        if context.name == phones {
+            continue;
+        }
+        let note = reached(old, domain, phones, context.name);
+        for extension in context.node.named("extension") {
+            let label = format!("{}/{}", context.name, extension.attribute("name").unwrap_or("unnamed"));
+            report.leave("dialplan", &label, extension, note.clone());
+        }
+    }
+    for double in &old.doubles {
+        let name = double.attribute("name").unwrap_or_default();
+        report.leave("context", name, double, "an earlier context has this name, and a switch finds that one alone");
+    }
+    for stray in &old.strays {
+        report.leave("dialplan", stray.attribute("name").unwrap_or("unnamed"), stray, "it is in no context");
+    }
+}
+
+/// How calls reach a context in which no phone of the tenant dials.
+fn reached(old: &Dialplan<'_>, domain: Option<&OldDomain<'_>>, phones: &str, context: &str) -> String {
+    let users = domain.map(|domain| &domain.users[..]).unwrap_or_default();
+    let theirs = users.iter().filter(|user| user.context() == Some(context)).map(|user| user.id).collect::<Vec<_>>();
+    if !theirs.is_empty() {
+        let some = theirs.iter().take(5).copied().collect::<Vec<_>>().join(", ");
+        let more = if theirs.len() > 5 { ", …" } else { "" };
+        return format!("only the users {some}{more} dial in {context}; the tenant's calls are made as in {phones}");
+    }
+    // From the phones' context on, by whatever leads on.
+    let mut from = BTreeMap::from([(phones, String::new())]);
+    let mut next = vec![phones];
+    while let Some(name) = next.pop() {
+        for extension in old.context(name).into_iter().flat_map(|context| context.node.named("extension")) {
+            for target in old.contexts.iter().map(|context| context.name) {
+                if !from.contains_key(target) && leads_to(extension, target) {
+                    let label = format!("{name}/{}", extension.attribute("name").unwrap_or("unnamed"));
+                    from.insert(target, label);
+                    next.push(target);
+                }
+            }
+        }
+    }
+    match from.get(context) {
+        Some(label) => {
+            format!("calls get to {context} by {label}, and a tenant's entries are one list: make it a destination")
+        }
+        None if context == "public" => {
+            "calls from outside are led by phone numbers: give the number a destination".to_owned()
+        }
+        None => format!(
+            "no phone gets to {context}, only calls from outside, which are led by phone numbers: give the number a destination"
+        ),
+    }
+}
+
+fn leads_to(extension: &Node, context: &str) -> bool {
+    let actions = extension.all("action").into_iter().chain(extension.all("anti-action"));
+    actions.into_iter().any(|action| {
+        let data = action.attribute("data").unwrap_or_default();
+        let led = leads_on(action.attribute("application").unwrap_or_default(), data);
+        // bind_meta_app and the like have the application within.
+        let within = || data.contains("execute_extension::") || data.contains("transfer::");
+        led.is_some_and(|led| led.context == Some(context))
+            || (within() && data.split_whitespace().next_back() == Some(context))
+    })
+}
+
+/// An extension as XML that may be kept, or why not. `own`: the tenant's context.
+fn kept(extension: &Node, old: &Dialplan<'_>, within: Within<'_>, own: &Domain) -> std::result::Result<String, String> {
+    if let Some(variable) = dialplan::unset(extension) {
+        return Err(format!("would use $${{{variable}}}"));
+    }
+    let extension = with_own_context(extension, within, own.as_str());
+    if let Some(elsewhere) = old.contexts.iter().find(|context| leads_to(&extension, context.name)) {
+        return Err(format!("would lead to the context {}", elsewhere.name));
+    }
+    raw::canonical(&written(&extension), own)
+}
+
+/// With the tenant's own context where an action names the one that phones dialled in.
+fn with_own_context(node: &Node, within: Within<'_>, own: &str) -> Node {
+    let mut node = node.clone();
+    let application = node.attribute("application").unwrap_or_default().to_owned();
+    for (name, value) in &mut node.attributes {
+        let led = leads_on(&application, value).and_then(|led| led.context);
+        if name == "data" && led == Some(within.context) {
+            let before = value.trim_end().strip_suffix(within.context).unwrap_or_default();
+            *value = format!("{before}{own}");
+        }
+    }
+    node.children = node.children.iter().map(|child| with_own_context(child, within, own)).collect();
+    node
+}
+
+/// An element as XML again, without attributes that a switch doesn't know.
 fn written(node: &Node) -> String {
     let mut out = format!("<{}", node.name);
-    for (name, value) in &node.attributes {
+    for (name, value) in node.attributes.iter().filter(|(name, _)| raw::is_known(&node.name, name)) {
         out.extend([" ", name, "=\"", &quick_xml::escape::escape(value), "\""]);
     }
     out.push('>');
@@ -260,4 +437,9 @@ fn written(node: &Node) -> String {
         out.push_str(&written(child));
     }
     out + &format!("</{}>", node.name)
+}
+
+/// Is a call for an extension of the files?
+fn is_for(old: &Dialplan<'_>, extension: &Node, context: &str, number: &str, caller: &str) -> bool {
+    old.matches(extension, context, Dialled { number, caller }).is_some()
 }

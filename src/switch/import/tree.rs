@@ -1,12 +1,18 @@
 //! Static FreeSWITCH files as a tree, with their includes and variables, and nothing of them run.
+//!
+//! A switch is lenient (`switch_xml_parse_str` in switch_xml.c), and so is this: an `&` that begins no reference is itself, and of two
+//! attributes of one name the first counts. Each file is read for itself; what is wrong with one is noted with its line.
 
 use std::{
     collections::HashMap,
     fs, io,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
+    sync::Arc,
 };
 
 use quick_xml::{Reader, events::Event};
+
+use crate::text::table_file;
 
 const MOST_FILES: usize = 5000;
 const MOST_BYTES: u64 = 8 << 20;
@@ -18,6 +24,9 @@ pub struct Node {
     pub name: String,
     pub attributes: Vec<(String, String)>,
     pub children: Vec<Node>,
+    /// Where it begins: a file's path within the folder, and its line.
+    pub file: Arc<str>,
+    pub line: usize,
 }
 
 impl Node {
@@ -42,6 +51,12 @@ impl Node {
     pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Self> {
         self.children.iter().filter(move |child| child.name == name)
     }
+
+    /// `FILE:LINE`
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{}:{}", self.file, self.line)
+    }
 }
 
 /// Why files can't be read.
@@ -49,9 +64,15 @@ impl Node {
 pub enum TreeError {
     #[error("{0} can't be read: {1}")]
     Io(PathBuf, io::Error),
-    #[error("{0} is not well-formed: {1}")]
-    Xml(PathBuf, String),
-    #[error("more than {MOST_FILES} files, or includes {MOST_DEPTH} deep")]
+    #[error(
+        "{folder} holds no switch's configuration: name the folder that has freeswitch.xml, or the folders directory and dialplan{hint}"
+    )]
+    NoConfiguration { folder: PathBuf, hint: String },
+    #[error(
+        "the files in {0} have no user and no dialplan: name the folder that has freeswitch.xml, or the folders directory and dialplan"
+    )]
+    Empty(PathBuf),
+    #[error("more than {MOST_FILES} files, includes {MOST_DEPTH} deep, or a file of more than 8 MiB")]
     TooMuch,
 }
 
@@ -60,28 +81,75 @@ pub struct Files {
     root: PathBuf,
     variables: HashMap<String, String>,
     count: usize,
-    /// What was not done: commands that a switch would run, files outside of the folder.
+    /// What was not done: commands that a switch would run, files outside of the folder, what is wrong with a file.
     pub refused: Vec<String>,
 }
+
+/// Elements that hold what stands for itself: where a file is cut off, what they have so far counts.
+const LISTS: [&str; 10] =
+    ["", "include", "document", "section", "domain", "groups", "group", "users", "context", "configuration"];
 
 impl Files {
     #[must_use]
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), variables: HashMap::new(), count: 0, refused: Vec::new() }
+        let mut variables = HashMap::new();
+        // A switch sets it by itself (switch_core_set_globals in switch_core.c); includes are written with it.
+        variables.insert("conf_dir".to_owned(), root.to_string_lossy().into_owned());
+        Self { root: root.to_owned(), variables, count: 0, refused: Vec::new() }
     }
 
     /// The whole configuration: `freeswitch.xml` with what it includes, or the folders `directory` and `dialplan`.
+    ///
+    /// # Errors
+    ///
+    /// There is none, its main file can't be read, or it is too large.
     pub fn read(&mut self) -> Result<Node, TreeError> {
         let main = self.root.join("freeswitch.xml");
-        if main.is_file() {
-            return self.file(&main, 0);
-        }
         let mut all = Node::default();
-        for pattern in ["directory/*.xml", "dialplan/*.xml"] {
-            let root = self.root.clone();
-            self.include(&root, pattern, 0, &mut all)?;
+        if main.is_file() {
+            fs::File::open(&main).map_err(|error| TreeError::Io(main.clone(), error))?;
+            all = self.file(&main, 0)?;
+        } else {
+            let mut found = false;
+            for folder in ["directory", "dialplan"] {
+                let mut section = Node { name: "section".into(), ..Node::default() };
+                section.attributes.push(("name".into(), folder.into()));
+                if self.root.join(folder).is_dir() {
+                    found = true;
+                    let root = self.root.clone();
+                    self.include(&root, &format!("{folder}/*.xml"), "", 0, &mut section)?;
+                }
+                all.children.push(section);
+            }
+            if !found {
+                return Err(TreeError::NoConfiguration { folder: self.root.clone(), hint: self.hint() });
+            }
+        }
+        if all.all("user").is_empty() && all.all("extension").is_empty() {
+            return Err(TreeError::Empty(self.root.clone()));
         }
         Ok(all)
+    }
+
+    /// Folders close by that hold one.
+    fn hint(&self) -> String {
+        let usual = ["/etc/freeswitch", "/usr/local/freeswitch/conf", "/usr/local/freeswitch/etc/freeswitch"];
+        let close = fs::read_dir(&self.root).into_iter().flatten().flatten().map(|entry| entry.path());
+        let candidates = close.chain(usual.into_iter().map(PathBuf::from));
+        let mut found = Vec::new();
+        for folder in candidates.take(1000) {
+            let is_one = folder.join("freeswitch.xml").is_file()
+                || (folder.join("directory").is_dir() && folder.join("dialplan").is_dir());
+            let name = folder.display().to_string();
+            if is_one && !found.contains(&name) {
+                found.push(name);
+            }
+        }
+        if found.is_empty() { String::new() } else { format!(". There is one in {}", found.join(", ")) }
+    }
+
+    fn short(&self, path: &Path) -> String {
+        path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
     }
 
     fn file(&mut self, path: &Path, depth: usize) -> Result<Node, TreeError> {
@@ -89,61 +157,123 @@ impl Files {
         if self.count > MOST_FILES || depth > MOST_DEPTH {
             return Err(TreeError::TooMuch);
         }
-        let failed = |error| TreeError::Io(path.to_owned(), error);
-        if fs::metadata(path).map_err(failed)?.len() > MOST_BYTES {
+        let short: Arc<str> = self.short(path).into();
+        let read = fs::metadata(path).and_then(|found| Ok((found.len(), fs::read(path)?)));
+        let (length, bytes) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                self.refused.push(format!("{short} can't be read: {error}"));
+                return Ok(Node::default());
+            }
+        };
+        if length > MOST_BYTES {
             return Err(TreeError::TooMuch);
         }
-        let text = String::from_utf8_lossy(&fs::read(path).map_err(failed)?).into_owned();
-        let wrong = |error: &dyn std::fmt::Display| TreeError::Xml(path.to_owned(), error.to_string());
+        let Ok(text) = table_file::text(&bytes) else {
+            self.refused.push(format!("{short} is not XML"));
+            return Ok(Node::default());
+        };
         let mut reader = Reader::from_str(&text);
         // Comments of the stock files hold "--", which FreeSWITCH lets pass here.
         reader.config_mut().check_comments = false;
+        reader.config_mut().allow_dangling_amp = true;
+        let mut at = At { path, file: short, text: &text, offset: 0, line: 1 };
         let mut open = vec![Node::default()];
         loop {
-            match reader.read_event().map_err(|error| wrong(&error))? {
-                Event::Start(start) => {
-                    let node = self.element(&start).map_err(|error| wrong(&error))?;
-                    open.push(node);
+            let event = match reader.read_event() {
+                Ok(event) => event,
+                Err(error) => {
+                    let line = at.line_at(reader.error_position());
+                    self.refused.push(format!("{}:{line}: {error}; the file is read up to there", at.file));
+                    break;
                 }
-                Event::Empty(start) => {
-                    let node = self.element(&start).map_err(|error| wrong(&error))?;
-                    self.close(node, &mut open, path, depth)?;
-                }
+            };
+            let start = at.line_at(reader.buffer_position());
+            match event {
+                Event::Start(element) => match self.element(&element, &at, start) {
+                    Some(node) => open.push(node),
+                    None => break,
+                },
+                Event::Empty(element) => match self.element(&element, &at, start) {
+                    Some(node) => self.close(node, &mut open, &at, depth)?,
+                    None => break,
+                },
                 Event::End(_) => {
                     // The reader refuses an end without its start.
                     let node = open.pop().unwrap_or_default();
-                    self.close(node, &mut open, path, depth)?;
+                    self.close(node, &mut open, &at, depth)?;
                 }
+                Event::Comment(comment) => self.comment(&comment, &at, start),
                 Event::Eof => break,
                 _ => {}
             }
         }
-        open.into_iter().next().ok_or_else(|| wrong(&"an element is not closed"))
-    }
-
-    fn element(&self, start: &quick_xml::events::BytesStart<'_>) -> Result<Node, String> {
-        let mut attributes = Vec::new();
-        for attribute in start.attributes() {
-            let attribute = attribute.map_err(|error| error.to_string())?;
-            let value = quick_xml::escape::unescape(&attribute.value).map_err(|error| error.to_string())?;
-            attributes.push((attribute.key.0.to_owned(), self.expanded(&value)));
+        // Whatever is open here was cut off.
+        while open.len() > 1 {
+            let node = open.pop().unwrap_or_default();
+            let name =
+                node.attribute("name").or(node.attribute("id")).map(|name| format!(" {name}")).unwrap_or_default();
+            let what = format!("{}: <{}>{name} has no end", node.place(), node.name);
+            if LISTS.contains(&node.name.as_str()) {
+                self.refused.push(format!("{what}; what it holds up to the fault is read"));
+                self.close(node, &mut open, &at, depth)?;
+            } else {
+                self.refused.push(format!("{what}: it is left out"));
+            }
         }
-        Ok(Node { name: start.name().0.to_owned(), attributes, children: Vec::new() })
+        Ok(open.pop().unwrap_or_default())
     }
 
+    /// `None`: it can't be read, and neither can what follows.
+    fn element(&mut self, start: &quick_xml::events::BytesStart<'_>, at: &At<'_>, line: usize) -> Option<Node> {
+        let name = start.name().0.to_owned();
+        let mut attributes: Vec<(String, String)> = Vec::new();
+        for attribute in start.attributes().with_checks(false) {
+            let attribute = match attribute {
+                Ok(attribute) => attribute,
+                Err(error) => {
+                    self.refused.push(format!("{}:{line}: <{name}>: {error}; the file is read up to there", at.file));
+                    return None;
+                }
+            };
+            let key = attribute.key.0.to_owned();
+            if attributes.iter().any(|(known, _)| *known == key) {
+                self.refused.push(format!("{}:{line}: <{name}> has {key} twice; the first one counts", at.file));
+                continue;
+            }
+            let (value, has_bare) = dereferenced(&attribute.value);
+            if has_bare {
+                self.refused.push(format!(
+                    "{}:{line}: <{name}> has an & in {key} that should be &amp;; it is read as one",
+                    at.file
+                ));
+            }
+            attributes.push((key, self.expanded(&value)));
+        }
+        Some(Node { name, attributes, children: Vec::new(), file: at.file.clone(), line })
+    }
+
+    /// With the variables that are set. One that is not stays as it is written: a switch would put nothing in its place, which
+    /// makes another value of a password.
     fn expanded(&self, value: &str) -> String {
         let mut out = String::new();
         let mut rest = value;
         while let Some((before, after)) = rest.split_once("$${") {
             out.push_str(before);
-            let Some((name, behind)) = after.split_once('}') else { break };
-            out.push_str(self.variables.get(name).map_or("", String::as_str));
+            let Some((name, behind)) = after.split_once('}') else {
+                rest = &rest[before.len()..];
+                break;
+            };
+            match self.variables.get(name) {
+                Some(value) => out.push_str(value),
+                None => out.extend(["$${", name, "}"]),
+            }
             rest = behind;
         }
         out + rest
     }
 
-    fn close(&mut self, node: Node, open: &mut [Node], path: &Path, depth: usize) -> Result<(), TreeError> {
+    fn close(&mut self, node: Node, open: &mut [Node], at: &At<'_>, depth: usize) -> Result<(), TreeError> {
         let Some(parent) = open.last_mut() else { return Ok(()) };
         if node.name == "include" {
             parent.children.extend(node.children);
@@ -154,53 +284,173 @@ impl Files {
             return Ok(());
         }
         let data = node.attribute("data").unwrap_or_default().to_owned();
-        match node.attribute("cmd") {
-            Some("set") => {
-                if let Some((name, value)) = data.split_once('=') {
-                    self.variables.insert(name.to_owned(), value.to_owned());
-                }
-                Ok(())
-            }
+        match node.attribute("cmd").map(str::to_ascii_lowercase).as_deref() {
+            Some("set") => self.set(&data),
             Some("include") => {
-                let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
-                let mut included = Node::default();
-                self.include(&folder, &data, depth, &mut included)?;
-                parent.children.extend(included.children);
-                Ok(())
+                let folder = at.path.parent().unwrap_or(Path::new(".")).to_owned();
+                self.include(&folder, &data, &node.place(), depth, parent)?;
             }
-            other => {
-                self.refused.push(format!("{}: {} is not run", path.display(), other.unwrap_or("a directive")));
-                Ok(())
+            other => self.refused.push(format!("{}: {} is not run", node.place(), other.unwrap_or("a directive"))),
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, data: &str) {
+        if let Some((name, value)) = data.split_once('=') {
+            self.variables.insert(name.trim_end_matches(' ').to_owned(), value.trim_start_matches(' ').to_owned());
+        }
+    }
+
+    /// A switch reads files line by line before it knows of comments (`preprocess` in switch_xml.c): a directive in one is run.
+    fn comment(&mut self, comment: &str, at: &At<'_>, ends: usize) {
+        let begins = ends - comment.matches('\n').count();
+        for (line, text) in comment.lines().enumerate() {
+            let place = format!("{}:{}", at.file, begins + line);
+            let (command, data) = if let Some(found) = text.to_ascii_lowercase().find("<x-pre-process") {
+                let directive = &text[found..];
+                let quoted = |name: &str| {
+                    let behind = &directive[directive.to_ascii_lowercase().find(name)? + name.len()..];
+                    behind.split('"').nth(1).map(str::to_owned)
+                };
+                (quoted("cmd").unwrap_or_default(), quoted("data").unwrap_or_default())
+            } else if line == 0 && text.starts_with('#') {
+                let (command, data) = text[1..].split_once(' ').unwrap_or((&text[1..], ""));
+                (command.to_owned(), data.split('"').nth(1).unwrap_or(data).trim().to_owned())
+            } else {
+                continue;
+            };
+            if command.eq_ignore_ascii_case("set") {
+                let data = self.expanded(&data);
+                self.refused.push(format!(
+                    "{place}: a comment sets {}, as on a switch",
+                    data.split('=').next().unwrap_or_default()
+                ));
+                self.set(&data);
+            } else {
+                self.refused.push(format!(
+                    "{place}: a comment has the directive {command} {data}, which a switch runs: it is not run"
+                ));
             }
         }
     }
 
-    /// The files that a pattern names, `*` in the last part alone, in the order of their names.
-    fn include(&mut self, folder: &Path, pattern: &str, depth: usize, into: &mut Node) -> Result<(), TreeError> {
-        let path = folder.join(pattern);
-        let (parent, name) = (path.parent().unwrap_or(folder).to_owned(), path.file_name().unwrap_or_default());
-        let name = name.to_string_lossy().into_owned();
-        let Ok(inside) = parent.canonicalize() else { return Ok(()) };
-        if !self.root.canonicalize().is_ok_and(|root| inside.starts_with(root)) {
-            self.refused.push(format!("{pattern} is outside of the folder"));
+    /// The files that a pattern names, in the order of their names.
+    fn include(
+        &mut self,
+        folder: &Path,
+        pattern: &str,
+        place: &str,
+        depth: usize,
+        into: &mut Node,
+    ) -> Result<(), TreeError> {
+        let place = if place.is_empty() { String::new() } else { format!("{place}: ") };
+        if pattern.contains("$${") {
+            self.refused.push(format!("{place}{pattern} is not included: the variable is not set"));
             return Ok(());
         }
-        let fits = |file: &str| match name.split_once('*') {
-            Some((before, after)) => {
-                file.len() >= before.len() + after.len() && file.starts_with(before) && file.ends_with(after)
+        if pattern.contains(['[', '{']) {
+            self.refused.push(format!("{place}{pattern} is not included: of patterns, * and ? are known"));
+            return Ok(());
+        }
+        let Ok(root) = self.root.canonicalize() else { return Ok(()) };
+        let mut found = vec![PathBuf::new()];
+        let path = folder.join(pattern);
+        for part in path.components() {
+            let Component::Normal(name) = part else {
+                found.iter_mut().for_each(|path| path.push(part));
+                continue;
+            };
+            let name = name.to_string_lossy();
+            if !name.contains(['*', '?']) {
+                found.iter_mut().for_each(|path| path.push(&*name));
+                continue;
             }
-            None => file == name,
-        };
-        let entries = fs::read_dir(&inside).map_err(|error| TreeError::Io(inside.clone(), error))?;
-        let mut files = entries
-            .filter_map(Result::ok)
-            .filter(|entry| entry.file_name().to_str().is_some_and(fits) && entry.path().is_file())
-            .map(|entry| entry.path())
-            .collect::<Vec<_>>();
-        files.sort();
-        for file in files {
-            into.children.extend(self.file(&file, depth + 1)?.children);
+            let mut next = Vec::new();
+            for parent in &found {
+                let Ok(inside) = parent.canonicalize() else { continue };
+                if !inside.starts_with(&root) {
+                    self.refused.push(format!("{place}{pattern} is outside of the folder"));
+                    return Ok(());
+                }
+                let entries = fs::read_dir(&inside).into_iter().flatten().flatten();
+                let fitting = entries.filter(|entry| {
+                    let file = entry.file_name();
+                    file.to_str().is_some_and(|file| fits(name.as_bytes(), file.as_bytes()) && !file.starts_with('.'))
+                });
+                next.extend(fitting.map(|entry| parent.join(entry.file_name())));
+            }
+            next.sort();
+            found = next;
+        }
+        for file in found {
+            let Ok(inside) = file.canonicalize() else {
+                self.refused.push(format!("{place}{pattern} is not there"));
+                continue;
+            };
+            if !inside.starts_with(&root) {
+                self.refused.push(format!("{place}{pattern} is outside of the folder"));
+                continue;
+            }
+            if inside.is_file() {
+                into.children.extend(self.file(&file, depth + 1)?.children);
+            }
         }
         Ok(())
+    }
+}
+
+/// The file that is being read, and how far.
+struct At<'a> {
+    path: &'a Path,
+    file: Arc<str>,
+    text: &'a str,
+    offset: usize,
+    line: usize,
+}
+
+impl At<'_> {
+    /// The line of a position that is not before the last one.
+    fn line_at(&mut self, position: u64) -> usize {
+        let position = usize::try_from(position).unwrap_or(usize::MAX).min(self.text.len());
+        if let Some(passed) = self.text.as_bytes().get(self.offset..position) {
+            self.line += passed.iter().filter(|byte| **byte == b'\n').count();
+            self.offset = position;
+        }
+        self.line
+    }
+}
+
+/// A value without its references, and whether it has an `&` that begins none.
+fn dereferenced(value: &str) -> (String, bool) {
+    let (mut out, mut has_bare) = (String::new(), false);
+    let mut rest = value;
+    while let Some((before, after)) = rest.split_once('&') {
+        out.push_str(before);
+        let end = after.find(';').filter(|end| *end <= 10);
+        match end
+            .and_then(|end| Some((quick_xml::escape::unescape(&rest[before.len()..before.len() + end + 2]).ok()?, end)))
+        {
+            Some((text, end)) => {
+                out.push_str(&text);
+                rest = &after[end + 1..];
+            }
+            None => {
+                out.push('&');
+                has_bare = true;
+                rest = after;
+            }
+        }
+    }
+    (out + rest, has_bare)
+}
+
+/// Does a name fit a pattern with `*` and `?`?
+fn fits(pattern: &[u8], name: &[u8]) -> bool {
+    match (pattern.split_first(), name.split_first()) {
+        (None, None) => true,
+        (Some((b'*', rest)), _) => (0..=name.len()).any(|skipped| fits(rest, &name[skipped..])),
+        (Some((b'?', pattern)), Some((_, name))) => fits(pattern, name),
+        (Some((wanted, pattern)), Some((byte, name))) => wanted == byte && fits(pattern, name),
+        _ => false,
     }
 }

@@ -142,6 +142,7 @@ codes! {
     TooManyLines "too_many_lines" Field CorrectFile "must have at most {most} lines" "darf höchstens {most} Zeilen haben";
     NoLines "no_lines" Field CorrectFile "has no lines" "hat keine Zeilen";
     NotCsv "not_csv" Field CorrectFile "is no CSV: {reason}" "ist keine CSV-Datei: {reason}";
+    SpreadsheetNotCsv "spreadsheet_not_csv" Field CorrectFile "is a spreadsheet ({kind}), not a CSV file: open it, choose Save As, and pick CSV UTF-8" "ist eine Tabelle ({kind}), keine CSV-Datei: Öffnen Sie sie, wählen Sie „Speichern unter“ und dann „CSV UTF-8“";
     NoColumn "no_column" Field CorrectFile "has no column {column}: the first line must name the columns" "hat keine Spalte {column}: Die erste Zeile muss die Spalten nennen";
     NotANumber "not_a_number" Field Correct "must be a number" "muss eine Zahl sein";
     NotDigits "not_digits" Field Correct "must be digits" "muss aus Ziffern bestehen";

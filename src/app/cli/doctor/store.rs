@@ -18,3 +18,22 @@ pub async fn unreadable_records(db: &mut PgConnection) -> sqlx::Result<i64> {
     let count = "select count(*) from cdr_inbox where noted_at is null and unreadable is not null";
     sqlx::query_scalar(count).fetch_one(db).await
 }
+
+pub async fn encoding(db: &mut PgConnection) -> sqlx::Result<String> {
+    let encoding = "select pg_encoding_to_char(encoding)::text from pg_database where datname = current_database()";
+    sqlx::query_scalar(encoding).fetch_one(db).await
+}
+
+/// Versions, and whether each came to its end.
+pub async fn migrations(db: &mut PgConnection) -> sqlx::Result<Vec<(i64, bool)>> {
+    let rows = sqlx::query("select version, success from _sqlx_migrations order by version").fetch_all(db).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+pub async fn has_extension(db: &mut PgConnection, name: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select exists (select from pg_extension where extname = $1)").bind(name).fetch_one(db).await
+}
+
+pub async fn user(db: &mut PgConnection) -> sqlx::Result<String> {
+    sqlx::query_scalar("select current_user::text").fetch_one(db).await
+}

@@ -401,7 +401,7 @@ async fn names_are_those_that_people_and_companies_have() {
     let answer = node.invite("70", "acme.test").await.text();
     assert!(answer.contains("L&#39;Or&#233;al") && answer.contains("AT&#38;T"), "{answer}");
     let csv = "first_name,last_name,email\nJean,D'Arc & Fils,jean@acme.test\n";
-    let lines = dialplane::people::agents::bulk::from_csv(csv.as_bytes(), 9).unwrap();
+    let lines = dialplane::people::agents::file::read(csv.as_bytes(), 9).unwrap().lines;
     assert_eq!(lines[0].1.as_ref().unwrap().last_name.as_str(), "D'Arc & Fils");
     node.stop().await;
 }

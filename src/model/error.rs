@@ -50,7 +50,7 @@ const TENANT_IS_BEING_DELETED: &str = "DPL01";
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        match error.as_database_error().and_then(|error| error.code()).as_deref() {
+        match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
             Some(TENANT_IS_BEING_DELETED) => Self::Refused(Code::TenantIsBeingDeleted.into()),
             _ => Self::Sql(error),
         }

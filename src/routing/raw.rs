@@ -271,9 +271,8 @@ fn check_repeats(pattern: &Ast, repeated: bool, repeats: &mut usize) -> Result<(
                 return Err(WRONG.into());
             }
             let few = match &repetition.op.kind {
-                ast::RepetitionKind::ZeroOrOne => true,
+                ast::RepetitionKind::ZeroOrOne | ast::RepetitionKind::Range(ast::RepetitionRange::Exactly(_)) => true,
                 ast::RepetitionKind::Range(ast::RepetitionRange::Bounded(_, most)) => *most <= 16,
-                ast::RepetitionKind::Range(ast::RepetitionRange::Exactly(_)) => true,
                 _ => false,
             };
             *repeats += usize::from(!few);
@@ -311,7 +310,9 @@ fn note_groups(pattern: &Hir, groups: &mut Vec<bool>) {
         }
         HirKind::Repetition(repetition) => note_groups(&repetition.sub, groups),
         HirKind::Concat(parts) | HirKind::Alternation(parts) => {
-            parts.iter().for_each(|part| note_groups(part, groups));
+            for part in parts {
+                note_groups(part, groups);
+            }
         }
         HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) | HirKind::Look(_) => {}
     }

@@ -206,7 +206,7 @@ async fn a_fault_in_one_file_is_named_with_its_line_and_costs_no_other_file() {
             "directory/twice.xml",
             domain("one.example", &[user("72", "a-long-password", "").replace("<user id", "<user\nid=\"72\" id")]),
         ),
-        ("dialplan/a.xml", context("default", &[good.clone()])),
+        ("dialplan/a.xml", context("default", std::slice::from_ref(&good))),
         ("dialplan/b.xml", format!("<include>\n{good}\n<extension name=\"a\">\n")),
         (
             "dialplan/c.xml",

@@ -181,6 +181,12 @@ pub struct Opened {
     offset: u64,
 }
 
+/// What every layout of a manifest has.
+#[derive(Deserialize)]
+struct Layout {
+    format: u32,
+}
+
 /// Opens a file and checks that it is whole.
 pub fn open(path: &Path, progress: Progress<'_>) -> Result<Opened, BackupError> {
     let not_one = |why: String| BackupError::NotABackup(path.to_owned(), why);
@@ -189,10 +195,6 @@ pub fn open(path: &Path, progress: Progress<'_>) -> Result<Opened, BackupError> 
         _ => not_one(error.to_string()),
     })?;
     let manifest = found.manifest.ok_or_else(|| not_one(format!("it has no {MANIFEST}")))?;
-    #[derive(Deserialize)]
-    struct Layout {
-        format: u32,
-    }
     let layout: Layout = serde_json::from_slice(&manifest).map_err(|error| not_one(error.to_string()))?;
     if layout.format != FORMAT {
         return Err(not_one(format!(
@@ -244,12 +246,11 @@ impl Opened {
             return Err(BackupError::Encoding(encoding));
         }
         match store::occupants(&mut db).await? {
-            store::Occupants::None => {}
             store::Occupants::Foreign(tables) => return Err(BackupError::ForeignTables(tables.join(", "))),
             store::Occupants::Dialplane(tenants) if !overwrite => {
                 return Err(BackupError::Occupied(format!("a Dialplane with {tenants} tenants")));
             }
-            store::Occupants::Dialplane(_) => {}
+            store::Occupants::None | store::Occupants::Dialplane(_) => {}
         }
         if !store::make_role(&mut db).await? {
             let user = store::user(&mut db).await?;

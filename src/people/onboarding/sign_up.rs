@@ -112,15 +112,12 @@ async fn ask_to_confirm(auth: &Auth, change: &mut Change, new: &Registration, pa
 pub async fn confirm(auth: &Auth, changes: &Changes, source: Option<IpAddr>, token: &str) -> Result<()> {
     not_guessed(changes, source, async {
         let mut change = changes.begin(Author { name: "verify-email".into(), source, within: None }).await?;
-        match store::take_sign_up(change.db(), &TokenHash::of(token.as_bytes())).await? {
-            Some(kept) => {
-                begin(auth, &mut change, kept).await?;
-                change.commit().await.map(|_| ())
-            }
-            None => {
-                verify_email(&mut change, token).await?;
-                change.commit_quietly().await
-            }
+        if let Some(kept) = store::take_sign_up(change.db(), &TokenHash::of(token.as_bytes())).await? {
+            begin(auth, &mut change, kept).await?;
+            change.commit().await.map(|_| ())
+        } else {
+            verify_email(&mut change, token).await?;
+            change.commit_quietly().await
         }
     })
     .await

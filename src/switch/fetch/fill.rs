@@ -28,7 +28,7 @@ use crate::{
     model::destination::TargetKind,
     routing::{Keep, plan::PlanError},
     telephony::{destinations, extensions},
-    text::{Domain, E164, GroupName, SipUsername, VoicemailPin, keyring::Place},
+    text::{Domain, E164, ExtensionNumber, GroupName, SipUsername, VoicemailPin, keyring::Place},
 };
 
 /// What a fill has to find out. Texts are types here: what could not be one was answered before.
@@ -330,7 +330,8 @@ pub async fn change_pin(
     if !row.active {
         return Ok(None);
     }
-    let names = [Some(row.number.as_str()), Some(row.sip_username.as_str()), row.alias.as_ref().map(|a| a.as_str())];
+    let names =
+        [Some(row.number.as_str()), Some(row.sip_username.as_str()), row.alias.as_ref().map(ExtensionNumber::as_str)];
     let taken = match VoicemailPin::parse(pin) {
         Ok(pin) if !names.contains(&Some(pin.reveal())) => {
             let place = Place { column: "voicemail_pin", tenant: scope, row: row.id };
@@ -360,7 +361,7 @@ async fn change_mailbox_pin(
     }
     let Some((_, Some(row))) = read else { return Ok(None) };
     let taken = match VoicemailPin::parse(pin) {
-        Ok(pin) if row.number.as_ref().map(|number| number.as_str()) != Some(pin.reveal()) => {
+        Ok(pin) if row.number.as_ref().map(ExtensionNumber::as_str) != Some(pin.reveal()) => {
             let sealed = fetch.keyring.seal(destinations::place(scope, row.id), pin.reveal());
             let kept = destinations::store::set_pin_by_phone(&fetch.changes, scope, row.id, &sealed).await?;
             kept.inspect(|now| _ = slot.raise(generation(*now))).is_some()

@@ -55,7 +55,7 @@ pub fn entry(extension: &Node, within: Within<'_>) -> Result<EntryBody, String> 
 
 /// A variable that an element or what it holds uses, and no file sets.
 pub fn unset(node: &Node) -> Option<&str> {
-    let own = node.attributes.iter().find_map(|(_, value)| Some(value.split_once("$${")?.1.split('}').next()?));
+    let own = node.attributes.iter().find_map(|(_, value)| value.split_once("$${")?.1.split('}').next());
     own.or_else(|| node.children.iter().find_map(unset))
 }
 

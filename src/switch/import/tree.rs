@@ -357,12 +357,16 @@ impl Files {
         let path = folder.join(pattern);
         for part in path.components() {
             let Component::Normal(name) = part else {
-                found.iter_mut().for_each(|path| path.push(part));
+                for path in &mut found {
+                    path.push(part);
+                }
                 continue;
             };
             let name = name.to_string_lossy();
             if !name.contains(['*', '?']) {
-                found.iter_mut().for_each(|path| path.push(&*name));
+                for path in &mut found {
+                    path.push(&*name);
+                }
                 continue;
             }
             let mut next = Vec::new();
@@ -413,7 +417,7 @@ impl At<'_> {
     fn line_at(&mut self, position: u64) -> usize {
         let position = usize::try_from(position).unwrap_or(usize::MAX).min(self.text.len());
         if let Some(passed) = self.text.as_bytes().get(self.offset..position) {
-            self.line += passed.iter().filter(|byte| **byte == b'\n').count();
+            self.line += memchr::memchr_iter(b'\n', passed).count();
             self.offset = position;
         }
         self.line
@@ -427,18 +431,15 @@ fn dereferenced(value: &str) -> (String, bool) {
     while let Some((before, after)) = rest.split_once('&') {
         out.push_str(before);
         let end = after.find(';').filter(|end| *end <= 10);
-        match end
-            .and_then(|end| Some((quick_xml::escape::unescape(&rest[before.len()..before.len() + end + 2]).ok()?, end)))
-        {
-            Some((text, end)) => {
-                out.push_str(&text);
-                rest = &after[end + 1..];
-            }
-            None => {
-                out.push('&');
-                has_bare = true;
-                rest = after;
-            }
+        let reference = |end: usize| &rest[before.len()..before.len() + end + 2];
+        let meant = end.and_then(|end| Some((quick_xml::escape::unescape(reference(end)).ok()?, end)));
+        if let Some((text, end)) = meant {
+            out.push_str(&text);
+            rest = &after[end + 1..];
+        } else {
+            out.push('&');
+            has_bare = true;
+            rest = after;
         }
     }
     (out + rest, has_bare)

@@ -1,18 +1,18 @@
 //! Tells the program which commit it is of, for `dialplane --version`.
 //!
-//! A package is built from an archive without git's data: then `DIALPLANE_COMMIT` says it, as `COMMIT DATE`. A debug build says
+//! A package is built from an archive without git's data: then `PROGRAM_COMMIT` says it, as `COMMIT DATE`. A debug build says
 //! nothing: nobody installs one, and it would be built anew after every commit.
 
 use std::{env, process::Command};
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-env-changed=DIALPLANE_COMMIT");
+    println!("cargo::rerun-if-env-changed=PROGRAM_COMMIT");
     let is_debug = env::var("PROFILE").is_ok_and(|profile| profile == "debug");
-    let given = env::var("DIALPLANE_COMMIT").ok().filter(|given| !given.trim().is_empty());
+    let given = env::var("PROGRAM_COMMIT").ok().filter(|given| !given.trim().is_empty());
     let commit = given.or_else(|| if is_debug { None } else { of_git() });
     let origin = commit.as_deref().map_or("built for development", str::trim);
-    println!("cargo::rustc-env=DIALPLANE_VERSION={} ({origin})", env!("CARGO_PKG_VERSION"));
+    println!("cargo::rustc-env=PROGRAM_VERSION={} ({origin})", env!("CARGO_PKG_VERSION"));
 }
 
 fn of_git() -> Option<String> {

@@ -169,7 +169,7 @@ pub async fn metrics(request: HttpRequest, health: Data<Health>, counters: Data<
     }
     let fetch = &health.fetch;
     let (kept, strays) = fetch.cache.len();
-    ::metrics::gauge!("dialplane_build_info", "version" => env!("DIALPLANE_VERSION")).set(1.0);
+    ::metrics::gauge!("dialplane_build_info", "version" => env!("PROGRAM_VERSION")).set(1.0);
     ::metrics::gauge!("dialplane_cached_answers").set(count(kept));
     ::metrics::gauge!("dialplane_cached_strays").set(count(strays));
     ::metrics::gauge!("dialplane_fresh").set(if fetch.generations.is_fresh() { 1.0 } else { 0.0 });

@@ -41,7 +41,9 @@ fn filter(wanted: &str) -> Result<EnvFilter, BadFilter> {
             return Err(bad(part));
         }
     }
-    EnvFilter::try_new(wanted).map_err(|_| bad(wanted))
+    // It takes a blank after a comma for a part of the name.
+    let parts = wanted.split(',').map(str::trim).collect::<Vec<_>>();
+    EnvFilter::try_new(parts.join(",")).map_err(|_| bad(wanted))
 }
 
 /// The counters of this process, for `/metrics`.

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::harness::{Database, Node, send, skipped};
+use crate::harness::{Database, Node, skipped};
 
 async fn metrics() -> String {
     let database = Database::new().await;
@@ -13,7 +13,7 @@ async fn metrics() -> String {
     let tenant = node.tenant("acme.test").await;
     node.extension(tenant, serde_json::json!({ "number": "1000" })).await;
     assert_eq!(node.sign_in("1000", "acme.test").await.status, 200);
-    let text = send(node.app.app_address, "GET", "/metrics", &[], b"").await.text();
+    let text = node.metrics().await;
     node.stop().await;
     text
 }

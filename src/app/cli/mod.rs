@@ -29,7 +29,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::app::{settings::Settings, telemetry};
 
 /// What `--version` says: the version, and of which commit and day.
-pub const VERSION: &str = env!("DIALPLANE_VERSION");
+pub const VERSION: &str = env!("PROGRAM_VERSION");
 
 /// The control plane of a FreeSWITCH fleet.
 #[derive(Parser)]

@@ -7,23 +7,24 @@ use actix_web::{
 };
 use askama::Template;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Form, Page, Shell, Visitor, catalogue,
-    kept::{Kept, keep},
-    ok, refused, see_other,
+    Form, Page, Shell, Visitor,
+    kept::{self, Kept, keep},
+    ok,
+    preview::{Preview, State},
+    see_other,
     sign_in::Sent,
     wrong,
 };
 use crate::{
     http::problem::Problem,
-    model::{error::Error, language::Language},
+    model::error::Error,
     node::apart::apart,
     people::agents::{
         Maker,
-        bulk::{self, Line, Outcome, Report},
+        bulk::{self, Report},
         file as people_file,
     },
     tenancy::{
@@ -41,69 +42,6 @@ pub fn pages(config: &mut ServiceConfig) {
 }
 
 const MAX_FILE: usize = 2 * 1024 * 1024;
-
-/// A file, and what would come of it, or came.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Preview {
-    rows: Vec<Row>,
-    made: usize,
-    refused: usize,
-    /// Columns of the file that nothing is taken from.
-    #[serde(default)]
-    unused_columns: Vec<String>,
-    /// Nothing of it once it was done.
-    csv: String,
-    done: bool,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Row {
-    line: usize,
-    email: String,
-    state: State,
-    numbers: Vec<String>,
-    /// Why it was refused, in English and German.
-    why: Option<[String; 2]>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum State {
-    Created,
-    Waits,
-    Refused,
-}
-
-impl Row {
-    fn of(line: Line) -> Self {
-        let Line { line, email, outcome } = line;
-        let row = |state, numbers, why| Self { line, email, state, numbers, why };
-        match outcome {
-            Outcome::Created { agent } => {
-                row(State::Created, agent.extensions.into_iter().map(|phone| phone.number).collect(), None)
-            }
-            Outcome::NotCreated => row(State::Waits, vec![], None),
-            Outcome::Refused(reason) => {
-                let why = [Language::En, Language::De].map(|language| catalogue::reason(&reason, language));
-                row(State::Refused, vec![], Some(why))
-            }
-        }
-    }
-
-    fn why(&self, s: &Shell) -> &str {
-        let Some([english, german]) = &self.why else { return "" };
-        match s.language {
-            Language::En => english,
-            Language::De => german,
-        }
-    }
-}
-
-impl Preview {
-    fn of(report: Report, csv: String, done: bool) -> Self {
-        let Report { created, refused, lines, unused_columns } = report;
-        Self { rows: lines.into_iter().map(Row::of).collect(), made: created, refused, unused_columns, csv, done }
-    }
-}
 
 #[derive(Template)]
 #[template(path = "web/import.html")]
@@ -183,7 +121,7 @@ async fn preview(mut visitor: Visitor, sent: Multipart) -> Page {
     match report.await {
         Ok(report) => {
             let kept = Kept::Import(Box::new(Preview::of(report, csv, false)));
-            let id = refused::keep(&visitor.api, visitor.session()?, &kept).await?;
+            let id = kept::keep_apart(&visitor.api, visitor.session()?, &kept).await?;
             Ok(see_other(&format!("/app/agents/import/{id}")))
         }
         Err(error @ (Error::Sql(_) | Error::Keyring(_))) => Err(error.into()),

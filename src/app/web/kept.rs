@@ -8,8 +8,14 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Form, Turned, Visitor, import::Preview, kept_store as store};
-use crate::{model::error::Error, people::agents::NewPhone, text::keyring::Keyring, text::keyring::Place};
+use super::{Form, Turned, Visitor, kept_store as store, preview::Preview};
+use crate::{
+    http::problem::Problem,
+    model::error::Error,
+    people::agents::NewPhone,
+    tenancy::Api,
+    text::keyring::{Keyring, Place},
+};
 
 /// Secrets are shown for so long, as often as their page is loaded.
 const SECRETS: Duration = Duration::minutes(5);
@@ -47,6 +53,12 @@ impl Kept {
 
 fn place(session: Uuid, id: Uuid) -> Place {
     Place { column: "kept_pages.sealed", tenant: session, row: id }
+}
+
+/// The same over a connection of its own.
+pub async fn keep_apart(api: &Api, session: Uuid, kept: &Kept) -> Result<Uuid, Problem> {
+    let mut db = api.pool().acquire().await?;
+    Ok(keep(&mut db, api.changes.keyring(), session, kept).await?)
 }
 
 /// Keeps something for a session; its id is part of the address that shows it.

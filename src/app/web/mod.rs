@@ -12,6 +12,7 @@ mod import;
 mod kept;
 pub mod kept_store;
 mod platform;
+mod preview;
 mod problems;
 mod refused;
 mod sign_in;

@@ -162,7 +162,7 @@ async fn sign_in_first(request: &HttpRequest, shell: &Shell, again: &Again) -> H
         // The session is a new one: the page was opened in the one before.
         let back = if is_ours(&again.back) { again.back.as_str() } else { "/" };
         return match (request.app_data::<Data<Api>>(), again.kept()) {
-            (Some(api), Some(kept)) => match keep(api, me.session, &kept).await {
+            (Some(api), Some(kept)) => match kept::keep_apart(api, me.session, &kept).await {
                 Ok(id) => see_other(&typed_at(back, id)),
                 Err(problem) => problem_page(request, shell, &problem),
             },
@@ -180,12 +180,6 @@ async fn sign_in_first(request: &HttpRequest, shell: &Shell, again: &Again) -> H
     }
     let page = SignInPage::first(shell, again);
     html(StatusCode::UNAUTHORIZED, &page).unwrap_or_else(|_| see_other(&address))
-}
-
-/// Keeps what was typed in a session.
-pub async fn keep(api: &Api, session: uuid::Uuid, kept: &kept::Kept) -> Result<uuid::Uuid, Problem> {
-    let mut db = api.pool().acquire().await?;
-    Ok(kept::keep(&mut db, api.changes.keyring(), session, kept).await?)
 }
 
 #[cfg(test)]

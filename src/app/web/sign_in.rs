@@ -13,7 +13,7 @@ use actix_web::{
 use askama::Template;
 use serde::Deserialize;
 
-use super::{Form, Message, Page, Shell, Visitor, again::Again, done, ok, refused::keep, see_other, wrong};
+use super::{Form, Message, Page, Shell, Visitor, again::Again, done, kept::keep_apart, ok, see_other, wrong};
 use crate::{
     model::error::Error,
     node::changes::Change,
@@ -98,7 +98,7 @@ async fn onward(visitor: &Visitor, session: &str, again: &Again) -> Result<Strin
     let hash = TokenHash::of(session.as_bytes());
     let Some(kept) = again.kept() else { return Ok(again.back.clone()) };
     let Some(live) = store::live_cookie(visitor.api.pool(), &hash).await? else { return Ok("/".into()) };
-    match keep(&visitor.api, live.session, &kept).await {
+    match keep_apart(&visitor.api, live.session, &kept).await {
         Ok(id) => Ok(typed_at(&again.back, id)),
         Err(_) => Ok(again.back.clone()),
     }

@@ -13,7 +13,7 @@ use futures_util::StreamExt as _;
 use uuid::Uuid;
 
 use super::{Reply, credentials::Switch, render, request::Request, served::Served};
-use crate::telephony::calls::inbox::Posted;
+use crate::telephony::calls::posted::Posted;
 
 /// Where switches ask.
 pub const XML_PATH: &str = "/fs/xml";

@@ -3,10 +3,10 @@
 use actix_web::web::Bytes;
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
-use uuid::Uuid;
 
 use super::{
     leg::{Carried, Leg},
+    posted::{Kept, Posted, channel},
     record::{self, Unreadable},
     store,
 };
@@ -14,39 +14,6 @@ use crate::{routing::carried::cost, telephony::carriers};
 
 /// Larger records are read on a thread of their own.
 const QUICKLY_READ: usize = 64 * 1024;
-
-/// A call record as a switch posted it.
-#[derive(Debug)]
-pub struct Posted {
-    /// The channel that it is about.
-    pub leg: Uuid,
-    pub switch: Uuid,
-    pub body: Bytes,
-}
-
-impl Posted {
-    /// The leg's UUID from `?uuid=…`, in whatever spelling: `a_` before it says that the leg began the call (mod_xml_cdr).
-    #[must_use]
-    pub fn leg(query: &str) -> Option<Uuid> {
-        let value = query.split('&').find_map(|pair| pair.strip_prefix("uuid="))?;
-        channel(value)
-    }
-}
-
-/// The channel that a leg's name in the inbox means. Earlier versions kept names as they were posted.
-fn channel(leg: &str) -> Option<Uuid> {
-    leg.strip_prefix("a_").unwrap_or(leg).parse().ok()
-}
-
-/// What became of a posted record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
-    New,
-    /// The one before could not be read, and this one can.
-    InPlaceOfUnreadable,
-    /// There is one already.
-    Known,
-}
 
 /// Where records arrive.
 #[derive(Clone)]
@@ -165,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_leg_is_named_in_the_url_in_any_spelling() {
-        let uuid: Uuid = "f70a3b66-5105-4e1e-8913-485896181d48".parse().unwrap();
+        let uuid: uuid::Uuid = "f70a3b66-5105-4e1e-8913-485896181d48".parse().unwrap();
         for query in [
             format!("uuid={uuid}"),
             format!("x=1&uuid=a_{uuid}"),

@@ -5,5 +5,6 @@ pub mod api;
 pub mod emergency;
 pub mod inbox;
 pub mod leg;
+pub mod posted;
 pub mod record;
 pub mod store;

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     admission::{Admission, Ask},
-    inbox::{Kept, Posted},
+    posted::{Kept, Posted},
     record::READER,
 };
 use crate::{

@@ -147,7 +147,7 @@ async fn contexts_stay_apart_and_a_call_goes_where_it_went() {
         ["internal/short", "internal/phones", "internal/wait"],
         "{report:?}"
     );
-    assert!(entries[2].note.starts_with("as XML: runs info"), "{report:?}");
+    assert!(entries[2].note.starts_with("as XML: runs \"info\""), "{report:?}");
     assert!(note(&report.left, "internal/menu").contains("leads to the context features"), "{report:?}");
     assert!(note(&report.left, "from_carrier/all").contains("no phone gets to from_carrier"), "{report:?}");
     assert!(note(&report.left, "features/one").contains("by internal/menu"), "{report:?}");
@@ -258,7 +258,7 @@ async fn nothing_of_a_file_is_lost_without_a_word() {
             format!(
                 "<include><context name=\"default\"><condition field=\"x\"/>{}{}</context>{}<context name=\"default\">{}</context></include>",
                 extension("plain", "^81$", "<action application=\"answer\"/>").replace("<condition ", "<condition number=\"1\" context=\"x\" "),
-                extension("kept", "^82$", "<action application=\"info\" data=\"x\"/>").replace("<extension ", "<extension number=\"1\" "),
+                extension("kept", "^82$", "<action application=\"info\"/>").replace("<extension ", "<extension number=\"1\" "),
                 extension("stray", "^83$", ""),
                 extension("second", "^84$", ""),
             ),

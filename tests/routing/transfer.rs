@@ -62,7 +62,7 @@ fn files(folder: &Path) {
             "<action application=\"answer\"/><action application=\"transfer\" data=\"$1 XML default\"/>",
         ),
         extension("evil", "^666$", "<action application=\"system\" data=\"id\"/>"),
-        extension("park", "^5900$", "<action application=\"set\" data=\"fifo_music=x\"/>"),
+        extension("park", "^5900$", "<action application=\"info\"/>"),
     ];
     write(
         folder,

@@ -82,7 +82,6 @@ impl Code {
                 ("The number is assigned to somebody else.", "Die Rufnummer ist jemand anderem zugewiesen.")
             }
             Self::AgentSuspended => ("This agent is suspended.", "Diese Person ist gesperrt."),
-            Self::BodyTooLargeHere => ("The request is too large.", "Die Anfrage ist zu groß."),
             Self::RateHeadsUnknown => (
                 "The file lacks a column of prefixes or of prices.",
                 "Der Datei fehlt eine Spalte mit Vorwahlen oder Preisen.",
@@ -125,7 +124,7 @@ impl Code {
             Self::QueryUnreadable => {
                 ("The address has parameters that can't be read.", "Die Adresse hat Parameter, die nicht lesbar sind.")
             }
-            Self::BodyTooLarge => ("The request is too large.", "Die Anfrage ist zu groß."),
+            Self::BodyTooLarge | Self::BodyTooLargeHere => ("The request is too large.", "Die Anfrage ist zu groß."),
             Self::FileTooLarge | Self::RatesTooLarge => ("The file is too large.", "Die Datei ist zu groß."),
             Self::NoSuchCaller => (
                 "The tenant has no such extension to call from.",

@@ -1,5 +1,7 @@
 //! The app listener has limits: a connection that asks for little and says nothing more is not kept.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -147,7 +149,6 @@ async fn counters_are_shown_to_who_has_the_token() {
     assert_eq!(ask(&[("X-API-Key", &key)]).await.status, 401, "a scrape asks no database");
     let file = folder.unwrap().join("metrics.token");
     let token = std::fs::read_to_string(&file).unwrap();
-    use std::os::unix::fs::PermissionsExt as _;
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let bearer = format!("Bearer {}", token.trim());
     let shown = ask(&[("Authorization", &bearer)]).await;

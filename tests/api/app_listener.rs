@@ -1,8 +1,9 @@
 //! The app listener has limits: a connection that asks for little and says nothing more is not kept.
 
-use std::os::unix::fs::PermissionsExt as _;
-
-use std::time::{Duration, Instant};
+use std::{
+    os::unix::fs::PermissionsExt as _,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 use tokio::{

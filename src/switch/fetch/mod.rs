@@ -1,4 +1,4 @@
-//! The way of a fetch, in its order: [`listener`] → [`whole`], or [`exchange`] → [`request`] → [`cache`] by its [generations](crate::node::generations) → [`fill`] (phones asked for at the same moment: [`together`]) → [`render`]; a call that leaves the platform goes by [`outgoing`].
+//! The way of a fetch, in its order: [`listener`] → [`whole`], or [`exchange`] → [`request`] → [`cache`] by its [generations](crate::node::generations) → [`fill`] (phones asked for at the same moment: `together`) → [`render`]; a call that leaves the platform goes by `outgoing`.
 //!
 //! Here lives what FreeSWITCH asks and gets, and nothing else. What a node must know to serve it without asking the
 //! database each time is kept true by [`crate::node::poller`].

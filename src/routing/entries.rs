@@ -18,7 +18,7 @@ use crate::{
 
 /// A dialplan entry in a plan.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Entry {
+pub struct PlanEntry {
     pub name: String,
     pub body: EntryBody,
     /// Why it is skipped: it was saved before today's limits, and exceeds them.
@@ -29,7 +29,7 @@ pub struct Entry {
     pub(super) xml_is_fine: bool,
 }
 
-impl Entry {
+impl PlanEntry {
     #[must_use]
     pub fn xml(&self) -> Option<&str> {
         if let EntryBody::Xml(text) = &self.body { Some(text) } else { None }

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::{
-    entries::{Entry, EntryBody, MOST_COST, Pattern},
+    entries::{EntryBody, MOST_COST, Pattern, PlanEntry},
     raw,
 };
 use crate::{
@@ -35,7 +35,7 @@ pub struct Plan {
     #[serde(default)]
     pub quiet: HashSet<Uuid>,
     #[serde(default)]
-    pub entries: Vec<Entry>,
+    pub entries: Vec<PlanEntry>,
     /// What trying the entries costs a call at most.
     #[serde(skip)]
     cost: usize,
@@ -138,7 +138,7 @@ impl Plan {
         if text.len() <= SMALL {
             let mut plan = serde_json::from_str::<Self>(&text)?;
             plan.take_over(before.as_deref());
-            if plan.patterns().all(Pattern::is_compiled) && plan.entries.iter().all(Entry::is_checked) {
+            if plan.patterns().all(Pattern::is_compiled) && plan.entries.iter().all(PlanEntry::is_checked) {
                 plan.weigh();
                 return Ok(plan);
             }
@@ -163,7 +163,7 @@ impl Plan {
 
     fn take_over(&mut self, before: Option<&Self>) {
         let Some(before) = before else { return };
-        let xml = before.entries.iter().filter(|entry| entry.left_out.is_none()).filter_map(Entry::xml);
+        let xml = before.entries.iter().filter(|entry| entry.left_out.is_none()).filter_map(PlanEntry::xml);
         let xml = xml.collect::<HashSet<_>>();
         for entry in &mut self.entries {
             entry.xml_is_fine = entry.xml().is_some_and(|text| xml.contains(text));

@@ -20,9 +20,9 @@ use uuid::Uuid;
 use self::auth::{Auth, actor::Actor};
 use crate::{
     http::{
+        change::Begins,
         problem::Problem,
         turns::{Turn, Turns},
-        write::Begins,
     },
     node::changes::Changes,
 };

@@ -16,7 +16,7 @@ use super::{Page, Shell, Visitor, catalogue, in_query, ok};
 use crate::{
     model::paging::PageQuery,
     tenancy::{
-        audit::{self, Entry, Filter},
+        audit::{self, AuditEntry, Filter},
         auth::rules::{Level, Resource},
     },
 };
@@ -143,7 +143,7 @@ async fn list(visitor: Visitor, query: Query<ListQuery>) -> Page {
 }
 
 /// All ids that an entry mentions.
-fn ids(entry: &Entry) -> BTreeSet<Uuid> {
+fn ids(entry: &AuditEntry) -> BTreeSet<Uuid> {
     fn walk(value: &Value, found: &mut BTreeSet<Uuid>) {
         match value {
             Value::String(text) => found.extend(text.parse::<Uuid>().ok()),
@@ -158,7 +158,7 @@ fn ids(entry: &Entry) -> BTreeSet<Uuid> {
     found
 }
 
-fn read(s: &Shell, entry: Entry, names: &HashMap<Uuid, String>) -> Row {
+fn read(s: &Shell, entry: AuditEntry, names: &HashMap<Uuid, String>) -> Row {
     let (kind, id) = entry.resource.split_once('/').unwrap_or((&entry.resource, ""));
     let named = entry.after.as_ref().and_then(own_name).or_else(|| entry.before.as_ref().and_then(own_name));
     let known = id.parse::<Uuid>().ok().and_then(|id| names.get(&id).cloned());
@@ -315,7 +315,7 @@ mod tests {
         let (group, member) = (Uuid::from_u128(7), Uuid::from_u128(8));
         let names = HashMap::from([(member, "1000 Ada Lovelace".to_owned())]);
         let of = |members: &[Uuid]| json!({ "id": group, "name": "Sales", "members": members, "confirm": false, "version": 1 });
-        let entry = Entry {
+        let entry = AuditEntry {
             id: Uuid::nil(),
             at: Utc::now(),
             actor: format!("user:{member}:ada@acme.test"),

@@ -14,9 +14,9 @@ use super::{
 };
 use crate::{
     http::{
+        change::{self, ChangeRequest, Outcome},
         input,
         problem::Problem,
-        write::{self, Outcome, Write},
     },
     model::paging::{Page, PageQuery},
     model::user::UserStatus,
@@ -39,7 +39,7 @@ fn maker<'a>(api: &'a Api, actor: &Actor) -> Maker<'a> {
 pub async fn create_agent(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     query: Query<TenantQuery>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
@@ -49,7 +49,7 @@ pub async fn create_agent(
         let made = create(change, maker(&api, &actor), tenant, new).await?;
         Outcome::created(&made, made.user.version, format!("/v1/admin/agents/{}", made.user.id))
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// Create many agents, all or none unless asked otherwise
@@ -60,7 +60,7 @@ pub async fn create_agent(
 pub async fn create_agents(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     query: Query<TenantQuery>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
@@ -73,7 +73,7 @@ pub async fn create_agents(
         let report = bulk::create(change, maker(&api, &actor), tenant, lines, partial).await?;
         Outcome::report(&report, report.created > 0)
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -116,7 +116,7 @@ pub async fn show_agent(
     let tenant = actor.tenant_or(query.tenant_id)?;
     let agent = store::get(&mut *api.read(&actor).await?, tenant, *path).await?;
     let agent = agent.ok_or_else(|| Problem::not_found("agent"))?;
-    Ok(write::shown(&agent, agent.user.version))
+    Ok(change::shown(&agent, agent.user.version))
 }
 
 /// Change, suspend or activate an agent
@@ -125,7 +125,7 @@ pub async fn show_agent(
 pub async fn update_agent(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     query: Query<TenantQuery>,
     path: Path<Uuid>,
     body: Bytes,
@@ -133,10 +133,10 @@ pub async fn update_agent(
     let tenant = actor.tenant_or(query.tenant_id)?;
     let patch: AgentPatch = input::parse(&body)?;
     let work = async |change: &mut _| {
-        let agent = update(change, maker(&api, &actor), tenant, *path, patch, write.if_match).await?;
+        let agent = update(change, maker(&api, &actor), tenant, *path, patch, request.if_match).await?;
         Outcome::changed(&agent, agent.user.version)
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// Delete an agent; the numbers rest for 30 days
@@ -145,14 +145,14 @@ pub async fn update_agent(
 pub async fn delete_agent(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     query: Query<TenantQuery>,
     path: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
     let work = async |change: &mut _| {
-        delete(change, maker(&api, &actor), tenant, *path, write.if_match).await?;
+        delete(change, maker(&api, &actor), tenant, *path, request.if_match).await?;
         Ok(Outcome::deleted())
     };
-    write.run(&api, &actor, b"", work).await
+    request.run(&api, &actor, b"", work).await
 }

@@ -11,9 +11,9 @@ use uuid::Uuid;
 use super::{NewTenancy, Setup, Tenancy, change_settings, store};
 use crate::{
     http::{
+        change::{self, ChangeRequest, Outcome},
         input,
         problem::Problem,
-        write::{self, Outcome, Write},
     },
     model::{
         error::Error,
@@ -35,13 +35,18 @@ use crate::{
 /// Create a tenant with all it begins with: owner, pool, settings, and what is not in use yet
 #[utoipa::path(tag = "tenants", request_body = NewTenancy, responses((status = 201, body = Tenancy), (status = 409, body = Problem)))]
 #[post("/v1/tenants")]
-pub async fn create_tenant(api: Data<Api>, actor: Actor, write: Write, body: Bytes) -> Result<HttpResponse, Problem> {
+pub async fn create_tenant(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
     let new: NewTenancy = input::parse(&body)?;
     let work = async |change: &mut _| {
         let made = super::create(&api.auth.public_url, change, new, None).await?;
         Outcome::created(&made, made.tenant.version, format!("/v1/tenants/{}", made.tenant.id))
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 fn template(body: &[u8]) -> Result<Template, Problem> {
@@ -52,13 +57,18 @@ fn template(body: &[u8]) -> Result<Template, Problem> {
 /// Create a template
 #[utoipa::path(tag = "templates", request_body = Template, responses((status = 201, body = Template), (status = 409, body = Problem)))]
 #[post("/v1/templates")]
-pub async fn create_template(api: Data<Api>, actor: Actor, write: Write, body: Bytes) -> Result<HttpResponse, Problem> {
+pub async fn create_template(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
     let new = template(&body)?;
     let work = async |change: &mut _| {
         let made = templates::put(change, new, true).await?;
         Outcome::created(&made, i64::from(made.version), format!("/v1/templates/{}", made.name.as_str()))
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// List templates
@@ -97,7 +107,7 @@ pub async fn show_template(
         None => templates::get(&mut *db, &path).await?,
     };
     let template = template.ok_or_else(|| Problem::not_found("template"))?;
-    Ok(write::shown(&template, i64::from(template.version)))
+    Ok(change::shown(&template, i64::from(template.version)))
 }
 
 /// List the versions of a template of the platform's own, the newest first
@@ -120,7 +130,7 @@ pub async fn list_template_versions(
 pub async fn put_template(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<String>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
@@ -132,7 +142,7 @@ pub async fn put_template(
         let kept = templates::put(change, new, false).await?;
         Outcome::changed(&kept, i64::from(kept.version))
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// Delete a template of the platform's own
@@ -141,14 +151,14 @@ pub async fn put_template(
 pub async fn delete_template(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let work = async |change: &mut _| {
         templates::delete(change, &path).await?;
         Ok(Outcome::deleted())
     };
-    write.run(&api, &actor, b"", work).await
+    request.run(&api, &actor, b"", work).await
 }
 
 /// Show a tenant's settings
@@ -158,7 +168,7 @@ pub async fn show_settings(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Re
     let tenant = actor.in_tenant(path.into_inner())?;
     let kept = tenants::store::settings(&mut *api.read(&actor).await?, tenant).await?;
     let (settings, version) = kept.ok_or_else(|| Problem::not_found("tenant"))?;
-    Ok(write::shown(&settings, version))
+    Ok(change::shown(&settings, version))
 }
 
 /// Change a tenant's settings
@@ -169,17 +179,17 @@ pub async fn show_settings(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Re
 pub async fn update_settings(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
     let patch: Value = input::parse(&body)?;
     let work = async |change: &mut _| {
-        let (settings, version) = change_settings(change, tenant, &patch, write.if_match).await?;
+        let (settings, version) = change_settings(change, tenant, &patch, request.if_match).await?;
         Outcome::changed(&settings, version)
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// Show what a tenant began with: pools, pending phone numbers, channels, integrations

@@ -9,9 +9,9 @@ use uuid::Uuid;
 use super::{EventSocket, GatewayState, NewEventSocket, Push, store};
 use crate::{
     http::{
+        change::{ChangeRequest, Outcome},
         input,
         problem::Problem,
-        write::{Outcome, Write},
     },
     model::paging::Page,
     tenancy::{Api, auth::actor::Actor},
@@ -23,13 +23,13 @@ use crate::{
 pub async fn put_event_socket(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let new: NewEventSocket = input::parse(&body)?;
     let work = async |change: &mut _| Outcome::changed(&super::put(change, *path, &new).await?, 1);
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// Show a switch's event socket, and whether it answers
@@ -46,14 +46,14 @@ pub async fn show_event_socket(api: Data<Api>, actor: Actor, path: Path<Uuid>) -
 pub async fn delete_event_socket(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let work = async |change: &mut _| {
         super::delete(change, *path).await?;
         Ok(Outcome::deleted())
     };
-    write.run(&api, &actor, b"", work).await
+    request.run(&api, &actor, b"", work).await
 }
 
 /// List the gateways of a switch, as it sees them

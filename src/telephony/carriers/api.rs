@@ -16,9 +16,9 @@ use super::{
 };
 use crate::{
     http::{
+        change::{self, ChangeRequest, Outcome},
         input,
         problem::Problem,
-        write::{self, Outcome, Write},
     },
     model::error::Error,
     model::paging::{Page, PageQuery},
@@ -32,13 +32,18 @@ const MOST_BYTES: usize = 64 << 20;
 /// Create a carrier
 #[utoipa::path(tag = "carriers", request_body = NewCarrier, responses((status = 201, body = Carrier), (status = 409, body = Problem)))]
 #[post("/v1/carriers")]
-pub async fn create_carrier(api: Data<Api>, actor: Actor, write: Write, body: Bytes) -> Result<HttpResponse, Problem> {
+pub async fn create_carrier(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
     let new: NewCarrier = input::parse(&body)?;
     let work = async |change: &mut _| {
         let carrier = create(change, new).await?;
         Outcome::created(&carrier, carrier.version, format!("/v1/carriers/{}", carrier.id))
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// List carriers
@@ -60,7 +65,7 @@ pub async fn list_carriers(
 pub async fn show_carrier(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
     let carrier = store::get(&mut *api.read(&actor).await?, path.into_inner()).await?;
     let carrier = carrier.ok_or_else(|| Problem::not_found("carrier"))?;
-    Ok(write::shown(&carrier, carrier.version))
+    Ok(change::shown(&carrier, carrier.version))
 }
 
 /// Change a carrier
@@ -69,16 +74,16 @@ pub async fn show_carrier(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Res
 pub async fn update_carrier(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let patch: CarrierPatch = input::parse(&body)?;
     let work = async |change: &mut _| {
-        let carrier = update(change, path.into_inner(), patch, write.if_match).await?;
+        let carrier = update(change, path.into_inner(), patch, request.if_match).await?;
         Outcome::changed(&carrier, carrier.version)
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// Delete a carrier
@@ -87,14 +92,14 @@ pub async fn update_carrier(
 pub async fn delete_carrier(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let work = async |change: &mut _| {
-        delete(change, path.into_inner(), write.if_match).await?;
+        delete(change, path.into_inner(), request.if_match).await?;
         Ok(Outcome::deleted())
     };
-    write.run(&api, &actor, b"", work).await
+    request.run(&api, &actor, b"", work).await
 }
 
 /// Replace a carrier's rates by a CSV file
@@ -108,7 +113,7 @@ pub async fn delete_carrier(
 pub async fn replace_rates(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<Uuid>,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
@@ -120,7 +125,7 @@ pub async fn replace_rates(
         let report = rates::replace(change, path.into_inner(), sheet, now, |_| ()).await?;
         Outcome::report(&report, report.refused == 0)
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// Show what a CSV file of rates would do, without doing it

@@ -11,9 +11,9 @@ use super::{CreatedDestination, Destination, DestinationPatch, NewDestination, c
 use crate::model::destination::TargetKind;
 use crate::{
     http::{
+        change::{self, ChangeRequest, Outcome},
         input,
         problem::Problem,
-        write::{self, Outcome, Write},
     },
     model::paging::{Page, PageQuery},
     tenancy::{Api, auth::actor::Actor},
@@ -25,7 +25,7 @@ use crate::{
 pub async fn create_destination(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
@@ -36,7 +36,7 @@ pub async fn create_destination(
         let location = format!("/v1/tenants/{tenant}/destinations/{}", made.destination.id);
         Outcome::created(&made, made.destination.version, location)
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -73,7 +73,7 @@ pub async fn show_destination(api: Data<Api>, actor: Actor, path: Path<(Uuid, Uu
     let (tenant, id) = path.into_inner();
     let destination = store::get(&mut *api.read(&actor).await?, actor.in_tenant(tenant)?, id).await?;
     let destination = destination.ok_or_else(|| Problem::not_found("destination"))?;
-    Ok(write::shown(&destination, destination.version))
+    Ok(change::shown(&destination, destination.version))
 }
 
 /// Change a destination
@@ -82,7 +82,7 @@ pub async fn show_destination(api: Data<Api>, actor: Actor, path: Path<(Uuid, Uu
 pub async fn update_destination(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<(Uuid, Uuid)>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
@@ -90,10 +90,10 @@ pub async fn update_destination(
     let tenant = actor.in_tenant(tenant)?;
     let patch: DestinationPatch = input::parse(&body)?;
     let work = async |change: &mut _| {
-        let destination = update(change, tenant, id, patch, write.if_match).await?;
+        let destination = update(change, tenant, id, patch, request.if_match).await?;
         Outcome::changed(&destination, destination.version)
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// Delete a destination
@@ -102,14 +102,14 @@ pub async fn update_destination(
 pub async fn delete_destination(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<(Uuid, Uuid)>,
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
     let work = async |change: &mut _| {
-        delete(change, tenant, id, write.if_match).await?;
+        delete(change, tenant, id, request.if_match).await?;
         Ok(Outcome::deleted())
     };
-    write.run(&api, &actor, b"", work).await
+    request.run(&api, &actor, b"", work).await
 }

@@ -6,12 +6,12 @@ use actix_web::{
 };
 use uuid::Uuid;
 
-use super::{ChangedEntry, Entry, EntryPatch, NewEntry, create, delete, store, update};
+use super::{ChangedEntry, DialplanEntry, EntryPatch, NewEntry, create, delete, store, update};
 use crate::{
     http::{
+        change::{self, ChangeRequest, Outcome},
         input,
         problem::Problem,
-        write::{self, Outcome, Write},
     },
     model::paging::{Page, PageQuery},
     tenancy::{Api, auth::actor::Actor},
@@ -23,7 +23,7 @@ use crate::{
 pub async fn create_entry(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
@@ -38,18 +38,18 @@ pub async fn create_entry(
             format!("/v1/tenants/{tenant}/dialplan-entries/{}", entry.entry.id),
         )
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// List a tenant's dialplan entries
-#[utoipa::path(tag = "dialplan", params(PageQuery), responses((status = 200, body = Page<Entry>)))]
+#[utoipa::path(tag = "dialplan", params(PageQuery), responses((status = 200, body = Page<DialplanEntry>)))]
 #[get("/v1/tenants/{tenant_id}/dialplan-entries")]
 pub async fn list_entries(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
     page: Query<PageQuery>,
-) -> Result<Json<Page<Entry>>, Problem> {
+) -> Result<Json<Page<DialplanEntry>>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
     let window = page.window()?;
     crate::tenancy::tenants::store::get(&mut *api.read(&actor).await?, tenant)
@@ -60,22 +60,22 @@ pub async fn list_entries(
 }
 
 /// Show a dialplan entry
-#[utoipa::path(tag = "dialplan", responses((status = 200, body = Entry), (status = 404, body = Problem)))]
+#[utoipa::path(tag = "dialplan", responses((status = 200, body = DialplanEntry), (status = 404, body = Problem)))]
 #[get("/v1/tenants/{tenant_id}/dialplan-entries/{id}")]
 pub async fn show_entry(api: Data<Api>, actor: Actor, path: Path<(Uuid, Uuid)>) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let entry = store::get(&mut *api.read(&actor).await?, actor.in_tenant(tenant)?, id).await?;
     let entry = entry.ok_or_else(|| Problem::not_found("entry"))?;
-    Ok(write::shown(&entry, entry.version))
+    Ok(change::shown(&entry, entry.version))
 }
 
 /// Change a dialplan entry
-#[utoipa::path(tag = "dialplan", request_body = EntryPatch, responses((status = 200, body = Entry), (status = 412, body = Problem)))]
+#[utoipa::path(tag = "dialplan", request_body = EntryPatch, responses((status = 200, body = DialplanEntry), (status = 412, body = Problem)))]
 #[patch("/v1/tenants/{tenant_id}/dialplan-entries/{id}")]
 pub async fn update_entry(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<(Uuid, Uuid)>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
@@ -84,10 +84,10 @@ pub async fn update_entry(
     let patch: EntryPatch = input::parse(&body)?;
     let platform = actor.tenant.is_none();
     let work = async |change: &mut _| {
-        let entry = update(change, tenant, id, patch, platform, write.if_match).await?;
+        let entry = update(change, tenant, id, patch, platform, request.if_match).await?;
         Outcome::changed(&entry, entry.entry.version)
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// Delete a dialplan entry
@@ -96,15 +96,15 @@ pub async fn update_entry(
 pub async fn delete_entry(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<(Uuid, Uuid)>,
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
     let platform = actor.tenant.is_none();
     let work = async |change: &mut _| {
-        delete(change, tenant, id, platform, write.if_match).await?;
+        delete(change, tenant, id, platform, request.if_match).await?;
         Ok(Outcome::deleted())
     };
-    write.run(&api, &actor, b"", work).await
+    request.run(&api, &actor, b"", work).await
 }

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Entry, cost, store};
+use super::{DialplanEntry, cost, store};
 use crate::{
     model::error::{Error, Result},
     node::changes::Change,
@@ -18,7 +18,7 @@ const MOST_BYTES: i64 = 1 << 20;
 const MOST_XML: i64 = 256 << 10;
 
 /// What a tenant had before there were limits may be beyond them; it may be changed, but not grow.
-pub fn is_more(before: &Entry, after: &Entry) -> bool {
+pub fn is_more(before: &DialplanEntry, after: &DialplanEntry) -> bool {
     let is_enabled = after.enabled && !before.enabled;
     is_enabled || cost(&after.body) > cost(&before.body) || is_longer(&before.body, &after.body)
 }

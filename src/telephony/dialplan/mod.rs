@@ -25,7 +25,7 @@ use crate::{
 };
 
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
-pub struct Entry {
+pub struct DialplanEntry {
     pub id: Uuid,
     pub tenant_id: Uuid,
     /// Lower ones are tried first.
@@ -43,7 +43,7 @@ pub struct Entry {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct ChangedEntry {
     #[serde(flatten)]
-    pub entry: Entry,
+    pub entry: DialplanEntry,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diff: Option<String>,
 }
@@ -90,7 +90,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewEntry, platform: 
     if store::count(change.db(), tenant).await? >= MOST_ENTRIES {
         return Err(Error::from(Code::EntriesFull.with("most", MOST_ENTRIES)));
     }
-    let entry = Entry {
+    let entry = DialplanEntry {
         id: Uuid::now_v7(),
         tenant_id: tenant,
         position: new.position,
@@ -149,7 +149,7 @@ pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, platform: bool,
     change.audit_of("delete", Some(&before), None).await
 }
 
-async fn finish(change: &mut Change, before: Option<&Entry>, entry: &Entry) -> Result<ChangedEntry> {
+async fn finish(change: &mut Change, before: Option<&DialplanEntry>, entry: &DialplanEntry) -> Result<ChangedEntry> {
     let targets = entry.body.targets().into_iter().collect::<Vec<_>>();
     destinations::lead(change, entry.tenant_id, Source::Entry(entry.id), &targets, &[]).await?;
     if before.is_none_or(|before| limits::is_more(before, entry)) {
@@ -182,7 +182,7 @@ async fn checked(change: &mut Change, tenant: Uuid, body: EntryBody, platform: b
     }
 }
 
-async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<Entry> {
+async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<DialplanEntry> {
     let entry = store::lock(change.db(), tenant, id).await?.ok_or(Error::NotFound("entry"))?;
     same_version(if_match, entry.version)?;
     Ok(entry)
@@ -196,7 +196,7 @@ fn no_tenant(error: sqlx::Error) -> Error {
     }
 }
 
-impl Audited for Entry {
+impl Audited for DialplanEntry {
     fn tenant(&self) -> Option<Uuid> {
         Some(self.tenant_id)
     }

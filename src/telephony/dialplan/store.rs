@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, PgExecutor, types::Json};
 use uuid::Uuid;
 
-use super::{Entry, cost};
+use super::{DialplanEntry, cost};
 use crate::{model::paging::Window, routing::entries::EntryBody, text::DisplayName};
 
 struct Row {
@@ -18,7 +18,7 @@ struct Row {
     updated_at: chrono::DateTime<chrono::Utc>,
 }
 
-impl From<Row> for Entry {
+impl From<Row> for DialplanEntry {
     fn from(row: Row) -> Self {
         Self {
             id: row.id,
@@ -34,7 +34,7 @@ impl From<Row> for Entry {
     }
 }
 
-pub async fn insert(db: &mut PgConnection, entry: &Entry) -> sqlx::Result<()> {
+pub async fn insert(db: &mut PgConnection, entry: &DialplanEntry) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into dialplan_entries (tenant_id, id, position, name, enabled, body, cost) values ($1, $2, $3, $4, $5, $6, $7)",
         entry.tenant_id,
@@ -50,7 +50,7 @@ pub async fn insert(db: &mut PgConnection, entry: &Entry) -> sqlx::Result<()> {
     .map(|_| ())
 }
 
-pub async fn update(db: &mut PgConnection, entry: &Entry) -> sqlx::Result<()> {
+pub async fn update(db: &mut PgConnection, entry: &DialplanEntry) -> sqlx::Result<()> {
     sqlx::query!(
         "update dialplan_entries set position = $3, name = $4, enabled = $5, body = $6, cost = $7, version = version + 1,
                 updated_at = now()
@@ -68,22 +68,27 @@ pub async fn update(db: &mut PgConnection, entry: &Entry) -> sqlx::Result<()> {
     .map(|_| ())
 }
 
-pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Entry>> {
+pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<DialplanEntry>> {
     Ok(select(db, tenant, Some(id), Window::FIRST).await?.pop())
 }
 
-pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Entry>> {
+pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<DialplanEntry>> {
     sqlx::query!("select 1 as one from dialplan_entries where tenant_id = $1 and id = $2 for update", tenant, id)
         .fetch_optional(&mut *db)
         .await?;
     get(db, tenant, id).await
 }
 
-pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, window: Window) -> sqlx::Result<Vec<Entry>> {
+pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, window: Window) -> sqlx::Result<Vec<DialplanEntry>> {
     select(db, tenant, None, window).await
 }
 
-async fn select(db: impl PgExecutor<'_>, tenant: Uuid, id: Option<Uuid>, window: Window) -> sqlx::Result<Vec<Entry>> {
+async fn select(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    id: Option<Uuid>,
+    window: Window,
+) -> sqlx::Result<Vec<DialplanEntry>> {
     let rows = sqlx::query_as!(
         Row,
         r#"select id, tenant_id, position, name as "name: _", enabled, body as "body: _", version, created_at, updated_at
@@ -96,7 +101,7 @@ async fn select(db: impl PgExecutor<'_>, tenant: Uuid, id: Option<Uuid>, window:
     )
     .fetch_all(db)
     .await?;
-    Ok(rows.into_iter().map(Entry::from).collect())
+    Ok(rows.into_iter().map(DialplanEntry::from).collect())
 }
 
 pub async fn count(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<i64> {

@@ -13,9 +13,9 @@ use super::{
 };
 use crate::{
     http::{
+        change::{self, ChangeRequest, Outcome},
         input,
         problem::Problem,
-        write::{self, Outcome, Write},
     },
     model::paging::{Page, PageQuery},
     tenancy::{Api, auth::actor::Actor},
@@ -29,7 +29,7 @@ use crate::{
 pub async fn create_extension(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
@@ -40,7 +40,7 @@ pub async fn create_extension(
         let location = format!("/v1/tenants/{tenant}/extensions/{}", created.extension.id);
         Outcome::created(&created, created.extension.version, location)
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -81,7 +81,7 @@ pub async fn show_extension(api: Data<Api>, actor: Actor, path: Path<(Uuid, Uuid
         extension.status != ExtensionStatus::Deleted && own.is_none_or(|own| extension.user_id == Some(own))
     });
     let extension = extension.ok_or_else(|| Problem::not_found("extension"))?;
-    Ok(write::shown(&extension, extension.version))
+    Ok(change::shown(&extension, extension.version))
 }
 
 /// Change an extension
@@ -90,7 +90,7 @@ pub async fn show_extension(api: Data<Api>, actor: Actor, path: Path<(Uuid, Uuid
 pub async fn update_extension(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<(Uuid, Uuid)>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
@@ -101,10 +101,10 @@ pub async fn update_extension(
         if let Some(own) = actor.only_own() {
             check_own(change, tenant, id, own, &mut patch).await?;
         }
-        let extension = update(change, tenant, id, patch, write.if_match).await?;
+        let extension = update(change, tenant, id, patch, request.if_match).await?;
         Outcome::changed(&extension, extension.version)
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// Make a new SIP password
@@ -115,16 +115,16 @@ pub async fn update_extension(
 pub async fn rotate_secret(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<(Uuid, Uuid)>,
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
     let work = async |change: &mut _| {
-        let rotated = super::rotate_secret(change, tenant, id, write.if_match).await?;
+        let rotated = super::rotate_secret(change, tenant, id, request.if_match).await?;
         Outcome::changed(&rotated, rotated.version)
     };
-    write.run(&api, &actor, b"", work).await
+    request.run(&api, &actor, b"", work).await
 }
 
 /// Delete an extension
@@ -133,14 +133,14 @@ pub async fn rotate_secret(
 pub async fn delete_extension(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<(Uuid, Uuid)>,
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
     let work = async |change: &mut _| {
-        delete(change, tenant, id, write.if_match).await?;
+        delete(change, tenant, id, request.if_match).await?;
         Ok(Outcome::deleted())
     };
-    write.run(&api, &actor, b"", work).await
+    request.run(&api, &actor, b"", work).await
 }

@@ -9,9 +9,9 @@ use uuid::Uuid;
 use super::{Group, GroupPatch, NewGroup, create, delete, store, update};
 use crate::{
     http::{
+        change::{self, ChangeRequest, Outcome},
         input,
         problem::Problem,
-        write::{self, Outcome, Write},
     },
     model::paging::{Page, PageQuery},
     tenancy::{Api, auth::actor::Actor},
@@ -23,7 +23,7 @@ use crate::{
 pub async fn create_group(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
@@ -33,7 +33,7 @@ pub async fn create_group(
         let group = create(change, tenant, new).await?;
         Outcome::created(&group, group.version, format!("/v1/tenants/{tenant}/groups/{}", group.id))
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// List a tenant's groups
@@ -61,7 +61,7 @@ pub async fn show_group(api: Data<Api>, actor: Actor, path: Path<(Uuid, Uuid)>) 
     let (tenant, id) = path.into_inner();
     let group = store::get(&mut *api.read(&actor).await?, actor.in_tenant(tenant)?, id).await?;
     let group = group.ok_or_else(|| Problem::not_found("group"))?;
-    Ok(write::shown(&group, group.version))
+    Ok(change::shown(&group, group.version))
 }
 
 /// Change a group
@@ -70,7 +70,7 @@ pub async fn show_group(api: Data<Api>, actor: Actor, path: Path<(Uuid, Uuid)>) 
 pub async fn update_group(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<(Uuid, Uuid)>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
@@ -78,10 +78,10 @@ pub async fn update_group(
     let tenant = actor.in_tenant(tenant)?;
     let patch: GroupPatch = input::parse(&body)?;
     let work = async |change: &mut _| {
-        let group = update(change, tenant, id, patch, write.if_match).await?;
+        let group = update(change, tenant, id, patch, request.if_match).await?;
         Outcome::changed(&group, group.version)
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// Delete a group
@@ -90,14 +90,14 @@ pub async fn update_group(
 pub async fn delete_group(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<(Uuid, Uuid)>,
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
     let work = async |change: &mut _| {
-        delete(change, tenant, id, write.if_match).await?;
+        delete(change, tenant, id, request.if_match).await?;
         Ok(Outcome::deleted())
     };
-    write.run(&api, &actor, b"", work).await
+    request.run(&api, &actor, b"", work).await
 }

@@ -15,9 +15,9 @@ use super::{
 };
 use crate::{
     http::{
+        change::{self, ChangeRequest, Outcome},
         input,
         problem::Problem,
-        write::{self, Outcome, Write},
     },
     model::paging::{Page, PageQuery},
     node::apart::apart,
@@ -30,7 +30,7 @@ use crate::{
 pub async fn create_number(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     query: Query<TenantQuery>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
@@ -42,7 +42,7 @@ pub async fn create_number(
         let whose = actor.tenant.map_or(format!("?tenant_id={tenant}"), |_| String::new());
         Outcome::created(&number, number.version, format!("/v1/phone-numbers/{}{whose}", number.id))
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -61,7 +61,7 @@ pub struct BulkQuery {
 pub async fn create_numbers(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     query: Query<TenantQuery>,
     how: Query<BulkQuery>,
     body: Bytes,
@@ -74,7 +74,7 @@ pub async fn create_numbers(
         let report = bulk::add(change, tenant, lines, how.partial).await?;
         Outcome::report(&report, report.created > 0)
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -131,7 +131,7 @@ pub async fn show_number(
     let found =
         store::list(&mut *api.read(&actor).await?, tenant, &filter, crate::model::paging::Window::FIRST).await?;
     let number = found.into_iter().next().ok_or_else(|| Problem::not_found("number"))?;
-    Ok(write::shown(&number, number.version))
+    Ok(change::shown(&number, number.version))
 }
 
 /// Change a phone number: where it leads, its status, provider, capabilities
@@ -140,7 +140,7 @@ pub async fn show_number(
 pub async fn update_number(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     tenant: Query<TenantQuery>,
     path: Path<Uuid>,
     body: Bytes,
@@ -148,10 +148,10 @@ pub async fn update_number(
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     let patch: NumberPatch = input::parse(&body)?;
     let work = async |change: &mut _| {
-        let number = update(change, tenant, path.into_inner(), patch, write.if_match).await?;
+        let number = update(change, tenant, path.into_inner(), patch, request.if_match).await?;
         Outcome::changed(&number, number.version)
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// Delete a phone number that is not assigned
@@ -160,16 +160,16 @@ pub async fn update_number(
 pub async fn delete_number(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     tenant: Query<TenantQuery>,
     path: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     let work = async |change: &mut _| {
-        delete(change, tenant, path.into_inner(), write.if_match).await?;
+        delete(change, tenant, path.into_inner(), request.if_match).await?;
         Ok(Outcome::deleted())
     };
-    write.run(&api, &actor, b"", work).await
+    request.run(&api, &actor, b"", work).await
 }
 
 /// Assign a phone number to an agent, who calls out with it
@@ -178,7 +178,7 @@ pub async fn delete_number(
 pub async fn assign_number(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     tenant: Query<TenantQuery>,
     path: Path<Uuid>,
     body: Bytes,
@@ -186,10 +186,10 @@ pub async fn assign_number(
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     let to: Assign = input::parse(&body)?;
     let work = async |change: &mut _| {
-        let number = assignments::assign(change, tenant, path.into_inner(), to, write.if_match).await?;
+        let number = assignments::assign(change, tenant, path.into_inner(), to, request.if_match).await?;
         Outcome::changed(&number, number.version)
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// Take a phone number back from its agent
@@ -198,16 +198,16 @@ pub async fn assign_number(
 pub async fn unassign_number(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     tenant: Query<TenantQuery>,
     path: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     let work = async |change: &mut _| {
-        let number = assignments::unassign(change, tenant, path.into_inner(), write.if_match).await?;
+        let number = assignments::unassign(change, tenant, path.into_inner(), request.if_match).await?;
         Outcome::changed(&number, number.version)
     };
-    write.run(&api, &actor, b"", work).await
+    request.run(&api, &actor, b"", work).await
 }
 
 /// Show the numbers that an agent calls out with, and how often each was used today
@@ -236,7 +236,7 @@ pub async fn show_agent_numbers(
 pub async fn choose_number(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     tenant: Query<TenantQuery>,
     path: Path<Uuid>,
     body: Bytes,
@@ -247,5 +247,5 @@ pub async fn choose_number(
         assignments::choose(change, tenant, path.into_inner(), &outbound).await?;
         Outcome::said(&outbound)
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }

@@ -9,9 +9,9 @@ use uuid::Uuid;
 use super::{HeldNumber, NewPool, NewReservation, Pool, PoolPatch, create, delete, release, reserve, store, update};
 use crate::{
     http::{
+        change::{ChangeRequest, Outcome},
         input,
         problem::Problem,
-        write::{Outcome, Write},
     },
     model::paging::{Page, PageQuery},
     tenancy::{Api, auth::actor::Actor},
@@ -23,7 +23,7 @@ use crate::{
 pub async fn create_pool(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
@@ -33,7 +33,7 @@ pub async fn create_pool(
         let pool = create(change, tenant, new).await?;
         Outcome::created(&pool, pool.version, format!("/v1/tenants/{tenant}/pools/{}", pool.id))
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// List a tenant's extension pools, with how much of each is used
@@ -57,7 +57,7 @@ pub async fn list_pools(
 pub async fn update_pool(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<(Uuid, Uuid)>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
@@ -65,10 +65,10 @@ pub async fn update_pool(
     let tenant = actor.in_tenant(tenant)?;
     let patch: PoolPatch = input::parse(&body)?;
     let work = async |change: &mut _| {
-        let pool = update(change, tenant, id, patch, write.if_match).await?;
+        let pool = update(change, tenant, id, patch, request.if_match).await?;
         Outcome::changed(&pool, pool.version)
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// Delete an extension pool
@@ -79,16 +79,16 @@ pub async fn update_pool(
 pub async fn delete_pool(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<(Uuid, Uuid)>,
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
     let work = async |change: &mut _| {
-        delete(change, tenant, id, write.if_match).await?;
+        delete(change, tenant, id, request.if_match).await?;
         Ok(Outcome::deleted())
     };
-    write.run(&api, &actor, b"", work).await
+    request.run(&api, &actor, b"", work).await
 }
 
 /// Reserve a number: it is given to nobody
@@ -97,7 +97,7 @@ pub async fn delete_pool(
 pub async fn reserve_number(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
@@ -107,7 +107,7 @@ pub async fn reserve_number(
         let held = reserve(change, tenant, new).await?;
         Outcome::created(&held, 1, format!("/v1/tenants/{tenant}/reserved-numbers/{}", held.number))
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// List reserved and resting numbers
@@ -129,7 +129,7 @@ pub async fn list_reserved_numbers(
 pub async fn release_number(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<(Uuid, String)>,
 ) -> Result<HttpResponse, Problem> {
     let (tenant, number) = path.into_inner();
@@ -138,5 +138,5 @@ pub async fn release_number(
         release(change, tenant, &number).await?;
         Ok(Outcome::deleted())
     };
-    write.run(&api, &actor, b"", work).await
+    request.run(&api, &actor, b"", work).await
 }

@@ -5,7 +5,7 @@ use actix_web::{
     web::{Data, Json, Query},
 };
 
-use super::{Entry, Filter, store};
+use super::{AuditEntry, Filter, store};
 use crate::{
     http::problem::Problem,
     model::{
@@ -16,14 +16,14 @@ use crate::{
 };
 
 /// List what was done, the newest first
-#[utoipa::path(tag = "audit", params(Filter, PageQuery), responses((status = 200, body = Page<Entry>)))]
+#[utoipa::path(tag = "audit", params(Filter, PageQuery), responses((status = 200, body = Page<AuditEntry>)))]
 #[get("/v1/audit")]
 pub async fn list_audit(
     api: Data<Api>,
     actor: Actor,
     filter: Query<Filter>,
     page: Query<PageQuery>,
-) -> Result<Json<Page<Entry>>, Problem> {
+) -> Result<Json<Page<AuditEntry>>, Problem> {
     let tenant = match actor.tenant {
         Some(_) => Some(actor.tenant_or(filter.tenant_id)?),
         None => filter.tenant_id,

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 /// One entry. Secrets are hidden in it.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
-pub struct Entry {
+pub struct AuditEntry {
     pub id: Uuid,
     pub at: DateTime<Utc>,
     /// `user:ID:E-MAIL`, `key:ID:NAME`, `cli:…`, `phone`.

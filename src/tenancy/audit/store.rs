@@ -3,7 +3,7 @@
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-use super::{Entry, Filter};
+use super::{AuditEntry, Filter};
 use crate::model::paging::Window;
 
 /// The newest first; `tenant`: that tenant's only. The cursor is the last id of the page before.
@@ -12,10 +12,10 @@ pub async fn list(
     tenant: Option<Uuid>,
     filter: &Filter,
     window: Window,
-) -> sqlx::Result<Vec<Entry>> {
+) -> sqlx::Result<Vec<AuditEntry>> {
     let before = if window.after.is_nil() { Uuid::max() } else { window.after };
     sqlx::query_as!(
-        Entry,
+        AuditEntry,
         r#"select id, at, actor, host(source) as source, tenant_id, action, resource, before, after
              from audit_log
             where id < $1 and ($2::uuid is null or tenant_id = $2)

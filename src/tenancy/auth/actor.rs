@@ -11,7 +11,7 @@ use actix_web::{
 use uuid::Uuid;
 
 use crate::{
-    http::{problem::Problem, write::Maker},
+    http::{change::Maker, problem::Problem},
     tenancy::Api,
     text::Code,
 };

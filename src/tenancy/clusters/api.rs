@@ -13,9 +13,9 @@ use super::{
 };
 use crate::{
     http::{
+        change::{self, ChangeRequest, Outcome},
         input,
         problem::Problem,
-        write::{self, Outcome, Write},
     },
     model::paging::{Page, PageQuery},
     tenancy::{Api, auth::actor::Actor},
@@ -24,13 +24,18 @@ use crate::{
 /// Create a cluster
 #[utoipa::path(tag = "clusters", request_body = NewCluster, responses((status = 201, body = Cluster), (status = 409, body = Problem)))]
 #[post("/v1/clusters")]
-pub async fn create_cluster(api: Data<Api>, actor: Actor, write: Write, body: Bytes) -> Result<HttpResponse, Problem> {
+pub async fn create_cluster(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
     let new: NewCluster = input::parse(&body)?;
     let work = async |change: &mut _| {
         let created = create(change, new).await?;
         Outcome::created(&created, created.version, format!("/v1/clusters/{}", created.id))
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// List clusters
@@ -52,7 +57,7 @@ pub async fn list_clusters(
 pub async fn show_cluster(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
     let cluster =
         store::get(&mut *api.read(&actor).await?, *path).await?.ok_or_else(|| Problem::not_found("cluster"))?;
-    Ok(write::shown(&cluster, cluster.version))
+    Ok(change::shown(&cluster, cluster.version))
 }
 
 /// Change a cluster
@@ -61,16 +66,16 @@ pub async fn show_cluster(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Res
 pub async fn update_cluster(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let patch: ClusterPatch = input::parse(&body)?;
     let work = async |change: &mut _| {
-        let changed = update(change, *path, patch, write.if_match).await?;
+        let changed = update(change, *path, patch, request.if_match).await?;
         Outcome::changed(&changed, changed.version)
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// Delete a cluster
@@ -79,14 +84,14 @@ pub async fn update_cluster(
 pub async fn delete_cluster(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let work = async |change: &mut _| {
-        delete(change, *path, write.if_match).await?;
+        delete(change, *path, request.if_match).await?;
         Ok(Outcome::deleted())
     };
-    write.run(&api, &actor, b"", work).await
+    request.run(&api, &actor, b"", work).await
 }
 
 /// List what a cluster says about its switches' modules
@@ -108,14 +113,14 @@ pub async fn list_configurations(
 pub async fn put_configuration(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<(Uuid, String)>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let new: NewConfiguration = input::parse(&body)?;
     let (id, name) = path.into_inner();
     let work = async |change: &mut _| Outcome::said(&configuration::put(change, id, &name, &new).await?);
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// Leave a module to what the switches were installed with
@@ -124,7 +129,7 @@ pub async fn put_configuration(
 pub async fn delete_configuration(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<(Uuid, String)>,
 ) -> Result<HttpResponse, Problem> {
     let (id, name) = path.into_inner();
@@ -132,5 +137,5 @@ pub async fn delete_configuration(
         configuration::delete(change, id, &name).await?;
         Ok(Outcome::deleted())
     };
-    write.run(&api, &actor, b"", work).await
+    request.run(&api, &actor, b"", work).await
 }

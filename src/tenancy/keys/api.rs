@@ -9,9 +9,9 @@ use uuid::Uuid;
 use super::{CreatedKey, Key, KeyPatch, Maker, NewKey, Rotation, create_by, delete, rotate, store, update};
 use crate::{
     http::{
+        change::{self, ChangeRequest, Outcome},
         input,
         problem::Problem,
-        write::{self, Outcome, Write},
     },
     model::paging::{Page, PageQuery},
     tenancy::{Api, auth::actor::Actor},
@@ -22,7 +22,12 @@ use crate::{
 /// The token is shown in this answer only.
 #[utoipa::path(tag = "keys", request_body = NewKey, responses((status = 201, body = CreatedKey), (status = 409, body = Problem)))]
 #[post("/v1/keys")]
-pub async fn create_key(api: Data<Api>, actor: Actor, write: Write, body: Bytes) -> Result<HttpResponse, Problem> {
+pub async fn create_key(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
     let mut new: NewKey = input::parse(&body)?;
     // Users of a tenant make keys for their own tenant only.
     new.tenant_id = if actor.tenant.is_some() { Some(actor.tenant_or(new.tenant_id)?) } else { new.tenant_id };
@@ -31,7 +36,7 @@ pub async fn create_key(api: Data<Api>, actor: Actor, write: Write, body: Bytes)
         let created = create_by(change, maker, new).await?;
         Outcome::created(&created, created.key.version, format!("/v1/keys/{}", created.key.id))
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// List keys
@@ -50,7 +55,7 @@ pub async fn show_key(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<
     let key = store::get(&mut *api.read(&actor).await?, actor.tenant, *path)
         .await?
         .ok_or_else(|| Problem::not_found("key"))?;
-    Ok(write::shown(&key, key.version))
+    Ok(change::shown(&key, key.version))
 }
 
 /// Change a key
@@ -59,17 +64,17 @@ pub async fn show_key(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<
 pub async fn update_key(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let patch: KeyPatch = input::parse(&body)?;
     let maker = maker(&actor)?;
     let work = async |change: &mut _| {
-        let changed = update(change, maker, actor.tenant, *path, patch, write.if_match).await?;
+        let changed = update(change, maker, actor.tenant, *path, patch, request.if_match).await?;
         Outcome::changed(&changed, changed.version)
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// Make a new token for a key
@@ -80,17 +85,17 @@ pub async fn update_key(
 pub async fn rotate_key(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let rotation: Rotation = input::parse(&body)?;
     let maker = maker(&actor)?;
     let work = async |change: &mut _| {
-        let rotated = rotate(change, maker, actor.tenant, *path, &rotation, write.if_match).await?;
+        let rotated = rotate(change, maker, actor.tenant, *path, &rotation, request.if_match).await?;
         Outcome::changed(&rotated, rotated.key.version)
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// A signed-in user, or a key with all scopes. A key with some scopes can't make or change keys, as it could give itself more.
@@ -104,11 +109,16 @@ fn maker(actor: &Actor) -> Result<Maker, Problem> {
 /// Delete a key
 #[utoipa::path(tag = "keys", responses((status = 204), (status = 404, body = Problem)))]
 #[delete("/v1/keys/{id}")]
-pub async fn delete_key(api: Data<Api>, actor: Actor, write: Write, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
+pub async fn delete_key(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    path: Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
     let maker = maker(&actor)?;
     let work = async |change: &mut _| {
-        delete(change, maker, actor.tenant, *path, write.if_match).await?;
+        delete(change, maker, actor.tenant, *path, request.if_match).await?;
         Ok(Outcome::deleted())
     };
-    write.run(&api, &actor, b"", work).await
+    request.run(&api, &actor, b"", work).await
 }

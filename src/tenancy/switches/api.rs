@@ -9,9 +9,9 @@ use uuid::Uuid;
 use super::{NewSwitch, Switch, SwitchPatch, SwitchWithToken, create, delete, store, update};
 use crate::{
     http::{
+        change::{self, ChangeRequest, Outcome},
         input,
         problem::Problem,
-        write::{self, Outcome, Write},
     },
     model::paging::{Page, PageQuery},
     tenancy::{Api, auth::actor::Actor},
@@ -22,13 +22,18 @@ use crate::{
 /// The answer is the only place that ever shows its token.
 #[utoipa::path(tag = "switches", request_body = NewSwitch, responses((status = 201, body = SwitchWithToken), (status = 409, body = Problem)))]
 #[post("/v1/switches")]
-pub async fn create_switch(api: Data<Api>, actor: Actor, write: Write, body: Bytes) -> Result<HttpResponse, Problem> {
+pub async fn create_switch(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
     let new: NewSwitch = input::parse(&body)?;
     let work = async |change: &mut _| {
         let created = create(change, new).await?;
         Outcome::created(&created, created.switch.version, format!("/v1/switches/{}", created.switch.id))
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// List switches
@@ -49,7 +54,7 @@ pub async fn list_switches(
 #[get("/v1/switches/{id}")]
 pub async fn show_switch(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
     let switch = store::get(&mut *api.read(&actor).await?, *path).await?.ok_or_else(|| Problem::not_found("switch"))?;
-    Ok(write::shown(&switch, switch.version))
+    Ok(change::shown(&switch, switch.version))
 }
 
 /// Change a switch
@@ -58,16 +63,16 @@ pub async fn show_switch(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Resu
 pub async fn update_switch(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let patch: SwitchPatch = input::parse(&body)?;
     let work = async |change: &mut _| {
-        let changed = update(change, *path, patch, write.if_match).await?;
+        let changed = update(change, *path, patch, request.if_match).await?;
         Outcome::changed(&changed, changed.switch.version)
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 /// Delete a switch
@@ -76,12 +81,12 @@ pub async fn update_switch(
 pub async fn delete_switch(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let work = async |change: &mut _| {
-        delete(change, *path, write.if_match).await?;
+        delete(change, *path, request.if_match).await?;
         Ok(Outcome::deleted())
     };
-    write.run(&api, &actor, b"", work).await
+    request.run(&api, &actor, b"", work).await
 }

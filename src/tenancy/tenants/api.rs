@@ -10,9 +10,9 @@ use uuid::Uuid;
 use super::{Purge, Tenant, TenantPatch, delete, store, update};
 use crate::{
     http::{
+        change::{self, ChangeRequest, Outcome},
         input,
         problem::Problem,
-        write::{self, Outcome, Write},
     },
     model::paging::{Page, PageQuery},
     tenancy::{Api, auth::actor::Actor},
@@ -34,7 +34,7 @@ pub async fn list_tenants(api: Data<Api>, actor: Actor, page: Query<PageQuery>) 
 pub async fn show_tenant(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
     let id = actor.in_tenant(path.into_inner())?;
     let tenant = store::get(&mut *api.read(&actor).await?, id).await?.ok_or_else(|| Problem::not_found("tenant"))?;
-    Ok(write::shown(&tenant, tenant.version))
+    Ok(change::shown(&tenant, tenant.version))
 }
 
 /// Look a tenant up by its domain
@@ -45,7 +45,7 @@ pub async fn tenant_by_domain(api: Data<Api>, actor: Actor, path: Path<String>) 
     let tenant = store::by_domain(&mut *api.read(&actor).await?, &domain).await?;
     let tenant = tenant.ok_or_else(|| Problem::not_found("tenant"))?;
     actor.in_tenant(tenant.id)?;
-    Ok(write::shown(&tenant, tenant.version))
+    Ok(change::shown(&tenant, tenant.version))
 }
 
 /// Change a tenant
@@ -54,16 +54,16 @@ pub async fn tenant_by_domain(api: Data<Api>, actor: Actor, path: Path<String>) 
 pub async fn update_tenant(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let patch: TenantPatch = input::parse(&body)?;
     let work = async |change: &mut _| {
-        let tenant = update(change, *path, patch, write.if_match).await?;
+        let tenant = update(change, *path, patch, request.if_match).await?;
         Outcome::changed(&tenant, tenant.version)
     };
-    write.run(&api, &actor, &body, work).await
+    request.run(&api, &actor, &body, work).await
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -88,13 +88,13 @@ fn later() -> Purge {
 pub async fn delete_tenant(
     api: Data<Api>,
     actor: Actor,
-    write: Write,
+    request: ChangeRequest,
     path: Path<Uuid>,
     query: Query<DeleteQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let work = async |change: &mut _| match delete(change, *path, query.cascade, query.purge, write.if_match).await? {
+    let work = async |change: &mut _| match delete(change, *path, query.cascade, query.purge, request.if_match).await? {
         None => Ok(Outcome::deleted()),
         Some(tenant) => Outcome::changed(&tenant, tenant.version),
     };
-    write.run(&api, &actor, b"", work).await
+    request.run(&api, &actor, b"", work).await
 }

@@ -81,7 +81,7 @@ pub async fn route_of(row: &TenantRow, known: &Known, placed: &PlacedCall) -> Re
 /// XML of the tenant's entries, which the switch tries by itself before the route.
 pub fn xml_entries(plan: &Plan) -> Vec<String> {
     let tried = plan.entries.iter().filter(|entry| entry.left_out.is_none());
-    tried.filter_map(entries::Entry::xml).map(|text| raw::rendered(text, &plan.domain)).collect()
+    tried.filter_map(entries::PlanEntry::xml).map(|text| raw::rendered(text, &plan.domain)).collect()
 }
 
 fn routed_as(

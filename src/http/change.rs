@@ -33,9 +33,9 @@ pub trait Begins {
     fn changes(&self) -> &Changes;
 }
 
-/// The headers of a change.
+/// A request that changes something: its headers, and the request they came with.
 #[derive(Debug, Clone)]
-pub struct Write {
+pub struct ChangeRequest {
     method_and_path: String,
     idempotency_key: Option<String>,
     /// The version the caller has read.
@@ -109,7 +109,7 @@ pub fn shown(body: &impl Serialize, version: i64) -> HttpResponse {
     HttpResponse::Ok().insert_header((header::ETAG, etag(version))).json(body)
 }
 
-impl FromRequest for Write {
+impl FromRequest for ChangeRequest {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
@@ -145,7 +145,7 @@ fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
     version.map(Some).ok_or_else(wrong)
 }
 
-impl Write {
+impl ChangeRequest {
     /// Runs a change, once per idempotency key.
     pub async fn run<W>(
         &self,

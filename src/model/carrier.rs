@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::error::Error,
-    text::{CarrierUser, Code, Codecs, DialNumber, E164, Host, Network},
+    model::settings::Country,
+    text::{CarrierUser, Code, Codecs, DialNumber, E164, HeaderName, Host, Network, Notation},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -43,6 +44,9 @@ pub struct CarrierConfig {
     /// and what is put before it then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<DialNumber>,
+    /// How it writes the numbers of the calls that it brings.
+    #[serde(default, skip_serializing_if = "Inbound::is_usual")]
+    pub inbound: Inbound,
     /// Calls at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity: Option<u16>,
@@ -54,6 +58,85 @@ pub struct CarrierConfig {
     /// Seconds until a call must make progress, before the next carrier is tried.
     #[serde(default = "twelve")]
     pub progress_seconds: u8,
+}
+
+/// How a carrier writes the numbers of the calls that it brings: of who is called, and of who calls.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Inbound {
+    #[serde(default)]
+    pub format: InboundFormat,
+    /// Whose national numbers it writes, as ISO 3166 has it. With the format `international`: those with a single 0 in front.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country: Option<Country>,
+    /// What it puts before the numbers called. It is taken away before they are read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<DialNumber>,
+    /// Where the number called stands.
+    #[serde(default)]
+    pub number_in: NumberPlace,
+    /// The header, when it stands in one. A switch sends those that its `xml_curl.conf.xml` names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<HeaderName>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InboundFormat {
+    /// The country code first: `+12025550123`, `12025550123` or `0012025550123`.
+    #[default]
+    International,
+    /// As numbers are dialled in `country`: `2025550123` or `12025550123` in the US, `0255501234` in Australia.
+    National,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NumberPlace {
+    /// In the address that the call is sent to.
+    #[default]
+    Request,
+    /// In To.
+    To,
+    /// In a header of its own.
+    Header,
+}
+
+impl Inbound {
+    #[must_use]
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn notation(&self) -> Notation<'_> {
+        match (self.format, self.country.as_ref().map(Country::as_str)) {
+            (InboundFormat::National, Some(country)) => Notation::National(country),
+            (_, country) => Notation::International(country),
+        }
+    }
+
+    /// The number called, as this carrier wrote it.
+    #[must_use]
+    pub fn called(&self, text: &str) -> Option<E164> {
+        let prefix = self.prefix.as_ref().map_or("", DialNumber::as_str);
+        E164::read_after(prefix, text, self.notation())
+    }
+
+    /// The number that calls, as this carrier wrote it.
+    #[must_use]
+    pub fn caller(&self, text: &str) -> Option<E164> {
+        E164::read(text, self.notation())
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        if self.format == InboundFormat::National && self.country.is_none() {
+            return Err(Error::invalid("config.inbound.country", Code::NationalNeedsCountry));
+        }
+        if (self.number_in == NumberPlace::Header) != self.header.is_some() {
+            return Err(Error::invalid("config.inbound.header", Code::HeaderMustBeNamed));
+        }
+        Ok(())
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -139,6 +222,7 @@ impl CarrierConfig {
         if !(3..=60).contains(&self.progress_seconds) {
             return Err(Error::invalid("config.progress_seconds", Code::range(3, 60)));
         }
+        self.inbound.check()?;
         if self.networks.len() > 100 {
             return Err(Error::invalid("config.networks", Code::at_most(100)));
         }

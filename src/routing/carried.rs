@@ -23,6 +23,9 @@ pub struct Carrier {
     pub name: String,
     pub priority: i32,
     pub config: CarrierConfig,
+    /// Behind the name of its host, as they were looked up.
+    #[serde(default)]
+    pub addresses: Vec<String>,
 }
 
 /// The active carriers.

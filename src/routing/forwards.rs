@@ -12,7 +12,11 @@ impl Router<'_, '_> {
         let calls = &extension.calls;
         if !calls.blocked_callers.is_empty() {
             self.looked.at_number = true;
-            if self.call.caller_number.is_some_and(|number| begins_with(number, &calls.blocked_callers)) {
+            if self
+                .call
+                .caller_number
+                .is_some_and(|number| begins_with(number, &calls.blocked_callers, self.plan.country()))
+            {
                 self.trace.note("blocked callers", true, || "of the extension".into());
                 return Route::Refused(Refusal::BlockedCaller);
             }

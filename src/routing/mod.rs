@@ -38,7 +38,7 @@ use uuid::Uuid;
 use self::{callee::Callee, trial::Done};
 use crate::{
     model::{call_handling::CallHandling, destination::Config},
-    text::{Domain, ExtensionNumber, SipUsername},
+    text::{Domain, E164, ExtensionNumber, Notation, SipUsername},
 };
 
 /// What a tenant has under a name.
@@ -259,7 +259,7 @@ impl Router<'_, '_> {
             return None;
         }
         self.looked.at_number = true;
-        let is_blocked = self.call.caller_number.is_some_and(|number| begins_with(number, rules));
+        let is_blocked = self.call.caller_number.is_some_and(|number| begins_with(number, rules, self.plan.country()));
         self.trace.note("blocked callers", is_blocked, || self.call.caller_number.unwrap_or_default().to_owned());
         is_blocked.then_some(Route::Refused(Refusal::BlockedCaller))
     }
@@ -339,10 +339,19 @@ fn next_minute(at: Timestamp) -> Timestamp {
     Timestamp::from_second(second - second.rem_euclid(60) + 60).unwrap_or(at)
 }
 
-/// Numbers are compared without `+` and the zeros that stand for it.
-fn begins_with(number: &str, prefixes: &[crate::text::Prefix]) -> bool {
-    let digits = number.strip_prefix('+').or_else(|| number.strip_prefix("00")).unwrap_or(number);
-    prefixes.iter().any(|prefix| digits.starts_with(prefix.as_str()))
+/// Does a caller's number begin with one of these? Numbers are compared with the country code first; what the caller shows as a national
+/// number, and a prefix that begins with 0, are of the tenant's country.
+fn begins_with(number: &str, prefixes: &[crate::text::Prefix], country: Option<&str>) -> bool {
+    let read = E164::read(number, Notation::International(country));
+    let digits = read.as_ref().map_or(number, |read| read.as_str().trim_start_matches('+'));
+    let national = || match (&read, country) {
+        (Some(read), Some(country)) => read.national_in(country),
+        _ => None,
+    };
+    prefixes.iter().map(crate::text::Prefix::as_str).any(|prefix| {
+        let is_national = || number.starts_with(prefix) || national().is_some_and(|n| n.starts_with(prefix));
+        digits.starts_with(prefix) || prefix.starts_with('0') && is_national()
+    })
 }
 
 fn with_extension(found: Option<&Found>, route: impl FnOnce(SipUsername) -> Route) -> Route {

@@ -27,6 +27,10 @@ text_type!(
     Host, parse_host, "sip.carrier.example:5060"
 );
 text_type!(
+    /// A header of SIP that a switch makes a variable of (`sofia_handle_sip_i_invite` in sofia.c): one that begins with `X-` or `P-`.
+    HeaderName, parse_header_name, "X-DID"
+);
+text_type!(
     /// An address or network whose calls are a carrier's, as `192.0.2.0/28`.
     Network, parse_network, "192.0.2.10/32"
 );
@@ -116,6 +120,13 @@ fn parse_network(text: &str) -> Result<String, TextError> {
     let address = address.parse::<std::net::Ipv4Addr>().map_err(|_| WHAT)?;
     let bits = bits.parse::<u8>().ok().filter(|bits| (8..=32).contains(bits)).ok_or(WHAT)?;
     if address.is_unspecified() { Err(WHAT) } else { Ok(format!("{address}/{bits}")) }
+}
+
+fn parse_header_name(text: &str) -> Result<String, TextError> {
+    no_directive(text)?;
+    let begins = ["x-", "p-"].iter().any(|start| text.to_ascii_lowercase().starts_with(start));
+    let fine = begins && (3..=60).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if fine { Ok(text.to_owned()) } else { Err(TextError(Code::NotAHeaderName)) }
 }
 
 fn parse_carrier_user(text: &str) -> Result<String, TextError> {

@@ -20,10 +20,10 @@ mod variable;
 
 pub use codec::Codecs;
 pub use codes::{Code, Why};
-pub use dial::{CarrierUser, DialNumber, FeatureCode, Host, Network, Prefix, SoundFile, Spoken};
+pub use dial::{CarrierUser, DialNumber, FeatureCode, HeaderName, Host, Network, Prefix, SoundFile, Spoken};
 pub use display::{CallerName, DisplayName, Email};
 pub use name::{Domain, ExtensionNumber, GroupName, SipUsername, SwitchName};
-pub use phone::{CallerNumber, E164};
+pub use phone::{CallerNumber, E164, Notation};
 pub use secret::{CarrierPassword, EventSocketPassword, SipSecret, VoicemailPin};
 pub use stream::StreamName;
 pub use variable::{

@@ -1,6 +1,7 @@
 //! Telephone numbers.
 
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat};
+use percent_encoding::percent_decode_str;
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, enums::Region};
 
 use super::{Code, TextError, text_column, text_type};
 
@@ -24,11 +25,85 @@ impl E164 {
         national.map_or_else(|_| self.as_str().trim_start_matches('+').to_owned(), digits)
     }
 
-    /// Reads a number as carriers deliver it: with `+`, with `00`, or bare with the country code first.
+    /// The same, if it is a number of this country.
+    #[must_use]
+    pub fn national_in(&self, country: &str) -> Option<String> {
+        let number = PHONE_NUMBER_UTIL.parse(self.as_str(), None).ok()?;
+        let region = number.get_region_code()?.to_string();
+        region.eq_ignore_ascii_case(country).then(|| self.national())
+    }
+
+    /// Reads a number as carriers deliver it that say nothing of how: with `+`, with `00`, or bare with the country code first.
     #[must_use]
     pub fn from_dialled(dialled: &str) -> Option<Self> {
-        let digits = dialled.strip_prefix('+').or_else(|| dialled.strip_prefix("00")).unwrap_or(dialled);
-        Self::parse(&format!("+{digits}")).ok()
+        Self::read(dialled, Notation::International(None))
+    }
+
+    /// Reads a number as somebody writes it who is known to write them so. A number in SIP may be a whole address, and have parameters.
+    #[must_use]
+    pub fn read(text: &str, notation: Notation<'_>) -> Option<Self> {
+        Self::read_after("", text, notation)
+    }
+
+    /// The same, of somebody who may put a prefix before the number.
+    #[must_use]
+    pub fn read_after(prefix: &str, text: &str, notation: Notation<'_>) -> Option<Self> {
+        let text = bare(prefix, text)?;
+        if let Some(digits) = text.strip_prefix('+') {
+            return Self::parse(&format!("+{digits}")).ok();
+        }
+        match notation {
+            Notation::National(country) => Self::national_of(&text, country),
+            // No country code begins with 0.
+            Notation::International(country) => match (text.strip_prefix("00"), country) {
+                (Some(digits), _) => Self::parse(&format!("+{digits}")).ok(),
+                (None, Some(country)) if text.starts_with('0') => Self::national_of(&text, country),
+                (None, _) => Self::parse(&format!("+{text}")).ok(),
+            },
+        }
+    }
+
+    /// By the numbering plan of a country: with or without what is dialled before a number there, also to another country.
+    fn national_of(digits: &str, country: &str) -> Option<Self> {
+        let region = country.parse::<Region>().ok()?;
+        let number = PHONE_NUMBER_UTIL.parse(digits, Some(region)).ok()?;
+        if !PHONE_NUMBER_UTIL.is_possible_number(&number) {
+            return None;
+        }
+        Self::parse(&number.format_as(PhoneNumberFormat::E164)).ok()
+    }
+}
+
+/// How somebody writes telephone numbers. With `+` they mean the same everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notation<'a> {
+    /// The country code first. With a country, what begins with a single 0 is a number of it.
+    International(Option<&'a str>),
+    /// As they are dialled in a country (ISO 3166).
+    National(&'a str),
+}
+
+/// The `+` and the digits of a number in SIP: without scheme, host, parameters and what only makes it readable. The prefix is
+/// looked for behind all that. `None`: there is more.
+fn bare(prefix: &str, text: &str) -> Option<String> {
+    let text = text.trim();
+    let text = text.split_once('<').map_or(text, |(_, rest)| rest.split('>').next().unwrap_or_default());
+    let scheme =
+        text.split_once(':').filter(|(scheme, _)| ["sip", "sips", "tel"].contains(&&*scheme.to_ascii_lowercase()));
+    let text = scheme.map_or(text, |(_, rest)| rest);
+    let (number, parameters) = text.split_once(['@', ';', '?']).unwrap_or((text, ""));
+    let number = percent_decode_str(number).decode_utf8().ok()?;
+    let number = number.chars().filter(|c| !matches!(c, '-' | '.' | '(' | ')' | ' ')).collect::<String>();
+    let number = number.strip_prefix(prefix).unwrap_or(&number);
+    let digits = number.strip_prefix('+').unwrap_or(number);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    // A local number of `tel:` says whose it is (RFC 3966).
+    let context = parameters.split(';').find_map(|parameter| parameter.strip_prefix("phone-context=+"));
+    match context {
+        Some(context) if !number.starts_with('+') => Some(format!("+{}{number}", context.replace(['-', '.'], ""))),
+        _ => Some(number.to_owned()),
     }
 }
 

@@ -41,7 +41,7 @@ accepted_is_harmless!(
     domain: Domain, sip_username: SipUsername, extension_number: ExtensionNumber, group_name: GroupName,
     switch_name: SwitchName, codecs: Codecs, e164: E164, caller_number: CallerNumber, email: Email,
     dial_number: DialNumber, prefix: Prefix, feature_code: FeatureCode, sound_file: SoundFile, spoken: Spoken, host: Host,
-    network: Network, carrier_user: CarrierUser,
+    network: Network, header_name: HeaderName, carrier_user: CarrierUser,
 );
 
 proptest! {
@@ -126,6 +126,43 @@ fn numbers_are_read_as_carriers_send_them() {
     }
     for dialled in ["", "+", "sip", "0", "+1202555012345678", "+0123456789"] {
         assert!(E164::from_dialled(dialled).is_none(), "{dialled:?}");
+    }
+}
+
+#[test]
+fn a_number_is_read_as_its_carrier_is_known_to_write_it() {
+    use super::Notation::{International, National};
+    for (text, notation, number) in [
+        ("2025550123", National("US"), "+12025550123"),
+        ("12025550123", National("US"), "+12025550123"),
+        ("+2025550123", National("US"), "+2025550123"),
+        ("011442071838750", National("US"), "+442071838750"),
+        ("0255501234", National("AU"), "+61255501234"),
+        ("0255501234", International(Some("AU")), "+61255501234"),
+        ("61255501234", National("AU"), "+61255501234"),
+        ("+61-2-5550-1234", International(None), "+61255501234"),
+        ("61255501234;npdi", International(None), "+61255501234"),
+        ("0255501234;npdi;rn=+61255500000", National("AU"), "+61255501234"),
+        ("tel:+61-2-5550-1234", National("US"), "+61255501234"),
+        ("tel:5550123;phone-context=+1-202", International(None), "+12025550123"),
+        ("<sip:+61255501234@carrier.example:5060;user=phone>", National("US"), "+61255501234"),
+        ("sip:%2B61255501234@carrier.example", International(None), "+61255501234"),
+        ("03012345678", National("DE"), "+493012345678"),
+        ("004930 12345678", International(Some("DE")), "+493012345678"),
+        ("2025550123", International(None), "+2025550123"),
+    ] {
+        assert_eq!(E164::read(text, notation).as_ref().map(E164::as_str), Some(number), "{text} {notation:?}");
+    }
+    for (text, notation) in [
+        ("0255501234", International(None)),
+        ("0255501234", National("XX")),
+        ("123", National("US")),
+        ("anonymous", National("US")),
+        ("+0255501234", National("AU")),
+        ("12025550123x5", International(None)),
+        ("", National("US")),
+    ] {
+        assert_eq!(E164::read(text, notation), None, "{text} {notation:?}");
     }
 }
 

@@ -10,6 +10,7 @@ mod harness;
 
 mod calls;
 mod canary;
+mod carriers;
 mod ports;
 mod routing;
 mod sipp;

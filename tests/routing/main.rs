@@ -11,6 +11,7 @@ mod destinations;
 mod event_socket;
 mod gateways;
 mod import;
+mod inbound;
 mod modules;
 mod money;
 mod numbers;

@@ -172,8 +172,9 @@ impl Fetch {
         cluster: Option<Uuid>,
         fresh: bool,
     ) -> (Reply, Source) {
-        let number = E164::from_dialled(&dialplan.destination);
+        let (number, caller_number) = self.plans.carriers().arrivals.numbers(dialplan);
         let mut placed = self.placed(dialplan);
+        placed.caller_number = caller_number.map(|number| number.to_string()).or(placed.caller_number);
         // Nobody is signed in there: who calls from a tenant leaves its name behind.
         placed.caller = None;
         let mut buffer = Uuid::encode_buffer();

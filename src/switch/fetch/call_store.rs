@@ -181,7 +181,9 @@ pub async fn carriers(db: impl PgExecutor<'_>) -> sqlx::Result<(i64, Vec<Carrier
         r#"
         select g.generation, coalesce((
                     select jsonb_agg(jsonb_build_object('id', c.id, 'tenant_id', c.tenant_id, 'name', c.name,
-                                                        'priority', c.priority, 'config', c.config))
+                                                        'priority', c.priority, 'config', c.config,
+                            'addresses', coalesce((select to_jsonb(h.addresses) from resolved_hosts h
+                                where h.host = lower(split_part(c.config ->> 'host', ':', 1))), '[]')))
                       from carriers c where c.status = 'active'), '[]') as "carriers!: Json<Vec<Carrier>>"
           from generation g where g.scope = '00000000-0000-0000-0000-000000000003'
         "#
@@ -229,7 +231,9 @@ pub async fn leaving(db: impl PgExecutor<'_>, ask: &Leaving) -> sqlx::Result<Opt
                cg.generation as carriers_generation,
                case when cg.generation <> $7 then coalesce((
                     select jsonb_agg(jsonb_build_object('id', c.id, 'tenant_id', c.tenant_id, 'name', c.name,
-                                                        'priority', c.priority, 'config', c.config))
+                                                        'priority', c.priority, 'config', c.config,
+                            'addresses', coalesce((select to_jsonb(h.addresses) from resolved_hosts h
+                                where h.host = lower(split_part(c.config ->> 'host', ':', 1))), '[]')))
                       from carriers c where c.status = 'active'), '[]') end as "carriers: Json<Vec<Carrier>>",
                e.id as "extension_id?", e.status = 'active' as extension_active, e.calls as "calls?: Json<CallHandling>",
                u.id as "user_id?", u.status <> 'suspended' as user_active, u.outbound_choice as "choice?: Choice",

@@ -3,6 +3,7 @@
 //! Here lives what FreeSWITCH asks and gets, and nothing else. What a node must know to serve it without asking the
 //! database each time is kept true by [`crate::node::poller`].
 
+mod arrivals;
 pub mod cache;
 mod call;
 pub mod call_store;

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::placed::PlacedCall;
+use super::{arrivals::Arrivals, placed::PlacedCall};
 use crate::node::generations::{Era, Slot};
 use crate::routing::{
     self, Found, Plan, Routed, Tenant, Trace,
@@ -56,6 +56,8 @@ pub struct KnownCarriers {
     era: Era,
     generation: i64,
     pub carriers: Carriers,
+    /// How they write the numbers of the calls that they bring.
+    pub arrivals: Arc<Arrivals>,
 }
 
 impl KnownCarriers {
@@ -84,7 +86,12 @@ impl Default for Plans {
             .max_capacity(BYTES)
             .weigher(|_, known: &Arc<Known>| u32::try_from(known.plan.bytes()).unwrap_or(u32::MAX))
             .build();
-        let none = KnownCarriers { era: Era::default(), generation: -1, carriers: Carriers::default() };
+        let none = KnownCarriers {
+            era: Era::default(),
+            generation: -1,
+            carriers: Carriers::default(),
+            arrivals: Arc::default(),
+        };
         Self { kept, carriers: ArcSwap::from_pointee(none) }
     }
 }
@@ -132,8 +139,9 @@ impl Plans {
 
     /// Keeps what a statement read that began in `era`, unless something newer is there.
     pub fn keep_carriers(&self, era: Era, generation: i64, carriers: Vec<Carrier>) -> Arc<KnownCarriers> {
+        let arrivals = Arc::new(Arrivals::of(carriers.iter()));
         let carriers = carriers.into_iter().map(|carrier| (carrier.id, carrier)).collect();
-        let read = Arc::new(KnownCarriers { era, generation, carriers: Arc::new(carriers) });
+        let read = Arc::new(KnownCarriers { era, generation, carriers: Arc::new(carriers), arrivals });
         self.carriers.rcu(|kept| if kept.is_newer_than(&read) { Arc::clone(kept) } else { Arc::clone(&read) });
         read
     }

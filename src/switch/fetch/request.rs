@@ -15,7 +15,7 @@ mod config;
 use std::borrow::Cow;
 
 pub use self::{
-    call::{Caller, Dialplan},
+    call::{Arrival, Caller, Dialplan},
     config::{Address, ConfigFile},
 };
 use super::form::{decode, pairs};
@@ -101,6 +101,12 @@ pub enum Malformed {
 /// A real dialplan body has under 200 fields; a call with many variables some hundreds.
 const MAX_FIELDS: usize = 4000;
 
+/// What the variables of SIP headers begin with (`SOFIA_SIP_HEADER_PREFIX` in mod_sofia.h).
+const HEADER: &[u8] = b"variable_sip_h_";
+
+/// More than a carrier sends.
+const MOST_HEADERS: usize = 64;
+
 /// A field that must stand there once.
 #[derive(Default, Clone, Copy)]
 struct Once<'a> {
@@ -156,6 +162,10 @@ struct Fields<'a> {
     disposition: Option<&'a [u8]>,
     caller_number: Option<&'a [u8]>,
     call: Option<&'a [u8]>,
+    gateway: Once<'a>,
+    network_ip: Once<'a>,
+    called_in_to: Option<&'a [u8]>,
+    headers: Vec<(&'a [u8], &'a [u8])>,
     queue: Option<&'a [u8]>,
     menu: Option<&'a [u8]>,
     conference_profile: Option<&'a [u8]>,
@@ -175,7 +185,7 @@ impl<'a> Fields<'a> {
         Ok(fields)
     }
 
-    fn take(&mut self, name: &[u8], value: &'a [u8]) {
+    fn take(&mut self, name: &'a [u8], value: &'a [u8]) {
         let in_event = self.event_name.is_some();
         match name {
             b"section" => first(&mut self.section, value),
@@ -212,9 +222,15 @@ impl<'a> Fields<'a> {
             b"variable_originate_disposition" => first(&mut self.disposition, value),
             b"Caller-Caller-ID-Number" => first(&mut self.caller_number, value),
             b"Unique-ID" => first(&mut self.call, value),
+            b"variable_sip_gateway" => self.gateway.set(value),
+            b"variable_sip_network_ip" => self.network_ip.set(value),
+            b"variable_sip_to_user" => first(&mut self.called_in_to, value),
             b"CC-Queue" => first(&mut self.queue, value),
             b"Menu-Name" => first(&mut self.menu, value),
             b"profile_name" | b"Conf-Profile" => first(&mut self.conference_profile, value),
+            name if name.starts_with(HEADER) && self.headers.len() < MOST_HEADERS => {
+                self.headers.push((&name[HEADER.len()..], value));
+            }
             name if is_variable(name, channel::ON_BEHALF) => self.on_behalf.set(value),
             name if is_variable(name, channel::HOPS) => self.hops.set(value),
             _ => {}

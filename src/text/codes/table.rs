@@ -235,6 +235,9 @@ codes! {
     DomainOfFreeswitch "domain_of_freeswitch" Field ChooseAnother "is a name FreeSWITCH uses itself" "ist ein Name, den FreeSWITCH selbst benutzt";
     NotAnExtensionNumber "not_an_extension_number" Field Correct "must be 2 to 15 digits" "muss 2 bis 15 Ziffern haben";
     NotE164 "not_e164" Field Correct "must be a number in E.164 form, such as +12025550123" "muss eine Nummer in E.164-Form sein, etwa +12025550123";
+    NotAHeaderName "not_a_header_name" Field Correct "must be the name of a SIP header that begins with X- or P-, such as X-DID" "muss der Name eines SIP-Headers sein, der mit X- oder P- beginnt, etwa X-DID";
+    NationalNeedsCountry "national_needs_country" Field Correct "must be given: national numbers are read by the numbering plan of a country" "muss angegeben werden: Nationale Rufnummern werden nach dem Rufnummernplan eines Landes gelesen";
+    HeaderMustBeNamed "header_must_be_named" Field Correct "must name the header that holds the number, and only then" "muss den Header nennen, in dem die Rufnummer steht, und nur dann";
     NotACallerNumber "not_a_caller_number" Field Correct "must be 1 to 15 digits, perhaps with a leading '+'" "muss 1 bis 15 Ziffern haben, auch mit '+' davor";
     NotADialNumber "not_a_dial_number" Field Correct "must be 1 to 24 digits, '*' or '#', or '+' and digits" "muss 1 bis 24 Ziffern, '*' oder '#' haben, oder '+' und Ziffern";
     NotAPrefix "not_a_prefix" Field Correct "must be 1 to 15 digits" "muss 1 bis 15 Ziffern haben";

@@ -1,6 +1,6 @@
 //! A call, as a switch describes it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::Ipv4Addr};
 
 use super::{Fields, Once, Request, text};
 use crate::routing::MOST_HOPS;
@@ -10,6 +10,29 @@ use crate::routing::MOST_HOPS;
 pub struct Caller<'a> {
     pub user: Cow<'a, str>,
     pub domain: Cow<'a, str>,
+}
+
+/// How a call reached the switch, and where else the number called may stand.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Arrival<'a> {
+    /// The gateway whose registration it came by (`sofia_handle_sip_i_invite` in sofia.c).
+    pub gateway: Option<Cow<'a, str>>,
+    pub address: Option<Ipv4Addr>,
+    /// The user in To.
+    pub to: Option<Cow<'a, str>>,
+    headers: Vec<(&'a [u8], &'a [u8])>,
+}
+
+impl Arrival<'_> {
+    /// A header of the INVITE. `None`: it is not there, or there with two values.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        let mut value = Once::default();
+        for (_, found) in self.headers.iter().filter(|(header, _)| header.eq_ignore_ascii_case(name.as_bytes())) {
+            value.set(found);
+        }
+        text(value.get())
+    }
 }
 
 /// A call, as the switch describes it.
@@ -27,6 +50,7 @@ pub struct Dialplan<'a> {
     /// How ringing ended, when it did.
     pub disposition: Option<Cow<'a, str>>,
     pub call: Option<uuid::Uuid>,
+    pub arrival: Arrival<'a>,
 }
 
 pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
@@ -50,5 +74,11 @@ pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
         hops: text(fields.hops.get()).map_or(0, |hops| hops.parse().unwrap_or(u8::MAX).min(MOST_HOPS + 1)),
         disposition: text(fields.disposition),
         call: text(fields.call).and_then(|call| call.parse().ok()),
+        arrival: Arrival {
+            gateway: text(fields.gateway.get()),
+            address: text(fields.network_ip.get()).and_then(|address| address.parse().ok()),
+            to: text(fields.called_in_to),
+            headers: fields.headers.clone(),
+        },
     }))
 }

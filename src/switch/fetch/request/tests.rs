@@ -24,6 +24,7 @@ fn call<'a>(destination: &'a str, caller: Option<Caller<'a>>) -> Request<'a> {
         hops,
         disposition,
         call,
+        arrival: Arrival::default(),
     }))
 }
 

@@ -1,0 +1,95 @@
+//! Whose call it is that comes from outside, and how its carrier writes numbers.
+
+use std::net::Ipv4Addr;
+
+use super::request::{Arrival, Dialplan};
+use crate::{
+    model::carrier::{Inbound, NumberPlace},
+    routing::carried::{self, Carrier},
+    text::E164,
+};
+
+/// The carriers by what tells their calls apart.
+#[derive(Debug, Default)]
+pub struct Arrivals {
+    carriers: Vec<Known>,
+    usual: Inbound,
+}
+
+#[derive(Debug)]
+struct Known {
+    gateway: String,
+    /// Addresses with their masks.
+    networks: Vec<(u32, u32)>,
+    inbound: Inbound,
+}
+
+impl Arrivals {
+    #[must_use]
+    pub fn of<'a>(carriers: impl Iterator<Item = &'a Carrier>) -> Self {
+        let carriers = carriers.map(|carrier| {
+            let host = carrier.config.host.as_str();
+            let host = host.split_once(':').map_or(host, |(host, _)| host);
+            let networks = carrier.config.networks.iter().map(crate::text::Network::as_str);
+            let texts = networks.chain([host]).chain(carrier.addresses.iter().map(String::as_str));
+            Known {
+                gateway: carried::gateway(carrier.id),
+                networks: texts.filter_map(network).collect(),
+                inbound: carrier.config.inbound.clone(),
+            }
+        });
+        let carriers = carriers.collect::<Vec<_>>();
+        // Where nobody writes numbers in a way of their own, there is nothing to tell apart.
+        let is_needed = carriers.iter().any(|known| !known.inbound.is_usual());
+        Self { carriers: if is_needed { carriers } else { Vec::new() }, usual: Inbound::default() }
+    }
+
+    /// How numbers of a call may be written: once for each way of its carrier, or of those that share an address.
+    fn ways(&self, arrival: &Arrival<'_>) -> Vec<&Inbound> {
+        if let Some(known) = self.carriers.iter().find(|known| arrival.gateway.as_deref() == Some(&*known.gateway)) {
+            return vec![&known.inbound];
+        }
+        let is_here = |known: &&Known| {
+            let address = arrival.address.map(u32::from);
+            address.is_some_and(|address| known.networks.iter().any(|(base, mask)| address & mask == *base))
+        };
+        let mut ways = self.carriers.iter().filter(is_here).map(|known| &known.inbound).collect::<Vec<_>>();
+        ways.dedup();
+        if ways.is_empty() { vec![&self.usual] } else { ways }
+    }
+
+    /// The number that a call from outside is for, and the number that calls. What two carriers with one address mean differently is
+    /// neither's: nobody's phone rings by a guess.
+    #[must_use]
+    pub fn numbers(&self, dialplan: &Dialplan<'_>) -> (Option<E164>, Option<E164>) {
+        // A call that the platform led here itself has the number of its routes.
+        let is_ours = dialplan.caller.is_some() || dialplan.on_behalf.is_some() || dialplan.hops > 0;
+        let ways = if is_ours { vec![&self.usual] } else { self.ways(&dialplan.arrival) };
+        let called = |way: &&Inbound| match (way.number_in, &way.header) {
+            (NumberPlace::Header, Some(header)) => way.called(&dialplan.arrival.header(header.as_str())?),
+            (NumberPlace::To, _) => way.called(dialplan.arrival.to.as_deref()?),
+            _ => way.called(&dialplan.destination),
+        };
+        let number = agreed(ways.iter().map(called));
+        if ways.iter().all(|way| way.is_usual()) {
+            // Nothing is known of how callers are written: a tenant's own patterns see what they show.
+            return (number, None);
+        }
+        let caller = |way: &&Inbound| way.caller(dialplan.caller_number.as_deref()?);
+        (number, agreed(ways.iter().map(caller)))
+    }
+}
+
+/// What all who could read it read.
+fn agreed(read: impl Iterator<Item = Option<E164>>) -> Option<E164> {
+    let mut read = read.flatten();
+    let first = read.next()?;
+    read.all(|other| other == first).then_some(first)
+}
+
+fn network(text: &str) -> Option<(u32, u32)> {
+    let (address, bits) = text.split_once('/').unwrap_or((text, "32"));
+    let bits = bits.parse::<u32>().ok().filter(|bits| (1..=32).contains(bits))?;
+    let mask = u32::MAX << (32 - bits);
+    Some((u32::from(address.parse::<Ipv4Addr>().ok()?) & mask, mask))
+}

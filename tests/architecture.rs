@@ -254,3 +254,33 @@ fn no_error_is_told_apart_by_its_sentence() {
     }
     assert!(wrong.is_empty(), "errors told apart by a sentence:\n{wrong}");
 }
+
+/// A document of the API has one list of shapes: of two with one name the second would replace the first without a word.
+#[test]
+fn no_two_shapes_of_the_api_have_one_name() {
+    let mut seen = BTreeMap::<String, Vec<String>>::new();
+    for (path, text) in sources() {
+        let lines = text.lines().collect::<Vec<_>>();
+        for (at, _) in lines.iter().enumerate().filter(|(_, line)| line.contains("ToSchema")) {
+            let Some(kind) = lines[at..].iter().position(|line| line.contains("struct ") || line.contains("enum "))
+            else {
+                continue;
+            };
+            let given = lines[at..at + kind].iter().find_map(|line| line.trim().strip_prefix("#[schema(as = "));
+            let word =
+                |line: &str| line.split(|c: char| !c.is_alphanumeric()).find(|w| !w.is_empty()).map(str::to_owned);
+            let declared = lines[at + kind].split("struct ").nth(1).or_else(|| lines[at + kind].split("enum ").nth(1));
+            if declared.is_some_and(|name| name.starts_with('$')) {
+                continue; // A macro's: it is told the name.
+            }
+            if declared.is_some_and(|name| name.contains('<')) {
+                continue; // Generic: its name holds what it is of.
+            }
+            let name = given.and_then(word).or_else(|| declared.and_then(word)).unwrap();
+            seen.entry(name).or_default().push(format!("src/{}:{}", path.display(), at + kind + 1));
+        }
+    }
+    assert!(seen.len() > 100, "the shapes of the API are not found any more");
+    let doubles = seen.into_iter().filter(|(_, places)| places.len() > 1).collect::<Vec<_>>();
+    assert!(doubles.is_empty(), "give one of each another name with #[schema(as = …)]: {doubles:#?}");
+}

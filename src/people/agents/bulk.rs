@@ -29,6 +29,7 @@ pub struct NewAgents {
 
 /// What became of one line.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[schema(as = AgentLine)]
 pub struct Line {
     /// Counted from one, without a CSV file's head.
     pub line: usize,
@@ -39,6 +40,7 @@ pub struct Line {
 
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
+#[schema(as = AgentOutcome)]
 pub enum Outcome {
     Created {
         agent: Box<CreatedAgent>,
@@ -49,6 +51,7 @@ pub enum Outcome {
 }
 
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[schema(as = AgentsReport)]
 pub struct Report {
     pub created: usize,
     pub refused: usize,

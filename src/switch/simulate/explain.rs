@@ -28,6 +28,7 @@ pub struct Question<'a> {
 
 /// One answer of the dialplan: a call may be led on, and is asked for again.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = ExplainedStep)]
 pub struct Step {
     pub dialled: String,
     pub tried: Vec<Tried>,

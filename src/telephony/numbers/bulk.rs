@@ -22,6 +22,7 @@ pub const MOST_LINES: usize = 50_000;
 
 /// What became of one line.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = NumberLine)]
 pub struct Line {
     /// Counted from one, without a head.
     pub line: usize,
@@ -32,6 +33,7 @@ pub struct Line {
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
+#[schema(as = NumberOutcome)]
 pub enum Outcome {
     Created {
         id: Uuid,
@@ -42,6 +44,7 @@ pub enum Outcome {
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = NumbersReport)]
 pub struct Report {
     pub created: usize,
     pub refused: usize,

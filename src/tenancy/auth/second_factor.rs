@@ -18,6 +18,7 @@ const RECOVERY_CODES: usize = 10;
 
 /// What an authenticator app is set up with.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = TwoFactorSetup)]
 pub struct Setup {
     /// For typing, in base32.
     pub secret: String,

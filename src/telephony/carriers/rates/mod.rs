@@ -23,6 +23,7 @@ const MOST_TOLD: usize = 200;
 
 /// What became of a sheet, or would.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = RatesReport)]
 pub struct Report {
     /// Rates of the sheet.
     pub rates: usize,

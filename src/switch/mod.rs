@@ -1,4 +1,5 @@
-//! What FreeSWITCH asks and gets: the way of a fetch, the event socket, files in and out, and the same explained to people.
+//! Everything between Dialplane and FreeSWITCH: fetches, event sockets, import and export of its files, and explaining to
+//! people what a switch would get.
 
 pub mod export;
 pub mod fetch;

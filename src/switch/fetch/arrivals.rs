@@ -1,4 +1,4 @@
-//! Whose call it is that comes from outside, and how its carrier writes numbers.
+//! Which carrier a call from outside came from, and how that carrier writes numbers.
 
 use std::net::Ipv4Addr;
 
@@ -9,7 +9,7 @@ use crate::{
     text::E164,
 };
 
-/// The carriers by what tells their calls apart.
+/// The carriers, by what their calls are recognised by.
 #[derive(Debug, Default)]
 pub struct Arrivals {
     carriers: Vec<Known>,
@@ -19,7 +19,7 @@ pub struct Arrivals {
 #[derive(Debug)]
 struct Known {
     gateway: String,
-    /// Addresses with their masks.
+    /// Base addresses with their masks.
     networks: Vec<(u32, u32)>,
     inbound: Inbound,
 }
@@ -39,12 +39,13 @@ impl Arrivals {
             }
         });
         let carriers = carriers.collect::<Vec<_>>();
-        // Where nobody writes numbers in a way of their own, there is nothing to tell apart.
+        // If all carriers write numbers in the usual way, there is nothing to tell apart.
         let is_needed = carriers.iter().any(|known| !known.inbound.is_usual());
         Self { carriers: if is_needed { carriers } else { Vec::new() }, usual: Inbound::default() }
     }
 
-    /// How numbers of a call may be written: once for each way of its carrier, or of those that share an address.
+    /// The ways in which the call's numbers may be written: one for its gateway's carrier, or those of all carriers that
+    /// share its address.
     fn ways(&self, arrival: &Arrival<'_>) -> Vec<&Inbound> {
         if let Some(known) = self.carriers.iter().find(|known| arrival.gateway.as_deref() == Some(&*known.gateway)) {
             return vec![&known.inbound];
@@ -58,11 +59,11 @@ impl Arrivals {
         if ways.is_empty() { vec![&self.usual] } else { ways }
     }
 
-    /// The number that a call from outside is for, and the number that calls. What two carriers with one address mean differently is
-    /// neither's: nobody's phone rings by a guess.
+    /// The number that a call from outside is for, and the caller's number. If carriers that share an address would read
+    /// a number differently, it is `None`: no phone rings by a guess.
     #[must_use]
     pub fn numbers(&self, dialplan: &Dialplan<'_>) -> (Option<E164>, Option<E164>) {
-        // A call that the platform led here itself has the number of its routes.
+        // A call that the platform's own routes sent here has its number in their form.
         let is_ours = dialplan.caller.is_some() || dialplan.on_behalf.is_some() || dialplan.hops > 0;
         let ways = if is_ours { vec![&self.usual] } else { self.ways(&dialplan.arrival) };
         let called = |way: &&Inbound| match (way.number_in, &way.header) {
@@ -72,7 +73,7 @@ impl Arrivals {
         };
         let number = agreed(ways.iter().map(called));
         if ways.iter().all(|way| way.is_usual()) {
-            // Nothing is known of how callers are written: a tenant's own patterns see what they show.
+            // How callers' numbers are written isn't declared: a tenant's own patterns see them as shown.
             return (number, None);
         }
         let caller = |way: &&Inbound| way.caller(dialplan.caller_number.as_deref()?);
@@ -80,7 +81,7 @@ impl Arrivals {
     }
 }
 
-/// What all who could read it read.
+/// The number, if all who could read it agree.
 fn agreed(read: impl Iterator<Item = Option<E164>>) -> Option<E164> {
     let mut read = read.flatten();
     let first = read.next()?;

@@ -1,7 +1,7 @@
-//! The answers this node keeps: bytes ready to send, each with the generation it was read at.
+//! The answers that this node keeps: bytes ready to send, each with the generation it was read at.
 //!
-//! moka bounds them by size and keeps the useful ones; whether one may be served is decided by its generation alone.
-//! Nothing is ever invalidated here: an outdated answer stays as the last good one, for when the database can't be asked.
+//! moka bounds their size and keeps the most useful ones. Whether one may be served depends on its generation alone.
+//! Outdated answers are not removed: each is the last good one while the database can't be asked.
 
 use std::sync::Arc;
 
@@ -10,25 +10,26 @@ use jiff::Timestamp;
 
 use crate::{node::generations::Slot, routing::Keep};
 
-/// What names an answer: the kind of question and its texts, in canonical form. Built on the stack for a look-up.
+/// The kind of question and its texts, in canonical form. For a lookup it is built on the stack.
 pub type Key = Box<[u8]>;
 
-/// On what an answer depends beside its key. One that does is kept under a longer key, and this stands under the shorter.
+/// What an answer depends on besides its base key. An answer that varies is kept under a longer key; the base key then
+/// has a marker that says so.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Vary {
     #[default]
     No,
-    /// On who calls, or the number that is shown.
+    /// On who calls, or on the number that they show.
     Caller,
 }
 
-/// An answer as kept.
+/// A kept answer.
 #[derive(Debug)]
 pub struct CachedAnswer {
     pub slot: Arc<Slot>,
     pub generation: u64,
     pub body: Bytes,
-    /// About something that isn't there, or that a stranger can ask for in endless variations.
+    /// The question was about something that doesn't exist, or that a stranger can ask for in endless variations.
     pub stray: bool,
     pub vary: Vary,
     pub keep: Keep,
@@ -45,49 +46,49 @@ impl CachedAnswer {
         is_in_time && self.is_of_newest()
     }
 
-    /// Was it read at the newest generation known?
+    /// Whether it was read at the newest known generation.
     #[must_use]
     pub fn is_of_newest(&self) -> bool {
         self.slot.is_current(self.generation)
     }
 
-    /// What stands under the shorter key of an answer that depends on more.
+    /// What is kept under the base key of an answer that varies.
     #[must_use]
     pub fn vary_marker(&self) -> Self {
         let (slot, generation, vary) = (Arc::clone(&self.slot), self.generation, self.vary);
         Self { slot, generation, body: Bytes::new(), stray: self.stray, vary, keep: Keep::WhileCurrent }
     }
 
-    /// May it be served though it can't be checked? Not one of a tenant, or a database, that is gone.
+    /// Whether it may be served without being checked. Not if its tenant or its database is gone.
     #[must_use]
     pub fn is_usable_stale(&self) -> bool {
         !self.slot.is_closed()
     }
 }
 
-/// Two stores, so that strays (names nobody has) can't push out answers that phones need.
+/// Two stores, so that strays can't push out answers that phones need.
 pub struct Cache {
     known: moka::sync::Cache<Key, Arc<CachedAnswer>>,
     strays: moka::sync::Cache<Key, Arc<CachedAnswer>>,
 }
 
-/// What one answer costs beyond its answer's bytes: key, answer, moka's nodes. Measured in docs/performance.md.
+/// Bytes that an answer takes besides its key and body: allocations and moka's nodes. docs/performance.md has the measurement.
 const OVERHEAD_BYTES: usize = 400;
 
 impl Cache {
-    /// Bounds in bytes, overhead included.
+    /// Both bounds are in bytes and include the overhead.
     #[must_use]
     pub fn new(known_bytes: u64, stray_bytes: u64) -> Self {
         Self { known: store(known_bytes), strays: store(stray_bytes) }
     }
 
-    /// The newest answer kept under this key, current or not.
+    /// The answer kept under this key, current or not.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<Arc<CachedAnswer>> {
         self.known.get(key).or_else(|| self.strays.get(key))
     }
 
-    /// Keeps an answer, unless a newer one is there: a slow fill may come last.
+    /// Keeps an answer unless a newer one is there: a slow fill may end last.
     pub fn keep(&self, key: &Key, cached: Arc<CachedAnswer>) {
         let (mine, other) = if cached.stray { (&self.strays, &self.known) } else { (&self.known, &self.strays) };
         let is_newer =
@@ -105,13 +106,13 @@ impl Cache {
         (self.known.entry_count(), self.strays.entry_count())
     }
 
-    /// Forgets everything; for measuring.
+    /// Forgets everything, for measurements.
     pub fn clear(&self) {
         self.known.invalidate_all();
         self.strays.invalidate_all();
     }
 
-    /// Lets moka finish its pending work, so that counts and bounds are exact; for tests.
+    /// Lets moka finish its pending work, so that counts and bounds are exact in tests.
     pub fn settle(&self) {
         self.known.run_pending_tasks();
         self.strays.run_pending_tasks();

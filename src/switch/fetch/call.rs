@@ -27,7 +27,7 @@ impl Fetch {
     fn placed(&self, dialplan: &Dialplan<'_>) -> PlacedCall {
         let context = &dialplan.context;
         let ours = |caller: &&super::request::Caller<'_>| caller.domain.eq_ignore_ascii_case(context);
-        // Somebody of another tenant is nobody here.
+        // A caller of another tenant counts as nobody here.
         let caller = match (&dialplan.on_behalf, dialplan.caller.as_ref().filter(ours)) {
             (Some(on_behalf), _) => SipUsername::parse(on_behalf).ok(),
             (None, Some(caller)) => SipUsername::parse(&caller.user).ok(),
@@ -37,12 +37,12 @@ impl Fetch {
             Some(number) => (number, Some(Failure::of(dialplan.disposition.as_deref().unwrap_or_default()))),
             None => (&*dialplan.destination, None),
         };
-        // Numbers that nobody could dial or have share one answer.
+        // All numbers that nobody can have share one answer.
         let is_dialled = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'*' | b'#' | b'+' | b'.' | b'_' | b'-');
         let is_sane = number.len() <= 64 && number.bytes().all(is_dialled);
         let number = if is_sane { number } else { "" };
         let shown = dialplan.caller_number.as_deref().filter(|number| number.len() <= 40 && !number.contains('\0'));
-        // As it was placed: a tenant's own patterns tell capitals from small letters, and dial on what they matched.
+        // The number is not folded: a tenant's own patterns are case-sensitive, and may dial what they matched.
         let key = KeyText::new(b'D')
             .folded(context)
             .raw(number.as_bytes())
@@ -59,7 +59,7 @@ impl Fetch {
         }
     }
 
-    /// The answer kept for a call: under what it depends on.
+    /// The answer kept for a call, current or not.
     fn kept(&self, placed: &PlacedCall) -> Option<Arc<CachedAnswer>> {
         let cached = self.cache.get(&placed.base)?;
         if cached.vary == Vary::default() { Some(cached) } else { self.cache.get(&placed.exact()?) }
@@ -78,7 +78,7 @@ impl Fetch {
         Box::pin(self.call_anew(&dialplan.context, placed, kept, fresh)).await
     }
 
-    /// The same for a call whose answer is not kept, or not current.
+    /// The same if no current answer is kept.
     async fn call_anew(
         self: &Arc<Self>,
         context: &str,
@@ -88,7 +88,7 @@ impl Fetch {
     ) -> (Reply, Source) {
         let Some(slot) = self.generations.domain(context) else { return super::unknown_domain(fresh) };
         let mut decision = self.decide(&slot, &placed, kept.as_ref(), fresh).await;
-        // Who has asked the database is not sent there again, so this ends.
+        // The database is asked only once, so this loop ends.
         let mut has_asked = false;
         loop {
             decision = match decision {
@@ -102,7 +102,7 @@ impl Fetch {
         }
     }
 
-    /// What is to be done about a call, by what this node knows.
+    /// Decides what to do about a call from what this node knows.
     async fn decide(
         &self,
         slot: &Slot,
@@ -113,7 +113,7 @@ impl Fetch {
         let known = self.plans.get(slot.scope);
         if let Some(known) = &known {
             match self.in_memory(slot, known, placed).await.map(Outgoing::of) {
-                // Who calls for help is not told to wait for a database.
+                // An emergency call does not wait for the database.
                 Some(Ok(outgoing)) if fresh || matches!(outgoing, Outgoing::Emergency(_)) => {
                     return Decision::Leave(outgoing);
                 }
@@ -126,14 +126,14 @@ impl Fetch {
         if fresh {
             return Decision::AskDatabase;
         }
-        // Nothing is known of the tenant, and nobody can be asked: what is a number for help anywhere is one here.
+        // Nothing is known about the tenant, and the database can't be asked: any country's emergency number counts.
         if known.is_none() && kept.is_none() && emergency::is_one_anywhere(&placed.number) {
             return Decision::Leave(Outgoing::Emergency(placed.number.clone()));
         }
         self.stale(kept.cloned()).into()
     }
 
-    /// Routes a call by what this node knows by heart, as if the tenant had nothing of the name. `None`: the database must be asked.
+    /// Routes a call from memory, as if the tenant had nothing under the dialled name. `None`: the database must be asked.
     async fn in_memory(&self, slot: &Slot, known: &Known, placed: &PlacedCall) -> Option<Route> {
         let tenant = Tenant::of(&known.plan, slot.domain.clone()?, true);
         let routed = known.route(&tenant, placed, None, Timestamp::now()).await.ok()?;
@@ -148,7 +148,7 @@ impl Fetch {
         }
     }
 
-    /// Asks the database what the tenant has of that name.
+    /// Asks the database what the tenant has under the dialled name.
     async fn ask_database(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
@@ -165,7 +165,7 @@ impl Fetch {
         }
     }
 
-    /// A call from outside, to one of the platform's numbers or to nobody.
+    /// A call from outside, to a phone number of the platform or to nobody.
     pub(super) async fn inbound(
         self: &Arc<Self>,
         dialplan: &Dialplan<'_>,
@@ -175,7 +175,7 @@ impl Fetch {
         let (number, caller_number) = self.plans.carriers().arrivals.numbers(dialplan);
         let mut placed = self.placed(dialplan);
         placed.caller_number = caller_number.map(|number| number.to_string()).or(placed.caller_number);
-        // Nobody is signed in there: who calls from a tenant leaves its name behind.
+        // Callers from outside are not signed in, and a caller from another tenant is not named.
         placed.caller = None;
         let mut buffer = Uuid::encode_buffer();
         let key = KeyText::new(b'N').folded(cluster.unwrap_or_default().simple().encode_lower(&mut buffer));
@@ -202,13 +202,14 @@ impl Fetch {
         let question = Question::Number { number, cluster, placed: Box::new(placed) };
         match Box::pin(self.fill(&key, platform, question, kept)).await {
             Outcome::Reply(reply, source) => (reply, source),
-            // Nobody who calls from outside leaves by what they dialled.
+            // A call from outside never leaves by the number it dialled.
             Outcome::Leaves(_) => (Reply::Unavailable, Source::Unavailable),
         }
     }
 }
 
-/// The answer to a call for a name that nobody has: made once for all tenants who say nothing of their own about it.
+/// The answer to a call for a name that nobody has. It is made in advance, except for a tenant with XML entries or an
+/// announcement of its own for this.
 fn turned_away(slot: &Slot, plan: &Plan, route: &Route, placed: &PlacedCall) -> Reply {
     let before = super::fill::xml_entries(plan);
     if before.is_empty() && !plan.settings.routing.announcements.contains_key(&Refusal::Unallocated) {

@@ -1,5 +1,5 @@
-//! The SQL of calls: what was dialled, whose number is called, and what a call that leaves the platform needs. As in `store`, each
-//! statement reads data and generation in one snapshot. A tenant's plan comes with it when the one that is known is older.
+//! The SQL of calls: what was dialled, who has a phone number, and what a call that leaves the platform needs. As in
+//! `store`, each statement reads data and generation in one snapshot. If the known plan is older, the new one comes along.
 
 use sqlx::{PgExecutor, types::Json};
 use uuid::Uuid;
@@ -32,7 +32,7 @@ struct FoundRow {
     destination_id: Option<Uuid>,
 }
 
-/// What can be rung, of a statement's row: two statements have the same columns.
+/// Builds what can be rung from a statement's row. Two statements have the same columns.
 macro_rules! found_in {
     ($row:ident) => {
         found(FoundRow {
@@ -77,7 +77,7 @@ fn found(row: FoundRow) -> sqlx::Result<Option<Found>> {
     Ok(row.destination_id.map(Found::Destination))
 }
 
-/// A tenant with what it has under a name, and its plan if that is not of the generation `known`.
+/// A tenant with what it has under a name, and its plan if the known one is of another generation.
 pub struct DialledRow {
     pub tenant: TenantRow,
     /// As the database wrote it.
@@ -85,7 +85,7 @@ pub struct DialledRow {
     pub found: Option<Found>,
 }
 
-/// `name` `None`: the tenant alone. `None`: no such tenant.
+/// A tenant and what it has under `name`; without a name, the tenant alone. Returns `None` if there is no such tenant.
 pub async fn dialled(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
@@ -130,11 +130,11 @@ pub async fn dialled(
 pub struct NumberRow {
     pub platform_generation: i64,
     pub owner: Option<(TenantRow, String, Option<Found>)>,
-    /// Calls to it are recorded.
+    /// Whether calls to it are recorded.
     pub record: bool,
 }
 
-/// Where a phone number leads, and the platform's generation for when nobody has it.
+/// Where a phone number leads, and the platform's generation, which an answer needs if nobody has the number.
 pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<NumberRow> {
     let row = sqlx::query!(
         r#"
@@ -193,13 +193,13 @@ pub async fn carriers(db: impl PgExecutor<'_>) -> sqlx::Result<(i64, Vec<Carrier
     Ok((row.generation, row.carriers.0))
 }
 
-/// What is asked for a call that leaves the platform.
+/// What to read for a call that leaves the platform.
 #[derive(Debug, Clone)]
 pub struct Leaving {
     pub tenant: Uuid,
-    /// Who calls, or on whose behalf it is.
+    /// Who calls, or on whose behalf the call is made.
     pub caller: Option<String>,
-    /// As it was dialled: the tenant may have something of that name after all.
+    /// As it was dialled: the tenant may have something under that name after all.
     pub dialled: String,
     /// E.164; empty for an emergency.
     pub callee: String,
@@ -208,7 +208,7 @@ pub struct Leaving {
     pub known_carriers: i64,
 }
 
-/// Whatever is needed to decide about a call that leaves the platform, in one statement.
+/// Everything needed to decide about a call that leaves the platform, read by one statement.
 pub struct LeavingRow {
     pub tenant: TenantRow,
     /// As the database wrote it.
@@ -217,9 +217,9 @@ pub struct LeavingRow {
     pub carriers: Option<Vec<Carrier>>,
     pub caller: Option<Caller>,
     pub offers: Vec<Offer>,
-    /// Where the tenant is whose number is called, when it is one of the platform's that can be reached without a carrier.
+    /// Where to send the call on net, if the called number belongs to a tenant that can be reached without a carrier.
     pub on_net: Option<OnNet>,
-    /// The tenant has a name like what was dialled.
+    /// Whether the tenant has something under the dialled name.
     pub is_name: bool,
 }
 

@@ -1,8 +1,8 @@
-//! Module configuration that Dialplane owns: trusted addresses, queues, menus, conferences, and what a cluster says about the rest.
-//! [`super::documents`] renders it; profiles and gateways are made in [`super::sofia`].
+//! Module configuration that Dialplane provides: trusted addresses, queues, menus, conferences, and files that a cluster
+//! sets. [`super::documents`] renders it; [`super::sofia`] makes profiles and gateways.
 //!
-//! Menus and conferences are read at each use, and kept like any answer of their tenant. The rest is read when a module loads or
-//! when it is told to, and made each time.
+//! A switch reads menus and conferences at each use, so they are kept like any answer about their tenant. It reads the
+//! rest when a module loads or is told to reload, so that is made each time.
 
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ impl Fetch {
             Ok(document) => (Reply::Document(document), Source::Filled),
             Err(error) => {
                 self.metrics.fill_failed();
-                tracing::warn!(%error, "a configuration could not be made");
+                tracing::warn!(%error, "a module's configuration could not be made");
                 (Reply::Unavailable, Source::Unavailable)
             }
         }
@@ -62,12 +62,12 @@ impl Fetch {
     async fn of_destination(self: &Arc<Self>, address: &Address<'_>, kind: TargetKind, fresh: bool) -> (Reply, Source) {
         let mut buffer = Uuid::encode_buffer();
         let id = address.id.simple().encode_lower(&mut buffer);
-        // A menu that is asked for as a conference is nobody; it stays a menu.
+        // The kind is part of the key: a menu that is asked for as a conference is not found.
         let key = KeyText::new(b'C').raw(kind.as_str().as_bytes()).folded(&address.domain).raw(id.as_bytes());
         let Some(key) = key.finish() else { return (Reply::NotFound, Source::Memory) };
         let kept = self.cache.get(&key);
         match &kept {
-            // A queue is read when the switch is told to, which may be before this node has heard of the change.
+            // A switch reads a queue when it is told to, which may be before this node has heard of the change.
             Some(entry) if fresh && entry.is_current() && kind != TargetKind::Queue => {
                 return (reply(entry), Source::Hit);
             }
@@ -81,7 +81,7 @@ impl Fetch {
         }
     }
 
-    /// Every queue of a cluster's tenants, for the moment that mod_callcenter loads.
+    /// All queues of a cluster's tenants, read when mod_callcenter loads.
     async fn queues(&self, cluster: Option<Uuid>) -> Result<Bytes, ConfigError> {
         let rows = self.readers.read(|db, _| Box::pin(config_store::queues(db, cluster))).await?;
         let mut conf = CallcenterConf { queues: Vec::new(), agents: Vec::new(), tiers: Vec::new() };
@@ -94,7 +94,7 @@ impl Fetch {
         if document.len() > 1024 * 1024 {
             tracing::error!(
                 bytes = document.len(),
-                "the cluster's queues are more than a switch takes at once (1 MiB)"
+                "the cluster's queues exceed what a switch takes in one answer (1 MiB)"
             );
         }
         Ok(document)
@@ -105,7 +105,7 @@ impl Fetch {
         Ok(xml(&AclConf { callers })?)
     }
 
-    /// The profiles, as `freeswitch-conf` or the cluster has them, with the carriers' gateways in the one called external.
+    /// The cluster's profiles, or else those of `freeswitch-conf`, with the carriers' gateways in the profile `external`.
     async fn sofia(&self, cluster: Option<Uuid>) -> Result<Bytes, ConfigError> {
         let rows = self
             .readers
@@ -115,7 +115,7 @@ impl Fetch {
         Ok(sofia::document_of(own.as_deref().unwrap_or(&sofia::PROFILES), rows, &self.keyring)?)
     }
 
-    /// What a cluster says about a file; `None`: nothing.
+    /// A file that the cluster sets; `None` if it doesn't.
     async fn of_cluster(&self, cluster: Option<Uuid>, name: &'static str) -> Result<Option<Bytes>, ConfigError> {
         let text = self.readers.read(|db, _| Box::pin(config_store::cluster_config(db, cluster, name))).await?;
         Ok(text.map(|text| document(&text)))

@@ -28,7 +28,7 @@ pub struct ConfigRow {
     pub id: Uuid,
     pub config: Config,
     pub pin: Option<Vec<u8>>,
-    /// Of extensions and groups: what they are dialled by.
+    /// The names of the extensions and groups among them.
     pub targets: BTreeMap<Uuid, String>,
     pub agents: Vec<QueueAgent>,
 }
@@ -38,7 +38,7 @@ fn config(kind: &str, config: &serde_json::Value) -> sqlx::Result<Config> {
     serde_json::from_value(whole).map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
-/// A destination of a kind with its tenant. `None`: no such tenant; inside: no such destination.
+/// A destination of this kind, with its tenant. The outer `None` means no such tenant, the inner no such destination.
 pub async fn destination(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
@@ -90,14 +90,14 @@ pub async fn destination(
     Ok(Some((tenant_row, found)))
 }
 
-/// A queue, whose it is, and when it or anything in it last changed.
+/// A queue with its tenant's domain, and when it or anything in it last changed.
 pub struct QueueRow {
     pub domain: Domain,
     pub row: ConfigRow,
     pub changed_at: DateTime<Utc>,
 }
 
-/// The queues of a cluster's active tenants, with their agents; of all clusters when none is named.
+/// The queues of a cluster's active tenants, with their agents. Without a cluster, those of all clusters.
 pub async fn queues(db: impl PgExecutor<'_>, cluster: Option<Uuid>) -> sqlx::Result<Vec<QueueRow>> {
     let rows = sqlx::query!(
         r#"
@@ -130,7 +130,7 @@ pub async fn queues(db: impl PgExecutor<'_>, cluster: Option<Uuid>) -> sqlx::Res
         .collect()
 }
 
-/// An active carrier, its password sealed.
+/// An active carrier; its password is sealed.
 pub struct CarrierRow {
     pub id: Uuid,
     pub config: CarrierConfig,
@@ -138,10 +138,10 @@ pub struct CarrierRow {
     pub updated_at: DateTime<Utc>,
 }
 
-/// Whose carriers are wanted, beside those that are everybody's.
+/// Whose carriers to read, besides those of the platform.
 #[derive(Debug, Clone, Copy)]
 pub enum Whose {
-    /// Those of a cluster's tenants, for its switches; `None`: of all clusters.
+    /// Those of a cluster's tenants; with `None`, of all tenants.
     Cluster(Option<Uuid>),
     /// One tenant's.
     Tenant(Uuid),
@@ -174,15 +174,15 @@ pub async fn carriers(db: impl PgExecutor<'_>, whose: Whose) -> sqlx::Result<Vec
     Ok(carriers.collect())
 }
 
-/// Who may call a cluster's switches from outside.
+/// The addresses that may call a cluster's switches from outside.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Callers {
     pub anyone: bool,
-    /// As `192.0.2.0/28`, each once, in order.
+    /// Such as `192.0.2.0/28`, each once, in order.
     pub networks: Vec<String>,
 }
 
-/// The networks and hosts of the cluster's carriers, and the switches of other clusters, which send calls on net.
+/// The networks and hosts of the cluster's carriers, and the switches of other clusters, which send on-net calls.
 pub async fn callers(db: impl PgExecutor<'_>, cluster: Option<Uuid>) -> sqlx::Result<Callers> {
     sqlx::query_as!(
         Callers,
@@ -209,7 +209,7 @@ pub async fn callers(db: impl PgExecutor<'_>, cluster: Option<Uuid>) -> sqlx::Re
     .await
 }
 
-/// What a cluster says about a file of configuration.
+/// A configuration file that the cluster sets; `None` if it doesn't.
 pub async fn cluster_config(
     db: impl PgExecutor<'_>,
     cluster: Option<Uuid>,

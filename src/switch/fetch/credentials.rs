@@ -1,4 +1,4 @@
-//! Who may ask: the switches' tokens, in memory, checked on every fetch.
+//! Which switches may fetch: their tokens are kept in memory and checked on every fetch.
 
 use std::{
     collections::HashMap,
@@ -20,25 +20,25 @@ use crate::text::token::TokenHash;
 #[derive(Debug, Clone)]
 pub struct Switch {
     pub id: Uuid,
-    /// It is answered about this cluster's tenants.
+    /// The switch gets answers about this cluster's tenants only.
     pub cluster: Uuid,
     seen: Arc<Sighting>,
 }
 
-/// When a switch was last written down as seen, so that not every fetch is.
+/// When it was last recorded that a switch has asked, so that not every fetch writes to the database.
 #[derive(Debug)]
 struct Sighting {
-    /// With which token: a later one is seen anew.
+    /// The token it asked with. A new token is recorded anew.
     token: Box<[u8]>,
     since: Instant,
-    /// Milliseconds after `since`, plus one; 0: not yet.
+    /// Milliseconds after `since`, plus one; 0 means never.
     at: AtomicU64,
 }
 
 const SIGHTING_EVERY: Duration = Duration::from_secs(15);
 
 impl Switch {
-    /// Is it time to write down that this switch asks? Says so to one asker each time.
+    /// Whether it is time to record again that this switch asks. Only one of several callers gets `true`.
     #[must_use]
     pub fn is_news(&self) -> bool {
         let now = u64::try_from(self.seen.since.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1);
@@ -47,13 +47,13 @@ impl Switch {
         due && self.seen.at.compare_exchange(at, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// The hash of the token that it has shown.
+    /// The hash of the token that the switch has shown.
     #[must_use]
     pub fn token(&self) -> &[u8] {
         &self.seen.token
     }
 
-    /// It could not be written down: the next asker tries again.
+    /// To be called if it could not be recorded: the next fetch tries again.
     pub fn is_still_news(&self) {
         self.seen.at.store(0, Ordering::Relaxed);
     }
@@ -64,7 +64,7 @@ pub struct Credentials {
     switches: ArcSwap<HashMap<Box<str>, (Switch, TokenHash)>>,
 }
 
-/// Longest decoded `name:token` that is looked at.
+/// The longest decoded `name:token` that is accepted.
 const MAX_BYTES: usize = 256;
 
 impl Credentials {
@@ -97,7 +97,7 @@ impl Credentials {
         if let Some((switch, hash)) = switches.get(name) {
             hash.matches(token).then(|| switch.clone())
         } else {
-            // As long as for a known name.
+            // Takes as long as for a known name.
             let _ = TokenHash([0; 32]).matches(token);
             None
         }

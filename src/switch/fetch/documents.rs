@@ -70,7 +70,7 @@ pub(super) struct AclConf {
     pub(super) callers: Callers,
 }
 
-/// What a module's configuration stands in when a switch asks for it.
+/// The document around a module's configuration.
 pub(super) fn document(configuration: &str) -> Bytes {
     let text = format!(
         "<document type=\"freeswitch/xml\">\n<section name=\"configuration\">\n{}\n</section>\n</document>\n",
@@ -79,7 +79,7 @@ pub(super) fn document(configuration: &str) -> Bytes {
     Bytes::from(text)
 }
 
-/// A destination's configuration, as its module reads it.
+/// A destination's configuration in the form that its module reads.
 pub fn destination_document(domain: &Domain, row: &ConfigRow, keyring: &Keyring) -> Result<Bytes, RenderError> {
     let name = routing::address(row.id, domain);
     match &row.config {
@@ -90,7 +90,7 @@ pub fn destination_document(domain: &Domain, row: &ConfigRow, keyring: &Keyring)
             add_queue(&mut conf, domain, row, queue);
             xml(&conf)
         }
-        // Nobody asks for the others.
+        // No module asks for other kinds.
         _ => Ok(Bytes::from_static(super::render::NOT_FOUND.as_bytes())),
     }
 }
@@ -107,7 +107,7 @@ fn menu<'a>(name: &'a str, domain: &Domain, row: &ConfigRow, ivr: &Ivr) -> IvrCo
         .filter_map(|(digits, target)| Some((digits.clone(), format!("transfer {} XML {domain}", to(target)?))))
         .collect::<Vec<_>>();
     if ivr.direct_dial {
-        // What is left of an expression's match is the number that was dialled (`switch_ivr_menu_execute`).
+        // `$1` is the number that was dialled (`switch_ivr_menu_execute` in switch_ivr_menu.c).
         entries.push(("/^(\\d{2,15})$/".to_owned(), format!("transfer $1 XML {domain}")));
     }
     IvrConf {
@@ -150,13 +150,13 @@ fn conference_conf(
         params.push(("member-flags", "mute".into()));
     }
     if conference.record {
-        // Its own name is the file's: a conference has one at a time.
+        // The file is named after the conference, which has one recording at a time.
         params.push(("auto-record", format!("recordings/{}.wav", row.id.simple()).into()));
     }
     xml(&ConferenceConf { name, params })
 }
 
-/// The agents of a queue that can take calls, with their places.
+/// The agents of a queue that can take calls, with their tiers.
 pub fn agents_of<'a>(row: &'a ConfigRow, queue: &'a Queue) -> impl Iterator<Item = (&'a Tier, &'a QueueAgent)> {
     queue.tiers.iter().filter_map(|tier| {
         let agent = row.agents.iter().find(|agent| agent.extension == tier.extension_id)?;
@@ -164,7 +164,7 @@ pub fn agents_of<'a>(row: &'a ConfigRow, queue: &'a Queue) -> impl Iterator<Item
     })
 }
 
-/// How mod_callcenter knows an agent.
+/// An agent's name in mod_callcenter.
 pub fn agent_name(agent: &QueueAgent, domain: &Domain) -> String {
     format!("{}@{domain}", agent.sip_username)
 }

@@ -20,19 +20,20 @@ pub const XML_PATH: &str = "/fs/xml";
 /// Where switches post their call records.
 pub const CDR_PATH: &str = "/fs/cdr";
 
-/// Where a balancer asks whether this node may be given fetches. Anybody may: it says yes or no.
+/// Where a balancer asks whether this node may be given fetches. It needs no credentials and says only yes or no.
 pub const READY_PATH: &str = "/readyz/switches";
 
-/// Says which node refuses, so that `doctor` can tell it from another installation's. It is a random number of the process.
+/// Names the node that refuses a token (a random id per process), so that `doctor` can tell whether it reached another
+/// installation.
 pub const NODE_HEADER: &str = "dialplane-node";
 
-/// Real dialplan bodies have 6 to 14 kB.
+/// In bytes. Real dialplan requests have 6 to 14 kB.
 const MAX_FORM: usize = 256 * 1024;
-/// The record of a call with many legs is larger than any fetch.
+/// In bytes. The record of a call with many legs is larger than any fetch.
 const MAX_RECORD: usize = 1024 * 1024;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
-/// One request and its answer take no longer, however slowly the peer sends or reads.
+/// The longest that one request and its answer may take, however slowly the peer sends or reads.
 pub const LIFE: Duration = Duration::from_secs(20);
 
 type Answer = Response<Bytes>;
@@ -41,7 +42,7 @@ type Answer = Response<Bytes>;
 pub trait Http<T>: Service<(T, Protocol, Option<SocketAddr>), Response = (), Error = DispatchError> {}
 impl<T, S: Service<(T, Protocol, Option<SocketAddr>), Response = (), Error = DispatchError>> Http<T> for S {}
 
-/// HTTP/1.1, one request a connection, as mod_xml_curl does it.
+/// HTTP/1.1 with one request per connection, as mod_xml_curl does it.
 pub async fn service<T>(served: Served) -> io::Result<impl Http<T>>
 where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -59,7 +60,7 @@ where
         .map_err(|()| io::Error::other("the HTTP service could not be made"))
 }
 
-/// Serves one connection. What goes wrong on it is the peer's: it went away, or spoke no HTTP.
+/// Serves one connection. Errors on it are the peer's: it went away, or did not speak HTTP.
 pub async fn serve<T>(http: &impl Http<T>, stream: T, peer: SocketAddr) {
     match tokio::time::timeout(LIFE, http.call((stream, Protocol::Http1, Some(peer)))).await {
         Ok(Ok(())) => {}
@@ -74,9 +75,9 @@ async fn handle(served: &Served, mut request: HttpRequest) -> Answer {
         return readiness(served);
     }
     if path != XML_PATH && path != CDR_PATH {
-        return plain(StatusCode::NOT_FOUND, "switches ask /fs/xml and post call records to /fs/cdr\n");
+        return plain(StatusCode::NOT_FOUND, "switches fetch from /fs/xml and post call records to /fs/cdr\n");
     }
-    // Whose token was revoked while this node slept gets nothing by it.
+    // First, so that a token revoked while this process was stopped no longer works.
     served.fetch.generations.settle().await;
     let authorization = request.headers().get(header::AUTHORIZATION).map_or(&b""[..], |value| value.as_bytes());
     let Some(switch) = served.fetch.credentials.check(authorization) else {
@@ -93,13 +94,13 @@ async fn handle(served: &Served, mut request: HttpRequest) -> Answer {
 
 fn readiness(served: &Served) -> Answer {
     if served.fetch.takes_fetches() {
-        plain(StatusCode::OK, "this node may be given fetches\n")
+        plain(StatusCode::OK, "this node takes fetches\n")
     } else {
-        plain(StatusCode::SERVICE_UNAVAILABLE, "this node must not be given fetches\n")
+        plain(StatusCode::SERVICE_UNAVAILABLE, "this node takes no fetches\n")
     }
 }
 
-/// A fetch: the form is the body of a POST, the query of anything else (`method` in xml_curl.conf).
+/// Answers a fetch. Its form is the body of a POST, or else the query (`method` in xml_curl.conf).
 async fn document(served: &Served, switch: &Switch, request: &HttpRequest, payload: Payload) -> Answer {
     let body;
     let form = if *request.method() == Method::POST {
@@ -114,7 +115,7 @@ async fn document(served: &Served, switch: &Switch, request: &HttpRequest, paylo
     page(ask(served, switch, form).await).into()
 }
 
-/// What is answered to a form of a switch that may ask.
+/// Answers the form of a switch that has shown its token.
 pub async fn ask(served: &Served, switch: &Switch, form: &[u8]) -> Reply {
     match Request::read(form) {
         Ok(asked) => {
@@ -123,21 +124,21 @@ pub async fn ask(served: &Served, switch: &Switch, form: &[u8]) -> Reply {
         }
         Err(malformed) => {
             served.fetch.metrics.malformed.increment(1);
-            tracing::debug!(%malformed, "not a fetch");
+            tracing::debug!(%malformed, "a switch sent a form that is not a fetch");
             Reply::NotFound
         }
     }
 }
 
-/// An answer before it is HTTP.
+/// An answer as HTTP status, content type and body.
 pub struct Page {
     pub status: StatusCode,
-    /// Its content type.
+    /// The content type.
     pub kind: &'static str,
     pub body: Bytes,
 }
 
-/// How a reply looks over HTTP.
+/// A reply as HTTP.
 pub fn page(reply: Reply) -> Page {
     let xml = |body| Page { status: StatusCode::OK, kind: "text/xml", body };
     match reply {
@@ -147,19 +148,19 @@ pub fn page(reply: Reply) -> Page {
     }
 }
 
-/// A call record: kept whole, once per leg.
+/// Keeps a call record whole, once per leg.
 async fn record(served: &Served, switch: &Switch, request: &HttpRequest, payload: Payload) -> Answer {
     if *request.method() != Method::POST {
-        return plain(StatusCode::METHOD_NOT_ALLOWED, "call records are posted\n");
+        return plain(StatusCode::METHOD_NOT_ALLOWED, "send call records with POST\n");
     }
     let Some(leg) = Posted::leg(request.uri().query().unwrap_or_default()) else {
         tracing::warn!(switch = %switch.id, "a call record was refused: its URL names no leg");
-        return plain(StatusCode::BAD_REQUEST, "the uuid of the leg is missing in the URL: ?uuid=…\n");
+        return plain(StatusCode::BAD_REQUEST, "the URL must name the leg: ?uuid=…\n");
     };
     let body = match read(payload, MAX_RECORD).await {
         Ok(body) => body,
         Err(refused) => {
-            // The switch then writes it to its err-log-dir.
+            // mod_json_cdr then writes the record to its err-log-dir.
             tracing::warn!(%leg, switch = %switch.id, status = %refused.status(), "a call record was refused");
             return refused;
         }
@@ -167,14 +168,14 @@ async fn record(served: &Served, switch: &Switch, request: &HttpRequest, payload
     match served.calls.keep(&Posted { leg, switch: switch.id, body }).await {
         Ok(()) => plain(StatusCode::OK, ""),
         Err(error) => {
-            // mod_json_cdr then writes the record to its err-log-dir, and nothing is lost.
+            // Nothing is lost: mod_json_cdr writes the record to its err-log-dir.
             tracing::warn!(%error, "a call record could not be kept");
             plain(StatusCode::SERVICE_UNAVAILABLE, "the database can't be asked\n")
         }
     }
 }
 
-/// Reads a body whole. The common one came with the head, in one piece, and is taken as it is.
+/// Reads a whole body. Usually it came with the head in one piece, and is not copied.
 async fn read(mut payload: Payload, limit: usize) -> Result<Bytes, Answer> {
     let too_large = || plain(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n");
     let reading = async {
@@ -195,7 +196,7 @@ async fn read(mut payload: Payload, limit: usize) -> Result<Bytes, Answer> {
     in_time(reading).await
 }
 
-/// Polls once before a timer is made: most bodies are there.
+/// Polls once before it makes a timer: most bodies are there already.
 async fn in_time(reading: impl Future<Output = Result<Bytes, Answer>>) -> Result<Bytes, Answer> {
     let mut reading = std::pin::pin!(reading);
     if let std::task::Poll::Ready(read) = futures_util::poll!(&mut reading) {
@@ -203,13 +204,13 @@ async fn in_time(reading: impl Future<Output = Result<Bytes, Answer>>) -> Result
     }
     match tokio::time::timeout(BODY_TIMEOUT, reading).await {
         Ok(read) => read,
-        Err(_) => Err(plain(StatusCode::REQUEST_TIMEOUT, "the body did not come\n")),
+        Err(_) => Err(plain(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n")),
     }
 }
 
 async fn next(payload: &mut Payload) -> Result<Option<Bytes>, Answer> {
     let chunk = payload.next().await.transpose();
-    chunk.map_err(|_| plain(StatusCode::BAD_REQUEST, "the body did not come whole\n"))
+    chunk.map_err(|_| plain(StatusCode::BAD_REQUEST, "the body is incomplete\n"))
 }
 
 fn text(status: StatusCode, text: &'static str) -> Page {
@@ -227,7 +228,7 @@ impl From<Page> for Answer {
 }
 
 fn unauthorized(node: Uuid) -> Answer {
-    let mut answer = plain(StatusCode::UNAUTHORIZED, "a switch's name and token are needed\n");
+    let mut answer = plain(StatusCode::UNAUTHORIZED, "sign in with the switch's name and token\n");
     let challenge = header::HeaderValue::from_static("Basic realm=\"dialplane\"");
     answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     if let Ok(node) = header::HeaderValue::from_str(&node.to_string()) {
@@ -236,7 +237,7 @@ fn unauthorized(node: Uuid) -> Answer {
     answer
 }
 
-/// The builder fails on invalid headers only, and these are constants.
+/// The builder fails only on invalid headers, and ours are constants.
 fn unbuilt<E>(_: E) -> Answer {
     Response::with_body(StatusCode::INTERNAL_SERVER_ERROR, Bytes::new())
 }

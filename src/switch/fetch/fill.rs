@@ -1,4 +1,4 @@
-//! Filling: one question, one statement, one answer with the generation it was read at.
+//! A fill: one statement answers one question, and the answer carries the generation it was read at.
 
 mod call;
 
@@ -31,7 +31,7 @@ use crate::{
     text::{Domain, E164, ExtensionNumber, GroupName, SipUsername, VoicemailPin, keyring::Place},
 };
 
-/// What a fill has to find out. Texts are types here: what could not be one was answered before.
+/// What a fill has to find out. Its names are validated: those that could not exist were answered before.
 #[derive(Debug, Clone)]
 pub enum Question {
     User {
@@ -46,7 +46,7 @@ pub enum Question {
         view: GroupView,
     },
     Call(Box<PlacedCall>),
-    /// `cluster`: the cluster whose switch asks; `None`: whoever.
+    /// Where a phone number leads, for a switch of `cluster` (`None`: any).
     Number {
         number: E164,
         cluster: Option<Uuid>,
@@ -59,16 +59,17 @@ pub enum Question {
     },
 }
 
-/// What came of a fill; shared by all who waited for it.
+/// The result of a fill, shared by all who waited for it.
 #[derive(Debug, Clone)]
 pub enum Filled {
     Answer(Arc<CachedAnswer>),
-    /// The tenant has another domain now, the database was read whole meanwhile, or the node slept: to be asked again.
+    /// Ask again: the tenant has another domain now, everything was read anew meanwhile, or the process was stopped for
+    /// a while.
     Moved,
-    /// The database has no such tenant, or an older state than was known when the fill began: it changed just now, or it was
-    /// restored.
+    /// The database has no such tenant, or an older state than was known when the fill began: the tenant was just
+    /// deleted, or the database was restored.
     Less,
-    /// The call leaves the platform: that is decided for each.
+    /// The call leaves the platform. Each such call is decided separately.
     Leaves(Box<Outgoing>),
     /// The database could not be asked, or what it holds can't be rendered; the log says why.
     Failed,
@@ -84,10 +85,10 @@ enum FillError {
     Plan(#[from] PlanError),
 }
 
-/// What a fill found: read under which slot, and the answer.
+/// What a fill read: the tenant, and the answer.
 struct Found {
     tenant: Option<TenantRow>,
-    /// `None`: the tenant has nobody of that name.
+    /// `None`: the tenant has nobody under that name.
     body: Option<Bytes>,
     stray: bool,
     vary: Vary,
@@ -101,7 +102,7 @@ impl Found {
     }
 }
 
-/// What a view shows. `digest` is there for the views that have one.
+/// A view with the digest that it needs; `None` if the digest is missing.
 pub fn shown(view: View<'_>, digest: Option<Digest<'_>>) -> Option<Shown> {
     let digest = digest.map(Digest::into_owned);
     Some(match view {
@@ -113,7 +114,7 @@ pub fn shown(view: View<'_>, digest: Option<Digest<'_>>) -> Option<Shown> {
     })
 }
 
-/// Runs one fill to its end, keeps its answer, and has the names read when it was for somebody who isn't there.
+/// Runs one fill and keeps its answer. If it asked for a name that doesn't exist, it also starts reading the roster.
 pub async fn run(fetch: Arc<Fetch>, key: Key, slot: Arc<Slot>, question: Question) -> Filled {
     fetch.fills.fetch_add(1, Ordering::Relaxed);
     let (floor, began) = (slot.newest(), Instant::now());
@@ -141,9 +142,9 @@ pub async fn run(fetch: Arc<Fetch>, key: Key, slot: Arc<Slot>, question: Questio
             }
             filled
         }
-        // Whoever has joined since the node is awake again must not get a stale answer for that.
+        // Those who joined after the node was connected again must not get a stale answer because of an older failure.
         Err(error) if fetch.generations.has_returned_since(began) => {
-            tracing::debug!(%error, scope = %slot.scope, "a fill failed while the node was detached: it is made again");
+            tracing::debug!(%error, scope = %slot.scope, "a fill failed while the node was detached, and is tried again");
             Filled::Moved
         }
         Err(error) => {
@@ -154,7 +155,7 @@ pub async fn run(fetch: Arc<Fetch>, key: Key, slot: Arc<Slot>, question: Questio
     }
 }
 
-/// Keeps an answer under what it depends on. One that was for this call alone is not kept.
+/// Keeps an answer under a key with everything it depends on. An answer for one call only is not kept.
 fn keep(fetch: &Fetch, key: &Key, question: &Question, cached: &Arc<CachedAnswer>) {
     let (Question::Call(placed) | Question::Number { placed, .. }) = question else {
         fetch.cache.keep(key, Arc::clone(cached));
@@ -178,14 +179,15 @@ async fn in_tenant(fetch: &Fetch, slot: &Arc<Slot>, question: &Question) -> Resu
     Ok(finish(fetch, slot, era, found, matches!(question, Question::Config { .. })))
 }
 
-/// What was found as an cached of the slot, if the slot is still the tenant's. `is_call`: answered also for a suspended tenant.
-fn finish(fetch: &Fetch, slot: &Arc<Slot>, era: Era, found: Found, is_call: bool) -> Filled {
+/// Turns what was found into an answer, if the slot is still the tenant's. `for_suspended`: whether a suspended tenant
+/// gets the answer as well.
+fn finish(fetch: &Fetch, slot: &Arc<Slot>, era: Era, found: Found, for_suspended: bool) -> Filled {
     let Some(tenant) = found.tenant else { return Filled::Less };
     let generation = generation(tenant.generation);
     if slot.domain.as_ref() != Some(&tenant.domain) || slot.cluster != tenant.cluster {
         let (domain, cluster) = (Some(tenant.domain), tenant.cluster);
         fetch.generations.hear(era, &Heard { scope: tenant.id, generation, domain, cluster });
-        // Another domain at an older generation is that of a database that was restored.
+        // Another domain at an older generation comes from a restored database.
         return if generation < slot.newest() && !slot.is_closed() { Filled::Less } else { Filled::Moved };
     }
     if !fetch.generations.raise(era, slot, generation) {
@@ -195,14 +197,14 @@ fn finish(fetch: &Fetch, slot: &Arc<Slot>, era: Era, found: Found, is_call: bool
         return Filled::Leaves(outgoing);
     }
     let (body, stray) = match found.body {
-        Some(body) if tenant.active || is_call => (body, found.stray),
+        Some(body) if tenant.active || for_suspended => (body, found.stray),
         _ => (slot.standing.nobody.clone(), true),
     };
     let (slot, vary, keep) = (Arc::clone(slot), found.vary, found.keep);
     Filled::Answer(Arc::new(CachedAnswer { slot, generation, body, stray, vary, keep }))
 }
 
-/// Asks the database, and renders what it has.
+/// Asks the database and renders the answer.
 async fn read(fetch: &Fetch, slot: &Slot, question: &Question) -> Result<Found, FillError> {
     let scope = slot.scope;
     match question {
@@ -262,7 +264,7 @@ async fn read_user(fetch: &Fetch, slot: &Slot, name: &SipUsername, shown: &Shown
     }
     rendered(read, |tenant, extension| {
         let Some(row) = extension.filter(|row| row.active) else { return Ok(None) };
-        // Who signs in does so by the SIP username, not by a number that everybody can guess.
+        // Phones sign in with the SIP username only, not with a number that anybody can guess.
         if *shown != Shown::Profile && row.sip_username != *name {
             return Ok(None);
         }
@@ -271,7 +273,7 @@ async fn read_user(fetch: &Fetch, slot: &Slot, name: &SipUsername, shown: &Shown
     .map(|found| Found { stray: shown.digest().is_some_and(|digest| !is_usual(digest, slot)), ..found })
 }
 
-/// Where a profile forces a domain, the realm is another, and the phone's to choose; and user and realm are spelt as a phone likes.
+/// Phones choose how to spell user and realm and, on a profile that forces a domain, any realm at all.
 fn is_usual(digest: &Digest<'_>, slot: &Slot) -> bool {
     slot.domain.as_ref().is_some_and(|domain| digest.is_usual(domain.as_str()))
 }
@@ -299,22 +301,22 @@ fn read_roster(fetch: &Arc<Fetch>, slot: Arc<Slot>) {
                 fetch.readers.read(|db, _| Box::pin(store::names(db, scope, limit))).await
             };
             match names {
-                // Read again by the next who asks, if it came too late.
+                // Too late for what is known: the next unknown name has it read again.
                 Ok(Some(read)) if !fetch.generations.raise(era, &slot, generation(read.generation)) => {}
                 Ok(Some(read)) => {
                     let names = read.names.iter().map(String::as_str);
                     fetch.rosters.keep(slot, generation(read.generation), read.active, names);
                 }
                 Ok(None) => fetch.generations.doubt(),
-                Err(error) => tracing::warn!(%error, %scope, "the names cluster a scope could not be read"),
+                Err(error) => tracing::warn!(%error, %scope, "the names of a scope could not be read"),
             }
         });
-        // Nobody waits for it: the next guess finds it, or starts it again.
+        // The result doesn't matter here: the next guess uses the roster or starts this again.
         let _ = reading.await;
     });
 }
 
-/// Takes a PIN that somebody chose by phone. `None`: nobody of that name here.
+/// Saves a PIN that somebody chose by phone. `None` if the tenant has nobody under that name.
 pub async fn change_pin(
     fetch: &Fetch,
     slot: &Slot,
@@ -337,7 +339,7 @@ pub async fn change_pin(
             let place = Place { column: "voicemail_pin", tenant: scope, row: row.id };
             let sealed = fetch.keyring.seal(place, pin.reveal());
             let kept = extensions::store::set_pin_by_phone(&fetch.changes, scope, row.id, &sealed).await?;
-            // The switch reads the new PIN with its next fetch; other nodes hear of it as of any change.
+            // This node serves the new PIN from the next fetch on. Other nodes hear of it as of any change.
             kept.inspect(|now| _ = slot.raise(generation(*now))).is_some()
         }
         _ => false,

@@ -1,7 +1,7 @@
-//! One fill per key, however many ask.
+//! One fill at a time per key, however many ask.
 //!
-//! The work runs as a task of its own, so that it ends although the first asker goes away; all who ask meanwhile wait for
-//! its result. Whether a result is new enough for an asker is the asker's to check: it may have begun before a change.
+//! The fill is a separate task, so it completes even if the first asker goes away. Everybody who asks meanwhile waits
+//! for its result. Each asker checks whether the result is new enough: the fill may have begun before a change.
 
 use std::{
     collections::HashMap,
@@ -24,7 +24,7 @@ pub struct Flights<T> {
     hasher: RandomState,
 }
 
-/// The task that filled ended without a result: it panicked, or its runtime is going down.
+/// The fill's task ended without a result: it panicked, or its runtime is shutting down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lost;
 
@@ -34,7 +34,7 @@ impl<T: Clone + Send + Sync + 'static> Default for Flights<T> {
     }
 }
 
-/// Takes a key out of the map when its fill ends, however it ends.
+/// Removes a key from the map when its fill ends, however it ends.
 struct Landing<T: Clone + Send + Sync + 'static> {
     flights: Arc<Flights<T>>,
     key: Key,
@@ -77,11 +77,11 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         waiting.insert(key.clone(), receiver.clone());
         drop(waiting);
         let landing = Landing { flights: Arc::clone(self), key };
-        // Boxed before it is spawned, which moves what it is given several times.
+        // Boxed first, because `spawn` moves its future several times.
         let work = Box::pin(work());
         tokio::spawn(async move {
             let result = work.await;
-            // Out of the map first: who comes now must start a new fill, not take an old result.
+            // First out of the map: whoever comes now must start a new fill, not take an old result.
             drop(landing);
             sender.send_replace(Some(result));
         });

@@ -1,10 +1,10 @@
-//! The form that mod_xml_curl sends, read in place: no map, no copy, decoded only where a value matters.
+//! The form that mod_xml_curl sends. It is read in place, without map or copy, and a value is decoded only if it matters.
 
 use std::borrow::Cow;
 
 use memchr::{memchr, memchr_iter};
 
-/// Goes through `name=value` pairs in the order they were sent. Names are never URL-encoded by FreeSWITCH
+/// The `name=value` pairs in the order they were sent. FreeSWITCH never URL-encodes names
 /// (`switch_event_build_param_string` in switch_event.c), so they are compared as they are.
 pub fn pairs(form: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut start = 0;
@@ -16,8 +16,8 @@ pub fn pairs(form: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// Undoes FreeSWITCH's URL-encoding: `%XX` only. It writes a space as `%20` and a plus as `%2B`, so that a literal `+`
-/// is a plus (`switch_url_encode` in switch_utils.c). Bytes that are not UTF-8 make it `None`.
+/// Undoes FreeSWITCH's URL-encoding, which is `%XX` only: a space is `%20` and a plus is `%2B`, so a literal `+` is a
+/// plus too (`switch_url_encode` in switch_utils.c). Returns `None` if the bytes are not UTF-8.
 #[must_use]
 pub fn decode(value: &[u8]) -> Option<Cow<'_, str>> {
     match percent_encoding::percent_decode(value).into() {
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pairs_come_in_order_and_keep_what_they_are() {
+    fn pairs_are_in_order_and_unchanged() {
         let form = b"a=1&b=&c&=x&d=2=3&a=4";
         let read = pairs(form).collect::<Vec<_>>();
         let expected: [(&[u8], &[u8]); 5] = [(b"a", b"1"), (b"b", b""), (b"", b"x"), (b"d", b"2=3"), (b"a", b"4")];

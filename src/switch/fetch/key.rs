@@ -1,15 +1,15 @@
-//! Keys of answers, built on the stack: a kind, then texts, set apart by a byte that no text holds.
+//! Keys of answers, built on the stack: a kind, then texts, separated by a byte that no text contains.
 //!
-//! A key holds all that its answer depends on. A text is folded to lower case only where the answer is the same in every spelling;
-//! where the answer hashes or repeats the spelling, the key has it as it is, and what is not the usual spelling is kept as a stray:
-//! there are endlessly many.
+//! A key contains everything its answer depends on. A text is folded to lower case only if the answer is the same for
+//! every spelling. If the answer hashes or repeats the spelling, the key has it unchanged, and unusual spellings are
+//! kept as strays, since there are endlessly many.
 
 use super::{cache::Key, request::GroupView};
 
 const CAPACITY: usize = 600;
 
-/// A key under construction. Texts that don't fit, or hold the separator, make it one that finishes as `None`:
-/// nothing we have is called that.
+/// A key under construction. A text that is too long or contains the separator makes it finish as `None`: nothing of
+/// ours can have that name.
 pub struct KeyText {
     bytes: [u8; CAPACITY],
     length: usize,
@@ -24,7 +24,7 @@ impl KeyText {
         key
     }
 
-    /// Goes on from the bytes of a finished key.
+    /// Continues a finished key.
     #[must_use]
     pub fn from(bytes: &[u8]) -> Self {
         let mut key = Self { bytes: [0; CAPACITY], length: 0, valid: !bytes.is_empty() };
@@ -43,7 +43,7 @@ impl KeyText {
         }
     }
 
-    /// Adds a text as it is.
+    /// Adds a text unchanged.
     #[must_use]
     pub fn raw(mut self, text: &[u8]) -> Self {
         self.valid &= !text.contains(&0);
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_nobodys_name_has_no_key() {
+    fn a_name_that_nobody_can_have_has_no_key() {
         assert!(KeyText::new(b'A').folded("a.test").folded("a\0b").finish().is_none());
         assert!(KeyText::new(b'A').folded(&"x".repeat(CAPACITY)).finish().is_none());
     }

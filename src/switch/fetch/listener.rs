@@ -1,10 +1,10 @@
 //! The switch listener: HTTP as mod_xml_curl speaks it.
 //!
-//! Every fetch is a new TCP connection, so the cost of accepting one is most of the cost of an answer. Each worker thread
-//! has a listening socket of its own on the shared port (SO_REUSEPORT) and serves what it accepts itself: no accepting
-//! thread in between, no hand-over, no wake-up of another core. It is accepted when its request comes, not before; what came
-//! whole is answered at once ([`whole`](super::whole)), everything else by the framework ([`exchange`]). Measured in
-//! docs/performance.md.
+//! Every fetch is a new TCP connection, so most of the cost of an answer is accepting the connection. Each worker thread
+//! has its own listening socket on the shared port (SO_REUSEPORT) and serves what it accepts: there is no accepting
+//! thread, no hand-over and no wake-up of another core. A connection is accepted when its request arrives, not before.
+//! A request that arrived whole is answered at once ([`whole`](super::whole)), any other by the HTTP framework
+//! ([`exchange`]). docs/performance.md has the measurements.
 
 use std::{
     future::Future, io, net::SocketAddr, os::fd::AsFd, panic::AssertUnwindSafe, rc::Rc, sync::Arc, thread::JoinHandle,
@@ -35,10 +35,10 @@ const SHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections one worker serves at once; more wait in the kernel's queue.
 const MAX_CONNECTIONS: u32 = 8192;
-/// So many are accepted, and served if they can be at once, before those under way have a turn.
+/// How many connections are accepted in a row before those under way get their turn.
 const BURST: usize = 16;
 
-/// The running listener. Dropping `stop`'s sender ends it.
+/// The running listener. It ends when the sender of `stop` is dropped.
 pub struct Listener {
     pub address: SocketAddr,
     workers: Vec<JoinHandle<()>>,
@@ -47,8 +47,8 @@ pub struct Listener {
 /// Where to listen.
 pub enum Place {
     Address(SocketAddr),
-    /// On a socket that is open already, and stays open when this process ends. The workers share it: one of their own would take
-    /// connections along when it is closed.
+    /// A socket that is open already and stays open when this process ends. The workers share it: if each had its own,
+    /// closing it would drop the connections waiting on it.
     Socket(std::net::TcpListener),
 }
 
@@ -72,7 +72,7 @@ impl Place {
 }
 
 impl Listener {
-    /// Starts serving, by so many threads.
+    /// Starts serving with this many threads.
     pub fn start(
         place: Place,
         workers: usize,
@@ -81,7 +81,7 @@ impl Listener {
         stop: &watch::Receiver<bool>,
     ) -> io::Result<Self> {
         let sockets = place.sockets(workers.max(1))?;
-        // There is one at least.
+        // There is at least one.
         let address = sockets[0].local_addr()?;
         let start = |(number, socket)| {
             let worker = Worker { socket, tls: tls.cloned(), served: served.clone(), stop: stop.clone() };
@@ -119,9 +119,9 @@ fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 fn prepare(socket: &impl AsFd) -> io::Result<()> {
     let options = SockRef::from(socket);
     options.set_nonblocking(true)?;
-    // On the listening socket: accepted ones inherit it, at no call per connection.
+    // Accepted sockets inherit this from the listening one, which saves a system call per connection.
     options.set_tcp_nodelay(true)?;
-    // Who says nothing is accepted after this many seconds.
+    // A connection that sends nothing is accepted after this many seconds.
     setsockopt(socket, DeferAccept, &1).map_err(io::Error::from)
 }
 
@@ -162,7 +162,7 @@ impl Worker {
     }
 }
 
-/// A connection that was accepted, in no event loop yet.
+/// An accepted connection that is in no event loop yet.
 struct Accepted {
     stream: std::net::TcpStream,
     peer: SocketAddr,
@@ -170,7 +170,7 @@ struct Accepted {
     permit: OwnedSemaphorePermit,
 }
 
-/// Accepts until told to stop; then lets what is under way end.
+/// Accepts connections until told to stop, then lets those under way end.
 async fn accept<F: Future<Output = io::Result<()>>>(
     socket: std::net::TcpListener,
     mut stop: watch::Receiver<bool>,
@@ -197,12 +197,12 @@ async fn accept<F: Future<Output = io::Result<()>>>(
                 Err(_would_block) => break,
             };
             if let Err(error) = accepted {
-                // Out of file descriptors, mostly: a moment without accepting lets some close.
+                // Usually there are no file descriptors left: pause for a moment, so that some are closed.
                 tracing::warn!(%error, "a connection of a switch could not be accepted");
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
-        // Others have their turn, however many come.
+        // However many come, the other tasks get their turn.
         tokio::task::yield_now().await;
     }
     drop(listener);
@@ -210,7 +210,7 @@ async fn accept<F: Future<Output = io::Result<()>>>(
     Ok(())
 }
 
-/// Connections without TLS: the short way first, then the framework's.
+/// Connections without TLS: whole requests take the short way, others the framework's.
 struct Plain<H> {
     desk: Rc<Desk>,
     http: Rc<H>,
@@ -224,7 +224,7 @@ impl Plain<()> {
 }
 
 impl<H: exchange::Http<Replayed> + 'static> Plain<H> {
-    /// Serves what can be served at once; the rest goes on by itself.
+    /// Serves a connection at once if it can; otherwise spawns a task that does.
     async fn begin(&self, accepted: Accepted) -> io::Result<()> {
         let Accepted { stream, peer, permit } = accepted;
         match self.desk.read(&stream) {
@@ -232,8 +232,8 @@ impl<H: exchange::Http<Replayed> + 'static> Plain<H> {
             Came::Part(read) => {
                 let (http, stream) = (Rc::clone(&self.http), registered(stream)?);
                 actix_rt::spawn(async move {
-                    // The framework forgets to close a connection on which more comes while it waits to write
-                    // (`read_available` in actix-http's dispatcher.rs). It need not wait once this is known.
+                    // actix-http forgets to close a connection that receives more while it waits to write
+                    // (`read_available` in its dispatcher.rs). It need not wait once the stream is known to be writable.
                     if stream.writable().await.is_ok() {
                         exchange::serve(&*http, Replayed::new(read, stream), peer).await;
                     }
@@ -243,7 +243,7 @@ impl<H: exchange::Http<Replayed> + 'static> Plain<H> {
             Came::Whole(fetched) => {
                 let desk = Rc::clone(&self.desk);
                 let answering = async move { desk.answer(fetched, stream, peer).await };
-                // What panics ends its own connection, not this worker.
+                // A panic ends its own connection, not this worker.
                 let mut answering = Box::pin(AssertUnwindSafe(answering).catch_unwind());
                 if futures_util::poll!(answering.as_mut()).is_pending() {
                     actix_rt::spawn(async move {
@@ -287,7 +287,7 @@ impl<H: exchange::Http<Shaken> + 'static> Encrypted<H> {
     }
 }
 
-/// The stream in this worker's event loop.
+/// Puts the stream into this worker's event loop.
 fn registered(stream: std::net::TcpStream) -> io::Result<TcpStream> {
     stream.set_nonblocking(true)?;
     TcpStream::from_std(stream)

@@ -1,4 +1,4 @@
-//! The counters of a node. No label by tenant, path or name: their number is bounded.
+//! The counters of a node. Nothing is labelled by tenant, path or name, so their number is bounded.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::switch::fetch::Source;
 /// Kinds of requests that Dialplane leaves to the switch; anything else counts as `unknown`.
 const NOT_OURS: [&str; 7] = ["directory", "dialplan", "configuration", "languages", "chatplan", "channels", "unknown"];
 
-/// Counters of the switch listener, registered once so that a fetch only adds one.
+/// Counters of the switch listener. They are registered once, so a fetch only increments them.
 pub struct FetchMetrics {
     hits: Counter,
     filled: Counter,
@@ -64,7 +64,7 @@ impl FetchMetrics {
         self.fill_failed.increment(1);
     }
 
-    /// The database had less than this node knew: no such tenant, or an older state.
+    /// The database had less than this node knew: the tenant was missing, or its state was older.
     pub fn fill_found_less(&self) {
         self.fill_found_less.increment(1);
     }

@@ -1,7 +1,9 @@
-//! The way of a fetch, in its order: [`listener`] → [`whole`], or [`exchange`] → [`request`] → [`cache`] by its [generations](crate::node::generations) → [`fill`] (phones asked for at the same moment: `together`) → [`render`]; a call that leaves the platform goes by `outgoing`.
+//! The path of a fetch, in order: [`listener`] → [`whole`] or [`exchange`] → [`request`] → [`cache`], checked by
+//! [generation](crate::node::generations) → [`fill`] (`together` batches lookups of extensions) → [`render`].
+//! A call that leaves the platform takes `outgoing` instead.
 //!
-//! Here lives what FreeSWITCH asks and gets, and nothing else. What a node must know to serve it without asking the
-//! database each time is kept true by [`crate::node::poller`].
+//! This folder answers FreeSWITCH's fetches and does nothing else. [`crate::node::poller`] keeps the node's memory
+//! up to date, so that most fetches need no database.
 
 mod arrivals;
 pub mod cache;
@@ -66,13 +68,13 @@ use crate::{
     text::{GroupName, SipUsername, keyring::Keyring},
 };
 
-/// What a switch is told.
+/// The reply to a fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
     Document(Bytes),
     /// Not ours: the switch goes on to its other bindings and its static files.
     NotFound,
-    /// We don't know, which must never look like "not found".
+    /// This node can't tell. That must never look like "not found".
     Unavailable,
 }
 
@@ -87,10 +89,10 @@ pub enum Source {
     Unavailable,
 }
 
-/// What came of a fill.
+/// The result of a fill, for one asker.
 enum Outcome {
     Reply(Reply, Source),
-    /// The call leaves the platform: that is decided for each.
+    /// The call leaves the platform. Each such call is decided separately.
     Leaves(Box<Outgoing>),
 }
 
@@ -100,9 +102,9 @@ impl From<(Reply, Source)> for Outcome {
     }
 }
 
-/// Everything a fetch needs; one for all threads of a node.
+/// Everything a fetch needs. All threads of a node share one.
 pub struct Fetch {
-    /// This process, as the database knows it.
+    /// The id of this process in the database.
     pub node: Uuid,
     pub generations: Arc<Generations>,
     pub credentials: Credentials,
@@ -110,14 +112,14 @@ pub struct Fetch {
     pub metrics: FetchMetrics,
     rosters: Rosters,
     plans: Plans,
-    /// Rises with each call: for what takes turns.
+    /// Counts calls, so that the members of a group can take turns.
     turns: AtomicU64,
     flights: Arc<Flights<Filled>>,
     fills: AtomicU64,
     roster_flights: Arc<Flights<()>>,
     readers: Arc<Readers>,
     lookups: Arc<Lookups>,
-    /// For what a switch changes.
+    /// Connections for changes that come from a switch.
     changes: sqlx::PgPool,
     keyring: Arc<Keyring>,
     stale_limit: Duration,
@@ -179,14 +181,15 @@ impl Fetch {
         }
     }
 
-    /// May a balancer give this node fetches? As long as it has answers: also while the database is away, for other nodes have no others.
+    /// Whether a balancer may send fetches to this node. It may as long as the node has answers, even while the
+    /// database is down: other nodes have no better ones.
     #[must_use]
     pub fn takes_fetches(&self) -> bool {
         let has_answers = self.generations.is_fresh() || self.generations.detached_for() <= self.stale_limit;
         has_answers && !self.is_leaving()
     }
 
-    /// This node is about to stop: balancers are told to leave it out, and whoever comes is served.
+    /// Announces that this node is about to stop. Balancers are told to leave it out; it still serves whoever comes.
     pub fn leave_soon(&self) {
         self.leaving.store(true, Ordering::Relaxed);
     }
@@ -196,17 +199,17 @@ impl Fetch {
         self.leaving.load(Ordering::Relaxed)
     }
 
-    /// How many times the database was asked for an answer.
+    /// How often this node asked the database for an answer.
     #[must_use]
     pub fn fills(&self) -> u64 {
         self.fills.load(Ordering::Relaxed)
     }
 
-    /// Answers one request; `cluster`: whose switch asks, which is answered about that cluster's tenants only; `None`: about all.
+    /// Answers one request. With a `cluster`, only about that cluster's tenants; with `None`, about all of them.
     ///
-    /// What an answer from memory does not need is boxed here and below, so that its future stays small.
+    /// Here and below, futures that a hit does not need are boxed, so that the future of a hit stays small.
     pub async fn answer(self: &Arc<Self>, request: Request<'_>, cluster: Option<Uuid>) -> (Reply, Source) {
-        // Before anything is looked up: what is known while the node is not fresh may be outdated without anybody having said so.
+        // First of all: while the node is not fresh, what it knows may be outdated without its having been told.
         let fresh = self.generations.settle().await;
         let elsewhere = |domain: &str| {
             cluster.is_some_and(|cluster| self.generations.domain(domain).is_some_and(|slot| slot.cluster != cluster))
@@ -229,7 +232,7 @@ impl Fetch {
                 self.look_up(key, &domain, None, fresh, |_| Some(Question::Everyone { view })).await
             }
             Request::ChangePin { domain, user, pin } => Box::pin(self.change_pin(&domain, &user, &pin, fresh)).await,
-            // A switch finds a context in either case (switch_xml_find_child in switch_xml.c).
+            // A switch ignores the case of a context's name (switch_xml_find_child in switch_xml.c).
             Request::Dialplan(dialplan) if dialplan.context.eq_ignore_ascii_case(PUBLIC) => {
                 self.inbound(&dialplan, cluster, fresh).await
             }
@@ -240,7 +243,7 @@ impl Fetch {
         answered
     }
 
-    /// Writes down, now and then, that a switch asked.
+    /// Records from time to time that a switch has asked.
     fn saw(&self, switch: &Switch) {
         if !switch.is_news() {
             return;
@@ -248,7 +251,7 @@ impl Fetch {
         let (pool, switch) = (self.changes.clone(), switch.clone());
         tokio::spawn(async move {
             if let Err(error) = store::saw_switch(&pool, switch.id, switch.token()).await {
-                tracing::debug!(%error, "that a switch asked was not written down");
+                tracing::debug!(%error, "could not record that a switch asked");
                 switch.is_still_news();
             }
         });
@@ -280,10 +283,10 @@ impl Fetch {
         self.look_up(key, domain, Some(group), fresh, question).await
     }
 
-    /// A question about a domain of ours: from the cache if what it has is current, else from the database.
+    /// Answers a question about one of our domains: from the cache if the kept answer is current, else from the database.
     ///
-    /// `name` is what may be ruled out by the domain's roster, `question` makes the question of its canonical form; `None`
-    /// means that nobody could have such a name.
+    /// The domain's roster may rule out `name`. `question` makes the question from the name's canonical form; it returns
+    /// `None` for a name that nobody can have.
     async fn look_up(
         self: &Arc<Self>,
         key: KeyText,
@@ -312,12 +315,12 @@ impl Fetch {
         }
         match Box::pin(self.fill(&key, slot, question, kept)).await {
             Outcome::Reply(reply, source) => (reply, source),
-            // Only calls leave.
+            // Only calls leave, and this is none.
             Outcome::Leaves(_) => (Reply::Unavailable, Source::Unavailable),
         }
     }
 
-    /// Fills and serves what is at least as new as what was known when the asker came.
+    /// Fills until the answer is at least as new as what this node knew when the asker came.
     async fn fill(
         self: &Arc<Self>,
         key: &[u8],
@@ -325,14 +328,15 @@ impl Fetch {
         question: Question,
         kept: Option<Arc<CachedAnswer>>,
     ) -> Outcome {
-        // A fill that was under way may have begun before a change this asker must see; the one after it has not.
+        // A fill that is under way may have begun before a change that this asker must see. The next one has not.
         let mut has_doubted = false;
         for _ in 0..8 {
             let floor = slot.newest();
             let filled =
                 self.flights.join(key, || fill::run(Arc::clone(self), key.into(), Arc::clone(&slot), question.clone()));
             match filled.await {
-                // A phone number's answer belongs to a tenant that the asker did not know yet: it must be the newest known.
+                // The answer for a phone number belongs to its tenant, not to the slot that was asked for. So it must be
+                // of that tenant's newest known generation.
                 Ok(Filled::Answer(cached)) if !Arc::ptr_eq(&cached.slot, &slot) && cached.is_of_newest() => {
                     return Outcome::Reply(reply(&cached), Source::Filled);
                 }
@@ -342,8 +346,8 @@ impl Fetch {
                     return Outcome::Reply(reply(&cached), Source::Filled);
                 }
                 Ok(Filled::Answer(_) | Filled::Moved) => {}
-                // The database has less than this node knows. It may be restored right now: that the tenant is gone is believed
-                // once all of it was read.
+                // The database has less than this node knows: it may be in the middle of a restore. Read everything
+                // again before believing that the tenant is gone.
                 Ok(Filled::Less) if has_doubted => break,
                 Ok(Filled::Less) => {
                     has_doubted = true;
@@ -361,12 +365,12 @@ impl Fetch {
                 None => return unknown_domain(self.generations.is_fresh()).into(),
             }
         }
-        // A fill that never catches up with what is known: is all of that still so?
+        // The fills never caught up with what this node knows, so that may be wrong: read it again.
         self.generations.doubt();
         Outcome::Reply(Reply::Unavailable, Source::Unavailable)
     }
 
-    /// The database has nothing of a tenant that this node knows: so it is read whole before anything is called unknown.
+    /// The database does not have a tenant that this node knows. Reads everything again before calling it unknown.
     async fn has_less(&self, slot: &Slot) -> (Reply, Source) {
         self.metrics.fill_found_less();
         self.generations.doubt_and_wait().await;
@@ -378,7 +382,7 @@ impl Fetch {
         }
     }
 
-    /// The last good answer, for when the database can't be asked.
+    /// The last good answer, while the database can't be asked.
     fn stale(&self, kept: Option<Arc<CachedAnswer>>) -> (Reply, Source) {
         match kept {
             Some(cached) if cached.is_usable_stale() && self.generations.detached_for() <= self.stale_limit => {
@@ -397,7 +401,7 @@ impl Fetch {
         }
     }
 
-    /// A domain's being there is served like any stale answer.
+    /// That a domain exists is served stale as long as any other answer.
     fn knows_enough(&self, fresh: bool) -> bool {
         fresh || self.generations.detached_for() <= self.stale_limit
     }
@@ -413,7 +417,7 @@ impl Fetch {
         }
     }
 
-    /// A PIN chosen by phone is a change like any other; what can't be taken is refused by name.
+    /// Changes a PIN that was chosen by phone. The document says whether the PIN was accepted.
     async fn change_pin(self: &Arc<Self>, domain: &str, user: &str, pin: &str, fresh: bool) -> (Reply, Source) {
         let Some(slot) = self.generations.domain(domain) else { return unknown_domain(fresh) };
         let (Ok(name), Some(domain)) = (SipUsername::parse(user), slot.domain.as_ref()) else {
@@ -430,10 +434,10 @@ impl Fetch {
     }
 }
 
-/// What is hashed of a user that signs in; `None`: nobody does. A realm that is not text was never ours.
+/// The user and realm to hash when a user signs in; `None` for other views. A realm that is not UTF-8 can't be ours.
 fn digest<'a>(domain: &'a str, user: &'a str, view: View<'a>) -> Result<Option<Digest<'a>>, NotText> {
     let realm = match view {
-        // Without a realm the digest was not of a REGISTER or INVITE; the domain is what phones answer to.
+        // There is no realm outside REGISTER and INVITE; phones then use the domain.
         View::Auth { realm: b"" } | View::Register { realm: b"" } | View::Verto => domain.into(),
         View::Auth { realm } | View::Register { realm } => form::decode(realm).ok_or(NotText)?,
         View::Profile | View::ReverseAuth => return Ok(None),
@@ -443,7 +447,7 @@ fn digest<'a>(domain: &'a str, user: &'a str, view: View<'a>) -> Result<Option<D
 
 struct NotText;
 
-/// `fresh`: was the node, before the domain was looked up?
+/// `fresh`: whether the node was fresh before the domain was looked up.
 fn unknown_domain(fresh: bool) -> (Reply, Source) {
     if fresh { (Reply::NotFound, Source::Memory) } else { (Reply::Unavailable, Source::Unavailable) }
 }

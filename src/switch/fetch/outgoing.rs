@@ -1,4 +1,4 @@
-//! Calls that leave the platform: decided for each call, by two statements, and never kept.
+//! Calls that leave the platform. Each is decided separately, by two statements, and the answer is never kept.
 
 use std::sync::Arc;
 
@@ -31,12 +31,12 @@ use crate::{
     text::E164,
 };
 
-/// What is to be done about a call.
+/// What to do about a call.
 pub(super) enum Decision {
     Answer(Reply, Source),
-    /// The database must say what the tenant has of that name.
+    /// The database must say what the tenant has under the dialled name.
     AskDatabase,
-    /// It leaves the platform: that is decided for each call.
+    /// The call leaves the platform, if it is admitted.
     Leave(Outgoing),
 }
 
@@ -54,7 +54,7 @@ pub enum Outgoing {
 }
 
 impl Outgoing {
-    /// `Err`: the route stays here.
+    /// Returns the route as `Err` if it stays on the platform.
     pub(super) fn of(route: Route) -> Result<Self, Route> {
         match route {
             Route::Emergency { number } => Ok(Self::Emergency(number)),
@@ -65,7 +65,7 @@ impl Outgoing {
 }
 
 impl Fetch {
-    /// Lets a call out, or refuses it. `has_asked`: the database was asked for the name already, and had nothing of it.
+    /// Lets a call out or refuses it. `has_asked`: the database was asked already and has nothing under the dialled name.
     pub(super) async fn leave(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
@@ -82,7 +82,7 @@ impl Fetch {
         match self.read_leaving(slot, placed, Some(callee)).await {
             Ok(Some((row, known, carriers))) => {
                 if !has_asked {
-                    // Something changed since the plan was known, or the name is the tenant's own.
+                    // The plan has changed, or the tenant has something under the dialled name.
                     let now = super::fill::route_of(&row.tenant, &known, placed).await.map(Outgoing::of);
                     if row.is_name || !matches!(now, Ok(Ok(now)) if now == *outgoing) {
                         return Decision::AskDatabase;
@@ -96,7 +96,7 @@ impl Fetch {
         }
     }
 
-    /// Everything that is needed to decide, of one moment. `Err`: the database can't be asked, and the log says why.
+    /// Everything needed to decide, read in one snapshot. `Err` if the database can't be asked; the log says why.
     async fn read_leaving(
         &self,
         slot: &Arc<Slot>,
@@ -113,7 +113,7 @@ impl Fetch {
             known_carriers: -1,
         };
         let failed = |error: PlanError| tracing::warn!(%error, scope = %slot.scope, "a call out could not be decided");
-        // Once more, if the database was read whole meanwhile: it may be another one.
+        // Read once more if everything was read anew meanwhile: it may be another database now.
         for _ in 0..3 {
             let (era, floor) = (self.generations.era(), slot.newest());
             let (known, carriers) = (self.plans.of(slot), self.plans.carriers());
@@ -166,7 +166,7 @@ impl Fetch {
             return actions(slot, "on_net", on_net.actions(callee, caller, placed.hops), &before);
         }
         let decision = outbound::decide(plan, slot.scope, callee, caller, &row.offers, carriers, &mut Trace::off());
-        // Without its UUID a call can't be told from another: each question counts.
+        // Without its UUID a call can't be recognised, so each fetch counts as a call.
         let call = placed.call.unwrap_or_else(Uuid::now_v7);
         let (extension, user) = (caller.map(|caller| caller.extension), caller.and_then(|caller| caller.user));
         let asker = Asker { tenant: slot.scope, call, callee: callee.number.as_str(), extension, user };
@@ -194,7 +194,7 @@ impl Fetch {
         }
     }
 
-    /// An emergency: it passes, also when the database can't be asked, as long as this node knows a carrier.
+    /// Connects an emergency call, even if the database can't be asked, as long as this node knows a carrier.
     async fn connect_emergency(self: &Arc<Self>, slot: &Arc<Slot>, placed: &PlacedCall, number: &str) -> Reply {
         let read = if self.generations.is_fresh() { self.read_leaving(slot, placed, None).await } else { Err(()) };
         let (caller, known, carriers) = if let Ok(Some((row, known, carriers))) = read {
@@ -217,18 +217,18 @@ impl Fetch {
             record: false,
             consent_tone: false,
         };
-        // A call for help goes on when its caller is suspended meanwhile: calls that end then are found by this.
+        // An emergency call continues if its caller is suspended meanwhile: the calls to end are found by this variable.
         let mut run = vec![Action { application: "unset", data: channel::EXTENSION.to_owned() }];
         run.extend(carried.actions());
         if ids.is_empty() {
             tracing::error!(tenant = %slot.scope, "an emergency call found no carrier");
             run = vec![Action { application: "hangup", data: Refusal::NoCarrier.cause().to_owned() }];
         }
-        // Nothing of the tenant's own stands before help.
+        // None of the tenant's own entries come before an emergency call.
         actions(slot, "emergency", run, &[])
     }
 
-    /// Writes an emergency down and has the tenant's contacts told, beside the call: it does not wait for that.
+    /// Records an emergency call and tells the tenant's contacts. The call does not wait for this.
     #[expect(clippy::too_many_arguments, reason = "what is known of the call")]
     fn note_emergency(
         self: &Arc<Self>,
@@ -256,13 +256,13 @@ impl Fetch {
         tokio::spawn(async move {
             let written = emergency::write_down(&pool, &keyring, &ask, &alarm).await;
             if let Err(error) = written {
-                tracing::error!(%error, %tenant, "an emergency call was not written down");
+                tracing::error!(%error, %tenant, "an emergency call could not be recorded");
             }
         });
     }
 }
 
-/// `before`: XML of the tenant's entries.
+/// `before`: the tenant's XML entries.
 fn actions(slot: &Slot, name: &'static str, run: Vec<Action>, before: &[String]) -> Reply {
     let Some(domain) = &slot.domain else { return Reply::Unavailable };
     let run = [vec![render::mark(slot.scope)], run].concat();

@@ -1,4 +1,4 @@
-//! A call that is being answered.
+//! A call that waits for its route.
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use crate::{
     text::SipUsername,
 };
 
-/// A call, as far as the switch vouches for it, with its texts owned: a fill outlives the request.
+/// A call with what the switch vouches for. It owns its texts, because a fill outlives the request.
 #[derive(Debug, Clone)]
 pub struct PlacedCall {
     pub number: String,
@@ -20,12 +20,12 @@ pub struct PlacedCall {
     pub turn: u64,
     /// The call's UUID on its switch.
     pub call: Option<Uuid>,
-    /// Under what an answer is kept that depends on neither caller nor number shown.
+    /// The key of an answer that depends on neither the caller nor the number shown.
     pub base: Vec<u8>,
 }
 
 impl PlacedCall {
-    /// Is it one of the many ways to dial a name that has letters?
+    /// Whether it is one of the many spellings of a name with letters.
     #[must_use]
     pub fn has_capitals(&self) -> bool {
         self.number.bytes().any(|b| b.is_ascii_uppercase())
@@ -44,7 +44,7 @@ impl PlacedCall {
         }
     }
 
-    /// Under what an answer is kept that depends on all of it.
+    /// The key of an answer that depends on both.
     pub(super) fn exact(&self) -> Option<FinishedKey> {
         let caller = self.caller.as_ref().map_or("", SipUsername::as_str);
         KeyText::from(&self.base)

@@ -1,4 +1,5 @@
-//! The tenants' routing data that this node knows, and the carriers: each with the generation it was read at, bounded by size.
+//! The tenants' plans and the carriers that this node knows, each with the generation it was read at. Plans are bounded
+//! by size.
 
 use std::sync::Arc;
 
@@ -32,7 +33,8 @@ impl Known {
         self.slot.is_current(u64::try_from(self.generation).unwrap_or_default())
     }
 
-    /// Routes a call by it: apart from this thread, where the tenant's own entries take long. Calls for help wait for nothing.
+    /// Routes a call by this plan. If the tenant's own entries may take long, that happens on another thread; emergency
+    /// calls never wait for one.
     pub async fn route(
         &self,
         tenant: &Tenant,
@@ -50,18 +52,18 @@ impl Known {
     }
 }
 
-/// The carriers as one statement saw them, in which era, at which generation; -1: not yet.
+/// The carriers as one statement saw them. The generation is -1 until they were read.
 #[derive(Debug, Clone)]
 pub struct KnownCarriers {
     era: Era,
     generation: i64,
     pub carriers: Carriers,
-    /// How they write the numbers of the calls that they bring.
+    /// How the carriers write the numbers of calls from outside.
     pub arrivals: Arc<Arrivals>,
 }
 
 impl KnownCarriers {
-    /// The generation that need not be read again in this era; -1: there is none.
+    /// The generation that this node has in this era, or -1 for none.
     #[must_use]
     pub fn generation(&self, era: Era) -> i64 {
         if self.era == era { self.generation } else { -1 }
@@ -72,7 +74,7 @@ impl KnownCarriers {
     }
 }
 
-/// Roughly what the plans take together.
+/// Roughly the memory that all plans may take.
 const BYTES: u64 = 64 << 20;
 
 pub struct Plans {
@@ -97,23 +99,23 @@ impl Default for Plans {
 }
 
 impl Plans {
-    /// What is known of the plan of a slot's tenant, current or not. One that was read under another slot may be of a database that
-    /// was replaced, where its generation meant something else.
+    /// The known plan of a slot's tenant, current or not. A plan that was read under another slot doesn't count: it may
+    /// be from a database that was replaced, where its generation meant something else.
     #[must_use]
     pub fn of(&self, slot: &Arc<Slot>) -> Option<Arc<Known>> {
         self.get(slot.scope).filter(|known| Arc::ptr_eq(&known.slot, slot))
     }
 
-    /// The last that was known of a tenant's plan, under whatever slot: good enough for who calls for help.
+    /// A tenant's last known plan, whatever slot it was read under: good enough for emergency calls.
     #[must_use]
     pub fn get(&self, scope: Uuid) -> Option<Arc<Known>> {
         self.kept.get(&scope)
     }
 
-    /// Reads a plan as the database wrote it, and keeps it unless a newer one is there.
+    /// Parses a plan as the database wrote it, and keeps it unless a newer one is there.
     pub async fn keep(&self, slot: &Arc<Slot>, generation: i64, text: String) -> Result<Arc<Known>, PlanError> {
         let before = self.get(slot.scope);
-        // Of many who found it outdated, one was faster.
+        // Another fill has already read this generation.
         if let Some(kept) = before.as_ref().filter(|kept| kept.is_of(slot, generation)) {
             return Ok(Arc::clone(kept));
         }
@@ -121,10 +123,10 @@ impl Plans {
         let plan = Arc::new(Plan::read(text, before.map(|known| Arc::clone(&known.plan))).await?);
         let left_out = plan.left_out();
         if left_out > 0 && known != Some(left_out) {
-            tracing::warn!(tenant = %slot.scope, domain = %plan.domain, left_out, "a tenant's dialplan entries are beyond the limits");
+            tracing::warn!(tenant = %slot.scope, domain = %plan.domain, left_out, "a tenant's dialplan entries exceed the limits; some are left out");
         }
         let known = Arc::new(Known { slot: Arc::clone(slot), generation, plan });
-        // One that was read under a slot that is closed by now comes too late.
+        // A plan that was read under a slot that is closed by now is not kept.
         let newer = self.of(slot).filter(|kept| kept.generation > generation);
         if newer.is_none() && !slot.is_closed() {
             self.kept.insert(slot.scope, Arc::clone(&known));
@@ -137,7 +139,7 @@ impl Plans {
         self.carriers.load_full()
     }
 
-    /// Keeps what a statement read that began in `era`, unless something newer is there.
+    /// Keeps carriers read by a statement that began in `era`, unless newer ones are there.
     pub fn keep_carriers(&self, era: Era, generation: i64, carriers: Vec<Carrier>) -> Arc<KnownCarriers> {
         let arrivals = Arc::new(Arrivals::of(carriers.iter()));
         let carriers = carriers.into_iter().map(|carrier| (carrier.id, carrier)).collect();
@@ -147,7 +149,7 @@ impl Plans {
     }
 }
 
-/// The plan to read a number by, while the tenant's own is not known: with the usual codes.
+/// The plan to use while the tenant's own is not known: it has the default feature codes.
 #[must_use]
 pub(super) fn usual(slot: &Slot) -> Option<Plan> {
     slot.domain.clone().map(Plan::empty)

@@ -1,7 +1,7 @@
 //! Connections for fills.
 //!
-//! Not sqlx's pool: that one sends a ping when a connection comes back (`return_to_pool` in its pool/connection.rs), a
-//! second round trip for each fetch that misses. Here a connection comes back only after a statement that went well.
+//! sqlx's pool pings a connection when it comes back (`return_to_pool` in its pool/connection.rs): a second round trip
+//! for each miss. Here a connection comes back only after a statement that succeeded, without a ping.
 
 use std::{
     future::Future,
@@ -19,7 +19,7 @@ use crate::node::database;
 
 pub struct Readers {
     options: PgConnectOptions,
-    /// With the thread whose event loop each is in.
+    /// Each with the thread whose event loop it is in.
     idle: Mutex<Vec<(ThreadId, PgConnection)>>,
     permits: Semaphore,
     timeout: Duration,
@@ -31,32 +31,32 @@ pub enum ReadError {
     Timeout(Duration),
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
-    /// Of a statement that read for several.
+    /// A statement that read for several askers failed.
     #[error(transparent)]
     Together(Arc<ReadError>),
-    #[error("the statement came to no end")]
+    #[error("the task that ran the statement ended early")]
     Lost,
 }
 
-/// One statement on a connection; made anew when it has to be tried on a second one.
+/// One statement on a connection. It is made anew if it has to be tried on a second connection.
 pub type Reading<'c, T> = Pin<Box<dyn Future<Output = sqlx::Result<T>> + Send + 'c>>;
 
 /// Tells the compiler that what a statement borrows (`'e`) outlives the use of the connection (`'c`).
 pub struct Within<'c, 'e>(PhantomData<&'c &'e ()>);
 
 impl Readers {
-    /// At most `limit` connections; a read, waiting for a connection included, takes at most `timeout`.
+    /// At most `limit` connections. A read takes at most `timeout`, including the wait for a connection.
     #[must_use]
     pub fn new(options: &PgConnectOptions, limit: usize, timeout: Duration) -> Self {
-        // The statements are few and look up single rows by key: their plan never depends on the values.
+        // The statements look up single rows by key: their query plans never depend on the values.
         let options = options.clone().options([("plan_cache_mode", "force_generic_plan"), ("jit", "off")]);
-        // One that was given up is dropped with its connection, and ends at the server as well.
+        // A statement that timed out is dropped with its connection, and the server ends it as well.
         let options = database::within(&options, timeout);
         Self { options, idle: Mutex::default(), permits: Semaphore::new(limit), timeout }
     }
 
-    /// Runs a statement. One that fails on a connection that had been idle is tried once more on a new one: the database
-    /// may have been restarted in between.
+    /// Runs a statement. If a connection that had been idle turns out to be broken, it is tried once more on a new one:
+    /// the database may have been restarted in between.
     pub async fn read<'e, T: Send>(
         &self,
         statement: impl for<'c> Fn(&'c mut PgConnection, Within<'c, 'e>) -> Reading<'c, T> + Send + Sync,
@@ -90,7 +90,7 @@ impl Readers {
         Ok(value)
     }
 
-    /// One of this thread's own, if there is one: what comes on another's wakes that one first.
+    /// Prefers one of this thread's own connections: answers on another's would wake that thread first.
     fn take(&self) -> Option<(ThreadId, PgConnection)> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let here = thread::current().id();
@@ -107,7 +107,7 @@ impl Readers {
     }
 }
 
-/// Is it the connection that failed, not the statement?
+/// Whether the connection failed rather than the statement.
 fn is_broken(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) => true,

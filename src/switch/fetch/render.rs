@@ -1,6 +1,6 @@
-//! What a switch gets: documents built from validated texts, rendered by the templates in `templates/xml`.
+//! The documents that a switch gets, built from validated texts by the templates in `templates/xml`.
 //!
-//! One element a line and no prolog: the switch preprocesses what it fetches line by line, and drops a line with `<?`.
+//! They have one element per line and no prolog: the switch preprocesses them line by line, and drops lines with `<?`.
 
 use std::borrow::Cow;
 
@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// The answer that sends the switch on to its other bindings and its static files. FreeSWITCH compares the words.
+/// Sends the switch on to its other bindings and its static files. FreeSWITCH looks for exactly these words.
 pub const NOT_FOUND: &str = "<document type=\"freeswitch/xml\">\n<section name=\"result\">\n<result status=\"not found\"/>\n</section>\n</document>\n";
 
 /// No gateways in the directory: they belong to carriers.
@@ -35,7 +35,7 @@ pub enum RenderError {
     Secret(#[from] KeyringError),
 }
 
-/// How a user is shown, secrets already opened or hashed.
+/// A user as shown; its secrets are already opened or hashed.
 struct User<'a> {
     id: &'a str,
     number_alias: &'a str,
@@ -51,7 +51,7 @@ struct Users<'a> {
     members: &'a [User<'a>],
 }
 
-/// A user as short as can be: `switch_xml_locate_user` (switch_xml.c) finds one who stands in no group.
+/// The shortest form of a user: `switch_xml_locate_user` (switch_xml.c) also finds a user outside any group.
 #[derive(Template)]
 #[template(path = "xml/registration.xml")]
 struct Registration<'a> {
@@ -93,19 +93,19 @@ pub(super) fn xml(template: &impl Template) -> Result<Bytes, RenderError> {
     let mut text = String::with_capacity(1024);
     template.render_into(&mut text)?;
     text.push('\n');
-    // The exact size: a cached answer keeps its buffer for long.
+    // Shrunk to the exact size, since a kept answer holds its buffer for long.
     Ok(Bytes::from(text.into_boxed_str().into_boxed_bytes()))
 }
 
 /// The domain without a user.
 #[must_use]
 pub fn nobody(domain: &Domain) -> Bytes {
-    // A domain's characters are letters, digits, '.' and '-': rendering can't fail.
+    // A domain consists of letters, digits, '.' and '-', so rendering can't fail.
     xml(&Nobody { domain: domain.as_str() }).unwrap_or_default()
 }
 
-/// What a digest is made of, besides the password. A switch hashes user and realm as the phone spells them, while it finds domain and
-/// user in either case: an answer for one spelling refuses a phone that uses another.
+/// The parts of a digest besides the password. A switch ignores case when it looks up domain and user, but hashes user
+/// and realm as the phone spells them: an answer for one spelling refuses a phone that uses another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Digest<'a> {
     pub user: Cow<'a, str>,
@@ -113,8 +113,8 @@ pub struct Digest<'a> {
 }
 
 impl Digest<'_> {
-    /// Is it spelt as nearly all phones do: in lower case, and with the domain as its realm? Anybody can ask for the others, in endless
-    /// variations.
+    /// Whether it is spelt as by nearly all phones: in lower case, with the domain as realm. Anybody can ask for other
+    /// spellings in endless variations.
     #[must_use]
     pub fn is_usual(&self, domain: &str) -> bool {
         let is_lower = |text: &str| !text.bytes().any(|b| b.is_ascii_uppercase());
@@ -127,7 +127,7 @@ impl Digest<'_> {
     }
 }
 
-/// How much of a user to show; [`super::request::View`] with what is to be hashed.
+/// How much of a user to show: [`super::request::View`] with what to hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shown {
     Auth(Digest<'static>),
@@ -149,8 +149,8 @@ impl Shown {
 
 /// One user of a domain.
 ///
-/// The switch looks for the asked name in `id` and `number-alias`: `id` is the SIP username, `number-alias` what was asked
-/// for or the number.
+/// The switch looks for the requested name in `id` and `number-alias`. `id` is the SIP username, `number-alias` the alias
+/// if that was requested, else the number.
 pub fn user(
     domain: &Domain,
     row: &ExtensionRow,
@@ -184,8 +184,8 @@ fn alias<'a>(row: &'a ExtensionRow, asked: &str) -> &'a str {
     }
 }
 
-/// `a1-hash` is MD5(user:realm:password), with user and realm as the phone wrote them (`sofia_reg_parse_auth` in sofia_reg.c), and
-/// MD5(id:domain:password) as the client wrote them (`check_auth` in mod_verto.c).
+/// `a1-hash` is MD5(user:realm:password) for SIP, with user and realm as the phone wrote them (`sofia_reg_parse_auth` in
+/// sofia_reg.c), and MD5(id:domain:password) for mod_verto, as the client wrote them (`check_auth` in mod_verto.c).
 fn a1_hash(row: &ExtensionRow, digest: &Digest<'_>, keyring: &Keyring) -> Result<String, KeyringError> {
     let secret = row.open_secret(keyring)?;
     let mut hash = Md5::new();
@@ -195,7 +195,8 @@ fn a1_hash(row: &ExtensionRow, digest: &Digest<'_>, keyring: &Keyring) -> Result
     Ok(hex(&hash.finalize()))
 }
 
-/// A user without password and `a1-hash` would be let in (`allow-empty-password` is true by default in sofia_reg.c).
+/// Without this, a user that has neither password nor `a1-hash` is let in (`allow-empty-password` defaults to true in
+/// sofia_reg.c).
 const NO_EMPTY_PASSWORD: (&str, Cow<'static, str>) = ("allow-empty-password", Cow::Borrowed("false"));
 
 type Params<'a> = Vec<(&'static str, Cow<'a, str>)>;
@@ -204,8 +205,9 @@ fn auth_params<'a>(row: &'a ExtensionRow, digest: &Digest<'_>, keyring: &Keyring
     Ok(vec![("a1-hash", a1_hash(row, digest, keyring)?.into()), NO_EMPTY_PASSWORD, registrations(row)])
 }
 
-/// One registration: the newest replaces the one before. The switch's own limit would lock out a phone that restarts, because
-/// its REGISTER has a new Call-ID, until its old registration has run out (`sofia_reg_parse_auth` in sofia_reg.c).
+/// With one registration allowed, a new one replaces the old. The switch's own limit would lock out a phone that restarts
+/// until its old registration expires, because the new REGISTER has another Call-ID (`sofia_reg_parse_auth` in
+/// sofia_reg.c).
 fn registrations(row: &ExtensionRow) -> (&'static str, Cow<'static, str>) {
     match row.max_registrations {
         1 => ("sip-allow-multiple-registrations", "false".into()),
@@ -243,14 +245,14 @@ fn profile_params<'a>(domain: &'a Domain, row: &'a ExtensionRow, keyring: &Keyri
     Ok(params)
 }
 
-/// The registered contact, found by `%` in `sofia_outgoing_channel` (mod_sofia.c): the usual `${sofia_contact(…)}` is an
+/// Dials the registered contact with `%` (`sofia_outgoing_channel` in mod_sofia.c). The usual `${sofia_contact(…)}` is an
 /// API call, which hardened switches don't expand (`api-expansion` in switch.conf).
 fn dial_string(domain: &Domain, row: &ExtensionRow) -> String {
     let user = &row.sip_username;
     format!("{{sip_invite_domain={domain},presence_id={user}@{domain}}}sofia/internal/{user}%{domain}")
 }
 
-/// `vm-password` is always there: without it mod_voicemail takes the SIP password as the PIN.
+/// `vm-password` is always set: without it, mod_voicemail takes the SIP password as the PIN.
 fn voicemail_params<'a>(row: &'a ExtensionRow, keyring: &Keyring) -> Result<Params<'a>, RenderError> {
     let mut params = vec![
         ("vm-enabled", row.voicemail_enabled.to_string().into()),
@@ -260,7 +262,7 @@ fn voicemail_params<'a>(row: &'a ExtensionRow, keyring: &Keyring) -> Result<Para
     Ok(params)
 }
 
-/// What every channel of the user carries. The context is the tenant's: nothing else decides where a call may go.
+/// The variables on every channel of the user. `user_context` is the tenant's; it alone decides where a call may go.
 fn variables<'a>(domain: &'a Domain, row: &'a ExtensionRow) -> Vec<(&'a str, Cow<'a, str>)> {
     let number = row.caller_id_number.as_ref().map_or(row.number.as_str(), |number| number.as_str());
     let name = row.caller_id_name.as_ref().map_or(row.display_name.as_str(), |name| name.as_str());
@@ -281,19 +283,21 @@ fn variables<'a>(domain: &'a Domain, row: &'a ExtensionRow) -> Vec<(&'a str, Cow
     variables
 }
 
-/// What `sofia_reg_handle_register_token` (sofia_reg.c) looks at; each line of an answer costs the switch time.
+/// Only the variables that `sofia_reg_handle_register_token` (sofia_reg.c) reads: each line of an answer costs the switch
+/// time.
 fn of_registrations(row: &ExtensionRow) -> Vec<(&str, Cow<'_, str>)> {
     let named = row.variables.iter().filter(|(name, _)| name.starts_with("sip-"));
     named.map(|(name, value)| (name, value.into())).collect()
 }
 
-/// The name that messages to a mailbox are kept under: its id, which stays when its number changes.
+/// A mailbox's user and alias. The switch keeps messages under the user, so that is the mailbox's id, which never
+/// changes.
 fn mailbox_user(row: &MailboxRow) -> (String, String) {
     let id = row.id.simple().to_string();
     (id.clone(), row.number.as_ref().map_or(id, ToString::to_string))
 }
 
-/// A mailbox that belongs to no extension: nobody signs in by it, and nothing rings.
+/// A mailbox that belongs to no extension. Nobody can sign in with it, and nothing rings.
 pub fn mailbox(domain: &Domain, row: &MailboxRow, keyring: &Keyring) -> Result<Bytes, RenderError> {
     let (id, number_alias) = mailbox_user(row);
     let mut params = vec![NO_EMPTY_PASSWORD, ("vm-enabled", Cow::Borrowed("true"))];
@@ -306,19 +310,19 @@ pub fn mailbox(domain: &Domain, row: &MailboxRow, keyring: &Keyring) -> Result<B
     xml(&Users { domain: domain.as_str(), group: "default", members: &[user] })
 }
 
-/// Whether a mailbox's PIN chosen by phone was taken.
+/// Whether a PIN chosen by phone for a mailbox was accepted.
 pub fn mailbox_pin(domain: &Domain, row: &MailboxRow, success: bool) -> Result<Bytes, RenderError> {
     let (id, number_alias) = mailbox_user(row);
     xml(&Pin { domain: domain.as_str(), id: &id, number_alias: &number_alias, success })
 }
 
-/// Messages are sent to this address as well.
+/// Has messages sent to this address as well.
 fn mail_params(email: &crate::text::Email) -> [(&'static str, Cow<'_, str>); 3] {
     [("vm-mailto", email.as_str().into()), ("vm-email-all-messages", "true".into()), ("vm-attach-file", "true".into())]
 }
 
-/// A group whose members are to be rung. Ids alone: without a dial string the switch calls `user/ID@DOMAIN`
-/// (`group_call_function` in mod_commands.c), and each leg asks for its user itself.
+/// A group to ring. Its members have no dial string, so the switch calls `user/ID@DOMAIN` (`group_call_function` in
+/// mod_commands.c), and each leg fetches its own user.
 pub fn ring_group(domain: &Domain, group: &str, members: &[MemberRow]) -> Result<Bytes, RenderError> {
     let users = members.iter().map(|member| bare(member, vec![])).collect::<Vec<_>>();
     xml(&Users { domain: domain.as_str(), group, members: &users })
@@ -331,7 +335,8 @@ pub fn by_name(domain: &Domain, members: &[MemberRow]) -> Result<Bytes, RenderEr
     render_what_fits(domain, "default", &users)
 }
 
-/// As many users as a switch takes in one answer (`XML_CURL_MAX_BYTES` in mod_xml_curl.c): more would be no answer at all.
+/// As many users as fit into one answer: a switch discards an answer of more than 1 MiB (`XML_CURL_MAX_BYTES` in
+/// mod_xml_curl.c).
 fn render_what_fits(domain: &Domain, group: &str, mut members: &[User<'_>]) -> Result<Bytes, RenderError> {
     const MOST: usize = 1024 * 1024;
     loop {
@@ -348,7 +353,7 @@ fn bare<'a>(member: &'a MemberRow, variables: Vec<(&'a str, Cow<'a, str>)>) -> U
     User { id: member.sip_username.as_str(), number_alias, params: vec![NO_EMPTY_PASSWORD], variables }
 }
 
-/// Users with their voicemail parameters, for a message to many (`deliver_vm` in mod_voicemail.c).
+/// Users with their voicemail parameters, for a message to several of them (`deliver_vm` in mod_voicemail.c).
 pub fn mailboxes(domain: &Domain, group: &str, rows: &[ExtensionRow], keyring: &Keyring) -> Result<Bytes, RenderError> {
     let mut users = Vec::with_capacity(rows.len());
     for row in rows {
@@ -360,13 +365,13 @@ pub fn mailboxes(domain: &Domain, group: &str, rows: &[ExtensionRow], keyring: &
     render_what_fits(domain, group, &users)
 }
 
-/// Whether a PIN chosen by phone was taken (`vm_check` in mod_voicemail.c reads `result@success`).
+/// Whether a PIN chosen by phone was accepted (`vm_check` in mod_voicemail.c reads `result@success`).
 pub fn pin(domain: &Domain, row: &ExtensionRow, asked: &str, success: bool) -> Result<Bytes, RenderError> {
     let id = row.sip_username.as_str();
     xml(&Pin { domain: domain.as_str(), id, number_alias: alias(row, asked), success })
 }
 
-/// The one route of a call, in the context it was asked for; `before`: XML of the tenant's entries that the switch tries itself.
+/// A call's route, in the context that was asked for. `before`: the tenant's XML entries, which the switch tries first.
 pub fn dialplan(
     context: &str,
     tenant: &Tenant,
@@ -379,18 +384,18 @@ pub fn dialplan(
     xml(&Dialplan { context, name: route.name(), actions: &actions, before })
 }
 
-/// Applications under a name, in a context.
+/// A dialplan document with one entry that runs these applications.
 pub fn actions(context: &str, name: &'static str, actions: &[Action], before: &[String]) -> Result<Bytes, RenderError> {
     xml(&Dialplan { context, name, actions, before })
 }
 
-/// What every call of a tenant carries, for its record.
+/// Sets the variable that tells a call record's tenant.
 #[must_use]
 pub fn mark(tenant: Uuid) -> Action {
     Action { application: "set", data: format!("{}={tenant}", channel::TENANT) }
 }
 
-/// What can be said of a tenant's domain, or of `public`, before anything was asked.
+/// The answers that are known in advance about a tenant's domain, or about `public`.
 #[must_use]
 pub fn standing(domain: Option<&Domain>, scope: Uuid) -> Standing {
     Standing {
@@ -399,13 +404,13 @@ pub fn standing(domain: Option<&Domain>, scope: Uuid) -> Standing {
     }
 }
 
-/// In this context nobody has the number.
+/// Nobody in this context has the number.
 #[must_use]
 pub fn unallocated(context: &str, tenant: Option<Uuid>) -> Bytes {
     let refusal = crate::model::refusal::Refusal::Unallocated;
     let hangup = Action { application: "hangup", data: refusal.cause().to_owned() };
     let actions = tenant.map(mark).into_iter().chain([hangup]).collect::<Vec<_>>();
-    // As with `nobody`: a context of ours is a domain or "public".
+    // As in `nobody`, rendering can't fail: the context is a domain or "public".
     xml(&Dialplan { context, name: refusal.name(), actions: &actions, before: &[] }).unwrap_or_default()
 }
 
@@ -418,14 +423,14 @@ struct StaticExtension<'a> {
     actions: &'a [Action],
 }
 
-/// One extension of a static dialplan, called NAME; `disposition`: what ringing before must have come to.
+/// One entry of a static dialplan. `disposition`: how ringing must have ended before this entry applies.
 pub fn static_extension(pattern: &str, disposition: Option<&str>, actions: &[Action]) -> Result<Bytes, RenderError> {
-    // A channel variable: the one place where a switch is to look at something itself.
+    // Nowhere else does a document have the switch evaluate a channel variable itself.
     let disposition_field = "${originate_disposition}";
     xml(&StaticExtension { disposition_field, disposition, pattern, actions })
 }
 
-/// Users as a static directory has them: what signing in and ringing need at once.
+/// The users of a static directory, with what both signing in and ringing need.
 pub fn static_users<'a>(
     domain: &Domain,
     rows: impl Iterator<Item = &'a ExtensionRow>,
@@ -442,7 +447,7 @@ pub fn static_users<'a>(
     xml(&Users { domain: domain.as_str(), group: "default", members: &users })
 }
 
-/// A context of ours without an entry: messages are not routed, and not left to static files either.
+/// Our context without entries: messages are not routed, and not left to static files either.
 pub fn chatplan(domain: &Domain) -> Result<Bytes, RenderError> {
     xml(&Chatplan { context: domain.as_str() })
 }

@@ -14,7 +14,7 @@ use tokio::{
 /// Reads as if nothing had been read yet.
 pub struct Replayed {
     read: Vec<u8>,
-    /// How many of them were given out again.
+    /// How many bytes of `read` were given out again.
     given: usize,
     stream: TcpStream,
 }

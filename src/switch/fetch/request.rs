@@ -1,13 +1,13 @@
-//! What a switch asks, as one typed request.
+//! A fetch's form, read into one typed request.
 //!
-//! The form holds text that strangers chose (the digest realm, SIP header names, channel variables), and FreeSWITCH does
-//! not encode all of it. The rules here keep such text from being read as something else:
-//! - of the base fields the first counts: they lead the form, what repeats them was put in later;
-//! - `action`, `purpose` and other event headers count only behind the first `Event-Name`;
-//! - of `key`, `user` and `domain` the last counts: the switch appends them after what callers control;
-//! - `domain` must equal `key_value`, which is cut and not encoded (`xml_url_fetch` in mod_xml_curl.c);
-//! - the caller's identity counts only when it stands there once;
-//! - a REGISTER may bind an address of the domain that its sender signs in to, and of no other.
+//! The form contains text that strangers chose (the digest realm, SIP header names, channel variables), and FreeSWITCH
+//! does not encode all of it. These rules keep that text from being read as something else:
+//! - of a repeated base field, the first counts: base fields lead the form, so a repetition was injected;
+//! - `action`, `purpose` and other event headers count only after the first `Event-Name`;
+//! - of `key`, `user` and `domain`, the last counts: the switch appends them after everything that callers control;
+//! - `domain` must equal `key_value`, which is truncated and not encoded (`xml_url_fetch` in mod_xml_curl.c);
+//! - the caller's identity counts only if the form has no two different values of it;
+//! - a REGISTER may bind an address only in the domain that its sender signs in to.
 
 mod call;
 mod config;
@@ -21,33 +21,33 @@ pub use self::{
 use super::form::{decode, pairs};
 use crate::model::channel;
 
-/// One question of a switch. Its texts are as they came: nothing here was checked against a type yet.
+/// One question of a switch. Its texts are as they came, not yet checked against a type.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Request<'a> {
-    /// A user of a domain, for a purpose.
+    /// A user of a domain, and how much of the user to show.
     User { domain: Cow<'a, str>, user: Cow<'a, str>, view: View<'a> },
-    /// A domain and nothing in it: `domain_exists`, address lists, gateways, and everything that is refused.
+    /// A domain without users: for `domain_exists`, address lists and gateways, and for everything that is refused.
     Domain { domain: Cow<'a, str> },
     /// A domain with one group and its members.
     Group { domain: Cow<'a, str>, group: Cow<'a, str>, view: GroupView },
-    /// A domain with all who can be reached: dial-by-name, voicemail to everybody.
+    /// A domain with all its users: for dial-by-name and voicemail to everybody.
     Everyone { domain: Cow<'a, str>, view: GroupView },
-    /// Gateways of every domain at once (`<domain name="all">` of a profile).
+    /// The gateways of all domains (`<domain name="all">` in a profile).
     AllGateways,
     /// A mailbox's owner chose a new PIN by phone.
     ChangePin { domain: Cow<'a, str>, user: Cow<'a, str>, pin: Cow<'a, str> },
     /// Where a call goes.
     Dialplan(Box<Dialplan<'a>>),
-    /// A module's configuration that Dialplane owns.
+    /// A module's configuration that Dialplane provides.
     Configuration { file: ConfigFile<'a> },
     /// Where a text message goes.
     Chatplan { context: Cow<'a, str> },
-    /// Something that Dialplane does not decide; `kind` is for the count of them.
+    /// A question that Dialplane leaves to the switch; `kind` labels its counter.
     NotOurs { kind: &'static str },
 }
 
 impl Request<'_> {
-    /// The tenant's domain that it is about, if it is about one.
+    /// The domain that the request is about, if there is one.
     #[must_use]
     pub fn domain(&self) -> Option<&str> {
         match self {
@@ -64,14 +64,14 @@ impl Request<'_> {
     }
 }
 
-/// How much of a user an answer shows: no more than the purpose needs.
+/// How much of a user an answer shows: only as much as the purpose needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum View<'a> {
     /// To check a digest for this realm.
     Auth { realm: &'a [u8] },
-    /// The same for a REGISTER, which makes no channel that could carry anything.
+    /// The same for a REGISTER, which makes no channel and so needs no variables.
     Register { realm: &'a [u8] },
-    /// To ring, to leave and read voicemail, to look at: everything but the SIP secret.
+    /// To ring, and to leave or read voicemail: everything but the SIP secret.
     Profile,
     /// To check a login of mod_verto.
     Verto,
@@ -81,11 +81,11 @@ pub enum View<'a> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroupView {
-    /// Whom to ring: ids only, each leg asks for its user itself.
+    /// To ring the members: ids only, since each leg fetches its own user.
     Ring,
-    /// Whom to leave a message: voicemail parameters.
+    /// To leave the members a message: voicemail parameters.
     Voicemail,
-    /// Whom to find by name.
+    /// To find the members by name.
     ByName,
 }
 
@@ -98,16 +98,16 @@ pub enum Malformed {
     TooManyFields,
 }
 
-/// A real dialplan body has under 200 fields; a call with many variables some hundreds.
+/// A real dialplan request has fewer than 200 fields; a call with many variables has some hundreds.
 const MAX_FIELDS: usize = 4000;
 
-/// What the variables of SIP headers begin with (`SOFIA_SIP_HEADER_PREFIX` in mod_sofia.h).
+/// The prefix of channel variables that hold SIP headers (`SOFIA_SIP_HEADER_PREFIX` in mod_sofia.h).
 const HEADER: &[u8] = b"variable_sip_h_";
 
 /// More than a carrier sends.
 const MOST_HEADERS: usize = 64;
 
-/// A field that must stand there once.
+/// A field that counts only if all its values are the same.
 #[derive(Default, Clone, Copy)]
 struct Once<'a> {
     value: Option<&'a [u8]>,
@@ -210,7 +210,7 @@ impl<'a> Fields<'a> {
             b"VM-User" => first(&mut self.vm_user, value),
             b"VM-User-Password" => first(&mut self.vm_password, value),
             b"context" => first(&mut self.context, value),
-            // Appended behind all channel data (dialplan_xml_locate in mod_dialplan_xml.c).
+            // Appended after all channel data (dialplan_xml_locate in mod_dialplan_xml.c).
             b"Hunt-Context" => self.hunt_context = Some(value),
             b"Hunt-Destination-Number" => self.hunt_destination = Some(value),
             b"Caller-Context" => first(&mut self.caller_context, value),
@@ -238,7 +238,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Is it the field of a channel variable?
+/// Whether this is the field of the channel variable `name`.
 fn is_variable(field: &[u8], name: &str) -> bool {
     field.strip_prefix(b"variable_").is_some_and(|rest| rest == name.as_bytes())
 }
@@ -247,7 +247,7 @@ fn first<'a>(field: &mut Option<&'a [u8]>, value: &'a [u8]) {
     field.get_or_insert(value);
 }
 
-/// An empty field is an absent one: FreeSWITCH deletes headers without data.
+/// An empty field counts as absent: FreeSWITCH deletes headers without data.
 fn text(field: Option<&[u8]>) -> Option<Cow<'_, str>> {
     field.filter(|value| !value.is_empty()).and_then(decode)
 }
@@ -257,7 +257,7 @@ fn is(field: Option<&[u8]>, value: &str) -> bool {
 }
 
 impl<'a> Request<'a> {
-    /// Reads one form. Whatever is in it, the result is a request or a named refusal.
+    /// Reads one form. Any bytes yield a request or a named error.
     pub fn read(form: &'a [u8]) -> Result<Self, Malformed> {
         let fields = Fields::read(form)?;
         match fields.section {
@@ -275,7 +275,7 @@ impl<'a> Request<'a> {
 
 fn directory<'a>(fields: &Fields<'a>) -> Request<'a> {
     const NOT_OURS: Request<'static> = Request::NotOurs { kind: "directory" };
-    // key_value is sent as it is, so it is not decoded either.
+    // FreeSWITCH does not encode key_value, so it is not decoded either.
     let Some(key_value) = fields.key_value.filter(|v| !v.is_empty()) else {
         return if is(fields.purpose, "gateways") { Request::AllGateways } else { NOT_OURS };
     };
@@ -295,7 +295,7 @@ fn directory<'a>(fields: &Fields<'a>) -> Request<'a> {
 fn in_domain<'a>(fields: &Fields<'a>, domain: Cow<'a, str>) -> Request<'a> {
     match fields.purpose {
         Some(b"publish-vm") => return publish_voicemail(fields, domain),
-        // No password, no user: address lists hold none of ours, gateways belong to carriers.
+        // No other purpose needs a user: address lists contain none of ours, and gateways belong to carriers.
         Some(_) => return Request::Domain { domain },
         None => {}
     }
@@ -307,7 +307,7 @@ fn in_domain<'a>(fields: &Fields<'a>, domain: Cow<'a, str>) -> Request<'a> {
         Some(b"sip_auth") => View::Auth { realm: fields.realm.unwrap_or_default() },
         Some(b"jsonrpc-authenticate") => View::Verto,
         Some(b"reverse-auth-lookup") => View::ReverseAuth,
-        // A login to the switch's event socket is never a matter of the directory.
+        // Nobody logs in to a switch's event socket as a user of the directory.
         Some(b"event_socket_auth") => return Request::Domain { domain },
         _ => View::Profile,
     };
@@ -323,27 +323,29 @@ fn in_domain<'a>(fields: &Fields<'a>, domain: Cow<'a, str>) -> Request<'a> {
         return Request::ChangePin { domain, user, pin };
     }
     match fields.key {
-        // The answer is the same for both: the switch looks for the name in the attribute it means.
+        // One answer serves both: the switch itself looks for the name in the attribute it means.
         Some(b"id" | b"number-alias") => Request::User { domain, user, view },
-        // user_exists and find_user_xml look by any attribute; ours have these two.
+        // user_exists and find_user_xml may look by any attribute; our users have only these two.
         _ => Request::Domain { domain },
     }
 }
 
-/// Only mod_voicemail says so, and only in an event of its own kind: in a login of mod_verto the client chooses names and values
-/// of fields, and could else set anybody's PIN (`check_auth` in mod_verto.c).
+/// Whether the user changes a PIN. Only mod_voicemail asks for that, in an event of type CUSTOM. The check matters because
+/// a mod_verto client chooses names and values of fields when it logs in, and could otherwise set anybody's PIN
+/// (`check_auth` in mod_verto.c).
 fn changes_pin(fields: &Fields<'_>) -> bool {
     let by_voicemail = fields.action.is_none() && is(fields.event_name, "CUSTOM") && fields.vm_user == fields.user;
     by_voicemail && is(fields.vm_action, "change-password")
 }
 
-/// Does somebody sign in to this domain to bind (REGISTER) or to watch (SUBSCRIBE) an address of another? The switch itself compares
-/// user names at most (`inbound-reg-force-matching-username` in sofia_reg.c), and lets everybody who signed in watch anybody
-/// (`sofia_presence_handle_sip_i_subscribe` in sofia_presence.c): one tenant's 1001 could take the calls of another's, or see who
-/// calls whom there.
+/// Whether somebody signs in to this domain to bind (REGISTER) or watch (SUBSCRIBE) an address in another one. The switch
+/// compares user names at most (`inbound-reg-force-matching-username` in sofia_reg.c), and lets every authenticated user
+/// watch any address (`sofia_presence_handle_sip_i_subscribe` in sofia_presence.c). So one tenant's 1001 could take
+/// another's calls, or see who calls whom there.
 ///
-/// Where a profile forces a domain, which shows in a realm that differs from it, it forces that of a registration as well. What is
-/// watched it leaves as the client wrote it, and the realm is the client's to choose: there the domain itself has to stand.
+/// A profile that forces a domain (then the realm differs from the domain) also forces it on registrations, so a REGISTER
+/// passes. It does not force it on a watched address, and the client chooses the realm, so a SUBSCRIBE must name the
+/// domain itself.
 fn reaches_elsewhere(fields: &Fields<'_>, domain: &str) -> bool {
     let is_elsewhere = || text(fields.to_host).is_some_and(|host| !host.eq_ignore_ascii_case(domain));
     if is_sip_auth(fields, "SUBSCRIBE") {
@@ -353,7 +355,7 @@ fn reaches_elsewhere(fields: &Fields<'_>, domain: &str) -> bool {
     is_register(fields) && !is_forced() && is_elsewhere()
 }
 
-/// Is a user that is watched an address in itself, `park+5900+other.test`? The switch takes it apart like this.
+/// Whether a watched user names another host itself, as in `park+5900+other.test`. The switch splits it the same way.
 fn names_a_host(user: &str, domain: &str) -> bool {
     let Some((protocol, rest)) = user.split_once('+') else { return false };
     let host = rest.split_once(['+', '@']).map(|(_, host)| host);
@@ -368,7 +370,7 @@ fn is_sip_auth(fields: &Fields<'_>, method: &str) -> bool {
     is(fields.action, "sip_auth") && is(fields.auth_method, method)
 }
 
-/// mod_voicemail delivers or forwards a message (deliver_vm): users are expected inside the domain.
+/// mod_voicemail delivers or forwards a message (deliver_vm in mod_voicemail.c) and expects users in the domain.
 fn publish_voicemail<'a>(fields: &Fields<'a>, domain: Cow<'a, str>) -> Request<'a> {
     match (text(fields.user), text(fields.group)) {
         (Some(user), _) if user == "_all_" => Request::Everyone { domain, view: GroupView::Voicemail },

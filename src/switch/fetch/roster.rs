@@ -1,8 +1,8 @@
-//! Which names exist in a scope, so that a scanner's guesses are answered from memory.
+//! The names that exist in a scope, so that a scanner's guesses are answered from memory.
 //!
-//! A roster is the set of a tenant's names (or of the platform's phone numbers) at one generation, as 64-bit hashes. A name
-//! that is not in a current roster does not exist; one that is in it may exist (hashes collide) and is asked for. It is
-//! read when somebody asks for a name that isn't there, once per generation.
+//! A roster is the set of a tenant's names (or of the platform's phone numbers) at one generation, as 64-bit hashes. A
+//! name that a current roster lacks does not exist. One that it has may exist (hashes collide), so the database is asked.
+//! A roster is read once per generation, when somebody asks for a name that doesn't exist.
 
 use std::{
     collections::HashSet,
@@ -14,19 +14,19 @@ use uuid::Uuid;
 
 use crate::node::generations::Slot;
 
-/// Scopes with more names than this are asked name by name.
+/// A scope with more names than this has no roster: the database is asked for each name.
 pub const MAX_NAMES: i32 = 4_000_000;
 const BYTES: u64 = 64 << 20;
 
 pub struct Roster {
     slot: Arc<Slot>,
     generation: u64,
-    /// Is the tenant active? The calls of one that is suspended are refused for that, whatever was dialled.
+    /// Whether the tenant is active. Calls of a suspended tenant are refused for that reason, whatever was dialled.
     active: bool,
     names: HashSet<u64>,
 }
 
-/// The rosters kept, bounded by size.
+/// The rosters that this node keeps, bounded by size.
 pub struct Rosters {
     kept: moka::sync::Cache<Uuid, Arc<Roster>>,
     hasher: RandomState,
@@ -43,13 +43,13 @@ impl Default for Rosters {
 }
 
 impl Rosters {
-    /// Is it certain that this scope has no such name?
+    /// Whether it is certain that this scope doesn't have the name.
     #[must_use]
     pub fn rules_out(&self, scope: Uuid, name: &str) -> bool {
         self.current(scope).is_some_and(|roster| !roster.names.contains(&self.hasher.hash_one(name)))
     }
 
-    /// Is it certain that a call to this name reaches nobody because nobody has it?
+    /// Whether it is certain that a call to this name is refused because nobody has it.
     #[must_use]
     pub fn rules_out_call(&self, scope: Uuid, name: &str) -> bool {
         self.current(scope).is_some_and(|roster| roster.active && !roster.names.contains(&self.hasher.hash_one(name)))
@@ -90,7 +90,7 @@ mod tests {
         let rosters = Rosters::default();
         assert!(!rosters.rules_out(scope, "1000"));
         rosters.keep(generations.scope(scope).unwrap(), 3, false, ["1000", "1001"].into_iter());
-        assert!(!rosters.rules_out_call(scope, "1002"), "suspended: another answer");
+        assert!(!rosters.rules_out_call(scope, "1002"), "a suspended tenant's call is refused for another reason");
         assert!(rosters.rules_out(scope, "1002"));
         assert!(!rosters.rules_out(scope, "1000"));
         generations.merge([heard(4)]);

@@ -1,4 +1,4 @@
-//! What switches are served from.
+//! What serving switches needs.
 
 use std::sync::Arc;
 

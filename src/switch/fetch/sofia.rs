@@ -24,7 +24,8 @@ struct Gateways {
     gateways: Vec<Gateway>,
 }
 
-/// Profiles with the gateways of carriers. Profiles without one called external get none: a cluster's are checked for it.
+/// The profiles, with the carriers' gateways in the profile `external`. A cluster's own profiles are checked for having
+/// one; without it there are no gateways.
 pub fn document_of(
     base: &str,
     carriers: Vec<config_store::CarrierRow>,
@@ -46,15 +47,15 @@ pub fn document_of(
     Ok(document(&format!("{before}{gateways}{profile}")))
 }
 
-/// The profile external asks the list of callers, also where a cluster has profiles of its own that don't say so. Whoever gets in
-/// can take any call over whose Call-ID they know: an INVITE with Replaces is asked for nothing else
-/// (`sofia_handle_sip_i_invite` in sofia.c). Who wants everybody in says so at the cluster (`accepts_calls_from`).
+/// Makes the profile `external` check callers' addresses, even if a cluster's own profiles don't. Otherwise anybody could
+/// take over a call whose Call-ID they know: for an INVITE with Replaces there is no other check
+/// (`sofia_handle_sip_i_invite` in sofia.c). To let everybody in, set `accepts_calls_from` of the cluster.
 fn guarded(profile: &str) -> std::borrow::Cow<'_, str> {
     const SETTINGS: &str = "<settings>\n";
     let end = profile.find("</profile>").unwrap_or(profile.len());
     let own = &profile[..end];
     match own.find(SETTINGS) {
-        // As kept, a cluster's own has its hyphens as references.
+        // A cluster's own profiles are kept with hyphens as character references.
         Some(at) if !own.replace("&#45;", "-").contains("name=\"apply-inbound-acl\"") => {
             let (head, rest) = profile.split_at(at + SETTINGS.len());
             format!("{head}<param name=\"apply-inbound-acl\" value=\"carriers\"/>\n{rest}").into()
@@ -63,18 +64,17 @@ fn guarded(profile: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
-/// What decides a carrier's gateway, its password sealed: with another text it is another gateway.
+/// A text that changes whenever the carrier's gateway does. The password in it is sealed.
 #[must_use]
 pub fn decisive(row: &config_store::CarrierRow) -> String {
     let gateway = gateway(row.id, &row.config, None);
     format!("{} {:?} {:?}", gateway.name, gateway.params, row.password)
 }
 
-/// Where gateways are put.
+/// Gateways are inserted after this.
 const EXTERNAL: &str = "<profile name=\"external\">\n";
 
-/// The profiles that a stock switch boots with, without their comments: a comment in a fetched document is one more thing that the
-/// switch's preprocessor looks at.
+/// The profiles of `freeswitch-conf` without their comments, which the switch's preprocessor would look at too.
 pub static PROFILES: LazyLock<String> = LazyLock::new(|| {
     let mut text = include_str!("../../../freeswitch-conf/autoload_configs/sofia.conf.xml");
     let mut bare = String::with_capacity(text.len());
@@ -89,21 +89,21 @@ pub static PROFILES: LazyLock<String> = LazyLock::new(|| {
     })
 });
 
-/// A carrier as mod_sofia reads it (`parse_gateways` in sofia.c; names are case-sensitive).
+/// A carrier's gateway as mod_sofia reads it (`parse_gateways` in sofia.c; names are case-sensitive).
 fn gateway(id: Uuid, config: &CarrierConfig, password: Option<&str>) -> Gateway {
     let host = config.host.as_str();
     let realm = config.realm.as_ref().map_or(host, |realm| realm.as_str());
     let mut params = vec![
         ("realm", realm.to_owned()),
         ("proxy", host.to_owned()),
-        // Not asked for unless the gateway registers or is challenged, but a gateway without is none (sofia.c).
+        // Used only if the gateway registers or is challenged, but mod_sofia rejects a gateway without them (sofia.c).
         ("username", config.username.as_ref().map_or("dialplane", |user| user.as_str()).to_owned()),
         ("password", password.unwrap_or("none").to_owned()),
         ("register", config.register.to_string()),
         ("register-transport", config.transport.name().to_owned()),
         ("caller-id-in-from", config.caller_id_in_from.to_string()),
         ("context", "public".to_owned()),
-        // A call to the address that was registered is one to the number in To, not to the user name (sofia_handle_sip_i_invite).
+        // A call to the registered contact is for the number in To, not for the user name (sofia_handle_sip_i_invite).
         ("extension", "auto_to_user".to_owned()),
         ("retry-seconds", "20".to_owned()),
     ];

@@ -1,4 +1,4 @@
-//! The SQL of a fetch. Each statement reads data and generation in one snapshot: that is what makes an answer datable.
+//! The SQL of a fetch. Each statement reads data and generation in one snapshot, so an answer's generation is certain.
 
 use sqlx::PgExecutor;
 use uuid::Uuid;
@@ -19,7 +19,7 @@ pub struct TenantRow {
     pub active: bool,
 }
 
-/// The tenant in a row with the columns `generation`, `domain`, `cluster_id` and `tenant_active`.
+/// Builds the tenant from a row with the columns `generation`, `domain`, `cluster_id` and `tenant_active`.
 macro_rules! tenant_of {
     ($id:expr, $row:expr) => {
         $crate::switch::fetch::store::TenantRow {
@@ -33,7 +33,7 @@ macro_rules! tenant_of {
 }
 pub(super) use tenant_of;
 
-/// What a switch may be shown of an extension; secrets sealed.
+/// What a switch may see of an extension; its secrets are sealed.
 #[derive(Debug, Clone)]
 pub struct ExtensionRow {
     pub tenant_id: Uuid,
@@ -88,7 +88,7 @@ pub async fn extension(
     Ok(extensions(db, &[tenant], &[name.to_owned()]).await?.pop().flatten())
 }
 
-/// The same for many names, each of the tenant at its place; answers at the same places.
+/// The same for many names: `names[i]` belongs to `tenants[i]`, and its answer is at `i` too.
 pub async fn extensions(
     db: impl PgExecutor<'_>,
     tenants: &[Uuid],
@@ -149,7 +149,7 @@ pub async fn extensions(
     Ok(found)
 }
 
-/// A mailbox that belongs to no extension; its PIN sealed.
+/// A mailbox that belongs to no extension; its PIN is sealed.
 pub struct MailboxRow {
     pub tenant_id: Uuid,
     pub id: Uuid,
@@ -186,7 +186,7 @@ pub async fn mailbox(
     Ok(Some((tenant_row, mailbox)))
 }
 
-/// The members of a group by the group's name, with its tenant; `None` inside: no such group.
+/// The members of a group by the group's name, with its tenant. The inner `None` means no such group.
 pub async fn group(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
@@ -220,10 +220,11 @@ pub async fn group(
     Ok(Some((tenant_row, exists.then(|| members.collect()))))
 }
 
-/// A switch takes no answer of more than 1 MiB (`XML_CURL_MAX_BYTES` in mod_xml_curl.c), so a domain as a whole is cut here.
+/// The most extensions that an answer about a whole domain has: a switch discards an answer of more than 1 MiB
+/// (`XML_CURL_MAX_BYTES` in mod_xml_curl.c).
 const EVERYONE: i64 = 2000;
 
-/// The active extensions of a tenant in the order of their numbers, at most 2,000; of one group when it is named.
+/// The active extensions of a tenant, or of one group, ordered by number; at most [`EVERYONE`].
 pub async fn everyone(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
@@ -319,7 +320,7 @@ pub async fn phone_numbers(db: impl PgExecutor<'_>, limit: i32) -> sqlx::Result<
     Ok(Some(names).filter(|read| i32::try_from(read.names.len()).is_ok_and(|n| n <= limit)))
 }
 
-/// A switch that may ask.
+/// A switch that may fetch.
 pub struct SwitchRow {
     pub id: Uuid,
     pub name: String,
@@ -334,7 +335,7 @@ pub async fn switches(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<SwitchRow>> {
         .await
 }
 
-/// Writes down that a switch asked with this token, if it is still the one it has.
+/// Records that a switch asked with this token, if that is still its token.
 pub async fn saw_switch(db: impl PgExecutor<'_>, switch: Uuid, token: &[u8]) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into switch_sightings (switch_id) select id from switches where id = $1 and token_hash = $2

@@ -1,7 +1,7 @@
-//! Looking up extensions: those that are asked for at the same moment with one statement.
+//! Looks up extensions that are asked for at the same moment with one statement.
 //!
-//! A lookup costs the database more for the statement around it than for the rows it reads. So who asks while statements are under
-//! way waits for the next one, which reads for all who wait; who asks alone waits for nobody. A statement begins after everybody it
+//! For the database, a statement costs more than the rows it reads. So whoever asks while statements are under way waits
+//! for the next one, which reads for all who wait; a single asker doesn't wait. A statement begins after everybody it
 //! reads for has asked, so its snapshot is as new as each of them needs.
 
 use std::{
@@ -21,11 +21,11 @@ use super::{
 /// A tenant and what it has under a name; `None`: no such tenant.
 pub type Looked = Option<(TenantRow, Option<ExtensionRow>)>;
 
-/// Lanes, so that whoever asks and whoever reads for them are mostly the same thread, which need not be woken by another.
+/// Each thread has a lane (mostly its own), so that it usually reads for itself and no other thread must wake it.
 const LANES: usize = 16;
-/// Statements that a lane has under way at once.
+/// How many statements of a lane may be under way at once.
 const STATEMENTS: usize = 2;
-/// Names that one statement looks up: more would make the first of them wait for the last.
+/// The most names that one statement looks up: with more, the first would wait for the last.
 const MOST: usize = 64;
 
 struct Asked {
@@ -40,7 +40,7 @@ struct Lane {
     statements: usize,
 }
 
-/// Who waits for which lookup.
+/// The lookups that are waiting.
 #[derive(Default)]
 pub struct Lookups {
     lanes: [Mutex<Lane>; LANES],
@@ -83,13 +83,13 @@ struct Turn {
 }
 
 impl Turn {
-    /// Reads for those who wait, until nobody does.
+    /// Reads for those who wait, until nobody waits.
     async fn read(mut self, readers: Arc<Readers>) {
         loop {
             let asked = {
                 let mut lane = self.lookups.lane(self.lane);
                 if lane.waiting.is_empty() {
-                    // In the same breath: who comes after this begins a turn of their own.
+                    // Under the same lock, so that whoever comes next begins a new turn.
                     lane.statements -= 1;
                     self.is_over = true;
                     return;
@@ -103,7 +103,7 @@ impl Turn {
             match read {
                 Ok(found) => {
                     for (asked, found) in asked.into_iter().zip(found) {
-                        // Who went away needs no answer.
+                        // It fails if the asker went away, which doesn't matter.
                         let _ = asked.answer.send(Ok(found));
                     }
                 }
@@ -119,7 +119,7 @@ impl Turn {
 }
 
 impl Drop for Turn {
-    /// A turn that did not end by itself takes those who wait along: nobody would read for them before somebody else asks.
+    /// A turn that was cut short fails those who wait: otherwise they would wait until somebody else asks.
     fn drop(&mut self) {
         if !self.is_over {
             let mut lane = self.lookups.lane(self.lane);

@@ -1,10 +1,10 @@
-//! The short way of a fetch that came whole: read, answered and closed in one go, while its connection is with the kernel alone.
+//! The short way for a fetch that arrived whole: it is read, answered and closed at once, without an event loop.
 //!
-//! FreeSWITCH sends a fetch in one piece, and the listener wakes when that has come (TCP_DEFER_ACCEPT). So most connections need no
-//! event loop and no HTTP framework: five system calls, and the end of the connection leaves in the packet of the answer. Only
-//! what is plainly a switch's fetch goes this way: `POST /fs/xml`, its body whole and nothing behind it, the right token.
-//! Everything else goes to [`exchange`] with the bytes that were read, and is judged there. Who may ask, what a
-//! form means and what is answered is the same code on both ways.
+//! FreeSWITCH sends a fetch in one piece, and the listener wakes when it is there (TCP_DEFER_ACCEPT). So most connections
+//! need neither event loop nor HTTP framework: they take five system calls, and the FIN leaves in the answer's packet.
+//! Only a plain fetch goes this way: `POST /fs/xml` with a whole body, nothing after it, and a valid token. Everything
+//! else goes to [`exchange`] with the bytes already read. Both ways share the code that checks tokens, reads forms and
+//! answers.
 
 use std::{
     cell::RefCell,
@@ -31,28 +31,28 @@ use super::{
     served::Served,
 };
 
-/// Twice what the largest usual dialplan request has. What fills it goes the other way.
+/// In bytes, twice the largest usual dialplan request. A request that fills it goes the framework's way.
 const BUFFER: usize = 32 * 1024;
-/// Buffers that wait for their next use; more are made when many fetches wait for the database at once.
+/// How many buffers are kept for reuse. More are made while many fetches wait for the database.
 const SPARE: usize = 32;
-/// A switch sends six; more than these go the other way.
+/// A switch sends six headers. A request with more than this goes the framework's way.
 const HEADERS: usize = 32;
-/// On these the framework acts.
+/// Headers that need the framework.
 const NEEDS_MORE: [&str; 4] = ["connection", "expect", "transfer-encoding", "upgrade"];
 
-/// What a worker needs for it.
+/// What each worker needs for the short way.
 pub struct Desk {
     pub served: Served,
     spare: RefCell<Vec<Box<[u8]>>>,
-    /// The date of this second, as HTTP writes it.
+    /// The `date` header for the current second.
     date: RefCell<(u64, String)>,
 }
 
 /// What the first look at a connection found.
 pub enum Came {
-    /// A fetch of a switch that may ask.
+    /// A whole fetch of a switch with a valid token.
     Whole(Fetched),
-    /// These bytes, if any, of something else, or of something that is not all there.
+    /// The bytes so far of anything else, or of a request that is not complete.
     Part(Vec<u8>),
     /// The peer went away.
     Nothing,
@@ -70,7 +70,7 @@ impl Desk {
         Self { served, spare: RefCell::default(), date: RefCell::default() }
     }
 
-    /// Reads what has come by now. Nothing was counted or answered yet unless it is whole.
+    /// Reads what has arrived. Unless that is a whole fetch, nothing is counted or answered yet.
     pub fn read(&self, stream: &TcpStream) -> Came {
         let spare = self.spare.borrow_mut().pop();
         let mut buffer = spare.unwrap_or_else(|| vec![0; BUFFER].into_boxed_slice());
@@ -92,8 +92,8 @@ impl Desk {
 
     fn fetched(&self, bytes: &[u8]) -> Option<(Switch, Range<usize>)> {
         let whole = Whole::read(bytes)?;
-        // Who is refused is refused, and counted, on the other way.
-        // A node that slept asks the database before it believes a token: that may take a while, and is the other way's.
+        // The framework's way refuses bad tokens and counts them. It also waits for the database if this process was
+        // stopped for a while: then a token is not believed yet.
         if !self.served.fetch.generations.is_fresh() {
             return None;
         }
@@ -129,7 +129,7 @@ impl Desk {
             body.len()
         )?;
         self.write_date(&mut head)?;
-        // What MSG_MORE holds back leaves with the end of the connection, in one packet.
+        // MSG_MORE holds the data back until the connection is shut down, so that both leave in one packet.
         let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL | libc::MSG_MORE;
         let both = [IoSlice::new(&head), IoSlice::new(&body)];
         let sent = match SockRef::from(&stream).send_vectored_with_flags(&both, flags) {
@@ -141,7 +141,7 @@ impl Desk {
             let rest = [&head[sent.min(head.len())..], &body[sent.saturating_sub(head.len())..]];
             return Box::pin(write_slowly(stream, rest)).await;
         }
-        // Closing alone would do, but for a peer that sends more than its request: it would get a reset and no answer.
+        // Not just closed: a peer that sent more than its request would then get a reset instead of the answer.
         stream.shutdown(Shutdown::Write)
     }
 
@@ -157,7 +157,7 @@ impl Desk {
     }
 }
 
-/// The rest of an answer that is larger than what the kernel takes at once.
+/// Writes the rest of an answer that was too large for the kernel to take at once.
 async fn write_slowly(stream: TcpStream, rest: [&[u8]; 2]) -> io::Result<()> {
     stream.set_nonblocking(true)?;
     let mut stream = tokio::net::TcpStream::from_std(stream)?;
@@ -167,15 +167,15 @@ async fn write_slowly(stream: TcpStream, rest: [&[u8]; 2]) -> io::Result<()> {
     stream.shutdown().await
 }
 
-/// A request that came whole and asks for nothing special.
+/// A request that arrived whole and needs nothing special.
 struct Whole<'a> {
     authorization: &'a [u8],
-    /// Where its form is in what was read.
+    /// Where the form is in the bytes read.
     form: Range<usize>,
 }
 
 impl<'a> Whole<'a> {
-    /// `None` says nothing about a request but that it is for the framework, which reads heads with the same parser.
+    /// `None` only means that the request is for the framework, which reads heads with the same parser.
     fn read(bytes: &'a [u8]) -> Option<Self> {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS];
         let mut head = httparse::Request::new(&mut headers);
@@ -206,7 +206,7 @@ impl<'a> Whole<'a> {
     }
 }
 
-/// Digits and nothing else; what is longer than any buffer is none.
+/// A number of digits only, short enough for any buffer's length.
 fn number(digits: &[u8]) -> Option<usize> {
     let is_plain = (1..=6).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
     is_plain.then(|| digits.iter().fold(0, |number, digit| number * 10 + usize::from(digit - b'0')))
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_all_there_or_has_more_behind_it_goes_the_other_way() {
+    fn a_request_that_is_incomplete_or_has_more_after_it_goes_the_other_way() {
         let request = format!("{LINE}{HEADERS}\r\na=b&c");
         for end in 0..request.len() {
             assert!(Whole::read(&request.as_bytes()[..end]).is_none(), "{end} bytes");
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_asks_for_anything_else_goes_the_other_way() {
+    fn a_request_that_needs_anything_else_goes_the_other_way() {
         for line in [
             "GET /fs/xml HTTP/1.1\r\n",
             "POST /fs/xml HTTP/1.0\r\n",

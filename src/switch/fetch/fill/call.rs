@@ -1,4 +1,4 @@
-//! Filling the answers to calls: in a tenant's context, and from outside.
+//! Fills for calls: in a tenant's context, and from outside.
 
 use std::sync::Arc;
 
@@ -25,8 +25,8 @@ use crate::{
     text::E164,
 };
 
-/// Routes a call in the tenant's context, by one statement; by two, when the plan that came with the first reads the number
-/// otherwise than the one that was known.
+/// Routes a call in the tenant's context with one statement. It takes a second one if a newer plan comes with the first
+/// and needs another name looked up for the dialled number.
 pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, placed: &PlacedCall) -> Result<Filled, FillError> {
     let mut known = fetch.plans.of(slot);
     let era = fetch.generations.era();
@@ -66,19 +66,19 @@ pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, placed: &PlacedCall) -
     }
 }
 
-/// The name that must be known, read by a plan.
+/// The name that must be looked up to route the call by this plan.
 fn needs(plan: &Plan, placed: &PlacedCall) -> Option<String> {
     let read = routing::Dialled::read(&placed.number, plan);
     read.needs(placed.caller.as_ref()).map(ToOwned::to_owned)
 }
 
-/// Where a call goes by what this node knows, if the tenant has nothing of the name.
+/// Where a call goes by the known plan, if the tenant has nothing under the dialled name.
 pub async fn route_of(row: &TenantRow, known: &Known, placed: &PlacedCall) -> Result<Route, PlanError> {
     let routed = known.route(&tenant(row, &known.plan), placed, None, Timestamp::now()).await;
     routed.map(|routed| routed.route)
 }
 
-/// XML of the tenant's entries, which the switch tries by itself before the route.
+/// The tenant's XML entries, which the switch tries itself before the route.
 pub fn xml_entries(plan: &Plan) -> Vec<String> {
     let tried = plan.entries.iter().filter(|entry| entry.left_out.is_none());
     tried.filter_map(entries::PlanEntry::xml).map(|text| raw::rendered(text, &plan.domain)).collect()
@@ -103,7 +103,7 @@ fn routed_as(
     Ok(Found { tenant: Some(row), body, stray, vary, keep, leaves })
 }
 
-/// What somebody decided by a feature code is a change like any other.
+/// Saves what a feature code changes.
 async fn handle(
     fetch: &Fetch,
     slot: &Slot,
@@ -138,7 +138,7 @@ pub(super) async fn by_number(
     if platform_generation < floor && !platform.is_closed() {
         return Ok(Filled::Less);
     }
-    // A number of a tenant elsewhere is nobody's here; when the tenant moves, the platform's generation rises.
+    // A number of another cluster's tenant counts as nobody's. If the tenant moves, the platform's generation rises.
     let record = row.record;
     let Some((owner, plan, target)) =
         row.owner.filter(|(owner, ..)| cluster.is_none_or(|cluster| cluster == owner.cluster))
@@ -152,7 +152,7 @@ pub(super) async fn by_number(
         return Ok(Filled::Answer(Arc::new(answer)));
     };
     let generation = generation(owner.generation);
-    // The tenant may be newer than this node's last poll. What was read of a database that was replaced meanwhile is read again.
+    // The tenant may be newer than this node's last poll. If the database was replaced meanwhile, ask again.
     let (domain, cluster) = (Some(owner.domain.clone()), owner.cluster);
     let heard = Heard { scope: owner.id, generation, domain, cluster };
     let Some(slot) = fetch.generations.hear(era, &heard) else { return Ok(Filled::Moved) };
@@ -162,11 +162,11 @@ pub(super) async fn by_number(
     let call = placed.call(Timestamp::now());
     let routed = routing::inbound(&tenant, plan, &call, target.as_ref(), record, &mut Trace::off());
     let mut extra = vec![render::mark(owner.id)];
-    // Somebody of another tenant may call on net: here they are nobody who signed in.
+    // The caller may be another tenant's user on an on-net call: here they are not signed in.
     for variable in ["user_name", channel::ON_BEHALF, "dialed_user", "dialed_domain"] {
         extra.push(Action { application: "unset", data: variable.to_owned() });
     }
-    // Who answers may transfer the call, to wherever the tenant's own calls may go (sofia_handle_sip_i_refer in sofia.c).
+    // Whoever answers may transfer the call to wherever the tenant's own calls may go (sofia_handle_sip_i_refer in sofia.c).
     for variable in ["domain_name", "force_transfer_context"] {
         extra.push(Action { application: "set", data: format!("{variable}={}", owner.domain) });
     }

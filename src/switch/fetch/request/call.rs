@@ -5,17 +5,17 @@ use std::{borrow::Cow, net::Ipv4Addr};
 use super::{Fields, Once, Request, text};
 use crate::routing::MOST_HOPS;
 
-/// Who calls, as the switch authenticated it. Never taken from From, P-Asserted-Identity or the like.
+/// The caller as the switch authenticated it. Never taken from headers such as From or P-Asserted-Identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller<'a> {
     pub user: Cow<'a, str>,
     pub domain: Cow<'a, str>,
 }
 
-/// How a call reached the switch, and where else the number called may stand.
+/// How a call reached the switch, with the other places where the called number may be.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Arrival<'a> {
-    /// The gateway whose registration it came by (`sofia_handle_sip_i_invite` in sofia.c).
+    /// The gateway that the call came in on (`sofia_handle_sip_i_invite` in sofia.c).
     pub gateway: Option<Cow<'a, str>>,
     pub address: Option<Ipv4Addr>,
     /// The user in To.
@@ -24,7 +24,7 @@ pub struct Arrival<'a> {
 }
 
 impl Arrival<'_> {
-    /// A header of the INVITE. `None`: it is not there, or there with two values.
+    /// A header of the INVITE; `None` if it is missing or has two different values.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         let mut value = Once::default();
@@ -40,21 +40,21 @@ impl Arrival<'_> {
 pub struct Dialplan<'a> {
     pub context: Cow<'a, str>,
     pub destination: Cow<'a, str>,
-    /// Who signed in to make it, or who was called by it.
+    /// Who signed in to make the call or, on a leg to a phone, whom it was for.
     pub caller: Option<Caller<'a>>,
-    /// On whose behalf it goes on: an extension that forwards or transfers it. Set by Dialplane's own routes.
+    /// The extension that forwards or transfers the call. Dialplane's own routes set it.
     pub on_behalf: Option<Cow<'a, str>>,
-    /// As the caller shows it.
+    /// The number that the caller shows.
     pub caller_number: Option<Cow<'a, str>>,
     pub hops: u8,
-    /// How ringing ended, when it did.
+    /// How ringing ended, if it has.
     pub disposition: Option<Cow<'a, str>>,
     pub call: Option<uuid::Uuid>,
     pub arrival: Arrival<'a>,
 }
 
 pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
-    // In execute_extension the Hunt profile is the new one, Caller the old (switch_core_session.c).
+    // In execute_extension, Hunt-* is the new caller profile and Caller-* the old one (switch_core_session.c).
     let context = text(fields.hunt_context).or_else(|| text(fields.caller_context));
     let destination = text(fields.hunt_destination).or_else(|| text(fields.caller_destination));
     let Some(context) = context else { return Request::NotOurs { kind: "dialplan" } };
@@ -62,7 +62,7 @@ pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
         (Some(user), Some(domain)) => Some(Caller { user, domain }),
         _ => None,
     };
-    // A leg to a phone knows whom it was called for (user_outgoing_channel in mod_dptools.c).
+    // A leg to a phone knows which user it was made for (user_outgoing_channel in mod_dptools.c).
     let caller = pair(fields.user_name, fields.domain_name).or_else(|| pair(fields.dialed_user, fields.dialed_domain));
     Request::Dialplan(Box::new(Dialplan {
         context,
@@ -70,7 +70,7 @@ pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
         caller,
         on_behalf: text(fields.on_behalf.get()),
         caller_number: text(fields.caller_number),
-        // What can't be read is as far as a call goes, and nothing goes further.
+        // A number that can't be read counts as one hop too many, and so does any larger one.
         hops: text(fields.hops.get()).map_or(0, |hops| hops.parse().unwrap_or(u8::MAX).min(MOST_HOPS + 1)),
         disposition: text(fields.disposition),
         call: text(fields.call).and_then(|call| call.parse().ok()),

@@ -1,10 +1,10 @@
-//! Module configuration, by its file and what of it is asked for.
+//! A fetch of a module's configuration: which file, and which part of it.
 
 use std::borrow::Cow;
 
 use super::{Fields, Request, text};
 
-/// The files of configuration that Dialplane owns, and what of them is asked for.
+/// The configuration files that Dialplane provides, and which part of one is asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ConfigFile<'a> {
     Sofia,
@@ -19,7 +19,7 @@ pub enum ConfigFile<'a> {
     Conference {
         profile: Address<'a>,
     },
-    /// Those that a cluster may say something about: voicemail, streams of music, call records, modules loaded last.
+    /// A file that a cluster may set: voicemail, music streams, call records, modules that are loaded last.
     Other {
         name: &'static str,
     },
@@ -36,7 +36,7 @@ impl ConfigFile<'_> {
     }
 }
 
-/// A destination by the name that `routing` gives it on the switches: its id and its tenant's domain.
+/// A destination's name on the switches, as `routing` makes it: `ID.DOMAIN`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address<'a> {
     pub id: uuid::Uuid,
@@ -51,7 +51,7 @@ impl Address<'_> {
     }
 }
 
-/// A file of configuration, by its name. What we don't own is left to the switch's own files.
+/// Files that Dialplane doesn't provide are left to the switch.
 pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
     const NOT_OURS: Request<'static> = Request::NotOurs { kind: "configuration" };
     let address = |field: Option<&'a [u8]>| text(field).and_then(|name| Address::read(&name));

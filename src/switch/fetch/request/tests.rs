@@ -38,7 +38,7 @@ fn a_register_is_a_question_for_a_digest() {
 
 #[test]
 fn a_purpose_smuggled_in_by_the_realm_is_not_read() {
-    // The realm is a stranger's text and stands in key_value without encoding.
+    // A stranger chooses the realm, and it is in key_value without encoding.
     for realm in [
         "acme.test&purpose=gateways",
         "acme.test&Event-Name=x&purpose=gateways",
@@ -62,7 +62,7 @@ fn a_register_binds_no_address_of_another_domain() {
     let signed_in = |realm: &'static str| Ok(user("acme.test", "1001", View::Register { realm: realm.as_bytes() }));
     assert_eq!(Request::read(form("REGISTER", "ACME.test", "acme.test").as_bytes()), signed_in("acme.test"));
     assert_eq!(Request::read(form("REGISTER", "other.test", "acme.test").as_bytes()), Ok(domain("acme.test")));
-    // A call may go anywhere, and a profile that forces a domain forces it on the address too.
+    // A call may go anywhere, and a profile that forces a domain also forces it on the address.
     let by_call = Ok(user("acme.test", "1001", View::Auth { realm: b"acme.test" }));
     assert_eq!(Request::read(form("INVITE", "other.test", "acme.test").as_bytes()), by_call);
     assert_eq!(Request::read(form("REGISTER", "192.0.2.1", "192.0.2.1").as_bytes()), signed_in("192.0.2.1"));
@@ -90,7 +90,7 @@ fn nobody_watches_phones_of_another_domain() {
     }
     for theirs in [
         "sip_to_user=1002&sip_to_host=other.test",
-        // A profile that forces a domain; the realm is what the client made up.
+        // On a profile that forces a domain, the client makes up the realm.
         "sip_to_user=1002&sip_to_host=other.test&sip_auth_realm=other.test",
         "sip_to_user=conf%2B3000%2Bother.test&sip_to_host=acme.test",
         "sip_to_user=sip%2B1001%40other.test&sip_to_host=acme.test",
@@ -160,7 +160,7 @@ fn a_pin_changed_by_phone_is_a_request_of_its_own() {
 }
 
 #[test]
-fn a_login_of_a_browser_can_not_change_a_pin() {
+fn a_browsers_login_can_not_change_a_pin() {
     let form = format!(
         "{BASE}&Event-Name=REQUEST_PARAMS&action=jsonrpc-authenticate&VM-Action=change-password&VM-User-Password=4711&VM-User=1001&Event-Name=CUSTOM&key=id&user=1001&domain=acme.test"
     );
@@ -176,14 +176,14 @@ fn the_hunt_profile_says_where_a_call_goes() {
 }
 
 #[test]
-fn an_identity_that_stands_there_twice_is_none() {
+fn an_identity_with_two_values_does_not_count() {
     let form = b"section=dialplan&Event-Name=REQUEST_PARAMS&variable_user_name=1000&variable_user_name=1001&variable_domain_name=acme.test&Hunt-Context=acme.test&Hunt-Destination-Number=1";
     let call = call("1", None);
     assert_eq!(Request::read(form), Ok(call));
 }
 
 #[test]
-fn what_is_no_request_is_named() {
+fn a_form_that_is_no_request_is_a_named_error() {
     assert_eq!(Request::read(b""), Err(Malformed::NoSection));
     assert_eq!(Request::read(b"section="), Err(Malformed::NoSection));
     assert_eq!(Request::read(b"\xff\xfe\x00"), Err(Malformed::NoSection));

@@ -16,39 +16,37 @@ use crate::text::{Domain, escape::SwitchXml};
 /// Elements and the attributes each may have (`parse_exten` in mod_dialplan_xml.c).
 const ALLOWED: &[(&str, &[&str])] = &[
     ("extension", &["name", "continue"]),
-    (
-        "condition",
-        &[
-            "field",
-            "expression",
-            "break",
-            "regex",
-            "require-nested",
-            "date-time",
-            "year",
-            "yday",
-            "mon",
-            "mday",
-            "week",
-            "mweek",
-            "wday",
-            "hour",
-            "minute",
-            "minute-of-day",
-            "time-of-day",
-            "tz-offset",
-            "dst",
-        ],
-    ),
+    ("condition", &["field", "expression", "break", "regex", "require-nested", "dst"]),
     ("regex", &["field", "expression"]),
     ("action", &["application", "data", "inline", "loop"]),
     ("anti-action", &["application", "data", "inline", "loop"]),
 ];
 
-/// Has the element this attribute on a switch? It reads no other.
+/// Attributes that make a condition depend on the time (`switch_xml_std_datetime_check` in switch_xml.c).
+pub const TIMES: [&str; 13] = [
+    "date-time",
+    "year",
+    "yday",
+    "mon",
+    "mday",
+    "week",
+    "mweek",
+    "wday",
+    "hour",
+    "minute",
+    "minute-of-day",
+    "time-of-day",
+    "tz-offset",
+];
+
+/// Does a switch read this attribute of the element?
 #[must_use]
 pub fn is_known(element: &str, attribute: &str) -> bool {
-    ALLOWED.iter().find(|(name, _)| *name == element).is_none_or(|(_, attributes)| attributes.contains(&attribute))
+    (element == "condition" && TIMES.contains(&attribute))
+        || ALLOWED
+            .iter()
+            .find(|(name, _)| *name == element)
+            .is_none_or(|(_, attributes)| attributes.contains(&attribute))
 }
 
 /// What a condition may look at, as who calls can't make it call the switch's API: with a `$`, it would be expanded

@@ -191,6 +191,15 @@ impl Database {
     pub async fn connect(&self) -> PgConnection {
         PgConnection::connect_with(&self.options).await.unwrap()
     }
+
+    /// What a statement of one number says.
+    pub async fn count(&self, query: &'static str) -> i64 {
+        sqlx::query_scalar(query).fetch_one(&mut self.connect().await).await.unwrap()
+    }
+
+    pub async fn execute(&self, query: &'static str) {
+        sqlx::query(query).execute(&mut self.connect().await).await.unwrap();
+    }
 }
 
 /// A running node with its API key and a switch's credentials.

@@ -6,13 +6,9 @@ use serde_json::{Value, json};
 use crate::{
     attacks::browser,
     harness::{Answer, Database, Node, send},
-    people::{PASSWORD, person},
+    people::{PASSWORD, company, person, post},
     sign_in::login,
 };
-
-async fn post(node: &Node, path: &str, body: Value) -> Answer {
-    node.api_with("POST", path, &[], body).await
-}
 
 /// A form, as a browser sends it.
 async fn form(node: &Node, path: &str, cookie: &str, body: &str) -> Answer {
@@ -23,19 +19,6 @@ async fn form(node: &Node, path: &str, cookie: &str, body: &str) -> Answer {
         ("Cookie", cookie.as_str()),
     ];
     send(node.app.app_address, "POST", path, &headers, body.as_bytes()).await
-}
-
-fn company(email: &str, domain: &str) -> Value {
-    json!({ "company": "Acme", "domain": domain, "first_name": "Ada", "last_name": "Lovelace", "email": email,
-        "password": PASSWORD })
-}
-
-async fn count(database: &Database, query: &'static str) -> i64 {
-    sqlx::query_scalar(query).fetch_one(&mut database.connect().await).await.unwrap()
-}
-
-async fn execute(database: &Database, query: &'static str) {
-    sqlx::query(query).execute(&mut database.connect().await).await.unwrap();
 }
 
 fn waits(answer: &Answer) -> bool {
@@ -63,15 +46,15 @@ async fn who_registers_is_answered_the_same_whichever_the_address_is() {
     assert!(status == 422 && text.contains("region"), "{text}");
     let (status, text) = answers(|new| new["domain"] = json!("acme.test")).await;
     assert!(status == 409 && text.contains("acme.test"), "{text}");
-    execute(&database, "update clusters set max_tenants = 1").await;
+    database.execute("update clusters set max_tenants = 1").await;
     let (status, text) = answers(|_| {}).await;
     assert!(status == 409 && text.contains("room"), "{text}");
-    assert_eq!(count(&database, "select count(*) from mail_outbox").await, 0);
-    execute(&database, "update clusters set max_tenants = 100").await;
+    assert_eq!(database.count("select count(*) from mail_outbox").await, 0);
+    database.execute("update clusters set max_tenants = 100").await;
     assert_eq!(answers(|_| {}).await.0, 202);
-    let waiting = count(&database, "select count(*) from sign_ups where domain = 'new.test'").await;
-    let tenants = count(&database, "select count(*) from tenants where domain = 'new.test'").await;
-    let mails = count(&database, "select count(*) from mail_outbox where template = 'address_taken'").await;
+    let waiting = database.count("select count(*) from sign_ups where domain = 'new.test'").await;
+    let tenants = database.count("select count(*) from tenants where domain = 'new.test'").await;
+    let mails = database.count("select count(*) from mail_outbox where template = 'address_taken'").await;
     assert_eq!((waiting, tenants, mails), (1, 0, 1), "one of the two is asked to confirm, the other was told");
     node.stop().await;
 }
@@ -83,7 +66,7 @@ async fn who_has_not_confirmed_the_address_is_told_so_with_the_right_password_al
     assert_eq!(post(&node, "/v1/auth/register", company("ada@acme.test", "acme.test")).await.status, 202);
     let right = login(&node, "ada@acme.test", PASSWORD).await;
     assert!(right.status == 409 && right.text().contains("Confirm your e-mail address first"), "{}", right.text());
-    assert_eq!(count(&database, "select count(*) from sign_in_failures where who like 'account%'").await, 0);
+    assert_eq!(database.count("select count(*) from sign_in_failures where who like 'account%'").await, 0);
     let page =
         form(&node, "/sign-in", "", &format!("email=ada%40acme.test&password={}", PASSWORD.replace(' ', "+"))).await;
     assert!(page.status == 422 && page.text().contains("Confirm your e-mail address first"), "{}", page.text());
@@ -116,39 +99,39 @@ async fn failures_of_an_address_fade_and_an_accounts_slowly() {
         assert_eq!(failures("address 127.0.0.1").await, n);
     }
     // Weeks of single mistakes: 29 in all, the last of them two hours ago.
-    execute(
-        &database,
-        "update sign_in_failures set failures = 29, last_at = now() - interval '130 minutes'
+    database
+        .execute(
+            "update sign_in_failures set failures = 29, last_at = now() - interval '130 minutes'
               where who = 'address 127.0.0.1'",
-    )
-    .await;
+        )
+        .await;
     assert_eq!(wrong("one@acme.test").await, 401);
     assert_eq!(failures("address 127.0.0.1").await, 29 / 4 + 1);
     assert_eq!(wrong("two@acme.test").await, 401);
     assert_eq!(failures("address 127.0.0.1").await, 29 / 4 + 2, "what has faded fades once");
     // The part of an hour that had passed counts for the next.
-    execute(
-        &database,
-        "update sign_in_failures set last_at = last_at - interval '51 minutes'
+    database
+        .execute(
+            "update sign_in_failures set last_at = last_at - interval '51 minutes'
               where who = 'address 127.0.0.1'",
-    )
-    .await;
+        )
+        .await;
     assert_eq!(wrong("three@acme.test").await, 401);
     assert_eq!(failures("address 127.0.0.1").await, 9 / 2 + 1);
     // Many at once still lock it, and for longer each time.
-    execute(&database, "update sign_in_failures set failures = 29 where who = 'address 127.0.0.1'").await;
+    database.execute("update sign_in_failures set failures = 29 where who = 'address 127.0.0.1'").await;
     assert_eq!((wrong("four@acme.test").await, wrong("five@acme.test").await), (401, 429));
 
-    execute(&database, "delete from sign_in_failures").await;
+    database.execute("delete from sign_in_failures").await;
     assert_eq!(wrong("slow@acme.test").await, 401);
-    execute(&database, "update sign_in_failures set failures = 4, last_at = now() - interval '3 hours'").await;
+    database.execute("update sign_in_failures set failures = 4, last_at = now() - interval '3 hours'").await;
     assert_eq!((wrong("slow@acme.test").await, wrong("slow@acme.test").await), (401, 429), "guessed at slowly");
-    execute(
-        &database,
-        "update sign_in_failures set failures = 4, last_at = now() - interval '25 hours',
+    database
+        .execute(
+            "update sign_in_failures set failures = 4, last_at = now() - interval '25 hours',
               locked_until = now()",
-    )
-    .await;
+        )
+        .await;
     assert_eq!((wrong("slow@acme.test").await, wrong("slow@acme.test").await), (401, 401));
     node.stop().await;
 }
@@ -169,7 +152,7 @@ async fn sign_ups_are_so_many_an_hour_from_one_address() {
     assert!(waits(&page) && page.text().contains("Too many attempts"), "{}: {}", page.status, page.text());
     // Neither do sign-ins suffer from it, nor does it last.
     assert_eq!(login(&node, "ada@acme.test", PASSWORD).await.status, 401);
-    execute(&database, "update sign_in_failures set locked_until = now() where who like 'sign-ups %'").await;
+    database.execute("update sign_in_failures set locked_until = now() where who like 'sign-ups %'").await;
     assert_eq!(post(&node, "/v1/auth/register", company("ada@acme.test", "acme.test")).await.status, 202);
     node.stop().await;
 }
@@ -186,19 +169,19 @@ async fn nobody_is_flooded_with_mails_that_strangers_ask_for() {
         assert_eq!((known.status, known.text()), (202, unknown.text()));
         // Mails are queued behind the answer.
         let began = std::time::Instant::now();
-        while count(&database, "select coalesce(sum(failures), 0) from sign_in_failures where who like 'mails %'").await
+        while database.count("select coalesce(sum(failures), 0) from sign_in_failures where who like 'mails %'").await
             < n
         {
             assert!(began.elapsed().as_secs() < 10);
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     }
-    assert_eq!(count(&database, "select count(*) from mail_outbox where template = 'reset_password'").await, 10);
+    assert_eq!(database.count("select count(*) from mail_outbox where template = 'reset_password'").await, 10);
     assert_eq!(post(&node, "/v1/auth/register", company("known@acme.test", "new.test")).await.status, 202);
-    assert_eq!(count(&database, "select count(*) from mail_outbox where template = 'address_taken'").await, 0);
+    assert_eq!(database.count("select count(*) from mail_outbox where template = 'address_taken'").await, 0);
     // Nor may one address ask for the links of everybody.
-    execute(&database, "update sign_in_failures set failures = 100 where who like 'forgotten %'").await;
-    assert_eq!(count(&database, "select count(*) from sign_in_failures where failures = 100").await, 1);
+    database.execute("update sign_in_failures set failures = 100 where who like 'forgotten %'").await;
+    assert_eq!(database.count("select count(*) from sign_in_failures where failures = 100").await, 1);
     assert!(waits(&forgot("known@acme.test").await) && waits(&forgot("unknown@acme.test").await));
     let page = form(&node, "/forgot", "", "email=known%40acme.test").await;
     assert!(waits(&page) && page.text().contains("Too many attempts"), "{}: {}", page.status, page.text());
@@ -232,13 +215,13 @@ async fn wrong_passwords_of_ones_own_count_like_failed_sign_ins() {
     assert!(page.status == 422 && page.text().contains("is wrong"), "{}", page.text());
     assert_eq!(disable_page("wrong").await.status, 422);
     assert_eq!(login(&node, "owner@acme.test", "wrong").await.status, 401);
-    assert_eq!(count(&database, "select count(*) from mail_outbox where template = 'sign_in_locked'").await, 1);
+    assert_eq!(database.count("select count(*) from mail_outbox where template = 'sign_in_locked'").await, 1);
     // The right one does not help while the account is locked.
     assert!(waits(&change(PASSWORD).await) && waits(&disable(PASSWORD).await));
     let right = PASSWORD.replace(' ', "+");
     assert!(waits(&change_page(&right).await) && waits(&disable_page(&right).await));
     assert!(waits(&login(&node, "owner@acme.test", PASSWORD).await));
-    execute(&database, "update sign_in_failures set locked_until = now()").await;
+    database.execute("update sign_in_failures set locked_until = now()").await;
     assert_eq!(disable(PASSWORD).await.status, 204);
     assert_eq!(change(PASSWORD).await.status, 204);
     assert_eq!(login(&node, "owner@acme.test", "seven copper kettles sing").await.status, 200);
@@ -268,7 +251,7 @@ async fn what_the_database_cannot_hold_is_the_senders_mistake() {
         last = login(&node, &long, "a wrong password").await.status;
     }
     assert_eq!(last, 429);
-    assert!(count(&database, "select max(octet_length(who))::bigint from sign_in_failures").await < 400);
+    assert!(database.count("select max(octet_length(who))::bigint from sign_in_failures").await < 400);
 
     for path in [format!("/v1/admin/agents?tenant_id={tenant}&search=%00"), "/v1/audit?actor=a%00b".into()] {
         let refused = node.api("GET", &path, Value::Null).await;

@@ -8,7 +8,7 @@ use dialplane::{
         users::store as users,
     },
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::harness::{Answer, Node};
@@ -19,6 +19,17 @@ pub const PASSWORD: &str = "copper lantern walks 9 rivers";
 pub struct Person {
     pub id: Uuid,
     pub token: String,
+}
+
+/// What a stranger signs up with.
+pub fn company(email: &str, domain: &str) -> Value {
+    json!({ "company": "Acme", "domain": domain, "first_name": "Ada", "last_name": "Lovelace", "email": email,
+        "password": PASSWORD })
+}
+
+/// A request without anybody's session.
+pub async fn post(node: &Node, path: &str, body: Value) -> Answer {
+    node.api_with("POST", path, &[], body).await
 }
 
 fn author() -> Author {

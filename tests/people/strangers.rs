@@ -6,28 +6,11 @@ use dialplane::tenancy::auth::rules::Role;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Answer, Database, Node, send},
+    harness::{Database, Node, send},
     mails::{SmtpServer, with_smtp},
-    people::{PASSWORD, person},
+    people::{PASSWORD, company, person, post},
     sign_in::login,
 };
-
-async fn post(node: &Node, path: &str, body: Value) -> Answer {
-    node.api_with("POST", path, &[], body).await
-}
-
-fn company(email: &str, domain: &str) -> Value {
-    json!({ "company": "Acme", "domain": domain, "first_name": "Ada", "last_name": "Lovelace", "email": email,
-        "password": PASSWORD })
-}
-
-async fn count(database: &Database, query: &'static str) -> i64 {
-    sqlx::query_scalar(query).fetch_one(&mut database.connect().await).await.unwrap()
-}
-
-async fn execute(database: &Database, query: &'static str) {
-    sqlx::query(query).execute(&mut database.connect().await).await.unwrap();
-}
 
 #[actix_web::test]
 async fn signing_up_does_not_say_which_addresses_have_accounts() {
@@ -51,9 +34,9 @@ async fn an_unconfirmed_sign_up_is_nowhere_blocks_nobody_and_is_gone_after_a_day
     assert_eq!(post(&node, "/v1/auth/register", company("squatter@evil.test", "acme.test")).await.status, 202);
     let squatter = server.token_for("squatter@evil.test").await;
     for (table, rows) in [
-        ("tenants", count(&database, "select count(*) from tenants").await),
-        ("users", count(&database, "select count(*) from users").await),
-        ("extension_pools", count(&database, "select count(*) from extension_pools").await),
+        ("tenants", database.count("select count(*) from tenants").await),
+        ("users", database.count("select count(*) from users").await),
+        ("extension_pools", database.count("select count(*) from extension_pools").await),
     ] {
         assert_eq!(rows, 0, "{table}");
     }
@@ -80,11 +63,11 @@ async fn an_unconfirmed_sign_up_is_nowhere_blocks_nobody_and_is_gone_after_a_day
     // After a day nothing is left.
     assert_eq!(post(&node, "/v1/auth/register", company("late@late.test", "late.test")).await.status, 202);
     let token = server.token_for("late@late.test").await;
-    execute(&database, "update sign_ups set expires_at = now() - interval '1 second'").await;
+    database.execute("update sign_ups set expires_at = now() - interval '1 second'").await;
     let late = post(&node, "/v1/auth/verify-email", json!({ "token": token })).await;
     assert_eq!((late.status, &late.json()["field"]), (422, &json!("token")));
     assert_eq!(post(&node, "/v1/auth/register", company("last@last.test", "last.test")).await.status, 202);
-    assert_eq!(count(&database, "select count(*) from sign_ups").await, 1);
+    assert_eq!(database.count("select count(*) from sign_ups").await, 1);
     node.stop().await;
 }
 
@@ -98,7 +81,7 @@ async fn a_confirmed_sign_up_of_an_address_that_has_an_account_by_now_makes_noth
     person(&node, Some(tenant), Role::Owner, "ada@acme.test").await;
     let late = post(&node, "/v1/auth/verify-email", json!({ "token": token })).await;
     assert_eq!(late.status, 409, "{}", late.text());
-    assert_eq!(count(&database, "select count(*) from tenants").await, 1, "nothing is half done");
+    assert_eq!(database.count("select count(*) from tenants").await, 1, "nothing is half done");
     node.stop().await;
 }
 
@@ -145,7 +128,7 @@ async fn guesses_at_links_are_so_many_an_hour() {
         ("/v1/auth/verify-email", json!({ "token": "dpo_guess" })),
         ("/v1/auth/refresh", json!({ "refresh_token": "dpr_guess" })),
     ] {
-        execute(&database, "delete from sign_in_failures").await;
+        database.execute("delete from sign_in_failures").await;
         let mut waits = None;
         for n in 0..=40 {
             let answer = post(&node, path, body.clone()).await;
@@ -160,7 +143,7 @@ async fn guesses_at_links_are_so_many_an_hour() {
         assert!(answer.header("Retry-After").is_some_and(|after| after.parse::<u32>().is_ok()), "{path}");
     }
     // Who has a link that is good is one of those who wait; nobody else is.
-    execute(&database, "delete from sign_in_failures").await;
+    database.execute("delete from sign_in_failures").await;
     let tenant = node.tenant("acme.test").await;
     person(&node, Some(tenant), Role::Owner, "ada@acme.test").await;
     assert_eq!(login(&node, "ada@acme.test", PASSWORD).await.status, 200);
@@ -348,7 +331,7 @@ async fn a_known_device_is_let_in_while_strangers_guess() {
     }
     assert_eq!((form("x=y", PASSWORD).await.status, form(&device, PASSWORD).await.status), (429, 303));
     // A new password forgets the devices of whoever knew the old one.
-    execute(&database, "delete from sign_in_failures").await;
+    database.execute("delete from sign_in_failures").await;
     let token = login(&node, "bob@acme.test", PASSWORD).await.json()["access_token"].as_str().unwrap().to_owned();
     let bearer = format!("Bearer {token}");
     let change = json!({ "old_password": PASSWORD, "password": "seven copper kettles sing" });

@@ -7,6 +7,7 @@ use super::{
 use crate::routing::{
     applications,
     entries::{Break, Condition, EntryBody, Field, Pattern, Step},
+    raw,
 };
 
 /// Where the files' calls are made: what leads elsewhere can't be an entry.
@@ -15,23 +16,6 @@ pub struct Within<'a> {
     pub context: &'a str,
     pub domain: &'a str,
 }
-
-/// Attributes that make a condition depend on the time (`switch_xml_std_datetime_check` in switch_xml.c).
-const TIMES: [&str; 13] = [
-    "date-time",
-    "year",
-    "yday",
-    "mon",
-    "mday",
-    "week",
-    "mweek",
-    "wday",
-    "hour",
-    "minute",
-    "minute-of-day",
-    "time-of-day",
-    "tz-offset",
-];
 
 /// The entry that does what an extension does, or why there is none.
 pub fn entry(extension: &Node, within: Within<'_>) -> Result<EntryBody, String> {
@@ -62,7 +46,7 @@ pub fn unset(node: &Node) -> Option<&str> {
 fn condition(node: &Node, within: Within<'_>) -> Result<Condition, String> {
     // What a switch doesn't know does nothing there, so it stops nothing here.
     for (name, _) in &node.attributes {
-        if TIMES.contains(&name.as_str()) {
+        if raw::TIMES.contains(&name.as_str()) {
             return Err(format!("a condition by {name}: make a schedule of it"));
         }
         if name == "regex" {

@@ -8,11 +8,23 @@ use std::{
 
 use figment::{
     Figment,
-    providers::{Env, Format as _, Serialized, Toml},
+    providers::{Env, Format, Serialized},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{node::poller, switch::fetch::Limits, tenancy::mail::deliver::Providers};
+
+/// A settings file. figment's own feature takes an older parser that is three crates more to build.
+struct Toml;
+
+impl Format for Toml {
+    type Error = toml::de::Error;
+    const NAME: &'static str = "TOML";
+
+    fn from_str<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Self::Error> {
+        toml::from_str(text)
+    }
+}
 
 /// How one node runs. Every field can be set in the file and as `DIALPLANE_` and its name in capitals.
 #[derive(Debug, Clone, Serialize, Deserialize)]

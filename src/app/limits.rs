@@ -13,6 +13,7 @@ use std::{
 };
 
 use actix_http::BoxedPayloadStream;
+use actix_web::rt::net::TcpStream;
 use actix_web::{
     Error, ResponseError as _,
     body::{BoxBody, MessageBody},
@@ -155,7 +156,9 @@ pub async fn bodies(
 
 /// Who doesn't read what was answered is not waited for.
 pub fn on_connect(connection: &dyn Any, _: &mut Extensions) {
-    if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
+    let plain = connection.downcast_ref::<TcpStream>();
+    let encrypted = connection.downcast_ref::<actix_tls::accept::rustls_0_23::TlsStream<TcpStream>>();
+    if let Some(stream) = plain.or_else(|| encrypted.map(|stream| stream.get_ref().0)) {
         // The system says what it can't do; the listener serves all the same.
         let _ = nix::sys::socket::setsockopt(stream, nix::sys::socket::sockopt::TcpUserTimeout, &SILENCE_MS);
     }

@@ -5,35 +5,30 @@ pub mod cli;
 pub mod embedded;
 pub mod jobs;
 mod limits;
+mod metrics_token;
+pub mod renewal;
 mod router;
 pub mod service;
 pub mod settings;
 mod status;
 pub mod telemetry;
+mod tls;
 pub mod web;
 
-use std::{
-    fs, io,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use actix_web::{HttpServer, dev::ServerHandle, middleware::from_fn, web::Data};
-use rustls::{
-    RootCertStore, ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    server::WebPkiClientVerifier,
-};
+use arc_swap::ArcSwap;
 use sqlx::postgres::PgConnectOptions;
 use tokio::{sync::watch, task::JoinHandle};
-use tokio_rustls::TlsAcceptor;
 
 use self::{
+    metrics_token::MetricsToken,
+    renewal::{InForce, Renewal, Source, note_expiry},
     service::Sockets,
     settings::Settings,
-    status::{Health, MetricsToken},
+    status::Health,
+    tls::{Files, Swapped, TlsError},
 };
 use crate::{
     http::turns::Turns,
@@ -57,7 +52,7 @@ use crate::{
     tenancy::{
         Api,
         auth::{Auth, access::Signer, password::Passwords},
-        mail::deliver::{Deliverer, MailError},
+        mail::deliver::{Deliverer, MailError, Outlet},
     },
 };
 
@@ -71,6 +66,7 @@ pub struct App {
     pub changes: Changes,
     pub auth: Auth,
     pub fetch: Arc<Fetch>,
+    pub renewal: Arc<Renewal>,
     poller: Arc<Poller>,
     pools: Pools,
     listener: Listener,
@@ -91,8 +87,8 @@ pub enum StartError {
     Mail(#[from] MailError),
     #[error(transparent)]
     Changes(#[from] crate::model::error::Error),
-    #[error("TLS for switches: {0}")]
-    Tls(String),
+    #[error("TLS of {whom}: {source}")]
+    Tls { whom: &'static str, source: TlsError },
     #[error("{}: {source}", path.display())]
     MetricsToken { path: PathBuf, source: io::Error },
 }
@@ -100,15 +96,24 @@ pub enum StartError {
 impl App {
     /// Starts a node: in step with the database and listening when this returns.
     pub async fn start(settings: &Settings, options: PgConnectOptions) -> Result<Self, StartError> {
-        Self::start_on(Sockets::default(), settings, options).await
+        Self::start_on(Sockets::default(), settings, None, options).await
     }
 
-    /// The same on sockets that listen already; what is missing of them is bound as the settings say.
+    /// The same on sockets that listen already; what is missing of them is bound as the settings say. `source`: how the settings are
+    /// read again.
     pub async fn start_on(
         sockets: Sockets,
         settings: &Settings,
+        source: Option<Source>,
         options: PgConnectOptions,
     ) -> Result<Self, StartError> {
+        let of = |whom| move |source| StartError::Tls { whom, source };
+        let switch_tls = Files::of_switches(settings).and_then(|files| files.map(|files| files.load()).transpose());
+        let switch_tls = switch_tls.map_err(of("the switch listener"))?;
+        let app_tls = Files::of_people(settings).and_then(|files| files.map(|files| files.load()).transpose());
+        let app_tls = app_tls.map_err(of("the app listener"))?;
+        let outlet = Arc::new(ArcSwap::from_pointee(Outlet::new(&settings.mail_from, &settings.smtp)?));
+        let token = Arc::new(ArcSwap::from_pointee(MetricsToken::open(&settings.metrics_token_file())?));
         let options = options.application_name("dialplane");
         schema::migrate(&options, log_step).await.map_err(DatabaseError::from)?;
         let calls_at_once = u32::try_from(settings.fill_connections).unwrap_or(u32::MAX);
@@ -128,13 +133,8 @@ impl App {
         tasks.push(tokio::spawn(jobs::probe_carriers(by_the_clock.clone())));
         tasks.push(tokio::spawn(carriers::hosts::watch(pools.work.clone())));
         tasks.push(tokio::spawn(link::visit::watch(by_the_clock)));
-        let deliverer = Deliverer::new(
-            pools.work.clone(),
-            Arc::clone(&keyring),
-            &settings.mail_from,
-            &settings.smtp,
-            settings.data_dir.join("mail"),
-        )?;
+        let folder = settings.data_dir.join("mail");
+        let deliverer = Deliverer::new(pools.work.clone(), Arc::clone(&keyring), Arc::clone(&outlet), folder);
         tasks.push(tokio::spawn(deliverer.run()));
         let signer = Arc::new(Signer::open(&pools.work, &keyring).await?);
         let (maintained, keys) = ((Arc::clone(&signer), pools.work.clone()), Arc::clone(&keyring));
@@ -145,7 +145,25 @@ impl App {
 
         let (stop, stopped) = watch::channel(false);
         let served = Served { fetch: Arc::clone(&fetch), calls: calls::inbox::Inbox::new(pools.calls.clone()) };
-        let tls = switch_tls(settings)?;
+        let tls = switch_tls.as_ref().map(|loaded| {
+            note_expiry("switch", loaded);
+            Arc::new(ArcSwap::new(Arc::clone(&loaded.config)))
+        });
+        let app_tls = app_tls.as_ref().map(|loaded| {
+            note_expiry("app", loaded);
+            Swapped::new(loaded)
+        });
+        let proxies = Arc::new(ArcSwap::from_pointee(settings.trusted_proxies.clone()));
+        let in_force = InForce {
+            switch_tls: tls.clone(),
+            app_tls: app_tls.clone(),
+            outlet,
+            token: Arc::clone(&token),
+            proxies: Arc::clone(&proxies),
+            fetch: Arc::clone(&fetch),
+        };
+        let renewal = Renewal::new(settings, source, in_force);
+        tasks.push(tokio::spawn(Arc::clone(&renewal).run()));
         let place = sockets.switch.map_or(Place::Address(settings.switch_listen), Place::Socket);
         let listener =
             Listener::start(place, settings.workers(), tls.as_ref(), &served, &stopped).map_err(|source| {
@@ -158,11 +176,11 @@ impl App {
                 changes: changes.clone(),
                 auth: auth.clone(),
                 switch_url,
-                proxies: settings.trusted_proxies.clone().into(),
+                proxies,
                 turns: Turns::new(settings.api_connections),
             }),
-            Data::new(Health { fetch: Arc::clone(&fetch), disk }),
-            Data::new(status::Counters::new(counters, MetricsToken::open(&settings.metrics_token_file())?)),
+            Data::new(Health { fetch: Arc::clone(&fetch), disk, renewal: Arc::clone(&renewal) }),
+            Data::new(status::Counters::new(counters, token)),
         );
         let server = HttpServer::new(move || {
             actix_web::App::new()
@@ -190,9 +208,11 @@ impl App {
         .h1_allow_half_closed(false)
         .disable_signals()
         .shutdown_timeout(5);
-        let server = match sockets.app {
-            Some(socket) => server.listen(socket),
-            None => server.bind(settings.app_listen),
+        let server = match (sockets.app, app_tls) {
+            (Some(socket), None) => server.listen(socket),
+            (None, None) => server.bind(settings.app_listen),
+            (Some(socket), Some(tls)) => server.listen_rustls_0_23(socket, tls.config()),
+            (None, Some(tls)) => server.bind_rustls_0_23(settings.app_listen, tls.config()),
         };
         let server = server.map_err(|source| StartError::Listen {
             what: "the app listener",
@@ -209,6 +229,7 @@ impl App {
             changes,
             auth,
             fetch,
+            renewal,
             poller,
             pools,
             listener,
@@ -265,39 +286,4 @@ fn log_step(step: Step<'_>) {
             );
         }
     }
-}
-
-fn switch_tls(settings: &Settings) -> Result<Option<TlsAcceptor>, StartError> {
-    let (certificate, key) = match (&settings.switch_tls_certificate, &settings.switch_tls_key) {
-        (None, None) => return Ok(None),
-        (Some(certificate), Some(key)) => (certificate, key),
-        _ => return Err(StartError::Tls("switch_tls_certificate and switch_tls_key must both be set".into())),
-    };
-    let key = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|e| in_file(key, e))?;
-    let builder = ServerConfig::builder();
-    let builder = match &settings.switch_tls_client_ca {
-        None => builder.with_no_client_auth(),
-        Some(authority) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates(authority)? {
-                roots.add(certificate).map_err(|e| in_file(authority, e))?;
-            }
-            let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build().map_err(|e| in_file(authority, e))?;
-            builder.with_client_cert_verifier(verifier)
-        }
-    };
-    let config = builder.with_single_cert(certificates(certificate)?, key).map_err(|e| in_file(certificate, e))?;
-    Ok(Some(TlsAcceptor::from(Arc::new(config))))
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, StartError> {
-    CertificateDer::pem_slice_iter(&read(path)?).collect::<Result<_, _>>().map_err(|e| in_file(path, e))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, StartError> {
-    fs::read(path).map_err(|e| in_file(path, e))
-}
-
-fn in_file(path: &Path, error: impl std::fmt::Display) -> StartError {
-    StartError::Tls(format!("{}: {error}", path.display()))
 }

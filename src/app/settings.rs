@@ -45,6 +45,9 @@ pub struct Settings {
     pub switch_tls_key: Option<PathBuf>,
     /// PEM file of the authority whose client certificates switches must show.
     pub switch_tls_client_ca: Option<PathBuf>,
+    /// PEM files; with both, people and scripts are served over TLS.
+    pub app_tls_certificate: Option<PathBuf>,
+    pub app_tls_key: Option<PathBuf>,
     /// For how many seconds a node that can't ask the database may serve what it knows.
     pub stale_limit_seconds: u64,
     /// Bound of the kept answers, in MiB.
@@ -73,6 +76,8 @@ pub struct Settings {
     pub key_file: Option<PathBuf>,
     /// The token that `/metrics` asks for; made as `metrics.token` in the data directory when not given.
     pub metrics_token_file: Option<PathBuf>,
+    /// What is logged, as `info` or `dialplane=debug,sqlx=warn`; `info` when not given.
+    pub log: Option<String>,
 }
 
 impl Default for Settings {
@@ -86,6 +91,8 @@ impl Default for Settings {
             switch_tls_certificate: None,
             switch_tls_key: None,
             switch_tls_client_ca: None,
+            app_tls_certificate: None,
+            app_tls_key: None,
             stale_limit_seconds: 24 * 3600,
             cache_mib: 256,
             stray_mib: 32,
@@ -100,6 +107,7 @@ impl Default for Settings {
             mail_from: "Dialplane <dialplane@localhost>".into(),
             key_file: None,
             metrics_token_file: None,
+            log: None,
         }
     }
 }
@@ -133,8 +141,15 @@ impl Settings {
     /// What links in mails begin with.
     #[must_use]
     pub fn public_url(&self) -> String {
-        let url = self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.app_listen));
+        let url = self.public_url.clone().unwrap_or_else(|| self.app_url(self.app_listen));
         url.trim_end_matches('/').to_owned()
+    }
+
+    /// The app listener itself.
+    #[must_use]
+    pub fn app_url(&self, listener: SocketAddr) -> String {
+        let scheme = if self.app_tls_certificate.is_some() { "https" } else { "http" };
+        format!("{scheme}://{listener}")
     }
 
     /// Where switches reach this node: as it is set, or the listener's address by the protocol that it speaks.
@@ -169,7 +184,7 @@ impl Settings {
     }
 }
 
-const FIELDS: [&str; 22] = [
+const FIELDS: [&str; 25] = [
     "data_dir",
     "switch_listen",
     "app_listen",
@@ -177,6 +192,8 @@ const FIELDS: [&str; 22] = [
     "switch_tls_certificate",
     "switch_tls_key",
     "switch_tls_client_ca",
+    "app_tls_certificate",
+    "app_tls_key",
     "stale_limit_seconds",
     "cache_mib",
     "stray_mib",
@@ -192,11 +209,12 @@ const FIELDS: [&str; 22] = [
     "key_file",
     "metrics_token_file",
     "database_url",
+    "log",
 ];
 
 /// Variables that are no settings: what single commands read, the build, and the tests.
-const OTHERS: [&str; 8] =
-    ["log", "password", "event_socket_password", "bench_credentials", "commit", "skipped", "screenshots", "test_alone"];
+const OTHERS: [&str; 7] =
+    ["password", "event_socket_password", "bench_credentials", "commit", "skipped", "screenshots", "test_alone"];
 
 /// What is wrong with a variable of ours that nobody reads: a slip would go unnoticed.
 fn unknown_variable(name: &str) -> Option<String> {

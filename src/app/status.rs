@@ -3,39 +3,30 @@
 //! Two kinds of work need two answers. While the database is away a node has answers for switches, and no other node has better ones: a
 //! balancer that took it out would throw them away. People's changes it can't take.
 
-use std::{
-    fs,
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError as _,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     get,
-    http::{StatusCode, header},
+    http::StatusCode,
     middleware::Next,
     web::Data,
 };
+use arc_swap::ArcSwap;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 
-use super::StartError;
-use crate::{
-    http::problem::Problem,
-    node::disk::Disk,
-    switch::fetch::Fetch,
-    text::token::{self, TokenHash},
-};
+use super::{metrics_token::MetricsToken, renewal::Renewal};
+use crate::{http::problem::Problem, node::disk::Disk, switch::fetch::Fetch};
 
 /// What a node knows of itself.
 #[derive(Clone)]
 pub struct Health {
     pub fetch: Arc<Fetch>,
     pub disk: Arc<Disk>,
+    pub renewal: Arc<Renewal>,
 }
 
 impl Health {
@@ -58,6 +49,10 @@ impl Health {
             "switches": self.fetch.takes_fetches(),
             "people": self.obstacle().is_none(),
         });
+        let failed = self.renewal.failed();
+        if !failed.is_empty() {
+            report["not_renewed"] = failed.iter().map(|(part, _)| part.name()).collect();
+        }
         if !fresh {
             report["detached_seconds"] = self.fetch.generations.detached_for().as_secs().into();
         }
@@ -109,54 +104,15 @@ pub async fn notice_refusals(
     Ok(answer)
 }
 
-/// What a scrape shows: a line of a file, so that counters can be read also when the database can't be asked.
-#[derive(Clone, Copy)]
-pub struct MetricsToken(TokenHash);
-
-impl MetricsToken {
-    /// Reads the file, or makes it.
-    pub fn open(path: &Path) -> Result<Self, StartError> {
-        Self::read_or_make(path).map_err(|source| StartError::MetricsToken { path: path.to_owned(), source })
-    }
-
-    fn read_or_make(path: &Path) -> io::Result<Self> {
-        let text = match fs::read_to_string(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let made = token::generate("dpm");
-                let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-                match file.and_then(|mut file| writeln!(file, "{}", made.as_str())) {
-                    Ok(()) => made.to_string(),
-                    // Another node on this machine was quicker.
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::read_to_string(path)?,
-                    Err(error) => return Err(error),
-                }
-            }
-            text => text?,
-        };
-        let token = text.trim();
-        if token.len() < 16 {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a token of at least 16 characters is needed"));
-        }
-        Ok(Self(TokenHash::of(token.as_bytes())))
-    }
-
-    fn is_shown(&self, request: &HttpRequest) -> bool {
-        let value = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token =
-            value.and_then(|value| value.split_once(' ')).filter(|(kind, _)| kind.eq_ignore_ascii_case("Bearer"));
-        token.is_some_and(|(_, token)| self.0.matches(token.trim().as_bytes()))
-    }
-}
-
 /// The counters, and who may read them.
 #[derive(Clone)]
 pub struct Counters {
     handle: PrometheusHandle,
-    token: MetricsToken,
+    token: Arc<ArcSwap<MetricsToken>>,
 }
 
 impl Counters {
-    pub fn new(handle: PrometheusHandle, token: MetricsToken) -> Self {
+    pub fn new(handle: PrometheusHandle, token: Arc<ArcSwap<MetricsToken>>) -> Self {
         Self { handle, token }
     }
 }
@@ -164,7 +120,7 @@ impl Counters {
 /// Counters, in Prometheus' text format, for who shows the token of the file.
 #[get("/metrics")]
 pub async fn metrics(request: HttpRequest, health: Data<Health>, counters: Data<Counters>) -> HttpResponse {
-    if !counters.token.is_shown(&request) {
+    if !counters.token.load().is_shown(&request) {
         return Problem::unauthorized().error_response();
     }
     let fetch = &health.fetch;

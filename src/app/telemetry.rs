@@ -12,6 +12,10 @@ use tracing::{Span, field::Empty};
 use tracing_actix_web::RootSpanBuilder;
 use tracing_subscriber::{EnvFilter, fmt};
 
+/// Puts another filter in the place of the log's.
+type Reload = Box<dyn Fn(EnvFilter) + Send + Sync>;
+static LOG: OnceLock<Reload> = OnceLock::new();
+
 /// Logs to standard error: lines for a person on a terminal, JSON otherwise. `DIALPLANE_LOG` filters, as `info` or
 /// `dialplane=debug,sqlx=warn`.
 pub fn init(default: &str) -> Result<(), BadFilter> {
@@ -19,14 +23,36 @@ pub fn init(default: &str) -> Result<(), BadFilter> {
     let filter = filter(if wanted.trim().is_empty() { default } else { &wanted })?;
     let log = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Fails only when a log was set up before, as tests do.
-    let _ = if std::io::stderr().is_terminal() { log.try_init() } else { log.json().try_init() };
+    if std::io::stderr().is_terminal() {
+        let log = log.with_filter_reloading();
+        let handle = log.reload_handle();
+        let _ = LOG.set(Box::new(move |filter| drop(handle.reload(filter))));
+        let _ = log.try_init();
+    } else {
+        let log = log.json().with_filter_reloading();
+        let handle = log.reload_handle();
+        let _ = LOG.set(Box::new(move |filter| drop(handle.reload(filter))));
+        let _ = log.try_init();
+    }
     Ok(())
 }
 
-/// What `DIALPLANE_LOG` says can't be understood.
+/// What a node logs, as its settings say it; `None`: as usual.
+pub fn set_level(wanted: Option<&str>) -> Result<(), BadFilter> {
+    let filter = filter(wanted.filter(|wanted| !wanted.trim().is_empty()).unwrap_or(USUAL))?;
+    if let Some(reload) = LOG.get() {
+        reload(filter);
+    }
+    Ok(())
+}
+
+/// What a node logs unless it is told otherwise.
+pub const USUAL: &str = "info";
+
+/// What `log` or `DIALPLANE_LOG` says can't be understood.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "DIALPLANE_LOG: {0:?} is no level: write trace, debug, info, warn, error or off, or of a part as dialplane=debug, with commas between"
+    "log, or DIALPLANE_LOG: {0:?} is no level: write trace, debug, info, warn, error or off, or of a part as dialplane=debug, with commas between"
 )]
 pub struct BadFilter(String);
 
@@ -68,6 +94,10 @@ fn describe() {
         ("dialplane_fills_found_less_total", "Answers for which the database had less than this node knew."),
         ("dialplane_call_records_total", "Call records of switches, by what became of them."),
         ("dialplane_mails_total", "Mails that were tried, by outcome."),
+        (
+            "dialplane_renewals_total",
+            "Certificates, settings and the like that were taken anew while the node runs, by outcome.",
+        ),
     ];
     let gauges = [
         ("dialplane_cached_answers", "Answers kept in memory."),
@@ -76,6 +106,11 @@ fn describe() {
         ("dialplane_database_full", "1 while the database's disk is full and nothing can be changed."),
         ("dialplane_tenants", "Tenants that this node knows."),
         ("dialplane_call_records_unreadable", "Call records that are kept and can't be read yet."),
+        (
+            "dialplane_renewal_failed",
+            "1 while what was to be taken anew can not be, and the last that could is in force.",
+        ),
+        ("dialplane_certificate_expiry_timestamp_seconds", "When the certificate in force expires, by listener."),
         ("dialplane_build_info", "1; the label says which version this node runs."),
     ];
     for (name, help) in counters {

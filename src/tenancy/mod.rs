@@ -10,6 +10,7 @@ pub mod switches;
 pub mod tenants;
 pub mod users;
 
+use arc_swap::ArcSwap;
 use std::{net::IpAddr, sync::Arc};
 
 use actix_web::web::Data;
@@ -35,7 +36,7 @@ pub struct Api {
     /// Where switches reach this platform: what is put into their configuration.
     pub switch_url: Arc<str>,
     /// Whose `X-Forwarded-For` is believed.
-    pub proxies: Arc<[IpAddr]>,
+    pub proxies: Arc<ArcSwap<Vec<IpAddr>>>,
     pub turns: Turns,
 }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{local::Database, serve};
 use crate::{
-    app::{App, settings::Settings},
+    app::{App, renewal::Source, service::Sockets, settings::Settings, telemetry},
     model::destination::Target,
     node::changes::{Author, Change},
     people::onboarding::{self, NewTenancy},
@@ -78,9 +78,11 @@ struct Ready<'a> {
     made: &'a Made,
 }
 
-pub async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
+pub async fn run(settings: &Settings, source: Source, json: bool) -> anyhow::Result<()> {
+    telemetry::set_level(settings.log.as_deref())?;
+    let hang_ups = serve::hang_ups()?;
     let database = Database::own(settings).await?;
-    let started = start(settings, &database).await;
+    let started = start(settings, source, &database).await;
     let (app, made) = match started {
         Ok(started) => started,
         Err(error) => {
@@ -92,7 +94,7 @@ pub async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
     let ready = Ready {
         switch_url: format!("{switch}{XML_PATH}"),
         cdr_url: format!("{switch}{CDR_PATH}"),
-        app_url: format!("http://{}", app.app_address),
+        app_url: settings.app_url(app.app_address),
         made: &made,
     };
     if json {
@@ -101,14 +103,17 @@ pub async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
         print!("{}", for_a_person(&ready, settings));
     }
     std::io::stdout().flush()?;
-    serve::until_told().await?;
-    serve::stop(app, settings).await?;
+    tokio::select! {
+        told = serve::until_told() => told?,
+        () = serve::renew_on(hang_ups, &app) => {}
+    }
+    serve::stop(app).await?;
     database.close();
     Ok(())
 }
 
-async fn start(settings: &Settings, database: &Database) -> anyhow::Result<(App, Made)> {
-    let app = App::start(settings, database.options.clone()).await?;
+async fn start(settings: &Settings, source: Source, database: &Database) -> anyhow::Result<(App, Made)> {
+    let app = App::start_on(Sockets::default(), settings, Some(source), database.options.clone()).await?;
     match make(&settings.data_dir.join("demo.json"), &app).await {
         Ok(made) => Ok((app, made)),
         Err(error) => {

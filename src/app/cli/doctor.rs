@@ -13,7 +13,10 @@ use uuid::Uuid;
 
 use super::local::Database;
 use crate::{
-    app::settings::Settings,
+    app::{
+        settings::Settings,
+        tls::{Files, TlsError},
+    },
     node::{
         database_store, epoch_store,
         schema::{self, SchemaError, Standing},
@@ -55,6 +58,8 @@ impl Report {
 pub async fn run(settings: &Settings, json: bool, args: DoctorArgs) -> anyhow::Result<ExitCode> {
     let mut report = Report::default();
     let nodes = database(settings, &mut report).await;
+    certificate("switch", Files::of_switches(settings), &mut report);
+    certificate("app", Files::of_people(settings), &mut report);
     let scheme = if settings.switch_tls_certificate.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://{}{XML_PATH}", settings.switch_listen);
     report.add("switch listener", switch::knocks(&url).and_then(|node| of_this_database(&url, node, nodes.as_deref())));
@@ -70,6 +75,20 @@ pub async fn run(settings: &Settings, json: bool, args: DoctorArgs) -> anyhow::R
         }
     }
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What a listener is to show: a running node that could not take it goes on with the one before.
+fn certificate(listener: &str, files: Result<Option<Files>, TlsError>, report: &mut Report) {
+    let loaded = match files {
+        Ok(None) => return,
+        Ok(Some(files)) => files.load_anew().map(|loaded| (files, loaded)),
+        Err(error) => Err(error),
+    };
+    let seen = loaded.map(|(files, loaded)| {
+        let (path, days) = (files.certificate.display(), (loaded.expires - chrono::Utc::now()).num_days());
+        format!("{path} and its key fit together; valid for {days} days, until {}", loaded.expires.format("%F %T UTC"))
+    });
+    report.add(format!("certificate of the {listener} listener"), seen.map_err(|error| error.to_string()));
 }
 
 /// A listener may be another installation's, which happens to have the port.

@@ -158,7 +158,7 @@ fn of_start(error: &StartError) -> &'static str {
         StartError::Listen { .. } => "in_use",
         StartError::Database(error) => of_database(error),
         StartError::Sql(_) => "database_unavailable",
-        StartError::Mail(_) | StartError::Tls(_) | StartError::MetricsToken { .. } => "settings",
+        StartError::Mail(_) | StartError::Tls { .. } | StartError::MetricsToken { .. } => "settings",
         StartError::Changes(error) => of_change(error),
     }
 }

@@ -26,7 +26,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::app::{settings::Settings, telemetry};
+use crate::app::{renewal::Source, settings::Settings, telemetry};
 
 /// What `--version` says: the version, and of which commit and day.
 pub const VERSION: &str = env!("PROGRAM_VERSION");
@@ -42,7 +42,7 @@ struct Cli {
 }
 
 /// Settings that the command line can give; the file and the environment know more.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Debug, Default, Clone)]
 struct Common {
     /// Settings file [default: dialplane.toml, if there is one]
     #[arg(long, global = true, value_name = "FILE")]
@@ -131,6 +131,14 @@ enum Command {
 }
 
 impl Common {
+    /// How a running node reads them again.
+    fn source(&self) -> Source {
+        let file = self.config.clone().unwrap_or_else(|| "dialplane.toml".into());
+        let common = self.clone();
+        let read = move || common.settings().map_err(|error| format!("{error:#}"));
+        Source { file, read: Box::new(read) }
+    }
+
     fn settings(&self) -> anyhow::Result<Settings> {
         let mut settings = Settings::read(self.config.as_deref())?;
         if let Some(data_dir) = &self.data_dir {
@@ -153,7 +161,7 @@ pub fn main() -> ExitCode {
     };
     let json = cli.common.json;
     let quiet = !matches!(cli.command, Command::Serve | Command::Demo);
-    if let Err(error) = telemetry::init(if quiet { "warn" } else { "info" }) {
+    if let Err(error) = telemetry::init(if quiet { "warn" } else { telemetry::USUAL }) {
         return failure::report(json, &error.into());
     }
     let done = actix_web::rt::System::new().block_on(run(cli));
@@ -179,8 +187,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
     let settings = common.settings()?;
     match command {
-        Command::Serve => serve::run(&settings).await?,
-        Command::Demo => demo::run(&settings, common.json).await?,
+        Command::Serve => serve::run(&settings, common.source()).await?,
+        Command::Demo => demo::run(&settings, common.source(), common.json).await?,
         Command::Migrate => serve::migrate(&settings, common.json).await?,
         Command::Backup(args) => backup::backup(&settings, common.json, args).await?,
         Command::Restore(args) => backup::restore(&settings, common.json, args).await?,

@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{local::Database, print};
 use crate::{
     app::{
         App,
+        renewal::Source,
         service::{self, Sockets},
         settings::Settings,
+        telemetry,
     },
     node::{
         database,
@@ -19,11 +21,13 @@ use crate::{
     },
 };
 
-/// Runs a node until SIGTERM or SIGINT.
-pub async fn run(settings: &Settings) -> anyhow::Result<()> {
+/// Runs a node until SIGTERM or SIGINT. SIGHUP has it take certificates and settings anew.
+pub async fn run(settings: &Settings, source: Source) -> anyhow::Result<()> {
+    telemetry::set_level(settings.log.as_deref())?;
+    let hang_ups = hang_ups()?;
     let sockets = Sockets::given().context("the sockets that the service manager gave can't be used")?;
     let database = Database::own(settings).await?;
-    let app = App::start_on(sockets, settings, database.options.clone()).await;
+    let app = App::start_on(sockets, settings, Some(source), database.options.clone()).await;
     let app = match app {
         Ok(app) => app,
         Err(error) => {
@@ -36,19 +40,21 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
     tokio::select! {
         told = until_told() => told?,
         () = service::keep_alive(&app) => {}
+        () = renew_on(hang_ups, &app) => {}
     }
-    stop(app, settings).await?;
+    stop(app).await?;
     database.close();
     Ok(())
 }
 
 /// Tells balancers, gives them time to hear it, and stops. A second signal ends the waiting.
-pub async fn stop(app: App, settings: &Settings) -> anyhow::Result<()> {
+pub async fn stop(app: App) -> anyhow::Result<()> {
     app.leave_soon();
-    if settings.drain_seconds > 0 {
-        tracing::info!(seconds = settings.drain_seconds, "about to stop: balancers are told to leave this node out");
+    let seconds = app.renewal.settings().drain_seconds;
+    if seconds > 0 {
+        tracing::info!(seconds, "about to stop: balancers are told to leave this node out");
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(settings.drain_seconds)) => {}
+            () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
             told = until_told() => told?,
             () = service::keep_alive(&app) => {}
         }
@@ -57,6 +63,19 @@ pub async fn stop(app: App, settings: &Settings) -> anyhow::Result<()> {
     service::is_stopping();
     app.stop().await;
     Ok(())
+}
+
+/// From here on SIGHUP ends this process no more.
+pub fn hang_ups() -> anyhow::Result<Signal> {
+    signal(SignalKind::hangup()).context("SIGHUP can't be waited for")
+}
+
+/// Takes everything anew that can be, with each SIGHUP, for ever.
+pub async fn renew_on(mut hang_ups: Signal, app: &App) {
+    while hang_ups.recv().await.is_some() {
+        app.renewal.ask();
+    }
+    std::future::pending::<()>().await;
 }
 
 /// Waits for the signal to stop.

@@ -11,11 +11,13 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use futures_util::FutureExt as _;
 use nix::{
     libc,
     sys::socket::{setsockopt, sockopt::SetStruct},
 };
+use rustls::ServerConfig;
 use socket2::{Domain as SocketDomain, Protocol as SocketProtocol, SockRef, Socket, Type};
 use tokio::{
     io::{Interest, unix::AsyncFd},
@@ -37,6 +39,9 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_CONNECTIONS: u32 = 8192;
 /// How many connections are accepted in a row before those under way get their turn.
 const BURST: usize = 16;
+
+/// What is in force is taken with each handshake, so it may be replaced meanwhile.
+pub type Tls = Arc<ArcSwap<ServerConfig>>;
 
 /// The running listener. It ends when the sender of `stop` is dropped.
 pub struct Listener {
@@ -76,7 +81,7 @@ impl Listener {
     pub fn start(
         place: Place,
         workers: usize,
-        tls: Option<&TlsAcceptor>,
+        tls: Option<&Tls>,
         served: &Served,
         stop: &watch::Receiver<bool>,
     ) -> io::Result<Self> {
@@ -132,7 +137,7 @@ nix::setsockopt_impl!(DeferAccept, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, i3
 
 struct Worker {
     socket: std::net::TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Tls>,
     served: Served,
     stop: watch::Receiver<bool>,
 }
@@ -261,12 +266,12 @@ impl<H: exchange::Http<Replayed> + 'static> Plain<H> {
 
 /// Connections with TLS.
 struct Encrypted<H> {
-    tls: TlsAcceptor,
+    tls: Tls,
     http: Rc<H>,
 }
 
 impl Encrypted<()> {
-    async fn new(tls: TlsAcceptor, served: Served) -> io::Result<Encrypted<impl exchange::Http<Shaken> + 'static>> {
+    async fn new(tls: Tls, served: Served) -> io::Result<Encrypted<impl exchange::Http<Shaken> + 'static>> {
         Ok(Encrypted { tls, http: Rc::new(exchange::service(served).await?) })
     }
 }
@@ -276,7 +281,8 @@ type Shaken = tokio_rustls::server::TlsStream<TcpStream>;
 impl<H: exchange::Http<Shaken> + 'static> Encrypted<H> {
     fn begin(&self, accepted: Accepted) -> io::Result<()> {
         let Accepted { stream, peer, permit } = accepted;
-        let (http, shaking) = (Rc::clone(&self.http), self.tls.accept(registered(stream)?));
+        let tls = TlsAcceptor::from(self.tls.load_full());
+        let (http, shaking) = (Rc::clone(&self.http), tls.accept(registered(stream)?));
         actix_rt::spawn(async move {
             if let Ok(Ok(stream)) = tokio::time::timeout(SHAKE_TIMEOUT, shaking).await {
                 exchange::serve(&*http, stream, peer).await;

@@ -122,7 +122,8 @@ pub struct Fetch {
     /// Connections for changes that come from a switch.
     changes: sqlx::PgPool,
     keyring: Arc<Keyring>,
-    stale_limit: Duration,
+    /// In seconds.
+    stale_limit: AtomicU64,
     leaving: AtomicBool,
 }
 
@@ -176,7 +177,7 @@ impl Fetch {
             lookups: Arc::default(),
             changes,
             keyring,
-            stale_limit: limits.stale,
+            stale_limit: AtomicU64::new(limits.stale.as_secs()),
             leaving: AtomicBool::new(false),
         }
     }
@@ -185,7 +186,7 @@ impl Fetch {
     /// database is down: other nodes have no better ones.
     #[must_use]
     pub fn takes_fetches(&self) -> bool {
-        let has_answers = self.generations.is_fresh() || self.generations.detached_for() <= self.stale_limit;
+        let has_answers = self.generations.is_fresh() || self.generations.detached_for() <= self.stale_limit();
         has_answers && !self.is_leaving()
     }
 
@@ -197,6 +198,15 @@ impl Fetch {
     #[must_use]
     pub fn is_leaving(&self) -> bool {
         self.leaving.load(Ordering::Relaxed)
+    }
+
+    /// For how long a node that can't ask the database serves what it knows.
+    fn stale_limit(&self) -> Duration {
+        Duration::from_secs(self.stale_limit.load(Ordering::Relaxed))
+    }
+
+    pub fn set_stale_limit(&self, limit: Duration) {
+        self.stale_limit.store(limit.as_secs(), Ordering::Relaxed);
     }
 
     /// How often this node asked the database for an answer.
@@ -385,7 +395,7 @@ impl Fetch {
     /// The last good answer, while the database can't be asked.
     fn stale(&self, kept: Option<Arc<CachedAnswer>>) -> (Reply, Source) {
         match kept {
-            Some(cached) if cached.is_usable_stale() && self.generations.detached_for() <= self.stale_limit => {
+            Some(cached) if cached.is_usable_stale() && self.generations.detached_for() <= self.stale_limit() => {
                 (reply(&cached), Source::Stale)
             }
             _ => (Reply::Unavailable, Source::Unavailable),
@@ -403,7 +413,7 @@ impl Fetch {
 
     /// That a domain exists is served stale as long as any other answer.
     fn knows_enough(&self, fresh: bool) -> bool {
-        fresh || self.generations.detached_for() <= self.stale_limit
+        fresh || self.generations.detached_for() <= self.stale_limit()
     }
 
     fn chatplan(&self, context: &str, fresh: bool) -> (Reply, Source) {

@@ -1,6 +1,6 @@
 //! Who makes a request: a signed-in user, or an API key of the platform or of one tenant; and whether the rules allow it.
 
-use std::{future::Future, net::IpAddr, pin::Pin, sync::Arc};
+use std::{future::Future, net::IpAddr, pin::Pin};
 
 use actix_web::{
     FromRequest, HttpRequest,
@@ -124,7 +124,7 @@ impl Actor {
 #[must_use]
 pub fn peer(request: &HttpRequest) -> Option<IpAddr> {
     let peer = request.peer_addr()?.ip().to_canonical();
-    let proxies = request.app_data::<Data<Api>>().map(|api| Arc::clone(&api.proxies)).unwrap_or_default();
+    let proxies = request.app_data::<Data<Api>>().map(|api| api.proxies.load_full()).unwrap_or_default();
     if !proxies.contains(&peer) {
         return Some(peer);
     }

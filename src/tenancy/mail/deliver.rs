@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwap;
 use chrono::Utc;
 use lettre::{
     AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
@@ -84,12 +85,17 @@ struct Provider {
     rests_until: Mutex<Option<Instant>>,
 }
 
+/// By whom mails leave, and whom they are from. Replaced as a whole when the settings change.
+pub struct Outlet {
+    from: Mailbox,
+    providers: Vec<Provider>,
+}
+
 /// How mails leave this node.
 pub struct Deliverer {
     pool: PgPool,
     keyring: Arc<Keyring>,
-    from: Mailbox,
-    providers: Vec<Provider>,
+    outlet: Arc<ArcSwap<Outlet>>,
     folder: PathBuf,
 }
 
@@ -100,14 +106,8 @@ enum Failure {
     Passing(String),
 }
 
-impl Deliverer {
-    pub fn new(
-        pool: PgPool,
-        keyring: Arc<Keyring>,
-        from: &str,
-        providers: &Providers,
-        folder: PathBuf,
-    ) -> Result<Self, MailError> {
+impl Outlet {
+    pub fn new(from: &str, providers: &Providers) -> Result<Self, MailError> {
         let providers = providers.0.iter().enumerate().map(|(at, url)| {
             // The error would repeat the URL, with the password in it.
             let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(|_| MailError::Url(at + 1))?;
@@ -117,12 +117,40 @@ impl Deliverer {
             Ok(Provider { name, transport: builder.timeout(Some(TIMEOUT)).build(), rests_until: Mutex::default() })
         });
         let providers = providers.collect::<Result<Vec<_>, MailError>>()?;
-        Ok(Self { pool, keyring, from: from.parse().map_err(MailError::From)?, providers, folder })
+        Ok(Self { from: from.parse().map_err(MailError::From)?, providers })
+    }
+
+    async fn hand_over(&self, message: Message) -> Result<(), Failure> {
+        let mut reason = "no provider".to_owned();
+        let mut all_refused = !self.providers.is_empty();
+        let (rested, resting): (Vec<_>, Vec<_>) = self.providers.iter().partition(|provider| !provider.rests());
+        // Who rests is tried all the same when nobody else takes it.
+        for provider in rested.into_iter().chain(resting) {
+            match provider.transport.send(message.clone()).await {
+                Ok(_) => return Ok(()),
+                Err(error) => {
+                    if is_the_providers(&error) {
+                        provider.rest();
+                    }
+                    all_refused &= refuses_recipient(&error);
+                    reason = format!("{}: {}", provider.name, told(&error));
+                    tracing::warn!(provider = provider.name, reason, "an SMTP provider did not take a mail");
+                }
+            }
+        }
+        Err(if all_refused { Failure::Final(reason) } else { Failure::Passing(reason) })
+    }
+}
+
+impl Deliverer {
+    #[must_use]
+    pub fn new(pool: PgPool, keyring: Arc<Keyring>, outlet: Arc<ArcSwap<Outlet>>, folder: PathBuf) -> Self {
+        Self { pool, keyring, outlet, folder }
     }
 
     /// Runs for ever: looks each second for what is due.
     pub async fn run(self) {
-        if self.providers.is_empty() {
+        if self.outlet.load().providers.is_empty() {
             tracing::info!(folder = %self.folder.display(), "no SMTP server is set: mails become files");
         }
         loop {
@@ -141,9 +169,10 @@ impl Deliverer {
     }
 
     async fn send(&self, mail: store::Due) {
-        let sent = match self.message(&mail) {
-            Ok(message) if self.providers.is_empty() => self.keep(&mail, &message),
-            Ok(message) => self.hand_over(message).await,
+        let outlet = self.outlet.load_full();
+        let sent = match self.message(&outlet.from, &mail) {
+            Ok(message) if outlet.providers.is_empty() => self.keep(&mail, &message),
+            Ok(message) => outlet.hand_over(message).await,
             Err(reason) => Err(Failure::Final(reason)),
         };
         let written = match sent {
@@ -167,13 +196,13 @@ impl Deliverer {
         }
     }
 
-    fn message(&self, mail: &store::Due) -> Result<Message, String> {
+    fn message(&self, from: &Mailbox, mail: &store::Due) -> Result<Message, String> {
         let text = self.keyring.open_sealed(place(mail.id), &mail.sealed).map_err(|error| error.to_string())?;
         let letter: Letter = serde_json::from_str(&text).map_err(|_| "its text is damaged".to_owned())?;
         let to = mail.recipient.parse::<Mailbox>().map_err(|error| error.to_string())?;
-        let domain = self.from.email.domain();
+        let domain = from.email.domain();
         Message::builder()
-            .from(self.from.clone())
+            .from(from.clone())
             .to(to)
             .subject(letter.subject)
             .message_id(Some(format!("<{}@{domain}>", mail.id)))
@@ -181,27 +210,6 @@ impl Deliverer {
             .header(AutoSubmitted)
             .multipart(MultiPart::alternative_plain_html(letter.text, letter.html))
             .map_err(|error| error.to_string())
-    }
-
-    async fn hand_over(&self, message: Message) -> Result<(), Failure> {
-        let mut reason = "no provider".to_owned();
-        let mut all_refused = !self.providers.is_empty();
-        let (rested, resting): (Vec<_>, Vec<_>) = self.providers.iter().partition(|provider| !provider.rests());
-        // Who rests is tried all the same when nobody else takes it.
-        for provider in rested.into_iter().chain(resting) {
-            match provider.transport.send(message.clone()).await {
-                Ok(_) => return Ok(()),
-                Err(error) => {
-                    if is_the_providers(&error) {
-                        provider.rest();
-                    }
-                    all_refused &= refuses_recipient(&error);
-                    reason = format!("{}: {}", provider.name, told(&error));
-                    tracing::warn!(provider = provider.name, reason, "an SMTP provider did not take a mail");
-                }
-            }
-        }
-        Err(if all_refused { Failure::Final(reason) } else { Failure::Passing(reason) })
     }
 
     fn keep(&self, mail: &store::Due, message: &Message) -> Result<(), Failure> {

@@ -39,7 +39,7 @@ fn hop(hops: u8) -> Action {
     set(channel::HOPS, hops + 1)
 }
 
-/// How the switch is told to play a prompt.
+/// A prompt as the switch's applications take it.
 #[must_use]
 pub fn sound(prompt: &Prompt) -> String {
     match prompt {
@@ -98,7 +98,7 @@ pub fn recording_from_outside(plan: &super::Plan, by_number: bool, route: &Route
 }
 
 impl Route {
-    /// What a switch runs for it. `hops`: how often the call was led on before.
+    /// The applications that a switch runs for this route. `hops`: how often the call was led on before.
     #[must_use]
     pub fn actions(&self, tenant: &Tenant, hops: u8) -> Vec<Action> {
         let domain = &tenant.domain;
@@ -123,7 +123,7 @@ impl Route {
                 if *wanted {
                     record(&mut actions, true);
                 }
-                // Else a caller whose agent hangs up first would go on to what follows (uuid_bridge_on_soft_execute in
+                // Otherwise, a caller whose agent hangs up first would go on to what follows (uuid_bridge_on_soft_execute in
                 // switch_ivr_bridge.c).
                 actions.push(set("hangup_after_bridge", true));
                 actions.push(action("callcenter", address(*id, domain)));
@@ -132,7 +132,7 @@ impl Route {
             }
             Self::Ivr { id, then } => {
                 let mut actions = vec![action("answer", ""), action("sleep", "300")];
-                // What is dialled in a menu is dialled by the caller, not by who led them there.
+                // What is dialled in a menu is dialled by the caller, not by whoever led them there.
                 actions.push(action("unset", channel::ON_BEHALF));
                 // The menu's own entries lead on; each is a hop.
                 actions.push(hop(hops));
@@ -212,7 +212,7 @@ fn led_on(actions: &mut Vec<Action>, then: Option<&str>, domain: &Domain, hops: 
 /// The ringing tone of most of the world (ITU-T E.180).
 const RINGING: &str = "%(1000,4000,425)";
 
-/// Rings for so many seconds. What follows runs only if nobody answered.
+/// Rings for this many seconds. What follows runs only if nobody answers.
 fn ring(dial_string: String, seconds: u16, continue_on_fail: bool) -> Vec<Action> {
     vec![
         set("call_timeout", seconds),
@@ -240,9 +240,9 @@ impl Ring {
         legs.extend(self.pickup.then(|| format!("pickup/{}@{domain}", self.extension)));
         legs.extend(self.follow_me.iter().map(|leg| self.follow(leg, domain)));
         if !self.follow_me.is_empty() {
-            // The first leg with early media would be taken for the one that answers (switch_ivr_originate.c): a carrier's ringing,
-            // or the tones of a number that is barred, would silence the phone. Nor is the caller given media before somebody is
-            // there (channel_outgoing_channel in mod_loopback.c), but for ringing by their own phone.
+            // Otherwise the first leg with early media would count as answered (switch_ivr_originate.c), and a carrier's ringing
+            // or a barred number's tones would silence the phone. The caller gets no media either before somebody answers
+            // (channel_outgoing_channel in mod_loopback.c), only ringing by their own phone.
             actions.extend([set("ignore_early_media", true), set("loopback_no_pre_answer", true)]);
         }
         actions.extend(ring(legs.join(","), self.seconds, self.then != Then::Hangup));

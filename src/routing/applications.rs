@@ -1,9 +1,9 @@
-//! What an entry of the dialplan may have a switch run: a list of applications, each with the type of its argument. Entries of XML
-//! are read by it, and so are the files of other systems that become entries; an entry's own steps are a part of it.
+//! The applications that a dialplan entry may have a switch run, each with the type of its argument. XML entries are
+//! checked against this list, and so are imported dialplans; the steps of other entries are part of it.
 //!
-//! An application that is not in the list is refused, and so is an argument that is not of its type: a switch expands every
-//! argument as variables and calls of its API (`switch_core_session_exec` in switch_core_session.c), splits it, and reads parts of it
-//! as files, applications or contexts. docs/dialplan-xml.md says where the switch reads each one.
+//! Any other application is refused, and so is an argument of another type: a switch expands variables and API calls in
+//! every argument (`switch_core_session_exec` in switch_core_session.c), splits it, and reads parts of it as files,
+//! applications or contexts. docs/dialplan-xml.md says where the switch reads each argument.
 
 use super::{
     actions::RECORDING,
@@ -14,19 +14,19 @@ use crate::{
     text::{CallVariable, DialNumber, Domain, SipUsername, SoundFile, StreamName, call_variable_names, is_tone},
 };
 
-/// What stands in a kept argument for the tenant's own domain, which may change.
+/// Replaces the tenant's own domain, which may change, in a kept argument.
 pub const DOMAIN: &str = "{domain}";
 
-/// Where an argument stands.
+/// The context that an argument is checked in.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
-    /// The tenant's domain: no other may be named. `None`: in what is kept it is named by [`DOMAIN`] alone.
+    /// The tenant's domain, the only one that may be named. `None` for kept arguments, which name it only by [`DOMAIN`].
     pub domain: Option<&'a Domain>,
-    /// The pattern's groups, from the first, that match nothing but what can be dialled: `$1` may stand for no other.
+    /// For each of the pattern's groups, whether it matches only what can be dialled. `$1` may refer only to such a group.
     pub groups: &'a [bool],
 }
 
-/// Why an application or its argument is refused, to go on after "it" or the entry's name.
+/// Why an application or its argument is refused: a sentence without its subject, which is the entry.
 pub type Refused = String;
 
 /// The type of an application's argument.
@@ -37,35 +37,35 @@ enum Argument {
         least: u32,
         most: u32,
     },
-    /// A cause of hang-up, or nothing.
+    /// A hangup cause, or nothing.
     Cause,
-    /// A refusal of SIP, by its number.
+    /// The status of a SIP response that refuses.
     Status,
     Sound,
     /// A variable and its value.
     Set,
     Unset,
-    /// What is dialled on with, in the tenant's own context.
+    /// A number to dial, in the tenant's own context.
     Dialled,
     DialString,
     Mailbox,
-    /// A destination of the tenant's.
+    /// A destination of the tenant.
     Address,
     Conference,
     ParkingLot,
-    /// An extension of the tenant's.
+    /// An extension of the tenant.
     Neighbour,
     /// The call's own recording.
     Recording,
-    /// `+SECONDS`, and perhaps a cause.
+    /// `+SECONDS`, and optionally a hangup cause.
     Deadline,
     Volume,
     Keys,
     Privacy,
 }
 
-/// All there are. Not among them, on purpose: what runs programs or scripts, calls the switch's API, binds or schedules other
-/// applications, writes where an argument says, leads out of the tenant's context, or acts on other calls.
+/// All allowed applications. Deliberately missing are those that run programs or scripts, call the switch's API, bind or
+/// schedule other applications, write to a path in the argument, leave the tenant's context, or act on other calls.
 const KNOWN: &[(&str, Argument)] = &[
     ("answer", Argument::Nothing),
     ("bridge", Argument::DialString),
@@ -111,57 +111,59 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     KNOWN.iter().map(|(name, _)| *name)
 }
 
-/// The argument as it is kept, if the application is one of the list and the argument is of its type.
+/// Returns the argument as it is kept, if the application is in the list and the argument is of its type.
 pub fn check(application: &str, data: &str, place: &Place<'_>) -> Result<String, Refused> {
     let Some((name, argument)) = KNOWN.iter().find(|(name, _)| *name == application) else {
-        return Err(format!("may not run {}", short(application)));
+        return Err(format!("must not run {}", short(application)));
     };
-    let wrong = |what: &str| format!("may not give {name} {}: {what}", short(data));
+    let wrong = |what: &str| format!("must not pass {} to {name}: {what}", short(data));
     let is_number = |text: &str, least, most| number(text).is_some_and(|number| (least..=most).contains(&number));
     let fine = |is_fine: bool, what: &str| if is_fine { Ok(data.to_owned()) } else { Err(wrong(what)) };
     match *argument {
         Argument::Nothing => fine(data.is_empty(), "it takes no argument"),
         Argument::Number { least, most } => {
-            fine(is_number(data, least, most), &format!("a number from {least} to {most} is needed"))
+            fine(is_number(data, least, most), &format!("it takes a number from {least} to {most}"))
         }
-        Argument::Cause => fine(data.is_empty() || is_cause(data), "a cause of hang-up is needed, such as USER_BUSY"),
+        Argument::Cause => fine(data.is_empty() || is_cause(data), "it takes a hangup cause, such as USER_BUSY"),
         Argument::Status => {
-            fine(data.len() == 3 && is_number(data, 400, 699), "a refusal of SIP is needed, such as 486")
+            fine(data.len() == 3 && is_number(data, 400, 699), "it takes a SIP status from 400 to 699, such as 486")
         }
-        Argument::Sound => fine(is_sound(data), "a sound file, a stream of music or a tone is needed"),
+        Argument::Sound => fine(is_sound(data), "it takes a sound file, a music stream or a tone"),
         Argument::Set => set(data).map_err(|what| wrong(&what)),
-        Argument::Unset => fine(call_variable_names().any(|known| known == data), "it is no variable that may be set"),
+        Argument::Unset => {
+            fine(call_variable_names().any(|known| known == data), "it takes a variable that entries may set")
+        }
         Argument::Dialled => {
-            dialled_on(data, place).ok_or_else(|| wrong("a number in the tenant's own context is needed"))
+            dialled_on(data, place).ok_or_else(|| wrong("it takes a number in the tenant's own context"))
         }
         Argument::DialString => dial_string(data, place)
-            .ok_or_else(|| wrong("user/NUMBER@DOMAIN, sofia/gateway/NAME/NUMBER or error/CAUSE is needed")),
+            .ok_or_else(|| wrong("it takes user/NUMBER@DOMAIN, sofia/gateway/NAME/NUMBER or error/CAUSE")),
         Argument::Mailbox => {
-            mailbox(data, place).ok_or_else(|| wrong("default DOMAIN MAILBOX is needed, of the tenant's own domain"))
+            mailbox(data, place).ok_or_else(|| wrong("it takes default DOMAIN MAILBOX, with the tenant's own domain"))
         }
         Argument::Address => {
-            address(data, place).ok_or_else(|| wrong("ID.DOMAIN of a destination of the tenant is needed"))
+            address(data, place).ok_or_else(|| wrong("it takes ID.DOMAIN of one of the tenant's destinations"))
         }
         Argument::Conference => {
-            conference(data, place).ok_or_else(|| wrong("ID@ID.DOMAIN of a conference of the tenant is needed"))
+            conference(data, place).ok_or_else(|| wrong("it takes ID@ID.DOMAIN of one of the tenant's conferences"))
         }
         Argument::ParkingLot => {
-            parking_lot(data, place).ok_or_else(|| wrong("DOMAIN and a place from 01 to 99 is needed"))
+            parking_lot(data, place).ok_or_else(|| wrong("it takes DOMAIN and a slot from 01 to 99"))
         }
         Argument::Neighbour => {
-            neighbour(data, place).ok_or_else(|| wrong("an extension of the tenant is needed, as 1000@DOMAIN"))
+            neighbour(data, place).ok_or_else(|| wrong("it takes one of the tenant's extensions, such as 1000@DOMAIN"))
         }
-        Argument::Recording => fine(data == RECORDING, &format!("recordings go to {RECORDING}")),
-        Argument::Deadline => fine(is_deadline(data), "+SECONDS is needed, and perhaps a cause"),
-        Argument::Volume => fine(is_volume(data), "read or write and a level from -4 to 4 is needed"),
-        Argument::Keys => fine(is_keys(data), "keys of a phone are needed"),
+        Argument::Recording => fine(data == RECORDING, &format!("it takes {RECORDING}")),
+        Argument::Deadline => fine(is_deadline(data), "it takes +SECONDS, and optionally a hangup cause"),
+        Argument::Volume => fine(is_volume(data), "it takes read or write, and a level from -4 to 4"),
+        Argument::Keys => fine(is_keys(data), "it takes keys of a phone"),
         Argument::Privacy => {
-            fine(matches!(data, "on" | "off" | "name" | "full" | "number"), "on, off, name, full or number is needed")
+            fine(matches!(data, "on" | "off" | "name" | "full" | "number"), "it takes on, off, name, full or number")
         }
     }
 }
 
-/// What was sent, not more of it than a person reads.
+/// A text as an error quotes it, shortened.
 fn short(text: &str) -> String {
     let mut short = text.chars().take(60).collect::<String>();
     if short.len() < text.len() {
@@ -170,7 +172,7 @@ fn short(text: &str) -> String {
     format!("{short:?}")
 }
 
-/// Digits alone: no sign, no exponent, not longer than fits.
+/// A number of digits only: no sign, no exponent, and not too long.
 fn number(text: &str) -> Option<u32> {
     let plain = (1..=6).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     text.parse().ok().filter(|_| plain)
@@ -195,12 +197,12 @@ fn is_sound(text: &str) -> bool {
 }
 
 fn set(data: &str) -> Result<String, String> {
-    let (name, value) = data.split_once('=').ok_or("NAME=VALUE is needed")?;
+    let (name, value) = data.split_once('=').ok_or("it takes NAME=VALUE")?;
     let variable = CallVariable::parse(name, value).map_err(|error| format!("{} {error}", short(name)))?;
     Ok(format!("{}={}", variable.name(), variable.value()))
 }
 
-/// A number, with `$1` to `$9` for groups that match nothing else.
+/// A number to dial; `$1` to `$9` may refer to groups that match only what can be dialled.
 fn dialled(text: &str, place: &Place<'_>) -> Option<String> {
     let mut bare = String::new();
     let mut rest = text;
@@ -223,7 +225,7 @@ fn own_domain(text: &str, place: &Place<'_>) -> bool {
     text == DOMAIN || place.domain.is_some_and(|domain| text.eq_ignore_ascii_case(domain.as_str()))
 }
 
-/// `1000`, `1000 XML` or `1000 XML acme.test`: the context is the call's own, which is the tenant's, and is not written down.
+/// `1000`, `1000 XML` or `1000 XML acme.test`. Only the number is kept: the context is always the tenant's.
 fn dialled_on(data: &str, place: &Place<'_>) -> Option<String> {
     let mut words = data.split(' ');
     let number = dialled(words.next()?, place)?;
@@ -306,7 +308,7 @@ fn is_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
-/// As `actions::address` writes it.
+/// A destination's name, as `actions::address` writes it.
 fn address(data: &str, place: &Place<'_>) -> Option<String> {
     let (id, domain) = data.split_once('.')?;
     (is_id(id) && own_domain(domain, place)).then(|| format!("{id}.{DOMAIN}"))
@@ -349,7 +351,7 @@ fn is_keys(data: &str) -> bool {
     (1..=60).contains(&data.len()) && data.bytes().all(key)
 }
 
-/// The step of an entry that does what an application of another system's dialplan does.
+/// The entry step that does the same as an application in an imported dialplan.
 pub fn step(application: &str, data: &str) -> Result<Step, Refused> {
     let data = data.trim();
     Ok(match application {
@@ -362,7 +364,7 @@ pub fn step(application: &str, data: &str) -> Result<Step, Refused> {
             Step::Play { prompt: Prompt::File(file) }
         }
         "hangup" => Step::Hangup { cause: cause(data)? },
-        // In another context the number is another one.
+        // The context is dropped: only numbers of the tenant's own context can be dialled.
         "transfer" | "execute_extension" => {
             Step::Dial { number: template(data.split_whitespace().next().unwrap_or_default())? }
         }
@@ -421,7 +423,7 @@ mod tests {
     const ID: &str = "0190a0b0c0d0e0f00102030405060708";
 
     #[test]
-    fn what_is_taken_is_kept_without_the_name_of_the_tenants_domain() {
+    fn arguments_are_kept_without_the_tenants_domain() {
         for (application, data, kept) in [
             ("answer", "", ""),
             ("bridge", "user/1000@ACME.test", "user/1000@{domain}"),
@@ -448,11 +450,11 @@ mod tests {
         ] {
             assert_eq!(checked(application, data).as_deref(), Ok(kept), "{application} {data}");
             let again = check(application, kept, &Place { domain: None, groups: &[true] });
-            assert_eq!(again.as_deref(), Ok(kept), "what is kept is kept as it is");
+            assert_eq!(again.as_deref(), Ok(kept), "a kept argument is kept unchanged");
         }
     }
 
-    /// What would make a switch run, open, write or leave something.
+    /// Arguments that would make a switch run, open, write or leave something.
     const ATTACKS: &[&str] = &[
         "system::/usr/bin/touch /tmp/x",
         "system /usr/bin/touch /tmp/x",
@@ -512,7 +514,7 @@ mod tests {
     ];
 
     #[test]
-    fn no_application_takes_what_would_run_open_write_or_leave_something() {
+    fn no_application_takes_an_argument_that_would_run_open_write_or_leave_something() {
         for application in names() {
             for attack in ATTACKS {
                 assert!(checked(application, attack).is_err(), "{application} {attack}");
@@ -541,7 +543,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_in_the_list_is_refused_in_every_spelling() {
+    fn other_applications_are_refused_in_every_spelling() {
         for application in [
             "system",
             "System",
@@ -595,7 +597,7 @@ mod tests {
     }
 
     #[test]
-    fn every_step_of_an_entry_is_an_application_of_the_list() {
+    fn every_step_of_an_entry_is_in_the_list() {
         let plan = Plan::empty(domain());
         let tenant = Tenant::of(&plan, domain(), true);
         let steps = serde_json::json!([

@@ -1,4 +1,5 @@
-//! A number outside, as a tenant's people dial it: read by the numbering plan of the tenant's country, and judged by the tenant's rules.
+//! A number outside, as a tenant's people dial it. The numbering plan of the tenant's country says how to read it, and the
+//! tenant's rules whether it may be called.
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType, enums::Region};
 
@@ -13,13 +14,13 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Callee {
     pub number: E164,
-    /// ISO 3166; `None`: satellites and other networks that are no country's.
+    /// ISO 3166; `None` for satellites and other networks without a country.
     pub country: Option<Country>,
     pub is_premium: bool,
 }
 
-/// Ranges that are known for revenue sharing: networks of no country, and small numbering plans whose traffic is mostly that. Calls
-/// there are blocked unless a tenant allows the prefix. From ITU's list of assigned codes and the ranges carriers warn of.
+/// Prefixes known for revenue-share fraud: networks without a country, and small numbering plans. Calls there are blocked
+/// unless a tenant allows the prefix. From ITU's list of assigned codes and the ranges that carriers warn of.
 const REVENUE_SHARE: &[&str] = &[
     "870", "878", "881", "882", "883", "888", "979",
     "991", // satellites, global networks, international premium rate
@@ -31,7 +32,7 @@ const REVENUE_SHARE: &[&str] = &[
 ];
 
 impl Callee {
-    /// Reads what was dialled, without the digits for an outside line. `None`: no number that there is.
+    /// Reads what was dialled, without the digits for an outside line. `None` if it is not a valid number.
     #[must_use]
     pub fn read(dialled: &str, country: Option<&str>) -> Option<Self> {
         let region = country.and_then(|country| country.parse::<Region>().ok());
@@ -67,7 +68,7 @@ impl Callee {
         REVENUE_SHARE.iter().any(|prefix| self.digits().starts_with(prefix))
     }
 
-    /// May this tenant's people call it at all?
+    /// Whether the tenant's rules allow calling it.
     pub fn judge(&self, plan: &Plan) -> Result<(), Refusal> {
         let rules = &plan.settings.routing.outbound;
         if self.begins_with(&rules.blocked_prefixes) {
@@ -85,7 +86,8 @@ impl Callee {
     }
 }
 
-/// What is dialled outside, if it is: with `+`, or behind the tenant's digits for an outside line, or as it is where there are none.
+/// The number outside, if one was dialled: with `+`, or after the tenant's digits for an outside line; if the tenant has no
+/// such digits, anything may be one.
 pub fn outside<'a>(dialled: &'a str, plan: &Plan) -> Option<&'a str> {
     match &plan.settings.routing.outbound.prefix {
         _ if dialled.starts_with('+') => Some(dialled),

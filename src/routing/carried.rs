@@ -1,4 +1,4 @@
-//! A call over carriers: which of them, in which order, and how the switch fails over between them.
+//! A call over carriers: which carriers, in which order, and how the switch fails over between them.
 
 use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
@@ -23,7 +23,7 @@ pub struct Carrier {
     pub name: String,
     pub priority: i32,
     pub config: CarrierConfig,
-    /// Behind the name of its host, as they were looked up.
+    /// The addresses that its host name resolved to.
     #[serde(default)]
     pub addresses: Vec<String>,
 }
@@ -31,23 +31,23 @@ pub struct Carrier {
 /// The active carriers.
 pub type Carriers = Arc<HashMap<Uuid, Carrier>>;
 
-/// What a carrier asks for a call, and how it is doing.
+/// What a carrier charges for a call, and how well it works.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, serde::Serialize, utoipa::ToSchema)]
 pub struct Offer {
     pub carrier: Uuid,
-    /// The longest prefix with a rate.
+    /// The longest prefix of the number that has a rate.
     pub prefix: String,
-    /// For a minute, in millionths of the currency.
+    /// Per minute, in millionths of the currency.
     pub price: i64,
     pub first_seconds: i16,
     pub step_seconds: i16,
-    /// It failed several times in a row, and is not tried before others.
+    /// Whether it failed several times in a row. Such carriers are tried last.
     pub sick: bool,
-    /// Of a hundred calls it took, how many were answered; `None`: too few to say.
+    /// The percentage of its calls that were answered; `None` if there were too few to tell.
     pub answered: Option<i32>,
 }
 
-/// Those a tenant may use, the best first: well before sick, then by price, priority and how many calls are answered.
+/// The offers that a tenant may use, best first: well before sick, then by price, priority and answered calls.
 #[must_use]
 pub fn choose(offers: &[Offer], carriers: &Carriers, tenant: Uuid) -> Vec<Offer> {
     let known =
@@ -60,7 +60,7 @@ pub fn choose(offers: &[Offer], carriers: &Carriers, tenant: Uuid) -> Vec<Offer>
     chosen
 }
 
-/// Those that take emergency calls; all, where none says so.
+/// The carriers for a tenant's emergency calls: those meant for that, or else all.
 #[must_use]
 pub fn for_emergencies(carriers: &Carriers, tenant: Uuid) -> Vec<Uuid> {
     let usable = carriers.values().filter(|carrier| carrier.tenant_id.is_none_or(|owner| owner == tenant));
@@ -72,7 +72,7 @@ pub fn for_emergencies(carriers: &Carriers, tenant: Uuid) -> Vec<Uuid> {
     all.into_iter().map(|(_, _, id)| id).collect()
 }
 
-/// The name of a carrier's gateway on the switches: of letters and digits, and nobody else's.
+/// The name of a carrier's gateway on the switches: unique, and only letters and digits.
 #[must_use]
 pub fn gateway(carrier: Uuid) -> String {
     format!("c{}", carrier.simple())
@@ -84,8 +84,9 @@ pub fn carrier_of(gateway: &str) -> Option<Uuid> {
     Uuid::try_parse(gateway.strip_prefix('c')?).ok()
 }
 
-/// Causes after which the next carrier is tried: the carrier's trouble, never the called's answer. 486, 603, 404 and 480 are not among
-/// them; 503, 500 and 502, timeouts and a gateway that is down are (`sofia_glue_sip_cause_to_freeswitch` in sofia_glue.c).
+/// Causes after which the next carrier is tried: failures of the carrier, not answers of the called party. These are 500,
+/// 502 and 503, timeouts, and gateways that are down; not 404, 480, 486 or 603 (`sofia_glue_sip_cause_to_freeswitch` in
+/// sofia_glue.c).
 const NEXT_CARRIER: &str = "NORMAL_TEMPORARY_FAILURE,NETWORK_OUT_OF_ORDER,RECOVERY_ON_TIMER_EXPIRE,PROGRESS_TIMEOUT,GATEWAY_DOWN,\
 INVALID_GATEWAY,SWITCH_CONGESTION,NORMAL_CIRCUIT_CONGESTION,REQUESTED_CHAN_UNAVAIL,INVALID_PROFILE,NETWORK_UNREACHABLE";
 
@@ -96,7 +97,7 @@ pub struct Carried<'a> {
     pub caller_id: Option<&'a E164>,
     pub carriers: &'a [Uuid],
     pub known: &'a Carriers,
-    /// The call's own UUID, so that the record of a leg says to which it belongs.
+    /// The call's UUID, so that a leg's record says which call it belongs to.
     pub call: Option<Uuid>,
     pub location: Option<&'a Spoken>,
     pub record: bool,
@@ -113,13 +114,14 @@ impl Carried<'_> {
     #[must_use]
     pub fn actions(&self) -> Vec<Action> {
         let mut actions = vec![set("hangup_after_bridge", true)];
-        // A phone that rang before set for how long it may, and perhaps that early media are nothing: of a carrier they are its
-        // ringing and what it has to say.
+        // If a phone rang before, its timeout is still set, and perhaps that early media are ignored. A carrier's early media
+        // are its ringing and its announcements.
         actions.extend(["call_timeout", "ignore_early_media"].map(|name| action("unset", name)));
         if self.record {
             super::actions::record(&mut actions, false);
             if self.consent_tone {
-                // For who is called, when they have answered (audio_bridge_thread in switch_ivr_bridge.c): who calls knows.
+                // The called party hears the tone once they have answered (audio_bridge_thread in switch_ivr_bridge.c). The caller
+                // knows of the recording.
                 actions.push(set("bridge_pre_execute_bleg_app", "playback"));
                 actions.push(set("bridge_pre_execute_bleg_data", super::actions::CONSENT));
             }
@@ -127,10 +129,10 @@ impl Carried<'_> {
         let known = self.carriers.iter().filter_map(|id| self.known.get(id)).collect::<Vec<_>>();
         let last = known.len().saturating_sub(1);
         for (at, carrier) in known.into_iter().enumerate() {
-            // The last one's cause is what the caller is told.
+            // The caller is told the cause of the last carrier.
             let next = match self.dialled {
                 Dialling::Number(_) => NEXT_CARRIER,
-                // Help is tried everywhere, whatever a carrier says about its number.
+                // An emergency call tries every carrier, whatever the one before answered.
                 Dialling::Emergency(_) => "true",
             };
             actions.push(set("continue_on_fail", if at == last { "false" } else { next }));
@@ -155,7 +157,7 @@ impl Carried<'_> {
         variables.push(format!("{}={callee}", channel::CALLEE));
         variables.push(format!("leg_progress_timeout={}", config.progress_seconds));
         if let Some(location) = self.location {
-            // Commas set variables apart.
+            // Commas separate variables.
             let location = location.as_str().replace(',', " ");
             variables.push(format!("sip_h_X-Emergency-Location={location}"));
         }
@@ -166,7 +168,7 @@ impl Carried<'_> {
     }
 }
 
-/// What a call of so many seconds costs: the first so many are charged whole, then steps.
+/// The cost of a call: at least the first seconds are charged, then whole steps.
 #[must_use]
 pub fn cost(price: i64, first_seconds: i16, step_seconds: i16, seconds: i64) -> i64 {
     if seconds <= 0 {
@@ -174,11 +176,11 @@ pub fn cost(price: i64, first_seconds: i16, step_seconds: i16, seconds: i64) -> 
     }
     let (first, step) = (i64::from(first_seconds.max(0)), i64::from(step_seconds.max(1)));
     let charged = if seconds <= first { first } else { first + (seconds - first + step - 1) / step * step };
-    // Up to the next millionth.
+    // Rounded up to the next millionth.
     price.saturating_mul(charged).saturating_add(59) / 60
 }
 
-/// Is it a number of the called's that carriers can be asked for?
+/// All prefixes of the called number, to look rates up by.
 #[must_use]
 pub fn prefixes(callee: &Callee) -> Vec<String> {
     let digits = callee.digits();
@@ -191,13 +193,13 @@ mod tests {
 
     #[test]
     fn seconds_are_charged_by_first_and_steps() {
-        // 0.06 a minute, by the second.
+        // 0.06 per minute, charged by the second.
         assert_eq!(cost(60_000, 1, 1, 1), 1000);
         assert_eq!(cost(60_000, 60, 60, 1), 60_000);
         assert_eq!(cost(60_000, 60, 60, 61), 120_000);
         assert_eq!(cost(60_000, 30, 6, 31), 36_000);
         assert_eq!(cost(60_000, 60, 1, 0), 0);
-        assert_eq!(cost(100, 1, 1, 1), 2, "up to the next millionth");
+        assert_eq!(cost(100, 1, 1, 1), 2, "rounded up to the next millionth");
     }
 
     #[test]

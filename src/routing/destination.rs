@@ -7,7 +7,7 @@ use crate::model::destination::{Config, Schedule, Target};
 use crate::model::refusal::Refusal;
 
 impl Router<'_, '_> {
-    /// `from_outside`: the call came by a number, and is recorded for that.
+    /// `from_outside`: for a call from outside, whether calls to its number are recorded.
     pub(super) fn internal(&mut self, found: Option<&Found>, from_outside: Option<bool>) -> Route {
         match found {
             None => Route::Refused(Refusal::Unallocated),
@@ -33,7 +33,7 @@ impl Router<'_, '_> {
             Strategy::All | Strategy::InOrder => {}
             Strategy::RoundRobin => {
                 self.is_for_this_call = true;
-                // Fewer members than can overflow.
+                // The remainder is smaller than a `usize`.
                 let first = usize::try_from(self.call.turn % members.len() as u64).unwrap_or_default();
                 members.rotate_left(first);
             }
@@ -81,7 +81,7 @@ impl Router<'_, '_> {
                 Route::Lead { to: external.number.to_string(), on_behalf_of }
             }
             Config::Page(page) => {
-                // A page is taken by the phone itself: not by one that is not to be disturbed.
+                // Phones answer a page by themselves, so those on do not disturb are left out.
                 let audible = page.members.iter().filter(|id| !plan.quiet.contains(id));
                 let members = audible.filter_map(|id| plan.targets.get(id).cloned()).collect();
                 Route::Page { id, members, two_way: page.two_way }
@@ -94,7 +94,7 @@ impl Router<'_, '_> {
         let zone = self.plan.zone(schedule.time_zone.as_ref());
         let today = zone.to_datetime(self.call.at).date();
         if let Some(dates) = schedule.dates.iter().find(|dates| (dates.from..=dates.to).contains(&today)) {
-            self.trace.note("schedule", true, || format!("{today} is a day of its own"));
+            self.trace.note("schedule", true, || format!("{today} is a special date"));
             return self.lead(dates.target);
         }
         let hours = schedule.hours.as_ref().unwrap_or(&self.plan.settings.business_hours);
@@ -106,7 +106,7 @@ impl Router<'_, '_> {
     }
 }
 
-/// Puts members into an order that the call's number decides: any order, the same for the same call.
+/// Shuffles members by the call's turn, so the result is deterministic.
 fn shuffle<T>(members: &mut [T], seed: u64) {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x2545_f491_4f6c_dd1d;
     for at in (1..members.len()).rev() {

@@ -1,9 +1,9 @@
-//! What a caller dialled, told apart by its form and the tenant's feature codes.
+//! The kind of thing that a caller dialled, recognised by its form and the tenant's feature codes.
 
 use super::{emergency, plan::Plan};
 use crate::text::{DialNumber, ExtensionNumber, SipUsername};
 
-/// What is dialled again after a phone that was rung did not take the call: the name of what was rung, and this.
+/// A suffix: `NAME~after` is dialled after `NAME` was rung and did not take the call.
 pub const AFTER: &str = "~after";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,11 +11,12 @@ pub enum Dialled {
     /// An emergency number of the tenant's country.
     Emergency(String),
     Feature(Feature),
-    /// Something a tenant may have: an extension's number, alias or user name, a group, a destination. It may be a number outside too.
+    /// A name that the tenant may have: an extension's number, alias or SIP username, a group, a destination. It may also be
+    /// a number outside.
     Name(SipUsername),
-    /// Can be nobody's name, and may be a number outside.
+    /// Nothing of the tenant can have this name, but it may be a number outside.
     Number(DialNumber),
-    /// Nothing anybody could have.
+    /// Nobody can have this.
     Nonsense,
 }
 
@@ -23,14 +24,14 @@ pub enum Dialled {
 pub enum Feature {
     Echo,
     OwnVoicemail,
-    /// `None`: the mailbox is asked for.
+    /// `None`: the caller is asked for the mailbox.
     Voicemail(Option<ExtensionNumber>),
     Forward(DialNumber),
     ForwardOff,
     DoNotDisturb(bool),
     Pickup(ExtensionNumber),
     Intercom(ExtensionNumber),
-    /// `None`: in whatever slot is free.
+    /// `None`: in any free slot.
     Park(Option<u8>),
     SpeedDial(String),
 }
@@ -50,7 +51,7 @@ impl Dialled {
         DialNumber::parse(number).map_or(Self::Nonsense, Self::Number)
     }
 
-    /// The name in the tenant that must be known to route this.
+    /// The name that must be looked up to route this.
     #[must_use]
     pub fn needs<'a>(&'a self, caller: Option<&'a SipUsername>) -> Option<&'a str> {
         match self {
@@ -65,7 +66,7 @@ impl Dialled {
         }
     }
 
-    /// Does what happens depend on who calls?
+    /// Whether the route depends on who calls.
     #[must_use]
     pub fn is_about_caller(&self) -> bool {
         matches!(
@@ -75,7 +76,7 @@ impl Dialled {
     }
 }
 
-/// The feature that was dialled. A longer code counts before a shorter one that it begins with, so that `*80` is not `*8` and 0.
+/// The feature that was dialled. The longest code that fits counts, so that `*80` is not `*8` and 0.
 fn feature(number: &str, plan: &Plan) -> Option<Dialled> {
     let codes = &plan.settings.routing.codes;
     let mut fitting = codes
@@ -86,7 +87,7 @@ fn feature(number: &str, plan: &Plan) -> Option<Dialled> {
         .collect::<Vec<_>>();
     fitting.sort_by_key(|(_, code, _)| std::cmp::Reverse(code.as_str().len()));
     let (at, code, rest) = fitting.into_iter().next()?;
-    // A code of digits is one only if nothing follows: it may begin many numbers.
+    // A code of digits counts only if nothing follows: many numbers may begin with it.
     if !code.as_str().starts_with('*') && !rest.is_empty() {
         return None;
     }

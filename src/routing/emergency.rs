@@ -1,9 +1,9 @@
-//! Emergency numbers by country. They pass whatever else is forbidden.
+//! Emergency numbers by country. Calls to them always pass.
 
 use super::plan::Plan;
 
-/// What reaches help in each country: police, ambulance, fire, and the numbers that stand for all of them. From the countries'
-/// numbering plans; 112 works in all of the European Union, and from mobile networks nearly everywhere.
+/// Emergency numbers by country: police, ambulance, fire, and numbers for all of them. From the countries' numbering plans;
+/// 112 works in all of the European Union, and from mobile networks nearly everywhere.
 const NUMBERS: &[(&str, &[&str])] = &[
     ("AE", &["112", "997", "998", "999"]),
     ("AR", &["911", "100", "101", "107"]),
@@ -65,23 +65,23 @@ const NUMBERS: &[(&str, &[&str])] = &[
     ("ZA", &["10111", "10177", "112"]),
 ];
 
-/// Where a country is not listed, or not known, these are.
+/// The emergency numbers where the country is not listed or not known.
 const ANYWHERE: &[&str] = &["112", "911"];
 
-/// Of a country's numbers, or of everywhere's.
+/// A country's emergency numbers.
 #[must_use]
 pub fn numbers(country: Option<&str>) -> &'static [&'static str] {
     NUMBERS.iter().find(|(code, _)| Some(*code) == country).map_or(ANYWHERE, |(_, numbers)| numbers)
 }
 
-/// Is it an emergency number of any country?
+/// Whether this is an emergency number in any country.
 #[must_use]
 pub fn is_one_anywhere(number: &str) -> bool {
     ANYWHERE.contains(&number) || NUMBERS.iter().any(|(_, numbers)| numbers.contains(&number))
 }
 
-/// The emergency number that was dialled where the tenant is, if it was one. Also with the digits that get an outside line before it:
-/// who calls for help dials what they are used to.
+/// The emergency number that was dialled, if it is one in the tenant's country. The digits for an outside line may precede
+/// it: in an emergency, people dial as they are used to.
 #[must_use]
 pub fn dialled<'a>(number: &'a str, plan: &Plan) -> Option<&'a str> {
     let routing = &plan.settings.routing;

@@ -1,9 +1,9 @@
-//! A tenant's own dialplan entries: conditions and actions like a switch's, decided here. What an entry may do is a part of the list
-//! in `applications`, and its arguments are checked texts: it can't reach another tenant, a file, or the switch.
+//! A tenant's own dialplan entries: conditions and actions as on a switch, but decided here. Their steps are part of the
+//! list in `applications`, and their arguments are checked texts: an entry can't reach another tenant, a file or the switch.
 //!
-//! Conditions are tried in order. One that holds adds its `actions`, one that doesn't its `anti_actions`; `break` says when to stop.
-//! An entry matches if the last condition that was tried held, or if anti-actions were added. What trying all entries costs a call is
-//! counted ([`EntryBody::cost`]) and bounded, whatever is dialled.
+//! Conditions are tried in order. A condition that holds adds its `actions`, one that doesn't adds its `anti_actions`;
+//! `break` says when to stop. An entry matches if the last condition tried held, or if anti-actions were added. The work of
+//! trying all entries for a call is estimated ([`EntryBody::cost`]) and bounded, whatever is dialled.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ pub struct PlanEntry {
     /// Why it is skipped: it was saved before today's limits, and exceeds them.
     #[serde(skip)]
     pub left_out: Option<&'static str>,
-    /// Its XML was checked and is allowed.
+    /// Whether its XML was checked and is allowed.
     #[serde(skip)]
     pub(super) xml_is_fine: bool,
 }
@@ -159,7 +159,7 @@ fn parse_template(text: &str) -> Result<String, TextError> {
 }
 
 impl Template {
-    /// The number, if what was matched makes one.
+    /// The number to dial, if the matched groups give a valid one.
     pub(super) fn fill(&self, groups: &[String]) -> Option<DialNumber> {
         let mut number = self.as_str().to_owned();
         for (at, group) in groups.iter().enumerate().skip(1).take(9) {
@@ -169,7 +169,7 @@ impl Template {
     }
 }
 
-/// The cost of a condition besides its pattern, and of one with hours.
+/// What a condition costs besides its pattern, and what its hours add.
 const CONDITION: usize = 5;
 const HOURS: usize = 20;
 /// The most that all entries of a tenant may cost together.
@@ -215,8 +215,8 @@ impl EntryBody {
         }
     }
 
-    /// The most work that trying it takes, in pattern states per character compared. Compiles its patterns; `None` if one can't be
-    /// compiled.
+    /// The most work that trying the entry takes, in pattern states per character compared. Compiles its patterns; `None` if
+    /// one can't be compiled.
     #[must_use]
     pub fn cost(&self) -> Option<usize> {
         self.conditions().iter().try_fold(0, |sum, condition| {

@@ -1,9 +1,9 @@
-//! Where a call goes: a pure function from what was dialled, who calls, when, and what the tenant has, to a [`Route`]. No I/O, no
-//! clock, no switch; so a route can be explained and tested without one. What a route looks like on a switch is
-//! `routing::actions`; what is admitted to leave the platform is decided by `calls::admission`.
+//! Where a call goes: a pure function of the dialled number, the caller, the time and what the tenant has, which returns a
+//! [`Route`]. It uses no I/O, clock or switch, so routes can be explained and tested without a switch. `routing::actions`
+//! turns a route into a switch's applications; `calls::admission` decides which calls may leave the platform.
 //!
-//! The order: emergencies, loops, blocked callers, feature codes, the tenant's own entries, what the tenant has, numbers outside,
-//! "unallocated".
+//! The rules in order: emergencies, suspended tenants, loops, blocked callers, feature codes, the tenant's own entries, what
+//! the tenant has, numbers outside, "unallocated".
 
 mod actions;
 pub mod applications;
@@ -66,7 +66,7 @@ pub struct Group {
     pub members: Vec<SipUsername>,
     pub ring_seconds: u16,
     pub strategy: Strategy,
-    /// Who answers presses 1 to take the call.
+    /// Whoever answers must press 1 to take the call.
     pub confirm: bool,
     pub otherwise: Option<crate::model::destination::Target>,
 }
@@ -91,7 +91,7 @@ pub enum Strategy {
     All,
     InOrder,
     Random,
-    /// Each call begins with the next member.
+    /// Each call starts with the next member.
     RoundRobin,
 }
 
@@ -100,7 +100,7 @@ pub enum Strategy {
 pub struct Tenant {
     pub domain: Domain,
     pub active: bool,
-    /// What callers hear who get no further.
+    /// What callers hear when their call is refused.
     pub announcements: Announcements,
 }
 
@@ -111,25 +111,25 @@ impl Tenant {
     }
 }
 
-/// One call, as far as a switch vouches for it.
+/// One call, with what the switch vouches for.
 #[derive(Debug, Clone)]
 pub struct Call<'a> {
     pub dialled: &'a str,
-    /// The extension that calls, or on whose behalf it is; authenticated, and of this tenant.
+    /// The extension that calls or on whose behalf the call is made. Authenticated, and of this tenant.
     pub caller: Option<&'a SipUsername>,
-    /// As the caller shows it. It is compared with rules and decides nothing about rights.
+    /// The number that the caller shows. Rules may compare it, but it gives no rights.
     pub caller_number: Option<&'a str>,
-    /// How often it was led on by routes already.
+    /// How often routes have already led the call on.
     pub hops: u8,
-    /// It was rung at [`Call::dialled`], which did not take it, for this reason.
+    /// [`Call::dialled`] was rung and did not take the call, for this reason.
     pub after: Option<Failure>,
     pub at: Timestamp,
-    /// Rises by one with each call, for what takes turns.
+    /// Rises by one with each call, so that the members of a group can take turns.
     pub turn: u64,
 }
 
 impl Call<'_> {
-    /// The call that somebody makes by dialling.
+    /// A call from nobody in particular.
     #[must_use]
     pub fn dialling(dialled: &str, at: Timestamp) -> Call<'_> {
         Call { dialled, caller: None, caller_number: None, hops: 0, after: None, at, turn: 0 }
@@ -146,7 +146,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// From `originate_disposition`, a name of switch_channel.c's CAUSE_CHART.
+    /// Reads `originate_disposition`, a name in CAUSE_CHART of switch_channel.c.
     #[must_use]
     pub fn of(disposition: &str) -> Self {
         match disposition {
@@ -160,7 +160,7 @@ impl Failure {
     }
 }
 
-/// More hops than this are a loop.
+/// A call with more hops than this is in a loop.
 pub const MOST_HOPS: u8 = 10;
 
 /// Routes a call inside a tenant. `found` is what the tenant has under [`Dialled::needs`].
@@ -178,7 +178,7 @@ pub fn route(tenant: &Tenant, plan: &Plan, call: &Call<'_>, found: Option<&Found
     router.routed(route)
 }
 
-/// Routes a call that came from outside to one of the tenant's numbers; `record`: calls to that number are recorded.
+/// Routes a call from outside to one of the tenant's phone numbers. `record`: whether calls to that number are recorded.
 #[must_use]
 pub fn inbound(
     tenant: &Tenant,
@@ -202,7 +202,7 @@ struct Router<'a, 'c> {
     call: &'a Call<'c>,
     looked: trial::Looked,
     trace: &'a mut Trace,
-    /// The answer is for this call alone.
+    /// Whether the answer is for this call only.
     is_for_this_call: bool,
 }
 
@@ -211,7 +211,7 @@ impl Router<'_, '_> {
         let keep = if self.is_for_this_call || matches!(route, Route::Handle { .. }) {
             Keep::Never
         } else if self.looked.at_time {
-            // Clocks of all zones change their minutes together, and schedules are given in minutes.
+            // Schedules have whole minutes, and minutes begin at the same moment in all time zones.
             Keep::Until(next_minute(self.call.at))
         } else {
             Keep::WhileCurrent
@@ -230,7 +230,7 @@ impl Router<'_, '_> {
             return Route::Refused(Refusal::TenantSuspended);
         }
         if self.call.hops > MOST_HOPS {
-            self.trace.note("loop", true, || format!("it was led on {} times", self.call.hops));
+            self.trace.note("loop", true, || format!("the call was led on {} times", self.call.hops));
             return Route::Refused(Refusal::Loop);
         }
         if let Some(refused) = self.blocked() {
@@ -249,7 +249,7 @@ impl Router<'_, '_> {
         if found.is_some() {
             return self.internal(found, None);
         }
-        self.trace.note("internal", false, || "the tenant has nothing of this name".into());
+        self.trace.note("internal", false, || "the tenant has nothing under this name".into());
         self.outside()
     }
 
@@ -279,7 +279,7 @@ impl Router<'_, '_> {
             Feature::DoNotDisturb(on) => handle(found, Handle::DoNotDisturb(*on)),
             Feature::Pickup(_) => with_extension(found, |extension| Route::Pickup { extension }),
             Feature::Intercom(_) => match found {
-                // The phone would take it by itself.
+                // The phone would answer by itself.
                 Some(Found::Extension(extension)) if extension.active && extension.calls.do_not_disturb => {
                     Route::Refused(Refusal::DoNotDisturb)
                 }
@@ -321,11 +321,11 @@ impl Router<'_, '_> {
 
     fn outside(&mut self) -> Route {
         let Some(number) = callee::outside(self.call.dialled, self.plan) else {
-            self.trace.note("outside", false, || "a number outside begins with the digits for an outside line".into());
+            self.trace.note("outside", false, || "numbers outside need the digits for an outside line first".into());
             return Route::Refused(Refusal::Unallocated);
         };
         let Some(callee) = Callee::read(number, self.plan.country()) else {
-            self.trace.note("outside", false, || "it is no telephone number".into());
+            self.trace.note("outside", false, || "this is not a valid phone number".into());
             return Route::Refused(Refusal::Unallocated);
         };
         self.trace.note("outside", true, || callee.number.to_string());
@@ -335,12 +335,12 @@ impl Router<'_, '_> {
 
 fn next_minute(at: Timestamp) -> Timestamp {
     let second = at.as_second();
-    // Far from both ends of what a timestamp can be.
+    // The present is far from both ends of a timestamp's range.
     Timestamp::from_second(second - second.rem_euclid(60) + 60).unwrap_or(at)
 }
 
-/// Does a caller's number begin with one of these? Numbers are compared with the country code first; what the caller shows as a national
-/// number, and a prefix that begins with 0, are of the tenant's country.
+/// Whether a caller's number begins with one of these prefixes. Numbers are compared with their country code. A national
+/// number, or a prefix that begins with 0, is taken to be in the tenant's country.
 fn begins_with(number: &str, prefixes: &[crate::text::Prefix], country: Option<&str>) -> bool {
     let read = E164::read(number, Notation::International(country));
     let digits = read.as_ref().map_or(number, |read| read.as_str().trim_start_matches('+'));
@@ -369,7 +369,7 @@ fn handle(found: Option<&Found>, change: Handle) -> Route {
     }
 }
 
-/// Is it a number that nothing of the tenant can have, because it means something else?
+/// Whether nothing of the tenant may have this number, because it is an emergency number or a feature code.
 #[must_use]
 pub fn is_reserved(number: &ExtensionNumber, plan: &Plan) -> bool {
     emergency::dialled(number.as_str(), plan).is_some()

@@ -1,4 +1,4 @@
-//! Calls to numbers of the platform itself: no carrier is asked, nothing is counted.
+//! On-net calls: to phone numbers of the platform itself, without a carrier, and not counted.
 
 use super::{
     Action,
@@ -8,12 +8,12 @@ use super::{
 };
 use crate::{model::channel, text::Domain};
 
-/// Where the tenant is whose number is called.
+/// Where the called number's tenant is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OnNet {
-    /// On the switches of the caller's own cluster: the call comes in there as one from outside.
+    /// On the caller's own cluster. The call comes in like one from outside.
     Here,
-    /// On another cluster's, which are reached at this domain, from profile to profile.
+    /// On another cluster, whose switches are reached at this domain, from one `external` profile to the other.
     At(Domain),
 }
 

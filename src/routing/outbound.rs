@@ -1,5 +1,5 @@
-//! May this call leave the platform, with which number, over which carriers? Everything that needs no count; what does is decided by
-//! one statement (`calls::admission`).
+//! Decides whether a call may leave the platform, with which number and over which carriers, as far as this needs no count.
+//! Limits that need one are decided by a single statement (`calls::admission`).
 
 use serde::Deserialize;
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use crate::{
     text::E164,
 };
 
-/// The extension that calls, or on whose behalf it is, and its agent.
+/// The extension that calls or on whose behalf the call is made, and its agent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Caller {
     pub extension: Uuid,
@@ -25,7 +25,7 @@ pub struct Caller {
     pub agent_active: bool,
     pub choice: Choice,
     pub fixed: Option<Uuid>,
-    /// The agent's, the oldest assignment first.
+    /// The agent's numbers, oldest assignment first.
     pub numbers: Vec<HeldNumber>,
     pub record: bool,
 }
@@ -42,12 +42,12 @@ pub struct HeldNumber {
     pub made: i32,
 }
 
-/// What is to be admitted, or why it won't be.
+/// What to admit, or why the call is refused.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
-    /// Numbers to show, in the order they are tried against their daily limits.
+    /// Numbers to show: the first whose daily limit is not reached is used.
     pub numbers: Vec<HeldNumber>,
-    /// Carriers, the best first.
+    /// Carriers, best first.
     pub offers: Vec<Offer>,
     pub refusal: Option<Refusal>,
 }
@@ -58,7 +58,7 @@ impl Decision {
     }
 }
 
-/// Who may not call at all, wherever it goes.
+/// Why the caller may not call anywhere, if so.
 #[must_use]
 pub fn barred(caller: Option<&Caller>) -> Option<Refusal> {
     match caller {
@@ -103,13 +103,13 @@ pub fn decide(
     });
     let mut chosen = choose(offers, carriers, tenant);
     if chosen.is_empty() {
-        trace.note("carriers", false, || "none has a rate for it".into());
+        trace.note("carriers", false, || "none has a rate for this number".into());
         return Decision::refused(Refusal::NoCarrier);
     }
     if let Some(most) = plan.settings.routing.outbound.price_per_minute {
         chosen.retain(|offer| offer.price <= most);
         if chosen.is_empty() {
-            trace.note("carriers", false, || format!("all are dearer than {most} millionths a minute"));
+            trace.note("carriers", false, || format!("all cost more than {most} millionths per minute"));
             return Decision::refused(Refusal::PricePerMinute);
         }
     }
@@ -122,7 +122,7 @@ pub fn decide(
     Decision { numbers, offers: chosen, refusal: None }
 }
 
-/// An agent's numbers that may call this one, in the order of the agent's choice.
+/// The agent's numbers that may be shown to this callee, in the order that the agent's choice gives.
 fn numbers(caller: &Caller, callee: &Callee) -> Result<Vec<HeldNumber>, Refusal> {
     let mut numbers = caller.numbers.iter().filter(|held| held.active).cloned().collect::<Vec<_>>();
     if numbers.is_empty() {
@@ -151,7 +151,7 @@ fn numbers(caller: &Caller, callee: &Callee) -> Result<Vec<HeldNumber>, Refusal>
     }
 }
 
-/// The number shown to an emergency service: the agent's own, else the tenant's.
+/// The number shown to an emergency service: the agent's own, or else the tenant's.
 #[must_use]
 pub fn emergency_caller_id(plan: &Plan, caller: Option<&Caller>) -> Option<E164> {
     let own = caller.and_then(|caller| caller.numbers.iter().find(|held| held.active)).map(|held| held.number.clone());

@@ -1,8 +1,8 @@
-//! Patterns of a tenant's entries. A pattern is text until it is needed: it is checked when it is saved, and compiled when a plan is
-//! read, apart from the threads that serve fetches, once for as long as the plan after next has it.
+//! The patterns of a tenant's entries. A pattern is checked when it is saved, and compiled when a plan is read, never on the
+//! threads that serve fetches. A newer plan takes over what the one before has compiled.
 //!
-//! The engine is the simplest of the `regex` family: an automaton of bounded size, walked with a note of where it has been, so that
-//! the work is at most states times characters, whatever is dialled. What is compared is ASCII; `\d` and the like mean that.
+//! The engine is the simplest of the `regex` family, a bounded backtracker: whatever is dialled, its work is at most states
+//! times characters. It compares ASCII, so `\d` means 0 to 9.
 
 use std::{
     cell::{Cell, RefCell},
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::text::{Code, TextError};
 
 const MOST_CHARACTERS: usize = 200;
-/// Of a compiled pattern: some 300 states.
+/// The largest compiled pattern, in bytes: some 300 states.
 const MOST_BYTES: usize = 16 << 10;
 
 /// A regular expression of at most 200 characters.
@@ -33,7 +33,7 @@ pub struct Pattern(Written);
 #[derive(Debug, Clone)]
 struct Written {
     text: Box<str>,
-    /// `None` inside: it can't be compiled.
+    /// The inner `None` means that it can't be compiled.
     program: Arc<OnceLock<Option<Program>>>,
 }
 
@@ -41,12 +41,12 @@ struct Written {
 struct Program(BoundedBacktracker);
 
 thread_local! {
-    /// Threads that serve fetches compile nothing.
+    /// Whether this thread serves fetches: then it must not compile patterns.
     static SERVES: Cell<bool> = const { Cell::new(false) };
     static CACHE: RefCell<Option<Cache>> = const { RefCell::new(None) };
 }
 
-/// From here on, this thread serves fetches.
+/// Marks this thread as one that serves fetches.
 pub fn serve_here() {
     SERVES.set(true);
 }
@@ -63,7 +63,7 @@ impl Pattern {
         Ok(pattern)
     }
 
-    /// Can it be one of a tenant's patterns?
+    /// Whether a tenant's entry may have this pattern.
     pub fn check(&self) -> Result<(), TextError> {
         if self.program().is_some() { Ok(()) } else { compile(&self.0.text).map(|_| ()) }
     }
@@ -73,7 +73,7 @@ impl Pattern {
         &self.0.text
     }
 
-    /// How many states it has, which bounds the work at each character. `None`: it can't be compiled.
+    /// The number of its states, which bounds the work per character. `None` if it can't be compiled.
     #[must_use]
     pub fn states(&self) -> Option<usize> {
         self.program().map(|program| program.0.get_nfa().states().len())
@@ -84,7 +84,7 @@ impl Pattern {
         self.0.program.get().is_some()
     }
 
-    /// Takes over what another of the same text was compiled to.
+    /// Takes over the compiled form of another pattern with the same text.
     pub fn share(&mut self, other: &Self) {
         self.0.program = Arc::clone(&other.0.program);
     }
@@ -93,7 +93,7 @@ impl Pattern {
         self.0.program.get_or_init(|| compile(&self.0.text).ok().map(Program)).as_ref()
     }
 
-    /// What its groups matched, the whole first. `None`: it does not match, or can't.
+    /// What its groups matched, beginning with the whole match. `None` if it doesn't match or can't be compiled.
     #[must_use]
     pub fn captures(&self, text: &str) -> Option<Vec<String>> {
         let Program(program) = self.program()?;
@@ -101,7 +101,7 @@ impl Pattern {
             let cache = cache.get_or_insert_with(|| program.create_cache());
             cache.reset(program);
             let mut captures = program.create_captures();
-            // It fails for texts longer than its note of where it has been: far beyond all that is compared.
+            // It fails only for texts far longer than any that is compared: its record of visited states is bounded.
             program.try_captures(cache, Input::new(text), &mut captures).ok()?;
             if !captures.is_match() {
                 return None;
@@ -130,7 +130,7 @@ fn compile(text: &str) -> Result<BoundedBacktracker, TextError> {
     })
 }
 
-/// `(?u)`: classes of many thousand characters, which take long to compile.
+/// `(?u)` has classes of many thousand characters, which take long to compile.
 fn asks_for_unicode(text: &str) -> bool {
     text.match_indices("(?").any(|(at, _)| {
         let flags = text[at + 2..].split(|c: char| !c.is_ascii_alphabetic() && c != '-').next().unwrap_or_default();
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn groups_are_what_they_matched() {
+    fn groups_return_what_they_matched() {
         let pattern = Pattern::parse(r"^(\+?49|0)(?P<rest>\d{2,12})(x)?$").unwrap();
         assert_eq!(pattern.captures("+493012").unwrap(), ["+493012", "+49", "3012", ""]);
         assert_eq!(pattern.captures("493012x").unwrap()[3], "x");
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_large_is_refused_when_it_is_written_and_matches_nothing_when_it_is_there() {
+    fn a_pattern_that_is_too_large_is_refused_when_saved_and_never_matches() {
         for text in [
             r"^z(?:[^\x00-\x7f]){60}(?:[^\x00-\x7f]){900}",
             "a{1000}{1000}",

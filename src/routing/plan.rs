@@ -1,4 +1,5 @@
-//! A tenant's routing data but for what is one row a person: read with the tenant's generation, and kept until that is passed.
+//! A tenant's routing data except what has one row per person. It is read with the tenant's generation, and kept until that
+//! rises.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -28,15 +29,15 @@ pub struct Plan {
     pub settings: PlanSettings,
     #[serde(default)]
     pub destinations: HashMap<Uuid, Planned>,
-    /// Of extensions and groups that something leads to: what they are dialled by.
+    /// The names of the extensions and groups that something leads to.
     #[serde(default)]
     pub targets: HashMap<Uuid, String>,
-    /// Extensions among them that are not to be disturbed.
+    /// The extensions among them that are on do not disturb.
     #[serde(default)]
     pub quiet: HashSet<Uuid>,
     #[serde(default)]
     pub entries: Vec<PlanEntry>,
-    /// What trying the entries costs a call at most.
+    /// The most that trying the entries costs a call ([`super::entries::EntryBody::cost`]).
     #[serde(skip)]
     cost: usize,
 }
@@ -52,7 +53,7 @@ pub struct PlanSettings {
     pub routing: Routing,
 }
 
-/// A destination as the plan has it.
+/// A destination in a plan.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Planned {
     pub name: String,
@@ -61,7 +62,7 @@ pub struct Planned {
 }
 
 impl Plan {
-    /// A tenant that has nothing but its domain.
+    /// The plan of a tenant that has only its domain.
     #[must_use]
     pub fn empty(domain: Domain) -> Self {
         Self {
@@ -75,7 +76,7 @@ impl Plan {
         }
     }
 
-    /// What is dialled in the tenant's context to get there. `None`: it is not there any more.
+    /// The name to dial in the tenant's context for this target. `None` if the target no longer exists.
     #[must_use]
     pub fn name_of(&self, target: Target) -> Option<String> {
         match target.kind {
@@ -84,33 +85,33 @@ impl Plan {
         }
     }
 
-    /// The tenant's country, for reading numbers and knowing emergencies.
+    /// The tenant's country, by which numbers are read and emergency numbers known.
     #[must_use]
     pub fn country(&self) -> Option<&str> {
         self.settings.country.as_ref().map(Country::as_str)
     }
 
-    /// The zone of the tenant, or the one given; UTC where there is none.
+    /// `other` or else the tenant's time zone; UTC if there is neither.
     #[must_use]
     pub fn zone(&self, other: Option<&TimeZone>) -> jiff::tz::TimeZone {
         let name = other.or(self.settings.time_zone.as_ref()).map_or("UTC", TimeZone::as_str);
-        // A time zone of the settings is one that jiff has.
+        // Settings only accept time zones that jiff knows.
         jiff::tz::TimeZone::get(name).unwrap_or(jiff::tz::TimeZone::UTC)
     }
 }
 
-/// A plan of so many bytes is read where it came; larger ones apart from the threads that serve fetches.
+/// Plans of up to this many bytes are read on the thread that serves the fetch, larger ones on another thread.
 const SMALL: usize = 8 << 10;
-/// Entries of so much cost are tried where the call came: below a millisecond.
+/// Entries of up to this cost (less than a millisecond) are tried on the thread that serves the fetch.
 const LIGHT: usize = 2_000;
-/// What is large is worked on by so many threads at once, so that it leaves processors to fetches.
+/// How many threads work on large plans at once, so that processors are left for fetches.
 static APART: Semaphore = Semaphore::const_new(2);
 
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     #[error("a tenant's plan can't be read: {0}")]
     Text(#[from] serde_json::Error),
-    #[error("the work on a tenant's plan was given up")]
+    #[error("the work on a tenant's plan was broken off")]
     Lost,
 }
 
@@ -120,7 +121,7 @@ impl From<PlanError> for sqlx::Error {
     }
 }
 
-/// Works apart from the threads that serve fetches. `None`: it panicked, or this process ends.
+/// Runs work on a thread that serves no fetches. `None` if it panicked or this process is ending.
 pub async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     // The semaphore is never closed.
     let permit = APART.acquire().await.ok()?;
@@ -133,7 +134,7 @@ pub async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
 }
 
 impl Plan {
-    /// Reads a plan as the database wrote it. `before`: the one that was known; what it has compiled is not compiled again.
+    /// Reads a plan as the database wrote it. `before`: the plan known so far, whose compiled patterns are reused.
     pub async fn read(text: String, before: Option<Arc<Self>>) -> Result<Self, PlanError> {
         if text.len() <= SMALL {
             let mut plan = serde_json::from_str::<Self>(&text)?;
@@ -177,27 +178,27 @@ impl Plan {
         }
     }
 
-    /// Compiles the patterns and counts what trying the entries costs. Those that were saved before there were limits, and are beyond
-    /// them, are left out, and the rest works: an entry with a pattern that can't be compiled, and all after the sum is used up.
+    /// Compiles the patterns and adds up what trying the entries costs. Entries that were saved before there were limits may
+    /// exceed them. Then an entry whose pattern can't be compiled is left out, and so are all after the sum is used up.
     fn weigh(&mut self) {
         for entry in &mut self.entries {
-            // What is beyond the sum is not even compiled.
+            // Entries beyond the sum are not even compiled.
             if self.cost > MOST_COST {
-                entry.left_out = Some("the entries before it cost as much as a tenant's may");
+                entry.left_out = Some("the entries before it use up all the work that a tenant's entries may cause");
                 continue;
             }
             if !entry.is_checked() {
-                // It was kept before the list of applications was what it is, or written past it.
+                // It was saved when the list of applications was another, or written past the check.
                 entry.xml_is_fine = entry.xml().is_some_and(|text| raw::check(text).is_ok());
                 if !entry.xml_is_fine {
-                    entry.left_out = Some("its XML has something run that is not allowed");
+                    entry.left_out = Some("its XML runs something that is not allowed");
                     continue;
                 }
             }
             match entry.body.cost() {
-                None => entry.left_out = Some("it has a pattern that is too large, or can't be read"),
+                None => entry.left_out = Some("it has a pattern that is too large or can't be read"),
                 Some(cost) if self.cost + cost > MOST_COST => {
-                    entry.left_out = Some("with it, the entries cost more than a tenant's may");
+                    entry.left_out = Some("with it, the entries cause more work than a tenant's may");
                     self.cost = MOST_COST + 1;
                 }
                 Some(cost) => self.cost += cost,
@@ -211,13 +212,13 @@ impl Plan {
         self.entries.iter().filter(|entry| entry.left_out.is_some()).count()
     }
 
-    /// Do calls take long to be tried against its entries, so that it is done apart?
+    /// Whether trying its entries may take long, and so must not happen on a thread that serves fetches.
     #[must_use]
     pub fn is_heavy(&self) -> bool {
         self.cost > LIGHT
     }
 
-    /// Roughly what it takes in memory.
+    /// Roughly how much memory it takes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let entries = self.entries.iter().map(|entry| match &entry.body {
@@ -233,7 +234,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_was_compiled_is_not_compiled_again_when_a_plan_is_read_anew() {
+    async fn a_newer_plan_does_not_compile_the_same_patterns_again() {
         let text = |patterns: &[&str]| {
             let entry = |pattern: &&str| {
                 let conditions = [serde_json::json!({ "pattern": pattern, "actions": [{ "application": "answer" }] })];
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_plan_that_is_large_is_heavy_and_reads_the_same() {
+    async fn a_large_plan_is_heavy_and_reads_the_same() {
         let entry = |n: usize| {
             let pattern = format!("^z{n}[a-f]{{100}}$");
             let conditions = [serde_json::json!({ "pattern": pattern, "actions": [{ "application": "answer" }] })];

@@ -1,5 +1,5 @@
-//! XML that a platform's administrator writes for a switch: parsed, checked, and written anew, one element a line, so that nothing
-//! of it is left that the switch's preprocessor would act on. What it may have run is the list in `applications`.
+//! XML entries, which platform administrators write for a switch. They are parsed, checked and written anew, one element per
+//! line, so that nothing is left that the switch's preprocessor would act on. `applications` lists what they may run.
 
 use std::fmt::Write as _;
 
@@ -39,7 +39,7 @@ pub const TIMES: [&str; 13] = [
     "tz-offset",
 ];
 
-/// Does a switch read this attribute of the element?
+/// Whether a switch reads this attribute of this element.
 #[must_use]
 pub fn is_known(element: &str, attribute: &str) -> bool {
     (element == "condition" && TIMES.contains(&attribute))
@@ -49,8 +49,8 @@ pub fn is_known(element: &str, attribute: &str) -> bool {
             .is_none_or(|(_, attributes)| attributes.contains(&attribute))
 }
 
-/// What a condition may look at, as who calls can't make it call the switch's API: with a `$`, it would be expanded
-/// (`parse_exten`), so it is one of the caller's profile (`switch_caller_get_field_by_name` in switch_caller.c).
+/// The fields that a condition may test. They are fields of the caller profile (`switch_caller_get_field_by_name` in
+/// switch_caller.c). Anything with a `$` would be expanded (`parse_exten`), and callers could make it call the switch's API.
 const FIELDS: &[&str] = &[
     "destination_number",
     "caller_id_number",
@@ -62,35 +62,35 @@ const FIELDS: &[&str] = &[
     "context",
 ];
 
-/// Most of an entry. What is larger is refused before it is read.
+/// The largest entry. Larger ones are refused before they are parsed.
 const MOST_BYTES: usize = 64 << 10;
-/// Elements within each other, and attributes of one: quick-xml compares each attribute's name with all before it.
+/// How deep elements may be nested, and how many attributes one may have: quick-xml compares each name with all before it.
 const MOST_DEPTH: usize = 8;
 const MOST_ATTRIBUTES: usize = 20;
-/// Of one pattern. Each makes the work of a text that doesn't match grow by a power of its length.
+/// The most repetitions in one pattern. Each raises the work for a text that doesn't match by a power of its length.
 const MOST_REPEATS: usize = 3;
 
-/// Checks XML of `<extension>` elements that somebody wrote for a tenant of this domain, and returns it as it is kept: without the
-/// domain's name, which may change.
+/// Checks the `<extension>` elements that somebody wrote for the tenant of this domain, and returns them as they are kept:
+/// without the domain's name, which may change.
 pub fn canonical(text: &str, domain: &Domain) -> Result<String, String> {
     read(text, Some(domain))
 }
 
-/// Is it as it would be kept today? What was kept before a rule is held to it as well.
+/// Checks kept XML against today's rules: it may be older than some of them.
 pub fn check(kept: &str) -> Result<(), String> {
     read(kept, None).map(|_| ())
 }
 
-/// As a switch is given it: with the tenant's domain as it is now.
+/// The XML for a switch, with the tenant's present domain.
 #[must_use]
 pub fn rendered(kept: &str, domain: &Domain) -> String {
-    // As the escaper wrote `applications::DOMAIN`.
+    // This is how the escaper writes `applications::DOMAIN`.
     kept.trim_end().replace("&#123;domain&#125;", domain.as_str())
 }
 
 fn read(text: &str, domain: Option<&Domain>) -> Result<String, String> {
     if text.len() > MOST_BYTES {
-        return Err("must have at most 64 KiB".into());
+        return Err("must not be larger than 64 KiB".into());
     }
     let mut reader = Reader::from_str(text);
     reader.config_mut().expand_empty_elements = true;
@@ -101,12 +101,12 @@ fn read(text: &str, domain: Option<&Domain>) -> Result<String, String> {
     loop {
         let event = reader.read_event().map_err(|error| format!("is not well-formed: {error}"))?;
         match event {
-            // An empty element comes as its start and end.
+            // An empty element is read as its start and end.
             Event::Start(start) | Event::Empty(start) => {
                 let name = start.name().0.to_owned();
                 let (name, attributes) = allowed(&name, open.last().map(|open| open.name))?;
                 if open.len() >= MOST_DEPTH {
-                    return Err(format!("may not hold more than {MOST_DEPTH} elements within each other"));
+                    return Err(format!("must not nest elements more than {MOST_DEPTH} deep"));
                 }
                 extensions += usize::from(name == "extension");
                 let given = given(name, attributes, &start)?;
@@ -118,20 +118,20 @@ fn read(text: &str, domain: Option<&Domain>) -> Result<String, String> {
                 open.push(Open { name, groups });
             }
             Event::End(_) => {
-                // The reader refuses an end without its start.
+                // The reader refuses an end without a start.
                 let name = open.pop().map(|open| open.name).unwrap_or_default();
                 let _ = writeln!(out, "</{name}>");
             }
             Event::Eof => break,
             Event::Text(text) if text.trim_ascii().is_empty() => {}
-            Event::Text(_) | Event::CData(_) => return Err("must have its values in attributes, not as text".into()),
+            Event::Text(_) | Event::CData(_) => return Err("must have its values in attributes, not in text".into()),
             Event::Comment(_) | Event::PI(_) | Event::DocType(_) | Event::Decl(_) | Event::GeneralRef(_) => {
-                return Err("must hold elements alone: no comments, declarations or references".into());
+                return Err("must consist of elements only: no comments, declarations or references".into());
             }
         }
     }
     if !open.is_empty() || extensions == 0 {
-        return Err("must be one or more whole <extension> elements".into());
+        return Err("must consist of one or more whole <extension> elements".into());
     }
     Ok(out)
 }
@@ -139,20 +139,20 @@ fn read(text: &str, domain: Option<&Domain>) -> Result<String, String> {
 fn allowed(name: &str, parent: Option<&str>) -> Result<(&'static str, &'static [&'static str]), String> {
     let found = ALLOWED.iter().find(|(allowed, _)| *allowed == name);
     let Some((name, attributes)) = found else {
-        return Err(format!("may not hold <{name}>"));
+        return Err(format!("must not contain <{name}>"));
     };
     let fits = match *name {
         "extension" => parent.is_none(),
         "condition" => matches!(parent, Some("extension" | "condition")),
         _ => parent == Some("condition"),
     };
-    if fits { Ok((name, attributes)) } else { Err(format!("may not hold <{name}> there")) }
+    if fits { Ok((name, attributes)) } else { Err(format!("must not contain <{name}> in that place")) }
 }
 
-/// An element that has begun.
+/// An element whose end has not come yet.
 struct Open {
     name: &'static str,
-    /// Of a condition's pattern: which groups match nothing but what can be dialled.
+    /// For each group of a condition's pattern, whether it matches only what can be dialled.
     groups: Vec<bool>,
 }
 
@@ -170,7 +170,7 @@ fn given(
         }
         let attribute = attribute.map_err(|error| format!("is not well-formed: {error}"))?;
         let key = attributes.iter().find(|allowed| **allowed == attribute.key.0);
-        let key = *key.ok_or_else(|| format!("may not have {} in <{name}>", short(attribute.key.0)))?;
+        let key = *key.ok_or_else(|| format!("must not have the attribute {} in <{name}>", short(attribute.key.0)))?;
         let value =
             quick_xml::escape::unescape(&attribute.value).map_err(|error| format!("is not well-formed: {error}"))?;
         given.push((key, value.into_owned()));
@@ -182,7 +182,7 @@ fn short(text: &str) -> String {
     text.chars().take(60).collect()
 }
 
-/// The attributes as they are kept, if each is what the switch takes it for.
+/// The attributes as they are kept, if each has an allowed value.
 fn fitting(name: &str, mut given: Attributes, place: &Place<'_>) -> Result<Attributes, String> {
     let is_action = matches!(name, "action" | "anti-action");
     for (key, value) in &given {
@@ -191,7 +191,7 @@ fn fitting(name: &str, mut given: Attributes, place: &Place<'_>) -> Result<Attri
             ("expression", _) => check_pattern(value)?,
             ("field", _) => {
                 if !FIELDS.contains(&value.as_str()) {
-                    return Err(format!("may look at {} alone, not at {}", FIELDS.join(", "), short(value)));
+                    return Err(format!("may test only {}, not {}", FIELDS.join(", "), short(value)));
                 }
             }
             _ => check_word(key, value)?,
@@ -199,7 +199,7 @@ fn fitting(name: &str, mut given: Attributes, place: &Place<'_>) -> Result<Attri
     }
     if is_action {
         let of = |wanted: &str| given.iter().find(|(key, _)| *key == wanted).map_or("", |(_, value)| value.as_str());
-        // What an anti-action's pattern did not match has no groups.
+        // An anti-action runs when the pattern did not match, so there are no groups.
         let place = if name == "action" { *place } else { Place { groups: &[], ..*place } };
         let kept = applications::check(of("application"), of("data"), &place)?;
         if let Some((_, data)) = given.iter_mut().find(|(key, _)| *key == "data") {
@@ -209,7 +209,7 @@ fn fitting(name: &str, mut given: Attributes, place: &Place<'_>) -> Result<Attri
     Ok(given)
 }
 
-/// Names, times and words that no application is given.
+/// Checks the attributes that no application reads: names, times and keywords.
 fn check_word(key: &str, value: &str) -> Result<(), String> {
     let one_of = |words: &[&str]| words.contains(&value);
     let fine = match key {
@@ -218,50 +218,51 @@ fn check_word(key: &str, value: &str) -> Result<(), String> {
         "break" => one_of(&["on-true", "on-false", "always", "never"]),
         "regex" => one_of(&["all", "any", "xor"]),
         "loop" => (1..=2).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit()),
-        // Times (switch_xml_std_datetime_check in switch_xml.c): numbers, ranges and lists of them.
+        // Times: numbers, ranges and lists of them (switch_xml_std_datetime_check in switch_xml.c).
         _ => {
             let plain =
                 |b: u8| b.is_ascii_alphanumeric() || matches!(b, b' ' | b',' | b':' | b'-' | b'~' | b'@' | b'+');
             (1..=100).contains(&value.len()) && value.bytes().all(plain)
         }
     };
-    if fine { Ok(()) } else { Err(format!("has {key}={}, which is none", short(value))) }
+    if fine { Ok(()) } else { Err(format!("has {key}={}, which is not allowed", short(value))) }
 }
 
 fn check_pattern(text: &str) -> Result<(), String> {
-    // Expanded before it is matched (`parse_exten`): with parentheses or a space, a switch takes it for a call of its API.
+    // A switch expands it before matching (`parse_exten`), and takes it for an API call if it has parentheses or a space.
     if text.contains("${") {
         return Err("has an expression with ${, which a switch expands".into());
     }
-    // Of another kind (switch_regex_perform in switch_regex.c): what is read below is not what would be matched.
+    // These are other kinds of pattern to a switch (switch_regex_perform in switch_regex.c), so the checks below would not apply.
     if text.starts_with(['_', '/']) {
         return Err("has an expression that begins with _ or /: write a regular expression".into());
     }
     crate::routing::entries::Pattern::parse(text).map_err(|error| format!("has an expression that {error}"))?;
-    // Flags of one engine are something else to the other: (?R) is recursion to a switch.
+    // The two engines read other groups differently: to a switch, (?R) is a recursion.
     let flags_are_plain =
         text.match_indices("(?").all(|(at, _)| [":", "i)", "i:"].iter().any(|plain| text[at + 2..].starts_with(plain)));
     if !flags_are_plain {
-        return Err("has an expression with a group of another kind than (?:…) and (?i)".into());
+        return Err("has an expression with a special group other than (?:…) and (?i)".into());
     }
-    // Read as sets by one engine, as characters by the other.
+    // One engine reads these as nested sets, the other as characters.
     if ["&&", "--", "~~", "[["].iter().any(|set| text.contains(set)) {
-        return Err("has an expression with sets within sets".into());
+        return Err("has an expression with nested character sets".into());
     }
-    let pattern = ast::parse::Parser::new().parse(text).map_err(|_| "has an expression that is none".to_owned())?;
+    let pattern =
+        ast::parse::Parser::new().parse(text).map_err(|_| "has an expression that can't be parsed".to_owned())?;
     let mut repeats = 0;
     check_repeats(&pattern, false, &mut repeats)?;
     if repeats > MOST_REPEATS {
-        return Err(format!("has an expression with more than {MOST_REPEATS} repeats"));
+        return Err(format!("has an expression with more than {MOST_REPEATS} repetitions"));
     }
     Ok(())
 }
 
-/// A switch matches by going back (PCRE2, in switch_regex.c): where what repeats can be matched in two ways, as in `(a+)+` and
-/// `(a|a)*`, the time doubles with each character that a caller dials. So what repeats is one thing of one length. It is looked for in
-/// the pattern as it was written: simplified, `(a|a)*` is `a*`.
+/// A switch matches by backtracking (PCRE2, in switch_regex.c). If a repeated part can match in two ways, as in `(a+)+` and
+/// `(a|a)*`, the time doubles with each character that a caller dials. So a repeated part must not contain repetitions or
+/// alternatives. This is checked in the pattern as written, because simplifying turns `(a|a)*` into `a*`.
 fn check_repeats(pattern: &Ast, repeated: bool, repeats: &mut usize) -> Result<(), String> {
-    const WRONG: &str = "has an expression that repeats what repeats already or has a choice, such as (a+)+ or (a|b)*";
+    const WRONG: &str = "has an expression that repeats a repetition or a choice, such as (a+)+ or (a|b)*";
     match pattern {
         Ast::Repetition(repetition) => {
             let exactly = matches!(repetition.op.kind, ast::RepetitionKind::Range(ast::RepetitionRange::Exactly(_)));
@@ -274,7 +275,7 @@ fn check_repeats(pattern: &Ast, repeated: bool, repeats: &mut usize) -> Result<(
                 _ => false,
             };
             *repeats += usize::from(!few);
-            // `(…)?` is tried once, or not at all.
+            // `(…)?` is tried at most once.
             let once = matches!(repetition.op.kind, ast::RepetitionKind::ZeroOrOne);
             check_repeats(&repetition.ast, repeated || !once, repeats)
         }
@@ -286,7 +287,7 @@ fn check_repeats(pattern: &Ast, repeated: bool, repeats: &mut usize) -> Result<(
     }
 }
 
-/// Which of a pattern's groups, from the first, match nothing but what can be dialled: digits, `*`, `#` and `+`.
+/// For each of a pattern's groups, whether it matches only what can be dialled: digits, `*`, `#` and `+`.
 fn digit_groups(pattern: &str) -> Vec<bool> {
     let parsed = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(pattern);
     let mut groups = Vec::new();
@@ -357,73 +358,73 @@ mod tests {
     }
 
     #[test]
-    fn xml_is_written_anew_one_element_a_line() {
+    fn xml_is_written_anew_with_one_element_per_line() {
         let text = canonical(FINE).unwrap();
         assert!(text.lines().all(|line| line.starts_with('<') && line.ends_with('>')), "{text}");
         assert!(text.contains("data=\"sofia/gateway/x/&#36;1\""), "{text}");
-        assert_eq!(canonical(&text).unwrap(), text, "what is kept is kept as it is");
+        assert_eq!(canonical(&text).unwrap(), text, "kept XML is kept unchanged");
         assert_eq!(check(&text), Ok(()));
         assert!(crate::model::diff::diff("", &text).contains("+<extension name=\"x\">"));
     }
 
     #[test]
-    fn a_tenant_that_is_renamed_takes_its_entries_along() {
+    fn entries_follow_a_tenants_domain_when_it_changes() {
         let kept = canonical(&FINE.replace("sofia/gateway/x/$1", "user/$1@ACME.TEST")).unwrap();
         assert!(!kept.contains("acme"), "{kept}");
         let given = rendered(&kept, &Domain::parse("new.test").unwrap());
         assert!(given.contains("data=\"user/&#36;1@new.test\"") && !given.contains("domain&#125;"), "{given}");
         let foreign = kept.replace("&#123;domain&#125;", "beta.test");
-        assert!(check(&foreign).is_err(), "nor is another domain's name in what is kept");
+        assert!(check(&foreign).is_err(), "kept XML must not name another domain either");
     }
 
     #[test]
-    fn what_could_run_or_leave_is_refused() {
+    fn xml_that_could_run_or_leave_something_is_refused() {
         for (wrong, why) in [
-            (FINE.replace("bridge", "system"), "may not run"),
-            (FINE.replace("bridge", "system "), "may not run"),
-            (FINE.replace("sofia/gateway/x/$1", "${system(id)}"), "may not give"),
-            (FINE.replace("sofia/gateway/x/$1", "${${a}system(id)}"), "may not give"),
-            (FINE.replace("sofia/gateway/x/$1", "a&lt;!b"), "may not give"),
-            (FINE.replace("sofia/gateway/x/$1", "user/1000@beta.test"), "may not give"),
-            (FINE.replace("^77(\\d+)$", "^77(.+)$"), "may not give"),
-            (FINE.replace("^77(\\d+)$", "^77([0-9 ]+)$"), "may not give"),
-            (FINE.replace("^77(\\d+)$", "^77([0-9&amp;&amp;[ a-z]]+)$"), "sets within sets"),
-            (FINE.replace("^77(\\d+)$", "^77\\d+$"), "may not give"),
+            (FINE.replace("bridge", "system"), "must not run"),
+            (FINE.replace("bridge", "system "), "must not run"),
+            (FINE.replace("sofia/gateway/x/$1", "${system(id)}"), "must not pass"),
+            (FINE.replace("sofia/gateway/x/$1", "${${a}system(id)}"), "must not pass"),
+            (FINE.replace("sofia/gateway/x/$1", "a&lt;!b"), "must not pass"),
+            (FINE.replace("sofia/gateway/x/$1", "user/1000@beta.test"), "must not pass"),
+            (FINE.replace("^77(\\d+)$", "^77(.+)$"), "must not pass"),
+            (FINE.replace("^77(\\d+)$", "^77([0-9 ]+)$"), "must not pass"),
+            (FINE.replace("^77(\\d+)$", "^77([0-9&amp;&amp;[ a-z]]+)$"), "nested character sets"),
+            (FINE.replace("^77(\\d+)$", "^77\\d+$"), "must not pass"),
             (
                 FINE.replace(
                     "<anti-action application=\"hangup\"/>",
                     "<anti-action application=\"transfer\" data=\"$1\"/>",
                 ),
-                "may not give",
+                "must not pass",
             ),
             (FINE.replace("^77(\\d+)$", "^${system(id)}(\\d+)$"), "expands"),
-            (FINE.replace("^77(\\d+)$", "^(?<x>\\d+)$"), "another kind"),
-            (FINE.replace("^77(\\d+)$", "(?s)^77(.+)$"), "another kind"),
+            (FINE.replace("^77(\\d+)$", "^(?<x>\\d+)$"), "special group"),
+            (FINE.replace("^77(\\d+)$", "(?s)^77(.+)$"), "special group"),
             (FINE.replace("^77(\\d+)$", "_77X"), "begins with"),
             (FINE.replace("^77(\\d+)$", "/^77(.*)/"), "begins with"),
             (FINE.replace("^77(\\d+)$", "^(a+)+(?=b)$"), "regular expression"),
-            (FINE.replace("^77(\\d+)$", "(?R)1"), "another kind"),
-            (FINE.replace("^77(\\d+)$", "^(a+)+$"), "repeats what repeats"),
-            (FINE.replace("^77(\\d+)$", "^(a|a)*$"), "has a choice"),
-            (FINE.replace("^77(\\d+)$", "^(a|a){2,30}$"), "has a choice"),
-            (FINE.replace("^77(\\d+)$", "^((a|a){1}){30}$"), "has a choice"),
-            (FINE.replace("^77(\\d+)$", "^(a?){30}a{30}$"), "repeats what repeats"),
+            (FINE.replace("^77(\\d+)$", "(?R)1"), "special group"),
+            (FINE.replace("^77(\\d+)$", "^(a+)+$"), "repeats a repetition"),
+            (FINE.replace("^77(\\d+)$", "^(a|a)*$"), "or a choice"),
+            (FINE.replace("^77(\\d+)$", "^(a|a){2,30}$"), "or a choice"),
+            (FINE.replace("^77(\\d+)$", "^((a|a){1}){30}$"), "or a choice"),
+            (FINE.replace("^77(\\d+)$", "^(a?){30}a{30}$"), "repeats a repetition"),
             (FINE.replace("^77(\\d+)$", "^\\d*\\d*\\d*\\d*x$"), "more than 3"),
             (FINE.replace("^77(\\d+)$", "^([0-9]+|x)*y$"), "such as (a+)+"),
-            (FINE.replace("destination_number", "${system(id)}"), "may look at"),
-            (FINE.replace("destination_number", "${destination_number}"), "may look at"),
-            (FINE.replace("name=\"x\"", "name=\"$${domain}\""), "which is none"),
-            (FINE.replace("<anti-action ", "<anti-action loop=\"${a}\" "), "which is none"),
-            (FINE.replace("field=", "onclick="), "may not have onclick"),
+            (FINE.replace("destination_number", "${system(id)}"), "may test only"),
+            (FINE.replace("destination_number", "${destination_number}"), "may test only"),
+            (FINE.replace("name=\"x\"", "name=\"$${domain}\""), "which is not allowed"),
+            (FINE.replace("<anti-action ", "<anti-action loop=\"${a}\" "), "which is not allowed"),
+            (FINE.replace("field=", "onclick="), "must not have the attribute onclick"),
             (format!("<!-- x -->{FINE}"), "no comments"),
-            (FINE.replace("<action ", "<X-PRE-PROCESS cmd=\"exec\"/><action "), "may not hold <X-PRE-PROCESS>"),
-            ("<context name=\"other.test\"/>".into(), "may not hold <context>"),
+            (FINE.replace("<action ", "<X-PRE-PROCESS cmd=\"exec\"/><action "), "must not contain <X-PRE-PROCESS>"),
+            ("<context name=\"other.test\"/>".into(), "must not contain <context>"),
             ("<extension>".into(), "whole <extension>"),
             ("<extension></condition>".into(), "well-formed"),
             (String::new(), "whole <extension>"),
             (
                 format!("<extension>{}{}</extension>", "<condition>".repeat(20), "</condition>".repeat(20)),
-                "within each other",
+                "nest elements",
             ),
         ] {
             let error = canonical(&wrong).unwrap_err();
@@ -432,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_write_is_taken() {
+    fn what_people_usually_write_is_accepted() {
         for pattern in [
             r"^77(\d+)$",
             r"^\+?1?(\d{10})$",

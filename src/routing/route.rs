@@ -1,4 +1,4 @@
-//! Where a call goes, as a value: what `routing` decides, and `routing::actions` writes for a switch.
+//! A route: what `routing` decides, and what `routing::actions` turns into a switch's applications.
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -20,7 +20,7 @@ pub enum Route {
     Message {
         mailbox: String,
     },
-    /// Listen to messages, of this mailbox or of one to be asked for; its PIN is asked for in any case.
+    /// Listen to the messages of this mailbox; without one, the caller is asked which. The PIN is always asked for.
     Voicemail {
         mailbox: Option<SipUsername>,
     },
@@ -60,15 +60,15 @@ pub enum Route {
     Park {
         slot: Option<u8>,
     },
-    /// Change what the caller's extension does with calls.
+    /// Change how the caller's extension handles calls.
     Handle {
         change: Handle,
     },
-    /// What the tenant's own entry says.
+    /// Run the steps of the tenant's own entry.
     Custom {
         steps: Vec<(Done, Option<String>)>,
     },
-    /// A number outside, to be admitted.
+    /// Call a number outside, if the call is admitted.
     Outside(Callee),
     Emergency {
         number: String,
@@ -80,10 +80,10 @@ pub enum Route {
 pub struct Ring {
     pub extension: SipUsername,
     pub seconds: u16,
-    /// Other numbers that ring as well.
+    /// Other numbers that ring too.
     pub follow_me: Vec<FollowMe>,
     pub then: Then,
-    /// Colleagues may take the call.
+    /// Whether colleagues may pick the call up.
     pub pickup: bool,
     pub record: bool,
     pub consent_tone: bool,
@@ -99,14 +99,14 @@ pub struct RingGroup {
     pub then: Option<String>,
 }
 
-/// What follows when a phone did not take the call.
+/// What follows when the phone doesn't take the call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Then {
     /// The caller hears why.
     Hangup,
-    /// A message may be left in this mailbox.
+    /// The caller may leave a message.
     Voicemail,
-    /// It is asked again, with the reason: there are forwards.
+    /// The extension has forwards: the switch fetches again, with the reason.
     Ask,
 }
 
@@ -121,27 +121,26 @@ pub enum Handle {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Routed {
     pub route: Route,
-    /// The answer is another for another caller,
+    /// Whether it depends on who calls.
     pub varies_by_caller: bool,
-    /// or for another number that is shown,
+    /// Whether it depends on the number that the caller shows.
     pub varies_by_number: bool,
-    /// and may be given again for that long.
     pub keep: Keep,
 }
 
-/// How long an answer may be given to others who ask the same.
+/// How long an answer may be reused for the same question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
-    /// It was for this call alone.
+    /// It is for this call only.
     Never,
-    /// As long as nothing it was made from changes, and before that moment: schedules change with the minutes.
+    /// Until its data changes, but at most until this moment: schedules change from minute to minute.
     Until(Timestamp),
-    /// As long as nothing it was made from changes.
+    /// Until its data changes.
     WhileCurrent,
 }
 
 impl Route {
-    /// One word for it, as the switch's log and the call's record show it.
+    /// A word for it in the switch's log and in the call record.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! Routing as a table: who calls what, when, and where it goes.
+//! Routing as a table: who calls what and when, and where the call goes.
 
 use proptest::prelude::{prop, prop_assert, prop_assert_eq, proptest};
 use serde_json::{Value, json};
@@ -131,8 +131,8 @@ fn found(number: &str) -> Option<Found> {
     })
 }
 
-/// What a case says about the call: `1000`, `-` (nobody), `1000/49301` (and the number shown), with `+7` for hops and `!busy` for
-/// what became of ringing.
+/// The caller in a case: `1000`, `-` (nobody), or `1000/49301` (with the number shown); `+7` gives the hops, `!busy` how
+/// ringing ended.
 struct Who {
     caller: Option<SipUsername>,
     number: Option<String>,
@@ -173,7 +173,7 @@ fn routed(plan: &Plan, from: &str, number: &str, at: &str) -> Routed {
     route(&tenant(), plan, &call, found.as_ref(), &mut Trace::off())
 }
 
-/// A route in a few words, as the table has it.
+/// A route in the table's words.
 fn words(route: &Route) -> String {
     let box_name = |mailbox: &str| {
         if mailbox == uuid("box").simple().to_string() { "office box".to_owned() } else { mailbox.to_owned() }
@@ -226,7 +226,7 @@ fn words(route: &Route) -> String {
     }
 }
 
-/// Rows of `who | number | when | route`; `when` empty: Monday, 10:00 in Berlin.
+/// Checks rows of `who | number | when | route`. An empty `when` is Monday, 10:00 in Berlin.
 fn check(plan: &Plan, table: &str) -> usize {
     let mut cases = 0;
     for row in table.lines().map(str::trim).filter(|row| !row.is_empty() && !row.starts_with('#')) {
@@ -251,7 +251,7 @@ fn every_call_goes_where_the_table_says() {
 }
 
 #[test]
-fn codes_can_be_changed_and_the_usual_ones_mean_nothing_then() {
+fn codes_can_be_changed_and_then_the_usual_ones_mean_nothing() {
     let plan = plan(
         &json!({ "settings": { "routing": { "codes": { "own_voicemail": "*1", "echo": "*43", "pickup": "*55" } } } }),
     );
@@ -298,7 +298,7 @@ fn entries_decide_before_everything_but_emergencies_and_codes() {
     assert_eq!(goes("1000", "*97", MONDAY), "voicemail of 1000");
     assert!(goes("ada", "500", MONDAY).contains("answer"));
     assert_eq!(goes("1000", "500", MONDAY), "refused: unallocated");
-    // What an answer depends on is told, so that it is kept for that alone.
+    // The route says what it depends on, so that it is kept under that.
     assert!(routed(&plan, "-/+498912345", "1001", MONDAY).varies_by_number);
     assert!(routed(&plan, "ada", "500", MONDAY).varies_by_caller);
     let routed = routed(&plan, "1000", "1003", "2026-11-23T08:59:42Z");
@@ -329,7 +329,7 @@ fn the_default_codes_read_and_differ() {
 }
 
 #[test]
-fn turns_are_taken_and_orders_shuffled() {
+fn members_take_turns_or_are_shuffled() {
     let plan = plan(&json!({}));
     let first = |turn: u64, strategy| {
         let group = Found::Group(Group {
@@ -351,7 +351,7 @@ fn turns_are_taken_and_orders_shuffled() {
 }
 
 #[test]
-fn a_suspended_tenant_is_routed_nowhere_but_to_help() {
+fn a_suspended_tenant_reaches_only_emergency_numbers() {
     let suspended = Tenant { active: false, ..tenant() };
     let plan = plan(&json!({}));
     for number in ["1001", "9196", "*97", "*98", "+493012345678"] {
@@ -367,8 +367,8 @@ fn a_suspended_tenant_is_routed_nowhere_but_to_help() {
 }
 
 proptest! {
-    /// Whatever is dialled, by whomever, after whatever: there is a route or a named refusal, it is the same one each time, and no
-    /// argument of an application holds anything that a switch would expand.
+    /// Whoever dials whatever gets a route or a named refusal, the same one each time, and no argument of an application
+    /// contains anything that a switch would expand.
     #[test]
     fn routing_is_total_deterministic_and_harmless(
         number in "[$*{}<>!0-9a-z+# \\\\@/,|%~-]{0,14}", caller in "[0-9a-z]{0,5}", shown in "[+0-9]{0,12}", hops in 0_u8..=255,
@@ -394,7 +394,7 @@ proptest! {
         }
     }
 
-    /// Help is reached from everywhere, by everybody, at any time.
+    /// Everybody reaches emergency numbers, from anywhere and at any time.
     #[test]
     fn emergencies_always_pass(number in prop::sample::select(vec!["110", "112"]), active: bool, hops in 0_u8..=255, seconds in 0_i64..4_000_000_000) {
         let plan = plan(&json!({ "settings": { "routing": { "blocked_callers": ["4"], "outbound": { "blocked_prefixes": ["1"], "concurrent_calls": 0 } } } }));

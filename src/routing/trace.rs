@@ -1,4 +1,4 @@
-//! Why a call goes where it goes: each rule that was tried, and whether it fitted.
+//! Why a call goes where it goes: each rule that was tried, and whether it matched.
 
 /// One rule that was tried.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -8,7 +8,7 @@ pub struct Tried {
     pub detail: String,
 }
 
-/// The rules tried so far. One that is off costs nothing.
+/// The rules tried so far. A trace that is off costs nothing.
 #[derive(Debug, Default)]
 pub struct Trace {
     tried: Option<Vec<Tried>>,

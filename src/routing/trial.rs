@@ -1,4 +1,4 @@
-//! A call tried by a tenant's own entries: the first that matches, and what it does.
+//! Tries a tenant's own entries for a call: the first that matches decides.
 
 use super::{
     Call,
@@ -8,14 +8,14 @@ use super::{
 };
 use crate::text::DialNumber;
 
-/// What an entry does: like [`Step`], with its numbers made.
+/// What an entry does: a [`Step`], or a number filled in from its template.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Done {
     Step(Step),
     Dial(DialNumber),
 }
 
-/// Of what a call's answer depends on besides what was dialled.
+/// What a call's answer depends on besides the dialled number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Looked {
     pub at_caller: bool,
@@ -33,7 +33,7 @@ pub fn run(plan: &Plan, call: &Call<'_>, looked: &mut Looked, trace: &mut Trace)
         }
         match &entry.body {
             EntryBody::Xml(_) => {
-                trace.note("entry", false, || format!("{}: XML, which the switch tries first by itself", entry.name));
+                trace.note("entry", false, || format!("{}: XML, which the switch itself tries first", entry.name));
             }
             EntryBody::Conditions(conditions) => {
                 let done = walk(plan, conditions, call, looked);
@@ -75,7 +75,7 @@ fn walk(plan: &Plan, conditions: &[Condition], call: &Call<'_>, looked: &mut Loo
     (matches && !done.is_empty()).then_some(done)
 }
 
-/// What the pattern's groups matched, if the condition holds.
+/// If the condition holds, what the pattern's groups matched.
 fn holds(plan: &Plan, condition: &Condition, call: &Call<'_>, looked: &mut Looked) -> Option<Vec<String>> {
     if let Some(hours) = &condition.hours {
         looked.at_time = true;

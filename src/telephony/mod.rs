@@ -1,5 +1,6 @@
-//! What a tenant telephones with: numbers of its own and of the world, extensions, groups, destinations, dialplan entries, carriers, the
-//! calls that leave. A folder each: rules in `mod.rs`, all its SQL in `store.rs`, thin handlers in `api.rs`. No XML: that is the switch's.
+//! What a tenant makes calls with: pools, extensions, groups, destinations, dialplan entries, phone numbers, carriers, and
+//! calls that leave the platform. Each subject is a folder with rules in `mod.rs`, all its SQL in `store.rs` and thin handlers
+//! in `api.rs`. XML belongs to `switch`.
 
 pub mod calls;
 pub mod carriers;

@@ -33,9 +33,9 @@ fn an_extension_rings_and_then_takes_a_message() {
     assert_eq!(lines("1000", "*98").last().unwrap(), "voicemail check default acme.test");
 }
 
-/// What stays on a channel is there for what comes after: each of these was once a call that went astray.
+/// Variables stay on a channel for what comes next: each of these once sent a call astray.
 #[test]
-fn nothing_of_one_step_is_left_for_the_next() {
+fn one_step_leaves_no_variables_for_the_next() {
     let lines = |route: &Route| {
         let actions = route.actions(&tenant(), 0);
         actions.into_iter().map(|a| format!("{} {}", a.application, a.data)).collect::<Vec<_>>()
@@ -43,19 +43,19 @@ fn nothing_of_one_step_is_left_for_the_next() {
     let at = |lines: &[String], text: &str| {
         lines.iter().position(|line| line.starts_with(text)).unwrap_or_else(|| panic!("{text}: {lines:?}"))
     };
-    // An agent who hangs up first ends the call: it does not go on to the overflow.
+    // If the agent hangs up first, the call ends and does not go on to the overflow.
     let queue = lines(&Route::Queue { id: Uuid::from_u128(1), record: false, then: Some("500".into()) });
     assert!(at(&queue, "set hangup_after_bridge=true") < at(&queue, "callcenter"));
-    // Who is led to a menu dials there on nobody's behalf.
+    // A caller who was led to a menu dials there on nobody else's behalf.
     let menu = lines(&Route::Ivr { id: Uuid::from_u128(2), then: None });
     assert!(at(&menu, "unset dialplane_on_behalf") < at(&menu, "ivr"));
-    // Who takes the call after a group that was to confirm it needs press nothing.
+    // After a group whose members must confirm, the next person to answer need not press 1.
     let members = vec![SipUsername::parse("1000").unwrap()];
     let group = RingGroup { members, seconds: 20, in_order: false, confirm: true, then: Some("500".into()) };
     let group = lines(&Route::RingGroup(group));
     assert!(at(&group, "bridge") < at(&group, "unset group_confirm_key"));
     assert!(at(&group, "unset group_confirm_file") < at(&group, "transfer"));
-    // A carrier's ringing does not silence the phone, and the line is held for as long as the call.
+    // A carrier's ringing does not silence the phone, and the line stays taken as long as the call lasts.
     let calls = json!({ "follow_me": [{ "number": "+498912345678" }] });
     let ring = Ring {
         extension: SipUsername::parse("1000").unwrap(),

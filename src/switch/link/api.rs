@@ -1,4 +1,4 @@
-//! `/v1/switches/{id}/event-socket`, and what came of it: the gateways of switches and carriers.
+//! `/v1/switches/{id}/event-socket`, and what event sockets tell: the state of gateways, and what switches were given.
 
 use actix_web::{
     HttpResponse, delete, get, put,
@@ -17,7 +17,7 @@ use crate::{
     tenancy::{Api, auth::actor::Actor},
 };
 
-/// Set how a switch's event socket is reached
+/// Set a switch's event socket
 #[utoipa::path(tag = "switches", request_body = NewEventSocket, responses((status = 200, body = EventSocket), (status = 404, body = Problem)))]
 #[put("/v1/switches/{id}/event-socket")]
 pub async fn put_event_socket(
@@ -56,7 +56,7 @@ pub async fn delete_event_socket(
     request.run(&api, &actor, b"", work).await
 }
 
-/// List the gateways of a switch, as it sees them
+/// List a switch's gateways, as the switch sees them
 #[utoipa::path(tag = "switches", responses((status = 200, body = Page<GatewayState>)))]
 #[get("/v1/switches/{id}/gateways")]
 pub async fn list_switch_gateways(
@@ -68,9 +68,9 @@ pub async fn list_switch_gateways(
     Ok(Json(Page { items, next_cursor: None }))
 }
 
-/// List what a switch was given of gateways, addresses and queues
+/// List the gateways, addresses and queues that a switch was given
 ///
-/// They are read by a switch when it loads; what changed since is given to it over its event socket.
+/// A switch reads them only when it loads. Later changes reach it over its event socket.
 #[utoipa::path(tag = "switches", responses((status = 200, body = Page<Push>)))]
 #[get("/v1/switches/{id}/pushes")]
 pub async fn list_switch_pushes(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<Json<Page<Push>>, Problem> {

@@ -1,11 +1,11 @@
-//! The queues and agents that a switch has, as mod_callcenter lists them (`cc_config_api_function` in mod_callcenter.c).
+//! A switch's queues and agents, as mod_callcenter lists them (`cc_config_api_function` in mod_callcenter.c).
 
 use super::{
     pushes::{QueueName, Queues, Tier},
     socket::{Talk, Unanswered},
 };
 
-/// Asks a switch for its queues; `None`: it has no mod_callcenter.
+/// Asks a switch for its queues. `None` if it has no mod_callcenter.
 pub async fn ask(talk: &Talk) -> Result<Option<Queues>, Unanswered> {
     let Some(queues) = rows(&talk.ask("callcenter_config queue list").await?, ["name"])? else { return Ok(None) };
     let tiers = rows(&talk.ask("callcenter_config tier list").await?, ["queue", "agent"])?.unwrap_or_default();
@@ -16,18 +16,19 @@ pub async fn ask(talk: &Talk) -> Result<Option<Queues>, Unanswered> {
     }))
 }
 
-/// Does somebody wait in a queue?
+/// Whether somebody waits in a queue.
 pub async fn waiting(talk: &Talk, queue: &QueueName) -> Result<bool, Unanswered> {
     let count = talk.ask(&format!("callcenter_config queue count members {queue}")).await?;
     Ok(count.trim().parse::<u32>().is_ok_and(|count| count > 0))
 }
 
-/// Some columns of a list: a line with their names, a line a row, `+OK`. An empty list has no line of names.
+/// The given columns of a list: a line with the columns' names, one line per row, then `+OK`. An empty list has no line
+/// of names.
 fn rows<const N: usize>(text: &str, columns: [&str; N]) -> Result<Option<Vec<[String; N]>>, Unanswered> {
     if text.starts_with("-ERR") {
         return Ok(None);
     }
-    let strange = || Unanswered::Strange("it is no list of mod_callcenter".into());
+    let strange = || Unanswered::Strange("this is not a list from mod_callcenter".into());
     let (list, _) = text.rsplit_once("+OK").ok_or_else(strange)?;
     let mut lines = list.lines().filter(|line| !line.is_empty());
     let Some(head) = lines.next() else { return Ok(Some(Vec::new())) };

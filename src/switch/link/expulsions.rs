@@ -1,5 +1,5 @@
-//! Who was suspended or deleted leaves a switch at once: a registration outlives the right to it until it runs out, a call until
-//! somebody hangs up.
+//! Ends the registrations and calls of those who were suspended or deleted. On its own, a registration would last until it
+//! expires, and a call until somebody hangs up.
 
 use uuid::Uuid;
 
@@ -10,19 +10,19 @@ use super::{
 };
 use crate::{model::channel, node::changes::Changes};
 
-/// As many leave in one visit; the next goes on.
+/// The most expulsions in one visit. The next visit continues.
 const MOST: i64 = 200;
 
-/// Has everybody leave who is to. What the switch does not do is tried again.
+/// Works off a switch's expulsions. Those that the switch does not carry out are tried again.
 pub(super) async fn expel(changes: &Changes, talk: &Talk, switch: Uuid) -> Result<(), VisitError> {
     for leaving in store::leaving(changes.pool(), switch, MOST).await? {
         let mut done = true;
         for command in commands(&leaving) {
             let answer = talk.ask(&command).await?;
             done &= answer.contains("+OK");
-            tracing::debug!(%switch, command, answer = answer.trim(), "somebody leaves a switch");
+            tracing::debug!(%switch, command, answer = answer.trim(), "a switch was told to expel an extension");
         }
-        tracing::info!(%switch, extension = %leaving.extension, calls = leaving.calls, done, "somebody was to leave a switch");
+        tracing::info!(%switch, extension = %leaving.extension, calls = leaving.calls, done, "an extension was expelled from a switch");
         if done {
             store::left(changes.pool(), &leaving).await?;
         } else {
@@ -32,12 +32,13 @@ pub(super) async fn expel(changes: &Changes, talk: &Talk, switch: Uuid) -> Resul
     Ok(())
 }
 
-/// The commands have no short form: without its argument `flush_inbound_reg` ends all registrations, `hupall` all calls.
+/// The commands always have their arguments: without one, `flush_inbound_reg` ends all registrations and `hupall` all calls.
 fn commands(leaving: &Leaving) -> Vec<String> {
     let Leaving { extension, sip_username, domain, calls, .. } = leaving;
     let mut commands = vec![format!("sofia profile internal flush_inbound_reg {sip_username}@{domain}")];
     if *calls {
-        // Its own calls and those that it took carry the extension, but for a call for help; phones that still ring do not yet.
+        // Calls that it made or answered have the extension as a variable (emergency calls don't, so they go on). Phones that
+        // still ring don't have it yet.
         commands.push(format!("hupall CALL_REJECTED {} {extension}", channel::EXTENSION));
         commands.push(format!("hupall CALL_REJECTED presence_id {sip_username}@{domain} direction outbound"));
     }
@@ -50,7 +51,7 @@ mod tests {
     use crate::text::{Domain, SipUsername};
 
     #[test]
-    fn calls_end_with_the_right_to_them_and_not_with_a_password() {
+    fn a_suspension_ends_calls_and_a_new_password_does_not() {
         let mut leaving = Leaving {
             id: 1,
             extension: Uuid::from_u128(7),

@@ -1,5 +1,5 @@
-//! How the gateways to carriers are doing, as the switches themselves say: a switch sends no call over one that it takes to be
-//! down, and leaves no record of that (`sofia_outgoing_channel` in mod_sofia.c).
+//! The state of gateways to carriers, as switches report it. A switch sends no call over a gateway that it believes to be
+//! down, and makes no record of that (`sofia_outgoing_channel` in mod_sofia.c).
 
 use quick_xml::{Reader, events::Event};
 use uuid::Uuid;
@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::socket::{Talk, Unanswered};
 use crate::routing::carried;
 
-/// Without a name it lists all (`cmd_xml_status` in mod_sofia.c).
+/// Without a name, it lists all gateways (`cmd_xml_status` in mod_sofia.c).
 const COMMAND: &str = "sofia xmlstatus gateway";
 
 /// Asks a switch for its gateways.
@@ -15,7 +15,7 @@ pub async fn ask(talk: &Talk) -> Result<Vec<Gateway>, Unanswered> {
     read(&talk.ask(COMMAND).await?)
 }
 
-/// A gateway that is a carrier's.
+/// The gateway of a carrier.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Gateway {
     pub carrier: Uuid,
@@ -23,11 +23,11 @@ pub struct Gateway {
     pub state: String,
 }
 
-/// Reads the gateways out of a switch's answer; those of other names than ours are its own.
+/// Reads the carriers' gateways in a switch's answer. Gateways with other names are the switch's own.
 fn read(text: &str) -> Result<Vec<Gateway>, Unanswered> {
     let strange = |error: quick_xml::Error| Unanswered::Strange(error.to_string());
     let mut reader = Reader::from_str(text);
-    // Some of the values are written as they are.
+    // mod_sofia does not escape all values.
     reader.config_mut().allow_dangling_amp = true;
     let (mut found, mut element) = (Vec::new(), String::new());
     let (mut name, mut state, mut status) = (String::new(), String::new(), String::new());
@@ -61,7 +61,7 @@ fn read(text: &str) -> Result<Vec<Gateway>, Unanswered> {
                 element.clear();
             }
             Event::Eof if whole => return Ok(found),
-            Event::Eof => return Err(Unanswered::Strange("it is no list of gateways".into())),
+            Event::Eof => return Err(Unanswered::Strange("this is not a list of gateways".into())),
             _ => {}
         }
     }

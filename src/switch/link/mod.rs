@@ -1,10 +1,11 @@
-//! The event sockets of switches: what a switch knows and no fetch tells, and what it reads only when it is told to.
+//! The event sockets of switches, for what fetches can't do: a switch tells its state, and reads what it would otherwise
+//! read only when it loads.
 //!
-//! Each switch is visited every few seconds by whichever node comes first ([`visit`]): it says how its gateways are ([`gateways`])
-//! and which queues it has ([`callcenter`]), and gets what it lacks ([`pushes`]) of what it should have ([`wanted`]). Who lost the
-//! right to be there leaves it first ([`expulsions`]).
+//! Some node visits each switch every few seconds ([`visit`]). It asks for the state of gateways ([`gateways`]), expels
+//! those who may no longer be there ([`expulsions`]), asks for the queues ([`callcenter`]), compares the switch with what
+//! it should have ([`wanted`]), and gives it what is missing ([`pushes`]).
 //!
-//! The client is `freeswitch-esl-tokio`, a young crate: nothing outside [`socket`] knows it.
+//! The client is `freeswitch-esl-tokio`, a young crate, so only [`socket`] uses it.
 
 pub mod api;
 pub mod callcenter;
@@ -31,34 +32,34 @@ use crate::{
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewEventSocket {
-    /// Host and port, 8021 when there is none; as a node sees it.
+    /// The host at which nodes reach it, and perhaps a port (8021 if there is none).
     pub address: Host,
-    /// `password` of its event_socket.conf. It is never shown again.
+    /// The `password` in its event_socket.conf. It is never shown again.
     pub password: EventSocketPassword,
 }
 
-/// A switch's event socket, and what came of asking it.
+/// A switch's event socket, and how the last visit went.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct EventSocket {
     pub address: String,
     pub asked_at: Option<DateTime<Utc>>,
     pub answered_at: Option<DateTime<Utc>>,
-    /// Why the last question was not answered.
+    /// Why the last visit failed.
     pub error: Option<String>,
-    /// When the switch started, as it says itself.
+    /// When the switch started, as it reports.
     pub booted_at: Option<DateTime<Utc>>,
-    /// How much of gateways, addresses and queues it was still to be given when it was last visited.
+    /// How many gateways, address lists and queues the switch still lacked at the last visit.
     pub pending: i32,
 }
 
-/// A gateway, the addresses or a queue, and whether a switch was given it.
+/// A gateway, the address list or a queue, and whether a switch was given it.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Push {
     /// `gateway/ID` of a carrier, `acl`, `queue/ID.DOMAIN`
     pub thing: String,
-    /// When the switch got it as it is now, or was seen to have it.
+    /// When the switch got the present version, or was seen to have it.
     pub given_at: Option<DateTime<Utc>>,
-    /// What the switch said instead of taking it.
+    /// What the switch answered if it refused.
     pub error: Option<String>,
 }
 
@@ -68,20 +69,20 @@ pub struct GatewayState {
     pub carrier_id: Uuid,
     pub switch_id: Uuid,
     pub switch: String,
-    /// The switch sends calls over it.
+    /// Whether the switch sends calls over it.
     pub up: bool,
     /// `REGED`, `NOREG`, `FAIL_WAIT`, `TIMEOUT` … (`sofia_state_names` in mod_sofia.c).
     pub state: String,
     pub seen_at: DateTime<Utc>,
 }
 
-/// The place of an event socket's password in the keyring's eyes.
+/// Where an event socket's password is kept, for sealing it.
 #[must_use]
 pub fn place(switch: Uuid) -> Place {
     Place { column: "event_socket_password", tenant: Uuid::nil(), row: switch }
 }
 
-/// Sets how a switch is reached; it is asked within seconds.
+/// Sets a switch's event socket. It is visited within seconds.
 pub async fn put(change: &mut Change, switch: Uuid, new: &NewEventSocket) -> Result<EventSocket> {
     switches::store::lock(change.db(), switch).await?.ok_or(Error::NotFound("switch"))?;
     let before = store::get(change.db(), switch).await?;
@@ -92,7 +93,7 @@ pub async fn put(change: &mut Change, switch: Uuid, new: &NewEventSocket) -> Res
     Ok(after)
 }
 
-/// Forgets how a switch is reached, and what it said.
+/// Deletes a switch's event socket, and what the switch said over it.
 pub async fn delete(change: &mut Change, switch: Uuid) -> Result<()> {
     let before = store::get(change.db(), switch).await?.ok_or(Error::NotFound("event socket"))?;
     store::delete(change.db(), switch).await?;
@@ -111,7 +112,7 @@ async fn audit(
     change.audit(Audit { tenant: None, action, resource, before: before.map(json), after: after.map(json) }).await
 }
 
-/// Why a visit to a switch came to nothing.
+/// Why a visit to a switch failed.
 #[derive(Debug, thiserror::Error)]
 enum VisitError {
     #[error(transparent)]

@@ -1,6 +1,7 @@
-//! What a switch reads only when it loads is given to it: gateways, trusted addresses, queues. What there should be is compared with
-//! what there is on the switch and what it was given before; the difference is worked off until there is none. So nothing is
-//! forgotten, whoever made a change, and a switch that was away has everything when it is back.
+//! Gives a switch what it otherwise reads only when it loads: gateways, trusted addresses and queues.
+//!
+//! What the switch should have is compared with what it has and what it was given before, and the difference is worked off
+//! until there is none. So no change is forgotten, whoever made it, and a switch that was away catches up.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +21,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Thing {
     Gateway(Uuid),
-    /// The addresses that calls of carriers come from.
+    /// The addresses that carriers' calls come from.
     Addresses,
     Queue(QueueName),
 }
@@ -48,7 +49,8 @@ impl FromStr for Thing {
     }
 }
 
-/// A queue's name on the switches ([`crate::routing::address`]). A name of another form is not ours, and left alone.
+/// A queue's name on the switches ([`crate::routing::address`]). A queue with a name of another form is not ours, and is
+/// left alone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct QueueName(String);
 
@@ -88,14 +90,14 @@ impl FromStr for AgentName {
 pub type Tier = (QueueName, AgentName);
 pub type Fingerprint = [u8; 32];
 
-/// A thing, and what the switch has of it; `None`: it is to be read again.
+/// A thing and the version that the switch has; `None` if it must read it again.
 pub type Known = (Thing, Option<Fingerprint>);
 
-/// What a thing should be.
+/// The version that a thing should have.
 #[derive(Debug, Clone, Copy)]
 pub struct Want {
     pub fingerprint: Fingerprint,
-    /// When it was last written to, if that can be told: not later than it became another.
+    /// When it was last written, if known. It has not changed after that.
     pub changed_at: Option<DateTime<Utc>>,
 }
 
@@ -103,7 +105,7 @@ pub struct Want {
 #[derive(Debug, Default)]
 pub struct Wanted {
     pub things: BTreeMap<Thing, Want>,
-    /// An address that is to be trusted, if any is.
+    /// One of the addresses to trust, if there are any.
     pub trusted: Option<String>,
     pub tiers: BTreeSet<Tier>,
 }
@@ -111,7 +113,7 @@ pub struct Wanted {
 /// What a switch was given, and when.
 #[derive(Debug, Clone, Copy)]
 pub struct Given {
-    /// `None`: it is being replaced, or was refused.
+    /// `None` if it is being replaced, or the switch refused it.
     pub fingerprint: Option<Fingerprint>,
     pub since: DateTime<Utc>,
     pub refused: bool,
@@ -122,9 +124,9 @@ pub struct Given {
 pub struct Has {
     pub booted_at: DateTime<Utc>,
     pub gateways: BTreeSet<Uuid>,
-    /// It trusts an address that it should.
+    /// Whether it trusts [`Wanted::trusted`].
     pub trusts: bool,
-    /// `None`: it has no mod_callcenter.
+    /// `None` if it has no mod_callcenter.
     pub queues: Option<Queues>,
 }
 
@@ -134,19 +136,20 @@ pub struct Queues {
     pub tiers: BTreeSet<Tier>,
 }
 
-/// A command of the switch's.
+/// A command to a switch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Takes a gateway away; it is gone a second or two later (`sofia_reg_check_gateway` in sofia_reg.c).
+    /// Removes a gateway; it is gone a second or two later (`sofia_reg_check_gateway` in sofia_reg.c).
     KillGateway(Uuid),
-    /// Reads one gateway. A rescan would do more: look up the switch's own address, forget its counters (`config_sofia` in sofia.c).
+    /// Reads one gateway. A rescan of the profile would also look up the switch's own address and reset its counters
+    /// (`config_sofia` in sofia.c).
     StartGateway(Uuid),
     ReloadAddresses,
-    /// Reads a queue, also one that is there. `queue reload` takes it away first, and sends away who waits if the fetch fails
-    /// (`members_callback` in mod_callcenter.c); this leaves the one before to those who are in it.
+    /// Reads a queue, even if it is there already. `queue reload` would remove it first, and drop waiting callers if the
+    /// fetch fails (`members_callback` in mod_callcenter.c). With this, callers stay in the old queue.
     LoadQueue(QueueName),
     UnloadQueue(QueueName),
-    /// Loading adds and changes agents of a queue and takes none away (`load_tiers` in mod_callcenter.c).
+    /// Needed because loading a queue adds and changes its agents but removes none (`load_tiers` in mod_callcenter.c).
     DeleteTier(Tier),
 }
 
@@ -163,37 +166,37 @@ impl fmt::Display for Command {
     }
 }
 
-/// One command, and what it is about.
+/// One command, and what it leads to.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Step {
     pub command: Command,
-    /// What is known of a thing once the switch was told. `None`: nothing is kept of it.
+    /// What to note once the switch was told, if anything.
     pub then: Option<Known>,
 }
 
-/// What is to be done on a switch.
+/// What is left to do on a switch.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Errands {
-    /// It has these as they are.
+    /// Things that the switch turns out to have.
     pub known: Vec<Known>,
     pub steps: Vec<Step>,
-    /// How many wait for something that was told before.
+    /// How many things wait for the effect of an earlier command.
     pub waiting: usize,
 }
 
-/// A change may be seen by others this long after the time it bears, which is that of its transaction's beginning.
+/// A change may become visible this long after its timestamp, which is when its transaction began.
 const MARGIN: TimeDelta = TimeDelta::minutes(1);
 
-/// What was refused, or asked for and did not come, is tried again after so long.
+/// How long to wait before a command is repeated that was refused or had no effect.
 const PATIENCE: TimeDelta = TimeDelta::seconds(10);
 
-/// How a thing that is on a switch stands there.
+/// The state of a thing that is on a switch.
 enum Standing {
-    /// It was given what it should have.
+    /// We gave it the wanted version.
     Current,
-    /// Not by us, but it has it: it read it when it started, or was told by somebody else.
+    /// It has the wanted version, but not from us: it read it when it started, or somebody else told it to.
     Read,
-    /// It was told to take another, or refused it, a moment ago.
+    /// A moment ago, it was told to drop the old version, or refused the new one.
     Waits,
     Old,
 }
@@ -212,8 +215,8 @@ impl Errands {
         plan
     }
 
-    /// A gateway that changed is killed, and started when it is gone. One that is there is killed only for what is known to be
-    /// another: a row that is missing is no reason, for a carrier that works is worth more than a price list's date.
+    /// A gateway that changed is killed, and started once it is gone. It is killed only if it is known to have changed: a
+    /// missing note is no reason to interrupt a carrier that works.
     fn gateways(&mut self, compared: &Compared<'_>) {
         for (thing, want) in &compared.wanted.things {
             let Thing::Gateway(carrier) = thing else { continue };
@@ -221,7 +224,7 @@ impl Errands {
                 if compared.was_started(thing, want) {
                     self.waiting += 1;
                 } else {
-                    // Noted before it is told: should the answer be late, the gateway is seen to be there.
+                    // A new gateway is noted before the command is sent: the switch may have it although its answer is late.
                     self.step(Command::StartGateway(*carrier), Some((thing.clone(), Some(want.fingerprint))));
                 }
                 continue;
@@ -246,7 +249,7 @@ impl Errands {
         match compared.standing(&thing, want) {
             Standing::Waits => self.waiting += 1,
             Standing::Current if compared.has.trusts => {}
-            // It says that it has read them also when it could not (`reload_acl_function` in mod_commands.c).
+            // A switch claims success even if it could not read them (`reload_acl_function` in mod_commands.c).
             Standing::Current if compared.was_started(&thing, want) => self.waiting += 1,
             _ => self.step(Command::ReloadAddresses, Some((thing, Some(want.fingerprint)))),
         }
@@ -297,14 +300,14 @@ impl Compared<'_> {
         match given.fingerprint {
             None if is_recent => Standing::Waits,
             Some(print) if print == want.fingerprint && given.since >= self.has.booted_at => Standing::Current,
-            // In an earlier life; it has read the same again since.
+            // Given before the switch restarted; it has read the same again since.
             Some(print) if print == want.fingerprint => Standing::Read,
             _ if self.was_read(given, want) => Standing::Read,
             _ => Standing::Old,
         }
     }
 
-    /// Has the switch started since the thing changed?
+    /// Whether the switch has started since the thing changed.
     fn was_read(&self, given: &Given, want: &Want) -> bool {
         let booted_at = self.has.booted_at;
         given.since < booted_at && want.changed_at.is_some_and(|at| at < booted_at - MARGIN)

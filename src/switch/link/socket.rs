@@ -1,27 +1,27 @@
-//! A talk with a switch over its event socket.
+//! A connection to a switch's event socket.
 
 use std::time::Duration;
 
 use freeswitch_esl_tokio::{EslClient, EslError, EslEventStream};
 
-/// A switch that does not answer is asked again soon enough.
+/// How long to wait for an answer. The next visit asks again soon enough.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PORT: u16 = 8021;
 
-/// Why a switch did not answer, in words for its operator: no secret is in them.
+/// Why a switch did not answer, in words for its operator, without secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum Unanswered {
     #[error("the password is refused")]
     Refused,
-    #[error("its ACL refuses us: apply-inbound-acl in event_socket.conf must let this node in")]
+    #[error("its ACL refuses this node: apply-inbound-acl in event_socket.conf must allow the node's address")]
     Barred,
     #[error("no answer within {} s", PATIENCE.as_secs())]
     Late,
-    #[error("it answers so slowly that the visit was broken off")]
+    #[error("its answers took too long, so the visit was ended")]
     Slow,
     #[error("{0}")]
     Connection(String),
-    #[error("what it says can't be read: {0}")]
+    #[error("its answer can't be read: {0}")]
     Strange(String),
 }
 
@@ -56,7 +56,7 @@ impl Talk {
     }
 
     pub async fn close(self) {
-        // It has answered; how it takes the farewell changes nothing.
+        // All answers are here, so an error no longer matters.
         let _ = in_time(self.client.disconnect()).await;
     }
 }
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_port_is_the_usual_one_unless_it_is_said() {
+    fn the_port_is_8021_unless_the_address_has_another() {
         assert_eq!(split("192.0.2.1"), ("192.0.2.1", 8021));
         assert_eq!(split("fs1.example:9021"), ("fs1.example", 9021));
     }

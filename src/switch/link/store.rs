@@ -1,4 +1,4 @@
-//! The SQL of event sockets and of what they tell.
+//! The SQL of event sockets and of what switches say over them.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor, PgPool};
@@ -17,7 +17,7 @@ pub async fn get(db: impl PgExecutor<'_>, switch: Uuid) -> sqlx::Result<Option<E
     .await
 }
 
-/// Another address or password: whatever was heard before is of another.
+/// Sets address and password, and forgets what was heard before: it may have come from another switch.
 pub async fn put(db: &mut PgConnection, switch: Uuid, address: &str, password: &[u8]) -> sqlx::Result<()> {
     sqlx::query!("delete from gateway_states where switch_id = $1", switch).execute(&mut *db).await?;
     sqlx::query!("delete from switch_things where switch_id = $1", switch).execute(&mut *db).await?;
@@ -39,7 +39,7 @@ pub async fn delete(db: &mut PgConnection, switch: Uuid) -> sqlx::Result<()> {
     sqlx::query!("delete from event_sockets where switch_id = $1", switch).execute(db).await.map(|_| ())
 }
 
-/// A switch that is to be asked.
+/// A switch to visit.
 pub struct Due {
     pub switch: Uuid,
     pub cluster: Uuid,
@@ -47,9 +47,10 @@ pub struct Due {
     pub password: Vec<u8>,
 }
 
-/// Takes the switches that were not asked for ten seconds; for two where something is still to be given, for one where somebody is
-/// to leave, unless it did not answer. One at a time is with a switch: two nodes that add one gateway would make two of it
-/// (`sofia_reg_add_gateway` in sofia_reg.c). What a node leaves behind that dies there is taken up after two minutes.
+/// Takes the switches that are due: those not visited for ten seconds, for two if something is still to be given, or for
+/// one if somebody is to be expelled (unless the switch did not answer). One node at a time visits a switch: two that start
+/// the same gateway would make two of it (`sofia_reg_add_gateway` in sofia_reg.c). If a node dies during a visit, the
+/// switch is due again after two minutes.
 pub async fn due(db: &PgPool) -> sqlx::Result<Vec<Due>> {
     sqlx::query_as!(
         Due,
@@ -65,7 +66,7 @@ pub async fn due(db: &PgPool) -> sqlx::Result<Vec<Due>> {
     .await
 }
 
-/// Keeps what a switch said about its gateways, and forgets those it has not any more.
+/// Saves what a switch said about its gateways, and forgets those that it no longer has.
 pub async fn heard(db: &PgPool, switch: Uuid, gateways: &[Gateway]) -> sqlx::Result<()> {
     let carriers = gateways.iter().map(|gateway| gateway.carrier).collect::<Vec<_>>();
     let ups = gateways.iter().map(|gateway| gateway.up).collect::<Vec<_>>();
@@ -119,8 +120,8 @@ pub async fn of_switch(db: impl PgExecutor<'_>, switch: Uuid) -> sqlx::Result<Ve
     .await
 }
 
-/// Keeps when a switch started, from the seconds that it says it has been up, and returns it with the time that it is now; `None`:
-/// its event socket was forgotten meanwhile.
+/// Saves when a switch started, computed from its uptime in seconds, and returns that with the present time. `None` if its
+/// event socket was deleted meanwhile.
 pub async fn booted(db: &PgPool, switch: Uuid, up: i32) -> sqlx::Result<Option<(DateTime<Utc>, DateTime<Utc>)>> {
     let row = sqlx::query!(
         r#"update event_sockets set booted_at = now() - make_interval(secs => $2) where switch_id = $1
@@ -133,7 +134,7 @@ pub async fn booted(db: &PgPool, switch: Uuid, up: i32) -> sqlx::Result<Option<(
     Ok(row.map(|row| (row.booted_at, row.now)))
 }
 
-/// What a switch was given, as it was noted.
+/// A note on what a switch was given.
 pub struct Noted {
     pub thing: String,
     pub fingerprint: Option<Vec<u8>>,
@@ -155,7 +156,7 @@ pub async fn given(db: &PgPool, switch: Uuid, wanted: &[String]) -> sqlx::Result
     .await
 }
 
-/// Notes what a switch has now of some things; or why it has not.
+/// Notes which versions of these things a switch has now, or why it refused them.
 pub async fn note(
     db: &PgPool,
     switch: Uuid,
@@ -180,7 +181,7 @@ pub async fn note(
     .map(|_| ())
 }
 
-/// The visit is over.
+/// Ends a visit, so that another may begin.
 pub async fn free(db: &PgPool, switch: Uuid) -> sqlx::Result<()> {
     sqlx::query!("update event_sockets set busy_until = null where switch_id = $1", switch)
         .execute(db)
@@ -195,7 +196,7 @@ pub async fn pending(db: &PgPool, switch: Uuid, pending: i32) -> sqlx::Result<()
         .map(|_| ())
 }
 
-/// What a switch was given, and what it did not take.
+/// What a switch was given, and what it refused.
 pub async fn pushes(db: impl PgExecutor<'_>, switch: Uuid) -> sqlx::Result<Vec<Push>> {
     sqlx::query_as!(
         Push,
@@ -207,19 +208,19 @@ pub async fn pushes(db: impl PgExecutor<'_>, switch: Uuid) -> sqlx::Result<Vec<P
     .await
 }
 
-/// Somebody who is to leave a switch.
+/// An extension to expel from a switch.
 pub struct Leaving {
     pub id: i64,
     pub extension: Uuid,
     pub sip_username: SipUsername,
     pub domain: Domain,
-    /// With their calls.
+    /// Whether its calls end too.
     pub calls: bool,
     pub since: DateTime<Utc>,
 }
 
-/// Who is to leave a switch, the first first. A registration by an old password ends soon or not at all: after ten seconds it is
-/// likely one by the new.
+/// The extensions to expel from a switch, oldest first. An expulsion after a change of password is dropped after ten
+/// seconds: by then, the registration probably uses the new password.
 pub async fn leaving(db: &PgPool, switch: Uuid, most: i64) -> sqlx::Result<Vec<Leaving>> {
     sqlx::query!(
         "delete from expulsions where switch_id = $1 and not calls and since < now() - interval '10 seconds'",
@@ -238,7 +239,7 @@ pub async fn leaving(db: &PgPool, switch: Uuid, most: i64) -> sqlx::Result<Vec<L
     .await
 }
 
-/// The switch did not do it: once more in half a minute.
+/// The switch did not do it: tried again in half a minute.
 pub async fn not_left(db: &PgPool, leaving: &Leaving) -> sqlx::Result<()> {
     let Leaving { id, since, .. } = leaving;
     sqlx::query!("update expulsions set since = now() + interval '30 seconds' where id = $1 and since = $2", id, since)
@@ -247,7 +248,7 @@ pub async fn not_left(db: &PgPool, leaving: &Leaving) -> sqlx::Result<()> {
         .map(|_| ())
 }
 
-/// They have left; unless they are to leave once more since.
+/// Deletes an expulsion that is done, unless the same extension is to be expelled again since.
 pub async fn left(db: &PgPool, leaving: &Leaving) -> sqlx::Result<()> {
     let Leaving { id, since, .. } = leaving;
     sqlx::query!("delete from expulsions where id = $1 and since = $2", id, since).execute(db).await.map(|_| ())

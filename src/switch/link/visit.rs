@@ -1,4 +1,4 @@
-//! A visit to a switch: how are its gateways, and what does it lack?
+//! A visit to a switch: asks how its gateways are, and gives it what it lacks.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -15,13 +15,13 @@ use crate::node::changes::Changes;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// A visit ends before another may begin (`busy_until` in `store::due`); the next goes on where it was.
+/// The longest that a visit takes. It ends before another may begin (`busy_until` in `store::due`), which then continues.
 const LONGEST: Duration = Duration::from_secs(100);
 
-/// Commands of one visit; the next goes on.
+/// The most commands in one visit. The next visit continues.
 const MOST_STEPS: usize = 500;
 
-/// Visits the switches for ever, each about every ten seconds, whichever node comes first. None waits for another.
+/// Visits the switches forever. Some node visits each about every ten seconds, and no visit waits for another.
 pub async fn watch(changes: Changes) {
     loop {
         match store::due(changes.pool()).await {
@@ -29,13 +29,13 @@ pub async fn watch(changes: Changes) {
                 let changes = changes.clone();
                 tokio::spawn(async move { visit_one(&changes, &due).await });
             }),
-            Err(error) => tracing::warn!(%error, "the switches were not visited"),
+            Err(error) => tracing::warn!(%error, "the database could not say which switches to visit"),
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
-/// Visits the switches that were not visited lately.
+/// Visits the switches that are due, and waits for these visits.
 pub async fn visit_due(changes: &Changes) -> sqlx::Result<()> {
     let due = store::due(changes.pool()).await?;
     join_all(due.iter().map(|due| visit_one(changes, due))).await;
@@ -47,21 +47,21 @@ async fn visit_one(changes: &Changes, due: &Due) {
     let came_to = match visited.unwrap_or(Err(VisitError::Unanswered(Unanswered::Slow))) {
         Ok(()) => Ok(()),
         Err(VisitError::Unanswered(error)) => {
-            tracing::warn!(switch = %due.switch, %error, "a switch was not heard of over its event socket");
+            tracing::warn!(switch = %due.switch, %error, "a switch did not answer over its event socket");
             store::not_heard(changes.pool(), due.switch, &error.to_string()).await
         }
         Err(error) => {
-            tracing::error!(switch = %due.switch, %error, "a switch was not given what it should have");
+            tracing::error!(switch = %due.switch, %error, "a visit to a switch failed");
             store::not_heard(changes.pool(), due.switch, UNMADE).await
         }
     };
     if let Err(error) = came_to.and(store::free(changes.pool(), due.switch).await) {
-        tracing::warn!(switch = %due.switch, %error, "what came of a visit was not noted");
+        tracing::warn!(switch = %due.switch, %error, "the result of a visit could not be saved");
     }
 }
 
 /// What an operator is told when the fault is ours.
-const UNMADE: &str = "what it should have could not be made: the log of the node that tried says why";
+const UNMADE: &str = "Dialplane could not work out what this switch should have; the node's log says why";
 
 async fn visit(changes: &Changes, due: &Due) -> Result<(), VisitError> {
     let password = changes.keyring().open_sealed(place(due.switch), &due.password)?;
@@ -93,24 +93,24 @@ async fn visit(changes: &Changes, due: &Due) -> Result<(), VisitError> {
     Ok(store::pending(changes.pool(), due.switch, pending).await?)
 }
 
-/// Gives one command to the switch, and notes what came of it.
+/// Sends one command to the switch and notes the result.
 async fn take(changes: &Changes, due: &Due, talk: &Talk, step: &Step) -> Result<(), VisitError> {
     let then = step.then.as_slice();
     match &step.command {
-        // The answer may come late, and the gateway be there.
+        // Noted in advance: the switch may have the gateway although its answer is late.
         Command::StartGateway(_) => note(changes, due, then, None).await?,
-        // Who waits in a queue that is gone would wait for nobody.
+        // Callers who still wait in the queue would wait forever.
         Command::UnloadQueue(queue) if callcenter::waiting(talk, queue).await? => return Ok(()),
         _ => {}
     }
     let answer = talk.ask(&step.command.to_string()).await?;
     if answer.contains("+OK") {
-        tracing::info!(switch = %due.switch, command = %step.command, "a switch was told");
+        tracing::info!(switch = %due.switch, command = %step.command, "a switch carried out a command");
         return note(changes, due, then, None).await;
     }
     let answer = answer.lines().find(|line| !line.trim().is_empty()).unwrap_or("nothing");
     let answer = answer.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
-    tracing::warn!(switch = %due.switch, command = %step.command, answer, "a switch did not do what it was told");
+    tracing::warn!(switch = %due.switch, command = %step.command, answer, "a switch refused a command");
     let untaken = step.then.iter().map(|(thing, _)| (thing.clone(), None)).collect::<Vec<_>>();
     note(changes, due, &untaken, Some(&answer)).await
 }
@@ -134,5 +134,5 @@ async fn given(changes: &Changes, due: &Due, wanted: &Wanted) -> Result<BTreeMap
 }
 
 fn uptime(text: &str) -> Result<i32, Unanswered> {
-    text.trim().parse().map_err(|_| Unanswered::Strange("it is no time that it has been up".into()))
+    text.trim().parse().map_err(|_| Unanswered::Strange("its uptime is not a number of seconds".into()))
 }

@@ -1,4 +1,4 @@
-//! What a switch should have of that which it reads only when it loads.
+//! What a switch should have of those things that it reads only when it loads.
 
 use sha2::{Digest as _, Sha256};
 use sqlx::PgConnection;
@@ -44,7 +44,7 @@ pub async fn of(db: &mut PgConnection, keyring: &Keyring, cluster: Uuid) -> Resu
 fn add_queue(wanted: &mut Wanted, row: &QueueRow, keyring: &Keyring) -> Result<(), RenderError> {
     let QueueRow { domain, row, changed_at } = row;
     let Config::Queue(queue) = &row.config else { return Ok(()) };
-    // Names of the switch's own, as it has them from us.
+    // Ids and domains always make a valid name.
     let Ok(name) = crate::routing::address(row.id, domain).parse() else { return Ok(()) };
     let document = documents::destination_document(domain, row, keyring)?;
     for (_, agent) in documents::agents_of(row, queue) {

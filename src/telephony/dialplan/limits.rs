@@ -1,5 +1,5 @@
-//! How much routing data a tenant may have. Nodes read it whole after each change, and try its entries at each call: what one tenant
-//! makes must not hold up the others.
+//! How much routing data a tenant may have. Nodes read all of it after each change, and try its entries for each call, and
+//! one tenant must not slow down the others.
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -12,18 +12,18 @@ use crate::{
     text::Code,
 };
 
-/// Of all that routing reads: settings, destinations, entries.
+/// The most routing data in bytes: settings, destinations and entries.
 const MOST_BYTES: i64 = 1 << 20;
-/// Of entries of XML, which stand in every answer to a call.
+/// The most bytes of XML entries, which are part of every answer to a call.
 const MOST_XML: i64 = 256 << 10;
 
-/// What a tenant had before there were limits may be beyond them; it may be changed, but not grow.
+/// Whether the entry grew. What a tenant had before there were limits may exceed them: it may change, but not grow.
 pub fn is_more(before: &DialplanEntry, after: &DialplanEntry) -> bool {
     let is_enabled = after.enabled && !before.enabled;
     is_enabled || cost(&after.body) > cost(&before.body) || is_longer(&before.body, &after.body)
 }
 
-/// Is it longer, as JSON?
+/// Whether `after` is longer than `before`, as JSON.
 pub fn is_longer(before: &impl Serialize, after: &impl Serialize) -> bool {
     length(after) > length(before)
 }
@@ -32,7 +32,8 @@ fn length(value: &impl Serialize) -> usize {
     serde_json::to_string(value).map_or(usize::MAX, |text| text.len())
 }
 
-/// Refuses entries that cost too much together. Asked after the change of one: its trigger has made others of the tenant wait.
+/// Refuses entries that cost too much together. Called after an entry was written, since its trigger makes other changes of
+/// the tenant wait.
 pub async fn entries_fit(change: &mut Change, tenant: Uuid, body: &EntryBody) -> Result<()> {
     let sums = store::sums(change.db(), tenant).await?;
     let most = i64::try_from(MOST_COST).unwrap_or(i64::MAX);
@@ -49,7 +50,7 @@ pub async fn entries_fit(change: &mut Change, tenant: Uuid, body: &EntryBody) ->
     plan_fits(change, tenant, field).await
 }
 
-/// Refuses a change after which there would be more for routing to read than a node takes in at once.
+/// Refuses a change that makes a tenant's routing data larger than a node reads at once.
 pub async fn plan_fits(change: &mut Change, tenant: Uuid, field: &'static str) -> Result<()> {
     let bytes = store::plan_bytes(change.db(), tenant).await?;
     if bytes <= MOST_BYTES {

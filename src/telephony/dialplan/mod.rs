@@ -1,5 +1,5 @@
-//! A tenant's own dialplan entries: rules that are tried before the built-in ones. What they may do is in `routing::entries`;
-//! entries of XML are the platform's alone.
+//! A tenant's own dialplan entries: rules that are tried before the built-in ones. `routing::entries` defines what they may
+//! do. Only platform administrators may write XML entries.
 
 pub mod api;
 pub mod limits;
@@ -28,7 +28,7 @@ use crate::{
 pub struct DialplanEntry {
     pub id: Uuid,
     pub tenant_id: Uuid,
-    /// Lower ones are tried first.
+    /// Entries with lower positions are tried first.
     pub position: i32,
     pub name: DisplayName,
     pub enabled: bool,
@@ -39,7 +39,7 @@ pub struct DialplanEntry {
     pub updated_at: DateTime<Utc>,
 }
 
-/// With what changed of its XML, line by line.
+/// An entry, with the line-by-line difference if its XML changed.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct ChangedEntry {
     #[serde(flatten)]
@@ -57,7 +57,7 @@ pub struct NewEntry {
     #[serde(default = "yes")]
     pub enabled: bool,
     pub conditions: Option<Vec<crate::routing::entries::Condition>>,
-    /// Instead of conditions: `<extension>` elements for the switch, by the platform's administrators alone.
+    /// `<extension>` elements for the switch, instead of conditions. Only for platform administrators.
     pub xml: Option<String>,
 }
 
@@ -65,7 +65,7 @@ fn yes() -> bool {
     true
 }
 
-/// A merge patch; conditions and XML are replaced whole.
+/// A merge patch. Conditions and XML are replaced as a whole.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EntryPatch {
@@ -78,7 +78,7 @@ pub struct EntryPatch {
 
 const MOST_ENTRIES: i64 = 500;
 
-/// `platform`: the one who asks may write XML.
+/// `platform`: whether the actor may write XML.
 pub async fn create(change: &mut Change, tenant: Uuid, new: NewEntry, platform: bool) -> Result<ChangedEntry> {
     let now = Utc::now();
     let body = match (new.conditions, new.xml) {
@@ -169,7 +169,7 @@ async fn finish(change: &mut Change, before: Option<&DialplanEntry>, entry: &Dia
     Ok(ChangedEntry { entry: after, diff })
 }
 
-/// The body as it is kept. Patterns are compiled and XML is read apart from the threads that serve everybody.
+/// The body as it is kept. Patterns are compiled and XML is parsed on threads that serve nobody else.
 async fn checked(change: &mut Change, tenant: Uuid, body: EntryBody, platform: bool) -> Result<EntryBody> {
     match body {
         EntryBody::Xml(_) if !platform => Err(Error::from(Code::XmlNotYours)),
@@ -206,7 +206,7 @@ impl Audited for DialplanEntry {
     }
 }
 
-/// What trying an entry costs a call; its patterns were checked.
+/// What trying an entry costs a call. Its patterns have been checked.
 pub fn cost(body: &EntryBody) -> i32 {
     body.cost().and_then(|cost| i32::try_from(cost).ok()).unwrap_or(i32::MAX)
 }

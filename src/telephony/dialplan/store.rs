@@ -110,7 +110,7 @@ pub async fn count(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<i64> {
         .await
 }
 
-/// What a tenant's entries come to together.
+/// The sums over a tenant's entries.
 pub struct Sums {
     pub cost: i64,
     /// Bytes of XML.
@@ -128,7 +128,7 @@ pub async fn sums(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Sums> {
     .await
 }
 
-/// How much a node reads of a tenant after each change.
+/// How many bytes a node reads about a tenant after each change.
 pub async fn plan_bytes(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<i64> {
     let bytes = sqlx::query_scalar!(r#"select octet_length(tenant_plan($1)::text)::bigint as bytes"#, tenant);
     bytes.fetch_one(db).await.map(Option::unwrap_or_default)

@@ -1,4 +1,4 @@
-//! What a switch is told, by what it has.
+//! Which commands a switch gets, depending on what it has.
 
 use super::*;
 
@@ -6,7 +6,7 @@ fn at(minute: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::minutes(minute)
 }
 
-/// When all these switches are looked at.
+/// The time of all these comparisons.
 const NOW: i64 = 200;
 
 /// A switch that started in minute 100.
@@ -46,7 +46,7 @@ fn tier(user: &str) -> Tier {
     (queue(), format!("{user}@acme.test").parse().unwrap())
 }
 
-/// What the switch is seen to have, what it is told, and for how much it is waited.
+/// What the switch is found to have, the commands it gets, and how many things wait.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Said {
     known: Vec<Thing>,
@@ -95,32 +95,32 @@ fn a_changed_gateway_is_killed_and_started_when_it_is_gone() {
     assert_eq!(plan(&wants, &there, &[(gateway(1), killed(NOW))]), waits());
     assert_eq!(plan(&wants, &there, &[(gateway(1), killed(NOW - 1))]), told(&[KILL]));
     assert_eq!(plan(&wants, &gone, &[(gateway(1), killed(NOW))]), told(&[START]));
-    // It is there a moment after the command, or is not and is asked for again.
+    // A moment after the command, the gateway is there; or it is not, and the command is repeated.
     assert_eq!(plan(&wants, &there, &[(gateway(1), given(7, NOW))]), Said::default());
     assert_eq!(plan(&wants, &gone, &[(gateway(1), given(7, NOW))]), waits());
     assert_eq!(plan(&wants, &gone, &[(gateway(1), given(7, NOW - 1))]), told(&[START]));
-    // The switch would not.
+    // The switch refused.
     let refused = Given { refused: true, ..killed(NOW) };
     assert_eq!(plan(&wants, &gone, &[(gateway(1), refused)]), waits());
     let refused = Given { refused: true, ..killed(NOW - 1) };
     assert_eq!(plan(&wants, &gone, &[(gateway(1), refused)]), told(&[START]));
-    // A new one beside one that is being replaced.
+    // A new gateway, and another that is being replaced.
     let wants = wanted(&[(gateway(1), want(7, 150)), (gateway(2), want(7, 150))], &[]);
     let start_2 = START.replace("0001", "0002");
     assert_eq!(plan(&wants, &there, &[(gateway(1), given(6, 120))]), told(&[KILL, &start_2]));
 }
 
 #[test]
-fn a_gateway_that_works_is_not_killed_for_want_of_a_note() {
+fn a_gateway_that_works_is_not_killed_because_a_note_is_missing() {
     let wants = wanted(&[(gateway(1), want(7, 150))], &[]);
     let there = has(&[1], &[], &[]);
     assert_eq!(plan(&wants, &there, &[]), known(&[gateway(1)]));
-    // Given in an earlier life: the switch has read the same again, whatever else was written to the carrier since.
+    // Given before the switch restarted: it has read the same again, whatever else of the carrier was written since.
     assert_eq!(plan(&wants, &there, &[(gateway(1), given(7, 90))]), known(&[gateway(1)]));
-    // Another in an earlier life, and changed before this one.
+    // Another version was given before the restart, and the change was before it too.
     let old = wanted(&[(gateway(1), want(7, 98))], &[]);
     assert_eq!(plan(&old, &there, &[(gateway(1), given(6, 90))]), known(&[gateway(1)]));
-    // Right before the start or after it: it may not have been seen.
+    // Changed right before the restart or after it: the switch may not have read the change.
     let close = wanted(&[(gateway(1), want(7, 100))], &[]);
     assert_eq!(plan(&close, &there, &[(gateway(1), given(6, 90))]), told(&[KILL]));
 }
@@ -153,27 +153,27 @@ fn a_queue_has_the_agents_that_it_should_have_and_no_others() {
     let current = [(thing.clone(), given(7, 180))];
     assert_eq!(plan(&wants, &has(&[], &[&name], &both), &current), Said::default());
     assert_eq!(plan(&wants, &has(&[], &[&name], &both), &[]), known(std::slice::from_ref(&thing)));
-    // A caller made the switch read the queue, and not its agents (get_queue in mod_callcenter.c).
+    // A caller made the switch read the queue without its agents (get_queue in mod_callcenter.c).
     assert_eq!(plan(&wants, &has(&[], &[&name], &both[..1]), &current), told(&[&load]));
     assert_eq!(plan(&wants, &has(&[], &[&name], &both[..1]), &[]), told(&[&load]));
-    // It was told just now, or would not.
+    // It was told just now, or refused.
     assert_eq!(plan(&wants, &has(&[], &[&name], &both[..1]), &[(thing.clone(), given(7, NOW))]), waits());
     let refused = Given { refused: true, ..killed(NOW) };
     assert_eq!(plan(&wants, &has(&[], &[], &[]), &[(thing.clone(), refused)]), waits());
     let more = [tier("1000"), tier("1001"), tier("1002")];
     let delete = format!("callcenter_config tier del {name} 1002@acme.test");
     assert_eq!(plan(&wants, &has(&[], &[&name], &more), &current), told(&[&delete]));
-    // There is no such queue any more; the switch keeps agents over a restart.
+    // The queue no longer exists; the switch keeps its agents across a restart.
     let unload = format!("callcenter_config queue unload {name}");
     assert_eq!(plan(&Wanted::default(), &has(&[], &[&name], &more[2..]), &[]), told(&[&unload, &delete]));
     assert_eq!(plan(&Wanted::default(), &has(&[], &[], &more[2..]), &[]), told(&[&delete]));
-    // Without mod_callcenter there is nothing to say.
+    // Without mod_callcenter, there is nothing to do.
     let without = Has { queues: None, ..has(&[], &[], &[]) };
     assert_eq!(plan(&wants, &without, &[]), Said::default());
 }
 
 #[test]
-fn names_of_another_form_are_nobody_of_ours() {
+fn names_of_another_form_are_not_ours() {
     for name in ["support@default", "1000.acme.test", "", "00000000000000000000000000000009.two words"] {
         assert!(name.parse::<QueueName>().is_err(), "{name}");
     }

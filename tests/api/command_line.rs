@@ -188,7 +188,10 @@ async fn agents_come_by_command_line_one_and_many() {
     let path = file.to_str().unwrap();
     let refused = cli.run(&["agent", "import", "--tenant", "acme.test", path]);
     let told = String::from_utf8_lossy(&refused.stdout).into_owned();
-    assert!(!refused.status.success() && told.contains("0 made, 1 refused.") && told.contains("not made"), "{told}");
+    assert!(
+        !refused.status.success() && told.contains("0 created, 1 refused.") && told.contains("not created"),
+        "{told}"
+    );
     let tried = cli.json(&["agent", "import", "--tenant", "acme.test", "--dry-run", path]);
     assert_eq!((&tried["created"], &tried["refused"]), (&json!(1), &json!(1)));
     assert_eq!(cli.json(&["agent", "list", "--tenant", "acme.test"]).as_array().unwrap().len(), 1, "it made nothing");

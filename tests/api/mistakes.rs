@@ -114,11 +114,12 @@ async fn whoever_is_given_a_secret_is_told_what_to_do_with_it() {
     };
     cli.json(&["tenant", "create", "--domain", "acme.test"]);
     let switch = told(&["switch", "create", "--name", "fs1"]);
-    for part in ["shown this once", "gateway-credentials\" value=\"fs1:dps_", "/fs/xml\"", "doctor --switch-conf"] {
+    for part in ["shown only this once", "gateway-credentials\" value=\"fs1:dps_", "/fs/xml\"", "doctor --switch-conf"]
+    {
         assert!(switch.contains(part), "{part}: {switch}");
     }
     assert!(told(&["switch", "update", "fs1", "new_token=true", "--yes"]).contains("value=\"fs1:dps_"));
-    assert!(!told(&["switch", "update", "fs1", "status=disabled"]).contains("shown this once"));
+    assert!(!told(&["switch", "update", "fs1", "status=disabled"]).contains("shown only this once"));
     assert!(told(&["key", "create", "--name", "script"]).contains("curl -H 'X-API-Key: dpk_"));
     assert!(told(&["admin", "create", "--email", "ops@platform.test"]).contains("/sign-in"));
     let phone = told(&["extension", "create", "--tenant", "acme.test", "--number", "1000"]);

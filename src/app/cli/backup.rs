@@ -1,4 +1,4 @@
-//! `backup` and `restore`: the database in one file, and back.
+//! `backup` and `restore`: the whole database into one file, and back.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::app::{
     settings::Settings,
 };
 
-/// How long running nodes have to poll a database that was restored.
+/// How long running nodes have to poll the restored database.
 const HEARD: Duration = Duration::from_secs(1);
 
 #[derive(Args)]
@@ -27,10 +27,10 @@ pub struct BackupArgs {
 
 #[derive(Args)]
 pub struct RestoreArgs {
-    /// Replace what the database holds; it can't be undone
+    /// Replace the database's content; this can't be undone
     #[arg(long)]
     yes: bool,
-    /// Only check that the file is whole, and say what is in it
+    /// Only check that the file is complete, and say what is in it
     #[arg(long)]
     check: bool,
     /// A file that `dialplane backup` wrote
@@ -56,9 +56,9 @@ pub async fn backup(settings: &Settings, json: bool, args: BackupArgs) -> anyhow
         return print::one(true, &manifest);
     }
     let rows = manifest.tables.values().sum::<i64>();
-    println!("{}: {rows} rows of {} tables, {} bytes.", args.file.display(), manifest.tables.len(), manifest.bytes);
+    println!("{}: {rows} rows from {} tables, {} bytes.", args.file.display(), manifest.tables.len(), manifest.bytes);
     println!(
-        "Its secrets are sealed with the key{} {}, which {} not in it: keep a copy of {} elsewhere.",
+        "Its secrets are sealed with the key{} {}, which {} not in this file: keep a copy of {} elsewhere.",
         if manifest.keys.len() == 1 { "" } else { "s" },
         manifest.keys.join(", "),
         if manifest.keys.len() == 1 { "is" } else { "are" },
@@ -83,7 +83,7 @@ pub async fn restore(settings: &Settings, json: bool, args: RestoreArgs) -> anyh
         let manifest = &opened.manifest;
         let tenants = manifest.tables.get("tenants").copied().unwrap_or_default();
         println!(
-            "{} is whole: {tenants} tenants, made at {} by dialplane {}.",
+            "{} is complete: {tenants} tenants, made at {} by dialplane {}.",
             args.file.display(),
             manifest.made_at.format("%F %T UTC"),
             manifest.program
@@ -100,16 +100,16 @@ pub async fn restore(settings: &Settings, json: bool, args: RestoreArgs) -> anyh
     let done = opened.restore(&database.options, &to, &settings.key_file(), args.yes, &progress).await;
     bar.finish_and_clear();
     let applied = match done {
-        // An older backup's tables are brought up to date.
+        // The backup may be from an older version.
         Ok(()) => serve::bring_up_to_date(settings, &database.options, json).await,
         Err(error) => Err(error.into()),
     };
     let named = database.place(settings);
     database.close();
     let applied = applied?;
-    // The database knows of running nodes once they have polled it, which they do four times a second.
+    // Nodes poll four times a second; after that, the restored database knows of them.
     tokio::time::sleep(HEARD).await;
-    // Once more, to wait for those nodes to drop what they knew.
+    // Begin another epoch, now waiting for those nodes to drop what they knew.
     let local = Local::open(settings).await?;
     let begun = restored::begin(&local).await;
     local.close().await?;
@@ -123,8 +123,8 @@ pub async fn restore(settings: &Settings, json: bool, args: RestoreArgs) -> anyh
     }
     println!("Restored into {named}, as it was at {}.", opened.manifest.made_at.format("%F %T UTC"));
     match begun.visible.as_str() {
-        "0/0" => println!("A new epoch began. No node runs on this database now."),
-        visible => println!("A new epoch began, and {visible} nodes have read everything anew."),
+        "0/0" => println!("A new epoch has begun. No node is running on this database."),
+        visible => println!("A new epoch has begun, and {visible} nodes have read everything anew."),
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `bench-data`: many tenants with many extensions, to measure with.
+//! `bench-data`: many tenants with many extensions, for measurements.
 
 use clap::Args;
 use uuid::Uuid;
@@ -21,10 +21,10 @@ use crate::{
 
 #[derive(Args)]
 pub struct BenchDataArgs {
-    /// Tenants t0.bench.test, t1.bench.test, …
+    /// How many tenants (t0.bench.test, t1.bench.test, …)
     #[arg(long, default_value_t = 1)]
     tenants: u32,
-    /// Extensions of each: 1000, 1001, …
+    /// How many extensions per tenant (1000, 1001, …)
     #[arg(long, default_value_t = 1000)]
     extensions_per_tenant: u32,
 }

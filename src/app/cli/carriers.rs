@@ -1,4 +1,4 @@
-//! `carrier` and `route`: what calls out cost, and why calls go where they go.
+//! `carrier` and `route`: what outbound calls cost, and why calls go where they go.
 
 use std::path::PathBuf;
 
@@ -24,17 +24,17 @@ use crate::{
 
 #[derive(Subcommand)]
 pub enum CarrierCommand {
-    /// List carriers, their rates and how they are doing
+    /// List carriers with their rates and health
     List,
-    /// Replace a carrier's rates by a CSV file
+    /// Replace a carrier's rates with a CSV file
     ///
-    /// Columns are known by their heads, in any order: prefix, price, first_seconds, step_seconds, effective_date, and the usual names of
-    /// other systems.
+    /// Columns are recognised by their headings, in any order: prefix, price, first_seconds, step_seconds, effective_date, and the names
+    /// that other systems use for them.
     Rates {
         /// Id or name
         carrier: String,
         file: PathBuf,
-        /// Only show how the file is understood and what it would change
+        /// Only show how the file is read and what it would change
         #[arg(long)]
         preview: bool,
     },
@@ -42,21 +42,21 @@ pub enum CarrierCommand {
 
 #[derive(Subcommand)]
 pub enum RouteCommand {
-    /// Explain where a call would go and why; nothing is counted or changed
+    /// Explain where a call would go and why, without counting or changing anything
     Explain {
         /// Id or domain
         #[arg(long)]
         tenant: String,
-        /// The extension that calls, by its number, alias or SIP username
+        /// The calling extension: its number, alias or SIP username
         #[arg(long)]
         caller: Option<String>,
         /// The number that the caller shows
         #[arg(long)]
         caller_number: Option<String>,
-        /// When, as 2026-12-24T18:00:00Z; now, when not given
+        /// When, such as 2026-12-24T18:00:00Z; by default now
         #[arg(long, value_parser = moment::<jiff::Timestamp>)]
         at: Option<jiff::Timestamp>,
-        /// What is dialled
+        /// The number dialled
         number: String,
     },
     /// Show what a call to a number costs over each carrier
@@ -105,7 +105,7 @@ async fn upload(
         report_on(&report, is_preview);
     }
     if report.refused > 0 {
-        anyhow::bail!("{} lines have errors; the rates in force stay", report.refused);
+        anyhow::bail!("{} lines have errors; the carrier keeps its rates", report.refused);
     }
     if !is_preview {
         change.commit().await?;
@@ -116,10 +116,10 @@ async fn upload(
 /// A report for a person.
 fn report_on(report: &rates::Report, is_preview: bool) {
     for column in &report.columns {
-        let head = column.head.as_deref().unwrap_or("(no head)");
+        let head = column.head.as_deref().unwrap_or("(no heading)");
         let meaning = serde_json::to_value(column.meaning).unwrap_or_default();
         let example = match (&column.example, &column.read_as) {
-            (Some(example), Some(read_as)) => format!(": {example:?} is {read_as}"),
+            (Some(example), Some(read_as)) => format!(": {example:?} is read as {read_as}"),
             _ => String::new(),
         };
         println!("column {} {head:?}: {}{example}", column.column, meaning.as_str().unwrap_or_default());
@@ -134,7 +134,7 @@ fn report_on(report: &rates::Report, is_preview: bool) {
     if report.refused == 0 {
         let (rates, kept) = (report.rates, report.kept);
         let done = if is_preview { "would be in force" } else { "are in force" };
-        println!("{rates} rates {done}; {kept} of before go on until theirs begins");
+        println!("{rates} rates {done}; {kept} earlier rates stay until their replacements begin");
     }
 }
 
@@ -204,10 +204,10 @@ pub async fn route(settings: &Settings, json: bool, command: RouteCommand) -> an
     done
 }
 
-/// An explanation for a person: every rule that was tried, what the switch runs, and the XML.
+/// Prints an explanation for a person: every rule that was tried, what the switch runs, and the XML.
 fn told(explanation: &explain::Explanation) {
     for step in &explanation.steps {
-        println!("{} is dialled", step.dialled);
+        println!("Dialled: {}", step.dialled);
         for tried in &step.tried {
             let mark = if tried.matched { "+" } else { "-" };
             println!("  {mark} {:16} {}", tried.rule, tried.detail);

@@ -1,4 +1,4 @@
-//! `demo`: a node with a sample tenant, two phones, a phone number and a switch's credentials, ready to be used.
+//! `demo`: a node with a sample tenant, two phones, a phone number and a switch's credentials, ready to use.
 
 use std::{fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
 
@@ -31,7 +31,7 @@ const DOMAIN: &str = "acme.test";
 const DID: &str = "+12025550100";
 const ADMIN: &str = "admin@dialplane.test";
 
-/// What the demo made, with the secrets: kept in the data directory, so that a second start shows the same.
+/// What the demo made, with its secrets. It is kept in the data directory, so that a second start shows the same.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Made {
     switch: SwitchLogin,
@@ -68,7 +68,7 @@ struct Phone {
     sip_password: String,
 }
 
-/// What scripts read; `made` and where to ask.
+/// What scripts read: what was made, and where the node listens.
 #[derive(Serialize)]
 struct Ready<'a> {
     switch_url: String,
@@ -123,7 +123,7 @@ async fn start(settings: &Settings, source: Source, database: &Database) -> anyh
     }
 }
 
-/// Makes what is missing. What is there stays, with whatever was changed in it.
+/// Makes what is missing. What is there stays as it is.
 async fn make(file: &Path, app: &App) -> anyhow::Result<Made> {
     let changes = &app.changes;
     let domain = Domain::parse(DOMAIN)?;
@@ -136,12 +136,12 @@ async fn make(file: &Path, app: &App) -> anyhow::Result<Made> {
     }
     if tenant.is_some() {
         anyhow::bail!(
-            "the database has a tenant {DOMAIN} that this demo did not make: use `dialplane serve`, or another data directory"
+            "the database has a tenant {DOMAIN} that this demo did not create: use `dialplane serve`, or another data directory"
         );
     }
     let mut change = changes.begin(Author { name: "demo".into(), source: None, within: None }).await?;
     let made = make_all(&mut change, &app.auth.passwords, domain).await?;
-    // The file first: if it can't be kept, nothing was made.
+    // The file first: if it can't be written, nothing is created.
     keep(file, &made).with_context(|| format!("{} can't be written", file.display()))?;
     change.commit().await?;
     Ok(made)
@@ -204,7 +204,7 @@ fn for_a_person(ready: &Ready<'_>, settings: &Settings) -> String {
     use std::fmt::Write as _;
     let made = ready.made;
     let (url, name, token) = (&ready.switch_url, &made.switch.name, &made.switch.token);
-    // Whoever is in another folder, where other settings are, finds it as well.
+    // An absolute path also works from another folder.
     let directory = settings.data_dir.canonicalize().unwrap_or_else(|_| settings.data_dir.clone());
     let mut text = String::new();
     // Writing to a String can't fail.
@@ -216,7 +216,7 @@ Phones of {domain} (SIP user, password):
 {phones}
 {did} from outside rings {first}.
 
-Into your FreeSWITCH's autoload_configs/xml_curl.conf.xml, inside <bindings>:
+Put this into your FreeSWITCH's autoload_configs/xml_curl.conf.xml, inside <bindings>:
 
   <binding name=\"dialplane\">
     <param name=\"gateway-url\" value=\"{url}\" bindings=\"directory|dialplan|configuration|languages|chatplan\"/>
@@ -225,9 +225,9 @@ Into your FreeSWITCH's autoload_configs/xml_curl.conf.xml, inside <bindings>:
     <param name=\"timeout\" value=\"5\"/>
   </binding>
 
-or take the whole of freeswitch-conf/ and set dialplane_url and dialplane_credentials in its site.xml.
+or use all of freeswitch-conf/ and set dialplane_url and dialplane_credentials in its site.xml.
 
-A fetch, as a switch does it:
+Try a fetch as a switch does it:
 
   curl -u {name}:{token} {url} \\
     -d 'section=directory&tag_name=domain&key_name=name&key_value={domain}&key=id&user={first}&domain={domain}'
@@ -240,11 +240,11 @@ The API, described at {app}/openapi.json:
 
   curl -H 'X-API-Key: {key}' {app}/v1/tenants/{tenant}/extensions
 
-The command line, on this database:
+The command line, with this database:
 
   dialplane{directory} tenant list
 
-Ctrl-C stops it; what it made is kept.
+Ctrl-C stops it. Its data is kept.
 ",
         directory = if settings.database_url.is_some() {
             String::new()

@@ -1,4 +1,4 @@
-//! `doctor`: checks what a node and a switch need, and says what is wrong and what to do.
+//! `doctor`: checks what a node and a switch need, and says what is wrong and what to do about it.
 
 mod database;
 mod store;
@@ -27,12 +27,12 @@ use crate::{
 
 #[derive(Args)]
 pub struct DoctorArgs {
-    /// Also check a switch's configuration directory (with its xml_curl.conf.xml)
+    /// Also check a switch's configuration, in the folder that contains autoload_configs
     #[arg(long, value_name = "DIR")]
     switch_conf: Option<PathBuf>,
 }
 
-/// One thing looked at.
+/// One result.
 #[derive(Serialize)]
 struct Check {
     what: String,
@@ -91,23 +91,23 @@ fn certificate(listener: &str, files: Result<Option<Files>, TlsError>, report: &
     report.add(format!("certificate of the {listener} listener"), seen.map_err(|error| error.to_string()));
 }
 
-/// A listener may be another installation's, which happens to have the port.
+/// Checks that the listener belongs to this database: another installation may happen to have the port.
 fn of_this_database(url: &str, node: Option<Uuid>, nodes: Option<&[Uuid]>) -> Seen {
     let Some(nodes) = nodes else {
-        return Err(format!("{url} answers, but of which installation can't be told without the database"));
+        return Err(format!("{url} answers, but only the database can tell which installation it belongs to"));
     };
     match node {
-        Some(node) if nodes.contains(&node) => Ok(format!("{url} answers, by a node of this database")),
+        Some(node) if nodes.contains(&node) => Ok(format!("a node of this database answers at {url}")),
         Some(_) => Err(format!(
-            "{url} is the listener of another dialplane, with another database: start this one on another address with --switch-listen, or stop that one"
+            "another dialplane, with another database, listens at {url}: start this one on another address with --switch-listen, or stop the other one"
         )),
         None => Err(format!(
-            "{url} answers, but not as a node of this version: something else listens there, or an older dialplane"
+            "{url} answers, but not like a node of this version: something else or an older Dialplane listens there"
         )),
     }
 }
 
-/// Looks at the database; the nodes that live on it, when it could be asked.
+/// Checks the database. Returns the nodes that run on it, if it answers.
 async fn database(settings: &Settings, report: &mut Report) -> Option<Vec<Uuid>> {
     let mut nodes = None;
     let database = match Database::borrow(settings).await {
@@ -147,7 +147,7 @@ async fn tables(db: &mut sqlx::PgConnection) -> Seen {
     match schema::standing(db).await.map_err(|error| error.to_string())? {
         Standing::Current => Ok(format!("up to date, version {}", schema::own_version())),
         Standing::Newer(found) => Ok(format!(
-            "version {found}, newer than this program ({}), which may use them: upgrade it soon",
+            "version {found}, newer than this program ({}), which works with it: upgrade the program soon",
             schema::own_version()
         )),
         Standing::Empty => Err(SchemaError::Empty.to_string()),
@@ -160,8 +160,8 @@ async fn whole(db: &mut sqlx::PgConnection) -> Seen {
     let (wanted, there) = epoch.guards;
     if there < wanted {
         return Err(format!(
-            "{} of {wanted} triggers are missing: is the database being restored? No node serves it as fresh. `dialplane restored` takes \
-             it as it is",
+            "{} of {wanted} triggers are missing, so no node trusts it: is it being restored? `dialplane restored` accepts it \
+             as it is",
             wanted - there
         ));
     }
@@ -169,30 +169,30 @@ async fn whole(db: &mut sqlx::PgConnection) -> Seen {
     if epoch.is_same {
         return Ok(format!("{id}, since {since}"));
     }
-    Ok(format!("{id}; the database was restored since, and the next node or command gives it a new one"))
+    Ok(format!("{id}; the database was restored since, so the next node or command will give it a new epoch"))
 }
 
 async fn keys(settings: &Settings, db: &mut sqlx::PgConnection) -> Seen {
     let path = settings.key_file();
     if !path.exists() {
-        return Err(format!("{} is not there: copy it from another node, or start once to make it", path.display()));
+        return Err(format!("{} is missing: copy it from another node, or start a node to make it", path.display()));
     }
     let keyring = Keyring::open(&path).map_err(|e| e.to_string())?;
     let own = keyring.ids().map(|id| id.to_vec()).collect::<Vec<_>>();
     let known = database_store::sealing_keys(db).await.map_err(|e| e.to_string())?;
     match known.iter().find(|id| !own.contains(id)) {
         None => Ok(format!("{} has every key that seals this database's secrets", path.display())),
-        Some(id) => Err(format!("{} lacks the key {} that sealed some of its secrets", path.display(), hex(id))),
+        Some(id) => Err(format!("{} lacks the key {}, which seals some of its secrets", path.display(), hex(id))),
     }
 }
 
 async fn records(db: &mut sqlx::PgConnection) -> Seen {
     match store::unreadable_records(db).await {
-        Ok(0) => Ok("all that switches posted could be read".into()),
+        Ok(0) => Ok("all posted call records could be read".into()),
         Ok(count) => Err(format!(
-            "{count} can't be read, and their calls keep what was reserved: `dialplane record list` says why"
+            "{count} can't be read, so their calls keep what was reserved for them: `dialplane record list` says why"
         )),
-        // Tables of an older version.
+        // The tables may have an older version.
         Err(error) => Err(error.to_string()),
     }
 }

@@ -1,5 +1,5 @@
-//! What went wrong, for a person as a line, for a script as JSON: `{"code", "detail"}` and, where one value is to blame, its `field`.
-//! Scripts go by the code.
+//! Why a command failed: a line for a person, or JSON for a script. The JSON has `code` and `detail` and, if one value is to
+//! blame, its `field`. Scripts should only rely on the code.
 
 use std::process::ExitCode;
 
@@ -23,7 +23,7 @@ struct Failure {
     field: Option<String>,
 }
 
-/// A value of the command line that the domain refuses.
+/// A value on the command line that is not valid.
 #[derive(Debug, thiserror::Error)]
 #[error("{detail}")]
 pub struct Refused {
@@ -37,7 +37,7 @@ impl Refused {
     }
 }
 
-/// Something named on the command line that is not there.
+/// Something named on the command line that does not exist.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Missing(pub String);
@@ -60,13 +60,13 @@ pub fn report(json: bool, error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Prints why a command line could not be read.
+/// Prints why a command line could not be parsed.
 pub fn usage(json: bool, error: &clap::Error) -> ExitCode {
     if !json || !error.use_stderr() {
         error.exit();
     }
     let said = error.to_string();
-    // Its first part says what is wrong; usage and help follow.
+    // The first paragraph says what is wrong; usage and help follow.
     let first = said.split("\n\n").next().unwrap_or_default();
     let detail = first.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ");
     print(&Failure { code: "usage", detail, field: None });
@@ -74,7 +74,7 @@ pub fn usage(json: bool, error: &clap::Error) -> ExitCode {
 }
 
 fn print(failure: &Failure) {
-    // It has nothing that JSON can't say.
+    // These are strings, so this can't fail.
     eprintln!("{}", serde_json::to_string(failure).unwrap_or_default());
 }
 

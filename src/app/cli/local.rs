@@ -1,5 +1,5 @@
-//! The database from the command line: the configured one, or the private one, started for the time of the command if no node
-//! has it running.
+//! The database that commands use: the configured one, or the private one, which is started for the duration of the command
+//! if no node has it running.
 
 use std::{
     str::FromStr as _,
@@ -22,10 +22,10 @@ use crate::{
     text::keyring::Keyring,
 };
 
-/// How long a private cluster may take to come up, or to go.
+/// How long a private cluster may take to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The database that the settings name, and the private cluster if it is that.
+/// The database that the settings name, with the private cluster if it is in one.
 pub struct Database {
     pub options: PgConnectOptions,
     private: Option<Private>,
@@ -33,14 +33,14 @@ pub struct Database {
 
 /// A private cluster.
 enum Private {
-    /// A node's, which is kept running.
+    /// A node's cluster, which is kept running.
     Kept(Keeper),
-    /// One for the time of a command.
+    /// A cluster that a command uses.
     Borrowed(Cluster),
 }
 
 impl Database {
-    /// For a node: the private cluster is its own from here on.
+    /// For a node, which owns the private cluster from here on.
     pub async fn own(settings: &Settings) -> anyhow::Result<Self> {
         if let Some(url) = &settings.database_url {
             return Self::external(url, settings);
@@ -51,7 +51,7 @@ impl Database {
         Ok(Self { options, private: Some(Private::Kept(keeper)) })
     }
 
-    /// For a command: the private cluster may be a running node's. It is not made.
+    /// For a command. The private cluster may belong to a running node; a missing one is not created.
     pub async fn borrow(settings: &Settings) -> anyhow::Result<Self> {
         if let Some(url) = &settings.database_url {
             return Self::external(url, settings);
@@ -60,7 +60,7 @@ impl Database {
         Ok(Self { options: cluster.options(), private: Some(Private::Borrowed(cluster)) })
     }
 
-    /// [`Self::borrow`] and a connection, to tables that are as they must be.
+    /// [`Self::borrow`], and a connection after checking that the tables are up to date.
     pub async fn open(settings: &Settings) -> anyhow::Result<(Self, PgPool, Keyring)> {
         let since = Instant::now();
         loop {
@@ -73,7 +73,7 @@ impl Database {
                 Err(error) => error,
             };
             database.close();
-            // Whoever has the private cluster may just be starting or stopping it.
+            // The process that has the private cluster may just be starting or stopping it.
             if is_private && matches!(error, DatabaseError::Sql(_)) && since.elapsed() < PATIENCE {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 continue;
@@ -82,7 +82,7 @@ impl Database {
         }
     }
 
-    /// For `migrate`, which makes what is missing.
+    /// For commands that create a missing private cluster.
     pub async fn borrow_or_make(settings: &Settings) -> anyhow::Result<Self> {
         if let Some(url) = &settings.database_url {
             return Self::external(url, settings);
@@ -91,26 +91,26 @@ impl Database {
         Ok(Self { options: cluster.options(), private: Some(Private::Borrowed(cluster)) })
     }
 
-    /// Which database that is, for a person.
+    /// Describes the database to a person.
     pub fn place(&self, settings: &Settings) -> String {
         if self.private.is_some() {
             return format!("the private database in the data directory {}", settings.data_dir.display());
         }
         let host =
             self.options.get_socket().map_or_else(|| self.options.get_host().into(), |path| path.to_string_lossy());
-        format!("the database {} on {host}, by DATABASE_URL", self.options.get_database().unwrap_or_default())
+        format!("the database {} on {host} (DATABASE_URL)", self.options.get_database().unwrap_or_default())
     }
 
     fn external(url: &str, settings: &Settings) -> anyhow::Result<Self> {
-        // The URL may hold a password: it is not in the message.
+        // The URL may contain a password, so the message must not.
         let options =
-            PgConnectOptions::from_str(url).map_err(|_| anyhow::anyhow!("DATABASE_URL is no Postgres URL"))?;
+            PgConnectOptions::from_str(url).map_err(|_| anyhow::anyhow!("DATABASE_URL is not a Postgres URL"))?;
         std::fs::create_dir_all(&settings.data_dir)
-            .with_context(|| format!("{} can't be made", settings.data_dir.display()))?;
+            .with_context(|| format!("{} can't be created", settings.data_dir.display()))?;
         Ok(Self { options, private: None })
     }
 
-    /// Stops the private cluster, if it is this process's to stop.
+    /// Stops the private cluster, if this process started it.
     pub fn close(self) {
         match self.private {
             Some(Private::Kept(keeper)) => keeper.stop(),
@@ -123,7 +123,7 @@ impl Database {
 /// A database open for changes.
 pub struct Local {
     pub changes: Changes,
-    /// Which one it is, for a person.
+    /// Describes the database to a person.
     pub place: String,
     database: Database,
 }
@@ -142,7 +142,7 @@ impl Local {
     }
 }
 
-/// Who changes things by command line, for the audit log.
+/// The author of changes made on the command line, for the audit log.
 pub fn author() -> Author {
     let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
     Author {

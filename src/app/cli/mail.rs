@@ -1,4 +1,4 @@
-//! `mail`: what left, what waits, and what could not be sent.
+//! `mail`: sent, waiting and failed mails.
 
 use clap::{Subcommand, ValueEnum};
 use uuid::Uuid;
@@ -8,17 +8,17 @@ use crate::{app::settings::Settings, tenancy::mail::store, text::id};
 
 #[derive(Subcommand)]
 pub enum MailCommand {
-    /// List mails, the newest first
+    /// List mails, newest first
     List {
         #[arg(long)]
         status: Option<Status>,
     },
-    /// Send again what could not be sent
+    /// Send failed mails again
     Retry {
-        /// One mail: its id, as `dialplane mail list` shows it
+        /// The id of one mail, as `dialplane mail list` shows it
         #[arg(required_unless_present = "failed", value_parser = id)]
         mail: Option<Uuid>,
-        /// All that failed
+        /// All failed mails
         #[arg(long, conflicts_with = "mail")]
         failed: bool,
     },
@@ -54,13 +54,13 @@ async fn work(local: &Local, json: bool, command: MailCommand) -> anyhow::Result
         MailCommand::Retry { mail, failed: _ } => {
             let count = store::retry(pool, mail).await?;
             if count == 0 && mail.is_some() {
-                let detail = "there is no unsent mail with this id: `dialplane mail list` shows them";
+                let detail = "there is no unsent mail with this id: `dialplane mail list` shows the ids";
                 return Err(Missing(detail.into()).into());
             }
             if json {
                 return print::one(true, &serde_json::json!({ "queued": count }));
             }
-            println!("{count} queued again.");
+            println!("Queued again: {count}.");
             Ok(())
         }
     }

@@ -1,4 +1,4 @@
-//! `completions` and `man`: for shells and readers, made from the command line's own definition.
+//! `completions` and `man`: shell completion and manual pages, generated from the command line's definition.
 
 use std::path::PathBuf;
 
@@ -10,13 +10,13 @@ use super::Cli;
 
 #[derive(Args)]
 pub struct CompletionsArgs {
-    /// The shell they are for
+    /// The shell to write for
     shell: Shell,
 }
 
 #[derive(Args)]
 pub struct ManArgs {
-    /// Write a page for each command below this folder; without it, the page of dialplane itself is printed
+    /// Folder to write a page per command to; without it, the page of dialplane itself is printed
     folder: Option<PathBuf>,
 }
 
@@ -30,7 +30,7 @@ pub fn man(args: &ManArgs) -> anyhow::Result<()> {
     };
     std::fs::create_dir_all(folder).with_context(|| format!("{} can't be made", folder.display()))?;
     clap_mangen::generate_to(Cli::command(), folder)
-        .with_context(|| format!("the pages can't be written to {}", folder.display()))?;
+        .with_context(|| format!("can't write the pages to {}", folder.display()))?;
     println!("The pages are in {}. Read one with `man -l {}`.", folder.display(), folder.join("dialplane.1").display());
     Ok(())
 }

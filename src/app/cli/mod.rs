@@ -1,4 +1,4 @@
-//! The command line. Here, and only here, errors are `anyhow`: they go to a person.
+//! The command line. Only here are errors `anyhow`, because they go straight to a person.
 
 mod backup;
 mod bench;
@@ -28,7 +28,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::app::{renewal::Source, settings::Settings, telemetry};
 
-/// What `--version` says: the version, and of which commit and day.
+/// What `--version` prints: the version, with its commit and date.
 pub const VERSION: &str = env!("PROGRAM_VERSION");
 
 /// The control plane of a FreeSWITCH fleet.
@@ -41,22 +41,22 @@ struct Cli {
     common: Common,
 }
 
-/// Settings that the command line can give; the file and the environment know more.
+/// Settings that can be given on the command line. The settings file and the environment have more.
 #[derive(Args, Debug, Default, Clone)]
 struct Common {
     /// Settings file [default: dialplane.toml, if there is one]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where the private database and the key file are kept
+    /// Folder of the private database and the key file
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Where switches ask
+    /// Address to listen on for switches
     #[arg(long, global = true, value_name = "ADDR")]
     switch_listen: Option<SocketAddr>,
-    /// Where people and scripts ask
+    /// Address to listen on for people and scripts
     #[arg(long, global = true, value_name = "ADDR")]
     app_listen: Option<SocketAddr>,
-    /// Print JSON, for scripts
+    /// Print JSON for scripts
     #[arg(long, global = true)]
     json: bool,
 }
@@ -69,11 +69,11 @@ enum Command {
     Demo,
     /// Bring the database's tables up to date
     Migrate,
-    /// Write the whole database into one file; nodes go on meanwhile
+    /// Write the whole database into one file; nodes keep running
     Backup(backup::BackupArgs),
-    /// Put a backup in place of what the database holds
+    /// Replace the database's content with a backup
     Restore(backup::RestoreArgs),
-    /// After the database was restored from a dump or a snapshot: every node drops what it knows and reads it anew
+    /// Make every node read everything anew, after you restored a dump or a snapshot of the database
     Restored,
     /// Tenants: each owns one SIP domain
     #[command(subcommand)]
@@ -93,40 +93,40 @@ enum Command {
     /// Administrators of the platform
     #[command(subcommand)]
     Admin(people::AdminCommand),
-    /// Switches: the FreeSWITCHes that may ask
+    /// Switches: the FreeSWITCH servers that fetch from Dialplane
     #[command(subcommand)]
     Switch(resources::SwitchCommand),
-    /// Carriers: their rates and how they are doing
+    /// Carriers: their rates and health
     #[command(subcommand)]
     Carrier(carriers::CarrierCommand),
     /// Routes: why a call goes where it goes, and what it costs
     #[command(subcommand)]
     Route(carriers::RouteCommand),
-    /// Call records of the switches that can't be read
+    /// Call records that can't be read
     #[command(subcommand)]
     Record(records::RecordCommand),
     /// API keys for scripts
     #[command(subcommand)]
     Key(resources::KeyCommand),
-    /// Mails: what left, what waits, what could not be sent
+    /// Mails: sent, waiting and failed
     #[command(subcommand)]
     Mail(mail::MailCommand),
-    /// Take users, groups and dialplan from static FreeSWITCH files into a tenant
+    /// Import users, groups and dialplan from static FreeSWITCH files into a tenant
     Import(transfer::ImportArgs),
-    /// Write a tenant as static files that a FreeSWITCH boots from without Dialplane
+    /// Export a tenant as static files from which FreeSWITCH starts without Dialplane
     Export(transfer::ExportArgs),
     /// Show what a switch gets for a request, and why
     Render(render::RenderArgs),
-    /// Load a switch listener as switches do, and measure it
+    /// Send a switch listener as many requests as switches would, and measure it
     Bench(bench::BenchArgs),
-    /// Load many tenants and extensions to measure with
+    /// Create many tenants and extensions for measurements
     #[command(hide = true)]
     BenchData(bench_data::BenchDataArgs),
-    /// Check the database, the keys, the listener, and a switch's settings
+    /// Check the database, the keys, the switch listener, and a switch's configuration
     Doctor(doctor::DoctorArgs),
-    /// Print what a shell needs to complete dialplane's commands
+    /// Print the script with which a shell completes dialplane's commands
     Completions(manual::CompletionsArgs),
-    /// Print the manual page, or write one for each command
+    /// Print the manual page, or write one per command
     Man(manual::ManArgs),
 }
 
@@ -153,7 +153,7 @@ impl Common {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    // One TLS provider for everything, chosen before anything could choose another.
+    // Choose the TLS provider before anything else can choose another.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -174,7 +174,7 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { command, common } = cli;
     match &command {
-        // These need no settings, so bad ones don't stop them.
+        // These need no settings, so invalid settings must not stop them.
         Command::Completions(args) => {
             manual::completions(args);
             return Ok(ExitCode::SUCCESS);

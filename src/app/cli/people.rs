@@ -1,4 +1,4 @@
-//! `agent` and `admin`: people, made by the operator.
+//! `agent` and `admin`: people, created by the operator.
 
 use std::path::PathBuf;
 
@@ -48,10 +48,10 @@ pub enum AgentCommand {
         role: Role,
         #[arg(long)]
         language: Option<Language>,
-        /// 1 to 5, the lowest free numbers
+        /// How many extensions (1 to 5); they get the lowest free numbers
         #[arg(long)]
         extensions: Option<usize>,
-        /// Wanted numbers
+        /// The extensions' numbers
         #[arg(long, conflicts_with = "extensions")]
         number: Vec<ExtensionNumber>,
     },
@@ -63,7 +63,7 @@ pub enum AgentCommand {
         #[arg(long)]
         search: Option<String>,
     },
-    /// Make many from a CSV file: `first_name,last_name,email[,role][,extensions][,numbers]`, or as 3CX, FreePBX and FusionPBX export it
+    /// Create many from a CSV file: `first_name,last_name,email[,role][,extensions][,numbers]`, or an export of 3CX, FreePBX or FusionPBX
     Import {
         #[arg(long)]
         tenant: String,
@@ -71,7 +71,7 @@ pub enum AgentCommand {
         /// Create the agents whose lines are valid, even if other lines have errors
         #[arg(long)]
         partial: bool,
-        /// Only show what would happen to each line; nothing is created
+        /// Only show what would happen to each line, without creating anything
         #[arg(long)]
         dry_run: bool,
     },
@@ -79,7 +79,7 @@ pub enum AgentCommand {
 
 #[derive(Subcommand)]
 pub enum AdminCommand {
-    /// Create a platform administrator, or give an existing one a new password, which asks first
+    /// Create a platform administrator, or set a new password for an existing one (asks first)
     Create {
         #[arg(long)]
         email: Email,
@@ -94,7 +94,7 @@ pub async fn admin(settings: &Settings, json: bool, command: AdminCommand) -> an
     let done = async {
         let known = account_by_email(local.changes.pool(), email.as_str()).await?;
         if known.is_some_and(|known| known.role == Role::PlatformAdmin) {
-            sure.ask(&format!("{email} gets a new password, and is signed out everywhere."))?;
+            sure.ask(&format!("{email} will get a new password and be signed out everywhere."))?;
         }
         let password = match std::env::var("DIALPLANE_PASSWORD") {
             Ok(password) => {
@@ -166,8 +166,8 @@ struct How {
     json: bool,
 }
 
-/// How many lines one transaction creates with `--partial`: few enough that other changes of the tenant get their turn in between
-/// and that memory stays small.
+/// How many lines one transaction creates with `--partial`. Few enough that the tenant's other changes get their turn in
+/// between, and that memory stays small.
 const AT_ONCE: usize = 2_000;
 
 async fn import(
@@ -197,10 +197,10 @@ async fn import(
         };
     }
     bar.finish_and_clear();
-    // Also after an error: the agents created before it stay, so their passwords must be shown.
+    // Even after an error: the agents created before it stay, so their passwords must be shown.
     told.end();
     result?;
-    anyhow::ensure!(told.refused == 0 || told.created > 0, "nothing was made");
+    anyhow::ensure!(told.refused == 0 || told.created > 0, "no agents were created");
     Ok(())
 }
 
@@ -222,7 +222,7 @@ async fn import_some(
 /// Prints each line as it is done. With `--json` the output is still one report.
 struct Told {
     how: How,
-    /// Columns of the file that nothing is taken from.
+    /// Columns of the file that are not used.
     unused: Vec<String>,
     created: usize,
     refused: usize,
@@ -249,13 +249,13 @@ impl Told {
     fn outcome(&self, outcome: &Outcome) -> String {
         match outcome {
             Outcome::Created { agent } => {
-                // Passwords are shown to whoever imports; this is the only time they can be.
+                // Passwords can only be shown now, to whoever imports.
                 let phones = agent.extensions.iter();
                 let phones = phones.map(|phone| format!("{} {}", phone.sip_username, phone.sip_password));
-                let made = if self.how.dry_run { "would be made" } else { "made" };
+                let made = if self.how.dry_run { "would be created" } else { "created" };
                 format!("{made}  {}", phones.collect::<Vec<_>>().join("  "))
             }
-            Outcome::NotCreated => "not made, as others were refused".to_owned(),
+            Outcome::NotCreated => "not created, because other lines have errors".to_owned(),
             Outcome::Refused(why) => format!("refused: {}", why.reason),
         }
     }
@@ -269,10 +269,10 @@ impl Told {
             }
             (false, _) => {
                 if !self.unused.is_empty() {
-                    println!("Nothing was taken from the columns {}.", self.unused.join(", "));
+                    println!("These columns were not used: {}.", self.unused.join(", "));
                 }
                 let made = if self.how.dry_run { 0 } else { self.created };
-                println!("{made} made, {} refused.", self.refused);
+                println!("{made} created, {} refused.", self.refused);
             }
         }
     }

@@ -1,9 +1,9 @@
-//! Output for a person or a script: the same values, as lines or as JSON.
+//! Output for a person or a script: the same values as lines or as JSON.
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// One thing: its fields, one a line.
+/// Prints one thing, with one field per line.
 pub fn one(json: bool, thing: &impl Serialize) -> anyhow::Result<()> {
     let value = serde_json::to_value(thing)?;
     if json {
@@ -18,8 +18,8 @@ pub fn one(json: bool, thing: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Many things: a table of some of their fields; in JSON all of each, one list. When there are none, a person is told where they were
-/// looked for: it may be the wrong place.
+/// Prints a table with these columns, or in JSON one list with all fields. If there is nothing, a person is told in which
+/// database: it may be the wrong one.
 pub fn many(json: bool, things: &[impl Serialize], columns: &[&str], place: &str) -> anyhow::Result<()> {
     let values = things.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
     if json {

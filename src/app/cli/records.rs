@@ -10,10 +10,10 @@ use crate::{app::settings::Settings, telephony::calls::store};
 
 #[derive(Subcommand)]
 pub enum RecordCommand {
-    /// List call records that can't be read, the oldest first
+    /// List call records that can't be read, oldest first
     ///
-    /// Their calls keep what was reserved for them. Post a corrected record of the same leg to /fs/cdr?uuid=LEG, and it takes the place
-    /// of the unreadable one. A version that can read more reads them by itself.
+    /// Their calls keep what was reserved for them. To replace an unreadable record, post a corrected one of the same leg to
+    /// /fs/cdr?uuid=LEG. A newer version of Dialplane that can read it does so by itself.
     List,
     /// Print a call record as the switch posted it
     Show {
@@ -33,7 +33,7 @@ pub async fn record(settings: &Settings, json: bool, command: RecordCommand) -> 
             RecordCommand::Show { leg } => {
                 let body = store::unreadable_body(local.changes.pool(), &leg).await?;
                 let body =
-                    body.ok_or_else(|| Missing(format!("there is no unreadable call record of the leg {leg}")))?;
+                    body.ok_or_else(|| Missing(format!("there is no unreadable call record for the leg {leg}")))?;
                 std::io::stdout().write_all(&body).context("the record can't be printed")
             }
         }

@@ -1,4 +1,4 @@
-//! `render`: what a switch gets for a request, and why. Reads the database as a fetch does, changes nothing.
+//! `render`: what a switch gets for a request, and why. It reads the database as a fetch does, and changes nothing.
 
 use std::{io::Read as _, path::PathBuf, sync::Arc};
 
@@ -22,14 +22,14 @@ use crate::{
 };
 
 #[derive(Args)]
-// Without `skip`, every argument would be in the group, and `--from` could not stand beside `--call`.
+// Without `skip`, every argument would be in the group, and `--from` would exclude `--call`.
 #[group(skip)]
 #[command(group = ArgGroup::new("request").required(true).args(["user", "sign_in", "call", "form"]))]
 pub struct RenderArgs {
-    /// A user, as `user_call` and voicemail ask for it
+    /// A user, as a switch asks to ring it or for voicemail
     #[arg(long, value_name = "USER@DOMAIN")]
     user: Option<String>,
-    /// A user, as REGISTER and INVITE ask for it
+    /// A user, as a switch asks when it signs in (REGISTER, INVITE)
     #[arg(long, value_name = "USER@DOMAIN")]
     sign_in: Option<String>,
     /// A call: NUMBER@CONTEXT, where the context is a tenant's domain or `public`
@@ -38,7 +38,7 @@ pub struct RenderArgs {
     /// Who calls
     #[arg(long, value_name = "USER@DOMAIN", requires = "call", conflicts_with_all = ["user", "sign_in", "form"])]
     from: Option<String>,
-    /// A form as a switch sends it, in a file; `-` for standard input. A recorded HTTP request will do
+    /// A file with a form as a switch sends it, or `-` for standard input; a recorded HTTP request works too
     #[arg(long, value_name = "FILE")]
     form: Option<PathBuf>,
 }
@@ -83,7 +83,7 @@ async fn ask(
     let following = tokio::spawn(Arc::clone(&poller).run());
     poller.ready().await;
     let asked = match request {
-        Request::ChangePin { .. } => Err(anyhow::anyhow!("this request changes a PIN: it is not sent")),
+        Request::ChangePin { .. } => Err(anyhow::anyhow!("this request changes a PIN, so it was not carried out")),
         request => Ok(fetch.answer(request, None).await),
     };
     following.abort();
@@ -129,7 +129,7 @@ impl RenderArgs {
     }
 }
 
-/// The body of a recorded request, or the whole if it is a bare form.
+/// The body of a recorded request, or all of it if it is only a form.
 fn body(text: &[u8]) -> &[u8] {
     let is_request = text.starts_with(b"POST ");
     let gap = is_request.then(|| memchr::memmem::find(text, b"\r\n\r\n").map(|at| at + 4)).flatten();
@@ -153,16 +153,16 @@ fn explain(request: &Request<'_>) -> Vec<String> {
             let purpose = match view {
                 View::Auth { .. } => "to check a digest",
                 View::Register { .. } => "to check the digest of a REGISTER",
-                View::Profile => "to ring it, leave it a message or look at it",
-                View::Verto => "to check a login of mod_verto",
+                View::Profile => "to ring it or for its voicemail",
+                View::Verto => "to check a login to mod_verto",
                 View::ReverseAuth => "to answer its digest challenge",
             };
             format!("asks for user {user} of {domain}, {purpose}")
         }
         Request::Domain { domain } => format!("asks for domain {domain} without users"),
         Request::Group { domain, group, .. } => format!("asks for group {group} of {domain}"),
-        Request::Everyone { domain, .. } => format!("asks for everybody of {domain}"),
-        Request::AllGateways => "asks for the gateways of every domain: there are none in the directory".into(),
+        Request::Everyone { domain, .. } => format!("asks for all users of {domain}"),
+        Request::AllGateways => "asks for the gateways of all domains, of which the directory has none".into(),
         Request::ChangePin { domain, user, .. } => format!("says that {user} of {domain} chose a new PIN"),
         Request::Chatplan { context } => format!("asks where a text message goes, in context {context}"),
         Request::NotOurs { kind } => format!("is a {kind} request that Dialplane leaves to the switch's own files"),
@@ -170,13 +170,14 @@ fn explain(request: &Request<'_>) -> Vec<String> {
         Request::Dialplan(dialplan) => {
             let (context, destination, caller) = (&dialplan.context, &dialplan.destination, &dialplan.caller);
             let usual = Domain::parse(context).ok().map(Plan::empty);
-            let who = caller.as_ref().map_or("nobody who signed in".into(), |c| format!("{}@{}", c.user, c.domain));
+            let who =
+                caller.as_ref().map_or("somebody who is not signed in".into(), |c| format!("{}@{}", c.user, c.domain));
             let dialled = match usual.map(|plan| Dialled::read(destination, &plan)) {
                 _ if context == "public" => "a call from outside, routed by phone number",
                 Some(Dialled::Emergency(_)) => "an emergency number nearly everywhere",
-                Some(Dialled::Feature(_)) => "a feature code, where the tenant has not changed it",
+                Some(Dialled::Feature(_)) => "a feature code, unless the tenant has changed it",
                 Some(Dialled::Name(_) | Dialled::Number(_)) => "a number or name of the tenant, or a number outside",
-                Some(Dialled::Nonsense) | None => "nothing that anybody could have",
+                Some(Dialled::Nonsense) | None => "nothing that can be called",
             };
             format!("asks where a call to {destination} goes, in context {context}, made by {who}; this is {dialled}")
         }
@@ -186,10 +187,10 @@ fn explain(request: &Request<'_>) -> Vec<String> {
 
 fn outcome(reply: &Reply, source: Source) -> &'static str {
     match (reply, source) {
-        (Reply::NotFound, Source::NotOurs) => "Answered \"not found\": it is not ours to answer.",
+        (Reply::NotFound, Source::NotOurs) => "Answered \"not found\": Dialplane leaves this to the switch.",
         (Reply::NotFound, _) => "Answered \"not found\": no tenant has this domain or context.",
         (Reply::Unavailable, _) => "Answered 503: the database could not be asked.",
         (Reply::Document(_), Source::Filled) => "Answered from the database:",
-        (Reply::Document(_), _) => "Answered from what every node knows by heart:",
+        (Reply::Document(_), _) => "Answered from memory:",
     }
 }

@@ -1,4 +1,4 @@
-//! `tenant`, `extension`, `group`, `number`, `switch`, `key`: the same changes as the API's, made by the operator.
+//! `tenant`, `extension`, `group`, `number`, `switch`, `key`: the same changes as over the API, made by the operator.
 
 mod commands;
 mod find;
@@ -33,7 +33,7 @@ use crate::{
     text::EventSocketPassword,
 };
 
-/// Runs a change to its end: committed, and in force on every node.
+/// Runs a change until it is committed and in force on every node.
 async fn change<T>(
     local: &Local,
     work: impl AsyncFnOnce(&mut Change) -> crate::model::error::Result<T>,
@@ -44,7 +44,7 @@ async fn change<T>(
     Ok(done)
 }
 
-/// Every page of a list.
+/// Reads all pages of a list.
 async fn all<T>(
     id: impl Fn(&T) -> Uuid,
     mut page: impl AsyncFnMut(Window) -> sqlx::Result<Vec<T>>,
@@ -96,7 +96,7 @@ pub async fn tenant(settings: &Settings, json: bool, command: TenantCommand) -> 
             TenantCommand::Update { tenant, set, sure } => {
                 let (id, patch) = (tenant_id(&local, &tenant).await?, set.patch::<tenants::TenantPatch>()?);
                 if patch.status == Some(tenants::TenantStatus::Suspended) {
-                    sure.ask(&format!("The phones of {tenant} are refused, and its calls end."))?;
+                    sure.ask(&format!("The phones of {tenant} will be refused, and its calls will end."))?;
                 }
                 print::one(json, &change(&local, async |change| tenants::update(change, id, patch, None).await).await?)
             }
@@ -281,7 +281,7 @@ pub async fn switch(settings: &Settings, json: bool, command: SwitchCommand) -> 
             SwitchCommand::Update { switch, set, sure } => {
                 let (id, patch) = (switch_id(&local, &switch).await?, set.patch::<switches::SwitchPatch>()?);
                 if patch.new_token {
-                    sure.ask(&format!("The switch {switch} is refused until it has the new token."))?;
+                    sure.ask(&format!("The switch {switch} will be refused until it has the new token."))?;
                 }
                 let changed = change(&local, async |change| switches::update(change, id, patch, None).await).await?;
                 show_switch(settings, json, &changed)
@@ -298,7 +298,7 @@ pub async fn switch(settings: &Settings, json: bool, command: SwitchCommand) -> 
                 }
                 let socket = link::store::get(pool, id)
                     .await?
-                    .ok_or_else(|| Missing("the switch has no event socket set: set one with --address".into()))?;
+                    .ok_or_else(|| Missing("the switch has no event socket yet: set one with --address".into()))?;
                 let gateways = link::store::of_switch(pool, id).await?;
                 let pushes = link::store::pushes(pool, id).await?;
                 print::one(json, &serde_json::json!({ "event_socket": socket, "gateways": gateways, "pushes": pushes }))
@@ -321,11 +321,11 @@ fn show_switch(settings: &Settings, json: bool, switch: &switches::SwitchWithTok
     Ok(())
 }
 
-/// Not from an argument, which everybody on the machine can see.
+/// Reads the password from the environment or standard input. Everybody on the machine could see an argument.
 fn event_socket_password() -> anyhow::Result<EventSocketPassword> {
     let password = match std::env::var("DIALPLANE_EVENT_SOCKET_PASSWORD") {
         Ok(password) => password,
-        Err(_) => std::io::stdin().lines().next().context("the password is read from standard input")??,
+        Err(_) => std::io::stdin().lines().next().context("no password on standard input")??,
     };
     EventSocketPassword::parse(&password).map_err(|error| anyhow::anyhow!("the password {error}"))
 }
@@ -377,7 +377,7 @@ pub async fn key(settings: &Settings, json: bool, command: KeyCommand) -> anyhow
     finish(done.await, local).await
 }
 
-/// Closes the database whatever came of the command.
+/// Closes the database, whether the command succeeded or not.
 async fn finish(done: anyhow::Result<()>, local: Local) -> anyhow::Result<()> {
     let closed = local.close().await;
     done.and(closed)

@@ -1,4 +1,4 @@
-//! `restored`: the operator says that the database was restored.
+//! `restored`: the operator says that the database was restored by other means.
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -15,7 +15,7 @@ use crate::{
 #[derive(Serialize)]
 pub struct Begun {
     pub epoch: Uuid,
-    /// How many nodes have read everything anew, of those that live.
+    /// How many of the live nodes have read everything anew, such as `3/3`.
     pub visible: String,
 }
 

@@ -25,7 +25,7 @@ use crate::{
 pub async fn run(settings: &Settings, source: Source) -> anyhow::Result<()> {
     telemetry::set_level(settings.log.as_deref())?;
     let hang_ups = hang_ups()?;
-    let sockets = Sockets::given().context("the sockets that the service manager gave can't be used")?;
+    let sockets = Sockets::given().context("the sockets from the service manager can't be used")?;
     let database = Database::own(settings).await?;
     let app = App::start_on(sockets, settings, Some(source), database.options.clone()).await;
     let app = match app {
@@ -47,12 +47,12 @@ pub async fn run(settings: &Settings, source: Source) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Tells balancers, gives them time to hear it, and stops. A second signal ends the waiting.
+/// Tells balancers, gives them time to notice, and stops. A second signal cuts that time short.
 pub async fn stop(app: App) -> anyhow::Result<()> {
     app.leave_soon();
     let seconds = app.renewal.settings().drain_seconds;
     if seconds > 0 {
-        tracing::info!(seconds, "about to stop: balancers are told to leave this node out");
+        tracing::info!(seconds, "stopping soon: balancers are told to leave this node out");
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
             told = until_told() => told?,
@@ -80,8 +80,8 @@ pub async fn renew_on(mut hang_ups: Signal, app: &App) {
 
 /// Waits for the signal to stop.
 pub async fn until_told() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM can't be waited for")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT can't be waited for")?;
+    let mut terminate = signal(SignalKind::terminate()).context("can't wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("can't wait for SIGINT")?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -101,14 +101,14 @@ pub async fn migrate(settings: &Settings, json: bool) -> anyhow::Result<()> {
         return print::one(true, &serde_json::json!({ "applied": applied, "version": version, "database": place }));
     }
     match applied {
-        0 => println!("The tables were up to date already: {place}."),
-        1 => println!("One migration applied. The tables are up to date: {place}."),
-        n => println!("{n} migrations applied. The tables are up to date: {place}."),
+        0 => println!("The tables were already up to date: {place}."),
+        1 => println!("Applied one migration. The tables are up to date: {place}."),
+        n => println!("Applied {n} migrations. The tables are up to date: {place}."),
     }
     Ok(())
 }
 
-/// Applies what is missing, and checks that tenants' work is possible.
+/// Applies missing migrations, and checks that tenants have the rights that they need.
 pub async fn bring_up_to_date(settings: &Settings, options: &PgConnectOptions, quiet: bool) -> anyhow::Result<usize> {
     let tell = |step: Step<'_>| {
         if !quiet {
@@ -121,7 +121,7 @@ pub async fn bring_up_to_date(settings: &Settings, options: &PgConnectOptions, q
     let is_complete = rights::has_role(&mut db).await? && rights::missing(&mut db).await?.is_empty();
     anyhow::ensure!(
         is_complete,
-        "the role {} or its policies and grants are missing, and tenants get no answer: `dialplane doctor` says which, and what to do",
+        "the role {} or some of its policies and grants are missing, so tenants get no answers: `dialplane doctor` says which, and what to do",
         rights::ROLE
     );
     db.close().await?;
@@ -130,13 +130,13 @@ pub async fn bring_up_to_date(settings: &Settings, options: &PgConnectOptions, q
 
 fn tell(step: Step<'_>) {
     match step {
-        Step::Queued => eprintln!("Another node brings the tables up to date: waiting for it."),
+        Step::Queued => eprintln!("Another node is bringing the tables up to date: waiting for it."),
         Step::Applies { version, name, at, total } => eprintln!("Migration {at} of {total}: {version} {name}"),
         Step::Locked { version } => {
-            eprintln!("A long transaction holds a table that migration {version} changes: trying again.");
+            eprintln!("A long transaction holds a lock on a table that migration {version} changes: trying again.");
         }
         Step::Newer { found, own } => {
-            eprintln!("The tables are of version {found}, newer than this program's {own}, which may use them.");
+            eprintln!("The tables have version {found}, which is newer than this program ({own}) but works with it.");
         }
     }
 }

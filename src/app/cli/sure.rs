@@ -1,32 +1,32 @@
-//! Asking first: what takes phones off the air, or makes a secret that others still use worthless, is not done by a slip.
+//! Asks for confirmation before phones lose their service or a secret that is in use becomes invalid.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use clap::Args;
 
-/// Somebody was to be asked, and was not there or said no.
+/// Nobody confirmed: there was no terminal to ask at, or the answer was no.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Unsure(String);
 
 #[derive(Args)]
 pub struct Sure {
-    /// Do not ask first
+    /// Don't ask for confirmation
     #[arg(long)]
     yes: bool,
 }
 
 impl Sure {
-    /// Asks whether that is wanted, at a terminal. Scripts say `--yes`.
+    /// Asks at the terminal whether to continue. Scripts use `--yes`.
     pub fn ask(&self, what_happens: &str) -> anyhow::Result<()> {
         if self.yes {
             return Ok(());
         }
         let input = std::io::stdin();
         if !input.is_terminal() {
-            return Err(Unsure(format!("{what_happens} Say --yes to go on; nothing was changed")).into());
+            return Err(Unsure(format!("{what_happens} Nothing was changed; use --yes to continue")).into());
         }
-        eprint!("{what_happens} Go on? [y/N] ");
+        eprint!("{what_happens} Continue? [y/N] ");
         std::io::stderr().flush()?;
         let mut answer = String::new();
         input.lock().read_line(&mut answer)?;

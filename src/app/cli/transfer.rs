@@ -1,4 +1,4 @@
-//! `import` and `export`: between a tenant and static FreeSWITCH files.
+//! `import` and `export`: a tenant from and to static FreeSWITCH files.
 
 use std::path::PathBuf;
 
@@ -19,7 +19,7 @@ use crate::{
     tenancy::tenants,
 };
 
-/// How many names a line of a report has.
+/// The most names on one line of a report.
 const SHOWN: usize = 10;
 
 #[derive(Args)]
@@ -27,16 +27,16 @@ pub struct ImportArgs {
     /// Id or domain
     #[arg(long)]
     tenant: String,
-    /// Which of the files' domains to take, if there are several
+    /// The domain to import, if the files have several
     #[arg(long)]
     domain: Option<String>,
-    /// Keep dialplan extensions as XML if entries can't express them and the XML passes the checks
+    /// Import a dialplan extension as an XML entry if no other entry can do the same and the XML is allowed
     #[arg(long)]
     keep_xml: bool,
-    /// Only show what would be taken
+    /// Only show what would be imported
     #[arg(long)]
     dry_run: bool,
-    /// A folder with freeswitch.xml, or with the folders directory and dialplan
+    /// A folder with freeswitch.xml, or with the subfolders directory and dialplan
     folder: PathBuf,
 }
 
@@ -45,7 +45,7 @@ pub struct ExportArgs {
     /// Id or domain
     #[arg(long)]
     tenant: String,
-    /// A folder that is new or empty
+    /// A new or empty folder
     folder: PathBuf,
 }
 
@@ -142,8 +142,8 @@ pub async fn export(settings: &Settings, json: bool, args: ExportArgs) -> anyhow
     if json {
         return print::one(true, &report);
     }
-    println!("{} users and {} extensions of the dialplan in {} files.", report.users, report.dialplan, report.files);
-    println!("They hold password hashes, PINs and carriers' passwords: keep them as you keep those.");
+    println!("{} users and {} dialplan extensions in {} files.", report.users, report.dialplan, report.files);
+    println!("They contain password hashes, PINs and carriers' passwords: keep them safe.");
     for missing in &report.missing {
         println!("missing    {missing}");
     }

@@ -1,4 +1,4 @@
-//! Which key comes next: in order, or in an order that looks random and repeats nothing before all had their turn.
+//! Which key comes next: in order, or in a random-looking order that asks every key once before it repeats one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,7 +13,7 @@ pub struct Keys {
     domains: u64,
     users: u64,
     first_user: u32,
-    /// Step through the key space; coprime to its size, so that every key is met.
+    /// The step through the key space, coprime to its size, so that every key is reached.
     step: u64,
     next: AtomicU64,
     end: AtomicU64,
@@ -23,7 +23,7 @@ impl Keys {
     pub fn new(domains: u32, users: u32, first_user: u32, random: bool) -> Self {
         let (domains, users) = (u64::from(domains.max(1)), u64::from(users.max(1)));
         let size = domains * users;
-        // The golden section of the size spreads neighbours far apart.
+        // A step of the golden ratio puts neighbours far apart.
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
@@ -36,7 +36,7 @@ impl Keys {
         Self { domains, users, first_user, step, next: AtomicU64::new(0), end: AtomicU64::new(u64::MAX) }
     }
 
-    /// Begins anew, for so many keys or for as many as are asked.
+    /// Begins anew, for at most `limit` keys or without a limit.
     pub fn restart(&self, limit: Option<u64>) {
         let from = if limit.is_some() { 0 } else { self.next.load(Ordering::Relaxed) };
         self.next.store(from, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! The load itself: so many connections at once, each one request long.
+//! The load itself: many connections at once, each for one request.
 
 use std::{
     collections::BTreeMap,
@@ -22,13 +22,13 @@ use super::{LoadPlan, keys::Key};
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Loopback addresses that connections come from in turn, so that no address runs out of ports: each closed connection holds
-/// its port for a while.
+/// How many loopback addresses connections come from in turn. Each closed connection keeps its port for a while, and one
+/// address would run out of ports.
 const SOURCES: u32 = 32;
 
-/// What came of a load.
+/// The result of a load.
 pub struct Outcome {
-    /// Microseconds from before the connection to the whole answer.
+    /// Microseconds from before connecting to the complete answer.
     pub latency: Histogram<u64>,
     pub errors: BTreeMap<String, u64>,
     pub bytes: u64,
@@ -50,7 +50,7 @@ impl Outcome {
     }
 }
 
-/// A load under way.
+/// A running load.
 pub struct Running(Vec<JoinHandle<Outcome>>);
 
 impl Running {
@@ -78,7 +78,7 @@ pub fn start(plan: &Arc<LoadPlan>, threads: u32, connections: u32) -> Running {
 
 fn thread(plan: &Arc<LoadPlan>, connections: u32) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.expect("a runtime needs an epoll descriptor and no more");
+    let runtime = runtime.expect("a runtime only needs an epoll descriptor");
     let tasks = tokio::task::LocalSet::new();
     runtime.block_on(tasks.run_until(async {
         let running =
@@ -86,7 +86,7 @@ fn thread(plan: &Arc<LoadPlan>, connections: u32) -> Outcome {
         let mut all = Outcome::new();
         for task in running {
             if let Ok(outcome) = task.await {
-                // Histograms of one shape add up.
+                // Histograms with the same bounds can be added.
                 let _ = all.add(&outcome);
             }
         }
@@ -94,7 +94,7 @@ fn thread(plan: &Arc<LoadPlan>, connections: u32) -> Outcome {
     }))
 }
 
-/// One request after the other, each on a connection of its own.
+/// Sends one request after the other, each on a connection of its own.
 async fn connection(plan: Arc<LoadPlan>) -> Outcome {
     let mut outcome = Outcome::new();
     let (mut request, mut body, mut answer) = (Vec::new(), Vec::new(), Vec::with_capacity(8192));
@@ -136,14 +136,14 @@ async fn connect(target: SocketAddr) -> std::io::Result<TcpStream> {
     if target.ip().is_loopback() && target.is_ipv4() {
         let turn = TURN.fetch_add(1, Ordering::Relaxed) % SOURCES;
         let source = Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 0, 1, 1)) + turn);
-        // The port is chosen when connecting, when the whole pair of addresses is known.
+        // Has the kernel choose the port when connecting, when both addresses are known.
         nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::IpBindAddressNoPort, &true)?;
         socket.bind(&SocketAddr::from((source, 0)).into())?;
     }
     TcpSocket::from_std_stream(socket.into()).connect(target).await
 }
 
-/// Whole, 200, and what was expected.
+/// Checks that an answer is complete, has status 200 and contains the expected text.
 fn check(answer: &[u8], expect: &str) -> Result<(), String> {
     let status = answer.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()).unwrap_or("none");
     if status != "200" {

@@ -1,5 +1,5 @@
-//! `bench`: the load that switches make, measured. Every request is a TCP connection of its own, as mod_xml_curl's are; the
-//! bodies are those a FreeSWITCH sent.
+//! `bench`: makes the load of many switches and measures it. Every request has its own TCP connection, as with mod_xml_curl;
+//! the bodies were recorded from a FreeSWITCH.
 
 mod keys;
 mod load;
@@ -22,7 +22,7 @@ use self::{keys::Keys, report::Cpu, request::Requests};
 
 #[derive(Args)]
 pub struct BenchArgs {
-    /// What to ask
+    /// The URL to fetch from
     #[arg(long, default_value = "http://127.0.0.1:8080/fs/xml")]
     url: String,
     /// A switch's NAME:TOKEN
@@ -30,56 +30,56 @@ pub struct BenchArgs {
     credentials: String,
     #[arg(long, value_enum, default_value_t = Kind::Register)]
     kind: Kind,
-    /// The tenants' domains; `%d` stands for the tenant's number
+    /// The tenants' domain; `%d` is replaced by the tenant's number
     #[arg(long, default_value = "acme.test")]
     domain: String,
     /// How many tenants
     #[arg(long, default_value_t = 1)]
     domains: u32,
-    /// How many users of each, from --first-user on
+    /// How many users per tenant, from --first-user on
     #[arg(long, default_value_t = 2)]
     users: u32,
     #[arg(long, default_value_t = 1000)]
     first_user: u32,
-    /// In which order keys are asked; `random` asks each once before any is asked again
+    /// The order of requests; `random` asks for every user once before it repeats one
     #[arg(long, value_enum, default_value_t = Order::Sequential)]
     order: Order,
-    /// Connections at once
+    /// How many connections at once
     #[arg(long, default_value_t = 32)]
     connections: u32,
-    /// Threads of the load
+    /// How many threads make the load
     #[arg(long, default_value_t = 1)]
     threads: u32,
-    /// Seconds to measure, if --requests does not end it
+    /// How many seconds to measure, unless --requests is given
     #[arg(long, default_value_t = 10.0)]
     seconds: f64,
-    /// Stop after so many requests
+    /// Stop after this many requests
     #[arg(long)]
     requests: Option<u64>,
-    /// Seconds to run before measuring
+    /// How many seconds to run before measuring
     #[arg(long, default_value_t = 1.0)]
     warmup: f64,
-    /// What every answer must hold
+    /// Text that every answer must contain
     #[arg(long, default_value = "type=\"freeswitch/xml\"")]
     expect: String,
     /// Processes whose CPU time is counted as the server's
     #[arg(long, value_delimiter = ',')]
     server_pid: Vec<u32>,
-    /// Load another machine than this one, which must be yours
+    /// Allow loading another machine than this one; it must be yours
     #[arg(long)]
     i_own_this_host: bool,
 }
 
-/// Which question of a switch.
+/// What to ask.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Kind {
     /// REGISTER with credentials
     Register,
-    /// `bridge user/…`
+    /// The user of `bridge user/…`
     UserCall,
-    /// A call enters the dialplan: 6 kB
+    /// A call that enters the dialplan, 6 kB
     Dialplan,
-    /// The same with the fields that freeswitch-conf sends
+    /// The same, with only the fields that freeswitch-conf sends
     DialplanTrimmed,
 }
 
@@ -110,14 +110,14 @@ pub async fn run(json: bool, args: BenchArgs) -> anyhow::Result<()> {
         measure(&plan, args.threads, args.connections, Duration::from_secs_f64(args.warmup), None).await?;
     }
     let before = Cpu::read(&args.server_pid);
-    // A number of requests takes as long as it takes.
+    // A given number of requests may take as long as it needs.
     let seconds = if args.requests.is_some() { 3600.0 } else { args.seconds };
     let limit = Duration::from_secs_f64(seconds);
     let (outcome, elapsed) = measure(&plan, args.threads, args.connections, limit, args.requests).await?;
     report::print(json, &outcome, elapsed, &before, &Cpu::read(&args.server_pid))
 }
 
-/// Runs the load until time or number is up, or Ctrl-C says so.
+/// Runs the load until the time or the requests are used up, or Ctrl-C is pressed.
 async fn measure(
     plan: &Arc<LoadPlan>,
     threads: u32,
@@ -134,7 +134,7 @@ async fn measure(
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(20)) => {}
             interrupted = tokio::signal::ctrl_c() => {
-                interrupted.context("Ctrl-C can't be waited for")?;
+                interrupted.context("can't wait for Ctrl-C")?;
                 break;
             }
         }
@@ -153,5 +153,5 @@ fn target(url: &str) -> anyhow::Result<(SocketAddr, String)> {
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let host = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
     let target = host.to_socket_addrs().ok().and_then(|mut found| found.next());
-    Ok((target.with_context(|| format!("{host} is no address"))?, format!("/{path}")))
+    Ok((target.with_context(|| format!("{host} is not an address"))?, format!("/{path}")))
 }

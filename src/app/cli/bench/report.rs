@@ -1,4 +1,4 @@
-//! What was measured, for a person or a script.
+//! The result of a measurement, for a person or a script.
 
 use std::{fs, io::IsTerminal as _, time::Duration};
 
@@ -66,7 +66,7 @@ pub fn print(json: bool, outcome: &Outcome, elapsed: Duration, before: &Cpu, aft
         println!("{report}");
         return Ok(());
     }
-    println!("{answered} answers in {:.1} s: {rate:.0} a second", elapsed.as_secs_f64());
+    println!("{answered} answers in {:.1} s: {rate:.0} per second", elapsed.as_secs_f64());
     println!(
         "latency    p50 {} µs, p90 {} µs, p99 {} µs, p99.9 {} µs, longest {} µs",
         at(0.5),
@@ -76,7 +76,7 @@ pub fn print(json: bool, outcome: &Outcome, elapsed: Duration, before: &Cpu, aft
         latency.max()
     );
     println!(
-        "CPU        {own:.1} µs a request here{}",
+        "CPU        {own:.1} µs per request here{}",
         server.map(|s| format!(", {s:.1} µs at the server")).unwrap_or_default()
     );
     for (kind, count) in &outcome.errors {

@@ -1,4 +1,4 @@
-//! Requests as bytes: the recorded forms with users, domains and destinations put in.
+//! Requests as bytes: the recorded forms with other users, domains and destinations.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{Kind, keys::Key};
 
-/// A form cut at its places, so that a request is put together without searching.
+/// A form split at its variable parts, so that a request is assembled without searching.
 pub struct Requests {
     head: String,
     parts: Vec<Part>,

@@ -1,4 +1,4 @@
-//! What the doctor asks the database. Not checked at compile time: it is asked of databases of any version.
+//! The SQL of `doctor`. It is not checked at compile time, because the database may have any version.
 
 use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
@@ -13,7 +13,7 @@ pub async fn version(db: &mut PgConnection) -> sqlx::Result<String> {
     sqlx::query_scalar("select version()").fetch_one(db).await
 }
 
-/// Call records that are kept and can't be read.
+/// The number of call records that can't be read.
 pub async fn unreadable_records(db: &mut PgConnection) -> sqlx::Result<i64> {
     let count = "select count(*) from cdr_inbox where noted_at is null and unreadable is not null";
     sqlx::query_scalar(count).fetch_one(db).await
@@ -24,7 +24,7 @@ pub async fn encoding(db: &mut PgConnection) -> sqlx::Result<String> {
     sqlx::query_scalar(encoding).fetch_one(db).await
 }
 
-/// Versions, and whether each came to its end.
+/// The versions of applied migrations, and whether each finished.
 pub async fn migrations(db: &mut PgConnection) -> sqlx::Result<Vec<(i64, bool)>> {
     let rows = sqlx::query("select version, success from _sqlx_migrations order by version").fetch_all(db).await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()

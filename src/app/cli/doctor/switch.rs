@@ -1,4 +1,4 @@
-//! A switch's own settings: does its mod_xml_curl ask the right place, with credentials that are taken, and safely?
+//! Checks a switch's configuration: whether its mod_xml_curl asks the right node, safely, with valid credentials.
 
 use std::{
     collections::HashMap,
@@ -28,7 +28,7 @@ struct Binding {
 /// The sections that Dialplane answers for.
 const NEEDED: [&str; 2] = ["directory", "dialplan"];
 
-/// `nodes`: those that live on the database.
+/// `nodes`: the nodes that run on the database.
 pub fn check(conf: &Path, nodes: Option<&[Uuid]>, report: &mut Report) {
     let variables = variables(conf);
     let file = conf.join("autoload_configs/xml_curl.conf.xml");
@@ -48,10 +48,10 @@ pub fn check(conf: &Path, nodes: Option<&[Uuid]>, report: &mut Report) {
     };
     for section in NEEDED {
         let bound = bindings.iter().find(|binding| binding.sections.split('|').any(|s| s.trim() == section));
-        let seen = bound.map(|binding| format!("asked for by binding {}", binding.name));
+        let seen = bound.map(|binding| format!("fetched by the binding {}", binding.name));
         report.add(
             format!("binding of {section}"),
-            seen.ok_or_else(|| format!("no binding asks Dialplane for {section}")),
+            seen.ok_or_else(|| format!("no binding fetches {section} from Dialplane")),
         );
     }
     let mut knocked = Vec::new();
@@ -75,7 +75,7 @@ fn timeout(binding: &Binding) -> Seen {
     match binding.params.get("timeout").map(|value| value.parse::<u32>()) {
         Some(Ok(seconds @ 1..=30)) => Ok(format!("{seconds} s")),
         Some(_) => Err("timeout must be between 1 and 30 seconds".into()),
-        None => Err("it has none: a fetch that hangs would freeze a SIP profile; set timeout to 5".into()),
+        None => Err("there is none, so a fetch that hangs would freeze a SIP profile: set timeout to 5".into()),
     }
 }
 
@@ -87,7 +87,7 @@ fn tls(binding: &Binding) -> Seen {
         return Ok("not needed on this machine".into());
     }
     if !url.starts_with("https://") {
-        return Err("the token and every secret cross the network in clear: use https".into());
+        return Err("the token and every secret cross the network unencrypted: use https".into());
     }
     if is_true("enable-cacert-check") && is_true("enable-ssl-verifyhost") {
         Ok("the server's certificate is checked".into())
@@ -96,23 +96,23 @@ fn tls(binding: &Binding) -> Seen {
     }
 }
 
-/// Asks as the switch would: 401 and other answers are what it would get.
+/// Fetches with the switch's credentials, and reports what the switch would get.
 fn fetches(url: &str, credentials: &str, nodes: Option<&[Uuid]>) -> Seen {
     let form = "section=configuration&tag_name=configuration&key_name=name&key_value=dialplane-doctor.conf";
     let (name, token) = credentials.split_once(':').ok_or("gateway-credentials must be NAME:TOKEN")?;
     match post(url, Some((name, token)), form)?.status().as_u16() {
         200 => {
             of_this_database(url, knocks(url)?, nodes)?;
-            Ok(format!("{url} takes the credentials of {name}"))
+            Ok(format!("{url} accepts the credentials of {name}"))
         }
         401 => Err(format!(
-            "{url} refuses the credentials of {name}: make new ones with `dialplane switch update {name} new_token=true`"
+            "{url} refuses the credentials of {name}: make a new token with `dialplane switch update {name} new_token=true`"
         )),
         status => Err(format!("{url} answers {status}")),
     }
 }
 
-/// Is a switch listener there, and of which node? Without credentials it says 401, and its node's id.
+/// Asks without credentials: a switch listener answers 401 with its node's id.
 pub fn knocks(url: &str) -> Result<Option<Uuid>, String> {
     let answer = post(url, None, "section=none")?;
     match answer.status().as_u16() {
@@ -138,20 +138,22 @@ fn post(url: &str, login: Option<(&str, &str)>, form: &str) -> Result<ureq::http
     }
 }
 
-/// A fetch that fails falls back to the switch's static files: vanilla's user 1000 with password 1234 must not be there.
+/// When a fetch fails, the switch falls back to its static files. These must not have users, such as 1000 with password 1234
+/// in the vanilla configuration.
 fn no_static_users(conf: &Path) -> Seen {
     let mut found = Vec::new();
     files(&conf.join("directory"), &mut found);
     let users = found.iter().filter(|file| fs::read_to_string(file).is_ok_and(|text| text.contains("<user ")));
     let users = users.map(|file| file.display().to_string()).collect::<Vec<_>>();
     if users.is_empty() {
-        Ok("none: a failed fetch refuses".into())
+        Ok("none, so a failed fetch refuses".into())
     } else {
-        Err(format!("when a fetch fails the switch falls back to {}: remove it", users.join(", ")))
+        Err(format!("when a fetch fails, the switch falls back to the users in {}: remove them", users.join(", ")))
     }
 }
 
-/// Who is let in unasked can name any user, and any headers: Dialplane takes what the switch says it has authenticated.
+/// A client that is let in without authentication can claim to be any user: Dialplane believes what the switch says it has
+/// authenticated.
 fn no_blind_trust(conf: &Path, variables: &HashMap<String, String>) -> Seen {
     let mut found = Vec::new();
     files(&conf.join("sip_profiles"), &mut found);
@@ -160,11 +162,14 @@ fn no_blind_trust(conf: &Path, variables: &HashMap<String, String>) -> Seen {
         let params = params(&expand(&fs::read_to_string(&file).unwrap_or_default(), variables));
         for name in ["accept-blind-auth", "accept-blind-reg"] {
             if params.iter().any(|(param, value)| param == name && is_on(value)) {
-                return Err(format!("{} has {name}: whoever registers is believed; take it out", file.display()));
+                return Err(format!(
+                    "{} has {name}, which lets anybody in without a password: remove it",
+                    file.display()
+                ));
             }
         }
     }
-    Ok("nobody is let in unasked".into())
+    Ok("nobody is let in without a password".into())
 }
 
 /// A name such as `${system …}` must stay text (`switch_channel_expand_variables_check` in switch_channel.c).
@@ -173,7 +178,7 @@ fn no_api_in_data(conf: &Path, variables: &HashMap<String, String>) -> Seen {
     let params = params(&expand(&fs::read_to_string(&file).unwrap_or_default(), variables));
     match params.iter().find(|(name, _)| name == "api-expansion") {
         Some((_, value)) if !is_on(value) => Ok("api-expansion is off".into()),
-        _ => Err("data can call the switch's API: set api-expansion to false".into()),
+        _ => Err("values in data can call the switch's API: set api-expansion to false".into()),
     }
 }
 
@@ -227,7 +232,7 @@ fn bindings(text: &str) -> Result<Vec<Binding>, String> {
     let mut reader = Reader::from_str(text);
     let mut bindings: Vec<Binding> = Vec::new();
     loop {
-        match reader.read_event().map_err(|e| format!("it is no XML: {e}"))? {
+        match reader.read_event().map_err(|e| format!("it is not well-formed XML: {e}"))? {
             Event::Start(tag) if tag.name().as_ref() == "binding" => {
                 bindings.push(Binding { name: attribute(&tag, "name"), ..Binding::default() });
             }

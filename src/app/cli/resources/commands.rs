@@ -1,4 +1,4 @@
-//! What can be said of tenants, extensions and the like on the command line.
+//! The arguments of `tenant`, `extension`, `group`, `number`, `switch` and `key`.
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
@@ -12,14 +12,14 @@ use crate::{
     text::{DisplayName, E164, Host, id},
 };
 
-/// What to change: `FIELD=VALUE` …, `FIELD=null` to empty one.
+/// Fields to change; `FIELD=null` empties one.
 #[derive(Args)]
 pub struct Set {
     #[arg(required = true, value_name = "FIELD=VALUE")]
     fields: Vec<String>,
 }
 
-/// Fields whose values are no text.
+/// Fields whose values are numbers.
 const NUMERIC: [&str; 2] = ["ring_seconds", "max_registrations"];
 
 impl Set {
@@ -47,7 +47,7 @@ pub enum TenantCommand {
     },
     /// List all
     List,
-    /// Show one: TENANT is an id or a domain
+    /// Show one by its id or domain
     Show { tenant: String },
     /// Change fields of one: `status=suspended` asks first
     Update {
@@ -63,7 +63,7 @@ pub enum TenantCommand {
         /// Also delete its extensions, groups and numbers
         #[arg(long)]
         cascade: bool,
-        /// At once, and not after 30 days in which it can be taken back
+        /// Delete at once, not after 30 days in which the deletion can be undone
         #[arg(long, requires = "cascade")]
         purge: bool,
     },
@@ -84,7 +84,7 @@ pub enum ExtensionCommand {
         #[arg(long)]
         tenant: String,
     },
-    /// Show one: EXTENSION is an id, number, alias or SIP username
+    /// Show one by its id, number, alias or SIP username
     Show {
         #[arg(long)]
         tenant: String,
@@ -120,7 +120,7 @@ pub enum GroupCommand {
         #[arg(long)]
         tenant: String,
     },
-    /// Show one: GROUP is an id
+    /// Show one by its id
     Show {
         #[arg(long)]
         tenant: String,
@@ -153,10 +153,10 @@ pub enum NumberCommand {
         tenant: String,
         #[arg(long)]
         number: E164,
-        /// The extension that it rings: id, number, alias or SIP username
+        /// The extension that rings: its id, number, alias or SIP username
         #[arg(long)]
         extension: Option<String>,
-        /// The group that it rings: id
+        /// The group that rings: its id
         #[arg(long, conflicts_with = "extension", value_parser = id)]
         group: Option<Uuid>,
     },
@@ -165,13 +165,13 @@ pub enum NumberCommand {
         #[arg(long)]
         tenant: String,
     },
-    /// Show one: NUMBER is an id or the number itself
+    /// Show one by its id or the number itself
     Show {
         #[arg(long)]
         tenant: String,
         number: String,
     },
-    /// Change fields of one, as `destination={"kind":"extension","id":"…"}`
+    /// Change fields of one, such as `destination={"kind":"extension","id":"…"}`
     Update {
         #[arg(long)]
         tenant: String,
@@ -196,9 +196,9 @@ pub enum SwitchCommand {
     },
     /// List all
     List,
-    /// Show one: SWITCH is an id or a name
+    /// Show one by its id or name
     Show { switch: String },
-    /// Change fields of one: `status=disabled`, and `new_token=true`, which asks first
+    /// Change fields of one, such as `status=disabled`; `new_token=true` makes a new token, and asks first
     Update {
         switch: String,
         #[command(flatten)]
@@ -206,9 +206,9 @@ pub enum SwitchCommand {
         #[command(flatten)]
         sure: Sure,
     },
-    /// Show one's event socket and gateways; with --address set it, with --off forget it
+    /// Show a switch's event socket and gateways; set it with --address, delete it with --off
     ///
-    /// Its password is read from DIALPLANE_EVENT_SOCKET_PASSWORD, or as a line of standard input.
+    /// The password is read from DIALPLANE_EVENT_SOCKET_PASSWORD, or else from standard input.
     EventSocket {
         switch: String,
         /// Host, or host and port
@@ -227,10 +227,10 @@ pub enum KeyCommand {
     Create {
         #[arg(long)]
         name: DisplayName,
-        /// For that tenant alone: id or domain
+        /// Only for this tenant: its id or domain
         #[arg(long)]
         tenant: Option<String>,
-        /// When it ends, as 2026-12-24T18:00:00Z; never, when not given
+        /// When the key expires, such as 2026-12-24T18:00:00Z; by default never
         #[arg(long, value_parser = moment::<chrono::DateTime<chrono::Utc>>)]
         expires_at: Option<chrono::DateTime<chrono::Utc>>,
     },
@@ -255,7 +255,7 @@ pub enum KeyCommand {
     },
 }
 
-/// A moment on a command line, with its offset from UTC.
+/// Parses a time with its offset from UTC.
 pub fn moment<T: std::str::FromStr>(text: &str) -> Result<T, &'static str> {
-    text.parse().map_err(|_| "write it as 2026-12-24T18:00:00Z")
+    text.parse().map_err(|_| "write it like 2026-12-24T18:00:00Z")
 }

@@ -17,8 +17,8 @@ pub async fn tenant_id(local: &Local, tenant: &str) -> anyhow::Result<Uuid> {
     if let Ok(id) = Uuid::parse_str(tenant) {
         return Ok(id);
     }
-    let domain =
-        Domain::parse(tenant).map_err(|e| Refused::because(format!("{tenant} is no tenant's id or domain: it {e}")))?;
+    let domain = Domain::parse(tenant)
+        .map_err(|e| Refused::because(format!("{tenant} is neither an id nor a domain: it {e}")))?;
     let found = tenants::store::by_domain(local.changes.pool(), &domain).await?;
     Ok(found.ok_or_else(|| Missing(format!("there is no tenant with the domain {domain}")))?.id)
 }
@@ -37,8 +37,8 @@ pub async fn number_id(local: &Local, tenant: Uuid, number: &str) -> anyhow::Res
     if let Ok(id) = Uuid::parse_str(number) {
         return Ok(id);
     }
-    let number =
-        E164::parse(number).map_err(|e| Refused::because(format!("{number} is no id or phone number: it {e}")))?;
+    let number = E164::parse(number)
+        .map_err(|e| Refused::because(format!("{number} is neither an id nor a phone number: it {e}")))?;
     let found = numbers::store::by_number(&mut *local.changes.pool().acquire().await?, tenant, &number).await?;
     Ok(found.ok_or_else(|| Missing(format!("the tenant has no number {number}")))?.id)
 }
@@ -48,7 +48,7 @@ pub async fn switch_id(local: &Local, switch: &str) -> anyhow::Result<Uuid> {
         return Ok(id);
     }
     let name = SwitchName::parse(switch)
-        .map_err(|e| Refused::because(format!("{switch} is no switch's id or name: it {e}")))?;
+        .map_err(|e| Refused::because(format!("{switch} is neither an id nor a switch's name: it {e}")))?;
     let found = switches::store::by_name(local.changes.pool(), &name).await?;
     Ok(found.ok_or_else(|| Missing(format!("there is no switch named {name}")))?.id)
 }

@@ -1,5 +1,5 @@
-//! The limits of the app listener: how long a head, a body and a silent reader may take, and how large a body may be. The switch
-//! listener has its own (`switch::fetch::exchange`).
+//! The limits of the app listener: how long a request's head, its body and a slow reader may take, and how large a body may
+//! be. The switch listener has its own limits (`switch::fetch::exchange`).
 
 use std::{
     any::Any,
@@ -31,24 +31,25 @@ use crate::{
     text::Code,
 };
 
-/// For a request's head.
+/// How long a request's head may take.
 pub const HEAD: Duration = Duration::from_secs(5);
-/// For a connection to close after the answer.
+/// How long a connection may take to close after the answer.
 pub const CLOSE: Duration = Duration::from_secs(2);
-/// Connections at once, of each of the two workers.
+/// The most connections at once, for each of the two workers.
 pub const MOST_CONNECTIONS: usize = 2048;
-/// For a body, and a second more for so many of its bytes as came: an upload over a slow line has its time, one that drips has not.
+/// How long a body may take, plus a second for each [`BYTES_A_SECOND`] that came: enough for an upload over a slow line, but
+/// not for one that drips.
 const BODY: Duration = Duration::from_secs(10);
 const BYTES_A_SECOND: usize = 16 << 10;
-/// After so long without a sign of life from a reader, the system gives the connection up (tcp(7), TCP_USER_TIMEOUT).
+/// When a reader has acknowledged nothing for this long, the kernel closes the connection (tcp(7), TCP_USER_TIMEOUT).
 const SILENCE_MS: u32 = 30_000;
 
-/// Of what anybody may send.
+/// The largest body on routes that are open to everybody.
 const OPEN_TO_ALL: usize = 64 << 10;
-/// Of what is no list of many.
+/// The largest body of other requests, except lists of many things.
 const USUAL: usize = 1 << 20;
 
-/// The most of a body on this path. What is read in parts has a limit of its own.
+/// The largest body on this path. Bodies that are read in parts have limits of their own.
 fn most(path: &str) -> usize {
     let has = |prefixes: &[&str]| prefixes.iter().any(|prefix| path.starts_with(prefix));
     if has(&["/v1/auth/", "/sign-", "/forgot", "/reset", "/verify"]) {
@@ -62,7 +63,7 @@ fn most(path: &str) -> usize {
     }
 }
 
-/// A body that is watched as it comes.
+/// A body whose time and size are checked as it comes.
 struct Watched {
     payload: Payload,
     most: usize,
@@ -114,7 +115,7 @@ impl Watched {
     }
 }
 
-/// Reads each body within its limits. A connection on which more of one may come is closed after the answer.
+/// Reads each body within its limits. If the rest of a body may still come, the connection is closed after the answer.
 pub async fn bodies(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -133,7 +134,7 @@ pub async fn bodies(
     if state == State::Ended {
         return Ok(done?.map_into_boxed_body());
     }
-    // As long as somebody holds it, the framework does not go on to read what nobody wants, which might take for ever.
+    // As long as somebody holds the body, the framework does not read the unwanted rest, which might take forever.
     actix_web::rt::spawn(async move {
         tokio::time::sleep(BODY).await;
         drop(watched);
@@ -154,12 +155,12 @@ pub async fn bodies(
     Ok(answer)
 }
 
-/// Who doesn't read what was answered is not waited for.
+/// Sets the time after which a connection ends whose peer does not read the answer.
 pub fn on_connect(connection: &dyn Any, _: &mut Extensions) {
     let plain = connection.downcast_ref::<TcpStream>();
     let encrypted = connection.downcast_ref::<actix_tls::accept::rustls_0_23::TlsStream<TcpStream>>();
     if let Some(stream) = plain.or_else(|| encrypted.map(|stream| stream.get_ref().0)) {
-        // The system says what it can't do; the listener serves all the same.
+        // If the system can't do this, the listener serves all the same.
         let _ = nix::sys::socket::setsockopt(stream, nix::sys::socket::sockopt::TcpUserTimeout, &SILENCE_MS);
     }
 }

@@ -1,4 +1,4 @@
-//! The top: the application as a value, built from settings and a database, stopped when told; its router, pages and command line.
+//! The top group: the application as a value that is built from settings and a database; its router, pages and command line.
 
 pub mod backup;
 pub mod cli;
@@ -56,7 +56,7 @@ use crate::{
     },
 };
 
-/// How long the database may take to hear that a node ends.
+/// How long a stopping node waits for the database when it signs off.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// One running node.
@@ -94,12 +94,12 @@ pub enum StartError {
 }
 
 impl App {
-    /// Starts a node: in step with the database and listening when this returns.
+    /// Starts a node. When this returns, it is in step with the database and listens.
     pub async fn start(settings: &Settings, options: PgConnectOptions) -> Result<Self, StartError> {
         Self::start_on(Sockets::default(), settings, None, options).await
     }
 
-    /// The same on sockets that listen already; what is missing of them is bound as the settings say. `source`: how the settings are
+    /// The same on sockets that already listen. Missing ones are bound as the settings say. `source`: how the settings are
     /// read again.
     pub async fn start_on(
         sockets: Sockets,
@@ -204,7 +204,7 @@ impl App {
         .client_request_timeout(limits::HEAD)
         .client_disconnect_timeout(limits::CLOSE)
         .max_connections(limits::MOST_CONNECTIONS)
-        // Who closes the connection gets no answer any more: the work for it is dropped, and its transaction with it.
+        // If the client closes the connection, the work for it is dropped together with its transaction.
         .h1_allow_half_closed(false)
         .disable_signals()
         .shutdown_timeout(5);
@@ -239,13 +239,13 @@ impl App {
         })
     }
 
-    /// Does every thread that serves switches still run?
+    /// Whether all threads that serve switches still run.
     #[must_use]
     pub fn serves_switches(&self) -> bool {
         self.listener.is_running()
     }
 
-    /// Tells balancers to leave this node out. Until it stops, it serves whoever comes.
+    /// Tells balancers to leave this node out. It keeps serving until it stops.
     pub fn leave_soon(&self) {
         self.fetch.leave_soon();
     }
@@ -261,28 +261,28 @@ impl App {
         let _ = tokio::task::spawn_blocking(move || listener.join()).await;
         let left = tokio::time::timeout(GOODBYE, self.poller.leave()).await;
         if !matches!(left, Ok(Ok(()))) {
-            tracing::debug!("the node could not sign off; its lease ends by itself");
+            tracing::debug!("the node could not sign off; its lease will run out");
         }
-        // What waits for a database that is gone would be waited for in vain.
+        // Not longer: if the database is gone, this would wait in vain.
         let _ = tokio::time::timeout(GOODBYE, self.pools.close()).await;
     }
 }
 
-/// A node that migrates, or waits for another that does, says so: it may take a while.
+/// Logs the steps of a migration, since it may take a while.
 fn log_step(step: Step<'_>) {
     match step {
-        Step::Queued => tracing::info!("another node brings the tables up to date: waiting for it"),
+        Step::Queued => tracing::info!("another node is bringing the tables up to date: waiting for it"),
         Step::Applies { version, name, at, total } => {
             tracing::info!(version, name, at, total, "bringing the tables up to date");
         }
         Step::Locked { version } => {
-            tracing::warn!(version, "a long transaction holds a table that a migration changes: trying again");
+            tracing::warn!(version, "a long transaction holds a lock on a table that a migration changes: trying again");
         }
         Step::Newer { found, own } => {
             tracing::warn!(
                 found,
                 own,
-                "the tables are newer than this program, which may use them: upgrade this node soon"
+                "the tables are newer than this program, which works with them: upgrade this node soon"
             );
         }
     }

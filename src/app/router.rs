@@ -27,7 +27,7 @@ use crate::{
     text::Code,
 };
 
-/// Every route of the API: the one list, served by each worker and described in `/openapi.json`.
+/// All routes of the API, which each worker serves and `/openapi.json` describes.
 macro_rules! every_route {
     ($config:ident) => {
         $config
@@ -151,7 +151,7 @@ pub fn api(config: &mut web::ServiceConfig) {
     every_route!(config);
 }
 
-/// The description of the API, as JSON; made when it is first asked for, for it takes megabytes to make.
+/// The description of the API as JSON. It is made on first use, because making it takes megabytes of memory.
 fn description() -> &'static str {
     fn described(config: &mut ServiceConfig) {
         every_route!(config);
@@ -159,18 +159,18 @@ fn description() -> &'static str {
     static DESCRIPTION: OnceLock<String> = OnceLock::new();
     DESCRIPTION.get_or_init(|| {
         let app = actix_web::App::new().into_utoipa_app().openapi(ApiDescription::openapi()).configure(described);
-        // A description is made of names and texts: it can't fail to be written.
+        // The description consists of names and texts, so this can't fail.
         app.split_for_parts().1.to_json().unwrap_or_default()
     })
 }
 
-/// Adds what is not described: whether the node is well, and the description itself.
+/// Adds routes that the description leaves out: the node's state, and the description itself.
 pub fn status(config: &mut web::ServiceConfig) {
     config.service(openapi_json).service(status::healthz).service(status::metrics);
     config.service(status::readyz).service(status::ready_for_switches).service(status::ready_for_people);
 }
 
-/// What there is nothing at.
+/// Answers paths that don't exist.
 pub async fn nothing(request: HttpRequest) -> Result<HttpResponse, crate::app::web::Turned> {
     let accepts = request.headers().get("Accept").and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accepts.contains("text/html") {
@@ -179,7 +179,7 @@ pub async fn nothing(request: HttpRequest) -> Result<HttpResponse, crate::app::w
     Ok(Problem::from(Code::PageNotFound).error_response())
 }
 
-/// What every answer of the app listener carries.
+/// The headers of every answer from the app listener.
 #[must_use]
 pub fn default_headers() -> DefaultHeaders {
     DefaultHeaders::new()
@@ -214,7 +214,7 @@ async fn openapi_json() -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(description())
 }
 
-/// A body that is too large is refused by actix in words of its own: they become a problem like any.
+/// Turns actix's own answer to a body that is too large into a problem.
 pub async fn large_bodies(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -228,7 +228,7 @@ pub async fn large_bodies(
     Ok(answer.into_response(problem.error_response()))
 }
 
-/// One problem for every error that actix makes itself: a path that is no id, a query that doesn't read.
+/// Turns actix's own errors into problems, such as a path that is not an id, or an unreadable query.
 pub fn error_handlers(config: &mut web::ServiceConfig) {
     config
         .app_data(web::PathConfig::default().error_handler(|_, _| Problem::not_found("thing").into()))

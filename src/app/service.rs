@@ -1,6 +1,6 @@
-//! What a service manager (systemd) gives a node and hears from it: sockets it listens on already, readiness, a watchdog.
+//! The interface to a service manager (systemd): sockets that it opened, readiness, and a watchdog.
 //!
-//! All of it is optional: without `LISTEN_FDS`, `NOTIFY_SOCKET` and `WATCHDOG_USEC` in the environment nothing happens.
+//! All of it is optional: without `LISTEN_FDS`, `NOTIFY_SOCKET` and `WATCHDOG_USEC` in the environment, nothing happens.
 
 use std::{env, io, net::TcpListener, time::Duration};
 
@@ -9,7 +9,7 @@ use sd_notify::NotifyState;
 
 use super::App;
 
-/// Sockets that were opened before this process, and stay open after it: who connects while a node restarts waits instead of being
+/// Sockets that were opened before this process and stay open after it, so that clients wait during a restart instead of being
 /// refused.
 #[derive(Debug, Default)]
 pub struct Sockets {
@@ -20,7 +20,7 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Those that this process was given.
+    /// The sockets that this process was given.
     pub fn given() -> io::Result<Self> {
         let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
         Self::named(&mut ListenFd::from_env(), &names)
@@ -35,12 +35,14 @@ impl Sockets {
                 "switch" => &mut sockets.switch,
                 "app" => &mut sockets.app,
                 _ => {
-                    let said = format!("a socket named {name:?} was given: FileDescriptorName= must be switch or app");
+                    let said = format!(
+                        "the service manager gave a socket named {name:?}: FileDescriptorName= must be switch or app"
+                    );
                     return Err(io::Error::new(io::ErrorKind::InvalidInput, said));
                 }
             };
             if place.is_some() {
-                let said = format!("two sockets named {name:?} were given");
+                let said = format!("the service manager gave two sockets named {name:?}");
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, said));
             }
             *place = given.take_tcp_listener(at)?;
@@ -55,18 +57,18 @@ fn tell(state: &[NotifyState<'_>]) {
     }
 }
 
-/// Both listeners answer.
+/// Reports that both listeners answer.
 pub fn is_ready() {
     tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
 }
 
-/// What is under way ends; nothing new begins.
+/// Reports that the node is stopping.
 pub fn is_stopping() {
-    tell(&[NotifyState::Stopping, NotifyState::Status("stopping: what is under way ends")]);
+    tell(&[NotifyState::Stopping, NotifyState::Status("stopping: finishing requests under way")]);
 }
 
-/// Says again and again that the node is alive, for as long as it is: that this runtime has its turn, and that no thread which serves
-/// switches has ended. A node that says it no more is started again by the service manager.
+/// Reports regularly that the node is alive, as long as this runtime gets its turn and no thread that serves switches has
+/// ended. When the reports stop, the service manager restarts the node.
 pub async fn keep_alive(app: &App) {
     let Some(patience) = sd_notify::watchdog_enabled() else { return std::future::pending().await };
     let mut ticks = tokio::time::interval((patience / 3).max(Duration::from_millis(100)));

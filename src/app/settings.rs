@@ -26,21 +26,21 @@ impl Format for Toml {
     }
 }
 
-/// How one node runs. Every field can be set in the file and as `DIALPLANE_` and its name in capitals.
+/// How a node runs. Every field can be set in the file, and as an environment variable: `DIALPLANE_` and its name in capitals.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Where the private database, the key file and the logs of both are kept.
+    /// The folder of the private database with its log, and of the key file.
     pub data_dir: PathBuf,
     /// Postgres to use instead of a private one.
     pub database_url: Option<String>,
-    /// Where switches ask: `/fs/xml` and `/fs/cdr`.
+    /// The address for switches: `/fs/xml` and `/fs/cdr`.
     pub switch_listen: SocketAddr,
-    /// Where people and scripts ask: `/v1`.
+    /// The address for people and scripts: pages and `/v1`.
     pub app_listen: SocketAddr,
-    /// Threads that serve switches; 0: one a core.
+    /// How many threads serve switches; 0 means one per core.
     pub switch_workers: usize,
-    /// PEM files; with both, switches are served over TLS.
+    /// PEM files. If both are set, switches are served over TLS.
     pub switch_tls_certificate: Option<PathBuf>,
     pub switch_tls_key: Option<PathBuf>,
     /// PEM file of the authority whose client certificates switches must show.
@@ -48,33 +48,34 @@ pub struct Settings {
     /// PEM files; with both, people and scripts are served over TLS.
     pub app_tls_certificate: Option<PathBuf>,
     pub app_tls_key: Option<PathBuf>,
-    /// For how many seconds a node that can't ask the database may serve what it knows.
+    /// For how many seconds a node may serve what it knows while the database can't be asked.
     pub stale_limit_seconds: u64,
-    /// Bound of the kept answers, in MiB.
+    /// The most memory for kept answers, in MiB.
     pub cache_mib: u64,
-    /// Bound of the kept answers about what isn't there, in MiB.
+    /// The most memory for kept answers about what doesn't exist, in MiB.
     pub stray_mib: u64,
     /// Connections for fetches that miss.
     pub fill_connections: usize,
-    /// For how many seconds a node that is told to stop goes on serving while it tells balancers to leave it out.
+    /// For how many seconds a stopping node keeps serving while it tells balancers to leave it out.
     pub drain_seconds: u64,
-    /// How long such a fetch waits for the database.
+    /// How many milliseconds a fetch that misses waits for the database.
     pub fill_timeout_ms: u64,
     /// Connections for the API.
     pub api_connections: u32,
-    /// Where people reach this node: links in mails begin with it. `http://` and the app listener's address when not given.
+    /// The URL at which people reach this node, with which links in mails begin. Default: `http://` and the app listener's address.
     pub public_url: Option<String>,
-    /// Where switches reach this platform, as it stands in their configuration; the switch listener's address when not given.
+    /// The URL at which switches reach this platform, for their configuration. Default: the switch listener's address.
     pub switch_url: Option<String>,
-    /// Addresses of the proxies in front of the app listener: of these alone is `X-Forwarded-For` believed.
+    /// Addresses of the proxies in front of the app listener. `X-Forwarded-For` is believed only from these.
     pub trusted_proxies: Vec<IpAddr>,
-    /// SMTP servers, the preferred first, as `smtps://user:password@host:465`; with none, mails become files in the data directory.
+    /// SMTP servers, the preferred first, such as `smtps://user:password@host:465`. Without any, mails become files in the data
+    /// directory.
     pub smtp: Providers,
-    /// Whom mails are from.
+    /// The sender of mails.
     pub mail_from: String,
-    /// Keys that seal secrets; `secret.key` in the data directory when not given.
+    /// The file with the keys that seal secrets. Default: `secret.key` in the data directory.
     pub key_file: Option<PathBuf>,
-    /// The token that `/metrics` asks for; made as `metrics.token` in the data directory when not given.
+    /// The file with the token that `/metrics` asks for. Default: `metrics.token` in the data directory, made if missing.
     pub metrics_token_file: Option<PathBuf>,
     /// What is logged, as `info` or `dialplane=debug,sqlx=warn`; `info` when not given.
     pub log: Option<String>,
@@ -113,7 +114,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads the settings; `file` must exist if it is named, `dialplane.toml` in the working directory need not.
+    /// Reads the settings. A named `file` must exist; `dialplane.toml` in the working directory need not.
     pub fn read(file: Option<&Path>) -> Result<Self, Box<figment::Error>> {
         let figment = Figment::from(Serialized::defaults(Self::default()));
         let figment = match file {
@@ -138,7 +139,7 @@ impl Settings {
         self.metrics_token_file.clone().unwrap_or_else(|| self.data_dir.join("metrics.token"))
     }
 
-    /// What links in mails begin with.
+    /// The URL with which links in mails begin.
     #[must_use]
     pub fn public_url(&self) -> String {
         let url = self.public_url.clone().unwrap_or_else(|| self.app_url(self.app_listen));
@@ -152,7 +153,7 @@ impl Settings {
         format!("{scheme}://{listener}")
     }
 
-    /// Where switches reach this node: as it is set, or the listener's address by the protocol that it speaks.
+    /// The URL at which switches reach this node: the setting, or else the listener's address with its protocol.
     #[must_use]
     pub fn switch_url(&self, listener: SocketAddr) -> String {
         let scheme = if self.switch_tls_certificate.is_some() { "https" } else { "http" };
@@ -212,11 +213,11 @@ const FIELDS: [&str; 25] = [
     "log",
 ];
 
-/// Variables that are no settings: what single commands read, the build, and the tests.
+/// Variables that are not settings: single commands, the build and the tests read them.
 const OTHERS: [&str; 7] =
     ["password", "event_socket_password", "bench_credentials", "commit", "skipped", "screenshots", "test_alone"];
 
-/// What is wrong with a variable of ours that nobody reads: a slip would go unnoticed.
+/// Complains about a `DIALPLANE_` variable that nothing reads, since a typo would otherwise go unnoticed.
 fn unknown_variable(name: &str) -> Option<String> {
     let own = name.strip_prefix("DIALPLANE_")?.to_ascii_lowercase();
     // Kubernetes sets these in every Pod where a Service is called dialplane.
@@ -227,7 +228,7 @@ fn unknown_variable(name: &str) -> Option<String> {
     }
     let near = similar::get_close_matches(own.as_str(), &FIELDS, 1, 0.7);
     let hint = near.first().map(|near| format!("; did you mean DIALPLANE_{}?", near.to_ascii_uppercase()));
-    Some(format!("the environment has {name}, which is no setting{}", hint.unwrap_or_default()))
+    Some(format!("the environment has {name}, which is not a setting{}", hint.unwrap_or_default()))
 }
 
 fn default_data_dir() -> PathBuf {
@@ -243,12 +244,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_variable_of_ours_that_nobody_reads_is_a_slip() {
+    fn a_variable_of_ours_that_nobody_reads_is_an_error() {
         for name in ["PATH", "DIALPLANE_LOG", "DIALPLANE_CACHE_MIB", "DIALPLANE_SERVICE_PORT_HTTP", "DIALPLANE_PORT"] {
             assert_eq!(unknown_variable(name), None);
         }
         let said = unknown_variable("DIALPLANE_CACHE_MB").unwrap();
-        assert!(said.ends_with("which is no setting; did you mean DIALPLANE_CACHE_MIB?"), "{said}");
+        assert!(said.ends_with("which is not a setting; did you mean DIALPLANE_CACHE_MIB?"), "{said}");
         assert!(unknown_variable("DIALPLANE_OF_SOMEBODY_ELSE").unwrap().ends_with("no setting"));
     }
 

@@ -1,7 +1,7 @@
-//! Is it alive, may it be given work, what does it count.
+//! Liveness, readiness and metrics.
 //!
-//! Two kinds of work need two answers. While the database is away a node has answers for switches, and no other node has better ones: a
-//! balancer that took it out would throw them away. People's changes it can't take.
+//! There are two kinds of readiness. While the database is down, a node still has answers for switches, and no other node has
+//! better ones, so a balancer must not take it out. But it can't take people's changes.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use super::{metrics_token::MetricsToken, renewal::Renewal};
 use crate::{http::problem::Problem, node::disk::Disk, switch::fetch::Fetch};
 
-/// What a node knows of itself.
+/// What a node knows about itself.
 #[derive(Clone)]
 pub struct Health {
     pub fetch: Arc<Fetch>,
@@ -41,7 +41,7 @@ impl Health {
         self.disk.is_full().then_some("database_full")
     }
 
-    /// Anybody may ask, so it says nothing of how many customers there are.
+    /// Anybody may ask, so it does not say how many customers there are.
     fn report(&self) -> Value {
         let fresh = self.fetch.generations.is_fresh();
         let mut report = json!({
@@ -65,31 +65,31 @@ impl Health {
     }
 }
 
-/// The process answers.
+/// Says that the process answers.
 #[get("/healthz")]
 pub async fn healthz() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "ok" }))
 }
 
-/// May it be given switches' fetches? Yes while it has answers. The switch listener says so as well, at the same path.
+/// Whether it may be given switches' fetches: yes while it has answers. The switch listener answers the same path.
 #[get("/readyz/switches")]
 pub async fn ready_for_switches(health: Data<Health>) -> HttpResponse {
     health.answer(health.fetch.takes_fetches())
 }
 
-/// May it be given people's changes? Yes while it is in step with a database that has room.
+/// Whether it may be given people's changes: yes while it is in step with a database that has room.
 #[get("/readyz/people")]
 pub async fn ready_for_people(health: Data<Health>) -> HttpResponse {
     health.answer(health.obstacle().is_none())
 }
 
-/// Is all well? For a person, and for an alarm; a balancer asks one of the two above.
+/// Whether all is well, for people and alarms. Balancers ask one of the two above.
 #[get("/readyz")]
 pub async fn readyz(health: Data<Health>) -> HttpResponse {
     health.answer(health.obstacle().is_none())
 }
 
-/// Something could not be changed: for want of room, perhaps. Whether it is so is looked at now, not by the clock.
+/// When something could not be changed, checks at once whether the database's disk is full.
 pub async fn notice_refusals(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -104,7 +104,7 @@ pub async fn notice_refusals(
     Ok(answer)
 }
 
-/// The counters, and who may read them.
+/// The counters, and the token to read them.
 #[derive(Clone)]
 pub struct Counters {
     handle: PrometheusHandle,
@@ -117,7 +117,7 @@ impl Counters {
     }
 }
 
-/// Counters, in Prometheus' text format, for who shows the token of the file.
+/// The metrics in Prometheus' text format, for whoever shows the token.
 #[get("/metrics")]
 pub async fn metrics(request: HttpRequest, health: Data<Health>, counters: Data<Counters>) -> HttpResponse {
     if !counters.token.load().is_shown(&request) {

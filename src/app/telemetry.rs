@@ -16,13 +16,13 @@ use tracing_subscriber::{EnvFilter, fmt};
 type Reload = Box<dyn Fn(EnvFilter) + Send + Sync>;
 static LOG: OnceLock<Reload> = OnceLock::new();
 
-/// Logs to standard error: lines for a person on a terminal, JSON otherwise. `DIALPLANE_LOG` filters, as `info` or
+/// Logs to standard error: lines on a terminal, JSON otherwise. `DIALPLANE_LOG` filters, such as `info` or
 /// `dialplane=debug,sqlx=warn`.
 pub fn init(default: &str) -> Result<(), BadFilter> {
     let wanted = std::env::var("DIALPLANE_LOG").unwrap_or_default();
     let filter = filter(if wanted.trim().is_empty() { default } else { &wanted })?;
     let log = fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // Fails only when a log was set up before, as tests do.
+    // Fails only if a log was set up before, as in tests.
     if std::io::stderr().is_terminal() {
         let log = log.with_filter_reloading();
         let handle = log.reload_handle();
@@ -52,11 +52,11 @@ pub const USUAL: &str = "info";
 /// What `log` or `DIALPLANE_LOG` says can't be understood.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "log, or DIALPLANE_LOG: {0:?} is no level: write trace, debug, info, warn, error or off, or of a part as dialplane=debug, with commas between"
+    "log, or DIALPLANE_LOG: {0:?} is not a level: write trace, debug, info, warn, error or off, or a list such as dialplane=debug,sqlx=warn"
 )]
 pub struct BadFilter(String);
 
-/// A word alone must be a level: tracing would take one that is misspelt for the name of a part, and log nothing else.
+/// A single word must be a level: tracing would take a misspelt level for the name of a module, and log nothing else.
 fn filter(wanted: &str) -> Result<EnvFilter, BadFilter> {
     let bad = |part: &str| BadFilter(part.to_owned());
     let levels = ["trace", "debug", "info", "warn", "error", "off"];
@@ -67,7 +67,7 @@ fn filter(wanted: &str) -> Result<EnvFilter, BadFilter> {
             return Err(bad(part));
         }
     }
-    // It takes a blank after a comma for a part of the name.
+    // tracing takes a space after a comma for part of the name.
     let parts = wanted.split(',').map(str::trim).collect::<Vec<_>>();
     EnvFilter::try_new(parts.join(",")).map_err(|_| bad(wanted))
 }
@@ -84,16 +84,16 @@ pub fn counters() -> PrometheusHandle {
     HANDLE.get_or_init(install).clone()
 }
 
-/// What each counter and gauge means, as `# HELP` lines. One that is counted and not named here fails the test that reads `/metrics`.
+/// The meaning of each counter and gauge, as `# HELP` lines. The test that reads `/metrics` fails if one is missing here.
 fn describe() {
     let counters = [
-        ("dialplane_fetches_total", "Fetches of switches, by where the answer came from."),
+        ("dialplane_fetches_total", "Fetches from switches, by where the answer came from."),
         ("dialplane_fetches_refused_total", "Fetches that were refused, by reason."),
         ("dialplane_fetches_not_ours_total", "Fetches that Dialplane leaves to the switch's own files, by kind."),
         ("dialplane_fills_failed_total", "Answers that could not be read from the database."),
         ("dialplane_fills_found_less_total", "Answers for which the database had less than this node knew."),
-        ("dialplane_call_records_total", "Call records of switches, by what became of them."),
-        ("dialplane_mails_total", "Mails that were tried, by outcome."),
+        ("dialplane_call_records_total", "Call records from switches, by result."),
+        ("dialplane_mails_total", "Attempts to send a mail, by result."),
         (
             "dialplane_renewals_total",
             "Certificates, settings and the like that were taken anew while the node runs, by outcome.",
@@ -101,7 +101,7 @@ fn describe() {
     ];
     let gauges = [
         ("dialplane_cached_answers", "Answers kept in memory."),
-        ("dialplane_cached_strays", "Answers kept in memory about what is not there."),
+        ("dialplane_cached_strays", "Answers kept in memory about what does not exist."),
         ("dialplane_fresh", "1 while this node is in step with the database, 0 while it serves what it knew."),
         ("dialplane_database_full", "1 while the database's disk is full and nothing can be changed."),
         ("dialplane_tenants", "Tenants that this node knows."),
@@ -121,7 +121,7 @@ fn describe() {
     }
 }
 
-/// What the log says of a request: how and where it went, and what became of it. Not its query, which may hold a link's token.
+/// What is logged about a request: method, path and result. Not its query, which may contain a link's token.
 pub struct Requests;
 
 impl RootSpanBuilder for Requests {
@@ -147,7 +147,7 @@ mod tests {
 
     use super::*;
 
-    /// A log that is kept.
+    /// A log in memory.
     #[derive(Clone, Default)]
     struct Kept(Arc<Mutex<Vec<u8>>>);
 
@@ -169,7 +169,7 @@ mod tests {
         }
         for bad in ["inof", "verbose", "dialplane=loud", "dialplane", "info,debg", "=,="] {
             let said = filter(bad).unwrap_err().to_string();
-            assert!(said.contains("is no level"), "{said}");
+            assert!(said.contains("is not a level"), "{said}");
         }
     }
 

@@ -1,5 +1,4 @@
-//! Work on what somebody sent that takes more than a moment: apart from the threads that everybody else's requests run on, and little of
-//! it at once.
+//! Longer work on what somebody sent. It runs on other threads than everybody else's requests, and only little of it at once.
 
 use std::time::Duration;
 
@@ -7,13 +6,13 @@ use tokio::sync::Semaphore;
 
 use crate::model::error::{Error, Result};
 
-/// Uploads that are worked on at once. What fetches wait for has places of its own (`routing::plan`).
+/// How many uploads are worked on at once. Work that fetches wait for has places of its own (`routing::plan`).
 static PLACES: Semaphore = Semaphore::const_new(2);
 
-/// For so long somebody waits for a place.
+/// How long to wait for a place.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Does it apart.
+/// Runs work on a thread of its own. Refuses with `Busy` if no place gets free in time.
 pub async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     let place = tokio::time::timeout(PATIENCE, PLACES.acquire()).await;
     // The semaphore is never closed.
@@ -23,5 +22,5 @@ pub async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
         drop(place);
         done
     };
-    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Fault("work that was done apart was given up"))
+    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Fault("work on another thread was broken off"))
 }

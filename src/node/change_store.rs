@@ -1,9 +1,9 @@
-//! The SQL of changes: whose rows a transaction sees, its parts, its audit entries, and which one it is.
+//! The SQL of changes: whose rows a transaction sees, its savepoints, its audit entries, and its id.
 
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-/// From here on the transaction sees one tenant's rows only, by the database's own rules (row-level security).
+/// From here on, row-level security shows the transaction only this tenant's rows.
 pub async fn see_only(db: &mut PgConnection, tenant: Uuid) -> sqlx::Result<()> {
     sqlx::query!(
         "select set_config('dialplane.tenant', $1, true) as tenant, set_config('role', 'dialplane_tenant', true) as role",
@@ -14,7 +14,7 @@ pub async fn see_only(db: &mut PgConnection, tenant: Uuid) -> sqlx::Result<()> {
     .map(|_| ())
 }
 
-/// A part that can be undone, until it ends.
+/// Begins a part of the transaction that can be undone until it ends.
 pub async fn begin_part(db: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!("savepoint part").execute(db).await.map(|_| ())
 }
@@ -27,7 +27,7 @@ pub async fn end_part(db: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!("release savepoint part").execute(db).await.map(|_| ())
 }
 
-/// Entries of the audit log, as columns.
+/// Audit entries, as columns.
 #[derive(Default)]
 pub struct AuditColumns {
     pub ids: Vec<Uuid>,
@@ -66,5 +66,5 @@ pub async fn write_audit(
 /// The transaction's id, as snapshots name it.
 pub async fn transaction_id(db: &mut PgConnection) -> sqlx::Result<u64> {
     let xid = sqlx::query_scalar!(r#"select pg_current_xact_id()::text as "xid!""#).fetch_one(db).await?;
-    xid.parse().map_err(|_| sqlx::Error::Protocol(format!("a transaction id that is no number: {xid}")))
+    xid.parse().map_err(|_| sqlx::Error::Protocol(format!("a transaction id that is not a number: {xid}")))
 }

@@ -1,5 +1,5 @@
-//! A change: one transaction that holds the rows, their audit entry and the generations the triggers raise; answered when no
-//! node serves the state before it as fresh.
+//! A change: one transaction with the rows, their audit entries, and the generations that triggers raise. It is answered when
+//! no node serves the state before it as fresh.
 
 use std::{
     collections::HashMap,
@@ -31,29 +31,29 @@ use crate::{
 pub struct Author {
     pub name: String,
     pub source: Option<IpAddr>,
-    /// The tenant whose rows alone they may see and change: the database sees to it as well. `None`: the platform's.
+    /// The only tenant whose rows they may see and change; the database enforces this too. `None` for the platform.
     pub within: Option<Uuid>,
 }
 
-/// Everything needed to change what there is.
+/// Everything needed to make changes.
 #[derive(Clone)]
 pub struct Changes {
     pool: PgPool,
     poller: Option<Arc<Poller>>,
     keyring: Arc<Keyring>,
-    /// Changes that hold a connection at once. The others wait here, in turn, and leave connections to those who only read.
+    /// Bounds how many changes hold a connection. The others wait here in order, and leave connections to readers.
     places: Arc<Semaphore>,
-    /// The same for each tenant, so that one that changes much makes nobody else wait.
+    /// The same per tenant, so that a tenant with many changes does not make others wait.
     tenants: Arc<Mutex<HashMap<Uuid, Weak<Semaphore>>>>,
 }
 
-/// Changes of one tenant at once: they wait for each other in the database anyway, for the tenant's generation.
+/// How many changes of one tenant run at once: in the database they wait for each other anyway, for the tenant's generation.
 const OF_ONE_TENANT: usize = 2;
 
-/// A change waits for so long until others have ended: less than a request may take at the database.
+/// How long a change waits for others to end: less than a request may take at the database.
 const QUEUE: Duration = Duration::from_secs(25);
 
-/// A change under way. Dropped without [`Change::commit`], it never happened.
+/// A change under way. If it is dropped without [`Change::commit`], it never happened.
 pub struct Change {
     tx: Transaction<'static, Postgres>,
     author: Author,
@@ -61,7 +61,7 @@ pub struct Change {
     places: [Option<OwnedSemaphorePermit>; 2],
 }
 
-/// What an audit entry says beside who, when and from where. What is secret in `before` and `after` is hidden when it is written down.
+/// What an audit entry says besides who, when and from where. Secrets in `before` and `after` are masked when it is written.
 pub struct Audit<'a> {
     pub tenant: Option<Uuid>,
     pub action: &'a str,
@@ -70,23 +70,23 @@ pub struct Audit<'a> {
     pub after: Option<serde_json::Value>,
 }
 
-/// A thing that the audit log tells of.
+/// A thing whose changes are in the audit log.
 pub trait Audited: Serialize {
-    /// Whose it is; `None`: the platform's.
+    /// The tenant that it belongs to; `None` for the platform.
     fn tenant(&self) -> Option<Uuid>;
-    /// As `extensions/ID`.
+    /// Such as `extensions/ID`.
     fn resource(&self) -> String;
-    /// What the log shows of it: no secrets.
+    /// What the log shows of it, without secrets.
     fn shown(&self) -> serde_json::Value {
         serde_json::to_value(self).unwrap_or_default()
     }
 }
 
-/// Entries of the audit log that one statement writes.
+/// The most audit entries that one statement writes.
 const AUDITED_AT_ONCE: usize = 2_000;
 
 impl<'a> Audit<'a> {
-    /// What became of a thing; nothing if it is neither before nor after.
+    /// The entry for a thing that changed; `None` if there is neither a before nor an after.
     #[must_use]
     pub fn of<T: Audited>(action: &'a str, before: Option<&T>, after: Option<&T>) -> Option<Self> {
         let about = after.or(before)?;
@@ -105,7 +105,7 @@ impl<'a> Audit<'a> {
 }
 
 impl Changes {
-    /// `poller` is the node's own, when there is one in this process.
+    /// `poller` is that of the node in this process, if there is one.
     #[must_use]
     pub fn new(pool: PgPool, poller: Option<Arc<Poller>>, keyring: Arc<Keyring>) -> Self {
         let connections = usize::try_from(pool.options().get_max_connections()).unwrap_or(usize::MAX);
@@ -123,10 +123,11 @@ impl Changes {
         &self.keyring
     }
 
-    /// Begins a change. That others of the tenant are under way is no outage: it has its turn after them, or is told to come again.
+    /// Begins a change. If others of the tenant are under way, it waits for its turn, and is refused after a while.
     pub async fn begin(&self, author: Author) -> Result<Change> {
         let turn = async {
-            // The tenant's own first: who waits for it takes no place from others. Nobody closes the semaphores.
+            // The tenant's own place first: while waiting for that, a change takes no place from others. The semaphores are
+            // never closed.
             let own = match author.within {
                 Some(tenant) => self.of(tenant).acquire_owned().await.ok(),
                 None => None,
@@ -139,7 +140,7 @@ impl Changes {
         Ok(Change { tx, author, changes: self.clone(), places })
     }
 
-    /// The places of a tenant: there as long as somebody has one, or waits.
+    /// The places of a tenant. They exist as long as somebody has one or waits for one.
     fn of(&self, tenant: Uuid) -> Arc<Semaphore> {
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(places) = tenants.get(&tenant).and_then(Weak::upgrade) {
@@ -151,7 +152,7 @@ impl Changes {
         places
     }
 
-    /// A transaction that sees one tenant's rows only, by the database's own rules (row-level security); `None`: all.
+    /// A transaction to which row-level security shows only this tenant's rows; with `None`, all rows.
     pub async fn within(&self, tenant: Option<Uuid>) -> sqlx::Result<Transaction<'static, Postgres>> {
         let mut tx = self.pool.begin().await?;
         if let Some(tenant) = tenant {
@@ -171,8 +172,8 @@ impl Change {
         Arc::clone(&self.changes.keyring)
     }
 
-    /// Does a part of the change that may come to nothing: what it did is undone then, and the change goes on. The savepoint ends with
-    /// the part: savepoints that stay open lie within each other, and each makes every later statement dearer.
+    /// Does a part of the change that may fail: then the part is undone and the change goes on. The savepoint ends with the
+    /// part, because open savepoints nest, and each makes all later statements slower.
     pub async fn attempt<T, E>(
         &mut self,
         part: impl AsyncFnOnce(&mut Self) -> std::result::Result<T, E>,
@@ -186,17 +187,17 @@ impl Change {
         Ok(done)
     }
 
-    /// Writes down what is done, in the same transaction.
+    /// Writes an audit entry in the same transaction.
     pub async fn audit(&mut self, entry: Audit<'_>) -> Result<()> {
         self.audit_all([entry]).await
     }
 
-    /// Writes down what becomes of a thing.
+    /// Writes the audit entry for a thing that changed.
     pub async fn audit_of<T: Audited>(&mut self, action: &str, before: Option<&T>, after: Option<&T>) -> Result<()> {
         self.audit_all(Audit::of(action, before, after)).await
     }
 
-    /// Writes down what is done to many things at once.
+    /// Writes many audit entries at once.
     pub async fn audit_all<'a>(&mut self, entries: impl IntoIterator<Item = Audit<'a>>) -> Result<()> {
         let source = self.author.source.map(|ip| ip.to_string());
         let mut entries = entries.into_iter().peekable();
@@ -213,7 +214,7 @@ impl Change {
         &self.author
     }
 
-    /// Commits what no switch can see: there is nothing that the nodes have to learn.
+    /// Commits a change that no switch can see, so nodes have nothing to learn.
     pub async fn commit_quietly(self) -> Result<()> {
         Ok(self.tx.commit().await?)
     }
@@ -223,7 +224,7 @@ impl Change {
         let xid = change_store::transaction_id(&mut self.tx).await?;
         let committed = Instant::now();
         self.tx.commit().await?;
-        // The rows are free: who waits for its turn need not wait for the nodes.
+        // The rows are free now: the next change need not wait for the nodes.
         drop(self.places);
         Ok(poller::settle(&self.changes.pool, self.changes.poller.as_deref(), xid, committed).await)
     }

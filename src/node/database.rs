@@ -1,7 +1,7 @@
-//! Connections to the database: pools that can't starve each other, and for how long a statement on each may run.
+//! Connections to the database: pools that can't starve each other, and how long a statement in each may run.
 //!
-//! Who stops waiting for an answer drops the connection, or gives it back; the server learns of neither while it works. So the
-//! limit is the server's own (`statement_timeout`): what nobody waits for any more ends there as well.
+//! When nobody waits for an answer any more, the connection is dropped or given back, but a working server notices neither.
+//! So the server itself has the limit (`statement_timeout`), and ends statements that nobody waits for.
 
 use std::{
     path::{Path, PathBuf},
@@ -31,40 +31,40 @@ pub enum DatabaseError {
     #[error(transparent)]
     Keyring(#[from] KeyringError),
     #[error(
-        "this database's secrets were sealed with another key (key id {0}): start with the key file they were sealed with"
+        "this database's secrets were sealed with another key (key id {0}): start with the key file that they were sealed with"
     )]
     WrongKey(String),
     #[error(
-        "the key file {} is missing, and this database's secrets are sealed: copy the file from another node, or from its backup",
+        "the key file {} is missing, but this database has sealed secrets: copy the file from another node, or from its backup",
         .0.display()
     )]
     MissingKey(PathBuf),
 }
 
-/// What a request may ask of the database at once; the largest upload is a statement of some seconds.
+/// The longest statement of a request. The largest upload takes some seconds.
 pub const REQUEST: Duration = Duration::from_secs(30);
-/// Call records, sightings, what somebody changes by phone.
+/// The longest statement for call records, sightings, and changes by phone.
 pub const CALL: Duration = Duration::from_secs(10);
-/// Whether the nodes have a change.
+/// The longest statement that asks whether the nodes have a change.
 pub const WATCH: Duration = Duration::from_secs(2);
-/// Connections for each of the two below: the listener for NOTIFY keeps one.
+/// Connections in each of the pools `watch` and `work`. The listener for NOTIFY keeps one of them.
 const FEW: u32 = 4;
 
-/// Connections on which the server ends a statement after so long.
+/// Options for connections on which the server ends a statement after `limit`.
 #[must_use]
 pub fn within(options: &PgConnectOptions, limit: Duration) -> PgConnectOptions {
     options.clone().options([("statement_timeout", format!("{}ms", limit.as_millis()))])
 }
 
-/// A node's pools. Polls and fills have connections of their own besides.
+/// A node's pools. Polls and fills have other connections.
 pub struct Pools {
     /// Requests of people and scripts.
     pub api: PgPool,
-    /// What a switch changes: a bulk upload must not cost a call record.
+    /// Changes that come from switches: no call record must be lost because of a bulk upload.
     pub calls: PgPool,
     /// Waiting for the nodes to have a change, and for NOTIFY.
     pub watch: PgPool,
-    /// What the node does by the clock; without a limit, for nobody waits for it.
+    /// The node's periodic work. Its statements have no limit, since nobody waits for them.
     pub work: PgPool,
 }
 
@@ -87,7 +87,7 @@ fn pool(connections: u32) -> PgPoolOptions {
     PgPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(3))
 }
 
-/// For a command, which somebody looks at: one connection, whose statements have no limit, to tables that are as they must be.
+/// Opens the database for a command: one connection without a limit, after checking the tables' version. Somebody watches.
 pub async fn open(options: PgConnectOptions, key_file: &Path) -> Result<(PgPool, Keyring), DatabaseError> {
     let pool = pool(1).connect_with(options).await.map_err(|error| match error {
         sqlx::Error::PoolTimedOut => DatabaseError::NoAnswer,
@@ -100,8 +100,8 @@ pub async fn open(options: PgConnectOptions, key_file: &Path) -> Result<(PgPool,
     Ok((pool, keyring))
 }
 
-/// What comes first wherever the database is opened, once its tables are as they must be. One that was restored gets a new epoch,
-/// unless it is being restored right now; the triggers that the migrations made are counted; and its keys are opened.
+/// The first steps wherever an up-to-date database is opened: a restored database gets a new epoch (unless the restore is
+/// still going on), the triggers that migrations made are counted, and the keys are read.
 pub async fn recognise(db: &mut PgConnection, key_file: &Path) -> Result<Keyring, DatabaseError> {
     if let Some(found) = epoch_store::of_a_restored(&mut *db).await? {
         epoch_store::renew(&mut *db, found).await?;
@@ -110,7 +110,7 @@ pub async fn recognise(db: &mut PgConnection, key_file: &Path) -> Result<Keyring
     open_keyring(db, key_file).await
 }
 
-/// The key file's keys, which must be those that the database's secrets were sealed with. A new file is made for a new database alone.
+/// Reads the key file, whose keys must be those that seal the database's secrets. Only a new database gets a new file.
 async fn open_keyring(db: &mut PgConnection, key_file: &Path) -> Result<Keyring, DatabaseError> {
     let known = database_store::sealing_keys(&mut *db).await?;
     if !known.is_empty() && !key_file.try_exists().is_ok_and(|exists| exists) {

@@ -1,4 +1,4 @@
-//! The SQL of what a database says of itself: the keys that its secrets were sealed with.
+//! The SQL of the keys that seal a database's secrets.
 
 use sqlx::PgExecutor;
 

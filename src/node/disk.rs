@@ -1,4 +1,5 @@
-//! Has the database's disk room? While it is full, what was read is served and nothing can be changed: balancers must know before people do.
+//! Checks whether the database's disk has room. While it is full, nothing can be changed, though kept answers are served;
+//! balancers should notice before people do.
 
 use std::{
     sync::{
@@ -15,7 +16,7 @@ use super::disk_store;
 
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// What is known of the database's disk.
+/// What this node knows about the database's disk.
 #[derive(Debug, Default)]
 pub struct Disk {
     full: AtomicBool,
@@ -28,12 +29,12 @@ impl Disk {
         self.full.load(Ordering::Relaxed)
     }
 
-    /// A change was refused, perhaps for want of room: have a look now.
+    /// Has the disk checked now, because a change failed, perhaps for lack of room.
     pub fn doubt(&self) {
         self.look.notify_one();
     }
 
-    /// Looks for ever. A database that can't be asked says nothing about its disk.
+    /// Checks forever. If the database can't be asked, the last result stays.
     pub async fn watch(self: Arc<Self>, pool: PgPool) {
         loop {
             let full = match disk_store::spill(&pool).await {
@@ -58,7 +59,7 @@ impl Disk {
     }
 }
 
-/// `disk_full`, which Postgres makes of ENOSPC and EDQUOT (`errcode_for_file_access` in elog.c).
+/// Postgres reports ENOSPC and EDQUOT as `disk_full` (`errcode_for_file_access` in elog.c).
 #[must_use]
 pub fn is_full(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(error) if error.code().as_deref() == Some("53100"))

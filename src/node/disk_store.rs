@@ -2,8 +2,8 @@
 
 use sqlx::PgPool;
 
-/// Has the server write half a megabyte into a file of its own, which ends with the statement: it takes more memory than it may. Neither
-/// tables nor the log are written, so that it costs nothing while there is room.
+/// Makes the server write half a megabyte to a temporary file, by exceeding its working memory. The file goes with the
+/// statement, and neither tables nor the WAL are written, so this is cheap while there is room.
 pub async fn spill(pool: &PgPool) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
     sqlx::query("select set_config('work_mem', '64kB', true)").execute(&mut *tx).await?;

@@ -1,16 +1,16 @@
-//! The SQL of a database's epoch: which database it is, and which line of its history.
+//! The SQL of a database's epoch, which tells which database it is and which line of its history.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-/// A database's epoch, as a person may want to know it.
+/// A database's epoch, as `doctor` shows it.
 pub struct Epoch {
     pub epoch: Uuid,
     pub since: DateTime<Utc>,
-    /// Is it the database that the epoch began in?
+    /// Whether the epoch began in this very database.
     pub is_same: bool,
-    /// How many triggers it should have, and how many it has.
+    /// How many triggers the database should have, and how many it has.
     pub guards: (i64, i64),
 }
 
@@ -25,9 +25,9 @@ pub async fn read(db: impl PgExecutor<'_>) -> sqlx::Result<Epoch> {
     Ok(Epoch { epoch: row.epoch, since: row.since, is_same: row.is_same, guards: (row.wanted, row.there) })
 }
 
-/// The database was restored: a new epoch in place of the one that was seen. Whoever sees it second changes nothing.
+/// Begins a new epoch because the database was restored. Does nothing if another node has already replaced the epoch `seen`.
 pub async fn renew(db: &mut PgConnection, seen: Uuid) -> sqlx::Result<()> {
-    // Nobody has looked at a database without an identity: no node can know a future of it.
+    // A database without an identity was never opened before, so no node can know a future of it.
     sqlx::query!(
         r#"
         with renewed as (
@@ -46,7 +46,7 @@ pub async fn renew(db: &mut PgConnection, seen: Uuid) -> sqlx::Result<()> {
     .map(|_| ())
 }
 
-/// The epoch of a database that was restored, unless it is being restored right now: then triggers are missing.
+/// The epoch of a restored database; `None` if it was not restored, or the restore is still going on (triggers are missing).
 pub async fn of_a_restored(db: &mut PgConnection) -> sqlx::Result<Option<Uuid>> {
     sqlx::query_scalar!(
         "select epoch from epoch where identity is distinct from database_identity() and guards <= guards()"
@@ -57,7 +57,7 @@ pub async fn of_a_restored(db: &mut PgConnection) -> sqlx::Result<Option<Uuid>> 
 
 /// Counts the triggers that the migrations made.
 pub async fn count_guards(db: &mut PgConnection) -> sqlx::Result<()> {
-    // The table is sqlx's own; where statements are checked it is not there.
+    // Not checked at compile time: the table is sqlx's own, and is missing where statements are checked.
     sqlx::query(
         "update epoch set guards = guards(), migration = m.newest
            from (select max(version) as newest from _sqlx_migrations where success) m
@@ -68,7 +68,7 @@ pub async fn count_guards(db: &mut PgConnection) -> sqlx::Result<()> {
     .map(|_| ())
 }
 
-/// The operator says that the database was restored, and is whole as it is. To be committed, and waited for like any change.
+/// Begins a new epoch because the operator says that the database was restored and is complete. Commit this like any change.
 pub async fn begin_anew(db: &mut PgConnection) -> sqlx::Result<Uuid> {
     sqlx::query_scalar!(
         r#"

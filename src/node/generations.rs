@@ -1,12 +1,13 @@
-//! What this node knows of the generations: the check by which a cache entry is served or not.
+//! The generations that this node knows. They decide whether a kept answer may be served.
 //!
 //! Invariants:
-//! - A [`Slot`] stands for one scope under one domain. Its generation only rises; hearing twice or late is harmless.
+//! - A [`Slot`] stands for one scope under one domain. Its generation only rises; hearing of it twice or late is harmless.
 //! - An answer read at generation *g* of a slot is current while `slot.newest() <= g`, and never again after.
-//! - A slot that was closed (tenant gone or moved, domain changed, database replaced) is current for no answer.
-//! - Each reading of the whole table begins an *era*. What a fill began to read in an era before is not heard: the database may have
-//!   been restored in between. So whatever a lost future taught this node is known when the whole table is compared with it.
-//! - Whether the node may trust what it knows is its [`Lease`]'s to say.
+//! - Once a slot is closed (tenant gone or moved, domain changed, database replaced), no answer of it is current.
+//! - Each reading of the whole table begins an *era*. What a fill began to read in an earlier era is ignored: the database may
+//!   have been restored in between. So everything that this node learnt from a lost future is known by the time the whole table
+//!   is compared with it.
+//! - The node's [`Lease`] says whether it may trust what it knows.
 
 use std::{
     collections::HashMap,
@@ -39,15 +40,15 @@ pub struct Slot {
     pub scope: Uuid,
     /// `None` for the scopes that are not tenants.
     pub domain: Option<Domain>,
-    /// Whose switches are answered about it; nil for the scopes that are not tenants.
+    /// The cluster whose switches get answers about it; nil for the scopes that are not tenants.
     pub cluster: Uuid,
     pub standing: Standing,
     newest: AtomicU64,
-    /// The newest that a poll saw: polls come one after the other, so it never falls in one line of history.
+    /// The newest generation that a poll saw. Polls run one after the other, so it never falls in one line of history.
     polled: AtomicU64,
 }
 
-/// The answers about a scope that need nothing but its name: made once, when a slot begins.
+/// The answers about a scope that need only its name. They are made once, with the slot.
 #[derive(Debug, Clone, Default)]
 pub struct Standing {
     /// The domain without a user: the answer to every name it doesn't have.
@@ -56,13 +57,14 @@ pub struct Standing {
     pub unallocated: Bytes,
 }
 
-/// Makes them, for a tenant's domain or for a scope that is no tenant.
+/// Makes a [`Standing`] for a tenant's domain, or for a scope that is not a tenant.
 pub type MakeStanding = fn(Option<&Domain>, Uuid) -> Standing;
 
-/// The newest generations known when a poll began. What a fill learns while it runs is no sign that the database went back.
+/// The newest generations known when a poll began. What fills learn during the poll must not look as if the database went
+/// back in time.
 pub type Known = HashMap<Uuid, u64>;
 
-/// From one reading of the whole table to the next; this node's own count.
+/// The time from one reading of the whole table to the next, as a number that this node counts up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Era(u64);
 
@@ -76,7 +78,7 @@ impl Slot {
         self.newest.load(Ordering::Acquire)
     }
 
-    /// Raises to at least `generation`; says whether that was news.
+    /// Raises the generation to at least `generation`. Returns whether that was news.
     pub fn raise(&self, generation: u64) -> bool {
         self.newest.fetch_max(generation, Ordering::AcqRel) < generation
     }
@@ -96,13 +98,13 @@ impl Slot {
     }
 }
 
-/// One row of the table `generation`, with the tenant's domain (`None`: the tenant is gone, or it is no tenant).
+/// One row of the table `generation`, with the tenant's domain (`None` if the tenant is gone, or the scope is not a tenant).
 #[derive(Debug, Clone)]
 pub struct Heard {
     pub scope: Uuid,
     pub generation: u64,
     pub domain: Option<Domain>,
-    /// The tenant's cluster; nil when it is no tenant.
+    /// The tenant's cluster; nil if the scope is not a tenant.
     pub cluster: Uuid,
 }
 
@@ -113,19 +115,19 @@ struct Maps {
     standing: MakeStanding,
 }
 
-/// All slots of this node, and until when it may trust them.
+/// All slots of this node, with the lease that says until when it may trust them.
 pub struct Generations {
     maps: RwLock<Maps>,
     lease: Lease,
     doubt: Doubt,
 }
 
-/// A fill found less than this node knows: all of it must be read again.
+/// A fill found less than this node knows, so everything must be read again.
 #[derive(Default)]
 struct Doubt {
     raised: AtomicBool,
     call: Notify,
-    /// How many times everything was read.
+    /// Counts how often everything was read.
     rereads: watch::Sender<u64>,
 }
 
@@ -137,7 +139,7 @@ impl Generations {
         Self { maps, lease: Lease::new(lease), doubt: Doubt::default() }
     }
 
-    /// May this node serve its answers as current?
+    /// Whether this node may serve its answers as current.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
         self.lease.is_fresh()
@@ -148,13 +150,13 @@ impl Generations {
         self.lease.is_fresh_at(at)
     }
 
-    /// The same, but a node whose lease ran out polls before it says no: see [`Lease::settle`]. To be asked before anything that is
-    /// known is looked up: what is looked up before may be of the time before a pause.
+    /// The same, but a node whose lease ran out polls before it says no: see [`Lease::settle`]. Call this before looking
+    /// anything up: what was looked up earlier may be from before a pause.
     pub async fn settle(&self) -> bool {
         self.lease.settle().await
     }
 
-    /// Is the node fresh now, but was not at some moment since `began`?
+    /// Whether the node is fresh now but was detached at some moment since `began`.
     #[must_use]
     pub fn has_returned_since(&self, began: Instant) -> bool {
         self.lease.has_returned_since(began)
@@ -170,7 +172,7 @@ impl Generations {
         self.lease.failed(began);
     }
 
-    /// Returns when somebody waits for a poll; for whoever polls.
+    /// Returns when somebody waits for a poll. For the poller.
     pub async fn poll_wanted(&self) {
         self.lease.wanted().await;
     }
@@ -202,13 +204,13 @@ impl Generations {
         self.read().by_domain.len()
     }
 
-    /// The era that is on. What a fill reads after asking this is of that era or a later one.
+    /// The current era. What a fill reads after this call is of that era or a later one.
     #[must_use]
     pub fn era(&self) -> Era {
         self.read().era
     }
 
-    /// Begins an era, before the whole table is read: the newest generation that is known of each scope.
+    /// Begins an era, before the whole table is read. Returns the newest known generation of each scope.
     pub fn begin_era(&self) -> Known {
         let mut maps = self.write();
         maps.era.0 += 1;
@@ -221,16 +223,16 @@ impl Generations {
         self.read().by_scope.get(&scope).map(|slot| slot.polled.load(Ordering::Acquire))
     }
 
-    /// Takes in what a poll saw. Returns the scopes for which it was news.
+    /// Merges what a poll saw. Returns the scopes for which it was news.
     pub fn merge(&self, heard: impl IntoIterator<Item = Heard>) -> Vec<Uuid> {
         let mut maps = self.write();
         heard.into_iter().filter(|row| maps.merge_polled(row)).map(|row| row.scope).collect()
     }
 
-    /// A fill that began in `era` saw a generation of a slot. `false`: the era has passed, and it must be read again.
+    /// Raises a slot to a generation that a fill saw. Returns `false` if the fill began in an earlier era and must read again.
     #[must_use]
     pub fn raise(&self, era: Era, slot: &Slot, generation: u64) -> bool {
-        // Held while it is raised, so that no era begins in between.
+        // Locked while the slot is raised, so that no era begins in between.
         let maps = self.read();
         let is_on = maps.era == era;
         if is_on {
@@ -239,7 +241,7 @@ impl Generations {
         is_on
     }
 
-    /// Takes in what a fill saw that began in `era`: the tenant's slot. `None`: there is none, or the era has passed.
+    /// Merges a tenant that a fill saw, and returns its slot. `None` if it has none, or the fill began in an earlier era.
     pub fn hear(&self, era: Era, heard: &Heard) -> Option<Arc<Slot>> {
         let mut maps = self.write();
         if maps.era != era {
@@ -249,8 +251,8 @@ impl Generations {
         maps.by_scope.get(&heard.scope).cloned()
     }
 
-    /// `heard` is the whole table. What it doesn't hold is gone. `replaced` says that this is another database (or another line
-    /// of its history), whose generations mean nothing to what was kept before.
+    /// Replaces everything by the whole table: what `heard` lacks is gone. `replaced` means that this is another database (or
+    /// another line of its history), so that its generations can't be compared with those of kept answers.
     pub fn replace(&self, heard: &[Heard], replaced: bool) -> Vec<Uuid> {
         let mut maps = self.write();
         let known = heard.iter().map(|row| row.scope).collect::<std::collections::HashSet<_>>();
@@ -261,31 +263,31 @@ impl Generations {
         heard.iter().filter(|row| maps.merge_polled(row)).map(|row| row.scope).collect()
     }
 
-    /// A fill found less than this node knows: was the database restored? Everything is read again, soon.
+    /// Has everything read again soon, because a fill found less than this node knows: the database may have been restored.
     pub fn doubt(&self) {
         self.doubt.raised.store(true, Ordering::Release);
         self.doubt.call.notify_one();
     }
 
-    /// The same, and waits until it was; a lease at most.
+    /// The same, and waits until everything was read, for a lease at most.
     pub async fn doubt_and_wait(&self) {
         let mut rereads = self.doubt.rereads.subscribe();
         self.doubt();
-        // The sender lives as long as self. Who waits in vain is told that the database can't be asked.
+        // The sender lives as long as self. After a timeout, the caller answers that the database can't be asked.
         let _ = tokio::time::timeout(self.lease.lasts(), rereads.changed()).await;
     }
 
-    /// Returns when there is doubt; for whoever reads everything.
+    /// Returns when there is doubt. For the poller.
     pub async fn doubted(&self) {
         self.doubt.call.notified().await;
     }
 
-    /// Is there doubt? It is taken up by asking.
+    /// Whether there was doubt. Clears it.
     pub fn take_doubt(&self) -> bool {
         self.doubt.raised.swap(false, Ordering::AcqRel)
     }
 
-    /// Everything was read: who waited for that goes on.
+    /// Wakes those who wait until everything was read.
     pub fn reread(&self) {
         self.doubt.rereads.send_modify(|count| *count += 1);
     }
@@ -295,7 +297,7 @@ impl Generations {
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Maps> {
-        // The maps are changed by code that can't panic half way.
+        // The code that changes the maps can't panic half way.
         self.maps.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -325,7 +327,7 @@ impl Maps {
         let standing = (self.standing)(row.domain.as_ref(), row.scope);
         let slot = Arc::new(Slot::new(row.scope, row.domain.clone(), row.cluster, row.generation, standing));
         if let Some(domain) = &row.domain {
-            // A domain that moved between tenants: whoever held it before no longer does.
+            // If the domain moved here from another tenant, that one no longer has it.
             let before = self.by_domain.insert(domain.as_str().into(), Arc::clone(&slot));
             if let Some(before) = before {
                 before.close();
@@ -416,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_table_closes_what_it_does_not_hold() {
+    fn a_whole_table_closes_what_it_does_not_have() {
         let generations = generations();
         let slot = generations.domain("a.test").unwrap();
         generations.replace(&[heard(B, 1, "b.test")], false);
@@ -436,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_before_an_era_is_not_heard_in_it() {
+    fn what_was_read_before_an_era_is_ignored_in_it() {
         let generations = generations();
         let (before, slot) = (generations.era(), generations.scope(A).unwrap());
         assert!(generations.hear(before, &heard(A, 6, "a.test")).is_some() && generations.raise(before, &slot, 7));

@@ -1,8 +1,8 @@
-//! Is what a poll saw the database that this node knows, later? Or one that was restored, and knows nothing of its future?
+//! Judges whether a poll saw a later state of the database that this node knows, or a restored one that lost a future.
 //!
-//! A database has an *epoch*. It is renewed when somebody notices that the database is not the one the epoch began in, or that it
-//! went back: by its transaction ids, or by a generation that is lower than one that is known. A node that sees another epoch than
-//! its own drops everything and reads it anew. No I/O here: a model drives this through restores at every point.
+//! A database has an *epoch*. A node renews it when it notices that the epoch began in another database, or that the database
+//! went back in time: its transaction ids or a generation are lower than known. A node that sees a new epoch drops everything
+//! and reads it anew. There is no I/O here, so a model can test restores at every point.
 
 use std::collections::HashMap;
 
@@ -29,64 +29,65 @@ impl Snapshot {
         Some(Self { text: text.to_owned(), xmin, xmax, running })
     }
 
-    /// Did this snapshot see what a committed transaction did?
+    /// Whether this snapshot sees what a committed transaction did.
     #[must_use]
     pub fn shows(&self, xid: u64) -> bool {
         xid < self.xmin || (xid < self.xmax && !self.running.contains(&xid))
     }
 }
 
-/// What one poll saw, in one snapshot.
+/// What one poll saw in its snapshot.
 #[derive(Debug, Clone)]
 pub struct Seen {
     pub snapshot: Snapshot,
     pub epoch: Uuid,
-    /// Is it the database that the epoch began in?
+    /// Whether the epoch began in this very database.
     pub is_same: bool,
-    /// Are all triggers there? A restore makes them last.
+    /// Whether all triggers are there. A restore makes them last.
     pub is_whole: bool,
     pub heard: Vec<Heard>,
 }
 
-/// What is to be done with it.
+/// What to do with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Nothing of it may be believed: the database is being restored.
+    /// Believe none of it: the database is being restored.
     Wait,
-    /// The database was restored: it gets a new epoch, in place of the one that was seen. Then another poll.
+    /// The database was restored: give it a new epoch instead of the one seen, and poll again.
     Renew,
-    /// Another poll, of the whole table.
+    /// Poll again, for the whole table.
     Reread,
-    /// What changed since the last poll.
+    /// Merge what changed since the last poll.
     Merge,
-    /// The whole table. `replaced`: of another epoch, so that nothing that was known is worth anything.
+    /// Replace everything by the whole table. `replaced`: the epoch is another, so nothing known before counts.
     Replace { replaced: bool },
 }
 
-/// What a node knows of its database's history.
+/// What a node knows about its database's history.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     epoch: Option<Uuid>,
-    /// The xmin of the last snapshot that was taken in.
+    /// The xmin of the last snapshot that was merged.
     xmin: u64,
-    /// Is the next poll one of the whole table?
+    /// Whether the next poll reads the whole table.
     is_whole: bool,
-    /// Was a restore seen, or half of one, since something was taken in? A second one may make it look as if it had not been.
+    /// Whether a restore, finished or not, was seen since the last merge. After a second restore, it may look as if there had
+    /// been none.
     was_restored: bool,
 }
 
 impl History {
-    /// The next poll reads the whole table: the connection is new, or there is doubt.
+    /// Makes the next poll read the whole table, because the connection is new or there is doubt.
     pub fn start_over(&mut self) {
         self.is_whole = true;
     }
 
-    /// The database was seen while it was restored. Whatever comes next replaces what is known.
+    /// Notes that the database is being restored. Whatever comes next replaces what is known.
     pub fn restoring(&mut self) {
         self.was_restored = true;
     }
 
-    /// From which transaction on the next poll asks; 0: all.
+    /// The transaction from which on the next poll asks for changes; 0 means for everything.
     #[must_use]
     pub fn since(&self) -> u64 {
         if self.is_whole { 0 } else { self.xmin }
@@ -97,12 +98,13 @@ impl History {
         self.epoch
     }
 
-    /// Judges what a poll saw that asked from [`History::since`]. `known`: as of its beginning, if it was of the whole table.
+    /// Judges what a poll saw that asked from [`History::since`]. `known`: the generations known when a poll of the whole
+    /// table began.
     #[must_use]
     pub fn judge(&mut self, seen: &Seen, generations: &Generations, known: &Known) -> Step {
         let whole = self.since() == 0;
         let is_other = self.epoch.is_some_and(|epoch| epoch != seen.epoch);
-        // Transaction ids of one database only rise.
+        // The transaction ids of one database only rise.
         let is_older = self.epoch.is_some() && !is_other && seen.snapshot.xmin < self.xmin;
         self.was_restored |= !seen.is_whole || !seen.is_same || is_other || is_older;
         if !seen.is_whole {
@@ -122,7 +124,7 @@ impl History {
         Step::Replace { replaced: self.was_restored }
     }
 
-    /// What was seen has been taken in.
+    /// Notes that what was seen has been merged.
     pub fn took(&mut self, seen: &Seen) {
         self.epoch = Some(seen.epoch);
         self.xmin = seen.snapshot.xmin;
@@ -131,12 +133,12 @@ impl History {
     }
 }
 
-/// Is something older than an earlier poll saw it?
+/// Whether something is older than an earlier poll saw it.
 fn went_back(seen: &Seen, generations: &Generations) -> bool {
     seen.heard.iter().any(|row| generations.polled(row.scope).is_some_and(|polled| row.generation < polled))
 }
 
-/// Is something older than what was known, or gone? Generations only rise, and their rows stay.
+/// Whether something is older than known, or gone. Generations only rise, and their rows are never deleted.
 fn has_less(seen: &Seen, known: &Known) -> bool {
     let now = seen.heard.iter().map(|row| (row.scope, row.generation)).collect::<HashMap<_, _>>();
     known.iter().any(|(scope, known)| now.get(scope).is_none_or(|now| now < known))
@@ -183,7 +185,7 @@ mod tests {
         assert_eq!(history.judge(&seen(1, 101, 6), &generations, &Known::default()), Step::Merge);
     }
 
-    /// What a node makes of one poll, of the whole table or of what changed.
+    /// How a node judges one poll, of the whole table or of changes.
     fn judged(seen: &Seen, whole: bool) -> Step {
         let (mut history, generations) = node();
         if whole {
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_half_way_is_not_forgotten_when_all_looks_as_before() {
+    fn a_restore_seen_half_way_is_remembered_when_all_looks_as_before() {
         let (mut history, generations) = node();
         history.restoring();
         history.start_over();
@@ -212,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_fill_learns_during_a_poll_is_no_sign_of_a_restore() {
+    fn news_from_a_fill_during_a_poll_is_no_sign_of_a_restore() {
         let (mut history, generations) = node();
         history.start_over();
         let known = generations.begin_era();
@@ -235,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_that_are_not_whole_are_not_believed() {
+    fn a_database_with_missing_triggers_is_not_believed() {
         let (mut history, generations) = node();
         let half = Seen { is_whole: false, is_same: false, ..seen(2, 101, 6) };
         assert_eq!(history.judge(&half, &generations, &Known::default()), Step::Wait);

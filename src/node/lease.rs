@@ -1,10 +1,10 @@
-//! A node's lease: until when it may serve what it knows as current, and what that means once it has run out.
+//! A node's lease: until when it may serve what it knows as current, and what happens once it has run out.
 //!
 //! Invariants:
-//! - The node is *fresh* only for a lease after its last successful poll **began**; then it is *detached*.
-//! - A lease that ran out says nothing of the database: the whole process may have been stopped for a while (SIGSTOP, a virtual machine
-//!   that was moved). What it knows is served as detached only once a poll whose connection was begun **after** the lease ran out has
-//!   failed.
+//! - The node is *fresh* only for the length of a lease after its last successful poll **began**; then it is *detached*.
+//! - That a lease ran out says nothing about the database: the whole process may have been stopped for a while (SIGSTOP, a
+//!   virtual machine that was moved). So the node serves what it knows as detached only after a poll has failed whose connection
+//!   was begun **after** the lease ran out.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -16,13 +16,13 @@ use tokio::sync::{Notify, watch};
 pub struct Lease {
     started: Instant,
     lasts: Duration,
-    /// Milliseconds since `started`; 0: never polled.
+    /// Milliseconds after `started`; 0 means that it never polled.
     fresh_until: AtomicU64,
-    /// The same of when it last became fresh after it had been detached.
+    /// When the node last became fresh after being detached, in milliseconds after `started`.
     fresh_since: AtomicU64,
-    /// Of the last poll: when its connection was begun, if it failed.
+    /// If the last poll failed, when its connection was begun.
     failed: watch::Sender<Option<Instant>>,
-    /// Somebody waits for a poll.
+    /// Notified when somebody waits for a poll.
     call: Notify,
 }
 
@@ -45,7 +45,7 @@ impl Lease {
         self.lasts
     }
 
-    /// A scan of the clock and one atomic load.
+    /// Costs one look at the clock and one atomic load.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
         self.is_fresh_at(Instant::now())
@@ -56,7 +56,8 @@ impl Lease {
         self.millis(at) < self.fresh_until.load(Ordering::Acquire)
     }
 
-    /// Is the node fresh now, but was not at some moment since `began`? What failed meanwhile may have failed because it slept.
+    /// Whether the node is fresh now but was detached at some moment since `began`. What failed in between may have failed only
+    /// because the process was stopped.
     #[must_use]
     pub fn has_returned_since(&self, began: Instant) -> bool {
         self.is_fresh() && self.millis(began) <= self.fresh_since.load(Ordering::Acquire)
@@ -84,14 +85,14 @@ impl Lease {
         Duration::from_millis(self.millis(Instant::now()).saturating_sub(until))
     }
 
-    /// Is the node fresh, or will it be at once? Whoever asks first after the lease ran out has a poll made, and all wait for its
-    /// outcome. `false`: the database can't be asked. Who comes after such a poll has failed is told so without waiting. If none ends
-    /// within two leases (one for a poll that was under way, and one for the next), the database counts as out of reach as well.
+    /// Returns `true` if the node is fresh, or becomes so at once. Whoever asks first after the lease ran out triggers a poll,
+    /// and all wait for its result. `false` means that the database can't be asked; once a poll has failed, nobody waits any
+    /// more. If no poll ends within two leases (one for a poll under way, one for the next), the answer is `false` too.
     pub async fn settle(&self) -> bool {
         if self.is_fresh() {
             return true;
         }
-        // Apart, so that the futures of those who needn't wait stay small.
+        // Boxed, so that the futures of those who need not wait stay small.
         Box::pin(self.outcome()).await
     }
 
@@ -114,13 +115,13 @@ impl Lease {
         tokio::time::timeout(self.lasts * 2, outcome).await.unwrap_or(false)
     }
 
-    /// Does a failed poll whose connection was begun at `began` say that the database can't be asked now? Not one from before the lease
-    /// ran out, and not one from long ago: polls are tried again all the time, so this process was stopped since.
+    /// Whether a failed poll whose connection was begun at `began` shows that the database can't be asked now. It does not if it
+    /// began before the lease ran out, or long ago: since polls are tried all the time, this process was then stopped.
     fn is_out_of_reach(&self, began: Instant) -> bool {
         !self.is_fresh_at(began) && began.elapsed() < self.lasts * 3
     }
 
-    /// Returns when somebody waits for a poll; for whoever polls.
+    /// Returns when somebody waits for a poll. For the poller.
     pub async fn wanted(&self) {
         self.call.notified().await;
     }
@@ -144,7 +145,7 @@ mod tests {
 
     const LEASE: Duration = Duration::from_millis(200);
 
-    /// Of which the lease, if any, has just run out.
+    /// A node whose lease, if it had one, has just run out.
     fn detached() -> Arc<Lease> {
         let lease = Lease::new(LEASE);
         let began = Instant::now();
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_is_fresh_waits_for_nothing_and_wants_no_poll() {
+    async fn a_fresh_node_waits_for_nothing_and_wants_no_poll() {
         let lease = Lease::new(Duration::from_mins(1));
         lease.renew(Instant::now());
         assert!(now(lease.settle()).unwrap());
@@ -179,7 +180,7 @@ mod tests {
         for asker in waiting {
             assert!(asker.await.unwrap());
         }
-        // One call may be left of those who came after the first was taken.
+        // Those who came after the first notification may have left another one.
         let _ = now(lease.wanted());
         assert!(now(lease.wanted()).is_none());
     }
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_for_a_poll_that_never_ends_is_told_after_two_leases() {
+    async fn nobody_waits_longer_than_two_leases_for_a_poll_that_never_ends() {
         let lease = detached();
         let since = Instant::now();
         assert!(!lease.settle().await);

@@ -1,5 +1,5 @@
-//! What makes a node one of several: generations and how it learns of them, changes and how they are acknowledged, its connections to
-//! the database. Knows nothing of what is changed or fetched.
+//! What lets several nodes share one database: generations and polling, changes and their acknowledgement, and connections.
+//! Nothing here knows what is changed or fetched.
 
 pub mod apart;
 pub mod change_store;

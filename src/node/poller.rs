@@ -1,14 +1,14 @@
-//! How a node learns of changes, and how a change learns that the nodes have.
+//! How a node learns of changes, and how a change learns that all nodes have it.
 //!
-//! Every node polls: one statement that tells the database "I am here, and have applied this snapshot" and returns
-//! the generations that changed since. A poll renews the node's lease from the moment it **began**, and only when it went
-//! through whole. So whoever made a change knows of each other node either that it applied a snapshot with the change in it,
-//! or that its lease has run out and it serves nothing as fresh. NOTIFY merely wakes the poll: it may be lost.
+//! Every node polls: one statement tells the database "I am here and have applied this snapshot", and returns the generations
+//! that changed since. A poll renews the node's lease from the moment it **began**, and only if it succeeded completely. So
+//! whoever made a change knows about every other node that it either applied a snapshot with the change, or has no lease and
+//! serves nothing as fresh. NOTIFY only wakes the poll, so it may be lost.
 //!
-//! A database that was restored is another one, also when it is the same server: [`super::history`] tells.
+//! A restored database counts as another one, even on the same server: [`super::history`] recognises it.
 //!
-//! No gap is possible: a change that a poll's snapshot did not see has a transaction id not below that snapshot's xmin,
-//! and the next poll asks from there on.
+//! No change can be missed: if a poll's snapshot did not see a change, the change's transaction id is not below the snapshot's
+//! xmin, and the next poll asks from there on.
 
 use std::{
     pin::Pin,
@@ -30,7 +30,7 @@ use super::{
     poller_store::{self, Here, Visible},
 };
 
-/// A poll's lease: for so long after its beginning the node serves as fresh.
+/// For how long after a poll began the node is fresh.
 pub const LEASE: Duration = Duration::from_secs(1);
 const POLL_EVERY: Duration = Duration::from_millis(250);
 const RECONNECT_EVERY: Duration = Duration::from_millis(250);
@@ -42,19 +42,19 @@ struct Applied {
     began: Instant,
 }
 
-/// What is kept in memory beside generations: it is read anew when a generation says so.
+/// What is kept in memory besides generations. It is read anew when its generation rises.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted {
-    /// Who may ask.
+    /// The switches' tokens.
     pub switches: bool,
-    /// Who calls leave by: kept at hand, so that a call for help finds its way without a database.
+    /// The carriers, kept in memory so that emergency calls work without the database.
     pub carriers: bool,
 }
 
-/// Puts what was read in the place of what was known.
+/// Replaces what was known by what was read.
 pub type Take = Box<dyn FnOnce() + Send>;
 
-/// Whoever keeps it. Reading and taking are apart, so that a whole table is replaced at once.
+/// What keeps it. Reading and replacing are separate steps, so that everything is replaced at once.
 pub trait Memory: Send + Sync {
     fn read<'a>(&'a self, db: &'a mut PgConnection, wanted: Wanted) -> Reading<'a>;
 }
@@ -67,7 +67,7 @@ pub struct Poller {
     memory: Arc<dyn Memory>,
     node: Uuid,
     options: PgConnectOptions,
-    /// For all but polls, which have a connection that nothing else can take.
+    /// For everything but polls, which have a connection of their own.
     pool: PgPool,
     wake: Notify,
     applied: watch::Sender<Option<Applied>>,
@@ -83,27 +83,27 @@ impl Poller {
         pool: PgPool,
     ) -> Arc<Self> {
         let (applied, _) = watch::channel(None);
-        // A poll that this node gave up must not go on at the server, where the next ones would join it.
+        // The server must end a poll that this node has given up; otherwise such polls would pile up there.
         let options = database::within(options, LEASE);
         Arc::new(Self { generations, memory, node, options, pool, wake: Notify::new(), applied })
     }
 
-    /// Signs the node off, so that no change waits for it.
+    /// Signs the node off, so that changes no longer wait for it.
     pub async fn leave(&self) -> sqlx::Result<()> {
         poller_store::sign_off(&self.pool, self.node).await
     }
 
-    /// Polls for ever; returns only by being dropped.
+    /// Polls forever, until it is dropped.
     pub async fn run(self: Arc<Self>) {
         let mut history = History::default();
         let mut was_lost = false;
         loop {
-            // A connection that broke while this process was stopped says nothing of the database: the next one does.
+            // A connection that broke while this process was stopped says nothing about the database. The next one does.
             let began = Instant::now();
             let Err(error) = self.follow(&mut history, &mut was_lost).await;
             self.generations.poll_failed(began);
             if !was_lost {
-                tracing::warn!(%error, "the database can't be asked: serving what is known, as detached");
+                tracing::warn!(%error, "the database can't be asked: this node is detached and serves what it knows");
                 was_lost = true;
             }
             tokio::select! {
@@ -113,7 +113,7 @@ impl Poller {
         }
     }
 
-    /// Wakes the poll when the database says that something changed. What is lost here the poll finds anyway.
+    /// Wakes the poll when the database notifies of a change. The poll also finds changes whose notification was lost.
     pub async fn listen(self: Arc<Self>) {
         loop {
             if let Ok(mut listener) = PgListener::connect_with(&self.pool).await
@@ -128,24 +128,24 @@ impl Poller {
         }
     }
 
-    /// Waits until this node has been in step with the database once.
+    /// Waits until the first successful poll.
     pub async fn ready(&self) {
         let mut applied = self.applied.subscribe();
         // The sender lives as long as self.
         let _ = applied.wait_for(Option::is_some).await;
     }
 
-    /// One connection's life: the whole table first, then what changed.
+    /// Polls over one connection until it fails: the whole table first, then changes.
     async fn follow(&self, history: &mut History, was_lost: &mut bool) -> Result<std::convert::Infallible, PollError> {
         let generations = &*self.generations;
         let mut db = in_time(self.options.connect()).await?;
         in_time(poller_store::forget_old_nodes(&mut db)).await?;
         history.start_over();
-        // What was applied over another connection says nothing: the database may have been restored in between.
+        // What was applied over an earlier connection does not count: the database may have been restored since.
         let mut applied = Snapshot::default();
         loop {
             if generations.take_doubt() {
-                tracing::warn!("a fetch found less in the database than this node knows: all of it is read again");
+                tracing::warn!("a fetch found less in the database than this node knows: reading everything again");
                 history.start_over();
             }
             let began = Instant::now();
@@ -163,7 +163,7 @@ impl Poller {
             let news = match history.judge(&seen, generations, &known) {
                 Step::Wait => return Err(PollError::NotWhole),
                 Step::Renew => {
-                    tracing::warn!(epoch = %seen.epoch, "the database was restored: it gets a new epoch");
+                    tracing::warn!(epoch = %seen.epoch, "the database was restored: giving it a new epoch");
                     in_time(epoch_store::renew(&mut db, seen.epoch)).await?;
                     history.start_over();
                     continue;
@@ -187,7 +187,7 @@ impl Poller {
                 tracing::info!(tenants = generations.tenants(), replaced, "in step with the database");
                 *was_lost = false;
             }
-            // After news once more at once: the next poll tells the others that they were applied.
+            // After news, poll again at once: that tells the others that the news was applied.
             if news.is_empty() && !whole {
                 tokio::select! {
                     () = self.wake.notified() => {}
@@ -199,7 +199,7 @@ impl Poller {
         }
     }
 
-    /// Takes in what changed.
+    /// Merges what changed.
     async fn merge(&self, db: &mut PgConnection, seen: &Seen) -> Result<Vec<Uuid>, PollError> {
         let news = self.generations.merge(seen.heard.iter().cloned());
         let wanted = Wanted { switches: news.contains(&SWITCHES), carriers: news.contains(&CARRIERS) };
@@ -209,7 +209,7 @@ impl Poller {
         Ok(news)
     }
 
-    /// Takes in everything. It is read first, so that what was known before is replaced at once and whole.
+    /// Replaces everything. It is read completely first, so that it is replaced at once.
     async fn replace(&self, db: &mut PgConnection, seen: &Seen, replaced: bool) -> Result<Vec<Uuid>, PollError> {
         let take = in_time(self.memory.read(db, Wanted { switches: true, carriers: true })).await?;
         let news = self.generations.replace(&seen.heard, replaced);
@@ -217,8 +217,8 @@ impl Poller {
         Ok(news)
     }
 
-    /// Waits until this node has applied the change of a transaction whose commit began at `committed`, as long as its lease could
-    /// last. A poll from before says nothing: it may be of another line of history, with the same transaction ids.
+    /// Waits until this node has applied a transaction whose commit began at `committed`, for a lease at most. Earlier polls
+    /// don't count: they may have seen another line of history with the same transaction ids.
     async fn apply(&self, xid: u64, committed: Instant) -> bool {
         let mut applied = self.applied.subscribe();
         self.wake.notify_one();
@@ -234,8 +234,8 @@ pub enum PollError {
     #[error("no answer within {LEASE:?}")]
     Timeout,
     #[error(
-        "the database is not whole: it is being restored, or its triggers were dropped; `dialplane doctor` says which are missing, and \
-         `dialplane restored` takes it as it is"
+        "the database is incomplete: it is being restored, or triggers were dropped; `dialplane doctor` says which are missing, and \
+         `dialplane restored` accepts it as it is"
     )]
     NotWhole,
     #[error(transparent)]
@@ -243,24 +243,24 @@ pub enum PollError {
 }
 
 impl PollError {
-    /// Is a table or a function missing, as while they are restored?
+    /// Whether a table or function is missing, as during a restore.
     fn is_of_a_restore(&self) -> bool {
         match self {
             Self::NotWhole => true,
-            // Class 42: what a statement names is not there.
+            // Class 42: the statement names something that does not exist.
             Self::Sql(sqlx::Error::Database(error)) => error.code().is_some_and(|code| code.starts_with("42")),
             Self::Sql(_) | Self::Timeout => false,
         }
     }
 }
 
-/// A poll that takes longer than a lease renews nothing.
+/// Ends work that takes longer than a lease: such a poll would renew nothing.
 async fn in_time<T>(work: impl Future<Output = sqlx::Result<T>>) -> Result<T, PollError> {
     Ok(tokio::time::timeout(LEASE, work).await.map_err(|_| PollError::Timeout)??)
 }
 
-/// Waits until no node serves the state before a committed change as fresh: every live one has confirmed it, or the leases of
-/// those that have not ran out. `own` is the node that makes the change, if it is one; `committed`: when the commit began.
+/// Waits until no node serves the state before a committed change as fresh: every live node has confirmed the change, or its
+/// lease has run out. `own`: the poller of the node that made the change, if a node did. `committed`: when the commit began.
 pub async fn settle(pool: &PgPool, own: Option<&Poller>, xid: u64, committed: Instant) -> Visible {
     let pool = own.map_or(pool, |own| &own.pool);
     let own = match own {
@@ -275,7 +275,7 @@ pub async fn settle(pool: &PgPool, own: Option<&Poller>, xid: u64, committed: In
             Ok(outlook) if outlook.visible.confirmed == outlook.visible.live && !outlook.is_young => {
                 return outlook.visible;
             }
-            // Whoever has not confirmed by now polled last more than a lease ago, or not since the change.
+            // The leases of nodes that have not confirmed by now have run out.
             Ok(outlook) if since.elapsed() > LEASE => return outlook.visible,
             Err(_) if since.elapsed() > LEASE => return Visible { confirmed: 0, live: 1 },
             Ok(_) | Err(_) => {}

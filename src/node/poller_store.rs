@@ -9,16 +9,16 @@ use super::{
 };
 use crate::text::Domain;
 
-/// What a node says of itself with each poll.
+/// What a node says about itself with each poll.
 pub struct Here<'a> {
     pub node: Uuid,
     /// The epoch whose changes it has applied.
     pub epoch: Option<Uuid>,
-    /// The snapshot that it has applied over this connection; empty: none.
+    /// The snapshot that it has applied over this connection; empty for none.
     pub applied: &'a str,
 }
 
-/// Which nodes serve a change: those that confirmed it, of those that live.
+/// How many nodes serve a change: those that confirmed it, of those that are live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Visible {
     pub confirmed: i64,
@@ -31,8 +31,8 @@ impl std::fmt::Display for Visible {
     }
 }
 
-/// Says "here, with this applied" and reads what changed since, in one statement: either both went through or none. `None`: the
-/// database has no epoch, so it is being restored.
+/// Reports this node and what it has applied, and reads what changed since. It is one statement, so both succeed or neither.
+/// `None` if the database has no epoch, because it is being restored.
 pub async fn poll(db: &mut PgConnection, here: &Here<'_>, since: u64) -> sqlx::Result<Option<Seen>> {
     let applied = if here.applied.is_empty() { "1:1:" } else { here.applied };
     let rows = sqlx::query!(
@@ -63,7 +63,7 @@ pub async fn poll(db: &mut PgConnection, here: &Here<'_>, since: u64) -> sqlx::R
     .await?;
     let Some(first) = rows.first() else { return Ok(None) };
     let snapshot = Snapshot::parse(&first.snapshot);
-    let snapshot = snapshot.ok_or_else(|| sqlx::Error::Decode("no snapshot in a poll's answer".into()))?;
+    let snapshot = snapshot.ok_or_else(|| sqlx::Error::Decode("a poll's answer has no snapshot".into()))?;
     let (epoch, is_same, is_whole) = (first.epoch, first.is_same, first.is_whole);
     let heard = rows.into_iter().filter_map(|row| {
         Some(Heard {
@@ -76,7 +76,7 @@ pub async fn poll(db: &mut PgConnection, here: &Here<'_>, since: u64) -> sqlx::R
     Ok(Some(Seen { snapshot, epoch, is_same, is_whole, heard: heard.collect() }))
 }
 
-/// No change waits for this node any more.
+/// Removes this node, so that changes no longer wait for it.
 pub async fn sign_off(db: impl PgExecutor<'_>, node: Uuid) -> sqlx::Result<()> {
     sqlx::query!("delete from nodes where id = $1", node).execute(db).await.map(|_| ())
 }
@@ -85,17 +85,17 @@ pub async fn forget_old_nodes(db: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!("delete from nodes where polled_at < now() - interval '1 day'").execute(db).await.map(|_| ())
 }
 
-/// How far a change has come.
+/// How many nodes have a change.
 pub struct Outlook {
     pub visible: Visible,
-    /// Was the database restored, or its server started, less than a lease ago? Then a node may still serve by a lease that
-    /// this database knows nothing of.
+    /// Whether the database was restored, or its server started, less than a lease ago. Then a node may still have a lease that
+    /// this database does not know of.
     pub is_young: bool,
 }
 
-/// The node that asks has applied the change already, whether or not its next poll has said so.
+/// Asks how many nodes have a change. `own` has applied it already, even if its next poll hasn't said so yet.
 pub async fn outlook(db: impl PgExecutor<'_>, own: Uuid, xid: u64) -> sqlx::Result<Outlook> {
-    // Nodes of a version that knows of no epochs say none.
+    // Nodes of versions without epochs don't report one.
     let row = sqlx::query!(
         r#"
         select greatest(e.since, pg_postmaster_start_time()) > clock_timestamp() - interval '1 second' as "is_young!",

@@ -1,4 +1,4 @@
-//! `/v1/auth/me`: who one is, and what one's softphone needs.
+//! `/v1/auth/me`: who the caller is, and what their softphone needs.
 
 use actix_web::{
     get,
@@ -20,11 +20,11 @@ use crate::{
     text::keyring::Place,
 };
 
-/// All that an agent's softphone needs.
+/// Everything that an agent's softphone needs.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Me {
     pub user: MyUser,
-    /// `null`: an administrator of the platform.
+    /// `null` for an administrator of the platform.
     pub tenant: Option<MyTenant>,
     pub roles: Vec<Role>,
     pub extensions: Vec<MyExtension>,
@@ -46,7 +46,7 @@ pub struct MyTenant {
     pub id: Uuid,
     pub name: String,
     pub domain: String,
-    /// What softphones connect to.
+    /// The URL that softphones connect to.
     pub websocket_url: Option<String>,
     pub ice_servers: Vec<IceServer>,
 }
@@ -63,7 +63,7 @@ pub struct MyExtension {
     pub ice_servers: Vec<IceServer>,
 }
 
-/// Who one is, and what one's softphone needs
+/// Show who you are, and what your softphone needs
 ///
 /// Nobody else is ever shown the SIP passwords again.
 #[utoipa::path(tag = "auth", responses((status = 200, body = Me)))]
@@ -88,7 +88,7 @@ pub async fn me(api: Data<Api>, actor: Actor) -> Result<Json<Me>, Problem> {
     let Some(tenant) = account.tenant_id else { return Ok(Json(answer)) };
     let mut db = api.read(&actor).await?;
     let home = tenants::store::get(&mut *db, tenant).await?.ok_or_else(Problem::unauthorized)?;
-    // How many tenants a cluster has is not told; only how it is reached.
+    // Only how the cluster is reached is shown, not how many tenants it has.
     let cluster = clusters::store::get(api.pool(), home.cluster_id).await?;
     let (websocket_url, ice_servers) =
         cluster.map(|cluster| (cluster.websocket_url, cluster.ice_servers)).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What combines tenancy and telephony: agents (a user with extensions), and onboarding (a tenant with all it begins with).
+//! What combines tenancy and telephony: agents (users with extensions), and onboarding (a tenant with everything it starts with).
 
 pub mod agents;
 pub mod me;

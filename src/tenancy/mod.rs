@@ -1,5 +1,5 @@
-//! Who there is and who may do what: tenants, users, sign-in, keys, the audit log, mails; clusters and switches. A folder each: rules in
-//! `mod.rs`, all its SQL in `store.rs`, thin handlers in `api.rs`. Nothing here knows of telephones.
+//! Who exists and who may do what: tenants, users, sign-in, keys, the audit log and mails; clusters and switches. Each subject
+//! is a folder with rules in `mod.rs`, all its SQL in `store.rs` and thin handlers in `api.rs`. Nothing here knows of phones.
 
 pub mod audit;
 pub mod auth;
@@ -33,7 +33,7 @@ use crate::{
 pub struct Api {
     pub changes: Changes,
     pub auth: Auth,
-    /// Where switches reach this platform: what is put into their configuration.
+    /// The URL in switches' configuration, at which they reach this platform.
     pub switch_url: Arc<str>,
     /// Whose `X-Forwarded-For` is believed.
     pub proxies: Arc<ArcSwap<Vec<IpAddr>>>,
@@ -52,18 +52,18 @@ impl Api {
         self.changes.pool()
     }
 
-    /// A turn for much at once, to be held until that is done.
+    /// A turn for a large upload. Hold it until the upload is done.
     pub async fn turn(&self) -> Result<Turn, Problem> {
         self.turns.take().await
     }
 
-    /// To read with: what the database shows to who asks, which to a tenant is its own rows.
+    /// A transaction to read with. It sees only the tenant's own rows if a tenant asks.
     pub async fn read(&self, actor: &Actor) -> sqlx::Result<Transaction<'static, Postgres>> {
         self.changes.within(actor.tenant).await
     }
 }
 
-/// Which tenant it is about: the caller's own, so that only the platform names one.
+/// The tenant that a request is about. Only the platform needs to name one; otherwise it is the caller's own.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct TenantQuery {

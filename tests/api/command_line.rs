@@ -98,9 +98,9 @@ async fn settings_come_from_the_environment() {
     assert!(!wrong.status.success());
     assert!(String::from_utf8_lossy(&wrong.stderr).to_lowercase().contains("fill_timeout_ms"), "{wrong:?}");
     for (name, value, said) in [
-        ("DIALPLANE_OF_SOMEBODY_ELSE", "x", "no setting"),
+        ("DIALPLANE_OF_SOMEBODY_ELSE", "x", "not a setting"),
         ("DIALPLANE_FIL_TIMEOUT_MS", "100", "did you mean DIALPLANE_FILL_TIMEOUT_MS?"),
-        ("DIALPLANE_LOG", "inof", "is no level"),
+        ("DIALPLANE_LOG", "inof", "is not a level"),
     ] {
         let output = run(name, value);
         assert!(!output.status.success(), "{name}");

@@ -11,12 +11,12 @@ pub struct Binaries {
     folder: PathBuf,
 }
 
-/// Where distributions put them: a folder per major version, which PATH does not know.
+/// Where distributions put them: a folder per major version, which is not on PATH.
 const DISTRIBUTIONS: [(&str, &str); 3] =
     [("/usr/lib/postgresql", "bin"), ("/usr/pgsql", "bin"), ("/opt/homebrew/opt", "bin")];
 
 impl Binaries {
-    /// The version that made the cluster if there is one, else the first on PATH, else the newest installed.
+    /// The version that created the cluster, if there is one; else the first on PATH, else the newest installed.
     #[must_use]
     pub fn find(cluster: &Path) -> Option<Self> {
         let wanted = fs::read_to_string(cluster.join("PG_VERSION")).ok();

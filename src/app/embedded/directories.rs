@@ -21,7 +21,7 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// `None`: we are no root, and run it ourselves.
+    /// `None` if we are not root, and run it ourselves.
     pub fn choose() -> Result<Option<Self>, ClusterError> {
         if !geteuid().is_root() {
             return Ok(None);
@@ -40,7 +40,7 @@ pub struct Directories {
     pub owner: Option<Owner>,
 }
 
-/// `sun_path` holds 108 bytes (unix(7)); the socket's own name takes 15.
+/// `sun_path` has 108 bytes (unix(7)), of which the socket's own name takes 15.
 const LONGEST_SOCKET_FOLDER: usize = 90;
 
 impl Directories {
@@ -62,7 +62,7 @@ impl Directories {
         Ok(directories)
     }
 
-    /// Those of a cluster that is there; makes nothing.
+    /// The folders of an existing cluster. Creates nothing.
     pub fn find(data: &Path, owner: Option<Owner>) -> Result<Option<Self>, ClusterError> {
         let data = match data.canonicalize() {
             Ok(data) => data,
@@ -90,7 +90,7 @@ impl Directories {
         self.data.join("postgres.log")
     }
 
-    /// Makes a folder that only the cluster's user may enter, or checks that it is one.
+    /// Creates a folder that only the cluster's user may enter, or checks that an existing one is.
     pub fn make_private(&self, path: &Path) -> Result<(), ClusterError> {
         let failed = |source| ClusterError::File { path: path.to_owned(), source };
         match DirBuilder::new().mode(0o700).create(path) {
@@ -109,20 +109,20 @@ impl Directories {
     }
 }
 
-/// A folder for the socket when the cluster's path is too long for one.
+/// A folder for the socket if the cluster's path is too long for it.
 fn short_folder(home: &Path) -> PathBuf {
     let mut hash = DefaultHasher::new();
     home.hash(&mut hash);
     std::env::temp_dir().join(format!("dialplane-{}-{:016x}", geteuid(), hash.finish()))
 }
 
-/// Where clusters live whose data directory the other user can't enter, such as one below /root.
+/// Where a cluster lives if the other user can't enter the data directory, such as one below /root.
 const HOMES: &str = "/var/lib/dialplane";
 
-/// The file in the data directory that names the place of such a cluster.
+/// The file in the data directory that says where such a cluster is.
 const NOTE: &str = "cluster";
 
-/// The place of such a cluster: named in the data directory, so that it is found again, and left when that is removed.
+/// The place of such a cluster. The data directory names it, so that it is found again, and abandoned when that is removed.
 fn home_elsewhere(data: &Path, owner: &Owner) -> Result<PathBuf, ClusterError> {
     let note = data.join(NOTE);
     let failed = |path: &Path| {

@@ -1,4 +1,4 @@
-//! Keeps a node's private cluster running: a server that ended is started again.
+//! Keeps a node's private cluster running: restarts a server that ended.
 
 use std::{
     sync::mpsc::{self, RecvTimeoutError},
@@ -8,12 +8,12 @@ use std::{
 
 use super::Cluster;
 
-/// How often the server's process is looked at.
+/// How often the server's process is checked.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// The first try comes at once. Each that comes to nothing doubles the pause.
+/// The first try comes at once. Each failure doubles the pause.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// A server that ran for so long counts as well again.
+/// A server that has run for this long counts as healthy again.
 const WELL: Duration = Duration::from_secs(10);
 
 /// A cluster that is started again whenever its server ends.
@@ -23,7 +23,7 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Watches from a thread of its own: when the node is busy, its database is needed all the more.
+    /// Watches from a thread of its own, so that a busy node notices as well.
     pub fn of(cluster: Cluster) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
         let thread = thread::Builder::new().name("postgres-keeper".into()).spawn(move || keep(cluster, &stopped))?;
@@ -33,14 +33,14 @@ impl Keeper {
     /// Stops watching, then the server.
     pub fn stop(self) {
         let _ = self.stop.send(());
-        // A thread that panicked has nothing to stop with: Postgres stays, and the next node takes it over.
+        // If the thread panicked, Postgres stays, and the next node takes it over.
         if let Ok(cluster) = self.thread.join() {
             cluster.stop();
         }
     }
 }
 
-/// Until it is told to stop, or nobody is left who could tell.
+/// Watches until it is told to stop, or the other end is gone.
 fn keep(mut cluster: Cluster, stopped: &mpsc::Receiver<()>) -> Cluster {
     let mut pauses = Pauses::new();
     while stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
@@ -48,7 +48,7 @@ fn keep(mut cluster: Cluster, stopped: &mpsc::Receiver<()>) -> Cluster {
         if cluster.is_running() || !pauses.may_try(now) {
             continue;
         }
-        tracing::warn!(log = %cluster.log().display(), "Postgres ended by itself: starting it again");
+        tracing::warn!(log = %cluster.log().display(), "Postgres ended unexpectedly: starting it again");
         if let Err(error) = cluster.spawn() {
             tracing::error!(%error, "Postgres can't be started");
         }
@@ -67,7 +67,7 @@ impl Pauses {
         Self { pause: FIRST_PAUSE, tried: None }
     }
 
-    /// Notes a try, if it is time for one. The server is known not to run.
+    /// Whether it is time to try again; if so, notes the try. Call it only while the server doesn't run.
     fn may_try(&mut self, now: Instant) -> bool {
         match self.tried.map(|tried| now.duration_since(tried)) {
             Some(since) if since < self.pause => return false,

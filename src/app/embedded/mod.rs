@@ -1,5 +1,5 @@
-//! A private Postgres cluster in the data directory: made, started and stopped by Dialplane itself, from the system's own
-//! Postgres binaries. It listens on a Unix socket in a folder that only its own user can enter, and on nothing else.
+//! A private Postgres cluster in the data directory, which Dialplane creates, starts and stops with the system's Postgres
+//! binaries. It listens only on a Unix socket, in a folder that only its user can enter.
 
 mod binaries;
 mod directories;
@@ -31,7 +31,7 @@ pub enum ClusterError {
     )]
     NoBinaries,
     #[error(
-        "there is no database in the data directory {} yet. Start a node there with `dialplane serve` (or `dialplane demo`), or name the data directory of the one you mean with --data-dir",
+        "there is no database in the data directory {} yet. Start a node there with `dialplane serve` (or `dialplane demo`), or name another data directory with --data-dir",
         .0.display()
     )]
     Absent(PathBuf),
@@ -39,13 +39,13 @@ pub enum ClusterError {
     Denied(PathBuf),
     #[error("another dialplane runs on the data directory {0}")]
     InUse(PathBuf),
-    #[error("running as root needs an unprivileged user for Postgres, and there is neither 'postgres' nor 'nobody'")]
+    #[error("running as root needs an unprivileged user for Postgres, but there is neither 'postgres' nor 'nobody'")]
     NoUser,
     #[error(
-        "{path} can't be entered by the user {user}, who runs Postgres: choose a data directory such as /var/lib/dialplane"
+        "the user {user}, who runs Postgres, can't enter {path}: choose a data directory such as /var/lib/dialplane"
     )]
     Unreachable { path: PathBuf, user: String },
-    #[error("{0} is not a folder of this user alone")]
+    #[error("{0} must belong to this user, and nobody else may enter it")]
     Unsafe(PathBuf),
     #[error("{what} failed: {output}")]
     Command { what: &'static str, output: String },
@@ -59,29 +59,29 @@ pub enum ClusterError {
 
 const USER: &str = "dialplane";
 const DATABASE: &str = "dialplane";
-/// For so long a server that doesn't start is tried again. One that recovers after a crash is waited for as long as it takes.
+/// How long to keep trying to start a server. One that recovers after a crash is waited for as long as it takes.
 const START_TRIES: Duration = Duration::from_secs(30);
 const PAUSE_BETWEEN_TRIES: Duration = Duration::from_millis(500);
 
-/// A running private cluster, owned by this process or, for short commands, by another.
+/// A running private cluster. It belongs to this process or, for short commands, to another.
 pub struct Cluster {
     binaries: Binaries,
     directories: Directories,
-    /// Held as long as the cluster is ours to stop.
+    /// Held if this process must stop the cluster.
     lock: Option<Flock<File>>,
     postmaster: Postmaster,
     durability: Durability,
 }
 
-/// What a try to connect says of the server.
+/// What an attempt to connect says about the server.
 enum Found {
     Answers,
-    /// It starts, recovers or shuts down.
+    /// It is starting, recovering or shutting down.
     Busy,
     Nothing,
 }
 
-/// Durability of a cluster: a real one, or one whose data nobody will miss.
+/// How durable a cluster is: for real data, or for data that nobody will miss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     Full,
@@ -89,7 +89,7 @@ pub enum Durability {
 }
 
 impl Cluster {
-    /// Starts the cluster of a data directory, making it first if there is none. One that a crashed process left running
+    /// Starts the cluster of a data directory, creating it first if it doesn't exist. One that a crashed process left running
     /// is taken over.
     pub async fn start(data_dir: &Path, durability: Durability) -> Result<Self, ClusterError> {
         let mut cluster = Self::open(data_dir)?;
@@ -101,7 +101,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// For commands that end soon: uses the cluster that a running node has started, or starts it for the time being. Makes none.
+    /// For short commands: uses the cluster that a running node has started, or else starts it. Doesn't create one.
     pub async fn borrow(data_dir: &Path) -> Result<Self, ClusterError> {
         let Some(directories) = Directories::find(data_dir, Owner::choose()?)? else {
             return Err(ClusterError::Absent(data_dir.to_owned()));
@@ -109,14 +109,14 @@ impl Cluster {
         Self::with(directories)?.join_or_run().await
     }
 
-    /// Like [`Self::borrow`], and makes the cluster when there is none.
+    /// Like [`Self::borrow`], but creates a missing cluster.
     pub async fn borrow_or_make(data_dir: &Path) -> Result<Self, ClusterError> {
         Self::open(data_dir)?.join_or_run().await
     }
 
     async fn join_or_run(mut self) -> Result<Self, ClusterError> {
         if self.lock.is_some() {
-            // What is missing in the directories is made, and what is unsafe refused.
+            // Creates missing directories, and refuses unsafe ones.
             self.directories = Directories::prepare(&self.directories.data, self.directories.owner.take())?;
             self.run().await?;
         } else {
@@ -125,7 +125,7 @@ impl Cluster {
         Ok(self)
     }
 
-    /// The node whose cluster it is may just be starting it. Whether it answers is seen by who connects.
+    /// Waits because the node that has the cluster may just be starting it. The caller finds out whether it answers.
     async fn wait_for_socket(&self) -> Result<(), ClusterError> {
         let socket = self.directories.socket.join(".s.PGSQL.5432");
         let since = Instant::now();
@@ -166,7 +166,7 @@ impl Cluster {
         self.create_database().await
     }
 
-    /// Is there a server, whether it answers or not?
+    /// Whether there is a server, even if it doesn't answer.
     fn is_running(&mut self) -> bool {
         self.postmaster.pid().is_some()
     }
@@ -189,7 +189,7 @@ impl Cluster {
             .database(database)
     }
 
-    /// Made aside and renamed, so that a crash in between leaves nothing half made.
+    /// Creates the cluster under another name and renames it, so that a crash leaves nothing half made.
     fn initialise(&self) -> Result<(), ClusterError> {
         let (cluster, made) = (&self.directories.cluster, self.directories.cluster.with_extension("new"));
         let failed = |path: &Path| {
@@ -210,7 +210,7 @@ impl Cluster {
         fs::rename(&made, cluster).map_err(failed(cluster))
     }
 
-    /// Starts a server where there is none.
+    /// Starts a server.
     fn spawn(&mut self) -> Result<(), ClusterError> {
         self.postmaster.clear();
         let log = self.directories.log();
@@ -221,14 +221,14 @@ impl Cluster {
         command.arg("-D").arg(&self.directories.cluster).arg("-k").arg(&self.directories.socket);
         command.args(["-c", "listen_addresses=", "-c", "port=5432", "-c", "unix_socket_permissions=0700"]);
         command.args(["-c", "max_connections=100", "-c", &format!("shared_buffers={}MB", shared_buffers_mib())]);
-        // Its machine code needs memory that is written and executed, which a hardened service may not have; and no statement here is
-        // long enough to gain by it.
+        // JIT code needs memory that is both writable and executable, which a hardened service may not have. Our statements are
+        // too short to gain from it.
         command.args(["-c", "jit=off"]);
         if self.durability == Durability::None {
             command.args(["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]);
         }
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
-        // Ctrl-C on a terminal is for us: we stop Postgres when nothing needs it any more.
+        // Ctrl-C on a terminal must only reach us: we stop Postgres when nothing needs it any more.
         command.process_group(0);
         let child = command.spawn();
         let child = child.map_err(|source| ClusterError::File { path: self.binaries.path("postgres"), source })?;
@@ -239,7 +239,7 @@ impl Cluster {
     fn command(&self, name: &str) -> Command {
         let mut command = Command::new(self.binaries.path(name));
         command.current_dir("/").env_remove("PGDATA").env_remove("PGHOST").env_remove("PGPORT");
-        // What a service manager hears of readiness is about this process, not about its Postgres.
+        // A service manager must hear of this process's readiness, not of Postgres's.
         command
             .env_remove("NOTIFY_SOCKET")
             .env_remove("WATCHDOG_USEC")
@@ -257,20 +257,20 @@ impl Cluster {
                 let _ = connection.close().await;
                 Found::Answers
             }
-            // cannot_connect_now: it starts, recovers or shuts down.
+            // cannot_connect_now: it is starting, recovering or shutting down.
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("57P03") => Found::Busy,
             Err(_) => Found::Nothing,
         }
     }
 
-    /// Until the server answers. It is started when there is none: also when one that was there ends meanwhile.
+    /// Waits until the server answers. If there is none, or it ends meanwhile, it is started.
     async fn wait(&mut self) -> Result<(), ClusterError> {
         let mut since = Instant::now();
         let mut tried = None::<Instant>;
         loop {
             match self.look().await {
                 Found::Answers => return Ok(()),
-                // Recovery takes as long as there is to recover.
+                // A recovery may take as long as it needs.
                 Found::Busy => since = Instant::now(),
                 Found::Nothing if since.elapsed() > START_TRIES => return Err(self.did_not_start(since)),
                 Found::Nothing => {}
@@ -291,7 +291,7 @@ impl Cluster {
         ClusterError::Start { waited: since.elapsed(), log: self.log(), said: self.last_words() }
     }
 
-    /// What the server's log ends with.
+    /// The end of the server's log.
     fn last_words(&self) -> String {
         let log = fs::read(self.log()).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
@@ -307,7 +307,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Stops the cluster if it is ours.
+    /// Stops the cluster if this process owns it.
     pub fn stop(mut self) {
         if self.lock.is_some() {
             self.postmaster.stop();
@@ -315,7 +315,7 @@ impl Cluster {
     }
 }
 
-/// An eighth of the machine's memory, 128 MiB to 2 GiB; it is taken as it is used.
+/// An eighth of the machine's memory, but 128 MiB to 2 GiB. The system provides it only as it is used.
 fn shared_buffers_mib() -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let total =
@@ -323,7 +323,7 @@ fn shared_buffers_mib() -> u64 {
     (total.unwrap_or_default() / 1024 / 8).clamp(128, 2048)
 }
 
-/// Runs a command to its end; what it printed is in the error.
+/// Runs a command to its end. The error contains its output.
 fn run(what: &'static str, command: &mut Command) -> Result<(), ClusterError> {
     let failed = |output: String| ClusterError::Command { what, output };
     let output = command.stdin(Stdio::null()).output().map_err(|e| failed(e.to_string()))?;

@@ -1,5 +1,5 @@
-//! The server's process: is it there, and how it ends. The pid file alone doesn't tell: a server that was killed leaves it behind, and its
-//! number may be another process's by now.
+//! The server's process: whether it runs, and how to end it. The pid file alone doesn't tell: a killed server leaves it behind,
+//! and another process may have its number by now.
 
 use std::{
     fs,
@@ -15,7 +15,8 @@ use nix::{
     unistd::Pid,
 };
 
-/// A fast shutdown writes everything down first. One that takes longer is cut short: the log has everything, and is read at the next start.
+/// How long a fast shutdown may take, which writes everything to disk. Cutting it short loses nothing: the next start recovers
+/// from the WAL.
 const FAST: Duration = Duration::from_secs(4);
 /// The same for an immediate shutdown, before the processes are killed.
 const IMMEDIATE: Duration = Duration::from_millis(500);
@@ -36,8 +37,8 @@ impl Postmaster {
         self.child = Some(child);
     }
 
-    /// The running server's process. A child that has ended is collected on the way: as a zombie it would count as running, for Postgres
-    /// as well.
+    /// The running server's process. A child that has ended is reaped first: as a zombie it would count as running, for Postgres
+    /// too.
     pub fn pid(&mut self) -> Option<Pid> {
         if let Some(child) = &mut self.child {
             if matches!(child.try_wait(), Ok(None)) {
@@ -49,8 +50,7 @@ impl Postmaster {
         runs_in(pid, &self.folder()).then_some(pid)
     }
 
-    /// Makes room for a new server once the old one is gone: ends what it left behind, for a new server does not start as long as the
-    /// shared memory of the old one is in use.
+    /// Ends the processes that an old server left behind: a new one does not start while the old one's shared memory is in use.
     pub fn clear(&mut self) {
         if self.pid().is_some() {
             return;
@@ -67,14 +67,12 @@ impl Postmaster {
         let _ = fs::remove_file(self.pid_file());
     }
 
-    /// Ends the server within five seconds, whatever state it is in.
+    /// Ends the server within five seconds, whatever its state.
     pub fn stop(&mut self) {
         for (signal, patience) in [(Signal::SIGINT, FAST), (Signal::SIGQUIT, IMMEDIATE)] {
             let Some(pid) = self.pid() else { break };
             if signal != Signal::SIGINT {
-                tracing::warn!(
-                    "Postgres takes too long to stop: it is stopped at once, and will recover when it starts"
-                );
+                tracing::warn!("Postgres takes too long to stop: stopping it at once; it will recover when it starts");
             }
             let _ = kill(pid, signal);
             let since = Instant::now();
@@ -88,13 +86,13 @@ impl Postmaster {
                 let _ = child.wait();
             }
         }
-        // After a shutdown in order there is nothing left to clear, and no pid file.
+        // After an orderly shutdown there is no pid file and nothing left to clear.
         if self.pid_file().exists() {
             self.clear();
         }
     }
 
-    /// As the system names it to those who ask where a process works.
+    /// The folder under the name that the system gives as a process's working directory.
     fn folder(&self) -> PathBuf {
         self.cluster.canonicalize().unwrap_or_else(|_| self.cluster.clone())
     }
@@ -104,8 +102,8 @@ impl Postmaster {
     }
 }
 
-/// Is that process a server of this cluster? Postgres works in its data directory (`ChangeToDataDir` in postmaster.c). A zombie works
-/// nowhere.
+/// Whether that process is a server of this cluster. Postgres's working directory is its data directory (`ChangeToDataDir` in
+/// postmaster.c). A zombie has none.
 fn runs_in(pid: Pid, cluster: &Path) -> bool {
     match kill(pid, None) {
         Ok(()) => {}
@@ -115,12 +113,12 @@ fn runs_in(pid: Pid, cluster: &Path) -> bool {
     !has_proc() || fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|folder| folder == cluster)
 }
 
-/// Where there is no /proc, as on macOS, the pid file is believed.
+/// Without /proc, as on macOS, the pid file is believed.
 fn has_proc() -> bool {
     Path::new("/proc/self/cwd").exists()
 }
 
-/// The server's processes. They work in the data directory as well.
+/// The server's processes. Their working directory is the data directory too.
 fn processes_in(cluster: &Path) -> Vec<Pid> {
     let all = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok().map(Pid::from_raw));

@@ -7,7 +7,7 @@ pub async fn has_database(db: impl PgExecutor<'_>, name: &str) -> sqlx::Result<b
     Ok(row.is_some())
 }
 
-/// Makes [`super::DATABASE`]; a statement like this takes no parameters.
+/// Creates [`super::DATABASE`]. Such a statement takes no parameters.
 pub async fn create_database(db: impl PgExecutor<'_>) -> sqlx::Result<()> {
     sqlx::query("create database dialplane").execute(db).await.map(|_| ())
 }

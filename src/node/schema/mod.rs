@@ -1,8 +1,8 @@
-//! The version of the database's tables: whether this program may use them, and bringing them up to date.
+//! The version of the database's tables: checks whether this program may use them, and brings them up to date.
 //!
-//! A program knows the migrations it was built with; its version is the newest of them. Tables older than that must be migrated
-//! first, which nodes and `dialplane migrate` do and nobody else. Newer tables are used as they are, until their floor
-//! (migration 0018) says that this program is too old for them.
+//! A program knows the migrations that it was built with, and its version is the newest of them. Older tables must be migrated
+//! first, which only nodes and `dialplane migrate` do. Newer tables can be used, unless their floor (migration 0018) says that
+//! this program is too old for them.
 
 pub mod rights;
 mod rights_store;
@@ -17,36 +17,36 @@ use sqlx::{
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
-/// Where sqlx writes down what was applied.
+/// Where sqlx records applied migrations.
 const TABLE: &str = "_sqlx_migrations";
 
-/// How long a migration waits for a table, and everybody else behind it.
+/// How long a migration waits for a lock on a table. Everybody else who uses the table waits behind it.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
-/// In between the others get their turn.
+/// The pause between two tries, in which the others get their turn.
 const PAUSE: Duration = Duration::from_secs(1);
 const TRIES: u32 = 60;
-/// How often a node asks whether the other one that migrates is done. It does not wait inside a statement, whose snapshot would
-/// hold up a `create index concurrently` of that other one.
+/// How often a node asks whether another one has finished migrating. It must not wait inside a statement, whose snapshot would
+/// block a `create index concurrently` of the other one.
 const TURN: Duration = Duration::from_millis(250);
 
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
-    #[error("the database has no tables yet: run `dialplane migrate`, or start a node, which makes them")]
+    #[error("the database has no tables yet: run `dialplane migrate`, or start a node, which creates them")]
     Empty,
     #[error(
-        "the database's tables are older than this program (version {found}, and it needs {needed}): run `dialplane migrate`, or restart the node with this program"
+        "the database's tables are older than this program (they have version {found}, but it needs {needed}): run `dialplane migrate`, or restart the node with this program"
     )]
     Older { found: i64, needed: i64 },
     #[error(
-        "the database's tables are newer than this program: they are version {found} and need a program of version {lowest} or newer, and this one is {own}. Use the newer dialplane"
+        "the database's tables are newer than this program: they have version {found} and need a program of version {lowest} or newer, but this one has {own}. Use the newer dialplane"
     )]
     Newer { found: i64, lowest: i64, own: i64 },
     #[error(
-        "migration {0} of this database is not the one this program knows: they come from different sources. Use the program that made the database"
+        "migration {0} of this database is not the one that this program knows: they come from different sources. Use the program that created the database"
     )]
     Foreign(i64),
     #[error(
-        "migration {version} found its tables locked at each of {TRIES} tries, and changed nothing. The transaction open longest: {holder}. End it, and try again"
+        "migration {version} found its tables locked each of {TRIES} times, and changed nothing. The longest open transaction: {holder}. End it, and try again"
     )]
     Locked { version: i64, holder: String },
     #[error("migration {version} failed, and changed nothing: {source}")]
@@ -55,10 +55,10 @@ pub enum SchemaError {
     Sql(#[from] sqlx::Error),
 }
 
-/// What somebody who waits is told.
+/// Progress, for whoever waits.
 #[derive(Debug, Clone, Copy)]
 pub enum Step<'a> {
-    /// Another process migrates this database.
+    /// Another process is migrating this database.
     Queued,
     Applies {
         version: i64,
@@ -66,35 +66,35 @@ pub enum Step<'a> {
         at: usize,
         total: usize,
     },
-    /// Something holds a table that the migration changes.
+    /// Another transaction holds a lock on a table that the migration changes.
     Locked {
         version: i64,
     },
-    /// The tables are newer than this program, which may use them.
+    /// The tables are newer than this program, but it may use them.
     Newer {
         found: i64,
         own: i64,
     },
 }
 
-/// Where tables stand that this program may use, or may bring up to date.
+/// The state of tables that this program may use or bring up to date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     Current,
-    /// Newer than this program, which may use them.
+    /// Newer than this program, but it may use them.
     Newer(i64),
-    /// Nothing was applied yet.
+    /// No migration was applied yet.
     Empty,
     Older(i64),
 }
 
-/// The newest migration this program knows.
+/// The newest migration that this program knows.
 #[must_use]
 pub fn own_version() -> i64 {
     known().map(|migration| migration.version).max().unwrap_or_default()
 }
 
-/// All migrations this program knows, in their order.
+/// All migrations that this program knows, in order.
 pub fn known_versions() -> impl Iterator<Item = i64> {
     known().map(|migration| migration.version)
 }
@@ -103,7 +103,7 @@ fn known() -> impl Iterator<Item = &'static Migration> {
     MIGRATIONS.iter().filter(|migration| !migration.migration_type.is_down_migration())
 }
 
-/// Where the tables stand; an error when this program must leave them alone.
+/// The state of the tables, or an error if this program must not use them.
 pub async fn standing(db: &mut PgConnection) -> Result<Standing, SchemaError> {
     let Some(applied) = store::applied(&mut *db).await? else { return Ok(Standing::Empty) };
     let Some(found) = applied.last().map(|last| last.version) else { return Ok(Standing::Empty) };
@@ -117,7 +117,7 @@ pub async fn standing(db: &mut PgConnection) -> Result<Standing, SchemaError> {
             None => missing = missing.or(Some(migration.version)),
         }
     }
-    // Those left over are unknown here: later ones are of a later program.
+    // The rest are unknown to this program. Later ones come from a later program, earlier ones from another.
     if let Some(unknown) = applied.into_keys().find(|version| *version < own) {
         return Err(SchemaError::Foreign(unknown));
     }
@@ -132,7 +132,7 @@ pub async fn standing(db: &mut PgConnection) -> Result<Standing, SchemaError> {
     }
 }
 
-/// For whatever only uses the tables.
+/// Checks that this program may use the tables, for commands that don't change them.
 pub async fn check(db: &mut PgConnection) -> Result<(), SchemaError> {
     match standing(db).await? {
         Standing::Current | Standing::Newer(_) => Ok(()),
@@ -141,7 +141,8 @@ pub async fn check(db: &mut PgConnection) -> Result<(), SchemaError> {
     }
 }
 
-/// Brings the tables up to date, one process at a time, and says how many migrations that took. Tables that are so already are not touched.
+/// Brings the tables up to date, one process at a time, and returns the number of migrations applied. Tables that are up to
+/// date are not touched.
 pub async fn migrate(options: &PgConnectOptions, mut tell: impl FnMut(Step<'_>)) -> Result<usize, SchemaError> {
     let mut db = options.connect().await?;
     let done = match standing(&mut db).await? {
@@ -155,12 +156,12 @@ pub async fn migrate(options: &PgConnectOptions, mut tell: impl FnMut(Step<'_>))
             apply_missing(&mut db, &mut tell).await?
         }
     };
-    // The turn ends with the connection.
+    // Closing the connection releases the lock.
     let _ = db.close().await;
     Ok(done)
 }
 
-/// Takes sqlx's own lock, so that programs which knew no other respect it as well.
+/// Takes sqlx's own lock, which older programs respect too.
 async fn take_turn(db: &mut PgConnection, tell: &mut impl FnMut(Step<'_>)) -> Result<(), SchemaError> {
     store::wait_for_locks(&mut *db, TURN).await?;
     let mut told = false;
@@ -179,7 +180,7 @@ async fn take_turn(db: &mut PgConnection, tell: &mut impl FnMut(Step<'_>)) -> Re
 
 async fn apply_missing(db: &mut PgConnection, tell: &mut impl FnMut(Step<'_>)) -> Result<usize, SchemaError> {
     store::wait_for_locks(&mut *db, LOCK_TIMEOUT).await?;
-    // Somebody else may have done it meanwhile, and gone further.
+    // Another process may have migrated meanwhile, perhaps further.
     if let Standing::Current | Standing::Newer(_) = standing(&mut *db).await? {
         return Ok(0);
     }
@@ -215,7 +216,7 @@ async fn apply(
     Err(SchemaError::Locked { version, holder })
 }
 
-/// 55P03: `lock_timeout` ran out; 40P01: a deadlock, of which this side was given up.
+/// 55P03: `lock_timeout` expired. 40P01: a deadlock, in which this side lost.
 fn is_locked(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(e) if matches!(e.code().as_deref(), Some("55P03" | "40P01")))
 }

@@ -1,4 +1,4 @@
-//! The SQL of roles, policies and grants. Not checked at compile time: it is asked of databases of any version.
+//! The SQL of roles, policies and grants. It is not checked at compile time, because the database may have any version.
 
 use sqlx::PgConnection;
 
@@ -39,7 +39,7 @@ pub async fn is_unbound(db: &mut PgConnection, role: &str) -> sqlx::Result<bool>
     sqlx::query_scalar(is).bind(role).fetch_one(db).await
 }
 
-/// As migration 0002 does.
+/// Does the same as migration 0002.
 pub async fn make_role(db: &mut PgConnection) -> sqlx::Result<()> {
     let make = "
         do $$

@@ -1,6 +1,6 @@
-//! What the database says of its own version, and the locks of a migration.
+//! The SQL of the tables' version, and of a migration's locks.
 //!
-//! These statements are not checked at compile time: they run on databases of other versions, and on empty ones.
+//! These statements are not checked at compile time: they also run on empty databases and those of other versions.
 
 use sqlx::{PgConnection, Row as _};
 
@@ -9,7 +9,7 @@ pub struct Applied {
     pub checksum: Vec<u8>,
 }
 
-/// `None`: nothing was ever applied here. The table is sqlx's own.
+/// The applied migrations, or `None` if sqlx's table does not exist yet.
 pub async fn applied(db: &mut PgConnection) -> sqlx::Result<Option<Vec<Applied>>> {
     let rows = sqlx::query("select version, checksum from _sqlx_migrations where success order by version");
     let Some(rows) = if_there(rows.fetch_all(db).await)? else { return Ok(None) };
@@ -19,18 +19,18 @@ pub async fn applied(db: &mut PgConnection) -> sqlx::Result<Option<Vec<Applied>>
         .map(Some)
 }
 
-/// The oldest program that may use the tables; `None`: they were made before there was such a number.
+/// The oldest program version that may use the tables; `None` if they are from before this was recorded.
 pub async fn floor(db: &mut PgConnection) -> sqlx::Result<Option<i64>> {
     Ok(if_there(sqlx::query_scalar("select lowest from schema_floor").fetch_optional(db).await)?.flatten())
 }
 
-/// How long a statement waits for a lock. Whoever comes later to the same table queues behind it, so it must not wait for long.
+/// Sets how long a statement waits for a lock. Everybody else who needs the table queues behind it, so it must not be long.
 pub async fn wait_for_locks(db: &mut PgConnection, limit: std::time::Duration) -> sqlx::Result<()> {
     let limit = format!("{}ms", limit.as_millis());
     sqlx::query("select set_config('lock_timeout', $1, false)").bind(limit).execute(db).await.map(|_| ())
 }
 
-/// The transaction that is open longest, for a person who looks for what holds a lock.
+/// The longest open transaction, for a person who looks for what holds a lock.
 pub async fn oldest_transaction(db: &mut PgConnection) -> sqlx::Result<Option<String>> {
     let oldest = sqlx::query_scalar(
         "select format('process %s of user %s (%s), open for %s s', pid, usename, coalesce(nullif(application_name, ''), 'unnamed'),

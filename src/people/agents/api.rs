@@ -33,7 +33,7 @@ fn maker<'a>(api: &'a Api, actor: &Actor) -> Maker<'a> {
 
 /// Create an agent: user, extensions, mailboxes, and a mail with a link
 ///
-/// The answer is the only place that ever shows the SIP passwords and voicemail PINs.
+/// Only this answer shows the SIP passwords and voicemail PINs.
 #[utoipa::path(tag = "agents", params(TenantQuery), request_body = NewAgent, responses((status = 201, body = CreatedAgent), (status = 409, body = Problem)))]
 #[post("/v1/admin/agents")]
 pub async fn create_agent(
@@ -54,7 +54,7 @@ pub async fn create_agent(
 
 /// Create many agents, all or none unless asked otherwise
 ///
-/// With something refused, and without `partial`, the answer is a 422 that holds the report.
+/// Without `partial`, if some lines have errors, the answer is a 422 with the report.
 #[utoipa::path(tag = "agents", params(TenantQuery), request_body = NewAgents, responses((status = 201, body = Report), (status = 422, body = Report)))]
 #[post("/v1/admin/agents/bulk")]
 pub async fn create_agents(

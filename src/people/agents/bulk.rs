@@ -1,4 +1,4 @@
-//! Many agents at once, with a report of every line.
+//! Creates many agents at once, with a report on every line.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -12,9 +12,9 @@ use crate::{
     text::{Code, Why},
 };
 
-/// Most lines of one request.
+/// The most lines of one request.
 pub const MOST_LINES: usize = 10_000;
-/// Most lines of a file that the operator imports by command line.
+/// The most lines of a file that the operator imports on the command line.
 pub const MOST_IN_FILE: usize = 200_000;
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -22,16 +22,16 @@ pub const MOST_IN_FILE: usize = 200_000;
 pub struct NewAgents {
     #[schema(value_type = Vec<NewAgent>)]
     pub agents: Vec<serde_json::Value>,
-    /// `true`: those that can be made are made, whatever the others are. Otherwise all or none.
+    /// `true` creates the agents whose lines are valid, even if other lines have errors. Otherwise it is all or none.
     #[serde(default)]
     pub partial: bool,
 }
 
-/// What became of one line.
+/// The result of one line.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 #[schema(as = AgentLine)]
 pub struct Line {
-    /// Counted from one, without a CSV file's head.
+    /// Counted from one, not counting a CSV file's heading.
     pub line: usize,
     pub email: String,
     #[serde(flatten)]
@@ -45,7 +45,7 @@ pub enum Outcome {
     Created {
         agent: Box<CreatedAgent>,
     },
-    /// Nothing is wrong with it; others were, and it was all or none.
+    /// The line is valid, but others are not, and it was all or none.
     NotCreated,
     Refused(Reason),
 }
@@ -56,12 +56,12 @@ pub struct Report {
     pub created: usize,
     pub refused: usize,
     pub lines: Vec<Line>,
-    /// The columns of a file that nothing was taken from.
+    /// The columns of a file that were not used.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unused_columns: Vec<String>,
 }
 
-/// A line as it was read: an agent, or why it is none.
+/// A line as it was read: an agent, or what is wrong with it.
 pub type Read = std::result::Result<NewAgent, Error>;
 
 /// Reads the lines of a request.
@@ -85,7 +85,7 @@ pub(super) fn check_count(count: usize, most: usize) -> Result<()> {
     Err(Error::invalid("agents", Code::lines(most)))
 }
 
-/// Takes the lines that can't be out of those to be made, and says why.
+/// Removes the lines with errors, and notes the errors.
 fn take_out(sound: &mut Vec<(usize, NewAgent)>, outcomes: &mut [Outcome], wrong: super::Wrong) -> Result<()> {
     let mut out = std::collections::HashSet::new();
     for (at, error) in wrong {
@@ -105,7 +105,7 @@ fn take_out(sound: &mut Vec<(usize, NewAgent)>, outcomes: &mut [Outcome], wrong:
     Ok(())
 }
 
-/// Not a line's fault: the pools have too few numbers.
+/// Whether the pools have too few numbers, which is no error of a line.
 fn too_few_numbers(mut wrong: super::Wrong) -> std::result::Result<Error, super::Wrong> {
     match wrong.iter().position(|(_, error)| pools::are_exhausted(error)) {
         Some(at) => Ok(wrong.swap_remove(at).1),
@@ -113,7 +113,7 @@ fn too_few_numbers(mut wrong: super::Wrong) -> std::result::Result<Error, super:
     }
 }
 
-/// The last ones go without, as many as there are no numbers for; one at least, so that this ends.
+/// Refuses as many of the last lines as there are no numbers for. It is at least one, so that the loop ends.
 async fn go_without(
     change: &mut Change,
     tenant: Uuid,
@@ -142,14 +142,14 @@ fn refused(error: Error) -> Outcome {
     Outcome::Refused(error.into())
 }
 
-/// Why what was made is not kept.
+/// Why the agents created are not kept.
 enum NotKept {
     Wrong(super::Wrong),
-    /// Others can't be, and it is all or none.
+    /// Other lines have errors, and it is all or none.
     NotWhole,
 }
 
-/// Makes the agents of a file. What is wrong with the database itself is an `Err`; with the lines, the report's.
+/// Creates the agents of a file. Errors of the database are `Err`; errors of lines are in the report.
 pub async fn create(
     change: &mut Change,
     maker: Maker<'_>,
@@ -170,7 +170,7 @@ pub async fn create(
             Err(error) => outcomes.push(refused(error)),
         }
     }
-    // Lines that can't be are taken out until the rest can be made, so that the report knows them all.
+    // Lines with errors are removed until the rest can be created, so that the report has all errors.
     while !sound.is_empty() {
         let whole = sound.len() == outcomes.len();
         let agents = sound.iter().map(|(_, agent)| agent.clone()).collect::<Vec<_>>();

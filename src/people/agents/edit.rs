@@ -1,4 +1,4 @@
-//! What is changed about agents: who they are, what they may do, whether they may, and that they go.
+//! Changing agents: their names and addresses, role, status and extensions; and deleting them.
 
 use chrono::{Duration, Utc};
 use uuid::Uuid;
@@ -61,7 +61,7 @@ pub async fn update(
         after.email = email.to_string();
     }
     if let Some(status) = patch.status {
-        // Who never chose a password is invited still.
+        // Somebody who never chose a password is still invited.
         let chose = store::has_password(change.db(), tenant, id).await?;
         after.status = match status {
             UserStatus::Suspended => UserStatus::Suspended,
@@ -99,7 +99,7 @@ pub async fn update(
     Ok(store::with_extensions(change.db(), tenant, after).await?)
 }
 
-/// Gives and takes back extensions, until they are those wanted.
+/// Gives the agent the wanted extensions and takes the others back.
 async fn set_extensions(change: &mut Change, tenant: Uuid, agent: &User, wanted: &[ExtensionNumber]) -> Result<()> {
     if !(1..=MOST_EXTENSIONS).contains(&wanted.len()) {
         return Err(Error::invalid("extensions", Code::range(1, MOST_EXTENSIONS)));
@@ -123,12 +123,12 @@ async fn set_extensions(change: &mut Change, tenant: Uuid, agent: &User, wanted:
     Ok(())
 }
 
-/// As phones show it.
+/// The name as phones show it.
 fn full_name(user: &User) -> String {
     format!("{} {}", user.first_name, user.last_name)
 }
 
-/// Who read the mails at the old address must not come in by one of them.
+/// Changes the address. Links in mails to the old address stop working.
 async fn new_address(change: &mut Change, maker: Maker<'_>, tenant: Uuid, after: &User, email: &Email) -> Result<()> {
     store::drop_links(change.db(), after.id).await?;
     let usual = templates::usual(change.db(), tenant).await?;
@@ -138,14 +138,14 @@ async fn new_address(change: &mut Change, maker: Maker<'_>, tenant: Uuid, after:
         let message = Message::VerifyEmail { name: &after.first_name, link: &link };
         return mail::queue(change, Some(tenant), email, language, &message).await;
     }
-    // Who never chose a password was invited at the old address, and is at the new one.
+    // Somebody who never chose a password is invited again at the new address.
     let home = tenants::store::get(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
     let link = one_time::link(change, maker.public_url, after.id, Purpose::Welcome).await?;
     let message = Message::Welcome { name: &after.first_name, tenant: home.name.as_str(), link: &link };
     mail::queue(change, Some(tenant), email, language, &message).await
 }
 
-/// Sends the link once more to who has not used it yet. The one before is good no longer.
+/// Sends the invitation again, if it was not accepted yet. The earlier link stops working.
 pub async fn invite_again(change: &mut Change, maker: Maker<'_>, tenant: Uuid, id: Uuid) -> Result<()> {
     let user = locked(change, maker, tenant, id, None).await?;
     if user.status != UserStatus::Invited {
@@ -176,7 +176,7 @@ async fn keep_an_owner(change: &mut Change, tenant: Uuid, before: &User, role: R
     Ok(())
 }
 
-/// Deletes an agent: the extensions are gone for every switch, their numbers rest.
+/// Deletes an agent. The extensions are gone on every switch, and their numbers rest.
 pub async fn delete(
     change: &mut Change,
     maker: Maker<'_>,
@@ -199,7 +199,7 @@ pub async fn delete(
 }
 
 async fn locked(change: &mut Change, maker: Maker<'_>, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<User> {
-    // Two owners who let each other go at once: the second waits, and sees what the first did.
+    // If two owners delete each other at once, the second waits here and sees what the first did.
     names::hold(change, tenant).await?;
     let user = users::store::lock(change.db(), Some(tenant), id).await?.ok_or(Error::NotFound("agent"))?;
     if !maker.may_grant(user.role) {

@@ -1,4 +1,4 @@
-//! A CSV file of people, from a spreadsheet or as another telephone system exports it: columns by name, in any order.
+//! Reads a CSV file of people, from a spreadsheet or exported by another phone system. Columns are found by name, in any order.
 
 use super::{
     NewAgent,
@@ -10,7 +10,7 @@ use crate::{
     text::{Code, DisplayName, Email, ExtensionNumber, table_file},
 };
 
-/// What a column holds.
+/// What a column contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Column {
     FirstName,
@@ -27,9 +27,9 @@ enum Column {
 
 const COLUMNS: usize = 7;
 
-/// Heads without case, spaces and signs. Of two columns that hold the same, the one that stands earlier here counts. Our own come
-/// first; then those of spreadsheets, FusionPBX (extension_download.php and the export of users), FreePBX (bulk handler: extensions
-/// and user manager), and 3CX.
+/// Column headings without case, spaces and punctuation. If two columns mean the same, the one that is earlier here counts.
+/// Ours come first, then those of spreadsheets, FusionPBX (extension_download.php and the export of users), FreePBX (bulk
+/// handler: extensions and user manager), and 3CX.
 const HEADS: &[(&str, Column)] = &[
     ("firstname", Column::FirstName),
     ("vorname", Column::FirstName),
@@ -69,7 +69,7 @@ const HEADS: &[(&str, Column)] = &[
     ("defaultextension", Column::Numbers),
 ];
 
-/// Which column of a file holds what.
+/// Which column of a file contains what.
 struct Head {
     at: [Option<usize>; COLUMNS],
     unused: Vec<String>,
@@ -107,17 +107,17 @@ impl Head {
 /// A file as it was read.
 #[derive(Debug)]
 pub struct Sheet {
-    /// Each line's address, and its agent or why it is none.
+    /// Each line's address, with its agent or what is wrong with the line.
     pub lines: Vec<(String, Read)>,
-    /// The heads of columns that nothing is taken from.
+    /// The headings of columns that are not used.
     pub unused: Vec<String>,
 }
 
-/// Reads a CSV file. `most`: how many lines it may have.
+/// Reads a CSV file with at most `most` lines.
 ///
 /// # Errors
 ///
-/// The file is none, a needed column is missing, or there are too many lines or none.
+/// The file is not CSV, a required column is missing, or it has too many lines or none.
 pub fn read(bytes: &[u8], most: usize) -> Result<Sheet> {
     let text = table_file::text(bytes).map_err(|why| Error::invalid("file", why))?;
     let (text, delimiter) = table_file::rows(&text);
@@ -128,7 +128,7 @@ pub fn read(bytes: &[u8], most: usize) -> Result<Sheet> {
     let mut lines = Vec::new();
     for row in reader.records() {
         let row = row.map_err(|error| wrong(&error))?;
-        // What a spreadsheet writes for a row that was emptied.
+        // Spreadsheets write this for a row that was emptied.
         if row.iter().all(str::is_empty) {
             continue;
         }
@@ -171,7 +171,8 @@ fn agent(head: &Head, row: &csv::StringRecord) -> Read {
     })
 }
 
-/// First and last name of `Ada Lovelace` and `Lovelace, Ada`. A single word is a first name, and its line says what is missing.
+/// Splits `Ada Lovelace` and `Lovelace, Ada` into first and last name. A single word is a first name; the line then lacks the
+/// last name.
 fn parts(name: &str) -> (&str, &str) {
     let (first, last) = match name.split_once(',') {
         Some((last, first)) => (first, last),
@@ -203,7 +204,7 @@ mod tests {
         assert!(read(text.as_bytes(), 2).unwrap_err().to_string().contains("1 to 2 lines"));
     }
 
-    /// Who is in the first line, and with which number.
+    /// The person on the first line, with their number.
     fn first(bytes: &[u8]) -> (String, Option<String>) {
         let sheet = read(bytes, 10).unwrap();
         let agent = sheet.lines[0].1.as_ref().unwrap();

@@ -1,4 +1,4 @@
-//! Agents: people of a tenant with extensions of their own. Made, suspended and deleted as one.
+//! Agents: people of a tenant with extensions of their own. User and extensions are created, suspended and deleted together.
 
 pub mod api;
 pub mod bulk;
@@ -36,9 +36,9 @@ use crate::{
     text::{Code, DisplayName, Email, ExtensionNumber, SipSecret, VoicemailPin},
 };
 
-/// Most extensions that one agent is made with.
+/// The most extensions of an agent.
 pub const MOST_EXTENSIONS: usize = 5;
-/// A deleted agent's numbers go to nobody else for so many days: who dials them means who had them.
+/// For how many days nobody else gets a deleted agent's numbers: people who dial them still mean that agent.
 pub const QUARANTINE_DAYS: i64 = 30;
 
 /// An agent's extension, without its secrets.
@@ -57,7 +57,7 @@ pub struct Agent {
     pub extensions: Vec<AgentExtension>,
 }
 
-/// An extension as it is made: the only time that its secrets are shown.
+/// A new extension. Its secrets are shown only now.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct NewPhone {
     pub id: Uuid,
@@ -82,13 +82,13 @@ pub struct NewAgent {
     pub first_name: DisplayName,
     pub last_name: DisplayName,
     pub email: Email,
-    /// What they may do; `agent` when not given. Nobody makes anybody who may do more than themselves.
+    /// Their role; `agent` if absent. Nobody can create somebody with more rights than they have themselves.
     #[serde(default = "agent")]
     pub role: Role,
     pub language: Option<Language>,
-    /// 1 to 5, the lowest that are free; 1 when not given.
+    /// How many extensions, 1 to 5; 1 if absent. They get the lowest free numbers.
     pub extensions_count: Option<usize>,
-    /// Numbers of the tenant's pools, or of extensions that are nobody's, in the place of the lowest free ones.
+    /// Instead of the lowest free numbers: numbers in the tenant's pools, or of extensions without an agent.
     pub numbers: Option<Vec<ExtensionNumber>>,
 }
 
@@ -96,7 +96,7 @@ fn agent() -> Role {
     Role::Agent
 }
 
-/// A merge patch: what is absent stays.
+/// A merge patch: absent fields stay as they are.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgentPatch {
@@ -107,21 +107,21 @@ pub struct AgentPatch {
     #[serde(default, deserialize_with = "crate::model::patch::patch")]
     #[schema(value_type = Option<Language>)]
     pub language: Option<Option<Language>>,
-    /// `suspended`: can't sign in, and the phones are refused at the next REGISTER and INVITE.
+    /// If `suspended`, they can't sign in, and their phones are refused at the next REGISTER or INVITE.
     pub status: Option<UserStatus>,
     pub two_factor_required: Option<bool>,
-    /// The numbers of all extensions that they have from now on, 1 to 5: those that they have, and of those that are nobody's. One that is
-    /// left out is nobody's then, with a new SIP password and PIN.
+    /// The numbers of all extensions that they have from now on, 1 to 5. They may be their own or of extensions without an agent.
+    /// One that is left out no longer has an agent, and gets a new SIP password and PIN.
     pub extensions: Option<Vec<ExtensionNumber>>,
 }
 
-/// Who makes agents, and may make whom.
+/// Who creates agents, which decides whom they may create.
 #[derive(Clone, Copy)]
 pub struct Maker<'a> {
-    /// What the links in mails begin with.
+    /// The URL with which links in mails begin.
     pub public_url: &'a str,
     pub role: Role,
-    /// A key with scopes of its own: it makes and changes agents, and nobody who could do what it can't.
+    /// Whether this is a key with limited scopes. It must not create or change anybody who may do more than it.
     pub is_scoped: bool,
     /// Called after each agent, for those who wait for many.
     pub on_made: Option<&'a (dyn Fn() + Sync)>,
@@ -139,7 +139,7 @@ impl<'a> Maker<'a> {
 }
 
 impl NewAgent {
-    /// How many extensions to take besides those wanted by number.
+    /// How many extensions to create besides those with given numbers.
     fn count(&self) -> Result<usize> {
         let wanted = self.numbers.as_ref().map_or(0, Vec::len);
         let count = match (self.extensions_count, wanted) {
@@ -174,12 +174,12 @@ impl NewAgent {
     }
 }
 
-/// What is wrong with lines, by their place.
+/// The errors of lines, with their positions.
 pub type Wrong = Vec<(usize, Error)>;
 
-/// Makes agents, all or none: users, extensions with the lowest free numbers, secrets, mailboxes, and the mail with a link.
+/// Creates agents, all or none: users, extensions with the lowest free numbers, secrets, mailboxes, and mails with a link.
 ///
-/// `Err` names the lines that can't be.
+/// `Err` names the lines that can't be created.
 pub async fn create_all(
     change: &mut Change,
     maker: Maker<'_>,
@@ -189,7 +189,7 @@ pub async fn create_all(
     let whole = |error: Error| vec![(0, error)];
     let home = tenants::store::get(change.db(), tenant).await.map_err(|e| whole(e.into()))?;
     let home = home.ok_or_else(|| whole(Error::NotFound("tenant")))?;
-    // Nobody else gives out this tenant's numbers meanwhile, nor makes the same person.
+    // Meanwhile nobody else can give out this tenant's numbers or create the same person.
     names::hold(change, tenant).await.map_err(whole)?;
     let mut wrong = check_emails(change, new).await.map_err(whole)?;
     let wanted = check_lines(change, maker, tenant, new, &mut wrong).await.map_err(whole)?;
@@ -207,7 +207,7 @@ pub async fn create_all(
     insert_all(change, maker, &home, &made).await.map_err(whole)
 }
 
-/// What is wrong with lines by themselves, and with the numbers they want; answers those numbers.
+/// Checks the lines and the numbers that they want. Returns those numbers.
 async fn check_lines(
     change: &mut Change,
     maker: Maker<'_>,
@@ -246,7 +246,7 @@ fn wanted_once(numbers: &[String], seen: &mut HashSet<String>) -> Result<()> {
 
 async fn check_emails(change: &mut Change, new: &[NewAgent]) -> Result<Wrong> {
     let emails = new.iter().map(NewAgent::email_key).collect::<Vec<_>>();
-    // Which addresses other tenants have is nobody's business but the platform's.
+    // Only the platform may learn which addresses other tenants have.
     let taken = match change.author().within {
         Some(tenant) => users::store::taken_in_tenant(change.db(), tenant, &emails).await?,
         None => users::store::taken_emails(change.db(), &emails).await?,
@@ -262,11 +262,12 @@ async fn check_emails(change: &mut Change, new: &[NewAgent]) -> Result<Wrong> {
     Ok(wrong)
 }
 
-/// People that one statement makes: what is in memory at once, and for how long the database works without a look at whether
-/// anybody still waits for it.
+/// How many people one statement creates. This bounds memory, and how long the database works before it is noticed that nobody
+/// waits any more.
 const AT_ONCE: usize = 1_000;
 
-/// The people first and their phones last: only phones are seen by a switch, so the tenant's generation is held for the end alone.
+/// Inserts the people first and their phones last: switches only see phones, so the tenant's generation is locked only at the
+/// end.
 async fn insert_all(
     change: &mut Change,
     maker: Maker<'_>,
@@ -314,7 +315,7 @@ async fn insert_all(
     Ok(created)
 }
 
-/// A phone with new secrets: of a new extension, or of one that is nobody's yet.
+/// New secrets for a new extension, or for one without an agent.
 fn new_phone(
     change: &Change,
     home: &tenants::Tenant,
@@ -345,7 +346,7 @@ fn new_phone(
     Ok((phone, extension, sealed))
 }
 
-/// Users with their links, mails and audit entries.
+/// Inserts users with their links, mails and audit entries.
 async fn insert_people(
     change: &mut Change,
     maker: Maker<'_>,
@@ -377,7 +378,7 @@ async fn insert_people(
     Ok(created.collect())
 }
 
-/// Makes one agent.
+/// Creates one agent.
 pub async fn create(change: &mut Change, maker: Maker<'_>, tenant: Uuid, new: NewAgent) -> Result<CreatedAgent> {
     let made = create_all(change, maker, tenant, &[new]).await;
     let made = made.map_err(|wrong| wrong.into_iter().next().map_or(Error::NotFound("agent"), |(_, error)| error))?;

@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// Users to be made, as columns.
+/// Users to create, as columns.
 #[derive(Default)]
 pub struct NewUsers {
     pub ids: Vec<Uuid>,
@@ -79,7 +79,7 @@ pub async fn users(db: &mut PgConnection, tenant: Uuid, ids: &[Uuid]) -> sqlx::R
     .await
 }
 
-/// Which agents are asked for.
+/// Which agents to list.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// Part of a name, an address or a number.
@@ -108,14 +108,14 @@ pub async fn get(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<
     }
 }
 
-/// A user as the agent that they are.
+/// A user as an agent, with their extensions.
 pub async fn with_extensions(db: &mut PgConnection, tenant: Uuid, user: User) -> sqlx::Result<Agent> {
     let extensions = extensions_of(db, tenant, &[user.id]).await?;
     Ok(Agent { user, extensions: extensions.into_iter().map(|(_, extension)| extension).collect() })
 }
 
 async fn list(db: impl PgExecutor<'_>, tenant: Uuid, filter: &Filter, window: Window) -> sqlx::Result<Vec<User>> {
-    // What a person types is text: `%` and `_` are themselves.
+    // A person's input is plain text, so `%` and `_` are escaped.
     let pattern = filter.search.as_ref().map(|text| {
         let text = text.trim().to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
         format!("%{text}%")
@@ -189,12 +189,12 @@ pub async fn extensions_of(
         .collect())
 }
 
-/// Ends every link that was sent to somebody.
+/// Revokes all links that were sent to somebody.
 pub async fn drop_links(db: &mut PgConnection, user: Uuid) -> sqlx::Result<()> {
     sqlx::query!("delete from one_time_tokens where user_id = $1", user).execute(db).await.map(|_| ())
 }
 
-/// The extensions of somebody who has another name or address now: those that showed the old name show the new one, and voicemail
+/// Updates the extensions of somebody with a new name or address: those that showed the old name show the new one, and voicemail
 /// that went to the old address goes to the new one.
 pub async fn extensions_follow(
     db: &mut PgConnection,

@@ -32,7 +32,7 @@ use crate::{
     text::Code,
 };
 
-/// Create a tenant with all it begins with: owner, pool, settings, and what is not in use yet
+/// Create a tenant with everything it starts with: owner, pool, settings, and what is not in use yet
 #[utoipa::path(tag = "tenants", request_body = NewTenancy, responses((status = 201, body = Tenancy), (status = 409, body = Problem)))]
 #[post("/v1/tenants")]
 pub async fn create_tenant(
@@ -88,7 +88,7 @@ pub async fn template_schema(_actor: Actor) -> Json<Value> {
 
 #[derive(Deserialize, utoipa::IntoParams)]
 pub struct VersionQuery {
-    /// As it was at this version; the newest when not given.
+    /// The version to show; the newest if absent.
     version: Option<i32>,
 }
 
@@ -110,7 +110,7 @@ pub async fn show_template(
     Ok(change::shown(&template, i64::from(template.version)))
 }
 
-/// List the versions of a template of the platform's own, the newest first
+/// List the versions of one of the platform's own templates, newest first
 #[utoipa::path(tag = "templates", responses((status = 200, body = Page<TemplateVersion>)))]
 #[get("/v1/templates/{name}/versions")]
 pub async fn list_template_versions(
@@ -122,7 +122,7 @@ pub async fn list_template_versions(
     Ok(Json(Page { items, next_cursor: None }))
 }
 
-/// Put a template in the place of the one of its name
+/// Replace a template
 ///
 /// Tenants that were set up from it stay as they are.
 #[utoipa::path(tag = "templates", request_body = Template, responses((status = 200, body = Template), (status = 422, body = Problem)))]
@@ -145,7 +145,7 @@ pub async fn put_template(
     request.run(&api, &actor, &body, work).await
 }
 
-/// Delete a template of the platform's own
+/// Delete one of the platform's own templates
 #[utoipa::path(tag = "templates", responses((status = 204), (status = 404, body = Problem)))]
 #[delete("/v1/templates/{name}")]
 pub async fn delete_template(
@@ -173,7 +173,7 @@ pub async fn show_settings(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Re
 
 /// Change a tenant's settings
 ///
-/// A JSON merge patch (RFC 7396): what is absent stays, `null` takes away.
+/// A JSON merge patch (RFC 7396): absent fields stay as they are, `null` removes one.
 #[utoipa::path(tag = "tenants", request_body = Object, responses((status = 200, body = Settings), (status = 422, body = Problem)))]
 #[patch("/v1/tenants/{tenant_id}/settings")]
 pub async fn update_settings(
@@ -192,7 +192,7 @@ pub async fn update_settings(
     request.run(&api, &actor, &body, work).await
 }
 
-/// Show what a tenant began with: pools, pending phone numbers, channels, integrations
+/// Show what a tenant started with: pools, pending phone numbers, channels, integrations
 #[utoipa::path(tag = "tenants", responses((status = 200, body = Setup), (status = 404, body = Problem)))]
 #[get("/v1/tenants/{tenant_id}/setup")]
 pub async fn show_setup(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<Json<Setup>, Problem> {

@@ -52,7 +52,7 @@ pub struct NewOwner {
 pub struct NewTenancy {
     /// The domain if absent.
     pub name: Option<DisplayName>,
-    /// Its SIP domain, which is the name of its dialplan context as well.
+    /// Its SIP domain, which is also the name of its dialplan context.
     pub domain: Domain,
     /// The template to use; `default` if absent.
     pub template: Option<String>,
@@ -251,7 +251,7 @@ async fn make_owner(
         password_hash,
     };
     if password_hash.is_none() {
-        // The platform's administrators know all addresses, and are told of one that has an account.
+        // Platform administrators may see all addresses, so they are told if one has an account.
         let key = new.email.as_str().to_ascii_lowercase();
         if !users::store::taken_emails(change.db(), &[key]).await?.is_empty() {
             return Err(Error::from(Code::ThisEmailTaken));

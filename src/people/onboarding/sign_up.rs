@@ -178,7 +178,7 @@ pub async fn sign_up(api: Data<Api>, request: HttpRequest, body: Bytes) -> std::
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VerifyBody {
-    /// Of the link.
+    /// The token in the link.
     pub token: String,
 }
 

@@ -1,4 +1,4 @@
-//! The SQL of what a tenant begins with beside its pools.
+//! The SQL of what a tenant starts with besides its pools.
 
 use serde_json::Value;
 use sqlx::{PgConnection, PgExecutor};
@@ -25,7 +25,7 @@ pub async fn insert_number_request(
     .map(|_| ())
 }
 
-/// It is inactive.
+/// Adds an inactive channel.
 pub async fn insert_channel(db: &mut PgConnection, tenant: Uuid, kind: &str) -> sqlx::Result<Channel> {
     sqlx::query_as!(
         Channel,
@@ -38,7 +38,7 @@ pub async fn insert_channel(db: &mut PgConnection, tenant: Uuid, kind: &str) -> 
     .await
 }
 
-/// It is inactive.
+/// Adds an inactive integration.
 pub async fn insert_integration(
     db: &mut PgConnection,
     tenant: Uuid,

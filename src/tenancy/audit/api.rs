@@ -15,7 +15,7 @@ use crate::{
     tenancy::{Api, auth::actor::Actor},
 };
 
-/// List what was done, the newest first
+/// List audit entries, newest first
 #[utoipa::path(tag = "audit", params(Filter, PageQuery), responses((status = 200, body = Page<AuditEntry>)))]
 #[get("/v1/audit")]
 pub async fn list_audit(

@@ -15,11 +15,11 @@ pub struct AuditEntry {
     pub at: DateTime<Utc>,
     /// `user:ID:E-MAIL`, `key:ID:NAME`, `cli:…`, `phone`.
     pub actor: String,
-    /// The address it came from.
+    /// The address that the request came from.
     pub source: Option<String>,
     pub tenant_id: Option<Uuid>,
     pub action: String,
-    /// As `extensions/ID`.
+    /// Such as `extensions/ID`.
     pub resource: String,
     #[schema(value_type = Option<Object>)]
     pub before: Option<Value>,
@@ -35,7 +35,7 @@ pub struct Filter {
     pub tenant_id: Option<Uuid>,
     /// Part of the actor's name.
     pub actor: Option<String>,
-    /// As `create`, `update`, `delete`.
+    /// Such as `create`, `update` or `delete`.
     pub action: Option<String>,
     /// The beginning of the resource: `extensions/`, or `extensions/ID`.
     pub resource: Option<String>,

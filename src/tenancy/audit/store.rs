@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{AuditEntry, Filter};
 use crate::model::paging::Window;
 
-/// The newest first; `tenant`: that tenant's only. The cursor is the last id of the page before.
+/// Entries, newest first; with a `tenant`, only that tenant's. The cursor is the last id of the page before.
 pub async fn list(
     db: impl PgExecutor<'_>,
     tenant: Option<Uuid>,
@@ -36,7 +36,7 @@ pub async fn list(
     .await
 }
 
-/// What things are called by now, by their ids and the tenants they may be of.
+/// The present names of things, by their ids. They must belong to one of these tenants.
 pub async fn names(db: impl PgExecutor<'_>, tenants: &[Uuid], ids: &[Uuid]) -> sqlx::Result<Vec<(Uuid, String)>> {
     let rows = sqlx::query!(
         r#"

@@ -32,10 +32,11 @@ use crate::{
 pub const LIFETIME: i64 = 600;
 /// How long a key signs; it verifies for an hour longer.
 const KEY_DAYS: i64 = 30;
-/// So long may a node sign with a key that another has retired: with a token's lifetime, well within the hour it still checks.
+/// How often a node looks for new keys. Until then it may sign with a key that another node has retired; together with a
+/// token's lifetime, this is well within the hour for which the key still verifies.
 const MAINTAIN_EVERY: Duration = Duration::from_mins(10);
 const ISSUER: &str = "dialplane";
-/// An unknown key id asks the database no more often than this.
+/// The database is asked about unknown key ids at most this often.
 const RELOAD_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -67,14 +68,14 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// Reads the keys; makes one if there is none, or if the newest has signed long enough.
+    /// Reads the keys, and makes a new one if there is none or the newest is too old to sign.
     pub async fn open(pool: &PgPool, keyring: &Keyring) -> Result<Self> {
         let signer = Self { keys: ArcSwap::default(), loaded: Mutex::new(Instant::now()) };
         signer.renew(pool, keyring).await?;
         Ok(signer)
     }
 
-    /// Runs for ever: takes part in the rotation, and forgets keys that are gone.
+    /// Runs forever: takes part in the rotation, and forgets keys that are gone.
     pub async fn maintain(&self, pool: &PgPool, keyring: &Keyring) {
         loop {
             tokio::time::sleep(MAINTAIN_EVERY).await;
@@ -125,7 +126,7 @@ impl Signer {
     pub async fn read(&self, token: &str, pool: &PgPool, keyring: &Keyring) -> Option<Claims> {
         let id = decode_header(token).ok()?.kid?.parse::<Uuid>().ok()?;
         if !self.keys.load().checks.contains_key(&id) {
-            // Another node may have made it since.
+            // Another node may have made the key since.
             let mut loaded = self.loaded.lock().await;
             if loaded.elapsed() >= RELOAD_EVERY {
                 *loaded = Instant::now();

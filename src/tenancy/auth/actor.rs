@@ -63,7 +63,7 @@ impl Maker for Actor {
 }
 
 impl Actor {
-    /// May this caller work on that tenant? Another tenant's things are 404.
+    /// Checks that this caller may work on that tenant. Another tenant's things are 404.
     pub fn in_tenant(&self, tenant: Uuid) -> Result<Uuid, Problem> {
         match self.tenant {
             Some(own) if own != tenant => Err(Problem::not_found("tenant")),
@@ -135,7 +135,7 @@ pub fn peer(request: &HttpRequest) -> Option<IpAddr> {
     outside.or(Some(peer))
 }
 
-/// From where somebody signs in.
+/// Where somebody signs in from.
 #[must_use]
 pub fn source(request: &HttpRequest) -> Source {
     let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
@@ -238,7 +238,7 @@ impl FromRequest for Actor {
         let tenant = request.match_info().get("tenant_id").map(str::parse::<Uuid>);
         Box::pin(async move {
             let (Some(api), Some(shown)) = (api, shown?) else { return Err(Problem::unauthorized()) };
-            // Without a rule nobody may. A test finds routes without one.
+            // Nobody may use a route without a rule. A test finds such routes.
             let Some((rule, (resource, how))) = rule.and_then(|rule| Some((rule, rule.resource()?))) else {
                 return Err(Problem::forbidden());
             };

@@ -1,4 +1,4 @@
-//! `/v1/auth`: signing up and in, and one's own account.
+//! `/v1/auth`: signing in, and the caller's own account.
 
 use actix_web::{
     HttpRequest, HttpResponse, post,
@@ -32,7 +32,7 @@ pub struct SignedInAnswer {
     pub user_id: Uuid,
     pub tenant_id: Option<Uuid>,
     pub role: Role,
-    /// Of a device that was not known: send it with the next sign-in, and strangers' guesses don't lock you out.
+    /// Given to a new device. Send it with the next sign-in, so that strangers' guesses don't lock you out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_token: Option<String>,
 }
@@ -62,7 +62,7 @@ pub struct RefreshBody {
 
 /// Get a new pair of tokens
 ///
-/// Each refresh token is good once. One that is used twice has been stolen from one of the two: its whole family ends.
+/// Each refresh token works once. If one is used twice, it was stolen, and the session ends.
 #[utoipa::path(tag = "auth", request_body = RefreshBody, security(()), responses((status = 200, body = Tokens), (status = 401, body = Problem), (status = 429, body = Problem)))]
 #[post("/v1/auth/refresh")]
 pub async fn refresh(api: Data<Api>, request: HttpRequest, body: Bytes) -> Result<HttpResponse, Problem> {
@@ -106,7 +106,7 @@ pub struct ForgotBody {
 
 /// Ask for a link to set a new password
 ///
-/// The answer is the same whether or not the address has an account, and comes in the same time.
+/// The answer is the same, and takes as long, whether or not the address has an account.
 #[utoipa::path(tag = "auth", request_body = ForgotBody, security(()), responses((status = 202), (status = 429, body = Problem)))]
 #[post("/v1/auth/forgot-password")]
 pub async fn forgot_password(api: Data<Api>, request: HttpRequest, body: Bytes) -> Result<HttpResponse, Problem> {
@@ -118,12 +118,12 @@ pub async fn forgot_password(api: Data<Api>, request: HttpRequest, body: Bytes) 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResetBody {
-    /// Of the link.
+    /// The token in the link.
     pub token: String,
     pub password: String,
 }
 
-/// Set a password with a link that was sent
+/// Set a password with the link from a mail
 #[utoipa::path(tag = "auth", request_body = ResetBody, security(()), responses((status = 204), (status = 409, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 #[post("/v1/auth/reset-password")]
 pub async fn reset_password(api: Data<Api>, request: HttpRequest, body: Bytes) -> Result<HttpResponse, Problem> {
@@ -139,7 +139,7 @@ pub struct ChangePasswordBody {
     pub password: String,
 }
 
-/// Change one's password; other sessions end
+/// Change your password; your other sessions end
 #[utoipa::path(tag = "auth", request_body = ChangePasswordBody, responses((status = 204), (status = 422, body = Problem), (status = 429, body = Problem)))]
 #[post("/v1/auth/change-password")]
 pub async fn change_password(
@@ -169,7 +169,7 @@ pub async fn change_own_password(
     change.commit_quietly().await
 }
 
-/// One's own account, for what needs its password as well.
+/// The caller's own account, for changes that also need its password.
 pub async fn own_account(
     api: &Api,
     actor: &Actor,
@@ -180,7 +180,7 @@ pub async fn own_account(
     flows::own_account(&api.auth, &api.changes, actor.id, peer(request), field, password).await
 }
 
-/// A change of one's own account.
+/// Begins a change of the caller's own account.
 pub async fn own_change(api: &Api, actor: &Actor, request: &HttpRequest) -> Result<Change, Problem> {
     let author = Author { within: None, ..actor.author(request) };
     Ok(api.changes.begin(author).await?)
@@ -200,17 +200,17 @@ pub async fn begin_two_factor(api: Data<Api>, actor: Actor, request: HttpRequest
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CodeBody {
-    /// Of the authenticator app.
+    /// The code that the authenticator app shows.
     pub code: String,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct RecoveryCodes {
-    /// Each is good once, in the place of a code. Never shown again.
+    /// Each works once, instead of a code. They are never shown again.
     pub recovery_codes: Vec<String>,
 }
 
-/// End setting up a second factor, with its first code
+/// Finish setting up a second factor, with its first code
 #[utoipa::path(tag = "auth", request_body = CodeBody, responses((status = 200, body = RecoveryCodes), (status = 422, body = Problem)))]
 #[post("/v1/auth/two-factor/confirm")]
 pub async fn confirm_two_factor(
@@ -233,7 +233,7 @@ pub struct PasswordBody {
     pub password: String,
 }
 
-/// Take the second factor away, with the password
+/// Switch the second factor off, with the password
 #[utoipa::path(tag = "auth", request_body = PasswordBody, responses((status = 204), (status = 422, body = Problem), (status = 429, body = Problem)))]
 #[post("/v1/auth/two-factor/disable")]
 pub async fn disable_two_factor(

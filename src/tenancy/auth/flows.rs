@@ -1,4 +1,4 @@
-//! Signing up, signing in, and what people do with passwords and links.
+//! Signing in, and what people do with passwords and links.
 
 use std::net::IpAddr;
 
@@ -48,7 +48,7 @@ pub struct SignedIn<T> {
     pub device: Option<Zeroizing<String>>,
 }
 
-/// Longest text that is kept of what was typed as an address. No address is that long (64 + 1 + 253).
+/// The longest text that is kept of a typed address. Addresses are shorter (at most 64 + 1 + 253).
 const LONGEST_ADDRESS: usize = 320;
 
 /// What was typed as an address: the text that failures are counted by, and the address if it is valid. An invalid one is cut to fit
@@ -134,7 +134,7 @@ async fn known_device(changes: &Changes, account: Option<&Account>, token: Optio
     Ok(store::use_device(changes.pool(), account.id, &hash).await?.then_some(hash))
 }
 
-/// Does the password match the hash? Takes as long without a hash. Nobody is told while they are locked.
+/// Whether the password matches the hash. Takes as long without a hash. While locked, the caller isn't told.
 async fn is_right(auth: &Auth, changes: &Changes, door: &Door<'_>, hash: Option<&str>, password: &str) -> Result<bool> {
     throttle::check(changes.pool(), door).await?;
     // No transaction is open while hashing.
@@ -213,13 +213,13 @@ pub async fn forgot(auth: &Auth, changes: &Changes, source: Option<IpAddr>, emai
     Ok(())
 }
 
-/// Sends the link to confirm an address once more, if somebody has to confirm it; says nothing about that. Who was invited gets the
-/// invitation.
+/// Sends the link to confirm an address once more, if it is waiting to be confirmed. The answer doesn't tell. Those who were
+/// invited get their invitation again.
 pub async fn confirm_again(auth: &Auth, changes: &Changes, source: Option<IpAddr>, email: &str) -> Result<()> {
     throttle::forgotten(changes.pool(), source).await?;
     let (auth, email) = (auth.clone(), typed(email).1);
     let mut change = changes.begin(Author { name: "confirm-again".into(), source, within: None }).await?;
-    // Behind the answer, as a link to set a new password is.
+    // After the answer, as with a link to set a new password.
     actix_web::rt::spawn(async move {
         let sent = async {
             send_confirmation(&auth, &mut change, email.as_ref()).await?;
@@ -269,7 +269,8 @@ async fn send_sign_up(auth: &Auth, change: &mut Change, email: &Email) -> Result
     mail::queue(change, None, email, language, &message).await
 }
 
-/// Would the link of a mail be taken now? Nothing is used up; who asks for many that are none has to wait, as with using them.
+/// Whether a link from a mail works now. It is not used up. As with using links, addresses that ask for many invalid ones have
+/// to wait.
 pub async fn is_good_link(
     changes: &Changes,
     source: Option<IpAddr>,

@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub use self::flows::{SignIn, SignedIn, change_password, confirm_again, forgot, is_good_link, reset, sign_in};
 use self::{access::Signer, password::Passwords};
 
-/// What signing in needs beside the database.
+/// What signing in needs besides the database.
 #[derive(Clone)]
 pub struct Auth {
     pub passwords: Passwords,

@@ -62,7 +62,7 @@ pub async fn links(change: &mut Change, base: &str, users: &[Uuid], purpose: Pur
     Ok(tokens.iter().map(|token| format!("{base}/{}?token={}", purpose.path(), token.as_str())).collect())
 }
 
-/// Would [`take`] take it now? Nothing is used up.
+/// Whether [`take`] would accept the token now. It is not used up.
 pub async fn is_good(db: impl sqlx::PgExecutor<'_>, token: &str, purposes: &[Purpose]) -> Result<bool> {
     let purposes = purposes.iter().map(|purpose| purpose.name().to_owned()).collect::<Vec<_>>();
     Ok(store::peek_one_time_token(db, &TokenHash::of(token.as_bytes()), &purposes).await?.is_some())

@@ -82,7 +82,7 @@ impl Passwords {
         .await?
     }
 
-    /// Does the password match the hash? Without a hash it doesn't, after the same time.
+    /// Whether the password matches the hash. Without a hash it doesn't, after the same time.
     pub async fn verify(&self, hash: Option<&str>, password: &str) -> Result<bool> {
         let known = hash.is_some();
         let hash = hash.unwrap_or(NOBODY).to_owned();

@@ -42,7 +42,7 @@ pub enum Resource {
     Setup,
     Keys,
     Audit,
-    /// Oneself: password, second factor, sessions.
+    /// The caller's own password, second factor and sessions.
     Account,
 }
 
@@ -50,7 +50,7 @@ pub enum Resource {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     None,
-    /// What is their own.
+    /// Their own things.
     Own,
     Read,
     Write,
@@ -70,7 +70,7 @@ impl Role {
         }
     }
 
-    /// May this role create or change users of the other role? Nobody can grant more than they have.
+    /// Whether this role may create or change users of the other role. Nobody can grant more than they have.
     #[must_use]
     pub fn may_grant(self, other: Self) -> bool {
         match self {
@@ -83,7 +83,7 @@ impl Role {
 }
 
 impl Resource {
-    /// As scopes of API keys name it: `extensions:read`.
+    /// Its name in the scopes of API keys, such as `extensions` in `extensions:read`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -172,7 +172,7 @@ pub enum Rule {
     /// Open to everybody: the handler checks a password or token itself.
     Anyone,
     Needs(Resource, Level),
-    /// For changes to one's own things, or to everybody's. Reading everybody's is not enough.
+    /// For changes to the caller's own things, or to everybody's. Reading everybody's is not enough.
     OwnOrWrite(Resource),
 }
 
@@ -187,7 +187,7 @@ impl Rule {
         }
     }
 
-    /// Does this level satisfy the rule?
+    /// Whether this level satisfies the rule.
     #[must_use]
     pub fn allows(self, level: Level) -> bool {
         match self {
@@ -340,7 +340,8 @@ pub fn rule(method: &Method, pattern: &str) -> Option<Rule> {
     RULES.iter().find(|(m, p, _)| *m == method.as_str() && *p == pattern).map(|(_, _, rule)| *rule)
 }
 
-/// Do an API key's scopes reach a resource? `*`, `extensions:*`, `extensions:write` (reads too), `extensions:read`, `*:read`.
+/// Whether an API key's scopes reach a resource. Scopes are `*`, `extensions:*`, `extensions:write` (includes reading),
+/// `extensions:read` and `*:read`.
 #[must_use]
 pub fn in_scope(scopes: &[String], resource: Resource, level: Level) -> bool {
     scopes.iter().any(|scope| {
@@ -354,7 +355,7 @@ pub fn in_scope(scopes: &[String], resource: Resource, level: Level) -> bool {
     })
 }
 
-/// Is it a scope that means something?
+/// Whether this is a valid scope.
 #[must_use]
 pub fn is_scope(scope: &str) -> bool {
     let (name, action) = scope.split_once(':').unwrap_or((scope, "*"));

@@ -20,10 +20,10 @@ use crate::{
 
 /// How long a session lasts without signing in again.
 const DAYS: i64 = 30;
-/// Of platform administrators.
+/// The same for platform administrators.
 const PLATFORM_HOURS: i64 = 12;
 
-/// From where somebody signs in.
+/// Where somebody signs in from.
 #[derive(Debug, Clone, Default)]
 pub struct Source {
     pub address: Option<IpAddr>,
@@ -94,7 +94,7 @@ async fn tokens(auth: &Auth, change: &mut Change, user: Uuid, session: Uuid) -> 
     })
 }
 
-/// What became of a refresh token.
+/// The result of using a refresh token.
 pub enum Refreshed {
     Tokens(Box<Tokens>),
     /// Unknown or expired, or its user may no longer sign in.

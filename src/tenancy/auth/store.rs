@@ -32,13 +32,13 @@ pub struct Account {
 }
 
 impl Account {
-    /// May they be signed in? Of a tenant that is suspended nobody is.
+    /// Whether they may be signed in. In a suspended tenant, nobody may.
     #[must_use]
     pub fn is_in_force(&self) -> bool {
         self.status == UserStatus::Active && self.tenant_status != Some(TenantStatus::Suspended)
     }
 
-    /// Is a confirmed address all they lack? So it is of who has registered, and not followed the link yet.
+    /// Whether they only lack a confirmed address: they have registered but not followed the link yet.
     #[must_use]
     pub fn has_to_confirm(&self) -> bool {
         self.status == UserStatus::Invited
@@ -79,7 +79,7 @@ pub async fn account_by_email(db: impl PgExecutor<'_>, email: &str) -> sqlx::Res
     .await
 }
 
-/// Somebody who signs up, until the link was followed.
+/// A sign-up whose link was not followed yet.
 #[derive(Debug)]
 pub struct SignUp {
     pub email: String,
@@ -92,7 +92,7 @@ pub struct SignUp {
     pub region: Option<String>,
 }
 
-/// Keeps a sign-up for a day. Those whose day is over go.
+/// Keeps a sign-up for a day.
 pub async fn add_sign_up(db: &mut PgConnection, hash: &TokenHash, new: &SignUp) -> sqlx::Result<()> {
     drop_sign_ups(&mut *db).await?;
     sqlx::query!(
@@ -133,7 +133,7 @@ pub async fn take_sign_up(db: &mut PgConnection, hash: &TokenHash) -> sqlx::Resu
     Ok(taken)
 }
 
-/// Does a link belong to a sign-up that still waits for it?
+/// Whether a link belongs to a sign-up that still waits for it.
 pub async fn has_sign_up(db: impl PgExecutor<'_>, hash: &TokenHash) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"select exists (select 1 from sign_ups where token_hash = $1 and expires_at > now()) as "is_good!""#,
@@ -143,7 +143,7 @@ pub async fn has_sign_up(db: impl PgExecutor<'_>, hash: &TokenHash) -> sqlx::Res
     .await
 }
 
-/// The newest sign-up of an address waits for another link from now on; its first name and language.
+/// Gives the newest sign-up of an address another link. Returns its first name and language.
 pub async fn renew_sign_up(
     db: impl PgExecutor<'_>,
     email: &str,
@@ -160,7 +160,7 @@ pub async fn renew_sign_up(
     Ok(renewed.fetch_optional(db).await?.map(|row| (row.first_name, row.language)))
 }
 
-/// The password of who signed up last with an address.
+/// The password hash of the last sign-up with this address.
 pub async fn sign_up_password(db: impl PgExecutor<'_>, email: &str) -> sqlx::Result<Option<String>> {
     sqlx::query_scalar!(
         "select password_hash from sign_ups where lower(email) = lower($1) and expires_at > now()
@@ -171,7 +171,7 @@ pub async fn sign_up_password(db: impl PgExecutor<'_>, email: &str) -> sqlx::Res
     .await
 }
 
-/// Is it a device that this user has signed in from? That it was used is written down.
+/// Whether this user has signed in from the device before. Records that it was used.
 pub async fn use_device(db: impl PgExecutor<'_>, user: Uuid, hash: &TokenHash) -> sqlx::Result<bool> {
     let used = sqlx::query!(
         "update known_devices set used_at = now()
@@ -201,7 +201,7 @@ pub async fn forget_devices(db: impl PgExecutor<'_>, user: Uuid) -> sqlx::Result
     sqlx::query!("delete from known_devices where user_id = $1", user).execute(db).await.map(|_| ())
 }
 
-/// A session that lives, with its user.
+/// A valid session with its user.
 #[derive(Debug, Clone)]
 pub struct Live {
     pub session: Uuid,
@@ -214,7 +214,7 @@ pub struct Live {
     pub totp_missing: bool,
 }
 
-/// The session by its id, if it lives and its user and tenant are in force.
+/// A session by its id, if it is valid and its user and tenant are active.
 pub async fn live_session(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Live>> {
     sqlx::query_as!(
         Live,
@@ -229,7 +229,7 @@ pub async fn live_session(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Opt
     .await
 }
 
-/// The session of a browser's cookie, under the same conditions.
+/// A session by its browser's cookie, under the same conditions.
 pub async fn live_cookie(db: impl PgExecutor<'_>, hash: &TokenHash) -> sqlx::Result<Option<Live>> {
     sqlx::query_as!(
         Live,
@@ -292,7 +292,7 @@ pub async fn add_refresh_token(db: &mut PgConnection, session: Uuid, hash: &Toke
         .map(|_| ())
 }
 
-/// A refresh token that was shown.
+/// A refresh token that somebody presented.
 pub struct Shown {
     pub session_id: Uuid,
     pub user_id: Uuid,
@@ -300,7 +300,7 @@ pub struct Shown {
     pub expired: bool,
 }
 
-/// Takes a refresh token; whoever shows the same one at once waits here.
+/// Takes a refresh token. Another request with the same token waits here.
 pub async fn take_refresh_token(db: &mut PgConnection, hash: &TokenHash) -> sqlx::Result<Option<Shown>> {
     let shown = sqlx::query_as!(
         Shown,
@@ -320,7 +320,7 @@ pub async fn take_refresh_token(db: &mut PgConnection, hash: &TokenHash) -> sqlx
     Ok(shown)
 }
 
-/// One token each.
+/// Adds one token per user.
 pub async fn add_one_time_tokens(
     db: &mut PgConnection,
     hashes: &[Vec<u8>],
@@ -341,7 +341,7 @@ pub async fn add_one_time_tokens(
     .map(|_| ())
 }
 
-/// The user of a token that is still good.
+/// The user of a token that is still valid.
 pub async fn peek_one_time_token(
     db: impl PgExecutor<'_>,
     hash: &TokenHash,
@@ -356,7 +356,7 @@ pub async fn peek_one_time_token(
     .await
 }
 
-/// Uses a token up; the user it was for, if it was still good.
+/// Uses up a token. Returns its user if it was still valid.
 pub async fn use_one_time_token(
     db: &mut PgConnection,
     hash: &TokenHash,
@@ -371,7 +371,7 @@ pub async fn use_one_time_token(
     .await
 }
 
-/// Ends what was sent to these before for the same purpose.
+/// Revokes earlier tokens of these users for the same purpose.
 pub async fn drop_one_time_tokens(db: &mut PgConnection, users: &[Uuid], purpose: &str) -> sqlx::Result<()> {
     sqlx::query!(
         "delete from one_time_tokens where (user_id = any ($1) and purpose = $2) or expires_at < now()",
@@ -394,7 +394,7 @@ pub async fn set_password(db: &mut PgConnection, user: Uuid, hash: &str) -> sqlx
     .map(|_| ())
 }
 
-/// Whoever read the mail owns the address; an invited user is active from then on.
+/// Confirms the address, since the user has read mail sent to it. An invited user becomes active.
 pub async fn verify_email(db: &mut PgConnection, user: Uuid) -> sqlx::Result<()> {
     sqlx::query!(
         "update users set email_verified_at = coalesce(email_verified_at, now()),
@@ -416,7 +416,7 @@ pub async fn locked_until(db: impl PgExecutor<'_>, who: &[String]) -> sqlx::Resu
     .await
 }
 
-/// One more failure. The count is halved with each `half_life` (seconds) since it began; `last_at` is up to when that was done.
+/// Counts a failure. The count is halved each `half_life` seconds; `last_at` is the time up to which that was done.
 pub async fn count_failure(db: impl PgExecutor<'_>, who: &str, half_life: f64) -> sqlx::Result<i32> {
     sqlx::query_scalar!(
         "insert into sign_in_failures as f (who, failures, locked_until, last_at) values ($1, 1, now(), now())
@@ -432,7 +432,7 @@ pub async fn count_failure(db: impl PgExecutor<'_>, who: &str, half_life: f64) -
     .await
 }
 
-/// One more of what may be done so and so often in an hour: how many there were in this one, and when it ends.
+/// Counts something with a limit per hour. Returns the count of this hour, and when the hour ends.
 pub async fn count_in_hour(db: impl PgExecutor<'_>, who: &str) -> sqlx::Result<(i32, DateTime<Utc>)> {
     let row = sqlx::query!(
         "insert into sign_in_failures as f (who, failures, locked_until, last_at) values ($1, 1, now() + interval '1 hour', now())
@@ -447,7 +447,7 @@ pub async fn count_in_hour(db: impl PgExecutor<'_>, who: &str) -> sqlx::Result<(
     Ok((row.failures, row.locked_until))
 }
 
-/// How many there were in this hour, and when it ends.
+/// The count of this hour, and when the hour ends.
 pub async fn counted_in_hour(db: impl PgExecutor<'_>, who: &str) -> sqlx::Result<Option<(i32, DateTime<Utc>)>> {
     let row = sqlx::query!(
         r#"select failures, locked_until as "until!" from sign_in_failures where who = $1 and locked_until > now()"#,
@@ -477,7 +477,7 @@ pub struct SigningKey {
     pub retired_at: Option<DateTime<Utc>>,
 }
 
-/// The keys that sign or still check; the others' rows stay until the next rotation.
+/// The keys that sign or still verify. Rows of older keys stay until the next rotation.
 pub async fn signing_keys(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<SigningKey>> {
     sqlx::query_as!(
         SigningKey,
@@ -488,7 +488,7 @@ pub async fn signing_keys(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<SigningKe
     .await
 }
 
-/// The newest signs; those before it check for another hour, longer than any token of theirs is good.
+/// Adds a key, which signs from now on. Earlier keys verify for another hour, which is longer than their tokens are valid.
 pub async fn add_signing_key(pool: &sqlx::PgPool, id: Uuid, sealed: &[u8]) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
     sqlx::query!("delete from signing_keys where retired_at < now() - interval '1 hour'").execute(&mut *tx).await?;
@@ -497,7 +497,7 @@ pub async fn add_signing_key(pool: &sqlx::PgPool, id: Uuid, sealed: &[u8]) -> sq
     tx.commit().await
 }
 
-/// Begins to set up a second factor; the one in force stays until it is confirmed.
+/// Begins setting up a second factor.
 pub async fn set_totp_secret(db: &mut PgConnection, user: Uuid, sealed: Option<&[u8]>) -> sqlx::Result<()> {
     sqlx::query!(
         "update users set totp_secret = $2, totp_enabled_at = null, totp_last_step = 0, updated_at = now() where id = $1",
@@ -516,7 +516,7 @@ pub async fn enable_totp(db: &mut PgConnection, user: Uuid) -> sqlx::Result<()> 
         .map(|_| ())
 }
 
-/// Takes a code's time step; false if it, or a later one, was taken before.
+/// Uses up a code's time step. Returns false if it or a later one was used before.
 pub async fn take_totp_step(db: &mut PgConnection, user: Uuid, step: i64) -> sqlx::Result<bool> {
     let taken = sqlx::query!("update users set totp_last_step = $2 where id = $1 and totp_last_step < $2", user, step)
         .execute(db)

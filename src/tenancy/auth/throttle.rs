@@ -13,7 +13,7 @@ use crate::{
     text::token::TokenHash,
 };
 
-/// Failures before the first lock.
+/// How many failures are allowed before the first lock.
 const FREE_FOR_ACCOUNT: i32 = 5;
 const FREE_FOR_ADDRESS: i32 = 30;
 /// The first wait; each further failure doubles it, up to the longest.

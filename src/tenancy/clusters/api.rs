@@ -1,4 +1,4 @@
-//! `/v1/clusters`: FreeSWITCHes that serve the same tenants.
+//! `/v1/clusters`: groups of switches that serve the same tenants.
 
 use actix_web::{
     HttpResponse, delete, get, patch, post, put,
@@ -94,7 +94,7 @@ pub async fn delete_cluster(
     request.run(&api, &actor, b"", work).await
 }
 
-/// List what a cluster says about its switches' modules
+/// List the module configurations that a cluster sets for its switches
 #[utoipa::path(tag = "clusters", responses((status = 200, body = Vec<Configuration>)))]
 #[get("/v1/clusters/{id}/configuration")]
 pub async fn list_configurations(
@@ -105,9 +105,10 @@ pub async fn list_configurations(
     Ok(Json(store::configurations(&mut *api.read(&actor).await?, *path).await?))
 }
 
-/// Say something about a module of a cluster's switches: XML, checked; the answer shows what changed
+/// Set the configuration of a module on a cluster's switches
 ///
-/// `name` is sofia.conf, voicemail.conf, local_stream.conf, json_cdr.conf or post_load_modules.conf.
+/// The XML is checked, and the answer shows what changed. `name` is sofia.conf, voicemail.conf, local_stream.conf,
+/// json_cdr.conf or post_load_modules.conf.
 #[utoipa::path(tag = "clusters", request_body = NewConfiguration, responses((status = 200, body = ChangedConfiguration), (status = 422, body = Problem)))]
 #[put("/v1/clusters/{id}/configuration/{name}")]
 pub async fn put_configuration(
@@ -123,7 +124,7 @@ pub async fn put_configuration(
     request.run(&api, &actor, &body, work).await
 }
 
-/// Leave a module to what the switches were installed with
+/// Go back to the configuration that the switches were installed with
 #[utoipa::path(tag = "clusters", responses((status = 204), (status = 404, body = Problem)))]
 #[delete("/v1/clusters/{id}/configuration/{name}")]
 pub async fn delete_configuration(

@@ -1,5 +1,5 @@
-//! What a cluster says about its switches' modules: XML of the platform's administrators, parsed, checked, and written anew.
-//! It may name the switches' own variables (`$${name}`); nothing else of it is anything a switch acts on.
+//! The module configurations that a cluster sets for its switches: XML from platform administrators, parsed, checked and
+//! written anew. It may use the switches' global variables (`$${name}`) and nothing else that a switch's preprocessor acts on.
 
 use askama::filters::Escaper as _;
 use chrono::{DateTime, Utc};
@@ -21,7 +21,7 @@ use crate::{
     text::{Code, escape::SwitchXml},
 };
 
-/// The files that a cluster may say something about.
+/// The files that a cluster may set.
 pub const FILES: [&str; 5] =
     ["sofia.conf", "voicemail.conf", "local_stream.conf", "json_cdr.conf", "post_load_modules.conf"];
 
@@ -35,11 +35,11 @@ pub struct Configuration {
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewConfiguration {
-    /// One `<configuration>` element. Gateways of carriers are put into sofia.conf's profile `external` by themselves.
+    /// One `<configuration>` element. Carriers' gateways are added to sofia.conf's profile `external`.
     pub xml: String,
 }
 
-/// With what changed, line by line.
+/// A configuration with the line-by-line difference.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct ChangedConfiguration {
     #[serde(flatten)]
@@ -91,14 +91,14 @@ async fn audit(
     change.audit(Audit { tenant: None, action: "update", resource, before, after }).await
 }
 
-/// Elements within each other, and attributes of one: quick-xml compares each attribute's name with all before it.
+/// How deep elements may be nested, and how many attributes one may have: quick-xml compares each name with all before it.
 const MOST_DEPTH: usize = 20;
 const MOST_ATTRIBUTES: usize = 40;
 
 /// Checks one `<configuration>` element and returns it as it is kept.
 pub fn canonical(name: &str, text: &str) -> std::result::Result<String, String> {
     if text.len() > 256 << 10 {
-        return Err("must have at most 256 KiB".into());
+        return Err("must not be larger than 256 KiB".into());
     }
     let mut reader = Reader::from_str(text);
     reader.config_mut().expand_empty_elements = true;
@@ -117,7 +117,7 @@ pub fn canonical(name: &str, text: &str) -> std::result::Result<String, String> 
                     }
                 }
                 if open.len() >= MOST_DEPTH {
-                    return Err(format!("may not hold more than {MOST_DEPTH} elements within each other"));
+                    return Err(format!("must not nest elements more than {MOST_DEPTH} deep"));
                 }
                 write_start(&mut out, &element, &start)?;
                 open.push(element);
@@ -128,7 +128,7 @@ pub fn canonical(name: &str, text: &str) -> std::result::Result<String, String> 
             Event::Eof => break,
             Event::Text(text) if text.trim_ascii().is_empty() => {}
             Event::Comment(_) => {}
-            _ => return Err("must hold elements and attributes alone".into()),
+            _ => return Err("must consist of elements and attributes only".into()),
         }
     }
     if !open.is_empty() || roots != 1 {
@@ -152,7 +152,7 @@ fn write_start(
             && name != "include"
     };
     if !plain(element) {
-        return Err(format!("may not hold <{}>", element.chars().take(60).collect::<String>()));
+        return Err(format!("must not contain <{}>", element.chars().take(60).collect::<String>()));
     }
     let _ = write!(out, "<{element}");
     for (at, attribute) in start.attributes().enumerate() {
@@ -162,7 +162,7 @@ fn write_start(
         let attribute = attribute.map_err(|error| format!("is not well-formed: {error}"))?;
         let key = attribute.key.0;
         if !plain(key) {
-            return Err(format!("may not have the attribute {}", key.chars().take(60).collect::<String>()));
+            return Err(format!("must not have the attribute {}", key.chars().take(60).collect::<String>()));
         }
         let value = quick_xml::escape::unescape(&attribute.value).map_err(|e| format!("is not well-formed: {e}"))?;
         let _ = write!(out, " {key}=\"");
@@ -173,7 +173,7 @@ fn write_start(
     Ok(())
 }
 
-/// Variables of the switch stay as they are; every other character is written so that it means itself.
+/// Writes a value so that a switch takes every character literally, except in its global variables.
 fn write_value(out: &mut String, value: &str) -> std::fmt::Result {
     let mut rest = value;
     while let Some(at) = rest.find("$${") {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_switch_would_act_on_is_refused_or_means_itself() {
+    fn text_that_a_switch_would_act_on_is_refused_or_taken_literally() {
         for wrong in [
             "<configuration name=\"other.conf\"/>",
             "<configuration name=\"voicemail.conf\"><X-PRE-PROCESS cmd=\"exec\" data=\"id\"/></configuration>",

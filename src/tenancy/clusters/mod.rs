@@ -1,4 +1,4 @@
-//! Clusters: FreeSWITCHes that serve the same tenants. A tenant lives on one.
+//! Clusters: groups of switches that serve the same tenants. A tenant lives on one cluster.
 
 pub mod api;
 pub mod configuration;
@@ -14,7 +14,7 @@ use crate::{
     text::{Code, DisplayName, Domain},
 };
 
-/// The cluster that every platform begins with.
+/// The id of the cluster that every platform starts with.
 pub const DEFAULT: Uuid = Uuid::from_u128(2);
 const MOST_TENANTS: i32 = 1_000_000;
 
@@ -29,20 +29,20 @@ pub enum ClusterStatus {
     Disabled,
 }
 
-/// Whose calls the switches' profile `external` takes.
+/// From whom the switches' profile `external` accepts calls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum AcceptsCallsFrom {
-    /// Those of the networks and hosts of its carriers, and of the other clusters' switches. Everybody else gets 403.
+    /// From the networks and hosts of its carriers, and from other clusters' switches. Everybody else gets 403.
     #[default]
     Carriers,
-    /// Everybody's. Beware: on a FreeSWITCH, whoever may call can take over any call whose Call-ID they know, by an INVITE with
-    /// Replaces.
+    /// From everybody. Beware: whoever may call a FreeSWITCH can take over any call whose Call-ID they know, with an INVITE
+    /// with Replaces.
     Anyone,
 }
 
-/// A server by which browsers find a way through firewalls (WebRTC's `RTCIceServer`).
+/// A server that helps browsers through firewalls (WebRTC's `RTCIceServer`).
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IceServer {
@@ -61,7 +61,8 @@ pub struct Cluster {
     pub region: String,
     /// What the softphones of its tenants connect to: `wss://…`.
     pub websocket_url: Option<String>,
-    /// How its switches are reached from other clusters' and from outside; the first is where calls to its tenants' numbers go.
+    /// Domains at which its switches are reached from other clusters and from outside. On-net calls to its tenants' numbers go
+    /// to the first.
     pub sip_domains: Vec<String>,
     pub ice_servers: Vec<IceServer>,
     pub accepts_calls_from: AcceptsCallsFrom,
@@ -89,7 +90,7 @@ pub struct NewCluster {
     pub max_tenants: i32,
 }
 
-/// A merge patch: what is absent stays, `null` empties.
+/// A merge patch: absent fields stay as they are, and `null` empties a field.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClusterPatch {
@@ -199,7 +200,7 @@ pub async fn delete(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Res
     change.audit_of("delete", Some(&before), None).await
 }
 
-/// The active cluster of a region (of any, when none is named) that is filled least, and has room.
+/// The least filled active cluster with room, in this region or in any.
 pub async fn choose(change: &mut Change, region: Option<&str>) -> Result<Uuid> {
     store::hold(change.db()).await?;
     if let Some(id) = store::least_filled(change.db(), region).await? {
@@ -215,7 +216,7 @@ pub async fn choose(change: &mut Change, region: Option<&str>) -> Result<Uuid> {
     }
 }
 
-/// May a tenant move here?
+/// Checks that a tenant may move here.
 pub async fn check_room(change: &mut Change, id: Uuid) -> Result<()> {
     store::hold(change.db()).await?;
     let cluster =
@@ -250,7 +251,7 @@ impl Audited for Cluster {
         format!("clusters/{}", self.id)
     }
 
-    /// What a TURN server is signed in to with is a secret.
+    /// The credentials of a TURN server are secret.
     fn shown(&self) -> serde_json::Value {
         let mut shown = self.clone();
         for server in &mut shown.ice_servers {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{AcceptsCallsFrom, Cluster, ClusterStatus, IceServer};
 use crate::model::paging::Window;
 
-/// Makes whoever else fills or empties clusters wait until this transaction ends.
+/// Makes other transactions that place or remove tenants wait until this one ends.
 pub async fn hold(db: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!("select pg_advisory_xact_lock(hashtextextended('clusters', 0))").fetch_one(db).await.map(|_| ())
 }
@@ -113,7 +113,7 @@ pub async fn regions(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!("select distinct region from clusters order by region").fetch_all(db).await
 }
 
-/// What a cluster says about a file.
+/// One configuration that a cluster sets.
 pub async fn configuration(
     db: impl PgExecutor<'_>,
     cluster: Uuid,
@@ -129,7 +129,7 @@ pub async fn configuration(
     .await
 }
 
-/// All that a cluster says about files.
+/// All configurations that a cluster sets.
 pub async fn configurations(
     db: impl PgExecutor<'_>,
     cluster: Uuid,

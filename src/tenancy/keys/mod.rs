@@ -26,11 +26,11 @@ pub struct Key {
     /// `null` for a key of the platform.
     pub tenant_id: Option<Uuid>,
     pub name: DisplayName,
-    /// The most that a tenant's key may do, within its scopes, and never more than its maker may.
+    /// Limits what a tenant's key may do within its scopes. It never may do more than its maker.
     pub role: Role,
     /// The beginning of the key, to tell keys apart.
     pub prefix: String,
-    /// What it may do: `*`, `extensions:read`, `agents:write` and the like.
+    /// What it may do, such as `*`, `extensions:read` or `agents:write`.
     pub scopes: Vec<String>,
     pub expires_at: Option<DateTime<Utc>>,
     /// Accurate to a minute.
@@ -73,7 +73,7 @@ pub fn all_scopes() -> Vec<String> {
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rotation {
-    /// Seconds for which the current token works beside the new one: at most a week, by default an hour.
+    /// For how many seconds the current token keeps working: at most a week, by default an hour.
     pub overlap_seconds: Option<i64>,
 }
 

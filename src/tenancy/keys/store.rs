@@ -68,7 +68,7 @@ pub async fn insert(db: &mut PgConnection, key: &Key, hash: &TokenHash, created_
     get(db, None, key.id).await?.ok_or(sqlx::Error::RowNotFound)
 }
 
-/// `within`: only if it is that tenant's.
+/// `within`: only if the key belongs to that tenant.
 pub async fn get(db: impl PgExecutor<'_>, within: Option<Uuid>, id: Uuid) -> sqlx::Result<Option<Key>> {
     Ok(select(db, within, Some(id), Window::FIRST).await?.pop())
 }

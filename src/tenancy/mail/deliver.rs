@@ -1,4 +1,4 @@
-//! Delivery: from the outbox to the first provider that takes it, with retries; to files where there is no provider.
+//! Delivers mails from the outbox to the first provider that accepts them, with retries. Without a provider, mails become files.
 
 use std::{
     error::Error as _,
@@ -26,13 +26,13 @@ use crate::text::keyring::Keyring;
 
 const EVERY: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// A provider that could not be reached is passed over for so long, when there is another.
+/// How long a provider that could not be reached is passed over, if there is another.
 const REST: Duration = Duration::from_mins(1);
-/// Minutes until the next attempt, after the first, second, …; hourly from then on.
+/// Minutes until the next attempt after the first, second, … failure; hourly from then on.
 const BACK_OFF_MINUTES: [i64; 4] = [1, 5, 15, 60];
 const GIVE_UP_HOURS: i64 = 24;
 
-/// URLs of SMTP servers, the preferred first: `smtps://user:password@host:465`, `smtp://host:587?tls=required`. They hold
+/// URLs of SMTP servers, the preferred first: `smtps://user:password@host:465`, `smtp://host:587?tls=required`. They contain
 /// passwords, so they are never printed.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(from = "OneOrMany")]
@@ -41,7 +41,7 @@ pub struct Providers(Vec<String>);
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum OneOrMany {
-    /// As an environment variable gives them: with commas between.
+    /// As in an environment variable, separated by commas.
     One(String),
     Many(Vec<String>),
 }
@@ -72,9 +72,9 @@ impl fmt::Debug for Providers {
 
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
-    #[error("smtp: provider {0} is no URL such as smtps://user:password@mail.example:465")]
+    #[error("smtp: provider {0} is not a URL such as smtps://user:password@mail.example:465")]
     Url(usize),
-    #[error("mail_from is no address such as Dialplane <dialplane@acme.example>: {0}")]
+    #[error("mail_from is not an address such as Dialplane <dialplane@acme.example>: {0}")]
     From(lettre::address::AddressError),
 }
 
@@ -100,9 +100,9 @@ pub struct Deliverer {
 }
 
 enum Failure {
-    /// The recipient was refused for good, by every provider.
+    /// Every provider refused the recipient for good.
     Final(String),
-    /// Later, or by another way, it may go.
+    /// The mail may go later, or over another provider.
     Passing(String),
 }
 
@@ -124,7 +124,7 @@ impl Outlet {
         let mut reason = "no provider".to_owned();
         let mut all_refused = !self.providers.is_empty();
         let (rested, resting): (Vec<_>, Vec<_>) = self.providers.iter().partition(|provider| !provider.rests());
-        // Who rests is tried all the same when nobody else takes it.
+        // Resting providers are tried if no other accepts the mail.
         for provider in rested.into_iter().chain(resting) {
             match provider.transport.send(message.clone()).await {
                 Ok(_) => return Ok(()),
@@ -148,7 +148,7 @@ impl Deliverer {
         Self { pool, keyring, outlet, folder }
     }
 
-    /// Runs for ever: looks each second for what is due.
+    /// Runs forever, and looks for due mails every second.
     pub async fn run(self) {
         if self.outlet.load().providers.is_empty() {
             tracing::info!(folder = %self.folder.display(), "no SMTP server is set: mails become files");
@@ -192,7 +192,7 @@ impl Deliverer {
             }
         };
         if let Err(error) = written {
-            tracing::warn!(mail = %mail.id, %error, "what became of a mail was not written down");
+            tracing::warn!(mail = %mail.id, %error, "the result of sending a mail could not be saved");
         }
     }
 
@@ -235,7 +235,7 @@ impl Provider {
     }
 }
 
-/// Would the provider fail with the next mail as well? It can't be reached, or does not let us in (53x: RFC 4954).
+/// Whether the provider would also fail with the next mail: it can't be reached, or refuses our login (53x: RFC 4954).
 fn is_the_providers(error: &SmtpError) -> bool {
     if error.is_transient() {
         return false;
@@ -243,8 +243,8 @@ fn is_the_providers(error: &SmtpError) -> bool {
     error.status().is_none_or(|code| code.category == Category::Unspecified3)
 }
 
-/// Is it the recipient who is refused for good? Any other 5xx is about the provider, our account there or its rules (a 550 may
-/// be that as well, and says so): another provider may take the mail, or this one when it was set right.
+/// Whether the recipient is refused for good. Any other 5xx is about the provider, our account there or its rules (a 550 may
+/// be too, and says so). Then another provider may accept the mail, or this one once it is configured correctly.
 fn refuses_recipient(error: &SmtpError) -> bool {
     let is_about_recipient =
         error.status().is_some_and(|code| matches!(code.to_string().as_str(), "550" | "551" | "553"));
@@ -253,7 +253,7 @@ fn refuses_recipient(error: &SmtpError) -> bool {
     is_about_recipient && !said.starts_with("5.7.") && !said.contains("relay")
 }
 
-/// What the server said; never what was sent to it.
+/// What the server said, but never what was sent to it.
 fn told(error: &SmtpError) -> String {
     error.to_string().chars().take(300).collect()
 }

@@ -62,7 +62,7 @@ impl Letter {
     }
 }
 
-/// Breaks lines before column 76, as people who read mail as text expect it. A long word stays whole.
+/// Breaks lines before column 76, as usual in text mails. A long word stays whole.
 fn wrapped(text: &str) -> String {
     let mut lines = String::new();
     let mut column = 0;

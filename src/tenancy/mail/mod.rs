@@ -21,7 +21,7 @@ use crate::{
 
 /// What a mail is about. Links work once, so they are in no log and no error.
 pub enum Message<'a> {
-    /// Somebody was made an agent or an owner, and chooses a password.
+    /// A new agent or owner, who now chooses a password.
     Welcome {
         name: &'a str,
         tenant: &'a str,
@@ -46,7 +46,7 @@ pub enum Message<'a> {
     SignInLocked {
         name: &'a str,
     },
-    /// Somebody of the tenant called for help.
+    /// Somebody of the tenant called an emergency number.
     EmergencyCall {
         number: &'a str,
         extension: &'a str,
@@ -55,7 +55,7 @@ pub enum Message<'a> {
 }
 
 impl Message<'_> {
-    /// As `mail list` names it.
+    /// Its name in `mail list`.
     #[must_use]
     pub fn template(&self) -> &'static str {
         match self {
@@ -70,12 +70,12 @@ impl Message<'_> {
     }
 }
 
-/// Where a mail's text is sealed for.
+/// Where a mail's text is kept, for sealing it.
 fn place(id: Uuid) -> Place {
     Place { column: "mail_outbox.sealed", tenant: Uuid::nil(), row: id }
 }
 
-/// Queues a mail within a change: it leaves when that is committed, and never if it is not.
+/// Queues a mail within a change. It is sent once the change is committed, and never if it is not.
 pub async fn queue(
     change: &mut Change,
     tenant: Option<Uuid>,

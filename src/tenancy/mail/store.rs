@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::model::language::Language;
 
-/// Mails to be queued, as columns.
+/// Mails to queue, as columns.
 #[derive(Default)]
 pub struct NewMails {
     ids: Vec<Uuid>,
@@ -45,7 +45,7 @@ pub async fn insert(db: &mut PgConnection, tenant: Option<Uuid>, new: &NewMails)
     .map(|_| ())
 }
 
-/// A mail that is to be sent now.
+/// A mail to send now.
 pub struct Due {
     pub id: Uuid,
     pub recipient: String,
@@ -54,8 +54,8 @@ pub struct Due {
     pub created_at: DateTime<Utc>,
 }
 
-/// Takes mails that are due. Nobody else takes them for two minutes: no transaction is held open while they are sent, and what a
-/// node that died had taken is due again.
+/// Takes due mails, so that nobody else takes them for two minutes. Thus no transaction is open while they are sent, and those
+/// that a node took before it died become due again.
 pub async fn take(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Due>> {
     sqlx::query_as!(
         Due,
@@ -78,7 +78,7 @@ pub async fn sent(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
     .map(|_| ())
 }
 
-/// `again`: when it is tried next; `None`: not any more.
+/// `again`: when to try next; `None` for never.
 pub async fn not_sent(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -98,7 +98,7 @@ pub async fn not_sent(
     .map(|_| ())
 }
 
-/// A mail as it is listed.
+/// A mail in a list.
 #[derive(Debug, Serialize)]
 pub struct Listed {
     pub id: Uuid,
@@ -124,7 +124,7 @@ pub async fn list(db: impl PgExecutor<'_>, status: Option<&str>) -> sqlx::Result
     .await
 }
 
-/// Makes mails due again that are not sent: one, or all that failed. How many there were.
+/// Makes unsent mails due again: this one, or all that failed. Returns how many.
 pub async fn retry(db: impl PgExecutor<'_>, id: Option<Uuid>) -> sqlx::Result<u64> {
     let again = sqlx::query!(
         "update mail_outbox set status = 'queued', next_attempt_at = now(), created_at = now()

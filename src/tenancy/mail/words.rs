@@ -1,4 +1,4 @@
-//! The wording of mails, in the languages that people are written to.
+//! The wording of mails, in each language.
 
 use super::Message;
 use crate::model::language::Language;
@@ -25,8 +25,8 @@ pub fn of(message: &Message<'_>, language: Language) -> Words {
     }
 }
 
-/// A name as it may stand in a mail to an address that nobody has confirmed: strangers choose names, and an address in one would be a
-/// link that they have us send. `None`: it holds one, or a line break. (A password is changed by who has confirmed the address.)
+/// A name that is safe in a mail to an unconfirmed address. Strangers choose names, and with a web address in one they could
+/// make us send their link. `None` if it contains an address or a line break. (Whoever changes a password has confirmed theirs.)
 fn harmless(name: &str) -> Option<&str> {
     let lower = name.to_lowercase();
     let dotted = name.split(|c: char| c.is_whitespace() || c == ',' || c == '(' || c == ')').any(|word| {
@@ -38,7 +38,7 @@ fn harmless(name: &str) -> Option<&str> {
     (!dotted && !marks && !name.chars().any(char::is_control)).then_some(name)
 }
 
-/// A company as it may stand in a mail: its own domain alone is what most are named after.
+/// A company's name that is safe in a mail. It may be a domain, as many companies are named after theirs.
 fn company(name: &str) -> Option<&str> {
     harmless(name).or_else(|| crate::text::Domain::parse(name).ok().map(|_| name))
 }

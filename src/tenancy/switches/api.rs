@@ -1,4 +1,4 @@
-//! `/v1/switches`: the FreeSWITCHes that may ask.
+//! `/v1/switches`: the FreeSWITCH servers that may fetch.
 
 use actix_web::{
     HttpResponse, delete, get, patch, post,
@@ -19,7 +19,7 @@ use crate::{
 
 /// Create a switch
 ///
-/// The answer is the only place that ever shows its token.
+/// Only this answer shows the token.
 #[utoipa::path(tag = "switches", request_body = NewSwitch, responses((status = 201, body = SwitchWithToken), (status = 409, body = Problem)))]
 #[post("/v1/switches")]
 pub async fn create_switch(

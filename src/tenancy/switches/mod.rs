@@ -1,4 +1,4 @@
-//! Switches: the FreeSWITCHes that may ask, each with credentials of its own.
+//! Switches: the FreeSWITCH servers that may fetch, each with credentials of its own.
 
 pub mod api;
 pub mod store;
@@ -31,7 +31,7 @@ pub struct Switch {
     pub id: Uuid,
     pub name: SwitchName,
     pub status: SwitchStatus,
-    /// It is answered about this cluster's tenants.
+    /// The cluster whose tenants it serves.
     pub cluster_id: Uuid,
     pub version: i64,
     pub created_at: DateTime<Utc>,
@@ -53,27 +53,27 @@ pub struct SwitchWithToken {
 pub struct NewSwitch {
     #[arg(long)]
     pub name: SwitchName,
-    /// The cluster it belongs to; the default one when not given
+    /// The cluster that it belongs to; the default cluster if absent.
     #[arg(long, value_parser = crate::text::id)]
     pub cluster_id: Option<Uuid>,
 }
 
 impl NewSwitch {
-    /// In the default cluster.
+    /// A switch in the default cluster.
     #[must_use]
     pub fn named(name: SwitchName) -> Self {
         Self { name, cluster_id: None }
     }
 }
 
-/// A merge patch: what is absent stays.
+/// A merge patch: absent fields stay as they are.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SwitchPatch {
     pub status: Option<SwitchStatus>,
     /// Moves it to another cluster.
     pub cluster_id: Option<Uuid>,
-    /// `true`: makes a new token; the one before is refused from then on.
+    /// `true` makes a new token. The old one is refused at once.
     #[serde(default)]
     pub new_token: bool,
 }

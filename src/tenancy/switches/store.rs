@@ -90,7 +90,7 @@ pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
     sqlx::query!("delete from switches where id = $1", id).execute(db).await.map(|_| ())
 }
 
-/// Its token is a new one: with that it has not asked yet.
+/// Forgets when the switch asked, because it has not asked with its new token yet.
 pub async fn forget_sighting(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
     sqlx::query!("delete from switch_sightings where switch_id = $1", id).execute(db).await.map(|_| ())
 }
@@ -107,7 +107,7 @@ pub async fn sighting(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<
         .await
 }
 
-/// The switches of a cluster with when they asked last.
+/// The switches of a cluster, with the time when each last asked.
 pub async fn of_cluster(
     db: impl PgExecutor<'_>,
     cluster: Uuid,

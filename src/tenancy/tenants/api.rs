@@ -73,7 +73,7 @@ struct DeleteQuery {
     /// Also delete the tenant's extensions, groups and numbers.
     #[serde(default)]
     cascade: bool,
-    /// `later`: suspended now, gone after 30 days, and to be taken back until then. `now`: gone at once.
+    /// `later` suspends the tenant now and deletes it after 30 days; until then this can be undone. `now` deletes it at once.
     #[serde(default = "later")]
     purge: Purge,
 }

@@ -46,7 +46,7 @@ pub struct Tenant {
     pub cluster_id: Uuid,
     /// The template it was made from.
     pub template: Option<String>,
-    /// Set while it is being deleted: it is gone, with everything it has, after this.
+    /// When the tenant will be gone with everything it has, if it is being deleted.
     pub purge_at: Option<DateTime<Utc>>,
     pub version: i64,
     pub created_at: DateTime<Utc>,
@@ -56,15 +56,15 @@ pub struct Tenant {
 #[derive(Debug, Deserialize, clap::Args, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewTenant {
-    /// The domain when not given.
+    /// The domain if absent.
     #[arg(long)]
     pub name: Option<DisplayName>,
-    /// Its SIP domain, which is the name of its dialplan context as well
+    /// Its SIP domain, which is also the name of its dialplan context
     #[arg(long)]
     pub domain: Domain,
 }
 
-/// A merge patch: what is absent stays.
+/// A merge patch: absent fields stay as they are.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TenantPatch {

@@ -24,8 +24,8 @@ pub async fn insert(
     domain: &Domain,
     from: &From,
 ) -> sqlx::Result<Tenant> {
-    // One after the other, and each counted on from the last: one that comes to nothing leaves no gap. The sequence follows for nodes of
-    // the release before, which count by it.
+    // Tenants are created one after the other and numbered without gaps, even if one fails. The sequence is kept up to date for
+    // nodes of the previous release, which use it.
     sqlx::query!("select pg_advisory_xact_lock(hashtextextended('tenants', 0))").fetch_one(&mut *db).await?;
     sqlx::query!(
         "insert into tenants (id, name, domain, cluster_id, template, template_version, settings, ordinal)
@@ -60,7 +60,7 @@ pub async fn by_domain(db: impl PgExecutor<'_>, domain: &Domain) -> sqlx::Result
     Ok(select(db, None, Some(domain), Window::FIRST).await?.pop())
 }
 
-/// `only`: that tenant or none.
+/// Tenants by domain; with `only`, just that tenant.
 pub async fn list(db: impl PgExecutor<'_>, only: Option<Uuid>, window: Window) -> sqlx::Result<Vec<Tenant>> {
     select(db, only, None, window).await
 }
@@ -164,7 +164,7 @@ pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
     sqlx::query!("delete from groups where tenant_id = $1", id).execute(&mut *db).await?;
     sqlx::query!("delete from extensions where tenant_id = $1", id).execute(&mut *db).await?;
     sqlx::query!("delete from names where tenant_id = $1", id).execute(&mut *db).await?;
-    // Answers that are kept for repeated requests are sealed, and may hold passwords all the same.
+    // Answers kept for repeated requests may contain passwords, even if sealed.
     sqlx::query!(
         "delete from idempotency_keys where actor in (select id from users where tenant_id = $1
                                                       union all select id from api_keys where tenant_id = $1)",
@@ -188,7 +188,7 @@ pub async fn to_purge(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar!("select id from tenants where purge_at < now() order by purge_at limit 10").fetch_all(db).await
 }
 
-/// Of a deleted tenant the audit log keeps who, what and when, and no values.
+/// Removes the values from a deleted tenant's audit entries. Who, what and when stay.
 pub async fn forget_in_audit_log(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
     sqlx::query!("update audit_log set before = null, after = null where tenant_id = $1", id)
         .execute(db)
@@ -196,7 +196,7 @@ pub async fn forget_in_audit_log(db: &mut PgConnection, id: Uuid) -> sqlx::Resul
         .map(|_| ())
 }
 
-/// Is it still to be purged? Nobody takes it back from here on.
+/// Whether the tenant is still to be purged. From here on, its deletion can't be cancelled.
 pub async fn lock_to_purge(db: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
     let row = sqlx::query!("select 1 as one from tenants where id = $1 and purge_at < now() for update", id);
     Ok(row.fetch_optional(db).await?.is_some())

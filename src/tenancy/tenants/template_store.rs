@@ -8,19 +8,19 @@ pub async fn body(db: impl PgExecutor<'_>, name: &str) -> sqlx::Result<Option<Va
     sqlx::query_scalar!("select body from tenant_templates where name = $1", name).fetch_optional(db).await
 }
 
-/// All of the platform's own, by name.
+/// All of the platform's own templates, by name.
 pub async fn bodies(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Value>> {
     sqlx::query_scalar!("select body from tenant_templates order by name").fetch_all(db).await
 }
 
-/// A version as it is kept.
+/// A version of a template.
 pub struct KeptVersion {
     pub version: i32,
     pub body: Value,
     pub created_at: DateTime<Utc>,
 }
 
-/// The newest first.
+/// The versions of a template, newest first.
 pub async fn versions(db: impl PgExecutor<'_>, name: &str) -> sqlx::Result<Vec<KeptVersion>> {
     sqlx::query_as!(
         KeptVersion,
@@ -37,7 +37,7 @@ pub async fn body_at(db: impl PgExecutor<'_>, name: &str, version: i32) -> sqlx:
         .await
 }
 
-/// The highest version that there was of this name, also of one that was deleted; 0: none.
+/// The highest version that this name ever had, deleted templates included; 0 for none.
 pub async fn highest_version(db: impl PgExecutor<'_>, name: &str) -> sqlx::Result<i32> {
     sqlx::query_scalar!(
         r#"select coalesce(max(version), 0) as "version!" from tenant_template_versions where name = $1"#,
@@ -47,7 +47,7 @@ pub async fn highest_version(db: impl PgExecutor<'_>, name: &str) -> sqlx::Resul
     .await
 }
 
-/// In the place of the one of its name.
+/// Saves a template, replacing the one with the same name.
 pub async fn put(db: &mut PgConnection, name: &str, version: i32, body: &Value) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into tenant_templates (name, version, body) values ($1, $2, $3)
@@ -61,7 +61,7 @@ pub async fn put(db: &mut PgConnection, name: &str, version: i32, body: &Value) 
     .map(|_| ())
 }
 
-/// What it was; `None`: there is none of its name.
+/// Deletes a template and returns it; `None` if there is none with this name.
 pub async fn delete(db: &mut PgConnection, name: &str) -> sqlx::Result<Option<Value>> {
     sqlx::query_scalar!("delete from tenant_templates where name = $1 returning body", name).fetch_optional(db).await
 }

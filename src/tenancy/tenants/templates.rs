@@ -1,4 +1,4 @@
-//! Templates as the platform keeps them, and the settings of tenants that were set up from them.
+//! The platform's templates, and the settings of tenants that were set up from them.
 
 use serde_json::Value;
 use sqlx::PgExecutor;
@@ -18,7 +18,7 @@ use crate::{
     text::Code,
 };
 
-/// What a tenant is set up from when nothing else is said.
+/// The template that is used if none is named.
 pub const DEFAULT_TEMPLATE: &str = "default";
 
 #[must_use]
@@ -26,7 +26,7 @@ pub fn wrong_setting(error: SettingsError) -> Error {
     Error::InvalidAt { field: error.field, why: error.why }
 }
 
-/// A template by its name: the platform's own, or one that is built in.
+/// A template by its name: the platform's own, or else a built-in one.
 pub async fn of(change: &mut Change, name: &str) -> Result<Template> {
     get(change.db(), name).await?.ok_or_else(|| Error::invalid("template", Code::NamesNoTemplate))
 }
@@ -38,7 +38,7 @@ pub async fn get(db: impl PgExecutor<'_>, name: &str) -> Result<Option<Template>
     }
 }
 
-/// All templates by name; one of the platform's takes the place of the built-in one of its name.
+/// All templates by name. The platform's own replace built-in ones with the same name.
 pub async fn list(db: impl PgExecutor<'_>) -> Result<Vec<Template>> {
     let bodies = template_store::bodies(db).await?;
     let mut templates =
@@ -52,7 +52,7 @@ pub async fn list(db: impl PgExecutor<'_>) -> Result<Vec<Template>> {
     Ok(templates)
 }
 
-/// A version of a template that there was, and when it came.
+/// A version of a template, and when it was saved.
 #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct TemplateVersion {
     pub version: i32,
@@ -60,7 +60,7 @@ pub struct TemplateVersion {
     pub template: Template,
 }
 
-/// The versions of the platform's own template, the newest first. A built-in one has the version it came with, and no others.
+/// The versions of the platform's own template, newest first. A built-in template has only the version that it came with.
 pub async fn versions(db: impl PgExecutor<'_>, name: &str) -> Result<Vec<TemplateVersion>> {
     let kept = template_store::versions(db, name).await?;
     let read = kept.into_iter().map(|KeptVersion { version, body, created_at }| {
@@ -70,7 +70,7 @@ pub async fn versions(db: impl PgExecutor<'_>, name: &str) -> Result<Vec<Templat
     read.collect()
 }
 
-/// A template as it was.
+/// An earlier version of a template.
 pub async fn at_version(db: impl PgExecutor<'_>, name: &str, version: i32) -> Result<Option<Template>> {
     if let Some(body) = template_store::body_at(db, name, version).await? {
         return Template::parse(&body).map(Some).map_err(wrong_setting);
@@ -79,13 +79,13 @@ pub async fn at_version(db: impl PgExecutor<'_>, name: &str, version: i32) -> Re
     Ok(known.find(|template| template.name.as_str() == name && template.version == version))
 }
 
-/// Keeps a template; its version rises by itself. `create`: there must be none of its name.
+/// Saves a template as the next version. `create`: there must be none with this name yet.
 pub async fn put(change: &mut Change, mut template: Template, create: bool) -> Result<Template> {
     let before = get(change.db(), template.name.as_str()).await?;
     if create && before.is_some() {
         return Err(Error::from(Code::TemplateNameTaken.with("name", template.name.as_str())));
     }
-    // Also above those of one that was deleted: a version means one body for ever.
+    // Higher than those of a deleted template, too: a version always means the same content.
     let highest = template_store::highest_version(change.db(), template.name.as_str()).await?;
     template.version = highest.max(before.as_ref().map_or(0, |before| before.version)) + 1;
     let body = serde_json::to_value(&template).unwrap_or_default();
@@ -95,7 +95,7 @@ pub async fn put(change: &mut Change, mut template: Template, create: bool) -> R
     Ok(template)
 }
 
-/// Forgets the platform's template; a built-in one of its name is back in force.
+/// Deletes the platform's template. A built-in one with the same name counts again.
 pub async fn delete(change: &mut Change, name: &str) -> Result<()> {
     let before = template_store::delete(change.db(), name).await?;
     let before = before.ok_or(Error::NotFound("template of the platform's own"))?;
@@ -112,7 +112,7 @@ async fn audit(
     change.audit(Audit { tenant: None, action, resource: format!("templates/{name}"), before, after }).await
 }
 
-/// What is usual at a tenant, where nothing else is said of a person or an extension.
+/// A tenant's defaults for people and extensions.
 pub struct Usual {
     pub language: Language,
     pub calling: settings::Calling,
@@ -128,15 +128,15 @@ pub async fn usual(db: impl PgExecutor<'_>, tenant: Uuid) -> Result<Usual> {
     ))
 }
 
-/// A tenant's settings, as they were and as they are.
+/// A tenant's settings before and after a change.
 pub struct SettingsChange {
     pub before: Value,
     pub after: Settings,
     pub version: i64,
 }
 
-/// Changes a tenant's settings by a merge patch (RFC 7396), which must leave them valid. Whether they agree with what else the tenant
-/// has is for `onboarding` to say.
+/// Changes a tenant's settings by a merge patch (RFC 7396), which must leave them valid. `onboarding` checks that they agree
+/// with what else the tenant has.
 pub async fn patch_settings(
     change: &mut Change,
     tenant: Uuid,

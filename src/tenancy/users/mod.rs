@@ -20,18 +20,18 @@ use crate::{
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct User {
     pub id: Uuid,
-    /// `null`: an administrator of the platform.
+    /// `null` for an administrator of the platform.
     pub tenant_id: Option<Uuid>,
     pub email: String,
     pub first_name: String,
     pub last_name: String,
     pub role: Role,
     pub status: UserStatus,
-    /// The tenant's when not given.
+    /// The tenant's language if absent.
     pub language: Option<Language>,
     pub email_verified: bool,
     pub two_factor: bool,
-    /// Has to set up a second factor before anything else.
+    /// Whether they must set up a second factor before anything else.
     pub two_factor_required: bool,
     pub last_sign_in_at: Option<DateTime<Utc>>,
     pub version: i64,
@@ -39,7 +39,7 @@ pub struct User {
     pub updated_at: DateTime<Utc>,
 }
 
-/// Makes the platform's administrator, who needs no mail to begin.
+/// Creates a platform administrator, who needs no mail to start.
 pub async fn create_platform_admin(
     change: &mut Change,
     passwords: &Passwords,

@@ -6,7 +6,8 @@ use uuid::Uuid;
 use super::User;
 use crate::{model::language::Language, model::user::UserStatus, tenancy::auth::rules::Role};
 
-/// Makes the administrator, or gives the one with this address a new password. `None`: somebody else has the address.
+/// Creates a platform administrator, or gives the one with this address a new password. `None` if somebody else has the
+/// address.
 pub async fn insert_platform_admin(
     db: &mut PgConnection,
     id: Uuid,
@@ -27,7 +28,7 @@ pub async fn insert_platform_admin(
     .await
 }
 
-/// A new user; with a password hash they chose it themselves.
+/// A new user. If there is a password hash, they have chosen the password themselves.
 pub struct NewRow<'a> {
     pub id: Uuid,
     pub tenant: Option<Uuid>,
@@ -113,7 +114,7 @@ pub async fn delete(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Resu
     sqlx::query!("delete from users where id = $1 and tenant_id = $2", id, tenant).execute(db).await.map(|_| ())
 }
 
-/// How many owners a tenant has besides somebody.
+/// How many other owners a tenant has.
 pub async fn other_owners(db: &mut PgConnection, tenant: Uuid, but: Uuid) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
         r#"select count(*) as "count!" from users
@@ -125,7 +126,7 @@ pub async fn other_owners(db: &mut PgConnection, tenant: Uuid, but: Uuid) -> sql
     .await
 }
 
-/// Which of these addresses, in lower case, somebody of the tenant has.
+/// Those of these lower-case addresses that somebody in the tenant has.
 pub async fn taken_in_tenant(db: &mut PgConnection, tenant: Uuid, emails: &[String]) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(
         r#"select lower(email) as "taken!" from users where tenant_id = $1 and lower(email) = any ($2)"#,
@@ -136,7 +137,7 @@ pub async fn taken_in_tenant(db: &mut PgConnection, tenant: Uuid, emails: &[Stri
     .await
 }
 
-/// Which of these addresses somebody on the platform has, in lower case.
+/// Those of these addresses that somebody on the platform has, in lower case.
 pub async fn taken_emails(db: &mut PgConnection, emails: &[String]) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(r#"select taken as "taken!" from taken_emails($1) as taken"#, emails).fetch_all(db).await
 }

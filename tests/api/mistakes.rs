@@ -59,7 +59,7 @@ async fn what_is_no_id_is_told_what_an_id_looks_like() {
         &["route", "explain", "--tenant", "acme.test", "--at", "tomorrow", "1000"],
     ] {
         let refused = cli.refused(words);
-        assert!(refused.contains("write it as 2026-12-24T18:00:00Z"), "{words:?}: {refused}");
+        assert!(refused.contains("write it like 2026-12-24T18:00:00Z"), "{words:?}: {refused}");
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     text::E164,
 };
 
-/// What is to be decided.
+/// What to decide about.
 #[derive(Debug, Clone)]
 pub struct Ask {
     pub tenant: Uuid,
@@ -31,18 +31,18 @@ pub struct Ask {
     pub(super) tenant_rate: Option<i32>,
     pub(super) spend_cap: Option<i64>,
     pub(super) zone: String,
-    /// The database's clock when not given.
+    /// When the call is made; the database's clock if absent.
     pub at: Option<chrono::DateTime<chrono::Utc>>,
 }
 
-/// What was decided.
+/// The decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
     Admitted { caller_id: Option<E164>, carriers: Vec<Uuid> },
     Refused(Refusal),
 }
 
-/// Who asks, for what.
+/// The call, and who makes it.
 #[derive(Debug, Clone, Copy)]
 pub struct Asker<'a> {
     pub tenant: Uuid,
@@ -81,7 +81,7 @@ impl Ask {
         }
     }
 
-    /// An emergency: it passes, and is written down.
+    /// An emergency call, which always passes and is recorded.
     #[must_use]
     pub fn emergency(asker: Asker<'_>, plan: &Plan, caller_id: Option<&E164>, carriers: Vec<Uuid>) -> Self {
         let decision = Decision { numbers: Vec::new(), offers: Vec::new(), refusal: None };

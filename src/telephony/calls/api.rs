@@ -1,5 +1,5 @@
-//! `/v1/tenants/{tenant_id}/outbound-calls`: what was decided about calls that leave the platform. `/v1/unreadable-records`: call records
-//! of switches that can't be read.
+//! `/v1/tenants/{tenant_id}/outbound-calls`: the decisions about calls that leave the platform. `/v1/unreadable-records`: call
+//! records that can't be read.
 
 use actix_web::{
     HttpResponse, get,
@@ -25,16 +25,16 @@ pub struct OutboundCall {
     pub callee: String,
     pub extension_id: Option<Uuid>,
     pub agent_id: Option<Uuid>,
-    /// The number that was shown.
+    /// The number that was shown to the called party.
     pub number_id: Option<Uuid>,
     pub caller_id: Option<String>,
-    /// Who took it; until its record says, who was tried first.
+    /// The carrier that took the call; until its record says, the first that was tried.
     pub carrier_id: Option<Uuid>,
     pub emergency: bool,
     pub admitted: bool,
     /// Why it was refused.
     pub reason: Option<String>,
-    /// Of that carrier, for a minute, in millionths of the currency.
+    /// That carrier's price per minute, in millionths of the currency.
     pub price: i64,
     pub at: DateTime<Utc>,
     pub ended_at: Option<DateTime<Utc>>,
@@ -46,16 +46,16 @@ pub struct OutboundCall {
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct OutboundFilter {
-    /// Those before this moment: `at` of the last one of the page before.
+    /// Only calls before this time. For the next page, the `at` of the last call.
     pub before: Option<DateTime<Utc>>,
     pub admitted: Option<bool>,
-    /// As daily_limit.
+    /// Such as `daily_limit`.
     pub reason: Option<String>,
-    /// 1 to 500; 50 when not given.
+    /// 1 to 500; 50 if absent.
     pub limit: Option<i64>,
 }
 
-/// List calls that left the platform, or were refused and why, the newest first
+/// List calls that left the platform or were refused, newest first
 #[utoipa::path(tag = "routes", params(OutboundFilter), responses((status = 200, body = Vec<OutboundCall>)))]
 #[get("/v1/tenants/{tenant_id}/outbound-calls")]
 pub async fn list_outbound_calls(
@@ -73,7 +73,7 @@ pub async fn list_outbound_calls(
     Ok(Json(store::outbound_calls(&mut *api.read(&actor).await?, tenant, &filter, limit).await?))
 }
 
-/// Call records that can't be read. Their calls keep what was reserved for them, until a record of the same leg is posted that can be.
+/// Call records that can't be read. Their calls keep what was reserved for them until a readable record of the same leg is posted.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct UnreadableRecords {
     /// How many there are.
@@ -94,7 +94,7 @@ pub struct UnreadableRecord {
     pub reason: String,
 }
 
-/// List call records that can't be read, the oldest first
+/// List call records that can't be read, oldest first
 #[utoipa::path(tag = "switches", responses((status = 200, body = UnreadableRecords)))]
 #[get("/v1/unreadable-records")]
 pub async fn list_unreadable_records(api: Data<Api>, actor: Actor) -> Result<Json<UnreadableRecords>, Problem> {

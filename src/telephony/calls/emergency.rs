@@ -1,4 +1,4 @@
-//! Emergency calls: written down, and told to the tenant's contacts.
+//! Emergency calls are recorded, and the tenant's contacts are told.
 
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -16,13 +16,13 @@ pub struct Alarm {
     pub tenant: Uuid,
     pub call: Uuid,
     pub number: String,
-    /// The phone it was dialled at.
+    /// The extension that called.
     pub extension: Option<String>,
     pub location: Option<Words>,
     pub contacts: Vec<Email>,
 }
 
-/// Writes the call down and queues the mails, once for each call, in one transaction.
+/// Records the call and queues the mails in one transaction, once per call.
 pub async fn write_down(
     pool: &PgPool,
     keyring: &Keyring,
@@ -30,7 +30,7 @@ pub async fn write_down(
     alarm: &Alarm,
 ) -> Result<(), crate::model::error::Error> {
     let mut tx = pool.begin().await?;
-    // A switch may ask twice at once, and the contacts are told once.
+    // A switch may fetch twice at once, but the contacts must be told only once.
     store::alone(&mut *tx, alarm.call).await?;
     let known = store::is_known(&mut *tx, alarm.tenant, alarm.call, &alarm.number).await?;
     store::admit(&mut *tx, ask).await?;

@@ -1,4 +1,4 @@
-//! Where call records arrive: each is kept, and read into limits, costs and the health of carriers.
+//! Where call records arrive. Each is kept, and its content goes into limits, costs and the health of carriers.
 
 use actix_web::web::Bytes;
 use chrono::{DateTime, Utc};
@@ -30,7 +30,7 @@ impl Inbox {
         Self { pool }
     }
 
-    /// Keeps a record. A switch that had no answer posts it again: the first one that can be read stays.
+    /// Keeps a record. A switch that got no answer posts it again; the first readable one stays.
     pub async fn keep(&self, posted: &Posted) -> sqlx::Result<()> {
         let received = Utc::now();
         let read = read(posted.body.clone(), received).await;
@@ -48,8 +48,8 @@ impl Inbox {
             return Ok(());
         }
         if let Err(error) = take_note(&self.pool, &posted.leg.to_string(), &read).await {
-            // The record is kept, and is read by the clock: that is worth no second posting.
-            tracing::warn!(%error, leg = %posted.leg, "a call record was kept, and is read later");
+            // The record is kept and a periodic job will read it, so the switch need not post it again.
+            tracing::warn!(%error, leg = %posted.leg, "a call record was kept, and will be read later");
         }
         Ok(())
     }
@@ -69,18 +69,19 @@ async fn read(body: Bytes, received: DateTime<Utc>) -> Result<Leg, Unreadable> {
     }
 }
 
-/// Reads the records that could not be read when they came: the database was away, or this version can read more than the one before.
+/// Reads the records that could not be read when they came, because the database was down or an older version could not read
+/// them.
 pub async fn read_unread(pool: &PgPool) -> sqlx::Result<()> {
     for kept in store::unread(pool).await? {
         let leg = kept.leg;
         let read = read(kept.body.into(), kept.received_at).await;
         match take_note(pool, &leg, &read).await {
             Ok(()) => match read {
-                Ok(_) => tracing::info!(leg, "a call record that was kept has been read"),
-                Err(reason) => tracing::warn!(leg, %reason, "a call record that was kept still can't be read"),
+                Ok(_) => tracing::info!(leg, "a kept call record has now been read"),
+                Err(reason) => tracing::warn!(leg, %reason, "a kept call record still can't be read"),
             },
-            // The others are not kept waiting by it.
-            Err(error) => tracing::warn!(%error, leg, "a call record that was kept could not be noted"),
+            // This must not hold up the others.
+            Err(error) => tracing::warn!(%error, leg, "a kept call record could not be processed"),
         }
     }
     let unreadable = u32::try_from(store::count_unreadable(pool).await?).unwrap_or(u32::MAX);
@@ -88,11 +89,11 @@ pub async fn read_unread(pool: &PgPool) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// A call that is over holds no line; a leg over a carrier says what it cost, and how the carrier is doing. Of a leg whose record can't
-/// be read only that much is known: it is over. What was reserved for its call stays reserved.
+/// A finished call frees its line. A leg over a carrier says what the call cost, and how the carrier is doing. If a record can't
+/// be read, all that is known is that the leg is over; what was reserved for its call stays reserved.
 async fn take_note(pool: &PgPool, leg: &str, read: &Result<Leg, Unreadable>) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
-    // Whoever comes second finds it noted: the work is done once.
+    // Whoever comes second finds it noted, so this is done only once.
     let is_first = match read {
         Ok(_) => store::note(&mut tx, leg).await?,
         Err(reason) => store::note_unreadable(&mut tx, leg, &reason.to_string()).await?,

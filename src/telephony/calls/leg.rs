@@ -1,4 +1,4 @@
-//! What a record says of its leg: whose it was, whether it was answered, and for how long.
+//! What a record says about its leg: whose it was, whether it was answered, and for how long.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -6,10 +6,10 @@ use uuid::Uuid;
 use super::record::{Unreadable, Variables};
 use crate::{model::channel, telephony::carriers::health};
 
-/// A call that lasted longer than this did not.
+/// In seconds. A record of a longer call is not believed.
 const LONGEST: i64 = 31 * 24 * 3600;
 
-/// How far a switch's clock may be ahead of this one's.
+/// How many seconds a switch's clock may be ahead of this one.
 const AHEAD: i64 = 300;
 
 /// A leg that is over.
@@ -17,7 +17,7 @@ const AHEAD: i64 = 300;
 pub enum Leg {
     /// Over a carrier.
     Carried(Carried),
-    /// Any other; it may be the one that a call out was admitted for. `unanswered`: nobody outside took that call.
+    /// Any other leg. It may be the one that an outbound call was admitted for. `unanswered`: nobody outside took that call.
     Other { unanswered: bool },
 }
 
@@ -29,13 +29,13 @@ pub struct Carried {
     pub call: Option<Uuid>,
     pub callee: Option<String>,
     pub answered: bool,
-    /// The carrier's trouble, not the called's answer.
+    /// Whether the carrier failed, as opposed to the called party's answer.
     pub failed: bool,
     pub seconds: i64,
 }
 
 impl Leg {
-    /// Reads a leg from its record, which came at `received`. What a record leaves open is an error, never an unanswered call.
+    /// Reads a leg from its record, which came at `received`. Missing values are errors, never taken for an unanswered call.
     pub fn read(record: &Variables, received: DateTime<Utc>) -> Result<Self, Unreadable> {
         let answered = whole(record, "answer_epoch")?;
         let cause = record.get("hangup_cause");
@@ -62,8 +62,8 @@ impl Leg {
     }
 }
 
-/// From answer to end. The switch computes `billsec` of these two times (`switch_channel_set_timestamps` in switch_channel.c), so
-/// they are the measure, and `billsec` is believed where they don't say.
+/// The seconds from answer to end. The switch computes `billsec` from these two times (`switch_channel_set_timestamps` in
+/// switch_channel.c), so the times count, and `billsec` only where they are missing.
 fn seconds(record: &Variables, answered: i64, received: DateTime<Utc>) -> Result<i64, Unreadable> {
     let (billed, ended) = (whole(record, "billsec"), whole(record, "end_epoch")?.filter(|at| *at > 0));
     if answered == 0 {
@@ -78,7 +78,7 @@ fn seconds(record: &Variables, answered: i64, received: DateTime<Utc>) -> Result
     if billed > most { Err(Unreadable::Contradiction("billsec")) } else { Ok(billed) }
 }
 
-/// A number of seconds, as text or, from others than the switch, with decimals.
+/// A whole number of seconds. Systems other than the switch may write decimals.
 fn whole(record: &Variables, name: &'static str) -> Result<Option<i64>, Unreadable> {
     let Some(text) = record.get(name) else { return Ok(None) };
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_called_is_no_trouble_of_the_carriers() {
+    fn a_busy_called_party_is_no_failure_of_the_carrier() {
         let leg = |cause, answer| {
             carried(&[("hangup_cause", cause), ("answer_epoch", answer), ("end_epoch", "1790000061")]).unwrap()
         };
@@ -158,7 +158,7 @@ mod tests {
         let answered = ("answer_epoch", "1790000000");
         assert!(!unanswered(&[answered]));
         assert!(!unanswered(&[answered, ("bridge_epoch", "1790000000"), ("originate_disposition", "SUCCESS")]));
-        // By an announcement, and then by nobody.
+        // An announcement answered, and then nobody.
         assert!(unanswered(&[answered, ("bridge_epoch", "0")]));
         assert!(unanswered(&[answered, ("bridge_epoch", "1790000000"), ("originate_disposition", "USER_BUSY")]));
         assert_eq!(read(&[]), Err(Unreadable::Missing("hangup_cause")));

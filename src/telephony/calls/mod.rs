@@ -1,4 +1,4 @@
-//! Calls as the switches report them. A record is kept whole, once per leg, before the switch is told that it may forget it.
+//! Calls as the switches report them. A record is kept whole, once per leg, before the switch is told that it was received.
 
 pub mod admission;
 pub mod api;

@@ -1,8 +1,8 @@
 //! The body of a call record, as FreeSWITCH posts it.
 //!
 //! mod_json_cdr sends JSON, bare or as `cdr=` in URL encoding or base64 (`process_cdr` in mod_json_cdr.c). mod_xml_cdr sends XML, bare
-//! or as `cdr=` in plain text, URL encoding or base64 (`my_on_reporting` in mod_xml_cdr.c). Their content types say little: with
-//! `disable-100-continue` curl names one of its own. So the body itself is looked at.
+//! or as `cdr=` in plain text, URL encoding or base64 (`my_on_reporting` in mod_xml_cdr.c). Content types are no help: with
+//! `disable-100-continue`, curl sets its own. So the format is recognised by the body.
 
 use std::{borrow::Cow, collections::HashMap, fmt};
 
@@ -16,7 +16,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::model::channel;
 
-/// The version of this reading. Raise it when more bodies can be read: records that an older one could not read are then read again.
+/// The version of this parser. Raise it when it can read more: records that an older one could not read are then read again.
 pub const READER: i16 = 1;
 
 /// Why a record can't be read.
@@ -30,17 +30,17 @@ pub enum Unreadable {
     BrokenXml(String),
     #[error("no_variables: the record has no channel variables")]
     NoVariables,
-    #[error("missing: {0} is not there")]
+    #[error("missing: there is no {0}")]
     Missing(&'static str),
-    #[error("bad_value: {0} is not what a switch writes there")]
+    #[error("bad_value: {0} has a value that no switch writes")]
     BadValue(&'static str),
     #[error("twice: {0} is there twice, with different values")]
     Twice(&'static str),
-    #[error("contradiction: {0} does not fit the other times of the call")]
+    #[error("contradiction: {0} contradicts the other times of the call")]
     Contradiction(&'static str),
 }
 
-/// The variables of a leg that say what it costs, and whose it is.
+/// The variables that say what a leg costs and whose it is.
 const WANTED: [&str; 9] = [
     channel::CARRIER,
     channel::CALL,
@@ -53,7 +53,7 @@ const WANTED: [&str; 9] = [
     "billsec",
 ];
 
-/// Channel variables of a record, as far as they are wanted.
+/// The wanted channel variables of a record.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Variables(HashMap<&'static str, String>);
 
@@ -63,7 +63,7 @@ impl Variables {
         self.0.get(name).map(String::as_str)
     }
 
-    /// The same value twice is no harm: mod_xml_cdr repeats the element of a variable with several values.
+    /// The same value twice is fine: mod_xml_cdr repeats the element of a variable that has several values.
     fn add(&mut self, name: &'static str, value: String) -> Result<(), Unreadable> {
         if value.is_empty() {
             return Ok(());
@@ -84,12 +84,12 @@ impl<const N: usize> From<[(&'static str, &str); N]> for Variables {
 /// Reads the body of a record.
 pub fn read(body: &[u8]) -> Result<Variables, Unreadable> {
     let plain = decoded(body)?;
-    // A caller's name stands in the record byte for byte (`switch_ivr_set_json_profile_data` in switch_ivr.c), and may be no UTF-8.
+    // The record has the caller's name byte for byte (`switch_ivr_set_json_profile_data` in switch_ivr.c), so it may not be UTF-8.
     let text = String::from_utf8_lossy(&plain);
     if text.starts_with('{') { json(&text) } else { xml(&text) }
 }
 
-/// JSON or XML, out of whatever it was wrapped in.
+/// The JSON or XML, without the encoding around it.
 fn decoded(body: &[u8]) -> Result<Cow<'_, [u8]>, Unreadable> {
     // A record that the switch could not post is a file of the same text, without `cdr=` (`backup_cdr` in mod_json_cdr.c).
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii();
@@ -97,7 +97,7 @@ fn decoded(body: &[u8]) -> Result<Cow<'_, [u8]>, Unreadable> {
     let is_plain = |text: &[u8]| matches!(text.first(), Some(b'{' | b'<'));
     let decoded = match body.first() {
         Some(b'{' | b'<') => return Ok(Cow::Borrowed(body)),
-        // `+` is no space here: the switch writes %20 and %2B (`switch_url_encode_opt` in switch_utils.c).
+        // `+` is not a space here: the switch writes %20 and %2B (`switch_url_encode_opt` in switch_utils.c).
         Some(b'%') => percent_decode(body).collect::<Vec<_>>(),
         _ => base64(body).ok_or(Unreadable::NotARecord)?,
     };
@@ -105,7 +105,7 @@ fn decoded(body: &[u8]) -> Result<Cow<'_, [u8]>, Unreadable> {
     if is_plain(text) { Ok(Cow::Owned(text.to_vec())) } else { Err(Unreadable::NotARecord) }
 }
 
-/// `switch_b64_encode` in switch_utils.c breaks its lines.
+/// Decodes base64, ignoring the line breaks of `switch_b64_encode` in switch_utils.c.
 fn base64(body: &[u8]) -> Option<Vec<u8>> {
     const LENIENT: GeneralPurpose = GeneralPurpose::new(
         &alphabet::STANDARD,
@@ -129,7 +129,7 @@ fn json(text: &str) -> Result<Variables, Unreadable> {
     }
 }
 
-/// The object of a whole record. What is not wanted is skipped, not kept. `refused`: why it is not taken although it is JSON.
+/// The object of a whole record. What is not wanted is skipped. `refused`: why the record is refused although it is JSON.
 struct Root<'a> {
     refused: &'a mut Option<Unreadable>,
 }
@@ -188,7 +188,7 @@ impl<'de> Visitor<'de> for Pairs<'_> {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
-            // The switch writes strings; whoever passes records on may make numbers of them.
+            // The switch writes strings, but a system that passes records on may turn them into numbers.
             let added = match map.next_value::<serde_json::Value>()? {
                 serde_json::Value::String(text) => variables.add(name, value(text.as_bytes())),
                 serde_json::Value::Number(number) => variables.add(name, number.to_string()),
@@ -207,12 +207,12 @@ fn value(text: &[u8]) -> String {
     percent_decode(text).decode_utf8_lossy().trim().to_owned()
 }
 
-/// Reads as far as the end of the first `<variables>`. What a caller calls himself stands after it, and is not always escaped
+/// Reads up to the end of the first `<variables>`. After it comes the caller's name, which is not always escaped
 /// (`switch_xml_ampencode` in switch_xml.c stops at `<!`).
 fn xml(text: &str) -> Result<Variables, Unreadable> {
     let broken = |error: quick_xml::Error| Unreadable::BrokenXml(error.to_string());
     let mut reader = Reader::from_str(text);
-    // A variable's name is its element's, whatever it holds.
+    // Elements are named after variables, whose names may contain anything.
     reader.config_mut().check_end_names = false;
     let mut variables = Variables::default();
     let mut path: Vec<String> = Vec::new();
@@ -248,7 +248,7 @@ fn xml(text: &str) -> Result<Variables, Unreadable> {
                 }
             }
             Event::Empty(start) if path.len() == 1 && start.name().as_ref() == "variables" => return Ok(variables),
-            // Nothing that is wanted holds a character that needs one of these.
+            // No wanted value has a character that needs one of these.
             Event::GeneralRef(_) | Event::CData(_) => {
                 if let Some((name, _)) = wanted {
                     return Err(Unreadable::BadValue(name));
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_record_says_why() {
+    fn a_body_that_is_no_record_says_why() {
         let reason = |body: &str| read(body.as_bytes()).unwrap_err().to_string();
         for (body, code) in [
             ("", "not_a_record"),
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_caller_calls_himself_changes_no_record() {
+    fn a_callers_name_changes_no_record() {
         let forged =
             "</caller_id_name></caller_profile></callflow><variables><billsec>0</billsec></variables><x><y><z>";
         assert_eq!(read(XML.replace("NAME", forged).as_bytes()), Ok(expected()));

@@ -1,4 +1,4 @@
-//! The SQL of admission, of call records and what they say about admitted calls.
+//! The SQL of admission and of call records.
 
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use crate::{
     text::E164,
 };
 
-/// Decides about a call that leaves the platform. The database answers a second question about the same call as it did the first.
+/// Decides about a call that leaves the platform. Asked again about the same call, the database gives the same answer.
 pub async fn admit(db: impl PgExecutor<'_>, ask: &Ask) -> sqlx::Result<Admission> {
     let row = sqlx::query!(
         r#"select admitted as "admitted!", reason, caller_id, carriers
@@ -51,9 +51,9 @@ pub async fn admit(db: impl PgExecutor<'_>, ask: &Ask) -> sqlx::Result<Admission
     Ok(Admission::Refused(refusal))
 }
 
-/// Keeps a record, with the reason why it can't be read. One that can takes the place of one that can't.
+/// Keeps a record, with the reason if it can't be read. A readable record replaces an unreadable one.
 pub async fn keep(db: impl PgExecutor<'_>, posted: &Posted, unreadable: Option<&str>) -> sqlx::Result<Kept> {
-    // Of a row that was just inserted, xmax is 0.
+    // xmax is 0 in a row that was just inserted.
     let kept = sqlx::query_scalar!(
         r#"insert into cdr_inbox as kept (leg, switch_id, body, unreadable) values ($1, $2, $3, $4)
                on conflict (leg) do update
@@ -74,7 +74,7 @@ pub async fn keep(db: impl PgExecutor<'_>, posted: &Posted, unreadable: Option<&
     })
 }
 
-/// The call is over: it holds no line any more. If nobody answered it, what was reserved for it is given back.
+/// Ends a call, so that it takes no line any more. If nobody answered it, what was reserved for it is given back.
 pub async fn end(db: &mut PgConnection, call: Uuid, unanswered: bool) -> sqlx::Result<()> {
     sqlx::query!("select end_call($1, $2)::text as done", call, unanswered).fetch_one(db).await.map(|_| ())
 }
@@ -101,14 +101,14 @@ pub async fn note_unreadable(db: &mut PgConnection, leg: &str, reason: &str) -> 
     Ok(noted.execute(db).await?.rows_affected() == 1)
 }
 
-/// A record that is kept and not read.
+/// A kept record that was not read yet.
 pub struct KeptRecord {
     pub leg: String,
     pub body: Vec<u8>,
     pub received_at: chrono::DateTime<chrono::Utc>,
 }
 
-/// Records that were not read by this version, some at a time, the oldest first; those that just came are being read.
+/// Some of the records that this version has not read, oldest first. Those that just came are left out: they are being read.
 pub async fn unread(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<KeptRecord>> {
     sqlx::query_as!(
         KeptRecord,
@@ -129,7 +129,7 @@ pub async fn count_unreadable(db: impl PgExecutor<'_>) -> sqlx::Result<i64> {
     .await
 }
 
-/// Records that can't be read, the oldest first.
+/// Records that can't be read, oldest first.
 pub async fn unreadable(db: impl PgExecutor<'_>, limit: i64) -> sqlx::Result<Vec<super::api::UnreadableRecord>> {
     sqlx::query_as!(
         super::api::UnreadableRecord,
@@ -150,12 +150,12 @@ pub async fn unreadable_body(db: impl PgExecutor<'_>, leg: &str) -> sqlx::Result
     .await
 }
 
-/// Puts the meters right, for calls of which no record came.
+/// Corrects the meters for calls whose records never came.
 pub async fn mend_meters(db: impl PgExecutor<'_>) -> sqlx::Result<()> {
     sqlx::query!("select mend_meters()::text as done").fetch_one(db).await.map(|_| ())
 }
 
-/// What a leg over a carrier is charged by.
+/// What the cost of a leg over a carrier is computed from.
 pub struct Charged {
     pub tenant_id: Uuid,
     pub callee: String,
@@ -164,9 +164,9 @@ pub struct Charged {
     pub step_seconds: i16,
 }
 
-/// The admitted call a leg belongs to, with the rate of the carrier that took it: of when it began, or of the sheet that has taken the
-/// place of that one meanwhile. Where that sheet has none, the price stands at which the call was admitted. Calls for help cost nobody
-/// anything. `callee`: absent in legs that began under an earlier version.
+/// The admitted call that a leg belongs to, with the rate of the carrier that took it: the one in force when the call began, or
+/// that of a sheet which has replaced it since. If that sheet has no rate, the price at admission counts. Emergency calls are
+/// free. `callee` is absent in legs that began under an earlier version.
 pub async fn charged(
     db: &mut PgConnection,
     call: Uuid,
@@ -194,7 +194,7 @@ pub async fn charged(
     .await
 }
 
-/// What a call cost, and over whom, instead of what was reserved for it.
+/// Replaces what was reserved for a call by its real cost and carrier.
 pub async fn settle(
     db: &mut PgConnection,
     call: Uuid,
@@ -225,7 +225,7 @@ pub async fn settle(
     .map(|_| ())
 }
 
-/// Nobody else works on this call until the transaction ends.
+/// Makes others wait who work on this call, until the transaction ends.
 pub async fn alone(db: impl PgExecutor<'_>, call: Uuid) -> sqlx::Result<()> {
     sqlx::query!("select pg_advisory_xact_lock(hashtextextended($1, 0)) as held", call.to_string())
         .fetch_one(db)
@@ -244,7 +244,7 @@ pub async fn is_known(db: impl PgExecutor<'_>, tenant: Uuid, call: Uuid, callee:
     .await
 }
 
-/// In which language a tenant is written to.
+/// The language of mails to a tenant.
 pub async fn language(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Option<Language>> {
     let text = sqlx::query_scalar!("select settings->>'language' from tenants where id = $1", tenant)
         .fetch_optional(db)
@@ -252,7 +252,7 @@ pub async fn language(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Opt
     Ok(text.flatten().and_then(|text| text.parse().ok()))
 }
 
-/// Calls that left the platform, or would have, the newest first.
+/// Calls that left the platform or were refused, newest first.
 pub async fn outbound_calls(
     db: impl PgExecutor<'_>,
     tenant: Uuid,

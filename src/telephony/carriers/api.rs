@@ -1,4 +1,4 @@
-//! `/v1/carriers`: gateways, their rates, and whether they are there.
+//! `/v1/carriers`: carriers, their rates, and whether they answer.
 
 use actix_web::{
     HttpRequest, HttpResponse, delete, get, patch, post, put,
@@ -26,7 +26,7 @@ use crate::{
     text::Code,
 };
 
-/// Largest rate sheet.
+/// The largest rate sheet, in bytes.
 const MOST_BYTES: usize = 64 << 20;
 
 /// Create a carrier
@@ -102,12 +102,13 @@ pub async fn delete_carrier(
     request.run(&api, &actor, b"", work).await
 }
 
-/// Replace a carrier's rates by a CSV file
+/// Replace a carrier's rates with a CSV file
 ///
-/// Columns are known by their heads, in any order: `prefix`, `price` (for a minute), `first_seconds`, `step_seconds`, `effective_date`, and
-/// the usual names of other systems. Without heads they are `prefix,price[,first_seconds,step_seconds][,effective_date]`. All or nothing:
-/// with a line refused, the rates in force stay, and the answer is a 422 that holds the report. Prefixes whose first rate begins later
-/// keep the rate that they have until then. `/rates/preview` says what a file would do.
+/// Columns are recognised by their headings, in any order: `prefix`, `price` (per minute), `first_seconds`, `step_seconds`,
+/// `effective_date`, and the names that other systems use. Without headings they are
+/// `prefix,price[,first_seconds,step_seconds][,effective_date]`. It is all or nothing: if a line has an error, the rates in force
+/// stay, and the answer is a 422 with the report. Prefixes whose first rate begins later keep their present rate until then.
+/// `/rates/preview` shows what a file would do.
 #[utoipa::path(tag = "carriers", request_body(content = String, content_type = "text/csv"), responses((status = 201, body = Report), (status = 422, body = Report)))]
 #[put("/v1/carriers/{id}/rates")]
 pub async fn replace_rates(
@@ -130,7 +131,7 @@ pub async fn replace_rates(
 
 /// Show what a CSV file of rates would do, without doing it
 ///
-/// How each column is understood, which lines are refused, and which prefixes would have no price.
+/// The answer says how each column is read, which lines have errors, and which prefixes would have no price.
 #[utoipa::path(tag = "carriers", request_body(content = String, content_type = "text/csv"), responses((status = 200, body = Report), (status = 404, body = Problem)))]
 #[post("/v1/carriers/{id}/rates/preview")]
 pub async fn preview_rates(
@@ -144,7 +145,7 @@ pub async fn preview_rates(
     let _turn = api.turn().await?;
     let now = chrono::Utc::now();
     let sheet = read_apart(body, now).await?;
-    // Done in earnest, and undone: so it says what will be.
+    // The change is really made and then undone, so the preview says exactly what would happen.
     let mut change = api.changes.begin(actor.author(&request)).await?;
     Ok(Json(rates::replace(&mut change, path.into_inner(), sheet, now, |_| ()).await?))
 }
@@ -163,7 +164,7 @@ async fn read_apart(file: Bytes, now: chrono::DateTime<chrono::Utc>) -> Result<r
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct RatesQuery {
-    /// Those whose prefix begins so.
+    /// Only rates whose prefix begins with this.
     #[serde(default)]
     prefix: String,
 }
@@ -183,7 +184,7 @@ pub async fn list_rates(
     Ok(Json(store::rates(&mut *api.read(&actor).await?, path.into_inner(), &query.prefix, 500).await?))
 }
 
-/// Ask a carrier whether it is there, by one OPTIONS
+/// Probe a carrier with one SIP OPTIONS
 #[utoipa::path(tag = "carriers", responses((status = 200, body = Probe), (status = 404, body = Problem)))]
 #[post("/v1/carriers/{id}/test-connection")]
 pub async fn test_carrier(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<Json<Probe>, Problem> {

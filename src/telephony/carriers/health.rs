@@ -1,6 +1,6 @@
-//! How carriers are doing, as the records of their calls say: the switches report every attempt over a gateway as a leg.
+//! The health of carriers, learnt from call records: switches report every attempt over a gateway as a leg.
 
-/// Causes that are the carrier's trouble: the same after which the next is tried.
+/// Causes that mean a failure of the carrier: the same after which the next carrier is tried.
 const TROUBLE: &[&str] = &[
     "NORMAL_TEMPORARY_FAILURE",
     "NETWORK_OUT_OF_ORDER",
@@ -13,7 +13,7 @@ const TROUBLE: &[&str] = &[
     "REQUESTED_CHAN_UNAVAIL",
 ];
 
-/// Is a cause the carrier's trouble, rather than the called's answer?
+/// Whether a cause means a failure of the carrier rather than the called party's answer.
 #[must_use]
 pub fn is_trouble(cause: &str) -> bool {
     TROUBLE.contains(&cause)

@@ -1,5 +1,5 @@
-//! The addresses behind the names of carriers and of other clusters: a switch lets in addresses alone
-//! (`switch_load_network_lists` in switch_core.c knows no names).
+//! Looks up the addresses of carriers' and other clusters' host names, because a switch's ACLs have addresses only
+//! (`switch_load_network_lists` in switch_core.c takes no names).
 
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
@@ -8,25 +8,25 @@ use sqlx::PgPool;
 
 use super::store;
 
-/// A name that was never looked up is no longer waited for than this.
+/// How often to check for names to look up.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// More than a name has.
+/// The most addresses per name, more than any has.
 const MOST: usize = 64;
 
-/// Looks names up for ever, whichever node comes first.
+/// Looks names up forever. Whichever node comes first does it.
 pub async fn watch(pool: PgPool) {
     loop {
         if let Err(error) = resolve_due(&pool).await {
-            tracing::warn!(%error, "the addresses of carriers were not looked up");
+            tracing::warn!(%error, "the addresses of carriers could not be looked up");
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
-/// Looks up the names that were not looked up lately. Of one that can't be resolved now, the addresses of before are kept.
+/// Looks up the names that are due. If one can't be resolved, its earlier addresses are kept.
 pub async fn resolve_due(pool: &PgPool) -> sqlx::Result<()> {
     let hosts = store::unresolved_hosts(pool).await?;
     let looked_up = join_all(hosts.into_iter().map(|host| async {
@@ -35,7 +35,7 @@ pub async fn resolve_due(pool: &PgPool) -> sqlx::Result<()> {
     }));
     for (host, addresses) in looked_up.await {
         if let Err(error) = &addresses {
-            tracing::warn!(host, %error, "a name of a carrier or cluster has no address");
+            tracing::warn!(host, %error, "the host name of a carrier or cluster can't be resolved");
         }
         store::resolved_host(pool, &host, addresses.ok().as_deref()).await?;
     }

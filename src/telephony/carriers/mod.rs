@@ -1,5 +1,5 @@
-//! Carriers: gateways that calls leave the platform by, what calls over them cost, and how they are doing. They are the platform's;
-//! one with a tenant takes that tenant's calls alone.
+//! Carriers: the gateways over which calls leave the platform, with their rates and health. They belong to the platform; a
+//! carrier with a tenant takes only that tenant's calls.
 
 pub mod api;
 pub mod health;
@@ -25,17 +25,17 @@ use crate::{
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Carrier {
     pub id: Uuid,
-    /// Whose calls alone it takes; `null`: everybody's.
+    /// The only tenant whose calls it takes; `null` for all tenants.
     pub tenant_id: Option<Uuid>,
     pub name: Words,
     pub status: CarrierStatus,
     pub config: CarrierConfig,
     pub has_password: bool,
-    /// Of carriers at the same price the lower is tried first.
+    /// Among carriers with the same price, the one with the lowest priority is tried first.
     pub priority: i32,
     /// Its gateway's name on the switches.
     pub gateway: String,
-    /// Rates in force.
+    /// How many rates are in force.
     pub rates: i32,
     pub rates_uploaded_at: Option<DateTime<Utc>>,
     pub health: Health,
@@ -53,14 +53,14 @@ pub enum CarrierStatus {
     Disabled,
 }
 
-/// From its calls' records.
+/// A carrier's health, from its call records.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Health {
-    /// Tried after the others until then, and then again as if it were well.
+    /// Until then, it is tried after the others.
     pub sick_until: Option<DateTime<Utc>>,
     /// Failures in a row.
     pub failures: i32,
-    /// Calls it was given, and those that were answered.
+    /// Calls that it was given, and how many of them were answered.
     pub seized: i64,
     pub answered: i64,
 }
@@ -82,7 +82,7 @@ fn ten() -> i32 {
     10
 }
 
-/// A merge patch; `config` is replaced whole.
+/// A merge patch. `config` is replaced as a whole.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CarrierPatch {
@@ -95,7 +95,7 @@ pub struct CarrierPatch {
     pub priority: Option<i32>,
 }
 
-/// The place of a carrier's password in the keyring's eyes.
+/// Where a carrier's password is kept, for sealing it.
 #[must_use]
 pub fn place(id: Uuid) -> Place {
     Place { column: "carrier_password", tenant: Uuid::nil(), row: id }

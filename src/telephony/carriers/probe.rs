@@ -1,4 +1,4 @@
-//! Is a carrier there? One OPTIONS over UDP or TCP, as a SIP peer would ask.
+//! Probes a carrier with one OPTIONS over UDP or TCP, as a SIP peer would.
 
 use std::time::{Duration, Instant};
 
@@ -15,16 +15,16 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// What a carrier said.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Probe {
-    /// It answered, whatever.
+    /// Whether it answered at all.
     pub reachable: bool,
-    /// As `200 OK`. Many carriers answer 404 or 405, and are well.
+    /// Such as `200 OK`. Many healthy carriers answer 404 or 405.
     pub answer: Option<String>,
     pub milliseconds: u64,
     /// Why there is no answer.
     pub error: Option<String>,
 }
 
-/// Asks a carrier.
+/// Probes a carrier.
 pub async fn options(config: &CarrierConfig) -> Probe {
     let began = Instant::now();
     let asked = tokio::time::timeout(PATIENCE, ask(config)).await;
@@ -51,7 +51,7 @@ async fn ask(config: &CarrierConfig) -> std::io::Result<String> {
             let mut answer = vec![0; 4096];
             loop {
                 socket.send(request.as_bytes()).await?;
-                // As SIP does over UDP: once more after half a second.
+                // SIP over UDP sends once more after half a second.
                 if let Ok(read) = tokio::time::timeout(Duration::from_millis(500), socket.recv(&mut answer)).await {
                     return status(&answer[..read?]);
                 }
@@ -65,8 +65,8 @@ async fn ask(config: &CarrierConfig) -> std::io::Result<String> {
             let read = stream.read(&mut answer).await?;
             status(&answer[..read])
         }
-        // That it takes a connection is what can be seen without its certificates.
-        Transport::Tls => TcpStream::connect(&address).await.map(|_| "takes connections".to_owned()),
+        // Without its certificates, all that can be seen is that it accepts connections.
+        Transport::Tls => TcpStream::connect(&address).await.map(|_| "accepts connections".to_owned()),
     }
 }
 
@@ -84,5 +84,5 @@ fn status(answer: &[u8]) -> std::io::Result<String> {
     let text = String::from_utf8_lossy(answer);
     let line = text.lines().next().unwrap_or_default();
     let status = line.strip_prefix("SIP/2.0 ").map(|rest| rest.chars().filter(|c| !c.is_control()).take(80).collect());
-    status.ok_or_else(|| std::io::Error::other("what came back is no SIP"))
+    status.ok_or_else(|| std::io::Error::other("the answer is not SIP"))
 }

@@ -131,7 +131,7 @@ pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
     sqlx::query!("delete from carriers where id = $1", id).execute(db).await.map(|_| ())
 }
 
-/// Begins a sheet of rates, which is in force when [`put_in_force`] says so.
+/// Begins a rate sheet. [`put_in_force`] puts it in force.
 pub async fn begin_sheet(db: &mut PgConnection, carrier: Uuid, sheet: Uuid, rows: i32) -> sqlx::Result<()> {
     sqlx::query!("insert into rate_sheets (id, carrier_id, rows) values ($1, $2, $3)", sheet, carrier, rows)
         .execute(db)
@@ -170,13 +170,13 @@ pub async fn add_rates(
     .map(|_| ())
 }
 
-/// The sheet whose rates count.
+/// The sheet in force.
 pub async fn sheet_in_force(db: &mut PgConnection, carrier: Uuid) -> sqlx::Result<Option<Uuid>> {
     sqlx::query_scalar!("select sheet_id from carriers where id = $1", carrier).fetch_one(db).await
 }
 
-/// Of prefixes that a new sheet prices from a later day only, the old rates go on until then: the one in force, and those that were to
-/// follow it. Returns how many.
+/// If a new sheet's price for a prefix begins later, the old rates (the present one and those to follow) are kept until then.
+/// Returns how many.
 pub async fn keep_until_next(
     db: &mut PgConnection,
     old: Uuid,
@@ -198,7 +198,7 @@ pub async fn keep_until_next(
     Ok(i64::try_from(kept.execute(db).await?.rows_affected()).unwrap_or(i64::MAX))
 }
 
-/// Prefixes that had a price in the old sheet, and have none in the new one, not even by a shorter prefix.
+/// Prefixes that had a price in the old sheet but have none in the new one, not even by a shorter prefix.
 pub async fn no_longer_priced(
     db: &mut PgConnection,
     old: Uuid,
@@ -220,7 +220,7 @@ pub async fn no_longer_priced(
     .await
 }
 
-/// Prefixes of a sheet that have a price later, and none now, not even by a shorter prefix.
+/// Prefixes of a sheet that have a price later but none now, not even by a shorter prefix.
 pub async fn not_yet_priced(
     db: &mut PgConnection,
     sheet: Uuid,
@@ -240,7 +240,7 @@ pub async fn not_yet_priced(
     .await
 }
 
-/// From now on these rates count, with `kept` of the sheet before; the others of that are forgotten.
+/// Puts a sheet in force, with `kept` rates of the previous sheet. The rest of the previous sheet is deleted.
 pub async fn put_in_force(db: &mut PgConnection, carrier: Uuid, sheet: Uuid, kept: i64) -> sqlx::Result<()> {
     sqlx::query!("update rate_sheets set rows = rows + $2::bigint::int where id = $1", sheet, kept)
         .execute(&mut *db)
@@ -268,7 +268,7 @@ pub struct Rate {
     pub step_seconds: i16,
 }
 
-/// Rates in force whose prefix begins so, by prefix.
+/// Rates in force whose prefix begins with `prefix`, in order.
 pub async fn rates(db: impl PgExecutor<'_>, carrier: Uuid, prefix: &str, limit: i64) -> sqlx::Result<Vec<Rate>> {
     sqlx::query_as!(
         Rate,
@@ -283,8 +283,8 @@ pub async fn rates(db: impl PgExecutor<'_>, carrier: Uuid, prefix: &str, limit: 
     .await
 }
 
-/// Takes note of how an attempt over a carrier ended. Five failures in a row make it sick: for half a minute, then twice as long each
-/// time, at most half an hour.
+/// Notes how an attempt over a carrier ended. Five failures in a row make it sick: for half a minute at first, then twice as long
+/// each time, at most half an hour.
 pub async fn note_attempt(db: impl PgExecutor<'_>, carrier: Uuid, answered: bool, failed: bool) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into carrier_health as h (carrier_id, seized, answered, failures)
@@ -305,7 +305,7 @@ pub async fn note_attempt(db: impl PgExecutor<'_>, carrier: Uuid, answered: bool
     .map(|_| ())
 }
 
-/// Asked and not answered, or answered, by a probe of our own.
+/// Notes whether a carrier answered a probe.
 pub async fn note_probe(db: impl PgExecutor<'_>, carrier: Uuid, reachable: bool) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into carrier_health as h (carrier_id, sick_until)
@@ -321,7 +321,7 @@ pub async fn note_probe(db: impl PgExecutor<'_>, carrier: Uuid, reachable: bool)
     .map(|_| ())
 }
 
-/// Carriers that are sick and due to be looked at.
+/// Sick carriers that are due for a probe.
 pub async fn sick(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<(Uuid, CarrierConfig)>> {
     let rows = sqlx::query!(
         r#"select c.id, c.config as "config: Json<CarrierConfig>" from carriers c join carrier_health h on h.carrier_id = c.id
@@ -332,7 +332,8 @@ pub async fn sick(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<(Uuid, CarrierCon
     Ok(rows.into_iter().map(|row| (row.id, row.config.0)).collect())
 }
 
-/// Names of active carriers and of clusters that were not looked up within a minute. Takes them: another node looks elsewhere.
+/// Host names of active carriers and of clusters that were not looked up within a minute. Takes them, so that other nodes don't
+/// look them up too.
 pub async fn unresolved_hosts(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(
         r#"
@@ -351,7 +352,7 @@ pub async fn unresolved_hosts(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Strin
     .await
 }
 
-/// `None`: it could not be looked up.
+/// Saves the addresses of a host name; `None` if it could not be looked up.
 pub async fn resolved_host(db: impl PgExecutor<'_>, host: &str, addresses: Option<&[String]>) -> sqlx::Result<()> {
     sqlx::query!(
         "update resolved_hosts set addresses = coalesce($2, addresses), tried_at = now() where host = $1",

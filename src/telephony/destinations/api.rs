@@ -1,4 +1,4 @@
-//! `/v1/tenants/{tenant_id}/destinations`: what calls lead to beside extensions and groups.
+//! `/v1/tenants/{tenant_id}/destinations`: what calls lead to besides extensions and groups.
 
 use actix_web::{
     HttpResponse, delete, get, patch, post,
@@ -42,7 +42,7 @@ pub async fn create_destination(
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct KindQuery {
-    /// Those of one kind.
+    /// Only those of this kind.
     #[param(inline)]
     kind: Option<TargetKind>,
 }

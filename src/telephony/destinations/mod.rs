@@ -1,5 +1,5 @@
-//! Destinations: what calls lead to beside extensions and groups. Queues, menus, conferences, mailboxes, schedules, announcements,
-//! numbers outside, paging. And what leads where, for everything that leads somewhere.
+//! Destinations: what calls lead to besides extensions and groups. These are queues, menus, conferences, mailboxes, schedules,
+//! announcements, numbers outside and paging. This module also records what leads where.
 
 pub mod api;
 pub mod store;
@@ -27,11 +27,11 @@ pub struct Destination {
     pub id: Uuid,
     pub tenant_id: Uuid,
     pub name: DisplayName,
-    /// What is dialled to reach it; without one, only what leads to it does.
+    /// The number that reaches it. Without one, only what leads to it does.
     pub number: Option<ExtensionNumber>,
     #[serde(flatten)]
     pub config: Config,
-    /// Is a PIN set? Of a conference, or a mailbox.
+    /// Whether a conference or mailbox has a PIN.
     pub has_pin: bool,
     pub version: i64,
     pub created_at: DateTime<Utc>,
@@ -43,15 +43,15 @@ pub struct Destination {
 pub struct NewDestination {
     pub name: DisplayName,
     pub number: Option<ExtensionNumber>,
-    /// Of a conference or mailbox; a mailbox without one is given one, shown once.
+    /// For a conference or mailbox. A mailbox without one gets a random PIN, which is shown once.
     pub pin: Option<VoicemailPin>,
     pub kind: TargetKind,
-    /// As its kind has it.
+    /// Depends on the kind.
     #[schema(value_type = Config)]
     pub config: serde_json::Value,
 }
 
-/// A merge patch; `config` is replaced whole, and its kind stays.
+/// A merge patch. `config` is replaced as a whole, and the kind can't change.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DestinationPatch {
@@ -65,7 +65,7 @@ pub struct DestinationPatch {
     pub config: Option<serde_json::Value>,
 }
 
-/// With the PIN that was made for it, which is never shown again.
+/// A new destination, with the PIN that was made for it and is never shown again.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct CreatedDestination {
     #[serde(flatten)]
@@ -122,7 +122,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewDestination) -> R
     Ok(CreatedDestination { destination, pin: made.map(|pin| pin.reveal().to_owned()) })
 }
 
-/// The place of a destination's PIN in the keyring's eyes.
+/// Where a destination's PIN is kept, for sealing it.
 #[must_use]
 pub fn place(tenant: Uuid, id: Uuid) -> Place {
     Place { column: "destination_pin", tenant, row: id }
@@ -177,7 +177,7 @@ async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i6
     Ok(destination)
 }
 
-/// The PIN given, or the one that it has where its number changes, is not its number.
+/// Refuses a PIN that is the destination's number: a new PIN, or the present one if the number changes.
 async fn pin_is_no_number(
     change: &mut Change,
     after: &Destination,
@@ -221,7 +221,7 @@ async fn leading(change: &mut Change, destination: &Destination) -> Result<Desti
     store::get(change.db(), destination.tenant_id, destination.id).await?.ok_or(Error::NotFound("destination"))
 }
 
-/// Writes down what leads where, if it is the tenant's and makes no circle of what leads on by itself.
+/// Records what leads where. Refuses targets of other tenants, and circles of things that lead on by themselves.
 pub async fn lead(
     change: &mut Change,
     tenant: Uuid,
@@ -246,7 +246,7 @@ pub async fn lead(
     }
 }
 
-/// By name, what leads on to what by itself: destinations and groups.
+/// Destinations and groups that lead on by themselves, each with its name and where it leads.
 type Leads = HashMap<Uuid, (String, BTreeSet<Uuid>)>;
 
 async fn leads_on(change: &mut Change, tenant: Uuid) -> Result<Leads> {
@@ -261,7 +261,7 @@ async fn leads_on(change: &mut Change, tenant: Uuid) -> Result<Leads> {
     Ok(leads)
 }
 
-/// The way from `start` back to it, if there is one.
+/// The path from `start` back to itself, if there is one.
 fn circle(leads: &Leads, start: Uuid) -> Option<Vec<String>> {
     fn walk(leads: &Leads, at: Uuid, start: Uuid, seen: &mut BTreeSet<Uuid>) -> Option<Vec<String>> {
         let (name, targets) = leads.get(&at)?;
@@ -283,7 +283,7 @@ fn circle(leads: &Leads, start: Uuid) -> Option<Vec<String>> {
     Some(way)
 }
 
-/// Refuses to take away what something leads to, and says what does.
+/// Refuses to remove what something leads to, and says what does.
 pub async fn not_in_use(change: &mut Change, tenant: Uuid, target: Target) -> Result<()> {
     let users = store::users_of(change.db(), tenant, target).await?;
     if users.is_empty() {
@@ -292,7 +292,7 @@ pub async fn not_in_use(change: &mut Change, tenant: Uuid, target: Target) -> Re
     Err(Error::from(Code::InUse.with("users", users.join(", "))))
 }
 
-/// Refuses numbers that mean something else: emergency numbers, and feature codes of digits.
+/// Refuses numbers that mean something else: emergency numbers, and feature codes that consist of digits.
 pub async fn not_reserved(change: &mut Change, tenant: Uuid, names: &[String]) -> Result<()> {
     match reserved_among(change, tenant, names).await?.first() {
         None => Ok(()),
@@ -307,13 +307,13 @@ pub async fn reserved_among(change: &mut Change, tenant: Uuid, names: &[String])
     Ok(numbers.filter(|number| routing::is_reserved(number, &plan)).collect())
 }
 
-/// Why such a number can't be had.
+/// Why such a number is refused.
 #[must_use]
 pub fn means_else(number: &ExtensionNumber) -> Why {
     Code::NumberMeansElse.with("number", number)
 }
 
-/// Refuses settings by which a number that somebody has would mean something else.
+/// Refuses settings that would give another meaning to a number that is in use.
 pub async fn none_reserved(change: &mut Change, tenant: Uuid) -> Result<()> {
     let Some(plan) = store::rules(change.db(), tenant).await? else { return Ok(()) };
     let reserved = routing::reserved(&plan);

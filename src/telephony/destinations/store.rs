@@ -11,7 +11,7 @@ use crate::{
     text::{DisplayName, ExtensionNumber},
 };
 
-/// A row as read; its kind and configuration are one value in the code.
+/// A row as read. In the code, kind and configuration are one value.
 struct Row {
     id: Uuid,
     tenant_id: Uuid,
@@ -106,7 +106,7 @@ pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result
     get(db, tenant, id).await
 }
 
-/// A tenant's destinations, of one kind where it is given.
+/// A tenant's destinations, of one kind if it is given.
 pub async fn list(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
@@ -160,7 +160,8 @@ pub async fn delete(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Resu
     sqlx::query!("delete from destinations where tenant_id = $1 and id = $2", tenant, id).execute(db).await.map(|_| ())
 }
 
-/// Keeps a mailbox's PIN that was chosen by phone, with its audit entry. The tenant's generation with it; `None`: it is gone.
+/// Saves a mailbox's PIN that was chosen by phone, with an audit entry. Returns the tenant's new generation, or `None` if the
+/// mailbox is gone.
 pub async fn set_pin_by_phone(pool: &sqlx::PgPool, tenant: Uuid, id: Uuid, sealed: &[u8]) -> sqlx::Result<Option<i64>> {
     let mut tx = pool.begin().await?;
     let changed = sqlx::query!(
@@ -214,7 +215,7 @@ pub async fn exists(db: &mut PgConnection, tenant: Uuid, target: Target) -> sqlx
     .await
 }
 
-/// Writes down what something leads to, instead of what it led to before.
+/// Records what something leads to, replacing what was recorded before.
 pub async fn set_refs(db: &mut PgConnection, tenant: Uuid, kind: &str, from: Uuid, to: &[Target]) -> sqlx::Result<()> {
     let before = sqlx::query!("delete from destination_refs where tenant_id = $1 and from_id = $2", tenant, from);
     before.execute(&mut *db).await?;
@@ -243,7 +244,7 @@ pub async fn set_refs(db: &mut PgConnection, tenant: Uuid, kind: &str, from: Uui
     .map(|_| ())
 }
 
-/// What something is dialled by in its tenant's context.
+/// The name by which something is dialled in its tenant's context.
 pub async fn dialled_name(db: &mut PgConnection, tenant: Uuid, target: Target) -> sqlx::Result<Option<String>> {
     let name = sqlx::query_scalar!(
         r#"select coalesce((select e.number from extensions e where e.tenant_id = $1 and e.id = $2 and e.status <> 'deleted'),
@@ -280,7 +281,7 @@ pub async fn users_of(db: &mut PgConnection, tenant: Uuid, target: Target) -> sq
     .await
 }
 
-/// A tenant's routing data without what it has made: its settings.
+/// A plan with only the tenant's settings.
 pub async fn rules(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Option<Plan>> {
     let plan = sqlx::query_scalar!(
         r#"select jsonb_build_object('domain', t.domain, 'settings', t.settings) as "plan!: Json<Plan>" from tenants t where t.id = $1"#,
@@ -289,7 +290,7 @@ pub async fn rules(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Option
     Ok(plan.fetch_optional(db).await?.map(|plan| plan.0))
 }
 
-/// A tenant's routing data.
+/// A tenant's plan.
 pub async fn plan(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Option<Plan>> {
     let plan = sqlx::query_scalar!(r#"select tenant_plan($1) as "plan: Json<Plan>""#, tenant).fetch_one(db).await?;
     Ok(plan.map(|plan| plan.0))

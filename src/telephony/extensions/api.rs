@@ -23,7 +23,7 @@ use crate::{
 
 /// Create an extension
 ///
-/// The answer is the only place that ever shows its SIP password and voicemail PIN.
+/// Only this answer shows its SIP password and voicemail PIN.
 #[utoipa::path(tag = "extensions", request_body = NewExtension, responses((status = 201, body = CreatedExtension), (status = 409, body = Problem)))]
 #[post("/v1/tenants/{tenant_id}/extensions")]
 pub async fn create_extension(
@@ -109,7 +109,7 @@ pub async fn update_extension(
 
 /// Make a new SIP password
 ///
-/// The answer is the only place that ever shows it. The phone is refused with the old one from now on.
+/// Only this answer shows it. The old password is refused at once.
 #[utoipa::path(tag = "extensions", responses((status = 200, body = RotatedSecret), (status = 404, body = Problem)))]
 #[post("/v1/tenants/{tenant_id}/extensions/{id}/rotate-secret")]
 pub async fn rotate_secret(

@@ -1,4 +1,4 @@
-//! Extensions: SIP accounts of a tenant, each with a number, a mailbox and what its calls carry.
+//! Extensions: SIP accounts of a tenant, each with a number, a mailbox and variables for its calls.
 
 pub mod api;
 mod owner;
@@ -37,9 +37,9 @@ use crate::{
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum ExtensionStatus {
     Active,
-    /// Its phone is refused at the next REGISTER and INVITE, calls to it are turned away.
+    /// Its phone is refused at the next REGISTER or INVITE, and calls to it are refused.
     Suspended,
-    /// Gone for every switch; its names are free again.
+    /// It no longer exists for switches, and its names are free again.
     Deleted,
 }
 
@@ -58,17 +58,17 @@ impl ExtensionStatus {
 pub struct Extension {
     pub id: Uuid,
     pub tenant_id: Uuid,
-    /// The agent whose it is.
+    /// The agent who has it.
     pub user_id: Option<Uuid>,
     pub number: ExtensionNumber,
     pub alias: Option<ExtensionNumber>,
     pub sip_username: SipUsername,
     pub display_name: DisplayName,
-    /// Shown to the called outside; the display name when empty.
+    /// The name shown outside; the display name if absent.
     pub caller_id_name: Option<CallerName>,
-    /// Shown to the called outside; the number when empty.
+    /// The number shown outside; the extension's number if absent.
     pub caller_id_number: Option<CallerNumber>,
-    /// Seconds that it rings before voicemail takes the call.
+    /// How many seconds it rings before voicemail answers.
     pub ring_seconds: i16,
     pub voicemail_enabled: bool,
     pub voicemail_email: Option<Email>,
@@ -76,7 +76,7 @@ pub struct Extension {
     pub max_registrations: i16,
     pub status: ExtensionStatus,
     pub variables: Variables,
-    /// What it does with its calls: forwards, do not disturb, follow-me.
+    /// How it handles calls: forwards, do not disturb, follow-me.
     pub calls: CallHandling,
     pub version: i64,
     pub created_at: DateTime<Utc>,
@@ -95,43 +95,43 @@ pub struct CreatedExtension {
 #[derive(Debug, Deserialize, clap::Args, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewExtension {
-    /// What is dialled to reach it: 2 to 15 digits
+    /// The number that reaches it: 2 to 15 digits
     #[arg(long)]
     pub number: ExtensionNumber,
     /// A second number
     #[arg(long)]
     pub alias: Option<ExtensionNumber>,
-    /// The number when not given.
+    /// The number if absent.
     #[arg(long)]
     pub sip_username: Option<SipUsername>,
-    /// A random one when not given.
+    /// A random one if absent.
     #[arg(long)]
     pub sip_password: Option<SipSecret>,
-    /// The number when not given.
+    /// The number if absent.
     #[arg(long)]
     pub display_name: Option<DisplayName>,
-    /// Name shown to the called outside; the display name when not given
+    /// The name shown outside; by default the display name
     #[arg(long)]
     pub caller_id_name: Option<CallerName>,
-    /// Number shown to the called outside; the number when not given
+    /// The number shown outside; by default the extension's number
     #[arg(long)]
     pub caller_id_number: Option<CallerNumber>,
-    /// Seconds that it rings before voicemail takes the call, 5 to 300; 25 when not given
+    /// How many seconds it rings before voicemail answers, 5 to 300; by default 25
     #[arg(long)]
     pub ring_seconds: Option<i16>,
-    /// Does it have a mailbox; it does when not given
+    /// Whether it has a mailbox; by default true
     #[arg(long)]
     pub voicemail_enabled: Option<bool>,
-    /// A random one when not given.
+    /// A random one if absent.
     #[arg(long)]
     pub voicemail_pin: Option<VoicemailPin>,
-    /// Where messages are sent as well
+    /// An e-mail address that messages are sent to as well
     #[arg(long)]
     pub voicemail_email: Option<Email>,
-    /// Codecs in order of preference, as OPUS,PCMA
+    /// Codecs in order of preference, such as OPUS,PCMA
     #[arg(long)]
     pub codecs: Option<Codecs>,
-    /// Phones that may be registered at once, 1 to 20; with 1, the newest replaces the one before
+    /// How many phones may be registered at once, 1 to 20; with 1, a new one replaces the old
     #[arg(long)]
     pub max_registrations: Option<i16>,
     #[serde(default)]
@@ -143,7 +143,7 @@ pub struct NewExtension {
 }
 
 impl NewExtension {
-    /// With everything else left to the defaults.
+    /// An extension with defaults for everything else.
     #[must_use]
     pub fn with_number(number: ExtensionNumber, display_name: DisplayName) -> Self {
         Self {
@@ -166,7 +166,7 @@ impl NewExtension {
     }
 }
 
-/// A merge patch: what is absent stays, `null` empties.
+/// A merge patch: absent fields stay as they are, and `null` empties a field.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExtensionPatch {
@@ -198,10 +198,10 @@ pub struct ExtensionPatch {
 }
 
 impl Extension {
-    /// As it is when nothing is said but its number: its name, too, and what the tenant's settings say.
+    /// A new extension of which only the number is given. Its name is the number, and the rest comes from the tenant's settings.
     pub fn usual(tenant: Uuid, id: Uuid, number: ExtensionNumber, usual: &Usual) -> Result<Self> {
         let now = Utc::now();
-        // Two to fifteen digits are a SIP username and a display name as well.
+        // Two to fifteen digits are also a valid SIP username and display name.
         let digits = number.as_str();
         let sip_username = SipUsername::parse(digits).map_err(|e| Error::invalid("number", e))?;
         let display_name = DisplayName::parse(digits).map_err(|e| Error::invalid("number", e))?;
@@ -279,8 +279,8 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewExtension) -> Res
     Ok(CreatedExtension { extension, sip_password, voicemail_pin })
 }
 
-/// Puts extensions into a tenant, all or none: whoever makes one, makes it so. Of names that others take at the same time, one has it
-/// and the other is told.
+/// Inserts extensions, all or none. Every extension is created here. If two changes want the same name at once, one gets it and
+/// the other is refused.
 pub async fn insert(change: &mut Change, tenant: Uuid, new: &store::NewRows) -> Result<()> {
     names::hold(change, tenant).await?;
     store::insert(change.db(), tenant, new).await.map_err(names::taken)
@@ -336,7 +336,7 @@ pub struct RotatedSecret {
     pub version: i64,
 }
 
-/// Makes a new SIP password; the one before is refused from now on.
+/// Makes a new SIP password. The old one is refused at once.
 pub async fn rotate_secret(
     change: &mut Change,
     tenant: Uuid,
@@ -372,7 +372,8 @@ fn patched(mut extension: Extension, patch: ExtensionPatch) -> Extension {
     extension
 }
 
-/// Deletes an extension: for every switch it is gone, its names are free. A phone number that leads to it must be moved first.
+/// Deletes an extension: it no longer exists for switches, and its names are free. A phone number that leads to it must be moved
+/// first.
 pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<()> {
     let before = locked(change, tenant, id, if_match).await?;
     destinations::not_in_use(change, tenant, Target::extension(id)).await?;

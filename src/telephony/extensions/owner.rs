@@ -1,4 +1,4 @@
-//! Whose an extension is: given to an agent, and given back.
+//! Giving an extension to an agent, and taking it back.
 
 use std::collections::HashMap;
 
@@ -11,27 +11,27 @@ use crate::{
     text::{Code, DisplayName, Email, ExtensionNumber, SipSecret, SipUsername, VoicemailPin},
 };
 
-/// Who gets an extension.
+/// The agent who gets an extension.
 pub struct Owner<'a> {
     pub id: Uuid,
-    /// Shown instead of the number, where the extension has no other name.
+    /// Shown instead of the number, if the extension has no other name.
     pub name: &'a DisplayName,
-    /// Where its messages go, where they go nowhere else.
+    /// Where its messages are sent, unless they are sent elsewhere.
     pub email: &'a Email,
 }
 
-/// An active extension that is nobody's.
+/// An active extension without an agent.
 pub struct Free {
     pub id: Uuid,
     pub sip_username: SipUsername,
 }
 
-/// Those of the numbers by which nobody's extensions are reached.
+/// The extensions without an agent that these numbers reach.
 pub async fn free_among(change: &mut Change, tenant: Uuid, numbers: &[String]) -> Result<HashMap<String, Free>> {
     Ok(store::free_among(change.db(), tenant, numbers).await?.into_iter().collect())
 }
 
-/// Gives somebody an extension that is nobody's, by its number. Its password stays: the phone on the desk goes on.
+/// Gives somebody an extension without an agent, by its number. Its password stays, so the phone on the desk keeps working.
 pub async fn give(change: &mut Change, tenant: Uuid, number: &ExtensionNumber, to: &Owner<'_>) -> Result<()> {
     let wanted = [number.to_string()];
     let mut free = free_among(change, tenant, &wanted).await?;
@@ -44,12 +44,12 @@ pub async fn give(change: &mut Change, tenant: Uuid, number: &ExtensionNumber, t
     Err(Error::invalid("extensions", Code::NamesNoExtension.with("id", number)))
 }
 
-/// Gives somebody an extension with new secrets, which they are shown.
+/// Gives somebody an extension with new secrets.
 pub async fn give_anew(change: &mut Change, tenant: Uuid, id: Uuid, to: &Owner<'_>, sealed: &Sealed) -> Result<()> {
     set(change, tenant, id, Some(to), Some(sealed)).await.map(|_| ())
 }
 
-/// Takes an extension back: it is nobody's, and who had it neither registers with it nor hears its messages.
+/// Takes an extension back. Its new secrets keep the former agent from registering with it or hearing its messages.
 pub async fn give_back(change: &mut Change, tenant: Uuid, id: Uuid) -> Result<()> {
     let (secret, pin) = (SipSecret::generate(), VoicemailPin::generate());
     let sealed = Sealed::new(&change.keyring(), tenant, id, &secret, &pin);

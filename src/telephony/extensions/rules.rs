@@ -1,4 +1,4 @@
-//! What an extension must be, and what its owner may change of it.
+//! The rules that an extension must meet, and what its agent may change.
 
 use uuid::Uuid;
 
@@ -10,7 +10,7 @@ use crate::{
     text::{Code, VoicemailPin, keyring::Place},
 };
 
-/// Is it this user's own, and does the patch change nothing that is their administrators' to decide?
+/// Checks that the extension is this user's own, and that the patch changes nothing that only administrators may decide.
 pub async fn check_own(
     change: &mut Change,
     tenant: Uuid,
@@ -32,12 +32,12 @@ pub async fn check_own(
         ("max_registrations", patch.max_registrations.is_some()),
         ("status", patch.status.is_some()),
         ("variables", patch.variables.is_some()),
-        // As it is, it may be sent along: `calls` is replaced whole.
+        // The present value may be sent along, because `calls` is replaced as a whole.
         ("calls.record", patch.calls.as_ref().is_some_and(|calls| calls.record && !extension.calls.record)),
     ];
     match theirs.iter().find(|(_, changed)| *changed) {
         None => {
-            // Whether calls are recorded is not theirs to take back either.
+            // They may not switch recording off either.
             patch.calls.iter_mut().for_each(|calls| calls.record = extension.calls.record);
             Ok(())
         }
@@ -55,8 +55,8 @@ pub(super) fn check(extension: &Extension) -> Result<()> {
     extension.calls.check()
 }
 
-/// Forwards of all calls that lead back would end nowhere. Those for busy and unanswered phones may: two colleagues stand in for
-/// each other, and a call's hops are counted.
+/// Refuses circles of forwards of all calls. Forwards for busy or unanswered phones may form circles, because two colleagues may
+/// stand in for each other; there, the limit of hops ends a call.
 pub(super) async fn no_circle(change: &mut Change, extension: &Extension) -> Result<()> {
     if extension.calls.forward_always.is_some()
         && store::forwards_back(change.db(), extension.tenant_id, extension.id).await?
@@ -72,12 +72,12 @@ fn names_of(extension: &Extension) -> Vec<String> {
     names
 }
 
-/// A mailbox whose PIN is its number is open to everybody who knows the number.
+/// Refuses a PIN that is the mailbox's number: everybody who knows the number could guess it.
 pub fn check_pin(pin: &str, names: &[&str]) -> Result<()> {
     if names.contains(&pin) { Err(Error::invalid("voicemail_pin", Code::PinIsNumber)) } else { Ok(()) }
 }
 
-/// The same for an extension: the PIN given, or the one that it has where its names change.
+/// The same for an extension: checks a new PIN, or the present one if its names change.
 pub(super) async fn pin_is_no_name(
     change: &mut Change,
     before: Option<&Extension>,
@@ -97,7 +97,7 @@ pub(super) async fn pin_is_no_name(
     check_pin(&change.keyring().open_sealed(place, &sealed)?, &names)
 }
 
-/// An extension is not in use again while who has it is suspended.
+/// Refuses to activate an extension whose agent is suspended.
 pub(super) async fn may_be_active(change: &mut Change, before: &Extension, after: &Extension) -> Result<()> {
     let back = before.status != ExtensionStatus::Active && after.status == ExtensionStatus::Active;
     if back && store::is_of_a_suspended(change.db(), after.tenant_id, after.id).await? {
@@ -106,7 +106,7 @@ pub(super) async fn may_be_active(change: &mut Change, before: &Extension, after
     Ok(())
 }
 
-/// Says whose a wanted name is, before the database refuses it; of those that it had `before` it needs none.
+/// Checks that new names are free, and says who has them, before the database would just refuse them.
 pub(super) async fn free_names(change: &mut Change, before: Option<&Extension>, extension: &Extension) -> Result<()> {
     let wanted = names_of(extension);
     destinations::not_reserved(change, extension.tenant_id, &wanted).await?;

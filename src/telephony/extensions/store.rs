@@ -76,7 +76,7 @@ pub async fn free_among(db: &mut PgConnection, tenant: Uuid, numbers: &[String])
     Ok(rows.into_iter().map(|row| (row.number, Free { id: row.id, sip_username: row.sip_username })).collect())
 }
 
-/// Is there an extension with this number, whosever it is?
+/// Whether an extension has this number.
 pub async fn has_number(db: &mut PgConnection, tenant: Uuid, number: &str) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"select exists (select 1 from extensions where tenant_id = $1 and number = $2 and status <> 'deleted') as "has!""#,
@@ -87,7 +87,7 @@ pub async fn has_number(db: &mut PgConnection, tenant: Uuid, number: &str) -> sq
     .await
 }
 
-/// Whose it is from now on. Nobody's: named by its number, and its messages go nowhere.
+/// Sets the extension's agent. Without one, it is named after its number and its messages are not sent anywhere.
 pub(super) async fn set_owner(
     db: &mut PgConnection,
     tenant: Uuid,
@@ -115,7 +115,7 @@ pub(super) async fn set_owner(
     .map(|_| ())
 }
 
-/// Does it belong to somebody who is suspended?
+/// Whether its agent is suspended.
 pub async fn is_of_a_suspended(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"select exists (select 1 from extensions e join users u on u.tenant_id = e.tenant_id and u.id = e.user_id
@@ -127,7 +127,7 @@ pub async fn is_of_a_suspended(db: &mut PgConnection, tenant: Uuid, id: Uuid) ->
     .await
 }
 
-/// Extensions to be made, as columns.
+/// Extensions to create, as columns.
 #[derive(Default)]
 pub struct NewRows {
     ids: Vec<Uuid>,
@@ -216,12 +216,12 @@ pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result
     get(db, tenant, id).await
 }
 
-/// Which extensions are asked for.
+/// Which extensions to list.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Filter<'a> {
-    /// Those with this number, alias or SIP username.
+    /// Only those with this number, alias or SIP username.
     pub name: Option<&'a str>,
-    /// Those of this user.
+    /// Only those of this user.
     pub user: Option<Uuid>,
 }
 
@@ -235,7 +235,7 @@ pub async fn list(
     select(db, tenant, None, filter, window).await
 }
 
-/// The one with this id, deleted or not; without one, those that are not deleted.
+/// The extension with this id, deleted or not; without an id, all that are not deleted.
 async fn select(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
@@ -303,7 +303,7 @@ pub async fn update(
     get(db, extension.tenant_id, extension.id).await?.ok_or(sqlx::Error::RowNotFound)
 }
 
-/// Do forwards of all calls lead from an extension back to it?
+/// Whether forwards of all calls lead from an extension back to it.
 pub async fn forwards_back(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"
@@ -324,8 +324,8 @@ pub async fn forwards_back(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sql
     .await
 }
 
-/// Keeps a PIN that was chosen by phone, with its audit entry. The tenant's generation with it; `None`: the extension is not
-/// active any more, and nothing was done.
+/// Saves a PIN that was chosen by phone, with an audit entry. Returns the tenant's new generation, or `None` if the extension is no
+/// longer active, and nothing was done.
 pub async fn set_pin_by_phone(pool: &PgPool, tenant: Uuid, id: Uuid, sealed: &[u8]) -> sqlx::Result<Option<i64>> {
     let mut tx = pool.begin().await?;
     let changed = sqlx::query!(
@@ -357,8 +357,8 @@ pub async fn set_pin_by_phone(pool: &PgPool, tenant: Uuid, id: Uuid, sealed: &[u
     Ok(Some(generation))
 }
 
-/// Keeps what somebody decided by a feature code, with its audit entry. The tenant's generation with it; `None`: the extension is
-/// not active any more.
+/// Saves what a feature code changes, with an audit entry. Returns the tenant's new generation, or `None` if the extension is no
+/// longer active.
 pub async fn set_calls_by_phone(
     pool: &PgPool,
     tenant: Uuid,
@@ -395,12 +395,12 @@ pub async fn set_calls_by_phone(
     Ok(Some(generation))
 }
 
-/// Lets the planner know what is there, and marks the rows as visible to all, after many came at once.
+/// After many inserts: updates the planner's statistics, and marks the rows as visible to all.
 pub async fn vacuum(db: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!("vacuum (analyze)").execute(db).await.map(|_| ())
 }
 
-/// What a softphone needs of one of its user's extensions; the secret sealed.
+/// What a softphone needs of one of its user's extensions; the secret is sealed.
 pub struct OwnPhone {
     pub id: Uuid,
     pub number: crate::text::ExtensionNumber,
@@ -409,7 +409,7 @@ pub struct OwnPhone {
     pub sip_secret: Vec<u8>,
 }
 
-/// A user's extensions that are in force, by their numbers.
+/// A user's active extensions, ordered by number.
 pub async fn phones_of(db: impl PgExecutor<'_>, tenant: Uuid, user: Uuid) -> sqlx::Result<Vec<OwnPhone>> {
     sqlx::query_as!(
         OwnPhone,
@@ -422,7 +422,7 @@ pub async fn phones_of(db: impl PgExecutor<'_>, tenant: Uuid, user: Uuid) -> sql
     .await
 }
 
-/// Has who registered as an extension leave its switches.
+/// Has the registrations of an extension ended on its switches.
 pub async fn expel_registrations(db: impl PgExecutor<'_>, tenant: Uuid, extension: Uuid) -> sqlx::Result<()> {
     sqlx::query!("select expel_registrations($1, $2)", tenant, extension).execute(db).await.map(|_| ())
 }

@@ -29,15 +29,15 @@ pub struct Group {
     pub id: Uuid,
     pub tenant_id: Uuid,
     pub name: GroupName,
-    /// What is dialled to reach it.
+    /// The number that reaches it.
     pub number: Option<ExtensionNumber>,
     pub ring_seconds: i16,
     pub strategy: Strategy,
-    /// Who answers presses 1 to take the call, so that nobody's mailbox does.
+    /// Whether whoever answers must press 1 to take the call. This keeps mailboxes from taking it.
     pub confirm: bool,
-    /// Where a call goes that nobody took.
+    /// Where a call goes if nobody takes it.
     pub otherwise: Option<Target>,
-    /// Ids of its extensions, in order.
+    /// The ids of its extensions, in order.
     pub members: Vec<Uuid>,
     pub version: i64,
     pub created_at: DateTime<Utc>,
@@ -66,7 +66,7 @@ pub struct NewGroup {
     pub members: Vec<Uuid>,
 }
 
-/// A merge patch: what is absent stays, `null` empties.
+/// A merge patch: absent fields stay as they are, and `null` empties a field.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupPatch {

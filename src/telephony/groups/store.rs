@@ -163,7 +163,7 @@ pub async fn delete(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Resu
     sqlx::query!("delete from groups where tenant_id = $1 and id = $2", tenant, id).execute(db).await.map(|_| ())
 }
 
-/// Those of the ids that are no extension of the tenant.
+/// The ids that don't belong to an extension of the tenant.
 pub async fn unknown_extensions(db: &mut PgConnection, tenant: Uuid, ids: &[Uuid]) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar!(
         r#"select wanted.id as "id!" from unnest($2::uuid[]) as wanted (id)

@@ -1,5 +1,5 @@
-//! Names: whatever can be dialled within a tenant. The numbers, aliases and SIP usernames of extensions, the names and numbers of groups,
-//! the numbers of destinations: each is one thing's.
+//! Names: whatever can be dialled within a tenant. The numbers, aliases and SIP usernames of extensions, the names and numbers of
+//! groups, and the numbers of destinations are unique among each other.
 
 mod store;
 
@@ -11,13 +11,13 @@ use crate::{
     text::Code,
 };
 
-/// Whoever else gives out names of this tenant waits until the change ends, so that what is free stays free. It comes before any row is
-/// locked: two changes that waited for each other's would both fail.
+/// Makes other changes that give out names of this tenant wait until this one ends, so that free names stay free. Call it before
+/// locking any row: two changes that wait for each other would deadlock.
 pub async fn hold(change: &mut Change, tenant: Uuid) -> Result<()> {
     Ok(store::hold(change.db(), tenant).await?)
 }
 
-/// Refuses names that something else has than `id`, and says what. They stay free until the change ends.
+/// Refuses names that something other than `id` has, and says what. Free names stay free until the change ends.
 pub async fn are_free(change: &mut Change, tenant: Uuid, names: &[String], id: Uuid) -> Result<()> {
     hold(change, tenant).await?;
     match owner(change, tenant, names, id).await? {
@@ -26,7 +26,7 @@ pub async fn are_free(change: &mut Change, tenant: Uuid, names: &[String], id: U
     }
 }
 
-/// Refuses names that anything has, since they would mean something else.
+/// Refuses names that something has, because they would get another meaning.
 pub async fn may_mean_else(change: &mut Change, tenant: Uuid, names: &[String]) -> Result<()> {
     match owner(change, tenant, names, Uuid::nil()).await? {
         None => Ok(()),
@@ -44,7 +44,7 @@ impl store::NameOwner {
     }
 }
 
-/// What the database refused, where somebody else was faster or the tenant is not there.
+/// The error when the database refuses a name: somebody else was faster, or the tenant doesn't exist.
 #[must_use]
 pub fn taken(error: sqlx::Error) -> Error {
     let error = Error::from(error);

@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-/// Makes whoever else gives out names of this tenant wait until this transaction ends.
+/// Makes other transactions that give out names of this tenant wait until this one ends.
 pub async fn hold(db: &mut PgConnection, tenant: Uuid) -> sqlx::Result<()> {
     sqlx::query!("select pg_advisory_xact_lock(hashtextextended('pools ' || $1::uuid::text, 0))", tenant)
         .fetch_one(db)
@@ -11,14 +11,14 @@ pub async fn hold(db: &mut PgConnection, tenant: Uuid) -> sqlx::Result<()> {
         .map(|_| ())
 }
 
-/// Whose a name is.
+/// What has a name.
 pub struct NameOwner {
     pub name: String,
     pub kind: String,
     pub id: Uuid,
 }
 
-/// Who but `except` has one of these names.
+/// What has one of these names, other than `except`.
 pub async fn owner_of_names(
     db: &mut PgConnection,
     tenant: Uuid,

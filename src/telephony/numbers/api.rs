@@ -38,7 +38,7 @@ pub async fn create_number(
     let new: NewNumber = input::parse(&body)?;
     let work = async |change: &mut _| {
         let number = create(change, tenant, new).await?;
-        // The platform has to say whose it is to find it again.
+        // The platform must name the tenant to find the number again.
         let whose = actor.tenant.map_or(format!("?tenant_id={tenant}"), |_| String::new());
         Outcome::created(&number, number.version, format!("/v1/phone-numbers/{}{whose}", number.id))
     };
@@ -48,14 +48,14 @@ pub async fn create_number(
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct BulkQuery {
-    /// Those that can be added are, whatever the others are; otherwise all or none.
+    /// Add the valid numbers even if others have errors; otherwise all or none.
     #[serde(default)]
     partial: bool,
 }
 
 /// Add many phone numbers: lines of `+12025550123,provider,US`, as CSV or plain text
 ///
-/// With a line refused, and without `partial`, nothing is added, and the answer is a 422 that holds the report.
+/// Without `partial`, if some lines have errors, nothing is added, and the answer is a 422 with the report.
 #[utoipa::path(tag = "phone numbers", params(TenantQuery, BulkQuery), request_body(content = String, content_type = "text/csv"), responses((status = 201, body = Report), (status = 422, body = Report)))]
 #[post("/v1/phone-numbers/bulk")]
 pub async fn create_numbers(
@@ -82,9 +82,9 @@ pub async fn create_numbers(
 pub struct ListQuery {
     #[param(inline)]
     status: Option<NumberStatus>,
-    /// Those that an agent calls out with, or those that are free.
+    /// Only numbers that are assigned to an agent, or only those that aren't.
     assigned: Option<bool>,
-    /// As DE.
+    /// Such as DE.
     country: Option<String>,
     provider: Option<String>,
     /// Part of the number, or of its provider.

@@ -17,7 +17,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct Assign {
     pub agent_id: Uuid,
-    /// 100 when not given.
+    /// Calls per day; 100 if absent.
     #[serde(default = "hundred")]
     pub daily_limit: i32,
     pub allowed_countries: Option<Vec<Country>>,

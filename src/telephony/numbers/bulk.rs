@@ -17,14 +17,14 @@ use crate::{
     text::Code,
 };
 
-/// Most lines of one upload.
+/// The most lines of one upload.
 pub const MOST_LINES: usize = 50_000;
 
-/// What became of one line.
+/// The result of one line.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = NumberLine)]
 pub struct Line {
-    /// Counted from one, without a head.
+    /// Counted from one, not counting a heading.
     pub line: usize,
     pub number: String,
     #[serde(flatten)]
@@ -38,7 +38,7 @@ pub enum Outcome {
     Created {
         id: Uuid,
     },
-    /// Nothing is wrong with it; others were, and it was all or none.
+    /// The line is valid, but others are not, and it was all or none.
     NotCreated,
     Refused(Reason),
 }
@@ -53,7 +53,7 @@ pub struct Report {
 
 type Read = std::result::Result<NewNumber, Error>;
 
-/// Reads the lines of a file: `+12025550123,telnyx,US`, or the number alone; with `,` or `;` between, with or without a head.
+/// Reads the lines of a file: `+12025550123,telnyx,US` or just the number; separated by `,` or `;`, with or without a heading.
 pub fn read(text: &[u8]) -> Result<Vec<(String, Read)>> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -98,7 +98,7 @@ fn line(number: String, provider: Option<&str>, country: Option<&str>) -> Read {
     })
 }
 
-/// A line that can be added, unless somebody has the number.
+/// A valid line. It can be added unless somebody has the number.
 struct Sound {
     id: Uuid,
     parsed: Parsed,
@@ -107,7 +107,7 @@ struct Sound {
 
 type Judged = (String, std::result::Result<Sound, Error>);
 
-/// What can be said of the lines without asking the database. `own`: the tenant's country.
+/// Checks the lines without asking the database. `own`: the tenant's country.
 fn judge(lines: Vec<(String, Read)>, own: Option<&str>) -> Vec<Judged> {
     let (mut seen, mut meant) = (HashSet::new(), HashSet::new());
     let judged = lines.into_iter().map(|(number, read)| {
@@ -116,7 +116,7 @@ fn judge(lines: Vec<(String, Read)>, own: Option<&str>) -> Vec<Judged> {
         }
         let sound = read.and_then(|new| {
             let parsed = parse(&new, own)?;
-            // Two ways to write one number.
+            // The same number, perhaps written in another way.
             if !meant.insert(parsed.number.clone()) {
                 return Err(taken(&parsed.number));
             }
@@ -130,18 +130,18 @@ fn judge(lines: Vec<(String, Read)>, own: Option<&str>) -> Vec<Judged> {
 /// Why nothing of an upload is kept.
 enum NotKept {
     Failed(Error),
-    /// Not all could be added; these could.
+    /// Not all numbers could be added, only these.
     NotWhole(HashSet<Uuid>),
 }
 
-/// Adds the numbers: all or none, unless `partial`. However many they are, one statement inserts them.
+/// Adds the numbers, all or none unless `partial`, with one statement.
 pub async fn add(change: &mut Change, tenant: Uuid, lines: Vec<(String, Read)>, partial: bool) -> Result<Report> {
     let plan = destinations::store::plan(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
     let own = plan.country().map(ToOwned::to_owned);
     // Reading fifty thousand numbers is work for a thread of its own.
     let judging = tokio::task::spawn_blocking(move || judge(lines, own.as_deref()));
     let lines = judging.await.map_err(|_| Error::Fault("reading the numbers was broken off"))?;
-    // Also where nothing will be kept: the report knows every line that can't be.
+    // Even if nothing will be kept, so that the report has all errors.
     let tried = change.attempt(async |change| {
         let made = insert(change, tenant, &lines).await.map_err(NotKept::Failed)?;
         if partial || made.len() == lines.len() { Ok(made) } else { Err(NotKept::NotWhole(made)) }
@@ -166,7 +166,7 @@ pub async fn add(change: &mut Change, tenant: Uuid, lines: Vec<(String, Read)>, 
     Ok(report)
 }
 
-/// Inserts those that nobody has, with their audit entries; answers which.
+/// Inserts the numbers that nobody has, with their audit entries. Returns which.
 async fn insert(change: &mut Change, tenant: Uuid, lines: &[Judged]) -> Result<HashSet<Uuid>> {
     let sound = lines.iter().filter_map(|(_, judged)| judged.as_ref().ok()).collect::<Vec<_>>();
     let mut columns = store::Columns::default();

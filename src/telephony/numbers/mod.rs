@@ -29,15 +29,15 @@ pub struct Number {
     pub id: Uuid,
     pub tenant_id: Uuid,
     pub number: E164,
-    /// ISO 3166, from the number itself; `null`: no country's.
+    /// ISO 3166, from the number itself; `null` for numbers without a country.
     pub country: Option<Country>,
-    /// Who it was got from.
+    /// The company that the number was bought from.
     pub provider: Option<Words>,
     pub status: NumberStatus,
     pub capabilities: Vec<Capability>,
-    /// Calls to it are recorded.
+    /// Whether calls to it are recorded.
     pub record: bool,
-    /// `null`: calls to it are told that it is unallocated.
+    /// Where calls to it lead. With `null`, they are refused as unallocated.
     pub destination: Option<Target>,
     /// The agent who calls out with it.
     pub assignment: Option<Assignment>,
@@ -52,7 +52,7 @@ pub struct Number {
 pub enum NumberStatus {
     #[default]
     Active,
-    /// Calls to it find nobody, and nobody calls out with it.
+    /// Calls to it are refused, and nobody can call out with it.
     Suspended,
 }
 
@@ -69,9 +69,9 @@ pub enum Capability {
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewNumber {
-    /// As E.164, or as it is dialled in the tenant's country.
+    /// In E.164, or as it is dialled in the tenant's country.
     pub number: String,
-    /// If given, it must be the number's own.
+    /// If given, it must be the country of the number.
     pub country: Option<Country>,
     pub provider: Option<Words>,
     #[serde(default)]
@@ -88,7 +88,7 @@ fn voice() -> Vec<Capability> {
 }
 
 impl NewNumber {
-    /// A number that leads somewhere, with everything else left to the defaults.
+    /// A number with this destination, and defaults for everything else.
     #[must_use]
     pub fn leading(number: &E164, destination: Option<Target>) -> Self {
         Self {
@@ -103,7 +103,7 @@ impl NewNumber {
     }
 }
 
-/// A merge patch: what is absent stays, `null` empties.
+/// A merge patch: absent fields stay as they are, and `null` empties a field.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NumberPatch {
@@ -124,7 +124,7 @@ struct Parsed {
     country: Option<Country>,
 }
 
-/// What the numbering plans say of a number. One they don't know may still be a number: plans change before libraries do.
+/// What the numbering plans say about a number. One that they don't know may still exist: plans change before libraries do.
 fn parse(new: &NewNumber, own: Option<&str>) -> Result<Parsed> {
     let text = new.number.trim();
     let parsed = match Callee::read(text, own) {
@@ -221,7 +221,7 @@ pub(super) async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match
     Ok(number)
 }
 
-/// Whose it is, is nobody else's business.
+/// Does not say who has the number: that is nobody else's business.
 fn taken(number: &E164) -> Error {
     Code::NumberTaken.with("number", number).into()
 }
@@ -248,9 +248,9 @@ impl Audited for Number {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Assignment {
     pub agent_id: Uuid,
-    /// Calls a day, in the tenant's time zone.
+    /// Calls per day, in the tenant's time zone.
     pub daily_limit: i32,
-    /// `null`: whatever the tenant allows.
+    /// Countries that may be called; with `null`, all that the tenant allows.
     pub allowed_countries: Option<Vec<Country>>,
 }
 
@@ -263,7 +263,7 @@ pub struct AgentNumber {
     pub status: NumberStatus,
     pub daily_limit: i32,
     pub allowed_countries: Option<Vec<Country>>,
-    /// Since midnight in the tenant's time zone, and since the number is theirs.
+    /// Since midnight in the tenant's time zone, or since the number was assigned to them.
     pub calls_made_today: i32,
 }
 
@@ -272,7 +272,7 @@ pub struct AgentNumber {
 #[serde(deny_unknown_fields)]
 pub struct Outbound {
     pub choice: Choice,
-    /// The one for `fixed`; the oldest when not given.
+    /// The number for `fixed`; the oldest if absent.
     #[serde(default)]
     pub number_id: Option<Uuid>,
 }

@@ -59,7 +59,7 @@ impl From<Row> for Number {
     }
 }
 
-/// A number to be made.
+/// A number to insert.
 pub struct New<'a> {
     pub tenant: Uuid,
     pub id: Uuid,
@@ -94,7 +94,7 @@ pub async fn insert(db: &mut PgConnection, new: &New<'_>) -> sqlx::Result<()> {
     .map(|_| ())
 }
 
-/// Many numbers to be made, as columns; what is not given has its default.
+/// Many numbers to insert, as columns. Other fields have their defaults.
 #[derive(Default)]
 pub struct Columns {
     ids: Vec<Uuid>,
@@ -112,14 +112,14 @@ impl Columns {
     }
 }
 
-/// A number that was made.
+/// A number that was inserted.
 pub struct Inserted {
     pub id: Uuid,
     pub created_at: DateTime<Utc>,
 }
 
-/// Makes the numbers that nobody has. In their order, so that two who make the same ones wait for each other and don't lock each
-/// other out; in one statement, so that the platform's generation is held from its end to the commit alone.
+/// Inserts the numbers that nobody has. They are inserted in order, so that two changes with the same numbers wait for each other
+/// instead of deadlocking; and by one statement, so that the platform's generation is locked only from its end to the commit.
 pub async fn insert_all(db: &mut PgConnection, tenant: Uuid, new: &Columns) -> sqlx::Result<Vec<Inserted>> {
     sqlx::query_as!(
         Inserted,
@@ -160,7 +160,7 @@ pub async fn update(db: &mut PgConnection, number: &Number) -> sqlx::Result<()> 
     .map(|_| ())
 }
 
-/// Which numbers are asked for.
+/// Which numbers to list.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     pub id: Option<Uuid>,
@@ -170,7 +170,7 @@ pub struct Filter {
     pub provider: Option<String>,
     /// Part of the number, or of its provider.
     pub search: Option<String>,
-    /// Those that lead to an extension of this user, or are assigned to them.
+    /// Only numbers that lead to an extension of this user or are assigned to them.
     pub user: Option<Uuid>,
 }
 
@@ -253,7 +253,7 @@ pub async fn agent(db: &mut PgConnection, tenant: Uuid, user: Uuid) -> sqlx::Res
     .await
 }
 
-/// Whoever is given a number begins with none of the calls that others made with it today.
+/// Assigns a number. Calls that others made with it today don't count for the new agent.
 pub async fn assign(db: &mut PgConnection, tenant: Uuid, number: Uuid, to: &Assignment) -> sqlx::Result<()> {
     let countries = to.allowed_countries.as_ref().map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
     sqlx::query!(
@@ -295,7 +295,7 @@ async fn raise_version(db: &mut PgConnection, tenant: Uuid, number: Uuid) -> sql
     .map(|_| ())
 }
 
-/// An agent's numbers, the oldest assignment first.
+/// An agent's numbers, oldest assignment first.
 pub async fn numbers_of_agent(
     db: &mut PgConnection,
     tenant: Uuid,
@@ -344,7 +344,7 @@ pub async fn choice(db: &mut PgConnection, tenant: Uuid, user: Uuid) -> sqlx::Re
     Ok(row.map(|row| Outbound { choice: row.choice, number_id: row.outbound_number }))
 }
 
-/// `false`: there is no such agent.
+/// Returns `false` if there is no such agent.
 pub async fn set_choice(db: &mut PgConnection, tenant: Uuid, user: Uuid, outbound: &Outbound) -> sqlx::Result<bool> {
     let changed = sqlx::query!(
         "update users set outbound_choice = $3, outbound_number = $4 where tenant_id = $1 and id = $2",

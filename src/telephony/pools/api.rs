@@ -73,7 +73,7 @@ pub async fn update_pool(
 
 /// Delete an extension pool
 ///
-/// Extensions that have numbers of it keep them.
+/// Extensions keep the numbers that they have from it.
 #[utoipa::path(tag = "pools", responses((status = 204), (status = 404, body = Problem)))]
 #[delete("/v1/tenants/{tenant_id}/pools/{id}")]
 pub async fn delete_pool(
@@ -91,7 +91,7 @@ pub async fn delete_pool(
     request.run(&api, &actor, b"", work).await
 }
 
-/// Reserve a number: it is given to nobody
+/// Reserve a number, so that nobody gets it
 #[utoipa::path(tag = "pools", request_body = NewReservation, responses((status = 201, body = HeldNumber)))]
 #[post("/v1/tenants/{tenant_id}/reserved-numbers")]
 pub async fn reserve_number(
@@ -123,7 +123,7 @@ pub async fn list_reserved_numbers(
     Ok(Json(Page { items, next_cursor: None }))
 }
 
-/// Give a reserved or resting number back
+/// Release a reserved or resting number
 #[utoipa::path(tag = "pools", responses((status = 204), (status = 404, body = Problem)))]
 #[delete("/v1/tenants/{tenant_id}/reserved-numbers/{number}")]
 pub async fn release_number(

@@ -17,11 +17,11 @@ use crate::{
     text::{Code, DisplayName, ExtensionNumber, Why},
 };
 
-/// Numbers in a tenant's first pool.
+/// How many numbers a tenant's first pool has.
 pub const DEFAULT_SIZE: i64 = 1000;
-/// Numbers of the smallest extension: two digits.
+/// The first possible number: two digits.
 const FIRST: i64 = 10;
-/// 15 digits.
+/// The last possible number: 15 digits.
 const LAST: i64 = 999_999_999_999_999;
 const MOST: i64 = 100_000;
 
@@ -33,9 +33,9 @@ pub struct Pool {
     pub first_number: i64,
     #[schema(example = 2999)]
     pub last_number: i64,
-    /// How many of its numbers extensions, groups or aliases have.
+    /// How many of its numbers are used by extensions, aliases or groups.
     pub used: i64,
-    /// How many are reserved, or rest after an agent left.
+    /// How many are reserved, or resting after an agent left.
     pub held: i64,
     pub free: i64,
     pub version: i64,
@@ -50,7 +50,7 @@ pub struct NewPool {
     pub last_number: i64,
 }
 
-/// A merge patch: what is absent stays.
+/// A merge patch: absent fields stay as they are.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PoolPatch {
@@ -63,7 +63,7 @@ pub struct PoolPatch {
 pub struct HeldNumber {
     pub number: String,
     pub reason: String,
-    /// `null`: reserved until it is released.
+    /// `null` if it is reserved until somebody releases it.
     pub until: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
 }
@@ -75,7 +75,7 @@ pub struct NewReservation {
     pub reason: DisplayName,
 }
 
-/// The pool that tenant number `ordinal` begins with.
+/// The first pool of tenant number `ordinal`.
 #[must_use]
 pub fn default_range(ordinal: i64, size: i64) -> (i64, i64) {
     let first = (ordinal + 1).saturating_mul(1000).clamp(FIRST, LAST - MOST);
@@ -166,8 +166,8 @@ pub async fn release(change: &mut Change, tenant: Uuid, number: &str) -> Result<
     change.audit(Audit { tenant: Some(tenant), action: "release", resource, before: None, after: None }).await
 }
 
-/// The lowest free numbers of a tenant's pools. Until the change ends nobody else is given any, so none is given twice, and one
-/// that comes to nothing leaves no gap.
+/// The lowest free numbers of a tenant's pools. Nobody else gets any until the change ends, so no number is given twice, and a
+/// change that fails leaves no gap.
 pub async fn take_lowest(
     change: &mut Change,
     tenant: Uuid,
@@ -176,7 +176,7 @@ pub async fn take_lowest(
 ) -> Result<Vec<ExtensionNumber>> {
     names::hold(change, tenant).await?;
     let wanted = i64::try_from(count).unwrap_or(i64::MAX);
-    // Nor those that mean something else: emergency numbers and feature codes of digits.
+    // Without emergency numbers, and feature codes that consist of digits.
     let plan = destinations::store::plan(change.db(), tenant).await?;
     let reserved = plan.as_ref().map(routing::reserved).unwrap_or_default();
     let found = store::lowest_free(change.db(), tenant, wanted, &[but, &reserved].concat()).await?;
@@ -188,13 +188,13 @@ pub async fn take_lowest(
     found.iter().map(|n| ExtensionNumber::parse(n).map_err(|e| Error::invalid("number", e))).collect()
 }
 
-/// Is this why numbers could not be taken: that there are too few?
+/// Whether the error means that there are too few free numbers.
 #[must_use]
 pub fn are_exhausted(error: &Error) -> bool {
     matches!(error, Error::Refused(why) if why.code == Code::PoolExhausted)
 }
 
-/// Refuses names that are numbers which are reserved, or rest.
+/// Refuses names that are reserved or resting numbers.
 pub async fn none_held(change: &mut Change, tenant: Uuid, wanted: &[String]) -> Result<()> {
     match store::held_among(change.db(), tenant, wanted).await? {
         None => Ok(()),
@@ -202,7 +202,7 @@ pub async fn none_held(change: &mut Change, tenant: Uuid, wanted: &[String]) -> 
     }
 }
 
-/// Why wanted numbers can't be had, by number: those in no pool, taken, reserved or resting, and those that mean something else.
+/// For each wanted number that is not available, why: it is in no pool, taken, reserved or resting, or means something else.
 pub async fn unavailable(change: &mut Change, tenant: Uuid, wanted: &[String]) -> Result<BTreeMap<String, Why>> {
     names::hold(change, tenant).await?;
     let rows = store::unavailable(change.db(), tenant, wanted).await?;
@@ -224,7 +224,7 @@ pub async fn unavailable(change: &mut Change, tenant: Uuid, wanted: &[String]) -
     Ok(why)
 }
 
-/// Refuses the numbers that one wants when one of them can't be had.
+/// Refuses wanted numbers if one of them is not available.
 pub fn check_wanted(wanted: &[String], why: &BTreeMap<String, Why>) -> Result<()> {
     let of =
         |first: bool| wanted.iter().filter_map(|n| why.get(n)).find(|why| (why.code == Code::NumberMeansElse) == first);
@@ -253,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tenants_begin_with_ranges_of_their_own() {
+    fn tenants_start_with_ranges_of_their_own() {
         assert_eq!(default_range(0, DEFAULT_SIZE), (1000, 1999));
         assert_eq!(default_range(1, DEFAULT_SIZE), (2000, 2999));
         assert_eq!(default_range(7, 100), (8000, 8099));

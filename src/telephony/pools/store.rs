@@ -102,7 +102,7 @@ pub async fn overlapping(
     .await
 }
 
-/// The lowest numbers that nobody has, that are not held, and that are not among `but`.
+/// The lowest numbers that are neither taken, reserved nor resting, and not among `but`.
 pub async fn lowest_free(db: &mut PgConnection, tenant: Uuid, count: i64, but: &[String]) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(
         r#"
@@ -123,7 +123,7 @@ pub async fn lowest_free(db: &mut PgConnection, tenant: Uuid, count: i64, but: &
     .await
 }
 
-/// A number that can't be had, and why.
+/// A number that is not available, and why.
 pub struct Unavailable {
     pub number: String,
     pub why: String,
@@ -157,7 +157,7 @@ pub async fn unavailable(db: &mut PgConnection, tenant: Uuid, wanted: &[String])
     .await
 }
 
-/// One of these that is held back.
+/// One of these that is reserved or resting.
 pub async fn held_among(db: &mut PgConnection, tenant: Uuid, names: &[String]) -> sqlx::Result<Option<String>> {
     sqlx::query_scalar!(
         "select number from held_numbers where tenant_id = $1 and number = any ($2) and (until is null or until > now()) limit 1",
@@ -168,7 +168,7 @@ pub async fn held_among(db: &mut PgConnection, tenant: Uuid, names: &[String]) -
     .await
 }
 
-/// Of all pools of a tenant.
+/// The numbers of all of a tenant's pools together.
 #[derive(Default)]
 pub struct Usage {
     pub used: i64,
@@ -199,7 +199,7 @@ pub async fn reserve(db: &mut PgConnection, tenant: Uuid, number: &str, reason: 
     .await
 }
 
-/// Lets numbers rest until `until`; those that are reserved stay so.
+/// Lets numbers rest until `until`. Reserved ones stay reserved.
 pub async fn rest(db: &mut PgConnection, tenant: Uuid, numbers: &[String], until: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query!("delete from held_numbers where tenant_id = $1 and until < now()", tenant).execute(&mut *db).await?;
     sqlx::query!(

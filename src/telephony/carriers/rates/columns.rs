@@ -1,4 +1,4 @@
-//! Which column of a rate sheet means what, by the heads that other systems and carriers write.
+//! What each column of a rate sheet means, recognised by the headings that carriers and other systems write.
 
 use serde::Serialize;
 
@@ -10,18 +10,18 @@ use super::values::Decimals;
 pub enum Meaning {
     Prefix,
     Price,
-    /// Seconds that are charged at least.
+    /// The seconds that are charged at least.
     FirstSeconds,
-    /// Seconds of each step after them; `30/6` are both.
+    /// The length of each step after that, in seconds; `30/6` gives both.
     StepSeconds,
     EffectiveDate,
-    /// What each call costs beside its minutes. There is no such price here: only 0 is taken.
+    /// What each call costs besides its minutes. Dialplane has no such price, so only 0 is accepted.
     ConnectionFee,
     Unused,
 }
 
 impl Meaning {
-    /// By a head, whatever its capitals, spaces and punctuation. `None`: a word that means nothing to this program.
+    /// Recognises a heading, ignoring case, spaces and punctuation. `None` if it is unknown.
     fn of(head: &str) -> Option<Self> {
         const WORDS: [(Meaning, &[&str]); 7] = [
             (
@@ -227,15 +227,15 @@ fn words(head: &str) -> Vec<String> {
     plain.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).map(ToOwned::to_owned).collect()
 }
 
-/// A column as it was understood.
+/// How a column is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Column {
     /// From 1.
     pub column: usize,
-    /// Absent in a sheet without heads.
+    /// The heading, if the sheet has headings.
     pub head: Option<String>,
     pub meaning: Meaning,
-    /// The first value, and what was made of it.
+    /// The first value, and how it is read.
     pub example: Option<String>,
     pub read_as: Option<String>,
 }
@@ -247,17 +247,17 @@ pub struct Columns {
     pub decimals: Decimals,
 }
 
-/// Why a sheet's columns are not understood.
+/// Why a sheet's columns can't be recognised.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Unclear {
-    /// Neither heads nor rates.
+    /// The first line has neither known headings nor a rate.
     Heads(Vec<String>),
     /// Two columns that mean the same.
     Twice(String, String),
 }
 
 impl Columns {
-    /// Without heads: `prefix,price[,first_seconds,step_seconds][,effective_date]`.
+    /// The columns of a sheet without headings: `prefix,price[,first_seconds,step_seconds][,effective_date]`.
     #[must_use]
     pub fn by_position() -> Self {
         let usual =
@@ -266,7 +266,7 @@ impl Columns {
         Self { all, decimals: Decimals::default() }
     }
 
-    /// By a line of heads. `None`: it is none, there is neither prefix nor price in it.
+    /// The columns by a line of headings. `None` if it names neither prefix nor price, and so is no such line.
     pub fn by_heads(line: &csv::StringRecord) -> Result<Option<Self>, Unclear> {
         let all = line
             .iter()
@@ -286,14 +286,14 @@ impl Columns {
         Ok(Some(Self { all, decimals: Decimals::default() }))
     }
 
-    /// What a line has in the column of a meaning.
+    /// A line's value in the column with this meaning.
     #[must_use]
     pub fn get<'a>(&self, line: &'a csv::StringRecord, meaning: Meaning) -> Option<&'a str> {
         let at = self.all.iter().position(|column| column.meaning == meaning)?;
         line.get(at).filter(|text| !text.is_empty())
     }
 
-    /// Notes the first line's values, and what was made of them.
+    /// Notes the first line's values, and how they are read.
     pub fn illustrate(&mut self, line: &csv::StringRecord, read_as: impl Fn(Meaning) -> Option<String>) {
         for (at, column) in self.all.iter_mut().enumerate().filter(|(_, column)| column.example.is_none()) {
             column.example = line.get(at).filter(|text| !text.is_empty()).map(ToOwned::to_owned);

@@ -1,4 +1,4 @@
-//! Rate sheets: CSV as carriers and other systems write it, put in force as a whole.
+//! Rate sheets: CSV files as carriers and other systems write them, put in force as a whole.
 
 mod columns;
 mod sheet;
@@ -18,30 +18,30 @@ use crate::{
     node::changes::{Audit, Change},
 };
 
-/// Of lines and prefixes with something to say about them, so many are told.
+/// The most lines and prefixes that a report lists.
 const MOST_TOLD: usize = 200;
 
-/// What became of a sheet, or would.
+/// The result of a sheet, or of its preview.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = RatesReport)]
 pub struct Report {
-    /// Rates of the sheet.
+    /// How many rates the sheet has.
     pub rates: usize,
-    /// Lines that can't be; with one, the sheet in force stays.
+    /// How many lines have errors. If there is one, the sheet in force stays.
     pub refused: usize,
-    /// The first of them, and why.
+    /// The first of these lines, with their errors.
     pub lines: Vec<Refused>,
-    /// How each column was understood.
+    /// How each column is read.
     pub columns: Vec<Column>,
-    /// Rates of the sheet before that go on counting until a rate of this one begins.
+    /// How many rates of the previous sheet stay in force until a rate of this one begins.
     pub kept: usize,
-    /// What changes for the worse, and is perhaps not meant.
+    /// Consequences that may be unintended.
     pub warnings: Vec<Warning>,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Refused {
-    /// As an editor counts the lines of the file.
+    /// The line's number in the file, as editors count.
     pub line: usize,
     pub reason: String,
 }
@@ -50,7 +50,7 @@ pub struct Refused {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Warning {
     pub kind: WarningKind,
-    /// How many prefixes it is about.
+    /// How many prefixes are concerned.
     pub count: usize,
     /// The first of them.
     pub prefixes: Vec<String>,
@@ -59,9 +59,9 @@ pub struct Warning {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WarningKind {
-    /// They had a price before, and have none in this sheet.
+    /// They had a price before but have none in this sheet.
     NoLongerPriced,
-    /// Their first price begins later, and there is none until then.
+    /// Their first price begins later; until then, they have none.
     NotYetPriced,
 }
 
@@ -103,7 +103,7 @@ pub async fn replace(
         store::add_rates(change.db(), id, &sheet.rates, from..to).await?;
         progress(to);
     }
-    // A sheet that announces a price says nothing about the time until then.
+    // A sheet that announces a price for later says nothing about the time until then.
     let kept = match old {
         Some(old) => store::keep_until_next(change.db(), old, id, now).await?,
         None => 0,

@@ -15,10 +15,10 @@ use crate::{
     text::{Code, Prefix},
 };
 
-/// Most lines and rates of one sheet.
+/// The most lines and rates of one sheet.
 const MOST_LINES: usize = 1_000_000;
 
-/// So many lines may stand before the heads: titles, addresses, dates.
+/// How many lines may precede the headings: titles, addresses, dates.
 const MOST_TITLES: usize = 30;
 
 /// A sheet as it was read.
@@ -49,14 +49,14 @@ impl Sheet {
     }
 }
 
-/// Reads a sheet. Prices are decimal, for a minute, in the carrier's currency; `now`: from when rates without a date count.
+/// Reads a sheet. Prices are decimal, per minute, in the carrier's currency. Rates without a date begin at `now`.
 pub fn read(file: &[u8], now: DateTime<Utc>) -> Result<Sheet> {
     let text = lines(file);
     let delimiter = delimiter(&text);
     let mut lines = Lines::of(&text, delimiter);
     let mut columns = None;
     let mut titles = Vec::new();
-    // The heads are the first line that names prefix and price; without any, the first line is a rate.
+    // The first line that names prefix and price has the headings. If there is none, the first line is a rate.
     while titles.len() < MOST_TITLES
         && let Some((_, line)) = lines.next()?
     {
@@ -72,7 +72,7 @@ pub fn read(file: &[u8], now: DateTime<Utc>) -> Result<Sheet> {
         (None, None) => return Err(Error::invalid("file", Code::NoLines)),
         (None, Some(first)) => {
             let columns = Columns::by_position();
-            // A line that has no prefix in front is one of heads that nobody knows.
+            // A first line without a prefix consists of unknown headings.
             if columns.get(&first, Meaning::Prefix).is_none_or(|text| values::prefixes(text).is_err()) {
                 return Err(unclear(Unclear::Heads(first.iter().map(ToOwned::to_owned).collect())));
             }
@@ -120,7 +120,7 @@ fn rates(mut lines: Lines<'_>, mut columns: Columns, now: DateTime<Utc>) -> Resu
                     sheet.rates.first.push(rate.first);
                     sheet.rates.steps.push(rate.step);
                 }
-                // The same price once more is no harm.
+                // Repeating the same price is fine.
                 Some((before, _)) if before == terms => {}
                 Some((_, before)) => sheet.refuse(number, format!("{prefix} has another price in line {before}")),
             }
@@ -139,7 +139,7 @@ struct Rate {
 }
 
 impl Rate {
-    /// What was made of a column.
+    /// How a column's value is read.
     #[expect(clippy::cast_precision_loss, reason = "to look at")]
     fn shown(&self, meaning: Meaning) -> Option<String> {
         match meaning {
@@ -166,7 +166,7 @@ fn rate(line: &csv::StringRecord, columns: &Columns, now: DateTime<Utc>) -> std:
     if let Some(fee) = column(Meaning::ConnectionFee)
         && values::price(fee, columns.decimals) != Ok(0)
     {
-        return Err(format!("the connection fee {fee:?} can't be charged: only minutes have a price here"));
+        return Err(format!("the connection fee {fee:?} can't be charged: Dialplane only has prices per minute"));
     }
     let effective = column(Meaning::EffectiveDate).map_or(Ok(now), values::moment)?;
     Ok(Rate { prefixes, effective, price, first, step })
@@ -181,7 +181,7 @@ fn unclear(unclear: Unclear) -> Error {
     }
 }
 
-/// The file as lines of text: UTF-8, UTF-16 or the Latin-1 of older spreadsheets, with any system's ends of lines.
+/// The file as text: UTF-8, UTF-16 or the Latin-1 of older spreadsheets, with any kind of line endings.
 fn lines(file: &[u8]) -> String {
     let text: Cow<'_, str> = match file {
         [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
@@ -202,7 +202,7 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Cow<'static, str> {
     char::decode_utf16(units).map(|char| char.unwrap_or('\u{fffd}')).collect::<String>().into()
 }
 
-/// What stands between fields: in a sheet with decimal commas it is no comma.
+/// The separator of fields, which is not a comma in a sheet with decimal commas.
 fn delimiter(text: &str) -> u8 {
     let mut counts = [(b';', 0), (b'\t', 0), (b'|', 0)];
     for line in text.lines().filter(|line| !line.trim().is_empty()).take(MOST_TITLES) {
@@ -245,7 +245,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The reader passes over empty lines, and says where it was before them.
+    /// The number of a line in the file. The CSV reader skips empty lines, and reports the position before them.
     fn number(&self, line: &csv::StringRecord) -> usize {
         let Some(position) = line.position() else { return 0 };
         let from = usize::try_from(position.byte()).unwrap_or_default();
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_that_cannot_be_is_told() {
+    fn every_line_with_an_error_is_reported() {
         let text = b"prefix,price,first,step,date\n49,0.01\n+4930,0.02,30,6,2026-12-01\nx,1\n1,abc\n44,1,0\n49,0.03\n33,1,60,60,soon\n";
         let sheet = read(text, Utc::now()).unwrap();
         assert_eq!(sheet.rates.prefixes, ["49", "4930"]);

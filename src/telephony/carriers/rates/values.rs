@@ -1,16 +1,16 @@
-//! The values of a rate sheet, in the spellings of those who write them. What has two meanings is refused, never guessed.
+//! The values of a rate sheet in their many spellings. An ambiguous value is refused, never guessed.
 
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::text::Prefix;
 
-/// Most prefixes that one line may stand for.
+/// The most prefixes that one line may stand for.
 const MOST_OF_A_LINE: u64 = 1000;
 
-/// A reason, for the line's report.
+/// Why a line is refused, for the report.
 pub type Reason = String;
 
-/// What the commas of a sheet's prices are. One price that can only be meant one way decides for all.
+/// What a comma in a sheet's prices means. One unambiguous price decides for all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Decimals {
     #[default]
@@ -19,7 +19,7 @@ pub enum Decimals {
 }
 
 impl Decimals {
-    /// Looks at a price.
+    /// Learns from a price.
     pub fn learn(&mut self, text: &str) {
         let number = bare(text);
         if let Some((whole, decimals)) = number.rsplit_once(',')
@@ -43,9 +43,9 @@ fn bare(text: &str) -> &str {
     }
 }
 
-/// A price for a minute, in millionths.
+/// A price per minute, in millionths.
 pub fn price(text: &str, decimals: Decimals) -> Result<i64, Reason> {
-    let wrong = || format!("the price {text:?} is no decimal number such as 0.0125");
+    let wrong = || format!("the price {text:?} is not a decimal number such as 0.0125");
     let number = bare(text);
     let plain = match (number.rfind(','), number.rfind('.')) {
         (None, _) => number.to_owned(),
@@ -66,7 +66,7 @@ pub fn price(text: &str, decimals: Decimals) -> Result<i64, Reason> {
     micros(&plain).ok_or_else(wrong)
 }
 
-/// A decimal number in millionths; more than six places are rounded up, to the carrier's favour as it will charge.
+/// A decimal number in millionths. More than six places are rounded up, in the carrier's favour, as the carrier will charge.
 #[must_use]
 pub fn micros(text: &str) -> Option<i64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
@@ -80,7 +80,7 @@ pub fn micros(text: &str) -> Option<i64> {
     Some(whole.parse::<i64>().ok()? * 1_000_000 + millionths + i64::from(rest_is_more))
 }
 
-/// The prefixes that a line is about: one, several with commas between, ranges such as 4930-4939 or 49151-55.
+/// The prefixes of a line: one, several separated by commas, or ranges such as 4930-4939 or 49151-55.
 pub fn prefixes(text: &str) -> Result<Vec<Prefix>, Reason> {
     let mut all = Vec::new();
     for part in text.split([',', ';', '|', '/']).map(str::trim).filter(|part| !part.is_empty()) {
@@ -99,18 +99,20 @@ fn too_many(text: &str) -> Reason {
     format!("{text:?} is more than {MOST_OF_A_LINE} prefixes")
 }
 
-/// With the country code first, as in `49`, `+49` and `0049`.
+/// A prefix with the country code first, such as `49`, `+49` or `0049`.
 fn prefix(text: &str) -> Result<Prefix, Reason> {
     let text = text.replace(' ', "");
     let digits = text.strip_prefix('+').or_else(|| text.strip_prefix("00")).unwrap_or(&text);
     if digits.starts_with('0') {
-        return Err(format!("the prefix {text:?} begins with 0: write it with the country code first, as 49 or +49"));
+        return Err(format!(
+            "the prefix {text:?} begins with 0: write it with the country code first, such as 49 or +49"
+        ));
     }
     Prefix::parse(digits).map_err(|_| format!("the prefix {text:?} is not 1 to 15 digits"))
 }
 
 fn range(part: &str, from: &str, to: &str, all: &mut Vec<Prefix>) -> Result<(), Reason> {
-    let wrong = || format!("{part:?} is no range of prefixes such as 4930-4939");
+    let wrong = || format!("{part:?} is not a range of prefixes such as 4930-4939");
     let from = prefix(from)?.to_string();
     let to = to.trim();
     let to = if to.starts_with('+') || to.starts_with("00") { prefix(to)?.to_string() } else { to.replace(' ', "") };
@@ -131,25 +133,25 @@ fn range(part: &str, from: &str, to: &str, all: &mut Vec<Prefix>) -> Result<(), 
     Ok(())
 }
 
-/// Seconds, as `60`, `60s` or `60 sec`.
+/// Seconds, such as `60`, `60s` or `60 sec`.
 pub fn seconds(text: &str) -> Result<i16, Reason> {
     let number = text.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '.').trim();
     let seconds = number.parse::<i16>().ok().filter(|seconds| (1..=3600).contains(seconds));
     seconds.ok_or_else(|| format!("{text:?} is not 1 to 3600 seconds"))
 }
 
-/// First seconds and steps, as `30/6`.
+/// First seconds and steps, such as `30/6`.
 #[must_use]
 pub fn increments(text: &str) -> Option<(&str, &str)> {
     text.split_once(['/', '+', ':', '|']).map(|(first, step)| (first.trim(), step.trim()))
 }
 
-/// From when a rate counts, in UTC: a date that can be meant one way only.
+/// When a rate begins, in UTC. The date must be unambiguous.
 pub fn moment(text: &str) -> Result<DateTime<Utc>, Reason> {
     let moment = if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
         moment.to_utc()
     } else {
-        // A time of midnight is what spreadsheets add.
+        // Spreadsheets add the time of midnight.
         let is_midnight = |time: &str| matches!(time, "00:00" | "00:00:00" | "0:00:00" | "00:00:00Z" | "00:00:00.000");
         match text.split_once(['T', ' ']) {
             Some((date, time)) if is_midnight(time) => day(date, text)?,
@@ -157,15 +159,15 @@ pub fn moment(text: &str) -> Result<DateTime<Utc>, Reason> {
         }
     };
     let year = moment.format("%Y").to_string().parse::<i32>().unwrap_or_default();
-    if (2000..2100).contains(&year) { Ok(moment) } else { Err(format!("the date {text:?} is not of this century")) }
+    if (2000..2100).contains(&year) { Ok(moment) } else { Err(format!("the date {text:?} is not in this century")) }
 }
 
 fn day(date: &str, text: &str) -> Result<DateTime<Utc>, Reason> {
-    let wrong = || format!("the date {text:?} is not as 2026-12-31");
+    let wrong = || format!("the date {text:?} is not written like 2026-12-31");
     for form in
         ["%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d.%m.%Y", "%d %b %Y", "%d-%b-%Y", "%d %B %Y", "%b %d, %Y"]
     {
-        // A year of two digits is no year.
+        // Years of two digits don't count.
         if let Ok(day) = NaiveDate::parse_from_str(date, form)
             && day.format("%Y").to_string().len() == 4
             && date.len() >= 8
@@ -173,17 +175,17 @@ fn day(date: &str, text: &str) -> Result<DateTime<Utc>, Reason> {
             return Ok(day.and_hms_opt(0, 0, 0).ok_or_else(wrong)?.and_utc());
         }
     }
-    // 12/5/2026 is a day of May or of December.
+    // 12/5/2026 may be in May or in December.
     let parts = date.split(['/', '-']).map(str::parse::<u32>).collect::<Result<Vec<_>, _>>().map_err(|_| wrong())?;
     let &[one, two, year] = parts.as_slice() else { return Err(wrong()) };
     let (month, day) = match (one, two) {
         (1..=12, 13..=31) => (one, two),
         (13..=31, 1..=12) => (two, one),
         (1..=12, 1..=12) if one == two => (one, two),
-        (1..=12, 1..=12) => return Err(format!("the date {text:?} may be two days: write it as 2026-12-31")),
+        (1..=12, 1..=12) => return Err(format!("the date {text:?} may be two days: write it like 2026-12-31")),
         _ => return Err(wrong()),
     };
-    // A year of two digits is none.
+    // Years of two digits don't count.
     let year = i32::try_from(year).map_err(|_| wrong())?;
     let day = NaiveDate::from_ymd_opt(year, month, day).and_then(|day| day.and_hms_opt(0, 0, 0)).ok_or_else(wrong)?;
     Ok(day.and_utc())
@@ -252,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_those_that_can_be_meant_one_way_only() {
+    fn only_unambiguous_dates_are_accepted() {
         for text in [
             "2026-12-15",
             "2026/12/15",

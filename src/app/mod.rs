@@ -276,7 +276,10 @@ fn log_step(step: Step<'_>) {
             tracing::info!(version, name, at, total, "bringing the tables up to date");
         }
         Step::Locked { version } => {
-            tracing::warn!(version, "a long transaction holds a lock on a table that a migration changes: trying again");
+            tracing::warn!(
+                version,
+                "a long transaction holds a lock on a table that a migration changes: trying again"
+            );
         }
         Step::Newer { found, own } => {
             tracing::warn!(

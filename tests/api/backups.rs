@@ -67,7 +67,7 @@ async fn a_backup_brings_everything_back_in_another_cluster_under_another_user()
     let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(file).unwrap());
     assert_eq!(mode & 0o777, 0o600);
     let again = cli.refused(&["backup", file]);
-    assert!(again.contains("exists already") && again.contains("--yes"), "{again}");
+    assert!(again.contains("already exists") && again.contains("--yes"), "{again}");
     cli.json(&["backup", "--yes", file]);
     assert!(!cli.folder.join("of-today.partial").exists());
 
@@ -134,7 +134,7 @@ async fn a_file_that_is_not_whole_and_a_wrong_place_change_nothing() {
     let mut damaged = whole.clone();
     damaged[2000] ^= 1;
     for (bytes, why) in [
-        (&whole[..whole.len() / 2], "not the whole of it"),
+        (&whole[..whole.len() / 2], "or is incomplete"),
         (&damaged, "damaged"),
         (b"PGDMP", "not a backup"),
         (b"", "no manifest"),

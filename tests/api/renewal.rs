@@ -304,7 +304,7 @@ async fn the_level_of_the_log_changes_while_a_node_runs() {
     served.write("settings.toml", "log = \"loud\"\n");
     served.hang_up();
     let refused = served.logged("the reason", |line| line["fields"]["part"] == "log").await;
-    assert!(refused["fields"]["reason"].as_str().unwrap().contains("no level"), "{refused}");
+    assert!(refused["fields"]["reason"].as_str().unwrap().contains("not a level"), "{refused}");
     assert!(served.child.try_wait().unwrap().is_none(), "SIGHUP ends nothing");
 }
 

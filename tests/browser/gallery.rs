@@ -168,7 +168,7 @@ async fn asked(gallery: &mut Gallery<'_>, agent: &str) {
     browser.fill("email", "ada@acme.test").await;
     browser.fill("password", PASSWORD).await;
     browser.click("Sign in").await;
-    browser.sees("What you typed is still here").await;
+    browser.sees("Your input is still here").await;
     gallery.look("agent-new-kept-dark-390").await;
 }
 

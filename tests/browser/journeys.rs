@@ -120,7 +120,7 @@ async fn from_sign_up_to_a_phone_and_its_suspension() {
         shown.lines().skip_while(|line| *line != "SIP user").nth(1).unwrap().split(' ').next().unwrap().to_owned();
     assert!(site.node.sign_in(&user, "acme.test").await.text().contains("<user "), "{user} in {shown}");
 
-    browser.click("To the agents").await;
+    browser.click("Back to the agents").await;
     browser.sees("grace@acme.test").await;
     // Live search, without a new page.
     browser.fill("search", "nobody of this name").await;
@@ -174,7 +174,7 @@ async fn many_agents_come_from_a_file_after_a_look_at_each_line() {
     browser.sees("Columns that are not used: Room").await;
     browser.click("Add 2 agents").await;
     browser.sees("2 added, 1 with errors.").await;
-    browser.click("To the agents").await;
+    browser.click("Back to the agents").await;
     browser.sees("joan@acme.test").await;
     browser.sees("Jörg Müller").await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());

@@ -202,7 +202,7 @@ async fn a_secret_is_shown_once_and_survives_a_reload_for_five_minutes_in_its_ow
     assert_eq!(password(&tab.get(&renewed).await.text()), second, "a reload makes no other");
     // The same answer once more, from another tab that asked before: nothing is made anew behind the back of the first.
     let again = tab.post(&rotate, &refs(&answer)).await;
-    assert!(again.status == 409 && again.text().contains("Somebody else changed it"), "{}", again.text());
+    assert!(again.status == 409 && again.text().contains("Somebody else has changed it"), "{}", again.text());
 
     stage.execute("update kept_pages set expires_at = now()").await;
     let gone = tab.get(&renewed).await.text();
@@ -329,7 +329,7 @@ async fn of_two_tabs_the_later_sees_what_the_earlier_saved() {
         let question = fields(&admin.get(&path).await.text());
         assert_eq!(stage.node.api("PATCH", &change, body).await.status, 200);
         let again = admin.post(&path, &refs(&question)).await;
-        assert!(again.status == 409 && again.text().contains("Somebody else changed it"), "{}", again.text());
+        assert!(again.status == 409 && again.text().contains("Somebody else has changed it"), "{}", again.text());
         admin.does(&path, &refs(&fields(&again.text()))).await;
     }
     stage.node.stop().await;
@@ -357,7 +357,7 @@ async fn a_session_that_ends_keeps_what_was_typed_and_leads_back() {
     let back = tab.does("/sign-in", &refs(&sign_in)).await;
     assert!(back.starts_with("/app/agents/new?typed="), "{back}");
     let form = tab.get(&back).await.text();
-    assert!(form.contains("What you typed is still here"), "{form}");
+    assert!(form.contains("Your input is still here"), "{form}");
     let typed = fields(&form);
     for (name, value) in ADA {
         assert_eq!(of(&typed, name), value, "{name}");
@@ -380,7 +380,7 @@ async fn a_session_that_ends_keeps_what_was_typed_and_leads_back() {
     let told = tab.ask("POST", &path, "application/x-www-form-urlencoded", &body).await;
     assert_eq!(told.status, 303);
     let page = tab.get(told.header("Location").unwrap()).await.text();
-    assert!(page.contains("Please do it again") && page.contains("hedy@acme.test"), "{page}");
+    assert!(page.contains("Please repeat what you did") && page.contains("hedy@acme.test"), "{page}");
 
     // Who only looked is led back too; a part of a page leads the whole page to the sign-in.
     tab.cookies.remove("dialplane_session");
@@ -478,7 +478,7 @@ async fn a_link_that_was_used_offers_a_new_one_and_nothing_to_press_in_vain() {
     let mut owner = Tab::of(&stage.node, &stage.owner).await;
     assert!(owner.get(&format!("/app/agents/{agent}")).await.text().contains("Resend invitation"));
     let page = owner.sees_after(&format!("/app/agents/{agent}/invite"), &[]).await;
-    assert!(page.contains("The invitation is sent again."), "{page}");
+    assert!(page.contains("The invitation was sent again."), "{page}");
     assert_eq!(stage.count(mails).await, 2);
     assert_eq!(stage.count("select count(*) from one_time_tokens where purpose = 'welcome'").await, 1);
     // Who has come needs none.

@@ -1,4 +1,4 @@
-//! The file of a backup: a tar archive, written in one go although the size of what is in it is known last.
+//! The file of a backup: a tar archive. It is written in one pass, although its sizes are known only at the end.
 
 use std::{
     fs, io,
@@ -13,12 +13,12 @@ use super::{DUMP, MANIFEST};
 use crate::text::keyring::hex;
 
 pub const BLOCK: usize = 512;
-/// A manifest is some kilobytes.
+/// The largest manifest in bytes; real ones have some kilobytes.
 const MOST_MANIFEST: u64 = 4 << 20;
 
 pub fn header(name: &str, bytes: u64, made_at: DateTime<Utc>) -> tar::Header {
     let mut header = tar::Header::new_gnu();
-    // Both names are short and plain, which is all that could be wrong.
+    // This only fails for long or strange names, and ours are neither.
     let _ = header.set_path(name);
     header.set_size(bytes);
     header.set_mode(0o600);
@@ -33,7 +33,7 @@ pub fn pad(file: &mut impl Write, bytes: u64) -> io::Result<()> {
     if over == 0 { Ok(()) } else { file.write_all(&[0; BLOCK][over..]) }
 }
 
-/// What an archive holds.
+/// The contents of an archive.
 #[derive(Default)]
 pub struct Contents {
     pub manifest: Option<Vec<u8>>,
@@ -58,7 +58,7 @@ pub fn find(path: &Path) -> io::Result<Contents> {
     Ok(contents)
 }
 
-/// Reads on, and counts and hashes what it reads.
+/// Counts and hashes what is read through it.
 pub struct Hashing<R> {
     inner: R,
     hash: Sha256,

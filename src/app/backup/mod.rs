@@ -1,11 +1,11 @@
 //! A database in one file, and back.
 //!
-//! The file is a tar archive of two: `database.dump`, as `pg_dump` writes it, and `manifest.json`, which says what it needs and what
-//! must be there once it is restored. Whoever has no Dialplane at hand unpacks it and uses `pg_restore`. It holds sealed secrets
-//! and password hashes, and none of the keys.
+//! The file is a tar archive of `database.dump`, as `pg_dump` writes it, and `manifest.json`, which says what the dump needs and what must
+//! be there after a restore. Without Dialplane, it can be unpacked and restored with `pg_restore`. It contains sealed secrets and password
+//! hashes, but none of the keys.
 //!
-//! Both ways are left to Postgres' own programs. A restore is one transaction: what was there goes, what the file holds comes, it is
-//! counted, and the epoch begins anew, all or none of it.
+//! Postgres's own programs do the work. A restore is one transaction that removes what was there, inserts the file's content, counts it,
+//! and begins a new epoch.
 
 mod archive;
 mod store;
@@ -40,37 +40,37 @@ const MANIFEST: &str = "manifest.json";
 pub enum BackupError {
     #[error("{path} can't be written or read: {1}", path = .0.display())]
     File(PathBuf, io::Error),
-    #[error("{} exists already: name another file, or replace it with --yes", .0.display())]
+    #[error("{} already exists: name another file, or replace it with --yes", .0.display())]
     Exists(PathBuf),
-    #[error("{path} is not a backup of Dialplane, or not the whole of it: {1}", path = .0.display())]
+    #[error("{path} is not a backup of Dialplane, or is incomplete: {1}", path = .0.display())]
     NotABackup(PathBuf, String),
     #[error(
-        "no {program} of Postgres {version} or newer was found, on PATH or in the distribution's folders: install it (Debian: apt-get install postgresql-client-{version})"
+        "found no {program} of Postgres {version} or newer on PATH or in the distribution's folders: install it (Debian: apt-get install postgresql-client-{version})"
     )]
     NoTool { program: &'static str, version: u32 },
     #[error("{program} failed: {output}")]
     Tool { program: &'static str, output: String },
     #[error(
-        "the database is encoded in {0}, and only UTF8 can hold every name: make one with `create database … encoding 'UTF8' template template0`"
+        "the database is encoded in {0}, but only UTF8 can store every name: create one with `create database … encoding 'UTF8' template template0`"
     )]
     Encoding(String),
     #[error(
-        "the database has tables already, of {0}: restore into another database, or replace what is there with --yes. It can't be undone: make a backup of it first"
+        "the database already has tables, of {0}: restore into another database, or replace them with --yes. This can't be undone: make a backup first"
     )]
     Occupied(String),
-    #[error("the database holds tables that are not Dialplane's ({0}): restore into a database of its own")]
+    #[error("the database has tables that are not Dialplane's ({0}): restore into a database of its own")]
     ForeignTables(String),
     #[error(
-        "the backup's tables are newer than this program: version {found}, and this program knows {own}. Use the dialplane that made the backup, {program}, or a newer one"
+        "the backup's tables are newer than this program: they have version {found}, but this program has {own}. Use the dialplane that made the backup ({program}) or a newer one"
     )]
     Newer { found: i64, own: i64, program: String },
     #[error(
-        "the backup's secrets were sealed with the key {key}, which {} does not have: put the key file there that belongs to the backup. Without it phones' passwords, PINs and carriers' passwords can't be read by anybody",
+        "the backup's secrets were sealed with the key {key}, which {} does not have: put the key file of the backup there. Without it, nobody can read phones' passwords, PINs and carriers' passwords",
         .file.display()
     )]
     Key { key: String, file: PathBuf },
     #[error(
-        "the role {role} is missing in this cluster, and {user} may not make it. Let an administrator of the database run: create role {role} nologin; grant {role} to \"{user}\";"
+        "the role {role} is missing in this Postgres cluster, and {user} may not create it. Have an administrator of the database run: create role {role} nologin; grant {role} to \"{user}\";"
     )]
     Role { role: &'static str, user: String },
     #[error(transparent)]
@@ -81,7 +81,7 @@ pub enum BackupError {
     Sql(#[from] sqlx::Error),
 }
 
-/// What a backup says of itself.
+/// What a backup says about itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Manifest {
     pub format: u32,
@@ -90,15 +90,15 @@ pub struct Manifest {
     /// The newest migration of its tables.
     pub schema: i64,
     pub made_at: DateTime<Utc>,
-    /// The server that it is of.
+    /// The server that it was made from.
     pub server: String,
     pub epoch: Option<Uuid>,
-    /// The ids of the keys that secrets were sealed with; the keys themselves are in the key file alone.
+    /// The ids of the keys that seal its secrets. The keys themselves are only in the key file.
     pub keys: Vec<String>,
     pub roles: Vec<String>,
-    /// Rows of each table.
+    /// The number of rows per table.
     pub tables: BTreeMap<String, i64>,
-    /// How many policies, triggers, and grants to the roles there must be.
+    /// The number of policies, triggers and grants that a restore must yield.
     pub policies: i64,
     pub triggers: i64,
     pub grants: i64,
@@ -106,10 +106,10 @@ pub struct Manifest {
     pub sha256: String,
 }
 
-/// How far it is: bytes done, and of how many if that is known.
+/// Reports progress: bytes done, and the total if it is known.
 pub type Progress<'a> = &'a (dyn Fn(u64, Option<u64>) + Send + Sync);
 
-/// Writes the database into a file. `overwrite`: one that is there is replaced, once the new one is whole.
+/// Writes the database into a file. `overwrite`: replaces an existing file, once the new one is complete.
 pub async fn backup(
     options: &PgConnectOptions,
     place: &Place,
@@ -123,7 +123,7 @@ pub async fn backup(
     let mut db = options.connect().await?;
     schema::check(&mut db).await?;
     let tools = Tools::for_server(store::server_version(&mut db).await?)?;
-    // What is counted and what is dumped is one snapshot.
+    // The rows are counted and dumped in the same snapshot.
     let mut tx = db.begin().await?;
     let snapshot = store::export_snapshot(&mut tx).await?;
     let mut manifest = store::manifest(&mut tx).await?;
@@ -148,7 +148,7 @@ fn write(
     let failed = |error| BackupError::File(path.to_owned(), error);
     let mut file =
         fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(path).map_err(failed)?;
-    // The size is known at the end: its header is written then.
+    // The header needs the size, so it is written at the end.
     file.write_all(&[0; archive::BLOCK]).map_err(failed)?;
     let mut hashing = Hashing::new(dump);
     let mut buffer = vec![0; 1 << 16];
@@ -173,7 +173,7 @@ fn write(
     file.write_all(&[0; 2 * archive::BLOCK]).and_then(|()| file.sync_all()).map_err(failed)
 }
 
-/// A backup whose file was looked through.
+/// A backup whose file was checked.
 pub struct Opened {
     pub manifest: Manifest,
     path: PathBuf,
@@ -181,13 +181,13 @@ pub struct Opened {
     offset: u64,
 }
 
-/// What every layout of a manifest has.
+/// The part of a manifest that all layouts share.
 #[derive(Deserialize)]
 struct Layout {
     format: u32,
 }
 
-/// Opens a file and checks that it is whole.
+/// Opens a file and checks that it is complete.
 pub fn open(path: &Path, progress: Progress<'_>) -> Result<Opened, BackupError> {
     let not_one = |why: String| BackupError::NotABackup(path.to_owned(), why);
     let found = archive::find(path).map_err(|error| match error.kind() {
@@ -198,7 +198,7 @@ pub fn open(path: &Path, progress: Progress<'_>) -> Result<Opened, BackupError> 
     let layout: Layout = serde_json::from_slice(&manifest).map_err(|error| not_one(error.to_string()))?;
     if layout.format != FORMAT {
         return Err(not_one(format!(
-            "its layout is {}, and this program reads {FORMAT}: use a newer dialplane",
+            "its layout is {}, but this program reads {FORMAT}: use a newer dialplane",
             layout.format
         )));
     }
@@ -213,7 +213,7 @@ pub fn open(path: &Path, progress: Progress<'_>) -> Result<Opened, BackupError> 
     }
     let (bytes, sha256) = hashing.finish();
     if (bytes, &sha256) != (opened.manifest.bytes, &opened.manifest.sha256) {
-        return Err(not_one("its content is not what was written: it was cut off, or damaged".into()));
+        return Err(not_one("its content was cut off or damaged".into()));
     }
     Ok(opened)
 }
@@ -225,7 +225,7 @@ impl Opened {
         Ok(file.take(self.manifest.bytes))
     }
 
-    /// Puts the backup in place of what the database holds. `overwrite`: also when it holds something.
+    /// Replaces the database's content with the backup. `overwrite`: even if there is any.
     pub async fn restore(
         &self,
         options: &PgConnectOptions,
@@ -263,7 +263,7 @@ impl Opened {
         tools.restore(place, dump, manifest.bytes, &store::before(), &store::after(manifest), progress)
     }
 
-    /// Every key that sealed one of the backup's secrets must be there, before anything is replaced.
+    /// Checks, before anything is replaced, that all keys that seal the backup's secrets are there.
     fn check_keys(&self, key_file: &Path) -> Result<(), BackupError> {
         let lacks = |key: &String| BackupError::Key { key: key.clone(), file: key_file.to_owned() };
         let Some(first) = self.manifest.keys.first() else { return Ok(()) };

@@ -1,6 +1,6 @@
-//! The SQL of a backup: what a database holds, and the scripts before and after its dump.
+//! The SQL of a backup: what a database contains, and the scripts before and after its dump.
 //!
-//! These statements are not checked at compile time: they run on databases of other versions, and on empty ones.
+//! These statements are not checked at compile time: they also run on empty databases and those of other versions.
 
 use std::fmt::Write as _;
 
@@ -25,7 +25,7 @@ pub async fn export_snapshot(db: &mut PgConnection) -> sqlx::Result<String> {
     sqlx::query_scalar("select pg_export_snapshot()").fetch_one(db).await
 }
 
-/// What the database holds, but for the dump's own size.
+/// Describes the database's content, except for the size of the dump.
 pub async fn manifest(db: &mut PgConnection) -> sqlx::Result<Manifest> {
     let names: Vec<String> = sqlx::query_scalar(
         "select relname::text from pg_class
@@ -64,7 +64,7 @@ pub async fn manifest(db: &mut PgConnection) -> sqlx::Result<Manifest> {
     })
 }
 
-/// What must be as it was besides the rows.
+/// What must be restored besides the rows.
 const COUNTS: &str = "
     (select count(*) from pg_policy p join pg_class c on c.oid = p.polrelid
       where c.relnamespace = 'public'::regnamespace) as policies,
@@ -82,10 +82,10 @@ pub async fn user(db: &mut PgConnection) -> sqlx::Result<String> {
     sqlx::query_scalar("select current_user::text").fetch_one(db).await
 }
 
-/// What stands where a backup is to be restored.
+/// What is in the database where a backup is to be restored.
 pub enum Occupants {
     None,
-    /// So many tenants.
+    /// Dialplane's tables, with this many tenants.
     Dialplane(i64),
     /// Tables of something else.
     Foreign(Vec<String>),
@@ -110,7 +110,7 @@ pub async fn occupants(db: &mut PgConnection) -> sqlx::Result<Occupants> {
     Ok(Occupants::Dialplane(sqlx::query_scalar("select count(*) from public.tenants").fetch_one(db).await?))
 }
 
-/// Makes the role that tenants' work is done as, and lets this user become it. `false`: the user may not.
+/// Creates the role that work for tenants runs as, and lets this user become it. Returns `false` if the user may not.
 pub async fn make_role(db: &mut PgConnection) -> sqlx::Result<bool> {
     rights::make_role(&mut *db).await?;
     rights::has_role(db).await
@@ -120,7 +120,7 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Begins the transaction, and empties the schema. What belongs to an extension stays; what belongs to a table goes with it.
+/// Begins the transaction and empties the schema, except for what belongs to an extension.
 pub fn before() -> String {
     "
 begin;

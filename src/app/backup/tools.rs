@@ -1,4 +1,4 @@
-//! Postgres' own programs: `pg_dump`, `pg_restore` and `psql`, of the server's version or a newer one.
+//! Postgres's own programs: `pg_dump`, `pg_restore` and `psql`, of the server's version or a newer one.
 
 use std::{
     io::{self, Read, Write as _},
@@ -13,7 +13,7 @@ use sqlx::postgres::PgConnectOptions;
 use super::{BackupError, Progress};
 use crate::app::embedded::client_folders;
 
-/// Where the database is, in words of libpq. A password is in the environment: arguments can be read by everybody on the machine.
+/// How libpq finds the database. The password is in the environment, because everybody on the machine can read arguments.
 #[derive(Debug, Clone)]
 pub struct Place {
     database: String,
@@ -21,7 +21,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Of the private cluster, on its socket.
+    /// The private cluster, on its socket.
     #[must_use]
     pub fn private(options: &PgConnectOptions) -> Self {
         let socket = options.get_socket().map(|folder| folder.display().to_string()).unwrap_or_default();
@@ -33,7 +33,7 @@ impl Place {
         Self { database: options.get_database().unwrap_or_default().to_owned(), environment }
     }
 
-    /// Of a URL.
+    /// The database of a URL.
     #[must_use]
     pub fn of_url(url: &str) -> Self {
         let (mut url, mut environment) = (url.to_owned(), Vec::new());
@@ -53,7 +53,7 @@ impl Place {
             for pair in query.split('&') {
                 match pair.split_once('=') {
                     Some(("password", password)) => environment.push(("PGPASSWORD", decoded(password))),
-                    // sqlx's own; libpq refuses what it doesn't know.
+                    // Only sqlx knows this, and libpq refuses unknown parameters.
                     Some(("statement-cache-capacity", _)) => {}
                     Some((name, _)) if name.starts_with("options[") => {}
                     Some(("ssl-mode", mode)) => kept.push(format!("sslmode={mode}")),
@@ -77,7 +77,7 @@ impl Place {
 pub struct Tools(PathBuf);
 
 impl Tools {
-    /// Of a server's major version.
+    /// The programs for a server of this major version.
     pub fn for_server(version: u32) -> Result<Self, BackupError> {
         let all = ["pg_dump", "pg_restore", "psql"];
         let fitting = client_folders().into_iter().find(|folder| {
@@ -86,7 +86,7 @@ impl Tools {
         fitting.map(Self).ok_or(BackupError::NoTool { program: "pg_dump", version })
     }
 
-    /// Dumps what a snapshot shows; `take` reads it.
+    /// Dumps a snapshot, which `take` reads.
     pub fn dump(
         &self,
         place: &Place,
@@ -143,7 +143,7 @@ impl Tools {
             let copied =
                 into_writer.write_all(before.as_bytes()).and_then(|()| io::copy(&mut script, &mut into_writer));
             drop(script);
-            // Whoever no longer reads has said why on its standard error.
+            // A program that stopped reading has said why on its standard error.
             let fed = feeder.join().unwrap_or_else(|_| Err(io::Error::other("the thread ended")));
             copied.and(fed)
         });
@@ -153,7 +153,7 @@ impl Tools {
             let _ = into_writer.write_all(after.as_bytes());
         }
         drop(into_writer);
-        // What the server said comes first; that the others then found nobody to write to follows from it.
+        // The server's error comes first. That the others could no longer write only follows from it.
         writer.end()?;
         read?;
         fed.map_err(|error| BackupError::Tool { program: WRITER, output: error.to_string() })
@@ -172,7 +172,7 @@ fn major(program: &Path) -> Option<u32> {
     version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// A program that runs, and what it says meanwhile.
+/// A running program, and its output so far.
 struct Running {
     program: &'static str,
     child: Child,

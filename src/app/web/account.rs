@@ -1,4 +1,4 @@
-//! One's own account: password and second factor.
+//! The visitor's own account: password and second factor.
 
 use actix_web::{
     HttpResponse, get, post,
@@ -41,13 +41,13 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(disable_two_factor);
 }
 
-/// An extension of one's own.
+/// An extension of the visitor.
 struct Phone {
     number: String,
     sip_username: String,
     domain: String,
     websocket_url: String,
-    /// Shown to whom it belongs, and to nobody else.
+    /// Shown only to the user whose extension it is.
     password: String,
 }
 
@@ -55,9 +55,9 @@ struct Phone {
 #[template(path = "web/account.html")]
 struct AccountPage<'a> {
     s: &'a Shell,
-    /// Of the password.
+    /// The form to change the password.
     form: &'a Form,
-    /// Of the second factor.
+    /// The form of the second factor.
     factor: &'a Form,
     two_factor: bool,
     /// Set up, but not confirmed yet.
@@ -148,7 +148,7 @@ async fn begin_two_factor(visitor: Visitor, sent: Sent) -> Page {
     Ok(see_other("/account"))
 }
 
-/// What is scanned: only while the factor is being set up.
+/// The QR code, which exists only while the factor is being set up.
 #[get("/account/two-factor.svg")]
 async fn two_factor_svg(visitor: Visitor) -> Page {
     let actor = may(&visitor)?;

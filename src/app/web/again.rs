@@ -1,22 +1,22 @@
-//! Who has to sign in first, or again, goes on where they were, with what they had typed.
+//! After signing in (again), visitors continue where they were, with their input.
 
 use std::collections::BTreeMap;
 
 use super::{Form, kept::Kept};
 
-/// The most of a form that is kept over signing in.
+/// The largest form that is kept while somebody signs in.
 const MOST: usize = 64 * 1024;
-/// Nobody's secrets wait in a page for somebody to sign in.
+/// Fields that are not kept: no secret must wait in a page until somebody signs in.
 const NOT_KEPT: [&str; 7] = ["csrf", "password", "old_password", "current_password", "code", "token", "version"];
 
-/// Where somebody was, and what they had typed.
+/// Where a visitor was, and what they had typed.
 #[derive(Debug, Clone, Default)]
 pub struct Again {
     pub back: String,
     pub typed: BTreeMap<String, String>,
 }
 
-/// An address of ours that somebody who has signed in may be led to: one of the pages, and none of another site.
+/// Whether a visitor may be redirected to this address after signing in: it must be one of our pages.
 #[must_use]
 pub fn is_ours(address: &str) -> bool {
     let path = address.split(['?', '#']).next().unwrap_or_default();
@@ -27,7 +27,7 @@ pub fn is_ours(address: &str) -> bool {
         && ["/app", "/platform", "/account", "/audit"].into_iter().any(page)
 }
 
-/// The page that a form stands on, by where it is sent to.
+/// The page of a form, derived from the address that it is sent to.
 #[must_use]
 pub fn page_of(path: &str) -> &str {
     if path.starts_with("/account/") {
@@ -44,14 +44,14 @@ pub fn page_of(path: &str) -> &str {
 }
 
 impl Again {
-    /// Of a page that was asked for.
+    /// For a requested page.
     #[must_use]
     pub fn at(address: &str) -> Self {
         let back = if is_ours(address) { address.to_owned() } else { String::new() };
         Self { back, typed: BTreeMap::new() }
     }
 
-    /// Of a form that was sent.
+    /// For a form that was sent.
     #[must_use]
     pub fn of_form(path: &str, form: &Form) -> Self {
         let fields = form.values().filter(|(name, _)| !NOT_KEPT.contains(name) && !name.starts_with("was_"));
@@ -59,7 +59,7 @@ impl Again {
         Self { typed, ..Self::at(page_of(path)) }.within_bounds()
     }
 
-    /// As the page for signing in hands it on.
+    /// As the sign-in page passes it on.
     #[must_use]
     pub fn of_sign_in(form: &Form) -> Self {
         let typed = serde_json::from_str(form.raw("typed")).unwrap_or_default();
@@ -74,13 +74,13 @@ impl Again {
         self
     }
 
-    /// The fields for the page for signing in.
+    /// The fields for the sign-in page.
     #[must_use]
     pub fn typed_json(&self) -> String {
         if self.typed.is_empty() { String::new() } else { serde_json::to_string(&self.typed).unwrap_or_default() }
     }
 
-    /// What to keep in the session that begins.
+    /// What to keep in the new session.
     #[must_use]
     pub fn kept(&self) -> Option<Kept> {
         (!self.typed.is_empty()).then(|| Kept::Typed(self.typed.clone()))

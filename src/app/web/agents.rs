@@ -106,7 +106,7 @@ struct AgentsPage<'a> {
 }
 
 impl AgentsPage<'_> {
-    /// Not everybody was asked for.
+    /// Whether the list is filtered.
     fn is_search(&self) -> bool {
         !self.search.trim().is_empty() || !self.wanted.is_empty()
     }
@@ -185,7 +185,7 @@ struct CreatedPage<'a> {
 }
 
 impl NewPhone {
-    /// Key of the catalogue, id in the page, value. What was not made anew is not there.
+    /// Catalogue key, id in the page, and value. Values that were not made anew are left out.
     fn settings(&self) -> impl Iterator<Item = (&'static str, &'static str, &str)> {
         [
             ("phone.user", "user", &*self.sip_username),
@@ -204,7 +204,7 @@ struct ShownQuery {
     shown: Option<Uuid>,
 }
 
-/// The passwords of an agent's phones, for a few minutes after they were made.
+/// Shows the passwords of an agent's phones for a few minutes after they were made.
 #[get("/app/agents/{id}/phones")]
 async fn phones(mut visitor: Visitor, id: Path<Uuid>, query: Query<ShownQuery>) -> Page {
     let actor = visitor.needs(Resource::Agents, Level::Write)?;
@@ -303,7 +303,7 @@ async fn page_of(visitor: &Visitor, actor: &Actor, agent: &Agent, form: &Form, s
     html(status, &AgentPage { s: &visitor.shell, agent, groups, form, roles, can_write })
 }
 
-/// What the form changes, as it is now.
+/// The present values of what the form changes.
 fn fields(agent: &Agent) -> [(&'static str, &str); 4] {
     let user = &agent.user;
     [
@@ -332,7 +332,7 @@ async fn save(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     let actor = visitor.sends(Resource::Agents, Level::Write, &form)?;
     visitor.shell.active = "agents";
     let mut agent = read(&visitor, &actor, *id).await?;
-    // Somebody else saved since the form was opened.
+    // Somebody else has saved since the form was opened.
     if form.version().is_some_and(|version| version != agent.user.version) {
         form.meet(fields(&agent), agent.user.version);
         if form.has_others() {
@@ -346,7 +346,7 @@ async fn save(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
         match change(&visitor, &actor, *id, patch, form.version()).await {
             Ok(()) => return Ok(done(&format!("/app/agents/{id}"), "agents.was_saved")),
             Err(error @ (Error::Sql(_) | Error::Keyring(_) | Error::NotFound(_))) => return Err(error.into()),
-            // In this very moment.
+            // Somebody else saved at this very moment.
             Err(Error::Changed(_)) => {
                 agent = read(&visitor, &actor, *id).await?;
                 form.meet(fields(&agent), agent.user.version);
@@ -390,7 +390,7 @@ async fn activate(visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     set_status(&visitor, *id, &Form::of(sent.into_inner()), UserStatus::Active).await
 }
 
-/// The mail with the link, once more.
+/// Sends the invitation once more.
 #[post("/app/agents/{id}/invite")]
 async fn invite(visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     let actor = visitor.sends(Resource::Agents, Level::Write, &Form::of(sent.into_inner()))?;
@@ -402,7 +402,7 @@ async fn invite(visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     Ok(done(&format!("/app/agents/{id}"), "agents.was_invited"))
 }
 
-/// An agent's phones ring with a group no longer.
+/// Removes an agent's phones from a group.
 #[post("/app/agents/{id}/groups/{group}/leave")]
 async fn leave_group(visitor: Visitor, path: Path<(Uuid, Uuid)>, sent: Sent) -> Page {
     let (id, group) = path.into_inner();
@@ -417,12 +417,12 @@ async fn leave_group(visitor: Visitor, path: Path<(Uuid, Uuid)>, sent: Sent) -> 
     let patch = GroupPatch { members: Some(members), ..GroupPatch::default() };
     groups::update(&mut change, tenant, group, patch, Some(before.version)).await?;
     change.commit().await?;
-    // Back to the question that it stood in the way of.
+    // Back to the question that the group stood in the way of.
     let page = if form.value("next") == "delete" { "/delete" } else { "" };
     Ok(done(&format!("/app/agents/{id}{page}"), "agents.left_group"))
 }
 
-/// What leads to an agent's phones, and has to lead elsewhere first.
+/// What leads to an agent's phones, and must lead elsewhere before they can be deleted.
 async fn obstacles(visitor: &Visitor, actor: &Actor, agent: &Agent) -> Result<Vec<Obstacle>, Turned> {
     let tenant = Visitor::in_tenant(actor)?;
     let mut obstacles = Vec::new();
@@ -484,7 +484,7 @@ async fn delete_send(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
         Err(error) => {
             drop(change);
             let question = delete_question(&visitor, &actor, &agent).await?;
-            // The list of what stands in the way says it already.
+            // The list of obstacles already says this.
             if is_in_use(&error) && !question.obstacles.is_empty() {
                 return wrong(&question);
             }

@@ -1,4 +1,4 @@
-//! What pages load: inside the binary, under names that change with the content, so that browsers keep it for good.
+//! Scripts, styles and images, inside the binary. Their names change with their content, so that browsers can cache them forever.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ struct Asset {
     name: &'static str,
     content_type: &'static str,
     bytes: &'static [u8],
-    /// As it is asked for.
+    /// The path in a request.
     path: String,
 }
 
@@ -29,7 +29,7 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     ]
 });
 
-/// Where an asset is.
+/// The path of an asset.
 #[must_use]
 pub fn path(name: &str) -> &'static str {
     ASSETS.iter().find(|asset| asset.name == name).map_or("/assets/missing", |asset| &asset.path)

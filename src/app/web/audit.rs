@@ -1,4 +1,4 @@
-//! The audit log, for administrators: who did what to what, in words, and what it was before and after.
+//! The audit log for administrators: who did what, in words, with the values before and after.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -25,7 +25,7 @@ pub fn pages(config: &mut ServiceConfig) {
     config.service(list);
 }
 
-/// What can be searched for. What stands in the log and not here is found by leaving the choice open.
+/// The actions to choose from when searching. Others are found without choosing one.
 const ACTIONS: [&str; 15] = [
     "create",
     "update",
@@ -62,7 +62,7 @@ const KINDS: [&str; 16] = [
     "carriers",
 ];
 
-/// An entry, as it is read.
+/// An entry as it is shown.
 struct Row {
     at: DateTime<Utc>,
     who: String,
@@ -73,7 +73,7 @@ struct Row {
     changes: Vec<Field>,
 }
 
-/// What a field was before and after; empty: it was not there.
+/// A field before and after; empty if it was not there.
 struct Field {
     label: String,
     before: Option<String>,
@@ -98,7 +98,7 @@ impl AuditPage<'_> {
         [&self.actor, &self.action, &self.resource].iter().any(|text| !text.trim().is_empty())
     }
 
-    /// Does the chosen kind, as `groups/`, mean this one?
+    /// Whether this kind, such as `groups/`, was chosen.
     fn is_chosen(&self, kind: &str) -> bool {
         self.resource.trim_end_matches('/') == kind
     }
@@ -162,13 +162,13 @@ fn read(s: &Shell, entry: AuditEntry, names: &HashMap<Uuid, String>) -> Row {
     let (kind, id) = entry.resource.split_once('/').unwrap_or((&entry.resource, ""));
     let named = entry.after.as_ref().and_then(own_name).or_else(|| entry.before.as_ref().and_then(own_name));
     let known = id.parse::<Uuid>().ok().and_then(|id| names.get(&id).cloned());
-    // What was made and what is gone is called as it was; the rest as it is called now.
+    // Created and deleted things have the name in the entry, others their present name.
     let name = named.or(known).unwrap_or_else(|| if id.parse::<Uuid>().is_ok() { short(id) } else { id.to_owned() });
     Row {
         at: entry.at,
         who: who(s, &entry.actor),
         what: word(s, "action", &entry.action),
-        // Of accounts the name says enough.
+        // For accounts, the name says enough.
         kind: if kind == "users" && !name.is_empty() { String::new() } else { word(s, "kinds", kind) },
         name,
         source: entry.source,
@@ -176,21 +176,21 @@ fn read(s: &Shell, entry: AuditEntry, names: &HashMap<Uuid, String>) -> Row {
     }
 }
 
-/// A word of the catalogue; as it is where there is none, for entries are older and newer than this page.
+/// A word in the catalogue, or else the raw word: entries may be older or newer than this page.
 fn word(s: &Shell, group: &str, key: &str) -> String {
     let full = format!("{group}.{key}");
     let text = catalogue::text(&full, s.language);
     if text == full { plain(key) } else { text.to_owned() }
 }
 
-/// `ring_seconds` is "Ring seconds".
+/// Turns `ring_seconds` into "Ring seconds".
 fn plain(key: &str) -> String {
     let words = key.replace(['_', '-'], " ");
     let mut letters = words.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// `user:ID:E-MAIL` is the address; a key is called by its name; what the platform does itself, by what it is.
+/// The name of an actor: the address in `user:ID:E-MAIL`, the name of a key, or a word for what the platform does itself.
 fn who(s: &Shell, actor: &str) -> String {
     let mut parts = actor.splitn(3, ':');
     match (parts.next(), parts.next(), parts.next()) {
@@ -201,7 +201,7 @@ fn who(s: &Shell, actor: &str) -> String {
     }
 }
 
-/// What something calls itself.
+/// The name in something's own values.
 fn own_name(value: &Value) -> Option<String> {
     let text = |key: &str| value.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
     if let Some(user) = value.get("user") {
@@ -219,12 +219,12 @@ fn own_name(value: &Value) -> Option<String> {
     ["name", "domain", "number", "email"].into_iter().find_map(text).map(ToOwned::to_owned)
 }
 
-/// The end of an id, which tells it from others on this page.
+/// The end of an id, which is enough to distinguish it on this page.
 fn short(id: &str) -> String {
     format!("…{}", &id[id.len().saturating_sub(6)..])
 }
 
-/// What says nothing to a reader: which row it is, and that it changed.
+/// Fields that tell a reader nothing: which row it is, and that it changed.
 const NOISE: [&str; 7] = ["id", "tenant_id", "version", "created_at", "updated_at", "context", "email_verified"];
 
 fn changes(s: &Shell, before: Option<&Value>, after: Option<&Value>, names: &HashMap<Uuid, String>) -> Vec<Field> {
@@ -244,13 +244,13 @@ fn changes(s: &Shell, before: Option<&Value>, after: Option<&Value>, names: &Has
     fields.collect()
 }
 
-/// The values by the way to them; lists stay together.
+/// The values by their paths. Lists stay together.
 fn flat(value: Option<&Value>) -> BTreeMap<Vec<String>, &Value> {
     fn walk<'a>(value: &'a Value, path: &mut Vec<String>, found: &mut BTreeMap<Vec<String>, &'a Value>) {
         match value {
             Value::Object(fields) if !fields.is_empty() => {
                 for (name, value) in fields {
-                    // People are under a name of their own where they were made: it says nothing.
+                    // Where people are created, they are nested under `user`, which tells nothing.
                     let step = (name != "user").then(|| path.push(name.clone())).is_some();
                     walk(value, path, found);
                     if step {
@@ -270,7 +270,7 @@ fn flat(value: Option<&Value>) -> BTreeMap<Vec<String>, &Value> {
     found
 }
 
-/// A value in words; `None`: there is none.
+/// A value in words; `None` if there is none.
 fn say(s: &Shell, key: Option<&String>, value: &Value, names: &HashMap<Uuid, String>) -> Option<String> {
     match value {
         Value::Null => None,

@@ -11,7 +11,7 @@ use crate::{
 static CATALOGUE: LazyLock<HashMap<String, [String; 2]>> =
     LazyLock::new(|| serde_json::from_str(include_str!("catalogue.json")).expect("a test reads the catalogue"));
 
-/// The text of a key; the key itself if there is none, which a test finds.
+/// The text of a key, or the key itself if it is missing, which a test finds.
 #[must_use]
 pub fn text(key: &str, language: Language) -> &str {
     CATALOGUE.get(key).map_or(key, |texts| match language {
@@ -29,7 +29,7 @@ pub fn why(why: &Why, language: Language) -> Cow<'static, str> {
     }
 }
 
-/// The same, where the field has to be named as well: one that the form has not, or none.
+/// The same with the field's name, for a field that is not in the form.
 #[must_use]
 pub fn reason(reason: &Reason, language: Language) -> String {
     match (language, &reason.field) {

@@ -1,4 +1,4 @@
-//! Asks once more, before something is done that can't be taken back or that ends calls.
+//! Asks for confirmation before something that can't be undone or that ends calls.
 
 use askama::Template;
 
@@ -9,30 +9,30 @@ use crate::{
 };
 use actix_web::http::StatusCode;
 
-/// What stands in the way, and the form that takes it out of it, if a page can.
+/// Something that must be changed first, with the form that does it, if a page can.
 pub struct Obstacle {
     pub text: String,
-    /// Where the form is sent to.
+    /// The address that the form is sent to.
     pub action: Option<String>,
 }
 
-/// Asks once more.
+/// The page that asks.
 #[derive(Template)]
 #[template(path = "web/confirm.html")]
 pub struct Confirm<'a> {
     pub s: &'a Shell,
     pub title: &'static str,
-    /// What it is about, by its name.
+    /// The name of what it is about.
     pub what: String,
     pub text: &'static str,
     pub obstacles: Vec<Obstacle>,
     pub action: String,
     pub submit: &'static str,
     pub back: String,
-    /// Of what is seen here: somebody else's change is not answered with this question.
+    /// The version that is shown, so that a yes does not apply to somebody else's later change.
     pub version: i64,
     pub error: Option<Why>,
-    /// It was changed since the question was asked.
+    /// Whether it has changed since the question was asked.
     pub changed: bool,
 }
 
@@ -42,12 +42,12 @@ impl Confirm<'_> {
         ok(self)
     }
 
-    /// Is something in the way that no page can take out of it?
+    /// Whether there is an obstacle that no page can remove.
     fn has_others(&self) -> bool {
         self.obstacles.iter().any(|obstacle| obstacle.action.is_none())
     }
 
-    /// The question again, with why the answer was not taken. Faults, and what is not there any more, are no question.
+    /// Asks again, with the reason why the answer was refused. Internal errors, and things that no longer exist, are not asked about.
     pub fn again(mut self, error: Error) -> Page {
         match error {
             Error::Changed(_) => self.changed = true,
@@ -59,14 +59,14 @@ impl Confirm<'_> {
     }
 }
 
-/// What uses something, as the telephony subjects name it: the kind, and the name.
+/// Splits what uses something, as the telephony subjects name it, into kind and name.
 #[must_use]
 pub fn user_of(s: &Shell, user: &str) -> String {
     let (kind, name) = user.split_once(' ').unwrap_or((user, ""));
     format!("{} {name}", s.t_of("kind", kind))
 }
 
-/// Does it say that something else uses it?
+/// Whether the error says that something else uses it.
 #[must_use]
 pub fn is_in_use(error: &Error) -> bool {
     matches!(error, Error::Refused(why) if why.code == Code::InUse)

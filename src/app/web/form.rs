@@ -1,4 +1,4 @@
-//! Forms: what was typed is kept, and what is wrong is said beside its field.
+//! Forms keep what was typed, and show each error next to its field.
 
 use std::collections::HashMap;
 
@@ -6,14 +6,14 @@ use serde::de::DeserializeOwned;
 
 use crate::{http::problem::Reason, model::error::Error, text::Why};
 
-/// A form as it was sent, and what is wrong with it.
+/// A form as it was sent, with its errors.
 #[derive(Debug, Clone, Default)]
 pub struct Form {
     values: HashMap<String, String>,
     errors: Vec<(String, Why)>,
-    /// What is wrong with no field of it.
+    /// An error that belongs to no field.
     whole: Option<Reason>,
-    /// What somebody else put into a field since this form was opened.
+    /// What somebody else has saved in a field since this form was opened.
     others: Vec<(String, String)>,
 }
 
@@ -28,7 +28,7 @@ impl Form {
         Self::of(values.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
-    /// What something is now, to be changed: with what each field was, and the version.
+    /// A form with something's present values and version.
     #[must_use]
     pub fn opened<const N: usize>(fields: [(&str, &str); N], version: i64) -> Self {
         let mut form = Self::filled(fields);
@@ -42,7 +42,7 @@ impl Form {
         self.values.get(name).map_or("", |value| value.trim())
     }
 
-    /// As it was typed: passwords may begin with a space.
+    /// The value as it was typed: passwords may begin with a space.
     #[must_use]
     pub fn raw(&self, name: &str) -> &str {
         self.values.get(name).map_or("", String::as_str)
@@ -53,12 +53,12 @@ impl Form {
         self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// What was typed before, in the place of what stands here.
+    /// Replaces the values by what was typed before.
     pub fn type_in(&mut self, typed: impl IntoIterator<Item = (String, String)>) {
         self.values.extend(typed);
     }
 
-    /// The version of what this form changes, as it was when the form was opened.
+    /// The version of what this form changes, when the form was opened.
     #[must_use]
     pub fn version(&self) -> Option<i64> {
         self.value("version").parse().ok()
@@ -69,8 +69,8 @@ impl Form {
         self.values.insert("version".to_owned(), version.to_string());
     }
 
-    /// Somebody else saved since this form was opened. A field that was not touched here takes what they put there; one that both
-    /// changed keeps what was typed, and shows theirs beside it. What each field was comes along as `was_…`.
+    /// Merges what somebody else has saved since this form was opened. A field that was not touched here takes the other value. A field
+    /// that both changed keeps what was typed, and shows the other value next to it. The form sends the original values as `was_…`.
     pub fn meet<const N: usize>(&mut self, now: [(&str, &str); N], version: i64) {
         for (name, theirs) in now {
             let was = self.raw(&format!("was_{name}")).to_owned();
@@ -86,31 +86,31 @@ impl Form {
         self.set_version(version);
     }
 
-    /// What a field was when the form was opened.
+    /// A field's value when the form was opened.
     #[must_use]
     pub fn was(&self, name: &str) -> &str {
         self.raw(&format!("was_{name}"))
     }
 
-    /// What somebody else put there meanwhile.
+    /// The value that somebody else has saved meanwhile.
     #[must_use]
     pub fn other(&self, name: &str) -> Option<&str> {
         self.others.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 
-    /// Did somebody else change something that this form has as well?
+    /// Whether somebody else changed a field of this form.
     #[must_use]
     pub fn has_others(&self) -> bool {
         !self.others.is_empty()
     }
 
-    /// Did this form and somebody else's change the same field?
+    /// Whether this form and somebody else changed the same field.
     #[must_use]
     pub fn differs(&self, name: &str) -> bool {
         self.other(name).is_some_and(|other| other != self.value(name))
     }
 
-    /// A field, read as a type; what is wrong is noted.
+    /// Reads a field as a type, and notes an error.
     pub fn read<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
         let value = serde_json::Value::String(self.value(name).to_owned());
         match serde_json::from_value(value) {
@@ -126,7 +126,7 @@ impl Form {
         self.errors.push((name.to_owned(), why.into()));
     }
 
-    /// Notes why it came to nothing: beside the field if it has one, above the form if not.
+    /// Notes why the form was refused: next to the field if there is one, else above the form.
     pub fn refuse(&mut self, error: Error) {
         match error {
             Error::Invalid { field, why } if self.values.contains_key(field) => self.wrong(field, why),

@@ -75,7 +75,7 @@ async fn import_page(mut visitor: Visitor) -> Page {
     page(&visitor, &actor, &Form::default()).await
 }
 
-/// The file of a form, and its fields.
+/// The form's file and fields.
 async fn read(mut sent: Multipart) -> Result<(BytesMut, Form), Problem> {
     let mut fields = std::collections::HashMap::new();
     let mut file = BytesMut::new();
@@ -98,7 +98,7 @@ async fn read(mut sent: Multipart) -> Result<(BytesMut, Form), Problem> {
     Ok((file, Form::of(fields)))
 }
 
-/// What would come of the file. Nothing is made yet.
+/// Previews the file without creating anything.
 #[post("/app/agents/import")]
 async fn preview(mut visitor: Visitor, sent: Multipart) -> Page {
     let (file, mut form) = read(sent).await?;
@@ -114,7 +114,7 @@ async fn preview(mut visitor: Visitor, sent: Multipart) -> Page {
         let sheet = apart(move || people_file::read(text.as_bytes(), bulk::MOST_LINES)).await??;
         let maker = Maker::new(&visitor.api.auth.public_url, actor.role);
         let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
-        // Never committed: what it says is what would be.
+        // Never committed, so the report says what would happen.
         let report = bulk::create(&mut change, maker, tenant, sheet.lines, true).await?;
         Ok(Report { unused_columns: sheet.unused, ..report })
     };
@@ -132,7 +132,7 @@ async fn preview(mut visitor: Visitor, sent: Multipart) -> Page {
     }
 }
 
-/// Line by line what would come of a file, or came.
+/// The result of each line, or its preview.
 #[get("/app/agents/import/{id}")]
 async fn report_page(mut visitor: Visitor, id: Path<Uuid>) -> Page {
     let actor = visitor.needs(Resource::Agents, Level::Write)?;

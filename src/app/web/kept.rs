@@ -1,5 +1,5 @@
-//! What a page still has to show after a form was sent. Every form that did something leads to another page, so that a reload does
-//! nothing again; what that page shows and nothing else can is kept for it, sealed, in the session of who sent the form.
+//! What a page must still show after a form was sent. After every change, a form redirects to another page, so that a reload does not
+//! repeat the change. What only that page can show is kept for it, sealed, in the sender's session.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -17,9 +17,9 @@ use crate::{
     text::keyring::{Keyring, Place},
 };
 
-/// Secrets are shown for so long, as often as their page is loaded.
+/// How long secrets are shown, however often their page is loaded.
 const SECRETS: Duration = Duration::minutes(5);
-/// What somebody typed waits for so long.
+/// How long typed input is kept.
 const WORK: Duration = Duration::hours(12);
 
 /// What is kept.
@@ -36,9 +36,9 @@ pub enum Kept {
         token: String,
     },
     RecoveryCodes(Vec<String>),
-    /// A form that came when nobody was signed in.
+    /// A form that was sent without being signed in.
     Typed(BTreeMap<String, String>),
-    /// A file of agents, and what would come of it, or came.
+    /// A file of agents, with its preview or result.
     Import(Box<Preview>),
 }
 
@@ -71,7 +71,7 @@ pub async fn keep(db: &mut PgConnection, keyring: &Keyring, session: Uuid, kept:
 }
 
 impl Visitor {
-    /// What the visitor's own session keeps under an id. Another session's is as if it were not there.
+    /// What the visitor's own session keeps under an id. Other sessions' things are not found.
     pub async fn kept(&self, id: Option<Uuid>) -> Result<Option<Kept>, Turned> {
         let (Some(id), Some(me)) = (id, &self.shell.me) else { return Ok(None) };
         let Some(sealed) = store::get(self.api.pool(), id, me.session).await? else { return Ok(None) };
@@ -79,7 +79,7 @@ impl Visitor {
         Ok(serde_json::from_str(&json).ok())
     }
 
-    /// A page's form: with what was typed when the session had ended, if the address says so.
+    /// A page's form, with what was typed before the session had ended, if the address refers to it.
     pub async fn form(&mut self, mut form: Form) -> Result<Form, Turned> {
         let id = self.in_query("typed").and_then(|id| id.parse().ok());
         if let Some(Kept::Typed(typed)) = self.kept(id).await? {

@@ -1,10 +1,10 @@
-//! The SQL of what a session's pages still have to show.
+//! The SQL of what a session's pages must still show.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-/// Keeps one, and drops those of anybody whose time is over, and a session's oldest but twenty.
+/// Keeps one. Deletes everybody's expired ones, and all but the session's newest twenty.
 pub async fn insert(
     db: &mut PgConnection,
     id: Uuid,
@@ -32,7 +32,7 @@ pub async fn insert(
     .map(|_| ())
 }
 
-/// What this session keeps under an id, as long as its time is not over.
+/// What this session keeps under an id, unless it has expired.
 pub async fn get(db: impl PgExecutor<'_>, id: Uuid, session: Uuid) -> sqlx::Result<Option<Vec<u8>>> {
     sqlx::query_scalar!(
         "select sealed from kept_pages where id = $1 and session_id = $2 and expires_at > now()",
@@ -43,7 +43,7 @@ pub async fn get(db: impl PgExecutor<'_>, id: Uuid, session: Uuid) -> sqlx::Resu
     .await
 }
 
-/// Drops what nobody may see any more.
+/// Deletes what has expired.
 pub async fn drop_expired(db: impl PgExecutor<'_>) -> sqlx::Result<()> {
     sqlx::query!("delete from kept_pages where expires_at < now()").execute(db).await.map(|_| ())
 }

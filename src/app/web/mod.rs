@@ -1,4 +1,4 @@
-//! The pages: HTML from the same rules as the API, in two languages and themes. Everything works without JavaScript.
+//! The pages: HTML with the same rules as the API, in two languages and two themes. Everything works without JavaScript.
 
 mod account;
 mod again;
@@ -54,7 +54,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 const LANGUAGE_COOKIE: &str = "dialplane_language";
 const THEME_COOKIE: &str = "dialplane_theme";
 const FLASH_COOKIE: &str = "dialplane_flash";
-/// Largest form: a CSV file of 10,000 lines.
+/// The largest form in bytes, enough for a CSV file of 10,000 lines.
 const MAX_FORM: usize = 4 * 1024 * 1024;
 
 /// Adds the pages.
@@ -75,16 +75,16 @@ pub fn pages(config: &mut web::ServiceConfig) {
         .configure(switches::pages);
 }
 
-/// What every page is given: who looks at it, how, and in which language.
+/// What every page gets: its visitor, theme and language.
 pub struct Shell {
     pub language: Language,
     pub theme: Option<&'static str>,
     pub me: Option<Live>,
-    /// For forms: shows that they are ours.
+    /// The token by which forms show that they are ours.
     pub csrf: String,
     /// The entry of the navigation that this page belongs to.
     pub active: &'static str,
-    /// What was done just now, as a key of the catalogue.
+    /// What was just done, as a catalogue key.
     pub flash: Option<&'static str>,
 }
 
@@ -153,7 +153,7 @@ impl Shell {
         }
     }
 
-    /// On this entry of the navigation.
+    /// With this entry of the navigation active.
     #[must_use]
     pub fn on(mut self, active: &'static str) -> Self {
         self.active = active;
@@ -161,7 +161,7 @@ impl Shell {
     }
 }
 
-/// A page that is asked for, by somebody or nobody yet.
+/// A request for a page, whether somebody is signed in or not.
 pub struct Visitor {
     pub shell: Shell,
     pub request: HttpRequest,
@@ -173,7 +173,7 @@ pub struct Visitor {
 pub enum Turned {
     /// Sign in first.
     Away,
-    /// Sign in first, or again; what was typed is kept.
+    /// Sign in (again) first; the input is kept.
     Again(Box<Again>),
     Problem(Box<Problem>),
 }
@@ -186,7 +186,7 @@ impl<E: Into<Problem>> From<E> for Turned {
 
 pub type Page = Result<HttpResponse, Turned>;
 
-/// One thing to say, and where to go next.
+/// A page with a message and a link.
 #[derive(Template)]
 #[template(path = "web/message.html")]
 pub struct Message<'a> {
@@ -218,11 +218,11 @@ impl FromRequest for Visitor {
     }
 }
 
-/// Browsers say where a form comes from; one of another site's is refused, also before anybody has signed in.
+/// Browsers say where a form comes from. Forms of other sites are refused, even before anybody has signed in.
 fn same_site(request: &HttpRequest) -> Result<(), Problem> {
     let headers = request.headers();
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    // What every current browser sends, and no page can change.
+    // All current browsers send this, and no page can change it.
     if let Some(site) = text("Sec-Fetch-Site") {
         return if matches!(site, "same-origin" | "none") { Ok(()) } else { Err(Problem::cross_site()) };
     }
@@ -274,7 +274,7 @@ fn flash(value: &str) -> Option<&'static str> {
 }
 
 impl Visitor {
-    /// Somebody who has signed in and may do this, with the page's frame.
+    /// Checks that the visitor is signed in and may do this. Returns the page's frame too.
     pub fn needs(&self, resource: Resource, level: Level) -> Result<Actor, Turned> {
         let live = self.shell.me.as_ref().ok_or(Turned::Away)?;
         let actor = Actor::of_session(live, resource);
@@ -287,20 +287,20 @@ impl Visitor {
         Err(Problem::forbidden().into())
     }
 
-    /// The same, with a form that must be ours. One that was opened in a session that has ended is kept.
+    /// The same for a form, which must be ours. A form that was opened in a session that has ended is kept.
     pub fn sends(&self, resource: Resource, level: Level, form: &Form) -> Result<Actor, Turned> {
         let again = || Turned::Again(Box::new(Again::of_form(self.request.path(), form)));
         let cookie = self.request.cookie(crate::tenancy::auth::actor::COOKIE);
         let Some(cookie) = cookie.filter(|_| self.shell.me.is_some()) else { return Err(again()) };
         if !session::is_csrf_token(cookie.value(), form.raw("csrf")) {
             let site = self.request.headers().get("Sec-Fetch-Site").and_then(|value| value.to_str().ok());
-            // The browser vouches for it: it is a page of ours that was opened before this session began.
+            // The browser says that the form is ours, so it was opened before this session began.
             return Err(if site == Some("same-origin") { again() } else { Problem::cross_site().into() });
         }
         self.needs(resource, level)
     }
 
-    /// The session of who looks at this.
+    /// The visitor's session.
     pub fn session(&self) -> Result<Uuid, Turned> {
         self.shell.me.as_ref().map(|me| me.session).ok_or(Turned::Away)
     }
@@ -325,18 +325,18 @@ pub fn ok(page: &impl Template) -> Page {
     html(StatusCode::OK, page)
 }
 
-/// A form that was not taken, with why.
+/// A refused form, with the reason.
 pub fn wrong(page: &impl Template) -> Page {
     html(StatusCode::UNPROCESSABLE_ENTITY, page)
 }
 
-/// To another page, to be got: what was sent is not sent again by going back.
+/// Redirects to another page with GET, so that going back does not send the form again.
 #[must_use]
 pub fn see_other(path: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, path)).finish()
 }
 
-/// To another page, which says what was done.
+/// Redirects to another page, which says what was done.
 #[must_use]
 pub fn done(path: &str, flash: &'static str) -> HttpResponse {
     let cookie = Cookie::build(FLASH_COOKIE, flash).path("/").http_only(true).same_site(SameSite::Lax);
@@ -353,7 +353,7 @@ async fn start(visitor: Visitor) -> HttpResponse {
     })
 }
 
-/// The name by which the browser reached us.
+/// The host name that the browser used.
 fn host(request: &HttpRequest) -> &str {
     request.headers().get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
@@ -363,7 +363,7 @@ pub fn in_query(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-/// Where somebody came from, if it was a page of ours.
+/// The page that the visitor came from, if it was one of ours.
 fn back(request: &HttpRequest) -> String {
     let referer = request.headers().get(header::REFERER).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let host = host(request).to_owned();

@@ -199,11 +199,11 @@ struct ClustersPage<'a> {
     s: &'a Shell,
     clusters: Vec<ClusterRow>,
     form: &'a Form,
-    /// Somebody is at the form for a new one.
+    /// Whether the form for a new one is open.
     open: bool,
 }
 
-/// How a status is called in the catalogue and the stylesheet.
+/// A status's name in the catalogue and the stylesheet.
 pub fn called(status: impl serde::Serialize) -> String {
     serde_json::to_value(status).ok().and_then(|value| value.as_str().map(ToOwned::to_owned)).unwrap_or_default()
 }
@@ -222,7 +222,7 @@ async fn cluster_page(visitor: &Visitor, actor: &Actor, form: &Form) -> Page {
             status: called(cluster.status),
             switches: switches
                 .map(|(id, name, status, last_seen_at)| {
-                    // That its token is good says nothing about a switch that has never shown it.
+                    // An active switch that has never asked is not shown as active.
                     let silent = status == switches::SwitchStatus::Active && last_seen_at.is_none();
                     let status = if silent { "waiting".to_owned() } else { called(status) };
                     SwitchRow { id, name, status, last_seen_at }

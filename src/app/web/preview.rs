@@ -1,4 +1,4 @@
-//! What would come of a file of agents, or came: a line for each of its own.
+//! The preview or result of a file of agents, line by line.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,16 +8,16 @@ use crate::{
     people::agents::bulk::{Line, Outcome, Report},
 };
 
-/// A file, and what would come of it, or came.
+/// A file, with its preview or result.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Preview {
     pub(super) rows: Vec<Row>,
     pub(super) made: usize,
     pub(super) refused: usize,
-    /// Columns of the file that nothing is taken from.
+    /// Columns of the file that are not used.
     #[serde(default)]
     pub(super) unused_columns: Vec<String>,
-    /// Nothing of it once it was done.
+    /// The file's text; empty after the import.
     pub(super) csv: String,
     pub(super) done: bool,
 }

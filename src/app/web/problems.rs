@@ -1,4 +1,4 @@
-//! A page for each code of a problem: what it means and what to do. For everybody, also who has not signed in.
+//! A page for each problem code: what it means and what to do. Everybody can read it without signing in.
 
 use actix_web::{
     get,
@@ -51,7 +51,7 @@ impl Shell {
         }
     }
 
-    /// A sentence whose values are of no case yet: each is named.
+    /// A sentence with the names of its values instead of values.
     fn template(&self, code: Code) -> String {
         let text = self.of(code.texts()).to_owned();
         code.parameters().fold(text, |text, name| text.replace(&format!("{{{name}}}"), &format!("‹{name}›")))

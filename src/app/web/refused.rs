@@ -1,5 +1,5 @@
-//! What a person is shown when something does not work: a page in their language, within the navigation, that says what happened and
-//! leads on. Also where the framework refuses by itself: no page answers with JSON.
+//! The page for errors: in the visitor's language, with the navigation, it says what happened and where to go next. It also replaces the
+//! framework's own errors, so that no page answers with JSON.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -33,7 +33,7 @@ impl std::fmt::Display for Turned {
 }
 
 impl actix_web::ResponseError for Turned {
-    /// Without the request: [`as_pages`] says it in the reader's language.
+    /// Without the request, the language is unknown: [`as_pages`] makes the page.
     fn error_response(&self) -> HttpResponse {
         match self {
             Self::Away | Self::Again(_) => see_other("/sign-in"),
@@ -42,13 +42,13 @@ impl actix_web::ResponseError for Turned {
     }
 }
 
-/// Is it something that people look at? The API, and what machines ask, answer with JSON.
+/// Whether people look at this path. The API and other paths for machines answer with JSON.
 fn is_page(path: &str) -> bool {
     let machines = ["/v1", "/assets", "/openapi.json", "/healthz", "/readyz", "/metrics", "/fs"];
     !machines.iter().any(|known| path.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
-/// Why an answer is none.
+/// Why a request was refused.
 enum Refused {
     Again(Again),
     Problem(Problem),
@@ -77,7 +77,7 @@ fn refused(answer: &ServiceResponse) -> Option<Refused> {
     Some(Refused::Problem(problem))
 }
 
-/// Makes a page of every refusal, in the language and theme of who asked.
+/// Makes a page of every refusal, in the visitor's language and theme.
 pub async fn as_pages(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -95,7 +95,7 @@ pub async fn as_pages(
 
 async fn shell(request: &HttpRequest) -> Shell {
     let session = match request.app_data::<Data<Api>>() {
-        // Without a database nobody is known, and the page is shown all the same.
+        // Without a database, nobody is known, but the page is still shown.
         Some(api) => browser_session(api, request).await.ok().flatten(),
         None => None,
     };
@@ -117,7 +117,7 @@ fn entry(path: &str) -> &'static str {
     entries.into_iter().find(|(begins, _)| path.starts_with(begins)).map_or("", |(_, name)| name)
 }
 
-/// Where somebody goes on who found nothing: the list that they came from, or the start.
+/// Where the link on a "not found" page leads: to the list that the visitor came from, or to the start page.
 fn onward(shell: &Shell, path: &str, status: StatusCode) -> (&'static str, &'static str) {
     if status == StatusCode::NOT_FOUND && shell.me.is_some() {
         match entry(path) {
@@ -142,7 +142,7 @@ fn problem_page(request: &HttpRequest, shell: &Shell, problem: &Problem) -> Http
     let text = match reason.why.code {
         Code::NotFromOurPage => shell.t("problem.other_site").to_owned(),
         Code::QueryUnreadable => shell.t("problem.address").to_owned(),
-        // What a path names: the page's own word for it.
+        // The API's sentence names what was not found; the page has its own.
         Code::NotFound => shell.t("problem.not_found_text").to_owned(),
         _ => shell.reason(&reason),
     };
@@ -156,10 +156,10 @@ fn problem_page(request: &HttpRequest, shell: &Shell, problem: &Problem) -> Http
     html(status, &page).unwrap_or_else(|_| HttpResponse::InternalServerError().finish())
 }
 
-/// The page for signing in, which leads back to where somebody was, with what they had typed.
+/// The sign-in page, which leads back to where the visitor was, with their input.
 async fn sign_in_first(request: &HttpRequest, shell: &Shell, again: &Again) -> HttpResponse {
     if let Some(me) = &shell.me {
-        // The session is a new one: the page was opened in the one before.
+        // The page was opened in an earlier session.
         let back = if is_ours(&again.back) { again.back.as_str() } else { "/" };
         return match (request.app_data::<Data<Api>>(), again.kept()) {
             (Some(api), Some(kept)) => match kept::keep_apart(api, me.session, &kept).await {
@@ -172,7 +172,7 @@ async fn sign_in_first(request: &HttpRequest, shell: &Shell, again: &Again) -> H
     let address =
         if again.back.is_empty() { "/sign-in".into() } else { format!("/sign-in?back={}", in_query(&again.back)) };
     if request.headers().contains_key("HX-Request") {
-        // A part of a page is no place for it.
+        // The sign-in page must not be put into a part of another page.
         return HttpResponse::Unauthorized().insert_header(("HX-Redirect", address)).finish();
     }
     if again.typed.is_empty() {

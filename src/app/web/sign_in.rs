@@ -1,4 +1,4 @@
-//! Signing in and up, and what links in mails lead to.
+//! Signing in, signing up, and the pages that links in mails lead to.
 
 use std::collections::HashMap;
 
@@ -56,14 +56,14 @@ pub struct SignInPage<'a> {
     s: &'a Shell,
     form: Form,
     needs_code: bool,
-    /// The password is right and the address is not confirmed: the link can be sent again.
+    /// Whether the password is right but the address is not confirmed. Then the link can be sent again.
     unconfirmed: bool,
-    /// Somebody was at work: where, and what they had typed.
+    /// Where the visitor was, and what they had typed.
     again: &'a Again,
 }
 
 impl<'a> SignInPage<'a> {
-    /// Nobody has typed anything here yet.
+    /// An empty page.
     pub fn first(s: &'a Shell, again: &'a Again) -> Self {
         Self { s, form: Form::default(), needs_code: false, unconfirmed: false, again }
     }
@@ -84,13 +84,13 @@ async fn sign_in_page(visitor: Visitor, query: Query<BackQuery>) -> Page {
     ok(&SignInPage::first(&visitor.shell, &again))
 }
 
-/// An address with what was typed for it.
+/// An address that refers to what was typed there.
 pub fn typed_at(back: &str, id: uuid::Uuid) -> String {
     let sign = if back.contains('?') { '&' } else { '?' };
     format!("{back}{sign}typed={id}")
 }
 
-/// Where somebody goes on who has signed in.
+/// Where to go after signing in.
 async fn onward(visitor: &Visitor, session: &str, again: &Again) -> Result<String, Error> {
     if again.back.is_empty() {
         return Ok("/".into());
@@ -140,7 +140,7 @@ async fn sign_in_send(visitor: Visitor, sent: Sent) -> Page {
     }
 }
 
-/// Seconds for which somebody has to wait.
+/// How many seconds the visitor has to wait.
 pub fn wait(error: &Error) -> Option<i64> {
     match error {
         Error::TooMany { seconds } => Some(*seconds),
@@ -148,7 +148,7 @@ pub fn wait(error: &Error) -> Option<i64> {
     }
 }
 
-/// A page; who has to wait is told so as scripts are as well.
+/// A page. If the visitor must wait, it has the same header as for scripts.
 pub fn told(page: Page, wait: Option<i64>) -> Page {
     let mut response = page?;
     if let Some(seconds) = wait {
@@ -158,7 +158,7 @@ pub fn told(page: Page, wait: Option<i64>) -> Page {
     Ok(response)
 }
 
-/// Names this browser as one that somebody has signed in from: strangers who guess at the password don't lock it out.
+/// Marks this browser as one that somebody has signed in from, so that strangers' guesses don't lock it out.
 const DEVICE_COOKIE: &str = "dialplane_device";
 
 fn device_cookie(token: &str) -> Cookie<'static> {
@@ -166,13 +166,13 @@ fn device_cookie(token: &str) -> Cookie<'static> {
     cookie.secure(true).http_only(true).same_site(SameSite::Lax).finish()
 }
 
-/// Sent over TLS alone (and to this very machine), out of reach for scripts, and not with forms of other sites.
+/// Only sent over TLS (or to this machine), not readable by scripts, and not sent with other sites' forms.
 fn session_cookie(value: &str) -> Cookie<'static> {
     Cookie::build(COOKIE, value.to_owned()).path("/").secure(true).http_only(true).same_site(SameSite::Lax).finish()
 }
 
 fn add_cookie(response: &mut HttpResponse, cookie: &Cookie<'_>) {
-    // A cookie of base64 letters always fits into a header.
+    // A cookie of base64 letters is always a valid header.
     let _ = response.add_cookie(cookie);
 }
 
@@ -234,7 +234,7 @@ async fn sign_up_sent(visitor: Visitor) -> Page {
     ok(&Message { s: &visitor.shell, title: "sign_up.sent", text, id: None, next })
 }
 
-/// A page with one field, or none but a button.
+/// A page with one field, or only a button.
 #[derive(Template)]
 #[template(path = "web/one_field.html")]
 struct OneField<'a> {
@@ -281,7 +281,7 @@ struct TokenQuery {
     token: String,
 }
 
-/// A link that was used, or has run out: there is nothing to press any more, but a way on.
+/// The page for a link that was used or has expired. It has no button, but says where to go.
 fn expired(visitor: &Visitor, next: (&str, &'static str)) -> Page {
     let text = visitor.shell.t("link.expired_text");
     wrong(&Message { s: &visitor.shell, title: "link.expired", text, id: None, next: Some(next) })
@@ -294,7 +294,7 @@ fn is_expired(error: &Error) -> bool {
     matches!(error, Error::Invalid { why, .. } if why.code == Code::LinkExpired)
 }
 
-/// The link only opens the page: mail scanners follow links, and must not use them up.
+/// The link only opens the page. Mail scanners follow links, and must not use them up.
 #[get("/verify")]
 async fn verify_page(visitor: Visitor, query: Query<TokenQuery>) -> Page {
     if !is_good_link(&visitor.api.changes, peer(&visitor.request), &query.token, &[Purpose::Verify]).await? {
@@ -324,7 +324,7 @@ async fn verify_again_page(visitor: Visitor) -> Page {
     ok(&OneField::verify_again(&visitor.shell, &Form::default()))
 }
 
-/// Sends the link again to who has not confirmed yet; the answer is the same for everybody.
+/// Sends the link again if the address is not confirmed yet. The answer is always the same.
 #[post("/verify/again")]
 async fn verify_again_send(visitor: Visitor, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());

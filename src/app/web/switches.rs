@@ -60,7 +60,7 @@ async fn new_page(mut visitor: Visitor) -> Page {
     form_page(&visitor, &actor, &form).await
 }
 
-/// Where a switch's token is shown for a few minutes.
+/// The page that shows a switch's token for a few minutes.
 async fn shown(visitor: &Visitor, change: &mut Change, made: &SwitchWithToken) -> Result<String, Turned> {
     let switch = made.switch.id;
     let kept = Kept::Token { switch, token: made.token.clone().unwrap_or_default() };
@@ -75,7 +75,7 @@ struct SetupPage<'a> {
     s: &'a Shell,
     id: Uuid,
     name: String,
-    /// Only when it was just made.
+    /// Only if it was just made.
     token: Option<String>,
     url: String,
     cdr_url: String,
@@ -187,7 +187,7 @@ async fn new_token(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     }
 }
 
-/// The light alone, asked for every two seconds.
+/// Only the light, which the page asks for every two seconds.
 #[get("/platform/switches/{id}/light")]
 async fn light(visitor: Visitor, id: Path<Uuid>) -> Page {
     let actor = visitor.needs(Resource::Switches, Level::Read)?;

@@ -1,4 +1,4 @@
-//! What the page of a code is headed by: what happened, as a sentence for whoever was refused, without the values of one case.
+//! The heading of a code's page: a sentence that says what happened, without the values of a single case.
 
 use super::{Advice, Code, Kind, Texts};
 
@@ -34,12 +34,12 @@ impl Code {
         Heading { english, german }
     }
 
-    /// For sentences that say nothing without their values, or too much.
+    /// For codes whose own sentence says nothing without its values, or too much.
     fn own_heading(self) -> Option<Texts> {
         let (english, german) = match self {
             Self::NotFound => ("What you asked for was not found.", "Was Sie suchen, wurde nicht gefunden."),
             Self::FieldNotYours => {
-                ("Only an administrator can change this field.", "Dieses Feld kann nur die Administration ändern.")
+                ("Only an administrator can change this field.", "Dieses Feld kann nur die Verwaltung ändern.")
             }
             Self::Unauthorized => ("You are not signed in.", "Sie sind nicht angemeldet."),
             Self::NumberTaken | Self::ExtensionTaken => {
@@ -69,8 +69,8 @@ impl Code {
                 "Diese Nummer liegt in keinem Nummernbereich des Mandanten.",
             ),
             Self::NumberHeld => (
-                "This number is reserved, or kept back because somebody left.",
-                "Diese Nummer ist reserviert oder wird zurückgehalten, weil jemand gegangen ist.",
+                "This number is reserved, or resting because an agent left.",
+                "Diese Nummer ist reserviert oder ruht, weil jemand gegangen ist.",
             ),
             Self::NumberMeansElse | Self::NumberWouldMeanElse => (
                 "This number is an emergency number or a feature code.",
@@ -83,16 +83,15 @@ impl Code {
             }
             Self::AgentSuspended => ("This agent is suspended.", "Diese Person ist gesperrt."),
             Self::RateHeadsUnknown => (
-                "The file lacks a column of prefixes or of prices.",
+                "The file has no column of prefixes or no column of prices.",
                 "Der Datei fehlt eine Spalte mit Vorwahlen oder Preisen.",
             ),
             Self::RateHeadsTwice => {
                 ("Two columns of the file mean the same.", "Zwei Spalten der Datei bedeuten dasselbe.")
             }
-            Self::BreaksARule => (
-                "What was sent breaks a rule of the database.",
-                "Was gesendet wurde, verletzt eine Regel der Datenbank.",
-            ),
+            Self::BreaksARule => {
+                ("The request breaks a rule of the database.", "Die Anfrage verletzt eine Regel der Datenbank.")
+            }
             Self::InUse => ("It is still in use.", "Es wird noch benutzt."),
             Self::ClusterInUse => {
                 ("The cluster still has tenants or switches.", "Der Cluster hat noch Mandanten oder Switches.")
@@ -114,21 +113,21 @@ impl Code {
                 "Der Cluster ist nicht aktiv oder hat keinen Platz für einen weiteren Mandanten.",
             ),
             Self::EntriesFull => (
-                "The tenant has as many dialplan entries as it may have.",
-                "Der Mandant hat so viele Wählplaneinträge, wie er haben darf.",
+                "The tenant has reached its limit of dialplan entries.",
+                "Der Mandant hat die Höchstzahl an Wählplaneinträgen erreicht.",
             ),
             Self::TooMuchWork | Self::TooMuchXml | Self::PlanTooLarge => {
                 ("The tenant's routing data would become too large.", "Die Routing-Daten des Mandanten würden zu groß.")
             }
             Self::NotJson => ("The body is not JSON.", "Der Inhalt ist kein JSON."),
             Self::QueryUnreadable => {
-                ("The address has parameters that can't be read.", "Die Adresse hat Parameter, die nicht lesbar sind.")
+                ("The query parameters can't be read.", "Die Parameter der Adresse sind nicht lesbar.")
             }
             Self::BodyTooLarge | Self::BodyTooLargeHere => ("The request is too large.", "Die Anfrage ist zu groß."),
             Self::FileTooLarge | Self::RatesTooLarge => ("The file is too large.", "Die Datei ist zu groß."),
             Self::NoSuchCaller => (
-                "The tenant has no such extension to call from.",
-                "Der Mandant hat keine solche Nebenstelle als Anrufer.",
+                "The calling extension does not exist in this tenant.",
+                "Die anrufende Nebenstelle gibt es bei diesem Mandanten nicht.",
             ),
             Self::Unreadable => ("The value can't be read.", "Der Wert ist nicht lesbar."),
             Self::OutOfRange | Self::AmountOutOfRange => {
@@ -144,29 +143,30 @@ impl Code {
                 ("The file has too many lines, or none.", "Die Datei hat zu viele Zeilen oder keine.")
             }
             Self::NotCsv => ("The file is not CSV.", "Die Datei ist keine CSV-Datei."),
-            Self::NoColumn => ("The file lacks a column.", "Der Datei fehlt eine Spalte."),
+            Self::NoColumn => ("A column is missing in the file.", "In der Datei fehlt eine Spalte."),
             Self::LengthOutOfRange => ("The text is too short or too long.", "Der Text ist zu kurz oder zu lang."),
             Self::NamesNoExtension => {
                 ("There is no such extension in this tenant.", "Diese Nebenstelle gibt es bei diesem Mandanten nicht.")
             }
-            Self::NamesNoTarget => (
-                "The tenant does not have what the call is to go to.",
-                "Der Mandant hat das Ziel nicht, zu dem der Anruf gehen soll.",
-            ),
+            Self::NamesNoTarget => {
+                ("The destination does not exist in this tenant.", "Dieses Ziel gibt es bei diesem Mandanten nicht.")
+            }
             Self::NamesNoRegion => ("There is no such region.", "Diese Region gibt es nicht."),
-            Self::FeatureCodeTwice => ("A feature code is there twice.", "Ein Funktionscode steht zweimal da."),
-            Self::CountryDiffers => ("The country does not fit the number.", "Das Land passt nicht zur Nummer."),
-            Self::LeadsToItself => ("The call would go round in a circle.", "Der Anruf ginge im Kreis."),
+            Self::FeatureCodeTwice => ("A feature code is used twice.", "Ein Funktionscode kommt zweimal vor."),
+            Self::CountryDiffers => ("The country does not match the number.", "Das Land passt nicht zur Nummer."),
+            Self::LeadsToItself => ("The call would go in circles.", "Der Anruf ginge im Kreis."),
             Self::NamesTooLong => {
                 ("First and last name are too long together.", "Vor- und Nachname sind zusammen zu lang.")
             }
-            Self::WrongScope => ("The key can't have this scope.", "Den Schlüssel gibt es nicht mit diesem Bereich."),
+            Self::WrongScope => {
+                ("The key can't have this scope.", "Der Schlüssel kann diese Berechtigung nicht haben.")
+            }
             Self::XmlRefused => ("The XML was refused.", "Das XML wurde abgelehnt."),
             Self::NotASoundFile => {
                 ("The value must be a sound file of the switch.", "Der Wert muss eine Tondatei des Switches sein.")
             }
             Self::PoolTooLarge => ("The number pool is too large.", "Der Nummernbereich ist zu groß."),
-            Self::NotMade => ("It could not be made.", "Es konnte nicht gemacht werden."),
+            Self::NotMade => ("It could not be created.", "Es konnte nicht angelegt werden."),
             Self::NotAnId => ("This is not an id.", "Das ist keine Kennung."),
             Self::LinkExpired => ("This link has expired.", "Dieser Link ist abgelaufen."),
             _ if self.advice() == Advice::StrongPassword => {
@@ -179,12 +179,12 @@ impl Code {
 }
 
 impl Kind {
-    /// What is said of a code whose own sentence says nothing without its values.
+    /// The heading of a code whose own sentence says nothing without its values.
     fn heading(self) -> Texts {
         let (english, german) = match self {
             Self::Field => ("The value was refused.", "Der Wert wurde abgelehnt."),
             Self::Conflict | Self::Changed => {
-                ("This can't be done as things are now.", "Das geht so, wie es jetzt ist, nicht.")
+                ("This is not possible in the present state.", "Das ist im jetzigen Zustand nicht möglich.")
             }
             Self::TooLarge => ("The request is too large.", "Die Anfrage ist zu groß."),
             Self::TooMany | Self::Unavailable => ("This can't be done right now.", "Das geht gerade nicht."),
@@ -194,9 +194,9 @@ impl Kind {
     }
 }
 
-/// What is longer is no heading.
+/// The longest heading.
 const LONGEST: usize = 130;
-/// In the place of a value.
+/// Replaces a value.
 const GAP: char = '…';
 
 fn first_sentence(text: &str) -> String {
@@ -210,7 +210,7 @@ fn of_field(value: &str, text: &str) -> String {
     without_values(&format!("{value} {}.", text[..end].trim_end()))
 }
 
-/// A value of one case is a gap.
+/// Replaces values by gaps.
 fn without_values(text: &str) -> String {
     let mut told = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,7 +1,7 @@
 //! Why something was refused, as a code with parameters.
 //!
-//! A code is what programs compare and what pages translate; its sentences, English and German, stand in one table
-//! (`codes::table`) and nowhere else. A code is stable: one that is in use is never renamed or given another meaning.
+//! Programs compare codes, and pages translate them. The English and German sentences are in one table (`codes::table`) and
+//! nowhere else. Codes are stable: once in use, a code is never renamed or given another meaning.
 
 mod headings;
 mod table;
@@ -11,10 +11,10 @@ use std::{borrow::Cow, fmt};
 pub use headings::Heading;
 pub use table::Code;
 
-/// What kind of refusal a code is: it decides the status of an answer.
+/// The kind of refusal, which decides the status of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A field's value; its sentence goes on after the field's name.
+    /// A field's value. The sentence continues after the field's name.
     Field,
     BadRequest,
     Unauthorized,
@@ -87,44 +87,44 @@ impl Advice {
                 "Berichtigen Sie das Feld und senden Sie es noch einmal. `field` im Problem nennt es.",
             ),
             Self::NameExisting => (
-                "Name something that is there, and that you may see. The lists show what there is.",
+                "Name something that exists and that you may see. The lists show what there is.",
                 "Nennen Sie etwas, das es gibt und das Sie sehen dürfen. Die Listen zeigen, was es gibt.",
             ),
             Self::ChooseAnother => (
-                "Choose another, or change or delete what has it now.",
-                "Wählen Sie etwas anderes, oder ändern oder löschen Sie, was es jetzt hat.",
+                "Choose another, or change or delete whatever has it now.",
+                "Wählen Sie etwas anderes, oder ändern oder löschen Sie das, was es jetzt hat.",
             ),
             Self::ChangeFirst => (
-                "Change first what the problem names, then try again.",
+                "First change what the problem names, then try again.",
                 "Ändern Sie zuerst, was das Problem nennt, und versuchen Sie es dann noch einmal.",
             ),
             Self::MakeRoom => (
-                "A limit is reached. Delete what is not needed any more, or have the limit raised.",
+                "A limit is reached. Delete what is no longer needed, or have the limit raised.",
                 "Eine Grenze ist erreicht. Löschen Sie, was nicht mehr gebraucht wird, oder lassen Sie die Grenze anheben.",
             ),
             Self::AskAdministrator => (
-                "Ask an administrator to do it, or to give you the role or your API key the scope for it.",
-                "Bitten Sie jemanden aus der Administration, es zu tun oder Ihnen die Rolle oder Ihrem API-Schlüssel den Bereich dafür zu geben.",
+                "Ask an administrator to do it, to give you the role, or to give your API key the scope.",
+                "Bitten Sie jemanden aus der Verwaltung, es zu tun oder Ihnen die Rolle oder Ihrem API-Schlüssel die Berechtigung dafür zu geben.",
             ),
             Self::SignIn => (
                 "Sign in, or send a valid API key or access token.",
                 "Melden Sie sich an, oder senden Sie einen gültigen API-Schlüssel oder ein gültiges Token.",
             ),
             Self::SecondFactor => (
-                "Second factors are set up, confirmed and switched off on the account's page.",
-                "Zweite Faktoren werden auf der Seite des Kontos eingerichtet, bestätigt und ausgeschaltet.",
+                "Set up, confirm or switch off the second factor on your account page.",
+                "Sie können den zweiten Faktor auf der Seite Ihres Kontos einrichten, bestätigen und abschalten.",
             ),
             Self::Wait => (
-                "Wait as long as `Retry-After` says, or a few seconds, and send the same request again.",
+                "Wait as long as `Retry-After` says, or a few seconds, then send the same request again.",
                 "Warten Sie so lange, wie `Retry-After` sagt, oder einige Sekunden, und senden Sie dieselbe Anfrage noch einmal.",
             ),
             Self::ReadAgain => (
-                "Read it again, make your change to what it is now, and send its ETag as `If-Match`.",
+                "Read it again, apply your change to the present state, and send its ETag as `If-Match`.",
                 "Lesen Sie es noch einmal, ändern Sie den jetzigen Stand, und senden Sie sein ETag als `If-Match`.",
             ),
             Self::MakeDiskRoom => (
-                "Tell whoever runs the database: its disk needs room. What was read before goes on being served.",
-                "Sagen Sie denen Bescheid, die die Datenbank betreiben: Ihre Festplatte braucht Platz. Was schon gelesen war, wird weiter geliefert.",
+                "Tell whoever runs the database that its disk is full. Answers that were read before are still served.",
+                "Sagen Sie denen Bescheid, die die Datenbank betreiben, dass deren Festplatte voll ist. Bereits gelesene Antworten werden weiter geliefert.",
             ),
             Self::ReadDescription => (
                 "Compare the request with the description of the API at /openapi.json.",
@@ -135,8 +135,8 @@ impl Advice {
                 "Berichtigen Sie die Datei und laden Sie sie noch einmal hoch.",
             ),
             Self::Report => (
-                "You can't mend this. Tell the platform's administrators the problem's `id`.",
-                "Das können Sie nicht beheben. Nennen Sie der Administration der Plattform die `id` des Problems.",
+                "You can't fix this. Tell the platform administrators the problem's `id`.",
+                "Das können Sie nicht beheben. Nennen Sie der Plattformverwaltung die `id` des Problems.",
             ),
             Self::StrongPassword => (
                 "Use several uncommon words, or let a password manager make a password.",
@@ -325,7 +325,7 @@ mod tests {
         assert_eq!(twice.english(), "2001 is listed twice.");
         assert_eq!(twice.german(), "2001 ist zweimal angegeben.");
         let odd = Code::FeatureCodeTwice.with("code", "{code}");
-        assert_eq!(odd.english(), "{code} is there twice");
+        assert_eq!(odd.english(), "{code} is used twice");
         assert_eq!(Code::NotFound.with("what", "tenant").german(), "Nicht gefunden: Mandant.");
         assert_eq!(Why::from(Code::ForbiddenCharacters).english(), Code::ForbiddenCharacters.texts().english);
     }

@@ -80,8 +80,10 @@ pub fn counters() -> PrometheusHandle {
             .install_recorder()
             .unwrap_or_else(|_| PrometheusBuilder::new().build_recorder().handle())
     };
+    let handle = HANDLE.get_or_init(install).clone();
+    // What is described before the recorder is there is forgotten.
     describe();
-    HANDLE.get_or_init(install).clone()
+    handle
 }
 
 /// The meaning of each counter and gauge, as `# HELP` lines. The test that reads `/metrics` fails if one is missing here.
@@ -92,6 +94,10 @@ fn describe() {
         ("dialplane_fetches_not_ours_total", "Fetches that Dialplane leaves to the switch's own files, by kind."),
         ("dialplane_fills_failed_total", "Answers that could not be read from the database."),
         ("dialplane_fills_found_less_total", "Answers for which the database had less than this node knew."),
+        (
+            "dialplane_calls_lacking_total",
+            "Calls from outside that came without a field by which their carrier's numbers are read: see enable-post-var in xml_curl.conf.xml.",
+        ),
         ("dialplane_call_records_total", "Call records from switches, by result."),
         ("dialplane_mails_total", "Attempts to send a mail, by result."),
         (

@@ -153,6 +153,8 @@ async fn doctor_finds_what_is_wrong() {
         ("switch.conf.xml", true),
         ("binding users: timeout", true),
         ("binding users: TLS", true),
+        ("binding users: fields of directory", true),
+        ("binding calls: fields of dialplan", true),
         ("binding users: fetch", false),
     ] {
         assert_eq!(check(what), json!(ok), "{what}: {report}");
@@ -169,6 +171,28 @@ async fn doctor_finds_what_is_wrong() {
     for what in ["SIP profiles", "switch.conf.xml", "binding of directory"] {
         let found = report["checks"].as_array().unwrap().iter().find(|check| check["what"] == what).unwrap();
         assert_eq!(found["ok"], json!(false), "{what}: {report}");
+    }
+    // An older configuration, and a header that only the carrier knows.
+    let shipped = include_str!("../../freeswitch-conf/autoload_configs/xml_curl.conf.xml");
+    let older = shipped.lines().filter(|line| !line.contains("variable_sip_network_ip")).collect::<Vec<_>>().join("\n");
+    let carrier = json!({ "host": "carrier.test", "inbound": { "number_in": "header", "header": "X-Called" } });
+    sqlx::query("insert into carriers (id, name, config) values (gen_random_uuid(), 'carrier', $1)")
+        .bind(carrier)
+        .execute(&mut database.connect().await)
+        .await
+        .unwrap();
+    let everything = shipped.lines().filter(|line| !line.contains("enable-post-var")).collect::<Vec<_>>().join("\n");
+    let named = shipped.replace("variable_sip_h_X-DID\"", "variable_sip_h_x-called\"");
+    for (text, told) in
+        [(&*older, Some("variable_sip_network_ip")), (shipped, Some("X-Called")), (&named, None), (&everything, None)]
+    {
+        std::fs::write(folder.join("autoload_configs/xml_curl.conf.xml"), text).unwrap();
+        let output = cli.run(&["doctor", "--json", "--switch-conf", folder.to_str().unwrap()]);
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let is_it = |check: &&Value| check["what"] == "binding calls: fields of dialplan";
+        let found = report["checks"].as_array().unwrap().iter().find(is_it).unwrap();
+        assert_eq!(found["ok"], json!(told.is_none()), "{found}");
+        assert!(found["detail"].as_str().unwrap().contains(told.unwrap_or("all")), "{found}");
     }
     std::fs::remove_dir_all(folder).unwrap();
 }

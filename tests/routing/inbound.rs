@@ -107,6 +107,12 @@ async fn the_number_called_stands_where_its_carrier_says() {
     assert_eq!(numbers.led("trunk-17", AUSTRALIA, header).await, "beta");
     let twice = format!("{header}&variable_sip_h_X-DID=%2B2025550123");
     assert_eq!(numbers.led("trunk-17", AUSTRALIA, &twice).await, "nobody", "two values are none");
+    let repeated = format!("{header}&variable_sip_h_X-DID-1=%2B2025550123");
+    assert_eq!(numbers.led("trunk-17", AUSTRALIA, &repeated).await, "nobody", "so a switch names the second of two");
+    let same = format!("{header}&variable_sip_h_X-DID-1=%3Csip:9961255501234@carrier.test%3E");
+    assert_eq!(numbers.led("trunk-17", AUSTRALIA, &same).await, "beta");
+    let other = format!("{header}&variable_sip_h_X-DID-Plan=1&variable_sip_h_X-DID-=2");
+    assert_eq!(numbers.led("trunk-17", AUSTRALIA, &other).await, "beta", "these are other headers");
     assert_eq!(numbers.led("trunk-17", NOBODYS, header).await, "nobody");
     // What is said in halves is refused.
     for (inbound, field) in [
@@ -119,6 +125,31 @@ async fn the_number_called_stands_where_its_carrier_says() {
         let new = json!({ "name": "half", "config": { "host": "half.test", "inbound": inbound } });
         let refused = numbers.stage.node.api("POST", "/v1/carriers", new).await;
         assert_eq!((refused.status, refused.json()["field"].as_str()), (422, Some(field)), "{}", refused.text());
+    }
+    numbers.stage.stop().await;
+}
+
+#[actix_web::test]
+async fn what_a_switch_with_an_older_configuration_does_not_send_is_counted_and_never_guessed() {
+    let numbers = Numbers::new().await;
+    let node = &numbers.stage.node;
+    let fetch = async |number: &str, more: &str| {
+        let document = node.fetch(&format!("{}{more}", call_form(number, "public"))).await.text();
+        route(&document)
+    };
+    assert_eq!(fetch("2025550123", "").await, "extension", "all carriers write the country code");
+    numbers.carrier("america", &[AMERICA], json!({ "format": "national", "country": "US" })).await;
+    numbers.carrier("header", &[AUSTRALIA], json!({ "number_in": "header", "header": "X-DID" })).await;
+    assert_eq!(fetch("2025550123", "").await, "unallocated", "it may be of either country");
+    assert_eq!(fetch("%2B12025550123", "").await, "extension", "it is the same for all");
+    assert_eq!(fetch("2025550123", "&variable_sip_network_ip=2001:db8::1").await, "extension", "of no carrier");
+    assert_eq!(fetch("17", &format!("&variable_sip_network_ip={AUSTRALIA}")).await, "unallocated");
+    let text = node.metrics().await;
+    // Other tests of this process count as well.
+    for field in ["address", "header"] {
+        let counted = format!("dialplane_calls_lacking_total{{field=\"{field}\"}} ");
+        let count = text.lines().find_map(|line| line.strip_prefix(&counted)).unwrap();
+        assert!(count.parse::<u64>().unwrap() > 0, "{text}");
     }
     numbers.stage.stop().await;
 }

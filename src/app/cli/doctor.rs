@@ -57,14 +57,14 @@ impl Report {
 
 pub async fn run(settings: &Settings, json: bool, args: DoctorArgs) -> anyhow::Result<ExitCode> {
     let mut report = Report::default();
-    let nodes = database(settings, &mut report).await;
+    let (nodes, headers) = database(settings, &mut report).await;
     certificate("switch", Files::of_switches(settings), &mut report);
     certificate("app", Files::of_people(settings), &mut report);
     let scheme = if settings.switch_tls_certificate.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://{}{XML_PATH}", settings.switch_listen);
     report.add("switch listener", switch::knocks(&url).and_then(|node| of_this_database(&url, node, nodes.as_deref())));
     if let Some(conf) = &args.switch_conf {
-        switch::check(conf, nodes.as_deref(), &mut report);
+        switch::check(conf, nodes.as_deref(), &headers, &mut report);
     }
     let well = report.0.iter().all(|check| check.ok);
     if json {
@@ -107,14 +107,14 @@ fn of_this_database(url: &str, node: Option<Uuid>, nodes: Option<&[Uuid]>) -> Se
     }
 }
 
-/// Checks the database. Returns the nodes that run on it, if it answers.
-async fn database(settings: &Settings, report: &mut Report) -> Option<Vec<Uuid>> {
-    let mut nodes = None;
+/// Checks the database. Returns the nodes that run on it, if it answers, and the headers in which carriers send numbers.
+async fn database(settings: &Settings, report: &mut Report) -> (Option<Vec<Uuid>>, Vec<String>) {
+    let (mut nodes, mut headers) = (None, Vec::new());
     let database = match Database::borrow(settings).await {
         Ok(database) => database,
         Err(error) => {
             report.add("database", Err(format!("{error:#}")));
-            return None;
+            return (None, headers);
         }
     };
     let connected = sqlx::PgConnection::connect_with(&database.options).await;
@@ -125,6 +125,7 @@ async fn database(settings: &Settings, report: &mut Report) -> Option<Vec<Uuid>>
         Ok(mut db) => {
             let version = store::version(&mut db).await;
             nodes = store::live_nodes(&mut db).await.ok();
+            headers = store::carriers_headers(&mut db).await.unwrap_or_default();
             let seen = version.map(|version| format!("{}: {version}", database.place(settings)));
             report.add("database", seen.map_err(|e| e.to_string()));
             report.add("tables", tables(&mut db).await);
@@ -140,7 +141,7 @@ async fn database(settings: &Settings, report: &mut Report) -> Option<Vec<Uuid>>
         }
     }
     database.close();
-    nodes
+    (nodes, headers)
 }
 
 async fn tables(db: &mut sqlx::PgConnection) -> Seen {

@@ -1,6 +1,6 @@
 //! Which carrier a call from outside came from, and how that carrier writes numbers.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::request::{Arrival, Dialplan};
 use crate::{
@@ -14,6 +14,17 @@ use crate::{
 pub struct Arrivals {
     carriers: Vec<Known>,
     usual: Inbound,
+}
+
+/// What a switch does not send of a call from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// `variable_sip_network_ip`
+    Address,
+    /// `variable_sip_to_user`
+    To,
+    /// The header that the carrier names; or the carrier did not send it.
+    Header,
 }
 
 #[derive(Debug)]
@@ -50,13 +61,34 @@ impl Arrivals {
         if let Some(known) = self.carriers.iter().find(|known| arrival.gateway.as_deref() == Some(&*known.gateway)) {
             return vec![&known.inbound];
         }
-        let is_here = |known: &&Known| {
-            let address = arrival.address.map(u32::from);
-            address.is_some_and(|address| known.networks.iter().any(|(base, mask)| address & mask == *base))
+        // Where the switch does not say from where a call comes, it may be anybody's.
+        let Some(address) = arrival.address else {
+            return self.carriers.iter().map(|known| &known.inbound).chain([&self.usual]).collect();
         };
-        let mut ways = self.carriers.iter().filter(is_here).map(|known| &known.inbound).collect::<Vec<_>>();
-        ways.dedup();
+        let is_here = |known: &&Known| match address {
+            IpAddr::V4(address) => known.networks.iter().any(|(base, mask)| u32::from(address) & mask == *base),
+            // Carriers' networks are of IPv4.
+            IpAddr::V6(_) => false,
+        };
+        let ways = self.carriers.iter().filter(is_here).map(|known| &known.inbound).collect::<Vec<_>>();
         if ways.is_empty() { vec![&self.usual] } else { ways }
+    }
+
+    /// What the switch would have to send for a call's number to be read, and does not: its `xml_curl.conf.xml` is an older one, or lacks
+    /// the header that the carrier names.
+    #[must_use]
+    pub fn lacks(&self, arrival: &Arrival<'_>) -> Option<Lack> {
+        if self.carriers.is_empty() {
+            return None;
+        }
+        if arrival.address.is_none() && arrival.gateway.is_none() {
+            return Some(Lack::Address);
+        }
+        self.ways(arrival).into_iter().find_map(|way| match (way.number_in, &way.header) {
+            (NumberPlace::Header, Some(header)) if !arrival.has_header(header.as_str()) => Some(Lack::Header),
+            (NumberPlace::To, _) if arrival.to.is_none() => Some(Lack::To),
+            _ => None,
+        })
     }
 
     /// The number that a call from outside is for, and the caller's number. If carriers that share an address would read
@@ -64,8 +96,7 @@ impl Arrivals {
     #[must_use]
     pub fn numbers(&self, dialplan: &Dialplan<'_>) -> (Option<E164>, Option<E164>) {
         // A call that the platform's own routes sent here has its number in their form.
-        let is_ours = dialplan.caller.is_some() || dialplan.on_behalf.is_some() || dialplan.hops > 0;
-        let ways = if is_ours { vec![&self.usual] } else { self.ways(&dialplan.arrival) };
+        let ways = if is_ours(dialplan) { vec![&self.usual] } else { self.ways(&dialplan.arrival) };
         let called = |way: &&Inbound| match (way.number_in, &way.header) {
             (NumberPlace::Header, Some(header)) => way.called(&dialplan.arrival.header(header.as_str())?),
             (NumberPlace::To, _) => way.called(dialplan.arrival.to.as_deref()?),
@@ -79,6 +110,12 @@ impl Arrivals {
         let caller = |way: &&Inbound| way.caller(dialplan.caller_number.as_deref()?);
         (number, agreed(ways.iter().map(caller)))
     }
+}
+
+/// Did the platform's own routes send the call here?
+#[must_use]
+pub fn is_ours(dialplan: &Dialplan<'_>) -> bool {
+    dialplan.caller.is_some() || dialplan.on_behalf.is_some() || dialplan.hops > 0
 }
 
 /// The number, if all who could read it agree.

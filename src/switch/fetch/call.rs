@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Fetch, Outcome, Reply, Source,
+    Fetch, Outcome, Reply, Source, arrivals,
     cache::{CachedAnswer, Vary},
     fill::Question,
     key::KeyText,
@@ -172,7 +172,12 @@ impl Fetch {
         cluster: Option<Uuid>,
         fresh: bool,
     ) -> (Reply, Source) {
-        let (number, caller_number) = self.plans.carriers().arrivals.numbers(dialplan);
+        let carriers = self.plans.carriers();
+        let (number, caller_number) = carriers.arrivals.numbers(dialplan);
+        if let Some(lack) = (!arrivals::is_ours(dialplan)).then(|| carriers.arrivals.lacks(&dialplan.arrival)).flatten()
+        {
+            self.metrics.lacks(lack);
+        }
         let mut placed = self.placed(dialplan);
         placed.caller_number = caller_number.map(|number| number.to_string()).or(placed.caller_number);
         // Callers from outside are not signed in, and a caller from another tenant is not named.

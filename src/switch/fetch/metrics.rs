@@ -4,7 +4,7 @@ use std::fmt;
 
 use metrics::{Counter, counter};
 
-use crate::switch::fetch::Source;
+use crate::switch::fetch::{Source, arrivals::Lack};
 
 /// Kinds of requests that Dialplane leaves to the switch; anything else counts as `unknown`.
 const NOT_OURS: [&str; 7] = ["directory", "dialplan", "configuration", "languages", "chatplan", "channels", "unknown"];
@@ -22,6 +22,7 @@ pub struct FetchMetrics {
     pub unauthorized: Counter,
     pub malformed: Counter,
     kinds: [Counter; NOT_OURS.len()],
+    lacking: [Counter; 3],
 }
 
 impl FetchMetrics {
@@ -39,6 +40,9 @@ impl FetchMetrics {
             fill_found_less: counter!("dialplane_fills_found_less_total"),
             unauthorized: counter!("dialplane_fetches_refused_total", "reason" => "credentials"),
             malformed: counter!("dialplane_fetches_refused_total", "reason" => "malformed"),
+            // In the order of Lack.
+            lacking: ["address", "to", "header"]
+                .map(|field| counter!("dialplane_calls_lacking_total", "field" => field)),
             kinds: NOT_OURS.map(|kind| counter!("dialplane_fetches_not_ours_total", "kind" => kind)),
         }
     }
@@ -58,6 +62,11 @@ impl FetchMetrics {
     pub fn not_ours(&self, kind: &str) {
         let place = NOT_OURS.iter().position(|known| *known == kind).unwrap_or(NOT_OURS.len() - 1);
         self.kinds[place].increment(1);
+    }
+
+    /// A call from outside came without what its number is read by.
+    pub fn lacks(&self, lack: Lack) {
+        self.lacking[lack as usize].increment(1);
     }
 
     pub fn fill_failed(&self) {

@@ -9,6 +9,13 @@ pub async fn live_nodes(db: &mut PgConnection) -> sqlx::Result<Vec<Uuid>> {
     nodes.fetch_all(db).await?.iter().map(|row| row.try_get(0)).collect()
 }
 
+/// The headers in which carriers write the number called.
+pub async fn carriers_headers(db: &mut PgConnection) -> sqlx::Result<Vec<String>> {
+    let headers = "select distinct config #>> '{inbound,header}' from carriers
+                    where status = 'active' and config #>> '{inbound,header}' is not null order by 1";
+    sqlx::query_scalar(headers).fetch_all(db).await
+}
+
 pub async fn version(db: &mut PgConnection) -> sqlx::Result<String> {
     sqlx::query_scalar("select version()").fetch_one(db).await
 }

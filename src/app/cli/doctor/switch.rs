@@ -23,13 +23,28 @@ struct Binding {
     name: String,
     sections: String,
     params: HashMap<String, String>,
+    /// The fields it sends (`enable-post-var`). None: it sends all of them (`do_config` in mod_xml_curl.c).
+    sent: Vec<String>,
 }
+
+impl Binding {
+    fn is_for(&self, section: &str) -> bool {
+        self.sections.split('|').any(|bound| bound.trim() == section)
+    }
+
+    fn sends(&self, field: &str) -> bool {
+        self.sent.is_empty() || self.sent.iter().any(|sent| sent == field)
+    }
+}
+
+/// What a header's variable begins with (`SOFIA_SIP_HEADER_PREFIX` in mod_sofia.h).
+const HEADER: &str = "variable_sip_h_";
 
 /// The sections that Dialplane answers for.
 const NEEDED: [&str; 2] = ["directory", "dialplan"];
 
-/// `nodes`: the nodes that run on the database.
-pub fn check(conf: &Path, nodes: Option<&[Uuid]>, report: &mut Report) {
+/// `nodes`: the nodes that run on the database. `headers`: those in which carriers send the number that was called.
+pub fn check(conf: &Path, nodes: Option<&[Uuid]>, headers: &[String], report: &mut Report) {
     let variables = variables(conf);
     let file = conf.join("autoload_configs/xml_curl.conf.xml");
     let bindings = match fs::read_to_string(&file) {
@@ -47,7 +62,11 @@ pub fn check(conf: &Path, nodes: Option<&[Uuid]>, report: &mut Report) {
         }
     };
     for section in NEEDED {
-        let bound = bindings.iter().find(|binding| binding.sections.split('|').any(|s| s.trim() == section));
+        let bound = bindings.iter().find(|binding| binding.is_for(section));
+        if let Some(binding) = bound {
+            report
+                .add(format!("binding {}: fields of {section}", binding.name), sends_enough(binding, section, headers));
+        }
         let seen = bound.map(|binding| format!("fetched by the binding {}", binding.name));
         report.add(
             format!("binding of {section}"),
@@ -68,6 +87,31 @@ pub fn check(conf: &Path, nodes: Option<&[Uuid]>, report: &mut Report) {
     report.add("static users", no_static_users(conf));
     report.add("SIP profiles", no_blind_trust(conf, &variables));
     report.add("switch.conf.xml", no_api_in_data(conf, &variables));
+}
+
+/// Does it send the fields that this version reads? Those are what the shipped file names.
+fn sends_enough(binding: &Binding, section: &str, headers: &[String]) -> Seen {
+    let shipped = include_str!("../../../../freeswitch-conf/autoload_configs/xml_curl.conf.xml");
+    let needed = bindings(shipped)?.into_iter().filter(|binding| binding.is_for(section)).flat_map(|known| known.sent);
+    let needed = needed.filter(|field| !field.starts_with(HEADER));
+    let missing = needed.filter(|field| !binding.sends(field)).collect::<Vec<_>>();
+    if !missing.is_empty() {
+        return Err(format!(
+            "it doesn't send {}: take its lines enable-post-var from freeswitch-conf/autoload_configs/xml_curl.conf.xml of this version",
+            missing.join(", ")
+        ));
+    }
+    let is_sent = |header: &&String| {
+        binding.sent.iter().filter_map(|sent| sent.strip_prefix(HEADER)).any(|sent| sent.eq_ignore_ascii_case(header))
+    };
+    let unsent = |header: &&String| section == "dialplan" && !binding.sent.is_empty() && !is_sent(header);
+    if let Some(header) = headers.iter().find(unsent) {
+        return Err(format!(
+            "carriers write the number called in {header}, which it doesn't send: add <param name=\"enable-post-var\" \
+             value=\"{HEADER}{header}\"/> and the same with {header}-1, in the letters in which the carrier sends it"
+        ));
+    }
+    Ok("all that is read".into())
 }
 
 /// Without a timeout, one fetch that hangs freezes a SIP profile (`xml_url_fetch` in mod_xml_curl.c sets none).
@@ -241,7 +285,10 @@ fn bindings(text: &str) -> Result<Vec<Binding>, String> {
                 if attribute(&tag, "name") == "gateway-url" {
                     binding.sections = attribute(&tag, "bindings");
                 }
-                binding.params.insert(attribute(&tag, "name"), attribute(&tag, "value"));
+                match attribute(&tag, "name") {
+                    name if name == "enable-post-var" => binding.sent.push(attribute(&tag, "value")),
+                    name => _ = binding.params.insert(name, attribute(&tag, "value")),
+                }
             }
             Event::Eof => return Ok(bindings),
             _ => {}

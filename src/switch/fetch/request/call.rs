@@ -1,6 +1,6 @@
 //! A call, as a switch describes it.
 
-use std::{borrow::Cow, net::Ipv4Addr};
+use std::{borrow::Cow, net::IpAddr};
 
 use super::{Fields, Once, Request, text};
 use crate::routing::MOST_HOPS;
@@ -17,7 +17,7 @@ pub struct Caller<'a> {
 pub struct Arrival<'a> {
     /// The gateway that the call came in on (`sofia_handle_sip_i_invite` in sofia.c).
     pub gateway: Option<Cow<'a, str>>,
-    pub address: Option<Ipv4Addr>,
+    pub address: Option<IpAddr>,
     /// The user in To.
     pub to: Option<Cow<'a, str>>,
     headers: Vec<(&'a [u8], &'a [u8])>,
@@ -28,11 +28,26 @@ impl Arrival<'_> {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         let mut value = Once::default();
-        for (_, found) in self.headers.iter().filter(|(header, _)| header.eq_ignore_ascii_case(name.as_bytes())) {
+        for (_, found) in self.headers.iter().filter(|(header, _)| is_header(header, name)) {
             value.set(found);
         }
         text(value.get())
     }
+
+    /// Does the switch send it at all?
+    #[must_use]
+    pub fn has_header(&self, name: &str) -> bool {
+        self.headers.iter().any(|(header, _)| is_header(header, name))
+    }
+}
+
+/// Is the variable that header? The second one of a name is called `NAME-1`, the third `NAME-2`
+/// (`sofia_handle_sip_i_invite` in sofia.c).
+fn is_header(variable: &[u8], name: &str) -> bool {
+    let Some((start, rest)) = variable.split_at_checked(name.len()) else { return false };
+    let is_repeated =
+        || matches!(rest, [b'-', digits @ ..] if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit));
+    start.eq_ignore_ascii_case(name.as_bytes()) && (rest.is_empty() || is_repeated())
 }
 
 /// A call, as the switch describes it.
@@ -76,7 +91,9 @@ pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
         call: text(fields.call).and_then(|call| call.parse().ok()),
         arrival: Arrival {
             gateway: text(fields.gateway.get()),
-            address: text(fields.network_ip.get()).and_then(|address| address.parse().ok()),
+            address: text(fields.network_ip.get())
+                .and_then(|address| address.parse().ok())
+                .map(|address: IpAddr| address.to_canonical()),
             to: text(fields.called_in_to),
             headers: fields.headers.clone(),
         },

@@ -264,6 +264,16 @@ fn sixty() -> u16 {
 }
 
 impl Config {
+    /// Are its calls recorded?
+    #[must_use]
+    pub fn records(&self) -> bool {
+        match self {
+            Self::Queue(queue) => queue.record,
+            Self::Conference(conference) => conference.record,
+            _ => false,
+        }
+    }
+
     #[must_use]
     pub fn kind(&self) -> TargetKind {
         match self {

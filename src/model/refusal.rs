@@ -23,6 +23,8 @@ pub enum Refusal {
     NotSignedIn,
     /// The box is switched off.
     NoVoicemail,
+    /// The tenant does not use this: a switch of its features is off.
+    SwitchedOff,
     /// It was led on too often.
     Loop,
     /// The tenant, or the called, does not want calls of this caller.
@@ -50,12 +52,13 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Unallocated,
         Self::Absent,
         Self::TenantSuspended,
         Self::NotSignedIn,
         Self::NoVoicemail,
+        Self::SwitchedOff,
         Self::Loop,
         Self::BlockedCaller,
         Self::DoNotDisturb,
@@ -81,6 +84,7 @@ impl Refusal {
             Self::TenantSuspended => "tenant_suspended",
             Self::NotSignedIn => "not_signed_in",
             Self::NoVoicemail => "no_voicemail",
+            Self::SwitchedOff => "switched_off",
             Self::Loop => "loop",
             Self::BlockedCaller => "blocked_caller",
             Self::DoNotDisturb => "do_not_disturb",
@@ -109,7 +113,7 @@ impl Refusal {
     #[must_use]
     pub fn cause(self) -> &'static str {
         match self {
-            Self::Unallocated | Self::NoVoicemail => "UNALLOCATED_NUMBER",
+            Self::Unallocated | Self::NoVoicemail | Self::SwitchedOff => "UNALLOCATED_NUMBER",
             Self::Absent => "SUBSCRIBER_ABSENT",
             Self::TenantSuspended | Self::NotSignedIn | Self::BlockedCaller => "CALL_REJECTED",
             Self::Loop => "EXCHANGE_ROUTING_ERROR",

@@ -91,7 +91,7 @@ pub fn recording_from_outside(plan: &super::Plan, by_number: bool, route: &Route
             | Route::Conference { .. }
     );
     let mut actions = Vec::new();
-    if leads && (by_number || policy.inbound) {
+    if leads && (by_number || policy.inbound) && plan.settings.features.call_recording {
         record(&mut actions, policy.consent_tone);
     }
     actions

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::{Found, Group, RingGroup, Route, Router, Strategy};
 use crate::model::destination::{Config, Schedule, Target};
 use crate::model::refusal::Refusal;
+use crate::model::settings::Feature;
 
 impl Router<'_, '_> {
     /// `from_outside`: for a call from outside, whether calls to its number are recorded.
@@ -60,9 +61,16 @@ impl Router<'_, '_> {
         let plan = self.plan;
         let Some(planned) = plan.destinations.get(&id) else { return Route::Refused(Refusal::Unallocated) };
         self.trace.note("internal", true, || format!("{} {}", planned.config.kind().as_str(), planned.name));
+        if let Some(feature) = Feature::of_kind(planned.config.kind())
+            && !self.may_use(feature)
+        {
+            return Route::Refused(Refusal::SwitchedOff);
+        }
         let name_of = |target: Option<Target>| target.and_then(|target| plan.name_of(target));
         match &planned.config {
-            Config::Queue(queue) => Route::Queue { id, record: queue.record, then: name_of(queue.overflow) },
+            Config::Queue(queue) => {
+                Route::Queue { id, record: self.records(queue.record), then: name_of(queue.overflow) }
+            }
             Config::Ivr(ivr) => Route::Ivr { id, then: name_of(ivr.otherwise) },
             Config::Conference(conference) => {
                 let moderator = conference.moderator.and_then(|id| plan.targets.get(&id));

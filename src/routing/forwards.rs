@@ -1,7 +1,7 @@
 //! Calls to an extension: its forwards, do not disturb, follow-me, voicemail.
 
 use super::{Extension, Failure, Ring, Route, Router, Then, begins_with};
-use crate::model::refusal::Refusal;
+use crate::model::{refusal::Refusal, settings::Feature};
 
 impl Router<'_, '_> {
     pub(super) fn extension(&mut self, extension: &Extension, from_outside: Option<bool>) -> Route {
@@ -38,13 +38,15 @@ impl Router<'_, '_> {
         }
         let has_forwards =
             calls.forward_busy.is_some() || calls.forward_no_answer.is_some() || calls.forward_not_registered.is_some();
-        let then = match (has_forwards, extension.voicemail) {
+        let voicemail = extension.voicemail && self.may_use(Feature::Voicemail);
+        let then = match (has_forwards, voicemail) {
             (true, _) => Then::Ask,
             (false, true) => Then::Voicemail,
             (false, false) => Then::Hangup,
         };
         let policy = &self.plan.settings.routing.record;
-        let record = calls.record || from_outside.map_or(policy.internal, |by_number| by_number || policy.inbound);
+        let wanted = calls.record || from_outside.map_or(policy.internal, |by_number| by_number || policy.inbound);
+        let record = self.records(wanted);
         Route::Ring(Ring {
             extension: extension.sip_username.clone(),
             seconds: extension.ring_seconds,
@@ -70,7 +72,7 @@ impl Router<'_, '_> {
             self.trace.note("forward", true, || format!("{failure:?}, to {to}"));
             return Route::Lead { to: to.to_string(), on_behalf_of: Some(extension.sip_username.clone()) };
         }
-        if extension.voicemail {
+        if extension.voicemail && self.may_use(Feature::Voicemail) {
             self.trace.note("voicemail", true, String::new);
             return Route::Message { mailbox: extension.sip_username.to_string() };
         }

@@ -37,7 +37,7 @@ use uuid::Uuid;
 
 use self::{callee::Callee, trial::Done};
 use crate::{
-    model::{call_handling::CallHandling, destination::Config},
+    model::{call_handling::CallHandling, destination::Config, settings::Feature as Switch},
     text::{Domain, E164, ExtensionNumber, Notation, SipUsername},
 };
 
@@ -267,6 +267,9 @@ impl Router<'_, '_> {
     fn feature(&mut self, feature: &Feature, found: Option<&Found>) -> Route {
         match feature {
             Feature::Echo => Route::Echo,
+            Feature::Voicemail(_) | Feature::OwnVoicemail if !self.may_use(Switch::Voicemail) => {
+                Route::Refused(Refusal::SwitchedOff)
+            }
             Feature::Voicemail(None) => Route::Voicemail { mailbox: None },
             Feature::OwnVoicemail | Feature::Forward(_) | Feature::ForwardOff | Feature::DoNotDisturb(_)
                 if self.call.caller.is_none() =>
@@ -291,6 +294,20 @@ impl Router<'_, '_> {
                 None => Route::Refused(Refusal::Unallocated),
             },
         }
+    }
+
+    /// Does the tenant use it? If not, the trace says so.
+    fn may_use(&mut self, feature: Switch) -> bool {
+        let is_on = self.plan.settings.features.has(feature);
+        if !is_on {
+            self.trace.note("features", false, || format!("{} is switched off for the tenant", feature.name()));
+        }
+        is_on
+    }
+
+    /// Is a call recorded for which somebody wants that?
+    fn records(&mut self, wanted: bool) -> bool {
+        wanted && self.may_use(Switch::CallRecording)
     }
 
     fn mailbox(&self, found: Option<&Found>) -> Route {

@@ -14,6 +14,7 @@ fn plan(patch: &Value) -> Plan {
         "settings": {
             "time_zone": "Europe/Berlin",
             "country": "DE",
+            "features": { "call_recording": true },
             "business_hours": {
                 "monday": [{ "open": "09:00", "close": "17:00" }],
                 "tuesday": [{ "open": "09:00", "close": "17:00" }],
@@ -248,6 +249,38 @@ fn every_call_goes_where_the_table_says() {
         "routing": { "outbound": { "prefix": "9" }, "emergency": { "numbers": ["5555"] } } } }));
     let more = check(&us, include_str!("tests/table_us.txt"));
     assert!(cases + more >= 200, "{cases} + {more}");
+}
+
+#[test]
+fn what_is_switched_off_is_not_answered_and_the_trace_says_so() {
+    let off = json!({ "voicemail": false, "call_recording": false, "queues": false, "conferences": false });
+    let plan = plan(&json!({ "settings": { "features": off, "routing": { "record": { "internal": true } } } }));
+    let rows = "
+        1000      | 1001    | | ring 1001
+        1000      | 1015    | | ring 1015
+        1000!busy | 1001    | | refused: do_not_disturb
+        1000      | 1012    | | refused: do_not_disturb
+        -         | 3000    | | refused: switched_off
+        -         | 3002    | | refused: switched_off
+        -         | 3010    | | refused: switched_off
+        -         | 3003    | | refused: switched_off
+        -         | 3001    | | ivr
+        1000      | *97     | | refused: switched_off
+        1000      | *98     | | refused: switched_off
+        1000      | *981001 | | refused: switched_off
+        1000      | 9196    | | echo
+        -         | 112     | | emergency 112
+    ";
+    assert_eq!(check(&plan, rows), 14);
+    for (number, feature) in
+        [("3000", "queues"), ("3002", "conferences"), ("*98", "voicemail"), ("1015", "call_recording")]
+    {
+        let mut trace = Trace::on();
+        let found = found(number);
+        let _ = route(&tenant(), &plan, &Call::dialling(number, MONDAY.parse().unwrap()), found.as_ref(), &mut trace);
+        let told = format!("{:?}", trace.tried());
+        assert!(told.contains(&format!("{feature} is switched off for the tenant")), "{number}: {told}");
+    }
 }
 
 #[test]

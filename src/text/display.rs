@@ -23,8 +23,10 @@ pub(super) fn is_active(c: char) -> bool {
     matches!(c, '$' | '{' | '}' | '\\' | '%' | '<' | '>' | '&' | '"' | '\'' | ';' | '`' | '|' | '^' | '[' | ']')
 }
 
-/// What names are full of, O'Brien and AT&T. As references they pass a switch's XML; it sets names as they are (`user_set` and the
-/// directory's variables are not expanded for them, `%q` doubles them in its SQL), and no dial string or argument of ours holds a name.
+/// What names are full of, O'Brien and AT&T. As references they pass a switch's XML; it sets the directory's variables as they are
+/// (`switch_channel_set_variable` in `sofia_handle_sip_i_invite`, sofia.c), hands the name to the other leg as it is
+/// (`user_outgoing_channel` in mod_dptools.c; an event of mod_callcenter.c), and doubles `'` in its SQL (`%q`, etSQLESCAPE in
+/// switch_mprintf.c). No dial string or argument of ours holds a name. tests/live/names.rs tries them.
 fn is_of_names(c: char) -> bool {
     matches!(c, '\'' | '&')
 }

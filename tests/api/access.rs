@@ -110,6 +110,40 @@ async fn a_switchs_token_works_until_it_is_replaced_disabled_or_deleted() {
     node.stop().await;
 }
 
+/// Every `$ref` in a document, with where it stands.
+fn references(value: &Value, at: &str, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value.as_str() {
+                    Some(to) if name == "$ref" => found.push((at.to_owned(), to.to_owned())),
+                    _ => references(value, &format!("{at}/{name}"), found),
+                }
+            }
+        }
+        Value::Array(values) => {
+            for (n, value) in values.iter().enumerate() {
+                references(value, &format!("{at}/{n}"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[actix_web::test]
+async fn every_reference_of_the_description_leads_somewhere() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let described = send(node.app.app_address, "GET", "/openapi.json", &[], b"").await.json();
+    let mut found = Vec::new();
+    references(&described, "", &mut found);
+    assert!(found.len() > 200, "{}", found.len());
+    let is_lost = |to: &str| to.strip_prefix('#').is_none_or(|pointer| described.pointer(pointer).is_none());
+    let lost = found.iter().filter(|(_, to)| is_lost(to)).collect::<Vec<_>>();
+    assert!(lost.is_empty(), "{lost:#?}");
+    node.stop().await;
+}
+
 #[actix_web::test]
 async fn the_description_names_every_route_and_asks_for_a_key() {
     let database = Database::new().await;

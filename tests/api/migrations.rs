@@ -171,3 +171,45 @@ async fn a_missing_key_file_is_not_replaced_by_a_new_one() {
     assert!(matches!(started.err(), Some(StartError::Database(DatabaseError::MissingKey(_)))));
     assert!(!elsewhere.folder.join("secret.key").exists());
 }
+
+/// Before migration 27 the switches of a tenant's features decided nothing.
+#[actix_web::test]
+async fn what_a_tenant_used_before_features_decided_stays_on() {
+    let database = empty().await;
+    let mut db = database.connect().await;
+    sqlx::migrate!().run_to(26, &mut db).await.unwrap();
+    let off = r#"{"voicemail": false, "call_recording": false, "queues": false, "conferences": false}"#;
+    let tenants = [
+        ("uses-nothing.test", format!(r#"{{"features": {off}}}"#)),
+        ("has-all.test", format!(r#"{{"features": {off}}}"#)),
+        ("records-calls.test", format!(r#"{{"features": {off}, "routing": {{"record": {{"inbound": true}}}}}}"#)),
+        ("only-a-tone.test", r#"{"routing": {"record": {"consent_tone": true}}}"#.to_owned()),
+    ];
+    for (domain, settings) in &tenants {
+        let new = "insert into tenants (id, name, domain, settings) values (gen_random_uuid(), $1, $1, $2::jsonb)";
+        sqlx::query(new).bind(domain).bind(settings).execute(&mut db).await.unwrap();
+    }
+    let of_all = "insert into destinations (tenant_id, id, name, kind, config)
+                  select t.id, gen_random_uuid(), k.kind, k.kind, k.config from tenants t,
+                         (values ('queue', '{\"record\": true}'::jsonb), ('conference', '{}'), ('mailbox', '{}')) k (kind, config)
+                   where t.domain = 'has-all.test'";
+    db.execute(of_all).await.unwrap();
+    sqlx::migrate!().run(&mut db).await.unwrap();
+    for (domain, kept) in [
+        ("uses-nothing.test", [false; 4]),
+        ("has-all.test", [true; 4]),
+        ("records-calls.test", [false, true, false, false]),
+    ] {
+        let features: serde_json::Value =
+            sqlx::query_scalar("select settings -> 'features' from tenants where domain = $1")
+                .bind(domain)
+                .fetch_one(&mut db)
+                .await
+                .unwrap();
+        let names = ["voicemail", "call_recording", "queues", "conferences"];
+        assert_eq!(names.map(|name| features[name] == true), kept, "{domain}: {features}");
+    }
+    let untouched = "select settings from tenants where domain = 'only-a-tone.test'";
+    let untouched: serde_json::Value = sqlx::query_scalar(untouched).fetch_one(&mut db).await.unwrap();
+    assert!(untouched.get("features").is_none(), "{untouched}");
+}

@@ -103,6 +103,7 @@ async fn every_page_is_sound_in_both_themes_and_two_widths() {
         ("tenants", "/platform/tenants".to_owned()),
         ("tenant-new", "/platform/tenants/new".into()),
         ("clusters", "/platform/clusters".into()),
+        ("records", "/platform/records".into()),
         ("switch-new", "/platform/switches/new".into()),
         ("switch-setup", format!("/platform/switches/{switch}/setup")),
         ("switch-token", format!("/platform/switches/{switch}/token")),

@@ -99,6 +99,8 @@ async fn from_sign_up_to_a_phone_and_its_suspension() {
     browser.sees("Check your inbox").await;
 
     browser.page.goto(&site.link_for("ada@acme.test").await).await.unwrap();
+    // Somebody else may have written down the address.
+    browser.fill("password", PASSWORD).await;
     browser.click("Confirm").await;
     browser.sees("Your address is confirmed").await;
     site.sign_in(&browser, "ada@acme.test").await;

@@ -142,7 +142,7 @@ async fn a_plan_too_large_to_read_is_refused_whatever_makes_it_so() {
     assert!(made > 20, "{made} destinations");
     assert!(goes(&node, "1000").await.contains("user/1000@acme.test"));
     // What is left of the room is for other changes.
-    let renamed = json!({ "routing": { "record": { "inbound": true } } });
+    let renamed = json!({ "features": { "call_recording": true }, "routing": { "record": { "inbound": true } } });
     let path = format!("/v1/tenants/{tenant}/settings");
     let answer = node.api("PATCH", &path, renamed).await;
     assert_eq!(answer.status, 200, "{}", answer.text());

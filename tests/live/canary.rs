@@ -257,7 +257,8 @@ fn hold_would_sing(stage: &Stage, ports: [u16; 2], canary: &Path, entry: &str) {
     assert_eq!(stage.api("PATCH", entry, rule(&[])).status, 200);
     let callee = stage.phone(1, "answer.xml", ports[1], "-");
     let caller = stage.phone(0, "call-hold.xml", ports[0], "71001");
-    stage.until("they talk", |switch| switch.api("show calls count").contains("1 total"));
+    // While it rings, the other's channel may not be there yet.
+    stage.until("they talk", |switch| switch.api("show bridged_calls count").contains("1 total"));
     let channels = serde_json::from_str::<Value>(&stage.switch.api("show channels as json")).unwrap();
     for row in channels["rows"].as_array().unwrap() {
         let set =

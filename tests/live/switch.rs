@@ -225,7 +225,7 @@ fn site(node: &Node, folder: &Path, first: u16) -> String {
     shipped.lines().map(line).collect()
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

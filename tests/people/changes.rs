@@ -115,6 +115,8 @@ async fn what_administrators_decided_is_not_an_agents_to_take_back() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
     let tenant = node.tenant("acme.test").await;
+    let settings = json!({ "features": { "call_recording": true } });
+    assert_eq!(node.api("PATCH", &format!("/v1/tenants/{tenant}/settings"), settings).await.status, 200);
     let extension = node.extension(tenant, json!({ "number": "77", "calls": { "record": true } })).await;
     let id = extension["id"].as_str().unwrap();
     let agent: Person = person(&node, Some(tenant), Role::Agent, "own@acme.test").await;

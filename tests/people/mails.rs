@@ -299,8 +299,9 @@ async fn from_registration_to_a_phone_as_a_script_would_do_it() {
     let login = json!({ "email": "ada@acme.test", "password": "copper lantern walks 9 rivers" });
     assert_eq!(open("/v1/auth/login", login.clone()).await.status, 409, "not before the address is verified");
     let token = server.token_for("ada@acme.test").await;
-    assert_eq!(open("/v1/auth/verify-email", json!({ "token": token })).await.status, 204);
-    assert_eq!(open("/v1/auth/verify-email", json!({ "token": token })).await.status, 422, "once");
+    let verify = json!({ "token": token, "password": "copper lantern walks 9 rivers" });
+    assert_eq!(open("/v1/auth/verify-email", verify.clone()).await.status, 204);
+    assert_eq!(open("/v1/auth/verify-email", verify).await.status, 422, "once");
     let session = open("/v1/auth/login", login).await;
     assert_eq!(session.status, 200, "{}", session.text());
     let bearer = format!("Bearer {}", session.json()["access_token"].as_str().unwrap());

@@ -14,13 +14,13 @@ use crate::{
 };
 
 /// Somebody at a browser.
-struct Tab<'a> {
+pub struct Tab<'a> {
     node: &'a Node,
     cookies: HashMap<String, String>,
 }
 
 impl<'a> Tab<'a> {
-    fn new(node: &'a Node) -> Self {
+    pub fn new(node: &'a Node) -> Self {
         Self { node, cookies: HashMap::new() }
     }
 
@@ -36,6 +36,10 @@ impl<'a> Tab<'a> {
     }
 
     async fn ask(&mut self, method: &str, path: &str, kind: &str, body: &str) -> Answer {
+        self.send(method, path, kind, body.as_bytes()).await
+    }
+
+    async fn send(&mut self, method: &str, path: &str, kind: &str, body: &[u8]) -> Answer {
         let cookies = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
         let headers = [
             ("Accept", "text/html,application/xhtml+xml"),
@@ -43,7 +47,7 @@ impl<'a> Tab<'a> {
             ("Content-Type", kind),
             ("Cookie", &cookies),
         ];
-        let answer = send(self.node.app.app_address, method, path, &headers, body.as_bytes()).await;
+        let answer = send(self.node.app.app_address, method, path, &headers, body).await;
         for (name, value) in &answer.headers {
             if name == "set-cookie"
                 && let Some((name, value)) = value.split(';').next().and_then(|cookie| cookie.split_once('='))
@@ -54,7 +58,7 @@ impl<'a> Tab<'a> {
         answer
     }
 
-    async fn get(&mut self, path: &str) -> Answer {
+    pub async fn get(&mut self, path: &str) -> Answer {
         self.ask("GET", path, "text/plain", "").await
     }
 
@@ -62,7 +66,7 @@ impl<'a> Tab<'a> {
         self.cookies.get("dialplane_session").map(|cookie| csrf_token(cookie)).unwrap_or_default()
     }
 
-    async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+    pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let csrf = self.csrf();
         let mut body = url::form_urlencoded::Serializer::new(String::new());
         body.extend_pairs(fields).append_pair("csrf", &csrf);
@@ -626,5 +630,133 @@ async fn every_codes_page_says_what_happened_and_what_to_do_in_both_languages() 
         assert!(heading(&en).ends_with('.') && heading(&de).ends_with('.'), "{code}: {}", heading(&en));
         assert!(en.contains("What to do") && de.contains("Was zu tun ist") && en.contains(code.name()), "{code}");
     }
+    stage.node.stop().await;
+}
+
+#[actix_web::test]
+async fn an_extension_is_added_at_an_agents_page_and_given_back() {
+    let stage = Stage::new().await;
+    let node = &stage.node;
+    let agent = stage.agent("joan@acme.test").await;
+    let id = agent["id"].as_str().unwrap().to_owned();
+    let first = agent["extensions"][0]["number"].as_str().unwrap().to_owned();
+    let page = format!("/app/agents/{id}");
+    let mut tab = Tab::of(node, &stage.owner).await;
+    // The only one can't be given back.
+    assert!(!tab.get(&page).await.text().contains("/give-back"));
+    // The lowest free number, with its passwords shown once.
+    let shown = tab.does(&format!("{page}/extensions"), &[("number", "")]).await;
+    let text = tab.get(&shown).await.text();
+    let second = (first.parse::<u32>().unwrap() + 1).to_string();
+    assert!(text.contains(&format!("Extension {second}")) && password(&text).len() >= 12, "{text}");
+    assert_eq!(node.sign_in(&second, "acme.test").await.status, 200, "its phone may register");
+    // One that is nobody's, with its own name for SIP.
+    let free = node.extension(stage.tenant, json!({ "number": "77", "sip_username": "lobby" })).await;
+    let shown = tab.does(&format!("{page}/extensions"), &[("number", "77")]).await;
+    assert!(tab.get(&shown).await.text().contains("lobby"), "its phones know it by that");
+    // What somebody has, or is no number, is refused by name, and what was typed stays.
+    for (number, why) in [(first.as_str(), &first[..]), ("x", "2 to 15 digits")] {
+        let refused = tab.post(&format!("{page}/extensions"), &[("number", number)]).await;
+        let text = refused.text();
+        assert!(refused.status == 422 && text.contains(why), "{}: {text}", refused.status);
+        assert!(text.contains(&format!("value=\"{number}\"")), "{text}");
+    }
+    let of = async || {
+        let agent = stage.owner.ask(node, "GET", &format!("/v1/admin/agents/{id}"), Value::Null).await.json();
+        let of = agent["extensions"].as_array().unwrap().iter().map(|one| one["number"].as_str().unwrap().to_owned());
+        of.collect::<Vec<_>>()
+    };
+    let mut numbers = of().await;
+    numbers.sort();
+    let mut wanted = vec![first.clone(), second.clone(), "77".to_owned()];
+    wanted.sort();
+    assert_eq!(numbers, wanted);
+    // Giving back asks first. In German as well.
+    let give_back = format!("{page}/extensions/{}/give-back", free["id"].as_str().unwrap());
+    let question = tab.get(&give_back).await.text();
+    assert!(question.contains("Give back this extension?") && question.contains("77"), "{question}");
+    let mut german = Tab::of(node, &stage.owner).await.german();
+    assert!(german.get(&give_back).await.text().contains("Diese Nebenstelle zurückgeben?"));
+    assert!(german.get(&page).await.text().contains("Nebenstelle hinzufügen"));
+    let answer = fields(&question);
+    let back = tab.sees_after(&give_back, &refs(&answer)).await;
+    assert!(back.contains("The extension is given back."), "{back}");
+    assert!(!of().await.contains(&"77".to_owned()));
+    // An agent of five has no more.
+    for _ in 0..3 {
+        tab.does(&format!("{page}/extensions"), &[("number", "")]).await;
+    }
+    assert!(!tab.get(&page).await.text().contains("Add an extension"));
+    let more = tab.post(&format!("{page}/extensions"), &[("number", "")]).await;
+    assert!(more.status == 422 && of().await.len() == 5, "{}", more.text());
+    // Nor one who is suspended, nor by whoever may only look.
+    tab.does(&format!("{page}/suspend"), &[]).await;
+    assert!(!tab.get(&page).await.text().contains("Add an extension"));
+    stage.node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_file_of_an_old_spreadsheet_keeps_its_umlauts_by_the_page() {
+    let stage = Stage::new().await;
+    let mut tab = Tab::of(&stage.node, &stage.owner).await;
+    let part = |name: &str, more: &str, text: &[u8]| {
+        let head = format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"{more}\r\n\r\n");
+        [head.as_bytes(), text, b"\r\n"].concat()
+    };
+    let csv = b"First Name;Last Name;Email Address\r\nJ\xf6rg;M\xfcller \x96 Stra\xdfe;joerg@acme.test\r\n";
+    let parts = [
+        part("csrf", "", tab.csrf().as_bytes()),
+        part("file", "; filename=\"people.csv\"", csv),
+        b"--x--\r\n".to_vec(),
+    ];
+    let sent = tab.send("POST", "/app/agents/import", "multipart/form-data; boundary=x", &parts.concat()).await;
+    assert_eq!(sent.status, 303, "{}", sent.text());
+    let preview = sent.header("Location").unwrap().to_owned();
+    let page = tab.get(&preview).await.text();
+    assert!(page.contains("1 ready, 0 with errors"), "{page}");
+    tab.does(&preview, &[]).await;
+    let agents = stage.owner.ask(&stage.node, "GET", "/v1/admin/agents?search=joerg", Value::Null).await.json();
+    let agent = &agents["items"][0];
+    assert_eq!((&agent["first_name"], &agent["last_name"]), (&json!("Jörg"), &json!("Müller – Straße")), "{agents}");
+    stage.node.stop().await;
+}
+
+#[actix_web::test]
+async fn unreadable_call_records_are_counted_shown_and_read_again_at_a_page() {
+    let stage = Stage::new().await;
+    let mut admin = Tab::of(&stage.node, &stage.admin).await;
+    assert!(!admin.get("/platform/clusters").await.text().contains("/platform/records"));
+    assert!(admin.get("/platform/records").await.text().contains("0 in all"));
+    // One that never can be read, and one that an earlier version could not read.
+    let keep = "insert into cdr_inbox (leg, switch_id, body, received_at, unreadable, reader)
+                select l.leg, w.id, l.body::bytea, now() - interval '1 hour', 'not_a_record', 32767
+                  from switches w, (values ('00000000-0000-4000-8000-000000000001', 'nope'),
+                                           ('00000000-0000-4000-8000-000000000002', '{\"variables\": {\"hangup_cause\": \"NORMAL_CLEARING\"}}'))
+                                   l (leg, body)
+                 limit 2";
+    stage.execute(keep).await;
+    let clusters = admin.get("/platform/clusters").await.text();
+    assert!(clusters.contains("2 call records can") && clusters.contains("/platform/records"), "{clusters}");
+    let list = admin.get("/platform/records").await.text();
+    for part in ["2 in all", "000000000001", "000000000002", "not_a_record", "Read again"] {
+        assert!(list.contains(part), "{part}: {list}");
+    }
+    let body = admin.get("/v1/unreadable-records/00000000-0000-4000-8000-000000000001").await;
+    assert_eq!((body.status, body.text().as_str()), (200, "nope"));
+    let after = admin.sees_after("/platform/records/read-again", &[]).await;
+    assert!(after.contains("1 in all") && !after.contains("000000000002"), "{after}");
+    assert!(
+        Tab::of(&stage.node, &stage.admin)
+            .await
+            .german()
+            .get("/platform/records")
+            .await
+            .text()
+            .contains("Noch einmal lesen")
+    );
+    // They are of all tenants: nobody's but the platform's.
+    let mut owner = Tab::of(&stage.node, &stage.owner).await;
+    assert_eq!(owner.get("/platform/records").await.status, 403);
+    assert_eq!(owner.post("/platform/records/read-again", &[]).await.status, 403);
     stage.node.stop().await;
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     harness::{Database, Node, send},
     mails::{SmtpServer, with_smtp},
+    pages::Tab,
     people::{PASSWORD, company, person, post},
     sign_in::login,
 };
@@ -46,12 +47,12 @@ async fn an_unconfirmed_sign_up_is_nowhere_blocks_nobody_and_is_gone_after_a_day
     // The domain's real owner is not held up, and whoever confirms first has it.
     assert_eq!(post(&node, "/v1/auth/register", company("ada@acme.test", "acme.test")).await.status, 202);
     let token = server.token_for("ada@acme.test").await;
-    let confirmed = post(&node, "/v1/auth/verify-email", json!({ "token": token })).await;
+    let confirmed = post(&node, "/v1/auth/verify-email", json!({ "token": token, "password": PASSWORD })).await;
     assert_eq!(confirmed.status, 204, "{}", confirmed.text());
     assert_eq!(login(&node, "ada@acme.test", PASSWORD).await.status, 200);
-    let again = post(&node, "/v1/auth/verify-email", json!({ "token": token })).await;
+    let again = post(&node, "/v1/auth/verify-email", json!({ "token": token, "password": PASSWORD })).await;
     assert_eq!((again.status, &again.json()["field"]), (422, &json!("token")), "a link works once");
-    let late = post(&node, "/v1/auth/verify-email", json!({ "token": squatter })).await;
+    let late = post(&node, "/v1/auth/verify-email", json!({ "token": squatter, "password": PASSWORD })).await;
     assert!(late.status == 409 && late.text().contains("acme.test"), "{}: {}", late.status, late.text());
     assert_eq!(login(&node, "squatter@evil.test", PASSWORD).await.status, 409, "not confirmed, as before");
 
@@ -64,7 +65,7 @@ async fn an_unconfirmed_sign_up_is_nowhere_blocks_nobody_and_is_gone_after_a_day
     assert_eq!(post(&node, "/v1/auth/register", company("late@late.test", "late.test")).await.status, 202);
     let token = server.token_for("late@late.test").await;
     database.execute("update sign_ups set expires_at = now() - interval '1 second'").await;
-    let late = post(&node, "/v1/auth/verify-email", json!({ "token": token })).await;
+    let late = post(&node, "/v1/auth/verify-email", json!({ "token": token, "password": PASSWORD })).await;
     assert_eq!((late.status, &late.json()["field"]), (422, &json!("token")));
     assert_eq!(post(&node, "/v1/auth/register", company("last@last.test", "last.test")).await.status, 202);
     assert_eq!(database.count("select count(*) from sign_ups").await, 1);
@@ -79,9 +80,105 @@ async fn a_confirmed_sign_up_of_an_address_that_has_an_account_by_now_makes_noth
     let token = server.token_for("ada@acme.test").await;
     let tenant = node.tenant("other.test").await;
     person(&node, Some(tenant), Role::Owner, "ada@acme.test").await;
-    let late = post(&node, "/v1/auth/verify-email", json!({ "token": token })).await;
+    let late = post(&node, "/v1/auth/verify-email", json!({ "token": token, "password": PASSWORD })).await;
     assert_eq!(late.status, 409, "{}", late.text());
     assert_eq!(database.count("select count(*) from tenants").await, 1, "nothing is half done");
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_stranger_who_writes_down_an_address_gets_no_account_by_its_owners_click() {
+    let (database, server) = (Database::new().await, SmtpServer::start().await);
+    let node = with_smtp(&database, &[&server.url]).await;
+    assert_eq!(post(&node, "/v1/auth/register", company("ada@acme.test", "acme.test")).await.status, 202);
+    let token = server.token_for("ada@acme.test").await;
+    // The owner of the address does not know the password, so nothing is made, by whichever way.
+    for (password, code) in
+        [(Value::Null, "missing"), (json!("another long passphrase 7"), "not_the_sign_ups_password")]
+    {
+        let refused = post(&node, "/v1/auth/verify-email", json!({ "token": token, "password": password })).await;
+        let problem = refused.json();
+        assert_eq!((refused.status, &problem["field"], &problem["code"]), (422, &json!("password"), &json!(code)));
+    }
+    let mut owner = Tab::new(&node);
+    let page = owner.get(&format!("/verify?token={token}")).await.text();
+    assert!(page.contains("name=\"password\"") && page.contains("If you did not sign up"), "{page}");
+    let refused = owner.post("/verify", &[("token", &token), ("password", "another long passphrase 7")]).await;
+    assert_eq!(refused.status, 422);
+    assert!(refused.text().contains("is not the one that was chosen"), "{}", refused.text());
+    assert_eq!(database.count("select count(*) from tenants").await, 0);
+    // The password may not be guessed at without end either, whoever has the link.
+    let guess = json!({ "token": token, "password": "another long passphrase 7" });
+    let mut tries = 0;
+    while post(&node, "/v1/auth/verify-email", guess.clone()).await.status != 429 {
+        tries += 1;
+        assert!(tries < 40, "no end of guesses");
+    }
+    database.execute("delete from sign_in_failures").await;
+    let known = json!({ "token": token, "password": PASSWORD });
+    assert_eq!(post(&node, "/v1/auth/verify-email", known).await.status, 204);
+    assert_eq!(login(&node, "ada@acme.test", PASSWORD).await.status, 200);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn guesses_at_keys_are_so_many_an_hour_and_hold_up_no_valid_one() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let ask = async |key: &str| node.api_with("GET", "/v1/tenants", &[("X-API-Key", key)], Value::Null).await;
+    let mut waits = None;
+    for n in 0..=40 {
+        let answer = ask(&format!("dpk_guess{n}")).await;
+        if answer.status == 429 {
+            waits = Some((n, answer));
+            break;
+        }
+        assert_eq!(answer.status, 401, "{}", answer.text());
+    }
+    let (n, answer) = waits.unwrap_or_else(|| panic!("keys may be guessed at without end"));
+    assert_eq!(n, 30);
+    assert!(answer.header("Retry-After").is_some_and(|after| after.parse::<u32>().is_ok()));
+    assert_eq!(ask(&node.key).await.status, 200, "another script at the same address");
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_tenant_whose_reports_are_off_sees_none_and_the_platform_does() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let owner = person(&node, Some(tenant), Role::Owner, "owner@acme.test").await;
+    let path = format!("/v1/tenants/{tenant}/outbound-calls");
+    assert_eq!(owner.ask(&node, "GET", &path, Value::Null).await.status, 200);
+    let off = json!({ "features": { "reports": false } });
+    assert_eq!(node.api("PATCH", &format!("/v1/tenants/{tenant}/settings"), off).await.status, 200);
+    let refused = owner.ask(&node, "GET", &path, Value::Null).await;
+    assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("feature_off")), "{}", refused.text());
+    assert!(refused.text().contains("features.reports"), "{}", refused.text());
+    assert_eq!(node.api("GET", &path, Value::Null).await.status, 200);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_line_that_can_not_be_read_is_not_said_back() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let secret = "Sup3r-secret-passphrase";
+    let bulk = json!({ "agents": [format!("ada;{secret}"), { "first_name": "Ada", "password": secret },
+        { "first_name": [secret], "last_name": "L", "email": "a@acme.test" },
+        { "first_name": "Ada", "last_name": "L", "email": "b@acme.test", "role": secret }] });
+    let answer = node.api("POST", &format!("/v1/admin/agents/bulk?tenant_id={tenant}"), bulk).await;
+    let report = answer.json();
+    assert!(!answer.text().contains(secret), "{report}");
+    let fields = report["lines"].as_array().unwrap_or_else(|| panic!("{report}")).iter();
+    let fields = fields.map(|line| (line["line"].clone(), line["field"].as_str().unwrap_or_default().to_owned()));
+    let fields = fields.collect::<Vec<_>>();
+    assert_eq!(fields.len(), 4, "{report}");
+    assert_eq!((fields[1].1.as_str(), fields[2].1.as_str(), fields[3].1.as_str()), ("password", "first_name", "role"));
+    let one = json!({ "number": "70", "sip_password": [secret] });
+    let answer = node.api("POST", &format!("/v1/tenants/{tenant}/extensions"), one).await;
+    assert!(answer.status == 422 && !answer.text().contains(secret), "{}", answer.text());
     node.stop().await;
 }
 
@@ -276,7 +373,7 @@ async fn a_tenant_does_not_learn_which_addresses_others_have() {
     // An invitation is no account: whoever signs up with the address is not held up by it.
     assert_eq!(post(&node, "/v1/auth/register", company("third@other.test", "third.test")).await.status, 202);
     let token = server.token_of("third@other.test", "/verify").await;
-    assert_eq!(post(&node, "/v1/auth/verify-email", json!({ "token": token })).await.status, 204);
+    assert_eq!(post(&node, "/v1/auth/verify-email", json!({ "token": token, "password": PASSWORD })).await.status, 204);
     assert_eq!(login(&node, "third@other.test", PASSWORD).await.status, 200);
     node.stop().await;
 }

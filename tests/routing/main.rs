@@ -9,6 +9,7 @@ mod harness;
 mod admission;
 mod destinations;
 mod event_socket;
+mod features;
 mod gateways;
 mod import;
 mod inbound;

@@ -81,6 +81,7 @@ async fn the_records_of_both_legs_at_once_settle_a_call_once() {
 #[actix_web::test]
 async fn a_call_from_outside_is_recorded_wherever_it_leads() {
     let stage = Stage::new().await;
+    stage.features(json!({ "call_recording": true })).await;
     stage.rules(json!({ "record": { "inbound": true, "outbound": true, "consent_tone": true } })).await;
     // Out: who is called hears the tone when they have answered, and not the agent before anybody has.
     let out = stage.calls(MUNICH, Uuid::new_v4()).await;

@@ -158,6 +158,7 @@ async fn calls_to_a_number_are_recorded_when_it_says_so() {
     let phone = stage.node.extension(stage.tenant, json!({ "number": "70" })).await["id"].clone();
     let path = format!("/v1/phone-numbers/{}?tenant_id={}", stage.number, stage.tenant);
     let call = async || stage.node.fetch(&crate::harness::call_form("%2B493012345678", "public")).await.text();
+    stage.features(json!({ "call_recording": true })).await;
     for (record, count) in [(false, 0), (true, 1)] {
         let to = json!({ "record": record, "destination": { "kind": "extension", "id": phone } });
         assert_eq!(stage.node.api("PATCH", &path, to).await.status, 200);

@@ -77,9 +77,21 @@ impl Stage {
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
 
+    /// Switches features on and off.
+    pub async fn features(&self, patch: Value) {
+        let path = format!("/v1/tenants/{}/settings", self.tenant);
+        let answer = self.node.api("PATCH", &path, json!({ "features": patch })).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+
     /// What a switch is told about a call of the agent's, the document as it is.
     pub async fn calls(&self, number: &str, call: Uuid) -> String {
         self.calls_as(&self.phone, number, call).await
+    }
+
+    /// The same as of a call that nobody counts.
+    pub async fn dials(&self, number: &str) -> String {
+        self.calls(number, Uuid::new_v4()).await
     }
 
     /// The same as one of thousands at once: where two cores are busy with other tests too, a node may say 503, and is asked again.

@@ -1,5 +1,7 @@
 //! Static FreeSWITCH files in and out.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use std::path::Path;
 
 use dialplane::switch::import::Wish;
@@ -172,6 +174,22 @@ async fn a_tenant_leaves_as_files_that_say_the_same() {
     let sofia = read("autoload_configs/sofia.conf.xml").replace("&#45;", "-");
     assert!(sofia.contains("<gateway name=") && sofia.contains("of-ours") && !sofia.contains("theirs"), "{sofia}");
     assert!(!read("autoload_configs/modules.conf.xml").contains("mod_xml_curl"));
+    // Hashes and passwords stand in them: nobody else may read them, whatever the umask is.
+    let mut folders = vec![folder.clone()];
+    let mut files = 0;
+    while let Some(next) = folders.pop() {
+        assert_eq!(std::fs::metadata(&next).unwrap().permissions().mode() & 0o777, 0o700, "{}", next.display());
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files += 1;
+                assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "{}", path.display());
+            }
+        }
+    }
+    assert!(files > 8, "{files}");
     // Every file is XML.
     for path in [
         "directory/tenant.xml",

@@ -11,9 +11,12 @@ use crate::{
     app::settings::Settings,
     node::changes::Change,
     people::onboarding::{self, NewTenancy},
-    telephony::extensions::{
-        self, Extension, Sealed,
-        store::{self, NewRows},
+    telephony::{
+        extensions::{
+            self, Extension, Sealed,
+            store::{self, NewRows},
+        },
+        names,
     },
     tenancy::tenants::{self, templates},
     text::{Domain, ExtensionNumber, SipSecret, VoicemailPin},
@@ -46,6 +49,7 @@ async fn load(local: &Local, args: &BenchDataArgs) -> anyhow::Result<()> {
             let mut change = local.changes.begin(author()).await?;
             let tenant = onboarding::create("", &mut change, NewTenancy::plain(None, domain), None).await?.tenant;
             let new = rows(&mut change, tenant.id, args.extensions_per_tenant).await?;
+            names::hold(&mut change, tenant.id).await?;
             extensions::insert(&mut change, tenant.id, &new).await?;
             change.commit().await?;
         }

@@ -23,7 +23,7 @@ use crate::{
     http::problem::Problem,
     model::destination::Target,
     model::user::UserStatus,
-    model::{error::Error, paging::PageQuery},
+    model::{error::Error, paging::PageQuery, settings::Features},
     people::agents::{self, Agent, AgentPatch, Maker, NewAgent, NewPhone, store},
     telephony::{
         destinations, extensions,
@@ -55,6 +55,9 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(phones)
         .service(rotate_page)
         .service(rotate)
+        .service(add_extension)
+        .service(give_back_page)
+        .service(give_back)
         .service(show)
         .service(save);
 }
@@ -182,6 +185,8 @@ struct CreatedPage<'a> {
     id: Uuid,
     name: String,
     phones: Vec<NewPhone>,
+    /// Is there nothing to do with a PIN?
+    no_voicemail: bool,
 }
 
 impl NewPhone {
@@ -204,14 +209,27 @@ struct ShownQuery {
     shown: Option<Uuid>,
 }
 
+/// What the tenant may use.
+async fn features(visitor: &Visitor, actor: &Actor) -> Result<Features, Turned> {
+    let tenant = Visitor::in_tenant(actor)?;
+    let rules = destinations::store::rules(&mut *visitor.api.read(actor).await?, tenant).await?;
+    Ok(rules.map(|plan| plan.settings.features).unwrap_or_default())
+}
+
 /// Shows the passwords of an agent's phones for a few minutes after they were made.
 #[get("/app/agents/{id}/phones")]
 async fn phones(mut visitor: Visitor, id: Path<Uuid>, query: Query<ShownQuery>) -> Page {
     let actor = visitor.needs(Resource::Agents, Level::Write)?;
     Visitor::in_tenant(&actor)?;
     visitor.shell.active = "agents";
-    if let Some(Kept::Phones { name, phones }) = visitor.kept(query.shown).await? {
-        return ok(&CreatedPage { s: &visitor.shell, id: *id, name, phones });
+    if let Some(Kept::Phones { name, mut phones }) = visitor.kept(query.shown).await? {
+        let no_voicemail = !features(&visitor, &actor).await?.voicemail;
+        if no_voicemail {
+            for phone in &mut phones {
+                phone.voicemail_pin.clear();
+            }
+        }
+        return ok(&CreatedPage { s: &visitor.shell, id: *id, name, phones, no_voicemail });
     }
     let (address, text) = (format!("/app/agents/{id}"), visitor.shell.t("created.gone_text"));
     let next = Some((address.as_str(), "created.to_agent"));
@@ -279,8 +297,22 @@ struct AgentPage<'a> {
     agent: &'a Agent,
     groups: Vec<groups::store::Membership>,
     form: &'a Form,
+    /// What was typed to add an extension.
+    add: &'a Form,
     roles: Vec<(String, String)>,
     can_write: bool,
+}
+
+impl AgentPage<'_> {
+    fn may_have_more(&self) -> bool {
+        self.can_write
+            && self.agent.extensions.len() < agents::MOST_EXTENSIONS
+            && self.agent.user.status != UserStatus::Suspended
+    }
+
+    fn may_have_less(&self) -> bool {
+        self.can_write && self.agent.extensions.len() > 1
+    }
 }
 
 async fn read(visitor: &Visitor, actor: &Actor, id: Uuid) -> Result<Agent, Turned> {
@@ -297,10 +329,20 @@ async fn groups_of(visitor: &Visitor, actor: &Actor, agent: &Agent) -> Result<Ve
 }
 
 async fn page_of(visitor: &Visitor, actor: &Actor, agent: &Agent, form: &Form, status: StatusCode) -> Page {
+    page_with(visitor, actor, agent, (form, &Form::default()), status).await
+}
+
+async fn page_with(
+    visitor: &Visitor,
+    actor: &Actor,
+    agent: &Agent,
+    (form, add): (&Form, &Form),
+    status: StatusCode,
+) -> Page {
     let can_write = actor.level == Level::Write && actor.role.may_grant(agent.user.role);
     let roles = roles(&visitor.shell, actor);
     let groups = groups_of(visitor, actor, agent).await?;
-    html(status, &AgentPage { s: &visitor.shell, agent, groups, form, roles, can_write })
+    html(status, &AgentPage { s: &visitor.shell, agent, groups, form, add, roles, can_write })
 }
 
 /// The present values of what the form changes.
@@ -558,4 +600,79 @@ async fn rotate(mut visitor: Visitor, path: Path<(Uuid, Uuid)>, sent: Sent) -> P
     let shown = keep(change.db(), &keyring, visitor.session()?, &kept).await?;
     change.commit().await?;
     Ok(see_other(&format!("/app/agents/{id}/phones?shown={shown}")))
+}
+
+/// One more extension: of a number that is typed, or of the lowest free one. Its passwords are shown once.
+#[post("/app/agents/{id}/extensions")]
+async fn add_extension(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
+    let mut add = Form::of(sent.into_inner());
+    let actor = visitor.sends(Resource::Agents, Level::Write, &add)?;
+    visitor.shell.active = "agents";
+    let tenant = Visitor::in_tenant(&actor)?;
+    let number = if add.value("number").is_empty() { None } else { add.read::<ExtensionNumber>("number") };
+    if !add.has_errors() {
+        let maker = Maker::new(&visitor.api.auth.public_url, actor.role);
+        let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
+        match agents::add_extension(&mut change, maker, tenant, *id, number).await {
+            Ok(phone) => {
+                let keyring = change.keyring();
+                let kept = Kept::Phones { name: phone.display_name.clone(), phones: vec![phone] };
+                let shown = keep(change.db(), &keyring, visitor.session()?, &kept).await?;
+                change.commit().await?;
+                return Ok(see_other(&format!("/app/agents/{id}/phones?shown={shown}")));
+            }
+            Err(error @ (Error::Sql(_) | Error::Keyring(_) | Error::NotFound(_))) => return Err(error.into()),
+            Err(error) => add.refuse(error),
+        }
+    }
+    let agent = read(&visitor, &actor, *id).await?;
+    let form = Form::opened(fields(&agent), agent.user.version);
+    page_with(&visitor, &actor, &agent, (&form, &add), StatusCode::UNPROCESSABLE_ENTITY).await
+}
+
+fn give_back_question<'a>(visitor: &'a Visitor, agent: &Agent, extension: Uuid) -> Result<Confirm<'a>, Turned> {
+    let own = agent.extensions.iter().find(|own| own.id == extension);
+    let own = own.ok_or_else(|| Problem::not_found("extension"))?;
+    Ok(Confirm {
+        s: &visitor.shell,
+        title: "give_back.title",
+        what: format!("{} · {} {}", own.number, agent.user.first_name, agent.user.last_name),
+        text: "give_back.text",
+        obstacles: vec![],
+        action: format!("/app/agents/{}/extensions/{extension}/give-back", agent.user.id),
+        submit: "agent.give_back",
+        back: format!("/app/agents/{}", agent.user.id),
+        version: agent.user.version,
+        error: None,
+        changed: false,
+    })
+}
+
+#[get("/app/agents/{id}/extensions/{extension}/give-back")]
+async fn give_back_page(mut visitor: Visitor, path: Path<(Uuid, Uuid)>) -> Page {
+    let (id, extension) = path.into_inner();
+    let actor = visitor.needs(Resource::Agents, Level::Write)?;
+    visitor.shell.active = "agents";
+    let agent = read(&visitor, &actor, id).await?;
+    give_back_question(&visitor, &agent, extension)?.ask()
+}
+
+/// An extension that is nobody's from now on.
+#[post("/app/agents/{id}/extensions/{extension}/give-back")]
+async fn give_back(mut visitor: Visitor, path: Path<(Uuid, Uuid)>, sent: Sent) -> Page {
+    let (id, extension) = path.into_inner();
+    let form = Form::of(sent.into_inner());
+    let actor = visitor.sends(Resource::Agents, Level::Write, &form)?;
+    visitor.shell.active = "agents";
+    let agent = read(&visitor, &actor, id).await?;
+    let question = give_back_question(&visitor, &agent, extension)?;
+    let kept = agent.extensions.iter().filter(|own| own.id != extension);
+    let kept = kept.map(|own| ExtensionNumber::parse(&own.number)).collect::<Result<Vec<_>, _>>();
+    // What it has, it was given as a number.
+    let Ok(kept) = kept else { return Err(Problem::not_found("extension").into()) };
+    let patch = AgentPatch { extensions: Some(kept), ..AgentPatch::default() };
+    match change(&visitor, &actor, id, patch, form.version()).await {
+        Ok(()) => Ok(done(&format!("/app/agents/{id}"), "agents.gave_back")),
+        Err(error) => question.again(error),
+    }
 }

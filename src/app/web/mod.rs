@@ -14,6 +14,7 @@ pub mod kept_store;
 mod platform;
 mod preview;
 mod problems;
+mod records;
 mod refused;
 mod sign_in;
 mod switches;
@@ -71,6 +72,7 @@ pub fn pages(config: &mut web::ServiceConfig) {
         .configure(agents::pages)
         .configure(audit::pages)
         .configure(platform::pages)
+        .configure(records::pages)
         .configure(problems::pages)
         .configure(switches::pages);
 }
@@ -250,12 +252,14 @@ fn theme(request: &HttpRequest) -> Option<&'static str> {
     }
 }
 
-const FLASHES: [&str; 16] = [
+const FLASHES: [&str; 18] = [
     "agents.was_suspended",
     "agents.was_activated",
     "agents.was_deleted",
     "agents.was_saved",
     "agents.was_invited",
+    "agents.gave_back",
+    "records.were_read",
     "agents.left_group",
     "clusters.was_made",
     "tenants.was_made",

@@ -16,6 +16,7 @@ use crate::{
         paging::{PageQuery, Window},
     },
     people::onboarding::{self, NewOwner, NewTenancy},
+    telephony::calls,
     tenancy::{
         auth::{
             actor::Actor,
@@ -201,6 +202,8 @@ struct ClustersPage<'a> {
     form: &'a Form,
     /// Whether the form for a new one is open.
     open: bool,
+    /// How many call records can't be read.
+    unreadable: i64,
 }
 
 /// A status's name in the catalogue and the stylesheet.
@@ -231,7 +234,8 @@ async fn cluster_page(visitor: &Visitor, actor: &Actor, form: &Form) -> Page {
         });
     }
     let open = form.has_errors() || !form.value("name").is_empty();
-    let view = ClustersPage { s: &visitor.shell, clusters: rows, form, open };
+    let unreadable = calls::store::count_unreadable(&mut *db).await?;
+    let view = ClustersPage { s: &visitor.shell, clusters: rows, form, open, unreadable };
     if form.has_errors() { wrong(&view) } else { ok(&view) }
 }
 

@@ -17,7 +17,7 @@ use super::{Form, Message, Page, Shell, Visitor, again::Again, done, kept::keep_
 use crate::{
     model::error::Error,
     node::changes::Change,
-    people::onboarding::sign_up::{Registration, confirm, register},
+    people::onboarding::sign_up::{Registration, confirm, is_sign_up, register},
     tenancy::auth::{
         SignIn,
         actor::{COOKIE, peer, source},
@@ -251,9 +251,15 @@ struct OneField<'a> {
 }
 
 impl<'a> OneField<'a> {
-    fn verify(s: &'a Shell, form: &'a Form, token: &'a str) -> Self {
-        let (title, intro, submit) = ("verify.title", "verify.intro", "verify.submit");
-        Self { s, form, title, intro, action: "/verify", field: "", kind: "", autocomplete: "", submit, token }
+    /// A sign-up's link asks for the password that was chosen then.
+    fn verify(s: &'a Shell, form: &'a Form, token: &'a str, signs_up: bool) -> Self {
+        let (title, submit) = ("verify.title", "verify.submit");
+        let (intro, field, kind, autocomplete) = if signs_up {
+            ("verify.intro_password", "password", "password", "current-password")
+        } else {
+            ("verify.intro", "", "", "")
+        };
+        Self { s, form, title, intro, action: "/verify", field, kind, autocomplete, submit, token }
     }
 
     fn verify_again(s: &'a Shell, form: &'a Form) -> Self {
@@ -300,21 +306,24 @@ async fn verify_page(visitor: Visitor, query: Query<TokenQuery>) -> Page {
     if !is_good_link(&visitor.api.changes, peer(&visitor.request), &query.token, &[Purpose::Verify]).await? {
         return expired(&visitor, CONFIRM_AGAIN);
     }
-    ok(&OneField::verify(&visitor.shell, &Form::default(), &query.token))
+    let signs_up = is_sign_up(&visitor.api.changes, &query.token).await?;
+    ok(&OneField::verify(&visitor.shell, &Form::default(), &query.token, signs_up))
 }
 
 #[post("/verify")]
 async fn verify_send(visitor: Visitor, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());
     let (api, source) = (&visitor.api, peer(&visitor.request));
-    match confirm(&api.auth, &api.changes, source, form.value("token")).await {
+    let password = Some(form.value("password")).filter(|password| !password.is_empty());
+    match confirm(&api.auth, &api.changes, source, form.value("token"), password).await {
         Ok(()) => Ok(done("/sign-in", "verify.done")),
         Err(error) if is_expired(&error) => expired(&visitor, CONFIRM_AGAIN),
         Err(error @ (Error::Sql(_) | Error::Keyring(_))) => Err(error.into()),
         Err(error) => {
             let wait = wait(&error);
             form.refuse(error);
-            told(wrong(&OneField::verify(&visitor.shell, &form, form.value("token"))), wait)
+            let signs_up = is_sign_up(&api.changes, form.value("token")).await?;
+            told(wrong(&OneField::verify(&visitor.shell, &form, form.value("token"), signs_up)), wait)
         }
     }
 }

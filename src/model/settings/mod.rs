@@ -2,6 +2,7 @@
 //!
 //! Nothing of it reaches a switch but what is a text type.
 
+mod features;
 pub mod hours;
 mod merge;
 pub mod routing;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::{
+    features::{Feature, Features},
     hours::{BusinessHours, Holiday, Span},
     merge::merge_patch,
     routing::Routing,
@@ -89,45 +91,27 @@ pub enum ChannelKind {
     Email,
 }
 
+impl ChannelKind {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sms => "sms",
+            Self::Whatsapp => "whatsapp",
+            Self::WebChat => "web_chat",
+            Self::Email => "email",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Messaging {
-    /// Made with the tenant, inactive until each is set up.
+    /// Made with the tenant where its features have messaging, inactive until each is set up.
     pub channels: Vec<ChannelKind>,
     pub opening_message: Option<Prose>,
     /// Outside of business hours.
     pub away_message: Option<Prose>,
     pub signature: Option<Words>,
-}
-
-/// What a tenant may use. What costs money or can be abused is off until somebody switches it on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields, default)]
-#[expect(clippy::struct_excessive_bools, reason = "a switch each")]
-pub struct Features {
-    pub voicemail: bool,
-    pub call_recording: bool,
-    pub international_calls: bool,
-    pub voice_agent: bool,
-    pub messaging: bool,
-    pub queues: bool,
-    pub conferences: bool,
-    pub reports: bool,
-}
-
-impl Default for Features {
-    fn default() -> Self {
-        Self {
-            voicemail: true,
-            call_recording: false,
-            international_calls: false,
-            voice_agent: false,
-            messaging: false,
-            queues: true,
-            conferences: true,
-            reports: true,
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -213,7 +197,9 @@ impl Settings {
             return Err(wrong(".", Code::NotAPatch));
         }
         let whole = serde_json::to_value(self).map_err(|error| wrong(".", Code::Unreadable.with("reason", error)))?;
-        Self::parse(&merge_patch(&whole, patch))
+        let patched = Self::parse(&merge_patch(&whole, patch))?;
+        patched.need_features(Some(self))?;
+        Ok(patched)
     }
 
     fn check(&self) -> Result<(), SettingsError> {

@@ -3,13 +3,13 @@
 use chrono::{Duration, Utc};
 use uuid::Uuid;
 
-use super::{Agent, AgentPatch, MOST_EXTENSIONS, Maker, QUARANTINE_DAYS, store};
+use super::{Agent, AgentPatch, MOST_EXTENSIONS, Maker, NewPhone, QUARANTINE_DAYS, new_phone, store};
 use crate::{
     model::error::{Error, Result, same_version},
     model::user::UserStatus,
     node::changes::{Audit, Change},
     telephony::{
-        extensions::{self, Owner},
+        extensions::{self, Extension, Owner, store::NewRows},
         names, pools,
     },
     tenancy::{
@@ -121,6 +121,50 @@ async fn set_extensions(change: &mut Change, tenant: Uuid, agent: &User, wanted:
         extensions::give(change, tenant, number, &to).await?;
     }
     Ok(())
+}
+
+/// Gives an agent one extension more, with new secrets that are shown once: of this number, which one of the tenant's pools or an
+/// extension that is nobody's has, or else of the lowest free number.
+pub async fn add_extension(
+    change: &mut Change,
+    maker: Maker<'_>,
+    tenant: Uuid,
+    id: Uuid,
+    number: Option<ExtensionNumber>,
+) -> Result<NewPhone> {
+    let agent = locked(change, maker, tenant, id, None).await?;
+    let name = DisplayName::parse(&full_name(&agent)).map_err(|_| Error::invalid("last_name", Code::NamesTooLong))?;
+    let email = Email::parse(&agent.email).map_err(|error| Error::invalid("email", error))?;
+    if agent.status == UserStatus::Suspended {
+        return Err(Code::AgentSuspended.with("agent", &name).into());
+    }
+    names::hold(change, tenant).await?;
+    if store::extensions_of(change.db(), tenant, &[id]).await?.len() >= MOST_EXTENSIONS {
+        return Err(Error::invalid("extensions", Code::range(1, MOST_EXTENSIONS)));
+    }
+    let number = match number {
+        Some(number) => {
+            let wanted = [number.to_string()];
+            pools::check_wanted(&wanted, &pools::unavailable(change, tenant, &wanted).await?)?;
+            number
+        }
+        None => pools::take_lowest(change, tenant, 1, &[]).await?.pop().ok_or(Error::NotFound("number"))?,
+    };
+    let home = tenants::store::get(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
+    let usual = templates::usual(change.db(), tenant).await?;
+    let free = extensions::free_among(change, tenant, &[number.to_string()]).await?;
+    let free = free.get(number.as_str());
+    let (phone, extension, sealed) = new_phone(change, &home, &usual, (&name, &email), &number, free)?;
+    if let Some(free) = free {
+        extensions::give_anew(change, tenant, free.id, &Owner { id, name: &name, email: &email }, &sealed).await?;
+        return Ok(phone);
+    }
+    let mut rows = NewRows::default();
+    rows.push(Extension { user_id: Some(id), ..extension }, sealed);
+    extensions::insert(change, tenant, &rows).await?;
+    let made = extensions::store::get(change.db(), tenant, phone.id).await?.ok_or(Error::NotFound("extension"))?;
+    change.audit_of("create", None, Some(&made)).await?;
+    Ok(phone)
 }
 
 /// The name as phones show it.

@@ -6,7 +6,7 @@ mod edit;
 pub mod file;
 pub mod store;
 
-pub use self::edit::{delete, invite_again, update};
+pub use self::edit::{add_extension, delete, invite_again, update};
 
 use std::collections::HashSet;
 
@@ -289,10 +289,10 @@ async fn insert_all(
             let user = users.push(agent);
             let mut phones_of = Vec::with_capacity(numbers.len());
             for number in numbers {
-                let (mut phone, extension, sealed) =
-                    new_phone(change, home, &usual, agent, number, free.get(number.as_str()))?;
+                let whose = (&agent.full_name()?, &agent.email);
+                let (phone, extension, sealed) =
+                    new_phone(change, home, &usual, whose, number, free.get(number.as_str()))?;
                 if let Some(free) = free.get(number.as_str()) {
-                    phone.sip_username = free.sip_username.to_string();
                     given.push((*agent, user, free.id, sealed));
                 } else {
                     new_rows.push(Extension { user_id: Some(user), ..extension }, sealed);
@@ -315,29 +315,28 @@ async fn insert_all(
     Ok(created)
 }
 
-/// New secrets for a new extension, or for one without an agent.
+/// New secrets, with somebody's name and address, for a new extension or for one without an agent.
 fn new_phone(
     change: &Change,
     home: &tenants::Tenant,
     usual: &templates::Usual,
-    agent: &NewAgent,
+    (name, email): (&DisplayName, &Email),
     number: &ExtensionNumber,
     free: Option<&Free>,
 ) -> Result<(NewPhone, Extension, Sealed)> {
     let tenant = home.id;
-    let name = agent.full_name()?;
     let id = free.map_or_else(Uuid::now_v7, |free| free.id);
     let (secret, pin) = (SipSecret::generate(), VoicemailPin::generate_but(&[number.as_str()]));
     let extension = Extension {
         display_name: name.clone(),
-        voicemail_email: Some(agent.email.clone()),
+        voicemail_email: Some(email.clone()),
         ..Extension::usual(tenant, id, number.clone(), usual)?
     };
     let sealed = Sealed::new(&change.keyring(), tenant, id, &secret, &pin);
     let phone = NewPhone {
         id,
         number: number.to_string(),
-        sip_username: number.to_string(),
+        sip_username: free.map_or_else(|| number.to_string(), |free| free.sip_username.to_string()),
         sip_password: secret.reveal().to_owned(),
         domain: home.domain.to_string(),
         display_name: name.to_string(),

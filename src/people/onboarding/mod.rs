@@ -140,6 +140,7 @@ pub async fn create(
         None => template.settings.clone(),
         Some(patch) => template.settings.patched(patch).map_err(templates::wrong_setting)?,
     };
+    settings.need_features(None).map_err(templates::wrong_setting)?;
     let cluster = clusters::choose(change, new.region.as_deref()).await?;
     let from = tenants::From {
         cluster,
@@ -152,7 +153,7 @@ pub async fn create(
     let (first_number, last_number) = pools::default_range(ordinal, pool_size(&from.settings));
     let pool = pools::create(change, tenant.id, pools::NewPool { first_number, last_number }).await?;
     let number_requests = vec![request_number(change, tenant.id, &from.settings).await?];
-    let channels = make_channels(change, tenant.id, &from.settings).await?;
+    let channels = make_channels(change, tenant.id, &settings).await?;
     let integrations = make_integrations(change, tenant.id, &from.settings).await?;
     let owner = match new.owner {
         None => None,
@@ -174,11 +175,11 @@ fn pool_size(settings: &Value) -> i64 {
     settings.pointer("/calling/pool_size").and_then(Value::as_i64).unwrap_or(pools::DEFAULT_SIZE)
 }
 
-/// Creates the channels named in the settings, inactive. Voice is always there.
-async fn make_channels(change: &mut Change, tenant: Uuid, settings: &Value) -> Result<Vec<Channel>> {
-    let of_messaging = settings.pointer("/messaging/channels").and_then(Value::as_array).into_iter().flatten();
+/// Creates the channels named in the settings, inactive. Voice is always there, those of messaging where the tenant may use them.
+async fn make_channels(change: &mut Change, tenant: Uuid, settings: &Settings) -> Result<Vec<Channel>> {
+    let of_messaging = settings.messaging.channels.iter().filter(|_| settings.features.messaging);
     let mut channels = Vec::new();
-    for kind in std::iter::once("voice").chain(of_messaging.filter_map(Value::as_str)) {
+    for kind in std::iter::once("voice").chain(of_messaging.map(|kind| kind.as_str())) {
         channels.push(store::insert_channel(change.db(), tenant, kind).await?);
     }
     Ok(channels)

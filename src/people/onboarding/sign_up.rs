@@ -108,9 +108,35 @@ async fn ask_to_confirm(auth: &Auth, change: &mut Change, new: &Registration, pa
     mail::queue(change, None, &new.email, new.language, &message).await
 }
 
-/// Confirms an address by the link that was sent to it. For a sign-up, this creates the tenant and its owner.
-pub async fn confirm(auth: &Auth, changes: &Changes, source: Option<IpAddr>, token: &str) -> Result<()> {
+/// Does a link belong to a sign-up? Then its password is asked for.
+pub async fn is_sign_up(changes: &Changes, token: &str) -> Result<bool> {
+    Ok(store::sign_up_of(changes.pool(), &TokenHash::of(token.as_bytes())).await?.is_some())
+}
+
+/// Whoever follows a sign-up's link is the one who signed up: somebody else may have written down the address, with a password that
+/// only they know.
+async fn is_theirs(auth: &Auth, changes: &Changes, token: &str, password: Option<&str>) -> Result<()> {
+    let Some(hash) = store::sign_up_of(changes.pool(), &TokenHash::of(token.as_bytes())).await? else { return Ok(()) };
+    let Some(password) = password else { return Err(Error::invalid("password", Code::Missing)) };
+    let _place = auth.passwords.admit()?;
+    // No transaction is open while hashing.
+    if auth.passwords.verify(Some(&hash), password).await? {
+        return Ok(());
+    }
+    Err(Error::invalid("password", Code::NotTheSignUpsPassword))
+}
+
+/// Confirms an address by the link that was sent to it. For a sign-up, this creates the tenant and its owner; the password that was
+/// chosen then is asked for.
+pub async fn confirm(
+    auth: &Auth,
+    changes: &Changes,
+    source: Option<IpAddr>,
+    token: &str,
+    password: Option<&str>,
+) -> Result<()> {
     not_guessed(changes, source, async {
+        is_theirs(auth, changes, token, password).await?;
         let mut change = changes.begin(Author { name: "verify-email".into(), source, within: None }).await?;
         if let Some(kept) = store::take_sign_up(change.db(), &TokenHash::of(token.as_bytes())).await? {
             begin(auth, &mut change, kept).await?;
@@ -180,15 +206,18 @@ pub async fn sign_up(api: Data<Api>, request: HttpRequest, body: Bytes) -> std::
 pub struct VerifyBody {
     /// The token in the link.
     pub token: String,
+    /// For a sign-up: the password that was chosen then.
+    pub password: Option<String>,
 }
 
 /// Confirm an e-mail address with the link that was sent to it
 ///
-/// For a sign-up, this creates the tenant and the account.
+/// For a sign-up, this creates the tenant and the account, and needs the password that was chosen then: whoever follows the link is the
+/// one who signed up.
 #[utoipa::path(tag = "auth", request_body = VerifyBody, security(()), responses((status = 204), (status = 409, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 #[post("/v1/auth/verify-email")]
 pub async fn verify(api: Data<Api>, request: HttpRequest, body: Bytes) -> std::result::Result<HttpResponse, Problem> {
     let shown: VerifyBody = input::parse(&body)?;
-    confirm(&api.auth, &api.changes, peer(&request), &shown.token).await?;
+    confirm(&api.auth, &api.changes, peer(&request), &shown.token, shown.password.as_deref()).await?;
     Ok(HttpResponse::NoContent().finish())
 }

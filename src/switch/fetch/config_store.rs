@@ -28,6 +28,8 @@ pub struct ConfigRow {
     pub id: Uuid,
     pub config: Config,
     pub pin: Option<Vec<u8>>,
+    /// May its tenant record calls?
+    pub may_record: bool,
     /// The names of the extensions and groups among them.
     pub targets: BTreeMap<Uuid, String>,
     pub agents: Vec<QueueAgent>,
@@ -49,6 +51,7 @@ pub async fn destination(
         r#"
         select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!",
                d.config as "config?", d.pin as "pin?",
+               coalesce((t.settings #>> '{features,call_recording}')::boolean, false) as "may_record!",
                coalesce((
                     select jsonb_object_agg(x.id, x.name) from (
                         select e.id, e.sip_username as name from destination_refs r
@@ -83,6 +86,7 @@ pub async fn destination(
             id,
             config: config(kind.as_str(), &text)?,
             pin: row.pin,
+            may_record: row.may_record,
             targets: row.targets.0,
             agents: row.agents.0,
         }),
@@ -102,6 +106,7 @@ pub async fn queues(db: impl PgExecutor<'_>, cluster: Option<Uuid>) -> sqlx::Res
     let rows = sqlx::query!(
         r#"
         select t.domain as "domain: Domain", d.tenant_id, d.id, d.config,
+               coalesce((t.settings #>> '{features,call_recording}')::boolean, false) as "may_record!",
                coalesce(agents.active, '[]') as "agents!: Json<Vec<QueueAgent>>",
                greatest(d.updated_at, t.updated_at, agents.changed_at) as "changed_at!"
           from destinations d
@@ -112,7 +117,8 @@ pub async fn queues(db: impl PgExecutor<'_>, cluster: Option<Uuid>) -> sqlx::Res
                        max(e.updated_at) as changed_at
                   from destination_refs r join extensions e on e.tenant_id = r.tenant_id and e.id = r.extension_id
                  where r.tenant_id = d.tenant_id and r.from_id = d.id) agents
-         where d.kind = 'queue' and ($1::uuid is null or t.cluster_id = $1)
+         where d.kind = 'queue' and coalesce((t.settings #>> '{features,queues}')::boolean, true)
+           and ($1::uuid is null or t.cluster_id = $1)
          order by d.tenant_id, d.id
         "#,
         cluster
@@ -124,7 +130,8 @@ pub async fn queues(db: impl PgExecutor<'_>, cluster: Option<Uuid>) -> sqlx::Res
             let (targets, agents) = (BTreeMap::new(), row.agents.0);
             let config = config("queue", &row.config)?;
             let (domain, changed_at) = (row.domain, row.changed_at);
-            let row = ConfigRow { tenant_id: row.tenant_id, id: row.id, config, pin: None, targets, agents };
+            let (tenant_id, id, may_record) = (row.tenant_id, row.id, row.may_record);
+            let row = ConfigRow { tenant_id, id, config, pin: None, may_record, targets, agents };
             Ok(QueueRow { domain, row, changed_at })
         })
         .collect()

@@ -149,7 +149,7 @@ fn conference_conf(
     if conference.muted {
         params.push(("member-flags", "mute".into()));
     }
-    if conference.record {
+    if conference.record && row.may_record {
         // The file is named after the conference, which has one recording at a time.
         params.push(("auto-record", format!("recordings/{}.wav", row.id.simple()).into()));
     }

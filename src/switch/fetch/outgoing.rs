@@ -181,7 +181,8 @@ impl Fetch {
                     known: carriers,
                     call: Some(call),
                     location: None,
-                    record: record.outbound || caller.is_some_and(|caller| caller.record),
+                    record: plan.settings.features.call_recording
+                        && (record.outbound || caller.is_some_and(|caller| caller.record)),
                     consent_tone: record.consent_tone,
                 };
                 actions(slot, "outbound", carried.actions(), &before)

@@ -101,7 +101,8 @@ pub async fn extensions(
                e.id as "id?", e.number as "number?: ExtensionNumber", e.alias as "alias?: ExtensionNumber",
                e.sip_username as "sip_username?: SipUsername", e.sip_secret as "sip_secret?",
                e.display_name as "display_name?: DisplayName", e.caller_id_name as "caller_id_name?: CallerName",
-               e.caller_id_number as "caller_id_number?: CallerNumber", e.voicemail_enabled as "voicemail_enabled?",
+               e.caller_id_number as "caller_id_number?: CallerNumber",
+               e.voicemail_enabled and coalesce((t.settings #>> '{features,voicemail}')::boolean, true) as "voicemail_enabled?",
                e.voicemail_pin as "voicemail_pin?", e.voicemail_email as "voicemail_email?: Email",
                e.codecs as "codecs?: Codecs", e.max_registrations as "max_registrations?",
                e.status = 'active' as active, e.variables as "variables?: sqlx::types::Json<Variables>"
@@ -234,7 +235,8 @@ pub async fn everyone(
         r#"
         select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!",
                e.id as "id?", e.number as "number?: ExtensionNumber", e.sip_username as "sip_username?: SipUsername",
-               e.display_name as "display_name?: DisplayName", e.voicemail_enabled as "voicemail_enabled?",
+               e.display_name as "display_name?: DisplayName",
+               e.voicemail_enabled and coalesce((t.settings #>> '{features,voicemail}')::boolean, true) as "voicemail_enabled?",
                e.voicemail_pin as "voicemail_pin?", e.voicemail_email as "voicemail_email?: Email"
           from generation g
           join tenants t on t.id = g.scope

@@ -212,7 +212,9 @@ impl Looking<'_> {
             known: &carriers,
             call: None,
             location: None,
-            record: self.plan.settings.routing.record.outbound,
+            record: self.plan.settings.features.call_recording
+                && (self.plan.settings.routing.record.outbound
+                    || row.caller.as_ref().is_some_and(|caller| caller.record)),
             consent_tone: self.plan.settings.routing.record.consent_tone,
         };
         Ok((step(self.dialled, trace, "outbound", carried.actions(), self.tenant), None, decision.offers))

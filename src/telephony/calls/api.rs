@@ -12,7 +12,8 @@ use uuid::Uuid;
 use super::store;
 use crate::{
     http::problem::Problem,
-    model::{error::Error, moment},
+    model::{error::Error, moment, settings::Feature},
+    telephony::destinations,
     tenancy::{Api, auth::actor::Actor},
     text::Code,
 };
@@ -69,6 +70,10 @@ pub async fn list_outbound_calls(
     let limit = filter.limit.unwrap_or(50);
     if !(1..=500).contains(&limit) {
         return Err(Error::query("limit", Code::range(1, 500)).into());
+    }
+    if actor.tenant.is_some() {
+        let features = destinations::store::rules(&mut *api.read(&actor).await?, tenant).await?;
+        features.map(|plan| plan.settings.features).unwrap_or_default().need(Feature::Reports)?;
     }
     Ok(Json(store::outbound_calls(&mut *api.read(&actor).await?, tenant, &filter, limit).await?))
 }

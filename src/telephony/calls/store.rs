@@ -121,6 +121,14 @@ pub async fn unread(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<KeptRecord>> {
     .await
 }
 
+/// Has all records that can't be read be read once more.
+pub async fn forget_readings(db: impl PgExecutor<'_>) -> sqlx::Result<()> {
+    sqlx::query!("update cdr_inbox set reader = null where noted_at is null and unreadable is not null")
+        .execute(db)
+        .await
+        .map(|_| ())
+}
+
 pub async fn count_unreadable(db: impl PgExecutor<'_>) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
         r#"select count(*) as "count!" from cdr_inbox where noted_at is null and unreadable is not null"#

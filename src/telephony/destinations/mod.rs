@@ -15,6 +15,7 @@ use crate::{
     model::{
         error::{Error, Result, same_version},
         patch::patch,
+        settings::{Feature, Features},
     },
     node::changes::{Audited, Change},
     routing,
@@ -95,6 +96,7 @@ impl Source {
 pub async fn create(change: &mut Change, tenant: Uuid, new: NewDestination) -> Result<CreatedDestination> {
     let id = Uuid::now_v7();
     let config = Config::read(new.kind, &new.config)?;
+    features(change, tenant).await?.allow(None, &config)?;
     let is_mailbox = matches!(config, Config::Mailbox(_));
     let names = new.number.iter().map(ExtensionNumber::as_str).collect::<Vec<_>>();
     let made = (is_mailbox && new.pin.is_none()).then(|| VoicemailPin::generate_but(&names));
@@ -146,6 +148,7 @@ pub async fn update(
     }
     if let Some(config) = patch.config {
         after.config = Config::read(before.config.kind(), &config)?;
+        features(change, tenant).await?.allow(Some(&before.config), &after.config)?;
     }
     let keyring = change.keyring();
     let said = patch.pin.as_ref().and_then(|pin| pin.as_ref().map(|pin| pin.reveal().to_owned()));
@@ -236,6 +239,7 @@ pub async fn lead(
         }
     }
     let (kind, id) = from.parts();
+    may_lead(change, tenant, id, targets).await?;
     store::set_refs(change.db(), tenant, kind, id, targets).await?;
     if by_itself.is_empty() {
         return Ok(());
@@ -244,6 +248,27 @@ pub async fn lead(
         None => Ok(()),
         Some(way) => Err(Error::invalid("target", Code::LeadsToItself.with("way", way.join(" → ")))),
     }
+}
+
+/// What a tenant may use.
+pub async fn features(change: &mut Change, tenant: Uuid) -> Result<Features> {
+    // Whoever writes for a tenant that isn't there is told so by the database.
+    Ok(store::rules(change.db(), tenant).await?.map(|plan| plan.settings.features).unwrap_or_default())
+}
+
+/// Refuses to lead to what the tenant may not use. What led there before may stay as it is.
+async fn may_lead(change: &mut Change, tenant: Uuid, from: Uuid, targets: &[Target]) -> Result<()> {
+    let needs = targets.iter().filter_map(|target| Some((target.id, Feature::of_kind(target.kind)?)));
+    let needs = needs.collect::<Vec<_>>();
+    if needs.is_empty() {
+        return Ok(());
+    }
+    let features = features(change, tenant).await?;
+    if needs.iter().all(|(_, feature)| features.has(*feature)) {
+        return Ok(());
+    }
+    let before = store::led_to(change.db(), tenant, from).await?;
+    needs.iter().filter(|(id, _)| !before.contains(id)).try_for_each(|(_, feature)| features.need(*feature))
 }
 
 /// Destinations and groups that lead on by themselves, each with its name and where it leads.

@@ -215,6 +215,18 @@ pub async fn exists(db: &mut PgConnection, tenant: Uuid, target: Target) -> sqlx
     .await
 }
 
+/// The destinations that something leads to.
+pub async fn led_to(db: &mut PgConnection, tenant: Uuid, from: Uuid) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        r#"select destination_id as "id!" from destination_refs
+            where tenant_id = $1 and from_id = $2 and destination_id is not null"#,
+        tenant,
+        from
+    )
+    .fetch_all(db)
+    .await
+}
+
 /// Records what something leads to, replacing what was recorded before.
 pub async fn set_refs(db: &mut PgConnection, tenant: Uuid, kind: &str, from: Uuid, to: &[Target]) -> sqlx::Result<()> {
     let before = sqlx::query!("delete from destination_refs where tenant_id = $1 and from_id = $2", tenant, from);

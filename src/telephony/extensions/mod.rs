@@ -5,7 +5,7 @@ mod owner;
 mod rules;
 pub mod store;
 
-use self::rules::{check, free_names, may_be_active, no_circle, pin_is_no_name};
+use self::rules::{check, free_names, may_be_active, may_have, no_circle, pin_is_no_name};
 pub use self::{
     owner::{Free, Owner, free_among, give, give_anew, give_back},
     rules::{check_own, check_pin},
@@ -267,6 +267,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewExtension) -> Res
         ..default
     };
     check(&extension)?;
+    may_have(change, None, &extension).await?;
     pin_is_no_name(change, None, &extension, Some(&pin)).await?;
     free_names(change, None, &extension).await?;
     let mut rows = store::NewRows::default();
@@ -280,9 +281,8 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewExtension) -> Res
 }
 
 /// Inserts extensions, all or none. Every extension is created here. If two changes want the same name at once, one gets it and
-/// the other is refused.
+/// the other is refused. The caller holds the tenant's names (`names::hold`).
 pub async fn insert(change: &mut Change, tenant: Uuid, new: &store::NewRows) -> Result<()> {
-    names::hold(change, tenant).await?;
     store::insert(change.db(), tenant, new).await.map_err(names::taken)
 }
 
@@ -310,6 +310,7 @@ pub async fn update(
     let new_pin = patch.voicemail_pin.clone();
     let after = patched(before.clone(), patch);
     check(&after)?;
+    may_have(change, Some(&before), &after).await?;
     pin_is_no_name(change, Some(&before), &after, new_pin.as_ref()).await?;
     free_names(change, Some(&before), &after).await?;
     may_be_active(change, &before, &after).await?;

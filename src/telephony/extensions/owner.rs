@@ -28,6 +28,9 @@ pub struct Free {
 
 /// The extensions without an agent that these numbers reach.
 pub async fn free_among(change: &mut Change, tenant: Uuid, numbers: &[String]) -> Result<HashMap<String, Free>> {
+    if numbers.is_empty() {
+        return Ok(HashMap::new());
+    }
     Ok(store::free_among(change.db(), tenant, numbers).await?.into_iter().collect())
 }
 

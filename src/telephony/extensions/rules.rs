@@ -4,7 +4,10 @@ use uuid::Uuid;
 
 use super::{Extension, ExtensionPatch, ExtensionStatus, store};
 use crate::{
-    model::error::{Error, Result},
+    model::{
+        error::{Error, Result},
+        settings::Feature,
+    },
     node::changes::Change,
     telephony::{destinations, names, pools},
     text::{Code, VoicemailPin, keyring::Place},
@@ -53,6 +56,19 @@ pub(super) fn check(extension: &Extension) -> Result<()> {
         return Err(Error::invalid("max_registrations", Code::range(1, 20)));
     }
     extension.calls.check()
+}
+
+/// Refuses what it had not `before`, and what the tenant may not use.
+pub(super) async fn may_have(change: &mut Change, before: Option<&Extension>, after: &Extension) -> Result<()> {
+    let wants = [
+        (Feature::Voicemail, after.voicemail_enabled && !before.is_some_and(|before| before.voicemail_enabled)),
+        (Feature::CallRecording, after.calls.record && !before.is_some_and(|before| before.calls.record)),
+    ];
+    if wants.iter().all(|(_, is_wanted)| !is_wanted) {
+        return Ok(());
+    }
+    let features = destinations::features(change, after.tenant_id).await?;
+    wants.iter().filter(|(_, is_wanted)| *is_wanted).try_for_each(|(feature, _)| features.need(*feature))
 }
 
 /// Refuses circles of forwards of all calls. Forwards for busy or unanswered phones may form circles, because two colleagues may

@@ -16,7 +16,7 @@ use crate::{
         destination::Target,
         error::{Error, Result, same_version},
         patch::patch,
-        settings::{Country, Words},
+        settings::{Country, Feature, Words},
     },
     node::changes::{Audited, Change},
     routing::callee::Callee,
@@ -145,6 +145,9 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewNumber) -> Result
     let own = destinations::store::plan(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
     let parsed = parse(&new, own.country())?;
     check(change, tenant, new.destination).await?;
+    if new.record {
+        own.settings.features.need(Feature::CallRecording)?;
+    }
     let mut capabilities = new.capabilities;
     capabilities.sort_unstable();
     capabilities.dedup();
@@ -193,9 +196,12 @@ pub async fn update(
         after.capabilities = capabilities;
     }
     if let Some(record) = patch.record {
+        if record && !before.record {
+            destinations::features(change, tenant).await?.need(Feature::CallRecording)?;
+        }
         after.record = record;
     }
-    if let Some(destination) = patch.destination {
+    if let Some(destination) = patch.destination.filter(|destination| *destination != before.destination) {
         check(change, tenant, destination).await?;
         after.destination = destination;
     }
@@ -228,10 +234,12 @@ fn taken(number: &E164) -> Error {
 
 async fn check(change: &mut Change, tenant: Uuid, destination: Option<Target>) -> Result<()> {
     let Some(destination) = destination else { return Ok(()) };
-    if destinations::store::exists(change.db(), tenant, destination).await? {
-        Ok(())
-    } else {
-        Err(Error::invalid("destination", Code::NamesNothing))
+    if !destinations::store::exists(change.db(), tenant, destination).await? {
+        return Err(Error::invalid("destination", Code::NamesNothing));
+    }
+    match Feature::of_kind(destination.kind) {
+        Some(feature) => destinations::features(change, tenant).await?.need(feature),
+        None => Ok(()),
     }
 }
 

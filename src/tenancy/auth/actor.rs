@@ -16,12 +16,14 @@ use crate::{
     text::Code,
 };
 use crate::{
+    model::error::Error,
     node::changes::Author,
     tenancy::{
         auth::{
             rules::{self, Level, Resource, Role},
             session::{self, Source},
             store::{self, Live},
+            throttle,
         },
         keys,
     },
@@ -185,9 +187,24 @@ pub async fn browser_session(api: &Api, request: &HttpRequest) -> Result<Option<
     Ok(live.map(|live| (live, session::csrf_token(cookie.value()))))
 }
 
-async fn authenticate(api: &Api, shown: Shown, resource: Resource, how: Level) -> Result<Actor, Problem> {
+async fn authenticate(
+    api: &Api,
+    shown: Shown,
+    source: Option<IpAddr>,
+    resource: Resource,
+    how: Level,
+) -> Result<Actor, Problem> {
     let live = match shown {
-        Shown::Key(hash) => return by_key(api, &hash, resource, how).await,
+        Shown::Key(hash) => {
+            let Some(key) = keys::store::by_hash(api.pool(), &hash).await? else {
+                // That nothing can be counted opens no door.
+                return match throttle::wrong_key(api.pool(), source).await {
+                    Err(error @ Error::TooMany { .. }) => Err(error.into()),
+                    Ok(()) | Err(_) => Err(Problem::unauthorized()),
+                };
+            };
+            return by_key(key, resource, how);
+        }
         Shown::Access(token) => {
             let claims = api.auth.signer.read(&token, api.pool(), api.changes.keyring()).await;
             let claims = claims.ok_or_else(Problem::unauthorized)?;
@@ -199,8 +216,7 @@ async fn authenticate(api: &Api, shown: Shown, resource: Resource, how: Level) -
     Ok(Actor::of_session(&live.ok_or_else(Problem::unauthorized)?, resource))
 }
 
-async fn by_key(api: &Api, hash: &TokenHash, resource: Resource, how: Level) -> Result<Actor, Problem> {
-    let key = keys::store::by_hash(api.pool(), hash).await?.ok_or_else(Problem::unauthorized)?;
+fn by_key(key: keys::store::Known, resource: Resource, how: Level) -> Result<Actor, Problem> {
     let role = role_of(&key).ok_or_else(Problem::unauthorized)?;
     let reaches = resource != Resource::Account && rules::in_scope(&key.scopes, resource, how);
     let level = if reaches { rules::level(role, resource) } else { Level::None };
@@ -236,13 +252,14 @@ impl FromRequest for Actor {
         let rule = request.match_pattern().and_then(|pattern| rules::rule(request.method(), &pattern));
         let shown = shown(request);
         let tenant = request.match_info().get("tenant_id").map(str::parse::<Uuid>);
+        let source = peer(request);
         Box::pin(async move {
             let (Some(api), Some(shown)) = (api, shown?) else { return Err(Problem::unauthorized()) };
             // Nobody may use a route without a rule. A test finds such routes.
             let Some((rule, (resource, how))) = rule.and_then(|rule| Some((rule, rule.resource()?))) else {
                 return Err(Problem::forbidden());
             };
-            let actor = authenticate(&api, shown, resource, how).await?;
+            let actor = authenticate(&api, shown, source, resource, how).await?;
             // Another tenant's things are 404, whatever the role.
             if let Some(tenant) = tenant {
                 actor.in_tenant(tenant.map_err(|_| Problem::not_found("tenant"))?)?;

@@ -23,7 +23,7 @@ use crate::{
         tenants,
     },
     text::{
-        Code, Email, Why,
+        Code, Email,
         token::{self, TokenHash},
     },
 };
@@ -280,7 +280,7 @@ pub async fn is_good_link(
     throttle::may_guess(changes.pool(), source).await?;
     let is_good = one_time::is_good(changes.pool(), token, purposes).await?
         || (purposes.contains(&Purpose::Verify)
-            && store::has_sign_up(changes.pool(), &TokenHash::of(token.as_bytes())).await?);
+            && store::sign_up_of(changes.pool(), &TokenHash::of(token.as_bytes())).await?.is_some());
     if !is_good {
         throttle::guessed(changes.pool(), source).await?;
     }
@@ -335,9 +335,12 @@ pub async fn not_guessed<T>(
 ) -> Result<T> {
     throttle::may_guess(changes.pool(), source).await?;
     let done = work.await;
-    if let Err(Error::Invalid { field: "token", .. } | Error::Refused(Why { code: Code::RefreshTokenExpired, .. })) =
-        &done
-    {
+    let guess = |error: &Error| match error {
+        Error::Invalid { field, why } => *field == "token" || why.code == Code::NotTheSignUpsPassword,
+        Error::Refused(why) => why.code == Code::RefreshTokenExpired,
+        _ => false,
+    };
+    if done.as_ref().err().is_some_and(guess) {
         throttle::guessed(changes.pool(), source).await?;
     }
     done

@@ -133,14 +133,11 @@ pub async fn take_sign_up(db: &mut PgConnection, hash: &TokenHash) -> sqlx::Resu
     Ok(taken)
 }
 
-/// Whether a link belongs to a sign-up that still waits for it.
-pub async fn has_sign_up(db: impl PgExecutor<'_>, hash: &TokenHash) -> sqlx::Result<bool> {
-    sqlx::query_scalar!(
-        r#"select exists (select 1 from sign_ups where token_hash = $1 and expires_at > now()) as "is_good!""#,
-        &hash.0[..]
-    )
-    .fetch_one(db)
-    .await
+/// The password of the sign-up that a link belongs to, hashed, while that waits for it.
+pub async fn sign_up_of(db: impl PgExecutor<'_>, hash: &TokenHash) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!("select password_hash from sign_ups where token_hash = $1 and expires_at > now()", &hash.0[..])
+        .fetch_optional(db)
+        .await
 }
 
 /// Gives the newest sign-up of an address another link. Returns its first name and language.

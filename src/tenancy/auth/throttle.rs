@@ -155,6 +155,18 @@ pub async fn guessed(db: impl PgExecutor<'_>, source: Option<IpAddr>) -> Result<
     Ok(())
 }
 
+/// Counts an invalid API key, and refuses more than the limit. One that is valid is never held up: many scripts may share an address.
+pub async fn wrong_key(db: &sqlx::PgPool, source: Option<IpAddr>) -> Result<()> {
+    let Some(source) = source else { return Ok(()) };
+    let who = format!("keys {}", address(source));
+    match store::counted_in_hour(db, &who).await? {
+        Some((count, ends)) if count >= MOST_GUESSES => {
+            Err(Error::TooMany { seconds: (ends - Utc::now()).num_seconds().max(1) })
+        }
+        _ => Ok(store::count_in_hour(db, &who).await.map(|_| ())?),
+    }
+}
+
 /// Counts a mail to an unconfirmed address. Returns `false` if the limit is reached.
 pub async fn may_be_asked(db: impl PgExecutor<'_>, email: &str) -> Result<bool> {
     Ok(store::count_in_hour(db, &format!("mails to {}", email.to_ascii_lowercase())).await?.0 <= MOST_MAILS)

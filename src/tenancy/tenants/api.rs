@@ -75,6 +75,7 @@ struct DeleteQuery {
     cascade: bool,
     /// `later` suspends the tenant now and deletes it after 30 days; until then this can be undone. `now` deletes it at once.
     #[serde(default = "later")]
+    #[param(inline)]
     purge: Purge,
 }
 

@@ -85,6 +85,10 @@ pub async fn put(change: &mut Change, mut template: Template, create: bool) -> R
     if create && before.is_some() {
         return Err(Error::from(Code::TemplateNameTaken.with("name", template.name.as_str())));
     }
+    let needs = template.settings.need_features(None);
+    needs.map_err(|SettingsError { field, why }| {
+        wrong_setting(SettingsError { field: format!("settings.{field}"), why })
+    })?;
     // Higher than those of a deleted template, too: a version always means the same content.
     let highest = template_store::highest_version(change.db(), template.name.as_str()).await?;
     template.version = highest.max(before.as_ref().map_or(0, |before| before.version)) + 1;

@@ -267,7 +267,7 @@ impl Why {
         let said = said.split(" at line ").next().unwrap_or(said);
         let code =
             said.strip_suffix(']').and_then(|said| said.rsplit_once('[')).and_then(|(_, name)| Code::named(name));
-        code.map_or_else(|| Code::Unreadable.with("reason", said), Self::from)
+        code.map_or_else(|| Code::Unreadable.with("reason", without_value(said)), Self::from)
     }
 
     /// The field that serde complains of, and why. `path`: where it stood, `.` at the top. That a field is missing serde says in a
@@ -281,6 +281,18 @@ impl Why {
             None => (path.to_owned(), Self::of_serde(said)),
         }
     }
+}
+
+/// What serde says (`Unexpected` of `serde::de`, and its `unknown_variant`), without the value: that may be a password in the wrong
+/// place.
+fn without_value(said: &str) -> String {
+    const KINDS: [&str; 3] = ["invalid type: ", "invalid value: ", "unknown variant "];
+    let Some(kind) = KINDS.iter().find(|kind| said.starts_with(**kind)) else { return said.to_owned() };
+    let rest = &said[kind.len()..];
+    let (what, value) = rest.split_at(rest.find(['"', '`']).unwrap_or(rest.len()));
+    // A value may hold anything; what was expected stands behind it.
+    let expected = value.rfind(", expected ").map_or("", |at| &value[at..]);
+    format!("{kind}{}{expected}", what.trim_end()).replace("variant ,", "variant,")
 }
 
 impl fmt::Display for Why {
@@ -348,5 +360,34 @@ mod tests {
         assert_eq!(Why::of_serde(&format!("{said} at line 1 column 7")), Code::ForbiddenCharacters.into());
         let other = Why::of_serde("invalid type: string [x], expected u8 at line 1 column 7");
         assert_eq!(other, Code::Unreadable.with("reason", "invalid type: string [x], expected u8"));
+    }
+
+    #[test]
+    fn what_was_sent_is_not_said_back() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        #[allow(dead_code, reason = "only read")]
+        enum Colour {
+            Red,
+            Blue,
+        }
+        #[derive(Debug, serde::Deserialize)]
+        #[allow(dead_code, reason = "only read")]
+        struct Line {
+            number: u8,
+            colour: Colour,
+        }
+        let secret = r#"hunter2, expected `x`, \"expected"#;
+        for (json, told) in [
+            (format!("\"{secret}\""), "invalid type: string, expected struct Line"),
+            (format!("{{\"number\": \"{secret}\"}}"), "invalid type: string, expected u8"),
+            ("{\"number\": 471108}".to_owned(), "invalid value: integer, expected u8"),
+            ("{\"number\": 4711.25}".to_owned(), "invalid type: floating point, expected u8"),
+            ("{\"number\": [4711]}".to_owned(), "invalid type: sequence, expected u8"),
+            (format!("{{\"colour\": \"{secret}\"}}"), "unknown variant, expected `red` or `blue`"),
+        ] {
+            let said = serde_json::from_str::<Line>(&json).unwrap_err().to_string();
+            assert_eq!(Why::of_serde(&said), Code::Unreadable.with("reason", told), "{said}");
+        }
     }
 }

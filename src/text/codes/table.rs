@@ -47,6 +47,7 @@ codes! {
     XmlNotYoursToChange "xml_not_yours_to_change" Forbidden AskAdministrator "Only platform administrators can change XML entries." "Einträge aus XML kann nur die Plattformverwaltung ändern.";
     XmlNotYoursToDelete "xml_not_yours_to_delete" Forbidden AskAdministrator "Only platform administrators can delete XML entries." "Einträge aus XML kann nur die Plattformverwaltung löschen.";
     TenantIsBeingDeleted "tenant_is_being_deleted" Conflict ChangeFirst "The tenant is being deleted, so nothing can be added to it. Set its status to active first." "Der Mandant wird gerade gelöscht: Es kommt nichts mehr hinzu. Setzen Sie zuerst seinen Status auf active.";
+    FeatureOff "feature_off" Conflict ChangeFirst "{feature} is switched off for this tenant. Switch it on first: features.{feature} in its settings." "{feature} ist für diesen Mandanten ausgeschaltet. Schalten Sie es zuerst ein: features.{feature} in den Einstellungen.";
     EmailHasAccount "email_has_account" Conflict ChooseAnother "This e-mail address already has an account. Sign in with it, or have another address entered." "Zu dieser E-Mail-Adresse gibt es bereits ein Konto. Melden Sie sich damit an, oder lassen Sie eine andere Adresse eintragen.";
     KeyAboveYours "key_above_yours" Forbidden AskAdministrator "The key has more rights than you have." "Der Schlüssel hat mehr Rechte als Sie.";
     NotFromOurPage "not_from_our_page" Forbidden ReadAgain "The request did not come from one of our pages. Reload the page. Scripts must send its token as X-CSRF-Token." "Die Anfrage kam nicht von einer unserer Seiten. Laden Sie die Seite neu. Skripte müssen deren Token als X-CSRF-Token senden.";
@@ -209,6 +210,7 @@ codes! {
     Wrong "wrong" Field Correct "is wrong" "ist falsch";
     CodeWrongOrUsed "code_wrong_or_used" Field Correct "is wrong, or was used before" "ist falsch oder wurde schon benutzt";
     CodeNotNow "code_not_now" Field Correct "does not match: check the clock of your device" "passt nicht: Prüfen Sie die Uhr Ihres Geräts";
+    NotTheSignUpsPassword "not_the_sign_ups_password" Field Correct "is not the one that was chosen when signing up. If you did not sign up, do nothing" "ist nicht das, das beim Registrieren gewählt wurde. Wenn Sie sich nicht registriert haben, tun Sie nichts";
     LinkExpired "link_expired" Field SignIn "has expired: it was used, is too old, or a newer one was sent" "ist abgelaufen: Er wurde benutzt, ist zu alt, oder es wurde ein neuerer gesendet";
     Damaged "damaged" Field AskAdministrator "is damaged" "ist beschädigt";
     NotMade "not_made" Field Wait "could not be created: {reason}" "konnte nicht angelegt werden: {reason}";
@@ -236,6 +238,7 @@ codes! {
     NotAnExtensionNumber "not_an_extension_number" Field Correct "must be 2 to 15 digits" "muss 2 bis 15 Ziffern haben";
     NotE164 "not_e164" Field Correct "must be a number in E.164 form, such as +12025550123" "muss eine Nummer in E.164-Form sein, etwa +12025550123";
     NotAHeaderName "not_a_header_name" Field Correct "must be the name of a SIP header that begins with X- or P-, such as X-DID" "muss der Name eines SIP-Headers sein, der mit X- oder P- beginnt, etwa X-DID";
+    NeedsFeature "needs_feature" Field ChangeFirst "needs {feature}, which is switched off for this tenant: switch on features.{feature} as well" "braucht {feature}, was für diesen Mandanten ausgeschaltet ist: Schalten Sie auch features.{feature} ein";
     NationalNeedsCountry "national_needs_country" Field Correct "must be given: the numbering plan of a country says how to read national numbers" "muss angegeben werden: Nationale Rufnummern werden nach dem Rufnummernplan eines Landes gelesen";
     HeaderMustBeNamed "header_must_be_named" Field Correct "must name the header with the number if number_in is header, and must be absent otherwise" "muss den Header mit der Rufnummer nennen, wenn number_in header ist, und sonst fehlen";
     NotACallerNumber "not_a_caller_number" Field Correct "must be 1 to 15 digits, with an optional leading '+'" "muss 1 bis 15 Ziffern haben, auch mit '+' davor";

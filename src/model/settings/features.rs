@@ -1,0 +1,131 @@
+//! The switches of a tenant: what it may use. What is switched off is refused where it is set up, and not answered where it is called.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Settings, SettingsError, wrong};
+use crate::{
+    model::destination::{Config, TargetKind},
+    model::error::Error,
+    text::Code,
+};
+
+/// What a tenant may use. What costs money or can be abused is off until somebody switches it on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "a switch each")]
+pub struct Features {
+    pub voicemail: bool,
+    pub call_recording: bool,
+    pub international_calls: bool,
+    pub voice_agent: bool,
+    pub messaging: bool,
+    pub queues: bool,
+    pub conferences: bool,
+    pub reports: bool,
+}
+
+impl Default for Features {
+    fn default() -> Self {
+        Self {
+            voicemail: true,
+            call_recording: false,
+            international_calls: false,
+            voice_agent: false,
+            messaging: false,
+            queues: true,
+            conferences: true,
+            reports: true,
+        }
+    }
+}
+
+/// One of the switches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Feature {
+    Voicemail,
+    CallRecording,
+    VoiceAgent,
+    Messaging,
+    Queues,
+    Conferences,
+    Reports,
+}
+
+impl Feature {
+    /// As it stands in the settings.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Voicemail => "voicemail",
+            Self::CallRecording => "call_recording",
+            Self::VoiceAgent => "voice_agent",
+            Self::Messaging => "messaging",
+            Self::Queues => "queues",
+            Self::Conferences => "conferences",
+            Self::Reports => "reports",
+        }
+    }
+
+    /// What a destination of this kind needs.
+    #[must_use]
+    pub fn of_kind(kind: TargetKind) -> Option<Self> {
+        match kind {
+            TargetKind::Queue => Some(Self::Queues),
+            TargetKind::Conference => Some(Self::Conferences),
+            TargetKind::Mailbox => Some(Self::Voicemail),
+            _ => None,
+        }
+    }
+}
+
+impl Features {
+    #[must_use]
+    pub fn has(&self, feature: Feature) -> bool {
+        match feature {
+            Feature::Voicemail => self.voicemail,
+            Feature::CallRecording => self.call_recording,
+            Feature::VoiceAgent => self.voice_agent,
+            Feature::Messaging => self.messaging,
+            Feature::Queues => self.queues,
+            Feature::Conferences => self.conferences,
+            Feature::Reports => self.reports,
+        }
+    }
+
+    /// Refuses what needs a feature that is switched off.
+    pub fn need(&self, feature: Feature) -> Result<(), Error> {
+        if self.has(feature) { Ok(()) } else { Err(Error::from(Code::FeatureOff.with("feature", feature.name()))) }
+    }
+
+    /// May a destination become this? What it was `before` it may stay.
+    pub fn allow(&self, before: Option<&Config>, after: &Config) -> Result<(), Error> {
+        if let Some(feature) = Feature::of_kind(after.kind()).filter(|_| before != Some(after)) {
+            self.need(feature)?;
+        }
+        let is_new = after.records() && !before.is_some_and(Config::records);
+        if is_new { self.need(Feature::CallRecording) } else { Ok(()) }
+    }
+}
+
+impl Settings {
+    /// Settings that need a feature which is switched off: new ones are refused, and those of `before` rest.
+    pub fn need_features(&self, before: Option<&Self>) -> Result<(), SettingsError> {
+        let record = &self.routing.record;
+        let was = before.map(|before| before.routing.record).unwrap_or_default();
+        let needs = [
+            ("routing.record.inbound", Feature::CallRecording, record.inbound && !was.inbound),
+            ("routing.record.outbound", Feature::CallRecording, record.outbound && !was.outbound),
+            ("routing.record.internal", Feature::CallRecording, record.internal && !was.internal),
+            (
+                "voice_agent.enabled",
+                Feature::VoiceAgent,
+                self.voice_agent.enabled && !before.is_some_and(|before| before.voice_agent.enabled),
+            ),
+        ];
+        let is_off = |(_, feature, is_new): &&(&str, Feature, bool)| *is_new && !self.features.has(*feature);
+        match needs.iter().find(is_off) {
+            Some((field, feature, _)) => Err(wrong(field, Code::NeedsFeature.with("feature", feature.name()))),
+            None => Ok(()),
+        }
+    }
+}

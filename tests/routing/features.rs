@@ -1,0 +1,146 @@
+//! Switches of a tenant: what is off is refused where it is set up, and not answered where it is called.
+
+use serde_json::{Value, json};
+
+use crate::{
+    harness::{Answer, call_form},
+    stage::{Stage, cause, route},
+};
+
+fn is_off(answer: &Answer, feature: &str) -> bool {
+    let problem = answer.json();
+    answer.status == 409
+        && problem["code"] == "feature_off"
+        && problem["detail"].as_str().unwrap().contains(&format!("features.{feature}"))
+}
+
+async fn made(stage: &Stage, kind: &str, config: Value) -> Answer {
+    let number = format!("6{}", kind.len());
+    let new = json!({ "name": kind, "number": number, "kind": kind, "config": config });
+    stage.node.api("POST", &format!("/v1/tenants/{}/destinations", stage.tenant), new).await
+}
+
+async fn explained(stage: &Stage, number: &str) -> String {
+    let path = format!("/v1/routes/explain?tenant_id={}", stage.tenant);
+    let answer = stage.node.api("POST", &path, json!({ "caller": stage.phone, "number": number })).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.text()
+}
+
+#[actix_web::test]
+async fn queues_conferences_and_mailboxes_are_there_while_their_feature_is_on() {
+    let stage = Stage::new().await;
+    let (node, tenant) = (&stage.node, stage.tenant);
+    let room = made(&stage, "conference", json!({})).await;
+    let menu = |kind: &str, id: &Value, name: &str| {
+        json!({ "name": name, "kind": "ivr", "config": {
+            "greeting": { "text": "Hello" }, "entries": { "1": { "kind": kind, "id": id } } } })
+    };
+    let destinations = format!("/v1/tenants/{tenant}/destinations");
+    let led = node.api("POST", &destinations, menu("conference", &room.json()["id"], "Old")).await;
+    assert_eq!(led.status, 201, "{}", led.text());
+    for (kind, feature) in [("queue", "queues"), ("conference", "conferences"), ("mailbox", "voicemail")] {
+        let there = if kind == "conference" { room.json() } else { made(&stage, kind, json!({})).await.json() };
+        let (id, dialled) = (&there["id"], there["number"].as_str().unwrap());
+        assert_ne!(cause(&stage.dials(dialled).await).as_deref(), Some("UNALLOCATED_NUMBER"), "{kind}");
+        assert!(!explained(&stage, dialled).await.contains("switched off"));
+        stage.features(json!({ feature: false })).await;
+        // In force with the next call, and said by whoever is asked why.
+        let answer = stage.dials(dialled).await;
+        assert_eq!((route(&answer).as_str(), cause(&answer).as_deref()), ("switched_off", Some("UNALLOCATED_NUMBER")));
+        let why = explained(&stage, dialled).await;
+        assert!(why.contains(&format!("{feature} is switched off for the tenant")), "{why}");
+        // Nothing more of it, and nothing more leads there.
+        assert!(is_off(&made(&stage, kind, json!({})).await, feature), "{kind}");
+        let one = format!("{destinations}/{}", id.as_str().unwrap());
+        let changed = match kind {
+            "queue" => json!({ "wrap_up_seconds": 5 }),
+            "conference" => json!({ "muted": true }),
+            _ => json!({ "email": "box@acme.test" }),
+        };
+        assert!(is_off(&node.api("PATCH", &one, json!({ "config": changed })).await, feature), "{kind}");
+        assert_eq!(node.api("PATCH", &one, json!({ "name": "Resting" })).await.status, 200);
+        let target = json!({ "kind": kind, "id": id });
+        assert!(is_off(&node.api("POST", &destinations, menu(kind, id, "New")).await, feature), "{kind}");
+        let group = json!({ "name": format!("g{feature}"), "members": [], "otherwise": target });
+        assert!(is_off(&node.api("POST", &format!("/v1/tenants/{tenant}/groups"), group).await, feature), "{kind}");
+        let number = format!("/v1/phone-numbers/{}?tenant_id={tenant}", stage.number);
+        assert!(is_off(&node.api("PATCH", &number, json!({ "destination": target })).await, feature), "{kind}");
+    }
+    // What led there before may be changed otherwise.
+    let renamed = json!({ "config": menu("conference", &room.json()["id"], "Old")["config"], "name": "Renamed" });
+    let renamed = node.api("PATCH", &format!("{destinations}/{}", led.id()), renamed).await;
+    assert_eq!(renamed.status, 200, "{}", renamed.text());
+    // A switch has no queue of it.
+    let conf = node.fetch("section=configuration&tag_name=configuration&key_name=name&key_value=callcenter.conf&Event-Name=REQUEST_PARAMS").await;
+    assert!(!conf.text().contains("<queue "), "{}", conf.text());
+    // Neither extension nor phone has a mailbox then.
+    let extensions = format!("/v1/tenants/{tenant}/extensions");
+    let new = json!({ "number": "70", "voicemail_enabled": true });
+    assert!(is_off(&node.api("POST", &extensions, new).await, "voicemail"));
+    let extension = node.extension(tenant, json!({ "number": "70" })).await;
+    assert_eq!(extension["voicemail_enabled"], false);
+    let one = format!("{extensions}/{}", extension["id"].as_str().unwrap());
+    assert!(is_off(&node.api("PATCH", &one, json!({ "voicemail_enabled": true })).await, "voicemail"));
+    let rung = stage.dials(&stage.phone).await;
+    assert_eq!((route(&rung).as_str(), rung.contains("application=\"voicemail\"")), ("extension", false), "{rung}");
+    // And back again.
+    stage.features(json!({ "voicemail": true, "queues": true, "conferences": true })).await;
+    assert!(stage.dials(&stage.phone).await.contains("application=\"voicemail\""));
+    assert_eq!(route(&stage.dials("610").await), "conference");
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn nothing_is_recorded_while_recording_is_off() {
+    let stage = Stage::new().await;
+    let (node, tenant) = (&stage.node, stage.tenant);
+    let settings = format!("/v1/tenants/{tenant}/settings");
+    for call in ["inbound", "outbound", "internal"] {
+        let refused = node.api("PATCH", &settings, json!({ "routing": { "record": { call: true } } })).await;
+        let problem = refused.json();
+        let field = format!("routing.record.{call}");
+        assert_eq!((refused.status, problem["field"].as_str()), (422, Some(&*field)), "{problem}");
+        assert_eq!(problem["code"], "needs_feature", "{problem}");
+    }
+    let extensions = format!("/v1/tenants/{tenant}/extensions");
+    let new = json!({ "number": "70", "calls": { "record": true } });
+    assert!(is_off(&node.api("POST", &extensions, new.clone()).await, "call_recording"));
+    let number = format!("/v1/phone-numbers/{}?tenant_id={tenant}", stage.number);
+    assert!(is_off(&node.api("PATCH", &number, json!({ "record": true })).await, "call_recording"));
+    let more = json!({ "number": "+493098765432", "record": true });
+    assert!(is_off(&node.api("POST", &format!("/v1/phone-numbers?tenant_id={tenant}"), more).await, "call_recording"));
+    for kind in ["queue", "conference"] {
+        assert!(is_off(&made(&stage, kind, json!({ "record": true })).await, "call_recording"), "{kind}");
+    }
+    // Everything that can be recorded is, and then isn't.
+    stage.features(json!({ "call_recording": true })).await;
+    stage.rules(json!({ "record": { "inbound": true, "outbound": true, "internal": true } })).await;
+    let extension = node.extension(tenant, new).await;
+    let to = json!({ "record": true, "destination": { "kind": "extension", "id": extension["id"] } });
+    assert_eq!(node.api("PATCH", &number, to).await.status, 200);
+    let room = made(&stage, "conference", json!({ "record": true })).await.id();
+    assert_eq!(made(&stage, "queue", json!({ "record": true })).await.status, 201);
+    for (is_on, count) in [(true, 1), (false, 0)] {
+        stage.features(json!({ "call_recording": is_on })).await;
+        let conference = format!("{}.{}", room.simple(), stage.domain);
+        let conference = format!(
+            "section=configuration&tag_name=configuration&key_name=name&key_value=conference.conf&Event-Name=REQUEST_PARAMS&profile_name={conference}&conf_name={conference}"
+        );
+        let answers = [
+            node.fetch(&call_form("%2B493012345678", "public")).await.text(),
+            stage.dials("70").await,
+            stage.dials("65").await,
+            stage.calls("+498912345678", uuid::Uuid::new_v4()).await,
+            node.fetch(&conference).await.text(),
+        ];
+        for answer in answers {
+            let records = answer.matches("application=\"record_session\"").count();
+            let records = records + answer.matches("\"auto-record\"").count();
+            assert_eq!(records, count, "{answer}");
+        }
+    }
+    let why = explained(&stage, "70").await;
+    assert!(why.contains("call_recording is switched off for the tenant"), "{why}");
+    stage.stop().await;
+}

@@ -250,7 +250,7 @@ mod tests {
         }
         let said = unknown_variable("DIALPLANE_CACHE_MB").unwrap();
         assert!(said.ends_with("which is not a setting; did you mean DIALPLANE_CACHE_MIB?"), "{said}");
-        assert!(unknown_variable("DIALPLANE_OF_SOMEBODY_ELSE").unwrap().ends_with("no setting"));
+        assert!(unknown_variable("DIALPLANE_OF_SOMEBODY_ELSE").unwrap().ends_with("which is not a setting"));
     }
 
     #[test]

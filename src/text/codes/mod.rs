@@ -284,11 +284,15 @@ impl Why {
 }
 
 /// What serde says (`Unexpected` of `serde::de`, and its `unknown_variant`), without the value: that may be a password in the wrong
-/// place.
+/// place. A word that is too short for a password, and no PIN, is named where one of several words is expected.
 fn without_value(said: &str) -> String {
     const KINDS: [&str; 3] = ["invalid type: ", "invalid value: ", "unknown variant "];
     let Some(kind) = KINDS.iter().find(|kind| said.starts_with(**kind)) else { return said.to_owned() };
     let rest = &said[kind.len()..];
+    let word = rest.strip_prefix('`').and_then(|rest| rest.split('`').next()).unwrap_or_default();
+    if word.len() < 10 && !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
+        return said.to_owned();
+    }
     let (what, value) = rest.split_at(rest.find(['"', '`']).unwrap_or(rest.len()));
     // A value may hold anything; what was expected stands behind it.
     let expected = value.rfind(", expected ").map_or("", |at| &value[at..]);
@@ -385,6 +389,9 @@ mod tests {
             ("{\"number\": 4711.25}".to_owned(), "invalid type: floating point, expected u8"),
             ("{\"number\": [4711]}".to_owned(), "invalid type: sequence, expected u8"),
             (format!("{{\"colour\": \"{secret}\"}}"), "unknown variant, expected `red` or `blue`"),
+            ("{\"colour\": \"471108\"}".to_owned(), "unknown variant, expected `red` or `blue`"),
+            ("{\"colour\": \"green\"}".to_owned(), "unknown variant `green`, expected `red` or `blue`"),
+            ("{\"number\": true}".to_owned(), "invalid type: boolean, expected u8"),
         ] {
             let said = serde_json::from_str::<Line>(&json).unwrap_err().to_string();
             assert_eq!(Why::of_serde(&said), Code::Unreadable.with("reason", told), "{said}");

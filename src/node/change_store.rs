@@ -14,6 +14,14 @@ pub async fn see_only(db: &mut PgConnection, tenant: Uuid) -> sqlx::Result<()> {
     .map(|_| ())
 }
 
+/// Makes other changes of this tenant's things wait until this transaction ends.
+pub async fn hold(db: &mut PgConnection, tenant: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended('tenant ' || $1::uuid::text, 0))", tenant)
+        .fetch_one(db)
+        .await
+        .map(|_| ())
+}
+
 /// Begins a part of the transaction that can be undone until it ends.
 pub async fn begin_part(db: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!("savepoint part").execute(db).await.map(|_| ())

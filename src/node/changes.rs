@@ -59,6 +59,10 @@ pub struct Change {
     author: Author,
     changes: Changes,
     places: [Option<OwnedSemaphorePermit>; 2],
+    /// The tenants that nobody else changes until this ends.
+    held: Vec<Uuid>,
+    /// The tenants whose things it changed, as the audit log tells.
+    changed: Vec<Uuid>,
 }
 
 /// What an audit entry says besides who, when and from where. Secrets in `before` and `after` are masked when it is written.
@@ -137,7 +141,7 @@ impl Changes {
         let turn = tokio::time::timeout(QUEUE, turn).await;
         let places = turn.map_err(|_| Error::ChangesUnderWay { seconds: 5 })?;
         let tx = self.within(author.within).await?;
-        Ok(Change { tx, author, changes: self.clone(), places })
+        Ok(Change { tx, author, changes: self.clone(), places, held: Vec::new(), changed: Vec::new() })
     }
 
     /// The places of a tenant. They exist as long as somebody has one or waits for one.
@@ -172,6 +176,17 @@ impl Change {
         Arc::clone(&self.changes.keyring)
     }
 
+    /// Makes every other change of this tenant wait until this one ends. Call it first, before anything is read or locked: what the
+    /// change checks then (a number is free, nothing leads to an extension) stays true until it commits, and two changes of a tenant
+    /// never wait for each other's rows.
+    pub async fn hold(&mut self, tenant: Uuid) -> Result<()> {
+        if !self.held.contains(&tenant) {
+            change_store::hold(&mut self.tx, tenant).await?;
+            self.held.push(tenant);
+        }
+        Ok(())
+    }
+
     /// Does a part of the change that may fail: then the part is undone and the change goes on. The savepoint ends with the
     /// part, because open savepoints nest, and each makes all later statements slower.
     pub async fn attempt<T, E>(
@@ -179,9 +194,12 @@ impl Change {
         part: impl AsyncFnOnce(&mut Self) -> std::result::Result<T, E>,
     ) -> Result<std::result::Result<T, E>> {
         change_store::begin_part(&mut self.tx).await?;
+        let held = self.held.len();
         let done = part(self).await;
         if done.is_err() {
             change_store::undo_part(&mut self.tx).await?;
+            // Postgres gives up the locks of a part that is undone.
+            self.held.truncate(held);
         }
         change_store::end_part(&mut self.tx).await?;
         Ok(done)
@@ -204,6 +222,8 @@ impl Change {
         while entries.peek().is_some() {
             let mut columns = AuditColumns::default();
             entries.by_ref().take(AUDITED_AT_ONCE).for_each(|entry| entry.add_to(&mut columns));
+            self.changed.extend(columns.tenants.iter().flatten());
+            self.changed.dedup();
             change_store::write_audit(&mut self.tx, &self.author.name, source.as_deref(), &columns).await?;
         }
         Ok(())
@@ -221,6 +241,8 @@ impl Change {
 
     /// Commits, and waits until the change is in force on every node.
     pub async fn commit(mut self) -> Result<Visible> {
+        let unheld = self.changed.iter().find(|tenant| !self.held.contains(tenant));
+        debug_assert!(unheld.is_none(), "a change of a tenant's things begins with Change::hold: {unheld:?}");
         let xid = change_store::transaction_id(&mut self.tx).await?;
         let committed = Instant::now();
         self.tx.commit().await?;

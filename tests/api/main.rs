@@ -16,6 +16,7 @@ mod metrics;
 mod migrations;
 mod mistakes;
 mod private_database;
+mod races;
 mod renewal;
 mod repeats;
 mod resources;

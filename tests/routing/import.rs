@@ -257,9 +257,10 @@ async fn nothing_of_a_file_is_lost_without_a_word() {
         (
             "dialplan/a.xml",
             format!(
-                "<include><context name=\"default\"><condition field=\"x\"/>{}{}</context>{}<context name=\"default\">{}</context></include>",
+                "<include><context name=\"default\"><condition field=\"x\"/>{}{}{}</context>{}<context name=\"default\">{}</context></include>",
                 extension("plain", "^81$", "<action application=\"answer\"/>").replace("<condition ", "<condition number=\"1\" context=\"x\" "),
                 extension("kept", "^82$", "<action application=\"info\"/>").replace("<extension ", "<extension number=\"1\" "),
+                extension("unset", "^85$", "<action application=\"playback\" data=\"$${nowhere}/x.wav\"/>"),
                 extension("stray", "^83$", ""),
                 extension("second", "^84$", ""),
             ),
@@ -276,7 +277,9 @@ async fn nothing_of_a_file_is_lost_without_a_word() {
     }
     let report = imported(&stage, &files, "one.example", true).await;
     assert_eq!(names(&report.taken), ["71", "72", "73", "74", "default/plain", "default/kept"], "{report:?}");
-    assert_eq!(names(&report.left), ["default/<condition>", "default", "stray"], "{report:?}");
+    assert_eq!(names(&report.left), ["default/<condition>", "default/unset", "default", "stray"], "{report:?}");
+    let unset = note(&report.left, "default/unset");
+    assert!(unset.contains("it uses $${nowhere}, which no file sets"), "{unset}");
     assert!(note(&report.taken, "71").contains("without cidr"), "{report:?}");
     let second = note(&report.taken, "72");
     assert!(

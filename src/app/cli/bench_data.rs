@@ -11,12 +11,9 @@ use crate::{
     app::settings::Settings,
     node::changes::Change,
     people::onboarding::{self, NewTenancy},
-    telephony::{
-        extensions::{
-            self, Extension, Sealed,
-            store::{self, NewRows},
-        },
-        names,
+    telephony::extensions::{
+        self, Extension, Sealed,
+        store::{self, NewRows},
     },
     tenancy::tenants::{self, templates},
     text::{Domain, ExtensionNumber, SipSecret, VoicemailPin},
@@ -49,7 +46,7 @@ async fn load(local: &Local, args: &BenchDataArgs) -> anyhow::Result<()> {
             let mut change = local.changes.begin(author()).await?;
             let tenant = onboarding::create("", &mut change, NewTenancy::plain(None, domain), None).await?.tenant;
             let new = rows(&mut change, tenant.id, args.extensions_per_tenant).await?;
-            names::hold(&mut change, tenant.id).await?;
+            change.hold(tenant.id).await?;
             extensions::insert(&mut change, tenant.id, &new).await?;
             change.commit().await?;
         }

@@ -157,6 +157,7 @@ pub async fn create(
     lines: Vec<(String, Read)>,
     partial: bool,
 ) -> Result<Report> {
+    change.hold(tenant).await?;
     let mut outcomes = Vec::with_capacity(lines.len());
     let mut emails = Vec::with_capacity(lines.len());
     let mut sound = Vec::new();

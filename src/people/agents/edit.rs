@@ -10,7 +10,7 @@ use crate::{
     node::changes::{Audit, Change},
     telephony::{
         extensions::{self, Extension, Owner, store::NewRows},
-        names, pools,
+        pools,
     },
     tenancy::{
         auth::{
@@ -33,6 +33,7 @@ pub async fn update(
     patch: AgentPatch,
     if_match: Option<i64>,
 ) -> Result<Agent> {
+    change.hold(tenant).await?;
     let before = locked(change, maker, tenant, id, if_match).await?;
     let mut after = before.clone();
     if let Some(name) = patch.first_name {
@@ -138,7 +139,7 @@ pub async fn add_extension(
     if agent.status == UserStatus::Suspended {
         return Err(Code::AgentSuspended.with("agent", &name).into());
     }
-    names::hold(change, tenant).await?;
+    change.hold(tenant).await?;
     if store::extensions_of(change.db(), tenant, &[id]).await?.len() >= MOST_EXTENSIONS {
         return Err(Error::invalid("extensions", Code::range(1, MOST_EXTENSIONS)));
     }
@@ -191,6 +192,7 @@ async fn new_address(change: &mut Change, maker: Maker<'_>, tenant: Uuid, after:
 
 /// Sends the invitation again, if it was not accepted yet. The earlier link stops working.
 pub async fn invite_again(change: &mut Change, maker: Maker<'_>, tenant: Uuid, id: Uuid) -> Result<()> {
+    change.hold(tenant).await?;
     let user = locked(change, maker, tenant, id, None).await?;
     if user.status != UserStatus::Invited {
         return Err(Error::from(Code::NotInvited));
@@ -228,6 +230,7 @@ pub async fn delete(
     id: Uuid,
     if_match: Option<i64>,
 ) -> Result<()> {
+    change.hold(tenant).await?;
     let before = locked(change, maker, tenant, id, if_match).await?;
     keep_an_owner(change, tenant, &before, Role::Agent, before.status).await?;
     let mut numbers = Vec::new();
@@ -244,7 +247,7 @@ pub async fn delete(
 
 async fn locked(change: &mut Change, maker: Maker<'_>, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<User> {
     // If two owners delete each other at once, the second waits here and sees what the first did.
-    names::hold(change, tenant).await?;
+    change.hold(tenant).await?;
     let user = users::store::lock(change.db(), Some(tenant), id).await?.ok_or(Error::NotFound("agent"))?;
     if !maker.may_grant(user.role) {
         return Err(Error::from(Code::RoleNotYours));

@@ -22,7 +22,7 @@ use crate::{
     node::changes::{Audit, Change},
     telephony::{
         extensions::{self, Extension, ExtensionStatus, Free, Owner, Sealed, store::NewRows},
-        names, pools,
+        pools,
     },
     tenancy::{
         auth::{
@@ -187,10 +187,10 @@ pub async fn create_all(
     new: &[NewAgent],
 ) -> std::result::Result<Vec<CreatedAgent>, Wrong> {
     let whole = |error: Error| vec![(0, error)];
+    // Nobody else gives out this tenant's numbers meanwhile, nor makes the same person.
+    change.hold(tenant).await.map_err(whole)?;
     let home = tenants::store::get(change.db(), tenant).await.map_err(|e| whole(e.into()))?;
     let home = home.ok_or_else(|| whole(Error::NotFound("tenant")))?;
-    // Meanwhile nobody else can give out this tenant's numbers or create the same person.
-    names::hold(change, tenant).await.map_err(whole)?;
     let mut wrong = check_emails(change, new).await.map_err(whole)?;
     let wanted = check_lines(change, maker, tenant, new, &mut wrong).await.map_err(whole)?;
     if !wrong.is_empty() {

@@ -103,6 +103,9 @@ pub fn place(id: Uuid) -> Place {
 
 pub async fn create(change: &mut Change, new: NewCarrier) -> Result<Carrier> {
     new.config.check(new.password.is_some())?;
+    if let Some(tenant) = new.tenant_id {
+        change.hold(tenant).await?;
+    }
     let id = Uuid::now_v7();
     let sealed = new.password.as_ref().map(|password| change.keyring().seal(place(id), password.reveal()));
     store::insert(change.db(), id, &new, sealed.as_deref()).await.map_err(taken)?;
@@ -142,6 +145,10 @@ pub async fn delete(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Res
 }
 
 async fn locked(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<Carrier> {
+    let found = store::get(change.db(), id).await?.ok_or(Error::NotFound("carrier"))?;
+    if let Some(tenant) = found.tenant_id {
+        change.hold(tenant).await?;
+    }
     let carrier = store::lock(change.db(), id).await?.ok_or(Error::NotFound("carrier"))?;
     same_version(if_match, carrier.version)?;
     Ok(carrier)

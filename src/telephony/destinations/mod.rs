@@ -94,6 +94,7 @@ impl Source {
 }
 
 pub async fn create(change: &mut Change, tenant: Uuid, new: NewDestination) -> Result<CreatedDestination> {
+    change.hold(tenant).await?;
     let id = Uuid::now_v7();
     let config = Config::read(new.kind, &new.config)?;
     features(change, tenant).await?.allow(None, &config)?;
@@ -137,7 +138,7 @@ pub async fn update(
     patch: DestinationPatch,
     if_match: Option<i64>,
 ) -> Result<Destination> {
-    names::hold(change, tenant).await?;
+    change.hold(tenant).await?;
     let before = locked(change, tenant, id, if_match).await?;
     let mut after = before.clone();
     if let Some(name) = patch.name {
@@ -167,6 +168,7 @@ pub async fn update(
 }
 
 pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<()> {
+    change.hold(tenant).await?;
     let before = locked(change, tenant, id, if_match).await?;
     not_in_use(change, tenant, Target { kind: before.config.kind(), id }).await?;
     store::set_refs(change.db(), tenant, "destination", id, &[]).await?;

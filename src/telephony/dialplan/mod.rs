@@ -80,6 +80,7 @@ const MOST_ENTRIES: i64 = 500;
 
 /// `platform`: whether the actor may write XML.
 pub async fn create(change: &mut Change, tenant: Uuid, new: NewEntry, platform: bool) -> Result<ChangedEntry> {
+    change.hold(tenant).await?;
     let now = Utc::now();
     let body = match (new.conditions, new.xml) {
         (Some(conditions), None) => EntryBody::Conditions(conditions),
@@ -113,6 +114,7 @@ pub async fn update(
     platform: bool,
     if_match: Option<i64>,
 ) -> Result<ChangedEntry> {
+    change.hold(tenant).await?;
     let before = locked(change, tenant, id, if_match).await?;
     if matches!(before.body, EntryBody::Xml(_)) && !platform {
         return Err(Error::from(Code::XmlNotYoursToChange));
@@ -140,6 +142,7 @@ pub async fn update(
 }
 
 pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, platform: bool, if_match: Option<i64>) -> Result<()> {
+    change.hold(tenant).await?;
     let before = locked(change, tenant, id, if_match).await?;
     if matches!(before.body, EntryBody::Xml(_)) && !platform {
         return Err(Error::from(Code::XmlNotYoursToDelete));

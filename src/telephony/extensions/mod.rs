@@ -245,6 +245,7 @@ impl Sealed {
 }
 
 pub async fn create(change: &mut Change, tenant: Uuid, new: NewExtension) -> Result<CreatedExtension> {
+    change.hold(tenant).await?;
     let id = Uuid::now_v7();
     let secret = new.sip_password.unwrap_or_else(SipSecret::generate);
     let pin = new.voicemail_pin.unwrap_or_else(|| VoicemailPin::generate_but(&[new.number.as_str()]));
@@ -281,8 +282,9 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewExtension) -> Res
 }
 
 /// Inserts extensions, all or none. Every extension is created here. If two changes want the same name at once, one gets it and
-/// the other is refused. The caller holds the tenant's names (`names::hold`).
+/// the other is refused. The caller holds the tenant's names (`Change::hold`).
 pub async fn insert(change: &mut Change, tenant: Uuid, new: &store::NewRows) -> Result<()> {
+    change.hold(tenant).await?;
     store::insert(change.db(), tenant, new).await.map_err(names::taken)
 }
 
@@ -296,9 +298,7 @@ pub async fn update(
     if patch.status == Some(ExtensionStatus::Deleted) {
         return Err(Error::invalid("status", Code::DeleteInstead));
     }
-    if patch.number.is_some() || patch.alias.is_some() {
-        names::hold(change, tenant).await?;
-    }
+    change.hold(tenant).await?;
     let before = locked(change, tenant, id, if_match).await?;
     let keyring = change.keyring();
     let seal = |column, plain: &str| keyring.seal(Place { column, tenant, row: id }, plain);
@@ -376,6 +376,7 @@ fn patched(mut extension: Extension, patch: ExtensionPatch) -> Extension {
 /// Deletes an extension: it no longer exists for switches, and its names are free. A phone number that leads to it must be moved
 /// first.
 pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<()> {
+    change.hold(tenant).await?;
     let before = locked(change, tenant, id, if_match).await?;
     destinations::not_in_use(change, tenant, Target::extension(id)).await?;
     let after = Extension { status: ExtensionStatus::Deleted, ..before.clone() };

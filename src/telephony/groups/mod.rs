@@ -84,6 +84,7 @@ pub struct GroupPatch {
 }
 
 pub async fn create(change: &mut Change, tenant: Uuid, new: NewGroup) -> Result<Group> {
+    change.hold(tenant).await?;
     let now = Utc::now();
     let group = Group {
         id: Uuid::now_v7(),
@@ -113,7 +114,7 @@ pub async fn update(
     patch: GroupPatch,
     if_match: Option<i64>,
 ) -> Result<Group> {
-    names::hold(change, tenant).await?;
+    change.hold(tenant).await?;
     let before = locked(change, tenant, id, if_match).await?;
     let mut after = before.clone();
     if let Some(name) = patch.name {
@@ -145,6 +146,7 @@ pub async fn update(
 }
 
 pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<()> {
+    change.hold(tenant).await?;
     let before = locked(change, tenant, id, if_match).await?;
     destinations::not_in_use(change, tenant, Target::group(id)).await?;
     destinations::store::set_refs(change.db(), tenant, "group", id, &[]).await?;

@@ -11,15 +11,9 @@ use crate::{
     text::Code,
 };
 
-/// Makes other changes that give out names of this tenant wait until this one ends, so that free names stay free. Call it before
-/// locking any row: two changes that wait for each other would deadlock.
-pub async fn hold(change: &mut Change, tenant: Uuid) -> Result<()> {
-    Ok(store::hold(change.db(), tenant).await?)
-}
-
 /// Refuses names that something other than `id` has, and says what. Free names stay free until the change ends.
 pub async fn are_free(change: &mut Change, tenant: Uuid, names: &[String], id: Uuid) -> Result<()> {
-    hold(change, tenant).await?;
+    change.hold(tenant).await?;
     match owner(change, tenant, names, id).await? {
         None => Ok(()),
         Some(owner) => Err(owner.of(Code::NameTakenBy)),

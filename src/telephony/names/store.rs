@@ -3,14 +3,6 @@
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-/// Makes other transactions that give out names of this tenant wait until this one ends.
-pub async fn hold(db: &mut PgConnection, tenant: Uuid) -> sqlx::Result<()> {
-    sqlx::query!("select pg_advisory_xact_lock(hashtextextended('pools ' || $1::uuid::text, 0))", tenant)
-        .fetch_one(db)
-        .await
-        .map(|_| ())
-}
-
 /// What has a name.
 pub struct NameOwner {
     pub name: String,

@@ -38,6 +38,7 @@ pub struct AgentNumbers {
 }
 
 pub async fn assign(change: &mut Change, tenant: Uuid, id: Uuid, to: Assign, if_match: Option<i64>) -> Result<Number> {
+    change.hold(tenant).await?;
     if !(0..=1_000_000).contains(&to.daily_limit) {
         return Err(Error::invalid("daily_limit", Code::range(0, 1_000_000)));
     }
@@ -64,6 +65,7 @@ pub async fn assign(change: &mut Change, tenant: Uuid, id: Uuid, to: Assign, if_
 }
 
 pub async fn unassign(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<Number> {
+    change.hold(tenant).await?;
     let before = locked(change, tenant, id, if_match).await?;
     if before.assignment.is_none() {
         return Err(Error::from(Code::NumberNotAssigned));
@@ -80,6 +82,7 @@ async fn finish(change: &mut Change, before: &Number, action: &'static str) -> R
 
 /// Sets which number an agent's calls show.
 pub async fn choose(change: &mut Change, tenant: Uuid, agent: Uuid, outbound: &Outbound) -> Result<()> {
+    change.hold(tenant).await?;
     if let Some(number) = outbound.number_id {
         let held = store::numbers_of_agent(change.db(), tenant, agent, chrono::Utc::now()).await?;
         if !held.iter().any(|held| held.id == number) {

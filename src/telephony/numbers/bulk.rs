@@ -136,6 +136,7 @@ enum NotKept {
 
 /// Adds the numbers, all or none unless `partial`, with one statement.
 pub async fn add(change: &mut Change, tenant: Uuid, lines: Vec<(String, Read)>, partial: bool) -> Result<Report> {
+    change.hold(tenant).await?;
     let plan = destinations::store::plan(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
     let own = plan.country().map(ToOwned::to_owned);
     // Reading fifty thousand numbers is work for a thread of its own.

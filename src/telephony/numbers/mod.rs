@@ -142,6 +142,7 @@ fn parse(new: &NewNumber, own: Option<&str>) -> Result<Parsed> {
 }
 
 pub async fn create(change: &mut Change, tenant: Uuid, new: NewNumber) -> Result<Number> {
+    change.hold(tenant).await?;
     let own = destinations::store::plan(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
     let parsed = parse(&new, own.country())?;
     check(change, tenant, new.destination).await?;
@@ -182,6 +183,7 @@ pub async fn update(
     patch: NumberPatch,
     if_match: Option<i64>,
 ) -> Result<Number> {
+    change.hold(tenant).await?;
     let before = locked(change, tenant, id, if_match).await?;
     let mut after = before.clone();
     if let Some(provider) = patch.provider {
@@ -212,6 +214,7 @@ pub async fn update(
 }
 
 pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<()> {
+    change.hold(tenant).await?;
     let before = locked(change, tenant, id, if_match).await?;
     if let Some(assignment) = &before.assignment {
         let agent = store::agent(change.db(), tenant, assignment.agent_id).await?.unwrap_or_default();

@@ -97,7 +97,7 @@ fn check(first: i64, last: i64) -> Result<()> {
 
 pub async fn create(change: &mut Change, tenant: Uuid, new: NewPool) -> Result<Pool> {
     check(new.first_number, new.last_number)?;
-    names::hold(change, tenant).await?;
+    change.hold(tenant).await?;
     no_overlap(change, tenant, Uuid::nil(), new.first_number, new.last_number).await?;
     let id = Uuid::now_v7();
     store::insert(change.db(), tenant, id, new.first_number, new.last_number).await.map_err(names::taken)?;
@@ -131,7 +131,7 @@ pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Optio
 }
 
 async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<Pool> {
-    names::hold(change, tenant).await?;
+    change.hold(tenant).await?;
     let pool = store::get(change.db(), tenant, id).await?.ok_or(Error::NotFound("pool"))?;
     same_version(if_match, pool.version)?;
     Ok(pool)
@@ -148,7 +148,7 @@ async fn no_overlap(change: &mut Change, tenant: Uuid, but: Uuid, first: i64, la
 }
 
 pub async fn reserve(change: &mut Change, tenant: Uuid, new: NewReservation) -> Result<HeldNumber> {
-    names::hold(change, tenant).await?;
+    change.hold(tenant).await?;
     let held = store::reserve(change.db(), tenant, new.number.as_str(), new.reason.as_str()).await;
     let held = held.map_err(names::taken)?;
     let after = Some(serde_json::json!({ "number": held.number, "reason": held.reason }));
@@ -159,6 +159,7 @@ pub async fn reserve(change: &mut Change, tenant: Uuid, new: NewReservation) -> 
 
 /// Gives a reserved or resting number back to its pool.
 pub async fn release(change: &mut Change, tenant: Uuid, number: &str) -> Result<()> {
+    change.hold(tenant).await?;
     if !store::release(change.db(), tenant, number).await? {
         return Err(Error::NotFound("reserved number"));
     }
@@ -174,7 +175,7 @@ pub async fn take_lowest(
     count: usize,
     but: &[String],
 ) -> Result<Vec<ExtensionNumber>> {
-    names::hold(change, tenant).await?;
+    change.hold(tenant).await?;
     let wanted = i64::try_from(count).unwrap_or(i64::MAX);
     // Without emergency numbers, and feature codes that consist of digits.
     let plan = destinations::store::plan(change.db(), tenant).await?;
@@ -204,7 +205,7 @@ pub async fn none_held(change: &mut Change, tenant: Uuid, wanted: &[String]) -> 
 
 /// For each wanted number that is not available, why: it is in no pool, taken, reserved or resting, or means something else.
 pub async fn unavailable(change: &mut Change, tenant: Uuid, wanted: &[String]) -> Result<BTreeMap<String, Why>> {
-    names::hold(change, tenant).await?;
+    change.hold(tenant).await?;
     let rows = store::unavailable(change.db(), tenant, wanted).await?;
     let mut why = rows
         .into_iter()

@@ -127,6 +127,9 @@ pub async fn create(change: &mut Change, new: NewKey) -> Result<CreatedKey> {
 pub async fn create_by(change: &mut Change, maker: Maker, new: NewKey) -> Result<CreatedKey> {
     check_scopes(&new.scopes)?;
     moment::check("expires_at", new.expires_at)?;
+    if let Some(tenant) = new.tenant_id {
+        change.hold(tenant).await?;
+    }
     let token = token::generate("dpk");
     let now = Utc::now();
     let key = Key {
@@ -226,6 +229,10 @@ async fn locked(
     id: Uuid,
     if_match: Option<i64>,
 ) -> Result<Key> {
+    let key = store::get(change.db(), within, id).await?.ok_or(Error::NotFound("key"))?;
+    if let Some(tenant) = key.tenant_id {
+        change.hold(tenant).await?;
+    }
     let key = store::lock(change.db(), within, id).await?.ok_or(Error::NotFound("key"))?;
     same_version(if_match, key.version)?;
     check_reach(maker, &key)?;

@@ -92,14 +92,15 @@ pub async fn create(change: &mut Change, new: NewTenant, from: &From) -> Result<
         None => DisplayName::parse(&new.domain.as_str().chars().take(80).collect::<String>())
             .map_err(|e| Error::invalid("name", e))?,
     };
-    let tenant = store::insert(change.db(), Uuid::now_v7(), &name, &new.domain, from)
-        .await
-        .map_err(|e| taken(e, &new.domain))?;
+    let id = Uuid::now_v7();
+    change.hold(id).await?;
+    let tenant = store::insert(change.db(), id, &name, &new.domain, from).await.map_err(|e| taken(e, &new.domain))?;
     change.audit_of("create", None, Some(&tenant)).await?;
     Ok(tenant)
 }
 
 pub async fn update(change: &mut Change, id: Uuid, patch: TenantPatch, if_match: Option<i64>) -> Result<Tenant> {
+    change.hold(id).await?;
     let before = locked(change, id, if_match).await?;
     let mut after = before.clone();
     if let Some(name) = patch.name {
@@ -145,6 +146,7 @@ pub async fn delete(
     purge: Purge,
     if_match: Option<i64>,
 ) -> Result<Option<Tenant>> {
+    change.hold(id).await?;
     let before = locked(change, id, if_match).await?;
     let left = store::belongings(change.db(), id).await?;
     if !cascade && left.extensions + left.groups + left.numbers > 0 {
@@ -167,6 +169,7 @@ pub async fn delete(
 
 /// Deletes everything of a tenant.
 pub async fn purge_now(change: &mut Change, id: Uuid) -> Result<()> {
+    change.hold(id).await?;
     let resource = format!("tenants/{id}");
     store::delete(change.db(), id).await?;
     store::forget_in_audit_log(change.db(), id).await?;

@@ -147,6 +147,7 @@ pub async fn patch_settings(
     patch: &Value,
     if_match: Option<i64>,
 ) -> Result<SettingsChange> {
+    change.hold(tenant).await?;
     let (before, version) = store::lock_settings(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
     same_version(if_match, version)?;
     let after = Settings::parse(&before).map_err(wrong_setting)?.patched(patch).map_err(wrong_setting)?;

@@ -38,6 +38,7 @@ use crate::{
         disk::Disk,
         poller::{Memory, Poller},
         schema::{self, Step},
+        seals,
     },
     switch::{
         fetch::{
@@ -127,6 +128,7 @@ impl App {
         let poller = Poller::new(fetch.node, Arc::clone(&fetch.generations), memory, &options, pools.watch.clone());
         let mut tasks = vec![tokio::spawn(Arc::clone(&poller).run()), tokio::spawn(Arc::clone(&poller).listen())];
         poller.ready().await;
+        tasks.push(tokio::spawn(seals::watch(pools.work.clone(), Arc::clone(&keyring), fetch.node)));
         let changes = Changes::new(pools.api.clone(), Some(Arc::clone(&poller)), Arc::clone(&keyring));
         let by_the_clock = Changes::new(pools.work.clone(), Some(Arc::clone(&poller)), Arc::clone(&keyring));
         tasks.push(tokio::spawn(jobs::run(by_the_clock.clone())));
@@ -161,6 +163,7 @@ impl App {
             token: Arc::clone(&token),
             proxies: Arc::clone(&proxies),
             fetch: Arc::clone(&fetch),
+            keyring: Arc::clone(&keyring),
         };
         let renewal = Renewal::new(settings, source, in_force);
         tasks.push(tokio::spawn(Arc::clone(&renewal).run()));

@@ -1,4 +1,4 @@
-//! What a running node takes anew without a restart: certificates, and those settings that can change.
+//! What a running node takes anew without a restart: certificates, the keys that seal secrets, and those settings that can change.
 //!
 //! On SIGHUP, and when one of the files changes. Files are looked at each second rather than watched with inotify: certificates are often
 //! symbolic links into folders that are replaced (certbot, Kubernetes), for which every folder on the way would have to be watched, and
@@ -28,12 +28,12 @@ use super::{
     telemetry,
     tls::{Files, Loaded, Swapped, TlsError},
 };
-use crate::{switch::fetch::Fetch, tenancy::mail::deliver::Outlet};
+use crate::{switch::fetch::Fetch, tenancy::mail::deliver::Outlet, text::keyring::Keyring};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The settings that a running node takes anew. Any other needs a restart.
-pub const RENEWED: [&str; 12] = [
+pub const RENEWED: [&str; 13] = [
     "log",
     "switch_tls_certificate",
     "switch_tls_key",
@@ -46,6 +46,7 @@ pub const RENEWED: [&str; 12] = [
     "trusted_proxies",
     "stale_limit_seconds",
     "drain_seconds",
+    "key_file",
 ];
 
 /// What is renewed by itself, and fails by itself.
@@ -57,11 +58,19 @@ pub enum Part {
     AppCertificate,
     MetricsToken,
     Mail,
+    KeyFile,
 }
 
 impl Part {
-    const ALL: [Self; 6] =
-        [Self::Settings, Self::Log, Self::SwitchCertificate, Self::AppCertificate, Self::MetricsToken, Self::Mail];
+    const ALL: [Self; 7] = [
+        Self::Settings,
+        Self::Log,
+        Self::SwitchCertificate,
+        Self::AppCertificate,
+        Self::MetricsToken,
+        Self::Mail,
+        Self::KeyFile,
+    ];
 
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -72,6 +81,7 @@ impl Part {
             Self::AppCertificate => "app_certificate",
             Self::MetricsToken => "metrics_token",
             Self::Mail => "mail",
+            Self::KeyFile => "key_file",
         }
     }
 }
@@ -91,6 +101,7 @@ pub struct InForce {
     pub token: Arc<ArcSwap<MetricsToken>>,
     pub proxies: Arc<ArcSwap<Vec<IpAddr>>>,
     pub fetch: Arc<Fetch>,
+    pub keyring: Arc<Keyring>,
 }
 
 /// The renewal of one node.
@@ -186,7 +197,7 @@ impl Renewal {
             &settings.app_tls_key,
         ];
         let mut files = named.into_iter().flatten().cloned().collect::<Vec<_>>();
-        files.push(settings.metrics_token_file());
+        files.extend([settings.metrics_token_file(), settings.key_file()]);
         files.extend(self.source.as_ref().map(|source| source.file.clone()));
         files
     }
@@ -222,6 +233,9 @@ impl Renewal {
         let token = MetricsToken::open(&now.metrics_token_file()).map(|token| self.in_force.token.store(token.into()));
         if self.note(Part::MetricsToken, token) {
             kept.metrics_token_file.clone_from(&now.metrics_token_file);
+        }
+        if self.note(Part::KeyFile, self.in_force.keyring.take(&now.key_file())) {
+            kept.key_file.clone_from(&now.key_file);
         }
         if self.renew_switch_tls(&now) {
             kept.switch_tls_certificate.clone_from(&now.switch_tls_certificate);

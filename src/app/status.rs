@@ -19,7 +19,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 
 use super::{metrics_token::MetricsToken, renewal::Renewal};
-use crate::{http::problem::Problem, node::disk::Disk, switch::fetch::Fetch};
+use crate::{http::problem::Problem, node::disk::Disk, switch::fetch::Fetch, text::keyring::hex};
 
 /// What a node knows about itself.
 #[derive(Clone)]
@@ -38,6 +38,9 @@ impl Health {
         if !self.fetch.generations.is_fresh() {
             return Some("detached");
         }
+        if !self.fetch.missing_keys().is_empty() {
+            return Some("key_missing");
+        }
         self.disk.is_full().then_some("database_full")
     }
 
@@ -49,6 +52,10 @@ impl Health {
             "switches": self.fetch.takes_fetches(),
             "people": self.obstacle().is_none(),
         });
+        let missing = self.fetch.missing_keys();
+        if !missing.is_empty() {
+            report["missing_keys"] = missing.iter().map(|id| hex(id)).collect();
+        }
         let failed = self.renewal.failed();
         if !failed.is_empty() {
             report["not_renewed"] = failed.iter().map(|(part, _)| part.name()).collect();

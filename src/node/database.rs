@@ -14,8 +14,9 @@ use sqlx::{
 };
 
 use super::{
-    database_store, epoch_store,
+    epoch_store,
     schema::{self, SchemaError},
+    seals_store,
 };
 use crate::text::keyring::{Keyring, KeyringError, hex};
 
@@ -112,17 +113,24 @@ pub async fn recognise(db: &mut PgConnection, key_file: &Path) -> Result<Keyring
 
 /// Reads the key file, whose keys must be those that seal the database's secrets. Only a new database gets a new file.
 async fn open_keyring(db: &mut PgConnection, key_file: &Path) -> Result<Keyring, DatabaseError> {
-    let known = database_store::sealing_keys(&mut *db).await?;
+    let known = seals_store::known(&mut *db).await?;
     if !known.is_empty() && !key_file.try_exists().is_ok_and(|exists| exists) {
         return Err(DatabaseError::MissingKey(key_file.to_owned()));
     }
-    let keyring = Keyring::open(key_file)?;
-    let own = keyring.ids().collect::<Vec<_>>();
-    if let Some(foreign) = known.iter().find(|id| !own.iter().any(|own| own[..] == id[..])) {
+    let keyring = if known.is_empty() { Keyring::open(key_file)? } else { Keyring::read(key_file)? };
+    keyring.note_used(seals_store::used(&known));
+    if let Some(foreign) = keyring.missing().first() {
         return Err(DatabaseError::WrongKey(hex(foreign)));
     }
-    for id in own.iter().filter(|own| !known.iter().any(|id| own[..] == id[..])) {
-        database_store::add_sealing_key(&mut *db, &id[..]).await?;
+    let own = keyring.ids().iter().map(|id| id.to_vec()).collect::<Vec<_>>();
+    if own.iter().any(|id| !known.iter().any(|key| key.id == *id)) {
+        seals_store::offer(&mut *db, &own).await?;
+    }
+    match known.first().filter(|key| key.is_used) {
+        Some(newest) => {
+            keyring.seal_with(&newest.id);
+        }
+        None => seals_store::begin_with(&mut *db, &keyring.seals_with()).await?,
     }
     Ok(keyring)
 }

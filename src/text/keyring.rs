@@ -1,8 +1,15 @@
 //! Sealing of secrets at rest: XChaCha20-Poly1305 with the tenant, row and column as associated data, so that a sealed
 //! value moved to another row or column doesn't open. The keys live in a file, never in the database.
 
-use std::{fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
+use std::{
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
 
+use arc_swap::ArcSwap;
 use chacha20poly1305::{
     XChaCha20Poly1305, XNonce,
     aead::{Aead as _, KeyInit as _, Payload},
@@ -16,9 +23,22 @@ pub type KeyId = [u8; 8];
 
 const NONCE_BYTES: usize = 24;
 
-/// The keys of this platform: the first seals, all open.
+type Key = (KeyId, XChaCha20Poly1305);
+
+/// The keys of this platform. One seals, all open. They are replaced while others use them.
 pub struct Keyring {
-    keys: Vec<(KeyId, XChaCha20Poly1305)>,
+    keys: ArcSwap<Keys>,
+    /// Those that the database uses, whether or not they are here.
+    used: ArcSwap<Vec<KeyId>>,
+    /// Whoever replaces keys takes turns.
+    turn: Mutex<()>,
+}
+
+#[derive(Clone)]
+struct Keys {
+    all: Vec<Key>,
+    /// The place of the one that seals.
+    seals: usize,
 }
 
 /// Which value a sealed text is: part of what is authenticated.
@@ -31,10 +51,14 @@ pub struct Place {
 
 #[derive(Debug, thiserror::Error)]
 pub enum KeyringError {
-    #[error("the key file {path} can't be read or made: {source}")]
-    File { path: String, source: std::io::Error },
+    #[error("the key file {path} can't be read or written: {source}")]
+    File { path: String, source: io::Error },
     #[error("the key file {path} must hold lines of 64 hexadecimal digits, one key a line, the newest first")]
     Format { path: String },
+    #[error("others may read the key file {path} (mode {mode:04o}): chmod 600 {path}")]
+    Mode { path: String, mode: u32 },
+    #[error("the key file {path} has lost the key {}, with which secrets are sealed: put it back; until then this node goes on with it", hex(.id))]
+    Lost { path: String, id: KeyId },
     #[error("a secret was sealed with a key this node doesn't have (key id {})", hex(.0))]
     UnknownKey(KeyId),
     #[error("a sealed secret doesn't open: it was damaged or belongs to another row")]
@@ -50,39 +74,94 @@ impl Place {
 impl Keyring {
     /// Reads the key file, or makes one with a new key (mode 0600) when there is none.
     pub fn open(path: &Path) -> Result<Self, KeyringError> {
-        let failed = |source| KeyringError::File { path: path.display().to_string(), source };
-        let text = match fs::read_to_string(path) {
-            Ok(text) => Zeroizing::new(text),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+        match Self::read(path) {
+            Err(KeyringError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 let line = Zeroizing::new(format!("{}\n", hex(&rand::random::<[u8; 32]>())));
-                let mut file =
-                    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-                file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-                line
+                let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+                let written = file.and_then(|mut file| file.write_all(line.as_bytes()).and_then(|()| file.sync_all()));
+                written.map_err(|source| failed(path, source))?;
+                Self::read(path)
             }
-            Err(e) => return Err(failed(e)),
-        };
-        let keys = text.lines().map(str::trim).filter(|l| !l.is_empty()).map(parse_key).collect::<Option<Vec<_>>>();
-        match keys {
-            Some(keys) if !keys.is_empty() => Ok(Self { keys }),
-            _ => Err(KeyringError::Format { path: path.display().to_string() }),
+            read => read,
         }
+    }
+
+    /// Reads the key file, which must be there.
+    pub fn read(path: &Path) -> Result<Self, KeyringError> {
+        Ok(Self::of(file_keys(path)?))
     }
 
     /// A keyring of one random key, for tests and previews.
     #[must_use]
     pub fn ephemeral() -> Self {
-        Self { keys: vec![entry(&rand::random())] }
+        Self::of(vec![entry(&rand::random())])
     }
 
-    pub fn ids(&self) -> impl Iterator<Item = KeyId> + '_ {
-        self.keys.iter().map(|(id, _)| *id)
+    fn of(all: Vec<Key>) -> Self {
+        Self { keys: ArcSwap::from_pointee(Keys { all, seals: 0 }), used: ArcSwap::default(), turn: Mutex::default() }
+    }
+
+    #[must_use]
+    pub fn ids(&self) -> Vec<KeyId> {
+        self.keys.load().all.iter().map(|(id, _)| *id).collect()
+    }
+
+    #[must_use]
+    pub fn has(&self, id: &[u8]) -> bool {
+        self.keys.load().all.iter().any(|(own, _)| own[..] == *id)
+    }
+
+    /// The key that seals.
+    #[must_use]
+    pub fn seals_with(&self) -> KeyId {
+        let keys = self.keys.load();
+        keys.all[keys.seals].0
+    }
+
+    /// From now on this key seals, if it is there.
+    pub fn seal_with(&self, id: &[u8]) -> bool {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = self.keys.load();
+        let Some(seals) = keys.all.iter().position(|(own, _)| own[..] == *id) else { return false };
+        if seals != keys.seals {
+            self.keys.store(Keys { all: keys.all.clone(), seals }.into());
+        }
+        true
+    }
+
+    /// Takes what the key file holds now. A key that the database uses and that is gone from it is kept all
+    /// the same, and told.
+    pub fn take(&self, path: &Path) -> Result<(), KeyringError> {
+        let mut all = file_keys(path)?;
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.keys.load();
+        let is_gone = |key: &&Key| !all.iter().any(|(id, _)| *id == key.0);
+        let gone = before.all.iter().filter(is_gone).cloned().collect::<Vec<_>>();
+        let lost = gone.into_iter().filter(|(id, _)| self.used.load().contains(id)).collect::<Vec<_>>();
+        let told = lost.first().map(|(id, _)| KeyringError::Lost { path: path.display().to_string(), id: *id });
+        all.extend(lost);
+        let seals = all.iter().position(|(id, _)| *id == before.all[before.seals].0).unwrap_or_default();
+        self.keys.store(Keys { all, seals }.into());
+        told.map_or(Ok(()), Err)
+    }
+
+    /// What the database uses and this node lacks: it can't answer for what was sealed with it.
+    #[must_use]
+    pub fn missing(&self) -> Vec<KeyId> {
+        let keys = self.keys.load();
+        let lacks = |used: &&KeyId| !keys.all.iter().any(|(own, _)| own == *used);
+        self.used.load().iter().filter(lacks).copied().collect()
+    }
+
+    pub fn note_used(&self, used: Vec<KeyId>) {
+        self.used.store(used.into());
     }
 
     /// Key id, nonce and ciphertext in one value.
     #[must_use]
     pub fn seal(&self, place: Place, plain: &str) -> Vec<u8> {
-        let (id, cipher) = &self.keys[0];
+        let keys = self.keys.load();
+        let (id, cipher) = &keys.all[keys.seals];
         let nonce = rand::random::<[u8; NONCE_BYTES]>();
         let payload = Payload { msg: plain.as_bytes(), aad: &place.associated_data() };
         let sealed = cipher
@@ -94,20 +173,102 @@ impl Keyring {
     pub fn open_sealed(&self, place: Place, sealed: &[u8]) -> Result<Zeroizing<String>, KeyringError> {
         let (id, rest) = sealed.split_first_chunk::<8>().ok_or(KeyringError::Damaged)?;
         let (nonce, text) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(KeyringError::Damaged)?;
-        let (_, cipher) = self.keys.iter().find(|(known, _)| known == id).ok_or(KeyringError::UnknownKey(*id))?;
+        let keys = self.keys.load();
+        let (_, cipher) = keys.all.iter().find(|(known, _)| known == id).ok_or(KeyringError::UnknownKey(*id))?;
         let payload = Payload { msg: text, aad: &place.associated_data() };
         let plain = cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| KeyringError::Damaged)?;
         String::from_utf8(plain).map(Zeroizing::new).map_err(|_| KeyringError::Damaged)
     }
 }
 
-fn entry(key: &[u8; 32]) -> (KeyId, XChaCha20Poly1305) {
+/// Puts a new key first in the key file; its id.
+pub fn add_key(path: &Path) -> Result<KeyId, KeyringError> {
+    let key = Zeroizing::new(rand::random::<[u8; 32]>());
+    let before = Zeroizing::new(read_file(path)?);
+    replace(path, &Zeroizing::new(format!("{}\n{}", hex(&key[..]), *before)))?;
+    Ok(entry(&key).0)
+}
+
+/// Takes keys out of the key file and puts them below those of `FILE.retired`, which old backups may need. How many there were.
+pub fn remove_keys(path: &Path, retired: &[Vec<u8>]) -> Result<usize, KeyringError> {
+    let text = Zeroizing::new(read_file(path)?);
+    let is_retired = |line: &&str| parse_key(line.trim()).is_some_and(|(id, _)| retired.iter().any(|r| r[..] == id));
+    let (out, kept): (Vec<_>, Vec<_>) = text.lines().filter(|line| !line.trim().is_empty()).partition(is_retired);
+    if out.is_empty() || kept.is_empty() {
+        return Ok(0);
+    }
+    let aside = retired_file(path);
+    let mut file =
+        fs::OpenOptions::new().append(true).create(true).mode(0o600).open(&aside).map_err(|e| failed(&aside, e))?;
+    let lines = Zeroizing::new(out.iter().fold(String::new(), |all, line| all + line + "\n"));
+    file.write_all(lines.as_bytes()).and_then(|()| file.sync_all()).map_err(|e| failed(&aside, e))?;
+    replace(path, &Zeroizing::new(kept.iter().fold(String::new(), |all, line| all + line + "\n")))?;
+    Ok(out.len())
+}
+
+/// Where keys stand that nothing is sealed with any more.
+#[must_use]
+pub fn retired_file(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".retired");
+    name.into()
+}
+
+/// Whoever reads sees the old text or the new one. Mode and owner stay: the node may be another user than who rotates.
+fn replace(path: &Path, text: &str) -> Result<(), KeyringError> {
+    let failed = |source| failed(path, source);
+    let path = fs::canonicalize(path).map_err(failed)?;
+    let before = fs::metadata(&path).map_err(failed)?;
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.new", std::process::id()));
+    let beside = PathBuf::from(beside);
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).map_err(failed)?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.set_permissions(fs::Permissions::from_mode(before.mode() & 0o700)))
+        .and_then(|()| match file.metadata() {
+            Ok(own) if own.uid() != before.uid() || own.gid() != before.gid() => {
+                std::os::unix::fs::fchown(&file, Some(before.uid()), Some(before.gid()))
+            }
+            other => other.map(|_| ()),
+        })
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&beside, &path));
+    written.map_err(|source| {
+        let _ = fs::remove_file(&beside);
+        failed(source)
+    })
+}
+
+fn read_file(path: &Path) -> Result<String, KeyringError> {
+    let failed = |source| failed(path, source);
+    let mode = fs::metadata(path).map_err(failed)?.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(KeyringError::Mode { path: path.display().to_string(), mode });
+    }
+    fs::read_to_string(path).map_err(failed)
+}
+
+fn file_keys(path: &Path) -> Result<Vec<Key>, KeyringError> {
+    let text = Zeroizing::new(read_file(path)?);
+    let keys = text.lines().map(str::trim).filter(|l| !l.is_empty()).map(parse_key).collect::<Option<Vec<_>>>();
+    match keys {
+        Some(keys) if !keys.is_empty() => Ok(keys),
+        _ => Err(KeyringError::Format { path: path.display().to_string() }),
+    }
+}
+
+fn failed(path: &Path, source: io::Error) -> KeyringError {
+    KeyringError::File { path: path.display().to_string(), source }
+}
+
+fn entry(key: &[u8; 32]) -> Key {
     let mut id = KeyId::default();
     id.copy_from_slice(&Sha256::digest(key)[..8]);
     (id, XChaCha20Poly1305::new(&(*key).into()))
 }
 
-fn parse_key(line: &str) -> Option<(KeyId, XChaCha20Poly1305)> {
+fn parse_key(line: &str) -> Option<Key> {
     let mut key = Zeroizing::new([0_u8; 32]);
     if line.len() != 64 || !line.is_ascii() {
         return None;
@@ -162,7 +323,26 @@ mod tests {
         fs::write(&path, format!("{}\n{old}", hex(&[7; 32]))).unwrap();
         let rotated = Keyring::open(&path).unwrap();
         assert_eq!(rotated.open_sealed(place(), &sealed).unwrap().as_str(), "secret");
-        assert_ne!(rotated.ids().next(), first.ids().next());
+        assert_ne!(rotated.seals_with(), first.seals_with());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let refused = Keyring::open(&path).err().map(|error| error.to_string()).unwrap();
+        assert!(refused.contains("mode 0644") && refused.contains("chmod 600"), "{refused}");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        // A rotated file keeps its owner and mode; a key in use that is gone from it is kept, and told.
+        let added = add_key(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        first.take(&path).unwrap();
+        assert!(first.has(&added) && first.seals_with() != added, "it seals with what it did");
+        assert_eq!(remove_keys(&path, &[first.seals_with().to_vec()]).unwrap(), 1);
+        first.note_used(vec![first.seals_with(), [9; 8]]);
+        assert_eq!(first.missing(), [[9; 8]]);
+        assert!(matches!(first.take(&path), Err(KeyringError::Lost { .. })));
+        assert_eq!(first.open_sealed(place(), &sealed).unwrap().as_str(), "secret");
+        fs::copy(retired_file(&path), dir.join("old.key")).unwrap();
+        assert_eq!(
+            Keyring::read(&dir.join("old.key")).unwrap().open_sealed(place(), &sealed).unwrap().as_str(),
+            "secret"
+        );
         fs::write(&path, "not a key").unwrap();
         assert!(matches!(Keyring::open(&path), Err(KeyringError::Format { .. })));
         fs::remove_dir_all(dir).unwrap();

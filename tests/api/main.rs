@@ -12,6 +12,7 @@ mod backups;
 mod command_line;
 mod fuzzed;
 mod input;
+mod keys;
 mod metrics;
 mod migrations;
 mod mistakes;

@@ -270,7 +270,7 @@ impl Opened {
         if !key_file.exists() {
             return Err(lacks(first));
         }
-        let own = Keyring::open(key_file)?.ids().map(|id| hex(&id)).collect::<Vec<_>>();
+        let own = Keyring::read(key_file)?.ids().iter().map(|id| hex(id)).collect::<Vec<_>>();
         match self.manifest.keys.iter().find(|key| !own.contains(key)) {
             Some(missing) => Err(lacks(missing)),
             None => Ok(()),

@@ -18,11 +18,12 @@ use crate::{
         tls::{Files, TlsError},
     },
     node::{
-        database_store, epoch_store,
+        epoch_store,
         schema::{self, SchemaError, Standing},
+        seals_store,
     },
     switch::fetch::exchange::XML_PATH,
-    text::keyring::{Keyring, hex},
+    text::keyring::{Keyring, hex, retired_file},
 };
 
 #[derive(Args)]
@@ -178,12 +179,21 @@ async fn keys(settings: &Settings, db: &mut sqlx::PgConnection) -> Seen {
     if !path.exists() {
         return Err(format!("{} is missing: copy it from another node, or start a node to make it", path.display()));
     }
-    let keyring = Keyring::open(&path).map_err(|e| e.to_string())?;
-    let own = keyring.ids().map(|id| id.to_vec()).collect::<Vec<_>>();
-    let known = database_store::sealing_keys(db).await.map_err(|e| e.to_string())?;
-    match known.iter().find(|id| !own.contains(id)) {
-        None => Ok(format!("{} has every key that seals this database's secrets", path.display())),
-        Some(id) => Err(format!("{} lacks the key {}, which seals some of its secrets", path.display(), hex(id))),
+    let keyring = Keyring::read(&path).map_err(|e| e.to_string())?;
+    let known = seals_store::known(db).await.map_err(|e| e.to_string())?;
+    keyring.note_used(seals_store::used(&known));
+    if let Some(id) = keyring.missing().first() {
+        return Err(format!(
+            "{} lacks the key {} that sealed some of its secrets: put it in a line of its own, as other nodes' key files or {} have it",
+            path.display(),
+            hex(id),
+            retired_file(&path).display()
+        ));
+    }
+    let seen = format!("{} has every key that seals this database's secrets", path.display());
+    match known.iter().filter(|key| key.is_used).count() {
+        0 | 1 => Ok(seen),
+        several => Ok(format!("{seen}; {several} are in use, until all is sealed with the newest")),
     }
 }
 

@@ -7,6 +7,7 @@ mod carriers;
 mod demo;
 mod doctor;
 mod failure;
+mod key_file;
 mod local;
 mod mail;
 mod manual;
@@ -108,6 +109,9 @@ enum Command {
     /// API keys for scripts
     #[command(subcommand)]
     Key(resources::KeyCommand),
+    /// The key file, whose keys seal secrets: replace a key while nodes run
+    #[command(subcommand)]
+    KeyFile(key_file::KeyFileCommand),
     /// Mails: sent, waiting and failed
     #[command(subcommand)]
     Mail(mail::MailCommand),
@@ -204,6 +208,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Key(command) => resources::key(&settings, common.json, command).await?,
         Command::Agent(command) => people::agent(&settings, common.json, command).await?,
         Command::Admin(command) => people::admin(&settings, common.json, command).await?,
+        Command::KeyFile(command) => key_file::run(&settings, common.json, command).await?,
         Command::Mail(command) => mail::run(&settings, common.json, command).await?,
         Command::Import(args) => transfer::import(&settings, common.json, args).await?,
         Command::Export(args) => transfer::export(&settings, common.json, args).await?,

@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// Runs a node until SIGTERM or SIGINT. SIGHUP has it take certificates and settings anew.
+/// Runs a node until SIGTERM or SIGINT. SIGHUP has it take certificates, keys and settings anew.
 pub async fn run(settings: &Settings, source: Source) -> anyhow::Result<()> {
     telemetry::set_level(settings.log.as_deref())?;
     let hang_ups = hang_ups()?;

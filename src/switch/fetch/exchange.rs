@@ -95,6 +95,8 @@ async fn handle(served: &Served, mut request: HttpRequest) -> Answer {
 fn readiness(served: &Served) -> Answer {
     if served.fetch.takes_fetches() {
         plain(StatusCode::OK, "this node takes fetches\n")
+    } else if !served.fetch.missing_keys().is_empty() {
+        plain(StatusCode::SERVICE_UNAVAILABLE, "this node takes no fetches: its key file lacks a key in use\n")
     } else {
         plain(StatusCode::SERVICE_UNAVAILABLE, "this node takes no fetches\n")
     }

@@ -65,7 +65,10 @@ use crate::node::{
 };
 use crate::{
     switch::fetch::metrics::FetchMetrics,
-    text::{GroupName, SipUsername, keyring::Keyring},
+    text::{
+        GroupName, SipUsername,
+        keyring::{KeyId, Keyring},
+    },
 };
 
 /// The reply to a fetch.
@@ -187,7 +190,13 @@ impl Fetch {
     #[must_use]
     pub fn takes_fetches(&self) -> bool {
         let has_answers = self.generations.is_fresh() || self.generations.detached_for() <= self.stale_limit();
-        has_answers && !self.is_leaving()
+        has_answers && !self.is_leaving() && self.missing_keys().is_empty()
+    }
+
+    /// Keys with which something is sealed, and that this node's key file lacks: it can't answer for that.
+    #[must_use]
+    pub fn missing_keys(&self) -> Vec<KeyId> {
+        self.keyring.missing()
     }
 
     /// Announces that this node is about to stop. Balancers are told to leave it out; it still serves whoever comes.

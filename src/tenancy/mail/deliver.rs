@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
 use super::{Letter, place, store};
-use crate::text::keyring::Keyring;
+use crate::text::keyring::{Keyring, KeyringError};
 
 const EVERY: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -173,7 +173,7 @@ impl Deliverer {
         let sent = match self.message(&outlet.from, &mail) {
             Ok(message) if outlet.providers.is_empty() => self.keep(&mail, &message),
             Ok(message) => outlet.hand_over(message).await,
-            Err(reason) => Err(Failure::Final(reason)),
+            Err(failure) => Err(failure),
         };
         let written = match sent {
             Ok(()) => {
@@ -196,10 +196,15 @@ impl Deliverer {
         }
     }
 
-    fn message(&self, from: &Mailbox, mail: &store::Due) -> Result<Message, String> {
-        let text = self.keyring.open_sealed(place(mail.id), &mail.sealed).map_err(|error| error.to_string())?;
-        let letter: Letter = serde_json::from_str(&text).map_err(|_| "its text is damaged".to_owned())?;
-        let to = mail.recipient.parse::<Mailbox>().map_err(|error| error.to_string())?;
+    fn message(&self, from: &Mailbox, mail: &store::Due) -> Result<Message, Failure> {
+        let text = self.keyring.open_sealed(place(mail.id), &mail.sealed).map_err(|error| match error {
+            // Another node has the key, or this one gets it.
+            KeyringError::UnknownKey(_) => Failure::Passing(error.to_string()),
+            error => Failure::Final(error.to_string()),
+        })?;
+        let letter: Letter =
+            serde_json::from_str(&text).map_err(|_| Failure::Final("its text is damaged".to_owned()))?;
+        let to = mail.recipient.parse::<Mailbox>().map_err(|error| Failure::Final(error.to_string()))?;
         let domain = from.email.domain();
         Message::builder()
             .from(from.clone())
@@ -209,7 +214,7 @@ impl Deliverer {
             .date_now()
             .header(AutoSubmitted)
             .multipart(MultiPart::alternative_plain_html(letter.text, letter.html))
-            .map_err(|error| error.to_string())
+            .map_err(|error| Failure::Final(error.to_string()))
     }
 
     fn keep(&self, mail: &store::Due, message: &Message) -> Result<(), Failure> {

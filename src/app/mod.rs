@@ -6,12 +6,14 @@ pub mod embedded;
 pub mod jobs;
 mod limits;
 mod metrics_token;
+mod process;
 pub mod renewal;
 mod router;
 pub mod service;
 pub mod settings;
 mod status;
 pub mod telemetry;
+mod timing;
 mod tls;
 pub mod web;
 
@@ -122,6 +124,7 @@ impl App {
         let keyring = database::recognise(&mut *pools.work.acquire().await?, &settings.key_file()).await?;
         let keyring = Arc::new(keyring);
         let counters = telemetry::counters();
+        process::note_start();
         let readers = Readers::new(&options, settings.fill_connections, settings.fill_timeout());
         let fetch = Arc::new(Fetch::new(readers, pools.calls.clone(), Arc::clone(&keyring), &settings.limits()));
         let memory = Arc::new(Arc::clone(&fetch)) as Arc<dyn Memory>;
@@ -135,6 +138,8 @@ impl App {
         tasks.push(tokio::spawn(jobs::probe_carriers(by_the_clock.clone())));
         tasks.push(tokio::spawn(carriers::hosts::watch(pools.work.clone())));
         tasks.push(tokio::spawn(link::visit::watch(by_the_clock)));
+        let links = Arc::new(link::states::LinkStates::default());
+        tasks.push(tokio::spawn(Arc::clone(&links).watch(pools.work.clone())));
         let folder = settings.data_dir.join("mail");
         let deliverer = Deliverer::new(pools.work.clone(), Arc::clone(&keyring), Arc::clone(&outlet), folder);
         tasks.push(tokio::spawn(deliverer.run()));
@@ -183,13 +188,15 @@ impl App {
                 turns: Turns::new(settings.api_connections),
             }),
             Data::new(Health { fetch: Arc::clone(&fetch), disk, renewal: Arc::clone(&renewal) }),
-            Data::new(status::Counters::new(counters, token)),
+            Data::new(status::Counters { handle: counters, token, pools: pools.clone(), links }),
+            Data::new(timing::Timing::default()),
         );
         let server = HttpServer::new(move || {
             actix_web::App::new()
                 .app_data(state.0.clone())
                 .app_data(state.1.clone())
                 .app_data(state.2.clone())
+                .app_data(state.3.clone())
                 .configure(router::api)
                 .configure(router::error_handlers)
                 .configure(router::status)
@@ -200,6 +207,7 @@ impl App {
                 .wrap(from_fn(status::notice_refusals))
                 .wrap(from_fn(limits::bodies))
                 .wrap(router::default_headers())
+                .wrap(from_fn(timing::requests))
                 .wrap(tracing_actix_web::TracingLogger::<telemetry::Requests>::new())
         })
         .workers(2)

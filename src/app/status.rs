@@ -3,8 +3,13 @@
 //! There are two kinds of readiness. While the database is down, a node still has answers for switches, and no other node has
 //! better ones, so a balancer must not take it out. But it can't take people's changes.
 
-use std::sync::Arc;
+use std::{
+    fmt::Write as _,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
+use ::metrics::gauge;
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError as _,
     body::MessageBody,
@@ -18,8 +23,13 @@ use arc_swap::ArcSwap;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 
-use super::{metrics_token::MetricsToken, renewal::Renewal};
-use crate::{http::problem::Problem, node::disk::Disk, switch::fetch::Fetch, text::keyring::hex};
+use super::{metrics_token::MetricsToken, process, renewal::Renewal, timing::Timing};
+use crate::{
+    http::problem::Problem,
+    node::{database::Pools, disk::Disk},
+    switch::{fetch::Fetch, link::states::LinkStates},
+    text::keyring::hex,
+};
 
 /// What a node knows about itself.
 #[derive(Clone)]
@@ -114,31 +124,79 @@ pub async fn notice_refusals(
 /// The counters, and the token to read them.
 #[derive(Clone)]
 pub struct Counters {
-    handle: PrometheusHandle,
-    token: Arc<ArcSwap<MetricsToken>>,
+    pub handle: PrometheusHandle,
+    pub token: Arc<ArcSwap<MetricsToken>>,
+    pub pools: Pools,
+    pub links: Arc<LinkStates>,
 }
 
 impl Counters {
-    pub fn new(handle: PrometheusHandle, token: Arc<ArcSwap<MetricsToken>>) -> Self {
-        Self { handle, token }
+    /// Adds a line for each switch; one that is gone has none.
+    fn write_switches(&self, fetch: &Fetch, text: &mut String) {
+        let mut lines = |name: &str, help: &str, values: Vec<(&str, f64)>| {
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+            for (switch, value) in values {
+                let switch = switch.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', " ");
+                let _ = writeln!(text, "{name}{{switch=\"{switch}\"}} {value}");
+            }
+        };
+        let mut sightings = fetch.credentials.sightings();
+        sightings.sort();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let asked = |ago: Duration| now.saturating_sub(ago).as_secs_f64().round();
+        lines(
+            "dialplane_switch_last_fetch_timestamp_seconds",
+            "When a switch asked this node last, in seconds since 1970, give or take 15; 0: not since the node started.",
+            sightings.iter().map(|(name, ago)| (&**name, ago.map_or(0.0, asked))).collect(),
+        );
+        let links = self.links.known();
+        lines(
+            "dialplane_switch_event_socket_up",
+            "1 while a switch answers over its event socket, 0 while it does not.",
+            links.iter().map(|link| (&*link.switch, if link.is_up { 1.0 } else { 0.0 })).collect(),
+        );
+        lines(
+            "dialplane_switch_pending_commands",
+            "What a switch was not told yet over its event socket.",
+            links.iter().map(|link| (&*link.switch, f64::from(link.pending))).collect(),
+        );
     }
 }
 
 /// The metrics in Prometheus' text format, for whoever shows the token.
 #[get("/metrics")]
-pub async fn metrics(request: HttpRequest, health: Data<Health>, counters: Data<Counters>) -> HttpResponse {
+pub async fn metrics(
+    request: HttpRequest,
+    health: Data<Health>,
+    counters: Data<Counters>,
+    timing: Data<Timing>,
+) -> HttpResponse {
     if !counters.token.load().is_shown(&request) {
         return Problem::unauthorized().error_response();
     }
     let fetch = &health.fetch;
     let (kept, strays) = fetch.cache.len();
-    ::metrics::gauge!("dialplane_build_info", "version" => env!("PROGRAM_VERSION")).set(1.0);
-    ::metrics::gauge!("dialplane_cached_answers").set(count(kept));
-    ::metrics::gauge!("dialplane_cached_strays").set(count(strays));
-    ::metrics::gauge!("dialplane_fresh").set(if fetch.generations.is_fresh() { 1.0 } else { 0.0 });
-    ::metrics::gauge!("dialplane_database_full").set(if health.disk.is_full() { 1.0 } else { 0.0 });
-    ::metrics::gauge!("dialplane_tenants").set(count(fetch.generations.tenants() as u64));
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(counters.handle.render())
+    gauge!("dialplane_build_info", "version" => env!("PROGRAM_VERSION")).set(1.0);
+    gauge!("dialplane_cached_answers").set(count(kept));
+    gauge!("dialplane_cached_strays").set(count(strays));
+    gauge!("dialplane_fresh").set(if fetch.generations.is_fresh() { 1.0 } else { 0.0 });
+    gauge!("dialplane_database_full").set(if health.disk.is_full() { 1.0 } else { 0.0 });
+    gauge!("dialplane_tenants").set(count(fetch.generations.tenants() as u64));
+    for (name, pool) in counters.pools.named() {
+        let (open, idle) = (u64::from(pool.size()), pool.num_idle() as u64);
+        let connections =
+            |state: &'static str| gauge!("dialplane_database_connections", "pool" => name, "state" => state);
+        connections("idle").set(count(idle));
+        connections("in_use").set(count(open.saturating_sub(idle)));
+        let most = f64::from(pool.options().get_max_connections());
+        gauge!("dialplane_database_connections_limit", "pool" => name).set(most);
+    }
+    let mut text = counters.handle.render();
+    fetch.metrics.write(&mut text);
+    timing.write(&mut text);
+    counters.write_switches(fetch, &mut text);
+    process::write(&mut text);
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and counts are far below 2^52")]

@@ -99,6 +99,7 @@ fn describe() {
             "Calls from outside that came without a field by which their carrier's numbers are read: see enable-post-var in xml_curl.conf.xml.",
         ),
         ("dialplane_call_records_total", "Call records from switches, by result."),
+        ("dialplane_database_waits_total", "Times that all connections of a pool were in use when one was wanted."),
         ("dialplane_mails_total", "Attempts to send a mail, by result."),
         (
             "dialplane_renewals_total",
@@ -117,6 +118,8 @@ fn describe() {
             "1 while what was to be taken anew can not be, and the last that could is in force.",
         ),
         ("dialplane_certificate_expiry_timestamp_seconds", "When the certificate in force expires, by listener."),
+        ("dialplane_database_connections", "Connections to the database, by pool and state."),
+        ("dialplane_database_connections_limit", "Most connections to the database of a pool."),
         ("dialplane_build_info", "1; the label says which version this node runs."),
     ];
     for (name, help) in counters {

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use metrics::{Counter, counter};
 use serde::Serialize;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -41,6 +42,8 @@ pub struct Changes {
     pool: PgPool,
     poller: Option<Arc<Poller>>,
     keyring: Arc<Keyring>,
+    /// Counts how often no connection was free at once.
+    waits: Counter,
     /// Bounds how many changes hold a connection. The others wait here in order, and leave connections to readers.
     places: Arc<Semaphore>,
     /// The same per tenant, so that a tenant with many changes does not make others wait.
@@ -114,7 +117,8 @@ impl Changes {
     pub fn new(pool: PgPool, poller: Option<Arc<Poller>>, keyring: Arc<Keyring>) -> Self {
         let connections = usize::try_from(pool.options().get_max_connections()).unwrap_or(usize::MAX);
         let places = Arc::new(Semaphore::new((connections * 3 / 4).max(1)));
-        Self { pool, poller, keyring, places, tenants: Arc::default() }
+        let waits = counter!("dialplane_database_waits_total");
+        Self { pool, poller, keyring, places, tenants: Arc::default(), waits }
     }
 
     #[must_use]
@@ -158,6 +162,9 @@ impl Changes {
 
     /// A transaction to which row-level security shows only this tenant's rows; with `None`, all rows.
     pub async fn within(&self, tenant: Option<Uuid>) -> sqlx::Result<Transaction<'static, Postgres>> {
+        if self.pool.num_idle() == 0 && self.pool.size() >= self.pool.options().get_max_connections() {
+            self.waits.increment(1);
+        }
         let mut tx = self.pool.begin().await?;
         if let Some(tenant) = tenant {
             change_store::see_only(&mut tx, tenant).await?;

@@ -58,6 +58,7 @@ pub fn within(options: &PgConnectOptions, limit: Duration) -> PgConnectOptions {
 }
 
 /// A node's pools. Polls and fills have other connections.
+#[derive(Clone)]
 pub struct Pools {
     /// Requests of people and scripts.
     pub api: PgPool,
@@ -75,6 +76,12 @@ impl Pools {
         let bounded = |connections, limit| pool(connections).connect_lazy_with(within(options, limit));
         let (api, calls) = (bounded(api_connections, REQUEST), bounded(call_connections, CALL));
         Ok(Self { api, calls, watch: bounded(FEW, WATCH), work })
+    }
+
+    /// With their names, for whoever looks at how full they are.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, &PgPool); 4] {
+        [("api", &self.api), ("calls", &self.calls), ("watch", &self.watch), ("work", &self.work)]
     }
 
     pub async fn close(&self) {

@@ -9,6 +9,7 @@ pub mod disk;
 pub mod disk_store;
 pub mod epoch_store;
 pub mod generations;
+pub mod histogram;
 pub mod history;
 pub mod lease;
 pub mod poller;

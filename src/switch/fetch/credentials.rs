@@ -47,6 +47,11 @@ impl Switch {
         due && self.seen.at.compare_exchange(at, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
+    fn seen_ago(&self) -> Option<Duration> {
+        let at = self.seen.at.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(self.seen.since.elapsed().saturating_sub(Duration::from_millis(at)))
+    }
+
     /// The hash of the token that the switch has shown.
     #[must_use]
     pub fn token(&self) -> &[u8] {
@@ -69,16 +74,29 @@ const MAX_BYTES: usize = 256;
 
 impl Credentials {
     pub fn replace(&self, rows: Vec<SwitchRow>) {
+        let before = self.switches.load();
         let switches = rows.into_iter().filter_map(|row| {
-            let seen = Arc::new(Sighting {
-                token: row.token_hash.clone().into(),
-                since: Instant::now(),
-                at: AtomicU64::new(0),
+            // Another switch may have changed: this one was seen all the same.
+            let known = before.get(row.name.as_str()).map(|(switch, _)| switch);
+            let known = known.filter(|switch| switch.id == row.id && *switch.seen.token == row.token_hash[..]);
+            let seen = known.map(|switch| Arc::clone(&switch.seen)).unwrap_or_else(|| {
+                Arc::new(Sighting {
+                    token: row.token_hash.clone().into(),
+                    since: Instant::now(),
+                    at: AtomicU64::new(0),
+                })
             });
             let switch = Switch { id: row.id, cluster: row.cluster_id, seen };
             Some((row.name.into_boxed_str(), (switch, TokenHash::from_stored(&row.token_hash)?)))
         });
         self.switches.store(Arc::new(switches.collect()));
+    }
+
+    /// Each switch, and how long ago this node noted that it asked, if it did; noted every fifteen seconds.
+    #[must_use]
+    pub fn sightings(&self) -> Vec<(Box<str>, Option<Duration>)> {
+        let switches = self.switches.load();
+        switches.iter().map(|(name, (switch, _))| (name.clone(), switch.seen_ago())).collect()
     }
 
     /// Checks the value of an `Authorization` header: `Basic` with a switch's name and token.

@@ -1,13 +1,20 @@
 //! The counters of a node. Nothing is labelled by tenant, path or name, so their number is bounded.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use metrics::{Counter, counter};
 
-use crate::switch::fetch::{Source, arrivals::Lack};
+use super::request::KINDS;
+use crate::{
+    node::histogram::{self, Histogram},
+    switch::fetch::{Source, arrivals::Lack},
+};
 
 /// Kinds of requests that Dialplane leaves to the switch; anything else counts as `unknown`.
 const NOT_OURS: [&str; 7] = ["directory", "dialplan", "configuration", "languages", "chatplan", "channels", "unknown"];
+
+/// Where answers come from, in the order of [`FetchMetrics::answered`].
+const OUTCOMES: [&str; 6] = ["hit", "filled", "stale", "memory", "not_ours", "unavailable"];
 
 /// Counters of the switch listener. They are registered once, so a fetch only increments them.
 pub struct FetchMetrics {
@@ -23,6 +30,7 @@ pub struct FetchMetrics {
     pub malformed: Counter,
     kinds: [Counter; NOT_OURS.len()],
     lacking: [Counter; 3],
+    took: [[Histogram; OUTCOMES.len()]; KINDS.len()],
 }
 
 impl FetchMetrics {
@@ -44,19 +52,37 @@ impl FetchMetrics {
             lacking: ["address", "to", "header"]
                 .map(|field| counter!("dialplane_calls_lacking_total", "field" => field)),
             kinds: NOT_OURS.map(|kind| counter!("dialplane_fetches_not_ours_total", "kind" => kind)),
+            took: <[[Histogram; OUTCOMES.len()]; KINDS.len()]>::default(),
         }
     }
 
-    pub fn answered(&self, source: Source) {
-        match source {
-            Source::Hit => &self.hits,
-            Source::Filled => &self.filled,
-            Source::Stale => &self.stale,
-            Source::Memory => &self.memory,
-            Source::NotOurs => &self.not_ours,
-            Source::Unavailable => &self.unavailable,
+    /// `kind`: the request's place in [`KINDS`].
+    pub fn answered(&self, kind: usize, source: Source, took: Duration) {
+        let (counter, outcome) = match source {
+            Source::Hit => (&self.hits, 0),
+            Source::Filled => (&self.filled, 1),
+            Source::Stale => (&self.stale, 2),
+            Source::Memory => (&self.memory, 3),
+            Source::NotOurs => (&self.not_ours, 4),
+            Source::Unavailable => (&self.unavailable, 5),
+        };
+        counter.increment(1);
+        self.took[kind][outcome].record(took);
+    }
+
+    /// Adds how long fetches took, in Prometheus' text format.
+    pub fn write(&self, text: &mut String) {
+        let name = "dialplane_fetch_duration_seconds";
+        histogram::head(
+            text,
+            name,
+            "Time until a switch's question was answered, by kind and where the answer came from.",
+        );
+        for (kind, outcomes) in KINDS.iter().zip(&self.took) {
+            for (source, series) in OUTCOMES.iter().zip(outcomes) {
+                series.write(text, name, &format!("kind=\"{kind}\",source=\"{source}\""));
+            }
         }
-        .increment(1);
     }
 
     pub fn not_ours(&self, kind: &str) {

@@ -39,7 +39,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix_web::web::Bytes;
@@ -228,6 +228,7 @@ impl Fetch {
     ///
     /// Here and below, futures that a hit does not need are boxed, so that the future of a hit stays small.
     pub async fn answer(self: &Arc<Self>, request: Request<'_>, cluster: Option<Uuid>) -> (Reply, Source) {
+        let (began, kind) = (Instant::now(), request.kind());
         // First of all: while the node is not fresh, what it knows may be outdated without its having been told.
         let fresh = self.generations.settle().await;
         let elsewhere = |domain: &str| {
@@ -258,7 +259,7 @@ impl Fetch {
             Request::Dialplan(dialplan) => self.call(&dialplan, fresh).await,
             Request::Configuration { file } => Box::pin(self.configuration(file, cluster, fresh)).await,
         };
-        self.metrics.answered(answered.1);
+        self.metrics.answered(kind, answered.1, began.elapsed());
         answered
     }
 

@@ -46,7 +46,23 @@ pub enum Request<'a> {
     NotOurs { kind: &'static str },
 }
 
+/// What kinds of requests there are, for how long each takes.
+pub const KINDS: [&str; 6] = ["user", "domain", "group", "dialplan", "configuration", "other"];
+
 impl Request<'_> {
+    /// Its place in [`KINDS`].
+    #[must_use]
+    pub fn kind(&self) -> usize {
+        match self {
+            Self::User { .. } | Self::ChangePin { .. } => 0,
+            Self::Domain { .. } | Self::AllGateways => 1,
+            Self::Group { .. } | Self::Everyone { .. } => 2,
+            Self::Dialplan(_) => 3,
+            Self::Configuration { .. } => 4,
+            Self::Chatplan { .. } | Self::NotOurs { .. } => 5,
+        }
+    }
+
     /// The domain that the request is about, if there is one.
     #[must_use]
     pub fn domain(&self) -> Option<&str> {

@@ -13,6 +13,7 @@ pub mod expulsions;
 pub mod gateways;
 pub mod pushes;
 pub mod socket;
+pub mod states;
 pub mod store;
 pub mod visit;
 pub mod wanted;

@@ -253,3 +253,23 @@ pub async fn left(db: &PgPool, leaving: &Leaving) -> sqlx::Result<()> {
     let Leaving { id, since, .. } = leaving;
     sqlx::query!("delete from expulsions where id = $1 and since = $2", id, since).execute(db).await.map(|_| ())
 }
+
+/// How a switch's event socket is.
+pub struct LinkState {
+    pub switch: String,
+    /// It answered when it was asked last, and that is not long ago.
+    pub is_up: bool,
+    /// What it was not given yet.
+    pub pending: i32,
+}
+
+pub async fn link_states(pool: &PgPool) -> sqlx::Result<Vec<LinkState>> {
+    sqlx::query_as!(
+        LinkState,
+        r#"select s.name as switch, e.pending,
+                  e.error is null and coalesce(e.answered_at > now() - interval '1 minute', false) as "is_up!"
+             from event_sockets e join switches s on s.id = e.switch_id order by s.name"#
+    )
+    .fetch_all(pool)
+    .await
+}

@@ -1,0 +1,92 @@
+//! How long things take, counted in buckets that are there from the start: a measurement is three additions, nothing is allocated, and
+//! nothing grows when nobody reads. (The histograms of `metrics` keep each measurement until somebody does.)
+
+use std::{
+    fmt::Write as _,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+/// Upper bounds of the buckets in microseconds: from a kept answer to one that was given up.
+pub const BOUNDS: [u64; 16] =
+    [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 500_000, 2_000_000, 10_000_000];
+
+/// One series.
+#[derive(Debug, Default)]
+pub struct Histogram {
+    /// The last is for what took longer than any bound.
+    counts: [AtomicU64; BOUNDS.len() + 1],
+    nanoseconds: AtomicU64,
+}
+
+impl Histogram {
+    pub fn record(&self, took: Duration) {
+        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        let place = BOUNDS.partition_point(|bound| bound.saturating_mul(1000) < nanoseconds);
+        self.counts[place].fetch_add(1, Ordering::Relaxed);
+        self.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+
+    /// Adds its lines in Prometheus' text format; none as long as nothing was measured. `labels` as `kind="user"`.
+    pub fn write(&self, text: &mut String, name: &str, labels: &str) {
+        let counts = self.counts.each_ref().map(|count| count.load(Ordering::Relaxed));
+        let total = counts.iter().sum::<u64>();
+        if total == 0 {
+            return;
+        }
+        let mut below = 0;
+        for (count, bound) in counts.iter().zip(BOUNDS) {
+            below += count;
+            let _ = writeln!(text, "{name}_bucket{{{labels},le=\"{}\"}} {below}", Seconds(bound * 1000));
+        }
+        let _ = writeln!(text, "{name}_bucket{{{labels},le=\"+Inf\"}} {total}");
+        let sum = self.nanoseconds.load(Ordering::Relaxed);
+        let _ = writeln!(text, "{name}_sum{{{labels}}} {}\n{name}_count{{{labels}}} {total}", Seconds(sum));
+    }
+}
+
+/// The lines before the series of one name.
+pub fn head(text: &mut String, name: &str, help: &str) {
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} histogram");
+}
+
+/// Nanoseconds, written as seconds.
+struct Seconds(u64);
+
+impl std::fmt::Display for Seconds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (whole, part) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
+        let part = format!("{part:09}");
+        match part.trim_end_matches('0') {
+            "" => write!(f, "{whole}"),
+            part => write!(f, "{whole}.{part}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_counts_what_took_no_longer_than_its_bound() {
+        let histogram = Histogram::default();
+        let mut text = String::new();
+        histogram.write(&mut text, "x_seconds", "kind=\"a\"");
+        assert_eq!(text, "");
+        for took in [1, 5_000, 5_001, 30_000_000_000] {
+            histogram.record(Duration::from_nanos(took));
+        }
+        histogram.write(&mut text, "x_seconds", "kind=\"a\"");
+        for line in [
+            "x_seconds_bucket{kind=\"a\",le=\"0.000005\"} 2",
+            "x_seconds_bucket{kind=\"a\",le=\"0.00001\"} 3",
+            "x_seconds_bucket{kind=\"a\",le=\"10\"} 3",
+            "x_seconds_bucket{kind=\"a\",le=\"+Inf\"} 4",
+            "x_seconds_sum{kind=\"a\"} 30.000010002",
+            "x_seconds_count{kind=\"a\"} 4",
+        ] {
+            assert!(text.lines().any(|seen| seen == line), "{line} in {text}");
+        }
+    }
+}

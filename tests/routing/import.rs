@@ -277,7 +277,7 @@ async fn nothing_of_a_file_is_lost_without_a_word() {
     }
     let report = imported(&stage, &files, "one.example", true).await;
     assert_eq!(names(&report.taken), ["71", "72", "73", "74", "default/plain", "default/kept"], "{report:?}");
-    assert_eq!(names(&report.left), ["default/<condition>", "default/unset", "default", "stray"], "{report:?}");
+    assert_eq!(names(&report.left), ["default/unset", "default/<condition>", "default", "stray"], "{report:?}");
     let unset = note(&report.left, "default/unset");
     assert!(unset.contains("it uses $${nowhere}, which no file sets"), "{unset}");
     assert!(note(&report.taken, "71").contains("without cidr"), "{report:?}");

@@ -181,7 +181,11 @@ async fn sealing_anew_loses_nothing_and_every_fetch_meanwhile_is_right() {
         "insert into mail_outbox (id, recipient, template, language, sealed) values (gen_random_uuid(), 'a@b.test', 'x', 'en', $1)",
     ] {
         let refused = sqlx::query(statement).bind(&late).execute(&mut db).await.unwrap_err();
-        assert_eq!(refused.as_database_error().and_then(|e| e.code()).as_deref(), Some("DPL02"), "{refused}");
+        assert_eq!(
+            refused.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref(),
+            Some("DPL02"),
+            "{refused}"
+        );
     }
     let aside = Keyring::open(&keyring::retired_file(&ours)).unwrap();
     assert_eq!((aside.ids(), Keyring::open(&ours).unwrap().ids()), (vec![old], vec![new]));

@@ -120,9 +120,10 @@ const WRONG: [(&str, &str); 5] = [
 
 async fn together(node: &Node, tenant: Uuid, asks: &[&Ask; 2]) -> [Answer; 2] {
     let ask = async |(method, path, body): &Ask| {
-        let within = match path.starts_with('/') {
-            true => format!("{path}?tenant_id={tenant}"),
-            false => format!("/v1/tenants/{tenant}/{path}"),
+        let within = if path.starts_with('/') {
+            format!("{path}?tenant_id={tenant}")
+        } else {
+            format!("/v1/tenants/{tenant}/{path}")
         };
         node.api(method, &within, body.clone()).await
     };

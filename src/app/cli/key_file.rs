@@ -112,7 +112,7 @@ async fn rotate(settings: &Settings, local: &Local, json: bool, args: &RotateArg
     let all = store::left(&mut db, &new).await?;
     drop(db);
     if offered.is_some() || !is_under_way {
-        store::offer(pool, &[new.clone()]).await?;
+        store::offer(pool, std::slice::from_ref(&new)).await?;
         every_node_has(pool, &new, &file.display().to_string(), &patience).await?;
         let mut change = local.changes.begin(author()).await?;
         if !store::promote(change.db(), &new).await? && !keyring.seal_with(&new) {

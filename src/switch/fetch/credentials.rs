@@ -79,13 +79,16 @@ impl Credentials {
             // Another switch may have changed: this one was seen all the same.
             let known = before.get(row.name.as_str()).map(|(switch, _)| switch);
             let known = known.filter(|switch| switch.id == row.id && *switch.seen.token == row.token_hash[..]);
-            let seen = known.map(|switch| Arc::clone(&switch.seen)).unwrap_or_else(|| {
-                Arc::new(Sighting {
-                    token: row.token_hash.clone().into(),
-                    since: Instant::now(),
-                    at: AtomicU64::new(0),
-                })
-            });
+            let seen = known.map_or_else(
+                || {
+                    Arc::new(Sighting {
+                        token: row.token_hash.clone().into(),
+                        since: Instant::now(),
+                        at: AtomicU64::new(0),
+                    })
+                },
+                |switch| Arc::clone(&switch.seen),
+            );
             let switch = Switch { id: row.id, cluster: row.cluster_id, seen };
             Some((row.name.into_boxed_str(), (switch, TokenHash::from_stored(&row.token_hash)?)))
         });

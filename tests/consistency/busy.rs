@@ -66,8 +66,8 @@ async fn a_client_that_leaves_takes_its_upload_along() {
         actix_web::rt::spawn(async move { upload(&node, tenant, &lines(20_000_000, 10)).await })
     };
     drop(stream);
-    // It has its turn although the first one's statement still hangs: nobody works on that one any more.
-    until("the next one has its turn", async || waiting(&mut watcher, "insert into numbers").await.len() == 2).await;
+    // It has its turn although the first one's statement still hangs, and waits for the tenant: nobody works on that one any more.
+    until("the next one has its turn", async || waiting(&mut watcher, "pg_advisory_xact_lock").await.len() == 1).await;
     held.rollback().await.unwrap();
     let second = second.await.unwrap();
     assert_eq!(second.status, 201, "{}", second.text());

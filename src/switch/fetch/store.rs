@@ -225,7 +225,7 @@ pub async fn group(
 /// (`XML_CURL_MAX_BYTES` in mod_xml_curl.c).
 const EVERYONE: i64 = 2000;
 
-/// The active extensions of a tenant, or of one group, ordered by number; at most [`EVERYONE`].
+/// The active extensions of a tenant, or of one group, ordered by number; at most `EVERYONE`.
 pub async fn everyone(
     db: impl PgExecutor<'_>,
     tenant: Uuid,

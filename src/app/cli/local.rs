@@ -114,7 +114,7 @@ impl Database {
     pub fn close(self) {
         match self.private {
             Some(Private::Kept(keeper)) => keeper.stop(),
-            Some(Private::Borrowed(cluster)) => cluster.stop(),
+            Some(Private::Borrowed(cluster)) => cluster.stop_after_others(PATIENCE),
             None => {}
         }
     }

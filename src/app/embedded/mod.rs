@@ -69,6 +69,8 @@ pub struct Cluster {
     directories: Directories,
     /// Held if this process must stop the cluster.
     lock: Option<Flock<File>>,
+    /// Shared with all who use the cluster. Released after `lock`: who comes once the cluster has stopped finds both free.
+    users: Option<Flock<File>>,
     postmaster: Postmaster,
     durability: Durability,
 }
@@ -144,15 +146,11 @@ impl Cluster {
 
     fn with(directories: Directories) -> Result<Self, ClusterError> {
         let binaries = Binaries::find(&directories.cluster).ok_or(ClusterError::NoBinaries)?;
-        let path = directories.data.join("lock");
-        let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-        let file = file.map_err(|source| match source.kind() {
-            io::ErrorKind::PermissionDenied => ClusterError::Denied(path),
-            _ => ClusterError::File { path, source },
-        })?;
-        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).ok();
+        // Waits for one who is stopping the cluster, so that nobody joins one that is about to go.
+        let users = Flock::lock(lock_file(directories.data.join("users"))?, FlockArg::LockShared).ok();
+        let lock = Flock::lock(lock_file(directories.data.join("lock"))?, FlockArg::LockExclusiveNonblock).ok();
         let postmaster = Postmaster::of(&directories.cluster);
-        Ok(Self { binaries, directories, lock, postmaster, durability: Durability::Full })
+        Ok(Self { binaries, directories, lock, users, postmaster, durability: Durability::Full })
     }
 
     async fn run(&mut self) -> Result<(), ClusterError> {
@@ -307,12 +305,30 @@ impl Cluster {
         Ok(())
     }
 
+    /// Stops the cluster if this process owns it, once the other commands that use it have ended; it waits `patience` for them.
+    pub fn stop_after_others(self, patience: Duration) {
+        let since = Instant::now();
+        let is_free = |users: &Flock<File>| users.relock(FlockArg::LockExclusiveNonblock).is_ok();
+        while self.lock.is_some() && !self.users.as_ref().is_none_or(is_free) && since.elapsed() < patience {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.stop();
+    }
+
     /// Stops the cluster if this process owns it.
     pub fn stop(mut self) {
         if self.lock.is_some() {
             self.postmaster.stop();
         }
     }
+}
+
+fn lock_file(path: PathBuf) -> Result<File, ClusterError> {
+    let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+    file.map_err(|source| match source.kind() {
+        io::ErrorKind::PermissionDenied => ClusterError::Denied(path),
+        _ => ClusterError::File { path, source },
+    })
 }
 
 /// An eighth of the machine's memory, but 128 MiB to 2 GiB. The system provides it only as it is used.

@@ -1,5 +1,7 @@
 //! A tenant's start page and its agents.
 
+mod phones;
+
 use actix_web::{
     HttpResponse, get,
     http::StatusCode,
@@ -11,7 +13,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    Form, Message, Page, Shell, Turned, Visitor,
+    Form, Page, Shell, Turned, Visitor,
     confirm::{Confirm, Obstacle, is_in_use, user_of},
     done, html, in_query,
     kept::{Kept, keep},
@@ -23,10 +25,10 @@ use crate::{
     http::problem::Problem,
     model::destination::Target,
     model::user::UserStatus,
-    model::{error::Error, paging::PageQuery, settings::Features},
-    people::agents::{self, Agent, AgentPatch, Maker, NewAgent, NewPhone, store},
+    model::{error::Error, paging::PageQuery},
+    people::agents::{self, Agent, AgentPatch, Maker, NewAgent, store},
     telephony::{
-        destinations, extensions,
+        destinations,
         groups::{self, GroupPatch},
         pools,
     },
@@ -52,14 +54,9 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(activate)
         .service(invite)
         .service(leave_group)
-        .service(phones)
-        .service(rotate_page)
-        .service(rotate)
-        .service(add_extension)
-        .service(give_back_page)
-        .service(give_back)
         .service(show)
-        .service(save);
+        .service(save)
+        .configure(phones::pages);
 }
 
 #[derive(Template)]
@@ -175,65 +172,6 @@ async fn new_page(mut visitor: Visitor) -> Page {
     let form = visitor.form(Form::filled([("role", "agent"), ("extensions_count", "1")])).await?;
     let roles = roles(&visitor.shell, &actor);
     ok(&NewPage { s: &visitor.shell.on("agents"), form: &form, roles })
-}
-
-/// The phone's settings, shown once.
-#[derive(Template)]
-#[template(path = "web/agent_created.html")]
-struct CreatedPage<'a> {
-    s: &'a Shell,
-    id: Uuid,
-    name: String,
-    phones: Vec<NewPhone>,
-    /// Is there nothing to do with a PIN?
-    no_voicemail: bool,
-}
-
-impl NewPhone {
-    /// Catalogue key, id in the page, and value. Values that were not made anew are left out.
-    fn settings(&self) -> impl Iterator<Item = (&'static str, &'static str, &str)> {
-        [
-            ("phone.user", "user", &*self.sip_username),
-            ("phone.password", "password", &self.sip_password),
-            ("phone.domain", "domain", &self.domain),
-            ("phone.display_name", "name", &self.display_name),
-            ("phone.pin", "pin", &self.voicemail_pin),
-        ]
-        .into_iter()
-        .filter(|(_, _, value)| !value.is_empty())
-    }
-}
-
-#[derive(Deserialize)]
-struct ShownQuery {
-    shown: Option<Uuid>,
-}
-
-/// What the tenant may use.
-async fn features(visitor: &Visitor, actor: &Actor) -> Result<Features, Turned> {
-    let tenant = Visitor::in_tenant(actor)?;
-    let rules = destinations::store::rules(&mut *visitor.api.read(actor).await?, tenant).await?;
-    Ok(rules.map(|plan| plan.settings.features).unwrap_or_default())
-}
-
-/// Shows the passwords of an agent's phones for a few minutes after they were made.
-#[get("/app/agents/{id}/phones")]
-async fn phones(mut visitor: Visitor, id: Path<Uuid>, query: Query<ShownQuery>) -> Page {
-    let actor = visitor.needs(Resource::Agents, Level::Write)?;
-    Visitor::in_tenant(&actor)?;
-    visitor.shell.active = "agents";
-    if let Some(Kept::Phones { name, mut phones }) = visitor.kept(query.shown).await? {
-        let no_voicemail = !features(&visitor, &actor).await?.voicemail;
-        if no_voicemail {
-            for phone in &mut phones {
-                phone.voicemail_pin.clear();
-            }
-        }
-        return ok(&CreatedPage { s: &visitor.shell, id: *id, name, phones, no_voicemail });
-    }
-    let (address, text) = (format!("/app/agents/{id}"), visitor.shell.t("created.gone_text"));
-    let next = Some((address.as_str(), "created.to_agent"));
-    ok(&Message { s: &visitor.shell, title: "created.gone", text, id: None, next })
 }
 
 fn read_new(form: &mut Form) -> Option<NewAgent> {
@@ -532,147 +470,5 @@ async fn delete_send(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
             }
             question.again(error)
         }
-    }
-}
-
-async fn rotate_question<'a>(
-    visitor: &'a Visitor,
-    actor: &Actor,
-    agent: &Agent,
-    extension: Uuid,
-) -> Result<Confirm<'a>, Turned> {
-    let tenant = Visitor::in_tenant(actor)?;
-    let found = extensions::store::get(&mut *visitor.api.read(actor).await?, tenant, extension).await?;
-    let own = found.filter(|found| agent.extensions.iter().any(|own| own.id == found.id));
-    let own = own.ok_or_else(|| Problem::not_found("extension"))?;
-    Ok(Confirm {
-        s: &visitor.shell,
-        title: "rotate.title",
-        what: format!("{} · {} {}", own.number, agent.user.first_name, agent.user.last_name),
-        text: "rotate.text",
-        obstacles: vec![],
-        action: format!("/app/agents/{}/extensions/{extension}/rotate", agent.user.id),
-        submit: "agent.rotate",
-        back: format!("/app/agents/{}", agent.user.id),
-        version: own.version,
-        error: None,
-        changed: false,
-    })
-}
-
-#[get("/app/agents/{id}/extensions/{extension}/rotate")]
-async fn rotate_page(mut visitor: Visitor, path: Path<(Uuid, Uuid)>) -> Page {
-    let (id, extension) = path.into_inner();
-    let actor = visitor.needs(Resource::Extensions, Level::Write)?;
-    visitor.shell.active = "agents";
-    let agent = read(&visitor, &actor, id).await?;
-    rotate_question(&visitor, &actor, &agent, extension).await?.ask()
-}
-
-/// A new SIP password, shown once.
-#[post("/app/agents/{id}/extensions/{extension}/rotate")]
-async fn rotate(mut visitor: Visitor, path: Path<(Uuid, Uuid)>, sent: Sent) -> Page {
-    let (id, extension) = path.into_inner();
-    let form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Extensions, Level::Write, &form)?;
-    visitor.shell.active = "agents";
-    let tenant = Visitor::in_tenant(&actor)?;
-    let agent = read(&visitor, &actor, id).await?;
-    let question = rotate_question(&visitor, &actor, &agent, extension).await?;
-    let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
-    let rotated = match extensions::rotate_secret(&mut change, tenant, extension, form.version()).await {
-        Ok(rotated) => rotated,
-        Err(error) => return question.again(error),
-    };
-    let home = tenants::store::get(change.db(), tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
-    let name = format!("{} {}", agent.user.first_name, agent.user.last_name);
-    let phone = NewPhone {
-        id: extension,
-        number: rotated.sip_username.to_string(),
-        sip_username: rotated.sip_username.to_string(),
-        sip_password: rotated.sip_password,
-        domain: home.domain.to_string(),
-        display_name: name.clone(),
-        voicemail_pin: String::new(),
-    };
-    let keyring = change.keyring();
-    let kept = Kept::Phones { name, phones: vec![phone] };
-    let shown = keep(change.db(), &keyring, visitor.session()?, &kept).await?;
-    change.commit().await?;
-    Ok(see_other(&format!("/app/agents/{id}/phones?shown={shown}")))
-}
-
-/// One more extension: of a number that is typed, or of the lowest free one. Its passwords are shown once.
-#[post("/app/agents/{id}/extensions")]
-async fn add_extension(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
-    let mut add = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Agents, Level::Write, &add)?;
-    visitor.shell.active = "agents";
-    let tenant = Visitor::in_tenant(&actor)?;
-    let number = if add.value("number").is_empty() { None } else { add.read::<ExtensionNumber>("number") };
-    if !add.has_errors() {
-        let maker = Maker::new(&visitor.api.auth.public_url, actor.role);
-        let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
-        match agents::add_extension(&mut change, maker, tenant, *id, number).await {
-            Ok(phone) => {
-                let keyring = change.keyring();
-                let kept = Kept::Phones { name: phone.display_name.clone(), phones: vec![phone] };
-                let shown = keep(change.db(), &keyring, visitor.session()?, &kept).await?;
-                change.commit().await?;
-                return Ok(see_other(&format!("/app/agents/{id}/phones?shown={shown}")));
-            }
-            Err(error @ (Error::Sql(_) | Error::Keyring(_) | Error::NotFound(_))) => return Err(error.into()),
-            Err(error) => add.refuse(error),
-        }
-    }
-    let agent = read(&visitor, &actor, *id).await?;
-    let form = Form::opened(fields(&agent), agent.user.version);
-    page_with(&visitor, &actor, &agent, (&form, &add), StatusCode::UNPROCESSABLE_ENTITY).await
-}
-
-fn give_back_question<'a>(visitor: &'a Visitor, agent: &Agent, extension: Uuid) -> Result<Confirm<'a>, Turned> {
-    let own = agent.extensions.iter().find(|own| own.id == extension);
-    let own = own.ok_or_else(|| Problem::not_found("extension"))?;
-    Ok(Confirm {
-        s: &visitor.shell,
-        title: "give_back.title",
-        what: format!("{} · {} {}", own.number, agent.user.first_name, agent.user.last_name),
-        text: "give_back.text",
-        obstacles: vec![],
-        action: format!("/app/agents/{}/extensions/{extension}/give-back", agent.user.id),
-        submit: "agent.give_back",
-        back: format!("/app/agents/{}", agent.user.id),
-        version: agent.user.version,
-        error: None,
-        changed: false,
-    })
-}
-
-#[get("/app/agents/{id}/extensions/{extension}/give-back")]
-async fn give_back_page(mut visitor: Visitor, path: Path<(Uuid, Uuid)>) -> Page {
-    let (id, extension) = path.into_inner();
-    let actor = visitor.needs(Resource::Agents, Level::Write)?;
-    visitor.shell.active = "agents";
-    let agent = read(&visitor, &actor, id).await?;
-    give_back_question(&visitor, &agent, extension)?.ask()
-}
-
-/// An extension that is nobody's from now on.
-#[post("/app/agents/{id}/extensions/{extension}/give-back")]
-async fn give_back(mut visitor: Visitor, path: Path<(Uuid, Uuid)>, sent: Sent) -> Page {
-    let (id, extension) = path.into_inner();
-    let form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Agents, Level::Write, &form)?;
-    visitor.shell.active = "agents";
-    let agent = read(&visitor, &actor, id).await?;
-    let question = give_back_question(&visitor, &agent, extension)?;
-    let kept = agent.extensions.iter().filter(|own| own.id != extension);
-    let kept = kept.map(|own| ExtensionNumber::parse(&own.number)).collect::<Result<Vec<_>, _>>();
-    // What it has, it was given as a number.
-    let Ok(kept) = kept else { return Err(Problem::not_found("extension").into()) };
-    let patch = AgentPatch { extensions: Some(kept), ..AgentPatch::default() };
-    match change(&visitor, &actor, id, patch, form.version()).await {
-        Ok(()) => Ok(done(&format!("/app/agents/{id}"), "agents.gave_back")),
-        Err(error) => question.again(error),
     }
 }

@@ -14,9 +14,10 @@ pub async fn see_only(db: &mut PgConnection, tenant: Uuid) -> sqlx::Result<()> {
     .map(|_| ())
 }
 
-/// Makes other changes of this tenant's things wait until this transaction ends.
+/// Makes other changes of this tenant's things wait until this transaction ends. The lock's name is an earlier one: nodes of two
+/// versions that run side by side must mean the same lock.
 pub async fn hold(db: &mut PgConnection, tenant: Uuid) -> sqlx::Result<()> {
-    sqlx::query!("select pg_advisory_xact_lock(hashtextextended('tenant ' || $1::uuid::text, 0))", tenant)
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended('pools ' || $1::uuid::text, 0))", tenant)
         .fetch_one(db)
         .await
         .map(|_| ())

@@ -282,7 +282,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewExtension) -> Res
 }
 
 /// Inserts extensions, all or none. Every extension is created here. If two changes want the same name at once, one gets it and
-/// the other is refused. The caller holds the tenant's names (`Change::hold`).
+/// the other is refused.
 pub async fn insert(change: &mut Change, tenant: Uuid, new: &store::NewRows) -> Result<()> {
     change.hold(tenant).await?;
     store::insert(change.db(), tenant, new).await.map_err(names::taken)

@@ -136,12 +136,12 @@ enum NotKept {
 
 /// Adds the numbers, all or none unless `partial`, with one statement.
 pub async fn add(change: &mut Change, tenant: Uuid, lines: Vec<(String, Read)>, partial: bool) -> Result<Report> {
-    change.hold(tenant).await?;
     let plan = destinations::store::plan(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
     let own = plan.country().map(ToOwned::to_owned);
     // Reading fifty thousand numbers is work for a thread of its own.
     let judging = tokio::task::spawn_blocking(move || judge(lines, own.as_deref()));
     let lines = judging.await.map_err(|_| Error::Fault("reading the numbers was broken off"))?;
+    change.hold(tenant).await?;
     // Even if nothing will be kept, so that the report has all errors.
     let tried = change.attempt(async |change| {
         let made = insert(change, tenant, &lines).await.map_err(NotKept::Failed)?;

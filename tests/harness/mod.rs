@@ -85,7 +85,7 @@ impl Cluster {
     /// Starts the server and waits until it answers.
     pub fn up(&self) {
         let script = format!(
-            "{} {} -D data -k {} -c listen_addresses= -c fsync=off -c full_page_writes=off -c max_connections=300 >>log 2>&1 &
+            "{} {} -D data -k {} -c listen_addresses= -c fsync=off -c full_page_writes=off -c max_connections=300 -c track_activity_query_size=16384 >>log 2>&1 &
              cat >/dev/null; pid=$(head -n 1 data/postmaster.pid) && kill -INT $pid && wait && rm -rf {}",
             self.run_as().join(" "),
             self.binary("postgres").display(),

@@ -7,11 +7,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    model::{
-        error::Error,
-        settings::{BusinessHours, TimeZone},
-    },
-    text::{Code, DialNumber, Email, SoundFile, Spoken, StreamName, Why},
+    model::{error::Error, settings::BusinessHours},
+    text::{Code, DialNumber, Email, SoundFile, Spoken, StreamName, TimeZone, Why},
 };
 
 /// What something leads to.

@@ -4,6 +4,7 @@
 pub mod apart;
 pub mod change_store;
 pub mod changes;
+pub mod clock_store;
 pub mod database;
 pub mod disk;
 pub mod disk_store;

@@ -3,7 +3,7 @@
 //! FreeSWITCH expands every argument (`switch_core_session_exec`), some twice (`set`), and dial strings once more. So
 //! arguments are built from validated texts and constants alone, and hold no `$` at all.
 
-use super::{AFTER, Ring, RingGroup, Route, Tenant, Then, entries::Step, trial::Done};
+use super::{AFTER, Hops, Ring, RingGroup, Route, Tenant, Then, entries::Step, trial::Done};
 use crate::{
     model::channel,
     model::destination::Prompt,
@@ -32,11 +32,6 @@ fn user(extension: &SipUsername, domain: &Domain) -> String {
 /// Dials another number in the tenant's context.
 fn transfer(to: &str, domain: &Domain) -> Action {
     action("transfer", format!("{to} XML {domain}"))
-}
-
-/// Counts the hops of a call in a channel variable, so that loops end.
-fn hop(hops: u8) -> Action {
-    set(channel::HOPS, hops + 1)
 }
 
 /// A prompt as the switch's applications take it.
@@ -100,7 +95,7 @@ pub fn recording_from_outside(plan: &super::Plan, by_number: bool, route: &Route
 impl Route {
     /// The applications that a switch runs for this route. `hops`: how often the call was led on before.
     #[must_use]
-    pub fn actions(&self, tenant: &Tenant, hops: u8) -> Vec<Action> {
+    pub fn actions(&self, tenant: &Tenant, hops: Hops) -> Vec<Action> {
         let domain = &tenant.domain;
         match self {
             Self::Echo => vec![action("answer", ""), action("echo", "")],
@@ -113,7 +108,7 @@ impl Route {
                 vec![action("answer", ""), action("sleep", "500"), check]
             }
             Self::Lead { to, on_behalf_of } => {
-                let mut actions = vec![hop(hops)];
+                let mut actions = vec![hops.on(to)];
                 actions.extend(on_behalf_of.as_ref().map(|user| set(channel::ON_BEHALF, user)));
                 actions.push(transfer(to, domain));
                 actions
@@ -134,8 +129,8 @@ impl Route {
                 let mut actions = vec![action("answer", ""), action("sleep", "300")];
                 // What is dialled in a menu is dialled by the caller, not by whoever led them there.
                 actions.push(action("unset", channel::ON_BEHALF));
-                // The menu's own entries lead on; each is a hop.
-                actions.push(hop(hops));
+                // Whoever chooses in a menu chooses anew where the call goes.
+                actions.push(action("unset", channel::HOPS));
                 actions.push(action("ivr", address(*id, domain)));
                 led_on(&mut actions, then.as_deref(), domain, hops);
                 actions
@@ -202,9 +197,9 @@ fn leave_message(mailbox: &str, domain: &Domain) -> Vec<Action> {
     vec![action("answer", ""), action("sleep", "500"), action("voicemail", format!("default {domain} {mailbox}"))]
 }
 
-fn led_on(actions: &mut Vec<Action>, then: Option<&str>, domain: &Domain, hops: u8) {
+fn led_on(actions: &mut Vec<Action>, then: Option<&str>, domain: &Domain, hops: Hops) {
     match then {
-        Some(to) => actions.extend([hop(hops), transfer(to, domain)]),
+        Some(to) => actions.extend([hops.on(to), transfer(to, domain)]),
         None => actions.push(action("hangup", "NORMAL_CLEARING")),
     }
 }
@@ -250,8 +245,9 @@ impl Ring {
             Then::Hangup => {}
             Then::Voicemail => actions.extend(leave_message(self.extension.as_str(), domain)),
             Then::Ask => {
-                actions.push(hop(self.hops));
-                actions.push(transfer(&format!("{}{AFTER}", self.extension), domain));
+                let to = format!("{}{AFTER}", self.extension);
+                actions.push(self.hops.on(&to));
+                actions.push(transfer(&to, domain));
             }
         }
         actions
@@ -262,7 +258,7 @@ impl Ring {
         let mut variables = vec![
             format!("loopback_export={},{}", channel::ON_BEHALF, channel::HOPS),
             format!("{}={}", channel::ON_BEHALF, self.extension),
-            format!("{}={}", channel::HOPS, self.hops + 1),
+            format!("{}={}", channel::HOPS, self.hops.value(leg.number.as_str())),
             // Bowing out would end the admitted channel, and free its line while the call goes on.
             "loopback_bowout=false".to_owned(),
         ];
@@ -279,7 +275,7 @@ impl Ring {
 }
 
 impl RingGroup {
-    fn actions(&self, domain: &Domain, hops: u8) -> Vec<Action> {
+    fn actions(&self, domain: &Domain, hops: Hops) -> Vec<Action> {
         let legs = self.members.iter().map(|member| user(member, domain)).collect::<Vec<_>>();
         let legs = legs.join(if self.in_order { "|" } else { "," });
         let mut actions = Vec::new();
@@ -293,7 +289,7 @@ impl RingGroup {
                 // Otherwise the next person to answer would have to press 1 too.
                 actions.extend(["group_confirm_key", "group_confirm_file"].map(|name| action("unset", name)));
             }
-            actions.extend([hop(hops), transfer(to, domain)]);
+            actions.extend([hops.on(to), transfer(to, domain)]);
         }
         actions
     }
@@ -316,12 +312,12 @@ fn page(id: uuid::Uuid, members: &[String], two_way: bool, domain: &Domain) -> V
     actions
 }
 
-fn custom(steps: &[(Done, Option<String>)], domain: &Domain, hops: u8) -> Vec<Action> {
+fn custom(steps: &[(Done, Option<String>)], domain: &Domain, hops: Hops) -> Vec<Action> {
     let mut actions = Vec::new();
     for (step, name) in steps {
         match (step, name) {
             (Done::Dial(_) | Done::Step(Step::Go { .. }), Some(to)) => {
-                actions.extend([hop(hops), transfer(to, domain)]);
+                actions.extend([hops.on(to), transfer(to, domain)]);
             }
             // Its destination no longer exists.
             (Done::Dial(_) | Done::Step(Step::Go { .. } | Step::Dial { .. }), None) => {

@@ -612,7 +612,7 @@ mod tests {
         let dialled = (Done::Dial(DialNumber::parse("1000").unwrap()), Some("1000".to_owned()));
         let route = Route::Custom { steps: steps.chain([dialled]).collect() };
         let own = crate::model::channel::HOPS;
-        for action in route.actions(&tenant, 0) {
+        for action in route.actions(&tenant, crate::routing::Hops::default()) {
             if action.data.starts_with(own) {
                 continue;
             }

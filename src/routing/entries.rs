@@ -11,9 +11,9 @@ pub use super::patterns::Pattern;
 use crate::{
     model::{
         destination::{Prompt, Target},
-        settings::{BusinessHours, TimeZone},
+        settings::BusinessHours,
     },
-    text::{CallVariable, Code, DialNumber, TextError},
+    text::{CallVariable, Code, DialNumber, TextError, TimeZone},
 };
 
 /// A dialplan entry in a plan.

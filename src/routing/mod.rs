@@ -14,6 +14,7 @@ mod dialled;
 pub mod emergency;
 pub mod entries;
 mod forwards;
+mod hops;
 pub mod on_net;
 pub mod outbound;
 pub mod patterns;
@@ -26,6 +27,7 @@ mod trial;
 pub use self::{
     actions::{Action, RECORDING, address, recording_from_outside, sound},
     dialled::{AFTER, Dialled, Feature},
+    hops::{Hops, MOST_HOPS, MOST_LEADS},
     plan::Plan,
     route::{Handle, Keep, Ring, RingGroup, Route, Routed, Then},
     trace::{Trace, Tried},
@@ -120,7 +122,7 @@ pub struct Call<'a> {
     /// The number that the caller shows. Rules may compare it, but it gives no rights.
     pub caller_number: Option<&'a str>,
     /// How often routes have already led the call on.
-    pub hops: u8,
+    pub hops: Hops,
     /// [`Call::dialled`] was rung and did not take the call, for this reason.
     pub after: Option<Failure>,
     pub at: Timestamp,
@@ -132,7 +134,7 @@ impl Call<'_> {
     /// A call from nobody in particular.
     #[must_use]
     pub fn dialling(dialled: &str, at: Timestamp) -> Call<'_> {
-        Call { dialled, caller: None, caller_number: None, hops: 0, after: None, at, turn: 0 }
+        Call { dialled, caller: None, caller_number: None, hops: Hops::default(), after: None, at, turn: 0 }
     }
 }
 
@@ -159,9 +161,6 @@ impl Failure {
         }
     }
 }
-
-/// A call with more hops than this is in a loop.
-pub const MOST_HOPS: u8 = 10;
 
 /// Routes a call inside a tenant. `found` is what the tenant has under [`Dialled::needs`].
 #[must_use]
@@ -229,8 +228,8 @@ impl Router<'_, '_> {
             self.trace.note("tenant", false, || "the tenant is suspended".into());
             return Route::Refused(Refusal::TenantSuspended);
         }
-        if self.call.hops > MOST_HOPS {
-            self.trace.note("loop", true, || format!("the call was led on {} times", self.call.hops));
+        if self.call.hops.is_circle() {
+            self.trace.note("loop", true, || format!("the call was led on {} times", self.call.hops.count()));
             return Route::Refused(Refusal::Loop);
         }
         if let Some(refused) = self.blocked() {

@@ -1,12 +1,12 @@
 //! On-net calls: to phone numbers of the platform itself, without a carrier, and not counted.
 
 use super::{
-    Action,
+    Action, Hops,
     actions::{action, set},
     callee::Callee,
     outbound::Caller,
 };
-use crate::{model::channel, text::Domain};
+use crate::text::Domain;
 
 /// Where the called number's tenant is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum OnNet {
 
 impl OnNet {
     #[must_use]
-    pub fn actions(&self, callee: &Callee, caller: Option<&Caller>, hops: u8) -> Vec<Action> {
+    pub fn actions(&self, callee: &Callee, caller: Option<&Caller>, hops: Hops) -> Vec<Action> {
         let shown = caller.and_then(|caller| caller.numbers.iter().find(|held| held.active)).map(|held| &held.number);
         let mut run = Vec::new();
         if let Some(number) = shown {
@@ -27,7 +27,7 @@ impl OnNet {
         }
         match self {
             Self::Here => {
-                run.push(set(channel::HOPS, hops + 1));
+                run.push(hops.on(callee.number.as_str()));
                 run.push(action("transfer", format!("{} XML public", callee.number)));
             }
             Self::At(domain) => {

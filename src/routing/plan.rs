@@ -17,9 +17,9 @@ use super::{
 use crate::{
     model::{
         destination::{Config, Target, TargetKind},
-        settings::{BusinessHours, Country, Features, Routing, TimeZone},
+        settings::{BusinessHours, Country, Features, Routing},
     },
-    text::Domain,
+    text::{Domain, TimeZone},
 };
 
 #[derive(Debug, Clone, Deserialize)]
@@ -94,9 +94,7 @@ impl Plan {
     /// `other` or else the tenant's time zone; UTC if there is neither.
     #[must_use]
     pub fn zone(&self, other: Option<&TimeZone>) -> jiff::tz::TimeZone {
-        let name = other.or(self.settings.time_zone.as_ref()).map_or("UTC", TimeZone::as_str);
-        // Settings only accept time zones that jiff knows.
-        jiff::tz::TimeZone::get(name).unwrap_or(jiff::tz::TimeZone::UTC)
+        other.or(self.settings.time_zone.as_ref()).map_or(jiff::tz::TimeZone::UTC, TimeZone::rules)
     }
 }
 
@@ -137,7 +135,7 @@ impl Plan {
     /// Reads a plan as the database wrote it. `before`: the plan known so far, whose compiled patterns are reused.
     pub async fn read(text: String, before: Option<Arc<Self>>) -> Result<Self, PlanError> {
         if text.len() <= SMALL {
-            let mut plan = serde_json::from_str::<Self>(&text)?;
+            let mut plan = Self::parse(&text)?;
             plan.take_over(before.as_deref());
             if plan.patterns().all(Pattern::is_compiled) && plan.entries.iter().all(PlanEntry::is_checked) {
                 plan.weigh();
@@ -150,12 +148,29 @@ impl Plan {
             return weighed.await.ok_or(PlanError::Lost);
         }
         let read = apart(move || {
-            let mut plan = serde_json::from_str::<Self>(&text)?;
+            let mut plan = Self::parse(&text)?;
             plan.take_over(before.as_deref());
             plan.weigh();
             Ok(plan)
         });
         read.await.ok_or(PlanError::Lost)?
+    }
+
+    /// A zone that is not known (any more) must not make calls fail: without it, the tenant's counts, or else UTC.
+    fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        let error = match serde_json::from_str(text) {
+            Ok(plan) => return Ok(plan),
+            Err(error) => error,
+        };
+        let mut value = serde_json::from_str::<serde_json::Value>(text)?;
+        let mut unknown = Vec::new();
+        drop_unknown_zones(&mut value, &mut unknown);
+        if unknown.is_empty() {
+            return Err(error);
+        }
+        let plan = serde_json::from_value::<Self>(value)?;
+        tracing::warn!(domain = %plan.domain, zones = unknown.join(", "), "a tenant has time zones that are not known: set others");
+        Ok(plan)
     }
 
     fn patterns(&self) -> impl Iterator<Item = &Pattern> {
@@ -229,9 +244,43 @@ impl Plan {
     }
 }
 
+/// Removes every `time_zone` that this program doesn't know.
+fn drop_unknown_zones(value: &mut serde_json::Value, unknown: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            if let Some(zone) = fields.get("time_zone").and_then(serde_json::Value::as_str)
+                && TimeZone::parse(zone).is_err()
+            {
+                unknown.push(zone.to_owned());
+                fields.remove("time_zone");
+            }
+            fields.values_mut().for_each(|field| drop_unknown_zones(field, unknown));
+        }
+        serde_json::Value::Array(all) => all.iter_mut().for_each(|one| drop_unknown_zones(one, unknown)),
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_zone_that_is_not_known_leaves_the_rest_of_a_plan_as_it_is() {
+        let (place, target) = (Uuid::from_u128(1), serde_json::json!({ "kind": "ivr", "id": Uuid::from_u128(2) }));
+        let text = serde_json::json!({
+            "domain": "a.test",
+            "settings": { "time_zone": "Etc/Unknown", "country": "DE" },
+            "destinations": { place.to_string(): { "name": "x", "kind": "schedule", "config":
+                { "time_zone": "Mars/Olympus", "open": target, "closed": target } } },
+            "entries": [{ "name": "x", "body": { "conditions": [{ "time_zone": "Etc/Unknown", "actions": [] }] } }],
+        });
+        let plan = Plan::read(text.to_string(), None).await.unwrap();
+        assert_eq!((plan.country(), plan.settings.time_zone.is_none()), (Some("DE"), true));
+        assert_eq!((plan.destinations.len(), plan.entries.len()), (1, 1));
+        let broken = serde_json::json!({ "domain": "a.test", "settings": { "country": 7 } });
+        assert!(Plan::read(broken.to_string(), None).await.is_err());
+    }
 
     #[tokio::test]
     async fn a_newer_plan_does_not_compile_the_same_patterns_again() {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{callee::Callee, trial::Done};
+use super::{Hops, callee::Callee, trial::Done};
 use crate::model::refusal::Refusal;
 use crate::{
     model::{call_handling::FollowMe, destination::Prompt},
@@ -87,7 +87,7 @@ pub struct Ring {
     pub pickup: bool,
     pub record: bool,
     pub consent_tone: bool,
-    pub hops: u8,
+    pub hops: Hops,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -137,13 +137,14 @@ fn found(number: &str) -> Option<Found> {
 struct Who {
     caller: Option<SipUsername>,
     number: Option<String>,
-    hops: u8,
+    hops: Hops,
     after: Option<Failure>,
 }
 
 fn who(text: &str) -> Who {
     let (text, after) = text.split_once('!').map_or((text, None), |(text, after)| (text, Some(after)));
-    let (text, hops) = text.split_once('~').map_or((text, 0), |(text, hops)| (text, hops.parse().unwrap()));
+    let (text, hops) =
+        text.split_once('~').map_or((text, Hops::default()), |(text, hops)| (text, Hops::led(hops.parse().unwrap())));
     let (caller, number) =
         text.split_once('/').map_or((text, None), |(caller, number)| (caller, Some(number.to_owned())));
     let after = after.map(|after| match after {
@@ -317,7 +318,9 @@ fn entries_decide_before_everything_but_emergencies_and_codes() {
     ] });
     let plan = plan(&entries);
     let steps = |routed: Routed| match routed.route {
-        Route::Custom { steps } => format!("{:?}", Route::Custom { steps }.actions(&tenant(), 0).last().unwrap()),
+        Route::Custom { steps } => {
+            format!("{:?}", Route::Custom { steps }.actions(&tenant(), Hops::default()).last().unwrap())
+        }
         other => words(&other),
     };
     let goes = |from: &str, number: &str, at: &str| steps(routed(&plan, from, number, at));
@@ -411,12 +414,13 @@ proptest! {
         let caller = SipUsername::parse(&caller).ok();
         let after = [None, Some(Failure::Busy), Some(Failure::NoAnswer), Some(Failure::NotRegistered), Some(Failure::Other)][after];
         let at = Timestamp::from_second(seconds).unwrap();
+        let hops = Hops::led(hops);
         let call = Call { dialled: &number, caller: caller.as_ref(), caller_number: Some(&shown), hops, after, at, turn: 7 };
         let needs = Dialled::read(&number, &plan).needs(call.caller).map(ToOwned::to_owned);
         for found in [None, needs.as_deref().and_then(found)] {
             let routed = route(&tenant(), &plan, &call, found.as_ref(), &mut Trace::off());
             prop_assert_eq!(&routed, &route(&tenant(), &plan, &call, found.as_ref(), &mut Trace::on()));
-            for action in routed.route.actions(&tenant(), hops.min(200)) {
+            for action in routed.route.actions(&tenant(), hops) {
                 let constant = action.data == RECORDING || action.data.starts_with("tone_stream://") || action.data.starts_with("[^^!")
                     || action.data.starts_with("group_confirm_file=") || action.data.starts_with("conference_auto_outcall_prefix=")
                     || action.application == "conference";
@@ -431,7 +435,7 @@ proptest! {
     #[test]
     fn emergencies_always_pass(number in prop::sample::select(vec!["110", "112"]), active: bool, hops in 0_u8..=255, seconds in 0_i64..4_000_000_000) {
         let plan = plan(&json!({ "settings": { "routing": { "blocked_callers": ["4"], "outbound": { "blocked_prefixes": ["1"], "concurrent_calls": 0 } } } }));
-        let call = Call { hops, caller_number: Some("+49"), ..Call::dialling(number, Timestamp::from_second(seconds).unwrap()) };
+        let call = Call { hops: Hops::led(hops), caller_number: Some("+49"), ..Call::dialling(number, Timestamp::from_second(seconds).unwrap()) };
         let tenant = Tenant { active, ..tenant() };
         let routed = route(&tenant, &plan, &call, None, &mut Trace::off());
         prop_assert_eq!(routed.route, Route::Emergency { number: number.to_owned() });

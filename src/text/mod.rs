@@ -17,6 +17,7 @@ mod stream;
 pub mod table_file;
 pub mod token;
 mod variable;
+pub mod zone;
 
 pub use codec::Codecs;
 pub use codes::{Code, Why};
@@ -29,6 +30,7 @@ pub use stream::StreamName;
 pub use variable::{
     CallVariable, CallVariableName, Variable, VariableName, Variables, call_variable_names, is_tone, variable_names,
 };
+pub use zone::TimeZone;
 
 /// Why a text was refused, with words for the person who sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

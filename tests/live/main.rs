@@ -17,6 +17,7 @@ mod routing;
 mod sipp;
 mod switch;
 mod takeover;
+mod zones;
 
 /// The FreeSWITCH to test with, or a line that says why not.
 fn freeswitch() -> Option<std::path::PathBuf> {

@@ -10,6 +10,7 @@ mod abuse;
 mod agents;
 mod attacks;
 mod changes;
+mod clocks;
 mod mails;
 mod matrix;
 mod onboarding;

@@ -95,6 +95,8 @@ async fn calls_per_second_are_limited() {
 async fn a_day_ends_at_midnight_where_the_tenant_is() {
     let stage = Stage::new().await;
     let mut db = stage.database.connect().await;
+    // The tenant's zone was set today, and these days are others.
+    sqlx::query("update tenants set limit_day = null, limit_day_until = null").execute(&mut db).await.unwrap();
     // Straight to the statement, with a clock of its own: DST changes, leap days, zones east and west of UTC.
     let made = async |db: &mut sqlx::PgConnection, zone: &str, at: &str| {
         let row = sqlx::query(
@@ -116,6 +118,14 @@ async fn a_day_ends_at_midnight_where_the_tenant_is() {
         ("Pacific/Kiritimati", "2027-01-01T09:59:59Z", "2027-01-01T10:00:00Z"),
         ("Europe/Berlin", "2028-02-28T22:59:59Z", "2028-02-28T23:00:00Z"),
         ("Europe/Berlin", "2028-02-29T22:59:59Z", "2028-02-29T23:00:00Z"),
+        // Days that begin at 01:00, and that have midnight twice.
+        ("Africa/Cairo", "2027-04-29T21:59:59Z", "2027-04-29T22:00:00Z"),
+        ("America/Havana", "2026-11-01T03:59:59Z", "2026-11-01T04:00:00Z"),
+        ("Australia/Lord_Howe", "2027-04-03T12:59:59Z", "2027-04-03T13:00:00Z"),
+        // Beyond what fits into 32 bits.
+        ("UTC", "2038-01-19T23:59:59Z", "2038-01-20T00:00:00Z"),
+        ("America/New_York", "2038-07-05T03:59:59Z", "2038-07-05T04:00:00Z"),
+        ("Europe/Berlin", "2106-02-07T22:59:59Z", "2106-02-07T23:00:00Z"),
     ] {
         sqlx::query("delete from number_days").execute(&mut db).await.unwrap();
         assert!(made(&mut db, zone, last).await, "{zone} {last}: the day's one call");

@@ -135,6 +135,134 @@ async fn circles_are_found_when_saving_and_what_is_in_use_stays() {
     stage.stop().await;
 }
 
+/// As the switch says it: where the call is, and what the route before it wrote down.
+async fn at(stage: &Stage, place: &str, hops: Option<&str>) -> String {
+    let hops = hops.map(|hops| format!("&variable_dialplane_hops={hops}")).unwrap_or_default();
+    stage.node.fetch(&format!("{}{hops}", call_form(place, "acme.test"))).await.text()
+}
+
+/// The value that an answer sets, and where it leads on.
+fn led(answer: &str) -> Option<(String, String)> {
+    let hops = answer.split("dialplane_hops=").nth(1)?.split('"').next()?;
+    let to = answer.rsplit("application=\"transfer\" data=\"").next()?.split(' ').next()?;
+    Some((hops.to_owned(), to.to_owned()))
+}
+
+#[actix_web::test]
+async fn what_a_person_chooses_has_no_end_and_what_leads_on_by_itself_has() {
+    let stage = Stage::new().await;
+    let menu = async |number: &str, entries: Value| {
+        stage
+            .made(json!({ "name": number, "number": number, "kind": "ivr",
+            "config": { "greeting": { "text": "Hi" }, "entries": entries } }))
+            .await
+    };
+    let a = menu("601", json!({ "0": target("extension", stage.node.extension(stage.tenant, json!({ "number": "70" })).await["id"].as_str().unwrap()) })).await;
+    let b = menu("602", json!({ "1": target("ivr", a) })).await;
+    let path = format!("/v1/tenants/{}/destinations/{a}", stage.tenant);
+    let config = json!({ "config": { "greeting": { "text": "Hi" }, "entries": { "1": target("ivr", b) } } });
+    assert_eq!(stage.node.api("PATCH", &path, config).await.status, 200);
+    // Two menus used alternately: each digit is a transfer that the menu makes with what the route left on the call.
+    for round in 0..300 {
+        let (place, other) = if round % 2 == 0 { (a, b) } else { (b, a) };
+        let answer = at(&stage, &place.simple().to_string(), None).await;
+        assert_eq!(route(&answer), "ivr", "{round}");
+        assert!(
+            answer.contains("application=\"unset\" data=\"dialplane_hops\"") && !answer.contains("dialplane_hops="),
+            "{answer} {other}"
+        );
+    }
+    // Somebody whose call was led on ten times transfers it (REFER), again and again: each time, it is led on to 70 by a forward.
+    let forwarded =
+        stage.node.extension(stage.tenant, json!({ "number": "71", "calls": { "forward_always": "70" } })).await;
+    assert_eq!(forwarded["number"], "71");
+    let mut hops = "10:0:1234".to_owned();
+    for transfer in 0..90 {
+        let answer = at(&stage, "71", Some(&hops)).await;
+        let (next, to) = led(&answer).unwrap_or_else(|| panic!("{transfer}: {answer}"));
+        assert_eq!(to, "70");
+        assert_eq!(route(&at(&stage, &to, Some(&next)).await), "extension", "{transfer}");
+        hops = next;
+    }
+    // A circle of forwards ends, wherever it begins.
+    for (number, to) in [("72", "73"), ("73", "72")] {
+        let calls = json!({ "number": number, "calls": { "forward_busy": to } });
+        stage.node.extension(stage.tenant, calls).await;
+    }
+    let mut place = ("72~after".to_owned(), None::<String>);
+    let mut steps = 0;
+    loop {
+        let form = format!(
+            "{}{}&variable_originate_disposition=USER_BUSY",
+            call_form(&place.0, "acme.test"),
+            place.1.as_ref().map(|hops| format!("&variable_dialplane_hops={hops}")).unwrap_or_default()
+        );
+        let answer = stage.node.fetch(&form).await.text();
+        if route(&answer) == "loop" {
+            break;
+        }
+        let (hops, to) = led(&answer).unwrap();
+        place = (to, Some(hops));
+        steps += 1;
+        assert!(steps < 20, "{answer}");
+    }
+    assert_eq!(steps, 11);
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn what_is_saved_may_lead_on_as_often_as_a_call_may_be_led() {
+    let stage = Stage::new().await;
+    // Menus one in another, by a digit each: as many as somebody wants to press.
+    let mut last = stage.made(json!({ "name": "End", "kind": "mailbox", "config": {} })).await;
+    let mut kind = "mailbox";
+    for depth in 0..13 {
+        let menu = json!({ "name": format!("Menu {depth}"), "kind": "ivr",
+            "config": { "greeting": { "text": "Hi" }, "entries": { "1": target(kind, last) } } });
+        (last, kind) = (stage.made(menu).await, "ivr");
+    }
+    // Announcements one after another.
+    let end = stage.made(json!({ "name": "End", "kind": "mailbox", "config": {} })).await;
+    let mut next = target("mailbox", end);
+    let mut made = Vec::new();
+    for count in 1..=20 {
+        let new = json!({ "name": format!("A{count}"), "kind": "announcement", "config": { "prompt": { "text": "Hi" }, "then": next } });
+        let answer = stage.destination(stage.tenant, new).await;
+        if answer.status != 201 {
+            assert_eq!((answer.status, answer.json()["field"].as_str()), (422, Some("target")), "{}", answer.text());
+            assert!(
+                answer.text().contains("leads_too_far") && answer.text().contains("At most 7"),
+                "{}",
+                answer.text()
+            );
+            break;
+        }
+        next = target("announcement", answer.id());
+        made.push(answer.id());
+    }
+    assert_eq!(made.len(), 7);
+    // Nor by leading the last one further.
+    let (x, y) = (
+        stage.made(json!({ "name": "X", "kind": "announcement", "config": { "prompt": { "text": "Hi" } } })).await,
+        made[0],
+    );
+    let path = format!("/v1/tenants/{}/destinations/{y}", stage.tenant);
+    let further = json!({ "config": { "prompt": { "text": "Hi" }, "then": target("announcement", x) } });
+    assert_eq!(stage.node.api("PATCH", &path, further).await.status, 200, "X ends there");
+    let path = format!("/v1/tenants/{}/destinations/{x}", stage.tenant);
+    let further = json!({ "config": { "prompt": { "text": "Hi" }, "then": target("mailbox", end) } });
+    assert_eq!(stage.node.api("PATCH", &path, further).await.status, 422);
+    // And it is led there, also when it came over a phone that did not take it, and its forward.
+    let mut place = (made[6].simple().to_string(), "3:0:".to_owned() + &made[6].simple().to_string());
+    for count in 0..7 {
+        let answer = at(&stage, &place.0, Some(&place.1)).await;
+        assert_eq!(route(&answer), "announcement", "{count}: {answer}");
+        let Some((hops, to)) = led(&answer) else { break };
+        place = (to, hops);
+    }
+    stage.stop().await;
+}
+
 #[actix_web::test]
 async fn numbers_that_mean_something_else_are_not_given() {
     let stage = Stage::new().await;

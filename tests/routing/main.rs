@@ -22,3 +22,4 @@ mod rates;
 mod records;
 mod stage;
 mod transfer;
+mod zones;

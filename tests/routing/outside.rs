@@ -191,7 +191,7 @@ async fn a_forward_out_of_the_platform_is_admitted_for_who_forwards() {
     let path = format!("/v1/tenants/{}/extensions/{id}", stage.tenant);
     stage.node.api("PATCH", &path, json!({ "calls": { "forward_always": MUNICH } })).await;
     let led = stage.node.fetch(&call_form(phone, "acme.test")).await.text();
-    assert!(led.contains(&format!("dialplane_on_behalf={phone}")) && led.contains("dialplane_hops=1"), "{led}");
+    assert!(led.contains(&format!("dialplane_on_behalf={phone}")) && led.contains("dialplane_hops=1:0:"), "{led}");
     // The call goes on, of a stranger, on the forwarder's behalf.
     let form = format!(
         "{}&variable_dialplane_on_behalf={phone}&variable_dialplane_hops=1",

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use chrono::{Duration, Utc};
+use chrono::Duration;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -12,6 +12,7 @@ use super::{Form, Turned, Visitor, kept_store as store, preview::Preview};
 use crate::{
     http::problem::Problem,
     model::error::Error,
+    node::clock_store,
     people::agents::NewPhone,
     tenancy::Api,
     text::keyring::{Keyring, Place},
@@ -66,7 +67,8 @@ pub async fn keep(db: &mut PgConnection, keyring: &Keyring, session: Uuid, kept:
     let id = Uuid::now_v7();
     let json = serde_json::to_string(kept).map_err(|_| Error::Fault("what a page shows could not be kept"))?;
     let sealed = keyring.seal(place(session, id), &json);
-    store::insert(db, id, session, &sealed, Utc::now() + kept.lifetime()).await?;
+    let now = clock_store::now(&mut *db).await?;
+    store::insert(db, id, session, &sealed, now + kept.lifetime()).await?;
     Ok(id)
 }
 

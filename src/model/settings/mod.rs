@@ -18,12 +18,12 @@ pub use self::{
     hours::{BusinessHours, Holiday, Span},
     merge::merge_patch,
     routing::Routing,
-    words::{Country, Currency, Prose, TemplateName, TimeZone, Words},
+    words::{Country, Currency, Prose, TemplateName, Words},
 };
 use crate::{
     model::language::Language,
     text::Codecs,
-    text::{Code, Why},
+    text::{Code, TimeZone, Why},
 };
 
 /// How a template's JSON is laid out; raised when that changes.
@@ -312,6 +312,7 @@ mod tests {
         let base = default_settings();
         for (patch, field) in [
             (json!({ "time_zone": "Mars/Olympus" }), "time_zone"),
+            (json!({ "time_zone": "Etc/Unknown" }), "time_zone"),
             (json!({ "currency": "XXXX" }), "currency"),
             (json!({ "country": "Germany" }), "country"),
             (json!({ "language": "fr" }), "language"),

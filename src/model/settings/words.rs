@@ -43,10 +43,6 @@ words!(
     TemplateName, template_name, "dental-practice"
 );
 words!(
-    /// A zone of the IANA database.
-    TimeZone, time_zone, "Europe/Berlin"
-);
-words!(
     /// ISO 4217.
     Currency, currency, "EUR"
 );
@@ -75,11 +71,6 @@ fn template_name(text: &str) -> Result<String, TextError> {
         && !text.starts_with('-')
         && !text.ends_with('-');
     if fine { Ok(text.to_owned()) } else { Err(TextError(Code::NotATemplateName)) }
-}
-
-fn time_zone(text: &str) -> Result<String, TextError> {
-    let known = text == "UTC" || (text.contains('/') && jiff::tz::TimeZone::get(text).is_ok());
-    if known { Ok(text.to_owned()) } else { Err(TextError(Code::NotATimeZone)) }
 }
 
 fn currency(text: &str) -> Result<String, TextError> {

@@ -1,13 +1,16 @@
 //! Changing agents: their names and addresses, role, status and extensions; and deleting them.
 
-use chrono::{Duration, Utc};
+use chrono::Duration;
 use uuid::Uuid;
 
 use super::{Agent, AgentPatch, MOST_EXTENSIONS, Maker, NewPhone, QUARANTINE_DAYS, new_phone, store};
 use crate::{
     model::error::{Error, Result, same_version},
     model::user::UserStatus,
-    node::changes::{Audit, Change},
+    node::{
+        changes::{Audit, Change},
+        clock_store,
+    },
     telephony::{
         extensions::{self, Extension, Owner, store::NewRows},
         pools,
@@ -238,7 +241,8 @@ pub async fn delete(
         extensions::delete(change, tenant, extension.id, None).await?;
         numbers.push(extension.number);
     }
-    pools::store::rest(change.db(), tenant, &numbers, Utc::now() + Duration::days(QUARANTINE_DAYS)).await?;
+    let until = clock_store::now(change.db()).await? + Duration::days(QUARANTINE_DAYS);
+    pools::store::rest(change.db(), tenant, &numbers, until).await?;
     users::store::delete(change.db(), tenant, id).await?;
     let before = serde_json::to_value(&before).ok();
     let resource = format!("agents/{id}");

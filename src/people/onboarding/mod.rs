@@ -141,6 +141,7 @@ pub async fn create(
         Some(patch) => template.settings.patched(patch).map_err(templates::wrong_setting)?,
     };
     settings.need_features(None).map_err(templates::wrong_setting)?;
+    templates::known_to_database(change, &settings).await?;
     let cluster = clusters::choose(change, new.region.as_deref()).await?;
     let from = tenants::From {
         cluster,

@@ -7,7 +7,7 @@ fn an_extension_rings_and_then_takes_a_message() {
     let lines = |from: &str, number: &str| {
         let route = routed(&plan(&json!({})), from, number, MONDAY).route;
         route
-            .actions(&tenant(), 0)
+            .actions(&tenant(), Hops::default())
             .into_iter()
             .map(|a| format!("{} {}", a.application, a.data).trim().to_owned())
             .collect::<Vec<_>>()
@@ -37,7 +37,7 @@ fn an_extension_rings_and_then_takes_a_message() {
 #[test]
 fn one_step_leaves_no_variables_for_the_next() {
     let lines = |route: &Route| {
-        let actions = route.actions(&tenant(), 0);
+        let actions = route.actions(&tenant(), Hops::default());
         actions.into_iter().map(|a| format!("{} {}", a.application, a.data)).collect::<Vec<_>>()
     };
     let at = |lines: &[String], text: &str| {
@@ -65,7 +65,7 @@ fn one_step_leaves_no_variables_for_the_next() {
         pickup: false,
         record: false,
         consent_tone: false,
-        hops: 0,
+        hops: Hops::default(),
     };
     let ring = lines(&Route::Ring(ring));
     assert!(at(&ring, "set ignore_early_media=true") < at(&ring, "bridge"));

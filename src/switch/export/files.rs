@@ -12,6 +12,10 @@ const STOCK: &[(&str, &str)] = &[
         "autoload_configs/voicemail.conf.xml",
         include_str!("../../../freeswitch-conf/autoload_configs/voicemail.conf.xml"),
     ),
+    (
+        "autoload_configs/timezones.conf.xml",
+        include_str!("../../../freeswitch-conf/autoload_configs/timezones.conf.xml"),
+    ),
     ("autoload_configs/zz_forget.xml", include_str!("../../../freeswitch-conf/autoload_configs/zz_forget.xml")),
 ];
 

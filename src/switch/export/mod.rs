@@ -18,7 +18,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    routing::{self, AFTER, Call, Failure, Found, Plan, Route, Tenant, Trace},
+    routing::{self, AFTER, Call, Failure, Found, Hops, Plan, Route, Tenant, Trace},
     switch::fetch::{call_store, config_store, config_store::ConfigRow, documents, render, sofia, store},
     telephony::destinations,
     text::keyring::Keyring,
@@ -162,15 +162,20 @@ async fn dialplan(
             ] {
                 let next = route(Some(failure));
                 let pattern = exactly(&format!("{name}{AFTER}"));
-                extensions.push(extension("after", &pattern, Some(causes), &next.actions(&scope, 0))?);
+                extensions.push(extension("after", &pattern, Some(causes), &next.actions(&scope, Hops::default()))?);
             }
         }
-        extensions.push(extension(first.name(), &exactly(name), None, &first.actions(&scope, 0))?);
+        extensions.push(extension(first.name(), &exactly(name), None, &first.actions(&scope, Hops::default()))?);
     }
     let codes = &plan.settings.routing.codes;
     for code in [&codes.echo, &codes.voicemail, &codes.park] {
         let route = routed(&scope, plan, code.as_str(), None, None);
-        extensions.push(extension(route.name(), &exactly(code.as_str()), None, &route.actions(&scope, 0))?);
+        extensions.push(extension(
+            route.name(),
+            &exactly(code.as_str()),
+            None,
+            &route.actions(&scope, Hops::default()),
+        )?);
     }
     report.dialplan = extensions.len();
     let public = public(db, tenant, plan, report).await?;

@@ -115,7 +115,7 @@ impl Arrivals {
 /// Did the platform's own routes send the call here?
 #[must_use]
 pub fn is_ours(dialplan: &Dialplan<'_>) -> bool {
-    dialplan.caller.is_some() || dialplan.on_behalf.is_some() || dialplan.hops > 0
+    dialplan.caller.is_some() || dialplan.on_behalf.is_some() || dialplan.hops.is_sent()
 }
 
 /// The number, if all who could read it agree.

@@ -40,7 +40,8 @@ impl CachedAnswer {
     pub fn is_current(&self) -> bool {
         let is_in_time = match self.keep {
             Keep::Never => false,
-            Keep::Until(end) => Timestamp::now() < end,
+            // Also not if the clock was put back since: it is kept for part of a minute.
+            Keep::Until(end) => is_in_minute_before(end, Timestamp::now()),
             Keep::WhileCurrent => true,
         };
         is_in_time && self.is_of_newest()
@@ -64,6 +65,10 @@ impl CachedAnswer {
     pub fn is_usable_stale(&self) -> bool {
         !self.slot.is_closed()
     }
+}
+
+fn is_in_minute_before(end: Timestamp, now: Timestamp) -> bool {
+    now < end && end.as_second() - now.as_second() <= 60
 }
 
 /// Two stores, so that strays can't push out answers that phones need.

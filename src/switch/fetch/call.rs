@@ -46,7 +46,8 @@ impl Fetch {
         let key = KeyText::new(b'D')
             .folded(context)
             .raw(number.as_bytes())
-            .raw(&[dialplan.hops + 1, after.map_or(1, |f| f as u8 + 2)]);
+            .raw(&dialplan.hops.key())
+            .raw(&[after.map_or(1, |f| f as u8 + 2)]);
         PlacedCall {
             number: number.to_owned(),
             caller,
@@ -184,7 +185,7 @@ impl Fetch {
         placed.caller = None;
         let mut buffer = Uuid::encode_buffer();
         let key = KeyText::new(b'N').folded(cluster.unwrap_or_default().simple().encode_lower(&mut buffer));
-        let key = key.folded(number.as_ref().map_or("", E164::as_str)).raw(&[placed.hops + 1]);
+        let key = key.folded(number.as_ref().map_or("", E164::as_str)).raw(&placed.hops.key());
         let Some(base) = key.finish() else { return (Reply::Unavailable, Source::Unavailable) };
         placed.base = base.to_vec();
         let kept = self.kept(&placed);

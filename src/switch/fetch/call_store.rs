@@ -247,7 +247,7 @@ pub async fn leaving(db: impl PgExecutor<'_>, ask: &Leaving) -> sqlx::Result<Opt
                       from assignments a
                       join numbers h on h.tenant_id = a.tenant_id and h.id = a.number_id
                       left join number_days d on d.tenant_id = a.tenant_id and d.number_id = a.number_id
-                            and d.day = (now() at time zone coalesce(t.settings->>'time_zone', 'UTC'))::date
+                            and d.day = limit_day(now(), t.settings->>'time_zone', t.limit_day, t.limit_day_until)
                      where a.tenant_id = t.id and a.user_id = u.id), '[]') as "numbers!: Json<Vec<HeldNumber>>",
                coalesce((
                     select jsonb_agg(jsonb_build_object('carrier', c.id, 'prefix', r.prefix, 'price', r.price,

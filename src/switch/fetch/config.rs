@@ -4,14 +4,14 @@
 //! A switch reads menus and conferences at each use, so they are kept like any answer about their tenant. It reads the
 //! rest when a module loads or is told to reload, so that is made each time.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use actix_web::web::Bytes;
 use uuid::Uuid;
 
 use super::{
     Fetch, Outcome, Reply, Source, config_store,
-    documents::{AclConf, CallcenterConf, add_queue, document},
+    documents::{AclConf, CallcenterConf, add_queue, document, time_zones},
     fill::Question,
     key::KeyText,
     render::{RenderError, xml},
@@ -20,6 +20,9 @@ use super::{
     sofia,
 };
 use crate::model::destination::{Config, TargetKind};
+
+/// The same for everybody, as long as this program runs.
+static TIME_ZONES: LazyLock<Bytes> = LazyLock::new(|| document(&time_zones()));
 
 impl Fetch {
     pub(super) async fn configuration(
@@ -37,6 +40,7 @@ impl Fetch {
             ConfigFile::Callcenter { queue: None } => self.made(self.queues(cluster).await),
             ConfigFile::Sofia => self.made(self.sofia(cluster).await),
             ConfigFile::Acl => self.made(self.acl(cluster).await),
+            ConfigFile::TimeZones => (Reply::Document(TIME_ZONES.clone()), Source::Memory),
             ConfigFile::Other { name } => match self.of_cluster(cluster, name).await {
                 Ok(None) => {
                     self.metrics.not_ours("configuration");

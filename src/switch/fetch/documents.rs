@@ -13,7 +13,7 @@ use crate::{
     model::destination::{Conference, Config, Ivr, Prompt, Queue, TargetKind, Tier},
     routing,
     telephony::destinations,
-    text::{Domain, StreamName, keyring::Keyring},
+    text::{Domain, StreamName, keyring::Keyring, zone},
 };
 
 type Params = Vec<(&'static str, Cow<'static, str>)>;
@@ -77,6 +77,16 @@ pub(super) fn document(configuration: &str) -> Bytes {
         configuration.trim_end()
     );
     Bytes::from(text)
+}
+
+/// Zones with their rules. A switch has no table of its own: of a zone that is not here it can't tell the time
+/// (`switch_lookup_timezone` in switch_time.c). It reads them before it can fetch anything, so the same is in
+/// `freeswitch-conf`, and once more at `reloadxml`.
+#[must_use]
+pub fn time_zones() -> String {
+    let lines = zone::for_switches().map(|(name, rule)| format!("<zone name=\"{name}\" value=\"{rule}\"/>\n"));
+    let lines = lines.collect::<String>();
+    format!("<configuration name=\"timezones.conf\">\n<timezones>\n{lines}</timezones>\n</configuration>\n")
 }
 
 /// A destination's configuration in the form that its module reads.
@@ -193,5 +203,18 @@ pub(super) fn add_queue(conf: &mut CallcenterConf, domain: &Domain, row: &Config
             conf.agents.push(AgentXml { name: agent_name.clone(), contact, wrap_up: queue.wrap_up_seconds });
         }
         conf.tiers.push(TierXml { agent: agent_name, queue: name.clone(), level: tier.level, position: tier.position });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_shipped_time_zones_are_those_of_this_version() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/freeswitch-conf/autoload_configs/timezones.conf.xml");
+        let made = super::time_zones();
+        if std::env::var_os("DIALPLANE_WRITE_TIMEZONES").is_some() {
+            std::fs::write(file, &made).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(file).unwrap(), made, "run script/time-zones");
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     model::channel,
     model::refusal::Refusal,
     routing::{
-        Action, Plan, Route, Tenant, Trace,
+        Action, Hops, Plan, Route, Tenant, Trace,
         callee::Callee,
         carried::{self, Carried, Carriers, Dialling},
         outbound::{self, Caller},
@@ -270,7 +270,7 @@ fn actions(slot: &Slot, name: &'static str, run: Vec<Action>, before: &[String])
     reply(render::actions(domain.as_str(), name, &run, before))
 }
 
-pub(super) fn document(slot: &Slot, tenant: &Tenant, route: &Route, hops: u8, before: &[String]) -> Reply {
+pub(super) fn document(slot: &Slot, tenant: &Tenant, route: &Route, hops: Hops, before: &[String]) -> Reply {
     reply(render::dialplan(tenant.domain.as_str(), tenant, route, &[render::mark(slot.scope)], hops, before))
 }
 

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::key::{FinishedKey, KeyText};
 use crate::{
-    routing::{Call, Failure},
+    routing::{Call, Failure, Hops},
     text::SipUsername,
 };
 
@@ -15,7 +15,7 @@ pub struct PlacedCall {
     pub number: String,
     pub caller: Option<SipUsername>,
     pub caller_number: Option<String>,
-    pub hops: u8,
+    pub hops: Hops,
     pub after: Option<Failure>,
     pub turn: u64,
     /// The call's UUID on its switch.

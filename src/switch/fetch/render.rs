@@ -13,7 +13,7 @@ use super::store::{ExtensionRow, MailboxRow, MemberRow};
 use crate::{
     model::channel,
     node::generations::Standing,
-    routing::{Action, Route, Tenant},
+    routing::{Action, Hops, Route, Tenant},
     text::{
         Domain,
         keyring::{Keyring, KeyringError, hex},
@@ -377,7 +377,7 @@ pub fn dialplan(
     tenant: &Tenant,
     route: &Route,
     extra: &[Action],
-    hops: u8,
+    hops: Hops,
     before: &[String],
 ) -> Result<Bytes, RenderError> {
     let actions = [extra, &route.actions(tenant, hops)].concat();

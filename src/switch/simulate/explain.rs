@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{
     model::refusal::Refusal,
     routing::{
-        self, Action, Call, Dialled, MOST_HOPS, Plan, Route, Tenant, Trace, Tried,
+        self, Action, Call, Dialled, Hops, MOST_HOPS, Plan, Route, Tenant, Trace, Tried,
         callee::Callee,
         carried::{self, Carried, Carriers, Dialling, Offer},
         outbound,
@@ -57,7 +57,7 @@ pub async fn explain(db: &mut PgConnection, ask: &Question<'_>) -> sqlx::Result<
     let mut steps = Vec::new();
     let mut dialled = ask.number.to_owned();
     let mut caller = ask.caller.cloned();
-    for hops in 0..=MOST_HOPS + 1 {
+    for hops in (0..=MOST_HOPS + 1).map(Hops::led) {
         // The plan decides what must be known; it comes with the first look.
         let Some(first) = call_store::dialled(&mut *db, ask.tenant, None, -1).await? else { return Ok(None) };
         let Some(plan) = first.plan else { return Ok(None) };
@@ -172,7 +172,7 @@ impl Looking<'_> {
         id: Uuid,
         callee: &Callee,
         mut trace: Trace,
-        hops: u8,
+        hops: Hops,
     ) -> sqlx::Result<(Step, Option<Refusal>, Vec<Offer>)> {
         let ask = self.ask(id, Some(callee));
         let refused = |trace, refusal: Refusal, offers| {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::{
     model::refusal::Refusal,
     routing::{Plan, carried::Carriers, outbound::Decision},
-    text::E164,
+    text::{E164, TimeZone},
 };
 
 /// What to decide about.
@@ -76,7 +76,7 @@ impl Ask {
             tenant_live: rules.concurrent_calls.map(i32::from),
             tenant_rate: rules.calls_per_second.map(i32::from),
             spend_cap: rules.spend_per_day,
-            zone: plan.settings.time_zone.as_ref().map_or("UTC", |zone| zone.as_str()).to_owned(),
+            zone: plan.settings.time_zone.as_ref().map_or(TimeZone::UTC, TimeZone::as_str).to_owned(),
             at: None,
         }
     }

@@ -246,10 +246,18 @@ pub async fn lead(
     if by_itself.is_empty() {
         return Ok(());
     }
-    match circle(&leads_on(change, tenant).await?, id) {
-        None => Ok(()),
-        Some(way) => Err(Error::invalid("target", Code::LeadsToItself.with("way", way.join(" → ")))),
+    let leads = leads_on(change, tenant).await?;
+    if let Some(way) = circle(&leads, id) {
+        return Err(Error::invalid("target", Code::LeadsToItself.with("way", way.join(" → "))));
     }
+    // Where calls go, a longer way would be taken for a circle.
+    let way = longest_way(&leads, id);
+    let most = usize::from(routing::MOST_LEADS);
+    if way.len() <= most {
+        return Ok(());
+    }
+    let names = way.iter().filter_map(|id| leads.get(id)).map(|(name, _)| name.as_str()).collect::<Vec<_>>();
+    Err(Error::invalid("target", Code::LeadsTooFar.with("most", most).with("way", names.join(" → "))))
 }
 
 /// What a tenant may use.
@@ -308,6 +316,39 @@ fn circle(leads: &Leads, start: Uuid) -> Option<Vec<String>> {
     let mut way = walk(leads, start, start, &mut BTreeSet::new())?;
     way.push(way.first()?.clone());
     Some(way)
+}
+
+/// The longest way through `id`, by what leads on by itself. There are no circles.
+fn longest_way(leads: &Leads, id: Uuid) -> Vec<Uuid> {
+    let mut from = HashMap::<Uuid, Vec<Uuid>>::new();
+    for (source, (_, targets)) in leads {
+        for target in targets {
+            from.entry(*target).or_default().push(*source);
+        }
+    }
+    let mut before = longest(id, &|at| from.get(&at).cloned().unwrap_or_default(), &mut HashMap::new());
+    let next = |at| leads.get(&at).map(|(_, targets)| targets.iter().copied().collect()).unwrap_or_default();
+    let mut way = longest(id, &next, &mut HashMap::new());
+    // What leads nowhere ends the way, and is no lead.
+    way.retain(|at| leads.get(at).is_some_and(|(_, targets)| !targets.is_empty()));
+    before.reverse();
+    before.pop();
+    before.extend(way);
+    before
+}
+
+/// The longest way from `at`, with both ends. It is no longer than where it would be refused anyway.
+fn longest(at: Uuid, next: &dyn Fn(Uuid) -> Vec<Uuid>, known: &mut HashMap<Uuid, Vec<Uuid>>) -> Vec<Uuid> {
+    if let Some(way) = known.get(&at) {
+        return way.clone();
+    }
+    // So that this ends even if there is a circle among what was saved before circles were refused.
+    known.insert(at, vec![at]);
+    let ways = next(at).into_iter().map(|to| longest(to, next, known));
+    let mut way = vec![at];
+    way.extend(ways.max_by_key(Vec::len).unwrap_or_default());
+    known.insert(at, way.clone());
+    way
 }
 
 /// Refuses to remove what something leads to, and says what does.
@@ -374,5 +415,16 @@ mod tests {
         let round = leads(&[(a, "A", &[b]), (b, "B", &[c]), (c, "C", &[b, a])]);
         assert_eq!(circle(&round, a).unwrap(), ["A", "B", "C", "A"]);
         assert_eq!(circle(&leads(&[(a, "A", &[a])]), a).unwrap(), ["A", "A"]);
+    }
+
+    #[test]
+    fn the_longest_way_leads_through_what_is_asked_about() {
+        let id = Uuid::from_u128;
+        let lead = |from: u128, to: &[u128]| (id(from), (from.to_string(), to.iter().copied().map(id).collect()));
+        let leads = [lead(1, &[2, 9]), lead(2, &[3]), lead(3, &[4, 5]), lead(5, &[6]), lead(6, &[]), lead(7, &[3])];
+        let leads = leads.into_iter().collect::<Leads>();
+        assert_eq!(longest_way(&leads, id(3)), [1, 2, 3, 5].map(id), "6 leads nowhere");
+        assert_eq!(longest_way(&leads, id(7)), [7, 3, 5].map(id));
+        assert!(longest_way(&leads, id(9)).len() == 1);
     }
 }

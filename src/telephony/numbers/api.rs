@@ -226,7 +226,7 @@ pub async fn show_agent_numbers(
     }
     let mut db = api.read(&actor).await?;
     let outbound = store::choice(&mut db, tenant, agent).await?.ok_or_else(|| Problem::not_found("agent"))?;
-    let numbers = store::numbers_of_agent(&mut db, tenant, agent, chrono::Utc::now()).await?;
+    let numbers = store::numbers_of_agent(&mut db, tenant, agent).await?;
     Ok(Json(AgentNumbers { agent_id: agent, outbound, numbers }))
 }
 

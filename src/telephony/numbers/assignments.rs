@@ -84,7 +84,7 @@ async fn finish(change: &mut Change, before: &Number, action: &'static str) -> R
 pub async fn choose(change: &mut Change, tenant: Uuid, agent: Uuid, outbound: &Outbound) -> Result<()> {
     change.hold(tenant).await?;
     if let Some(number) = outbound.number_id {
-        let held = store::numbers_of_agent(change.db(), tenant, agent, chrono::Utc::now()).await?;
+        let held = store::numbers_of_agent(change.db(), tenant, agent).await?;
         if !held.iter().any(|held| held.id == number) {
             return Err(Error::invalid("number_id", Code::NamesNoNumber));
         }

@@ -259,7 +259,7 @@ pub async fn assign(db: &mut PgConnection, tenant: Uuid, number: Uuid, to: &Assi
     sqlx::query!(
         "insert into assignments as a (tenant_id, number_id, user_id, daily_limit, allowed_countries, made_before, made_before_on)
          select $1, $2, $3, $4, $5, coalesce(d.made, 0), t.today
-           from (select (now() at time zone coalesce(settings->>'time_zone', 'UTC'))::date as today
+           from (select limit_day(now(), settings->>'time_zone', limit_day, limit_day_until) as today
                    from tenants where id = $1) t
            left join number_days d on d.tenant_id = $1 and d.number_id = $2 and d.day = t.today
          on conflict (tenant_id, number_id) do update
@@ -296,18 +296,13 @@ async fn raise_version(db: &mut PgConnection, tenant: Uuid, number: Uuid) -> sql
 }
 
 /// An agent's numbers, oldest assignment first.
-pub async fn numbers_of_agent(
-    db: &mut PgConnection,
-    tenant: Uuid,
-    user: Uuid,
-    at: DateTime<Utc>,
-) -> sqlx::Result<Vec<AgentNumber>> {
+pub async fn numbers_of_agent(db: &mut PgConnection, tenant: Uuid, user: Uuid) -> sqlx::Result<Vec<AgentNumber>> {
     let rows = sqlx::query!(
         r#"
         select n.id, n.number as "number: E164", n.country, n.status as "status: NumberStatus", a.daily_limit, a.allowed_countries,
                coalesce((select d.made - case when a.made_before_on = d.day then a.made_before else 0 end from number_days d
                           where d.tenant_id = n.tenant_id and d.number_id = n.id
-                            and d.day = ($3 at time zone coalesce(t.settings->>'time_zone', 'UTC'))::date), 0) as "made!"
+                            and d.day = limit_day(now(), t.settings->>'time_zone', t.limit_day, t.limit_day_until)), 0) as "made!"
           from assignments a
           join numbers n on n.tenant_id = a.tenant_id and n.id = a.number_id
           join tenants t on t.id = a.tenant_id
@@ -315,8 +310,7 @@ pub async fn numbers_of_agent(
          order by a.created_at, n.id
         "#,
         tenant,
-        user,
-        at
+        user
     )
     .fetch_all(db)
     .await?;

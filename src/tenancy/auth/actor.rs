@@ -208,7 +208,7 @@ async fn authenticate(
         Shown::Access(token) => {
             let claims = api.auth.signer.read(&token, api.pool(), api.changes.keyring()).await;
             let claims = claims.ok_or_else(Problem::unauthorized)?;
-            let live = store::live_session(api.pool(), claims.sid).await?;
+            let live = store::live_session(api.pool(), claims.sid, Some(claims.exp)).await?;
             live.filter(|live| live.user == claims.sub)
         }
         Shown::Cookie(hash) => store::live_cookie(api.pool(), &hash).await?,

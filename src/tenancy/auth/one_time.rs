@@ -1,12 +1,12 @@
 //! Links in mails: random, for one purpose, used once, valid for a limited time.
 
-use chrono::{Duration, Utc};
+use chrono::Duration;
 use uuid::Uuid;
 
 use super::store;
 use crate::{
     model::error::{Error, Result},
-    node::changes::Change,
+    node::{changes::Change, clock_store},
     text::Code,
     text::token::{self, TokenHash},
 };
@@ -57,7 +57,7 @@ pub async fn links(change: &mut Change, base: &str, users: &[Uuid], purpose: Pur
     let tokens = users.iter().map(|_| token::generate("dpo")).collect::<Vec<_>>();
     let hashes = tokens.iter().map(|token| TokenHash::of(token.as_bytes()).0.to_vec()).collect::<Vec<_>>();
     store::drop_one_time_tokens(change.db(), users, purpose.name()).await?;
-    let until = Utc::now() + purpose.lifetime();
+    let until = clock_store::now(change.db()).await? + purpose.lifetime();
     store::add_one_time_tokens(change.db(), &hashes, users, purpose.name(), until).await?;
     Ok(tokens.iter().map(|token| format!("{base}/{}?token={}", purpose.path(), token.as_str())).collect())
 }

@@ -7,7 +7,10 @@ use uuid::Uuid;
 use super::store::{self, Account};
 use crate::{
     model::error::{Error, Result},
-    node::changes::{Audit, Change},
+    node::{
+        changes::{Audit, Change},
+        clock_store,
+    },
     text::{Code, keyring::Place, token::TokenHash},
 };
 
@@ -96,7 +99,7 @@ pub async fn check(change: &mut Change, account: &Account, code: &str) -> Result
     let encoded = change.keyring().open_sealed(place(account.id), sealed)?;
     let bytes = Secret::Encoded(encoded.to_string()).to_bytes().map_err(|_| Error::invalid("secret", Code::Damaged))?;
     let totp = totp(bytes, &account.email)?;
-    let now = u64::try_from(chrono::Utc::now().timestamp()).unwrap_or_default();
+    let now = u64::try_from(clock_store::now(change.db()).await?.timestamp()).unwrap_or_default();
     for step in (now / STEP).saturating_sub(u64::from(SKEW))..=(now / STEP) + u64::from(SKEW) {
         if totp.generate(step * STEP) == code {
             let step = i64::try_from(step).unwrap_or_default();

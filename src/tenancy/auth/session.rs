@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use chrono::{Duration, Utc};
+use chrono::Duration;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     model::error::{Error, Result},
-    node::changes::Change,
+    node::{changes::Change, clock_store},
     text::token::{self, TokenHash},
 };
 
@@ -53,13 +53,14 @@ async fn open(
     cookie: Option<&TokenHash>,
 ) -> Result<Uuid> {
     let agent = source.user_agent.as_ref().map(|agent| agent.chars().take(200).collect::<String>());
+    let now = clock_store::now(change.db()).await?;
     let new = NewSession {
         id: Uuid::now_v7(),
         user: account.id,
         cookie,
         source: source.address,
         user_agent: agent.as_deref(),
-        expires_at: Utc::now() + lifetime(account),
+        expires_at: now + lifetime(account),
     };
     store::add_session(change.db(), &new).await?;
     Ok(new.id)
@@ -87,7 +88,7 @@ async fn tokens(auth: &Auth, change: &mut Change, user: Uuid, session: Uuid) -> 
     let refresh = token::generate("dpr");
     store::add_refresh_token(change.db(), session, &TokenHash::of(refresh.as_bytes())).await?;
     Ok(Tokens {
-        access_token: auth.signer.sign(user, session)?,
+        access_token: auth.signer.sign(user, session, clock_store::now(change.db()).await?)?,
         token_type: "Bearer",
         expires_in: access::LIFETIME,
         refresh_token: refresh.to_string(),
@@ -114,7 +115,7 @@ pub async fn refresh(auth: &Auth, change: &mut Change, token: &str) -> Result<Re
         store::end_session(change.db(), shown.session_id).await?;
         return Ok(Refreshed::Reused { user: shown.user_id });
     }
-    let live = store::live_session(change.db(), shown.session_id).await?;
+    let live = store::live_session(change.db(), shown.session_id, None).await?;
     if shown.expired || live.is_none() {
         return Ok(Refreshed::Refused);
     }

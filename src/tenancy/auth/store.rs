@@ -211,16 +211,18 @@ pub struct Live {
     pub totp_missing: bool,
 }
 
-/// A session by its id, if it is valid and its user and tenant are active.
-pub async fn live_session(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Live>> {
+/// A session by its id, if it is valid and its user and tenant are active. `until`: not after this second.
+pub async fn live_session(db: impl PgExecutor<'_>, id: Uuid, until: Option<i64>) -> sqlx::Result<Option<Live>> {
     sqlx::query_as!(
         Live,
         r#"select s.id as session, u.id as user, u.tenant_id as tenant, u.email, u.first_name || ' ' || u.last_name as "name!",
                   u.role as "role: Role", coalesce(u.language, t.settings->>'language') as "language: Language",
                   u.totp_required and u.totp_enabled_at is null as "totp_missing!"
              from sessions s join users u on u.id = s.user_id left join tenants t on t.id = u.tenant_id
-            where s.id = $1 and s.expires_at > now() and u.status = 'active' and coalesce(t.status, 'active') = 'active'"#,
-        id
+            where s.id = $1 and s.expires_at > now() and u.status = 'active' and coalesce(t.status, 'active') = 'active'
+              and ($2::bigint is null or extract(epoch from now()) < $2)"#,
+        id,
+        until
     )
     .fetch_optional(db)
     .await
@@ -404,9 +406,11 @@ pub async fn verify_email(db: &mut PgConnection, user: Uuid) -> sqlx::Result<()>
     .map(|_| ())
 }
 
-pub async fn locked_until(db: impl PgExecutor<'_>, who: &[String]) -> sqlx::Result<Option<DateTime<Utc>>> {
+/// For how many seconds any of these is locked.
+pub async fn locked_for(db: impl PgExecutor<'_>, who: &[String]) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar!(
-        "select max(locked_until) from sign_in_failures where who = any ($1) and locked_until > now()",
+        "select ceil(extract(epoch from max(locked_until) - now()))::bigint
+           from sign_in_failures where who = any ($1) and locked_until > now()",
         who
     )
     .fetch_one(db)
@@ -429,35 +433,40 @@ pub async fn count_failure(db: impl PgExecutor<'_>, who: &str, half_life: f64) -
     .await
 }
 
-/// Counts something with a limit per hour. Returns the count of this hour, and when the hour ends.
-pub async fn count_in_hour(db: impl PgExecutor<'_>, who: &str) -> sqlx::Result<(i32, DateTime<Utc>)> {
+/// Counts something with a limit per hour. Returns the count of this hour, and how many seconds of it are left.
+pub async fn count_in_hour(db: impl PgExecutor<'_>, who: &str) -> sqlx::Result<(i32, i64)> {
     let row = sqlx::query!(
-        "insert into sign_in_failures as f (who, failures, locked_until, last_at) values ($1, 1, now() + interval '1 hour', now())
+        r#"insert into sign_in_failures as f (who, failures, locked_until, last_at) values ($1, 1, now() + interval '1 hour', now())
          on conflict (who) do update
             set failures = case when f.locked_until > now() then f.failures + 1 else 1 end, last_at = now(),
                 locked_until = case when f.locked_until > now() then f.locked_until else now() + interval '1 hour' end
-         returning failures, locked_until",
+         returning failures, ceil(extract(epoch from locked_until - now()))::bigint as "seconds!""#,
         who
     )
     .fetch_one(db)
     .await?;
-    Ok((row.failures, row.locked_until))
+    Ok((row.failures, row.seconds))
 }
 
-/// The count of this hour, and when the hour ends.
-pub async fn counted_in_hour(db: impl PgExecutor<'_>, who: &str) -> sqlx::Result<Option<(i32, DateTime<Utc>)>> {
+/// The count of this hour, and how many seconds of it are left.
+pub async fn counted_in_hour(db: impl PgExecutor<'_>, who: &str) -> sqlx::Result<Option<(i32, i64)>> {
     let row = sqlx::query!(
-        r#"select failures, locked_until as "until!" from sign_in_failures where who = $1 and locked_until > now()"#,
+        r#"select failures, ceil(extract(epoch from locked_until - now()))::bigint as "seconds!"
+             from sign_in_failures where who = $1 and locked_until > now()"#,
         who
     );
-    Ok(row.fetch_optional(db).await?.map(|row| (row.failures, row.until)))
+    Ok(row.fetch_optional(db).await?.map(|row| (row.failures, row.seconds)))
 }
 
-pub async fn lock(db: &mut PgConnection, who: &str, until: DateTime<Utc>) -> sqlx::Result<()> {
-    sqlx::query!("update sign_in_failures set locked_until = $2 where who = $1", who, until)
-        .execute(db)
-        .await
-        .map(|_| ())
+pub async fn lock(db: &mut PgConnection, who: &str, seconds: i32) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update sign_in_failures set locked_until = now() + make_interval(secs => $2::int) where who = $1",
+        who,
+        seconds
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
 }
 
 pub async fn forget_failures(db: &mut PgConnection, who: &str) -> sqlx::Result<()> {

@@ -3,7 +3,6 @@
 
 use std::{fmt::Write as _, net::IpAddr};
 
-use chrono::{DateTime, Duration, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
@@ -17,8 +16,8 @@ use crate::{
 const FREE_FOR_ACCOUNT: i32 = 5;
 const FREE_FOR_ADDRESS: i32 = 30;
 /// The first wait; each further failure doubles it, up to the longest.
-const FIRST_SECONDS: i64 = 30;
-const LONGEST_SECONDS: i64 = 15 * 60;
+const FIRST_SECONDS: i32 = 30;
+const LONGEST_SECONDS: i32 = 15 * 60;
 /// Seconds after which half of the failures are forgotten. Many people may share an address, and some of them mistype; an account's
 /// failures are forgotten when its owner signs in.
 const HALF_LIFE_OF_ADDRESS: f64 = 3600.0;
@@ -73,8 +72,8 @@ fn device(hash: &TokenHash) -> String {
 
 /// Refuses if the account, address or device is locked.
 pub async fn check(db: impl PgExecutor<'_>, door: &Door<'_>) -> Result<()> {
-    match store::locked_until(db, &door.who()).await? {
-        Some(until) => Err(Error::TooMany { seconds: (until - Utc::now()).num_seconds().max(1) }),
+    match store::locked_for(db, &door.who()).await? {
+        Some(seconds) => Err(Error::TooMany { seconds: seconds.max(1) }),
         None => Ok(()),
     }
 }
@@ -91,16 +90,16 @@ pub async fn failed(db: &mut PgConnection, door: &Door<'_>) -> Result<bool> {
         };
         let failures = store::count_failure(&mut *db, &who, half_life).await?;
         if failures >= free {
-            store::lock(&mut *db, &who, until(failures - free)).await?;
+            store::lock(&mut *db, &who, wait(failures - free)).await?;
             locked |= who.starts_with("account") && failures == free;
         }
     }
     Ok(locked)
 }
 
-fn until(beyond: i32) -> DateTime<Utc> {
-    let seconds = FIRST_SECONDS.saturating_mul(1 << beyond.clamp(0, 10)).min(LONGEST_SECONDS);
-    Utc::now() + Duration::seconds(seconds)
+/// The seconds that somebody waits after this many failures beyond those that are free.
+fn wait(beyond: i32) -> i32 {
+    FIRST_SECONDS.saturating_mul(1 << beyond.clamp(0, 10)).min(LONGEST_SECONDS)
 }
 
 /// Forgets the failures of an account or a device. Those of an address only fade: one success must not make up for many guesses at
@@ -125,9 +124,9 @@ pub async fn forgotten(db: impl PgExecutor<'_>, source: Option<IpAddr>) -> Resul
 
 async fn hourly(db: impl PgExecutor<'_>, what: &str, source: Option<IpAddr>, most: i32) -> Result<()> {
     let Some(source) = source else { return Ok(()) };
-    let (count, ends) = store::count_in_hour(db, &format!("{what} {}", address(source))).await?;
+    let (count, seconds) = store::count_in_hour(db, &format!("{what} {}", address(source))).await?;
     if count > most {
-        return Err(Error::TooMany { seconds: (ends - Utc::now()).num_seconds().max(1) });
+        return Err(Error::TooMany { seconds: seconds.max(1) });
     }
     Ok(())
 }
@@ -140,9 +139,7 @@ fn guesses(source: IpAddr) -> String {
 pub async fn may_guess(db: impl PgExecutor<'_>, source: Option<IpAddr>) -> Result<()> {
     let Some(source) = source else { return Ok(()) };
     match store::counted_in_hour(db, &guesses(source)).await? {
-        Some((count, ends)) if count >= MOST_GUESSES => {
-            Err(Error::TooMany { seconds: (ends - Utc::now()).num_seconds().max(1) })
-        }
+        Some((count, seconds)) if count >= MOST_GUESSES => Err(Error::TooMany { seconds: seconds.max(1) }),
         _ => Ok(()),
     }
 }
@@ -160,9 +157,7 @@ pub async fn wrong_key(db: &sqlx::PgPool, source: Option<IpAddr>) -> Result<()> 
     let Some(source) = source else { return Ok(()) };
     let who = format!("keys {}", address(source));
     match store::counted_in_hour(db, &who).await? {
-        Some((count, ends)) if count >= MOST_GUESSES => {
-            Err(Error::TooMany { seconds: (ends - Utc::now()).num_seconds().max(1) })
-        }
+        Some((count, seconds)) if count >= MOST_GUESSES => Err(Error::TooMany { seconds: seconds.max(1) }),
         _ => Ok(store::count_in_hour(db, &who).await.map(|_| ())?),
     }
 }
@@ -183,8 +178,7 @@ mod tests {
 
     #[test]
     fn each_failure_doubles_the_wait_up_to_a_quarter_of_an_hour() {
-        let seconds = |beyond| (until(beyond) - Utc::now()).num_seconds() + 1;
-        assert_eq!([0, 1, 2, 5, 30].map(seconds), [30, 60, 120, 900, 900]);
+        assert_eq!([0, 1, 2, 5, 30].map(wait), [30, 60, 120, 900, 900]);
     }
 
     #[test]

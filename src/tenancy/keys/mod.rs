@@ -12,7 +12,10 @@ use crate::{
         error::{Error, Result, same_version},
         moment,
     },
-    node::changes::{Audited, Change},
+    node::{
+        changes::{Audited, Change},
+        clock_store,
+    },
     tenancy::auth::rules::{self, Role},
     text::{
         Code, DisplayName,
@@ -192,7 +195,7 @@ pub async fn rotate(
     }
     let before = locked(change, maker, within, id, if_match).await?;
     let token = token::generate("dpk");
-    let until = Utc::now() + chrono::Duration::seconds(overlap);
+    let until = clock_store::now(change.db()).await? + chrono::Duration::seconds(overlap);
     let (prefix, hash) = (token::visible_prefix(&token), TokenHash::of(token.as_bytes()));
     let key = store::rotate(change.db(), id, &prefix, &hash, until).await?;
     change.audit_of("rotate", Some(&before), Some(&key)).await?;

@@ -11,7 +11,6 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use chrono::Utc;
 use lettre::{
     AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
     message::{Mailbox, MultiPart, header},
@@ -29,8 +28,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a provider that could not be reached is passed over, if there is another.
 const REST: Duration = Duration::from_mins(1);
 /// Minutes until the next attempt after the first, second, … failure; hourly from then on.
-const BACK_OFF_MINUTES: [i64; 4] = [1, 5, 15, 60];
-const GIVE_UP_HOURS: i64 = 24;
+const BACK_OFF_MINUTES: [i32; 4] = [1, 5, 15, 60];
 
 /// URLs of SMTP servers, the preferred first: `smtps://user:password@host:465`, `smtp://host:587?tls=required`. They contain
 /// passwords, so they are never printed.
@@ -263,12 +261,13 @@ fn told(error: &SmtpError) -> String {
     error.to_string().chars().take(300).collect()
 }
 
-fn next_attempt(mail: &store::Due) -> Option<chrono::DateTime<Utc>> {
-    if mail.created_at < Utc::now() - chrono::Duration::hours(GIVE_UP_HOURS) {
+/// Minutes until the next; `None`: no more.
+fn next_attempt(mail: &store::Due) -> Option<i32> {
+    if mail.is_old {
         return None;
     }
     let at = usize::try_from(mail.attempts - 1).unwrap_or(0).min(BACK_OFF_MINUTES.len() - 1);
-    Some(Utc::now() + chrono::Duration::minutes(BACK_OFF_MINUTES[at]))
+    Some(BACK_OFF_MINUTES[at])
 }
 
 /// RFC 3834: no out-of-office answers to this.

@@ -51,7 +51,8 @@ pub struct Due {
     pub recipient: String,
     pub sealed: Vec<u8>,
     pub attempts: i32,
-    pub created_at: DateTime<Utc>,
+    /// It has been tried for a day.
+    pub is_old: bool,
 }
 
 /// Takes due mails, so that nobody else takes them for two minutes. Thus no transaction is open while they are sent, and those
@@ -59,10 +60,10 @@ pub struct Due {
 pub async fn take(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Due>> {
     sqlx::query_as!(
         Due,
-        "update mail_outbox set next_attempt_at = now() + interval '2 minutes', attempts = attempts + 1
+        r#"update mail_outbox set next_attempt_at = now() + interval '2 minutes', attempts = attempts + 1
           where id in (select id from mail_outbox where status = 'queued' and next_attempt_at <= now()
                         order by next_attempt_at limit 20 for update skip locked)
-         returning id, recipient, sealed, attempts, created_at"
+         returning id, recipient, sealed, attempts, created_at < now() - interval '1 day' as "is_old!""#
     )
     .fetch_all(db)
     .await
@@ -78,16 +79,11 @@ pub async fn sent(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<()> {
     .map(|_| ())
 }
 
-/// `again`: when to try next; `None` for never.
-pub async fn not_sent(
-    db: impl PgExecutor<'_>,
-    id: Uuid,
-    error: &str,
-    again: Option<DateTime<Utc>>,
-) -> sqlx::Result<()> {
+/// `again`: minutes until the next try; `None` for never.
+pub async fn not_sent(db: impl PgExecutor<'_>, id: Uuid, error: &str, again: Option<i32>) -> sqlx::Result<()> {
     sqlx::query!(
-        "update mail_outbox set last_error = $2, next_attempt_at = coalesce($3, next_attempt_at),
-                status = case when $3::timestamptz is null then 'failed' else status end
+        "update mail_outbox set last_error = $2, next_attempt_at = coalesce(now() + make_interval(mins => $3), next_attempt_at),
+                status = case when $3::int is null then 'failed' else status end
           where id = $1",
         id,
         error,

@@ -11,7 +11,10 @@ use uuid::Uuid;
 
 use crate::{
     model::error::{Error, Result, same_version},
-    node::changes::{Audit, Audited, Change},
+    node::{
+        changes::{Audit, Audited, Change},
+        clock_store,
+    },
     text::{Code, DisplayName, Domain},
 };
 
@@ -158,7 +161,8 @@ pub async fn delete(
         ));
     }
     if purge == Purge::Later {
-        let purge_at = Some(Utc::now() + chrono::Duration::days(GRACE_DAYS));
+        // By the clock of the one who purges.
+        let purge_at = Some(clock_store::now(change.db()).await? + chrono::Duration::days(GRACE_DAYS));
         let after = Tenant { status: TenantStatus::Suspended, purge_at, ..before.clone() };
         let after = store::update(change.db(), &after).await?;
         change.audit_of("delete", Some(&before), Some(&after)).await?;

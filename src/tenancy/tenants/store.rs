@@ -201,3 +201,8 @@ pub async fn lock_to_purge(db: &mut PgConnection, id: Uuid) -> sqlx::Result<bool
     let row = sqlx::query!("select 1 as one from tenants where id = $1 and purge_at < now() for update", id);
     Ok(row.fetch_optional(db).await?.is_some())
 }
+
+/// Whether the database knows a time zone.
+pub async fn is_zone(db: impl PgExecutor<'_>, zone: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(r#"select is_zone($1) as "is!""#, zone).fetch_one(db).await
+}

@@ -132,6 +132,14 @@ pub async fn usual(db: impl PgExecutor<'_>, tenant: Uuid) -> Result<Usual> {
     ))
 }
 
+/// The database counts days in the tenant's zone. Its table of zones is not ours, and may be older.
+pub async fn known_to_database(change: &mut Change, settings: &Settings) -> Result<()> {
+    if store::is_zone(change.db(), settings.time_zone.as_str()).await? {
+        return Ok(());
+    }
+    Err(Error::invalid("time_zone", Code::ZoneNotInDatabase))
+}
+
 /// A tenant's settings before and after a change.
 pub struct SettingsChange {
     pub before: Value,
@@ -150,7 +158,13 @@ pub async fn patch_settings(
     change.hold(tenant).await?;
     let (before, version) = store::lock_settings(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
     same_version(if_match, version)?;
-    let after = Settings::parse(&before).map_err(wrong_setting)?.patched(patch).map_err(wrong_setting)?;
+    let after = match Settings::parse(&before) {
+        Ok(settings) => settings.patched(patch),
+        // Something was saved that is no longer taken: the patch may put it right.
+        Err(_) => Settings::parse(&settings::merge_patch(&before, patch)),
+    };
+    let after = after.map_err(wrong_setting)?;
+    known_to_database(change, &after).await?;
     let body = serde_json::to_value(&after).unwrap_or_default();
     let version = store::update_settings(change.db(), tenant, &body).await?;
     let resource = format!("tenants/{tenant}/settings");

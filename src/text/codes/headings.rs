@@ -154,6 +154,7 @@ impl Code {
             Self::NamesNoRegion => ("There is no such region.", "Diese Region gibt es nicht."),
             Self::FeatureCodeTwice => ("A feature code is used twice.", "Ein Funktionscode kommt zweimal vor."),
             Self::CountryDiffers => ("The country does not match the number.", "Das Land passt nicht zur Nummer."),
+            Self::LeadsTooFar => ("The call would be led on too often.", "Der Anruf würde zu oft weitergeführt."),
             Self::LeadsToItself => ("The call would go in circles.", "Der Anruf ginge im Kreis."),
             Self::NamesTooLong => {
                 ("First and last name are too long together.", "Vor- und Nachname sind zusammen zu lang.")

@@ -167,6 +167,7 @@ codes! {
     CountryMissing "country_missing" Field Correct "must name a country, or be left out" "muss ein Land nennen oder weggelassen werden";
     CountryDiffers "country_differs" Field Correct "is {said}, but {number} is a number of {found}" "ist {said}, aber {number} ist eine Nummer von {found}";
     CountryUnknown "country_unknown" Field Correct "is unknown" "ist unbekannt";
+    LeadsTooFar "leads_too_far" Field Correct "leads on too often, one after the other: {way}. At most {most} are possible: lead directly to where calls end" "führt zu oft weiter, eins nach dem anderen: {way}. Möglich sind höchstens {most}: Führen Sie direkt dorthin, wo Anrufe enden";
     LeadsToItself "leads_to_itself" Field Correct "leads back to itself: {way}" "führt zu sich selbst zurück: {way}";
     LeadsToThisExtension "leads_to_this_extension" Field Correct "leads back to this extension" "führt zu dieser Nebenstelle zurück";
     MadeElsewhere "made_elsewhere" Field ReadDescription "can't be created here: extensions and groups are resources of their own" "kann hier nicht angelegt werden: Nebenstellen und Gruppen sind eigene Ressourcen";
@@ -277,6 +278,7 @@ codes! {
     NotATime "not_a_time" Field Correct "must be a time such as 09:30, up to 24:00" "muss eine Uhrzeit sein, etwa 09:30, höchstens 24:00";
     NotAMoment "not_a_moment" Field Correct "must be a time between the years 1900 and 9999, such as 2026-12-24T18:00:00Z" "muss ein Zeitpunkt zwischen den Jahren 1900 und 9999 sein, etwa 2026-12-24T18:00:00Z";
     NotATimeZone "not_a_time_zone" Field Correct "must be a time zone such as Europe/Berlin" "muss eine Zeitzone sein, etwa Europe/Berlin";
+    ZoneNotInDatabase "zone_not_in_database" Field ChooseAnother "is a time zone that the database does not know: update the time zones on its machine, or choose another" "ist eine Zeitzone, die die Datenbank nicht kennt: Aktualisieren Sie die Zeitzonen auf ihrem Rechner, oder wählen Sie eine andere";
     NotACurrency "not_a_currency" Field Correct "must be a currency such as EUR" "muss eine Währung sein, etwa EUR";
     NotACountry "not_a_country" Field Correct "must be a country such as DE" "muss ein Land sein, etwa DE";
     NotALanguage "not_a_language" Field Correct "must be a language such as en or pt-BR" "muss eine Sprache sein, etwa en oder pt-BR";

@@ -3,12 +3,19 @@
 use sqlx::PgConnection;
 
 use super::{Report, Seen, store};
-use crate::node::schema::{self, rights};
+use crate::{
+    node::schema::{self, rights},
+    text::{TimeZone, zone},
+};
+
+/// For how many days the rules of zones are compared.
+const DAYS_COMPARED: i64 = 400;
 
 pub async fn check(db: &mut PgConnection, is_current: bool, report: &mut Report) {
     report.add("encoding", encoding(db).await);
     report.add("migrations", migrations(db).await);
     report.add("languages", languages(db).await);
+    report.add("time zones", time_zones(db).await);
     if report.add("role", role(db).await) && is_current {
         report.add("policies and grants", rights_of_tenants(db).await);
     }
@@ -41,6 +48,40 @@ async fn migrations(db: &mut PgConnection) -> Seen {
         ));
     }
     Ok(format!("{} in sequence, the last is {newest}", applied.len()))
+}
+
+/// The database has a table of zones of its own, which may be older or newer than ours.
+async fn time_zones(db: &mut PgConnection) -> Seen {
+    // Both sides of every change of clocks in the years to come, to the day.
+    let noon = jiff::Timestamp::now().as_second() / 86_400 * 86_400 + 43_200;
+    let moments = (0..DAYS_COMPARED).map(|day| noon + day * 86_400).collect::<Vec<_>>();
+    let names = TimeZone::all().map(|zone| zone.to_string()).collect::<Vec<_>>();
+    let known = store::zone_offsets(db, &names, &moments).await.map_err(|error| error.to_string())?;
+    let differs = |zone: &TimeZone| {
+        let Some(theirs) = known.get(zone.as_str()) else { return true };
+        let rules = zone.rules();
+        let ours = |moment: &i64| {
+            jiff::Timestamp::from_second(*moment).map_or(0, |at| i64::from(rules.to_offset(at).seconds()))
+        };
+        moments.iter().map(ours).ne(theirs.iter().copied())
+    };
+    let differing = TimeZone::all().filter(differs).map(|zone| zone.to_string()).collect::<Vec<_>>();
+    let version = zone::version();
+    let used = store::zones_in_use(db).await.unwrap_or_default();
+    let (used, others): (Vec<_>, Vec<_>) = differing.into_iter().partition(|zone| used.contains(zone));
+    let unused = if others.is_empty() {
+        String::new()
+    } else {
+        let some = others.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
+        format!("; {} that no tenant uses differ: {some}", others.len())
+    };
+    if used.is_empty() {
+        return Ok(format!("those of tenants are in the database as in this program ({version}){unused}"));
+    }
+    Err(format!(
+        "the database knows other rules than this program ({version}) for {}, where tenants are, so days of limits end at other times than schedules say: update the older, which is the package tzdata on the database's machine or Dialplane{unused}",
+        used.join(", ")
+    ))
 }
 
 async fn languages(db: &mut PgConnection) -> Seen {

@@ -1,5 +1,7 @@
 //! The SQL of `doctor`. It is not checked at compile time, because the database may have any version.
 
+use std::collections::HashMap;
+
 use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
@@ -43,4 +45,24 @@ pub async fn has_extension(db: &mut PgConnection, name: &str) -> sqlx::Result<bo
 
 pub async fn user(db: &mut PgConnection) -> sqlx::Result<String> {
     sqlx::query_scalar("select current_user::text").fetch_one(db).await
+}
+
+/// How many seconds the clocks of zones are ahead of UTC at these moments, for the zones that the database knows.
+pub async fn zone_offsets(
+    db: &mut PgConnection,
+    names: &[String],
+    moments: &[i64],
+) -> sqlx::Result<HashMap<String, Vec<i64>>> {
+    let offsets = "select z.name, array(select extract(epoch from (to_timestamp(m) at time zone z.name)
+                                                                - (to_timestamp(m) at time zone 'UTC'))::bigint
+                                          from unnest($2::bigint[]) with ordinality u (m, n) order by n)
+                     from pg_timezone_names z where z.name = any ($1)";
+    let rows = sqlx::query(offsets).bind(names).bind(moments).fetch_all(db).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// The zones of tenants.
+pub async fn zones_in_use(db: &mut PgConnection) -> sqlx::Result<Vec<String>> {
+    let zones = "select distinct settings ->> 'time_zone' from tenants where settings ->> 'time_zone' is not null";
+    sqlx::query_scalar(zones).fetch_all(db).await
 }

@@ -87,6 +87,7 @@ pub fn check(conf: &Path, nodes: Option<&[Uuid]>, headers: &[String], report: &m
     report.add("static users", no_static_users(conf));
     report.add("SIP profiles", no_blind_trust(conf, &variables));
     report.add("switch.conf.xml", no_api_in_data(conf, &variables));
+    report.add("time zones of the switch", knows_zones(conf));
 }
 
 /// Does it send the fields that this version reads? Those are what the shipped file names.
@@ -224,6 +225,48 @@ fn no_api_in_data(conf: &Path, variables: &HashMap<String, String>) -> Seen {
         Some((_, value)) if !is_on(value) => Ok("api-expansion is off".into()),
         _ => Err("values in data can call the switch's API: set api-expansion to false".into()),
     }
+}
+
+/// A switch has no table of zones of its own. It reads this file before it can fetch anything.
+fn knows_zones(conf: &Path) -> Seen {
+    const ADVICE: &str =
+        "take autoload_configs/timezones.conf.xml from freeswitch-conf of this version, and run `reloadxml`";
+    let mut found = Vec::new();
+    files(&conf.join("autoload_configs"), &mut found);
+    let texts = found.iter().filter_map(|file| fs::read_to_string(file).ok());
+    let has = texts.filter(|text| text.contains("\"timezones.conf\"")).flat_map(|text| zones(&text));
+    let has = has.collect::<HashMap<_, _>>();
+    let ours = || crate::text::zone::for_switches();
+    let lacking = ours().filter(|(name, _)| !has.contains_key(*name)).count();
+    let other = ours().filter(|(name, rule)| has.get(*name).is_some_and(|theirs| theirs != rule)).map(|(name, _)| name);
+    let other = other.collect::<Vec<_>>();
+    let version = crate::text::zone::version();
+    match (lacking, other.first()) {
+        (0, None) => Ok(format!("all {} of this version ({version})", has.len())),
+        (0, Some(first)) => Err(format!(
+            "{} have other rules than in this version ({version}), such as {first}, so voicemail tells wrong times: {ADVICE}",
+            other.len()
+        )),
+        (lacking, _) => Err(format!(
+            "timezones.conf.xml lacks {lacking} of this version ({version}): what it lacks, the switch tells in its own zone. So {ADVICE}"
+        )),
+    }
+}
+
+/// Every `<zone name value>` of a file.
+fn zones(text: &str) -> Vec<(String, String)> {
+    let mut reader = Reader::from_str(text);
+    let mut zones = Vec::new();
+    while let Ok(event) = reader.read_event() {
+        match event {
+            Event::Start(tag) | Event::Empty(tag) if tag.name().as_ref() == "zone" => {
+                zones.push((attribute(&tag, "name"), attribute(&tag, "value")));
+            }
+            Event::Eof => break,
+            _ => {}
+        }
+    }
+    zones
 }
 
 fn is_on(value: &str) -> bool {

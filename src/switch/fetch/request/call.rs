@@ -3,7 +3,7 @@
 use std::{borrow::Cow, net::IpAddr};
 
 use super::{Fields, Once, Request, text};
-use crate::routing::MOST_HOPS;
+use crate::routing::Hops;
 
 /// The caller as the switch authenticated it. Never taken from headers such as From or P-Asserted-Identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub struct Dialplan<'a> {
     pub on_behalf: Option<Cow<'a, str>>,
     /// The number that the caller shows.
     pub caller_number: Option<Cow<'a, str>>,
-    pub hops: u8,
+    pub hops: Hops,
     /// How ringing ended, if it has.
     pub disposition: Option<Cow<'a, str>>,
     pub call: Option<uuid::Uuid>,
@@ -79,14 +79,15 @@ pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
     };
     // A leg to a phone knows which user it was made for (user_outgoing_channel in mod_dptools.c).
     let caller = pair(fields.user_name, fields.domain_name).or_else(|| pair(fields.dialed_user, fields.dialed_domain));
+    let destination = destination.unwrap_or_default();
+    let hops = Hops::read(text(fields.hops.get()).as_deref(), &destination);
     Request::Dialplan(Box::new(Dialplan {
         context,
-        destination: destination.unwrap_or_default(),
+        destination,
         caller,
         on_behalf: text(fields.on_behalf.get()),
         caller_number: text(fields.caller_number),
-        // A number that can't be read counts as one hop too many, and so does any larger one.
-        hops: text(fields.hops.get()).map_or(0, |hops| hops.parse().unwrap_or(u8::MAX).min(MOST_HOPS + 1)),
+        hops,
         disposition: text(fields.disposition),
         call: text(fields.call).and_then(|call| call.parse().ok()),
         arrival: Arrival {

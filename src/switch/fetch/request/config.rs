@@ -9,6 +9,7 @@ use super::{Fields, Request, text};
 pub enum ConfigFile<'a> {
     Sofia,
     Acl,
+    TimeZones,
     /// `None`: all queues of the cluster.
     Callcenter {
         queue: Option<Address<'a>>,
@@ -58,6 +59,7 @@ pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
     let file = match fields.key_value {
         Some(b"sofia.conf") => ConfigFile::Sofia,
         Some(b"acl.conf") => ConfigFile::Acl,
+        Some(b"timezones.conf") => ConfigFile::TimeZones,
         Some(b"callcenter.conf") => match text(fields.queue) {
             None => ConfigFile::Callcenter { queue: None },
             Some(name) => match Address::read(&name) {

@@ -13,7 +13,7 @@ const NOT_OURS: Request<'static> = Request::NotOurs { kind: "directory" };
 
 fn call<'a>(destination: &'a str, caller: Option<Caller<'a>>) -> Request<'a> {
     let (context, destination) = ("acme.test".into(), destination.into());
-    let nothing = (None, None, 0, None, None);
+    let nothing = (None, None, crate::routing::Hops::default(), None, None);
     let (on_behalf, caller_number, hops, disposition, call) = nothing;
     Request::Dialplan(Box::new(Dialplan {
         context,

@@ -136,6 +136,7 @@ macro_rules! every_route {
             .service(link::api::delete_event_socket)
             .service(link::api::list_switch_gateways)
             .service(link::api::list_switch_pushes)
+            .service(link::api::list_switch_cleanups)
             .service(link::api::list_carrier_gateways)
             .service(keys::api::create_key)
             .service(keys::api::list_keys)

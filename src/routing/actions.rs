@@ -103,9 +103,11 @@ impl Route {
             Self::RingGroup(group) => group.actions(domain, hops),
             Self::Message { mailbox } => leave_message(mailbox, domain),
             Self::Voicemail { mailbox } => {
+                let mut actions = mailbox.as_ref().map(|mailbox| forget_own_pin(mailbox, domain)).into_iter().collect();
                 let mailbox = mailbox.as_ref().map(|mailbox| format!(" {mailbox}")).unwrap_or_default();
                 let check = action("voicemail", format!("check default {domain}{mailbox}"));
-                vec![action("answer", ""), action("sleep", "500"), check]
+                Vec::extend(&mut actions, [action("answer", ""), action("sleep", "500"), check]);
+                actions
             }
             Self::Lead { to, on_behalf_of } => {
                 let mut actions = vec![hops.on(to)];
@@ -191,6 +193,16 @@ impl Route {
 #[must_use]
 pub fn address(id: uuid::Uuid, domain: &Domain) -> String {
     format!("{}.{domain}", id.simple())
+}
+
+/// What no keypad can type.
+pub const NO_PIN: &str = "-";
+
+/// Has the switch forget a PIN of its own. When somebody chooses a PIN by phone, Dialplane saves it, and then the switch as well, which
+/// takes both from then on, whatever Dialplane says later (`voicemail_check_main` in mod_voicemail.c). The switch runs this command
+/// when it answers, before it asks for the PIN (`switch_channel_api_on` in switch_channel.c).
+fn forget_own_pin(mailbox: &SipUsername, domain: &Domain) -> Action {
+    set("api_on_answer", format!("vm_fsdb_pref_password_set default {domain} {mailbox} {NO_PIN}"))
 }
 
 fn leave_message(mailbox: &str, domain: &Domain) -> Vec<Action> {

@@ -54,10 +54,13 @@ impl Dialled {
     /// The name that must be looked up to route this.
     #[must_use]
     pub fn needs<'a>(&'a self, caller: Option<&'a SipUsername>) -> Option<&'a str> {
+        if self.is_about_caller() { caller.map(SipUsername::as_str) } else { self.by_name() }
+    }
+
+    /// The name that was dialled, alone or behind a code.
+    #[must_use]
+    pub fn by_name(&self) -> Option<&str> {
         match self {
-            Self::Feature(
-                Feature::OwnVoicemail | Feature::Forward(_) | Feature::ForwardOff | Feature::DoNotDisturb(_),
-            ) => caller.map(SipUsername::as_str),
             Self::Feature(Feature::Voicemail(Some(number)) | Feature::Pickup(number) | Feature::Intercom(number)) => {
                 Some(number.as_str())
             }

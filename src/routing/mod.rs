@@ -25,7 +25,7 @@ mod trace;
 mod trial;
 
 pub use self::{
-    actions::{Action, RECORDING, address, recording_from_outside, sound},
+    actions::{Action, NO_PIN, RECORDING, address, recording_from_outside, sound},
     dialled::{AFTER, Dialled, Feature},
     hops::{Hops, MOST_HOPS, MOST_LEADS},
     plan::Plan,
@@ -55,11 +55,23 @@ pub enum Found {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Extension {
     pub id: Uuid,
+    pub number: ExtensionNumber,
+    pub alias: Option<ExtensionNumber>,
     pub sip_username: SipUsername,
     pub active: bool,
     pub ring_seconds: u16,
     pub voicemail: bool,
     pub calls: CallHandling,
+}
+
+impl Extension {
+    /// Whether it is reached by dialling this. A SIP username of digits is not dialled unless it is also the number or the alias:
+    /// it may be the number that the extension had before. Others are dialled as in `sip:ada@acme.example`.
+    #[must_use]
+    pub fn answers_to(&self, name: &str) -> bool {
+        let is_alias = self.alias.as_ref().is_some_and(|alias| alias.as_str() == name);
+        self.number.as_str() == name || is_alias || !name.bytes().all(|b| b.is_ascii_digit())
+    }
 }
 
 /// Extensions that ring together.
@@ -166,6 +178,7 @@ impl Failure {
 #[must_use]
 pub fn route(tenant: &Tenant, plan: &Plan, call: &Call<'_>, found: Option<&Found>, trace: &mut Trace) -> Routed {
     let dialled = Dialled::read(call.dialled, plan);
+    let found = found.filter(|found| is_dialled_as(found, &dialled, call));
     let mut router = Router {
         plan,
         call,
@@ -175,6 +188,14 @@ pub fn route(tenant: &Tenant, plan: &Plan, call: &Call<'_>, found: Option<&Found
     };
     let route = router.route(tenant, &dialled, found);
     router.routed(route)
+}
+
+/// Whether what was found under the dialled name is reached by it. A route that asks what follows the ringing dials the SIP username.
+fn is_dialled_as(found: &Found, dialled: &Dialled, call: &Call<'_>) -> bool {
+    match (found, dialled.by_name()) {
+        (Found::Extension(extension), Some(name)) => call.after.is_some() || extension.answers_to(name),
+        _ => true,
+    }
 }
 
 /// Routes a call from outside to one of the tenant's phone numbers. `record`: whether calls to that number are recorded.

@@ -29,9 +29,12 @@ pub struct Plan {
     pub settings: PlanSettings,
     #[serde(default)]
     pub destinations: HashMap<Uuid, Planned>,
-    /// The names of the extensions and groups that something leads to.
+    /// The SIP usernames of the extensions, and the names of the groups, that something leads to.
     #[serde(default)]
     pub targets: HashMap<Uuid, String>,
+    /// The numbers of the extensions among them.
+    #[serde(default)]
+    pub numbers: HashMap<Uuid, String>,
     /// The extensions among them that are on do not disturb.
     #[serde(default)]
     pub quiet: HashSet<Uuid>,
@@ -70,6 +73,7 @@ impl Plan {
             settings: PlanSettings::default(),
             destinations: HashMap::new(),
             targets: HashMap::new(),
+            numbers: HashMap::new(),
             quiet: HashSet::new(),
             entries: Vec::new(),
             cost: 0,
@@ -80,7 +84,9 @@ impl Plan {
     #[must_use]
     pub fn name_of(&self, target: Target) -> Option<String> {
         match target.kind {
-            TargetKind::Extension | TargetKind::Group => self.targets.get(&target.id).cloned(),
+            TargetKind::Extension | TargetKind::Group => {
+                self.numbers.get(&target.id).or_else(|| self.targets.get(&target.id)).cloned()
+            }
             _ => self.destinations.contains_key(&target.id).then(|| target.id.simple().to_string()),
         }
     }
@@ -240,7 +246,10 @@ impl Plan {
             EntryBody::Xml(text) => 200 + text.len(),
             EntryBody::Conditions(conditions) => 200 + conditions.len() * 1024,
         });
-        4096 + self.destinations.len() * 1024 + self.targets.len() * 96 + entries.sum::<usize>() + self.cost * 64
+        4096 + self.destinations.len() * 1024
+            + (self.targets.len() + self.numbers.len()) * 96
+            + entries.sum::<usize>()
+            + self.cost * 64
     }
 }
 

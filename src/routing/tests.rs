@@ -78,6 +78,8 @@ fn found(number: &str) -> Option<Found> {
     let extension = |username: &str, calls: Value| {
         Found::Extension(Extension {
             id: uuid(username),
+            number: ExtensionNumber::parse(username).unwrap_or_else(|_| ExtensionNumber::parse("1020").unwrap()),
+            alias: None,
             sip_username: name(username),
             active: username != "1009",
             ring_seconds: 20,
@@ -99,6 +101,13 @@ fn found(number: &str) -> Option<Found> {
     };
     Some(match number {
         "1000" | "1001" | "1003" | "1009" | "ada" => extension(number, json!({})),
+        // It was 1030, and its phone still registers as that.
+        "1030" | "1031" => match extension("1030", json!({})) {
+            Found::Extension(renumbered) => {
+                Found::Extension(Extension { number: ExtensionNumber::parse("1031").unwrap(), ..renumbered })
+            }
+            other => other,
+        },
         "1010" => extension(number, json!({ "forward_always": "1001" })),
         "1011" => extension(
             number,

@@ -1,5 +1,7 @@
 //! Names by which a switch knows things: domains, users, numbers, groups, itself.
 
+use rand::RngExt as _;
+
 use super::{Code, TextError, display::no_directive, text_column, text_type};
 
 text_type!(
@@ -9,7 +11,7 @@ text_type!(
 text_type!(
     /// The name a phone registers with. Lower case: FreeSWITCH compares user ids without regard to case
     /// (`switch_xml_find_child_multi` in switch_xml.c), so two that differ by case alone would be one.
-    SipUsername, parse_sip_username, "1000"
+    SipUsername, parse_sip_username, "u7kq3mxzd"
 );
 text_type!(
     /// What is dialled to reach an extension or a group inside its tenant: 2 to 15 digits.
@@ -60,6 +62,17 @@ fn parse_identifier(text: &str, plus: bool) -> Option<String> {
 
 fn parse_sip_username(text: &str) -> Result<String, TextError> {
     parse_identifier(text, true).ok_or(TextError(Code::NotASipUsername))
+}
+
+impl SipUsername {
+    /// `u` and eight letters and digits (40 bits), none of which looks like another: people type it into phones.
+    #[must_use]
+    pub fn generate() -> Self {
+        const CHARACTERS: &[u8; 31] = b"abcdefghjkmnpqrstuvwxyz23456789";
+        let mut random = rand::rng();
+        let drawn = std::iter::repeat_with(|| CHARACTERS[random.random_range(0..CHARACTERS.len())]);
+        Self(std::iter::once('u').chain(drawn.take(8).map(char::from)).collect())
+    }
 }
 
 fn parse_group_name(text: &str) -> Result<String, TextError> {

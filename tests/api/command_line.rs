@@ -114,7 +114,7 @@ async fn render_shows_what_a_switch_gets_and_why() {
     let database = Database::new().await;
     let cli = CommandLine::on(&database);
     cli.json(&["tenant", "create", "--domain", "acme.test"]);
-    cli.json(&["extension", "create", "--tenant", "acme.test", "--number", "1000"]);
+    cli.json(&["extension", "create", "--tenant", "acme.test", "--number", "1000", "--sip-username", "1000"]);
     let call = cli.run(&["render", "--call", "1000@acme.test"]);
     assert!(String::from_utf8_lossy(&call.stdout).contains("user/1000@acme.test"));
     let why = String::from_utf8_lossy(&call.stderr).into_owned();

@@ -156,7 +156,7 @@ async fn a_migration_that_waits_for_a_long_transaction_lets_the_others_pass() {
     assert!(slowest < Duration::from_secs(2), "{slowest:?}");
     assert!(!migrating.is_finished());
     long.rollback().await.unwrap();
-    let after_16 = usize::try_from(schema::own_version()).unwrap() - 16;
+    let after_16 = schema::known_versions().filter(|version| *version > 16).count();
     assert_eq!(migrating.await.unwrap().unwrap(), after_16);
 }
 

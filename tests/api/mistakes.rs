@@ -69,7 +69,7 @@ async fn render_takes_a_call_with_its_caller() {
     let cli = CommandLine::on(&database);
     cli.json(&["tenant", "create", "--domain", "acme.test"]);
     for number in ["1000", "1001"] {
-        cli.json(&["extension", "create", "--tenant", "acme.test", "--number", number]);
+        cli.json(&["extension", "create", "--tenant", "acme.test", "--number", number, "--sip-username", number]);
     }
     let call = cli.json(&["render", "--call", "1000@acme.test", "--from", "1001@acme.test"]);
     assert!(call["document"].as_str().unwrap().contains("user/1000@acme.test"));

@@ -162,8 +162,9 @@ impl<'n> Tenant<'n> {
 
     async fn check_profile(&self, wanted: &Wanted, created: &CreatedExtension) {
         let (user, domain) = (wanted.username.as_str(), &self.domain);
+        let number = &wanted.number;
         let dial_string =
-            format!("{{sip_invite_domain={domain},presence_id={user}@{domain}}}sofia/internal/{user}%{domain}");
+            format!("{{sip_invite_domain={domain},presence_id={number}@{domain}}}sofia/internal/{user}%{domain}");
         let mut expected = mailbox(wanted);
         expected.insert("dial-string".into(), dial_string);
         let names = [Some(user), Some(wanted.number.as_str()), wanted.alias.as_deref()];
@@ -198,6 +199,9 @@ impl<'n> Tenant<'n> {
             ("dialplane_tenant", &self.id.to_string()),
             ("dialplane_extension", &created.extension.id.to_string()),
         ]));
+        if wanted.username.as_str() != wanted.number {
+            variables.insert("presence_id".into(), format!("{}@{}", wanted.number, self.domain));
+        }
         variables.extend(wanted.codecs.iter().map(|codecs| ("absolute_codec_string".into(), codecs.to_string())));
         variables
     }
@@ -210,13 +214,20 @@ impl<'n> Tenant<'n> {
             ring.extend(["answer ".into(), "sleep 500".into(), format!("voicemail default {domain} {user}")]);
         }
         let names = [Some(user), Some(wanted.number.as_str()), wanted.alias.as_deref()];
-        for name in names.into_iter().flatten() {
+        // A SIP username of digits is not dialled, unless it is the number as well.
+        let is_dialled = |name: &&str| names[1..].contains(&Some(name)) || !name.bytes().all(|b| b.is_ascii_digit());
+        for name in names.into_iter().flatten().filter(is_dialled) {
             self.check_call(domain, name, "", "extension", &ring).await;
         }
         let marked = [self.outside_marks(), ring].concat();
         self.check_call("public", phone_number, "", "extension", &marked).await;
         let caller = format!("&variable_user_name={}&variable_domain_name={domain}", forms::encode(user));
-        let check = ["answer ".into(), "sleep 500".into(), format!("voicemail check default {domain} {user}")];
+        let check = [
+            format!("set api_on_answer=vm_fsdb_pref_password_set default {domain} {user} -"),
+            "answer ".into(),
+            "sleep 500".into(),
+            format!("voicemail check default {domain} {user}"),
+        ];
         let (name, actions) = if wanted.voicemail {
             ("voicemail", &check[..])
         } else {

@@ -11,6 +11,7 @@ mod harness;
 mod calls;
 mod canary;
 mod carriers;
+mod identities;
 mod names;
 mod ports;
 mod routing;

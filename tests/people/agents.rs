@@ -116,24 +116,24 @@ async fn an_agents_phone_works_from_creation_to_suspension() {
     let path = format!("/v1/admin/agents/{}", made["id"].as_str().unwrap());
     let shown = owner.ask(&node, "GET", &path, Value::Null).await;
     assert!(!shown.text().contains(phones[0]["sip_password"].as_str().unwrap()), "never again");
-    let number = phones[0]["sip_username"].as_str().unwrap();
+    let (number, user) = (phones[0]["number"].as_str().unwrap(), phones[0]["sip_username"].as_str().unwrap());
     owner.ask(&node, "PATCH", &path, json!({ "status": "suspended" })).await;
-    assert!(!node.sign_in(number, "acme.test").await.text().contains("<user "), "refused at once");
+    assert!(!node.sign_in(user, "acme.test").await.text().contains("<user "), "refused at once");
     owner.ask(&node, "PATCH", &path, json!({ "status": "active" })).await;
-    assert!(node.sign_in(number, "acme.test").await.text().contains("<user "));
+    assert!(node.sign_in(user, "acme.test").await.text().contains("<user "));
 
     // A new SIP password: the old one is good for nothing.
     let id = phones[0]["id"].as_str().unwrap();
-    let before = node.sign_in(number, "acme.test").await.text();
+    let before = node.sign_in(user, "acme.test").await.text();
     let rotate = format!("/v1/tenants/{tenant}/extensions/{id}/rotate-secret");
     let rotated = owner.ask(&node, "POST", &rotate, Value::Null).await;
     assert_eq!(rotated.status, 200, "{}", rotated.text());
     assert_ne!(rotated.json()["sip_password"], phones[0]["sip_password"]);
-    assert_ne!(node.sign_in(number, "acme.test").await.text(), before);
+    assert_ne!(node.sign_in(user, "acme.test").await.text(), before);
 
     // Deleted: gone for the switch, and the numbers rest.
     assert_eq!(owner.ask(&node, "DELETE", &path, Value::Null).await.status, 204);
-    assert!(!node.sign_in(number, "acme.test").await.text().contains("<user "));
+    assert!(!node.sign_in(user, "acme.test").await.text().contains("<user "));
     let next = owner.ask(&node, "POST", "/v1/admin/agents", new_agent(2)).await.json();
     let next = next["extensions"][0]["number"].as_str().unwrap().parse::<i64>().unwrap();
     assert_eq!(next, number.parse::<i64>().unwrap() + 2, "after those that rest");
@@ -358,8 +358,7 @@ async fn an_extension_that_is_nobodys_is_given_to_an_agent_and_given_back() {
     let patched = owner.ask(&node, "PATCH", &path, json!({ "extensions": ["7002"] })).await;
     assert_eq!(patched.status, 200, "{}", patched.text());
     has(&["7002"]).await;
-    let back = node.sign_in("7001", "acme.test").await.text();
-    assert_ne!(hash(&back), hash(&after));
+    assert!(!node.sign_in("7001", "acme.test").await.text().contains("<user "), "it has another SIP username now");
     assert!(!name("7001").await);
     let mut other = new_agent(2);
     other["numbers"] = json!(["7001"]);

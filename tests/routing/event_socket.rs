@@ -138,9 +138,12 @@ impl Played {
                 self.tiers.remove(&(queue.into(), agent.into()));
             }
             ["reloadacl"]
+            | ["vm_delete", _]
             | ["sofia", "profile", "internal", "flush_inbound_reg", _]
             | ["hupall", "CALL_REJECTED", "dialplane_extension", _]
-            | ["hupall", "CALL_REJECTED", "presence_id", _, "direction", "outbound"] => {}
+            | ["hupall", "CALL_REJECTED", "dialed_user", _, "dialed_domain", _, "direction", "outbound"] => {}
+            // As mod_voicemail says that all is well.
+            ["vm_fsdb_pref_password_set", "default", _, _, "-"] => return "-OK\n".into(),
             _ => return format!("-ERR {command} Command not found!\n"),
         }
         "+OK\n".into()

@@ -212,7 +212,7 @@ async fn who_is_suspended_leaves_at_once_with_their_calls() {
     let all = [
         flush.clone(),
         format!("hupall CALL_REJECTED dialplane_extension {extension}"),
-        format!("hupall CALL_REJECTED presence_id {phone}@acme.test direction outbound"),
+        format!("hupall CALL_REJECTED dialed_user {phone} dialed_domain acme.test direction outbound"),
     ];
     fleet.change("PATCH", &path, json!({ "display_name": "Ada L" })).await;
     assert_eq!(expelled(fleet.settled().await), [""; 0], "no reason to leave");
@@ -261,5 +261,70 @@ async fn who_is_suspended_leaves_at_once_with_their_calls() {
         )
         .await;
     assert_eq!(expelled(fleet.settled().await), all);
+    fleet.stage.stop().await;
+}
+
+fn of_mailboxes(told: Vec<String>) -> Vec<String> {
+    told.into_iter().filter(|command| command.starts_with("vm_")).collect()
+}
+
+#[actix_web::test]
+async fn what_a_switch_keeps_of_a_mailbox_goes_with_its_owner_and_is_shown_until_then() {
+    let fleet = Fleet::new().await;
+    fleet.settled().await;
+    let node = &fleet.stage.node;
+    let extension = fleet.extension().await;
+    let path = format!("/v1/tenants/{}/extensions/{extension}", fleet.stage.tenant);
+    let phone = fleet.stage.phone.clone();
+    let no_pin = |mailbox: &str| format!("vm_fsdb_pref_password_set default acme.test {mailbox} -");
+    let all = |mailbox: &str| [format!("vm_delete {mailbox}@acme.test/default"), no_pin(mailbox)];
+
+    // With a PIN from here, one that was chosen by phone counts no more: a moment later, when the switch has saved it.
+    fleet.change("PATCH", &path, json!({ "ring_seconds": 30 })).await;
+    assert_eq!(of_mailboxes(fleet.settled().await), [""; 0]);
+    fleet.change("PATCH", &path, json!({ "voicemail_pin": "802411" })).await;
+    assert_eq!(of_mailboxes(fleet.settled().await), [""; 0], "not yet");
+    let waiting = fleet.get("cleanups").await;
+    assert_eq!((&waiting["items"][0]["mailbox"], &waiting["items"][0]["whole"]), (&json!(phone), &json!(false)));
+    fleet.sql("update cleanups set due_at = now()").await;
+    assert_eq!(of_mailboxes(fleet.settled().await), [no_pin(&phone)]);
+    assert_eq!(fleet.get("cleanups").await["items"], json!([]));
+
+    // Deleted: all of it. The switch does not do it at first, and that is shown.
+    fleet.socket.has().refuses = Some("vm_delete");
+    let agent = format!("/v1/admin/agents/{}?tenant_id={}", fleet.stage.agent, fleet.stage.tenant);
+    fleet.change("DELETE", &agent, Value::Null).await;
+    assert_eq!(of_mailboxes(fleet.settled().await), all(&phone)[..1]);
+    let waiting = fleet.get("cleanups").await;
+    assert_eq!(
+        (&waiting["items"][0]["whole"], &waiting["items"][0]["error"]),
+        (&json!(true), &json!("-ERR not today"))
+    );
+    fleet.socket.has().refuses = None;
+    assert_eq!(of_mailboxes(fleet.settled().await), [""; 0], "not at once");
+    fleet.sql("update cleanups set due_at = now()").await;
+    assert_eq!(of_mailboxes(fleet.settled().await), all(&phone));
+    assert_eq!(fleet.get("cleanups").await["items"], json!([]));
+
+    // A mailbox that belongs to no extension, and those of a tenant that is purged.
+    let post = async |what: &str, new: Value| {
+        let made = node.api("POST", &format!("/v1/tenants/{}/{what}", fleet.stage.tenant), new).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+        made.json()
+    };
+    let office = post("destinations", json!({ "name": "Office", "kind": "mailbox", "config": {} })).await;
+    let office = office["id"].as_str().unwrap().to_owned();
+    fleet.change("DELETE", &format!("/v1/tenants/{}/destinations/{office}", fleet.stage.tenant), Value::Null).await;
+    assert_eq!(of_mailboxes(fleet.settled().await), all(&office.replace('-', "")));
+    let last = post("extensions", json!({ "number": "4000" })).await;
+    let last = last["sip_username"].as_str().unwrap().to_owned();
+    // Nobody knows the switch's event socket: the order waits for it.
+    assert_eq!(node.api("DELETE", &format!("{}/event-socket", fleet.switch), Value::Null).await.status, 204);
+    let purge = format!("/v1/tenants/{}?cascade=true&purge=now", fleet.stage.tenant);
+    fleet.change("DELETE", &purge, Value::Null).await;
+    assert_eq!(fleet.get("cleanups").await["items"].as_array().unwrap().len(), 1);
+    let new = json!({ "address": fleet.socket.address, "password": PASSWORD });
+    assert_eq!(node.api("PUT", &format!("{}/event-socket", fleet.switch), new).await.status, 200);
+    assert_eq!(of_mailboxes(fleet.settled().await), all(&last));
     fleet.stage.stop().await;
 }

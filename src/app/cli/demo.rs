@@ -24,7 +24,7 @@ use crate::{
         switches::{self, NewSwitch, SwitchPatch},
         tenants, users,
     },
-    text::{DisplayName, Domain, E164, ExtensionNumber, SwitchName},
+    text::{DisplayName, Domain, E164, ExtensionNumber, SipUsername, SwitchName},
 };
 
 const DOMAIN: &str = "acme.test";
@@ -154,7 +154,9 @@ async fn make_all(change: &mut Change, passwords: &Passwords, domain: Domain) ->
     let mut phones = Vec::new();
     let mut first = None;
     for (number, name) in [("1000", "Ada Lovelace"), ("1001", "Grace Hopper")] {
-        let new = NewExtension::with_number(ExtensionNumber::parse(number)?, DisplayName::parse(name)?);
+        let mut new = NewExtension::with_number(ExtensionNumber::parse(number)?, DisplayName::parse(name)?);
+        // The same with each start, so that a phone may be set up once.
+        new.sip_username = Some(SipUsername::parse(number)?);
         let created = extensions::create(change, tenant.id, new).await?;
         first.get_or_insert(created.extension.id);
         phones.push(Phone {
@@ -257,7 +259,7 @@ Ctrl-C stops it. Its data is kept.
             .iter()
             .fold(String::new(), |text, phone| format!("{text}  {}  {}\n", phone.sip_username, phone.sip_password)),
         did = made.did,
-        first = made.extensions.first().map_or("", |phone| phone.number.as_str()),
+        first = made.extensions.first().map_or("", |phone| phone.sip_username.as_str()),
         app = ready.app_url,
         email = made.admin.email,
         password = made.admin.password,

@@ -138,6 +138,7 @@ async fn database(settings: &Settings, report: &mut Report) -> (Option<Vec<Uuid>
             report.add("epoch", whole(&mut db).await);
             report.add("keys", keys(settings, &mut db).await);
             report.add("call records", records(&mut db).await);
+            report.add("mailboxes that are gone", leftovers(&mut db).await);
             let _ = db.close().await;
         }
     }
@@ -206,4 +207,23 @@ async fn records(db: &mut sqlx::PgConnection) -> Seen {
         // The tables may have an older version.
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// Switches keep mailboxes by themselves, until a visit removes them.
+async fn leftovers(db: &mut sqlx::PgConnection) -> Seen {
+    let all = store::leftovers(db).await.map_err(|error| error.to_string())?;
+    if all.is_empty() {
+        return Ok("no switch still has one".into());
+    }
+    let line = |one: &store::Leftovers| {
+        let what = match &one.error {
+            _ if !one.is_linked => {
+                format!("tell Dialplane its event socket: `dialplane switch event-socket {}`", one.switch)
+            }
+            Some(error) => format!("it answered: {error}"),
+            None => "its event socket did not answer".to_owned(),
+        };
+        format!("{} may still have {} of them ({what})", one.switch, one.mailboxes)
+    };
+    Err(all.iter().map(line).collect::<Vec<_>>().join("; "))
 }

@@ -76,7 +76,7 @@ pub async fn tenant(settings: &Settings, json: bool, command: TenantCommand) -> 
             TenantCommand::Create { new } => print::one(
                 json,
                 &change(&local, async |change| {
-                    let new = NewTenancy::plain(new.name, new.domain);
+                    let new = NewTenancy { reuse: new.reuse, ..NewTenancy::plain(new.name, new.domain) };
                     onboarding::create("", change, new, None).await.map(|made| made.tenant)
                 })
                 .await?,

@@ -95,6 +95,7 @@ fn read_tenancy(form: &mut Form) -> Option<NewTenancy> {
     Some(NewTenancy {
         name: Some(name?),
         domain: domain?,
+        reuse: false,
         template: given(form.value("template")),
         region: given(form.value("region")),
         owner: Some(NewOwner { first_name: first_name?, last_name: last_name?, email: email?, language: None }),

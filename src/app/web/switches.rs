@@ -21,7 +21,10 @@ use crate::{
     http::problem::Problem,
     model::{error::Error, paging::Window},
     node::changes::Change,
-    switch::fetch::exchange::{CDR_PATH, XML_PATH},
+    switch::{
+        fetch::exchange::{CDR_PATH, XML_PATH},
+        link,
+    },
     tenancy::{
         auth::{
             actor::Actor,
@@ -80,6 +83,8 @@ struct SetupPage<'a> {
     url: String,
     cdr_url: String,
     seen: Option<DateTime<Utc>>,
+    /// How many mailboxes that are gone it may still have.
+    leftovers: i64,
 }
 
 #[derive(Template)]
@@ -92,6 +97,7 @@ struct Light<'a> {
 
 async fn setup_page(visitor: &Visitor, actor: &Actor, switch: SwitchWithToken) -> Page {
     let sighting = switches::store::sighting(&mut *visitor.api.read(actor).await?, switch.switch.id).await?;
+    let leftovers = link::store::mailboxes_left(&mut *visitor.api.read(actor).await?, switch.switch.id).await?;
     let base = visitor.api.switch_url.as_ref();
     ok(&SetupPage {
         s: &visitor.shell,
@@ -101,6 +107,7 @@ async fn setup_page(visitor: &Visitor, actor: &Actor, switch: SwitchWithToken) -
         url: format!("{base}{XML_PATH}"),
         cdr_url: format!("{base}{CDR_PATH}"),
         seen: sighting.map(|sighting| sighting.first_seen_at),
+        leftovers,
     })
 }
 

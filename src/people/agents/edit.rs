@@ -1,16 +1,12 @@
 //! Changing agents: their names and addresses, role, status and extensions; and deleting them.
 
-use chrono::Duration;
 use uuid::Uuid;
 
-use super::{Agent, AgentPatch, MOST_EXTENSIONS, Maker, NewPhone, QUARANTINE_DAYS, new_phone, store};
+use super::{Agent, AgentPatch, MOST_EXTENSIONS, Maker, NewPhone, new_phone, store};
 use crate::{
     model::error::{Error, Result, same_version},
     model::user::UserStatus,
-    node::{
-        changes::{Audit, Change},
-        clock_store,
-    },
+    node::changes::{Audit, Change},
     telephony::{
         extensions::{self, Extension, Owner, store::NewRows},
         pools,
@@ -236,13 +232,9 @@ pub async fn delete(
     change.hold(tenant).await?;
     let before = locked(change, maker, tenant, id, if_match).await?;
     keep_an_owner(change, tenant, &before, Role::Agent, before.status).await?;
-    let mut numbers = Vec::new();
     for (_, extension) in store::extensions_of(change.db(), tenant, &[id]).await? {
         extensions::delete(change, tenant, extension.id, None).await?;
-        numbers.push(extension.number);
     }
-    let until = clock_store::now(change.db()).await? + Duration::days(QUARANTINE_DAYS);
-    pools::store::rest(change.db(), tenant, &numbers, until).await?;
     users::store::delete(change.db(), tenant, id).await?;
     let before = serde_json::to_value(&before).ok();
     let resource = format!("agents/{id}");

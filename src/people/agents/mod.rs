@@ -38,8 +38,6 @@ use crate::{
 
 /// The most extensions of an agent.
 pub const MOST_EXTENSIONS: usize = 5;
-/// For how many days nobody else gets a deleted agent's numbers: people who dial them still mean that agent.
-pub const QUARANTINE_DAYS: i64 = 30;
 
 /// An agent's extension, without its secrets.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -336,7 +334,7 @@ fn new_phone(
     let phone = NewPhone {
         id,
         number: number.to_string(),
-        sip_username: free.map_or_else(|| number.to_string(), |free| free.sip_username.to_string()),
+        sip_username: free.map_or(&extension.sip_username, |free| &free.sip_username).to_string(),
         sip_password: secret.reveal().to_owned(),
         domain: home.domain.to_string(),
         display_name: name.to_string(),

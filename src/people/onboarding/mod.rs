@@ -54,6 +54,9 @@ pub struct NewTenancy {
     pub name: Option<DisplayName>,
     /// Its SIP domain, which is also the name of its dialplan context.
     pub domain: Domain,
+    /// Also take a domain that another tenant had until lately.
+    #[serde(default)]
+    pub reuse: bool,
     /// The template to use; `default` if absent.
     pub template: Option<String>,
     /// Places it on the least filled cluster of this region. Any region if absent.
@@ -69,7 +72,7 @@ impl NewTenancy {
     /// From the default template, without an owner.
     #[must_use]
     pub fn plain(name: Option<DisplayName>, domain: Domain) -> Self {
-        Self { name, domain, template: None, region: None, owner: None, settings: None }
+        Self { name, domain, reuse: false, template: None, region: None, owner: None, settings: None }
     }
 }
 
@@ -149,7 +152,8 @@ pub async fn create(
         template_version: template.version,
         settings: serde_json::to_value(&settings).unwrap_or_default(),
     };
-    let tenant = tenants::create(change, NewTenant { name: new.name, domain: new.domain }, &from).await?;
+    let tenant =
+        tenants::create(change, NewTenant { name: new.name, domain: new.domain, reuse: new.reuse }, &from).await?;
     let ordinal = tenants::store::ordinal(change.db(), tenant.id).await?;
     let (first_number, last_number) = pools::default_range(ordinal, pool_size(&from.settings));
     let pool = pools::create(change, tenant.id, pools::NewPool { first_number, last_number }).await?;

@@ -77,6 +77,7 @@ pub async fn register(auth: &Auth, changes: &Changes, source: Option<IpAddr>, ne
     if tenants::store::by_domain(change.db(), &new.domain).await?.is_some() {
         return Err(Error::from(Code::DomainTaken.with("domain", &new.domain)));
     }
+    tenants::does_not_rest(&mut change, uuid::Uuid::nil(), &new.domain).await?;
     clusters::choose(&mut change, new.region.as_deref()).await?;
     let account = store::account_by_email(change.db(), new.email.as_str()).await?;
     match account.filter(|account| account.email_verified) {
@@ -160,6 +161,7 @@ async fn begin(auth: &Auth, change: &mut Change, kept: SignUp) -> Result<()> {
     let tenancy = NewTenancy {
         name: Some(name(&kept.company)?),
         domain: Domain::parse(&kept.domain).map_err(|error| Error::invalid("domain", error))?,
+        reuse: false,
         template: None,
         region: kept.region,
         owner: Some(NewOwner {

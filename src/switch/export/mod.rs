@@ -150,6 +150,9 @@ async fn dialplan(
     for name in names {
         let found = call_store::dialled(&mut *db, tenant, Some(name), -1).await?.and_then(|row| row.found);
         let Some(found) = found else { continue };
+        if matches!(&found, Found::Extension(extension) if !extension.answers_to(name)) {
+            continue;
+        }
         report_schedule(plan, &found, name, report);
         let route = |after| routed(&scope, plan, name, Some(&found), after);
         let first = route(None);

@@ -13,12 +13,14 @@ use crate::{
         on_net::OnNet,
         outbound::{Caller, HeldNumber},
     },
-    text::{Domain, E164, SipUsername},
+    text::{Domain, E164, ExtensionNumber, SipUsername},
 };
 
 /// What can be rung under a name, as columns.
 struct FoundRow {
     extension_id: Option<Uuid>,
+    number: Option<ExtensionNumber>,
+    alias: Option<ExtensionNumber>,
     sip_username: Option<SipUsername>,
     active: Option<bool>,
     ring_seconds: Option<i16>,
@@ -37,6 +39,8 @@ macro_rules! found_in {
     ($row:ident) => {
         found(FoundRow {
             extension_id: $row.extension_id,
+            number: $row.number,
+            alias: $row.alias,
             sip_username: $row.sip_username,
             active: $row.active,
             ring_seconds: $row.ring_seconds,
@@ -54,9 +58,11 @@ macro_rules! found_in {
 
 fn found(row: FoundRow) -> sqlx::Result<Option<Found>> {
     let ring_seconds = row.ring_seconds.and_then(|seconds| u16::try_from(seconds).ok()).unwrap_or(25);
-    if let (Some(id), Some(sip_username)) = (row.extension_id, row.sip_username) {
+    if let (Some(id), Some(number), Some(sip_username)) = (row.extension_id, row.number, row.sip_username) {
         return Ok(Some(Found::Extension(routing::Extension {
             id,
+            number,
+            alias: row.alias,
             sip_username,
             active: row.active == Some(true),
             ring_seconds,
@@ -96,7 +102,8 @@ pub async fn dialled(
         r#"
         select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!",
                case when g.generation <> $3 then tenant_plan(t.id)::text end as plan,
-               e.id as "extension_id?", e.sip_username as "sip_username?: SipUsername", e.status = 'active' as active,
+               e.id as "extension_id?", e.number as "number?: ExtensionNumber", e.alias as "alias?: ExtensionNumber",
+               e.sip_username as "sip_username?: SipUsername", e.status = 'active' as active,
                coalesce(e.ring_seconds, r.ring_seconds) as ring_seconds, e.voicemail_enabled as "voicemail?",
                e.calls as "calls?: Json<CallHandling>", r.id as "group_id?", r.strategy as "strategy?: Strategy",
                r.confirm as "confirm?", r.otherwise as "otherwise?: Json<Target>",
@@ -141,7 +148,8 @@ pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<Numb
         select p.generation as platform, g.generation as "generation?", t.id as "tenant_id?",
                t.domain as "domain?: Domain", t.cluster_id as "cluster_id?", t.status = 'active' as tenant_active,
                case when t.id is not null then tenant_plan(t.id)::text end as plan,
-               e.id as "extension_id?", e.sip_username as "sip_username?: SipUsername", e.status = 'active' as active,
+               e.id as "extension_id?", e.number as "number?: ExtensionNumber", e.alias as "alias?: ExtensionNumber",
+               e.sip_username as "sip_username?: SipUsername", e.status = 'active' as active,
                coalesce(e.ring_seconds, r.ring_seconds) as ring_seconds, e.voicemail_enabled as "voicemail?",
                e.calls as "calls?: Json<CallHandling>", r.id as "group_id?", r.strategy as "strategy?: Strategy",
                r.confirm as "confirm?", r.otherwise as "otherwise?: Json<Target>",

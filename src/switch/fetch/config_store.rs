@@ -54,7 +54,7 @@ pub async fn destination(
                coalesce((t.settings #>> '{features,call_recording}')::boolean, false) as "may_record!",
                coalesce((
                     select jsonb_object_agg(x.id, x.name) from (
-                        select e.id, e.sip_username as name from destination_refs r
+                        select e.id, e.number as name from destination_refs r
                           join extensions e on e.tenant_id = r.tenant_id and e.id = r.extension_id
                          where r.tenant_id = g.scope and r.from_id = $2
                         union

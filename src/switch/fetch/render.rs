@@ -248,8 +248,16 @@ fn profile_params<'a>(domain: &'a Domain, row: &'a ExtensionRow, keyring: &Keyri
 /// Dials the registered contact with `%` (`sofia_outgoing_channel` in mod_sofia.c). The usual `${sofia_contact(…)}` is an
 /// API call, which hardened switches don't expand (`api-expansion` in switch.conf).
 fn dial_string(domain: &Domain, row: &ExtensionRow) -> String {
-    let user = &row.sip_username;
-    format!("{{sip_invite_domain={domain},presence_id={user}@{domain}}}sofia/internal/{user}%{domain}")
+    let (user, number) = (&row.sip_username, &row.number);
+    format!("{{sip_invite_domain={domain},presence_id={number}@{domain}}}sofia/internal/{user}%{domain}")
+}
+
+/// Lamps on phones' keys watch an extension's number. A switch tells whoever watches `X@DOMAIN` of dialogs whose presence_id is that
+/// (`do_dialog_probe` and `sofia_presence_event_handler` in sofia_presence.c). It takes the variable before it writes down the
+/// dialog (`sofia_handle_sip_i_invite` in sofia.c); without one, it takes the user in From, which is the SIP username.
+fn presence<'a>(domain: &Domain, row: &ExtensionRow) -> Option<(&'a str, Cow<'a, str>)> {
+    let watched = || ("presence_id", format!("{}@{domain}", row.number).into());
+    (row.number.as_str() != row.sip_username.as_str()).then(watched)
 }
 
 /// `vm-password` is always set: without it, mod_voicemail takes the SIP password as the PIN.
@@ -277,6 +285,7 @@ fn variables<'a>(domain: &'a Domain, row: &'a ExtensionRow) -> Vec<(&'a str, Cow
         (channel::TENANT, row.tenant_id.to_string().into()),
         (channel::EXTENSION, row.id.to_string().into()),
     ]);
+    variables.extend(presence(domain, row));
     if let Some(codecs) = &row.codecs {
         variables.push(("absolute_codec_string", codecs.as_str().into()));
     }

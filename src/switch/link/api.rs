@@ -6,7 +6,7 @@ use actix_web::{
 };
 use uuid::Uuid;
 
-use super::{EventSocket, GatewayState, NewEventSocket, Push, store};
+use super::{Cleanup, EventSocket, GatewayState, NewEventSocket, Push, store};
 use crate::{
     http::{
         change::{ChangeRequest, Outcome},
@@ -75,6 +75,20 @@ pub async fn list_switch_gateways(
 #[get("/v1/switches/{id}/pushes")]
 pub async fn list_switch_pushes(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<Json<Page<Push>>, Problem> {
     let items = store::pushes(&mut *api.read(&actor).await?, *path).await?;
+    Ok(Json(Page { items, next_cursor: None }))
+}
+
+/// List what a switch still has to remove of mailboxes that are gone, and of PINs chosen by phone
+///
+/// At most a thousand, the oldest first. A switch without an event socket keeps what it has.
+#[utoipa::path(tag = "switches", responses((status = 200, body = Page<Cleanup>)))]
+#[get("/v1/switches/{id}/cleanups")]
+pub async fn list_switch_cleanups(
+    api: Data<Api>,
+    actor: Actor,
+    path: Path<Uuid>,
+) -> Result<Json<Page<Cleanup>>, Problem> {
+    let items = store::cleanups(&mut *api.read(&actor).await?, *path).await?;
     Ok(Json(Page { items, next_cursor: None }))
 }
 

@@ -38,9 +38,10 @@ fn commands(leaving: &Leaving) -> Vec<String> {
     let mut commands = vec![format!("sofia profile internal flush_inbound_reg {sip_username}@{domain}")];
     if *calls {
         // Calls that it made or answered have the extension as a variable (emergency calls don't, so they go on). Phones that
-        // still ring don't have it yet.
+        // still ring don't have it yet, but know whom they ring for (`user_outgoing_channel` in mod_dptools.c).
         commands.push(format!("hupall CALL_REJECTED {} {extension}", channel::EXTENSION));
-        commands.push(format!("hupall CALL_REJECTED presence_id {sip_username}@{domain} direction outbound"));
+        commands
+            .push(format!("hupall CALL_REJECTED dialed_user {sip_username} dialed_domain {domain} direction outbound"));
     }
     commands
 }
@@ -64,7 +65,7 @@ mod tests {
         assert_eq!(commands(&leaving), [flush]);
         leaving.calls = true;
         let own = "hupall CALL_REJECTED dialplane_extension 00000000-0000-0000-0000-000000000007";
-        let ringing = "hupall CALL_REJECTED presence_id 1000@acme.test direction outbound";
+        let ringing = "hupall CALL_REJECTED dialed_user 1000 dialed_domain acme.test direction outbound";
         assert_eq!(commands(&leaving), [flush, own, ringing]);
     }
 }

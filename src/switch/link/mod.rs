@@ -2,13 +2,14 @@
 //! read only when it loads.
 //!
 //! Some node visits each switch every few seconds ([`visit`]). It asks for the state of gateways ([`gateways`]), expels
-//! those who may no longer be there ([`expulsions`]), asks for the queues ([`callcenter`]), compares the switch with what
+//! those who may no longer be there ([`expulsions`]), removes what is left of mailboxes that are gone ([`cleanups`]), asks for the queues ([`callcenter`]), compares the switch with what
 //! it should have ([`wanted`]), and gives it what is missing ([`pushes`]).
 //!
 //! The client is `freeswitch-esl-tokio`, a young crate, so only [`socket`] uses it.
 
 pub mod api;
 pub mod callcenter;
+pub mod cleanups;
 pub mod expulsions;
 pub mod gateways;
 pub mod pushes;
@@ -61,6 +62,19 @@ pub struct Push {
     /// When the switch got the present version, or was seen to have it.
     pub given_at: Option<DateTime<Utc>>,
     /// What the switch answered if it refused.
+    pub error: Option<String>,
+}
+
+/// An order to remove what a switch keeps of a mailbox. It stays until the switch has done it.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Cleanup {
+    /// The mailbox, as the switch knows it: the SIP username of an extension that has or had it.
+    pub mailbox: String,
+    pub domain: String,
+    /// Whether the mailbox is gone, so that its messages go as well. Otherwise, only a PIN that somebody chose by phone.
+    pub whole: bool,
+    pub since: DateTime<Utc>,
+    /// What the switch answered the last time.
     pub error: Option<String>,
 }
 
@@ -124,4 +138,10 @@ enum VisitError {
     Keyring(#[from] crate::text::keyring::KeyringError),
     #[error(transparent)]
     Wanted(#[from] wanted::WantedError),
+}
+
+/// The first line of a switch's answer that says something.
+fn first_line(answer: &str) -> String {
+    let line = answer.lines().find(|line| !line.trim().is_empty()).unwrap_or("nothing");
+    line.chars().filter(|c| !c.is_control()).take(200).collect()
 }

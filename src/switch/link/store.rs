@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
-use super::{EventSocket, GatewayState, Push, gateways::Gateway, pushes::Fingerprint};
+use super::{Cleanup, EventSocket, GatewayState, Push, gateways::Gateway, pushes::Fingerprint};
 use crate::text::{Domain, SipUsername};
 
 pub async fn get(db: impl PgExecutor<'_>, switch: Uuid) -> sqlx::Result<Option<EventSocket>> {
@@ -252,6 +252,67 @@ pub async fn not_left(db: &PgPool, leaving: &Leaving) -> sqlx::Result<()> {
 pub async fn left(db: &PgPool, leaving: &Leaving) -> sqlx::Result<()> {
     let Leaving { id, since, .. } = leaving;
     sqlx::query!("delete from expulsions where id = $1 and since = $2", id, since).execute(db).await.map(|_| ())
+}
+
+/// What a switch is to remove of a mailbox.
+pub struct Order {
+    pub id: i64,
+    pub mailbox: SipUsername,
+    pub domain: Domain,
+    /// Whether the mailbox is gone. Otherwise, only the PIN that was chosen by phone goes.
+    pub whole: bool,
+    pub since: DateTime<Utc>,
+}
+
+/// What a switch is to clean up now, oldest first.
+pub async fn orders(db: &PgPool, switch: Uuid, most: i64) -> sqlx::Result<Vec<Order>> {
+    sqlx::query_as!(
+        Order,
+        r#"select id, mailbox as "mailbox: _", domain as "domain: _", whole, since
+             from cleanups where switch_id = $1 and due_at <= now() order by since limit $2"#,
+        switch,
+        most
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Deletes an order that is done, unless it was given again since.
+pub async fn cleaned_up(db: &PgPool, order: &Order) -> sqlx::Result<()> {
+    let Order { id, since, .. } = order;
+    sqlx::query!("delete from cleanups where id = $1 and since = $2", id, since).execute(db).await.map(|_| ())
+}
+
+/// The switch did not do it: tried again in half a minute.
+pub async fn not_cleaned_up(db: &PgPool, order: &Order, error: &str) -> sqlx::Result<()> {
+    let Order { id, since, .. } = order;
+    sqlx::query!(
+        "update cleanups set due_at = now() + interval '30 seconds', error = $3 where id = $1 and since = $2",
+        id,
+        since,
+        error
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// The oldest orders that a switch has not carried out yet.
+pub async fn cleanups(db: impl PgExecutor<'_>, switch: Uuid) -> sqlx::Result<Vec<Cleanup>> {
+    sqlx::query_as!(
+        Cleanup,
+        "select mailbox, domain, whole, since, error from cleanups where switch_id = $1 order by since, id limit 1000",
+        switch
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// How many mailboxes that are gone a switch may still have.
+pub async fn mailboxes_left(db: impl PgExecutor<'_>, switch: Uuid) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(r#"select count(*) as "count!" from cleanups where switch_id = $1 and whole"#, switch)
+        .fetch_one(db)
+        .await
 }
 
 /// How a switch's event socket is.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use futures_util::future::join_all;
 
 use super::{
-    VisitError, callcenter, expulsions, gateways, place,
+    VisitError, callcenter, cleanups, expulsions, first_line, gateways, place,
     pushes::{Command, Errands, Given, Has, Known, Step, Thing, Wanted},
     socket::{Talk, Unanswered},
     store::{self, Due},
@@ -69,6 +69,7 @@ async fn visit(changes: &Changes, due: &Due) -> Result<(), VisitError> {
     let gateways = gateways::ask(&talk).await?;
     store::heard(changes.pool(), due.switch, &gateways).await?;
     expulsions::expel(changes, &talk, due.switch).await?;
+    cleanups::clean_up(changes, &talk, due).await?;
     let wanted = {
         let mut db = changes.pool().acquire().await?;
         wanted::of(&mut db, changes.keyring(), due.cluster).await?
@@ -108,8 +109,7 @@ async fn take(changes: &Changes, due: &Due, talk: &Talk, step: &Step) -> Result<
         tracing::info!(switch = %due.switch, command = %step.command, "a switch carried out a command");
         return note(changes, due, then, None).await;
     }
-    let answer = answer.lines().find(|line| !line.trim().is_empty()).unwrap_or("nothing");
-    let answer = answer.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
+    let answer = first_line(&answer);
     tracing::warn!(switch = %due.switch, command = %step.command, answer, "a switch refused a command");
     let untaken = step.then.iter().map(|(thing, _)| (thing.clone(), None)).collect::<Vec<_>>();
     note(changes, due, &untaken, Some(&answer)).await

@@ -1,4 +1,8 @@
 //! Extensions: SIP accounts of a tenant, each with a number, a mailbox and variables for its calls.
+//!
+//! People dial the number, which may change and be given to another extension. A switch knows an extension by its SIP username: it
+//! keeps registrations and mailboxes under it, and may keep them for longer than there is the extension. So a SIP username is given
+//! out once in a domain.
 
 pub mod api;
 mod owner;
@@ -23,7 +27,7 @@ use crate::{
         patch::patch,
     },
     node::changes::{Audit, Audited, Change},
-    telephony::{destinations, names},
+    telephony::{destinations, names, pools},
     tenancy::tenants::templates::{self, Usual},
     text::{
         CallerName, CallerNumber, Code, Codecs, DisplayName, Email, ExtensionNumber, SipSecret, SipUsername, Variables,
@@ -62,6 +66,7 @@ pub struct Extension {
     pub user_id: Option<Uuid>,
     pub number: ExtensionNumber,
     pub alias: Option<ExtensionNumber>,
+    /// What its phones register as, and its mailbox on a switch. It stays when the number changes.
     pub sip_username: SipUsername,
     pub display_name: DisplayName,
     /// The name shown outside; the display name if absent.
@@ -101,7 +106,8 @@ pub struct NewExtension {
     /// A second number
     #[arg(long)]
     pub alias: Option<ExtensionNumber>,
-    /// The number if absent.
+    /// A random one if absent. For a phone that is set up already: the name that it registers with, which no extension of the
+    /// domain has had before.
     #[arg(long)]
     pub sip_username: Option<SipUsername>,
     /// A random one if absent.
@@ -198,20 +204,18 @@ pub struct ExtensionPatch {
 }
 
 impl Extension {
-    /// A new extension of which only the number is given. Its name is the number, and the rest comes from the tenant's settings.
+    /// A new extension of which only the number is given. It is named after the number, and the rest comes from the tenant's settings.
     pub fn usual(tenant: Uuid, id: Uuid, number: ExtensionNumber, usual: &Usual) -> Result<Self> {
         let now = Utc::now();
-        // Two to fifteen digits are also a valid SIP username and display name.
-        let digits = number.as_str();
-        let sip_username = SipUsername::parse(digits).map_err(|e| Error::invalid("number", e))?;
-        let display_name = DisplayName::parse(digits).map_err(|e| Error::invalid("number", e))?;
+        // Two to fifteen digits are also a valid display name.
+        let display_name = DisplayName::parse(number.as_str()).map_err(|e| Error::invalid("number", e))?;
         Ok(Self {
             id,
             tenant_id: tenant,
             user_id: None,
             number,
             alias: None,
-            sip_username,
+            sip_username: SipUsername::generate(),
             display_name,
             caller_id_name: None,
             caller_id_number: None,
@@ -285,6 +289,10 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewExtension) -> Res
 /// the other is refused.
 pub async fn insert(change: &mut Change, tenant: Uuid, new: &store::NewRows) -> Result<()> {
     change.hold(tenant).await?;
+    // One domain has one tenant, whose changes wait for each other here.
+    if let Some(name) = store::used_before(change.db(), tenant, new).await? {
+        return Err(Code::SipUsernameUsed.with("name", name).into());
+    }
     store::insert(change.db(), tenant, new).await.map_err(names::taken)
 }
 
@@ -316,6 +324,7 @@ pub async fn update(
     may_be_active(change, &before, &after).await?;
     let updated = store::update(change.db(), &after, secret.as_deref(), pin.as_deref()).await;
     let after = updated.map_err(names::taken)?;
+    give_up_numbers(change, &before, Some(&after)).await?;
     if secret.is_some() {
         store::expel_registrations(change.db(), tenant, id).await?;
     }
@@ -373,7 +382,17 @@ fn patched(mut extension: Extension, patch: ExtensionPatch) -> Extension {
     extension
 }
 
-/// Deletes an extension: it no longer exists for switches, and its names are free. A phone number that leads to it must be moved
+/// Lets the numbers rest that an extension has no more.
+async fn give_up_numbers(change: &mut Change, before: &Extension, after: Option<&Extension>) -> Result<()> {
+    let has = |number: &ExtensionNumber| {
+        after.is_some_and(|after| [Some(&after.number), after.alias.as_ref()].contains(&Some(number)))
+    };
+    let numbers = [Some(&before.number), before.alias.as_ref()].into_iter().flatten().filter(|number| !has(number));
+    let numbers = numbers.map(ToString::to_string).collect::<Vec<_>>();
+    pools::rest(change, before.tenant_id, &numbers).await
+}
+
+/// Deletes an extension: it no longer exists for switches, and its numbers rest. A phone number that leads to it must be moved
 /// first.
 pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<()> {
     change.hold(tenant).await?;
@@ -381,6 +400,7 @@ pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Optio
     destinations::not_in_use(change, tenant, Target::extension(id)).await?;
     let after = Extension { status: ExtensionStatus::Deleted, ..before.clone() };
     let after = store::update(change.db(), &after, None, None).await?;
+    give_up_numbers(change, &before, None).await?;
     change.audit_of("delete", Some(&before), Some(&after)).await
 }
 

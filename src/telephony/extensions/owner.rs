@@ -8,6 +8,7 @@ use super::{Extension, Sealed, locked, store};
 use crate::{
     model::error::{Error, Result},
     node::changes::Change,
+    telephony::names,
     text::{Code, DisplayName, Email, ExtensionNumber, SipSecret, SipUsername, VoicemailPin},
 };
 
@@ -39,7 +40,7 @@ pub async fn give(change: &mut Change, tenant: Uuid, number: &ExtensionNumber, t
     let wanted = [number.to_string()];
     let mut free = free_among(change, tenant, &wanted).await?;
     if let Some(free) = free.remove(number.as_str()) {
-        return set(change, tenant, free.id, Some(to), None).await.map(|_| ());
+        return set(change, tenant, free.id, Some(to), None, None).await.map(|_| ());
     }
     if store::has_number(change.db(), tenant, number.as_str()).await? {
         return Err(Code::ExtensionTaken.with("number", number).into());
@@ -49,14 +50,20 @@ pub async fn give(change: &mut Change, tenant: Uuid, number: &ExtensionNumber, t
 
 /// Gives somebody an extension with new secrets.
 pub async fn give_anew(change: &mut Change, tenant: Uuid, id: Uuid, to: &Owner<'_>, sealed: &Sealed) -> Result<()> {
-    set(change, tenant, id, Some(to), Some(sealed)).await.map(|_| ())
+    set(change, tenant, id, Some(to), Some(sealed), None).await.map(|_| ())
 }
 
-/// Takes an extension back. Its new secrets keep the former agent from registering with it or hearing its messages.
+/// Takes an extension back. Its new secrets keep the former agent from registering with it, and its new SIP username keeps whoever
+/// has it next from the former agent's messages.
 pub async fn give_back(change: &mut Change, tenant: Uuid, id: Uuid) -> Result<()> {
     let (secret, pin) = (SipSecret::generate(), VoicemailPin::generate());
     let sealed = Sealed::new(&change.keyring(), tenant, id, &secret, &pin);
-    set(change, tenant, id, None, Some(&sealed)).await.map(|_| ())
+    change.hold(tenant).await?;
+    let mut name = SipUsername::generate();
+    while store::used_among(change.db(), tenant, &[name.to_string()]).await?.is_some() {
+        name = SipUsername::generate();
+    }
+    set(change, tenant, id, None, Some(&sealed), Some(&name)).await.map(|_| ())
 }
 
 async fn set(
@@ -65,9 +72,10 @@ async fn set(
     id: Uuid,
     to: Option<&Owner<'_>>,
     sealed: Option<&Sealed>,
+    sip_username: Option<&SipUsername>,
 ) -> Result<Extension> {
     let before = locked(change, tenant, id, None).await?;
-    store::set_owner(change.db(), tenant, id, to, sealed).await?;
+    store::set_owner(change.db(), tenant, id, to, sealed, sip_username).await.map_err(names::taken)?;
     if sealed.is_some() {
         store::expel_registrations(change.db(), tenant, id).await?;
     }

@@ -94,12 +94,14 @@ pub(super) async fn set_owner(
     id: Uuid,
     to: Option<&Owner<'_>>,
     sealed: Option<&Sealed>,
+    sip_username: Option<&crate::text::SipUsername>,
 ) -> sqlx::Result<()> {
     sqlx::query!(
         "update extensions
             set user_id = $3, display_name = case when $3::uuid is null then number when display_name = number then $4 else display_name end,
                 voicemail_email = case when $3::uuid is null then null else coalesce(voicemail_email, $5) end,
                 sip_secret = coalesce($6, sip_secret), voicemail_pin = coalesce($7, voicemail_pin),
+                sip_username = coalesce($8, sip_username),
                 version = version + 1, updated_at = now()
           where tenant_id = $1 and id = $2",
         tenant,
@@ -108,7 +110,8 @@ pub(super) async fn set_owner(
         to.map(|to| to.name.as_str()),
         to.map(|to| to.email.as_str()),
         sealed.map(|sealed| &sealed.sip_secret[..]),
-        sealed.map(|sealed| &sealed.voicemail_pin[..])
+        sealed.map(|sealed| &sealed.voicemail_pin[..]),
+        sip_username as _
     )
     .execute(db)
     .await
@@ -169,6 +172,15 @@ impl NewRows {
         self.variables.push(Json(new.variables));
         self.calls.push(Json(new.calls));
     }
+}
+
+/// One of the new SIP usernames that an extension had before which is gone from the tenant's domain.
+pub(super) async fn used_before(db: &mut PgConnection, tenant: Uuid, new: &NewRows) -> sqlx::Result<Option<String>> {
+    used_among(db, tenant, &new.sip_usernames).await
+}
+
+pub(super) async fn used_among(db: &mut PgConnection, tenant: Uuid, names: &[String]) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!("select sip_username_used($1, $2)", tenant, names).fetch_one(db).await
 }
 
 /// For [`super::insert`], which holds the tenant's names.

@@ -24,6 +24,8 @@ const FIRST: i64 = 10;
 /// The last possible number: 15 digits.
 const LAST: i64 = 999_999_999_999_999;
 const MOST: i64 = 100_000;
+/// For how many days nobody else gets a number that an extension gave up: people who dial it still mean that person.
+const REST_DAYS: i32 = 30;
 
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Pool {
@@ -35,7 +37,7 @@ pub struct Pool {
     pub last_number: i64,
     /// How many of its numbers are used by extensions, aliases or groups.
     pub used: i64,
-    /// How many are reserved, or resting after an agent left.
+    /// How many are reserved, or resting after an extension gave them up.
     pub held: i64,
     pub free: i64,
     pub version: i64,
@@ -165,6 +167,14 @@ pub async fn release(change: &mut Change, tenant: Uuid, number: &str) -> Result<
     }
     let resource = format!("reserved-numbers/{number}");
     change.audit(Audit { tenant: Some(tenant), action: "release", resource, before: None, after: None }).await
+}
+
+/// Lets numbers rest that an extension gave up.
+pub async fn rest(change: &mut Change, tenant: Uuid, numbers: &[String]) -> Result<()> {
+    if numbers.is_empty() {
+        return Ok(());
+    }
+    Ok(store::rest(change.db(), tenant, numbers, REST_DAYS).await?)
 }
 
 /// The lowest free numbers of a tenant's pools. Nobody else gets any until the change ends, so no number is given twice, and a

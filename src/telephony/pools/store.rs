@@ -1,6 +1,5 @@
 //! The SQL of extension pools.
 
-use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
@@ -199,16 +198,16 @@ pub async fn reserve(db: &mut PgConnection, tenant: Uuid, number: &str, reason: 
     .await
 }
 
-/// Lets numbers rest until `until`. Reserved ones stay reserved.
-pub async fn rest(db: &mut PgConnection, tenant: Uuid, numbers: &[String], until: DateTime<Utc>) -> sqlx::Result<()> {
+/// Lets numbers rest for some days. Reserved ones stay reserved.
+pub async fn rest(db: &mut PgConnection, tenant: Uuid, numbers: &[String], days: i32) -> sqlx::Result<()> {
     sqlx::query!("delete from held_numbers where tenant_id = $1 and until < now()", tenant).execute(&mut *db).await?;
     sqlx::query!(
         "insert into held_numbers (tenant_id, number, reason, until)
-         select $1, n, 'rests after its agent left', $3 from unnest($2::text[]) n
+         select $1, n, 'rests after its extension gave it up', now() + make_interval(days => $3) from unnest($2::text[]) n
          on conflict (tenant_id, number) do update set until = excluded.until where held_numbers.until is not null",
         tenant,
         numbers,
-        until
+        days
     )
     .execute(db)
     .await

@@ -325,6 +325,7 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("DELETE", "/v1/switches/{id}/event-socket", Rule::Needs(Resource::Switches, WRITE)),
     ("GET",    "/v1/switches/{id}/gateways", Rule::Needs(Resource::Switches, READ)),
     ("GET",    "/v1/switches/{id}/pushes", Rule::Needs(Resource::Switches, READ)),
+    ("GET",    "/v1/switches/{id}/cleanups", Rule::Needs(Resource::Switches, READ)),
 
     ("POST",   "/v1/keys", Rule::Needs(Resource::Keys, WRITE)),
     ("GET",    "/v1/keys", Rule::Needs(Resource::Keys, READ)),

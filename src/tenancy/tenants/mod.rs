@@ -65,6 +65,10 @@ pub struct NewTenant {
     /// Its SIP domain, which is also the name of its dialplan context
     #[arg(long)]
     pub domain: Domain,
+    /// Also take a domain that another tenant had until lately
+    #[arg(long)]
+    #[serde(default)]
+    pub reuse: bool,
 }
 
 /// A merge patch: absent fields stay as they are.
@@ -73,6 +77,9 @@ pub struct NewTenant {
 pub struct TenantPatch {
     pub name: Option<DisplayName>,
     pub domain: Option<Domain>,
+    /// Also take a domain that another tenant had until lately.
+    #[serde(default)]
+    pub reuse: bool,
     /// `active` also cancels a deletion.
     pub status: Option<TenantStatus>,
     /// Moves it to another cluster.
@@ -97,6 +104,9 @@ pub async fn create(change: &mut Change, new: NewTenant, from: &From) -> Result<
     };
     let id = Uuid::now_v7();
     change.hold(id).await?;
+    if !new.reuse {
+        does_not_rest(change, id, &new.domain).await?;
+    }
     let tenant = store::insert(change.db(), id, &name, &new.domain, from).await.map_err(|e| taken(e, &new.domain))?;
     change.audit_of("create", None, Some(&tenant)).await?;
     Ok(tenant)
@@ -122,9 +132,33 @@ pub async fn update(change: &mut Change, id: Uuid, patch: TenantPatch, if_match:
         crate::tenancy::clusters::check_room(change, cluster).await?;
         after.cluster_id = cluster;
     }
+    if after.domain != before.domain {
+        may_move_to(change, &after, patch.reuse).await?;
+    }
     let after = store::update(change.db(), &after).await.map_err(|e| taken(e, &after.domain))?;
     change.audit_of("update", Some(&before), Some(&after)).await?;
     Ok(after)
+}
+
+/// Refuses a domain that another tenant gave up a short time ago: its phones still register with it.
+pub async fn does_not_rest(change: &mut Change, tenant: Uuid, domain: &Domain) -> Result<()> {
+    match store::rests_until(change.db(), tenant, domain).await? {
+        None => Ok(()),
+        Some(until) => {
+            Err(Code::DomainRests.with("domain", domain).with("until", until.format("%Y-%m-%d %H:%M UTC")).into())
+        }
+    }
+}
+
+/// Whether a tenant may have another domain. Another extension may have had the SIP username of one of its extensions there.
+async fn may_move_to(change: &mut Change, after: &Tenant, reuse: bool) -> Result<()> {
+    if !reuse {
+        does_not_rest(change, after.id, &after.domain).await?;
+    }
+    match store::used_in(change.db(), after.id, &after.domain).await? {
+        None => Ok(()),
+        Some(name) => Err(Code::SipUsernamesUsedIn.with("domain", &after.domain).with("name", name).into()),
+    }
 }
 
 /// How a tenant is deleted.

@@ -103,6 +103,35 @@ pub async fn update(db: &mut PgConnection, tenant: &Tenant) -> sqlx::Result<Tena
     get(db, tenant.id).await?.ok_or(sqlx::Error::RowNotFound)
 }
 
+/// Until when a domain rests that another tenant had.
+pub async fn rests_until(
+    db: &mut PgConnection,
+    tenant: Uuid,
+    domain: &Domain,
+) -> sqlx::Result<Option<chrono::DateTime<chrono::Utc>>> {
+    sqlx::query_scalar!(
+        "select until from resting_domains
+          where digest = sha256(convert_to($1::text, 'UTF8')) and had_by <> $2 and until > now()",
+        domain.as_str(),
+        tenant
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// The SIP username of one of the tenant's extensions that another extension has had in this domain.
+pub async fn used_in(db: &mut PgConnection, tenant: Uuid, domain: &Domain) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!(
+        "select e.sip_username from extensions e
+           join used_sip_usernames u on u.digest = sip_username_digest(e.sip_username, $2) and u.extension_id <> e.id
+          where e.tenant_id = $1 and e.status <> 'deleted' order by e.number limit 1",
+        tenant,
+        domain.as_str()
+    )
+    .fetch_optional(db)
+    .await
+}
+
 /// The tenant's number, counted from one.
 pub async fn ordinal(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<i64> {
     sqlx::query_scalar!("select ordinal from tenants where id = $1", id).fetch_one(db).await

@@ -57,6 +57,17 @@ impl Code {
             Self::SwitchNameTaken => {
                 ("A switch with this name already exists.", "Einen Switch mit diesem Namen gibt es bereits.")
             }
+            Self::SipUsernameUsed => {
+                ("This SIP username was in use before.", "Dieser SIP-Benutzer wurde schon einmal verwendet.")
+            }
+            Self::DomainRests => (
+                "Another tenant had this domain until lately.",
+                "Diese Domain hatte bis vor Kurzem ein anderer Mandant.",
+            ),
+            Self::SipUsernamesUsedIn => (
+                "Another tenant's phones were known by the same names in this domain.",
+                "In dieser Domain hatten die Telefone eines anderen Mandanten dieselben Namen.",
+            ),
             Self::DomainTaken => ("This domain is already in use.", "Diese Domain wird bereits verwendet."),
             Self::EmailTaken | Self::EmailOfATenant => {
                 ("This e-mail address is already in use.", "Diese E-Mail-Adresse wird bereits verwendet.")
@@ -69,8 +80,8 @@ impl Code {
                 "Diese Nummer liegt in keinem Nummernbereich des Mandanten.",
             ),
             Self::NumberHeld => (
-                "This number is reserved, or resting because an agent left.",
-                "Diese Nummer ist reserviert oder ruht, weil jemand gegangen ist.",
+                "This number is reserved, or it rests for a while.",
+                "Diese Nummer ist reserviert, oder sie ruht für einige Zeit.",
             ),
             Self::NumberMeansElse | Self::NumberWouldMeanElse => (
                 "This number is an emergency number or a feature code.",

@@ -66,3 +66,24 @@ pub async fn zones_in_use(db: &mut PgConnection) -> sqlx::Result<Vec<String>> {
     let zones = "select distinct settings ->> 'time_zone' from tenants where settings ->> 'time_zone' is not null";
     sqlx::query_scalar(zones).fetch_all(db).await
 }
+
+/// A switch that may still have mailboxes that are gone.
+#[derive(sqlx::FromRow)]
+pub struct Leftovers {
+    pub switch: String,
+    pub mailboxes: i64,
+    /// Whether its event socket is known.
+    pub is_linked: bool,
+    /// What it answered the last time.
+    pub error: Option<String>,
+}
+
+/// Orders of less than ten minutes ago are probably just being carried out.
+pub async fn leftovers(db: &mut PgConnection) -> sqlx::Result<Vec<Leftovers>> {
+    let leftovers = "select w.name as switch, count(*) as mailboxes, max(c.error) as error,
+                            exists (select from event_sockets e where e.switch_id = w.id) as is_linked
+                       from cleanups c join switches w on w.id = c.switch_id
+                      where c.whole and c.since < now() - interval '10 minutes'
+                      group by w.id order by w.name";
+    sqlx::query_as(leftovers).fetch_all(db).await
+}

@@ -21,7 +21,6 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use actix_web::{HttpServer, dev::ServerHandle, middleware::from_fn, web::Data};
 use arc_swap::ArcSwap;
-use sqlx::postgres::PgConnectOptions;
 use tokio::{sync::watch, task::JoinHandle};
 
 use self::{
@@ -38,9 +37,11 @@ use crate::{
         changes::Changes,
         database::{self, DatabaseError, Pools},
         disk::Disk,
+        fitness,
         poller::{Memory, Poller},
         schema::{self, Step},
         seals,
+        servers::{Servers, Session},
     },
     switch::{
         fetch::{
@@ -82,6 +83,11 @@ pub struct App {
 pub enum StartError {
     #[error("{what} can't listen on {address}: {source}")]
     Listen { what: &'static str, address: SocketAddr, source: io::Error },
+    #[error(
+        "another process listens on the switch address {0}: stop it, or give this node another with --switch-listen. A node that is to \
+         share the address is started with share_switch_address = true"
+    )]
+    SwitchAddressInUse(SocketAddr),
     #[error(transparent)]
     Database(#[from] DatabaseError),
     #[error("the database can't be used: {0}")]
@@ -98,8 +104,8 @@ pub enum StartError {
 
 impl App {
     /// Starts a node. When this returns, it is in step with the database and listens.
-    pub async fn start(settings: &Settings, options: PgConnectOptions) -> Result<Self, StartError> {
-        Self::start_on(Sockets::default(), settings, None, options).await
+    pub async fn start(settings: &Settings, servers: impl Into<Servers>) -> Result<Self, StartError> {
+        Self::start_on(Sockets::default(), settings, None, servers.into()).await
     }
 
     /// The same on sockets that already listen. Missing ones are bound as the settings say. `source`: how the settings are
@@ -108,7 +114,7 @@ impl App {
         sockets: Sockets,
         settings: &Settings,
         source: Option<Source>,
-        options: PgConnectOptions,
+        servers: Servers,
     ) -> Result<Self, StartError> {
         let of = |whom| move |source| StartError::Tls { whom, source };
         let switch_tls = Files::of_switches(settings).and_then(|files| files.map(|files| files.load()).transpose());
@@ -117,18 +123,24 @@ impl App {
         let app_tls = app_tls.map_err(of("the app listener"))?;
         let outlet = Arc::new(ArcSwap::from_pointee(Outlet::new(&settings.mail_from, &settings.smtp)?));
         let token = Arc::new(ArcSwap::from_pointee(MetricsToken::open(&settings.metrics_token_file())?));
-        let options = options.application_name("dialplane");
-        schema::migrate(&options, log_step).await.map_err(DatabaseError::from)?;
         let calls_at_once = u32::try_from(settings.fill_connections).unwrap_or(u32::MAX);
-        let pools = Pools::open(&options, settings.api_connections, calls_at_once).await?;
+        let found = servers.choose().await;
+        drop(found.map_err(|source| DatabaseError::Server { names: servers.names(), source })?);
+        let needed = database::connections_needed(settings.api_connections, calls_at_once);
+        fitness::check_pooler(&servers).await.map_err(DatabaseError::from)?;
+        schema::migrate(&servers.options(), log_step).await.map_err(DatabaseError::from)?;
+        let pools = Pools::open(&servers, settings.api_connections, calls_at_once);
         let keyring = database::recognise(&mut *pools.work.acquire().await?, &settings.key_file()).await?;
         let keyring = Arc::new(keyring);
         let counters = telemetry::counters();
         process::note_start();
-        let readers = Readers::new(&options, settings.fill_connections, settings.fill_timeout());
+        let readers = Readers::new(servers.clone(), settings.fill_connections, settings.fill_timeout());
         let fetch = Arc::new(Fetch::new(readers, pools.calls.clone(), Arc::clone(&keyring), &settings.limits()));
         let memory = Arc::new(Arc::clone(&fetch)) as Arc<dyn Memory>;
-        let poller = Poller::new(fetch.node, Arc::clone(&fetch.generations), memory, &options, pools.watch.clone());
+        let mut looking = servers.connect(&Session::default()).await?;
+        fitness::check_connections(&mut looking, fetch.node, needed).await.map_err(DatabaseError::from)?;
+        drop(looking);
+        let poller = Poller::new(fetch.node, Arc::clone(&fetch.generations), memory, servers, pools.watch.clone());
         let mut tasks = vec![tokio::spawn(Arc::clone(&poller).run()), tokio::spawn(Arc::clone(&poller).listen())];
         poller.ready().await;
         tasks.push(tokio::spawn(seals::watch(pools.work.clone(), Arc::clone(&keyring), fetch.node)));
@@ -172,10 +184,18 @@ impl App {
         };
         let renewal = Renewal::new(settings, source, in_force);
         tasks.push(tokio::spawn(Arc::clone(&renewal).run()));
-        let place = sockets.switch.map_or(Place::Address(settings.switch_listen), Place::Socket);
+        let place = match sockets.switch {
+            Some(socket) => Place::Socket(socket),
+            None if settings.share_switch_address => Place::Shared(settings.switch_listen),
+            None => Place::Address(settings.switch_listen),
+        };
         let listener =
             Listener::start(place, settings.workers(), tls.as_ref(), &served, &stopped).map_err(|source| {
-                StartError::Listen { what: "the switch listener", address: settings.switch_listen, source }
+                let address = settings.switch_listen;
+                match source.kind() {
+                    io::ErrorKind::AddrInUse => StartError::SwitchAddressInUse(address),
+                    _ => StartError::Listen { what: "the switch listener", address, source },
+                }
             })?;
 
         let switch_url = settings.switch_url(listener.address).into();

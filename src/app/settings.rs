@@ -36,6 +36,8 @@ pub struct Settings {
     pub database_url: Option<String>,
     /// The address for switches: `/fs/xml` and `/fs/cdr`.
     pub switch_listen: SocketAddr,
+    /// Whether other nodes on this machine may listen at that address too. The kernel shares the connections among them.
+    pub share_switch_address: bool,
     /// The address for people and scripts: pages and `/v1`.
     pub app_listen: SocketAddr,
     /// How many threads serve switches; 0 means one per core.
@@ -87,6 +89,7 @@ impl Default for Settings {
             data_dir: default_data_dir(),
             database_url: None,
             switch_listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            share_switch_address: false,
             app_listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
             switch_workers: 0,
             switch_tls_certificate: None,
@@ -185,9 +188,10 @@ impl Settings {
     }
 }
 
-const FIELDS: [&str; 25] = [
+const FIELDS: [&str; 26] = [
     "data_dir",
     "switch_listen",
+    "share_switch_address",
     "app_listen",
     "switch_workers",
     "switch_tls_certificate",

@@ -8,15 +8,14 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{
-    PgConnection, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{PgConnection, PgPool};
 
 use super::{
     epoch_store,
+    fitness::{CheckError, Unfit},
     schema::{self, SchemaError},
     seals_store,
+    servers::{ServerError, Servers, Session, Unreachable},
 };
 use crate::text::keyring::{Keyring, KeyringError, hex};
 
@@ -25,8 +24,12 @@ use crate::text::keyring::{Keyring, KeyringError, hex};
 pub enum DatabaseError {
     #[error("the database can't be used: {0}")]
     Sql(#[from] sqlx::Error),
-    #[error("the database does not answer")]
-    NoAnswer,
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    #[error("{names}: {source}")]
+    Server { names: String, source: ServerError },
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     #[error(transparent)]
     Schema(#[from] SchemaError),
     #[error(transparent)]
@@ -42,6 +45,15 @@ pub enum DatabaseError {
     MissingKey(PathBuf),
 }
 
+impl From<CheckError> for DatabaseError {
+    fn from(error: CheckError) -> Self {
+        match error {
+            CheckError::Unfit(error) => error.into(),
+            CheckError::Sql(error) => error.into(),
+        }
+    }
+}
+
 /// The longest statement of a request. The largest upload takes some seconds.
 pub const REQUEST: Duration = Duration::from_secs(30);
 /// The longest statement for call records, sightings, and changes by phone.
@@ -51,10 +63,11 @@ pub const WATCH: Duration = Duration::from_secs(2);
 /// Connections in each of the pools `watch` and `work`. The listener for NOTIFY keeps one of them.
 const FEW: u32 = 4;
 
-/// Options for connections on which the server ends a statement after `limit`.
+/// How many connections a node opens at most. It has as many for calls as for fills, one for polls, and one for what it checks while it
+/// starts.
 #[must_use]
-pub fn within(options: &PgConnectOptions, limit: Duration) -> PgConnectOptions {
-    options.clone().options([("statement_timeout", format!("{}ms", limit.as_millis()))])
+pub fn connections_needed(api_connections: u32, fill_connections: u32) -> u32 {
+    api_connections.saturating_add(fill_connections.saturating_mul(2)).saturating_add(2 * FEW + 2)
 }
 
 /// A node's pools. Polls and fills have other connections.
@@ -71,11 +84,15 @@ pub struct Pools {
 }
 
 impl Pools {
-    pub async fn open(options: &PgConnectOptions, api_connections: u32, call_connections: u32) -> sqlx::Result<Self> {
-        let work = pool(FEW).connect_with(options.clone()).await?;
-        let bounded = |connections, limit| pool(connections).connect_lazy_with(within(options, limit));
-        let (api, calls) = (bounded(api_connections, REQUEST), bounded(call_connections, CALL));
-        Ok(Self { api, calls, watch: bounded(FEW, WATCH), work })
+    #[must_use]
+    pub fn open(servers: &Servers, api_connections: u32, call_connections: u32) -> Self {
+        let bounded = |connections, limit| servers.pool(connections, Session::within(limit));
+        Self {
+            api: bounded(api_connections, REQUEST),
+            calls: bounded(call_connections, CALL),
+            watch: bounded(FEW, WATCH),
+            work: servers.pool(FEW, Session::default()),
+        }
     }
 
     /// With their names, for whoever looks at how full they are.
@@ -91,16 +108,11 @@ impl Pools {
     }
 }
 
-fn pool(connections: u32) -> PgPoolOptions {
-    PgPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(3))
-}
-
 /// Opens the database for a command: one connection without a limit, after checking the tables' version. Somebody watches.
-pub async fn open(options: PgConnectOptions, key_file: &Path) -> Result<(PgPool, Keyring), DatabaseError> {
-    let pool = pool(1).connect_with(options).await.map_err(|error| match error {
-        sqlx::Error::PoolTimedOut => DatabaseError::NoAnswer,
-        error => error.into(),
-    })?;
+pub async fn open(servers: &Servers, key_file: &Path) -> Result<(PgPool, Keyring), DatabaseError> {
+    let first = servers.choose().await.map_err(|source| DatabaseError::Server { names: servers.names(), source })?;
+    drop(first);
+    let pool = servers.pool(1, Session::default());
     let mut db = pool.acquire().await?;
     schema::check(&mut db).await?;
     let keyring = recognise(&mut db, key_file).await?;

@@ -16,18 +16,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::{
-    ConnectOptions as _, PgConnection, PgPool,
-    postgres::{PgConnectOptions, PgListener},
-};
+use sqlx::{PgConnection, PgPool, postgres::PgListener};
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use super::{
-    database, epoch_store,
+    epoch_store,
     generations::{CARRIERS, Generations, Known, SWITCHES},
     history::{History, Seen, Snapshot, Step},
     poller_store::{self, Here, Visible},
+    servers::{ServerError, Servers, Session},
 };
 
 /// For how long after a poll began the node is fresh.
@@ -66,7 +64,8 @@ pub struct Poller {
     generations: Arc<Generations>,
     memory: Arc<dyn Memory>,
     node: Uuid,
-    options: PgConnectOptions,
+    servers: Servers,
+    session: Session,
     /// For everything but polls, which have a connection of their own.
     pool: PgPool,
     wake: Notify,
@@ -79,13 +78,13 @@ impl Poller {
         node: Uuid,
         generations: Arc<Generations>,
         memory: Arc<dyn Memory>,
-        options: &PgConnectOptions,
+        servers: Servers,
         pool: PgPool,
     ) -> Arc<Self> {
         let (applied, _) = watch::channel(None);
         // The server must end a poll that this node has given up; otherwise such polls would pile up there.
-        let options = database::within(options, LEASE);
-        Arc::new(Self { generations, memory, node, options, pool, wake: Notify::new(), applied })
+        let session = Session::within(LEASE);
+        Arc::new(Self { generations, memory, node, servers, session, pool, wake: Notify::new(), applied })
     }
 
     /// Signs the node off, so that changes no longer wait for it.
@@ -101,6 +100,9 @@ impl Poller {
             // A connection that broke while this process was stopped says nothing about the database. The next one does.
             let began = Instant::now();
             let Err(error) = self.follow(&mut history, &mut was_lost).await;
+            if error.is_read_only() {
+                self.servers.doubt();
+            }
             self.generations.poll_failed(began);
             if !was_lost {
                 tracing::warn!(%error, "the database can't be asked: this node is detached and serves what it knows");
@@ -116,11 +118,18 @@ impl Poller {
     /// Wakes the poll when the database notifies of a change. The poll also finds changes whose notification was lost.
     pub async fn listen(self: Arc<Self>) {
         loop {
+            let era = self.servers.era();
             if let Ok(mut listener) = PgListener::connect_with(&self.pool).await
                 && listener.listen("dialplane_generation").await.is_ok()
             {
-                while let Ok(Some(_)) = listener.try_recv().await {
-                    self.wake.notify_one();
+                let hear = async {
+                    while let Ok(Some(_)) = listener.try_recv().await {
+                        self.wake.notify_one();
+                    }
+                };
+                tokio::select! {
+                    () = hear => {}
+                    () = self.servers.left(era) => {}
                 }
             }
             self.wake.notify_one();
@@ -138,7 +147,11 @@ impl Poller {
     /// Polls over one connection until it fails: the whole table first, then changes.
     async fn follow(&self, history: &mut History, was_lost: &mut bool) -> Result<std::convert::Infallible, PollError> {
         let generations = &*self.generations;
-        let mut db = in_time(self.options.connect()).await?;
+        let connected = tokio::time::timeout(LEASE, self.servers.attempt(&self.session)).await;
+        let mut db = connected.unwrap_or_else(|_| {
+            self.servers.pass();
+            Err(ServerError::Silent(LEASE))
+        })?;
         in_time(poller_store::forget_old_nodes(&mut db)).await?;
         history.start_over();
         // What was applied over an earlier connection does not count: the database may have been restored since.
@@ -239,17 +252,24 @@ pub enum PollError {
     )]
     NotWhole,
     #[error(transparent)]
+    Server(#[from] ServerError),
+    #[error(transparent)]
     Sql(#[from] sqlx::Error),
 }
 
 impl PollError {
+    /// Whether the server takes no changes any more. 25006 is `read_only_sql_transaction`.
+    fn is_read_only(&self) -> bool {
+        matches!(self, Self::Sql(sqlx::Error::Database(error)) if error.code().as_deref() == Some("25006"))
+    }
+
     /// Whether a table or function is missing, as during a restore.
     fn is_of_a_restore(&self) -> bool {
         match self {
             Self::NotWhole => true,
             // Class 42: the statement names something that does not exist.
             Self::Sql(sqlx::Error::Database(error)) => error.code().is_some_and(|code| code.starts_with("42")),
-            Self::Sql(_) | Self::Timeout => false,
+            Self::Sql(_) | Self::Server(_) | Self::Timeout => false,
         }
     }
 }

@@ -22,4 +22,5 @@ mod races;
 mod renewal;
 mod repeats;
 mod resources;
+mod servers;
 mod service;

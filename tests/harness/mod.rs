@@ -52,6 +52,20 @@ impl Cluster {
         assert!(initdb.status.success(), "{}", String::from_utf8_lossy(&initdb.stderr));
     }
 
+    /// Stops the server in good order, and starts it as a standby.
+    pub fn stand_by(&self) {
+        let file = self.folder.join("data/postmaster.pid");
+        let pid = std::fs::read_to_string(&file).unwrap().lines().next().unwrap().parse().unwrap();
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGINT).unwrap();
+        let since = Instant::now();
+        while file.exists() {
+            assert!(since.elapsed() < Duration::from_mins(1), "Postgres did not stop");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        std::fs::write(self.folder.join("data/standby.signal"), "").unwrap();
+        self.up();
+    }
+
     /// A new, empty cluster in the place of one that was killed.
     pub fn initialise_again(&self) {
         std::fs::remove_dir_all(self.folder.join("data")).unwrap();
@@ -100,7 +114,14 @@ impl Cluster {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        *self.keeper.lock().unwrap() = Some(shell.spawn().unwrap());
+        let mut keeper = self.keeper.lock().unwrap();
+        // The one before must not end the new server, whose process id it would find.
+        if let Some(mut before) = keeper.take() {
+            before.kill().unwrap();
+            before.wait().unwrap();
+        }
+        *keeper = Some(shell.spawn().unwrap());
+        drop(keeper);
         let since = Instant::now();
         while !self.answers() {
             assert!(since.elapsed() < Duration::from_mins(1), "Postgres did not start");

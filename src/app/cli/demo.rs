@@ -81,7 +81,7 @@ struct Ready<'a> {
 pub async fn run(settings: &Settings, source: Source, json: bool) -> anyhow::Result<()> {
     telemetry::set_level(settings.log.as_deref())?;
     let hang_ups = serve::hang_ups()?;
-    let database = Database::own(settings).await?;
+    let database = Database::own(settings).await?.awaited().await?;
     let started = start(settings, source, &database).await;
     let (app, made) = match started {
         Ok(started) => started,
@@ -113,7 +113,7 @@ pub async fn run(settings: &Settings, source: Source, json: bool) -> anyhow::Res
 }
 
 async fn start(settings: &Settings, source: Source, database: &Database) -> anyhow::Result<(App, Made)> {
-    let app = App::start_on(Sockets::default(), settings, Some(source), database.options.clone()).await?;
+    let app = App::start_on(Sockets::default(), settings, Some(source), database.servers.clone()).await?;
     match make(&settings.data_dir.join("demo.json"), &app).await {
         Ok(made) => Ok((app, made)),
         Err(error) => {

@@ -11,14 +11,14 @@ use serde::Serialize;
 use sqlx::Connection as _;
 use uuid::Uuid;
 
-use super::local::Database;
+use super::{failure, local::Database};
 use crate::{
     app::{
         settings::Settings,
         tls::{Files, TlsError},
     },
     node::{
-        epoch_store,
+        epoch_store, fitness,
         schema::{self, SchemaError, Standing},
         seals_store,
     },
@@ -114,14 +114,14 @@ async fn database(settings: &Settings, report: &mut Report) -> (Option<Vec<Uuid>
     let database = match Database::borrow(settings).await {
         Ok(database) => database,
         Err(error) => {
-            report.add("database", Err(format!("{error:#}")));
+            report.add("database", Err(failure::said(&error)));
             return (None, headers);
         }
     };
-    let connected = sqlx::PgConnection::connect_with(&database.options).await;
+    let connected = database.servers.choose().await;
     match connected {
         Err(error) => {
-            report.add("database", Err(format!("it does not answer: {error}")));
+            report.add("database", Err(format!("{}: {error}", database.place(settings))));
         }
         Ok(mut db) => {
             let version = store::version(&mut db).await;
@@ -130,10 +130,14 @@ async fn database(settings: &Settings, report: &mut Report) -> (Option<Vec<Uuid>
             let seen = version.map(|version| format!("{}: {version}", database.place(settings)));
             report.add("database", seen.map_err(|e| e.to_string()));
             report.add("tables", tables(&mut db).await);
+            report.add("pooler", pooler(&database).await);
             if let Ok(standing @ (Standing::Current | Standing::Newer(_) | Standing::Older(_))) =
                 schema::standing(&mut db).await
             {
                 database::check(&mut db, standing == Standing::Current, report).await;
+                if !matches!(standing, Standing::Older(_)) {
+                    report.add("connections", database::connections(&mut db, settings).await);
+                }
             }
             report.add("epoch", whole(&mut db).await);
             report.add("keys", keys(settings, &mut db).await);
@@ -144,6 +148,14 @@ async fn database(settings: &Settings, report: &mut Report) -> (Option<Vec<Uuid>
     }
     database.close();
     (nodes, headers)
+}
+
+/// Is a connection one to the same process of the server for as long as it lasts?
+async fn pooler(database: &Database) -> Seen {
+    match fitness::check_pooler(&database.servers).await {
+        Ok(()) => Ok("none that changes the server's process between statements".into()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 async fn tables(db: &mut sqlx::PgConnection) -> Seen {

@@ -10,7 +10,7 @@ use crate::{
     app::{StartError, backup::BackupError, embedded::ClusterError, telemetry::BadFilter},
     http::problem::Problem,
     model::error::Error,
-    node::{database::DatabaseError, schema::SchemaError},
+    node::{database::DatabaseError, fitness::Unfit, schema::SchemaError},
     switch::import::{ChoiceError, TreeError},
     text::keyring::KeyringError,
 };
@@ -53,11 +53,30 @@ impl From<Problem> for Refused {
 pub fn report(json: bool, error: &anyhow::Error) -> ExitCode {
     if json {
         let code = error.chain().find_map(code).unwrap_or("failed");
-        print(&Failure { code, detail: format!("{error:#}"), field: error.chain().find_map(field) });
+        print(&Failure { code, detail: said(error), field: error.chain().find_map(field) });
     } else {
-        eprintln!("dialplane: {error:#}");
+        eprintln!("dialplane: {}", said(error));
+    }
+    if error.chain().any(|error| matches!(error.downcast_ref(), Some(DatabaseError::Unreachable(_)))) {
+        return ExitCode::from(NO_DATABASE);
     }
     ExitCode::FAILURE
+}
+
+/// The exit code when there is no Postgres: `EX_UNAVAILABLE` of sysexits.h. It may be there the next time.
+const NO_DATABASE: u8 = 69;
+
+/// An error and its causes, each said once: many errors repeat their cause.
+pub fn said(error: &anyhow::Error) -> String {
+    let mut all = String::new();
+    for part in error.chain().map(ToString::to_string) {
+        if all.is_empty() {
+            all = part;
+        } else if !all.contains(&part) {
+            all = format!("{all}: {part}");
+        }
+    }
+    all
 }
 
 /// Prints why a command line could not be parsed.
@@ -155,7 +174,7 @@ fn of_change(error: &Error) -> &'static str {
 
 fn of_start(error: &StartError) -> &'static str {
     match error {
-        StartError::Listen { .. } => "in_use",
+        StartError::Listen { .. } | StartError::SwitchAddressInUse(_) => "in_use",
         StartError::Database(error) => of_database(error),
         StartError::Sql(_) => "database_unavailable",
         StartError::Mail(_) | StartError::Tls { .. } | StartError::MetricsToken { .. } => "settings",
@@ -165,14 +184,25 @@ fn of_start(error: &StartError) -> &'static str {
 
 fn of_database(error: &DatabaseError) -> &'static str {
     match error {
-        DatabaseError::Sql(_) | DatabaseError::NoAnswer => "database_unavailable",
+        DatabaseError::Sql(_) | DatabaseError::Unreachable(_) | DatabaseError::Server { .. } => "database_unavailable",
+        DatabaseError::Unfit(error) => of_unfit(error),
         DatabaseError::Schema(error) => of_schema(error),
         DatabaseError::Keyring(_) | DatabaseError::WrongKey(_) | DatabaseError::MissingKey(_) => "keys",
     }
 }
 
+fn of_unfit(error: &Unfit) -> &'static str {
+    match error {
+        Unfit::Pooler => "pooler",
+        Unfit::Schema { .. } => "other_schema",
+        Unfit::NoCreate(_) | Unfit::NoRole { .. } => "no_role",
+        Unfit::Connections(_) => "too_few_connections",
+    }
+}
+
 fn of_schema(error: &SchemaError) -> &'static str {
     match error {
+        SchemaError::Unfit(error) => of_unfit(error),
         SchemaError::Empty => "schema_missing",
         SchemaError::Older { .. } => "schema_older",
         SchemaError::Newer { .. } => "schema_newer",

@@ -2,7 +2,6 @@
 //! if no node has it running.
 
 use std::{
-    str::FromStr as _,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -18,16 +17,21 @@ use crate::{
     node::{
         changes::{Author, Changes},
         database::{self, DatabaseError},
+        servers::{Servers, Waiting},
     },
     text::keyring::Keyring,
 };
 
 /// How long a private cluster may take to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a node waits for Postgres when it starts.
+const WAIT: Duration = Duration::from_secs(30);
 
 /// The database that the settings name, with the private cluster if it is in one.
 pub struct Database {
+    /// How to connect to the server that was found, or to the first.
     pub options: PgConnectOptions,
+    pub servers: Servers,
     private: Option<Private>,
 }
 
@@ -48,7 +52,7 @@ impl Database {
         let cluster = Cluster::start(&settings.data_dir, Durability::Full).await?;
         let options = cluster.options();
         let keeper = Keeper::of(cluster).context("the thread that looks after Postgres can't be started")?;
-        Ok(Self { options, private: Some(Private::Kept(keeper)) })
+        Ok(Self::of(options.into(), Some(Private::Kept(keeper))))
     }
 
     /// For a command. The private cluster may belong to a running node; a missing one is not created.
@@ -57,7 +61,7 @@ impl Database {
             return Self::external(url, settings);
         }
         let cluster = Cluster::borrow(&settings.data_dir).await?;
-        Ok(Self { options: cluster.options(), private: Some(Private::Borrowed(cluster)) })
+        Ok(Self::of(cluster.options().into(), Some(Private::Borrowed(cluster))))
     }
 
     /// [`Self::borrow`], and a connection after checking that the tables are up to date.
@@ -65,7 +69,7 @@ impl Database {
         let since = Instant::now();
         loop {
             let database = Self::borrow(settings).await?;
-            let opened = database::open(database.options.clone(), &settings.key_file()).await;
+            let opened = database::open(&database.servers, &settings.key_file()).await;
             let place = database.place(settings);
             let is_private = database.private.is_some();
             let error = match opened {
@@ -74,7 +78,10 @@ impl Database {
             };
             database.close();
             // The process that has the private cluster may just be starting or stopping it.
-            if is_private && matches!(error, DatabaseError::Sql(_)) && since.elapsed() < PATIENCE {
+            if is_private
+                && matches!(error, DatabaseError::Sql(_) | DatabaseError::Server { .. })
+                && since.elapsed() < PATIENCE
+            {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 continue;
             }
@@ -88,7 +95,7 @@ impl Database {
             return Self::external(url, settings);
         }
         let cluster = Cluster::borrow_or_make(&settings.data_dir).await?;
-        Ok(Self { options: cluster.options(), private: Some(Private::Borrowed(cluster)) })
+        Ok(Self::of(cluster.options().into(), Some(Private::Borrowed(cluster))))
     }
 
     /// Describes the database to a person.
@@ -96,18 +103,32 @@ impl Database {
         if self.private.is_some() {
             return format!("the private database in the data directory {}", settings.data_dir.display());
         }
-        let host =
-            self.options.get_socket().map_or_else(|| self.options.get_host().into(), |path| path.to_string_lossy());
-        format!("the database {} on {host} (DATABASE_URL)", self.options.get_database().unwrap_or_default())
+        let (name, servers) = (self.options.get_database().unwrap_or_default(), self.servers.names());
+        format!("the database {name} on {servers} (DATABASE_URL)")
     }
 
     fn external(url: &str, settings: &Settings) -> anyhow::Result<Self> {
-        // The URL may contain a password, so the message must not.
-        let options =
-            PgConnectOptions::from_str(url).map_err(|_| anyhow::anyhow!("DATABASE_URL is not a Postgres URL"))?;
+        let servers = Servers::parse(url)?;
         std::fs::create_dir_all(&settings.data_dir)
             .with_context(|| format!("{} can't be created", settings.data_dir.display()))?;
-        Ok(Self { options, private: None })
+        Ok(Self::of(servers, None))
+    }
+
+    fn of(servers: Servers, private: Option<Private>) -> Self {
+        Self { options: servers.options(), servers, private }
+    }
+
+    /// Waits until the configured database answers: a machine that has just been switched on may start this program before Postgres.
+    pub async fn awaited(mut self) -> Result<Self, DatabaseError> {
+        if self.private.is_none() {
+            let tell = |waiting: Waiting| {
+                let Waiting { server, error, next, seconds_left } = waiting;
+                tracing::warn!(server, %error, next, seconds_left, "Postgres can't be used yet: trying on");
+            };
+            self.servers.wait(WAIT, tell).await?;
+            self.options = self.servers.options();
+        }
+        Ok(self)
     }
 
     /// Stops the private cluster, if this process started it.

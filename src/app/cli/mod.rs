@@ -69,7 +69,7 @@ enum Command {
     /// Serve with a sample tenant, two phones and a switch's credentials
     Demo,
     /// Bring the database's tables up to date
-    Migrate,
+    Migrate(serve::MigrateArgs),
     /// Write the whole database into one file; nodes keep running
     Backup(backup::BackupArgs),
     /// Replace the database's content with a backup
@@ -193,7 +193,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve => serve::run(&settings, common.source()).await?,
         Command::Demo => demo::run(&settings, common.source(), common.json).await?,
-        Command::Migrate => serve::migrate(&settings, common.json).await?,
+        Command::Migrate(args) => serve::migrate(&settings, common.json, args).await?,
         Command::Backup(args) => backup::backup(&settings, common.json, args).await?,
         Command::Restore(args) => backup::restore(&settings, common.json, args).await?,
         Command::Restored => restored::run(&settings, common.json).await?,

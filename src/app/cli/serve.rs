@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use clap::Args;
 use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -18,6 +19,7 @@ use crate::{
     node::{
         database,
         schema::{self, Step, rights},
+        servers::Servers,
     },
 };
 
@@ -26,8 +28,8 @@ pub async fn run(settings: &Settings, source: Source) -> anyhow::Result<()> {
     telemetry::set_level(settings.log.as_deref())?;
     let hang_ups = hang_ups()?;
     let sockets = Sockets::given().context("the sockets from the service manager can't be used")?;
-    let database = Database::own(settings).await?;
-    let app = App::start_on(sockets, settings, Some(source), database.options.clone()).await;
+    let database = Database::own(settings).await?.awaited().await?;
+    let app = App::start_on(sockets, settings, Some(source), database.servers.clone()).await;
     let app = match app {
         Ok(app) => app,
         Err(error) => {
@@ -89,9 +91,19 @@ pub async fn until_told() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[derive(Args)]
+pub struct MigrateArgs {
+    /// Print what an administrator of Postgres runs once when the user may make no roles; nothing else is done
+    #[arg(long)]
+    print_roles: bool,
+}
+
 /// Brings the tables up to date and ends.
-pub async fn migrate(settings: &Settings, json: bool) -> anyhow::Result<()> {
-    let database = Database::borrow_or_make(settings).await?;
+pub async fn migrate(settings: &Settings, json: bool, args: MigrateArgs) -> anyhow::Result<()> {
+    if args.print_roles {
+        return print_roles(settings);
+    }
+    let database = Database::borrow_or_make(settings).await?.awaited().await?;
     let done = bring_up_to_date(settings, &database.options, json).await;
     let place = database.place(settings);
     database.close();
@@ -108,6 +120,17 @@ pub async fn migrate(settings: &Settings, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Needs no database: there may be none yet.
+fn print_roles(settings: &Settings) -> anyhow::Result<()> {
+    let url = settings.database_url.as_deref();
+    let url =
+        url.context("the private database needs no such script: set DATABASE_URL to the database that is meant")?;
+    let options = Servers::parse(url)?.options();
+    let database = options.get_database().unwrap_or_else(|| options.get_username());
+    print!("{}", rights::script(options.get_username(), database));
+    Ok(())
+}
+
 /// Applies missing migrations, and checks that tenants have the rights that they need.
 pub async fn bring_up_to_date(settings: &Settings, options: &PgConnectOptions, quiet: bool) -> anyhow::Result<usize> {
     let tell = |step: Step<'_>| {
@@ -121,7 +144,7 @@ pub async fn bring_up_to_date(settings: &Settings, options: &PgConnectOptions, q
     let is_complete = rights::has_role(&mut db).await? && rights::missing(&mut db).await?.is_empty();
     anyhow::ensure!(
         is_complete,
-        "the role {} or some of its policies and grants are missing, so tenants get no answers: `dialplane doctor` says which, and what to do",
+        "the role {} or some of its policies and grants are missing, so tenants get no answers: `dialplane doctor` says which, and `dialplane migrate --print-roles` prints what an administrator of Postgres runs",
         rights::ROLE
     );
     db.close().await?;

@@ -11,10 +11,12 @@ mod store;
 use std::{collections::HashMap, time::Duration};
 
 use sqlx::{
-    ConnectOptions as _, Connection as _, PgConnection,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, SqlSafeStr as _,
     migrate::{Migrate as _, MigrateError, Migration, Migrator},
     postgres::PgConnectOptions,
 };
+
+use super::fitness::{self, CheckError, Unfit};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 /// Where sqlx records applied migrations.
@@ -31,6 +33,8 @@ const TURN: Duration = Duration::from_millis(250);
 
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     #[error("the database has no tables yet: run `dialplane migrate`, or start a node, which creates them")]
     Empty,
     #[error(
@@ -145,6 +149,10 @@ pub async fn check(db: &mut PgConnection) -> Result<(), SchemaError> {
 /// date are not touched.
 pub async fn migrate(options: &PgConnectOptions, mut tell: impl FnMut(Step<'_>)) -> Result<usize, SchemaError> {
     let mut db = options.connect().await?;
+    fitness::check_place(&mut db).await.map_err(|error| match error {
+        CheckError::Unfit(error) => SchemaError::Unfit(error),
+        CheckError::Sql(error) => error.into(),
+    })?;
     let done = match standing(&mut db).await? {
         Standing::Current => 0,
         Standing::Newer(found) => {
@@ -187,12 +195,25 @@ async fn apply_missing(db: &mut PgConnection, tell: &mut impl FnMut(Step<'_>)) -
     db.ensure_migrations_table(TABLE).await.map_err(|source| SchemaError::Failed { version: 0, source })?;
     let applied = store::applied(&mut *db).await?.unwrap_or_default();
     let missing = known().filter(|known| applied.iter().all(|one| one.version != known.version)).collect::<Vec<_>>();
+    let has_role = rights::has_role(&mut *db).await?;
     for (at, migration) in missing.iter().enumerate() {
+        let migration = &with_role(migration, has_role);
         let name = &*migration.description;
         tell(Step::Applies { version: migration.version, name, at: at + 1, total: missing.len() });
         apply(&mut *db, migration, tell).await?;
     }
     Ok(missing.len())
+}
+
+/// Migration 2 makes the role. A user without CREATEROLE may not, says Postgres, before it looks whether the role is there. Where it is,
+/// that statement has nothing to do.
+fn with_role(migration: &Migration, has_role: bool) -> Migration {
+    let mut migration = migration.clone();
+    if migration.version == 2 && has_role {
+        let sql = migration.sql.as_str().replace("create role dialplane_tenant nologin;", "null;");
+        migration.sql = AssertSqlSafe(sql).into_sql_str();
+    }
+    migration
 }
 
 async fn apply(

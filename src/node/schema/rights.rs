@@ -11,6 +11,15 @@ pub const ROLE: &str = "dialplane_tenant";
 /// The rights that this program's migrations give it, one per line. A test renews the list.
 const WANTED: &str = include_str!("rights.txt");
 
+/// The script that an administrator of Postgres runs for a user who can't create roles.
+#[must_use]
+pub fn script(user: &str, database: &str) -> String {
+    // As psql reads a quoted argument of \set: quotes are doubled, backslashes escape.
+    let quoted = |name: &str| format!("'{}'", name.replace('\\', "\\\\").replace('\'', "''"));
+    let named = format!("\\set dialplane_user {}\n\\set dialplane_database {}\n", quoted(user), quoted(database));
+    format!("{named}{}", include_str!("roles.sql"))
+}
+
 /// The rights that the database gives it, in the format of the list.
 pub async fn there(db: &mut PgConnection) -> sqlx::Result<Vec<String>> {
     rights_store::rights(db).await

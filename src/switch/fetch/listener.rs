@@ -52,6 +52,8 @@ pub struct Listener {
 /// Where to listen.
 pub enum Place {
     Address(SocketAddr),
+    /// An address that other processes may listen on as well, each with a share of the connections.
+    Shared(SocketAddr),
     /// A socket that is open already and stays open when this process ends. The workers share it: if each had its own,
     /// closing it would drop the connections waiting on it.
     Socket(std::net::TcpListener),
@@ -62,11 +64,14 @@ impl Place {
     fn sockets(self, workers: usize) -> io::Result<Vec<std::net::TcpListener>> {
         match self {
             Self::Address(address) => {
-                let first = bind(address)?;
-                let address = first.local_addr()?;
-                let others = (1..workers).map(|_| bind(address)).collect::<io::Result<Vec<_>>>()?;
-                Ok(std::iter::once(first).chain(others).collect())
+                let first = socket(address)?;
+                // Alone up to here: the kernel refuses the second process that listens without SO_REUSEPORT. Set afterwards, the
+                // workers' sockets may join this one.
+                let first = listen(first, address)?;
+                SockRef::from(&first).set_reuse_port(true)?;
+                beside(first, workers)
             }
+            Self::Shared(address) => beside(listen_shared(address)?, workers),
             Self::Socket(socket) => {
                 prepare(&socket)?;
                 let others = (1..workers).map(|_| socket.try_clone()).collect::<io::Result<Vec<_>>>()?;
@@ -111,11 +116,26 @@ impl Listener {
     }
 }
 
-fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+fn beside(first: std::net::TcpListener, workers: usize) -> io::Result<Vec<std::net::TcpListener>> {
+    let address = first.local_addr()?;
+    let others = (1..workers).map(|_| listen_shared(address)).collect::<io::Result<Vec<_>>>()?;
+    Ok(std::iter::once(first).chain(others).collect())
+}
+
+fn listen_shared(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = socket(address)?;
+    socket.set_reuse_port(true)?;
+    listen(socket, address)
+}
+
+fn socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(SocketDomain::for_address(address), Type::STREAM, Some(SocketProtocol::TCP))?;
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
     prepare(&socket)?;
+    Ok(socket)
+}
+
+fn listen(socket: Socket, address: SocketAddr) -> io::Result<std::net::TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(4096)?;
     Ok(socket.into())

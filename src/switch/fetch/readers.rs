@@ -12,17 +12,25 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
+use sqlx::PgConnection;
 use tokio::sync::Semaphore;
 
-use crate::node::database;
+use crate::node::servers::{Servers, Session};
 
 pub struct Readers {
-    options: PgConnectOptions,
-    /// Each with the thread whose event loop it is in.
-    idle: Mutex<Vec<(ThreadId, PgConnection)>>,
+    servers: Servers,
+    session: Session,
+    idle: Mutex<Vec<Idle>>,
     permits: Semaphore,
     timeout: Duration,
+}
+
+struct Idle {
+    /// In whose event loop it is.
+    thread: ThreadId,
+    /// To the server that the node was on in this era.
+    era: u64,
+    connection: PgConnection,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -47,12 +55,11 @@ pub struct Within<'c, 'e>(PhantomData<&'c &'e ()>);
 impl Readers {
     /// At most `limit` connections. A read takes at most `timeout`, including the wait for a connection.
     #[must_use]
-    pub fn new(options: &PgConnectOptions, limit: usize, timeout: Duration) -> Self {
-        // The statements look up single rows by key: their query plans never depend on the values.
-        let options = options.clone().options([("plan_cache_mode", "force_generic_plan"), ("jit", "off")]);
-        // A statement that timed out is dropped with its connection, and the server ends it as well.
-        let options = database::within(&options, timeout);
-        Self { options, idle: Mutex::default(), permits: Semaphore::new(limit), timeout }
+    pub fn new(servers: Servers, limit: usize, timeout: Duration) -> Self {
+        // A statement that timed out is dropped with its connection, and the server ends it as well. The statements look up single
+        // rows by key: their query plans never depend on the values.
+        let session = Session::within(timeout).with("plan_cache_mode", "force_generic_plan").with("jit", "off");
+        Self { servers, session, idle: Mutex::default(), permits: Semaphore::new(limit), timeout }
     }
 
     /// Runs a statement. If a connection that had been idle turns out to be broken, it is tried once more on a new one:
@@ -73,33 +80,37 @@ impl Readers {
     ) -> sqlx::Result<T> {
         // The semaphore is never closed.
         let _permit = self.permits.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?;
-        if let Some((thread, mut connection)) = self.take() {
-            match statement(&mut connection, Within(PhantomData)).await {
+        if let Some(mut idle) = self.take() {
+            match statement(&mut idle.connection, Within(PhantomData)).await {
                 Ok(value) => {
-                    self.give_back(thread, connection);
+                    self.give_back(idle);
                     return Ok(value);
                 }
                 Err(error) if is_broken(&error) => self.forget_idle(),
                 Err(error) => return Err(error),
             }
         }
-        let thread = thread::current().id();
-        let mut connection = self.options.connect().await?;
+        let (thread, era) = (thread::current().id(), self.servers.era());
+        let mut connection = self.servers.connect(&self.session).await?;
         let value = statement(&mut connection, Within(PhantomData)).await?;
-        self.give_back(thread, connection);
+        self.give_back(Idle { thread, era, connection });
         Ok(value)
     }
 
-    /// Prefers one of this thread's own connections: answers on another's would wake that thread first.
-    fn take(&self) -> Option<(ThreadId, PgConnection)> {
+    /// One of this thread's own, if there is one: what comes on another's wakes that one first.
+    fn take(&self) -> Option<Idle> {
+        let (era, here) = (self.servers.era(), thread::current().id());
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let here = thread::current().id();
-        let own = idle.iter().rposition(|(thread, _)| *thread == here);
+        // Those to a server that was left are closed.
+        if idle.iter().any(|one| one.era != era) {
+            idle.retain(|one| one.era == era);
+        }
+        let own = idle.iter().rposition(|one| one.thread == here);
         own.or(idle.len().checked_sub(1)).map(|place| idle.swap_remove(place))
     }
 
-    fn give_back(&self, thread: ThreadId, connection: PgConnection) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((thread, connection));
+    fn give_back(&self, idle: Idle) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(idle);
     }
 
     fn forget_idle(&self) {

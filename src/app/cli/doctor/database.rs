@@ -4,7 +4,11 @@ use sqlx::PgConnection;
 
 use super::{Report, Seen, store};
 use crate::{
-    node::schema::{self, rights},
+    app::settings::Settings,
+    node::{
+        database, fitness,
+        schema::{self, rights},
+    },
     text::{TimeZone, zone},
 };
 
@@ -28,6 +32,14 @@ async fn encoding(db: &mut PgConnection) -> Seen {
             "it is {other}, but only UTF8 can store every name: run `dialplane backup`, create a database with encoding 'UTF8' template template0, and run `dialplane restore` into it"
         )),
     }
+}
+
+/// The connections that all nodes open at most must be there.
+pub async fn connections(db: &mut PgConnection, settings: &Settings) -> Seen {
+    let fills = u32::try_from(settings.fill_connections).unwrap_or(u32::MAX);
+    let needed = database::connections_needed(settings.api_connections, fills);
+    let balance = fitness::balance(db, needed).await.map_err(|error| error.to_string())?;
+    if balance.is_enough() { Ok(balance.to_string()) } else { Err(balance.to_string()) }
 }
 
 /// All of this program's migrations must have been applied, each completely.
@@ -96,7 +108,7 @@ async fn role(db: &mut PgConnection) -> Seen {
     let (role, user) = (rights::ROLE, store::user(db).await.map_err(|error| error.to_string())?);
     if !rights::has_role(db).await.map_err(|error| error.to_string())? {
         return Err(format!(
-            "{role} is missing, or {user} may not become it, so tenants get no answers. Run as an administrator of the database: create role {role} nologin; grant {role} to \"{user}\"; then run `dialplane doctor` again"
+            "{role} is missing, or {user} may not become it, so tenants get no answers. Run as an administrator of the database: create role {role} nologin; grant {role} to \"{user}\" (`dialplane migrate --print-roles` prints all of it); then run `dialplane doctor` again"
         ));
     }
     if rights::is_unbound(db).await.map_err(|error| error.to_string())? {

@@ -1,0 +1,106 @@
+//! What a database is asked before anything is done with it. Not checked at compile time: it may hold no tables yet, or older ones.
+
+use sqlx::{PgConnection, Row as _};
+
+/// Names the server's process behind a connection, by a setting that lives as long as that.
+pub async fn mark(db: &mut PgConnection, name: &str) -> sqlx::Result<()> {
+    sqlx::query("select set_config('dialplane.session', $1, false)")
+        .persistent(false)
+        .bind(name)
+        .execute(db)
+        .await
+        .map(|_| ())
+}
+
+/// What the process behind a connection was named.
+pub async fn marked(db: &mut PgConnection) -> sqlx::Result<Option<String>> {
+    let name = sqlx::query_scalar("select current_setting('dialplane.session', true)").persistent(false);
+    name.fetch_one(db).await
+}
+
+pub struct Place {
+    /// Where a table would be made.
+    pub schema: Option<String>,
+    pub search_path: String,
+    pub user: String,
+    pub may_create: bool,
+    /// Tables are there already.
+    pub is_made: bool,
+}
+
+pub async fn place(db: &mut PgConnection) -> sqlx::Result<Place> {
+    let row = sqlx::query(
+        "select current_schema()::text, current_setting('search_path'), current_user::text,
+                coalesce(has_schema_privilege(to_regnamespace('public')::oid, 'create'), false),
+                to_regclass('public._sqlx_migrations') is not null",
+    );
+    let row = row.persistent(false).fetch_one(db).await?;
+    Ok(Place {
+        schema: row.try_get(0)?,
+        search_path: row.try_get(1)?,
+        user: row.try_get(2)?,
+        may_create: row.try_get(3)?,
+        is_made: row.try_get(4)?,
+    })
+}
+
+/// Is the role there, or may this user make it, and become it?
+pub async fn may_have_role(db: &mut PgConnection, role: &str) -> sqlx::Result<bool> {
+    let may = sqlx::query_scalar(
+        "select coalesce((select pg_has_role(current_user, oid, 'member') from pg_roles where rolname = $1), false)
+             or u.rolsuper or (u.rolcreaterole and (current_setting('server_version_num')::int < 160000
+                                                    or not exists (select from pg_roles where rolname = $1)))
+           from pg_roles u where u.rolname = current_user",
+    );
+    may.persistent(false).bind(role).fetch_one(db).await
+}
+
+pub struct Room {
+    pub max_connections: i64,
+    /// For superusers and for roles with a right to them.
+    pub reserved: i64,
+    /// What the database and the user are allowed; none: as many as there are.
+    pub allowed: Option<i64>,
+}
+
+pub async fn room(db: &mut PgConnection) -> sqlx::Result<Room> {
+    let row = sqlx::query(
+        "select current_setting('max_connections')::bigint,
+                case when (select rolsuper from pg_roles where rolname = current_user) then 0
+                     else current_setting('superuser_reserved_connections')::bigint
+                          + coalesce(current_setting('reserved_connections', true)::bigint, 0) end,
+                (select least(nullif(d.datconnlimit, -1), nullif(r.rolconnlimit, -1))::bigint
+                   from pg_database d, pg_roles r where d.datname = current_database() and r.rolname = current_user)",
+    );
+    let row = row.persistent(false).fetch_one(db).await?;
+    Ok(Room { max_connections: row.try_get(0)?, reserved: row.try_get(1)?, allowed: row.try_get(2)? })
+}
+
+/// What the other nodes that live need, and how many they are. Those of a release that did not say need as many as this one.
+pub async fn others(db: &mut PgConnection, node: uuid::Uuid, own: i64) -> sqlx::Result<(i64, i64)> {
+    let row = sqlx::query(
+        "select count(*), coalesce(sum(coalesce(connections, $2)), 0)::bigint
+           from nodes where id <> $1 and polled_at > clock_timestamp() - interval '2 seconds'",
+    );
+    let row = row.bind(node).bind(own).fetch_one(db).await?;
+    Ok((row.try_get(0)?, row.try_get(1)?))
+}
+
+/// What each node that lives needs, for the doctor.
+pub async fn needed(db: &mut PgConnection) -> sqlx::Result<Vec<Option<i32>>> {
+    let needed = "select connections from nodes where polled_at > clock_timestamp() - interval '5 seconds'";
+    sqlx::query_scalar(needed).fetch_all(db).await
+}
+
+pub async fn note(db: &mut PgConnection, node: uuid::Uuid, connections: i32) -> sqlx::Result<()> {
+    let note = sqlx::query(
+        "insert into nodes (id, polled_at, applied, connections) values ($1, clock_timestamp() - interval '1 hour', '1:1:', $2)
+         on conflict (id) do update set connections = excluded.connections",
+    );
+    note.bind(node).bind(connections).execute(db).await.map(|_| ())
+}
+
+/// Begins a transaction, which nothing but the end of the connection ends.
+pub async fn begin(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::raw_sql("begin").execute(db).await.map(|_| ())
+}

@@ -8,6 +8,7 @@ mod limits;
 mod metrics_token;
 mod process;
 pub mod renewal;
+pub mod retention;
 mod router;
 pub mod service;
 pub mod settings;
@@ -147,6 +148,8 @@ impl App {
         let changes = Changes::new(pools.api.clone(), Some(Arc::clone(&poller)), Arc::clone(&keyring));
         let by_the_clock = Changes::new(pools.work.clone(), Some(Arc::clone(&poller)), Arc::clone(&keyring));
         tasks.push(tokio::spawn(jobs::run(by_the_clock.clone())));
+        let mails = settings.data_dir.join("mail");
+        tasks.push(tokio::spawn(retention::run(pools.work.clone(), settings.retention(), mails)));
         tasks.push(tokio::spawn(jobs::probe_carriers(by_the_clock.clone())));
         tasks.push(tokio::spawn(carriers::hosts::watch(pools.work.clone())));
         tasks.push(tokio::spawn(link::visit::watch(by_the_clock)));
@@ -206,6 +209,7 @@ impl App {
                 switch_url,
                 proxies,
                 turns: Turns::new(settings.api_connections),
+                retention: settings.retention(),
             }),
             Data::new(Health { fetch: Arc::clone(&fetch), disk, renewal: Arc::clone(&renewal) }),
             Data::new(status::Counters { handle: counters, token, pools: pools.clone(), links }),

@@ -23,7 +23,7 @@ use crate::{
     people::{agents, me, onboarding},
     switch::{link, simulate},
     telephony::{calls, carriers, destinations, dialplan, extensions, groups, numbers, pools},
-    tenancy::{audit, auth, clusters, keys, switches, tenants},
+    tenancy::{audit, auth, clusters, keys, retention, switches, tenants},
     text::Code,
 };
 
@@ -51,6 +51,8 @@ macro_rules! every_route {
             .service(tenants::api::delete_tenant)
             .service(onboarding::api::show_settings)
             .service(onboarding::api::update_settings)
+            .service(retention::api::show_retention)
+            .service(retention::api::update_retention)
             .service(onboarding::api::show_setup)
             .service(onboarding::api::create_template)
             .service(onboarding::api::list_templates)

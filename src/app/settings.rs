@@ -12,7 +12,7 @@ use figment::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{node::poller, switch::fetch::Limits, tenancy::mail::deliver::Providers};
+use crate::{model::retention::Retention, node::poller, switch::fetch::Limits, tenancy::mail::deliver::Providers};
 
 /// A settings file. figment's own feature takes an older parser that is three crates more to build.
 struct Toml;
@@ -75,6 +75,18 @@ pub struct Settings {
     pub smtp: Providers,
     /// The sender of mails.
     pub mail_from: String,
+    /// For how many days entries of the audit log are kept.
+    pub keep_audit_days: i32,
+    /// The same for calls that left the platform, what they cost, and the counts of each day.
+    pub keep_calls_days: i32,
+    /// The same for call records as switches posted them.
+    pub keep_records_days: i32,
+    /// The same for mails that were sent, in the database and as files.
+    pub keep_mails_days: i32,
+    /// The shortest period that a tenant may set for itself, in days.
+    pub keep_days_at_least: i32,
+    /// The longest.
+    pub keep_days_at_most: i32,
     /// The file with the keys that seal secrets. Default: `secret.key` in the data directory.
     pub key_file: Option<PathBuf>,
     /// The file with the token that `/metrics` asks for. Default: `metrics.token` in the data directory, made if missing.
@@ -109,6 +121,12 @@ impl Default for Settings {
             trusted_proxies: Vec::new(),
             smtp: Providers::default(),
             mail_from: "Dialplane <dialplane@localhost>".into(),
+            keep_audit_days: Retention::default().audit_days,
+            keep_calls_days: Retention::default().calls_days,
+            keep_records_days: Retention::default().records_days,
+            keep_mails_days: Retention::default().mails_days,
+            keep_days_at_least: Retention::default().shortest_days,
+            keep_days_at_most: Retention::default().longest_days,
             key_file: None,
             metrics_token_file: None,
             log: None,
@@ -129,7 +147,12 @@ impl Settings {
             return Err(Box::new(unknown.into()));
         }
         let known = Env::prefixed("DIALPLANE_").filter(|name| FIELDS.iter().any(|field| name == *field));
-        figment.merge(known).merge(Env::raw().only(&["DATABASE_URL"])).extract().map_err(Box::new)
+        let settings: Self =
+            figment.merge(known).merge(Env::raw().only(&["DATABASE_URL"])).extract().map_err(Box::new)?;
+        match settings.retention().fault() {
+            Some(fault) => Err(Box::new(fault.into())),
+            None => Ok(settings),
+        }
     }
 
     #[must_use]
@@ -183,12 +206,24 @@ impl Settings {
     }
 
     #[must_use]
+    pub fn retention(&self) -> Retention {
+        Retention {
+            audit_days: self.keep_audit_days,
+            calls_days: self.keep_calls_days,
+            records_days: self.keep_records_days,
+            mails_days: self.keep_mails_days,
+            shortest_days: self.keep_days_at_least,
+            longest_days: self.keep_days_at_most,
+        }
+    }
+
+    #[must_use]
     pub fn fill_timeout(&self) -> Duration {
         Duration::from_millis(self.fill_timeout_ms)
     }
 }
 
-const FIELDS: [&str; 26] = [
+const FIELDS: [&str; 32] = [
     "data_dir",
     "switch_listen",
     "share_switch_address",
@@ -211,6 +246,12 @@ const FIELDS: [&str; 26] = [
     "trusted_proxies",
     "smtp",
     "mail_from",
+    "keep_audit_days",
+    "keep_calls_days",
+    "keep_records_days",
+    "keep_mails_days",
+    "keep_days_at_least",
+    "keep_days_at_most",
     "key_file",
     "metrics_token_file",
     "database_url",

@@ -38,7 +38,13 @@ pub async fn answer_given(db: &mut PgConnection, actor: Uuid, key: &str) -> sqlx
 
 /// Keeps an answer, in the place of one that is older than a day.
 pub async fn remember_answer(db: &mut PgConnection, actor: Uuid, key: &str, given: &Given) -> sqlx::Result<()> {
-    sqlx::query!("delete from idempotency_keys where created_at < now() - interval '1 day'").execute(&mut *db).await?;
+    sqlx::query!(
+        "delete from idempotency_keys where actor = $1 and key = $2 and created_at < now() - interval '1 day'",
+        actor,
+        key
+    )
+    .execute(&mut *db)
+    .await?;
     sqlx::query!(
         "insert into idempotency_keys (actor, key, fingerprint, status, version, location, body)
          values ($1, $2, $3, $4, $5, $6, $7)",

@@ -14,5 +14,6 @@ pub mod number;
 pub mod paging;
 pub mod patch;
 pub mod refusal;
+pub mod retention;
 pub mod settings;
 pub mod user;

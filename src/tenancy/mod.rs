@@ -6,6 +6,7 @@ pub mod auth;
 pub mod clusters;
 pub mod keys;
 pub mod mail;
+pub mod retention;
 pub mod switches;
 pub mod tenants;
 pub mod users;
@@ -25,6 +26,7 @@ use crate::{
         problem::Problem,
         turns::{Turn, Turns},
     },
+    model::retention::Retention,
     node::changes::Changes,
 };
 
@@ -38,6 +40,8 @@ pub struct Api {
     /// Whose `X-Forwarded-For` is believed.
     pub proxies: Arc<ArcSwap<Vec<IpAddr>>>,
     pub turns: Turns,
+    /// For how long things are kept, unless a tenant says otherwise.
+    pub retention: Retention,
 }
 
 impl Begins for Data<Api> {

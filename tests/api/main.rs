@@ -22,5 +22,6 @@ mod races;
 mod renewal;
 mod repeats;
 mod resources;
+mod retention;
 mod servers;
 mod service;

@@ -760,3 +760,34 @@ async fn unreadable_call_records_are_counted_shown_and_read_again_at_a_page() {
     assert_eq!(owner.post("/platform/records/read-again", &[]).await.status, 403);
     stage.node.stop().await;
 }
+
+#[actix_web::test]
+async fn an_owner_sets_for_how_long_things_are_kept_and_a_manager_is_not_asked() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let owner = person(&node, Some(tenant), Role::Owner, "owner@acme.test").await;
+    let mut tab = Tab::of(&node, &owner).await;
+    assert!(tab.get("/audit").await.text().contains("href=\"/retention\""));
+    let shown = tab.get("/retention").await.text();
+    assert!(shown.contains("The platform: 730 days."), "{shown}");
+    let mut form = fields(&shown);
+    form.retain(|(name, _)| name != "audit_days" && name != "csrf");
+    form.push(("audit_days".into(), "5".into()));
+    let refused = tab.post("/retention", &refs(&form)).await;
+    assert!(refused.status == 422 && refused.text().contains("audit_days-error"), "{}", refused.text());
+    form.retain(|(name, _)| name != "audit_days");
+    form.push(("audit_days".into(), "1000".into()));
+    let saved = tab.sees_after("/retention", &refs(&form)).await;
+    assert!(saved.contains("value=\"1000\"") && saved.contains("Saved."), "{saved}");
+    // A form of before that: somebody else was quicker.
+    let again = tab.post("/retention", &refs(&form)).await;
+    assert_ne!(again.status, 303, "{}", again.text());
+    assert!(tab.german().get("/retention").await.text().contains("Die Plattform: 730 Tage."));
+
+    let manager = person(&node, Some(tenant), Role::Manager, "manager@acme.test").await;
+    let mut tab = Tab::of(&node, &manager).await;
+    assert!(!tab.get("/audit").await.text().contains("href=\"/retention\""));
+    assert_eq!(tab.get("/retention").await.status, 403);
+    node.stop().await;
+}

@@ -29,7 +29,8 @@ async fn the_database_shows_a_tenant_its_own_rows_and_changes_no_others() {
     // Every table with tenants in it, also those of migrations to come.
     let tables = sqlx::query_scalar::<_, String>(
         "select table_name::text from information_schema.columns
-          where table_schema = 'public' and column_name = 'tenant_id' order by 1",
+          where table_schema = 'public' and column_name = 'tenant_id'
+            and not (select relispartition from pg_class where oid = ('public.' || table_name)::regclass) order by 1",
     );
     let tables = tables.fetch_all(&mut db).await.unwrap();
     assert!(tables.len() >= 12, "{tables:?}");
@@ -41,7 +42,10 @@ async fn the_database_shows_a_tenant_its_own_rows_and_changes_no_others() {
         become_tenant(&mut tx, own).await;
         let visible = sqlx::query(sqlx::AssertSqlSafe(format!("select distinct tenant_id from {table}")));
         let Ok(visible) = visible.fetch_all(&mut *tx).await else {
-            assert_eq!(table, "mail_outbox", "not to be read at all");
+            assert!(
+                ["mail_outbox", "cdr_inbox", "past_records"].contains(&table.as_str()),
+                "{table}: not to be read at all"
+            );
             tx.rollback().await.unwrap();
             continue;
         };
@@ -49,7 +53,9 @@ async fn the_database_shows_a_tenant_its_own_rows_and_changes_no_others() {
         assert!(visible.iter().all(|tenant| *tenant == Some(own)), "{table}: {visible:?}");
         seen += usize::from(theirs > 0 && !visible.is_empty());
         // What is written down by the platform alone.
-        if !["audit_log", "admissions", "number_days", "spend_days"].contains(&table.as_str()) {
+        if !["audit_log", "admissions", "past_calls", "retention_periods", "number_days", "spend_days"]
+            .contains(&table.as_str())
+        {
             let gone =
                 sqlx::query(sqlx::AssertSqlSafe(format!("delete from {table} where tenant_id = $1"))).bind(other);
             assert_eq!(gone.execute(&mut *tx).await.unwrap().rows_affected(), 0, "{table}");

@@ -136,7 +136,9 @@ begin
                               when 'f' then 'foreign table' else 'table' end as kind
           from pg_class c
          where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'S', 'f')
-           and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype in ('e', 'i', 'a'))
+           -- objsubid: the columns of a partition key depend on their own table.
+           and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.objsubid = 0
+                              and d.deptype in ('e', 'i', 'a'))
     loop
         execute format('drop %s if exists %s cascade', it.kind, it.name);
     end loop;

@@ -22,6 +22,7 @@ mod restored;
 mod serve;
 mod sure;
 mod transfer;
+mod usage;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -126,6 +127,8 @@ enum Command {
     /// Create many tenants and extensions for measurements
     #[command(hide = true)]
     BenchData(bench_data::BenchDataArgs),
+    /// Show how many bytes the tables and the tenants take
+    Usage(usage::UsageArgs),
     /// Check the database, the keys, the switch listener, and a switch's configuration
     Doctor(doctor::DoctorArgs),
     /// Print the script with which a shell completes dialplane's commands
@@ -210,6 +213,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Admin(command) => people::admin(&settings, common.json, command).await?,
         Command::KeyFile(command) => key_file::run(&settings, common.json, command).await?,
         Command::Mail(command) => mail::run(&settings, common.json, command).await?,
+        Command::Usage(args) => usage::run(&settings, common.json, args).await?,
         Command::Import(args) => transfer::import(&settings, common.json, args).await?,
         Command::Export(args) => transfer::export(&settings, common.json, args).await?,
         Command::Render(args) => render::run(&settings, common.json, args).await?,

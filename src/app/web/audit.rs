@@ -91,6 +91,7 @@ struct AuditPage<'a> {
     actions: &'static [&'static str],
     kinds: &'static [&'static str],
     next: Option<String>,
+    may_set_periods: bool,
 }
 
 impl AuditPage<'_> {
@@ -136,10 +137,11 @@ async fn list(visitor: Visitor, query: Query<ListQuery>) -> Page {
         let (who, action, resource) = (in_query(&query.actor), in_query(&query.action), in_query(&query.resource));
         format!("/audit?actor={who}&action={action}&resource={resource}&cursor={cursor}")
     });
+    let may_set_periods = actor.tenant.is_some() && visitor.needs(Resource::Tenant, Level::Write).is_ok();
     let shell = visitor.shell.on("audit");
     let rows = page.items.into_iter().map(|entry| read(&shell, entry, &names)).collect();
     let ListQuery { actor, action, resource, .. } = query.into_inner();
-    ok(&AuditPage { s: &shell, rows, actor, action, resource, actions: &ACTIONS, kinds: &KINDS, next })
+    ok(&AuditPage { s: &shell, rows, actor, action, resource, actions: &ACTIONS, kinds: &KINDS, next, may_set_periods })
 }
 
 /// All ids that an entry mentions.

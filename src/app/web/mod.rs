@@ -16,6 +16,7 @@ mod preview;
 mod problems;
 mod records;
 mod refused;
+mod retention;
 mod sign_in;
 mod switches;
 
@@ -74,6 +75,7 @@ pub fn pages(config: &mut web::ServiceConfig) {
         .configure(platform::pages)
         .configure(records::pages)
         .configure(problems::pages)
+        .configure(retention::pages)
         .configure(switches::pages);
 }
 
@@ -252,7 +254,7 @@ fn theme(request: &HttpRequest) -> Option<&'static str> {
     }
 }
 
-const FLASHES: [&str; 18] = [
+const FLASHES: [&str; 19] = [
     "agents.was_suspended",
     "agents.was_activated",
     "agents.was_deleted",
@@ -265,6 +267,7 @@ const FLASHES: [&str; 18] = [
     "tenants.was_made",
     "tenants.was_suspended",
     "tenants.was_activated",
+    "retention.was_saved",
     "account.password_changed",
     "account.two_factor_disabled",
     "form.again",

@@ -33,9 +33,10 @@ impl Inbox {
     /// Keeps a record. A switch that got no answer posts it again; the first readable one stays.
     pub async fn keep(&self, posted: &Posted) -> sqlx::Result<()> {
         let received = Utc::now();
-        let read = read(posted.body.clone(), received).await;
+        let Read { leg: read, domain } = read(posted.body.clone(), received).await;
         let unreadable = read.as_ref().err().map(ToString::to_string);
-        let outcome = match (store::keep(&self.pool, posted, unreadable.as_deref()).await?, &unreadable) {
+        let kept = store::keep(&self.pool, posted, domain.as_deref(), unreadable.as_deref()).await?;
+        let outcome = match (kept, &unreadable) {
             (Kept::Known, _) => "known",
             (_, None) => "read",
             (_, Some(_)) => "unreadable",
@@ -57,16 +58,26 @@ impl Inbox {
 
 const RECORDS: &str = "dialplane_call_records_total";
 
-async fn read(body: Bytes, received: DateTime<Utc>) -> Result<Leg, Unreadable> {
+/// What a record says.
+struct Read {
+    leg: Result<Leg, Unreadable>,
+    /// Of the tenant whose it is, if it says that.
+    domain: Option<String>,
+}
+
+async fn read(body: Bytes, received: DateTime<Utc>) -> Read {
     let is_quick = body.len() <= QUICKLY_READ;
-    let read = move || record::read(&body).and_then(|variables| Leg::read(&variables, received));
+    let read = move || match record::read(&body) {
+        Ok(variables) => {
+            Read { leg: Leg::read(&variables, received), domain: variables.domain().map(ToOwned::to_owned) }
+        }
+        Err(why) => Read { leg: Err(why), domain: None },
+    };
     if is_quick {
         return read();
     }
-    match tokio::task::spawn_blocking(read).await {
-        Ok(read) => read,
-        Err(_) => Err(Unreadable::NotARecord),
-    }
+    let nothing = |_| Read { leg: Err(Unreadable::NotARecord), domain: None };
+    tokio::task::spawn_blocking(read).await.unwrap_or_else(nothing)
 }
 
 /// Reads the records that could not be read when they came, because the database was down or an older version could not read
@@ -74,7 +85,7 @@ async fn read(body: Bytes, received: DateTime<Utc>) -> Result<Leg, Unreadable> {
 pub async fn read_unread(pool: &PgPool) -> sqlx::Result<()> {
     for kept in store::unread(pool).await? {
         let leg = kept.leg;
-        let read = read(kept.body.into(), kept.received_at).await;
+        let read = read(kept.body.into(), kept.received_at).await.leg;
         match take_note(pool, &leg, &read).await {
             Ok(()) => match read {
                 Ok(_) => tracing::info!(leg, "a kept call record has now been read"),

@@ -41,7 +41,7 @@ pub enum Unreadable {
 }
 
 /// The variables that say what a leg costs and whose it is.
-const WANTED: [&str; 9] = [
+const WANTED: [&str; 11] = [
     channel::CARRIER,
     channel::CALL,
     channel::CALLEE,
@@ -51,7 +51,13 @@ const WANTED: [&str; 9] = [
     "bridge_epoch",
     "end_epoch",
     "billsec",
+    DOMAINS[0],
+    DOMAINS[1],
 ];
+
+/// The variables with the domain of the leg's tenant: of the one who called (`sofia_reg_parse_auth` in sofia_reg.c sets it), and of the
+/// one who was called (`user_outgoing_channel` in mod_dptools.c).
+const DOMAINS: [&str; 2] = ["domain_name", "dialed_domain"];
 
 /// The wanted channel variables of a record.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -63,9 +69,20 @@ impl Variables {
         self.0.get(name).map(String::as_str)
     }
 
+    /// The domain of the tenant that the leg belongs to, if the record says it.
+    #[must_use]
+    pub fn domain(&self) -> Option<&str> {
+        DOMAINS.into_iter().find_map(|name| self.get(name))
+    }
+
     /// The same value twice is fine: mod_xml_cdr repeats the element of a variable that has several values.
     fn add(&mut self, name: &'static str, value: String) -> Result<(), Unreadable> {
         if value.is_empty() {
+            return Ok(());
+        }
+        // It decides nothing but for how long the record is kept.
+        if DOMAINS.contains(&name) {
+            self.0.entry(name).or_insert(value);
             return Ok(());
         }
         match self.0.insert(name, value) {

@@ -52,18 +52,25 @@ pub async fn admit(db: impl PgExecutor<'_>, ask: &Ask) -> sqlx::Result<Admission
 }
 
 /// Keeps a record, with the reason if it can't be read. A readable record replaces an unreadable one.
-pub async fn keep(db: impl PgExecutor<'_>, posted: &Posted, unreadable: Option<&str>) -> sqlx::Result<Kept> {
+pub async fn keep(
+    db: impl PgExecutor<'_>,
+    posted: &Posted,
+    domain: Option<&str>,
+    unreadable: Option<&str>,
+) -> sqlx::Result<Kept> {
     // xmax is 0 in a row that was just inserted.
     let kept = sqlx::query_scalar!(
-        r#"insert into cdr_inbox as kept (leg, switch_id, body, unreadable) values ($1, $2, $3, $4)
+        r#"insert into cdr_inbox as kept (leg, switch_id, body, unreadable, tenant_id)
+           values ($1, $2, $3, $4, (select id from tenants where domain = lower($5)))
                on conflict (leg) do update
-                     set switch_id = excluded.switch_id, body = excluded.body, received_at = now(), unreadable = null, reader = null
+                     set switch_id = excluded.switch_id, body = excluded.body, tenant_id = excluded.tenant_id, received_at = now(), unreadable = null, reader = null
                    where kept.unreadable is not null and kept.noted_at is null and excluded.unreadable is null
            returning (xmax = 0) as "is_new!""#,
         posted.leg.to_string(),
         posted.switch,
         &posted.body[..],
-        unreadable
+        unreadable,
+        domain
     )
     .fetch_optional(db)
     .await?;
@@ -269,9 +276,13 @@ pub async fn outbound_calls(
 ) -> sqlx::Result<Vec<super::api::OutboundCall>> {
     sqlx::query_as!(
         super::api::OutboundCall,
-        r#"select call_id, callee, extension_id, user_id as agent_id, number_id, caller_id, carrier_id, emergency, admitted,
-                  reason, price, at, ended_at, seconds, cost
-             from admissions
+        r#"select call_id as "call_id!", callee as "callee!", extension_id, user_id as agent_id, number_id, caller_id, carrier_id, emergency as "emergency!",
+                  admitted as "admitted!", reason, price as "price!", at as "at!", ended_at, seconds, cost
+             from (select call_id, callee, extension_id, user_id, number_id, caller_id, carrier_id, emergency, admitted,
+                          reason, price, at, ended_at, seconds, cost, tenant_id from admissions
+                   union all
+                   select call_id, callee, extension_id, user_id, number_id, caller_id, carrier_id, emergency, admitted,
+                          reason, price, at, ended_at, seconds, cost, tenant_id from past_calls) calls
             where tenant_id = $1 and ($2::timestamptz is null or at < $2) and ($3::bool is null or admitted = $3)
               and ($4::text is null or reason = $4)
             order by at desc limit $5"#,

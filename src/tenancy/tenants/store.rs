@@ -178,6 +178,8 @@ async fn for_routing(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
     sqlx::query!("delete from dialplan_entries where tenant_id = $1", id).execute(&mut *db).await?;
     sqlx::query!("delete from assignments where tenant_id = $1", id).execute(&mut *db).await?;
     sqlx::query!("delete from admissions where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!("delete from past_calls where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!("delete from past_records where tenant_id = $1", id).execute(&mut *db).await?;
     sqlx::query!("delete from number_days where tenant_id = $1", id).execute(&mut *db).await?;
     sqlx::query!("delete from spend_days where tenant_id = $1", id).execute(&mut *db).await?;
     sqlx::query!("delete from call_meters where scope = $1", id).execute(&mut *db).await?;

@@ -1,0 +1,228 @@
+//! Nothing grows for ever: what is older than its period goes, in batches with pauses between them, so that no statement is long and no
+//! lock is felt. One node does it at a time, whoever comes first; whatever a pass left undone the next one does.
+//!
+//! docs/retention.md lists every table that grows.
+
+mod months_store;
+mod store;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+pub use self::months_store::{Kept, Month};
+use self::store::{BATCH, Passing, Whose};
+use crate::model::retention::Retention;
+
+const EVERY: Duration = Duration::from_hours(1);
+/// After each batch the others have their turn.
+const PAUSE: Duration = Duration::from_millis(50);
+/// A call is moved to its month after so many days: its record may come late, and is charged to it until then.
+const RECENT_DAYS: i64 = 14;
+/// Unlike a second copy of a record, which a switch posts within hours.
+const RECENT_RECORD_DAYS: i64 = 3;
+
+/// After how many days what passes by itself is deleted.
+const PASSING: [(Passing, i64); 8] = [
+    (Passing::IdempotencyKeys, 1),
+    (Passing::Sessions, 0),
+    // A second use ends the session, for so long.
+    (Passing::RefreshTokens, 2),
+    (Passing::OneTimeTokens, 0),
+    (Passing::Failures, 2),
+    // As `sign_in` believes them.
+    (Passing::Devices, 180),
+    // A registration is over after a day at most.
+    (Passing::Expulsions, 7),
+    (Passing::Hosts, 30),
+];
+
+/// Runs for ever; what fails is tried again the next time.
+pub async fn run(pool: PgPool, retention: Retention, mails: PathBuf) {
+    loop {
+        match pass(&pool, &retention, Utc::now()).await {
+            Ok(Some(0) | None) => {}
+            Ok(Some(rows)) => tracing::info!(rows, "what was older than it has to be kept is gone, or in its month"),
+            Err(error) => tracing::warn!(%error, "what is older than it has to be kept was not all deleted"),
+        }
+        let (folder, days) = (mails.clone(), retention.mails_days);
+        let deleted = tokio::task::spawn_blocking(move || delete_files(&folder, SystemTime::now(), days)).await;
+        if let Ok(Err(error)) = deleted {
+            tracing::warn!(%error, "old mails in files were not deleted");
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// One pass, as if it were `now`: how many rows went or were moved. `None`: another node is at it.
+pub async fn pass(pool: &PgPool, retention: &Retention, now: DateTime<Utc>) -> sqlx::Result<Option<u64>> {
+    let mut turn = pool.acquire().await?.detach();
+    if !store::take_turn(&mut turn).await? {
+        return Ok(None);
+    }
+    let pass = Pass { pool, retention, now };
+    // The turn ends with its connection, also when this is cut off.
+    let done = pass.all(&mut turn).await;
+    let _ = store::end_turn(&mut turn).await;
+    done.map(Some)
+}
+
+struct Pass<'a> {
+    pool: &'a PgPool,
+    retention: &'a Retention,
+    now: DateTime<Utc>,
+}
+
+impl Pass<'_> {
+    fn before(&self, days: i32) -> DateTime<Utc> {
+        self.now - TimeDelta::days(days.into())
+    }
+
+    async fn all(&self, db: &mut PgConnection) -> sqlx::Result<u64> {
+        let (pool, days) = (self.pool, self.retention);
+        for kept in Kept::ALL {
+            let month = Month::of(self.now);
+            for month in [month, month.next()] {
+                months_store::make(&mut *db, kept, month).await?;
+            }
+        }
+        let own = store::own_periods(pool).await?;
+        let mut rows = 0;
+        for (what, days) in PASSING {
+            let before = self.now - TimeDelta::days(days);
+            rows += in_batches(|| store::delete_expired(pool, what, before)).await?;
+        }
+        let unread = self.before(days.records_days);
+        rows += in_batches(|| store::delete_expired(pool, Passing::UnreadRecords, unread)).await?;
+        rows += in_batches(|| store::delete_mails(pool, self.now, days.mails_days)).await?;
+        rows += in_batches(|| store::delete_days(pool, self.now.date_naive(), days.calls_days)).await?;
+        rows += self.audit(&own).await?;
+        // Records first: some are found to be a tenant's by the call that they belong to.
+        rows += self.put_into_months(db, Kept::Records).await?;
+        rows += self.put_into_months(db, Kept::Calls).await?;
+        for kept in Kept::ALL {
+            rows += self.months(db, kept, &own).await?;
+        }
+        Ok(rows)
+    }
+
+    async fn audit(&self, own: &[store::Own]) -> sqlx::Result<u64> {
+        let mut rows = 0;
+        let tenants = store::audited(self.pool).await?;
+        for tenant in tenants.into_iter().map(Some).chain([None]) {
+            let own = own.iter().find(|own| Some(own.tenant_id) == tenant).and_then(|own| own.audit_days);
+            let before = self.before(own.unwrap_or(self.retention.audit_days));
+            // An entry's id may be of some time before or after it was written.
+            let last = first_id(before + TimeDelta::days(1));
+            rows += in_batches(|| store::delete_audit(self.pool, tenant, before, last)).await?;
+        }
+        Ok(rows)
+    }
+
+    /// Moves what is no longer new, month by month.
+    async fn put_into_months(&self, db: &mut PgConnection, kept: Kept) -> sqlx::Result<u64> {
+        let mut rows = 0;
+        loop {
+            let days = if kept == Kept::Calls { RECENT_DAYS } else { RECENT_RECORD_DAYS };
+            let before = self.now - TimeDelta::days(days);
+            let oldest = match kept {
+                Kept::Calls => store::oldest_call(self.pool, before).await?,
+                Kept::Records => store::oldest_record(self.pool, before).await?,
+            };
+            let Some(month) = oldest.map(Month::of) else { return Ok(rows) };
+            months_store::make(&mut *db, kept, month).await?;
+            let before = before.min(month.next().begins());
+            let moved = match kept {
+                Kept::Calls => in_batches(|| store::move_calls(self.pool, before)).await?,
+                Kept::Records => in_batches(|| store::move_records(self.pool, before)).await?,
+            };
+            // What somebody holds a lock on is moved the next time.
+            if moved == 0 {
+                return Ok(rows);
+            }
+            rows += moved;
+        }
+    }
+
+    /// Tenants' shorter periods to the day; the platform's by the month, which is dropped unless somebody's are kept longer.
+    async fn months(&self, db: &mut PgConnection, kept: Kept, own: &[store::Own]) -> sqlx::Result<u64> {
+        let days = match kept {
+            Kept::Calls => self.retention.calls_days,
+            Kept::Records => self.retention.records_days,
+        };
+        let own = own.iter().filter_map(|own| {
+            let days = if kept == Kept::Calls { own.calls_days } else { own.records_days };
+            days.map(|days| (own.tenant_id, days))
+        });
+        let own = own.collect::<Vec<_>>();
+        let mut rows = 0;
+        for (tenant, days) in &own {
+            let before = self.before(*days);
+            rows += in_batches(|| self.delete(kept, Whose::One(*tenant), before)).await?;
+        }
+        let longer = own.iter().filter(|own| own.1 > days).map(|own| own.0).collect::<Vec<_>>();
+        let longest = own.iter().map(|own| own.1).max().unwrap_or(days).max(days);
+        for month in months_store::months(&mut *db, kept).await? {
+            if months_store::is_over(month, self.now, longest) {
+                months_store::drop(&mut *db, kept, month).await?;
+            } else if months_store::is_over(month, self.now, days) {
+                let before = month.next().begins();
+                rows += in_batches(|| self.delete(kept, Whose::AllBut(&longer), before)).await?;
+            }
+        }
+        Ok(rows)
+    }
+
+    async fn delete(&self, kept: Kept, of: Whose<'_>, before: DateTime<Utc>) -> sqlx::Result<u64> {
+        match kept {
+            Kept::Calls => store::delete_past_calls(self.pool, &of, before).await,
+            Kept::Records => store::delete_past_records(self.pool, &of, before).await,
+        }
+    }
+}
+
+/// Again and again until there is less than a batch of it.
+async fn in_batches<F: Future<Output = sqlx::Result<u64>>>(mut batch: impl FnMut() -> F) -> sqlx::Result<u64> {
+    let mut all = 0;
+    loop {
+        let rows = batch().await?;
+        all += rows;
+        if rows < BATCH.unsigned_abs() {
+            return Ok(all);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// No id that was made earlier is as high (RFC 9562: version 7 begins with the milliseconds).
+fn first_id(moment: DateTime<Utc>) -> Uuid {
+    let millis = u64::try_from(moment.timestamp_millis()).unwrap_or_default();
+    Uuid::from_u64_pair(millis << 16, 0)
+}
+
+/// Mails that were written to files because there is no mail server.
+pub fn delete_files(folder: &Path, now: SystemTime, days: i32) -> io::Result<u64> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    let period = Duration::from_hours(24) * u32::try_from(days).unwrap_or(u32::MAX);
+    let mut gone = 0;
+    for entry in entries {
+        let entry = entry?;
+        let is_mail = entry.path().extension().is_some_and(|end| end == "eml");
+        let age = entry.metadata()?.modified().ok().and_then(|at| now.duration_since(at).ok());
+        if is_mail && age.is_some_and(|age| age > period) {
+            fs::remove_file(entry.path())?;
+            gone += 1;
+        }
+    }
+    Ok(gone)
+}

@@ -1,0 +1,108 @@
+//! The SQL of partitions. Not checked at compile time: it is put together of names.
+
+use chrono::{DateTime, Datelike as _, NaiveDate, TimeDelta, Utc};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+/// A table that is kept by the month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    Calls,
+    Records,
+}
+
+impl Kept {
+    pub const ALL: [Self; 2] = [Self::Calls, Self::Records];
+
+    #[must_use]
+    pub fn table(self) -> &'static str {
+        match self {
+            Self::Calls => "past_calls",
+            Self::Records => "past_records",
+        }
+    }
+}
+
+/// A month, in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Month {
+    year: i32,
+    month: u32,
+}
+
+impl Month {
+    #[must_use]
+    pub fn of(moment: DateTime<Utc>) -> Self {
+        Self { year: moment.year(), month: moment.month() }
+    }
+
+    #[must_use]
+    pub fn next(self) -> Self {
+        if self.month == 12 { Self { year: self.year + 1, month: 1 } } else { Self { month: self.month + 1, ..self } }
+    }
+
+    #[must_use]
+    pub fn begins(self) -> DateTime<Utc> {
+        let first = NaiveDate::from_ymd_opt(self.year, self.month, 1).unwrap_or(NaiveDate::MIN);
+        first.and_time(chrono::NaiveTime::MIN).and_utc()
+    }
+
+    fn table(self, kept: Kept) -> String {
+        format!("{}_{:04}_{:02}", kept.table(), self.year, self.month)
+    }
+
+    /// Of a partition's name.
+    fn named(kept: Kept, name: &str) -> Option<Self> {
+        let (year, month) = name.strip_prefix(kept.table())?.strip_prefix('_')?.split_once('_')?;
+        let (year, month) = (year.parse().ok()?, month.parse().ok()?);
+        NaiveDate::from_ymd_opt(year, month, 1).map(|_| Self { year, month })
+    }
+}
+
+/// Waiting for a lock lets everybody else wait behind it: it is tried again the next time instead.
+const PATIENCE: &str = "set local lock_timeout = '1s'";
+
+/// The months that there are partitions of, the oldest first.
+pub async fn months(db: &mut PgConnection, kept: Kept) -> sqlx::Result<Vec<Month>> {
+    let names: Vec<String> = sqlx::query_scalar(
+        "select c.relname::text from pg_inherits i join pg_class c on c.oid = i.inhrelid
+          where i.inhparent = to_regclass('public.' || $1) order by 1",
+    )
+    .bind(kept.table())
+    .fetch_all(db)
+    .await?;
+    Ok(names.iter().filter_map(|name| Month::named(kept, name)).collect())
+}
+
+/// Makes a month's partition, if it is missing. A table that is made first and attached then locks nobody out of the others, as
+/// `create table … partition of` would.
+pub async fn make(db: &mut PgConnection, kept: Kept, month: Month) -> sqlx::Result<bool> {
+    if months(&mut *db, kept).await?.contains(&month) {
+        return Ok(false);
+    }
+    let (table, name) = (kept.table(), month.table(kept));
+    let (from, to) = (month.begins().to_rfc3339(), month.next().begins().to_rfc3339());
+    let mut tx = db.begin().await?;
+    for statement in [
+        PATIENCE.to_owned(),
+        format!("create table public.{name} (like public.{table} including defaults including constraints)"),
+        format!("alter table public.{table} attach partition public.{name} for values from ('{from}') to ('{to}')"),
+    ] {
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *tx).await?;
+    }
+    tx.commit().await.map(|()| true)
+}
+
+/// Drops a month with all that is in it.
+pub async fn drop(db: &mut PgConnection, kept: Kept, month: Month) -> sqlx::Result<()> {
+    let mut tx = db.begin().await?;
+    sqlx::raw_sql(PATIENCE).execute(&mut *tx).await?;
+    let statement = format!("drop table public.{}", month.table(kept));
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *tx).await?;
+    tx.commit().await
+}
+
+/// How many days a month ends after `days` before now: a month is too old when all of it is.
+#[must_use]
+pub fn is_over(month: Month, now: DateTime<Utc>, days: i32) -> bool {
+    month.next().begins() <= now - TimeDelta::days(days.into())
+}

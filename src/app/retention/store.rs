@@ -1,0 +1,304 @@
+//! The SQL of what is moved and deleted by age: each statement takes a batch at most, and leaves alone what somebody else has locked.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::{PgConnection, PgExecutor, PgPool};
+use uuid::Uuid;
+
+/// Rows that one statement takes.
+pub const BATCH: i64 = 1000;
+
+/// The first of a session that takes it does the work; it ends with the connection.
+pub async fn take_turn(db: &mut PgConnection) -> sqlx::Result<bool> {
+    // The letters of "old", so that no other lock is meant by it.
+    sqlx::query_scalar!(r#"select pg_try_advisory_lock(7303268) as "is_ours!""#).fetch_one(db).await
+}
+
+pub async fn end_turn(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!("select pg_advisory_unlock(7303268)").fetch_one(db).await.map(|_| ())
+}
+
+/// A tenant's own periods, in days.
+pub struct Own {
+    pub tenant_id: Uuid,
+    pub audit_days: Option<i32>,
+    pub calls_days: Option<i32>,
+    pub records_days: Option<i32>,
+}
+
+pub async fn own_periods(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Own>> {
+    sqlx::query_as!(Own, "select tenant_id, audit_days, calls_days, records_days from retention_periods")
+        .fetch_all(db)
+        .await
+}
+
+/// Whose entries there are in the audit log, also those of tenants that are gone. The index is skipped through, not read.
+pub async fn audited(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        r#"with recursive known as (
+              (select tenant_id from audit_log where tenant_id is not null order by tenant_id limit 1)
+              union all
+              select (select a.tenant_id from audit_log a where a.tenant_id > k.tenant_id order by a.tenant_id limit 1)
+                from known k where k.tenant_id is not null)
+           select tenant_id as "tenant_id!" from known where tenant_id is not null"#
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Ids begin with the time, so that the index leads to the oldest; `last` is an id that nothing older has.
+pub async fn delete_audit(db: &PgPool, tenant: Option<Uuid>, before: DateTime<Utc>, last: Uuid) -> sqlx::Result<u64> {
+    let gone = match tenant {
+        Some(tenant) => {
+            sqlx::query!(
+                "delete from audit_log where id in (select id from audit_log where tenant_id = $1 and id < $2 and at < $3
+                                                     order by id limit $4 for update skip locked)",
+                tenant,
+                last,
+                before,
+                BATCH
+            )
+            .execute(db)
+            .await?
+        }
+        None => {
+            sqlx::query!(
+                "delete from audit_log where id in (select id from audit_log where tenant_id is null and id < $1 and at < $2
+                                                     order by id limit $3 for update skip locked)",
+                last,
+                before,
+                BATCH
+            )
+            .execute(db)
+            .await?
+        }
+    };
+    Ok(gone.rows_affected())
+}
+
+/// Mails that were sent or given up, by their tenants' periods or by `days`.
+pub async fn delete_mails(db: &PgPool, now: DateTime<Utc>, days: i32) -> sqlx::Result<u64> {
+    let gone = sqlx::query!(
+        "delete from mail_outbox where id in (
+            select m.id from mail_outbox m left join retention_periods r on r.tenant_id = m.tenant_id
+             where m.status <> 'queued'
+               and coalesce(m.sent_at, m.created_at) < $1::timestamptz - make_interval(days => coalesce(r.mails_days, $2))
+             limit $3 for update of m skip locked)",
+        now,
+        days,
+        BATCH
+    );
+    Ok(gone.execute(db).await?.rows_affected())
+}
+
+/// What expires by itself, or is of no use after a fixed time.
+pub async fn delete_expired(db: &PgPool, what: Passing, before: DateTime<Utc>) -> sqlx::Result<u64> {
+    let gone = match what {
+        Passing::IdempotencyKeys => sqlx::query!(
+            "delete from idempotency_keys where (actor, key) in (
+                select actor, key from idempotency_keys where created_at < $1 limit $2 for update skip locked)",
+            before,
+            BATCH
+        ),
+        Passing::Sessions => sqlx::query!(
+            "delete from sessions where id in (
+                select id from sessions where expires_at < $1 limit $2 for update skip locked)",
+            before,
+            BATCH
+        ),
+        Passing::RefreshTokens => sqlx::query!(
+            "delete from refresh_tokens where hash in (
+                select hash from refresh_tokens where used_at < $1 limit $2 for update skip locked)",
+            before,
+            BATCH
+        ),
+        Passing::OneTimeTokens => sqlx::query!(
+            "delete from one_time_tokens where hash in (
+                select hash from one_time_tokens where expires_at < $1 limit $2 for update skip locked)",
+            before,
+            BATCH
+        ),
+        Passing::Failures => sqlx::query!(
+            "delete from sign_in_failures where who in (
+                select who from sign_in_failures where last_at < $1 and locked_until < $1 limit $2 for update skip locked)",
+            before,
+            BATCH
+        ),
+        Passing::Devices => sqlx::query!(
+            "delete from known_devices where token_hash in (
+                select token_hash from known_devices where used_at < $1 limit $2 for update skip locked)",
+            before,
+            BATCH
+        ),
+        Passing::Expulsions => sqlx::query!(
+            "delete from expulsions where id in (
+                select id from expulsions where since < $1 limit $2 for update skip locked)",
+            before,
+            BATCH
+        ),
+        Passing::Hosts => sqlx::query!(
+            "delete from resolved_hosts where host in (
+                select host from resolved_hosts where tried_at < $1 limit $2 for update skip locked)",
+            before,
+            BATCH
+        ),
+        Passing::UnreadRecords => sqlx::query!(
+            "delete from cdr_inbox where leg in (
+                select leg from cdr_inbox where noted_at is null and received_at < $1 limit $2 for update skip locked)",
+            before,
+            BATCH
+        ),
+    };
+    Ok(gone.execute(db).await?.rows_affected())
+}
+
+/// What passes, whosever it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passing {
+    IdempotencyKeys,
+    Sessions,
+    RefreshTokens,
+    OneTimeTokens,
+    Failures,
+    Devices,
+    Expulsions,
+    Hosts,
+    UnreadRecords,
+}
+
+/// Counts of days: calls made with a number, money spent.
+pub async fn delete_days(db: &PgPool, today: NaiveDate, days: i32) -> sqlx::Result<u64> {
+    let numbers = sqlx::query!(
+        "delete from number_days where ctid = any (array(
+            select n.ctid from number_days n left join retention_periods r on r.tenant_id = n.tenant_id
+             where n.day < $1::date - coalesce(r.calls_days, $2) limit $3 for update of n skip locked))",
+        today,
+        days,
+        BATCH
+    );
+    let spent = sqlx::query!(
+        "delete from spend_days where ctid = any (array(
+            select s.ctid from spend_days s left join retention_periods r on r.tenant_id = s.tenant_id
+             where s.day < $1::date - coalesce(r.calls_days, $2) limit $3 for update of s skip locked))",
+        today,
+        days,
+        BATCH
+    );
+    Ok(numbers.execute(db).await?.rows_affected().max(spent.execute(db).await?.rows_affected()))
+}
+
+/// When the oldest call began that can be moved.
+pub async fn oldest_call(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> sqlx::Result<Option<DateTime<Utc>>> {
+    sqlx::query_scalar!("select at from admissions where at < $1 order by at limit 1", before).fetch_optional(db).await
+}
+
+/// Moves calls that began before this moment; those that still go on then have lasted for weeks, and nobody will say that they ended.
+pub async fn move_calls(db: &PgPool, before: DateTime<Utc>) -> sqlx::Result<u64> {
+    let moved = sqlx::query!(
+        "with due as (
+            select tenant_id, call_id, callee from admissions where at < $1 order by at limit $2 for update skip locked),
+         gone as (
+            delete from admissions a using due d
+             where a.tenant_id = d.tenant_id and a.call_id = d.call_id and a.callee = d.callee
+            returning a.*)
+         insert into past_calls (tenant_id, call_id, callee, extension_id, user_id, number_id, caller_id, carrier_id, carriers,
+                                 emergency, admitted, reason, price, reserved, day, at, ended_at, seconds, cost)
+         select tenant_id, call_id, callee, extension_id, user_id, number_id, caller_id, carrier_id, carriers,
+                emergency, admitted, reason, price, reserved, day, at, ended_at, seconds, cost from gone
+             on conflict do nothing",
+        before,
+        BATCH
+    );
+    Ok(moved.execute(db).await?.rows_affected())
+}
+
+/// When the oldest record came that was read and can be moved.
+pub async fn oldest_record(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> sqlx::Result<Option<DateTime<Utc>>> {
+    sqlx::query_scalar!(
+        "select received_at from cdr_inbox where noted_at is not null and received_at < $1 order by received_at limit 1",
+        before
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Moves records that were read and came before this moment. Where a record does not say whose it is, the call that it was admitted as
+/// does.
+pub async fn move_records(db: &PgPool, before: DateTime<Utc>) -> sqlx::Result<u64> {
+    let moved = sqlx::query!(
+        "with due as (
+            select leg from cdr_inbox where noted_at is not null and received_at < $1
+             order by received_at limit $2 for update skip locked),
+         gone as (
+            delete from cdr_inbox i using due d where i.leg = d.leg
+            returning i.leg, i.tenant_id, i.switch_id, i.received_at, i.noted_at, i.body)
+         insert into past_records (leg, tenant_id, switch_id, received_at, noted_at, body)
+         select g.leg,
+                coalesce(g.tenant_id, (select a.tenant_id from admissions a
+                                        where a.call_id = case when g.leg ~ '^[0-9a-f-]{36}$' then g.leg::uuid end limit 1)),
+                g.switch_id, g.received_at, g.noted_at, g.body
+           from gone g
+             on conflict do nothing",
+        before,
+        BATCH
+    );
+    Ok(moved.execute(db).await?.rows_affected())
+}
+
+/// Past calls of one tenant, or of all but some.
+pub async fn delete_past_calls(db: &PgPool, of: &Whose<'_>, before: DateTime<Utc>) -> sqlx::Result<u64> {
+    let gone = match of {
+        Whose::One(tenant) => sqlx::query!(
+            "delete from past_calls where (tenant_id, at, call_id, callee) in (
+                select tenant_id, at, call_id, callee from past_calls where tenant_id = $1 and at < $2 limit $3)",
+            tenant,
+            before,
+            BATCH
+        )
+        .execute(db)
+        .await?,
+        Whose::AllBut(longer) => sqlx::query!(
+            "delete from past_calls where (tenant_id, at, call_id, callee) in (
+                select tenant_id, at, call_id, callee from past_calls where tenant_id <> all ($1) and at < $2 limit $3)",
+            *longer,
+            before,
+            BATCH
+        )
+        .execute(db)
+        .await?,
+    };
+    Ok(gone.rows_affected())
+}
+
+pub async fn delete_past_records(db: &PgPool, of: &Whose<'_>, before: DateTime<Utc>) -> sqlx::Result<u64> {
+    let gone = match of {
+        Whose::One(tenant) => {
+            sqlx::query!(
+                "delete from past_records where (received_at, leg) in (
+                select received_at, leg from past_records where tenant_id = $1 and received_at < $2 limit $3)",
+                tenant,
+                before,
+                BATCH
+            )
+            .execute(db)
+            .await?
+        }
+        Whose::AllBut(longer) => {
+            sqlx::query!(
+                "delete from past_records where (received_at, leg) in (
+                select received_at, leg from past_records
+                 where (tenant_id is null or tenant_id <> all ($1)) and received_at < $2 limit $3)",
+                *longer,
+                before,
+                BATCH
+            )
+            .execute(db)
+            .await?
+        }
+    };
+    Ok(gone.rows_affected())
+}
+
+pub enum Whose<'a> {
+    One(Uuid),
+    AllBut(&'a [Uuid]),
+}

@@ -32,7 +32,7 @@ use crate::{switch::fetch::Fetch, tenancy::mail::deliver::Outlet, text::keyring:
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// The settings that a running node takes anew. Any other needs a restart.
+/// The settings that a running node reads again. Any other needs a restart.
 pub const RENEWED: [&str; 13] = [
     "log",
     "switch_tls_certificate",
@@ -49,7 +49,7 @@ pub const RENEWED: [&str; 13] = [
     "key_file",
 ];
 
-/// What is renewed by itself, and fails by itself.
+/// A part that is renewed, and may fail, independently of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     Settings,
@@ -88,12 +88,12 @@ impl Part {
 
 /// How the settings are read again.
 pub struct Source {
-    /// The file that is looked at for changes.
+    /// The file that is checked for changes.
     pub file: PathBuf,
     pub read: Box<dyn Fn() -> Result<Settings, String> + Send + Sync>,
 }
 
-/// What is in force, held by whoever uses it as well.
+/// What is in force, shared with whatever uses it.
 pub struct InForce {
     pub switch_tls: Option<Arc<ArcSwap<ServerConfig>>>,
     pub app_tls: Option<Arc<Swapped>>,
@@ -114,7 +114,7 @@ pub struct Renewal {
     wanted: Notify,
 }
 
-/// What a file was like when it was looked at; `None`: it was not there.
+/// The state of a file when it was checked; `None` if it was missing.
 type Look = Option<(u64, u64, u64, i64, i64)>;
 
 impl Renewal {
@@ -135,34 +135,34 @@ impl Renewal {
         lock(&self.settings).clone()
     }
 
-    /// What could not be renewed: the last that could is in force.
+    /// What could not be renewed. The last good version is in force.
     #[must_use]
     pub fn failed(&self) -> Vec<(Part, String)> {
         lock(&self.failed).iter().map(|(part, reason)| (*part, reason.clone())).collect()
     }
 
-    /// Somebody asks for it: by SIGHUP.
+    /// Asks for a renewal, as SIGHUP does.
     pub fn ask(&self) {
         self.wanted.notify_one();
     }
 
-    /// Runs for ever.
+    /// Runs forever.
     pub async fn run(self: Arc<Self>) {
         let mut known = self.look().await;
         let mut before = known.clone();
         loop {
             tokio::select! {
                 () = self.wanted.notified() => {
-                    tracing::info!("taking certificates and settings anew");
+                    tracing::info!("reading certificates and settings again");
                     self.renew_apart().await;
                     (known, before) = { let now = self.look().await; (now.clone(), now) };
                 }
                 () = tokio::time::sleep(LOOK_EVERY) => {
                     let now = self.look().await;
-                    // A file that changes still may be half of what it will be.
+                    // A file that is still changing may be incomplete.
                     if now != known && now == before {
                         self.renew_apart().await;
-                        // The settings may name other files now.
+                        // The settings may now name other files.
                         known = self.look().await;
                         before.clone_from(&known);
                     } else {
@@ -202,7 +202,7 @@ impl Renewal {
         files
     }
 
-    /// Takes everything anew that can be.
+    /// Renews everything that can be renewed.
     pub fn renew(&self) {
         let before = self.settings();
         let mut now = before.clone();
@@ -214,7 +214,7 @@ impl Renewal {
         let changed = changed(&before, &now);
         let needing = changed.iter().filter(|name| !RENEWED.contains(&name.as_str()));
         for setting in needing {
-            tracing::warn!(setting, "this setting has changed, and is in force after a restart only");
+            tracing::warn!(setting, "this setting has changed, but takes effect only after a restart");
         }
         let has_changed = |names: &[&str]| names.iter().any(|name| changed.iter().any(|changed| changed == name));
         let mut kept = before.clone();
@@ -227,7 +227,7 @@ impl Renewal {
                 (kept.smtp, kept.mail_from) = (now.smtp.clone(), now.mail_from.clone());
             }
         } else {
-            // As it was before: what could not be taken was taken back.
+            // The mail settings are what they were before, so an earlier failure no longer counts.
             lock(&self.failed).remove(&Part::Mail);
         }
         let token = MetricsToken::open(&now.metrics_token_file()).map(|token| self.in_force.token.store(token.into()));
@@ -278,16 +278,16 @@ impl Renewal {
         self.note(Part::AppCertificate, taken)
     }
 
-    /// A listener without TLS gets it by a restart.
+    /// Whether a listener has no TLS. It can get TLS only by a restart.
     #[expect(clippy::unused_self, reason = "beside its siblings")]
     fn stays_plain(&self, wanted: Option<&Path>, setting: &str) -> bool {
         if wanted.is_some() {
-            tracing::warn!(setting, "a listener begins to speak TLS after a restart only");
+            tracing::warn!(setting, "a listener can start to use TLS only after a restart");
         }
         false
     }
 
-    /// Writes down what came of it; was it done?
+    /// Notes the result. Returns whether it succeeded.
     fn note<E: fmt::Display>(&self, part: Part, came: Result<(), E>) -> bool {
         let done = came.is_ok();
         let outcome = if done { "done" } else { "failed" };
@@ -304,7 +304,7 @@ impl Renewal {
                 tracing::error!(
                     part = part.name(),
                     reason,
-                    "could not be renewed: what was in force before stays in force"
+                    "could not be renewed: the previous version stays in force"
                 );
                 lock(&self.failed).insert(part, reason);
             }
@@ -313,7 +313,7 @@ impl Renewal {
     }
 }
 
-/// For an alarm before a certificate expires.
+/// Publishes when a certificate expires, for alarms.
 pub fn note_expiry(listener: &'static str, loaded: &Loaded) {
     #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^52")]
     let at = loaded.expires.timestamp() as f64;
@@ -324,7 +324,7 @@ pub fn note_expiry(listener: &'static str, loaded: &Loaded) {
 fn load(files: Result<Option<Files>, TlsError>, setting: &'static str) -> Result<Loaded, String> {
     match files.map_err(|error| error.to_string())? {
         Some(files) => files.load_anew().map_err(|error| error.to_string()),
-        None => Err(format!("{setting} is set no more: a listener stops to speak TLS after a restart only")),
+        None => Err(format!("{setting} is no longer set: a listener can stop using TLS only after a restart")),
     }
 }
 

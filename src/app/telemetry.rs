@@ -12,7 +12,7 @@ use tracing::{Span, field::Empty};
 use tracing_actix_web::RootSpanBuilder;
 use tracing_subscriber::{EnvFilter, fmt};
 
-/// Puts another filter in the place of the log's.
+/// Replaces the log's filter.
 type Reload = Box<dyn Fn(EnvFilter) + Send + Sync>;
 static LOG: OnceLock<Reload> = OnceLock::new();
 
@@ -37,7 +37,7 @@ pub fn init(default: &str) -> Result<(), BadFilter> {
     Ok(())
 }
 
-/// What a node logs, as its settings say it; `None`: as usual.
+/// Sets what a node logs; `None` for the default.
 pub fn set_level(wanted: Option<&str>) -> Result<(), BadFilter> {
     let filter = filter(wanted.filter(|wanted| !wanted.trim().is_empty()).unwrap_or(USUAL))?;
     if let Some(reload) = LOG.get() {
@@ -46,10 +46,10 @@ pub fn set_level(wanted: Option<&str>) -> Result<(), BadFilter> {
     Ok(())
 }
 
-/// What a node logs unless it is told otherwise.
+/// What a node logs by default.
 pub const USUAL: &str = "info";
 
-/// What `log` or `DIALPLANE_LOG` says can't be understood.
+/// The setting `log`, or `DIALPLANE_LOG`, can't be understood.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "log, or DIALPLANE_LOG: {0:?} is not a level: write trace, debug, info, warn, error or off, or a list such as dialplane=debug,sqlx=warn"
@@ -103,7 +103,7 @@ fn describe() {
         ("dialplane_mails_total", "Attempts to send a mail, by result."),
         (
             "dialplane_renewals_total",
-            "Certificates, settings and the like that were taken anew while the node runs, by outcome.",
+            "Attempts to read certificates, settings and so on again while the node runs, by result.",
         ),
     ];
     let gauges = [
@@ -113,10 +113,7 @@ fn describe() {
         ("dialplane_database_full", "1 while the database's disk is full and nothing can be changed."),
         ("dialplane_tenants", "Tenants that this node knows."),
         ("dialplane_call_records_unreadable", "Call records that are kept and can't be read yet."),
-        (
-            "dialplane_renewal_failed",
-            "1 while what was to be taken anew can not be, and the last that could is in force.",
-        ),
+        ("dialplane_renewal_failed", "1 while a part could not be renewed and its last good version is in force."),
         ("dialplane_certificate_expiry_timestamp_seconds", "When the certificate in force expires, by listener."),
         ("dialplane_database_connections", "Connections to the database, by pool and state."),
         ("dialplane_database_connections_limit", "Most connections to the database of a pool."),

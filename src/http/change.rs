@@ -21,29 +21,29 @@ use crate::{
     text::{Code, keyring::Place},
 };
 
-/// Who makes a change, as far as HTTP has to know.
+/// Who makes a change, as far as HTTP needs to know.
 pub trait Maker {
-    /// Idempotency keys are its own.
+    /// The id that idempotency keys belong to.
     fn id(&self) -> Uuid;
     fn author(&self, request: &HttpRequest) -> Author;
 }
 
-/// What handlers work with: it can begin a change.
+/// What can begin a change for a handler.
 pub trait Begins {
     fn changes(&self) -> &Changes;
 }
 
-/// A request that changes something: its headers, and the request they came with.
+/// A request that changes something, with its headers.
 #[derive(Debug, Clone)]
 pub struct ChangeRequest {
     method_and_path: String,
     idempotency_key: Option<String>,
-    /// The version the caller has read.
+    /// The version that the caller has read.
     pub if_match: Option<i64>,
     request: HttpRequest,
 }
 
-/// What a change answers.
+/// The answer to a change.
 #[derive(Debug)]
 pub struct Outcome {
     status: StatusCode,
@@ -53,7 +53,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// 201 with where it is.
+    /// 201 with the location.
     pub fn created(body: &impl Serialize, version: i64, location: String) -> Result<Self, Problem> {
         Ok(Self { status: StatusCode::CREATED, body: json(body)?, version: Some(version), location: Some(location) })
     }
@@ -62,13 +62,13 @@ impl Outcome {
         Ok(Self { status: StatusCode::OK, body: json(body)?, version: Some(version), location: None })
     }
 
-    /// What became of many: 201 if anything was made, else 422.
+    /// A report on many things: 201 if any was created, else 422.
     pub fn report(body: &impl Serialize, made: bool) -> Result<Self, Problem> {
         let status = if made { StatusCode::CREATED } else { StatusCode::UNPROCESSABLE_ENTITY };
         Ok(Self { status, body: json(body)?, version: None, location: None })
     }
 
-    /// Done, with something to say and no version.
+    /// 200 with a body but no version.
     pub fn said(body: &impl Serialize) -> Result<Self, Problem> {
         Ok(Self { status: StatusCode::OK, body: json(body)?, version: None, location: None })
     }
@@ -163,7 +163,7 @@ impl ChangeRequest {
             return Ok(outcome.response(Some(change.commit().await?.to_string())));
         };
         let (actor, fingerprint) = (actor.id(), self.fingerprint(body));
-        // The same request may come twice at once: the second waits here, and then finds the answer.
+        // If the same request comes twice at once, the second waits here and then finds the answer.
         super::store::hold_key(change.db(), actor, key).await?;
         if let Some(outcome) = replay(&mut change, actor, key, &fingerprint).await? {
             return Ok(outcome.response(None));
@@ -178,7 +178,7 @@ impl ChangeRequest {
     }
 }
 
-/// The answer given before to this key, sealed as it may hold a secret that is shown once.
+/// Where the answer to a key is kept, for sealing it: it may contain a secret that is shown once.
 fn place(actor: Uuid) -> Place {
     Place { column: "idempotency_keys.body", tenant: Uuid::nil(), row: actor }
 }

@@ -1,4 +1,4 @@
-//! Reading a JSON body, so that what is wrong is named by its field.
+//! Reads a JSON body, so that errors name the field.
 
 use actix_web::web::Bytes;
 use serde::de::DeserializeOwned;
@@ -9,10 +9,10 @@ use crate::{
     text::{Code, Why},
 };
 
-/// Largest JSON body: ten thousand agents at once fit.
+/// The largest JSON body in bytes, enough for ten thousand agents.
 pub const MAX_BODY: usize = 4 * 1024 * 1024;
 
-/// Reads a body into a type; a wrong one becomes a 422 that names the field, broken JSON a 400.
+/// Reads a body into a type. Wrong values become a 422 that names the field, and broken JSON a 400.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(if body.is_empty() { b"{}" } else { body });
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
@@ -28,7 +28,7 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     Ok(value)
 }
 
-/// The same for a body that may be large, apart from the threads that serve everybody.
+/// The same for a body that may be large, on a thread that serves nobody else.
 pub async fn parse_apart<T: DeserializeOwned + Send + 'static>(body: &Bytes) -> Result<T, Problem> {
     let body = body.clone();
     apart(move || parse(&body)).await?

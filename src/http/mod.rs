@@ -1,5 +1,5 @@
-//! What every handler needs: problems, JSON input, versions and idempotency, turns for large uploads. Not the router, which is the
-//! top, and not who asks, which is `tenancy::auth`'s.
+//! What every handler needs: problems, JSON input, versions and idempotency, turns for large uploads. The router is in `app`, and
+//! `tenancy::auth` decides who the caller is.
 
 pub mod change;
 pub mod input;

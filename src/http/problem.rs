@@ -1,7 +1,7 @@
 //! Problem details (RFC 9457): what an API caller is told when something doesn't work.
 //!
-//! What the caller did wrong is a 4xx that names the field and what to do. What we did wrong is a 500 with an id that stands in
-//! the log; that the database can't be asked is a 503.
+//! A mistake of the caller is a 4xx that names the field and what to do. A bug of ours is a 500 with an id that is also in the log. If the
+//! database can't be asked, it is a 503.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::{
     text::{Code, Why},
 };
 
-/// Below this path a page stands for each code, which says what it means and what to do.
+/// Below this path, each code has a page that says what it means and what to do.
 pub const PAGES: &str = "/problems";
 
 /// One problem, as `application/problem+json`.
@@ -34,13 +34,13 @@ pub struct Problem {
     /// The kind of problem, for programs: it never changes. `/problems` lists all of them.
     #[schema(value_type = CodeName)]
     code: &'static str,
-    /// What the sentence is about, by name: those of a code are listed on its page.
+    /// The values in the sentence, by name. A code's page lists them.
     #[schema(example = json!({"number": "+12025550123"}))]
     params: BTreeMap<&'static str, String>,
     /// The field of the request that is wrong, if one is.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
-    /// Names this problem in the log.
+    /// Identifies this problem in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<Uuid>,
     /// Seconds, for the header.
@@ -76,7 +76,7 @@ impl utoipa::PartialSchema for CodeName {
             .schema_type(Type::String)
             .enum_values(Some(names))
             .description(Some(
-                "Why something was refused. More may come: treat one that you do not know by its status.",
+                "Why something was refused. New codes may be added: treat an unknown code by its status.",
             ))
             .into()
     }
@@ -134,7 +134,7 @@ impl Problem {
         Self { detail, ..Self::from(why) }.field(field)
     }
 
-    /// What is wrong with a field as it was read from JSON, before any rule looked at it.
+    /// What is wrong with a field as read from JSON, before any rule was checked.
     pub fn of_json(field: impl Into<String>, why: Why) -> Self {
         let field = field.into();
         let detail = format!("{field}: {why}.");
@@ -195,7 +195,7 @@ impl Problem {
         Self::from(Code::UploadsWait).retry_after(60)
     }
 
-    /// Ours: the cause goes to the log under an id, the id to the caller.
+    /// A bug of ours: the log gets the cause under an id, and the caller gets the id.
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         let id = Uuid::now_v7();
         tracing::error!(%id, error, "a request failed");
@@ -257,11 +257,11 @@ impl From<sqlx::Error> for Problem {
     }
 }
 
-/// What the database refuses of what was sent. That is the sender's, or whoever's who was quicker: never a fault of ours. Subjects name the
-/// field before it comes to this.
+/// What the database refuses because of the request, or because somebody else was quicker. It is no bug of ours. Usually a subject has
+/// already named the field.
 fn unfit(sqlstate: &str, constraint: Option<&str>) -> Option<Problem> {
     match sqlstate {
-        // A NUL: Postgres knows none in text, nor in JSON.
+        // Postgres allows no NUL in text or JSON.
         "22021" | "22P05" => Some(Code::ControlCharacters.into()),
         "54000" => Some(Code::TooLong.into()),
         // A number or a time that is out of range.
@@ -275,7 +275,7 @@ fn unfit(sqlstate: &str, constraint: Option<&str>) -> Option<Problem> {
         "53100" => Some(Problem::from(Code::DatabaseFull).retry_after(60)),
         // The server has no memory or no connection left.
         "53200" | "53300" | "53400" => Some(Code::DatabaseUnavailable.into()),
-        // Two changes waited for each other, and this one gave way.
+        // A deadlock of two changes, which this one lost.
         "40001" | "40P01" | "55P03" => Some(Error::ChangesUnderWay { seconds: 1 }.into()),
         _ => None,
     }

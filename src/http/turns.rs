@@ -1,4 +1,4 @@
-//! Uploads of many things take turns, so that a connection and a core are always left for everybody else.
+//! Large uploads take turns, so that connections and cores are left for everybody else.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,21 +6,21 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::problem::Problem;
 
-/// For so long an upload waits for its turn.
+/// How long an upload waits for its turn.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How many uploads a node works on at once.
 #[derive(Clone)]
 pub struct Turns(Arc<Semaphore>);
 
-/// The right to work on one, for as long as it is held.
+/// The right to work on an upload, as long as it is held.
 #[must_use]
 pub struct Turn {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Turns {
-    /// A quarter of the connections of the API, one at least.
+    /// A quarter of the API's connections, but at least one.
     #[must_use]
     pub fn new(connections: u32) -> Self {
         Self(Arc::new(Semaphore::new(usize::try_from(connections / 4).unwrap_or_default().max(1))))

@@ -1,4 +1,4 @@
-//! What an extension does with its calls.
+//! How an extension handles its calls.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,8 +7,8 @@ use crate::{
     text::{Code, DialNumber, Prefix},
 };
 
-/// Forwards, do not disturb, follow-me, recording, blocked callers. Numbers are dialled as the extension itself would dial them, and
-/// on its bill.
+/// Forwards, do not disturb, follow-me, recording, blocked callers. Numbers are dialled as the extension would dial them, and the
+/// extension pays.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CallHandling {
@@ -20,18 +20,18 @@ pub struct CallHandling {
     pub forward_no_answer: Option<DialNumber>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forward_not_registered: Option<DialNumber>,
-    /// Callers are told that it is busy, or go to voicemail.
+    /// Callers hear that it is busy, or reach voicemail.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub do_not_disturb: bool,
-    /// Other phones that ring as well.
+    /// Other phones that ring too.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub follow_me: Vec<FollowMe>,
-    /// What callers' numbers, without `+`, must not begin with.
+    /// Callers whose numbers (without `+`) begin with one of these are refused.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blocked_callers: Vec<Prefix>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub record: bool,
-    /// Colleagues may take its calls with the code for that. Callers then hear it ring also while no phone is registered.
+    /// Whether colleagues may pick up its calls with the feature code. Then callers hear ringing even if no phone is registered.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub pickup: bool,
 }
@@ -40,10 +40,10 @@ pub struct CallHandling {
 #[serde(deny_unknown_fields)]
 pub struct FollowMe {
     pub number: DialNumber,
-    /// Seconds after the extension's own phone that it begins to ring.
+    /// How many seconds after the extension's own phone it begins to ring.
     #[serde(default)]
     pub delay_seconds: u8,
-    /// Who answers presses 1 to take the call, so that somebody's mailbox does not.
+    /// Whether whoever answers must press 1 to take the call. This keeps mailboxes from taking it.
     #[serde(default)]
     pub confirm: bool,
 }

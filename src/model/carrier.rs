@@ -1,4 +1,4 @@
-//! What a carrier is: where it is reached, how numbers are written for it, how much it takes.
+//! A carrier: where it is reached, how numbers are written for it, and how many calls it takes.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,69 +13,70 @@ use crate::{
 pub struct CarrierConfig {
     /// Where calls are sent.
     pub host: Host,
-    /// What it calls itself in its challenges; `host` when not given.
+    /// The realm in its challenges; `host` if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub realm: Option<Host>,
-    /// Absent: it knows the switches by their addresses.
+    /// Absent if the carrier recognises the switches by their addresses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<CarrierUser>,
     #[serde(default)]
     pub register: bool,
-    /// Addresses that its calls come from.
+    /// Networks that its calls come from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<Network>,
     #[serde(default)]
     pub transport: Transport,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub codecs: Option<Codecs>,
-    /// Seconds between OPTIONS that see whether it is there.
+    /// How often to probe it with OPTIONS, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ping_seconds: Option<u16>,
     #[serde(default)]
     pub number_format: NumberFormat,
     #[serde(default)]
     pub caller_id_format: NumberFormat,
-    /// The caller's number stands in From, instead of the user name.
+    /// Whether From has the caller's number instead of the user name.
     #[serde(default = "yes")]
     pub caller_id_in_from: bool,
-    /// Digits taken away from the beginning of a number, once it is in its format,
+    /// How many digits to remove from the beginning of a formatted number.
     #[serde(default)]
     pub strip: u8,
-    /// and what is put before it then.
+    /// What to put before the number after that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<DialNumber>,
-    /// How it writes the numbers of the calls that it brings.
+    /// How it writes the numbers of calls from outside.
     #[serde(default, skip_serializing_if = "Inbound::is_usual")]
     pub inbound: Inbound,
-    /// Calls at once.
+    /// The most calls at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calls_per_second: Option<u16>,
-    /// It takes emergency calls.
+    /// Whether it takes emergency calls.
     #[serde(default)]
     pub emergency: bool,
-    /// Seconds until a call must make progress, before the next carrier is tried.
+    /// How many seconds a call may take to make progress before the next carrier is tried.
     #[serde(default = "twelve")]
     pub progress_seconds: u8,
 }
 
-/// How a carrier writes the numbers of the calls that it brings: of who is called, and of who calls.
+/// How a carrier writes the numbers of calls from outside: the called number and the caller's.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Inbound {
     #[serde(default)]
     pub format: InboundFormat,
-    /// Whose national numbers it writes, as ISO 3166 has it. With the format `international`: those with a single 0 in front.
+    /// The country whose national numbers it writes (ISO 3166). With the format `international`: the country of numbers with a single
+    /// leading 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub country: Option<Country>,
-    /// What it puts before the numbers called. It is taken away before they are read.
+    /// What it puts before called numbers. This is removed before they are read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<DialNumber>,
-    /// Where the number called stands.
+    /// Where the called number is.
     #[serde(default)]
     pub number_in: NumberPlace,
-    /// The header, when it stands in one. A switch sends those that its `xml_curl.conf.xml` names.
+    /// The SIP header with the called number, if it is in one. A switch only sends the headers that its `xml_curl.conf.xml` names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub header: Option<HeaderName>,
 }
@@ -115,14 +116,14 @@ impl Inbound {
         }
     }
 
-    /// The number called, as this carrier wrote it.
+    /// Reads a called number as this carrier writes it.
     #[must_use]
     pub fn called(&self, text: &str) -> Option<E164> {
         let prefix = self.prefix.as_ref().map_or("", DialNumber::as_str);
         E164::read_after(prefix, text, self.notation())
     }
 
-    /// The number that calls, as this carrier wrote it.
+    /// Reads a caller's number as this carrier writes it.
     #[must_use]
     pub fn caller(&self, text: &str) -> Option<E164> {
         E164::read(text, self.notation())
@@ -195,7 +196,7 @@ impl NumberFormat {
 }
 
 impl CarrierConfig {
-    /// The number as this carrier wants it dialled.
+    /// The number in the form that this carrier expects.
     #[must_use]
     pub fn dialled(&self, number: &E164) -> String {
         self.adapt(&self.number_format.write(number))

@@ -1,4 +1,4 @@
-//! What each kind of destination is: typed, limited, and made of texts that a switch can be given.
+//! The configuration of each kind of destination: typed, bounded, and made of texts that are safe on a switch.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,7 +64,7 @@ impl Target {
     }
 }
 
-/// What somebody hears: a recording on the switch, or text that it speaks.
+/// What is played: a recording on the switch, or text that it speaks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Prompt {
@@ -99,7 +99,7 @@ pub enum QueueStrategy {
 }
 
 impl QueueStrategy {
-    /// As mod_callcenter names them (`cc_strategy`, in its callers_callback).
+    /// The name in mod_callcenter (`cc_strategy`, in its callers_callback).
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -122,16 +122,16 @@ pub struct Queue {
     pub strategy: QueueStrategy,
     #[serde(default)]
     pub tiers: Vec<Tier>,
-    /// Seconds that an agent rests after a call.
+    /// How many seconds an agent rests after a call.
     #[serde(default)]
     pub wrap_up_seconds: u16,
     /// Seconds that an agent's phone rings.
     #[serde(default = "twenty")]
     pub ring_seconds: u16,
-    /// Seconds that a caller waits at most; 0: as long as they like.
+    /// How many seconds a caller may wait; 0 for no limit.
     #[serde(default)]
     pub max_wait_seconds: u16,
-    /// Where a caller goes who waited so long, or found nobody.
+    /// Where a caller goes after that, or if there is no agent.
     pub overflow: Option<Target>,
     /// A local_stream of the switch.
     pub music: Option<StreamName>,
@@ -143,7 +143,7 @@ pub struct Queue {
     pub record: bool,
 }
 
-/// An agent of a queue: an extension. Lower levels are asked first, within a level lower positions.
+/// An extension as an agent of a queue. Lower levels ring first; within a level, lower positions do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tier {
@@ -164,14 +164,14 @@ pub struct Ivr {
     /// One digit, `*` or `#`, and where it leads.
     #[schema(value_type = BTreeMap<String, Target>)]
     pub entries: BTreeMap<String, Target>,
-    /// May callers dial an extension's number?
+    /// Whether callers may dial an extension's number.
     #[serde(default)]
     pub direct_dial: bool,
     #[serde(default = "ten")]
     pub timeout_seconds: u8,
     #[serde(default = "three")]
     pub max_failures: u8,
-    /// Where a caller goes who chose nothing.
+    /// Where a caller goes who chooses nothing.
     pub otherwise: Option<Target>,
 }
 
@@ -183,7 +183,7 @@ pub struct Conference {
     pub announce: bool,
     pub muted: bool,
     pub music: Option<StreamName>,
-    /// Until somebody with this extension is there, the others wait.
+    /// The others wait until somebody calls from this extension.
     pub moderator: Option<Uuid>,
 }
 
@@ -194,15 +194,15 @@ pub struct Mailbox {
     pub email: Option<Email>,
 }
 
-/// Leads on by the time.
+/// Leads on depending on the time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
-    /// The tenant's zone when not given.
+    /// The tenant's time zone if absent.
     pub time_zone: Option<TimeZone>,
-    /// The tenant's business hours when not given.
+    /// The tenant's business hours if absent.
     pub hours: Option<BusinessHours>,
-    /// Days, from and to inclusive, that lead elsewhere; the first that fits counts.
+    /// Days (from and to inclusive) that lead elsewhere. The first that matches counts.
     #[serde(default)]
     pub dates: Vec<Dates>,
     pub open: Target,
@@ -239,7 +239,7 @@ pub struct External {
 #[serde(deny_unknown_fields)]
 pub struct Page {
     pub members: Vec<Uuid>,
-    /// May they answer?
+    /// Whether they can talk back.
     #[serde(default)]
     pub two_way: bool,
 }
@@ -285,7 +285,7 @@ impl Config {
         }
     }
 
-    /// Reads a configuration of a kind, so that what is wrong is named by its field.
+    /// Reads a configuration of a kind. Errors name the field.
     pub fn read(kind: TargetKind, value: &serde_json::Value) -> Result<Self, Error> {
         fn typed<'de, T: Deserialize<'de>>(value: &'de serde_json::Value) -> Result<T, Error> {
             serde_path_to_error::deserialize(value).map_err(|error| {
@@ -329,7 +329,7 @@ impl Config {
         }
     }
 
-    /// What it leads to by itself, without anybody's doing: a circle of these would never end.
+    /// What it leads to by itself, without a person's action. A circle of these would never end.
     #[must_use]
     pub fn leads_on(&self) -> BTreeSet<Target> {
         match self {
@@ -380,7 +380,7 @@ impl Queue {
 
 impl Ivr {
     fn check(&self) -> Result<(), Error> {
-        // A menu with an entry that has no digits is no menu to mod_dptools (ivr_application_function).
+        // mod_dptools refuses a menu with an entry without digits (ivr_application_function).
         let key = |key: &String| key.len() == 1 && key.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'*' | b'#'));
         if self.entries.is_empty() || !self.entries.keys().all(key) {
             return Err(Error::invalid("entries", Code::MenuKeys));

@@ -1,11 +1,11 @@
-//! What a change of text changed.
+//! The difference between two texts.
 
 use std::time::Duration;
 
-/// How long two texts are compared. What is left then counts as changed whole: true all the same, and longer to read.
+/// How long two texts are compared. What is left then is shown as replaced, which is correct but longer.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// What changed, line by line. The work of the algorithm grows with the product of the lengths, so it ends by the clock.
+/// The line-by-line difference. The work grows with the product of the lengths, so it has a time limit.
 #[must_use]
 pub fn diff(old: &str, new: &str) -> String {
     let lines = similar::TextDiff::configure().timeout(PATIENCE).diff_lines(old, new);

@@ -1,40 +1,40 @@
-//! Why something came to nothing, told apart by type and code.
+//! Errors, distinguished by type and code.
 
 use crate::text::{Code, Why, keyring::KeyringError};
 
-/// Why a change, or a question about what there is, came to nothing.
+/// Why a change or a read failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no such thing, or it is another tenant's.
+    /// It does not exist, or belongs to another tenant.
     #[error("there is no such {0}")]
     NotFound(&'static str),
-    /// By a rule of the domain: what kind it is, and so the status, is the code's.
+    /// A rule refuses it. The code decides the status.
     #[error("{0}")]
     Refused(Why),
     #[error("{field} {why}")]
     Invalid { field: &'static str, why: Why },
-    /// Like `Invalid`, of a field whose name is made up as it is read: one of a list, one deep inside.
+    /// Like `Invalid`, for a field whose name is only known when it is read, such as an element of a list.
     #[error("{field} {why}")]
     InvalidAt { field: String, why: Why },
     /// A parameter of a request's query.
     #[error("{field} {why}")]
     Query { field: &'static str, why: Why },
-    /// The password is right, and a code of the second factor is missing.
+    /// The password is right, but the code of the second factor is missing.
     #[error("a code of the second factor is needed")]
     SecondFactor,
-    /// Too many attempts: to be tried again after so many seconds.
+    /// Too many attempts: try again after this many seconds.
     #[error("too many attempts, to be tried again in {seconds} s")]
     TooMany { seconds: i64 },
-    /// Others' changes are under way, and waiting for them took too long: to be tried again after so many seconds.
+    /// Waiting for other changes took too long: try again after this many seconds.
     #[error("other changes are under way, to be tried again in {seconds} s")]
     ChangesUnderWay { seconds: i64 },
     /// Too much at once.
     #[error("too much at once")]
     Busy,
-    /// `If-Match` names another version than the one there is.
+    /// `If-Match` names another version than the present one.
     #[error("it was changed meanwhile: it has version {0} now")]
     Changed(i64),
-    /// A fault of ours that has nothing to do with SQL.
+    /// A bug of ours that has nothing to do with SQL.
     #[error("{0}")]
     Fault(&'static str),
     #[error(transparent)]
@@ -45,7 +45,7 @@ pub enum Error {
 
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What the database itself refuses, by a rule of ours (`refuse_in_deleted` in 0020_sign_ups.sql).
+/// The SQLSTATE with which our own trigger refuses (`refuse_in_deleted` in 0020_sign_ups.sql).
 const TENANT_IS_BEING_DELETED: &str = "DPL01";
 
 impl From<sqlx::Error> for Error {
@@ -78,7 +78,7 @@ impl Error {
         Self::Query { field, why: why.into() }
     }
 
-    /// The constraint of the database that was violated, if one was.
+    /// The database constraint that was violated, if any.
     #[must_use]
     pub fn violated(&self) -> Option<(&str, String)> {
         let Self::Sql(sqlx::Error::Database(error)) = self else { return None };
@@ -87,7 +87,7 @@ impl Error {
     }
 }
 
-/// Is it the version that the caller has read? `None`: whichever there is.
+/// Checks that this is the version that the caller has read. `None` accepts any.
 pub fn same_version(if_match: Option<i64>, version: i64) -> Result<()> {
     if if_match.is_none_or(|read| read == version) { Ok(()) } else { Err(Error::Changed(version)) }
 }

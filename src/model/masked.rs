@@ -1,22 +1,21 @@
-//! What is written down about a change, without secrets: the audit log is read by more people than may know them, and kept for longer.
+//! Removes secrets from what is logged about a change: more people read the audit log than may know secrets, and it is kept longer.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 use serde_json::Value;
 
-/// What stands in a secret's place.
+/// Replaces a secret.
 const HIDDEN: &str = "(hidden)";
 
-/// Does a field, a parameter or an attribute of this name hold a secret?
+/// Whether a field, parameter or attribute with this name contains a secret.
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let parts = ["pass", "secret", "cred", "token", "api_key", "api-key", "apikey", "private", "dsn"];
     parts.iter().any(|part| name.contains(part)) || name == "pin" || name.ends_with("_pin") || name.ends_with("-pin")
 }
 
-/// The same, with what is secret hidden: by the name of its field, within XML by the names of parameters and attributes, and in
-/// addresses.
+/// Hides secrets: by the names of fields, within XML by the names of parameters and attributes, and in URLs.
 #[must_use]
 pub fn masked(value: Value) -> Value {
     match value {
@@ -29,7 +28,7 @@ pub fn masked(value: Value) -> Value {
 
 fn field(name: String, value: Value) -> (String, Value) {
     let value = match value {
-        // What is said in brackets is said about a secret, and is none.
+        // Text in brackets describes a secret and is not one.
         Value::String(text) if is_secret(&name) && !text.starts_with('(') => Value::String(HIDDEN.into()),
         Value::Number(_) if is_secret(&name) => Value::String(HIDDEN.into()),
         other => masked(other),
@@ -37,7 +36,7 @@ fn field(name: String, value: Value) -> (String, Value) {
     (name, value)
 }
 
-/// `scheme://user:password@host`, and `?token=…`, also where the XML of a configuration has them as references.
+/// `scheme://user:password@host` and `?token=…`, also if XML has them as character references.
 static IN_ADDRESS: LazyLock<[Regex; 2]> = LazyLock::new(|| {
     let regex = |text| Regex::new(text).expect("it is a constant that is tried by a test");
     [
@@ -77,7 +76,7 @@ fn masked_element(line: &str) -> String {
     masked.into_owned()
 }
 
-/// A name without the references that the escaper made of its hyphens.
+/// A name with hyphens instead of the escaper's character references.
 fn plain(name: &str) -> String {
     name.replace("&#45;", "-")
 }

@@ -1,5 +1,5 @@
-//! Value types that subjects, routing and fetches share: what a destination is, what a tenant is set up with, how an extension
-//! handles its calls; errors with codes; pages of a list. Typed, limited, checked; no I/O, no SQL, no HTTP.
+//! Value types that subjects, routing and fetches share: destinations, tenants' settings, call handling, errors with codes, pages of a
+//! list. They are typed, bounded and validated. No I/O, SQL or HTTP here.
 
 pub mod call_handling;
 pub mod carrier;

@@ -1,4 +1,4 @@
-//! Moments that somebody names. A year of more than four digits is a slip, and Postgres, calendars and switches each have another end of time.
+//! Times in requests. A year with more than four digits is a typo, and Postgres, calendars and switches have different limits.
 
 use chrono::{DateTime, Datelike as _, Utc};
 
@@ -9,7 +9,7 @@ fn is_of_this_age(at: DateTime<Utc>) -> bool {
     (1900..=9999).contains(&at.year())
 }
 
-/// Refuses a field of a body that is no moment anybody means.
+/// Refuses a field of a body with a time that nobody means.
 pub fn check(field: &'static str, at: Option<DateTime<Utc>>) -> Result<()> {
     if at.is_none_or(is_of_this_age) { Ok(()) } else { Err(Error::invalid(field, Code::NotAMoment)) }
 }

@@ -12,6 +12,6 @@ pub enum Choice {
     Fixed,
     /// The one that was used least today.
     RoundRobin,
-    /// One of the callee's country, if there is one.
+    /// A number of the callee's country, if there is one.
     MatchCountry,
 }

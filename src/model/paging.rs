@@ -14,13 +14,13 @@ const MOST: i64 = 500;
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PageQuery {
-    /// At most so many items, 1 to 500; 50 when not given.
+    /// The most items on a page, 1 to 500; 50 if absent.
     pub limit: Option<i64>,
     /// `next_cursor` of the page before.
     pub cursor: Option<String>,
 }
 
-/// What a statement needs: ids above `after`, one more than `limit` to see whether there is a next page.
+/// What a statement should read: ids above `after`, and one more than `limit` to see whether there is a next page.
 #[derive(Debug, Clone, Copy)]
 pub struct Window {
     pub after: Uuid,
@@ -58,7 +58,7 @@ impl Window {
     /// The first window of a list, as large as one can be.
     pub const FIRST: Self = Self { after: Uuid::nil(), limit: MOST };
 
-    /// All there is, of what rules keep few.
+    /// Everything, for lists that rules keep short.
     pub const ALL: Self = Self { after: Uuid::nil(), limit: i64::MAX - 1 };
 
     /// What a statement's `limit` must be.

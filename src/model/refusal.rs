@@ -1,13 +1,13 @@
-//! Why a call goes nowhere, and what the caller is told.
+//! Why a call is refused, and what the caller hears.
 
 use std::collections::BTreeMap;
 
 use crate::model::destination::Prompt;
 
-/// What a tenant says to callers, instead of tones, before their call ends.
+/// What a tenant plays to callers instead of tones before a refused call ends.
 pub type Announcements = BTreeMap<Refusal, Prompt>;
 
-/// Why a call goes nowhere.
+/// Why a call is refused.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
 )]
@@ -15,23 +15,23 @@ pub type Announcements = BTreeMap<Refusal, Prompt>;
 pub enum Refusal {
     /// Nobody has this number.
     Unallocated,
-    /// The one who has it is suspended, or nobody is in the group.
+    /// The extension is suspended, or the group has no members.
     Absent,
     /// The tenant is suspended.
     TenantSuspended,
-    /// Only somebody who is signed in can do this.
+    /// Only a signed-in caller can do this.
     NotSignedIn,
-    /// The box is switched off.
+    /// The mailbox is switched off.
     NoVoicemail,
     /// The tenant does not use this: a switch of its features is off.
     SwitchedOff,
     /// It was led on too often.
     Loop,
-    /// The tenant, or the called, does not want calls of this caller.
+    /// The tenant or the called extension blocks this caller.
     BlockedCaller,
-    /// The called does not want to be disturbed.
+    /// The called extension is on do not disturb.
     DoNotDisturb,
-    /// The agent who calls is suspended.
+    /// The calling agent is suspended.
     AgentSuspended,
     /// The agent has no number to call out with, or it is suspended.
     NoNumber,
@@ -47,7 +47,7 @@ pub enum Refusal {
     ConcurrentCalls,
     CallsPerSecond,
     SpendCap,
-    /// All carriers have as many calls as they take.
+    /// All carriers are at their limit of calls.
     CarriersBusy,
 }
 
@@ -103,13 +103,13 @@ impl Refusal {
         }
     }
 
-    /// From its name, as the record of an admission has it.
+    /// Reads the name that the record of an admission has.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|refusal| refusal.name() == name)
     }
 
-    /// The cause the caller is told (names of switch_channel.c's CAUSE_CHART).
+    /// The hangup cause that the caller gets (names in CAUSE_CHART of switch_channel.c).
     #[must_use]
     pub fn cause(self) -> &'static str {
         match self {
@@ -131,8 +131,8 @@ impl Refusal {
         }
     }
 
-    /// What is played before, as early media, where the tenant has no announcement of its own: tones that say "this call can't be
-    /// completed" in any language, and those of a network without a free line. `None`: the cause says enough.
+    /// The tones played before as early media, unless the tenant has an announcement: those for "this call can't be completed" in any
+    /// language, or those for "no free line". `None` if the cause says enough.
     #[must_use]
     pub fn tones(self) -> Option<&'static str> {
         match self.cause() {

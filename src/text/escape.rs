@@ -1,9 +1,8 @@
-//! Escaping for FreeSWITCH, which is not escaping for XML alone.
+//! Escaping for FreeSWITCH, which needs more than escaping for XML.
 //!
-//! Before its XML parser sees a fetched document, `preprocess()` in switch_xml.c goes over the text line by line, acts on
-//! `$${…}`, `<!--#`, `<X-PRE-PROCESS` and drops lines that hold some words. So all but a few characters are written as
-//! numeric references, which only the XML parser understands. Control characters have no business in an answer:
-//! they fail the rendering.
+//! Before the XML parser sees a fetched document, `preprocess()` in switch_xml.c goes over it line by line, acts on `$${…}`, `<!--#` and
+//! `<X-PRE-PROCESS`, and drops lines with certain words. So all but a few characters are written as numeric references, which only the
+//! XML parser understands. Control characters don't belong in an answer and make rendering fail.
 
 use std::fmt;
 

@@ -1,8 +1,8 @@
 //! Text that reaches a switch, as types that can only be built by parsing. No I/O.
 //!
-//! What a type accepts can be put anywhere in an answer: it holds no `$`, no `<`, no control character and nothing else
-//! that FreeSWITCH's preprocessor, XML parser, variable expansion or dial strings could act on. Escaping is the second
-//! lock (`fetch::render`), these types are the first.
+//! A value of such a type can be put anywhere in an answer: it contains no `$`, `<` or control character, nor anything else that
+//! FreeSWITCH's preprocessor, XML parser, variable expansion or dial strings act on. These types are the first lock, escaping is the
+//! second (`fetch::render`).
 
 mod codec;
 pub mod codes;

@@ -1,9 +1,8 @@
 //! Channel variables that a tenant may give an extension, or that an entry of the dialplan may set.
 //!
-//! A switch acts on variables: it plays what `hold_music` names, and runs it where it reads `application::argument`
-//! (`switch_ivr_broadcast` in switch_ivr_async.c); it opens the file that `accountcode` names (mod_cdr_csv.c). So there is no
-//! such thing as harmless text: each variable has the type of what the switch does with its value, and one without a type is
-//! not allowed.
+//! A switch acts on variables: it plays what `hold_music` names, or runs it if it reads `application::argument`
+//! (`switch_ivr_broadcast` in switch_ivr_async.c), and it opens the file that `accountcode` names (mod_cdr_csv.c). So no text is harmless
+//! in itself: each variable has a type that matches what the switch does with its value, and a variable without a type is not allowed.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
@@ -67,7 +66,7 @@ const fn known(name: &'static str, meaning: Meaning) -> Known {
 /// Seconds that a registration may be made to last.
 const EXPIRES: Meaning = Meaning::Number { least: 60, most: 86_400, otherwise: Code::NotExpirySeconds };
 
-/// All there are. Not among them, on purpose: what names a context, a user, a domain, a file or an application.
+/// All allowed variables. Deliberately missing are those that name a context, a user, a domain, a file or an application.
 const KNOWN: [Known; 18] = [
     // mod_cdr_csv.c opens LOG_DIR/accountcode.csv; elsewhere it is written down (switch_core_sqldb.c).
     known("accountcode", Meaning::Label),
@@ -105,12 +104,12 @@ const KNOWN: [Known; 18] = [
     known("toll_allow", Meaning::Labels),
 ];
 
-/// Seconds for which something rings, or is waited for.
+/// How many seconds something rings, or is waited for.
 const WAIT: Meaning = Meaning::Number { least: 1, most: 3600, otherwise: Code::NotWaitSeconds };
 
-/// What an entry of the dialplan may set besides: read by the applications that follow. Not among them, on purpose, is what runs an
-/// application or an API (`api_hangup_hook`, `execute_on_…`, `exec_after_bridge_…`, `bridge_pre_execute_…`), what leads elsewhere
-/// (`transfer_after_bridge`, `force_transfer_context`), and what says who calls, which the platform decides (`effective_caller_id_…`).
+/// What a dialplan entry may also set, for the applications that follow. Deliberately missing are variables that run an application or an
+/// API call (`api_hangup_hook`, `execute_on_…`, `exec_after_bridge_…`, `bridge_pre_execute_…`), that lead elsewhere
+/// (`transfer_after_bridge`, `force_transfer_context`), or that say who calls, which the platform decides (`effective_caller_id_…`).
 const IN_CALL: [Known; 13] = [
     // Codecs instead of those of the profile (switch_core_media.c).
     known("absolute_codec_string", Meaning::CodecList),

@@ -3,14 +3,13 @@
 use super::{Code, TextError, text_column, text_type};
 
 text_type!(
-    /// Codecs in order of preference, as FreeSWITCH's `absolute_codec_string`: at least one of audio.
+    /// Codecs in order of preference, written as FreeSWITCH's `absolute_codec_string`. At least one is for audio.
     Codecs, parse_codecs, "OPUS,PCMA,PCMU"
 );
 text_column!(Codecs);
 
-/// The codecs of audio that FreeSWITCH's modules bring (`SWITCH_ADD_CODEC` in src/mod/codecs, mod_spandsp and
-/// switch_pcm.c). A call for which a name means nothing fails with INCOMPATIBLE_DESTINATION (switch_core_media.c), so a name that is
-/// none is refused here.
+/// The audio codecs of FreeSWITCH's modules (`SWITCH_ADD_CODEC` in src/mod/codecs, mod_spandsp and switch_pcm.c). An unknown name
+/// would make a call fail with INCOMPATIBLE_DESTINATION (switch_core_media.c), so it is refused here.
 const AUDIO: &[&str] = &[
     "OPUS",
     "G722",
@@ -51,8 +50,8 @@ fn is_one_of(names: &[&str], codec: &str) -> bool {
     names.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// `@8000h`, `@20i`, `@64000b`, `@2c`: rate, milliseconds a packet, bits a second, channels (`switch_parse_codec_buf` in
-/// switch_loadable_module.c).
+/// `@8000h`, `@20i`, `@64000b`, `@2c`: sample rate, milliseconds per packet, bits per second, channels (`switch_parse_codec_buf`
+/// in switch_loadable_module.c).
 fn option_is_fine(option: &str) -> bool {
     let bounds = match option.as_bytes().last() {
         Some(b'h') => 8000..=48_000,

@@ -1,41 +1,41 @@
-//! Texts of routing: what is dialled, played, and said to carriers.
+//! Text types of routing: what is dialled, played, and sent to carriers.
 
 use super::{Code, TextError, display::no_directive, text_column, text_type};
 
 text_type!(
-    /// Something that may be dialled: a number inside or outside, or a feature code. 1 to 24 of `0-9 * #`, perhaps with `+` before.
+    /// Something that can be dialled: a number inside or outside, or a feature code. 1 to 24 of `0-9 * #`, optionally after a `+`.
     DialNumber, parse_dial_number, "+12025550123"
 );
 text_type!(
-    /// What begins a telephone number: 1 to 15 digits.
+    /// The beginning of a telephone number: 1 to 15 digits.
     Prefix, parse_prefix, "4930"
 );
 text_type!(
-    /// What is dialled for a feature: `*` and 1 to 4 digits, or 3 to 6 digits.
+    /// The code that is dialled for a feature: `*` and 1 to 4 digits, or 3 to 6 digits.
     FeatureCode, parse_feature_code, "*97"
 );
 text_type!(
-    /// A sound file on the switch, below its folder of sounds.
+    /// A sound file in the switch's sounds folder.
     SoundFile, parse_sound_file, "custom/welcome.wav"
 );
 text_type!(
-    /// Text that a switch speaks: up to 500 characters, none that a switch acts on.
+    /// Text that a switch speaks: up to 500 characters, none of which a switch acts on.
     Spoken, parse_spoken, "Welcome to Acme"
 );
 text_type!(
-    /// Where a carrier is reached: a name or an IPv4 address, perhaps with a port.
+    /// The host of a carrier: a name or an IPv4 address, optionally with a port.
     Host, parse_host, "sip.carrier.example:5060"
 );
 text_type!(
-    /// A header of SIP that a switch makes a variable of (`sofia_handle_sip_i_invite` in sofia.c): one that begins with `X-` or `P-`.
+    /// A SIP header that a switch turns into a variable (`sofia_handle_sip_i_invite` in sofia.c): it begins with `X-` or `P-`.
     HeaderName, parse_header_name, "X-DID"
 );
 text_type!(
-    /// An address or network whose calls are a carrier's, as `192.0.2.0/28`.
+    /// An address or network from which a carrier's calls come, such as `192.0.2.0/28`.
     Network, parse_network, "192.0.2.10/32"
 );
 text_type!(
-    /// A user name at a carrier.
+    /// A username at a carrier.
     CarrierUser, parse_carrier_user, "acme-trunk"
 );
 text_column!(DialNumber, Prefix);
@@ -92,7 +92,7 @@ fn parse_spoken(text: &str) -> Result<String, TextError> {
     if text.chars().any(|c| is_invisible(c) || is_active(c)) {
         return Err(TextError(Code::ControlOrForbidden));
     }
-    // It is played as `say:…`: with a colon at once, or two of them, it would be read as `application::argument`
+    // It is played as `say:…`. With a leading colon, or with two in a row, a switch would read it as `application::argument`
     // (switch_ivr_broadcast in switch_ivr_async.c).
     if text.starts_with(':') || text.contains("::") {
         return Err(TextError(Code::HoldsColons));

@@ -1,9 +1,9 @@
-//! Text for people's eyes that passes through a switch.
+//! Text that people see and that passes through a switch.
 
 use super::{Code, TextError, text_column, text_type};
 
 text_type!(
-    /// The name of an extension, as phones and pages show it. Any script; no character FreeSWITCH acts on.
+    /// The name of an extension, as phones and pages show it. Any script is allowed, but no character that FreeSWITCH acts on.
     DisplayName, parse_display_name, "Ada Lovelace"
 );
 text_type!(
@@ -11,27 +11,28 @@ text_type!(
     CallerName, parse_display_name, "Acme Sales"
 );
 text_type!(
-    /// Where voicemail is sent. It becomes part of a mail command on the switch: no quotes, no shell characters.
+    /// The address that voicemail is sent to. It becomes part of a mail command on the switch, so it has no quotes and no shell
+    /// characters.
     Email, parse_email, "ada@acme.example"
 );
 text_column!(DisplayName, CallerName, Email);
 
-/// What display text must not hold, because somewhere on a switch it means something:
-/// `$ { } \ %` expansion, `< > &` markup (`<!` is re-serialised raw by `switch_xml_ampencode`), `" '` and `;` SIP headers,
-/// `` ` | ^ `` shells and dial strings, `[ ]` leg variables.
+/// Characters that display text must not have, because they mean something to a switch:
+/// `$ { } \ %` in expansion, `< > &` in markup (`switch_xml_ampencode` writes `<!` unescaped), `" '` and `;` in SIP headers,
+/// `` ` | ^ `` in shells and dial strings, `[ ]` around leg variables.
 pub(super) fn is_active(c: char) -> bool {
     matches!(c, '$' | '{' | '}' | '\\' | '%' | '<' | '>' | '&' | '"' | '\'' | ';' | '`' | '|' | '^' | '[' | ']')
 }
 
-/// What names are full of, O'Brien and AT&T. As references they pass a switch's XML; it sets the directory's variables as they are
-/// (`switch_channel_set_variable` in `sofia_handle_sip_i_invite`, sofia.c), hands the name to the other leg as it is
-/// (`user_outgoing_channel` in mod_dptools.c; an event of mod_callcenter.c), and doubles `'` in its SQL (`%q`, etSQLESCAPE in
-/// switch_mprintf.c). No dial string or argument of ours holds a name. tests/live/names.rs tries them.
+/// Active characters that names need, as in O'Brien and AT&T. They are safe: they are written as references in XML; a switch sets
+/// the directory's variables unchanged (`switch_channel_set_variable` in `sofia_handle_sip_i_invite`, sofia.c), hands the name to
+/// the other leg unchanged (`user_outgoing_channel` in mod_dptools.c; an event of mod_callcenter.c), and doubles `'` in its SQL
+/// (`%q`, etSQLESCAPE in switch_mprintf.c). Our dial strings and arguments never contain a name. tests/live/names.rs tests them.
 fn is_of_names(c: char) -> bool {
     matches!(c, '\'' | '&')
 }
 
-/// Characters that can't be seen or that reorder the text around them.
+/// Characters that are invisible or reorder the text around them.
 pub(super) fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
@@ -39,7 +40,7 @@ pub(super) fn is_invisible(c: char) -> bool {
         || (c as u32) & 0xfffe == 0xfffe
 }
 
-/// FreeSWITCH drops a whole line that holds this word, in any case (`preprocess()` in switch_xml.c).
+/// Refuses a word, in upper or lower case, for which FreeSWITCH drops the whole line (`preprocess()` in switch_xml.c).
 pub(super) fn no_directive(text: &str) -> Result<(), TextError> {
     if text.to_ascii_lowercase().contains("x-pre-process") {
         return Err(TextError(Code::HoldsDirective));

@@ -1,8 +1,8 @@
 //! Escaping for FreeSWITCH, which needs more than escaping for XML.
 //!
-//! Before the XML parser sees a fetched document, `preprocess()` in switch_xml.c goes over it line by line, acts on `$${…}`, `<!--#` and
-//! `<X-PRE-PROCESS`, and drops lines with certain words. So all but a few characters are written as numeric references, which only the
-//! XML parser understands. Control characters don't belong in an answer and make rendering fail.
+//! Before a fetched document is parsed as XML, `preprocess()` in switch_xml.c goes over the text line by line, acts on
+//! `$${…}`, `<!--#` and `<X-PRE-PROCESS`, and drops lines that contain certain words. So all but a few characters are written
+//! as numeric references, which only the XML parser understands. If a value has a control character, the rendering fails.
 
 use std::fmt;
 
@@ -10,7 +10,8 @@ use std::fmt;
 #[derive(Debug, Clone, Copy)]
 pub struct SwitchXml;
 
-/// Letters, digits and what is common in numbers, addresses and lists. Not `-`: the preprocessor knows words with it.
+/// Letters, digits, and common characters of numbers, addresses and lists. `-` is not one of them: the preprocessor has words
+/// with it.
 const fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'.' | b',' | b':' | b'/' | b'@' | b'+' | b'=' | b'_' | b'*')
 }

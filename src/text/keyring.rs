@@ -1,5 +1,5 @@
-//! Sealing of secrets at rest: XChaCha20-Poly1305 with the tenant, row and column as associated data, so that a sealed
-//! value moved to another row or column doesn't open. The keys live in a file, never in the database.
+//! Seals secrets at rest with XChaCha20-Poly1305. Tenant, row and column are associated data, so a sealed value that was moved
+//! to another row or column doesn't open. The keys are in a file, never in the database.
 
 use std::{
     fs,
@@ -18,30 +18,30 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-/// The first eight bytes of a key's SHA-256: names the key in a sealed value without telling anything about it.
+/// The first eight bytes of a key's SHA-256, which identify the key in a sealed value without revealing it.
 pub type KeyId = [u8; 8];
 
 const NONCE_BYTES: usize = 24;
 
 type Key = (KeyId, XChaCha20Poly1305);
 
-/// The keys of this platform. One seals, all open. They are replaced while others use them.
+/// The keys of this platform. One of them seals, and all of them open. They can be replaced while they are in use.
 pub struct Keyring {
     keys: ArcSwap<Keys>,
-    /// Those that the database uses, whether or not they are here.
+    /// The keys that the database uses, whether or not this node has them.
     used: ArcSwap<Vec<KeyId>>,
-    /// Whoever replaces keys takes turns.
+    /// Only one thread replaces keys at a time.
     turn: Mutex<()>,
 }
 
 #[derive(Clone)]
 struct Keys {
     all: Vec<Key>,
-    /// The place of the one that seals.
+    /// The index of the key that seals.
     seals: usize,
 }
 
-/// Which value a sealed text is: part of what is authenticated.
+/// Where a sealed value belongs. It is part of the associated data.
 #[derive(Debug, Clone, Copy)]
 pub struct Place {
     pub column: &'static str,
@@ -57,11 +57,11 @@ pub enum KeyringError {
     Format { path: String },
     #[error("others may read the key file {path} (mode {mode:04o}): chmod 600 {path}")]
     Mode { path: String, mode: u32 },
-    #[error("the key file {path} has lost the key {}, with which secrets are sealed: put it back; until then this node goes on with it", hex(.id))]
+    #[error("the key {} is missing in the key file {path}, but secrets are sealed with it: put it back; until then this node keeps it in memory", hex(.id))]
     Lost { path: String, id: KeyId },
     #[error("a secret was sealed with a key this node doesn't have (key id {})", hex(.0))]
     UnknownKey(KeyId),
-    #[error("a sealed secret doesn't open: it was damaged or belongs to another row")]
+    #[error("a sealed secret can't be opened: it is damaged or belongs to another row")]
     Damaged,
 }
 
@@ -72,7 +72,7 @@ impl Place {
 }
 
 impl Keyring {
-    /// Reads the key file, or makes one with a new key (mode 0600) when there is none.
+    /// Reads the key file. If there is none, makes one with a new key (mode 0600).
     pub fn open(path: &Path) -> Result<Self, KeyringError> {
         match Self::read(path) {
             Err(KeyringError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
@@ -86,7 +86,7 @@ impl Keyring {
         }
     }
 
-    /// Reads the key file, which must be there.
+    /// Reads the key file, which must exist.
     pub fn read(path: &Path) -> Result<Self, KeyringError> {
         Ok(Self::of(file_keys(path)?))
     }
@@ -118,7 +118,7 @@ impl Keyring {
         keys.all[keys.seals].0
     }
 
-    /// From now on this key seals, if it is there.
+    /// Makes this key the one that seals. Returns `false` if the keyring doesn't have it.
     pub fn seal_with(&self, id: &[u8]) -> bool {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let keys = self.keys.load();
@@ -129,8 +129,7 @@ impl Keyring {
         true
     }
 
-    /// Takes what the key file holds now. A key that the database uses and that is gone from it is kept all
-    /// the same, and told.
+    /// Reads the key file again. If it has lost a key that the database uses, that key is kept, and the error names it.
     pub fn take(&self, path: &Path) -> Result<(), KeyringError> {
         let mut all = file_keys(path)?;
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,7 +144,7 @@ impl Keyring {
         told.map_or(Ok(()), Err)
     }
 
-    /// What the database uses and this node lacks: it can't answer for what was sealed with it.
+    /// The keys that the database uses and this node lacks. The node can't open what was sealed with them.
     #[must_use]
     pub fn missing(&self) -> Vec<KeyId> {
         let keys = self.keys.load();
@@ -157,7 +156,7 @@ impl Keyring {
         self.used.store(used.into());
     }
 
-    /// Key id, nonce and ciphertext in one value.
+    /// Returns key id, nonce and ciphertext in one value.
     #[must_use]
     pub fn seal(&self, place: Place, plain: &str) -> Vec<u8> {
         let keys = self.keys.load();
@@ -181,7 +180,7 @@ impl Keyring {
     }
 }
 
-/// Puts a new key first in the key file; its id.
+/// Puts a new key first in the key file. Returns its id.
 pub fn add_key(path: &Path) -> Result<KeyId, KeyringError> {
     let key = Zeroizing::new(rand::random::<[u8; 32]>());
     let before = Zeroizing::new(read_file(path)?);
@@ -189,7 +188,7 @@ pub fn add_key(path: &Path) -> Result<KeyId, KeyringError> {
     Ok(entry(&key).0)
 }
 
-/// Takes keys out of the key file and puts them below those of `FILE.retired`, which old backups may need. How many there were.
+/// Moves keys from the key file to the end of `FILE.retired`, which old backups may need. Returns how many it moved.
 pub fn remove_keys(path: &Path, retired: &[Vec<u8>]) -> Result<usize, KeyringError> {
     let text = Zeroizing::new(read_file(path)?);
     let is_retired = |line: &&str| parse_key(line.trim()).is_some_and(|(id, _)| retired.iter().any(|r| r[..] == id));
@@ -206,7 +205,7 @@ pub fn remove_keys(path: &Path, retired: &[Vec<u8>]) -> Result<usize, KeyringErr
     Ok(out.len())
 }
 
-/// Where keys stand that nothing is sealed with any more.
+/// The file of keys with which nothing is sealed any more.
 #[must_use]
 pub fn retired_file(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -214,7 +213,8 @@ pub fn retired_file(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Whoever reads sees the old text or the new one. Mode and owner stay: the node may be another user than who rotates.
+/// Replaces a file at once: readers see the old text or the new one. Mode and owner stay, because the node may run as another
+/// user than the one who rotates keys.
 fn replace(path: &Path, text: &str) -> Result<(), KeyringError> {
     let failed = |source| failed(path, source);
     let path = fs::canonicalize(path).map_err(failed)?;
@@ -328,7 +328,7 @@ mod tests {
         let refused = Keyring::open(&path).err().map(|error| error.to_string()).unwrap();
         assert!(refused.contains("mode 0644") && refused.contains("chmod 600"), "{refused}");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        // A rotated file keeps its owner and mode; a key in use that is gone from it is kept, and told.
+        // A rotated file keeps its owner and mode. If a key in use is missing in it, the key is kept and named.
         let added = add_key(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         first.take(&path).unwrap();

@@ -1,8 +1,8 @@
 //! Text that reaches a switch, as types that can only be built by parsing. No I/O.
 //!
-//! A value of such a type can be put anywhere in an answer: it contains no `$`, `<` or control character, nor anything else that
-//! FreeSWITCH's preprocessor, XML parser, variable expansion or dial strings act on. These types are the first lock, escaping is the
-//! second (`fetch::render`).
+//! A value of such a type can stand anywhere in an answer: it has no `$`, no `<`, no control character and nothing else
+//! that FreeSWITCH's preprocessor, XML parser, variable expansion or dial strings could act on. These types are the first
+//! line of defence; escaping (`fetch::render`) is the second.
 
 mod codec;
 pub mod codes;
@@ -32,27 +32,27 @@ pub use variable::{
 };
 pub use zone::TimeZone;
 
-/// Why a text was refused, with words for the person who sent it.
+/// Why a text was refused, with a sentence for the person who sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.texts().english)]
 pub struct TextError(pub Code);
 
 impl TextError {
-    /// For serde, which hands on text alone: with its code in brackets (see `Why::of_serde`).
+    /// The sentence with its code in brackets, because serde passes on only text (see `Why::of_serde`).
     #[must_use]
     pub fn for_serde(self) -> impl std::fmt::Display {
         format!("{self} [{}]", self.0)
     }
 }
 
-/// An id on a command line.
+/// Parses an id from the command line.
 pub fn id(text: &str) -> Result<uuid::Uuid, TextError> {
     uuid::Uuid::parse_str(text).map_err(|_| TextError(Code::NotAnId))
 }
 
-/// Makes a validated text type from a `fn(&str) -> Result<String, TextError>` that returns the canonical form.
+/// Defines a validated text type from a `fn(&str) -> Result<String, TextError>` that returns the canonical form.
 ///
-/// Reading one from the database parses again: a row that somebody wrote by hand is refused, not rendered.
+/// Values from the database are parsed again, so a bad row that somebody wrote by hand is refused and not rendered.
 macro_rules! text_type {
     ($(#[$doc:meta])* $name:ident, $parse:path, $example:literal) => {
         $(#[$doc])*
@@ -79,7 +79,7 @@ macro_rules! text_type {
     };
 }
 
-/// What every text type shares, secret or not.
+/// Implements what all text types have in common, secret or not.
 macro_rules! text_impls {
     ($name:ident) => {
         impl std::str::FromStr for $name {

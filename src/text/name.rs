@@ -1,4 +1,4 @@
-//! Names by which a switch knows things: domains, users, numbers, groups, itself.
+//! Names of domains, users, numbers, groups and switches.
 
 use rand::RngExt as _;
 
@@ -9,12 +9,12 @@ text_type!(
     Domain, parse_domain, "acme.example"
 );
 text_type!(
-    /// The name a phone registers with. Lower case: FreeSWITCH compares user ids without regard to case
-    /// (`switch_xml_find_child_multi` in switch_xml.c), so two that differ by case alone would be one.
+    /// The name that a phone registers with. It is lower case, because FreeSWITCH ignores case in user ids
+    /// (`switch_xml_find_child_multi` in switch_xml.c): two names that differ only by case would be the same user.
     SipUsername, parse_sip_username, "u7kq3mxzd"
 );
 text_type!(
-    /// What is dialled to reach an extension or a group inside its tenant: 2 to 15 digits.
+    /// The number of an extension or group, dialled inside its tenant: 2 to 15 digits.
     ExtensionNumber, parse_extension_number, "1000"
 );
 text_type!(
@@ -38,7 +38,7 @@ fn parse_domain(text: &str) -> Result<String, TextError> {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    // All-numeric last labels are addresses, which FreeSWITCH treats apart.
+    // If the last label has only digits, it is an IP address, which FreeSWITCH treats differently.
     let top = labels.last().is_some_and(|top| top.bytes().any(|b| b.is_ascii_lowercase()));
     if labels.len() < 2 || domain.len() > 253 || !top || !labels.iter().all(label_is_fine) {
         return Err(WHAT);
@@ -49,7 +49,7 @@ fn parse_domain(text: &str) -> Result<String, TextError> {
     Ok(domain)
 }
 
-/// Lower-cases and checks: 1 to 64 of `a-z 0-9 . _ -`, beginning with a letter or digit (or one `+`).
+/// Makes a name lower case and checks it: 1 to 64 of `a-z 0-9 . _ -`, beginning with a letter or digit (or one `+`).
 fn parse_identifier(text: &str, plus: bool) -> Option<String> {
     no_directive(text).ok()?;
     let name = text.to_ascii_lowercase();

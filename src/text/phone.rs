@@ -10,7 +10,7 @@ text_type!(
     E164, parse_e164, "+12025550123"
 );
 text_type!(
-    /// A number to show to the called: digits, perhaps with a leading `+`.
+    /// A number to show to the called party: digits, optionally with a leading `+`.
     CallerNumber, parse_caller_number, "+12025550123"
 );
 text_column!(E164, CallerNumber);
@@ -25,7 +25,7 @@ impl E164 {
         national.map_or_else(|_| self.as_str().trim_start_matches('+').to_owned(), digits)
     }
 
-    /// The same, if it is a number of this country.
+    /// The number as it is dialled inside this country, if it belongs to it.
     #[must_use]
     pub fn national_in(&self, country: &str) -> Option<String> {
         let number = PHONE_NUMBER_UTIL.parse(self.as_str(), None).ok()?;
@@ -33,19 +33,19 @@ impl E164 {
         region.eq_ignore_ascii_case(country).then(|| self.national())
     }
 
-    /// Reads a number as carriers deliver it that say nothing of how: with `+`, with `00`, or bare with the country code first.
+    /// Reads a number from a carrier without a declared notation: with `+`, with `00`, or bare with the country code first.
     #[must_use]
     pub fn from_dialled(dialled: &str) -> Option<Self> {
         Self::read(dialled, Notation::International(None))
     }
 
-    /// Reads a number as somebody writes it who is known to write them so. A number in SIP may be a whole address, and have parameters.
+    /// Reads a number in a known notation. In SIP it may be a whole address, with parameters.
     #[must_use]
     pub fn read(text: &str, notation: Notation<'_>) -> Option<Self> {
         Self::read_after("", text, notation)
     }
 
-    /// The same, of somebody who may put a prefix before the number.
+    /// The same, for numbers that may have a prefix.
     #[must_use]
     pub fn read_after(prefix: &str, text: &str, notation: Notation<'_>) -> Option<Self> {
         let text = bare(prefix, text)?;
@@ -63,7 +63,7 @@ impl E164 {
         }
     }
 
-    /// By the numbering plan of a country: with or without what is dialled before a number there, also to another country.
+    /// Reads a number by the numbering plan of a country: with or without the trunk or international prefix.
     fn national_of(digits: &str, country: &str) -> Option<Self> {
         let region = country.parse::<Region>().ok()?;
         let number = PHONE_NUMBER_UTIL.parse(digits, Some(region)).ok()?;
@@ -74,17 +74,17 @@ impl E164 {
     }
 }
 
-/// How somebody writes telephone numbers. With `+` they mean the same everywhere.
+/// How somebody writes telephone numbers. Numbers with `+` mean the same everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notation<'a> {
-    /// The country code first. With a country, what begins with a single 0 is a number of it.
+    /// The country code comes first. If a country is given, a number that begins with a single 0 is a national one.
     International(Option<&'a str>),
-    /// As they are dialled in a country (ISO 3166).
+    /// Numbers are written as they are dialled in a country (ISO 3166).
     National(&'a str),
 }
 
-/// The `+` and the digits of a number in SIP: without scheme, host, parameters and what only makes it readable. The prefix is
-/// looked for behind all that. `None`: there is more.
+/// The `+` and the digits of a number in SIP, without scheme, host, parameters, separators and, last, the prefix. Returns `None` if
+/// anything else is left.
 fn bare(prefix: &str, text: &str) -> Option<String> {
     let text = text.trim();
     let text = text.split_once('<').map_or(text, |(_, rest)| rest.split('>').next().unwrap_or_default());
@@ -99,7 +99,7 @@ fn bare(prefix: &str, text: &str) -> Option<String> {
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    // A local number of `tel:` says whose it is (RFC 3966).
+    // A local `tel:` number says where it is valid (RFC 3966).
     let context = parameters.split(';').find_map(|parameter| parameter.strip_prefix("phone-context=+"));
     match context {
         Some(context) if !number.starts_with('+') => Some(format!("+{}{number}", context.replace(['-', '.'], ""))),

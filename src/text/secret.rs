@@ -1,4 +1,4 @@
-//! Secrets of an extension. They print as dots, and leave a response only when they were just made.
+//! Secrets of extensions, carriers and switches. They print as dots. An answer shows one only when it was just made.
 
 use rand::RngExt as _;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -10,18 +10,18 @@ use super::{Code, TextError, display::no_directive, text_impls};
 #[schema(value_type = String, example = "pYqv0-3kQm1xT7uW9zAe")]
 pub struct SipSecret(String);
 
-/// The PIN of a voicemail box: 4 to 12 digits.
+/// The PIN of a mailbox: 4 to 12 digits.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, utoipa::ToSchema)]
 #[schema(value_type = String, example = "493827")]
 pub struct VoicemailPin(String);
 
-/// The password that a carrier gave: 1 to 128 printable ASCII characters. A switch reads it from a gateway's parameters, which it
-/// neither expands nor writes out as XML again.
+/// A password given by a carrier: 1 to 128 printable ASCII characters. A switch reads it from a gateway's params, which it
+/// neither expands nor writes as XML again.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, utoipa::ToSchema)]
 #[schema(value_type = String, example = "as-the-carrier-says")]
 pub struct CarrierPassword(String);
 
-/// The password of a switch's event socket: it stands on a line of its own there, which it must not leave.
+/// The password of a switch's event socket. It is sent in one line, so it must not have a line break.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, utoipa::ToSchema)]
 #[schema(value_type = String, example = "as-event_socket.conf-says")]
 pub struct EventSocketPassword(String);
@@ -47,14 +47,14 @@ impl SipSecret {
         Self(rand::rng().sample_iter(rand::distr::Alphanumeric).take(24).map(char::from).collect())
     }
 
-    /// For the one answer that shows it, and for the hash a switch is sent.
+    /// The password itself, for the one answer that shows it and for the hash that a switch gets.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
 }
 
-/// What passwords of others' making may be.
+/// Checks a password that was made elsewhere.
 fn foreign(text: &str) -> Result<String, TextError> {
     no_directive(text)?;
     let fine = (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() && b != b'<');
@@ -102,7 +102,7 @@ impl VoicemailPin {
         Self::generate_but(&[])
     }
 
-    /// The same, and none of these: a mailbox's own numbers.
+    /// The same, but none of `names`: a PIN must not be one of the mailbox's numbers.
     #[must_use]
     pub fn generate_but(names: &[&str]) -> Self {
         loop {

@@ -1,14 +1,14 @@
-//! Streams of music.
+//! Music streams.
 
 use super::{Code, TextError, display::no_directive, text_type};
 
 text_type!(
-    /// The name of a stream of music on the switch: 1 to 40 letters, digits, `_` or `-`.
+    /// The name of a music stream on the switch: 1 to 40 letters, digits, `_` or `-`.
     StreamName, parse_stream_name, "default"
 );
 
 impl StreamName {
-    /// What a switch plays for it.
+    /// The stream as a file name that a switch plays.
     #[must_use]
     pub fn source(&self) -> String {
         format!("local_stream://{self}")

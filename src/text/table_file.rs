@@ -1,4 +1,4 @@
-//! Files of a table as spreadsheets and other systems write them: which text the bytes are, and what separates the columns.
+//! Table files as spreadsheets and other systems write them: detects their encoding and column separator.
 
 use std::borrow::Cow;
 
@@ -6,12 +6,12 @@ use encoding_rs::{Encoding, WINDOWS_1252};
 
 use super::{Code, Why};
 
-/// The text of a file: UTF-8 or UTF-16 by its mark, UTF-8 without one if it is that, and otherwise the code page that Excel uses in
-/// western Europe and America.
+/// Decodes a file: UTF-8 or UTF-16 with a byte order mark, UTF-8 without one, or else the code page that Excel uses in western
+/// Europe and America.
 ///
 /// # Errors
 ///
-/// The file is a spreadsheet itself.
+/// The file is a spreadsheet, such as .xlsx.
 pub fn text(bytes: &[u8]) -> Result<Cow<'_, str>, Why> {
     if let Some(kind) = spreadsheet(bytes) {
         return Err(Code::SpreadsheetNotCsv.with("kind", kind));
@@ -25,7 +25,7 @@ pub fn text(bytes: &[u8]) -> Result<Cow<'_, str>, Why> {
     }
 }
 
-/// By their first bytes: a ZIP archive is .xlsx or .ods, a compound file is .xls.
+/// Recognises spreadsheets by their first bytes: a ZIP archive is .xlsx or .ods, a compound file is .xls.
 fn spreadsheet(bytes: &[u8]) -> Option<&'static str> {
     if bytes.starts_with(b"PK\x03\x04") {
         // An OpenDocument file names its type in the first entry, uncompressed.
@@ -36,7 +36,7 @@ fn spreadsheet(bytes: &[u8]) -> Option<&'static str> {
     bytes.starts_with(b"\xd0\xcf\x11\xe0").then_some(".xls")
 }
 
-/// The rows of a file without Excel's line `sep=;`, and the byte between the columns: the one that the first line has most of,
+/// The rows of a file without Excel's line `sep=;`, and the column separator: the one that occurs most often in the first line
 /// outside of quotes.
 #[must_use]
 pub fn rows(text: &str) -> (&str, u8) {
@@ -55,12 +55,12 @@ pub fn rows(text: &str) -> (&str, u8) {
             *count += usize::from(!quoted && byte == *delimiter);
         }
     }
-    // Of equally many the first, which is the comma.
+    // In a tie, the first one wins, which is the comma.
     let most = counts.iter().rev().max_by_key(|(_, count)| *count);
     (text, most.map_or(b',', |(delimiter, _)| *delimiter))
 }
 
-/// A column's name without what people and systems write differently: case, spaces, and signs.
+/// A column's name without the differences between systems: case, spaces and punctuation.
 #[must_use]
 pub fn plain(head: &str) -> String {
     head.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Strings rich in what is dangerous.
+/// Strings with many dangerous parts.
 fn nasty() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         3 => Just("$".to_owned()), 3 => Just("${".to_owned()), 2 => Just("$${".to_owned()), 2 => Just("<!".to_owned()),
@@ -47,8 +47,8 @@ accepted_is_harmless!(
 proptest! {
     #[test]
     fn display_names_are_harmless(text in nasty()) {
-        // A display name may begin with '!': it is never the name a switch searches by.
-        // What names hold is written as references, which the test of the escaper sees to.
+        // A display name may begin with '!', because no switch searches by it.
+        // Its ' and & are written as references, which the escaper's test checks.
         let but_names = |name: &str| name.trim_start_matches('!').replace(['\'', '&'], "");
         if let Ok(name) = DisplayName::parse(&text) { harmless(&but_names(name.as_str())); }
         if let Ok(name) = CallerName::parse(&text) { harmless(&but_names(name.as_str())); }

@@ -1,13 +1,13 @@
-//! Tokens of switches and scripts: random, with a prefix that says what they are, stored as SHA-256.
+//! Tokens of switches and scripts. They are random, have a prefix that names their kind, and are stored as SHA-256.
 //!
-//! 256 random bits need no slow hash: there is nothing to guess.
+//! 256 random bits can't be guessed, so they need no slow hash.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// What is stored of a token.
+/// The hash of a token, which is what the database stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenHash(pub [u8; 32]);
 
@@ -17,26 +17,26 @@ impl TokenHash {
         Self(Sha256::digest(token).into())
     }
 
-    /// Reads what a `bytea` column of 32 bytes holds.
+    /// Reads the value of a `bytea` column, which must have 32 bytes.
     #[must_use]
     pub fn from_stored(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
 
-    /// In constant time.
+    /// Compares in constant time.
     #[must_use]
     pub fn matches(&self, token: &[u8]) -> bool {
         Self::of(token).0.ct_eq(&self.0).into()
     }
 }
 
-/// A new token such as `dpk_…`; shown once, then only its hash is known.
+/// Makes a new token such as `dpk_…`. It is shown once; only its hash is kept.
 #[must_use]
 pub fn generate(prefix: &str) -> Zeroizing<String> {
     Zeroizing::new(format!("{prefix}_{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())))
 }
 
-/// What of a token may be shown again, to tell keys apart.
+/// The part of a token that may be shown later, to tell keys apart.
 #[must_use]
 pub fn visible_prefix(token: &str) -> String {
     token.chars().take(10).collect()

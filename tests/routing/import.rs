@@ -153,9 +153,9 @@ async fn contexts_stay_apart_and_a_call_goes_where_it_went() {
     assert!(note(&report.left, "features/one").contains("by internal/menu"), "{report:?}");
     assert!(note(&report.left, "lobby/desk").contains("only the users 1003 dial in lobby"), "{report:?}");
     assert!(note(&report.taken, "1003").contains("dialled in the context lobby"), "{report:?}");
-    assert!(note(&report.left, "internal/late").contains("1001 as well, which internal/phones took"), "{report:?}");
+    assert!(note(&report.left, "internal/late").contains("1001, which internal/phones took"), "{report:?}");
     // What would come before others' calls is left, as XML also before codes and emergencies.
-    assert!(note(&report.left, "internal/rest").contains("would not work any more"), "{report:?}");
+    assert!(note(&report.left, "internal/rest").contains("would no longer work"), "{report:?}");
     let dial =
         |number: &str| report.dials.iter().find(|dial| dial.dialled == number).unwrap_or_else(|| panic!("{report:?}"));
     assert_eq!(dial("1002").before, "internal/phones: bridge user/1002@${domain_name}");
@@ -190,7 +190,7 @@ async fn an_entry_takes_no_call_that_another_extension_took_before_it() {
         ),
     ]);
     let report = imported(&stage, &folder.read(), "one.example", false).await;
-    assert!(note(&report.left, "default/operator").contains("1001 as well, which default/phones took"), "{report:?}");
+    assert!(note(&report.left, "default/operator").contains("1001, which default/phones took"), "{report:?}");
     stage.stop().await;
 }
 
@@ -224,7 +224,7 @@ async fn a_fault_in_one_file_is_named_with_its_line_and_costs_no_other_file() {
     for part in [
         "directory/amp.xml:1: <param> has an & in value",
         "directory/twice.xml:2: <user> has id twice",
-        "dialplan/b.xml:3: <extension> a has no end: it is left out",
+        "dialplan/b.xml:3: <extension> a has no end tag; it is left out",
         "dialplan/c.xml:2: ",
         "dialplan/d.xml:2: ",
     ] {
@@ -271,7 +271,7 @@ async fn nothing_of_a_file_is_lost_without_a_word() {
     for part in [
         "freeswitch.xml:2: a comment sets password",
         "freeswitch.xml:3: a comment has the directive exec",
-        "lost.xml is not there",
+        "lost.xml was not found",
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }
@@ -288,7 +288,7 @@ async fn nothing_of_a_file_is_lost_without_a_word() {
             && second.contains("without room"),
         "{second}"
     );
-    assert!(note(&report.taken, "73").contains("others have the one before, too"), "{report:?}");
+    assert!(note(&report.taken, "73").contains("other users have the old one too"), "{report:?}");
     let last = note(&report.taken, "74");
     assert!(last.contains("without vm-mailto") && last.contains("a new voicemail PIN was made"), "{last}");
     let made = report
@@ -305,8 +305,8 @@ async fn nothing_of_a_file_is_lost_without_a_word() {
 fn a_folder_without_a_configuration_is_an_error_that_says_where_to_look() {
     let folder = Folder::new(&[("freeswitch/freeswitch.xml", "<document/>".into()), ("x.conf", String::new())]);
     let said = import::read(&folder.0).err().unwrap().to_string();
-    assert!(said.contains("holds no switch's configuration") && said.contains("/freeswitch"), "{said}");
+    assert!(said.contains("has no FreeSWITCH configuration") && said.contains("/freeswitch"), "{said}");
     let said = import::read(&folder.0.join("freeswitch")).err().unwrap().to_string();
-    assert!(said.contains("no user and no dialplan"), "{said}");
+    assert!(said.contains("no users and no dialplan"), "{said}");
     assert!(import::read(Path::new("/nowhere")).is_err());
 }

@@ -97,8 +97,8 @@ mod tests {
         let many = || Error::TooMany { seconds: 30 };
         assert_eq!(of(many(), Language::De), "Zu viele Versuche. Versuchen Sie es in 30 Sekunden wieder.");
         let cluster = || Error::invalid("cluster_id", Code::NamesNoCluster);
-        assert_eq!(of(cluster(), Language::De), "Cluster: nennt keinen Cluster.");
-        assert_eq!(of(cluster(), Language::En), "cluster_id names no cluster.");
+        assert_eq!(of(cluster(), Language::De), "Cluster: muss ein vorhandener Cluster sein.");
+        assert_eq!(of(cluster(), Language::En), "cluster_id must be an existing cluster.");
         let numbers = || Error::invalid("numbers", Code::range(1, 5));
         assert_eq!(of(numbers(), Language::De), "Gewünschte Nummern: muss 1 bis 5 sein.");
         let length = Code::LengthOutOfRange.with("least", 10).with("most", 200);

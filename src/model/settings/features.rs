@@ -1,4 +1,4 @@
-//! The switches of a tenant: what it may use. What is switched off is refused where it is set up, and not answered where it is called.
+//! The features that a tenant may use. If one is off, it can't be set up, and calls to it are not answered.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,10 +9,10 @@ use crate::{
     text::Code,
 };
 
-/// What a tenant may use. What costs money or can be abused is off until somebody switches it on.
+/// The features that a tenant may use. Those that cost money or can be abused are off by default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
-#[expect(clippy::struct_excessive_bools, reason = "a switch each")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate feature")]
 pub struct Features {
     pub voicemail: bool,
     pub call_recording: bool,
@@ -39,7 +39,7 @@ impl Default for Features {
     }
 }
 
-/// One of the switches.
+/// One feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Feature {
     Voicemail,
@@ -52,7 +52,7 @@ pub enum Feature {
 }
 
 impl Feature {
-    /// As it stands in the settings.
+    /// Its name in the settings.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -66,7 +66,7 @@ impl Feature {
         }
     }
 
-    /// What a destination of this kind needs.
+    /// The feature that a destination of this kind needs.
     #[must_use]
     pub fn of_kind(kind: TargetKind) -> Option<Self> {
         match kind {
@@ -92,12 +92,12 @@ impl Features {
         }
     }
 
-    /// Refuses what needs a feature that is switched off.
+    /// Refuses a change that needs a feature which is off.
     pub fn need(&self, feature: Feature) -> Result<(), Error> {
         if self.has(feature) { Ok(()) } else { Err(Error::from(Code::FeatureOff.with("feature", feature.name()))) }
     }
 
-    /// May a destination become this? What it was `before` it may stay.
+    /// Checks whether a destination may become this. It may stay what it was `before`.
     pub fn allow(&self, before: Option<&Config>, after: &Config) -> Result<(), Error> {
         if let Some(feature) = Feature::of_kind(after.kind()).filter(|_| before != Some(after)) {
             self.need(feature)?;
@@ -108,7 +108,7 @@ impl Features {
 }
 
 impl Settings {
-    /// Settings that need a feature which is switched off: new ones are refused, and those of `before` rest.
+    /// Settings that need a feature which is off. New ones are refused; those of `before` stay but have no effect.
     pub fn need_features(&self, before: Option<&Self>) -> Result<(), SettingsError> {
         let record = &self.routing.record;
         let was = before.map(|before| before.routing.record).unwrap_or_default();

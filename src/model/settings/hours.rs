@@ -8,12 +8,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use super::{SettingsError, words::Words, wrong};
 use crate::text::{Code, TextError};
 
-/// Spans of one day at most.
+/// The most spans of one day.
 const MOST_SPANS: usize = 8;
 const MOST_HOLIDAYS: usize = 100;
 const DAY: u16 = 24 * 60;
 
-/// Minutes of a day, as `HH:MM`; `24:00` is its end.
+/// Minutes since midnight, written as `HH:MM`. `24:00` is the end of the day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, utoipa::ToSchema)]
 #[schema(value_type = String, example = "09:30")]
 pub struct Clock(u16);
@@ -112,8 +112,8 @@ impl BusinessHours {
         Ok(())
     }
 
-    /// Is it open at a moment, in a zone? Clocks that are put forward skip minutes, those put back repeat them: what counts is the
-    /// time that people's clocks show.
+    /// Whether it is open at a moment in a time zone. The local time counts. When clocks change, some local times are skipped or
+    /// come twice.
     #[must_use]
     pub fn is_open(&self, at: Timestamp, zone: &Zone) -> bool {
         let local = zone.to_datetime(at);
@@ -160,7 +160,7 @@ mod tests {
         // 2026-03-29, Berlin: 02:00 becomes 03:00. 01:59 is 00:59 UTC, 03:00 is 01:00 UTC.
         assert!(open("Europe/Berlin", "2026-03-29T00:59:00Z") && open("Europe/Berlin", "2026-03-29T01:29:00Z"));
         assert!(!open("Europe/Berlin", "2026-03-29T01:30:00Z"), "03:30");
-        // 2026-10-25, Berlin: 03:00 becomes 02:00; both times 02:30 shows, it is open.
+        // 2026-10-25, Berlin: 03:00 becomes 02:00, so 02:30 comes twice. It is open both times.
         assert!(open("Europe/Berlin", "2026-10-25T00:30:00Z") && open("Europe/Berlin", "2026-10-25T01:30:00Z"));
         assert!(!open("Europe/Berlin", "2026-10-25T02:30:00Z"), "03:30");
         // 2026-03-08, New York: 02:00 becomes 03:00.

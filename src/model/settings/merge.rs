@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-/// `target` with `patch` over it: objects are merged, `null` takes away, everything else is put in place.
+/// Applies `patch` to `target`: objects are merged, `null` removes a member, any other value replaces the old one.
 #[must_use]
 pub fn merge_patch(target: &Value, patch: &Value) -> Value {
     let Value::Object(patch) = patch else { return patch.clone() };

@@ -1,6 +1,6 @@
-//! What a tenant is set up with, and the templates it comes from: typed, limited, and merged by RFC 7396.
+//! A tenant's settings and the templates that they come from: typed, limited, and merged by RFC 7396.
 //!
-//! Nothing of it reaches a switch but what is a text type.
+//! Only values of text types reach a switch.
 
 mod features;
 pub mod hours;
@@ -26,13 +26,13 @@ use crate::{
     text::{Code, TimeZone, Why},
 };
 
-/// How a template's JSON is laid out; raised when that changes.
+/// The version of the JSON layout of templates.
 pub const SCHEMA: u8 = 1;
 
-/// Why settings or a template were refused.
+/// Why settings or a template are invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsError {
-    /// As `business_hours.monday[0].close`.
+    /// Such as `business_hours.monday[0].close`.
     pub field: String,
     pub why: Why,
 }
@@ -46,7 +46,7 @@ impl fmt::Display for SettingsError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Of mails and pages, unless somebody chose another.
+    /// The language of mails and pages, unless a user chose another.
     pub language: Language,
     pub time_zone: TimeZone,
     pub currency: Currency,
@@ -67,18 +67,18 @@ pub struct Settings {
     pub routing: Routing,
 }
 
-/// What the assistant that answers calls says and does.
+/// The assistant that answers calls.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct VoiceAgent {
     pub enabled: bool,
-    /// Which voice it has.
+    /// Its voice.
     pub voice: Option<Words>,
-    /// What it says first.
+    /// Its first words.
     pub opening_message: Option<Prose>,
-    /// What it is told about its task.
+    /// The description of its task.
     pub assistant_prompt: Option<Prose>,
-    /// Minutes after which it hands over or ends, 1 to 60.
+    /// Minutes after which it hands the call over or ends it, 1 to 60.
     pub max_minutes: Option<u8>,
 }
 
@@ -106,10 +106,10 @@ impl ChannelKind {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Messaging {
-    /// Made with the tenant where its features have messaging, inactive until each is set up.
+    /// Created with the tenant if it has the messaging feature. Each is inactive until it is set up.
     pub channels: Vec<ChannelKind>,
     pub opening_message: Option<Prose>,
-    /// Outside of business hours.
+    /// The reply outside business hours.
     pub away_message: Option<Prose>,
     pub signature: Option<Words>,
 }
@@ -123,7 +123,7 @@ pub enum IntegrationKind {
     Helpdesk,
 }
 
-/// Another system; made with the tenant, inactive until it is set up.
+/// Another system. It is created with the tenant and inactive until it is set up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IntegrationSettings {
@@ -136,12 +136,12 @@ pub struct IntegrationSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Calling {
-    /// Seconds that an extension rings before voicemail takes the call.
+    /// How many seconds an extension rings before voicemail takes the call.
     pub ring_seconds: i16,
-    /// Phones that one extension may have registered.
+    /// How many phones may be registered with one extension.
     pub max_registrations: i16,
     pub codecs: Option<Codecs>,
-    /// Numbers in the first extension pool, 10 to 10,000.
+    /// How many numbers the first extension pool has, 10 to 10,000.
     pub pool_size: i64,
 }
 
@@ -151,18 +151,18 @@ impl Default for Calling {
     }
 }
 
-/// What tenants are set up from.
+/// What new tenants start with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Template {
-    /// How this document is laid out: 1.
+    /// The version of this document's layout: 1.
     #[serde(default = "schema_number")]
     pub schema: u8,
     pub name: TemplateName,
     pub title: Words,
     #[serde(default)]
     pub description: Option<Prose>,
-    /// Rises by itself with each change.
+    /// Goes up with each change.
     #[serde(default)]
     pub version: i32,
     pub settings: Settings,
@@ -191,7 +191,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// These settings with a merge patch over them, if that leaves them valid.
+    /// Applies a merge patch to these settings. The result must be valid.
     pub fn patched(&self, patch: &Value) -> Result<Self, SettingsError> {
         if !patch.is_object() {
             return Err(wrong(".", Code::NotAPatch));
@@ -264,7 +264,7 @@ pub fn builtin() -> Vec<Template> {
         let value = serde_json::from_str(text).ok()?;
         Template::parse(&value).ok()
     };
-    // A test reads each of them.
+    // A test parses each of them.
     BUILTIN.iter().filter_map(|text| parse(text)).collect()
 }
 

@@ -1,4 +1,4 @@
-//! How a tenant's calls are routed: feature codes, who may call where and how much, emergencies.
+//! How a tenant's calls are routed: feature codes, limits of outbound calls, emergency calls.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::{
     text::{Code, DialNumber, E164, Email, FeatureCode, Prefix, Spoken},
 };
 
-/// Millionths of a currency's unit.
+/// Millionths of a currency unit.
 pub type Micros = i64;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -20,44 +20,44 @@ pub struct Routing {
     pub outbound: OutboundRules,
     pub emergency: Emergency,
     pub record: Recording,
-    /// What callers from outside, or inside, must not begin with or be.
+    /// Calls from numbers that begin with one of these are refused, from outside and inside.
     pub blocked_callers: Vec<Prefix>,
-    /// Two digits, dialled behind the code for speed dials.
+    /// By two digits, which are dialled after the code for speed dials.
     #[schema(value_type = BTreeMap<String, DialNumber>)]
     pub speed_dials: BTreeMap<String, DialNumber>,
-    /// What callers hear before a call ends that goes nowhere, by the reason; tones where there is none.
+    /// What callers hear if their call goes nowhere, by reason. They hear a tone if there is no announcement.
     #[schema(value_type = BTreeMap<String, crate::model::destination::Prompt>)]
     pub announcements: Announcements,
 }
 
-/// What is dialled for a feature. Codes of digits alone can't be a number of the tenant.
+/// What is dialled to use a feature. If a code has only digits, the tenant can't use it as a number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FeatureCodes {
-    /// Hear yourself.
+    /// Plays the caller's own voice back.
     pub echo: FeatureCode,
-    /// The caller's own mailbox.
+    /// Opens the caller's own mailbox.
     pub own_voicemail: FeatureCode,
-    /// A mailbox that is asked for, or the one whose number follows.
+    /// Opens the mailbox whose number follows, or asks for a number.
     pub voicemail: FeatureCode,
-    /// Forward all calls to the number that follows.
+    /// Forwards all calls to the number that follows.
     pub forward: FeatureCode,
     pub forward_off: FeatureCode,
     pub do_not_disturb: FeatureCode,
     pub do_not_disturb_off: FeatureCode,
-    /// Take the call that rings at the number that follows.
+    /// Picks up the call that rings at the number that follows.
     pub pickup: FeatureCode,
-    /// Speak to the number that follows at once.
+    /// Calls the number that follows, whose phone answers by itself.
     pub intercom: FeatureCode,
-    /// Park a call, or take it back from the slot that follows.
+    /// Parks a call, or takes it back from the slot that follows.
     pub park: FeatureCode,
-    /// The speed dial whose two digits follow.
+    /// Calls the speed dial whose two digits follow.
     pub speed_dial: FeatureCode,
 }
 
 impl Default for FeatureCodes {
     fn default() -> Self {
-        // Texts of this list parse; a test reads them.
+        // All texts in this list parse; a test checks that.
         let code = |text| FeatureCode::parse(text).unwrap_or_else(|error| unreachable!("{text}: {error}"));
         Self {
             echo: code("9196"),
@@ -93,55 +93,55 @@ impl FeatureCodes {
         ]
     }
 
-    /// Codes that a number of the tenant could be.
+    /// The codes that could be a number of the tenant.
     pub fn that_are_numbers(&self) -> impl Iterator<Item = &str> {
         self.all().into_iter().map(FeatureCode::as_str).filter(|code| !code.starts_with('*'))
     }
 }
 
-/// Who may be called, and how much. Limits that are absent are none.
+/// Who may be called, and how much. An absent limit means no limit.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OutboundRules {
-    /// Dialled before a number outside; it is needed when it is set.
+    /// Must be dialled before a number outside, if set.
     pub prefix: Option<Prefix>,
-    /// Besides the tenant's own; counts with `features.international_calls`. Empty: all.
+    /// The countries that may be called besides the tenant's own, if `features.international_calls` is on. Empty: all.
     pub countries: Vec<Country>,
-    /// What numbers, without `+`, must not begin with.
+    /// Numbers that begin with one of these can't be called. Written without `+`.
     pub blocked_prefixes: Vec<Prefix>,
-    /// What may be called of what is blocked by default: premium rates and ranges known for revenue sharing.
+    /// Exceptions from what is blocked by default: premium rates, and ranges known for revenue-share fraud.
     pub allowed_prefixes: Vec<Prefix>,
-    /// Calls at once.
+    /// The most calls at the same time.
     pub concurrent_calls: Option<u16>,
     pub calls_per_second: Option<u16>,
-    /// Of a day in the tenant's time zone, in millionths of its currency.
+    /// The most that calls of a day may cost, in millionths of the tenant's currency. Days are those of its time zone.
     pub spend_per_day: Option<Micros>,
-    /// The dearest rate, for a minute, in millionths of the currency.
+    /// The highest price per minute, in millionths of the currency.
     pub price_per_minute: Option<Micros>,
 }
 
-/// Calls to emergency numbers always pass.
+/// Settings for emergency calls, which always pass.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Emergency {
-    /// Shown to them, for callers who have no number of their own.
+    /// The caller ID of emergency calls from extensions that have no number of their own.
     pub caller_id: Option<E164>,
-    /// Where the tenant is, said to the carrier.
+    /// The tenant's location, which the carrier is told.
     pub location: Option<Spoken>,
-    /// Told of each such call.
+    /// These people get a mail about each emergency call.
     pub contacts: Vec<Email>,
-    /// Beside those of the country.
+    /// Emergency numbers besides those of the country.
     pub numbers: Vec<Prefix>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
-#[expect(clippy::struct_excessive_bools, reason = "a switch each")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate setting")]
 pub struct Recording {
     pub inbound: bool,
     pub outbound: bool,
     pub internal: bool,
-    /// Those who are recorded hear a tone before.
+    /// Callers hear a tone before the recording starts.
     pub consent_tone: bool,
 }
 
@@ -174,7 +174,7 @@ impl Routing {
         if self.emergency.contacts.len() > 20 || self.emergency.numbers.len() > 20 {
             return Err(wrong("routing.emergency", Code::TooManyContacts.with("most", 20)));
         }
-        // Whoever dials one is asked for nothing, so none can be a telephone number.
+        // No rule applies to calls to these numbers, so none may be long enough for a telephone number.
         if !self.emergency.numbers.iter().all(|number| (2..=6).contains(&number.as_str().len())) {
             return Err(wrong("routing.emergency.numbers", Code::EmergencyDigits));
         }
@@ -185,7 +185,7 @@ impl Routing {
         Ok(())
     }
 
-    /// Where the tenant's people are, as a line of words; for mails.
+    /// The location of the tenant as one line, for mails.
     #[must_use]
     pub fn location(&self) -> Option<Words> {
         self.emergency.location.as_ref().and_then(|location| Words::parse(location.as_str()).ok())

@@ -1,8 +1,8 @@
-//! Texts of settings, with their limits. They are shown to people and said by assistants; no switch is given them.
+//! Text types of settings, with limits. People see them and assistants say them, but they never reach a switch.
 
 use crate::text::{Code, TextError, text_impls};
 
-/// Makes a limited text type.
+/// Defines a text type with limits.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $parse:expr, $example:literal) => {
         $(#[$doc])*
@@ -43,11 +43,11 @@ words!(
     TemplateName, template_name, "dental-practice"
 );
 words!(
-    /// ISO 4217.
+    /// A currency code of ISO 4217.
     Currency, currency, "EUR"
 );
 words!(
-    /// ISO 3166-1 alpha-2.
+    /// A country code of ISO 3166-1 alpha-2.
     Country, country, "DE"
 );
 
@@ -89,7 +89,7 @@ fn country(text: &str) -> Result<String, TextError> {
     }
 }
 
-/// The active currencies of ISO 4217 that somebody is billed in.
+/// The active currencies of ISO 4217 that are used for bills.
 const CURRENCIES: [&str; 62] = [
     "AED", "ARS", "AUD", "BDT", "BGN", "BHD", "BRL", "CAD", "CHF", "CLP", "CNY", "COP", "CRC", "CZK", "DKK", "DOP",
     "DZD", "EGP", "EUR", "GBP", "GHS", "HKD", "HUF", "IDR", "ILS", "INR", "ISK", "JOD", "JPY", "KES", "KRW", "KWD",

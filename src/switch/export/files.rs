@@ -1,4 +1,4 @@
-//! The stock configuration, without what asks Dialplane.
+//! The stock configuration, without the parts that fetch from Dialplane.
 
 const STOCK: &[(&str, &str)] = &[
     ("freeswitch.xml", include_str!("../../../freeswitch-conf/freeswitch.xml")),
@@ -26,7 +26,7 @@ pub fn stock() -> Vec<(String, String)> {
 
 fn adapted(path: &str, text: &str) -> String {
     match path {
-        // Its users and calls are files now.
+        // Users and dialplan come from files instead.
         "freeswitch.xml" => ["directory", "dialplan"].into_iter().fold(text.to_owned(), |text, section| {
             let begin = format!("<section name=\"{section}\">\n");
             text.replace(&begin, &format!("{begin}<X-PRE-PROCESS cmd=\"include\" data=\"{section}/*.xml\"/>\n"))

@@ -1,6 +1,6 @@
-//! A tenant as static files that a FreeSWITCH boots from without Dialplane: its users, its dialplan, its menus, queues and
-//! conferences, and the gateways of the carriers. Limits, prices and schedules are decided at each call and can't be written to a
-//! file: the report lists what is missing.
+//! Exports a tenant as static files with which FreeSWITCH runs without Dialplane: users, dialplan, menus, queues, conferences,
+//! and the carriers' gateways. Limits, prices and schedules are decided at each call, so files can't have them; the report lists
+//! what is missing.
 
 mod files;
 
@@ -43,11 +43,11 @@ pub struct Report {
     pub users: usize,
     pub dialplan: usize,
     pub files: usize,
-    /// What calls do on Dialplane that the files can't.
+    /// What calls do with Dialplane but not with the files.
     pub missing: Vec<String>,
 }
 
-/// Writes the files below an empty or new folder.
+/// Writes the files to an empty or new folder.
 pub async fn export(
     db: &mut PgConnection,
     keyring: &Keyring,
@@ -70,13 +70,15 @@ pub async fn export(
     }
     report.files = written.len();
     if !plan.settings.routing.outbound.countries.is_empty() || plan.settings.features.international_calls {
-        report.missing.push("countries, limits and prices of calls out".into());
+        report.missing.push("countries, limits and prices of outbound calls".into());
     }
-    report.missing.push("calls out: a file can't admit a call; emergency numbers go to the carriers".into());
+    report.missing.push(
+        "outbound calls: files can't decide whether to admit a call; only emergency calls go to the carriers".into(),
+    );
     Ok(report)
 }
 
-/// A document without the lines that open and close it.
+/// A document without the lines that open and close its document and section.
 fn inner(document: &[u8]) -> String {
     let text = String::from_utf8_lossy(document);
     let lines = text.lines().collect::<Vec<_>>();
@@ -116,7 +118,7 @@ async fn users(
     Ok(format!("<include>\n{text}</include>\n"))
 }
 
-/// For nobody's eyes but the one's who exports: users' hashes, PINs and carriers' passwords stand in these files.
+/// Writes a file that only its owner may read: the files have users' hashes, PINs and carriers' passwords.
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
@@ -194,7 +196,7 @@ fn report_schedule(plan: &Plan, found: &Found, name: &str, report: &mut Report) 
     let Found::Destination(id) = found else { return };
     let Some(planned) = plan.destinations.get(id) else { return };
     if matches!(planned.config, crate::model::destination::Config::Schedule(_)) && name.len() != 32 {
-        report.missing.push(format!("schedule {}: written as it is right now, open or closed", planned.name));
+        report.missing.push(format!("schedule {}: it stays as it is right now, open or closed", planned.name));
     }
 }
 
@@ -203,7 +205,7 @@ fn routed(tenant: &Tenant, plan: &Plan, number: &str, found: Option<&Found>, aft
     routing::route(tenant, plan, &call, found, &mut Trace::off()).route
 }
 
-/// An expression for one number and nothing else.
+/// An expression that matches only this number.
 fn exactly(number: &str) -> String {
     format!("^{}$", regex::escape(number))
 }

@@ -1,5 +1,5 @@
-//! Where a call went by static files: their dialplan, walked as a switch does (`dialplan_hunt` and `parse_exten` in
-//! mod_dialplan_xml.c). What only a running switch knows counts as empty, and conditions on the time hold.
+//! Where a call went under the static files. Their dialplan is hunted as a switch does it (`dialplan_hunt` and `parse_exten` in
+//! mod_dialplan_xml.c). Variables that only a running switch knows count as empty, and conditions on the time count as true.
 
 use std::{cell::RefCell, collections::HashMap};
 
@@ -7,11 +7,11 @@ use regex::{Regex, RegexBuilder};
 
 use super::{directory, tree::Node};
 
-/// A call is followed from context to context so often.
+/// How many transfers of a call are followed.
 const MOST_TRANSFERS: usize = 5;
 const MOST_NESTED: usize = 10;
 
-/// A context: its elements, in their order.
+/// A context, with its elements in file order.
 pub struct Context<'a> {
     pub name: &'a str,
     pub node: &'a Node,
@@ -20,7 +20,7 @@ pub struct Context<'a> {
 /// The dialplan of static files.
 pub struct Dialplan<'a> {
     pub contexts: Vec<Context<'a>>,
-    /// Contexts of a name that an earlier one has: a switch finds the first alone.
+    /// Contexts with the name of an earlier one. A switch finds only the first.
     pub doubles: Vec<&'a Node>,
     /// Extensions in no context.
     pub strays: Vec<&'a Node>,
@@ -31,14 +31,14 @@ pub struct Dialplan<'a> {
 #[derive(Clone, Copy)]
 pub struct Dialled<'a> {
     pub number: &'a str,
-    /// Who calls: the id of a user.
+    /// The user id of the caller.
     pub caller: &'a str,
 }
 
-/// What an extension does with a call.
+/// What a context does with a call.
 pub struct Done<'a> {
     pub extension: &'a Node,
-    /// Applications and their data, as far as it is known.
+    /// Applications and their data, with the known variables filled in.
     pub actions: Vec<(String, String)>,
 }
 
@@ -63,7 +63,7 @@ impl<'a> Dialplan<'a> {
         self.contexts.iter().find(|context| context.name == name)
     }
 
-    /// What a context does with a call; extensions that go on are those before the last.
+    /// What a context does with a call. Extensions with `continue="true"` add their actions to those of the last one.
     pub fn run(&self, context: &str, call: Dialled<'_>) -> Option<Done<'a>> {
         let mut so_far = Vec::new();
         for extension in self.context(context)?.node.named("extension") {
@@ -76,7 +76,7 @@ impl<'a> Dialplan<'a> {
         None
     }
 
-    /// What an extension would do with a call. `None`: it is not for it.
+    /// The actions of an extension for a call. `None`: the extension does not match.
     pub fn matches(&self, extension: &Node, context: &str, call: Dialled<'_>) -> Option<Vec<(String, String)>> {
         let mut actions = Vec::new();
         self.walk(extension, context, call, &mut actions, 0).then_some(actions)
@@ -119,7 +119,7 @@ impl<'a> Dialplan<'a> {
         proceed
     }
 
-    /// What the groups of the expression matched, if the condition holds.
+    /// The expression's capture groups, if the condition holds.
     fn holds(&self, condition: &Node, context: &str, call: Dialled<'_>) -> Option<Vec<String>> {
         match condition.attribute("regex") {
             None => self.compares(condition, context, call),
@@ -153,7 +153,7 @@ impl<'a> Dialplan<'a> {
         Some(groups.iter().map(|group| group.map_or("", |found| found.as_str()).to_owned()).collect())
     }
 
-    /// Where a call goes, for a person.
+    /// Describes to a person where a call goes.
     pub fn told(&self, context: &str, call: Dialled<'_>) -> String {
         let (mut context, mut number) = (context.to_owned(), call.number.to_owned());
         let mut told = Vec::new();
@@ -178,7 +178,7 @@ impl<'a> Dialplan<'a> {
     }
 }
 
-/// Applications that lead a call nowhere.
+/// Applications that only prepare a call.
 const SETTINGS: [&str; 14] = [
     "set",
     "export",
@@ -196,13 +196,14 @@ const SETTINGS: [&str; 14] = [
     "set_user",
 ];
 
-/// A call that goes on at another number.
+/// Where a call is transferred to.
 pub struct Led<'a> {
     pub number: &'a str,
     pub context: Option<&'a str>,
 }
 
-/// `transfer NUMBER [DIALPLAN [CONTEXT]]` and the like (transfer_function and exe_function in mod_dptools.c).
+/// The target of `transfer NUMBER [DIALPLAN [CONTEXT]]` or `execute_extension` (transfer_function and exe_function in
+/// mod_dptools.c).
 pub fn leads_on<'a>(application: &str, data: &'a str) -> Option<Led<'a>> {
     if !["transfer", "execute_extension"].contains(&application) {
         return None;
@@ -211,7 +212,7 @@ pub fn leads_on<'a>(application: &str, data: &'a str) -> Option<Led<'a>> {
     Some(Led { number: words.next()?, context: words.nth(1) })
 }
 
-/// Is it the context that the call is in anyway?
+/// Whether it stands for the context that the call is in already.
 pub fn is_own(context: &str) -> bool {
     ["${context}", "${user_context}"].contains(&context)
 }
@@ -226,7 +227,7 @@ fn find_strays<'a>(node: &'a Node, found: &mut Vec<&'a Node>) {
     }
 }
 
-/// As `switch_regex_perform` reads it (switch_regex.c): between slashes it may have options.
+/// Compiles an expression as `switch_regex_perform` in switch_regex.c does: one between slashes may have options.
 fn compiled(expression: &str) -> Option<Regex> {
     let (pattern, ignores_case) = match expression.strip_prefix('/').and_then(|rest| rest.rsplit_once('/')) {
         Some((pattern, options)) => (pattern, options.contains('i')),

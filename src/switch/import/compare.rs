@@ -1,5 +1,5 @@
-//! Typical calls of a tenant's phones: where the files led them, where they go now, and which entries would take calls that were
-//! not theirs.
+//! Typical calls from a tenant's phones: where they went under the files and where they go now. Also finds entries that would take
+//! calls from other extensions.
 
 use std::collections::HashSet;
 
@@ -21,15 +21,15 @@ use crate::{
     text::ExtensionNumber,
 };
 
-/// How many calls are shown.
+/// How many calls the report shows.
 const SHOWN: usize = 10;
-/// How many users' numbers an entry is tried with.
+/// How many users' numbers each entry is tested with.
 const MOST_USERS: usize = 2000;
-/// Numbers outside, as they are dialled in one country or another.
+/// Numbers outside, as they are dialled in various countries.
 const OUTSIDE: [&str; 6] =
     ["+493012345678", "00493012345678", "011493012345678", "03012345678", "2025550123", "12025550123"];
 
-/// The extensions that became entries. XML is tried before all others.
+/// The extensions that became entries. XML entries are tried before all others.
 #[derive(Default)]
 pub struct Taken {
     as_xml: HashSet<usize>,
@@ -42,38 +42,38 @@ impl Taken {
         entries.insert(key(extension));
     }
 
-    /// Is this extension an entry that is tried before one that comes later in the files?
+    /// Whether this extension became an entry that is tried before a later one of the files.
     fn has_before(&self, extension: &Node, later_is_xml: bool) -> bool {
         let key = key(extension);
         self.as_xml.contains(&key) || (!later_is_xml && self.as_conditions.contains(&key))
     }
 }
 
-/// An element of the tree, which nobody changes meanwhile: several may say the same, and stand in one line.
+/// Identifies an element by its address, since equal elements may stand in one line. The tree doesn't change meanwhile.
 fn key(node: &Node) -> usize {
     std::ptr::from_ref(node).addr()
 }
 
-/// Whether an extension would be tried again for what it leads to.
+/// Whether an extension, as an entry, would match the number that it transfers to.
 pub enum Circle {
     None,
-    /// It leads each number to itself, as a tenant's extensions are called anyway.
+    /// It sends each number to itself, which the tenant's extensions do without an entry.
     Own,
-    /// Such as this one.
+    /// It would send a call in an endless loop, for example to this number.
     Endless(String),
 }
 
-/// Numbers that nobody is likely to have, for patterns that take any.
+/// Numbers that probably nobody has, to test patterns that match any number.
 const PROBES: [&str; 4] = ["77", "777", "7777", "77777"];
 
-/// The calls that an import is tried with.
+/// The calls that an import is tested with.
 pub struct Dials {
     users: Vec<String>,
-    /// Feature codes and emergencies.
+    /// Feature codes and emergency numbers.
     built_in: Vec<String>,
-    /// Numbers that the files name literally.
+    /// Numbers that conditions of the files name literally.
     literal: Vec<String>,
-    /// Who calls.
+    /// The user id of the caller.
     caller: String,
 }
 
@@ -112,7 +112,7 @@ impl Dials {
         Ok(Self { users, built_in, literal, caller })
     }
 
-    /// Does an extension lead numbers to what it leads to itself? As an entry it would be tried again, and again.
+    /// Whether an extension matches the numbers that it transfers to. As an entry it would be tried again and again.
     pub fn circles(&self, old: &Dialplan<'_>, context: &str, extension: &Node) -> Circle {
         let leads = |number: &str| {
             let actions = old.matches(extension, context, Dialled { number, caller: &self.caller })?;
@@ -134,7 +134,7 @@ impl Dials {
         circle
     }
 
-    /// Why an extension must not become an entry: a call that was not its own would be. `taken`: the entries before it.
+    /// Why an extension must not become an entry: it would take calls from others. `taken` has the entries before it.
     pub fn shadowed(
         &self,
         old: &Dialplan<'_>,
@@ -147,7 +147,7 @@ impl Dials {
         let built_in = if is_xml { &self.built_in[..] } else { &[] };
         if let Some(number) = built_in.iter().find(|number| meets(number)) {
             return Some(format!(
-                "its pattern meets {number} as well, which would not work any more: make the pattern narrower"
+                "its pattern also matches {number}, which would no longer work: make the pattern narrower"
             ));
         }
         for number in
@@ -155,7 +155,7 @@ impl Dials {
         {
             if is_xml && OUTSIDE.contains(&number) {
                 return Some(format!(
-                    "its pattern meets numbers outside, such as {number}, which carriers and limits lead now: make the pattern narrower"
+                    "its pattern also matches numbers outside, such as {number}, which now go to carriers, within limits: make the pattern narrower"
                 ));
             }
             let Some(first) = old.run(context, Dialled { number, caller: &self.caller }) else { continue };
@@ -163,14 +163,14 @@ impl Dials {
             if !std::ptr::eq(first.extension, extension) && !is_before {
                 let name = first.extension.attribute("name").unwrap_or("unnamed");
                 return Some(format!(
-                    "its pattern meets {number} as well, which {context}/{name} took before it, and entries are tried first: make the pattern narrower"
+                    "its pattern also matches {number}, which {context}/{name} took before it, and entries are tried first: make the pattern narrower"
                 ));
             }
         }
         None
     }
 
-    /// Typical calls, before and after.
+    /// Typical calls before and after the import.
     pub async fn compared(
         &self,
         db: &mut PgConnection,
@@ -218,7 +218,7 @@ async fn explained(
     let steps = explained.steps.iter().map(|step| {
         let bridge = step.actions.iter().find(|action| ["bridge", "transfer"].contains(&action.application));
         let entry = step.tried.iter().find(|tried| tried.rule == "entry" && tried.matched);
-        // Behind its variables, up to the first space.
+        // After the variables, up to the first space.
         let to = bridge.map(|action| action.data.rsplit(['}', ']']).next().unwrap_or_default());
         let to = to.map(|to| to.split(' ').next().unwrap_or_default());
         match (entry, to) {

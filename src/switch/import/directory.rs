@@ -1,20 +1,21 @@
-//! The domains and users of a directory, with what they inherit.
+//! The domains and users of a directory, with the params and variables that users inherit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::tree::Node;
 
-/// A user, with the params and variables of its group and its domain (`switch_xml_merge_user` in switch_xml.c: the nearest counts).
+/// A user, with the params and variables of its group and domain. The nearest value counts (`switch_xml_merge_user` in
+/// switch_xml.c).
 pub struct User<'a> {
     pub id: &'a str,
     pub node: &'a Node,
     pub params: BTreeMap<&'a str, &'a str>,
     pub variables: BTreeMap<&'a str, &'a str>,
-    /// The names of those that are the user's own.
+    /// The names of the params and variables that the user itself has.
     pub own: BTreeSet<&'a str>,
 }
 
-/// All of one name.
+/// All domain elements with one name.
 pub struct Domain<'a> {
     pub name: &'a str,
     pub nodes: Vec<&'a Node>,
@@ -27,7 +28,7 @@ impl<'a> Domain<'a> {
         groups.filter(|group| !group.all("user").is_empty()).collect()
     }
 
-    /// The context that most of its users dial in, if they say so.
+    /// The context of most of its users, if any has one.
     pub fn usual_context(&self) -> Option<&'a str> {
         let mut counts: Vec<(&str, usize)> = Vec::new();
         for context in self.users.iter().filter_map(User::context) {
@@ -36,7 +37,7 @@ impl<'a> Domain<'a> {
                 None => counts.push((context, 1)),
             }
         }
-        // Of equally many the first.
+        // In a tie, the first one wins.
         counts.into_iter().rev().max_by_key(|(_, count)| *count).map(|(name, _)| name)
     }
 }
@@ -47,7 +48,7 @@ impl<'a> User<'a> {
     }
 }
 
-/// The domains of a configuration, and the users that stand outside of one.
+/// The domains of a configuration, and the users outside of any domain.
 pub fn read(tree: &Node) -> (Vec<Domain<'_>>, Vec<&Node>) {
     let sections = sections(tree, "directory");
     let mut domains: Vec<Domain<'_>> = Vec::new();
@@ -58,7 +59,7 @@ pub fn read(tree: &Node) -> (Vec<Domain<'_>>, Vec<&Node>) {
     (domains, strays)
 }
 
-/// The sections of a name; a configuration in parts may have several.
+/// The sections with a name. A configuration may have several.
 pub fn sections<'a>(tree: &'a Node, name: &str) -> Vec<&'a Node> {
     tree.all("section").into_iter().filter(|section| section.attribute("name") == Some(name)).collect()
 }

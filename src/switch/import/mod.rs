@@ -1,7 +1,7 @@
-//! Static FreeSWITCH configuration into a tenant: its users, groups and dialplan, with a report of what could not be taken.
+//! Imports a static FreeSWITCH configuration into a tenant: users, groups and dialplan, with a report of what was left out.
 //!
-//! One domain of the files becomes the tenant. Of the dialplan, the context that its users dial in becomes the tenant's entries; other
-//! contexts are reported with how a call gets there. Typical calls are followed by the files and by what was made of them.
+//! One domain of the files becomes the tenant. The context that its users dial in becomes the tenant's entries; other contexts are
+//! reported with how a call gets there. Typical calls are compared before and after the import.
 
 mod before;
 mod compare;
@@ -35,19 +35,19 @@ use crate::{
     text::{DisplayName, Domain, GroupName},
 };
 
-/// Something that was taken, or not.
+/// A part of the files that was imported or left out.
 #[derive(Debug, Serialize)]
 pub struct Line {
     pub kind: &'static str,
     pub name: String,
-    /// Why it was not taken, or what of it was not.
+    /// Why it was left out, or which part of it was.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub note: String,
     /// `FILE:LINE`
     pub place: String,
 }
 
-/// Secrets that were made because the ones before were too weak; shown this once.
+/// New secrets, made because the old ones were too weak. They are shown only here.
 #[derive(Debug, Serialize)]
 pub struct Made {
     pub number: String,
@@ -57,7 +57,7 @@ pub struct Made {
     pub voicemail_pin: Option<String>,
 }
 
-/// A call from a phone, by the files and by what was made of them.
+/// Where a call from a phone went before the import, and where it goes after.
 #[derive(Debug, Serialize)]
 pub struct Dial {
     pub dialled: String,
@@ -67,7 +67,7 @@ pub struct Dial {
 
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
-    /// The domain of the files that was taken.
+    /// The domain of the files that was imported.
     pub domain: String,
     /// The context whose extensions became the tenant's entries.
     pub context: String,
@@ -75,7 +75,7 @@ pub struct Report {
     pub left: Vec<Line>,
     pub made: Vec<Made>,
     pub dials: Vec<Dial>,
-    /// What is wrong with files, and what was not run.
+    /// Errors in files, and directives that were not run.
     pub files: Vec<String>,
 }
 
@@ -89,14 +89,14 @@ impl Report {
     }
 }
 
-/// Files as they were read.
+/// A configuration that was read.
 pub struct Configuration {
     tree: Node,
-    /// What is wrong with them, and what of them a switch would have run.
+    /// Errors in files, and directives that a switch would have run.
     pub refused: Vec<String>,
 }
 
-/// Why it is not clear which domain is meant.
+/// Why no domain could be chosen.
 #[derive(Debug, thiserror::Error)]
 pub enum ChoiceError {
     #[error("the files have {0}: choose one with --domain, and import the others into tenants of their own")]
@@ -109,7 +109,7 @@ pub enum ChoiceError {
 ///
 /// # Errors
 ///
-/// There is no configuration in it, or it can't be read as a whole. What is wrong with one file is in [`Configuration::refused`].
+/// There is no configuration in it, or it can't be read at all. Errors in single files are in [`Configuration::refused`].
 pub fn read(folder: &Path) -> std::result::Result<Configuration, TreeError> {
     let mut files = Files::new(folder);
     let tree = files.read()?;
@@ -117,11 +117,11 @@ pub fn read(folder: &Path) -> std::result::Result<Configuration, TreeError> {
 }
 
 impl Configuration {
-    /// The domain that becomes the tenant: the one that is wanted, or the only one with users, or the one of the tenant's own name.
+    /// The domain that becomes the tenant: the wanted one, the only one with users, or the one with the tenant's name.
     ///
     /// # Errors
     ///
-    /// It is not there, or there are several.
+    /// There is no such domain, or there are several.
     pub fn choose(&self, wanted: Option<&str>, tenant: &str) -> std::result::Result<String, ChoiceError> {
         let (domains, _) = directory::read(&self.tree);
         let told = || {
@@ -144,20 +144,20 @@ impl Configuration {
     }
 }
 
-/// What is wanted of an import.
+/// The options of an import.
 #[derive(Clone, Copy)]
 pub struct Wish<'a> {
-    /// Of [`Configuration::choose`].
+    /// From [`Configuration::choose`].
     pub domain: &'a str,
-    /// Extensions that entries can't say stay XML, where that passes the check.
+    /// Keep extensions that conditions can't express as XML, if that passes the check.
     pub keep_xml: bool,
 }
 
-/// Takes what can be taken.
+/// Imports what can be imported.
 ///
 /// # Errors
 ///
-/// Those of the database; what can't be taken is in the report.
+/// Only database errors. What can't be imported is in the report.
 pub async fn import(
     change: &mut Change,
     tenant: Uuid,
@@ -172,12 +172,15 @@ pub async fn import(
             "user",
             user.attribute("id").unwrap_or_default(),
             user,
-            "it is in no domain, where no switch finds it",
+            "it is in no domain, so no switch finds it",
         );
     }
     for other in domains.iter().filter(|domain| domain.name != wish.domain) {
-        let note =
-            format!("its {} users are not of {}: import it into a tenant of its own", other.users.len(), wish.domain);
+        let note = format!(
+            "its {} users don't belong to {}: import it into a tenant of its own",
+            other.users.len(),
+            wish.domain
+        );
         report.leave("domain", other.name, other.nodes[0], note);
     }
     domains.retain(|domain| domain.name == wish.domain);
@@ -198,7 +201,7 @@ pub async fn import(
     Ok(report)
 }
 
-/// The context that phones dial in: of most users, else the usual one.
+/// The context that phones dial in: that of most users, or else a usual one.
 fn phones_context<'a>(domain: Option<&OldDomain<'a>>, old: &Dialplan<'a>) -> &'a str {
     if let Some(context) = domain.and_then(OldDomain::usual_context) {
         return context;
@@ -217,12 +220,12 @@ async fn take_group(
     report: &mut Report,
 ) -> Result<()> {
     let name = group.attribute("name").unwrap_or_default();
-    // Everybody is in it; no one is called by it.
+    // The stock files put every user in it, and it is not for calling.
     if name == "default" {
         return Ok(());
     }
     let Ok(group_name) = GroupName::parse(name) else {
-        report.leave("group", name, group, "its name is not one that a group can have");
+        report.leave("group", name, group, "a group can't have this name");
         return Ok(());
     };
     let (mut members, mut absent) = (Vec::new(), Vec::new());
@@ -251,7 +254,7 @@ async fn take_group(
     Ok(())
 }
 
-/// The extensions of the context that phones dial in, in their order.
+/// Imports the extensions of the context that phones dial in, in file order.
 async fn take_context(
     change: &mut Change,
     tenant: Uuid,
@@ -271,7 +274,7 @@ async fn take_context(
         let name = extension.attribute("name").unwrap_or("unnamed");
         let label = format!("{}/{name}", context.name);
         let Ok(name) = DisplayName::parse(name) else {
-            report.leave("dialplan", &label, extension, "its name is not one that an entry can have");
+            report.leave("dialplan", &label, extension, "an entry can't have this name");
             continue;
         };
         let (conditions, xml, note) = match dialplan::entry(extension, within) {
@@ -289,7 +292,7 @@ async fn take_context(
                 }
             },
         };
-        // Entries are tried before the tenant's own extensions; XML is tried before feature codes and emergency numbers, too.
+        // Entries are tried before the tenant's extensions, and XML even before feature codes and emergency numbers.
         if let Some(shadowed) = dials.shadowed(old, within.context, extension, xml.is_some(), &taken) {
             report.leave("dialplan", &label, extension, shadowed);
             continue;
@@ -302,13 +305,12 @@ async fn take_context(
                     "dialplan",
                     &label,
                     extension,
-                    "without an entry: the tenant's extensions are called by their numbers",
+                    "no entry needed: a tenant's extensions can be called by their numbers",
                 );
                 continue;
             }
             Circle::Endless(number) => {
-                let note =
-                    format!("as an entry it would lead {number} to itself, again and again: make its pattern narrower");
+                let note = format!("as an entry it would send {number} in an endless loop: make its pattern narrower");
                 report.leave("dialplan", &label, extension, note);
                 continue;
             }
@@ -331,7 +333,7 @@ fn report_the_rest(old: &Dialplan<'_>, domain: Option<&OldDomain<'_>>, phones: &
     for context in &old.contexts {
         for child in context.node.children.iter().filter(|child| child.name != "extension") {
             let label = format!("{}/<{}>", context.name, child.name);
-            report.leave("dialplan", &label, child, "it is in no extension, and a switch skips it as well");
+            report.leave("dialplan", &label, child, "it is in no extension, so a switch ignores it");
         }
         if context.name == phones {
             continue;
@@ -344,23 +346,25 @@ fn report_the_rest(old: &Dialplan<'_>, domain: Option<&OldDomain<'_>>, phones: &
     }
     for double in &old.doubles {
         let name = double.attribute("name").unwrap_or_default();
-        report.leave("context", name, double, "an earlier context has this name, and a switch finds that one alone");
+        report.leave("context", name, double, "an earlier context has this name, and a switch finds only the first");
     }
     for stray in &old.strays {
         report.leave("dialplan", stray.attribute("name").unwrap_or("unnamed"), stray, "it is in no context");
     }
 }
 
-/// How calls reach a context in which no phone of the tenant dials.
+/// How calls reach a context that is not the one of the tenant's phones.
 fn reached(old: &Dialplan<'_>, domain: Option<&OldDomain<'_>>, phones: &str, context: &str) -> String {
     let users = domain.map(|domain| &domain.users[..]).unwrap_or_default();
     let theirs = users.iter().filter(|user| user.context() == Some(context)).map(|user| user.id).collect::<Vec<_>>();
     if !theirs.is_empty() {
         let some = theirs.iter().take(5).copied().collect::<Vec<_>>().join(", ");
         let more = if theirs.len() > 5 { ", …" } else { "" };
-        return format!("only the users {some}{more} dial in {context}; the tenant's calls are made as in {phones}");
+        return format!(
+            "only the users {some}{more} dial in {context}, and all phones of the tenant dial as in {phones}"
+        );
     }
-    // From the phones' context on, by whatever leads on.
+    // Start at the phones' context and follow the transfers.
     let mut from = BTreeMap::from([(phones, String::new())]);
     let mut next = vec![phones];
     while let Some(name) = next.pop() {
@@ -376,13 +380,13 @@ fn reached(old: &Dialplan<'_>, domain: Option<&OldDomain<'_>>, phones: &str, con
     }
     match from.get(context) {
         Some(label) => {
-            format!("calls get to {context} by {label}, and a tenant's entries are one list: make it a destination")
+            format!("calls get to {context} by {label}, and a tenant has only one context: use a destination instead")
         }
         None if context == "public" => {
-            "calls from outside are led by phone numbers: give the number a destination".to_owned()
+            "calls from outside go by phone numbers: give the number a destination".to_owned()
         }
         None => format!(
-            "no phone gets to {context}, only calls from outside, which are led by phone numbers: give the number a destination"
+            "no phone gets to {context}, only calls from outside, which go by phone numbers: give the number a destination"
         ),
     }
 }
@@ -392,14 +396,14 @@ fn leads_to(extension: &Node, context: &str) -> bool {
     actions.into_iter().any(|action| {
         let data = action.attribute("data").unwrap_or_default();
         let led = leads_on(action.attribute("application").unwrap_or_default(), data);
-        // bind_meta_app and the like have the application within.
+        // bind_meta_app and others name the application in their data.
         let within = || data.contains("execute_extension::") || data.contains("transfer::");
         led.is_some_and(|led| led.context == Some(context))
             || (within() && data.split_whitespace().next_back() == Some(context))
     })
 }
 
-/// An extension as XML that may be kept, or why not. `own`: the tenant's context.
+/// An extension as XML that may be kept, or why it may not. `own` is the tenant's context.
 fn kept(extension: &Node, old: &Dialplan<'_>, within: Within<'_>, own: &Domain) -> std::result::Result<String, String> {
     if let Some(variable) = dialplan::unset(extension) {
         return Err(format!("would use $${{{variable}}}"));
@@ -411,7 +415,7 @@ fn kept(extension: &Node, old: &Dialplan<'_>, within: Within<'_>, own: &Domain) 
     raw::canonical(&written(&extension), own)
 }
 
-/// With the tenant's own context where an action names the one that phones dialled in.
+/// Replaces the context that phones dialled in by the tenant's own in every action.
 fn with_own_context(node: &Node, within: Within<'_>, own: &str) -> Node {
     let mut node = node.clone();
     let application = node.attribute("application").unwrap_or_default().to_owned();
@@ -426,7 +430,7 @@ fn with_own_context(node: &Node, within: Within<'_>, own: &str) -> Node {
     node
 }
 
-/// An element as XML again, without attributes that a switch doesn't know.
+/// Writes an element as XML, without attributes that a switch doesn't know.
 fn written(node: &Node) -> String {
     let mut out = format!("<{}", node.name);
     for (name, value) in node.attributes.iter().filter(|(name, _)| raw::is_known(&node.name, name)) {
@@ -439,7 +443,7 @@ fn written(node: &Node) -> String {
     out + &format!("</{}>", node.name)
 }
 
-/// Is a call for an extension of the files?
+/// Whether an extension of the files matches a call.
 fn is_for(old: &Dialplan<'_>, extension: &Node, context: &str, number: &str, caller: &str) -> bool {
     old.matches(extension, context, Dialled { number, caller }).is_some()
 }

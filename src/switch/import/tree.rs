@@ -1,7 +1,7 @@
-//! Static FreeSWITCH files as a tree, with their includes and variables, and nothing of them run.
+//! Reads static FreeSWITCH files into a tree. Includes and variables are resolved, but no command is run.
 //!
-//! A switch is lenient (`switch_xml_parse_str` in switch_xml.c), and so is this: an `&` that begins no reference is itself, and of two
-//! attributes of one name the first counts. Each file is read for itself; what is wrong with one is noted with its line.
+//! A switch is lenient (`switch_xml_parse_str` in switch_xml.c), and so is this: an `&` that begins no reference stands for itself,
+//! and of two attributes with one name the first counts. Each file is parsed by itself, and its errors are noted with their lines.
 
 use std::{
     collections::HashMap,
@@ -35,7 +35,7 @@ impl Node {
         self.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Elements of a name, at any depth.
+    /// Elements with a name, at any depth.
     #[must_use]
     pub fn all<'a>(&'a self, name: &str) -> Vec<&'a Self> {
         let mut found = Vec::new();
@@ -65,14 +65,16 @@ pub enum TreeError {
     #[error("{0} can't be read: {1}")]
     Io(PathBuf, io::Error),
     #[error(
-        "{folder} holds no switch's configuration: name the folder that has freeswitch.xml, or the folders directory and dialplan{hint}"
+        "{folder} has no FreeSWITCH configuration: name the folder that has freeswitch.xml, or the folders directory and dialplan{hint}"
     )]
     NoConfiguration { folder: PathBuf, hint: String },
     #[error(
-        "the files in {0} have no user and no dialplan: name the folder that has freeswitch.xml, or the folders directory and dialplan"
+        "the files in {0} have no users and no dialplan: name the folder that has freeswitch.xml, or the folders directory and dialplan"
     )]
     Empty(PathBuf),
-    #[error("more than {MOST_FILES} files, includes {MOST_DEPTH} deep, or a file of more than 8 MiB")]
+    #[error(
+        "there are more than {MOST_FILES} files, more than {MOST_DEPTH} nested includes, or a file is larger than 8 MiB"
+    )]
     TooMuch,
 }
 
@@ -81,11 +83,11 @@ pub struct Files {
     root: PathBuf,
     variables: HashMap<String, String>,
     count: usize,
-    /// What was not done: commands that a switch would run, files outside of the folder, what is wrong with a file.
+    /// Commands that a switch would run, files outside of the folder, and errors in files.
     pub refused: Vec<String>,
 }
 
-/// Elements that hold what stands for itself: where a file is cut off, what they have so far counts.
+/// Elements whose children are complete without them. If a file is cut off inside one, the children read so far count.
 const LISTS: [&str; 10] =
     ["", "include", "document", "section", "domain", "groups", "group", "users", "context", "configuration"];
 
@@ -93,7 +95,7 @@ impl Files {
     #[must_use]
     pub fn new(root: &Path) -> Self {
         let mut variables = HashMap::new();
-        // A switch sets it by itself (switch_core_set_globals in switch_core.c); includes are written with it.
+        // A switch sets it itself (switch_core_set_globals in switch_core.c), and includes use it.
         variables.insert("conf_dir".to_owned(), root.to_string_lossy().into_owned());
         Self { root: root.to_owned(), variables, count: 0, refused: Vec::new() }
     }
@@ -102,7 +104,7 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// There is none, its main file can't be read, or it is too large.
+    /// There is no configuration, its main file can't be read, or it is too large.
     pub fn read(&mut self) -> Result<Node, TreeError> {
         let main = self.root.join("freeswitch.xml");
         let mut all = Node::default();
@@ -131,7 +133,7 @@ impl Files {
         Ok(all)
     }
 
-    /// Folders close by that hold one.
+    /// Names folders nearby that have a configuration.
     fn hint(&self) -> String {
         let usual = ["/etc/freeswitch", "/usr/local/freeswitch/conf", "/usr/local/freeswitch/etc/freeswitch"];
         let close = fs::read_dir(&self.root).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -174,7 +176,7 @@ impl Files {
             return Ok(Node::default());
         };
         let mut reader = Reader::from_str(&text);
-        // Comments of the stock files hold "--", which FreeSWITCH lets pass here.
+        // Comments of the stock files contain "--", which FreeSWITCH accepts.
         reader.config_mut().check_comments = false;
         reader.config_mut().allow_dangling_amp = true;
         let mut at = At { path, file: short, text: &text, offset: 0, line: 1 };
@@ -184,7 +186,7 @@ impl Files {
                 Ok(event) => event,
                 Err(error) => {
                     let line = at.line_at(reader.error_position());
-                    self.refused.push(format!("{}:{line}: {error}; the file is read up to there", at.file));
+                    self.refused.push(format!("{}:{line}: {error}; the rest of the file is ignored", at.file));
                     break;
                 }
             };
@@ -199,7 +201,7 @@ impl Files {
                     None => break,
                 },
                 Event::End(_) => {
-                    // The reader refuses an end without its start.
+                    // The reader refuses an end tag without a start tag, so there is one.
                     let node = open.pop().unwrap_or_default();
                     self.close(node, &mut open, &at, depth)?;
                 }
@@ -208,23 +210,23 @@ impl Files {
                 _ => {}
             }
         }
-        // Whatever is open here was cut off.
+        // Elements that are still open were cut off.
         while open.len() > 1 {
             let node = open.pop().unwrap_or_default();
             let name =
                 node.attribute("name").or(node.attribute("id")).map(|name| format!(" {name}")).unwrap_or_default();
-            let what = format!("{}: <{}>{name} has no end", node.place(), node.name);
+            let what = format!("{}: <{}>{name} has no end tag", node.place(), node.name);
             if LISTS.contains(&node.name.as_str()) {
-                self.refused.push(format!("{what}; what it holds up to the fault is read"));
+                self.refused.push(format!("{what}; its content up to the error is imported"));
                 self.close(node, &mut open, &at, depth)?;
             } else {
-                self.refused.push(format!("{what}: it is left out"));
+                self.refused.push(format!("{what}; it is left out"));
             }
         }
         Ok(open.pop().unwrap_or_default())
     }
 
-    /// `None`: it can't be read, and neither can what follows.
+    /// `None`: the element and the rest of the file can't be read.
     fn element(&mut self, start: &quick_xml::events::BytesStart<'_>, at: &At<'_>, line: usize) -> Option<Node> {
         let name = start.name().0.to_owned();
         let mut attributes: Vec<(String, String)> = Vec::new();
@@ -232,7 +234,8 @@ impl Files {
             let attribute = match attribute {
                 Ok(attribute) => attribute,
                 Err(error) => {
-                    self.refused.push(format!("{}:{line}: <{name}>: {error}; the file is read up to there", at.file));
+                    self.refused
+                        .push(format!("{}:{line}: <{name}>: {error}; the rest of the file is ignored", at.file));
                     return None;
                 }
             };
@@ -244,7 +247,7 @@ impl Files {
             let (value, has_bare) = dereferenced(&attribute.value);
             if has_bare {
                 self.refused.push(format!(
-                    "{}:{line}: <{name}> has an & in {key} that should be &amp;; it is read as one",
+                    "{}:{line}: <{name}> has an & in {key} that should be &amp;; it is read as &amp;",
                     at.file
                 ));
             }
@@ -253,8 +256,8 @@ impl Files {
         Some(Node { name, attributes, children: Vec::new(), file: at.file.clone(), line })
     }
 
-    /// With the variables that are set. One that is not stays as it is written: a switch would put nothing in its place, which
-    /// makes another value of a password.
+    /// Fills in variables. One that is not set stays as written: a switch would replace it by nothing, which would make a different
+    /// password.
     fn expanded(&self, value: &str) -> String {
         let mut out = String::new();
         let mut rest = value;
@@ -290,7 +293,7 @@ impl Files {
                 let folder = at.path.parent().unwrap_or(Path::new(".")).to_owned();
                 self.include(&folder, &data, &node.place(), depth, parent)?;
             }
-            other => self.refused.push(format!("{}: {} is not run", node.place(), other.unwrap_or("a directive"))),
+            other => self.refused.push(format!("{}: {} was not run", node.place(), other.unwrap_or("a directive"))),
         }
         Ok(())
     }
@@ -301,7 +304,8 @@ impl Files {
         }
     }
 
-    /// A switch reads files line by line before it knows of comments (`preprocess` in switch_xml.c): a directive in one is run.
+    /// Finds directives in a comment. A switch preprocesses files line by line before it parses comments (`preprocess` in
+    /// switch_xml.c), so it runs them.
     fn comment(&mut self, comment: &str, at: &At<'_>, ends: usize) {
         let begins = ends - comment.matches('\n').count();
         for (line, text) in comment.lines().enumerate() {
@@ -322,19 +326,19 @@ impl Files {
             if command.eq_ignore_ascii_case("set") {
                 let data = self.expanded(&data);
                 self.refused.push(format!(
-                    "{place}: a comment sets {}, as on a switch",
+                    "{place}: a comment sets {}, which a switch follows too",
                     data.split('=').next().unwrap_or_default()
                 ));
                 self.set(&data);
             } else {
                 self.refused.push(format!(
-                    "{place}: a comment has the directive {command} {data}, which a switch runs: it is not run"
+                    "{place}: a comment has the directive {command} {data}, which a switch would run; it was not run"
                 ));
             }
         }
     }
 
-    /// The files that a pattern names, in the order of their names.
+    /// Includes the files that match a pattern, sorted by name.
     fn include(
         &mut self,
         folder: &Path,
@@ -345,11 +349,11 @@ impl Files {
     ) -> Result<(), TreeError> {
         let place = if place.is_empty() { String::new() } else { format!("{place}: ") };
         if pattern.contains("$${") {
-            self.refused.push(format!("{place}{pattern} is not included: the variable is not set"));
+            self.refused.push(format!("{place}{pattern} was not included: its variable is not set"));
             return Ok(());
         }
         if pattern.contains(['[', '{']) {
-            self.refused.push(format!("{place}{pattern} is not included: of patterns, * and ? are known"));
+            self.refused.push(format!("{place}{pattern} was not included: only the wildcards * and ? are supported"));
             return Ok(());
         }
         let Ok(root) = self.root.canonicalize() else { return Ok(()) };
@@ -373,7 +377,7 @@ impl Files {
             for parent in &found {
                 let Ok(inside) = parent.canonicalize() else { continue };
                 if !inside.starts_with(&root) {
-                    self.refused.push(format!("{place}{pattern} is outside of the folder"));
+                    self.refused.push(format!("{place}{pattern} was not included: it is outside of the folder"));
                     return Ok(());
                 }
                 let entries = fs::read_dir(&inside).into_iter().flatten().flatten();
@@ -388,11 +392,11 @@ impl Files {
         }
         for file in found {
             let Ok(inside) = file.canonicalize() else {
-                self.refused.push(format!("{place}{pattern} is not there"));
+                self.refused.push(format!("{place}{pattern} was not found"));
                 continue;
             };
             if !inside.starts_with(&root) {
-                self.refused.push(format!("{place}{pattern} is outside of the folder"));
+                self.refused.push(format!("{place}{pattern} was not included: it is outside of the folder"));
                 continue;
             }
             if inside.is_file() {
@@ -403,7 +407,7 @@ impl Files {
     }
 }
 
-/// The file that is being read, and how far.
+/// The file that is being read, and the position in it.
 struct At<'a> {
     path: &'a Path,
     file: Arc<str>,
@@ -413,7 +417,7 @@ struct At<'a> {
 }
 
 impl At<'_> {
-    /// The line of a position that is not before the last one.
+    /// The line of a position. Positions must not decrease from call to call.
     fn line_at(&mut self, position: u64) -> usize {
         let position = usize::try_from(position).unwrap_or(usize::MAX).min(self.text.len());
         if let Some(passed) = self.text.as_bytes().get(self.offset..position) {
@@ -424,7 +428,7 @@ impl At<'_> {
     }
 }
 
-/// A value without its references, and whether it has an `&` that begins none.
+/// A value with its references replaced, and whether it has an `&` that begins no reference.
 fn dereferenced(value: &str) -> (String, bool) {
     let (mut out, mut has_bare) = (String::new(), false);
     let mut rest = value;
@@ -445,7 +449,7 @@ fn dereferenced(value: &str) -> (String, bool) {
     (out + rest, has_bare)
 }
 
-/// Does a name fit a pattern with `*` and `?`?
+/// Whether a name matches a pattern with `*` and `?`.
 fn fits(pattern: &[u8], name: &[u8]) -> bool {
     match (pattern.split_first(), name.split_first()) {
         (None, None) => true,

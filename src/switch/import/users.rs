@@ -1,4 +1,4 @@
-//! The users of a domain as a tenant's extensions.
+//! Turns the users of a domain into a tenant's extensions.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// Params and variables that are taken, or that Dialplane sets by itself.
+/// Params and variables that are imported, or that Dialplane sets itself.
 const READ: [&str; 10] = [
     "password",
     "vm-password",
@@ -32,7 +32,7 @@ const READ: [&str; 10] = [
     "dial-string",
 ];
 
-/// Makes an extension of each user; their ids by the users'.
+/// Makes an extension of each user. Returns the extensions' ids by user id.
 pub async fn take(
     change: &mut Change,
     tenant: Uuid,
@@ -56,12 +56,12 @@ pub async fn take(
     Ok(ids)
 }
 
-/// What of a user is not taken, in words.
+/// Notes for the report on what of a user was left out or changed.
 #[derive(Default)]
 struct Notes(Vec<String>);
 
 impl Notes {
-    /// A value, if it can be one.
+    /// Parses a value, and notes why if that fails.
     fn read<T>(
         &mut self,
         name: &str,
@@ -70,7 +70,7 @@ impl Notes {
     ) -> Option<T> {
         let value = value.filter(|value| !value.is_empty())?;
         if let Some(variable) = unset(value) {
-            self.0.push(format!("without {name}, which uses $${{{variable}}}: no file sets it"));
+            self.0.push(format!("without {name}, which uses $${{{variable}}}, which no file sets"));
             return None;
         }
         parse(value).map_err(|error| self.0.push(format!("without {name}, which {error}"))).ok()
@@ -93,7 +93,7 @@ async fn take_user(
     let number =
         [node.attribute("number-alias"), Some(id)].into_iter().flatten().find_map(|n| ExtensionNumber::parse(n).ok());
     let (Some(number), Ok(username), Ok(label)) = (number, SipUsername::parse(id), DisplayName::parse(id)) else {
-        report.leave("user", id, node, "it has no number of 2 to 15 digits, as id or number-alias");
+        report.leave("user", id, node, "neither its id nor its number-alias is a number of 2 to 15 digits");
         return Ok(None);
     };
     let mut notes = Notes::default();
@@ -123,9 +123,11 @@ async fn take_user(
     });
     let (weak_secret, weak_pin) = (new.sip_password.is_none(), new.voicemail_pin.is_none());
     let foreign = user.context().filter(|own| *own != context);
-    notes.0.extend(foreign.map(|foreign| format!("it dialled in the context {foreign}, and does as in {context} now")));
+    notes
+        .0
+        .extend(foreign.map(|foreign| format!("it dialled in the context {foreign}, and now dials as in {context}")));
     if node.attribute("cidr").is_some() {
-        notes.0.push("without cidr: it signs in by its password, wherever it is".into());
+        notes.0.push("without cidr: it registers with its password from any address".into());
     }
     let unread = user.own.iter().filter(|name| !READ.contains(name) && !variable_names().any(|known| known == **name));
     let unread = unread.copied().collect::<Vec<_>>();
@@ -156,7 +158,7 @@ fn variables(user: &User<'_>, notes: &mut Notes) -> Vec<Variable> {
     let mut own = Vec::new();
     for (name, value) in user.variables.iter().filter(|(name, _)| variable_names().any(|known| known == **name)) {
         if let Some(variable) = unset(value) {
-            notes.0.push(format!("without {name}, which uses $${{{variable}}}: no file sets it"));
+            notes.0.push(format!("without {name}, which uses $${{{variable}}}, which no file sets"));
             continue;
         }
         match Variable::parse(name, value) {
@@ -167,13 +169,13 @@ fn variables(user: &User<'_>, notes: &mut Notes) -> Vec<Variable> {
     own
 }
 
-/// The password, or a note why a new one is made.
+/// The password, or a note on why a new one is made.
 fn password(given: Option<&str>, sharing: usize, notes: &mut Notes) -> Option<SipSecret> {
     let kept = match given {
-        Some(given) if unset(given).is_some() => Err("the one before uses a variable that no file sets"),
-        Some(_) if sharing > 0 => Err("others have the one before, too"),
-        Some(given) => SipSecret::parse(given).map_err(|_| "the one before was too short, or a hash"),
-        None => Err("the one before was too short, or a hash"),
+        Some(given) if unset(given).is_some() => Err("the old one uses a variable that no file sets"),
+        Some(_) if sharing > 0 => Err("other users have the old one too"),
+        Some(given) => SipSecret::parse(given).map_err(|_| "the old one was too short, or a hash"),
+        None => Err("the old one was too short, or a hash"),
     };
     kept.map_err(|why| notes.0.push(format!("a new password was made: {why}"))).ok()
 }

@@ -1,4 +1,4 @@
-//! `/v1/routes`: prices of a number, and explanations of calls.
+//! `/v1/routes`: what a call to a number costs, and explanations of calls.
 
 use actix_web::{
     get, post,
@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PreviewQuery {
-    /// As E.164, or as it is dialled in the tenant's country.
+    /// The number in E.164, or as it is dialled in the tenant's country.
     number: Option<String>,
 }
 
@@ -36,9 +36,9 @@ pub async fn preview_route(
     query: Query<PreviewQuery>,
 ) -> Result<Json<Preview>, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    // Carriers are the platform's, and tenants are shown their prices by this alone: so it reads as the platform.
+    // Carriers belong to the platform, and this is the only place where tenants see their prices. So it reads as the platform.
     let mut db = api.pool().begin().await?;
-    // A plus sign in a query is a space, unless it was encoded.
+    // An unencoded plus sign in a query means a space.
     let asked = query.number.as_deref().unwrap_or_default();
     let number = asked.trim();
     let number = if asked.starts_with(' ') { format!("+{number}") } else { number.to_owned() };
@@ -49,19 +49,19 @@ pub async fn preview_route(
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Explain {
-    /// Whose dialplan, by id or domain; absent: one's own, or the one in the query.
+    /// The id or domain of the tenant. If absent, the caller's own tenant, or the one in the query.
     pub tenant: Option<String>,
-    /// The extension that calls, by its number, alias or SIP username; absent: somebody who is not signed in.
+    /// The number, alias or SIP username of the extension that calls. If absent, somebody who is not registered.
     pub caller: Option<String>,
-    /// The number that the caller shows.
+    /// The caller ID number that the caller sends.
     pub caller_number: Option<String>,
-    /// What is dialled.
+    /// The number that is dialled.
     pub number: String,
-    /// Now, when not given.
+    /// The time of the call; now if absent.
     pub at: Option<chrono::DateTime<chrono::Utc>>,
 }
 
-/// Explain where a call would go, and why: every rule that was tried. Nothing is counted or changed
+/// Explain where a call would go and why, with every rule that was tried. Nothing is counted or changed
 #[utoipa::path(tag = "routes", params(TenantQuery), request_body = Explain, responses((status = 200, body = Explanation), (status = 404, body = Problem)))]
 #[post("/v1/routes/explain")]
 pub async fn explain_route(
@@ -70,7 +70,7 @@ pub async fn explain_route(
     tenant: Query<TenantQuery>,
     body: Bytes,
 ) -> Result<Json<Explanation>, Problem> {
-    // First of all: of another tenant nobody learns even what is wrong with their question.
+    // This check comes first, so that a question about another tenant reveals nothing, not even what is wrong with it.
     let asked = tenant.tenant_id.map(|id| actor.in_tenant(id)).transpose()?;
     let ask: Explain = input::parse(&body)?;
     let mut db = api.pool().begin().await?;
@@ -100,7 +100,7 @@ pub async fn explain_route(
     explanation.map(Json).ok_or_else(|| Problem::not_found("tenant"))
 }
 
-/// The tenant with this id or domain. One that isn't there and another's are told alike by what asks next.
+/// The tenant with this id or domain. The next check answers alike for one that doesn't exist and one that the caller may not see.
 async fn tenant_named(db: &mut PgConnection, named: &str) -> Result<Uuid, Problem> {
     if let Ok(id) = named.parse() {
         return Ok(id);

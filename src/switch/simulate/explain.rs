@@ -1,4 +1,4 @@
-//! Why a call would go where it would go, by what the database has now. Nothing is counted, kept or changed.
+//! Explains where a call would go and why, from the present state of the database. Nothing is counted, kept or changed.
 
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -16,7 +16,7 @@ use crate::{
     text::SipUsername,
 };
 
-/// What is to be explained.
+/// The call to explain.
 #[derive(Debug, Clone)]
 pub struct Question<'a> {
     pub tenant: Uuid,
@@ -26,39 +26,39 @@ pub struct Question<'a> {
     pub at: jiff::Timestamp,
 }
 
-/// One answer of the dialplan: a call may be led on, and is asked for again.
+/// One answer of the dialplan. If the call is led on, another step follows.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = ExplainedStep)]
 pub struct Step {
     pub dialled: String,
     pub tried: Vec<Tried>,
-    /// In one word.
+    /// The kind of route, in one word.
     pub route: String,
-    /// What the switch runs.
+    /// The applications that the switch runs.
     pub actions: Vec<Action>,
-    /// The document that it would get.
+    /// The document that the switch would get.
     pub xml: String,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Explanation {
     pub steps: Vec<Step>,
-    /// In one word: of the last step.
+    /// The kind of the last step's route, in one word.
     pub result: String,
-    /// The cause the caller is told, when it goes nowhere.
+    /// The cause that the caller gets if the call goes nowhere.
     pub cause: Option<String>,
-    /// Of a call that leaves the platform, the carriers in the order they are tried.
+    /// If the call leaves the platform, the carriers in the order they are tried.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub offers: Vec<Offer>,
 }
 
-/// Explains one call. `None`: there is no such tenant.
+/// Explains one call. Returns `None` if there is no such tenant.
 pub async fn explain(db: &mut PgConnection, ask: &Question<'_>) -> sqlx::Result<Option<Explanation>> {
     let mut steps = Vec::new();
     let mut dialled = ask.number.to_owned();
     let mut caller = ask.caller.cloned();
     for hops in (0..=MOST_HOPS + 1).map(Hops::led) {
-        // The plan decides what must be known; it comes with the first look.
+        // The plan decides what else must be read, so the first query reads the plan.
         let Some(first) = call_store::dialled(&mut *db, ask.tenant, None, -1).await? else { return Ok(None) };
         let Some(plan) = first.plan else { return Ok(None) };
         let plan = Plan::read(plan, None).await?;
@@ -128,7 +128,7 @@ struct Looking<'a> {
     dialled: &'a str,
 }
 
-/// The carriers there are, by their ids.
+/// All carriers, by id.
 fn known(read: Option<Vec<carried::Carrier>>) -> Carriers {
     std::sync::Arc::new(read.unwrap_or_default().into_iter().map(|carrier| (carrier.id, carrier)).collect())
 }
@@ -146,7 +146,7 @@ impl Looking<'_> {
         }
     }
 
-    /// A call for help: over every carrier that takes them.
+    /// Routes an emergency call, over every carrier that takes emergency calls.
     async fn emergency(&self, db: &mut PgConnection, id: Uuid, number: &str, trace: Trace) -> sqlx::Result<Step> {
         let row = call_store::leaving(&mut *db, &self.ask(id, None)).await?;
         let (caller, read) = row.map(|row| (row.caller, row.carriers)).unwrap_or_default();

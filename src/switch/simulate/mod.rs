@@ -1,4 +1,4 @@
-//! Routes as people ask about them: what a call would cost over each carrier, and why it would go where it would go.
+//! Answers questions about calls without making them: what a call would cost over each carrier, where it would go and why.
 
 pub mod api;
 pub mod explain;
@@ -13,11 +13,11 @@ use crate::{
     text::SipUsername,
 };
 
-/// Who calls, by the name that a person knows: number, alias or SIP username.
+/// Finds the caller by number, alias or SIP username.
 ///
 /// # Errors
 ///
-/// Those of the database.
+/// Only database errors.
 pub async fn caller(db: impl PgExecutor<'_>, tenant: Uuid, name: &str) -> sqlx::Result<Option<SipUsername>> {
     let name = name.to_lowercase();
     let filter = Filter { name: Some(&name), user: None };

@@ -1,4 +1,4 @@
-//! What a call to a number costs over each carrier, in the order they would be tried.
+//! The cost of a call to a number over each carrier, in the order they would be tried.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -21,19 +21,19 @@ use crate::{
 /// One carrier's price for a number.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Priced {
-    /// 1: it is tried first.
+    /// 1 is tried first.
     pub rank: usize,
     pub carrier_id: Uuid,
     pub carrier: String,
     pub prefix: String,
-    /// For a minute, in millionths of the currency.
+    /// The price per minute, in millionths of the currency.
     pub price: i64,
     pub first_seconds: i16,
     pub step_seconds: i16,
     pub sick: bool,
-    /// Of a hundred calls it took, those answered.
+    /// The percentage of its calls that were answered.
     pub answered: Option<i32>,
-    /// The number as it is dialled there.
+    /// The number as it is sent to this carrier.
     pub dialled: String,
 }
 
@@ -41,12 +41,12 @@ pub struct Priced {
 pub struct Preview {
     pub number: E164,
     pub country: Option<Country>,
-    /// Why the tenant's rules would refuse a call there; `null`: they would not.
+    /// Why the tenant's rules would refuse the call; `null` if they would not.
     pub refusal: Option<Refusal>,
     pub carriers: Vec<Priced>,
 }
 
-/// `None`: there is no such tenant.
+/// Returns `None` if there is no such tenant.
 pub async fn preview(db: &mut PgConnection, tenant: Uuid, number: &str) -> Result<Option<Preview>> {
     let Some(plan) = destinations::store::plan(&mut *db, tenant).await? else { return Ok(None) };
     let callee =

@@ -1,4 +1,4 @@
-//! The heading of a code's page: a sentence that says what happened, without the values of a single case.
+//! The heading of a code's page: a sentence that says what happened, without the values of a particular case.
 
 use super::{Advice, Code, Kind, Texts};
 
@@ -10,7 +10,7 @@ pub struct Heading {
 }
 
 impl Code {
-    /// What happened, without the values of one case.
+    /// What happened, without the values of a particular case.
     #[must_use]
     pub fn heading(self) -> Heading {
         if let Some(Texts { english, german }) = self.own_heading() {
@@ -34,7 +34,7 @@ impl Code {
         Heading { english, german }
     }
 
-    /// For codes whose own sentence says nothing without its values, or too much.
+    /// Headings of codes whose own sentence is empty without its values, or too specific.
     fn own_heading(self) -> Option<Texts> {
         let (english, german) = match self {
             Self::NotFound => ("What you asked for was not found.", "Was Sie suchen, wurde nicht gefunden."),
@@ -191,7 +191,7 @@ impl Code {
 }
 
 impl Kind {
-    /// The heading of a code whose own sentence says nothing without its values.
+    /// The heading of a code whose own sentence is empty without its values.
     fn heading(self) -> Texts {
         let (english, german) = match self {
             Self::Field => ("The value was refused.", "Der Wert wurde abgelehnt."),
@@ -206,9 +206,9 @@ impl Kind {
     }
 }
 
-/// The longest heading.
+/// The length of the longest heading.
 const LONGEST: usize = 130;
-/// Replaces a value.
+/// Stands for a value.
 const GAP: char = '…';
 
 fn first_sentence(text: &str) -> String {

@@ -14,7 +14,7 @@ pub use table::Code;
 /// The kind of refusal, which decides the status of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A field's value. The sentence continues after the field's name.
+    /// The value of a field. The sentence continues after the field's name.
     Field,
     BadRequest,
     Unauthorized,
@@ -148,18 +148,18 @@ impl Advice {
 }
 
 impl Code {
-    /// The code of a name, as problems have it.
+    /// Finds a code by its name in problems.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.name() == name)
     }
 
-    /// With a parameter.
+    /// Adds a parameter.
     pub fn with(self, name: &'static str, value: impl fmt::Display) -> Why {
         Why::from(self).with(name, value)
     }
 
-    /// Numbers from one to another.
+    /// A number must be from `least` to `most`.
     pub fn range(least: impl fmt::Display, most: impl fmt::Display) -> Why {
         Self::OutOfRange.with("least", least).with("most", most)
     }
@@ -168,7 +168,7 @@ impl Code {
         Self::AboveMost.with("most", most)
     }
 
-    /// A list that may have so many entries.
+    /// A list may have at most this many entries.
     pub fn entries(most: impl fmt::Display) -> Why {
         Self::TooManyEntries.with("most", most)
     }
@@ -177,14 +177,14 @@ impl Code {
         Self::LinesOutOfRange.with("most", most)
     }
 
-    /// The names of the parameters, in their order in the English sentence.
+    /// The names of the parameters, in the order of the English sentence.
     pub fn parameters(self) -> impl Iterator<Item = &'static str> {
         let parts = self.texts().english.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
         parts.map(|(name, _)| name).filter(|name| is_parameter(name))
     }
 }
 
-/// Sentences also name braces and `{1}`.
+/// Whether it is a parameter's name: sentences also mention braces and `{1}`.
 fn is_parameter(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
 }
@@ -234,7 +234,7 @@ impl Why {
         )
     }
 
-    /// Each parameter is put in once, at its place: what a value says is never taken for a place.
+    /// Puts each parameter in its place. Values are not searched for parameters again.
     fn fill(&self, template: &'static str, say: impl Fn(&str, &str) -> String) -> Cow<'static, str> {
         if self.parameters.is_empty() {
             return template.into();
@@ -259,20 +259,20 @@ impl Why {
         text.into()
     }
 
-    /// What serde says about a value. Serde hands on text alone, so text types put their code behind their sentence, in brackets
-    /// (`TextError::for_serde`); what serde says itself has the code `unreadable`.
+    /// Reads the code from serde's message about a value. Serde passes on only text, so text types put their code in brackets after
+    /// their sentence (`TextError::for_serde`). Serde's own messages get the code `unreadable`.
     #[must_use]
     pub fn of_serde(said: &str) -> Self {
-        // serde_json appends where in the text it was; the field says it better.
+        // serde_json appends line and column, but the field is more useful.
         let said = said.split(" at line ").next().unwrap_or(said);
         let code =
             said.strip_suffix(']').and_then(|said| said.rsplit_once('[')).and_then(|(_, name)| Code::named(name));
         code.map_or_else(|| Code::Unreadable.with("reason", without_value(said)), Self::from)
     }
 
-    /// The field that serde complains of, and why. `path`: where it stood, `.` at the top. That a field is missing serde says in a
-    /// sentence alone (`missing_field` of its `Error`), and the path is then that of what lacks it: this is the one place that
-    /// knows the sentence.
+    /// The field of a serde error, and the reason. `path` is where the error was, `.` at the top. For a missing field, the path
+    /// leads to the object that lacks it, and only the message names the field (`missing_field` of serde's `Error`). This is the
+    /// only place that depends on that message.
     #[must_use]
     pub fn of_serde_at(path: &str, said: &str) -> (String, Self) {
         match said.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
@@ -283,8 +283,8 @@ impl Why {
     }
 }
 
-/// What serde says (`Unexpected` of `serde::de`, and its `unknown_variant`), without the value: that may be a password in the wrong
-/// place. A word that is too short for a password, and no PIN, is named where one of several words is expected.
+/// Serde's message (`Unexpected` of `serde::de`, and its `unknown_variant`) without the value, which may be a password in the
+/// wrong place. Where one of several words is expected, a word is named if it is too short for a password and not a PIN.
 fn without_value(said: &str) -> String {
     const KINDS: [&str; 3] = ["invalid type: ", "invalid value: ", "unknown variant "];
     let Some(kind) = KINDS.iter().find(|kind| said.starts_with(**kind)) else { return said.to_owned() };
@@ -294,7 +294,7 @@ fn without_value(said: &str) -> String {
         return said.to_owned();
     }
     let (what, value) = rest.split_at(rest.find(['"', '`']).unwrap_or(rest.len()));
-    // A value may hold anything; what was expected stands behind it.
+    // A value may contain anything. The expected words come after it.
     let expected = value.rfind(", expected ").map_or("", |at| &value[at..]);
     format!("{kind}{}{expected}", what.trim_end()).replace("variant ,", "variant,")
 }

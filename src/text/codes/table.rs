@@ -1,4 +1,4 @@
-//! The table of codes: a line each with its name, its kind, what to do, and its sentence in English and German.
+//! The table of codes: one line each, with name, kind, advice, and the sentence in English and German.
 
 use super::{Advice, Kind, Texts};
 
@@ -11,7 +11,7 @@ macro_rules! codes {
         impl Code {
             pub const ALL: &'static [Self] = &[$(Self::$code),+];
 
-            /// As it stands in problems: never changed.
+            /// The name in problems. It never changes.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$code => $name),+ }
@@ -155,13 +155,13 @@ codes! {
     LengthOutOfRange "length_out_of_range" Field Correct "must have {least} to {most} characters" "muss {least} bis {most} Zeichen haben";
     WrongCursor "wrong_cursor" Field ReadDescription "must be the next_cursor of a page" "muss der next_cursor einer Seite sein";
     // Fields: what they name.
-    NamesNoTemplate "names_no_template" Field NameExisting "names no template" "nennt keine Vorlage";
-    NamesNoCluster "names_no_cluster" Field NameExisting "names no cluster" "nennt keinen Cluster";
-    NamesNoTenant "names_no_tenant" Field NameExisting "names no tenant" "nennt keinen Mandanten";
-    NamesNoAgent "names_no_agent" Field NameExisting "names no agent of this tenant" "nennt keine Person dieses Mandanten";
-    NamesNoNumber "names_no_number" Field NameExisting "is not a number of this agent" "ist keine Nummer dieser Person";
+    NamesNoTemplate "names_no_template" Field NameExisting "must be the name of an existing template" "muss der Name einer vorhandenen Vorlage sein";
+    NamesNoCluster "names_no_cluster" Field NameExisting "must be an existing cluster" "muss ein vorhandener Cluster sein";
+    NamesNoTenant "names_no_tenant" Field NameExisting "must be an existing tenant" "muss ein vorhandener Mandant sein";
+    NamesNoAgent "names_no_agent" Field NameExisting "must be an agent of this tenant" "muss eine Person dieses Mandanten sein";
+    NamesNoNumber "names_no_number" Field NameExisting "must be a number of this agent" "muss eine Nummer dieser Person sein";
     NamesNoExtension "names_no_extension" Field NameExisting "names {id}, which is not an extension of this tenant" "nennt {id}, aber das ist keine Nebenstelle dieses Mandanten";
-    NamesNothing "names_nothing" Field NameExisting "names nothing that this tenant has" "nennt nichts, was dieser Mandant hat";
+    NamesNothing "names_nothing" Field NameExisting "must be something that this tenant has" "muss etwas sein, das dieser Mandant hat";
     NamesNoTarget "names_no_target" Field NameExisting "names {kind} {id}, which this tenant does not have" "nennt {kind} {id}, aber das hat dieser Mandant nicht";
     NamesNoRegion "names_no_region" Field NameExisting "must be one of the regions: {regions}" "muss eine der Regionen sein: {regions}";
     NamesExtensionTwice "names_extension_twice" Field Correct "must not name an extension twice" "darf eine Nebenstelle nicht zweimal nennen";
@@ -304,7 +304,7 @@ codes! {
     NotSecureMedia "not_secure_media" Field Correct "must be mandatory, optional or forbidden" "muss mandatory, optional oder forbidden sein";
 }
 
-/// What a resource is called in German; as in English where it has no other name.
+/// The German name of a resource, or its English name if it has no other.
 pub(super) fn thing(english: &str) -> &str {
     match english {
         "agent" => "Person",

@@ -1,9 +1,9 @@
-# Shared by the scripts: what must be installed, and a Postgres for the time of a command.
+# Shared by the scripts: installs what they need, and runs commands with a temporary Postgres.
 
 say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }
 die() { printf '%s\n' "$*" >&2; exit 1; }
 
-# as_root COMMAND…: installing packages needs root; elsewhere nothing does.
+# as_root COMMAND…: runs a command as root. Only the installation of packages needs that.
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"
     elif command -v sudo >/dev/null; then sudo "$@"
@@ -11,7 +11,7 @@ as_root() {
     fi
 }
 
-# need_packages PACKAGE…: installs those of Debian's packages that are missing.
+# need_packages PACKAGE…: installs missing Debian packages.
 need_packages() {
     local missing=() package
     for package in "$@"; do
@@ -24,7 +24,7 @@ need_packages() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -qq -y --no-install-recommends "${missing[@]}" >&2
 }
 
-# need_postgres: the server's binaries, wherever they are. The distribution's own cluster is neither needed nor started.
+# need_postgres: installs the server's binaries if there are none. The distribution's cluster is not needed, so it is not created.
 need_postgres() {
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null && return
     if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
@@ -34,17 +34,18 @@ need_postgres() {
     need_packages postgresql
 }
 
-# need_toolchain: Rust is there; what its crates with C in them need may not be.
+# need_toolchain: checks that Rust is installed, and installs what crates with C code need.
 need_toolchain() {
     command -v cargo >/dev/null || die "Rust's toolchain is needed: https://rustup.rs"
     pick_toolchain
-    # A C compiler for what allocator and TLS have in C; certificates to fetch crates with.
+    # The allocator and TLS have C code, so they need a C compiler. Fetching crates needs certificates.
     [ -e /etc/ssl/certs/ca-certificates.crt ] || need_packages ca-certificates
     command -v cc >/dev/null && command -v make >/dev/null || need_packages gcc libc6-dev make
     command -v cmake >/dev/null || need_packages cmake
 }
 
-# pick_toolchain: rust-toolchain.toml names a version. Where rustup has it under another name ("stable") and may not fetch it, that one.
+# pick_toolchain: if cargo can't use the version in rust-toolchain.toml, chooses a toolchain that has this version under another name,
+# such as "stable".
 pick_toolchain() {
     cargo --version >/dev/null 2>&1 && return
     local wanted name
@@ -57,7 +58,7 @@ pick_toolchain() {
     die "Rust $wanted is needed: rustup toolchain install $wanted"
 }
 
-# with_postgres COMMAND…: runs a command with DATABASE_URL naming an empty database of a cluster that is gone afterwards.
+# with_postgres COMMAND…: runs a command with an empty database in DATABASE_URL. Its cluster is deleted afterwards.
 with_postgres() (
     folder=$(mktemp -d)
     bin=$(dirname "$(command -v initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' | sort -V | tail -n 1)")

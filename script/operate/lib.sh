@@ -1,9 +1,9 @@
-# Shared by the scripts that operate a node: each prints what it saw, ends with "well", and fails otherwise.
+# Shared by the scripts that operate a node. Each prints what it saw and ends with "well", or fails.
 
 . script/lib.sh
 
-# start_node: a node with settings in $folder/dialplane.toml, in the background; waits until it is ready. Its program is $DIALPLANE, or
-# the debug build.
+# start_node: starts a node in the background, with the settings in $folder/dialplane.toml, and waits until it is ready. The program is
+# $DIALPLANE, or else the debug build.
 start_node() {
     program=${DIALPLANE:-target/debug/dialplane}
     [ -x "$program" ] || cargo build --quiet --locked
@@ -20,12 +20,12 @@ start_node() {
 
 end_node() { kill "$node" 2>/dev/null && wait "$node" 2>/dev/null || true; }
 
-# eventually WHAT COMMAND…: until the command succeeds, for a minute; says how long it took.
+# eventually WHAT COMMAND…: repeats a command until it succeeds, for at most a minute, and says how long it took.
 eventually() {
     local what=$1 since=$SECONDS began=$EPOCHREALTIME
     shift
     until "$@" >/dev/null 2>&1; do
-        [ $((SECONDS - since)) -lt 60 ] || die "not within a minute: $what"
+        [ $((SECONDS - since)) -lt 60 ] || die "this did not happen within a minute: $what"
         sleep 0.1
     done
     echo "$what: after $(echo "$EPOCHREALTIME $began" | awk '{ printf "%.1f", $1 - $2 }') s"

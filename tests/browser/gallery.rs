@@ -211,7 +211,7 @@ async fn created(gallery: &mut Gallery<'_>) {
     browser.page.goto(&format!("{}/app/agents/new", gallery.site.url)).await.unwrap();
     browser.fill("email", "not an address").await;
     browser.click("Add agent").await;
-    browser.sees("Please look at these fields").await;
+    browser.sees("Please check these fields").await;
     // The status 422 of a form that was not taken is in the browser's log, and no complaint.
     let _ = browser.complaints().await;
     gallery.look("agent-new-wrong-dark-1440").await;

@@ -126,7 +126,7 @@ async fn from_sign_up_to_a_phone_and_its_suspension() {
     browser.sees("grace@acme.test").await;
     // Live search, without a new page.
     browser.fill("search", "nobody of this name").await;
-    browser.sees("Nobody matches.").await;
+    browser.sees("No agents found.").await;
     browser.fill("search", "hopper").await;
     browser.sees("grace@acme.test").await;
     let grace = "//tr[contains(., 'grace@acme.test')]//button[normalize-space()='Suspend']";
@@ -235,7 +235,7 @@ async fn nothing_that_people_type_becomes_part_of_a_page() {
     }
     browser.fill("password", PASSWORD).await;
     browser.click("Sign up").await;
-    browser.sees("Please look at these fields").await;
+    browser.sees("Please check these fields").await;
     let kept = browser.page.execute("return document.querySelector('[name=company]').value", vec![]).await.unwrap();
     assert_eq!(kept, Value::String(attack.into()), "what was typed is kept");
     site.sign_in(&browser, ADMIN).await;

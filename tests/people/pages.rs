@@ -497,8 +497,8 @@ async fn a_search_without_hits_says_so_and_a_manager_is_offered_nothing_forbidde
     let stage = Stage::new().await;
     let mut owner = Tab::of(&stage.node, &stage.owner).await;
     let none = owner.get("/app/agents?search=nobody+of+this+name").await.text();
-    assert!(none.contains("Nobody matches.") && !none.contains("Nobody here yet"), "{none}");
-    assert!(owner.get("/app/agents?status=suspended").await.text().contains("Nobody matches."));
+    assert!(none.contains("No agents found.") && !none.contains("Nobody here yet"), "{none}");
+    assert!(owner.get("/app/agents?status=suspended").await.text().contains("No agents found."));
     let audit = owner.get("/audit?actor=nobody").await.text();
     assert!(audit.contains("No entry matches."), "{audit}");
     // Every link of a manager's pages opens.

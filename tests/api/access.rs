@@ -63,7 +63,7 @@ async fn a_tenants_key_sees_its_tenant_and_nothing_else() {
         for method in ["GET", "PATCH", "DELETE"] {
             let path = format!("{path}/{theirs}");
             assert_eq!(node.api_with(method, &path, &headers, json!({})).await.status, 404, "{method} {path}");
-            // The other tenant's id below the own tenant is no way round.
+            // Naming the other tenant's id in the own tenant's path doesn't help.
             let path = format!("/v1/tenants/{own}/{collection}/{theirs}");
             assert_eq!(node.api_with(method, &path, &headers, json!({})).await.status, 404, "{method} {path}");
         }
@@ -110,7 +110,7 @@ async fn a_switchs_token_works_until_it_is_replaced_disabled_or_deleted() {
     node.stop().await;
 }
 
-/// Every `$ref` in a document, with where it stands.
+/// Every `$ref` in a document, with its place.
 fn references(value: &Value, at: &str, found: &mut Vec<(String, String)>) {
     match value {
         Value::Object(fields) => {

@@ -1,4 +1,4 @@
-//! The app listener has limits: a connection that asks for little and says nothing more is not kept.
+//! The app listener's limits: connections that begin a request and then stall are closed.
 
 use std::{
     os::unix::fs::PermissionsExt as _,
@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::harness::{Database, Node, send};
 
-/// What is left open of connections on which each of these was written, after so long.
+/// How many connections are still open after this time, if each of these texts was written to one.
 async fn open_after(node: &Node, written: &str, count: usize, patience: Duration) -> usize {
     let mut streams = Vec::new();
     for _ in 0..count {
@@ -98,7 +98,7 @@ async fn an_upload_that_keeps_coming_has_its_time() {
         body.len()
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    // Two megabytes in twelve seconds: longer than a small body may take, and not slow.
+    // Two megabytes in twelve seconds is longer than a small body may take, but not slow.
     for part in body.as_bytes().chunks(body.len() / 24 + 1) {
         stream.write_all(part).await.unwrap();
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -154,7 +154,7 @@ async fn counters_are_shown_to_who_has_the_token() {
     let bearer = format!("Bearer {}", token.trim());
     let shown = ask(&[("Authorization", &bearer)]).await;
     assert!(shown.status == 200 && shown.text().contains("dialplane_fresh"), "{}", shown.text());
-    // Nor does anybody learn how many customers there are from what a balancer asks.
+    // A balancer's questions don't reveal how many customers there are, either.
     let ready = send(node.app.app_address, "GET", "/readyz", &[], b"").await;
     assert_eq!((ready.status, &ready.json()["status"]), (200, &serde_json::json!("fresh")));
     assert!(["tenants", "cached"].iter().all(|told| !ready.text().contains(told)), "{}", ready.text());

@@ -1,4 +1,4 @@
-//! A database in one file, and back: here, in another cluster, and by hand.
+//! Backup to one file and restore: in place, in another cluster, and by hand.
 
 use std::process::Command;
 
@@ -11,7 +11,7 @@ use crate::{
     harness::{Cluster, Database, Node, key_file},
 };
 
-/// A cluster of the test's own, with an empty database that belongs to a user without special rights.
+/// The test's own cluster, with an empty database that belongs to a user without special rights.
 struct Elsewhere {
     cluster: Cluster,
     options: PgConnectOptions,
@@ -28,7 +28,7 @@ impl Elsewhere {
         Self { cluster, options }
     }
 
-    /// The command line on this database, with the keys of another.
+    /// The command line on this database, with another node's key file.
     fn cli(&self, keys_of: &CommandLine) -> CommandLine {
         let mut cli = CommandLine::on(&Database { options: self.options.clone() });
         cli.url = cli.url.replace("dialplane@", "app@");
@@ -46,7 +46,7 @@ fn doctor(cli: &CommandLine) -> Vec<Value> {
     serde_json::from_slice::<Value>(&output.stdout).unwrap()["checks"].as_array().unwrap().clone()
 }
 
-/// What the doctor says of one thing.
+/// What `doctor` says about one thing.
 fn says<'a>(checks: &'a [Value], what: &str) -> (bool, &'a str) {
     let check = checks.iter().find(|check| check["what"] == what).unwrap_or_else(|| panic!("{what}: {checks:?}"));
     (check["ok"].as_bool().unwrap(), check["detail"].as_str().unwrap())
@@ -63,7 +63,7 @@ async fn a_backup_brings_everything_back_in_another_cluster_under_another_user()
     let manifest = cli.json(&["backup", file]);
     assert_eq!((&manifest["tables"]["tenants"], &manifest["tables"]["extensions"]), (&json!(1), &json!(1)));
     assert_eq!(manifest["schema"], schema::own_version());
-    // It holds secrets of its own.
+    // The file has secrets of its own.
     let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(file).unwrap());
     assert_eq!(mode & 0o777, 0o600);
     let again = cli.refused(&["backup", file]);
@@ -77,7 +77,7 @@ async fn a_backup_brings_everything_back_in_another_cluster_under_another_user()
     assert_eq!(restored["migrations"], 0, "{restored}");
     let shown = there.json(&["extension", "list", "--tenant", "acme.test"]);
     assert_eq!(shown[0]["id"], made["id"], "{shown}");
-    // Sealed secrets open, tenants' work is possible, and nothing is missing.
+    // Sealed secrets open, work for tenants is possible, and nothing is missing.
     let rendered = there.run(&["render", "--user", "1000@acme.test"]);
     assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
     let checks = doctor(&there);
@@ -88,7 +88,7 @@ async fn a_backup_brings_everything_back_in_another_cluster_under_another_user()
     let epoch: uuid::Uuid = sqlx::query_scalar("select epoch from epoch").fetch_one(&mut db).await.unwrap();
     assert_ne!(Some(epoch.to_string().as_str()), manifest["epoch"].as_str(), "a new line of history");
     assert_eq!(rights::missing(&mut db).await.unwrap(), Vec::<&str>::new());
-    // A second time it would be replaced.
+    // A second restore would replace what is there.
     there.json(&["tenant", "create", "--domain", "later.test"]);
     let refused = there.refused(&["restore", file]);
     assert!(refused.contains("2 tenants") && refused.contains("--yes"), "{refused}");
@@ -145,7 +145,7 @@ async fn a_file_that_is_not_whole_and_a_wrong_place_change_nothing() {
     }
     std::fs::write(&path, &whole).unwrap();
     assert!(cli.refused(&["restore", "/nowhere/x.backup"]).contains("/nowhere/x.backup"));
-    // Tables of something else, and another encoding.
+    // A database with foreign tables, and one with another encoding.
     let elsewhere = Elsewhere::new("UTF8").await;
     let there = elsewhere.cli(&cli);
     let mut db = elsewhere.connect().await;
@@ -153,14 +153,14 @@ async fn a_file_that_is_not_whole_and_a_wrong_place_change_nothing() {
     let refused = there.refused(&["restore", "--yes", file]);
     assert!(refused.contains("invoices") && refused.contains("database of its own"), "{refused}");
     db.execute("drop table invoices").await.unwrap();
-    // Without the keys nobody could read what is restored.
+    // Without the keys, nobody could read the restored secrets.
     std::fs::write(there.folder.join("secret.key"), "00".repeat(32)).unwrap();
     let refused = there.refused(&["restore", file]);
     assert!(refused.contains("key file"), "{refused}");
     std::fs::remove_file(there.folder.join("secret.key")).unwrap();
     assert!(there.refused(&["restore", file]).contains("key file") && !there.folder.join("secret.key").exists());
     std::fs::copy(cli.folder.join("secret.key"), there.folder.join("secret.key")).unwrap();
-    // What does not come out as the manifest says is rolled back.
+    // If the result does not match the manifest, everything is rolled back.
     let tables = "select count(*) from pg_tables where schemaname = 'public'";
     assert_eq!(sqlx::query_scalar::<_, i64>(tables).fetch_one(&mut db).await.unwrap(), 0);
     let text = String::from_utf8_lossy(&whole);
@@ -187,7 +187,7 @@ async fn the_doctor_sees_a_dump_that_was_restored_without_the_role() {
     let cli = CommandLine::on(&database);
     cli.json(&["tenant", "create", "--domain", "acme.test"]);
     let elsewhere = Elsewhere::new("UTF8").await;
-    // As somebody does it by hand, with errors that go by.
+    // A restore by hand, with errors that go unnoticed.
     let socket = database.options.get_socket().unwrap().display().to_string();
     let script = cli.folder.join("dump.sql");
     let name = database.options.get_database().unwrap();
@@ -201,7 +201,7 @@ async fn the_doctor_sees_a_dump_that_was_restored_without_the_role() {
     let (ok, said) = says(&checks, "role");
     assert!(!ok && said.contains("create role dialplane_tenant nologin"), "{said}");
     assert!(there.refused(&["migrate"]).contains("dialplane_tenant"));
-    // With the role alone its policies and grants are still missing.
+    // Once the role exists, its policies and grants are still missing.
     let mut db = elsewhere.connect().await;
     rights::make_role(&mut db).await.unwrap();
     let checks = doctor(&there);
@@ -218,7 +218,7 @@ async fn the_doctor_sees_a_dump_that_was_restored_without_the_role() {
     db.close().await.unwrap();
 }
 
-/// `rights.txt` says what the migrations give; it is written anew with `UPDATE_RIGHTS=1`.
+/// `rights.txt` lists the rights that the migrations give. `UPDATE_RIGHTS=1` writes it again.
 #[actix_web::test]
 async fn the_list_of_rights_is_what_the_migrations_give() {
     let database = Database::new().await;

@@ -1,4 +1,4 @@
-//! The same changes by command line, and what `render` and `doctor` say.
+//! Changes by command line, and what `render` and `doctor` say.
 
 use std::process::{Command, Output};
 
@@ -159,7 +159,7 @@ async fn doctor_finds_what_is_wrong() {
     ] {
         assert_eq!(check(what), json!(ok), "{what}: {report}");
     }
-    // A configuration that believes whoever registers, and lets data call the switch's API.
+    // A configuration that accepts every registration without a check, and lets data call the switch's API.
     let folder = std::env::temp_dir().join(format!("dialplane-conf-{}", uuid::Uuid::now_v7().simple()));
     std::fs::create_dir_all(folder.join("autoload_configs")).unwrap();
     let sofia = r#"<profile name="x"><settings><param name="accept-blind-auth" value="true"/></settings></profile>"#;
@@ -172,7 +172,7 @@ async fn doctor_finds_what_is_wrong() {
         let found = report["checks"].as_array().unwrap().iter().find(|check| check["what"] == what).unwrap();
         assert_eq!(found["ok"], json!(false), "{what}: {report}");
     }
-    // An older configuration, and a header that only the carrier knows.
+    // An older configuration, and a carrier's header that it does not send.
     let shipped = include_str!("../../freeswitch-conf/autoload_configs/xml_curl.conf.xml");
     let older = shipped.lines().filter(|line| !line.contains("variable_sip_network_ip")).collect::<Vec<_>>().join("\n");
     let carrier = json!({ "host": "carrier.test", "inbound": { "number_in": "header", "header": "X-Called" } });
@@ -233,7 +233,7 @@ async fn agents_come_by_command_line_one_and_many() {
     std::fs::remove_file(file).unwrap();
 }
 
-/// A large file is made in parts, each committed; the report is one, with the file's own lines.
+/// A large file is imported in parts, each with its own commit. There is one report, with the file's line numbers.
 #[actix_web::test]
 async fn a_large_file_is_imported_in_parts_and_reported_as_one() {
     let database = Database::new().await;
@@ -244,7 +244,7 @@ async fn a_large_file_is_imported_in_parts_and_reported_as_one() {
     sqlx::query(pool).bind(tenant.parse::<uuid::Uuid>().unwrap()).execute(&mut db).await.unwrap();
     let file = std::env::temp_dir().join(format!("agents-{}.csv", uuid::Uuid::now_v7().simple()));
     let line = |n: usize| match n {
-        // The last is the first again, which another part has made.
+        // The last line repeats the first, which was imported in another part.
         2050 => "A,Gent,agent1@acme.test\n".to_owned(),
         2010 => "No,Address,nothing\n".to_owned(),
         _ => format!("A,Gent,agent{n}@acme.test\n"),

@@ -1,8 +1,8 @@
-//! The API as a stranger's machine tries it: whatever its description allows, and more.
+//! The API tried by a machine: with everything that its description allows, and more.
 
 use crate::harness::{Database, Node, skipped};
 
-/// How `script/schemathesis` says that it can't be run here.
+/// The exit code of `script/schemathesis` if it can't run here.
 const NOT_HERE: i32 = 75;
 
 #[actix_web::test]

@@ -1,4 +1,4 @@
-//! What is refused, and how it is said.
+//! Which input is refused, and what the problem says.
 
 use serde_json::{Value, json};
 
@@ -93,7 +93,7 @@ async fn a_problem_says_what_is_wrong_and_where() {
     node.stop().await;
 }
 
-/// Times that a calendar has and Postgres, a switch or a person doesn't, and numbers at the edges of their types.
+/// Times that a calendar has but Postgres, a switch or a person doesn't, and numbers at the edges of their types.
 const EDGES: [&str; 9] = [
     "-262143-01-01T00:00:00Z",
     "+262142-12-31T23:59:59Z",
@@ -129,13 +129,13 @@ async fn a_time_that_nobody_means_is_refused_by_the_name_of_its_field() {
             ),
         ] {
             let answer = node.api(method, &path, body).await;
-            // A leap second is a time.
+            // A leap second is a valid time.
             if time.ends_with(":60Z") && answer.status < 300 {
                 continue;
             }
             let problem = answer.json();
             assert_eq!(answer.status, status, "{path}: {problem}");
-            // What is no time to chrono either is refused with the whole query.
+            // If chrono can't read the time either, the whole query is refused.
             let as_query = problem["code"] == "query_unreadable";
             assert!(problem["field"] == field || as_query, "{path}: {problem}");
         }
@@ -157,7 +157,7 @@ async fn no_number_at_the_edge_of_its_type_is_a_fault_of_ours() {
         let own = extension["id"].as_str().unwrap();
         let place = place.replace("{id}", own).replace("{extension_id}", own);
         for (method, operation) in operations.as_object().unwrap() {
-            // Each number of the query, and each of the body by itself.
+            // Each number of the query, and each number of the body, one at a time.
             let numbers = numbers_of(operation, schemas);
             for (inside, name) in numbers {
                 for value in [i64::MIN, -1, 0, i64::from(i16::MAX) + 1, i64::from(i32::MAX) + 1, i64::MAX] {
@@ -176,7 +176,7 @@ async fn no_number_at_the_edge_of_its_type_is_a_fault_of_ours() {
     node.stop().await;
 }
 
-/// Where an operation takes a number, and what it is called there.
+/// Where an operation takes a number, and the number's name there.
 fn numbers_of(operation: &Value, schemas: &Value) -> Vec<(&'static str, String)> {
     let is_number = |schema: &Value| schema.to_string().contains("\"integer\"");
     let mut found = Vec::new();
@@ -216,7 +216,7 @@ async fn what_is_made_for_a_tenant_that_is_not_there_is_not_found() {
     all.push((format!("/v1/admin/agents?tenant_id={tenant}"), agent));
     for (path, body) in all {
         let answer = node.api("POST", &path, body).await;
-        // Some look at the body first.
+        // Some check the body first.
         assert!(matches!(answer.status, 404 | 422), "{path}: {} {}", answer.status, answer.text());
     }
     let reserved = format!("/v1/tenants/{tenant}/reserved-numbers");

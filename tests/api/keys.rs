@@ -1,4 +1,4 @@
-//! Keys that seal secrets: replaced while nodes run, and asked for where they are missing.
+//! Keys that seal secrets: they are replaced while nodes run, and nodes say so if one is missing.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
@@ -21,7 +21,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::harness::{Answer, Database, Node, send};
 
-/// A folder for key files, gone with the test.
+/// A folder for key files, deleted with the test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -31,7 +31,7 @@ impl Folder {
         Self(folder)
     }
 
-    /// A key file of its own.
+    /// A separate key file.
     fn keys(&self, name: &str) -> PathBuf {
         let file = self.0.join(name);
         Keyring::open(&file).unwrap();
@@ -60,7 +60,7 @@ fn key_file_command(database: &Database, folder: &Folder, keys: &Path, words: &[
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// What it printed; it must have gone well.
+/// What the command printed. It must have succeeded.
 async fn printed(mut child: Child) -> Value {
     let ended = tokio::task::spawn_blocking(move || {
         let mut text = String::new();
@@ -103,7 +103,7 @@ async fn sealing_anew_loses_nothing_and_every_fetch_meanwhile_is_right() {
     let room = json!({ "kind": "conference", "name": "room", "pin": "493827", "config": {} });
     let made = one.api("POST", &format!("/v1/tenants/{tenant}/destinations"), room).await;
     assert_eq!(made.status, 201, "{}", made.text());
-    // An answer that is kept for whoever repeats the request, several of one actor.
+    // Answers kept for repeated requests, several of one actor.
     let headers = |key| [("X-API-Key", one.key.as_str()), ("Idempotency-Key", key)];
     let path = format!("/v1/tenants/{tenant}/extensions");
     let mut kept = Vec::new();
@@ -123,7 +123,7 @@ async fn sealing_anew_loses_nothing_and_every_fetch_meanwhile_is_right() {
         let waits = said.by_ref().map(Result::unwrap).find(|line| line.starts_with("Waiting for 1 of the nodes"));
         (waits, said)
     });
-    // Node two has no new key, and every fetch is right there as well.
+    // Node two does not have the new key, and still every fetch is right.
     let (waits, mut said) = told.await.unwrap();
     assert!(waits.unwrap().contains("one.key"));
     let drain = std::thread::spawn(move || said.by_ref().map_while(Result::ok).collect::<Vec<_>>());
@@ -165,7 +165,7 @@ async fn sealing_anew_loses_nothing_and_every_fetch_meanwhile_is_right() {
         assert_eq!(&again.text(), answer, "what was kept for a repetition");
     }
 
-    // Nothing in the whole database is sealed with the old key, and nothing can be.
+    // Nothing in the whole database is sealed with the old key, and nothing can be any more.
     let mut db = database.connect().await;
     let columns = "select table_name::text, column_name::text from information_schema.columns
                     where table_schema = 'public' and data_type = 'bytea' and table_name <> 'retired_keys'";
@@ -189,7 +189,7 @@ async fn sealing_anew_loses_nothing_and_every_fetch_meanwhile_is_right() {
     }
     let aside = Keyring::open(&keyring::retired_file(&ours)).unwrap();
     assert_eq!((aside.ids(), Keyring::open(&ours).unwrap().ids()), (vec![old], vec![new]));
-    // The second machine's file, by a command of its own; its node goes on.
+    // The second machine's file is changed by a separate command, and its node continues.
     let retired = key_file_command(&database, &folder, &theirs, &["retire"]);
     assert_eq!(self::printed(retired).await["moved_out"], 1);
     let listed = self::printed(key_file_command(&database, &folder, &theirs, &["list"])).await;
@@ -261,7 +261,7 @@ async fn a_key_file_that_others_may_read_is_refused_and_a_key_in_use_is_not_lost
     let node = Node::with(&database, |settings| settings.key_file = Some(file.clone())).await;
     let tenant = node.tenant("acme.test").await;
     let before = std::fs::read(&file).unwrap();
-    // Another key in its place: the node goes on with the one that it has, and says so.
+    // If the file has another key instead, the node keeps the one that it has, and says so.
     std::fs::write(&file, format!("{}\n", "7a".repeat(32))).unwrap();
     let named = async || {
         let told = send(node.app.app_address, "GET", "/readyz", &[], b"").await.json();

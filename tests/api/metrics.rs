@@ -1,4 +1,4 @@
-//! What Prometheus is told.
+//! The metrics for Prometheus.
 
 use std::{
     io::Write as _,
@@ -41,7 +41,7 @@ async fn prometheus_own_lint_has_nothing_to_say() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// The value of a line that begins so.
+/// The value in the line that begins with this.
 fn value(text: &str, line: &str) -> f64 {
     let found = text.lines().find_map(|seen| seen.strip_prefix(line)?.trim().parse().ok());
     found.unwrap_or_else(|| panic!("{line}: {text}"))

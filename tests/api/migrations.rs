@@ -1,4 +1,4 @@
-//! Tables older and newer than the program, and bringing them up to date beside other work.
+//! Tables that are older or newer than the program, and migrations during other work.
 
 use std::{
     process::{Command, Stdio},
@@ -29,7 +29,7 @@ async fn empty() -> Database {
     Database { options: made.options.database(&name) }
 }
 
-/// Writes down a migration that no program knows.
+/// Records a migration that no program knows.
 async fn from_the_future(db: &mut PgConnection, lowest: i64) {
     let migration = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
                      values (9001, 'future', true, '', 0) on conflict do nothing";
@@ -101,7 +101,7 @@ async fn newer_tables_are_used_until_their_floor_says_that_the_program_is_too_ol
     let lower = db.execute("update schema_floor set lowest = 1").await.unwrap_err();
     assert!(lower.to_string().contains("only rises"), "{lower}");
 
-    // What is neither older nor newer, but other.
+    // A database that is neither older nor newer, but different.
     db.execute("update _sqlx_migrations set checksum = 'x' where version = 7").await.unwrap();
     let refused = cli.refused(&["tenant", "list"]);
     assert!(refused.contains("migration 7 of this database is not the one"), "{refused}");
@@ -127,7 +127,7 @@ async fn processes_that_migrate_at_once_take_turns() {
     assert_eq!(i64::try_from(applied).unwrap(), all);
 }
 
-/// Migration 17 changes `clusters`, which somebody reads in a long transaction.
+/// Migration 17 changes `clusters`, while a long transaction reads that table.
 #[actix_web::test]
 async fn a_migration_that_waits_for_a_long_transaction_lets_the_others_pass() {
     let database = empty().await;
@@ -146,7 +146,7 @@ async fn a_migration_that_waits_for_a_long_transaction_lets_the_others_pass() {
         schema::migrate(&options, tell).await
     });
     while tells.recv().await != Some(true) {}
-    // For three seconds more than one try falls among these reads.
+    // Within three seconds, there is more than one try during these reads.
     let (began, mut slowest) = (Instant::now(), Duration::ZERO);
     while began.elapsed() < Duration::from_secs(3) {
         let asked = Instant::now();
@@ -172,7 +172,7 @@ async fn a_missing_key_file_is_not_replaced_by_a_new_one() {
     assert!(!elsewhere.folder.join("secret.key").exists());
 }
 
-/// Before migration 27 the switches of a tenant's features decided nothing.
+/// Before migration 27, a tenant's features had no effect.
 #[actix_web::test]
 async fn what_a_tenant_used_before_features_decided_stays_on() {
     let database = empty().await;

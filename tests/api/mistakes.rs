@@ -1,4 +1,4 @@
-//! What the command line says to somebody who made a mistake, to scripts, and what to do next.
+//! What the command line says after a mistake, to people and to scripts, and what to do next.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::{
     harness::{Database, Node},
 };
 
-/// What `--json` prints when something is wrong.
+/// What `--json` prints on an error.
 fn error(cli: &CommandLine, words: &[&str]) -> (i32, Value) {
     let output = cli.run(&[words, &["--json"]].concat());
     assert!(output.stdout.is_empty(), "{words:?}");
@@ -156,7 +156,7 @@ async fn what_ends_calls_or_makes_a_secret_anew_asks_first() {
         &["admin", "create", "--email", "ops@platform.test"],
     ];
     for words in asking {
-        // Nobody is there to be asked.
+        // There is no terminal, so nobody can be asked.
         let output = cli.run(&[words, &["--json"]].concat());
         assert!(!output.status.success(), "{words:?}");
         let told = serde_json::from_slice::<Value>(&output.stderr).unwrap();
@@ -166,7 +166,7 @@ async fn what_ends_calls_or_makes_a_secret_anew_asks_first() {
         assert_eq!(log["status"], "active");
         let output = cli.run(&[words, &["--yes"]].concat());
         assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-        // What takes nothing from anybody is done without a question.
+        // Commands that take nothing away don't ask.
         cli.json(&["tenant", "update", "acme.test", "status=active"]);
     }
     cli.json(&["switch", "update", "fs1", "status=disabled"]);

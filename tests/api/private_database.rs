@@ -1,4 +1,4 @@
-//! Without DATABASE_URL: a private cluster that is made, kept over a crash, and stopped.
+//! Without DATABASE_URL: a private cluster is created, survives a crash, and is stopped.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -13,7 +13,7 @@ use nix::{
 };
 use serde_json::Value;
 
-/// Starts a demo and waits for its line.
+/// Starts a demo and waits for its line of JSON.
 fn demo(folder: &Path) -> (Child, Value) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
     command.args(["demo", "--json", "--switch-listen", "127.0.0.1:0", "--app-listen", "127.0.0.1:0", "--data-dir"]);
@@ -57,13 +57,13 @@ fn a_demo_keeps_its_data_over_a_crash_and_leaves_nothing_running() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
-/// The server's process, as it says itself.
+/// The server's process id, as the server says it.
 fn postmaster(folder: &Path) -> Option<Pid> {
     let text = std::fs::read_to_string(folder.join("postgres/postmaster.pid")).ok()?;
     text.lines().next()?.parse().ok().map(Pid::from_raw)
 }
 
-/// A change over the API; `false`: refused, or no answer.
+/// Makes a change over the API. Returns `false` if it was refused or not answered.
 fn can_be_changed(demo: &Value) -> bool {
     let (url, key) = (demo["app_url"].as_str().unwrap(), demo["api_key"].as_str().unwrap());
     let path = format!("{url}/v1/tenants/{}", demo["tenant"]["id"].as_str().unwrap());
@@ -73,7 +73,7 @@ fn can_be_changed(demo: &Value) -> bool {
     request.send(format!(r#"{{"name":"{name}"}}"#)).is_ok()
 }
 
-/// Waits until something is so, and says how long it took.
+/// Waits until a condition holds, and returns how long it took.
 fn until(what: &str, mut holds: impl FnMut() -> bool) -> Duration {
     let since = Instant::now();
     while !holds() {
@@ -94,11 +94,11 @@ fn a_private_postgres_that_is_killed_runs_again_within_seconds_and_stops_with_it
         kill(killed, Signal::SIGKILL).unwrap();
         let back = until("another server", || postmaster(&folder).is_some_and(|pid| pid != killed));
         let changed = until("a change", || can_be_changed(&made));
-        // Two seconds are promised for both; here a debug build shares the machine with other tests.
+        // The promise is two seconds for both, but here a debug build shares the machine with other tests.
         assert!(back < Duration::from_secs(5), "{back:?}");
         println!("a new server after {back:?}, a change {changed:?} later");
     }
-    // Told to stop when its database has just gone.
+    // The node is told to stop just after its database died.
     kill(postmaster(&folder).unwrap(), Signal::SIGKILL).unwrap();
     let since = Instant::now();
     end(&mut child, Signal::SIGTERM);
@@ -115,18 +115,18 @@ fn a_node_starts_whatever_a_crash_left_of_its_postgres() {
     for _ in 0..4 {
         let (mut child, made) = demo(&folder);
         assert!(can_be_changed(&made));
-        // Its processes outlive the server: they hold the shared memory until they notice.
+        // The server's child processes live on and hold its shared memory until they notice.
         let server = postmaster(&folder).unwrap();
         kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGKILL).unwrap();
         kill(server, Signal::SIGKILL).unwrap();
         child.wait().unwrap();
     }
-    // One that is still stopping, or recovering, is waited for.
+    // A server that is still stopping or recovering is waited for.
     let (mut child, _) = demo(&folder);
     end(&mut child, Signal::SIGKILL);
     kill(postmaster(&folder).unwrap(), Signal::SIGINT).unwrap();
     let (mut child, _) = demo(&folder);
-    // A number in the pid file that is somebody else's by now is no server.
+    // The number in the pid file may now belong to another process, which is not the server.
     end(&mut child, Signal::SIGTERM);
     std::fs::write(folder.join("postgres/postmaster.pid"), format!("{}\n", std::process::id())).unwrap();
     let (mut child, _) = demo(&folder);
@@ -189,14 +189,14 @@ fn the_command_line_finds_a_running_demo_and_starts_nothing_of_its_own() {
         let tenants = serde_json::from_slice::<Value>(&output.stdout).unwrap();
         assert_eq!(tenants[0]["id"], made["tenant"]["id"]);
     }
-    // 50 ms are promised; here a debug build shares the machine with other tests, and a cluster's start takes a quarter of a second.
+    // The promise is 50 ms, but here a debug build shares the machine with other tests. Starting a cluster takes a quarter of a second.
     assert!(fastest < std::time::Duration::from_millis(150), "{fastest:?}");
     assert_eq!(postmaster(), before);
-    // A crashed node leaves its Postgres running: found as well.
+    // A crashed node leaves its Postgres running, and commands find it.
     end(&mut child, Signal::SIGKILL);
     let output = run(&folder, &["tenant", "list", "--json"]);
     assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("acme.test"));
-    // Several at once, with no node: they take turns with the cluster.
+    // Several commands at once, without a node, take turns with the cluster.
     let all = (0..4).map(|_| {
         let folder = folder.clone();
         std::thread::spawn(move || run(&folder, &["tenant", "list", "--json"]))
@@ -209,7 +209,7 @@ fn the_command_line_finds_a_running_demo_and_starts_nothing_of_its_own() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
-/// A file system of a hundred megabytes. `None`: this user may not mount one.
+/// A file system of a hundred megabytes. `None` if this user may not mount one.
 struct SmallDisk(std::path::PathBuf);
 
 impl SmallDisk {
@@ -231,7 +231,7 @@ impl Drop for SmallDisk {
     }
 }
 
-/// What a node says at a path: the status, and the body.
+/// A node's answer at a path: status and body.
 fn said(demo: &Value, method: &str, path: &str, body: &str) -> (u16, Value) {
     let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
     let request =
@@ -249,7 +249,7 @@ fn with_a_full_disk_changes_are_refused_as_such_and_readiness_says_so() {
     let (mut child, made) = demo(&disk.0);
     let path = format!("/v1/tenants/{}/extensions", made["tenant"]["id"].as_str().unwrap());
     assert_eq!(said(&made, "GET", "/readyz", "").0, 200);
-    // All the room there is, to the last block.
+    // Fill the disk to the last block.
     let filler = disk.0.join("filler");
     let mut file = std::fs::File::create(&filler).unwrap();
     while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}

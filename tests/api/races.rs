@@ -1,4 +1,4 @@
-//! Changes of one tenant's things at the same time: whoever comes first, what is kept agrees with itself, and nobody sees a fault.
+//! Changes in one tenant at the same time: in any order, the result is consistent and nobody gets a 500.
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::harness::{Answer, Database, Node};
 
-/// One round's things, all new.
+/// The things of one round, all new.
 struct Things {
     extension: Uuid,
     other: Uuid,
@@ -14,13 +14,13 @@ struct Things {
     number: Uuid,
     first: Uuid,
     second: Uuid,
-    /// A number that nothing has yet.
+    /// A number that is not in use yet.
     free: String,
     /// An emergency number of the country that the tenant may move to.
     help: &'static str,
 }
 
-/// What a round asks for: method, path within the tenant, body.
+/// The requests of a round: method, path within the tenant, body.
 type Ask = (&'static str, String, Value);
 
 fn target(kind: &str, id: Uuid) -> Value {
@@ -56,7 +56,7 @@ fn asks(things: &Things) -> Vec<Ask> {
     ]
 }
 
-/// Pairs that are known to have gone wrong; the others come by chance.
+/// Pairs that once went wrong. All other pairs are chosen at random.
 const KNOWN: [(usize, usize); 8] = [(0, 16), (1, 18), (2, 19), (3, 16), (5, 6), (11, 14), (12, 16), (10, 15)];
 
 async fn made(node: &Node, path: String, body: Value) -> Uuid {
@@ -87,7 +87,7 @@ async fn round(node: &Node, tenant: Uuid, at: usize) -> Things {
     }
 }
 
-/// What must be so whoever came first, each as a statement that counts what is wrong.
+/// What must hold in any order. Each statement counts violations.
 const WRONG: [(&str, &str); 5] = [
     (
         "something leads to an extension that is deleted",

@@ -1,4 +1,4 @@
-//! A node takes certificates, settings and its log's level anew while it runs; what is broken leaves the old in force.
+//! A running node reads certificates, settings and its log level again. If a file is bad, the old state stays in force.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 use crate::harness::{Database, key_file};
 
-/// A node as a process of its own, with a settings file.
+/// A node in its own process, with a settings file.
 struct Served {
     child: Child,
     folder: PathBuf,
@@ -63,7 +63,7 @@ impl Served {
         served
     }
 
-    /// The first line that the log has, or will have, of this kind.
+    /// The first line of this kind that the log has or gets.
     async fn logged(&self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
         let mut found = None;
         let look = || {
@@ -118,7 +118,7 @@ async fn until(what: &str, mut is: impl FnMut() -> bool) {
     }
 }
 
-/// Takes any certificate: what a test wants to know is which one it is.
+/// Accepts any certificate, because the test only wants to know which one it is.
 #[derive(Debug)]
 struct Any;
 
@@ -182,7 +182,7 @@ impl Open {
         stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
     }
 
-    /// Head and body of an answer whose end its length tells.
+    /// Head and body of an answer with a content length.
     async fn get(&mut self, path: &str) -> String {
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
@@ -213,7 +213,7 @@ impl Open {
     }
 }
 
-/// A new certificate, in PEM with its key, and in DER.
+/// A new certificate with its key in PEM, and the certificate in DER.
 fn certificate() -> (String, String, Vec<u8>) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     (made.cert.pem(), made.signing_key.serialize_pem(), made.cert.der().to_vec())
@@ -246,7 +246,7 @@ async fn a_new_certificate_is_in_force_and_no_connection_is_dropped() {
     let mut open = Open::to(served.app, true).await;
     assert_eq!(open.certificate(), first.2);
     assert!(open.get("/healthz").await.starts_with("HTTP/1.1 200"));
-    // Nobody says anything: the files are looked at.
+    // Without a signal, the node notices the new files itself.
     served.write("tls.crt", &second.0);
     served.write("tls.key", &second.1);
     shows(served.app, &second.2).await;
@@ -261,7 +261,7 @@ async fn what_is_broken_leaves_the_old_in_force_and_is_told() {
     let (first, other) = (certificate(), certificate());
     let served = Served::start(&database, |folder| encrypted(folder, &first)).await;
     let settings = std::fs::read_to_string(served.folder.join("settings.toml")).unwrap();
-    // A certificate that is not its key's.
+    // A certificate that does not match its key.
     served.write("tls.crt", &other.0);
     served.write("settings.toml", &format!("{settings}cache_mib = \"much\"\n"));
     served.hang_up();
@@ -295,7 +295,7 @@ async fn the_level_of_the_log_changes_while_a_node_runs() {
     assert!(!served.log.lock().unwrap().iter().any(is_debug));
     served.write("settings.toml", "log = \"debug\"\n");
     served.hang_up();
-    // Whatever it does now is told.
+    // From now on it logs everything.
     let asked = Instant::now();
     while !served.log.lock().unwrap().iter().any(is_debug) {
         assert!(asked.elapsed() < Duration::from_mins(1), "{:?}", served.log);

@@ -1,4 +1,4 @@
-//! A request that comes again, or at the same time.
+//! Requests that are repeated, or come at the same time.
 
 use serde_json::{Value, json};
 

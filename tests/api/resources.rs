@@ -53,7 +53,7 @@ async fn every_resource_is_created_shown_listed_changed_and_deleted() {
         let again = node.api_with("PATCH", &path, &headers, change).await;
         assert_eq!(again.status, 412, "an outdated version: {}", again.text());
 
-        // A tenant goes in two steps unless it is to go at once.
+        // A tenant is deleted in two steps, unless it is purged at once.
         let gone = if collection == "/v1/tenants" { format!("{path}?purge=now") } else { path.clone() };
         assert_eq!(node.api("DELETE", &gone, Value::Null).await.status, 204, "{path}");
         assert_eq!(node.api("GET", &path, Value::Null).await.status, 404);
@@ -76,7 +76,7 @@ async fn one_of_twenty_creates_of_a_number_wins_and_the_others_hear_of_it() {
         assert_eq!(refused.status, 409, "{}", refused.text());
         assert!(refused.json()["detail"].as_str().unwrap().contains("1000 is already in use"), "{}", refused.text());
     }
-    // One namespace: an alias, a user name or a group can't take it either.
+    // There is one namespace, so an alias, a username or a group can't take it either.
     for new in [json!({ "number": "1001", "alias": "1000" }), json!({ "number": "1001", "sip_username": "1000" })] {
         assert_eq!(node.api("POST", &path, new).await.status, 409);
     }
@@ -101,7 +101,7 @@ async fn a_tenant_with_belongings_goes_only_with_an_explicit_cascade_and_leaves_
     assert!(detail.contains("1 extensions, 1 groups and 1 numbers") && detail.contains("?cascade=true"), "{detail}");
     assert!(node.sign_in("1000", "acme.test").await.text().contains("<user "), "nothing is half done");
 
-    // First it is suspended, and can be taken back.
+    // First it is suspended, and the deletion can be undone.
     let going = node.api("DELETE", &format!("/v1/tenants/{tenant}?cascade=true"), Value::Null).await;
     assert_eq!((going.status, &going.json()["status"]), (200, &json!("suspended")), "{}", going.text());
     assert!(going.json()["purge_at"].is_string());

@@ -1,4 +1,4 @@
-//! A node as a service of systemd: on sockets that it was given, saying when it is ready and that it is alive.
+//! A node as a systemd service: it uses the sockets that it is given, and says when it is ready and that it is alive.
 
 use std::{
     net::TcpListener,
@@ -23,7 +23,7 @@ struct Service {
 }
 
 impl Service {
-    /// The sockets are descriptors 3 and 4, as `sd_listen_fds(3)` says; a shell puts them there, and knows its own process id.
+    /// The sockets are descriptors 3 and 4 (`sd_listen_fds(3)`). A shell puts them there, because it knows its own process id.
     fn start(database: &Database, switch: &TcpListener, app: &TcpListener, names: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("dialplane-service-{}", Uuid::now_v7().simple()));
         std::fs::create_dir(&folder).unwrap();
@@ -38,7 +38,7 @@ impl Service {
             .arg(&folder)
             .env("DATABASE_URL", url)
             .env("DIALPLANE_KEY_FILE", std::env::temp_dir().join("dialplane-test.key"))
-            // Nobody could listen there: what is served is served on what was given.
+            // Nobody can listen on this address, so the node must use the given sockets.
             .env("DIALPLANE_SWITCH_LISTEN", "192.0.2.1:1")
             .env("DIALPLANE_APP_LISTEN", "192.0.2.1:1")
             .env("LISTEN_FDS", "2")
@@ -53,7 +53,7 @@ impl Service {
         Self { child, folder, notices }
     }
 
-    /// The next notice that has a line `wanted`.
+    /// The next notification that has the line `wanted`.
     fn wait_for(&self, wanted: &str) {
         let mut buffer = [0; 1024];
         loop {
@@ -98,7 +98,7 @@ async fn on_given_sockets_nobody_is_refused_while_a_node_restarts() {
     service.wait_for("STOPPING=1");
     assert!(service.child.wait().unwrap().success());
 
-    // Nobody serves now; who comes waits in the socket's queue.
+    // No node serves now, so connections wait in the socket's queue.
     let early = actix_web::rt::spawn(send_owned(app_address));
     let service = Service::start(&database, &switch, &app, "switch:app");
     assert_eq!(early.await.unwrap(), 200);

@@ -1,4 +1,4 @@
-//! Chromium, headless, driven over WebDriver by the distribution's chromedriver.
+//! Headless Chromium, controlled by the distribution's chromedriver over WebDriver.
 
 use std::{
     net::TcpListener,
@@ -25,7 +25,7 @@ fn found(names: &[&str]) -> Option<PathBuf> {
 }
 
 impl Chromium {
-    /// `None`: there is no Chromium on this machine, which `script/test` would have installed.
+    /// `None` if this machine has no Chromium. `script/test` would have installed it.
     pub async fn start() -> Option<Self> {
         let (Some(driver), Some(browser)) = (found(&["chromedriver"]), found(&["chromium", "chromium-browser"])) else {
             crate::harness::skipped("chromium and chromedriver are not installed");
@@ -72,7 +72,7 @@ impl Chromium {
         self.page.set_window_size(width, height).await.unwrap();
     }
 
-    /// Types into a field by its name, in the place of what is there.
+    /// Types into the field with this name, replacing its content.
     pub async fn fill(&self, name: &str, text: &str) {
         let field = self.page.find(Locator::Css(&format!("main [name=\"{name}\"]"))).await;
         let field = field.unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -80,7 +80,7 @@ impl Chromium {
         field.send_keys(text).await.unwrap();
     }
 
-    /// Clicks the first thing with this text.
+    /// Clicks the first element with this text.
     pub async fn click(&self, text: &str) {
         let path = format!(
             "//main//button[normalize-space()='{text}'] | //main//a[normalize-space()='{text}'] | //header//button[normalize-space()='{text}'] | //header//a[normalize-space()='{text}']"
@@ -94,11 +94,11 @@ impl Chromium {
         self.page.find(Locator::Css("body")).await.unwrap().text().await.unwrap()
     }
 
-    /// Waits until the page says something.
+    /// Waits until the page shows this text.
     pub async fn sees(&self, text: &str) {
         let began = Instant::now();
         loop {
-            // Between two pages there is no body.
+            // Between two pages, there is no body element.
             if let Ok(body) = self.page.find(Locator::Css("body")).await
                 && let Ok(seen) = body.text().await
                 && seen.contains(text)
@@ -110,7 +110,7 @@ impl Chromium {
         }
     }
 
-    /// What the page's scripts complained about since it was asked last.
+    /// Errors of the page's scripts since the last call.
     pub async fn complaints(&self) -> Vec<String> {
         let script = "return window.complaints ?? [];";
         let seen = self.page.execute(script, vec![]).await.unwrap();
@@ -126,7 +126,7 @@ impl Chromium {
         all
     }
 
-    /// Everything that axe-core finds wrong, at WCAG 2.2 AA.
+    /// All of axe-core's findings at WCAG 2.2 AA.
     pub async fn axe(&self) -> Vec<String> {
         let axe = include_str!("vendor/axe-4.11.4.min.js");
         self.page.execute(axe, vec![]).await.unwrap();
@@ -139,8 +139,8 @@ impl Chromium {
     }
 }
 
-/// A form that was not taken answers 422, or 409 when somebody was quicker; a page that is not there 404, and one for whom has to sign
-/// in first 401: no complaint of the page.
+/// A refused form answers 422, or 409 if somebody else was quicker; a missing page answers 404, and one that needs a sign-in 401.
+/// These statuses are not errors of the page.
 fn is_told(entry: &Value) -> bool {
     let message = entry["message"].as_str().unwrap_or_default();
     ["422 (Unprocessable Entity)", "404 (Not Found)", "401 (Unauthorized)", "409 (Conflict)"]
@@ -152,7 +152,7 @@ fn hyper_connector() -> hyper_util::client::legacy::connect::HttpConnector {
     hyper_util::client::legacy::connect::HttpConnector::new()
 }
 
-/// Chrome's own log: errors of the network and of the content security policy as well.
+/// Chrome's own log, which also has network errors and violations of the content security policy.
 #[derive(Debug)]
 struct BrowserLog;
 

@@ -1,5 +1,5 @@
-//! Every page, in both themes and two widths: without a complaint of the browser, and without a finding of axe-core.
-//! With DIALPLANE_SCREENSHOTS naming a folder, pictures of them are put there (`script/screenshots`).
+//! Every page in both themes and two widths, without errors in the browser and without findings of axe-core. If
+//! DIALPLANE_SCREENSHOTS names a folder, screenshots go there (`script/screenshots`).
 
 use std::path::PathBuf;
 
@@ -31,7 +31,7 @@ impl Gallery<'_> {
         }
     }
 
-    /// Looks at the page as it is.
+    /// Checks the page as it is.
     async fn look(&mut self, name: &str) {
         let wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
         let over = self.browser.page.execute(wide, vec![]).await.unwrap().as_i64().unwrap();
@@ -116,7 +116,7 @@ async fn every_page_is_sound_in_both_themes_and_two_widths() {
     site.node.stop().await;
 }
 
-/// What links in mails lead to.
+/// The pages behind links in mails.
 async fn links(gallery: &mut Gallery<'_>) {
     let site = gallery.site;
     let path = |link: &str| link.strip_prefix(&site.url).unwrap().to_owned();
@@ -130,7 +130,7 @@ async fn links(gallery: &mut Gallery<'_>) {
     gallery.show("verify", &path(&verify)).await;
 }
 
-/// Questions, two tabs, an entry of the log that is open, and a form whose session has ended.
+/// Confirmations, two tabs, an open log entry, and a form whose session has ended.
 async fn asked(gallery: &mut Gallery<'_>, agent: &str) {
     let (browser, site) = (gallery.browser, gallery.site);
     let tenant = site.tenant("acme.test").await;
@@ -173,7 +173,7 @@ async fn asked(gallery: &mut Gallery<'_>, agent: &str) {
     gallery.look("agent-new-kept-dark-390").await;
 }
 
-/// A company with some people, its owner signed in; an agent's id.
+/// Makes a company with some people and signs its owner in. Returns an agent's id.
 async fn company(site: &Site, browser: &Chromium) -> String {
     let owner = json!({ "first_name": "Ada", "last_name": "Lovelace", "email": "ada@acme.test" });
     let tenant = site
@@ -191,7 +191,7 @@ async fn company(site: &Site, browser: &Chromium) -> String {
     let suspended = report["lines"][2]["agent"]["id"].as_str().unwrap();
     let path = format!("/v1/admin/agents/{suspended}?tenant_id={tenant}");
     site.node.api("PATCH", &path, json!({ "status": "suspended" })).await;
-    // The owner has a phone as well, whose settings their account shows.
+    // The owner also has a phone, whose settings their account page shows.
     let phone = "update extensions set user_id = (select id from users where email = 'ada@acme.test')
                   where number = (select min(number) from extensions where user_id is not null)";
     sqlx::query(phone).execute(site.node.app.changes.pool()).await.unwrap();
@@ -204,7 +204,7 @@ async fn company(site: &Site, browser: &Chromium) -> String {
     report["lines"][0]["agent"]["id"].as_str().unwrap().to_owned()
 }
 
-/// Pages that forms lead to: they can't be asked for.
+/// Pages that only forms lead to.
 async fn created(gallery: &mut Gallery<'_>) {
     let browser = gallery.browser;
     browser.size(1440, 900).await;
@@ -212,7 +212,7 @@ async fn created(gallery: &mut Gallery<'_>) {
     browser.fill("email", "not an address").await;
     browser.click("Add agent").await;
     browser.sees("Please check these fields").await;
-    // The status 422 of a form that was not taken is in the browser's log, and no complaint.
+    // The browser logs the status 422 of a refused form, which is not an error.
     let _ = browser.complaints().await;
     gallery.look("agent-new-wrong-dark-1440").await;
     browser.fill("first_name", "Mary").await;

@@ -1,4 +1,4 @@
-//! What people do, from the first page to a phone that works.
+//! What people do, from the first page to a working phone.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use crate::{
 pub const PASSWORD: &str = "copper lantern walks 9 rivers";
 pub const ADMIN: &str = "admin@platform.test";
 
-/// A node with an administrator of the platform, and the folder that its mails are in.
+/// A node with a platform administrator, and the folder with its mails.
 pub struct Site {
     pub node: Node,
     pub url: String,
@@ -22,7 +22,7 @@ pub struct Site {
 impl Site {
     pub async fn start(database: &Database) -> Self {
         let mut mails = PathBuf::new();
-        // Links in mails lead to where the node listens, so the port is chosen before.
+        // Links in mails have the node's port, so it is chosen in advance.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let url = format!("http://127.0.0.1:{port}");
         let node = Node::with(database, |settings| {
@@ -40,7 +40,7 @@ impl Site {
         Self { node, url, mails }
     }
 
-    /// The link of the newest mail to somebody.
+    /// The link in the newest mail to an address.
     pub async fn link_for(&self, recipient: &str) -> String {
         let began = std::time::Instant::now();
         loop {
@@ -81,7 +81,7 @@ async fn from_sign_up_to_a_phone_and_its_suspension() {
     let database = Database::new().await;
     let site = Site::start(&database).await;
     browser.page.goto(&format!("{}/sign-up", site.url)).await.unwrap();
-    // What is wrong stands beside the field, and what was typed is kept.
+    // The error is shown beside the field, and the input is kept.
     browser.fill("company", "Acme").await;
     browser.fill("domain", "no domain").await;
     browser.fill("first_name", "Ada").await;
@@ -99,7 +99,7 @@ async fn from_sign_up_to_a_phone_and_its_suspension() {
     browser.sees("Check your inbox").await;
 
     browser.page.goto(&site.link_for("ada@acme.test").await).await.unwrap();
-    // Somebody else may have written down the address.
+    // Somebody else may have entered the address.
     browser.fill("password", PASSWORD).await;
     browser.click("Confirm").await;
     browser.sees("Your address is confirmed").await;
@@ -124,7 +124,7 @@ async fn from_sign_up_to_a_phone_and_its_suspension() {
 
     browser.click("Back to the agents").await;
     browser.sees("grace@acme.test").await;
-    // Live search, without a new page.
+    // The live search does not load a new page.
     browser.fill("search", "nobody of this name").await;
     browser.sees("No agents found.").await;
     browser.fill("search", "hopper").await;
@@ -135,7 +135,7 @@ async fn from_sign_up_to_a_phone_and_its_suspension() {
     assert!(!site.node.sign_in(&user, "acme.test").await.text().contains("<user "));
     assert_eq!(browser.complaints().await, Vec::<String>::new());
 
-    // The agent's own way in: the link, a password, the account.
+    // The agent's own steps: the link, a password, the account page.
     browser.click("Sign out").await;
     browser.sees("Sign in").await;
     browser.page.goto(&site.link_for("grace@acme.test").await).await.unwrap();
@@ -163,7 +163,7 @@ async fn many_agents_come_from_a_file_after_a_look_at_each_line() {
     let file = std::env::temp_dir().join(format!("agents-{}.csv", uuid::Uuid::now_v7().simple()));
     std::fs::write(
         &file,
-        // As Excel writes it in Germany.
+        // A file as Excel writes it in Germany.
         b"First Name;Last Name;Email Address;Room\r\nJ\xf6rg;M\xfcller;joerg@acme.test;1\r\nNo;Address;nothing;2\r\nJoan;Clarke;joan@acme.test;3\r\n",
     )
     .unwrap();
@@ -180,7 +180,7 @@ async fn many_agents_come_from_a_file_after_a_look_at_each_line() {
     browser.sees("joan@acme.test").await;
     browser.sees("Jörg Müller").await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());
-    // A workbook says what to do.
+    // For a workbook, the page says what to do.
     std::fs::write(&file, b"PK\x03\x04\x14\x00\x06\x00").unwrap();
     browser.page.goto(&format!("{}/app/agents/import", site.url)).await.unwrap();
     let field = browser.page.find(fantoccini::Locator::Css("input[type=file]")).await.unwrap();
@@ -208,7 +208,7 @@ async fn a_switch_is_set_up_and_its_light_turns_green() {
     let shown = browser.text().await;
     let credentials = shown.split("dialplane_credentials=").nth(1).unwrap().split('"').next().unwrap().to_owned();
     assert!(credentials.starts_with("fs-main:dps_"), "{credentials}");
-    // A request of a real switch, as it was recorded.
+    // A recorded request of a real switch.
     let recorded = include_str!("../captures/directory-sofia_reg_parse_auth-sip_auth-REGISTER.http");
     let body = recorded.split("\n\n").nth(1).or_else(|| recorded.split("\r\n\r\n").nth(1)).unwrap_or(recorded);
     let basic = format!("Basic {}", STANDARD.encode(credentials));
@@ -228,7 +228,7 @@ async fn nothing_that_people_type_becomes_part_of_a_page() {
     let database = Database::new().await;
     let site = Site::start(&database).await;
     let attack = "\"><script>window.pwned=1</script><img src=x onerror=window.pwned=1>'\"";
-    // What reaches a switch refuses it; what is told again in a page is text.
+    // Texts that reach a switch refuse this; a page that repeats it shows it as text.
     browser.page.goto(&format!("{}/sign-up", site.url)).await.unwrap();
     for field in ["company", "domain", "first_name", "last_name", "email"] {
         browser.fill(field, attack).await;
@@ -240,7 +240,7 @@ async fn nothing_that_people_type_becomes_part_of_a_page() {
     assert_eq!(kept, Value::String(attack.into()), "what was typed is kept");
     site.sign_in(&browser, ADMIN).await;
     browser.sees("No tenants yet.").await;
-    // Texts that may hold anything: of templates, of keys' names in the audit log, of searches.
+    // Texts that may contain anything: those of templates, key names in the audit log, searches.
     let mut template = site.node.api("GET", "/v1/templates/default", Value::Null).await.json();
     template["name"] = json!("hostile");
     template["title"] = json!(attack);

@@ -1,4 +1,4 @@
-//! The pages as people see them: in a real browser, in both themes, on wide and narrow screens, checked with axe-core.
+//! The pages in a real browser: in both themes, on wide and narrow screens, checked with axe-core.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
 

@@ -1,5 +1,5 @@
-//! Behind a balancer, with the configuration that the documentation shows: a database that is away costs switches nothing, and a node that
-//! stops costs nobody anything.
+//! Nodes behind a balancer with the documented configuration: switches don't notice when the database is down, and nobody notices
+//! when a node stops.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Cluster, Database, Node, send, sign_in_form, skipped, try_send};
 
-/// A haproxy in front of two nodes.
+/// A haproxy before two nodes.
 struct Balancer {
     child: Child,
     folder: PathBuf,
@@ -25,7 +25,7 @@ fn free_address() -> SocketAddr {
 }
 
 impl Balancer {
-    /// `None`: there is no haproxy here.
+    /// `None` if haproxy is not installed.
     fn start(nodes: &[Node; 2], change: impl Fn(String) -> String) -> Option<Self> {
         let (switches, people) = (free_address(), free_address());
         let mut shown = include_str!("../../docs/examples/haproxy.cfg").to_owned();
@@ -117,7 +117,7 @@ async fn a_balancer_goes_on_giving_fetches_to_nodes_whose_database_is_away() {
             "the switch listener says so as well"
         );
     }
-    // People are told so by the balancer: it has no node for them any more.
+    // The balancer has no node for people any more, and says so.
     until("no node for people", async || {
         balancer.read(&nodes[0]).await.is_some_and(|answer| answer.status == 503 && answer.text().contains("No server"))
     })
@@ -128,7 +128,7 @@ async fn a_balancer_goes_on_giving_fetches_to_nodes_whose_database_is_away() {
     cluster.up();
     until("people again", async || balancer.read(&nodes[0]).await.is_some_and(|answer| answer.status == 200)).await;
 
-    // The other way round, so that the test is known to see it: one who asks whether all is well loses everything.
+    // Proof that the test works: a balancer that asks /readyz loses every fetch.
     let naive = Balancer::start(&nodes, |shown| {
         shown
             .replace("/readyz/switches", "/readyz")
@@ -161,7 +161,7 @@ async fn a_node_that_is_about_to_stop_says_no_first_and_loses_nothing() {
     assert_eq!(status(address, "/readyz/switches").await, 503);
     assert_eq!(leaving.sign_in("1000", "acme.test").await.status, 200, "whoever comes is served");
     assert_eq!(leaving.api("GET", "/v1/tenants", Value::Null).await.status, 200);
-    // In the time that drain_seconds stands for the balancer hears of it; then the node goes, under fetches.
+    // During drain_seconds, the balancer notices; then the node stops, during fetches.
     let mut fetched = 0;
     let since = Instant::now();
     let mut leaving = Some(leaving);

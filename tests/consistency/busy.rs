@@ -1,4 +1,4 @@
-//! Much at once: uploads must not cost the nodes their freshness, and what nobody waits for any more ends at the server as well.
+//! Heavy load: uploads must not make nodes stale, and statements that nobody waits for any more must end at the server.
 
 use std::{
     collections::HashSet,
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::harness::{Answer, Database, Node, send};
 
-/// Lines of numbers that nobody has.
+/// Lines with numbers that are not in use.
 fn lines(from: u64, count: u64) -> String {
     (from..from + count).map(|n| format!("+4930{n:08},telnyx\n")).collect::<Vec<_>>().concat()
 }
@@ -45,11 +45,11 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 #[actix_web::test]
 async fn a_client_that_leaves_takes_its_upload_along() {
     let database = Database::new().await;
-    // With four connections uploads come one after the other.
+    // With four connections, only one upload is worked on at a time.
     let node = Arc::new(Node::start(&database).await);
     let tenant = node.tenant("acme.test").await;
     let (mut holder, mut watcher) = (database.connect().await, database.connect().await);
-    // Whoever holds the generation keeps every number's insert waiting.
+    // A lock on the generation keeps every insert of a number waiting.
     let mut held = holder.begin().await.unwrap();
     held.execute("select 1 from generation for update").await.unwrap();
     let body = lines(10_000_000, 2000);
@@ -66,7 +66,7 @@ async fn a_client_that_leaves_takes_its_upload_along() {
         actix_web::rt::spawn(async move { upload(&node, tenant, &lines(20_000_000, 10)).await })
     };
     drop(stream);
-    // It has its turn although the first one's statement still hangs, and waits for the tenant: nobody works on that one any more.
+    // The second upload gets its turn although the first one's statement still hangs and holds the tenant: its client has left.
     until("the next one has its turn", async || waiting(&mut watcher, "pg_advisory_xact_lock").await.len() == 1).await;
     held.rollback().await.unwrap();
     let second = second.await.unwrap();
@@ -95,7 +95,7 @@ async fn a_poll_or_a_fill_that_hangs_ends_at_the_server_too() {
     assert_eq!(node.sign_in("1000", "acme.test").await.status, 503);
     until("the fill's process is free", async || waiting(&mut watcher, "left join extensions").await.is_empty()).await;
     held.execute("lock table nodes in access exclusive mode").await.unwrap();
-    // What was given up is followed by another try on a connection of its own; they must not add up.
+    // A statement that was given up is tried again on another connection. Such statements must not pile up.
     let mut seen = HashSet::new();
     until("four polls have hung", async || {
         let now = waiting(&mut watcher, "nodes").await;
@@ -131,7 +131,7 @@ async fn nodes_stay_fresh_while_eight_uploads_run() {
                 for node in &nodes {
                     worst = worst.max(node.app.fetch.generations.detached_for());
                 }
-                // Who fetches meanwhile is answered, whatever is uploaded.
+                // Fetches are answered during the uploads.
                 assert_eq!(nodes[1].sign_in("1000", "acme.test").await.status, 200);
             }
         }
@@ -140,7 +140,7 @@ async fn nodes_stay_fresh_while_eight_uploads_run() {
         let answer = answer.unwrap();
         assert_eq!(answer.status, 201, "{}", answer.text());
     }
-    // A machine that is busy with other tests may be late for a poll; it was minutes when polls piled up.
+    // On a machine that is busy with other tests, a poll may be late. When polls piled up, it was minutes.
     assert!(worst < Duration::from_secs(3), "detached for {worst:?}");
     for node in nodes {
         Arc::into_inner(node).unwrap().stop().await;
@@ -164,7 +164,7 @@ async fn a_transaction_raises_a_generation_once_also_after_a_savepoint_was_undon
     let before = generation(&mut db).await;
     for statements in [
         format!("{touch}; {touch}; {touch}"),
-        // What was undone was not raised either: what comes after raises.
+        // The savepoint's rollback undid the raise as well, so the next change raises the generation.
         format!("savepoint a; {touch}; rollback to savepoint a; {touch}"),
         format!("savepoint a; {touch}; release savepoint a; {touch}"),
     ] {

@@ -1,4 +1,4 @@
-//! The database dies: what is warm goes on, what is not known is never called "not found".
+//! The database dies: kept answers are still served, and unknown things are never "not found".
 
 use std::{
     sync::{
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::harness::{Cluster, Database, Node, call_form, sign_in_form};
 
-/// A thousand fetches a second of warm keys, until told to stop. Answers how many there were; every one must be good.
+/// Sends a thousand fetches per second of warm keys until told to stop, and returns how many there were. Each must succeed.
 async fn steady(node: Arc<Node>, stop: Arc<AtomicBool>, forms: Vec<String>) -> u64 {
     let fetched = Arc::new(AtomicU64::new(0));
     let began = Instant::now();
@@ -20,7 +20,7 @@ async fn steady(node: Arc<Node>, stop: Arc<AtomicBool>, forms: Vec<String>) -> u
     let mut running = tokio::task::JoinSet::new();
     while !stop.load(Ordering::SeqCst) {
         ticks.tick().await;
-        // Behind, if the machine is busy: then more at once.
+        // If the machine is busy and the loop falls behind, it sends several at once.
         let due = u64::try_from(began.elapsed().as_millis()).unwrap();
         for n in fetched.load(Ordering::SeqCst)..due {
             fetched.fetch_add(1, Ordering::SeqCst);
@@ -66,13 +66,13 @@ async fn a_database_killed_and_restarted_under_load_fails_no_warm_key() {
     pause(500).await;
     cluster.kill();
 
-    // Past the lease the node knows that it is detached, and says so.
+    // After its lease has run out, the node knows that it is detached, and says so.
     let since = Instant::now();
     while crate::harness::send(node.app.app_address, "GET", "/readyz", &[], b"").await.status == 200 {
         assert!(since.elapsed() < Duration::from_secs(3), "still called fresh");
         pause(20).await;
     }
-    // That was found out once: nobody waits for another poll to fail. A machine that is busy may be slow; a wait is two seconds.
+    // The node found that out once, so no fetch waits for another poll to fail. A busy machine may be slow; a wait takes two seconds.
     assert_eq!(node.sign_in("1000", "acme.test").await.status, 200);
     let since = Instant::now();
     for _ in 0..10 {
@@ -80,7 +80,7 @@ async fn a_database_killed_and_restarted_under_load_fails_no_warm_key() {
     }
     println!("ten fetches one after the other without a database: {:?}", since.elapsed());
     assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
-    // What it doesn't know is 503, not "not found"; changes are 503.
+    // Unknown things get 503, not "not found"; changes get 503.
     assert_eq!(node.sign_in("4711", "acme.test").await.status, 503, "an unknown user");
     assert_eq!(node.sign_in("1000", "unknown.test").await.status, 503, "an unknown domain");
     assert_eq!(node.fetch(&call_form("4711", "acme.test")).await.status, 503, "an unknown number");
@@ -95,7 +95,7 @@ async fn a_database_killed_and_restarted_under_load_fails_no_warm_key() {
         cluster
     });
     let cluster = up.await.unwrap();
-    // Within two seconds all is normal: fresh, unknown things are unknown, changes work and are in force.
+    // Within two seconds everything is normal: the node is fresh, unknown things are "not found", changes work and are in force.
     let since = Instant::now();
     loop {
         let known = node.sign_in("4711", "acme.test").await.status;
@@ -119,7 +119,7 @@ async fn a_database_killed_and_restarted_under_load_fails_no_warm_key() {
     drop(cluster);
 }
 
-/// An answer that is known to be outdated is still the last good one when the database is gone.
+/// An outdated answer is still the last good one while the database is down.
 #[actix_web::test]
 async fn stale_answers_end_at_the_limit_the_operator_set() {
     let cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
@@ -129,7 +129,7 @@ async fn stale_answers_end_at_the_limit_the_operator_set() {
     node.extension(tenant, json!({ "number": "1000" })).await;
     assert_eq!(node.sign_in("1000", "acme.test").await.status, 200);
     cluster.kill();
-    // One second of lease, one of the limit; then a token that may have been revoked opens nothing any more.
+    // One second of lease and one of the limit; after that, no token is accepted, because it may have been revoked.
     let since = Instant::now();
     let mut served = Duration::ZERO;
     while node.sign_in("1000", "acme.test").await.status == 200 {
@@ -142,7 +142,7 @@ async fn stale_answers_end_at_the_limit_the_operator_set() {
     node.stop().await;
 }
 
-/// Another database under the same name: nothing that was read from the one before is served.
+/// If another database has the same name, nothing that was read from the first is served.
 #[actix_web::test]
 async fn another_database_makes_every_answer_void() {
     let first = tokio::task::spawn_blocking(Cluster::start).await.unwrap();

@@ -1,4 +1,4 @@
-//! Calls for help pass when the database is gone, also of a tenant of whom this node knows nothing yet.
+//! Emergency calls pass while the database is down, even from a tenant that this node has not seen yet.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::harness::{Cluster, Database, Node, call_form, send};
 
 #[actix_web::test]
-async fn help_is_reached_without_a_database() {
+async fn emergency_calls_pass_without_a_database() {
     let cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
     let database = Database::on(&cluster).await;
     let node = Node::start(&database).await;
@@ -17,7 +17,7 @@ async fn help_is_reached_without_a_database() {
     assert_eq!(node.api("PATCH", &format!("/v1/tenants/{known}/settings"), settings).await.status, 200);
     let carrier = json!({ "name": "carrier", "config": { "host": "carrier.test" } });
     assert_eq!(node.api("POST", "/v1/carriers", carrier).await.status, 201);
-    // One tenant has called through this node, the other never has.
+    // One tenant has called through this node, and the other has not.
     assert_eq!(node.fetch(&call_form("4711", "known.test")).await.status, 200);
     let help = async |number: &str, domain: &str| {
         let answer = node.fetch(&call_form(number, domain)).await;

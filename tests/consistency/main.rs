@@ -1,4 +1,4 @@
-//! What makes Dialplane worth trusting: never stale, one fill per key, and answers although the database is gone.
+//! The central promises: answers are never stale, each key has one fill, and there are answers while the database is down.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
 

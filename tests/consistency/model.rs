@@ -1,8 +1,8 @@
-//! A model of restores: a database that changes and is restored at any point, nodes that are up, down and cut off, polls and fills
-//! that take their time. The nodes are the real `Generations`, `History` and `Cache`; only database and clock are made up.
+//! A model of restores: a database that changes and is restored at any point; nodes that are up, down or cut off; polls and fills
+//! that take time. The nodes are the real `Generations`, `History` and `Cache`; only database and clock are simulated.
 //!
-//! What must hold: an answer that a node calls fresh was true at some moment of the last lease, and no earlier than the newest
-//! change of it that was acknowledged.
+//! What must hold: an answer that a node calls fresh was true at some moment within the last lease, and is not older than the
+//! newest acknowledged change of it.
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +23,7 @@ use dialplane::{
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use uuid::Uuid;
 
-/// Moments are numbers; a lease has ten.
+/// Moments are numbers. A lease lasts ten.
 type Moment = u64;
 const LEASE: Moment = 10;
 const MOMENT: Duration = Duration::from_millis(100);
@@ -32,7 +32,7 @@ const STEPS: usize = 400;
 const NODES: usize = 3;
 const TENANTS: u128 = 2;
 
-/// What a switch can see of a tenant: a number that no other state ever has. 0: nothing is there, half way through a restore.
+/// What a switch can see of a tenant: a number that no other state ever has. 0 means nothing, half-way through a restore.
 type Content = u64;
 
 #[derive(Debug, Clone)]
@@ -49,16 +49,16 @@ struct Here {
     applied: u64,
 }
 
-/// The database, and what a dump or a snapshot of it has.
+/// The content of the database, of a dump or of a snapshot.
 #[derive(Debug, Clone)]
 struct Db {
-    /// What no restore brings back, and what the epoch began in.
+    /// What no restore brings back, and where the epoch began.
     identity: u64,
     epoch_identity: u64,
     epoch: Uuid,
     since: Moment,
     started: Moment,
-    /// The transaction that is next.
+    /// The next transaction id.
     xid: u64,
     rows: BTreeMap<Uuid, Row>,
     nodes: BTreeMap<usize, Here>,
@@ -73,10 +73,10 @@ struct Poll {
     seen: Seen,
 }
 
-/// A fill whose statement has run and whose answer has not come.
+/// A fill whose statement has run and whose answer has not arrived.
 struct Fill {
     scope: Uuid,
-    /// The slot it was read for; `None`: whose it is comes with the answer, as with a phone number.
+    /// The slot it was read for. `None` if only the answer says whose it is, as for a phone number.
     slot: Option<Arc<Slot>>,
     floor: u64,
     era: Era,
@@ -90,15 +90,15 @@ struct Node {
     is_up: bool,
     is_connected: bool,
     applied: u64,
-    /// When the last poll that was taken in began, and what it applied.
+    /// When the last applied poll began, and what it applied.
     confirmed: Option<(Moment, u64)>,
     poll: Option<Poll>,
     fills: Vec<Fill>,
-    /// How many restores it has seen the end of, of those that were half way.
+    /// How many of the restores in several steps this node has seen the end of.
     in_step: u64,
 }
 
-/// A change that was committed, and is not acknowledged yet.
+/// A change that was committed but not yet acknowledged.
 struct Pending {
     node: usize,
     scope: Uuid,
@@ -113,16 +113,16 @@ struct World {
     now: Moment,
     db: Db,
     saved: Vec<(bool, Db)>,
-    /// A restore over the tables in use that is half way, and what comes of it.
+    /// A restore over the tables in use that is half-way, and its result.
     half: Option<Db>,
     restores: u64,
-    /// How many restores were half way at some time.
+    /// How many restores there were in several steps.
     halves: u64,
     nodes: Vec<Node>,
     pending: Vec<Pending>,
-    /// From when on the database had which content.
+    /// The content of the database over time.
     truth: BTreeMap<Uuid, Vec<(Moment, Content)>>,
-    /// The newest change that was acknowledged, by when it was committed.
+    /// The newest acknowledged change, by the time of its commit.
     acknowledged: BTreeMap<Uuid, Moment>,
     fresh: u64,
 }
@@ -206,7 +206,7 @@ impl World {
     }
 
     fn instant(&self, at: Moment) -> Instant {
-        // A node counts from when it began, which is a moment after the model did.
+        // A node counts from its start, which is a moment after the model's.
         self.base + Duration::from_secs(1) + MOMENT * u32::try_from(at).unwrap()
     }
 
@@ -238,7 +238,7 @@ impl World {
         self.acknowledge();
     }
 
-    /// Begins a poll, or takes in the one that is under way.
+    /// Begins a poll, or applies the one that is under way.
     fn poll(&mut self, n: usize) {
         let node = &mut self.nodes[n];
         if !node.is_up {
@@ -306,7 +306,7 @@ impl World {
         }
     }
 
-    /// Begins a fill, or has one end.
+    /// Begins a fill, or ends one.
     fn fill(&mut self, n: usize) {
         let end = self.random.random_bool(0.5);
         let scope = self.scope();
@@ -322,7 +322,7 @@ impl World {
             Self::finish(node, fill);
             return;
         }
-        // Who is not fresh asks nothing.
+        // A node that is not fresh asks nothing.
         if !node.generations.is_fresh_at(at) {
             return;
         }
@@ -336,7 +336,7 @@ impl World {
         node.fills.push(Fill { scope, slot, floor, era, read });
     }
 
-    /// As `fetch::fill` does.
+    /// Ends a fill as `fetch::fill` does.
     fn finish(node: &Node, fill: Fill) {
         let Some((generation, content)) = fill.read else {
             node.generations.doubt();
@@ -362,7 +362,7 @@ impl World {
         node.cache.keep(&fill.scope.as_bytes()[..].into(), Arc::new(answer));
     }
 
-    /// A switch asks for what is kept.
+    /// A switch asks for a kept answer.
     fn ask(&mut self, n: usize) {
         let scope = self.scope();
         let node = &self.nodes[n];
@@ -392,13 +392,13 @@ impl World {
         let xid = self.db.xid;
         self.db.xid += 1;
         let row = self.db.rows.get_mut(&scope).unwrap();
-        // As next_generation() does.
+        // The same as next_generation().
         *row = Row { generation: (row.generation + 1).max(self.now * 1024) + chance, xid, content };
         self.truth.get_mut(&scope).unwrap().push((self.now, content));
         self.pending.push(Pending { node: n, scope, xid, committed: self.now, restores: self.restores });
     }
 
-    /// As `sync::settle` does. A change that a restore undid is not waited for.
+    /// Waits as `sync::settle` does. It does not wait for a change that a restore undid.
     fn acknowledge(&mut self) {
         let (now, restores) = (self.now, self.restores);
         let pending = std::mem::take(&mut self.pending);
@@ -420,7 +420,7 @@ impl World {
         }
     }
 
-    /// A dump or a snapshot.
+    /// Restores a dump or a snapshot.
     fn save(&mut self) {
         if self.half.is_none() {
             self.saved.push((self.random.random_bool(0.5), self.db.clone()));
@@ -438,19 +438,19 @@ impl World {
         }
         let which = self.random.random_range(0..self.saved.len());
         let (is_dump, saved) = self.saved[which].clone();
-        // What a fill reads half way carries a true generation. A snapshot from before, put back before a node has seen the restore
-        // at all, would hide it: that takes a restart of the server within a poll, and is beyond what is promised.
+        // What a fill reads half-way has a true generation. If an older snapshot were put back before a node has seen the restore at
+        // all, it would hide that. This would need a restart of the server within one poll, and is beyond the promise.
         if !is_dump && self.nodes.iter().any(|node| node.in_step < self.halves) {
             return;
         }
         self.restores += 1;
-        // What was promised of changes that are lost now binds nobody.
+        // The promise does not hold for changes that are now lost.
         self.acknowledged.clear();
         if is_dump {
             let restored =
                 Db { identity: self.random.random(), xid: self.db.xid + 1, started: self.db.started, ..saved };
             if self.random.random_bool(0.5) {
-                // Over the tables in use: nodes stay connected, and may look in while it is half way.
+                // A restore over the tables in use: nodes stay connected and may read half-way.
                 let mut half = Db { is_whole: false, ..restored.clone() };
                 for row in half.rows.values_mut() {
                     row.content = 0;
@@ -467,7 +467,7 @@ impl World {
         }
         for node in &mut self.nodes {
             node.is_connected = false;
-            // What was under way may still be answered, or not.
+            // Statements under way may still be answered, or not.
             if self.random.random_bool(0.5) {
                 node.poll = None;
                 node.history.start_over();

@@ -1,4 +1,4 @@
-//! Many nodes on one database: a change is answered when all who live serve it, and says so.
+//! Several nodes on one database: a change is answered when all live nodes serve it, and the answer says so.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ async fn a_change_says_how_many_nodes_serve_it() {
     three.stop().await;
 }
 
-/// A node that stopped polling without a word: the change waits for its lease to run out, no longer.
+/// If a node silently stops polling, a change waits until its lease runs out, and no longer.
 #[actix_web::test]
 async fn a_silent_node_delays_a_change_by_its_lease_at_most() {
     let database = Database::new().await;
@@ -39,7 +39,7 @@ async fn a_silent_node_delays_a_change_by_its_lease_at_most() {
     node.stop().await;
 }
 
-/// A tenant's domain moves: phones of the old one are nobody's at once, those of the new one are known at once.
+/// If a tenant's domain changes, phones at the old domain are unknown at once, and those at the new one are known at once.
 #[actix_web::test]
 async fn a_domain_can_change_and_be_taken_by_another_tenant() {
     let database = Database::new().await;
@@ -68,7 +68,7 @@ async fn a_domain_can_change_and_be_taken_by_another_tenant() {
     two.stop().await;
 }
 
-/// A switch's token that was revoked opens nothing, on any node, as soon as that was acknowledged.
+/// Once the revocation of a switch's token is acknowledged, no node accepts the token.
 #[actix_web::test]
 async fn a_revoked_token_is_refused_by_every_node() {
     let database = Database::new().await;

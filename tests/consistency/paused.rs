@@ -1,8 +1,8 @@
-//! A node that is stopped for longer than its lease and goes on, as a virtual machine does that is moved: what it knows is outdated,
-//! and nobody has told it so. Of what was acknowledged while it slept, none of its answers may be ignorant.
+//! A node that is stopped for longer than its lease and then continues, like a virtual machine that is moved. What it knows is
+//! outdated without its knowledge. Its answers must include every change that was acknowledged meanwhile.
 //!
-//! The node is a process of its own, stopped by SIGSTOP. The first fetches wait in its backlog when it is resumed, so they are
-//! answered before anything else has had its turn.
+//! The node is a separate process, stopped with SIGSTOP. The first fetches wait in its backlog when it is resumed, so it answers
+//! them before it does anything else.
 
 use std::{
     collections::BTreeMap,
@@ -28,12 +28,12 @@ use crate::harness::{Answer, Database, Node, call_form, invite_form, send, sign_
 const ROUNDS: u64 = 10;
 /// Longer than a lease.
 const PAUSE: Duration = Duration::from_millis(1500);
-/// For how long a resumed node is asked again and again.
+/// How long a resumed node gets fetches.
 const AFTER: Duration = Duration::from_millis(400);
-/// Connections of each kind of fetch.
+/// Connections per kind of fetch.
 const CONNECTIONS: usize = 4;
 
-/// `dialplane serve` on a test's database.
+/// Runs `dialplane serve` on a test's database.
 struct Process {
     child: Child,
     switch_address: SocketAddr,
@@ -59,7 +59,7 @@ impl Process {
                 break line["fields"]["switches"].as_str().unwrap().parse().unwrap();
             }
         };
-        // Read on, so that the node never waits for its log.
+        // Keep reading, so that the node never waits for its log.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, switch_address, folder }
     }
@@ -83,22 +83,22 @@ async fn fetch(address: SocketAddr, (name, token): &(String, String), form: &str
     send(address, "POST", "/fs/xml", &headers, form.as_bytes()).await
 }
 
-/// What a kind of fetch shows of the newest change.
+/// What a kind of fetch shows about the newest change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     User,
     Call,
-    /// A domain that is new.
+    /// A new domain.
     Domain,
     /// A switch whose token was revoked.
     Revoked,
 }
 
-/// What the fetches of a round are compared with.
+/// The expectation for the fetches of a round.
 struct Round {
     domain: String,
     revoked: (String, String),
-    /// The newest version of the extension that was acknowledged.
+    /// The newest acknowledged version of the extension.
     acknowledged: AtomicU64,
 }
 
@@ -109,7 +109,7 @@ fn shown_version(document: &str) -> u64 {
     rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap()
 }
 
-/// One fetch; says why its answer is stale, if it is.
+/// Makes one fetch. If its answer is stale, returns why.
 async fn ask(address: SocketAddr, switch: &(String, String), round: &Round, kind: Kind) -> Result<(), String> {
     let floor = round.acknowledged.load(Ordering::SeqCst);
     match kind {
@@ -134,7 +134,7 @@ async fn ask(address: SocketAddr, switch: &(String, String), round: &Round, kind
     }
 }
 
-/// Asks from one connection after the other until the end. Answers how many fetches there were and what was wrong with the stale ones.
+/// Fetches over one connection after the other until the end. Returns how many fetches there were, and why answers were stale.
 async fn asker(
     address: SocketAddr,
     switch: Rc<(String, String)>,
@@ -157,7 +157,7 @@ async fn change(node: &Node, method: &str, path: &str, body: Value) {
     assert!((200..300).contains(&answer.status), "{}", answer.text());
 }
 
-/// A switch that may ask until it is disabled; answers the path of it and its credentials.
+/// Makes a switch that may fetch until it is disabled. Returns its path and credentials.
 async fn new_switch(node: &Node, name: &str) -> (String, (String, String)) {
     let answer = node.api("POST", "/v1/switches", json!({ "name": name })).await;
     assert_eq!(answer.status, 201, "{}", answer.text());
@@ -175,7 +175,7 @@ async fn a_node_that_was_paused_serves_nothing_older_than_was_acknowledged_meanw
     let new = json!({ "number": "1000", "display_name": "Version 5", "ring_seconds": 5 });
     let id = one.extension(tenant, new).await["id"].as_str().unwrap().to_owned();
     let extension = format!("/v1/tenants/{tenant}/extensions/{id}");
-    // Ring times are of 5 to 300 seconds: a version is one.
+    // Ring times are 5 to 300 seconds, and each version is one of them.
     let versioned = |version: u64| json!({ "display_name": format!("Version {version}"), "ring_seconds": version });
     let mut version = 5;
     let (mut fetches, mut stale, mut rounds) = (0, BTreeMap::<Kind, Vec<String>>::new(), 0);
@@ -183,7 +183,7 @@ async fn a_node_that_was_paused_serves_nothing_older_than_was_acknowledged_meanw
         let (path, revoked) = new_switch(&one, &format!("paused-{number}")).await;
         let domain = format!("round{number}.test");
         let round = Rc::new(Round { domain, revoked, acknowledged: AtomicU64::new(version) });
-        // All is warm, and the token opens.
+        // Everything is kept, and the token works.
         for kind in [Kind::User, Kind::Call] {
             ask(address, &switch, &round, kind).await.unwrap();
         }
@@ -191,7 +191,7 @@ async fn a_node_that_was_paused_serves_nothing_older_than_was_acknowledged_meanw
 
         paused.signal(Signal::SIGSTOP);
         let since = Instant::now();
-        // These wait until the lease of the one that is silent has run out.
+        // These wait until the lease of the silent node has run out.
         version += 1;
         futures_util::join!(
             change(&one, "PATCH", &extension, versioned(version)),
@@ -213,7 +213,7 @@ async fn a_node_that_was_paused_serves_nothing_older_than_was_acknowledged_meanw
                 askers.push(actix_web::rt::spawn(asker));
             }
         }
-        // All of them have connected and sent when the node goes on.
+        // All have connected and sent their requests before the node continues.
         tokio::time::sleep(Duration::from_millis(30)).await;
         paused.signal(Signal::SIGCONT);
         let mut is_stale = false;
@@ -226,7 +226,7 @@ async fn a_node_that_was_paused_serves_nothing_older_than_was_acknowledged_meanw
             }
         }
         rounds += u64::from(is_stale);
-        // Some more changes while it is awake: it has found its way back.
+        // Some more changes while it runs: it has caught up.
         version += 1;
         change(&one, "PATCH", &extension, versioned(version)).await;
     }

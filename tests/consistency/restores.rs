@@ -1,5 +1,5 @@
-//! The database is restored while nodes are up: nothing of the lost future is served as fresh, and no change is acknowledged that
-//! a node does not serve.
+//! The database is restored while nodes run: nothing of the lost future is served as fresh, and no change is acknowledged that a
+//! node does not serve.
 
 use std::{
     process::Command,
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::harness::{Answer, Cluster, Database, Node, call_form, send};
 
-/// Postgres and two nodes, with a tenant whose state is about to be lost.
+/// Postgres and two nodes, with a tenant whose state will be lost.
 struct Drill {
     cluster: Arc<Cluster>,
     database: Database,
@@ -22,7 +22,7 @@ struct Drill {
     extensions: [String; 2],
 }
 
-/// Work that blocks, such as a restore, beside the nodes.
+/// Does blocking work, such as a restore, while the nodes run.
 async fn beside<T: Send + 'static>(cluster: &Arc<Cluster>, work: impl FnOnce(&Cluster) -> T + Send + 'static) -> T {
     let cluster = Arc::clone(cluster);
     tokio::task::spawn_blocking(move || work(&cluster)).await.unwrap()
@@ -33,7 +33,7 @@ fn done(output: &std::process::Output) {
 }
 
 impl Drill {
-    /// Version 1 of everything, known to both nodes.
+    /// Makes version 1 of everything, known to both nodes.
     async fn begin() -> Self {
         let cluster = Arc::new(tokio::task::spawn_blocking(Cluster::start).await.unwrap());
         let database = Database::on(&cluster).await;
@@ -69,7 +69,7 @@ impl Drill {
             .await
     }
 
-    /// Both nodes answer a phone and a call with this version, now.
+    /// Checks that both nodes now answer a phone and a call with this version.
     async fn both_serve(&self, version: u64) {
         for (n, node) in self.nodes.iter().enumerate() {
             let user = node.invite("1000", "acme.test").await.text();
@@ -82,7 +82,7 @@ impl Drill {
         }
     }
 
-    /// What will be lost: three changes, a tenant, a suspension; each known to both nodes.
+    /// Makes the changes that will be lost: three changes, a tenant, a suspension, each known to both nodes.
     async fn live_a_future(&self) {
         for version in 2..=4 {
             let answer = self.set_version(usize::try_from(version).unwrap() % 2, version).await;
@@ -101,7 +101,7 @@ impl Drill {
         }
     }
 
-    /// The database was restored just now, to version 1: the first change that is acknowledged is in force, and so is every other.
+    /// Checks, after a restore to version 1, that the first acknowledged change is in force, and all others too.
     async fn go_on(self) {
         let since = Instant::now();
         let answer = loop {
@@ -113,7 +113,7 @@ impl Drill {
             tokio::time::sleep(Duration::from_millis(5)).await;
         };
         println!("acknowledged by {:?}, {:?} after the restore", answer.header("Dialplane-Visible"), since.elapsed());
-        // A node that is not in step yet says so; what it calls fresh is version 7.
+        // A node that has not caught up yet says so. What it calls fresh is version 7.
         let since = Instant::now();
         for node in &self.nodes {
             loop {
@@ -173,7 +173,7 @@ async fn a_dump_restored_into_a_new_database_of_the_same_name() {
     drill.go_on().await;
 }
 
-/// Tables go and come one by one under the nodes' connections.
+/// Tables are dropped and created one by one while the nodes are connected.
 #[actix_web::test]
 async fn a_dump_restored_over_the_tables_that_nodes_are_reading() {
     let drill = Drill::begin().await;
@@ -187,7 +187,7 @@ async fn a_dump_restored_over_the_tables_that_nodes_are_reading() {
     drill.go_on().await;
 }
 
-/// While a restore is half way, what was known is served as stale at most, and nothing is called "not found".
+/// Half-way through a restore, known answers are served as stale, and nothing is "not found".
 #[actix_web::test]
 async fn a_restore_that_is_half_way_is_not_believed() {
     let drill = Drill::begin().await;
@@ -203,7 +203,7 @@ async fn a_restore_that_is_half_way_is_not_believed() {
         name
     };
     let name = beside(&drill.cluster, half).await;
-    // Longer than any lease: a node that believed it would be fresh by now.
+    // Longer than any lease: a node that trusted the half-way state would be fresh by now.
     let since = Instant::now();
     for node in &drill.nodes {
         while send(node.app.app_address, "GET", "/readyz", &[], b"").await.status == 200 {
@@ -227,7 +227,7 @@ async fn a_restore_that_is_half_way_is_not_believed() {
     drill.go_on().await;
 }
 
-/// The volume goes back: the same server, the same history by every name it has.
+/// The volume goes back in time. The server and all its identifiers are the same.
 #[actix_web::test]
 async fn a_snapshot_of_the_volume_put_back() {
     let drill = Drill::begin().await;
@@ -237,7 +237,7 @@ async fn a_snapshot_of_the_volume_put_back() {
         cluster.up();
     };
     beside(&drill.cluster, snapshot).await;
-    // The nodes find their way back to a server that was only away.
+    // After a mere restart of the server, the nodes recover.
     let since = Instant::now();
     let answer = loop {
         let answer = drill.set_version(0, 1).await;
@@ -279,7 +279,7 @@ async fn the_operator_says_that_the_database_was_restored() {
             output
         })
     };
-    // A change by hand that no trigger tells of: what a restore of single tables is like.
+    // A change by hand without triggers, like a restore of single tables.
     let mut db = drill.database.connect().await;
     let by_hand = "begin; set local session_replication_role = replica; \
                    update extensions set display_name = 'Version 5', ring_seconds = 15 where number = '1000'; commit";

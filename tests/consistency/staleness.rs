@@ -19,10 +19,10 @@ use crate::harness::{Database, Node, call_form, invite_form};
 const EXTENSIONS: usize = 4;
 const FOR: Duration = Duration::from_secs(4);
 
-/// What was acknowledged last, per extension.
+/// The last acknowledged version of each extension.
 struct Acknowledged([AtomicU64; EXTENSIONS]);
 
-/// The version that an answer shows: writers put it into the display name and the ring time.
+/// The version in an answer. Writers put it into the display name and the ring time.
 fn shown_version(document: &str) -> u64 {
     let after = |mark: &str| {
         document.split(mark).nth(1).map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>())
@@ -42,7 +42,7 @@ async fn writer(
     let mut version = 0;
     while Instant::now() < end {
         version += 1;
-        // Ring time: 5 to 300 seconds, rising over the versions of one run.
+        // The ring time, 5 to 300 seconds, rises with the versions of a run.
         let body = json!({ "display_name": format!("Version {version}"), "ring_seconds": 5 + version.min(295) });
         let answer = node.api("PATCH", &format!("/v1/tenants/{tenant}/extensions/{id}"), body).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -119,7 +119,7 @@ async fn no_fetch_after_an_acknowledged_change_sees_the_older_state_on_three_nod
     run(nodes).await;
 }
 
-/// A change made past Dialplane, in psql, is seen with the next poll: the triggers raise the generation.
+/// A change made in psql is seen with the next poll, because the triggers raise the generation.
 #[actix_web::test]
 async fn a_change_by_hand_is_in_force_within_a_second() {
     let database = Database::new().await;
@@ -137,7 +137,7 @@ async fn a_change_by_hand_is_in_force_within_a_second() {
     node.stop().await;
 }
 
-/// A fill that read before a change and ends after it: its answer is served to nobody who asked after the change.
+/// If a fill reads before a change and ends after it, nobody who asks after the change gets its answer.
 #[actix_web::test]
 async fn a_slow_fill_that_read_the_older_state_is_not_served_later() {
     let database = Database::new().await;
@@ -145,7 +145,7 @@ async fn a_slow_fill_that_read_the_older_state_is_not_served_later() {
     let tenant = node.tenant("acme.test").await;
     let new = json!({ "number": "1000", "display_name": "Version 0" });
     let id = node.extension(tenant, new).await["id"].as_str().unwrap().to_owned();
-    // Fetches of a cold key all the time, so that some are under way when the change is acknowledged.
+    // Cold keys are fetched all the time, so that some fills are under way when the change is acknowledged.
     let stop = Arc::new(AtomicBool::new(false));
     let clearing = {
         let (node, stop) = (Arc::clone(&node), Arc::clone(&stop));

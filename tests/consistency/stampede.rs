@@ -10,12 +10,12 @@ use crate::harness::{Database, Node, sign_in_form};
 #[actix_web::test]
 async fn ten_thousand_fetches_of_one_cold_key_are_one_statement() {
     let database = Database::new().await;
-    // The statement is held up for as long as this machine takes to start ten thousand askers.
+    // The statement is held up until this machine has started ten thousand fetches.
     let node = Node::with(&database, |settings| settings.fill_timeout_ms = 60_000).await;
     let tenant = node.tenant("acme.test").await;
     node.extension(tenant, json!({ "number": "1000" })).await;
 
-    // The statement waits here, so that all ten thousand come while it is under way.
+    // The statement waits here, so that all ten thousand fetches come while it is under way.
     let mut blocker = database.connect().await;
     sqlx::query("begin").execute(&mut blocker).await.unwrap();
     sqlx::query("lock table extensions in access exclusive mode").execute(&mut blocker).await.unwrap();
@@ -23,7 +23,7 @@ async fn ten_thousand_fetches_of_one_cold_key_are_one_statement() {
     let form = sign_in_form("1000", "acme.test");
     let ask = |fetch: Arc<dialplane::switch::fetch::Fetch>, form: String| {
         tokio::spawn(async move {
-            // All of them and the node's poll share one thread: a busy machine may cost the node its lease for a moment.
+            // They share one thread with the node's poll, so on a busy machine the node may lose its lease for a moment.
             while !fetch.generations.is_fresh() {
                 tokio::time::sleep(std::time::Duration::from_millis(1)).await;
             }
@@ -33,7 +33,7 @@ async fn ten_thousand_fetches_of_one_cold_key_are_one_statement() {
     let before = waiting(&database).await;
     let first = ask(Arc::clone(&node.app.fetch), form.clone());
     more_wait_than(before, &database).await;
-    // The first asker goes away; its fill does not.
+    // The first client goes away, but its fill continues.
     first.abort();
     let others = (0..10_000).map(|_| ask(Arc::clone(&node.app.fetch), form.clone())).collect::<Vec<_>>();
     for _ in 0..100 {
@@ -56,7 +56,7 @@ async fn those_who_ask_for_different_phones_at_once_share_statements_and_each_ge
     let node = Node::with(&database, |settings| settings.fill_timeout_ms = 60_000).await;
     for domain in ["acme.test", "beta.test"] {
         let tenant = node.tenant(domain).await;
-        // Every third number is nobody's.
+        // Every third number is not in use.
         for number in (1000..1000 + PHONES).filter(|number| number % 3 != 0) {
             node.extension(tenant, json!({ "number": number.to_string() })).await;
         }
@@ -117,7 +117,7 @@ async fn a_shared_statement_that_fails_is_503_for_all_who_wait_for_it_and_the_ne
     }
     sqlx::query("commit").execute(&mut blocker).await.unwrap();
     for number in 1000..1040 {
-        // The node may have lost its lease meanwhile: it is asked as a switch asks, again.
+        // The node may have lost its lease meanwhile. So fetch again, as a switch would.
         while !matches!(ask(number).await.unwrap(), Reply::Document(_)) {
             tokio::task::yield_now().await;
         }
@@ -125,12 +125,12 @@ async fn a_shared_statement_that_fails_is_503_for_all_who_wait_for_it_and_the_ne
     node.stop().await;
 }
 
-/// Fills that were for somebody, by the node's own count: the first asker's, whom nobody waited for any more, has no reply.
+/// The node's count of fills with a waiting client. The first client has left, so its fill is not counted.
 fn filled(node: &Node) -> u64 {
     node.app.fetch.fills()
 }
 
-/// Until one more statement waits. It must come: a minute is for a busy machine.
+/// Waits until one more statement waits for a lock. It must come; a minute is for a busy machine.
 async fn more_wait_than(before: i64, database: &Database) {
     let since = std::time::Instant::now();
     while waiting(database).await == before {
@@ -139,7 +139,7 @@ async fn more_wait_than(before: i64, database: &Database) {
     }
 }
 
-/// How many statements of fetches wait for a lock right now.
+/// How many fetch statements wait for a lock now.
 async fn waiting(database: &Database) -> i64 {
     let mut db = database.connect().await;
     sqlx::query_scalar::<_, i64>(

@@ -1,5 +1,4 @@
-//! What every test starts from: a database of its own, cloned from a migrated template on a cluster of this test run's, and
-//! nodes on it.
+//! What every test starts with: its own database, cloned from a migrated template on this test run's cluster, and nodes on it.
 
 #![allow(clippy::unwrap_used, clippy::unused_self, reason = "a test that can't be set up has failed")]
 
@@ -23,7 +22,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection, postgres::PgConnectOptions};
 use uuid::Uuid;
 
-/// A Postgres cluster for tests, without durability. It ends with the process that made it, however that ends: a shell
+/// A Postgres cluster for tests, without durability. It ends with the process that made it, even after a crash: a shell
 /// between the two waits for the end of its input.
 pub struct Cluster {
     folder: PathBuf,
@@ -66,7 +65,7 @@ impl Cluster {
         self.up();
     }
 
-    /// A new, empty cluster in the place of one that was killed.
+    /// Makes a new, empty cluster in place of one that was killed.
     pub fn initialise_again(&self) {
         std::fs::remove_dir_all(self.folder.join("data")).unwrap();
         self.databases.store(0, Ordering::Relaxed);
@@ -138,7 +137,7 @@ impl Cluster {
         std::thread::spawn(connect).join().unwrap()
     }
 
-    /// `kill -9` of the whole server: no good-bye to anybody.
+    /// Kills the whole server with `kill -9`.
     pub fn kill(&self) {
         let pid = std::fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
         let pid = pid.lines().next().unwrap().parse::<i32>().unwrap();
@@ -150,7 +149,7 @@ impl Cluster {
         }
     }
 
-    /// One of Postgres' client programs (`pg_dump`, `dropdb` …) on this cluster, to its end.
+    /// Runs one of Postgres' client programs (`pg_dump`, `dropdb` …) on this cluster and waits for its end.
     pub fn client(&self, name: &str, words: &[&str]) -> std::process::Output {
         let server = Binaries::find(&self.folder.join("data")).expect("the cluster was made with some");
         let mut command = Command::new(self.run_as().first().copied().unwrap_or("env"));
@@ -159,7 +158,7 @@ impl Cluster {
         command.output().unwrap()
     }
 
-    /// Copies a folder of the cluster's, which must have been killed.
+    /// Copies the cluster's folder. The cluster must have been killed.
     pub fn copy(&self, from: &str, to: &str) {
         let _ = std::fs::remove_dir_all(self.folder.join(to));
         let mut copy = Command::new("cp");
@@ -172,13 +171,13 @@ impl Cluster {
     }
 }
 
-/// The cluster that tests share; made by the first.
+/// The cluster that all tests share. The first test makes it.
 fn shared() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(Cluster::start)
 }
 
-/// A database with all migrations, cloned in some ten milliseconds.
+/// A database with all migrations. Cloning it takes some ten milliseconds.
 pub struct Database {
     pub options: PgConnectOptions,
 }
@@ -188,9 +187,9 @@ impl Database {
         Self::on(tokio::task::spawn_blocking(shared).await.unwrap()).await
     }
 
-    /// On a cluster of the test's own, which it may kill.
+    /// Makes the database on a separate cluster, which the test may kill.
     pub async fn on(cluster: &Cluster) -> Self {
-        // Cloning needs the template to itself.
+        // Cloning needs exclusive access to the template.
         static CLONING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
         let _alone = CLONING.lock().await;
         let mut db = PgConnection::connect_with(&cluster.options("postgres")).await.unwrap();
@@ -213,7 +212,7 @@ impl Database {
         PgConnection::connect_with(&self.options).await.unwrap()
     }
 
-    /// What a statement of one number says.
+    /// The number that a statement returns.
     pub async fn count(&self, query: &'static str) -> i64 {
         sqlx::query_scalar(query).fetch_one(&mut self.connect().await).await.unwrap()
     }
@@ -231,7 +230,7 @@ pub struct Node {
     folder: PathBuf,
 }
 
-/// A node's settings for a test: any port, few threads, a folder of its own.
+/// A node's settings for a test: any port, few threads, a separate folder.
 pub fn settings(folder: &Path) -> Settings {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     Settings {
@@ -245,7 +244,7 @@ pub fn settings(folder: &Path) -> Settings {
     }
 }
 
-/// The key file of all nodes of one test run: nodes of one database must share it.
+/// The key file of all nodes of a test run, since nodes of one database must share it.
 pub fn key_file() -> PathBuf {
     static FILE: OnceLock<PathBuf> = OnceLock::new();
     let file = FILE.get_or_init(|| {
@@ -289,7 +288,7 @@ impl Node {
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 
-    /// A request to the API; `body` `Null`: none.
+    /// Sends a request to the API, without a body if `body` is `Null`.
     pub async fn api(&self, method: &str, path: &str, body: Value) -> Answer {
         self.api_with(method, path, &[("X-API-Key", &self.key)], body).await
     }
@@ -301,7 +300,7 @@ impl Node {
         send(self.app.app_address, method, path, &all, body.as_bytes()).await
     }
 
-    /// The counters, as Prometheus reads them.
+    /// The metrics, as Prometheus reads them.
     pub async fn metrics(&self) -> String {
         let token = std::fs::read_to_string(self.folder.join("metrics.token")).unwrap();
         let bearer = format!("Bearer {}", token.trim());
@@ -310,15 +309,15 @@ impl Node {
         shown.text()
     }
 
-    /// A tenant; answers its id.
+    /// Makes a tenant and returns its id.
     pub async fn tenant(&self, domain: &str) -> Uuid {
         let answer = self.api("POST", "/v1/tenants", json!({ "domain": domain })).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
         answer.id()
     }
 
-    /// An extension; answers what the API answered. Its phone registers as the number unless `new` says otherwise: tests about other
-    /// things have one name for both.
+    /// Makes an extension and returns the API's answer. Its phone registers with the number unless `new` says otherwise, so that tests
+    /// about other things have one name for both.
     pub async fn extension(&self, tenant: Uuid, mut new: Value) -> Value {
         if new.get("sip_username").is_none() {
             new["sip_username"] = new["number"].clone();
@@ -328,7 +327,7 @@ impl Node {
         answer.json()
     }
 
-    /// A fetch with the switch's credentials.
+    /// Makes a fetch with the switch's credentials.
     pub async fn fetch(&self, form: &str) -> Answer {
         self.fetch_bytes(form.as_bytes()).await
     }
@@ -341,12 +340,12 @@ impl Node {
         send(self.app.switch_address, "POST", "/fs/xml", &headers, form).await
     }
 
-    /// What REGISTER asks.
+    /// The fetch of a REGISTER.
     pub async fn sign_in(&self, user: &str, domain: &str) -> Answer {
         self.fetch(&sign_in_form(user, domain)).await
     }
 
-    /// What INVITE asks.
+    /// The fetch of an INVITE.
     pub async fn invite(&self, user: &str, domain: &str) -> Answer {
         self.fetch(&invite_form(user, domain)).await
     }
@@ -358,7 +357,7 @@ pub fn sign_in_form(user: &str, domain: &str) -> String {
     )
 }
 
-/// What an INVITE asks: the same user, with what its calls carry.
+/// The fetch of an INVITE: the same user, with the values that its calls have.
 pub fn invite_form(user: &str, domain: &str) -> String {
     sign_in_form(user, domain).replace("=REGISTER", "=INVITE")
 }
@@ -369,7 +368,7 @@ pub fn call_form(number: &str, context: &str) -> String {
     )
 }
 
-/// What came back over HTTP.
+/// An answer over HTTP.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: u16,
@@ -395,7 +394,7 @@ impl Answer {
     }
 }
 
-/// One exchange on a connection of its own, as switches do it.
+/// Makes one request on its own connection, as switches do.
 pub async fn send(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     try_send(address, method, path, headers, body).await.unwrap()
 }
@@ -425,7 +424,7 @@ pub async fn try_send(
 pub async fn exchange(address: SocketAddr, request: &[u8]) -> std::io::Result<Answer> {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut stream = tokio::net::TcpStream::connect(address).await?;
-    // A server that refuses early may close before all was sent.
+    // A server that refuses early may close the connection before everything was sent.
     let _ = stream.write_all(request).await;
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes).await {
@@ -462,7 +461,7 @@ fn dechunk(mut rest: &[u8]) -> Vec<u8> {
     body
 }
 
-/// From now on writes down each statement that inserts into these tables.
+/// From now on, records each statement that inserts into these tables.
 pub async fn count_statements(db: &mut PgConnection, tables: &[&str]) {
     db.execute(
         "create table counted (name text); grant insert on counted to public;
@@ -479,18 +478,18 @@ pub async fn count_statements(db: &mut PgConnection, tables: &[&str]) {
     }
 }
 
-/// How many there were, by table.
+/// How many statements there were, by table.
 pub async fn statements(db: &mut PgConnection) -> std::collections::HashMap<String, i64> {
     let counted = sqlx::query_as("select name, count(*) from counted group by name").fetch_all(db).await.unwrap();
     counted.into_iter().collect()
 }
 
-/// A test that needs what this machine doesn't have ends early, and libtest counts it as passed. `script/test` names a file in
-/// `DIALPLANE_SKIPPED`: a line in it for each such test puts the sum right.
+/// A test that lacks a program ends early, and libtest counts it as passed. So `script/test` names a file in `DIALPLANE_SKIPPED`,
+/// and each such test writes a line to it.
 pub fn skipped(why: &str) {
     println!("skipped: {why}");
     let Some(list) = std::env::var_os("DIALPLANE_SKIPPED") else { return };
     let mut list = std::fs::File::options().append(true).create(true).open(list).unwrap();
-    // One write: other tests write at the same time.
+    // A single write, because other tests write at the same time.
     list.write_all(format!("{why}\n").as_bytes()).unwrap();
 }

@@ -1,4 +1,4 @@
-//! The main job, from the first REGISTER to a message in a mailbox.
+//! The main job: from the first REGISTER to a message in a mailbox.
 
 use std::{
     collections::HashSet,
@@ -25,12 +25,12 @@ pub struct Stage {
     pub switch: Switch,
     pub tenant: Uuid,
     pub phones: Vec<Value>,
-    /// Which phones the switch has told what is in their mailbox: it does once.
+    /// The phones that the switch has told about their mailboxes. It does this once.
     told: Mutex<HashSet<(usize, u16)>>,
 }
 
-/// Sets the stage and plays on it. Phones are processes that are waited for: the play has a thread of its own, so that the node
-/// goes on meanwhile.
+/// Sets up node and switch, and runs the test's play. The play waits for phones, which are processes, so it has its own thread,
+/// and the node continues meanwhile.
 pub async fn play(play: fn(&Stage)) {
     let Some(binary) = freeswitch() else { return };
     let database = Database::new().await;
@@ -55,7 +55,7 @@ pub async fn play(play: fn(&Stage)) {
 }
 
 impl Stage {
-    /// A request to the API, from the play's own thread.
+    /// Sends a request to the API, from the play's own thread.
     pub fn api(&self, method: &str, path: &str, body: Value) -> Answer {
         wait(self.node.api(method, path, body))
     }
@@ -112,11 +112,11 @@ fn main_job(stage: &Stage) {
     assert!(stage.phone(1, "outside-unallocated.xml", 60_300, "+12025550199").succeeds(), "an unknown DID");
     assert!(stage.phone(1, "outside-unallocated.xml", 60_300, "1000").succeeds(), "an extension is no DID");
 
-    // Nobody answers at 1001 any more: after five seconds the mailbox does.
+    // Nobody answers at 1001 any more, so after five seconds the mailbox does.
     assert!(stage.phone(0, "call-voicemail.xml", 60_000, "1001").succeeds(), "1000 leaves a message");
     stage.until("the message is in the box", |switch| switch.api("vm_boxcount 1001@acme.test|all").contains("1:0"));
 
-    // Its owner listens to it, with the PIN that is in force since a moment ago.
+    // Its owner listens to the message, with the PIN that was just set.
     let path = format!("/v1/tenants/{}/extensions/{}", stage.tenant, stage.phones[1]["id"].as_str().unwrap());
     assert_eq!(stage.api("PATCH", &path, json!({ "voicemail_pin": "802411" })).status, 200);
     assert!(stage.phone(1, "call-read-messages.xml", 60_100, "*97").succeeds(), "1001 reads its messages");
@@ -134,7 +134,7 @@ async fn agents_phones_register_until_they_are_suspended() {
     play(onboarding).await;
 }
 
-/// As a script would do it: three agents, each registers; one is suspended and refused.
+/// Does what a script would do: makes three agents, whose phones register; then one is suspended and refused.
 fn onboarding(stage: &Stage) {
     let agents = (0..3).map(|n| {
         let new = json!({ "first_name": "Agent", "last_name": format!("{n}"), "email": format!("a{n}@acme.test") });
@@ -165,7 +165,7 @@ fn onboarding(stage: &Stage) {
     assert!(registers(&agents[1], 60_100), "active again");
 }
 
-/// The call's records came, of both legs, and say that media went to the caller as well.
+/// Checks that the records of both legs came, and that they show media to the caller.
 async fn cdrs_arrive(database: &Database) {
     let mut db = database.connect().await;
     let since = Instant::now();
@@ -185,7 +185,7 @@ async fn cdrs_arrive(database: &Database) {
     }
 }
 
-/// Suspended: the next REGISTER is refused, and a call to it as well.
+/// Checks that a suspended phone's next REGISTER is refused, and also a call to it.
 fn suspended_is_refused(stage: &Stage) {
     let path = format!("/v1/tenants/{}/extensions/{}", stage.tenant, stage.phones[1]["id"].as_str().unwrap());
     let answer = stage.api("PATCH", &path, json!({ "status": "suspended" }));
@@ -197,7 +197,8 @@ fn suspended_is_refused(stage: &Stage) {
     assert!(stage.register(1, 60_100), "active again");
 }
 
-/// A phone of another tenant, with the same number, can't register as ours, it would get our calls, and can't watch ours.
+/// Checks that another tenant's phone with the same number can't register as ours, which would give it our calls, and can't watch
+/// ours.
 fn another_tenant_takes_no_calls_and_watches_none(stage: &Stage) {
     let tenant = wait(stage.node.tenant("beta.test"));
     let thief = wait(stage.node.extension(tenant, json!({ "number": "1001" })));
@@ -207,13 +208,13 @@ fn another_tenant_takes_no_calls_and_watches_none(stage: &Stage) {
     assert!(Phone::start(&script("register-as-another-tenant.xml")).succeeds(), "refused");
     let registered = stage.switch.api("sofia status profile internal reg");
     assert!(!registered.contains(&sipp::at_place(60_400).to_string()), "{registered}");
-    // Nor see who calls whom here; a colleague may.
+    // Nor can it see who calls whom here; a colleague can.
     let watch = Script { to: "1000", ..script("watch-as-another-tenant.xml") };
     assert!(Phone::start(&watch).succeeds(), "refused");
     assert!(stage.phone(1, "watch.xml", 60_100, "1000").succeeds(), "1001 watches 1000");
 }
 
-/// No way in by the switch's own commands.
+/// Checks that the switch's own commands give no access.
 fn locked_down(stage: &Stage) {
     let switch = &stage.switch;
     assert!(!switch.lets_in("ClueCon"), "the event socket has no default password");
@@ -228,7 +229,7 @@ fn locked_down(stage: &Stage) {
     assert!(errors.is_empty(), "{errors:#?}");
 }
 
-/// Names of any characters that are accepted, other ones with each run.
+/// Names with any accepted characters, different in each run.
 fn generated_names(count: usize) -> Vec<String> {
     use dialplane::text::{CallerName, DisplayName, Variable};
     use proptest::{
@@ -245,7 +246,7 @@ fn generated_names(count: usize) -> Vec<String> {
     (0..count).map(|_| names.new_tree(&mut runner).unwrap().current()).collect()
 }
 
-/// What a real switch makes of an answer is what was meant: through its own preprocessor, parser and printer.
+/// A real switch reads an answer as it was meant, with its own preprocessor, parser and printer.
 #[actix_web::test]
 async fn the_switch_reads_what_was_meant() {
     play(differential).await;

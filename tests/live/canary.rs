@@ -1,5 +1,5 @@
-//! Whatever a tenant may give a variable, and whatever an entry of the dialplan may have run, a switch runs, opens and writes nothing by
-//! it: a canary file would say so.
+//! Whatever value a tenant may set a variable to, and whatever a dialplan entry may have a switch run, the switch runs, opens and writes
+//! nothing because of it. Otherwise a canary file would appear.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::{
     ports,
 };
 
-/// What would leave the canary behind on a switch that takes it for more than a name.
+/// Values that would create the canary file if a switch took them for more than a name.
 fn attempts(canary: &Path) -> Vec<String> {
     let file = canary.display();
     let mut attempts = vec![
@@ -30,7 +30,7 @@ fn attempts(canary: &Path) -> Vec<String> {
         file.to_string(),
         format!("../..{file}"),
     ];
-    // What each variable does take, at its edges.
+    // The values that each variable accepts, up to its limits.
     attempts.extend(
         [
             "jazz",
@@ -81,7 +81,7 @@ fn canary(stage: &Stage) {
     }
     println!("{} values are taken, {refused} refused", taken.len());
     assert!(refused > 300 && taken.len() > 40, "{} {refused}", taken.len());
-    // All that were taken, as many at once as an extension carries: both phones have them, one holds the other, both leave messages.
+    // All accepted values, as many at once as an extension can have: both phones have them, one holds the other, both leave messages.
     while !taken.is_empty() {
         let mut variables = serde_json::Map::new();
         taken.retain(|(name, value)| {
@@ -91,7 +91,7 @@ fn canary(stage: &Stage) {
             }
             !free
         });
-        // Media is SRTP's with these, which the phones here don't speak.
+        // With these values, media is SRTP, which the phones here can't do.
         variables.remove("rtp_secure_media");
         for path in &paths {
             let answer = stage.api("PATCH", path, json!({ "variables": variables }));
@@ -100,7 +100,7 @@ fn canary(stage: &Stage) {
         let callee = stage.phone(1, "answer.xml", ports[1], "-");
         assert!(stage.phone(0, "call-hold.xml", ports[0], "1001").succeeds(), "{variables:?}\n{}", stage.switch.log());
         assert!(callee.succeeds(), "{variables:?}");
-        // Prompts of a language that this switch lacks end the call: that is no harm.
+        // The call ends if the switch lacks the prompts of a language, which is fine.
         let in_english = variables.get("default_language").is_none_or(|language| language == "en");
         let left = stage.phone(0, "call-voicemail.xml", ports[0], "1001").succeeds();
         assert!(left || !in_english, "{variables:?}\n{}", stage.switch.log());
@@ -116,7 +116,7 @@ fn unharmed(stage: &Stage, canary: &Path, variables: &serde_json::Map<String, Va
     assert!(acted.is_none(), "{acted:?}: {variables:?}");
 }
 
-/// The canary sings: with the variable set on the channel itself, past every check, the same call leaves the file.
+/// Proof that the test works: if the variable is set directly on the channel, without checks, the same call creates the file.
 fn control(stage: &Stage, ports: [u16; 2], canary: &Path, paths: &[String; 2]) {
     assert!(Variable::parse("hold_music", &format!("record_session::{}", canary.display())).is_err());
     for path in paths {
@@ -137,13 +137,13 @@ fn control(stage: &Stage, ports: [u16; 2], canary: &Path, paths: &[String; 2]) {
     assert!(canary.exists(), "the test would see it");
 }
 
-/// In conferences and queues, when it is hung up, and after a bridge: what a dialplan entry sets is on the channel all the while.
+/// What a dialplan entry sets stays on the channel: in conferences and queues, at the hangup, and after a bridge.
 #[actix_web::test]
 async fn no_entry_that_is_taken_makes_a_switch_run_or_write_anything() {
     play(entries).await;
 }
 
-/// What FreeSWITCH runs by variables: when a channel is answered, bridged, hung up, or comes back from a bridge.
+/// Variables that FreeSWITCH runs when a channel is answered, bridged, hung up, or comes back from a bridge.
 const HOOKS: [&str; 12] = [
     "api_hangup_hook",
     "api_on_answer",
@@ -176,7 +176,7 @@ fn entries(stage: &Stage) {
     let entry = made("/dialplan-entries", rule(&[]));
     let entry = format!("{tenant}/dialplan-entries/{}", entry["id"].as_str().unwrap());
 
-    // What no entry may say, whoever writes it.
+    // Steps that no entry may have, whoever writes it.
     let mut refused = 0;
     for name in HOOKS {
         for value in attempts(&canary) {
@@ -197,7 +197,7 @@ fn entries(stage: &Stage) {
             refused += 1;
         }
     }
-    // What an entry may say, at its edges.
+    // Steps that an entry may have, up to their limits.
     let mut taken = Vec::<(String, String)>::new();
     for name in call_variable_names() {
         let edges = ["%(1000,4000,425)", "PCMU,PCMA", "USER_BUSY,NO_ANSWER", "*#", "none", "1", "3600", "false"];
@@ -221,13 +221,13 @@ fn entries(stage: &Stage) {
             }
             !free
         });
-        // Media is SRTP's with these, which the phones here don't speak.
+        // With these values, media is SRTP, which the phones here can't do.
         all.retain(|(name, _)| name != "rtp_secure_media");
         let changed = stage.api("PATCH", &entry, rule(&all));
         assert_eq!(changed.status, 200, "{}", changed.text());
         for number in ["71001", "7502", "7500"] {
             let callee = (number != "7502").then(|| stage.phone(1, "answer.xml", ports[1], "-"));
-            // Prompts of a language that this switch lacks, and codecs that the phones lack, end the call: that is no harm.
+            // The call ends if the switch lacks prompts or the phones lack codecs, which is fine.
             stage.phone(0, "call-hold.xml", ports[0], number).ends();
             drop(callee);
         }
@@ -238,7 +238,7 @@ fn entries(stage: &Stage) {
     hold_would_sing(stage, ports, &canary, &entry);
 }
 
-/// `7` and a number: sets all of it, and dials the number.
+/// `7` and a number sets everything, and dials the number.
 fn rule(variables: &[(String, String)]) -> Value {
     let sets = variables.iter().map(|(name, value)| json!({ "application": "set", "name": name, "value": value }));
     let dial = json!({ "application": "dial", "number": "{1}" });
@@ -251,13 +251,13 @@ fn xml(application: &str, data: &str) -> Value {
         <action application=\"{application}\" data=\"{data}\"/></condition></extension>") })
 }
 
-/// The canary sings: with music set on the channel itself, past every check, the same call leaves the file. (A hook could not: this
-/// switch has no `system`, freeswitch-conf/hardening.xml sees to that.)
+/// Proof that the test works: if hold music is set directly on the channel, without checks, the same call creates the file. (A hook
+/// could not, because freeswitch-conf/hardening.xml removes `system` from this switch.)
 fn hold_would_sing(stage: &Stage, ports: [u16; 2], canary: &Path, entry: &str) {
     assert_eq!(stage.api("PATCH", entry, rule(&[])).status, 200);
     let callee = stage.phone(1, "answer.xml", ports[1], "-");
     let caller = stage.phone(0, "call-hold.xml", ports[0], "71001");
-    // While it rings, the other's channel may not be there yet.
+    // While it rings, the other channel may not exist yet.
     stage.until("they talk", |switch| switch.api("show bridged_calls count").contains("1 total"));
     let channels = serde_json::from_str::<Value>(&stage.switch.api("show channels as json")).unwrap();
     for row in channels["rows"].as_array().unwrap() {

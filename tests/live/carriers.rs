@@ -1,4 +1,4 @@
-//! What carriers bring and take, on a real switch: numbers in a national form, and a caller's name in Latin-1 that is charged.
+//! Carriers on a real switch: numbers in national form, and the charge for a call whose caller's name is in Latin-1.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ async fn numbers_are_read_as_the_carrier_writes_them_and_a_name_in_latin_1_is_ch
     let headers = [("X-API-Key", node.key.as_str()), ("Content-Type", "text/csv")];
     let path = format!("/v1/carriers/{}/rates", text(&carrier["id"]));
     assert_eq!(send(node.app.app_address, "PUT", &path, &headers, b"49,0.01\n").await.status, 201);
-    // A tenant in Egypt has the number that the other's looks like.
+    // A tenant in Egypt has the number that the other tenant's looks like.
     let other = node.tenant("beta.test").await;
     let extension = node.extension(other, json!({ "number": "1000" })).await;
     let leads = |number: &str, extension: &Value| json!({ "number": number, "destination": { "kind": "extension", "id": extension["id"] } });

@@ -1,6 +1,6 @@
-//! The real thing: a FreeSWITCH booted from `freeswitch-conf`, phones played by SIPp, users and routes from Dialplane.
+//! Tests with a real FreeSWITCH: it boots from `freeswitch-conf`, SIPp plays the phones, and Dialplane provides users and routes.
 //!
-//! `FREESWITCH_BIN` names the FreeSWITCH; without it the tests are skipped, and `script/test` counts them as skipped.
+//! `FREESWITCH_BIN` names the FreeSWITCH. Without it, the tests are skipped, and `script/test` counts them as skipped.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
 
@@ -20,7 +20,7 @@ mod switch;
 mod takeover;
 mod zones;
 
-/// The FreeSWITCH to test with, or a line that says why not.
+/// The FreeSWITCH to test with. If there is none, records the tests as skipped.
 fn freeswitch() -> Option<std::path::PathBuf> {
     let binary = std::env::var_os("FREESWITCH_BIN").filter(|name| !name.is_empty()).map(std::path::PathBuf::from);
     if binary.is_none() {

@@ -1,4 +1,4 @@
-//! Names with what names are full of: how a phone shows them, and the mail about a message.
+//! Names with apostrophes, ampersands and so on: how phones show them, and how a mail about a message has them.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ use crate::{
 
 const NAMES: [&str; 4] = ["O'Brien", "L'Oréal", "AT&T", "Smith & Sons"];
 
-/// freeswitch-conf with a mailer that keeps each mail in a file of its own.
+/// freeswitch-conf with a mailer that writes each mail to a separate file.
 fn conf_with_mailer(folder: &Path) {
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("freeswitch-conf"), &folder.join("conf"));
     let mailer = folder.join("mailer");
@@ -82,7 +82,7 @@ async fn names_are_shown_by_phones_and_told_by_mails_as_they_are() {
             let from = invite.lines().find(|line| line.starts_with("From:")).unwrap();
             println!("the phone shows {from}");
             assert!(from.contains(&format!("\"{name}\"")), "{name}: {from}");
-            // Nobody answers at 1001: a message, and a mail about it.
+            // Nobody answers at 1001, so there is a message, and a mail about it.
             assert!(calls("call-voicemail.xml", "1001").succeeds(), "{name}:\n{}", switch.log());
             let since = Instant::now();
             while mails(&folder).len() <= at {

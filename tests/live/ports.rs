@@ -1,7 +1,7 @@
-//! Ports that no other test has, of this run or another one beside it.
+//! Ports that no other test uses, neither of this run nor of another one at the same time.
 //!
-//! They come in blocks below the range from which the system gives ports to connections (32768, `ip_local_port_range`). Whoever has a block
-//! holds a lock on its file: the system gives it back when the process ends, however that is.
+//! They come in blocks, below the range that the system uses for connections (32768, `ip_local_port_range`). A process locks the file of
+//! its block, and the system releases the lock when the process ends, even after a crash.
 
 use std::{
     collections::VecDeque,
@@ -12,7 +12,7 @@ use std::{
 
 use nix::fcntl::{Flock, FlockArg};
 
-/// A hundred ports.
+/// A block of a hundred ports.
 pub struct Block {
     pub first: u16,
     _lock: Flock<File>,
@@ -23,7 +23,7 @@ const FIRST: u16 = 17_000;
 const BLOCKS: u16 = 150;
 
 impl Block {
-    /// One that nobody has, and whose first ports, which are named in configurations, nobody uses.
+    /// A free block. Its first ports, which configurations name, are not in use.
     pub fn claim() -> Self {
         let folder = std::env::temp_dir().join("dialplane-ports");
         std::fs::create_dir_all(&folder).unwrap();
@@ -42,7 +42,7 @@ fn is_free(port: u16) -> bool {
     UdpSocket::bind(("0.0.0.0", port)).is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok()
 }
 
-/// Ports of a phone: this one for SIP, and for its media from [`MEDIA`] above. They are its own as long as this process lives.
+/// The ports of a phone: this one for SIP, and those from [`MEDIA`] above it for media. Nobody else gets them while this process runs.
 pub fn phone() -> u16 {
     static TAKEN: Mutex<(Vec<Block>, VecDeque<u16>)> = Mutex::new((Vec::new(), VecDeque::new()));
     let mut taken = TAKEN.lock().unwrap();
@@ -55,5 +55,5 @@ pub fn phone() -> u16 {
     free.pop_front().unwrap()
 }
 
-/// SIPp takes four ports for media: audio and video, each with its control port.
+/// SIPp uses four ports for media: audio and video, each with its control port.
 pub const MEDIA: u16 = 2;

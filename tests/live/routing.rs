@@ -1,4 +1,4 @@
-//! Routing on a real switch: queues, menus, conferences, carriers that fail and carriers that don't, gateways that register.
+//! Routing on a real switch: queues, menus, conferences, working and failing carriers, gateways that register.
 
 use std::{
     sync::LazyLock,
@@ -16,14 +16,14 @@ use crate::{
     switch::Switch,
 };
 
-/// Ports of the carriers that SIPp plays.
+/// The ports of the carriers that SIPp plays.
 static DEAD: LazyLock<u16> = LazyLock::new(ports::phone);
 static LIVING: LazyLock<u16> = LazyLock::new(ports::phone);
 static REGISTRAR: LazyLock<u16> = LazyLock::new(ports::phone);
 static NEW: LazyLock<u16> = LazyLock::new(ports::phone);
 const MUNICH: &str = "+498912345678";
 
-/// Three agents, the first with a number, and three carriers; the switch boots when all is set up.
+/// Makes three agents, the first with a number, and three carriers. The switch boots when all is set up.
 struct Stage {
     switch: Switch,
     phones: Vec<(String, String)>,
@@ -110,7 +110,7 @@ async fn queues_menus_conferences_and_carriers_work_on_a_switch() {
     let node = Node::start(&database).await;
     let phones = set_up(&node).await;
     let played = tokio::task::spawn_blocking(move || {
-        // A gateway registers as the switch boots.
+        // A gateway registers when the switch boots.
         let registrar = Phone::start(&Script {
             scenario: "registrar.xml",
             target: 9,
@@ -144,7 +144,7 @@ async fn queues_menus_conferences_and_carriers_work_on_a_switch() {
     played.await.unwrap().stop().await;
 }
 
-/// Static files in, static files out: the tenant goes on on a switch that never asks.
+/// Imports static files and exports static files. A switch that never fetches then works for the tenant.
 #[actix_web::test]
 async fn a_tenant_comes_from_files_and_leaves_as_files_that_a_switch_boots_from() {
     let Some(binary) = freeswitch() else { return };
@@ -179,7 +179,7 @@ async fn a_tenant_comes_from_files_and_leaves_as_files_that_a_switch_boots_from(
     let mut change = node.app.changes.begin(author).await.unwrap();
     let report = dialplane::switch::import::import(&mut change, tenant, &files, wish, |_, _| ()).await.unwrap();
     assert_eq!((report.taken.len(), report.left.len(), report.made.len()), (2, 0, 0), "{report:?}");
-    // The stock configuration as well, where there is one: all its users.
+    // If there is a stock configuration, all its users are imported as well.
     if let Some(vanilla) = std::env::var_os("FREESWITCH_VANILLA") {
         let files = dialplane::switch::import::read(vanilla.as_ref()).unwrap();
         let domain = files.choose(None, "").unwrap();
@@ -237,7 +237,7 @@ impl Stage {
     }
 }
 
-/// A carrier, who has no one to sign in at.
+/// A carrier that needs no registration.
 fn at(scenario: &str, port: u16) -> Phone {
     Phone::start(&Script { scenario, target: 9, port, user: "carrier", password: "-", to: "-" })
 }
@@ -247,7 +247,7 @@ fn gateway_registers(stage: &mut Stage) {
     stage.until("the gateway is registered", |switch| switch.api("sofia status gateway").contains("REGED"));
 }
 
-/// The node asks the switch itself how its gateways are.
+/// Checks that the node asks the switch about the state of its gateways.
 fn gateways_are_known(stage: &Stage, node: &Node) {
     let (address, password) = stage.switch.event_socket();
     let known = async {
@@ -277,26 +277,26 @@ fn gateways_are_known(stage: &Stage, node: &Node) {
     assert_eq!(states, [("\"NOREG\"".into(), true), ("\"NOREG\"".into(), true), ("\"REGED\"".into(), true)], "{known}");
 }
 
-/// The cheap carrier says 503, the dear one takes the call: one call of the agent's.
+/// The cheap carrier says 503, and the expensive one takes the call. This counts as one call of the agent.
 fn failover(stage: &Stage) {
     let (dead, living) = (at("carrier-503.xml", *DEAD), at("answer.xml", *LIVING));
     assert!(stage.phone(0, "call.xml", 60_000, MUNICH).succeeds(), "the call goes through:\n{}", stage.switch.log());
     assert!(dead.succeeds() && living.succeeds());
 }
 
-/// The called is busy: nobody else is asked, and the caller hears it.
+/// The called party is busy: no other carrier is tried, and the caller is told.
 fn busy_is_no_failover(stage: &Stage) {
     let busy = at("carrier-486.xml", *DEAD);
     assert!(stage.phone(0, "call-refused-486.xml", 60_000, MUNICH).succeeds());
     assert!(busy.succeeds());
 }
 
-/// Tones, then 403.
+/// The caller hears tones, then gets 403.
 fn barred_country(stage: &Stage) {
     assert!(stage.phone(0, "call-announced-403.xml", 60_000, "+33123456789").succeeds(), "{}", stage.switch.log());
 }
 
-/// The first agent's phone is not there; their mobile rings as well, over a carrier and on their number.
+/// The first agent's phone is not registered; their mobile rings too, over a carrier, with their number.
 fn follow_me(stage: &Stage) {
     let (dead, living) = (at("carrier-503.xml", *DEAD), at("answer.xml", *LIVING));
     let number = &stage.phones[0].0;
@@ -304,7 +304,7 @@ fn follow_me(stage: &Stage) {
     assert!(dead.succeeds() && living.succeeds());
 }
 
-/// A phone in a call: it loses its registration and the call within seconds.
+/// A phone in a call loses its registration and the call within seconds.
 fn who_is_suspended_leaves_at_once(stage: &Stage, node: &Node) {
     let (tenant, extension) = stage.extension(node, 2);
     let registered = |switch: &Switch| switch.api("sofia status profile internal reg").contains(&stage.phones[2].0);
@@ -318,7 +318,7 @@ fn who_is_suspended_leaves_at_once(stage: &Stage, node: &Node) {
     stage.until("the registration is gone", |switch| !registered(switch));
 }
 
-/// A queue and a carrier that are made while the switch runs, and a carrier that changes.
+/// A queue and a carrier are created while the switch runs, and a carrier changes.
 fn what_is_made_later_works_without_a_command(stage: &Stage, node: &Node) {
     let handle = tokio::runtime::Handle::current();
     let get = |path: &str| handle.block_on(node.api("GET", path, Value::Null)).json();
@@ -335,7 +335,7 @@ fn what_is_made_later_works_without_a_command(stage: &Stage, node: &Node) {
     assert!(stage.phone(0, "call-long.xml", 60_000, "510").succeeds(), "{}", stage.switch.log());
     assert!(agent.succeeds(), "the new queue's agent answered:\n{}", stage.switch.api("callcenter_config tier list"));
     assert_eq!(stage.switch.api("acl 192.0.2.7 carriers"), "true");
-    // Elsewhere: the gateway goes and comes back.
+    // The carrier moves: its gateway is removed and created again.
     let carriers = get("/v1/carriers");
     let of_ours = |carrier: &&Value| carrier["name"] == "new";
     let carrier = carriers["items"].as_array().unwrap().iter().find(of_ours).unwrap();
@@ -353,13 +353,13 @@ fn queue(stage: &Stage) {
     let agent = stage.phone(1, "answer.xml", 60_100, "-");
     assert!(stage.phone(0, "call-long.xml", 60_000, "500").succeeds(), "{}", stage.switch.log());
     assert!(agent.succeeds(), "the queue's agent answered:\n{}", stage.switch.api("callcenter_config agent list"));
-    // An agent who hangs up first ends the call: the caller is served, and does not go on to the overflow.
+    // If the agent hangs up first, the call ends: the caller was served, and does not go to the overflow.
     let agent = stage.phone(1, "answer-hang-up.xml", 60_100, "-");
     assert!(stage.phone(0, "call-until-bye.xml", 60_000, "500").succeeds(), "{}", stage.switch.log());
     assert!(agent.succeeds(), "{}", stage.switch.log());
 }
 
-/// A carrier sends a call to the address that the gateway registered there.
+/// A carrier sends a call to the address that the gateway registered.
 fn comes_in_where_it_registered(stage: &Stage) {
     let gateways = stage.switch.api("sofia xmlstatus gateway");
     let registered = gateways.split("</gateway>").find(|gateway| gateway.contains("REGED")).unwrap();
@@ -384,7 +384,7 @@ fn menu(stage: &Stage) {
     assert!(callee.succeeds(), "1 led to the third phone");
 }
 
-/// Phones that are told to answer by themselves, and a call that waits in a slot until somebody takes it.
+/// Phones are told to answer by themselves, and a call waits in a slot until somebody takes it.
 fn intercom_page_and_park(stage: &Stage) {
     let called = stage.phone(1, "answer-intercom.xml", 60_100, "-");
     assert!(
@@ -400,7 +400,7 @@ fn intercom_page_and_park(stage: &Stage) {
         assert!(phone.succeeds(), "paged:\n{}", stage.switch.log());
     }
 
-    // Who is parked is hung up on when who took the call hangs up: the scenario does not wait for that.
+    // When the one who took the call hangs up, the parked call ends. The scenario does not wait for that.
     let _parked = stage.phone(0, "call-long.xml", 60_000, "*6807");
     stage.until("the call is parked", |switch| switch.api("valet_info acme.test").contains("07"));
     assert!(stage.phone(1, "call.xml", 60_100, "*6807").succeeds(), "{}", stage.switch.log());
@@ -412,7 +412,7 @@ fn pickup(stage: &Stage) {
     let rings = stage.phone(2, "ring.xml", 60_200, "-");
     let caller = stage.phone(0, "call.xml", 60_000, &stage.phones[2].0);
     stage.until("it rings", |switch| switch.api("show channels").contains("pickup/"));
-    // Its scenario would hang up itself; the caller does before.
+    // Its scenario would hang up itself, but the caller is quicker.
     let _picks = stage.phone(1, "call-long.xml", 60_100, &format!("*8{}", stage.phones[2].0));
     assert!(caller.succeeds(), "the caller spoke to somebody:\n{}", stage.switch.log());
     assert!(rings.succeeds(), "the phone that rang is told to stop");

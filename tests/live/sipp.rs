@@ -1,4 +1,4 @@
-//! Phones, played by SIPp.
+//! Phones that SIPp plays.
 
 use std::{
     cell::RefCell,
@@ -19,16 +19,16 @@ pub struct Phone {
     log: PathBuf,
 }
 
-/// What a scenario needs to know.
+/// The parameters of a scenario.
 #[derive(Clone, Copy)]
 pub struct Script<'a> {
     pub scenario: &'a str,
     pub target: u16,
-    /// The phone's own port, or its place.
+    /// The phone's own port, or the place that stands for it.
     pub port: u16,
     pub user: &'a str,
     pub password: &'a str,
-    /// Whom it calls.
+    /// The called number.
     pub to: &'a str,
 }
 
@@ -37,7 +37,7 @@ impl Phone {
         Self::start_at("127.0.0.1", script, &[])
     }
 
-    /// At an address of its own, with more that the scenario needs to know. `-cid_str` sets the Call-ID.
+    /// Runs at a separate address, with more arguments. `-cid_str` sets the Call-ID.
     pub fn start_at(address: &str, script: &Script<'_>, more: &[&str]) -> Self {
         let port = at_place(script.port);
         let folder = std::env::temp_dir();
@@ -66,10 +66,10 @@ impl Phone {
         phone
     }
 
-    /// Waits until its port is open: a call that comes earlier fails.
+    /// Waits until its port is open, because an earlier call fails.
     fn listens_at(&mut self, port: u16) {
         let since = Instant::now();
-        // Not by trying to open it: the phone might try at the same moment.
+        // It does not try to open the port itself, since the phone might try at the same moment.
         let mark = format!(":{port:04X} ");
         while !std::fs::read_to_string("/proc/net/udp").is_ok_and(|open| open.contains(&mark))
             && matches!(self.child.try_wait(), Ok(None))
@@ -79,12 +79,12 @@ impl Phone {
         }
     }
 
-    /// Waits for the scenario's end, whichever it is.
+    /// Waits for the scenario's end, whether it succeeds or not.
     pub fn ends(self) {
         let _ = self.succeeds();
     }
 
-    /// Waits for the scenario's end; `true`: every step went as written.
+    /// Waits for the scenario's end. Returns whether every step went as written.
     pub fn succeeds(mut self) -> bool {
         let since = Instant::now();
         loop {
@@ -102,12 +102,13 @@ impl Phone {
     }
 }
 
-/// Takes the NOTIFY that a switch sends to a phone once it has registered, and says so: whoever has the port next would take it for a call.
+/// Waits for the NOTIFY that a switch sends to a phone after it registered. Otherwise the next scenario on the port would take it for a
+/// call.
 pub fn take_notify(place: u16) {
     let socket = UdpSocket::bind(("127.0.0.1", at_place(place))).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
     let mut packet = [0; 8192];
-    // A phone that was registered before is told nothing.
+    // A phone that was registered before gets no NOTIFY.
     while let Ok((length, switch)) = socket.recv_from(&mut packet) {
         let text = String::from_utf8_lossy(&packet[..length]).into_owned();
         let copied = text
@@ -123,15 +124,15 @@ pub fn take_notify(place: u16) {
     }
 }
 
-/// Places are numbers by which a play names its phones' ports. No port is one.
+/// Places are numbers that stand for phones' ports in a play. They are smaller than any port.
 const PLACES: std::ops::Range<u16> = 60_000..61_000;
 
 thread_local! {
-    /// A play has a thread of its own, and so ports of its own.
+    /// Each play has its own thread, and so its own ports.
     static TAKEN: RefCell<HashMap<u16, u16>> = RefCell::default();
 }
 
-/// The port at a place: the same one for the whole play, which nobody else has.
+/// The port at a place. It stays the same for the whole play, and nobody else gets it.
 pub fn at_place(place: u16) -> u16 {
     if PLACES.contains(&place) {
         TAKEN.with_borrow_mut(|taken| *taken.entry(place).or_insert_with(ports::phone))
@@ -140,7 +141,8 @@ pub fn at_place(place: u16) -> u16 {
     }
 }
 
-/// A second of a loud tone of 1 kHz in mu-law, which the scenarios play over and over. Written once, and whole: other phones read it.
+/// A loud tone of 1 kHz in mu-law, one second long, which the scenarios repeat. The file is written once and in one piece, because
+/// other phones read it.
 fn tone(folder: &Path) {
     static WRITTEN: Once = Once::new();
     WRITTEN.call_once(|| {

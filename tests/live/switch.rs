@@ -1,4 +1,4 @@
-//! A FreeSWITCH of the test's own, on loopback, with everything it writes in a folder that goes away.
+//! A test's own FreeSWITCH, on loopback. Everything that it writes is in a temporary folder.
 
 use std::{
     fs,
@@ -25,12 +25,12 @@ pub struct Switch {
 }
 
 impl Switch {
-    /// Boots from `freeswitch-conf` with this node's URL and credentials, and waits until its profiles run.
+    /// Boots a switch from `freeswitch-conf` with this node's URL and credentials, and waits until its profiles run.
     pub fn boot(binary: &Path, node: &Node) -> Self {
         Self::boot_from(binary, node, &Path::new(env!("CARGO_MANIFEST_DIR")).join("freeswitch-conf"))
     }
 
-    /// Boots from a configuration directory, with this site's values.
+    /// Boots a switch from a configuration directory, with this test's values.
     pub fn boot_from(binary: &Path, node: &Node, source: &Path) -> Self {
         let folder = std::env::temp_dir().join(format!("dialplane-switch-{}", Uuid::now_v7().simple()));
         copy(source, &folder.join("conf"));
@@ -74,12 +74,12 @@ impl Switch {
         switch
     }
 
-    /// Where the event socket is, and its password.
+    /// The event socket's address and password.
     pub fn event_socket(&self) -> (String, &'static str) {
         (format!("127.0.0.1:{}", self.socket), PASSWORD)
     }
 
-    /// An API command over the event socket.
+    /// Runs an API command over the event socket.
     pub fn api(&self, command: &str) -> String {
         self.try_api(command).unwrap_or_else(|| panic!("the event socket does not answer {command}"))
     }
@@ -93,7 +93,7 @@ impl Switch {
         read_event(&mut stream)
     }
 
-    /// Does the event socket take this password?
+    /// Whether the event socket accepts this password.
     pub fn lets_in(&self, password: &str) -> bool {
         let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.socket)).unwrap());
         read_event(&mut stream).unwrap();
@@ -151,7 +151,7 @@ fn read_event(stream: &mut BufReader<TcpStream>) -> Option<String> {
     Some(String::from_utf8_lossy(&body).into_owned())
 }
 
-/// A tenth of a second of silence for everything that voicemail says.
+/// Writes a tenth of a second of silence for each of voicemail's prompts.
 fn prompts(folder: &Path) {
     let spoken = include_str!("../../freeswitch-conf/languages/en.xml");
     let named = spoken.split("voicemail/").skip(1).filter_map(|rest| rest.split('"').next());
@@ -162,7 +162,7 @@ fn prompts(folder: &Path) {
     for digit in 0..61 {
         write_silence(&folder.join("digits").join(format!("{digit}.wav")));
     }
-    // When a message was left.
+    // The prompts for the time of a message.
     for word in ["today", "yesterday", "at", "a-m", "p-m", "oclock", "oh"] {
         write_silence(&folder.join("time").join(format!("{word}.wav")));
     }
@@ -188,8 +188,8 @@ fn write_silence(path: &Path) {
     fs::write(path, wav).unwrap();
 }
 
-/// The site's values for this test. The file's own names: what is missing here would be an unknown variable there.
-/// `first`: of its block of ports.
+/// The values in `site.xml` for this test. All names of the file must be here, or they would be unknown variables. `first` is the first
+/// port of the block.
 fn site(node: &Node, folder: &Path, first: u16) -> String {
     let shipped = include_str!("../../freeswitch-conf/site.xml");
     let (name, token) = &node.switch;
@@ -209,7 +209,7 @@ fn site(node: &Node, folder: &Path, first: u16) -> String {
         ("rtp_start_port", (first + 10).to_string()),
         ("rtp_end_port", (first + 99).to_string()),
         ("ws_binding", format!("127.0.0.1:{}", first + 6)),
-        // With certificates of the switch's own: the profile for phones starts only if it finds them.
+        // With the switch's own certificates: without them, the profile for phones does not start.
         ("wss_binding", format!("127.0.0.1:{}", first + 8)),
         ("event_socket_port", (first + 4).to_string()),
         ("event_socket_password", PASSWORD.into()),

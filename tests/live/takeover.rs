@@ -1,4 +1,4 @@
-//! An INVITE with Replaces takes a call over, and a FreeSWITCH asks nobody who sends it. Who is let in at all?
+//! An INVITE with Replaces takes a call over, and FreeSWITCH does not check who sends it. So strangers must not get in.
 
 use serde_json::json;
 
@@ -15,7 +15,7 @@ async fn a_stranger_takes_no_call_over() {
     play(strangers).await;
 }
 
-/// A call from 1000 to 1001, under a Call-ID that others know; both phones go on until somebody hangs up.
+/// A call from 1000 to 1001, with a Call-ID that others know. Both phones continue until somebody hangs up.
 fn call(stage: &Stage, ports: [u16; 2]) -> (Phone, Phone) {
     let callee = stage.phone(1, "answer.xml", ports[1], "-");
     let text = |which: usize, name: &str| stage.phones[which][name].as_str().unwrap().to_owned();
@@ -39,7 +39,7 @@ fn strangers(stage: &Stage) {
     let (_caller, _callee) = call(stage, ports);
     let uuid = uuids(stage).remove(0);
 
-    // With the Call-ID, with any tags, and with a channel's UUID: a stranger is not let in.
+    // A stranger is not let in: not with the Call-ID, not with any tags, not with a channel's UUID.
     let stranger = |scenario: &str, replaces: &str| {
         let script = Script {
             scenario,
@@ -56,7 +56,7 @@ fn strangers(stage: &Stage) {
         stage.until("the call goes on", |switch| switch.api("show bridged_calls count").contains("1 total"));
     }
 
-    // Signed in at another tenant, with the Call-ID: a FreeSWITCH lets them in. Calls that are connected are left alone.
+    // FreeSWITCH lets in somebody who is signed in at another tenant and knows the Call-ID, but connected calls are left alone.
     let other = signed_in_elsewhere(stage);
     for more in ["", ";a-leg=true", ";early-only=false"] {
         other.takes_over(stage, &format!("{CALL_ID};to-tag=1;from-tag=2{more}"));
@@ -86,7 +86,7 @@ fn signed_in_elsewhere(stage: &Stage) -> Elsewhere {
 }
 
 impl Elsewhere {
-    /// Does the other side stay, once answered?
+    /// Whether the other side stays in the call after the answer.
     fn takes_over(&self, stage: &Stage, replaces: &str) -> bool {
         let script = Script {
             scenario: "call-takes-over.xml",
@@ -106,7 +106,7 @@ fn uuids(stage: &Stage) -> Vec<String> {
     rows.iter().map(|row| row["uuid"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The other way round, so that the test above is known to see it: without what keeps it, the same calls are taken over.
+/// Proof that the test above works: without the guards, the same calls are taken over.
 #[actix_web::test]
 async fn without_its_guards_a_switch_hands_calls_to_strangers() {
     play(unguarded).await;

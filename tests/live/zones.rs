@@ -11,7 +11,7 @@ use crate::{
     switch::Switch,
 };
 
-/// Moments on both sides of each change of clocks in 2027, and two besides.
+/// Moments before and after each change of clocks in 2027, and two others.
 fn moments(zone: &jiff::tz::TimeZone) -> Vec<Timestamp> {
     let at = |month, day| civil::date(2027, month, day).at(12, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC).unwrap();
     let (first, last) = (at(1, 1).timestamp(), at(12, 31).timestamp());
@@ -28,7 +28,7 @@ async fn a_switch_tells_the_time_in_every_zone() {
     let node = Node::start(&database).await;
     let told = tokio::task::spawn_blocking(move || {
         let switch = Switch::boot(&binary, &node);
-        // What is told wrong, and how many times were compared.
+        // The wrong times, and how many times were compared.
         let compare = |zone: &TimeZone| {
             let rules = zone.rules();
             let moments = moments(&rules);
@@ -45,7 +45,7 @@ async fn a_switch_tells_the_time_in_every_zone() {
         let (wrong, compared) = TimeZone::all().map(|zone| compare(&zone)).unzip::<_, _, Vec<_>, Vec<_>>();
         println!("{} times compared in {} zones", compared.iter().sum::<usize>(), compared.len());
         assert_eq!(wrong.concat(), "");
-        // What it is given on `reloadxml` says the same.
+        // The rules that it gets on `reloadxml` give the same times.
         switch.api("reloadxml");
         for name in ["Europe/Berlin", "America/Nuuk"] {
             assert_eq!(compare(&TimeZone::parse(name).unwrap()).0, "");

@@ -1,4 +1,4 @@
-//! What strangers may do as often as they like, what their answers tell, and what is no input at all.
+//! Abuse by strangers: how often they may try, what the answers reveal, and input that is not valid at all.
 
 use dialplane::tenancy::auth::rules::Role;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::{
     sign_in::login,
 };
 
-/// A form, as a browser sends it.
+/// Sends a form, as a browser does.
 async fn form(node: &Node, path: &str, cookie: &str, body: &str) -> Answer {
     let cookie = format!("dialplane_session={cookie}");
     let headers = [
@@ -73,13 +73,13 @@ async fn who_has_not_confirmed_the_address_is_told_so_with_the_right_password_al
     let wrong = login(&node, "ada@acme.test", "a wrong password").await;
     let unknown = login(&node, "nobody@acme.test", "a wrong password").await;
     assert_eq!((wrong.status, wrong.text()), (401, unknown.text()));
-    // Who was invited has no password yet.
+    // Somebody who was invited has no password yet.
     let tenant = node.tenant("acme.test").await;
     person(&node, Some(tenant), Role::Owner, "owner@acme.test").await;
     let agent = json!({ "first_name": "A", "last_name": "B", "email": "agent@acme.test" });
     assert_eq!(node.api("POST", &format!("/v1/admin/agents?tenant_id={tenant}"), agent).await.status, 201);
     assert_eq!(login(&node, "agent@acme.test", PASSWORD).await.status, 401);
-    // Nor is anything said to people of a suspended tenant.
+    // Users of a suspended tenant are told nothing, either.
     node.api("PATCH", &format!("/v1/tenants/{tenant}"), json!({ "status": "suspended" })).await;
     assert_eq!(login(&node, "owner@acme.test", PASSWORD).await.status, 401);
     node.stop().await;
@@ -98,7 +98,7 @@ async fn failures_of_an_address_fade_and_an_accounts_slowly() {
         assert_eq!(wrong(&format!("somebody{n}@acme.test")).await, 401);
         assert_eq!(failures("address 127.0.0.1").await, n);
     }
-    // Weeks of single mistakes: 29 in all, the last of them two hours ago.
+    // Single mistakes over weeks: 29 in all, the last two hours ago.
     database
         .execute(
             "update sign_in_failures set failures = 29, last_at = now() - interval '130 minutes'
@@ -109,7 +109,7 @@ async fn failures_of_an_address_fade_and_an_accounts_slowly() {
     assert_eq!(failures("address 127.0.0.1").await, 29 / 4 + 1);
     assert_eq!(wrong("two@acme.test").await, 401);
     assert_eq!(failures("address 127.0.0.1").await, 29 / 4 + 2, "what has faded fades once");
-    // The part of an hour that had passed counts for the next.
+    // The part of an hour that has passed counts towards the next.
     database
         .execute(
             "update sign_in_failures set last_at = last_at - interval '51 minutes'
@@ -118,7 +118,7 @@ async fn failures_of_an_address_fade_and_an_accounts_slowly() {
         .await;
     assert_eq!(wrong("three@acme.test").await, 401);
     assert_eq!(failures("address 127.0.0.1").await, 9 / 2 + 1);
-    // Many at once still lock it, and for longer each time.
+    // Many at once still lock the account, and for longer each time.
     database.execute("update sign_in_failures set failures = 29 where who = 'address 127.0.0.1'").await;
     assert_eq!((wrong("four@acme.test").await, wrong("five@acme.test").await), (401, 429));
 
@@ -150,7 +150,7 @@ async fn sign_ups_are_so_many_an_hour_from_one_address() {
     let sent = "company=Acme&domain=acme.test&first_name=Ada&last_name=L&email=ada%40acme.test&password=password1234";
     let page = form(&node, "/sign-up", "", sent).await;
     assert!(waits(&page) && page.text().contains("Too many attempts"), "{}: {}", page.status, page.text());
-    // Neither do sign-ins suffer from it, nor does it last.
+    // This does not affect sign-ins, and it does not last.
     assert_eq!(login(&node, "ada@acme.test", PASSWORD).await.status, 401);
     database.execute("update sign_in_failures set locked_until = now() where who like 'sign-ups %'").await;
     assert_eq!(post(&node, "/v1/auth/register", company("ada@acme.test", "acme.test")).await.status, 202);
@@ -167,7 +167,7 @@ async fn nobody_is_flooded_with_mails_that_strangers_ask_for() {
     for n in 1..=12 {
         let (known, unknown) = (forgot(" Known@acme.test").await, forgot("unknown@acme.test").await);
         assert_eq!((known.status, known.text()), (202, unknown.text()));
-        // Mails are queued behind the answer.
+        // Mails are queued after the answer.
         let began = std::time::Instant::now();
         while database.count("select coalesce(sum(failures), 0) from sign_in_failures where who like 'mails %'").await
             < n
@@ -179,7 +179,7 @@ async fn nobody_is_flooded_with_mails_that_strangers_ask_for() {
     assert_eq!(database.count("select count(*) from mail_outbox where template = 'reset_password'").await, 10);
     assert_eq!(post(&node, "/v1/auth/register", company("known@acme.test", "new.test")).await.status, 202);
     assert_eq!(database.count("select count(*) from mail_outbox where template = 'address_taken'").await, 0);
-    // Nor may one address ask for the links of everybody.
+    // One client address can't ask for everybody's links, either.
     database.execute("update sign_in_failures set failures = 100 where who like 'forgotten %'").await;
     assert_eq!(database.count("select count(*) from sign_in_failures where failures = 100").await, 1);
     assert!(waits(&forgot("known@acme.test").await) && waits(&forgot("unknown@acme.test").await));
@@ -216,7 +216,7 @@ async fn wrong_passwords_of_ones_own_count_like_failed_sign_ins() {
     assert_eq!(disable_page("wrong").await.status, 422);
     assert_eq!(login(&node, "owner@acme.test", "wrong").await.status, 401);
     assert_eq!(database.count("select count(*) from mail_outbox where template = 'sign_in_locked'").await, 1);
-    // The right one does not help while the account is locked.
+    // The right password does not help while the account is locked.
     assert!(waits(&change(PASSWORD).await) && waits(&disable(PASSWORD).await));
     let right = PASSWORD.replace(' ', "+");
     assert!(waits(&change_page(&right).await) && waits(&disable_page(&right).await));
@@ -245,7 +245,7 @@ async fn what_the_database_cannot_hold_is_the_senders_mistake() {
         let page = form(&node, "/sign-in", "", &format!("email={email}&password=wrong")).await;
         assert!(page.status == 422 && page.text().contains("is wrong."), "{}: {}", page.status, page.text());
     }
-    // They are locked like any other, by a key of bounded length.
+    // Such accounts are locked like any other, by a key of limited length.
     let mut last = 0;
     for _ in 0..5 {
         last = login(&node, &long, "a wrong password").await.status;

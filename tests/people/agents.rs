@@ -1,4 +1,4 @@
-//! Agents: numbers from pools, concurrency, bulk, suspension as a switch sees it.
+//! Agents: numbers from pools, concurrency, bulk requests, and suspension as a switch sees it.
 
 use std::{sync::Arc, time::Instant};
 
@@ -25,7 +25,7 @@ async fn two_hundred_at_once_get_two_hundred_consecutive_numbers() {
     let asked = (0..200).map(|n| {
         let (node, owner) = (Arc::clone(&node), Arc::clone(&owner));
         actix_web::rt::spawn(async move {
-            // Some of them come to nothing, and leave no gap.
+            // Some of them fail, and leave no gap.
             if n % 10 == 0 {
                 let wrong = json!({ "first_name": "X", "last_name": "Y", "email": "owner@acme.test" });
                 assert_eq!(owner.ask(&node, "POST", "/v1/admin/agents", wrong).await.status, 409);
@@ -44,7 +44,7 @@ async fn two_hundred_at_once_get_two_hundred_consecutive_numbers() {
     Arc::into_inner(node).unwrap().stop().await;
 }
 
-/// Somebody makes an agent, who gets the lowest free number, while others ask for that very number by name.
+/// Somebody creates an agent, who gets the lowest free number, while others ask for exactly that number.
 #[actix_web::test]
 async fn who_is_beaten_to_a_number_is_told_and_nobody_sees_a_fault() {
     let database = Database::new().await;
@@ -107,7 +107,7 @@ async fn an_agents_phone_works_from_creation_to_suspension() {
     let made = made.json();
     let phones = made["extensions"].as_array().unwrap();
     assert_eq!(phones.len(), 2);
-    // The very next fetch knows them.
+    // The next fetch knows them.
     for phone in phones {
         let user = phone["sip_username"].as_str().unwrap();
         let answer = node.sign_in(user, "acme.test").await.text();
@@ -122,7 +122,7 @@ async fn an_agents_phone_works_from_creation_to_suspension() {
     owner.ask(&node, "PATCH", &path, json!({ "status": "active" })).await;
     assert!(node.sign_in(user, "acme.test").await.text().contains("<user "));
 
-    // A new SIP password: the old one is good for nothing.
+    // After a new SIP password, the old one no longer works.
     let id = phones[0]["id"].as_str().unwrap();
     let before = node.sign_in(user, "acme.test").await.text();
     let rotate = format!("/v1/tenants/{tenant}/extensions/{id}/rotate-secret");
@@ -131,7 +131,7 @@ async fn an_agents_phone_works_from_creation_to_suspension() {
     assert_ne!(rotated.json()["sip_password"], phones[0]["sip_password"]);
     assert_ne!(node.sign_in(user, "acme.test").await.text(), before);
 
-    // Deleted: gone for the switch, and the numbers rest.
+    // A deleted agent is gone for the switch, and the numbers rest.
     assert_eq!(owner.ask(&node, "DELETE", &path, Value::Null).await.status, 204);
     assert!(!node.sign_in(user, "acme.test").await.text().contains("<user "));
     let next = owner.ask(&node, "POST", "/v1/admin/agents", new_agent(2)).await.json();
@@ -158,7 +158,7 @@ async fn wanted_numbers_pools_and_limits() {
     let overlap =
         owner.ask(&node, "POST", &pools, json!({ "first_number": first + 5, "last_number": first + 6 })).await;
     assert_eq!(overlap.status, 409, "{}", overlap.text());
-    // Four numbers are left.
+    // Four numbers are free.
     let small = json!({ "last_number": first + 3 });
     let path = format!("{pools}/{}", pool["id"].as_str().unwrap());
     assert_eq!(owner.ask(&node, "PATCH", &path, small).await.json()["free"], 4);
@@ -226,7 +226,7 @@ async fn many_at_once_all_or_none_unless_asked_otherwise() {
     let partial = json!({ "agents": agents, "partial": true });
     let report = owner.ask(&node, "POST", "/v1/admin/agents/bulk", partial).await;
     assert_eq!((report.status, &report.json()["created"]), (201, &json!(17)), "{}", report.text());
-    // One pool of a thousand numbers: what it can't give is said line by line.
+    // One pool has a thousand numbers. Lines that get none have an error.
     let many = (100..1100).map(new_agent).collect::<Vec<_>>();
     let exhausted = owner.ask(&node, "POST", "/v1/admin/agents/bulk", json!({ "agents": many })).await;
     assert_eq!(exhausted.status, 409, "{}", exhausted.text());
@@ -249,7 +249,7 @@ async fn a_thousand_at_once_is_quick() {
     node.stop().await;
 }
 
-/// However many they are: so many thousand are made by so many statements of each kind, and the tenant's generation is raised once.
+/// Each thousand agents takes one statement of each kind, and the tenant's generation is raised once.
 #[actix_web::test]
 async fn three_thousand_at_once_are_a_few_statements() {
     let database = Database::new().await;
@@ -266,7 +266,7 @@ async fn three_thousand_at_once_are_a_few_statements() {
         now.fetch_one(db).await.unwrap()
     };
     let before = generation(&mut db).await;
-    // Two thousand want numbers of their own.
+    // Two thousand want certain numbers.
     let wanting = |n: usize| {
         let mut new = new_agent(n);
         if n < 2000 {
@@ -329,7 +329,7 @@ async fn an_extension_that_is_nobodys_is_given_to_an_agent_and_given_back() {
     for number in ["7001", "7002", "7003"] {
         node.extension(tenant, json!({ "number": number })).await;
     }
-    // With a new agent: the phone has new secrets, and the agent's name.
+    // Given to a new agent: the phone has new secrets, and the agent's name.
     let mut new = new_agent(1);
     new["numbers"] = json!(["7001"]);
     let name = async |number: &str| node.invite(number, "acme.test").await.text().contains("Agent Number 1");
@@ -345,7 +345,7 @@ async fn an_extension_that_is_nobodys_is_given_to_an_agent_and_given_back() {
         let shown = shown["extensions"].as_array().unwrap().iter().map(|e| e["number"].as_str().unwrap().to_owned());
         assert_eq!(shown.collect::<Vec<_>>(), numbers);
     };
-    // One more, whose phone goes on.
+    // One more agent, whose phone continues to work.
     let before = node.sign_in("7002", "acme.test").await.text();
     let hash = |text: &str| text.split("a1-hash").nth(1).unwrap()[..60].to_owned();
     let patched = owner.ask(&node, "PATCH", &path, json!({ "extensions": ["7001", "7002"] })).await;
@@ -354,7 +354,7 @@ async fn an_extension_that_is_nobodys_is_given_to_an_agent_and_given_back() {
     let given = node.sign_in("7002", "acme.test").await.text();
     assert_eq!(hash(&given), hash(&before));
     assert!(name("7002").await);
-    // Given back: nobody who knew the password registers, and somebody else may have it.
+    // Given back: the old password no longer works, and somebody else may get the extension.
     let patched = owner.ask(&node, "PATCH", &path, json!({ "extensions": ["7002"] })).await;
     assert_eq!(patched.status, 200, "{}", patched.text());
     has(&["7002"]).await;

@@ -1,4 +1,4 @@
-//! What strangers and curious users try.
+//! Attacks by strangers and curious users.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use dialplane::tenancy::auth::{access, rules::Role};
@@ -32,7 +32,7 @@ async fn tokens_that_our_keys_did_not_sign_are_refused() {
     let kid = header["kid"].as_str().unwrap();
     assert_eq!(header["alg"], "EdDSA");
 
-    // Without a signature, with the "none" algorithm, with another user's id, with a signature of another token.
+    // Without a signature, with the "none" algorithm, with another user's id, with another token's signature.
     let none = part(&json!({ "alg": "none", "kid": kid, "typ": "JWT" }));
     for token in [
         format!("{none}.{}.", parts[1]),
@@ -44,7 +44,7 @@ async fn tokens_that_our_keys_did_not_sign_are_refused() {
     ] {
         assert_eq!(me(&node, &token).await, 401, "{token}");
     }
-    // Algorithm confusion: the key id taken for an HMAC key.
+    // Algorithm confusion: the key id used as an HMAC key.
     let mut confused = Header::new(Algorithm::HS256);
     confused.kid = Some(kid.to_owned());
     let token = encode(&confused, &claims, &EncodingKey::from_secret(kid.as_bytes())).unwrap();
@@ -75,14 +75,14 @@ async fn signing_keys_rotate_and_old_tokens_stay_good_until_their_key_is_gone() 
     assert_ne!(kid(&owner.token), kid(&newer.token));
     for node in [&node, &other] {
         assert_eq!(me(node, &owner.token).await, 200);
-        // A key that another node made is read when its first token comes, at most once a second.
+        // A key that another node made is read when its first token comes, at most once per second.
         let since = std::time::Instant::now();
         while me(node, &newer.token).await != 200 {
             assert!(since.elapsed().as_secs() < 5, "the new key is not read");
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     }
-    // What was signed long ago has run out: a retired key checks for an hour, whether or not its row is there still.
+    // Old tokens have expired anyway: a retired key verifies for an hour, whether or not its row still exists.
     let mut db = database.connect().await;
     let mut retired = async |ago: &str| {
         let back = "update signing_keys set retired_at = now() - $1::text::interval where retired_at is not null";
@@ -130,12 +130,12 @@ async fn a_body_gives_nobody_more_than_they_may_have() {
         let refused = admin.ask(&node, "PATCH", &path, more.clone()).await;
         assert_eq!((refused.status, &refused.json()["field"]), (422, &json!(field)), "{more}");
     }
-    // Nobody below an owner changes an owner.
+    // Only an owner may change an owner.
     let owner = person(&node, Some(tenant), Role::Owner, "owner@acme.test").await;
     let theirs = format!("/v1/admin/agents/{}", owner.id);
     assert_eq!(admin.ask(&node, "PATCH", &theirs, json!({ "email": "mine@acme.test" })).await.status, 403);
     assert_eq!(admin.ask(&node, "DELETE", &theirs, Value::Null).await.status, 403);
-    // A key that is held back by scopes makes no keys, and none reaches beyond its tenant.
+    // A key with limited scopes can't create keys, and no key works outside its tenant.
     let key = json!({ "name": "k", "scopes": ["extensions:read", "keys:write"] });
     let key = owner.ask(&node, "POST", "/v1/keys", key).await.json();
     let headers = [("X-API-Key", key["token"].as_str().unwrap())];
@@ -143,7 +143,7 @@ async fn a_body_gives_nobody_more_than_they_may_have() {
     assert_eq!(more.status, 403, "{}", more.text());
     let beyond = owner.ask(&node, "POST", "/v1/keys", json!({ "name": "k", "tenant_id": other })).await;
     assert_eq!(beyond.status, 404, "{}", beyond.text());
-    // Whose routes are explained is said in a body, and still one's own alone.
+    // The body names the tenant whose routes are explained, but only one's own is allowed.
     for (named, status) in [("acme.test", 200), ("other.test", 404), (&other.to_string(), 404), ("none.test", 404)] {
         let explained =
             admin.ask(&node, "POST", "/v1/routes/explain", json!({ "tenant": named, "number": "1000" })).await;
@@ -168,7 +168,7 @@ async fn one_address_is_one_account_whatever_its_case_and_look_alikes_are_refuse
         let refused = owner.ask(&node, "POST", "/v1/admin/agents", with(same)).await;
         assert_eq!(refused.status, 409, "{same}: {}", refused.text());
     }
-    // Cyrillic а, full-width letters, an invisible joiner, a dotless i: no address of ours.
+    // Cyrillic а, full-width letters, an invisible joiner and a dotless i are refused.
     for look_alike in [
         "\u{0430}da@acme.test",
         "ada@\u{0430}cme.test",
@@ -225,7 +225,7 @@ async fn a_token_that_has_run_out_or_is_another_users_is_refused() {
     let tenant = node.tenant("acme.test").await;
     let owner = person(&node, Some(tenant), Role::Owner, "owner@acme.test").await;
     let agent = person(&node, Some(tenant), Role::Agent, "agent@acme.test").await;
-    // A key of the platform that this test knows.
+    // A signing key of the platform that this test knows.
     let pkcs8 = aws_lc_rs::signature::Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).unwrap();
     let id = uuid::Uuid::now_v7();
     let place = dialplane::text::keyring::Place { column: "signing_keys.sealed", tenant: uuid::Uuid::nil(), row: id };
@@ -280,7 +280,7 @@ async fn forms_of_other_sites_change_nothing() {
     assert_eq!(send(&[("Sec-Fetch-Site", "cross-site")], &csrf).await, 403, "the browser says where it comes from");
     assert_eq!(send(&[("Sec-Fetch-Site", "same-site")], &csrf).await, 403);
     assert_eq!(send(&[("Origin", "https://evil.test")], &csrf).await, 403);
-    // Nor can another site sign somebody in.
+    // Another site can't sign somebody in, either.
     let login = b"email=owner%40acme.test&password=x";
     let form = [("Content-Type", "application/x-www-form-urlencoded"), ("Sec-Fetch-Site", "cross-site")];
     let refused = crate::harness::send(node.app.app_address, "POST", "/sign-in", &form, login).await;
@@ -288,7 +288,7 @@ async fn forms_of_other_sites_change_nothing() {
     let made = node.api("GET", &format!("/v1/admin/agents?tenant_id={tenant}&search=forged"), Value::Null).await.json();
     assert_eq!(made["items"], json!([]));
     assert_eq!(send(&[("Sec-Fetch-Site", "same-origin")], &csrf).await, 303);
-    // What a browser is given can't be read by scripts, sent in clear, or taken along by other sites' forms.
+    // A browser's cookies can't be read by scripts, sent unencrypted, or sent with other sites' forms.
     let form = [("Content-Type", "application/x-www-form-urlencoded"), ("Sec-Fetch-Site", "same-origin")];
     let login = format!("email=owner%40acme.test&password={}", crate::people::PASSWORD.replace(' ', "+"));
     let signed_in = crate::harness::send(node.app.app_address, "POST", "/sign-in", &form, login.as_bytes()).await;

@@ -1,4 +1,4 @@
-//! What changes about people, and what must change with it: their keys, their links, their phones.
+//! Changes of people, and what must change with them: their keys, links and phones.
 
 use dialplane::tenancy::auth::rules::Role;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ async fn a_key_may_do_what_its_maker_may_and_no_longer_than_they_are() {
     let admin = person(&node, Some(tenant), Role::Admin, "admin@acme.test").await;
     let agents = "/v1/admin/agents";
 
-    // An admin's key makes no owner, and an admin comes to no more by an owner's key.
+    // An administrator's key can't create an owner, and an administrator gets no more rights through an owner's key.
     let key = admin.ask(&node, "POST", "/v1/keys", json!({ "name": "mine" })).await.json();
     assert_eq!(key["role"], "admin");
     let refused = with_key(&node, &key, "POST", agents, agent("x@acme.test", "owner")).await;
@@ -40,7 +40,7 @@ async fn a_key_may_do_what_its_maker_may_and_no_longer_than_they_are() {
         assert_eq!(admin.ask(&node, method, &path, body.clone()).await.status, 403, "{method} {path}");
         assert_eq!(owner.ask(&node, method, &path, body).await.status, 200, "{method} {path}");
     }
-    // A key with scopes makes agents, and nobody who could do what it can't.
+    // A key with scopes may create agents, but nobody with more rights than the key has.
     let scoped = json!({ "name": "scoped", "scopes": ["agents:write"] });
     let scoped = owner.ask(&node, "POST", "/v1/keys", scoped).await.json();
     for (role, status) in [("owner", 422), ("admin", 422), ("manager", 422), ("agent", 201)] {
@@ -48,7 +48,7 @@ async fn a_key_may_do_what_its_maker_may_and_no_longer_than_they_are() {
         assert_eq!(made.status, status, "{role}: {}", made.text());
     }
 
-    // A maker who is suspended, may less, or is gone.
+    // The key's creator is suspended, loses rights, or is deleted.
     let works = async |key: &Value| with_key(&node, key, "GET", agents, Value::Null).await.status;
     assert_eq!(works(&key).await, 200);
     let change = async |body: Value| {
@@ -66,7 +66,7 @@ async fn a_key_may_do_what_its_maker_may_and_no_longer_than_they_are() {
     node.stop().await;
 }
 
-/// The one-time links of somebody that are good still, by purpose.
+/// Somebody's valid one-time links, by purpose.
 async fn links(database: &Database, user: &str) -> Vec<String> {
     let mut db = database.connect().await;
     let found = sqlx::query_scalar("select purpose from one_time_tokens where user_id = $1::uuid order by purpose");
@@ -87,7 +87,7 @@ async fn a_new_address_ends_the_links_to_the_old_one_and_takes_the_voicemail_alo
     let before = sqlx::query_scalar::<_, Vec<u8>>(old).bind(id).fetch_one(&mut db).await.unwrap();
     let changed = node.api("PATCH", &one, json!({ "email": "right@acme.test", "first_name": "Ada" })).await;
     assert_eq!(changed.status, 200, "{}", changed.text());
-    // Who never chose a password is invited again, at the new address.
+    // Somebody who never chose a password is invited again, at the new address.
     assert_eq!(links(&database, id).await, ["welcome"]);
     let after = sqlx::query_scalar::<_, Vec<u8>>(old).bind(id).fetch_one(&mut db).await.unwrap();
     assert_ne!(before, after);
@@ -97,7 +97,7 @@ async fn a_new_address_ends_the_links_to_the_old_one_and_takes_the_voicemail_alo
         (&extension["voicemail_email"], &extension["display_name"]),
         (&json!("right@acme.test"), &json!("Ada Person"))
     );
-    // Who has one confirms it; a link for a new password that was under way is gone.
+    // Somebody with a password confirms the new address. An earlier link for a new password is void.
     let known = person(&node, Some(tenant), Role::Agent, "known@acme.test").await;
     let known = known.id.to_string();
     assert_eq!(node.api("POST", "/v1/auth/forgot-password", json!({ "email": "known@acme.test" })).await.status, 202);
@@ -136,7 +136,7 @@ async fn what_administrators_decided_is_not_an_agents_to_take_back() {
     let more = agent.ask(&node, "PATCH", &path, json!({ "calls": { "record": true } })).await;
     assert_eq!(more.status, 403, "{}", more.text());
 
-    // The phone of somebody who is suspended comes back with them, and not by itself.
+    // A suspended agent's phone is activated with the agent, not by itself.
     let one = format!("/v1/admin/agents/{}?tenant_id={tenant}", agent.id);
     assert_eq!(node.api("PATCH", &one, json!({ "status": "suspended" })).await.status, 200);
     let alone = node.api("PATCH", &path, json!({ "status": "active" })).await;
@@ -171,11 +171,11 @@ async fn numbers_that_are_held_or_mean_something_else_are_given_to_nobody() {
         let extension = node.api("POST", &path("extensions"), json!({ "number": number })).await;
         assert_eq!(extension.status, 409, "{}", extension.text());
     }
-    // One that has its number keeps it, whatever is reserved later.
+    // An extension keeps its number, even if the number is reserved later.
     let extension = node.extension(tenant, json!({ "number": "160" })).await;
     let one = path(&format!("extensions/{}", extension["id"].as_str().unwrap()));
     assert_eq!(node.api("PATCH", &one, json!({ "ring_seconds": 30 })).await.status, 200);
-    // What the settings say about calls is what new extensions are.
+    // New extensions get their values from the settings.
     let calling = json!({ "calling": { "ring_seconds": 20, "max_registrations": 2, "codecs": "OPUS,PCMA" }, "features": { "voicemail": false } });
     assert_eq!(node.api("PATCH", &path("settings"), calling).await.status, 200);
     let by_hand = node.extension(tenant, json!({ "number": "170" })).await;
@@ -242,7 +242,7 @@ async fn a_tenant_that_changes_much_makes_no_other_tenant_wait() {
     let author = |tenant| dialplane::node::changes::Author { name: "test".into(), source: None, within: Some(tenant) };
     let changes = &node.app.changes;
     let held = [changes.begin(author(busy)).await.unwrap(), changes.begin(author(busy)).await.unwrap()];
-    // As many more as there are connections wait for these, and hold nothing meanwhile.
+    // More requests than there are connections wait for these, and hold no connection meanwhile.
     let mut waiting = (0..4).map(|_| Box::pin(changes.begin(author(busy)))).collect::<Vec<_>>();
     for change in &mut waiting {
         assert!(futures_util::poll!(change.as_mut()).is_pending());

@@ -1,4 +1,4 @@
-//! A node's clock that is wrong, against the database's: times that rows carry are set and judged by the database's alone.
+//! A node whose clock is wrong: all times in rows are set and compared by the database's clock.
 
 use dialplane::tenancy::auth::rules::Role;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::{
     sign_in::login,
 };
 
-/// A node whose clock is this many minutes behind that of its database: whatever asks for `now()` finds one of the test's own first.
+/// A node whose clock is this many minutes behind its database's. The test's own function `now()` is found before Postgres'.
 async fn behind(minutes: i32) -> (Database, Node) {
     let database = Database::new().await;
     let name = database.options.get_database().unwrap().to_owned();
@@ -32,7 +32,7 @@ async fn behind(minutes: i32) -> (Database, Node) {
 
 #[actix_web::test]
 async fn a_clock_that_is_wrong_changes_no_session_no_link_no_lock_and_no_purge() {
-    // More than a platform administrator's session lasts, an hour, and ten minutes, either way.
+    // Longer than a platform administrator's session, an hour, and ten minutes, in both directions.
     for minutes in [-13 * 60, -60, -10, 10, 60, 13 * 60] {
         let (database, node) = behind(minutes).await;
         let tenant = node.tenant("acme.test").await;
@@ -41,18 +41,18 @@ async fn a_clock_that_is_wrong_changes_no_session_no_link_no_lock_and_no_purge()
         for person in [&admin, &owner] {
             assert_eq!(person.ask(&node, "GET", "/v1/auth/me", Value::Null).await.status, 200, "{minutes}");
         }
-        // A session's tokens are renewed; a stolen one that is used again ends it.
+        // A session's tokens are refreshed. If a stolen one is used again, the session ends.
         let signed_in = login(&node, "ada@acme.test", PASSWORD).await.json();
         let renewed = json!({ "refresh_token": signed_in["refresh_token"] });
         assert_eq!(node.api_with("POST", "/v1/auth/refresh", &[], renewed).await.status, 200, "{minutes}");
-        // Both tokens of a key work for an hour.
+        // Both secrets of a key work for an hour.
         let key = node.api("POST", "/v1/keys", json!({ "name": "key", "tenant_id": tenant })).await.json();
         let path = format!("/v1/keys/{}/rotate", key["id"].as_str().unwrap());
         assert_eq!(node.api("POST", &path, json!({})).await.status, 200, "{minutes}");
         let with = [("X-API-Key", key["token"].as_str().unwrap())];
         let extensions = format!("/v1/tenants/{tenant}/extensions");
         assert_eq!(node.api_with("GET", &extensions, &with, Value::Null).await.status, 200, "{minutes}");
-        // Wrong passwords lock an account for half a minute, not for an hour, and not for no time.
+        // Wrong passwords lock an account for half a minute, not for an hour, and not for zero seconds.
         let mut waits = None;
         for _ in 0..8 {
             let refused = login(&node, "ada@acme.test", "wrong").await;

@@ -1,4 +1,4 @@
-//! Mails: to an SMTP server that this test is, to files, with retries and failover.
+//! Mails: to an SMTP server that this test plays, to files, with retries and failover.
 
 use std::{
     os::unix::fs::PermissionsExt as _,
@@ -14,23 +14,23 @@ use tokio::{
 
 use crate::harness::{Database, Node};
 
-/// What the server does with recipients.
+/// How the server answers recipients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mood {
     Takes,
-    /// 451: later perhaps.
+    /// 451: try again later.
     Busy,
     /// 550: never.
     Refuses,
-    /// 535: the password is wrong.
+    /// 535: wrong password.
     LetsNobodyIn,
-    /// 554: for reasons of its own.
+    /// 554: refused for another reason.
     Shut,
-    /// 550, and yet not about the mailbox.
+    /// 550, but not because of the mailbox.
     RelaysNothing,
 }
 
-/// An SMTP server (RFC 5321) on a port of its own, that keeps what it is given.
+/// An SMTP server (RFC 5321) on its own port, which keeps what it gets.
 pub struct SmtpServer {
     pub url: String,
     pub mails: Arc<Mutex<Vec<(String, String)>>>,
@@ -51,7 +51,7 @@ impl SmtpServer {
         server
     }
 
-    /// Waits until somebody was written to, and answers the mail.
+    /// Waits for a mail to an address, and returns it.
     pub async fn mail_to(&self, recipient: &str) -> String {
         let began = std::time::Instant::now();
         loop {
@@ -65,12 +65,12 @@ impl SmtpServer {
         }
     }
 
-    /// The token of the link in the newest mail to somebody.
+    /// The token in the link of the newest mail to an address.
     pub async fn token_for(&self, recipient: &str) -> String {
         self.token_of(recipient, "").await
     }
 
-    /// The same, of the newest mail whose link leads to this path.
+    /// The same for the newest mail whose link has this path.
     pub async fn token_of(&self, recipient: &str, path: &str) -> String {
         let link = format!("{path}?token=");
         let plain = |mail: &str| mail.replace("=\r\n", "").replace("=3D", "=");
@@ -204,7 +204,7 @@ async fn what_is_not_taken_now_is_tried_again_and_what_never_will_be_is_not() {
     agent(&node, tenant, "refused@acme.test").await;
     let (_, attempts, error, _) = status_of(&database, "refused@acme.test", "failed").await;
     assert!(attempts == 1 && error.unwrap().contains("550"));
-    // By hand, once the mailbox is there.
+    // Sent again by hand, once the mailbox exists.
     *server.mood.lock().unwrap() = Mood::Takes;
     assert_eq!(dialplane::tenancy::mail::store::retry(node.app.changes.pool(), None).await.unwrap(), 1);
     server.mail_to("refused@acme.test").await;
@@ -228,7 +228,7 @@ async fn what_one_provider_refuses_for_reasons_of_its_own_the_next_takes() {
         assert_eq!((attempts, error), (1, None), "{mood:?}");
     }
     assert!(first.mails.lock().unwrap().is_empty());
-    // Nobody takes it, but not all because of the recipient: it is not given up.
+    // No server accepts it, but not all because of the recipient, so it is not given up.
     *second.mood.lock().unwrap() = Mood::Refuses;
     agent(&node, tenant, "five@acme.test").await;
     let (_, attempts, error, _) = status_of(&database, "five@acme.test", "queued").await;
@@ -250,7 +250,7 @@ async fn each_mail_leaves_once_whichever_node_sends_it_and_none_before_the_commi
     let bulk = json!({ "agents": many.collect::<Vec<_>>() });
     let report = two.api("POST", &format!("/v1/admin/agents/bulk?tenant_id={tenant}"), bulk).await;
     assert_eq!(report.json()["created"], 50);
-    // All or none: the mail of the good line does not leave.
+    // All or none: the mail of the good line is not sent.
     let half =
         json!({ "agents": [{ "first_name": "A", "last_name": "B", "email": "half@acme.test" }, { "email": "wrong" }] });
     assert_eq!(one.api("POST", &format!("/v1/admin/agents/bulk?tenant_id={tenant}"), half).await.status, 422);
@@ -306,7 +306,7 @@ async fn from_registration_to_a_phone_as_a_script_would_do_it() {
     assert_eq!(session.status, 200, "{}", session.text());
     let bearer = format!("Bearer {}", session.json()["access_token"].as_str().unwrap());
     let headers = [("Authorization", bearer.as_str())];
-    // The same address again: the same answer, and a mail that says so.
+    // The same address again gets the same answer, and a mail that says so.
     let mut again = new;
     again["domain"] = json!("other.test");
     assert_eq!(open("/v1/auth/register", again).await.status, 202);
@@ -327,7 +327,7 @@ async fn from_registration_to_a_phone_as_a_script_would_do_it() {
         let user = agent["extensions"][0]["sip_username"].as_str().unwrap();
         assert!(node.sign_in(user, "acme.test").await.text().contains("a1-hash"));
     }
-    // An agent chooses a password by the link, and their softphone asks what it needs.
+    // An agent chooses a password with the link, and their softphone asks for its settings.
     let token = server.token_for("agent1@acme.test").await;
     let weak = open("/v1/auth/reset-password", json!({ "token": token, "password": "agent12345" })).await;
     assert_eq!((weak.status, &weak.json()["field"]), (422, &json!("password")));

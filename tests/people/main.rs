@@ -1,4 +1,4 @@
-//! People: signing in, what each role may do where, tenants from templates, agents, and attacks on all of it.
+//! People: signing in, rights of roles, tenants from templates, agents, and attacks on all of these.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
 

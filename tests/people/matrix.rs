@@ -1,4 +1,4 @@
-//! Every route × every role × another tenant's ids, from the router itself.
+//! Every route × every role × another tenant's ids. The routes come from the router.
 
 use dialplane::tenancy::auth::rules::{self, Level, ROLES, Role, Rule};
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ async fn things(node: &Node, domain: &str, number: &str) -> Things {
     }
 }
 
-/// Ends of paths that name no collection.
+/// Ends of paths that are not collections.
 const VERBS: [&str; 6] = ["rotate-secret", "rotate", "assign", "unassign", "rates", "test-connection"];
 
 impl Things {
@@ -68,12 +68,12 @@ impl Things {
     }
 }
 
-/// A body that is refused before anything is changed, so that the matrix can be walked in any order.
+/// A body that is refused before anything is changed, so that the order of requests doesn't matter.
 const NOTHING: &str = r#"{"no such field": 1}"#;
 
 async fn status(node: &Node, person: &Person, method: &str, path: &str) -> (u16, String) {
     let bearer = format!("Bearer {}", person.token);
-    // A version that no thing has: who may delete is refused for that.
+    // No thing has this version, so even somebody who may delete is refused.
     let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json"), ("If-Match", "\"v999\"")];
     let body = if method == "GET" { "" } else { NOTHING };
     let answer = send(node.app.app_address, method, path, &headers, body.as_bytes()).await;
@@ -103,7 +103,7 @@ async fn every_role_may_do_what_the_table_says_and_nothing_elsewhere() {
             } else {
                 String::new()
             };
-            // What would be done at once, without a body or a version to refuse it for.
+            // Requests without body and version, which would be carried out at once.
             let harmless = !matches!((*method, *pattern), ("DELETE", p) if p.contains("reserved-numbers"));
             let (own, text) = status(&node, &person, method, &format!("{}{query}", ours.path(pattern))).await;
             let case = format!("{role:?} {method} {pattern}: {own} {text}");
@@ -115,7 +115,7 @@ async fn every_role_may_do_what_the_table_says_and_nothing_elsewhere() {
             if allowed && harmless && *method != "GET" && rules::level(role, resource) == Level::Write {
                 assert!(matches!(own, 400 | 404 | 409 | 412 | 422), "nothing was done: {case}");
             }
-            // Another tenant's ids: as if they were not there.
+            // Another tenant's ids are not found.
             if tenant.is_some() {
                 let (foreign, text) = status(&node, &person, method, &theirs.path(pattern)).await;
                 let case = format!("{role:?} {method} {pattern} of another tenant: {foreign} {text}");
@@ -167,11 +167,11 @@ async fn an_agent_sees_and_changes_what_is_their_own() {
         let refused = agent.ask(&node, "PATCH", &foreign, theirs.clone()).await;
         assert_eq!(refused.status, 403, "{theirs}: {}", refused.text());
     }
-    // The manager reads all and changes nothing.
+    // The manager reads everything and changes nothing.
     let manager = person(&node, Some(ours.tenant), Role::Manager, "manager@ours.test").await;
     assert_eq!(manager.ask(&node, "GET", &foreign, Value::Null).await.status, 200);
     assert_eq!(manager.ask(&node, "PATCH", &foreign, json!({ "ring_seconds": 50 })).await.status, 403);
-    // The softphone's own question.
+    // The softphone's request for its settings.
     let me = agent.ask(&node, "GET", "/v1/auth/me", Value::Null).await.json();
     assert_eq!(me["extensions"][0]["sip_username"], "77");
     assert!(me["extensions"][0]["sip_password"].as_str().unwrap().len() > 8);

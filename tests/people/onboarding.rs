@@ -1,4 +1,4 @@
-//! Tenants from templates, clusters, and the way from sign-up to a ringing phone.
+//! Tenants from templates, clusters, and the path from sign-up to a ringing phone.
 
 use dialplane::tenancy::auth::rules::Role;
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ async fn a_switch_is_answered_about_its_own_clusters_tenants_only() {
     let number = json!({ "number": "+12025550100", "destination": { "kind": "extension", "id": extension } });
     node.api("POST", &format!("/v1/phone-numbers?tenant_id={id}"), number).await;
 
-    // The harness's switch is of the default cluster.
+    // The harness's switch is in the default cluster.
     let user = async || node.sign_in("1000", "west.test").await.text();
     let call = async |context: &str, number: &str| node.fetch(&call_form(number, context)).await.text();
     assert!(user().await.contains("not found"));
@@ -81,7 +81,7 @@ async fn a_switch_is_answered_about_its_own_clusters_tenants_only() {
     assert!(user().await.contains("not found"));
     assert!(call("public", "%2B12025550100").await.contains("UNALLOCATED"));
 
-    // Full: no other tenant, by region or by moving.
+    // If a cluster is full, it gets no other tenant, neither by region nor by moving one.
     let full = node.api("POST", "/v1/tenants", json!({ "domain": "more.test", "region": "us-west" })).await;
     assert!(full.status == 409 && full.text().contains("room"), "{}", full.text());
     let nowhere = node.api("POST", "/v1/tenants", json!({ "domain": "more.test", "region": "moon" })).await;
@@ -94,7 +94,7 @@ async fn a_switch_is_answered_about_its_own_clusters_tenants_only() {
         409
     );
 
-    // What a softphone is told is of the tenant's cluster.
+    // A softphone's settings come from the tenant's cluster.
     let owner = person(&node, Some(id), Role::Owner, "owner@west.test").await;
     let ice = json!({ "ice_servers": [{ "urls": ["stun:stun.acme.test:3478"] }] });
     let cluster_path = format!("/v1/clusters/{}", cluster.as_str().unwrap());
@@ -103,7 +103,7 @@ async fn a_switch_is_answered_about_its_own_clusters_tenants_only() {
     assert_eq!(me["tenant"]["websocket_url"], "wss://west.acme.test:7443");
     assert_eq!(me["tenant"]["ice_servers"][0]["urls"][0], "stun:stun.acme.test:3478");
 
-    // Moving the switch instead.
+    // The switch can be moved instead.
     let switches = node.api("GET", "/v1/switches", Value::Null).await.json();
     let switch = format!("/v1/switches/{}", switches["items"][0]["id"].as_str().unwrap());
     node.api("PATCH", &switch, json!({ "cluster_id": cluster })).await;
@@ -201,7 +201,7 @@ async fn settings_are_merged_checked_and_go_with_the_tenant() {
     assert_eq!(node.api("POST", "/v1/tenants", unknown).await.json()["field"], "template");
     let schema = node.api("GET", "/v1/templates/schema", Value::Null).await;
     assert!(schema.status == 200 && schema.text().contains("business_hours"));
-    // A template of the platform's own, in the place of the built-in one, and back.
+    // A template of the platform replaces the built-in one, and then not any more.
     let mut own = node.api("GET", "/v1/templates/default", Value::Null).await.json();
     own["title"] = json!("Ours");
     own["settings"]["calling"]["pool_size"] = json!(20);
@@ -212,7 +212,7 @@ async fn settings_are_merged_checked_and_go_with_the_tenant() {
     assert_eq!(node.api("PUT", "/v1/templates/default", own.clone()).await.json()["field"], "settings.surprise");
     assert_eq!(node.api("DELETE", "/v1/templates/default", Value::Null).await.status, 204);
     assert_eq!(node.api("GET", "/v1/templates/default", Value::Null).await.json()["version"], 1);
-    // Each version is one body for ever, also when the template is gone or made anew.
+    // Each version keeps its content forever, even if the template is deleted or created again.
     own.as_object_mut().unwrap()["settings"].as_object_mut().unwrap().remove("surprise");
     own["title"] = json!("Ours again");
     assert_eq!(node.api("PUT", "/v1/templates/default", own).await.json()["version"], 3);
@@ -226,7 +226,7 @@ async fn settings_are_merged_checked_and_go_with_the_tenant() {
     assert_eq!(history.collect::<Vec<_>>(), [3, 2]);
     assert_eq!(node.api("DELETE", "/v1/templates/default", Value::Null).await.status, 204);
 
-    // Deleted: suspended first, and when its time has come nothing is left but who, what and when.
+    // A deleted tenant is first suspended. When its time is over, only who, what and when remain in the audit log.
     node.extension(tenant, json!({ "number": "1000" })).await;
     let going = node.api("DELETE", &format!("/v1/tenants/{tenant}?cascade=true"), Value::Null).await;
     assert_eq!(going.status, 200, "{}", going.text());

@@ -1,5 +1,4 @@
-//! Pages as a browser gets them: what a form leads to, what a reload does, what two tabs do to each other, what is kept when a session
-//! ends, and what is shown when something does not work.
+//! Pages as a browser gets them: the results of forms, reloads, two tabs, input that is kept when a session ends, and errors.
 
 use std::collections::HashMap;
 
@@ -13,7 +12,7 @@ use crate::{
     people::{PASSWORD, Person, person},
 };
 
-/// Somebody at a browser.
+/// Somebody with a browser.
 pub struct Tab<'a> {
     node: &'a Node,
     cookies: HashMap<String, String>,
@@ -73,14 +72,14 @@ impl<'a> Tab<'a> {
         self.ask("POST", path, "application/x-www-form-urlencoded", &body.finish()).await
     }
 
-    /// Sends a form that must lead to another page; answers its address.
+    /// Sends a form that must lead to another page. Returns the page's address.
     async fn does(&mut self, path: &str, fields: &[(&str, &str)]) -> String {
         let answer = self.post(path, fields).await;
         assert_eq!(answer.status, 303, "{path}: {}", answer.text());
         answer.header("Location").unwrap().to_owned()
     }
 
-    /// The same, and then the page.
+    /// The same, but returns the page.
     async fn sees_after(&mut self, path: &str, fields: &[(&str, &str)]) -> String {
         let page = self.does(path, fields).await;
         let page = self.get(&page).await;
@@ -89,7 +88,7 @@ impl<'a> Tab<'a> {
     }
 }
 
-/// The values of a page's fields, by their names.
+/// The values of a page's fields, by name.
 fn fields(page: &str) -> Vec<(String, String)> {
     let attribute = |tag: &str, name: &str| {
         let rest = tag.split(&format!(" {name}=\"")).nth(1)?;
@@ -164,7 +163,7 @@ impl Stage {
     }
 }
 
-/// What stands behind a label of the page's settings.
+/// The value beside a label on the settings page.
 fn password(page: &str) -> String {
     let at = page.find("id=\"password-").unwrap_or_else(|| panic!("no password in {page}"));
     page[at..].split('>').nth(1).unwrap().split('<').next().unwrap().to_owned()
@@ -181,19 +180,19 @@ async fn a_secret_is_shown_once_and_survives_a_reload_for_five_minutes_in_its_ow
     assert_eq!(password(&tab.get(&made).await.text()), secret, "a reload shows it again");
     assert_eq!(stage.count("select count(*) from users where role = 'agent'").await, 1, "and makes nobody");
 
-    // Nobody else sees it, not even the same person in another session, and an id that is guessed shows nothing.
+    // Nobody else sees the secret, not even the same person in another session, and a guessed id shows nothing.
     let mut elsewhere = Tab::of(&stage.node, &stage.owner).await;
     let other = elsewhere.get(&made).await;
     assert!(other.status == 200 && !other.text().contains(&secret) && other.text().contains("No longer shown"));
     assert!(!Tab::new(&stage.node).get(&made).await.text().contains(&secret));
-    // What is kept is sealed.
+    // The kept secret is sealed.
     assert_eq!(
         stage.count("select count(*) from kept_pages where position('Hopper'::bytea in sealed) > 0").await,
         0,
         "nothing of it can be read in the database"
     );
 
-    // A new one asks first, and is shown the same way.
+    // For a new one, the page asks first, and shows it the same way.
     let agent = stage.owner.ask(&stage.node, "GET", "/v1/admin/agents?search=grace", Value::Null).await.json();
     let (agent, extension) = (agent["items"][0]["id"].clone(), agent["items"][0]["extensions"][0]["id"].clone());
     let rotate = format!("/app/agents/{}/extensions/{}/rotate", agent.as_str().unwrap(), extension.as_str().unwrap());
@@ -204,7 +203,7 @@ async fn a_secret_is_shown_once_and_survives_a_reload_for_five_minutes_in_its_ow
     let second = password(&tab.get(&renewed).await.text());
     assert_ne!(second, secret);
     assert_eq!(password(&tab.get(&renewed).await.text()), second, "a reload makes no other");
-    // The same answer once more, from another tab that asked before: nothing is made anew behind the back of the first.
+    // Another tab with the same question is confirmed, too: it gets the same answer, and no second secret is made.
     let again = tab.post(&rotate, &refs(&answer)).await;
     assert!(again.status == 409 && again.text().contains("Somebody else has changed it"), "{}", again.text());
 
@@ -237,7 +236,7 @@ async fn every_form_that_did_something_leads_to_another_page() {
     tab.does("/account/two-factor", &[]).await;
     tab.does("/account/password", &[("old_password", PASSWORD), ("password", "seven copper kettles sing")]).await;
 
-    // A file: its preview and its import are pages of their own.
+    // For a file, the preview and the import are separate pages.
     let csv = "first_name,last_name,email\r\nKatherine,Johnson,kj@acme.test\r\nNo,Address,nothing\r\n";
     let part = |name: &str, more: &str, text: &str| {
         format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"{more}\r\n\r\n{text}\r\n")
@@ -318,12 +317,12 @@ async fn of_two_tabs_the_later_sees_what_the_earlier_saved() {
     assert_eq!(of(&shown, "role"), "manager", "what only they changed is taken over");
     let get = || async { stage.owner.ask(&stage.node, "GET", &format!("/v1/admin/agents/{agent}"), Value::Null).await };
     assert_eq!(get().await.json()["last_name"], "Brewster", "nothing is undone silently");
-    // Having seen both, one of them is chosen.
+    // After seeing both, the user chooses one.
     tab.does(&path, &refs(&shown)).await;
     let now = get().await.json();
     assert_eq!((&now["last_name"], &now["role"]), (&json!("Murray"), &json!("manager")));
 
-    // A question that was answered after somebody else changed what it is about is asked again.
+    // If somebody else changed the thing before the answer, the page asks again.
     let mut admin = Tab::of(&stage.node, &stage.admin).await;
     for (path, change, body) in [(
         format!("/platform/tenants/{}/suspend", stage.tenant),
@@ -353,7 +352,7 @@ async fn a_session_that_ends_keeps_what_was_typed_and_leads_back() {
     for (name, value) in [("email", "owner@acme.test"), ("password", "wrong")] {
         sign_in.iter_mut().find(|(known, _)| known == name).unwrap().1 = value.to_owned();
     }
-    // Also over a wrong password.
+    // This also works after a wrong password.
     let wrong = tab.post("/sign-in", &refs(&sign_in)).await;
     assert_eq!(wrong.status, 422);
     let mut sign_in = fields(&wrong.text());
@@ -369,7 +368,7 @@ async fn a_session_that_ends_keeps_what_was_typed_and_leads_back() {
     assert_eq!(stage.count("select count(*) from users where role = 'agent'").await, 0, "nothing was sent by itself");
     tab.does("/app/agents/new", &refs(&typed)).await;
 
-    // A page that was opened before signing in anew has the old token: its form is kept as well.
+    // A page that was opened before signing in again has the old token. Its form is kept as well.
     let stale = tab.csrf();
     tab.cookies.insert("dialplane_session".into(), browser(&stage.node, &stage.owner).await);
     let body =
@@ -378,7 +377,7 @@ async fn a_session_that_ends_keeps_what_was_typed_and_leads_back() {
     assert_eq!(kept.status, 303, "{}", kept.text());
     let form = tab.get(kept.header("Location").unwrap()).await.text();
     assert_eq!(of(&fields(&form), "email"), "joan@acme.test");
-    // A button alone says what happened.
+    // If it was only a button, the page says what happened.
     let body = format!("csrf={stale}");
     let path = format!("/app/agents/{}/suspend", stage.agent("hedy@acme.test").await["id"].as_str().unwrap());
     let told = tab.ask("POST", &path, "application/x-www-form-urlencoded", &body).await;
@@ -386,7 +385,7 @@ async fn a_session_that_ends_keeps_what_was_typed_and_leads_back() {
     let page = tab.get(told.header("Location").unwrap()).await.text();
     assert!(page.contains("Please repeat what you did") && page.contains("hedy@acme.test"), "{page}");
 
-    // Who only looked is led back too; a part of a page leads the whole page to the sign-in.
+    // Somebody who only looked is led back, too. A part of a page sends the whole page to the sign-in.
     tab.cookies.remove("dialplane_session");
     let away = tab.get("/app/agents?search=hopper").await;
     assert_eq!((away.status, away.header("Location")), (303, Some("/sign-in?back=%2Fapp%2Fagents%3Fsearch%3Dhopper")));
@@ -442,7 +441,7 @@ async fn what_goes_wrong_is_a_page_with_the_navigation_and_never_json() {
     sound(&owner.ask("POST", "/app/agents/import", "text/plain", "x").await, 400, "no file");
     let large = "x".repeat(5 * 1024 * 1024);
     sound(&owner.ask("POST", "/app/agents/new", "application/x-www-form-urlencoded", &large).await, 413, "too much");
-    // The last owner stays, and is told so within the page.
+    // The last owner can't be removed, and the page says so.
     let own = fields(&owner.get(&format!("/app/agents/{}", stage.owner.id)).await.text());
     let mut own = own.into_iter().filter(|(name, _)| name != "role").collect::<Vec<_>>();
     own.push(("role".into(), "admin".into()));
@@ -450,7 +449,7 @@ async fn what_goes_wrong_is_a_page_with_the_navigation_and_never_json() {
     sound(&stays, 422, "the last owner");
     assert!(stays.text().contains("last owner"), "{}", stays.text());
     sound(&owner.post(&format!("/app/agents/{}/suspend", stage.owner.id), &[]).await, 409, "the last owner");
-    // In the reader's language, which is no cookie's but their own.
+    // The page is in the user's own language, whatever the cookie says.
     stage.execute("update users set language = 'de'").await;
     assert!(owner.get(&format!("/app/agents/{id}")).await.text().contains("Nicht gefunden"));
     // The API still answers with problems.
@@ -475,7 +474,7 @@ async fn a_link_that_was_used_offers_a_new_one_and_nothing_to_press_in_vain() {
     let used = nobody.post("/verify", &[("token", "dpo_used")]).await.text();
     assert!(used.contains("This link has expired") && !used.contains(">Confirm<"), "{used}");
 
-    // The invitation, once more: the link before ends.
+    // A second invitation makes the first link void.
     let agent = stage.agent("grace@acme.test").await["id"].as_str().unwrap().to_owned();
     let mails = "select count(*) from mail_outbox where template = 'welcome'";
     assert_eq!(stage.count(mails).await, 1);
@@ -485,7 +484,7 @@ async fn a_link_that_was_used_offers_a_new_one_and_nothing_to_press_in_vain() {
     assert!(page.contains("The invitation was sent again."), "{page}");
     assert_eq!(stage.count(mails).await, 2);
     assert_eq!(stage.count("select count(*) from one_time_tokens where purpose = 'welcome'").await, 1);
-    // Who has come needs none.
+    // Somebody who has accepted gets no other invitation.
     stage.execute("update users set status = 'active' where email = 'grace@acme.test'").await;
     assert!(!owner.get(&format!("/app/agents/{agent}")).await.text().contains("Resend invitation"));
     assert_eq!(owner.post(&format!("/app/agents/{agent}/invite"), &[]).await.status, 409);
@@ -501,7 +500,7 @@ async fn a_search_without_hits_says_so_and_a_manager_is_offered_nothing_forbidde
     assert!(owner.get("/app/agents?status=suspended").await.text().contains("No agents found."));
     let audit = owner.get("/audit?actor=nobody").await.text();
     assert!(audit.contains("No entry matches."), "{audit}");
-    // Every link of a manager's pages opens.
+    // Every link on a manager's pages works.
     let manager = person(&stage.node, Some(stage.tenant), Role::Manager, "manager@acme.test").await;
     let agent = stage.agent("grace@acme.test").await["id"].as_str().unwrap().to_owned();
     let mut manager = Tab::of(&stage.node, &manager).await;
@@ -578,7 +577,7 @@ async fn a_light_is_green_only_for_the_token_that_is_in_force() {
     let renewed = admin.does(&token, &refs(&fields(&question))).await;
     let page = admin.get(&renewed).await.text();
     assert!(page.contains("Waiting for the switch") && !page.contains("It works."), "{page}");
-    // The old one says nothing about the new one.
+    // Fetches with the old token say nothing about the new one.
     assert_eq!(fetch(&first).await, 401);
     assert!(!admin.get(&light).await.text().contains("It works."));
     assert_eq!(fetch(&credentials(&page)).await, 200);
@@ -610,7 +609,7 @@ async fn the_audit_log_is_read_by_people() {
     assert_eq!(raw.find(log).map(|found| &log[found.start().saturating_sub(80)..found.end()]), None);
     let page = german.get("/audit").await.text();
     assert!(page.contains("<b>Geändert</b> Mitarbeiter") && page.contains("Nachname"), "{page}");
-    // Choices find what they say.
+    // The filters find what they say.
     let groups = owner.get("/audit?resource=groups%2F&action=create").await.text();
     assert!(groups.contains("Created</b> Group") && !groups.contains("</b> Agent"), "{groups}");
     stage.node.stop().await;
@@ -642,19 +641,19 @@ async fn an_extension_is_added_at_an_agents_page_and_given_back() {
     let first = agent["extensions"][0]["number"].as_str().unwrap().to_owned();
     let page = format!("/app/agents/{id}");
     let mut tab = Tab::of(node, &stage.owner).await;
-    // The only one can't be given back.
+    // An agent's only extension can't be given back.
     assert!(!tab.get(&page).await.text().contains("/give-back"));
-    // The lowest free number, with its passwords shown once.
+    // The agent gets the lowest free number, and its passwords are shown once.
     let shown = tab.does(&format!("{page}/extensions"), &[("number", "")]).await;
     let text = tab.get(&shown).await.text();
     let second = (first.parse::<u32>().unwrap() + 1).to_string();
     assert!(text.contains(&format!("Extension {second}")) && password(&text).len() >= 12, "{text}");
     assert_eq!(node.sign_in(&second, "acme.test").await.status, 200, "its phone may register");
-    // One that is nobody's, with its own name for SIP.
+    // An extension without an agent, with its own SIP username.
     let free = node.extension(stage.tenant, json!({ "number": "77", "sip_username": "lobby" })).await;
     let shown = tab.does(&format!("{page}/extensions"), &[("number", "77")]).await;
     assert!(tab.get(&shown).await.text().contains("lobby"), "its phones know it by that");
-    // What somebody has, or is no number, is refused by name, and what was typed stays.
+    // A number in use, and text that is not a number, are refused by name, and the input is kept.
     for (number, why) in [(first.as_str(), &first[..]), ("x", "2 to 15 digits")] {
         let refused = tab.post(&format!("{page}/extensions"), &[("number", number)]).await;
         let text = refused.text();
@@ -671,7 +670,7 @@ async fn an_extension_is_added_at_an_agents_page_and_given_back() {
     let mut wanted = vec![first.clone(), second.clone(), "77".to_owned()];
     wanted.sort();
     assert_eq!(numbers, wanted);
-    // Giving back asks first. In German as well.
+    // The page asks before it gives one back, in German as well.
     let give_back = format!("{page}/extensions/{}/give-back", free["id"].as_str().unwrap());
     let question = tab.get(&give_back).await.text();
     assert!(question.contains("Give back this extension?") && question.contains("77"), "{question}");
@@ -682,14 +681,14 @@ async fn an_extension_is_added_at_an_agents_page_and_given_back() {
     let back = tab.sees_after(&give_back, &refs(&answer)).await;
     assert!(back.contains("The extension is given back."), "{back}");
     assert!(!of().await.contains(&"77".to_owned()));
-    // An agent of five has no more.
+    // An agent with five gets no more.
     for _ in 0..3 {
         tab.does(&format!("{page}/extensions"), &[("number", "")]).await;
     }
     assert!(!tab.get(&page).await.text().contains("Add an extension"));
     let more = tab.post(&format!("{page}/extensions"), &[("number", "")]).await;
     assert!(more.status == 422 && of().await.len() == 5, "{}", more.text());
-    // Nor one who is suspended, nor by whoever may only look.
+    // Nor does a suspended agent, and nobody who may only look can add one.
     tab.does(&format!("{page}/suspend"), &[]).await;
     assert!(!tab.get(&page).await.text().contains("Add an extension"));
     stage.node.stop().await;
@@ -727,7 +726,7 @@ async fn unreadable_call_records_are_counted_shown_and_read_again_at_a_page() {
     let mut admin = Tab::of(&stage.node, &stage.admin).await;
     assert!(!admin.get("/platform/clusters").await.text().contains("/platform/records"));
     assert!(admin.get("/platform/records").await.text().contains("0 in all"));
-    // One that never can be read, and one that an earlier version could not read.
+    // One record that can never be read, and one that an earlier version could not read.
     let keep = "insert into cdr_inbox (leg, switch_id, body, received_at, unreadable, reader)
                 select l.leg, w.id, l.body::bytea, now() - interval '1 hour', 'not_a_record', 32767
                   from switches w, (values ('00000000-0000-4000-8000-000000000001', 'nope'),
@@ -754,7 +753,7 @@ async fn unreadable_call_records_are_counted_shown_and_read_again_at_a_page() {
             .text()
             .contains("Noch einmal lesen")
     );
-    // They are of all tenants: nobody's but the platform's.
+    // They belong to all tenants, so only the platform sees them.
     let mut owner = Tab::of(&stage.node, &stage.owner).await;
     assert_eq!(owner.get("/platform/records").await.status, 403);
     assert_eq!(owner.post("/platform/records/read-again", &[]).await.status, 403);

@@ -1,4 +1,4 @@
-//! People for tests, made without the way of mails.
+//! People for tests, created without mails.
 
 use dialplane::{
     model::user::UserStatus,
@@ -21,13 +21,13 @@ pub struct Person {
     pub token: String,
 }
 
-/// What a stranger signs up with.
+/// A stranger's sign-up.
 pub fn company(email: &str, domain: &str) -> Value {
     json!({ "company": "Acme", "domain": domain, "first_name": "Ada", "last_name": "Lovelace", "email": email,
         "password": PASSWORD })
 }
 
-/// A request without anybody's session.
+/// Sends a request without a session.
 pub async fn post(node: &Node, path: &str, body: Value) -> Answer {
     node.api_with("POST", path, &[], body).await
 }
@@ -36,7 +36,7 @@ fn author() -> Author {
     Author { name: "test".into(), source: None, within: None }
 }
 
-/// A user with a password and a session. Hashing is slow, so the hash is made once a run.
+/// Makes a user with a password and a session. Hashing is slow, so all share one hash.
 pub async fn person(node: &Node, tenant: Option<Uuid>, role: Role, email: &str) -> Person {
     static HASH: tokio::sync::OnceCell<String> = tokio::sync::OnceCell::const_new();
     let hash = HASH.get_or_init(async || node.app.auth.passwords.hash(PASSWORD).await.unwrap()).await;
@@ -63,7 +63,7 @@ pub async fn person(node: &Node, tenant: Option<Uuid>, role: Role, email: &str) 
 }
 
 impl Person {
-    /// A request of theirs; `body` `Null`: none.
+    /// Sends a request as this user, without a body if `body` is `Null`.
     pub async fn ask(&self, node: &Node, method: &str, path: &str, body: Value) -> Answer {
         let bearer = format!("Bearer {}", self.token);
         node.api_with(method, path, &[("Authorization", &bearer)], body).await

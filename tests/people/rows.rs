@@ -1,4 +1,4 @@
-//! Row-level security with the code's own checks out of the way: straight to the database, as the role that works for a tenant.
+//! Row-level security without the code's own checks: the tests use the database directly, as the role that works for a tenant.
 
 use serde_json::json;
 use sqlx::{Connection as _, Executor as _, Row as _};
@@ -26,7 +26,7 @@ async fn the_database_shows_a_tenant_its_own_rows_and_changes_no_others() {
     }
     let (own, other) = (tenants[0], tenants[1]);
     let mut db = database.connect().await;
-    // Every table with tenants in it, also those of migrations to come.
+    // Every table with a tenant_id, including those of future migrations.
     let tables = sqlx::query_scalar::<_, String>(
         "select table_name::text from information_schema.columns
           where table_schema = 'public' and column_name = 'tenant_id'
@@ -52,7 +52,7 @@ async fn the_database_shows_a_tenant_its_own_rows_and_changes_no_others() {
         let visible = visible.iter().map(|row| row.get::<Option<Uuid>, _>(0)).collect::<Vec<_>>();
         assert!(visible.iter().all(|tenant| *tenant == Some(own)), "{table}: {visible:?}");
         seen += usize::from(theirs > 0 && !visible.is_empty());
-        // What is written down by the platform alone.
+        // Tables that only the platform writes.
         if !["audit_log", "admissions", "past_calls", "retention_periods", "number_days", "spend_days"]
             .contains(&table.as_str())
         {
@@ -64,7 +64,7 @@ async fn the_database_shows_a_tenant_its_own_rows_and_changes_no_others() {
     }
     assert!(seen >= 9, "both tenants had rows in {seen} tables");
 
-    // Nothing is put into another tenant, nor moved there; the platform's tables are not there at all.
+    // Nothing can be inserted into another tenant or moved there, and the platform's tables can't be used at all.
     for attempt in [
         format!("insert into held_numbers (tenant_id, number, reason) values ('{other}', '98', 'x')"),
         format!("update extensions set tenant_id = '{other}'"),
@@ -101,7 +101,7 @@ async fn become_tenant(tx: &mut sqlx::PgConnection, tenant: Uuid) {
     scope.bind(tenant.to_string()).execute(tx).await.unwrap();
 }
 
-/// Functions run by the owner's rights: those that act on anybody are not for everybody.
+/// Functions with their owner's rights: not everybody may call those that can act on any tenant.
 #[actix_web::test]
 async fn a_tenant_has_nobody_of_another_leave_a_switch() {
     let database = Database::new().await;

@@ -1,4 +1,4 @@
-//! Signing in and out, refreshing, second factors, lockout, passwords.
+//! Sign-in, sign-out, refresh, second factors, locked accounts, passwords.
 
 use dialplane::tenancy::auth::rules::Role;
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ async fn a_session_lives_from_sign_in_to_sign_out_and_its_tokens_rotate() {
     let second = refresh(&node, &first["refresh_token"]).await;
     assert_eq!(second.status, 200);
     let second = second.json();
-    // Used twice: one of the two users of it is a thief, and the whole family ends.
+    // If a token is used twice, one of its two users is a thief, so the whole session ends.
     assert_eq!(refresh(&node, &first["refresh_token"]).await.status, 401);
     assert_eq!(refresh(&node, &second["refresh_token"]).await.status, 401, "the family has ended");
     for token in [&first["access_token"], &second["access_token"]] {
@@ -101,7 +101,7 @@ async fn a_second_factor_is_asked_for_and_each_code_is_good_once() {
     assert_eq!(with(&json!(code)).await, 422, "it was used to confirm");
     assert_eq!(with(&codes[3]).await, 200, "a recovery code");
     assert_eq!(with(&codes[3]).await, 422, "is good once");
-    // The code of the next step is taken early: clocks differ.
+    // The next code is accepted early, because clocks differ.
     let now = chrono::Utc::now().timestamp().unsigned_abs();
     assert_eq!(with(&json!(totp.generate(now + 30))).await, 200);
     let off = owner.ask(&node, "POST", "/v1/auth/two-factor/disable", json!({ "password": "wrong" })).await;
@@ -110,7 +110,7 @@ async fn a_second_factor_is_asked_for_and_each_code_is_good_once() {
     assert_eq!(off.status, 204);
     assert_eq!(login(&node, "owner@acme.test", PASSWORD).await.status, 200);
 
-    // Required: nothing else can be done before it is set up.
+    // If a second factor is required, nothing else can be done before it is set up.
     let agent = person(&node, Some(tenant), Role::Manager, "manager@acme.test").await;
     let path = format!("/v1/admin/agents/{}", agent.id);
     owner.ask(&node, "PATCH", &path, json!({ "two_factor_required": true })).await;
@@ -144,7 +144,7 @@ async fn who_guesses_has_to_wait_and_nobody_learns_who_exists() {
     sqlx::query("update sign_in_failures set locked_until = now()").execute(&mut db).await.unwrap();
     assert_eq!(login(&node, "known@acme.test", PASSWORD).await.status, 200);
     assert_eq!(login(&node, "known@acme.test", "wrong again").await.status, 401, "the count begins anew");
-    // Nor by the time: unknown accounts cost a hash as well. Medians, as single ones vary.
+    // Nor does the time reveal accounts: unknown ones cost a hash as well. Medians, because single values vary.
     let median = async |email: &str| {
         let mut times = Vec::new();
         for _ in 0..7 {

@@ -1,4 +1,4 @@
-//! What strangers, other tenants, and colleagues with fewer rights can learn, block and take away.
+//! What strangers, other tenants, and colleagues with fewer rights can't learn, block or take.
 
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ async fn an_unconfirmed_sign_up_is_nowhere_blocks_nobody_and_is_gone_after_a_day
     assert_eq!(node.api("GET", "/v1/tenants/by-domain/acme.test", Value::Null).await.status, 404);
     assert!(node.sign_in("1000", "acme.test").await.text().contains("not found"));
 
-    // The domain's real owner is not held up, and whoever confirms first has it.
+    // This does not block the domain's real owner, and whoever confirms first gets it.
     assert_eq!(post(&node, "/v1/auth/register", company("ada@acme.test", "acme.test")).await.status, 202);
     let token = server.token_for("ada@acme.test").await;
     let confirmed = post(&node, "/v1/auth/verify-email", json!({ "token": token, "password": PASSWORD })).await;
@@ -56,12 +56,12 @@ async fn an_unconfirmed_sign_up_is_nowhere_blocks_nobody_and_is_gone_after_a_day
     assert!(late.status == 409 && late.text().contains("acme.test"), "{}: {}", late.status, late.text());
     assert_eq!(login(&node, "squatter@evil.test", PASSWORD).await.status, 409, "not confirmed, as before");
 
-    // By the hand of the platform as well.
+    // The same if the platform creates the tenant.
     assert_eq!(post(&node, "/v1/auth/register", company("bob@bob.test", "bob.test")).await.status, 202);
     server.token_for("bob@bob.test").await;
     node.tenant("bob.test").await;
 
-    // After a day nothing is left.
+    // After a day, nothing is left.
     assert_eq!(post(&node, "/v1/auth/register", company("late@late.test", "late.test")).await.status, 202);
     let token = server.token_for("late@late.test").await;
     database.execute("update sign_ups set expires_at = now() - interval '1 second'").await;
@@ -92,7 +92,7 @@ async fn a_stranger_who_writes_down_an_address_gets_no_account_by_its_owners_cli
     let node = with_smtp(&database, &[&server.url]).await;
     assert_eq!(post(&node, "/v1/auth/register", company("ada@acme.test", "acme.test")).await.status, 202);
     let token = server.token_for("ada@acme.test").await;
-    // The owner of the address does not know the password, so nothing is made, by whichever way.
+    // The owner of the address does not know the password, so nothing is created, neither by page nor by API.
     for (password, code) in
         [(Value::Null, "missing"), (json!("another long passphrase 7"), "not_the_sign_ups_password")]
     {
@@ -107,7 +107,7 @@ async fn a_stranger_who_writes_down_an_address_gets_no_account_by_its_owners_cli
     assert_eq!(refused.status, 422);
     assert!(refused.text().contains("is not the one that was chosen"), "{}", refused.text());
     assert_eq!(database.count("select count(*) from tenants").await, 0);
-    // The password may not be guessed at without end either, whoever has the link.
+    // Somebody with the link can't guess the password without limit, either.
     let guess = json!({ "token": token, "password": "another long passphrase 7" });
     let mut tries = 0;
     while post(&node, "/v1/auth/verify-email", guess.clone()).await.status != 429 {
@@ -239,7 +239,7 @@ async fn guesses_at_links_are_so_many_an_hour() {
         assert!(n >= 20, "{path}: {n}");
         assert!(answer.header("Retry-After").is_some_and(|after| after.parse::<u32>().is_ok()), "{path}");
     }
-    // Who has a link that is good is one of those who wait; nobody else is.
+    // Somebody with a valid link has to wait as well, but nobody else.
     database.execute("delete from sign_in_failures").await;
     let tenant = node.tenant("acme.test").await;
     person(&node, Some(tenant), Role::Owner, "ada@acme.test").await;
@@ -261,7 +261,7 @@ async fn no_verb_reaches_a_key_above_ones_own() {
         let refused = admin.ask(&node, method, path, json!({})).await;
         assert!(refused.status == 403 && refused.text().contains("key_above_yours"), "{method}: {}", refused.text());
     }
-    // Nor does a key that has a part of the rights alone, whoever's it is.
+    // A key with only a part of the rights can't, either, whoever's it is.
     let scoped = json!({ "name": "scoped", "scopes": ["keys:write"] });
     let scoped = owner.ask(&node, "POST", "/v1/keys", scoped).await.json();
     for (method, path) in &verbs {
@@ -324,7 +324,7 @@ async fn nothing_is_added_to_a_tenant_that_is_being_deleted() {
             refused.text()
         );
     }
-    // It is taken back, and all goes on.
+    // The deletion is undone, and everything works again.
     let back = node.api("PATCH", &format!("/v1/tenants/{tenant}"), json!({ "status": "active" })).await;
     assert_eq!(back.status, 200);
     node.extension(tenant, json!({ "number": "1000" })).await;
@@ -351,26 +351,26 @@ async fn a_tenant_does_not_learn_which_addresses_others_have() {
     let third = json!({ "agents": [with("third@other.test")] });
     assert_eq!(owner.ask(&node, "POST", "/v1/admin/agents/bulk", bulk).await.status, 422);
     assert_eq!(owner.ask(&node, "POST", "/v1/admin/agents/bulk", third).await.status, 201);
-    // By changing an address as well.
+    // The same for a change of address.
     let ours = owner.ask(&node, "POST", "/v1/admin/agents", with("ours@acme.test")).await.id();
     person(&node, Some(other), Role::Agent, "second@other.test").await;
     let path = format!("/v1/admin/agents/{ours}");
     let changed = owner.ask(&node, "PATCH", &path, json!({ "email": "second@other.test" })).await;
     assert_eq!(changed.status, 200, "{}", changed.text());
 
-    // Whoever has the account goes on signing in with it, whatever others wrote down; their link says what is the matter.
+    // The owner of the account can still sign in, whatever others have entered. The link in the mail explains what happened.
     assert_eq!(login(&node, "known@other.test", PASSWORD).await.json()["tenant_id"], json!(other));
     let token = server.token_for("known@other.test").await;
     let reset = json!({ "token": token, "password": "seven copper kettles sing" });
     let told = post(&node, "/v1/auth/reset-password", reset).await;
     assert!(told.status == 409 && told.text().contains("email_has_account"), "{}", told.text());
     assert_eq!(login(&node, "known@other.test", PASSWORD).await.status, 200);
-    // Of two who were invited, the one who follows the link has the address.
+    // If two tenants invite the same address, the one whose link is followed gets it.
     let token = server.token_for("unknown@other.test").await;
     let reset = json!({ "token": token, "password": "seven copper kettles sing" });
     assert_eq!(post(&node, "/v1/auth/reset-password", reset).await.status, 204);
     assert_eq!(login(&node, "unknown@other.test", "seven copper kettles sing").await.json()["tenant_id"], json!(acme));
-    // An invitation is no account: whoever signs up with the address is not held up by it.
+    // An invitation is not an account, so it does not block a sign-up with the address.
     assert_eq!(post(&node, "/v1/auth/register", company("third@other.test", "third.test")).await.status, 202);
     let token = server.token_of("third@other.test", "/verify").await;
     assert_eq!(post(&node, "/v1/auth/verify-email", json!({ "token": token, "password": PASSWORD })).await.status, 204);
@@ -400,14 +400,14 @@ async fn a_known_device_is_let_in_while_strangers_guess() {
         assert_eq!(with("ada@acme.test", PASSWORD, device).await.status, 429, "{device}");
     }
     assert_eq!(login(&node, "ada@acme.test", PASSWORD).await.status, 429, "and strangers stay out");
-    // A device that guesses is locked by itself: a stolen token is good for a few guesses.
+    // A known device that guesses is locked by itself, so a stolen device token allows only a few guesses.
     let mut last = 0;
     for _ in 0..6 {
         last = with("ada@acme.test", "a wrong password", &known).await.status;
     }
     assert_eq!((last, with("ada@acme.test", PASSWORD, &known).await.status), (429, 429));
 
-    // A browser remembers it by itself.
+    // A browser keeps its device token automatically.
     let form = async |cookie: &str, password: &str| {
         let headers = [
             ("Content-Type", "application/x-www-form-urlencoded"),
@@ -427,7 +427,7 @@ async fn a_known_device_is_let_in_while_strangers_guess() {
         form("x=y", "a wrong password").await;
     }
     assert_eq!((form("x=y", PASSWORD).await.status, form(&device, PASSWORD).await.status), (429, 303));
-    // A new password forgets the devices of whoever knew the old one.
+    // After a new password, devices from before are no longer known.
     database.execute("delete from sign_in_failures").await;
     let token = login(&node, "bob@acme.test", PASSWORD).await.json()["access_token"].as_str().unwrap().to_owned();
     let bearer = format!("Bearer {token}");

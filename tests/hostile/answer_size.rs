@@ -1,5 +1,5 @@
-//! An answer of more than 1 MiB is thrown away whole by the switch (`file_callback` in mod_xml_curl.c), which then goes on
-//! to its static files. The largest are those with everybody in them.
+//! A switch discards an answer of more than 1 MiB (`file_callback` in mod_xml_curl.c) and falls back to its static files. The
+//! largest answers are those with all extensions.
 
 use dialplane::text::keyring::Place;
 use uuid::Uuid;
@@ -10,10 +10,10 @@ use crate::{
     parser_answers::taken_as_meant,
 };
 
-/// As many extensions as an answer shows.
+/// The most extensions that an answer has.
 const MANY: i32 = 2_000;
 
-/// A tenant of that many, each with the longest texts its types take.
+/// A tenant with that many extensions, each with the longest texts that the types allow.
 pub async fn tenant(node: &Node, display_name: &str, email: Option<&str>) {
     let tenant = node.tenant("acme.test").await;
     let pin = |id| node.app.changes.keyring().seal(Place { column: "voicemail_pin", tenant, row: id }, "493827");
@@ -32,7 +32,7 @@ pub async fn tenant(node: &Node, display_name: &str, email: Option<&str>) {
     .execute(node.app.changes.pool())
     .await
     .unwrap();
-    // Any change that is waited for: then this one is in force too.
+    // Wait for any change. Then this one is in force, too.
     node.tenant("other.test").await;
 }
 

@@ -1,4 +1,4 @@
-//! Fetches as a switch writes them.
+//! The bodies of fetches, as a switch writes them.
 
 /// `switch_url_encode` (switch_utils.c), which encodes more than it must.
 pub fn encode(text: &str) -> String {
@@ -9,7 +9,7 @@ pub fn encode(text: &str) -> String {
     text.bytes().map(encode).collect()
 }
 
-/// A question about a domain, up to what is asked about it.
+/// The beginning of a fetch about a domain.
 fn domain(domain: &str) -> String {
     format!(
         "hostname=fs&section=directory&tag_name=domain&key_name=name&key_value={domain}&Event-Name=REQUEST_PARAMS\
@@ -17,12 +17,12 @@ fn domain(domain: &str) -> String {
     )
 }
 
-/// A REGISTER whose phone answered to this realm.
+/// The fetch of a REGISTER whose phone used this realm.
 pub fn sign_in(user: &str, at: &str, realm: &str) -> String {
     sign_in_by("REGISTER", user, at, realm)
 }
 
-/// The same for any request that is challenged.
+/// The same for any challenged request.
 pub fn sign_in_by(method: &str, user: &str, at: &str, realm: &str) -> String {
     let [user_name, host, realm] = [user, at, realm].map(encode);
     let rest = format!(
@@ -46,7 +46,7 @@ pub fn directory(at: &str) -> String {
     format!("{}&Event-Calling-Function=populate_database&domain={}", domain(at), encode(at))
 }
 
-/// A message to one, to a group or to all.
+/// A voicemail to one extension, a group or all.
 pub fn publish(to: &str, at: &str) -> String {
     format!("{}&purpose=publish-vm&domain={}&{to}", domain(at), encode(at))
 }

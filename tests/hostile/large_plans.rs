@@ -1,5 +1,5 @@
-//! What one tenant makes large: it is refused where it is saved, and what is there already holds up nobody. Threads that serve
-//! fetches compile no pattern: in a build with assertions, as this one, a fill that did would fail.
+//! Large routing data of one tenant: it is refused when it is saved, and existing data holds up nobody. Threads that serve fetches
+//! never compile a pattern: in a build with assertions, such as this one, a fill that does fails.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -10,7 +10,7 @@ use crate::{
     panics,
 };
 
-/// Some thousand states, if all of Unicode counted.
+/// It would have some thousand states if all of Unicode counted.
 const LARGE: &str = r"(?:[^\x00-\x7f]){60}$";
 
 async fn stage() -> (Database, Node, Uuid) {
@@ -69,7 +69,7 @@ async fn entries_that_cost_too_much_together_are_refused_and_those_before_work_a
     assert_eq!(refused.json()["field"], "conditions");
     assert!(refused.text().contains("at most 20000 are allowed"), "{}", refused.text());
     assert!(made > 5, "{made} entries");
-    // Each change has the plan read anew.
+    // After each change, the plan is read again.
     for round in 0..3 {
         let number = format!("110{round}");
         node.extension(tenant, json!({ "number": number })).await;
@@ -141,7 +141,7 @@ async fn a_plan_too_large_to_read_is_refused_whatever_makes_it_so() {
     assert_eq!(refused.json()["field"], "config");
     assert!(made > 20, "{made} destinations");
     assert!(goes(&node, "1000").await.contains("user/1000@acme.test"));
-    // What is left of the room is for other changes.
+    // There is still room for other changes.
     let renamed = json!({ "features": { "call_recording": true }, "routing": { "record": { "inbound": true } } });
     let path = format!("/v1/tenants/{tenant}/settings");
     let answer = node.api("PATCH", &path, renamed).await;

@@ -1,5 +1,5 @@
-//! What people may put into a fetch by name: a verto client's `loginParams` (mod_verto.c, check_auth), which stand in the
-//! form before the client has shown a password, and the SIP headers of who is let in by address (`sofia_locate_user`).
+//! Fields of a fetch whose names people choose: a verto client's `loginParams` (mod_verto.c, check_auth), which are in the form
+//! before the client has shown a password, and the SIP headers of callers that are let in by address (`sofia_locate_user`).
 
 use crate::{
     forms,
@@ -7,18 +7,18 @@ use crate::{
     wire::{self, fetch},
 };
 
-/// The form of a verto login: what the client sent, then what mod_verto and the directory look-up add.
+/// The form of a verto login: the client's fields, then those of mod_verto and the directory lookup.
 fn verto_login(params: &str) -> String {
     forms::user("1000", "acme.test", &format!("{params}&action=jsonrpc-authenticate"))
 }
 
-/// How often somebody's PIN was changed by phone, by the log that every change writes.
+/// How often a PIN was changed by phone, counted in the audit log.
 async fn changes_by_phone(node: &Node) -> i64 {
     let sql = "select count(*) from audit_log where actor = 'phone'";
     sqlx::query_scalar(sql).fetch_one(node.app.changes.pool()).await.unwrap()
 }
 
-/// Each is asked for at once: a change that was acknowledged is in force.
+/// Each PIN is fetched at once, because an acknowledged change is in force.
 #[actix_web::test]
 async fn a_mailbox_owner_changes_the_pin_by_phone() {
     let node = wire::node().await;
@@ -41,7 +41,7 @@ async fn a_verto_client_that_has_not_logged_in_changes_nobodys_pin() {
     for params in [
         "&VM-Action=change-password&VM-User-Password=471147",
         "&VM-Action=change-password&VM-User-Password=471147&VM-User=1000&VM-Domain=acme.test",
-        // A header of an event replaces one of the same name, Event-Name too (EF_UNIQ_HEADERS in switch_event.c).
+        // An event's header replaces an earlier one of the same name, even Event-Name (EF_UNIQ_HEADERS in switch_event.c).
         "&Event-Name=CUSTOM&Event-Subclass=vm%3A%3Amaintenance&VM-Action=change-password&VM-User-Password=471147&VM-User=1000",
         // Names are not encoded.
         "&x&VM-Action=change-password&VM-User-Password=471147&y=1",
@@ -64,7 +64,7 @@ async fn a_sip_header_changes_nobodys_pin() {
     wire::still_serves(node).await;
 }
 
-/// Whatever a client adds, the user of its login is told by its hash or not at all.
+/// Whatever a client adds, the answer has only the hash of the login's user, or nothing.
 #[actix_web::test]
 async fn login_params_make_no_login_without_a_password() {
     let node = wire::node().await;

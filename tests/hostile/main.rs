@@ -1,4 +1,4 @@
-//! What strangers and tenants may send, and what a switch makes of what we answer.
+//! Hostile input from strangers and tenants, and how a switch reads our answers.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
 

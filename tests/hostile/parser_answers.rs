@@ -1,4 +1,4 @@
-//! Whatever a tenant chooses, a switch reads in our answers what was meant, and nothing else happens.
+//! Whatever a tenant chooses, a switch reads our answers as they were meant, and nothing else happens.
 
 use std::{
     collections::BTreeMap,
@@ -48,7 +48,7 @@ fn what_a_tenant_chose_arrives_as_it_was_meant() {
     assert!(generated >= 2_000, "{generated} texts are too few to prove anything");
 }
 
-/// A tenant that exists, beside what it was wanted to be.
+/// A tenant, with the values that it was created with.
 struct Tenant<'n> {
     node: &'n Node,
     id: Uuid,
@@ -56,7 +56,7 @@ struct Tenant<'n> {
     group: String,
     group_number: String,
     extensions: Vec<(Wanted, CreatedExtension)>,
-    /// Phone numbers, one to each extension and the last one to the group.
+    /// Phone numbers: one for each extension, and the last for the group.
     numbers: Vec<String>,
 }
 
@@ -237,7 +237,7 @@ impl<'n> Tenant<'n> {
         self.check_call(domain, &format!("*98{}", wanted.number), &caller, name, actions).await;
     }
 
-    /// What a call from outside carries before it rings.
+    /// The variables that a call from outside has before it rings.
     fn outside_marks(&self) -> Vec<String> {
         let left =
             ["user_name", "dialplane_on_behalf", "dialed_user", "dialed_domain"].map(|name| format!("unset {name}"));
@@ -270,7 +270,7 @@ impl<'n> Tenant<'n> {
         }
     }
 
-    /// Answers with everybody in them: the group to ring, the mailboxes, dial-by-name.
+    /// Answers with all extensions: group call, mailboxes, dial-by-name.
     async fn check_many(&self) {
         let (group, domain) = (self.group.as_str(), &self.domain);
         let legs = self.extensions.iter().map(|(wanted, _)| format!("user/{}@{domain}", wanted.username));
@@ -331,7 +331,7 @@ impl<'n> Tenant<'n> {
         assert_eq!((context.attribute("name").unwrap(), context.children.len()), (self.domain.clone(), 0));
     }
 
-    /// A node that is out of step for a moment says so; what is looked at here is what it answers when it is not.
+    /// Waits until the node is fresh: a node that is detached for a moment says so, and that is not tested here.
     async fn read(&self, form: &str) -> Element {
         let mut answer = self.node.fetch(form).await;
         for _ in 0..20 {
@@ -343,7 +343,7 @@ impl<'n> Tenant<'n> {
         taken_as_meant(form, &answer)
     }
 
-    /// Whom the switch finds; exactly one is found by name.
+    /// The user that the switch finds. Exactly one has the name.
     fn user<'t>(&self, tree: &'t Element, name: &str) -> &'t Element {
         let user = tree.user(&self.domain, "id", name).unwrap_or_else(|| panic!("no {name}"));
         assert!(
@@ -357,7 +357,7 @@ fn pairs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// Each name stands there once: of two the switch would take the first.
+/// Each name must occur once, since a switch would take the first of two.
 fn map(pairs: Vec<(String, String)>) -> BTreeMap<String, String> {
     let count = pairs.len();
     let map = pairs.into_iter().collect::<BTreeMap<_, _>>();
@@ -381,7 +381,7 @@ fn mailbox(wanted: &Wanted) -> BTreeMap<String, String> {
     mailbox
 }
 
-/// The one argument of ours that holds a `%`.
+/// The only one of our arguments with a `%`.
 const RINGBACK: &str = "transfer_ringback=%(1000,4000,425)";
 
 fn ring(seconds: u16, then_voicemail: bool, legs: &str) -> Vec<String> {
@@ -401,8 +401,8 @@ fn action(action: &Element) -> String {
     format!("{} {data}", action.attribute("application").unwrap())
 }
 
-/// Reads an answer as FreeSWITCH does: nothing is lost, expanded or run, any parser sees the same, and so does the switch
-/// when it has written it out and read it again.
+/// Reads an answer as FreeSWITCH does, and checks that nothing is lost, expanded or run. Any other parser must see the same, and so
+/// must the switch after it has written the answer out and read it again.
 pub fn taken_as_meant(form: &str, answer: &Answer) -> Element {
     let shown = format!("{form}\n{}", answer.text());
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/xml")), "{shown}");

@@ -1,4 +1,4 @@
-//! What is known of FreeSWITCH's parser (FREESWITCH.md, sections 0 and 7), fact by fact: the model must know it too.
+//! The model must have every known property of FreeSWITCH's parser (FREESWITCH.md, sections 0 and 7).
 
 use crate::model::{Command, Element, Reading, Switch, text};
 
@@ -215,7 +215,7 @@ fn text_behind_adjacent_elements_is_written_more_than_once() {
     assert_eq!(text(&again.text).matches("text").count(), 3);
 }
 
-/// Where FreeSWITCH would go further than the model, the model refuses: an answer of ours must not lead there.
+/// Where FreeSWITCH does more than the model, the model refuses the document: our answers must not lead there.
 #[test]
 fn what_is_not_modelled_is_refused() {
     assert_eq!(read("<!DOCTYPE a [<!ENTITY b \"c\">]>\n<a/>").tree.unwrap_err(), "a DOCTYPE is not modelled");

@@ -1,6 +1,6 @@
-//! The model against FreeSWITCH itself: documents, sound and broken, with what libfreeswitch's preprocessor, parser and
-//! writer made of them, one a line of `recorded.jsonl`. Bytes stand there as the characters U+0000 to U+00FF; a field
-//! that is missing was never made, because the one before could not be read.
+//! Compares the model with FreeSWITCH. Each line of `recorded.jsonl` has a document, good or broken, with the results of
+//! libfreeswitch's preprocessor, parser and writer. Bytes are written as the characters U+0000 to U+00FF. If a field is missing,
+//! the step before it failed.
 
 use serde_json::Value;
 

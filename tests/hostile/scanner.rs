@@ -1,5 +1,5 @@
-//! Strangers who guess: names, domains, numbers. What they ask for costs no statement each and no memory that lasts, and
-//! takes nothing from those who have an account.
+//! Strangers who guess names, domains and numbers. A guess must not cost a statement or lasting memory, and must not slow down
+//! others.
 
 use std::{process::Command, sync::Arc};
 
@@ -12,16 +12,16 @@ use crate::{
 };
 
 const GUESSES: usize = 20_000;
-/// Until the names of a scope are in memory, a guess is a statement.
+/// Until the names of a scope are in memory, each guess costs a statement.
 const A_FEW: u64 = 40;
-/// What a node and its tests ask beside fetches in a minute: polls, mostly.
+/// Statements per minute of a node and its tests besides fetches, mostly polls.
 const BESIDE: i64 = 600;
 const MORE_BYTES: u64 = 50 << 20;
 
-/// What is guessed, and the fetch of a guess.
+/// Kinds of guesses, with their fetches.
 type Kind = (&'static str, fn(usize) -> String);
 
-/// In a process of its own: its memory is measured.
+/// This runs in a separate process, whose memory is measured.
 #[test]
 fn twenty_thousand_guesses_of_each_kind_cost_a_handful_of_statements() {
     if std::env::var_os("DIALPLANE_TEST_ALONE").is_some() {
@@ -51,7 +51,7 @@ async fn guess() {
     for form in &known {
         ask(&node.app.fetch, form).await;
     }
-    // What the allocator and the connections need once is there before it is counted.
+    // The allocator and the connections first take the memory that they need once.
     let kinds: [Kind; 6] = [
         ("user", |n| forms::sign_in(&format!("u{n}"), "acme.test", "acme.test")),
         ("profile", |n| forms::user(&format!("guess-{n}"), "ACME.test", "&action=user_call")),
@@ -93,14 +93,14 @@ async fn guess() {
     node.stop().await;
 }
 
-/// Many at once, as scanners come.
+/// Sends many guesses at once, as scanners do.
 async fn guess_all(fetch: &Arc<Fetch>, form: fn(usize) -> String) {
     const AT_ONCE: usize = 16;
     let guessers = (0..AT_ONCE).map(|first| {
         let fetch = Arc::clone(fetch);
         tokio::spawn(async move {
             for n in (first..GUESSES).step_by(AT_ONCE) {
-                // The node's polls run on this thread too, and an answer from memory waits for nothing.
+                // The node's polls also run on this thread, and answers from memory never wait, so give the polls a turn.
                 tokio::task::yield_now().await;
                 let form = form(n);
                 match ask(&fetch, &form).await.0 {
@@ -119,7 +119,7 @@ async fn guess_all(fetch: &Arc<Fetch>, form: fn(usize) -> String) {
     }
 }
 
-/// The same through the listener, some hundreds of each.
+/// The same over the listener, some hundred guesses of each kind.
 async fn over_http(node: &Node, kinds: &[Kind]) {
     let before = node.app.fetch.fills();
     for n in GUESSES..GUESSES + 300 {
@@ -141,13 +141,13 @@ fn resident() -> u64 {
     pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
 }
 
-/// Transactions of this database so far; each of a fetch's statements is one. Backends count a second late at most.
+/// The number of this database's transactions. Each statement of a fetch is one. Backends report them at most a second late.
 async fn statements(database: &Database) -> i64 {
     let sql = "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()";
     sqlx::query_scalar(sql).fetch_one(&mut database.connect().await).await.unwrap()
 }
 
-/// `*98` and a number asks for that mailbox. A number that nobody has is known to be nobody's.
+/// `*98` and a number asks for that mailbox. From the roster, the node knows that nobody has the number.
 #[actix_web::test]
 async fn mailboxes_that_nobody_has_cost_a_handful_of_statements() {
     let node = Node::start(&Database::new().await).await;
@@ -162,7 +162,7 @@ async fn mailboxes_that_nobody_has_cost_a_handful_of_statements() {
     assert!(fills <= A_FEW, "{fills} statements for 300 mailboxes");
 }
 
-/// Voicemail for a group that isn't there is about nobody: a guess like any other.
+/// A voicemail for an unknown group is a guess like any other.
 #[actix_web::test]
 async fn mailboxes_of_groups_that_nobody_has_cost_a_handful_of_statements() {
     let node = Node::start(&Database::new().await).await;
@@ -179,7 +179,7 @@ async fn mailboxes_of_groups_that_nobody_has_cost_a_handful_of_statements() {
     assert_eq!(kept, 0, "answers about nobody are strays");
 }
 
-/// A suspended tenant has no phone that signs in; its scanners stay.
+/// No phone of a suspended tenant registers, but scanners continue.
 #[actix_web::test]
 async fn guesses_at_a_suspended_tenant_cost_a_handful_of_statements() {
     let node = Node::start(&Database::new().await).await;
@@ -196,7 +196,7 @@ async fn guesses_at_a_suspended_tenant_cost_a_handful_of_statements() {
     assert!(fills <= A_FEW, "{fills} statements for 300 guesses");
 }
 
-/// A number that nobody has: its call is refused with the same words, and marked as its tenant's, whoever knew it.
+/// A call to a number that nobody has gets the same refusal, marked with its tenant, from the database and from memory.
 #[actix_web::test]
 async fn a_number_nobody_has_is_answered_alike_from_the_database_and_from_memory() {
     let node = Node::start(&Database::new().await).await;
@@ -218,7 +218,7 @@ async fn a_number_nobody_has_is_answered_alike_from_the_database_and_from_memory
     assert_eq!(shown(&first), shown(&from_memory));
 }
 
-/// The generations of the platform and of a tenant have nothing to do with each other.
+/// The generations of the platform and of a tenant are independent.
 #[actix_web::test]
 async fn the_first_call_to_a_phone_number_finds_its_owner_however_many_tenants_came_before() {
     let node = Node::start(&Database::new().await).await;

@@ -1,4 +1,4 @@
-//! An answer as any other XML parser reads it.
+//! Reads an answer with another XML parser.
 
 use quick_xml::{Reader, events::BytesStart, events::Event};
 

@@ -1,5 +1,5 @@
-//! Names in capitals. A switch finds domains, users and contexts in either case, and hashes some as the phone spells them: whatever
-//! was asked before, in whatever spelling, each is answered as if nothing had been.
+//! Names in capitals. A switch finds domains, users and contexts in either case, and hashes some names as the phone spells them. An
+//! answer must not depend on which spellings were asked for before.
 
 use std::{fmt::Write as _, sync::Arc};
 
@@ -24,7 +24,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// A tenant with one of each that is asked for by name, and with entries that tell capitals from small letters.
+    /// A tenant with one of each kind of thing that has a name, and with case-sensitive entries.
     async fn new() -> Self {
         let node = Node::start(&Database::new().await).await;
         let tenant = node.tenant("acme.test").await;
@@ -70,7 +70,7 @@ impl Stage {
         self.node.app.fetch.cache.settle();
     }
 
-    /// Every kind of question, each in many spellings.
+    /// Every kind of fetch, each in many spellings.
     fn kinds(&self) -> Vec<(&'static str, Vec<String>)> {
         const DOMAINS: [&str; 3] = ["acme.test", "ACME.TEST", "Acme.test"];
         let users = || DOMAINS.into_iter().flat_map(|domain| ["ada", "ADA"].map(|user| (user, domain)));
@@ -93,7 +93,7 @@ impl Stage {
                 encode(at)
             )
         };
-        // A menu that is asked for as another thing, too.
+        // A menu, also asked for as another kind of thing.
         let mut files = Vec::new();
         for (file, field) in
             [("ivr.conf", "Menu-Name"), ("conference.conf", "profile_name"), ("callcenter.conf", "CC-Queue")]
@@ -165,7 +165,7 @@ async fn every_spelling_is_answered_as_if_no_other_had_been_asked_for_before() {
             alone.push(stage.ask(form).await.0);
         }
         assert!(alone.iter().any(|answer| answer.contains("<section")), "{kind}: {alone:?}");
-        // A few at a time are enough to meet, and each meets each.
+        // A few at a time, so that each spelling runs beside each other one.
         for (first, asked_first) in forms.iter().enumerate() {
             stage.forget();
             stage.ask(asked_first).await;
@@ -182,7 +182,7 @@ async fn every_spelling_is_answered_as_if_no_other_had_been_asked_for_before() {
                 }
             }
         }
-        // And backwards, on a cache that has all of them.
+        // And backwards, with all answers in the cache.
         for (form, expected) in forms.iter().zip(&alone).rev() {
             assert_eq!(stage.ask(form).await.0, *expected, "{kind}: {form}");
         }
@@ -247,12 +247,12 @@ async fn spellings_fill_the_store_for_strays_and_no_other() {
     let (known, strays) = cache.len();
     assert_eq!(stage.ask(&own).await.1, Source::Hit);
     stage.node.stop().await;
-    // One each of REGISTER, group call and dial by name, and what stands for the call's variations.
+    // One answer each for REGISTER, group call and dial-by-name, and the marker that the call's answer varies.
     assert!(known <= 6, "{known} answers and {strays} strays");
 }
 
 async fn ask(fetch: &Arc<Fetch>, form: &str) -> (Reply, Source) {
-    // All share one thread with the node's polls, which renew its lease.
+    // All fetches share one thread with the node's polls, which renew its lease.
     tokio::task::yield_now().await;
     fetch.answer(Request::read(form.as_bytes()).unwrap(), None).await
 }

@@ -1,4 +1,4 @@
-//! Who may ask: a switch with its own token, and nobody else.
+//! Only a switch with its own token may fetch.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -62,7 +62,7 @@ async fn credentials_larger_than_a_head_are_refused() {
     let node = wire::node().await;
     for length in [100_000, 300_000, 3_000_000] {
         let bytes = request(&format!("Authorization: Basic {}\r\n", "A".repeat(length)), "/fs/xml");
-        // A server that closes while it is being sent to may have its last words lost.
+        // If a server closes while it is still being sent to, its last answer may be lost.
         let bytes = wire::exchange(node.app.switch_address, &bytes).await;
         for answer in wire::answers(&bytes) {
             wire::assert_decent(&answer);
@@ -83,7 +83,7 @@ async fn the_scheme_has_no_case_and_spaces_do_not_count() {
     wire::still_serves(node).await;
 }
 
-/// Somebody without credentials may not even make the server read.
+/// The server does not even read the body of somebody without credentials.
 #[actix_web::test]
 async fn a_large_body_of_a_stranger_is_not_read() {
     let node = wire::node().await;

@@ -1,4 +1,4 @@
-//! HTTP itself, bent: lengths that lie, requests in a row, other versions and methods, and what is no HTTP at all.
+//! Broken HTTP: wrong lengths, pipelined requests, other versions and methods, and bytes that are not HTTP at all.
 
 use crate::{
     forms,
@@ -12,7 +12,7 @@ fn form() -> Vec<u8> {
     forms::sign_in("1000", "acme.test", "acme.test").into_bytes()
 }
 
-/// What came back for bytes that need not be answered at all; each answer is a decent one.
+/// The answers to bytes that need no answer. Each answer must be well-formed.
 async fn whatever(node: &Node, request: &[u8]) -> Vec<Answer> {
     let answers = answers(&exchange(node.app.switch_address, request).await);
     answers.iter().for_each(assert_decent);
@@ -27,7 +27,7 @@ fn chunked(body: &[u8], size: usize) -> Vec<u8> {
 fn padded(length: usize) -> Vec<u8> {
     let mut form = form();
     let padding = format!("&{MARK}={}", "x".repeat(length - form.len() - MARK.len() - 2));
-    // The last user counts: the padding goes to the front.
+    // The last user counts, so the padding comes first.
     form = [format!("a=b{padding}&").as_bytes(), &form].concat();
     form.truncate(length);
     form
@@ -108,7 +108,7 @@ async fn a_length_that_lies_is_refused_or_cuts_the_body() {
     wire::still_serves(node).await;
 }
 
-/// A switch sends one request a connection. Who sends more at once gets answers in that order, and then the end.
+/// A switch sends one request per connection. A client that sends several at once gets the answers in order, then the end.
 #[actix_web::test]
 async fn pipelined_requests_are_answered_in_their_order() {
     let node = wire::node().await;
@@ -163,7 +163,7 @@ async fn who_expects_to_be_told_to_continue_is_told() {
     wire::still_serves(node).await;
 }
 
-/// `method` in xml_curl.conf: anything but POST asks by the query.
+/// With any `method` but POST in xml_curl.conf, a switch sends the fields in the query.
 #[actix_web::test]
 async fn other_methods_ask_by_their_query() {
     let node = wire::node().await;

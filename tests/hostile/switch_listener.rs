@@ -1,11 +1,11 @@
-//! What a fetch may hold: names nobody has, bytes that are no text, text that means something to a switch.
+//! Bad content of fetches: unknown names, bytes that are not text, text that a switch would act on.
 
 use crate::{
     forms,
     wire::{self, MARK, fetch, is_nobody, is_not_found},
 };
 
-/// Text that FreeSWITCH, a shell, SQL or HTTP would act on, each with the mark in it.
+/// Text that FreeSWITCH, a shell, SQL or HTTP would act on, each with the marker in it.
 fn active_texts() -> Vec<String> {
     let texts = [
         "!@",
@@ -124,7 +124,7 @@ async fn active_text_is_nobodys_name_and_never_comes_back() {
     wire::still_serves(node).await;
 }
 
-/// The realm is a stranger's and stands in `key_value` as it is (mod_xml_curl.c, `basic_data`).
+/// The realm comes from a stranger and is in `key_value` unencoded (mod_xml_curl.c, `basic_data`).
 #[actix_web::test]
 async fn a_realm_smuggles_no_field_in() {
     let node = wire::node().await;
@@ -142,7 +142,7 @@ async fn a_realm_smuggles_no_field_in() {
     ] {
         let answer = fetch(&node, forms::sign_in("1000", realm, realm)).await;
         assert!(is_not_found(&answer), "{realm}: {}", answer.text());
-        // What the switch cuts off at 511 bytes may end anywhere.
+        // The switch cuts the text off at 511 bytes, which may be anywhere in it.
         let form = forms::sign_in("1000", realm, realm);
         let (base, rest) = form.split_once("&Event-Name=REQUEST_PARAMS").unwrap();
         for cut in [base.len().min(80), base.len() - 1] {
@@ -153,7 +153,7 @@ async fn a_realm_smuggles_no_field_in() {
     wire::still_serves(node).await;
 }
 
-/// A digest's user is whatever the phone says; "!1000" would find the first user who is not 1000.
+/// The phone chooses the digest's username, and "!1000" would find the first user that is not 1000.
 #[actix_web::test]
 async fn a_negated_user_finds_nobody() {
     let node = wire::node().await;

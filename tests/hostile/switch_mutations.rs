@@ -1,4 +1,4 @@
-//! Random bytes, and recorded requests of a real FreeSWITCH with something wrong in each.
+//! Random bytes, and mutated requests that were recorded from a real FreeSWITCH.
 
 use std::path::Path;
 
@@ -10,10 +10,10 @@ use crate::{
 };
 
 const COUNT: usize = 1_000;
-/// Any; a failure prints the request itself.
+/// Any seed will do: a failure prints the request itself.
 const SEED: u64 = 0x0d1a_1b1a_4e00;
 
-/// The fetches that were recorded: their bodies.
+/// The bodies of the recorded fetches.
 fn recorded() -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
     let mut files = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).collect::<Vec<_>>();
@@ -29,7 +29,7 @@ fn recorded() -> Vec<Vec<u8>> {
     bodies.filter(|body| body.len() > 20).collect()
 }
 
-/// All of them, a few at once; each is answered decently.
+/// Sends all of them, a few at once. Each answer must be well-formed.
 async fn send_all(node: &Node, bodies: &[Vec<u8>]) -> [usize; 2] {
     const AT_ONCE: usize = 8;
     let mut kinds = [0, 0];
@@ -59,7 +59,7 @@ async fn a_thousand_random_bodies_are_answered_decently() {
     let bodies = (0..COUNT).map(|_| {
         let mut body = vec![0; random.random_range(0..2_000)];
         random.fill_bytes(&mut body);
-        // Some begin like a fetch, so that they get further.
+        // Some begin like a fetch, so that they get past the first checks.
         let starts = ["", "section=directory&", "section=dialplan&Event-Name=x&Hunt-Context=acme.test&", MARK];
         [starts.choose(&mut random).unwrap().as_bytes(), &body].concat()
     });
@@ -84,7 +84,7 @@ async fn a_thousand_mutated_requests_are_answered_decently() {
     wire::still_serves(node).await;
 }
 
-/// The same without a body that fits: the bytes of whole requests, mutated.
+/// The same with whole requests, so that lengths may be wrong.
 #[actix_web::test]
 async fn a_thousand_mutated_heads_are_answered_or_hung_up_on() {
     let node = wire::node().await;
@@ -101,7 +101,7 @@ async fn a_thousand_mutated_heads_are_answered_or_hung_up_on() {
                 _ => request.insert(at, *b"\r\n :;,\0\t/".choose(&mut random).unwrap()),
             }
         }
-        // However long it says it is: that many bytes are there.
+        // Whatever the length field says, this many bytes are sent.
         request.resize(request.len() + 9_000_000_usize.min(COUNT * 10), b' ');
         request
     });
@@ -182,7 +182,7 @@ fn mutate(body: &[u8], others: &[Vec<u8>], random: &mut StdRng) -> Vec<u8> {
         4 => fields.push(field(NAMES.choose(random).unwrap().as_bytes(), value)),
         5 => fields.swap(0, at),
         6 => {
-            // The front of one, the back of another.
+            // The beginning of one request, and the end of another.
             let other = others.choose(random).unwrap();
             fields.truncate(at);
             fields.push(other[random.random_range(0..other.len())..].to_vec());

@@ -1,4 +1,4 @@
-//! Peers that are slow, silent or gone in the middle: their connections end by themselves, and others don't notice.
+//! Clients that are slow, silent, or gone half-way: the server closes their connections, and others don't notice.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ async fn connect(node: &Node) -> TcpStream {
     TcpStream::connect(node.app.switch_address).await.unwrap()
 }
 
-/// Waits until the server has ended the connection; what it said until then.
+/// Waits until the server has closed the connection, and returns what it sent.
 async fn until_closed(stream: TcpStream) -> Vec<u8> {
     closed_within(LONGEST, stream).await
 }
@@ -34,7 +34,7 @@ async fn closed_within(limit: Duration, mut stream: TcpStream) -> Vec<u8> {
     said
 }
 
-/// A phone signs in, in no more time than with nobody else there.
+/// Checks that a phone registers as fast as without the other clients.
 async fn others_are_served(node: &Node) {
     let since = Instant::now();
     let answer = wire::fetch(node, form()).await;
@@ -66,7 +66,7 @@ async fn a_head_that_does_not_end_is_refused() {
     wire::still_serves(node).await;
 }
 
-/// A byte now and then keeps no connection open for ever.
+/// A byte now and then must not keep a connection open forever.
 #[actix_web::test]
 async fn a_head_that_comes_byte_by_byte_is_refused() {
     let node = wire::node().await;
@@ -117,7 +117,7 @@ async fn a_body_that_does_not_come_is_refused() {
     wire::still_serves(node).await;
 }
 
-/// Who has been answered and says no more holds no connection: there is only so much room for them. Strangers too.
+/// A client that has its answer must not hold its connection, since their number is limited. This is also true of strangers.
 #[actix_web::test]
 async fn a_chunked_body_that_does_not_end_keeps_no_connection_open() {
     let node = wire::node().await;
@@ -141,7 +141,7 @@ async fn a_chunked_body_that_does_not_end_keeps_no_connection_open() {
     wire::still_serves(node).await;
 }
 
-/// The body is bounded in time as a whole: a byte now and then does not begin it anew.
+/// The time limit is for the whole body. A byte now and then does not extend it.
 #[actix_web::test]
 async fn a_body_that_comes_byte_by_byte_is_refused() {
     let node = wire::node().await;
@@ -169,11 +169,11 @@ async fn connections_dropped_anywhere_hurt_nobody() {
         let mut stream = connect(&node).await;
         stream.write_all(&request[..end]).await.unwrap();
         if end % 2 == 0 {
-            // A reset instead of an end.
+            // Reset the connection instead of closing it.
             stream.set_zero_linger().unwrap();
         }
     }
-    // Sent whole, and not waited for.
+    // Send the whole request, but don't wait for the answer.
     for _ in 0..200 {
         let mut stream = connect(&node).await;
         stream.write_all(&request).await.unwrap();
@@ -182,7 +182,7 @@ async fn connections_dropped_anywhere_hurt_nobody() {
     wire::still_serves(node).await;
 }
 
-/// Half of the connection is closed by who has said all there is to say.
+/// A client may close its half of the connection once it has sent the request.
 #[actix_web::test]
 async fn a_peer_that_only_listens_any_more_is_answered() {
     let node = wire::node().await;

@@ -1,4 +1,4 @@
-//! The switch listener over TLS: who has no certificate of the right authority does not get as far as asking.
+//! The switch listener over TLS: a client without a certificate of the right authority can't send a request.
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::{
     harness::{Database, Node},
 };
 
-/// An authority and what it signs.
+/// A certificate authority.
 struct Authority {
     pem: String,
     issuer: Issuer<'static, KeyPair>,
@@ -41,7 +41,7 @@ impl Authority {
     }
 }
 
-/// One fetch over TLS; `Err`: the handshake, or what came after it, failed.
+/// Makes one fetch over TLS. `Err` if the handshake or anything after it failed.
 async fn fetch(
     address: SocketAddr,
     authority: &Authority,
@@ -106,9 +106,9 @@ async fn only_switches_with_a_certificate_of_the_authority_may_ask() {
         let refused = fetch(address, &ours, own, &login).await;
         assert!(refused.is_err(), "{what}: {refused:?}");
     }
-    // The switch checks the server as well.
+    // The switch also checks the server's certificate.
     assert!(fetch(address, &theirs, Some(ours.sign("fs1")), &login).await.is_err(), "not the server it trusts");
-    // Without TLS nothing is told.
+    // Without TLS there is no answer.
     let mut plain = TcpStream::connect(address).await.unwrap();
     plain.write_all(b"POST /fs/xml HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").await.unwrap();
     let mut told = Vec::new();

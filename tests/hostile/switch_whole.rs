@@ -1,4 +1,4 @@
-//! Requests that come whole are answered in one go, all others by the framework. Nobody can tell which way it was.
+//! Requests that arrive whole are answered directly, and all others by the framework. Clients can't see a difference.
 
 use std::{
     net::SocketAddr,
@@ -28,7 +28,7 @@ fn form() -> Vec<u8> {
     forms::sign_in("1000", "acme.test", "acme.test").into_bytes()
 }
 
-/// What came back, to the byte, but for the date.
+/// The answer's exact bytes, except for the date.
 fn undated(bytes: &[u8]) -> String {
     let text = String::from_utf8(bytes.to_vec()).unwrap();
     let at = text.find("\r\ndate: ").unwrap_or_else(|| panic!("no date: {text}")) + 2;
@@ -38,17 +38,17 @@ fn undated(bytes: &[u8]) -> String {
     text[..at].to_owned() + &text[end + 2..]
 }
 
-/// Sends pieces, each once the one before has most likely been read, and reads to the end.
+/// Sends a request in pieces, with a pause after each so that it has most likely been read, and reads to the end.
 async fn in_pieces(address: SocketAddr, pieces: &[&[u8]]) -> Vec<u8> {
     let talking = async {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         for (number, piece) in pieces.iter().enumerate() {
             if number > 0 {
-                // That a peer has read is not told to the one who sent: there is nothing to wait for.
+                // A sender can't know when the other side has read, so there is no event to wait for.
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            // Who has been answered may be hung up on.
+            // After its answer, the server may close the connection.
             let _ = stream.write_all(piece).await;
         }
         let mut answer = Vec::new();
@@ -122,7 +122,7 @@ async fn both_ways_give_the_same_answers() {
     wire::still_serves(node).await;
 }
 
-/// Of what comes behind a request nothing is taken for a part of it, and its answer arrives whatever happens to the rest.
+/// Bytes after a request are not read as a part of it, and its answer arrives whatever happens to them.
 #[actix_web::test]
 async fn what_follows_a_request_costs_nobody_the_answer() {
     let node = wire::node().await;
@@ -136,7 +136,7 @@ async fn what_follows_a_request_costs_nobody_the_answer() {
             assert!(answers[0].text().contains("<user id=\"1000\""), "{answers:?}");
             answers.iter().for_each(wire::assert_decent);
         }
-        // With no time in between, again and again: at whatever moment the rest comes.
+        // Repeated without a pause, so that the rest arrives at different moments.
         let exchanges = (0..100).map(|_| async {
             let mut stream = TcpStream::connect(address).await.unwrap();
             stream.set_nodelay(true).unwrap();
@@ -156,7 +156,7 @@ async fn what_follows_a_request_costs_nobody_the_answer() {
     wire::still_serves(node).await;
 }
 
-/// A peer for which the kernel keeps as little as it can on either side.
+/// A client with the smallest possible kernel buffers on both sides.
 fn narrow(address: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP)).unwrap();
     socket.set_tcp_mss(536).unwrap();
@@ -186,7 +186,7 @@ async fn an_answer_larger_than_what_the_kernel_holds_arrives_whole() {
         stream.write_all(&request).await.unwrap();
         streams.push(stream);
     }
-    // They read nothing yet, and hinder nobody.
+    // They don't read yet, and don't hold up others.
     let since = Instant::now();
     for _ in 0..20 {
         assert_eq!(wire::fetch(&node, forms::sign_in("100001", "acme.test", "acme.test")).await.status, 200);
@@ -204,7 +204,7 @@ async fn an_answer_larger_than_what_the_kernel_holds_arrives_whole() {
     panics::assert_none();
 }
 
-/// Who reads a little now and then is not waited for to the end.
+/// The server gives up on a client that reads only a little now and then.
 #[actix_web::test]
 async fn an_answer_that_is_hardly_read_is_given_up() {
     let node = large().await;
@@ -227,7 +227,7 @@ async fn an_answer_that_is_hardly_read_is_given_up() {
     panics::assert_none();
 }
 
-/// What needs the framework has its turn beside any number of requests that don't.
+/// Requests that need the framework get their turn beside any number of requests that don't.
 #[actix_web::test]
 async fn a_flood_of_whole_requests_starves_no_other() {
     let node = wire::node().await;

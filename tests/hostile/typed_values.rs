@@ -1,12 +1,12 @@
-//! A variable, a codec, a spoken text: what a switch would run, open or misread is refused wherever it can be given, and what was
-//! kept before it was refused is gone.
+//! Variables, codecs, spoken texts: a value that a switch would run, open or misread is refused everywhere, and an upgrade removes
+//! those that were saved earlier.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::harness::{Database, Node, call_form};
 
-/// Text without a character that an escaper would mind, and what each does on a switch that takes it.
+/// Texts in which an escaper finds nothing, with what a switch would do with each.
 const RUN_OR_OPENED: [&str; 10] = [
     "system::/usr/bin/touch /tmp/x",
     "bgsystem::id",
@@ -92,7 +92,7 @@ async fn a_spoken_text_is_never_read_as_an_application() {
     node.stop().await;
 }
 
-/// What the version before would have kept.
+/// Saves values as an earlier version would have.
 async fn keep_what_was_taken_before(database: &Database, tenant: Uuid, extension: Uuid) {
     let mut db = database.connect().await;
     let variables = json!({
@@ -137,7 +137,7 @@ async fn an_upgrade_takes_out_what_is_not_taken_any_more_and_phones_go_on() {
     let mut db = database.connect().await;
     let upgrade = include_str!("../../migrations/0016_typed_variables.sql");
     sqlx::raw_sql(upgrade).execute(&mut db).await.unwrap();
-    // A second time it finds nothing.
+    // A second run finds nothing.
     sqlx::raw_sql("discard temp").execute(&mut db).await.unwrap();
     sqlx::raw_sql(upgrade).execute(&mut db).await.unwrap();
 

@@ -1,4 +1,4 @@
-//! Every kind of text that a tenant may choose, generated up to the edge of what its type accepts.
+//! Generates every kind of text that a tenant may choose, up to the limits of its type.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ pub struct WantedTenant {
     pub extensions: Vec<Wanted>,
 }
 
-/// What an extension is wanted to carry.
+/// The values of an extension.
 #[derive(Debug, Clone)]
 pub struct Wanted {
     pub number: String,
@@ -55,7 +55,7 @@ impl Wanted {
         }
     }
 
-    /// How many generated texts it holds.
+    /// How many generated texts it has.
     pub fn count(&self) -> usize {
         let optional = [self.alias.is_some(), self.caller_name.is_some(), self.caller_number.is_some()];
         let optional = optional.into_iter().chain([self.email.is_some(), self.codecs.is_some()]);
@@ -66,7 +66,7 @@ impl Wanted {
 pub fn tenants() -> impl Strategy<Value = WantedTenant> {
     let group = accepted("[a-zA-Z][a-zA-Z0-9._-]{0,20}", |text| GroupName::parse(text).ok());
     (domain(), group, vec(wanted(), 1..5)).prop_map(|(domain, group, mut extensions)| {
-        // One namespace: what would be taken gets a suffix that makes it free.
+        // There is one namespace, so a name in use gets a suffix that makes it free.
         let mut taken = BTreeSet::from([group.as_str().to_owned()]);
         for (place, wanted) in extensions.iter_mut().enumerate() {
             wanted.number = format!("1{place:02}{}", wanted.number);
@@ -114,7 +114,7 @@ fn wanted() -> impl Strategy<Value = Wanted> {
     })
 }
 
-/// One of the variables there are, with a value of any form that it takes.
+/// One of the variables, with any kind of value that it accepts.
 fn variable() -> impl Strategy<Value = Variable> {
     let value = prop_oneof![
         3 => shown_text(25),
@@ -142,7 +142,7 @@ fn email() -> impl Strategy<Value = Email> {
         .prop_filter_map("an address", |(local, domain)| Email::parse(&format!("{local}@{domain}")).ok())
 }
 
-/// Text of many scripts, of all punctuation, and of words that mean something to FreeSWITCH.
+/// Text with many scripts, all punctuation, and words that FreeSWITCH acts on.
 fn shown_text(pieces: usize) -> impl Strategy<Value = String> {
     const WORDS: &[&str] = &[
         "include",
@@ -218,7 +218,7 @@ fn shown_text(pieces: usize) -> impl Strategy<Value = String> {
         2 => select(WORDS).prop_map(String::from),
         2 => "[a-zA-Z0-9 ]{1,6}",
     ];
-    // Not every piece is allowed: what is not goes.
+    // Remove the pieces that are not allowed.
     vec(piece, 1..pieces).prop_map(|pieces| {
         let fine = |piece: &String| piece.chars().all(char::is_whitespace) || DisplayName::parse(piece).is_ok();
         pieces.into_iter().filter(fine).collect::<String>()

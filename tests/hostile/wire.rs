@@ -1,4 +1,4 @@
-//! Bytes to the switch listener and bytes back, as strangers send them; and what every answer must be like.
+//! Sends bytes to the switch listener, as strangers do, and checks every answer.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -17,9 +17,9 @@ use crate::{
     panics, second_reader,
 };
 
-/// Stands in what is sent; must stand in nothing that comes back.
+/// A marker in everything that is sent. No answer may contain it.
 pub const MARK: &str = "eChO7mArK";
-/// Nothing may take longer.
+/// The time limit for everything.
 pub const LONGEST: Duration = Duration::from_secs(10);
 
 /// A node with the tenant acme.test and its extensions 1000 and 1001, as in the recorded requests.
@@ -36,7 +36,7 @@ pub async fn node() -> Node {
     node
 }
 
-/// After all that: a phone signs in, a call is routed, and nothing has panicked.
+/// Checks at the end that a phone registers, a call is routed, and nothing has panicked.
 pub async fn still_serves(node: Node) {
     let answer = node.fetch(&forms::sign_in("1000", "acme.test", "acme.test")).await;
     assert!(answer.text().contains("<user id=\"1000\""), "{}", answer.text());
@@ -51,24 +51,24 @@ pub fn credentials(node: &Node) -> String {
     format!("Basic {}", STANDARD.encode(format!("{name}:{token}")))
 }
 
-/// The head of a fetch, up to what says how long it is.
+/// The head of a fetch, up to its content length.
 pub fn head(node: &Node, rest: &str) -> Vec<u8> {
     format!("POST /fs/xml HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\n{rest}\r\n", credentials(node))
         .into_bytes()
 }
 
-/// A fetch that says of itself what is true.
+/// A fetch with the right content length.
 pub fn post(node: &Node, body: &[u8]) -> Vec<u8> {
     [&head(node, &format!("Content-Length: {}\r\n", body.len())), body].concat()
 }
 
-/// Sends bytes and reads until the server closes, which it does by itself.
+/// Sends bytes and reads until the server closes the connection.
 pub async fn exchange(address: SocketAddr, request: &[u8]) -> Vec<u8> {
     let talking = async {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let (mut reading, mut writing) = stream.split();
         let mut answer = Vec::new();
-        // Read while writing: who refuses early closes before all was sent. An error on either side ends the exchange too.
+        // Read while writing, because a server that refuses early closes before everything was sent. An error on either side ends this too.
         let (_, _) = tokio::join!(writing.write_all(request), reading.read_to_end(&mut answer));
         answer
     };
@@ -76,12 +76,12 @@ pub async fn exchange(address: SocketAddr, request: &[u8]) -> Vec<u8> {
     answered.unwrap_or_else(|_| panic!("no end after {LONGEST:?}: {}", beginning(request)))
 }
 
-/// Of what was sent, enough to know it again.
+/// The beginning of a request, enough to recognise it.
 fn beginning(request: &[u8]) -> String {
     String::from_utf8_lossy(&request[..request.len().min(2000)]).into_owned()
 }
 
-/// Sends a request that must be answered once, decently.
+/// Sends a request that must get exactly one well-formed answer.
 pub async fn answer(node: &Node, request: &[u8]) -> Answer {
     let bytes = exchange(node.app.switch_address, request).await;
     let mut answers = answers(&bytes);
@@ -91,12 +91,12 @@ pub async fn answer(node: &Node, request: &[u8]) -> Answer {
     answer
 }
 
-/// A fetch with this body, answered decently.
+/// Sends a fetch with this body, which must get a well-formed answer.
 pub async fn fetch(node: &Node, body: impl AsRef<[u8]>) -> Answer {
     answer(node, &post(node, body.as_ref())).await
 }
 
-/// The answers in what came back; "100 Continue" is none.
+/// The answers that came back, without "100 Continue".
 pub fn answers(mut bytes: &[u8]) -> Vec<Answer> {
     let mut answers = Vec::new();
     while !bytes.is_empty() {
@@ -117,7 +117,7 @@ pub fn answers(mut bytes: &[u8]) -> Vec<Answer> {
     answers
 }
 
-/// XML that a switch takes as it stands, or a plain refusal; and nothing of what was sent.
+/// Checks that an answer is XML that a switch reads as it is, or a plain refusal, without the marker.
 pub fn assert_decent(answer: &Answer) {
     let shown = format!("{answer:?}\n{}", answer.text());
     assert!(!shown.contains(MARK), "an echo: {shown}");
@@ -126,7 +126,7 @@ pub fn assert_decent(answer: &Answer) {
         200 => {
             assert_eq!(kind, Some("text/xml"), "{shown}");
             let reading = Switch::new().read(&answer.body);
-            // Profiles name the switch's own variables, on purpose: those of the stock configuration, and nothing else.
+            // Profiles use the switch's own variables on purpose, but only those of the stock configuration.
             if answer.text().contains("<configuration name=\"sofia.conf\">") {
                 return;
             }
@@ -141,12 +141,12 @@ pub fn assert_decent(answer: &Answer) {
     }
 }
 
-/// Is it the document that sends the switch on to its other sources?
+/// Whether it is the document that makes a switch ask its other sources.
 pub fn is_not_found(answer: &Answer) -> bool {
     answer.status == 200 && answer.text().contains("<result status=\"not found\"/>")
 }
 
-/// Is it the domain with nobody in it?
+/// Whether it is the domain without a user.
 pub fn is_nobody(answer: &Answer, domain: &str) -> bool {
     let text = answer.text();
     text.contains(&format!("<domain name=\"{domain}\">")) && !text.contains("<user ")

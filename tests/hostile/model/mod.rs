@@ -1,10 +1,10 @@
-//! FreeSWITCH's way of reading a fetched document, rebuilt from switch_xml.c (1.11.3-dev, cc93a683ca), its faults included.
+//! A model of how FreeSWITCH reads a fetched document, written after switch_xml.c (1.11.3-dev, cc93a683ca), with its bugs.
 //!
 //! [`preprocess`] is `preprocess()`, [`parse`] is `switch_xml_parse_str()`, [`write`] is `switch_xml_toxml()`, [`search`] is
-//! `switch_xml_locate_user()`. Bytes, not text: the switch knows no encoding until it writes. Where a file ends in "not
-//! modelled", FreeSWITCH does something that no answer of ours may lead to; the model then refuses the document.
+//! `switch_xml_locate_user()`. They work on bytes, because a switch has no encoding until it writes. "Not modelled" means that
+//! FreeSWITCH does something that none of our answers may lead to; the model then refuses the document.
 //!
-//! `recorded.jsonl` beside this folder holds documents with what libfreeswitch itself made of them.
+//! `recorded.jsonl` beside this folder has documents with libfreeswitch's own results.
 
 mod parse;
 mod preprocess;
@@ -22,22 +22,22 @@ pub struct Switch {
     variables: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
-/// What became of a document.
+/// The result of reading a document.
 #[derive(Debug)]
 pub struct Reading {
-    /// Lines of which nothing, or only a part, reached the parser.
+    /// Lines that did not reach the parser, or only in part.
     pub dropped: Vec<String>,
-    /// Names of the global variables that were asked for.
+    /// Names of the global variables that were expanded.
     pub expanded: Vec<String>,
-    /// What the switch would have run.
+    /// Commands that the switch would have run.
     pub commands: Vec<Command>,
-    /// What the parser was given.
+    /// The text that the parser got.
     pub text: Vec<u8>,
     pub tree: Result<Element, String>,
 }
 
 impl Switch {
-    /// With the variables of FreeSWITCH's own example configuration that strangers like best.
+    /// A switch with those variables of FreeSWITCH's example configuration that attackers want most.
     pub fn new() -> Self {
         let variables = [("domain", "switch.example"), ("default_password", "4711"), ("mark", "?<&\"")];
         Self { variables: variables.map(|(name, value)| (name.into(), value.into())).into() }
@@ -47,7 +47,7 @@ impl Switch {
         self.variables.get(name.as_bytes()).map(|value| text(value))
     }
 
-    /// Reads a document as `xml_url_fetch` has it read (mod_xml_curl.c).
+    /// Reads a document as `xml_url_fetch` does (mod_xml_curl.c).
     pub fn read(&mut self, document: &[u8]) -> Reading {
         let mut reading = Reading {
             dropped: Vec::new(),
@@ -63,7 +63,7 @@ impl Switch {
 }
 
 impl Reading {
-    /// Was it taken as it stood, line for line?
+    /// Whether every line was read unchanged.
     pub fn is_untouched(&self) -> bool {
         self.dropped.is_empty() && self.expanded.is_empty() && self.commands.is_empty()
     }
@@ -74,12 +74,12 @@ impl Reading {
 }
 
 impl Element {
-    /// Written out by the switch.
+    /// The document as the switch writes it.
     pub fn written(&self) -> Vec<u8> {
         write::write(self)
     }
 
-    /// Written out and read again, as the switch does with every user it finds (`switch_xml_dup`).
+    /// Writes the document and reads it again, as a switch does with every user that it finds (`switch_xml_dup`).
     pub fn duplicated(&self) -> Result<Element, String> {
         parse::parse(&self.written())
     }
@@ -90,7 +90,7 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-// === What C has for this ===
+// === C's library functions ===
 
 /// `isspace` in the C locale.
 fn is_space(byte: u8) -> bool {
@@ -107,7 +107,7 @@ fn find_any_case(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|window| window.eq_ignore_ascii_case(needle))
 }
 
-/// A C string: what stands before the first NUL.
+/// A C string: the bytes before the first NUL.
 fn until_nul(bytes: &[u8]) -> &[u8] {
     &bytes[..memchr::memchr(0, bytes).unwrap_or(bytes.len())]
 }

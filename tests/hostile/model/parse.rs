@@ -7,11 +7,11 @@ use std::ops::Range;
 
 use super::{Element, find, is_space};
 
-/// The five entities that are known without a DOCTYPE. Their replacement is a reference, decoded in its turn.
+/// The five entities that exist without a DOCTYPE. Each is replaced by a reference, which is then decoded.
 const ENTITIES: [(&[u8], &[u8]); 5] =
     [(b"lt;", b"&#60;"), (b"gt;", b"&#62;"), (b"quot;", b"&#34;"), (b"apos;", b"&#39;"), (b"amp;", b"&#38;")];
 
-/// What is decoded, beside line endings.
+/// What is decoded besides line endings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum In {
     Attribute,
@@ -24,7 +24,7 @@ pub fn parse(document: &[u8]) -> Result<Element, String> {
     if matches!(document[0], 0xfe | 0xff) {
         return Err("UTF-16 is not modelled".into());
     }
-    // The last byte makes room for a NUL and is remembered. There is none before: the preprocessor saw to it.
+    // The last byte is remembered and replaced by a NUL. The preprocessor ensures that there is no earlier NUL.
     Parser { text: &document[..document.len() - 1], last, at: 0, open: Vec::new(), root: None }.run()
 }
 
@@ -45,7 +45,7 @@ impl Parser<'_> {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    /// `strcspn`: on to one of these, or the end.
+    /// `strcspn`: moves to the next of these bytes, or to the end.
     fn skip_until(&mut self, stop: &[u8]) {
         let rest = self.rest();
         self.at += rest.iter().position(|byte| stop.contains(byte)).unwrap_or(rest.len());
@@ -57,7 +57,7 @@ impl Parser<'_> {
         }
     }
 
-    /// The tag may end where the document does.
+    /// The tag may end with the document.
     fn at_last(&self, byte: u8) -> bool {
         self.byte() == 0 && self.last == byte
     }
@@ -91,7 +91,7 @@ impl Parser<'_> {
         }
     }
 
-    /// What stands behind a '<'; ends on its '>'.
+    /// Reads what comes after a '<', up to its '>'.
     fn markup(&mut self) -> Result<(), String> {
         let first = self.byte();
         if first.is_ascii_alphabetic() || matches!(first, b'_' | b':') || first >= 0x80 {
@@ -209,7 +209,7 @@ impl Parser<'_> {
     }
 }
 
-/// Decodes in place and goes on behind what it decoded: `&amp;#60;` becomes `&#60;` and stays so.
+/// Decodes in place and continues after the decoded text: `&amp;#60;` becomes `&#60;` and is not decoded again.
 fn decode(text: &[u8], kind: In) -> Vec<u8> {
     let mut text = with_line_feeds(text);
     let mut at = 0;
@@ -244,13 +244,13 @@ fn with_line_feeds(text: &[u8]) -> Vec<u8> {
     kept.map(|(_, byte)| if *byte == b'\r' { b'\n' } else { *byte }).collect()
 }
 
-/// Reads what stands between `&#` and `;`: the bytes it means, and how many bytes it took with the semicolon.
+/// Reads the text between `&#` and `;`. Returns the decoded bytes and the length that was read, with the semicolon.
 fn reference(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     let (base, mut at) = if text.first() == Some(&b'x') { (16, 1) } else { (10, 0) };
     if !text.get(at)?.is_ascii_hexdigit() {
         return None;
     }
-    // strtoul takes a prefix of its own, if a digit follows.
+    // strtoul accepts a prefix itself, if a digit follows.
     let is_prefix = base == 16
         && matches!(text[at..], [b'0', b'x' | b'X', ..])
         && text.get(at + 2).is_some_and(u8::is_ascii_hexdigit);
@@ -264,7 +264,7 @@ fn reference(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     (text.get(at) == Some(&b';')).then(|| (utf8(code), at + 1))
 }
 
-/// UTF-8 as it once was, for up to 31 bits.
+/// UTF-8 in its old form, for up to 31 bits.
 fn utf8(code: u32) -> Vec<u8> {
     let [.., low] = code.to_be_bytes();
     if code < 0x80 {

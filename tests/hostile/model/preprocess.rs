@@ -1,19 +1,19 @@
-//! `preprocess()`, `expand_vars()` and `switch_fp_read_dline()`: the pass over the lines before any XML is looked at.
+//! `preprocess()`, `expand_vars()` and `switch_fp_read_dline()`: the pass over the lines before XML is parsed.
 //!
-//! Not modelled: what a command prints into the document, what an included file holds.
+//! Not modelled: what a command prints into the document, and the content of included files.
 
 use std::collections::BTreeMap;
 
 use super::{Reading, find, find_any_case, text, until_nul};
 
-/// Something the switch does because a document says so.
+/// Something that a switch does because a document says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     pub name: String,
     pub argument: String,
 }
 
-/// A longer line is split, and the byte that stood there is lost (`DLINE_MAX_SIZE` in switch_utils.c).
+/// A longer line is split, and one byte is lost there (`DLINE_MAX_SIZE` in switch_utils.c).
 const LONGEST_LINE: usize = 1024 * 1024 - 2;
 
 type Variables = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -39,11 +39,11 @@ pub fn run(document: &[u8], variables: &mut Variables, reading: &mut Reading) {
     }
 }
 
-/// Answers whether the line was passed on whole.
+/// Returns whether the line was passed on whole.
 fn one_line(bytes: &[u8], in_comment: &mut bool, variables: &mut Variables, reading: &mut Reading) -> bool {
     let line = until_nul(bytes);
     let (raw, mut expanded) = expand(line, variables, &mut reading.expanded);
-    // Looked for in the line as it was, which ends at the first variable's brace by now.
+    // It is searched in the original line, which by now ends at the first variable's brace.
     if [&b"<include>"[..], b"</include>", b"<?"].iter().any(|word| find(raw, word).is_some()) {
         return false;
     }
@@ -54,7 +54,7 @@ fn one_line(bytes: &[u8], in_comment: &mut bool, variables: &mut Variables, read
         expanded = raw[end + 3..].to_vec();
     }
     if let Some(at) = find_any_case(&expanded, b"X-pre-process") {
-        // Acted on behind a '<' only, but the line is gone in any case.
+        // It only has an effect after a '<', but the line is lost in any case.
         if at > 0 && expanded[at - 1] == b'<' {
             element(&expanded[at..], variables, &mut reading.commands);
         }
@@ -77,8 +77,8 @@ fn one_line(bytes: &[u8], in_comment: &mut bool, variables: &mut Variables, read
     !was_in_comment && line.len() == bytes.len()
 }
 
-/// Replaces `$${name}` by the variable's value, or nothing. Answers the line as that leaves it (a NUL stands where the
-/// first brace closed) and the line with its variables expanded.
+/// Replaces `$${name}` by the variable's value, or by nothing. Returns the original line as this leaves it (with a NUL where the
+/// first brace closed), and the expanded line.
 fn expand<'a>(line: &'a [u8], variables: &Variables, asked: &mut Vec<String>) -> (&'a [u8], Vec<u8>) {
     let (mut expanded, mut left, mut at) = (Vec::new(), line, 0);
     while at < line.len() {
@@ -100,7 +100,7 @@ fn expand<'a>(line: &'a [u8], variables: &Variables, asked: &mut Vec<String>) ->
     (left, expanded)
 }
 
-/// `switch_find_end_paren`: where the brace that opens the text is closed.
+/// `switch_find_end_paren`: the position of the brace that closes the text's first one.
 fn closing_brace(text: &[u8]) -> Option<usize> {
     let mut depth = 0;
     text.iter().position(|byte| {
@@ -121,7 +121,7 @@ fn element(text: &[u8], variables: &mut Variables, commands: &mut Vec<Command>) 
     act(name, argument, &["set", "exec-set", "stun-set", "env-set", "include", "exec"], variables, commands);
 }
 
-/// The text in quotes behind a word and `=`, and what follows its closing quote, if it has one.
+/// The quoted text after a word and `=`, and what follows its closing quote, if it has one.
 fn quoted<'a>(text: &'a [u8], word: &[u8]) -> Option<(&'a [u8], Option<&'a [u8]>)> {
     let text = &text[find_any_case(text, word)?..];
     let text = &text[memchr::memchr(b'=', text)?..];
@@ -157,7 +157,7 @@ fn act(name: &[u8], argument: &[u8], known: &[&str], variables: &mut Variables, 
     commands.push(Command { name: (*name).to_owned(), argument: text(argument) });
 }
 
-/// A variable never holds `${` (`switch_string_var_check`).
+/// A variable never contains `${` (`switch_string_var_check`).
 fn without_expressions(value: &[u8]) -> Vec<u8> {
     let (mut value, mut dollar) = (value.to_vec(), None);
     for at in 0..value.len() {
@@ -174,7 +174,7 @@ fn without_expressions(value: &[u8]) -> Vec<u8> {
     value
 }
 
-/// Spaces and nothing else, as C counts them there.
+/// Whether there are only spaces, as this C code defines them.
 trait Spaces {
     fn trim_prefix_spaces(&self) -> &[u8];
     fn trim_suffix_spaces(&self) -> &[u8];

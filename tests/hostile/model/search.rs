@@ -3,7 +3,7 @@
 use super::Element;
 
 impl Element {
-    /// Looks for a user in an answer as the switch does, which asked for `name` by `key`.
+    /// Searches a user in an answer, as a switch does that asked for `name` by `key`.
     pub fn user(&self, domain: &str, key: &str, name: &str) -> Option<&Element> {
         let section = self.all("section").find(|section| has(section, "name", "directory"))?;
         let domain = section.all("domain").find(|known| has(known, "name", domain))?;
@@ -13,7 +13,7 @@ impl Element {
     }
 }
 
-/// The first that matches any of the conditions: by the key, by number-alias, or for having a `type` other than "pointer".
+/// The first user that matches any condition: by key, by number-alias, or by a `type` other than "pointer".
 fn in_tag<'a>(users: &'a Element, key: &str, name: &str) -> Option<&'a Element> {
     users.all("user").find(|user| {
         is(user, key, name)
@@ -22,7 +22,7 @@ fn in_tag<'a>(users: &'a Element, key: &str, name: &str) -> Option<&'a Element> 
     })
 }
 
-/// A wanted value that begins with '!' is any other (`switch_xml_find_child_multi`).
+/// A wanted value that begins with '!' matches any other value (`switch_xml_find_child_multi`).
 fn is(element: &Element, attribute: &str, wanted: &str) -> bool {
     match wanted.strip_prefix('!') {
         Some(unwanted) => element.bytes_of(attribute).is_some() && !has(element, attribute, unwanted),
@@ -30,7 +30,7 @@ fn is(element: &Element, attribute: &str, wanted: &str) -> bool {
     }
 }
 
-/// Without regard to case (`switch_xml_find_child`).
+/// Ignores case (`switch_xml_find_child`).
 fn has(element: &Element, attribute: &str, wanted: &str) -> bool {
     element.bytes_of(attribute).is_some_and(|value| value.eq_ignore_ascii_case(wanted.as_bytes()))
 }

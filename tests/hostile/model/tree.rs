@@ -1,16 +1,16 @@
-//! What the parser makes: `struct switch_xml`, as far as it is looked at.
+//! The parser's result: the parts of `struct switch_xml` that are used.
 
 use super::text;
 
-/// An element. Equality leaves the character data out: answers carry none, and writing indents.
+/// An element. Equality ignores character data, because answers have none and writing adds indentation.
 #[derive(Debug, Clone, Default)]
 pub struct Element {
     pub name: Vec<u8>,
-    /// A value is `None` where none stood there, or none in quotes.
+    /// A value is `None` if there is none, or it is not in quotes.
     pub attributes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     pub text: Vec<u8>,
     pub children: Vec<Element>,
-    /// How much of the parent's character data stood before it.
+    /// How much of the parent's character data comes before it.
     pub offset: usize,
 }
 
@@ -25,7 +25,7 @@ impl Element {
         text(&self.name)
     }
 
-    /// `switch_xml_attr`: the first of that name.
+    /// `switch_xml_attr`: the first attribute with that name.
     pub fn bytes_of(&self, name: &str) -> Option<&[u8]> {
         let (_, value) = self.attributes.iter().find(|(known, _)| known == name.as_bytes())?;
         Some(value.as_deref().unwrap_or_default())
@@ -35,22 +35,22 @@ impl Element {
         self.bytes_of(name).map(text)
     }
 
-    /// The children of that name.
+    /// The children with that name.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Element> {
         self.children.iter().filter(move |child| child.name == name.as_bytes())
     }
 
-    /// `switch_xml_child`: the first child of that name.
+    /// `switch_xml_child`: the first child with that name.
     pub fn child(&self, name: &str) -> Option<&Element> {
         self.children.iter().find(|child| child.name == name.as_bytes())
     }
 
-    /// The first element below along these names.
+    /// The first element on the path of these names.
     pub fn down(&self, path: &[&str]) -> Option<&Element> {
         path.iter().try_fold(self, |element, name| element.child(name))
     }
 
-    /// This element and all below it.
+    /// This element and all its descendants.
     pub fn everything(&self) -> Vec<&Element> {
         std::iter::once(self).chain(self.children.iter().flat_map(Element::everything)).collect()
     }

@@ -1,4 +1,4 @@
-//! The model must have every known property of FreeSWITCH's parser (FREESWITCH.md, sections 0 and 7).
+//! The model must have every known property of FreeSWITCH's parser.
 
 use crate::model::{Command, Element, Reading, Switch, text};
 
@@ -14,7 +14,7 @@ fn command(name: &str, argument: &str) -> Vec<Command> {
     vec![Command { name: name.into(), argument: argument.into() }]
 }
 
-// === Section 0 ===
+// === What a fetched document can do to a switch ===
 
 #[test]
 fn a_global_variable_in_a_fetched_document_is_expanded() {
@@ -116,7 +116,7 @@ fn a_lookup_takes_the_first_user_that_matches_any_condition() {
     assert_eq!(tree.user("acme.test", "id", "4711").unwrap().attribute("id").unwrap(), "1002", "any name finds a type");
 }
 
-// === Section 7 ===
+// === How a document is read ===
 
 #[test]
 fn five_entities_and_numeric_references_are_decoded() {

@@ -1,8 +1,7 @@
-//! The groups of `src/` stand on each other like floors: an import points to its own group or to a lower one, no two files import each
-//! other, and SQL stands in files named `store.rs` or `…_store.rs` alone. There are no exceptions.
+//! The groups of `src/` are like floors: an import points to its own group or to a lower one, no two files import each other, and SQL
+//! is only in files named `store.rs` or `…_store.rs`. There are no exceptions.
 //!
-//! A folder's `mod.rs` and the files of that folder are one subject, told in several files: what they take from each other is not
-//! counted.
+//! A folder's `mod.rs` and the files of that folder are one subject in several files, so imports between them are not counted.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't read the sources has failed")]
 
@@ -13,15 +12,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// From the ground up.
+/// The groups, from the lowest to the highest.
 const FLOORS: [&str; 10] =
     ["text", "model", "routing", "node", "http", "tenancy", "telephony", "people", "switch", "app"];
 
-/// One path that a `use` line, or the code, names.
+/// A path that a `use` line or other code names.
 struct Import {
     line: usize,
     path: Vec<String>,
-    /// It stands in a `use` line.
+    /// Whether it is in a `use` line.
     is_use: bool,
 }
 
@@ -42,7 +41,7 @@ fn sources() -> BTreeMap<PathBuf, String> {
     found.into_iter().map(|(path, text)| (path.strip_prefix(&root).unwrap().to_owned(), text)).collect()
 }
 
-/// `fetch/fill/call.rs` is `fetch::fill::call`.
+/// The module of a file: `fetch/fill/call.rs` is `fetch::fill::call`.
 fn module(file: &Path) -> Vec<String> {
     let mut parts = file.with_extension("").iter().map(|part| part.to_str().unwrap().to_owned()).collect::<Vec<_>>();
     if parts.last().is_some_and(|last| last == "mod" || last == "lib" || last == "main") {
@@ -51,7 +50,7 @@ fn module(file: &Path) -> Vec<String> {
     parts
 }
 
-/// Comments away, lines kept: an example in a comment is no import.
+/// The text without comments but with all lines: an example in a comment is not an import.
 fn without_comments(text: &str) -> String {
     text.lines().fold(String::new(), |mut all, line| {
         let code = if line.trim_start().starts_with("//") { "" } else { line.split(" // ").next().unwrap_or_default() };
@@ -60,7 +59,7 @@ fn without_comments(text: &str) -> String {
     })
 }
 
-/// What a use tree names: `a::{b, c::{self, D}}` is `a::b`, `a::c` and `a::c::D`.
+/// The paths of a use tree: `a::{b, c::{self, D}}` is `a::b`, `a::c` and `a::c::D`.
 fn leaves(tree: &str, before: &[String], found: &mut Vec<Vec<String>>) {
     let tree = tree.trim();
     let Some(open) = tree.find('{') else {
@@ -93,7 +92,7 @@ fn leaves(tree: &str, before: &[String], found: &mut Vec<Vec<String>>) {
     }
 }
 
-/// Everything of this crate that a file names.
+/// All paths of this crate that a file names.
 fn imports(text: &str) -> Vec<Import> {
     let text = without_comments(text);
     let line_at = |at: usize| text[..at].matches('\n').count() + 1;
@@ -121,7 +120,7 @@ fn imports(text: &str) -> Vec<Import> {
     found
 }
 
-/// From where the crate begins.
+/// The path from the crate's root.
 fn absolute(path: &[String], module: &[String]) -> Vec<String> {
     let mut base = module.to_vec();
     let mut rest = path;
@@ -227,8 +226,7 @@ fn sql_stands_in_stores_alone() {
     assert!(wrong.is_empty(), "SQL outside of a store:\n{wrong}");
 }
 
-/// Sentences are for people: a program that compares one breaks when somebody writes it better. Errors have types, refusals have
-/// codes.
+/// Sentences are for people. A program that compares one breaks when somebody improves it. Errors have types, and refusals have codes.
 #[test]
 fn no_error_is_told_apart_by_its_sentence() {
     let said = ["to_string()", "message()", "english()", "german()", "detail()"];
@@ -236,7 +234,7 @@ fn no_error_is_told_apart_by_its_sentence() {
         [" ==", " !=", ".starts_with(", ".ends_with(", ".contains(", ".strip_prefix(", ".strip_suffix(", ".find("];
     let mut wrong = String::new();
     for (file, text) in sources() {
-        // Tests read sentences to see that they are good ones; they stand at a file's end.
+        // Tests, which are at the end of a file, may check sentences.
         let code = without_comments(text.split("#[cfg(test)]").next().unwrap_or_default());
         for (at, line) in code.lines().enumerate() {
             let tells = |said: &str| {
@@ -255,7 +253,7 @@ fn no_error_is_told_apart_by_its_sentence() {
     assert!(wrong.is_empty(), "errors told apart by a sentence:\n{wrong}");
 }
 
-/// A document of the API has one list of shapes: of two with one name the second would replace the first without a word.
+/// The OpenAPI document has one list of schemas: if two had the same name, the second would silently replace the first.
 #[test]
 fn no_two_shapes_of_the_api_have_one_name() {
     let mut seen = BTreeMap::<String, Vec<String>>::new();
@@ -271,10 +269,10 @@ fn no_two_shapes_of_the_api_have_one_name() {
                 |line: &str| line.split(|c: char| !c.is_alphanumeric()).find(|w| !w.is_empty()).map(str::to_owned);
             let declared = lines[at + kind].split("struct ").nth(1).or_else(|| lines[at + kind].split("enum ").nth(1));
             if declared.is_some_and(|name| name.starts_with('$')) {
-                continue; // A macro's: it is told the name.
+                continue; // In a macro, which gets the name as an argument.
             }
             if declared.is_some_and(|name| name.contains('<')) {
-                continue; // Generic: its name holds what it is of.
+                continue; // A generic one has its parameter in its name.
             }
             let name = given.and_then(word).or_else(|| declared.and_then(word)).unwrap();
             seen.entry(name).or_default().push(format!("src/{}:{}", path.display(), at + kind + 1));

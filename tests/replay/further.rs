@@ -1,4 +1,4 @@
-//! Kinds that were not recorded, in the shape FreeSWITCH's source gives them.
+//! Kinds of requests that were not recorded, written after FreeSWITCH's source.
 
 use serde_json::json;
 
@@ -130,7 +130,7 @@ async fn a_suspended_or_deleted_extension_is_nobody_and_a_call_to_it_is_turned_a
     stage.set_status(1, "active").await;
     assert!(document(&stage.node.fetch(&call_form("1001", "acme.test")).await).contains("user/1001@acme.test"));
 
-    // Not while somebody is led to it.
+    // It can't be deleted while a number leads to it.
     let id = stage.extensions[1]["id"].as_str().unwrap();
     let path = format!("/v1/tenants/{}/extensions/{id}", stage.tenant);
     let refused = stage.node.api("DELETE", &path, json!(null)).await;

@@ -1,6 +1,6 @@
-//! Every kind of request that a FreeSWITCH sends, recorded or in the same shape, and what it is answered.
+//! Every kind of request that FreeSWITCH sends, recorded or written alike, with its answer.
 //!
-//! Answers are parsed and compared as trees, kept in `snapshots/`: a review of a change shows what switches get.
+//! Answers are parsed and compared as trees with those in `snapshots/`, so a review shows what changes for switches.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
 

@@ -1,4 +1,4 @@
-//! The recorded requests, one after the other.
+//! Replays the recorded requests.
 
 use std::{fs, path::Path};
 
@@ -57,7 +57,7 @@ async fn a_digest_can_be_checked_with_the_hash_that_is_sent() {
         let expected = dialplane::text::keyring::hex(&Md5::digest(plain.as_bytes()));
         assert_eq!(hash, expected);
     }
-    // A profile that forces a domain: the hash is for the realm that the phone answered to.
+    // If a profile forces a domain, the hash is for the realm that the phone used.
     let rest = "action=sip_auth&sip_auth_realm=Other.Realm&key=id&user=1000&domain=acme.test";
     let answer = stage.directory("REQUEST_PARAMS", rest).await.text();
     let plain = "1000:Other.Realm:secret-of-1000";

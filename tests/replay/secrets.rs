@@ -1,4 +1,4 @@
-//! A secret stands in the answers that need it, and in no other.
+//! An answer has a secret only if it needs it.
 
 use crate::stage::{PIN, Stage};
 
@@ -6,7 +6,7 @@ use crate::stage::{PIN, Stage};
 async fn each_answer_shows_the_secrets_its_purpose_needs() {
     let stage = Stage::set().await;
     let key = "key=id&user=1000&domain=acme.test";
-    // Purpose: hash, PIN, password itself.
+    // By purpose: whether the answer has the hash, the PIN, the password itself.
     let asked = [
         (format!("action=sip_auth&sip_auth_realm=acme.test&{key}"), (true, false, false)),
         (format!("action=jsonrpc-authenticate&{key}"), (true, false, false)),
@@ -26,7 +26,7 @@ async fn each_answer_shows_the_secrets_its_purpose_needs() {
         let text = stage.directory("REQUEST_PARAMS", &rest).await.text().replace("&#45;", "-");
         let shown = (text.contains("a1-hash"), text.contains(PIN), text.contains("secret-of-1000"));
         assert_eq!(shown, expected, "{rest}: {text}");
-        // Nobody is let in for want of a password.
+        // A missing password lets nobody in.
         let users = text.matches("<user ").count();
         assert_eq!(text.matches("name=\"allow-empty-password\" value=\"false\"").count(), users, "{rest}");
     }

@@ -1,4 +1,4 @@
-//! The tenant that the recorded requests were made with.
+//! The tenant of the recorded requests.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -38,7 +38,7 @@ impl Stage {
         Self { database, node, tenant, extensions }
     }
 
-    /// A directory request in the shape of the recorded ones.
+    /// A directory request like the recorded ones.
     pub async fn directory(&self, event: &str, rest: &str) -> Answer {
         let base = "hostname=vm&section=directory&tag_name=domain&key_name=name&key_value=acme.test";
         self.node.fetch(&format!("{base}&Event-Name={event}&{rest}")).await
@@ -52,7 +52,7 @@ impl Stage {
     }
 }
 
-/// The tree of an answer that is a document fit for a switch.
+/// The tree of an answer, which must be a document that a switch reads.
 pub fn document(answer: &Answer) -> String {
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("content-type"), Some("text/xml"));

@@ -1,8 +1,8 @@
-//! An XML document as an indented text of elements and sorted attributes, with what differs from run to run replaced.
+//! Prints an XML document as indented text with sorted attributes. Values that differ from run to run are replaced.
 
 use quick_xml::{Reader, XmlVersion, events::Event};
 
-/// The tree of a document; panics if it is not one.
+/// The tree of a document. Panics if the document can't be parsed.
 pub fn tree(document: &str) -> String {
     let mut reader = Reader::from_str(document);
     reader.config_mut().check_end_names = true;
@@ -38,7 +38,7 @@ fn line(depth: usize, tag: &quick_xml::events::BytesStart<'_>) -> String {
     format!("{}{} {}\n", "  ".repeat(depth), tag.name().as_ref(), attributes.join(" ")).replace(" \n", "\n")
 }
 
-/// Ids, hashes and PINs are made anew in each run.
+/// Replaces ids, hashes and PINs, which are new in each run.
 fn steady(value: &str) -> String {
     if value.len() == 36 && uuid::Uuid::parse_str(value).is_ok() {
         return "(uuid)".into();
@@ -54,12 +54,12 @@ fn steady(value: &str) -> String {
     value.into()
 }
 
-/// What a switch's preprocessor demands of every answer.
+/// Checks what a switch's preprocessor requires of every answer.
 pub fn is_fit_for_a_switch(document: &str) {
     assert!(document.ends_with('\n') && document.is_ascii(), "{document}");
     for line in document.lines() {
         assert!(!line.contains("<?") && !line.contains("<!"), "{line}");
-        // The stock profiles name variables of the switch, as whole values.
+        // The stock profiles use variables of the switch as whole values.
         let named = line.contains("value=\"$${") && line.contains("}\"/>") && document.contains("name=\"sofia.conf\"");
         assert!(named || !line.contains('$'), "{line}");
         assert!(line.matches('<').count() <= 1, "one element a line: {line}");

@@ -1,4 +1,4 @@
-//! Admission: limits are kept exactly, whatever comes at once and however often it is asked.
+//! Admission: limits hold exactly, however many calls come at once, and however often each is asked about.
 
 use std::sync::Arc;
 
@@ -86,7 +86,7 @@ async fn calls_per_second_are_limited() {
         routes.push(route(&stage.calls(BERLIN, Uuid::new_v4()).await));
     }
     let through = routes.iter().filter(|route| *route == "outbound").count();
-    // Twenty calls take part of a second, or reach into the next.
+    // Twenty calls take less than a second, but may reach into the next.
     assert!((3..=6).contains(&through) && routes.iter().any(|route| route == "calls_per_second"), "{routes:?}");
     stage.stop().await;
 }
@@ -95,9 +95,9 @@ async fn calls_per_second_are_limited() {
 async fn a_day_ends_at_midnight_where_the_tenant_is() {
     let stage = Stage::new().await;
     let mut db = stage.database.connect().await;
-    // The tenant's zone was set today, and these days are others.
+    // The tenant's time zone was set today, and these tests use other days.
     sqlx::query("update tenants set limit_day = null, limit_day_until = null").execute(&mut db).await.unwrap();
-    // Straight to the statement, with a clock of its own: DST changes, leap days, zones east and west of UTC.
+    // This calls the statement directly with other times: changes of clocks, leap days, zones east and west of UTC.
     let made = async |db: &mut sqlx::PgConnection, zone: &str, at: &str| {
         let row = sqlx::query(
             "select admitted, reason from admit_call($1, gen_random_uuid(), '+498912345678', null, null, false, null, array[$2]::uuid[],
@@ -110,7 +110,7 @@ async fn a_day_ends_at_midnight_where_the_tenant_is() {
     for (zone, last, first) in [
         ("Europe/Berlin", "2026-11-23T22:59:59Z", "2026-11-23T23:00:00Z"),
         ("Europe/Berlin", "2026-07-06T21:59:59Z", "2026-07-06T22:00:00Z"),
-        // The day that clocks are put forward has 23 hours, the one they are put back 25.
+        // The day on which clocks go forward has 23 hours, and the one on which they go back has 25.
         ("Europe/Berlin", "2026-03-29T21:59:59Z", "2026-03-29T22:00:00Z"),
         ("Europe/Berlin", "2026-10-25T22:59:59Z", "2026-10-25T23:00:00Z"),
         ("America/New_York", "2026-11-24T04:59:59Z", "2026-11-24T05:00:00Z"),
@@ -118,11 +118,11 @@ async fn a_day_ends_at_midnight_where_the_tenant_is() {
         ("Pacific/Kiritimati", "2027-01-01T09:59:59Z", "2027-01-01T10:00:00Z"),
         ("Europe/Berlin", "2028-02-28T22:59:59Z", "2028-02-28T23:00:00Z"),
         ("Europe/Berlin", "2028-02-29T22:59:59Z", "2028-02-29T23:00:00Z"),
-        // Days that begin at 01:00, and that have midnight twice.
+        // Days that begin at 01:00, and days that have midnight twice.
         ("Africa/Cairo", "2027-04-29T21:59:59Z", "2027-04-29T22:00:00Z"),
         ("America/Havana", "2026-11-01T03:59:59Z", "2026-11-01T04:00:00Z"),
         ("Australia/Lord_Howe", "2027-04-03T12:59:59Z", "2027-04-03T13:00:00Z"),
-        // Beyond what fits into 32 bits.
+        // More than 32 bits can count.
         ("UTC", "2038-01-19T23:59:59Z", "2038-01-20T00:00:00Z"),
         ("America/New_York", "2038-07-05T03:59:59Z", "2038-07-05T04:00:00Z"),
         ("Europe/Berlin", "2106-02-07T22:59:59Z", "2106-02-07T23:00:00Z"),
@@ -139,17 +139,17 @@ async fn a_day_ends_at_midnight_where_the_tenant_is() {
 #[actix_web::test]
 async fn what_a_day_may_cost_is_reserved_and_settled() {
     let stage = Stage::new().await;
-    // 0.01 a minute is reserved for each call to Munich.
+    // 0.01 per minute is reserved for each call to Munich.
     stage.rules(json!({ "outbound": { "spend_per_day": 25_000 } })).await;
     let [a, b] = [Uuid::new_v4(), Uuid::new_v4()];
     assert_eq!(route(&stage.calls(BERLIN, a).await), "outbound");
     assert_eq!(route(&stage.calls(BERLIN, b).await), "outbound");
     assert_eq!(route(&stage.calls(BERLIN, Uuid::new_v4()).await), "spend_cap");
-    // The first is not answered, and gives back what was reserved.
+    // The first call is not answered, so what was reserved is given back.
     stage.cdr(a, json!({ "hangup_cause": "NO_ANSWER" })).await;
     let c = Uuid::new_v4();
     assert_eq!(route(&stage.calls(BERLIN, c).await), "outbound");
-    // The second was failed over to the dear one, and took 61 seconds: two minutes at 0.05.
+    // The second call failed over to the expensive carrier and took 61 seconds: two minutes at 0.05.
     let leg = json!({ "dialplane_carrier": stage.carriers[1], "dialplane_call": b, "answer_epoch": "1790000000", "billsec": "61",
                       "hangup_cause": "NORMAL_CLEARING" });
     stage.cdr(Uuid::new_v4(), leg).await;

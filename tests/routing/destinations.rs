@@ -1,4 +1,4 @@
-//! Destinations and dialplan entries over the API: references, circles, what is in use, what a tenant can't reach.
+//! Destinations and dialplan entries over the API: references, loops, things in use, other tenants' things.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -44,7 +44,7 @@ async fn a_call_is_led_through_destinations_by_their_numbers_and_a_change_is_in_
     assert_eq!(changed.status, 200, "{}", changed.text());
     assert!(call("600").await.contains(&format!("data=\"{} XML acme.test\"", mailbox.simple())));
     assert_eq!(route(&call(&mailbox.simple().to_string()).await), "message");
-    // A number leads there too.
+    // A phone number also leads there.
     let number = format!("/v1/phone-numbers/{}?tenant_id={}", stage.number, stage.tenant);
     assert_eq!(
         stage.node.api("PATCH", &number, json!({ "destination": target("schedule", schedule) })).await.status,
@@ -104,7 +104,7 @@ async fn circles_are_found_when_saving_and_what_is_in_use_stays() {
     for id in [c, b, a] {
         assert_eq!(stage.node.api("DELETE", &path(id), Value::Null).await.status, 204);
     }
-    // Forwards: A to B to C to A; standing in for each other when busy is none.
+    // Forwards from A to B to C to A are a loop. Two extensions that forward to each other when busy are not.
     let mut phones = Vec::new();
     for number in ["81", "82", "83"] {
         let new = json!({ "number": number });
@@ -135,13 +135,13 @@ async fn circles_are_found_when_saving_and_what_is_in_use_stays() {
     stage.stop().await;
 }
 
-/// As the switch says it: where the call is, and what the route before it wrote down.
+/// A fetch as the switch sends it: where the call is, and what the previous route noted on it.
 async fn at(stage: &Stage, place: &str, hops: Option<&str>) -> String {
     let hops = hops.map(|hops| format!("&variable_dialplane_hops={hops}")).unwrap_or_default();
     stage.node.fetch(&format!("{}{hops}", call_form(place, "acme.test"))).await.text()
 }
 
-/// The value that an answer sets, and where it leads on.
+/// The value that an answer sets, and where it leads the call on.
 fn led(answer: &str) -> Option<(String, String)> {
     let hops = answer.split("dialplane_hops=").nth(1)?.split('"').next()?;
     let to = answer.rsplit("application=\"transfer\" data=\"").next()?.split(' ').next()?;
@@ -162,7 +162,7 @@ async fn what_a_person_chooses_has_no_end_and_what_leads_on_by_itself_has() {
     let path = format!("/v1/tenants/{}/destinations/{a}", stage.tenant);
     let config = json!({ "config": { "greeting": { "text": "Hi" }, "entries": { "1": target("ivr", b) } } });
     assert_eq!(stage.node.api("PATCH", &path, config).await.status, 200);
-    // Two menus used alternately: each digit is a transfer that the menu makes with what the route left on the call.
+    // Two menus used in turns: each digit is a transfer by the menu, with what the route noted on the call.
     for round in 0..300 {
         let (place, other) = if round % 2 == 0 { (a, b) } else { (b, a) };
         let answer = at(&stage, &place.simple().to_string(), None).await;
@@ -172,7 +172,7 @@ async fn what_a_person_chooses_has_no_end_and_what_leads_on_by_itself_has() {
             "{answer} {other}"
         );
     }
-    // Somebody whose call was led on ten times transfers it (REFER), again and again: each time, it is led on to 70 by a forward.
+    // Somebody transfers a call (REFER) that was led on ten times, again and again. Each time, a forward leads it on to 70.
     let forwarded =
         stage.node.extension(stage.tenant, json!({ "number": "71", "calls": { "forward_always": "70" } })).await;
     assert_eq!(forwarded["number"], "71");
@@ -184,7 +184,7 @@ async fn what_a_person_chooses_has_no_end_and_what_leads_on_by_itself_has() {
         assert_eq!(route(&at(&stage, &to, Some(&next)).await), "extension", "{transfer}");
         hops = next;
     }
-    // A circle of forwards ends, wherever it begins.
+    // A loop of forwards ends, wherever it begins.
     for (number, to) in [("72", "73"), ("73", "72")] {
         let calls = json!({ "number": number, "calls": { "forward_busy": to } });
         stage.node.extension(stage.tenant, calls).await;
@@ -213,7 +213,7 @@ async fn what_a_person_chooses_has_no_end_and_what_leads_on_by_itself_has() {
 #[actix_web::test]
 async fn what_is_saved_may_lead_on_as_often_as_a_call_may_be_led() {
     let stage = Stage::new().await;
-    // Menus one in another, by a digit each: as many as somebody wants to press.
+    // Menus in menus, with a digit for each: as many as somebody wants to press.
     let mut last = stage.made(json!({ "name": "End", "kind": "mailbox", "config": {} })).await;
     let mut kind = "mailbox";
     for depth in 0..13 {
@@ -241,7 +241,7 @@ async fn what_is_saved_may_lead_on_as_often_as_a_call_may_be_led() {
         made.push(answer.id());
     }
     assert_eq!(made.len(), 7);
-    // Nor by leading the last one further.
+    // The last one can't lead on further, either.
     let (x, y) = (
         stage.made(json!({ "name": "X", "kind": "announcement", "config": { "prompt": { "text": "Hi" } } })).await,
         made[0],
@@ -252,7 +252,7 @@ async fn what_is_saved_may_lead_on_as_often_as_a_call_may_be_led() {
     let path = format!("/v1/tenants/{}/destinations/{x}", stage.tenant);
     let further = json!({ "config": { "prompt": { "text": "Hi" }, "then": target("mailbox", end) } });
     assert_eq!(stage.node.api("PATCH", &path, further).await.status, 422);
-    // And it is led there, also when it came over a phone that did not take it, and its forward.
+    // A call gets to the end of the chain, even if it came by a phone that did not take it, and its forward.
     let mut place = (made[6].simple().to_string(), "3:0:".to_owned() + &made[6].simple().to_string());
     for count in 0..7 {
         let answer = at(&stage, &place.0, Some(&place.1)).await;
@@ -275,7 +275,7 @@ async fn numbers_that_mean_something_else_are_not_given() {
         let new = json!({ "name": "Box", "number": number, "kind": "mailbox", "config": {} });
         assert_eq!(stage.destination(stage.tenant, new).await.status, 409, "{number}");
     }
-    // A code can't take what is a number already.
+    // A feature code can't be a number in use.
     stage.node.extension(stage.tenant, json!({ "number": "4711" })).await;
     let path = format!("/v1/tenants/{}/settings", stage.tenant);
     let refused = stage.node.api("PATCH", &path, json!({ "routing": { "codes": { "echo": "4711" } } })).await;
@@ -285,7 +285,7 @@ async fn numbers_that_mean_something_else_are_not_given() {
     stage.stop().await;
 }
 
-/// What a phone takes by itself would be heard by who said that they are not to be disturbed.
+/// A phone that answers by itself would disturb somebody who has set "do not disturb".
 #[actix_web::test]
 async fn a_phone_that_is_not_to_be_disturbed_takes_no_page_and_no_intercom() {
     let stage = Stage::new().await;
@@ -374,19 +374,19 @@ async fn entries_go_before_the_built_in_ones_and_xml_is_the_platforms() {
             refused.text()
         );
     }
-    // XML: the platform's, checked, shown as a diff; the switch tries it first.
+    // XML entries belong to the platform, are checked, and are shown as a diff. The switch tries them first.
     let xml = "<extension name=\"raw\"><condition field=\"destination_number\" expression=\"^88$\"><action application=\"answer\"/></condition></extension>";
     let made = stage.node.api("POST", &path, json!({ "name": "Raw", "xml": xml })).await;
     assert_eq!(made.status, 201, "{}", made.text());
     assert!(made.json()["diff"].as_str().unwrap().contains("+<extension name=\"raw\">"));
     let answer = call("70").await;
     assert!(answer.find("name=\"raw\"").unwrap() < answer.find("name=\"extension\"").unwrap(), "{answer}");
-    // And before nobody's number, whether that is read or known by heart.
+    // Also for a number that nobody has, whether the database or the node's memory says so.
     for number in 5000..5100 {
         let answer = call(&number.to_string()).await;
         assert!(answer.contains("name=\"raw\"") && answer.contains("UNALLOCATED_NUMBER"), "{answer}");
     }
-    // Also before a call that leaves the platform, and never before one for help.
+    // Also before an outbound call, but never before an emergency call.
     let out = stage.calls("+498912345678", Uuid::new_v4()).await;
     assert!(out.find("name=\"raw\"").unwrap() < out.find("name=\"outbound\"").unwrap(), "{out}");
     assert!(!stage.calls("112", Uuid::new_v4()).await.contains("name=\"raw\""));

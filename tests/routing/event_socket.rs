@@ -1,4 +1,4 @@
-//! A switch, played as far as its event socket goes.
+//! A simulated event socket of a switch.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 pub const PASSWORD: &str = "of-the-event-socket";
 
-/// What the switch has, and what it was told.
+/// The state of the simulated switch, and the commands that it got.
 #[derive(Default)]
 pub struct Played {
     /// By carrier: state and status.
@@ -21,19 +21,19 @@ pub struct Played {
     pub queues: BTreeSet<String>,
     /// Queue and agent.
     pub tiers: BTreeSet<(String, String)>,
-    /// How many wait in each of its queues.
+    /// How many callers wait in each queue.
     pub waiting: u32,
-    /// It could not read the addresses when it was told to.
+    /// Whether reading the addresses fails.
     pub distrusts: bool,
-    /// The agents that it reads when it is told to.
+    /// The agents that it reads on command.
     pub agents: Vec<String>,
-    /// It does not do what begins so.
+    /// Commands that begin with this fail.
     pub refuses: Option<&'static str>,
-    /// Every command that was more than a question.
+    /// Every command that changes something.
     pub told: Vec<String>,
 }
 
-/// Its event socket: it lets in who knows the password.
+/// Serves its event socket to clients that know the password.
 pub struct EventSocket {
     pub address: String,
     played: Arc<Mutex<Played>>,
@@ -59,13 +59,13 @@ impl EventSocket {
         self.played.lock().unwrap()
     }
 
-    /// Says how its gateways are; it has no others.
+    /// Sets the state of its gateways. It has no others.
     pub fn says(&self, gateways: &[(Uuid, &str, &str)]) {
         let gateways = gateways.iter().map(|(carrier, state, up)| (*carrier, ((*state).into(), (*up).into())));
         self.has().gateways = gateways.collect();
     }
 
-    /// What it was told since it was asked last.
+    /// The commands since the last call.
     pub fn told(&self) -> Vec<String> {
         std::mem::take(&mut self.has().told)
     }
@@ -95,7 +95,7 @@ async fn serve(stream: TcpStream, played: &Mutex<Played>) -> Option<()> {
     Some(())
 }
 
-/// As mod_callcenter prints one.
+/// A list as mod_callcenter prints it.
 fn list(head: &str, rows: impl Iterator<Item = String>) -> String {
     rows.fold(format!("{head}\n"), |list, row| list + &row + "\n") + "+OK\n"
 }

@@ -1,4 +1,4 @@
-//! Switches of a tenant: what is off is refused where it is set up, and not answered where it is called.
+//! A tenant's features: one that is off can't be set up, and calls to it are not answered.
 
 use serde_json::{Value, json};
 
@@ -45,12 +45,12 @@ async fn queues_conferences_and_mailboxes_are_there_while_their_feature_is_on() 
         assert_ne!(cause(&stage.dials(dialled).await).as_deref(), Some("UNALLOCATED_NUMBER"), "{kind}");
         assert!(!explained(&stage, dialled).await.contains("switched off"));
         stage.features(json!({ feature: false })).await;
-        // In force with the next call, and said by whoever is asked why.
+        // The change is in force with the next call, and explanations say so.
         let answer = stage.dials(dialled).await;
         assert_eq!((route(&answer).as_str(), cause(&answer).as_deref()), ("switched_off", Some("UNALLOCATED_NUMBER")));
         let why = explained(&stage, dialled).await;
         assert!(why.contains(&format!("{feature} is switched off for the tenant")), "{why}");
-        // Nothing more of it, and nothing more leads there.
+        // No other can be created, and nothing new can lead there.
         assert!(is_off(&made(&stage, kind, json!({})).await, feature), "{kind}");
         let one = format!("{destinations}/{}", id.as_str().unwrap());
         let changed = match kind {
@@ -67,14 +67,14 @@ async fn queues_conferences_and_mailboxes_are_there_while_their_feature_is_on() 
         let number = format!("/v1/phone-numbers/{}?tenant_id={tenant}", stage.number);
         assert!(is_off(&node.api("PATCH", &number, json!({ "destination": target })).await, feature), "{kind}");
     }
-    // What led there before may be changed otherwise.
+    // Things that already lead there may be changed in other ways.
     let renamed = json!({ "config": menu("conference", &room.json()["id"], "Old")["config"], "name": "Renamed" });
     let renamed = node.api("PATCH", &format!("{destinations}/{}", led.id()), renamed).await;
     assert_eq!(renamed.status, 200, "{}", renamed.text());
-    // A switch has no queue of it.
+    // Switches don't get the queue.
     let conf = node.fetch("section=configuration&tag_name=configuration&key_name=name&key_value=callcenter.conf&Event-Name=REQUEST_PARAMS").await;
     assert!(!conf.text().contains("<queue "), "{}", conf.text());
-    // Neither extension nor phone has a mailbox then.
+    // Neither an extension nor a phone has a mailbox then.
     let extensions = format!("/v1/tenants/{tenant}/extensions");
     let new = json!({ "number": "70", "voicemail_enabled": true });
     assert!(is_off(&node.api("POST", &extensions, new).await, "voicemail"));
@@ -84,7 +84,7 @@ async fn queues_conferences_and_mailboxes_are_there_while_their_feature_is_on() 
     assert!(is_off(&node.api("PATCH", &one, json!({ "voicemail_enabled": true })).await, "voicemail"));
     let rung = stage.dials(&stage.phone).await;
     assert_eq!((route(&rung).as_str(), rung.contains("application=\"voicemail\"")), ("extension", false), "{rung}");
-    // And back again.
+    // Switched on again.
     stage.features(json!({ "voicemail": true, "queues": true, "conferences": true })).await;
     assert!(stage.dials(&stage.phone).await.contains("application=\"voicemail\""));
     assert_eq!(route(&stage.dials("610").await), "conference");
@@ -113,7 +113,7 @@ async fn nothing_is_recorded_while_recording_is_off() {
     for kind in ["queue", "conference"] {
         assert!(is_off(&made(&stage, kind, json!({ "record": true })).await, "call_recording"), "{kind}");
     }
-    // Everything that can be recorded is, and then isn't.
+    // At first, everything that can be recorded is recorded; then nothing.
     stage.features(json!({ "call_recording": true })).await;
     stage.rules(json!({ "record": { "inbound": true, "outbound": true, "internal": true } })).await;
     let extension = node.extension(tenant, new).await;

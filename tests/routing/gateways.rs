@@ -1,4 +1,4 @@
-//! What switches say about their gateways, over an event socket that this test plays.
+//! The state of gateways, as switches report it over an event socket that this test simulates.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use crate::{
 
 const MUNICH: &str = "+498912345678";
 
-/// What came of asking the switch; the node may have begun to by itself.
+/// The result of asking the switch. The node may have started to ask by itself.
 async fn asked(stage: &Stage, path: &str) -> Answer {
     loop {
         dialplane::switch::link::visit::visit_due(&stage.node.app.changes).await.unwrap();
@@ -34,7 +34,7 @@ async fn a_gateway_that_the_switches_take_to_be_down_drops_back_and_recovers() {
     let path = format!("/v1/switches/{switch}/event-socket");
     assert_eq!(stage.node.api("GET", &path, Value::Null).await.status, 404);
 
-    // A wrong password is said to be one, and shown nowhere.
+    // A wrong password is reported, but shown nowhere.
     let wrong = json!({ "address": socket.address, "password": "something-else" });
     assert_eq!(stage.node.api("PUT", &path, wrong).await.status, 200);
     let shown = asked(&stage, &path).await;
@@ -70,14 +70,14 @@ async fn a_gateway_that_the_switches_take_to_be_down_drops_back_and_recovers() {
     let preview = stage.node.api("GET", &preview, Value::Null).await.json();
     assert_eq!((&preview["carriers"][0]["sick"], &preview["carriers"][1]["sick"]), (&json!(false), &json!(true)));
 
-    // Up again; and gone from the switch.
+    // The gateway is up again, and then removed from the switch.
     socket.says(&[(cheap, "REGED", "UP")]);
     ask(&socket.address).await;
     assert_eq!(order().await, [cheap, dear]);
     let gone = stage.node.api("GET", &format!("/v1/carriers/{dear}/gateways"), Value::Null).await.json();
     assert_eq!(gone["items"], json!([]));
 
-    // What was said long ago, and a switch that can't be reached, bar nobody.
+    // Old reports, and switches that can't be reached, exclude no carrier.
     socket.says(&[(cheap, "TIMEOUT", "DOWN"), (dear, "NOREG", "UP")]);
     ask(&socket.address).await;
     assert_eq!(order().await, [dear, cheap]);
@@ -88,7 +88,7 @@ async fn a_gateway_that_the_switches_take_to_be_down_drops_back_and_recovers() {
     assert!(shown["error"].as_str().unwrap().contains("refused"), "{shown}");
     assert_eq!(order().await, [cheap, dear]);
 
-    // What is wrong is said, and nothing secret is written down.
+    // The error is shown, and nothing secret is recorded.
     let audit = stage.node.api("GET", "/v1/audit", Value::Null).await;
     assert!(audit.text().contains("event-socket") && !audit.text().contains(PASSWORD));
     for (body, field) in [

@@ -1,4 +1,4 @@
-//! What becomes of static files as people have them: several domains, contexts of their own, faults in single files.
+//! Imports of typical static files: several domains, separate contexts, errors in single files.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::stage::Stage;
 
-/// A folder of files that goes when it is dropped.
+/// A folder of files that is deleted when it is dropped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -154,7 +154,7 @@ async fn contexts_stay_apart_and_a_call_goes_where_it_went() {
     assert!(note(&report.left, "lobby/desk").contains("only the users 1003 dial in lobby"), "{report:?}");
     assert!(note(&report.taken, "1003").contains("dialled in the context lobby"), "{report:?}");
     assert!(note(&report.left, "internal/late").contains("1001, which internal/phones took"), "{report:?}");
-    // What would come before others' calls is left, as XML also before codes and emergencies.
+    // An entry that would take other extensions' calls is left out; as XML, also one that would take feature codes or emergency numbers.
     assert!(note(&report.left, "internal/rest").contains("would no longer work"), "{report:?}");
     let dial =
         |number: &str| report.dials.iter().find(|dial| dial.dialled == number).unwrap_or_else(|| panic!("{report:?}"));
@@ -162,11 +162,11 @@ async fn contexts_stay_apart_and_a_call_goes_where_it_went() {
     assert!(dial("1002").after.starts_with("extension"), "{:?}", dial("1002"));
     assert_eq!(dial("5001").after, "entry wait (XML)");
     assert!((8..=10).contains(&report.dials.len()), "{:?}", report.dials);
-    // On the node as well: a phone that dials 1002 gets 1002, at once and not in a circle.
+    // On the node as well, a phone that dials 1002 gets 1002 directly, and not in a loop.
     let call = stage.calls("1002", Uuid::new_v4()).await;
     assert!(call.contains("user/1002@acme.test") && !call.contains("1002 XML"), "{call}");
     let wait = stage.calls("5001", Uuid::new_v4()).await;
-    // Without a context it stays in the caller's own (switch_ivr_session_transfer in switch_ivr.c).
+    // Without a context, the call stays in the caller's own (switch_ivr_session_transfer in switch_ivr.c).
     assert!(wait.contains("application=\"transfer\" data=\"1001\""), "{wait}");
     let voicemail = stage.calls("*97", Uuid::new_v4()).await;
     assert!(!voicemail.contains("name=\"rest\""), "{voicemail}");

@@ -1,4 +1,4 @@
-//! Numbers of calls from outside, as their carriers write them.
+//! Numbers of calls from outside, in the notation of their carriers.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -12,7 +12,7 @@ const AMERICA: &str = "198.51.100.7";
 const AUSTRALIA: &str = "203.0.113.9";
 const NOBODYS: &str = "192.0.2.1";
 
-/// Two tenants with numbers that look alike, each leading to an extension.
+/// Two tenants with similar numbers, each leading to an extension.
 struct Numbers {
     stage: Stage,
     beta: Uuid,
@@ -43,7 +43,7 @@ impl Numbers {
         self.stage.carrier(name, config, "7,1\n").await
     }
 
-    /// Where a call leads: to which tenant's extension.
+    /// The tenant's extension that a call leads to.
     async fn led(&self, number: &str, from: &str, more: &str) -> &'static str {
         let number = percent_encoding::percent_encode(number.as_bytes(), percent_encoding::NON_ALPHANUMERIC);
         let form = format!("{}&variable_sip_network_ip={from}{more}", call_form(&number.to_string(), "public"));
@@ -91,7 +91,7 @@ async fn carriers_that_share_an_address_are_told_apart_by_their_gateways_and_nev
     assert_eq!(numbers.led("+12025550123", AMERICA, "").await, "beta", "whoever brings it");
     let gateway = format!("&variable_sip_gateway=c{}", america.simple());
     assert_eq!(numbers.led("2025550123", AMERICA, &gateway).await, "beta");
-    // What the platform leads on itself is as its routes write it.
+    // A call that the platform itself leads on has its number as routes write it.
     assert_eq!(numbers.led("2025550123", AMERICA, "&variable_dialplane_hops=1").await, "acme");
     numbers.stage.stop().await;
 }
@@ -114,7 +114,7 @@ async fn the_number_called_stands_where_its_carrier_says() {
     let other = format!("{header}&variable_sip_h_X-DID-Plan=1&variable_sip_h_X-DID-=2");
     assert_eq!(numbers.led("trunk-17", AUSTRALIA, &other).await, "beta", "these are other headers");
     assert_eq!(numbers.led("trunk-17", NOBODYS, header).await, "nobody");
-    // What is said in halves is refused.
+    // Incomplete settings are refused.
     for (inbound, field) in [
         (json!({ "format": "national" }), "config.inbound.country"),
         (json!({ "number_in": "header" }), "config.inbound.header"),
@@ -145,7 +145,7 @@ async fn what_a_switch_with_an_older_configuration_does_not_send_is_counted_and_
     assert_eq!(fetch("2025550123", "&variable_sip_network_ip=2001:db8::1").await, "extension", "of no carrier");
     assert_eq!(fetch("17", &format!("&variable_sip_network_ip={AUSTRALIA}")).await, "unallocated");
     let text = node.metrics().await;
-    // Other tests of this process count as well.
+    // Other tests of this process also increase the count.
     for field in ["address", "header"] {
         let counted = format!("dialplane_calls_lacking_total{{field=\"{field}\"}} ");
         let count = text.lines().find_map(|line| line.strip_prefix(&counted)).unwrap();

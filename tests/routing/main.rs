@@ -1,4 +1,4 @@
-//! Numbers, routing and carriers: what is set up over the API, and what a switch is told then.
+//! Numbers, routing and carriers: set up over the API, and as a switch then gets them.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
 

@@ -1,4 +1,4 @@
-//! What modules of a switch are told: gateways, trusted addresses, queues, menus, conferences, mailboxes.
+//! Configuration of a switch's modules: gateways, trusted addresses, queues, menus, conferences, mailboxes.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ impl Stage {
     }
 }
 
-/// With the references that these tests look for as the characters they stand for.
+/// The text with the references that these tests search for replaced by their characters.
 fn decoded(text: &str) -> String {
     [
         ("&#45;", "-"),
@@ -58,7 +58,7 @@ async fn gateways_are_in_the_profile_for_the_world_with_their_passwords_sealed_a
     let raw = stage.node.fetch("section=configuration&tag_name=configuration&key_name=name&key_value=sofia.conf&Event-Name=X&profile=external").await.text();
     assert!(!raw.contains("s3cret$"), "a value's $ is a reference");
     assert!(stage.conf("acl.conf", "").await.contains("<node type=\"allow\" cidr=\"192.0.2.0/28\"/>"));
-    // Disabled: gone with the next look.
+    // A disabled carrier is gone with the next fetch.
     let path = format!("/v1/carriers/{}", made.json()["id"].as_str().unwrap());
     stage.node.api("PATCH", &path, json!({ "status": "disabled" })).await;
     assert!(!stage.conf("sofia.conf", "").await.contains(&gateway));
@@ -132,7 +132,7 @@ async fn queues_menus_and_conferences_are_read_by_the_names_that_routes_give_the
     ] {
         assert!(conf.contains(part), "{part}: {conf}");
     }
-    // Another tenant's name for it, an unknown one, and a name of somebody's own.
+    // Another tenant's name for it, an unknown name, and a freely chosen name.
     let beta = stage.node.tenant("beta.test").await;
     assert!(
         stage.conf("ivr.conf", &format!("&Menu-Name={}.beta.test", menu.simple())).await.contains("not found")
@@ -144,7 +144,7 @@ async fn queues_menus_and_conferences_are_read_by_the_names_that_routes_give_the
     );
     assert!(stage.conf("ivr.conf", "&Menu-Name=demo").await.contains("not found"));
     assert!(stage.conf("conference.conf", "&profile_name=default").await.contains("not found"));
-    // A change is in force with the next use.
+    // A change is in force with the next fetch.
     let path = format!("/v1/tenants/{tenant}/destinations/{room}");
     assert_eq!(stage.node.api("PATCH", &path, json!({ "pin": "802411" })).await.status, 200);
     assert!(
@@ -176,12 +176,12 @@ async fn a_mailbox_of_its_own_takes_messages_and_is_opened_by_its_pin() {
         );
         assert!(answer.contains("name=\"allow-empty-password\" value=\"false\""));
     }
-    // Nobody signs in by it.
+    // Nobody can register with it.
     let sign_in = user(&id, "&action=sip_auth&sip_auth_realm=acme.test&sip_auth_method=REGISTER").await;
     assert!(!sign_in.contains("<user "), "{sign_in}");
     let route = stage.calls("*98601", uuid::Uuid::new_v4()).await;
     assert!(route.contains(&format!("check default acme.test {id}")), "{route}");
-    // Its PIN is changed by phone.
+    // Its PIN can be changed by phone.
     let form = format!(
         "section=directory&tag_name=domain&key_name=name&key_value=acme.test&Event-Name=CUSTOM&VM-Action=change-password&VM-User-Password=802411&VM-User={id}&key=id&user={id}&domain=acme.test"
     );
@@ -234,7 +234,7 @@ async fn a_sick_carrier_is_asked_and_calls_of_which_no_record_came_end() {
     assert!(request.starts_with("OPTIONS sip:127.0.0.1:") && request.contains("\r\nVia: SIP/2.0/UDP "), "{request}");
     let health = stage.node.api("GET", &format!("/v1/carriers/{carrier}"), Value::Null).await.json()["health"].clone();
     assert_eq!((&health["sick_until"], &health["failures"]), (&Value::Null, &json!(0)));
-    // Nobody listens there any more.
+    // Nothing listens there any more.
     let probe = stage.node.api("POST", &format!("/v1/carriers/{carrier}/test-connection"), Value::Null).await.json();
     assert_eq!(probe["reachable"], false, "{probe}");
 
@@ -275,7 +275,7 @@ async fn calls_from_outside_are_those_of_carriers_and_of_other_clusters_unless_a
     let before = list(&stage.conf("acl.conf", "").await);
     assert!(before.contains("name=\"carriers\" default=\"deny\"") && !before.contains("localhost"), "{before}");
     assert!(stage.conf("sofia.conf", "").await.contains("name=\"apply-inbound-acl\" value=\"carriers\""));
-    // By address, by name, by network; and the switches of another cluster.
+    // Carriers by address, by name, by network; and the switches of another cluster.
     for config in [
         json!({ "host": "192.0.2.77:5080" }),
         json!({ "host": "SIP.Trunk.Invalid:5070", "networks": ["198.51.100.0/24"], "username": "a", "register": true }),
@@ -289,7 +289,7 @@ async fn calls_from_outside_are_those_of_carriers_and_of_other_clusters_unless_a
     }
     let other = json!({ "name": "other", "region": "eu", "max_tenants": 10, "sip_domains": ["no-such-host.invalid"] });
     assert_eq!(stage.node.api("POST", "/v1/clusters", other).await.status, 201);
-    // A name that has no address any more keeps those that it had.
+    // If a name has no address any more, it keeps its old ones.
     let pool = stage.node.app.changes.pool();
     dialplane::telephony::carriers::hosts::resolve_due(pool).await.unwrap();
     for (host, address) in [("sip.trunk.invalid", "203.0.113.7"), ("no-such-host.invalid", "203.0.113.8")] {

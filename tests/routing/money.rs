@@ -1,4 +1,4 @@
-//! What calls cost, and when, and whose carriers leave with whom.
+//! The cost of calls, and recordings.
 
 use serde_json::json;
 use sqlx::Row as _;
@@ -35,7 +35,7 @@ async fn a_sheet_that_takes_anothers_place_charges_the_calls_under_way() {
 #[actix_web::test]
 async fn help_costs_nobody_anything() {
     let stage = Stage::new().await;
-    // Rates for "1" would fit 112.
+    // Rates for "1" would match 112.
     let call = Uuid::new_v4();
     assert_eq!(route(&stage.calls("112", call).await), "emergency");
     let mut db = stage.database.connect().await;
@@ -48,12 +48,12 @@ async fn help_costs_nobody_anything() {
     stage.cdr(ordinary, json!({ "hangup_cause": "NO_ANSWER" })).await;
     stage.cdr(Uuid::new_v4(), leg(stage.carriers[0], call, 600)).await;
     assert_eq!(spent(&stage).await, 0);
-    // Another carrier is tried whatever the first says, also that there is no such number.
+    // The next carrier is tried whatever the first says, even that there is no such number.
     let document = stage.calls("112", Uuid::new_v4()).await;
     let fails = document.lines().filter(|line| line.contains("continue_on_fail=")).collect::<Vec<_>>();
     assert!(fails[0].contains("continue_on_fail=true") && fails.last().unwrap().contains("=false"), "{fails:?}");
     assert!(document.contains("leg_progress_timeout"), "{document}");
-    // A telephone number is no emergency number, whoever says so.
+    // A telephone number can't be an emergency number, even if a setting says so.
     let path = format!("/v1/tenants/{}/settings", stage.tenant);
     let number = json!({ "routing": { "emergency": { "numbers": ["4990012345"] } } });
     let refused = stage.node.api("PATCH", &path, number).await;
@@ -83,7 +83,7 @@ async fn a_call_from_outside_is_recorded_wherever_it_leads() {
     let stage = Stage::new().await;
     stage.features(json!({ "call_recording": true })).await;
     stage.rules(json!({ "record": { "inbound": true, "outbound": true, "consent_tone": true } })).await;
-    // Out: who is called hears the tone when they have answered, and not the agent before anybody has.
+    // Outbound: the called party hears the tone after the answer, and the agent hears none before it.
     let out = stage.calls(MUNICH, Uuid::new_v4()).await;
     assert!(out.contains("bridge_pre_execute_bleg_data=tone_stream") && out.contains("record_session"), "{out}");
     assert!(!out.contains("application=\"playback\""), "{out}");
@@ -104,7 +104,7 @@ async fn a_call_from_outside_is_recorded_wherever_it_leads() {
         let form = crate::harness::call_form(&number.replace('+', "%2B"), "public");
         let answer = stage.node.fetch(&form).await.text();
         let records = answer.matches("application=\"record_session\"").count();
-        // A group of nobody refuses the call at once.
+        // A group without members refuses the call at once.
         assert_eq!(records, usize::from(kind != "group"), "{kind}: {answer}");
     }
     stage.stop().await;
@@ -116,7 +116,7 @@ async fn a_record_that_could_not_be_read_at_once_is_read_later_and_once() {
     let call = Uuid::new_v4();
     assert_eq!(route(&stage.calls(MUNICH, call).await), "outbound");
     let mut db = stage.database.connect().await;
-    // As if the node had gone between keeping and reading it.
+    // As if the node had died between keeping and reading it.
     let body = json!({ "variables": leg(stage.carriers[0], call, 60) }).to_string();
     let kept = "insert into cdr_inbox (leg, switch_id, body, received_at)
                 select gen_random_uuid()::text, id, $1, now() - interval '1 minute' from switches limit 1";

@@ -87,7 +87,7 @@ async fn a_file_of_numbers_is_added_whole_or_not_at_all_and_every_line_is_told()
     stage.stop().await;
 }
 
-/// One line at a time took minutes for it: each line left a savepoint open, and another version of the tenant's generation.
+/// Line by line, this took minutes: each line left a savepoint open, and another version of the tenant's generation.
 #[actix_web::test]
 async fn ten_thousand_numbers_are_one_statement_and_one_generation() {
     let stage = Stage::new().await;
@@ -115,7 +115,7 @@ async fn ten_thousand_numbers_are_one_statement_and_one_generation() {
     let mut told = told.fetch_one(&mut db).await.unwrap();
     let path = format!("/v1/phone-numbers/{}?tenant_id={}", told["id"].as_str().unwrap(), stage.tenant);
     let mut shown = stage.node.api("GET", &path, Value::Null).await.json();
-    // JSON of the database and of the API write moments with as many digits as they need.
+    // The JSON of the database and of the API write times with as many digits as they need.
     for json in [&mut told, &mut shown] {
         assert!(json["created_at"].take().is_string() && json["updated_at"].take().is_string());
     }
@@ -139,7 +139,7 @@ async fn an_assigned_number_is_not_deleted_and_agents_read_their_own() {
     assert_eq!(stage.node.api("POST", &unassign, Value::Null).await.status, 200);
     assert_eq!(stage.node.api("POST", &unassign, Value::Null).await.status, 409);
     assert_eq!(stage.node.api("DELETE", &path, Value::Null).await.status, 204);
-    // Another tenant's agent is none.
+    // Another tenant's agent can't be named.
     let beta = stage.node.tenant("beta.test").await;
     let number = stage
         .node
@@ -165,7 +165,7 @@ async fn calls_to_a_number_are_recorded_when_it_says_so() {
         let answer = call().await;
         assert_eq!(answer.matches("application=\"record_session\"").count(), count, "{answer}");
     }
-    // With a tone before, where the tenant says so.
+    // With a tone before, if the tenant's settings say so.
     stage.rules(json!({ "record": { "consent_tone": true } })).await;
     let answer = call().await;
     assert!(
@@ -203,7 +203,7 @@ async fn a_number_changes_hands_only_when_that_is_said_and_begins_anew() {
     assert_eq!(used(&grace).await, 1);
     let said = stage.calls_as(&phone, "+493055555555", uuid::Uuid::new_v4()).await;
     assert!(bridges(&said).is_empty(), "her one call is made: {said}");
-    // Who is suspended is given none.
+    // A suspended agent gets none.
     let suspend = format!("/v1/admin/agents/{}?tenant_id={}", stage.agent, stage.tenant);
     assert_eq!(stage.node.api("PATCH", &suspend, json!({ "status": "suspended" })).await.status, 200);
     let refused = stage.node.api("POST", &path, json!({ "agent_id": stage.agent, "take_over": true })).await;

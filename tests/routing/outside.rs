@@ -1,4 +1,4 @@
-//! Calls out: who may, where to, over whom; on net, for help, forwarded.
+//! Outbound calls: who may make them, to where, over which carrier; also on-net, emergency and forwarded calls.
 
 use serde_json::{Value, json};
 use sqlx::Row as _;
@@ -47,7 +47,7 @@ async fn who_may_not_call_is_told_why() {
     ] {
         assert_eq!(ask(number).await, reason, "{number}");
     }
-    // Rules of the tenant, each in force with the next call.
+    // The tenant's rules, each in force with the next call.
     stage.rules(json!({ "outbound": { "blocked_prefixes": ["4989"] } })).await;
     assert_eq!(ask(MUNICH).await, "blocked_number");
     stage.rules(json!({ "outbound": { "blocked_prefixes": [], "price_per_minute": 9_999 } })).await;
@@ -60,7 +60,7 @@ async fn who_may_not_call_is_told_why() {
     assert_eq!(ask("+81312345678").await, "no_carrier");
     stage.rules(json!({ "outbound": { "countries": ["FR"] } })).await;
     assert_eq!(ask("+12025550123").await, "country");
-    // The assignment's own countries, the agent's state, the number's.
+    // The countries of the assignment, the state of the agent, the state of the number.
     stage.assign(json!({ "allowed_countries": ["FR"] })).await;
     assert_eq!(ask(MUNICH).await, "country");
     stage.assign(json!({})).await;
@@ -73,7 +73,7 @@ async fn who_may_not_call_is_told_why() {
     assert_eq!(ask(MUNICH).await, "agent_suspended");
     stage.node.api("PATCH", &agent, json!({ "status": "active" })).await;
     assert_eq!(ask(MUNICH).await, "outbound");
-    // An extension without an agent has no number.
+    // An extension without an agent has no phone number.
     stage.node.extension(tenant, json!({ "number": "77" })).await;
     assert_eq!(route(&stage.calls_as("77", MUNICH, Uuid::new_v4()).await), "no_number");
     stage.stop().await;
@@ -92,7 +92,7 @@ async fn a_refusal_is_said_in_the_tenants_own_words() {
         json!({ "country": { "file": "custom/barred.wav" }, "unallocated": { "text": "Nobody has this number" } });
     stage.rules(json!({ "outbound": { "countries": ["FR"] }, "announcements": announcements })).await;
     assert_eq!(said(&stage.calls("+12025550123", Uuid::new_v4()).await), (true, false, true));
-    // Those who dial what nobody has hear it each time, also when that is known by heart.
+    // Callers of a number that nobody has hear it each time, even if the node answers from memory.
     for number in 5000..5050 {
         let answer = stage.node.fetch(&call_form(&number.to_string(), "acme.test")).await.text();
         let at = |text: &str| answer.find(text).unwrap_or_else(|| panic!("{text}: {answer}"));
@@ -117,12 +117,12 @@ async fn another_tenants_number_is_reached_on_net_and_its_rights_stay_its_own() 
     assert_eq!(route(&document), "on_net");
     assert!(document.contains("application=\"transfer\" data=\"+4940123456 XML public\""), "{document}");
     assert_eq!(stage.made_today().await, 0);
-    // Where it comes in, the caller is nobody who signed in.
+    // At the other tenant, the caller counts as not registered.
     let inbound = stage.node.fetch(&call_form("%2B4940123456", "public")).await.text();
     for left in ["user_name", "dialplane_on_behalf"] {
         assert!(inbound.contains(&format!("application=\"unset\" data=\"{left}\"")), "{inbound}");
     }
-    // On another cluster: over to its switches, where it is known how they are reached; else over a carrier.
+    // On another cluster: to its switches, if their address is known, or else over a carrier.
     let cluster = json!({ "name": "west", "region": "west", "max_tenants": 10 });
     let cluster = stage.node.api("POST", "/v1/clusters", cluster).await;
     assert_eq!(cluster.status, 201, "{}", cluster.text());
@@ -153,14 +153,14 @@ async fn emergencies_pass_with_every_limit_reached_and_the_contacts_are_told() {
     for _ in 0..2 {
         let document = stage.calls("112", call).await;
         assert_eq!(route(&document), "emergency");
-        // It goes on when its caller is suspended, and with that their calls end.
+        // It continues when its caller is suspended, although their other calls end.
         assert!(document.contains("application=\"unset\" data=\"dialplane_extension\""), "{document}");
         let legs = bridges(&document);
         assert_eq!(legs.iter().map(|leg| leg.1.as_str()).collect::<Vec<_>>(), ["112", "112"]);
         assert!(document.contains("effective_caller_id_number=+493012345678"), "the agent's own: {document}");
         assert!(document.replace("&#45;", "-").contains("X-Emergency-Location=Main Street 1  Berlin"), "{document}");
     }
-    // Also by somebody who has nothing, with the tenant's number.
+    // Also from an extension without a phone number, with the tenant's number.
     let document = stage.calls_as("", "110", Uuid::new_v4()).await;
     assert!(document.contains("effective_caller_id_number=+493012345999"), "{document}");
     assert_eq!(stage.made_today().await, 0, "never counted");
@@ -192,21 +192,21 @@ async fn a_forward_out_of_the_platform_is_admitted_for_who_forwards() {
     stage.node.api("PATCH", &path, json!({ "calls": { "forward_always": MUNICH } })).await;
     let led = stage.node.fetch(&call_form(phone, "acme.test")).await.text();
     assert!(led.contains(&format!("dialplane_on_behalf={phone}")) && led.contains("dialplane_hops=1:0:"), "{led}");
-    // The call goes on, of a stranger, on the forwarder's behalf.
+    // A stranger's call continues, on behalf of whoever forwards.
     let form = format!(
         "{}&variable_dialplane_on_behalf={phone}&variable_dialplane_hops=1",
         stage.form("", MUNICH, Uuid::new_v4())
     );
     assert_eq!(route(&stage.node.fetch(&form).await.text()), "outbound");
     assert_eq!(stage.made_today().await, 1);
-    // Eleven times on is a circle.
+    // If it was led on eleven times, it is a loop.
     let form = format!(
         "{}&variable_dialplane_on_behalf={phone}&variable_dialplane_hops=11",
         stage.form("", MUNICH, Uuid::new_v4())
     );
     let cut = stage.node.fetch(&form).await.text();
     assert_eq!((route(&cut).as_str(), cause(&cut).as_deref()), ("loop", Some("EXCHANGE_ROUTING_ERROR")));
-    // By phone: the code switches it off, and the next call rings.
+    // By phone: the feature code switches it off, and the next call rings.
     let off = stage.calls("*73", Uuid::new_v4()).await;
     assert_eq!(route(&off), "call_handling");
     assert_eq!(route(&stage.node.fetch(&call_form(phone, "acme.test")).await.text()), "extension");
@@ -311,7 +311,7 @@ async fn prices_are_shown_and_routes_explained_without_a_trace() {
         assert!(rules.iter().any(|known| known == rule), "{rule}: {rules:?}");
     }
     assert!(out["steps"][0]["xml"].as_str().unwrap().contains("bridge"));
-    // The tenant by its domain and the caller by number: as a person says it.
+    // The tenant by its domain and the caller by number, as people name them.
     let node = &stage.node;
     let extension = node.api("GET", &format!("/v1/tenants/{tenant}/extensions"), Value::Null).await.json();
     let said = json!({ "tenant": stage.domain, "caller": extension["items"][0]["number"], "number": MUNICH });

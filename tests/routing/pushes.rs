@@ -1,4 +1,4 @@
-//! What a switch reads only when it loads is given to it: gateways, addresses, queues. Who lost the right to be there leaves it.
+//! Pushes to a switch: gateways, addresses and queues, which it reads only when it loads; and expulsions.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -16,7 +16,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    /// The switch has read its carriers when it started.
+    /// The switch read its carriers when it started.
     async fn new() -> Self {
         let stage = Stage::new().await;
         let socket = EventSocket::open().await;
@@ -34,7 +34,7 @@ impl Fleet {
         sqlx::query(statement).execute(&mut self.stage.database.connect().await).await.unwrap();
     }
 
-    /// What it was told a moment ago was a while ago.
+    /// Makes the last commands look older.
     async fn later(&self) {
         self.sql("update switch_things set since = since - interval '11 seconds'").await;
     }
@@ -43,7 +43,7 @@ impl Fleet {
         self.stage.node.api("GET", &format!("{}/{path}", self.switch), Value::Null).await.json()
     }
 
-    /// One visit, by this test or by the node itself; returns how much there was to do.
+    /// Makes one visit, or lets the node make it. Returns how much there was to do.
     async fn visited(&self) -> i64 {
         self.sql("update event_sockets set asked_at = null, pending = -1").await;
         loop {
@@ -57,7 +57,7 @@ impl Fleet {
         }
     }
 
-    /// Visits until nothing is left to do; returns all that the switch was told.
+    /// Visits until nothing is left to do. Returns all commands that the switch got.
     async fn settled(&self) -> Vec<String> {
         for _ in 0..5 {
             if self.visited().await == 0 {
@@ -80,7 +80,7 @@ impl Fleet {
         extensions["items"][0]["id"].as_str().unwrap().to_owned()
     }
 
-    /// A queue with the agent in it, and its name on the switch.
+    /// Makes a queue with the agent in it. Returns its name on the switch.
     async fn queue(&self) -> (String, String) {
         let tiers = json!([{ "extension_id": self.extension().await }]);
         let queue = json!({ "name": "Support", "kind": "queue", "config": { "tiers": tiers } });
@@ -102,7 +102,7 @@ fn start(carrier: Uuid) -> String {
 async fn a_switch_gets_changed_carriers_without_being_asked_to() {
     let fleet = Fleet::new().await;
     let [cheap, dear] = [fleet.stage.carriers[0], fleet.stage.carriers[1]];
-    // Of the addresses nothing is known; the gateways were there when it started.
+    // The state of the addresses is unknown; the gateways were there when it started.
     assert_eq!(fleet.settled().await, ["reloadacl"]);
     assert_eq!(fleet.settled().await, [""; 0]);
     let pushes = fleet.get("pushes").await;
@@ -110,7 +110,7 @@ async fn a_switch_gets_changed_carriers_without_being_asked_to() {
     assert_eq!(pushes.len(), 3, "{pushes:?}");
     assert!(pushes.iter().all(|push| push["given_at"].is_string() && push["error"].is_null()), "{pushes:?}");
 
-    // Another host: the gateway goes and comes back. What only Dialplane uses of a carrier leaves it alone.
+    // For another host, the gateway is removed and created again. Changes that only Dialplane uses leave it alone.
     let path = format!("/v1/carriers/{cheap}");
     fleet.change("PATCH", &path, json!({ "config": { "host": "other.carrier.test" } })).await;
     assert_eq!(fleet.settled().await, [kill(cheap), start(cheap)]);
@@ -119,7 +119,7 @@ async fn a_switch_gets_changed_carriers_without_being_asked_to() {
     let networks = json!({ "host": "other.carrier.test", "networks": ["192.0.2.0/24"] });
     fleet.change("PATCH", &path, json!({ "config": networks })).await;
     assert_eq!(fleet.settled().await, ["reloadacl"]);
-    // A password that is sealed is seen to be another.
+    // A new password is noticed although it is sealed.
     let mut signed_in = networks.clone();
     signed_in["username"] = json!("acme");
     for password in ["one", "another"] {
@@ -127,16 +127,16 @@ async fn a_switch_gets_changed_carriers_without_being_asked_to() {
         assert_eq!(fleet.settled().await, [kill(cheap), start(cheap)], "{password}");
     }
 
-    // Out of use, and a new one.
+    // One carrier is disabled, and one is new.
     fleet.change("PATCH", &format!("/v1/carriers/{dear}"), json!({ "status": "disabled" })).await;
     assert_eq!(fleet.settled().await, [kill(dear)]);
     let new = fleet.stage.carrier("new", json!({ "host": "new.carrier.test" }), "49,0.02\n").await;
     assert_eq!(fleet.settled().await, [start(new)]);
 
-    // It started again, and has read all of it.
+    // The switch restarted, and has read everything.
     fleet.sql("update switch_things set since = now() - interval '1 hour'").await;
     assert_eq!(fleet.settled().await, ["reloadacl"]);
-    // It says that it has read the addresses, and has not.
+    // It says that it has read the addresses, but has not.
     fleet.socket.has().distrusts = true;
     fleet.sql("update switch_things set since = since - interval '11 seconds' where thing = 'acl'").await;
     assert_eq!((fleet.visited().await, fleet.socket.told()), (1, vec!["reloadacl".into()]));
@@ -153,7 +153,7 @@ async fn a_new_queue_takes_calls_without_a_command() {
     let phone = format!("{}@acme.test", fleet.stage.phone);
     fleet.socket.has().agents = vec![phone.clone()];
 
-    // What a switch does not take is said, and tried again.
+    // A command that fails on the switch is reported, and tried again.
     fleet.socket.has().refuses = Some("callcenter_config queue");
     let (path, name) = fleet.queue().await;
     let load = format!("callcenter_config queue load {name}");
@@ -166,7 +166,7 @@ async fn a_new_queue_takes_calls_without_a_command() {
     assert_eq!(fleet.settled().await, [load.as_str()]);
     assert!(fleet.get("pushes").await["items"][3]["given_at"].is_string());
 
-    // A caller made the switch read the queue without its agents.
+    // A caller made the switch load the queue, but without its agents.
     fleet.socket.has().tiers.clear();
     fleet.later().await;
     assert_eq!(fleet.settled().await, [load.as_str()]);
@@ -174,14 +174,14 @@ async fn a_new_queue_takes_calls_without_a_command() {
     fleet.change("PATCH", &path, json!({ "config": { "tiers": tiers, "wrap_up_seconds": 30 } })).await;
     assert_eq!(fleet.settled().await, [load.as_str()]);
 
-    // Who is suspended leaves it.
+    // A suspended agent leaves the queue.
     let extension = format!("/v1/tenants/{}/extensions/{}", fleet.stage.tenant, fleet.extension().await);
     fleet.socket.has().agents.clear();
     fleet.change("PATCH", &extension, json!({ "status": "suspended" })).await;
     let told = fleet.settled().await;
     assert!(told.ends_with(&[load, format!("callcenter_config tier del {name} {phone}")]), "{told:?}");
 
-    // Who waits in a queue that is deleted is not left to nobody.
+    // Somebody still waits in a deleted queue, so it stays.
     fleet.socket.has().waiting = 1;
     fleet.change("DELETE", &path, Value::Null).await;
     assert_eq!((fleet.visited().await, fleet.socket.told()), (1, vec![]));
@@ -189,14 +189,14 @@ async fn a_new_queue_takes_calls_without_a_command() {
     assert_eq!(fleet.settled().await, [format!("callcenter_config queue unload {name}")]);
     assert_eq!(fleet.get("pushes").await["items"].as_array().unwrap().len(), 3, "nothing is kept of it");
 
-    // Queues and agents of somebody else's are none of ours.
+    // Queues and agents that are not Dialplane's are left alone.
     fleet.socket.has().queues.insert("support@default".into());
     fleet.socket.has().tiers.insert(("support@default".into(), "1000".into()));
     assert_eq!(fleet.settled().await, [""; 0]);
     fleet.stage.stop().await;
 }
 
-/// What is left of what the switch was told when carriers and queues are none of it.
+/// The commands that the switch got, without those for carriers and queues.
 fn expelled(told: Vec<String>) -> Vec<String> {
     told.into_iter().filter(|command| command.contains("flush_inbound_reg") || command.contains("hupall")).collect()
 }
@@ -222,7 +222,7 @@ async fn who_is_suspended_leaves_at_once_with_their_calls() {
     fleet.change("PATCH", &path, json!({ "status": "active" })).await;
     assert_eq!(expelled(fleet.settled().await), [""; 0]);
 
-    // The switch does not do it, and meanwhile they may stay.
+    // The command fails on the switch, and meanwhile they are allowed to stay.
     fleet.socket.has().refuses = Some("hupall");
     fleet.change("PATCH", &path, json!({ "status": "suspended" })).await;
     assert_eq!((fleet.visited().await, expelled(fleet.socket.told())), (0, all.to_vec()));
@@ -236,18 +236,18 @@ async fn who_is_suspended_leaves_at_once_with_their_calls() {
     fleet.sql("update expulsions set since = now()").await;
     assert_eq!(expelled(fleet.settled().await), [""; 0]);
 
-    // With another password the registration by the one before ends, calls don't.
+    // After a new password, registrations with the old one end, but calls don't.
     fleet.change("POST", &format!("{path}/rotate-secret"), Value::Null).await;
     assert_eq!(expelled(fleet.settled().await), [flush]);
 
-    // Another domain: nobody is registered at the one before.
+    // After a new domain, nobody is registered at the old one.
     let at = |domain: &str| [format!("sofia profile internal flush_inbound_reg {phone}@{domain}")];
     fleet.sql("update tenants set domain = 'other.test'").await;
     assert_eq!(expelled(fleet.settled().await), at("acme.test"));
     fleet.sql("update tenants set domain = 'acme.test'").await;
     assert_eq!(expelled(fleet.settled().await), at("other.test"));
 
-    // A tenant that is suspended leaves with everybody; who leaves the platform, too.
+    // If a tenant is suspended, everybody in it leaves; also if it is deleted.
     let tenant = format!("/v1/tenants/{}", fleet.stage.tenant);
     fleet.change("PATCH", &tenant, json!({ "status": "suspended" })).await;
     assert_eq!(expelled(fleet.settled().await), all);

@@ -49,7 +49,7 @@ async fn a_price_that_begins_later_leaves_the_one_before_in_force_until_then() {
     let document = stage.calls(PARIS, call).await;
     assert_eq!(route(&document), "outbound");
     assert!(bridges(&document).iter().any(|leg| leg.0 == cheap), "{document}");
-    // Put in force once more, it says the same.
+    // If the sheet is put in force again, the result is the same.
     let again = stage.rates(cheap, "33,0.60,30,10,2099-12-15\n49,0.01\n").await.json();
     assert_eq!((&again["kept"], &again["warnings"]), (&json!(1), &json!([])), "{again}");
     stage.stop().await;
@@ -77,7 +77,7 @@ async fn heads_say_which_column_is_the_price_and_a_preview_says_how_they_were_re
     let rate = listed("44").await[0].clone();
     let read = (rate["price"].as_i64(), rate["first_seconds"].as_i64(), rate["step_seconds"].as_i64());
     assert_eq!(read, (Some(1_500_000), Some(30), Some(6)));
-    // Lines are those of the file.
+    // Line numbers are those of the file.
     let refused = stage.rates(cheap, "prefix,price\n\n49,0.01\n\nx,1\n").await;
     assert_eq!((refused.status, &refused.json()["lines"][0]["line"]), (422, &json!(5)), "{}", refused.text());
     let unknown = stage.rates(cheap, "what,ever\n49,1\n").await;

@@ -1,4 +1,4 @@
-//! Call records in every form that switches post them in, and what can't be read of them.
+//! Call records in every form in which switches post them, and unreadable records.
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use serde_json::{Value, json};
@@ -37,14 +37,14 @@ async fn live(stage: &Stage) -> i32 {
     sqlx::query(live).bind(stage.tenant).fetch_one(&mut db).await.unwrap().get::<i32, _>(0)
 }
 
-/// The record of a leg over a carrier, answered and `seconds` long.
+/// The record of an answered leg over a carrier that lasted `seconds`.
 fn carried(carrier: Uuid, call: Uuid, seconds: i64) -> Value {
     json!({ "core-uuid": "x", "variables": {
         "dialplane_carrier": carrier, "dialplane_call": call, "hangup_cause": "NORMAL_CLEARING", "answer_epoch": "1790000000",
         "end_epoch": (1_790_000_000 + seconds).to_string(), "billsec": seconds.to_string() } })
 }
 
-/// The record of the call's first leg, which was answered and talked.
+/// The record of the call's first leg, which was answered.
 fn caller() -> Value {
     json!({ "variables": { "hangup_cause": "NORMAL_CLEARING", "answer_epoch": "1790000000", "bridge_epoch": "1790000000",
                            "originate_disposition": "SUCCESS" } })
@@ -127,7 +127,7 @@ async fn what_cannot_be_read_is_never_unanswered_and_is_read_when_it_can_be() {
     let counted = stage.node.metrics().await;
     let counted = counted.lines().find(|line| line.starts_with("dialplane_call_records_total{outcome=\"unreadable\"}"));
     assert!(counted.is_some_and(|line| !line.ends_with(" 0")), "{counted:?}");
-    // Posted again as broken as before, it stays; posted so that it can be read, it takes the other's place.
+    // If it is posted again as broken as before, the first stays. A readable one replaces it.
     kept(&stage, leg, b"still nope").await;
     kept(&stage, leg, carried(stage.carriers[0], call, 61).to_string().as_bytes()).await;
     kept(&stage, call, caller().to_string().as_bytes()).await;
@@ -135,7 +135,7 @@ async fn what_cannot_be_read_is_never_unanswered_and_is_read_when_it_can_be() {
     // And only once.
     kept(&stage, leg, carried(stage.carriers[0], call, 600).to_string().as_bytes()).await;
     assert_eq!(spent(&stage).await, 20_000);
-    // Of another call it turns out that nobody answered.
+    // Another call turns out to be unanswered.
     let call = admitted(&stage).await;
     kept(&stage, call, b"").await;
     assert_eq!((spent(&stage).await, live(&stage).await), (30_000, 0));
@@ -188,7 +188,7 @@ async fn a_call_is_charged_for_the_seconds_between_its_own_times() {
         assert_eq!(spent(&stage).await, sum, "a minute at 0.01, or what was reserved: {billed}");
         assert_eq!(unreadable(&stage).await["count"], i32::from(!readable), "{billed}");
     }
-    // Without its end, a call is no longer than the time since its answer.
+    // Without an end, a call can't be longer than the time since its answer.
     let call = admitted(&stage).await;
     let mut record = carried(stage.carriers[0], call, 59);
     record["variables"].as_object_mut().unwrap().remove("end_epoch");
@@ -225,7 +225,7 @@ async fn a_calls_price_is_that_of_the_carrier_that_took_it() {
     assert_eq!(listed().await, (json!(cheap), Some(10_000), None));
     kept(&stage, Uuid::new_v4(), carried(dear, call, 61).to_string().as_bytes()).await;
     assert_eq!(listed().await, (json!(dear), Some(50_000), Some(100_000)));
-    // A sheet that has no rate for the number any more makes no call free.
+    // A new sheet without a rate for the number does not make calls free.
     let call = admitted(&stage).await;
     assert_eq!(stage.rates(cheap, "33,0.02\n").await.status, 201);
     kept(&stage, Uuid::new_v4(), carried(cheap, call, 61).to_string().as_bytes()).await;

@@ -1,4 +1,4 @@
-//! A tenant in Germany with an agent who has a number, and carriers with rates.
+//! A tenant in Germany, with an agent who has a phone number, and carriers with rates.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -18,7 +18,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// With two carriers: "cheap" at 0.01 a minute and "dear" at 0.05.
+    /// Adds two carriers: "cheap" at 0.01 per minute and "dear" at 0.05.
     pub async fn new() -> Self {
         let database = Database::new().await;
         let node = Node::with(&database, |settings| {
@@ -84,17 +84,17 @@ impl Stage {
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
 
-    /// What a switch is told about a call of the agent's, the document as it is.
+    /// The document that a switch gets for one of the agent's calls.
     pub async fn calls(&self, number: &str, call: Uuid) -> String {
         self.calls_as(&self.phone, number, call).await
     }
 
-    /// The same as of a call that nobody counts.
+    /// The same for a call that is not counted.
     pub async fn dials(&self, number: &str) -> String {
         self.calls(number, Uuid::new_v4()).await
     }
 
-    /// The same as one of thousands at once: where two cores are busy with other tests too, a node may say 503, and is asked again.
+    /// The same as one of thousands at once. With two cores that are busy with other tests, a node may say 503, so it is asked again.
     pub async fn calls_in_a_crowd(&self, number: &str, call: Uuid) -> String {
         let form = self.form(&self.phone, number, call);
         for _ in 0..100 {
@@ -126,7 +126,7 @@ impl Stage {
         )
     }
 
-    /// A call that is over, as the switch reports it.
+    /// Posts the record of a finished call, as a switch does.
     pub async fn cdr(&self, leg: Uuid, variables: Value) {
         use base64::{Engine as _, engine::general_purpose::STANDARD};
         let (name, token) = &self.node.switch;
@@ -148,7 +148,7 @@ impl Stage {
     }
 }
 
-/// The gateways that a document sends a call to, in their order, and what is dialled there.
+/// The gateways that a document sends a call to, in order, and the numbers that are dialled there.
 pub fn bridges(document: &str) -> Vec<(Uuid, String)> {
     let text = document.replace("&#45;", "-").replace("&#91;", "[").replace("&#93;", "]");
     let bridges = text.lines().filter(|line| line.contains("application=\"bridge\""));
@@ -166,7 +166,7 @@ pub fn cause(document: &str) -> Option<String> {
     Some(line.split("data=\"").nth(1)?.split('"').next()?.to_owned())
 }
 
-/// The name of the route that the switch is told.
+/// The name of the route in the document.
 pub fn route(document: &str) -> String {
     let line = document.lines().find(|line| line.contains("<extension name=")).unwrap_or_default();
     line.split('"').nth(1).unwrap_or_default().to_owned()

@@ -1,4 +1,4 @@
-//! Static FreeSWITCH files in and out.
+//! Import and export of static FreeSWITCH files.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -16,7 +16,7 @@ fn write(folder: &Path, path: &str, text: &str) {
     std::fs::write(path, text).unwrap();
 }
 
-/// As somebody's files look: variables, includes, comments with dashes, a directive that would run something.
+/// Typical files: variables, includes, comments with dashes, a directive that would run something.
 fn files(folder: &Path) {
     write(
         folder,
@@ -102,12 +102,12 @@ async fn files_are_taken_as_far_as_they_can_be_and_the_rest_is_told() {
         made.sip_password.as_ref().unwrap().len() >= 12 && made.voicemail_pin.is_some(),
         "1234 is nobody's password"
     );
-    // In force: the group rings both, the entry leads on.
+    // It is in force: the group rings both, and the entry leads on.
     let group = stage.calls("sales", Uuid::new_v4()).await;
     assert!(group.contains("user/71@acme.test,user/72@acme.test"), "{group}");
     let led = stage.calls("872", Uuid::new_v4()).await;
     assert!(led.contains("data=\"72 XML acme.test\"") && led.contains("name=\"park\""), "{led}");
-    // Again: everything is there already, and nothing is made twice.
+    // In a second import, everything exists already, and nothing is created twice.
     let author = dialplane::node::changes::Author { name: "test".into(), source: None, within: None };
     let mut change = stage.node.app.changes.begin(author).await.unwrap();
     let again =
@@ -136,7 +136,7 @@ async fn a_tenant_leaves_as_files_that_say_the_same() {
     }
     let number = format!("/v1/phone-numbers/{}?tenant_id={tenant}", stage.number);
     stage.node.api("PATCH", &number, json!({ "destination": { "kind": "extension", "id": phone } })).await;
-    // Another tenant's carrier is no business of this one's, nor is its password.
+    // The files don't have another tenant's carrier or its password.
     let other = stage.node.tenant("other.test").await;
     for (name, of) in [("theirs", other), ("ours", tenant)] {
         let config = json!({ "host": format!("{name}.carrier.test"), "username": name, "register": true });
@@ -174,7 +174,7 @@ async fn a_tenant_leaves_as_files_that_say_the_same() {
     let sofia = read("autoload_configs/sofia.conf.xml").replace("&#45;", "-");
     assert!(sofia.contains("<gateway name=") && sofia.contains("of-ours") && !sofia.contains("theirs"), "{sofia}");
     assert!(!read("autoload_configs/modules.conf.xml").contains("mod_xml_curl"));
-    // Hashes and passwords stand in them: nobody else may read them, whatever the umask is.
+    // The files have hashes and passwords, so nobody else may read them, whatever the umask is.
     let mut folders = vec![folder.clone()];
     let mut files = 0;
     while let Some(next) = folders.pop() {

@@ -1,4 +1,4 @@
-//! Time zones: one name each, known to all who use them, and days of limits that can't be had twice.
+//! Time zones: each has one name, which all parts know, and changing them gives no additional day for limits.
 
 use serde_json::{Value, json};
 use sqlx::Row as _;
@@ -103,8 +103,8 @@ async fn whoever_changes_their_zone_gets_no_second_day() {
     stage.stop().await;
 }
 
-/// Changes the zone every three hours for a month, at the worst of times: a day of limits never begins within 24 hours of the one
-/// before, and one begins within four days.
+/// The time zone changes every three hours for a month, at the worst times. A day of limits never begins within 24 hours of the
+/// previous one, and always within four days.
 #[actix_web::test]
 async fn days_of_limits_are_as_long_as_days_whatever_zones_are_chosen() {
     let stage = Stage::new().await;
@@ -134,7 +134,7 @@ async fn days_of_limits_are_as_long_as_days_whatever_zones_are_chosen() {
             day = Some(today);
         }
         if hour % 3 == 0 {
-            // As the trigger does it.
+            // The same as the trigger does.
             until = if ran == Some(today) {
                 until.max(Some(at(hour)))
             } else {

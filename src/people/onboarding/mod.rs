@@ -54,7 +54,7 @@ pub struct NewTenancy {
     pub name: Option<DisplayName>,
     /// Its SIP domain, which is also the name of its dialplan context.
     pub domain: Domain,
-    /// Also take a domain that another tenant had until lately.
+    /// Also take a domain that another tenant had recently.
     #[serde(default)]
     pub reuse: bool,
     /// The template to use; `default` if absent.

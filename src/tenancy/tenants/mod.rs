@@ -65,7 +65,7 @@ pub struct NewTenant {
     /// Its SIP domain, which is also the name of its dialplan context
     #[arg(long)]
     pub domain: Domain,
-    /// Also take a domain that another tenant had until lately
+    /// Also take a domain that another tenant had recently
     #[arg(long)]
     #[serde(default)]
     pub reuse: bool,
@@ -77,7 +77,7 @@ pub struct NewTenant {
 pub struct TenantPatch {
     pub name: Option<DisplayName>,
     pub domain: Option<Domain>,
-    /// Also take a domain that another tenant had until lately.
+    /// Also take a domain that another tenant had recently.
     #[serde(default)]
     pub reuse: bool,
     /// `active` also cancels a deletion.

@@ -60,10 +60,9 @@ impl Code {
             Self::SipUsernameUsed => {
                 ("This SIP username was in use before.", "Dieser SIP-Benutzer wurde schon einmal verwendet.")
             }
-            Self::DomainRests => (
-                "Another tenant had this domain until lately.",
-                "Diese Domain hatte bis vor Kurzem ein anderer Mandant.",
-            ),
+            Self::DomainRests => {
+                ("Another tenant had this domain recently.", "Diese Domain hatte bis vor Kurzem ein anderer Mandant.")
+            }
             Self::SipUsernamesUsedIn => (
                 "Another tenant's phones were known by the same names in this domain.",
                 "In dieser Domain hatten die Telefone eines anderen Mandanten dieselben Namen.",
@@ -79,10 +78,7 @@ impl Code {
                 "This number is in none of the tenant's pools.",
                 "Diese Nummer liegt in keinem Nummernbereich des Mandanten.",
             ),
-            Self::NumberHeld => (
-                "This number is reserved, or it rests for a while.",
-                "Diese Nummer ist reserviert, oder sie ruht für einige Zeit.",
-            ),
+            Self::NumberHeld => ("This number is reserved or resting.", "Diese Nummer ist reserviert oder ruht."),
             Self::NumberMeansElse | Self::NumberWouldMeanElse => (
                 "This number is an emergency number or a feature code.",
                 "Diese Nummer ist eine Notrufnummer oder ein Funktionscode.",

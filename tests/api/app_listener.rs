@@ -132,7 +132,7 @@ async fn what_anybody_may_send_is_small_and_lists_are_not() {
 }
 
 #[actix_web::test]
-async fn counters_are_shown_to_who_has_the_token() {
+async fn metrics_are_shown_only_with_the_token() {
     let database = Database::new().await;
     let mut folder = None;
     let node = Node::with(&database, |settings| folder = Some(settings.data_dir.clone())).await;

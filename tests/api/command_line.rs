@@ -46,7 +46,7 @@ impl Drop for CommandLine {
 }
 
 #[actix_web::test]
-async fn a_tenant_comes_to_life_and_goes_by_command_line() {
+async fn a_tenant_is_created_and_deleted_by_command_line() {
     let database = Database::new().await;
     let cli = CommandLine::on(&database);
     let tenant = cli.json(&["tenant", "create", "--domain", "acme.test"]);
@@ -198,7 +198,7 @@ async fn doctor_finds_what_is_wrong() {
 }
 
 #[actix_web::test]
-async fn agents_come_by_command_line_one_and_many() {
+async fn agents_are_created_by_command_line_singly_and_from_a_file() {
     let database = Database::new().await;
     let cli = CommandLine::on(&database);
     cli.run(&["tenant", "create", "--domain", "acme.test"]);

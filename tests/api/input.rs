@@ -107,7 +107,7 @@ const EDGES: [&str; 9] = [
 ];
 
 #[actix_web::test]
-async fn a_time_that_nobody_means_is_refused_by_the_name_of_its_field() {
+async fn an_impossible_time_is_refused_with_the_name_of_its_field() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
     let tenant = node.tenant("acme.test").await;
@@ -144,7 +144,7 @@ async fn a_time_that_nobody_means_is_refused_by_the_name_of_its_field() {
 }
 
 #[actix_web::test]
-async fn no_number_at_the_edge_of_its_type_is_a_fault_of_ours() {
+async fn no_number_at_the_edge_of_its_type_causes_a_500() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
     let tenant = node.tenant("acme.test").await;
@@ -197,7 +197,7 @@ fn numbers_of(operation: &Value, schemas: &Value) -> Vec<(&'static str, String)>
 }
 
 #[actix_web::test]
-async fn what_is_made_for_a_tenant_that_is_not_there_is_not_found() {
+async fn creating_something_in_an_unknown_tenant_is_not_found() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
     let tenant = uuid::Uuid::now_v7();

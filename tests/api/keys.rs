@@ -88,7 +88,7 @@ async fn ready(node: &Node) -> Answer {
 }
 
 #[actix_web::test]
-async fn sealing_anew_loses_nothing_and_every_fetch_meanwhile_is_right() {
+async fn sealing_again_loses_nothing_and_every_fetch_meanwhile_is_right() {
     let (database, folder) = (Database::new().await, Folder::new());
     let ours = folder.keys("one.key");
     let theirs = folder.copy(&ours, "two.key");
@@ -281,7 +281,7 @@ async fn a_key_file_that_others_may_read_is_refused_and_a_key_in_use_is_not_lost
 }
 
 #[test]
-fn whatever_is_sealed_is_sealed_anew() {
+fn every_sealed_value_is_sealed_again() {
     fn walk(folder: &Path, found: &mut Vec<String>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -31,7 +31,7 @@ async fn every_metric_says_what_it_means() {
 }
 
 #[actix_web::test]
-async fn prometheus_own_lint_has_nothing_to_say() {
+async fn prometheus_lint_finds_nothing() {
     let text = metrics().await;
     let mut promtool = Command::new("promtool");
     promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -77,7 +77,7 @@ async fn fetches_requests_switches_pools_and_the_process_are_measured() {
 }
 
 #[actix_web::test]
-async fn whatever_is_measured_is_in_the_docs_and_alerts_name_nothing_else() {
+async fn all_metrics_are_documented_and_alerts_use_no_others() {
     let text = metrics().await;
     let read = |file: &str| {
         std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(file)).unwrap()

@@ -39,7 +39,7 @@ async fn errors_are_json_with_a_code_when_json_was_asked_for() {
 }
 
 #[actix_web::test]
-async fn what_is_no_id_is_told_what_an_id_looks_like() {
+async fn a_wrong_id_is_answered_with_what_an_id_looks_like() {
     let database = Database::new().await;
     let cli = CommandLine::on(&database);
     for words in [
@@ -104,7 +104,7 @@ async fn the_doctor_tells_a_node_of_this_database_from_another_one() {
 }
 
 #[actix_web::test]
-async fn whoever_is_given_a_secret_is_told_what_to_do_with_it() {
+async fn a_command_that_shows_a_secret_says_what_to_do_with_it() {
     let database = Database::new().await;
     let cli = CommandLine::on(&database);
     let told = |words: &[&str]| {
@@ -127,7 +127,7 @@ async fn whoever_is_given_a_secret_is_told_what_to_do_with_it() {
 }
 
 #[actix_web::test]
-async fn shells_and_readers_are_served() {
+async fn completions_and_manual_pages_are_printed() {
     let database = Database::new().await;
     let cli = CommandLine::on(&database);
     for shell in ["bash", "zsh", "fish"] {
@@ -144,7 +144,7 @@ async fn shells_and_readers_are_served() {
 }
 
 #[actix_web::test]
-async fn what_ends_calls_or_makes_a_secret_anew_asks_first() {
+async fn commands_that_end_calls_or_replace_a_secret_ask_first() {
     let database = Database::new().await;
     let cli = CommandLine::on(&database);
     cli.json(&["tenant", "create", "--domain", "acme.test"]);

@@ -256,7 +256,7 @@ async fn a_new_certificate_is_in_force_and_no_connection_is_dropped() {
 }
 
 #[actix_web::test]
-async fn what_is_broken_leaves_the_old_in_force_and_is_told() {
+async fn a_broken_file_leaves_the_old_state_in_force_and_is_reported() {
     let database = Database::new().await;
     let (first, other) = (certificate(), certificate());
     let served = Served::start(&database, |folder| encrypted(folder, &first)).await;

@@ -38,7 +38,7 @@ async fn a_repeated_request_gets_the_same_answer_and_makes_one_thing() {
 }
 
 #[actix_web::test]
-async fn of_ten_changes_to_one_version_one_wins() {
+async fn one_of_ten_changes_to_the_same_version_wins() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
     let tenant = node.tenant("acme.test").await;

@@ -86,7 +86,7 @@ async fn one_of_twenty_creates_of_a_number_wins_and_the_others_hear_of_it() {
 }
 
 #[actix_web::test]
-async fn a_tenant_with_belongings_goes_only_with_an_explicit_cascade_and_leaves_nothing() {
+async fn a_tenant_with_belongings_is_deleted_only_with_cascade_and_leaves_nothing() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
     let tenant = node.tenant("acme.test").await;
@@ -188,7 +188,7 @@ async fn secrets_are_sealed_in_the_database_and_absent_from_the_audit_log() {
 }
 
 #[actix_web::test]
-async fn pages_hold_every_item_once() {
+async fn pages_of_a_list_have_every_item_once() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
     let tenant = node.tenant("acme.test").await;

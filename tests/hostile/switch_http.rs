@@ -151,7 +151,7 @@ fn replace_version(request: &[u8], version: &str) -> Vec<u8> {
 }
 
 #[actix_web::test]
-async fn who_expects_to_be_told_to_continue_is_told() {
+async fn a_client_that_expects_100_continue_gets_it() {
     let node = wire::node().await;
     let form = form();
     let head = wire::head(&node, &format!("Expect: 100-continue\r\nContent-Length: {}\r\n", form.len()));
@@ -203,7 +203,7 @@ async fn other_methods_ask_by_their_query() {
 }
 
 #[actix_web::test]
-async fn what_is_no_http_is_refused_or_hung_up_on() {
+async fn bytes_that_are_not_http_are_refused_or_end_the_connection() {
     let node = wire::node().await;
     let mut garbage: Vec<Vec<u8>> = [
         &b"\r\n\r\n"[..],
@@ -239,7 +239,7 @@ async fn what_is_no_http_is_refused_or_hung_up_on() {
 }
 
 #[actix_web::test]
-async fn a_call_record_that_is_none_is_refused() {
+async fn a_body_that_is_not_a_call_record_is_refused() {
     let node = wire::node().await;
     let record = |line: &str, body: &[u8]| {
         let head = wire::head(&node, &format!("Content-Length: {}\r\n", body.len()));

@@ -83,7 +83,7 @@ async fn an_unknown_user_is_answered_with_the_domain_without_it() {
 }
 
 #[actix_web::test]
-async fn active_text_is_nobodys_name_and_never_comes_back() {
+async fn active_text_matches_no_name_and_never_comes_back() {
     let node = wire::node().await;
     for text in active_texts() {
         let encoded = forms::encode(&text);
@@ -168,7 +168,7 @@ async fn a_negated_user_finds_nobody() {
 }
 
 #[actix_web::test]
-async fn bytes_that_are_no_text_are_nobodys_name() {
+async fn bytes_that_are_not_text_match_no_name() {
     let node = wire::node().await;
     let broken: [&[u8]; 6] = [b"\xff\xfe", b"\xc3", b"\xed\xa0\x80", b"\xf8\x88\x80\x80\x80", b"1000\0", b"\x80\x80"];
     for bytes in broken {

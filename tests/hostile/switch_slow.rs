@@ -184,7 +184,7 @@ async fn connections_dropped_anywhere_hurt_nobody() {
 
 /// A client may close its half of the connection once it has sent the request.
 #[actix_web::test]
-async fn a_peer_that_only_listens_any_more_is_answered() {
+async fn a_client_that_closed_its_half_is_answered() {
     let node = wire::node().await;
     let mut stream = connect(&node).await;
     stream.write_all(&wire::post(&node, &form())).await.unwrap();

@@ -131,7 +131,7 @@ async fn keep_what_was_taken_before(database: &Database, tenant: Uuid, extension
 }
 
 #[actix_web::test]
-async fn an_upgrade_takes_out_what_is_not_taken_any_more_and_phones_go_on() {
+async fn an_upgrade_removes_values_that_are_no_longer_accepted_and_phones_still_work() {
     let (database, node, tenant, extension) = stage().await;
     keep_what_was_taken_before(&database, tenant, extension).await;
     let mut db = database.connect().await;

@@ -26,7 +26,7 @@ fn waits(answer: &Answer) -> bool {
 }
 
 #[actix_web::test]
-async fn who_registers_is_answered_the_same_whichever_the_address_is() {
+async fn a_sign_up_is_answered_the_same_whatever_the_address() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
     let tenant = node.tenant("acme.test").await;
@@ -60,7 +60,7 @@ async fn who_registers_is_answered_the_same_whichever_the_address_is() {
 }
 
 #[actix_web::test]
-async fn who_has_not_confirmed_the_address_is_told_so_with_the_right_password_alone() {
+async fn only_the_right_password_reveals_that_the_address_is_not_confirmed() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
     assert_eq!(post(&node, "/v1/auth/register", company("ada@acme.test", "acme.test")).await.status, 202);
@@ -137,7 +137,7 @@ async fn failures_of_an_address_fade_and_an_accounts_slowly() {
 }
 
 #[actix_web::test]
-async fn sign_ups_are_so_many_an_hour_from_one_address() {
+async fn sign_ups_from_one_address_are_limited_per_hour() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
     let mut weak = company("ada@acme.test", "acme.test");

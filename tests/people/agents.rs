@@ -46,7 +46,7 @@ async fn two_hundred_at_once_get_two_hundred_consecutive_numbers() {
 
 /// Somebody creates an agent, who gets the lowest free number, while others ask for exactly that number.
 #[actix_web::test]
-async fn who_is_beaten_to_a_number_is_told_and_nobody_sees_a_fault() {
+async fn somebody_who_is_too_late_for_a_number_is_told_and_nobody_gets_a_500() {
     let database = Database::new().await;
     let node = Arc::new(Node::with(&database, |settings| settings.api_connections = 16).await);
     let tenant = node.tenant("acme.test").await;
@@ -321,7 +321,7 @@ async fn each_of_many_who_want_numbers_is_told_what_is_wrong_with_theirs() {
 }
 
 #[actix_web::test]
-async fn an_extension_that_is_nobodys_is_given_to_an_agent_and_given_back() {
+async fn an_extension_without_an_agent_is_given_to_one_and_given_back() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
     let tenant = node.tenant("acme.test").await;
@@ -380,7 +380,7 @@ async fn an_extension_that_is_nobodys_is_given_to_an_agent_and_given_back() {
 }
 
 #[actix_web::test]
-async fn names_are_those_that_people_and_companies_have() {
+async fn names_of_people_and_companies_are_accepted() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
     let company = json!({ "name": "Smith & Sons", "domain": "acme.test" });

@@ -189,7 +189,7 @@ async fn numbers_that_are_held_or_mean_something_else_are_given_to_nobody() {
 }
 
 #[actix_web::test]
-async fn of_two_owners_who_let_each_other_go_at_once_one_stays() {
+async fn when_two_owners_remove_each_other_at_once_one_stays() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
     let tenant = node.tenant("acme.test").await;
@@ -214,7 +214,7 @@ async fn of_two_owners_who_let_each_other_go_at_once_one_stays() {
 }
 
 #[actix_web::test]
-async fn of_more_people_than_there_are_numbers_the_first_get_them() {
+async fn if_there_are_too_few_numbers_the_first_people_get_them() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
     let tenant = node

@@ -295,7 +295,7 @@ async fn every_form_that_did_something_leads_to_another_page() {
 }
 
 #[actix_web::test]
-async fn of_two_tabs_the_later_sees_what_the_earlier_saved() {
+async fn the_second_of_two_tabs_shows_what_the_first_saved() {
     let stage = Stage::new().await;
     let agent = stage.agent("grace@acme.test").await["id"].as_str().unwrap().to_owned();
     let path = format!("/app/agents/{agent}");

@@ -121,7 +121,7 @@ async fn a_second_factor_is_asked_for_and_each_code_is_good_once() {
 }
 
 #[actix_web::test]
-async fn who_guesses_has_to_wait_and_nobody_learns_who_exists() {
+async fn somebody_who_guesses_has_to_wait_and_learns_of_no_account() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
     let tenant = node.tenant("acme.test").await;

@@ -122,7 +122,7 @@ async fn a_stranger_who_writes_down_an_address_gets_no_account_by_its_owners_cli
 }
 
 #[actix_web::test]
-async fn guesses_at_keys_are_so_many_an_hour_and_hold_up_no_valid_one() {
+async fn guesses_at_keys_are_limited_per_hour_and_hold_up_no_valid_key() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
     let ask = async |key: &str| node.api_with("GET", "/v1/tenants", &[("X-API-Key", key)], Value::Null).await;
@@ -160,7 +160,7 @@ async fn a_tenant_whose_reports_are_off_sees_none_and_the_platform_does() {
 }
 
 #[actix_web::test]
-async fn a_line_that_can_not_be_read_is_not_said_back() {
+async fn an_unreadable_line_is_not_repeated_in_the_answer() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
     let tenant = node.tenant("acme.test").await;
@@ -183,7 +183,7 @@ async fn a_line_that_can_not_be_read_is_not_said_back() {
 }
 
 #[actix_web::test]
-async fn what_was_refused_uses_up_no_numbers() {
+async fn refused_requests_use_up_no_numbers() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
     let first = async |domain: &str| {
@@ -217,7 +217,7 @@ async fn what_was_refused_uses_up_no_numbers() {
 }
 
 #[actix_web::test]
-async fn guesses_at_links_are_so_many_an_hour() {
+async fn guesses_at_links_are_limited_per_hour() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
     for (path, body) in [
@@ -248,7 +248,7 @@ async fn guesses_at_links_are_so_many_an_hour() {
 }
 
 #[actix_web::test]
-async fn no_verb_reaches_a_key_above_ones_own() {
+async fn no_method_reaches_a_key_above_ones_own() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
     let tenant = node.tenant("acme.test").await;

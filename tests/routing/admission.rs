@@ -137,7 +137,7 @@ async fn a_day_ends_at_midnight_where_the_tenant_is() {
 }
 
 #[actix_web::test]
-async fn what_a_day_may_cost_is_reserved_and_settled() {
+async fn the_cost_of_a_day_is_reserved_and_settled() {
     let stage = Stage::new().await;
     // 0.01 per minute is reserved for each call to Munich.
     stage.rules(json!({ "outbound": { "spend_per_day": 25_000 } })).await;

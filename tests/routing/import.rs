@@ -102,7 +102,7 @@ async fn one_domain_of_several_becomes_the_tenant_and_the_others_are_reported() 
 }
 
 #[actix_web::test]
-async fn contexts_stay_apart_and_a_call_goes_where_it_went() {
+async fn contexts_stay_apart_and_a_call_goes_where_it_went_before() {
     let stage = Stage::new().await;
     let inside = "<variables><variable name=\"user_context\" value=\"internal\"/></variables>";
     let other = "<variables><variable name=\"user_context\" value=\"lobby\"/></variables>";
@@ -238,7 +238,7 @@ async fn a_fault_in_one_file_is_named_with_its_line_and_costs_no_other_file() {
 }
 
 #[actix_web::test]
-async fn nothing_of_a_file_is_lost_without_a_word() {
+async fn no_part_of_a_file_is_lost_silently() {
     let stage = Stage::new().await;
     let cidr = user("71", "a-long-password-1", "").replace("id=\"71\"", "id=\"71\" cidr=\"192.0.2.0/24\" number=\"x\"");
     let inherited = domain("one.example", &[

@@ -155,7 +155,7 @@ async fn what_a_switch_with_an_older_configuration_does_not_send_is_counted_and_
 }
 
 #[actix_web::test]
-async fn a_block_of_callers_meets_their_numbers_however_they_are_written() {
+async fn blocked_callers_are_recognised_however_their_numbers_are_written() {
     let numbers = Numbers::new().await;
     let stage = &numbers.stage;
     numbers.carrier("america", &[AMERICA], json!({ "format": "national", "country": "US" })).await;
@@ -188,7 +188,7 @@ async fn a_block_of_callers_meets_their_numbers_however_they_are_written() {
 }
 
 #[actix_web::test]
-async fn a_carrier_is_known_by_the_addresses_behind_its_name_as_soon_as_they_are() {
+async fn a_carrier_is_recognised_by_the_addresses_of_its_name_once_they_are_known() {
     let numbers = Numbers::new().await;
     numbers.carrier("america", &[], json!({ "format": "national", "country": "US" })).await;
     assert_eq!(numbers.led("2025550123", AMERICA, "").await, "acme", "its address is not known");

@@ -34,7 +34,7 @@ fn decoded(text: &str) -> String {
 }
 
 #[actix_web::test]
-async fn gateways_are_in_the_profile_for_the_world_with_their_passwords_sealed_at_rest() {
+async fn gateways_are_in_the_external_profile_with_their_passwords_sealed_at_rest() {
     let stage = Stage::new().await;
     let config = json!({ "host": "sip.trunk.test:5080", "username": "acme", "register": true, "transport": "tcp",
                          "networks": ["192.0.2.0/28"], "ping_seconds": 30 });
@@ -191,7 +191,7 @@ async fn a_mailbox_of_its_own_takes_messages_and_is_opened_by_its_pin() {
 }
 
 #[actix_web::test]
-async fn a_cluster_says_what_its_switches_modules_read() {
+async fn a_cluster_sets_the_configuration_of_its_switches_modules() {
     let stage = Stage::new().await;
     let cluster =
         stage.node.api("GET", "/v1/clusters", Value::Null).await.json()["items"][0]["id"].as_str().unwrap().to_owned();
@@ -269,7 +269,7 @@ async fn rates_are_replaced_as_a_whole_or_not_at_all() {
 }
 
 #[actix_web::test]
-async fn calls_from_outside_are_those_of_carriers_and_of_other_clusters_unless_a_cluster_wants_anyones() {
+async fn only_carriers_and_other_clusters_may_call_in_unless_a_cluster_accepts_anyone() {
     let stage = Stage::new().await;
     let list = |acl: &str| acl.split("<list ").nth(1).unwrap().to_owned();
     let before = list(&stage.conf("acl.conf", "").await);

@@ -33,7 +33,7 @@ async fn a_sheet_that_takes_anothers_place_charges_the_calls_under_way() {
 }
 
 #[actix_web::test]
-async fn help_costs_nobody_anything() {
+async fn emergency_calls_are_free() {
     let stage = Stage::new().await;
     // Rates for "1" would match 112.
     let call = Uuid::new_v4();

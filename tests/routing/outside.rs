@@ -12,7 +12,7 @@ use crate::{
 const MUNICH: &str = "+498912345678";
 
 #[actix_web::test]
-async fn the_cheapest_carrier_of_the_longest_prefix_is_tried_first_and_the_next_only_for_its_own_trouble() {
+async fn the_cheapest_carrier_of_the_longest_prefix_is_tried_first_and_the_next_only_if_it_fails() {
     let stage = Stage::new().await;
     let [cheap, dear] = [stage.carriers[0], stage.carriers[1]];
     for (number, order) in [(MUNICH, vec![cheap, dear]), ("03012345670", vec![dear, cheap])] {

@@ -202,7 +202,7 @@ fn expelled(told: Vec<String>) -> Vec<String> {
 }
 
 #[actix_web::test]
-async fn who_is_suspended_leaves_at_once_with_their_calls() {
+async fn suspended_agents_leave_at_once_with_their_calls() {
     let fleet = Fleet::new().await;
     fleet.settled().await;
     let extension = fleet.extension().await;

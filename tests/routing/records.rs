@@ -111,7 +111,7 @@ async fn every_form_of_a_record_charges_its_call() {
 }
 
 #[actix_web::test]
-async fn what_cannot_be_read_is_never_unanswered_and_is_read_when_it_can_be() {
+async fn an_unreadable_record_never_counts_as_unanswered_and_is_read_later_if_possible() {
     let stage = Stage::new().await;
     let (call, leg) = (admitted(&stage).await, Uuid::new_v4());
     assert_eq!((spent(&stage).await, live(&stage).await), (10_000, 1), "a minute is reserved");
@@ -199,7 +199,7 @@ async fn a_call_is_charged_for_the_seconds_between_its_own_times() {
 }
 
 #[actix_web::test]
-async fn a_leg_counts_once_in_whatever_spelling_its_uuid_is_posted() {
+async fn a_leg_counts_once_however_its_uuid_is_spelt() {
     let stage = Stage::new().await;
     let (call, leg) = (admitted(&stage).await, Uuid::new_v4());
     let body = carried(stage.carriers[0], call, 61).to_string();

@@ -78,7 +78,7 @@ fn files(folder: &Path) {
 }
 
 #[actix_web::test]
-async fn files_are_taken_as_far_as_they_can_be_and_the_rest_is_told() {
+async fn files_are_imported_as_far_as_possible_and_the_rest_is_reported() {
     let stage = Stage::new().await;
     let folder = std::env::temp_dir().join(format!("dialplane-import-{}", Uuid::now_v7().simple()));
     files(&folder);

@@ -89,7 +89,7 @@ async fn a_zone_that_is_not_known_any_more_makes_nothing_fail() {
 }
 
 #[actix_web::test]
-async fn whoever_changes_their_zone_gets_no_second_day() {
+async fn a_change_of_time_zone_gives_no_second_day() {
     let stage = Stage::new().await;
     stage.assign(json!({ "daily_limit": 1 })).await;
     stage.rules(json!({ "outbound": { "spend_per_day": 1_000_000 } })).await;

@@ -1,27 +1,27 @@
-//! For how long things are kept that grow with use.
+//! How long data that grows with use is kept.
 
 use serde::{Deserialize, Serialize};
 
-/// What the platform does with everybody's, in days, and how far a tenant may go.
+/// The platform's periods in days, and the bounds of tenants' periods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retention {
     pub audit_days: i32,
     pub calls_days: i32,
     pub records_days: i32,
     pub mails_days: i32,
-    /// A tenant's own periods are no shorter than this, and no longer than that.
+    /// The shortest and the longest period that a tenant may have.
     pub shortest_days: i32,
     pub longest_days: i32,
 }
 
 impl Retention {
-    /// Why the platform can't have these, if it can't.
+    /// Why these settings are invalid, if they are.
     #[must_use]
     pub fn fault(&self) -> Option<String> {
         let (shortest, longest) = (self.shortest_days, self.longest_days);
         if !(1..=longest).contains(&shortest) || longest > MOST_DAYS {
             return Some(format!(
-                "keep_days_at_least and keep_days_at_most: 1 to {MOST_DAYS}, and the first no more than the second"
+                "keep_days_at_least and keep_days_at_most must be 1 to {MOST_DAYS}, and the first must not be more than the second"
             ));
         }
         let all = [

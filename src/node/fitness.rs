@@ -1,5 +1,5 @@
-//! Whether a database is one to work on, looked at before its tables are: a pooler in between, another schema, roles, connections.
-//! What does not fit is refused with the reason, not found out by the first call.
+//! Checks before the first use of a database whether Dialplane can work with it: poolers, schema, roles, connections. If not, it refuses
+//! with the reason, instead of failing at the first call.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub enum Unfit {
     Connections(Balance),
 }
 
-/// Connections: needed, and to be had.
+/// The connections that are needed, and those that are available.
 #[derive(Debug, Clone, Copy)]
 pub struct Balance {
     pub own: i64,
@@ -84,15 +84,15 @@ impl std::fmt::Display for Balance {
     }
 }
 
-/// So many connections at most look for a process that somebody else left.
+/// How many connections look for the named process.
 const LOOKS: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Is it always the same process of the server that a connection talks to?
+/// Checks that a connection always talks to the same process of the server.
 ///
-/// One connection names its process by a setting. If that is found by another connection, inside a transaction, the process was given
-/// away though its owner is still there. Each further one that looks keeps its own process, so that a pooler which takes turns gives
-/// that one out in the end. A pooler that keeps a process for each connection, or none at all, never shows the name.
+/// One connection names its process with a setting. If another connection, inside a transaction, finds this name, the process was
+/// given away although its owner is still connected. Each connection that looks keeps its own process, so that a pooler in rotation
+/// finally gives out the named one. With a process per connection, or without a pooler, the name never appears.
 pub async fn check_pooler(servers: &Servers) -> Result<(), CheckError> {
     let mut owner = servers.connect(&Session::default()).await?;
     let name = Uuid::now_v7().to_string();
@@ -108,7 +108,7 @@ pub async fn check_pooler(servers: &Servers) -> Result<(), CheckError> {
             Ok(Ok(found)) if found.as_deref() == Some(&name) => return Err(Unfit::Pooler.into()),
             Ok(Ok(_)) => others.push(db),
             Ok(Err(error)) => return Err(of_statement(error)),
-            // No process is free: nothing was learnt.
+            // No process is free, so this shows nothing.
             Err(_) => break,
         }
     }
@@ -118,8 +118,8 @@ pub async fn check_pooler(servers: &Servers) -> Result<(), CheckError> {
     if own.as_deref() == Some(&name) { Ok(()) } else { Err(Unfit::Pooler.into()) }
 }
 
-/// A statement that was prepared is not there any more (26000), or one of that name is (42P05): each was another process. pgbouncer that
-/// pools statements refuses a transaction with 08P01 (seen with 1.18), which Postgres itself does not say of `begin`.
+/// Recognises a pooler by its errors. If a prepared statement is missing (26000) or already exists (42P05), another process answered.
+/// In statement mode, pgbouncer refuses a transaction with 08P01 (seen with 1.18), which Postgres itself never does for `begin`.
 fn of_statement(error: sqlx::Error) -> CheckError {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     if matches!(code.as_deref(), Some("26000" | "42P05" | "08P01")) { Unfit::Pooler.into() } else { error.into() }
@@ -133,7 +133,7 @@ pub enum CheckError {
     Sql(#[from] sqlx::Error),
 }
 
-/// Before the first migration: is it the schema that they write to, and may this user do what they do?
+/// Checks before the first migration that the schema is the right one, and that this user has the rights that migrations need.
 pub async fn check_place(db: &mut PgConnection) -> Result<(), CheckError> {
     let Place { schema, search_path, user, may_create, is_made } = store::place(&mut *db).await?;
     if schema.as_deref().is_some_and(|schema| schema != "public")
@@ -154,8 +154,8 @@ pub async fn check_place(db: &mut PgConnection) -> Result<(), CheckError> {
     Ok(())
 }
 
-/// For a node that is about to serve: are there enough connections for it beside the others? Those that ended a moment ago still count;
-/// so it looks again for some seconds.
+/// Checks before a node serves that there are enough connections for it besides the other nodes. Nodes that just ended still count, so
+/// it repeats the check for some seconds.
 pub async fn check_connections(db: &mut PgConnection, node: Uuid, own: u32) -> Result<(), CheckError> {
     let room = store::room(&mut *db).await?;
     let mut looks = 0;
@@ -174,7 +174,7 @@ pub async fn check_connections(db: &mut PgConnection, node: Uuid, own: u32) -> R
     store::note(db, node, i32::try_from(own).unwrap_or(i32::MAX)).await.map_err(Into::into)
 }
 
-/// For the doctor: what all nodes that live need together, of what there is. With none, what one would need.
+/// For the doctor: the connections that all live nodes need together, and those that there are. Without nodes, those that one needs.
 pub async fn balance(db: &mut PgConnection, own: u32) -> sqlx::Result<Balance> {
     let room = store::room(&mut *db).await?;
     let needed = store::needed(&mut *db).await?;

@@ -1,8 +1,8 @@
-//! What a database is asked before anything is done with it. Not checked at compile time: it may hold no tables yet, or older ones.
+//! The SQL of the checks before a database is used. It is not checked at compile time, because there may be no tables yet, or old ones.
 
 use sqlx::{PgConnection, Row as _};
 
-/// Names the server's process behind a connection, by a setting that lives as long as that.
+/// Names the server's process behind a connection, with a setting that lasts as long as the process.
 pub async fn mark(db: &mut PgConnection, name: &str) -> sqlx::Result<()> {
     sqlx::query("select set_config('dialplane.session', $1, false)")
         .persistent(false)
@@ -12,19 +12,19 @@ pub async fn mark(db: &mut PgConnection, name: &str) -> sqlx::Result<()> {
         .map(|_| ())
 }
 
-/// What the process behind a connection was named.
+/// The name of the process behind a connection.
 pub async fn marked(db: &mut PgConnection) -> sqlx::Result<Option<String>> {
     let name = sqlx::query_scalar("select current_setting('dialplane.session', true)").persistent(false);
     name.fetch_one(db).await
 }
 
 pub struct Place {
-    /// Where a table would be made.
+    /// The schema where a table would be created.
     pub schema: Option<String>,
     pub search_path: String,
     pub user: String,
     pub may_create: bool,
-    /// Tables are there already.
+    /// Whether the tables exist already.
     pub is_made: bool,
 }
 
@@ -44,7 +44,7 @@ pub async fn place(db: &mut PgConnection) -> sqlx::Result<Place> {
     })
 }
 
-/// Is the role there, or may this user make it, and become it?
+/// Whether the role exists or this user may create it, and may become it.
 pub async fn may_have_role(db: &mut PgConnection, role: &str) -> sqlx::Result<bool> {
     let may = sqlx::query_scalar(
         "select coalesce((select pg_has_role(current_user, oid, 'member') from pg_roles where rolname = $1), false)
@@ -57,9 +57,9 @@ pub async fn may_have_role(db: &mut PgConnection, role: &str) -> sqlx::Result<bo
 
 pub struct Room {
     pub max_connections: i64,
-    /// For superusers and for roles with a right to them.
+    /// Reserved for superusers and for roles with a right to them.
     pub reserved: i64,
-    /// What the database and the user are allowed; none: as many as there are.
+    /// The limits of the database and the user. `None` if there is no limit.
     pub allowed: Option<i64>,
 }
 
@@ -76,7 +76,8 @@ pub async fn room(db: &mut PgConnection) -> sqlx::Result<Room> {
     Ok(Room { max_connections: row.try_get(0)?, reserved: row.try_get(1)?, allowed: row.try_get(2)? })
 }
 
-/// What the other nodes that live need, and how many they are. Those of a release that did not say need as many as this one.
+/// How many connections the other live nodes need, and how many nodes there are. Nodes of a release that does not say count like this
+/// one.
 pub async fn others(db: &mut PgConnection, node: uuid::Uuid, own: i64) -> sqlx::Result<(i64, i64)> {
     let row = sqlx::query(
         "select count(*), coalesce(sum(coalesce(connections, $2)), 0)::bigint
@@ -86,7 +87,7 @@ pub async fn others(db: &mut PgConnection, node: uuid::Uuid, own: i64) -> sqlx::
     Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
-/// What each node that lives needs, for the doctor.
+/// How many connections each live node needs, for the doctor.
 pub async fn needed(db: &mut PgConnection) -> sqlx::Result<Vec<Option<i32>>> {
     let needed = "select connections from nodes where polled_at > clock_timestamp() - interval '5 seconds'";
     sqlx::query_scalar(needed).fetch_all(db).await
@@ -100,7 +101,7 @@ pub async fn note(db: &mut PgConnection, node: uuid::Uuid, connections: i32) -> 
     note.bind(node).bind(connections).execute(db).await.map(|_| ())
 }
 
-/// Begins a transaction, which nothing but the end of the connection ends.
+/// Begins a transaction, which only the end of the connection ends.
 pub async fn begin(db: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::raw_sql("begin").execute(db).await.map(|_| ())
 }

@@ -1,8 +1,9 @@
-//! Which key seals, and sealing everything anew with another one, while nodes run.
+//! Which key seals, and how everything is sealed again with another one while nodes run.
 //!
-//! The database says which key seals; a node offers what its key file holds. A new key seals once every live node has it, so that no
-//! node meets a value that it can't open. Then everything is sealed anew, in batches, by whoever comes first; what is done is done, so it
-//! goes on where it stopped. A key with which nothing is sealed any more retires, and the database refuses what would be sealed with it.
+//! The database says which key seals, and each node reports the keys in its key file. A new key seals once every live node has it, so
+//! that no node gets a value that it can't open. Then everything is sealed again in batches, by whoever comes first. After an
+//! interruption, this continues where it stopped. A key with which nothing is sealed any more retires, and the database refuses new
+//! values that are sealed with it.
 
 use std::{
     sync::Arc,
@@ -17,23 +18,23 @@ use super::seals_store::{self as store, Anew, Column};
 use crate::text::keyring::{KeyId, Keyring, Place, hex};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// After a pass that found nothing to do: something else holds up the end.
+/// The pause after a pass that found nothing to do, because something else holds up the end.
 const REST: Duration = Duration::from_secs(10);
-/// So many values in a transaction: their rows are locked meanwhile.
+/// Values per transaction. Their rows are locked meanwhile.
 const BATCH: usize = 500;
-/// After each, so that others have their turn: a tenant's answers are read anew after a batch of its extensions.
+/// The pause after each transaction, for other work: after a batch of a tenant's extensions, its answers are read again.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What came of a pass over everything.
+/// The result of a pass over everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pass {
-    /// Somebody else is at it.
+    /// Another process is doing this.
     Busy,
-    /// So many were sealed anew, and so many could not be opened.
+    /// How many values were sealed again, and how many could not be opened.
     Done { sealed: u64, damaged: u64 },
 }
 
-/// Looks at the keys for ever: which one seals, what this node lacks. Seals anew what is left to do.
+/// Checks the keys forever: which one seals, and which this node lacks. Seals again what is left.
 pub async fn watch(pool: PgPool, keyring: Arc<Keyring>, node: Uuid) {
     let mut lacked = Vec::new();
     let (mut work, mut next) = (None::<JoinHandle<bool>>, Instant::now());
@@ -60,7 +61,7 @@ pub async fn watch(pool: PgPool, keyring: Arc<Keyring>, node: Uuid) {
     }
 }
 
-/// Is there an earlier key, with which something may be sealed?
+/// Whether there is an earlier key with which something may be sealed.
 async fn look(pool: &PgPool, keyring: &Keyring, node: Uuid) -> sqlx::Result<bool> {
     let known = store::known(pool).await?;
     keyring.note_used(store::used(&known));
@@ -75,7 +76,7 @@ async fn look(pool: &PgPool, keyring: &Keyring, node: Uuid) -> sqlx::Result<bool
     Ok(known.iter().filter(|key| key.is_used).count() > 1)
 }
 
-/// Seals anew what is left, and retires what nothing is sealed with any more. Did it come further?
+/// Seals again what is left, and retires keys with which nothing is sealed any more. Returns whether there was progress.
 async fn finish(pool: PgPool, keyring: Arc<Keyring>) -> bool {
     let sealed = match anew(&pool, &keyring, |_| {}).await {
         Ok(Pass::Done { sealed, damaged }) => {
@@ -86,7 +87,7 @@ async fn finish(pool: PgPool, keyring: Arc<Keyring>) -> bool {
         }
         Ok(Pass::Busy) => return false,
         Err(error) => {
-            tracing::warn!(%error, "secrets could not be sealed anew; it goes on");
+            tracing::warn!(%error, "secrets could not be sealed again; this will be tried again");
             return false;
         }
     };
@@ -101,9 +102,9 @@ async fn finish(pool: PgPool, keyring: Arc<Keyring>) -> bool {
     sealed > 0
 }
 
-/// One pass over everything that another key than the newest sealed.
+/// Makes one pass over everything that is sealed with another key than the newest.
 pub async fn anew(pool: &PgPool, keyring: &Keyring, progress: impl Fn(u64)) -> sqlx::Result<Pass> {
-    // The connection is closed at the end, and the lock with it, however it ends.
+    // The connection is closed in any case, and the lock ends with it.
     let mut db = pool.acquire().await?.detach();
     if !store::take_turn(&mut db).await? {
         let _ = db.close().await;
@@ -130,7 +131,7 @@ pub async fn anew(pool: &PgPool, keyring: &Keyring, progress: impl Fn(u64)) -> s
                     }
                     Err(error) => {
                         damaged += 1;
-                        tracing::error!(%error, column = column.place(), row = %value.row, "a secret can't be sealed anew");
+                        tracing::error!(%error, column = column.place(), row = %value.row, "a secret can't be sealed again");
                     }
                 }
             }
@@ -141,7 +142,7 @@ pub async fn anew(pool: &PgPool, keyring: &Keyring, progress: impl Fn(u64)) -> s
             if is_last || (!column.is_unique() && done == 0) {
                 break;
             }
-            // Where several rows have one name, a batch may have left some of them.
+            // If several rows have the same name, a batch may have left some of them.
             if column.is_unique() {
                 after = last;
             }
@@ -152,7 +153,7 @@ pub async fn anew(pool: &PgPool, keyring: &Keyring, progress: impl Fn(u64)) -> s
     Ok(Pass::Done { sealed, damaged })
 }
 
-/// Retires the keys before the newest, if every live node seals with that and nothing is sealed with them.
+/// Retires all keys but the newest, if every live node seals with that and nothing is sealed with the others.
 pub async fn retire_old(pool: &PgPool, keyring: &Keyring) -> sqlx::Result<Vec<KeyId>> {
     let newest = keyring.seals_with();
     let known = store::known(pool).await?;

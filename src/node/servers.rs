@@ -1,8 +1,8 @@
-//! Where Postgres is: one server, or several of which one takes changes, as `postgres://user@a:5432,b:5432/name` names them.
+//! The Postgres servers: one, or several of which one accepts changes, as in `postgres://user@a:5432,b:5432/name`.
 //!
-//! sqlx knows one host (`parse_from_url` in its options/parse.rs: a list of hosts is no URL to it), so the list is taken apart here.
-//! A node is on one server at a time. Its poll notices within a quarter of a second that this one is gone or takes no changes any
-//! more, and tries the next; once it is in step with another, every connection from before is dropped.
+//! sqlx knows only one host (`parse_from_url` in its options/parse.rs does not accept a list), so the list is parsed here. A node uses
+//! one server at a time. Its poll notices within a quarter of a second if this server is gone or no longer accepts changes, and tries
+//! the next. Once it has switched to another, every connection to the old one is dropped.
 
 use std::{
     str::FromStr as _,
@@ -23,41 +23,41 @@ use super::servers_store as store;
 
 /// How long a server may take to answer a new connection, unless the URL's `connect_timeout` says otherwise.
 const CONNECT: Duration = Duration::from_secs(3);
-/// Between two attempts while it is waited for.
+/// The pause between two attempts at the start.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What a connection sets for itself once it is there.
+/// The settings of a new connection.
 #[derive(Debug, Clone, Default)]
 pub struct Session(String);
 
 impl Session {
-    /// The server ends a statement after so long.
+    /// After this time, the server ends a statement.
     #[must_use]
     pub fn within(limit: Duration) -> Self {
         Self::default().with("statement_timeout", &format!("{}ms", limit.as_millis()))
     }
 
-    /// `name` and `value` are this program's own words.
+    /// `name` and `value` never come from outside.
     #[must_use]
     pub fn with(self, name: &'static str, value: &str) -> Self {
         Self(format!("{}set {name} = '{value}';", self.0))
     }
 }
 
-/// What is wrong with `DATABASE_URL`. It may hold a password, so it is not in the message.
+/// What is wrong with `DATABASE_URL`. The message does not contain the URL, because it may have a password.
 #[derive(Debug, thiserror::Error)]
 pub enum UrlError {
     #[error(
-        "DATABASE_URL is no Postgres URL: it is postgres://USER:PASSWORD@HOST:PORT/DATABASE, with commas between several hosts"
+        "DATABASE_URL is not a Postgres URL: write postgres://USER:PASSWORD@HOST:PORT/DATABASE, with commas between several hosts"
     )]
     NotAUrl,
     #[error("DATABASE_URL names {ports} ports for {hosts} hosts: name one for each, or one for all")]
     Ports { hosts: usize, ports: usize },
     #[error(
-        "DATABASE_URL: target_session_attrs={0} is not for a node, which changes things: write read-write or primary, or leave it out"
+        "DATABASE_URL: a node can't use target_session_attrs={0}, because it changes data: write read-write or primary, or leave it out"
     )]
     Target(String),
-    #[error("DATABASE_URL: connect_timeout={0} is no number of seconds")]
+    #[error("DATABASE_URL: connect_timeout={0} is not a number of seconds")]
     Timeout(String),
 }
 
@@ -81,11 +81,11 @@ impl From<sqlx::Error> for ServerError {
 }
 
 impl ServerError {
-    /// May it pass by itself? A wrong password does not.
+    /// Whether waiting may help. It does not for a wrong password.
     fn may_pass(&self) -> bool {
         match self {
             Self::Silent(_) | Self::Standby | Self::ReadOnly => true,
-            // 57P03: it starts up or shuts down; 53300: no connection is free; 08: of the connection.
+            // 57P03: it is starting up or shutting down; 53300: no connection is free; 08: errors of the connection.
             Self::Sql(sqlx::Error::Database(error)) => {
                 error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "53300")
             }
@@ -94,7 +94,7 @@ impl ServerError {
     }
 }
 
-/// What the server or the system said, without sqlx's introductions.
+/// The message of the server or the system, without sqlx's prefixes.
 fn in_words(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Io(error) => error.to_string(),
@@ -103,16 +103,16 @@ fn in_words(error: &sqlx::Error) -> String {
     }
 }
 
-/// No server could be used for as long as a start may take.
+/// No server could be used within the time that a start may take.
 #[derive(Debug, thiserror::Error)]
-#[error("no Postgres to use after {} s: {}. Start it, or mend DATABASE_URL, and start again", .waited.as_secs(), .said.join("; "))]
+#[error("no Postgres could be used within {} s: {}. Start Postgres or correct DATABASE_URL, and try again", .waited.as_secs(), .said.join("; "))]
 pub struct Unreachable {
     waited: Duration,
-    /// Of each server, its name and what it said last.
+    /// The name and last error of each server.
     said: Vec<String>,
 }
 
-/// While one is waited for: which does not answer, why, and what comes next.
+/// What to log while waiting: which server can't be used, why, and which is next.
 #[derive(Debug)]
 pub struct Waiting {
     pub server: String,
@@ -121,7 +121,7 @@ pub struct Waiting {
     pub seconds_left: u64,
 }
 
-/// The servers, and on which of them this node is.
+/// The servers, and which of them this node uses.
 #[derive(Debug, Clone)]
 pub struct Servers(Arc<Inner>);
 
@@ -129,9 +129,9 @@ pub struct Servers(Arc<Inner>);
 struct Inner {
     candidates: Vec<PgConnectOptions>,
     patience: Duration,
-    /// The next one that is tried.
+    /// The one that is tried next.
     next: AtomicUsize,
-    /// A server said that it takes no changes: connections from before are not to be used, though they live.
+    /// A server no longer accepts changes, so connections to it must not be used, even if they are open.
     doubted: AtomicBool,
     now: watch::Sender<Now>,
     pools: Mutex<Vec<PgPool>>,
@@ -140,7 +140,7 @@ struct Inner {
 #[derive(Debug, Clone, Copy)]
 struct Now {
     at: usize,
-    /// Rises with each change of the server.
+    /// Goes up with each change of the server.
     era: u64,
     since: Instant,
 }
@@ -153,7 +153,7 @@ impl From<PgConnectOptions> for Servers {
 
 impl Servers {
     fn of(candidates: Vec<PgConnectOptions>, patience: Duration) -> Self {
-        // pgbouncer refuses extra_float_digits; numbers go as they are in memory, so nothing depends on it.
+        // pgbouncer refuses extra_float_digits. Numbers are sent in binary, so nothing depends on it.
         let named = |options: PgConnectOptions| options.application_name("dialplane").extra_float_digits(None);
         let (now, _) = watch::channel(Now { at: 0, era: 0, since: Instant::now() });
         Self(Arc::new(Inner {
@@ -166,7 +166,7 @@ impl Servers {
         }))
     }
 
-    /// Those of a URL, in its order.
+    /// The servers of a URL, in its order.
     pub fn parse(url: &str) -> Result<Self, UrlError> {
         let Parts { hosts, base, patience } = Parts::of(url)?;
         let candidate = |host: &String| PgConnectOptions::from_str(&base(host)).map_err(|_| UrlError::NotAUrl);
@@ -174,54 +174,54 @@ impl Servers {
         Ok(Self::of(candidates, patience))
     }
 
-    /// How to connect to the one that this node is on.
+    /// How to connect to the server that this node uses.
     #[must_use]
     pub fn options(&self) -> PgConnectOptions {
         self.candidate(self.0.now.borrow().at).clone()
     }
 
     fn candidate(&self, at: usize) -> &PgConnectOptions {
-        // There is one at least, and the rest of a division is below their number.
+        // There is at least one server, and the remainder is less than their number.
         &self.0.candidates[at % self.0.candidates.len()]
     }
 
-    /// All their names, for a person.
+    /// The names of all servers, for people.
     #[must_use]
     pub fn names(&self) -> String {
         self.0.candidates.iter().map(name).collect::<Vec<_>>().join(", ")
     }
 
-    /// Rises when the node goes to another server: what was connected before is not to be used.
+    /// Goes up when the node changes to another server. Older connections must not be used.
     #[must_use]
     pub fn era(&self) -> u64 {
         self.0.now.borrow().era
     }
 
-    /// Waits until the node is on another server than it was in that era.
+    /// Waits until the node uses another server than in that era.
     pub async fn left(&self, era: u64) {
         let mut now = self.0.now.subscribe();
         // The sender lives as long as self.
         let _ = now.wait_for(|now| now.era != era).await;
     }
 
-    /// A connection to the server that this node is on.
+    /// Opens a connection to the server that this node uses.
     pub async fn connect(&self, session: &Session) -> sqlx::Result<PgConnection> {
         let mut db = self.options().connect().await?;
         store::apply(&mut db, &session.0).await?;
         Ok(db)
     }
 
-    /// A pool of connections to it, which follows the node to another.
+    /// A pool of connections to it. The pool follows the node to another server.
     pub fn pool(&self, connections: u32, session: Session) -> PgPool {
         let servers = self.clone();
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(3))
-            // Instead of the pool's own test, which would first ask the server that was left.
+            // This replaces the pool's own test, which would first ask the old server.
             .test_before_acquire(false)
             .before_acquire(move |db, connection| {
                 let was_left = servers.0.now.borrow().since.elapsed() < connection.age && servers.era() > 0;
-                // Asked in place of a ping: the connection may have been on its way to the old server when the node left it.
+                // This replaces a ping: the node may have left the server while this connection was being opened.
                 Box::pin(async move { Ok(!was_left && store::takes_changes(db).await) })
             })
             .after_connect(move |db, _| {
@@ -233,13 +233,13 @@ impl Servers {
         pool
     }
 
-    /// The server takes no changes any more, said a connection to it.
+    /// Notes that a connection found that its server no longer accepts changes.
     pub fn doubt(&self) {
         self.0.doubted.store(true, Ordering::Relaxed);
     }
 
-    /// Tries one server: the one this node is on, or, when it failed the last time, the one after that. From the moment another one
-    /// can be used the node is on that.
+    /// Tries one server: the one that this node uses, or the next if that failed the last time. If another one can be used, the node
+    /// changes to it.
     pub async fn attempt(&self, session: &Session) -> Result<PgConnection, ServerError> {
         let at = self.0.next.load(Ordering::Relaxed);
         match self.look(at, session).await {
@@ -257,7 +257,7 @@ impl Servers {
         }
     }
 
-    /// The next attempt is for the server after this one.
+    /// Makes the next attempt use the server after this one.
     pub fn pass(&self) {
         let at = self.0.next.load(Ordering::Relaxed);
         self.0.next.store((at + 1) % self.0.candidates.len(), Ordering::Relaxed);
@@ -288,7 +288,7 @@ impl Servers {
             has_moved
         });
         if has_moved {
-            tracing::info!(server = name(self.candidate(at)), "on this server now");
+            tracing::info!(server = name(self.candidate(at)), "this node now uses this server");
             let pools = self.0.pools.lock().unwrap_or_else(PoisonError::into_inner);
             for pool in &*pools {
                 pool.set_connect_options(self.candidate(at).clone());
@@ -296,7 +296,7 @@ impl Servers {
         }
     }
 
-    /// For a command: each is tried once.
+    /// Tries each server once, for a command.
     pub async fn choose(&self) -> Result<PgConnection, ServerError> {
         let mut tried = 1;
         loop {
@@ -307,7 +307,7 @@ impl Servers {
         }
     }
 
-    /// Waits until one of them can be used, for so long; what can't pass by itself ends it at once.
+    /// Waits up to this long until one of them can be used. Errors that waiting does not help end it at once.
     pub async fn wait(&self, limit: Duration, mut tell: impl FnMut(Waiting)) -> Result<(), Unreachable> {
         let began = Instant::now();
         let mut said = vec![None; self.0.candidates.len()];
@@ -351,17 +351,17 @@ fn name(options: &PgConnectOptions) -> String {
     }
 }
 
-/// A URL taken apart by its hosts.
+/// A URL with several hosts, parsed.
 struct Parts<F> {
     hosts: Vec<String>,
-    /// The URL with one of them alone.
+    /// The URLs with one host each.
     base: F,
     patience: Duration,
 }
 
 impl Parts<()> {
-    /// As libpq reads it (`conninfo_uri_parse_options` in fe-connect.c): hosts and ports stand between commas in the authority, or in the
-    /// parameters `host` and `port`.
+    /// Parses a URL as libpq does (`conninfo_uri_parse_options` in fe-connect.c): hosts and ports are separated by commas in the
+    /// authority, or in the parameters `host` and `port`.
     fn of(url: &str) -> Result<Parts<impl Fn(&str) -> String>, UrlError> {
         let (scheme, rest) = url.split_once("://").ok_or(UrlError::NotAUrl)?;
         let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -374,7 +374,7 @@ impl Parts<()> {
                 Some(("target_session_attrs", other)) => return Err(UrlError::Target(other.to_owned())),
                 Some(("connect_timeout", seconds)) => {
                     let seconds = seconds.parse::<u32>().map_err(|_| UrlError::Timeout(seconds.to_owned()))?;
-                    // libpq: 0 is for ever. A node always goes on to the next.
+                    // For libpq, 0 means forever, but a node always tries the next.
                     patience = if seconds == 0 { CONNECT } else { Duration::from_secs(seconds.into()) };
                 }
                 Some(("host", hosts)) => named = Some(split(hosts)),
@@ -383,7 +383,7 @@ impl Parts<()> {
             }
         }
         let hosts = match named {
-            // `host=` takes the place of what the authority says.
+            // `host=` replaces the hosts of the authority.
             Some(named) => named.into_iter().map(|host| in_authority(&host)).collect(),
             None => split(listed),
         };
@@ -402,7 +402,7 @@ impl Parts<()> {
     }
 }
 
-/// A host as it stands in a URL's authority: a socket's folder escaped, an address of IPv6 in brackets.
+/// A host in the form of a URL's authority: a socket's folder is escaped, and an IPv6 address is in brackets.
 fn in_authority(host: &str) -> String {
     let host = host.replace("%3A", ":").replace("%3a", ":");
     if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.replace('/', "%2F") }

@@ -1,45 +1,45 @@
-//! How often routes have led a call on, so that circles end.
+//! Counts how often routes have led a call on, so that loops end.
 //!
-//! Only what happens without a person counts. Whoever presses a digit in a menu or transfers a call chooses anew where it goes, and
-//! the count begins again. A route that leads on writes down the count and where it leads (`channel::HOPS`): if the call is at
-//! another place then, somebody else has sent it there.
+//! Only leading on without a person counts. When somebody presses a digit in a menu or transfers a call, the count begins again. A
+//! route that leads on notes the count and where it leads (`channel::HOPS`). If the call is then at another place, somebody has sent
+//! it there.
 
 use super::{Action, actions::set};
 use crate::model::channel;
 
-/// A call that was led on more often than this is in a circle.
+/// A call that was led on more often than this is in a loop.
 pub const MOST_HOPS: u8 = 10;
 
-/// How many leads may follow one another where they are saved. Before the first, a call may have come by an entry of the
-/// dialplan, by a phone that did not take it, and by that phone's forward.
+/// How often a saved chain of destinations may lead on. Before it, a call may have come by a dialplan entry, by a phone that did not
+/// take it, and by that phone's forward.
 pub const MOST_LEADS: u8 = MOST_HOPS - 3;
 
-/// How often the count may begin again. Entries in XML transfer calls without counting, so for them circles end by this.
+/// How often the count may begin again. XML entries transfer calls without counting, so this ends their loops.
 const MOST_CHOICES: u8 = 100;
 
-/// The count of a call.
+/// The counts of a call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Hops {
-    /// How often it was led on since somebody chose where it goes.
+    /// How often it was led on since somebody last chose where it goes.
     led: u8,
-    /// How often somebody has.
+    /// How often somebody has chosen.
     chosen: u8,
 }
 
 impl Hops {
-    /// A call that was led on this often.
+    /// The counts of a call that was led on this often.
     #[must_use]
     pub fn led(times: u8) -> Self {
         Self { led: times.min(MOST_HOPS + 1), chosen: 0 }
     }
 
-    /// Reads the variable of a call that is at `destination`.
+    /// Reads the variable of a call at `destination`.
     #[must_use]
     pub fn read(value: Option<&str>, destination: &str) -> Self {
         let Some(value) = value else { return Self::default() };
         let mut parts = value.splitn(3, ':');
         let (led, chosen, to) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
-        // What can't be read counts as one too many. Nodes of earlier releases write the count alone.
+        // An unreadable value counts as too many. Nodes of earlier releases write only the count.
         let led = led.parse().unwrap_or(u8::MAX).min(MOST_HOPS + 1);
         let chosen = chosen.map_or(0, |chosen| chosen.parse().unwrap_or(u8::MAX).min(MOST_CHOICES + 1));
         match to {
@@ -54,7 +54,7 @@ impl Hops {
         format!("{}:{}:{to}", self.led + 1, self.chosen)
     }
 
-    /// Writes down that the call is led on.
+    /// Notes that the call is led on.
     #[must_use]
     pub(super) fn on(self, to: &str) -> Action {
         set(channel::HOPS, self.value(to))
@@ -65,7 +65,7 @@ impl Hops {
         self.led > MOST_HOPS || self.chosen > MOST_CHOICES
     }
 
-    /// Whether a route or a person of the platform has sent it where it is.
+    /// Whether a route or a user of the platform has sent it where it is.
     #[must_use]
     pub fn is_sent(self) -> bool {
         self != Self::default()
@@ -76,7 +76,7 @@ impl Hops {
         self.led
     }
 
-    /// As part of an answer's key.
+    /// The form in an answer's key.
     #[must_use]
     pub fn key(self) -> [u8; 2] {
         [self.led + 1, self.chosen + 1]

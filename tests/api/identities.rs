@@ -1,4 +1,4 @@
-//! Who has a name has it alone: a number goes from one extension to another, but never what a switch knows an extension by.
+//! Identities: a number may go from one extension to another, but never the name by which a switch knows an extension.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -47,7 +47,7 @@ async fn an_extension_has_a_sip_username_of_its_own_which_outlasts_its_number() 
     let other = made(&node, tenant, json!({ "number": "1001" })).await;
     assert_ne!(text(&other, "sip_username"), user);
 
-    // Phones sign in as that, and not as the number. Calls ring it by the number, and keys watch the number.
+    // Phones register with that, and not with the number. Callers dial the number, and lamps watch the number.
     assert!(node.sign_in(&user, "acme.test").await.text().contains("a1-hash"));
     assert!(!node.sign_in("1000", "acme.test").await.text().contains("<user "));
     let rings = format!("user/{user}@acme.test");
@@ -56,7 +56,7 @@ async fn an_extension_has_a_sip_username_of_its_own_which_outlasts_its_number() 
     assert!(invited.contains("name=\"presence_id\" value=\"1000@acme.test\""), "{invited}");
     assert!(invited.contains("name=\"effective_caller_id_number\" value=\"1000\""), "{invited}");
 
-    // With another number, it is the same to a switch, and its old number reaches nobody.
+    // With another number, the extension stays the same for a switch, and the old number reaches nobody.
     let renumbered = node.api("PATCH", &path(tenant, &ada), json!({ "number": "2000" })).await;
     assert_eq!((renumbered.status, &renumbered.json()["sip_username"]), (200, &json!(user)));
     assert!(node.sign_in(&user, "acme.test").await.text().contains("a1-hash"));
@@ -84,7 +84,7 @@ async fn a_phone_that_registers_as_its_number_is_not_reached_by_a_number_that_it
     }
     let led = node.fetch(&call_form(&menu.id().simple().to_string(), "acme.test")).await.text();
     assert!(led.contains("2000 XML acme.test"), "what leads to it dials its number: {led}");
-    // While the phone registers as 1000, nothing else is 1000: whoever dials it would be in doubt.
+    // While the phone registers as 1000, nothing else can be 1000, because a call to it would be ambiguous.
     deleted(&node, &format!("/v1/tenants/{tenant}/reserved-numbers/1000")).await;
     refused(&create(&node, tenant, json!({ "number": "1000" })).await, "name_taken_by");
     node.stop().await;
@@ -100,15 +100,15 @@ async fn a_sip_username_is_given_out_once_in_a_domain_whoever_has_the_domain() {
     deleted(&node, &path(acme, &ada)).await;
     deleted(&node, &format!("/v1/tenants/{acme}/reserved-numbers/1000")).await;
     refused(&create(&node, acme, named.clone()).await, "sip_username_used");
-    // The number is free, and the phone of its next owner is another.
+    // The number is free, and its next extension has another SIP username.
     let next = made(&node, acme, json!({ "number": "1000" })).await;
     assert_ne!(text(&next, "sip_username"), "desk-7");
     let lobby = made(&node, acme, json!({ "number": "1001", "sip_username": "lobby" })).await;
 
-    // Elsewhere it is somebody else's name.
+    // In another domain, the name is free.
     let beta = node.tenant("beta.test").await;
     made(&node, beta, named.clone()).await;
-    // A tenant that had the domain before leaves its names there, in whatever way it went.
+    // A tenant that had the domain before leaves its names there, however it gave the domain up.
     let renamed = |domain: &str| json!({ "domain": domain, "reuse": true });
     let tenant = |id: Uuid| format!("/v1/tenants/{id}");
     assert_eq!(node.api("PATCH", &tenant(acme), renamed("gone.test")).await.status, 200);
@@ -126,7 +126,7 @@ async fn a_sip_username_is_given_out_once_in_a_domain_whoever_has_the_domain() {
     let fourth = node.api("POST", "/v1/tenants", renamed("acme.test")).await.id();
     refused(&create(&node, fourth, json!({ "number": "1001", "sip_username": "lobby" })).await, "sip_username_used");
 
-    // A file of another system that names one: the line is left out and says so, and nothing readable is kept of it.
+    // If another system's file has a used name, its line is refused with the reason, and no readable trace is kept.
     let kept = database.count("select count(*) from used_sip_usernames where octet_length(digest) = 32").await;
     assert!(kept >= 3, "{kept}");
     node.stop().await;
@@ -140,26 +140,26 @@ async fn a_number_rests_in_whatever_way_its_extension_gave_it_up() {
         let held = node.api("GET", &format!("/v1/tenants/{tenant}/reserved-numbers"), Value::Null).await.json();
         held["items"].as_array().unwrap().iter().map(|one| text(one, "number").to_owned()).collect::<Vec<_>>()
     };
-    // Deleted, with its alias.
+    // The extension is deleted, with its alias.
     let ada = made(&node, tenant, json!({ "number": "3000", "alias": "3001" })).await;
     deleted(&node, &path(tenant, &ada)).await;
     assert_eq!(held().await, ["3000", "3001"]);
     for number in ["3000", "3001"] {
         refused(&create(&node, tenant, json!({ "number": number })).await, "number_held");
     }
-    // Renumbered, and without its alias.
+    // The extension gets another number and loses its alias.
     let grace = made(&node, tenant, json!({ "number": "3100", "alias": "3101" })).await;
     let patch = json!({ "number": "3110", "alias": null });
     assert_eq!(node.api("PATCH", &path(tenant, &grace), patch).await.status, 200);
     assert_eq!(held().await, ["3000", "3001", "3100", "3101"]);
-    // Whoever changed their mind gets it back by releasing it.
+    // To get it back, somebody releases the number.
     for number in ["3100", "3101"] {
         deleted(&node, &format!("/v1/tenants/{tenant}/reserved-numbers/{number}")).await;
     }
     let back = json!({ "number": "3100", "alias": "3110" });
     assert_eq!(node.api("PATCH", &path(tenant, &grace), back).await.status, 200);
     assert_eq!(held().await, ["3000", "3001"], "what it still has does not rest");
-    // With its agent.
+    // The extension is deleted with its agent.
     let agent = json!({ "first_name": "A", "last_name": "B", "email": "a@acme.test" });
     let agent = node.api("POST", &format!("/v1/admin/agents?tenant_id={tenant}"), agent).await;
     let number = text(&agent.json()["extensions"][0], "number").to_owned();
@@ -205,10 +205,10 @@ async fn a_domain_rests_until_the_operator_gives_it_out_by_an_explicit_word() {
     let at = format!("/v1/tenants/{beta}");
     refused(&node.api("PATCH", &at, json!({ "domain": "acme.test" })).await, "domain_rests");
     assert_eq!(node.api("PATCH", &at, json!({ "domain": "acme.test", "reuse": true })).await.status, 200);
-    // Another gets the one that it had only by the same word, and it gets it back without.
+    // Another tenant gets its old domain only with "reuse", but the tenant itself gets it back without.
     refused(&node.api("POST", "/v1/tenants", json!({ "domain": "beta.test" })).await, "domain_rests");
     assert_eq!(node.api("PATCH", &at, json!({ "domain": "beta.test" })).await.status, 200);
-    // A month later, nobody asks any more.
+    // A month later, "reuse" is no longer needed.
     purged(&node, beta).await;
     database.execute("update resting_domains set until = until - interval '31 days'").await;
     assert_eq!(node.api("POST", "/v1/tenants", json!({ "domain": "beta.test" })).await.status, 201);

@@ -1,4 +1,4 @@
-//! Nothing grows for ever: what is older than its period goes, in batches; what is younger stays. The clock is moved, nobody waits.
+//! Nothing grows forever: older rows are deleted in batches, and newer ones stay. The tests move the clock instead of waiting.
 
 use std::time::{Duration, SystemTime};
 
@@ -37,7 +37,7 @@ async fn run(db: &mut PgConnection, sql: &str) {
     db.execute(AssertSqlSafe(sql.to_owned())).await.unwrap();
 }
 
-/// Another node may be at its pass, which ends soon.
+/// Makes a pass. Another node may be doing one, which ends soon.
 async fn passed(pool: &PgPool, now: DateTime<Utc>) -> u64 {
     loop {
         if let Some(rows) = pass(pool, &PERIODS, now).await.unwrap() {
@@ -47,7 +47,7 @@ async fn passed(pool: &PgPool, now: DateTime<Utc>) -> u64 {
     }
 }
 
-/// A tenant that is nobody's but the test's.
+/// A tenant for this test only.
 async fn tenant(db: &mut PgConnection, domain: &str) -> Uuid {
     let id = Uuid::now_v7();
     let insert = sqlx::query("insert into tenants (id, name, domain) values ($1, $2, $2)").bind(id).bind(domain);
@@ -55,7 +55,7 @@ async fn tenant(db: &mut PgConnection, domain: &str) -> Uuid {
     id
 }
 
-/// Entries of so many days ago, with ids of that time.
+/// Adds entries that are this many days old, with ids of that time.
 async fn entries(db: &mut PgConnection, tenant: Option<Uuid>, days: i32, number: i32) {
     let insert = sqlx::query(
         "insert into audit_log (id, at, actor, tenant_id, action, resource)
@@ -124,7 +124,7 @@ async fn much_is_deleted_in_batches_and_a_pass_that_was_cut_off_goes_on() {
     assert!(count(&mut db, "batches where rows > 0").await >= 4);
 }
 
-/// A call that left, and its record.
+/// Adds an outbound call and its record.
 async fn call(db: &mut PgConnection, tenant: Uuid, days: i32) {
     let id = Uuid::now_v7();
     let insert = sqlx::query(
@@ -168,7 +168,7 @@ async fn calls_and_records_go_into_their_months_and_months_are_dropped_when_they
     assert_eq!(calls(&mut db, shorter).await, (0, 1), "to the day");
     assert_eq!(passed(&pool, now).await, 0, "all is done");
 
-    // The coming month has its place already, and a month that is over for everybody is gone.
+    // The next month already has its partition, and a month that is too old for everybody is gone.
     let months = "select relname::text from pg_class where relispartition and relkind = 'r' and relname ~ '^past_calls' order by 1";
     let there = sqlx::query_scalar::<_, String>(months).fetch_all(&mut db).await.unwrap();
     let named = |month: Month| format!("past_calls_{}", month.begins().format("%Y_%m"));
@@ -181,7 +181,7 @@ async fn calls_and_records_go_into_their_months_and_months_are_dropped_when_they
     assert!(!there.contains(&named(Month::of(now - TimeDelta::days(500)))), "{there:?}");
     assert_eq!(calls(&mut db, longer).await.0, 2);
 
-    // A year on, none of the months is left but the new ones.
+    // A year later, only the new months are left.
     passed(&pool, now + TimeDelta::days(400)).await;
     let there = sqlx::query_scalar::<_, String>(months).fetch_all(&mut db).await.unwrap();
     let then = Month::of(now + TimeDelta::days(400));

@@ -1,4 +1,4 @@
-//! Postgres as people have it: late, behind a pooler, in another schema, with few rights and few connections, on several hosts.
+//! Postgres in various installations: late, behind a pooler, in another schema, with few rights and few connections, on several hosts.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -25,7 +25,7 @@ use crate::{
     harness::{Answer, Cluster, Database, Node, key_file, send, settings, skipped},
 };
 
-/// The socket's folder, as it stands in a URL.
+/// The socket's folder, escaped for a URL.
 fn host(options: &PgConnectOptions) -> String {
     options.get_socket().unwrap().display().to_string().replace('/', "%2F")
 }
@@ -95,14 +95,14 @@ async fn an_error_is_said_once() {
     assert_eq!(line.matches("refused").count(), 1, "{line}");
 }
 
-/// pgbouncer in front of a test's cluster.
+/// A pgbouncer in front of a test's cluster.
 struct Pooler {
     child: Child,
     folder: PathBuf,
 }
 
 impl Pooler {
-    /// `None`: it is not installed.
+    /// `None` if it is not installed.
     fn start(database: &Database, more: &str) -> Option<Self> {
         let program =
             ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].into_iter().find(|path| PathBuf::from(path).exists());
@@ -142,7 +142,7 @@ impl Pooler {
 
 impl Drop for Pooler {
     fn drop(&mut self) {
-        // runuser hands the signal on.
+        // runuser passes the signal on.
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
         let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
         let _ = self.child.wait();
@@ -173,7 +173,7 @@ async fn a_pooler_that_changes_the_process_between_statements_is_refused_at_star
     {
         let Some(pooler) = Pooler::start(&database, mode) else { return };
         let options = pooler.options(&database);
-        // Others have left processes behind that the pooler hands out.
+        // Other clients have left processes that the pooler can give out.
         if mode.contains("transaction") {
             let mut held = Vec::new();
             for _ in 0..3 {
@@ -201,7 +201,7 @@ async fn a_pooler_that_changes_the_process_between_statements_is_refused_at_star
     }
 }
 
-/// A database without tables, of a user who may make no roles.
+/// A database without tables, whose user may not create roles.
 async fn plain(cluster: &Cluster) -> Database {
     let mut db = PgConnection::connect_with(&cluster.options("postgres")).await.unwrap();
     db.execute("create role plain login").await.unwrap();
@@ -239,7 +239,7 @@ async fn a_user_who_may_make_no_roles_is_told_of_the_script_which_makes_them() {
     std::fs::write(&script, cli.run(&["migrate", "--print-roles"]).stdout).unwrap();
     let script = script.to_str().unwrap();
     for _ in 0..2 {
-        // Postgres' user can't read a file of this folder's.
+        // The user postgres can't read files in this folder.
         let text = std::fs::read_to_string(script).unwrap();
         let mut psql = Command::new("psql");
         psql.arg("-h").arg(database.options.get_socket().unwrap()).args(["-U", "dialplane", "-d", "postgres"]);
@@ -305,7 +305,7 @@ async fn make(app: &App, key: &str, domain: &str) -> Answer {
     send(app.app_address, "POST", "/v1/tenants", &headers, json!({ "domain": domain }).to_string().as_bytes()).await
 }
 
-/// A key with the same token on both servers.
+/// Makes a key with the same token on both servers.
 async fn platform_key(app: &App) -> String {
     let author = dialplane::node::changes::Author { name: "test".into(), source: None, within: None };
     let mut change = app.changes.begin(author).await.unwrap();
@@ -324,7 +324,7 @@ async fn platform_key(app: &App) -> String {
 async fn a_node_takes_the_host_that_takes_changes_and_the_next_one_when_that_is_gone() {
     let (first, second) = (Cluster::start(), Cluster::start());
     let (a, b) = (Database::on(&first).await, Database::on(&second).await);
-    // The first is a standby now.
+    // The first server is a standby now.
     first.stand_by();
     let folder = std::env::temp_dir().join(format!("dialplane-hosts-{}", Uuid::now_v7().simple()));
     std::fs::create_dir(&folder).unwrap();
@@ -361,12 +361,12 @@ async fn connections_to_a_host_that_takes_no_changes_any_more_are_dropped_and_th
     let key = platform_key(&app).await;
     assert_eq!(make(&app, &key, "on-a.test").await.status, 201);
 
-    // The second has the first one's key, as a replica does.
+    // The second server has the first one's key, as a replica does.
     let (mut db, mut other) = (a.connect().await, b.connect().await);
     let key = sqlx::query_scalar::<_, Vec<u8>>("select id from sealing_keys").fetch_one(&mut db).await.unwrap();
     let known = sqlx::query("insert into sealing_keys (id, seals_since) values ($1, now())").bind(key);
     known.execute(&mut other).await.unwrap();
-    // Connections to the first live on, and read.
+    // Connections to the first stay open and can read.
     db.execute("alter system set default_transaction_read_only = on").await.unwrap();
     db.execute("select pg_reload_conf()").await.unwrap();
     let polled = "select count(*) from nodes where polled_at > now() - interval '1 hour'";

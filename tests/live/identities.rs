@@ -1,5 +1,5 @@
-//! A number goes from one extension to another, and so does a domain from one tenant to another. What a switch still has of those
-//! who had them before is nobody's.
+//! A number goes from one extension to another, and a domain from one tenant to another. Nobody gets what a switch still has of the
+//! previous ones.
 
 use std::{
     path::PathBuf,
@@ -14,7 +14,7 @@ use crate::{
     sipp::{self, Phone, Script},
 };
 
-/// An extension as the API makes it if nobody says what its phone registers as.
+/// Makes an extension without naming a SIP username.
 struct Desk {
     id: String,
     user: String,
@@ -46,26 +46,26 @@ impl Desk {
         sipp::take_notify(self.port);
     }
 
-    /// Calls its mailbox and presses these keys, with a pause after each group.
+    /// Calls the phone's mailbox and presses these keys, with a pause after each group.
     fn in_mailbox(&self, stage: &Stage, keys: &[&str]) {
         let scenario = pressing(keys);
         assert!(self.plays(stage, scenario.to_str().unwrap(), "*97").succeeds(), "{keys:?}");
         std::fs::remove_file(scenario).unwrap();
     }
 
-    /// New and read messages, as `1:0`.
+    /// The numbers of new and read messages, such as `1:0`.
     fn messages(&self, stage: &Stage) -> String {
         let count = stage.switch.api(&format!("vm_boxcount {}@acme.test|all", self.user));
         count.split(':').take(2).collect::<Vec<_>>().join(":")
     }
 
-    /// Would the switch open the mailbox with this PIN?
+    /// Whether the switch would open the mailbox with this PIN.
     fn opens_with(&self, stage: &Stage, pin: &str) -> bool {
         stage.switch.api(&format!("vm_fsdb_auth_login default acme.test {} {pin}", self.user)).starts_with("-OK")
     }
 }
 
-/// A scenario that presses these keys, made of the one that reads messages.
+/// Makes a scenario that presses these keys from the one that reads messages.
 fn pressing(keys: &[&str]) -> PathBuf {
     let whole = include_str!("scenarios/call-read-messages.xml");
     let (head, rest) = whole.split_once("<pause milliseconds=\"2500\"/>\n").unwrap();
@@ -114,8 +114,8 @@ async fn whoever_gets_a_number_gets_neither_messages_nor_pin_of_its_last_owner()
 
 fn mailboxes(stage: &Stage) {
     let ada = Desk::new(stage, stage.tenant, json!({ "number": "1700", "voicemail_pin": "493827", "ring_seconds": 5 }));
-    // Ada chooses a PIN by phone. Later she is given one by an administrator, and only that counts: nobody told Dialplane the
-    // switch's event socket, so the switch still has the other one when she calls, and forgets it before it asks.
+    // Ada chooses a PIN by phone. Later an administrator gives her another one, and only that counts. The event socket is not set in
+    // Dialplane, so the switch still has the first PIN when she calls, and forgets it before it asks.
     ada.in_mailbox(stage, &["493827#", "5", "6", "271828#"]);
     assert!(ada.opens_with(stage, "271828") && !ada.opens_with(stage, "493827"), "{}", stage.switch.log());
     assert_eq!(stage.api("PATCH", &ada.path(stage), json!({ "voicemail_pin": "802411" })).status, 200);
@@ -126,7 +126,7 @@ fn mailboxes(stage: &Stage) {
     assert!(!ada.opens_with(stage, "271828") && ada.opens_with(stage, "802411"));
     assert_eq!(ada.messages(stage), "1:0", "new messages are played to whoever gets in, and this one was not");
 
-    // Bob does the same. Now the switch forgets his PIN because it is told to, and what he chose goes on, as Dialplane says.
+    // Bob does the same. Now the switch forgets its copy on command, and the PIN that he chose still works, because Dialplane has it.
     let bob = Desk::new(stage, stage.tenant, json!({ "number": "1701", "voicemail_pin": "802411" }));
     bob.in_mailbox(stage, &["802411#", "5", "6", "314159#"]);
     assert!(bob.opens_with(stage, "314159"));
@@ -137,7 +137,7 @@ fn mailboxes(stage: &Stage) {
     assert_eq!(stage.api("PATCH", &bob.path(stage), json!({ "voicemail_pin": "602214" })).status, 200);
     assert!(!bob.opens_with(stage, "314159") && bob.opens_with(stage, "602214"), "at once");
 
-    // Ada goes, and her number goes to Grace.
+    // Ada is deleted, and Grace gets her number.
     assert_eq!(stage.api("DELETE", &ada.path(stage), Value::Null).status, 204);
     let reserved = format!("/v1/tenants/{}/reserved-numbers/1700", stage.tenant);
     assert_eq!(stage.api("DELETE", &reserved, Value::Null).status, 204);
@@ -172,7 +172,7 @@ fn renumbered(stage: &Stage) {
     rings("1900");
     assert!(stage.phone(0, "call-refused-404.xml", 60_000, "1700").succeeds(), "nobody has the old number");
 
-    // While it rings and while it calls, a switch writes down the number as what lamps watch.
+    // While it rings and while it calls, the switch records the number for lamps.
     let watched = |what: &str| {
         stage.until(what, |switch| switch.api("show channels as json").contains("\"presence_id\":\"1900@acme.test\""));
     };
@@ -191,7 +191,7 @@ async fn whoever_gets_a_domain_does_not_call_the_phones_of_those_who_had_it() {
 }
 
 fn domains(stage: &Stage) {
-    // Phones that register as their number, as all did before; and nobody tells the switch that they may no longer be there.
+    // Phones that register with their number, as all did before. The switch is not told that they may no longer be registered.
     assert!(stage.register(0, 60_000) && stage.register(1, 60_100));
     let at = format!("/v1/tenants/{}", stage.tenant);
     assert_eq!(stage.api("PATCH", &at, json!({ "domain": "renamed.test" })).status, 200);

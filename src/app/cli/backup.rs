@@ -1,4 +1,4 @@
-//! `backup` and `restore`: the whole database into one file, and back.
+//! `backup` and `restore`: write the whole database to one file, and restore it.
 
 use std::{path::PathBuf, time::Duration};
 

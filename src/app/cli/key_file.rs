@@ -1,4 +1,4 @@
-//! `key-file`: the keys that seal secrets; a new one in the place of an old one, while nodes run.
+//! `key-file`: the keys that seal secrets, and their replacement while nodes run.
 
 use std::time::{Duration, Instant};
 
@@ -25,11 +25,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 #[derive(Subcommand)]
 pub enum KeyFileCommand {
-    /// List the keys: which one seals, which nodes have it, which have retired
+    /// List the keys: which one seals, how many nodes have it, which have retired
     List,
-    /// Put a new key in the place of the old one: seal everything anew, and retire the old one; run again to go on after an interruption
+    /// Replace the key: seal everything with a new one, and retire the old one. After an interruption, run it again to continue
     Rotate(RotateArgs),
-    /// Move keys that have retired out of this machine's key file, into the file beside it whose name ends with .retired
+    /// Move retired keys from this machine's key file to the file beside it whose name ends with .retired
     Retire,
 }
 
@@ -45,7 +45,7 @@ struct Shown {
     key: String,
     state: &'static str,
     in_this_file: bool,
-    /// How many of the live nodes have it.
+    /// How many live nodes have it.
     nodes: String,
 }
 

@@ -15,11 +15,11 @@ use crate::{
 #[derive(Serialize)]
 pub struct Begun {
     pub epoch: Uuid,
-    /// How many of the live nodes have read everything anew, such as `3/3`.
+    /// How many live nodes have read everything again, such as `3/3`.
     pub visible: String,
 }
 
-/// Begins a new epoch: every node drops what it knows and reads it anew.
+/// Begins a new epoch: every node drops what it knows and reads it again.
 pub async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
     let local = Local::open(settings).await?;
     let begun = begin(&local).await;

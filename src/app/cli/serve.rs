@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// Runs a node until SIGTERM or SIGINT. SIGHUP has it take certificates, keys and settings anew.
+/// Runs a node until SIGTERM or SIGINT. On SIGHUP, it reads certificates, keys and settings again.
 pub async fn run(settings: &Settings, source: Source) -> anyhow::Result<()> {
     telemetry::set_level(settings.log.as_deref())?;
     let hang_ups = hang_ups()?;
@@ -67,12 +67,12 @@ pub async fn stop(app: App) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// From here on SIGHUP ends this process no more.
+/// From here on, SIGHUP no longer ends this process.
 pub fn hang_ups() -> anyhow::Result<Signal> {
     signal(SignalKind::hangup()).context("SIGHUP can't be waited for")
 }
 
-/// Takes everything anew that can be, with each SIGHUP, for ever.
+/// Reads everything again that can be, on each SIGHUP, forever.
 pub async fn renew_on(mut hang_ups: Signal, app: &App) {
     while hang_ups.recv().await.is_some() {
         app.renewal.ask();
@@ -93,7 +93,7 @@ pub async fn until_told() -> anyhow::Result<()> {
 
 #[derive(Args)]
 pub struct MigrateArgs {
-    /// Print what an administrator of Postgres runs once when the user may make no roles; nothing else is done
+    /// Only print a script that an administrator of Postgres runs once if the database's user may not create roles
     #[arg(long)]
     print_roles: bool,
 }
@@ -120,11 +120,10 @@ pub async fn migrate(settings: &Settings, json: bool, args: MigrateArgs) -> anyh
     Ok(())
 }
 
-/// Needs no database: there may be none yet.
+/// Needs no database, since there may be none yet.
 fn print_roles(settings: &Settings) -> anyhow::Result<()> {
     let url = settings.database_url.as_deref();
-    let url =
-        url.context("the private database needs no such script: set DATABASE_URL to the database that is meant")?;
+    let url = url.context("the private database needs no such script: set DATABASE_URL")?;
     let options = Servers::parse(url)?.options();
     let database = options.get_database().unwrap_or_else(|| options.get_username());
     print!("{}", rights::script(options.get_username(), database));

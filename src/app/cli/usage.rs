@@ -1,4 +1,4 @@
-//! `usage`: which tables and which tenants have how much.
+//! `usage`: how much space tables and tenants take.
 
 mod store;
 
@@ -12,25 +12,25 @@ use crate::app::settings::Settings;
 
 #[derive(Args)]
 pub struct UsageArgs {
-    /// Show the tenants, the largest first, instead of the tables
+    /// Show tenants, largest first, instead of tables
     #[arg(long)]
     tenants: bool,
 }
 
-/// A table with all its partitions.
+/// A table, with all its partitions.
 #[derive(Debug, Clone, Serialize, sqlx::FromRow)]
 pub struct TableUsage {
     pub table: String,
-    /// With indexes.
+    /// Including indexes.
     pub bytes: i64,
-    /// As far as Postgres has counted.
+    /// Postgres' estimate.
     pub rows: i64,
 }
 
-/// What a tenant has in all tables.
+/// A tenant's share of all tables.
 #[derive(Debug, Clone, Serialize)]
 pub struct TenantUsage {
-    /// `null`: what is nobody's, or nobody's any more.
+    /// `null` for rows of no tenant, or of a deleted one.
     pub tenant_id: Option<Uuid>,
     pub domain: Option<String>,
     pub bytes: i64,
@@ -45,7 +45,7 @@ struct Usage {
     tenants: Vec<TenantUsage>,
 }
 
-/// A table larger than this is not read whole: a sample of it says how its bytes are divided.
+/// A table larger than this is not read whole. A sample shows how its bytes are divided.
 const WHOLE: i64 = 256 << 20;
 
 pub async fn run(settings: &Settings, json: bool, args: UsageArgs) -> anyhow::Result<()> {
@@ -77,7 +77,7 @@ async fn measure(db: &mut PgConnection) -> sqlx::Result<Usage> {
         let shares = store::shares(&mut *db, &name, percent(table.bytes)).await?;
         let all = shares.iter().map(|(_, bytes)| i128::from(*bytes)).sum::<i128>().max(1);
         for (tenant, bytes) in shares {
-            // The table's indexes and free space are divided as its rows are.
+            // The table's indexes and free space are divided like its rows.
             let bytes = i64::try_from(i128::from(table.bytes) * i128::from(bytes) / all).unwrap_or(i64::MAX);
             let usage = tenants.entry(tenant).or_insert_with(|| TenantUsage {
                 tenant_id: tenant,
@@ -99,7 +99,7 @@ async fn measure(db: &mut PgConnection) -> sqlx::Result<Usage> {
     Ok(Usage { database_bytes: store::database_bytes(db).await?, tables, tenants })
 }
 
-/// How much of a table is read.
+/// Which percentage of a table is read.
 fn percent(bytes: i64) -> i64 {
     if bytes <= WHOLE { 100 } else { (100 * WHOLE / bytes).max(1) }
 }

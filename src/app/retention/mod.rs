@@ -1,5 +1,5 @@
-//! Nothing grows for ever: what is older than its period goes, in batches with pauses between them, so that no statement is long and no
-//! lock is felt. One node does it at a time, whoever comes first; whatever a pass left undone the next one does.
+//! Nothing grows forever: rows older than their period are deleted in batches with pauses between them, so that no statement is long and
+//! locks disturb nobody. One node at a time does this. What a pass leaves undone, the next one does.
 //!
 //! docs/retention.md lists every table that grows.
 
@@ -21,35 +21,38 @@ use self::store::{BATCH, Passing, Whose};
 use crate::model::retention::Retention;
 
 const EVERY: Duration = Duration::from_hours(1);
-/// After each batch the others have their turn.
+/// The pause after each batch, for other work.
 const PAUSE: Duration = Duration::from_millis(50);
-/// A call is moved to its month after so many days: its record may come late, and is charged to it until then.
+/// After how many days a call is moved to its month. Until then, a late record is still charged to it.
 const RECENT_DAYS: i64 = 14;
-/// Unlike a second copy of a record, which a switch posts within hours.
+/// After how many days a record is moved. A switch posts a second copy within hours.
 const RECENT_RECORD_DAYS: i64 = 3;
 
-/// After how many days what passes by itself is deleted.
+/// After how many days short-lived rows are deleted.
 const PASSING: [(Passing, i64); 8] = [
     (Passing::IdempotencyKeys, 1),
     (Passing::Sessions, 0),
-    // A second use ends the session, for so long.
+    // For this time, a second use ends the session.
     (Passing::RefreshTokens, 2),
     (Passing::OneTimeTokens, 0),
     (Passing::Failures, 2),
-    // As `sign_in` believes them.
+    // As long as `sign_in` accepts them.
     (Passing::Devices, 180),
-    // A registration is over after a day at most.
+    // A registration lasts a day at most.
     (Passing::Expulsions, 7),
     (Passing::Hosts, 30),
 ];
 
-/// Runs for ever; what fails is tried again the next time.
+/// Runs forever. What fails is tried again the next time.
 pub async fn run(pool: PgPool, retention: Retention, mails: PathBuf) {
     loop {
         match pass(&pool, &retention, Utc::now()).await {
             Ok(Some(0) | None) => {}
-            Ok(Some(rows)) => tracing::info!(rows, "what was older than it has to be kept is gone, or in its month"),
-            Err(error) => tracing::warn!(%error, "what is older than it has to be kept was not all deleted"),
+            Ok(Some(rows)) => tracing::info!(
+                rows,
+                "rows past their period were deleted, and older calls and records moved to their months"
+            ),
+            Err(error) => tracing::warn!(%error, "some rows past their period could not be deleted"),
         }
         let (folder, days) = (mails.clone(), retention.mails_days);
         let deleted = tokio::task::spawn_blocking(move || delete_files(&folder, SystemTime::now(), days)).await;
@@ -60,14 +63,14 @@ pub async fn run(pool: PgPool, retention: Retention, mails: PathBuf) {
     }
 }
 
-/// One pass, as if it were `now`: how many rows went or were moved. `None`: another node is at it.
+/// Makes one pass as of `now`, and returns how many rows were deleted or moved. `None` if another node is doing this.
 pub async fn pass(pool: &PgPool, retention: &Retention, now: DateTime<Utc>) -> sqlx::Result<Option<u64>> {
     let mut turn = pool.acquire().await?.detach();
     if !store::take_turn(&mut turn).await? {
         return Ok(None);
     }
     let pass = Pass { pool, retention, now };
-    // The turn ends with its connection, also when this is cut off.
+    // The lock ends with its connection, even if this is interrupted.
     let done = pass.all(&mut turn).await;
     let _ = store::end_turn(&mut turn).await;
     done.map(Some)
@@ -103,7 +106,7 @@ impl Pass<'_> {
         rows += in_batches(|| store::delete_mails(pool, self.now, days.mails_days)).await?;
         rows += in_batches(|| store::delete_days(pool, self.now.date_naive(), days.calls_days)).await?;
         rows += self.audit(&own).await?;
-        // Records first: some are found to be a tenant's by the call that they belong to.
+        // Records come first, because some get their tenant from the call that they belong to.
         rows += self.put_into_months(db, Kept::Records).await?;
         rows += self.put_into_months(db, Kept::Calls).await?;
         for kept in Kept::ALL {
@@ -118,14 +121,14 @@ impl Pass<'_> {
         for tenant in tenants.into_iter().map(Some).chain([None]) {
             let own = own.iter().find(|own| Some(own.tenant_id) == tenant).and_then(|own| own.audit_days);
             let before = self.before(own.unwrap_or(self.retention.audit_days));
-            // An entry's id may be of some time before or after it was written.
+            // An entry's id may be a little older or newer than the entry.
             let last = first_id(before + TimeDelta::days(1));
             rows += in_batches(|| store::delete_audit(self.pool, tenant, before, last)).await?;
         }
         Ok(rows)
     }
 
-    /// Moves what is no longer new, month by month.
+    /// Moves older rows to their months, month by month.
     async fn put_into_months(&self, db: &mut PgConnection, kept: Kept) -> sqlx::Result<u64> {
         let mut rows = 0;
         loop {
@@ -142,7 +145,7 @@ impl Pass<'_> {
                 Kept::Calls => in_batches(|| store::move_calls(self.pool, before)).await?,
                 Kept::Records => in_batches(|| store::move_records(self.pool, before)).await?,
             };
-            // What somebody holds a lock on is moved the next time.
+            // Locked rows are moved the next time.
             if moved == 0 {
                 return Ok(rows);
             }
@@ -150,7 +153,8 @@ impl Pass<'_> {
         }
     }
 
-    /// Tenants' shorter periods to the day; the platform's by the month, which is dropped unless somebody's are kept longer.
+    /// Deletes by tenants' shorter periods to the day, and by the platform's period by month. A month is dropped unless a tenant's rows
+    /// are kept longer.
     async fn months(&self, db: &mut PgConnection, kept: Kept, own: &[store::Own]) -> sqlx::Result<u64> {
         let days = match kept {
             Kept::Calls => self.retention.calls_days,
@@ -187,7 +191,7 @@ impl Pass<'_> {
     }
 }
 
-/// Again and again until there is less than a batch of it.
+/// Repeats until less than a batch is left.
 async fn in_batches<F: Future<Output = sqlx::Result<u64>>>(mut batch: impl FnMut() -> F) -> sqlx::Result<u64> {
     let mut all = 0;
     loop {
@@ -200,13 +204,13 @@ async fn in_batches<F: Future<Output = sqlx::Result<u64>>>(mut batch: impl FnMut
     }
 }
 
-/// No id that was made earlier is as high (RFC 9562: version 7 begins with the milliseconds).
+/// A lower bound of ids made from then on (RFC 9562: version 7 begins with the milliseconds).
 fn first_id(moment: DateTime<Utc>) -> Uuid {
     let millis = u64::try_from(moment.timestamp_millis()).unwrap_or_default();
     Uuid::from_u64_pair(millis << 16, 0)
 }
 
-/// Mails that were written to files because there is no mail server.
+/// Deletes mails that were written to files because there is no mail server.
 pub fn delete_files(folder: &Path, now: SystemTime, days: i32) -> io::Result<u64> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,

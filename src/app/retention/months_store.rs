@@ -1,9 +1,9 @@
-//! The SQL of partitions. Not checked at compile time: it is put together of names.
+//! The SQL of partitions. It is not checked at compile time, because it contains computed names.
 
 use chrono::{DateTime, Datelike as _, NaiveDate, TimeDelta, Utc};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-/// A table that is kept by the month.
+/// A table that is kept by month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
     Calls,
@@ -50,7 +50,7 @@ impl Month {
         format!("{}_{:04}_{:02}", kept.table(), self.year, self.month)
     }
 
-    /// Of a partition's name.
+    /// The month in a partition's name.
     fn named(kept: Kept, name: &str) -> Option<Self> {
         let (year, month) = name.strip_prefix(kept.table())?.strip_prefix('_')?.split_once('_')?;
         let (year, month) = (year.parse().ok()?, month.parse().ok()?);
@@ -58,10 +58,10 @@ impl Month {
     }
 }
 
-/// Waiting for a lock lets everybody else wait behind it: it is tried again the next time instead.
+/// While a statement waits for a lock, everybody else waits behind it. So it gives up, and is tried again the next time.
 const PATIENCE: &str = "set local lock_timeout = '1s'";
 
-/// The months that there are partitions of, the oldest first.
+/// The months that have partitions, oldest first.
 pub async fn months(db: &mut PgConnection, kept: Kept) -> sqlx::Result<Vec<Month>> {
     let names: Vec<String> = sqlx::query_scalar(
         "select c.relname::text from pg_inherits i join pg_class c on c.oid = i.inhrelid
@@ -73,8 +73,8 @@ pub async fn months(db: &mut PgConnection, kept: Kept) -> sqlx::Result<Vec<Month
     Ok(names.iter().filter_map(|name| Month::named(kept, name)).collect())
 }
 
-/// Makes a month's partition, if it is missing. A table that is made first and attached then locks nobody out of the others, as
-/// `create table … partition of` would.
+/// Creates a month's partition if it is missing. The table is created first and then attached, which does not lock the other
+/// partitions, as `create table … partition of` would.
 pub async fn make(db: &mut PgConnection, kept: Kept, month: Month) -> sqlx::Result<bool> {
     if months(&mut *db, kept).await?.contains(&month) {
         return Ok(false);
@@ -92,7 +92,7 @@ pub async fn make(db: &mut PgConnection, kept: Kept, month: Month) -> sqlx::Resu
     tx.commit().await.map(|()| true)
 }
 
-/// Drops a month with all that is in it.
+/// Drops a month with all its rows.
 pub async fn drop(db: &mut PgConnection, kept: Kept, month: Month) -> sqlx::Result<()> {
     let mut tx = db.begin().await?;
     sqlx::raw_sql(PATIENCE).execute(&mut *tx).await?;
@@ -101,7 +101,7 @@ pub async fn drop(db: &mut PgConnection, kept: Kept, month: Month) -> sqlx::Resu
     tx.commit().await
 }
 
-/// How many days a month ends after `days` before now: a month is too old when all of it is.
+/// How many days after the limit, `days` before now, a month ends. A month is too old when all of it is.
 #[must_use]
 pub fn is_over(month: Month, now: DateTime<Utc>, days: i32) -> bool {
     month.next().begins() <= now - TimeDelta::days(days.into())

@@ -1,15 +1,15 @@
-//! The SQL of what is moved and deleted by age: each statement takes a batch at most, and leaves alone what somebody else has locked.
+//! The SQL that moves and deletes rows by age. Each statement takes at most one batch, and skips locked rows.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
-/// Rows that one statement takes.
+/// How many rows one statement takes.
 pub const BATCH: i64 = 1000;
 
-/// The first of a session that takes it does the work; it ends with the connection.
+/// Takes the lock that lets one node do the work. The lock ends with the connection.
 pub async fn take_turn(db: &mut PgConnection) -> sqlx::Result<bool> {
-    // The letters of "old", so that no other lock is meant by it.
+    // The letters of "old", so that no other lock has this number.
     sqlx::query_scalar!(r#"select pg_try_advisory_lock(7303268) as "is_ours!""#).fetch_one(db).await
 }
 
@@ -31,7 +31,7 @@ pub async fn own_periods(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Own>> {
         .await
 }
 
-/// Whose entries there are in the audit log, also those of tenants that are gone. The index is skipped through, not read.
+/// The tenants with entries in the audit log, including deleted ones. This skips through the index instead of reading it.
 pub async fn audited(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar!(
         r#"with recursive known as (
@@ -45,7 +45,7 @@ pub async fn audited(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Uuid>> {
     .await
 }
 
-/// Ids begin with the time, so that the index leads to the oldest; `last` is an id that nothing older has.
+/// Ids begin with the time, so the index leads to the oldest. Everything older has a lower id than `last`.
 pub async fn delete_audit(db: &PgPool, tenant: Option<Uuid>, before: DateTime<Utc>, last: Uuid) -> sqlx::Result<u64> {
     let gone = match tenant {
         Some(tenant) => {
@@ -75,7 +75,7 @@ pub async fn delete_audit(db: &PgPool, tenant: Option<Uuid>, before: DateTime<Ut
     Ok(gone.rows_affected())
 }
 
-/// Mails that were sent or given up, by their tenants' periods or by `days`.
+/// Deletes mails that were sent or given up, by their tenants' periods or by `days`.
 pub async fn delete_mails(db: &PgPool, now: DateTime<Utc>, days: i32) -> sqlx::Result<u64> {
     let gone = sqlx::query!(
         "delete from mail_outbox where id in (
@@ -90,7 +90,7 @@ pub async fn delete_mails(db: &PgPool, now: DateTime<Utc>, days: i32) -> sqlx::R
     Ok(gone.execute(db).await?.rows_affected())
 }
 
-/// What expires by itself, or is of no use after a fixed time.
+/// Rows that expire, or are of no use after a fixed time.
 pub async fn delete_expired(db: &PgPool, what: Passing, before: DateTime<Utc>) -> sqlx::Result<u64> {
     let gone = match what {
         Passing::IdempotencyKeys => sqlx::query!(
@@ -151,7 +151,7 @@ pub async fn delete_expired(db: &PgPool, what: Passing, before: DateTime<Utc>) -
     Ok(gone.execute(db).await?.rows_affected())
 }
 
-/// What passes, whosever it is.
+/// Deletes short-lived rows of all tenants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Passing {
     IdempotencyKeys,
@@ -165,7 +165,7 @@ pub enum Passing {
     UnreadRecords,
 }
 
-/// Counts of days: calls made with a number, money spent.
+/// Deletes daily counts: calls made with a number, money spent.
 pub async fn delete_days(db: &PgPool, today: NaiveDate, days: i32) -> sqlx::Result<u64> {
     let numbers = sqlx::query!(
         "delete from number_days where ctid = any (array(
@@ -186,12 +186,12 @@ pub async fn delete_days(db: &PgPool, today: NaiveDate, days: i32) -> sqlx::Resu
     Ok(numbers.execute(db).await?.rows_affected().max(spent.execute(db).await?.rows_affected()))
 }
 
-/// When the oldest call began that can be moved.
+/// The start of the oldest call that can be moved.
 pub async fn oldest_call(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> sqlx::Result<Option<DateTime<Utc>>> {
     sqlx::query_scalar!("select at from admissions where at < $1 order by at limit 1", before).fetch_optional(db).await
 }
 
-/// Moves calls that began before this moment; those that still go on then have lasted for weeks, and nobody will say that they ended.
+/// Moves calls that began before this moment. If one seems to be in progress for weeks, its record will never come.
 pub async fn move_calls(db: &PgPool, before: DateTime<Utc>) -> sqlx::Result<u64> {
     let moved = sqlx::query!(
         "with due as (
@@ -211,7 +211,7 @@ pub async fn move_calls(db: &PgPool, before: DateTime<Utc>) -> sqlx::Result<u64>
     Ok(moved.execute(db).await?.rows_affected())
 }
 
-/// When the oldest record came that was read and can be moved.
+/// The arrival of the oldest read record that can be moved.
 pub async fn oldest_record(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> sqlx::Result<Option<DateTime<Utc>>> {
     sqlx::query_scalar!(
         "select received_at from cdr_inbox where noted_at is not null and received_at < $1 order by received_at limit 1",
@@ -221,8 +221,7 @@ pub async fn oldest_record(db: impl PgExecutor<'_>, before: DateTime<Utc>) -> sq
     .await
 }
 
-/// Moves records that were read and came before this moment. Where a record does not say whose it is, the call that it was admitted as
-/// does.
+/// Moves read records that came before this moment. If a record does not name its tenant, the admitted call that it belongs to does.
 pub async fn move_records(db: &PgPool, before: DateTime<Utc>) -> sqlx::Result<u64> {
     let moved = sqlx::query!(
         "with due as (
@@ -244,7 +243,7 @@ pub async fn move_records(db: &PgPool, before: DateTime<Utc>) -> sqlx::Result<u6
     Ok(moved.execute(db).await?.rows_affected())
 }
 
-/// Past calls of one tenant, or of all but some.
+/// Deletes past calls of one tenant, or of all but some.
 pub async fn delete_past_calls(db: &PgPool, of: &Whose<'_>, before: DateTime<Utc>) -> sqlx::Result<u64> {
     let gone = match of {
         Whose::One(tenant) => sqlx::query!(

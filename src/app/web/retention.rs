@@ -1,4 +1,4 @@
-//! For how long a tenant's things are kept, as its people set it.
+//! The page on which a tenant's users set how long its data is kept.
 
 use actix_web::{get, post, web::ServiceConfig};
 use askama::Template;
@@ -31,7 +31,7 @@ fn page(visitor: &Visitor, form: &Form) -> Page {
     if form.has_errors() || form.has_others() { wrong(&view) } else { ok(&view) }
 }
 
-/// The fields, as they stand in the form; an empty one is the platform's.
+/// The form's fields. An empty one means the platform's period.
 fn fields(periods: &Periods) -> [(&'static str, String); 4] {
     let text = |days: Option<i32>| days.map(|days| days.to_string()).unwrap_or_default();
     [

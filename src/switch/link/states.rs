@@ -1,4 +1,4 @@
-//! How the event sockets of all switches are, kept at hand for whoever watches the node: that must not need the database.
+//! The states of all switches' event sockets, kept in memory for metrics, which must not need the database.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ impl LinkStates {
         self.0.load_full()
     }
 
-    /// Looks for ever. While the database can't be asked nothing is known.
+    /// Reads the states forever. While the database is down, they are unknown.
     pub async fn watch(self: Arc<Self>, pool: PgPool) {
         loop {
             let states = store::link_states(&pool).await;

@@ -1,4 +1,4 @@
-//! `/v1/tenants/{id}/retention`: for how long a tenant's things are kept.
+//! `/v1/tenants/{id}/retention`: how long a tenant's data is kept.
 
 use actix_web::{
     HttpResponse, get, patch,
@@ -16,7 +16,7 @@ use crate::{
     tenancy::{Api, auth::actor::Actor},
 };
 
-/// Show for how long things are kept
+/// Show how long a tenant's data is kept
 #[utoipa::path(tag = "tenants", responses((status = 200, body = ShownPeriods), (status = 404, body = Problem)))]
 #[get("/v1/tenants/{tenant_id}/retention")]
 pub async fn show_retention(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<HttpResponse, Problem> {
@@ -27,7 +27,7 @@ pub async fn show_retention(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> R
     Ok(change::shown(&ShownPeriods { own, platform: api.retention.into() }, version))
 }
 
-/// Change for how long things are kept, within the platform's bounds
+/// Change how long a tenant's data is kept, within the platform's bounds
 #[utoipa::path(tag = "tenants", request_body = PeriodsPatch, responses((status = 200, body = ShownPeriods), (status = 412, body = Problem)))]
 #[patch("/v1/tenants/{tenant_id}/retention")]
 pub async fn update_retention(

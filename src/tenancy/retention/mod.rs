@@ -1,4 +1,4 @@
-//! For how long a tenant's things are kept, where the law or the tenant wants it otherwise than the platform does.
+//! How long a tenant's data is kept, if its periods differ from the platform's.
 
 pub mod api;
 pub mod store;
@@ -17,13 +17,13 @@ use crate::{
     text::Code,
 };
 
-/// A tenant's periods, in days. `null`: as the platform does.
+/// A tenant's periods, in days. `null` means the platform's period.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Periods {
     pub tenant_id: Uuid,
     /// Entries of the audit log.
     pub audit_days: Option<i32>,
-    /// Calls that left the platform, and what they cost.
+    /// Outbound calls and their costs.
     pub calls_days: Option<i32>,
     /// Call records as switches posted them.
     pub records_days: Option<i32>,
@@ -34,7 +34,7 @@ pub struct Periods {
 }
 
 impl Periods {
-    /// Of a tenant that has said nothing.
+    /// The periods of a tenant without its own.
     #[must_use]
     pub fn none(tenant_id: Uuid) -> Self {
         Self {
@@ -49,7 +49,7 @@ impl Periods {
     }
 }
 
-/// A tenant's periods, and what holds without them.
+/// A tenant's periods, and those that apply without them.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct ShownPeriods {
     #[serde(flatten)]
@@ -57,7 +57,7 @@ pub struct ShownPeriods {
     pub platform: PlatformPeriods,
 }
 
-/// The platform's own periods, and between which the tenant's may be.
+/// The platform's periods, and the bounds of tenants' periods.
 #[derive(Debug, Clone, Copy, Serialize, utoipa::ToSchema)]
 pub struct PlatformPeriods {
     pub audit_days: i32,
@@ -75,7 +75,7 @@ impl From<Retention> for PlatformPeriods {
     }
 }
 
-/// A merge patch: what is absent stays, `null` is the platform's.
+/// A merge patch: absent fields stay, and `null` means the platform's period.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PeriodsPatch {

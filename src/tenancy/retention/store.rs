@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::Periods;
 
-/// `None`: there is no such tenant.
+/// Returns `None` if there is no such tenant.
 pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Option<Periods>> {
     sqlx::query_as!(
         Periods,
@@ -18,7 +18,7 @@ pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Option<P
     .await
 }
 
-/// The same, for a change: nobody else changes them meanwhile. `None`: there is no such tenant.
+/// The same, locked for a change. Returns `None` if there is no such tenant.
 pub async fn locked(db: &mut PgConnection, tenant: Uuid) -> sqlx::Result<Option<Periods>> {
     sqlx::query!(
         "insert into retention_periods (tenant_id, version) select id, 0 from tenants where id = $1 on conflict do nothing",

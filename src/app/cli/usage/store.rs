@@ -1,11 +1,11 @@
-//! The SQL of `usage`. Not checked at compile time: it is put together of tables' names.
+//! The SQL of `usage`. It is not checked at compile time, because it contains computed table names.
 
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 use super::TableUsage;
 
-/// The largest first; partitions count as the table that they are of.
+/// The tables, largest first. Partitions count towards their table.
 pub async fn tables(db: &mut PgConnection) -> sqlx::Result<Vec<TableUsage>> {
     sqlx::query_as(
         r#"select coalesce(p.relname, c.relname)::text as "table", sum(pg_total_relation_size(c.oid))::bigint as bytes,
@@ -20,7 +20,7 @@ pub async fn tables(db: &mut PgConnection) -> sqlx::Result<Vec<TableUsage>> {
     .await
 }
 
-/// Tables whose rows say whose they are.
+/// The tables whose rows have a tenant.
 pub async fn of_tenants(db: &mut PgConnection) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar(
         "select c.relname::text from pg_class c
@@ -31,7 +31,7 @@ pub async fn of_tenants(db: &mut PgConnection) -> sqlx::Result<Vec<String>> {
     .await
 }
 
-/// The bytes of rows by tenant, of so many hundredths of the table's pages.
+/// The bytes of rows by tenant, from this percentage of the table's pages.
 pub async fn shares(db: &mut PgConnection, table: &str, percent: i64) -> sqlx::Result<Vec<(Option<Uuid>, i64)>> {
     let sample = if percent < 100 { format!("tablesample system ({percent})") } else { String::new() };
     let table = table.replace('"', "\"\"");

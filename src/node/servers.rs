@@ -436,8 +436,8 @@ mod tests {
     #[test]
     fn what_a_node_can_t_do_with_a_url_is_said() {
         let said = |url: &str| Servers::parse(url).unwrap_err().to_string();
-        assert!(said("mysql").contains("no Postgres URL"));
-        assert!(said("postgres://u@a:x/d").contains("no Postgres URL"));
+        assert!(said("mysql").contains("not a Postgres URL"));
+        assert!(said("postgres://u@a:x/d").contains("not a Postgres URL"));
         assert!(said("postgres://a,b/d?target_session_attrs=standby").contains("read-write or primary"));
         assert!(said("postgres:///d?host=a,b,c&port=1,2").contains("2 ports for 3 hosts"));
         assert!(!said("postgres://u:secret@a:b/d").contains("secret"));

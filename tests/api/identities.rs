@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{Answer, Database, Node, call_form};
+use crate::{
+    command_line::CommandLine,
+    harness::{Answer, Database, Node, call_form},
+};
 
 /// Without the harness's own choice of a SIP username.
 async fn create(node: &Node, tenant: Uuid, new: Value) -> Answer {
@@ -212,5 +215,32 @@ async fn a_domain_rests_until_the_operator_gives_it_out_by_an_explicit_word() {
     purged(&node, beta).await;
     database.execute("update resting_domains set until = until - interval '31 days'").await;
     assert_eq!(node.api("POST", "/v1/tenants", json!({ "domain": "beta.test" })).await.status, 201);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn the_doctor_names_a_switch_that_keeps_mailboxes_of_people_who_are_gone() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let ada = made(&node, tenant, json!({ "number": "1000" })).await;
+    deleted(&node, &path(tenant, &ada)).await;
+    let cli = CommandLine::on(&database);
+    let doctor = || {
+        let output = cli.run(&["doctor", "--json"]);
+        let seen = serde_json::from_slice::<Value>(&output.stdout).unwrap();
+        let checks = seen["checks"].as_array().unwrap().clone();
+        let check = checks.into_iter().find(|check| check["what"] == "mailboxes that are gone").unwrap();
+        (check["ok"] == json!(true), text(&check, "detail").to_owned())
+    };
+    assert!(doctor().0, "a visit may be on its way");
+    database.execute("update cleanups set since = since - interval '11 minutes'").await;
+    let (well, detail) = doctor();
+    let names_it = detail.contains(&node.switch.0) && detail.contains("1 of them");
+    assert!(!well && names_it && detail.contains("dialplane switch event-socket"), "{detail}");
+    let switches = node.api("GET", "/v1/switches", Value::Null).await.json();
+    let switch = text(&switches["items"][0], "id").to_owned();
+    let waiting = node.api("GET", &format!("/v1/switches/{switch}/cleanups"), Value::Null).await.json();
+    assert_eq!((&waiting["items"][0]["mailbox"], &waiting["items"][0]["whole"]), (&ada["sip_username"], &json!(true)));
     node.stop().await;
 }

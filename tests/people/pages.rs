@@ -194,14 +194,17 @@ async fn a_secret_is_shown_once_and_survives_a_reload_for_five_minutes_in_its_ow
 
     // For a new one, the page asks first, and shows it the same way.
     let agent = stage.owner.ask(&stage.node, "GET", "/v1/admin/agents?search=grace", Value::Null).await.json();
-    let (agent, extension) = (agent["items"][0]["id"].clone(), agent["items"][0]["extensions"][0]["id"].clone());
+    let (agent, numbered) = (agent["items"][0]["id"].clone(), agent["items"][0]["extensions"][0].clone());
+    let extension = numbered["id"].clone();
     let rotate = format!("/app/agents/{}/extensions/{}/rotate", agent.as_str().unwrap(), extension.as_str().unwrap());
     let question = tab.get(&rotate).await.text();
     assert!(question.contains("Make a new SIP password?") && question.contains("signed off"), "{question}");
     let answer = fields(&question);
     let renewed = tab.does(&rotate, &refs(&answer)).await;
-    let second = password(&tab.get(&renewed).await.text());
+    let text = tab.get(&renewed).await.text();
+    let (second, number) = (password(&text), numbered["number"].as_str().unwrap());
     assert_ne!(second, secret);
+    assert!(text.contains(&format!("Extension {number}")), "by its number: {text}");
     assert_eq!(password(&tab.get(&renewed).await.text()), second, "a reload makes no other");
     // Another tab with the same question is confirmed, too: it gets the same answer, and no second secret is made.
     let again = tab.post(&rotate, &refs(&answer)).await;

@@ -301,7 +301,11 @@ pub async fn switch(settings: &Settings, json: bool, command: SwitchCommand) -> 
                     .ok_or_else(|| Missing("the switch has no event socket yet: set one with --address".into()))?;
                 let gateways = link::store::of_switch(pool, id).await?;
                 let pushes = link::store::pushes(pool, id).await?;
-                print::one(json, &serde_json::json!({ "event_socket": socket, "gateways": gateways, "pushes": pushes }))
+                let cleanups = link::store::cleanups(pool, id).await?;
+                print::one(
+                    json,
+                    &serde_json::json!({ "event_socket": socket, "gateways": gateways, "pushes": pushes, "cleanups": cleanups }),
+                )
             }
             SwitchCommand::Delete { switch } => {
                 let id = switch_id(&local, &switch).await?;

@@ -264,12 +264,17 @@ pub struct Order {
     pub since: DateTime<Utc>,
 }
 
-/// What a switch is to clean up now, oldest first.
+/// What a switch is to clean up now, oldest first. Messages of a mailbox that somebody has are never deleted, whoever wrote the order.
 pub async fn orders(db: &PgPool, switch: Uuid, most: i64) -> sqlx::Result<Vec<Order>> {
     sqlx::query_as!(
         Order,
-        r#"select id, mailbox as "mailbox: _", domain as "domain: _", whole, since
-             from cleanups where switch_id = $1 and due_at <= now() order by since limit $2"#,
+        r#"select c.id, c.mailbox as "mailbox: _", c.domain as "domain: _", c.since,
+                  c.whole and not exists (
+                        select from tenants t
+                          join names n on n.tenant_id = t.id and n.name = c.mailbox
+                          left join extensions e on e.tenant_id = n.tenant_id and e.id = n.extension_id
+                         where t.domain = c.domain and (e.sip_username = c.mailbox or replace(n.destination_id::text, '-', '') = c.mailbox)) as "whole!"
+             from cleanups c where c.switch_id = $1 and c.due_at <= now() order by c.since limit $2"#,
         switch,
         most
     )

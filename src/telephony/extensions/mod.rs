@@ -341,6 +341,7 @@ pub async fn update(
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct RotatedSecret {
     pub id: Uuid,
+    pub number: ExtensionNumber,
     pub sip_username: SipUsername,
     pub sip_password: String,
     pub version: i64,
@@ -357,7 +358,8 @@ pub async fn rotate_secret(
     let sip_password = secret.reveal().to_owned();
     let patch = ExtensionPatch { sip_password: Some(secret), ..ExtensionPatch::default() };
     let extension = update(change, tenant, id, patch, if_match).await?;
-    Ok(RotatedSecret { id, sip_username: extension.sip_username, sip_password, version: extension.version })
+    let Extension { number, sip_username, version, .. } = extension;
+    Ok(RotatedSecret { id, number, sip_username, sip_password, version })
 }
 
 fn patched(mut extension: Extension, patch: ExtensionPatch) -> Extension {

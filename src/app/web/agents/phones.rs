@@ -171,7 +171,7 @@ async fn rotate(mut visitor: Visitor, path: Path<(Uuid, Uuid)>, sent: Sent) -> P
     let name = format!("{} {}", agent.user.first_name, agent.user.last_name);
     let phone = NewPhone {
         id: extension,
-        number: rotated.sip_username.to_string(),
+        number: rotated.number.to_string(),
         sip_username: rotated.sip_username.to_string(),
         sip_password: rotated.sip_password,
         domain: home.domain.to_string(),

@@ -324,7 +324,7 @@ async fn what_a_switch_keeps_of_a_mailbox_goes_with_its_owner_and_is_shown_until
     fleet.change("DELETE", &format!("/v1/tenants/{}/destinations/{office}", fleet.stage.tenant), Value::Null).await;
     assert_eq!(of_mailboxes(fleet.settled().await), all(&office.replace('-', "")));
     let last = post("extensions", json!({ "number": "4000" })).await;
-    let mut last = vec![last["sip_username"].as_str().unwrap().to_owned(), "lobby".to_owned()];
+    let mut last = [last["sip_username"].as_str().unwrap().to_owned(), "lobby".to_owned()];
     // Nobody knows the switch's event socket: the order waits for it.
     assert_eq!(node.api("DELETE", &format!("{}/event-socket", fleet.switch), Value::Null).await.status, 204);
     let purge = format!("/v1/tenants/{}?cascade=true&purge=now", fleet.stage.tenant);

@@ -18,7 +18,13 @@ mod timing;
 mod tls;
 pub mod web;
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_web::{HttpServer, dev::ServerHandle, middleware::from_fn, web::Data};
 use arc_swap::ArcSwap;
@@ -63,6 +69,8 @@ use crate::{
 
 /// How long a stopping node waits for the database when it signs off.
 const GOODBYE: Duration = Duration::from_secs(1);
+/// How long the database may be away while a node starts.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One running node.
 pub struct App {
@@ -103,6 +111,15 @@ pub enum StartError {
     MetricsToken { path: PathBuf, source: io::Error },
 }
 
+/// Finds the server, checks it, and brings the tables up to date.
+async fn prepare(servers: &Servers) -> Result<(), DatabaseError> {
+    let found = servers.choose().await;
+    drop(found.map_err(|source| DatabaseError::Server { names: servers.names(), source })?);
+    fitness::check_pooler(servers).await?;
+    schema::migrate(&servers.options(), log_step).await?;
+    Ok(())
+}
+
 impl App {
     /// Starts a node. When this returns, it is in step with the database and listens.
     pub async fn start(settings: &Settings, servers: impl Into<Servers>) -> Result<Self, StartError> {
@@ -125,11 +142,15 @@ impl App {
         let outlet = Arc::new(ArcSwap::from_pointee(Outlet::new(&settings.mail_from, &settings.smtp)?));
         let token = Arc::new(ArcSwap::from_pointee(MetricsToken::open(&settings.metrics_token_file())?));
         let calls_at_once = u32::try_from(settings.fill_connections).unwrap_or(u32::MAX);
-        let found = servers.choose().await;
-        drop(found.map_err(|source| DatabaseError::Server { names: servers.names(), source })?);
         let needed = database::connections_needed(settings.api_connections, calls_at_once);
-        fitness::check_pooler(&servers).await.map_err(DatabaseError::from)?;
-        schema::migrate(&servers.options(), log_step).await.map_err(DatabaseError::from)?;
+        let since = Instant::now();
+        // A Postgres that is just being stopped or started may answer once and then not: it is asked again.
+        while let Err(error) = prepare(&servers).await {
+            if !error.may_pass() || since.elapsed() > PATIENCE {
+                return Err(error.into());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         let pools = Pools::open(&servers, settings.api_connections, calls_at_once);
         let keyring = database::recognise(&mut *pools.work.acquire().await?, &settings.key_file()).await?;
         let keyring = Arc::new(keyring);

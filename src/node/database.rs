@@ -15,7 +15,7 @@ use super::{
     fitness::{CheckError, Unfit},
     schema::{self, SchemaError},
     seals_store,
-    servers::{ServerError, Servers, Session, Unreachable},
+    servers::{self, ServerError, Servers, Session, Unreachable},
 };
 use crate::text::keyring::{Keyring, KeyringError, hex};
 
@@ -43,6 +43,18 @@ pub enum DatabaseError {
         .0.display()
     )]
     MissingKey(PathBuf),
+}
+
+impl DatabaseError {
+    /// Whether waiting may help.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Sql(error) | Self::Schema(SchemaError::Sql(error)) => servers::may_pass(error),
+            Self::Server { source, .. } => source.may_pass(),
+            _ => false,
+        }
+    }
 }
 
 impl From<CheckError> for DatabaseError {

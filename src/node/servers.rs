@@ -82,15 +82,24 @@ impl From<sqlx::Error> for ServerError {
 
 impl ServerError {
     /// Whether waiting may help. It does not for a wrong password.
-    fn may_pass(&self) -> bool {
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
         match self {
             Self::Silent(_) | Self::Standby | Self::ReadOnly => true,
-            // 57P03: it is starting up or shutting down; 53300: no connection is free; 08: errors of the connection.
-            Self::Sql(sqlx::Error::Database(error)) => {
-                error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "53300")
-            }
-            Self::Sql(error) => matches!(error, sqlx::Error::Io(_) | sqlx::Error::Protocol(_)),
+            Self::Sql(error) => may_pass(error),
         }
+    }
+}
+
+/// Whether waiting may help against an error of a connection.
+#[must_use]
+pub fn may_pass(error: &sqlx::Error) -> bool {
+    match error {
+        // 57P03: it is starting up or shutting down; 53300: no connection is free; 08: errors of the connection.
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "53300")
+        }
+        error => matches!(error, sqlx::Error::Io(_) | sqlx::Error::Protocol(_)),
     }
 }
 

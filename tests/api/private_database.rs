@@ -17,11 +17,13 @@ use serde_json::Value;
 fn demo(folder: &Path) -> (Child, Value) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
     command.args(["demo", "--json", "--switch-listen", "127.0.0.1:0", "--app-listen", "127.0.0.1:0", "--data-dir"]);
-    command.arg(folder).env_remove("DATABASE_URL").stdout(Stdio::piped()).stderr(Stdio::null());
+    let log = folder.join("demo.log");
+    command.arg(folder).env_remove("DATABASE_URL").stdout(Stdio::piped()).stderr(std::fs::File::create(&log).unwrap());
     let mut child = command.spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    (child, serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line:?}")))
+    let said = || std::fs::read_to_string(&log).unwrap();
+    (child, serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line:?}, and the log: {}", said())))
 }
 
 fn end(child: &mut Child, signal: Signal) {

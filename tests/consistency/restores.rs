@@ -181,7 +181,12 @@ async fn a_dump_restored_over_the_tables_that_nodes_are_reading() {
     drill.live_a_future().await;
     let name = drill.name();
     let restore = move |cluster: &Cluster| {
-        done(&cluster.client("pg_restore", &["--clean", "--if-exists", "-d", &name, "dump"]));
+        let restored = cluster.client("pg_restore", &["--clean", "--if-exists", "-d", &name, "dump"]);
+        // It tries to drop the keys of a table's months one by one, which Postgres refuses, before it drops the months. Nothing else may
+        // go wrong.
+        let said = String::from_utf8(restored.stderr).unwrap();
+        let mut errors = said.lines().filter(|line| line.contains("ERROR:"));
+        assert!(errors.all(|line| line.contains("cannot drop inherited constraint \"past_")), "{said}");
     };
     beside(&drill.cluster, restore).await;
     drill.go_on().await;

@@ -16,13 +16,11 @@ async fn behind(minutes: i32) -> (Database, Node) {
     let name = database.options.get_database().unwrap().to_owned();
     let mut db = database.connect().await;
     for statement in [
-        "create schema moved".to_owned(),
         format!(
-            "create function moved.now() returns timestamptz language sql stable as
+            "create function public.now() returns timestamptz language sql stable as
                  $$ select pg_catalog.now() + make_interval(mins => {minutes}) $$"
         ),
-        "grant usage on schema moved to public".to_owned(),
-        format!("alter database {name} set search_path = moved, pg_catalog, public"),
+        format!("alter database {name} set search_path = public, pg_catalog"),
     ] {
         db.execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
     }

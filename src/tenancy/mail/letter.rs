@@ -131,6 +131,11 @@ mod tests {
             "javascript:alert(1)",
             "Ada\r\nBcc: x",
             "call tel:+4912345",
+            "win at 192.0.2.66",
+            "evil\u{3002}example",
+            "evil\u{ff0e}example",
+            "www evil",
+            "http:\u{2215}\u{2215}evil",
         ] {
             for language in [Language::En, Language::De] {
                 for message in [
@@ -141,7 +146,7 @@ mod tests {
                 ] {
                     let letter = Letter::render(&message, language).unwrap();
                     let whole = [&*letter.subject, &*letter.text, &*letter.html].concat();
-                    for part in ["evil", "javascript", "Bcc", "tel:"] {
+                    for part in ["evil", "javascript", "Bcc", "tel:", "192.0.2"] {
                         assert!(!whole.contains(part), "{name}: {whole}");
                     }
                 }

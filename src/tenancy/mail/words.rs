@@ -28,14 +28,19 @@ pub fn of(message: &Message<'_>, language: Language) -> Words {
 /// A name that is safe in a mail to an unconfirmed address. Strangers choose names, and with a web address in one they could
 /// make us send their link. `None` if it contains an address or a line break. (Whoever changes a password has confirmed theirs.)
 fn harmless(name: &str) -> Option<&str> {
+    // Some programs take other dots for a dot (RFC 3490, section 3.1), and wide letters for letters.
+    let is_wide =
+        name.chars().any(|c| matches!(c, '\u{3002}' | '\u{ff00}'..='\u{ff64}' | '\u{2024}' | '\u{2044}' | '\u{2215}'));
     let lower = name.to_lowercase();
     let dotted = name.split(|c: char| c.is_whitespace() || c == ',' || c == '(' || c == ')').any(|word| {
         let parts = word.trim_end_matches('.').split('.').collect::<Vec<_>>();
         // `J.R.` and `St.` are names, `evil.example` is not.
-        parts.len() > 1 && parts.last().is_some_and(|last| last.chars().take_while(|c| c.is_alphabetic()).count() > 1)
+        let names_host = parts.last().is_some_and(|last| last.chars().take_while(|c| c.is_alphabetic()).count() > 1);
+        let is_address = parts.len() == 4 && parts.iter().all(|part| part.parse::<u8>().is_ok());
+        parts.len() > 1 && (names_host || is_address)
     });
-    let marks = ["://", "www.", "/", "@", ":"].iter().any(|mark| lower.contains(mark));
-    (!dotted && !marks && !name.chars().any(char::is_control)).then_some(name)
+    let marks = ["://", "www", "/", "@", ":"].iter().any(|mark| lower.contains(mark));
+    (!dotted && !marks && !is_wide && !name.chars().any(char::is_control)).then_some(name)
 }
 
 /// A company's name that is safe in a mail. It may be a domain, as many companies are named after theirs.

@@ -218,6 +218,11 @@ async fn a_fault_in_one_file_is_named_with_its_line_and_costs_no_other_file() {
             "dialplan/d.xml",
             "<include>\n<context name=\"more\"><extension name='c' broken></extension></context></include>".to_owned(),
         ),
+        // One that includes itself, two that include each other, and one that is too large.
+        ("dialplan/e.xml", "<include><X-PRE-PROCESS cmd=\"include\" data=\"e.xml\"/></include>".to_owned()),
+        ("dialplan/f.xml", "<include><X-PRE-PROCESS cmd=\"include\" data=\"more/g.xml\"/></include>".to_owned()),
+        ("dialplan/more/g.xml", "<include><X-PRE-PROCESS cmd=\"include\" data=\"../f.xml\"/></include>".to_owned()),
+        ("dialplan/h.xml", " ".repeat((8 << 20) + 1)),
     ]);
     let files = folder.read();
     let told = files.refused.join("\n");
@@ -227,6 +232,9 @@ async fn a_fault_in_one_file_is_named_with_its_line_and_costs_no_other_file() {
         "dialplan/b.xml:3: <extension> a has no end tag; it is left out",
         "dialplan/c.xml:2: ",
         "dialplan/d.xml:2: ",
+        "dialplan/e.xml includes dialplan/e.xml, which is being read already",
+        "dialplan/more/g.xml includes dialplan/more/../f.xml, which is being read already",
+        "dialplan/h.xml has more than 8 MiB",
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }

@@ -72,9 +72,7 @@ pub enum TreeError {
         "the files in {0} have no users and no dialplan: name the folder that has freeswitch.xml, or the folders directory and dialplan"
     )]
     Empty(PathBuf),
-    #[error(
-        "there are more than {MOST_FILES} files, more than {MOST_DEPTH} nested includes, or a file is larger than 8 MiB"
-    )]
+    #[error("there are more than {MOST_FILES} files")]
     TooMuch,
 }
 
@@ -83,6 +81,8 @@ pub struct Files {
     root: PathBuf,
     variables: HashMap<String, String>,
     count: usize,
+    /// The files that are being read, each included by the one before it.
+    reading: Vec<PathBuf>,
     /// Commands that a switch would run, files outside of the folder, and errors in files.
     pub refused: Vec<String>,
 }
@@ -97,7 +97,7 @@ impl Files {
         let mut variables = HashMap::new();
         // A switch sets it itself (switch_core_set_globals in switch_core.c), and includes use it.
         variables.insert("conf_dir".to_owned(), root.to_string_lossy().into_owned());
-        Self { root: root.to_owned(), variables, count: 0, refused: Vec::new() }
+        Self { root: root.to_owned(), variables, count: 0, reading: Vec::new(), refused: Vec::new() }
     }
 
     /// The whole configuration: `freeswitch.xml` with what it includes, or the folders `directory` and `dialplan`.
@@ -106,6 +106,7 @@ impl Files {
     ///
     /// There is no configuration, its main file can't be read, or it is too large.
     pub fn read(&mut self) -> Result<Node, TreeError> {
+        fs::read_dir(&self.root).map_err(|error| TreeError::Io(self.root.clone(), error))?;
         let main = self.root.join("freeswitch.xml");
         let mut all = Node::default();
         if main.is_file() {
@@ -156,21 +157,46 @@ impl Files {
 
     fn file(&mut self, path: &Path, depth: usize) -> Result<Node, TreeError> {
         self.count += 1;
-        if self.count > MOST_FILES || depth > MOST_DEPTH {
+        if self.count > MOST_FILES {
             return Err(TreeError::TooMuch);
         }
+        let inside = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let place = self.reading.last().map_or_else(|| self.short(path), |by| self.short(by));
+        if self.reading.contains(&inside) {
+            self.refused.push(format!(
+                "{place} includes {}, which is being read already: it is not read again",
+                self.short(path)
+            ));
+            return Ok(Node::default());
+        }
+        if depth > MOST_DEPTH {
+            self.refused.push(format!(
+                "{place} includes {}, but is included {MOST_DEPTH} deep itself: it is not read",
+                self.short(path)
+            ));
+            return Ok(Node::default());
+        }
+        self.reading.push(inside);
+        let node = self.content(path, depth);
+        self.reading.pop();
+        node
+    }
+
+    fn content(&mut self, path: &Path, depth: usize) -> Result<Node, TreeError> {
         let short: Arc<str> = self.short(path).into();
-        let read = fs::metadata(path).and_then(|found| Ok((found.len(), fs::read(path)?)));
-        let (length, bytes) = match read {
-            Ok(read) => read,
+        let read = fs::metadata(path)
+            .and_then(|found| if found.len() > MOST_BYTES { Ok(None) } else { fs::read(path).map(Some) });
+        let bytes = match read {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => {
+                self.refused.push(format!("{short} has more than 8 MiB: it is not read"));
+                return Ok(Node::default());
+            }
             Err(error) => {
                 self.refused.push(format!("{short} can't be read: {error}"));
                 return Ok(Node::default());
             }
         };
-        if length > MOST_BYTES {
-            return Err(TreeError::TooMuch);
-        }
         let Ok(text) = table_file::text(&bytes) else {
             self.refused.push(format!("{short} is not XML"));
             return Ok(Node::default());

@@ -172,10 +172,10 @@ fn variables(user: &User<'_>, notes: &mut Notes) -> Vec<Variable> {
 /// The password, or a note on why a new one is made.
 fn password(given: Option<&str>, sharing: usize, notes: &mut Notes) -> Option<SipSecret> {
     let kept = match given {
-        Some(given) if unset(given).is_some() => Err("the old one uses a variable that no file sets"),
-        Some(_) if sharing > 0 => Err("other users have the old one too"),
-        Some(given) => SipSecret::parse(given).map_err(|_| "the old one was too short, or a hash"),
-        None => Err("the old one was too short, or a hash"),
+        Some(given) if unset(given).is_some() => Err("the old one uses a variable that no file sets".to_owned()),
+        Some(_) if sharing > 0 => Err("other users have the old one too".to_owned()),
+        Some(given) => SipSecret::parse(given).map_err(|error| format!("the old one {error}")),
+        None => Err("there was none, or only a hash".to_owned()),
     };
     kept.map_err(|why| notes.0.push(format!("a new password was made: {why}"))).ok()
 }

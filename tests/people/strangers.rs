@@ -316,6 +316,8 @@ async fn nothing_is_added_to_a_tenant_that_is_being_deleted() {
         (format!("/v1/admin/agents/bulk?tenant_id={tenant}"), json!({ "agents": [agent] })),
         (format!("/v1/phone-numbers?tenant_id={tenant}"), json!({ "number": "+12025550100" })),
         ("/v1/keys".to_owned(), json!({ "name": "k", "tenant_id": tenant })),
+        ("/v1/carriers".to_owned(), json!({ "name": "c", "tenant_id": tenant, "config": { "host": "carrier.test" } })),
+        (format!("/v1/tenants/{tenant}/reserved-numbers"), json!({ "number": "1007", "reason": "x" })),
     ] {
         let refused = node.api("POST", &path, body.clone()).await;
         assert!(

@@ -90,7 +90,11 @@ impl VoicemailPin {
         }
         let bytes = text.as_bytes();
         let steps = |by: i16| bytes.windows(2).all(|w| i16::from(w[1]) - i16::from(w[0]) == by);
-        if steps(0) || steps(1) || steps(-1) {
+        // 1212 and 123123: among the first that are tried.
+        let repeats = (1..=bytes.len() / 2).any(|length| {
+            bytes.len().is_multiple_of(length) && bytes.chunks(length).all(|block| block == &bytes[..length])
+        });
+        if repeats || steps(1) || steps(-1) {
             return Err(TextError(Code::PinTooEasy));
         }
         Ok(Self(text.to_owned()))

@@ -60,6 +60,38 @@ pub fn rows(text: &str) -> (&str, u8) {
     (text, most.map_or(b',', |(delimiter, _)| *delimiter))
 }
 
+/// Refuses a text with a quoted field that has no end: a CSV reader takes all that follows for its content.
+///
+/// # Errors
+///
+/// There is one, in the line that is named.
+pub fn check_quotes(text: &str, delimiter: u8) -> Result<(), Why> {
+    let (mut line, mut opened, mut begins) = (1_usize, None, true);
+    let mut bytes = text.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        // Of `\r\n`, the second is counted.
+        line += usize::from(byte == b'\n' || (byte == b'\r' && bytes.peek() != Some(&b'\n')));
+        match (byte, opened) {
+            (b'"', None) if begins => opened = Some(line),
+            // Two of them are one that is meant.
+            (b'"', Some(_)) if bytes.next_if_eq(&b'"').is_none() => opened = None,
+            _ => {}
+        }
+        begins = opened.is_none() && (byte == delimiter || byte == b'\n' || byte == b'\r');
+    }
+    opened.map_or(Ok(()), |line| Err(Code::QuoteNotClosed.with("line", line)))
+}
+
+/// The line of a record in a text whose lines end with `\n`, counted from one. The CSV reader skips empty lines, and reports the position
+/// before them.
+#[must_use]
+pub fn line_of(text: &str, record: &csv::StringRecord) -> usize {
+    let Some(position) = record.position() else { return 0 };
+    let from = usize::try_from(position.byte()).unwrap_or_default();
+    let empty = text.as_bytes()[from.min(text.len())..].iter().take_while(|byte| **byte == b'\n').count();
+    usize::try_from(position.line()).unwrap_or_default() + empty
+}
+
 /// A column's name without the differences between systems: case, spaces and punctuation.
 #[must_use]
 pub fn plain(head: &str) -> String {
@@ -108,6 +140,24 @@ mod tests {
             ("a\n", "a\n", b','),
         ] {
             assert_eq!(rows(file), (rest, delimiter), "{file:?}");
+        }
+    }
+
+    #[test]
+    fn a_quoted_field_without_an_end_is_named_with_its_line() {
+        for (text, line) in [
+            ("a,b\n\"x\",\"y \"\"z\"\"\"\n", None),
+            ("a,b\n5\" pipe,x\n", None),
+            ("a,\"x\ny\"\nb\n", None),
+            ("a,b\r\n1,\"x\r\n2,y\r\n", Some("2")),
+            ("a,b\r1,x\r2,\"\"\"\r3,y", Some("3")),
+            ("\"", Some("1")),
+        ] {
+            let refused = check_quotes(text, b',').err().map(|why| why.to_string());
+            assert_eq!(refused.is_some(), line.is_some(), "{text:?}");
+            assert!(
+                refused.unwrap_or_default().contains(&format!("line {}", line.unwrap_or_default())) || line.is_none()
+            );
         }
     }
 }

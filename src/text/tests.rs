@@ -111,7 +111,7 @@ fn what_a_switch_would_act_on_is_refused() {
     for username in ["", "!x", "a@b", "a b", "+", "a:b", "a%b", "ä"] {
         assert!(SipUsername::parse(username).is_err(), "{username:?}");
     }
-    for pin in ["123", "1234", "9876", "0000", "12a4", "1234567890123"] {
+    for pin in ["123", "1234", "9876", "0000", "1212", "123123", "10001000", "12a4", "1234567890123"] {
         assert!(VoicemailPin::parse(pin).is_err(), "{pin:?}");
     }
     for name in ["user_context", "user_name", "domain_name", "vm-convert-cmd", "execute_on_answer", "sip-force-user"] {

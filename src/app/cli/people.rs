@@ -177,7 +177,7 @@ async fn import(
     sheet: people_file::Sheet,
     how: How,
 ) -> anyhow::Result<()> {
-    let people_file::Sheet { lines, unused } = sheet;
+    let people_file::Sheet { lines, at, unused } = sheet;
     let bar = progress::bar("agents", lines.len());
     let on_made = || bar.inc(1);
     let maker = Maker { on_made: Some(&on_made), ..maker };
@@ -190,6 +190,7 @@ async fn import(
         let some = lines.by_ref().take(at_once).collect();
         result = match import_some(local, maker, tenant, some, how).await {
             Ok(report) => {
+                let report = report.of_file(&at[told.lines..]);
                 bar.set_position(u64::try_from(told.lines + report.lines.len())?);
                 bar.suspend(|| told.tell(report))
             }
@@ -233,10 +234,9 @@ impl Told {
     fn tell(&mut self, report: bulk::Report) -> anyhow::Result<()> {
         self.created += report.created;
         self.refused += report.refused;
-        for mut line in report.lines {
+        for line in report.lines {
             let before = if self.lines == 0 { "{\"lines\":[" } else { "," };
             self.lines += 1;
-            line.line = self.lines;
             if self.how.json {
                 print!("{before}{}", serde_json::to_string(&line)?);
             } else {

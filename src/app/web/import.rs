@@ -115,7 +115,7 @@ async fn preview(mut visitor: Visitor, sent: Multipart) -> Page {
         let maker = Maker::new(&visitor.api.auth.public_url, actor.role);
         let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
         // Never committed, so the report says what would happen.
-        let report = bulk::create(&mut change, maker, tenant, sheet.lines, true).await?;
+        let report = bulk::create(&mut change, maker, tenant, sheet.lines, true).await?.of_file(&sheet.at);
         Ok(Report { unused_columns: sheet.unused, ..report })
     };
     match report.await {
@@ -160,7 +160,7 @@ async fn run(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
         let sheet = apart(move || people_file::read(text.as_bytes(), bulk::MOST_LINES)).await??;
         let maker = Maker::new(&visitor.api.auth.public_url, actor.role);
         let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
-        let made = bulk::create(&mut change, maker, tenant, sheet.lines, report.refused > 0).await?;
+        let made = bulk::create(&mut change, maker, tenant, sheet.lines, report.refused > 0).await?.of_file(&sheet.at);
         let keyring = change.keyring();
         let kept = Kept::Import(Box::new(Preview::of(made, String::new(), true)));
         let id = keep(change.db(), &keyring, session, &kept).await?;

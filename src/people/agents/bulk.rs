@@ -31,7 +31,7 @@ pub struct NewAgents {
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 #[schema(as = AgentLine)]
 pub struct Line {
-    /// Counted from one, not counting a CSV file's heading.
+    /// Its place in the request, from one; of a file, the line as editors count.
     pub line: usize,
     pub email: String,
     #[serde(flatten)]
@@ -59,6 +59,17 @@ pub struct Report {
     /// The columns of a file that were not used.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unused_columns: Vec<String>,
+}
+
+impl Report {
+    /// With the lines' places in their file.
+    #[must_use]
+    pub fn of_file(mut self, at: &[usize]) -> Self {
+        for (line, at) in self.lines.iter_mut().zip(at) {
+            line.line = *at;
+        }
+        self
+    }
 }
 
 /// A line as it was read: an agent, or what is wrong with it.

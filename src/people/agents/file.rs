@@ -109,6 +109,8 @@ impl Head {
 pub struct Sheet {
     /// Each line's address, with its agent or what is wrong with the line.
     pub lines: Vec<(String, Read)>,
+    /// Where each of them stands in the file, as editors count.
+    pub at: Vec<usize>,
     /// The headings of columns that are not used.
     pub unused: Vec<String>,
 }
@@ -120,12 +122,16 @@ pub struct Sheet {
 /// The file is not CSV, a required column is missing, or it has too many lines or none.
 pub fn read(bytes: &[u8], most: usize) -> Result<Sheet> {
     let text = table_file::text(bytes).map_err(|why| Error::invalid("file", why))?;
-    let (text, delimiter) = table_file::rows(&text);
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let (rows, delimiter) = table_file::rows(&text);
+    let before = text[..text.len() - rows.len()].matches('\n').count();
+    let text = rows;
+    table_file::check_quotes(text, delimiter).map_err(|why| Error::invalid("file", why))?;
     let mut reader =
         csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).flexible(true).from_reader(text.as_bytes());
     let wrong = |error: &csv::Error| Error::invalid("file", Code::NotCsv.with("reason", error));
     let head = Head::read(reader.headers().map_err(|error| wrong(&error))?)?;
-    let mut lines = Vec::new();
+    let (mut lines, mut at) = (Vec::new(), Vec::new());
     for row in reader.records() {
         let row = row.map_err(|error| wrong(&error))?;
         // Spreadsheets write this for a row that was emptied.
@@ -133,10 +139,11 @@ pub fn read(bytes: &[u8], most: usize) -> Result<Sheet> {
             continue;
         }
         check_count(lines.len() + 1, most)?;
+        at.push(before + table_file::line_of(text, &row));
         lines.push((head.value(&row, Column::Email).to_owned(), agent(&head, &row)));
     }
     check_count(lines.len(), most)?;
-    Ok(Sheet { lines, unused: head.unused })
+    Ok(Sheet { lines, at, unused: head.unused })
 }
 
 fn agent(head: &Head, row: &csv::StringRecord) -> Read {
@@ -259,7 +266,12 @@ mod tests {
     fn columns_that_nothing_is_taken_from_are_named_and_empty_rows_are_no_lines() {
         let file = "FirstName,LastName,EmailAddress,Email,AuthPassword,\nA,B,a@acme.test,x,secret,\n,,,,,\n\nC,D,c@acme.test,,,\n";
         let sheet = read(file.as_bytes(), 10).unwrap();
+        assert_eq!(sheet.at, [2, 5]);
         assert_eq!((sheet.lines.len(), sheet.unused), (2, vec!["EmailAddress".to_owned(), "AuthPassword".to_owned()]));
+        let marked = read(b"sep=;\r\n\r\nname;email\r\n\r\nA B;a@acme.test\r\n", 10).unwrap();
+        assert_eq!(marked.at, [5]);
+        let cut = read(b"first_name,last_name,email,note\nA,B,a@acme.test,\"oops\nC,D,c@acme.test,\n", 10);
+        assert!(cut.unwrap_err().to_string().contains("line 2"));
         let alone = read(b"name,email\nReception,r@acme.test\n", 10).unwrap();
         assert!(alone.lines[0].1.as_ref().unwrap_err().to_string().starts_with("last_name"));
     }

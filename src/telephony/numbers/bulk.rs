@@ -14,7 +14,7 @@ use crate::{
     },
     node::changes::{Audit, Change},
     telephony::destinations,
-    text::Code,
+    text::{Code, E164, table_file},
 };
 
 /// The most lines of one upload.
@@ -24,7 +24,7 @@ pub const MOST_LINES: usize = 50_000;
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = NumberLine)]
 pub struct Line {
-    /// Counted from one, not counting a heading.
+    /// The line's number in the file, as editors count.
     pub line: usize,
     pub number: String,
     #[serde(flatten)]
@@ -53,29 +53,75 @@ pub struct Report {
 
 type Read = std::result::Result<NewNumber, Error>;
 
-/// Reads the lines of a file: `+12025550123,telnyx,US` or just the number; separated by `,` or `;`, with or without a heading.
-pub fn read(text: &[u8]) -> Result<Vec<(String, Read)>> {
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let delimiter = if first.contains(&b';') && !first.contains(&b',') { b';' } else { b',' };
+/// A line as it was read.
+pub struct ReadLine {
+    at: usize,
+    number: String,
+    read: Read,
+}
+
+/// The columns of a file without headings, and their names in one with headings.
+const COLUMNS: [&[&str]; 3] = [
+    &["number", "phonenumber", "telephonenumber", "did", "e164", "nummer", "rufnummer", "telefonnummer"],
+    &["provider", "carrier", "anbieter"],
+    &["country", "countrycode", "land"],
+];
+
+/// Where number, provider and country stand, by a line of headings. `None`: it is none.
+fn headings(line: &csv::StringRecord) -> Option<Result<[Option<usize>; 3]>> {
+    let plain = line.iter().map(table_file::plain).collect::<Vec<_>>();
+    let at = COLUMNS.map(|names| plain.iter().position(|head| names.contains(&&**head)));
+    at[0]?;
+    let unknown = |(_, head): &(usize, &String)| !head.is_empty() && !COLUMNS.concat().contains(&head.as_str());
+    let unknown = plain.iter().enumerate().find(unknown).and_then(|(at, _)| line.get(at));
+    Some(match unknown {
+        Some(head) => Err(Error::invalid("file", Code::UnknownColumn.with("column", head))),
+        None => Ok(at),
+    })
+}
+
+/// Reads the lines of a file: `+12025550123,telnyx,US` or just the number, in whatever encoding spreadsheets write it, with or without
+/// headings. Nothing of it is left out silently.
+pub fn read(file: &[u8]) -> Result<Vec<ReadLine>> {
+    let text = table_file::text(file).map_err(|why| Error::invalid("file", why))?;
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let (rows, delimiter) = table_file::rows(&text);
+    table_file::check_quotes(rows, delimiter).map_err(|why| Error::invalid("file", why))?;
+    let before = text[..text.len() - rows.len()].matches('\n').count();
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
         .has_headers(false)
         .trim(csv::Trim::All)
         .flexible(true)
-        .from_reader(text);
+        .from_reader(rows.as_bytes());
     let mut lines = Vec::new();
-    for (at, record) in reader.records().enumerate() {
+    let mut columns = None;
+    for record in reader.records() {
         let record = record.map_err(|error| Error::invalid("file", Code::NotCsv.with("reason", error)))?;
-        let column = |at| record.get(at).filter(|text: &&str| !text.is_empty());
-        let number = column(0).unwrap_or_default().to_owned();
-        if at == 0 && number.eq_ignore_ascii_case("number") {
+        if record.iter().all(str::is_empty) {
             continue;
         }
+        let columns = if let Some(columns) = columns {
+            columns
+        } else {
+            let heads = headings(&record).transpose()?;
+            let known = *columns.insert(heads.unwrap_or([Some(0), Some(1), Some(2)]));
+            if heads.is_some() {
+                continue;
+            }
+            known
+        };
         if lines.len() == MOST_LINES {
             return Err(Error::invalid("file", Code::TooManyLines.with("most", MOST_LINES)));
         }
-        lines.push((number.clone(), line(number, column(1), column(2))));
+        let column = |at: usize| columns[at].and_then(|at| record.get(at)).filter(|text| !text.is_empty());
+        let number = column(0).unwrap_or_default().to_owned();
+        let further = record.iter().enumerate().find(|(at, text)| !text.is_empty() && !columns.contains(&Some(*at)));
+        let read = match further {
+            Some((_, text)) => Err(Error::invalid("file", Code::FurtherColumn.with("value", text))),
+            None => line(number.clone(), column(1), column(2)),
+        };
+        lines.push(ReadLine { at: before + table_file::line_of(rows, &record), number, read });
     }
     if lines.is_empty() {
         return Err(Error::invalid("file", Code::NoLines));
@@ -86,6 +132,10 @@ pub fn read(text: &[u8]) -> Result<Vec<(String, Read)>> {
 fn line(number: String, provider: Option<&str>, country: Option<&str>) -> Read {
     let country = country.map(|country| Country::parse(&country.to_ascii_uppercase()));
     let country = country.transpose().map_err(|_| Error::invalid("country", Code::CountryUnknown))?;
+    // A second number on the line is nobody's name.
+    if provider.is_some_and(|text| E164::parse(&text.replace(' ', "")).is_ok()) {
+        return Err(Error::invalid("provider", Code::FurtherColumn.with("value", provider.unwrap_or_default())));
+    }
     let provider = provider.map(Words::parse).transpose().map_err(|error| Error::invalid("provider", error))?;
     Ok(NewNumber {
         number,
@@ -105,14 +155,14 @@ struct Sound {
     provider: Option<Words>,
 }
 
-type Judged = (String, std::result::Result<Sound, Error>);
+type Judged = (usize, String, std::result::Result<Sound, Error>);
 
 /// Checks the lines without asking the database. `own`: the tenant's country.
-fn judge(lines: Vec<(String, Read)>, own: Option<&str>) -> Vec<Judged> {
+fn judge(lines: Vec<ReadLine>, own: Option<&str>) -> Vec<Judged> {
     let (mut seen, mut meant) = (HashSet::new(), HashSet::new());
-    let judged = lines.into_iter().map(|(number, read)| {
+    let judged = lines.into_iter().map(|ReadLine { at, number, read }| {
         if !number.is_empty() && !seen.insert(number.clone()) {
-            return (number, Err(Error::from(Code::LineTwice)));
+            return (at, number, Err(Error::from(Code::LineTwice)));
         }
         let sound = read.and_then(|new| {
             let parsed = parse(&new, own)?;
@@ -122,7 +172,7 @@ fn judge(lines: Vec<(String, Read)>, own: Option<&str>) -> Vec<Judged> {
             }
             Ok(Sound { id: Uuid::now_v7(), parsed, provider: new.provider })
         });
-        (number, sound)
+        (at, number, sound)
     });
     judged.collect()
 }
@@ -135,7 +185,7 @@ enum NotKept {
 }
 
 /// Adds the numbers, all or none unless `partial`, with one statement.
-pub async fn add(change: &mut Change, tenant: Uuid, lines: Vec<(String, Read)>, partial: bool) -> Result<Report> {
+pub async fn add(change: &mut Change, tenant: Uuid, lines: Vec<ReadLine>, partial: bool) -> Result<Report> {
     let plan = destinations::store::plan(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
     let own = plan.country().map(ToOwned::to_owned);
     // Reading fifty thousand numbers is work for a thread of its own.
@@ -153,7 +203,7 @@ pub async fn add(change: &mut Change, tenant: Uuid, lines: Vec<(String, Read)>, 
         Err(NotKept::Failed(error)) => return Err(error),
     };
     let mut report = Report { created: 0, refused: 0, lines: Vec::with_capacity(lines.len()) };
-    for (at, (number, judged)) in lines.into_iter().enumerate() {
+    for (line, number, judged) in lines {
         let outcome = match judged {
             Err(error) => refused(error),
             Ok(sound) if !made.contains(&sound.id) => refused(taken(&sound.parsed.number)),
@@ -162,14 +212,14 @@ pub async fn add(change: &mut Change, tenant: Uuid, lines: Vec<(String, Read)>, 
         };
         report.created += usize::from(matches!(outcome, Outcome::Created { .. }));
         report.refused += usize::from(matches!(outcome, Outcome::Refused(_)));
-        report.lines.push(Line { line: at + 1, number, outcome });
+        report.lines.push(Line { line, number, outcome });
     }
     Ok(report)
 }
 
 /// Inserts the numbers that nobody has, with their audit entries. Returns which.
 async fn insert(change: &mut Change, tenant: Uuid, lines: &[Judged]) -> Result<HashSet<Uuid>> {
-    let sound = lines.iter().filter_map(|(_, judged)| judged.as_ref().ok()).collect::<Vec<_>>();
+    let sound = lines.iter().filter_map(|(_, _, judged)| judged.as_ref().ok()).collect::<Vec<_>>();
     let mut columns = store::Columns::default();
     for line in &sound {
         columns.push(line.id, &line.parsed.number, line.parsed.country.as_ref(), line.provider.as_ref());
@@ -214,16 +264,43 @@ mod tests {
         )
         .unwrap();
         assert_eq!(lines.len(), 4);
-        let first = lines[0].1.as_ref().unwrap();
+        let first = lines[0].read.as_ref().unwrap();
         assert_eq!(
             (first.provider.as_ref().unwrap().as_str(), first.country.as_ref().unwrap().as_str()),
             ("telnyx", "US")
         );
-        assert!(lines[1].1.is_ok());
+        assert!(lines[1].read.is_ok());
         let judged = judge(lines.into_iter().skip(2).collect(), Some("US"));
-        assert_eq!(judged[0].1.as_ref().unwrap().parsed.number.as_str(), "+12025550123", "as it is dialled there");
-        assert!(judged[1].1.is_err());
+        assert_eq!(judged[0].2.as_ref().unwrap().parsed.number.as_str(), "+12025550123", "as it is dialled there");
+        assert!(judged[1].2.is_err());
         assert!(read(b"").is_err());
         assert_eq!(read(b"+12025550123;a;US\n").unwrap().len(), 1);
+    }
+
+    #[test]
+    fn nothing_of_a_file_is_left_out_and_lines_are_those_of_the_file() {
+        let told = |file: &[u8]| match read(file) {
+            Ok(lines) => {
+                let told = judge(lines, Some("DE")).into_iter().map(|(at, _, judged)| match judged {
+                    Ok(sound) => format!("{at} {}", sound.parsed.number),
+                    Err(error) => format!("{at} {error}"),
+                });
+                told.collect::<Vec<_>>().join(", ")
+            }
+            Err(error) => error.to_string(),
+        };
+        let utf16 = "\u{feff}+493012345678\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+        for (file, says) in [
+            (&b"sep=;\r\nLand;Rufnummer;Anbieter\r\n\r\nDE;030 12345678;M\xfcller\r\n"[..], "4 +493012345678"),
+            (b"\n\n+493012345678\r+493012345679\r", "3 +493012345678, 4 +493012345679"),
+            (&utf16, "1 +493012345678"),
+            (b"+493012345678;+493012345679\n", "+493012345679"),
+            (b"+493012345678,x,DE,1000\n", "1000"),
+            (b"number,destination\n+493012345678,1000\n", "destination"),
+            (b"PK\x03\x04\x14", "spreadsheet"),
+        ] {
+            let told = told(file);
+            assert!(told.contains(says), "{says}: {told}");
+        }
     }
 }

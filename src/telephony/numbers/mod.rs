@@ -90,7 +90,7 @@ fn voice() -> Vec<Capability> {
 impl NewNumber {
     /// A number with this destination, and defaults for everything else.
     #[must_use]
-    pub fn leading(number: &E164, destination: Option<Target>) -> Self {
+    pub fn leading(number: &impl ToString, destination: Option<Target>) -> Self {
         Self {
             number: number.to_string(),
             country: None,
@@ -124,9 +124,24 @@ struct Parsed {
     country: Option<Country>,
 }
 
+/// A number as people write it, if that is all there is: the library picks a number out of any text, leaves out what follows it, and
+/// takes letters for the digits of their keys.
+fn written<'a>(text: &'a str, own: Option<&str>) -> Option<&'a str> {
+    let text = text.trim();
+    let text = text.get(..4).filter(|scheme| scheme.eq_ignore_ascii_case("tel:")).map_or(text, |_| &text[4..]);
+    let is_digit = |c: char| c.is_ascii_digit() || ('\u{ff10}'..='\u{ff19}').contains(&c);
+    let is_sign = |c: char| "+＋-‐‑–./() \u{a0}\u{202f}".contains(c);
+    if !text.chars().all(|c| is_digit(c) || is_sign(c)) {
+        return None;
+    }
+    // `030/123456` is one number, `030 123456/57` two.
+    let is_two = text.match_indices('/').any(|(at, _)| Callee::read(text[..at].trim(), own).is_some());
+    (!is_two).then_some(text)
+}
+
 /// What the numbering plans say about a number. One that they don't know may still exist: plans change before libraries do.
 fn parse(new: &NewNumber, own: Option<&str>) -> Result<Parsed> {
-    let text = new.number.trim();
+    let text = written(&new.number, own).ok_or(Error::invalid("number", Code::NotE164))?;
     let parsed = match Callee::read(text, own) {
         Some(callee) => Parsed { number: callee.number, country: callee.country },
         None => Parsed { number: E164::parse(text).map_err(|error| Error::invalid("number", error))?, country: None },
@@ -286,4 +301,41 @@ pub struct Outbound {
     /// The number for `fixed`; the oldest if absent.
     #[serde(default)]
     pub number_id: Option<Uuid>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_read_only_if_the_text_is_nothing_else() {
+        let read = |text: &str| {
+            let new = serde_json::from_value(serde_json::json!({ "number": text })).unwrap();
+            parse(&new, Some("DE")).map(|parsed| parsed.number.to_string()).ok()
+        };
+        for (text, number) in [
+            ("030 / 12345678", "+493012345678"),
+            ("+49 (0)30/123456-78", "+493012345678"),
+            ("tel:+49-30-12345678", "+493012345678"),
+            ("0044 20 7946 0018", "+442079460018"),
+            ("+49\u{a0}30\u{a0}12345678", "+493012345678"),
+            ("＋４９３０１２３４５６７８", "+493012345678"),
+        ] {
+            assert_eq!(read(text).as_deref(), Some(number), "{text}");
+        }
+        for text in [
+            "+49 30 12345678 ext. 12",
+            "+49 30 12345678;ext=5",
+            "+49 30 12345678 / 79",
+            "030 12345678/79",
+            "+49 30 12345678 x",
+            "+49-30-VANITY7",
+            "<+493012345678>",
+            "{\"number\":\"+493012345678\"}",
+            "+493012345678,+493012345679",
+            "+49 30 12345678\n+49 30 12345679",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
 }

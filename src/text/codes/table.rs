@@ -147,6 +147,9 @@ codes! {
     NoLines "no_lines" Field CorrectFile "has no lines" "hat keine Zeilen";
     NotCsv "not_csv" Field CorrectFile "is not CSV: {reason}" "ist keine CSV-Datei: {reason}";
     SpreadsheetNotCsv "spreadsheet_not_csv" Field CorrectFile "is a spreadsheet ({kind}), not a CSV file: open it, choose Save As, and pick CSV UTF-8" "ist eine Tabelle ({kind}), keine CSV-Datei: Öffnen Sie sie, wählen Sie „Speichern unter“ und dann „CSV UTF-8“";
+    UnknownColumn "unknown_column" Field CorrectFile "has the column {column}, which nothing is taken from: delete it" "hat die Spalte {column}, aus der nichts übernommen wird: Löschen Sie sie";
+    FurtherColumn "further_column" Field CorrectFile "has {value} in a column of its own, which nothing is taken from: each number needs a line of its own" "hat {value} in einer eigenen Spalte, aus der nichts übernommen wird: Jede Nummer braucht ihre eigene Zeile";
+    QuoteNotClosed "quote_not_closed" Field CorrectFile "has a quotation mark in line {line} that is never closed, so the rest of it can't be read" "hat in Zeile {line} ein Anführungszeichen, das nicht geschlossen wird: Der Rest ist nicht lesbar";
     NoColumn "no_column" Field CorrectFile "has no column {column}: the first line must name the columns" "hat keine Spalte {column}: Die erste Zeile muss die Spalten nennen";
     NotANumber "not_a_number" Field Correct "must be a number" "muss eine Zahl sein";
     NotDigits "not_digits" Field Correct "must be digits" "muss aus Ziffern bestehen";
@@ -275,7 +278,7 @@ codes! {
     NotAForeignSecret "not_a_foreign_secret" Field Correct "must be 1 to 128 printable characters without spaces, and no '<'" "muss 1 bis 128 druckbare Zeichen ohne Leerzeichen und ohne '<' haben";
     NotAPin "not_a_pin" Field Correct "must be 4 to 12 digits" "muss 4 bis 12 Ziffern haben";
     PinIsNumber "pin_is_number" Field Correct "must not be the mailbox's own number" "darf nicht die Nummer des Postfachs sein";
-    PinTooEasy "pin_too_easy" Field Correct "must not be one repeated digit or a run such as 1234" "darf nicht eine wiederholte Ziffer oder eine Folge wie 1234 sein";
+    PinTooEasy "pin_too_easy" Field Correct "must not be a run such as 1234, nor repeated digits such as 1111 or 1212" "darf weder eine Folge wie 1234 noch eine Wiederholung wie 1111 oder 1212 sein";
     NotCodecs "not_codecs" Field Correct "must be codecs that FreeSWITCH knows, separated by commas, such as OPUS,PCMA@20i" "müssen Codecs sein, die FreeSWITCH kennt, mit Kommas dazwischen, etwa OPUS,PCMA@20i";
     NoAudioCodec "no_audio_codec" Field Correct "must have a codec for audio, such as PCMA" "müssen einen Codec für Ton haben, etwa PCMA";
     NotATime "not_a_time" Field Correct "must be a time such as 09:30, up to 24:00" "muss eine Uhrzeit sein, etwa 09:30, höchstens 24:00";

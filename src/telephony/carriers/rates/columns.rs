@@ -15,6 +15,10 @@ pub enum Meaning {
     /// The length of each step after that, in seconds; `30/6` gives both.
     StepSeconds,
     EffectiveDate,
+    /// The currency of the line's price, which is the same in all lines.
+    Currency,
+    /// The country code. The prefix has to begin with it; it may also be a country's letters.
+    CountryCode,
     /// What each call costs besides its minutes. Dialplane has no such price, so only 0 is accepted.
     ConnectionFee,
     Unused,
@@ -23,7 +27,7 @@ pub enum Meaning {
 impl Meaning {
     /// Recognises a heading, ignoring case, spaces and punctuation. `None` if it is unknown.
     fn of(head: &str) -> Option<Self> {
-        const WORDS: [(Meaning, &[&str]); 7] = [
+        const WORDS: [(Meaning, &[&str]); 9] = [
             (
                 Meaning::Prefix,
                 &[
@@ -181,6 +185,8 @@ impl Meaning {
                     "verbindungsentgelt",
                 ],
             ),
+            (Meaning::Currency, &["currency", "currencycode", "wahrung"]),
+            (Meaning::CountryCode, &["countrycode", "countryprefix", "landesvorwahl", "landervorwahl"]),
             (
                 Meaning::Unused,
                 &[
@@ -189,7 +195,6 @@ impl Meaning {
                     "description",
                     "country",
                     "countryname",
-                    "countrycode",
                     "name",
                     "region",
                     "operator",
@@ -202,23 +207,23 @@ impl Meaning {
                     "comments",
                     "note",
                     "notes",
-                    "currency",
                     "id",
                     "zone",
                     "ziel",
                     "land",
                     "netz",
                     "bemerkung",
-                    "wahrung",
                 ],
             ),
         ];
         // Currencies and units say nothing about the column: `Rate (USD/min)`.
-        let words = words(head)
-            .into_iter()
-            .filter(|word| !matches!(&**word, "usd" | "eur" | "gbp" | "chf" | "in" | "sec" | "s"));
-        let word = words.collect::<String>();
-        WORDS.into_iter().find(|(_, known)| known.contains(&&*word)).map(|(meaning, _)| meaning)
+        let is_unit = |word: &str| matches!(word, "in" | "sec" | "s");
+        let words = words(head);
+        let word = words.iter().filter(|word| !is_unit(word) && !matches!(&***word, "usd" | "eur" | "gbp" | "chf"));
+        let word = word.map(String::as_str).collect::<String>();
+        let meaning = WORDS.into_iter().find(|(_, known)| known.contains(&&*word)).map(|(meaning, _)| meaning);
+        // A price of a second is none of a minute.
+        meaning.filter(|meaning| *meaning != Meaning::Price || !words.iter().any(|word| is_unit(word)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading a rate sheet.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     model::error::{Error, Result},
     telephony::carriers::store::RateColumns,
-    text::{Code, Prefix},
+    text::{Code, Prefix, table_file},
 };
 
 /// The most lines and rates of one sheet.
@@ -51,8 +51,9 @@ impl Sheet {
 
 /// Reads a sheet. Prices are decimal, per minute, in the carrier's currency. Rates without a date begin at `now`.
 pub fn read(file: &[u8], now: DateTime<Utc>) -> Result<Sheet> {
-    let text = lines(file);
+    let text = lines(file)?;
     let delimiter = delimiter(&text);
+    table_file::check_quotes(&text, delimiter).map_err(|why| Error::invalid("file", why))?;
     let mut lines = Lines::of(&text, delimiter);
     let mut columns = None;
     let mut titles = Vec::new();
@@ -96,6 +97,7 @@ pub fn read(file: &[u8], now: DateTime<Utc>) -> Result<Sheet> {
 fn rates(mut lines: Lines<'_>, mut columns: Columns, now: DateTime<Utc>) -> Result<Sheet> {
     let mut sheet = Sheet { rates: RateColumns::default(), columns: Vec::new(), refused: Vec::new(), refusals: 0 };
     let mut seen = HashMap::new();
+    let mut currency: Option<(String, usize)> = None;
     let mut count = 0;
     while let Some((number, line)) = lines.next()? {
         count += 1;
@@ -109,6 +111,17 @@ fn rates(mut lines: Lines<'_>, mut columns: Columns, now: DateTime<Utc>) -> Resu
                 continue;
             }
         };
+        let price = columns.get(&line, Meaning::Price).unwrap_or_default();
+        if let Some(this) = values::currency(price, columns.get(&line, Meaning::Currency)) {
+            match &currency {
+                Some((of_others, other)) if *of_others != this => {
+                    sheet.refuse(number, format!("the price is in {this}, but in line {other} in {of_others}"));
+                    continue;
+                }
+                Some(_) => {}
+                None => currency = Some((this, number)),
+            }
+        }
         columns.illustrate(&line, |meaning| rate.shown(meaning));
         let terms = (rate.price, rate.first, rate.step);
         for prefix in rate.prefixes {
@@ -148,7 +161,7 @@ impl Rate {
             Meaning::FirstSeconds => Some(format!("{} s at least", self.first)),
             Meaning::StepSeconds => Some(format!("steps of {} s", self.step)),
             Meaning::EffectiveDate => Some(self.effective.format("%F").to_string()),
-            Meaning::ConnectionFee | Meaning::Unused => None,
+            Meaning::Currency | Meaning::CountryCode | Meaning::ConnectionFee | Meaning::Unused => None,
         }
     }
 }
@@ -156,6 +169,11 @@ impl Rate {
 fn rate(line: &csv::StringRecord, columns: &Columns, now: DateTime<Utc>) -> std::result::Result<Rate, Reason> {
     let column = |meaning| columns.get(line, meaning);
     let prefixes = values::prefixes(column(Meaning::Prefix).unwrap_or_default())?;
+    if let Some(country) = column(Meaning::CountryCode).and_then(values::country)
+        && !prefixes.iter().all(|prefix| prefix.as_str().starts_with(&country))
+    {
+        return Err(format!("the prefix does not begin with the country code {country}: write both into one column"));
+    }
     let price = values::price(column(Meaning::Price).unwrap_or_default(), columns.decimals)?;
     let (mut first, mut step) = (column(Meaning::FirstSeconds), column(Meaning::StepSeconds));
     if let Some(both) = step.or(first).and_then(values::increments) {
@@ -181,25 +199,10 @@ fn unclear(unclear: Unclear) -> Error {
     }
 }
 
-/// The file as text: UTF-8, UTF-16 or the Latin-1 of older spreadsheets, with any kind of line endings.
-fn lines(file: &[u8]) -> String {
-    let text: Cow<'_, str> = match file {
-        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
-        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
-        _ => {
-            let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
-            match std::str::from_utf8(file) {
-                Ok(text) => Cow::Borrowed(text),
-                Err(_) => file.iter().map(|byte| char::from(*byte)).collect::<String>().into(),
-            }
-        }
-    };
-    text.replace("\r\n", "\n").replace('\r', "\n")
-}
-
-fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Cow<'static, str> {
-    let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
-    char::decode_utf16(units).map(|char| char.unwrap_or('\u{fffd}')).collect::<String>().into()
+/// The file as text, in whatever encoding it is, with any kind of line endings.
+fn lines(file: &[u8]) -> Result<String> {
+    let text = table_file::text(file).map_err(|why| Error::invalid("file", why))?;
+    Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
 }
 
 /// The separator of fields, which is not a comma in a sheet with decimal commas.
@@ -240,17 +243,9 @@ impl<'a> Lines<'a> {
                 return Ok(None);
             }
             if line.iter().any(|field| !field.is_empty()) {
-                return Ok(Some((self.number(&line), line)));
+                return Ok(Some((table_file::line_of(self.text, &line), line)));
             }
         }
-    }
-
-    /// The number of a line in the file. The CSV reader skips empty lines, and reports the position before them.
-    fn number(&self, line: &csv::StringRecord) -> usize {
-        let Some(position) = line.position() else { return 0 };
-        let from = usize::try_from(position.byte()).unwrap_or_default();
-        let empty = self.text.as_bytes()[from.min(self.text.len())..].iter().take_while(|byte| **byte == b'\n').count();
-        usize::try_from(position.line()).unwrap_or_default() + empty
     }
 
     fn position(&self) -> csv::Position {
@@ -302,6 +297,8 @@ mod tests {
         ] {
             assert_eq!(told(sheet.as_bytes()), (usual.clone(), Vec::new()), "{sheet}");
         }
+        let excel = "Country Code;Area Code;Currency;Rate;Interval 1;Interval N;Date\n+44;44;EUR;1 €;30;6;\nDE;4930;EUR;0,02 €;1 min;60;15.12.2026\n";
+        assert_eq!(told(&encoding_rs::WINDOWS_1252.encode(excel).0), (usual.clone(), Vec::new()));
         let latin = b"Vorwahl;L\xe4nge;Preis pro Minute;Takt;G\xfcltig ab\n44;;1;30/6;\n4930;;0,02;60/60;15.12.2026\n";
         assert_eq!(told(latin), (usual.clone(), Vec::new()));
         let utf16 = "prefix\tprice\tfirst\tstep\tdate\n44\t1\t30\t6\n4930\t0.02\t\t\t2026-12-15\n";
@@ -334,6 +331,16 @@ mod tests {
             ("prefix,price\n030,1\n", "country code"),
             ("prefix,price\n49,1\n+49,2\n", "another price in line 2"),
             ("prefix,price\n\n\n", "NoLines"),
+            ("prefix,price,name\n44,0.01,\"UK\n49,0.02,Germany\n", "QuoteNotClosed"),
+            ("44;45,0.01\n46;0,02\n", "not a decimal number"),
+            ("44|45,0.01\n", "not a decimal number"),
+            ("prefix,price\n44,0.9 cts\n", "not a decimal number"),
+            ("prefix,Rate/sec\n44,0.001\n", "RateHeadsUnknown"),
+            ("prefix,Price (USD/s)\n44,0.001\n", "RateHeadsUnknown"),
+            ("prefix,price\n44,1 GBP\n45,$1\n", "in $, but in line 2 in GBP"),
+            ("prefix,price,currency\n44,1,eur\n45,1,EUR\n46,1,USD\n", "in USD, but in line 2 in EUR"),
+            ("Country Code,Area Code,Rate\n44,20,0.01\n", "does not begin with the country code 44"),
+            ("prefix,price,takt\n44,1,1 h\n", "is not 1 to 3600 seconds"),
         ] {
             assert!(code(file).contains(says), "{file}: {}", code(file));
         }

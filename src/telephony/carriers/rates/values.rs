@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use crate::text::Prefix;
+use crate::{model::settings::Currency, text::Prefix};
 
 /// The most prefixes that one line may stand for.
 const MOST_OF_A_LINE: u64 = 1000;
@@ -21,7 +21,7 @@ pub enum Decimals {
 impl Decimals {
     /// Learns from a price.
     pub fn learn(&mut self, text: &str) {
-        let number = bare(text);
+        let (number, _) = amount(text);
         if let Some((whole, decimals)) = number.rsplit_once(',')
             && !decimals.contains('.')
             && (decimals.len() != 3 || whole.contains('.') || whole.trim_start_matches('0').is_empty())
@@ -31,34 +31,64 @@ impl Decimals {
     }
 }
 
-/// A price without its currency.
-fn bare(text: &str) -> &str {
-    let text = text.trim().trim_matches(|c| matches!(c, '$' | '€' | '£'));
+/// A price without its currency, and the currency.
+fn amount(text: &str) -> (&str, Option<String>) {
+    const SIGNS: [(char, &str); 3] = [('$', "$"), ('€', "EUR"), ('£', "GBP")];
     let text = text.trim();
-    let is_currency = |word: &str| word.len() == 3 && word.bytes().all(|b| b.is_ascii_alphabetic());
-    match text.split_once(' ') {
-        Some((number, currency)) if is_currency(currency.trim()) => number,
-        Some((currency, number)) if is_currency(currency) => number.trim(),
-        _ => text,
+    for (sign, name) in SIGNS {
+        if let Some(number) = text.strip_prefix(sign).or_else(|| text.strip_suffix(sign)) {
+            return (number.trim(), Some(name.to_owned()));
+        }
     }
+    // Other words of three letters may be units, such as cts.
+    let known = |word: &str| Currency::parse(&word.trim().to_ascii_uppercase()).ok().map(|known| known.to_string());
+    if let Some((number, word)) = text.rsplit_once(' ')
+        && let Some(currency) = known(word)
+    {
+        return (number.trim(), Some(currency));
+    }
+    if let Some((word, number)) = text.split_once(' ')
+        && let Some(currency) = known(word)
+    {
+        return (number.trim(), Some(currency));
+    }
+    (text, None)
+}
+
+/// The currency that a price or a column of currencies names. A dollar sign may be that of several.
+#[must_use]
+pub fn currency(price: &str, column: Option<&str>) -> Option<String> {
+    amount(price).1.or_else(|| column.map(|text| text.trim().to_ascii_uppercase()))
 }
 
 /// A price per minute, in millionths.
 pub fn price(text: &str, decimals: Decimals) -> Result<i64, Reason> {
     let wrong = || format!("the price {text:?} is not a decimal number such as 0.0125");
-    let number = bare(text);
+    let (number, _) = amount(text);
+    let unclear = |one: String, other: String| Err(format!("the price {text:?} may be {one} or {other}"));
+    // Thousands are groups of three digits; `45,0.01` is two values.
+    let without = |thousands: char, decimal: char| {
+        let (whole, fraction) = number.rsplit_once(decimal)?;
+        let mut groups = whole.split(thousands);
+        let first = groups.next().is_some_and(|group| (1..=3).contains(&group.len()));
+        let fine = first && groups.all(|group| group.len() == 3);
+        fine.then(|| format!("{}.{fraction}", whole.replace(thousands, "")))
+    };
     let plain = match (number.rfind(','), number.rfind('.')) {
+        (None, Some(point)) if decimals == Decimals::Comma && number.len() - point - 1 == 3 => {
+            let is_clear = number[..point].trim_start_matches('0').is_empty();
+            if !is_clear {
+                return unclear(number.to_owned(), number.replace('.', ""));
+            }
+            number.to_owned()
+        }
         (None, _) => number.to_owned(),
-        (Some(comma), Some(point)) if comma > point => number.replace('.', "").replace(',', "."),
-        (Some(_), Some(_)) => number.replace(',', ""),
+        (Some(comma), Some(point)) if comma > point => without('.', ',').ok_or_else(wrong)?,
+        (Some(_), Some(_)) => without(',', '.').ok_or_else(wrong)?,
         (Some(comma), None) => {
             let is_clear = number.len() - comma - 1 != 3 || number[..comma].trim_start_matches('0').is_empty();
             if !is_clear && decimals == Decimals::Unknown {
-                return Err(format!(
-                    "the price {text:?} may be {} or {}",
-                    number.replace(',', "."),
-                    number.replace(',', "")
-                ));
+                return unclear(number.replace(',', "."), number.replace(',', ""));
             }
             number.replacen(',', ".", 1)
         }
@@ -111,6 +141,14 @@ fn prefix(text: &str) -> Result<Prefix, Reason> {
     Prefix::parse(digits).map_err(|_| format!("the prefix {text:?} is not 1 to 15 digits"))
 }
 
+/// The digits of a country code, such as `44` or `+44`. A country's letters are none.
+#[must_use]
+pub fn country(text: &str) -> Option<String> {
+    let digits = text.strip_prefix('+').or_else(|| text.strip_prefix("00")).unwrap_or(text);
+    let fine = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    fine.then(|| digits.to_owned())
+}
+
 fn range(part: &str, from: &str, to: &str, all: &mut Vec<Prefix>) -> Result<(), Reason> {
     let wrong = || format!("{part:?} is not a range of prefixes such as 4930-4939");
     let from = prefix(from)?.to_string();
@@ -133,11 +171,18 @@ fn range(part: &str, from: &str, to: &str, all: &mut Vec<Prefix>) -> Result<(), 
     Ok(())
 }
 
-/// Seconds, such as `60`, `60s` or `60 sec`.
+/// Seconds, such as `60`, `60s`, `60 sec` or `1 min`.
 pub fn seconds(text: &str) -> Result<i16, Reason> {
-    let number = text.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '.').trim();
-    let seconds = number.parse::<i16>().ok().filter(|seconds| (1..=3600).contains(seconds));
-    seconds.ok_or_else(|| format!("{text:?} is not 1 to 3600 seconds"))
+    let wrong = || format!("{text:?} is not 1 to 3600 seconds");
+    let text = text.trim();
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let seconds_each = match unit.trim().trim_end_matches('.').to_ascii_lowercase().as_str() {
+        "" | "s" | "sec" | "secs" | "second" | "seconds" | "sek" | "sekunde" | "sekunden" => 1,
+        "m" | "min" | "mins" | "minute" | "minutes" | "minuten" => 60,
+        _ => return Err(wrong()),
+    };
+    let seconds = number.parse::<i16>().ok().and_then(|number| number.checked_mul(seconds_each));
+    seconds.filter(|seconds| (1..=3600).contains(seconds)).ok_or_else(wrong)
 }
 
 /// First seconds and steps, such as `30/6`.
@@ -222,6 +267,11 @@ mod tests {
         ] {
             assert_eq!(price(text, Decimals::Unknown), Ok(millionths), "{text}");
         }
+        for text in ["45,0.01", "1,2345.6", "1.234.5,6", "12345,678.9", "0.9 cts", "1 min", "$1€"] {
+            assert!(price(text, Decimals::Unknown).is_err(), "{text}");
+        }
+        assert!(price("1.234", Decimals::Comma).unwrap_err().contains("may be 1.234 or 1234"));
+        assert_eq!(price("0.012", Decimals::Comma), Ok(12_000));
         assert!(price("1,234", Decimals::Unknown).unwrap_err().contains("may be 1.234 or 1234"));
         let mut decimals = Decimals::Unknown;
         decimals.learn("2,234");
@@ -250,6 +300,16 @@ mod tests {
         }
         for text in ["", "x", "030", "+", "1-201", "4939-4930", "1000000-1999999", "4.93E+10", "49 30 a"] {
             assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn seconds_have_a_unit_or_none_and_a_minute_is_sixty() {
+        for (text, read) in [("60", 60), ("6s", 6), ("30 sec.", 30), ("1 min", 60), ("1m", 60), ("2 Minuten", 120)] {
+            assert_eq!(seconds(text), Ok(read), "{text}");
+        }
+        for text in ["", "s", "0", "3601", "61 min", "1 h", "6x", "1.5", "-6", "32767 min", "60/60", "6 6"] {
+            assert!(seconds(text).is_err(), "{text}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Changes by command line, and what `render` and `doctor` say.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
@@ -56,8 +56,10 @@ async fn a_tenant_is_created_and_deleted_by_command_line() {
     assert_eq!(extension["sip_password"].as_str().unwrap().len(), 24);
     let group = cli.json(&["group", "create", "--tenant", "acme.test", "--name", "sales", "--number", "3000"]);
     assert_eq!(group["name"], "sales");
+    // As people write it, as the API takes it.
     let number =
-        cli.json(&["number", "create", "--tenant", "acme.test", "--number", "+12025550100", "--extension", "1000"]);
+        cli.json(&["number", "create", "--tenant", "acme.test", "--number", "(202) 555-0100", "--extension", "1000"]);
+    assert_eq!(number["number"], "+12025550100");
     assert_eq!(number["destination"]["id"], extension["id"]);
     assert!(cli.json(&["switch", "create", "--name", "fs1"])["token"].as_str().unwrap().starts_with("dps_"));
     assert!(cli.json(&["key", "create", "--name", "script"])["token"].as_str().unwrap().starts_with("dpk_"));
@@ -81,6 +83,15 @@ async fn a_tenant_is_created_and_deleted_by_command_line() {
         assert!(refused.starts_with("dialplane: ") && refused.lines().count() == 1, "{refused}");
     }
     assert!(cli.refused(&["tenant", "create", "--domain", "${x}"]).contains("DNS name"));
+}
+
+#[test]
+fn a_command_whose_reader_leaves_ends_without_a_word() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
+    let mut left = command.args(["completions", "bash"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(left.stdout.take());
+    let output = left.wait_with_output().unwrap();
+    assert_eq!((String::from_utf8_lossy(&output.stderr).as_ref(), output.status.code()), ("", Some(141)));
 }
 
 #[actix_web::test]
@@ -254,7 +265,7 @@ async fn a_large_file_is_imported_in_parts_and_reported_as_one() {
     let report = cli.json(&["agent", "import", "--tenant", "acme.test", "--partial", file.to_str().unwrap()]);
     assert_eq!((&report["created"], &report["refused"]), (&json!(2048), &json!(2)));
     let all = report["lines"].as_array().unwrap();
-    assert!(all.iter().enumerate().all(|(at, line)| line["line"] == at + 1), "lines are the file's");
+    assert!(all.iter().enumerate().all(|(at, line)| line["line"] == at + 2), "lines are the file's");
     assert_eq!((&all[2009]["outcome"], &all[2049]["outcome"]), (&json!("refused"), &json!("refused")));
     let made = sqlx::query_scalar::<_, i64>("select count(distinct xmin::text) from users where tenant_id is not null");
     assert_eq!(made.fetch_one(&mut db).await.unwrap(), 2, "two parts");

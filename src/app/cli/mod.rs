@@ -15,6 +15,7 @@ mod next;
 mod people;
 mod print;
 mod progress;
+mod reader;
 mod records;
 mod render;
 mod resources;
@@ -171,11 +172,11 @@ pub fn main() -> ExitCode {
     if let Err(error) = telemetry::init(if quiet { "warn" } else { telemetry::USUAL }) {
         return failure::report(json, &error.into());
     }
-    let done = actix_web::rt::System::new().block_on(run(cli));
-    match done {
+    let done = move || match actix_web::rt::System::new().block_on(run(cli)) {
         Ok(code) => code,
         Err(error) => failure::report(json, &error),
-    }
+    };
+    if quiet { reader::or_left(done) } else { done() }
 }
 
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {

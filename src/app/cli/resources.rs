@@ -212,7 +212,7 @@ pub async fn number(settings: &Settings, json: bool, command: NumberCommand) -> 
                     (Some(extension), _) => Some(Target::extension(extension_id(&local, tenant, &extension).await?)),
                     (None, group) => group.map(Target::group),
                 };
-                let new = NewNumber::leading(&number, destination);
+                let new = NewNumber::as_written(number, destination);
                 print::one(json, &change(&local, async |change| numbers::create(change, tenant, new).await).await?)
             }
             NumberCommand::List { tenant } => {

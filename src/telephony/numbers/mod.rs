@@ -90,9 +90,15 @@ fn voice() -> Vec<Capability> {
 impl NewNumber {
     /// A number with this destination, and defaults for everything else.
     #[must_use]
-    pub fn leading(number: &impl ToString, destination: Option<Target>) -> Self {
+    pub fn leading(number: &E164, destination: Option<Target>) -> Self {
+        Self::as_written(number.to_string(), destination)
+    }
+
+    /// The same with a number as somebody writes it.
+    #[must_use]
+    pub fn as_written(number: String, destination: Option<Target>) -> Self {
         Self {
-            number: number.to_string(),
+            number,
             country: None,
             provider: None,
             status: NumberStatus::Active,

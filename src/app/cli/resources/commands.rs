@@ -9,7 +9,7 @@ use crate::{
     http::input,
     telephony::{extensions::NewExtension, groups::NewGroup},
     tenancy::{switches::NewSwitch, tenants::NewTenant},
-    text::{DisplayName, E164, Host, id},
+    text::{DisplayName, Host, id},
 };
 
 /// Fields to change; `FIELD=null` empties one.
@@ -151,8 +151,9 @@ pub enum NumberCommand {
     Create {
         #[arg(long)]
         tenant: String,
+        /// In E.164, or as it is dialled in the tenant's country
         #[arg(long)]
-        number: E164,
+        number: String,
         /// The extension that rings: its id, number, alias or SIP username
         #[arg(long)]
         extension: Option<String>,

@@ -6,12 +6,27 @@ use dialplane::tenancy::auth::rules::Role;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Database, Node, count_statements, statements},
-    people::person,
+    harness::{Answer, Database, Node, count_statements, statements},
+    people::{Person, person},
 };
 
 fn new_agent(n: usize) -> Value {
     json!({ "first_name": "Agent", "last_name": format!("Number {n}"), "email": format!("agent{n}@acme.test") })
+}
+
+/// Makes an agent as a script does: who waited too long for the tenant's other changes is told when to ask again. Nothing else may come
+/// between, however slow the machine is.
+async fn in_turn(node: &Node, owner: &Person, agent: Value) -> Answer {
+    for _ in 0..30 {
+        let answer = owner.ask(node, "POST", "/v1/admin/agents", agent.clone()).await;
+        if answer.status != 429 {
+            return answer;
+        }
+        let after = answer.header("Retry-After").and_then(|after| after.parse().ok());
+        let after = after.unwrap_or_else(|| panic!("no Retry-After: {}", answer.text()));
+        actix_web::rt::time::sleep(std::time::Duration::from_secs(after)).await;
+    }
+    panic!("told to wait thirty times");
 }
 
 #[actix_web::test]
@@ -28,9 +43,9 @@ async fn two_hundred_at_once_get_two_hundred_consecutive_numbers() {
             // Some of them fail, and leave no gap.
             if n % 10 == 0 {
                 let wrong = json!({ "first_name": "X", "last_name": "Y", "email": "owner@acme.test" });
-                assert_eq!(owner.ask(&node, "POST", "/v1/admin/agents", wrong).await.status, 409);
+                assert_eq!(in_turn(&node, &owner, wrong).await.status, 409);
             }
-            let made = owner.ask(&node, "POST", "/v1/admin/agents", new_agent(n)).await;
+            let made = in_turn(&node, &owner, new_agent(n)).await;
             assert_eq!(made.status, 201, "{}", made.text());
             made.json()["extensions"][0]["number"].as_str().unwrap().parse::<i64>().unwrap()
         })

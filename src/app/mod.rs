@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod cli;
+mod collisions;
 pub mod embedded;
 pub mod jobs;
 mod limits;
@@ -247,6 +248,7 @@ impl App {
                 .configure(router::status)
                 .configure(web::pages)
                 .default_service(actix_web::web::to(router::nothing))
+                .wrap(collisions::Again)
                 .wrap(from_fn(web::as_pages))
                 .wrap(from_fn(router::large_bodies))
                 .wrap(from_fn(status::notice_refusals))

@@ -11,7 +11,10 @@ use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use uuid::Uuid;
 
 use crate::{
-    model::error::Error,
+    model::{
+        error::Error,
+        used::{self, Used},
+    },
     text::{Code, Why},
 };
 
@@ -43,9 +46,15 @@ pub struct Problem {
     /// Identifies this problem in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<Uuid>,
+    /// What uses it and has to change first, if something still does.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    used_by: Vec<Used>,
     /// Seconds, for the header.
     #[serde(skip)]
     retry_after: Option<i64>,
+    /// Whether the database ended this change in favour of another that it waited for.
+    #[serde(skip)]
+    gave_way: bool,
     /// Code and parameters, for pages.
     #[serde(skip)]
     why: Why,
@@ -107,7 +116,9 @@ impl From<Why> for Problem {
             params: why.parameters.iter().cloned().collect(),
             field: None,
             id: None,
+            used_by: Vec::new(),
             retry_after: None,
+            gave_way: false,
             why,
         }
     }
@@ -156,6 +167,12 @@ impl Problem {
     #[must_use]
     pub fn reason(&self) -> Reason {
         self.clone().into()
+    }
+
+    /// Whether it came to nothing only because another change was under way at the same moment: the same request may succeed at once.
+    #[must_use]
+    pub fn gave_way(&self) -> bool {
+        self.gave_way
     }
 
     #[must_use]
@@ -215,6 +232,10 @@ impl From<Error> for Problem {
         match error {
             Error::NotFound(what) => Self::not_found(what),
             Error::Refused(why) => why.into(),
+            Error::InUse(used_by) => {
+                let why = used::why(&used_by);
+                Self { used_by, ..why.into() }
+            }
             Error::Invalid { field, why } => Self::of_field(field, why),
             Error::InvalidAt { field, why } => Self::of_field(field, why),
             Error::Query { field, why } => Self::of_field(field, why).with_status(StatusCode::BAD_REQUEST),
@@ -276,7 +297,8 @@ fn unfit(sqlstate: &str, constraint: Option<&str>) -> Option<Problem> {
         // The server has no memory or no connection left.
         "53200" | "53300" | "53400" => Some(Code::DatabaseUnavailable.into()),
         // A deadlock of two changes, which this one lost.
-        "40001" | "40P01" | "55P03" => Some(Error::ChangesUnderWay { seconds: 1 }.into()),
+        "40001" | "40P01" => Some(Problem { gave_way: true, ..Error::ChangesUnderWay { seconds: 1 }.into() }),
+        "55P03" => Some(Error::ChangesUnderWay { seconds: 1 }.into()),
         _ => None,
     }
 }

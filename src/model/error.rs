@@ -1,6 +1,9 @@
 //! Errors, distinguished by type and code.
 
-use crate::text::{Code, Why, keyring::KeyringError};
+use crate::{
+    model::used::{self, Used},
+    text::{Code, Why, keyring::KeyringError},
+};
 
 /// Why a change or a read failed.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +14,9 @@ pub enum Error {
     /// A rule refuses it. The code decides the status.
     #[error("{0}")]
     Refused(Why),
+    /// Something still uses it, and has to change first.
+    #[error("{}", used::why(.0))]
+    InUse(Vec<Used>),
     #[error("{field} {why}")]
     Invalid { field: &'static str, why: Why },
     /// Like `Invalid`, for a field whose name is only known when it is read, such as an element of a list.

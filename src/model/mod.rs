@@ -16,4 +16,5 @@ pub mod patch;
 pub mod refusal;
 pub mod retention;
 pub mod settings;
+pub mod used;
 pub mod user;

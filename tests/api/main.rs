@@ -25,3 +25,4 @@ mod resources;
 mod retention;
 mod servers;
 mod service;
+mod storms;

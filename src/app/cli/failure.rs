@@ -12,7 +12,7 @@ use crate::{
     model::error::Error,
     node::{database::DatabaseError, fitness::Unfit, schema::SchemaError},
     switch::import::{ChoiceError, TreeError},
-    text::keyring::KeyringError,
+    text::{Code, keyring::KeyringError},
 };
 
 #[derive(Serialize)]
@@ -163,6 +163,7 @@ fn of_change(error: &Error) -> &'static str {
         Error::Refused(why) | Error::Invalid { why, .. } | Error::InvalidAt { why, .. } | Error::Query { why, .. } => {
             why.code.name()
         }
+        Error::InUse(_) => Code::InUse.name(),
         Error::SecondFactor => "refused",
         Error::TooMany { .. } | Error::ChangesUnderWay { .. } | Error::Busy => "too_many_requests",
         Error::Changed(_) => "changed",

@@ -412,8 +412,9 @@ async fn obstacles(visitor: &Visitor, actor: &Actor, agent: &Agent) -> Result<Ve
             .push(Obstacle { text, action: Some(format!("/app/agents/{}/groups/{}/leave", agent.user.id, group.id)) });
     }
     let mut db = visitor.api.read(actor).await?;
-    for extension in &agent.extensions {
-        for user in destinations::store::users_of(&mut db, tenant, Target::extension(extension.id)).await? {
+    let ids = agent.extensions.iter().map(|extension| extension.id).collect::<Vec<_>>();
+    for id in &ids {
+        for user in destinations::users_of(&mut db, tenant, Target::extension(*id), &ids).await? {
             let text = user_of(&visitor.shell, &user);
             if !obstacles.iter().any(|known| known.text == text) {
                 obstacles.push(Obstacle { text, action: None });

@@ -4,8 +4,11 @@ use askama::Template;
 
 use super::{Page, Shell, html, ok};
 use crate::{
-    model::error::Error,
-    text::{Code, Why},
+    model::{
+        error::Error,
+        used::{self, Used},
+    },
+    text::Why,
 };
 use actix_web::http::StatusCode;
 
@@ -52,6 +55,7 @@ impl Confirm<'_> {
         match error {
             Error::Changed(_) => self.changed = true,
             Error::Refused(why) => self.error = Some(why),
+            Error::InUse(users) => self.error = Some(used::why(&users)),
             error => return Err(error.into()),
         }
         let status = if self.changed { StatusCode::CONFLICT } else { StatusCode::UNPROCESSABLE_ENTITY };
@@ -59,15 +63,14 @@ impl Confirm<'_> {
     }
 }
 
-/// Splits what uses something, as the telephony subjects name it, into kind and name.
+/// Names what uses something.
 #[must_use]
-pub fn user_of(s: &Shell, user: &str) -> String {
-    let (kind, name) = user.split_once(' ').unwrap_or((user, ""));
-    format!("{} {name}", s.t_of("kind", kind))
+pub fn user_of(s: &Shell, user: &Used) -> String {
+    format!("{} {}", s.t_of("kind", user.kind.as_str()), user.name)
 }
 
 /// Whether the error says that something else uses it.
 #[must_use]
 pub fn is_in_use(error: &Error) -> bool {
-    matches!(error, Error::Refused(why) if why.code == Code::InUse)
+    matches!(error, Error::InUse(_))
 }

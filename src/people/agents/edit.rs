@@ -232,9 +232,9 @@ pub async fn delete(
     change.hold(tenant).await?;
     let before = locked(change, maker, tenant, id, if_match).await?;
     keep_an_owner(change, tenant, &before, Role::Agent, before.status).await?;
-    for (_, extension) in store::extensions_of(change.db(), tenant, &[id]).await? {
-        extensions::delete(change, tenant, extension.id, None).await?;
-    }
+    let phones = store::extensions_of(change.db(), tenant, &[id]).await?;
+    let ids = phones.into_iter().map(|(_, phone)| phone.id).collect::<Vec<_>>();
+    extensions::delete_together(change, tenant, &ids).await?;
     users::store::delete(change.db(), tenant, id).await?;
     let before = serde_json::to_value(&before).ok();
     let resource = format!("agents/{id}");

@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::model::destination::{Config, Target, TargetKind};
@@ -16,6 +17,7 @@ use crate::{
         error::{Error, Result, same_version},
         patch::patch,
         settings::{Feature, Features},
+        used::Used,
     },
     node::changes::{Audited, Change},
     routing,
@@ -158,6 +160,7 @@ pub async fn update(
     after.has_pin = pin.as_ref().map_or(before.has_pin, Option::is_some);
     check_pin(&after.config, after.has_pin)?;
     check(change, &after).await?;
+    not_dialled(change, tenant, id, &before.number, &after.number).await?;
     store::update(change.db(), &after, pin.as_ref().map(Option::as_deref)).await.map_err(names::taken)?;
     if limits::is_longer(&before.config, &after.config) {
         limits::plan_fits(change, tenant, "config").await?;
@@ -170,7 +173,7 @@ pub async fn update(
 pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<()> {
     change.hold(tenant).await?;
     let before = locked(change, tenant, id, if_match).await?;
-    not_in_use(change, tenant, Target { kind: before.config.kind(), id }).await?;
+    not_in_use(change, tenant, Target { kind: before.config.kind(), id }, &[]).await?;
     store::set_refs(change.db(), tenant, "destination", id, &[]).await?;
     store::delete(change.db(), tenant, id).await?;
     change.audit_of("delete", Some(&before), None).await
@@ -351,13 +354,39 @@ fn longest(at: Uuid, next: &dyn Fn(Uuid) -> Vec<Uuid>, known: &mut HashMap<Uuid,
     way
 }
 
+/// What leads to something, or names it by a number that is dialled for it. `together`: what goes with it.
+pub async fn users_of(db: &mut PgConnection, tenant: Uuid, target: Target, together: &[Uuid]) -> Result<Vec<Used>> {
+    let mut users = store::users_of(&mut *db, tenant, target).await?;
+    let names = store::names_of(&mut *db, tenant, target).await?;
+    let except = [together, &[target.id]].concat();
+    let by_name = store::users_of_names(db, tenant, &names, &except).await?;
+    users.extend(by_name.into_iter().filter(|by_name| !users.contains(by_name)).collect::<Vec<_>>());
+    Ok(users)
+}
+
 /// Refuses to remove what something leads to, and says what does.
-pub async fn not_in_use(change: &mut Change, tenant: Uuid, target: Target) -> Result<()> {
-    let users = store::users_of(change.db(), tenant, target).await?;
-    if users.is_empty() {
+pub async fn not_in_use(change: &mut Change, tenant: Uuid, target: Target, together: &[Uuid]) -> Result<()> {
+    used_by(users_of(change.db(), tenant, target, together).await?)
+}
+
+/// Refuses to give up names that something dials: whoever has them next would get its calls.
+pub async fn not_dialled<N: ToString>(
+    change: &mut Change,
+    tenant: Uuid,
+    id: Uuid,
+    had: impl IntoIterator<Item = N>,
+    has: impl IntoIterator<Item = N>,
+) -> Result<()> {
+    let has = has.into_iter().map(|name| name.to_string()).collect::<BTreeSet<_>>();
+    let lost = had.into_iter().map(|name| name.to_string()).filter(|name| !has.contains(name)).collect::<Vec<_>>();
+    if lost.is_empty() {
         return Ok(());
     }
-    Err(Error::from(Code::InUse.with("users", users.join(", "))))
+    used_by(store::users_of_names(change.db(), tenant, &lost, &[id]).await?)
+}
+
+fn used_by(users: Vec<Used>) -> Result<()> {
+    if users.is_empty() { Ok(()) } else { Err(Error::InUse(users)) }
 }
 
 /// Refuses numbers that mean something else: emergency numbers, and feature codes that consist of digits.

@@ -6,7 +6,10 @@ use uuid::Uuid;
 use super::Destination;
 use crate::model::destination::{Config, Target, TargetKind};
 use crate::{
-    model::paging::Window,
+    model::{
+        paging::Window,
+        used::{Used, UsedKind},
+    },
     routing::Plan,
     text::{DisplayName, ExtensionNumber},
 };
@@ -268,24 +271,78 @@ pub async fn dialled_name(db: &mut PgConnection, tenant: Uuid, target: Target) -
     name.fetch_one(db).await
 }
 
-/// What leads to something, in words: phone numbers, destinations, groups, dialplan entries.
-pub async fn users_of(db: &mut PgConnection, tenant: Uuid, target: Target) -> sqlx::Result<Vec<String>> {
-    sqlx::query_scalar!(
+/// What leads to something by its id.
+pub async fn users_of(db: &mut PgConnection, tenant: Uuid, target: Target) -> sqlx::Result<Vec<Used>> {
+    sqlx::query_as!(
+        Used,
         r#"
-        select 'number ' || n.number as "user!" from numbers n
+        select 'number' as "kind!: UsedKind", n.id as "id!", n.number as "name!" from numbers n
          where n.tenant_id = $1 and $2 in (n.extension_id, n.group_id, n.destination_id)
         union
-        select coalesce(d.kind || ' ' || d.name, 'group ' || g.name, 'entry ' || e.name, r.from_kind)
+        select coalesce(d.kind, r.from_kind), r.from_id, coalesce(d.name, g.name, e.name, '')
           from destination_refs r
           left join destinations d on d.tenant_id = r.tenant_id and d.id = r.from_id
           left join groups g on g.tenant_id = r.tenant_id and g.id = r.from_id
           left join dialplan_entries e on e.tenant_id = r.tenant_id and e.id = r.from_id
          where r.tenant_id = $1 and $2 in (r.extension_id, r.group_id, r.destination_id)
         union
-        select 'group ' || g.name from group_members m join groups g on g.tenant_id = m.tenant_id and g.id = m.group_id
+        select 'group', g.id, g.name from group_members m join groups g on g.tenant_id = m.tenant_id and g.id = m.group_id
          where m.tenant_id = $1 and m.extension_id = $2
-         order by 1 limit 20
+         order by 1, 3 limit 20
         "#,
+        tenant,
+        target.id
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// What names something by the number that is dialled for it: forwards and follow-me, speed dials, numbers outside, and steps of
+/// entries. `except`: what goes at the same time.
+pub async fn users_of_names(
+    db: &mut PgConnection,
+    tenant: Uuid,
+    names: &[String],
+    except: &[Uuid],
+) -> sqlx::Result<Vec<Used>> {
+    sqlx::query_as!(
+        Used,
+        r#"
+        select 'extension' as "kind!: UsedKind", e.id as "id!", e.number as "name!" from extensions e
+         where e.tenant_id = $1 and e.status <> 'deleted' and e.calls <> '{}' and e.id <> all ($3)
+           and exists (
+               select 1 from jsonb_path_query(e.calls, 'lax $.follow_me[*].number') as follow (number)
+                where follow.number #>> '{}' = any ($2)
+               union all
+               select 1 where e.calls->>'forward_always' = any ($2) or e.calls->>'forward_busy' = any ($2)
+                           or e.calls->>'forward_no_answer' = any ($2) or e.calls->>'forward_not_registered' = any ($2))
+        union
+        select 'speed_dial', t.id, dial.key
+          from tenants t, jsonb_path_query(t.settings, 'lax $.routing.speed_dials.keyvalue()') as pair,
+               lateral (select pair->>'key' as key, pair->>'value' as value) dial
+         where t.id = $1 and dial.value = any ($2)
+        union
+        select d.kind, d.id, d.name from destinations d
+         where d.tenant_id = $1 and d.kind = 'external' and d.config->>'number' = any ($2) and d.id <> all ($3)
+        union
+        select 'entry', n.id, n.name from dialplan_entries n
+         where n.tenant_id = $1
+           and exists (select 1 from jsonb_path_query(n.body, 'lax $.conditions[*].*[*] ? (@.application == "dial").number') step
+                        where step #>> '{}' = any ($2))
+         order by 1, 3 limit 20
+        "#,
+        tenant,
+        names,
+        except
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// The names by which something is dialled.
+pub async fn names_of(db: &mut PgConnection, tenant: Uuid, target: Target) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        "select name from names where tenant_id = $1 and $2 in (extension_id, group_id, destination_id)",
         tenant,
         target.id
     )

@@ -9,7 +9,7 @@ mod owner;
 mod rules;
 pub mod store;
 
-use self::rules::{check, free_names, may_be_active, may_have, no_circle, pin_is_no_name};
+use self::rules::{check, free_names, may_be_active, may_have, names_of, no_circle, pin_is_no_name};
 pub use self::{
     owner::{Free, Owner, free_among, give, give_anew, give_back},
     rules::{check_own, check_pin},
@@ -322,6 +322,7 @@ pub async fn update(
     pin_is_no_name(change, Some(&before), &after, new_pin.as_ref()).await?;
     free_names(change, Some(&before), &after).await?;
     may_be_active(change, &before, &after).await?;
+    destinations::not_dialled(change, tenant, id, names_of(&before), names_of(&after)).await?;
     let updated = store::update(change.db(), &after, secret.as_deref(), pin.as_deref()).await;
     let after = updated.map_err(names::taken)?;
     give_up_numbers(change, &before, Some(&after)).await?;
@@ -394,16 +395,30 @@ async fn give_up_numbers(change: &mut Change, before: &Extension, after: Option<
     pools::rest(change, before.tenant_id, &numbers).await
 }
 
-/// Deletes an extension: it no longer exists for switches, and its numbers rest. A phone number that leads to it must be moved
-/// first.
+/// Deletes an extension: it no longer exists for switches, and its numbers rest. What leads to it must lead elsewhere first, and
+/// so must forwards and speed dials that name its number: whoever has that number next would get their calls.
 pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<()> {
     change.hold(tenant).await?;
     let before = locked(change, tenant, id, if_match).await?;
-    destinations::not_in_use(change, tenant, Target::extension(id)).await?;
+    remove(change, &before, &[]).await
+}
+
+/// Deletes extensions that may lead to each other.
+pub async fn delete_together(change: &mut Change, tenant: Uuid, ids: &[Uuid]) -> Result<()> {
+    change.hold(tenant).await?;
+    for id in ids {
+        let before = locked(change, tenant, *id, None).await?;
+        remove(change, &before, ids).await?;
+    }
+    Ok(())
+}
+
+async fn remove(change: &mut Change, before: &Extension, together: &[Uuid]) -> Result<()> {
+    destinations::not_in_use(change, before.tenant_id, Target::extension(before.id), together).await?;
     let after = Extension { status: ExtensionStatus::Deleted, ..before.clone() };
     let after = store::update(change.db(), &after, None, None).await?;
-    give_up_numbers(change, &before, None).await?;
-    change.audit_of("delete", Some(&before), Some(&after)).await
+    give_up_numbers(change, before, None).await?;
+    change.audit_of("delete", Some(before), Some(&after)).await
 }
 
 async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<Extension> {

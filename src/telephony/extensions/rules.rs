@@ -82,7 +82,7 @@ pub(super) async fn no_circle(change: &mut Change, extension: &Extension) -> Res
     Ok(())
 }
 
-fn names_of(extension: &Extension) -> Vec<String> {
+pub(super) fn names_of(extension: &Extension) -> Vec<String> {
     let mut names = vec![extension.number.to_string(), extension.sip_username.to_string()];
     names.extend(extension.alias.as_ref().map(ToString::to_string));
     names

@@ -139,6 +139,7 @@ pub async fn update(
         after.members = members;
     }
     check(change, &after).await?;
+    destinations::not_dialled(change, tenant, id, names_of(&before), names_of(&after)).await?;
     store::update(change.db(), &after).await.map_err(names::taken)?;
     let after = with_members(change, &after).await?;
     change.audit_of("update", Some(&before), Some(&after)).await?;
@@ -148,7 +149,7 @@ pub async fn update(
 pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<()> {
     change.hold(tenant).await?;
     let before = locked(change, tenant, id, if_match).await?;
-    destinations::not_in_use(change, tenant, Target::group(id)).await?;
+    destinations::not_in_use(change, tenant, Target::group(id), &[]).await?;
     destinations::store::set_refs(change.db(), tenant, "group", id, &[]).await?;
     store::delete(change.db(), tenant, id).await?;
     change.audit_of("delete", Some(&before), None).await
@@ -167,6 +168,12 @@ async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i6
     Ok(group)
 }
 
+fn names_of(group: &Group) -> Vec<String> {
+    let mut names = vec![group.name.to_string()];
+    names.extend(group.number.as_ref().map(ToString::to_string));
+    names
+}
+
 async fn check(change: &mut Change, group: &Group) -> Result<()> {
     if !(5..=300).contains(&group.ring_seconds) {
         return Err(Error::invalid("ring_seconds", Code::range(5, 300)));
@@ -182,8 +189,7 @@ async fn check(change: &mut Change, group: &Group) -> Result<()> {
     if let Some(unknown) = unknown.first() {
         return Err(Error::invalid("members", Code::NamesNoExtension.with("id", unknown)));
     }
-    let mut wanted = vec![group.name.to_string()];
-    wanted.extend(group.number.as_ref().map(ToString::to_string));
+    let wanted = names_of(group);
     destinations::not_reserved(change, group.tenant_id, &wanted).await?;
     names::are_free(change, group.tenant_id, &wanted, group.id).await
 }

@@ -5,6 +5,10 @@
 pub const TENANT: &str = "dialplane_tenant";
 /// The id of the extension that a leg belongs to. By this, the legs of suspended people are found and ended.
 pub const EXTENSION: &str = "dialplane_extension";
+/// On a call of a phone that may only call for help, because its extension or its tenant is suspended.
+pub const HELP_ONLY: &str = "dialplane_help_only";
+/// On a call of a phone: a number of its agent, which its calls for help show even if the database can't be asked.
+pub const OWN_NUMBER: &str = "dialplane_own_number";
 /// The SIP username of the extension that forwarded or transferred the call, and so pays for it.
 pub const ON_BEHALF: &str = "dialplane_on_behalf";
 /// How often the call was led on, so that circles end.

@@ -60,15 +60,12 @@ pub fn choose(offers: &[Offer], carriers: &Carriers, tenant: Uuid) -> Vec<Offer>
     chosen
 }
 
-/// The carriers for a tenant's emergency calls: those meant for that, or else all.
+/// The carriers for a tenant's emergency calls: those meant for that first, then all others.
 #[must_use]
 pub fn for_emergencies(carriers: &Carriers, tenant: Uuid) -> Vec<Uuid> {
     let usable = carriers.values().filter(|carrier| carrier.tenant_id.is_none_or(|owner| owner == tenant));
     let mut all = usable.map(|carrier| (!carrier.config.emergency, carrier.priority, carrier.id)).collect::<Vec<_>>();
     all.sort_unstable();
-    if all.first().is_some_and(|(not_meant_for_it, ..)| !not_meant_for_it) {
-        all.retain(|(not_meant_for_it, ..)| !not_meant_for_it);
-    }
     all.into_iter().map(|(_, _, id)| id).collect()
 }
 

@@ -50,6 +50,12 @@ pub fn is_one_anywhere(number: &str) -> bool {
     number.len() == 3 && (ANYWHERE.contains(&number) || NUMBERS.values().any(|numbers| numbers.contains(&number)))
 }
 
+/// Whether this means help in nearly all countries: mobile phones know these by themselves.
+#[must_use]
+pub fn is_one_nearly_everywhere(number: &str) -> bool {
+    ANYWHERE.contains(&number)
+}
+
 /// The emergency number that was dialled, if it is one in the tenant's country. The digits for an outside line may precede
 /// it: in an emergency, people dial as they are used to.
 #[must_use]

@@ -151,9 +151,13 @@ fn numbers(caller: &Caller, callee: &Callee) -> Result<Vec<HeldNumber>, Refusal>
     }
 }
 
-/// The number shown to an emergency service: the agent's own, or else the tenant's.
+/// The number shown to an emergency service: the agent's own, or else the tenant's. `known`: the agent's as the directory said, if the
+/// database can't be asked.
 #[must_use]
-pub fn emergency_caller_id(plan: &Plan, caller: Option<&Caller>) -> Option<E164> {
-    let own = caller.and_then(|caller| caller.numbers.iter().find(|held| held.active)).map(|held| held.number.clone());
-    own.or_else(|| plan.settings.routing.emergency.caller_id.clone())
+pub fn emergency_caller_id(plan: &Plan, caller: Option<&Caller>, known: Option<&E164>) -> Option<E164> {
+    let own = match caller {
+        Some(caller) => caller.numbers.iter().find(|held| held.active).map(|held| &held.number),
+        None => known,
+    };
+    own.cloned().or_else(|| plan.settings.routing.emergency.caller_id.clone())
 }

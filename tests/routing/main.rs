@@ -11,6 +11,7 @@ mod destinations;
 mod event_socket;
 mod features;
 mod gateways;
+mod help;
 mod import;
 mod inbound;
 mod modules;

@@ -152,7 +152,9 @@ fn explain(request: &Request<'_>) -> Vec<String> {
     let first = match request {
         Request::User { domain, user, view } => {
             let purpose = match view {
-                View::Auth { .. } => "to check a digest",
+                View::Auth { .. } => "to check the digest of a call",
+                View::Help { .. } => "to check the digest of a call for help",
+                View::Other { .. } => "to check a digest",
                 View::Register { .. } => "to check the digest of a REGISTER",
                 View::Profile => "to ring it or for its voicemail",
                 View::Verto => "to check a login to mod_verto",

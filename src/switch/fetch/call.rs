@@ -1,6 +1,10 @@
 //! Calls: in a tenant's context, from outside, and out of the platform.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    future::Future,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -22,6 +26,9 @@ use crate::{
     routing::{self, AFTER, Failure, Plan, Route, Tenant, emergency},
     text::{E164, SipUsername},
 };
+
+/// How long a call for help waits for the database, each time it asks: then what the node knows has to do.
+pub(super) const HELP_WAITS: Duration = Duration::from_millis(60);
 
 impl Fetch {
     fn placed(&self, dialplan: &Dialplan<'_>) -> PlacedCall {
@@ -56,6 +63,8 @@ impl Fetch {
             after,
             turn: self.turns.fetch_add(1, Ordering::Relaxed),
             call: dialplan.call,
+            extension: dialplan.phone.extension,
+            own_number: dialplan.phone.own_number.as_deref().and_then(|number| E164::parse(number).ok()),
             base: key.finish().map(|key| key.to_vec()).unwrap_or_default(),
         }
     }
@@ -69,6 +78,9 @@ impl Fetch {
     /// A call in a tenant's context.
     pub(super) async fn call(self: &Arc<Self>, dialplan: &Dialplan<'_>, fresh: bool) -> (Reply, Source) {
         let placed = self.placed(dialplan);
+        if dialplan.phone.help_only {
+            return Box::pin(self.call_for_help(&dialplan.context, &placed, fresh)).await;
+        }
         let kept = self.kept(&placed);
         if let Some(cached) = &kept
             && fresh
@@ -77,6 +89,40 @@ impl Fetch {
             return (reply(cached), Source::Hit);
         }
         Box::pin(self.call_anew(&dialplan.context, placed, kept, fresh)).await
+    }
+
+    /// Whether the number may be an emergency number: as far as this node knows the tenant, or else in any country.
+    pub(super) fn may_be_help(&self, dialplan: &Dialplan<'_>) -> bool {
+        let slot = self.generations.domain(&dialplan.context);
+        match slot.and_then(|slot| self.plans.get(slot.scope)) {
+            Some(known) => emergency::dialled(&dialplan.destination, &known.plan).is_some(),
+            None => emergency::is_one_anywhere(&dialplan.destination),
+        }
+    }
+
+    /// A call of a phone that may only call for help.
+    async fn call_for_help(self: &Arc<Self>, context: &str, placed: &PlacedCall, fresh: bool) -> (Reply, Source) {
+        let Some(slot) = self.generations.domain(context) else { return super::unknown_domain(fresh) };
+        let known = match self.plans.get(slot.scope) {
+            Some(known) => Some(known),
+            None => self.plan_for_help(&slot, placed).await,
+        };
+        let number = match &known {
+            Some(known) => emergency::dialled(&placed.number, &known.plan),
+            None => Some(placed.number.as_str()).filter(|number| emergency::is_one_anywhere(number)),
+        };
+        if let Some(number) = number {
+            return (self.connect_emergency(&slot, placed, number).await, Source::Memory);
+        }
+        let usual = super::plans::usual(&slot);
+        let plan = known.as_ref().map(|known| &*known.plan).or(usual.as_ref());
+        let (Some(plan), Some(domain)) = (plan, slot.domain.clone()) else {
+            return (Reply::Unavailable, Source::Unavailable);
+        };
+        let refused = Route::Refused(Refusal::AgentSuspended);
+        // None of the tenant's own entries come before: they might lead the call elsewhere.
+        let document = outgoing::document(&slot, &Tenant::of(plan, domain, true), &refused, placed.hops, &[]);
+        (document, Source::Memory)
     }
 
     /// The same if no current answer is kept.
@@ -88,6 +134,8 @@ impl Fetch {
         fresh: bool,
     ) -> (Reply, Source) {
         let Some(slot) = self.generations.domain(context) else { return super::unknown_domain(fresh) };
+        // Of this tenant nothing is known but that it exists: what is an emergency number, the database says.
+        let unknown = kept.is_none() && self.plans.get(slot.scope).is_none();
         let mut decision = self.decide(&slot, &placed, kept.as_ref(), fresh).await;
         // The database is asked only once, so this loop ends.
         let mut has_asked = false;
@@ -96,10 +144,29 @@ impl Fetch {
                 Decision::Answer(reply, source) => return (reply, source),
                 Decision::AskDatabase => {
                     has_asked = true;
-                    self.ask_database(&slot, &placed, kept.take()).await
+                    let asked = self.ask_database(&slot, &placed, kept.take());
+                    if unknown { self.help_or(&placed, asked).await } else { asked.await }
                 }
                 Decision::Leave(outgoing) => self.leave(&slot, &placed, &outgoing, has_asked).await,
             };
+        }
+    }
+
+    /// What the database says about a call, of whose tenant nothing is known. To the numbers that mean help nearly everywhere, nobody
+    /// waits long for it; to those that mean it somewhere, as long as it may take.
+    async fn help_or(&self, placed: &PlacedCall, asked: impl Future<Output = Decision>) -> Decision {
+        let help = || Decision::Leave(Outgoing::Emergency(placed.number.clone()));
+        let decision = if emergency::is_one_nearly_everywhere(&placed.number) {
+            match tokio::time::timeout(HELP_WAITS, asked).await {
+                Ok(decision) => decision,
+                Err(_) => return help(),
+            }
+        } else {
+            asked.await
+        };
+        match decision {
+            Decision::Answer(Reply::Unavailable, _) if emergency::is_one_anywhere(&placed.number) => help(),
+            decision => decision,
         }
     }
 

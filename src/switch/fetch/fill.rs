@@ -106,7 +106,8 @@ impl Found {
 pub fn shown(view: View<'_>, digest: Option<Digest<'_>>) -> Option<Shown> {
     let digest = digest.map(Digest::into_owned);
     Some(match view {
-        View::Auth { .. } => Shown::Auth(digest?),
+        View::Auth { .. } | View::Help { .. } => Shown::Auth(digest?),
+        View::Other { .. } => Shown::Other(digest?),
         View::Register { .. } => Shown::Register(digest?),
         View::Verto => Shown::Verto(digest?),
         View::Profile => Shown::Profile,
@@ -176,7 +177,8 @@ fn keep(fetch: &Fetch, key: &Key, question: &Question, cached: &Arc<CachedAnswer
 async fn in_tenant(fetch: &Fetch, slot: &Arc<Slot>, question: &Question) -> Result<Filled, FillError> {
     let era = fetch.generations.era();
     let found = read(fetch, slot, question).await?;
-    Ok(finish(fetch, slot, era, found, matches!(question, Question::Config { .. })))
+    let for_suspended = matches!(question, Question::Config { .. } | Question::User { shown: Shown::Auth(_), .. });
+    Ok(finish(fetch, slot, era, found, for_suspended))
 }
 
 /// Turns what was found into an answer, if the slot is still the tenant's. `for_suspended`: whether a suspended tenant
@@ -263,7 +265,12 @@ async fn read_user(fetch: &Fetch, slot: &Slot, name: &SipUsername, shown: &Shown
         });
     }
     rendered(read, |tenant, extension| {
-        let Some(row) = extension.filter(|row| row.active) else { return Ok(None) };
+        // Whoever is suspended may still call for help, and signs in for that. A REGISTER is refused: the switch asks here for each
+        // call whether the phone is registered or not, and nothing may ring it.
+        let Some(mut row) = extension.filter(|row| row.active || matches!(shown, Shown::Auth(_))) else {
+            return Ok(None);
+        };
+        row.active &= tenant.active;
         // Phones sign in with the SIP username only, not with a number that anybody can guess.
         if *shown != Shown::Profile && row.sip_username != *name {
             return Ok(None);

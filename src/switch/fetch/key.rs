@@ -10,6 +10,7 @@ const CAPACITY: usize = 600;
 
 /// A key under construction. A text that is too long or contains the separator makes it finish as `None`: nothing of
 /// ours can have that name.
+#[derive(Clone)]
 pub struct KeyText {
     bytes: [u8; CAPACITY],
     length: usize,

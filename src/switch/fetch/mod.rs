@@ -230,7 +230,11 @@ impl Fetch {
     pub async fn answer(self: &Arc<Self>, request: Request<'_>, cluster: Option<Uuid>) -> (Reply, Source) {
         let (began, kind) = (Instant::now(), request.kind());
         // First of all: while the node is not fresh, what it knows may be outdated without its having been told.
-        let fresh = self.generations.settle().await;
+        let fresh = if self.is_for_help(&request) {
+            tokio::time::timeout(call::HELP_WAITS, self.generations.settle()).await.unwrap_or(false)
+        } else {
+            self.generations.settle().await
+        };
         let elsewhere = |domain: &str| {
             cluster.is_some_and(|cluster| self.generations.domain(domain).is_some_and(|slot| slot.cluster != cluster))
         };
@@ -263,6 +267,15 @@ impl Fetch {
         answered
     }
 
+    /// Whether it is about a call to what may be an emergency number.
+    fn is_for_help(&self, request: &Request<'_>) -> bool {
+        match request {
+            Request::User { view: View::Help { .. }, .. } => true,
+            Request::Dialplan(dialplan) => self.may_be_help(dialplan),
+            _ => false,
+        }
+    }
+
     /// Records from time to time that a switch has asked.
     fn saw(&self, switch: &Switch) {
         if !switch.is_news() {
@@ -280,7 +293,8 @@ impl Fetch {
     async fn about_user(self: &Arc<Self>, domain: &str, user: &str, view: View<'_>, fresh: bool) -> (Reply, Source) {
         let Ok(digest) = digest(domain, user, view) else { return self.nobody(domain, fresh) };
         let kind = match view {
-            View::Auth { .. } => b'A',
+            View::Auth { .. } | View::Help { .. } => b'A',
+            View::Other { .. } => b'O',
             View::Register { .. } => b'S',
             View::Profile => b'P',
             View::Verto => b'V',
@@ -294,7 +308,13 @@ impl Fetch {
             let name = SipUsername::parse(name).ok()?;
             Some(Question::User { name, shown: fill::shown(view, digest)? })
         };
-        self.look_up(key, domain, Some(user), fresh, question).await
+        if !matches!(view, View::Help { .. }) {
+            return self.look_up(key, domain, Some(user), fresh, question).await;
+        }
+        let kept = key.clone().finish().as_deref().and_then(|key| self.cache.get(key));
+        let answered =
+            tokio::time::timeout(call::HELP_WAITS, self.look_up(key, domain, Some(user), fresh, question)).await;
+        answered.unwrap_or_else(|_| self.stale(kept))
     }
 
     async fn about_group(self: &Arc<Self>, domain: &str, group: &str, view: GroupView, fresh: bool) -> (Reply, Source) {
@@ -458,8 +478,14 @@ impl Fetch {
 fn digest<'a>(domain: &'a str, user: &'a str, view: View<'a>) -> Result<Option<Digest<'a>>, NotText> {
     let realm = match view {
         // There is no realm outside REGISTER and INVITE; phones then use the domain.
-        View::Auth { realm: b"" } | View::Register { realm: b"" } | View::Verto => domain.into(),
-        View::Auth { realm } | View::Register { realm } => form::decode(realm).ok_or(NotText)?,
+        View::Auth { realm: b"" }
+        | View::Help { realm: b"" }
+        | View::Other { realm: b"" }
+        | View::Register { realm: b"" }
+        | View::Verto => domain.into(),
+        View::Auth { realm } | View::Help { realm } | View::Other { realm } | View::Register { realm } => {
+            form::decode(realm).ok_or(NotText)?
+        }
         View::Profile | View::ReverseAuth => return Ok(None),
     };
     Ok(Some(Digest { user: user.into(), realm }))

@@ -1,12 +1,16 @@
 //! Calls that leave the platform. Each is decided separately, by two statements, and the answer is never kept.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_web::web::Bytes;
 use uuid::Uuid;
 
 use super::{
     Fetch, Reply, Source,
+    call::HELP_WAITS,
     call_store::{self, Leaving, LeavingRow},
     placed::PlacedCall,
     plans::Known,
@@ -30,6 +34,10 @@ use crate::{
     },
     text::E164,
 };
+
+/// For how long a node tries to record an emergency call, and how often.
+const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What to do about a call.
 pub(super) enum Decision {
@@ -195,9 +203,32 @@ impl Fetch {
         }
     }
 
+    /// The same for an emergency call, which does not wait for a database that is slow.
+    async fn read_for_help(
+        &self,
+        slot: &Arc<Slot>,
+        placed: &PlacedCall,
+    ) -> Result<Option<(LeavingRow, Arc<Known>, Carriers)>, ()> {
+        let read = tokio::time::timeout(HELP_WAITS, self.read_leaving(slot, placed, None)).await;
+        read.unwrap_or_else(|_| {
+            tracing::warn!(scope = %slot.scope, "an emergency call did not wait for the database");
+            Err(())
+        })
+    }
+
+    /// The tenant's plan, for a phone that may only call for help.
+    pub(super) async fn plan_for_help(&self, slot: &Arc<Slot>, placed: &PlacedCall) -> Option<Arc<Known>> {
+        self.read_for_help(slot, placed).await.ok()?.map(|(_, known, _)| known)
+    }
+
     /// Connects an emergency call, even if the database can't be asked, as long as this node knows a carrier.
-    async fn connect_emergency(self: &Arc<Self>, slot: &Arc<Slot>, placed: &PlacedCall, number: &str) -> Reply {
-        let read = if self.generations.is_fresh() { self.read_leaving(slot, placed, None).await } else { Err(()) };
+    pub(super) async fn connect_emergency(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        placed: &PlacedCall,
+        number: &str,
+    ) -> Reply {
+        let read = if self.generations.is_fresh() { self.read_for_help(slot, placed).await } else { Err(()) };
         let (caller, known, carriers) = if let Ok(Some((row, known, carriers))) = read {
             (row.caller, Some(known), carriers)
         } else {
@@ -206,7 +237,7 @@ impl Fetch {
         let usual = super::plans::usual(slot);
         let Some(plan) = known.as_ref().map(|known| &*known.plan).or(usual.as_ref()) else { return Reply::Unavailable };
         let ids = carried::for_emergencies(&carriers, slot.scope);
-        let caller_id = outbound::emergency_caller_id(plan, caller.as_ref());
+        let caller_id = outbound::emergency_caller_id(plan, caller.as_ref(), placed.own_number.as_ref());
         self.note_emergency(slot.scope, placed, number, caller.as_ref(), plan, caller_id.as_ref(), &ids);
         let carried = Carried {
             dialled: Dialling::Emergency(number),
@@ -242,9 +273,10 @@ impl Fetch {
         carriers: &[Uuid],
     ) {
         let call = placed.call.unwrap_or_else(Uuid::now_v7);
-        let (extension, user) = (caller.map(|caller| caller.extension), caller.and_then(|caller| caller.user));
-        let asker = Asker { tenant, call, callee: number, extension, user };
-        let ask = Ask::emergency(asker, plan, caller_id, carriers.to_vec());
+        let extension = caller.map(|caller| caller.extension).or(placed.extension);
+        let asker = Asker { tenant, call, callee: number, extension, user: caller.and_then(|caller| caller.user) };
+        let mut ask = Ask::emergency(asker, plan, caller_id, carriers.to_vec());
+        ask.at = Some(chrono::Utc::now());
         let alarm = emergency::Alarm {
             tenant,
             call,
@@ -255,9 +287,15 @@ impl Fetch {
         };
         let (pool, keyring) = (self.changes.clone(), Arc::clone(&self.keyring));
         tokio::spawn(async move {
-            let written = emergency::write_down(&pool, &keyring, &ask, &alarm).await;
-            if let Err(error) = written {
-                tracing::error!(%error, %tenant, "an emergency call could not be recorded");
+            // As long as the database is down, the call is remembered here.
+            let until = Instant::now() + REMEMBERED;
+            while let Err(error) = emergency::write_down(&pool, &keyring, &ask, &alarm).await {
+                if Instant::now() > until {
+                    tracing::error!(%error, %tenant, number = alarm.number, "an emergency call could not be recorded");
+                    return;
+                }
+                tracing::warn!(%error, %tenant, "an emergency call is recorded later");
+                tokio::time::sleep(AGAIN).await;
             }
         });
     }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::key::{FinishedKey, KeyText};
 use crate::{
     routing::{Call, Failure, Hops},
-    text::SipUsername,
+    text::{E164, SipUsername},
 };
 
 /// A call with what the switch vouches for. It owns its texts, because a fill outlives the request.
@@ -20,6 +20,9 @@ pub struct PlacedCall {
     pub turn: u64,
     /// The call's UUID on its switch.
     pub call: Option<Uuid>,
+    /// The extension that calls and a number of its agent's, as the directory said.
+    pub extension: Option<Uuid>,
+    pub own_number: Option<E164>,
     /// The key of an answer that depends on neither the caller nor the number shown.
     pub base: Vec<u8>,
 }

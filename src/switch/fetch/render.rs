@@ -130,7 +130,10 @@ impl Digest<'_> {
 /// How much of a user to show: [`super::request::View`] with what to hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shown {
+    /// For a call. Whoever is suspended is shown too, marked.
     Auth(Digest<'static>),
+    /// For anything else but a REGISTER.
+    Other(Digest<'static>),
     Register(Digest<'static>),
     Profile,
     Verto(Digest<'static>),
@@ -141,7 +144,7 @@ impl Shown {
     #[must_use]
     pub fn digest(&self) -> Option<&Digest<'static>> {
         match self {
-            Self::Auth(digest) | Self::Register(digest) | Self::Verto(digest) => Some(digest),
+            Self::Auth(digest) | Self::Other(digest) | Self::Register(digest) | Self::Verto(digest) => Some(digest),
             Self::Profile | Self::ReverseAuth => None,
         }
     }
@@ -160,7 +163,7 @@ pub fn user(
 ) -> Result<Bytes, RenderError> {
     let registers = matches!(shown, Shown::Register(_));
     let params = match shown {
-        Shown::Auth(digest) | Shown::Register(digest) => auth_params(row, digest, keyring)?,
+        Shown::Auth(digest) | Shown::Other(digest) | Shown::Register(digest) => auth_params(row, digest, keyring)?,
         Shown::Verto(digest) => verto_params(domain, row, digest, keyring)?,
         Shown::ReverseAuth => reverse_auth_params(row, keyring)?,
         Shown::Profile => profile_params(domain, row, keyring)?,
@@ -286,6 +289,12 @@ fn variables<'a>(domain: &'a Domain, row: &'a ExtensionRow) -> Vec<(&'a str, Cow
         (channel::EXTENSION, row.id.to_string().into()),
     ]);
     variables.extend(presence(domain, row));
+    if !row.active {
+        variables.push((channel::HELP_ONLY, "true".into()));
+    }
+    if let Some(number) = &row.own_number {
+        variables.push((channel::OWN_NUMBER, number.as_str().into()));
+    }
     if let Some(codecs) = &row.codecs {
         variables.push(("absolute_codec_string", codecs.as_str().into()));
     }

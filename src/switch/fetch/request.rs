@@ -15,11 +15,11 @@ mod config;
 use std::borrow::Cow;
 
 pub use self::{
-    call::{Arrival, Caller, Dialplan},
+    call::{Arrival, Caller, Dialplan, Phone},
     config::{Address, ConfigFile},
 };
 use super::form::{decode, pairs};
-use crate::model::channel;
+use crate::{model::channel, routing::emergency};
 
 /// One question of a switch. Its texts are as they came, not yet checked against a type.
 #[derive(Debug, PartialEq, Eq)]
@@ -83,8 +83,12 @@ impl Request<'_> {
 /// How much of a user an answer shows: only as much as the purpose needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum View<'a> {
-    /// To check a digest for this realm.
+    /// To check a digest for this realm, for a call.
     Auth { realm: &'a [u8] },
+    /// The same for a call to what may be an emergency number, which does not wait for the database.
+    Help { realm: &'a [u8] },
+    /// The same for what makes no call, such as SUBSCRIBE and MESSAGE.
+    Other { realm: &'a [u8] },
     /// The same for a REGISTER, which makes no channel and so needs no variables.
     Register { realm: &'a [u8] },
     /// To ring, and to leave or read voicemail: everything but the SIP secret.
@@ -174,6 +178,9 @@ struct Fields<'a> {
     dialed_user: Once<'a>,
     dialed_domain: Once<'a>,
     on_behalf: Once<'a>,
+    help_only: Once<'a>,
+    own_number: Once<'a>,
+    extension: Once<'a>,
     hops: Once<'a>,
     disposition: Option<&'a [u8]>,
     caller_number: Option<&'a [u8]>,
@@ -248,6 +255,9 @@ impl<'a> Fields<'a> {
                 self.headers.push((&name[HEADER.len()..], value));
             }
             name if is_variable(name, channel::ON_BEHALF) => self.on_behalf.set(value),
+            name if is_variable(name, channel::HELP_ONLY) => self.help_only.set(value),
+            name if is_variable(name, channel::OWN_NUMBER) => self.own_number.set(value),
+            name if is_variable(name, channel::EXTENSION) => self.extension.set(value),
             name if is_variable(name, channel::HOPS) => self.hops.set(value),
             _ => {}
         }
@@ -320,6 +330,8 @@ fn in_domain<'a>(fields: &Fields<'a>, domain: Cow<'a, str>) -> Request<'a> {
     }
     let view = match fields.action {
         Some(b"sip_auth") if is_register(fields) => View::Register { realm: fields.realm.unwrap_or_default() },
+        Some(b"sip_auth") if !makes_a_call(fields) => View::Other { realm: fields.realm.unwrap_or_default() },
+        Some(b"sip_auth") if is_for_help(fields) => View::Help { realm: fields.realm.unwrap_or_default() },
         Some(b"sip_auth") => View::Auth { realm: fields.realm.unwrap_or_default() },
         Some(b"jsonrpc-authenticate") => View::Verto,
         Some(b"reverse-auth-lookup") => View::ReverseAuth,
@@ -380,6 +392,16 @@ fn names_a_host(user: &str, domain: &str) -> bool {
 
 fn is_register(fields: &Fields<'_>) -> bool {
     is_sip_auth(fields, "REGISTER")
+}
+
+/// A switch says the method of whatever it asks to be signed in for (`sofia_reg_parse_auth` in sofia_reg.c).
+fn makes_a_call(fields: &Fields<'_>) -> bool {
+    is(fields.auth_method, "INVITE")
+}
+
+/// Whether somebody calls what may be an emergency number. Only its wait depends on this, so that it does not matter if this is wrong.
+fn is_for_help(fields: &Fields<'_>) -> bool {
+    text(fields.to_user).is_some_and(|number| emergency::is_one_anywhere(&number))
 }
 
 fn is_sip_auth(fields: &Fields<'_>, method: &str) -> bool {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::text::{
-    CallerName, CallerNumber, Codecs, DisplayName, Domain, Email, ExtensionNumber, SipUsername, Variables,
+    CallerName, CallerNumber, Codecs, DisplayName, Domain, E164, Email, ExtensionNumber, SipUsername, Variables,
     keyring::{Keyring, KeyringError, Place},
 };
 
@@ -51,6 +51,8 @@ pub struct ExtensionRow {
     pub codecs: Option<Codecs>,
     pub max_registrations: i16,
     pub active: bool,
+    /// The oldest of its agent's numbers, which its calls for help show.
+    pub own_number: Option<E164>,
     pub variables: Variables,
 }
 
@@ -105,6 +107,9 @@ pub async fn extensions(
                e.voicemail_enabled and coalesce((t.settings #>> '{features,voicemail}')::boolean, true) as "voicemail_enabled?",
                e.voicemail_pin as "voicemail_pin?", e.voicemail_email as "voicemail_email?: Email",
                e.codecs as "codecs?: Codecs", e.max_registrations as "max_registrations?",
+               (select h.number from assignments a join numbers h on h.tenant_id = a.tenant_id and h.id = a.number_id
+                 where a.tenant_id = e.tenant_id and a.user_id = e.user_id and h.status = 'active'
+                 order by a.created_at, h.id limit 1) as "own_number?: E164",
                e.status = 'active' as active, e.variables as "variables?: sqlx::types::Json<Variables>"
           from unnest($1::uuid[], $2::text[]) with ordinality asked (tenant, name, place)
           join generation g on g.scope = asked.tenant
@@ -138,6 +143,7 @@ pub async fn extensions(
                 codecs: row.codecs,
                 max_registrations: row.max_registrations?,
                 active: row.active?,
+                own_number: row.own_number,
                 variables: row.variables?.0,
             })
         })();
@@ -274,6 +280,7 @@ pub async fn everyone(
             codecs: None,
             max_registrations: 1,
             active: true,
+            own_number: None,
             variables: Variables::default(),
         })
     });

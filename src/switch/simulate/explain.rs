@@ -152,7 +152,7 @@ impl Looking<'_> {
         let (caller, read) = row.map(|row| (row.caller, row.carriers)).unwrap_or_default();
         let carriers = known(read);
         let ids = carried::for_emergencies(&carriers, id);
-        let caller_id = outbound::emergency_caller_id(self.plan, caller.as_ref());
+        let caller_id = outbound::emergency_caller_id(self.plan, caller.as_ref(), None);
         let carried = Carried {
             dialled: Dialling::Emergency(number),
             caller_id: caller_id.as_ref(),

@@ -50,6 +50,14 @@ fn is_header(variable: &[u8], name: &str) -> bool {
     start.eq_ignore_ascii_case(name.as_bytes()) && (rest.is_empty() || is_repeated())
 }
 
+/// What the directory said of the phone that calls, as its channel still has it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Phone<'a> {
+    pub help_only: bool,
+    pub own_number: Option<Cow<'a, str>>,
+    pub extension: Option<uuid::Uuid>,
+}
+
 /// A call, as the switch describes it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Dialplan<'a> {
@@ -65,6 +73,7 @@ pub struct Dialplan<'a> {
     /// How ringing ended, if it has.
     pub disposition: Option<Cow<'a, str>>,
     pub call: Option<uuid::Uuid>,
+    pub phone: Phone<'a>,
     pub arrival: Arrival<'a>,
 }
 
@@ -90,6 +99,12 @@ pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
         hops,
         disposition: text(fields.disposition),
         call: text(fields.call).and_then(|call| call.parse().ok()),
+        phone: Phone {
+            // Whatever it says, and also if it says two things.
+            help_only: fields.help_only.value.is_some(),
+            own_number: text(fields.own_number.get()),
+            extension: text(fields.extension.get()).and_then(|id| id.parse().ok()),
+        },
         arrival: Arrival {
             gateway: text(fields.gateway.get()),
             address: text(fields.network_ip.get())

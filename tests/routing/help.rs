@@ -1,0 +1,212 @@
+//! Whoever can be heard can call for help: suspended or without an agent, and while the database hangs.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sqlx::Row as _;
+use uuid::Uuid;
+
+use crate::{
+    harness::{Answer, invite_form},
+    stage::{Stage, bridges, cause, route},
+};
+
+/// What a call of this phone carries after the directory was asked for it, as a form's fields.
+async fn variables(stage: &Stage, phone: &str) -> String {
+    let shown = stage.node.fetch(&invite_form(phone, &stage.domain)).await.text();
+    assert!(shown.contains("a1-hash"), "{shown}");
+    let named = ["dialplane_help_only", "dialplane_own_number", "dialplane_extension"].into_iter().filter_map(|name| {
+        let value = shown.split_once(&format!("name=\"{name}\" value=\""))?.1.split('"').next()?;
+        Some(format!("&variable_{name}={}", value.replace("&#43;", "+").replace('+', "%2B")))
+    });
+    named.collect()
+}
+
+async fn calls_with(stage: &Stage, phone: &str, variables: &str, number: &str, call: Uuid) -> Answer {
+    let form = stage.form(phone, number, call).replace("&Hunt-Context", &format!("{variables}&Hunt-Context"));
+    stage.node.fetch(&form).await
+}
+
+#[actix_web::test]
+async fn a_suspended_phone_calls_for_help_and_nobody_else() {
+    let stage = Stage::new().await;
+    let path = format!("/v1/admin/agents/{}?tenant_id={}", stage.agent, stage.tenant);
+    let before = variables(&stage, &stage.phone).await;
+    assert!(!before.contains("help_only"), "{before}");
+    assert_eq!(stage.node.api("PATCH", &path, json!({ "status": "suspended" })).await.status, 200);
+
+    let after = variables(&stage, &stage.phone).await;
+    assert!(after.contains("dialplane_help_only=true"), "{after}");
+    // Anything but a call is refused, and nothing rings it.
+    let ask = invite_form(&stage.phone, &stage.domain);
+    for method in ["REGISTER", "SUBSCRIBE", "MESSAGE", "PUBLISH"] {
+        let form = ask.replace("=INVITE", &format!("={method}&sip_to_user={}&sip_to_host=acme.test", stage.phone));
+        let shown = stage.node.fetch(&form).await.text();
+        assert!(!shown.contains("<user "), "{method}: {shown}");
+    }
+    assert!(!stage.node.fetch(&ask.replace("action=sip_auth", "action=user_call")).await.text().contains("<user "));
+
+    let document = calls_with(&stage, &stage.phone, &after, "112", Uuid::new_v4()).await.text();
+    assert_eq!(route(&document), "emergency");
+    assert!(document.contains("effective_caller_id_number=+493012345678"), "its own number is shown: {document}");
+    let colleague = stage.node.extension(stage.tenant, json!({ "number": "77" })).await;
+    for number in ["77", "+498912345678", "9196", "*97", "*72112", stage.phone.as_str()] {
+        let document = calls_with(&stage, &stage.phone, &after, number, Uuid::new_v4()).await.text();
+        assert_eq!(cause(&document).as_deref(), Some("CALL_REJECTED"), "{number}: {document}");
+    }
+    // What others get is not what it got, whoever asked first.
+    let user = colleague["sip_username"].as_str().unwrap();
+    assert_eq!(route(&stage.calls_as(user, "9196", Uuid::new_v4()).await), "echo");
+
+    // A phone of nobody's calls for help as well, with the tenant's number.
+    stage.rules(json!({ "emergency": { "caller_id": "+4930999" } })).await;
+    let nobodys = variables(&stage, user).await;
+    let document = calls_with(&stage, user, &nobodys, "110", Uuid::new_v4()).await.text();
+    assert!(route(&document) == "emergency" && document.contains("effective_caller_id_number=+4930999"), "{document}");
+
+    // So does everybody of a suspended tenant.
+    let path = format!("/v1/tenants/{}", stage.tenant);
+    assert_eq!(stage.node.api("PATCH", &path, json!({ "status": "suspended" })).await.status, 200);
+    let all = variables(&stage, user).await;
+    assert!(all.contains("help_only"), "{all}");
+    assert_eq!(route(&calls_with(&stage, user, &all, "112", Uuid::new_v4()).await.text()), "emergency");
+    assert!(!stage.node.sign_in(user, "acme.test").await.text().contains("<user "));
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn calls_for_help_try_the_carriers_meant_for_it_first_and_then_all_others() {
+    let stage = Stage::new().await;
+    let config = json!({ "host": "help.carrier.test", "emergency": true });
+    let meant = stage.carrier("help", config, "1,9\n").await;
+    let tried = bridges(&stage.calls("112", Uuid::new_v4()).await).into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    assert_eq!(tried.len(), 3, "{tried:?}");
+    assert!(tried[0] == meant && stage.carriers.iter().all(|other| tried.contains(other)), "{tried:?}");
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_call_for_help_does_not_wait_for_a_database_that_hangs_and_is_recorded_when_it_is_back() {
+    let stage = Stage::new().await;
+    let emergency = json!({ "emergency": { "location": "Berlin", "contacts": ["desk@acme.test"] } });
+    stage.rules(emergency).await;
+    let other = stage.node.tenant("other.test").await;
+    // As a phone: the directory was asked before, and the tenant is known. Of the other tenant, nothing is.
+    let variables = variables(&stage, &stage.phone).await;
+    stage.calls("9196", Uuid::new_v4()).await;
+    let mut db = stage.database.connect().await;
+    let mut tx = sqlx::Connection::begin(&mut db).await.unwrap();
+    sqlx::query("lock table tenants, generation, nodes, extensions, admissions in access exclusive mode")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    // While the node still calls itself fresh, when its lease has just run out, and when it knows that the database is gone.
+    let mut slowest = Duration::ZERO;
+    let mut calls = Vec::new();
+    for wait in [0, 900, 300, 3000] {
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        let began = Instant::now();
+        let call = Uuid::new_v4();
+        let form = invite_form(&stage.phone, &stage.domain) + "&sip_to_user=112";
+        let form = form.replace("&key=id", "&sip_to_user=112&key=id");
+        assert!(stage.node.fetch(&form).await.text().contains("a1-hash"), "it signs in after {wait} ms");
+        let document = calls_with(&stage, &stage.phone, &variables, "112", call).await.text();
+        slowest = slowest.max(began.elapsed());
+        assert_eq!(route(&document), "emergency");
+        assert!(document.contains("effective_caller_id_number=+493012345678"), "{document}");
+        assert!(document.contains("X-Emergency-Location=Berlin"), "{document}");
+        calls.push(call);
+        let began = Instant::now();
+        let form = stage.form("", "112", Uuid::new_v4()).replace("acme.test", "other.test");
+        assert_eq!(route(&stage.node.fetch(&form).await.text()), "emergency");
+        slowest = slowest.max(began.elapsed());
+    }
+    println!("the slowest call took {slowest:?}");
+    // Its own waits add up to 180 ms; a busy machine adds to that.
+    assert!(slowest < Duration::from_millis(1000), "{slowest:?}");
+    tx.rollback().await.unwrap();
+
+    let began = Instant::now();
+    let recorded = "select caller_id, extension_id is not null as has_extension from admissions where emergency and call_id = any ($1)";
+    loop {
+        let rows = sqlx::query(recorded).bind(&calls).fetch_all(&mut db).await.unwrap();
+        if rows.len() == calls.len() {
+            for row in rows {
+                assert_eq!(row.get::<Option<String>, _>("caller_id").as_deref(), Some("+493012345678"));
+                assert!(row.get::<bool, _>("has_extension"));
+            }
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "{} of {} are recorded", rows.len(), calls.len());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mails = "select count(*) from mail_outbox where tenant_id = $1 and recipient = 'desk@acme.test'";
+    let told = sqlx::query_scalar::<_, i64>(mails).bind(stage.tenant).fetch_one(&mut db).await.unwrap();
+    assert_eq!(told, i64::try_from(calls.len()).unwrap(), "one mail a call");
+    assert_ne!(other, stage.tenant);
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_setting_that_cannot_be_read_keeps_nobody_from_help() {
+    let stage = Stage::new().await;
+    let phone = variables(&stage, &stage.phone).await;
+    let broken = "update tenants set settings = jsonb_set(settings, '{time_zone}', '\"Nowhere/Ever\"')
+                   where domain = 'acme.test'";
+    sqlx::query(broken).execute(&mut stage.database.connect().await).await.unwrap();
+    let broken =
+        "update tenants set settings = jsonb_set(settings, '{business_hours}', '17') where domain = 'acme.test'";
+    sqlx::query(broken).execute(&mut stage.database.connect().await).await.unwrap();
+    // The change by hand is known to the node within a second.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    for number in ["112", "110"] {
+        let document = calls_with(&stage, &stage.phone, &phone, number, Uuid::new_v4()).await.text();
+        assert_eq!(route(&document), "emergency", "{number}");
+        assert!(document.contains("effective_caller_id_number=+493012345678"), "{document}");
+    }
+    stage.stop().await;
+}
+
+/// The country's numbers for help, and who has one: whoever comes first, never both.
+#[actix_web::test]
+async fn nothing_has_an_emergency_number_of_its_country_whoever_comes_first() {
+    let stage = Stage::new().await;
+    let node = &stage.node;
+    for at in 0..24 {
+        let tenant = node.tenant(&format!("t{at}.test")).await;
+        let path = |what: &str| format!("/v1/tenants/{tenant}/{what}");
+        let france = json!({ "country": "FR" });
+        let taken = [
+            ("extensions", json!({ "number": "15" })),
+            ("groups", json!({ "name": "crew", "number": "15", "members": [] })),
+            ("pools", json!({ "first_number": 10, "last_number": 20 })),
+            ("settings", json!({ "routing": { "codes": { "echo": "115" } } })),
+        ];
+        let (what, body) = &taken[at % taken.len()];
+        let method = if *what == "settings" { "PATCH" } else { "POST" };
+        let take = || node.api(method, &path(what), body.clone());
+        let moves = || node.api("PATCH", &path("settings"), france.clone());
+        let (one, other) = match at / taken.len() {
+            0 => (take().await, moves().await),
+            1 => {
+                let moved = moves().await;
+                (take().await, moved)
+            }
+            _ => tokio::join!(take(), moves()),
+        };
+        let (one, other) = (one.status, other.status);
+        assert!(one < 500 && other < 500, "{what}: {one} {other}");
+        // A pool may span one: it is never given out.
+        if *what != "pools" {
+            assert!(one >= 400 || other >= 400, "{what}: {one} {other}");
+        }
+        let shown = node.api("GET", &path("settings"), Value::Null).await.json();
+        if *what == "pools" && shown["country"] == "FR" {
+            let agent =
+                json!({ "first_name": "A", "last_name": "B", "email": format!("a{at}@t.test"), "numbers": ["15"] });
+            let made = node.api("POST", &format!("/v1/admin/agents?tenant_id={tenant}"), agent).await;
+            assert!(made.status >= 400, "{}", made.text());
+        }
+    }
+    stage.stop().await;
+}

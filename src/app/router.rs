@@ -49,6 +49,7 @@ macro_rules! every_route {
             .service(tenants::api::show_tenant)
             .service(tenants::api::update_tenant)
             .service(tenants::api::delete_tenant)
+            .service(tenants::api::show_purge)
             .service(onboarding::api::show_settings)
             .service(onboarding::api::update_settings)
             .service(retention::api::show_retention)

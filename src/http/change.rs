@@ -207,6 +207,7 @@ async fn remember(
 ) -> Result<(), Problem> {
     let body = change.keyring().seal(place(actor), &String::from_utf8_lossy(&outcome.body));
     let given = super::store::Given {
+        tenants: change.held().to_vec(),
         fingerprint: fingerprint.to_vec(),
         status: i16::try_from(outcome.status.as_u16()).unwrap_or(200),
         version: outcome.version,

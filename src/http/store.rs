@@ -5,6 +5,8 @@ use uuid::Uuid;
 
 /// An answer that was given.
 pub struct Given {
+    /// The tenants whose things it is about.
+    pub tenants: Vec<Uuid>,
     pub fingerprint: Vec<u8>,
     pub status: i16,
     pub version: Option<i64>,
@@ -27,7 +29,7 @@ pub async fn hold_key(db: &mut PgConnection, actor: Uuid, key: &str) -> sqlx::Re
 pub async fn answer_given(db: &mut PgConnection, actor: Uuid, key: &str) -> sqlx::Result<Option<Given>> {
     sqlx::query_as!(
         Given,
-        "select fingerprint, status, version, location, body from idempotency_keys
+        "select tenants, fingerprint, status, version, location, body from idempotency_keys
           where actor = $1 and key = $2 and created_at > now() - interval '1 day'",
         actor,
         key
@@ -46,15 +48,16 @@ pub async fn remember_answer(db: &mut PgConnection, actor: Uuid, key: &str, give
     .execute(&mut *db)
     .await?;
     sqlx::query!(
-        "insert into idempotency_keys (actor, key, fingerprint, status, version, location, body)
-         values ($1, $2, $3, $4, $5, $6, $7)",
+        "insert into idempotency_keys (actor, key, fingerprint, status, version, location, body, tenants)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
         actor,
         key,
         given.fingerprint,
         given.status,
         given.version,
         given.location,
-        given.body
+        given.body,
+        &given.tenants
     )
     .execute(db)
     .await

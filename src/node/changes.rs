@@ -194,6 +194,12 @@ impl Change {
         Ok(())
     }
 
+    /// The tenants whose things this change is about.
+    #[must_use]
+    pub fn held(&self) -> &[Uuid] {
+        &self.held
+    }
+
     /// Does a part of the change that may fail: then the part is undone and the change goes on. The savepoint ends with the
     /// part, because open savepoints nest, and each makes all later statements slower.
     pub async fn attempt<T, E>(

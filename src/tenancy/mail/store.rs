@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
 use crate::model::language::Language;
@@ -128,4 +128,15 @@ pub async fn retry(db: impl PgExecutor<'_>, id: Option<Uuid>) -> sqlx::Result<u6
         id
     );
     Ok(again.execute(db).await?.rows_affected())
+}
+
+/// Those of these mails that are no longer known, because their tenant was purged.
+pub async fn gone(pool: &PgPool, ids: &[Uuid]) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        r#"select asked.id as "id!" from unnest($1::uuid[]) as asked (id)
+            where not exists (select 1 from mail_outbox m where m.id = asked.id)"#,
+        ids
+    )
+    .fetch_all(pool)
+    .await
 }

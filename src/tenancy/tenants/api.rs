@@ -7,7 +7,7 @@ use actix_web::{
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Purge, Tenant, TenantPatch, delete, store, update};
+use super::{Purge, Purged, Tenant, TenantPatch, delete, store, update};
 use crate::{
     http::{
         change::{self, ChangeRequest, Outcome},
@@ -35,6 +35,14 @@ pub async fn show_tenant(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Resu
     let id = actor.in_tenant(path.into_inner())?;
     let tenant = store::get(&mut *api.read(&actor).await?, id).await?.ok_or_else(|| Problem::not_found("tenant"))?;
     Ok(change::shown(&tenant, tenant.version))
+}
+
+/// Show what a purge removed, and which switches still have mailboxes of the tenant's
+#[utoipa::path(tag = "tenants", responses((status = 200, body = Purged), (status = 404, body = Problem)))]
+#[get("/v1/purges/{tenant_id}")]
+pub async fn show_purge(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<Json<Purged>, Problem> {
+    let purged = store::purged(&mut *api.read(&actor).await?, *path).await?;
+    purged.map(Json).ok_or_else(|| Problem::not_found("purge"))
 }
 
 /// Look a tenant up by its domain

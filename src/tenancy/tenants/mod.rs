@@ -5,6 +5,8 @@ pub mod store;
 mod template_store;
 pub mod templates;
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -205,11 +207,49 @@ pub async fn delete(
     purge_now(change, id).await.map(|()| None)
 }
 
-/// Deletes everything of a tenant.
+/// How many things of each kind a purge removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(transparent)]
+pub struct Removed(BTreeMap<String, u64>);
+
+impl Removed {
+    fn count(&mut self, what: &str, rows: u64) {
+        if rows > 0 {
+            self.0.insert(what.to_owned(), rows);
+        }
+    }
+}
+
+/// A switch that still has mailboxes of a tenant that is gone.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct WaitsFor {
+    pub switch_id: Uuid,
+    pub name: String,
+    pub mailboxes: i64,
+    pub since: DateTime<Utc>,
+    /// What the switch answered the last time. Without it, it was not reached, or it has no event socket.
+    pub error: Option<String>,
+}
+
+/// What became of a tenant that was purged.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Purged {
+    pub tenant_id: Uuid,
+    pub purged_at: DateTime<Utc>,
+    /// How many things of each kind were removed. Kinds may be added.
+    pub removed: Removed,
+    /// The switches that have to remove mailboxes yet; empty when nothing is left anywhere but recordings of calls, which switches keep
+    /// under the calls' ids.
+    pub waits_for: Vec<WaitsFor>,
+}
+
+/// Deletes everything of a tenant. Mails that a node wrote into files go with their rows (`mail::deliver`).
 pub async fn purge_now(change: &mut Change, id: Uuid) -> Result<()> {
     change.hold(id).await?;
     let resource = format!("tenants/{id}");
-    store::delete(change.db(), id).await?;
+    let Some(tenant) = store::get(change.db(), id).await? else { return Ok(()) };
+    let removed = store::delete(change.db(), id).await?;
+    store::note_purge(change.db(), id, &tenant.domain, &removed).await?;
     store::forget_in_audit_log(change.db(), id).await?;
     change.audit(Audit { tenant: Some(id), action: "purge", resource, before: None, after: None }).await
 }

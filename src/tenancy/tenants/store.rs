@@ -4,7 +4,7 @@ use serde_json::Value;
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use super::{From, Tenant, TenantStatus};
+use super::{From, Purged, Removed, Tenant, TenantStatus, WaitsFor};
 use crate::{
     model::paging::Window,
     text::{DisplayName, Domain},
@@ -172,46 +172,89 @@ pub async fn belongings(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Belongi
     .await
 }
 
-/// Deletes a tenant's routing data and counters.
-async fn for_routing(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
-    sqlx::query!("delete from destination_refs where tenant_id = $1", id).execute(&mut *db).await?;
-    sqlx::query!("delete from dialplan_entries where tenant_id = $1", id).execute(&mut *db).await?;
-    sqlx::query!("delete from assignments where tenant_id = $1", id).execute(&mut *db).await?;
-    sqlx::query!("delete from admissions where tenant_id = $1", id).execute(&mut *db).await?;
-    sqlx::query!("delete from past_calls where tenant_id = $1", id).execute(&mut *db).await?;
-    sqlx::query!("delete from past_records where tenant_id = $1", id).execute(&mut *db).await?;
-    sqlx::query!("delete from number_days where tenant_id = $1", id).execute(&mut *db).await?;
-    sqlx::query!("delete from spend_days where tenant_id = $1", id).execute(&mut *db).await?;
-    sqlx::query!("delete from call_meters where scope = $1", id).execute(&mut *db).await?;
-    sqlx::query!("update carriers set sheet_id = null where tenant_id = $1", id).execute(&mut *db).await?;
-    sqlx::query!("delete from carriers where tenant_id = $1", id).execute(db).await.map(|_| ())
+/// Runs statements about one tenant, and counts the rows of each under a name.
+macro_rules! removing {
+    ($db:expr, $id:expr, $removed:expr, $($what:literal: $statement:literal),+ $(,)?) => {$(
+        let done = sqlx::query!($statement, $id).execute(&mut *$db).await?;
+        $removed.count($what, done.rows_affected());
+    )+};
 }
 
 /// Deletes a tenant with all it has; the audit log stays.
-pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
-    for_routing(&mut *db, id).await?;
-    sqlx::query!("delete from numbers where tenant_id = $1", id).execute(&mut *db).await?;
-    sqlx::query!("delete from destinations where tenant_id = $1", id).execute(&mut *db).await?;
-    sqlx::query!("delete from groups where tenant_id = $1", id).execute(&mut *db).await?;
-    sqlx::query!("delete from extensions where tenant_id = $1", id).execute(&mut *db).await?;
-    sqlx::query!("delete from names where tenant_id = $1", id).execute(&mut *db).await?;
-    // Answers kept for repeated requests may contain passwords, even if sealed.
+pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Removed> {
+    let mut removed = Removed::default();
+    // Of these, nothing counts as something that the tenant had.
+    sqlx::query!("delete from destination_refs where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!("delete from call_meters where scope = $1", id).execute(&mut *db).await?;
+    sqlx::query!("update carriers set sheet_id = null where tenant_id = $1", id).execute(&mut *db).await?;
+    removing!(db, id, removed,
+        "dialplan_entries": "delete from dialplan_entries where tenant_id = $1",
+        "assignments": "delete from assignments where tenant_id = $1",
+        "calls_out": "delete from admissions where tenant_id = $1",
+        "past_calls_out": "delete from past_calls where tenant_id = $1",
+        "days_of_calls": "delete from number_days where tenant_id = $1",
+        "days_of_costs": "delete from spend_days where tenant_id = $1",
+        "carriers": "delete from carriers where tenant_id = $1",
+        "phone_numbers": "delete from numbers where tenant_id = $1",
+        "destinations": "delete from destinations where tenant_id = $1",
+        "groups": "delete from groups where tenant_id = $1",
+        "extensions": "delete from extensions where tenant_id = $1",
+        "names": "delete from names where tenant_id = $1",
+        // A record that can't be read names its tenant all the same, in a variable.
+        "call_records": "delete from cdr_inbox
+                          where tenant_id = $1 or tenant_id is null and position(convert_to($1::uuid::text, 'UTF8') in body) > 0",
+        "past_call_records": "delete from past_records where tenant_id = $1",
+        // Answers kept for repeated requests may contain passwords, even if sealed, and say that there is what is gone.
+        "kept_answers": "delete from idempotency_keys
+                          where $1 = any (tenants) or location like '/v1/tenants/' || $1::uuid::text || '%'
+                             or actor in (select id from users where tenant_id = $1
+                                          union all select id from api_keys where tenant_id = $1)",
+        "keys": "delete from api_keys where tenant_id = $1",
+        "failed_sign_ins": "delete from sign_in_failures
+                             where who in (select 'account ' || lower(email) from users where tenant_id = $1)",
+        "sign_ups": "delete from sign_ups s using tenants t
+                      where t.id = $1 and (s.domain = t.domain
+                            or lower(s.email) in (select lower(email) from users where tenant_id = $1))",
+        "mails": "delete from mail_outbox where tenant_id = $1",
+        // Mails that belong to no tenant, such as those of a sign-up.
+        "other_mails": "delete from mail_outbox
+                         where tenant_id is null and lower(recipient) in (select lower(email) from users where tenant_id = $1)",
+        "people": "delete from users where tenant_id = $1",
+    );
+    sqlx::query!("delete from tenants where id = $1", id).execute(db).await?;
+    Ok(removed)
+}
+
+/// Notes what a purge removed.
+pub async fn note_purge(db: &mut PgConnection, id: Uuid, domain: &Domain, removed: &Removed) -> sqlx::Result<()> {
     sqlx::query!(
-        "delete from idempotency_keys where actor in (select id from users where tenant_id = $1
-                                                      union all select id from api_keys where tenant_id = $1)",
-        id
+        "insert into purges (tenant, domain, removed) values ($1, sha256(convert_to($2, 'UTF8')), $3)",
+        id,
+        domain.as_str(),
+        sqlx::types::Json(removed) as _
     )
-    .execute(&mut *db)
-    .await?;
-    sqlx::query!("delete from api_keys where tenant_id = $1", id).execute(&mut *db).await?;
-    sqlx::query!(
-        "delete from sign_in_failures where who in (select 'account ' || lower(email) from users where tenant_id = $1)",
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// What a purge removed, with the switches that still have mailboxes of the tenant's domain.
+pub async fn purged(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Purged>> {
+    let row = sqlx::query!(
+        r#"select purged_at, domain, removed as "removed: sqlx::types::Json<Removed>" from purges where tenant = $1"#,
         id
-    )
-    .execute(&mut *db)
-    .await?;
-    sqlx::query!("delete from users where tenant_id = $1", id).execute(&mut *db).await?;
-    sqlx::query!("delete from tenants where id = $1", id).execute(db).await.map(|_| ())
+    );
+    let Some(row) = row.fetch_optional(&mut *db).await? else { return Ok(None) };
+    let waits_for = sqlx::query_as!(
+        WaitsFor,
+        r#"select w.id as switch_id, w.name, count(*) as "mailboxes!", min(c.since) as "since!", max(c.error) as error
+             from cleanups c join switches w on w.id = c.switch_id
+            where c.whole and sha256(convert_to(c.domain, 'UTF8')) = $1
+            group by w.id, w.name order by w.name"#,
+        row.domain
+    );
+    let waits_for = waits_for.fetch_all(db).await?;
+    Ok(Some(Purged { tenant_id: id, purged_at: row.purged_at, removed: row.removed.0, waits_for }))
 }
 
 /// Tenants whose grace period is over.
@@ -219,12 +262,20 @@ pub async fn to_purge(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar!("select id from tenants where purge_at < now() order by purge_at limit 10").fetch_all(db).await
 }
 
-/// Removes the values from a deleted tenant's audit entries. Who, what and when stay.
+/// Removes the values from a deleted tenant's audit entries, and the names of its own people and keys. Who (by id), what and when stay.
 pub async fn forget_in_audit_log(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
-    sqlx::query!("update audit_log set before = null, after = null where tenant_id = $1", id)
-        .execute(db)
-        .await
-        .map(|_| ())
+    sqlx::query!(
+        r"update audit_log a
+             set before = null, after = null,
+                 actor = case when not exists (select 1 from users u where u.tenant_id is null and u.id::text = split_part(a.actor, ':', 2))
+                               and not exists (select 1 from api_keys k where k.tenant_id is null and k.id::text = split_part(a.actor, ':', 2))
+                              then regexp_replace(a.actor, '^(user|key):([0-9a-f-]{36}):.*$', '\1:\2') else a.actor end
+           where tenant_id = $1",
+        id
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
 }
 
 /// Whether the tenant is still to be purged. From here on, its deletion can't be cancelled.

@@ -24,6 +24,9 @@ pub async fn run(changes: Changes) {
         if let Err(error) = calls::inbox::read_unread(changes.pool()).await {
             tracing::warn!(%error, "kept call records could not be read");
         }
+        if let Err(error) = calls::legs::charge_unrecorded(changes.pool()).await {
+            tracing::warn!(%error, "legs whose records did not come could not be charged");
+        }
         if let Err(error) = calls::store::mend_meters(changes.pool()).await {
             tracing::warn!(%error, "call meters could not be corrected");
         }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::error::Error,
-    model::settings::Country,
+    model::settings::{Country, Currency},
     text::{CarrierUser, Code, Codecs, DialNumber, E164, HeaderName, Host, Network, Notation},
 };
 
@@ -55,6 +55,9 @@ pub struct CarrierConfig {
     /// Whether it takes emergency calls.
     #[serde(default)]
     pub emergency: bool,
+    /// The currency of its rates. Absent: that of each tenant whose calls it takes. It takes no calls of tenants with another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub currency: Option<Currency>,
     /// How many seconds a call may take to make progress before the next carrier is tried.
     #[serde(default = "twelve")]
     pub progress_seconds: u8,

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     model::carrier::CarrierConfig,
     model::channel,
+    model::settings::Currency,
     text::{E164, Spoken},
 };
 
@@ -39,6 +40,9 @@ pub struct Offer {
     pub prefix: String,
     /// Per minute, in millionths of the currency.
     pub price: i64,
+    /// Of the price; absent: the tenant's.
+    #[serde(default)]
+    pub currency: Option<Currency>,
     pub first_seconds: i16,
     pub step_seconds: i16,
     /// Whether it failed several times in a row. Such carriers are tried last.
@@ -47,12 +51,14 @@ pub struct Offer {
     pub answered: Option<i32>,
 }
 
-/// The offers that a tenant may use, best first: well before sick, then by price, priority and answered calls.
+/// The offers that a tenant may use, best first: well before sick, then by price, priority and answered calls. Prices in another
+/// currency than the tenant's can't be compared with the others, nor with what it may spend.
 #[must_use]
-pub fn choose(offers: &[Offer], carriers: &Carriers, tenant: Uuid) -> Vec<Offer> {
+pub fn choose(offers: &[Offer], carriers: &Carriers, tenant: Uuid, currency: Option<&Currency>) -> Vec<Offer> {
     let known =
         |offer: &&Offer| carriers.get(&offer.carrier).is_some_and(|c| c.tenant_id.is_none_or(|owner| owner == tenant));
-    let mut chosen = offers.iter().filter(known).cloned().collect::<Vec<_>>();
+    let is_comparable = |offer: &&Offer| offer.currency.is_none() || offer.currency.as_ref() == currency;
+    let mut chosen = offers.iter().filter(known).filter(is_comparable).cloned().collect::<Vec<_>>();
     chosen.sort_by_key(|offer| {
         let priority = carriers.get(&offer.carrier).map_or(i32::MAX, |carrier| carrier.priority);
         (offer.sick, offer.price, priority, Reverse(offer.answered), offer.carrier)
@@ -93,6 +99,8 @@ pub struct Carried<'a> {
     pub dialled: Dialling<'a>,
     pub caller_id: Option<&'a E164>,
     pub carriers: &'a [Uuid],
+    /// For each of `carriers`, how many seconds after the answer the call ends; none: without limit.
+    pub limits: &'a [Option<i32>],
     pub known: &'a Carriers,
     /// The call's UUID, so that a leg's record says which call it belongs to.
     pub call: Option<Uuid>,
@@ -123,9 +131,11 @@ impl Carried<'_> {
                 actions.push(set("bridge_pre_execute_bleg_data", super::actions::CONSENT));
             }
         }
-        let known = self.carriers.iter().filter_map(|id| self.known.get(id)).collect::<Vec<_>>();
+        let limits = self.limits.iter().copied().chain(std::iter::repeat(None));
+        let known = self.carriers.iter().zip(limits).filter_map(|(id, limit)| Some((self.known.get(id)?, limit)));
+        let known = known.collect::<Vec<_>>();
         let last = known.len().saturating_sub(1);
-        for (at, carrier) in known.into_iter().enumerate() {
+        for (at, (carrier, limit)) in known.into_iter().enumerate() {
             // The caller is told the cause of the last carrier.
             let next = match self.dialled {
                 Dialling::Number(_) => NEXT_CARRIER,
@@ -138,12 +148,12 @@ impl Carried<'_> {
                 actions.push(set("effective_caller_id_number", &shown));
                 actions.push(set("effective_caller_id_name", &shown));
             }
-            actions.push(action("bridge", self.leg(carrier)));
+            actions.push(action("bridge", self.leg(carrier, limit)));
         }
         actions
     }
 
-    fn leg(&self, carrier: &Carrier) -> String {
+    fn leg(&self, carrier: &Carrier, limit: Option<i32>) -> String {
         let config = &carrier.config;
         let (number, callee) = match self.dialled {
             Dialling::Number(number) => (config.dialled(number), number.as_str()),
@@ -161,7 +171,54 @@ impl Carried<'_> {
         if let Some(codecs) = &config.codecs {
             variables.push(format!("absolute_codec_string=^^:{}", codecs.as_str().replace(',', ":")));
         }
-        format!("[{}]sofia/gateway/{}/{number}", variables.join(","), gateway(carrier.id))
+        if let (Dialling::Number(_), Some(call)) = (self.dialled, self.call) {
+            let mark = Mark { call, callee: callee.to_owned(), carrier: carrier.id };
+            variables.push(format!("presence_data={mark}"));
+        }
+        let Some(limit) = limit.and_then(|limit| u32::try_from(limit).ok()) else {
+            return format!("[{}]sofia/gateway/{}/{number}", variables.join(","), gateway(carrier.id));
+        };
+        // On the leg that costs, whoever it is connected to later. All variables that begin with `execute_on_answer` are run
+        // (`switch_channel_execute_on` in switch_channel.c). `^^!`: the tone has commas.
+        variables.push(format!("execute_on_answer_1=sched_hangup +{limit} {OUT_OF_MONEY}"));
+        variables.push(format!("execute_on_answer_2=sched_broadcast +{} {WARNING} bleg", warn_after(limit)));
+        format!("[^^!{}]sofia/gateway/{}/{number}", variables.join("!"), gateway(carrier.id))
+    }
+}
+
+/// The cause that a call ends with when its tenant may spend no more.
+pub const OUT_OF_MONEY: &str = "ALLOTTED_TIMEOUT";
+
+/// What the caller hears some seconds before.
+pub const WARNING: &str = "tone_stream://%(150,150,950);loops=3";
+
+/// When they hear it, in seconds after the answer of a call that ends after `limit`.
+#[must_use]
+pub fn warn_after(limit: u32) -> u32 {
+    limit.saturating_sub((limit / 4).clamp(2, 15)).max(1)
+}
+
+/// Which call a leg over a carrier belongs to, as the switch lists it (`presence_data` in `show channels`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    pub call: Uuid,
+    pub callee: String,
+    pub carrier: Uuid,
+}
+
+impl Mark {
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let mut parts = text.strip_prefix("dialplane/")?.split('/');
+        let (call, callee, carrier) =
+            (parts.next()?.parse().ok()?, parts.next()?.to_owned(), parts.next()?.parse().ok()?);
+        parts.next().is_none().then_some(Self { call, callee, carrier })
+    }
+}
+
+impl std::fmt::Display for Mark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "dialplane/{}/{}/{}", self.call, self.callee, self.carrier)
     }
 }
 
@@ -197,6 +254,14 @@ mod tests {
         assert_eq!(cost(60_000, 30, 6, 31), 36_000);
         assert_eq!(cost(60_000, 60, 1, 0), 0);
         assert_eq!(cost(100, 1, 1, 1), 2, "rounded up to the next millionth");
+    }
+
+    #[test]
+    fn a_warning_comes_before_the_end() {
+        assert_eq!([1, 4, 58, 598, 7198].map(warn_after), [1, 2, 44, 583, 7183]);
+        let mark = Mark { call: Uuid::from_u128(1), callee: "+493012345678".into(), carrier: Uuid::from_u128(2) };
+        assert_eq!(Mark::read(&mark.to_string()), Some(mark));
+        assert!(["", "dialplane/x/y/z", "acme.test"].into_iter().all(|text| Mark::read(text).is_none()));
     }
 
     #[test]

@@ -101,9 +101,13 @@ pub fn decide(
     trace.note("number to show", true, || {
         numbers.iter().map(|held| held.number.as_str()).collect::<Vec<_>>().join(", ")
     });
-    let mut chosen = choose(offers, carriers, tenant);
+    let currency = plan.settings.currency.as_ref();
+    let mut chosen = choose(offers, carriers, tenant, currency);
     if chosen.is_empty() {
-        trace.note("carriers", false, || "none has a rate for this number".into());
+        trace.note("carriers", false, || match currency {
+            Some(currency) if !offers.is_empty() => format!("none has a rate for this number in {currency}"),
+            _ => "none has a rate for this number".into(),
+        });
         return Decision::refused(Refusal::NoCarrier);
     }
     if let Some(most) = plan.settings.routing.outbound.price_per_minute {

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     model::{
         destination::{Config, Target, TargetKind},
-        settings::{BusinessHours, Country, Features, Routing},
+        settings::{BusinessHours, Country, Currency, Features, Routing},
     },
     text::{Domain, TimeZone},
 };
@@ -51,6 +51,7 @@ pub struct Plan {
 pub struct PlanSettings {
     pub time_zone: Option<TimeZone>,
     pub country: Option<Country>,
+    pub currency: Option<Currency>,
     pub business_hours: BusinessHours,
     pub features: Features,
     pub routing: Routing,

@@ -12,6 +12,7 @@ mod calls;
 mod canary;
 mod carriers;
 mod identities;
+mod money;
 mod names;
 mod ports;
 mod routing;

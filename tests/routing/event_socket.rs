@@ -11,6 +11,9 @@ use tokio::{
 };
 use uuid::Uuid;
 
+/// What its clock says.
+const NOW: i64 = 1_790_000_000;
+
 pub const PASSWORD: &str = "of-the-event-socket";
 
 /// The state of the simulated switch, and the commands that it got.
@@ -29,6 +32,8 @@ pub struct Played {
     pub agents: Vec<String>,
     /// Commands that begin with this fail.
     pub refuses: Option<&'static str>,
+    /// Its channels: what marks each, whether it is answered, and for how many seconds.
+    pub channels: Vec<(Uuid, String, Option<i64>)>,
     /// Every command that changes something.
     pub told: Vec<String>,
 }
@@ -106,6 +111,16 @@ impl Played {
             "sofia xmlstatus gateway" => return self.status(),
             // It started half a minute ago.
             "uptime s" => return "30\n".into(),
+            "show channels as json" => return self.channels(),
+            "strepoch" => return format!("{NOW}\n"),
+            _ if command.starts_with("uuid_exists ") => {
+                return self.channels.iter().any(|(channel, ..)| command.ends_with(&channel.to_string())).to_string();
+            }
+            _ if command.starts_with("uuid_getvar ") => {
+                let channel = self.channels.iter().find(|(channel, ..)| command.contains(&channel.to_string()));
+                let answered = channel.and_then(|(.., answered)| *answered).map_or(0, |ago| (NOW - ago) * 1_000_000);
+                return answered.to_string();
+            }
             _ if command.starts_with("acl ") => return (!self.distrusts).to_string(),
             _ if command.starts_with("callcenter_config queue count members ") => return format!("{}\n", self.waiting),
             "callcenter_config queue list" => {
@@ -137,8 +152,10 @@ impl Played {
             ["callcenter_config", "tier", "del", queue, agent] => {
                 self.tiers.remove(&(queue.into(), agent.into()));
             }
-            ["reloadacl"]
-            | ["vm_delete", _]
+            ["sched_del" | "vm_delete", _]
+            | ["sched_hangup", _, _, "ALLOTTED_TIMEOUT"]
+            | ["sched_broadcast", _, _, _, "bleg"]
+            | ["reloadacl"]
             | ["sofia", "profile", "internal", "flush_inbound_reg", _]
             | ["hupall", "CALL_REJECTED", "dialplane_extension", _]
             | ["hupall", "CALL_REJECTED", "dialed_user", _, "dialed_domain", _, "direction", "outbound"] => {}
@@ -147,6 +164,20 @@ impl Played {
             _ => return format!("-ERR {command} Command not found!\n"),
         }
         "+OK\n".into()
+    }
+
+    fn channels(&self) -> String {
+        let row = |(uuid, mark, answered): &(Uuid, String, Option<i64>)| {
+            let state = if answered.is_some() { "ACTIVE" } else { "EARLY" };
+            serde_json::json!({ "uuid": uuid, "callstate": state, "presence_data": mark, "cid_name": "\u{fffd}|x" })
+        };
+        let rows = self.channels.iter().map(row).collect::<Vec<_>>();
+        // Without any, there are no rows at all.
+        if rows.is_empty() {
+            "{\"row_count\":0}\n".into()
+        } else {
+            serde_json::json!({ "row_count": rows.len(), "rows": rows }).to_string()
+        }
     }
 
     fn status(&self) -> String {

@@ -7,6 +7,7 @@
 mod harness;
 
 mod admission;
+mod call_time;
 mod destinations;
 mod event_socket;
 mod features;

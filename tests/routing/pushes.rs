@@ -9,15 +9,15 @@ use crate::{
 };
 
 /// A stage with a switch that has an event socket.
-struct Fleet {
-    stage: Stage,
-    socket: EventSocket,
+pub struct Fleet {
+    pub stage: Stage,
+    pub socket: EventSocket,
     switch: String,
 }
 
 impl Fleet {
     /// The switch read its carriers when it started.
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let stage = Stage::new().await;
         let socket = EventSocket::open().await;
         socket.says(&[(stage.carriers[0], "NOREG", "UP"), (stage.carriers[1], "NOREG", "UP")]);
@@ -30,7 +30,7 @@ impl Fleet {
         fleet
     }
 
-    async fn sql(&self, statement: &'static str) {
+    pub async fn sql(&self, statement: &'static str) {
         sqlx::query(statement).execute(&mut self.stage.database.connect().await).await.unwrap();
     }
 
@@ -44,7 +44,7 @@ impl Fleet {
     }
 
     /// Makes one visit, or lets the node make it. Returns how much there was to do.
-    async fn visited(&self) -> i64 {
+    pub async fn visited(&self) -> i64 {
         self.sql("update event_sockets set asked_at = null, pending = -1").await;
         loop {
             dialplane::switch::link::visit::visit_due(&self.stage.node.app.changes).await.unwrap();

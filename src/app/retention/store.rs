@@ -201,9 +201,9 @@ pub async fn move_calls(db: &PgPool, before: DateTime<Utc>) -> sqlx::Result<u64>
              where a.tenant_id = d.tenant_id and a.call_id = d.call_id and a.callee = d.callee
             returning a.*)
          insert into past_calls (tenant_id, call_id, callee, extension_id, user_id, number_id, caller_id, carrier_id, carriers,
-                                 emergency, admitted, reason, price, reserved, day, at, ended_at, seconds, cost)
+                                 emergency, admitted, reason, price, currency, reserved, day, at, ended_at, seconds, cost)
          select tenant_id, call_id, callee, extension_id, user_id, number_id, caller_id, carrier_id, carriers,
-                emergency, admitted, reason, price, reserved, day, at, ended_at, seconds, cost from gone
+                emergency, admitted, reason, price, currency, reserved, day, at, ended_at, seconds, cost from gone
              on conflict do nothing",
         before,
         BATCH

@@ -229,6 +229,7 @@ async fn emergency(db: &mut PgConnection, tenant: Uuid, number: &str) -> Result<
         dialled: routing::carried::Dialling::Emergency(number),
         caller_id: None,
         carriers: &ids,
+        limits: &[],
         known: &known,
         call: None,
         location: None,

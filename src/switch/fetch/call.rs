@@ -65,6 +65,7 @@ impl Fetch {
             call: dialplan.call,
             extension: dialplan.phone.extension,
             own_number: dialplan.phone.own_number.as_deref().and_then(|number| E164::parse(number).ok()),
+            switch: dialplan.switch,
             base: key.finish().map(|key| key.to_vec()).unwrap_or_default(),
         }
     }

@@ -214,6 +214,8 @@ pub struct Leaving {
     pub prefixes: Vec<String>,
     pub known_plan: i64,
     pub known_carriers: i64,
+    /// The switch that has the call.
+    pub switch: Option<Uuid>,
 }
 
 /// Everything needed to decide about a call that leaves the platform, read by one statement.
@@ -229,6 +231,8 @@ pub struct LeavingRow {
     pub on_net: Option<OnNet>,
     /// Whether the tenant has something under the dialled name.
     pub is_name: bool,
+    /// Whether the switch is visited.
+    pub is_watched: bool,
 }
 
 pub async fn leaving(db: impl PgExecutor<'_>, ask: &Leaving) -> sqlx::Result<Option<LeavingRow>> {
@@ -259,6 +263,7 @@ pub async fn leaving(db: impl PgExecutor<'_>, ask: &Leaving) -> sqlx::Result<Opt
                      where a.tenant_id = t.id and a.user_id = u.id), '[]') as "numbers!: Json<Vec<HeldNumber>>",
                coalesce((
                     select jsonb_agg(jsonb_build_object('carrier', c.id, 'prefix', r.prefix, 'price', r.price,
+                                'currency', c.config ->> 'currency',
                                 'first_seconds', r.first_seconds, 'step_seconds', r.step_seconds,
                                 'sick', coalesce(h.sick_until > now(), false) or coalesce(gw.down, false),
                                 'answered', case when h.seized >= 20 then h.answered * 100 / h.seized end))
@@ -278,7 +283,9 @@ pub async fn leaving(db: impl PgExecutor<'_>, ask: &Leaving) -> sqlx::Result<Opt
                      where c.status = 'active' and (c.tenant_id is null or c.tenant_id = t.id)), '[]') as "offers!: Json<Vec<Offer>>",
                ot.cluster_id as "on_net?",
                (select k.sip_domains[1] from clusters k where k.id = ot.cluster_id) as "on_net_domain?: Domain",
-               exists (select 1 from names x where x.tenant_id = t.id and x.name = $3) as "is_name!"
+               exists (select 1 from names x where x.tenant_id = t.id and x.name = $3) as "is_name!",
+               exists (select 1 from event_sockets s where s.switch_id = $8 and s.error is null
+                          and s.answered_at > now() - interval '1 minute') as "is_watched!"
           from generation g
           join tenants t on t.id = g.scope
           join generation cg on cg.scope = '00000000-0000-0000-0000-000000000003'
@@ -295,7 +302,8 @@ pub async fn leaving(db: impl PgExecutor<'_>, ask: &Leaving) -> sqlx::Result<Opt
         ask.callee,
         &ask.prefixes,
         ask.known_plan,
-        ask.known_carriers
+        ask.known_carriers,
+        ask.switch
     )
     .fetch_optional(db)
     .await?;
@@ -323,5 +331,6 @@ pub async fn leaving(db: impl PgExecutor<'_>, ask: &Leaving) -> sqlx::Result<Opt
             None => None,
         },
         is_name: row.is_name,
+        is_watched: row.is_watched,
     }))
 }

@@ -120,7 +120,10 @@ async fn document(served: &Served, switch: &Switch, request: &HttpRequest, paylo
 /// Answers the form of a switch that has shown its token.
 pub async fn ask(served: &Served, switch: &Switch, form: &[u8]) -> Reply {
     match Request::read(form) {
-        Ok(asked) => {
+        Ok(mut asked) => {
+            if let Request::Dialplan(dialplan) = &mut asked {
+                dialplan.switch = Some(switch.id);
+            }
             served.fetch.saw(switch);
             served.fetch.answer(asked, Some(switch.cluster)).await.0
         }

@@ -119,6 +119,7 @@ impl Fetch {
             prefixes: callee.map(carried::prefixes).unwrap_or_default(),
             known_plan: -1,
             known_carriers: -1,
+            switch: placed.switch,
         };
         let failed = |error: PlanError| tracing::warn!(%error, scope = %slot.scope, "a call out could not be decided");
         // Read once more if everything was read anew meanwhile: it may be another database now.
@@ -178,14 +179,15 @@ impl Fetch {
         let call = placed.call.unwrap_or_else(Uuid::now_v7);
         let (extension, user) = (caller.map(|caller| caller.extension), caller.and_then(|caller| caller.user));
         let asker = Asker { tenant: slot.scope, call, callee: callee.number.as_str(), extension, user };
-        let ask = Ask::new(asker, plan, &decision, carriers);
+        let ask = Ask::new(asker, plan, &decision, carriers).on(placed.switch, row.is_watched);
         match self.readers.read(|db, _| Box::pin(calls::store::admit(db, &ask))).await {
-            Ok(Admission::Admitted { caller_id, carriers: ids }) => {
+            Ok(Admission::Admitted { caller_id, carriers: ids, seconds }) => {
                 let record = &plan.settings.routing.record;
                 let carried = Carried {
                     dialled: Dialling::Number(&callee.number),
                     caller_id: caller_id.as_ref(),
                     carriers: &ids,
+                    limits: &seconds,
                     known: carriers,
                     call: Some(call),
                     location: None,
@@ -243,6 +245,7 @@ impl Fetch {
             dialled: Dialling::Emergency(number),
             caller_id: caller_id.as_ref(),
             carriers: &ids,
+            limits: &[],
             known: &carriers,
             call: placed.call,
             location: plan.settings.routing.emergency.location.as_ref(),
@@ -275,7 +278,7 @@ impl Fetch {
         let call = placed.call.unwrap_or_else(Uuid::now_v7);
         let extension = caller.map(|caller| caller.extension).or(placed.extension);
         let asker = Asker { tenant, call, callee: number, extension, user: caller.and_then(|caller| caller.user) };
-        let mut ask = Ask::emergency(asker, plan, caller_id, carriers.to_vec());
+        let mut ask = Ask::emergency(asker, plan, caller_id, carriers.to_vec()).on(placed.switch, false);
         ask.at = Some(chrono::Utc::now());
         let alarm = emergency::Alarm {
             tenant,

@@ -23,6 +23,8 @@ pub struct PlacedCall {
     /// The extension that calls and a number of its agent's, as the directory said.
     pub extension: Option<Uuid>,
     pub own_number: Option<E164>,
+    /// The switch that has it.
+    pub switch: Option<Uuid>,
     /// The key of an answer that depends on neither the caller nor the number shown.
     pub base: Vec<u8>,
 }

@@ -48,7 +48,7 @@ pub struct Due {
 }
 
 /// Takes the switches that are due: those not visited for ten seconds, for two if something is still to be given, or for
-/// one if somebody is to be expelled (unless the switch did not answer). One node at a time visits a switch: two that start
+/// one if somebody is to be expelled or a call may need more money (unless the switch did not answer). One node at a time visits a switch: two that start
 /// the same gateway would make two of it (`sofia_reg_add_gateway` in sofia_reg.c). If a node dies during a visit, the
 /// switch is due again after two minutes.
 pub async fn due(db: &PgPool) -> sqlx::Result<Vec<Due>> {
@@ -58,6 +58,13 @@ pub async fn due(db: &PgPool) -> sqlx::Result<Vec<Due>> {
             where w.id = e.switch_id and w.status = 'active' and (e.busy_until is null or e.busy_until < now()) and (e.asked_at is null
                or e.asked_at < now() - case when e.error is not null then interval '10 seconds'
                                             when exists (select from expulsions x where x.switch_id = e.switch_id and x.since <= now()) then interval '1 second'
+                                            -- A call of a capped tenant that was just made, or is soon to end.
+                                            when exists (select from admissions a where a.switch_id = e.switch_id and a.admitted
+                                                            and a.ended_at is null and not a.emergency and a.allowed is not null
+                                                            and a.at > now() - interval '1 minute')
+                                              or exists (select from call_legs l where l.switch_id = e.switch_id and l.gone_at is null
+                                                            and l.answered_at + make_interval(secs => l.allowed) < now() + interval '30 seconds')
+                                            then interval '1 second'
                                             when e.pending > 0 then interval '2 seconds'
                                             else interval '10 seconds' end)
            returning e.switch_id as switch, w.cluster_id as cluster, e.address, e.password"#

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use futures_util::future::join_all;
 
 use super::{
-    VisitError, callcenter, cleanups, expulsions, first_line, gateways, place,
+    VisitError, callcenter, calls, cleanups, expulsions, first_line, gateways, place,
     pushes::{Command, Errands, Given, Has, Known, Step, Thing, Wanted},
     socket::{Talk, Unanswered},
     store::{self, Due},
@@ -69,6 +69,7 @@ async fn visit(changes: &Changes, due: &Due) -> Result<(), VisitError> {
     let gateways = gateways::ask(&talk).await?;
     store::heard(changes.pool(), due.switch, &gateways).await?;
     expulsions::expel(changes, &talk, due.switch).await?;
+    calls::watch(changes, &talk, due.switch).await?;
     cleanups::clean_up(changes, &talk, due).await?;
     let wanted = {
         let mut db = changes.pool().acquire().await?;

@@ -143,6 +143,7 @@ impl Looking<'_> {
             prefixes: callee.map(carried::prefixes).unwrap_or_default(),
             known_plan: -1,
             known_carriers: -1,
+            switch: None,
         }
     }
 
@@ -157,6 +158,7 @@ impl Looking<'_> {
             dialled: Dialling::Emergency(number),
             caller_id: caller_id.as_ref(),
             carriers: &ids,
+            limits: &[],
             known: &carriers,
             call: None,
             location: self.plan.settings.routing.emergency.location.as_ref(),
@@ -209,6 +211,7 @@ impl Looking<'_> {
             dialled: Dialling::Number(&callee.number),
             caller_id: Some(&shown.number),
             carriers: &ids,
+            limits: &[],
             known: &carriers,
             call: None,
             location: None,

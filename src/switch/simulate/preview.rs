@@ -10,7 +10,7 @@ use crate::{
     model::{
         error::{Error, Result},
         refusal::Refusal,
-        settings::Country,
+        settings::{Country, Currency},
     },
     routing::{callee::Callee, carried},
     switch::fetch::call_store::{self, Leaving},
@@ -28,6 +28,8 @@ pub struct Priced {
     pub prefix: String,
     /// The price per minute, in millionths of the currency.
     pub price: i64,
+    /// The carrier's currency; absent: the tenant's.
+    pub currency: Option<Currency>,
     pub first_seconds: i16,
     pub step_seconds: i16,
     pub sick: bool,
@@ -59,11 +61,12 @@ pub async fn preview(db: &mut PgConnection, tenant: Uuid, number: &str) -> Resul
         prefixes: carried::prefixes(&callee),
         known_plan: -1,
         known_carriers: -1,
+        switch: None,
     };
     let Some(row) = call_store::leaving(&mut *db, &ask).await? else { return Ok(None) };
     let known = row.carriers.unwrap_or_default().into_iter().map(|carrier| (carrier.id, carrier));
     let known = Arc::new(known.collect::<HashMap<_, _>>());
-    let chosen = carried::choose(&row.offers, &known, tenant);
+    let chosen = carried::choose(&row.offers, &known, tenant, plan.settings.currency.as_ref());
     let priced = chosen.into_iter().enumerate().filter_map(|(at, offer)| {
         let carrier = known.get(&offer.carrier)?;
         Some(Priced {
@@ -72,6 +75,7 @@ pub async fn preview(db: &mut PgConnection, tenant: Uuid, number: &str) -> Resul
             carrier: carrier.name.clone(),
             prefix: offer.prefix,
             price: offer.price,
+            currency: offer.currency,
             first_seconds: offer.first_seconds,
             step_seconds: offer.step_seconds,
             sick: offer.sick,

@@ -3,6 +3,7 @@
 
 use uuid::Uuid;
 
+use super::legs;
 use crate::{
     model::refusal::Refusal,
     routing::{Plan, carried::Carriers, outbound::Decision},
@@ -31,6 +32,13 @@ pub struct Ask {
     pub(super) tenant_rate: Option<i32>,
     pub(super) spend_cap: Option<i64>,
     pub(super) zone: String,
+    pub(super) first_seconds: Vec<i32>,
+    pub(super) step_seconds: Vec<i32>,
+    /// For how many seconds a call is given money at once.
+    pub(super) slice: i32,
+    pub(super) currency: Option<String>,
+    /// The switch that has the call.
+    pub switch: Option<Uuid>,
     /// When the call is made; the database's clock if absent.
     pub at: Option<chrono::DateTime<chrono::Utc>>,
 }
@@ -38,7 +46,12 @@ pub struct Ask {
 /// The decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
-    Admitted { caller_id: Option<E164>, carriers: Vec<Uuid> },
+    /// `seconds`: for each carrier, how long after the answer the call ends; none: without limit.
+    Admitted {
+        caller_id: Option<E164>,
+        carriers: Vec<Uuid>,
+        seconds: Vec<Option<i32>>,
+    },
     Refused(Refusal),
 }
 
@@ -72,6 +85,11 @@ impl Ask {
             prices: decision.offers.iter().map(|offer| offer.price).collect(),
             live: ids.iter().map(|id| of(id).and_then(|config| config.capacity).map(i32::from)).collect(),
             rates: ids.iter().map(|id| of(id).and_then(|config| config.calls_per_second).map(i32::from)).collect(),
+            first_seconds: decision.offers.iter().map(|offer| offer.first_seconds.into()).collect(),
+            step_seconds: decision.offers.iter().map(|offer| offer.step_seconds.into()).collect(),
+            slice: legs::WHOLE,
+            currency: plan.settings.currency.as_ref().map(ToString::to_string),
+            switch: None,
             carriers: ids,
             tenant_live: rules.concurrent_calls.map(i32::from),
             tenant_rate: rules.calls_per_second.map(i32::from),
@@ -79,6 +97,14 @@ impl Ask {
             zone: plan.settings.time_zone.as_ref().map_or(TimeZone::UTC, TimeZone::as_str).to_owned(),
             at: None,
         }
+    }
+
+    /// On this switch. `is_watched`: it is visited, so that the call may get more money while it lasts.
+    #[must_use]
+    pub fn on(mut self, switch: Option<Uuid>, is_watched: bool) -> Self {
+        self.switch = switch;
+        self.slice = if is_watched { legs::SLICE } else { legs::WHOLE };
+        self
     }
 
     /// An emergency call, which always passes and is recorded.

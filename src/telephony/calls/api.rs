@@ -37,6 +37,8 @@ pub struct OutboundCall {
     pub reason: Option<String>,
     /// That carrier's price per minute, in millionths of the currency.
     pub price: i64,
+    /// Of the amounts. Absent in calls made under an earlier version.
+    pub currency: Option<String>,
     pub at: DateTime<Utc>,
     pub ended_at: Option<DateTime<Utc>>,
     pub seconds: Option<i32>,

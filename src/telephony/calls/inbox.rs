@@ -6,6 +6,7 @@ use sqlx::PgPool;
 
 use super::{
     leg::{Carried, Leg},
+    legs_store,
     posted::{Kept, Posted, channel},
     record::{self, Unreadable},
     store,
@@ -113,7 +114,7 @@ async fn take_note(pool: &PgPool, leg: &str, read: &Result<Leg, Unreadable>) -> 
         return Ok(());
     }
     match read {
-        Ok(Leg::Carried(carried)) => charge(&mut tx, carried).await?,
+        Ok(Leg::Carried(carried)) => charge(&mut tx, leg, carried).await?,
         Ok(Leg::Other { unanswered }) => end(&mut tx, leg, *unanswered).await?,
         Err(_) => end(&mut tx, leg, false).await?,
     }
@@ -127,13 +128,18 @@ async fn end(db: &mut sqlx::PgConnection, leg: &str, unanswered: bool) -> sqlx::
     }
 }
 
-async fn charge(db: &mut sqlx::PgConnection, leg: &Carried) -> sqlx::Result<()> {
+async fn charge(db: &mut sqlx::PgConnection, name: &str, leg: &Carried) -> sqlx::Result<()> {
+    // It may be charged already, for as long as its switch had it.
+    let (guessed, guessed_seconds) = match channel(name) {
+        Some(leg) => legs_store::take(&mut *db, leg).await?,
+        None => (0, 0),
+    };
     carriers::store::note_attempt(&mut *db, leg.carrier, leg.answered, leg.failed).await?;
-    let (Some(call), true) = (leg.call, leg.answered) else { return Ok(()) };
+    let Some(call) = leg.call.filter(|_| leg.answered || guessed > 0) else { return Ok(()) };
     for of in store::charged(db, call, leg.carrier, leg.callee.as_deref()).await? {
         let cost = cost(of.price, of.first_seconds, of.step_seconds, leg.seconds);
         let seconds = i32::try_from(leg.seconds).unwrap_or(i32::MAX);
-        store::settle(db, call, &of, leg.carrier, seconds, cost).await?;
+        store::settle(db, call, &of, leg.carrier, seconds - guessed_seconds, cost - guessed).await?;
     }
     Ok(())
 }

@@ -5,6 +5,8 @@ pub mod api;
 pub mod emergency;
 pub mod inbox;
 pub mod leg;
+pub mod legs;
+pub mod legs_store;
 pub mod posted;
 pub mod record;
 pub mod store;

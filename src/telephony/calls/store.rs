@@ -16,9 +16,9 @@ use crate::{
 /// Decides about a call that leaves the platform. Asked again about the same call, the database gives the same answer.
 pub async fn admit(db: impl PgExecutor<'_>, ask: &Ask) -> sqlx::Result<Admission> {
     let row = sqlx::query!(
-        r#"select admitted as "admitted!", reason, caller_id, carriers
+        r#"select admitted as "admitted!", reason, caller_id, carriers, seconds as "seconds: Vec<Option<i32>>"
              from admit_call($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-                             coalesce($19, now()))"#,
+                             coalesce($19, now()), $20, $21, $22, $23, $24)"#,
         ask.tenant,
         ask.call,
         ask.callee,
@@ -37,13 +37,19 @@ pub async fn admit(db: impl PgExecutor<'_>, ask: &Ask) -> sqlx::Result<Admission
         ask.tenant_rate,
         ask.spend_cap,
         ask.zone,
-        ask.at
+        ask.at,
+        &ask.first_seconds,
+        &ask.step_seconds,
+        ask.slice,
+        ask.switch,
+        ask.currency
     )
     .fetch_one(db)
     .await?;
     if row.admitted {
         let caller_id = row.caller_id.and_then(|number| E164::parse(&number).ok());
-        return Ok(Admission::Admitted { caller_id, carriers: row.carriers.unwrap_or_default() });
+        let (carriers, seconds) = (row.carriers.unwrap_or_default(), row.seconds.unwrap_or_default());
+        return Ok(Admission::Admitted { caller_id, carriers, seconds });
     }
     let reason = row.reason.unwrap_or_default();
     let refusal =
@@ -209,7 +215,8 @@ pub async fn charged(
     .await
 }
 
-/// Replaces what was reserved for a call by its real cost and carrier.
+/// Replaces what was reserved for a call by what a leg of it really cost, and its carrier. A call may have several, one after the
+/// other.
 pub async fn settle(
     db: &mut PgConnection,
     call: Uuid,
@@ -220,12 +227,12 @@ pub async fn settle(
 ) -> sqlx::Result<()> {
     sqlx::query!(
         "with before as (
-            select tenant_id, call_id, callee, day, reserved, coalesce(cost, 0) as cost from admissions
+            select tenant_id, call_id, callee, day, reserved, coalesce(cost, 0) as cost, coalesce(seconds, 0) as seconds from admissions
              where tenant_id = $1 and call_id = $2 and callee = $3),
          settled as (
-            update admissions a set carrier_id = $4, price = $7, seconds = $5, cost = $6, reserved = 0
+            update admissions a set carrier_id = $4, price = $7, seconds = b.seconds + $5, cost = b.cost + $6, reserved = 0
               from before b where a.tenant_id = b.tenant_id and a.call_id = b.call_id and a.callee = b.callee)
-         update spend_days s set spent = s.spent + $6 - b.cost - b.reserved
+         update spend_days s set spent = s.spent + $6 - b.reserved
            from before b where s.tenant_id = b.tenant_id and s.day = b.day",
         of.tenant_id,
         call,
@@ -277,12 +284,12 @@ pub async fn outbound_calls(
     sqlx::query_as!(
         super::api::OutboundCall,
         r#"select call_id as "call_id!", callee as "callee!", extension_id, user_id as agent_id, number_id, caller_id, carrier_id, emergency as "emergency!",
-                  admitted as "admitted!", reason, price as "price!", at as "at!", ended_at, seconds, cost
+                  admitted as "admitted!", reason, price as "price!", currency, at as "at!", ended_at, seconds, cost
              from (select call_id, callee, extension_id, user_id, number_id, caller_id, carrier_id, emergency, admitted,
-                          reason, price, at, ended_at, seconds, cost, tenant_id from admissions
+                          reason, price, currency, at, ended_at, seconds, cost, tenant_id from admissions
                    union all
                    select call_id, callee, extension_id, user_id, number_id, caller_id, carrier_id, emergency, admitted,
-                          reason, price, at, ended_at, seconds, cost, tenant_id from past_calls) calls
+                          reason, price, currency, at, ended_at, seconds, cost, tenant_id from past_calls) calls
             where tenant_id = $1 and ($2::timestamptz is null or at < $2) and ($3::bool is null or admitted = $3)
               and ($4::text is null or reason = $4)
             order by at desc limit $5"#,

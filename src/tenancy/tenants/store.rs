@@ -288,3 +288,15 @@ pub async fn lock_to_purge(db: &mut PgConnection, id: Uuid) -> sqlx::Result<bool
 pub async fn is_zone(db: impl PgExecutor<'_>, zone: &str) -> sqlx::Result<bool> {
     sqlx::query_scalar!(r#"select is_zone($1) as "is!""#, zone).fetch_one(db).await
 }
+
+/// Whether anything was spent or is reserved of a day that is not over for calls that go on.
+pub async fn has_spent(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (select from spend_days s join tenants t on t.id = s.tenant_id
+                           where t.id = $1 and s.spent <> 0
+                             and s.day >= limit_day(now(), t.settings->>'time_zone', t.limit_day, t.limit_day_until)) as "has!""#,
+        tenant
+    )
+    .fetch_one(db)
+    .await
+}

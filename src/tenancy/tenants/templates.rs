@@ -140,6 +140,15 @@ pub async fn known_to_database(change: &mut Change, settings: &Settings) -> Resu
     Err(Error::invalid("time_zone", Code::ZoneNotInDatabase))
 }
 
+/// What was spent today is compared with what may be, so both are amounts of one currency.
+async fn keeps_currency(change: &mut Change, tenant: Uuid, before: &Value, after: &Settings) -> Result<()> {
+    let before = before.get("currency").and_then(Value::as_str).unwrap_or_default();
+    if before == after.currency.as_str() || before.is_empty() || !store::has_spent(change.db(), tenant).await? {
+        return Ok(());
+    }
+    Err(Error::invalid("currency", Code::CurrencyInUse.with("currency", before)))
+}
+
 /// A tenant's settings before and after a change.
 pub struct SettingsChange {
     pub before: Value,
@@ -165,6 +174,7 @@ pub async fn patch_settings(
     };
     let after = after.map_err(wrong_setting)?;
     known_to_database(change, &after).await?;
+    keeps_currency(change, tenant, &before, &after).await?;
     let body = serde_json::to_value(&after).unwrap_or_default();
     let version = store::update_settings(change.db(), tenant, &body).await?;
     let resource = format!("tenants/{tenant}/settings");

@@ -285,6 +285,7 @@ codes! {
     NotAMoment "not_a_moment" Field Correct "must be a time between the years 1900 and 9999, such as 2026-12-24T18:00:00Z" "muss ein Zeitpunkt zwischen den Jahren 1900 und 9999 sein, etwa 2026-12-24T18:00:00Z";
     NotATimeZone "not_a_time_zone" Field Correct "must be a time zone such as Europe/Berlin" "muss eine Zeitzone sein, etwa Europe/Berlin";
     ZoneNotInDatabase "zone_not_in_database" Field ChooseAnother "is a time zone that the database does not know: update the time zones on its machine, or choose another" "ist eine Zeitzone, die die Datenbank nicht kennt: Aktualisieren Sie die Zeitzonen auf ihrem Rechner, oder wählen Sie eine andere";
+    CurrencyInUse "currency_in_use" Field ChangeFirst "can't change on a day on which calls were charged in {currency}: change it before the first call of a day" "kann nicht an einem Tag geändert werden, an dem Anrufe in {currency} berechnet wurden: Ändern Sie sie vor dem ersten Anruf eines Tages";
     NotACurrency "not_a_currency" Field Correct "must be a currency such as EUR" "muss eine Währung sein, etwa EUR";
     NotACountry "not_a_country" Field Correct "must be a country such as DE" "muss ein Land sein, etwa DE";
     NotALanguage "not_a_language" Field Correct "must be a language such as en or pt-BR" "muss eine Sprache sein, etwa en oder pt-BR";

@@ -75,6 +75,8 @@ pub struct Dialplan<'a> {
     pub call: Option<uuid::Uuid>,
     pub phone: Phone<'a>,
     pub arrival: Arrival<'a>,
+    /// The switch that asks. It is no part of the form.
+    pub switch: Option<uuid::Uuid>,
 }
 
 pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
@@ -113,5 +115,6 @@ pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
             to: text(fields.called_in_to),
             headers: fields.headers.clone(),
         },
+        switch: None,
     }))
 }

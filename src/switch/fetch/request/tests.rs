@@ -26,6 +26,7 @@ fn call<'a>(destination: &'a str, caller: Option<Caller<'a>>) -> Request<'a> {
         call,
         phone: Phone::default(),
         arrival: Arrival::default(),
+        switch: None,
     }))
 }
 

@@ -17,6 +17,7 @@ use serde_json::Value;
 fn demo(folder: &Path) -> (Child, Value) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
     command.args(["demo", "--json", "--switch-listen", "127.0.0.1:0", "--app-listen", "127.0.0.1:0", "--data-dir"]);
+    std::fs::create_dir_all(folder).unwrap();
     let log = folder.join("demo.log");
     command.arg(folder).env_remove("DATABASE_URL").stdout(Stdio::piped()).stderr(std::fs::File::create(&log).unwrap());
     let mut child = command.spawn().unwrap();

@@ -324,12 +324,13 @@ async fn platform_key(app: &App) -> String {
 async fn a_node_takes_the_host_that_takes_changes_and_the_next_one_when_that_is_gone() {
     let (first, second) = (Cluster::start(), Cluster::start());
     let (a, b) = (Database::on(&first).await, Database::on(&second).await);
-    // The first server is a standby now.
-    first.stand_by();
     let folder = std::env::temp_dir().join(format!("dialplane-hosts-{}", Uuid::now_v7().simple()));
     std::fs::create_dir(&folder).unwrap();
     let mut wanted = settings(&folder);
     wanted.key_file = Some(key_file());
+    // Both servers know the key, as a server and its standby do. Then the first is a standby.
+    App::start(&wanted, a.options.clone()).await.unwrap().stop().await;
+    first.stand_by();
     let alone = App::start(&wanted, a.options.clone()).await;
     assert!(code(alone).contains("it is a standby, which takes no changes"));
     let app = App::start(&wanted, both(&a, &b)).await.unwrap();

@@ -210,8 +210,8 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
         "POST /v1/phone-numbers" => one(&none, json!({ "number": format!("+1202556{round:04}") })),
         "POST /v1/phone-numbers/bulk" => {
             // In the other order than the tenant's own numbers were made.
-            let lines = [6, 5].map(|at| json!({ "number": format!("+120255{at}{round:04}") }));
-            one(&none, json!({ "numbers": lines }))
+            let lines = [6, 5].map(|at| format!("+120255{at}{round:04}\n"));
+            one(&none, Value::String(lines.concat()))
         }
         "PATCH /v1/phone-numbers/agent/{agent_id}" => {
             vec![(path(&none).replace("{agent_id}", &agent.to_string()), json!({ "choice": "round_robin" }))]

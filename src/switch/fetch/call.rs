@@ -14,7 +14,7 @@ use super::{
     cache::{CachedAnswer, Vary},
     fill::Question,
     key::KeyText,
-    outgoing::{self, Decision, Outgoing},
+    outgoing::{self, Decision, HELP_WAITS, Outgoing},
     placed::PlacedCall,
     plans::Known,
     reply,
@@ -26,9 +26,6 @@ use crate::{
     routing::{self, AFTER, Failure, Plan, Route, Tenant, emergency},
     text::{E164, SipUsername},
 };
-
-/// How long a call for help waits for the database, each time it asks: then what the node knows has to do.
-pub(super) const HELP_WAITS: Duration = Duration::from_millis(60);
 
 impl Fetch {
     fn placed(&self, dialplan: &Dialplan<'_>) -> PlacedCall {

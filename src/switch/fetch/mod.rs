@@ -267,7 +267,7 @@ impl Fetch {
     async fn settle(&self, request: &Request<'_>) -> bool {
         let settled = self.generations.settle();
         if self.is_for_help(request) {
-            return tokio::time::timeout(call::HELP_WAITS, settled).await.unwrap_or(false);
+            return tokio::time::timeout(outgoing::HELP_WAITS, settled).await.unwrap_or(false);
         }
         settled.await
     }
@@ -318,7 +318,7 @@ impl Fetch {
         }
         let kept = key.clone().finish().as_deref().and_then(|key| self.cache.get(key));
         let asked = Box::pin(self.look_up(key, domain, Some(user), fresh, question));
-        let answered = tokio::time::timeout(call::HELP_WAITS, asked).await;
+        let answered = tokio::time::timeout(outgoing::HELP_WAITS, asked).await;
         answered.unwrap_or_else(|_| self.stale(kept))
     }
 

@@ -10,7 +10,6 @@ use uuid::Uuid;
 
 use super::{
     Fetch, Reply, Source,
-    call::HELP_WAITS,
     call_store::{self, Leaving, LeavingRow},
     placed::PlacedCall,
     plans::Known,
@@ -34,6 +33,9 @@ use crate::{
     },
     text::E164,
 };
+
+/// How long a call for help waits for the database, each time it asks: then what the node knows has to do.
+pub(super) const HELP_WAITS: Duration = Duration::from_millis(60);
 
 /// For how long a node tries to record an emergency call, and how often.
 const REMEMBERED: Duration = Duration::from_hours(24);

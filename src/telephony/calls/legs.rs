@@ -4,6 +4,7 @@
 use sqlx::PgPool;
 use uuid::Uuid;
 
+pub use super::legs_store::Up;
 use super::{legs_store, store};
 use crate::routing::carried::cost;
 
@@ -13,20 +14,6 @@ pub const SLICE: i32 = 600;
 pub const WHOLE: i32 = 7200;
 /// A call that may last less than this gets more time.
 const SHORT: i64 = 300;
-
-/// A leg that is up.
-#[derive(Debug, Clone)]
-pub struct Up {
-    pub leg: Uuid,
-    pub tenant: Uuid,
-    pub call: Uuid,
-    pub callee: String,
-    pub carrier: Uuid,
-    /// Seconds since it was answered.
-    pub elapsed: i64,
-    /// How many seconds after the answer its switch ends it.
-    pub allowed: Option<i32>,
-}
 
 /// How long a leg may last now, if that has changed.
 pub enum Renewed {

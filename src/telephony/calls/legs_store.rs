@@ -3,7 +3,21 @@
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
-use super::{legs::Up, store::Charged};
+use super::store::Charged;
+
+/// A leg that is up.
+#[derive(Debug, Clone)]
+pub struct Up {
+    pub leg: Uuid,
+    pub tenant: Uuid,
+    pub call: Uuid,
+    pub callee: String,
+    pub carrier: Uuid,
+    /// Seconds since it was answered.
+    pub elapsed: i64,
+    /// How many seconds after the answer its switch ends it.
+    pub allowed: Option<i32>,
+}
 
 /// A call that is not known to be over.
 pub struct Open {

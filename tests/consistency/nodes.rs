@@ -57,7 +57,7 @@ async fn a_domain_can_change_and_be_taken_by_another_tenant() {
     let second = two.api("POST", "/v1/tenants", json!({ "domain": "old.test", "reuse": true })).await;
     assert_eq!(second.status, 201, "{}", second.text());
     let second = second.id();
-    two.extension(second, json!({ "number": "1000", "display_name": "Second" })).await;
+    two.extension(second, json!({ "number": "1000", "display_name": "Second", "sip_username": "second" })).await;
     for node in [&one, &two] {
         assert!(node.invite("1000", "old.test").await.text().contains("Second"));
         assert!(node.invite("1000", "new.test").await.text().contains("First"));

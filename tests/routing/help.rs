@@ -17,7 +17,7 @@ async fn variables(stage: &Stage, phone: &str) -> String {
     assert!(shown.contains("a1-hash"), "{shown}");
     let named = ["dialplane_help_only", "dialplane_own_number", "dialplane_extension"].into_iter().filter_map(|name| {
         let value = shown.split_once(&format!("name=\"{name}\" value=\""))?.1.split('"').next()?;
-        Some(format!("&variable_{name}={}", value.replace("&#43;", "+").replace('+', "%2B")))
+        Some(format!("&variable_{name}={}", value.replace("&#45;", "-").replace("&#43;", "%2B")))
     });
     named.collect()
 }

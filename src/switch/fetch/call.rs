@@ -3,7 +3,6 @@
 use std::{
     future::Future,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
 };
 
 use jiff::Timestamp;

@@ -2,7 +2,6 @@
 //! money, and a call whose record never comes is charged for what was seen of it.
 
 use sqlx::PgPool;
-use uuid::Uuid;
 
 pub use super::legs_store::Up;
 use super::{legs_store, store};

@@ -59,7 +59,7 @@ async fn a_domain_can_change_and_be_taken_by_another_tenant() {
     let second = second.id();
     two.extension(second, json!({ "number": "1000", "display_name": "Second", "sip_username": "second" })).await;
     for node in [&one, &two] {
-        assert!(node.invite("1000", "old.test").await.text().contains("Second"));
+        assert!(node.invite("second", "old.test").await.text().contains("Second"));
         assert!(node.invite("1000", "new.test").await.text().contains("First"));
     }
     let answer = one.api("DELETE", &format!("/v1/tenants/{first}?cascade=true&purge=now"), json!(null)).await;

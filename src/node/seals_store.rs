@@ -33,7 +33,7 @@ pub async fn offer(db: impl PgExecutor<'_>, ids: &[Vec<u8>]) -> sqlx::Result<()>
     sqlx::query!(
         "insert into sealing_keys (id)
          select id from unnest($1::bytea[]) as offered(id) where id not in (select id from retired_keys)
-         on conflict do nothing",
+         on conflict (id) do nothing",
         ids
     )
     .execute(db)
@@ -235,7 +235,9 @@ pub async fn retire(pool: &PgPool, id: KeyId) -> sqlx::Result<bool> {
         tx.rollback().await?;
         return Ok(false);
     }
-    sqlx::query!("insert into retired_keys (id) values ($1) on conflict do nothing", &id[..]).execute(&mut *tx).await?;
+    sqlx::query!("insert into retired_keys (id) values ($1) on conflict (id) do nothing", &id[..])
+        .execute(&mut *tx)
+        .await?;
     tx.commit().await?;
     Ok(true)
 }

@@ -204,7 +204,7 @@ pub async fn move_calls(db: &PgPool, before: DateTime<Utc>) -> sqlx::Result<u64>
                                  emergency, admitted, reason, price, currency, reserved, day, at, ended_at, seconds, cost)
          select tenant_id, call_id, callee, extension_id, user_id, number_id, caller_id, carrier_id, carriers,
                 emergency, admitted, reason, price, currency, reserved, day, at, ended_at, seconds, cost from gone
-             on conflict do nothing",
+             on conflict (tenant_id, at, call_id, callee) do nothing",
         before,
         BATCH
     );
@@ -236,7 +236,7 @@ pub async fn move_records(db: &PgPool, before: DateTime<Utc>) -> sqlx::Result<u6
                                         where a.call_id = case when g.leg ~ '^[0-9a-f-]{36}$' then g.leg::uuid end limit 1)),
                 g.switch_id, g.received_at, g.noted_at, g.body
            from gone g
-             on conflict do nothing",
+             on conflict (received_at, leg) do nothing",
         before,
         BATCH
     );

@@ -21,7 +21,7 @@ pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Option<P
 /// The same, locked for a change. Returns `None` if there is no such tenant.
 pub async fn locked(db: &mut PgConnection, tenant: Uuid) -> sqlx::Result<Option<Periods>> {
     sqlx::query!(
-        "insert into retention_periods (tenant_id, version) select id, 0 from tenants where id = $1 on conflict do nothing",
+        "insert into retention_periods (tenant_id, version) select id, 0 from tenants where id = $1 on conflict (tenant_id) do nothing",
         tenant
     )
     .execute(&mut *db)

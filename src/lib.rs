@@ -3,21 +3,7 @@
 //! The groups stand on each other like floors. Below they are listed from the ground up: an import points to the same group or to an
 //! earlier one in this list, and no two files import each other (`tests/architecture.rs`).
 
-pub mod text;
-
-pub mod model;
-
-pub mod routing;
-
-pub mod node;
-
-pub mod http;
-
-pub mod tenancy;
-
-pub mod telephony;
-
-pub mod people;
+pub use dialplane_ground::{http, model, node, people, routing, telephony, tenancy, text};
 
 pub mod switch;
 

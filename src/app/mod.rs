@@ -159,7 +159,7 @@ impl App {
         process::note_start();
         let readers = Readers::new(servers.clone(), settings.fill_connections, settings.fill_timeout());
         let fetch = Arc::new(Fetch::new(readers, pools.calls.clone(), Arc::clone(&keyring), &settings.limits()));
-        let memory = Arc::new(Arc::clone(&fetch)) as Arc<dyn Memory>;
+        let memory = Arc::clone(&fetch) as Arc<dyn Memory>;
         let mut looking = servers.connect(&Session::default()).await?;
         fitness::check_connections(&mut looking, fetch.node, needed).await.map_err(DatabaseError::from)?;
         drop(looking);

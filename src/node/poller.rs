@@ -54,7 +54,7 @@ pub type Take = Box<dyn FnOnce() + Send>;
 
 /// What keeps it. Reading and replacing are separate steps, so that everything is replaced at once.
 pub trait Memory: Send + Sync {
-    fn read<'a>(&'a self, db: &'a mut PgConnection, wanted: Wanted) -> Reading<'a>;
+    fn read(self: Arc<Self>, db: &mut PgConnection, wanted: Wanted) -> Reading<'_>;
 }
 
 pub type Reading<'a> = Pin<Box<dyn Future<Output = sqlx::Result<Take>> + Send + 'a>>;
@@ -217,14 +217,14 @@ impl Poller {
         let news = self.generations.merge(seen.heard.iter().cloned());
         let wanted = Wanted { switches: news.contains(&SWITCHES), carriers: news.contains(&CARRIERS) };
         if wanted.switches || wanted.carriers {
-            in_time(self.memory.read(db, wanted)).await?();
+            in_time(Arc::clone(&self.memory).read(db, wanted)).await?();
         }
         Ok(news)
     }
 
     /// Replaces everything. It is read completely first, so that it is replaced at once.
     async fn replace(&self, db: &mut PgConnection, seen: &Seen, replaced: bool) -> Result<Vec<Uuid>, PollError> {
-        let take = in_time(self.memory.read(db, Wanted { switches: true, carriers: true })).await?;
+        let take = in_time(Arc::clone(&self.memory).read(db, Wanted { switches: true, carriers: true })).await?;
         let news = self.generations.replace(&seen.heard, replaced);
         take();
         Ok(news)

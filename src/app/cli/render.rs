@@ -78,7 +78,7 @@ async fn ask(
     let keyring = Arc::new(keyring);
     let readers = Readers::new(database.servers.clone(), 1, settings.fill_timeout());
     let fetch = Arc::new(Fetch::new(readers, pool.clone(), keyring, &settings.limits()));
-    let memory = Arc::new(Arc::clone(&fetch)) as Arc<dyn Memory>;
+    let memory = Arc::clone(&fetch) as Arc<dyn Memory>;
     let poller =
         Poller::new(fetch.node, Arc::clone(&fetch.generations), memory, database.servers.clone(), pool.clone());
     let following = tokio::spawn(Arc::clone(&poller).run());

@@ -18,7 +18,7 @@ use sqlx::{
 
 use super::fitness::{self, CheckError, Unfit};
 
-static MIGRATIONS: Migrator = sqlx::migrate!();
+static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 /// Where sqlx records applied migrations.
 const TABLE: &str = "_sqlx_migrations";
 

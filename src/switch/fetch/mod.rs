@@ -142,18 +142,17 @@ pub struct Limits {
 /// The context of calls from outside.
 pub const PUBLIC: &str = "public";
 
-impl Memory for Arc<Fetch> {
-    fn read<'a>(&'a self, db: &'a mut sqlx::PgConnection, wanted: Wanted) -> Reading<'a> {
+impl Memory for Fetch {
+    fn read(self: Arc<Self>, db: &mut sqlx::PgConnection, wanted: Wanted) -> Reading<'_> {
         Box::pin(async move {
             let switches = if wanted.switches { Some(store::switches(&mut *db).await?) } else { None };
             let carriers = if wanted.carriers { Some(call_store::carriers(&mut *db).await?) } else { None };
-            let fetch = Arc::clone(self);
             let take = move || {
                 if let Some(switches) = switches {
-                    fetch.credentials.replace(switches);
+                    self.credentials.replace(switches);
                 }
                 if let Some((generation, carriers)) = carriers {
-                    fetch.plans.keep_carriers(fetch.generations.era(), generation, carriers);
+                    self.plans.keep_carriers(self.generations.era(), generation, carriers);
                 }
             };
             Ok(Box::new(take) as Take)

@@ -8,9 +8,11 @@ pub mod one_time;
 pub mod password;
 pub mod rules;
 pub mod second_factor;
+mod second_factor_store;
 pub mod session;
 pub mod store;
 pub mod throttle;
+mod throttle_store;
 
 use std::sync::Arc;
 

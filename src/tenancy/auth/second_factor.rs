@@ -4,7 +4,7 @@ use serde::Serialize;
 use totp_rs::{Algorithm, Secret, TOTP};
 use uuid::Uuid;
 
-use super::store::{self, Account};
+use super::{second_factor_store as store, store::Account};
 use crate::{
     model::error::{Error, Result},
     node::{

@@ -6,7 +6,7 @@ use std::{fmt::Write as _, net::IpAddr};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use super::store;
+use super::throttle_store as store;
 use crate::{
     model::error::{Error, Result},
     text::token::TokenHash,

@@ -58,19 +58,17 @@ struct CreatedPage<'a> {
     no_voicemail: bool,
 }
 
-impl NewPhone {
-    /// Catalogue key, id in the page, and value. Values that were not made anew are left out.
-    fn settings(&self) -> impl Iterator<Item = (&'static str, &'static str, &str)> {
-        [
-            ("phone.user", "user", &*self.sip_username),
-            ("phone.password", "password", &self.sip_password),
-            ("phone.domain", "domain", &self.domain),
-            ("phone.display_name", "name", &self.display_name),
-            ("phone.pin", "pin", &self.voicemail_pin),
-        ]
-        .into_iter()
-        .filter(|(_, _, value)| !value.is_empty())
-    }
+/// What a phone is set up with: catalogue key, id in the page, and value. Values that were not made anew are left out.
+fn settings(phone: &NewPhone) -> impl Iterator<Item = (&'static str, &'static str, &str)> {
+    [
+        ("phone.user", "user", &*phone.sip_username),
+        ("phone.password", "password", &phone.sip_password),
+        ("phone.domain", "domain", &phone.domain),
+        ("phone.display_name", "name", &phone.display_name),
+        ("phone.pin", "pin", &phone.voicemail_pin),
+    ]
+    .into_iter()
+    .filter(|(_, _, value)| !value.is_empty())
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,105 @@
+//! What each variable takes, and what none takes.
+
+use super::*;
+
+/// What would make a switch run, open or leave something, as each variable's value.
+const ATTACKS: [&str; 21] = [
+    "system::/usr/bin/touch /tmp/x",
+    "bgsystem::id",
+    "transfer::1000 XML other.test",
+    "lua::x.lua",
+    "m:^:system::id",
+    "shell_stream:///usr/bin/touch /tmp/x",
+    "http://attacker.test/x.wav",
+    "http_cache://attacker.test/x.wav",
+    "file_string://a!b",
+    "say:x",
+    "phrase:x",
+    "/etc/passwd",
+    "../../etc/passwd",
+    "local_stream://../x",
+    "local_stream://moh/8000",
+    "tone_stream://%(1,1,1)",
+    "silence_stream://-1",
+    "{loops=1}system::id",
+    "debug:/tmp/x",
+    "${system id}",
+    "mandatory:AES",
+];
+
+#[test]
+fn no_variable_takes_what_a_switch_would_run_or_open() {
+    for name in call_variable_names() {
+        for attack in ATTACKS {
+            let words = name == "presence_data";
+            let parsed = CallVariable::parse(name, attack);
+            assert!(Variable::parse(name, attack).is_err() || parsed.is_ok(), "{name}={attack}");
+            // What is only shown may say more; it holds no form that anything is run by.
+            let fine = words && !attack.contains("::") && !attack.contains("://") && !attack.contains('$');
+            assert_eq!(parsed.is_ok(), fine, "{name}={attack}");
+        }
+    }
+}
+
+#[test]
+fn each_variable_takes_what_it_is_for() {
+    for (name, value, kept) in [
+        ("accountcode", "support-team", "support-team"),
+        ("callgroup", "sales", "sales"),
+        ("default_language", "pt-BR", "pt-BR"),
+        ("fax_enable_t38", "true", "true"),
+        ("hold_music", "jazz", "local_stream://jazz"),
+        ("hold_music", "local_stream://jazz", "local_stream://jazz"),
+        ("jitterbuffer_msec", "60:200:20", "60:200:20"),
+        ("jitterbuffer_msec", "1p:5p", "1p:5p"),
+        ("limit_max", "0005", "5"),
+        ("presence_data", "in the office (until 5:30)", "in the office (until 5:30)"),
+        ("rtp_secure_media", "mandatory", "mandatory"),
+        ("sip-expires-max-deviation", "30", "30"),
+        ("sip-force-expires", "3600", "3600"),
+        ("timezone", "Europe/Berlin", "Europe/Berlin"),
+        ("timezone", "UTC", "UTC"),
+        ("timezone", "US/Eastern", "America/New_York"),
+        ("toll_allow", "domestic,international,local", "domestic,international,local"),
+    ] {
+        let variable = Variable::parse(name, value).unwrap_or_else(|error| panic!("{name}={value}: {error}"));
+        assert_eq!((variable.name(), variable.value()), (name, kept));
+        assert_eq!(Variable::parse(name, kept).unwrap(), variable, "the form that is kept is stable");
+    }
+}
+
+#[test]
+fn values_that_a_switch_would_misread_are_refused() {
+    for (name, value) in [
+        ("accountcode", "../../x"),
+        ("accountcode", "a/b"),
+        ("default_language", "english"),
+        ("fax_enable_t38", "yes please"),
+        ("hold_music", "a b"),
+        ("jitterbuffer_msec", "99999999"),
+        ("rtp_secure_media", "true:x"),
+        ("sip-expires-max-deviation", "3600"),
+        ("sip-expires-max-deviation", "0"),
+        ("sip-force-expires", "999999999"),
+        ("sip-force-expires", "59"),
+        ("sip-force-expires", "-1"),
+        ("sip-force-expires", "+3600"),
+        ("sip-force-expires-min", "1e3"),
+        ("timezone", "../../x"),
+        ("timezone", "Mars/Olympus"),
+        ("timezone", "Etc/Unknown"),
+        ("timezone", ":/etc/passwd"),
+        ("toll_allow", "a,,b"),
+        ("toll_allow", "a, b"),
+    ] {
+        assert!(Variable::parse(name, value).is_err(), "{name}={value}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_named_by_the_variable() {
+    let json = r#"{"accountcode":"a","hold_music":"system::id"}"#;
+    let mut reader = serde_json::Deserializer::from_str(json);
+    let error = serde_path_to_error::deserialize::<_, Variables>(&mut reader).unwrap_err();
+    assert_eq!(error.path().to_string(), "hold_music");
+}

@@ -1,0 +1,174 @@
+//! Pages as a browser gets them: the results of forms, reloads, two tabs, input that is kept when a session ends, and errors.
+
+mod forms;
+mod said;
+mod subjects;
+
+use std::collections::HashMap;
+
+use dialplane::tenancy::auth::{rules::Role, session::csrf_token};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    attacks::browser,
+    harness::{Answer, Database, Node, send},
+    people::{PASSWORD, Person, person},
+};
+
+/// Somebody with a browser.
+pub struct Tab<'a> {
+    node: &'a Node,
+    cookies: HashMap<String, String>,
+}
+
+impl<'a> Tab<'a> {
+    pub fn new(node: &'a Node) -> Self {
+        Self { node, cookies: HashMap::new() }
+    }
+
+    async fn of(node: &'a Node, who: &Person) -> Self {
+        let mut tab = Self::new(node);
+        tab.cookies.insert("dialplane_session".into(), browser(node, who).await);
+        tab
+    }
+
+    fn german(mut self) -> Self {
+        self.cookies.insert("dialplane_language".into(), "de".into());
+        self
+    }
+
+    async fn ask(&mut self, method: &str, path: &str, kind: &str, body: &str) -> Answer {
+        self.send(method, path, kind, body.as_bytes()).await
+    }
+
+    async fn send(&mut self, method: &str, path: &str, kind: &str, body: &[u8]) -> Answer {
+        let cookies = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
+        let headers = [
+            ("Accept", "text/html,application/xhtml+xml"),
+            ("Sec-Fetch-Site", "same-origin"),
+            ("Content-Type", kind),
+            ("Cookie", &cookies),
+        ];
+        let answer = send(self.node.app.app_address, method, path, &headers, body).await;
+        for (name, value) in &answer.headers {
+            if name == "set-cookie"
+                && let Some((name, value)) = value.split(';').next().and_then(|cookie| cookie.split_once('='))
+            {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        answer
+    }
+
+    pub async fn get(&mut self, path: &str) -> Answer {
+        self.ask("GET", path, "text/plain", "").await
+    }
+
+    fn csrf(&self) -> String {
+        self.cookies.get("dialplane_session").map(|cookie| csrf_token(cookie)).unwrap_or_default()
+    }
+
+    pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let csrf = self.csrf();
+        let mut body = url::form_urlencoded::Serializer::new(String::new());
+        body.extend_pairs(fields).append_pair("csrf", &csrf);
+        self.ask("POST", path, "application/x-www-form-urlencoded", &body.finish()).await
+    }
+
+    /// Sends a form that must lead to another page. Returns the page's address.
+    async fn does(&mut self, path: &str, fields: &[(&str, &str)]) -> String {
+        let answer = self.post(path, fields).await;
+        assert_eq!(answer.status, 303, "{path}: {}", answer.text());
+        answer.header("Location").unwrap().to_owned()
+    }
+
+    /// The same, but returns the page.
+    async fn sees_after(&mut self, path: &str, fields: &[(&str, &str)]) -> String {
+        let page = self.does(path, fields).await;
+        let page = self.get(&page).await;
+        assert_eq!(page.status, 200, "{path}: {}", page.text());
+        page.text()
+    }
+}
+
+/// The values of a page's fields, by name.
+fn fields(page: &str) -> Vec<(String, String)> {
+    let attribute = |tag: &str, name: &str| {
+        let rest = tag.split(&format!(" {name}=\"")).nth(1)?;
+        Some(rest.split('"').next()?.replace("&#38;", "&").replace("&#34;", "\"").replace("&amp;", "&"))
+    };
+    let mut found = Vec::new();
+    for tag in page.split('<').filter(|tag| tag.starts_with("input ")) {
+        if let Some(name) = attribute(tag, "name") {
+            found.push((name, attribute(tag, "value").unwrap_or_default()));
+        }
+    }
+    for select in page.split("<select ").skip(1) {
+        let select = select.split("</select>").next().unwrap();
+        let name = attribute(&format!("select {select}"), "name").unwrap();
+        let chosen = select.split("<option ").skip(1).find(|option| option.contains(" selected"));
+        let value = chosen.and_then(|option| attribute(&format!("option {option}"), "value")).unwrap_or_default();
+        found.push((name, value));
+    }
+    found
+}
+
+fn of<'a>(fields: &'a [(String, String)], name: &str) -> &'a str {
+    fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+}
+
+fn refs(fields: &[(String, String)]) -> Vec<(&str, &str)> {
+    fields.iter().filter(|(name, _)| name != "csrf").map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
+const ADA: [(&str, &str); 5] = [
+    ("first_name", "Grace"),
+    ("last_name", "Hopper"),
+    ("email", "grace@acme.test"),
+    ("role", "agent"),
+    ("extensions_count", "1"),
+];
+
+struct Stage {
+    node: Node,
+    database: Database,
+    tenant: Uuid,
+    owner: Person,
+    admin: Person,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let database = Database::new().await;
+        let node = Node::start(&database).await;
+        let tenant = node.tenant("acme.test").await;
+        let owner = person(&node, Some(tenant), Role::Owner, "owner@acme.test").await;
+        let admin = person(&node, None, Role::PlatformAdmin, "admin@platform.test").await;
+        Self { node, database, tenant, owner, admin }
+    }
+
+    async fn agent(&self, email: &str) -> Value {
+        let new = json!({ "first_name": "Grace", "last_name": "Hopper", "email": email });
+        let path = format!("/v1/admin/agents?tenant_id={}", self.tenant);
+        let made = self.node.api("POST", &path, new).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+        made.json()
+    }
+
+    async fn count(&self, sql: &'static str) -> i64 {
+        let mut db = self.database.connect().await;
+        sqlx::query_scalar(sql).fetch_one(&mut db).await.unwrap()
+    }
+
+    async fn execute(&self, sql: &'static str) {
+        let mut db = self.database.connect().await;
+        sqlx::query(sql).execute(&mut db).await.unwrap();
+    }
+}
+
+/// The value beside a label on the settings page.
+fn password(page: &str) -> String {
+    let at = page.find("id=\"password-").unwrap_or_else(|| panic!("no password in {page}"));
+    page[at..].split('>').nth(1).unwrap().split('<').next().unwrap().to_owned()
+}

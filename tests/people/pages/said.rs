@@ -1,0 +1,235 @@
+//! What pages say: errors, used links, empty searches, lights, the audit log.
+
+use super::*;
+
+#[actix_web::test]
+async fn what_goes_wrong_is_a_page_with_the_navigation_and_never_json() {
+    let stage = Stage::new().await;
+    let manager = person(&stage.node, Some(stage.tenant), Role::Manager, "manager@acme.test").await;
+    let mut owner = Tab::of(&stage.node, &stage.owner).await;
+    let mut manager = Tab::of(&stage.node, &manager).await;
+    let id = Uuid::now_v7();
+    let sound = |answer: &Answer, status: u16, what: &str| {
+        let page = answer.text();
+        assert_eq!(answer.status, status, "{what}: {page}");
+        assert!(answer.header("Content-Type").unwrap().starts_with("text/html"), "{what}");
+        assert!(page.contains("<nav ") && page.contains("/sign-out") && page.contains("@acme.test"), "{what}: {page}");
+        for never in ["CSRF", "X-API-Key", "{\"", "Json", "UUID", "deserialize"] {
+            assert!(!page.split("<main").nth(1).unwrap().contains(never), "{what}: {never} in {page}");
+        }
+    };
+    for path in [
+        "/app/agents/not-a-uuid",
+        "/app/agents/not-a-uuid/delete",
+        "/platform/switches/not-a-uuid/setup",
+        "/nothing/here",
+        "/app/agents/import/not-a-uuid",
+        "/problems/no_such_code",
+    ] {
+        let answer = owner.get(path).await;
+        sound(&answer, 404, path);
+        assert!(answer.text().contains("Not found"), "{path}: {}", answer.text());
+    }
+    sound(&owner.get(&format!("/app/agents/{id}")).await, 404, "nobody");
+    sound(&owner.post(&format!("/app/agents/{id}/suspend"), &[]).await, 404, "nobody to suspend");
+    sound(&owner.get("/app/agents?cursor=nonsense").await, 400, "a cursor");
+    sound(&owner.get("/audit?cursor=nonsense").await, 400, "a cursor");
+    sound(&owner.get("/account?shown=nonsense").await, 400, "a query that is none");
+    sound(&owner.get("/platform/tenants").await, 403, "the platform's");
+    sound(&manager.get("/app/agents/new").await, 403, "an administrator's");
+    let broken = owner.ask("POST", "/app/agents/new", "application/x-www-form-urlencoded", "%ff=%ff&").await;
+    assert!(broken.status < 500 && broken.header("Content-Type").unwrap_or("text/html").starts_with("text/html"));
+    sound(&owner.ask("POST", "/app/agents/new", "application/json", "{}").await, 400, "no form");
+    sound(&owner.ask("POST", "/app/agents/import", "text/plain", "x").await, 400, "no file");
+    let large = "x".repeat(5 * 1024 * 1024);
+    sound(&owner.ask("POST", "/app/agents/new", "application/x-www-form-urlencoded", &large).await, 413, "too much");
+    // The last owner can't be removed, and the page says so.
+    let own = fields(&owner.get(&format!("/app/agents/{}", stage.owner.id)).await.text());
+    let mut own = own.into_iter().filter(|(name, _)| name != "role").collect::<Vec<_>>();
+    own.push(("role".into(), "admin".into()));
+    let stays = owner.post(&format!("/app/agents/{}", stage.owner.id), &refs(&own)).await;
+    sound(&stays, 422, "the last owner");
+    assert!(stays.text().contains("last owner"), "{}", stays.text());
+    sound(&owner.post(&format!("/app/agents/{}/suspend", stage.owner.id), &[]).await, 409, "the last owner");
+    // The page is in the user's own language, whatever the cookie says.
+    stage.execute("update users set language = 'de'").await;
+    assert!(owner.get(&format!("/app/agents/{id}")).await.text().contains("Nicht gefunden"));
+    // The API still answers with problems.
+    let api = stage.node.api("GET", "/v1/admin/agents/not-a-uuid", Value::Null).await;
+    assert_eq!(api.header("Content-Type"), Some("application/problem+json"));
+    stage.node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_link_that_was_used_offers_a_new_one_and_nothing_to_press_in_vain() {
+    let stage = Stage::new().await;
+    let mut nobody = Tab::new(&stage.node);
+    for (path, press, new) in [
+        ("/verify?token=dpo_used", ">Confirm<", "/verify/again"),
+        ("/reset?token=dpo_used", ">Set the password<", "/forgot"),
+    ] {
+        let page = nobody.get(path).await;
+        assert_eq!(page.status, 422);
+        assert!(page.text().contains("This link has expired") && page.text().contains(new), "{}", page.text());
+        assert!(!page.text().contains(press), "{}", page.text());
+    }
+    let used = nobody.post("/verify", &[("token", "dpo_used")]).await.text();
+    assert!(used.contains("This link has expired") && !used.contains(">Confirm<"), "{used}");
+
+    // A second invitation makes the first link void.
+    let agent = stage.agent("grace@acme.test").await["id"].as_str().unwrap().to_owned();
+    let mails = "select count(*) from mail_outbox where template = 'welcome'";
+    assert_eq!(stage.count(mails).await, 1);
+    let mut owner = Tab::of(&stage.node, &stage.owner).await;
+    assert!(owner.get(&format!("/app/agents/{agent}")).await.text().contains("Resend invitation"));
+    let page = owner.sees_after(&format!("/app/agents/{agent}/invite"), &[]).await;
+    assert!(page.contains("The invitation was sent again."), "{page}");
+    assert_eq!(stage.count(mails).await, 2);
+    assert_eq!(stage.count("select count(*) from one_time_tokens where purpose = 'welcome'").await, 1);
+    // Somebody who has accepted gets no other invitation.
+    stage.execute("update users set status = 'active' where email = 'grace@acme.test'").await;
+    assert!(!owner.get(&format!("/app/agents/{agent}")).await.text().contains("Resend invitation"));
+    assert_eq!(owner.post(&format!("/app/agents/{agent}/invite"), &[]).await.status, 409);
+    stage.node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_search_without_hits_says_so_and_a_manager_is_offered_nothing_forbidden() {
+    let stage = Stage::new().await;
+    let mut owner = Tab::of(&stage.node, &stage.owner).await;
+    let none = owner.get("/app/agents?search=nobody+of+this+name").await.text();
+    assert!(none.contains("No agents found.") && !none.contains("Nobody here yet"), "{none}");
+    assert!(owner.get("/app/agents?status=suspended").await.text().contains("No agents found."));
+    let audit = owner.get("/audit?actor=nobody").await.text();
+    assert!(audit.contains("No entries found."), "{audit}");
+    // Every link on a manager's pages works.
+    let manager = person(&stage.node, Some(stage.tenant), Role::Manager, "manager@acme.test").await;
+    let agent = stage.agent("grace@acme.test").await["id"].as_str().unwrap().to_owned();
+    let mut manager = Tab::of(&stage.node, &manager).await;
+    for page in ["/app".to_owned(), "/app/agents".into(), format!("/app/agents/{agent}"), "/account".into()] {
+        let text = manager.get(&page).await.text();
+        assert!(!text.contains("/app/agents/new") && !text.contains("/import"), "{page}: {text}");
+        for link in text.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            if link.starts_with("/app") || link.starts_with("/account") || link.starts_with("/audit") {
+                assert_eq!(manager.get(&link.replace("&#38;", "&")).await.status, 200, "{link} on {page}");
+            }
+        }
+    }
+    stage.node.stop().await;
+}
+
+#[actix_web::test]
+async fn an_agent_in_a_group_is_taken_out_of_it_on_the_way_to_being_deleted() {
+    let stage = Stage::new().await;
+    let made = stage.agent("grace@acme.test").await;
+    let (agent, extension) = (made["id"].as_str().unwrap(), made["extensions"][0]["id"].as_str().unwrap());
+    let path = format!("/v1/tenants/{}/groups", stage.tenant);
+    let group = json!({ "name": "sales-team", "number": "700", "members": [extension] });
+    assert_eq!(stage.owner.ask(&stage.node, "POST", &path, group).await.status, 201);
+    let mut owner = Tab::of(&stage.node, &stage.owner).await;
+    let page = owner.get(&format!("/app/agents/{agent}")).await.text();
+    assert!(page.contains("sales-team") && page.contains("Remove from group"), "{page}");
+    let delete = format!("/app/agents/{agent}/delete");
+    let question = owner.get(&delete).await.text();
+    assert!(question.contains("sales-team") && question.contains("still in use"), "{question}");
+    let refused = owner.post(&delete, &[]).await;
+    assert!(refused.status == 422 && refused.text().contains("sales-team"), "{}", refused.text());
+    let leave = question.split("action=\"").find(|rest| rest.contains("/leave\"")).unwrap().split('"').next().unwrap();
+    let question = owner.sees_after(leave, &[("next", "delete")]).await;
+    assert!(question.contains("Delete this agent?") && !question.contains("sales-team"), "{question}");
+    owner.does(&delete, &refs(&fields(&question))).await;
+    stage.node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_light_is_green_only_for_the_token_that_is_in_force() {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let stage = Stage::new().await;
+    let mut admin = Tab::of(&stage.node, &stage.admin).await;
+    let cluster = stage.node.api("GET", "/v1/clusters", Value::Null).await.json()["items"][0]["id"].clone();
+    let setup = admin.does("/platform/switches/new", &[("name", "fs-9"), ("cluster", cluster.as_str().unwrap())]).await;
+    let switch = setup.split('/').nth(3).unwrap().to_owned();
+    let credentials = |page: &str| {
+        let rest = page.split("dialplane_credentials=").nth(1).unwrap();
+        rest.split(['"', '&']).next().unwrap().to_owned()
+    };
+    let fetch = async |credentials: &str| {
+        let basic = format!("Basic {}", STANDARD.encode(credentials));
+        let headers = [("Authorization", basic.as_str()), ("Content-Type", "application/x-www-form-urlencoded")];
+        let body = crate::harness::sign_in_form("1000", "acme.test");
+        send(stage.node.app.switch_address, "POST", "/fs/xml", &headers, body.as_bytes()).await.status
+    };
+    assert!(admin.get("/platform/clusters").await.text().contains("Never asked"));
+    let first = credentials(&admin.get(&setup).await.text());
+    let light = format!("/platform/switches/{switch}/light");
+    assert!(admin.get(&light).await.text().contains("waiting"));
+    let shines = async |admin: &mut Tab<'_>| {
+        let began = std::time::Instant::now();
+        while !admin.get(&light).await.text().contains("It works.") {
+            assert!(began.elapsed().as_secs() < 20, "the light stays off");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    assert_eq!(fetch(&first).await, 200);
+    shines(&mut admin).await;
+    assert!(!admin.get("/platform/clusters").await.text().contains("fs-9</td><td data-label=\"Last request\">never"));
+    let token = format!("/platform/switches/{switch}/token");
+    let question = admin.get(&token).await.text();
+    assert!(question.contains("Make a new token?"), "{question}");
+    let renewed = admin.does(&token, &refs(&fields(&question))).await;
+    let page = admin.get(&renewed).await.text();
+    assert!(page.contains("Waiting for the switch") && !page.contains("It works."), "{page}");
+    // Fetches with the old token say nothing about the new one.
+    assert_eq!(fetch(&first).await, 401);
+    assert!(!admin.get(&light).await.text().contains("It works."));
+    assert_eq!(fetch(&credentials(&page)).await, 200);
+    shines(&mut admin).await;
+    stage.node.stop().await;
+}
+
+#[actix_web::test]
+async fn the_audit_log_is_read_by_people() {
+    let stage = Stage::new().await;
+    let made = stage.agent("grace@acme.test").await;
+    let (agent, extension) = (made["id"].as_str().unwrap(), made["extensions"][0]["id"].as_str().unwrap());
+    let path = format!("/v1/admin/agents/{agent}");
+    assert_eq!(stage.owner.ask(&stage.node, "PATCH", &path, json!({ "last_name": "Murray" })).await.status, 200);
+    let path = format!("/v1/tenants/{}/groups", stage.tenant);
+    stage.owner.ask(&stage.node, "POST", &path, json!({ "name": "sales", "members": [extension] })).await;
+    let path = format!("/v1/tenants/{}/extensions/{extension}", stage.tenant);
+    let calls = json!({ "calls": { "do_not_disturb": true } });
+    assert_eq!(stage.owner.ask(&stage.node, "PATCH", &path, calls).await.status, 200);
+    let mut owner = Tab::of(&stage.node, &stage.owner).await;
+    let mut german = Tab::of(&stage.node, &stage.owner).await.german();
+    let page = owner.get("/audit").await.text();
+    let log = page.split("<ul class=\"log\">").nth(1).unwrap();
+    for told in ["<b>Changed</b> Agent", "Grace Murray", "owner@acme.test", "<b>Created</b> Group", "Hopper", "Murray"]
+    {
+        assert!(log.contains(told), "{told}: {log}");
+    }
+    let raw = regex::Regex::new("[0-9a-f]{8}-[0-9a-f]{4}|&#34;|\\{|\\}").unwrap();
+    assert_eq!(raw.find(log).map(|found| &log[found.start().saturating_sub(80)..found.end()]), None);
+    let page = german.get("/audit").await.text();
+    assert!(page.contains("<b>Geändert</b> Mitarbeiter") && page.contains("Nachname"), "{page}");
+    // The filters find what they say.
+    let groups = owner.get("/audit?resource=groups%2F&action=create").await.text();
+    assert!(groups.contains("Created</b> Group") && !groups.contains("</b> Agent"), "{groups}");
+    stage.node.stop().await;
+}
+
+#[actix_web::test]
+async fn every_codes_page_says_what_happened_and_what_to_do_in_both_languages() {
+    let stage = Stage::new().await;
+    let (mut english, mut german) = (Tab::new(&stage.node), Tab::new(&stage.node).german());
+    for code in dialplane::text::Code::ALL {
+        let path = format!("/problems/{code}");
+        let (en, de) = (english.get(&path).await, german.get(&path).await);
+        assert_eq!((en.status, de.status), (200, 200), "{code}");
+        let heading = |page: &str| page.split("<h1>").nth(1).unwrap().split("</h1>").next().unwrap().to_owned();
+        let (en, de) = (en.text(), de.text());
+        assert_ne!(heading(&en), heading(&de), "{code}");
+        assert!(heading(&en).ends_with('.') && heading(&de).ends_with('.'), "{code}: {}", heading(&en));
+        assert!(en.contains("What to do") && de.contains("Was zu tun ist") && en.contains(code.name()), "{code}");
+    }
+    stage.node.stop().await;
+}

@@ -8,6 +8,7 @@ use std::{
 
 use figment::{
     Figment,
+    error::Kind,
     providers::{Env, Format, Serialized},
 };
 use serde::{Deserialize, Serialize};
@@ -148,7 +149,7 @@ impl Settings {
         }
         let known = Env::prefixed("DIALPLANE_").filter(|name| FIELDS.iter().any(|field| name == *field));
         let settings: Self =
-            figment.merge(known).merge(Env::raw().only(&["DATABASE_URL"])).extract().map_err(Box::new)?;
+            figment.merge(known).merge(Env::raw().only(&["DATABASE_URL"])).extract().map_err(in_words)?;
         match settings.retention().fault() {
             Some(fault) => Err(Box::new(fault.into())),
             None => Ok(settings),
@@ -271,9 +272,38 @@ fn unknown_variable(name: &str) -> Option<String> {
     if of_a_service || FIELDS.contains(&own.as_str()) || OTHERS.contains(&own.as_str()) {
         return None;
     }
-    let near = similar::get_close_matches(own.as_str(), &FIELDS, 1, 0.7);
-    let hint = near.first().map(|near| format!("; did you mean DIALPLANE_{}?", near.to_ascii_uppercase()));
+    let hint = near(&own).map(|near| format!("; did you mean DIALPLANE_{}?", near.to_ascii_uppercase()));
     Some(format!("the environment has {name}, which is not a setting{}", hint.unwrap_or_default()))
+}
+
+/// The setting that a misspelt one looks like.
+fn near(name: &str) -> Option<&'static str> {
+    similar::get_close_matches(name, &FIELDS, 1, 0.7).first().copied()
+}
+
+/// Says where a setting is wrong, and what it may be. figment's own sentence lists all settings.
+fn in_words(error: figment::Error) -> Box<figment::Error> {
+    let place = error.metadata.as_ref().map(|from| match &from.source {
+        Some(source) => source.to_string(),
+        None => from.name.to_string(),
+    });
+    let place = place.unwrap_or_else(|| "the settings".to_owned());
+    let name = error.path.last().cloned().unwrap_or_default();
+    match &error.kind {
+        Kind::UnknownField(name, _) => {
+            let hint = near(name).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            Box::new(format!("{place} has {name}, which is not a setting{hint}").into())
+        }
+        Kind::InvalidType(found, wanted) | Kind::InvalidValue(found, wanted) => {
+            let wanted = match wanted.as_str() {
+                "u16" | "u32" | "u64" | "usize" => "a whole number",
+                "a boolean" => "true or false",
+                other => other,
+            };
+            Box::new(format!("{place}: {name} must be {wanted}, not {found}").into())
+        }
+        _ => Box::new(error),
+    }
 }
 
 fn default_data_dir() -> PathBuf {
@@ -296,6 +326,25 @@ mod tests {
         let said = unknown_variable("DIALPLANE_CACHE_MB").unwrap();
         assert!(said.ends_with("which is not a setting; did you mean DIALPLANE_CACHE_MIB?"), "{said}");
         assert!(unknown_variable("DIALPLANE_OF_SOMEBODY_ELSE").unwrap().ends_with("which is not a setting"));
+    }
+
+    #[test]
+    fn a_wrong_line_of_the_file_is_named_with_what_it_may_be() {
+        let said = |text: &str| {
+            let folder = std::env::temp_dir().join(format!("dialplane-settings-{}", uuid::Uuid::now_v7()));
+            std::fs::write(&folder, text).unwrap();
+            let said = Settings::read(Some(&folder)).unwrap_err().to_string();
+            std::fs::remove_file(&folder).unwrap();
+            let folder = folder.display().to_string();
+            assert!(said.starts_with(&folder), "{said}");
+            said[folder.len()..].to_owned()
+        };
+        assert_eq!(
+            said("fill_conections = 3"),
+            " has fill_conections, which is not a setting; did you mean fill_connections?"
+        );
+        assert_eq!(said("tea = 3"), " has tea, which is not a setting");
+        assert_eq!(said("fill_connections = \"x\""), ": fill_connections must be a whole number, not string \"x\"");
     }
 
     #[test]

@@ -70,7 +70,7 @@ with_postgres() (
     trap '"${run[@]}" "$bin/pg_ctl" -D "$folder/data" -m immediate -s stop; rm -rf "$folder"' EXIT
     cd /
     "${run[@]}" "$bin/initdb" -D "$folder/data" -U dialplane -A trust -E UTF8 --locale=C >/dev/null
-    "${run[@]}" "$bin/pg_ctl" -D "$folder/data" -s -w -l "$folder/log" -o "-c listen_addresses= -k $folder -c fsync=off" start
+    "${run[@]}" "$bin/pg_ctl" -D "$folder/data" -s -w -l "$folder/log" -o "-c listen_addresses= -k $folder -c fsync=off -c max_connections=200" start
     cd - >/dev/null
     DATABASE_URL="postgres://dialplane@$(printf %s "$folder" | sed 's#/#%2F#g')/postgres" "$@"
 )

@@ -45,7 +45,7 @@ use crate::{
         changes::Changes,
         database::{self, DatabaseError, Pools},
         disk::Disk,
-        fitness,
+        epoch_store, fitness,
         poller::{Memory, Poller},
         schema::{self, Step},
         seals,
@@ -121,6 +121,19 @@ async fn prepare(servers: &Servers) -> Result<(), DatabaseError> {
     Ok(())
 }
 
+/// Waits until the database is complete. A node that starts during a restore must write nothing, nor make a key file.
+async fn await_restore(servers: &Servers) -> sqlx::Result<()> {
+    let mut db = servers.connect(&Session::default()).await?;
+    let mut was_told = false;
+    while !epoch_store::is_whole(&mut db).await? {
+        if !std::mem::replace(&mut was_told, true) {
+            tracing::warn!("{}. This node waits for that", DatabaseError::NotWhole);
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    Ok(())
+}
+
 impl App {
     /// Starts a node. When this returns, it is in step with the database and listens.
     pub async fn start(settings: &Settings, servers: impl Into<Servers>) -> Result<Self, StartError> {
@@ -152,6 +165,7 @@ impl App {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+        await_restore(&servers).await?;
         let pools = Pools::open(&servers, settings.api_connections, calls_at_once);
         let keyring = database::recognise(&mut *pools.work.acquire().await?, &settings.key_file()).await?;
         let keyring = Arc::new(keyring);

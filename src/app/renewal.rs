@@ -148,8 +148,8 @@ impl Renewal {
 
     /// Runs forever.
     pub async fn run(self: Arc<Self>) {
-        let mut known = self.look().await;
-        let mut before = known.clone();
+        // Everything is read once after the start, because a file may have changed since it was read for the start.
+        let (mut known, mut before) = (Vec::new(), Vec::new());
         loop {
             tokio::select! {
                 () = self.wanted.notified() => {

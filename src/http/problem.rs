@@ -267,6 +267,13 @@ impl From<sqlx::Error> for Problem {
             {
                 Self::unavailable(&error)
             }
+            // A table, function, column or key that our statements name is missing: they are checked when they are compiled, so the database
+            // is being restored.
+            sqlx::Error::Database(e)
+                if e.code().is_some_and(|c| matches!(&*c, "42P01" | "42883" | "42703" | "42P10")) =>
+            {
+                Self::unavailable(&error)
+            }
             sqlx::Error::Database(e) => match e.code().as_deref().and_then(|state| unfit(state, e.constraint())) {
                 Some(problem) => problem,
                 None => Self::internal(&error),

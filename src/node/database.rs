@@ -15,7 +15,7 @@ use super::{
     fitness::{CheckError, Unfit},
     schema::{self, SchemaError},
     seals_store,
-    servers::{self, ServerError, Servers, Session, Unreachable},
+    servers::{self, DuringRestore, ServerError, Servers, Session, Unreachable},
 };
 use crate::text::keyring::{Keyring, KeyringError, hex};
 
@@ -30,6 +30,11 @@ pub enum DatabaseError {
     Server { names: String, source: ServerError },
     #[error(transparent)]
     Unfit(#[from] Unfit),
+    #[error(
+        "the database is incomplete: it is being restored, or triggers, foreign keys or policies were dropped. Wait until the restore has ended, and look \
+         at `dialplane doctor`; `dialplane restored` accepts the database as it is"
+    )]
+    NotWhole,
     #[error(transparent)]
     Schema(#[from] SchemaError),
     #[error(transparent)]
@@ -52,6 +57,7 @@ impl DatabaseError {
         match self {
             Self::Sql(error) | Self::Schema(SchemaError::Sql(error)) => servers::may_pass(error),
             Self::Server { source, .. } => source.may_pass(),
+            Self::Schema(SchemaError::Partial) => true,
             _ => false,
         }
     }
@@ -98,12 +104,13 @@ pub struct Pools {
 impl Pools {
     #[must_use]
     pub fn open(servers: &Servers, api_connections: u32, call_connections: u32) -> Self {
-        let bounded = |connections, limit| servers.pool(connections, Session::within(limit));
+        let bounded = |connections, limit, restore| servers.pool(connections, Session::within(limit), restore);
         Self {
-            api: bounded(api_connections, REQUEST),
-            calls: bounded(call_connections, CALL),
-            watch: bounded(FEW, WATCH),
-            work: servers.pool(FEW, Session::default()),
+            api: bounded(api_connections, REQUEST, DuringRestore::Holds),
+            calls: bounded(call_connections, CALL, DuringRestore::Holds),
+            // It only reads, and removes this node.
+            watch: bounded(FEW, WATCH, DuringRestore::Goes),
+            work: servers.pool(FEW, Session::default(), DuringRestore::HoldsAtOnce),
         }
     }
 
@@ -120,19 +127,34 @@ impl Pools {
     }
 }
 
+/// Whether a database may be opened that lacks triggers, foreign keys or policies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Incomplete {
+    Refuse,
+    /// By the operator's word.
+    Accept,
+}
+
 /// Opens the database for a command: one connection without a limit, after checking the tables' version. Somebody watches.
-pub async fn open(servers: &Servers, key_file: &Path) -> Result<(PgPool, Keyring), DatabaseError> {
+pub async fn open(
+    servers: &Servers,
+    key_file: &Path,
+    incomplete: Incomplete,
+) -> Result<(PgPool, Keyring), DatabaseError> {
     let first = servers.choose().await.map_err(|source| DatabaseError::Server { names: servers.names(), source })?;
     drop(first);
-    let pool = servers.pool(1, Session::default());
+    let pool = servers.pool(1, Session::default(), DuringRestore::Goes);
     let mut db = pool.acquire().await?;
     schema::check(&mut db).await?;
+    if incomplete == Incomplete::Refuse && !epoch_store::is_whole(&mut db).await? {
+        return Err(DatabaseError::NotWhole);
+    }
     let keyring = recognise(&mut db, key_file).await?;
     drop(db);
     Ok((pool, keyring))
 }
 
-/// The first steps wherever an up-to-date database is opened: a restored database gets a new epoch (unless the restore is
+/// The first steps wherever an up-to-date and complete database is opened: a restored database gets a new epoch (unless the restore is
 /// still going on), the triggers that migrations made are counted, and the keys are read.
 pub async fn recognise(db: &mut PgConnection, key_file: &Path) -> Result<Keyring, DatabaseError> {
     if let Some(found) = epoch_store::of_a_restored(&mut *db).await? {

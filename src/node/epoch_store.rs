@@ -4,13 +4,15 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
+use super::servers_store;
+
 /// A database's epoch, as `doctor` shows it.
 pub struct Epoch {
     pub epoch: Uuid,
     pub since: DateTime<Utc>,
     /// Whether the epoch began in this very database.
     pub is_same: bool,
-    /// How many triggers the database should have, and how many it has.
+    /// How many triggers, foreign keys and policies the database should have, and how many it has.
     pub guards: (i64, i64),
 }
 
@@ -55,7 +57,29 @@ pub async fn of_a_restored(db: &mut PgConnection) -> sqlx::Result<Option<Uuid>> 
     .await
 }
 
-/// Counts the triggers that the migrations made.
+/// Whether the database is complete, as far as can be seen. It is not while it is being restored, or if something was dropped other than
+/// by a migration since the last count.
+pub async fn is_whole(db: &mut PgConnection) -> sqlx::Result<bool> {
+    // Not checked at compile time: it must be possible to ask when tables and functions are missing.
+    let found = sqlx::query_scalar(
+        "select guards <= guards() or migration < (select max(version) from _sqlx_migrations where success) from public.epoch",
+    )
+    .fetch_optional(db)
+    .await;
+    match found {
+        Ok(found) => Ok(found.unwrap_or(false)),
+        Err(sqlx::Error::Database(error)) if servers_store::names_nothing(&*error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the database is complete. If so, it stays that until this transaction ends: a restore drops this table, and waits for the lock.
+pub async fn stays_whole(db: &mut PgConnection) -> sqlx::Result<bool> {
+    let found = sqlx::query_scalar!(r#"select guards <= guards() as "is_whole!" from epoch for share"#);
+    Ok(found.fetch_optional(db).await?.unwrap_or(false))
+}
+
+/// Counts the triggers, foreign keys and policies that the migrations made.
 pub async fn count_guards(db: &mut PgConnection) -> sqlx::Result<()> {
     // Not checked at compile time: the table is sqlx's own, and is missing where statements are checked.
     sqlx::query(

@@ -26,6 +26,7 @@ use super::{
     history::{History, Seen, Snapshot, Step},
     poller_store::{self, Here, Visible},
     servers::{ServerError, Servers, Session},
+    servers_store,
 };
 
 /// For how long after a poll began the node is fresh.
@@ -102,6 +103,10 @@ impl Poller {
             let Err(error) = self.follow(&mut history, &mut was_lost).await;
             if error.is_read_only() {
                 self.servers.doubt();
+            }
+            // Without an answer, nothing is known of a restore.
+            if error.is_of_a_restore() {
+                self.servers.note_restore(true);
             }
             self.generations.poll_failed(began);
             if !was_lost {
@@ -192,6 +197,7 @@ impl Poller {
                 }
             };
             generations.renew(began);
+            self.servers.note_restore(false);
             history.took(&seen);
             applied = seen.snapshot;
             self.applied.send_replace(Some(Applied { snapshot: applied.clone(), began }));
@@ -267,8 +273,7 @@ impl PollError {
     fn is_of_a_restore(&self) -> bool {
         match self {
             Self::NotWhole => true,
-            // Class 42: the statement names something that does not exist.
-            Self::Sql(sqlx::Error::Database(error)) => error.code().is_some_and(|code| code.starts_with("42")),
+            Self::Sql(sqlx::Error::Database(error)) => servers_store::names_nothing(&**error),
             Self::Sql(_) | Self::Server(_) | Self::Timeout => false,
         }
     }

@@ -19,10 +19,12 @@ use sqlx::{
 };
 use tokio::sync::watch;
 
-use super::servers_store as store;
+use super::servers_store::{self as store, State};
 
 /// How long a server may take to answer a new connection, unless the URL's `connect_timeout` says otherwise.
 const CONNECT: Duration = Duration::from_secs(3);
+/// How long a pool's users wait for a connection.
+const ACQUIRE: Duration = Duration::from_secs(3);
 /// The pause between two attempts at the start.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -143,7 +145,21 @@ struct Inner {
     /// A server no longer accepts changes, so connections to it must not be used, even if they are open.
     doubted: AtomicBool,
     now: watch::Sender<Now>,
+    /// Whether the database is being restored, as the last poll saw it.
+    restoring: watch::Sender<bool>,
     pools: Mutex<Vec<PgPool>>,
+}
+
+/// What a pool does while the database is being restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DuringRestore {
+    /// It gives connections as always.
+    Goes,
+    /// It gives none, so that whoever wants one waits or fails as without a database. During `pg_restore`, rows can be written before there
+    /// are keys, and then the restore fails.
+    Holds,
+    /// The same, and it asks the database each time. A poll notices a restore within a quarter of a second; a job needs less.
+    HoldsAtOnce,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -165,12 +181,14 @@ impl Servers {
         // pgbouncer refuses extra_float_digits. Numbers are sent in binary, so nothing depends on it.
         let named = |options: PgConnectOptions| options.application_name("dialplane").extra_float_digits(None);
         let (now, _) = watch::channel(Now { at: 0, era: 0, since: Instant::now() });
+        let (restoring, _) = watch::channel(false);
         Self(Arc::new(Inner {
             candidates: candidates.into_iter().map(named).collect(),
             patience,
             next: AtomicUsize::new(0),
             doubted: AtomicBool::new(false),
             now,
+            restoring,
             pools: Mutex::default(),
         }))
     }
@@ -221,25 +239,52 @@ impl Servers {
     }
 
     /// A pool of connections to it. The pool follows the node to another server.
-    pub fn pool(&self, connections: u32, session: Session) -> PgPool {
-        let servers = self.clone();
+    pub fn pool(&self, connections: u32, session: Session, restore: DuringRestore) -> PgPool {
+        let (servers, fresh) = (self.clone(), self.clone());
         let pool = PgPoolOptions::new()
             .max_connections(connections)
-            .acquire_timeout(Duration::from_secs(3))
+            .acquire_timeout(ACQUIRE)
             // This replaces the pool's own test, which would first ask the old server.
             .test_before_acquire(false)
             .before_acquire(move |db, connection| {
                 let was_left = servers.0.now.borrow().since.elapsed() < connection.age && servers.era() > 0;
+                let servers = servers.clone();
                 // This replaces a ping: the node may have left the server while this connection was being opened.
-                Box::pin(async move { Ok(!was_left && store::takes_changes(db).await) })
+                Box::pin(async move { Ok(!was_left && servers.may_be_used(db, restore).await) })
             })
             .after_connect(move |db, _| {
-                let session = session.clone();
-                Box::pin(async move { store::apply(db, &session.0).await })
+                let (session, servers) = (session.clone(), fresh.clone());
+                Box::pin(async move {
+                    store::apply(db, &session.0).await?;
+                    if restore != DuringRestore::Goes {
+                        servers.may_be_used(db, restore).await;
+                    }
+                    Ok(())
+                })
             })
             .connect_lazy_with(self.options());
         self.0.pools.lock().unwrap_or_else(PoisonError::into_inner).push(pool.clone());
         pool
+    }
+
+    /// Whether a pool's connection can be used. Waits while the database is being restored; the pool ends that after [`ACQUIRE`].
+    async fn may_be_used(&self, db: &mut PgConnection, restore: DuringRestore) -> bool {
+        loop {
+            if restore != DuringRestore::Goes {
+                // The sender lives as long as self.
+                let _ = self.0.restoring.subscribe().wait_for(|restoring| !*restoring).await;
+            }
+            match store::state(db, restore == DuringRestore::HoldsAtOnce).await {
+                State::TakesChanges => return true,
+                State::Unusable => return false,
+                State::BeingRestored => tokio::time::sleep(PAUSE / 4).await,
+            }
+        }
+    }
+
+    /// Notes whether a poll found that the database is being restored.
+    pub fn note_restore(&self, restoring: bool) {
+        self.0.restoring.send_if_modified(|before| std::mem::replace(before, restoring) != restoring);
     }
 
     /// Notes that a connection found that its server no longer accepts changes.

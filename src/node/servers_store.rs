@@ -19,10 +19,33 @@ pub async fn apply_and_look(db: &mut PgConnection, statements: &str) -> sqlx::Re
     Ok(Kind { is_standby: row.try_get(0)?, is_read_only: row.try_get(1)? })
 }
 
-/// Whether the server answers and accepts changes.
-pub async fn takes_changes(db: &mut PgConnection) -> bool {
-    let asked = sqlx::raw_sql("select current_setting('transaction_read_only')::bool").fetch_one(db).await;
-    asked.and_then(|row| row.try_get::<bool, _>(0)).is_ok_and(|is_read_only| !is_read_only)
+/// What a pool's connection can be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    TakesChanges,
+    /// The server takes none, or does not answer.
+    Unusable,
+    /// The database is incomplete.
+    BeingRestored,
+}
+
+/// Asks the server whether it accepts changes, and perhaps whether the database is complete.
+pub async fn state(db: &mut PgConnection, also_whole: bool) -> State {
+    let whole = if also_whole { "(select guards <= guards() from public.epoch)" } else { "true" };
+    let sql = format!("select current_setting('transaction_read_only')::bool, {whole}");
+    let asked = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(db).await;
+    match asked.and_then(|row| Ok((row.try_get::<bool, _>(0)?, row.try_get::<Option<bool>, _>(1)?))) {
+        Ok((false, Some(true))) => State::TakesChanges,
+        Ok((false, _)) => State::BeingRestored,
+        Err(sqlx::Error::Database(error)) if names_nothing(&*error) => State::BeingRestored,
+        Ok((true, _)) | Err(_) => State::Unusable,
+    }
+}
+
+/// Whether a statement of ours named something that is not there (class 42), which happens during a restore.
+#[must_use]
+pub fn names_nothing(error: &dyn sqlx::error::DatabaseError) -> bool {
+    error.code().is_some_and(|code| code.starts_with("42"))
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -21,6 +21,7 @@ mod private_database;
 mod purge;
 mod races;
 mod renewal;
+mod renewed_settings;
 mod repeats;
 mod resources;
 mod retention;

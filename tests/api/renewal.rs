@@ -16,7 +16,7 @@ use nix::{
 use rustls::{
     ClientConfig, DigitallySignedStruct, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    pki_types::{CertificateDer, ServerName, UnixTime},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
 };
 use serde_json::Value;
 use tokio::{
@@ -28,25 +28,29 @@ use uuid::Uuid;
 use crate::harness::{Database, key_file};
 
 /// A node in its own process, with a settings file.
-struct Served {
-    child: Child,
-    folder: PathBuf,
+pub struct Served {
+    pub child: Child,
+    pub folder: PathBuf,
     log: Arc<Mutex<Vec<Value>>>,
-    switch: SocketAddr,
-    app: SocketAddr,
+    pub switch: SocketAddr,
+    pub app: SocketAddr,
 }
 
 impl Served {
-    async fn start(database: &Database, settings: impl FnOnce(&Path) -> String) -> Self {
+    pub async fn start(database: &Database, settings: impl FnOnce(&Path) -> String) -> Self {
         let folder = std::env::temp_dir().join(format!("dialplane-renewal-{}", Uuid::now_v7().simple()));
         std::fs::create_dir(&folder).unwrap();
         let socket = database.options.get_socket().unwrap().display().to_string().replace('/', "%2F");
         let url = format!("postgres://dialplane@{socket}/{}", database.options.get_database().unwrap());
-        std::fs::write(folder.join("settings.toml"), settings(&folder)).unwrap();
+        let settings = settings(&folder);
+        std::fs::write(folder.join("settings.toml"), &settings).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
         command.args(["serve", "--switch-listen", "127.0.0.1:0", "--app-listen", "127.0.0.1:0", "--data-dir"]);
         command.arg(&folder).arg("--config").arg(folder.join("settings.toml"));
-        command.env("DATABASE_URL", url).env("DIALPLANE_KEY_FILE", key_file()).env_remove("DIALPLANE_LOG");
+        command.env("DATABASE_URL", url).env_remove("DIALPLANE_LOG");
+        if !settings.contains("key_file") {
+            command.env("DIALPLANE_KEY_FILE", key_file());
+        }
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::<Mutex<Vec<Value>>>::default();
         let (lines, kept) = (BufReader::new(child.stderr.take().unwrap()).lines(), Arc::clone(&log));
@@ -64,7 +68,7 @@ impl Served {
     }
 
     /// The first line of this kind that the log has or gets.
-    async fn logged(&self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+    pub async fn logged(&self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
         let mut found = None;
         let look = || {
             found = self.log.lock().unwrap().iter().find(|line| is(line)).cloned();
@@ -74,11 +78,11 @@ impl Served {
         found.unwrap()
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         std::fs::write(self.folder.join(name), text).unwrap();
     }
 
-    fn hang_up(&self) {
+    pub fn hang_up(&self) {
         kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), Signal::SIGHUP).unwrap();
     }
 
@@ -110,7 +114,7 @@ impl Drop for Served {
     }
 }
 
-async fn until(what: &str, mut is: impl FnMut() -> bool) {
+pub async fn until(what: &str, mut is: impl FnMut() -> bool) {
     let since = Instant::now();
     while !is() {
         assert!(since.elapsed() < Duration::from_mins(1), "{what}");
@@ -157,24 +161,35 @@ impl ServerCertVerifier for Any {
     }
 }
 
+type Encrypted = tokio_rustls::client::TlsStream<TcpStream>;
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// Connects to whoever is there, perhaps with a certificate of its own.
+pub async fn insecure_client(address: SocketAddr, own: Option<Identity>) -> std::io::Result<Encrypted> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.dangerous().with_custom_certificate_verifier(Arc::new(Any));
+    let config = match own {
+        None => config.with_no_client_auth(),
+        Some((chain, key)) => config.with_client_auth_cert(chain, key).unwrap(),
+    };
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = TcpStream::connect(address).await?;
+    tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await
+}
+
 /// A connection that stays open.
 enum Open {
     Plain(TcpStream),
-    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+    Tls(Box<Encrypted>),
 }
 
 impl Open {
     async fn to(address: SocketAddr, tls: bool) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
         if !tls {
-            return Self::Plain(stream);
+            return Self::Plain(TcpStream::connect(address).await.unwrap());
         }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let config = config.dangerous().with_custom_certificate_verifier(Arc::new(Any)).with_no_client_auth();
-        let name = ServerName::try_from("localhost").unwrap();
-        let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
-        Self::Tls(Box::new(stream))
+        Self::Tls(Box::new(insecure_client(address, None).await.unwrap()))
     }
 
     fn certificate(&self) -> Vec<u8> {
@@ -214,13 +229,13 @@ impl Open {
 }
 
 /// A new certificate with its key in PEM, and the certificate in DER.
-fn certificate() -> (String, String, Vec<u8>) {
+pub fn certificate() -> (String, String, Vec<u8>) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     (made.cert.pem(), made.signing_key.serialize_pem(), made.cert.der().to_vec())
 }
 
 /// Both listeners over TLS.
-fn encrypted(folder: &Path, (certificate, key, _): &(String, String, Vec<u8>)) -> String {
+pub fn encrypted(folder: &Path, (certificate, key, _): &(String, String, Vec<u8>)) -> String {
     std::fs::write(folder.join("tls.crt"), certificate).unwrap();
     std::fs::write(folder.join("tls.key"), key).unwrap();
     let (certificate, key) = (folder.join("tls.crt"), folder.join("tls.key"));

@@ -2,16 +2,26 @@
 //! node does not serve.
 
 use std::{
+    collections::BTreeMap,
     process::Command,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use dialplane::{
+    app::{retention, settings::Settings},
+    node::{
+        database::{self, DatabaseError, Incomplete},
+        schema::{self, SchemaError},
+        servers::{DuringRestore, Servers, Session},
+    },
+};
 use serde_json::{Value, json};
-use sqlx::Connection as _;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use uuid::Uuid;
 
-use crate::harness::{Answer, Cluster, Database, Node, call_form, send};
+use crate::harness::{Answer, Cluster, Database, Node, call_form, key_file, send};
 
 /// Postgres and two nodes, with a tenant whose state will be lost.
 struct Drill {
@@ -230,6 +240,118 @@ async fn a_restore_that_is_half_way_is_not_believed() {
     };
     beside(&drill.cluster, rest).await;
     drill.go_on().await;
+}
+
+/// What is in each table of the database; partitions count as tables.
+async fn contents(db: &mut PgConnection) -> BTreeMap<String, String> {
+    let tables = "select c.relname::text from pg_class c
+                   where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') order by 1";
+    let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut *db).await.unwrap();
+    let mut found = BTreeMap::new();
+    for table in tables {
+        let rows = format!("select coalesce(string_agg(t::text, E'\\n' order by t::text), '') from \"{table}\" t");
+        found.insert(table, sqlx::query_scalar(AssertSqlSafe(rows)).fetch_one(&mut *db).await.unwrap());
+    }
+    found
+}
+
+/// Until a restore is done, tables have no keys: a row that a node put there would make it fail.
+#[actix_web::test]
+async fn nodes_write_nothing_into_a_database_that_is_being_restored() {
+    let drill = Drill::begin().await;
+    drill.dump().await;
+    let name = drill.name();
+    let section = |section: &'static str| {
+        let name = name.clone();
+        move |cluster: &Cluster| done(&cluster.client("pg_restore", &[section, "-d", &name, "dump"]))
+    };
+    let empty = name.clone();
+    let new = move |cluster: &Cluster| {
+        done(&cluster.client("dropdb", &["--force", &empty]));
+        done(&cluster.client("createdb", &[&empty]));
+    };
+    beside(&drill.cluster, new).await;
+    for part in ["--section=pre-data", "--section=data"] {
+        beside(&drill.cluster, section(part)).await;
+        let mut db = drill.database.connect().await;
+        let before = contents(&mut db).await;
+        assert_eq!(before["tenants"].is_empty(), part == "--section=pre-data");
+        // Longer than the pauses of most jobs, while people and switches go on as well.
+        let since = Instant::now();
+        while since.elapsed() < Duration::from_secs(6) {
+            let refused = drill.set_version(0, 9).await;
+            assert_eq!(refused.status, 503, "{}", refused.text());
+            let path = format!("/fs/cdr?uuid={}", Uuid::now_v7());
+            let node = &drill.nodes[1];
+            let login = format!("Basic {}", STANDARD.encode(format!("{}:{}", node.switch.0, node.switch.1)));
+            let headers = [("Authorization", login.as_str()), ("Content-Type", "application/json")];
+            let record = send(node.app.switch_address, "POST", &path, &headers, b"{\"variables\":{}}").await;
+            assert_eq!(record.status, 503, "{}", record.text());
+        }
+        // The jobs that pause for longer use the same connections.
+        let servers = Servers::from(drill.database.options.clone());
+        let pool = servers.pool(1, Session::default(), DuringRestore::HoldsAtOnce);
+        let pass = retention::pass(&pool, &Settings::default().retention(), chrono::Utc::now()).await;
+        assert!(matches!(pass, Err(sqlx::Error::PoolTimedOut)), "{pass:?}");
+        let mut turn = drill.database.connect().await;
+        let beyond = retention::Month::of(chrono::Utc::now() + chrono::TimeDelta::days(100));
+        let made = retention::make_month(&mut turn, retention::Kept::Calls, beyond).await;
+        assert!(matches!(made, Ok(false)), "{made:?}");
+        assert_eq!(contents(&mut db).await, before, "after {part}");
+        db.close().await.unwrap();
+        turn.close().await.unwrap();
+    }
+    beside(&drill.cluster, section("--section=post-data")).await;
+    drill.live_a_future().await;
+    let [one, two] = drill.nodes;
+    one.stop().await;
+    two.stop().await;
+}
+
+/// It makes no tables, no keys and no key file, and begins no epoch.
+#[actix_web::test]
+async fn a_node_that_starts_during_a_restore_waits_for_its_end() {
+    let drill = Drill::begin().await;
+    drill.dump().await;
+    let name = drill.name();
+    let [one, two] = drill.nodes;
+    one.stop().await;
+    two.stop().await;
+    let section = |section: &'static str| {
+        let name = name.clone();
+        move |cluster: &Cluster| done(&cluster.client("pg_restore", &[section, "-d", &name, "dump"]))
+    };
+    let empty = name.clone();
+    let new = move |cluster: &Cluster| {
+        done(&cluster.client("dropdb", &["--force", &empty]));
+        done(&cluster.client("createdb", &[&empty]));
+    };
+    beside(&drill.cluster, new).await;
+    beside(&drill.cluster, section("--section=pre-data")).await;
+    let mut db = drill.database.connect().await;
+    let before = contents(&mut db).await;
+    let refused = schema::migrate(&drill.database.options, |_| {}).await;
+    assert!(matches!(refused, Err(SchemaError::Partial)), "{refused:?}");
+    let refused = schema::check(&mut db).await;
+    assert!(matches!(refused, Err(SchemaError::Partial)), "{refused:?}");
+    assert_eq!(contents(&mut db).await, before);
+
+    beside(&drill.cluster, section("--section=data")).await;
+    let before = contents(&mut db).await;
+    let servers = Servers::from(drill.database.options.clone());
+    let refused = database::open(&servers, &key_file(), Incomplete::Refuse).await;
+    assert!(matches!(refused, Err(DatabaseError::NotWhole)));
+    let starting = Node::start(&drill.database);
+    let mut starting = std::pin::pin!(starting);
+    let waited = tokio::time::timeout(Duration::from_secs(2), starting.as_mut()).await;
+    assert!(waited.is_err(), "it started on half a database");
+    assert_eq!(contents(&mut db).await, before);
+    db.close().await.unwrap();
+    beside(&drill.cluster, section("--section=post-data")).await;
+    let node = starting.await;
+    node.extension(drill.tenant, json!({ "number": "1005" })).await;
+    assert!(node.invite("1005", "acme.test").await.text().contains("<user "));
+    node.stop().await;
 }
 
 /// The volume goes back in time. The server and all its identifiers are the same.

@@ -175,8 +175,8 @@ async fn whole(db: &mut sqlx::PgConnection) -> Seen {
     let (wanted, there) = epoch.guards;
     if there < wanted {
         return Err(format!(
-            "{} of {wanted} triggers are missing, so no node trusts it: is it being restored? `dialplane restored` accepts it \
-             as it is",
+            "{} of {wanted} triggers, foreign keys and policies are missing, so no node trusts it: is it being restored? \
+             `dialplane restored` accepts it as it is",
             wanted - there
         ));
     }

@@ -186,6 +186,7 @@ fn of_start(error: &StartError) -> &'static str {
 fn of_database(error: &DatabaseError) -> &'static str {
     match error {
         DatabaseError::Sql(_) | DatabaseError::Unreachable(_) | DatabaseError::Server { .. } => "database_unavailable",
+        DatabaseError::NotWhole => "database_incomplete",
         DatabaseError::Unfit(error) => of_unfit(error),
         DatabaseError::Schema(error) => of_schema(error),
         DatabaseError::Keyring(_) | DatabaseError::WrongKey(_) | DatabaseError::MissingKey(_) => "keys",
@@ -204,6 +205,7 @@ fn of_unfit(error: &Unfit) -> &'static str {
 fn of_schema(error: &SchemaError) -> &'static str {
     match error {
         SchemaError::Unfit(error) => of_unfit(error),
+        SchemaError::Partial => "database_incomplete",
         SchemaError::Empty => "schema_missing",
         SchemaError::Older { .. } => "schema_older",
         SchemaError::Newer { .. } => "schema_newer",

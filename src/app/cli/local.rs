@@ -16,7 +16,7 @@ use crate::{
     },
     node::{
         changes::{Author, Changes},
-        database::{self, DatabaseError},
+        database::{self, DatabaseError, Incomplete},
         servers::{Servers, Waiting},
     },
     text::keyring::Keyring,
@@ -65,11 +65,11 @@ impl Database {
     }
 
     /// [`Self::borrow`], and a connection after checking that the tables are up to date.
-    pub async fn open(settings: &Settings) -> anyhow::Result<(Self, PgPool, Keyring)> {
+    pub async fn open(settings: &Settings, incomplete: Incomplete) -> anyhow::Result<(Self, PgPool, Keyring)> {
         let since = Instant::now();
         loop {
             let database = Self::borrow(settings).await?;
-            let opened = database::open(&database.servers, &settings.key_file()).await;
+            let opened = database::open(&database.servers, &settings.key_file(), incomplete).await;
             let place = database.place(settings);
             let is_private = database.private.is_some();
             let error = match opened {
@@ -151,7 +151,11 @@ pub struct Local {
 
 impl Local {
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
-        let (database, pool, keyring) = Database::open(settings).await?;
+        Self::open_even(settings, Incomplete::Refuse).await
+    }
+
+    pub async fn open_even(settings: &Settings, incomplete: Incomplete) -> anyhow::Result<Self> {
+        let (database, pool, keyring) = Database::open(settings, incomplete).await?;
         let place = database.place(settings);
         Ok(Self { changes: Changes::new(pool, None, Arc::new(keyring)), place, database })
     }

@@ -10,7 +10,10 @@ use sqlx::PgPool;
 use super::local::Database;
 use crate::{
     app::settings::Settings,
-    node::poller::{Memory, Poller},
+    node::{
+        database::Incomplete,
+        poller::{Memory, Poller},
+    },
     routing::{Dialled, Plan},
     switch::fetch::{
         Fetch, Reply, Source,
@@ -47,7 +50,7 @@ pub async fn run(settings: &Settings, as_json: bool, args: RenderArgs) -> anyhow
     let form = args.form()?;
     let request = Request::read(&form)?;
     let mut why = explain(&request);
-    let (database, pool, keyring) = Database::open(settings).await?;
+    let (database, pool, keyring) = Database::open(settings, Incomplete::Refuse).await?;
     let asked = ask(settings, &database, pool, keyring, request).await;
     database.close();
     let (reply, source) = asked?;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     app::settings::Settings,
-    node::{changes::Audit, epoch_store},
+    node::{changes::Audit, database::Incomplete, epoch_store},
 };
 
 #[derive(Serialize)]
@@ -21,7 +21,7 @@ pub struct Begun {
 
 /// Begins a new epoch: every node drops what it knows and reads it again.
 pub async fn run(settings: &Settings, json: bool) -> anyhow::Result<()> {
-    let local = Local::open(settings).await?;
+    let local = Local::open_even(settings, Incomplete::Accept).await?;
     let begun = begin(&local).await;
     let closed = local.close().await;
     let begun = begun?;

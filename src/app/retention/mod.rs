@@ -16,7 +16,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-pub use self::months_store::{Kept, Month};
+pub use self::months_store::{Kept, Month, make as make_month};
 use self::store::{BATCH, Passing, Whose};
 use crate::model::retention::Retention;
 

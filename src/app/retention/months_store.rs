@@ -3,6 +3,8 @@
 use chrono::{DateTime, Datelike as _, NaiveDate, TimeDelta, Utc};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
+use crate::node::epoch_store;
+
 /// A table that is kept by month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
@@ -82,6 +84,10 @@ pub async fn make(db: &mut PgConnection, kept: Kept, month: Month) -> sqlx::Resu
     let (table, name) = (kept.table(), month.table(kept));
     let (from, to) = (month.begins().to_rfc3339(), month.next().begins().to_rfc3339());
     let mut tx = db.begin().await?;
+    // A restore brings its own months, and fails if they are there already.
+    if !epoch_store::stays_whole(&mut tx).await? {
+        return Ok(false);
+    }
     for statement in [
         PATIENCE.to_owned(),
         format!("create table public.{name} (like public.{table} including defaults including constraints)"),

@@ -16,11 +16,17 @@ use sqlx::{
     postgres::PgConnectOptions,
 };
 
-use super::fitness::{self, CheckError, Unfit};
+use super::{
+    epoch_store,
+    fitness::{self, CheckError, Unfit},
+};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 /// Where sqlx records applied migrations.
 const TABLE: &str = "_sqlx_migrations";
+
+/// The migration since which the database says whether it is complete.
+const EPOCHS: i64 = 14;
 
 /// How long a migration waits for a lock on a table. Everybody else who uses the table waits behind it.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
@@ -35,6 +41,11 @@ const TURN: Duration = Duration::from_millis(250);
 pub enum SchemaError {
     #[error(transparent)]
     Unfit(#[from] Unfit),
+    #[error(
+        "the database has tables, but they are incomplete or not Dialplane's: if it is being restored, wait until that has ended. Otherwise give \
+         Dialplane a database of its own, or have `dialplane restored` accept this one as it is"
+    )]
+    Partial,
     #[error("the database has no tables yet: run `dialplane migrate`, or start a node, which creates them")]
     Empty,
     #[error(
@@ -140,6 +151,7 @@ pub async fn standing(db: &mut PgConnection) -> Result<Standing, SchemaError> {
 pub async fn check(db: &mut PgConnection) -> Result<(), SchemaError> {
     match standing(db).await? {
         Standing::Current | Standing::Newer(_) => Ok(()),
+        Standing::Empty if store::has_tables(db).await? => Err(SchemaError::Partial),
         Standing::Empty => Err(SchemaError::Empty),
         Standing::Older(found) => Err(SchemaError::Older { found, needed: own_version() }),
     }
@@ -158,6 +170,11 @@ pub async fn migrate(options: &PgConnectOptions, mut tell: impl FnMut(Step<'_>))
         Standing::Newer(found) => {
             tell(Step::Newer { found, own: own_version() });
             0
+        }
+        // Into a database that is being restored, a migration would put tables that the restore brings as well.
+        Standing::Empty if store::has_tables(&mut db).await? => return Err(SchemaError::Partial),
+        Standing::Older(found) if found >= EPOCHS && !epoch_store::is_whole(&mut db).await? => {
+            return Err(SchemaError::Partial);
         }
         Standing::Empty | Standing::Older(_) => {
             take_turn(&mut db, &mut tell).await?;

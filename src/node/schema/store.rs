@@ -19,6 +19,17 @@ pub async fn applied(db: &mut PgConnection) -> sqlx::Result<Option<Vec<Applied>>
         .map(Some)
 }
 
+/// Whether there are tables, other than sqlx's own and those of extensions.
+pub async fn has_tables(db: &mut PgConnection) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select from pg_class c
+                         where c.relnamespace = to_regnamespace('public') and c.relkind in ('r', 'p') and c.relname <> '_sqlx_migrations'
+                           and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'))",
+    )
+    .fetch_one(db)
+    .await
+}
+
 /// The oldest program version that may use the tables; `None` if they are from before this was recorded.
 pub async fn floor(db: &mut PgConnection) -> sqlx::Result<Option<i64>> {
     Ok(if_there(sqlx::query_scalar("select lowest from schema_floor").fetch_optional(db).await)?.flatten())

@@ -15,7 +15,7 @@ use std::{
 use actix_http::BoxedPayloadStream;
 use actix_web::rt::net::TcpStream;
 use actix_web::{
-    Error, ResponseError as _,
+    Error, HttpResponse,
     body::{BoxBody, MessageBody},
     dev::{Extensions, Payload, ServiceRequest, ServiceResponse},
     error::PayloadError,
@@ -147,7 +147,7 @@ pub async fn bodies(
     };
     let mut answer = match (done, problem) {
         (Ok(answer), None) => answer.map_into_boxed_body(),
-        (Ok(answer), Some(problem)) => answer.into_response(problem.error_response()),
+        (Ok(answer), Some(problem)) => answer.into_response(HttpResponse::from_error(problem)),
         (Err(_), Some(problem)) => return Err(problem.into()),
         (Err(error), None) => return Err(error),
     };

@@ -263,10 +263,11 @@ impl App {
                 .configure(web::pages)
                 .default_service(actix_web::web::to(router::nothing))
                 .wrap(collisions::Again)
-                .wrap(from_fn(web::as_pages))
                 .wrap(from_fn(router::large_bodies))
                 .wrap(from_fn(status::notice_refusals))
                 .wrap(from_fn(limits::bodies))
+                // Outside of all that refuses something, so that a person never gets an answer for machines.
+                .wrap(from_fn(web::as_pages))
                 .wrap(router::default_headers())
                 .wrap(from_fn(timing::requests))
                 .wrap(tracing_actix_web::TracingLogger::<telemetry::Requests>::new())

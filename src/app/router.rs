@@ -229,7 +229,7 @@ pub async fn large_bodies(
         return Ok(answer);
     }
     let problem = Problem::from(Code::BodyTooLarge.with("mebibytes", crate::http::input::MAX_BODY >> 20));
-    Ok(answer.into_response(problem.error_response()))
+    Ok(answer.into_response(HttpResponse::from_error(problem)))
 }
 
 /// Turns actix's own errors into problems, such as a path that is not an id, or an unreadable query.

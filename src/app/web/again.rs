@@ -24,7 +24,7 @@ pub fn is_ours(address: &str) -> bool {
     address.len() <= 500
         && address.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
         && !path.contains("//")
-        && ["/app", "/platform", "/account", "/audit"].into_iter().any(page)
+        && ["/app", "/platform", "/account", "/audit", "/retention"].into_iter().any(page)
 }
 
 /// The page of a form, derived from the address that it is sent to.
@@ -93,7 +93,9 @@ mod tests {
 
     #[test]
     fn nobody_is_led_to_another_site_by_signing_in() {
-        for ours in ["/app", "/app/agents?search=a%20b", "/platform/tenants", "/account", "/audit?actor=x"] {
+        for ours in
+            ["/app", "/app/agents?search=a%20b", "/platform/tenants", "/account", "/audit?actor=x", "/retention"]
+        {
             assert!(is_ours(ours), "{ours}");
         }
         for other in [

@@ -312,18 +312,23 @@ async fn save(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     let actor = visitor.sends(Resource::Agents, Level::Write, &form)?;
     visitor.shell.active = "agents";
     let mut agent = read(&visitor, &actor, *id).await?;
-    // Somebody else has saved since the form was opened.
-    if form.version().is_some_and(|version| version != agent.user.version) {
+    let opened = form.version();
+    if !matches!(opened, Ok(version) if version == agent.user.version) {
         form.meet(fields(&agent), agent.user.version);
-        if form.has_others() {
+    }
+    match opened {
+        Err(error) => form.refuse(error),
+        // Somebody else has saved since the form was opened.
+        Ok(_) if form.has_others() => {
             return page_of(&visitor, &actor, &agent, &form, StatusCode::CONFLICT).await;
         }
+        Ok(_) => {}
     }
     let (first_name, last_name) = (form.read::<DisplayName>("first_name"), form.read::<DisplayName>("last_name"));
     let (email, role) = (form.read::<Email>("email"), form.read::<Role>("role"));
     if !form.has_errors() {
         let patch = AgentPatch { first_name, last_name, email, role, ..AgentPatch::default() };
-        match change(&visitor, &actor, *id, patch, form.version()).await {
+        match change(&visitor, &actor, *id, patch, Some(agent.user.version)).await {
             Ok(()) => return Ok(done(&format!("/app/agents/{id}"), "agents.was_saved")),
             Err(error @ (Error::Sql(_) | Error::Keyring(_) | Error::NotFound(_))) => return Err(error.into()),
             // Somebody else saved at this very moment.
@@ -457,7 +462,11 @@ async fn delete_send(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     let agent = read(&visitor, &actor, *id).await?;
     let maker = Maker::new(&visitor.api.auth.public_url, actor.role);
     let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
-    match agents::delete(&mut change, maker, tenant, *id, form.version()).await {
+    let deleted = match form.version() {
+        Ok(version) => agents::delete(&mut change, maker, tenant, *id, Some(version)).await,
+        Err(error) => Err(error),
+    };
+    match deleted {
         Ok(()) => {
             change.commit().await?;
             Ok(done("/app/agents", "agents.was_deleted"))

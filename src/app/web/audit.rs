@@ -62,6 +62,26 @@ const KINDS: [&str; 16] = [
     "carriers",
 ];
 
+/// Fields whose values are one of several words. What people have typed into other fields is shown as it is, even if it is such a word.
+const CHOICES: [&str; 16] = [
+    "accepts_calls_from",
+    "application",
+    "break",
+    "caller_id_format",
+    "capabilities",
+    "cause",
+    "channels",
+    "choice",
+    "field",
+    "format",
+    "kind",
+    "language",
+    "number_format",
+    "number_in",
+    "strategy",
+    "transport",
+];
+
 /// An entry as it is shown.
 struct Row {
     at: DateTime<Utc>,
@@ -161,11 +181,19 @@ fn ids(entry: &AuditEntry) -> BTreeSet<Uuid> {
 }
 
 fn read(s: &Shell, entry: AuditEntry, names: &HashMap<Uuid, String>) -> Row {
-    let (kind, id) = entry.resource.split_once('/').unwrap_or((&entry.resource, ""));
-    let named = entry.after.as_ref().and_then(own_name).or_else(|| entry.before.as_ref().and_then(own_name));
+    let parts = entry.resource.split('/').collect::<Vec<_>>();
+    let (kind, id) = (parts[0], parts.get(1).copied().unwrap_or_default());
     let known = id.parse::<Uuid>().ok().and_then(|id| names.get(&id).cloned());
-    // Created and deleted things have the name in the entry, others their present name.
-    let name = named.or(known).unwrap_or_else(|| if id.parse::<Uuid>().is_ok() { short(id) } else { id.to_owned() });
+    let called = |id: &str| if id.parse::<Uuid>().is_ok() { short(id) } else { id.to_owned() };
+    let (kind, name) = if let Some(part) = parts.get(2) {
+        // Something of a thing, such as `tenants/ID/settings` or `clusters/ID/configuration/voicemail.conf`, is called after the thing.
+        let of = known.unwrap_or_else(|| called(id));
+        (*part, parts.get(3).map_or(of.clone(), |name| format!("{of} › {name}")))
+    } else {
+        // Created and deleted things have the name in the entry, others their present name.
+        let named = entry.after.as_ref().and_then(own_name).or_else(|| entry.before.as_ref().and_then(own_name));
+        (kind, named.or(known).unwrap_or_else(|| called(id)))
+    };
     Row {
         at: entry.at,
         who: who(s, &entry.actor),
@@ -239,7 +267,8 @@ fn changes(s: &Shell, before: Option<&Value>, after: Option<&Value>, names: &Has
             return None;
         }
         let label = key.iter().map(|part| word(s, "field", part)).collect::<Vec<_>>().join(" › ");
-        let said = |value: Option<&&Value>| value.and_then(|value| say(s, key.last(), value, names));
+        let last = key.last().map(String::as_str);
+        let said = |value: Option<&&Value>| value.and_then(|value| say(s, last, value, names));
         let field = Field { label, before: said(was), after: said(is) };
         (field.before.is_some() || field.after.is_some()).then_some(field)
     });
@@ -273,27 +302,28 @@ fn flat(value: Option<&Value>) -> BTreeMap<Vec<String>, &Value> {
 }
 
 /// A value in words; `None` if there is none.
-fn say(s: &Shell, key: Option<&String>, value: &Value, names: &HashMap<Uuid, String>) -> Option<String> {
+fn say(s: &Shell, key: Option<&str>, value: &Value, names: &HashMap<Uuid, String>) -> Option<String> {
     match value {
         Value::Null => None,
         Value::Bool(true) => Some(s.t("audit.yes").to_owned()),
         Value::Bool(false) => Some(s.t("audit.no").to_owned()),
         Value::Number(number) => Some(number.to_string()),
         Value::String(text) if text.is_empty() => None,
-        Value::String(text) => Some(match (key.map(String::as_str), text.parse::<Uuid>()) {
+        Value::String(text) => Some(match (key, text.parse::<Uuid>()) {
             (_, Ok(id)) => names.get(&id).cloned().unwrap_or_else(|| short(text)),
-            (Some("status" | "role"), _) => word(s, key.map_or("", String::as_str), text),
+            (Some(group @ ("status" | "role")), _) => word(s, group, text),
+            (Some(key), _) if CHOICES.contains(&key) => word(s, "value", text),
             _ if text == "(changed)" => s.t("audit.changed").to_owned(),
             _ => DateTime::parse_from_rfc3339(text)
                 .map_or_else(|_| text.clone(), |at| at.to_utc().format("%Y-%m-%d %H:%M UTC").to_string()),
         }),
         Value::Array(items) => {
-            let items = items.iter().filter_map(|item| say(s, None, item, names)).collect::<Vec<_>>();
+            let items = items.iter().filter_map(|item| say(s, key, item, names)).collect::<Vec<_>>();
             (!items.is_empty()).then(|| items.join(", "))
         }
         Value::Object(fields) => {
             let fields = fields.iter().filter_map(|(name, value)| {
-                Some(format!("{}: {}", word(s, "field", name), say(s, Some(name), value, names)?))
+                Some(format!("{}: {}", word(s, "field", name), say(s, Some(name.as_str()), value, names)?))
             });
             let fields = fields.collect::<Vec<_>>();
             (!fields.is_empty()).then(|| fields.join("; "))
@@ -344,7 +374,7 @@ mod tests {
         let told = told.collect::<Vec<_>>().join("|");
         assert_eq!(
             told,
-            "Calls › Forward › Always=+1|Expires at=2026-12-24 18:00 UTC|First name=A|List=Kind: group, Yes|Role=Agent|Secret=Changed"
+            "Calls › Forward › Always=+1|Expires at=2026-12-24 18:00 UTC|First name=A|List=Kind: Group, Yes|Role=Agent|Secret=Changed"
         );
         assert!(!told.contains(['{', '"', '[']));
     }

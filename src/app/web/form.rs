@@ -4,7 +4,11 @@ use std::collections::HashMap;
 
 use serde::de::DeserializeOwned;
 
-use crate::{http::problem::Reason, model::error::Error, text::Why};
+use crate::{
+    http::problem::Reason,
+    model::error::Error,
+    text::{Code, Why},
+};
 
 /// A form as it was sent, with its errors.
 #[derive(Debug, Clone, Default)]
@@ -58,10 +62,17 @@ impl Form {
         self.values.extend(typed);
     }
 
-    /// The version of what this form changes, when the form was opened.
+    /// The version of what this form changes, when the form was opened. A form without it is refused, because it would undo what somebody
+    /// else has saved meanwhile.
+    pub fn version(&self) -> Result<i64, Error> {
+        let version = self.value("version").parse().ok().filter(|version| *version >= 0);
+        version.ok_or_else(|| Code::FormIncomplete.into())
+    }
+
+    /// Whether the form was sent with this field, though it may be empty.
     #[must_use]
-    pub fn version(&self) -> Option<i64> {
-        self.value("version").parse().ok()
+    pub fn holds(&self, name: &str) -> bool {
+        self.values.contains_key(name)
     }
 
     /// The version that this form changes from now on.
@@ -181,6 +192,6 @@ mod tests {
         assert!(form.differs("first_name"));
         assert_eq!((form.value("last_name"), form.differs("last_name")), ("Lovelace", false), "only they did");
         assert_eq!((form.value("email"), form.other("email")), ("ada@acme.test", None));
-        assert_eq!(form.version(), Some(4));
+        assert_eq!(form.version().unwrap(), 4);
     }
 }

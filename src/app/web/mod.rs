@@ -288,9 +288,6 @@ impl Visitor {
         if actor.level >= level {
             return Ok(actor);
         }
-        if live.totp_missing {
-            return Err(Turned::Problem(Box::new(Problem::forbidden())));
-        }
         Err(Problem::forbidden().into())
     }
 

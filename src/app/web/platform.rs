@@ -165,7 +165,11 @@ async fn tenant_suspend(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Pag
     let form = Form::of(sent.into_inner());
     let actor = visitor.sends(Resource::Platform, Level::Write, &form)?;
     visitor.shell.active = "tenants";
-    match set_status(&visitor, &actor, *id, TenantStatus::Suspended, form.version()).await {
+    let suspended = match form.version() {
+        Ok(version) => set_status(&visitor, &actor, *id, TenantStatus::Suspended, Some(version)).await,
+        Err(error) => Err(error),
+    };
+    match suspended {
         Ok(()) => Ok(done("/platform/tenants", "tenants.was_suspended")),
         Err(error) => suspend_question(&visitor, &actor, *id).await?.again(error),
     }

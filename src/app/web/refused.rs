@@ -5,7 +5,7 @@ use actix_web::{
     HttpRequest, HttpResponse,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::StatusCode,
+    http::{ConnectionType, StatusCode},
     middleware::Next,
     web::Data,
 };
@@ -86,10 +86,14 @@ pub async fn as_pages(
     let Some(refused) = refused(&answer) else { return Ok(answer) };
     let request = answer.request().clone();
     let shell = shell(&request).await;
-    let page = match refused {
+    let mut page = match refused {
         Refused::Again(again) => sign_in_first(&request, &shell, &again).await,
         Refused::Problem(problem) => problem_page(&request, &shell, &problem),
     };
+    // Where the rest of a body is not wanted, the connection ends.
+    if answer.response().head().connection_type() == ConnectionType::Close {
+        page.head_mut().set_connection_type(ConnectionType::Close);
+    }
     Ok(answer.into_response(page))
 }
 
@@ -112,13 +116,17 @@ fn entry(path: &str) -> &'static str {
         ("/platform/tenants", "tenants"),
         ("/platform", "clusters"),
         ("/audit", "audit"),
+        ("/retention", "audit"),
         ("/account", "account"),
     ];
     entries.into_iter().find(|(begins, _)| path.starts_with(begins)).map_or("", |(_, name)| name)
 }
 
-/// Where the link on a "not found" page leads: to the list that the visitor came from, or to the start page.
+/// Where the link on the page leads: if something was not found, to the list that the visitor came from, else to the start page.
 fn onward(shell: &Shell, path: &str, status: StatusCode) -> (&'static str, &'static str) {
+    if lacks_second_factor(shell) {
+        return ("/account", "problem.to_account");
+    }
     if status == StatusCode::NOT_FOUND && shell.me.is_some() {
         match entry(path) {
             "agents" => return ("/app/agents", "created.done"),
@@ -128,6 +136,11 @@ fn onward(shell: &Shell, path: &str, status: StatusCode) -> (&'static str, &'sta
         }
     }
     ("/", "problem.back")
+}
+
+/// Whether the visitor has to set up a second factor before anything else.
+fn lacks_second_factor(shell: &Shell) -> bool {
+    shell.me.as_ref().is_some_and(|me| me.totp_missing)
 }
 
 fn problem_page(request: &HttpRequest, shell: &Shell, problem: &Problem) -> HttpResponse {
@@ -144,6 +157,11 @@ fn problem_page(request: &HttpRequest, shell: &Shell, problem: &Problem) -> Http
         Code::QueryUnreadable => shell.t("problem.address").to_owned(),
         // The API's sentence names what was not found; the page has its own.
         Code::NotFound => shell.t("problem.not_found_text").to_owned(),
+        // The role may well allow it.
+        Code::Forbidden if lacks_second_factor(shell) => shell.t("account.two_factor_required").to_owned(),
+        // Scopes, headers and tokens are words for programs.
+        Code::Forbidden => shell.t("problem.forbidden_text").to_owned(),
+        Code::Unauthorized => shell.t("problem.unauthorized_text").to_owned(),
         _ => shell.reason(&reason),
     };
     let page = Message {

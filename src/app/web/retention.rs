@@ -64,6 +64,10 @@ async fn send(mut visitor: Visitor, sent: Sent) -> Page {
     let bounds = visitor.api.retention;
     let mut days = |name: &'static str| -> Option<Option<i32>> {
         let text = form.value(name).to_owned();
+        // A field that did not arrive is not an empty one.
+        if !form.holds(name) {
+            form.refuse(Code::FormIncomplete.into());
+        }
         if text.is_empty() {
             return Some(None);
         }
@@ -79,11 +83,10 @@ async fn send(mut visitor: Visitor, sent: Sent) -> Page {
         records_days: days("records_days"),
         mails_days: days("mails_days"),
     };
-    if form.has_errors() {
-        return page(&visitor, &form);
-    }
+    let version = form.version().map_err(|error| form.refuse(error));
+    let (false, Ok(version)) = (form.has_errors(), version) else { return page(&visitor, &form) };
     let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
-    match retention::update(&mut change, tenant, patch, &bounds, form.version()).await {
+    match retention::update(&mut change, tenant, patch, &bounds, Some(version)).await {
         Ok(_) => {
             change.commit_quietly().await?;
             Ok(done("/retention", "retention.was_saved"))

@@ -31,7 +31,7 @@ use crate::{
             rules::{Level, Resource},
         },
         clusters,
-        switches::{self, NewSwitch, SwitchPatch, SwitchWithToken},
+        switches::{self, NewSwitch, SwitchPatch, SwitchStatus, SwitchWithToken},
     },
     text::SwitchName,
 };
@@ -82,6 +82,7 @@ struct SetupPage<'a> {
     token: Option<String>,
     url: String,
     cdr_url: String,
+    disabled: bool,
     seen: Option<DateTime<Utc>>,
     /// How many mailboxes that are gone it may still have.
     leftovers: i64,
@@ -92,6 +93,8 @@ struct SetupPage<'a> {
 struct Light<'a> {
     s: &'a Shell,
     id: Uuid,
+    /// Whether its requests are refused, whatever it did before.
+    disabled: bool,
     seen: Option<DateTime<Utc>>,
 }
 
@@ -106,6 +109,7 @@ async fn setup_page(visitor: &Visitor, actor: &Actor, switch: SwitchWithToken) -
         token: switch.token,
         url: format!("{base}{XML_PATH}"),
         cdr_url: format!("{base}{CDR_PATH}"),
+        disabled: switch.switch.status == SwitchStatus::Disabled,
         seen: sighting.map(|sighting| sighting.first_seen_at),
         leftovers,
     })
@@ -184,7 +188,11 @@ async fn new_token(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     let question = token_question(&visitor, &actor, *id).await?;
     let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
     let patch = SwitchPatch { new_token: true, ..SwitchPatch::default() };
-    match switches::update(&mut change, *id, patch, form.version()).await {
+    let renewed = match form.version() {
+        Ok(version) => switches::update(&mut change, *id, patch, Some(version)).await,
+        Err(error) => Err(error),
+    };
+    match renewed {
         Ok(switch) => {
             let address = shown(&visitor, &mut change, &switch).await?;
             change.commit().await?;
@@ -198,6 +206,9 @@ async fn new_token(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
 #[get("/platform/switches/{id}/light")]
 async fn light(visitor: Visitor, id: Path<Uuid>) -> Page {
     let actor = visitor.needs(Resource::Switches, Level::Read)?;
+    let switch = switches::store::get(&mut *visitor.api.read(&actor).await?, *id).await?;
+    let switch = switch.ok_or_else(|| Problem::not_found("switch"))?;
     let sighting = switches::store::sighting(&mut *visitor.api.read(&actor).await?, *id).await?;
-    ok(&Light { s: &visitor.shell, id: *id, seen: sighting.map(|sighting| sighting.first_seen_at) })
+    let seen = sighting.map(|sighting| sighting.first_seen_at);
+    ok(&Light { s: &visitor.shell, id: *id, disabled: switch.status == SwitchStatus::Disabled, seen })
 }

@@ -228,10 +228,11 @@ impl Why {
 
     #[must_use]
     pub fn german(&self) -> Cow<'static, str> {
-        self.fill(
-            self.code.texts().german,
-            |name, value| if name == "what" { table::thing(value).into() } else { value.into() },
-        )
+        self.fill(self.code.texts().german, |name, value| match name {
+            "what" | "kind" => table::thing(value).into(),
+            "users" => value.split(", ").map(german_user).collect::<Vec<_>>().join(", "),
+            _ => value.into(),
+        })
     }
 
     /// Puts each parameter in its place. Values are not searched for parameters again.
@@ -299,6 +300,12 @@ fn without_value(said: &str) -> String {
     format!("{kind}{}{expected}", what.trim_end()).replace("variant ,", "variant,")
 }
 
+/// `speed dial 12` and such, as `model::used` writes them.
+fn german_user(user: &str) -> String {
+    let kind = user.match_indices(' ').map(|(at, _)| &user[..at]).find(|kind| table::thing(kind) != *kind);
+    kind.map_or_else(|| user.to_owned(), |kind| format!("{}{}", table::thing(kind), &user[kind.len()..]))
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.english())
@@ -343,7 +350,35 @@ mod tests {
         let odd = Code::FeatureCodeTwice.with("code", "{code}");
         assert_eq!(odd.english(), "{code} is used twice");
         assert_eq!(Code::NotFound.with("what", "tenant").german(), "Nicht gefunden: Mandant.");
+        let used = Code::InUse.with("users", "queue Help, speed dial 12, extension 1811, O'Brien");
+        assert!(used.german().ends_with("Warteschlange Help, Kurzwahl 12, Nebenstelle 1811, O'Brien."), "{used:?}");
+        let taken = Code::NameTakenBy.with("name", 500).with("kind", "group").with("id", 7);
+        assert_eq!(taken.german(), "500 wird bereits verwendet: Gruppe 7.");
         assert_eq!(Why::from(Code::ForbiddenCharacters).english(), Code::ForbiddenCharacters.texts().english);
+    }
+
+    #[test]
+    fn whatever_may_be_missing_has_a_german_name() {
+        fn walk(folder: &std::path::Path, found: &mut BTreeSet<String>) {
+            for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                if entry.is_dir() {
+                    walk(&entry, found);
+                } else if entry.extension().is_some_and(|extension| extension == "rs") {
+                    let text = std::fs::read_to_string(entry).unwrap();
+                    for mark in ["NotFound(\"", "not_found(\""] {
+                        found
+                            .extend(text.split(mark).skip(1).filter_map(|rest| rest.split('"').next().map(Into::into)));
+                    }
+                }
+            }
+        }
+        let mut found = BTreeSet::new();
+        walk(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+        assert!(found.len() > 15, "{found:?}");
+        // These are the same in German.
+        let same = ["switch", "cluster", "carrier"];
+        let english = found.iter().filter(|thing| !same.contains(&thing.as_str()) && table::thing(thing) == *thing);
+        assert_eq!(english.collect::<Vec<_>>(), Vec::<&String>::new());
     }
 
     #[test]

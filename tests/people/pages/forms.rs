@@ -63,12 +63,15 @@ async fn every_form_that_did_something_leads_to_another_page() {
     }
     let extension = stage.owner.ask(node, "GET", &format!("/v1/admin/agents/{agent}"), Value::Null).await.json();
     let extension = extension["extensions"][0]["id"].as_str().unwrap().to_owned();
-    tab.does(&at(&format!("/extensions/{extension}/rotate")), &[]).await;
+    let rotate = at(&format!("/extensions/{extension}/rotate"));
+    let question = fields(&tab.get(&rotate).await.text());
+    tab.does(&rotate, &refs(&question)).await;
     let group = json!({ "name": "sales", "members": [extension] });
     let path = format!("/v1/tenants/{}/groups", stage.tenant);
     let group = stage.owner.ask(node, "POST", &path, group).await.id();
     tab.does(&at(&format!("/groups/{group}/leave")), &[]).await;
-    tab.does(&at("/delete"), &[]).await;
+    let question = fields(&tab.get(&at("/delete")).await.text());
+    tab.does(&at("/delete"), &refs(&question)).await;
     tab.does("/account/two-factor", &[]).await;
     tab.does("/account/password", &[("old_password", PASSWORD), ("password", "seven copper kettles sing")]).await;
 
@@ -98,7 +101,9 @@ async fn every_form_that_did_something_leads_to_another_page() {
         assert!(admin.get(&setup).await.text().contains("fs-9:dps_"), "shown, and again by a reload");
     }
     let switch = setup.split('/').nth(3).unwrap().to_owned();
-    admin.does(&format!("/platform/switches/{switch}/token"), &[]).await;
+    let token = format!("/platform/switches/{switch}/token");
+    let question = fields(&admin.get(&token).await.text());
+    admin.does(&token, &refs(&question)).await;
     let tenant = [
         ("name", "Beta"),
         ("domain", "beta.test"),
@@ -108,9 +113,10 @@ async fn every_form_that_did_something_leads_to_another_page() {
         ("email", "b@beta.test"),
     ];
     admin.does("/platform/tenants/new", &tenant).await;
-    for rest in ["suspend", "activate"] {
-        admin.does(&format!("/platform/tenants/{}/{rest}", stage.tenant), &[]).await;
-    }
+    let suspend = format!("/platform/tenants/{}/suspend", stage.tenant);
+    let question = fields(&admin.get(&suspend).await.text());
+    admin.does(&suspend, &refs(&question)).await;
+    admin.does(&format!("/platform/tenants/{}/activate", stage.tenant), &[]).await;
 
     let mut nobody = Tab::new(node);
     let sent = [

@@ -27,18 +27,18 @@ impl<'a> Tab<'a> {
         Self { node, cookies: HashMap::new() }
     }
 
-    async fn of(node: &'a Node, who: &Person) -> Self {
+    pub async fn of(node: &'a Node, who: &Person) -> Self {
         let mut tab = Self::new(node);
         tab.cookies.insert("dialplane_session".into(), browser(node, who).await);
         tab
     }
 
-    fn german(mut self) -> Self {
+    pub fn german(mut self) -> Self {
         self.cookies.insert("dialplane_language".into(), "de".into());
         self
     }
 
-    async fn ask(&mut self, method: &str, path: &str, kind: &str, body: &str) -> Answer {
+    pub async fn ask(&mut self, method: &str, path: &str, kind: &str, body: &str) -> Answer {
         self.send(method, path, kind, body.as_bytes()).await
     }
 
@@ -77,14 +77,14 @@ impl<'a> Tab<'a> {
     }
 
     /// Sends a form that must lead to another page. Returns the page's address.
-    async fn does(&mut self, path: &str, fields: &[(&str, &str)]) -> String {
+    pub async fn does(&mut self, path: &str, fields: &[(&str, &str)]) -> String {
         let answer = self.post(path, fields).await;
         assert_eq!(answer.status, 303, "{path}: {}", answer.text());
         answer.header("Location").unwrap().to_owned()
     }
 
     /// The same, but returns the page.
-    async fn sees_after(&mut self, path: &str, fields: &[(&str, &str)]) -> String {
+    pub async fn sees_after(&mut self, path: &str, fields: &[(&str, &str)]) -> String {
         let page = self.does(path, fields).await;
         let page = self.get(&page).await;
         assert_eq!(page.status, 200, "{path}: {}", page.text());
@@ -93,7 +93,7 @@ impl<'a> Tab<'a> {
 }
 
 /// The values of a page's fields, by name.
-fn fields(page: &str) -> Vec<(String, String)> {
+pub fn fields(page: &str) -> Vec<(String, String)> {
     let attribute = |tag: &str, name: &str| {
         let rest = tag.split(&format!(" {name}=\"")).nth(1)?;
         Some(rest.split('"').next()?.replace("&#38;", "&").replace("&#34;", "\"").replace("&amp;", "&"))
@@ -118,7 +118,7 @@ fn of<'a>(fields: &'a [(String, String)], name: &str) -> &'a str {
     fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
 }
 
-fn refs(fields: &[(String, String)]) -> Vec<(&str, &str)> {
+pub fn refs(fields: &[(String, String)]) -> Vec<(&str, &str)> {
     fields.iter().filter(|(name, _)| name != "csrf").map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
@@ -130,16 +130,16 @@ const ADA: [(&str, &str); 5] = [
     ("extensions_count", "1"),
 ];
 
-struct Stage {
-    node: Node,
+pub struct Stage {
+    pub node: Node,
     database: Database,
-    tenant: Uuid,
-    owner: Person,
-    admin: Person,
+    pub tenant: Uuid,
+    pub owner: Person,
+    pub admin: Person,
 }
 
 impl Stage {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let database = Database::new().await;
         let node = Node::start(&database).await;
         let tenant = node.tenant("acme.test").await;
@@ -148,7 +148,7 @@ impl Stage {
         Self { node, database, tenant, owner, admin }
     }
 
-    async fn agent(&self, email: &str) -> Value {
+    pub async fn agent(&self, email: &str) -> Value {
         let new = json!({ "first_name": "Grace", "last_name": "Hopper", "email": email });
         let path = format!("/v1/admin/agents?tenant_id={}", self.tenant);
         let made = self.node.api("POST", &path, new).await;
@@ -156,12 +156,12 @@ impl Stage {
         made.json()
     }
 
-    async fn count(&self, sql: &'static str) -> i64 {
+    pub async fn count(&self, sql: &'static str) -> i64 {
         let mut db = self.database.connect().await;
         sqlx::query_scalar(sql).fetch_one(&mut db).await.unwrap()
     }
 
-    async fn execute(&self, sql: &'static str) {
+    pub async fn execute(&self, sql: &'static str) {
         let mut db = self.database.connect().await;
         sqlx::query(sql).execute(&mut db).await.unwrap();
     }

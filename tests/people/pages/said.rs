@@ -184,6 +184,15 @@ async fn a_light_is_green_only_for_the_token_that_is_in_force() {
     assert!(!admin.get(&light).await.text().contains("It works."));
     assert_eq!(fetch(&credentials(&page)).await, 200);
     shines(&mut admin).await;
+    // Nor does a switch work whose requests are refused because it is disabled.
+    let switch = format!("/v1/switches/{switch}");
+    assert_eq!(stage.node.api("PATCH", &switch, json!({ "status": "disabled" })).await.status, 200);
+    for path in [&light, &setup] {
+        let page = admin.get(path).await.text();
+        assert!(page.contains("This switch is disabled") && !page.contains("It works."), "{page}");
+    }
+    assert_eq!(stage.node.api("PATCH", &switch, json!({ "status": "active" })).await.status, 200);
+    assert!(admin.get(&light).await.text().contains("It works."));
     stage.node.stop().await;
 }
 

@@ -161,7 +161,11 @@ async fn rotate(mut visitor: Visitor, path: Path<(Uuid, Uuid)>, sent: Sent) -> P
     let agent = read(&visitor, &actor, id).await?;
     let question = rotate_question(&visitor, &actor, &agent, extension).await?;
     let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
-    let rotated = match extensions::rotate_secret(&mut change, tenant, extension, form.version()).await {
+    let rotated = match form.version() {
+        Ok(version) => extensions::rotate_secret(&mut change, tenant, extension, Some(version)).await,
+        Err(error) => Err(error),
+    };
+    let rotated = match rotated {
         Ok(rotated) => rotated,
         Err(error) => return question.again(error),
     };
@@ -241,7 +245,11 @@ async fn give_back(mut visitor: Visitor, path: Path<(Uuid, Uuid)>, sent: Sent) -
     // What it has, it was given as a number.
     let Ok(kept) = kept else { return Err(Problem::not_found("extension").into()) };
     let patch = AgentPatch { extensions: Some(kept), ..AgentPatch::default() };
-    match change(&visitor, &actor, id, patch, form.version()).await {
+    let given_back = match form.version() {
+        Ok(version) => change(&visitor, &actor, id, patch, Some(version)).await,
+        Err(error) => Err(error),
+    };
+    match given_back {
         Ok(()) => Ok(done(&format!("/app/agents/{id}"), "agents.gave_back")),
         Err(error) => question.again(error),
     }

@@ -380,7 +380,7 @@ async fn an_extension_without_an_agent_is_given_to_one_and_given_back() {
     assert_eq!(owner.ask(&node, "POST", "/v1/admin/agents", other).await.status, 201);
     for (wanted, status, says) in [
         (json!(["7002", "7001"]), 409, "7001"),
-        (json!(["7002", "7999"]), 422, "7999"),
+        (json!(["7002", "7999"]), 422, "7999, which no extension has: create the extension first"),
         (json!(["7002", "7002"]), 409, "7002"),
         (json!([]), 422, "extensions"),
         (json!(["7002", "7003", "71", "72", "73", "74"]), 422, "extensions"),

@@ -134,3 +134,33 @@ async fn somebody_who_may_not_is_told_so_without_words_for_programs() {
     assert!(page.contains("must have a second factor") && page.contains("href=\"/account\""), "{page}");
     stage.node.stop().await;
 }
+
+#[actix_web::test]
+async fn a_german_page_says_nothing_in_english() {
+    let stage = Stage::new().await;
+    let mut admin = Tab::of(&stage.node, &stage.admin).await.german();
+    let mut owner = Tab::of(&stage.node, &stage.owner).await.german();
+    let new = is_page(&admin.get("/platform/tenants/new").await, 200, "a new tenant");
+    assert!(new.contains("Eine Firma mit Telefonen") && !new.contains("A company"), "{new}");
+    // What was not offered as a choice is refused in the page's words and not in a parser's.
+    let switch =
+        is_page(&admin.post("/platform/switches/new", &[("name", "fs-9"), ("cluster", "x")]).await, 422, "no cluster");
+    assert!(switch.contains("muss eine der angebotenen Möglichkeiten sein") && !switch.contains("UUID"), "{switch}");
+    let sent = [
+        ("first_name", "A"),
+        ("last_name", "B"),
+        ("email", "a@acme.test"),
+        ("role", "king"),
+        ("extensions_count", "1"),
+    ];
+    let agent = is_page(&owner.post("/app/agents/new", &sent).await, 422, "no role");
+    assert!(agent.contains("muss eine der angebotenen Möglichkeiten sein") && !agent.contains("variant"), "{agent}");
+    let sent =
+        [("first_name", "A"), ("last_name", "B"), ("email", "a@acme.test"), ("role", "agent"), ("numbers", "999999")];
+    let agent = is_page(&owner.post("/app/agents/new", &sent).await, 422, "a number of no pool");
+    assert!(agent.contains("Wählen Sie eine Nummer aus einem Bereich"), "{agent}");
+    // Also where there is no field for it: nobody has begun to set up a second factor.
+    let factor = is_page(&owner.post("/account/two-factor/confirm", &[("code", "123456")]).await, 422, "no factor");
+    assert!(factor.contains("class=\"notice bad\""), "{factor}");
+    stage.node.stop().await;
+}

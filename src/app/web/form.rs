@@ -127,7 +127,9 @@ impl Form {
         match serde_json::from_value(value) {
             Ok(read) => Some(read),
             Err(error) => {
-                self.wrong(name, Why::of_serde(&error.to_string()));
+                let why = Why::of_serde(&error.to_string());
+                // What a parser says is for programs. Fields of text have sentences of their own; this is a choice that was not offered.
+                self.wrong(name, if why.code == Code::Unreadable { Code::NotAChoice.into() } else { why });
                 None
             }
         }

@@ -8,12 +8,14 @@ use askama::Template;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Form, Page, Shell, Turned, Visitor, confirm::Confirm, done, ok, sign_in::Sent, wrong};
+use super::{Form, Page, Shell, Turned, Visitor, catalogue, confirm::Confirm, done, ok, sign_in::Sent, wrong};
 use crate::{
     http::problem::Problem,
     model::{
         error::Error,
+        language::Language,
         paging::{PageQuery, Window},
+        settings,
     },
     people::onboarding::{self, NewOwner, NewTenancy},
     telephony::calls,
@@ -68,10 +70,21 @@ struct TenantNewPage<'a> {
     regions: Vec<(String, String)>,
 }
 
+/// A template's title. Those that come with Dialplane are in the visitor's language, unless somebody has given them another.
+fn title(s: &Shell, template: &settings::Template) -> String {
+    let own = template.title.to_string();
+    let key = match template.name.as_str() {
+        "default" => "template.default",
+        "dental-practice" => "template.dental_practice",
+        _ => return own,
+    };
+    if own == catalogue::text(key, Language::En) { s.t(key).to_owned() } else { own }
+}
+
 async fn tenant_form(visitor: &Visitor, actor: &Actor, form: &Form) -> Page {
     let mut db = visitor.api.read(actor).await?;
     let templates = templates::list(&mut *db).await?.into_iter();
-    let templates = templates.map(|template| (template.name.to_string(), template.title.to_string())).collect();
+    let templates = templates.map(|template| (template.name.to_string(), title(&visitor.shell, &template))).collect();
     let any = (String::new(), visitor.shell.t("tenants.any_region").to_owned());
     let regions = clusters::store::regions(&mut *db).await?.into_iter().map(|region| (region.clone(), region));
     let regions = std::iter::once(any).chain(regions).collect();

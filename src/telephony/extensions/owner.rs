@@ -45,7 +45,7 @@ pub async fn give(change: &mut Change, tenant: Uuid, number: &ExtensionNumber, t
     if store::has_number(change.db(), tenant, number.as_str()).await? {
         return Err(Code::ExtensionTaken.with("number", number).into());
     }
-    Err(Error::invalid("extensions", Code::NamesNoExtension.with("id", number)))
+    Err(Error::invalid("extensions", Code::NoExtensionYet.with("number", number)))
 }
 
 /// Gives somebody an extension with new secrets.

@@ -75,7 +75,7 @@ codes! {
     ThisEmailTaken "this_email_taken" Conflict ChooseAnother "This e-mail address is already in use." "Diese E-Mail-Adresse wird bereits verwendet.";
     EmailOfATenant "email_of_a_tenant" Conflict ChooseAnother "{email} is already in use by somebody of a tenant. Choose another address." "{email} wird bereits bei einem Mandanten verwendet. Nehmen Sie eine andere Adresse.";
     PoolOverlaps "pool_overlaps" Conflict ChooseAnother "It overlaps the pool {first} to {last}." "Er überschneidet sich mit dem Bereich {first} bis {last}.";
-    NumberOutsidePools "number_outside_pools" Conflict ChooseAnother "{number} is in none of the tenant's pools." "{number} liegt in keinem Nummernbereich des Mandanten.";
+    NumberOutsidePools "number_outside_pools" Conflict NameExisting "{number} is in none of the tenant's pools. Choose a number from a pool, or add a pool with it." "{number} liegt in keinem Nummernbereich des Mandanten. Wählen Sie eine Nummer aus einem Bereich, oder legen Sie einen Bereich mit ihr an.";
     ExtensionTaken "extension_taken" Conflict ChooseAnother "The extension {number} is already in use." "Die Nebenstelle {number} wird bereits verwendet.";
     NumberHeld "number_held" Conflict ChooseAnother "{number} is reserved, or it rests because an extension had it recently. Choose another, or release it first." "{number} ist reserviert, oder sie ruht, weil bis vor Kurzem eine Nebenstelle sie hatte. Wählen Sie eine andere, oder geben Sie sie zuerst frei.";
     DomainRests "domain_rests" Conflict ChooseAnother "Another tenant had the domain {domain} recently, and phones and links may still mean that tenant. Until {until}, only a platform administrator can use it again, with \"reuse\": true." "Die Domain {domain} hatte bis vor Kurzem ein anderer Mandant: Telefone und Links meinen vielleicht noch ihn. Bis {until} kann nur die Plattformverwaltung sie wieder vergeben, mit \"reuse\": true.";
@@ -163,6 +163,8 @@ codes! {
     NamesNoTenant "names_no_tenant" Field NameExisting "must be an existing tenant" "muss ein vorhandener Mandant sein";
     NamesNoAgent "names_no_agent" Field NameExisting "must be an agent of this tenant" "muss eine Person dieses Mandanten sein";
     NamesNoNumber "names_no_number" Field NameExisting "must be a number of this agent" "muss eine Nummer dieser Person sein";
+    NotAChoice "not_a_choice" Field Correct "must be one of the choices" "muss eine der angebotenen Möglichkeiten sein";
+    NoExtensionYet "no_extension_yet" Field ChangeFirst "names {number}, which no extension has: create the extension first, then give it to the agent" "nennt {number}, aber diese Nummer hat keine Nebenstelle: Legen Sie zuerst die Nebenstelle an, und geben Sie sie dann dem Mitarbeiter";
     NamesNoExtension "names_no_extension" Field NameExisting "names {id}, which is not an extension of this tenant" "nennt {id}, aber das ist keine Nebenstelle dieses Mandanten";
     NamesNothing "names_nothing" Field NameExisting "must be something that this tenant has" "muss etwas sein, das dieser Mandant hat";
     NamesNoTarget "names_no_target" Field NameExisting "names {kind} {id}, which this tenant does not have" "nennt {kind} {id}, aber das hat dieser Mandant nicht";

@@ -294,5 +294,9 @@ fn a_demo_that_speaks_tls_says_so_in_the_urls_it_prints() {
     assert!(shown.contains("https://127.0.0.1:") && shown.contains("/fs/xml"), "{shown}");
     let plain = shown.lines().find(|line| line.contains("http://") && line.contains("/fs/"));
     assert!(plain.is_none(), "{plain:?}");
+    // curl and a switch believe this certificate only if they are told to.
+    let trusted = certificate.canonicalize().unwrap().display().to_string();
+    assert!(shown.contains(&format!("curl --cacert {trusted} -u fs1:")), "{shown}");
+    assert!(shown.contains(&format!("name=\"ssl-cacert-file\" value=\"{trusted}\"")), "{shown}");
     std::fs::remove_dir_all(folder).unwrap();
 }

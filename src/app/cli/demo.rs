@@ -1,6 +1,11 @@
 //! `demo`: a node with a sample tenant, two phones, a phone number and a switch's credentials, ready to use.
 
-use std::{fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use rand::RngExt as _;
@@ -202,12 +207,35 @@ fn keep(file: &Path, made: &Made) -> anyhow::Result<()> {
     Ok(file.sync_all()?)
 }
 
+/// The options with which curl believes a certificate of our own, and shows one if it has to.
+fn curl_trusts(certificate: Option<&Path>, shows_own: bool) -> String {
+    let trusted = certificate.map(|file| format!(" --cacert {}", absolute(file).display())).unwrap_or_default();
+    if shows_own { format!("{trusted} --cert SWITCH.crt --key SWITCH.key") } else { trusted }
+}
+
+/// The lines of a binding with which a switch believes our certificate, and shows its own if it has to (config() in mod_xml_curl.c).
+fn verified(settings: &Settings) -> String {
+    let Some(certificate) = &settings.switch_tls_certificate else { return String::new() };
+    let certificate = absolute(certificate).display().to_string();
+    let mut wanted = vec![("enable-cacert-check", "true"), ("ssl-cacert-file", certificate.as_str())];
+    if settings.switch_tls_client_ca.is_some() {
+        wanted.extend([("ssl-cert-path", "SWITCH.crt"), ("ssl-key-path", "SWITCH.key")]);
+    }
+    wanted
+        .iter()
+        .fold(String::new(), |text, (name, value)| format!("{text}    <param name=\"{name}\" value=\"{value}\"/>\n"))
+}
+
+/// A path that also works from another folder.
+fn absolute(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
 fn for_a_person(ready: &Ready<'_>, settings: &Settings) -> String {
     use std::fmt::Write as _;
     let made = ready.made;
     let (url, name, token) = (&ready.switch_url, &made.switch.name, &made.switch.token);
-    // An absolute path also works from another folder.
-    let directory = settings.data_dir.canonicalize().unwrap_or_else(|_| settings.data_dir.clone());
+    let directory = absolute(&settings.data_dir);
     let mut text = String::new();
     // Writing to a String can't fail.
     let _ = write!(
@@ -225,13 +253,13 @@ Put this into your FreeSWITCH's autoload_configs/xml_curl.conf.xml, inside <bind
     <param name=\"gateway-credentials\" value=\"{name}:{token}\"/>
     <param name=\"auth-scheme\" value=\"basic\"/>
     <param name=\"timeout\" value=\"5\"/>
-  </binding>
+{verified}  </binding>
 
 or use all of freeswitch-conf/ and set dialplane_url and dialplane_credentials in its site.xml.
 
 Try a fetch as a switch does it:
 
-  curl -u {name}:{token} {url} \\
+  curl{switch_tls} -u {name}:{token} {url} \\
     -d 'section=directory&tag_name=domain&key_name=name&key_value={domain}&key=id&user={first}&domain={domain}'
 
 The pages, for the platform's administrator:
@@ -240,7 +268,7 @@ The pages, for the platform's administrator:
 
 The API, described at {app}/openapi.json:
 
-  curl -H 'X-API-Key: {key}' {app}/v1/tenants/{tenant}/extensions
+  curl{app_tls} -H 'X-API-Key: {key}' {app}/v1/tenants/{tenant}/extensions
 
 The command line, with this database:
 
@@ -253,6 +281,9 @@ Ctrl-C stops it. Its data is kept.
         } else {
             format!(" --data-dir {}", directory.display())
         },
+        verified = verified(settings),
+        switch_tls = curl_trusts(settings.switch_tls_certificate.as_deref(), settings.switch_tls_client_ca.is_some()),
+        app_tls = curl_trusts(settings.app_tls_certificate.as_deref(), false),
         domain = made.tenant.domain,
         phones = made
             .extensions

@@ -6,10 +6,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 const TICK: Duration = Duration::from_millis(200);
 
-/// A bar for counted work, where `what` names the things. It appears at once and moves even before the first is done.
+/// A bar for counted work, where `what` names the things. It appears at once and moves even before the first is done. 0 means that nobody
+/// knows yet how many there are.
 pub fn bar(what: &str, all: usize) -> ProgressBar {
     let template = format!("{{spinner}} {{bar:40}} {{pos}}/{{len}} {what}, {{elapsed}}, {{eta}} to go");
-    shown(ProgressBar::new(all as u64), &template)
+    shown(if all == 0 { ProgressBar::no_length() } else { ProgressBar::new(all as u64) }, &template)
 }
 
 /// A bar for bytes. It shows an end once somebody sets the length.

@@ -299,3 +299,48 @@ fn differential(stage: &Stage) {
     assert_eq!(stage.switch.api("domain_exists acme.test"), "true");
     assert_eq!(stage.switch.api("domain_exists nobody.test"), "false");
 }
+
+/// The profile for phones starts only with certificates, and takes them from the folder that the switch was started with.
+#[actix_web::test]
+async fn phones_get_tls_with_the_certificates_in_the_folder_that_the_switch_was_given() {
+    play(certificates).await;
+}
+
+fn certificates(stage: &Stage) {
+    let folder = stage.switch.folder.join("certs");
+    assert!(folder.join("wss.pem").exists(), "{:?}", std::fs::read_dir(&folder).unwrap().collect::<Vec<_>>());
+    let profile = stage.switch.api("sofia status profile internal");
+    assert!(profile.contains("WSS-BIND-URL"), "{profile}");
+    let port = stage.switch.internal + 8;
+    assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_ok(), "nobody listens at {port}: {profile}");
+}
+
+/// Phones and strangers who write the domain in capitals: neither locks the other out, whoever comes first.
+#[actix_web::test]
+async fn a_stranger_who_spells_a_domain_in_another_way_locks_no_phone_out() {
+    play(spellings).await;
+}
+
+fn spellings(stage: &Stage) {
+    let port = 60_500;
+    let text = |which: usize, name: &str| stage.phones[which][name].as_str().unwrap().to_owned();
+    let register = |which: usize, domain: &str, password: &str, scenario: &str| {
+        let user = text(which, "sip_username");
+        let script = Script { scenario, target: stage.switch.internal, port, user: &user, password, to: "-" };
+        let done = Phone::start_at("127.0.0.1", &script, &["-key", "home", domain]).succeeds();
+        assert!(done, "{scenario} at {domain}:\n{}", stage.switch.log());
+    };
+    // Nothing is kept at first, so each stranger's question is the first one in its spelling.
+    for (at, domain) in ["ACME.TEST", "Acme.Test", "acme.TEST"].into_iter().enumerate() {
+        register(0, domain, "wrong", "register-at-refused.xml");
+        register(0, "acme.test", &text(0, "sip_password"), "register-at.xml");
+        // A phone that is set to that spelling works as well, before and after others.
+        register(0, domain, &text(0, "sip_password"), "register-at.xml");
+        register(1, domain, "wrong", "register-at-refused.xml");
+        register(1, domain, &text(1, "sip_password"), "register-at.xml");
+        // A change makes all kept answers void.
+        let path = format!("/v1/tenants/{}/extensions/{}", stage.tenant, text(1, "id"));
+        assert_eq!(stage.api("PATCH", &path, json!({ "ring_seconds": 6 + at })).status, 200);
+    }
+    register(1, "acme.test", &text(1, "sip_password"), "register-at.xml");
+}

@@ -1,7 +1,10 @@
 //! Whatever value a tenant may set a variable to, and whatever a dialplan entry may have a switch run, the switch runs, opens and writes
 //! nothing because of it. Otherwise a canary file would appear.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use dialplane::{
     routing::applications,
@@ -122,19 +125,29 @@ fn control(stage: &Stage, ports: [u16; 2], canary: &Path, paths: &[String; 2]) {
     for path in paths {
         assert_eq!(stage.api("PATCH", path, json!({ "variables": {} })).status, 200);
     }
-    // The last call's channels may not be gone yet.
-    stage.until("nobody talks", |switch| switch.api("show channels count").contains("0 total"));
-    let callee = stage.phone(1, "answer.xml", ports[1], "-");
-    let caller = stage.phone(0, "call-hold.xml", ports[0], "1001");
-    stage.until("they talk", |switch| switch.api("show bridged_calls count").contains("1 total"));
-    let channels = serde_json::from_str::<Value>(&stage.switch.api("show channels as json")).unwrap();
-    for row in channels["rows"].as_array().unwrap() {
-        let set =
-            format!("uuid_setvar {} hold_music record_session::{}", row["uuid"].as_str().unwrap(), canary.display());
-        assert!(stage.switch.api(&set).contains("+OK"));
-    }
-    assert!(caller.succeeds() && callee.succeeds());
-    assert!(canary.exists(), "the test would see it");
+    assert!(writes(stage, ports, canary, "1001"), "the test would see it");
+}
+
+/// Whether the canary file appears if hold music is set directly on the channels of a call, without checks. That must happen in the half
+/// second between the answer and the hold, which a busy machine may miss, so there are several calls.
+fn writes(stage: &Stage, ports: [u16; 2], canary: &Path, number: &str) -> bool {
+    (0..6).any(|_| {
+        // The last call's channels may not be gone yet.
+        stage.until("nobody talks", |switch| switch.api("show channels count").contains("0 total"));
+        let callee = stage.phone(1, "answer.xml", ports[1], "-");
+        let caller = stage.phone(0, "call-hold.xml", ports[0], number);
+        // While it rings, the other channel may not exist yet.
+        stage.until("they talk", |switch| switch.api("show bridged_calls count").contains("1 total"));
+        let channels = serde_json::from_str::<Value>(&stage.switch.api("show channels as json")).unwrap();
+        for row in channels["rows"].as_array().unwrap() {
+            let music = format!("hold_music record_session::{}", canary.display());
+            assert!(
+                stage.switch.api(&format!("uuid_setvar {} {music}", row["uuid"].as_str().unwrap())).contains("+OK")
+            );
+        }
+        assert!(caller.succeeds() && callee.succeeds());
+        canary.exists()
+    })
 }
 
 /// What a dialplan entry sets stays on the channel: in conferences and queues, at the hangup, and after a bridge.
@@ -231,11 +244,32 @@ fn entries(stage: &Stage) {
             stage.phone(0, "call-hold.xml", ports[0], number).ends();
             drop(callee);
         }
+        transferred(stage, ports);
         stage.until("all have left", |switch| switch.api("show calls count").contains("0 total"));
         let said = all.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
         unharmed(stage, &canary, &said);
     }
     hold_would_sing(stage, ports, &canary, &entry);
+}
+
+/// Both legs of a call with these variables are transferred into the echo test, if the call comes about: with some values it can't.
+fn transferred(stage: &Stage, ports: [u16; 2]) {
+    let _callee = stage.phone(1, "answer.xml", ports[1], "-");
+    let _caller = stage.phone(0, "call-until-bye.xml", ports[0], "71001");
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_secs(3) {
+        if stage.switch.api("show bridged_calls count").contains("1 total") {
+            let channels = serde_json::from_str::<Value>(&stage.switch.api("show channels as json")).unwrap();
+            let uuid = channels["rows"][0]["uuid"].as_str().unwrap().to_owned();
+            let done = stage.switch.api(&format!("uuid_transfer {uuid} -both 9196 XML acme.test"));
+            assert!(done.contains("+OK"), "{done}");
+            stage.until("they hear themselves", |switch| switch.api("show channels").contains(",echo,"));
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    stage.switch.api("hupall");
+    stage.until("nobody talks", |switch| switch.api("show channels count").contains("0 total"));
 }
 
 /// `7` and a number sets everything, and dials the number.
@@ -255,16 +289,5 @@ fn xml(application: &str, data: &str) -> Value {
 /// could not, because freeswitch-conf/hardening.xml removes `system` from this switch.)
 fn hold_would_sing(stage: &Stage, ports: [u16; 2], canary: &Path, entry: &str) {
     assert_eq!(stage.api("PATCH", entry, rule(&[])).status, 200);
-    let callee = stage.phone(1, "answer.xml", ports[1], "-");
-    let caller = stage.phone(0, "call-hold.xml", ports[0], "71001");
-    // While it rings, the other channel may not exist yet.
-    stage.until("they talk", |switch| switch.api("show bridged_calls count").contains("1 total"));
-    let channels = serde_json::from_str::<Value>(&stage.switch.api("show channels as json")).unwrap();
-    for row in channels["rows"].as_array().unwrap() {
-        let set =
-            format!("uuid_setvar {} hold_music record_session::{}", row["uuid"].as_str().unwrap(), canary.display());
-        assert!(stage.switch.api(&set).contains("+OK"));
-    }
-    assert!(caller.succeeds() && callee.succeeds());
-    assert!(canary.exists(), "the test would see it");
+    assert!(writes(stage, ports, canary, "71001"), "the test would see it");
 }

@@ -73,6 +73,50 @@ fn strangers(stage: &Stage) {
     assert!(!stage.switch.api("show application").contains("sofia_sla"), "nor can anybody barge in");
 }
 
+/// What remains inside, as freeswitch-conf/README.md says: who is signed in anywhere on the switch and knows the Call-ID of a call that
+/// nobody else is in, ends that call and gets what it was in. This test fails when FreeSWITCH changes that, and the README must follow.
+#[actix_web::test]
+async fn who_knows_the_call_id_of_a_lone_caller_takes_their_place_and_gets_no_further() {
+    play(lone_callers).await;
+}
+
+fn lone_callers(stage: &Stage) {
+    let port = ports::phone();
+    assert!(stage.register(0, port));
+    let room = json!({ "name": "Room", "number": "502", "kind": "conference", "config": {} });
+    let made = stage.api("POST", &format!("/v1/tenants/{}/destinations", stage.tenant), room);
+    assert_eq!(made.status, 201, "{}", made.text());
+    let other = signed_in_elsewhere(stage);
+    let text = |name: &str| stage.phones[0][name].as_str().unwrap().to_owned();
+    let (user, password) = (text("sip_username"), text("sip_password"));
+    // An echo test, a conference, and one's own mailbox, which asks for the PIN.
+    for (to, application) in [("9196", "echo"), ("502", "conference"), ("*97", "voicemail")] {
+        let script = Script {
+            scenario: "call-until-bye.xml",
+            target: stage.switch.internal,
+            port,
+            user: &user,
+            password: &password,
+            to,
+        };
+        let call_id = format!("alone-in-{application}");
+        let caller = Phone::start_at("127.0.0.1", &script, &["-cid_str", &call_id]);
+        let is_in = |switch: &crate::switch::Switch| switch.api("show channels").contains(&format!(",{application},"));
+        stage.until(application, is_in);
+        let mine = uuids(stage).remove(0);
+        // A guess does nothing.
+        other.takes_over(stage, "alone-in-something;to-tag=1;from-tag=2");
+        stage.until("the caller is still in", |_| uuids(stage) == std::slice::from_ref(&mine));
+        assert!(
+            other.takes_over(stage, &format!("{call_id};to-tag=1;from-tag=2")),
+            "{application}:\n{}",
+            stage.switch.log()
+        );
+        assert!(caller.succeeds(), "{application}: the caller was hung up on");
+        stage.until("nobody is left", |switch| switch.api("show channels count").contains("0 total"));
+    }
+}
+
 struct Elsewhere {
     user: String,
     password: String,

@@ -16,7 +16,7 @@ use crate::{
         store::{self, NewRows},
     },
     tenancy::tenants::{self, templates},
-    text::{Domain, ExtensionNumber, SipSecret, VoicemailPin},
+    text::{Domain, ExtensionNumber, SipSecret, SipUsername, VoicemailPin},
 };
 
 #[derive(Args)]
@@ -64,7 +64,9 @@ async fn rows(change: &mut Change, tenant: Uuid, count: u32) -> anyhow::Result<N
         let id = Uuid::now_v7();
         let number = ExtensionNumber::parse(&number.to_string())?;
         let sealed = Sealed::new(&keyring, tenant, id, &SipSecret::generate(), &VoicemailPin::generate());
-        rows.push(Extension::usual(tenant, id, number, &usual)?, sealed);
+        // Loads ask for phones by number: who signs in would be unknown by any other name.
+        let sip_username = SipUsername::parse(number.as_str())?;
+        rows.push(Extension { sip_username, ..Extension::usual(tenant, id, number, &usual)? }, sealed);
     }
     Ok(rows)
 }

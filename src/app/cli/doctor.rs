@@ -189,11 +189,18 @@ async fn whole(db: &mut sqlx::PgConnection) -> Seen {
 
 async fn keys(settings: &Settings, db: &mut sqlx::PgConnection) -> Seen {
     let path = settings.key_file();
+    let known = seals_store::known(db).await.map_err(|e| e.to_string())?;
     if !path.exists() {
-        return Err(format!("{} is missing: copy it from another node, or start a node to make it", path.display()));
+        let path = path.display();
+        let sealing = known.iter().filter(|key| key.is_used).map(|key| hex(&key.id)).collect::<Vec<_>>().join(", ");
+        if sealing.is_empty() {
+            return Err(format!("{path} is missing: start a node to make it"));
+        }
+        return Err(format!(
+            "{path} is missing, and secrets are sealed with the key {sealing}: copy the file from another node, or from its backup"
+        ));
     }
     let keyring = Keyring::read(&path).map_err(|e| e.to_string())?;
-    let known = seals_store::known(db).await.map_err(|e| e.to_string())?;
     keyring.note_used(seals_store::used(&known));
     if let Some(id) = keyring.missing().first() {
         return Err(format!(

@@ -3,11 +3,11 @@
 //! FreeSWITCH expands every argument (`switch_core_session_exec`), some twice (`set`), and dial strings once more. So
 //! arguments are built from validated texts and constants alone, and hold no `$` at all.
 
-use super::{AFTER, Hops, Ring, RingGroup, Route, Tenant, Then, entries::Step, trial::Done};
+use super::{AFTER, Hops, Member, Ring, RingGroup, Route, Tenant, Then, entries::Step, trial::Done};
 use crate::{
     model::channel,
     model::destination::Prompt,
-    text::{Domain, SipUsername},
+    text::{DialNumber, Domain, SipUsername},
 };
 
 /// One application and its argument.
@@ -219,16 +219,23 @@ fn led_on(actions: &mut Vec<Action>, then: Option<&str>, domain: &Domain, hops: 
 /// The ringing tone of most of the world (ITU-T E.180).
 const RINGING: &str = "%(1000,4000,425)";
 
-/// Rings for this many seconds. What follows runs only if nobody answers.
-fn ring(dial_string: String, seconds: u16, continue_on_fail: bool) -> Vec<Action> {
-    vec![
+/// Rings for this many seconds, one dial string after the other. What follows runs only if nobody answers.
+fn ring(dial_strings: Vec<String>, seconds: u16, continue_on_fail: bool) -> Vec<Action> {
+    let last = dial_strings.len() - 1;
+    let mut actions = vec![
         set("call_timeout", seconds),
         // Heard by callers who were answered already, by a menu or a recording; others hear their own phone's tone.
         set("transfer_ringback", RINGING),
         set("hangup_after_bridge", true),
-        set("continue_on_fail", continue_on_fail),
-        action("bridge", dial_string),
-    ]
+        set("continue_on_fail", continue_on_fail || last > 0),
+    ];
+    for (at, dial_string) in dial_strings.into_iter().enumerate() {
+        if at == last && last > 0 && !continue_on_fail {
+            actions.push(set("continue_on_fail", false));
+        }
+        actions.push(action("bridge", dial_string));
+    }
+    actions
 }
 
 /// Played to whoever answers, until they press 1.
@@ -252,7 +259,7 @@ impl Ring {
             // (channel_outgoing_channel in mod_loopback.c), only ringing by their own phone.
             actions.extend([set("ignore_early_media", true), set("loopback_no_pre_answer", true)]);
         }
-        actions.extend(ring(legs.join(","), self.seconds, self.then != Then::Hangup));
+        actions.extend(ring(vec![legs.join(",")], self.seconds, self.then != Then::Hangup));
         match self.then {
             Then::Hangup => {}
             Then::Voicemail => actions.extend(leave_message(self.extension.as_str(), domain)),
@@ -267,13 +274,7 @@ impl Ring {
 
     /// Another number that rings too: a call of its own through the tenant's context, routed and admitted like any other.
     fn follow(&self, leg: &crate::model::call_handling::FollowMe, domain: &Domain) -> String {
-        let mut variables = vec![
-            format!("loopback_export={},{}", channel::ON_BEHALF, channel::HOPS),
-            format!("{}={}", channel::ON_BEHALF, self.extension),
-            format!("{}={}", channel::HOPS, self.hops.value(leg.number.as_str())),
-            // Bowing out would end the admitted channel, and free its line while the call goes on.
-            "loopback_bowout=false".to_owned(),
-        ];
+        let mut variables = elsewhere(&self.extension, &leg.number, &self.hops);
         if leg.delay_seconds > 0 {
             variables.push(format!("leg_delay_start={}", leg.delay_seconds));
         }
@@ -281,16 +282,41 @@ impl Ring {
             variables.push("group_confirm_key=1".to_owned());
             variables.push(format!("group_confirm_file={CONFIRM}"));
         }
-        // `^^!`: the variables hold commas.
-        format!("[^^!{}]loopback/{}/{domain}", variables.join("!"), leg.number)
+        dialled(&variables, &leg.number, domain)
     }
+}
+
+/// The variables of a leg that rings elsewhere on behalf of an extension.
+fn elsewhere(extension: &SipUsername, number: &DialNumber, hops: &Hops) -> Vec<String> {
+    vec![
+        format!("loopback_export={},{}", channel::ON_BEHALF, channel::HOPS),
+        format!("{}={extension}", channel::ON_BEHALF),
+        format!("{}={}", channel::HOPS, hops.value(number.as_str())),
+        // Bowing out would end the admitted channel, and free its line while the call goes on.
+        "loopback_bowout=false".to_owned(),
+    ]
+}
+
+/// A leg that dials in the tenant's context. `^^!`: the variables hold commas.
+fn dialled(variables: &[String], number: &DialNumber, domain: &Domain) -> String {
+    format!("[^^!{}]loopback/{number}/{domain}", variables.join("!"))
 }
 
 impl RingGroup {
     fn actions(&self, domain: &Domain, hops: Hops) -> Vec<Action> {
-        let legs = self.members.iter().map(|member| user(member, domain)).collect::<Vec<_>>();
-        let legs = legs.join(if self.in_order { "|" } else { "," });
+        let leg = |member: &Member| match &member.forward {
+            Some(number) => dialled(&elsewhere(&member.extension, number, &hops), number, domain),
+            None => user(&member.extension, domain),
+        };
+        let legs = self.members.iter().map(leg).collect::<Vec<_>>();
+        // In order, each is a bridge of its own: the time of one bridge is that of all its legs (call_timeout in
+        // switch_ivr_originate.c), also of those after `|`.
+        let legs = if self.in_order { legs } else { vec![legs.join(",")] };
         let mut actions = Vec::new();
+        if self.members.iter().any(|member| member.forward.is_some()) {
+            // As for a phone with follow-me.
+            actions.extend([set("ignore_early_media", true), set("loopback_no_pre_answer", true)]);
+        }
         if self.confirm {
             actions.push(set("group_confirm_key", 1));
             actions.push(set("group_confirm_file", CONFIRM));

@@ -1,7 +1,7 @@
 //! A number outside, as a tenant's people dial it. The numbering plan of the tenant's country says how to read it, and the
 //! tenant's rules whether it may be called.
 
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType, enums::Region};
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, PhoneNumberType, enums::Region};
 
 use super::plan::Plan;
 use crate::model::refusal::Refusal;
@@ -31,18 +31,40 @@ const REVENUE_SHARE: &[&str] = &[
     "3395", "371905", "370809", "375602", "381900", "4470", "5399",
 ];
 
+fn valid(number: &str, country: Option<&str>) -> Option<PhoneNumber> {
+    let region = country.and_then(|country| country.parse::<Region>().ok());
+    if region.is_none() && !number.starts_with('+') {
+        return None;
+    }
+    PHONE_NUMBER_UTIL.parse(number, region).ok().filter(PhoneNumber::is_valid)
+}
+
 impl Callee {
     /// Reads what was dialled, without the digits for an outside line. `None` if it is not a valid number.
     #[must_use]
     pub fn read(dialled: &str, country: Option<&str>) -> Option<Self> {
-        let region = country.and_then(|country| country.parse::<Region>().ok());
-        if region.is_none() && !dialled.starts_with('+') {
-            return None;
+        let number = valid(dialled, country).or_else(|| {
+            // Most of the world dials 00 for another country. Phones' address books have it wherever the phone stands.
+            valid(&format!("+{}", dialled.strip_prefix("00")?), None)
+        });
+        Self::of(&number?)
+    }
+
+    /// The same for what a tenant's people dialled: a number that begins with neither `+` nor 0 may lack the tenant's area code.
+    #[must_use]
+    pub fn dialled(number: &str, plan: &Plan) -> Option<Self> {
+        let country = plan.country();
+        let local = plan.settings.routing.outbound.area_code.as_ref().filter(|_| !number.starts_with(['+', '0']));
+        let local = local.and_then(|area| valid(&format!("{area}{number}"), country)).filter(|number| {
+            matches!(number.get_type(), PhoneNumberType::FixedLine | PhoneNumberType::FixedLineOrMobile)
+        });
+        match local {
+            Some(number) => Self::of(&number),
+            None => Self::read(number, country),
         }
-        let number = PHONE_NUMBER_UTIL.parse(dialled, region).ok()?;
-        if !number.is_valid() {
-            return None;
-        }
+    }
+
+    fn of(number: &PhoneNumber) -> Option<Self> {
         let country = number.get_region_code().and_then(|region| Country::parse(&region.to_string()).ok());
         let is_premium = matches!(number.get_type(), PhoneNumberType::PremiumRate | PhoneNumberType::SharedCost);
         let number = E164::parse(&number.format_as(PhoneNumberFormat::E164)).ok()?;

@@ -13,7 +13,7 @@ use crate::{
     model::carrier::CarrierConfig,
     model::channel,
     model::settings::Currency,
-    text::{E164, Spoken},
+    text::{Codecs, E164, Spoken},
 };
 
 /// An active carrier, as every node knows it.
@@ -168,9 +168,7 @@ impl Carried<'_> {
             let location = location.as_str().replace(',', " ");
             variables.push(format!("sip_h_X-Emergency-Location={location}"));
         }
-        if let Some(codecs) = &config.codecs {
-            variables.push(format!("absolute_codec_string=^^:{}", codecs.as_str().replace(',', ":")));
-        }
+        variables.extend(offered_codecs(config.codecs.as_ref()).split(',').map(ToOwned::to_owned));
         if let (Dialling::Number(_), Some(call)) = (self.dialled, self.call) {
             let mark = Mark { call, callee: callee.to_owned(), carrier: carrier.id };
             variables.push(format!("presence_data={mark}"));
@@ -183,6 +181,19 @@ impl Carried<'_> {
         variables.push(format!("execute_on_answer_1=sched_hangup +{limit} {OUT_OF_MONEY}"));
         variables.push(format!("execute_on_answer_2=sched_broadcast +{} {WARNING} bleg", warn_after(limit)));
         format!("[^^!{}]sofia/gateway/{}/{number}", variables.join("!"), gateway(carrier.id))
+    }
+}
+
+/// The variables that say what a leg is offered: its own codecs, or else the caller's, which need no transcoding, and after them all that
+/// the switch's profile has. Without this, a switch offers a leg what the calling channel has and nothing else: one codec if that was
+/// answered before, and L16 if it is a loopback (`switch_core_media_prepare_codecs` in switch_core_media.c). `^^:`: commas separate
+/// variables. `suppress_cng`: when codecs are mixed, comfort noise may get the payload number of the caller's Opus
+/// (`switch_core_media_gen_local_sdp`).
+#[must_use]
+pub fn offered_codecs(own: Option<&Codecs>) -> String {
+    match own {
+        Some(codecs) => format!("absolute_codec_string=^^:{}", codecs.as_str().replace(',', ":")),
+        None => "media_mix_inbound_outbound_codecs=true,suppress_cng=true".to_owned(),
     }
 }
 

@@ -40,7 +40,7 @@ use uuid::Uuid;
 use self::{callee::Callee, trial::Done};
 use crate::{
     model::{call_handling::CallHandling, destination::Config, settings::Feature as Switch},
-    text::{Domain, E164, ExtensionNumber, Notation, SipUsername},
+    text::{DialNumber, Domain, E164, ExtensionNumber, Notation, SipUsername},
 };
 
 /// What a tenant has under a name.
@@ -74,10 +74,18 @@ impl Extension {
     }
 }
 
+/// An extension in a group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Member {
+    pub extension: SipUsername,
+    /// Where its calls are forwarded, if the group follows that. Its own phone does not ring then.
+    pub forward: Option<DialNumber>,
+}
+
 /// Extensions that ring together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
-    pub members: Vec<SipUsername>,
+    pub members: Vec<Member>,
     pub ring_seconds: u16,
     pub strategy: Strategy,
     /// Whoever answers must press 1 to take the call.
@@ -361,7 +369,7 @@ impl Router<'_, '_> {
             self.trace.note("outside", false, || "numbers outside need the digits for an outside line first".into());
             return Route::Refused(Refusal::Unallocated);
         };
-        let Some(callee) = Callee::read(number, self.plan.country()) else {
+        let Some(callee) = Callee::dialled(number, self.plan) else {
             self.trace.note("outside", false, || "this is not a valid phone number".into());
             return Route::Refused(Refusal::Unallocated);
         };

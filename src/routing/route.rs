@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Hops, callee::Callee, trial::Done};
+use super::{Hops, Member, callee::Callee, trial::Done};
 use crate::model::refusal::Refusal;
 use crate::{
     model::{call_handling::FollowMe, destination::Prompt},
@@ -92,7 +92,8 @@ pub struct Ring {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct RingGroup {
-    pub members: Vec<SipUsername>,
+    pub members: Vec<Member>,
+    /// How long all of them ring together, or each of them in order.
     pub seconds: u16,
     pub in_order: bool,
     pub confirm: bool,

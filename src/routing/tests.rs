@@ -69,6 +69,15 @@ fn name(text: &str) -> SipUsername {
     SipUsername::parse(text).unwrap()
 }
 
+fn member(name: &str) -> Member {
+    Member { extension: self::name(name), forward: None }
+}
+
+/// What rings for a member of a group.
+fn rung(member: &Member) -> &str {
+    member.forward.as_ref().map_or(member.extension.as_str(), |to| to.as_str())
+}
+
 fn tenant() -> Tenant {
     Tenant { domain: Domain::parse("acme.test").unwrap(), active: true, announcements: Announcements::new() }
 }
@@ -89,7 +98,7 @@ fn found(number: &str) -> Option<Found> {
     };
     let group = |strategy, members: &[&str], otherwise: Option<&str>| {
         Found::Group(Group {
-            members: members.iter().map(|member| name(member)).collect(),
+            members: members.iter().map(|name| member(name)).collect(),
             ring_seconds: 30,
             strategy,
             confirm: false,
@@ -206,7 +215,7 @@ fn words(route: &Route) -> String {
             format!("ring {}{follow}{then}{record}", ring.extension)
         }
         Route::RingGroup(group) => {
-            let members = group.members.iter().map(SipUsername::as_str).collect::<Vec<_>>();
+            let members = group.members.iter().map(rung).collect::<Vec<_>>();
             let then = group.then.as_deref().map(|to| format!(", then {}", named(to))).unwrap_or_default();
             format!("ring {}{then}", members.join(if group.in_order { ", then " } else { " and " }))
         }
@@ -378,7 +387,7 @@ fn members_take_turns_or_are_shuffled() {
     let plan = plan(&json!({}));
     let first = |turn: u64, strategy| {
         let group = Found::Group(Group {
-            members: ["a", "b", "c"].map(name).to_vec(),
+            members: ["a", "b", "c"].map(member).to_vec(),
             ring_seconds: 20,
             strategy,
             confirm: false,
@@ -388,7 +397,7 @@ fn members_take_turns_or_are_shuffled() {
         let routed = route(&tenant(), &plan, &call, Some(&group), &mut Trace::off());
         assert_eq!(routed.keep, Keep::Never);
         let Route::RingGroup(group) = routed.route else { panic!() };
-        group.members[0].to_string()
+        group.members[0].extension.to_string()
     };
     assert_eq!([0, 1, 2, 3].map(|turn| first(turn, Strategy::RoundRobin)), ["a", "b", "c", "a"]);
     let firsts = (0..60).map(|turn| first(turn, Strategy::Random)).collect::<std::collections::HashSet<_>>();
@@ -449,4 +458,65 @@ proptest! {
         let routed = route(&tenant, &plan, &call, None, &mut Trace::off());
         prop_assert_eq!(routed.route, Route::Emergency { number: number.to_owned() });
     }
+}
+
+/// What a tenant of this country and area gets when it dials this.
+fn dialled(country: &str, area: Option<&str>, number: &str) -> Option<String> {
+    let settings = json!({ "country": country, "routing": { "outbound": { "area_code": area } } });
+    let plan = plan(&json!({ "settings": settings }));
+    Callee::dialled(number, &plan).map(|callee| callee.number.to_string())
+}
+
+#[test]
+fn a_number_without_its_area_is_in_the_tenants_own() {
+    for (country, area, number, wanted) in [
+        ("DE", Some("030"), "5551234", "+49305551234"),
+        ("DE", Some("30"), "5551234", "+49305551234"),
+        // Dialled whole, or meant for elsewhere.
+        ("DE", Some("030"), "08912345678", "+498912345678"),
+        ("DE", Some("030"), "004312345678", "+4312345678"),
+        ("DE", Some("030"), "+4312345678", "+4312345678"),
+        ("DE", Some("030"), "01701234567", "+491701234567"),
+        ("US", Some("212"), "5550123", "+12125550123"),
+        ("US", Some("212"), "2025550123", "+12025550123"),
+        ("US", Some("212"), "12025550123", "+12025550123"),
+        ("IT", Some("06"), "69812345", "+390669812345"),
+        ("AT", Some("01"), "51234567", "+43151234567"),
+        // Whole numbers only.
+        ("US", None, "2025550123", "+12025550123"),
+        ("FR", None, "0123456789", "+33123456789"),
+    ] {
+        assert_eq!(dialled(country, area, number).as_deref(), Some(wanted), "{number} in {country}");
+    }
+    assert_eq!(dialled("US", None, "5550123"), None, "nobody says which area");
+}
+
+/// The forms that people dial and phones' address books have.
+#[test]
+fn a_number_is_the_same_however_it_is_dialled_in_its_country() {
+    use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType, enums::Region};
+    const COUNTRIES: &str = "AR AT AU BE BG BR CA CH CN CO CZ DE DK EE ES FI FR GB GR HR HU IE IL IN IS IT JP KR LT LU LV MX NL NO NZ PL \
+                             PT RO SE SG SI SK TR UA US ZA";
+    let countries = COUNTRIES.split(' ').filter(|country| !country.is_empty()).collect::<Vec<_>>();
+    assert!(countries.len() >= 40);
+    let mut tried = 0;
+    for country in countries {
+        let region = country.parse::<Region>().unwrap();
+        for kind in [PhoneNumberType::FixedLine, PhoneNumberType::Mobile] {
+            let Ok(example) = PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region, kind) else { continue };
+            let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+            let whole = example.format_as(PhoneNumberFormat::E164).into_owned();
+            let national = digits(&example.format_as(PhoneNumberFormat::National));
+            for form in [national, format!("00{}", &whole[1..]), whole.clone()] {
+                tried += 1;
+                assert_eq!(dialled(country, None, &form), Some(whole.clone()), "{form} in {country}");
+                // From another country, with the code for other countries or with `+`.
+                if form.starts_with("00") || form.starts_with('+') {
+                    let elsewhere = if country == "DE" { "FR" } else { "DE" };
+                    assert_eq!(dialled(elsewhere, None, &form), Some(whole.clone()), "{form} in {elsewhere}");
+                }
+            }
+        }
+    }
+    assert!(tried > 200, "{tried}");
 }

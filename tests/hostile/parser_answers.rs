@@ -87,6 +87,7 @@ impl<'n> Tenant<'n> {
             members: tenant.extensions.iter().map(|(_, created)| created.extension.id).collect(),
             strategy: dialplane::routing::Strategy::All,
             confirm: false,
+            follow_forwards: false,
             otherwise: None,
         };
         let group = groups::create(&mut change, id, group).await.unwrap().id;
@@ -163,8 +164,13 @@ impl<'n> Tenant<'n> {
     async fn check_profile(&self, wanted: &Wanted, created: &CreatedExtension) {
         let (user, domain) = (wanted.username.as_str(), &self.domain);
         let number = &wanted.number;
-        let dial_string =
-            format!("{{sip_invite_domain={domain},presence_id={number}@{domain}}}sofia/internal/{user}%{domain}");
+        let codecs = match &wanted.codecs {
+            Some(codecs) => format!("absolute_codec_string=^^:{}", codecs.to_string().replace(',', ":")),
+            None => "media_mix_inbound_outbound_codecs=true,suppress_cng=true".to_owned(),
+        };
+        let dial_string = format!(
+            "{{sip_invite_domain={domain},presence_id={number}@{domain},{codecs}}}sofia/internal/{user}%{domain}"
+        );
         let mut expected = mailbox(wanted);
         expected.insert("dial-string".into(), dial_string);
         let names = [Some(user), Some(wanted.number.as_str()), wanted.alias.as_deref()];

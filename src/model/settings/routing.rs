@@ -105,6 +105,9 @@ impl FeatureCodes {
 pub struct OutboundRules {
     /// Must be dialled before a number outside, if set.
     pub prefix: Option<Prefix>,
+    /// The area whose numbers are dialled without it, for example `030` in Berlin. Without one, a number of the own country is dialled
+    /// whole.
+    pub area_code: Option<Prefix>,
     /// The countries that may be called besides the tenant's own, if `features.international_calls` is on. Empty: all.
     pub countries: Vec<Country>,
     /// Numbers that begin with one of these can't be called. Written without `+`.

@@ -1,6 +1,7 @@
 //! Routes as the applications that a switch runs.
 
 use super::*;
+use crate::text::DialNumber;
 
 #[test]
 fn an_extension_rings_and_then_takes_a_message() {
@@ -28,7 +29,13 @@ fn an_extension_rings_and_then_takes_a_message() {
     );
     assert_eq!(lines("1000", "1003").last().unwrap(), "bridge user/1003@acme.test");
     assert!(lines("-", "2000").contains(&"bridge user/1000@acme.test,user/1001@acme.test".to_owned()));
-    assert!(lines("-", "2001").contains(&"bridge user/1000@acme.test|user/1001@acme.test".to_owned()));
+    // In order, each has a bridge of its own.
+    let in_order = lines("-", "2001");
+    assert!(
+        ["bridge user/1000@acme.test", "bridge user/1001@acme.test"]
+            .iter()
+            .all(|leg| in_order.iter().any(|l| l == leg))
+    );
     assert_eq!(lines("1000", "1011").last().unwrap(), "transfer 1011~after XML acme.test");
     assert_eq!(lines("1000", "*98").last().unwrap(), "voicemail check default acme.test");
 }
@@ -50,7 +57,7 @@ fn one_step_leaves_no_variables_for_the_next() {
     let menu = lines(&Route::Ivr { id: Uuid::from_u128(2), then: None });
     assert!(at(&menu, "unset dialplane_on_behalf") < at(&menu, "ivr"));
     // After a group whose members must confirm, the next person to answer need not press 1.
-    let members = vec![SipUsername::parse("1000").unwrap()];
+    let members = vec![super::member("1000")];
     let group = RingGroup { members, seconds: 20, in_order: false, confirm: true, then: Some("500".into()) };
     let group = lines(&Route::RingGroup(group));
     assert!(at(&group, "bridge") < at(&group, "unset group_confirm_key"));
@@ -71,4 +78,29 @@ fn one_step_leaves_no_variables_for_the_next() {
     assert!(at(&ring, "set ignore_early_media=true") < at(&ring, "bridge"));
     assert!(at(&ring, "set loopback_no_pre_answer=true") < at(&ring, "bridge"));
     assert!(ring.last().unwrap().contains("loopback_bowout=false"), "{ring:?}");
+}
+
+/// What each strategy makes of two members, of whom the second forwards to a phone outside.
+fn bridges(in_order: bool, then: Option<&str>) -> Vec<String> {
+    let forwarded = Member { forward: Some(DialNumber::parse("+491701234567").unwrap()), ..member("1001") };
+    let members = vec![member("1000"), forwarded];
+    let group = RingGroup { members, seconds: 5, in_order, confirm: false, then: then.map(ToOwned::to_owned) };
+    let actions = Route::RingGroup(group).actions(&tenant(), Hops::default());
+    let shown = actions.iter().filter(|a| a.application == "bridge" || a.data.starts_with("c"));
+    shown.map(|a| format!("{} {}", a.application, a.data)).collect()
+}
+
+#[test]
+fn in_a_group_in_order_each_member_rings_for_its_own_time() {
+    let outside = "[^^!loopback_export=dialplane_on_behalf,dialplane_hops!dialplane_on_behalf=1001!dialplane_hops=1:0:+491701234567!loopback_bowout=false]loopback/+491701234567/acme.test";
+    let at_once = format!("bridge user/1000@acme.test,{outside}");
+    assert_eq!(bridges(false, None), ["set call_timeout=5", "set continue_on_fail=false", &at_once]);
+    let outside = format!("bridge {outside}");
+    let first = "bridge user/1000@acme.test";
+    // The cause of the last member who did not answer ends the call.
+    assert_eq!(
+        bridges(true, None),
+        ["set call_timeout=5", "set continue_on_fail=true", first, "set continue_on_fail=false", &outside]
+    );
+    assert_eq!(bridges(true, Some("500")), ["set call_timeout=5", "set continue_on_fail=true", first, &outside]);
 }

@@ -13,7 +13,7 @@ use crate::{
         on_net::OnNet,
         outbound::{Caller, HeldNumber},
     },
-    text::{Domain, E164, ExtensionNumber, SipUsername},
+    text::{DialNumber, Domain, E164, ExtensionNumber, SipUsername, TextError},
 };
 
 /// What can be rung under a name, as columns.
@@ -31,6 +31,8 @@ struct FoundRow {
     confirm: Option<bool>,
     otherwise: Option<Json<Target>>,
     members: Vec<String>,
+    /// In the same order: where the calls of each are forwarded, if the group follows that.
+    forwards: Vec<Option<String>>,
     destination_id: Option<Uuid>,
 }
 
@@ -51,6 +53,7 @@ macro_rules! found_in {
             confirm: $row.confirm,
             otherwise: $row.otherwise,
             members: $row.members,
+            forwards: $row.forwards,
             destination_id: $row.destination_id,
         })
     };
@@ -71,7 +74,13 @@ fn found(row: FoundRow) -> sqlx::Result<Option<Found>> {
         })));
     }
     if row.group_id.is_some() {
-        let members = row.members.iter().map(|name| SipUsername::parse(name)).collect::<Result<_, _>>();
+        let forwards = row.forwards.iter().map(|to| to.as_deref().map(DialNumber::parse).transpose());
+        let members = row
+            .members
+            .iter()
+            .zip(forwards)
+            .map(|(name, forward)| Ok(routing::Member { extension: SipUsername::parse(name)?, forward: forward? }));
+        let members = members.collect::<Result<_, TextError>>();
         return Ok(Some(Found::Group(routing::Group {
             members: members.map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
             ring_seconds,
@@ -113,6 +122,12 @@ pub async fn dialled(
                       where gm.tenant_id = r.tenant_id and gm.group_id = r.id and m.status = 'active'
                         and not coalesce((m.calls->>'do_not_disturb')::bool, false)
                       order by gm.position) as "members!",
+               array(select case when r.follow_forwards then m.calls->>'forward_always' end
+                       from group_members gm
+                       join extensions m on m.tenant_id = gm.tenant_id and m.id = gm.extension_id
+                      where gm.tenant_id = r.tenant_id and gm.group_id = r.id and m.status = 'active'
+                        and not coalesce((m.calls->>'do_not_disturb')::bool, false)
+                      order by gm.position) as "forwards!: Vec<Option<String>>",
                n.destination_id as "destination_id?"
           from generation g
           join tenants t on t.id = g.scope
@@ -159,6 +174,12 @@ pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<Numb
                       where gm.tenant_id = r.tenant_id and gm.group_id = r.id and m.status = 'active'
                         and not coalesce((m.calls->>'do_not_disturb')::bool, false)
                       order by gm.position) as "members!",
+               array(select case when r.follow_forwards then m.calls->>'forward_always' end
+                       from group_members gm
+                       join extensions m on m.tenant_id = gm.tenant_id and m.id = gm.extension_id
+                      where gm.tenant_id = r.tenant_id and gm.group_id = r.id and m.status = 'active'
+                        and not coalesce((m.calls->>'do_not_disturb')::bool, false)
+                      order by gm.position) as "forwards!: Vec<Option<String>>",
                d.destination_id as "destination_id?", d.record as "record?"
           from generation p
           left join numbers d on d.number = $1 and d.status = 'active'

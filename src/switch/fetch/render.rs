@@ -13,7 +13,7 @@ use super::store::{ExtensionRow, MailboxRow, MemberRow};
 use crate::{
     model::channel,
     node::generations::Standing,
-    routing::{Action, Hops, Route, Tenant},
+    routing::{Action, Hops, Route, Tenant, carried::offered_codecs},
     text::{
         Domain,
         keyring::{Keyring, KeyringError, hex},
@@ -251,8 +251,8 @@ fn profile_params<'a>(domain: &'a Domain, row: &'a ExtensionRow, keyring: &Keyri
 /// Dials the registered contact with `%` (`sofia_outgoing_channel` in mod_sofia.c). The usual `${sofia_contact(…)}` is an
 /// API call, which hardened switches don't expand (`api-expansion` in switch.conf).
 fn dial_string(domain: &Domain, row: &ExtensionRow) -> String {
-    let (user, number) = (&row.sip_username, &row.number);
-    format!("{{sip_invite_domain={domain},presence_id={number}@{domain}}}sofia/internal/{user}%{domain}")
+    let (user, number, codecs) = (&row.sip_username, &row.number, offered_codecs(row.codecs.as_ref()));
+    format!("{{sip_invite_domain={domain},presence_id={number}@{domain},{codecs}}}sofia/internal/{user}%{domain}")
 }
 
 /// Lamps on phones' keys watch an extension's number. A switch tells whoever watches `X@DOMAIN` of dialogs whose presence_id is that

@@ -243,6 +243,7 @@ async fn take_group(
         ring_seconds: None,
         strategy: Strategy::All,
         confirm: false,
+        follow_forwards: false,
         otherwise: None,
         members,
     };

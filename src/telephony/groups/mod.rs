@@ -31,10 +31,13 @@ pub struct Group {
     pub name: GroupName,
     /// The number that reaches it.
     pub number: Option<ExtensionNumber>,
+    /// How many seconds all of its phones ring, or, with a strategy that is in order, each of them.
     pub ring_seconds: i16,
     pub strategy: Strategy,
     /// Whether whoever answers must press 1 to take the call. This keeps mailboxes from taking it.
     pub confirm: bool,
+    /// Whether a member's unconditional forward is followed; otherwise the member's own phone rings. The member pays.
+    pub follow_forwards: bool,
     /// Where a call goes if nobody takes it.
     pub otherwise: Option<Target>,
     /// The ids of its extensions, in order.
@@ -59,6 +62,9 @@ pub struct NewGroup {
     #[serde(default)]
     #[arg(long)]
     pub confirm: bool,
+    #[serde(default)]
+    #[arg(long)]
+    pub follow_forwards: bool,
     #[arg(skip)]
     pub otherwise: Option<Target>,
     #[serde(default)]
@@ -77,6 +83,7 @@ pub struct GroupPatch {
     pub ring_seconds: Option<i16>,
     pub strategy: Option<Strategy>,
     pub confirm: Option<bool>,
+    pub follow_forwards: Option<bool>,
     #[serde(default, deserialize_with = "patch")]
     #[schema(value_type = Option<Target>)]
     pub otherwise: Option<Option<Target>>,
@@ -94,6 +101,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewGroup) -> Result<
         ring_seconds: new.ring_seconds.unwrap_or(25),
         strategy: new.strategy,
         confirm: new.confirm,
+        follow_forwards: new.follow_forwards,
         otherwise: new.otherwise,
         members: new.members,
         version: 1,
@@ -131,6 +139,9 @@ pub async fn update(
     }
     if let Some(confirm) = patch.confirm {
         after.confirm = confirm;
+    }
+    if let Some(follow) = patch.follow_forwards {
+        after.follow_forwards = follow;
     }
     if let Some(otherwise) = patch.otherwise {
         after.otherwise = otherwise;

@@ -19,6 +19,7 @@ struct Row {
     ring_seconds: i16,
     strategy: Strategy,
     confirm: bool,
+    follow_forwards: bool,
     otherwise: Option<Json<Target>>,
     members: Vec<Uuid>,
     version: i64,
@@ -36,6 +37,7 @@ impl From<Row> for Group {
             ring_seconds: row.ring_seconds,
             strategy: row.strategy,
             confirm: row.confirm,
+            follow_forwards: row.follow_forwards,
             otherwise: row.otherwise.map(|otherwise| otherwise.0),
             members: row.members,
             version: row.version,
@@ -47,8 +49,8 @@ impl From<Row> for Group {
 
 pub async fn insert(db: &mut PgConnection, group: &Group) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into groups (tenant_id, id, name, number, ring_seconds, strategy, confirm, otherwise)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "insert into groups (tenant_id, id, name, number, ring_seconds, strategy, confirm, otherwise, follow_forwards)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         group.tenant_id,
         group.id,
         &group.name as _,
@@ -56,7 +58,8 @@ pub async fn insert(db: &mut PgConnection, group: &Group) -> sqlx::Result<()> {
         group.ring_seconds,
         group.strategy as Strategy,
         group.confirm,
-        group.otherwise.map(Json) as _
+        group.otherwise.map(Json) as _,
+        group.follow_forwards
     )
     .execute(db)
     .await
@@ -66,6 +69,7 @@ pub async fn insert(db: &mut PgConnection, group: &Group) -> sqlx::Result<()> {
 pub async fn update(db: &mut PgConnection, group: &Group) -> sqlx::Result<()> {
     sqlx::query!(
         "update groups set name = $3, number = $4, ring_seconds = $5, strategy = $6, confirm = $7, otherwise = $8,
+                           follow_forwards = $9,
                            version = version + 1, updated_at = now()
           where tenant_id = $1 and id = $2",
         group.tenant_id,
@@ -75,7 +79,8 @@ pub async fn update(db: &mut PgConnection, group: &Group) -> sqlx::Result<()> {
         group.ring_seconds,
         group.strategy as Strategy,
         group.confirm,
-        group.otherwise.map(Json) as _
+        group.otherwise.map(Json) as _,
+        group.follow_forwards
     )
     .execute(db)
     .await
@@ -117,7 +122,7 @@ async fn select(db: impl PgExecutor<'_>, tenant: Uuid, id: Option<Uuid>, window:
     sqlx::query_as!(
         Row,
         r#"select g.id, g.tenant_id, g.name as "name: _", g.number as "number: _", g.ring_seconds,
-                  g.strategy as "strategy: Strategy", g.confirm, g.otherwise as "otherwise: Json<Target>",
+                  g.strategy as "strategy: Strategy", g.confirm, g.follow_forwards, g.otherwise as "otherwise: Json<Target>",
                   array(select m.extension_id from group_members m
                          where m.tenant_id = g.tenant_id and m.group_id = g.id order by m.position) as "members!",
                   g.version, g.created_at, g.updated_at

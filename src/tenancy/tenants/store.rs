@@ -187,6 +187,15 @@ pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Removed> {
     sqlx::query!("delete from destination_refs where tenant_id = $1", id).execute(&mut *db).await?;
     sqlx::query!("delete from call_meters where scope = $1", id).execute(&mut *db).await?;
     sqlx::query!("update carriers set sheet_id = null where tenant_id = $1", id).execute(&mut *db).await?;
+    sqlx::query!(
+        "delete from resolved_hosts
+          where host in (select lower(split_part(config ->> 'host', ':', 1)) from carriers where tenant_id = $1
+                         except
+                         select lower(split_part(config ->> 'host', ':', 1)) from carriers where tenant_id is distinct from $1)",
+        id
+    )
+    .execute(&mut *db)
+    .await?;
     removing!(db, id, removed,
         "dialplan_entries": "delete from dialplan_entries where tenant_id = $1",
         "assignments": "delete from assignments where tenant_id = $1",

@@ -274,7 +274,7 @@ impl Ring {
 
     /// Another number that rings too: a call of its own through the tenant's context, routed and admitted like any other.
     fn follow(&self, leg: &crate::model::call_handling::FollowMe, domain: &Domain) -> String {
-        let mut variables = elsewhere(&self.extension, &leg.number, &self.hops);
+        let mut variables = elsewhere(&self.extension, &leg.number, self.hops);
         if leg.delay_seconds > 0 {
             variables.push(format!("leg_delay_start={}", leg.delay_seconds));
         }
@@ -287,7 +287,7 @@ impl Ring {
 }
 
 /// The variables of a leg that rings elsewhere on behalf of an extension.
-fn elsewhere(extension: &SipUsername, number: &DialNumber, hops: &Hops) -> Vec<String> {
+fn elsewhere(extension: &SipUsername, number: &DialNumber, hops: Hops) -> Vec<String> {
     vec![
         format!("loopback_export={},{}", channel::ON_BEHALF, channel::HOPS),
         format!("{}={extension}", channel::ON_BEHALF),
@@ -305,7 +305,7 @@ fn dialled(variables: &[String], number: &DialNumber, domain: &Domain) -> String
 impl RingGroup {
     fn actions(&self, domain: &Domain, hops: Hops) -> Vec<Action> {
         let leg = |member: &Member| match &member.forward {
-            Some(number) => dialled(&elsewhere(&member.extension, number, &hops), number, domain),
+            Some(number) => dialled(&elsewhere(&member.extension, number, hops), number, domain),
             None => user(&member.extension, domain),
         };
         let legs = self.members.iter().map(leg).collect::<Vec<_>>();

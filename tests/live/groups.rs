@@ -40,7 +40,7 @@ impl<'a> Crew<'a> {
         &self.members[which].0["id"]
     }
 
-    fn group(&self, number: &str, members: &[usize], more: Value) {
+    fn group(&self, number: &str, members: &[usize], more: &Value) {
         let members = members.iter().map(|which| self.id(*which)).collect::<Vec<_>>();
         let mut group = json!({ "name": format!("group-{number}"), "number": number, "ring_seconds": 5,
                                 "strategy": "in_order", "members": members });
@@ -53,7 +53,7 @@ impl<'a> Crew<'a> {
         self.stage.phone(0, "call.xml", 60_000, number)
     }
 
-    fn set(&self, which: usize, calls: Value) {
+    fn set(&self, which: usize, calls: &Value) {
         let path = format!("/v1/tenants/{}/extensions/{}", self.stage.tenant, self.id(which).as_str().unwrap());
         let set = self.stage.api("PATCH", &path, json!({ "calls": calls }));
         assert_eq!(set.status, 200, "{}", set.text());
@@ -67,7 +67,7 @@ async fn in_a_group_in_order_everybody_rings_in_turn_whatever_the_one_before_did
 
 fn in_turn(stage: &Stage) {
     let crew = Crew::gather(stage);
-    crew.group("2000", &[0, 1], json!({}));
+    crew.group("2000", &[0, 1], &json!({}));
     // The first rings for five seconds and does not answer.
     let (first, second) = (crew.phone(0, "ring.xml"), crew.phone(1, "answer.xml"));
     assert!(crew.calls("2000").succeeds(), "the second answers");
@@ -80,31 +80,31 @@ fn in_turn(stage: &Stage) {
     assert!(first.succeeds() && second.succeeds());
 
     // The first is not registered.
-    crew.group("2001", &[2, 1], json!({}));
+    crew.group("2001", &[2, 1], &json!({}));
     let second = crew.phone(1, "answer.xml");
     assert!(crew.calls("2001").succeeds(), "the second answers after one that is not registered");
     assert!(second.succeeds());
 
     // The first is on do not disturb: no phone of theirs rings.
-    crew.set(0, json!({ "do_not_disturb": true }));
+    crew.set(0, &json!({ "do_not_disturb": true }));
     let second = crew.phone(1, "answer.xml");
     assert!(crew.calls("2000").succeeds(), "the second answers at once");
     assert!(second.succeeds());
 
     // The first forwards all calls to the second. The group follows that, or it does not.
-    crew.set(0, json!({ "forward_always": "1011" }));
-    crew.group("2002", &[0], json!({ "follow_forwards": true }));
+    crew.set(0, &json!({ "forward_always": "1011" }));
+    crew.group("2002", &[0], &json!({ "follow_forwards": true }));
     let second = crew.phone(1, "answer.xml");
     assert!(crew.calls("2002").succeeds(), "the forward is followed");
     assert!(second.succeeds());
-    crew.group("2003", &[0], json!({}));
+    crew.group("2003", &[0], &json!({}));
     let first = crew.phone(0, "answer.xml");
     assert!(crew.calls("2003").succeeds(), "the member's own phone rings");
     assert!(first.succeeds());
 
     // Nobody answers, and everybody rang: the call goes on.
-    crew.set(0, json!({}));
-    crew.group("2004", &[0, 2], json!({ "otherwise": { "kind": "extension", "id": crew.id(1) } }));
+    crew.set(0, &json!({}));
+    crew.group("2004", &[0, 2], &json!({ "otherwise": { "kind": "extension", "id": crew.id(1) } }));
     let (first, last) = (crew.phone(0, "ring.xml"), crew.phone(1, "answer.xml"));
     assert!(crew.calls("2004").succeeds(), "what follows answers");
     assert!(first.succeeds() && last.succeeds());
@@ -136,7 +136,7 @@ fn without_a_common_codec(stage: &Stage) {
     assert!(crew.calls("3000").succeeds(), "after an announcement");
     assert!(called.succeeds(), "offered PCMA");
     // By a forward, through a loopback.
-    crew.set(0, json!({ "follow_me": [{ "number": "1011" }] }));
+    crew.set(0, &json!({ "follow_me": [{ "number": "1011" }] }));
     let (first, second) = (crew.phone(0, "ring.xml"), crew.phone(1, "answer-pcma.xml"));
     assert!(crew.calls("1010").succeeds(), "by follow-me");
     assert!(first.succeeds() && second.succeeds());

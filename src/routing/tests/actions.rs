@@ -86,7 +86,7 @@ fn bridges(in_order: bool, then: Option<&str>) -> Vec<String> {
     let members = vec![member("1000"), forwarded];
     let group = RingGroup { members, seconds: 5, in_order, confirm: false, then: then.map(ToOwned::to_owned) };
     let actions = Route::RingGroup(group).actions(&tenant(), Hops::default());
-    let shown = actions.iter().filter(|a| a.application == "bridge" || a.data.starts_with("c"));
+    let shown = actions.iter().filter(|a| a.application == "bridge" || a.data.starts_with('c'));
     shown.map(|a| format!("{} {}", a.application, a.data)).collect()
 }
 

@@ -63,7 +63,8 @@ impl Leg {
 }
 
 /// The seconds from answer to end. The switch computes `billsec` from these two times (`switch_channel_set_timestamps` in
-/// switch_channel.c), so the times count, and `billsec` only where they are missing.
+/// switch_channel.c), so the times count, and `billsec` only where they are missing. Both times are whole seconds: a call that was answered
+/// lasted one second at least, or else it would cost nothing.
 fn seconds(record: &Variables, answered: i64, received: DateTime<Utc>) -> Result<i64, Unreadable> {
     let (billed, ended) = (whole(record, "billsec"), whole(record, "end_epoch")?.filter(|at| *at > 0));
     if answered == 0 {
@@ -71,11 +72,15 @@ fn seconds(record: &Variables, answered: i64, received: DateTime<Utc>) -> Result
     }
     if let Some(ended) = ended {
         let lasted = ended - answered;
-        return if (0..=LONGEST).contains(&lasted) { Ok(lasted) } else { Err(Unreadable::Contradiction("end_epoch")) };
+        return if (0..=LONGEST).contains(&lasted) {
+            Ok(lasted.max(1))
+        } else {
+            Err(Unreadable::Contradiction("end_epoch"))
+        };
     }
     let billed = billed?.ok_or(Unreadable::Missing("billsec"))?;
     let most = (received.timestamp() + AHEAD - answered).min(LONGEST);
-    if billed > most { Err(Unreadable::Contradiction("billsec")) } else { Ok(billed) }
+    if billed > most { Err(Unreadable::Contradiction("billsec")) } else { Ok(billed.max(1)) }
 }
 
 /// A whole number of seconds. Systems other than the switch may write decimals.
@@ -132,6 +137,10 @@ mod tests {
             assert_eq!(seconds(&[&times[..], &[("billsec", billed)]].concat()), Ok(59), "{billed}");
         }
         assert_eq!(seconds(&times), Ok(59));
+        // Answered and hung up at once: the first increment is charged.
+        assert_eq!(seconds(&[("answer_epoch", "1790000000"), ("end_epoch", "1790000000")]), Ok(1));
+        assert_eq!(seconds(&[("answer_epoch", "1790000000"), ("billsec", "0")]), Ok(1));
+        assert_eq!(seconds(&[("answer_epoch", "0"), ("end_epoch", "1790000000")]), Ok(0));
         assert_eq!(seconds(&[("answer_epoch", "1790000000"), ("billsec", "59")]), Ok(59));
         for (pairs, code) in [
             (&[("answer_epoch", "1790000000")][..], "missing: billsec"),

@@ -98,6 +98,19 @@ async fn one_domain_of_several_becomes_the_tenant_and_the_others_are_reported() 
     let report = imported(&stage, &files, "two.example", false).await;
     assert_eq!(names(&report.taken), ["73", "72"], "{report:?}");
     assert!(note(&report.left, "one.example").contains("2 users"), "{report:?}");
+    // To a switch, a domain is the same in whatever case.
+    let folder = Folder::new(&[
+        ("directory/one.xml", domain("One.example", &people("74"))),
+        ("directory/two.xml", domain("two.EXAMPLE", &[user("75", "a-long-password-1", "")])),
+        ("directory/three.xml", domain("ONE.EXAMPLE", &[user("76", "a-long-password-3", "")])),
+    ]);
+    let files = folder.read();
+    let unclear = files.choose(None, "acme.test").unwrap_err().to_string();
+    assert!(unclear.contains("One.example (3 users), two.EXAMPLE (1 user)"), "{unclear}");
+    assert_eq!(files.choose(Some("one.example"), "").unwrap(), "One.example");
+    assert_eq!(files.choose(None, "two.example").unwrap(), "two.EXAMPLE");
+    let report = imported(&stage, &files, "One.example", false).await;
+    assert_eq!(names(&report.taken), ["74", "76"], "{report:?}");
     stage.stop().await;
 }
 

@@ -15,7 +15,7 @@ pub struct User<'a> {
     pub own: BTreeSet<&'a str>,
 }
 
-/// All domain elements with one name.
+/// All domain elements with one name, in whatever case: a switch finds them in any (`switch_xml_find_child` in switch_xml.c).
 pub struct Domain<'a> {
     pub name: &'a str,
     pub nodes: Vec<&'a Node>,
@@ -23,6 +23,17 @@ pub struct Domain<'a> {
 }
 
 impl<'a> Domain<'a> {
+    /// Whether it is called this.
+    pub fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
+    /// Its name, and how many users it has, for people.
+    pub fn told(&self) -> String {
+        let users = self.users.len();
+        format!("{} ({users} {})", self.name, if users == 1 { "user" } else { "users" })
+    }
+
     pub fn groups(&self) -> Vec<&'a Node> {
         let groups = self.nodes.iter().flat_map(|node| node.all("group"));
         groups.filter(|group| !group.all("user").is_empty()).collect()
@@ -69,7 +80,7 @@ fn find<'a>(node: &'a Node, domains: &mut Vec<Domain<'a>>, strays: &mut Vec<&'a 
         match child.name.as_str() {
             "domain" => {
                 let name = child.attribute("name").unwrap_or_default();
-                let at = domains.iter().position(|domain| domain.name == name).unwrap_or_else(|| {
+                let at = domains.iter().position(|domain| domain.is(name)).unwrap_or_else(|| {
                     domains.push(Domain { name, nodes: Vec::new(), users: Vec::new() });
                     domains.len() - 1
                 });

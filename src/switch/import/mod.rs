@@ -125,19 +125,21 @@ impl Configuration {
     pub fn choose(&self, wanted: Option<&str>, tenant: &str) -> std::result::Result<String, ChoiceError> {
         let (domains, _) = directory::read(&self.tree);
         let told = || {
-            let told = domains.iter().map(|domain| format!("{} ({} users)", domain.name, domain.users.len()));
+            let told = domains.iter().map(OldDomain::told);
             told.collect::<Vec<_>>().join(", ")
         };
         if let Some(wanted) = wanted {
-            return match domains.iter().find(|domain| domain.name == wanted) {
+            return match domains.iter().find(|domain| domain.is(wanted)) {
                 Some(found) => Ok(found.name.to_owned()),
                 None => Err(ChoiceError::Unknown { wanted: wanted.to_owned(), known: told() }),
             };
         }
         let mut peopled = domains.iter().filter(|domain| !domain.users.is_empty());
         match (peopled.next(), peopled.next()) {
-            (Some(_), Some(_)) if domains.iter().any(|domain| domain.name == tenant) => Ok(tenant.to_owned()),
-            (Some(_), Some(_)) => Err(ChoiceError::Several(told())),
+            (Some(_), Some(_)) => match domains.iter().find(|domain| domain.is(tenant)) {
+                Some(own) => Ok(own.name.to_owned()),
+                None => Err(ChoiceError::Several(told())),
+            },
             (Some(only), None) => Ok(only.name.to_owned()),
             (None, _) => Ok(domains.first().map(|domain| domain.name.to_owned()).unwrap_or_default()),
         }
@@ -175,15 +177,11 @@ pub async fn import(
             "it is in no domain, so no switch finds it",
         );
     }
-    for other in domains.iter().filter(|domain| domain.name != wish.domain) {
-        let note = format!(
-            "its {} users don't belong to {}: import it into a tenant of its own",
-            other.users.len(),
-            wish.domain
-        );
+    for other in domains.iter().filter(|domain| !domain.is(wish.domain)) {
+        let note = format!("{} is not {}: import it into a tenant of its own", other.told(), wish.domain);
         report.leave("domain", other.name, other.nodes[0], note);
     }
-    domains.retain(|domain| domain.name == wish.domain);
+    domains.retain(|domain| domain.is(wish.domain));
     let old = Dialplan::read(&files.tree);
     let context = phones_context(domains.first(), &old);
     report.context = context.to_owned();

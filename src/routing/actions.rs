@@ -158,8 +158,9 @@ impl Route {
             }
             Self::Park { slot } => {
                 let lot = match slot {
-                    Some(slot) => format!("{domain} {slot:02}"),
-                    None => format!("{domain} auto in 01 99"),
+                    // As `auto` names slots (`next_id` in mod_valet_parking.c), without a leading zero.
+                    Some(slot) => format!("{domain} {slot}"),
+                    None => format!("{domain} auto in 1 99"),
                 };
                 vec![action("answer", ""), action("valet_park", lot)]
             }

@@ -148,7 +148,7 @@ pub fn check(application: &str, data: &str, place: &Place<'_>) -> Result<String,
             conference(data, place).ok_or_else(|| wrong("it takes ID@ID.DOMAIN of one of the tenant's conferences"))
         }
         Argument::ParkingLot => {
-            parking_lot(data, place).ok_or_else(|| wrong("it takes DOMAIN and a slot from 01 to 99"))
+            parking_lot(data, place).ok_or_else(|| wrong("it takes DOMAIN and a slot from 1 to 99"))
         }
         Argument::Neighbour => {
             neighbour(data, place).ok_or_else(|| wrong("it takes one of the tenant's extensions, such as 1000@DOMAIN"))
@@ -329,8 +329,12 @@ fn conference(data: &str, place: &Place<'_>) -> Option<String> {
 
 fn parking_lot(data: &str, place: &Place<'_>) -> Option<String> {
     let (domain, slot) = data.split_once(' ')?;
-    let is_slot = slot.len() == 2 && number(slot).is_some_and(|slot| slot > 0);
-    (own_domain(domain, place) && (is_slot || slot == "auto in 01 99")).then(|| format!("{DOMAIN} {slot}"))
+    // Kept without a leading zero, as `auto` names slots.
+    let slot = match slot {
+        "auto in 01 99" | "auto in 1 99" => "auto in 1 99".to_owned(),
+        _ => number(slot).filter(|slot| (1..=99).contains(slot))?.to_string(),
+    };
+    own_domain(domain, place).then(|| format!("{DOMAIN} {slot}"))
 }
 
 fn is_deadline(data: &str) -> bool {

@@ -106,7 +106,10 @@ fn feature(number: &str, plan: &Plan) -> Option<Dialled> {
         7 => ExtensionNumber::parse(rest).ok().map(Feature::Pickup),
         8 => ExtensionNumber::parse(rest).ok().map(Feature::Intercom),
         9 if rest.is_empty() => Some(Feature::Park(None)),
-        9 if rest.len() == 2 => rest.parse().ok().filter(|slot| *slot > 0).map(|slot| Feature::Park(Some(slot))),
+        // One digit or two: 7 and 07 are the same slot.
+        9 if rest.len() <= 2 && rest.bytes().all(|b| b.is_ascii_digit()) => {
+            rest.parse().ok().filter(|slot| *slot > 0).map(|slot| Feature::Park(Some(slot)))
+        }
         10 if rest.len() == 2 && rest.bytes().all(|b| b.is_ascii_digit()) => Some(Feature::SpeedDial(rest.to_owned())),
         _ => None,
     };

@@ -231,7 +231,7 @@ fn words(route: &Route) -> String {
         Route::Page { members, .. } => format!("page {}", members.join(" ")),
         Route::Pickup { extension } => format!("pick up {extension}"),
         Route::Intercom { extension } => format!("intercom {extension}"),
-        Route::Park { slot } => slot.map_or("park".into(), |slot| format!("park {slot:02}")),
+        Route::Park { slot } => slot.map_or("park".into(), |slot| format!("park {slot}")),
         Route::Handle { change } => match change {
             Handle::Forward(Some(to)) => format!("forward to {to}"),
             Handle::Forward(None) => "forward off".into(),

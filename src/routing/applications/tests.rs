@@ -35,7 +35,7 @@ fn arguments_are_kept_without_the_tenants_domain() {
         ("set", "ringback=%(1000,4000,425)", "ringback=%(1000,4000,425)"),
         ("set_audio_level", "write -4", "write -4"),
         ("transfer", "1$1 XML acme.test", "1$1"),
-        ("valet_park", "acme.test 07", "{domain} 07"),
+        ("valet_park", "acme.test 07", "{domain} 7"),
         ("voicemail", "check default acme.test", "check default {domain}"),
         ("voicemail", "default acme.test 1000", "default {domain} 1000"),
     ] {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     app::web::kept_store,
     model::error::Result,
-    node::changes::{Author, Changes},
+    node::changes::{self, Author, Changes},
     telephony::{calls, carriers},
     tenancy::{auth, tenants},
 };
@@ -17,6 +17,9 @@ pub async fn run(changes: Changes) {
     loop {
         if let Err(error) = purge_tenants(&changes).await {
             tracing::warn!(%error, "deleted tenants could not be purged");
+        }
+        if let Err(error) = tenants::domains::end_due(&changes).await {
+            tracing::warn!(%error, "former domains whose time is over could not be ended");
         }
         if let Err(error) = auth::store::drop_sign_ups(changes.pool()).await {
             tracing::warn!(%error, "unconfirmed sign-ups could not be deleted");
@@ -62,13 +65,21 @@ pub async fn probe_sick(changes: &Changes) -> Result<()> {
 /// Deletes the tenants whose grace period is over.
 pub async fn purge_tenants(changes: &Changes) -> Result<()> {
     for tenant in tenants::store::to_purge(changes.pool()).await? {
-        let mut change = changes.begin(Author { name: "purge".into(), source: None, within: None }).await?;
-        // Another node may have been quicker, or somebody cancelled the deletion.
-        if tenants::store::lock_to_purge(change.db(), tenant).await? {
-            tenants::purge_now(&mut change, tenant).await?;
-            change.commit().await?;
+        if changes::again(|| purge_tenant(changes, tenant)).await? {
             tracing::info!(%tenant, "a deleted tenant was purged with everything it had");
         }
     }
     Ok(())
+}
+
+async fn purge_tenant(changes: &Changes, tenant: uuid::Uuid) -> Result<bool> {
+    let mut change = changes.begin(Author { name: "purge".into(), source: None, within: None }).await?;
+    change.hold(tenant).await?;
+    // Another node may have been quicker, or somebody cancelled the deletion.
+    let is_due = tenants::store::lock_to_purge(change.db(), tenant).await?;
+    if is_due {
+        tenants::purge_now(&mut change, tenant).await?;
+        change.commit().await?;
+    }
+    Ok(is_due)
 }

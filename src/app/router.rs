@@ -50,6 +50,8 @@ macro_rules! every_route {
             .service(tenants::api::update_tenant)
             .service(tenants::api::delete_tenant)
             .service(tenants::api::show_purge)
+            .service(tenants::api::list_former_domains)
+            .service(tenants::api::end_former_domain)
             .service(onboarding::api::show_settings)
             .service(onboarding::api::update_settings)
             .service(retention::api::show_retention)

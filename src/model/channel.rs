@@ -13,6 +13,8 @@ pub const OWN_NUMBER: &str = "dialplane_own_number";
 pub const ON_BEHALF: &str = "dialplane_on_behalf";
 /// How often the call was led on, so that circles end.
 pub const HOPS: &str = "dialplane_hops";
+/// Its value on a call of a phone that may only call for help.
+pub const HELP_HOPS: &str = "help";
 /// On a leg to a carrier: the carrier.
 pub const CARRIER: &str = "dialplane_carrier";
 /// On a leg to a carrier: the call that it was admitted for.

@@ -84,6 +84,13 @@ impl Error {
         Self::Query { field, why: why.into() }
     }
 
+    /// Whether Postgres ended this change in favour of another that it waited for: nothing of it is kept, and the same may succeed at once.
+    #[must_use]
+    pub fn gave_way(&self) -> bool {
+        let Self::Sql(sqlx::Error::Database(error)) = self else { return false };
+        matches!(error.code().as_deref(), Some("40001" | "40P01"))
+    }
+
     /// The database constraint that was violated, if any.
     #[must_use]
     pub fn violated(&self) -> Option<(&str, String)> {

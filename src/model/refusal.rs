@@ -33,6 +33,8 @@ pub enum Refusal {
     DoNotDisturb,
     /// The calling agent is suspended.
     AgentSuspended,
+    /// The tenant was moved to another cluster, and its phones still turn to this one.
+    Moved,
     /// The agent has no number to call out with, or it is suspended.
     NoNumber,
     /// The tenant, or the assignment of the number, does not allow calls to this country.
@@ -52,7 +54,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Unallocated,
         Self::Absent,
         Self::TenantSuspended,
@@ -63,6 +65,7 @@ impl Refusal {
         Self::BlockedCaller,
         Self::DoNotDisturb,
         Self::AgentSuspended,
+        Self::Moved,
         Self::NoNumber,
         Self::Country,
         Self::BlockedNumber,
@@ -89,6 +92,7 @@ impl Refusal {
             Self::BlockedCaller => "blocked_caller",
             Self::DoNotDisturb => "do_not_disturb",
             Self::AgentSuspended => "agent_suspended",
+            Self::Moved => "moved",
             Self::NoNumber => "no_number",
             Self::Country => "country",
             Self::BlockedNumber => "blocked_number",
@@ -119,6 +123,7 @@ impl Refusal {
             Self::Loop => "EXCHANGE_ROUTING_ERROR",
             Self::DoNotDisturb => "USER_BUSY",
             Self::AgentSuspended
+            | Self::Moved
             | Self::NoNumber
             | Self::Country
             | Self::BlockedNumber

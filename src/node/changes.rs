@@ -53,6 +53,9 @@ pub struct Changes {
 /// How many changes of one tenant run at once: in the database they wait for each other anyway, for the tenant's generation.
 const OF_ONE_TENANT: usize = 2;
 
+/// How often a change is tried that gives way to others. Each time has cost a second before (`deadlock_timeout`).
+const TRIES: usize = 5;
+
 /// How long a change waits for others to end: less than a request may take at the database.
 const QUEUE: Duration = Duration::from_secs(25);
 
@@ -148,6 +151,23 @@ impl Changes {
         Ok(Change { tx, author, changes: self.clone(), places, held: Vec::new(), changed: Vec::new() })
     }
 
+    /// Makes a change, and waits until it is in force on every node. It is made again if it gives way to another, as over HTTP.
+    pub async fn run<T>(&self, author: Author, mut work: impl AsyncFnMut(&mut Change) -> Result<T>) -> Result<T> {
+        let mut tries = 1;
+        loop {
+            let made = async {
+                let mut change = self.begin(author.clone()).await?;
+                let done = work(&mut change).await?;
+                change.commit().await?;
+                Ok(done)
+            };
+            let made = made.await;
+            if !is_to_try_again(&made, &mut tries) {
+                return made;
+            }
+        }
+    }
+
     /// The places of a tenant. They exist as long as somebody has one or waits for one.
     fn of(&self, tenant: Uuid) -> Arc<Semaphore> {
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
@@ -171,6 +191,27 @@ impl Changes {
         }
         Ok(tx)
     }
+}
+
+/// Does something that is one transaction, and does it again if Postgres ends it in favour of another that it waited for: nothing of it is
+/// kept then.
+pub async fn again<T, F: Future<Output = Result<T>>>(mut once: impl FnMut() -> F) -> Result<T> {
+    let mut tries = 1;
+    loop {
+        let done = once().await;
+        if !is_to_try_again(&done, &mut tries) {
+            return done;
+        }
+    }
+}
+
+fn is_to_try_again<T>(done: &Result<T>, tries: &mut usize) -> bool {
+    let again = *tries < TRIES && done.as_ref().is_err_and(Error::gave_way);
+    if again {
+        *tries += 1;
+        counter!("dialplane_changes_again_total").increment(1);
+    }
+    again
 }
 
 impl Change {

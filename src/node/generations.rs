@@ -1,7 +1,8 @@
 //! The generations that this node knows. They decide whether a kept answer may be served.
 //!
 //! Invariants:
-//! - A [`Slot`] stands for one scope under one domain. Its generation only rises; hearing of it twice or late is harmless.
+//! - A [`Slot`] stands for one scope under one domain: the tenant's, or one that it had before and keeps for a while. The slots of a scope
+//!   share its generation, which only rises; hearing of it twice or late is harmless.
 //! - An answer read at generation *g* of a slot is current while `slot.newest() <= g`, and never again after.
 //! - Once a slot is closed (tenant gone or moved, domain changed, database replaced), no answer of it is current.
 //! - Each reading of the whole table begins an *era*. What a fill began to read in an earlier era is ignored: the database may
@@ -38,18 +39,45 @@ const CLOSED: u64 = u64::MAX;
 #[derive(Debug)]
 pub struct Slot {
     pub scope: Uuid,
-    /// `None` for the scopes that are not tenants.
+    /// The domain that is asked for. `None` for the scopes that are not tenants.
     pub domain: Option<Domain>,
+    /// The tenant's own domain. It differs in the slot of a domain that the tenant had before.
+    pub home: Option<Domain>,
     /// The cluster whose switches get answers about it; nil for the scopes that are not tenants.
     pub cluster: Uuid,
+    pub former: Arc<Former>,
     pub standing: Standing,
+    /// All slots of a scope share this.
+    known: Arc<KnownOf>,
+}
+
+/// What is known of a scope's generation.
+#[derive(Debug)]
+struct KnownOf {
     newest: AtomicU64,
     /// The newest generation that a poll saw. Polls run one after the other, so it never falls in one line of history.
     polled: AtomicU64,
 }
 
+/// What a tenant had before and what still counts as its own for some purposes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Former {
+    /// Phones may still use these.
+    pub domains: Vec<Domain>,
+    /// Their switches still connect the tenant's calls for help.
+    pub clusters: Vec<Uuid>,
+}
+
+impl Former {
+    /// Reads them as the database has them.
+    #[must_use]
+    pub fn read(domains: &[String], clusters: Vec<Uuid>) -> Self {
+        Self { domains: domains.iter().filter_map(|domain| Domain::parse(domain).ok()).collect(), clusters }
+    }
+}
+
 /// The answers about a scope that need only its name. They are made once, with the slot.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {
     /// The domain without a user: the answer to every name it doesn't have.
     pub nobody: Bytes,
@@ -69,18 +97,58 @@ pub type Known = HashMap<Uuid, u64>;
 pub struct Era(u64);
 
 impl Slot {
-    fn new(scope: Uuid, domain: Option<Domain>, cluster: Uuid, generation: u64, standing: Standing) -> Self {
-        Self { scope, domain, cluster, standing, newest: AtomicU64::new(generation), polled: AtomicU64::new(0) }
+    fn new(row: &Heard, standing: MakeStanding) -> Self {
+        let known = KnownOf { newest: AtomicU64::new(row.generation), polled: AtomicU64::new(0) };
+        Self {
+            scope: row.scope,
+            domain: row.domain.clone(),
+            home: row.domain.clone(),
+            cluster: row.cluster,
+            former: Arc::new(row.former.clone()),
+            standing: standing(row.domain.as_ref(), row.scope),
+            known: Arc::new(known),
+        }
+    }
+
+    /// The same tenant under a domain that it had before.
+    fn under(&self, domain: &Domain, standing: MakeStanding) -> Self {
+        Self {
+            scope: self.scope,
+            domain: Some(domain.clone()),
+            home: self.home.clone(),
+            cluster: self.cluster,
+            former: Arc::clone(&self.former),
+            standing: standing(Some(domain), self.scope),
+            known: Arc::clone(&self.known),
+        }
+    }
+
+    /// Whether both stand for the same tenant, perhaps under different domains.
+    #[must_use]
+    pub fn is_of_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.known, &other.known)
+    }
+
+    /// Whether it stands for a domain that the tenant had before.
+    #[must_use]
+    pub fn is_former(&self) -> bool {
+        self.domain != self.home
+    }
+
+    /// Whether it is of this tenant as the database has it.
+    #[must_use]
+    pub fn is_of(&self, row: &Heard) -> bool {
+        self.home == row.domain && self.cluster == row.cluster && *self.former == row.former
     }
 
     #[must_use]
     pub fn newest(&self) -> u64 {
-        self.newest.load(Ordering::Acquire)
+        self.known.newest.load(Ordering::Acquire)
     }
 
     /// Raises the generation to at least `generation`. Returns whether that was news.
     pub fn raise(&self, generation: u64) -> bool {
-        self.newest.fetch_max(generation, Ordering::AcqRel) < generation
+        self.known.newest.fetch_max(generation, Ordering::AcqRel) < generation
     }
 
     #[must_use]
@@ -94,7 +162,7 @@ impl Slot {
     }
 
     fn close(&self) {
-        self.newest.store(CLOSED, Ordering::Release);
+        self.known.newest.store(CLOSED, Ordering::Release);
     }
 }
 
@@ -106,6 +174,7 @@ pub struct Heard {
     pub domain: Option<Domain>,
     /// The tenant's cluster; nil if the scope is not a tenant.
     pub cluster: Uuid,
+    pub former: Former,
 }
 
 struct Maps {
@@ -156,6 +225,11 @@ impl Generations {
         self.lease.settle().await
     }
 
+    /// The same for those who can't wait longer than `limit`: see [`Lease::settle_within`].
+    pub async fn settle_within(&self, limit: Duration) -> bool {
+        self.lease.settle_within(limit).await
+    }
+
     /// Whether the node is fresh now but was detached at some moment since `began`.
     #[must_use]
     pub fn has_returned_since(&self, began: Instant) -> bool {
@@ -201,7 +275,7 @@ impl Generations {
     /// How many tenants this node knows.
     #[must_use]
     pub fn tenants(&self) -> usize {
-        self.read().by_domain.len()
+        self.read().by_domain.values().filter(|slot| !slot.is_former()).count()
     }
 
     /// The current era. What a fill reads after this call is of that era or a later one.
@@ -220,7 +294,7 @@ impl Generations {
     /// The newest generation of a scope that a poll saw.
     #[must_use]
     pub fn polled(&self, scope: Uuid) -> Option<u64> {
-        self.read().by_scope.get(&scope).map(|slot| slot.polled.load(Ordering::Acquire))
+        self.read().by_scope.get(&scope).map(|slot| slot.known.polled.load(Ordering::Acquire))
     }
 
     /// Merges what a poll saw. Returns the scopes for which it was news.
@@ -306,7 +380,7 @@ impl Maps {
     fn merge_polled(&mut self, row: &Heard) -> bool {
         let news = self.merge(row);
         if let Some(slot) = self.by_scope.get(&row.scope) {
-            slot.polled.fetch_max(row.generation, Ordering::AcqRel);
+            slot.known.polled.fetch_max(row.generation, Ordering::AcqRel);
         }
         news
     }
@@ -316,7 +390,7 @@ impl Maps {
             if slot.newest() >= row.generation {
                 return false;
             }
-            if slot.domain == row.domain && slot.cluster == row.cluster {
+            if slot.is_of(row) {
                 return slot.raise(row.generation);
             }
             self.close(row.scope);
@@ -324,27 +398,48 @@ impl Maps {
         if row.domain.is_none() && row.scope != PLATFORM && row.scope != SWITCHES && row.scope != CARRIERS {
             return true;
         }
-        let standing = (self.standing)(row.domain.as_ref(), row.scope);
-        let slot = Arc::new(Slot::new(row.scope, row.domain.clone(), row.cluster, row.generation, standing));
+        self.open(row);
+        true
+    }
+
+    fn open(&mut self, row: &Heard) {
+        let slot = Arc::new(Slot::new(row, self.standing));
+        for domain in &row.former.domains {
+            let former = slot.under(domain, self.standing);
+            self.give(domain, Arc::new(former));
+        }
         if let Some(domain) = &row.domain {
-            // If the domain moved here from another tenant, that one no longer has it.
-            let before = self.by_domain.insert(domain.as_str().into(), Arc::clone(&slot));
-            if let Some(before) = before {
-                before.close();
-                self.by_scope.remove(&before.scope);
-            }
+            self.give(domain, Arc::clone(&slot));
         }
         self.by_scope.insert(row.scope, slot);
-        true
+    }
+
+    /// Puts a slot in the place of a domain. If another tenant had the domain, that one no longer has it.
+    fn give(&mut self, domain: &Domain, slot: Arc<Slot>) {
+        let before = self.by_domain.insert(domain.as_str().into(), slot);
+        let Some(before) = before else { return };
+        let Some(other) = self.by_scope.remove(&before.scope) else { return before.close() };
+        let generation = other.newest();
+        other.close();
+        let mut rest = (*other.former).clone();
+        rest.domains.retain(|own| own != domain);
+        for own in other.home.iter().chain(&rest.domains).filter(|own| *own != domain) {
+            self.by_domain.remove(own.as_str());
+        }
+        // It keeps its own domain, and is heard of soon.
+        if before.is_former() {
+            let domain = other.home.clone();
+            self.open(&Heard { scope: other.scope, generation, domain, cluster: other.cluster, former: rest });
+        }
     }
 
     fn close(&mut self, scope: Uuid) {
         let Some(slot) = self.by_scope.remove(&scope) else { return };
         slot.close();
-        if let Some(domain) = &slot.domain
-            && self.by_domain.get(domain.as_str()).is_some_and(|held| held.scope == scope)
-        {
-            self.by_domain.remove(domain.as_str());
+        for domain in slot.home.iter().chain(&slot.former.domains) {
+            if self.by_domain.get(domain.as_str()).is_some_and(|held| held.scope == scope) {
+                self.by_domain.remove(domain.as_str());
+            }
         }
     }
 }
@@ -357,7 +452,13 @@ mod tests {
     const B: Uuid = Uuid::from_u128(11);
 
     fn heard(scope: Uuid, generation: u64, domain: &str) -> Heard {
-        Heard { scope, generation, domain: Domain::parse(domain).ok(), cluster: Uuid::nil() }
+        let former = Former::default();
+        Heard { scope, generation, domain: Domain::parse(domain).ok(), cluster: Uuid::nil(), former }
+    }
+
+    fn formerly(row: Heard, domains: &[&str]) -> Heard {
+        let domains = domains.iter().map(|domain| Domain::parse(domain).unwrap()).collect();
+        Heard { former: Former { domains, ..row.former }, ..row }
     }
 
     fn generations() -> Generations {
@@ -409,10 +510,48 @@ mod tests {
     }
 
     #[test]
+    fn a_former_domain_has_the_generation_of_its_tenant_until_it_is_given_up() {
+        let generations = generations();
+        generations.merge([formerly(heard(A, 6, "b.test"), &["a.test"])]);
+        let (former, home) = (generations.domain("a.test").unwrap(), generations.domain("b.test").unwrap());
+        assert!(former.is_former() && !home.is_former() && former.is_of_same(&home));
+        assert_eq!(former.standing, Standing::default());
+        assert_eq!((former.home.as_ref(), generations.tenants()), (home.domain.as_ref(), 1));
+        generations.merge([formerly(heard(A, 7, "b.test"), &["a.test"])]);
+        assert!(former.is_current(7) && !former.is_current(6), "it rises with its tenant's");
+        generations.merge([heard(A, 8, "b.test")]);
+        assert!(former.is_closed() && home.is_closed());
+        assert!(generations.domain("a.test").is_none());
+        assert_eq!(generations.domain("b.test").unwrap().newest(), 8);
+    }
+
+    #[test]
+    fn a_former_domain_can_go_to_another_tenant_and_its_last_one_keeps_its_own() {
+        let last = heard(B, 1, "a.test");
+        for rows in [[heard(A, 7, "c.test"), last.clone()], [last.clone(), heard(A, 7, "c.test")]] {
+            let generations = generations();
+            generations.merge([formerly(heard(A, 6, "c.test"), &["a.test", "b.test"])]);
+            let former = generations.domain("a.test").unwrap();
+            generations.merge(rows);
+            assert!(former.is_closed() && generations.domain("b.test").is_none());
+            assert_eq!(generations.domain("a.test").unwrap().scope, B);
+            assert_eq!(generations.domain("c.test").unwrap().scope, A);
+        }
+        // A fill hears of the other tenant alone.
+        let generations = generations();
+        generations.merge([formerly(heard(A, 6, "c.test"), &["a.test", "b.test"])]);
+        generations.merge([last]);
+        for domain in ["b.test", "c.test"] {
+            let slot = generations.domain(domain).unwrap();
+            assert!(slot.scope == A && slot.is_current(6) && !slot.is_current(5), "{domain}");
+        }
+    }
+
+    #[test]
     fn a_tenant_that_is_gone_is_closed_and_unknown() {
         let generations = generations();
         let slot = generations.domain("a.test").unwrap();
-        generations.merge([Heard { scope: A, generation: 7, domain: None, cluster: Uuid::nil() }]);
+        generations.merge([Heard { domain: None, ..heard(A, 7, "a.test") }]);
         assert!(slot.is_closed());
         assert!(generations.domain("a.test").is_none() && generations.scope(A).is_none());
     }

@@ -164,7 +164,13 @@ mod tests {
     }
 
     fn seen(epoch: u128, xmin: u64, generation: u64) -> Seen {
-        let heard = Heard { scope: A, generation, domain: Domain::parse("a.test").ok(), cluster: Uuid::nil() };
+        let heard = Heard {
+            scope: A,
+            generation,
+            domain: Domain::parse("a.test").ok(),
+            cluster: Uuid::nil(),
+            former: super::super::generations::Former::default(),
+        };
         let snapshot = Snapshot::parse(&format!("{xmin}:{xmin}:")).unwrap();
         Seen { snapshot, epoch: Uuid::from_u128(epoch), is_same: true, is_whole: true, heard: vec![heard] }
     }

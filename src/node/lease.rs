@@ -22,6 +22,8 @@ pub struct Lease {
     fresh_since: AtomicU64,
     /// If the last poll failed, when its connection was begun.
     failed: watch::Sender<Option<Instant>>,
+    /// When somebody who can't wait long first asked in vain since the lease ran out, in milliseconds after `started`.
+    asked: AtomicU64,
     /// Notified when somebody waits for a poll.
     call: Notify,
 }
@@ -36,6 +38,7 @@ impl Lease {
             fresh_until: AtomicU64::new(0),
             fresh_since: AtomicU64::new(0),
             failed,
+            asked: AtomicU64::new(0),
             call: Notify::new(),
         }
     }
@@ -94,6 +97,28 @@ impl Lease {
         }
         // Boxed, so that the futures of those who need not wait stay small.
         Box::pin(self.outcome()).await
+    }
+
+    /// The same for those who can't wait longer than `limit`, all of them together: whoever comes after that does not wait at all.
+    pub async fn settle_within(&self, limit: Duration) -> bool {
+        if self.is_fresh() {
+            return true;
+        }
+        let left = limit.saturating_sub(self.asked_for());
+        tokio::time::timeout(left, Box::pin(self.outcome())).await.unwrap_or(false)
+    }
+
+    /// For how long a poll has been waited for by those who can't wait long. What was asked long ago was perhaps asked before this
+    /// process was stopped, and doesn't count.
+    fn asked_for(&self) -> Duration {
+        let now = self.millis(Instant::now());
+        let asked = self.asked.load(Ordering::Acquire);
+        let since = Duration::from_millis(now.saturating_sub(asked));
+        if asked >= self.fresh_until.load(Ordering::Acquire).max(1) && since < self.lasts * 3 {
+            return since;
+        }
+        self.asked.store(now.max(1), Ordering::Release);
+        Duration::ZERO
     }
 
     async fn outcome(&self) -> bool {
@@ -166,6 +191,22 @@ mod tests {
         lease.renew(Instant::now());
         assert!(now(lease.settle()).unwrap());
         assert!(now(lease.wanted()).is_none());
+    }
+
+    #[tokio::test]
+    async fn those_who_cannot_wait_long_wait_that_long_together() {
+        let lease = detached();
+        let began = Instant::now();
+        let limit = Duration::from_millis(50);
+        assert!(!lease.settle_within(limit).await);
+        assert!(began.elapsed() >= limit);
+        let began = Instant::now();
+        assert!(!lease.settle_within(limit).await);
+        assert!(began.elapsed() < limit, "the next one does not wait");
+        lease.renew(Instant::now());
+        assert!(now(lease.settle_within(limit)).unwrap());
+        std::thread::sleep(LEASE);
+        assert!(now(lease.settle_within(limit)).is_none(), "after another lease, it is worth a wait again");
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ use actix_web::{
     get,
     web::{Data, Json},
 };
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -46,9 +47,18 @@ pub struct MyTenant {
     pub id: Uuid,
     pub name: String,
     pub domain: String,
+    /// Domains that still work for a while. Phones that are set to one of them have to be changed to `domain`.
+    pub former_domains: Vec<MyFormerDomain>,
     /// The URL that softphones connect to.
     pub websocket_url: Option<String>,
     pub ice_servers: Vec<IceServer>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct MyFormerDomain {
+    pub domain: String,
+    /// Until when it works.
+    pub until: DateTime<Utc>,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -106,7 +116,9 @@ pub async fn me(api: Data<Api>, actor: Actor) -> Result<Json<Me>, Problem> {
             ice_servers: ice_servers.clone(),
         });
     }
+    let former = tenants::domains::store::of_all(&mut *db, &[tenant]).await?.into_iter();
     answer.tenant = Some(MyTenant {
+        former_domains: former.map(|former| MyFormerDomain { domain: former.domain, until: former.until }).collect(),
         id: home.id,
         name: home.name.to_string(),
         domain: home.domain.to_string(),

@@ -180,6 +180,27 @@ impl Plan {
         Ok(plan)
     }
 
+    /// What a call for help needs, from a plan of which something can't be read: each part that can, over the last plan that could.
+    #[must_use]
+    pub fn for_help(text: &str, last: Option<&Self>, domain: Domain) -> Self {
+        fn take<T: serde::de::DeserializeOwned>(into: &mut T, plan: &serde_json::Value, at: &str) {
+            if let Some(read) = plan.pointer(at).and_then(|part| T::deserialize(part).ok()) {
+                *into = read;
+            }
+        }
+        let mut plan = last.cloned().unwrap_or_else(|| Self::empty(domain));
+        let Ok(written) = serde_json::from_str::<serde_json::Value>(text) else { return plan };
+        let settings = &mut plan.settings;
+        take(&mut settings.country, &written, "/settings/country");
+        take(&mut settings.routing.outbound.prefix, &written, "/settings/routing/outbound/prefix");
+        let emergency = &mut settings.routing.emergency;
+        take(&mut emergency.caller_id, &written, "/settings/routing/emergency/caller_id");
+        take(&mut emergency.location, &written, "/settings/routing/emergency/location");
+        take(&mut emergency.contacts, &written, "/settings/routing/emergency/contacts");
+        take(&mut emergency.numbers, &written, "/settings/routing/emergency/numbers");
+        plan
+    }
+
     fn patterns(&self) -> impl Iterator<Item = &Pattern> {
         self.entries.iter().flat_map(|entry| entry.body.patterns())
     }

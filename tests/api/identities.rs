@@ -112,10 +112,11 @@ async fn a_sip_username_is_given_out_once_in_a_domain_whoever_has_the_domain() {
     let beta = node.tenant("beta.test").await;
     made(&node, beta, named.clone()).await;
     // A tenant that had the domain before leaves its names there, however it gave the domain up.
-    let renamed = |domain: &str| json!({ "domain": domain, "reuse": true });
+    let renamed = |domain: &str| json!({ "domain": domain, "reuse": true, "keep_former_days": 0 });
+    let taken = |domain: &str| json!({ "domain": domain, "reuse": true });
     let tenant = |id: Uuid| format!("/v1/tenants/{id}");
     assert_eq!(node.api("PATCH", &tenant(acme), renamed("gone.test")).await.status, 200);
-    let third = node.api("POST", "/v1/tenants", renamed("acme.test")).await.id();
+    let third = node.api("POST", "/v1/tenants", taken("acme.test")).await.id();
     for name in ["desk-7", "lobby", text(&next, "sip_username")] {
         refused(&create(&node, third, json!({ "number": "1001", "sip_username": name })).await, "sip_username_used");
     }
@@ -126,7 +127,7 @@ async fn a_sip_username_is_given_out_once_in_a_domain_whoever_has_the_domain() {
     assert!(node.sign_in("lobby", "acme.test").await.text().contains("a1-hash"));
     assert_eq!(text(&lobby, "sip_username"), "lobby");
     purged(&node, acme).await;
-    let fourth = node.api("POST", "/v1/tenants", renamed("acme.test")).await.id();
+    let fourth = node.api("POST", "/v1/tenants", taken("acme.test")).await.id();
     refused(&create(&node, fourth, json!({ "number": "1001", "sip_username": "lobby" })).await, "sip_username_used");
 
     // If another system's file has a used name, its line is refused with the reason, and no readable trace is kept.
@@ -207,10 +208,13 @@ async fn a_domain_rests_until_the_operator_gives_it_out_by_an_explicit_word() {
     let beta = node.tenant("beta.test").await;
     let at = format!("/v1/tenants/{beta}");
     refused(&node.api("PATCH", &at, json!({ "domain": "acme.test" })).await, "domain_rests");
-    assert_eq!(node.api("PATCH", &at, json!({ "domain": "acme.test", "reuse": true })).await.status, 200);
+    assert_eq!(
+        node.api("PATCH", &at, json!({ "domain": "acme.test", "reuse": true, "keep_former_days": 0 })).await.status,
+        200
+    );
     // Another tenant gets its old domain only with "reuse", but the tenant itself gets it back without.
     refused(&node.api("POST", "/v1/tenants", json!({ "domain": "beta.test" })).await, "domain_rests");
-    assert_eq!(node.api("PATCH", &at, json!({ "domain": "beta.test" })).await.status, 200);
+    assert_eq!(node.api("PATCH", &at, json!({ "domain": "beta.test", "keep_former_days": 0 })).await.status, 200);
     // A month later, "reuse" is no longer needed.
     purged(&node, beta).await;
     database.execute("update resting_domains set until = until - interval '31 days'").await;

@@ -10,6 +10,7 @@ mod access;
 mod app_listener;
 mod backups;
 mod command_line;
+mod domains;
 mod fuzzed;
 mod identities;
 mod input;

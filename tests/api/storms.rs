@@ -59,8 +59,10 @@ fn dials(name: &str, number: &str) -> Value {
 
 impl Things {
     async fn new(node: &Node, round: usize) -> Self {
-        let tenant = made(node, "/v1/tenants".into(), json!({ "domain": format!("r{round}.test") })).await;
+        let tenant = made(node, "/v1/tenants".into(), json!({ "domain": format!("f{round}.test") })).await;
         let (tenant, pool) = (id(&tenant), id(&tenant["pools"][0]));
+        let renamed = json!({ "domain": format!("r{round}.test") });
+        assert_eq!(node.api("PATCH", &format!("/v1/tenants/{tenant}"), renamed).await.status, 200);
         let path = |what: &str| format!("/v1/tenants/{tenant}/{what}");
         let asked = format!("?tenant_id={tenant}");
         let extension = id(&made(node, path("extensions"), json!({ "number": "71" })).await);
@@ -147,9 +149,13 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
         "POST /v1/tenants" => one(&none, json!({ "domain": format!("x{round}.test") })),
         "PATCH /v1/tenants/{tenant_id}" => vec![
             (path(&none), json!({ "domain": format!("x{round}.test") })),
+            (path(&none), json!({ "domain": format!("f{round}.test"), "keep_former_days": 0 })),
             (path(&none), json!({ "status": "suspended" })),
             (path(&none), json!({ "cluster_id": things.cluster })),
         ],
+        "DELETE /v1/tenants/{tenant_id}/former-domains/{domain}" => {
+            vec![(path(&none).replace("{domain}", &format!("f{round}.test")), Value::Null)]
+        }
         "DELETE /v1/tenants/{tenant_id}" => vec![
             (format!("{}?cascade=true&purge=now", path(&none)), Value::Null),
             (format!("{}?cascade=true", path(&none)), Value::Null),
@@ -460,6 +466,106 @@ async fn any_two_operations_at_once_leave_what_agrees_with_itself_and_neither_is
         assert_eq!(left_behind(&mut db).await, Vec::<String>::new(), "of tenants that are gone: {}", told());
     }
     println!("{} of {} operations succeeded at least once", succeeded.len(), operations.len());
+    node.stop().await;
+}
+
+/// A pair of requests that leave something wrong if neither waits for the other, whichever comes first.
+type Collision = (&'static str, fn(&Fresh) -> [Ask; 2]);
+
+/// What a collision is about: made anew for each, in a tenant of its own.
+struct Fresh {
+    tenant: Uuid,
+    extension: Uuid,
+    other: Uuid,
+    number: Uuid,
+    group: Uuid,
+    first: Uuid,
+    second: Uuid,
+}
+
+impl Fresh {
+    async fn new(node: &Node, at: usize) -> Self {
+        let tenant = id(&made(node, "/v1/tenants".into(), json!({ "domain": format!("c{at}.test") })).await);
+        let path = |what: &str| format!("/v1/tenants/{tenant}/{what}");
+        let number = json!({ "number": format!("+1202557{at:04}") });
+        let (extension, other, number, group, first, second) = tokio::join!(
+            made(node, path("extensions"), json!({ "number": "71" })),
+            made(node, path("extensions"), json!({ "number": "72" })),
+            made(node, format!("/v1/phone-numbers?tenant_id={tenant}"), number),
+            made(node, path("groups"), json!({ "name": "crew" })),
+            made(node, path("destinations"), announcement("first")),
+            made(node, path("destinations"), announcement("second")),
+        );
+        let [extension, other, number, group, first, second] =
+            [extension, other, number, group, first, second].map(|thing| id(&thing));
+        Self { tenant, extension, other, number, group, first, second }
+    }
+
+    fn path(&self, what: &str) -> String {
+        format!("/v1/tenants/{}/{what}", self.tenant)
+    }
+
+    fn deletes_extension(&self) -> Ask {
+        ("DELETE", self.path(&format!("extensions/{}", self.extension)), Value::Null)
+    }
+
+    fn leads(&self, from: Uuid, kind: &str, to: Uuid) -> Ask {
+        let config = json!({ "prompt": { "text": "Hi" }, "then": { "kind": kind, "id": to } });
+        ("PATCH", self.path(&format!("destinations/{from}")), json!({ "config": config }))
+    }
+
+    fn forwards(&self, from: Uuid, to: &str) -> Ask {
+        ("PATCH", self.path(&format!("extensions/{from}")), json!({ "calls": { "forward_always": to } }))
+    }
+}
+
+const COLLISIONS: [Collision; 7] = [
+    ("a number is led to an extension that is deleted", |it| {
+        let to = json!({ "destination": { "kind": "extension", "id": it.extension } });
+        [("PATCH", format!("/v1/phone-numbers/{}?tenant_id={}", it.number, it.tenant), to), it.deletes_extension()]
+    }),
+    ("a destination is led to an extension that is deleted", |it| {
+        [it.leads(it.first, "extension", it.extension), it.deletes_extension()]
+    }),
+    ("a group gets a member that is deleted", |it| {
+        let members = json!({ "members": [it.other, it.extension] });
+        [("PATCH", it.path(&format!("groups/{}", it.group)), members), it.deletes_extension()]
+    }),
+    ("a group is made with a member that is deleted", |it| {
+        [("POST", it.path("groups"), json!({ "name": "late", "members": [it.extension] })), it.deletes_extension()]
+    }),
+    ("two destinations are led to each other", |it| {
+        [it.leads(it.first, "announcement", it.second), it.leads(it.second, "announcement", it.first)]
+    }),
+    ("two extensions forward to each other", |it| [it.forwards(it.extension, "72"), it.forwards(it.other, "71")]),
+    ("an extension gets a number that becomes one for emergencies", |it| {
+        let moves = ("PATCH", it.path("settings"), json!({ "country": "FR" }));
+        [("POST", it.path("extensions"), json!({ "number": "15" })), moves]
+    }),
+];
+
+/// How often each of them is tried: without the locks, nearly every try goes wrong.
+const TRIES: usize = 3;
+
+#[actix_web::test]
+async fn changes_that_contradict_each_other_never_both_succeed() {
+    let database = Database::new().await;
+    unlock(&database).await;
+    let node = Node::start(&database).await;
+    let mut wrong = Vec::new();
+    for at in 0..COLLISIONS.len() * TRIES {
+        let (what, asks) = COLLISIONS[at % COLLISIONS.len()];
+        let fresh = Fresh::new(&node, at).await;
+        let [one, other] = asks(&fresh);
+        let (one, other) = tokio::join!(ask(&node, &one), ask(&node, &other));
+        let told = format!("{what}: {} {}, {} {}", one.status, one.text(), other.status, other.text());
+        assert!(one.status < 500 && other.status < 500 && one.status != 429 && other.status != 429, "{told}");
+        assert!(one.status < 300 || other.status < 300, "one of them is to succeed: {told}");
+        if one.status < 300 && other.status < 300 {
+            wrong.push(told);
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}: {wrong:#?}", wrong.len(), COLLISIONS.len() * TRIES);
     node.stop().await;
 }
 

@@ -13,7 +13,7 @@ use std::{
 use actix_web::web::Bytes;
 use dialplane::{
     node::{
-        generations::{Era, Generations, Heard, Known, PLATFORM, Slot, Standing},
+        generations::{Era, Former, Generations, Heard, Known, PLATFORM, Slot, Standing},
         history::{History, Seen, Snapshot, Step},
     },
     routing::Keep,
@@ -157,6 +157,7 @@ impl Db {
             generation: row.generation,
             domain: (*scope != PLATFORM).then(|| Domain::parse(&format!("t{}.test", scope.as_u128())).unwrap()),
             cluster: Uuid::nil(),
+            former: Former::default(),
         });
         Seen {
             snapshot: Snapshot::parse(&format!("{0}:{0}:", self.xid)).unwrap(),
@@ -353,7 +354,8 @@ impl World {
             slot
         } else {
             let domain = Domain::parse(&format!("t{}.test", fill.scope.as_u128())).ok();
-            let heard = Heard { scope: fill.scope, generation, domain, cluster: Uuid::nil() };
+            let heard =
+                Heard { scope: fill.scope, generation, domain, cluster: Uuid::nil(), former: Former::default() };
             let Some(slot) = node.generations.hear(fill.era, &heard) else { return };
             slot
         };

@@ -47,7 +47,8 @@ async fn a_domain_can_change_and_be_taken_by_another_tenant() {
     let first = one.tenant("old.test").await;
     one.extension(first, json!({ "number": "1000", "display_name": "First" })).await;
     assert!(two.invite("1000", "old.test").await.text().contains("First"));
-    let answer = one.api("PATCH", &format!("/v1/tenants/{first}"), json!({ "domain": "new.test" })).await;
+    let answer =
+        one.api("PATCH", &format!("/v1/tenants/{first}"), json!({ "domain": "new.test", "keep_former_days": 0 })).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     for node in [&one, &two] {
         assert!(node.invite("1000", "old.test").await.text().contains("not found"));

@@ -194,7 +194,7 @@ fn domains(stage: &Stage) {
     // Phones that register with their number, as all did before. The switch is not told that they may no longer be registered.
     assert!(stage.register(0, 60_000) && stage.register(1, 60_100));
     let at = format!("/v1/tenants/{}", stage.tenant);
-    assert_eq!(stage.api("PATCH", &at, json!({ "domain": "renamed.test" })).status, 200);
+    assert_eq!(stage.api("PATCH", &at, json!({ "domain": "renamed.test", "keep_former_days": 0 })).status, 200);
     let beta = json!({ "domain": "acme.test", "reuse": true });
     let beta = stage.api("POST", "/v1/tenants", beta);
     assert_eq!(beta.status, 201, "{}", beta.text());

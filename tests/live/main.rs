@@ -14,6 +14,7 @@ mod carriers;
 mod groups;
 mod identities;
 mod money;
+mod moves;
 mod names;
 mod ports;
 mod routing;

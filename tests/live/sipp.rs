@@ -37,7 +37,7 @@ impl Phone {
         Self::start_at("127.0.0.1", script, &[])
     }
 
-    /// Runs at a separate address, with more arguments. `-cid_str` sets the Call-ID.
+    /// Runs at a separate address, with more arguments. `-cid_str` sets the Call-ID, and `-key domain` another domain.
     pub fn start_at(address: &str, script: &Script<'_>, more: &[&str]) -> Self {
         let port = at_place(script.port);
         let folder = std::env::temp_dir();
@@ -50,7 +50,8 @@ impl Phone {
             .arg(scenario)
             .args(["-i", address, "-p", &port.to_string(), "-m", "1", "-nostdin", "-timeout", "40s", "-timeout_error"])
             .args(["-mi", address, "-mp", &(port + ports::MEDIA).to_string(), "-rtp_echo"])
-            .args(["-s", script.to, "-key", "user", script.user, "-key", "domain", "acme.test"])
+            .args(["-s", script.to, "-key", "user", script.user])
+            .args(["-key", "domain", "acme.test"].iter().filter(|_| !more.contains(&"domain")))
             .args(more)
             .args(["-au", script.user, "-ap", script.password])
             .args(["-trace_err", "-error_file"])

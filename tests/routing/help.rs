@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     harness::{Answer, invite_form},
-    stage::{Stage, bridges, cause, route},
+    stage::{Stage, bridges, cause, hang, route},
 };
 
 /// What a call of this phone carries after the directory was asked for it, as a form's fields.
@@ -95,11 +95,7 @@ async fn a_call_for_help_does_not_wait_for_a_database_that_hangs_and_is_recorded
     let variables = variables(&stage, &stage.phone).await;
     stage.calls("9196", Uuid::new_v4()).await;
     let mut db = stage.database.connect().await;
-    let mut tx = sqlx::Connection::begin(&mut db).await.unwrap();
-    sqlx::query("lock table tenants, generation, nodes, extensions, admissions in access exclusive mode")
-        .execute(&mut *tx)
-        .await
-        .unwrap();
+    hang(&mut db).await;
     // While the node still calls itself fresh, when its lease has just run out, and when it knows that the database is gone.
     let mut slowest = Duration::ZERO;
     let mut calls = Vec::new();
@@ -112,12 +108,8 @@ async fn a_call_for_help_does_not_wait_for_a_database_that_hangs_and_is_recorded
         assert!(stage.node.fetch(&form).await.text().contains("a1-hash"), "it signs in after {wait} ms");
         let document = calls_with(&stage, &stage.phone, &variables, "112", call).await.text();
         let took = began.elapsed();
-        // A node whose lease has just run out asks once whether the switch's token still counts (`handle` in exchange.rs): two leases
-        // at most. Whoever calls before or after that does not wait.
-        assert!(took < Duration::from_secs(3), "{took:?}");
-        if wait != 900 {
-            slowest = slowest.max(took);
-        }
+        println!("after {wait} ms: {took:?}");
+        slowest = slowest.max(took);
         assert_eq!(route(&document), "emergency");
         assert!(document.contains("effective_caller_id_number=+493012345678"), "{document}");
         assert!(document.replace("&#45;", "-").contains("X-Emergency-Location=Berlin"), "{document}");
@@ -125,14 +117,13 @@ async fn a_call_for_help_does_not_wait_for_a_database_that_hangs_and_is_recorded
         let began = Instant::now();
         let form = stage.form("", "112", Uuid::new_v4()).replace("acme.test", "other.test");
         assert_eq!(route(&stage.node.fetch(&form).await.text()), "emergency");
-        if wait != 900 {
-            slowest = slowest.max(began.elapsed());
-        }
+        println!("after {wait} ms, of an unknown tenant: {:?}", began.elapsed());
+        slowest = slowest.max(began.elapsed());
     }
     println!("the slowest call took {slowest:?}");
-    // Its own waits add up to 180 ms; a busy machine adds to that.
+    // The waits of a call add up to 120 ms; a busy machine adds to that.
     assert!(slowest < Duration::from_secs(1), "{slowest:?}");
-    tx.rollback().await.unwrap();
+    sqlx::query("rollback").execute(&mut db).await.unwrap();
 
     let began = Instant::now();
     let recorded = "select caller_id, extension_id is not null as has_extension from admissions where emergency and call_id = any ($1)";
@@ -158,6 +149,7 @@ async fn a_call_for_help_does_not_wait_for_a_database_that_hangs_and_is_recorded
 #[actix_web::test]
 async fn a_setting_that_cannot_be_read_keeps_nobody_from_help() {
     let stage = Stage::new().await;
+    stage.rules(json!({ "emergency": { "location": "Berlin", "contacts": ["desk@acme.test"] } })).await;
     let phone = variables(&stage, &stage.phone).await;
     let broken = "update tenants set settings = jsonb_set(settings, '{time_zone}', '\"Nowhere/Ever\"')
                    where domain = 'acme.test'";
@@ -167,11 +159,22 @@ async fn a_setting_that_cannot_be_read_keeps_nobody_from_help() {
     sqlx::query(broken).execute(&mut stage.database.connect().await).await.unwrap();
     // The change by hand is known to the node within a second.
     tokio::time::sleep(Duration::from_millis(1100)).await;
+    // Another call has found out what can be read. On a busy machine, a call for help would not wait for that.
+    assert_eq!(stage.node.fetch(&stage.form(&stage.phone, "9196", Uuid::new_v4())).await.status, 503);
     for number in ["112", "110"] {
         let document = calls_with(&stage, &stage.phone, &phone, number, Uuid::new_v4()).await.text();
         assert_eq!(route(&document), "emergency", "{number}");
         assert!(document.contains("effective_caller_id_number=+493012345678"), "{document}");
+        // The other settings count as before.
+        assert!(document.replace("&#45;", "-").contains("X-Emergency-Location=Berlin"), "{document}");
     }
+    let since = Instant::now();
+    let told = "select count(*) from mail_outbox where template = 'emergency_call' and recipient = 'desk@acme.test'";
+    while stage.database.count(told).await < 2 {
+        assert!(since.elapsed() < Duration::from_secs(20), "the contacts were not told");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(stage.database.count("select count(*) from admissions where emergency and admitted").await, 2);
     stage.stop().await;
 }
 

@@ -17,6 +17,7 @@ mod import;
 mod inbound;
 mod modules;
 mod money;
+mod moves;
 mod numbers;
 mod outside;
 mod pushes;

@@ -148,6 +148,16 @@ impl Stage {
     }
 }
 
+/// Has the database answer nothing about tenants, until this connection rolls back.
+pub async fn hang(db: &mut sqlx::PgConnection) {
+    use sqlx::Executor as _;
+    let lock = "begin; lock table tenants, generation, nodes, extensions, admissions in access exclusive mode";
+    // Nodes take the same locks in another order, and Postgres may end this one.
+    while db.execute(lock).await.is_err() {
+        db.execute("rollback").await.unwrap();
+    }
+}
+
 /// The gateways that a document sends a call to, in order, and the numbers that are dialled there.
 pub fn bridges(document: &str) -> Vec<(Uuid, String)> {
     let text = document.replace("&#45;", "-").replace("&#91;", "[").replace("&#93;", "]");

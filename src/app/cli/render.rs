@@ -157,6 +157,7 @@ fn explain(request: &Request<'_>) -> Vec<String> {
             let purpose = match view {
                 View::Auth { .. } => "to check the digest of a call",
                 View::Help { .. } => "to check the digest of a call for help",
+                View::Moved { .. } => "to check the digest of a call on a switch that the tenant has left",
                 View::Other { .. } => "to check a digest",
                 View::Register { .. } => "to check the digest of a REGISTER",
                 View::Profile => "to ring it or for its voicemail",

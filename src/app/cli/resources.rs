@@ -36,12 +36,9 @@ use crate::{
 /// Runs a change until it is committed and in force on every node.
 async fn change<T>(
     local: &Local,
-    work: impl AsyncFnOnce(&mut Change) -> crate::model::error::Result<T>,
+    work: impl AsyncFnMut(&mut Change) -> crate::model::error::Result<T>,
 ) -> anyhow::Result<T> {
-    let mut change = local.changes.begin(author()).await?;
-    let done = work(&mut change).await?;
-    change.commit().await?;
-    Ok(done)
+    Ok(local.changes.run(author(), work).await?)
 }
 
 /// Reads all pages of a list.
@@ -76,7 +73,8 @@ pub async fn tenant(settings: &Settings, json: bool, command: TenantCommand) -> 
             TenantCommand::Create { new } => print::one(
                 json,
                 &change(&local, async |change| {
-                    let new = NewTenancy { reuse: new.reuse, ..NewTenancy::plain(new.name, new.domain) };
+                    let new =
+                        NewTenancy { reuse: new.reuse, ..NewTenancy::plain(new.name.clone(), new.domain.clone()) };
                     onboarding::create("", change, new, None).await.map(|made| made.tenant)
                 })
                 .await?,
@@ -98,7 +96,34 @@ pub async fn tenant(settings: &Settings, json: bool, command: TenantCommand) -> 
                 if patch.status == Some(tenants::TenantStatus::Suspended) {
                     sure.ask(&format!("The phones of {tenant} will be refused, and its calls will end."))?;
                 }
-                print::one(json, &change(&local, async |change| tenants::update(change, id, patch, None).await).await?)
+                print::one(
+                    json,
+                    &change(&local, async |change| tenants::update(change, id, patch.clone(), None).await).await?,
+                )
+            }
+            TenantCommand::FormerDomains { tenant } => {
+                let id = tenant_id(&local, &tenant).await?;
+                let items = tenants::domains::store::list(pool, id).await?;
+                if json {
+                    return print::one(true, &serde_json::json!({ "items": items }));
+                }
+                if items.is_empty() {
+                    println!("The tenant keeps no former domain.");
+                }
+                for former in items {
+                    println!("{} works until {}", former.domain, former.until.format("%Y-%m-%d %H:%M UTC"));
+                    for phone in former.phones {
+                        let seen = phone.last_seen_at.format("%Y-%m-%d %H:%M UTC");
+                        println!("    {} {} was last seen there at {seen}", phone.number, phone.display_name);
+                    }
+                }
+                Ok(())
+            }
+            TenantCommand::EndFormerDomain { tenant, domain, sure } => {
+                let id = tenant_id(&local, &tenant).await?;
+                sure.ask(&format!("Phones that still use {domain} will be refused."))?;
+                change(&local, async |change| tenants::domains::end(change, id, &domain).await).await?;
+                deleted(json)
             }
             TenantCommand::Delete { tenant, cascade, purge } => {
                 let id = tenant_id(&local, &tenant).await?;
@@ -121,7 +146,8 @@ pub async fn extension(settings: &Settings, json: bool, command: ExtensionComman
         match command {
             ExtensionCommand::Create { tenant, new } => {
                 let tenant = tenant_id(&local, &tenant).await?;
-                let made = change(&local, async |change| extensions::create(change, tenant, *new).await).await?;
+                let made =
+                    change(&local, async |change| extensions::create(change, tenant, (*new).clone()).await).await?;
                 print::one(json, &made)?;
                 if !json && let Some(tenant) = tenants::store::get(pool, tenant).await? {
                     next::extension(tenant.domain.as_str(), made.extension.sip_username.as_str());
@@ -148,8 +174,10 @@ pub async fn extension(settings: &Settings, json: bool, command: ExtensionComman
             }
             ExtensionCommand::Update { tenant, extension, set } => {
                 let tenant = tenant_id(&local, &tenant).await?;
-                let (id, patch) = (extension_id(&local, tenant, &extension).await?, set.patch()?);
-                let work = async |change: &mut Change| extensions::update(change, tenant, id, patch, None).await;
+                let id = extension_id(&local, tenant, &extension).await?;
+                let patch = set.patch::<extensions::ExtensionPatch>()?;
+                let work =
+                    async |change: &mut Change| extensions::update(change, tenant, id, patch.clone(), None).await;
                 print::one(json, &change(&local, work).await?)
             }
             ExtensionCommand::Delete { tenant, extension } => {
@@ -170,7 +198,10 @@ pub async fn group(settings: &Settings, json: bool, command: GroupCommand) -> an
         match command {
             GroupCommand::Create { tenant, new } => {
                 let tenant = tenant_id(&local, &tenant).await?;
-                print::one(json, &change(&local, async |change| groups::create(change, tenant, new).await).await?)
+                print::one(
+                    json,
+                    &change(&local, async |change| groups::create(change, tenant, new.clone()).await).await?,
+                )
             }
             GroupCommand::List { tenant } => {
                 let tenant = tenant_id(&local, &tenant).await?;
@@ -187,8 +218,8 @@ pub async fn group(settings: &Settings, json: bool, command: GroupCommand) -> an
                 )
             }
             GroupCommand::Update { tenant, group, set } => {
-                let (tenant, patch) = (tenant_id(&local, &tenant).await?, set.patch()?);
-                let work = async |change: &mut Change| groups::update(change, tenant, group, patch, None).await;
+                let (tenant, patch) = (tenant_id(&local, &tenant).await?, set.patch::<groups::GroupPatch>()?);
+                let work = async |change: &mut Change| groups::update(change, tenant, group, patch.clone(), None).await;
                 print::one(json, &change(&local, work).await?)
             }
             GroupCommand::Delete { tenant, group } => {
@@ -213,7 +244,10 @@ pub async fn number(settings: &Settings, json: bool, command: NumberCommand) -> 
                     (None, group) => group.map(Target::group),
                 };
                 let new = NewNumber::as_written(number, destination);
-                print::one(json, &change(&local, async |change| numbers::create(change, tenant, new).await).await?)
+                print::one(
+                    json,
+                    &change(&local, async |change| numbers::create(change, tenant, new.clone()).await).await?,
+                )
             }
             NumberCommand::List { tenant } => {
                 let tenant = tenant_id(&local, &tenant).await?;
@@ -238,8 +272,9 @@ pub async fn number(settings: &Settings, json: bool, command: NumberCommand) -> 
             }
             NumberCommand::Update { tenant, number, set } => {
                 let tenant = tenant_id(&local, &tenant).await?;
-                let (id, patch) = (number_id(&local, tenant, &number).await?, set.patch()?);
-                let work = async |change: &mut Change| numbers::update(change, tenant, id, patch, None).await;
+                let id = number_id(&local, tenant, &number).await?;
+                let patch = set.patch::<numbers::NumberPatch>()?;
+                let work = async |change: &mut Change| numbers::update(change, tenant, id, patch.clone(), None).await;
                 print::one(json, &change(&local, work).await?)
             }
             NumberCommand::Delete { tenant, number } => {
@@ -259,7 +294,7 @@ pub async fn switch(settings: &Settings, json: bool, command: SwitchCommand) -> 
     let done = async {
         match command {
             SwitchCommand::Create { new } => {
-                let made = change(&local, async |change| switches::create(change, new).await).await?;
+                let made = change(&local, async |change| switches::create(change, new.clone()).await).await?;
                 show_switch(settings, json, &made)
             }
             SwitchCommand::List => {
@@ -283,7 +318,8 @@ pub async fn switch(settings: &Settings, json: bool, command: SwitchCommand) -> 
                 if patch.new_token {
                     sure.ask(&format!("The switch {switch} will be refused until it has the new token."))?;
                 }
-                let changed = change(&local, async |change| switches::update(change, id, patch, None).await).await?;
+                let changed =
+                    change(&local, async |change| switches::update(change, id, patch.clone(), None).await).await?;
                 show_switch(settings, json, &changed)
             }
             SwitchCommand::EventSocket { switch, address, off } => {
@@ -345,7 +381,7 @@ pub async fn key(settings: &Settings, json: bool, command: KeyCommand) -> anyhow
                     None => None,
                 };
                 let new = NewKey { name, tenant_id, expires_at, scopes: keys::all_scopes() };
-                let made = change(&local, async |change| keys::create(change, new).await).await?;
+                let made = change(&local, async |change| keys::create(change, new.clone()).await).await?;
                 print::one(json, &made)?;
                 if !json {
                     next::key(settings, &made.token);
@@ -362,11 +398,11 @@ pub async fn key(settings: &Settings, json: bool, command: KeyCommand) -> anyhow
                 &keys::store::get(pool, None, key).await?.ok_or_else(|| Missing("there is no such key".into()))?,
             ),
             KeyCommand::Update { key, set } => {
-                let patch = set.patch()?;
+                let patch = set.patch::<keys::KeyPatch>()?;
                 print::one(
                     json,
                     &change(&local, async |change| {
-                        keys::update(change, keys::Maker::OPERATOR, None, key, patch, None).await
+                        keys::update(change, keys::Maker::OPERATOR, None, key, patch.clone(), None).await
                     })
                     .await?,
                 )

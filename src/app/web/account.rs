@@ -27,6 +27,7 @@ use crate::{
             second_factor, session, store,
         },
         clusters,
+        tenants::domains,
     },
     text::{Code, keyring::Place},
 };
@@ -51,6 +52,15 @@ struct Phone {
     password: String,
 }
 
+/// A domain at which the tenant's phones still work.
+struct Former {
+    domain: String,
+    /// The last day.
+    until: String,
+    /// The domain to use instead.
+    home: String,
+}
+
 #[derive(Template)]
 #[template(path = "web/account.html")]
 struct AccountPage<'a> {
@@ -65,6 +75,7 @@ struct AccountPage<'a> {
     recovery_codes: Vec<String>,
     must_set_up: bool,
     extensions: Vec<Phone>,
+    former: Vec<Former>,
 }
 
 fn may(visitor: &Visitor) -> Result<Actor, Turned> {
@@ -75,10 +86,18 @@ async fn page(visitor: &Visitor, actor: &Actor, form: &Form, factor: &Form, code
     let mut change = own_change(&visitor.api, actor, &visitor.request).await?;
     let account = session::account(&mut change, actor.id).await?;
     let secret = second_factor::pending(&change, &account)?.map(|setup| setup.secret);
-    let mut phones = Vec::new();
+    let (mut phones, mut former) = (Vec::new(), Vec::new());
     if let Some(tenant) = account.tenant_id {
         let home = crate::tenancy::tenants::store::get(change.db(), tenant).await?;
         let Some(home) = home else { return Err(Error::NotFound("tenant").into()) };
+        let kept = domains::store::of_all(change.db(), &[tenant]).await?.into_iter();
+        former = kept
+            .map(|kept| Former {
+                domain: kept.domain,
+                until: kept.until.format("%Y-%m-%d").to_string(),
+                home: home.domain.to_string(),
+            })
+            .collect();
         let cluster = clusters::store::get(change.db(), home.cluster_id).await?;
         let websocket_url = cluster.and_then(|cluster| cluster.websocket_url).unwrap_or_default();
         for own in extensions::store::phones_of(change.db(), tenant, actor.id).await? {
@@ -102,6 +121,7 @@ async fn page(visitor: &Visitor, actor: &Actor, form: &Form, factor: &Form, code
         recovery_codes: codes,
         must_set_up: account.totp_required && !account.totp_enabled,
         extensions: phones,
+        former,
     };
     if form.has_errors() || factor.has_errors() { wrong(&view) } else { ok(&view) }
 }

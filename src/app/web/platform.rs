@@ -26,7 +26,7 @@ use crate::{
         },
         clusters::{self, NewCluster},
         switches,
-        tenants::{self, Tenant, TenantPatch, TenantStatus, templates},
+        tenants::{self, Tenant, TenantPatch, TenantStatus, domains, templates},
     },
     text::{Code, DisplayName, Domain, Email},
 };
@@ -47,7 +47,7 @@ pub fn pages(config: &mut ServiceConfig) {
 #[template(path = "web/tenants.html")]
 struct TenantsPage<'a> {
     s: &'a Shell,
-    rows: Vec<Tenant>,
+    rows: Vec<(Tenant, Vec<domains::store::Shown>)>,
     next: Option<String>,
 }
 
@@ -58,7 +58,14 @@ async fn tenant_list(visitor: Visitor, query: Query<PageQuery>) -> Page {
     let rows = tenants::store::list(&mut *visitor.api.read(&actor).await?, None, window).await?;
     let page = window.page(rows, |tenant| tenant.id);
     let next = page.next_cursor.map(|cursor| format!("/platform/tenants?cursor={cursor}"));
-    ok(&TenantsPage { s: &visitor.shell.on("tenants"), rows: page.items, next })
+    let ids = page.items.iter().map(|tenant| tenant.id).collect::<Vec<_>>();
+    let mut former = domains::store::of_all(&mut *visitor.api.read(&actor).await?, &ids).await?;
+    let with_former = |tenant: Tenant| {
+        let own = former.extract_if(.., |former| former.tenant_id == tenant.id).collect();
+        (tenant, own)
+    };
+    let rows = page.items.into_iter().map(with_former).collect();
+    ok(&TenantsPage { s: &visitor.shell.on("tenants"), rows, next })
 }
 
 #[derive(Template)]

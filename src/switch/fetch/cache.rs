@@ -142,14 +142,20 @@ mod tests {
 
     use super::*;
     use crate::{
-        node::generations::{Generations, Heard, Standing},
+        node::generations::{Former, Generations, Heard, Standing},
         text::Domain,
     };
 
     fn slot() -> Arc<Slot> {
         let generations = Generations::new(Duration::from_secs(1), |_, _| Standing::default());
         let scope = Uuid::from_u128(7);
-        generations.merge([Heard { scope, generation: 3, domain: Domain::parse("a.test").ok(), cluster: Uuid::nil() }]);
+        generations.merge([Heard {
+            scope,
+            generation: 3,
+            domain: Domain::parse("a.test").ok(),
+            cluster: Uuid::nil(),
+            former: Former::default(),
+        }]);
         generations.scope(scope).unwrap()
     }
 

@@ -29,7 +29,10 @@ use crate::{
 impl Fetch {
     fn placed(&self, dialplan: &Dialplan<'_>) -> PlacedCall {
         let context = &dialplan.context;
-        let ours = |caller: &&super::request::Caller<'_>| caller.domain.eq_ignore_ascii_case(context);
+        // Also a caller at a domain that the tenant had before, or after a call there was led on.
+        let ours = |caller: &&super::request::Caller<'_>| {
+            caller.domain.eq_ignore_ascii_case(context) || self.are_of_same(&caller.domain, context)
+        };
         // A caller of another tenant counts as nobody here.
         let caller = match (&dialplan.on_behalf, dialplan.caller.as_ref().filter(ours)) {
             (Some(on_behalf), _) => SipUsername::parse(on_behalf).ok(),
@@ -66,6 +69,11 @@ impl Fetch {
         }
     }
 
+    fn are_of_same(&self, one: &str, other: &str) -> bool {
+        let (one, other) = (self.generations.domain(one), self.generations.domain(other));
+        one.zip(other).is_some_and(|(one, other)| one.is_of_same(&other))
+    }
+
     /// The answer kept for a call, current or not.
     fn kept(&self, placed: &PlacedCall) -> Option<Arc<CachedAnswer>> {
         let cached = self.cache.get(&placed.base)?;
@@ -76,7 +84,7 @@ impl Fetch {
     pub(super) async fn call(self: &Arc<Self>, dialplan: &Dialplan<'_>, fresh: bool) -> (Reply, Source) {
         let placed = self.placed(dialplan);
         if dialplan.phone.help_only {
-            return Box::pin(self.call_for_help(&dialplan.context, &placed, fresh)).await;
+            return Box::pin(self.call_for_help(&dialplan.context, &placed, Refusal::AgentSuspended, fresh)).await;
         }
         let kept = self.kept(&placed);
         if let Some(cached) = &kept
@@ -86,6 +94,12 @@ impl Fetch {
             return (reply(cached), Source::Hit);
         }
         Box::pin(self.call_anew(&dialplan.context, placed, kept, fresh)).await
+    }
+
+    /// A call on a switch of a cluster that the tenant has left. Nobody is registered here any more, and calls that are up go on; but whoever
+    /// still calls here may need help.
+    pub(super) async fn call_after_move(self: &Arc<Self>, dialplan: &Dialplan<'_>, fresh: bool) -> (Reply, Source) {
+        Box::pin(self.call_for_help(&dialplan.context, &self.placed(dialplan), Refusal::Moved, fresh)).await
     }
 
     /// Whether the number may be an emergency number: as far as this node knows the tenant, or else in any country.
@@ -98,7 +112,13 @@ impl Fetch {
     }
 
     /// A call of a phone that may only call for help.
-    async fn call_for_help(self: &Arc<Self>, context: &str, placed: &PlacedCall, fresh: bool) -> (Reply, Source) {
+    async fn call_for_help(
+        self: &Arc<Self>,
+        context: &str,
+        placed: &PlacedCall,
+        why: Refusal,
+        fresh: bool,
+    ) -> (Reply, Source) {
         let Some(slot) = self.generations.domain(context) else { return super::unknown_domain(fresh) };
         let known = match self.plans.get(slot.scope) {
             Some(known) => Some(known),
@@ -113,10 +133,10 @@ impl Fetch {
         }
         let usual = super::plans::usual(&slot);
         let plan = known.as_ref().map(|known| &*known.plan).or(usual.as_ref());
-        let (Some(plan), Some(domain)) = (plan, slot.domain.clone()) else {
+        let (Some(plan), Some(domain)) = (plan, slot.home.clone()) else {
             return (Reply::Unavailable, Source::Unavailable);
         };
-        let refused = Route::Refused(Refusal::AgentSuspended);
+        let refused = Route::Refused(why);
         // None of the tenant's own entries come before: they might lead the call elsewhere.
         let document = outgoing::document(&slot, &Tenant::of(plan, domain, true), &refused, placed.hops, &[]);
         (document, Source::Memory)
@@ -200,7 +220,7 @@ impl Fetch {
 
     /// Routes a call from memory, as if the tenant had nothing under the dialled name. `None`: the database must be asked.
     async fn in_memory(&self, slot: &Slot, known: &Known, placed: &PlacedCall) -> Option<Route> {
-        let tenant = Tenant::of(&known.plan, slot.domain.clone()?, true);
+        let tenant = Tenant::of(&known.plan, slot.home.clone()?, true);
         let routed = known.route(&tenant, placed, None, Timestamp::now()).await.ok()?;
         match routed.route {
             route @ (Route::Emergency { .. } | Route::Outside(_)) => Some(route),
@@ -285,6 +305,6 @@ fn turned_away(slot: &Slot, plan: &Plan, route: &Route, placed: &PlacedCall) -> 
     if before.is_empty() && !plan.settings.routing.announcements.contains_key(&Refusal::Unallocated) {
         return Reply::Document(slot.standing.unallocated.clone());
     }
-    let Some(domain) = slot.domain.clone() else { return Reply::Unavailable };
+    let Some(domain) = slot.home.clone() else { return Reply::Unavailable };
     outgoing::document(slot, &Tenant::of(plan, domain, true), route, placed.hops, &before)
 }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::store::{TenantRow, tenant_of};
 use crate::{
     model::{call_handling::CallHandling, destination::Target, number::Choice},
+    node::generations::Former,
     routing::{
         self, Found, Strategy,
         carried::{Carrier, Offer},
@@ -109,7 +110,8 @@ pub async fn dialled(
 ) -> sqlx::Result<Option<DialledRow>> {
     let row = sqlx::query!(
         r#"
-        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!",
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.former_domains, t.former_clusters,
+               t.status = 'active' as "tenant_active!",
                case when g.generation <> $3 then tenant_plan(t.id)::text end as plan,
                e.id as "extension_id?", e.number as "number?: ExtensionNumber", e.alias as "alias?: ExtensionNumber",
                e.sip_username as "sip_username?: SipUsername", e.status = 'active' as active,
@@ -161,7 +163,8 @@ pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<Numb
     let row = sqlx::query!(
         r#"
         select p.generation as platform, g.generation as "generation?", t.id as "tenant_id?",
-               t.domain as "domain?: Domain", t.cluster_id as "cluster_id?", t.status = 'active' as tenant_active,
+               t.domain as "domain?: Domain", t.cluster_id as "cluster_id?", t.former_domains as "former_domains?",
+               t.former_clusters as "former_clusters?", t.status = 'active' as tenant_active,
                case when t.id is not null then tenant_plan(t.id)::text end as plan,
                e.id as "extension_id?", e.number as "number?: ExtensionNumber", e.alias as "alias?: ExtensionNumber",
                e.sip_username as "sip_username?: SipUsername", e.status = 'active' as active,
@@ -196,7 +199,8 @@ pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<Numb
     let found = found_in!(row)?;
     let owner = match (row.tenant_id, row.generation, row.domain, row.cluster_id, row.plan) {
         (Some(id), Some(generation), Some(domain), Some(cluster), Some(plan)) => {
-            let tenant = TenantRow { id, generation, domain, cluster, active: row.tenant_active == Some(true) };
+            let former = Former::read(&row.former_domains.unwrap_or_default(), row.former_clusters.unwrap_or_default());
+            let tenant = TenantRow { id, generation, domain, cluster, former, active: row.tenant_active == Some(true) };
             Some((tenant, plan, found))
         }
         _ => None,
@@ -259,7 +263,8 @@ pub struct LeavingRow {
 pub async fn leaving(db: impl PgExecutor<'_>, ask: &Leaving) -> sqlx::Result<Option<LeavingRow>> {
     let row = sqlx::query!(
         r#"
-        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!",
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.former_domains, t.former_clusters,
+               t.status = 'active' as "tenant_active!",
                case when g.generation <> $6 then tenant_plan(t.id)::text end as plan,
                cg.generation as carriers_generation,
                case when cg.generation <> $7 then coalesce((

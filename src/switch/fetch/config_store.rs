@@ -49,7 +49,8 @@ pub async fn destination(
 ) -> sqlx::Result<Option<(TenantRow, Option<ConfigRow>)>> {
     let row = sqlx::query!(
         r#"
-        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!",
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.former_domains, t.former_clusters,
+               t.status = 'active' as "tenant_active!",
                d.config as "config?", d.pin as "pin?",
                coalesce((t.settings #>> '{features,call_recording}')::boolean, false) as "may_record!",
                coalesce((

@@ -77,18 +77,58 @@ async fn handle(served: &Served, mut request: HttpRequest) -> Answer {
     if path != XML_PATH && path != CDR_PATH {
         return plain(StatusCode::NOT_FOUND, "switches fetch from /fs/xml and post call records to /fs/cdr\n");
     }
-    // First, so that a token revoked while this process was stopped no longer works.
-    served.fetch.generations.settle().await;
+    let payload = request.take_payload();
     let authorization = request.headers().get(header::AUTHORIZATION).map_or(&b""[..], |value| value.as_bytes());
+    // A token that was revoked while this process was stopped no longer works, so the node has to be fresh first. Only a call for help by a
+    // switch that was known does not wait long for that.
+    let mut body = Body::Coming(payload);
+    if !served.fetch.generations.is_fresh() {
+        if request.path() == XML_PATH && served.fetch.credentials.check(authorization).is_some() {
+            body = body.read(&request, MAX_FORM).await;
+        }
+        served.fetch.settle_before(body.form()).await;
+    }
     let Some(switch) = served.fetch.credentials.check(authorization) else {
         served.fetch.metrics.unauthorized.increment(1);
         return unauthorized(served.fetch.node);
     };
-    let payload = request.take_payload();
     if request.path() == CDR_PATH {
-        record(served, &switch, &request, payload).await
+        record(served, &switch, &request, body).await
     } else {
-        document(served, &switch, &request, payload).await
+        document(served, &switch, &request, body).await
+    }
+}
+
+/// What a request brings with it: the body of a POST, or else the query.
+enum Body {
+    Coming(Payload),
+    Read(Result<Bytes, Answer>),
+}
+
+impl Body {
+    async fn read(self, request: &HttpRequest, limit: usize) -> Self {
+        match self {
+            Self::Coming(payload) if *request.method() == Method::POST => Self::Read(read(payload, limit).await),
+            Self::Coming(_) => {
+                Self::Read(Ok(Bytes::copy_from_slice(request.uri().query().unwrap_or_default().as_bytes())))
+            }
+            read @ Self::Read(_) => read,
+        }
+    }
+
+    fn form(&self) -> Option<&[u8]> {
+        match self {
+            Self::Read(Ok(form)) => Some(form),
+            _ => None,
+        }
+    }
+
+    async fn whole(self, request: &HttpRequest, limit: usize) -> Result<Bytes, Answer> {
+        match self.read(request, limit).await {
+            Self::Read(read) => read,
+            // `read` leaves nothing to come.
+            Self::Coming(_) => Ok(Bytes::new()),
+        }
     }
 }
 
@@ -103,18 +143,11 @@ fn readiness(served: &Served) -> Answer {
 }
 
 /// Answers a fetch. Its form is the body of a POST, or else the query (`method` in xml_curl.conf).
-async fn document(served: &Served, switch: &Switch, request: &HttpRequest, payload: Payload) -> Answer {
-    let body;
-    let form = if *request.method() == Method::POST {
-        body = match read(payload, MAX_FORM).await {
-            Ok(body) => body,
-            Err(refused) => return refused,
-        };
-        &body[..]
-    } else {
-        request.uri().query().unwrap_or_default().as_bytes()
-    };
-    page(ask(served, switch, form).await).into()
+async fn document(served: &Served, switch: &Switch, request: &HttpRequest, body: Body) -> Answer {
+    match body.whole(request, MAX_FORM).await {
+        Ok(form) => page(ask(served, switch, &form).await).into(),
+        Err(refused) => refused,
+    }
 }
 
 /// Answers the form of a switch that has shown its token.
@@ -154,7 +187,7 @@ pub fn page(reply: Reply) -> Page {
 }
 
 /// Keeps a call record whole, once per leg.
-async fn record(served: &Served, switch: &Switch, request: &HttpRequest, payload: Payload) -> Answer {
+async fn record(served: &Served, switch: &Switch, request: &HttpRequest, body: Body) -> Answer {
     if *request.method() != Method::POST {
         return plain(StatusCode::METHOD_NOT_ALLOWED, "send call records with POST\n");
     }
@@ -162,7 +195,7 @@ async fn record(served: &Served, switch: &Switch, request: &HttpRequest, payload
         tracing::warn!(switch = %switch.id, "a call record was refused: its URL names no leg");
         return plain(StatusCode::BAD_REQUEST, "the URL must name the leg: ?uuid=…\n");
     };
-    let body = match read(payload, MAX_RECORD).await {
+    let body = match body.whole(request, MAX_RECORD).await {
         Ok(body) => body,
         Err(refused) => {
             // mod_json_cdr then writes the record to its err-log-dir.

@@ -18,12 +18,12 @@ use super::{
     outgoing::Outgoing,
     placed::PlacedCall,
     readers::ReadError,
-    render::{self, Digest, RenderError, Shown},
+    render::{self, At, Digest, RenderError, Shown},
     request::{GroupView, View},
     roster,
     store::{self, TenantRow},
 };
-use crate::node::generations::{Era, Heard, PLATFORM, Slot};
+use crate::node::generations::{Era, PLATFORM, Slot};
 use crate::{
     model::destination::TargetKind,
     routing::{Keep, plan::PlanError},
@@ -109,6 +109,7 @@ pub fn shown(view: View<'_>, digest: Option<Digest<'_>>) -> Option<Shown> {
         View::Auth { .. } | View::Help { .. } => Shown::Auth(digest?),
         View::Other { .. } => Shown::Other(digest?),
         View::Register { .. } => Shown::Register(digest?),
+        View::Moved { .. } => Shown::Moved(digest?),
         View::Verto => Shown::Verto(digest?),
         View::Profile => Shown::Profile,
         View::ReverseAuth => Shown::ReverseAuth,
@@ -177,7 +178,8 @@ fn keep(fetch: &Fetch, key: &Key, question: &Question, cached: &Arc<CachedAnswer
 async fn in_tenant(fetch: &Fetch, slot: &Arc<Slot>, question: &Question) -> Result<Filled, FillError> {
     let era = fetch.generations.era();
     let found = read(fetch, slot, question).await?;
-    let for_suspended = matches!(question, Question::Config { .. } | Question::User { shown: Shown::Auth(_), .. });
+    let for_suspended =
+        matches!(question, Question::Config { .. } | Question::User { shown: Shown::Auth(_) | Shown::Moved(_), .. });
     Ok(finish(fetch, slot, era, found, for_suspended))
 }
 
@@ -186,9 +188,8 @@ async fn in_tenant(fetch: &Fetch, slot: &Arc<Slot>, question: &Question) -> Resu
 fn finish(fetch: &Fetch, slot: &Arc<Slot>, era: Era, found: Found, for_suspended: bool) -> Filled {
     let Some(tenant) = found.tenant else { return Filled::Less };
     let generation = generation(tenant.generation);
-    if slot.domain.as_ref() != Some(&tenant.domain) || slot.cluster != tenant.cluster {
-        let (domain, cluster) = (Some(tenant.domain), tenant.cluster);
-        fetch.generations.hear(era, &Heard { scope: tenant.id, generation, domain, cluster });
+    if !slot.is_of(&tenant.heard()) {
+        fetch.generations.hear(era, &tenant.heard());
         // Another domain at an older generation comes from a restored database.
         return if generation < slot.newest() && !slot.is_closed() { Filled::Less } else { Filled::Moved };
     }
@@ -209,37 +210,39 @@ fn finish(fetch: &Fetch, slot: &Arc<Slot>, era: Era, found: Found, for_suspended
 /// Asks the database and renders the answer.
 async fn read(fetch: &Fetch, slot: &Slot, question: &Question) -> Result<Found, FillError> {
     let scope = slot.scope;
+    // The switch looks for the domain that it asked for.
+    let Some(domain) = &slot.domain else { return Ok(Found::none()) };
     match question {
         Question::User { name, shown } => read_user(fetch, slot, name, shown).await,
         Question::Group { name, view: GroupView::Ring } => {
             let read = fetch.readers.read(|db, _| Box::pin(store::group(db, scope, name.as_str()))).await?;
-            rendered(read, |tenant, members| {
-                members.map(|members| render::ring_group(&tenant.domain, name.as_str(), &members)).transpose()
+            rendered(read, |_, members| {
+                members.map(|members| render::ring_group(domain, name.as_str(), &members)).transpose()
             })
         }
         Question::Group { name, view: _ } => {
             let read = fetch.readers.read(|db, _| Box::pin(store::everyone(db, scope, Some(name.as_str())))).await?;
-            rendered(read, |tenant, rows| {
+            rendered(read, |_, rows| {
                 if rows.is_empty() {
                     return Ok(None);
                 }
-                render::mailboxes(&tenant.domain, name.as_str(), &rows, &fetch.keyring).map(Some)
+                render::mailboxes(domain, name.as_str(), &rows, &fetch.keyring).map(Some)
             })
         }
         Question::Everyone { view } => {
             let read = fetch.readers.read(|db, _| Box::pin(store::everyone(db, scope, None))).await?;
-            rendered(read, |tenant, rows| match view {
-                GroupView::Voicemail => render::mailboxes(&tenant.domain, "default", &rows, &fetch.keyring).map(Some),
+            rendered(read, |_, rows| match view {
+                GroupView::Voicemail => render::mailboxes(domain, "default", &rows, &fetch.keyring).map(Some),
                 GroupView::Ring | GroupView::ByName => {
                     let members = rows.into_iter().map(store::MemberRow::from).collect::<Vec<_>>();
-                    render::by_name(&tenant.domain, &members).map(Some)
+                    render::by_name(domain, &members).map(Some)
                 }
             })
         }
         Question::Config { id, kind } => {
             let read = fetch.readers.read(|db, _| Box::pin(config_store::destination(db, scope, *id, *kind))).await?;
-            rendered(read, |tenant, row| {
-                row.map(|row| documents::destination_document(&tenant.domain, &row, &fetch.keyring)).transpose()
+            rendered(read, |_, row| {
+                row.map(|row| documents::destination_document(domain, &row, &fetch.keyring)).transpose()
             })
         }
         Question::Call(_) | Question::Number { .. } => Ok(Found::none()),
@@ -257,25 +260,28 @@ fn rendered<T>(
 
 async fn read_user(fetch: &Fetch, slot: &Slot, name: &SipUsername, shown: &Shown) -> Result<Found, FillError> {
     let scope = slot.scope;
+    let Some(domain) = &slot.domain else { return Ok(Found::none()) };
     let read = fetch.lookups.extension(&fetch.readers, scope, name.as_str()).await?;
     if *shown == Shown::Profile && matches!(read, Some((_, None))) {
         let read = fetch.readers.read(|db, _| Box::pin(store::mailbox(db, scope, name.as_str()))).await?;
-        return rendered(read, |tenant, mailbox| {
-            mailbox.map(|row| render::mailbox(&tenant.domain, &row, &fetch.keyring)).transpose()
+        return rendered(read, |_, mailbox| {
+            mailbox.map(|row| render::mailbox(domain, &row, &fetch.keyring)).transpose()
         });
     }
     rendered(read, |tenant, extension| {
         // Whoever is suspended may still call for help, and signs in for that. A REGISTER is refused: the switch asks here for each
         // call whether the phone is registered or not, and nothing may ring it.
-        let Some(mut row) = extension.filter(|row| row.active || matches!(shown, Shown::Auth(_))) else {
+        let calls = matches!(shown, Shown::Auth(_) | Shown::Moved(_));
+        let Some(mut row) = extension.filter(|row| row.active || calls) else {
             return Ok(None);
         };
-        row.active &= tenant.active;
+        row.active &= tenant.active && !matches!(shown, Shown::Moved(_));
         // Phones sign in with the SIP username only, not with a number that anybody can guess.
         if *shown != Shown::Profile && row.sip_username != *name {
             return Ok(None);
         }
-        render::user(&tenant.domain, &row, name.as_str(), shown, &fetch.keyring).map(Some)
+        let at = At { asked: domain, home: &tenant.domain, former: &tenant.former.domains };
+        render::user(at, &row, name.as_str(), shown, &fetch.keyring).map(Some)
     })
     .map(|found| Found { stray: shown.digest().is_some_and(|digest| !is_usual(digest, slot)), ..found })
 }

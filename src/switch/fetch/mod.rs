@@ -18,6 +18,7 @@ pub mod fill;
 pub mod flight;
 pub mod form;
 mod key;
+mod late;
 pub mod listener;
 pub mod metrics;
 mod outgoing;
@@ -81,6 +82,15 @@ pub enum Reply {
     Unavailable,
 }
 
+/// Whether the switches of a cluster serve a tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Served {
+    Here,
+    /// The tenant was moved to another cluster.
+    Before,
+    Elsewhere,
+}
+
 /// How a fetch was answered, for the counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
@@ -117,6 +127,7 @@ pub struct Fetch {
     plans: Plans,
     /// Counts calls, so that the members of a group can take turns.
     turns: AtomicU64,
+    late: late::Late,
     flights: Arc<Flights<Filled>>,
     fills: AtomicU64,
     roster_flights: Arc<Flights<()>>,
@@ -172,6 +183,7 @@ impl Fetch {
             rosters: Rosters::default(),
             plans: Plans::default(),
             turns: AtomicU64::new(0),
+            late: late::Late::default(),
             flights: Arc::default(),
             fills: AtomicU64::new(0),
             roster_flights: Arc::default(),
@@ -230,11 +242,10 @@ impl Fetch {
         let (began, kind) = (Instant::now(), request.kind());
         // First of all: while the node is not fresh, what it knows may be outdated without its having been told.
         let fresh = self.generations.is_fresh() || Box::pin(self.settle(&request)).await;
-        let elsewhere = |domain: &str| {
-            cluster.is_some_and(|cluster| self.generations.domain(domain).is_some_and(|slot| slot.cluster != cluster))
-        };
+        let served = request.domain().map_or(Served::Here, |domain| self.served(domain, cluster));
         let answered = match request {
-            _ if request.domain().is_some_and(elsewhere) => unknown_domain(fresh),
+            _ if served == Served::Elsewhere => unknown_domain(fresh),
+            _ if served == Served::Before => Box::pin(self.after_move(request, fresh)).await,
             Request::NotOurs { kind } => {
                 self.metrics.not_ours(kind);
                 (Reply::NotFound, Source::NotOurs)
@@ -262,19 +273,50 @@ impl Fetch {
         answered
     }
 
+    /// Whether a cluster's switches serve a domain's tenant.
+    fn served(&self, domain: &str, cluster: Option<Uuid>) -> Served {
+        let Some((cluster, slot)) = cluster.zip(self.generations.domain(domain)) else { return Served::Here };
+        match () {
+            () if slot.cluster == cluster => Served::Here,
+            () if slot.former.clusters.contains(&cluster) => Served::Before,
+            () => Served::Elsewhere,
+        }
+    }
+
+    /// Answers a switch that the tenant has left. Phones that still turn to it are refused, but for calls for help: nobody may learn to
+    /// think that the domain is unknown, since a switch would then go on to its static files.
+    async fn after_move(self: &Arc<Self>, request: Request<'_>, fresh: bool) -> (Reply, Source) {
+        match request {
+            Request::User { domain, user, view: View::Auth { realm } | View::Help { realm } } => {
+                self.about_user(&domain, &user, View::Moved { realm }, fresh).await
+            }
+            Request::Dialplan(dialplan) => self.call_after_move(&dialplan, fresh).await,
+            Request::Chatplan { context } => self.chatplan(&context, fresh),
+            Request::Configuration { .. } => unknown_domain(fresh),
+            request => self.nobody(request.domain().unwrap_or_default(), fresh),
+        }
+    }
+
     /// Whether the node is fresh, or becomes so at once. A call for help does not wait long for that.
     async fn settle(&self, request: &Request<'_>) -> bool {
-        let settled = self.generations.settle();
         if self.is_for_help(request) {
-            return tokio::time::timeout(outgoing::HELP_WAITS, settled).await.unwrap_or(false);
+            return self.generations.settle_within(outgoing::HELP_WAITS).await;
         }
-        settled.await
+        self.generations.settle().await
+    }
+
+    /// The same before anything is believed that a switch sends. `form`: what it asks, if its token was valid before.
+    async fn settle_before(&self, form: Option<&[u8]>) {
+        match form.map(Request::read) {
+            Some(Ok(request)) => self.settle(&request).await,
+            _ => self.generations.settle().await,
+        };
     }
 
     /// Whether it is about a call to what may be an emergency number.
     fn is_for_help(&self, request: &Request<'_>) -> bool {
         match request {
-            Request::User { view: View::Help { .. }, .. } => true,
+            Request::User { view: View::Help { .. } | View::Moved { .. }, .. } => true,
             Request::Dialplan(dialplan) => self.may_be_help(dialplan),
             _ => false,
         }
@@ -298,6 +340,7 @@ impl Fetch {
         let Ok(digest) = digest(domain, user, view) else { return self.nobody(domain, fresh) };
         let kind = match view {
             View::Auth { .. } | View::Help { .. } => b'A',
+            View::Moved { .. } => b'M',
             View::Other { .. } => b'O',
             View::Register { .. } => b'S',
             View::Profile => b'P',
@@ -312,8 +355,14 @@ impl Fetch {
             let name = SipUsername::parse(name).ok()?;
             Some(Question::User { name, shown: fill::shown(view, digest)? })
         };
-        if !matches!(view, View::Help { .. }) {
-            return self.look_up(key, domain, Some(user), fresh, question).await;
+        if !matches!(view, View::Help { .. } | View::Moved { .. }) {
+            let answered = self.look_up(key, domain, Some(user), fresh, question).await;
+            if matches!(view, View::Register { .. })
+                && let Some(slot) = self.generations.domain(domain)
+            {
+                self.saw_late(&slot, user, &answered.0);
+            }
+            return answered;
         }
         let kept = key.clone().finish().as_deref().and_then(|key| self.cache.get(key));
         let asked = Box::pin(self.look_up(key, domain, Some(user), fresh, question));
@@ -484,12 +533,15 @@ fn digest<'a>(domain: &'a str, user: &'a str, view: View<'a>) -> Result<Option<D
         // There is no realm outside REGISTER and INVITE; phones then use the domain.
         View::Auth { realm: b"" }
         | View::Help { realm: b"" }
+        | View::Moved { realm: b"" }
         | View::Other { realm: b"" }
         | View::Register { realm: b"" }
         | View::Verto => domain.into(),
-        View::Auth { realm } | View::Help { realm } | View::Other { realm } | View::Register { realm } => {
-            form::decode(realm).ok_or(NotText)?
-        }
+        View::Auth { realm }
+        | View::Help { realm }
+        | View::Moved { realm }
+        | View::Other { realm }
+        | View::Register { realm } => form::decode(realm).ok_or(NotText)?,
         View::Profile | View::ReverseAuth => return Ok(None),
     };
     Ok(Some(Digest { user: user.into(), realm }))

@@ -143,7 +143,17 @@ impl Fetch {
                 continue;
             }
             let known = match (row.plan.take(), known) {
-                (Some(plan), _) => self.plans.keep(slot, row.tenant.generation, plan).await.map_err(failed)?,
+                (Some(plan), _) if callee.is_some() => {
+                    self.plans.keep(slot, row.tenant.generation, plan).await.map_err(failed)?
+                }
+                // A call for help does not need all of the plan.
+                (Some(plan), _) => match self.plans.keep(slot, row.tenant.generation, plan).await {
+                    Ok(known) => known,
+                    Err(error) => {
+                        failed(error);
+                        self.plans.for_help(slot.scope).ok_or(())?
+                    }
+                },
                 (None, Some(known)) => known,
                 (None, None) => return Err(()),
             };
@@ -236,7 +246,7 @@ impl Fetch {
         let (caller, known, carriers) = if let Ok(Some((row, known, carriers))) = read {
             (row.caller, Some(known), carriers)
         } else {
-            (None, self.plans.get(slot.scope), self.plans.carriers().carriers.clone())
+            (None, self.plans.for_help(slot.scope), self.plans.carriers().carriers.clone())
         };
         let usual = super::plans::usual(slot);
         let Some(plan) = known.as_ref().map(|known| &*known.plan).or(usual.as_ref()) else { return Reply::Unavailable };
@@ -314,7 +324,9 @@ fn actions(slot: &Slot, name: &'static str, run: Vec<Action>, before: &[String])
 }
 
 pub(super) fn document(slot: &Slot, tenant: &Tenant, route: &Route, hops: Hops, before: &[String]) -> Reply {
-    reply(render::dialplan(tenant.domain.as_str(), tenant, route, &[render::mark(slot.scope)], hops, before))
+    // The switch looks for the context that it asked for.
+    let Some(context) = &slot.domain else { return Reply::Unavailable };
+    reply(render::dialplan(context.as_str(), tenant, route, &[render::mark(slot.scope)], hops, before))
 }
 
 fn reply(rendered: Result<Bytes, render::RenderError>) -> Reply {

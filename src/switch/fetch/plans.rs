@@ -25,7 +25,7 @@ pub struct Known {
 
 impl Known {
     fn is_of(&self, slot: &Arc<Slot>, generation: i64) -> bool {
-        Arc::ptr_eq(&self.slot, slot) && self.generation == generation
+        self.slot.is_of_same(slot) && self.generation == generation
     }
 
     #[must_use]
@@ -79,6 +79,8 @@ const BYTES: u64 = 64 << 20;
 
 pub struct Plans {
     kept: moka::sync::Cache<Uuid, Arc<Known>>,
+    /// What calls for help need of plans that can't be read.
+    for_help: moka::sync::Cache<Uuid, Arc<Known>>,
     carriers: ArcSwap<KnownCarriers>,
 }
 
@@ -94,7 +96,8 @@ impl Default for Plans {
             carriers: Carriers::default(),
             arrivals: Arc::default(),
         };
-        Self { kept, carriers: ArcSwap::from_pointee(none) }
+        let for_help = moka::sync::Cache::new(10_000);
+        Self { kept, for_help, carriers: ArcSwap::from_pointee(none) }
     }
 }
 
@@ -103,7 +106,7 @@ impl Plans {
     /// be from a database that was replaced, where its generation meant something else.
     #[must_use]
     pub fn of(&self, slot: &Arc<Slot>) -> Option<Arc<Known>> {
-        self.get(slot.scope).filter(|known| Arc::ptr_eq(&known.slot, slot))
+        self.get(slot.scope).filter(|known| known.slot.is_of_same(slot))
     }
 
     /// A tenant's last known plan, whatever slot it was read under: good enough for emergency calls.
@@ -120,7 +123,15 @@ impl Plans {
             return Ok(Arc::clone(kept));
         }
         let known = before.as_ref().map(|known| known.plan.left_out());
-        let plan = Arc::new(Plan::read(text, before.map(|known| Arc::clone(&known.plan))).await?);
+        let read = Plan::read(text.clone(), before.as_ref().map(|known| Arc::clone(&known.plan))).await;
+        let plan = match read {
+            Ok(plan) => Arc::new(plan),
+            Err(error) => {
+                self.salvage(slot, generation, &text, before.as_deref());
+                return Err(error);
+            }
+        };
+        self.for_help.invalidate(&slot.scope);
         let left_out = plan.left_out();
         if left_out > 0 && known != Some(left_out) {
             tracing::warn!(tenant = %slot.scope, domain = %plan.domain, left_out, "a tenant's dialplan entries exceed the limits; some are left out");
@@ -132,6 +143,18 @@ impl Plans {
             self.kept.insert(slot.scope, Arc::clone(&known));
         }
         Ok(known)
+    }
+
+    fn salvage(&self, slot: &Arc<Slot>, generation: i64, text: &str, last: Option<&Known>) {
+        let Some(domain) = slot.home.clone() else { return };
+        let plan = Arc::new(Plan::for_help(text, last.map(|known| &*known.plan), domain));
+        self.for_help.insert(slot.scope, Arc::new(Known { slot: Arc::clone(slot), generation, plan }));
+    }
+
+    /// The plan for a call for help: the last known one, or what could be read of one that is broken.
+    #[must_use]
+    pub fn for_help(&self, scope: Uuid) -> Option<Arc<Known>> {
+        self.for_help.get(&scope).or_else(|| self.get(scope))
     }
 
     #[must_use]
@@ -152,5 +175,5 @@ impl Plans {
 /// The plan to use while the tenant's own is not known: it has the default feature codes.
 #[must_use]
 pub(super) fn usual(slot: &Slot) -> Option<Plan> {
-    slot.domain.clone().map(Plan::empty)
+    slot.home.clone().map(Plan::empty)
 }

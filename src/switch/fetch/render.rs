@@ -132,6 +132,8 @@ impl Digest<'_> {
 pub enum Shown {
     /// For a call. Whoever is suspended is shown too, marked.
     Auth(Digest<'static>),
+    /// The same on a switch that the tenant has left: everybody is marked.
+    Moved(Digest<'static>),
     /// For anything else but a REGISTER.
     Other(Digest<'static>),
     Register(Digest<'static>),
@@ -144,9 +146,30 @@ impl Shown {
     #[must_use]
     pub fn digest(&self) -> Option<&Digest<'static>> {
         match self {
-            Self::Auth(digest) | Self::Other(digest) | Self::Register(digest) | Self::Verto(digest) => Some(digest),
+            Self::Auth(digest)
+            | Self::Moved(digest)
+            | Self::Other(digest)
+            | Self::Register(digest)
+            | Self::Verto(digest) => Some(digest),
             Self::Profile | Self::ReverseAuth => None,
         }
+    }
+}
+
+/// The domain under which somebody is shown, and those of their tenant.
+#[derive(Clone, Copy)]
+pub struct At<'a> {
+    /// The one that is asked for: the switch looks for it in the answer.
+    pub asked: &'a Domain,
+    pub home: &'a Domain,
+    /// Phones may still be registered at these.
+    pub former: &'a [Domain],
+}
+
+impl<'a> At<'a> {
+    #[must_use]
+    pub fn home(domain: &'a Domain) -> Self {
+        Self { asked: domain, home: domain, former: &[] }
     }
 }
 
@@ -155,24 +178,31 @@ impl Shown {
 /// The switch looks for the requested name in `id` and `number-alias`. `id` is the SIP username, `number-alias` the alias
 /// if that was requested, else the number.
 pub fn user(
-    domain: &Domain,
+    at: At<'_>,
     row: &ExtensionRow,
     asked: &str,
     shown: &Shown,
     keyring: &Keyring,
 ) -> Result<Bytes, RenderError> {
     let registers = matches!(shown, Shown::Register(_));
-    let params = match shown {
-        Shown::Auth(digest) | Shown::Other(digest) | Shown::Register(digest) => auth_params(row, digest, keyring)?,
-        Shown::Verto(digest) => verto_params(domain, row, digest, keyring)?,
+    let domain = at.asked;
+    let mut params = match shown {
+        Shown::Auth(digest) | Shown::Moved(digest) | Shown::Other(digest) | Shown::Register(digest) => {
+            auth_params(row, digest, keyring)?
+        }
+        Shown::Verto(digest) => verto_params(at.home, row, digest, keyring)?,
         Shown::ReverseAuth => reverse_auth_params(row, keyring)?,
-        Shown::Profile => profile_params(domain, row, keyring)?,
+        Shown::Profile => profile_params(at, row, keyring)?,
     };
+    if registers && at.asked != at.home {
+        // The mailbox is at home (`sofia_reg_handle_register_token` in sofia_reg.c).
+        params.push(("mwi-account", format!("{}@{}", row.sip_username, at.home).into()));
+    }
     let user = User {
         id: row.sip_username.as_str(),
         number_alias: alias(row, asked),
         params,
-        variables: if registers { of_registrations(row) } else { variables(domain, row) },
+        variables: if registers { of_registrations(row) } else { variables(at.home, row) },
     };
     if registers {
         return xml(&Registration { domain: domain.as_str(), user: &user });
@@ -242,17 +272,27 @@ fn reverse_auth_params<'a>(row: &'a ExtensionRow, keyring: &Keyring) -> Result<P
     ])
 }
 
-fn profile_params<'a>(domain: &'a Domain, row: &'a ExtensionRow, keyring: &Keyring) -> Result<Params<'a>, RenderError> {
-    let mut params = vec![NO_EMPTY_PASSWORD, ("dial-string", dial_string(domain, row).into())];
+fn profile_params<'a>(at: At<'_>, row: &'a ExtensionRow, keyring: &Keyring) -> Result<Params<'a>, RenderError> {
+    let mut params = vec![NO_EMPTY_PASSWORD, ("dial-string", dial_string(at, row).into())];
     params.extend(voicemail_params(row, keyring)?);
     Ok(params)
 }
 
 /// Dials the registered contact with `%` (`sofia_outgoing_channel` in mod_sofia.c). The usual `${sofia_contact(…)}` is an
 /// API call, which hardened switches don't expand (`api-expansion` in switch.conf).
-fn dial_string(domain: &Domain, row: &ExtensionRow) -> String {
+///
+/// While a tenant keeps former domains, the phone may be registered at any of them. All are tried at once; those at which it is not
+/// registered fail at once.
+fn dial_string(at: At<'_>, row: &ExtensionRow) -> String {
+    let At { home, former, .. } = at;
     let (user, number, codecs) = (&row.sip_username, &row.number, offered_codecs(row.codecs.as_ref()));
-    format!("{{sip_invite_domain={domain},presence_id={number}@{domain},{codecs}}}sofia/internal/{user}%{domain}")
+    if former.is_empty() {
+        return format!(
+            "{{sip_invite_domain={home},presence_id={number}@{home},{codecs}}}sofia/internal/{user}%{home}"
+        );
+    }
+    let legs = former.iter().chain([home]).map(|at| format!("[sip_invite_domain={at}]sofia/internal/{user}%{at}"));
+    format!("{{presence_id={number}@{home},{codecs}}}{}", legs.collect::<Vec<_>>().join(","))
 }
 
 /// Lamps on phones' keys watch an extension's number. A switch tells whoever watches `X@DOMAIN` of dialogs whose presence_id is that
@@ -291,6 +331,8 @@ fn variables<'a>(domain: &'a Domain, row: &'a ExtensionRow) -> Vec<(&'a str, Cow
     variables.extend(presence(domain, row));
     if !row.active {
         variables.push((channel::HELP_ONLY, "true".into()));
+        // Switches whose xml_curl.conf.xml is older don't send that variable, but this one.
+        variables.push((channel::HOPS, channel::HELP_HOPS.into()));
     }
     if let Some(number) = &row.own_number {
         variables.push((channel::OWN_NUMBER, number.as_str().into()));
@@ -458,7 +500,7 @@ pub fn static_users<'a>(
     for row in rows {
         let digest = Digest { user: row.sip_username.as_str().into(), realm: domain.as_str().into() };
         let mut params = auth_params(row, &digest, keyring)?;
-        params.extend(profile_params(domain, row, keyring)?.into_iter().skip(1));
+        params.extend(profile_params(At::home(domain), row, keyring)?.into_iter().skip(1));
         let (id, number_alias) = (row.sip_username.as_str(), row.number.as_str());
         users.push(User { id, number_alias, params, variables: variables(domain, row) });
     }

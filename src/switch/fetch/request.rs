@@ -87,6 +87,8 @@ pub enum View<'a> {
     Auth { realm: &'a [u8] },
     /// The same for a call to what may be an emergency number, which does not wait for the database.
     Help { realm: &'a [u8] },
+    /// The same on a switch of a cluster that the tenant has left.
+    Moved { realm: &'a [u8] },
     /// The same for what makes no call, such as SUBSCRIBE and MESSAGE.
     Other { realm: &'a [u8] },
     /// The same for a REGISTER, which makes no channel and so needs no variables.

@@ -76,7 +76,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        node::generations::{Generations, Heard, Standing},
+        node::generations::{Former, Generations, Heard, Standing},
         text::Domain,
     };
 
@@ -84,8 +84,13 @@ mod tests {
     fn a_roster_rules_out_names_only_while_it_is_current() {
         let generations = Generations::new(Duration::from_secs(1), |_, _| Standing::default());
         let scope = Uuid::from_u128(7);
-        let heard =
-            |generation| Heard { scope, generation, domain: Domain::parse("a.test").ok(), cluster: Uuid::nil() };
+        let heard = |generation| Heard {
+            scope,
+            generation,
+            domain: Domain::parse("a.test").ok(),
+            cluster: Uuid::nil(),
+            former: Former::default(),
+        };
         generations.merge([heard(3)]);
         let rosters = Rosters::default();
         assert!(!rosters.rules_out(scope, "1000"));

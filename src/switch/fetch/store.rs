@@ -4,6 +4,7 @@ use sqlx::PgExecutor;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use crate::node::generations::{Former, Heard};
 use crate::text::{
     CallerName, CallerNumber, Codecs, DisplayName, Domain, E164, Email, ExtensionNumber, SipUsername, Variables,
     keyring::{Keyring, KeyringError, Place},
@@ -16,10 +17,25 @@ pub struct TenantRow {
     pub generation: i64,
     pub domain: Domain,
     pub cluster: Uuid,
+    pub former: Former,
     pub active: bool,
 }
 
-/// Builds the tenant from a row with the columns `generation`, `domain`, `cluster_id` and `tenant_active`.
+impl TenantRow {
+    /// What a poll would say about the tenant.
+    pub fn heard(&self) -> Heard {
+        Heard {
+            scope: self.id,
+            generation: u64::try_from(self.generation).unwrap_or_default(),
+            domain: Some(self.domain.clone()),
+            cluster: self.cluster,
+            former: self.former.clone(),
+        }
+    }
+}
+
+/// Builds the tenant from a row with the columns `generation`, `domain`, `cluster_id`, `former_domains`, `former_clusters` and
+/// `tenant_active`.
 macro_rules! tenant_of {
     ($id:expr, $row:expr) => {
         $crate::switch::fetch::store::TenantRow {
@@ -27,6 +43,7 @@ macro_rules! tenant_of {
             generation: $row.generation,
             domain: $row.domain.clone(),
             cluster: $row.cluster_id,
+            former: $crate::node::generations::Former::read(&$row.former_domains, $row.former_clusters.clone()),
             active: $row.tenant_active,
         }
     };
@@ -99,7 +116,7 @@ pub async fn extensions(
     let rows = sqlx::query!(
         r#"
         select asked.place as "place!", g.scope as tenant_id, g.generation, t.domain as "domain: Domain", t.cluster_id,
-               t.status = 'active' as "tenant_active!",
+               t.former_domains, t.former_clusters, t.status = 'active' as "tenant_active!",
                e.id as "id?", e.number as "number?: ExtensionNumber", e.alias as "alias?: ExtensionNumber",
                e.sip_username as "sip_username?: SipUsername", e.sip_secret as "sip_secret?",
                e.display_name as "display_name?: DisplayName", e.caller_id_name as "caller_id_name?: CallerName",
@@ -173,7 +190,8 @@ pub async fn mailbox(
 ) -> sqlx::Result<Option<(TenantRow, Option<MailboxRow>)>> {
     let row = sqlx::query!(
         r#"
-        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!",
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.former_domains, t.former_clusters,
+               t.status = 'active' as "tenant_active!",
                d.id as "id?", d.number as "number?: ExtensionNumber", d.pin as "pin?", d.config->>'email' as "email?: Email"
           from generation g
           join tenants t on t.id = g.scope
@@ -201,7 +219,8 @@ pub async fn group(
 ) -> sqlx::Result<Option<(TenantRow, Option<Vec<MemberRow>>)>> {
     let rows = sqlx::query!(
         r#"
-        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!", r.id as "group_id?",
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.former_domains, t.former_clusters,
+               t.status = 'active' as "tenant_active!", r.id as "group_id?",
                m.number as "number?: ExtensionNumber", m.sip_username as "sip_username?: SipUsername",
                m.display_name as "display_name?: DisplayName"
           from generation g
@@ -239,7 +258,8 @@ pub async fn everyone(
 ) -> sqlx::Result<Option<(TenantRow, Vec<ExtensionRow>)>> {
     let rows = sqlx::query!(
         r#"
-        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.status = 'active' as "tenant_active!",
+        select g.generation, t.domain as "domain: Domain", t.cluster_id, t.former_domains, t.former_clusters,
+               t.status = 'active' as "tenant_active!",
                e.id as "id?", e.number as "number?: ExtensionNumber", e.sip_username as "sip_username?: SipUsername",
                e.display_name as "display_name?: DisplayName",
                e.voicemail_enabled and coalesce((t.settings #>> '{features,voicemail}')::boolean, true) as "voicemail_enabled?",
@@ -351,6 +371,24 @@ pub async fn saw_switch(db: impl PgExecutor<'_>, switch: Uuid, token: &[u8]) -> 
          on conflict (switch_id) do update set last_seen_at = now()",
         switch,
         token
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// Notes that a phone registers at a domain that its tenant had before.
+pub async fn saw_at_former_domain(db: impl PgExecutor<'_>, domain: &Domain, name: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into former_domain_phones (domain, tenant_id, extension_id)
+         select f.domain, e.tenant_id, e.id
+           from former_domains f
+           join names n on n.tenant_id = f.tenant_id and n.name = $2
+           join extensions e on e.tenant_id = n.tenant_id and e.id = n.extension_id
+          where f.domain = $1
+         on conflict (domain, extension_id) do update set last_seen_at = now()",
+        domain.as_str(),
+        name
     )
     .execute(db)
     .await

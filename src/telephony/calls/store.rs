@@ -67,7 +67,8 @@ pub async fn keep(
     // xmax is 0 in a row that was just inserted.
     let kept = sqlx::query_scalar!(
         r#"insert into cdr_inbox as kept (leg, switch_id, body, unreadable, tenant_id)
-           values ($1, $2, $3, $4, (select id from tenants where domain = lower($5)))
+           values ($1, $2, $3, $4, coalesce((select id from tenants where domain = lower($5)),
+                                            (select tenant_id from former_domains where domain = lower($5))))
                on conflict (leg) do update
                      set switch_id = excluded.switch_id, body = excluded.body, tenant_id = excluded.tenant_id, received_at = now(), unreadable = null, reader = null
                    where kept.unreadable is not null and kept.noted_at is null and excluded.unreadable is null

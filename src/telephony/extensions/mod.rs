@@ -97,7 +97,7 @@ pub struct CreatedExtension {
     pub voicemail_pin: String,
 }
 
-#[derive(Debug, Deserialize, clap::Args, utoipa::ToSchema)]
+#[derive(Debug, Clone, Deserialize, clap::Args, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewExtension {
     /// The number that reaches it: 2 to 15 digits
@@ -173,7 +173,7 @@ impl NewExtension {
 }
 
 /// A merge patch: absent fields stay as they are, and `null` empties a field.
-#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExtensionPatch {
     pub number: Option<ExtensionNumber>,

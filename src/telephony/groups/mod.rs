@@ -47,7 +47,7 @@ pub struct Group {
     pub updated_at: DateTime<Utc>,
 }
 
-#[derive(Debug, Deserialize, clap::Args, utoipa::ToSchema)]
+#[derive(Debug, Clone, Deserialize, clap::Args, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewGroup {
     #[arg(long)]
@@ -73,7 +73,7 @@ pub struct NewGroup {
 }
 
 /// A merge patch: absent fields stay as they are, and `null` empties a field.
-#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupPatch {
     pub name: Option<GroupName>,

@@ -110,7 +110,7 @@ impl NewNumber {
 }
 
 /// A merge patch: absent fields stay as they are, and `null` empties a field.
-#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NumberPatch {
     #[serde(default, deserialize_with = "patch")]

@@ -224,6 +224,8 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("GET",    "/v1/tenants/{tenant_id}", Rule::Needs(Resource::Tenant, READ)),
     ("PATCH",  "/v1/tenants/{tenant_id}", Rule::Needs(Resource::Platform, WRITE)),
     ("DELETE", "/v1/tenants/{tenant_id}", Rule::Needs(Resource::Platform, WRITE)),
+    ("GET",    "/v1/tenants/{tenant_id}/former-domains", Rule::Needs(Resource::Tenant, READ)),
+    ("DELETE", "/v1/tenants/{tenant_id}/former-domains/{domain}", Rule::Needs(Resource::Tenant, WRITE)),
     ("GET",    "/v1/purges/{tenant_id}", Rule::Needs(Resource::Platform, READ)),
     ("GET",    "/v1/tenants/{tenant_id}/settings", Rule::Needs(Resource::Tenant, READ)),
     ("PATCH",  "/v1/tenants/{tenant_id}/settings", Rule::Needs(Resource::Tenant, WRITE)),

@@ -238,6 +238,7 @@ fn taken(error: sqlx::Error, cluster: &Cluster) -> Error {
     let error = Error::from(error);
     match error.violated() {
         Some(("clusters_name_key", _)) => Error::from(Code::ClusterNameTaken.with("name", &cluster.name)),
+        Some(("sip_domain_of_tenant", _)) => Error::from(Code::SipDomainOfTenant),
         _ => error,
     }
 }

@@ -54,7 +54,7 @@ pub struct CreatedKey {
     pub token: String,
 }
 
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewKey {
     pub name: DisplayName,
@@ -81,7 +81,7 @@ pub struct Rotation {
 }
 
 /// A merge patch: absent fields stay as they are.
-#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyPatch {
     pub name: Option<DisplayName>,

@@ -46,6 +46,15 @@ pub enum Message<'a> {
     SignInLocked {
         name: &'a str,
     },
+    /// The tenant has another domain, which phones have to be changed to.
+    DomainChanged {
+        name: &'a str,
+        tenant: &'a str,
+        from: &'a str,
+        to: &'a str,
+        /// The last day of the former one; `None` if it no longer works.
+        until: Option<&'a str>,
+    },
     /// Somebody of the tenant called an emergency number.
     EmergencyCall {
         number: &'a str,
@@ -65,6 +74,7 @@ impl Message<'_> {
             Self::PasswordChanged { .. } => "password_changed",
             Self::AddressTaken { .. } => "address_taken",
             Self::SignInLocked { .. } => "sign_in_locked",
+            Self::DomainChanged { .. } => "domain_changed",
             Self::EmergencyCall { .. } => "emergency_call",
         }
     }

@@ -112,6 +112,21 @@ fn english(message: &Message<'_>) -> Words {
             button: None,
             closing: vec![],
         },
+        Message::DomainChanged { name, tenant, from, to, until } => Words {
+            subject: format!("Your telephone's domain is now {to}"),
+            greeting: hello(name),
+            paragraphs: vec![
+                company(tenant).map_or(format!("The domain of your telephone was changed from {from} to {to}."), |at| {
+                    format!("The domain of the telephones at {at} was changed from {from} to {to}.")
+                }),
+                until.map_or(format!("Phones that are set to {from} no longer work."), |until| {
+                    format!("Phones that are set to {from} still work until {until}.")
+                }),
+                format!("In your phone's settings, replace the domain (also called server or registrar) by {to}. The user name and the password stay as they are. You find all of them in your account."),
+            ],
+            button: None,
+            closing: vec![],
+        },
         Message::EmergencyCall { number, extension, location } => Words {
             subject: format!("Emergency call to {number}"),
             greeting: "Hello,".into(),
@@ -183,6 +198,21 @@ fn german(message: &Message<'_>) -> Words {
             paragraphs: vec![
                 "mehrmals wurde versucht, sich mit einem falschen Passwort bei Ihrem Konto anzumelden. Es ist für eine Weile gesperrt, jedes Mal länger.".into(),
                 "Wenn Sie das waren, warten Sie einen Moment und versuchen Sie es noch einmal, oder fordern Sie ein neues Passwort an. Wenn nicht, ist Ihr Konto sicher, solange niemand Ihr Passwort kennt.".into(),
+            ],
+            button: None,
+            closing: vec![],
+        },
+        Message::DomainChanged { name, tenant, from, to, until } => Words {
+            subject: format!("Die Domain Ihres Telefons ist jetzt {to}"),
+            greeting: hello(name),
+            paragraphs: vec![
+                company(tenant).map_or(format!("die Domain Ihres Telefons wurde von {from} in {to} geändert."), |bei| {
+                    format!("die Domain der Telefone bei {bei} wurde von {from} in {to} geändert.")
+                }),
+                until.map_or(format!("Telefone, die auf {from} eingestellt sind, funktionieren nicht mehr."), |until| {
+                    format!("Telefone, die auf {from} eingestellt sind, funktionieren noch bis {until}.")
+                }),
+                format!("Ersetzen Sie in den Einstellungen Ihres Telefons die Domain (auch Server oder Registrar genannt) durch {to}. Benutzername und Passwort bleiben gleich. Sie finden alle Angaben in Ihrem Konto."),
             ],
             button: None,
             closing: vec![],

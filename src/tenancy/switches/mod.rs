@@ -48,7 +48,7 @@ pub struct SwitchWithToken {
     pub token: Option<String>,
 }
 
-#[derive(Debug, Deserialize, clap::Args, utoipa::ToSchema)]
+#[derive(Debug, Clone, Deserialize, clap::Args, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewSwitch {
     #[arg(long)]
@@ -67,7 +67,7 @@ impl NewSwitch {
 }
 
 /// A merge patch: absent fields stay as they are.
-#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SwitchPatch {
     pub status: Option<SwitchStatus>,

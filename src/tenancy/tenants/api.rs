@@ -7,7 +7,11 @@ use actix_web::{
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Purge, Purged, Tenant, TenantPatch, delete, store, update};
+use super::{
+    Purge, Purged, Tenant, TenantPatch, delete,
+    domains::{self, FormerDomain},
+    store, update,
+};
 use crate::{
     http::{
         change::{self, ChangeRequest, Outcome},
@@ -45,7 +49,50 @@ pub async fn show_purge(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Resul
     purged.map(Json).ok_or_else(|| Problem::not_found("purge"))
 }
 
-/// Look a tenant up by its domain
+/// A tenant's former domains.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct FormerDomains {
+    pub items: Vec<FormerDomain>,
+}
+
+/// List the domains that a tenant had and that still work
+///
+/// Each with the extensions whose phones still use it, as far as known.
+#[utoipa::path(tag = "tenants", responses((status = 200, body = FormerDomains), (status = 404, body = Problem)))]
+#[get("/v1/tenants/{tenant_id}/former-domains")]
+pub async fn list_former_domains(
+    api: Data<Api>,
+    actor: Actor,
+    path: Path<Uuid>,
+) -> Result<Json<FormerDomains>, Problem> {
+    let tenant = actor.in_tenant(path.into_inner())?;
+    let mut db = api.read(&actor).await?;
+    store::get(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
+    Ok(Json(FormerDomains { items: domains::store::list(&mut *db, tenant).await? }))
+}
+
+/// End the time of a former domain
+///
+/// Phones that still use it are refused from now on. Switches forget the mailboxes that they have under it.
+#[utoipa::path(tag = "tenants", responses((status = 204), (status = 404, body = Problem)))]
+#[delete("/v1/tenants/{tenant_id}/former-domains/{domain}")]
+pub async fn end_former_domain(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    path: Path<(Uuid, String)>,
+) -> Result<HttpResponse, Problem> {
+    let (tenant, domain) = path.into_inner();
+    let tenant = actor.in_tenant(tenant)?;
+    let domain = Domain::parse(&domain).map_err(|_| Problem::not_found("former domain"))?;
+    let work = async |change: &mut _| {
+        domains::end(change, tenant, &domain).await?;
+        Ok(Outcome::deleted())
+    };
+    request.run(&api, &actor, b"", work).await
+}
+
+/// Look a tenant up by its domain, or by one that it had and that still works
 #[utoipa::path(tag = "tenants", responses((status = 200, body = Tenant), (status = 404, body = Problem)))]
 #[get("/v1/tenants/by-domain/{domain}")]
 pub async fn tenant_by_domain(api: Data<Api>, actor: Actor, path: Path<String>) -> Result<HttpResponse, Problem> {

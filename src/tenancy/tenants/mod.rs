@@ -1,6 +1,7 @@
 //! Tenants: the platform's customers. Each owns one SIP domain, which is also the name of its dialplan context.
 
 pub mod api;
+pub mod domains;
 pub mod store;
 mod template_store;
 pub mod templates;
@@ -11,6 +12,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use self::domains::Renamed;
 use crate::{
     model::error::{Error, Result, same_version},
     node::{
@@ -46,6 +48,8 @@ pub struct Tenant {
     pub domain: Domain,
     /// The dialplan context of its calls: the domain.
     pub context: Domain,
+    /// Domains that it had before and that still work for a while.
+    pub former_domains: Vec<String>,
     pub status: TenantStatus,
     /// The cluster whose switches serve it.
     pub cluster_id: Uuid,
@@ -74,11 +78,13 @@ pub struct NewTenant {
 }
 
 /// A merge patch: absent fields stay as they are.
-#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TenantPatch {
     pub name: Option<DisplayName>,
     pub domain: Option<Domain>,
+    /// With another domain: for how many days phones may still use the present one, 0 to 365; 30 if absent.
+    pub keep_former_days: Option<u16>,
     /// Also take a domain that another tenant had recently.
     #[serde(default)]
     pub reuse: bool,
@@ -134,10 +140,18 @@ pub async fn update(change: &mut Change, id: Uuid, patch: TenantPatch, if_match:
         crate::tenancy::clusters::check_room(change, cluster).await?;
         after.cluster_id = cluster;
     }
-    if after.domain != before.domain {
-        may_move_to(change, &after, patch.reuse).await?;
+    if after.domain == before.domain {
+        let after = store::update(change.db(), &after).await.map_err(|e| taken(e, &after.domain))?;
+        change.audit_of("update", Some(&before), Some(&after)).await?;
+        return Ok(after);
     }
-    let after = store::update(change.db(), &after).await.map_err(|e| taken(e, &after.domain))?;
+    may_move_to(change, &after, patch.reuse).await?;
+    let days = patch.keep_former_days.unwrap_or(domains::USUAL_DAYS);
+    let renamed = Renamed { tenant: id, name: &after.name, from: &before.domain, to: &after.domain, days };
+    domains::keep(change, &renamed).await?;
+    store::update(change.db(), &after).await.map_err(|e| taken(e, &after.domain))?;
+    domains::tell(change, &renamed).await?;
+    let after = store::get(change.db(), id).await?.ok_or(Error::NotFound("tenant"))?;
     change.audit_of("update", Some(&before), Some(&after)).await?;
     Ok(after)
 }
@@ -264,6 +278,7 @@ fn taken(error: sqlx::Error, domain: &Domain) -> Error {
     let error = Error::from(error);
     match error.violated() {
         Some(("tenants_domain_key", _)) => Error::from(Code::DomainTaken.with("domain", domain)),
+        Some(("domain_of_cluster", _)) => Error::from(Code::DomainOfCluster.with("domain", domain)),
         _ => error,
     }
 }

@@ -56,6 +56,7 @@ pub async fn lock(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Tenant
     get(db, id).await
 }
 
+/// The tenant that has a domain, or had it and still keeps it.
 pub async fn by_domain(db: impl PgExecutor<'_>, domain: &Domain) -> sqlx::Result<Option<Tenant>> {
     Ok(select(db, None, Some(domain), Window::FIRST).await?.pop())
 }
@@ -73,10 +74,13 @@ async fn select(
 ) -> sqlx::Result<Vec<Tenant>> {
     sqlx::query_as!(
         Tenant,
-        r#"select id, name as "name: _", domain as "domain: _", domain as "context!: _", status as "status: TenantStatus",
+        r#"select id, name as "name: _", domain as "domain: _", domain as "context!: _", former_domains,
+                  status as "status: TenantStatus",
                   cluster_id, template, purge_at, version, created_at, updated_at
              from tenants
-            where id > $1 and ($2::uuid is null or id = $2) and ($3::text is null or domain = $3)
+            where id > $1 and ($2::uuid is null or id = $2)
+              and ($3::text is null
+                   or domain = coalesce((select h.domain from former_domains f join tenants h on h.id = f.tenant_id where f.domain = $3), $3))
             order by id limit $4"#,
         window.after,
         id,
@@ -258,9 +262,10 @@ pub async fn purged(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Purg
         WaitsFor,
         r#"select w.id as switch_id, w.name, count(*) as "mailboxes!", min(c.since) as "since!", max(c.error) as error
              from cleanups c join switches w on w.id = c.switch_id
-            where c.whole and sha256(convert_to(c.domain, 'UTF8')) = $1
+            where c.whole and (c.tenant = $2 or sha256(convert_to(c.domain, 'UTF8')) = $1)
             group by w.id, w.name order by w.name"#,
-        row.domain
+        row.domain,
+        id
     );
     let waits_for = waits_for.fetch_all(db).await?;
     Ok(Some(Purged { tenant_id: id, purged_at: row.purged_at, removed: row.removed.0, waits_for }))

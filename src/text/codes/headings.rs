@@ -67,6 +67,13 @@ impl Code {
                 "Another tenant's phones were known by the same names in this domain.",
                 "In dieser Domain hatten die Telefone eines anderen Mandanten dieselben Namen.",
             ),
+            Self::DomainOfCluster | Self::SipDomainOfTenant => (
+                "A domain belongs to a tenant or to a cluster, not to both.",
+                "Eine Domain gehört einem Mandanten oder einem Cluster, nicht beiden.",
+            ),
+            Self::FormerDomainsFull => {
+                ("The tenant keeps too many former domains.", "Der Mandant behält zu viele frühere Domains.")
+            }
             Self::DomainTaken => ("This domain is already in use.", "Diese Domain wird bereits verwendet."),
             Self::EmailTaken | Self::EmailOfATenant => {
                 ("This e-mail address is already in use.", "Diese E-Mail-Adresse wird bereits verwendet.")

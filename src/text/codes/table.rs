@@ -70,6 +70,9 @@ codes! {
     TemplateNameTaken "template_name_taken" Conflict ChooseAnother "A template named {name} already exists." "Eine Vorlage namens {name} gibt es bereits.";
     ClusterNameTaken "cluster_name_taken" Conflict ChooseAnother "A cluster named {name} already exists." "Einen Cluster namens {name} gibt es bereits.";
     SwitchNameTaken "switch_name_taken" Conflict ChooseAnother "A switch named {name} already exists." "Einen Switch namens {name} gibt es bereits.";
+    DomainOfCluster "domain_of_cluster" Conflict ChooseAnother "The domain {domain} is a SIP domain of a cluster, to which other clusters send calls. Choose another." "Die Domain {domain} ist eine SIP-Domain eines Clusters, an die andere Cluster Anrufe senden. Wählen Sie eine andere.";
+    SipDomainOfTenant "sip_domain_of_tenant" Conflict ChooseAnother "One of these SIP domains is a tenant's domain, or was and still works. Choose another." "Eine dieser SIP-Domains ist die Domain eines Mandanten, oder war es und gilt noch. Wählen Sie eine andere.";
+    FormerDomainsFull "former_domains_full" Conflict ChangeFirst "The tenant already keeps {most} former domains, which is the most. End one of them first, or set keep_former_days to 0." "Der Mandant behält schon {most} frühere Domains, mehr geht nicht. Beenden Sie zuerst eine davon, oder setzen Sie keep_former_days auf 0.";
     DomainTaken "domain_taken" Conflict ChooseAnother "The domain {domain} is already in use." "Die Domain {domain} wird bereits verwendet.";
     EmailTaken "email_taken" Conflict ChooseAnother "{email} is already in use." "{email} wird bereits verwendet.";
     ThisEmailTaken "this_email_taken" Conflict ChooseAnother "This e-mail address is already in use." "Diese E-Mail-Adresse wird bereits verwendet.";

@@ -9,7 +9,7 @@ use crate::{
     http::input,
     telephony::{extensions::NewExtension, groups::NewGroup},
     tenancy::{switches::NewSwitch, tenants::NewTenant},
-    text::{DisplayName, Host, id},
+    text::{DisplayName, Domain, Host, id},
 };
 
 /// Fields to change; `FIELD=null` empties one.
@@ -20,7 +20,7 @@ pub struct Set {
 }
 
 /// Fields whose values are numbers.
-const NUMERIC: [&str; 2] = ["ring_seconds", "max_registrations"];
+const NUMERIC: [&str; 3] = ["ring_seconds", "max_registrations", "keep_former_days"];
 
 impl Set {
     pub(super) fn patch<T: serde::de::DeserializeOwned>(&self) -> anyhow::Result<T> {
@@ -49,11 +49,20 @@ pub enum TenantCommand {
     List,
     /// Show one by its id or domain
     Show { tenant: String },
-    /// Change fields of one: `status=suspended` asks first
+    /// Change fields of one: `status=suspended` asks first, and with `domain=` goes `keep_former_days=`
     Update {
         tenant: String,
         #[command(flatten)]
         set: Set,
+        #[command(flatten)]
+        sure: Sure,
+    },
+    /// List the domains that one had and that still work, with the phones that use them
+    FormerDomains { tenant: String },
+    /// End the time of a former domain: phones that still use it are refused
+    EndFormerDomain {
+        tenant: String,
+        domain: Domain,
         #[command(flatten)]
         sure: Sure,
     },

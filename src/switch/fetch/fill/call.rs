@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{FillError, Filled, Found, finish, generation};
 use crate::{
     model::channel,
-    node::generations::{Heard, Slot},
+    node::generations::Slot,
     routing::{self, Action, Keep, Plan, Route, Routed, Tenant, Trace, entries, plan::PlanError, raw},
     switch::fetch::{
         Fetch, PUBLIC,
@@ -60,8 +60,9 @@ pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, placed: &PlacedCall) -
             handle(fetch, slot, row.found.as_ref(), change).await?;
         }
         let extra = [render::mark(row.tenant.id)];
-        let (domain, before) = (tenant.domain.clone(), xml_entries(&now.plan));
-        let found = routed_as(&tenant, domain.as_str(), routed, row.tenant, &extra, placed, &before)?;
+        let before = xml_entries(&now.plan);
+        let Some(context) = &slot.domain else { return Ok(Filled::Less) };
+        let found = routed_as(&tenant, context.as_str(), routed, row.tenant, &extra, placed, &before)?;
         return Ok(finish(fetch, slot, era, found, true));
     }
 }
@@ -153,9 +154,7 @@ pub(super) async fn by_number(
     };
     let generation = generation(owner.generation);
     // The tenant may be newer than this node's last poll. If the database was replaced meanwhile, ask again.
-    let (domain, cluster) = (Some(owner.domain.clone()), owner.cluster);
-    let heard = Heard { scope: owner.id, generation, domain, cluster };
-    let Some(slot) = fetch.generations.hear(era, &heard) else { return Ok(Filled::Moved) };
+    let Some(slot) = fetch.generations.hear(era, &owner.heard()) else { return Ok(Filled::Moved) };
     let known = fetch.plans.keep(&slot, owner.generation, plan).await?;
     let plan = &*known.plan;
     let tenant = tenant(&owner, plan);

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, net::IpAddr};
 
 use super::{Fields, Once, Request, text};
-use crate::routing::Hops;
+use crate::{model::channel, routing::Hops};
 
 /// The caller as the switch authenticated it. Never taken from headers such as From or P-Asserted-Identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +103,7 @@ pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
         call: text(fields.call).and_then(|call| call.parse().ok()),
         phone: Phone {
             // Whatever it says, and also if it says two things.
-            help_only: fields.help_only.value.is_some(),
+            help_only: fields.help_only.value.is_some() || fields.hops.value == Some(channel::HELP_HOPS.as_bytes()),
             own_number: text(fields.own_number.get()),
             extension: text(fields.extension.get()).and_then(|id| id.parse().ok()),
         },

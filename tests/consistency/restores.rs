@@ -13,6 +13,7 @@ use dialplane::{
     app::{retention, settings::Settings},
     node::{
         database::{self, DatabaseError, Incomplete},
+        epoch_store,
         schema::{self, SchemaError},
         servers::{DuringRestore, Servers, Session},
     },
@@ -351,6 +352,28 @@ async fn a_node_that_starts_during_a_restore_waits_for_its_end() {
     let node = starting.await;
     node.extension(drill.tenant, json!({ "number": "1005" })).await;
     assert!(node.invite("1005", "acme.test").await.text().contains("<user "));
+    node.stop().await;
+}
+
+/// Foreign keys and policies come after the triggers.
+#[actix_web::test]
+async fn a_database_without_a_foreign_key_or_a_policy_is_incomplete() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let mut db = database.connect().await;
+    assert!(epoch_store::is_whole(&mut db).await.unwrap());
+    for (drop, back) in [
+        ("alter table extensions drop constraint extensions_tenant_id_fkey", None),
+        ("drop policy own_tenant on groups", Some("create policy own_tenant on groups using (true)")),
+    ] {
+        sqlx::raw_sql(AssertSqlSafe(format!("begin; {drop}"))).execute(&mut db).await.unwrap();
+        assert!(!epoch_store::is_whole(&mut db).await.unwrap(), "{drop}");
+        if let Some(back) = back {
+            sqlx::raw_sql(back).execute(&mut db).await.unwrap();
+            assert!(epoch_store::is_whole(&mut db).await.unwrap(), "{back}");
+        }
+        sqlx::raw_sql("rollback").execute(&mut db).await.unwrap();
+    }
     node.stop().await;
 }
 

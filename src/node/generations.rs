@@ -378,6 +378,13 @@ impl Generations {
 
 impl Maps {
     fn merge_polled(&mut self, row: &Heard) -> bool {
+        // A fill raises a slot before anybody knows what else has changed. What a poll reads at that generation is so.
+        if let Some(slot) = self.by_scope.get(&row.scope)
+            && slot.newest() == row.generation
+            && !slot.is_of(row)
+        {
+            self.close(row.scope);
+        }
         let news = self.merge(row);
         if let Some(slot) = self.by_scope.get(&row.scope) {
             slot.known.polled.fetch_max(row.generation, Ordering::AcqRel);
@@ -404,7 +411,7 @@ impl Maps {
 
     fn open(&mut self, row: &Heard) {
         let slot = Arc::new(Slot::new(row, self.standing));
-        for domain in &row.former.domains {
+        for domain in row.former.domains.iter().filter(|former| row.domain.as_ref() != Some(*former)) {
             let former = slot.under(domain, self.standing);
             self.give(domain, Arc::new(former));
         }
@@ -483,6 +490,25 @@ mod tests {
         assert!(generations.merge([heard(A, 5, "a.test"), heard(A, 3, "old.test")]).is_empty());
         assert_eq!(slot.newest(), 5);
         assert!(generations.domain("old.test").is_none());
+    }
+
+    #[test]
+    fn a_fill_that_saw_a_rename_first_does_not_hide_it() {
+        let generations = generations();
+        let old = generations.domain("a.test").unwrap();
+        assert!(generations.raise(generations.era(), &old, 6));
+        assert_eq!(generations.merge([heard(A, 6, "b.test")]), [A]);
+        assert!(old.is_closed() && generations.domain("a.test").is_none());
+        assert_eq!(generations.domain("b.test").unwrap().newest(), 6);
+        assert!(generations.merge([heard(A, 6, "b.test")]).is_empty(), "said twice");
+    }
+
+    #[test]
+    fn a_domain_that_is_also_among_the_former_ones_is_open() {
+        let generations = generations();
+        generations.merge([formerly(heard(A, 6, "a.test"), &["a.test"])]);
+        let slot = generations.domain("a.test").unwrap();
+        assert!(!slot.is_closed() && slot.is_current(6));
     }
 
     #[test]

@@ -306,7 +306,7 @@ fn dialled(variables: &[String], number: &DialNumber, domain: &Domain) -> String
 impl RingGroup {
     fn actions(&self, domain: &Domain, hops: Hops) -> Vec<Action> {
         let leg = |member: &Member| match &member.forward {
-            Some(number) => dialled(&elsewhere(&member.extension, number, hops), number, domain),
+            Some(number) => dialled(&elsewhere(&member.extension, number, hops.spread()), number, domain),
             None => user(&member.extension, domain),
         };
         let legs = self.members.iter().map(leg).collect::<Vec<_>>();

@@ -54,7 +54,13 @@ impl Callee {
     #[must_use]
     pub fn dialled(number: &str, plan: &Plan) -> Option<Self> {
         let country = plan.country();
-        let local = plan.settings.routing.outbound.area_code.as_ref().filter(|_| !number.starts_with(['+', '0']));
+        // Numbers that begin with 11, and those of few digits, are services' and extensions', or mistyped. A number that is whole with
+        // its country's code lacks only the `+`.
+        let is_short = number.len() < 5 || number.starts_with("11");
+        let is_whole =
+            || valid(&format!("+{number}"), None).and_then(|n| Self::of(&n)).is_some_and(|n| n.is_in(country));
+        let area = plan.settings.routing.outbound.area_code.as_ref();
+        let local = area.filter(|_| !number.starts_with(['+', '0']) && !is_short && !is_whole());
         let local = local.and_then(|area| valid(&format!("{area}{number}"), country)).filter(|number| {
             matches!(number.get_type(), PhoneNumberType::FixedLine | PhoneNumberType::FixedLineOrMobile)
         });
@@ -69,6 +75,10 @@ impl Callee {
         let is_premium = matches!(number.get_type(), PhoneNumberType::PremiumRate | PhoneNumberType::SharedCost);
         let number = E164::parse(&number.format_as(PhoneNumberFormat::E164)).ok()?;
         Some(Self { number, country, is_premium })
+    }
+
+    fn is_in(&self, country: Option<&str>) -> bool {
+        self.country.as_ref().map(Country::as_str) == country
     }
 
     #[must_use]

@@ -30,6 +30,10 @@ impl Router<'_, '_> {
             return then.map_or(Route::Refused(Refusal::Absent), |to| Route::Lead { to, on_behalf_of: None });
         }
         let mut members = group.members.clone();
+        // Members who forward to groups of each other would multiply the call.
+        if self.call.hops.is_spread() {
+            members.iter_mut().for_each(|member| member.forward = None);
+        }
         match group.strategy {
             Strategy::All | Strategy::InOrder => {}
             Strategy::RoundRobin => {

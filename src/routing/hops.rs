@@ -17,6 +17,9 @@ pub const MOST_LEADS: u8 = MOST_HOPS - 3;
 /// How often the count may begin again. XML entries transfer calls without counting, so this ends their loops.
 const MOST_CHOICES: u8 = 100;
 
+/// What a leg begins with that a group rings by its member's forward. Groups that such a leg comes to ring phones alone.
+const SPREAD: u8 = 5;
+
 /// The counts of a call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Hops {
@@ -46,6 +49,18 @@ impl Hops {
             Some(to) if to != destination => Self { led: 0, chosen: (chosen + 1).min(MOST_CHOICES + 1) },
             _ => Self { led, chosen },
         }
+    }
+
+    /// The counts of a leg that a group rings by its member's forward.
+    #[must_use]
+    pub(super) fn spread(self) -> Self {
+        Self { led: self.led.max(SPREAD - 1), ..self }
+    }
+
+    /// Whether a group has rung this call by its member's forward.
+    #[must_use]
+    pub(super) fn is_spread(self) -> bool {
+        self.led >= SPREAD
     }
 
     /// The variable's value for a call that is led on.

@@ -4,6 +4,7 @@ use super::{
     Action, Hops,
     actions::{action, set},
     callee::Callee,
+    carried::offered_codecs,
     outbound::Caller,
 };
 use crate::text::Domain;
@@ -33,7 +34,10 @@ impl OnNet {
             Self::At(domain) => {
                 run.extend(["call_timeout", "ignore_early_media"].map(|name| action("unset", name)));
                 run.extend([set("hangup_after_bridge", true), set("continue_on_fail", false)]);
-                run.push(action("bridge", format!("sofia/external/{}@{domain}", callee.number)));
+                run.push(action(
+                    "bridge",
+                    format!("[{}]sofia/external/{}@{domain}", offered_codecs(None), callee.number),
+                ));
             }
         }
         run

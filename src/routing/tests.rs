@@ -489,6 +489,11 @@ fn a_number_without_its_area_is_in_the_tenants_own() {
         assert_eq!(dialled(country, area, number).as_deref(), Some(wanted), "{number} in {country}");
     }
     assert_eq!(dialled("US", None, "5550123"), None, "nobody says which area");
+    // Services, extensions that are gone, and what is mistyped are no numbers of Berlin.
+    for number in ["116117", "116116", "115", "911", "204", "1000"] {
+        assert_eq!(dialled("DE", Some("030"), number), None, "{number}");
+    }
+    assert_eq!(dialled("DE", Some("030"), "49301234567").as_deref(), Some("+49301234567"), "it lacks only the +");
 }
 
 /// The forms that people dial and phones' address books have.

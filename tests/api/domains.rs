@@ -181,6 +181,7 @@ async fn a_tenant_chooses_how_long_it_keeps_a_domain_and_may_end_that_early_or_g
         (answer.status, answer.json()["code"].clone())
     };
     assert_eq!(refused(json!({ "domain": "c.test", "keep_former_days": 366 })).await.0, 422);
+    assert_eq!(refused(json!({ "keep_former_days": 5 })).await, (422, json!("only_with_another_domain")));
     // Not at all: switches forget it at once.
     moving.rename(json!({ "domain": "c.test", "keep_former_days": 0 })).await;
     assert!(moving.signs_in("b.test").await.contains("not found"));

@@ -107,6 +107,8 @@ pub struct OutboundRules {
     pub prefix: Option<Prefix>,
     /// The area whose numbers are dialled without it, for example `030` in Berlin. Without one, a number of the own country is dialled
     /// whole.
+    // Absent where it is not set: programs that don't know it read the settings, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub area_code: Option<Prefix>,
     /// The countries that may be called besides the tenant's own, if `features.international_calls` is on. Empty: all.
     pub countries: Vec<Country>,

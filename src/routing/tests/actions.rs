@@ -92,7 +92,7 @@ fn bridges(in_order: bool, then: Option<&str>) -> Vec<String> {
 
 #[test]
 fn in_a_group_in_order_each_member_rings_for_its_own_time() {
-    let outside = "[^^!loopback_export=dialplane_on_behalf,dialplane_hops!dialplane_on_behalf=1001!dialplane_hops=1:0:+491701234567!loopback_bowout=false]loopback/+491701234567/acme.test";
+    let outside = "[^^!loopback_export=dialplane_on_behalf,dialplane_hops!dialplane_on_behalf=1001!dialplane_hops=5:0:+491701234567!loopback_bowout=false]loopback/+491701234567/acme.test";
     let at_once = format!("bridge user/1000@acme.test,{outside}");
     assert_eq!(bridges(false, None), ["set call_timeout=5", "set continue_on_fail=false", &at_once]);
     let outside = format!("bridge {outside}");
@@ -103,4 +103,25 @@ fn in_a_group_in_order_each_member_rings_for_its_own_time() {
         ["set call_timeout=5", "set continue_on_fail=true", first, "set continue_on_fail=false", &outside]
     );
     assert_eq!(bridges(true, Some("500")), ["set call_timeout=5", "set continue_on_fail=true", first, &outside]);
+}
+
+#[test]
+fn groups_whose_members_forward_to_each_others_groups_do_not_multiply_a_call() {
+    let forwarded = Member { forward: Some(DialNumber::parse("2000").unwrap()), ..member("1001") };
+    let group = Found::Group(Group {
+        members: vec![forwarded.clone(), forwarded],
+        ring_seconds: 20,
+        strategy: Strategy::All,
+        confirm: false,
+        otherwise: None,
+    });
+    let legs = |led| {
+        let call = Call { hops: Hops::led(led), ..Call::dialling("2000", MONDAY.parse().unwrap()) };
+        let routed = route(&tenant(), &plan(&json!({})), &call, Some(&group), &mut Trace::off());
+        let actions = routed.route.actions(&tenant(), Hops::led(led));
+        actions.iter().filter(|a| a.application == "bridge").map(|a| a.data.clone()).collect::<Vec<_>>()
+    };
+    // An announcement and a schedule may lead to the group before.
+    assert!(legs(3)[0].contains("loopback/2000/acme.test") && legs(3)[0].contains("dialplane_hops=5:0:2000"));
+    assert_eq!(legs(5), ["user/1001@acme.test,user/1001@acme.test"]);
 }

@@ -280,7 +280,9 @@ pub async fn orders(db: &PgPool, switch: Uuid, most: i64) -> sqlx::Result<Vec<Or
                         select from tenants t
                           join names n on n.tenant_id = t.id and n.name = c.mailbox
                           left join extensions e on e.tenant_id = n.tenant_id and e.id = n.extension_id
-                         where (t.domain = c.domain or c.domain = any (t.former_domains)) and (e.sip_username = c.mailbox or replace(n.destination_id::text, '-', '') = c.mailbox)) as "whole!"
+                         where t.id = coalesce((select id from tenants where domain = c.domain),
+                                               (select tenant_id from former_domains where domain = c.domain))
+                           and (e.sip_username = c.mailbox or replace(n.destination_id::text, '-', '') = c.mailbox)) as "whole!"
              from cleanups c where c.switch_id = $1 and c.due_at <= now() order by c.since limit $2"#,
         switch,
         most

@@ -141,6 +141,9 @@ pub async fn update(change: &mut Change, id: Uuid, patch: TenantPatch, if_match:
         after.cluster_id = cluster;
     }
     if after.domain == before.domain {
+        if patch.keep_former_days.is_some() {
+            return Err(Error::invalid("keep_former_days", Code::OnlyWithAnotherDomain));
+        }
         let after = store::update(change.db(), &after).await.map_err(|e| taken(e, &after.domain))?;
         change.audit_of("update", Some(&before), Some(&after)).await?;
         return Ok(after);

@@ -78,7 +78,10 @@ async fn a_switch_is_answered_about_its_own_clusters_tenants_only() {
     assert!(call("public", "%2B12025550100").await.contains("bridge"));
     let back = node.api("PATCH", &path, json!({ "cluster_id": cluster })).await;
     assert_eq!(back.status, 200);
-    assert!(user().await.contains("not found"));
+    // A switch that a tenant has left refuses its phones; "not found" would let it look elsewhere.
+    let left = user().await;
+    assert!(left.contains("<domain name=\"west.test\"") && !left.contains("<user "), "{left}");
+    assert!(!call("west.test", "1000").await.contains("bridge"));
     assert!(call("public", "%2B12025550100").await.contains("UNALLOCATED"));
 
     // If a cluster is full, it gets no other tenant, neither by region nor by moving one.

@@ -319,6 +319,7 @@ pub(super) fn thing(english: &str) -> &str {
     match english {
         "agent" => "Person",
         "tenant" => "Mandant",
+        "former domain" => "frühere Domain",
         "page" => "Durchsage",
         "number" => "Rufnummer",
         "extension" => "Nebenstelle",

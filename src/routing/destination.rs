@@ -32,7 +32,9 @@ impl Router<'_, '_> {
         let mut members = group.members.clone();
         // Members who forward to groups of each other would multiply the call.
         if self.call.hops.is_spread() {
-            members.iter_mut().for_each(|member| member.forward = None);
+            for member in &mut members {
+                member.forward = None;
+            }
         }
         match group.strategy {
             Strategy::All | Strategy::InOrder => {}

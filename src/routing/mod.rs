@@ -75,7 +75,7 @@ impl Extension {
 }
 
 /// An extension in a group.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
 pub struct Member {
     pub extension: SipUsername,
     /// Where its calls are forwarded, if the group follows that. Its own phone does not ring then.

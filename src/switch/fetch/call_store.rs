@@ -14,7 +14,7 @@ use crate::{
         on_net::OnNet,
         outbound::{Caller, HeldNumber},
     },
-    text::{DialNumber, Domain, E164, ExtensionNumber, SipUsername, TextError},
+    text::{Domain, E164, ExtensionNumber, SipUsername},
 };
 
 /// What can be rung under a name, as columns.
@@ -31,9 +31,7 @@ struct FoundRow {
     strategy: Option<Strategy>,
     confirm: Option<bool>,
     otherwise: Option<Json<Target>>,
-    members: Vec<String>,
-    /// In the same order: where the calls of each are forwarded, if the group follows that.
-    forwards: Vec<Option<String>>,
+    members: Option<Json<Vec<routing::Member>>>,
     destination_id: Option<Uuid>,
 }
 
@@ -54,7 +52,6 @@ macro_rules! found_in {
             confirm: $row.confirm,
             otherwise: $row.otherwise,
             members: $row.members,
-            forwards: $row.forwards,
             destination_id: $row.destination_id,
         })
     };
@@ -75,15 +72,8 @@ fn found(row: FoundRow) -> sqlx::Result<Option<Found>> {
         })));
     }
     if row.group_id.is_some() {
-        let forwards = row.forwards.iter().map(|to| to.as_deref().map(DialNumber::parse).transpose());
-        let members = row
-            .members
-            .iter()
-            .zip(forwards)
-            .map(|(name, forward)| Ok(routing::Member { extension: SipUsername::parse(name)?, forward: forward? }));
-        let members = members.collect::<Result<_, TextError>>();
         return Ok(Some(Found::Group(routing::Group {
-            members: members.map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+            members: row.members.map(|members| members.0).unwrap_or_default(),
             ring_seconds,
             strategy: row.strategy.unwrap_or_default(),
             confirm: row.confirm == Some(true),
@@ -118,18 +108,13 @@ pub async fn dialled(
                coalesce(e.ring_seconds, r.ring_seconds) as ring_seconds, e.voicemail_enabled as "voicemail?",
                e.calls as "calls?: Json<CallHandling>", r.id as "group_id?", r.strategy as "strategy?: Strategy",
                r.confirm as "confirm?", r.otherwise as "otherwise?: Json<Target>",
-               array(select m.sip_username
-                       from group_members gm
-                       join extensions m on m.tenant_id = gm.tenant_id and m.id = gm.extension_id
-                      where gm.tenant_id = r.tenant_id and gm.group_id = r.id and m.status = 'active'
-                        and not coalesce((m.calls->>'do_not_disturb')::bool, false)
-                      order by gm.position) as "members!",
-               array(select case when r.follow_forwards then m.calls->>'forward_always' end
-                       from group_members gm
-                       join extensions m on m.tenant_id = gm.tenant_id and m.id = gm.extension_id
-                      where gm.tenant_id = r.tenant_id and gm.group_id = r.id and m.status = 'active'
-                        and not coalesce((m.calls->>'do_not_disturb')::bool, false)
-                      order by gm.position) as "forwards!: Vec<Option<String>>",
+               (select jsonb_agg(jsonb_build_object('extension', m.sip_username, 'forward',
+                                                    case when r.follow_forwards then m.calls->>'forward_always' end)
+                                 order by gm.position)
+                  from group_members gm
+                  join extensions m on m.tenant_id = gm.tenant_id and m.id = gm.extension_id
+                 where gm.tenant_id = r.tenant_id and gm.group_id = r.id and m.status = 'active'
+                   and not coalesce((m.calls->>'do_not_disturb')::bool, false)) as "members?: Json<Vec<routing::Member>>",
                n.destination_id as "destination_id?"
           from generation g
           join tenants t on t.id = g.scope
@@ -171,18 +156,13 @@ pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<Numb
                coalesce(e.ring_seconds, r.ring_seconds) as ring_seconds, e.voicemail_enabled as "voicemail?",
                e.calls as "calls?: Json<CallHandling>", r.id as "group_id?", r.strategy as "strategy?: Strategy",
                r.confirm as "confirm?", r.otherwise as "otherwise?: Json<Target>",
-               array(select m.sip_username
-                       from group_members gm
-                       join extensions m on m.tenant_id = gm.tenant_id and m.id = gm.extension_id
-                      where gm.tenant_id = r.tenant_id and gm.group_id = r.id and m.status = 'active'
-                        and not coalesce((m.calls->>'do_not_disturb')::bool, false)
-                      order by gm.position) as "members!",
-               array(select case when r.follow_forwards then m.calls->>'forward_always' end
-                       from group_members gm
-                       join extensions m on m.tenant_id = gm.tenant_id and m.id = gm.extension_id
-                      where gm.tenant_id = r.tenant_id and gm.group_id = r.id and m.status = 'active'
-                        and not coalesce((m.calls->>'do_not_disturb')::bool, false)
-                      order by gm.position) as "forwards!: Vec<Option<String>>",
+               (select jsonb_agg(jsonb_build_object('extension', m.sip_username, 'forward',
+                                                    case when r.follow_forwards then m.calls->>'forward_always' end)
+                                 order by gm.position)
+                  from group_members gm
+                  join extensions m on m.tenant_id = gm.tenant_id and m.id = gm.extension_id
+                 where gm.tenant_id = r.tenant_id and gm.group_id = r.id and m.status = 'active'
+                   and not coalesce((m.calls->>'do_not_disturb')::bool, false)) as "members?: Json<Vec<routing::Member>>",
                d.destination_id as "destination_id?", d.record as "record?"
           from generation p
           left join numbers d on d.number = $1 and d.status = 'active'

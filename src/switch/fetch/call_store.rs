@@ -57,10 +57,10 @@ macro_rules! found_in {
     };
 }
 
-fn found(row: FoundRow) -> sqlx::Result<Option<Found>> {
+fn found(row: FoundRow) -> Option<Found> {
     let ring_seconds = row.ring_seconds.and_then(|seconds| u16::try_from(seconds).ok()).unwrap_or(25);
     if let (Some(id), Some(number), Some(sip_username)) = (row.extension_id, row.number, row.sip_username) {
-        return Ok(Some(Found::Extension(routing::Extension {
+        return Some(Found::Extension(routing::Extension {
             id,
             number,
             alias: row.alias,
@@ -69,18 +69,18 @@ fn found(row: FoundRow) -> sqlx::Result<Option<Found>> {
             ring_seconds,
             voicemail: row.voicemail == Some(true),
             calls: row.calls.map(|calls| calls.0).unwrap_or_default(),
-        })));
+        }));
     }
     if row.group_id.is_some() {
-        return Ok(Some(Found::Group(routing::Group {
+        return Some(Found::Group(routing::Group {
             members: row.members.map(|members| members.0).unwrap_or_default(),
             ring_seconds,
             strategy: row.strategy.unwrap_or_default(),
             confirm: row.confirm == Some(true),
             otherwise: row.otherwise.map(|otherwise| otherwise.0),
-        })));
+        }));
     }
-    Ok(row.destination_id.map(Found::Destination))
+    row.destination_id.map(Found::Destination)
 }
 
 /// A tenant with what it has under a name, and its plan if the known one is of another generation.
@@ -130,7 +130,7 @@ pub async fn dialled(
     .fetch_optional(db)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let found = found_in!(row)?;
+    let found = found_in!(row);
     let tenant = tenant_of!(tenant, row);
     Ok(Some(DialledRow { tenant, plan: row.plan, found }))
 }
@@ -176,7 +176,7 @@ pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<Numb
     )
     .fetch_one(db)
     .await?;
-    let found = found_in!(row)?;
+    let found = found_in!(row);
     let owner = match (row.tenant_id, row.generation, row.domain, row.cluster_id, row.plan) {
         (Some(id), Some(generation), Some(domain), Some(cluster), Some(plan)) => {
             let former = Former::read(&row.former_domains.unwrap_or_default(), row.former_clusters.unwrap_or_default());

@@ -137,6 +137,27 @@ fn a_node_starts_whatever_a_crash_left_of_its_postgres() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
+/// A node that ended here at once would leave its server running, and the next one would not know it.
+#[test]
+fn a_node_that_is_told_to_stop_while_it_starts_leaves_no_postgres_behind() {
+    let folder = std::env::temp_dir().join(format!("dialplane-early-{}", uuid::Uuid::now_v7().simple()));
+    std::fs::create_dir(&folder).unwrap();
+    let running = folder.join("postgres/postmaster.pid");
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
+        command.args(["serve", "--switch-listen", "127.0.0.1:0", "--app-listen", "127.0.0.1:0", "--data-dir"]);
+        command.arg(&folder).env_remove("DATABASE_URL").stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        until("a server", || running.exists());
+        let server = postmaster(&folder);
+        kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
+        let ended = child.wait().unwrap();
+        assert!(ended.success(), "{ended}");
+        assert!(!running.exists() && server.is_none_or(|pid| kill(pid, None).is_err()), "{server:?} runs on");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
 /// A command without DATABASE_URL.
 fn run(folder: &Path, words: &[&str]) -> std::process::Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));

@@ -12,7 +12,10 @@ use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{local::Database, serve};
+use super::{
+    local::Database,
+    serve::{self, Stop},
+};
 use crate::{
     app::{App, renewal::Source, service::Sockets, settings::Settings, telemetry},
     model::destination::Target,
@@ -85,14 +88,17 @@ struct Ready<'a> {
 
 pub async fn run(settings: &Settings, source: Source, json: bool) -> anyhow::Result<()> {
     telemetry::set_level(settings.log.as_deref())?;
-    let hang_ups = serve::hang_ups()?;
-    let database = Database::own(settings).await?.awaited().await?;
-    let started = start(settings, source, &database).await;
+    let (hang_ups, mut stop) = (serve::hang_ups()?, Stop::catch()?);
+    let Some(database) = Database::own(settings, &mut stop).await? else { return Ok(()) };
+    let started = tokio::select! {
+        started = start(settings, source, &database) => Some(started),
+        () = stop.told() => None,
+    };
     let (app, made) = match started {
-        Ok(started) => started,
-        Err(error) => {
+        Some(Ok(started)) => started,
+        stopped => {
             database.close();
-            return Err(error);
+            return stopped.map_or(Ok(()), |failed| failed.map(drop));
         }
     };
     let switch = settings.switch_url(app.switch_address);
@@ -109,10 +115,10 @@ pub async fn run(settings: &Settings, source: Source, json: bool) -> anyhow::Res
     }
     std::io::stdout().flush()?;
     tokio::select! {
-        told = serve::until_told() => told?,
+        () = stop.told() => {}
         () = serve::renew_on(hang_ups, &app) => {}
     }
-    serve::stop(app).await?;
+    serve::leave(app, &mut stop).await;
     database.close();
     Ok(())
 }

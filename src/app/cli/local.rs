@@ -11,7 +11,8 @@ use sqlx::{PgPool, postgres::PgConnectOptions};
 
 use crate::{
     app::{
-        embedded::{Cluster, Durability, Keeper},
+        cli::serve::Stop,
+        embedded::{Cluster, Keeper},
         settings::Settings,
     },
     node::{
@@ -44,15 +45,27 @@ enum Private {
 }
 
 impl Database {
-    /// For a node, which owns the private cluster from here on.
-    pub async fn own(settings: &Settings) -> anyhow::Result<Self> {
+    /// For a node, which owns the private cluster from here on. Waits until the database answers. Returns `None` if the node is
+    /// told to stop meanwhile; then nothing runs.
+    pub async fn own(settings: &Settings, stop: &mut Stop) -> anyhow::Result<Option<Self>> {
         if let Some(url) = &settings.database_url {
-            return Self::external(url, settings);
+            return tokio::select! {
+                database = Self::external(url, settings)?.awaited() => Ok(Some(database?)),
+                () = stop.told() => Ok(None),
+            };
         }
-        let cluster = Cluster::start(&settings.data_dir, Durability::Full).await?;
+        let mut cluster = Cluster::of_node(&settings.data_dir)?;
+        let runs = tokio::select! {
+            runs = cluster.run() => runs.map(|()| true),
+            () = stop.told() => Ok(false),
+        };
+        if !matches!(runs, Ok(true)) {
+            cluster.stop();
+            return Ok(runs.map(|_| None)?);
+        }
         let options = cluster.options();
         let keeper = Keeper::of(cluster).context("the thread that looks after Postgres can't be started")?;
-        Ok(Self::of(options.into(), Some(Private::Kept(keeper))))
+        Ok(Some(Self::of(options.into(), Some(Private::Kept(keeper)))))
     }
 
     /// For a command. The private cluster may belong to a running node; a missing one is not created.

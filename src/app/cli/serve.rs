@@ -26,45 +26,47 @@ use crate::{
 /// Runs a node until SIGTERM or SIGINT. On SIGHUP, it reads certificates, keys and settings again.
 pub async fn run(settings: &Settings, source: Source) -> anyhow::Result<()> {
     telemetry::set_level(settings.log.as_deref())?;
-    let hang_ups = hang_ups()?;
+    let (hang_ups, mut stop) = (hang_ups()?, Stop::catch()?);
     let sockets = Sockets::given().context("the sockets from the service manager can't be used")?;
-    let database = Database::own(settings).await?.awaited().await?;
-    let app = App::start_on(sockets, settings, Some(source), database.servers.clone()).await;
-    let app = match app {
-        Ok(app) => app,
-        Err(error) => {
+    let Some(database) = Database::own(settings, &mut stop).await? else { return Ok(()) };
+    let started = tokio::select! {
+        app = App::start_on(sockets, settings, Some(source), database.servers.clone()) => Some(app),
+        () = stop.told() => None,
+    };
+    let app = match started {
+        Some(Ok(app)) => app,
+        stopped => {
             database.close();
-            return Err(error.into());
+            return stopped.map_or(Ok(()), |failed| failed.map(drop)).map_err(Into::into);
         }
     };
     tracing::info!(switches = %app.switch_address, people = %app.app_address, "ready");
     service::is_ready();
     tokio::select! {
-        told = until_told() => told?,
+        () = stop.told() => {}
         () = service::keep_alive(&app) => {}
         () = renew_on(hang_ups, &app) => {}
     }
-    stop(app).await?;
+    leave(app, &mut stop).await;
     database.close();
     Ok(())
 }
 
 /// Tells balancers, gives them time to notice, and stops. A second signal cuts that time short.
-pub async fn stop(app: App) -> anyhow::Result<()> {
+pub async fn leave(app: App, stop: &mut Stop) {
     app.leave_soon();
     let seconds = app.renewal.settings().drain_seconds;
     if seconds > 0 {
         tracing::info!(seconds, "stopping soon: balancers are told to leave this node out");
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
-            told = until_told() => told?,
+            () = stop.told() => {}
             () = service::keep_alive(&app) => {}
         }
     }
     tracing::info!("stopping");
     service::is_stopping();
     app.stop().await;
-    Ok(())
 }
 
 /// From here on, SIGHUP no longer ends this process.
@@ -80,15 +82,28 @@ pub async fn renew_on(mut hang_ups: Signal, app: &App) {
     std::future::pending::<()>().await;
 }
 
-/// Waits for the signal to stop.
-pub async fn until_told() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("can't wait for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("can't wait for SIGINT")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and SIGINT, which ask a process to stop. Once caught they no longer end it at once: a node that ends while it starts
+/// would leave its Postgres running.
+pub struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    pub fn catch() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("can't wait for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("can't wait for SIGINT")?,
+        })
     }
-    Ok(())
+
+    /// Waits for the next of them, or returns at once if one has come since the last.
+    pub async fn told(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 #[derive(Args)]

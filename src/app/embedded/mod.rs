@@ -72,7 +72,6 @@ pub struct Cluster {
     /// Shared with all who use the cluster. Released after `lock`: who comes once the cluster has stopped finds both free.
     users: Option<Flock<File>>,
     postmaster: Postmaster,
-    durability: Durability,
 }
 
 /// What an attempt to connect says about the server.
@@ -83,23 +82,13 @@ enum Found {
     Nothing,
 }
 
-/// How durable a cluster is: for real data, or for data that nobody will miss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    Full,
-    None,
-}
-
 impl Cluster {
-    /// Starts the cluster of a data directory, creating it first if it doesn't exist. One that a crashed process left running
-    /// is taken over.
-    pub async fn start(data_dir: &Path, durability: Durability) -> Result<Self, ClusterError> {
-        let mut cluster = Self::open(data_dir)?;
+    /// The cluster of a data directory, which this process owns until it stops it.
+    pub fn of_node(data_dir: &Path) -> Result<Self, ClusterError> {
+        let cluster = Self::open(data_dir)?;
         if cluster.lock.is_none() {
             return Err(ClusterError::InUse(data_dir.to_owned()));
         }
-        cluster.durability = durability;
-        cluster.run().await?;
         Ok(cluster)
     }
 
@@ -150,10 +139,11 @@ impl Cluster {
         let users = Flock::lock(lock_file(directories.data.join("users"))?, FlockArg::LockShared).ok();
         let lock = Flock::lock(lock_file(directories.data.join("lock"))?, FlockArg::LockExclusiveNonblock).ok();
         let postmaster = Postmaster::of(&directories.cluster);
-        Ok(Self { binaries, directories, lock, users, postmaster, durability: Durability::Full })
+        Ok(Self { binaries, directories, lock, users, postmaster })
     }
 
-    async fn run(&mut self) -> Result<(), ClusterError> {
+    /// Starts the cluster, creating it first if it doesn't exist. One that a crashed process left running is taken over.
+    pub async fn run(&mut self) -> Result<(), ClusterError> {
         if !self.directories.cluster.join("PG_VERSION").exists() {
             self.initialise()?;
         }
@@ -222,9 +212,6 @@ impl Cluster {
         // JIT code needs memory that is both writable and executable, which a hardened service may not have. Our statements are
         // too short to gain from it.
         command.args(["-c", "jit=off"]);
-        if self.durability == Durability::None {
-            command.args(["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]);
-        }
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
         // Ctrl-C on a terminal must only reach us: we stop Postgres when nothing needs it any more.
         command.process_group(0);

@@ -259,7 +259,9 @@ fn no_two_shapes_of_the_api_have_one_name() {
     let mut seen = BTreeMap::<String, Vec<String>>::new();
     for (path, text) in sources() {
         let lines = text.lines().collect::<Vec<_>>();
-        for (at, _) in lines.iter().enumerate().filter(|(_, line)| line.contains("ToSchema")) {
+        for (at, _) in
+            lines.iter().enumerate().filter(|(_, line)| line.contains("ToSchema") && !line.contains("ToSchema for"))
+        {
             let Some(kind) = lines[at..].iter().position(|line| line.contains("struct ") || line.contains("enum "))
             else {
                 continue;
@@ -276,6 +278,13 @@ fn no_two_shapes_of_the_api_have_one_name() {
             }
             let name = given.and_then(word).or_else(|| declared.and_then(word)).unwrap();
             seen.entry(name).or_default().push(format!("src/{}:{}", path.display(), at + kind + 1));
+        }
+    }
+    // The types that a macro makes of a name and a reader.
+    let made = regex::Regex::new(r"(?m)^    ([A-Z]\w+), parse_\w+, ").unwrap();
+    for (path, text) in sources() {
+        for name in made.captures_iter(&text).map(|found| found[1].to_owned()) {
+            seen.entry(name).or_default().push(format!("src/{}", path.display()));
         }
     }
     assert!(seen.len() > 100, "the shapes of the API are not found any more");

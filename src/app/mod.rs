@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod cli;
 mod collisions;
+mod contract;
 pub mod embedded;
 pub mod jobs;
 mod limits;
@@ -260,15 +261,18 @@ impl App {
                 .configure(router::api)
                 .configure(router::error_handlers)
                 .configure(router::status)
+                .service(contract::openapi_json)
                 .configure(web::pages)
-                .default_service(actix_web::web::to(router::nothing))
+                .default_service(actix_web::web::to(contract::nothing))
                 .wrap(collisions::Again)
+                .wrap(from_fn(contract::known))
                 .wrap(from_fn(router::large_bodies))
                 .wrap(from_fn(status::notice_refusals))
                 .wrap(from_fn(limits::bodies))
                 // Outside of all that refuses something, so that a person never gets an answer for machines.
                 .wrap(from_fn(web::as_pages))
                 .wrap(router::default_headers())
+                .wrap(from_fn(telemetry::name_requests))
                 .wrap(from_fn(timing::requests))
                 .wrap(tracing_actix_web::TracingLogger::<telemetry::Requests>::new())
         })

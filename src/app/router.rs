@@ -1,13 +1,10 @@
-//! The app listener's routes, and their description as OpenAPI.
-
-use std::sync::OnceLock;
+//! The app listener's routes.
 
 use actix_web::{
-    HttpRequest, HttpResponse, ResponseError as _,
+    HttpResponse,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::PayloadError,
-    get,
     middleware::{DefaultHeaders, Next},
     web,
 };
@@ -15,7 +12,7 @@ use utoipa::{
     Modify, OpenApi,
     openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
 };
-use utoipa_actix_web::{AppExt as _, service_config::ServiceConfig};
+use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::status;
 use crate::http::problem::Problem;
@@ -157,32 +154,15 @@ pub fn api(config: &mut web::ServiceConfig) {
     every_route!(config);
 }
 
-/// The description of the API as JSON. It is made on first use, because making it takes megabytes of memory.
-fn description() -> &'static str {
-    fn described(config: &mut ServiceConfig) {
-        every_route!(config);
-    }
-    static DESCRIPTION: OnceLock<String> = OnceLock::new();
-    DESCRIPTION.get_or_init(|| {
-        let app = actix_web::App::new().into_utoipa_app().openapi(ApiDescription::openapi()).configure(described);
-        // The description consists of names and texts, so this can't fail.
-        app.split_for_parts().1.to_json().unwrap_or_default()
-    })
+/// The same routes, for their description.
+pub fn described(config: &mut ServiceConfig) {
+    every_route!(config);
 }
 
-/// Adds routes that the description leaves out: the node's state, and the description itself.
+/// Adds routes that the description leaves out: the node's state.
 pub fn status(config: &mut web::ServiceConfig) {
-    config.service(openapi_json).service(status::healthz).service(status::metrics);
+    config.service(status::healthz).service(status::metrics);
     config.service(status::readyz).service(status::ready_for_switches).service(status::ready_for_people);
-}
-
-/// Answers paths that don't exist.
-pub async fn nothing(request: HttpRequest) -> Result<HttpResponse, crate::app::web::Turned> {
-    let accepts = request.headers().get("Accept").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if accepts.contains("text/html") {
-        return Err(Problem::from(Code::PageNotFound).into());
-    }
-    Ok(Problem::from(Code::PageNotFound).error_response())
 }
 
 /// The headers of every answer from the app listener.
@@ -196,9 +176,30 @@ pub fn default_headers() -> DefaultHeaders {
         .add(("Cache-Control", "no-store"))
 }
 
+/// What holds for the whole API.
+const ABOUT: &str = "The control plane of a FreeSWITCH fleet.
+
+**Who asks.** Send a key as `X-API-Key`, or an access token as `Authorization: Bearer …`. What belongs to another tenant is 404.
+
+**Tenants.** Paths below `/v1/tenants/{tenant_id}` name the tenant. Elsewhere it is the tenant of whoever asks; platform administrators name \
+it with `?tenant_id=`.
+
+**Lists** come in pages: `limit`, and `cursor` with the `next_cursor` of the page before. Query parameters that an operation does not have \
+are refused.
+
+**Changes** are in force with a switch's next fetch once `Dialplane-Visible` says that all nodes have seen them. `If-Match` with the `ETag` \
+that was read keeps two people from overwriting each other; `Idempotency-Key` makes it safe to send a request again.
+
+**Refusals** are `application/problem+json` (RFC 9457). Programs compare `code`; `/problems` explains each.
+
+**Times** are UTC (RFC 3339), numbers E.164, money whole millionths of the currency's unit.
+
+**Versions.** Within `/v1`, fields, parameters, codes and operations are only added: leave out what you don't know. What is to go answers \
+with `Deprecation` and `Sunset` headers for at least a year before.";
+
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Dialplane", description = "The control plane of a FreeSWITCH fleet.", license(name = "MIT OR Apache-2.0")),
+    info(title = "Dialplane", description = ABOUT, license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
     security(("api_key" = []), ("bearer" = [])),
     modifiers(&SecuritySchemes)
 )]
@@ -213,11 +214,6 @@ impl Modify for SecuritySchemes {
         components.add_security_scheme("api_key", key);
         components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     }
-}
-
-#[get("/openapi.json")]
-async fn openapi_json() -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(description())
 }
 
 /// Turns actix's own answer to a body that is too large into a problem.

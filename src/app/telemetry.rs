@@ -3,13 +3,15 @@
 use std::{io::IsTerminal as _, sync::OnceLock};
 
 use actix_web::{
-    Error,
+    Error, HttpMessage as _,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
+    http::header::{HeaderName, HeaderValue},
+    middleware::Next,
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing::{Span, field::Empty};
-use tracing_actix_web::RootSpanBuilder;
+use tracing_actix_web::{RequestId, RootSpanBuilder};
 use tracing_subscriber::{EnvFilter, fmt};
 
 /// Replaces the log's filter.
@@ -133,7 +135,8 @@ pub struct Requests;
 
 impl RootSpanBuilder for Requests {
     fn on_request_start(request: &ServiceRequest) -> Span {
-        tracing::info_span!("request", method = %request.method(), path = request.uri().path(), status = Empty)
+        let request_id = request.extensions().get::<RequestId>().copied().map(tracing::field::display);
+        tracing::info_span!("request", request_id, method = %request.method(), path = request.uri().path(), status = Empty)
     }
 
     fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {
@@ -143,6 +146,19 @@ impl RootSpanBuilder for Requests {
         };
         span.record("status", status.as_u16());
     }
+}
+
+/// Says in each answer under which id the request is in the log.
+pub async fn name_requests(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let id = request.extensions().get::<RequestId>().copied();
+    let mut answer = next.call(request).await?;
+    if let Some(id) = id.and_then(|id| HeaderValue::from_str(&id.to_string()).ok()) {
+        answer.headers_mut().insert(HeaderName::from_static("x-request-id"), id);
+    }
+    Ok(answer)
 }
 
 #[cfg(test)]

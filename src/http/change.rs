@@ -140,9 +140,16 @@ fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
     if text == "*" {
         return Ok(None);
     }
-    let version = text.strip_prefix("\"v").and_then(|rest| rest.strip_suffix('"')).and_then(|v| v.parse().ok());
     let wrong = || Problem::from(Code::WrongIfMatch);
-    version.map(Some).ok_or_else(wrong)
+    let versions = text.split(',').map(|tag| version_of(tag).ok_or_else(wrong)).collect::<Result<Vec<_>, _>>()?;
+    // Of several, the newest that was read: an older one can't be in force any more if that one was.
+    Ok(versions.into_iter().max())
+}
+
+/// The version in an entity tag. Proxies that compress an answer make a tag weak.
+fn version_of(tag: &str) -> Option<i64> {
+    let tag = tag.trim();
+    tag.strip_prefix("W/").unwrap_or(tag).strip_prefix("\"v")?.strip_suffix('"')?.parse().ok()
 }
 
 impl ChangeRequest {

@@ -117,7 +117,8 @@ impl From<Why> for Problem {
             field: None,
             id: None,
             used_by: Vec::new(),
-            retry_after: None,
+            // Who has to come again is told when, also where nobody knows exactly.
+            retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(2),
             gave_way: false,
             why,
         }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil;
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::{Ref, RefOr, Schema, schema::AnyOfBuilder};
 use uuid::Uuid;
 
 use crate::{
@@ -84,6 +85,19 @@ pub enum Config {
     External(External),
     Page(Page),
 }
+
+/// For the description of the API: the settings of a destination whose kind stands beside them.
+pub struct KindConfig;
+
+impl utoipa::PartialSchema for KindConfig {
+    fn schema() -> RefOr<Schema> {
+        let kinds = ["Queue", "Ivr", "Conference", "Mailbox", "Schedule", "Announcement", "External", "Page"];
+        let any = kinds.into_iter().fold(AnyOfBuilder::new(), |any, kind| any.item(Ref::from_schema_name(kind)));
+        any.description(Some("The settings of a destination; which ones depends on its kind.")).into()
+    }
+}
+
+impl utoipa::ToSchema for KindConfig {}
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -15,6 +15,7 @@ pub mod paging;
 pub mod patch;
 pub mod refusal;
 pub mod retention;
+pub mod same;
 pub mod settings;
 pub mod used;
 pub mod user;

@@ -1,4 +1,4 @@
-//! Pages of a list: `?limit=` and `?cursor=`, the cursor being the last id of the page before.
+//! Pages of a list: `?limit=` and `?cursor=`, the cursor being what the page before ended with: an id, or the key of lists in another order.
 
 use crate::text::Code;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -27,7 +27,14 @@ pub struct Window {
     pub limit: i64,
 }
 
-/// One page, in the order of creation.
+/// The same for a list that is not in the order of ids: the key of the last thing before, if there is one.
+#[derive(Debug, Clone)]
+pub struct KeyWindow {
+    pub after: Option<String>,
+    pub limit: i64,
+}
+
+/// One page of a list.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Page<T> {
     pub items: Vec<T>,
@@ -36,22 +43,61 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
 }
 
+/// The refusal of a cursor that no page ended with.
+#[must_use]
+pub fn wrong_cursor() -> Error {
+    Error::query("cursor", Code::WrongCursor)
+}
+
 impl PageQuery {
-    pub fn window(&self) -> Result<Window> {
+    fn limit(&self) -> Result<i64> {
         let limit = self.limit.unwrap_or(DEFAULT);
-        if !(1..=MOST).contains(&limit) {
-            return Err(Error::query("limit", Code::range(1, MOST)));
-        }
-        let after = match &self.cursor {
-            None => Uuid::nil(),
-            Some(cursor) => {
-                let wrong = || Error::query("cursor", Code::WrongCursor);
-                let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong())?;
-                Uuid::from_slice(&bytes).map_err(|_| wrong())?
-            }
-        };
-        Ok(Window { after, limit })
+        if (1..=MOST).contains(&limit) { Ok(limit) } else { Err(Error::query("limit", Code::range(1, MOST))) }
     }
+
+    fn after(&self) -> Result<Option<Vec<u8>>> {
+        self.cursor.as_ref().map(|cursor| URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong_cursor())).transpose()
+    }
+
+    pub fn window(&self) -> Result<Window> {
+        let after = self.after()?.map_or(Ok(Uuid::nil()), |bytes| Uuid::from_slice(&bytes).map_err(|_| wrong_cursor()));
+        Ok(Window { after: after?, limit: self.limit()? })
+    }
+
+    pub fn key_window(&self) -> Result<KeyWindow> {
+        let after = self.after()?.map(|bytes| String::from_utf8(bytes).map_err(|_| wrong_cursor())).transpose()?;
+        Ok(KeyWindow { after, limit: self.limit()? })
+    }
+
+    /// The page of a list that rules keep short and that is at hand whole. It is sorted by its keys.
+    pub fn of_all<T>(&self, mut items: Vec<T>, key: impl Fn(&T) -> String) -> Result<Page<T>> {
+        let window = self.key_window()?;
+        items.sort_by_cached_key(|item| key(item));
+        items.retain(|item| window.after.as_ref().is_none_or(|after| key(item) > *after));
+        Ok(window.page(items, key))
+    }
+}
+
+impl KeyWindow {
+    /// What a statement's `limit` must be.
+    #[must_use]
+    pub fn fetch(&self) -> i64 {
+        self.limit + 1
+    }
+
+    /// Makes the page of what was found.
+    pub fn page<T>(&self, items: Vec<T>, key: impl Fn(&T) -> String) -> Page<T> {
+        page(items, self.limit, |item| key(item).into_bytes())
+    }
+}
+
+/// A page of what was found, with one item more if there is a next page.
+fn page<T>(mut items: Vec<T>, limit: i64, key: impl Fn(&T) -> Vec<u8>) -> Page<T> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let last = items.last().filter(|_| more).map(key);
+    Page { items, next_cursor: last.map(|key| URL_SAFE_NO_PAD.encode(key)) }
 }
 
 impl Window {
@@ -68,11 +114,7 @@ impl Window {
     }
 
     /// Makes the page of what the statement found.
-    pub fn page<T>(self, mut items: Vec<T>, id: impl Fn(&T) -> Uuid) -> Page<T> {
-        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
-        let more = items.len() > limit;
-        items.truncate(limit);
-        let last = items.last().filter(|_| more).map(id);
-        Page { items, next_cursor: last.map(|id| URL_SAFE_NO_PAD.encode(id.as_bytes())) }
+    pub fn page<T>(self, items: Vec<T>, id: impl Fn(&T) -> Uuid) -> Page<T> {
+        page(items, self.limit, |item| id(item).as_bytes().to_vec())
     }
 }

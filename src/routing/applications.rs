@@ -7,7 +7,7 @@
 
 use super::{
     actions::RECORDING,
-    entries::{Cause, Step, Template},
+    entries::{Cause, DialTemplate, Step},
 };
 use crate::{
     model::destination::Prompt,
@@ -396,7 +396,7 @@ fn cause(data: &str) -> Result<Cause, Refused> {
 }
 
 /// `$1` and `${1}` become `{1}`.
-fn template(text: &str) -> Result<Template, Refused> {
+fn template(text: &str) -> Result<DialTemplate, Refused> {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
@@ -408,7 +408,7 @@ fn template(text: &str) -> Result<Template, Refused> {
         rest = &after[1..];
         rest = rest.strip_prefix('}').unwrap_or(rest);
     }
-    Template::parse(&(out + rest)).map_err(|_| format!("dials {}", short(text)))
+    DialTemplate::parse(&(out + rest)).map_err(|_| format!("dials {}", short(text)))
 }
 
 #[cfg(test)]

@@ -103,7 +103,7 @@ pub enum Step {
     Set(CallVariable),
     /// Dials a number in the tenant's context; `{1}` is what the pattern's first group matched.
     Dial {
-        number: Template,
+        number: DialTemplate,
     },
     Go {
         target: Target,
@@ -138,7 +138,7 @@ impl Cause {
 
 crate::text::text_type!(
     /// A number to dial, with `{1}` to `{9}` for what a pattern's groups matched.
-    Template, parse_template, "0{1}"
+    DialTemplate, parse_template, "0{1}"
 );
 
 fn parse_template(text: &str) -> Result<String, TextError> {
@@ -158,7 +158,7 @@ fn parse_template(text: &str) -> Result<String, TextError> {
     DialNumber::parse(&bare).map(|_| text.to_owned()).map_err(|_| WHAT)
 }
 
-impl Template {
+impl DialTemplate {
     /// The number to dial, if the matched groups give a valid one.
     pub(super) fn fill(&self, groups: &[String]) -> Option<DialNumber> {
         let mut number = self.as_str().to_owned();

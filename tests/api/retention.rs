@@ -205,8 +205,8 @@ async fn past_calls_are_shown_with_the_new_ones_and_a_tenant_sees_its_own_alone(
     assert_eq!((count(&mut db, "admissions").await, count(&mut db, "past_calls").await), (2, 2));
     let listed = node.api("GET", &format!("/v1/tenants/{own}/outbound-calls"), json!(null)).await;
     assert_eq!(listed.status, 200, "{}", listed.text());
-    let listed = listed.json();
-    let items = listed.as_array().or_else(|| listed["items"].as_array()).unwrap();
+    let listed = listed.items();
+    let items = listed.as_array().unwrap();
     assert_eq!(items.len(), 2, "{listed}");
     assert!(items[0]["at"].as_str() > items[1]["at"].as_str(), "the newest first");
     run(&mut db, &format!("set dialplane.tenant = '{own}'; set role dialplane_tenant")).await;

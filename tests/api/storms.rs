@@ -309,12 +309,13 @@ async fn operations(node: &Node) -> Vec<String> {
 }
 
 async fn ask(node: &Node, (method, path, body): &Ask) -> Answer {
+    let media = if matches!(body, Value::String(_)) { "text/csv" } else { "application/json" };
     let body = match body {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         body => body.to_string(),
     };
-    let headers = [("X-API-Key", node.key.as_str()), ("Content-Type", "application/json")];
+    let headers = [("X-API-Key", node.key.as_str()), ("Content-Type", media)];
     send(node.app.app_address, method, path, &headers, body.as_bytes()).await
 }
 

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::unused_self, reason = "a test that can't be set up has failed")]
 
+mod contract;
+
 use std::{
     io::Write as _,
     net::SocketAddr,
@@ -385,6 +387,11 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
     }
 
+    /// The things on a page of a list.
+    pub fn items(&self) -> Value {
+        self.json()["items"].take()
+    }
+
     pub fn id(&self) -> Uuid {
         serde_json::from_value(self.json()["id"].clone()).unwrap()
     }
@@ -396,7 +403,11 @@ impl Answer {
 
 /// Makes one request on its own connection, as switches do.
 pub async fn send(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-    try_send(address, method, path, headers, body).await.unwrap()
+    let answer = try_send(address, method, path, headers, body).await.unwrap();
+    if path.starts_with("/v1/") {
+        contract::check(address, method, path, &answer).await;
+    }
+    answer
 }
 
 pub async fn try_send(

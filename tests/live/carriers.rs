@@ -83,7 +83,7 @@ async fn numbers_are_read_as_the_carrier_writes_them_and_a_name_in_latin_1_is_ch
     let latin = bodies.iter().filter(|body| std::str::from_utf8(body).is_err()).count();
     println!("{latin} of {} records are no UTF-8", bodies.len());
     assert!(latin > 0, "the name stands in a record as it was sent");
-    let unreadable = node.api("GET", "/v1/unreadable-records", Value::Null).await.json();
-    assert_eq!(unreadable["count"], 0, "{unreadable}");
+    let unreadable = node.api("GET", "/v1/unreadable-records", Value::Null).await.items();
+    assert_eq!(unreadable, serde_json::json!([]));
     node.stop().await;
 }

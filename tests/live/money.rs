@@ -128,7 +128,7 @@ async fn a_call_is_cut_at_its_cap_with_a_tone_before_and_lasts_longer_while_ther
         assert!(seconds.contains(&lasted) && cost <= 12_000, "{lasted} seconds cost {cost}");
         assert!(before.is_some_and(|before| before > Duration::from_millis(500)), "{before:?}");
         let path = format!("/v1/tenants/{tenant}/outbound-calls");
-        let listed = node.api("GET", &path, Value::Null).await.json();
+        let listed = node.api("GET", &path, Value::Null).await.items();
         assert!(listed[0]["cost"].as_i64() == Some(cost), "{listed}");
         drop(switch);
         node.stop().await;

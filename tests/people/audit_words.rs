@@ -27,7 +27,7 @@ const SHOWN: [&str; 18] = [
     "Cluster",
     "Switch",
     "Carrier",
-    "Periods",
+    "ShownPeriods",
     "EventSocket",
 ];
 
@@ -84,7 +84,19 @@ async fn every_field_and_choice_in_the_audit_log_has_a_word_in_both_languages() 
     let choices = include_str!("../../src/app/web/audit.rs").split("const CHOICES").nth(1).unwrap();
     let choices = choices.split("];").next().unwrap();
     // Which row it is, and that it changed, is not shown.
-    let hidden = ["", "id", "tenant_id", "version", "created_at", "updated_at", "context", "email_verified"];
+    let hidden = [
+        "",
+        "id",
+        "tenant_id",
+        "version",
+        "created_at",
+        "updated_at",
+        "context",
+        "email_verified",
+        "platform",
+        "longest_days",
+        "shortest_days",
+    ];
     let mut missing = BTreeSet::new();
     for (field, values) in found.iter().filter(|(field, _)| !hidden.contains(&field.as_str())) {
         if !words.contains_key(&format!("field.{field}")) {

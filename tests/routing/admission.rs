@@ -176,7 +176,7 @@ async fn refusals_are_records_with_their_reason() {
     let row = sqlx::query("select admitted, reason, callee from admissions where call_id = $1").bind(call);
     let row = row.fetch_one(&mut db).await.unwrap();
     let path = format!("/v1/tenants/{}/outbound-calls?admitted=false", stage.tenant);
-    let listed = stage.node.api("GET", &path, serde_json::Value::Null).await.json();
+    let listed = stage.node.api("GET", &path, serde_json::Value::Null).await.items();
     assert_eq!((&listed[0]["reason"], &listed[0]["callee"]), (&json!("country"), &json!("+12025550123")), "{listed}");
     assert_eq!(
         (row.get::<bool, _>(0), row.get::<String, _>(1), row.get::<String, _>(2)),

@@ -226,7 +226,7 @@ async fn a_call_whose_record_never_comes_frees_its_line_and_is_charged_for_what_
     tokio::join!(charge(), charge());
     assert_eq!(spent(stage).await, 30_000, "130 seconds by the minute");
     let path = format!("/v1/tenants/{}/outbound-calls", stage.tenant);
-    let listed = stage.node.api("GET", &path, Value::Null).await.json();
+    let listed = stage.node.api("GET", &path, Value::Null).await.items();
     assert!(
         listed[0]["cost"] == 30_000 && listed[0]["seconds"].as_i64().is_some_and(|s| (130..=179).contains(&s)),
         "{listed}"
@@ -274,7 +274,7 @@ async fn prices_in_different_currencies_are_never_compared() {
     let answer = stage.calls(MUNICH, Uuid::new_v4()).await;
     assert!(!answer.contains(&gateway(dollars)) && answer.contains(&gateway(euros)), "{answer}");
     let path = format!("/v1/tenants/{}/outbound-calls", stage.tenant);
-    let listed = stage.node.api("GET", &path, Value::Null).await.json();
+    let listed = stage.node.api("GET", &path, Value::Null).await.items();
     assert_eq!((&listed[0]["currency"], &listed[1]["currency"]), (&json!("EUR"), &json!("USD")), "{listed}");
     stage.stop().await;
 }

@@ -254,7 +254,7 @@ async fn rates_are_replaced_as_a_whole_or_not_at_all() {
     let carrier = stage.carriers[0];
     let refused = stage.rates(carrier, "49,0.02\nx,1\n44,abc\n").await;
     assert_eq!((refused.status, refused.json()["refused"].as_i64()), (422, Some(2)), "{}", refused.text());
-    let rates = async || stage.node.api("GET", &format!("/v1/carriers/{carrier}/rates"), Value::Null).await.json();
+    let rates = async || stage.node.api("GET", &format!("/v1/carriers/{carrier}/rates"), Value::Null).await.items();
     assert_eq!(rates().await.as_array().unwrap().len(), 2, "the ones before are in force");
     let line = |n: u32| format!("{},0.0{}", 100_000 + n, n % 9 + 1);
     let sheet = (0..100_000).map(line).collect::<Vec<_>>().join("\n");
@@ -263,7 +263,7 @@ async fn rates_are_replaced_as_a_whole_or_not_at_all() {
     let took = began.elapsed();
     assert_eq!((put.status, put.json()["rates"].as_i64()), (201, Some(100_000)), "{}", put.text());
     println!("100,000 rates in {took:?}");
-    let shown = stage.node.api("GET", &format!("/v1/carriers/{carrier}/rates?prefix=14930"), Value::Null).await.json();
+    let shown = stage.node.api("GET", &format!("/v1/carriers/{carrier}/rates?prefix=14930"), Value::Null).await.items();
     assert_eq!(shown.as_array().unwrap().len(), 10);
     stage.stop().await;
 }

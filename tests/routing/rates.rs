@@ -40,7 +40,7 @@ async fn a_price_that_begins_later_leaves_the_one_before_in_force_until_then() {
     };
     assert_eq!(warned("no_longer_priced"), Some(json!(["44"])), "3361 goes on by 33: {report}");
     assert_eq!(warned("not_yet_priced"), Some(json!(["1"])), "{report}");
-    let listed = stage.node.api("GET", &format!("/v1/carriers/{cheap}/rates?prefix=33"), Value::Null).await.json();
+    let listed = stage.node.api("GET", &format!("/v1/carriers/{cheap}/rates?prefix=33"), Value::Null).await.items();
     let listed = listed.as_array().unwrap().iter().map(|rate| rate["price"].as_i64().unwrap()).collect::<Vec<_>>();
     assert_eq!(listed, [540_000, 600_000]);
     let carrier = stage.node.api("GET", &format!("/v1/carriers/{cheap}"), Value::Null).await.json();
@@ -68,7 +68,7 @@ async fn heads_say_which_column_is_the_price_and_a_preview_says_how_they_were_re
         (&json!("+44"), &json!("1.5 a minute"))
     );
     let listed = async |prefix: &str| {
-        stage.node.api("GET", &format!("/v1/carriers/{cheap}/rates?prefix={prefix}"), Value::Null).await.json()
+        stage.node.api("GET", &format!("/v1/carriers/{cheap}/rates?prefix={prefix}"), Value::Null).await.items()
     };
     assert_eq!(listed("44").await, json!([]), "a preview changes nothing");
     assert_eq!(listed("49").await[0]["price"], 10_000);

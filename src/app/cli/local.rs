@@ -11,7 +11,7 @@ use sqlx::{PgPool, postgres::PgConnectOptions};
 
 use crate::{
     app::{
-        cli::serve::Stop,
+        cli::signals::Stop,
         embedded::{Cluster, Keeper},
         settings::Settings,
     },

@@ -21,6 +21,7 @@ mod render;
 mod resources;
 mod restored;
 mod serve;
+mod signals;
 mod sure;
 mod transfer;
 mod usage;

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use anyhow::Context as _;
+use chrono::DateTime;
 use clap::Subcommand;
 
 use super::{failure::Missing, local::Local, print};
@@ -27,7 +28,8 @@ pub async fn record(settings: &Settings, json: bool, command: RecordCommand) -> 
     let done = async {
         match command {
             RecordCommand::List => {
-                let records = store::unreadable(local.changes.pool(), i64::from(i32::MAX)).await?;
+                let records =
+                    store::unreadable(local.changes.pool(), DateTime::UNIX_EPOCH, "", i64::from(i32::MAX)).await?;
                 print::many(json, &records, &["leg", "received_at", "bytes", "reason"], &local.place)
             }
             RecordCommand::Show { leg } => {

@@ -5,9 +5,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::Signal;
 
-use super::{local::Database, print};
+use super::{
+    local::Database,
+    print,
+    signals::{self, Stop},
+};
 use crate::{
     app::{
         App,
@@ -26,7 +30,7 @@ use crate::{
 /// Runs a node until SIGTERM or SIGINT. On SIGHUP, it reads certificates, keys and settings again.
 pub async fn run(settings: &Settings, source: Source) -> anyhow::Result<()> {
     telemetry::set_level(settings.log.as_deref())?;
-    let (hang_ups, mut stop) = (hang_ups()?, Stop::catch()?);
+    let (hang_ups, mut stop) = (signals::hang_ups()?, Stop::catch()?);
     let sockets = Sockets::given().context("the sockets from the service manager can't be used")?;
     let Some(database) = Database::own(settings, &mut stop).await? else { return Ok(()) };
     let started = tokio::select! {
@@ -69,41 +73,12 @@ pub async fn leave(app: App, stop: &mut Stop) {
     app.stop().await;
 }
 
-/// From here on, SIGHUP no longer ends this process.
-pub fn hang_ups() -> anyhow::Result<Signal> {
-    signal(SignalKind::hangup()).context("SIGHUP can't be waited for")
-}
-
 /// Reads everything again that can be, on each SIGHUP, forever.
 pub async fn renew_on(mut hang_ups: Signal, app: &App) {
     while hang_ups.recv().await.is_some() {
         app.renewal.ask();
     }
     std::future::pending::<()>().await;
-}
-
-/// SIGTERM and SIGINT, which ask a process to stop. Once caught they no longer end it at once: a node that ends while it starts
-/// would leave its Postgres running.
-pub struct Stop {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Stop {
-    pub fn catch() -> anyhow::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate()).context("can't wait for SIGTERM")?,
-            interrupt: signal(SignalKind::interrupt()).context("can't wait for SIGINT")?,
-        })
-    }
-
-    /// Waits for the next of them, or returns at once if one has come since the last.
-    pub async fn told(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
 }
 
 #[derive(Args)]

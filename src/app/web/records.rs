@@ -2,6 +2,7 @@
 
 use actix_web::{get, post, web::ServiceConfig};
 use askama::Template;
+use chrono::DateTime;
 
 use super::{Form, Page, Shell, Visitor, done, ok, sign_in::Sent};
 use crate::{
@@ -39,7 +40,7 @@ struct RecordsPage<'a> {
 async fn list(visitor: Visitor) -> Page {
     let actor = visitor.needs(Resource::Switches, Level::Read)?;
     let mut db = visitor.api.read(&actor).await?;
-    let records = store::unreadable(&mut *db, MOST).await?;
+    let records = store::unreadable(&mut *db, DateTime::UNIX_EPOCH, "", MOST).await?;
     let count = store::count_unreadable(&mut *db).await?;
     let known = switches::store::list(&mut *db, Window::ALL).await?;
     let name = |id| known.iter().find(|switch| switch.id == id).map_or("–", |switch| switch.name.as_str()).to_owned();

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::{Agent, AgentPatch, MOST_EXTENSIONS, Maker, NewPhone, new_phone, store};
 use crate::{
     model::error::{Error, Result, same_version},
+    model::same::is_same,
     model::user::UserStatus,
     node::changes::{Audit, Change},
     telephony::{
@@ -68,6 +69,19 @@ pub async fn update(
             UserStatus::Active | UserStatus::Invited if chose => UserStatus::Active,
             UserStatus::Active | UserStatus::Invited => UserStatus::Invited,
         };
+    }
+    if is_same(&before, &after) {
+        let is = store::with_extensions(change.db(), tenant, before.clone()).await?;
+        let sorted = |numbers: &mut dyn Iterator<Item = &str>| {
+            let mut numbers = numbers.map(str::to_owned).collect::<Vec<_>>();
+            numbers.sort_unstable();
+            numbers
+        };
+        let has = sorted(&mut is.extensions.iter().map(|extension| extension.number.as_str()));
+        let same = |wanted: &Vec<_>| sorted(&mut wanted.iter().map(ExtensionNumber::as_str)) == has;
+        if patch.extensions.as_ref().is_none_or(same) {
+            return Ok(is);
+        }
     }
     keep_an_owner(change, tenant, &before, after.role, after.status).await?;
     let (old_name, new_name) = (full_name(&before), full_name(&after));

@@ -17,7 +17,7 @@ use crate::{
     },
     model::{
         error::Error,
-        paging::{Page, Window},
+        paging::{Page, PageQuery, Window},
         settings::{self, Settings, Template},
     },
     telephony::pools,
@@ -72,11 +72,15 @@ pub async fn create_template(
 }
 
 /// List templates
-#[utoipa::path(tag = "templates", responses((status = 200, body = Page<Template>)))]
+#[utoipa::path(tag = "templates", params(PageQuery), responses((status = 200, body = Page<Template>)))]
 #[get("/v1/templates")]
-pub async fn list_templates(api: Data<Api>, actor: Actor) -> Result<Json<Page<Template>>, Problem> {
-    let items = templates::list(&mut *api.read(&actor).await?).await?;
-    Ok(Json(Page { items, next_cursor: None }))
+pub async fn list_templates(
+    api: Data<Api>,
+    actor: Actor,
+    page: Query<PageQuery>,
+) -> Result<Json<Page<Template>>, Problem> {
+    let all = templates::list(&mut *api.read(&actor).await?).await?;
+    Ok(Json(page.of_all(all, |template| template.name.to_string())?))
 }
 
 /// The JSON schema of templates

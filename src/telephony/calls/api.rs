@@ -1,6 +1,8 @@
 //! `/v1/tenants/{tenant_id}/outbound-calls`: the decisions about calls that leave the platform. `/v1/unreadable-records`: call
 //! records that can't be read.
 
+use std::str::FromStr;
+
 use actix_web::{
     HttpResponse, get,
     web::{Data, Json, Path, Query},
@@ -12,10 +14,14 @@ use uuid::Uuid;
 use super::store;
 use crate::{
     http::problem::Problem,
-    model::{error::Error, moment, settings::Feature},
+    model::{
+        error::Error,
+        moment,
+        paging::{self, Page, PageQuery},
+        settings::Feature,
+    },
     telephony::destinations,
     tenancy::{Api, auth::actor::Actor},
-    text::Code,
 };
 
 /// One decision.
@@ -49,47 +55,45 @@ pub struct OutboundCall {
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct OutboundFilter {
-    /// Only calls before this time. For the next page, the `at` of the last call.
+    /// Only calls before this time.
     pub before: Option<DateTime<Utc>>,
     pub admitted: Option<bool>,
     /// Such as `daily_limit`.
     pub reason: Option<String>,
     /// 1 to 500; 50 if absent.
     pub limit: Option<i64>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
 }
 
 /// List calls that left the platform or were refused, newest first
-#[utoipa::path(tag = "routes", params(OutboundFilter), responses((status = 200, body = Vec<OutboundCall>)))]
+#[utoipa::path(tag = "routes", params(OutboundFilter), responses((status = 200, body = Page<OutboundCall>), (status = 409, body = Problem)))]
 #[get("/v1/tenants/{tenant_id}/outbound-calls")]
 pub async fn list_outbound_calls(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
     filter: Query<OutboundFilter>,
-) -> Result<Json<Vec<OutboundCall>>, Problem> {
+) -> Result<Json<Page<OutboundCall>>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
     moment::check_query("before", filter.before)?;
-    let limit = filter.limit.unwrap_or(50);
-    if !(1..=500).contains(&limit) {
-        return Err(Error::query("limit", Code::range(1, 500)).into());
-    }
+    let window = PageQuery { limit: filter.limit, cursor: filter.cursor.clone() }.key_window()?;
+    let after = window.after.as_deref().map(place_of).transpose()?;
     if actor.tenant.is_some() {
         let features = destinations::store::rules(&mut *api.read(&actor).await?, tenant).await?;
         features.map(|plan| plan.settings.features).unwrap_or_default().need(Feature::Reports)?;
     }
-    Ok(Json(store::outbound_calls(&mut *api.read(&actor).await?, tenant, &filter, limit).await?))
+    let calls = store::outbound_calls(&mut *api.read(&actor).await?, tenant, &filter, after, window.fetch()).await?;
+    Ok(Json(window.page(calls, |call| format!("{} {}", call.at.to_rfc3339(), call.call_id))))
 }
 
-/// Call records that can't be read. Their calls keep what was reserved for them until a readable record of the same leg is posted.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct UnreadableRecords {
-    /// How many there are.
-    pub count: i64,
-    /// The oldest of them, at most 200.
-    pub records: Vec<UnreadableRecord>,
+/// A time and an id, by which lists in the order of time are paged.
+fn place_of<T: FromStr>(key: &str) -> Result<(DateTime<Utc>, T), Error> {
+    let place = key.split_once(' ').and_then(|(at, id)| Some((at.parse().ok()?, id.parse().ok()?)));
+    place.ok_or_else(paging::wrong_cursor)
 }
 
-/// One of them.
+/// A call record that can't be read. Its call keeps what was reserved for it until a readable record of the same leg is posted.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct UnreadableRecord {
     /// The channel's UUID, as it was posted.
@@ -102,12 +106,17 @@ pub struct UnreadableRecord {
 }
 
 /// List call records that can't be read, oldest first
-#[utoipa::path(tag = "switches", responses((status = 200, body = UnreadableRecords)))]
+#[utoipa::path(tag = "switches", params(PageQuery), responses((status = 200, body = Page<UnreadableRecord>)))]
 #[get("/v1/unreadable-records")]
-pub async fn list_unreadable_records(api: Data<Api>, actor: Actor) -> Result<Json<UnreadableRecords>, Problem> {
-    let mut db = api.read(&actor).await?;
-    let records = store::unreadable(&mut *db, 200).await?;
-    Ok(Json(UnreadableRecords { count: store::count_unreadable(&mut *db).await?, records }))
+pub async fn list_unreadable_records(
+    api: Data<Api>,
+    actor: Actor,
+    page: Query<PageQuery>,
+) -> Result<Json<Page<UnreadableRecord>>, Problem> {
+    let window = page.key_window()?;
+    let (at, leg) = window.after.as_deref().map_or(Ok((DateTime::UNIX_EPOCH, String::new())), place_of)?;
+    let records = store::unreadable(&mut *api.read(&actor).await?, at, &leg, window.fetch()).await?;
+    Ok(Json(window.page(records, |record| format!("{} {}", record.received_at.to_rfc3339(), record.leg))))
 }
 
 /// Show a call record that can't be read, as it was posted

@@ -1,5 +1,6 @@
 //! The SQL of admission and of call records.
 
+use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
@@ -152,11 +153,20 @@ pub async fn count_unreadable(db: impl PgExecutor<'_>) -> sqlx::Result<i64> {
 }
 
 /// Records that can't be read, oldest first.
-pub async fn unreadable(db: impl PgExecutor<'_>, limit: i64) -> sqlx::Result<Vec<super::api::UnreadableRecord>> {
+/// The oldest after a time and a leg.
+pub async fn unreadable(
+    db: impl PgExecutor<'_>,
+    at: DateTime<Utc>,
+    leg: &str,
+    limit: i64,
+) -> sqlx::Result<Vec<super::api::UnreadableRecord>> {
     sqlx::query_as!(
         super::api::UnreadableRecord,
         r#"select leg, switch_id, received_at, octet_length(body) as "bytes!", unreadable as "reason!"
-             from cdr_inbox where noted_at is null and unreadable is not null order by received_at, leg limit $1"#,
+             from cdr_inbox where noted_at is null and unreadable is not null and (received_at, leg) > ($1, $2)
+            order by received_at, leg limit $3"#,
+        at,
+        leg,
         limit
     )
     .fetch_all(db)
@@ -280,6 +290,7 @@ pub async fn outbound_calls(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
     filter: &super::api::OutboundFilter,
+    after: Option<(DateTime<Utc>, Uuid)>,
     limit: i64,
 ) -> sqlx::Result<Vec<super::api::OutboundCall>> {
     sqlx::query_as!(
@@ -292,12 +303,14 @@ pub async fn outbound_calls(
                    select call_id, callee, extension_id, user_id, number_id, caller_id, carrier_id, emergency, admitted,
                           reason, price, currency, at, ended_at, seconds, cost, tenant_id from past_calls) calls
             where tenant_id = $1 and ($2::timestamptz is null or at < $2) and ($3::bool is null or admitted = $3)
-              and ($4::text is null or reason = $4)
-            order by at desc limit $5"#,
+              and ($4::text is null or reason = $4) and ($5::timestamptz is null or (at, call_id) < ($5, $6))
+            order by at desc, call_id desc limit $7"#,
         tenant,
         filter.before,
         filter.admitted,
         filter.reason,
+        after.map(|(at, _)| at),
+        after.map(|(_, call)| call),
         limit
     )
     .fetch_all(db)

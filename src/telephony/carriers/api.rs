@@ -4,6 +4,7 @@ use actix_web::{
     HttpRequest, HttpResponse, delete, get, patch, post, put,
     web::{Bytes, Data, Json, Path, Payload, Query},
 };
+use chrono::DateTime;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -21,7 +22,7 @@ use crate::{
         problem::Problem,
     },
     model::error::Error,
-    model::paging::{Page, PageQuery},
+    model::paging::{self, Page, PageQuery},
     tenancy::{Api, auth::actor::Actor},
     text::Code,
 };
@@ -167,21 +168,35 @@ pub struct RatesQuery {
     /// Only rates whose prefix begins with this.
     #[serde(default)]
     prefix: String,
+    /// 1 to 500; 50 if absent.
+    limit: Option<i64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
 }
 
-/// List a carrier's rates, at most 500 at once
-#[utoipa::path(tag = "carriers", params(RatesQuery), responses((status = 200, body = Vec<Rate>)))]
+/// List a carrier's rates, by prefix and time
+#[utoipa::path(tag = "carriers", params(RatesQuery), responses((status = 200, body = Page<Rate>)))]
 #[get("/v1/carriers/{id}/rates")]
 pub async fn list_rates(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
     query: Query<RatesQuery>,
-) -> Result<Json<Vec<Rate>>, Problem> {
+) -> Result<Json<Page<Rate>>, Problem> {
     if !query.prefix.bytes().all(|b| b.is_ascii_digit()) {
         return Err(Error::query("prefix", Code::NotDigits).into());
     }
-    Ok(Json(store::rates(&mut *api.read(&actor).await?, path.into_inner(), &query.prefix, 500).await?))
+    let RatesQuery { prefix, limit, cursor } = query.into_inner();
+    let window = PageQuery { limit, cursor }.key_window()?;
+    let after = match &window.after {
+        None => (String::new(), DateTime::UNIX_EPOCH),
+        Some(key) => {
+            let (prefix, at) = key.split_once(' ').ok_or_else(paging::wrong_cursor)?;
+            (prefix.to_owned(), at.parse().map_err(|_| paging::wrong_cursor())?)
+        }
+    };
+    let rates = store::rates(&mut *api.read(&actor).await?, path.into_inner(), &prefix, &after, window.fetch()).await?;
+    Ok(Json(window.page(rates, |rate| format!("{} {}", rate.prefix, rate.effective_at.to_rfc3339()))))
 }
 
 /// Probe a carrier with one SIP OPTIONS

@@ -16,6 +16,7 @@ use crate::model::carrier::CarrierConfig;
 use crate::{
     model::{
         error::{Error, Result, same_version},
+        same::is_same,
         settings::Words,
     },
     node::changes::{Audited, Change},
@@ -128,6 +129,9 @@ pub async fn update(change: &mut Change, id: Uuid, patch: CarrierPatch, if_match
     }
     if let Some(priority) = patch.priority {
         after.priority = priority;
+    }
+    if patch.password.is_none() && is_same(&before, &after) {
+        return Ok(before);
     }
     let keyring = change.keyring();
     let password = patch.password.map(|password| password.map(|password| keyring.seal(place(id), password.reveal())));

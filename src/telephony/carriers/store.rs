@@ -1,5 +1,6 @@
 //! The SQL of carriers.
 
+use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor, types::Json};
 use uuid::Uuid;
 
@@ -269,14 +270,24 @@ pub struct Rate {
 }
 
 /// Rates in force whose prefix begins with `prefix`, in order.
-pub async fn rates(db: impl PgExecutor<'_>, carrier: Uuid, prefix: &str, limit: i64) -> sqlx::Result<Vec<Rate>> {
+/// Rates whose prefix begins with this, after a prefix and a time.
+pub async fn rates(
+    db: impl PgExecutor<'_>,
+    carrier: Uuid,
+    prefix: &str,
+    after: &(String, DateTime<Utc>),
+    limit: i64,
+) -> sqlx::Result<Vec<Rate>> {
     sqlx::query_as!(
         Rate,
         "select r.prefix, r.effective_at, r.price, r.first_seconds, r.step_seconds
            from carriers c join rates r on r.sheet_id = c.sheet_id
-          where c.id = $1 and r.prefix like $2 || '%' order by r.prefix, r.effective_at limit $3",
+          where c.id = $1 and r.prefix like $2 || '%' and (r.prefix, r.effective_at) > ($3, $4)
+          order by r.prefix, r.effective_at limit $5",
         carrier,
         prefix,
+        after.0,
+        after.1,
         limit
     )
     .fetch_all(db)

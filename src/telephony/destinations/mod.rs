@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::model::destination::{Config, Target, TargetKind};
+use crate::model::destination::{Config, KindConfig, Target, TargetKind};
 use crate::{
     model::{
         error::{Error, Result, same_version},
         patch::patch,
+        same::is_same,
         settings::{Feature, Features},
         used::Used,
     },
@@ -49,8 +50,8 @@ pub struct NewDestination {
     /// For a conference or mailbox. A mailbox without one gets a random PIN, which is shown once.
     pub pin: Option<VoicemailPin>,
     pub kind: TargetKind,
-    /// Depends on the kind.
-    #[schema(value_type = Config)]
+    /// The settings of the kind.
+    #[schema(value_type = KindConfig)]
     pub config: serde_json::Value,
 }
 
@@ -65,6 +66,8 @@ pub struct DestinationPatch {
     #[serde(default, deserialize_with = "patch")]
     #[schema(value_type = Option<VoicemailPin>)]
     pub pin: Option<Option<VoicemailPin>>,
+    /// The settings of the kind, whole.
+    #[schema(value_type = Option<KindConfig>)]
     pub config: Option<serde_json::Value>,
 }
 
@@ -152,6 +155,9 @@ pub async fn update(
     if let Some(config) = patch.config {
         after.config = Config::read(before.config.kind(), &config)?;
         features(change, tenant).await?.allow(Some(&before.config), &after.config)?;
+    }
+    if patch.pin.is_none() && is_same(&before, &after) {
+        return Ok(before);
     }
     let keyring = change.keyring();
     let said = patch.pin.as_ref().and_then(|pin| pin.as_ref().map(|pin| pin.reveal().to_owned()));

@@ -13,6 +13,7 @@ use crate::{
     model::{
         diff::diff,
         error::{Error, Result, same_version},
+        same::is_same,
     },
     node::{
         apart::apart,
@@ -136,6 +137,9 @@ pub async fn update(
         }
         (None, Some(xml)) => after.body = checked(change, tenant, EntryBody::Xml(xml), platform).await?,
         (None, None) => {}
+    }
+    if is_same(&before, &after) {
+        return Ok(ChangedEntry { entry: before, diff: None });
     }
     store::update(change.db(), &after).await?;
     finish(change, Some(&before), &after).await

@@ -25,6 +25,7 @@ use crate::{
         destination::Target,
         error::{Error, Result, same_version},
         patch::patch,
+        same::is_same,
     },
     node::changes::{Audit, Audited, Change},
     telephony::{destinations, names, pools},
@@ -300,7 +301,7 @@ pub async fn update(
     change: &mut Change,
     tenant: Uuid,
     id: Uuid,
-    patch: ExtensionPatch,
+    mut patch: ExtensionPatch,
     if_match: Option<i64>,
 ) -> Result<Extension> {
     if patch.status == Some(ExtensionStatus::Deleted) {
@@ -309,6 +310,20 @@ pub async fn update(
     change.hold(tenant).await?;
     let before = locked(change, tenant, id, if_match).await?;
     let keyring = change.keyring();
+    let kept = store::sealed(change.db(), tenant, id).await?.ok_or(Error::NotFound("extension"))?;
+    let is_kept = |column, sealed: &[u8], said: &str| {
+        keyring.open_sealed(Place { column, tenant, row: id }, sealed).map(|kept| kept.as_str() == said)
+    };
+    if let Some(said) = &patch.sip_password
+        && is_kept("sip_secret", &kept.sip_secret, said.reveal())?
+    {
+        patch.sip_password = None;
+    }
+    if let Some(said) = &patch.voicemail_pin
+        && is_kept("voicemail_pin", &kept.voicemail_pin, said.reveal())?
+    {
+        patch.voicemail_pin = None;
+    }
     let seal = |column, plain: &str| keyring.seal(Place { column, tenant, row: id }, plain);
     let secret = patch.sip_password.as_ref().map(|secret| seal("sip_secret", secret.reveal()));
     let pin = patch.voicemail_pin.as_ref().map(|pin| seal("voicemail_pin", pin.reveal()));
@@ -317,6 +332,9 @@ pub async fn update(
     secrets.extend(pin.as_ref().map(|_| "voicemail_pin"));
     let new_pin = patch.voicemail_pin.clone();
     let after = patched(before.clone(), patch);
+    if secrets.is_empty() && is_same(&before, &after) {
+        return Ok(before);
+    }
     check(&after)?;
     may_have(change, Some(&before), &after).await?;
     pin_is_no_name(change, Some(&before), &after, new_pin.as_ref()).await?;

@@ -58,6 +58,18 @@ impl From<Row> for Extension {
     }
 }
 
+/// An extension's secrets as they are kept.
+pub async fn sealed(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Sealed>> {
+    sqlx::query_as!(
+        Sealed,
+        "select sip_secret, voicemail_pin from extensions where tenant_id = $1 and id = $2",
+        tenant,
+        id
+    )
+    .fetch_optional(db)
+    .await
+}
+
 pub async fn sealed_pin(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Vec<u8>>> {
     sqlx::query_scalar!("select voicemail_pin from extensions where tenant_id = $1 and id = $2", tenant, id)
         .fetch_optional(db)

@@ -12,6 +12,7 @@ use crate::{
         destination::Target,
         error::{Error, Result, same_version},
         patch::patch,
+        same::is_same,
     },
     node::changes::{Audited, Change},
     routing::Strategy,
@@ -148,6 +149,9 @@ pub async fn update(
     }
     if let Some(members) = patch.members {
         after.members = members;
+    }
+    if is_same(&before, &after) {
+        return Ok(before);
     }
     check(change, &after).await?;
     destinations::not_dialled(change, tenant, id, names_of(&before), names_of(&after)).await?;

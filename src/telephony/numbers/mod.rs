@@ -16,6 +16,7 @@ use crate::{
         destination::Target,
         error::{Error, Result, same_version},
         patch::patch,
+        same::is_same,
         settings::{Country, Feature, Words},
     },
     node::changes::{Audited, Change},
@@ -227,6 +228,9 @@ pub async fn update(
     if let Some(destination) = patch.destination.filter(|destination| *destination != before.destination) {
         check(change, tenant, destination).await?;
         after.destination = destination;
+    }
+    if is_same(&before, &after) {
+        return Ok(before);
     }
     store::update(change.db(), &after).await?;
     let after = store::get(change.db(), tenant, id).await?.ok_or(Error::NotFound("number"))?;

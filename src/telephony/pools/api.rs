@@ -111,16 +111,17 @@ pub async fn reserve_number(
 }
 
 /// List reserved and resting numbers
-#[utoipa::path(tag = "pools", responses((status = 200, body = Page<HeldNumber>)))]
+#[utoipa::path(tag = "pools", params(PageQuery), responses((status = 200, body = Page<HeldNumber>)))]
 #[get("/v1/tenants/{tenant_id}/reserved-numbers")]
 pub async fn list_reserved_numbers(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
+    page: Query<PageQuery>,
 ) -> Result<Json<Page<HeldNumber>>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let items = store::held(&mut *api.read(&actor).await?, tenant).await?;
-    Ok(Json(Page { items, next_cursor: None }))
+    let held = store::held(&mut *api.read(&actor).await?, tenant).await?;
+    Ok(Json(page.of_all(held, |held| held.number.clone())?))
 }
 
 /// Release a reserved or resting number

@@ -118,6 +118,9 @@ pub async fn update(
     let before = locked(change, tenant, id, if_match).await?;
     let first = patch.first_number.unwrap_or(before.first_number);
     let last = patch.last_number.unwrap_or(before.last_number);
+    if (first, last) == (before.first_number, before.last_number) {
+        return Ok(before);
+    }
     check(first, last)?;
     no_overlap(change, tenant, id, first, last).await?;
     store::update(change.db(), tenant, id, first, last).await?;

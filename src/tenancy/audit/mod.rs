@@ -21,9 +21,9 @@ pub struct AuditEntry {
     pub action: String,
     /// Such as `extensions/ID`.
     pub resource: String,
-    #[schema(value_type = Option<Object>)]
+    /// The changed fields as they were before; a text for the configuration of a module. Secrets are left out.
     pub before: Option<Value>,
-    #[schema(value_type = Option<Object>)]
+    /// The same, as they were afterwards.
     pub after: Option<Value>,
 }
 

@@ -95,14 +95,18 @@ pub async fn delete_cluster(
 }
 
 /// List the module configurations that a cluster sets for its switches
-#[utoipa::path(tag = "clusters", responses((status = 200, body = Vec<Configuration>)))]
+#[utoipa::path(tag = "clusters", params(PageQuery), responses((status = 200, body = Page<Configuration>)))]
 #[get("/v1/clusters/{id}/configuration")]
 pub async fn list_configurations(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
-) -> Result<Json<Vec<Configuration>>, Problem> {
-    Ok(Json(store::configurations(&mut *api.read(&actor).await?, *path).await?))
+    page: Query<PageQuery>,
+) -> Result<Json<Page<Configuration>>, Problem> {
+    let mut db = api.read(&actor).await?;
+    store::get(&mut *db, *path).await?.ok_or_else(|| Problem::not_found("cluster"))?;
+    let all = store::configurations(&mut *db, *path).await?;
+    Ok(Json(page.of_all(all, |configuration| configuration.name.clone())?))
 }
 
 /// Set the configuration of a module on a cluster's switches

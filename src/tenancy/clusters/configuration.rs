@@ -59,10 +59,12 @@ pub async fn put(
     let xml = apart(move || canonical(&file, &sent)).await?;
     let xml = xml.map_err(|error| Error::invalid("xml", Code::XmlRefused.with("reason", error)))?;
     let before = store::configuration(change.db(), cluster, name).await?.map(|before| before.xml);
-    store::put_configuration(change.db(), cluster, name, &xml).await?;
-    let (old, new) = (before.clone().unwrap_or_default(), xml.clone());
+    if before.as_ref() != Some(&xml) {
+        store::put_configuration(change.db(), cluster, name, &xml).await?;
+        audit(change, cluster, name, before.clone(), Some(&xml)).await?;
+    }
+    let (old, new) = (before.unwrap_or_default(), xml);
     let diff = apart(move || diff(&old, &new)).await?;
-    audit(change, cluster, name, before, Some(&xml)).await?;
     let configuration =
         store::configuration(change.db(), cluster, name).await?.ok_or(Error::NotFound("configuration"))?;
     Ok(ChangedConfiguration { configuration, diff })

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     model::error::{Error, Result, same_version},
+    model::same::is_same,
     node::changes::{Audited, Change},
     text::{Code, DisplayName, Domain},
 };
@@ -179,6 +180,9 @@ pub async fn update(change: &mut Change, id: Uuid, patch: ClusterPatch, if_match
     after.accepts_calls_from = patch.accepts_calls_from.unwrap_or(after.accepts_calls_from);
     after.max_tenants = patch.max_tenants.unwrap_or(after.max_tenants);
     after.status = patch.status.unwrap_or(after.status);
+    if is_same(&before, &after) {
+        return Ok(before);
+    }
     check(&after)?;
     store::update(change.db(), &after).await.map_err(|e| taken(e, &after))?;
     let after = store::get(change.db(), id).await?.ok_or(Error::NotFound("cluster"))?;

@@ -175,6 +175,9 @@ pub async fn update(
     moment::check("expires_at", patch.expires_at.flatten())?;
     let (name, expires_at) =
         (patch.name.unwrap_or_else(|| before.name.clone()), patch.expires_at.unwrap_or(before.expires_at));
+    if (&name, expires_at, &scopes) == (&before.name, before.expires_at, &before.scopes) {
+        return Ok(before);
+    }
     let after = store::update(change.db(), id, &name, expires_at, &scopes).await?;
     change.audit_of("update", Some(&before), Some(&after)).await?;
     Ok(after)

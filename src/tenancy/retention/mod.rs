@@ -122,6 +122,9 @@ pub async fn update(
         mails_days: patch.mails_days.unwrap_or(before.mails_days),
         ..before.clone()
     };
+    if after == before {
+        return Ok(before);
+    }
     store::save(change.db(), &after).await?;
     let after = store::locked(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
     change.audit_of("update", Some(&before), Some(&after)).await?;

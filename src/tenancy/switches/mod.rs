@@ -107,6 +107,13 @@ pub async fn update(
     if_match: Option<i64>,
 ) -> Result<SwitchWithToken> {
     let before = locked(change, id, if_match).await?;
+    let is_new = |patch: &SwitchPatch| {
+        patch.status.is_some_and(|status| status != before.status)
+            || patch.cluster_id.is_some_and(|cluster| cluster != before.cluster_id)
+    };
+    if !patch.new_token && !is_new(&patch) {
+        return Ok(SwitchWithToken { switch: before, token: None });
+    }
     let token = patch.new_token.then(|| token::generate("dps"));
     let hash = token.as_ref().map(|token| TokenHash::of(token.as_bytes()));
     let switch = store::update(

@@ -49,26 +49,22 @@ pub async fn show_purge(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Resul
     purged.map(Json).ok_or_else(|| Problem::not_found("purge"))
 }
 
-/// A tenant's former domains.
-#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
-pub struct FormerDomains {
-    pub items: Vec<FormerDomain>,
-}
-
 /// List the domains that a tenant had and that still work
 ///
 /// Each with the extensions whose phones still use it, as far as known.
-#[utoipa::path(tag = "tenants", responses((status = 200, body = FormerDomains), (status = 404, body = Problem)))]
+#[utoipa::path(tag = "tenants", params(PageQuery), responses((status = 200, body = Page<FormerDomain>), (status = 404, body = Problem)))]
 #[get("/v1/tenants/{tenant_id}/former-domains")]
 pub async fn list_former_domains(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
-) -> Result<Json<FormerDomains>, Problem> {
+    page: Query<PageQuery>,
+) -> Result<Json<Page<FormerDomain>>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
     let mut db = api.read(&actor).await?;
     store::get(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
-    Ok(Json(FormerDomains { items: domains::store::list(&mut *db, tenant).await? }))
+    let all = domains::store::list(&mut *db, tenant).await?;
+    Ok(Json(page.of_all(all, |former| former.domain.to_string())?))
 }
 
 /// End the time of a former domain

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use self::domains::Renamed;
 use crate::{
     model::error::{Error, Result, same_version},
+    model::same::is_same,
     node::{
         changes::{Audit, Audited, Change},
         clock_store,
@@ -143,6 +144,9 @@ pub async fn update(change: &mut Change, id: Uuid, patch: TenantPatch, if_match:
     if after.domain == before.domain {
         if patch.keep_former_days.is_some() {
             return Err(Error::invalid("keep_former_days", Code::OnlyWithAnotherDomain));
+        }
+        if is_same(&before, &after) {
+            return Ok(before);
         }
         let after = store::update(change.db(), &after).await.map_err(|e| taken(e, &after.domain))?;
         change.audit_of("update", Some(&before), Some(&after)).await?;

@@ -12,6 +12,7 @@ use crate::{
     model::{
         error::{Error, Result, same_version},
         language::Language,
+        same::is_same,
         settings::{self, Settings, SettingsError, Template},
     },
     node::changes::{Audit, Change},
@@ -89,6 +90,11 @@ pub async fn put(change: &mut Change, mut template: Template, create: bool) -> R
     needs.map_err(|SettingsError { field, why }| {
         wrong_setting(SettingsError { field: format!("settings.{field}"), why })
     })?;
+    if let Some(before) = &before
+        && is_same(before, &Template { version: before.version, ..template.clone() })
+    {
+        return Ok(before.clone());
+    }
     // Higher than those of a deleted template, too: a version always means the same content.
     let highest = template_store::highest_version(change.db(), template.name.as_str()).await?;
     template.version = highest.max(before.as_ref().map_or(0, |before| before.version)) + 1;
@@ -173,9 +179,12 @@ pub async fn patch_settings(
         Err(_) => Settings::parse(&settings::merge_patch(&before, patch)),
     };
     let after = after.map_err(wrong_setting)?;
+    let body = serde_json::to_value(&after).unwrap_or_default();
+    if body == before {
+        return Ok(SettingsChange { before, after, version });
+    }
     known_to_database(change, &after).await?;
     keeps_currency(change, tenant, &before, &after).await?;
-    let body = serde_json::to_value(&after).unwrap_or_default();
     let version = store::update_settings(change.db(), tenant, &body).await?;
     let resource = format!("tenants/{tenant}/settings");
     let entry =

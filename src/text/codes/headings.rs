@@ -137,6 +137,9 @@ impl Code {
             Self::QueryUnreadable => {
                 ("The query parameters can't be read.", "Die Parameter der Adresse sind nicht lesbar.")
             }
+            Self::UnknownParameter => ("A query parameter is not known.", "Ein Parameter der Adresse ist unbekannt."),
+            Self::MethodNotAllowed => ("The path has no such method.", "Die Adresse kennt die Methode nicht."),
+            Self::WrongMediaType => ("The body has the wrong type.", "Der Inhalt hat den falschen Typ."),
             Self::BodyTooLarge | Self::BodyTooLargeHere => ("The request is too large.", "Die Anfrage ist zu groß."),
             Self::FileTooLarge | Self::RatesTooLarge => ("The file is too large.", "Die Datei ist zu groß."),
             Self::NoSuchCaller => (

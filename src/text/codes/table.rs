@@ -128,6 +128,9 @@ codes! {
     FormIncomplete "form_incomplete" BadRequest Wait "The form did not arrive completely. Please send it again." "Das Formular kam nicht vollständig an. Bitte senden Sie es noch einmal.";
     NotJson "not_json" BadRequest ReadDescription "The body is not JSON: {reason}." "Der Inhalt ist kein JSON: {reason}.";
     QueryUnreadable "query_unreadable" BadRequest ReadDescription "The query can't be read: {reason}." "Die Parameter der Adresse sind nicht lesbar: {reason}.";
+    UnknownParameter "unknown_parameter" BadRequest ReadDescription "There is no query parameter {name} here. Known are: {known}." "Den Parameter {name} gibt es hier nicht. Bekannt sind: {known}.";
+    MethodNotAllowed "method_not_allowed" MethodNotAllowed ReadDescription "This path has no such method. It has {allowed}." "Diese Adresse kennt die Methode nicht, sondern {allowed}.";
+    WrongMediaType "wrong_media_type" WrongType ReadDescription "The body must be {taken}, not {sent}." "Der Inhalt muss {taken} sein, nicht {sent}.";
     WrongIdempotencyKey "wrong_idempotency_key" BadRequest ReadDescription "Idempotency-Key must have 1 to 200 printable characters." "Idempotency-Key muss 1 bis 200 druckbare Zeichen haben.";
     IdempotencyKeyUsed "idempotency_key_used" Unprocessable ReadDescription "This Idempotency-Key was used for another request. Use a new one for a new request." "Dieser Idempotency-Key wurde für eine andere Anfrage benutzt. Nehmen Sie für eine neue Anfrage einen neuen.";
     WrongIfMatch "wrong_if_match" BadRequest ReadDescription "If-Match must be the ETag that a read returned, such as \"v3\"." "If-Match muss das ETag sein, das beim Lesen kam, etwa \"v3\".";

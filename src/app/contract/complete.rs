@@ -1,0 +1,340 @@
+//! Adds to the description of the API what holds for all operations: headers, refusals, rights, and the meaning of fields that mean
+//! the same everywhere.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
+
+use actix_web::http::Method;
+use serde_json::{Map, Value, json};
+
+use crate::tenancy::auth::rules::{self, Level, ROLES, Rule};
+
+/// The meaning of fields that have no words of their own, by name, or by schema and name where one differs.
+static FIELDS: LazyLock<BTreeMap<&str, &str>> =
+    LazyLock::new(|| serde_json::from_str(include_str!("fields.json")).unwrap_or_default());
+
+/// Requests and answers that work, by operation. A test plays them.
+static EXAMPLES: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(include_str!("examples.json")).unwrap_or_default());
+
+const TAGS: &[(&str, &str)] = &[
+    ("agents", "The people of a tenant: their accounts, roles and extensions."),
+    ("audit", "Who changed what, and when."),
+    ("auth", "Signing in and out, passwords, second factors, and who one is."),
+    ("carriers", "Who takes calls to the outside, at which price, and how it goes."),
+    ("clusters", "Switches that serve the same tenants, and the configuration of their modules."),
+    ("destinations", "Queues, menus, conferences, mailboxes, schedules, announcements, pages, and numbers outside."),
+    ("dialplan", "A tenant's own entries of the dialplan."),
+    ("extensions", "What phones register as and what others dial."),
+    ("groups", "Extensions that ring together."),
+    ("keys", "Keys of the API."),
+    ("phone numbers", "Phone numbers: where calls to them go, and who calls with them."),
+    ("pools", "Ranges that extension numbers are taken from, and numbers that are held back."),
+    ("routes", "What would happen to a call, and what it would cost."),
+    ("switches", "The FreeSWITCH machines, their credentials, and what they were told."),
+    ("templates", "What new tenants begin with."),
+    ("tenants", "The platform's customers, their settings and domains."),
+];
+
+/// What may go wrong, said once. By status, name and meaning.
+const REFUSALS: &[(u16, &str, &str)] = &[
+    (
+        400,
+        "BadRequest",
+        "The request can't be read: broken JSON, an unknown or unreadable query parameter, or a wrong header.",
+    ),
+    (401, "Unauthorized", "There is no key or token, or it is not valid."),
+    (403, "Forbidden", "Whoever asks may not do this."),
+    (404, "NotFound", "There is no such thing, or it belongs to another tenant."),
+    (405, "MethodNotAllowed", "The path does not have this method. `Allow` says which ones it has."),
+    (409, "Conflict", "Something else is in the way. `used_by` lists what, if something uses it."),
+    (412, "PreconditionFailed", "It was changed since the version in `If-Match`."),
+    (413, "ContentTooLarge", "The body is larger than 4 MiB."),
+    (415, "UnsupportedMediaType", "The body has another type than the operation takes."),
+    (422, "UnprocessableContent", "A value is wrong. `field` names it."),
+    (429, "TooManyRequests", "Too many tries or requests. `Retry-After` says when to try again."),
+    (500, "InternalServerError", "A fault of Dialplane's. `id` finds it in the log."),
+    (503, "ServiceUnavailable", "The database can't be used right now. Try again after `Retry-After`."),
+];
+
+/// Every operation with its path and method.
+pub fn operations(described: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
+    let paths = described["paths"].as_object().into_iter().flatten();
+    paths.flat_map(|(path, methods)| {
+        let methods = methods.as_object().into_iter().flatten();
+        methods.map(move |(method, operation)| (path.as_str(), method.as_str(), operation))
+    })
+}
+
+pub fn complete(described: &mut Value) {
+    described["info"]["contact"] = json!({ "name": "Dialplane" });
+    described["servers"] = json!([{ "url": "/", "description": "The node that serves this description." }]);
+    described["tags"] =
+        TAGS.iter().map(|(name, description)| json!({ "name": name, "description": description })).collect();
+    described["components"]["responses"] = Value::Object(refusals());
+    described["components"]["headers"] = headers();
+    described["components"]["parameters"] = parameters();
+    if let Some(paths) = described["paths"].as_object_mut() {
+        for (path, methods) in paths {
+            for (method, operation) in methods.as_object_mut().into_iter().flatten() {
+                complete_operation(path, method, operation);
+            }
+        }
+    }
+    if let Some(schemas) = described["components"]["schemas"].as_object_mut() {
+        for (name, schema) in &mut *schemas {
+            explain(name, schema);
+        }
+        super::plain::make_plain(schemas);
+    }
+    drop_unused(described);
+}
+
+fn refusals() -> Map<String, Value> {
+    let refusal = |&(status, name, description): &(u16, &str, &str)| {
+        let mut headers = json!({ "X-Request-Id": header("X-Request-Id") });
+        match status {
+            401 => headers["WWW-Authenticate"] = header("WWW-Authenticate"),
+            405 => headers["Allow"] = header("Allow"),
+            429 | 503 => headers["Retry-After"] = header("Retry-After"),
+            _ => {}
+        }
+        let response = json!({ "description": description, "headers": headers, "content": problem() });
+        (name.to_owned(), response)
+    };
+    REFUSALS.iter().map(refusal).collect()
+}
+
+fn problem() -> Value {
+    json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } })
+}
+
+fn header(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/headers/{name}") })
+}
+
+fn headers() -> Value {
+    let text = |description: &str, example: &str| json!({ "description": description, "schema": { "type": "string" }, "example": example });
+    json!({
+        "Allow": text("The methods that the path has.", "GET, PATCH, DELETE"),
+        "Dialplane-Visible": text(
+            "How many of the nodes serve the change already, as `seen/all`. `2/2` means that every fetch from now on gets it.",
+            "2/2",
+        ),
+        "ETag": text("The version, for `If-Match`.", "\"v7\""),
+        "Idempotency-Replayed": text("`true` if this is the answer that was given to the same key before.", "true"),
+        "Location": text("Where it can be read.", "/v1/switches/01a2186b-5832-754c-abac-f8f5c6afcbb3"),
+        "Retry-After": { "description": "Seconds to wait.", "schema": { "type": "integer" }, "example": 2 },
+        "WWW-Authenticate": text("How to authenticate.", "Bearer"),
+        "X-Request-Id": text("Identifies the request in the log.", "01a2186b-5832-754c-abac-f8f5c6afcbb3"),
+    })
+}
+
+fn parameters() -> Value {
+    json!({
+        "IdempotencyKey": {
+            "name": "Idempotency-Key", "in": "header", "required": false, "example": "import-2026-11-26-line-7",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 200 },
+            "description": "Makes it safe to send the request again: within a day, the same key gets the same answer, and nothing is done twice.",
+        },
+        "IfMatch": {
+            "name": "If-Match", "in": "header", "required": false, "example": "\"v7\"", "schema": { "type": "string" },
+            "description": "The `ETag` that was read. If it was changed since, nothing is done, and the answer is 412.",
+        },
+    })
+}
+
+fn complete_operation(path: &str, method: &str, operation: &mut Value) {
+    let rule = Method::from_bytes(method.to_uppercase().as_bytes()).ok().and_then(|method| rules::rule(&method, path));
+    let rights = rule.map(rights).unwrap_or_default();
+    let own = operation["description"].as_str().unwrap_or_default();
+    operation["description"] =
+        [own, &rights].iter().filter(|text| !text.is_empty()).copied().collect::<Vec<_>>().join("\n\n").into();
+    let changes = method != "get" && rule != Some(Rule::Anyone);
+    if changes {
+        let mut named = vec!["IdempotencyKey"];
+        if matches!(method, "patch" | "put" | "delete") {
+            named.push("IfMatch");
+        }
+        let parameters = operation.as_object_mut().map(|operation| operation.entry("parameters").or_insert(json!([])));
+        if let Some(parameters) = parameters.and_then(Value::as_array_mut) {
+            parameters.extend(named.iter().map(|name| json!({ "$ref": format!("#/components/parameters/{name}") })));
+        }
+    }
+    for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+        if parameter.get("$ref").is_none() && parameter.get("description").is_none() {
+            let name = parameter["name"].as_str().unwrap_or_default();
+            if let Some(meaning) = FIELDS.get(format!("?{name}").as_str()).or_else(|| FIELDS.get(name)) {
+                parameter["description"] = (*meaning).into();
+            }
+        }
+    }
+    let has_body = operation.get("requestBody").is_some();
+    let example = &EXAMPLES[operation["operationId"].as_str().unwrap_or_default()];
+    // What uploads send if they don't know better.
+    if let Some(content) = operation.pointer_mut("/requestBody/content").and_then(Value::as_object_mut)
+        && content.contains_key("text/csv")
+    {
+        content
+            .insert("application/octet-stream".into(), json!({ "schema": { "type": "string", "format": "binary" } }));
+    }
+    if let Some(request) = example.get("request") {
+        put_example(&mut operation["requestBody"]["content"], request);
+    }
+    let Some(responses) = operation["responses"].as_object_mut() else { return };
+    for (status, response) in responses.iter_mut() {
+        let is_problem = response
+            .pointer("/content/application~1json/schema/$ref")
+            .is_some_and(|schema| schema == "#/components/schemas/Problem");
+        match status.parse::<u16>().ok().and_then(refusal) {
+            Some(reference) if is_problem => *response = reference,
+            Some(_) => complete_refusal(response),
+            None => complete_answer(method, status, response, changes),
+        }
+    }
+    if let (Some(body), Some(status)) = (example.get("response"), example["status"].as_str())
+        && let Some(response) = responses.get_mut(status)
+    {
+        put_example(&mut response["content"], body);
+    }
+    let mut usual = vec![400, 405, 422, 500, 503];
+    if rule != Some(Rule::Anyone) {
+        usual.extend([401, 403, 404, 429]);
+    }
+    if has_body {
+        usual.extend([413, 415]);
+    }
+    if changes {
+        usual.extend([409, 412]);
+    }
+    for status in usual {
+        if let Some(reference) = refusal(status) {
+            responses.entry(status.to_string()).or_insert(reference);
+        }
+    }
+}
+
+fn put_example(content: &mut Value, example: &Value) {
+    for (_, media) in content.as_object_mut().into_iter().flatten() {
+        media["example"] = example.clone();
+    }
+}
+
+fn refusal(status: u16) -> Option<Value> {
+    let (_, name, _) = REFUSALS.iter().find(|(known, ..)| *known == status)?;
+    Some(json!({ "$ref": format!("#/components/responses/{name}") }))
+}
+
+/// A refusal with a body of its own, such as a report on each line, beside the usual problem.
+fn complete_refusal(response: &mut Value) {
+    response["description"] = "Nothing was done. The report says why, line by line.".into();
+    response["headers"] = json!({ "X-Request-Id": header("X-Request-Id") });
+    if let (Some(content), Value::Object(problem)) = (response["content"].as_object_mut(), problem()) {
+        content.extend(problem);
+    }
+}
+
+fn complete_answer(method: &str, status: &str, response: &mut Value, changes: bool) {
+    let is_page = response.to_string().contains("/schemas/Page_");
+    if response["description"].as_str().unwrap_or_default().is_empty() {
+        response["description"] = match (method, status) {
+            ("get", _) if is_page => "A page of the list.",
+            ("get", _) => "As it is.",
+            (_, "201") => "It was created.",
+            (_, "202") => "It is under way.",
+            (_, "204") | ("post", _) => "It is done.",
+            _ => "As it is now.",
+        }
+        .into();
+    }
+    let mut headers = json!({ "X-Request-Id": header("X-Request-Id") });
+    if changes {
+        headers["Dialplane-Visible"] = header("Dialplane-Visible");
+        headers["Idempotency-Replayed"] = header("Idempotency-Replayed");
+    }
+    if status == "201" {
+        headers["Location"] = header("Location");
+    }
+    if response.get("content").is_some() && !is_page {
+        headers["ETag"] = header("ETag");
+    }
+    response["headers"] = headers;
+}
+
+/// Who may do it, and with which scope of a key.
+fn rights(rule: Rule) -> String {
+    let Some((resource, needs)) = rule.resource() else {
+        return "Needs no key: the body proves who asks.".into();
+    };
+    let may = |role: &&rules::Role| rule.allows(rules::level(**role, resource));
+    let roles = ROLES.iter().filter(may).map(|role| {
+        let only_own = rules::level(*role, resource) == Level::Own && needs != Level::Own;
+        let only_own = only_own
+            || rules::level(*role, resource) == Level::Own
+                && ROLES.iter().any(|other| rules::level(*other, resource) > Level::Own);
+        format!("`{}`{}", role.as_str(), if only_own { " (their own)" } else { "" })
+    });
+    let roles = roles.collect::<Vec<_>>().join(", ");
+    if resource == rules::Resource::Account {
+        return format!("For: {roles}.");
+    }
+    let scope = if needs == Level::Write { "write" } else { "read" };
+    format!("For: {roles}. Scope of a key: `{}:{scope}`.", resource.name())
+}
+
+/// Gives properties without words the meaning of their name.
+fn explain(name: &str, schema: &mut Value) {
+    for (field, property) in object(schema, "properties") {
+        let has_words = property.get("description").is_some()
+            || property
+                .get("oneOf")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .any(|choice| choice.get("description").is_some());
+        let meaning = FIELDS.get(format!("{name}.{field}").as_str()).or_else(|| FIELDS.get(field.as_str()));
+        if !has_words && let (Some(meaning), Some(property)) = (meaning, property.as_object_mut()) {
+            property.insert("description".into(), (*meaning).into());
+        }
+    }
+    for (key, inner) in schema.as_object_mut().into_iter().flatten() {
+        match (key.as_str(), inner) {
+            ("allOf" | "oneOf" | "anyOf", Value::Array(parts)) => parts.iter_mut().for_each(|part| explain(name, part)),
+            ("properties", Value::Object(fields)) => fields.iter_mut().for_each(|(_, field)| explain(name, field)),
+            ("items", inner) => explain(name, inner),
+            _ => {}
+        }
+    }
+}
+
+/// The members of an object within a value, if it has that object.
+fn object<'a>(value: &'a mut Value, name: &str) -> impl Iterator<Item = (&'a String, &'a mut Value)> {
+    value.get_mut(name).and_then(Value::as_object_mut).into_iter().flatten()
+}
+
+/// Leaves out schemas that nothing refers to: types that are written out where they stand.
+fn drop_unused(described: &mut Value) {
+    loop {
+        let mut used = BTreeSet::new();
+        references(described, &mut used);
+        let Some(schemas) = described["components"]["schemas"].as_object_mut() else { return };
+        let before = schemas.len();
+        schemas.retain(|name, _| used.contains(&format!("#/components/schemas/{name}")));
+        if schemas.len() == before {
+            return;
+        }
+    }
+}
+
+fn references(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            found.extend(fields.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            fields.values().for_each(|field| references(field, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
+    }
+}

@@ -1,0 +1,72 @@
+//! The contract with scripts: what `/openapi.json` says, and what is refused because it does not stand there.
+//!
+//! Handlers describe what is theirs: paths, parameters, bodies. What holds for all of them is added here, so that it is said once and
+//! the same everywhere.
+
+mod complete;
+mod guard;
+mod plain;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::OnceLock,
+};
+
+use actix_web::{HttpResponse, get};
+use serde_json::Value;
+use utoipa::OpenApi as _;
+use utoipa_actix_web::AppExt as _;
+
+pub use guard::{known, nothing};
+
+use super::router;
+
+/// The description of the API.
+struct Contract {
+    json: String,
+    /// What each path takes, by method.
+    routes: HashMap<String, BTreeMap<String, Takes>>,
+}
+
+/// What an operation takes.
+#[derive(Default)]
+struct Takes {
+    /// The names of its query parameters.
+    parameters: Vec<String>,
+    /// The types of its body.
+    bodies: Vec<String>,
+}
+
+/// The description is made on first use, because making it takes megabytes of memory.
+fn contract() -> &'static Contract {
+    static CONTRACT: OnceLock<Contract> = OnceLock::new();
+    CONTRACT.get_or_init(|| {
+        let app = actix_web::App::new().into_utoipa_app().openapi(router::ApiDescription::openapi());
+        let described = app.configure(router::described).split_for_parts().1;
+        // The description consists of names and texts, so this can't fail.
+        let mut described = serde_json::to_value(described).unwrap_or_default();
+        complete::complete(&mut described);
+        Contract::of(&described)
+    })
+}
+
+impl Contract {
+    fn of(described: &Value) -> Self {
+        let mut routes = HashMap::<_, BTreeMap<_, _>>::new();
+        for (path, method, operation) in complete::operations(described) {
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let parameters = parameters.filter(|parameter| parameter["in"] == "query");
+            let parameters = parameters.filter_map(|parameter| parameter["name"].as_str().map(str::to_owned)).collect();
+            let bodies = operation["requestBody"]["content"].as_object();
+            let bodies = bodies.into_iter().flatten().map(|(media, _)| media.clone()).collect();
+            let route = routes.entry(path.to_owned()).or_default();
+            route.insert(method.to_uppercase(), Takes { parameters, bodies });
+        }
+        Self { json: described.to_string(), routes }
+    }
+}
+
+#[get("/openapi.json")]
+pub async fn openapi_json() -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(contract().json.as_str())
+}

@@ -1,0 +1,111 @@
+//! Makes schemas plain: one object with all its properties where serde flattens, and a name where a page repeats a type. Generators of
+//! clients make one type of such an object; of `allOf` with choices in it they make none.
+
+use serde_json::{Map, Value, json};
+
+type Schemas = Map<String, Value>;
+
+pub fn make_plain(schemas: &mut Schemas) {
+    name_items(schemas);
+    let names = schemas.keys().cloned().collect::<Vec<_>>();
+    for name in names {
+        let Some(schema) = schemas.get(&name) else { continue };
+        let plain = plain(schema, schemas);
+        schemas.insert(name, plain);
+    }
+}
+
+/// The items of a page get the name of their type, which utoipa writes out.
+fn name_items(schemas: &mut Schemas) {
+    let pages = schemas.keys().filter(|name| name.starts_with("Page_")).cloned().collect::<Vec<_>>();
+    for page in pages {
+        let item = page.trim_start_matches("Page_").to_owned();
+        let Some(items) = schemas.get_mut(&page).and_then(|page| page.pointer_mut("/properties/items/items")) else {
+            continue;
+        };
+        let written_out = std::mem::replace(items, json!({ "$ref": format!("#/components/schemas/{item}") }));
+        schemas.entry(item).or_insert(written_out);
+    }
+}
+
+/// The schema, with every `allOf` within it as one object.
+fn plain(schema: &Value, schemas: &Schemas) -> Value {
+    match schema {
+        Value::Object(members) if members.contains_key("allOf") => {
+            let mut object = Members::default();
+            object.add(schema, schemas, true);
+            object.schema(members.get("description"))
+        }
+        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), plain(value, schemas))).collect(),
+        Value::Array(items) => items.iter().map(|item| plain(item, schemas)).collect(),
+        other => other.clone(),
+    }
+}
+
+/// The properties of an object that is made of parts.
+#[derive(Default)]
+struct Members {
+    properties: Map<String, Value>,
+    required: Vec<Value>,
+}
+
+impl Members {
+    /// Adds a part. Only what every choice has is required of an object with choices.
+    fn add(&mut self, part: &Value, schemas: &Schemas, always: bool) {
+        if let Some(name) = part.get("$ref").and_then(Value::as_str) {
+            if let Some(named) = name.rsplit('/').next().and_then(|name| schemas.get(name)) {
+                self.add(named, schemas, always);
+            }
+            return;
+        }
+        for inner in part.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+            self.add(inner, schemas, always);
+        }
+        if let Some(choices) = part.get("oneOf").and_then(Value::as_array) {
+            let choices = choices.iter().map(|choice| {
+                let mut members = Self::default();
+                members.add(choice, schemas, always);
+                members
+            });
+            let choices = choices.collect::<Vec<_>>();
+            let common = |name: &&Value| choices.iter().all(|choice| choice.required.contains(name));
+            self.required
+                .extend(choices.first().into_iter().flat_map(|first| first.required.iter().filter(common).cloned()));
+            for (name, property) in choices.iter().flat_map(|choice| &choice.properties) {
+                self.or(name, plain(property, schemas));
+            }
+        }
+        for (name, property) in part.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            self.or(name, plain(property, schemas));
+        }
+        if always {
+            self.required.extend(part.get("required").and_then(Value::as_array).into_iter().flatten().cloned());
+        }
+    }
+
+    /// Adds a property, which may be one or the other if there is one of that name.
+    fn or(&mut self, name: &str, property: Value) {
+        match self.properties.get_mut(name) {
+            None => drop(self.properties.insert(name.to_owned(), property)),
+            Some(known) if *known == property => {}
+            Some(known) => match (
+                known.get_mut("enum").and_then(Value::as_array_mut),
+                property.get("enum").and_then(Value::as_array),
+            ) {
+                (Some(values), Some(more)) => values.extend(more.iter().cloned()),
+                _ => match known.get_mut("anyOf").and_then(Value::as_array_mut) {
+                    Some(choices) => choices.push(property),
+                    None => *known = json!({ "anyOf": [known.take(), property] }),
+                },
+            },
+        }
+    }
+
+    fn schema(self, description: Option<&Value>) -> Value {
+        let mut schema = json!({ "type": "object", "properties": self.properties, "required": self.required });
+        if let Some(description) = description {
+            schema["description"] = description.clone();
+        }
+        schema
+    }
+}

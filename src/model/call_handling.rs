@@ -11,6 +11,7 @@ use crate::{
 /// extension pays.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate setting")]
 pub struct CallHandling {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forward_always: Option<DialNumber>,
@@ -31,6 +32,18 @@ pub struct CallHandling {
     pub blocked_callers: Vec<Prefix>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub record: bool,
+    /// Whether it is busy for further callers while it is in a call.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub busy_on_busy: bool,
+    /// Where its phone stands, if not in the tenant's area: the area code of numbers that it dials without one, such as `089`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub area_code: Option<Prefix>,
+    /// Whether it takes calls as an agent of queues.
+    #[serde(skip_serializing_if = "AtQueues::is_default")]
+    pub at_queues: AtQueues,
+    /// The voicemail greeting (1 to 9, as recorded by phone) that callers hear outside business hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed_greeting: Option<u8>,
     /// Whether colleagues may pick up its calls with the feature code. Then callers hear ringing even if no phone is registered.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub pickup: bool,
@@ -48,6 +61,24 @@ pub struct FollowMe {
     pub confirm: bool,
 }
 
+/// Whether an agent takes calls of queues. Their other calls don't depend on it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AtQueues {
+    #[default]
+    LoggedIn,
+    /// For a while.
+    Paused,
+    LoggedOut,
+}
+
+impl AtQueues {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl CallHandling {
     pub fn check(&self) -> Result<(), Error> {
         if self.follow_me.len() > 5 {
@@ -58,6 +89,9 @@ impl CallHandling {
         }
         if self.blocked_callers.len() > 200 {
             return Err(Error::invalid("calls.blocked_callers", Code::at_most(200)));
+        }
+        if self.closed_greeting.is_some_and(|greeting| !(1..=9).contains(&greeting)) {
+            return Err(Error::invalid("calls.closed_greeting", Code::range(1, 9)));
         }
         Ok(())
     }

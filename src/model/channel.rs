@@ -9,8 +9,12 @@ pub const EXTENSION: &str = "dialplane_extension";
 pub const HELP_ONLY: &str = "dialplane_help_only";
 /// On a call of a phone: a number of its agent, which its calls for help show even if the database can't be asked.
 pub const OWN_NUMBER: &str = "dialplane_own_number";
+/// On a call of a phone: the area code of its extension, if it has one of its own.
+pub const AREA: &str = "dialplane_area";
 /// The SIP username of the extension that forwarded or transferred the call, and so pays for it.
 pub const ON_BEHALF: &str = "dialplane_on_behalf";
+/// The SIP username of the extension that forwarded the call, `:`, and where to. Its mailbox takes the call if nobody there does.
+pub const FORWARDER: &str = "dialplane_forwarder";
 /// How often the call was led on, so that circles end.
 pub const HOPS: &str = "dialplane_hops";
 /// Its value on a call of a phone that may only call for help.

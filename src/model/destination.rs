@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     model::{error::Error, settings::BusinessHours},
-    text::{Code, DialNumber, Email, SoundFile, Spoken, StreamName, TimeZone, Why},
+    text::{Code, DialNumber, Email, Prefix, SoundFile, Spoken, StreamName, TimeZone, Why},
 };
 
 /// What something leads to.
@@ -131,6 +131,7 @@ impl QueueStrategy {
 /// Callers wait, agents answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate setting")]
 pub struct Queue {
     #[serde(default)]
     pub strategy: QueueStrategy,
@@ -155,6 +156,46 @@ pub struct Queue {
     pub announcement_seconds: u16,
     #[serde(default)]
     pub record: bool,
+    /// Whether callers are told at which place they are, as often as announcements come. The switch needs its event socket set, and
+    /// FreeSWITCH's prompts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub announce_place: bool,
+    /// Whether they are told about how long they will wait, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub announce_wait: bool,
+    /// Whether agents who are on do not disturb or in a call with somebody else are rung, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ring_busy_agents: bool,
+    /// How many calls an agent may leave unanswered in a row before they are paused; 0 for any number. They log in again by their code.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub max_no_answers: u8,
+    /// Agents by skill: those of the next level are rung only after a caller has waited this many seconds for each level before; 0: at once,
+    /// if all of lower levels are busy.
+    #[serde(default, skip_serializing_if = "is_zero_too")]
+    pub level_wait_seconds: u16,
+    /// Callers who come before others. The first that fits counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub priorities: Vec<Priority>,
+}
+
+/// A caller whose number begins with this is served as if they had waited that much longer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Priority {
+    /// Absent: every caller, so that this queue comes before others with the same agents.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callers: Option<Prefix>,
+    pub seconds: u16,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u8) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero_too(number: &u16) -> bool {
+    *number == 0
 }
 
 /// An extension as an agent of a queue. Lower levels ring first; within a level, lower positions do.
@@ -387,6 +428,12 @@ impl Queue {
         }
         if !(10..=3600).contains(&self.announcement_seconds) {
             return Err(Error::invalid("announcement_seconds", Code::range(10, 3600)));
+        }
+        if self.level_wait_seconds > 3600 {
+            return Err(Error::invalid("level_wait_seconds", Code::range(0, 3600)));
+        }
+        if self.priorities.len() > 50 {
+            return Err(Error::invalid("priorities", Code::at_most(50)));
         }
         Ok(())
     }

@@ -3,8 +3,9 @@
 //! FreeSWITCH expands every argument (`switch_core_session_exec`), some twice (`set`), and dial strings once more. So
 //! arguments are built from validated texts and constants alone, and hold no `$` at all.
 
-use super::{AFTER, Hops, Member, Ring, RingGroup, Route, Tenant, Then, entries::Step, trial::Done};
+use super::{AFTER, Handle, Hops, MESSAGE, Member, Ring, RingGroup, Route, Tenant, Then, entries::Step, trial::Done};
 use crate::{
+    model::call_handling::AtQueues,
     model::channel,
     model::destination::Prompt,
     text::{DialNumber, Domain, SipUsername},
@@ -101,21 +102,27 @@ impl Route {
             Self::Echo => vec![action("answer", ""), action("echo", "")],
             Self::Ring(ring) => ring.actions(domain),
             Self::RingGroup(group) => group.actions(domain, hops),
-            Self::Message { mailbox } => leave_message(mailbox, domain),
+            Self::Message { mailbox, greeting } => leave_message(mailbox, *greeting, domain),
             Self::Voicemail { mailbox } => {
-                let mut actions = mailbox.as_ref().map(|mailbox| forget_own_pin(mailbox, domain)).into_iter().collect();
+                let mut actions =
+                    mailbox.as_ref().map(|mailbox| forget_own_pin(mailbox, domain)).into_iter().collect::<Vec<_>>();
                 let mailbox = mailbox.as_ref().map(|mailbox| format!(" {mailbox}")).unwrap_or_default();
+                // Whoever listens may call back whoever left the message, as they could by dialling the number.
+                actions.push(set("voicemail_callback_context", domain));
                 let check = action("voicemail", format!("check default {domain}{mailbox}"));
                 Vec::extend(&mut actions, [action("answer", ""), action("sleep", "500"), check]);
                 actions
             }
-            Self::Lead { to, on_behalf_of } => {
+            Self::Lead { to, on_behalf_of, own_mailbox } => {
                 let mut actions = vec![hops.on(to)];
+                if let Some(forwarder) = on_behalf_of.as_ref().filter(|_| *own_mailbox) {
+                    actions.push(set(channel::FORWARDER, format!("{forwarder}:{to}")));
+                }
                 actions.extend(on_behalf_of.as_ref().map(|user| set(channel::ON_BEHALF, user)));
                 actions.push(transfer(to, domain));
                 actions
             }
-            Self::Queue { id, record: wanted, then } => {
+            Self::Queue { id, record: wanted, ahead, then } => {
                 let mut actions = vec![action("answer", "")];
                 if *wanted {
                     record(&mut actions, true);
@@ -123,6 +130,11 @@ impl Route {
                 // Otherwise, a caller whose agent hangs up first would go on to what follows (uuid_bridge_on_soft_execute in
                 // switch_ivr_bridge.c).
                 actions.push(set("hangup_after_bridge", true));
+                // Also what a queue before has left there (`callcenter_function` in mod_callcenter.c).
+                actions.push(match ahead {
+                    0 => action("unset", "cc_base_score"),
+                    seconds => set("cc_base_score", seconds),
+                });
                 actions.push(action("callcenter", address(*id, domain)));
                 led_on(&mut actions, then.as_deref(), domain, hops);
                 actions
@@ -135,6 +147,15 @@ impl Route {
                 actions.push(action("unset", channel::HOPS));
                 actions.push(action("ivr", address(*id, domain)));
                 led_on(&mut actions, then.as_deref(), domain, hops);
+                actions
+            }
+            Self::Again { menu, prompt } => {
+                let mut actions = vec![action("answer", ""), action("unset", channel::HOPS)];
+                match prompt {
+                    Some(prompt) => actions.extend(play(prompt)),
+                    None => actions.push(action("playback", NOT_HERE)),
+                }
+                actions.push(transfer(&menu.simple().to_string(), domain));
                 actions
             }
             Self::Conference { id, moderator } => {
@@ -164,12 +185,19 @@ impl Route {
                 };
                 vec![action("answer", ""), action("valet_park", lot)]
             }
-            Self::Handle { .. } => {
-                vec![
+            Self::Handle { change, extension } => {
+                // What an agent said last counts, also where the switch has paused them because they answered no calls
+                // (`outbound_agent_thread_run` in mod_callcenter.c). The switch runs this when it answers.
+                let back = (*change == Handle::AtQueues(AtQueues::LoggedIn)).then(|| {
+                    set("api_on_answer", format!("callcenter_config agent set status {extension}@{domain} Available"))
+                });
+                let mut actions = back.into_iter().collect::<Vec<_>>();
+                actions.extend([
                     action("answer", ""),
                     action("sleep", "300"),
                     action("playback", "tone_stream://%(150,50,800);%(150,0,1200)"),
-                ]
+                ]);
+                actions
             }
             Self::Custom { steps } => custom(steps, domain, hops),
             // These need an admitted call; here there is none.
@@ -206,9 +234,15 @@ fn forget_own_pin(mailbox: &SipUsername, domain: &Domain) -> Action {
     set("api_on_answer", format!("vm_fsdb_pref_password_set default {domain} {mailbox} {NO_PIN}"))
 }
 
-fn leave_message(mailbox: &str, domain: &Domain) -> Vec<Action> {
-    vec![action("answer", ""), action("sleep", "500"), action("voicemail", format!("default {domain} {mailbox}"))]
+/// A greeting that was not recorded is none: callers then hear the usual words (`voicemail_leave_main` in mod_voicemail.c).
+fn leave_message(mailbox: &str, greeting: Option<u8>, domain: &Domain) -> Vec<Action> {
+    let greeting = greeting.map(|greeting| set("voicemail_greeting_number", greeting));
+    let leave = action("voicemail", format!("default {domain} {mailbox}"));
+    greeting.into_iter().chain([action("answer", ""), action("sleep", "500"), leave]).collect()
 }
+
+/// What callers hear who dialled a number in a menu that nobody has, if the menu has no prompt for it.
+const NOT_HERE: &str = "tone_stream://%(200,100,400);%(400,200,300)";
 
 fn led_on(actions: &mut Vec<Action>, then: Option<&str>, domain: &Domain, hops: Hops) {
     match then {
@@ -261,9 +295,13 @@ impl Ring {
             actions.extend([set("ignore_early_media", true), set("loopback_no_pre_answer", true)]);
         }
         actions.extend(ring(vec![legs.join(",")], self.seconds, self.then != Then::Hangup));
-        match self.then {
+        match &self.then {
             Then::Hangup => {}
-            Then::Voicemail => actions.extend(leave_message(self.extension.as_str(), domain)),
+            Then::Voicemail(greeting) => actions.extend(leave_message(self.extension.as_str(), *greeting, domain)),
+            Then::MessageFor(forwarder) => {
+                let to = format!("{forwarder}{MESSAGE}");
+                actions.extend([self.hops.on(&to), transfer(&to, domain)]);
+            }
             Then::Ask => {
                 let to = format!("{}{AFTER}", self.extension);
                 actions.push(self.hops.on(&to));

@@ -7,7 +7,10 @@ use super::plan::Plan;
 use crate::model::refusal::Refusal;
 use crate::{
     model::settings::Country,
-    text::{E164, Prefix},
+    text::{
+        E164, Prefix,
+        service::{Class, Service},
+    },
 };
 
 /// A number of the public network.
@@ -43,6 +46,9 @@ impl Callee {
     /// Reads what was dialled, without the digits for an outside line. `None` if it is not a valid number.
     #[must_use]
     pub fn read(dialled: &str, country: Option<&str>) -> Option<Self> {
+        if let Some(service) = dialled.strip_prefix('+').and_then(Service::of) {
+            return Some(Self::of_service(service));
+        }
         let number = valid(dialled, country).or_else(|| {
             // Most of the world dials 00 for another country. Phones' address books have it wherever the phone stands.
             valid(&format!("+{}", dialled.strip_prefix("00")?), None)
@@ -51,15 +57,20 @@ impl Callee {
     }
 
     /// The same for what a tenant's people dialled: a number that begins with neither `+` nor 0 may lack the tenant's area code.
+    ///
+    /// `own_area`: that of the caller's extension, if it has one of its own.
     #[must_use]
-    pub fn dialled(number: &str, plan: &Plan) -> Option<Self> {
+    pub fn dialled(number: &str, plan: &Plan, own_area: Option<&Prefix>) -> Option<Self> {
         let country = plan.country();
+        if let Some(service) = Service::dialled(number, country) {
+            return Some(Self::of_service(service));
+        }
         // Numbers that begin with 11, and those of few digits, are services' and extensions', or mistyped. A number that is whole with
         // its country's code lacks only the `+`.
         let is_short = number.len() < 5 || number.starts_with("11");
         let is_whole =
             || valid(&format!("+{number}"), None).and_then(|n| Self::of(&n)).is_some_and(|n| n.is_in(country));
-        let area = plan.settings.routing.outbound.area_code.as_ref();
+        let area = own_area.or(plan.settings.routing.outbound.area_code.as_ref());
         let local = area.filter(|_| !number.starts_with(['+', '0']) && !is_short && !is_whole());
         let local = local.and_then(|area| valid(&format!("{area}{number}"), country)).filter(|number| {
             matches!(number.get_type(), PhoneNumberType::FixedLine | PhoneNumberType::FixedLineOrMobile)
@@ -75,6 +86,11 @@ impl Callee {
         let is_premium = matches!(number.get_type(), PhoneNumberType::PremiumRate | PhoneNumberType::SharedCost);
         let number = E164::parse(&number.format_as(PhoneNumberFormat::E164)).ok()?;
         Some(Self { number, country, is_premium })
+    }
+
+    fn of_service(service: Service<'_>) -> Self {
+        let country = Country::parse(service.country).ok();
+        Self { number: E164::of_service(service), country, is_premium: service.class == Class::Premium }
     }
 
     fn is_in(&self, country: Option<&str>) -> bool {

@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 use uuid::Uuid;
 
 use super::{
-    Action,
+    Action, MESSAGE,
     actions::{action, set},
     callee::Callee,
 };
@@ -13,7 +13,7 @@ use crate::{
     model::carrier::CarrierConfig,
     model::channel,
     model::settings::Currency,
-    text::{Codecs, E164, Spoken},
+    text::{Codecs, Domain, E164, SipUsername, Spoken},
 };
 
 /// An active carrier, as every node knows it.
@@ -113,6 +113,19 @@ pub struct Carried<'a> {
 pub enum Dialling<'a> {
     Number(&'a E164),
     Emergency(&'a str),
+}
+
+/// Causes with which a call that an extension forwarded out of the platform ends where nobody took it.
+const NOT_TAKEN: &str = "USER_BUSY,CALL_REJECTED,NO_ANSWER,NO_USER_RESPONSE,SUBSCRIBER_ABSENT,USER_NOT_REGISTERED,UNALLOCATED_NUMBER,\
+INVALID_NUMBER_FORMAT,DESTINATION_OUT_OF_ORDER,NO_ROUTE_DESTINATION,NORMAL_TEMPORARY_FAILURE,NETWORK_OUT_OF_ORDER,\
+RECOVERY_ON_TIMER_EXPIRE,PROGRESS_TIMEOUT,GATEWAY_DOWN,INVALID_GATEWAY,SWITCH_CONGESTION,NORMAL_CIRCUIT_CONGESTION,\
+REQUESTED_CHAN_UNAVAIL,NETWORK_UNREACHABLE,INCOMPATIBLE_DESTINATION,CALL_REJECTED,NORMAL_UNSPECIFIED";
+
+/// Has the mailbox of whoever forwarded a call take it if the called party does not. The switch looks at this after `continue_on_fail`, so
+/// other carriers are tried before (`switch_channel_handle_cause` in switch_channel.c).
+#[must_use]
+pub fn or_mailbox(forwarder: &SipUsername, domain: &Domain) -> Action {
+    set("transfer_on_fail", format!("{NOT_TAKEN} {forwarder}{MESSAGE} XML {domain}"))
 }
 
 impl Carried<'_> {
@@ -245,11 +258,13 @@ pub fn cost(price: i64, first_seconds: i16, step_seconds: i16, seconds: i64) -> 
     price.saturating_mul(charged).saturating_add(59) / 60
 }
 
-/// All prefixes of the called number, to look rates up by.
+/// All prefixes of the called number, to look rates up by. A service costs what it asks for: it has a price only where a rate is for its
+/// kind, never that of the country's subscribers.
 #[must_use]
 pub fn prefixes(callee: &Callee) -> Vec<String> {
     let digits = callee.digits();
-    (1..=digits.len()).map(|length| digits[..length].to_owned()).collect()
+    let least = callee.number.service().map_or(1, |service| service.least_prefix);
+    (least..=digits.len()).map(|length| digits[..length].to_owned()).collect()
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use super::{Found, Group, RingGroup, Route, Router, Strategy};
-use crate::model::destination::{Config, Schedule, Target};
+use super::{Found, Group, RingGroup, Route, Router, Strategy, begins_with};
+use crate::model::destination::{Config, Priority, Schedule, Target};
 use crate::model::refusal::Refusal;
 use crate::model::settings::Feature;
 
@@ -27,7 +27,11 @@ impl Router<'_, '_> {
     fn group(&mut self, group: &Group) -> Route {
         let then = group.otherwise.and_then(|target| self.plan.name_of(target));
         if group.members.is_empty() {
-            return then.map_or(Route::Refused(Refusal::Absent), |to| Route::Lead { to, on_behalf_of: None });
+            return then.map_or(Route::Refused(Refusal::Absent), |to| Route::Lead {
+                to,
+                on_behalf_of: None,
+                own_mailbox: false,
+            });
         }
         let mut members = group.members.clone();
         // Members who forward to groups of each other would multiply the call.
@@ -60,7 +64,7 @@ impl Router<'_, '_> {
 
     fn lead(&self, target: Target) -> Route {
         let to = self.plan.name_of(target);
-        to.map_or(Route::Refused(Refusal::Unallocated), |to| Route::Lead { to, on_behalf_of: None })
+        to.map_or(Route::Refused(Refusal::Unallocated), |to| Route::Lead { to, on_behalf_of: None, own_mailbox: false })
     }
 
     fn destination(&mut self, id: Uuid) -> Route {
@@ -75,7 +79,8 @@ impl Router<'_, '_> {
         let name_of = |target: Option<Target>| target.and_then(|target| plan.name_of(target));
         match &planned.config {
             Config::Queue(queue) => {
-                Route::Queue { id, record: self.records(queue.record), then: name_of(queue.overflow) }
+                let ahead = self.ahead(&queue.priorities);
+                Route::Queue { id, record: self.records(queue.record), ahead, then: name_of(queue.overflow) }
             }
             Config::Ivr(ivr) => Route::Ivr { id, then: name_of(ivr.otherwise) },
             Config::Conference(conference) => {
@@ -84,7 +89,7 @@ impl Router<'_, '_> {
                 let moderator = moderator.is_some_and(|number| self.call.caller.is_some_and(|c| c.as_str() == number));
                 Route::Conference { id, moderator }
             }
-            Config::Mailbox(_) => Route::Message { mailbox: id.simple().to_string() },
+            Config::Mailbox(_) => Route::Message { mailbox: id.simple().to_string(), greeting: None },
             Config::Schedule(schedule) => self.schedule(schedule),
             Config::Announcement(announcement) => {
                 Route::Announce { prompt: announcement.prompt.clone(), then: name_of(announcement.then) }
@@ -92,7 +97,7 @@ impl Router<'_, '_> {
             Config::External(external) => {
                 let on_behalf_of = plan.targets.get(&external.on_behalf_of);
                 let on_behalf_of = on_behalf_of.and_then(|number| crate::text::SipUsername::parse(number).ok());
-                Route::Lead { to: external.number.to_string(), on_behalf_of }
+                Route::Lead { to: external.number.to_string(), on_behalf_of, own_mailbox: false }
             }
             Config::Page(page) => {
                 // Phones answer a page by themselves, so those on do not disturb are left out.
@@ -101,6 +106,18 @@ impl Router<'_, '_> {
                 Route::Page { id, members, two_way: page.two_way }
             }
         }
+    }
+
+    /// How many seconds the caller comes before others in a queue.
+    fn ahead(&mut self, priorities: &[Priority]) -> u16 {
+        self.looked.at_number |= priorities.iter().any(|priority| priority.callers.is_some());
+        let country = self.plan.country();
+        let fits = |priority: &&Priority| match (&priority.callers, self.call.caller_number) {
+            (None, _) => true,
+            (Some(prefix), Some(number)) => begins_with(number, std::slice::from_ref(prefix), country),
+            (Some(_), None) => false,
+        };
+        priorities.iter().find(fits).map_or(0, |priority| priority.seconds)
     }
 
     fn schedule(&mut self, schedule: &Schedule) -> Route {

@@ -1,10 +1,17 @@
 //! The kind of thing that a caller dialled, recognised by its form and the tenant's feature codes.
 
 use super::{emergency, plan::Plan};
+use crate::model::call_handling::AtQueues;
 use crate::text::{DialNumber, ExtensionNumber, SipUsername};
 
 /// A suffix: `NAME~after` is dialled after `NAME` was rung and did not take the call.
 pub const AFTER: &str = "~after";
+
+/// A suffix: `NAME~message` is dialled to leave a message for an extension that forwarded the call.
+pub const MESSAGE: &str = "~message";
+
+/// An infix: `NUMBER~menu~ID` is what a caller dialled in a menu.
+pub const IN_MENU: &str = "~menu~";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dialled {
@@ -34,6 +41,7 @@ pub enum Feature {
     /// `None`: in any free slot.
     Park(Option<u8>),
     SpeedDial(String),
+    AtQueues(AtQueues),
 }
 
 impl Dialled {
@@ -74,7 +82,13 @@ impl Dialled {
     pub fn is_about_caller(&self) -> bool {
         matches!(
             self,
-            Self::Feature(Feature::OwnVoicemail | Feature::Forward(_) | Feature::ForwardOff | Feature::DoNotDisturb(_))
+            Self::Feature(
+                Feature::OwnVoicemail
+                    | Feature::Forward(_)
+                    | Feature::ForwardOff
+                    | Feature::DoNotDisturb(_)
+                    | Feature::AtQueues(_)
+            )
         )
     }
 }
@@ -110,6 +124,9 @@ fn feature(number: &str, plan: &Plan) -> Option<Dialled> {
         9 if rest.len() <= 2 && rest.bytes().all(|b| b.is_ascii_digit()) => {
             rest.parse().ok().filter(|slot| *slot > 0).map(|slot| Feature::Park(Some(slot)))
         }
+        11 if rest.is_empty() => Some(Feature::AtQueues(AtQueues::LoggedIn)),
+        12 if rest.is_empty() => Some(Feature::AtQueues(AtQueues::LoggedOut)),
+        13 if rest.is_empty() => Some(Feature::AtQueues(AtQueues::Paused)),
         10 if rest.len() == 2 && rest.bytes().all(|b| b.is_ascii_digit()) => Some(Feature::SpeedDial(rest.to_owned())),
         _ => None,
     };

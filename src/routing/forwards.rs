@@ -1,7 +1,10 @@
 //! Calls to an extension: its forwards, do not disturb, follow-me, voicemail.
 
 use super::{Extension, Failure, Ring, Route, Router, Then, begins_with};
-use crate::model::{refusal::Refusal, settings::Feature};
+use crate::{
+    model::{refusal::Refusal, settings::Feature},
+    text::DialNumber,
+};
 
 impl Router<'_, '_> {
     pub(super) fn extension(&mut self, extension: &Extension, from_outside: Option<bool>) -> Route {
@@ -24,13 +27,9 @@ impl Router<'_, '_> {
         if let Some(failure) = self.call.after {
             return self.after(extension, failure);
         }
-        let forward = |to: &crate::text::DialNumber| Route::Lead {
-            to: to.to_string(),
-            on_behalf_of: Some(extension.sip_username.clone()),
-        };
         if let Some(to) = &calls.forward_always {
             self.trace.note("forward", true, || format!("always, to {to}"));
-            return forward(to);
+            return self.forward(extension, to);
         }
         if calls.do_not_disturb {
             self.trace.note("do not disturb", true, String::new);
@@ -41,7 +40,7 @@ impl Router<'_, '_> {
         let voicemail = extension.voicemail && self.may_use(Feature::Voicemail);
         let then = match (has_forwards, voicemail) {
             (true, _) => Then::Ask,
-            (false, true) => Then::Voicemail,
+            (false, true) => Then::Voicemail(self.greeting(extension)),
             (false, false) => Then::Hangup,
         };
         let policy = &self.plan.settings.routing.record;
@@ -59,6 +58,19 @@ impl Router<'_, '_> {
         })
     }
 
+    fn forward(&mut self, extension: &Extension, to: &DialNumber) -> Route {
+        let own_mailbox = extension.voicemail && self.may_use(Feature::Voicemail);
+        Route::Lead { to: to.to_string(), on_behalf_of: Some(extension.sip_username.clone()), own_mailbox }
+    }
+
+    /// The greeting of its mailbox at this time, if not the usual one.
+    fn greeting(&mut self, extension: &Extension) -> Option<u8> {
+        let greeting = extension.calls.closed_greeting?;
+        self.looked.at_time = true;
+        let zone = self.plan.zone(None);
+        (!self.plan.settings.business_hours.is_open(self.call.at, &zone)).then_some(greeting)
+    }
+
     /// The phone did not take the call.
     fn after(&mut self, extension: &Extension, failure: Failure) -> Route {
         let calls = &extension.calls;
@@ -70,11 +82,12 @@ impl Router<'_, '_> {
         };
         if let Some(to) = forward {
             self.trace.note("forward", true, || format!("{failure:?}, to {to}"));
-            return Route::Lead { to: to.to_string(), on_behalf_of: Some(extension.sip_username.clone()) };
+            return self.forward(extension, to);
         }
         if extension.voicemail && self.may_use(Feature::Voicemail) {
             self.trace.note("voicemail", true, String::new);
-            return Route::Message { mailbox: extension.sip_username.to_string() };
+            let greeting = self.greeting(extension);
+            return Route::Message { mailbox: extension.sip_username.to_string(), greeting };
         }
         Route::Refused(match failure {
             Failure::Busy => Refusal::DoNotDisturb,

@@ -26,7 +26,7 @@ mod trial;
 
 pub use self::{
     actions::{Action, NO_PIN, RECORDING, address, recording_from_outside, sound},
-    dialled::{AFTER, Dialled, Feature},
+    dialled::{AFTER, Dialled, Feature, IN_MENU, MESSAGE},
     hops::{Hops, MOST_HOPS, MOST_LEADS},
     plan::Plan,
     route::{Handle, Keep, Ring, RingGroup, Route, Routed, Then},
@@ -40,11 +40,12 @@ use uuid::Uuid;
 use self::{callee::Callee, trial::Done};
 use crate::{
     model::{call_handling::CallHandling, destination::Config, settings::Feature as Switch},
-    text::{DialNumber, Domain, E164, ExtensionNumber, Notation, SipUsername},
+    text::{DialNumber, Domain, E164, ExtensionNumber, Notation, Prefix, SipUsername},
 };
 
 /// What a tenant has under a name.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there is one per call, and mostly it is an extension")]
 pub enum Found {
     Extension(Extension),
     Group(Group),
@@ -141,11 +142,17 @@ pub struct Call<'a> {
     pub caller: Option<&'a SipUsername>,
     /// The number that the caller shows. Rules may compare it, but it gives no rights.
     pub caller_number: Option<&'a str>,
+    /// The area code of the caller's extension, if it has one of its own.
+    pub area: Option<&'a Prefix>,
     /// How often routes have already led the call on.
     pub hops: Hops,
     /// [`Call::dialled`] was rung and did not take the call, for this reason.
     pub after: Option<Failure>,
     pub at: Timestamp,
+    /// The menu that it was dialled in.
+    pub menu: Option<Uuid>,
+    /// The extension that forwarded the call here, if its mailbox takes what nobody here does.
+    pub forwarder: Option<&'a SipUsername>,
     /// Rises by one with each call, so that the members of a group can take turns.
     pub turn: u64,
 }
@@ -154,7 +161,18 @@ impl Call<'_> {
     /// A call from nobody in particular.
     #[must_use]
     pub fn dialling(dialled: &str, at: Timestamp) -> Call<'_> {
-        Call { dialled, caller: None, caller_number: None, hops: Hops::default(), after: None, at, turn: 0 }
+        Call {
+            dialled,
+            caller: None,
+            caller_number: None,
+            area: None,
+            hops: Hops::default(),
+            after: None,
+            menu: None,
+            forwarder: None,
+            at,
+            turn: 0,
+        }
     }
 }
 
@@ -195,6 +213,8 @@ pub fn route(tenant: &Tenant, plan: &Plan, call: &Call<'_>, found: Option<&Found
         is_for_this_call: false,
     };
     let route = router.route(tenant, &dialled, found);
+    let route = router.dialled_in_menu(route);
+    let route = router.forwarded(route);
     router.routed(route)
 }
 
@@ -281,6 +301,40 @@ impl Router<'_, '_> {
         self.outside()
     }
 
+    /// What callers dial in a menu is a number inside. They may try again.
+    fn dialled_in_menu(&mut self, route: Route) -> Route {
+        let Some(menu) = self.call.menu else { return route };
+        if !matches!(route, Route::Refused(Refusal::Unallocated) | Route::Outside(_)) {
+            return route;
+        }
+        let Some(Config::Ivr(ivr)) = self.plan.destinations.get(&menu).map(|planned| &planned.config) else {
+            return Route::Refused(Refusal::Unallocated);
+        };
+        self.trace.note("menu", true, || "nobody has the number that was dialled in it".into());
+        Route::Again { menu, prompt: ivr.invalid.clone() }
+    }
+
+    /// If nobody takes a call that an extension forwarded, that extension's mailbox does.
+    fn forwarded(&mut self, route: Route) -> Route {
+        let Some(forwarder) = self.call.forwarder else { return route };
+        let lost = |refusal: Refusal| {
+            matches!(refusal, Refusal::DoNotDisturb | Refusal::Absent | Refusal::Unallocated | Refusal::NoVoicemail)
+        };
+        match route {
+            Route::Ring(ring) if ring.then == Then::Hangup => {
+                Route::Ring(Ring { then: Then::MessageFor(forwarder.clone()), ..ring })
+            }
+            Route::RingGroup(group) if group.then.is_none() => {
+                Route::RingGroup(RingGroup { then: Some(format!("{forwarder}{MESSAGE}")), ..group })
+            }
+            Route::Refused(refusal) if lost(refusal) => {
+                self.trace.note("forward", true, || format!("to the mailbox of {forwarder}, which forwarded the call"));
+                Route::to_mailbox(forwarder)
+            }
+            route => route,
+        }
+    }
+
     fn blocked(&mut self) -> Option<Route> {
         let rules = &self.plan.settings.routing.blocked_callers;
         if rules.is_empty() {
@@ -299,7 +353,11 @@ impl Router<'_, '_> {
                 Route::Refused(Refusal::SwitchedOff)
             }
             Feature::Voicemail(None) => Route::Voicemail { mailbox: None },
-            Feature::OwnVoicemail | Feature::Forward(_) | Feature::ForwardOff | Feature::DoNotDisturb(_)
+            Feature::OwnVoicemail
+            | Feature::Forward(_)
+            | Feature::ForwardOff
+            | Feature::DoNotDisturb(_)
+            | Feature::AtQueues(_)
                 if self.call.caller.is_none() =>
             {
                 Route::Refused(Refusal::NotSignedIn)
@@ -308,6 +366,8 @@ impl Router<'_, '_> {
             Feature::Forward(number) => handle(found, Handle::Forward(Some(number.clone()))),
             Feature::ForwardOff => handle(found, Handle::Forward(None)),
             Feature::DoNotDisturb(on) => handle(found, Handle::DoNotDisturb(*on)),
+            Feature::AtQueues(_) if !self.may_use(Switch::Queues) => Route::Refused(Refusal::SwitchedOff),
+            Feature::AtQueues(state) => handle(found, Handle::AtQueues(*state)),
             Feature::Pickup(_) => with_extension(found, |extension| Route::Pickup { extension }),
             Feature::Intercom(_) => match found {
                 // The phone would answer by itself.
@@ -318,7 +378,7 @@ impl Router<'_, '_> {
             },
             Feature::Park(slot) => Route::Park { slot: *slot },
             Feature::SpeedDial(key) => match self.plan.settings.routing.speed_dials.get(key) {
-                Some(number) => Route::Lead { to: number.to_string(), on_behalf_of: None },
+                Some(number) => Route::Lead { to: number.to_string(), on_behalf_of: None, own_mailbox: false },
                 None => Route::Refused(Refusal::Unallocated),
             },
         }
@@ -369,7 +429,7 @@ impl Router<'_, '_> {
             self.trace.note("outside", false, || "numbers outside need the digits for an outside line first".into());
             return Route::Refused(Refusal::Unallocated);
         };
-        let Some(callee) = Callee::dialled(number, self.plan) else {
+        let Some(callee) = Callee::dialled(number, self.plan, self.call.area) else {
             self.trace.note("outside", false, || "this is not a valid phone number".into());
             return Route::Refused(Refusal::Unallocated);
         };
@@ -386,14 +446,20 @@ fn next_minute(at: Timestamp) -> Timestamp {
 
 /// Whether a caller's number begins with one of these prefixes. Numbers are compared with their country code. A national
 /// number, or a prefix that begins with 0, is taken to be in the tenant's country.
-fn begins_with(number: &str, prefixes: &[crate::text::Prefix], country: Option<&str>) -> bool {
+fn begins_with(number: &str, prefixes: &[Prefix], country: Option<&str>) -> bool {
     let read = E164::read(number, Notation::International(country));
     let digits = read.as_ref().map_or(number, |read| read.as_str().trim_start_matches('+'));
     let national = || match (&read, country) {
         (Some(read), Some(country)) => read.national_in(country),
         _ => None,
     };
-    prefixes.iter().map(crate::text::Prefix::as_str).any(|prefix| {
+    prefixes.iter().map(Prefix::as_str).any(|prefix| {
+        // Written with the code for other countries. No number has a country's code that begins with 0.
+        if let Some(international) = prefix.strip_prefix("00")
+            && digits.starts_with(international)
+        {
+            return true;
+        }
         let is_national = || number.starts_with(prefix) || national().is_some_and(|n| n.starts_with(prefix));
         digits.starts_with(prefix) || prefix.starts_with('0') && is_national()
     })
@@ -409,7 +475,9 @@ fn with_extension(found: Option<&Found>, route: impl FnOnce(SipUsername) -> Rout
 
 fn handle(found: Option<&Found>, change: Handle) -> Route {
     match found {
-        Some(Found::Extension(extension)) if extension.active => Route::Handle { change },
+        Some(Found::Extension(extension)) if extension.active => {
+            Route::Handle { change, extension: extension.sip_username.clone() }
+        }
         _ => Route::Refused(Refusal::NotSignedIn),
     }
 }
@@ -433,7 +501,7 @@ pub fn reserved(plan: &Plan) -> Vec<String> {
     let settings = &plan.settings.routing;
     let codes = settings.codes.that_are_numbers();
     let emergencies = emergency::numbers(plan.country()).iter().copied();
-    let own = settings.emergency.numbers.iter().map(crate::text::Prefix::as_str);
+    let own = settings.emergency.numbers.iter().map(Prefix::as_str);
     let all = codes.chain(emergencies).chain(own).collect::<Vec<_>>();
     let behind_prefix =
         settings.outbound.prefix.iter().flat_map(|prefix| all.iter().map(move |number| format!("{prefix}{number}")));

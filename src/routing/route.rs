@@ -3,10 +3,13 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Hops, Member, callee::Callee, trial::Done};
+use super::{Hops, MESSAGE, Member, callee::Callee, trial::Done};
 use crate::model::refusal::Refusal;
 use crate::{
-    model::{call_handling::FollowMe, destination::Prompt},
+    model::{
+        call_handling::{AtQueues, FollowMe},
+        destination::Prompt,
+    },
     text::{DialNumber, SipUsername},
 };
 
@@ -19,6 +22,8 @@ pub enum Route {
     /// Leave a message.
     Message {
         mailbox: String,
+        /// The recorded greeting that the caller hears, if not the usual one.
+        greeting: Option<u8>,
     },
     /// Listen to the messages of this mailbox; without one, the caller is asked which. The PIN is always asked for.
     Voicemail {
@@ -28,15 +33,24 @@ pub enum Route {
     Lead {
         to: String,
         on_behalf_of: Option<SipUsername>,
+        /// Whether the mailbox of `on_behalf_of` takes the call if nobody there does.
+        own_mailbox: bool,
     },
     Queue {
         id: Uuid,
         record: bool,
+        /// How many seconds the caller has waited already, as it were.
+        ahead: u16,
         then: Option<String>,
     },
     Ivr {
         id: Uuid,
         then: Option<String>,
+    },
+    /// Nobody has the number that was dialled in a menu: the caller hears so, and then the menu again.
+    Again {
+        menu: Uuid,
+        prompt: Option<Prompt>,
     },
     Conference {
         id: Uuid,
@@ -63,6 +77,7 @@ pub enum Route {
     /// Change how the caller's extension handles calls.
     Handle {
         change: Handle,
+        extension: SipUsername,
     },
     /// Run the steps of the tenant's own entry.
     Custom {
@@ -105,8 +120,10 @@ pub struct RingGroup {
 pub enum Then {
     /// The caller hears why.
     Hangup,
-    /// The caller may leave a message.
-    Voicemail,
+    /// The caller may leave a message, and hears this recorded greeting, if not the usual one.
+    Voicemail(Option<u8>),
+    /// The call was forwarded: the caller may leave a message for this extension.
+    MessageFor(SipUsername),
     /// The extension has forwards: the switch fetches again, with the reason.
     Ask,
 }
@@ -116,6 +133,7 @@ pub enum Then {
 pub enum Handle {
     Forward(Option<DialNumber>),
     DoNotDisturb(bool),
+    AtQueues(AtQueues),
 }
 
 /// A route, and what it depended on.
@@ -141,6 +159,12 @@ pub enum Keep {
 }
 
 impl Route {
+    /// Leads a call that an extension forwarded back to its mailbox.
+    #[must_use]
+    pub fn to_mailbox(forwarder: &SipUsername) -> Self {
+        Self::Lead { to: format!("{forwarder}{MESSAGE}"), on_behalf_of: None, own_mailbox: false }
+    }
+
     /// A word for it in the switch's log and in the call record.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -153,6 +177,7 @@ impl Route {
             Self::Lead { .. } => "lead",
             Self::Queue { .. } => "queue",
             Self::Ivr { .. } => "ivr",
+            Self::Again { .. } => "again",
             Self::Conference { .. } => "conference",
             Self::Announce { .. } => "announcement",
             Self::Page { .. } => "page",

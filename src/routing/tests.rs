@@ -183,8 +183,11 @@ fn routed(plan: &Plan, from: &str, number: &str, at: &str) -> Routed {
         dialled: number,
         caller: from.caller.as_ref(),
         caller_number: from.number.as_deref(),
+        area: None,
         hops: from.hops,
         after: from.after,
+        menu: None,
+        forwarder: None,
         at: at.parse().unwrap(),
         turn: 4,
     };
@@ -205,9 +208,11 @@ fn words(route: &Route) -> String {
     };
     match route {
         Route::Ring(ring) => {
-            let then = match ring.then {
+            let then = match &ring.then {
                 Then::Hangup => "",
-                Then::Voicemail => ", then message",
+                Then::Voicemail(None) => ", then message",
+                Then::Voicemail(Some(_)) => ", then message after another greeting",
+                Then::MessageFor(_) => ", then message for whoever forwarded",
                 Then::Ask => ", then ask",
             };
             let record = if ring.record { ", recorded" } else { "" };
@@ -219,11 +224,14 @@ fn words(route: &Route) -> String {
             let then = group.then.as_deref().map(|to| format!(", then {}", named(to))).unwrap_or_default();
             format!("ring {}{then}", members.join(if group.in_order { ", then " } else { " and " }))
         }
-        Route::Message { mailbox } => format!("message for {}", box_name(mailbox)),
+        Route::Message { mailbox, greeting } => {
+            let greeting = greeting.map(|greeting| format!(" after greeting {greeting}")).unwrap_or_default();
+            format!("message for {}{greeting}", box_name(mailbox))
+        }
         Route::Voicemail { mailbox: None } => "voicemail of anybody".into(),
         Route::Voicemail { mailbox: Some(mailbox) } => format!("voicemail of {mailbox}"),
-        Route::Lead { to, on_behalf_of: None } => format!("on to {}", named(to)),
-        Route::Lead { to, on_behalf_of: Some(user) } => format!("on to {} for {user}", named(to)),
+        Route::Lead { to, on_behalf_of: None, .. } => format!("on to {}", named(to)),
+        Route::Lead { to, on_behalf_of: Some(user), .. } => format!("on to {} for {user}", named(to)),
         Route::Queue { then, .. } => {
             format!("queue{}", then.as_deref().map(|to| format!(", then {}", named(to))).unwrap_or_default())
         }
@@ -232,9 +240,10 @@ fn words(route: &Route) -> String {
         Route::Pickup { extension } => format!("pick up {extension}"),
         Route::Intercom { extension } => format!("intercom {extension}"),
         Route::Park { slot } => slot.map_or("park".into(), |slot| format!("park {slot}")),
-        Route::Handle { change } => match change {
+        Route::Handle { change, .. } => match change {
             Handle::Forward(Some(to)) => format!("forward to {to}"),
             Handle::Forward(None) => "forward off".into(),
+            Handle::AtQueues(state) => format!("at queues: {state:?}"),
             Handle::DoNotDisturb(on) => format!("do not disturb {}", if *on { "on" } else { "off" }),
         },
         Route::Outside(callee) => {
@@ -433,7 +442,7 @@ proptest! {
         let after = [None, Some(Failure::Busy), Some(Failure::NoAnswer), Some(Failure::NotRegistered), Some(Failure::Other)][after];
         let at = Timestamp::from_second(seconds).unwrap();
         let hops = Hops::led(hops);
-        let call = Call { dialled: &number, caller: caller.as_ref(), caller_number: Some(&shown), hops, after, at, turn: 7 };
+        let call = Call { dialled: &number, caller: caller.as_ref(), caller_number: Some(&shown), area: None, hops, after, menu: None, forwarder: None, at, turn: 7 };
         let needs = Dialled::read(&number, &plan).needs(call.caller).map(ToOwned::to_owned);
         for found in [None, needs.as_deref().and_then(found)] {
             let routed = route(&tenant(), &plan, &call, found.as_ref(), &mut Trace::off());
@@ -464,7 +473,7 @@ proptest! {
 fn dialled(country: &str, area: Option<&str>, number: &str) -> Option<String> {
     let settings = json!({ "country": country, "routing": { "outbound": { "area_code": area } } });
     let plan = plan(&json!({ "settings": settings }));
-    Callee::dialled(number, &plan).map(|callee| callee.number.to_string())
+    Callee::dialled(number, &plan, None).map(|callee| callee.number.to_string())
 }
 
 #[test]
@@ -489,11 +498,162 @@ fn a_number_without_its_area_is_in_the_tenants_own() {
         assert_eq!(dialled(country, area, number).as_deref(), Some(wanted), "{number} in {country}");
     }
     assert_eq!(dialled("US", None, "5550123"), None, "nobody says which area");
-    // Services, extensions that are gone, and what is mistyped are no numbers of Berlin.
-    for number in ["116117", "116116", "115", "911", "204", "1000"] {
+    // Extensions that are gone, and what is mistyped, are no numbers of Berlin.
+    for number in ["1161", "1150", "911", "204", "1000"] {
         assert_eq!(dialled("DE", Some("030"), number), None, "{number}");
     }
     assert_eq!(dialled("DE", Some("030"), "49301234567").as_deref(), Some("+49301234567"), "it lacks only the +");
+}
+
+#[test]
+fn a_number_that_was_dialled_in_a_menu_is_one_inside_or_leads_back_there() {
+    let plan = plan(&json!({}));
+    let dialled = |number: &'static str, menu: Option<Uuid>| {
+        let call = Call { menu, ..Call::dialling(number, MONDAY.parse().unwrap()) };
+        words(&route(&tenant(), &plan, &call, found(number).as_ref(), &mut Trace::off()).route)
+    };
+    let menu = Some(uuid("ivr"));
+    assert_eq!(dialled("1001", menu), "ring 1001, then message");
+    assert_eq!(dialled("112", menu), "emergency 112");
+    for number in ["7777", "03012345678"] {
+        assert_eq!(dialled(number, menu), "again", "{number}");
+    }
+    assert_eq!(dialled("7777", None), "refused: unallocated");
+    assert_eq!(dialled("7777", Some(uuid("gone"))), "refused: unallocated");
+    let again = Route::Again { menu: uuid("ivr"), prompt: None }.actions(&tenant(), Hops::led(3));
+    let to = format!("{} XML acme.test", uuid("ivr").simple());
+    assert_eq!(again.last().map(|action| (action.application, &*action.data)), Some(("transfer", &*to)));
+}
+
+#[test]
+fn what_nobody_takes_where_a_call_was_forwarded_goes_to_the_mailbox_of_whoever_forwarded() {
+    let plan = plan(&json!({}));
+    let ada = name("ada");
+    let forwarded = |number: &'static str, after: Option<Failure>| {
+        let call = Call { forwarder: Some(&ada), after, ..Call::dialling(number, MONDAY.parse().unwrap()) };
+        words(&route(&tenant(), &plan, &call, found(number).as_ref(), &mut Trace::off()).route)
+    };
+    assert_eq!(forwarded("1001", None), "ring 1001, then message", "it has a mailbox of its own");
+    assert_eq!(forwarded("1003", None), "ring 1003, then message for whoever forwarded");
+    assert_eq!(forwarded("1003", Some(Failure::Busy)), "on to ada~message");
+    assert_eq!(forwarded("1009", None), "on to ada~message");
+    assert_eq!(forwarded("7777", None), "on to ada~message");
+    assert_eq!(forwarded("2000", None), "ring 1000 and 1001, then ada~message");
+    assert_eq!(forwarded("2001", None), "ring 1000, then 1001, then box");
+    // Only an extension that has a mailbox notes itself on the calls that it forwards.
+    let noted = |number: &str| {
+        let actions = routed(&plan, "1000", number, MONDAY).route.actions(&tenant(), Hops::default());
+        actions.into_iter().find(|action| action.data.starts_with("dialplane_forwarder=")).map(|action| action.data)
+    };
+    assert_eq!(noted("1010").as_deref(), Some("dialplane_forwarder=1010:1001"));
+    assert_eq!(noted("*001"), None, "a speed dial is no forward");
+}
+
+#[test]
+fn outside_business_hours_a_mailbox_has_its_own_greeting() {
+    let plan = plan(&json!({}));
+    let Some(Found::Extension(extension)) = found("1001") else { unreachable!() };
+    let calls = serde_json::from_value(json!({ "closed_greeting": 2 })).unwrap();
+    let extension = Found::Extension(Extension { calls, ..extension });
+    let at = |at: &str, after: Option<Failure>| {
+        let call = Call { after, ..Call::dialling("1001", at.parse().unwrap()) };
+        let routed = route(&tenant(), &plan, &call, Some(&extension), &mut Trace::off());
+        assert!(matches!(routed.keep, Keep::Until(_)), "{routed:?}");
+        (words(&routed.route), routed.route.actions(&tenant(), Hops::default()))
+    };
+    let night = "2026-11-23T22:00:00Z";
+    assert_eq!(at(MONDAY, None).0, "ring 1001, then message");
+    assert_eq!(at(night, None).0, "ring 1001, then message after another greeting");
+    assert_eq!(at(night, Some(Failure::Busy)).0, "message for 1001 after greeting 2");
+    assert!(at(night, None).1.iter().any(|action| action.data == "voicemail_greeting_number=2"));
+    assert!(!at(MONDAY, None).1.iter().any(|action| action.data.starts_with("voicemail_greeting_number")));
+}
+
+#[test]
+fn callers_come_before_others_in_a_queue_by_their_numbers() {
+    let config = json!({ "priorities": [{ "callers": "+49 (0)30", "seconds": 600 }, { "seconds": 5 }] });
+    let plan = plan(&json!({ "destinations": { id("queue"): { "config": config } } }));
+    let ahead = |number: Option<&'static str>| {
+        let call = Call { caller_number: number, ..Call::dialling("3000", MONDAY.parse().unwrap()) };
+        let routed = route(&tenant(), &plan, &call, found("3000").as_ref(), &mut Trace::off());
+        assert!(routed.varies_by_number);
+        let Route::Queue { ahead, .. } = routed.route else { panic!("{:?}", routed.route) };
+        ahead
+    };
+    assert_eq!(["+493012345678", "03012345678", "+498912345678"].map(|number| ahead(Some(number))), [600, 600, 5]);
+    assert_eq!(ahead(None), 5);
+    let queue = Route::Queue { id: Uuid::from_u128(1), record: false, ahead: 600, then: None };
+    let actions = queue.actions(&tenant(), Hops::default());
+    assert!(actions.iter().any(|action| action.data == "cc_base_score=600"));
+}
+
+#[test]
+fn an_extensions_own_area_comes_before_its_tenants() {
+    let settings = json!({ "country": "DE", "routing": { "outbound": { "area_code": "030" } } });
+    let plan = plan(&json!({ "settings": settings }));
+    let munich = Prefix::parse("089").unwrap();
+    for (area, wanted) in [(None, "+49305551234"), (Some(&munich), "+49895551234")] {
+        let call = Call { area, ..Call::dialling("5551234", MONDAY.parse().unwrap()) };
+        let routed = route(&tenant(), &plan, &call, None, &mut Trace::off());
+        let Route::Outside(callee) = routed.route else { panic!("{:?}", routed.route) };
+        assert_eq!(callee.number.as_str(), wanted);
+    }
+}
+
+#[test]
+fn services_are_called_by_their_short_numbers_and_priced_by_rates_of_their_own() {
+    for area in [None, Some("030")] {
+        for (number, wanted) in
+            [("115", "+49115"), ("116117", "+49116117"), ("11833", "+4911833"), ("+49116117", "+49116117")]
+        {
+            assert_eq!(dialled("DE", area, number).as_deref(), Some(wanted), "{number}");
+        }
+    }
+    assert_eq!(dialled("FR", None, "115"), None, "where it means help");
+    assert_eq!(dialled("AT", None, "115"), None);
+    let plan = |patch: Value| plan(&json!({ "settings": { "country": "DE", "routing": { "outbound": patch } } }));
+    let judge = |number: &str, patch: Value| {
+        let plan = plan(patch);
+        Callee::dialled(number, &plan, None).unwrap().judge(&plan)
+    };
+    for number in ["115", "116117", "08001234567"] {
+        assert_eq!(judge(number, json!({})), Ok(()), "{number}");
+    }
+    for number in ["11833", "118000", "09001234567"] {
+        assert_eq!(judge(number, json!({})), Err(Refusal::PremiumNumber), "{number}");
+        assert_eq!(judge(number, json!({ "allowed_prefixes": ["49118", "49900"] })), Ok(()), "{number}");
+    }
+    assert_eq!(judge("116117", json!({ "blocked_prefixes": ["49116"] })), Err(Refusal::BlockedNumber));
+    let callee = |number: &str| Callee::dialled(number, &plan(json!({})), None).unwrap();
+    assert_eq!(carried::prefixes(&callee("11833")), ["49118", "491183", "4911833"]);
+    assert_eq!(carried::prefixes(&callee("115")), ["49115"]);
+    assert_eq!(carried::prefixes(&callee("03012345678")).first().map(String::as_str), Some("4"));
+    // In the form in which a carrier takes it.
+    assert_eq!([callee("115").national(), callee("116117").national()], ["115", "116117"]);
+}
+
+/// The prefix in force, as it may be written, and the number that a caller shows.
+#[test]
+fn a_blocked_caller_is_blocked_in_any_form() {
+    for blocked in
+        ["+49 (0)30 123", "+4930123", "0049 30 123", "004930123", "030/123", "030 123", "4930123", "(030) 123"]
+    {
+        let plan = plan(&json!({ "settings": { "routing": { "blocked_callers": [blocked] } } }));
+        for (shown, is_blocked) in [
+            ("+4930123456", true),
+            ("004930123456", true),
+            ("4930123456", true),
+            ("030123456", true),
+            ("+49 (0)30 123 456", true),
+            ("+4930124456", false),
+            ("+4989123456", false),
+            ("+4330123456", false),
+        ] {
+            let call = Call { caller_number: Some(shown), ..Call::dialling("1001", MONDAY.parse().unwrap()) };
+            let route = route(&tenant(), &plan, &call, found("1001").as_ref(), &mut Trace::off()).route;
+            assert_eq!(route == Route::Refused(Refusal::BlockedCaller), is_blocked, "{blocked} and {shown}");
+        }
+    }
 }
 
 /// The forms that people dial and phones' address books have.

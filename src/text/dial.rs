@@ -7,7 +7,8 @@ text_type!(
     DialNumber, parse_dial_number, "+12025550123"
 );
 text_type!(
-    /// The beginning of a telephone number: 1 to 15 digits.
+    /// The beginning of a telephone number: 1 to 15 digits. It may be written with `+` and what people put between digits, as in
+    /// `+49 (0)30`; it is kept without.
     Prefix, parse_prefix, "4930"
 );
 text_type!(
@@ -49,6 +50,8 @@ fn parse_dial_number(text: &str) -> Result<String, TextError> {
 }
 
 fn parse_prefix(text: &str) -> Result<String, TextError> {
+    // As people write numbers: `+49 (0)30`, `030/123`.
+    let text = &super::phone::plain(text.trim());
     let digits = text.strip_prefix('+').unwrap_or(text);
     if (1..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) {
         Ok(digits.to_owned())

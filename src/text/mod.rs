@@ -13,6 +13,7 @@ pub mod keyring;
 mod name;
 mod phone;
 mod secret;
+pub mod service;
 mod stream;
 pub mod table_file;
 pub mod token;

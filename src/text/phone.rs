@@ -3,7 +3,7 @@
 use percent_encoding::percent_decode_str;
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, enums::Region};
 
-use super::{Code, TextError, text_column, text_type};
+use super::{Code, TextError, service::Service, text_column, text_type};
 
 text_type!(
     /// A public telephone number in E.164: `+`, country code, number; 7 to 15 digits.
@@ -16,9 +16,24 @@ text_type!(
 text_column!(E164, CallerNumber);
 
 impl E164 {
+    /// A service's short number, with its country's code. It may have fewer digits than others.
+    #[must_use]
+    pub fn of_service(service: Service<'_>) -> Self {
+        Self(format!("+{}{}", service.code, service.number))
+    }
+
+    /// The service that has it, if it is a short number.
+    #[must_use]
+    pub fn service(&self) -> Option<Service<'_>> {
+        Service::of(self.0.trim_start_matches('+'))
+    }
+
     /// The number as it is dialled inside its country.
     #[must_use]
     pub fn national(&self) -> String {
+        if let Some(service) = self.service() {
+            return service.number.to_owned();
+        }
         let number = PHONE_NUMBER_UTIL.parse(self.as_str(), None);
         let national = number.map(|number| number.format_as(PhoneNumberFormat::National).into_owned());
         let digits = |text: String| text.chars().filter(char::is_ascii_digit).collect();
@@ -93,7 +108,7 @@ fn bare(prefix: &str, text: &str) -> Option<String> {
     let text = scheme.map_or(text, |(_, rest)| rest);
     let (number, parameters) = text.split_once(['@', ';', '?']).unwrap_or((text, ""));
     let number = percent_decode_str(number).decode_utf8().ok()?;
-    let number = number.chars().filter(|c| !matches!(c, '-' | '.' | '(' | ')' | ' ')).collect::<String>();
+    let number = plain(&number);
     let number = number.strip_prefix(prefix).unwrap_or(&number);
     let digits = number.strip_prefix('+').unwrap_or(number);
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -105,6 +120,13 @@ fn bare(prefix: &str, text: &str) -> Option<String> {
         Some(context) if !number.starts_with('+') => Some(format!("+{}{number}", context.replace(['-', '.'], ""))),
         _ => Some(number.to_owned()),
     }
+}
+
+/// A number without what people put between its digits. In `+49 (0)30 123`, the 0 is not dialled after the country's code.
+pub(super) fn plain(text: &str) -> String {
+    let is_international = text.starts_with('+') || text.starts_with("00");
+    let text = if is_international { text.replacen("(0)", "", 1) } else { text.to_owned() };
+    text.chars().filter(|c| !matches!(c, '-' | '.' | '(' | ')' | '/' | ' ' | '\u{a0}')).collect()
 }
 
 fn parse_e164(text: &str) -> Result<String, TextError> {

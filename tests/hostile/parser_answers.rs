@@ -230,6 +230,7 @@ impl<'n> Tenant<'n> {
         let caller = format!("&variable_user_name={}&variable_domain_name={domain}", forms::encode(user));
         let check = [
             format!("set api_on_answer=vm_fsdb_pref_password_set default {domain} {user} -"),
+            format!("set voicemail_callback_context={domain}"),
             "answer ".into(),
             "sleep 500".into(),
             format!("voicemail check default {domain} {user}"),

@@ -11,6 +11,7 @@ mod harness;
 mod calls;
 mod canary;
 mod carriers;
+mod everyday;
 mod groups;
 mod identities;
 mod money;

@@ -172,7 +172,7 @@ fn prompts(folder: &Path) {
 }
 
 /// A WAV file: 16 bits, mono, 8 kHz.
-fn write_silence(path: &Path) {
+pub fn write_silence(path: &Path) {
     let data = [0_u8; 1600];
     let mut wav = Vec::from(&b"RIFF"[..]);
     wav.extend(36_u32.wrapping_add(1600).to_le_bytes());

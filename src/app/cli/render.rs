@@ -153,7 +153,7 @@ fn directory(domain: &str, rest: &str) -> Vec<u8> {
 /// How a request was understood.
 fn explain(request: &Request<'_>) -> Vec<String> {
     let first = match request {
-        Request::User { domain, user, view } => {
+        Request::User { domain, user, view, .. } => {
             let purpose = match view {
                 View::Auth { .. } => "to check the digest of a call",
                 View::Help { .. } => "to check the digest of a call for help",

@@ -63,9 +63,10 @@ const KINDS: [&str; 16] = [
 ];
 
 /// Fields whose values are one of several words. What people have typed into other fields is shown as it is, even if it is such a word.
-const CHOICES: [&str; 16] = [
+const CHOICES: [&str; 17] = [
     "accepts_calls_from",
     "application",
+    "at_queues",
     "break",
     "caller_id_format",
     "capabilities",

@@ -53,6 +53,12 @@ pub struct FeatureCodes {
     pub park: FeatureCode,
     /// Calls the speed dial whose two digits follow.
     pub speed_dial: FeatureCode,
+    /// The caller takes calls of queues again, also if the switch has paused them because they answered none.
+    pub queue_log_in: FeatureCode,
+    /// The caller takes no calls of queues.
+    pub queue_log_out: FeatureCode,
+    /// The same for a while.
+    pub queue_pause: FeatureCode,
 }
 
 impl Default for FeatureCodes {
@@ -71,13 +77,16 @@ impl Default for FeatureCodes {
             intercom: code("*80"),
             park: code("*68"),
             speed_dial: code("*0"),
+            queue_log_in: code("*44"),
+            queue_log_out: code("*45"),
+            queue_pause: code("*46"),
         }
     }
 }
 
 impl FeatureCodes {
     #[must_use]
-    pub fn all(&self) -> [&FeatureCode; 11] {
+    pub fn all(&self) -> [&FeatureCode; 14] {
         [
             &self.echo,
             &self.own_voicemail,
@@ -90,6 +99,9 @@ impl FeatureCodes {
             &self.intercom,
             &self.park,
             &self.speed_dial,
+            &self.queue_log_in,
+            &self.queue_log_out,
+            &self.queue_pause,
         ]
     }
 

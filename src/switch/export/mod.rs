@@ -295,7 +295,7 @@ async fn modules(
         (TargetKind::Queue, "callcenter.conf"),
     ] {
         let documents = rows.remove(&kind).unwrap_or_default();
-        let documents = documents.iter().map(|row| documents::destination_document(&plan.domain, row, keyring));
+        let documents = documents.iter().map(|row| documents::static_document(&plan.domain, row, keyring));
         let merged = merge(name, &documents.collect::<Result<Vec<_>, _>>()?);
         all.extend(merged.map(|text| (name, format!("<include>\n{text}</include>\n"))));
     }

@@ -22,8 +22,8 @@ use super::{
 use crate::node::generations::{self, Slot};
 use crate::{
     model::refusal::Refusal,
-    routing::{self, AFTER, Failure, Plan, Route, Tenant, emergency},
-    text::{E164, SipUsername},
+    routing::{self, AFTER, Failure, IN_MENU, MESSAGE, Plan, Route, Tenant, emergency},
+    text::{E164, Prefix, SipUsername},
 };
 
 impl Fetch {
@@ -39,10 +39,21 @@ impl Fetch {
             (None, Some(caller)) => SipUsername::parse(&caller.user).ok(),
             (None, None) => None,
         };
-        let (number, after) = match dialplan.destination.strip_suffix(AFTER) {
-            Some(number) => (number, Some(Failure::of(dialplan.disposition.as_deref().unwrap_or_default()))),
-            None => (&*dialplan.destination, None),
+        let destination = &*dialplan.destination;
+        let disposition = || Failure::of(dialplan.disposition.as_deref().unwrap_or_default());
+        let (number, after) = if let Some(number) = destination.strip_suffix(AFTER) {
+            (number, Some(disposition()))
+        } else if let Some(number) = destination.strip_suffix(MESSAGE) {
+            // As if its phone had not taken the call, for a reason that it forwards for to nowhere.
+            (number, Some(Failure::Other))
+        } else {
+            (destination, None)
         };
+        let (number, menu) = match number.split_once(IN_MENU) {
+            Some((number, menu)) => (number, Uuid::try_parse(menu).ok()),
+            None => (number, None),
+        };
+        let forwarder = dialplan.forwarder.as_deref().and_then(|name| SipUsername::parse(name).ok());
         // All numbers that nobody can have share one answer.
         let is_dialled = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'*' | b'#' | b'+' | b'.' | b'_' | b'-');
         let is_sane = number.len() <= 64 && number.bytes().all(is_dialled);
@@ -54,16 +65,25 @@ impl Fetch {
             .raw(number.as_bytes())
             .raw(&dialplan.hops.key())
             .raw(&[after.map_or(1, |f| f as u8 + 2)]);
+        // Whoever forwards or transfers a call dials as their tenant does: the variable is of the phone that called.
+        let area = dialplan.phone.area.as_deref().filter(|_| dialplan.on_behalf.is_none());
+        let area = area.and_then(|area| Prefix::parse(area).ok());
+        let key = key.raw(menu.as_ref().map_or(&[][..], |menu| menu.as_bytes()));
+        let key = key.folded(forwarder.as_ref().map_or("", SipUsername::as_str));
+        let key = key.raw(area.as_ref().map_or("", Prefix::as_str).as_bytes());
         PlacedCall {
             number: number.to_owned(),
             caller,
             caller_number: shown.map(ToOwned::to_owned),
             hops: dialplan.hops,
             after,
+            menu,
+            forwarder,
             turn: self.turns.fetch_add(1, Ordering::Relaxed),
             call: dialplan.call,
             extension: dialplan.phone.extension,
             own_number: dialplan.phone.own_number.as_deref().and_then(|number| E164::parse(number).ok()),
+            area,
             switch: dialplan.switch,
             base: key.finish().map(|key| key.to_vec()).unwrap_or_default(),
         }

@@ -9,8 +9,9 @@ use uuid::Uuid;
 use super::store::{TenantRow, tenant_of};
 use crate::{
     model::{
+        call_handling::AtQueues,
         carrier::CarrierConfig,
-        destination::{Config, TargetKind},
+        destination::{Config, Queue, TargetKind},
     },
     text::{Domain, SipUsername},
 };
@@ -20,6 +21,20 @@ use crate::{
 pub struct QueueAgent {
     pub extension: Uuid,
     pub sip_username: SipUsername,
+    #[serde(default)]
+    pub quiet: bool,
+    /// `None`: logged in.
+    #[serde(default)]
+    pub at_queues: Option<AtQueues>,
+}
+
+impl QueueAgent {
+    /// Whether the queue rings them. mod_callcenter has one status of an agent for all queues, so whoever takes no calls has no place in the
+    /// queue.
+    #[must_use]
+    pub fn takes_calls(&self, queue: &Queue) -> bool {
+        self.at_queues.unwrap_or_default() == AtQueues::LoggedIn && (queue.ring_busy_agents || !self.quiet)
+    }
 }
 
 /// A destination's configuration as one statement saw it, with the names of what it leads to.
@@ -63,7 +78,8 @@ pub async fn destination(
                           join groups gr on gr.tenant_id = r.tenant_id and gr.id = r.group_id
                          where r.tenant_id = g.scope and r.from_id = $2) x), '{}') as "targets!: Json<BTreeMap<Uuid, String>>",
                coalesce((
-                    select jsonb_agg(jsonb_build_object('extension', e.id, 'sip_username', e.sip_username))
+                    select jsonb_agg(jsonb_build_object('extension', e.id, 'sip_username', e.sip_username,
+                           'quiet', coalesce((e.calls ->> 'do_not_disturb')::boolean, false), 'at_queues', e.calls ->> 'at_queues'))
                       from destination_refs r join extensions e on e.tenant_id = r.tenant_id and e.id = r.extension_id
                      where r.tenant_id = g.scope and r.from_id = $2 and e.status = 'active'), '[]')
                as "agents!: Json<Vec<QueueAgent>>"
@@ -113,7 +129,8 @@ pub async fn queues(db: impl PgExecutor<'_>, cluster: Option<Uuid>) -> sqlx::Res
           from destinations d
           join tenants t on t.id = d.tenant_id and t.status = 'active'
          cross join lateral (
-                select jsonb_agg(jsonb_build_object('extension', e.id, 'sip_username', e.sip_username))
+                select jsonb_agg(jsonb_build_object('extension', e.id, 'sip_username', e.sip_username,
+                           'quiet', coalesce((e.calls ->> 'do_not_disturb')::boolean, false), 'at_queues', e.calls ->> 'at_queues'))
                            filter (where e.status = 'active') as active,
                        max(e.updated_at) as changed_at
                   from destination_refs r join extensions e on e.tenant_id = r.tenant_id and e.id = r.extension_id

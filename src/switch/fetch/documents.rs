@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     model::destination::{Conference, Config, Ivr, Prompt, Queue, TargetKind, Tier},
-    routing,
+    routing::{self, IN_MENU},
     telephony::destinations,
     text::{Domain, StreamName, keyring::Keyring, zone},
 };
@@ -47,6 +47,7 @@ pub(super) struct AgentXml {
     name: String,
     contact: String,
     wrap_up: u16,
+    max_no_answers: u8,
 }
 
 pub(super) struct TierXml {
@@ -91,9 +92,19 @@ pub fn time_zones() -> String {
 
 /// A destination's configuration in the form that its module reads.
 pub fn destination_document(domain: &Domain, row: &ConfigRow, keyring: &Keyring) -> Result<Bytes, RenderError> {
+    document_of(domain, row, keyring, &format!("{IN_MENU}{}", row.id.simple()))
+}
+
+/// The same for static files, in which nobody asks where a number that was dialled in a menu came from.
+pub fn static_document(domain: &Domain, row: &ConfigRow, keyring: &Keyring) -> Result<Bytes, RenderError> {
+    document_of(domain, row, keyring, "")
+}
+
+/// `in_menu`: what is added to a number that was dialled in a menu.
+fn document_of(domain: &Domain, row: &ConfigRow, keyring: &Keyring, in_menu: &str) -> Result<Bytes, RenderError> {
     let name = routing::address(row.id, domain);
     match &row.config {
-        Config::Ivr(ivr) => xml(&menu(&name, domain, row, ivr)),
+        Config::Ivr(ivr) => xml(&menu(&name, domain, row, ivr, in_menu)),
         Config::Conference(conference) => conference_conf(&name, row, conference, keyring),
         Config::Queue(queue) => {
             let mut conf = CallcenterConf { queues: Vec::new(), agents: Vec::new(), tiers: Vec::new() };
@@ -105,7 +116,7 @@ pub fn destination_document(domain: &Domain, row: &ConfigRow, keyring: &Keyring)
     }
 }
 
-fn menu<'a>(name: &'a str, domain: &Domain, row: &ConfigRow, ivr: &Ivr) -> IvrConf<'a> {
+fn menu<'a>(name: &'a str, domain: &Domain, row: &ConfigRow, ivr: &Ivr, in_menu: &str) -> IvrConf<'a> {
     let sound = |prompt: &Prompt| routing::sound(prompt);
     let to = |target: &crate::model::destination::Target| match target.kind {
         TargetKind::Extension | TargetKind::Group => row.targets.get(&target.id).cloned(),
@@ -118,7 +129,7 @@ fn menu<'a>(name: &'a str, domain: &Domain, row: &ConfigRow, ivr: &Ivr) -> IvrCo
         .collect::<Vec<_>>();
     if ivr.direct_dial {
         // `$1` is the number that was dialled (`switch_ivr_menu_execute` in switch_ivr_menu.c).
-        entries.push(("/^(\\d{2,15})$/".to_owned(), format!("transfer $1 XML {domain}")));
+        entries.push(("/^(\\d{2,15})$/".to_owned(), format!("transfer $1{in_menu} XML {domain}")));
     }
     IvrConf {
         name,
@@ -170,7 +181,7 @@ fn conference_conf(
 pub fn agents_of<'a>(row: &'a ConfigRow, queue: &'a Queue) -> impl Iterator<Item = (&'a Tier, &'a QueueAgent)> {
     queue.tiers.iter().filter_map(|tier| {
         let agent = row.agents.iter().find(|agent| agent.extension == tier.extension_id)?;
-        Some((tier, agent))
+        agent.takes_calls(queue).then_some((tier, agent))
     })
 }
 
@@ -185,7 +196,13 @@ pub(super) fn add_queue(conf: &mut CallcenterConf, domain: &Domain, row: &Config
         ("strategy", queue.strategy.name().into()),
         ("time-base-score", "queue".into()),
         ("max-wait-time", queue.max_wait_seconds.to_string().into()),
-        ("tier-rules-apply", "false".into()),
+        ("tier-rules-apply", (queue.level_wait_seconds > 0).to_string().into()),
+        // Those of level n wait n times as long, but nobody waits for a level without an agent (`agents_callback` in mod_callcenter.c).
+        ("tier-rule-wait-second", queue.level_wait_seconds.to_string().into()),
+        ("tier-rule-wait-multiply-level", "true".into()),
+        ("tier-rule-no-agent-no-wait", "true".into()),
+        // What counts as a call is what `callcenter_track` has noted on a leg of theirs.
+        ("skip-agents-with-external-calls", (!queue.ring_busy_agents).to_string().into()),
         ("discard-abandoned-after", "60".into()),
         ("abandoned-resume-allowed", "false".into()),
     ];
@@ -200,7 +217,12 @@ pub(super) fn add_queue(conf: &mut CallcenterConf, domain: &Domain, row: &Config
         let agent_name = agent_name(agent, domain);
         if !conf.agents.iter().any(|known| known.name == agent_name) {
             let contact = format!("[leg_timeout={}]user/{}@{domain}", queue.ring_seconds, agent.sip_username);
-            conf.agents.push(AgentXml { name: agent_name.clone(), contact, wrap_up: queue.wrap_up_seconds });
+            conf.agents.push(AgentXml {
+                name: agent_name.clone(),
+                contact,
+                wrap_up: queue.wrap_up_seconds,
+                max_no_answers: queue.max_no_answers,
+            });
         }
         conf.tiers.push(TierXml { agent: agent_name, queue: name.clone(), level: tier.level, position: tier.position });
     }

@@ -28,6 +28,7 @@ pub struct FetchMetrics {
     fill_found_less: Counter,
     pub unauthorized: Counter,
     pub malformed: Counter,
+    pub braked: Counter,
     kinds: [Counter; NOT_OURS.len()],
     lacking: [Counter; 3],
     took: [[Histogram; OUTCOMES.len()]; KINDS.len()],
@@ -48,6 +49,7 @@ impl FetchMetrics {
             fill_found_less: counter!("dialplane_fills_found_less_total"),
             unauthorized: counter!("dialplane_fetches_refused_total", "reason" => "credentials"),
             malformed: counter!("dialplane_fetches_refused_total", "reason" => "malformed"),
+            braked: counter!("dialplane_fetches_refused_total", "reason" => "guesses"),
             // In the order of Lack.
             lacking: ["address", "to", "header"]
                 .map(|field| counter!("dialplane_calls_lacking_total", "field" => field)),

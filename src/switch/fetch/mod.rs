@@ -17,6 +17,7 @@ pub mod exchange;
 pub mod fill;
 pub mod flight;
 pub mod form;
+mod guesses;
 mod key;
 mod late;
 pub mod listener;
@@ -128,6 +129,7 @@ pub struct Fetch {
     /// Counts calls, so that the members of a group can take turns.
     turns: AtomicU64,
     late: late::Late,
+    guesses: guesses::Guesses,
     flights: Arc<Flights<Filled>>,
     fills: AtomicU64,
     roster_flights: Arc<Flights<()>>,
@@ -184,6 +186,7 @@ impl Fetch {
             plans: Plans::default(),
             turns: AtomicU64::new(0),
             late: late::Late::default(),
+            guesses: guesses::Guesses::default(),
             flights: Arc::default(),
             fills: AtomicU64::new(0),
             roster_flights: Arc::default(),
@@ -255,7 +258,10 @@ impl Fetch {
             }
             Request::Domain { domain } => self.nobody(&domain, fresh),
             Request::Chatplan { context } => self.chatplan(&context, fresh),
-            Request::User { domain, user, view } => self.about_user(&domain, &user, view, fresh).await,
+            Request::User { domain, user, view, proof } => {
+                let answered = self.about_user(&domain, &user, view, fresh).await;
+                self.judge(&domain, &user, view, &proof, answered)
+            }
             Request::Group { domain, group, view } => self.about_group(&domain, &group, view, fresh).await,
             Request::Everyone { domain, view } => {
                 let key = KeyText::new(b'E').view(view).folded(&domain);
@@ -287,7 +293,7 @@ impl Fetch {
     /// think that the domain is unknown, since a switch would then go on to its static files.
     async fn after_move(self: &Arc<Self>, request: Request<'_>, fresh: bool) -> (Reply, Source) {
         match request {
-            Request::User { domain, user, view: View::Auth { realm } | View::Help { realm } } => {
+            Request::User { domain, user, view: View::Auth { realm } | View::Help { realm }, .. } => {
                 self.about_user(&domain, &user, View::Moved { realm }, fresh).await
             }
             Request::Dialplan(dialplan) => self.call_after_move(&dialplan, fresh).await,
@@ -368,6 +374,29 @@ impl Fetch {
         let asked = Box::pin(self.look_up(key, domain, Some(user), fresh, question));
         let answered = tokio::time::timeout(outgoing::HELP_WAITS, asked).await;
         answered.unwrap_or_else(|_| self.stale(kept))
+    }
+
+    /// Answers whoever guesses passwords as if there were no such user. A call for help is not refused for that.
+    fn judge(
+        &self,
+        domain: &str,
+        user: &str,
+        view: View<'_>,
+        proof: &guesses::Proof<'_>,
+        answered: (Reply, Source),
+    ) -> (Reply, Source) {
+        let Reply::Document(document) = &answered.0 else { return answered };
+        if !matches!(view, View::Register { .. } | View::Auth { .. } | View::Other { .. }) {
+            return answered;
+        }
+        match self.guesses.judge(&format!("{user}@{domain}"), proof, document) {
+            guesses::Judged::Passed => answered,
+            guesses::Judged::Braked => {
+                self.metrics.braked.increment(1);
+                let slot = self.generations.domain(domain);
+                slot.map_or(answered, |slot| (Reply::Document(slot.standing.nobody.clone()), Source::Memory))
+            }
+        }
     }
 
     async fn about_group(self: &Arc<Self>, domain: &str, group: &str, view: GroupView, fresh: bool) -> (Reply, Source) {

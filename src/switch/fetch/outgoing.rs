@@ -207,9 +207,18 @@ impl Fetch {
                         && (record.outbound || caller.is_some_and(|caller| caller.record)),
                     consent_tone: record.consent_tone,
                 };
-                actions(slot, "outbound", carried.actions(), &before)
+                let forwarder = placed.forwarder.as_ref();
+                let or_mailbox = forwarder.map(|forwarder| carried::or_mailbox(forwarder, &tenant.domain));
+                let run = or_mailbox.into_iter().chain(carried.actions()).collect();
+                actions(slot, "outbound", run, &before)
             }
-            Ok(Admission::Refused(refusal)) => document(slot, &tenant, &Route::Refused(refusal), placed.hops, &before),
+            Ok(Admission::Refused(refusal)) => {
+                let route = match &placed.forwarder {
+                    Some(forwarder) => Route::to_mailbox(forwarder),
+                    None => Route::Refused(refusal),
+                };
+                document(slot, &tenant, &route, placed.hops, &before)
+            }
             Err(error) => {
                 tracing::warn!(%error, scope = %slot.scope, "a call out could not be admitted");
                 Reply::Unavailable

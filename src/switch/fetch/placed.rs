@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::key::{FinishedKey, KeyText};
 use crate::{
     routing::{Call, Failure, Hops},
-    text::{E164, SipUsername},
+    text::{E164, Prefix, SipUsername},
 };
 
 /// A call with what the switch vouches for. It owns its texts, because a fill outlives the request.
@@ -17,12 +17,18 @@ pub struct PlacedCall {
     pub caller_number: Option<String>,
     pub hops: Hops,
     pub after: Option<Failure>,
+    /// The menu that the number was dialled in.
+    pub menu: Option<Uuid>,
+    /// The extension that forwarded the call here.
+    pub forwarder: Option<SipUsername>,
     pub turn: u64,
     /// The call's UUID on its switch.
     pub call: Option<Uuid>,
     /// The extension that calls and a number of its agent's, as the directory said.
     pub extension: Option<Uuid>,
     pub own_number: Option<E164>,
+    /// The area code of the caller's extension.
+    pub area: Option<Prefix>,
     /// The switch that has it.
     pub switch: Option<Uuid>,
     /// The key of an answer that depends on neither the caller nor the number shown.
@@ -42,8 +48,11 @@ impl PlacedCall {
             dialled: &self.number,
             caller: self.caller.as_ref(),
             caller_number: self.caller_number.as_deref(),
+            area: self.area.as_ref(),
             hops: self.hops,
             after: self.after,
+            menu: self.menu,
+            forwarder: self.forwarder.as_ref(),
             at,
             turn: self.turn,
         }

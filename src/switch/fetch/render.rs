@@ -285,7 +285,13 @@ fn profile_params<'a>(at: At<'_>, row: &'a ExtensionRow, keyring: &Keyring) -> R
 /// registered fail at once.
 fn dial_string(at: At<'_>, row: &ExtensionRow) -> String {
     let At { home, former, .. } = at;
-    let (user, number, codecs) = (&row.sip_username, &row.number, offered_codecs(row.codecs.as_ref()));
+    let (user, number) = (&row.sip_username, &row.number);
+    let mut codecs = offered_codecs(row.codecs.as_ref());
+    if row.calls.busy_on_busy {
+        // `!`: a cause instead of a number to go on to (`limit_function` in mod_dptools.c).
+        let limit = format!("execute_on_originate=limit hash {home} {user} 1 !USER_BUSY");
+        codecs = format!("{codecs},limit_ignore_transfer=true,{limit}");
+    }
     if former.is_empty() {
         return format!(
             "{{sip_invite_domain={home},presence_id={number}@{home},{codecs}}}sofia/internal/{user}%{home}"
@@ -293,6 +299,24 @@ fn dial_string(at: At<'_>, row: &ExtensionRow) -> String {
     }
     let legs = former.iter().chain([home]).map(|at| format!("[sip_invite_domain={at}]sofia/internal/{user}%{at}"));
     format!("{{presence_id={number}@{home},{codecs}}}{}", legs.collect::<Vec<_>>().join(","))
+}
+
+/// What the switch runs when a leg of this phone is answered; those of a call to it have the user's variables, too. All variables that begin with
+/// `execute_on_answer` are run (`switch_channel_execute_on` in switch_channel.c).
+///
+/// - Queues leave agents alone who have such a leg (`callcenter_track` in mod_callcenter.c). Run twice on a leg, it would count for two.
+/// - A phone that is busy for a second call has a limit of one leg: the next one ends before its INVITE is sent. A leg counts once, and until
+///   it ends, also if the call is transferred (`limit_state_handler` in switch_limit.c).
+fn counted<'a>(domain: &Domain, row: &ExtensionRow) -> impl Iterator<Item = (&'a str, String)> {
+    let user = &row.sip_username;
+    let tracked = row.is_agent.then(|| ("execute_on_answer_3", format!("callcenter_track {user}@{domain}")));
+    let limited = row.calls.busy_on_busy.then(|| {
+        [
+            ("execute_on_answer_4", format!("limit hash {domain} {user} -1")),
+            ("limit_ignore_transfer", "true".to_owned()),
+        ]
+    });
+    tracked.into_iter().chain(limited.into_iter().flatten())
 }
 
 /// Lamps on phones' keys watch an extension's number. A switch tells whoever watches `X@DOMAIN` of dialogs whose presence_id is that
@@ -337,6 +361,10 @@ fn variables<'a>(domain: &'a Domain, row: &'a ExtensionRow) -> Vec<(&'a str, Cow
     if let Some(number) = &row.own_number {
         variables.push((channel::OWN_NUMBER, number.as_str().into()));
     }
+    if let Some(area) = &row.calls.area_code {
+        variables.push((channel::AREA, area.as_str().into()));
+    }
+    variables.extend(counted(domain, row).map(|(on, run)| (on, run.into())));
     if let Some(codecs) = &row.codecs {
         variables.push(("absolute_codec_string", codecs.as_str().into()));
     }

@@ -18,14 +18,17 @@ pub use self::{
     call::{Arrival, Caller, Dialplan, Phone},
     config::{Address, ConfigFile},
 };
-use super::form::{decode, pairs};
+use super::{
+    form::{decode, pairs},
+    guesses::Proof,
+};
 use crate::{model::channel, routing::emergency};
 
 /// One question of a switch. Its texts are as they came, not yet checked against a type.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Request<'a> {
     /// A user of a domain, and how much of the user to show.
-    User { domain: Cow<'a, str>, user: Cow<'a, str>, view: View<'a> },
+    User { domain: Cow<'a, str>, user: Cow<'a, str>, view: View<'a>, proof: Proof<'a> },
     /// A domain without users: for `domain_exists`, address lists and gateways, and for everything that is refused.
     Domain { domain: Cow<'a, str> },
     /// A domain with one group and its members.
@@ -160,6 +163,7 @@ struct Fields<'a> {
     purpose: Option<&'a [u8]>,
     realm: Option<&'a [u8]>,
     auth_method: Option<&'a [u8]>,
+    proof: Proof<'a>,
     to_host: Option<&'a [u8]>,
     to_user: Option<&'a [u8]>,
     group: Option<&'a [u8]>,
@@ -180,8 +184,10 @@ struct Fields<'a> {
     dialed_user: Once<'a>,
     dialed_domain: Once<'a>,
     on_behalf: Once<'a>,
+    forwarder: Once<'a>,
     help_only: Once<'a>,
     own_number: Once<'a>,
+    area: Once<'a>,
     extension: Once<'a>,
     hops: Once<'a>,
     disposition: Option<&'a [u8]>,
@@ -227,6 +233,14 @@ impl<'a> Fields<'a> {
             b"purpose" => first(&mut self.purpose, value),
             b"sip_auth_realm" => first(&mut self.realm, value),
             b"sip_auth_method" => first(&mut self.auth_method, value),
+            b"sip_auth_nonce" => self.proof.nonce = value,
+            b"sip_auth_uri" => self.proof.uri = value,
+            b"sip_auth_qop" => self.proof.qop = value,
+            b"sip_auth_cnonce" => self.proof.cnonce = value,
+            b"sip_auth_nc" => self.proof.count = value,
+            b"sip_auth_response" => self.proof.response = value,
+            // Appended after everything that callers control.
+            b"ip" => self.proof.address = value,
             b"sip_to_host" => first(&mut self.to_host, value),
             b"sip_to_user" => first(&mut self.to_user, value),
             b"group" => first(&mut self.group, value),
@@ -259,6 +273,8 @@ impl<'a> Fields<'a> {
             name if is_variable(name, channel::ON_BEHALF) => self.on_behalf.set(value),
             name if is_variable(name, channel::HELP_ONLY) => self.help_only.set(value),
             name if is_variable(name, channel::OWN_NUMBER) => self.own_number.set(value),
+            name if is_variable(name, channel::FORWARDER) => self.forwarder.set(value),
+            name if is_variable(name, channel::AREA) => self.area.set(value),
             name if is_variable(name, channel::EXTENSION) => self.extension.set(value),
             name if is_variable(name, channel::HOPS) => self.hops.set(value),
             _ => {}
@@ -354,10 +370,18 @@ fn in_domain<'a>(fields: &Fields<'a>, domain: Cow<'a, str>) -> Request<'a> {
     }
     match fields.key {
         // One answer serves both: the switch itself looks for the name in the attribute it means.
-        Some(b"id" | b"number-alias") => Request::User { domain, user, view },
+        Some(b"id" | b"number-alias") => Request::User { domain, user, view, proof: proof(fields) },
         // user_exists and find_user_xml may look by any attribute; our users have only these two.
         _ => Request::Domain { domain },
     }
+}
+
+/// What the switch checks when somebody signs in.
+fn proof<'a>(fields: &Fields<'a>) -> Proof<'a> {
+    if !is(fields.action, "sip_auth") || fields.proof.response.is_empty() {
+        return Proof::default();
+    }
+    Proof { method: fields.auth_method.unwrap_or_default(), ..fields.proof }
 }
 
 /// Whether the user changes a PIN. Only mod_voicemail asks for that, in an event of type CUSTOM. The check matters because
@@ -414,7 +438,7 @@ fn is_sip_auth(fields: &Fields<'_>, method: &str) -> bool {
 fn publish_voicemail<'a>(fields: &Fields<'a>, domain: Cow<'a, str>) -> Request<'a> {
     match (text(fields.user), text(fields.group)) {
         (Some(user), _) if user == "_all_" => Request::Everyone { domain, view: GroupView::Voicemail },
-        (Some(user), _) => Request::User { domain, user, view: View::Profile },
+        (Some(user), _) => Request::User { domain, user, view: View::Profile, proof: Proof::default() },
         (None, Some(group)) => Request::Group { domain, group, view: GroupView::Voicemail },
         (None, None) => Request::Domain { domain },
     }

@@ -4,6 +4,7 @@ use sqlx::PgExecutor;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use crate::model::call_handling::CallHandling;
 use crate::node::generations::{Former, Heard};
 use crate::text::{
     CallerName, CallerNumber, Codecs, DisplayName, Domain, E164, Email, ExtensionNumber, SipUsername, Variables,
@@ -70,6 +71,9 @@ pub struct ExtensionRow {
     pub active: bool,
     /// The oldest of its agent's numbers, which its calls for help show.
     pub own_number: Option<E164>,
+    pub calls: CallHandling,
+    /// Whether queues ring it.
+    pub is_agent: bool,
     pub variables: Variables,
 }
 
@@ -127,7 +131,10 @@ pub async fn extensions(
                (select h.number from assignments a join numbers h on h.tenant_id = a.tenant_id and h.id = a.number_id
                  where a.tenant_id = e.tenant_id and a.user_id = e.user_id and h.status = 'active'
                  order by a.created_at, h.id limit 1) as "own_number?: E164",
-               e.status = 'active' as active, e.variables as "variables?: sqlx::types::Json<Variables>"
+               e.status = 'active' as active, e.variables as "variables?: sqlx::types::Json<Variables>",
+               e.calls as "calls?: sqlx::types::Json<CallHandling>",
+               exists (select from destination_refs r join destinations d on d.tenant_id = r.tenant_id and d.id = r.from_id
+                        where r.tenant_id = e.tenant_id and r.extension_id = e.id and d.kind = 'queue') as "is_agent!"
           from unnest($1::uuid[], $2::text[]) with ordinality asked (tenant, name, place)
           join generation g on g.scope = asked.tenant
           join tenants t on t.id = g.scope
@@ -161,6 +168,8 @@ pub async fn extensions(
                 max_registrations: row.max_registrations?,
                 active: row.active?,
                 own_number: row.own_number,
+                calls: row.calls?.0,
+                is_agent: row.is_agent,
                 variables: row.variables?.0,
             })
         })();
@@ -301,6 +310,8 @@ pub async fn everyone(
             max_registrations: 1,
             active: true,
             own_number: None,
+            calls: CallHandling::default(),
+            is_agent: false,
             variables: Variables::default(),
         })
     });

@@ -1,5 +1,9 @@
 //! A switch's queues and agents, as mod_callcenter lists them (`cc_config_api_function` in mod_callcenter.c).
 
+use std::cmp::Reverse;
+
+use uuid::Uuid;
+
 use super::{
     pushes::{QueueName, Queues, Tier},
     socket::{Talk, Unanswered},
@@ -20,6 +24,46 @@ pub async fn ask(talk: &Talk) -> Result<Option<Queues>, Unanswered> {
 pub async fn waiting(talk: &Talk, queue: &QueueName) -> Result<bool, Unanswered> {
     let count = talk.ask(&format!("callcenter_config queue count members {queue}")).await?;
     Ok(count.trim().parse::<u32>().is_ok_and(|count| count > 0))
+}
+
+/// Somebody who waits in a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    pub call: Uuid,
+    score: i64,
+}
+
+/// Who waits in a queue, whoever is next first.
+pub async fn who_waits(talk: &Talk, queue: &QueueName) -> Result<Vec<Waiting>, Unanswered> {
+    let list = talk.ask(&format!("callcenter_config queue list members {queue}")).await?;
+    let members = rows(&list, ["session_uuid", "state", "score"])?.unwrap_or_default();
+    let waits = |[call, state, score]: &[String; 3]| {
+        let is_waiting = matches!(state.as_str(), "Waiting" | "Trying");
+        is_waiting.then_some(Waiting { call: call.parse().ok()?, score: score.parse().ok()? })
+    };
+    let mut waiting = members.iter().filter_map(waits).collect::<Vec<_>>();
+    waiting.sort_by_key(|waiting| Reverse(waiting.score));
+    Ok(waiting)
+}
+
+/// An agent of a queue, with their calls since they became available.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Serving {
+    pub is_available: bool,
+    pub answered: u32,
+    /// In seconds.
+    pub talked: u32,
+}
+
+pub async fn who_serves(talk: &Talk, queue: &QueueName) -> Result<Vec<Serving>, Unanswered> {
+    let list = talk.ask(&format!("callcenter_config queue list agents {queue}")).await?;
+    let agents = rows(&list, ["status", "calls_answered", "talk_time"])?.unwrap_or_default();
+    let serves = |[status, answered, talked]: &[String; 3]| Serving {
+        is_available: status.starts_with("Available"),
+        answered: answered.parse().unwrap_or_default(),
+        talked: talked.parse().unwrap_or_default(),
+    };
+    Ok(agents.iter().map(serves).collect())
 }
 
 /// The given columns of a list: a line with the columns' names, one line per row, then `+OK`. An empty list has no line

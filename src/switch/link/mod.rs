@@ -3,11 +3,12 @@
 //!
 //! Some node visits each switch every few seconds ([`visit`]). It asks for the state of gateways ([`gateways`]), expels
 //! those who may no longer be there ([`expulsions`]), removes what is left of mailboxes that are gone ([`cleanups`]), watches
-//! calls that cost ([`calls`]), asks for the queues ([`callcenter`]), compares the switch with what
+//! calls that cost ([`calls`]), asks for the queues ([`callcenter`]), tells callers who wait there their place ([`announcements`]), compares the switch with what
 //! it should have ([`wanted`]), and gives it what is missing ([`pushes`]).
 //!
 //! The client is `freeswitch-esl-tokio`, a young crate, so only [`socket`] uses it.
 
+pub mod announcements;
 pub mod api;
 pub mod callcenter;
 pub mod calls;

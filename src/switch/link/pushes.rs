@@ -90,6 +90,15 @@ impl FromStr for AgentName {
 pub type Tier = (QueueName, AgentName);
 pub type Fingerprint = [u8; 32];
 
+/// A queue whose callers are told.
+#[derive(Debug, Clone)]
+pub struct Announcing {
+    pub queue: QueueName,
+    /// In seconds.
+    pub every: u16,
+    pub with_wait: bool,
+}
+
 /// A thing and the version that the switch has; `None` if it must read it again.
 pub type Known = (Thing, Option<Fingerprint>);
 
@@ -108,6 +117,8 @@ pub struct Wanted {
     /// One of the addresses to trust, if there are any.
     pub trusted: Option<String>,
     pub tiers: BTreeSet<Tier>,
+    /// The queues whose callers are told their place.
+    pub announcing: Vec<Announcing>,
 }
 
 /// What a switch was given, and when.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use futures_util::future::join_all;
 
 use super::{
-    VisitError, callcenter, calls, cleanups, expulsions, first_line, gateways, place,
+    VisitError, announcements, callcenter, calls, cleanups, expulsions, first_line, gateways, place,
     pushes::{Command, Errands, Given, Has, Known, Step, Thing, Wanted},
     socket::{Talk, Unanswered},
     store::{self, Due},
@@ -69,6 +69,7 @@ async fn visit(changes: &Changes, due: &Due) -> Result<(), VisitError> {
     let gateways = gateways::ask(&talk).await?;
     store::heard(changes.pool(), due.switch, &gateways).await?;
     expulsions::expel(changes, &talk, due.switch).await?;
+    close_unused_handles(&talk).await?;
     calls::watch(changes, &talk, due.switch).await?;
     cleanups::clean_up(changes, &talk, due).await?;
     let wanted = {
@@ -90,9 +91,23 @@ async fn visit(changes: &Changes, due: &Due) -> Result<(), VisitError> {
     for step in plan.steps.iter().take(MOST_STEPS) {
         take(changes, due, &talk, step).await?;
     }
+    announcements::tell(&talk, &wanted.announcing).await?;
     talk.close().await;
     let pending = i32::try_from(plan.steps.len() + plan.waiting).unwrap_or(i32::MAX);
     Ok(store::pending(changes.pool(), due.switch, pending).await?)
+}
+
+/// Has the switch close connections to its own databases that nobody uses, every two seconds.
+///
+/// A profile that starts changes its database's journal (`switch_user_sql_thread` in switch_core_sqldb.c). As long as any other connection
+/// is open to a database with a write-ahead log, SQLite refuses that, and the switch tries for half a minute and answers no phone. After a
+/// profile has stopped, its connections stay open for as long (`SQL_CACHE_TIMEOUT`).
+async fn close_unused_handles(talk: &Talk) -> Result<(), Unanswered> {
+    const GROUP: &str = "dialplane_handles";
+    if !talk.ask("show tasks").await?.contains(GROUP) {
+        talk.ask(&format!("sched_api @2 {GROUP} fsctl flush_db_handles")).await?;
+    }
+    Ok(())
 }
 
 /// Sends one command to the switch and notes the result.

@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::pushes::{Thing, Want, Wanted};
+use super::pushes::{Announcing, Thing, Want, Wanted};
 use crate::{
     model::destination::Config,
     switch::fetch::{
@@ -50,6 +50,10 @@ fn add_queue(wanted: &mut Wanted, row: &QueueRow, keyring: &Keyring) -> Result<(
     for (_, agent) in documents::agents_of(row, queue) {
         let agent = documents::agent_name(agent, domain).parse();
         wanted.tiers.extend(agent.ok().map(|agent| (Clone::clone(&name), agent)));
+    }
+    if queue.announce_place {
+        let (every, with_wait) = (queue.announcement_seconds, queue.announce_wait);
+        wanted.announcing.push(Announcing { queue: Clone::clone(&name), every, with_wait });
     }
     let want = Want { fingerprint: fingerprint(document), changed_at: Some(*changed_at) };
     wanted.things.insert(Thing::Queue(name), want);

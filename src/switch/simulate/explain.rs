@@ -74,15 +74,18 @@ pub async fn explain(db: &mut PgConnection, ask: &Question<'_>) -> sqlx::Result<
             dialled: &dialled,
             caller: caller.as_ref(),
             caller_number: ask.caller_number,
+            area: None,
             hops,
             after: None,
+            menu: None,
+            forwarder: None,
             at: ask.at,
             turn: 0,
         };
         let mut trace = Trace::on();
         let route = routing::route(&tenant, &plan, &call, found.as_ref(), &mut trace).route;
         match &route {
-            Route::Lead { to, on_behalf_of } => {
+            Route::Lead { to, on_behalf_of, .. } => {
                 let next = (to.clone(), on_behalf_of.clone());
                 steps.push(step(&dialled, trace, route.name(), route.actions(&tenant, hops), &tenant));
                 dialled = next.0;

@@ -51,7 +51,8 @@ pub struct Preview {
 /// Returns `None` if there is no such tenant.
 pub async fn preview(db: &mut PgConnection, tenant: Uuid, number: &str) -> Result<Option<Preview>> {
     let Some(plan) = destinations::store::plan(&mut *db, tenant).await? else { return Ok(None) };
-    let callee = Callee::dialled(number, &plan).ok_or_else(|| Error::invalid("number", Code::NotATelephoneNumber))?;
+    let callee =
+        Callee::dialled(number, &plan, None).ok_or_else(|| Error::invalid("number", Code::NotATelephoneNumber))?;
     let ask = Leaving {
         tenant,
         caller: None,

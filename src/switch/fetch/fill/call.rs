@@ -56,7 +56,7 @@ pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, placed: &PlacedCall) -
         }
         let tenant = tenant(&row.tenant, &now.plan);
         let routed = now.route(&tenant, placed, row.found.as_ref(), at).await?;
-        if let routing::Route::Handle { change } = &routed.route {
+        if let routing::Route::Handle { change, .. } = &routed.route {
             handle(fetch, slot, row.found.as_ref(), change).await?;
         }
         let extra = [render::mark(row.tenant.id)];
@@ -116,6 +116,7 @@ async fn handle(
     match change {
         routing::Handle::Forward(to) => calls.forward_always.clone_from(to),
         routing::Handle::DoNotDisturb(on) => calls.do_not_disturb = *on,
+        routing::Handle::AtQueues(state) => calls.at_queues = *state,
     }
     if calls == extension.calls {
         return Ok(());

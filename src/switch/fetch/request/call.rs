@@ -3,7 +3,10 @@
 use std::{borrow::Cow, net::IpAddr};
 
 use super::{Fields, Once, Request, text};
-use crate::{model::channel, routing::Hops};
+use crate::{
+    model::channel,
+    routing::{AFTER, Hops},
+};
 
 /// The caller as the switch authenticated it. Never taken from headers such as From or P-Asserted-Identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +58,7 @@ fn is_header(variable: &[u8], name: &str) -> bool {
 pub struct Phone<'a> {
     pub help_only: bool,
     pub own_number: Option<Cow<'a, str>>,
+    pub area: Option<Cow<'a, str>>,
     pub extension: Option<uuid::Uuid>,
 }
 
@@ -67,6 +71,8 @@ pub struct Dialplan<'a> {
     pub caller: Option<Caller<'a>>,
     /// The extension that forwards or transfers the call. Dialplane's own routes set it.
     pub on_behalf: Option<Cow<'a, str>>,
+    /// The extension that forwarded the call here. Dialplane's own routes set it.
+    pub forwarder: Option<Cow<'a, str>>,
     /// The number that the caller shows.
     pub caller_number: Option<Cow<'a, str>>,
     pub hops: Hops,
@@ -77,6 +83,12 @@ pub struct Dialplan<'a> {
     pub arrival: Arrival<'a>,
     /// The switch that asks. It is no part of the form.
     pub switch: Option<uuid::Uuid>,
+}
+
+/// Whoever forwarded the call to this destination. If it is somewhere else, a person has sent it there.
+fn forwarder_to(value: &str, destination: &str) -> Option<Cow<'static, str>> {
+    let (forwarder, to) = value.split_once(':')?;
+    (destination.strip_suffix(AFTER).unwrap_or(destination) == to).then(|| Cow::Owned(forwarder.to_owned()))
 }
 
 pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
@@ -92,11 +104,13 @@ pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
     let caller = pair(fields.user_name, fields.domain_name).or_else(|| pair(fields.dialed_user, fields.dialed_domain));
     let destination = destination.unwrap_or_default();
     let hops = Hops::read(text(fields.hops.get()).as_deref(), &destination);
+    let forwarder = text(fields.forwarder.get()).and_then(|forwarder| forwarder_to(&forwarder, &destination));
     Request::Dialplan(Box::new(Dialplan {
         context,
         destination,
         caller,
         on_behalf: text(fields.on_behalf.get()),
+        forwarder,
         caller_number: text(fields.caller_number),
         hops,
         disposition: text(fields.disposition),
@@ -105,6 +119,7 @@ pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
             // Whatever it says, and also if it says two things.
             help_only: fields.help_only.value.is_some() || fields.hops.value == Some(channel::HELP_HOPS.as_bytes()),
             own_number: text(fields.own_number.get()),
+            area: text(fields.area.get()),
             extension: text(fields.extension.get()).and_then(|id| id.parse().ok()),
         },
         arrival: Arrival {

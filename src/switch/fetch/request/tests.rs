@@ -1,7 +1,7 @@
 use super::*;
 
 fn user<'a>(domain: &'a str, user: &'a str, view: View<'a>) -> Request<'a> {
-    Request::User { domain: domain.into(), user: user.into(), view }
+    Request::User { domain: domain.into(), user: user.into(), view, proof: Proof::default() }
 }
 
 fn domain(domain: &str) -> Request<'_> {
@@ -20,6 +20,7 @@ fn call<'a>(destination: &'a str, caller: Option<Caller<'a>>) -> Request<'a> {
         destination,
         caller,
         on_behalf,
+        forwarder: None,
         caller_number,
         hops,
         disposition,

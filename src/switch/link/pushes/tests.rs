@@ -77,6 +77,7 @@ fn known(things: &[Thing]) -> Said {
 
 fn wanted(things: &[(Thing, Want)], tiers: &[Tier]) -> Wanted {
     Wanted {
+        announcing: Vec::new(),
         things: things.iter().cloned().collect(),
         trusted: Some("192.0.2.1".into()),
         tiers: tiers.iter().cloned().collect(),

@@ -1,0 +1,206 @@
+//! Brakes guessing of phones' passwords.
+//!
+//! The switch checks digests itself (`sofia_reg_parse_auth` in sofia_reg.c) and says nothing of the result, but it sends along what it checks.
+//! So a node can tell who knew the password. After too many wrong ones, whoever guesses is answered as if there were no such user, even if
+//! they guess right, until they have been quiet for a while. Where an account has signed in rightly from an address, it is never refused there:
+//! guesses from elsewhere lock no owner out. Each node counts for itself.
+
+use std::{borrow::Cow, time::Duration};
+
+use md5::{Digest as _, Md5};
+
+use super::form::decode;
+use crate::text::keyring::hex;
+
+/// How long it takes until wrong passwords are forgotten, from the first.
+const WINDOW: Duration = Duration::from_mins(10);
+/// For how long an account's address is remembered after it last signed in there.
+const REMEMBERED: Duration = Duration::from_hours(24 * 30);
+/// The most wrong passwords for an account from one address.
+const PER_BOTH: u32 = 10;
+/// The most from one address. A site's phones share one.
+const PER_ADDRESS: u32 = 50;
+/// The most for an account from all addresses where it is not known.
+const PER_ACCOUNT: u32 = 200;
+/// The most accounts and addresses that are remembered: about 20 MB.
+const MOST: u64 = 200_000;
+
+/// What a phone has sent to prove that it knows a password. Its texts are still encoded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Proof<'a> {
+    pub address: &'a [u8],
+    pub method: &'a [u8],
+    pub nonce: &'a [u8],
+    pub uri: &'a [u8],
+    pub qop: &'a [u8],
+    pub cnonce: &'a [u8],
+    pub count: &'a [u8],
+    pub response: &'a [u8],
+}
+
+impl Proof<'_> {
+    /// Whether it is that of a user with this hash of name, realm and password (RFC 2617).
+    fn is_right(&self, a1: &str) -> bool {
+        let text = |field| decode(field).unwrap_or(Cow::Borrowed(""));
+        let hash = |parts: &[&str]| hex(&Md5::digest(parts.join(":")));
+        let a2 = hash(&[&text(self.method), &text(self.uri)]);
+        let wanted = if self.qop.is_empty() {
+            hash(&[a1, &text(self.nonce), &a2])
+        } else {
+            let (nonce, count, cnonce, qop) = (text(self.nonce), text(self.count), text(self.cnonce), text(self.qop));
+            hash(&[a1, &nonce, &count, &cnonce, &qop, &a2])
+        };
+        text(self.response).eq_ignore_ascii_case(&wanted)
+    }
+}
+
+/// What a count is of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Of {
+    Address(Box<str>),
+    Account(Box<str>),
+    Both(Box<str>, Box<str>),
+}
+
+/// The counts of wrong passwords, and where accounts have signed in.
+pub struct Guesses {
+    wrong: moka::sync::Cache<Of, u32>,
+    known: moka::sync::Cache<(Box<str>, Box<str>), ()>,
+}
+
+impl Default for Guesses {
+    fn default() -> Self {
+        Self {
+            wrong: moka::sync::Cache::builder().max_capacity(MOST).time_to_live(WINDOW).build(),
+            known: moka::sync::Cache::builder().max_capacity(MOST).time_to_idle(REMEMBERED).build(),
+        }
+    }
+}
+
+/// What becomes of somebody who signs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judged {
+    /// The switch decides.
+    Passed,
+    Braked,
+}
+
+impl Guesses {
+    /// Judges one attempt. `answer`: what the switch would get, with the user's hash if there is such a user.
+    pub fn judge(&self, account: &str, proof: &Proof<'_>, answer: &[u8]) -> Judged {
+        let Some(address) = decode(proof.address).filter(|address| !address.is_empty() && address.len() <= 45) else {
+            // An older configuration of the switch does not send it.
+            return Judged::Passed;
+        };
+        if proof.response.is_empty() {
+            return Judged::Passed;
+        }
+        let (account, address) = (Box::from(account.to_ascii_lowercase()), Box::from(address.as_ref()));
+        let pair = (account, address);
+        if self.known.get(&pair).is_some() {
+            return Judged::Passed;
+        }
+        let is_right = a1_of(answer).is_some_and(|a1| proof.is_right(a1));
+        let (account, address) = pair.clone();
+        let counts = [
+            (Of::Both(account.clone(), address.clone()), PER_BOTH),
+            (Of::Address(address), PER_ADDRESS),
+            (Of::Account(account), PER_ACCOUNT),
+        ];
+        let braked = counts.iter().any(|(of, most)| self.wrong.get(of).is_some_and(|count| count >= *most));
+        match (is_right, braked) {
+            (true, false) => self.known.insert(pair, ()),
+            (true, true) => {}
+            // A count that is full stays as it is, so that it ends some time after the guesses do.
+            (false, _) => counts.into_iter().for_each(|(of, most)| self.count(of, most)),
+        }
+        if braked { Judged::Braked } else { Judged::Passed }
+    }
+
+    fn count(&self, of: Of, most: u32) {
+        self.wrong
+            .entry(of)
+            .and_upsert_with(|count| count.map_or(1, |count| count.into_value().saturating_add(1).min(most)));
+    }
+}
+
+/// The hash in an answer (`render::auth_params`).
+fn a1_of(answer: &[u8]) -> Option<&str> {
+    const BEFORE: &[u8] = b"name=\"a1-hash\" value=\"";
+    let at = answer.windows(BEFORE.len()).position(|window| window == BEFORE)? + BEFORE.len();
+    std::str::from_utf8(answer.get(at..at + 32)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANSWER: &[u8] = b"<param name=\"a1-hash\" value=\"939e7578ed9e3c518a452acee763bce9\"/>";
+
+    /// The example of RFC 2617, section 3.5.
+    fn proof<'a>(address: &'a str, response: &'a str) -> Proof<'a> {
+        Proof {
+            address: address.as_bytes(),
+            method: b"GET",
+            nonce: b"dcd98b7102dd2f0e8b11d0f600bfb0c093",
+            uri: b"%2Fdir%2Findex.html",
+            qop: b"auth",
+            cnonce: b"0a4f113b",
+            count: b"00000001",
+            response: response.as_bytes(),
+        }
+    }
+
+    const RIGHT: &str = "6629fae49393a05397450978507c4ef1";
+
+    #[test]
+    fn the_digest_of_the_standard_is_right() {
+        assert!(proof("192.0.2.1", RIGHT).is_right(a1_of(ANSWER).unwrap()));
+        assert!(!proof("192.0.2.1", "0").is_right(a1_of(ANSWER).unwrap()));
+    }
+
+    #[test]
+    fn whoever_guesses_is_braked_and_the_owner_is_not() {
+        let guesses = Guesses::default();
+        let judge =
+            |account: &str, address: &str, response: &str| guesses.judge(account, &proof(address, response), ANSWER);
+        assert_eq!(judge("a@x", "192.0.2.1", RIGHT), Judged::Passed, "the owner");
+        for _ in 0..PER_BOTH {
+            assert_eq!(judge("a@x", "198.51.100.1", "0"), Judged::Passed);
+        }
+        assert_eq!(judge("a@x", "198.51.100.1", "0"), Judged::Braked);
+        assert_eq!(judge("A@X", "198.51.100.1", RIGHT), Judged::Braked, "even if the next guess is right");
+        assert_eq!(judge("a@x", "192.0.2.1", RIGHT), Judged::Passed, "the owner where they are known");
+        assert_eq!(judge("a@x", "192.0.2.2", RIGHT), Judged::Passed, "and at another address");
+    }
+
+    #[test]
+    fn many_accounts_from_one_address_and_many_addresses_for_one_account_are_braked() {
+        let guesses = Guesses::default();
+        let judge =
+            |account: &str, address: &str, response: &str| guesses.judge(account, &proof(address, response), ANSWER);
+        judge("desk@x", "203.0.113.1", RIGHT);
+        for at in 0..PER_ADDRESS {
+            judge(&format!("{at}@x"), "203.0.113.1", "0");
+        }
+        assert_eq!(judge("new@x", "203.0.113.1", RIGHT), Judged::Braked);
+        assert_eq!(judge("desk@x", "203.0.113.1", RIGHT), Judged::Passed, "a phone that has signed in there");
+        for at in 0..PER_ACCOUNT {
+            judge("desk@x", &format!("10.0.{}.{}", at / 256, at % 256), "0");
+        }
+        assert_eq!(judge("desk@x", "203.0.113.9", RIGHT), Judged::Braked);
+        assert_eq!(judge("desk@x", "203.0.113.1", RIGHT), Judged::Passed);
+    }
+
+    #[test]
+    fn an_unknown_user_is_a_wrong_guess_and_a_switch_that_sends_nothing_is_let_be() {
+        let guesses = Guesses::default();
+        for _ in 0..PER_BOTH {
+            guesses.judge("nobody@x", &proof("198.51.100.7", RIGHT), b"<domain/>");
+        }
+        assert_eq!(guesses.judge("nobody@x", &proof("198.51.100.7", RIGHT), b"<domain/>"), Judged::Braked);
+        for _ in 0..100 {
+            assert_eq!(guesses.judge("a@x", &Proof::default(), ANSWER), Judged::Passed);
+        }
+    }
+}

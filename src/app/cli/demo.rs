@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{
     local::Database,
     serve,
-    signals::{self, Stop},
+    stop::{self, Stop},
 };
 use crate::{
     app::{App, renewal::Source, service::Sockets, settings::Settings, telemetry},
@@ -89,7 +89,7 @@ struct Ready<'a> {
 
 pub async fn run(settings: &Settings, source: Source, json: bool) -> anyhow::Result<()> {
     telemetry::set_level(settings.log.as_deref())?;
-    let (hang_ups, mut stop) = (signals::hang_ups()?, Stop::catch()?);
+    let (hang_ups, mut stop) = (stop::hang_ups()?, Stop::catch()?);
     let Some(database) = Database::own(settings, &mut stop).await? else { return Ok(()) };
     let started = tokio::select! {
         started = start(settings, source, &database) => Some(started),

@@ -11,7 +11,7 @@ use sqlx::{PgPool, postgres::PgConnectOptions};
 
 use crate::{
     app::{
-        cli::signals::Stop,
+        cli::stop::Stop,
         embedded::{Cluster, Keeper},
         settings::Settings,
     },

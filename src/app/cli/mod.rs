@@ -21,7 +21,7 @@ mod render;
 mod resources;
 mod restored;
 mod serve;
-mod signals;
+mod stop;
 mod sure;
 mod transfer;
 mod usage;

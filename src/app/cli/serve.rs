@@ -10,7 +10,7 @@ use tokio::signal::unix::Signal;
 use super::{
     local::Database,
     print,
-    signals::{self, Stop},
+    stop::{self, Stop},
 };
 use crate::{
     app::{
@@ -30,7 +30,7 @@ use crate::{
 /// Runs a node until SIGTERM or SIGINT. On SIGHUP, it reads certificates, keys and settings again.
 pub async fn run(settings: &Settings, source: Source) -> anyhow::Result<()> {
     telemetry::set_level(settings.log.as_deref())?;
-    let (hang_ups, mut stop) = (signals::hang_ups()?, Stop::catch()?);
+    let (hang_ups, mut stop) = (stop::hang_ups()?, Stop::catch()?);
     let sockets = Sockets::given().context("the sockets from the service manager can't be used")?;
     let Some(database) = Database::own(settings, &mut stop).await? else { return Ok(()) };
     let started = tokio::select! {

@@ -54,9 +54,9 @@ fn most(path: &str) -> usize {
     let has = |prefixes: &[&str]| prefixes.iter().any(|prefix| path.starts_with(prefix));
     if has(&["/v1/auth/", "/sign-", "/forgot", "/reset", "/verify"]) {
         OPEN_TO_ALL
-    } else if path.ends_with("/rates") || path.starts_with("/app/agents/import") {
+    } else if path.ends_with("/rates") || path.ends_with("/rates/bulk") || path.starts_with("/app/agents/import") {
         usize::MAX
-    } else if path.ends_with("/bulk") {
+    } else if path.ends_with("/bulk") || path.ends_with("/bulk-upload") {
         MAX_BODY
     } else {
         USUAL

@@ -262,6 +262,7 @@ impl App {
                 .configure(router::error_handlers)
                 .configure(router::status)
                 .service(contract::openapi_json)
+                .service(contract::docs)
                 .configure(web::pages)
                 .default_service(actix_web::web::to(contract::nothing))
                 .wrap(collisions::Again)

@@ -11,6 +11,7 @@ mod app_listener;
 mod backups;
 mod command_line;
 mod domains;
+mod examples;
 mod fuzzed;
 mod identities;
 mod input;

@@ -214,7 +214,7 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
         }
         "DELETE /v1/tenants/{tenant_id}/dialplan-entries/{id}" => one(&things.entry, Value::Null),
         "POST /v1/phone-numbers" => one(&none, json!({ "number": format!("+1202556{round:04}") })),
-        "POST /v1/phone-numbers/bulk" => {
+        "POST /v1/phone-numbers/bulk" | "POST /v1/phone-numbers/bulk-upload" => {
             // One of them is also the single number's.
             let lines = [7, 6].map(|at| format!("+120255{at}{round:04}\n"));
             one(&none, Value::String(lines.concat()))
@@ -233,7 +233,9 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
         "POST /v1/carriers" => one(&none, carrier(&format!("v{round}"))),
         "PATCH /v1/carriers/{id}" => one(&things.carrier, json!({ "name": format!("v{round}") })),
         "DELETE /v1/carriers/{id}" => one(&things.carrier, Value::Null),
-        "PUT /v1/carriers/{id}/rates" => one(&things.carrier, json!("prefix,price\n49,0.01\n33,0.02\n")),
+        "PUT /v1/carriers/{id}/rates" | "POST /v1/carriers/{id}/rates/bulk" => {
+            one(&things.carrier, json!("prefix,price\n49,0.01\n33,0.02\n"))
+        }
         "POST /v1/tenants/{tenant_id}/pools" => one(&none, json!({ "first_number": 70, "last_number": 79 })),
         "PATCH /v1/tenants/{tenant_id}/pools/{id}" => {
             one(&things.pool, json!({ "first_number": 8000, "last_number": 8100 }))

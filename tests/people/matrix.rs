@@ -44,7 +44,7 @@ async fn things(node: &Node, domain: &str, number: &str) -> Things {
 }
 
 /// Ends of paths that are not collections.
-const VERBS: [&str; 6] = ["rotate-secret", "rotate", "assign", "unassign", "rates", "test-connection"];
+const VERBS: [&str; 7] = ["rotate-secret", "rotate", "assign", "unassign", "rates", "bulk", "test-connection"];
 
 impl Things {
     /// The path of a route with this tenant's ids in it.

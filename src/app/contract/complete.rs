@@ -9,15 +9,12 @@ use std::{
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 
+use super::examples::{self, Example};
 use crate::tenancy::auth::rules::{self, Level, ROLES, Rule};
 
 /// The meaning of fields that have no words of their own, by name, or by schema and name where one differs.
-static FIELDS: LazyLock<BTreeMap<&str, &str>> =
+static FIELDS: LazyLock<BTreeMap<String, String>> =
     LazyLock::new(|| serde_json::from_str(include_str!("fields.json")).unwrap_or_default());
-
-/// Requests and answers that work, by operation. A test plays them.
-static EXAMPLES: LazyLock<Value> =
-    LazyLock::new(|| serde_json::from_str(include_str!("examples.json")).unwrap_or_default());
 
 const TAGS: &[(&str, &str)] = &[
     ("agents", "The people of a tenant: their accounts, roles and extensions."),
@@ -76,10 +73,12 @@ pub fn complete(described: &mut Value) {
     described["components"]["responses"] = Value::Object(refusals());
     described["components"]["headers"] = headers();
     described["components"]["parameters"] = parameters();
+    let mut examples = examples::by_operation(operations(described).map(|(path, method, _)| (path, method)));
     if let Some(paths) = described["paths"].as_object_mut() {
         for (path, methods) in paths {
             for (method, operation) in methods.as_object_mut().into_iter().flatten() {
-                complete_operation(path, method, operation);
+                let example = examples.remove(&(path.clone(), method.clone())).unwrap_or_default();
+                complete_operation(path, method, operation, &example);
             }
         }
     }
@@ -146,7 +145,7 @@ fn parameters() -> Value {
     })
 }
 
-fn complete_operation(path: &str, method: &str, operation: &mut Value) {
+fn complete_operation(path: &str, method: &str, operation: &mut Value, example: &Example) {
     let rule = Method::from_bytes(method.to_uppercase().as_bytes()).ok().and_then(|method| rules::rule(&method, path));
     let rights = rule.map(rights).unwrap_or_default();
     let own = operation["description"].as_str().unwrap_or_default();
@@ -166,13 +165,12 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
         if parameter.get("$ref").is_none() && parameter.get("description").is_none() {
             let name = parameter["name"].as_str().unwrap_or_default();
-            if let Some(meaning) = FIELDS.get(format!("?{name}").as_str()).or_else(|| FIELDS.get(name)) {
-                parameter["description"] = (*meaning).into();
+            if let Some(meaning) = FIELDS.get(&format!("?{name}")).or_else(|| FIELDS.get(name)) {
+                parameter["description"] = meaning.as_str().into();
             }
         }
     }
     let has_body = operation.get("requestBody").is_some();
-    let example = &EXAMPLES[operation["operationId"].as_str().unwrap_or_default()];
     // What uploads send if they don't know better.
     if let Some(content) = operation.pointer_mut("/requestBody/content").and_then(Value::as_object_mut)
         && content.contains_key("text/csv")
@@ -180,8 +178,8 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
         content
             .insert("application/octet-stream".into(), json!({ "schema": { "type": "string", "format": "binary" } }));
     }
-    if let Some(request) = example.get("request") {
-        put_example(&mut operation["requestBody"]["content"], request);
+    if has_body && !example.request.is_null() {
+        put_example(&mut operation["requestBody"]["content"], &example.request);
     }
     let Some(responses) = operation["responses"].as_object_mut() else { return };
     for (status, response) in responses.iter_mut() {
@@ -194,10 +192,11 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
             None => complete_answer(method, status, response, changes),
         }
     }
-    if let (Some(body), Some(status)) = (example.get("response"), example["status"].as_str())
-        && let Some(response) = responses.get_mut(status)
+    if !example.response.is_null()
+        && let Some(content) =
+            responses.get_mut(&example.status.to_string()).and_then(|answer| answer.get_mut("content"))
     {
-        put_example(&mut response["content"], body);
+        put_example(content, &example.response);
     }
     let mut usual = vec![400, 405, 422, 500, 503];
     if rule != Some(Rule::Anyone) {
@@ -294,9 +293,9 @@ fn explain(name: &str, schema: &mut Value) {
                 .into_iter()
                 .flatten()
                 .any(|choice| choice.get("description").is_some());
-        let meaning = FIELDS.get(format!("{name}.{field}").as_str()).or_else(|| FIELDS.get(field.as_str()));
+        let meaning = FIELDS.get(&format!("{name}.{field}")).or_else(|| FIELDS.get(field.as_str()));
         if !has_words && let (Some(meaning), Some(property)) = (meaning, property.as_object_mut()) {
-            property.insert("description".into(), (*meaning).into());
+            property.insert("description".into(), meaning.as_str().into());
         }
     }
     for (key, inner) in schema.as_object_mut().into_iter().flatten() {

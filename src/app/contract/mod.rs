@@ -4,6 +4,7 @@
 //! the same everywhere.
 
 mod complete;
+mod examples;
 mod guard;
 mod plain;
 
@@ -12,14 +13,14 @@ use std::{
     sync::OnceLock,
 };
 
-use actix_web::{HttpResponse, get};
+use actix_web::{HttpResponse, get, http::header::CONTENT_SECURITY_POLICY};
 use serde_json::Value;
 use utoipa::OpenApi as _;
 use utoipa_actix_web::AppExt as _;
 
 pub use guard::{known, nothing};
 
-use super::router;
+use super::{router, web::assets};
 
 /// The description of the API.
 struct Contract {
@@ -64,6 +65,28 @@ impl Contract {
         }
         Self { json: described.to_string(), routes }
     }
+}
+
+/// What `/docs` may load: the description and the program that shows it, which sets styles of its own.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+                      connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/// The description, to read.
+#[get("/docs")]
+pub async fn docs() -> HttpResponse {
+    let page = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>The API · Dialplane</title>\n\
+         <link rel=\"icon\" href=\"{}\" type=\"image/svg+xml\">\n</head>\n<body>\n<div id=\"docs\"></div>\n\
+         <script src=\"{}\"></script>\n<script src=\"{}\"></script>\n</body>\n</html>\n",
+        assets::path("icon.svg"),
+        assets::path("redoc.js"),
+        assets::path("docs.js"),
+    );
+    HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+        .body(page)
 }
 
 #[get("/openapi.json")]

@@ -95,7 +95,13 @@ impl Members {
                 (Some(values), Some(more)) => values.extend(more.iter().cloned()),
                 _ => match known.get_mut("anyOf").and_then(Value::as_array_mut) {
                     Some(choices) => choices.push(property),
-                    None => *known = json!({ "anyOf": [known.take(), property] }),
+                    None => {
+                        let meaning = known.get("description").cloned();
+                        *known = json!({ "anyOf": [known.take(), property] });
+                        if let (Some(meaning), Some(known)) = (meaning, known.as_object_mut()) {
+                            known.insert("description".into(), meaning);
+                        }
+                    }
                 },
             },
         }

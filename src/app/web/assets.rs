@@ -23,6 +23,9 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     vec![
         asset("app.css", "text/css; charset=utf-8", include_bytes!("assets/app.css")),
         asset("app.js", "text/javascript; charset=utf-8", include_bytes!("assets/app.js")),
+        asset("docs.js", "text/javascript; charset=utf-8", include_bytes!("assets/docs.js")),
+        // Redoc 2.5.4, MIT: assets/redoc-LICENSE.txt.
+        asset("redoc.js", "text/javascript; charset=utf-8", include_bytes!("assets/redoc-2.5.4.min.js")),
         // htmx 2.0.11, Zero-Clause BSD.
         asset("htmx.js", "text/javascript; charset=utf-8", include_bytes!("assets/htmx-2.0.11.min.js")),
         asset("icon.svg", "image/svg+xml", include_bytes!("assets/icon.svg")),

@@ -3,7 +3,7 @@
 mod account;
 mod again;
 mod agents;
-mod assets;
+pub mod assets;
 mod audit;
 pub mod catalogue;
 mod confirm;

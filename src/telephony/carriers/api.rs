@@ -119,15 +119,40 @@ pub async fn replace_rates(
     path: Path<Uuid>,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
+    replace(&api, &actor, &request, path.into_inner(), payload).await
+}
+
+/// Replace a carrier's rates with a CSV file, at another path
+///
+/// The same as `PUT /v1/carriers/{id}/rates`.
+#[utoipa::path(tag = "carriers", request_body(content = String, content_type = "text/csv"), responses((status = 201, body = Report), (status = 422, body = Report)))]
+#[post("/v1/carriers/{id}/rates/bulk")]
+pub async fn upload_rates(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    path: Path<Uuid>,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    replace(&api, &actor, &request, path.into_inner(), payload).await
+}
+
+async fn replace(
+    api: &Data<Api>,
+    actor: &Actor,
+    request: &ChangeRequest,
+    carrier: Uuid,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
     let body = sheet_of(payload).await?;
     let _turn = api.turn().await?;
     let now = chrono::Utc::now();
     let sheet = read_apart(body.clone(), now).await?;
     let work = async |change: &mut _| {
-        let report = rates::replace(change, path.into_inner(), sheet, now, |_| ()).await?;
+        let report = rates::replace(change, carrier, sheet, now, |_| ()).await?;
         Outcome::report(&report, report.refused == 0)
     };
-    request.run(&api, &actor, &body, work).await
+    request.run(api, actor, &body, work).await
 }
 
 /// Show what a CSV file of rates would do, without doing it

@@ -66,15 +66,42 @@ pub async fn create_numbers(
     how: Query<BulkQuery>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let tenant = actor.tenant_or(query.tenant_id)?;
+    add_many(&api, &actor, &request, query.tenant_id, how.partial, &body).await
+}
+
+/// Add many phone numbers, at another path
+///
+/// The same as `POST /v1/phone-numbers/bulk`.
+#[utoipa::path(tag = "phone numbers", params(TenantQuery, BulkQuery), request_body(content = String, content_type = "text/csv"), responses((status = 201, body = Report), (status = 422, body = Report)))]
+#[post("/v1/phone-numbers/bulk-upload")]
+pub async fn upload_numbers(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    query: Query<TenantQuery>,
+    how: Query<BulkQuery>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    add_many(&api, &actor, &request, query.tenant_id, how.partial, &body).await
+}
+
+async fn add_many(
+    api: &Data<Api>,
+    actor: &Actor,
+    request: &ChangeRequest,
+    tenant: Option<Uuid>,
+    partial: bool,
+    body: &Bytes,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.tenant_or(tenant)?;
     let text = body.clone();
     let lines = apart(move || bulk::read(&text)).await??;
     let _turn = api.turn().await?;
     let work = async |change: &mut crate::node::changes::Change| {
-        let report = bulk::add(change, tenant, lines, how.partial).await?;
+        let report = bulk::add(change, tenant, lines, partial).await?;
         Outcome::report(&report, report.created > 0)
     };
-    request.run(&api, &actor, &body, work).await
+    request.run(api, actor, body, work).await
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

@@ -53,7 +53,8 @@ pub struct Number {
 pub enum NumberStatus {
     #[default]
     Active,
-    /// Calls to it are refused, and nobody can call out with it.
+    /// Calls to it are refused, and nobody can call out with it. `inactive` is read as this.
+    #[serde(alias = "inactive")]
     Suspended,
 }
 

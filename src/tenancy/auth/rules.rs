@@ -260,6 +260,7 @@ pub const RULES: &[(&str, &str, Rule)] = &[
 
     ("POST",   "/v1/phone-numbers", Rule::Needs(Resource::Numbers, WRITE)),
     ("POST",   "/v1/phone-numbers/bulk", Rule::Needs(Resource::Numbers, WRITE)),
+    ("POST",   "/v1/phone-numbers/bulk-upload", Rule::Needs(Resource::Numbers, WRITE)),
     ("GET",    "/v1/phone-numbers", Rule::Needs(Resource::Numbers, OWN)),
     ("GET",    "/v1/phone-numbers/agent/{agent_id}", Rule::Needs(Resource::Numbers, OWN)),
     ("PATCH",  "/v1/phone-numbers/agent/{agent_id}", Rule::Needs(Resource::Numbers, WRITE)),
@@ -275,6 +276,7 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("PATCH",  "/v1/carriers/{id}", Rule::Needs(Resource::Carriers, WRITE)),
     ("DELETE", "/v1/carriers/{id}", Rule::Needs(Resource::Carriers, WRITE)),
     ("PUT",    "/v1/carriers/{id}/rates", Rule::Needs(Resource::Carriers, WRITE)),
+    ("POST",   "/v1/carriers/{id}/rates/bulk", Rule::Needs(Resource::Carriers, WRITE)),
     ("POST",   "/v1/carriers/{id}/rates/preview", Rule::Needs(Resource::Carriers, WRITE)),
     ("GET",    "/v1/carriers/{id}/rates", Rule::Needs(Resource::Carriers, READ)),
     ("GET",    "/v1/carriers/{id}/gateways", Rule::Needs(Resource::Carriers, READ)),

@@ -101,7 +101,7 @@ pub async fn update(
     if_match: Option<i64>,
 ) -> Result<Periods> {
     change.hold(tenant).await?;
-    let before = store::locked(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
+    let before = store::get(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
     same_version(if_match, before.version)?;
     let fields = [
         ("audit_days", patch.audit_days),
@@ -126,7 +126,7 @@ pub async fn update(
         return Ok(before);
     }
     store::save(change.db(), &after).await?;
-    let after = store::locked(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
+    let after = store::get(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
     change.audit_of("update", Some(&before), Some(&after)).await?;
     Ok(after)
 }

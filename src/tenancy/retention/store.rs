@@ -18,25 +18,12 @@ pub async fn get(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Option<P
     .await
 }
 
-/// The same, locked for a change. Returns `None` if there is no such tenant.
-pub async fn locked(db: &mut PgConnection, tenant: Uuid) -> sqlx::Result<Option<Periods>> {
-    sqlx::query!(
-        "insert into retention_periods (tenant_id, version) select id, 0 from tenants where id = $1 on conflict (tenant_id) do nothing",
-        tenant
-    )
-    .execute(&mut *db)
-    .await?;
-    sqlx::query!("select 1 as one from retention_periods where tenant_id = $1 for update", tenant)
-        .fetch_optional(&mut *db)
-        .await?;
-    get(db, tenant).await
-}
-
 pub async fn save(db: &mut PgConnection, periods: &Periods) -> sqlx::Result<()> {
     sqlx::query!(
-        "update retention_periods
-            set audit_days = $2, calls_days = $3, records_days = $4, mails_days = $5, version = version + 1, updated_at = now()
-          where tenant_id = $1",
+        "insert into retention_periods as r (tenant_id, audit_days, calls_days, records_days, mails_days, version)
+         values ($1, $2, $3, $4, $5, 1)
+         on conflict (tenant_id) do update
+            set audit_days = $2, calls_days = $3, records_days = $4, mails_days = $5, version = r.version + 1, updated_at = now()",
         periods.tenant_id,
         periods.audit_days,
         periods.calls_days,

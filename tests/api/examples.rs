@@ -1,0 +1,289 @@
+//! The examples in the API's description are requests that are sent here, one after the other, and answers that came back.
+//!
+//! `UPDATE_EXAMPLES=1` writes the answers into `src/app/contract/examples.json`.
+
+use std::collections::BTreeMap;
+
+use chrono::DateTime;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::harness::{Database, Node, send, skipped};
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/app/contract/examples.json");
+/// Fields that differ each time, and what stands there in their place.
+const RANDOM: [(&str, &str); 9] = [
+    ("sip_password", "a-password-that-is-shown-once"),
+    ("voicemail_pin", "482913"),
+    ("sip_username", "u7kq3mxzd"),
+    ("token", "dps_a-token-that-is-shown-once"),
+    ("key", "dpk_a-key-that-is-shown-once"),
+    ("link", "https://dialplane.example/verify"),
+    ("next_cursor", "AaIYa1gydUyrrAAAAAAAAQ"),
+    ("cdr_url", "http://127.0.0.1:8080/fs/cdr"),
+    ("switch_url", "http://127.0.0.1:8080/fs/xml"),
+];
+
+/// A value with ids by their names, and without what differs each time.
+fn lasting(value: &Value, field: &str, names: &BTreeMap<String, String>) -> Value {
+    match value {
+        Value::String(text) => {
+            if let Some((_, shown)) = RANDOM.iter().find(|(name, _)| *name == field) {
+                return (*shown).into();
+            }
+            if let Some(name) = names.get(text) {
+                return format!("{{{name}}}").into();
+            }
+            if Uuid::parse_str(text).is_ok_and(|id| id.get_version_num() == 7) {
+                return "{other}".into();
+            }
+            if DateTime::parse_from_rfc3339(text).is_ok() {
+                return "2026-11-26T12:00:00Z".into();
+            }
+            let known = names.iter().fold(text.clone(), |text, (id, name)| text.replace(id, &format!("{{{name}}}")));
+            known.into()
+        }
+        Value::Array(items) => items.iter().map(|item| lasting(item, field, names)).collect(),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| (name.clone(), lasting(value, name, names))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+#[actix_web::test]
+async fn every_example_of_the_description_works_as_it_stands_there() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let written = std::fs::read_to_string(FILE).unwrap();
+    let mut steps = serde_json::from_str::<Vec<Value>>(&written).unwrap();
+    let mut names = BTreeMap::<String, String>::new();
+    for step in &mut steps {
+        let with_ids = |text: &str| {
+            names.iter().fold(text.to_owned(), |text, (id, name)| text.replace(&format!("{{{name}}}"), id))
+        };
+        let ask = with_ids(step["ask"].as_str().unwrap());
+        let (method, path) = ask.split_once(' ').unwrap();
+        let (media, body) = match &step["request"] {
+            Value::Null => ("application/json", String::new()),
+            Value::String(text) => ("text/csv", text.clone()),
+            request => ("application/json", with_ids(&request.to_string())),
+        };
+        let headers = [("X-API-Key", node.key.as_str()), ("Content-Type", media)];
+        let answer = send(node.app.app_address, method, path, &headers, body.as_bytes()).await;
+        let may_fail = path.starts_with("/v1/auth/");
+        assert!(answer.status < 300 || may_fail && answer.status < 500, "{ask}: {} {}", answer.status, answer.text());
+        let body = if answer.body.is_empty() { Value::Null } else { answer.json() };
+        if let Some(name) = step["as"].as_str() {
+            let id = [&body["id"], &body["tenant"]["id"], &body["agent"]["id"], &body["switch"]["id"]];
+            let id = id.into_iter().find_map(Value::as_str).unwrap_or_else(|| panic!("{ask}: {body}"));
+            names.insert(id.to_owned(), name.to_owned());
+        }
+        step["status"] = json!(answer.status);
+        step["response"] = if answer.status < 300 { lasting(&body, "", &names) } else { Value::Null };
+    }
+    let now = serde_json::to_string_pretty(&steps).unwrap() + "\n";
+    if std::env::var_os("UPDATE_EXAMPLES").is_some() {
+        std::fs::write(FILE, now).unwrap();
+    } else {
+        assert!(now == written, "the examples are no longer what is answered: UPDATE_EXAMPLES=1 writes them anew");
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn every_operation_that_takes_a_body_has_an_example() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let described = send(node.app.app_address, "GET", "/openapi.json", &[], b"").await.json();
+    let mut without = Vec::new();
+    for (path, methods) in described["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let content = operation["requestBody"]["content"].as_object();
+            if content.is_some_and(|content| content.values().any(|media| media.get("example").is_none())) {
+                without.push(format!("{method} {path}"));
+            }
+        }
+    }
+    assert_eq!(without, Vec::<String>::new(), "add them to src/app/contract/examples.json");
+    node.stop().await;
+}
+
+/// What every operation, parameter and field has to say about itself.
+#[actix_web::test]
+async fn everything_in_the_description_is_explained() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let described = send(node.app.app_address, "GET", "/openapi.json", &[], b"").await.json();
+    let mut mute = Vec::new();
+    for (path, methods) in described["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let says = |thing: &Value| {
+                thing.get("$ref").is_some() || thing["description"].as_str().is_some_and(|text| !text.is_empty())
+            };
+            if !says(operation) {
+                mute.push(format!("{method} {path}"));
+            }
+            let answers = operation["responses"].as_object().unwrap();
+            mute.extend(
+                answers.iter().filter(|(_, it)| !says(it)).map(|(status, _)| format!("{method} {path}: {status}")),
+            );
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            mute.extend(parameters.filter(|it| !says(it)).map(|it| format!("{method} {path}: {}", it["name"])));
+        }
+    }
+    for (name, schema) in described["components"]["schemas"].as_object().unwrap() {
+        fields(name, schema, &mut mute);
+    }
+    assert_eq!(
+        mute,
+        Vec::<String>::new(),
+        "say what they mean: a doc comment, or a line in src/app/contract/fields.json"
+    );
+    node.stop().await;
+}
+
+fn fields(name: &str, schema: &Value, mute: &mut Vec<String>) {
+    for (field, property) in schema["properties"].as_object().into_iter().flatten() {
+        let choices = property["oneOf"].as_array().into_iter().flatten();
+        if !choices.chain([property]).any(|it| it.get("description").is_some()) {
+            mute.push(format!("{name}.{field}"));
+        }
+    }
+    for part in ["oneOf", "anyOf", "allOf"] {
+        schema[part].as_array().into_iter().flatten().for_each(|part| fields(name, part, mute));
+    }
+}
+
+#[actix_web::test]
+async fn what_the_description_does_not_have_is_refused_by_name() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let groups = format!("/v1/tenants/{tenant}/groups");
+    let refused = node.api("GET", &format!("{groups}?limt=5"), Value::Null).await;
+    let problem = refused.json();
+    assert_eq!(
+        (refused.status, &problem["code"], &problem["field"]),
+        (400, &json!("unknown_parameter"), &json!("limt"))
+    );
+    assert!(problem["detail"].as_str().unwrap().contains("limit, cursor"), "{problem}");
+    // Who may not ask at all hears that first.
+    assert_eq!(send(node.app.app_address, "GET", &format!("{groups}?limt=5"), &[], b"").await.status, 401);
+
+    let refused = node.api("PUT", &groups, json!({})).await;
+    assert_eq!((refused.status, refused.header("Allow")), (405, Some("GET, POST")), "{}", refused.text());
+    assert_eq!(node.api("GET", "/v1/nothing", Value::Null).await.status, 404);
+
+    let key = ("X-API-Key", node.key.as_str());
+    for (media, status) in [
+        ("text/xml", 415),
+        ("multipart/form-data; boundary=x", 415),
+        ("application/json; charset=utf-8", 201),
+        ("application/vnd.api+json", 201),
+        // curl -d without a type.
+        ("application/x-www-form-urlencoded", 201),
+    ] {
+        let body = json!({ "number": format!("1{}", media.len()) }).to_string();
+        let path = format!("/v1/tenants/{tenant}/extensions");
+        let answer = send(node.app.app_address, "POST", &path, &[key, ("Content-Type", media)], body.as_bytes()).await;
+        assert_eq!(answer.status, status, "{media}: {}", answer.text());
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_change_that_changes_nothing_leaves_no_trace() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let extension = node.extension(tenant, json!({ "number": "100", "sip_password": "Kp7-vLq2xWz9" })).await;
+    let path = |what: &str| format!("/v1/tenants/{tenant}/{what}");
+    let asked = format!("?tenant_id={tenant}");
+    let made = async |path: &str, body: Value| {
+        let answer = node.api("POST", path, body).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        answer.id()
+    };
+    let agent = json!({ "first_name": "Ada", "last_name": "B", "email": "ada@acme.test" });
+    let agent = made(&format!("/v1/admin/agents{asked}"), agent).await;
+    let group = made(&path("groups"), json!({ "name": "sales", "members": [extension["id"]] })).await;
+    let menu = json!({ "name": "Closed", "kind": "announcement", "config": { "prompt": { "text": "Closed" } } });
+    let menu = made(&path("destinations"), menu).await;
+    let entry =
+        json!({ "name": "Door", "conditions": [{ "pattern": "^77$", "actions": [{ "application": "answer" }] }] });
+    let entry = made(&path("dialplan-entries"), entry).await;
+    let number = made(&format!("/v1/phone-numbers{asked}"), json!({ "number": "+12025550123" })).await;
+    let carrier = made("/v1/carriers", json!({ "name": "One", "config": { "host": "127.0.0.1" } })).await;
+    let cluster = made("/v1/clusters", json!({ "name": "two", "region": "eu", "max_tenants": 3 })).await;
+    let key = made("/v1/keys", json!({ "name": "script", "tenant_id": tenant })).await;
+    let switch = made("/v1/switches", json!({ "name": "fs9" })).await;
+    let extension = extension["id"].as_str().unwrap();
+    let settings = node.api("GET", &path("settings"), Value::Null).await.json();
+    let cases = [
+        (
+            path(&format!("extensions/{extension}")),
+            json!({ "number": "100", "sip_password": "Kp7-vLq2xWz9", "calls": {} }),
+        ),
+        (path(&format!("groups/{group}")), json!({ "name": "sales", "members": [extension] })),
+        (path(&format!("destinations/{menu}")), json!({ "config": { "prompt": { "text": "Closed" } } })),
+        (path(&format!("dialplan-entries/{entry}")), json!({ "enabled": true, "name": "Door" })),
+        (format!("/v1/phone-numbers/{number}{asked}"), json!({ "status": "active" })),
+        (format!("/v1/carriers/{carrier}"), json!({ "config": { "host": "127.0.0.1" } })),
+        (format!("/v1/clusters/{cluster}"), json!({ "region": "eu" })),
+        (format!("/v1/keys/{key}"), json!({ "name": "script" })),
+        (format!("/v1/switches/{switch}"), json!({ "status": "active" })),
+        (format!("/v1/admin/agents/{agent}{asked}"), json!({ "email": "ada@acme.test", "first_name": "Ada" })),
+        (format!("/v1/tenants/{tenant}"), json!({ "domain": "acme.test" })),
+        (path("settings"), settings),
+        (path("retention"), json!({ "calls_days": null })),
+    ];
+    let trace =
+        "select (select count(*) from audit_log) + (select coalesce(sum(generation), 0)::bigint from generation)";
+    let before = database.count(trace).await;
+    for (path, body) in cases {
+        let shown = node.api("GET", &path, Value::Null).await;
+        for _ in 0..2 {
+            let answer = node.api("PATCH", &path, body.clone()).await;
+            assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+            assert_eq!(answer.header("ETag"), shown.header("ETag"), "{path}: {}", answer.text());
+        }
+        assert_eq!(node.api("GET", &path, Value::Null).await.json(), shown.json(), "{path}");
+        assert_eq!(database.count(trace).await, before, "{path} left a trace");
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn if_match_takes_weak_tags_and_several() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let path = format!("/v1/tenants/{tenant}");
+    let key = ("X-API-Key", node.key.as_str());
+    let tags = [("W/\"v1\"", 200), ("\"v1\", W/\"v2\"", 200), ("\"v1\"", 412), ("v3", 400), ("*", 200)];
+    for (at, (tag, status)) in tags.into_iter().enumerate() {
+        let name = json!({ "name": format!("Acme {at}") });
+        let answer = node.api_with("PATCH", &path, &[key, ("If-Match", tag)], name).await;
+        assert_eq!(answer.status, status, "{tag}: {}", answer.text());
+    }
+    node.stop().await;
+}
+
+/// The exit code of `script/contract` if it can't run here.
+const NOT_HERE: i32 = 75;
+
+#[actix_web::test]
+async fn linters_find_nothing_in_the_description_and_generators_make_clients_of_it() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let mut script = tokio::process::Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/script/contract"));
+    script.arg(format!("http://{}", node.app.app_address));
+    let output = script.stdin(std::process::Stdio::null()).output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    if output.status.code() == Some(NOT_HERE) {
+        return skipped("the linters and generators of script/contract can't be installed here");
+    }
+    assert!(output.status.success() && said.contains("the description is fine"), "{said}");
+    node.stop().await;
+}

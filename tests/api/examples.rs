@@ -12,7 +12,8 @@ use crate::harness::{Database, Node, send, skipped};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/app/contract/examples.json");
 /// Fields that differ each time, and what stands there in their place.
-const RANDOM: [(&str, &str); 9] = [
+const RANDOM: [(&str, &str); 10] = [
+    ("gateway", "c01a2186b5832754cabacf8f5c6afcbb3"),
     ("sip_password", "a-password-that-is-shown-once"),
     ("voicemail_pin", "482913"),
     ("sip_username", "u7kq3mxzd"),
@@ -30,6 +31,9 @@ fn lasting(value: &Value, field: &str, names: &BTreeMap<String, String>) -> Valu
         Value::String(text) => {
             if let Some((_, shown)) = RANDOM.iter().find(|(name, _)| *name == field) {
                 return (*shown).into();
+            }
+            if text.starts_with("dpk_") {
+                return "dpk_Hj3kQ9".into();
             }
             if let Some(name) = names.get(text) {
                 return format!("{{{name}}}").into();

@@ -85,25 +85,26 @@ impl Members {
 
     /// Adds a property, which may be one or the other if there is one of that name.
     fn or(&mut self, name: &str, property: Value) {
-        match self.properties.get_mut(name) {
-            None => drop(self.properties.insert(name.to_owned(), property)),
-            Some(known) if *known == property => {}
-            Some(known) => match (
-                known.get_mut("enum").and_then(Value::as_array_mut),
-                property.get("enum").and_then(Value::as_array),
-            ) {
-                (Some(values), Some(more)) => values.extend(more.iter().cloned()),
-                _ => match known.get_mut("anyOf").and_then(Value::as_array_mut) {
-                    Some(choices) => choices.push(property),
-                    None => {
-                        let meaning = known.get("description").cloned();
-                        *known = json!({ "anyOf": [known.take(), property] });
-                        if let (Some(meaning), Some(known)) = (meaning, known.as_object_mut()) {
-                            known.insert("description".into(), meaning);
-                        }
-                    }
-                },
-            },
+        let Some(known) = self.properties.get_mut(name) else {
+            self.properties.insert(name.to_owned(), property);
+            return;
+        };
+        if *known == property {
+            return;
+        }
+        if let Some(more) = property.get("enum").and_then(Value::as_array)
+            && let Some(values) = known.get_mut("enum").and_then(Value::as_array_mut)
+        {
+            values.extend(more.iter().cloned());
+        } else if let Some(choices) = known.get_mut("anyOf").and_then(Value::as_array_mut) {
+            choices.push(property);
+        } else {
+            let meaning = known.get("description").cloned();
+            let mut either = json!({ "anyOf": [known.take(), property] });
+            if let Some(meaning) = meaning {
+                either["description"] = meaning;
+            }
+            *known = either;
         }
     }
 

@@ -287,6 +287,11 @@ fn dial_string(at: At<'_>, row: &ExtensionRow) -> String {
     let At { home, former, .. } = at;
     let (user, number) = (&row.sip_username, &row.number);
     let mut codecs = offered_codecs(row.codecs.as_ref());
+    // A leg to a phone gets its user's variables too late for this (`user_outgoing_channel` in mod_dptools.c). Should it get them before,
+    // it is the same variable.
+    if row.is_agent {
+        codecs = format!("{codecs},execute_on_answer_3=callcenter_track {user}@{home}");
+    }
     if row.calls.busy_on_busy {
         // `!`: a cause instead of a number to go on to (`limit_function` in mod_dptools.c).
         let limit = format!("execute_on_originate=limit hash {home} {user} 1 !USER_BUSY");
@@ -301,7 +306,7 @@ fn dial_string(at: At<'_>, row: &ExtensionRow) -> String {
     format!("{{presence_id={number}@{home},{codecs}}}{}", legs.collect::<Vec<_>>().join(","))
 }
 
-/// What the switch runs when a leg of this phone is answered; those of a call to it have the user's variables, too. All variables that begin with
+/// What the switch runs when a leg of this phone is answered. All variables that begin with
 /// `execute_on_answer` are run (`switch_channel_execute_on` in switch_channel.c).
 ///
 /// - Queues leave agents alone who have such a leg (`callcenter_track` in mod_callcenter.c). Run twice on a leg, it would count for two.

@@ -260,8 +260,18 @@ const FIELDS: [&str; 32] = [
 ];
 
 /// Variables that are not settings: single commands, the build and the tests read them.
-const OTHERS: [&str; 7] =
-    ["password", "event_socket_password", "bench_credentials", "commit", "skipped", "screenshots", "test_alone"];
+const OTHERS: [&str; 10] = [
+    "url",
+    "key",
+    "profile",
+    "password",
+    "event_socket_password",
+    "bench_credentials",
+    "commit",
+    "skipped",
+    "screenshots",
+    "test_alone",
+];
 
 /// Complains about a `DIALPLANE_` variable that nothing reads, since a typo would otherwise go unnoticed.
 fn unknown_variable(name: &str) -> Option<String> {

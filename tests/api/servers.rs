@@ -75,7 +75,7 @@ async fn a_postgres_that_does_not_come_is_given_up_with_each_host_named_and_what
     let mut cli = CommandLine::on(&database);
     cli.url = format!("postgres://dialplane@{}/nobody_s", host(&database.options));
     let output = cli.run(&["migrate"]);
-    assert_eq!(output.status.code(), Some(69));
+    assert_eq!(output.status.code(), Some(5));
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(said.matches("database \"nobody_s\" does not exist").count(), 1, "{said}");
 }

@@ -1,31 +1,22 @@
-//! `carrier` and `route`: what outbound calls cost, and why calls go where they go.
+//! `carrier rates` and `route`: what outbound calls cost, and why calls go where they go.
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::Subcommand;
-use uuid::Uuid;
+use serde_json::{Value, json};
 
 use super::{
-    failure::Missing,
-    local::{Local, author},
+    failure::Answered,
+    file,
+    nouns::{self, Description, encoded, tenant_id},
     print, progress,
-    resources::{moment, tenant_id},
+    resources::moment,
+    wire::{Api, Call},
 };
-use crate::{
-    app::settings::Settings,
-    model::paging::Window,
-    switch::simulate::{
-        explain::{self, Question},
-        preview,
-    },
-    telephony::carriers::{rates, store},
-};
+use crate::telephony::carriers::rates::WarningKind;
 
 #[derive(Subcommand)]
 pub enum CarrierCommand {
-    /// List carriers with their rates and health
-    List,
     /// Replace a carrier's rates with a CSV file
     ///
     /// Columns are recognised by their headings, in any order: prefix, price, first_seconds, step_seconds, effective_date, and the names
@@ -33,6 +24,7 @@ pub enum CarrierCommand {
     Rates {
         /// Id or name
         carrier: String,
+        /// A CSV file, or `-` for standard input
         file: PathBuf,
         /// Only show how the file is read and what it would change
         #[arg(long)]
@@ -68,160 +60,124 @@ pub enum RouteCommand {
     },
 }
 
-pub async fn carrier(settings: &Settings, json: bool, command: CarrierCommand) -> anyhow::Result<()> {
-    let local = Local::open(settings).await?;
-    let done = async {
-        match command {
-            CarrierCommand::List => {
-                let carriers = store::list(local.changes.pool(), Window::FIRST).await?;
-                print::many(json, &carriers, &["name", "status", "gateway", "rates", "priority", "id"], &local.place)
-            }
-            CarrierCommand::Rates { carrier, file, preview } => upload(&local, json, &carrier, &file, preview).await,
-        }
+pub async fn carrier(api: &Api, json: bool, command: &CarrierCommand) -> anyhow::Result<()> {
+    let CarrierCommand::Rates { carrier, file, preview } = command;
+    let text = file::read(file)?;
+    let path = nouns::path_of(api, &Description::own(), "carrier", carrier).await?;
+    let call = if *preview {
+        Call::csv("POST", format!("{path}/rates/preview"), text)
+    } else {
+        Call::csv("PUT", format!("{path}/rates"), text)
     };
-    let done = done.await;
-    local.close().await?;
-    done
-}
-
-async fn upload(
-    local: &Local,
-    json: bool,
-    carrier: &str,
-    file: &std::path::Path,
-    is_preview: bool,
-) -> anyhow::Result<()> {
-    let id = carrier_id(local, carrier).await?;
-    let text = std::fs::read(file).with_context(|| format!("{} can't be read", file.display()))?;
-    let now = chrono::Utc::now();
-    let sheet = rates::read(&text, now)?;
-    let bar = progress::bar("rates", sheet.len());
-    let mut change = local.changes.begin(author()).await?;
-    let report = rates::replace(&mut change, id, sheet, now, |done| bar.set_position(done as u64)).await?;
-    bar.finish_and_clear();
+    let spinner = progress::spinner("reading and storing the rates");
+    let answer = api.call(&call).await;
+    spinner.finish_and_clear();
+    // A sheet with errors is answered with what is wrong in it.
+    let (report, refused) = match answer {
+        Ok(report) => (report, None),
+        Err(error) => match error.downcast_ref::<Answered>().and_then(Answered::report) {
+            Some(report) => (report.clone(), Some(error)),
+            None => return Err(error),
+        },
+    };
     if json {
         print::one(true, &report)?;
     } else {
-        report_on(&report, is_preview);
+        report_on(&report, *preview);
     }
-    if report.refused > 0 {
-        anyhow::bail!("{} lines have errors; the carrier keeps its rates", report.refused);
+    if let Some(error) = refused {
+        return Err(error);
     }
-    if !is_preview {
-        change.commit().await?;
-    }
+    let wrong = report["refused"].as_u64().unwrap_or_default();
+    anyhow::ensure!(wrong == 0, "{wrong} lines have errors; the carrier keeps its rates");
     Ok(())
 }
 
+fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
 /// A report for a person.
-fn report_on(report: &rates::Report, is_preview: bool) {
-    for column in &report.columns {
-        let head = column.head.as_deref().unwrap_or("(no heading)");
-        let meaning = serde_json::to_value(column.meaning).unwrap_or_default();
-        let example = match (&column.example, &column.read_as) {
+fn report_on(report: &Value, is_preview: bool) {
+    for column in items(&report["columns"]) {
+        let head = column["head"].as_str().unwrap_or("(no heading)");
+        let example = match (column["example"].as_str(), column["read_as"].as_str()) {
             (Some(example), Some(read_as)) => format!(": {example:?} is read as {read_as}"),
             _ => String::new(),
         };
-        println!("column {} {head:?}: {}{example}", column.column, meaning.as_str().unwrap_or_default());
+        println!("column {} {head:?}: {}{example}", column["column"], text(&column["meaning"]));
     }
-    for line in &report.lines {
-        eprintln!("line {}: {}", line.line, line.reason);
+    for line in items(&report["lines"]) {
+        eprintln!("line {}: {}", line["line"], text(&line["reason"]));
     }
-    for warning in &report.warnings {
-        let first = warning.prefixes.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");
-        eprintln!("{} prefixes {}: {first}", warning.count, warning.kind.sentence());
+    for warning in items(&report["warnings"]) {
+        let first = items(&warning["prefixes"]).take(10).map(text).collect::<Vec<_>>().join(", ");
+        let kinds = [("no_longer_priced", WarningKind::NoLongerPriced), ("not_yet_priced", WarningKind::NotYetPriced)];
+        let kind = kinds.into_iter().find(|(name, _)| warning["kind"] == *name);
+        let sentence = kind.map(|(_, kind)| kind.sentence()).unwrap_or_default();
+        eprintln!("{} prefixes {sentence}: {first}", warning["count"]);
     }
-    if report.refused == 0 {
-        let (rates, kept) = (report.rates, report.kept);
+    if report["refused"] == 0 {
         let done = if is_preview { "would be in force" } else { "are in force" };
-        println!("{rates} rates {done}; {kept} earlier rates stay until their replacements begin");
+        println!(
+            "{} rates {done}; {} earlier rates stay until their replacements begin",
+            report["rates"], report["kept"]
+        );
     }
 }
 
-async fn carrier_id(local: &Local, carrier: &str) -> anyhow::Result<Uuid> {
-    if let Ok(id) = carrier.parse() {
-        return Ok(id);
-    }
-    let all = store::list(local.changes.pool(), Window::FIRST).await?;
-    let found = all.into_iter().find(|known| known.name.as_str() == carrier);
-    Ok(found.ok_or_else(|| Missing(format!("there is no carrier named {carrier}")))?.id)
-}
-
-pub async fn route(settings: &Settings, json: bool, command: RouteCommand) -> anyhow::Result<()> {
-    let local = Local::open(settings).await?;
-    let done = async {
-        match command {
-            RouteCommand::Explain { tenant, caller, caller_number, at, number } => {
-                let tenant = tenant_id(&local, &tenant).await?;
-                let mut db = local.changes.pool().acquire().await?;
-                let caller = match caller {
-                    Some(name) => Some(
-                        crate::switch::simulate::caller(&mut *db, tenant, &name)
-                            .await?
-                            .ok_or_else(|| Missing(format!("the tenant has no extension {name}")))?,
-                    ),
-                    None => None,
-                };
-                let question = Question {
-                    tenant,
-                    number: &number,
-                    caller: caller.as_ref(),
-                    caller_number: caller_number.as_deref(),
-                    at: at.unwrap_or_else(jiff::Timestamp::now),
-                };
-                let explanation = explain::explain(&mut db, &question)
-                    .await?
-                    .ok_or_else(|| Missing("there is no such tenant".into()))?;
-                if json {
-                    return print::one(true, &explanation);
-                }
-                told(&explanation);
-                Ok(())
+pub async fn route(api: &Api, json: bool, command: RouteCommand) -> anyhow::Result<()> {
+    match command {
+        RouteCommand::Explain { tenant, caller, caller_number, at, number } => {
+            let tenant = tenant_id(api, &tenant).await?;
+            let question = json!({ "number": number, "caller": caller, "caller_number": caller_number, "at": at });
+            let path = format!("/v1/routes/explain?tenant_id={tenant}");
+            let explanation = api.call(&Call::new("POST", path, Some(question))).await?;
+            if json {
+                return print::one(true, &explanation);
             }
-            RouteCommand::Preview { tenant, number } => {
-                let tenant = tenant_id(&local, &tenant).await?;
-                let mut db = local.changes.pool().acquire().await?;
-                let preview = preview::preview(&mut db, tenant, &number)
-                    .await?
-                    .ok_or_else(|| Missing("there is no such tenant".into()))?;
-                if json {
-                    return print::one(true, &preview);
-                }
-                if let Some(refusal) = preview.refusal {
-                    println!("The tenant's rules refuse {}: {}.", preview.number, refusal.name());
-                }
-                print::many(
-                    false,
-                    &preview.carriers,
-                    &["rank", "carrier", "prefix", "price", "sick", "dialled"],
-                    &local.place,
-                )
-            }
+            told(&explanation);
+            Ok(())
         }
-    };
-    let done = done.await;
-    local.close().await?;
-    done
+        RouteCommand::Preview { tenant, number } => {
+            let tenant = tenant_id(api, &tenant).await?;
+            let path = format!("/v1/routes/preview?tenant_id={tenant}&number={}", encoded(&number));
+            let preview = api.call(&Call::get(path)).await?;
+            if json {
+                return print::one(true, &preview);
+            }
+            if let Some(refusal) = preview["refusal"].as_str() {
+                println!("The tenant's rules refuse {}: {refusal}.", text(&preview["number"]));
+            }
+            let carriers = items(&preview["carriers"]).collect::<Vec<_>>();
+            print::many(false, &carriers, &["rank", "carrier", "prefix", "price", "sick", "dialled"], &api.place)
+        }
+    }
 }
 
 /// Prints an explanation for a person: every rule that was tried, what the switch runs, and the XML.
-fn told(explanation: &explain::Explanation) {
-    for step in &explanation.steps {
-        println!("Dialled: {}", step.dialled);
-        for tried in &step.tried {
-            let mark = if tried.matched { "+" } else { "-" };
-            println!("  {mark} {:16} {}", tried.rule, tried.detail);
+fn told(explanation: &Value) {
+    for step in items(&explanation["steps"]) {
+        println!("Dialled: {}", text(&step["dialled"]));
+        for tried in items(&step["tried"]) {
+            let mark = if tried["matched"] == true { "+" } else { "-" };
+            println!("  {mark} {:16} {}", text(&tried["rule"]), text(&tried["detail"]));
         }
-        println!("  = {}", step.route);
-        for action in &step.actions {
-            println!("    {} {}", action.application, action.data);
+        println!("  = {}", text(&step["route"]));
+        for action in items(&step["actions"]) {
+            println!("    {} {}", text(&action["application"]), text(&action["data"]));
         }
     }
-    match &explanation.cause {
-        Some(cause) => println!("Refused: {}, which the caller hears as {cause}.", explanation.result),
-        None => println!("Result: {}", explanation.result),
+    let result = text(&explanation["result"]);
+    match explanation["cause"].as_str() {
+        Some(cause) => println!("Refused: {result}, which the caller hears as {cause}."),
+        None => println!("Result: {result}"),
     }
-    if let Some(last) = explanation.steps.last() {
-        println!("\n{}", last.xml.trim_end());
+    if let Some(last) = items(&explanation["steps"]).last() {
+        println!("\n{}", text(&last["xml"]).trim_end());
     }
 }

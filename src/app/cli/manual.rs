@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use clap_complete::Shell;
 
-use super::Cli;
+use super::{definition, nouns::Description, reader};
 
 #[derive(Args)]
 pub struct CompletionsArgs {
@@ -21,15 +21,17 @@ pub struct ManArgs {
 }
 
 pub fn completions(args: &CompletionsArgs) {
-    clap_complete::generate(args.shell, &mut Cli::command(), "dialplane", &mut std::io::stdout());
+    clap_complete::generate(args.shell, &mut definition(&Description::own()), "dialplane", &mut std::io::stdout());
 }
 
 pub fn man(args: &ManArgs) -> anyhow::Result<()> {
     let Some(folder) = &args.folder else {
-        return Ok(clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?);
+        let mut page = Vec::new();
+        clap_mangen::Man::new(definition(&Description::own())).render(&mut page)?;
+        return reader::write(&page);
     };
     std::fs::create_dir_all(folder).with_context(|| format!("{} can't be made", folder.display()))?;
-    clap_mangen::generate_to(Cli::command(), folder)
+    clap_mangen::generate_to(definition(&Description::own()), folder)
         .with_context(|| format!("can't write the pages to {}", folder.display()))?;
     println!("The pages are in {}. Read one with `man -l {}`.", folder.display(), folder.join("dialplane.1").display());
     Ok(())

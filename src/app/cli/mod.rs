@@ -4,14 +4,17 @@ mod backup;
 mod bench;
 mod bench_data;
 mod carriers;
+mod company;
 mod demo;
 mod doctor;
 mod failure;
+mod file;
 mod key_file;
 mod local;
 mod mail;
 mod manual;
 mod next;
+mod nouns;
 mod people;
 mod print;
 mod progress;
@@ -25,11 +28,13 @@ mod stop;
 mod sure;
 mod transfer;
 mod usage;
+mod wire;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use self::nouns::Description;
 use crate::app::{renewal::Source, settings::Settings, telemetry};
 
 /// What `--version` prints: the version, with its commit and date.
@@ -37,7 +42,7 @@ pub const VERSION: &str = env!("PROGRAM_VERSION");
 
 /// The control plane of a FreeSWITCH fleet.
 #[derive(Parser)]
-#[command(version = VERSION, max_term_width = 110)]
+#[command(version = VERSION, max_term_width = 110, after_help = failure::EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -63,10 +68,18 @@ struct Common {
     /// Print JSON for scripts
     #[arg(long, global = true)]
     json: bool,
+    #[command(flatten)]
+    place: wire::Place,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    /// Keep a node's URL and an API key, so that commands work over its API
+    Login,
+    /// Forget what `login` kept
+    Logout,
+    /// Make a tenant equal to a file, which `export --as yaml` writes
+    Apply(company::ApplyArgs),
     /// Serve switches and the API until SIGTERM
     Serve,
     /// Serve with a sample tenant, two phones and a switch's credentials
@@ -82,15 +95,6 @@ enum Command {
     /// Tenants: each owns one SIP domain
     #[command(subcommand)]
     Tenant(resources::TenantCommand),
-    /// Extensions: the SIP accounts of a tenant
-    #[command(subcommand)]
-    Extension(resources::ExtensionCommand),
-    /// Groups: extensions that ring together
-    #[command(subcommand)]
-    Group(resources::GroupCommand),
-    /// Phone numbers and where they lead
-    #[command(subcommand)]
-    Number(resources::NumberCommand),
     /// Agents: people of a tenant and their phones
     #[command(subcommand)]
     Agent(people::AgentCommand),
@@ -109,9 +113,6 @@ enum Command {
     /// Call records that can't be read
     #[command(subcommand)]
     Record(records::RecordCommand),
-    /// API keys for scripts
-    #[command(subcommand)]
-    Key(resources::KeyCommand),
     /// The key file, whose keys seal secrets: replace a key while nodes run
     #[command(subcommand)]
     KeyFile(key_file::KeyFileCommand),
@@ -139,7 +140,35 @@ enum Command {
     Man(manual::ManArgs),
 }
 
+impl Command {
+    /// Whether somebody who works over the API could expect it to work there, too.
+    fn is_for_people(&self) -> bool {
+        matches!(self, Self::Tenant(_) | Self::Agent(_) | Self::Admin(_) | Self::Switch(_) | Self::Import(_))
+            || matches!(self, Self::Export(args) if args.format.is_none())
+    }
+
+    /// Whether it uses the API, over the network or in this process.
+    fn is_over_the_api(&self) -> bool {
+        match self {
+            Self::Apply(_) | Self::Carrier(_) | Self::Route(_) => true,
+            Self::Export(args) => args.format.is_some(),
+            _ => false,
+        }
+    }
+}
+
 impl Common {
+    /// Whether the command line or the environment names a node's own settings.
+    fn at_database(&self) -> bool {
+        let named = ["DATABASE_URL", "DIALPLANE_DATABASE_URL", "DIALPLANE_DATA_DIR"];
+        self.data_dir.is_some() || self.config.is_some() || named.iter().any(|name| std::env::var_os(name).is_some())
+    }
+
+    /// The API that the command line names.
+    async fn api(&self) -> anyhow::Result<wire::Api> {
+        wire::Api::open(&self.place, self.at_database(), || self.settings()).await
+    }
+
     /// How a running node reads them again.
     fn source(&self) -> Source {
         let file = self.config.clone().unwrap_or_else(|| "dialplane.toml".into());
@@ -159,25 +188,58 @@ impl Common {
     }
 }
 
+/// The whole command line: commands written by hand, and those made from the API's description.
+fn definition(description: &Description) -> clap::Command {
+    nouns::add(Cli::command(), description)
+}
+
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
     // Choose the TLS provider before anything else can choose another.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let cli = match Cli::try_parse() {
+    reader::or_left(read_and_run)
+}
+
+fn read_and_run() -> ExitCode {
+    let usage = |error: clap::Error| failure::usage(std::env::args_os().any(|word| word == "--json"), &error);
+    let description = Description::own();
+    let matches = match definition(&description).try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return usage(error),
+    };
+    let system = actix_web::rt::System::new();
+    if let Some(chosen) = nouns::chosen(&description, &Cli::command(), &matches) {
+        let common = match Common::from_arg_matches(&matches) {
+            Ok(common) => common,
+            Err(error) => return usage(error),
+        };
+        let run = async {
+            let api = common.api().await?;
+            let done = nouns::run(&api, &description, common.json, chosen).await;
+            let closed = api.close().await;
+            done.and(closed)
+        };
+        return match telemetry::init("warn").map_err(Into::into).and_then(|()| system.block_on(run)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failure::report(common.json, &error),
+        };
+    }
+    // Only commands need it, and a node runs for long.
+    drop(description);
+    let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
-        Err(error) => return failure::usage(std::env::args_os().any(|word| word == "--json"), &error),
+        Err(error) => return usage(error),
     };
     let json = cli.common.json;
     let quiet = !matches!(cli.command, Command::Serve | Command::Demo);
     if let Err(error) = telemetry::init(if quiet { "warn" } else { telemetry::USUAL }) {
         return failure::report(json, &error.into());
     }
-    let done = move || match actix_web::rt::System::new().block_on(run(cli)) {
+    match system.block_on(run(cli)) {
         Ok(code) => code,
         Err(error) => failure::report(json, &error),
-    };
-    if quiet { reader::or_left(done) } else { done() }
+    }
 }
 
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -192,7 +254,22 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             manual::man(args)?;
             return Ok(ExitCode::SUCCESS);
         }
+        Command::Login => {
+            wire::login(&common.place, common.json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Logout => {
+            wire::logout(&common.place, common.json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        command if command.is_for_people() => common.place.refuse(common.at_database())?,
         _ => {}
+    }
+    if command.is_over_the_api() {
+        let api = common.api().await?;
+        let done = run_over_the_api(&api, common.json, command).await;
+        let closed = api.close().await;
+        return done.and(closed).map(|()| ExitCode::SUCCESS);
     }
     let settings = common.settings()?;
     match command {
@@ -203,14 +280,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Restore(args) => backup::restore(&settings, common.json, args).await?,
         Command::Restored => restored::run(&settings, common.json).await?,
         Command::Tenant(command) => resources::tenant(&settings, common.json, command).await?,
-        Command::Extension(command) => resources::extension(&settings, common.json, command).await?,
-        Command::Group(command) => resources::group(&settings, common.json, command).await?,
-        Command::Number(command) => resources::number(&settings, common.json, command).await?,
         Command::Switch(command) => resources::switch(&settings, common.json, command).await?,
-        Command::Carrier(command) => carriers::carrier(&settings, common.json, command).await?,
-        Command::Route(command) => carriers::route(&settings, common.json, command).await?,
         Command::Record(command) => records::record(&settings, common.json, command).await?,
-        Command::Key(command) => resources::key(&settings, common.json, command).await?,
         Command::Agent(command) => people::agent(&settings, common.json, command).await?,
         Command::Admin(command) => people::admin(&settings, common.json, command).await?,
         Command::KeyFile(command) => key_file::run(&settings, common.json, command).await?,
@@ -221,8 +292,25 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Render(args) => render::run(&settings, common.json, args).await?,
         Command::Bench(args) => bench::run(common.json, args).await?,
         Command::BenchData(args) => bench_data::run(&settings, args).await?,
-        Command::Completions(_) | Command::Man(_) => {}
+        // These were run above.
+        Command::Completions(_)
+        | Command::Man(_)
+        | Command::Login
+        | Command::Logout
+        | Command::Apply(_)
+        | Command::Carrier(_)
+        | Command::Route(_) => {}
         Command::Doctor(args) => return doctor::run(&settings, common.json, args).await,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn run_over_the_api(api: &wire::Api, json: bool, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Apply(args) => company::apply(api, json, &args).await,
+        Command::Carrier(command) => carriers::carrier(api, json, &command).await,
+        Command::Route(command) => carriers::route(api, json, command).await,
+        Command::Export(args) => company::export(api, &args).await,
+        _ => Ok(()),
+    }
 }

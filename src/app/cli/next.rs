@@ -22,10 +22,9 @@ check it with `dialplane doctor --switch-conf DIR`."
 }
 
 /// How to use an API key in a request.
-pub fn key(settings: &Settings, token: &str) {
+pub fn key(url: &str, token: &str) {
     println!(
-        "\nThe key is shown only this once. A request with it:\n\n  curl -H 'X-API-Key: {token}' {}/v1/tenants",
-        settings.public_url()
+        "\nThe key is shown only this once. A request with it:\n\n  curl -H 'X-API-Key: {token}' {url}/v1/tenants"
     );
 }
 

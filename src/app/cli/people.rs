@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::Subcommand;
 use uuid::Uuid;
 
 use super::{
+    file,
     local::{Local, author},
     next, print, progress,
     resources::tenant_id,
@@ -14,9 +14,8 @@ use super::{
 };
 use crate::{
     app::settings::Settings,
-    model::{language::Language, paging::Window},
     people::agents::{
-        self, Maker, NewAgent,
+        Maker,
         bulk::{self, Outcome},
         file as people_file,
     },
@@ -28,45 +27,16 @@ use crate::{
         },
         users,
     },
-    text::{DisplayName, Email, ExtensionNumber},
+    text::Email,
 };
 
 #[derive(Subcommand)]
 pub enum AgentCommand {
-    /// Create an agent: a user with extensions and mailboxes, and an invitation by mail
-    Create {
-        /// Id or domain
-        #[arg(long)]
-        tenant: String,
-        #[arg(long)]
-        first_name: DisplayName,
-        #[arg(long)]
-        last_name: DisplayName,
-        #[arg(long)]
-        email: Email,
-        #[arg(long, default_value = "agent")]
-        role: Role,
-        #[arg(long)]
-        language: Option<Language>,
-        /// How many extensions (1 to 5); they get the lowest free numbers
-        #[arg(long)]
-        extensions: Option<usize>,
-        /// The extensions' numbers
-        #[arg(long, conflicts_with = "extensions")]
-        number: Vec<ExtensionNumber>,
-    },
-    /// List a tenant's agents
-    List {
-        #[arg(long)]
-        tenant: String,
-        /// Part of a name, an address or a number
-        #[arg(long)]
-        search: Option<String>,
-    },
     /// Create many from a CSV file: `first_name,last_name,email[,role][,extensions][,numbers]`, or an export of 3CX, FreePBX or FusionPBX
     Import {
         #[arg(long)]
         tenant: String,
+        /// A CSV file, or `-` for standard input
         file: PathBuf,
         /// Create the agents whose lines are valid, even if other lines have errors
         #[arg(long)]
@@ -129,30 +99,9 @@ async fn work(local: &Local, public_url: &str, json: bool, command: AgentCommand
     // The operator may create every role that an owner may create.
     let maker = Maker::new(public_url, Role::Owner);
     match command {
-        AgentCommand::Create { tenant, first_name, last_name, email, role, language, extensions, number } => {
-            let tenant = tenant_id(local, &tenant).await?;
-            let numbers = (!number.is_empty()).then_some(number);
-            let new = NewAgent { first_name, last_name, email, role, language, extensions_count: extensions, numbers };
-            let mut change = local.changes.begin(author()).await?;
-            let made = agents::create(&mut change, maker, tenant, new).await?;
-            change.commit().await?;
-            print::one(json, &made)
-        }
-        AgentCommand::List { tenant, search } => {
-            let tenant = tenant_id(local, &tenant).await?;
-            let filter = agents::store::Filter { search, ..agents::store::Filter::default() };
-            let mut db = local.changes.pool().acquire().await?;
-            let agents = agents::store::page(&mut db, tenant, &filter, Window::FIRST).await?;
-            print::many(
-                json,
-                &agents.items,
-                &["first_name", "last_name", "email", "role", "status", "id"],
-                &local.place,
-            )
-        }
         AgentCommand::Import { tenant, file, partial, dry_run } => {
             let tenant = tenant_id(local, &tenant).await?;
-            let text = std::fs::read(&file).with_context(|| file.display().to_string())?;
+            let text = file::read(&file)?;
             let sheet = people_file::read(&text, bulk::MOST_IN_FILE)?;
             import(local, maker, tenant, sheet, How { partial, dry_run, json }).await
         }

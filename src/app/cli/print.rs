@@ -18,6 +18,16 @@ pub fn one(json: bool, thing: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Says that something was done which leaves nothing to show.
+pub fn done(json: bool, verb: &str) -> anyhow::Result<()> {
+    let is_deletion = verb == "delete";
+    if json {
+        return one(true, &serde_json::json!({ (if is_deletion { "deleted" } else { "done" }): true }));
+    }
+    println!("{}", if is_deletion { "Deleted." } else { "Done." });
+    Ok(())
+}
+
 /// Prints a table with these columns, or in JSON one list with all fields. If there is nothing, a person is told in which
 /// database: it may be the wrong one.
 pub fn many(json: bool, things: &[impl Serialize], columns: &[&str], place: &str) -> anyhow::Result<()> {

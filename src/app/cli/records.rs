@@ -1,12 +1,9 @@
 //! `record`: call records that can't be read.
 
-use std::io::Write as _;
-
-use anyhow::Context as _;
 use chrono::DateTime;
 use clap::Subcommand;
 
-use super::{failure::Missing, local::Local, print};
+use super::{failure::Missing, local::Local, print, reader};
 use crate::{app::settings::Settings, telephony::calls::store};
 
 #[derive(Subcommand)]
@@ -36,7 +33,7 @@ pub async fn record(settings: &Settings, json: bool, command: RecordCommand) -> 
                 let body = store::unreadable_body(local.changes.pool(), &leg).await?;
                 let body =
                     body.ok_or_else(|| Missing(format!("there is no unreadable call record for the leg {leg}")))?;
-                std::io::stdout().write_all(&body).context("the record can't be printed")
+                reader::write(&body)
             }
         }
     };

@@ -1,13 +1,13 @@
 //! `render`: what a switch gets for a request, and why. It reads the database as a fetch does, and changes nothing.
 
-use std::{io::Read as _, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use clap::{ArgGroup, Args};
 use serde_json::json;
 use sqlx::PgPool;
 
-use super::local::Database;
+use super::{file, local::Database};
 use crate::{
     app::settings::Settings,
     node::{
@@ -123,13 +123,7 @@ impl RenderArgs {
             return Ok(format!("{form}{caller}").into_bytes());
         }
         let file = self.form.as_deref().unwrap_or_else(|| "-".as_ref());
-        let mut text = Vec::new();
-        if file.as_os_str() == "-" {
-            std::io::stdin().read_to_end(&mut text)?;
-        } else {
-            text = std::fs::read(file).with_context(|| format!("{} can't be read", file.display()))?;
-        }
-        Ok(body(&text).to_vec())
+        Ok(body(&file::read(file)?).to_vec())
     }
 }
 

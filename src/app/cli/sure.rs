@@ -17,6 +17,10 @@ pub struct Sure {
 }
 
 impl Sure {
+    pub fn said(yes: bool) -> Self {
+        Self { yes }
+    }
+
     /// Asks at the terminal whether to continue. Scripts use `--yes`.
     pub fn ask(&self, what_happens: &str) -> anyhow::Result<()> {
         if self.yes {

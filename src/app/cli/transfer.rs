@@ -44,9 +44,19 @@ pub struct ImportArgs {
 pub struct ExportArgs {
     /// Id or domain
     #[arg(long)]
-    tenant: String,
-    /// A new or empty folder
-    folder: PathBuf,
+    pub tenant: String,
+    /// Print what the tenant has as one file for `dialplane apply`, instead of static files
+    #[arg(long = "as", value_name = "FORMAT")]
+    pub format: Option<Format>,
+    /// A new or empty folder for static files; with --as a file to write instead of standard output
+    #[arg(required_unless_present = "format")]
+    pub folder: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum Format {
+    Yaml,
+    Json,
 }
 
 pub async fn import(settings: &Settings, json: bool, args: ImportArgs) -> anyhow::Result<()> {
@@ -124,15 +134,16 @@ fn told_alike<'a>(what: &str, lines: impl Iterator<Item = &'a Line>) {
 }
 
 pub async fn export(settings: &Settings, json: bool, args: ExportArgs) -> anyhow::Result<()> {
+    let Some(target) = args.folder else { return Ok(()) };
     let is_empty =
         |folder: &std::path::Path| std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
-    anyhow::ensure!(!args.folder.exists() || is_empty(&args.folder), "{} is not empty", args.folder.display());
+    anyhow::ensure!(!target.exists() || is_empty(&target), "{} is not empty", target.display());
     let local = Local::open(settings).await?;
     let done = async {
         let tenant = tenant_id(&local, &args.tenant).await?;
         let mut db = local.changes.pool().acquire().await?;
         let spinner = progress::spinner("writing the tenant's files");
-        let report = export::export(&mut db, local.changes.keyring(), tenant, &args.folder).await;
+        let report = export::export(&mut db, local.changes.keyring(), tenant, &target).await;
         spinner.finish_and_clear();
         anyhow::Ok(report?)
     };

@@ -7,10 +7,8 @@ use crate::{
         failure::{Missing, Refused},
         local::Local,
     },
-    model::paging::Window,
-    telephony::{extensions, numbers},
     tenancy::{switches, tenants},
-    text::{Domain, E164, SwitchName},
+    text::{Domain, SwitchName},
 };
 
 pub async fn tenant_id(local: &Local, tenant: &str) -> anyhow::Result<Uuid> {
@@ -21,26 +19,6 @@ pub async fn tenant_id(local: &Local, tenant: &str) -> anyhow::Result<Uuid> {
         .map_err(|e| Refused::because(format!("{tenant} is neither an id nor a domain: it {e}")))?;
     let found = tenants::store::by_domain(local.changes.pool(), &domain).await?;
     Ok(found.ok_or_else(|| Missing(format!("there is no tenant with the domain {domain}")))?.id)
-}
-
-pub async fn extension_id(local: &Local, tenant: Uuid, extension: &str) -> anyhow::Result<Uuid> {
-    if let Ok(id) = Uuid::parse_str(extension) {
-        return Ok(id);
-    }
-    let name = extension.to_lowercase();
-    let filter = extensions::store::Filter { name: Some(&name), user: None };
-    let found = extensions::store::list(local.changes.pool(), tenant, filter, Window::FIRST).await?;
-    Ok(found.first().ok_or_else(|| Missing(format!("the tenant has no extension {extension}")))?.id)
-}
-
-pub async fn number_id(local: &Local, tenant: Uuid, number: &str) -> anyhow::Result<Uuid> {
-    if let Ok(id) = Uuid::parse_str(number) {
-        return Ok(id);
-    }
-    let number = E164::parse(number)
-        .map_err(|e| Refused::because(format!("{number} is neither an id nor a phone number: it {e}")))?;
-    let found = numbers::store::by_number(&mut *local.changes.pool().acquire().await?, tenant, &number).await?;
-    Ok(found.ok_or_else(|| Missing(format!("the tenant has no number {number}")))?.id)
 }
 
 pub async fn switch_id(local: &Local, switch: &str) -> anyhow::Result<Uuid> {

@@ -1,0 +1,216 @@
+//! What the API's description does not say: the names that commands have for things, what people find them by, and what is asked first.
+
+use clap::{Arg, Command};
+
+use super::{body::id, description::Noun};
+use crate::text;
+
+/// Paths that are no lists of things: signing in, and commands of their own.
+const OTHERS: [&str; 6] = ["auth", "routes", "purges", "unreadable-records", "me", "docs"];
+
+/// The noun for a path's segments: `tenants/{tenant_id}/dialplan-entries` is `dialplan-entry`, `switches/{id}/gateways` is
+/// `switch-gateway`.
+pub fn noun(segments: &[&str]) -> Option<String> {
+    if OTHERS.contains(segments.first()?) || segments.last()?.starts_with('{') {
+        return None;
+    }
+    let mut words = Vec::new();
+    for (at, segment) in segments.iter().enumerate() {
+        // A word between two that are no parameters names a way to find things, not things.
+        let is_last = at + 1 == segments.len();
+        let follows = segments.get(at + 1).is_some_and(|next| next.starts_with('{'));
+        match *segment {
+            "admin" | "tenants" if !is_last => {}
+            parameter if parameter.starts_with('{') => {}
+            "phone-numbers" => words.push("number".to_owned()),
+            word if is_last || follows => words.push(singular(word)),
+            _ => return None,
+        }
+    }
+    // Verbs and files.
+    let is_thing =
+        !matches!(*segments.last()?, "bulk" | "bulk-upload" | "preview" | "schema" | "assign" | "unassign" | "explain");
+    (is_thing && !words.is_empty())
+        .then(|| words.join("-"))
+        .filter(|name| !name.contains("rotate") && !name.contains("test-"))
+}
+
+pub fn singular(word: &str) -> String {
+    let hisses = ["ches", "shes", "xes", "sses"].iter().any(|end| word.ends_with(end));
+    match word {
+        "phone-numbers" => "number".to_owned(),
+        "settings" | "status" => word.to_owned(),
+        _ if hisses => word[..word.len() - 2].to_owned(),
+        _ => match (word.strip_suffix("ies"), word.strip_suffix('s')) {
+            (Some(stem), _) => format!("{stem}y"),
+            (_, Some(stem)) if !word.ends_with("ss") => stem.to_owned(),
+            _ => word.to_owned(),
+        },
+    }
+}
+
+/// What a noun is, for the list of commands.
+pub fn about(noun: &str, path: &str) -> String {
+    let known = match noun {
+        "agent" => "Agents: people of a tenant and their phones",
+        "audit" => "The audit log: who changed what",
+        "carrier" => "Carriers: their rates and health",
+        "cluster" => "Clusters: switches that serve the same tenants",
+        "cluster-configuration" => "Settings of a cluster's modules",
+        "destination" => "Queues, menus, conferences, mailboxes, schedules and announcements",
+        "dialplan-entry" => "A tenant's own rules, which come before the built-in ones",
+        "extension" => "Extensions: the SIP accounts of a tenant",
+        "former-domain" => "Domains that a tenant had before and that still work",
+        "group" => "Groups: extensions that ring together",
+        "key" => "API keys for scripts",
+        "number" => "Phone numbers, where they lead, and who calls with them",
+        "outbound-call" => "Calls that agents made to the outside",
+        "pool" => "Pools: the numbers that new extensions get",
+        "reserved-number" => "Extension numbers that are not given out",
+        "retention" => "For how long a tenant's records are kept",
+        "settings" => "A tenant's settings",
+        "setup" => "What a tenant still has to set up",
+        "switch" => "Switches: the FreeSWITCH servers that fetch from Dialplane",
+        "template" => "Templates: what new tenants begin with",
+        "tenant" => "Tenants: each owns one SIP domain",
+        _ => "",
+    };
+    if !known.is_empty() {
+        return known.to_owned();
+    }
+    let before = noun.strip_suffix(&singular(path)).unwrap_or_default();
+    let words = format!("{before}{path}").replace('-', " ");
+    let mut letters = words.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}", letters.as_str())
+}
+
+/// The columns that `list` prints.
+pub fn columns(noun: &str) -> Option<&'static [&'static str]> {
+    Some(match noun {
+        "agent" => &["first_name", "last_name", "email", "role", "status", "id"],
+        "audit" => &["at", "actor", "action", "resource"],
+        "carrier" => &["name", "status", "gateway", "rates", "priority", "id"],
+        "destination" => &["kind", "name", "number", "id"],
+        "dialplan-entry" => &["position", "name", "enabled", "id"],
+        "extension" => &["number", "display_name", "sip_username", "status", "id"],
+        "group" => &["name", "number", "id"],
+        "key" => &["prefix", "name", "tenant_id", "expires_at", "id"],
+        "number" => &["number", "destination", "id"],
+        "pool" => &["first_number", "last_number", "used", "held", "free", "id"],
+        "switch" => &["name", "status", "id"],
+        "tenant" => &["domain", "name", "status", "id"],
+        _ => return None,
+    })
+}
+
+/// The fields by which people find a thing.
+pub fn keys(noun: &str) -> &'static [&'static str] {
+    match noun {
+        "extension" => &["number", "alias", "sip_username"],
+        "agent" => &["email"],
+        "tenant" => &["domain"],
+        "key" | "pool" => &[],
+        "number" => &["number"],
+        "destination" => &["name", "number"],
+        _ => &["name", "number", "email", "domain"],
+    }
+}
+
+/// The parameter of the list that finds a thing by its key.
+pub fn filter(noun: &str) -> Option<&'static str> {
+    match noun {
+        "extension" => Some("name"),
+        "agent" => Some("search"),
+        _ => None,
+    }
+}
+
+pub fn item_help(noun: &Noun) -> String {
+    let parameter = noun.one.as_deref().and_then(|one| one.rsplit('/').next()).unwrap_or_default();
+    if !matches!(parameter, "{id}" | "{tenant_id}") {
+        return format!("Its {}", parameter.trim_matches(['{', '}']));
+    }
+    let keys = keys(&noun.name).iter().map(|key| key.replace('_', " ").replace("sip", "SIP"));
+    let all = std::iter::once("id".to_owned()).chain(keys).collect::<Vec<_>>();
+    match all.split_last() {
+        Some((last, before)) if !before.is_empty() => format!("Its {} or {last}", before.join(", ")),
+        _ => "Its id".to_owned(),
+    }
+}
+
+/// Whether changes of a noun may take service from phones, so that a person is asked.
+pub fn asks_first(noun: &str) -> bool {
+    matches!(noun, "tenant" | "switch")
+}
+
+/// The question before a change, if it needs one.
+pub fn question(noun: &str, item: &str, body: &serde_json::Value) -> Option<String> {
+    match noun {
+        "tenant" if body["status"] == "suspended" => {
+            Some(format!("The phones of {item} will be refused, and its calls will end."))
+        }
+        "switch" if body["new_token"] == true => {
+            Some(format!("The switch {item} will be refused until it has the new token."))
+        }
+        _ => None,
+    }
+}
+
+/// Shorter ways to say what a field says.
+pub fn shortcuts(command: Command, noun: &str, verb: &str) -> Command {
+    match (noun, verb) {
+        ("number", "create") => command
+            .arg(
+                Arg::new("extension")
+                    .long("extension")
+                    .help("The extension that rings: its id, number, alias or SIP username"),
+            )
+            .arg(
+                Arg::new("group")
+                    .long("group")
+                    .conflicts_with("extension")
+                    .value_parser(text::id)
+                    .help("The group that rings: its id"),
+            ),
+        // `--purge` alone means now.
+        ("tenant", "delete") => command.mut_arg(id("purge"), |arg| arg.num_args(0..=1).default_missing_value("now")),
+        ("agent", "create") => command
+            .mut_arg(id("extensions_count"), |arg| arg.alias("extensions"))
+            .mut_arg(id("numbers"), |arg| arg.alias("number").conflicts_with(id("extensions_count"))),
+        _ => command,
+    }
+}
+
+/// The first sentence or line of a description, as help texts are written: without a full stop and without Markdown.
+pub fn sentence(text: Option<&str>) -> String {
+    let text = text.unwrap_or_default().split("\n\n").next().unwrap_or_default().replace('\n', " ");
+    text.trim().trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nouns_are_named_after_their_paths() {
+        for (path, noun) in [
+            ("tenants", Some("tenant")),
+            ("tenants/{tenant_id}/dialplan-entries", Some("dialplan-entry")),
+            ("tenants/{tenant_id}/settings", Some("settings")),
+            ("admin/agents", Some("agent")),
+            ("phone-numbers", Some("number")),
+            ("switches/{id}/pushes", Some("switch-push")),
+            ("clusters/{id}/configuration", Some("cluster-configuration")),
+            ("webhooks", Some("webhook")),
+            ("tenants/{tenant_id}", None),
+            ("phone-numbers/bulk", None),
+            ("phone-numbers/agent/{agent_id}", None),
+            ("auth/login", None),
+            ("templates/schema", None),
+        ] {
+            assert_eq!(super::noun(&path.split('/').collect::<Vec<_>>()).as_deref(), noun, "{path}");
+        }
+        assert_eq!(about("switch-push", "pushes"), "Switch pushes");
+    }
+}

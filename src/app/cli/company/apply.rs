@@ -563,6 +563,12 @@ async fn untie(
                 patch.insert(field.to_owned(), without);
             }
         }
+        if patch.get("config").is_some_and(|config| config["entries"] == json!({})) {
+            // A menu leads somewhere: to an extension, since those go last.
+            let some = api.all(&format!("/v1/tenants/{tenant}/extensions"), Some(1), |_| {}).await?;
+            let some = some.first().map(|extension| json!({ "kind": "extension", "id": extension["id"] }));
+            patch["config"]["entries"] = some.map_or_else(|| json!({}), |target| json!({ "0": target }));
+        }
         // Some can't be without what they lead to; then it is another's turn.
         if !patch.is_empty() && api.call(&Call::new("PATCH", path, Some(patch.into()))).await.is_ok() {
             return Ok(true);

@@ -5,7 +5,10 @@ use std::path::Path;
 use clap::{Arg, ArgAction, ArgMatches, builder::PossibleValuesParser, value_parser};
 use serde_json::{Map, Value};
 
-use super::description::{Field, Kind, Verb};
+use super::{
+    description::{Field, Kind, Verb},
+    words::id,
+};
 use crate::{
     app::cli::{failure::Refused, file, resources::moment},
     text,
@@ -19,11 +22,6 @@ pub const SET: &str = "set";
 /// Options of all commands.
 const TAKEN: [&str; 11] =
     ["config", "data-dir", "switch-listen", "app-listen", "json", "url", "key", "profile", "file", "limit", "yes"];
-
-/// What clap calls the argument for a field.
-pub fn id(field: &str) -> String {
-    format!("field {field}")
-}
 
 /// The argument for a field. `in_body`: a file may have it instead.
 pub fn argument(field: &Field, in_body: bool) -> Arg {

@@ -72,7 +72,7 @@ fn command(noun: &Noun, verb: &Verb) -> Command {
         );
     }
     if verb.has_item {
-        let help = words::item_help(noun);
+        let help = words::item_help(&noun.name, noun.one.as_deref());
         command = command
             .arg(Arg::new(ITEM).value_name(noun.name.to_uppercase().replace('-', "_")).required(true).help(help));
     }

@@ -69,7 +69,7 @@ pub async fn run(
             if let Some(tenant) = sent.get("tenant_id").and_then(Value::as_str) {
                 let id = find::tenant_id(api, tenant).await?;
                 sent.insert("tenant_id".into(), id.into());
-            } else if let Some(tenant) = matches.try_get_one::<String>(&body::id("tenant_id")).ok().flatten() {
+            } else if let Some(tenant) = matches.try_get_one::<String>(&words::id("tenant_id")).ok().flatten() {
                 sent.insert("tenant_id".into(), find::tenant_id(api, tenant).await?.into());
             }
             destination(api, description, matches, &mut sent).await?;

@@ -2,7 +2,6 @@
 
 use clap::{Arg, Command};
 
-use super::{body::id, description::Noun};
 use crate::text;
 
 /// Paths that are no lists of things: signing in, and commands of their own.
@@ -126,12 +125,13 @@ pub fn filter(noun: &str) -> Option<&'static str> {
     }
 }
 
-pub fn item_help(noun: &Noun) -> String {
-    let parameter = noun.one.as_deref().and_then(|one| one.rsplit('/').next()).unwrap_or_default();
+/// What names a thing, whose path is `one`.
+pub fn item_help(noun: &str, one: Option<&str>) -> String {
+    let parameter = one.and_then(|one| one.rsplit('/').next()).unwrap_or_default();
     if !matches!(parameter, "{id}" | "{tenant_id}") {
         return format!("Its {}", parameter.trim_matches(['{', '}']));
     }
-    let keys = keys(&noun.name).iter().map(|key| key.replace('_', " ").replace("sip", "SIP"));
+    let keys = keys(noun).iter().map(|key| key.replace('_', " ").replace("sip", "SIP"));
     let all = std::iter::once("id".to_owned()).chain(keys).collect::<Vec<_>>();
     match all.split_last() {
         Some((last, before)) if !before.is_empty() => format!("Its {} or {last}", before.join(", ")),
@@ -155,6 +155,11 @@ pub fn question(noun: &str, item: &str, body: &serde_json::Value) -> Option<Stri
         }
         _ => None,
     }
+}
+
+/// What clap calls the argument for a field.
+pub fn id(field: &str) -> String {
+    format!("field {field}")
 }
 
 /// Shorter ways to say what a field says.

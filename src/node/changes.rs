@@ -129,6 +129,12 @@ impl Changes {
         &self.pool
     }
 
+    /// What finds out about changes. `None` in commands, which are no nodes.
+    #[must_use]
+    pub fn poller(&self) -> Option<&Arc<Poller>> {
+        self.poller.as_ref()
+    }
+
     #[must_use]
     pub fn keyring(&self) -> &Keyring {
         &self.keyring

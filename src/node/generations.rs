@@ -182,6 +182,8 @@ struct Maps {
     by_domain: HashMap<Box<str>, Arc<Slot>>,
     era: Era,
     standing: MakeStanding,
+    /// Counts the generations that polls found newer.
+    moves: u64,
 }
 
 /// All slots of this node, with the lease that says until when it may trust them.
@@ -203,7 +205,8 @@ struct Doubt {
 impl Generations {
     #[must_use]
     pub fn new(lease: Duration, standing: MakeStanding) -> Self {
-        let maps = Maps { by_scope: HashMap::new(), by_domain: HashMap::new(), era: Era::default(), standing };
+        let maps =
+            Maps { by_scope: HashMap::new(), by_domain: HashMap::new(), era: Era::default(), standing, moves: 0 };
         let maps = RwLock::new(maps);
         Self { maps, lease: Lease::new(lease), doubt: Doubt::default() }
     }
@@ -297,6 +300,12 @@ impl Generations {
         self.read().by_scope.get(&scope).map(|slot| slot.known.polled.load(Ordering::Acquire))
     }
 
+    /// How often a poll saw a newer generation of something. Whoever compares the world with the tables looks again when it rises.
+    #[must_use]
+    pub fn moves(&self) -> u64 {
+        self.read().moves
+    }
+
     /// Merges what a poll saw. Returns the scopes for which it was news.
     pub fn merge(&self, heard: impl IntoIterator<Item = Heard>) -> Vec<Uuid> {
         let mut maps = self.write();
@@ -386,8 +395,11 @@ impl Maps {
             self.close(row.scope);
         }
         let news = self.merge(row);
-        if let Some(slot) = self.by_scope.get(&row.scope) {
-            slot.known.polled.fetch_max(row.generation, Ordering::AcqRel);
+        let polled =
+            self.by_scope.get(&row.scope).map(|slot| slot.known.polled.fetch_max(row.generation, Ordering::AcqRel));
+        // A fill may have seen it first, which is no news of the slot but of the poll.
+        if news || polled.is_some_and(|before| before < row.generation) {
+            self.moves += 1;
         }
         news
     }

@@ -88,6 +88,16 @@ impl Poller {
         Arc::new(Self { generations, memory, node, servers, session, pool, wake: Notify::new(), applied })
     }
 
+    #[must_use]
+    pub fn node(&self) -> Uuid {
+        self.node
+    }
+
+    #[must_use]
+    pub fn generations(&self) -> &Arc<Generations> {
+        &self.generations
+    }
+
     /// Signs the node off, so that changes no longer wait for it.
     pub async fn leave(&self) -> sqlx::Result<()> {
         poller_store::sign_off(&self.pool, self.node).await

@@ -14,6 +14,7 @@ mod carriers;
 mod everyday;
 mod groups;
 mod identities;
+mod links;
 mod money;
 mod moves;
 mod names;

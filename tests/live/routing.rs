@@ -261,7 +261,6 @@ fn gateways_are_known(stage: &Stage, node: &Node) {
         let socket = json!({ "address": address, "password": password });
         assert_eq!(node.api("PUT", &format!("{path}/event-socket"), socket).await.status, 200);
         loop {
-            dialplane::switch::link::visit::visit_due(&node.app.changes).await.unwrap();
             let shown = node.api("GET", &format!("{path}/event-socket"), Value::Null).await.json();
             assert!(shown["error"].is_null(), "{shown}");
             if !shown["answered_at"].is_null() {

@@ -3,11 +3,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
+    time::Instant,
 };
 
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
+    sync::broadcast,
 };
 use uuid::Uuid;
 
@@ -36,28 +38,50 @@ pub struct Played {
     pub channels: Vec<(Uuid, String, Option<i64>)>,
     /// Every command that changes something.
     pub told: Vec<String>,
+    since: Option<Instant>,
+    /// How often a client has signed in.
+    pub sign_ins: usize,
+    /// Whether it closes connections as soon as somebody has signed in.
+    pub hangs_up: bool,
 }
 
 /// Serves its event socket to clients that know the password.
 pub struct EventSocket {
     pub address: String,
     played: Arc<Mutex<Played>>,
+    /// Events for all who have subscribed.
+    events: broadcast::Sender<String>,
+    serves: actix_web::rt::task::JoinHandle<()>,
+}
+
+impl Drop for EventSocket {
+    fn drop(&mut self) {
+        self.serves.abort();
+    }
 }
 
 impl EventSocket {
     pub async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let played = Arc::new(Mutex::new(Played::default()));
+        let played = Arc::new(Mutex::new(Played { since: Some(Instant::now()), ..Played::default() }));
         let kept = Arc::clone(&played);
-        actix_web::rt::spawn(async move {
+        let (events, _) = broadcast::channel(1000);
+        let all = events.clone();
+        let serves = actix_web::rt::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let played = Arc::clone(&kept);
-                actix_web::rt::spawn(async move { serve(stream, &played).await });
+                let (played, events) = (Arc::clone(&kept), all.clone());
+                actix_web::rt::spawn(async move { serve(stream, &played, &events).await });
             }
         });
-        Self { address, played }
+        Self { address, played, events, serves }
+    }
+
+    /// Fires an event.
+    pub fn fires(&self, event: &serde_json::Value) {
+        // Perhaps nobody listens.
+        let _ = self.events.send(event.to_string());
     }
 
     pub fn has(&self) -> MutexGuard<'_, Played> {
@@ -76,28 +100,52 @@ impl EventSocket {
     }
 }
 
-async fn serve(stream: TcpStream, played: &Mutex<Played>) -> Option<()> {
-    let mut stream = BufReader::new(stream);
-    stream.write_all(b"Content-Type: auth/request\n\n").await.ok()?;
-    let mut lines = String::new();
-    while stream.read_line(&mut lines).await.ok()? > 0 {
-        if !lines.ends_with("\n\n") {
+async fn serve(stream: TcpStream, played: &Mutex<Played>, events: &broadcast::Sender<String>) -> Option<()> {
+    let (reader, mut writer) = stream.into_split();
+    let mut reader = BufReader::new(reader).lines();
+    writer.write_all(b"Content-Type: auth/request\n\n").await.ok()?;
+    let (mut heard, mut subscribed) = (events.subscribe(), false);
+    let mut command = String::new();
+    loop {
+        let line = tokio::select! {
+            line = reader.next_line() => line.ok()??,
+            event = heard.recv() => {
+                let event = event.ok()?;
+                if subscribed {
+                    let frame = format!("Content-Length: {}\nContent-Type: text/event-json\n\n{event}", event.len());
+                    writer.write_all(frame.as_bytes()).await.ok()?;
+                }
+                continue;
+            }
+        };
+        if !line.is_empty() {
+            command.push_str(&line);
             continue;
         }
-        let command = std::mem::take(&mut lines);
-        let command = command.trim();
+        let command = std::mem::take(&mut command);
         let reply = |text: &str| format!("Content-Type: command/reply\nReply-Text: {text}\n\n");
         let answer = if let Some(command) = command.strip_prefix("api ") {
             let said = played.lock().unwrap().does(command);
             format!("Content-Type: api/response\nContent-Length: {}\n\n{said}", said.len())
+        } else if command.starts_with("bgapi ") {
+            let job = Uuid::new_v4();
+            let _ = events.send(format!("{{\"Event-Name\":\"BACKGROUND_JOB\",\"Job-UUID\":\"{job}\"}}"));
+            format!("Content-Type: command/reply\nReply-Text: +OK Job-UUID: {job}\nJob-UUID: {job}\n\n")
         } else if let Some(password) = command.strip_prefix("auth ") {
+            let mut played = played.lock().unwrap();
+            played.sign_ins += 1;
+            if played.hangs_up {
+                return None;
+            }
             reply(if password == PASSWORD { "+OK accepted" } else { "-ERR invalid" })
+        } else if command.starts_with("event json ") {
+            subscribed = true;
+            reply("+OK event listener enabled json")
         } else {
             reply("+OK bye")
         };
-        stream.write_all(answer.as_bytes()).await.ok()?;
+        writer.write_all(answer.as_bytes()).await.ok()?;
     }
-    Some(())
 }
 
 /// A list as mod_callcenter prints it.
@@ -109,8 +157,11 @@ impl Played {
     fn does(&mut self, command: &str) -> String {
         match command {
             "sofia xmlstatus gateway" => return self.status(),
-            // It started half a minute ago.
-            "uptime s" => return "30\n".into(),
+            // It started half a minute before its socket was opened.
+            "uptime s" => {
+                let since = *self.since.get_or_insert_with(Instant::now);
+                return format!("{}\n", 30 + since.elapsed().as_secs());
+            }
             // It closes unused connections to its databases already.
             "show tasks" => return "dialplane_handles\n".into(),
             "show channels as json" => return self.channels(),

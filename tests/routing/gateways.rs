@@ -11,10 +11,9 @@ use crate::{
 
 const MUNICH: &str = "+498912345678";
 
-/// The result of asking the switch. The node may have started to ask by itself.
+/// The result of asking the switch.
 async fn asked(stage: &Stage, path: &str) -> Answer {
     loop {
-        dialplane::switch::link::visit::visit_due(&stage.node.app.changes).await.unwrap();
         let shown = stage.node.api("GET", path, Value::Null).await;
         if !shown.json()["answered_at"].is_null() || !shown.json()["error"].is_null() {
             return shown;

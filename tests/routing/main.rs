@@ -15,6 +15,7 @@ mod gateways;
 mod help;
 mod import;
 mod inbound;
+mod links;
 mod modules;
 mod money;
 mod moves;

@@ -12,7 +12,7 @@ use crate::{
 pub struct Fleet {
     pub stage: Stage,
     pub socket: EventSocket,
-    switch: String,
+    pub switch: String,
 }
 
 impl Fleet {
@@ -35,30 +35,30 @@ impl Fleet {
     }
 
     /// Makes the last commands look older.
-    async fn later(&self) {
+    pub async fn later(&self) {
         self.sql("update switch_things set since = since - interval '11 seconds'").await;
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub async fn get(&self, path: &str) -> Value {
         self.stage.node.api("GET", &format!("{}/{path}", self.switch), Value::Null).await.json()
     }
 
-    /// Makes one visit, or lets the node make it. Returns how much there was to do.
+    /// Waits for a whole visit. Returns how much there was to do.
     pub async fn visited(&self) -> i64 {
-        self.sql("update event_sockets set asked_at = null, pending = -1").await;
-        loop {
-            dialplane::switch::link::visit::visit_due(&self.stage.node.app.changes).await.unwrap();
-            let socket = self.get("event-socket").await;
-            assert_eq!(socket["error"], Value::Null, "{socket}");
-            match socket["pending"].as_i64().unwrap() {
-                -1 => actix_web::rt::time::sleep(std::time::Duration::from_millis(20)).await,
-                pending => return pending,
+        // When the second visit begins, the first is over, which began after this call.
+        for _ in 0..2 {
+            self.sql("update event_sockets set asked_at = null").await;
+            while self.stage.database.count("select count(*) from event_sockets where asked_at is null").await > 0 {
+                actix_web::rt::time::sleep(std::time::Duration::from_millis(10)).await;
             }
         }
+        let socket = self.get("event-socket").await;
+        assert_eq!(socket["error"], Value::Null, "{socket}");
+        socket["pending"].as_i64().unwrap()
     }
 
     /// Visits until nothing is left to do. Returns all commands that the switch got.
-    async fn settled(&self) -> Vec<String> {
+    pub async fn settled(&self) -> Vec<String> {
         for _ in 0..5 {
             if self.visited().await == 0 {
                 return self.socket.told();
@@ -67,21 +67,21 @@ impl Fleet {
         panic!("there is no end: {:?}", self.socket.told());
     }
 
-    async fn change(&self, method: &str, path: &str, body: Value) -> Value {
+    pub async fn change(&self, method: &str, path: &str, body: Value) -> Value {
         let answer = self.stage.node.api(method, path, body).await;
         assert!(matches!(answer.status, 200 | 201 | 204), "{path}: {}", answer.text());
         if answer.status == 204 { Value::Null } else { answer.json() }
     }
 
     /// The agent's extension.
-    async fn extension(&self) -> String {
+    pub async fn extension(&self) -> String {
         let extensions = format!("/v1/tenants/{}/extensions", self.stage.tenant);
         let extensions = self.change("GET", &extensions, Value::Null).await;
         extensions["items"][0]["id"].as_str().unwrap().to_owned()
     }
 
     /// Makes a queue with the agent in it. Returns its name on the switch.
-    async fn queue(&self) -> (String, String) {
+    pub async fn queue(&self) -> (String, String) {
         let tiers = json!([{ "extension_id": self.extension().await }]);
         let queue = json!({ "name": "Support", "kind": "queue", "config": { "tiers": tiers } });
         let path = format!("/v1/tenants/{}/destinations", self.stage.tenant);

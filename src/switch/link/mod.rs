@@ -1,24 +1,29 @@
 //! The event sockets of switches, for what fetches can't do: a switch tells its state, and reads what it would otherwise
 //! read only when it loads.
 //!
-//! Some node visits each switch every few seconds ([`visit`]). It asks for the state of gateways ([`gateways`]), expels
+//! One node at a time holds the link to each switch ([`holds`]). It keeps a connection open that only listens ([`ear`]), and another
+//! for commands ([`socket`]), over which it visits the switch ([`turn`]): it asks for the state of gateways ([`gateways`]), expels
 //! those who may no longer be there ([`expulsions`]), removes what is left of mailboxes that are gone ([`cleanups`]), watches
 //! calls that cost ([`calls`]), asks for the queues ([`callcenter`]), tells callers who wait there their place ([`announcements`]), compares the switch with what
-//! it should have ([`wanted`]), and gives it what is missing ([`pushes`]).
+//! it should have ([`wanted`]), and gives it what is missing ([`pushes`]). That happens as soon as something changes, and every ten
+//! seconds in any case.
 //!
-//! The client is `freeswitch-esl-tokio`, a young crate, so only [`socket`] uses it.
+//! The client is `freeswitch-esl-tokio`, a young crate, so only [`socket`] and [`ear`] use it.
 
 pub mod announcements;
 pub mod api;
 pub mod callcenter;
 pub mod calls;
 pub mod cleanups;
+pub mod ear;
 pub mod expulsions;
 pub mod gateways;
+pub mod holds;
 pub mod pushes;
 pub mod socket;
 pub mod states;
 pub mod store;
+pub mod turn;
 pub mod visit;
 pub mod wanted;
 
@@ -55,6 +60,10 @@ pub struct EventSocket {
     pub booted_at: Option<DateTime<Utc>>,
     /// How many gateways, address lists and queues the switch still lacked at the last visit.
     pub pending: i32,
+    /// Since when a node listens to the switch without a break.
+    pub linked_since: Option<DateTime<Utc>>,
+    /// Since when nothing is known of what goes on at the switch. `null` while a node listens.
+    pub unknown_since: Option<DateTime<Utc>>,
 }
 
 /// A gateway, the address list or a queue, and whether a switch was given it.

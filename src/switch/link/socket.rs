@@ -1,11 +1,14 @@
-//! A connection to a switch's event socket.
+//! A connection to a switch's event socket, for commands.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use freeswitch_esl_tokio::{EslClient, EslError, EslEventStream};
 
 /// How long to wait for an answer. The next visit asks again soon enough.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 const PORT: u16 = 8021;
 
 /// Why a switch did not answer, in words for its operator, without secrets.
@@ -19,6 +22,18 @@ pub enum Unanswered {
     Late,
     #[error("its answers took too long, so the visit was ended")]
     Slow,
+    #[error("it says nothing any more")]
+    Silent,
+    #[error("its events come {} s late", super::ear::LATEST.as_secs())]
+    Lagging,
+    #[error("it sent more events than this node could take in, so some were lost")]
+    Lost,
+    #[error("it shuts down")]
+    Leaving,
+    #[error("another switch answers at its address, or it was started again")]
+    Restarted,
+    #[error("another node has the link")]
+    NotHeld,
     #[error("{0}")]
     Connection(String),
     #[error("its answer can't be read: {0}")]
@@ -36,39 +51,59 @@ impl From<EslError> for Unanswered {
     }
 }
 
+/// Until when this node holds the link to a switch. Renewed from the moment that the renewal began, so that no other node has the link
+/// before this node knows that it lost it, also if it was stopped for a while.
+#[derive(Debug)]
+pub struct Hold(Mutex<Instant>);
+
+impl Hold {
+    #[must_use]
+    pub fn until(until: Instant) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(until)))
+    }
+
+    pub fn renew(&self, until: Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    }
+
+    #[must_use]
+    pub fn lasts(&self) -> bool {
+        Instant::now() < *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// An open event socket.
 pub struct Talk {
     client: EslClient,
     _events: EslEventStream,
+    hold: Arc<Hold>,
 }
 
 impl Talk {
-    pub async fn open(address: &str, password: &str) -> Result<Self, Unanswered> {
+    pub async fn open(address: &str, password: &str, hold: Arc<Hold>) -> Result<Self, Unanswered> {
         let (host, port) = split(address);
         let (client, events) = in_time(Box::pin(EslClient::connect(host, port, password))).await?;
-        Ok(Self { client, _events: events })
+        Ok(Self { client, _events: events, hold })
     }
 
     /// Runs one API command of the switch and returns what it printed.
     pub async fn ask(&self, command: &str) -> Result<String, Unanswered> {
+        if !self.hold.lasts() {
+            return Err(Unanswered::NotHeld);
+        }
         let answer = in_time(self.client.api(command)).await?;
         Ok(answer.body().unwrap_or_default().to_owned())
     }
-
-    pub async fn close(self) {
-        // All answers are here, so an error no longer matters.
-        let _ = in_time(self.client.disconnect()).await;
-    }
 }
 
-async fn in_time<T>(work: impl Future<Output = Result<T, EslError>>) -> Result<T, Unanswered> {
+pub(super) async fn in_time<T>(work: impl Future<Output = Result<T, EslError>>) -> Result<T, Unanswered> {
     match tokio::time::timeout(PATIENCE, work).await {
         Ok(done) => Ok(done?),
         Err(_) => Err(Unanswered::Late),
     }
 }
 
-fn split(address: &str) -> (&str, u16) {
+pub(super) fn split(address: &str) -> (&str, u16) {
     let with_port = address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
     with_port.unwrap_or((address, PORT))
 }

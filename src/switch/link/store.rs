@@ -10,7 +10,10 @@ use crate::text::{Domain, SipUsername};
 pub async fn get(db: impl PgExecutor<'_>, switch: Uuid) -> sqlx::Result<Option<EventSocket>> {
     sqlx::query_as!(
         EventSocket,
-        "select address, asked_at, answered_at, error, booted_at, pending from event_sockets where switch_id = $1",
+        "select address, asked_at, answered_at, error, booted_at, pending,
+                case when held_until > now() then linked_since end as linked_since,
+                case when held_until > now() and linked_since is not null then null else coalesce(unknown_since, held_until) end as unknown_since
+           from event_sockets where switch_id = $1",
         switch
     )
     .fetch_optional(db)
@@ -25,7 +28,7 @@ pub async fn put(db: &mut PgConnection, switch: Uuid, address: &str, password: &
         "insert into event_sockets (switch_id, address, password) values ($1, $2, $3)
          on conflict (switch_id) do update
             set address = excluded.address, password = excluded.password, asked_at = null, answered_at = null, error = null,
-                booted_at = null, pending = 0",
+                booted_at = null, pending = 0, linked_since = null, unknown_since = null, looked = null",
         switch,
         address,
         password
@@ -39,7 +42,8 @@ pub async fn delete(db: &mut PgConnection, switch: Uuid) -> sqlx::Result<()> {
     sqlx::query!("delete from event_sockets where switch_id = $1", switch).execute(db).await.map(|_| ())
 }
 
-/// A switch to visit.
+/// A switch whose link this node holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
     pub switch: Uuid,
     pub cluster: Uuid,
@@ -47,17 +51,75 @@ pub struct Due {
     pub password: Vec<u8>,
 }
 
-/// Takes the switches that are due: those not visited for ten seconds, for two if something is still to be given, or for
-/// one if somebody is to be expelled or a call may need more money (unless the switch did not answer). One node at a time visits a switch: two that start
-/// the same gateway would make two of it (`sofia_reg_add_gateway` in sofia_reg.c). If a node dies during a visit, the
-/// switch is due again after two minutes.
-pub async fn due(db: &PgPool) -> sqlx::Result<Vec<Due>> {
+/// Renews this node's hold on its links for so many seconds, and takes those that nobody holds any more. Returns all that it holds.
+/// One node at a time holds the link to a switch: two that start the same gateway would make two of it (`sofia_reg_add_gateway` in
+/// sofia_reg.c). Nodes of versions without links visit switches that are not busy (`busy_until`).
+pub async fn hold(db: &PgPool, node: Uuid, seconds: f64) -> sqlx::Result<Vec<Due>> {
     sqlx::query_as!(
         Due,
-        r#"update event_sockets e set asked_at = now(), busy_until = now() + interval '2 minutes' from switches w
-            where w.id = e.switch_id and w.status = 'active' and (e.busy_until is null or e.busy_until < now()) and (e.asked_at is null
-               or e.asked_at < now() - case when e.error is not null then interval '10 seconds'
-                                            when exists (select from expulsions x where x.switch_id = e.switch_id and x.since <= now()) then interval '1 second'
+        r#"update event_sockets e
+              set holder = $1, held_until = now() + make_interval(secs => $2), busy_until = now() + make_interval(secs => $2),
+                  linked_since = case when e.holder = $1 then e.linked_since end,
+                  unknown_since = case when e.holder = $1 then e.unknown_since else coalesce(e.unknown_since, e.held_until, now()) end
+             from switches w
+            where w.id = e.switch_id and w.status = 'active' and (e.holder = $1 or (e.held_until is null or e.held_until < now()) and (e.busy_until is null or e.busy_until < now()))
+           returning e.switch_id as switch, w.cluster_id as cluster, e.address, e.password"#,
+        node,
+        seconds
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Notes that the link is up, and has the switch visited at once.
+pub async fn linked(db: &PgPool, node: Uuid, due: &Due) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update event_sockets set linked_since = now(), unknown_since = null, asked_at = null, error = null
+          where switch_id = $2 and holder = $1 and password = $3",
+        node,
+        due.switch,
+        due.password
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// Notes why the link is down, unless it leads elsewhere by now: each password is sealed anew.
+pub async fn unlinked(db: &PgPool, node: Uuid, due: &Due, error: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update event_sockets set linked_since = null, unknown_since = coalesce(unknown_since, now()), asked_at = now(), error = $3
+          where switch_id = $2 and holder = $1 and password = $4",
+        node,
+        due.switch,
+        error,
+        due.password
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// Begins a visit of a switch whose link this node holds, if one is due: if something of what it should have may have changed, ten
+/// seconds after the last one, two if something is still to be given, one if a call may need more money, and at once if somebody is to
+/// be expelled or the switch had news. Generations are only added up if `moved` says that some rose since the last time.
+pub async fn begin_visit(db: &PgPool, node: Uuid, due: &Due, moved: bool, news: bool) -> sqlx::Result<bool> {
+    let begun = sqlx::query_scalar!(
+        r#"with now_is as (
+                select case when $4 then (
+                    select sum(g.generation)::text from generation g
+                     where g.scope = '00000000-0000-0000-0000-000000000003'
+                        or exists (select from tenants t join destinations d on d.tenant_id = t.id and d.kind = 'queue'
+                                    where t.id = g.scope and t.cluster_id = $3)) end as looked)
+           update event_sockets e
+              set asked_at = now(), looked = coalesce(n.looked, e.looked)
+             from now_is n
+            where e.switch_id = $2 and e.holder = $1 and e.password = $5 and e.held_until > now()
+              and (e.asked_at is null
+                   or e.error is null and $6 and e.asked_at < now() - interval '500 milliseconds'
+                   or e.error is null and n.looked is distinct from coalesce(e.looked, '') and n.looked is not null
+                   or e.asked_at < now() - case when e.error is not null then interval '10 seconds'
+                                            when exists (select from expulsions x where x.switch_id = e.switch_id and x.since <= now()) then interval '0'
                                             -- A call of a capped tenant that was just made, or is soon to end.
                                             when exists (select from admissions a where a.switch_id = e.switch_id and a.admitted
                                                             and a.ended_at is null and not a.emergency and a.allowed is not null
@@ -67,10 +129,17 @@ pub async fn due(db: &PgPool) -> sqlx::Result<Vec<Due>> {
                                             then interval '1 second'
                                             when e.pending > 0 then interval '2 seconds'
                                             else interval '10 seconds' end)
-           returning e.switch_id as switch, w.cluster_id as cluster, e.address, e.password"#
+           returning true as "begun!""#,
+        node,
+        due.switch,
+        due.cluster,
+        moved,
+        due.password,
+        news
     )
-    .fetch_all(db)
-    .await
+    .fetch_optional(db)
+    .await?;
+    Ok(begun.is_some())
 }
 
 /// Saves what a switch said about its gateways, and forgets those that it no longer has.
@@ -186,14 +255,6 @@ pub async fn note(
     .execute(db)
     .await
     .map(|_| ())
-}
-
-/// Ends a visit, so that another may begin.
-pub async fn free(db: &PgPool, switch: Uuid) -> sqlx::Result<()> {
-    sqlx::query!("update event_sockets set busy_until = null where switch_id = $1", switch)
-        .execute(db)
-        .await
-        .map(|_| ())
 }
 
 pub async fn pending(db: &PgPool, switch: Uuid, pending: i32) -> sqlx::Result<()> {

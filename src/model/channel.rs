@@ -15,6 +15,12 @@ pub const AREA: &str = "dialplane_area";
 pub const ON_BEHALF: &str = "dialplane_on_behalf";
 /// The SIP username of the extension that forwarded the call, `:`, and where to. Its mailbox takes the call if nobody there does.
 pub const FORWARDER: &str = "dialplane_forwarder";
+/// On a channel of a phone that makes calls: the phone, as `user@domain`. Whoever it is connected with is told when they are connected.
+pub const MADE_BY: &str = "dialplane_made_by";
+/// The same of a phone that takes a call.
+pub const TAKEN_BY: &str = "dialplane_taken_by";
+/// Whoever transferred the call gets it back if nobody takes it: their SIP username.
+pub const BACK: &str = "dialplane_back";
 /// How often the call was led on, so that circles end.
 pub const HOPS: &str = "dialplane_hops";
 /// Its value on a call of a phone that may only call for help.

@@ -3,7 +3,10 @@
 //! FreeSWITCH expands every argument (`switch_core_session_exec`), some twice (`set`), and dial strings once more. So
 //! arguments are built from validated texts and constants alone, and hold no `$` at all.
 
-use super::{AFTER, Handle, Hops, MESSAGE, Member, Ring, RingGroup, Route, Tenant, Then, entries::Step, trial::Done};
+use super::{
+    AFTER, Handle, Hops, MESSAGE, Member, Ring, RingGroup, Route, Tenant, Then, entries::Step, transfers::BACK,
+    trial::Done,
+};
 use crate::{
     model::call_handling::AtQueues,
     model::channel,
@@ -143,6 +146,7 @@ impl Route {
                 let mut actions = vec![action("answer", ""), action("sleep", "300")];
                 // What is dialled in a menu is dialled by the caller, not by whoever led them there.
                 actions.push(action("unset", channel::ON_BEHALF));
+                actions.push(action("unset", channel::BACK));
                 // Whoever chooses in a menu chooses anew where the call goes.
                 actions.push(action("unset", channel::HOPS));
                 actions.push(action("ivr", address(*id, domain)));
@@ -177,14 +181,7 @@ impl Route {
                     action("bridge", format!("[sip_auto_answer=true]{}", user(extension, domain))),
                 ]
             }
-            Self::Park { slot } => {
-                let lot = match slot {
-                    // As `auto` names slots (`next_id` in mod_valet_parking.c), without a leading zero.
-                    Some(slot) => format!("{domain} {slot}"),
-                    None => format!("{domain} auto in 1 99"),
-                };
-                vec![action("answer", ""), action("valet_park", lot)]
-            }
+            Self::Park { slot, back, seconds, aloud } => park(*slot, back.as_ref(), *seconds, *aloud, domain),
             Self::Handle { change, extension } => {
                 // What an agent said last counts, also where the switch has paused them because they answered no calls
                 // (`outbound_agent_thread_run` in mod_callcenter.c). The switch runs this when it answers.
@@ -372,6 +369,26 @@ impl RingGroup {
     }
 }
 
+/// Parks a call in a slot, or takes it from there.
+fn park(slot: Option<u8>, back: Option<&SipUsername>, seconds: u16, aloud: bool, domain: &Domain) -> Vec<Action> {
+    let mut actions = vec![action("answer", ""), set("valet_announce_slot", aloud)];
+    if let Some(back) = back {
+        // What else a phone parks with this call's slot gets these as well (`valet_parking_function` in mod_valet_parking.c).
+        actions.push(set("valet_parking_timeout", seconds));
+        actions.push(set("valet_parking_orbit_exten", format!("{back}{BACK}")));
+        actions.push(set("valet_parking_orbit_dialplan", "XML"));
+        actions.push(set("valet_parking_orbit_context", domain));
+    }
+    // Slots as `auto` names them (`next_id`), without a leading zero. Phones that watch a slot are told by the domain that stands behind
+    // the lot's `@` (`valet_send_presence`).
+    let slot = slot.map_or_else(|| "auto in 1 99".to_owned(), |slot| slot.to_string());
+    actions.push(action("valet_park", format!("{PARK}@{domain} {slot}")));
+    actions
+}
+
+/// A tenant's parking lot. A lamp for slot 1 watches `park+1`.
+pub(super) const PARK: &str = "park";
+
 /// A conference that calls its members; their phones answer automatically.
 fn page(id: uuid::Uuid, members: &[String], two_way: bool, domain: &Domain) -> Vec<Action> {
     let mut actions = vec![
@@ -380,12 +397,15 @@ fn page(id: uuid::Uuid, members: &[String], two_way: bool, domain: &Domain) -> V
         set("conference_auto_outcall_prefix", "{sip_auto_answer=true}"),
     ];
     if !two_way {
-        actions.push(set("conference_auto_outcall_flags", "mute"));
+        // The name is misspelt in the switch (`conference_loop_output` in conference_loop.c).
+        actions.push(set("conference_utils_auto_outcall_flags", "mute"));
     }
     for member in members {
         actions.push(action("conference_set_auto_outcall", format!("user/{member}@{domain}")));
     }
-    actions.push(action("conference", format!("{}@{}+flags{{endconf}}", id.simple(), address(id, domain))));
+    // Who pages hears nobody: a microphone that is open by mistake, or the room's tones.
+    let flags = if two_way { "endconf" } else { "endconf|deaf" };
+    actions.push(action("conference", format!("{}@{}+flags{{{flags}}}", id.simple(), address(id, domain))));
     actions
 }
 

@@ -328,7 +328,8 @@ fn conference(data: &str, place: &Place<'_>) -> Option<String> {
 }
 
 fn parking_lot(data: &str, place: &Place<'_>) -> Option<String> {
-    let (domain, slot) = data.split_once(' ')?;
+    let (lot, slot) = data.split_once(' ')?;
+    let domain = lot.strip_prefix("park@").unwrap_or(lot);
     // Kept without a leading zero, as `auto` names slots.
     let slot = match slot {
         "auto in 01 99" | "auto in 1 99" => "auto in 1 99".to_owned(),

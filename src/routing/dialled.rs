@@ -53,6 +53,10 @@ impl Dialled {
         if let Some(feature) = feature(number, plan) {
             return feature;
         }
+        // The key of a lamp dials what the lamp watches.
+        if let Some(slot) = number.strip_prefix("park+") {
+            return slot_of(slot).map_or(Self::Nonsense, |slot| Self::Feature(Feature::Park(Some(slot))));
+        }
         if let Ok(name) = SipUsername::parse(number) {
             return Self::Name(name);
         }
@@ -120,10 +124,7 @@ fn feature(number: &str, plan: &Plan) -> Option<Dialled> {
         7 => ExtensionNumber::parse(rest).ok().map(Feature::Pickup),
         8 => ExtensionNumber::parse(rest).ok().map(Feature::Intercom),
         9 if rest.is_empty() => Some(Feature::Park(None)),
-        // One digit or two: 7 and 07 are the same slot.
-        9 if rest.len() <= 2 && rest.bytes().all(|b| b.is_ascii_digit()) => {
-            rest.parse().ok().filter(|slot| *slot > 0).map(|slot| Feature::Park(Some(slot)))
-        }
+        9 => slot_of(rest).map(|slot| Feature::Park(Some(slot))),
         11 if rest.is_empty() => Some(Feature::AtQueues(AtQueues::LoggedIn)),
         12 if rest.is_empty() => Some(Feature::AtQueues(AtQueues::LoggedOut)),
         13 if rest.is_empty() => Some(Feature::AtQueues(AtQueues::Paused)),
@@ -131,4 +132,10 @@ fn feature(number: &str, plan: &Plan) -> Option<Dialled> {
         _ => None,
     };
     Some(feature.map_or(Dialled::Nonsense, Dialled::Feature))
+}
+
+/// A parking slot, in one digit or two: 7 and 07 are the same.
+fn slot_of(text: &str) -> Option<u8> {
+    let is_slot = (1..=2).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    is_slot.then(|| text.parse().ok()).flatten().filter(|slot| *slot > 0)
 }

@@ -1,6 +1,6 @@
 //! Calls to an extension: its forwards, do not disturb, follow-me, voicemail.
 
-use super::{Extension, Failure, Ring, Route, Router, Then, begins_with};
+use super::{Extension, Failure, Found, Ring, Route, Router, Then, begins_with};
 use crate::{
     model::{refusal::Refusal, settings::Feature},
     text::DialNumber,
@@ -69,6 +69,27 @@ impl Router<'_, '_> {
         self.looked.at_time = true;
         let zone = self.plan.zone(None);
         (!self.plan.settings.business_hours.is_open(self.call.at, &zone)).then_some(greeting)
+    }
+
+    /// A call comes back to who transferred or parked it. Their phone rings whatever they forward, as it is their own call.
+    pub(super) fn comes_back(&mut self, found: Option<&Found>) -> Route {
+        let Some(Found::Extension(extension)) = found.filter(|found| matches!(found, Found::Extension(e) if e.active))
+        else {
+            self.trace.note("comes back", false, || "whoever transferred it is no longer there".into());
+            return Route::Refused(Refusal::Absent);
+        };
+        self.trace.note("comes back", true, || format!("to {}", extension.sip_username));
+        let voicemail = extension.voicemail && self.may_use(Feature::Voicemail);
+        Route::Ring(Ring {
+            extension: extension.sip_username.clone(),
+            seconds: extension.ring_seconds,
+            follow_me: Vec::new(),
+            then: if voicemail { Then::Voicemail(self.greeting(extension)) } else { Then::Hangup },
+            pickup: extension.calls.pickup,
+            record: false,
+            consent_tone: false,
+            hops: self.call.hops,
+        })
     }
 
     /// The phone did not take the call.

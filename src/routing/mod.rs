@@ -22,6 +22,7 @@ pub mod plan;
 pub mod raw;
 mod route;
 mod trace;
+pub mod transfers;
 mod trial;
 
 pub use self::{
@@ -148,6 +149,10 @@ pub struct Call<'a> {
     pub hops: Hops,
     /// [`Call::dialled`] was rung and did not take the call, for this reason.
     pub after: Option<Failure>,
+    /// It comes back to [`Call::dialled`], who transferred or parked it.
+    pub comes_back: bool,
+    /// Who transferred it.
+    pub sent_by: Option<&'a SipUsername>,
     pub at: Timestamp,
     /// The menu that it was dialled in.
     pub menu: Option<Uuid>,
@@ -170,6 +175,8 @@ impl Call<'_> {
             after: None,
             menu: None,
             forwarder: None,
+            comes_back: false,
+            sent_by: None,
             at,
             turn: 0,
         }
@@ -221,7 +228,9 @@ pub fn route(tenant: &Tenant, plan: &Plan, call: &Call<'_>, found: Option<&Found
 /// Whether what was found under the dialled name is reached by it. A route that asks what follows the ringing dials the SIP username.
 fn is_dialled_as(found: &Found, dialled: &Dialled, call: &Call<'_>) -> bool {
     match (found, dialled.by_name()) {
-        (Found::Extension(extension), Some(name)) => call.after.is_some() || extension.answers_to(name),
+        (Found::Extension(extension), Some(name)) => {
+            call.after.is_some() || call.comes_back || extension.answers_to(name)
+        }
         _ => true,
     }
 }
@@ -244,6 +253,9 @@ pub fn inbound(
     };
     router.routed(route)
 }
+
+/// How long a call is parked before it comes back, if the tenant says nothing else.
+const PARKED_SECONDS: u16 = 120;
 
 struct Router<'a, 'c> {
     plan: &'a Plan,
@@ -280,6 +292,9 @@ impl Router<'_, '_> {
         if self.call.hops.is_circle() {
             self.trace.note("loop", true, || format!("the call was led on {} times", self.call.hops.count()));
             return Route::Refused(Refusal::Loop);
+        }
+        if self.call.comes_back {
+            return self.comes_back(found);
         }
         if let Some(refused) = self.blocked() {
             return refused;
@@ -368,7 +383,10 @@ impl Router<'_, '_> {
             Feature::DoNotDisturb(on) => handle(found, Handle::DoNotDisturb(*on)),
             Feature::AtQueues(_) if !self.may_use(Switch::Queues) => Route::Refused(Refusal::SwitchedOff),
             Feature::AtQueues(state) => handle(found, Handle::AtQueues(*state)),
-            Feature::Pickup(_) => with_extension(found, |extension| Route::Pickup { extension }),
+            Feature::Pickup(_) => {
+                self.looked.at_caller = true;
+                with_extension(found, |extension| Route::Pickup { extension })
+            }
             Feature::Intercom(_) => match found {
                 // The phone would answer by itself.
                 Some(Found::Extension(extension)) if extension.active && extension.calls.do_not_disturb => {
@@ -376,7 +394,12 @@ impl Router<'_, '_> {
                 }
                 _ => with_extension(found, |extension| Route::Intercom { extension }),
             },
-            Feature::Park(slot) => Route::Park { slot: *slot },
+            Feature::Park(slot) => {
+                self.looked.at_caller = true;
+                let seconds = self.plan.settings.routing.park_seconds.unwrap_or(PARKED_SECONDS);
+                let back = self.call.sent_by.or(self.call.caller).cloned();
+                Route::Park { slot: *slot, back, seconds, aloud: self.call.sent_by.is_none() }
+            }
             Feature::SpeedDial(key) => match self.plan.settings.routing.speed_dials.get(key) {
                 Some(number) => Route::Lead { to: number.to_string(), on_behalf_of: None, own_mailbox: false },
                 None => Route::Refused(Refusal::Unallocated),

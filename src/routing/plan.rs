@@ -17,6 +17,7 @@ use super::{
 use crate::{
     model::{
         destination::{Config, Target, TargetKind},
+        language::Language,
         settings::{BusinessHours, Country, Currency, Features, Routing},
     },
     text::{Domain, TimeZone},
@@ -49,6 +50,7 @@ pub struct Plan {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct PlanSettings {
+    pub language: Language,
     pub time_zone: Option<TimeZone>,
     pub country: Option<Country>,
     pub currency: Option<Currency>,

@@ -10,7 +10,10 @@ use regex_syntax::{
     hir::{Class, Hir, HirKind},
 };
 
-use super::applications::{self, Place};
+use super::{
+    actions::PARK,
+    applications::{self, Place},
+};
 use crate::text::{Domain, escape::SwitchXml};
 
 /// Elements and the attributes each may have (`parse_exten` in mod_dialplan_xml.c).
@@ -84,8 +87,10 @@ pub fn check(kept: &str) -> Result<(), String> {
 /// The XML for a switch, with the tenant's present domain.
 #[must_use]
 pub fn rendered(kept: &str, domain: &Domain) -> String {
-    // This is how the escaper writes `applications::DOMAIN`.
-    kept.trim_end().replace("&#123;domain&#125;", domain.as_str())
+    // This is how the escaper writes `applications::DOMAIN`. Calls that an entry parks wait in the same lot as all others.
+    const LOT: &str = "application=\"valet_park\" data=\"";
+    let kept = kept.trim_end().replace(&format!("{LOT}&#123;domain&#125;"), &format!("{LOT}{PARK}@&#123;domain&#125;"));
+    kept.replace("&#123;domain&#125;", domain.as_str())
 }
 
 fn read(text: &str, domain: Option<&Domain>) -> Result<String, String> {

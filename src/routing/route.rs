@@ -73,6 +73,11 @@ pub enum Route {
     },
     Park {
         slot: Option<u8>,
+        /// Who gets the call back when it was parked for so long.
+        back: Option<SipUsername>,
+        seconds: u16,
+        /// Whether the slot is said: whoever is transferred there need not know it.
+        aloud: bool,
     },
     /// Change how the caller's extension handles calls.
     Handle {

@@ -180,16 +180,13 @@ const MONDAY: &str = "2026-11-23T09:00:00Z";
 fn routed(plan: &Plan, from: &str, number: &str, at: &str) -> Routed {
     let from = who(from);
     let call = Call {
-        dialled: number,
         caller: from.caller.as_ref(),
         caller_number: from.number.as_deref(),
         area: None,
         hops: from.hops,
         after: from.after,
-        menu: None,
-        forwarder: None,
-        at: at.parse().unwrap(),
         turn: 4,
+        ..Call::dialling(number, at.parse().unwrap())
     };
     let needs = Dialled::read(number, plan).needs(call.caller).map(ToOwned::to_owned);
     let found = needs.and_then(|name| found(&name));
@@ -239,7 +236,7 @@ fn words(route: &Route) -> String {
         Route::Page { members, .. } => format!("page {}", members.join(" ")),
         Route::Pickup { extension } => format!("pick up {extension}"),
         Route::Intercom { extension } => format!("intercom {extension}"),
-        Route::Park { slot } => slot.map_or("park".into(), |slot| format!("park {slot}")),
+        Route::Park { slot, .. } => slot.map_or("park".into(), |slot| format!("park {slot}")),
         Route::Handle { change, .. } => match change {
             Handle::Forward(Some(to)) => format!("forward to {to}"),
             Handle::Forward(None) => "forward off".into(),
@@ -442,7 +439,7 @@ proptest! {
         let after = [None, Some(Failure::Busy), Some(Failure::NoAnswer), Some(Failure::NotRegistered), Some(Failure::Other)][after];
         let at = Timestamp::from_second(seconds).unwrap();
         let hops = Hops::led(hops);
-        let call = Call { dialled: &number, caller: caller.as_ref(), caller_number: Some(&shown), area: None, hops, after, menu: None, forwarder: None, at, turn: 7 };
+        let call = Call { caller: caller.as_ref(), caller_number: Some(&shown), hops, after, turn: 7, ..Call::dialling(&number, at) };
         let needs = Dialled::read(&number, &plan).needs(call.caller).map(ToOwned::to_owned);
         for found in [None, needs.as_deref().and_then(found)] {
             let routed = route(&tenant(), &plan, &call, found.as_ref(), &mut Trace::off());

@@ -23,6 +23,7 @@ mod routing;
 mod sipp;
 mod switch;
 mod takeover;
+mod transfers;
 mod zones;
 
 /// The FreeSWITCH to test with. If there is none, records the tests as skipped.

@@ -406,15 +406,15 @@ fn intercom_page_and_park(stage: &Stage) {
 
     // When the one who took the call hangs up, the parked call ends. The scenario does not wait for that.
     let _parked = stage.phone(0, "call-long.xml", 60_000, "*6807");
-    stage.until("the call is parked", |switch| switch.api("valet_info acme.test").contains(">7<"));
+    stage.until("the call is parked", |switch| switch.api("valet_info park@acme.test").contains(">7<"));
     assert!(stage.phone(1, "call.xml", 60_100, "*687").succeeds(), "{}", stage.switch.log());
-    stage.until("nobody waits any more", |switch| !switch.api("valet_info acme.test").contains(">7<"));
+    stage.until("nobody waits any more", |switch| !switch.api("valet_info park@acme.test").contains(">7<"));
 
     // The switch chooses the slot.
     let _parked = stage.phone(0, "call-long.xml", 60_000, "*68");
-    stage.until("the call is parked", |switch| switch.api("valet_info acme.test").contains(">1<"));
+    stage.until("the call is parked", |switch| switch.api("valet_info park@acme.test").contains(">1<"));
     assert!(stage.phone(1, "call.xml", 60_100, "*6801").succeeds(), "{}", stage.switch.log());
-    stage.until("nobody waits any more", |switch| !switch.api("valet_info acme.test").contains(">1<"));
+    stage.until("nobody waits any more", |switch| !switch.api("valet_info park@acme.test").contains(">1<"));
 }
 
 /// The third phone rings, the second takes its call.

@@ -221,3 +221,57 @@ async fn nothing_has_an_emergency_number_of_its_country_whoever_comes_first() {
     }
     stage.stop().await;
 }
+
+/// The emergency desk calls back: for an hour, the number that was shown reaches the phone that called.
+#[actix_web::test]
+async fn calls_back_from_the_emergency_desk_reach_the_phone_past_do_not_disturb_forwards_and_blocks() {
+    let stage = Stage::new().await;
+    let tenant = stage.tenant;
+    let other = stage.node.extension(tenant, json!({ "number": "77", "ring_seconds": 40 })).await;
+    let number = format!("/v1/phone-numbers/{}?tenant_id={tenant}", stage.number);
+    let extensions = stage.node.api("GET", &format!("/v1/tenants/{tenant}/extensions"), Value::Null).await.json();
+    let agents = extensions["items"].as_array().unwrap().iter().find(|e| e["sip_username"] == stage.phone).unwrap();
+    let leads = json!({ "destination": { "kind": "extension", "id": agents["id"] } });
+    assert_eq!(stage.node.api("PATCH", &number, leads).await.status, 200);
+    let calls = json!({ "calls": { "do_not_disturb": true, "forward_always": "77", "blocked_callers": ["49"] } });
+    let extension = format!("/v1/tenants/{tenant}/extensions/{}", agents["id"].as_str().unwrap());
+    assert_eq!(stage.node.api("PATCH", &extension, calls).await.status, 200);
+    stage.rules(json!({ "blocked_callers": ["49"], "emergency": { "caller_id": "+493012345678" } })).await;
+    let calls_in = async || {
+        let form = "hostname=fs&section=dialplan&tag_name=&key_name=&key_value=&Event-Name=REQUEST_PARAMS&Caller-Caller-ID-Number=%2B498912345678&Hunt-Context=public&Hunt-Destination-Number=%2B493012345678";
+        stage.node.fetch(form).await.text()
+    };
+    let rings = |document: &str, phone: &str| document.contains(&format!("user/{phone}@acme.test"));
+    let document = calls_in().await;
+    assert!(!rings(&document, &stage.phone) && cause(&document).is_some(), "blocked: {document}");
+
+    // Whoever calls for help: the agent, or a phone without a number of its own, which shows the tenant's.
+    for phone in [stage.phone.as_str(), other["sip_username"].as_str().unwrap()] {
+        assert_eq!(route(&stage.calls_as(phone, "112", Uuid::new_v4()).await), "emergency");
+        let since = Instant::now();
+        let document = loop {
+            let document = calls_in().await;
+            if rings(&document, phone) {
+                break document;
+            }
+            assert!(since.elapsed() < Duration::from_secs(20), "{phone}: {document}");
+            actix_web::rt::time::sleep(Duration::from_millis(20)).await;
+        };
+        let at = |text: &str| document.find(text).unwrap_or_else(|| panic!("{text}: {document}"));
+        assert!(at("continue_on_fail=true") < at("user/"), "{document}");
+        // If the phone does not take it, the call goes where the number leads.
+        assert!(at("user/") < at("\"hangup\""), "{document}");
+        if phone == "77" {
+            assert!(document.contains("call_timeout=40"), "{document}");
+        }
+    }
+    // An hour later, all is as before.
+    let mut db = stage.database.connect().await;
+    sqlx::query("update help_callbacks set until = now() + interval '1 second'").execute(&mut db).await.unwrap();
+    let since = Instant::now();
+    while calls_in().await.contains("user/") {
+        assert!(since.elapsed() < Duration::from_secs(20));
+        actix_web::rt::time::sleep(Duration::from_millis(50)).await;
+    }
+    stage.stop().await;
+}

@@ -26,4 +26,5 @@ mod rates;
 mod records;
 mod stage;
 mod transfer;
+mod transfers;
 mod zones;

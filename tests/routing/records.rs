@@ -261,3 +261,67 @@ async fn a_call_that_was_led_on_to_a_second_number_is_charged_for_the_one_that_a
     assert_eq!(costs, [(MUNICH.to_owned(), None), ("+498987654321".to_owned(), Some(20_000))]);
     stage.stop().await;
 }
+
+/// A call's line is taken until its last leg is over, whoever made it and in whatever order the records come.
+#[actix_web::test]
+async fn a_call_holds_its_line_while_a_transferred_leg_goes_on() {
+    let stage = Stage::new().await;
+    stage.rules(json!({ "outbound": { "concurrent_calls": 1 } })).await;
+    let refused = async || route(&stage.calls(MUNICH, Uuid::new_v4()).await) == "concurrent_calls";
+    let with = |mut record: Value, partner: Uuid| {
+        record["variables"]["last_bridge_to"] = json!(partner);
+        record.to_string()
+    };
+    for carrier_first in [false, true] {
+        let (call, leg) = (admitted(&stage).await, Uuid::new_v4());
+        assert!(refused().await);
+        // Whoever called has transferred the called party, and hangs up.
+        let records = [(call, with(caller(), leg)), (leg, with(carried(stage.carriers[0], call, 61), call))];
+        let order = if carrier_first { [1, 0] } else { [0, 1] };
+        kept(&stage, records[order[0]].0, records[order[0]].1.as_bytes()).await;
+        assert!(refused().await, "one leg is still up, {carrier_first}");
+        assert_eq!(live(&stage).await, 1);
+        kept(&stage, records[order[1]].0, records[order[1]].1.as_bytes()).await;
+        assert_eq!(live(&stage).await, 0);
+    }
+    // The transferred leg made a call of its own, to another number outside: its line is free with its own record.
+    let (call, leg, other) = (admitted(&stage).await, Uuid::new_v4(), Uuid::new_v4());
+    stage.rules(json!({ "outbound": { "concurrent_calls": 2 } })).await;
+    kept(&stage, call, with(caller(), leg).as_bytes()).await;
+    assert_eq!(route(&stage.calls("+498912345679", leg).await), "outbound");
+    assert_eq!(live(&stage).await, 2);
+    let mut on = carried(stage.carriers[0], call, 61);
+    on["variables"]["originate_disposition"] = json!("SUCCESS");
+    on["variables"]["dialplane_callee"] = json!(MUNICH);
+    kept(&stage, leg, with(on, other).as_bytes()).await;
+    assert_eq!(live(&stage).await, 1, "its own call goes on as long as its last partner");
+    kept(&stage, other, with(carried(stage.carriers[0], leg, 30), leg).as_bytes()).await;
+    assert_eq!(live(&stage).await, 0);
+    // Nobody took the call: nothing is left that could hold the line.
+    let call = admitted(&stage).await;
+    let busy =
+        json!({ "variables": { "hangup_cause": "USER_BUSY", "answer_epoch": "0", "last_bridge_to": Uuid::new_v4() } });
+    kept(&stage, call, busy.to_string().as_bytes()).await;
+    assert_eq!(live(&stage).await, 0);
+    stage.stop().await;
+}
+
+/// Records of both legs come at the same moment, and neither waits for the other.
+#[actix_web::test]
+async fn records_of_both_legs_at_once_free_the_line_once() {
+    let stage = Stage::new().await;
+    for _ in 0..20 {
+        let (call, leg) = (admitted(&stage).await, Uuid::new_v4());
+        let record = |mut record: Value, partner: Uuid| {
+            record["variables"]["last_bridge_to"] = json!(partner);
+            record.to_string()
+        };
+        let (first, second) = (record(caller(), leg), record(carried(stage.carriers[0], call, 61), call));
+        tokio::join!(kept(&stage, call, first.as_bytes()), kept(&stage, leg, second.as_bytes()));
+        assert_eq!(live(&stage).await, 0);
+    }
+    let mut db = stage.database.connect().await;
+    let held = sqlx::query("select count(*) from held_lines").fetch_one(&mut db).await.unwrap().get::<i64, _>(0);
+    assert_eq!(held, 0);
+    stage.stop().await;
+}

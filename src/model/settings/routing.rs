@@ -25,6 +25,10 @@ pub struct Routing {
     /// By two digits, which are dialled after the code for speed dials.
     #[schema(value_type = BTreeMap<String, DialNumber>)]
     pub speed_dials: BTreeMap<String, DialNumber>,
+    /// For how many seconds a call is parked before it comes back to who parked it: 10 to 3600; 120 if absent.
+    // Absent where it is not set: programs that don't know it read the settings, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub park_seconds: Option<u16>,
     /// What callers hear if their call goes nowhere, by reason. They hear a tone if there is no announcement.
     #[schema(value_type = BTreeMap<String, crate::model::destination::Prompt>)]
     pub announcements: Announcements,
@@ -194,6 +198,9 @@ impl Routing {
         // No rule applies to calls to these numbers, so none may be long enough for a telephone number.
         if !self.emergency.numbers.iter().all(|number| (2..=6).contains(&number.as_str().len())) {
             return Err(wrong("routing.emergency.numbers", Code::EmergencyDigits));
+        }
+        if self.park_seconds.is_some_and(|seconds| !(10..=3600).contains(&seconds)) {
+            return Err(wrong("routing.park_seconds", Code::range(10, 3600)));
         }
         let two_digits = |key: &String| key.len() == 2 && key.bytes().all(|b| b.is_ascii_digit());
         if !self.speed_dials.keys().all(two_digits) {

@@ -17,27 +17,37 @@ use super::{
     placed::PlacedCall,
     plans::Known,
     reply,
-    request::Dialplan,
+    request::{Caller, Dialplan},
 };
 use crate::node::generations::{self, Slot};
 use crate::{
     model::refusal::Refusal,
-    routing::{self, AFTER, Failure, IN_MENU, MESSAGE, Plan, Route, Tenant, emergency},
-    text::{E164, Prefix, SipUsername},
+    routing::{
+        self, AFTER, Failure, IN_MENU, MESSAGE, Plan, Route, Tenant, emergency,
+        transfers::{BACK, Transfer},
+    },
+    text::{CallerName, E164, Prefix, SipUsername},
 };
 
 impl Fetch {
-    fn placed(&self, dialplan: &Dialplan<'_>) -> PlacedCall {
+    /// `fresh`: without the database, a transferred call gets the same answer as any other.
+    fn placed(&self, dialplan: &Dialplan<'_>, fresh: bool) -> PlacedCall {
         let context = &dialplan.context;
-        // Also a caller at a domain that the tenant had before, or after a call there was led on.
-        let ours = |caller: &&super::request::Caller<'_>| {
-            caller.domain.eq_ignore_ascii_case(context) || self.are_of_same(&caller.domain, context)
-        };
-        // A caller of another tenant counts as nobody here.
-        let caller = match (&dialplan.on_behalf, dialplan.caller.as_ref().filter(ours)) {
-            (Some(on_behalf), _) => SipUsername::parse(on_behalf).ok(),
-            (None, Some(caller)) => SipUsername::parse(&caller.user).ok(),
-            (None, None) => None,
+        let name = |phone: &Caller<'_>| SipUsername::parse(&phone.user).ok();
+        // Also a caller at a domain that the tenant had before, or after a call there was led on. A caller of another tenant counts as
+        // nobody here.
+        let ours =
+            |phone: &Caller<'_>| phone.domain.eq_ignore_ascii_case(context) || self.are_of_same(&phone.domain, context);
+        let own = dialplan.caller.as_ref().filter(|caller| ours(caller)).and_then(name);
+        let on_behalf = dialplan.on_behalf.as_ref().and_then(|user| SipUsername::parse(user).ok());
+        let (caller, transfer) = if let Some(by) = self.transferred_by(dialplan) {
+            let by = Some(by).filter(|by| ours(by)).and_then(name);
+            let transfer = by.clone().map(|by| Transfer { by, phone: own, is_new: true });
+            (by, transfer)
+        } else {
+            let back = dialplan.back.as_ref().and_then(|user| SipUsername::parse(user).ok());
+            let transfer = back.map(|by| Transfer { by, phone: own.clone(), is_new: false });
+            (if dialplan.on_behalf.is_some() { on_behalf } else { own }, transfer)
         };
         let destination = &*dialplan.destination;
         let disposition = || Failure::of(dialplan.disposition.as_deref().unwrap_or_default());
@@ -54,6 +64,11 @@ impl Fetch {
             None => (number, None),
         };
         let forwarder = dialplan.forwarder.as_deref().and_then(|name| SipUsername::parse(name).ok());
+        let (number, comes_back) = match number.strip_suffix(BACK) {
+            Some(number) => (number, true),
+            None => (number, false),
+        };
+        let transfer = transfer.filter(|_| fresh && !comes_back);
         // All numbers that nobody can have share one answer.
         let is_dialled = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'*' | b'#' | b'+' | b'.' | b'_' | b'-');
         let is_sane = number.len() <= 64 && number.bytes().all(is_dialled);
@@ -68,9 +83,17 @@ impl Fetch {
         // Whoever forwards or transfers a call dials as their tenant does: the variable is of the phone that called.
         let area = dialplan.phone.area.as_deref().filter(|_| dialplan.on_behalf.is_none());
         let area = area.and_then(|area| Prefix::parse(area).ok());
-        let key = key.raw(menu.as_ref().map_or(&[][..], |menu| menu.as_bytes()));
+        let key = key.folded(&menu.map(|menu| menu.simple().to_string()).unwrap_or_default());
         let key = key.folded(forwarder.as_ref().map_or("", SipUsername::as_str));
         let key = key.raw(area.as_ref().map_or("", Prefix::as_str).as_bytes());
+        // The answer to a transferred call is for that call only.
+        let key = if transfer.is_some() || comes_back {
+            let mut buffer = Uuid::encode_buffer();
+            let call = dialplan.call.unwrap_or_else(Uuid::now_v7);
+            key.folded(call.simple().encode_lower(&mut buffer)).raw(&[u8::from(comes_back) + 1])
+        } else {
+            key
+        };
         PlacedCall {
             number: number.to_owned(),
             caller,
@@ -79,6 +102,9 @@ impl Fetch {
             after,
             menu,
             forwarder,
+            comes_back,
+            transfer,
+            caller_name: dialplan.caller_name.as_deref().and_then(|name| CallerName::parse(name).ok()),
             turn: self.turns.fetch_add(1, Ordering::Relaxed),
             call: dialplan.call,
             extension: dialplan.phone.extension,
@@ -87,6 +113,21 @@ impl Fetch {
             switch: dialplan.switch,
             base: key.finish().map(|key| key.to_vec()).unwrap_or_default(),
         }
+    }
+
+    /// Who transferred the call here: the phone that it was connected with last, unless it was led on since.
+    fn transferred_by<'a>(&self, dialplan: &'a Dialplan<'a>) -> Option<&'a Caller<'a>> {
+        if dialplan.hops.count() > 0 {
+            return None;
+        }
+        let is_own = |phone: &Caller<'_>| {
+            dialplan.caller.as_ref().is_some_and(|own| {
+                own.user.eq_ignore_ascii_case(&phone.user)
+                    && (own.domain.eq_ignore_ascii_case(&phone.domain) || self.are_of_same(&own.domain, &phone.domain))
+            })
+        };
+        let connected = &dialplan.connected;
+        [&connected.taken_by, &connected.made_by].into_iter().flatten().find(|phone| !is_own(phone))
     }
 
     fn are_of_same(&self, one: &str, other: &str) -> bool {
@@ -102,7 +143,7 @@ impl Fetch {
 
     /// A call in a tenant's context.
     pub(super) async fn call(self: &Arc<Self>, dialplan: &Dialplan<'_>, fresh: bool) -> (Reply, Source) {
-        let placed = self.placed(dialplan);
+        let placed = self.placed(dialplan, fresh);
         if dialplan.phone.help_only {
             return Box::pin(self.call_for_help(&dialplan.context, &placed, Refusal::AgentSuspended, fresh)).await;
         }
@@ -119,7 +160,7 @@ impl Fetch {
     /// A call on a switch of a cluster that the tenant has left. Nobody is registered here any more, and calls that are up go on; but whoever
     /// still calls here may need help.
     pub(super) async fn call_after_move(self: &Arc<Self>, dialplan: &Dialplan<'_>, fresh: bool) -> (Reply, Source) {
-        Box::pin(self.call_for_help(&dialplan.context, &self.placed(dialplan), Refusal::Moved, fresh)).await
+        Box::pin(self.call_for_help(&dialplan.context, &self.placed(dialplan, fresh), Refusal::Moved, fresh)).await
     }
 
     /// Whether the number may be an emergency number: as far as this node knows the tenant, or else in any country.
@@ -158,7 +199,7 @@ impl Fetch {
         };
         let refused = Route::Refused(why);
         // None of the tenant's own entries come before: they might lead the call elsewhere.
-        let document = outgoing::document(&slot, &Tenant::of(plan, domain, true), &refused, placed.hops, &[]);
+        let document = outgoing::document(&slot, &Tenant::of(plan, domain, true), plan, &refused, placed, &[]);
         (document, Source::Memory)
     }
 
@@ -283,7 +324,7 @@ impl Fetch {
         {
             self.metrics.lacks(lack);
         }
-        let mut placed = self.placed(dialplan);
+        let mut placed = self.placed(dialplan, false);
         placed.caller_number = caller_number.map(|number| number.to_string()).or(placed.caller_number);
         // Callers from outside are not signed in, and a caller from another tenant is not named.
         placed.caller = None;
@@ -322,9 +363,12 @@ impl Fetch {
 /// announcement of its own for this.
 fn turned_away(slot: &Slot, plan: &Plan, route: &Route, placed: &PlacedCall) -> Reply {
     let before = super::fill::xml_entries(plan);
-    if before.is_empty() && !plan.settings.routing.announcements.contains_key(&Refusal::Unallocated) {
+    if before.is_empty()
+        && !placed.is_special()
+        && !plan.settings.routing.announcements.contains_key(&Refusal::Unallocated)
+    {
         return Reply::Document(slot.standing.unallocated.clone());
     }
     let Some(domain) = slot.home.clone() else { return Reply::Unavailable };
-    outgoing::document(slot, &Tenant::of(plan, domain, true), route, placed.hops, &before)
+    outgoing::document(slot, &Tenant::of(plan, domain, true), plan, route, placed, &before)
 }

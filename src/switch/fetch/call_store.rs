@@ -141,6 +141,15 @@ pub struct NumberRow {
     pub owner: Option<(TenantRow, String, Option<Found>)>,
     /// Whether calls to it are recorded.
     pub record: bool,
+    /// The phone that called for help with this number.
+    pub help: Option<Help>,
+}
+
+/// A phone that called for help, and gets calls back.
+pub struct Help {
+    pub extension: SipUsername,
+    pub ring_seconds: u16,
+    pub until: chrono::DateTime<chrono::Utc>,
 }
 
 /// Where a phone number leads, and the platform's generation, which an answer needs if nobody has the number.
@@ -163,19 +172,28 @@ pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<Numb
                   join extensions m on m.tenant_id = gm.tenant_id and m.id = gm.extension_id
                  where gm.tenant_id = r.tenant_id and gm.group_id = r.id and m.status = 'active'
                    and not coalesce((m.calls->>'do_not_disturb')::bool, false)) as "members?: Json<Vec<routing::Member>>",
-               d.destination_id as "destination_id?", d.record as "record?"
+               d.destination_id as "destination_id?", d.record as "record?",
+               he.sip_username as "help_extension?: SipUsername", he.ring_seconds as "help_seconds?", h.until as "help_until?"
           from generation p
           left join numbers d on d.number = $1 and d.status = 'active'
           left join tenants t on t.id = d.tenant_id
           left join generation g on g.scope = d.tenant_id
           left join extensions e on e.tenant_id = d.tenant_id and e.id = d.extension_id
           left join groups r on r.tenant_id = d.tenant_id and r.id = d.group_id
+          left join help_callbacks h on h.tenant_id = d.tenant_id and h.number = d.number and h.until > now()
+          left join extensions he on he.tenant_id = h.tenant_id and he.id = h.extension_id and he.status = 'active'
          where p.scope = '00000000-0000-0000-0000-000000000000'
         "#,
         number.as_str()
     )
     .fetch_one(db)
     .await?;
+    let help = match (row.help_extension, row.help_seconds, row.help_until) {
+        (Some(extension), Some(seconds), Some(until)) => {
+            Some(Help { extension, ring_seconds: u16::try_from(seconds).unwrap_or(25), until })
+        }
+        _ => None,
+    };
     let found = found_in!(row);
     let owner = match (row.tenant_id, row.generation, row.domain, row.cluster_id, row.plan) {
         (Some(id), Some(generation), Some(domain), Some(cluster), Some(plan)) => {
@@ -185,7 +203,7 @@ pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<Numb
         }
         _ => None,
     };
-    Ok(NumberRow { platform_generation: row.platform, owner, record: row.record == Some(true) })
+    Ok(NumberRow { platform_generation: row.platform, owner, record: row.record == Some(true), help })
 }
 
 /// The active carriers with their generation.

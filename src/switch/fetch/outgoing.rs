@@ -20,7 +20,7 @@ use crate::{
     model::channel,
     model::refusal::Refusal,
     routing::{
-        Action, Hops, Plan, Route, Tenant, Trace,
+        Action, Plan, Route, Tenant, Trace,
         callee::Callee,
         carried::{self, Carried, Carriers, Dialling},
         outbound::{self, Caller},
@@ -179,12 +179,13 @@ impl Fetch {
         let before = super::fill::xml_entries(plan);
         let tenant = Tenant::of(plan, row.tenant.domain.clone(), row.tenant.active);
         if !tenant.active {
-            return document(slot, &tenant, &Route::Refused(Refusal::TenantSuspended), placed.hops, &[]);
+            return document(slot, &tenant, plan, &Route::Refused(Refusal::TenantSuspended), placed, &[]);
         }
         if let Some(on_net) = &row.on_net
             && outbound::barred(caller).is_none()
         {
-            return actions(slot, "on_net", on_net.actions(callee, caller, placed.hops), &before);
+            let run = placed.transferred(on_net.actions(callee, caller, placed.hops), &tenant.domain);
+            return actions(slot, "on_net", run, &before);
         }
         let decision = outbound::decide(plan, slot.scope, callee, caller, &row.offers, carriers, &mut Trace::off());
         // Without its UUID a call can't be recognised, so each fetch counts as a call.
@@ -210,6 +211,9 @@ impl Fetch {
                 let forwarder = placed.forwarder.as_ref();
                 let or_mailbox = forwarder.map(|forwarder| carried::or_mailbox(forwarder, &tenant.domain));
                 let run = or_mailbox.into_iter().chain(carried.actions()).collect();
+                // The mailbox of whoever forwarded it takes the call.
+                let home = &tenant.domain;
+                let run = if forwarder.is_some() { placed.sent(run, home) } else { placed.transferred(run, home) };
                 actions(slot, "outbound", run, &before)
             }
             Ok(Admission::Refused(refusal)) => {
@@ -217,7 +221,7 @@ impl Fetch {
                     Some(forwarder) => Route::to_mailbox(forwarder),
                     None => Route::Refused(refusal),
                 };
-                document(slot, &tenant, &route, placed.hops, &before)
+                document(slot, &tenant, plan, &route, placed, &before)
             }
             Err(error) => {
                 tracing::warn!(%error, scope = %slot.scope, "a call out could not be admitted");
@@ -276,6 +280,7 @@ impl Fetch {
         // An emergency call continues if its caller is suspended meanwhile: the calls to end are found by this variable.
         let mut run = vec![Action { application: "unset", data: channel::EXTENSION.to_owned() }];
         run.extend(carried.actions());
+        run = placed.sent(run, &plan.domain);
         if ids.is_empty() {
             tracing::error!(tenant = %slot.scope, "an emergency call found no carrier");
             run = vec![Action { application: "hangup", data: Refusal::NoCarrier.cause().to_owned() }];
@@ -327,15 +332,21 @@ impl Fetch {
 
 /// `before`: the tenant's XML entries.
 fn actions(slot: &Slot, name: &'static str, run: Vec<Action>, before: &[String]) -> Reply {
+    // The switch looks for the context that it asked for.
     let Some(domain) = &slot.domain else { return Reply::Unavailable };
     let run = [vec![render::mark(slot.scope)], run].concat();
     reply(render::actions(domain.as_str(), name, &run, before))
 }
 
-pub(super) fn document(slot: &Slot, tenant: &Tenant, route: &Route, hops: Hops, before: &[String]) -> Reply {
-    // The switch looks for the context that it asked for.
-    let Some(context) = &slot.domain else { return Reply::Unavailable };
-    reply(render::dialplan(context.as_str(), tenant, route, &[render::mark(slot.scope)], hops, before))
+pub(super) fn document(
+    slot: &Slot,
+    tenant: &Tenant,
+    plan: &Plan,
+    route: &Route,
+    placed: &PlacedCall,
+    before: &[String],
+) -> Reply {
+    actions(slot, route.name(), placed.actions(tenant, plan, route), before)
 }
 
 fn reply(rendered: Result<Bytes, render::RenderError>) -> Reply {

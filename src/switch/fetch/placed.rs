@@ -5,8 +5,11 @@ use uuid::Uuid;
 
 use super::key::{FinishedKey, KeyText};
 use crate::{
-    routing::{Call, Failure, Hops},
-    text::{E164, Prefix, SipUsername},
+    routing::{
+        Action, Call, Failure, Hops, Plan, Route, Tenant,
+        transfers::{self, Transfer},
+    },
+    text::{CallerName, Domain, E164, Prefix, SipUsername},
 };
 
 /// A call with what the switch vouches for. It owns its texts, because a fill outlives the request.
@@ -21,6 +24,12 @@ pub struct PlacedCall {
     pub menu: Option<Uuid>,
     /// The extension that forwarded the call here.
     pub forwarder: Option<SipUsername>,
+    /// It comes back to the number, whose phone transferred or parked it.
+    pub comes_back: bool,
+    /// The transfer that nobody has taken yet.
+    pub transfer: Option<Transfer>,
+    /// The name that the caller shows.
+    pub caller_name: Option<CallerName>,
     pub turn: u64,
     /// The call's UUID on its switch.
     pub call: Option<Uuid>,
@@ -53,9 +62,55 @@ impl PlacedCall {
             after: self.after,
             menu: self.menu,
             forwarder: self.forwarder.as_ref(),
+            comes_back: self.comes_back,
+            sent_by: self.transfer.as_ref().map(|transfer| &transfer.by),
             at,
             turn: self.turn,
         }
+    }
+
+    /// Whether its answer is for this call only.
+    #[must_use]
+    pub fn is_special(&self) -> bool {
+        self.transfer.is_some() || self.comes_back
+    }
+
+    /// A route's applications, with what this call needs before and after them.
+    #[must_use]
+    pub fn actions(&self, tenant: &Tenant, plan: &Plan, route: &Route) -> Vec<Action> {
+        let run = route.actions(tenant, self.hops);
+        let mut actions = Vec::new();
+        if self.comes_back {
+            let language = plan.settings.language;
+            actions.extend(transfers::comes_back(language, self.caller_name.as_ref(), self.caller_number.as_deref()));
+        } else if let (Route::Pickup { .. } | Route::Park { .. }, None, Some(phone)) =
+            (route, &self.transfer, &self.caller)
+        {
+            actions.extend(transfers::takes(phone, &tenant.domain));
+        }
+        actions.extend(if transfers::may_fail(route) {
+            self.transferred(run, &tenant.domain)
+        } else {
+            self.sent(run, &tenant.domain)
+        });
+        actions
+    }
+
+    /// The applications of a call that comes back if it fails.
+    #[must_use]
+    pub fn transferred(&self, run: Vec<Action>, home: &Domain) -> Vec<Action> {
+        match &self.transfer {
+            Some(transfer) => self.sent(transfer.or_back(run, home), home),
+            None => run,
+        }
+    }
+
+    /// The applications of a call that stays where it is sent.
+    #[must_use]
+    pub fn sent(&self, run: Vec<Action>, home: &Domain) -> Vec<Action> {
+        let mut actions = self.transfer.as_ref().map(|transfer| transfer.before(home)).unwrap_or_default();
+        actions.extend(run);
+        actions
     }
 
     /// The key of an answer that depends on both.

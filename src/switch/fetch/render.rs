@@ -13,7 +13,7 @@ use super::store::{ExtensionRow, MailboxRow, MemberRow};
 use crate::{
     model::channel,
     node::generations::Standing,
-    routing::{Action, Hops, Route, Tenant, carried::offered_codecs},
+    routing::{Action, carried::offered_codecs, transfers},
     text::{
         Domain,
         keyring::{Keyring, KeyringError, hex},
@@ -202,7 +202,12 @@ pub fn user(
         id: row.sip_username.as_str(),
         number_alias: alias(row, asked),
         params,
-        variables: if registers { of_registrations(row) } else { variables(at.home, row) },
+        variables: match shown {
+            Shown::Register(_) => of_registrations(row),
+            Shown::Auth(_) | Shown::Moved(_) | Shown::Verto(_) => of_callers(at.home, row),
+            // A switch also puts these on the leg to a phone (`user_outgoing_channel` in mod_dptools.c).
+            Shown::Other(_) | Shown::Profile | Shown::ReverseAuth => variables(at.home, row),
+        },
     };
     if registers {
         return xml(&Registration { domain: domain.as_str(), user: &user });
@@ -297,13 +302,15 @@ fn dial_string(at: At<'_>, row: &ExtensionRow) -> String {
         let limit = format!("execute_on_originate=limit hash {home} {user} 1 !USER_BUSY");
         codecs = format!("{codecs},limit_ignore_transfer=true,{limit}");
     }
+    let known = transfers::introduces(channel::TAKEN_BY, user, home).map(|(name, value)| format!("{name}={value}"));
+    let known = known.join(",");
     if former.is_empty() {
         return format!(
-            "{{sip_invite_domain={home},presence_id={number}@{home},{codecs}}}sofia/internal/{user}%{home}"
+            "{{sip_invite_domain={home},presence_id={number}@{home},{known},{codecs}}}sofia/internal/{user}%{home}"
         );
     }
     let legs = former.iter().chain([home]).map(|at| format!("[sip_invite_domain={at}]sofia/internal/{user}%{at}"));
-    format!("{{presence_id={number}@{home},{codecs}}}{}", legs.collect::<Vec<_>>().join(","))
+    format!("{{presence_id={number}@{home},{known},{codecs}}}{}", legs.collect::<Vec<_>>().join(","))
 }
 
 /// What the switch runs when a leg of this phone is answered. All variables that begin with
@@ -373,6 +380,14 @@ fn variables<'a>(domain: &'a Domain, row: &'a ExtensionRow) -> Vec<(&'a str, Cow
     if let Some(codecs) = &row.codecs {
         variables.push(("absolute_codec_string", codecs.as_str().into()));
     }
+    variables
+}
+
+/// The variables on a channel of a phone that makes a call.
+fn of_callers<'a>(domain: &'a Domain, row: &'a ExtensionRow) -> Vec<(&'a str, Cow<'a, str>)> {
+    let mut variables = variables(domain, row);
+    let known = transfers::introduces(channel::MADE_BY, &row.sip_username, domain);
+    variables.extend(known.map(|(name, value)| (name, value.into())));
     variables
 }
 
@@ -464,20 +479,8 @@ pub fn pin(domain: &Domain, row: &ExtensionRow, asked: &str, success: bool) -> R
     xml(&Pin { domain: domain.as_str(), id, number_alias: alias(row, asked), success })
 }
 
-/// A call's route, in the context that was asked for. `before`: the tenant's XML entries, which the switch tries first.
-pub fn dialplan(
-    context: &str,
-    tenant: &Tenant,
-    route: &Route,
-    extra: &[Action],
-    hops: Hops,
-    before: &[String],
-) -> Result<Bytes, RenderError> {
-    let actions = [extra, &route.actions(tenant, hops)].concat();
-    xml(&Dialplan { context, name: route.name(), actions: &actions, before })
-}
-
-/// A dialplan document with one entry that runs these applications.
+/// A call's route, in the context that was asked for, as a document with one entry that runs these applications. `before`: the tenant's XML
+/// entries, which the switch tries first.
 pub fn actions(context: &str, name: &'static str, actions: &[Action], before: &[String]) -> Result<Bytes, RenderError> {
     xml(&Dialplan { context, name, actions, before })
 }

@@ -15,7 +15,7 @@ mod config;
 use std::borrow::Cow;
 
 pub use self::{
-    call::{Arrival, Caller, Dialplan, Phone},
+    call::{Arrival, Caller, Connected, Dialplan, Phone},
     config::{Address, ConfigFile},
 };
 use super::{
@@ -185,6 +185,9 @@ struct Fields<'a> {
     dialed_domain: Once<'a>,
     on_behalf: Once<'a>,
     forwarder: Once<'a>,
+    made_by: Once<'a>,
+    taken_by: Once<'a>,
+    back: Once<'a>,
     help_only: Once<'a>,
     own_number: Once<'a>,
     area: Once<'a>,
@@ -192,6 +195,7 @@ struct Fields<'a> {
     hops: Once<'a>,
     disposition: Option<&'a [u8]>,
     caller_number: Option<&'a [u8]>,
+    caller_name: Option<&'a [u8]>,
     call: Option<&'a [u8]>,
     gateway: Once<'a>,
     network_ip: Once<'a>,
@@ -260,6 +264,7 @@ impl<'a> Fields<'a> {
             b"variable_dialed_domain" => self.dialed_domain.set(value),
             b"variable_originate_disposition" => first(&mut self.disposition, value),
             b"Caller-Caller-ID-Number" => first(&mut self.caller_number, value),
+            b"Caller-Caller-ID-Name" => first(&mut self.caller_name, value),
             b"Unique-ID" => first(&mut self.call, value),
             b"variable_sip_gateway" => self.gateway.set(value),
             b"variable_sip_network_ip" => self.network_ip.set(value),
@@ -271,6 +276,9 @@ impl<'a> Fields<'a> {
                 self.headers.push((&name[HEADER.len()..], value));
             }
             name if is_variable(name, channel::ON_BEHALF) => self.on_behalf.set(value),
+            name if is_variable(name, channel::MADE_BY) => self.made_by.set(value),
+            name if is_variable(name, channel::TAKEN_BY) => self.taken_by.set(value),
+            name if is_variable(name, channel::BACK) => self.back.set(value),
             name if is_variable(name, channel::HELP_ONLY) => self.help_only.set(value),
             name if is_variable(name, channel::OWN_NUMBER) => self.own_number.set(value),
             name if is_variable(name, channel::FORWARDER) => self.forwarder.set(value),

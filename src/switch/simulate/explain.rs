@@ -79,6 +79,8 @@ pub async fn explain(db: &mut PgConnection, ask: &Question<'_>) -> sqlx::Result<
             after: None,
             menu: None,
             forwarder: None,
+            comes_back: false,
+            sent_by: None,
             at: ask.at,
             turn: 0,
         };

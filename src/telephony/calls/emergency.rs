@@ -35,6 +35,9 @@ pub async fn write_down(
     let known = store::is_known(&mut *tx, alarm.tenant, alarm.call, &alarm.number).await?;
     store::admit(&mut *tx, ask).await?;
     if !known {
+        if let (Some(shown), Some(extension)) = (ask.caller_ids.first(), ask.extension) {
+            store::expect_callback(&mut tx, alarm.tenant, shown, extension).await?;
+        }
         let language = store::language(&mut *tx, alarm.tenant).await?;
         let message = Message::EmergencyCall {
             number: &alarm.number,

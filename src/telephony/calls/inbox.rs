@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use super::{
-    leg::{Carried, Leg},
+    leg::{Carried, Leg, Over},
     legs_store,
     posted::{Kept, Posted, channel},
     record::{self, Unreadable},
@@ -101,7 +101,7 @@ pub async fn read_unread(pool: &PgPool) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// A finished call frees its line. A leg over a carrier says what the call cost, and how the carrier is doing. If a record can't
+/// A finished call frees its line, if no other leg of it goes on. A leg over a carrier says what the call cost, and how the carrier is doing. If a record can't
 /// be read, all that is known is that the leg is over; what was reserved for its call stays reserved.
 async fn take_note(pool: &PgPool, leg: &str, read: &Result<Leg, Unreadable>) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
@@ -113,19 +113,18 @@ async fn take_note(pool: &PgPool, leg: &str, read: &Result<Leg, Unreadable>) -> 
     if !is_first {
         return Ok(());
     }
-    match read {
-        Ok(Leg::Carried(carried)) => charge(&mut tx, leg, carried).await?,
-        Ok(Leg::Other { unanswered }) => end(&mut tx, leg, *unanswered).await?,
-        Err(_) => end(&mut tx, leg, false).await?,
+    let over = match read {
+        Ok(Leg::Carried(Carried { over, .. }) | Leg::Other(over)) => *over,
+        Err(_) => Over { unanswered: false, partner: None },
+    };
+    // First, as it takes the locks that others wait for.
+    if let Some(leg) = channel(leg) {
+        store::end_leg(&mut tx, leg, over).await?;
+    }
+    if let Ok(Leg::Carried(carried)) = read {
+        charge(&mut tx, leg, carried).await?;
     }
     tx.commit().await
-}
-
-async fn end(db: &mut sqlx::PgConnection, leg: &str, unanswered: bool) -> sqlx::Result<()> {
-    match channel(leg) {
-        Some(call) => store::end(db, call, unanswered).await,
-        None => Ok(()),
-    }
 }
 
 async fn charge(db: &mut sqlx::PgConnection, name: &str, leg: &Carried) -> sqlx::Result<()> {

@@ -17,8 +17,18 @@ const AHEAD: i64 = 300;
 pub enum Leg {
     /// Over a carrier.
     Carried(Carried),
-    /// Any other leg. It may be the one that an outbound call was admitted for. `unanswered`: nobody outside took that call.
-    Other { unanswered: bool },
+    /// Any other leg.
+    Other(Over),
+}
+
+/// What a leg's end says about the outbound call that it may have made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Over {
+    /// Nobody outside took that call.
+    pub unanswered: bool,
+    /// The leg that this one was connected with last (`SWITCH_LAST_BRIDGE_VARIABLE` in switch_types.h). If this one was transferred away, the
+    /// other goes on.
+    pub partner: Option<Uuid>,
 }
 
 /// A leg over a carrier.
@@ -32,6 +42,7 @@ pub struct Carried {
     /// Whether the carrier failed, as opposed to the called party's answer.
     pub failed: bool,
     pub seconds: i64,
+    pub over: Over,
 }
 
 impl Leg {
@@ -39,14 +50,15 @@ impl Leg {
     pub fn read(record: &Variables, received: DateTime<Utc>) -> Result<Self, Unreadable> {
         let answered = whole(record, "answer_epoch")?;
         let cause = record.get("hangup_cause");
+        let connected = record.get("originate_disposition").is_none_or(|outcome| outcome == "SUCCESS");
+        let partner = record.get("last_bridge_to").and_then(|leg| leg.parse().ok());
         let Some(carrier) = id(record, channel::CARRIER)? else {
             if answered.is_none() && cause.is_none() {
                 return Err(Unreadable::Missing("hangup_cause"));
             }
             let bridged = whole(record, "bridge_epoch")?.unwrap_or(1) > 0;
-            let connected = record.get("originate_disposition").is_none_or(|outcome| outcome == "SUCCESS");
             let unanswered = answered.unwrap_or_default() == 0 || !bridged || !connected;
-            return Ok(Self::Other { unanswered });
+            return Ok(Self::Other(Over { unanswered, partner }));
         };
         let answered_at = answered.ok_or(Unreadable::Missing("answer_epoch"))?;
         let seconds = seconds(record, answered_at, received)?;
@@ -58,6 +70,8 @@ impl Leg {
             answered,
             failed: !answered && cause.is_some_and(health::is_trouble),
             seconds,
+            // It made a call if somebody transferred it.
+            over: Over { unanswered: !connected, partner },
         }))
     }
 }
@@ -106,7 +120,7 @@ mod tests {
         let record = json(&[&[(channel::CARRIER, CARRIER)], pairs].concat());
         match Leg::read(&record, "2026-11-26T00:00:00Z".parse().unwrap())? {
             Leg::Carried(leg) => Ok(leg),
-            Leg::Other { .. } => unreachable!("it has a carrier"),
+            Leg::Other(_) => unreachable!("it has a carrier"),
         }
     }
 
@@ -162,7 +176,8 @@ mod tests {
     #[test]
     fn a_call_was_unanswered_only_if_its_record_says_so() {
         let read = |pairs: &[(&'static str, &str)]| Leg::read(&json(pairs), Utc::now());
-        let unanswered = |pairs: &[(&'static str, &str)]| read(pairs) == Ok(Leg::Other { unanswered: true });
+        let unanswered =
+            |pairs: &[(&'static str, &str)]| matches!(read(pairs), Ok(Leg::Other(Over { unanswered: true, .. })));
         assert!(unanswered(&[("hangup_cause", "NO_ANSWER")]));
         assert!(unanswered(&[("answer_epoch", "0")]));
         let answered = ("answer_epoch", "1790000000");

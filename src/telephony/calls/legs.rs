@@ -52,5 +52,6 @@ pub async fn charge_unrecorded(pool: &PgPool) -> sqlx::Result<()> {
         tx.commit().await?;
         tracing::warn!(leg = %gone.leg, call = %gone.call, seconds = gone.seconds, cost = sum, "no record came of a leg: it was charged for as long as its switch had it");
     }
-    legs_store::forget_old(pool).await
+    legs_store::forget_old(pool).await?;
+    store::forget_expected(&mut *pool.acquire().await?).await
 }

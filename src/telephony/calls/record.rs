@@ -41,12 +41,13 @@ pub enum Unreadable {
 }
 
 /// The variables that say what a leg costs and whose it is.
-const WANTED: [&str; 11] = [
+const WANTED: [&str; 12] = [
     channel::CARRIER,
     channel::CALL,
     channel::CALLEE,
     "hangup_cause",
     "originate_disposition",
+    "last_bridge_to",
     "answer_epoch",
     "bridge_epoch",
     "end_epoch",

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{
     admission::{Admission, Ask},
+    leg::Over,
     posted::{Kept, Posted},
     record::READER,
 };
@@ -92,6 +93,35 @@ pub async fn keep(
 /// Ends a call, so that it takes no line any more. If nobody answered it, what was reserved for it is given back.
 pub async fn end(db: &mut PgConnection, call: Uuid, unanswered: bool) -> sqlx::Result<()> {
     sqlx::query!("select end_call($1, $2)::text as done", call, unanswered).fetch_one(db).await.map(|_| ())
+}
+
+/// A leg is over, and the calls of which it was the last one. `over`: what its record says.
+pub async fn end_leg(db: &mut PgConnection, leg: Uuid, over: Over) -> sqlx::Result<()> {
+    sqlx::query!("select end_leg($1, $2, $3)::text as done", leg, over.unanswered, over.partner)
+        .fetch_one(db)
+        .await
+        .map(|_| ())
+}
+
+/// Has calls back to the number that was shown in a call for help reach the phone that made it, for an hour.
+pub async fn expect_callback(db: &mut PgConnection, tenant: Uuid, number: &str, extension: Uuid) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into help_callbacks (tenant_id, number, extension_id, until)
+         select e.tenant_id, $2, e.id, now() + interval '1 hour' from extensions e where e.tenant_id = $1 and e.id = $3
+             on conflict (tenant_id, number) do update set extension_id = excluded.extension_id, until = excluded.until",
+        tenant,
+        number,
+        extension
+    )
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// Forgets callbacks that are no longer expected, and lines that were held for legs whose records never came.
+pub async fn forget_expected(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!("delete from help_callbacks where until < now()").execute(&mut *db).await?;
+    sqlx::query!("delete from held_lines where since < now() - interval '31 days'").execute(db).await.map(|_| ())
 }
 
 /// Marks a record as read. `false`: somebody was quicker.

@@ -62,7 +62,7 @@ pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, placed: &PlacedCall) -
         let extra = [render::mark(row.tenant.id)];
         let before = xml_entries(&now.plan);
         let Some(context) = &slot.domain else { return Ok(Filled::Less) };
-        let found = routed_as(&tenant, context.as_str(), routed, row.tenant, &extra, placed, &before)?;
+        let found = routed_as(&tenant, &now.plan, context.as_str(), routed, row.tenant, &extra, placed, &before)?;
         return Ok(finish(fetch, slot, era, found, true));
     }
 }
@@ -85,8 +85,10 @@ pub fn xml_entries(plan: &Plan) -> Vec<String> {
     tried.filter_map(entries::PlanEntry::xml).map(|text| raw::rendered(text, &plan.domain)).collect()
 }
 
+#[expect(clippy::too_many_arguments, reason = "what a document is made of")]
 fn routed_as(
     tenant: &Tenant,
+    plan: &Plan,
     context: &str,
     routed: Routed,
     row: TenantRow,
@@ -95,11 +97,14 @@ fn routed_as(
     before: &[String],
 ) -> Result<Found, RenderError> {
     let vary = if routed.varies_by_caller || routed.varies_by_number { Vary::Caller } else { Vary::No };
-    let keep = routed.keep;
+    let keep = if placed.is_special() { Keep::Never } else { routed.keep };
     let stray = matches!(routed.route, Route::Refused(_)) || placed.has_capitals();
     let (leaves, body) = match Outgoing::of(routed.route) {
         Ok(outgoing) => (Some(Box::new(outgoing)), None),
-        Err(route) => (None, Some(render::dialplan(context, tenant, &route, extra, placed.hops, before)?)),
+        Err(route) => {
+            let run = [extra, &placed.actions(tenant, plan, &route)].concat();
+            (None, Some(render::actions(context, route.name(), &run, before)?))
+        }
     };
     Ok(Found { tenant: Some(row), body, stray, vary, keep, leaves })
 }
@@ -141,7 +146,7 @@ pub(super) async fn by_number(
         return Ok(Filled::Less);
     }
     // A number of another cluster's tenant counts as nobody's. If the tenant moves, the platform's generation rises.
-    let record = row.record;
+    let (record, help) = (row.record, row.help);
     let Some((owner, plan, target)) =
         row.owner.filter(|(owner, ..)| cluster.is_none_or(|cluster| cluster == owner.cluster))
     else {
@@ -159,7 +164,8 @@ pub(super) async fn by_number(
     let known = fetch.plans.keep(&slot, owner.generation, plan).await?;
     let plan = &*known.plan;
     let tenant = tenant(&owner, plan);
-    let call = placed.call(Timestamp::now());
+    let at = Timestamp::now();
+    let call = placed.call(at);
     let routed = routing::inbound(&tenant, plan, &call, target.as_ref(), record, &mut Trace::off());
     let mut extra = vec![render::mark(owner.id)];
     // The caller may be another tenant's user on an on-net call: here they are not signed in.
@@ -170,8 +176,18 @@ pub(super) async fn by_number(
     for variable in ["domain_name", "force_transfer_context"] {
         extra.push(Action { application: "set", data: format!("{variable}={}", owner.domain) });
     }
+    let mut routed = routed;
+    if let Some(help) = help {
+        extra.extend(routing::transfers::calls_back(&help.extension, help.ring_seconds, &tenant));
+        let until = Timestamp::from_second(help.until.timestamp()).unwrap_or(at);
+        routed.keep = match routed.keep {
+            Keep::Never => Keep::Never,
+            Keep::Until(earlier) => Keep::Until(earlier.min(until)),
+            Keep::WhileCurrent => Keep::Until(until),
+        };
+    }
     extra.extend(routing::recording_from_outside(plan, record, &routed.route));
-    let found = routed_as(&tenant, PUBLIC, routed, owner, &extra, placed, &[])?;
+    let found = routed_as(&tenant, plan, PUBLIC, routed, owner, &extra, placed, &[])?;
     let (body, vary, keep) = (found.body.unwrap_or_else(|| slot.standing.unallocated.clone()), found.vary, found.keep);
     Ok(Filled::Answer(Arc::new(CachedAnswer { slot, generation, body, stray: false, vary, keep })))
 }

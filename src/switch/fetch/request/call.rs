@@ -62,6 +62,13 @@ pub struct Phone<'a> {
     pub extension: Option<uuid::Uuid>,
 }
 
+/// The phones at both ends of a connection.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Connected<'a> {
+    pub made_by: Option<Caller<'a>>,
+    pub taken_by: Option<Caller<'a>>,
+}
+
 /// A call, as the switch describes it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Dialplan<'a> {
@@ -73,8 +80,15 @@ pub struct Dialplan<'a> {
     pub on_behalf: Option<Cow<'a, str>>,
     /// The extension that forwarded the call here. Dialplane's own routes set it.
     pub forwarder: Option<Cow<'a, str>>,
+    /// Whom the call was connected with last, and so may have been transferred by: the phone that made that connection, and the one that took
+    /// it. Either may be the channel's own.
+    pub connected: Connected<'a>,
+    /// Who gets the call back if nobody takes it.
+    pub back: Option<Cow<'a, str>>,
     /// The number that the caller shows.
     pub caller_number: Option<Cow<'a, str>>,
+    /// The name that the caller shows.
+    pub caller_name: Option<Cow<'a, str>>,
     pub hops: Hops,
     /// How ringing ended, if it has.
     pub disposition: Option<Cow<'a, str>>,
@@ -102,6 +116,11 @@ pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
     };
     // A leg to a phone knows which user it was made for (user_outgoing_channel in mod_dptools.c).
     let caller = pair(fields.user_name, fields.domain_name).or_else(|| pair(fields.dialed_user, fields.dialed_domain));
+    let phone = |phone: Once<'a>| {
+        let phone = text(phone.get())?;
+        let (user, domain) = phone.split_once('@')?;
+        Some(Caller { user: user.to_owned().into(), domain: domain.to_owned().into() })
+    };
     let destination = destination.unwrap_or_default();
     let hops = Hops::read(text(fields.hops.get()).as_deref(), &destination);
     let forwarder = text(fields.forwarder.get()).and_then(|forwarder| forwarder_to(&forwarder, &destination));
@@ -111,7 +130,10 @@ pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
         caller,
         on_behalf: text(fields.on_behalf.get()),
         forwarder,
+        connected: Connected { made_by: phone(fields.made_by), taken_by: phone(fields.taken_by) },
+        back: text(fields.back.get()),
         caller_number: text(fields.caller_number),
+        caller_name: text(fields.caller_name),
         hops,
         disposition: text(fields.disposition),
         call: text(fields.call).and_then(|call| call.parse().ok()),

@@ -47,6 +47,9 @@ pub struct CallHandling {
     /// Whether colleagues may pick up its calls with the feature code. Then callers hear ringing even if no phone is registered.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub pickup: bool,
+    /// Whether its own calls withhold their number. A code before a number says otherwise for one call. Emergency services get it anyway.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub withhold_number: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

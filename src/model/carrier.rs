@@ -10,6 +10,7 @@ use crate::{
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate setting")]
 pub struct CarrierConfig {
     /// Where calls are sent.
     pub host: Host,
@@ -38,6 +39,13 @@ pub struct CarrierConfig {
     /// Whether From has the caller's number instead of the user name.
     #[serde(default = "yes")]
     pub caller_id_in_from: bool,
+    /// Which header has the caller's number besides From.
+    #[serde(default, skip_serializing_if = "CallerHeader::is_usual")]
+    pub caller_id_header: CallerHeader,
+    /// Whether From is anonymous if the caller withholds the number. If not, From has it all the same, for carriers that read it there
+    /// and honour the header `Privacy: id`, which they always get.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub anonymous_from: bool,
     /// How many digits to remove from the beginning of a formatted number.
     #[serde(default)]
     pub strip: u8,
@@ -159,6 +167,36 @@ impl Transport {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
             Self::Tls => "tls",
+        }
+    }
+}
+
+/// The header with the caller's number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CallerHeader {
+    /// `Remote-Party-ID`, with `privacy=full` if the number is withheld.
+    #[default]
+    RemotePartyId,
+    /// `P-Asserted-Identity` (RFC 3325).
+    PAssertedIdentity,
+    /// None: the carrier does not get a withheld number, unless in From.
+    Absent,
+}
+
+impl CallerHeader {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The value of `sip_cid_type`; `None` for what a switch does by itself (`sofia_cid_name2type` in sofia_glue.c).
+    #[must_use]
+    pub fn cid_type(self) -> Option<&'static str> {
+        match self {
+            Self::RemotePartyId => None,
+            Self::PAssertedIdentity => Some("pid"),
+            Self::Absent => Some("none"),
         }
     }
 }

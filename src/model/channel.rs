@@ -25,6 +25,8 @@ pub const BACK: &str = "dialplane_back";
 pub const HOPS: &str = "dialplane_hops";
 /// Its value on a call of a phone that may only call for help.
 pub const HELP_HOPS: &str = "help";
+/// Whether the caller's number is withheld: `true` or `false`. The directory sets it for an extension, a code for one call.
+pub const WITHHOLD: &str = "dialplane_withhold";
 /// On a leg to a carrier: the carrier.
 pub const CARRIER: &str = "dialplane_carrier";
 /// On a leg to a carrier: the call that it was admitted for.

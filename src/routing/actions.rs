@@ -5,7 +5,7 @@
 
 use super::{
     AFTER, Handle, Hops, MESSAGE, Member, Ring, RingGroup, Route, Tenant, Then, entries::Step, transfers::BACK,
-    trial::Done,
+    trial::Done, withheld,
 };
 use crate::{
     model::call_handling::AtQueues,
@@ -123,6 +123,11 @@ impl Route {
                 }
                 actions.extend(on_behalf_of.as_ref().map(|user| set(channel::ON_BEHALF, user)));
                 actions.push(transfer(to, domain));
+                actions
+            }
+            Self::Withhold { withholds, to } => {
+                let mut actions = withheld::wished(*withholds);
+                actions.extend([hops.on(to), transfer(to, domain)]);
                 actions
             }
             Self::Queue { id, record: wanted, ahead, then } => {
@@ -325,7 +330,7 @@ impl Ring {
 /// The variables of a leg that rings elsewhere on behalf of an extension.
 fn elsewhere(extension: &SipUsername, number: &DialNumber, hops: Hops) -> Vec<String> {
     vec![
-        format!("loopback_export={},{}", channel::ON_BEHALF, channel::HOPS),
+        format!("loopback_export={},{},{}", channel::ON_BEHALF, channel::HOPS, channel::WITHHOLD),
         format!("{}={extension}", channel::ON_BEHALF),
         format!("{}={}", channel::HOPS, hops.value(number.as_str())),
         // Bowing out would end the admitted channel, and free its line while the call goes on.

@@ -8,6 +8,7 @@ use super::{
     Action, MESSAGE,
     actions::{action, set},
     callee::Callee,
+    withheld,
 };
 use crate::{
     model::carrier::CarrierConfig,
@@ -107,6 +108,8 @@ pub struct Carried<'a> {
     pub location: Option<&'a Spoken>,
     pub record: bool,
     pub consent_tone: bool,
+    /// Whether the caller withholds the number. An emergency service gets it anyway.
+    pub withheld: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -135,6 +138,12 @@ impl Carried<'_> {
         // If a phone rang before, its timeout is still set, and perhaps that early media are ignored. A carrier's early media
         // are its ringing and its announcements.
         actions.extend(["call_timeout", "ignore_early_media"].map(|name| action("unset", name)));
+        // Also where the number is not withheld any more: the phone itself may have asked for privacy, in a call for help.
+        match self.dialled {
+            Dialling::Number(_) if self.withheld => actions.push(action("privacy", "full")),
+            Dialling::Number(_) => {}
+            Dialling::Emergency(_) => actions.push(withheld::shown()),
+        }
         if self.record {
             super::actions::record(&mut actions, false);
             if self.consent_tone {
@@ -175,6 +184,8 @@ impl Carried<'_> {
         let mut variables = vec![format!("{}={}", channel::CARRIER, carrier.id)];
         variables.extend(self.call.map(|call| format!("{}={call}", channel::CALL)));
         variables.push(format!("{}={callee}", channel::CALLEE));
+        // Whom the caller's phone shows.
+        variables.extend(["name", "number"].map(|part| format!("origination_callee_id_{part}={callee}")));
         variables.push(format!("leg_progress_timeout={}", config.progress_seconds));
         if let Some(location) = self.location {
             // Commas separate variables.
@@ -182,6 +193,8 @@ impl Carried<'_> {
             variables.push(format!("sip_h_X-Emergency-Location={location}"));
         }
         variables.extend(offered_codecs(config.codecs.as_ref()).split(',').map(ToOwned::to_owned));
+        let withheld = self.withheld && matches!(self.dialled, Dialling::Number(_));
+        variables.extend(withheld::of_leg(config, withheld));
         if let (Dialling::Number(_), Some(call)) = (self.dialled, self.call) {
             let mark = Mark { call, callee: callee.to_owned(), carrier: carrier.id };
             variables.push(format!("presence_data={mark}"));

@@ -1,6 +1,6 @@
 //! The kind of thing that a caller dialled, recognised by its form and the tenant's feature codes.
 
-use super::{emergency, plan::Plan};
+use super::{emergency, plan::Plan, withheld};
 use crate::model::call_handling::AtQueues;
 use crate::text::{DialNumber, ExtensionNumber, SipUsername};
 
@@ -42,6 +42,11 @@ pub enum Feature {
     Park(Option<u8>),
     SpeedDial(String),
     AtQueues(AtQueues),
+    /// Call the number, with the caller's own withheld or shown.
+    Withhold {
+        withholds: bool,
+        number: DialNumber,
+    },
 }
 
 impl Dialled {
@@ -56,6 +61,9 @@ impl Dialled {
         // The key of a lamp dials what the lamp watches.
         if let Some(slot) = number.strip_prefix("park+") {
             return slot_of(slot).map_or(Self::Nonsense, |slot| Self::Feature(Feature::Park(Some(slot))));
+        }
+        if let Some((withholds, number)) = withheld::dialled(number, plan) {
+            return Self::Feature(Feature::Withhold { withholds, number });
         }
         if let Ok(name) = SipUsername::parse(number) {
             return Self::Name(name);
@@ -129,6 +137,7 @@ fn feature(number: &str, plan: &Plan) -> Option<Dialled> {
         12 if rest.is_empty() => Some(Feature::AtQueues(AtQueues::LoggedOut)),
         13 if rest.is_empty() => Some(Feature::AtQueues(AtQueues::Paused)),
         10 if rest.len() == 2 && rest.bytes().all(|b| b.is_ascii_digit()) => Some(Feature::SpeedDial(rest.to_owned())),
+        14 | 15 => withheld::after_code(rest).map(|number| Feature::Withhold { withholds: at == 14, number }),
         _ => None,
     };
     Some(feature.map_or(Dialled::Nonsense, Dialled::Feature))

@@ -24,6 +24,7 @@ mod route;
 mod trace;
 pub mod transfers;
 mod trial;
+pub mod withheld;
 
 pub use self::{
     actions::{Action, NO_PIN, RECORDING, address, recording_from_outside, sound},
@@ -399,6 +400,9 @@ impl Router<'_, '_> {
                 let seconds = self.plan.settings.routing.park_seconds.unwrap_or(PARKED_SECONDS);
                 let back = self.call.sent_by.or(self.call.caller).cloned();
                 Route::Park { slot: *slot, back, seconds, aloud: self.call.sent_by.is_none() }
+            }
+            Feature::Withhold { withholds, number } => {
+                Route::Withhold { withholds: *withholds, to: number.to_string() }
             }
             Feature::SpeedDial(key) => match self.plan.settings.routing.speed_dials.get(key) {
                 Some(number) => Route::Lead { to: number.to_string(), on_behalf_of: None, own_mailbox: false },

@@ -20,7 +20,7 @@ pub enum OnNet {
 
 impl OnNet {
     #[must_use]
-    pub fn actions(&self, callee: &Callee, caller: Option<&Caller>, hops: Hops) -> Vec<Action> {
+    pub fn actions(&self, callee: &Callee, caller: Option<&Caller>, hops: Hops, withheld: bool) -> Vec<Action> {
         let shown = caller.and_then(|caller| caller.numbers.iter().find(|held| held.active)).map(|held| &held.number);
         let mut run = Vec::new();
         if let Some(number) = shown {
@@ -34,10 +34,13 @@ impl OnNet {
             Self::At(domain) => {
                 run.extend(["call_timeout", "ignore_early_media"].map(|name| action("unset", name)));
                 run.extend([set("hangup_after_bridge", true), set("continue_on_fail", false)]);
-                run.push(action(
-                    "bridge",
-                    format!("[{}]sofia/external/{}@{domain}", offered_codecs(None), callee.number),
-                ));
+                let mut variables = offered_codecs(None);
+                if withheld {
+                    // The other cluster is told, and withholds it from phones.
+                    run.push(action("privacy", "full"));
+                    variables.push_str(",sip_cid_type=pid");
+                }
+                run.push(action("bridge", format!("[{variables}]sofia/external/{}@{domain}", callee.number)));
             }
         }
         run

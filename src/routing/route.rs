@@ -93,6 +93,11 @@ pub enum Route {
     Emergency {
         number: String,
     },
+    /// Dial on, with the caller's number withheld or shown.
+    Withhold {
+        withholds: bool,
+        to: String,
+    },
     Refused(Refusal),
 }
 
@@ -193,6 +198,7 @@ impl Route {
             Self::Custom { .. } => "entry",
             Self::Outside(_) => "outside",
             Self::Emergency { .. } => "emergency",
+            Self::Withhold { .. } => "withhold",
             Self::Refused(refusal) => refusal.name(),
         }
     }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 
 mod actions;
+mod withheld;
 
 /// The tenant of the table: acme.test in Berlin, Monday to Friday 9 to 17.
 fn plan(patch: &Value) -> Plan {

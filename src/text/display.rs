@@ -15,6 +15,15 @@ text_type!(
     /// characters.
     Email, parse_email, "ada@acme.example"
 );
+impl DisplayName {
+    /// The name as a dial string can hold it: letters, digits, and few other characters. Perhaps nothing is left.
+    #[must_use]
+    pub fn in_dial_string(&self) -> String {
+        let plain = |c: char| if c.is_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { ' ' };
+        self.as_str().chars().map(plain).collect::<String>().trim().to_owned()
+    }
+}
+
 text_column!(DisplayName, CallerName, Email);
 
 /// Characters that display text must not have, because they mean something to a switch:

@@ -168,8 +168,12 @@ impl<'n> Tenant<'n> {
             Some(codecs) => format!("absolute_codec_string=^^:{}", codecs.to_string().replace(',', ":")),
             None => "media_mix_inbound_outbound_codecs=true,suppress_cng=true".to_owned(),
         };
+        let name = Some(wanted.display_name.in_dial_string()).filter(|name| !name.is_empty());
+        let name = name.unwrap_or_else(|| number.clone());
+        assert!(name.chars().all(|c| c.is_alphanumeric() || " .-_".contains(c)), "{name}");
+        let callee = format!("origination_callee_id_name={name},origination_callee_id_number={number}");
         let dial_string = format!(
-            "{{sip_invite_domain={domain},presence_id={number}@{domain},{codecs}}}sofia/internal/{user}%{domain}"
+            "{{sip_invite_domain={domain},presence_id={number}@{domain},{callee},{codecs}}}sofia/internal/{user}%{domain}"
         );
         let mut expected = mailbox(wanted);
         expected.insert("dial-string".into(), dial_string);

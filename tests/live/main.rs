@@ -18,10 +18,14 @@ mod links;
 mod money;
 mod moves;
 mod names;
+#[allow(dead_code, reason = "rows use what they need of it")]
+mod phone;
 mod ports;
 mod routing;
 mod sipp;
 mod switch;
+#[allow(dead_code, reason = "rows use what they need of it")]
+mod table;
 mod takeover;
 mod transfers;
 mod zones;

@@ -63,6 +63,10 @@ pub struct FeatureCodes {
     pub queue_log_out: FeatureCode,
     /// The same for a while.
     pub queue_pause: FeatureCode,
+    /// Calls the number that follows, with the caller's own number withheld.
+    pub withhold_number: FeatureCode,
+    /// Calls the number that follows, and shows the caller's own number even if the extension withholds it.
+    pub show_number: FeatureCode,
 }
 
 impl Default for FeatureCodes {
@@ -84,13 +88,15 @@ impl Default for FeatureCodes {
             queue_log_in: code("*44"),
             queue_log_out: code("*45"),
             queue_pause: code("*46"),
+            withhold_number: code("*31"),
+            show_number: code("*32"),
         }
     }
 }
 
 impl FeatureCodes {
     #[must_use]
-    pub fn all(&self) -> [&FeatureCode; 14] {
+    pub fn all(&self) -> [&FeatureCode; 16] {
         [
             &self.echo,
             &self.own_voicemail,
@@ -106,6 +112,8 @@ impl FeatureCodes {
             &self.queue_log_in,
             &self.queue_log_out,
             &self.queue_pause,
+            &self.withhold_number,
+            &self.show_number,
         ]
     }
 

@@ -92,7 +92,7 @@ fn bridges(in_order: bool, then: Option<&str>) -> Vec<String> {
 
 #[test]
 fn in_a_group_in_order_each_member_rings_for_its_own_time() {
-    let outside = "[^^!loopback_export=dialplane_on_behalf,dialplane_hops!dialplane_on_behalf=1001!dialplane_hops=5:0:+491701234567!loopback_bowout=false]loopback/+491701234567/acme.test";
+    let outside = "[^^!loopback_export=dialplane_on_behalf,dialplane_hops,dialplane_withhold!dialplane_on_behalf=1001!dialplane_hops=5:0:+491701234567!loopback_bowout=false]loopback/+491701234567/acme.test";
     let at_once = format!("bridge user/1000@acme.test,{outside}");
     assert_eq!(bridges(false, None), ["set call_timeout=5", "set continue_on_fail=false", &at_once]);
     let outside = format!("bridge {outside}");

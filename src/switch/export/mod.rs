@@ -235,6 +235,7 @@ async fn emergency(db: &mut PgConnection, tenant: Uuid, number: &str) -> Result<
         location: None,
         record: false,
         consent_tone: false,
+        withheld: false,
     };
     Ok(carried.actions())
 }

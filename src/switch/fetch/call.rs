@@ -79,7 +79,8 @@ impl Fetch {
             .folded(context)
             .raw(number.as_bytes())
             .raw(&dialplan.hops.key())
-            .raw(&[after.map_or(1, |f| f as u8 + 2)]);
+            .raw(&[after.map_or(1, |f| f as u8 + 2)])
+            .raw(withheld_key(dialplan.withheld));
         // Whoever forwards or transfers a call dials as their tenant does: the variable is of the phone that called.
         let area = dialplan.phone.area.as_deref().filter(|_| dialplan.on_behalf.is_none());
         let area = area.and_then(|area| Prefix::parse(area).ok());
@@ -110,6 +111,7 @@ impl Fetch {
             extension: dialplan.phone.extension,
             own_number: dialplan.phone.own_number.as_deref().and_then(|number| E164::parse(number).ok()),
             area,
+            withheld: dialplan.withheld,
             switch: dialplan.switch,
             base: key.finish().map(|key| key.to_vec()).unwrap_or_default(),
         }
@@ -331,6 +333,7 @@ impl Fetch {
         let mut buffer = Uuid::encode_buffer();
         let key = KeyText::new(b'N').folded(cluster.unwrap_or_default().simple().encode_lower(&mut buffer));
         let key = key.folded(number.as_ref().map_or("", E164::as_str)).raw(&placed.hops.key());
+        let key = key.raw(withheld_key(placed.withheld));
         let Some(base) = key.finish() else { return (Reply::Unavailable, Source::Unavailable) };
         placed.base = base.to_vec();
         let kept = self.kept(&placed);
@@ -357,6 +360,11 @@ impl Fetch {
             Outcome::Leaves(_) => (Reply::Unavailable, Source::Unavailable),
         }
     }
+}
+
+/// Answers that withhold a number are kept apart.
+fn withheld_key(withheld: bool) -> &'static [u8] {
+    if withheld { b"w" } else { b"" }
 }
 
 /// The answer to a call for a name that nobody has. It is made in advance, except for a tenant with XML entries or an

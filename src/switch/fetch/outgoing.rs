@@ -184,7 +184,7 @@ impl Fetch {
         if let Some(on_net) = &row.on_net
             && outbound::barred(caller).is_none()
         {
-            let run = placed.transferred(on_net.actions(callee, caller, placed.hops), &tenant.domain);
+            let run = placed.transferred(on_net.actions(callee, caller, placed.hops, placed.withheld), &tenant.domain);
             return actions(slot, "on_net", run, &before);
         }
         let decision = outbound::decide(plan, slot.scope, callee, caller, &row.offers, carriers, &mut Trace::off());
@@ -207,6 +207,7 @@ impl Fetch {
                     record: plan.settings.features.call_recording
                         && (record.outbound || caller.is_some_and(|caller| caller.record)),
                     consent_tone: record.consent_tone,
+                    withheld: placed.withheld,
                 };
                 let forwarder = placed.forwarder.as_ref();
                 let or_mailbox = forwarder.map(|forwarder| carried::or_mailbox(forwarder, &tenant.domain));
@@ -276,6 +277,7 @@ impl Fetch {
             location: plan.settings.routing.emergency.location.as_ref(),
             record: false,
             consent_tone: false,
+            withheld: false,
         };
         // An emergency call continues if its caller is suspended meanwhile: the calls to end are found by this variable.
         let mut run = vec![Action { application: "unset", data: channel::EXTENSION.to_owned() }];

@@ -38,6 +38,8 @@ pub struct PlacedCall {
     pub own_number: Option<E164>,
     /// The area code of the caller's extension.
     pub area: Option<Prefix>,
+    /// Whether the caller withholds the number.
+    pub withheld: bool,
     /// The switch that has it.
     pub switch: Option<Uuid>,
     /// The key of an answer that depends on neither the caller nor the number shown.

@@ -303,7 +303,7 @@ fn dial_string(at: At<'_>, row: &ExtensionRow) -> String {
         codecs = format!("{codecs},limit_ignore_transfer=true,{limit}");
     }
     let known = transfers::introduces(channel::TAKEN_BY, user, home).map(|(name, value)| format!("{name}={value}"));
-    let known = known.join(",");
+    let known = format!("{},{}", callee_id(row), known.join(","));
     if former.is_empty() {
         return format!(
             "{{sip_invite_domain={home},presence_id={number}@{home},{known},{codecs}}}sofia/internal/{user}%{home}"
@@ -311,6 +311,14 @@ fn dial_string(at: At<'_>, row: &ExtensionRow) -> String {
     }
     let legs = former.iter().chain([home]).map(|at| format!("[sip_invite_domain={at}]sofia/internal/{user}%{at}"));
     format!("{{presence_id={number}@{home},{known},{codecs}}}{}", legs.collect::<Vec<_>>().join(","))
+}
+
+/// Whom callers' phones show. Without this, a switch names every leg "Outbound Call", and its number is the SIP username
+/// (`switch_ivr_originate` in switch_ivr_originate.c).
+fn callee_id(row: &ExtensionRow) -> String {
+    let name = row.display_name.in_dial_string();
+    let name = if name.is_empty() { row.number.as_str() } else { &name };
+    format!("origination_callee_id_name={name},origination_callee_id_number={}", row.number)
 }
 
 /// What the switch runs when a leg of this phone is answered. All variables that begin with
@@ -377,6 +385,9 @@ fn variables<'a>(domain: &'a Domain, row: &'a ExtensionRow) -> Vec<(&'a str, Cow
         variables.push((channel::AREA, area.as_str().into()));
     }
     variables.extend(counted(domain, row).map(|(on, run)| (on, run.into())));
+    if row.calls.withhold_number {
+        variables.push((channel::WITHHOLD, "true".into()));
+    }
     if let Some(codecs) = &row.codecs {
         variables.push(("absolute_codec_string", codecs.as_str().into()));
     }

@@ -193,6 +193,10 @@ struct Fields<'a> {
     area: Once<'a>,
     extension: Once<'a>,
     hops: Once<'a>,
+    withhold: Once<'a>,
+    hides_number: Once<'a>,
+    from_user: Option<&'a [u8]>,
+    asserted: Option<&'a [u8]>,
     disposition: Option<&'a [u8]>,
     caller_number: Option<&'a [u8]>,
     caller_name: Option<&'a [u8]>,
@@ -265,6 +269,9 @@ impl<'a> Fields<'a> {
             b"variable_originate_disposition" => first(&mut self.disposition, value),
             b"Caller-Caller-ID-Number" => first(&mut self.caller_number, value),
             b"Caller-Caller-ID-Name" => first(&mut self.caller_name, value),
+            b"Caller-Privacy-Hide-Number" => self.hides_number.set(value),
+            b"variable_sip_from_user" => first(&mut self.from_user, value),
+            b"variable_sip_P-Asserted-Identity" => first(&mut self.asserted, value),
             b"Unique-ID" => first(&mut self.call, value),
             b"variable_sip_gateway" => self.gateway.set(value),
             b"variable_sip_network_ip" => self.network_ip.set(value),
@@ -284,6 +291,7 @@ impl<'a> Fields<'a> {
             name if is_variable(name, channel::FORWARDER) => self.forwarder.set(value),
             name if is_variable(name, channel::AREA) => self.area.set(value),
             name if is_variable(name, channel::EXTENSION) => self.extension.set(value),
+            name if is_variable(name, channel::WITHHOLD) => self.withhold.set(value),
             name if is_variable(name, channel::HOPS) => self.hops.set(value),
             _ => {}
         }

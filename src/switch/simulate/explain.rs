@@ -169,6 +169,7 @@ impl Looking<'_> {
             location: self.plan.settings.routing.emergency.location.as_ref(),
             record: false,
             consent_tone: false,
+            withheld: false,
         };
         Ok(step(self.dialled, trace, "emergency", carried.actions(), self.tenant))
     }
@@ -198,7 +199,7 @@ impl Looking<'_> {
             && outbound::barred(row.caller.as_ref()).is_none()
         {
             trace.note("on net", true, || format!("{} is a number of this platform", callee.number));
-            let run = on_net.actions(callee, row.caller.as_ref(), hops);
+            let run = on_net.actions(callee, row.caller.as_ref(), hops, false);
             return Ok((step(self.dialled, trace, "on_net", run, self.tenant), None, Vec::new()));
         }
         let decision = outbound::decide(self.plan, id, callee, row.caller.as_ref(), &row.offers, &carriers, &mut trace);
@@ -224,6 +225,7 @@ impl Looking<'_> {
                 && (self.plan.settings.routing.record.outbound
                     || row.caller.as_ref().is_some_and(|caller| caller.record)),
             consent_tone: self.plan.settings.routing.record.consent_tone,
+            withheld: false,
         };
         Ok((step(self.dialled, trace, "outbound", carried.actions(), self.tenant), None, decision.offers))
     }

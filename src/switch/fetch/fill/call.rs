@@ -59,12 +59,22 @@ pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, placed: &PlacedCall) -
         if let routing::Route::Handle { change, .. } = &routed.route {
             handle(fetch, slot, row.found.as_ref(), change).await?;
         }
-        let extra = [render::mark(row.tenant.id)];
+        let extra = marked(row.tenant.id, placed, &routed.route);
         let before = xml_entries(&now.plan);
         let Some(context) = &slot.domain else { return Ok(Filled::Less) };
         let found = routed_as(&tenant, &now.plan, context.as_str(), routed, row.tenant, &extra, placed, &before)?;
         return Ok(finish(fetch, slot, era, found, true));
     }
+}
+
+/// What every route begins with: the tenant, and that nobody sees a withheld number.
+fn marked(tenant: Uuid, placed: &PlacedCall, route: &Route) -> Vec<Action> {
+    let mut marked = vec![render::mark(tenant)];
+    // A code before the number may say otherwise.
+    if placed.withheld && !matches!(route, Route::Withhold { .. }) {
+        marked.extend(routing::withheld::hidden());
+    }
+    marked
 }
 
 /// The name that must be looked up to route the call by this plan.
@@ -167,7 +177,7 @@ pub(super) async fn by_number(
     let at = Timestamp::now();
     let call = placed.call(at);
     let routed = routing::inbound(&tenant, plan, &call, target.as_ref(), record, &mut Trace::off());
-    let mut extra = vec![render::mark(owner.id)];
+    let mut extra = marked(owner.id, placed, &routed.route);
     // The caller may be another tenant's user on an on-net call: here they are not signed in.
     for variable in ["user_name", channel::ON_BEHALF, "dialed_user", "dialed_domain"] {
         extra.push(Action { application: "unset", data: variable.to_owned() });

@@ -5,7 +5,7 @@ use std::{borrow::Cow, net::IpAddr};
 use super::{Fields, Once, Request, text};
 use crate::{
     model::channel,
-    routing::{AFTER, Hops},
+    routing::{AFTER, Hops, withheld},
 };
 
 /// The caller as the switch authenticated it. Never taken from headers such as From or P-Asserted-Identity.
@@ -89,6 +89,8 @@ pub struct Dialplan<'a> {
     pub caller_number: Option<Cow<'a, str>>,
     /// The name that the caller shows.
     pub caller_name: Option<Cow<'a, str>>,
+    /// Whether the caller wants the number withheld.
+    pub withheld: bool,
     pub hops: Hops,
     /// How ringing ended, if it has.
     pub disposition: Option<Cow<'a, str>>,
@@ -103,6 +105,27 @@ pub struct Dialplan<'a> {
 fn forwarder_to(value: &str, destination: &str) -> Option<Cow<'static, str>> {
     let (forwarder, to) = value.split_once(':')?;
     (destination.strip_suffix(AFTER).unwrap_or(destination) == to).then(|| Cow::Owned(forwarder.to_owned()))
+}
+
+/// A wish for this call or of the extension counts before what the phone or the carrier wrote into the INVITE. If the wish is twofold, the
+/// number is withheld.
+fn is_withheld(fields: &Fields<'_>) -> bool {
+    let is_anonymous = |user: &[u8]| user.eq_ignore_ascii_case(withheld::NOBODY.as_bytes());
+    match (fields.withhold.value, fields.withhold.get()) {
+        (Some(_), Some(b"false")) => false,
+        (Some(_), _) => true,
+        // Privacy and Remote-Party-ID (`sofia_handle_sip_i_invite` in sofia.c), or an anonymous From (RFC 3323).
+        (None, _) => fields.hides_number.value == Some(b"true") || fields.from_user.is_some_and(is_anonymous),
+    }
+}
+
+/// Once a number is withheld, the profile no longer has it.
+fn caller_number<'a>(fields: &Fields<'a>) -> Option<Cow<'a, str>> {
+    let shown = text(fields.caller_number);
+    if shown.as_deref() != Some(withheld::NOBODY) {
+        return shown;
+    }
+    text(fields.asserted).or_else(|| text(fields.from_user)).or(shown)
 }
 
 pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
@@ -132,8 +155,9 @@ pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
         forwarder,
         connected: Connected { made_by: phone(fields.made_by), taken_by: phone(fields.taken_by) },
         back: text(fields.back.get()),
-        caller_number: text(fields.caller_number),
         caller_name: text(fields.caller_name),
+        caller_number: caller_number(fields),
+        withheld: is_withheld(fields),
         hops,
         disposition: text(fields.disposition),
         call: text(fields.call).and_then(|call| call.parse().ok()),

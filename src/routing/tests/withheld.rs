@@ -1,0 +1,71 @@
+//! Withheld numbers as routes and actions.
+
+use super::*;
+use crate::routing::withheld;
+
+fn lead(plan: &Plan, dialled: &str) -> Option<(bool, String)> {
+    match routed(plan, "1000", dialled, MONDAY).route {
+        Route::Withhold { withholds, to } => Some((withholds, to)),
+        _ => None,
+    }
+}
+
+#[test]
+fn codes_before_a_number_withhold_or_show_it() {
+    let germany = plan(&json!({}));
+    let of = |country: &str| plan(&json!({ "settings": { "country": country } }));
+    for (plan, dialled, to) in [
+        (&germany, "*311001", Some((true, "1001"))),
+        (&germany, "*31#1001", Some((true, "1001"))),
+        (&germany, "*31*030123456", Some((true, "030123456"))),
+        (&germany, "#31#+493012345678", Some((true, "+493012345678"))),
+        (&germany, "*31112", Some((true, "112"))),
+        (&germany, "*321001", Some((false, "1001"))),
+        (&of("US"), "*672025550123", Some((true, "2025550123"))),
+        (&of("GB"), "14102071234567", Some((true, "02071234567"))),
+        (&of("GB"), "147002071234567", Some((false, "02071234567"))),
+        (&of("AU"), "18310255501234", Some((true, "0255501234"))),
+        // Not the country's, too short, or nothing follows.
+        (&germany, "*672025550123", None),
+        (&germany, "14102071234567", None),
+        (&of("GB"), "1411001", None),
+        (&germany, "*31", None),
+    ] {
+        assert_eq!(lead(plan, dialled), to.map(|(withholds, to)| (withholds, to.to_owned())), "{dialled}");
+    }
+}
+
+#[test]
+fn a_hidden_number_is_nowhere_in_what_the_switch_runs_and_a_shown_one_asks_for_no_privacy() {
+    let lines =
+        |actions: Vec<Action>| actions.into_iter().map(|a| format!("{} {}", a.application, a.data)).collect::<Vec<_>>();
+    let route = |dialled: &str| {
+        lines(routed(&plan(&json!({})), "1000", dialled, MONDAY).route.actions(&tenant(), Hops::default()))
+    };
+    let hidden = route("*311001");
+    assert_eq!(hidden[..6], lines(withheld::hidden()));
+    assert_eq!(hidden.last().unwrap(), "transfer 1001 XML acme.test");
+    let shown = route("*321001");
+    assert_eq!(shown[..2], ["set dialplane_withhold=false", "privacy off"]);
+}
+
+#[test]
+fn a_carrier_gets_a_withheld_number_where_it_wants_it() {
+    let leg = |patch: Value, withheld: bool| {
+        let mut config = json!({ "host": "sip.carrier.example:5060" });
+        merge(&mut config, &patch);
+        withheld::of_leg(&serde_json::from_value(config).unwrap(), withheld).join(" ")
+    };
+    let anonymous =
+        "sip_from_uri=sip:anonymous@anonymous.invalid sip_from_display=Anonymous sip_invite_domain=sip.carrier.example";
+    let pai = json!({ "caller_id_header": "p_asserted_identity" });
+    let none = json!({ "caller_id_header": "absent", "anonymous_from": false });
+    assert_eq!(leg(json!({}), false), "");
+    assert_eq!(leg(json!({}), true), format!("sip_h_Privacy=id {anonymous}"));
+    assert_eq!(leg(pai.clone(), false), "sip_cid_type=pid sip_cid_suppress_privacy_none=true");
+    assert_eq!(leg(pai, true), format!("sip_cid_type=pid {anonymous}"));
+    assert_eq!(leg(none.clone(), false), "sip_cid_type=none");
+    assert_eq!(leg(none, true), "sip_cid_type=none sip_h_Privacy=id");
+    // From has the account's name there, never a number.
+    assert_eq!(leg(json!({ "caller_id_in_from": false }), true), "sip_h_Privacy=id");
+}

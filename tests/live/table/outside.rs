@@ -1,0 +1,124 @@
+//! Calls from and to outside, over carriers.
+
+use serde_json::json;
+
+use super::{Needs, Row, row};
+use crate::phone::End;
+
+const ONE: Needs = Needs::phones(1).agents(1).carriers(1);
+const TWO: Needs = Needs::phones(1).agents(1).carriers(2);
+const EVE: &str = "\"Eve\" <sip:+4915112345678@carrier.test>";
+
+pub fn rows() -> Vec<Row> {
+    vec![
+        row("a call out shows the agent's number, is heard, recorded and charged", ONE, async |t| {
+            let call = t.phone(0).calls(&t.outside());
+            let taken = t.carrier(0).rings().await;
+            assert_eq!(taken.invite().called(), t.outside().trim_start_matches('+'));
+            assert_eq!(taken.invite().from().number, t.number(0));
+            let taken = taken.answers().await;
+            call.answered().await;
+            t.talk((&call, t.phone(0)), (&taken, t.carrier(0))).await;
+            call.hangs_up().await;
+            assert_eq!(taken.ended().await, End { status: 200, cause: Some(16) });
+            let record = t.outbound(|record| record["cost"].is_i64()).await;
+            assert_eq!((&record["caller_id"], &record["admitted"]), (&json!(t.number(0)), &json!(true)), "{record}");
+            assert_eq!(record["cost"], 10_000, "a minute has begun: {record}");
+        }),
+        row("a number can be dialled as 00 and in national form", ONE, async |t| {
+            let digits = t.outside()[3..].to_owned();
+            for dialled in [format!("0049{digits}"), format!("0{digits}")] {
+                let call = t.phone(0).calls(&dialled);
+                let taken = t.carrier(0).rings().await;
+                assert_eq!(taken.invite().called(), format!("49{digits}"), "{dialled}");
+                let _taken = taken.answers().await;
+                call.answered().await;
+                call.hangs_up().await;
+            }
+        }),
+        row("503: the next carrier takes the call", TWO, async |t| fails_over(t, 503).await),
+        row("500: the next carrier takes the call", TWO, async |t| fails_over(t, 500).await),
+        row("502: the next carrier takes the call", TWO, async |t| fails_over(t, 502).await),
+        row("504: the next carrier takes the call", TWO, async |t| fails_over(t, 504).await),
+        row("408: the next carrier takes the call", TWO, async |t| fails_over(t, 408).await),
+        row("486 is the called party's answer", TWO, async |t| is_told(t, 486).await),
+        row("404 is the called party's answer", TWO, async |t| is_told(t, 404).await),
+        row("603 is the called party's answer", TWO, async |t| is_told(t, 603).await),
+        row("480 is the called party's answer", TWO, async |t| is_told(t, 480).await),
+        row("a caller who gives up cancels the call at the carrier", ONE, async |t| {
+            let call = t.phone(0).calls(&t.outside());
+            let taken = t.carrier(0).rings().await;
+            call.is_ringing().await;
+            call.hangs_up().await;
+            assert_eq!(taken.ended().await.status, 487);
+        }),
+        row("a country that may not be called is refused after a tone, and no carrier rings", ONE, async |t| {
+            t.settings(json!({ "routing": { "outbound": { "blocked_prefixes": ["49"] } } })).await;
+            let call = t.phone(0).calls(&t.outside());
+            call.hears_something().await;
+            assert_eq!(call.ended().await.status, 403);
+            let record = t.outbound(|record| record["admitted"] == false).await;
+            assert_eq!(record["cost"], json!(null), "{record}");
+            assert!(t.carrier(0).rang().is_none());
+        }),
+        row("a phone without an agent calls nobody outside", Needs::phones(2).agents(1).carriers(1), async |t| {
+            let call = t.phone(1).calls(&t.outside());
+            assert_eq!(call.ended().await.status, 403);
+            assert!(t.carrier(0).rang().is_none());
+        }),
+        row("a call from outside rings the number's phone and shows who calls", ONE, async |t| {
+            let call = t.comes_in(EVE, t.number(0), &[]);
+            let rings = t.phone(0).rings().await;
+            assert_eq!(rings.invite().from().to_string(), "Eve <+4915112345678>");
+            let rings = rings.answers().await;
+            call.answered().await;
+            t.talk((&call, t.carrier(0)), (&rings, t.phone(0))).await;
+            call.hangs_up().await;
+            assert_eq!(rings.ended().await.cause, Some(16));
+        }),
+        row("a number of ours may come without + and with 00", ONE, async |t| {
+            let digits = t.number(0).trim_start_matches('+').to_owned();
+            for written in [digits.clone(), format!("00{digits}")] {
+                let call = t.comes_in(EVE, &written, &[]);
+                let _taken = t.phone(0).rings().await.answers().await;
+                call.answered().await;
+                call.hangs_up().await;
+            }
+        }),
+        row("a number that is not ours is refused", ONE, async |t| {
+            let call = t.comes_in(EVE, "+4930999999999", &[]);
+            assert_eq!(call.ended().await.status, 404);
+            assert!(t.phone(0).rang().is_none());
+        }),
+        row("a forward to outside is charged to whoever forwards", Needs::phones(2).agents(2).carriers(1), async |t| {
+            t.handle(1, json!({ "forward_always": t.outside() })).await;
+            let call = t.phone(0).calls("1001");
+            let taken = t.carrier(0).rings().await.answers().await;
+            call.answered().await;
+            t.talk((&call, t.phone(0)), (&taken, t.carrier(0))).await;
+            call.hangs_up().await;
+            let record = t.outbound(|record| record["cost"].is_i64()).await;
+            assert_eq!(record["extension_id"], t.extension(1)["id"], "{record}");
+        }),
+    ]
+}
+
+/// The cheaper carrier fails, and the other one takes the call.
+async fn fails_over(t: super::Table, status: u16) {
+    let call = t.phone(0).calls(&t.outside());
+    t.carrier(0).rings().await.declines(status).await;
+    let taken = t.carrier(1).rings().await.answers().await;
+    call.answered().await;
+    t.talk((&call, t.phone(0)), (&taken, t.carrier(1))).await;
+    call.hangs_up().await;
+    let record = t.outbound(|record| record["cost"].is_i64()).await;
+    assert_eq!(record["cost"], 20_000, "the other carrier's price: {record}");
+}
+
+/// The called party is told to have said this, and no other carrier is tried.
+async fn is_told(t: super::Table, status: u16) {
+    let call = t.phone(0).calls(&t.outside());
+    t.carrier(0).rings().await.declines(status).await;
+    assert_eq!(call.ended().await.status, status);
+    assert!(t.carrier(1).rang().is_none());
+}

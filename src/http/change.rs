@@ -68,6 +68,11 @@ impl Outcome {
         Ok(Self { status, body: json(body)?, version: None, location: None })
     }
 
+    /// 201 for what can't be read by itself, and so has neither a version nor a place.
+    pub fn made(body: &impl Serialize) -> Result<Self, Problem> {
+        Ok(Self { status: StatusCode::CREATED, body: json(body)?, version: None, location: None })
+    }
+
     /// 200 with a body but no version.
     pub fn said(body: &impl Serialize) -> Result<Self, Problem> {
         Ok(Self { status: StatusCode::OK, body: json(body)?, version: None, location: None })
@@ -135,20 +140,28 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 }
 
 fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
-    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default().trim();
-    if text == "*" {
-        return Ok(None);
-    }
     let wrong = || Problem::from(Code::WrongIfMatch);
-    let versions = text.split(',').map(|tag| version_of(tag).ok_or_else(wrong)).collect::<Result<Vec<_>, _>>()?;
-    // Of several, the newest that was read: an older one can't be in force any more if that one was.
-    Ok(versions.into_iter().max())
+    let mut newest = None;
+    for value in headers.get_all(header::IF_MATCH) {
+        // A list may have empty elements (RFC 9110, 5.6.1).
+        let tags = value.to_str().map_err(|_| wrong())?.split(',').map(str::trim).filter(|tag| !tag.is_empty());
+        let mut tags = tags.peekable();
+        if tags.peek().is_none() {
+            return Err(wrong());
+        }
+        for tag in tags {
+            if tag == "*" {
+                return Ok(None);
+            }
+            // Of several, the newest that was read: an older one can't be in force any more if that one was.
+            newest = newest.max(Some(version_of(tag).ok_or_else(wrong)?));
+        }
+    }
+    Ok(newest)
 }
 
 /// The version in an entity tag. Proxies that compress an answer make a tag weak.
 fn version_of(tag: &str) -> Option<i64> {
-    let tag = tag.trim();
     tag.strip_prefix("W/").unwrap_or(tag).strip_prefix("\"v")?.strip_suffix('"')?.parse().ok()
 }
 

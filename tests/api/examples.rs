@@ -218,7 +218,11 @@ async fn a_change_that_changes_nothing_leaves_no_trace() {
         json!({ "name": "Door", "conditions": [{ "pattern": "^77$", "actions": [{ "application": "answer" }] }] });
     let entry = made(&path("dialplan-entries"), entry).await;
     let number = made(&format!("/v1/phone-numbers{asked}"), json!({ "number": "+12025550123" })).await;
-    let carrier = made("/v1/carriers", json!({ "name": "One", "config": { "host": "127.0.0.1" } })).await;
+    let carrier = made(
+        "/v1/carriers",
+        json!({ "name": "One", "config": { "host": "127.0.0.1", "username": "acme" }, "password": "ClueCon-4711" }),
+    )
+    .await;
     let cluster = made("/v1/clusters", json!({ "name": "two", "region": "eu", "max_tenants": 3 })).await;
     let key = made("/v1/keys", json!({ "name": "script", "tenant_id": tenant })).await;
     let switch = made("/v1/switches", json!({ "name": "fs9" })).await;
@@ -233,7 +237,10 @@ async fn a_change_that_changes_nothing_leaves_no_trace() {
         (path(&format!("destinations/{menu}")), json!({ "config": { "prompt": { "text": "Closed" } } })),
         (path(&format!("dialplan-entries/{entry}")), json!({ "enabled": true, "name": "Door" })),
         (format!("/v1/phone-numbers/{number}{asked}"), json!({ "status": "active" })),
-        (format!("/v1/carriers/{carrier}"), json!({ "config": { "host": "127.0.0.1" } })),
+        (
+            format!("/v1/carriers/{carrier}"),
+            json!({ "config": { "host": "127.0.0.1", "username": "acme" }, "password": "ClueCon-4711" }),
+        ),
         (format!("/v1/clusters/{cluster}"), json!({ "region": "eu" })),
         (format!("/v1/keys/{key}"), json!({ "name": "script" })),
         (format!("/v1/switches/{switch}"), json!({ "status": "active" })),
@@ -289,5 +296,51 @@ async fn linters_find_nothing_in_the_description_and_generators_make_clients_of_
         return skipped("the linters and generators of script/contract can't be installed here");
     }
     assert!(output.status.success() && said.contains("the description is fine"), "{said}");
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn every_list_is_paged_and_what_it_hangs_on_has_to_exist() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let described = send(node.app.app_address, "GET", "/openapi.json", &[], b"").await.json();
+    let mut lists = 0;
+    for (path, methods) in described["paths"].as_object().unwrap() {
+        let answer = &methods["get"]["responses"]["200"]["content"]["application/json"]["schema"]["$ref"];
+        if !answer.as_str().is_some_and(|name| name.contains("/Page_")) {
+            continue;
+        }
+        lists += 1;
+        let parameters = methods["get"]["parameters"].as_array().unwrap();
+        for name in ["limit", "cursor"] {
+            assert!(parameters.iter().any(|parameter| parameter["name"] == name), "{path} has no {name}");
+        }
+        let nowhere = Uuid::now_v7().to_string();
+        let place = ["{tenant_id}", "{id}", "{agent_id}"].iter().fold(path.clone(), |at, id| at.replace(id, &nowhere));
+        let place = place.replace("{name}", "nothing");
+        if place != *path {
+            let answer = node.api("GET", &place, Value::Null).await;
+            assert_eq!(answer.status, 404, "{path}: {}", answer.text());
+        }
+    }
+    assert!(lists > 15, "{lists}");
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn versions_that_are_not_in_force_are_refused_however_they_are_listed() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let group = json!({ "name": "sales", "members": [] });
+    let group = node.api("POST", &format!("/v1/tenants/{tenant}/groups"), group).await.id();
+    let key = ("X-API-Key", node.key.as_str());
+    let path = format!("/v1/tenants/{tenant}/groups/{group}");
+    for tags in ["\"v7\"", ", \"v7\" ,", "W/\"v6\", \"v7\""] {
+        let answer = node.api_with("PATCH", &path, &[key, ("If-Match", tags)], json!({ "name": "other" })).await;
+        assert_eq!(answer.status, 412, "{tags}: {}", answer.text());
+    }
+    let two = [key, ("If-Match", "\"v0\""), ("If-Match", "\"v1\"")];
+    assert_eq!(node.api_with("PATCH", &path, &two, json!({ "name": "other" })).await.status, 200);
     node.stop().await;
 }

@@ -71,6 +71,14 @@ impl Described {
         if matches!(answer.status, 429 | 503) {
             assert!(answer.header("Retry-After").is_some(), "{what} doesn't say when to try again");
         }
+        if answer.status < 300 {
+            for name in ["ETag", "Location", "Dialplane-Visible"] {
+                let is_said = response["headers"].get(name).is_some();
+                let is_replayed = answer.header("Idempotency-Replayed").is_some();
+                let is_there = answer.header(name).is_some() || name == "Dialplane-Visible" && is_replayed;
+                assert_eq!(is_there, is_said, "{what}: {name} is there or described, but not both");
+            }
+        }
         let media = answer.header("Content-Type").unwrap_or_default().split(';').next().unwrap_or_default().to_owned();
         if answer.body.is_empty() {
             assert!(response.get("content").is_none(), "{what} is described with a body");

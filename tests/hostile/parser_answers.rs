@@ -172,8 +172,10 @@ impl<'n> Tenant<'n> {
         let name = name.unwrap_or_else(|| number.clone());
         assert!(name.chars().all(|c| c.is_alphanumeric() || " .-_".contains(c)), "{name}");
         let callee = format!("origination_callee_id_name={name},origination_callee_id_number={number}");
+        let known =
+            format!("dialplane_taken_by={user}@{domain},execute_on_pre_bridge=transfer_vars:dialplane_taken_by");
         let dial_string = format!(
-            "{{sip_invite_domain={domain},presence_id={number}@{domain},{callee},{codecs}}}sofia/internal/{user}%{domain}"
+            "{{sip_invite_domain={domain},presence_id={number}@{domain},{callee},{known},{codecs}}}sofia/internal/{user}%{domain}"
         );
         let mut expected = mailbox(wanted);
         expected.insert("dial-string".into(), dial_string);
@@ -208,6 +210,8 @@ impl<'n> Tenant<'n> {
             ("outbound_caller_id_number", number),
             ("dialplane_tenant", &self.id.to_string()),
             ("dialplane_extension", &created.extension.id.to_string()),
+            ("dialplane_made_by", &format!("{}@{}", wanted.username.as_str(), self.domain)),
+            ("execute_on_pre_bridge", "transfer_vars:dialplane_made_by"),
         ]));
         if wanted.username.as_str() != wanted.number {
             variables.insert("presence_id".into(), format!("{}@{}", wanted.number, self.domain));

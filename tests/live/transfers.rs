@@ -100,7 +100,7 @@ impl Play {
     /// The calls that left the platform, the newest first.
     fn out(&self) -> Vec<Value> {
         let path = format!("/v1/tenants/{}/outbound-calls", self.tenant);
-        wait(self.node.api("GET", &path, Value::Null)).json().as_array().unwrap().clone()
+        wait(self.node.api("GET", &path, Value::Null)).items().as_array().unwrap().clone()
     }
 
     fn until(&self, what: &str, holds: impl Fn() -> bool) {

@@ -114,7 +114,8 @@ async fn queues_menus_and_conferences_are_read_by_the_names_that_routes_give_the
         format!("<menu name=\"{}.acme.test\" greet-long=\"say:Welcome\"", menu.simple()),
         format!("digits=\"1\" param=\"transfer {} XML acme.test\"", queue.simple()),
         "digits=\"2\" param=\"transfer 70 XML acme.test\"".into(),
-        "digits=\"/^(\\d{2,15})$/\" param=\"transfer $1 XML acme.test\"".into(),
+        // A number that nobody has comes back to the menu.
+        format!("digits=\"/^(\\d{{2,15}})$/\" param=\"transfer $1&#126;menu&#126;{} XML acme.test\"", menu.simple()),
     ] {
         assert!(conf.contains(&part), "{part}: {conf}");
     }

@@ -40,7 +40,7 @@ impl Stage {
     /// Who pays for the only call that is up.
     async fn payer(&self) -> Value {
         let path = format!("/v1/tenants/{}/outbound-calls", self.tenant);
-        let calls = self.node.api("GET", &path, Value::Null).await.json();
+        let calls = self.node.api("GET", &path, Value::Null).await.items();
         calls[0]["extension_id"].clone()
     }
 }

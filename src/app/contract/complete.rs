@@ -46,15 +46,45 @@ const REFUSALS: &[(u16, &str, &str)] = &[
     (403, "Forbidden", "Whoever asks may not do this."),
     (404, "NotFound", "There is no such thing, or it belongs to another tenant."),
     (405, "MethodNotAllowed", "The path does not have this method. `Allow` says which ones it has."),
+    (408, "RequestTimeout", "The body came too slowly."),
     (409, "Conflict", "Something else is in the way. `used_by` lists what, if something uses it."),
     (412, "PreconditionFailed", "It was changed since the version in `If-Match`."),
-    (413, "ContentTooLarge", "The body is larger than 4 MiB."),
+    (413, "ContentTooLarge", "The body is larger than this operation takes. `params` says how much that is."),
     (415, "UnsupportedMediaType", "The body has another type than the operation takes."),
     (422, "UnprocessableContent", "A value is wrong. `field` names it."),
     (429, "TooManyRequests", "Too many tries or requests. `Retry-After` says when to try again."),
     (500, "InternalServerError", "A fault of Dialplane's. `id` finds it in the log."),
     (503, "ServiceUnavailable", "The database can't be used right now. Try again after `Retry-After`."),
 ];
+
+/// Operations that change something without the headers of changes: they are asked of one's own account, or keep nothing.
+const NO_CHANGES: &[&str] = &[
+    "explain_route",
+    "preview_rates",
+    "test_carrier",
+    "logout",
+    "change_password",
+    "begin_two_factor",
+    "confirm_two_factor",
+    "disable_two_factor",
+];
+
+/// Changes of things that have no version of their own, so that `If-Match` has nothing to compare.
+const NO_VERSION: &[&str] = &[
+    "put_template",
+    "delete_template",
+    "put_configuration",
+    "delete_configuration",
+    "put_event_socket",
+    "delete_event_socket",
+    "replace_rates",
+    "choose_number",
+    "release_number",
+    "end_former_domain",
+];
+
+/// Other methods than PATCH, PUT and DELETE that compare the version.
+const WITH_VERSION: &[&str] = &["rotate_secret", "rotate_key", "assign_number", "unassign_number"];
 
 /// Every operation with its path and method.
 pub fn operations(described: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
@@ -88,6 +118,7 @@ pub fn complete(described: &mut Value) {
         }
         super::plain::make_plain(schemas);
     }
+    name_versions(described);
     drop_unused(described);
 }
 
@@ -151,10 +182,13 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, example: 
     let own = operation["description"].as_str().unwrap_or_default();
     operation["description"] =
         [own, &rights].iter().filter(|text| !text.is_empty()).copied().collect::<Vec<_>>().join("\n\n").into();
-    let changes = method != "get" && rule != Some(Rule::Anyone);
+    let id = operation["operationId"].as_str().unwrap_or_default();
+    let changes = method != "get" && rule != Some(Rule::Anyone) && !NO_CHANGES.contains(&id);
+    let compares =
+        matches!(method, "patch" | "put" | "delete") && !NO_VERSION.contains(&id) || WITH_VERSION.contains(&id);
     if changes {
         let mut named = vec!["IdempotencyKey"];
-        if matches!(method, "patch" | "put" | "delete") {
+        if compares {
             named.push("IfMatch");
         }
         let parameters = operation.as_object_mut().map(|operation| operation.entry("parameters").or_insert(json!([])));
@@ -171,12 +205,9 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, example: 
         }
     }
     let has_body = operation.get("requestBody").is_some();
-    // What uploads send if they don't know better.
-    if let Some(content) = operation.pointer_mut("/requestBody/content").and_then(Value::as_object_mut)
-        && content.contains_key("text/csv")
-    {
-        content
-            .insert("application/octet-stream".into(), json!({ "schema": { "type": "string", "format": "binary" } }));
+    // Generators know files, but no text of another type than JSON.
+    if let Some(schema) = operation.pointer_mut("/requestBody/content/text~1csv/schema") {
+        *schema = json!({ "type": "string", "format": "binary" });
     }
     if has_body && !example.request.is_null() {
         put_example(&mut operation["requestBody"]["content"], &example.request);
@@ -203,10 +234,13 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, example: 
         usual.extend([401, 403, 404, 429]);
     }
     if has_body {
-        usual.extend([413, 415]);
+        usual.extend([408, 413, 415]);
     }
     if changes {
-        usual.extend([409, 412]);
+        usual.push(409);
+    }
+    if compares {
+        usual.push(412);
     }
     for status in usual {
         if let Some(reference) = refusal(status) {
@@ -253,13 +287,30 @@ fn complete_answer(method: &str, status: &str, response: &mut Value, changes: bo
         headers["Dialplane-Visible"] = header("Dialplane-Visible");
         headers["Idempotency-Replayed"] = header("Idempotency-Replayed");
     }
-    if status == "201" {
-        headers["Location"] = header("Location");
-    }
-    if response.get("content").is_some() && !is_page {
-        headers["ETag"] = header("ETag");
-    }
     response["headers"] = headers;
+}
+
+/// Says which answers have an `ETag`: those that show a version, and the settings. What was created stands at its `Location`.
+fn name_versions(described: &mut Value) {
+    let schemas = described["components"]["schemas"].take();
+    let has_version = |response: &Value| {
+        let schema = response.pointer("/content/application~1json/schema/$ref").and_then(Value::as_str);
+        let name = schema.and_then(|schema| schema.rsplit('/').next()).unwrap_or_default();
+        name == "Settings" || schemas[name]["properties"].get("version").is_some()
+    };
+    for (_, methods) in object(described, "paths") {
+        for (_, operation) in methods.as_object_mut().into_iter().flatten() {
+            for (status, response) in object(operation, "responses") {
+                if status.starts_with('2') && has_version(response) {
+                    response["headers"]["ETag"] = header("ETag");
+                    if status == "201" {
+                        response["headers"]["Location"] = header("Location");
+                    }
+                }
+            }
+        }
+    }
+    described["components"]["schemas"] = schemas;
 }
 
 /// Who may do it, and with which scope of a key.

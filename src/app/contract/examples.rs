@@ -1,4 +1,4 @@
-//! Requests that work, and what they were answered: `examples.json`. A test plays them from the first to the last and compares the
+//! Requests, and what they were answered: `examples.json`. A test plays them from the first to the last and compares the
 //! answers, so that none of them grows old. Ids stand there by name, such as `{tenant}`; here each gets an id that looks like one.
 
 use std::{collections::HashMap, sync::LazyLock};

@@ -63,12 +63,13 @@ const KINDS: [&str; 16] = [
 ];
 
 /// Fields whose values are one of several words. What people have typed into other fields is shown as it is, even if it is such a word.
-const CHOICES: [&str; 17] = [
+const CHOICES: [&str; 18] = [
     "accepts_calls_from",
     "application",
     "at_queues",
     "break",
     "caller_id_format",
+    "caller_id_header",
     "capabilities",
     "cause",
     "channels",

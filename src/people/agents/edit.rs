@@ -79,7 +79,7 @@ pub async fn update(
         };
         let has = sorted(&mut is.extensions.iter().map(|extension| extension.number.as_str()));
         let same = |wanted: &Vec<_>| sorted(&mut wanted.iter().map(ExtensionNumber::as_str)) == has;
-        if patch.extensions.as_ref().is_none_or(same) {
+        if patch.extensions.as_ref().is_none_or(|wanted| !wanted.is_empty() && same(wanted)) {
             return Ok(is);
         }
     }

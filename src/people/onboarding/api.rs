@@ -115,15 +115,19 @@ pub async fn show_template(
 }
 
 /// List the versions of one of the platform's own templates, newest first
-#[utoipa::path(tag = "templates", responses((status = 200, body = Page<TemplateVersion>)))]
+#[utoipa::path(tag = "templates", params(PageQuery), responses((status = 200, body = Page<TemplateVersion>)))]
 #[get("/v1/templates/{name}/versions")]
 pub async fn list_template_versions(
     api: Data<Api>,
     actor: Actor,
     path: Path<String>,
+    page: Query<PageQuery>,
 ) -> Result<Json<Page<TemplateVersion>>, Problem> {
-    let items = templates::versions(&mut *api.read(&actor).await?, &path).await?;
-    Ok(Json(Page { items, next_cursor: None }))
+    let mut db = api.read(&actor).await?;
+    templates::get(&mut *db, &path).await?.ok_or_else(|| Problem::not_found("template"))?;
+    let all = templates::versions(&mut *db, &path).await?;
+    // The newest first.
+    Ok(Json(page.of_all(all, |kept| format!("{:010}", i32::MAX - kept.version))?))
 }
 
 /// Replace a template

@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpResponse, delete, get, put,
-    web::{Bytes, Data, Json, Path},
+    web::{Bytes, Data, Json, Path, Query},
 };
 use uuid::Uuid;
 
@@ -13,8 +13,9 @@ use crate::{
         input,
         problem::Problem,
     },
-    model::paging::Page,
-    tenancy::{Api, auth::actor::Actor},
+    model::paging::{Page, PageQuery},
+    telephony::carriers,
+    tenancy::{Api, auth::actor::Actor, switches},
 };
 
 /// Set a switch's event socket
@@ -28,7 +29,7 @@ pub async fn put_event_socket(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let new: NewEventSocket = input::parse(&body)?;
-    let work = async |change: &mut _| Outcome::changed(&super::put(change, *path, &new).await?, 1);
+    let work = async |change: &mut _| Outcome::said(&super::put(change, *path, &new).await?);
     request.run(&api, &actor, &body, work).await
 }
 
@@ -57,49 +58,67 @@ pub async fn delete_event_socket(
 }
 
 /// List a switch's gateways, as the switch sees them
-#[utoipa::path(tag = "switches", responses((status = 200, body = Page<GatewayState>)))]
+#[utoipa::path(tag = "switches", params(PageQuery), responses((status = 200, body = Page<GatewayState>)))]
 #[get("/v1/switches/{id}/gateways")]
 pub async fn list_switch_gateways(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
+    page: Query<PageQuery>,
 ) -> Result<Json<Page<GatewayState>>, Problem> {
-    let items = store::of_switch(&mut *api.read(&actor).await?, *path).await?;
-    Ok(Json(Page { items, next_cursor: None }))
+    let mut db = api.read(&actor).await?;
+    switches::store::get(&mut *db, *path).await?.ok_or_else(|| Problem::not_found("switch"))?;
+    let all = store::of_switch(&mut *db, *path).await?;
+    Ok(Json(page.of_all(all, |gateway| gateway.carrier_id.to_string())?))
 }
 
 /// List the gateways, addresses and queues that a switch was given
 ///
 /// A switch reads them only when it loads. Later changes reach it over its event socket.
-#[utoipa::path(tag = "switches", responses((status = 200, body = Page<Push>)))]
+#[utoipa::path(tag = "switches", params(PageQuery), responses((status = 200, body = Page<Push>)))]
 #[get("/v1/switches/{id}/pushes")]
-pub async fn list_switch_pushes(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Result<Json<Page<Push>>, Problem> {
-    let items = store::pushes(&mut *api.read(&actor).await?, *path).await?;
-    Ok(Json(Page { items, next_cursor: None }))
+pub async fn list_switch_pushes(
+    api: Data<Api>,
+    actor: Actor,
+    path: Path<Uuid>,
+    page: Query<PageQuery>,
+) -> Result<Json<Page<Push>>, Problem> {
+    let mut db = api.read(&actor).await?;
+    switches::store::get(&mut *db, *path).await?.ok_or_else(|| Problem::not_found("switch"))?;
+    let all = store::pushes(&mut *db, *path).await?;
+    Ok(Json(page.of_all(all, |push| push.thing.clone())?))
 }
 
 /// List what a switch still has to remove of mailboxes that are gone, and of PINs chosen by phone
 ///
 /// At most a thousand, the oldest first. A switch without an event socket keeps what it has.
-#[utoipa::path(tag = "switches", responses((status = 200, body = Page<Cleanup>)))]
+#[utoipa::path(tag = "switches", params(PageQuery), responses((status = 200, body = Page<Cleanup>)))]
 #[get("/v1/switches/{id}/cleanups")]
 pub async fn list_switch_cleanups(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
+    page: Query<PageQuery>,
 ) -> Result<Json<Page<Cleanup>>, Problem> {
-    let items = store::cleanups(&mut *api.read(&actor).await?, *path).await?;
-    Ok(Json(Page { items, next_cursor: None }))
+    let mut db = api.read(&actor).await?;
+    switches::store::get(&mut *db, *path).await?.ok_or_else(|| Problem::not_found("switch"))?;
+    let all = store::cleanups(&mut *db, *path).await?;
+    Ok(Json(page.of_all(all, |order| {
+        format!("{} {}@{} {}", order.since.to_rfc3339(), order.mailbox, order.domain, order.whole)
+    })?))
 }
 
 /// List a carrier's gateways, as the switches see them
-#[utoipa::path(tag = "carriers", responses((status = 200, body = Page<GatewayState>)))]
+#[utoipa::path(tag = "carriers", params(PageQuery), responses((status = 200, body = Page<GatewayState>)))]
 #[get("/v1/carriers/{id}/gateways")]
 pub async fn list_carrier_gateways(
     api: Data<Api>,
     actor: Actor,
     path: Path<Uuid>,
+    page: Query<PageQuery>,
 ) -> Result<Json<Page<GatewayState>>, Problem> {
-    let items = store::of_carrier(&mut *api.read(&actor).await?, *path).await?;
-    Ok(Json(Page { items, next_cursor: None }))
+    let mut db = api.read(&actor).await?;
+    carriers::store::get(&mut *db, *path).await?.ok_or_else(|| Problem::not_found("carrier"))?;
+    let all = store::of_carrier(&mut *db, *path).await?;
+    Ok(Json(page.of_all(all, |gateway| gateway.switch_id.to_string())?))
 }

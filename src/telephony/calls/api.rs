@@ -21,7 +21,7 @@ use crate::{
         settings::Feature,
     },
     telephony::destinations,
-    tenancy::{Api, auth::actor::Actor},
+    tenancy::{Api, auth::actor::Actor, tenants},
 };
 
 /// One decision.
@@ -78,13 +78,19 @@ pub async fn list_outbound_calls(
     let tenant = actor.in_tenant(path.into_inner())?;
     moment::check_query("before", filter.before)?;
     let window = PageQuery { limit: filter.limit, cursor: filter.cursor.clone() }.key_window()?;
-    let after = window.after.as_deref().map(place_of).transpose()?;
+    let after = window.after.as_deref().map(|key| {
+        let (at, call) = place_of::<String>(key)?;
+        let (call, callee) = call.split_once(' ').ok_or_else(paging::wrong_cursor)?;
+        Ok::<_, Error>((at, call.parse().map_err(|_| paging::wrong_cursor())?, callee.to_owned()))
+    });
+    let after = after.transpose()?;
+    tenants::store::get(&mut *api.read(&actor).await?, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
     if actor.tenant.is_some() {
         let features = destinations::store::rules(&mut *api.read(&actor).await?, tenant).await?;
         features.map(|plan| plan.settings.features).unwrap_or_default().need(Feature::Reports)?;
     }
     let calls = store::outbound_calls(&mut *api.read(&actor).await?, tenant, &filter, after, window.fetch()).await?;
-    Ok(Json(window.page(calls, |call| format!("{} {}", call.at.to_rfc3339(), call.call_id))))
+    Ok(Json(window.page(calls, |call| format!("{} {} {}", call.at.to_rfc3339(), call.call_id, call.callee))))
 }
 
 /// A time and an id, by which lists in the order of time are paged.

@@ -320,7 +320,7 @@ pub async fn outbound_calls(
     db: impl PgExecutor<'_>,
     tenant: Uuid,
     filter: &super::api::OutboundFilter,
-    after: Option<(DateTime<Utc>, Uuid)>,
+    after: Option<(DateTime<Utc>, Uuid, String)>,
     limit: i64,
 ) -> sqlx::Result<Vec<super::api::OutboundCall>> {
     sqlx::query_as!(
@@ -333,14 +333,15 @@ pub async fn outbound_calls(
                    select call_id, callee, extension_id, user_id, number_id, caller_id, carrier_id, emergency, admitted,
                           reason, price, currency, at, ended_at, seconds, cost, tenant_id from past_calls) calls
             where tenant_id = $1 and ($2::timestamptz is null or at < $2) and ($3::bool is null or admitted = $3)
-              and ($4::text is null or reason = $4) and ($5::timestamptz is null or (at, call_id) < ($5, $6))
-            order by at desc, call_id desc limit $7"#,
+              and ($4::text is null or reason = $4) and ($5::timestamptz is null or (at, call_id, callee) < ($5, $6, $7))
+            order by at desc, call_id desc, callee desc limit $8"#,
         tenant,
         filter.before,
         filter.admitted,
         filter.reason,
-        after.map(|(at, _)| at),
-        after.map(|(_, call)| call),
+        after.as_ref().map(|after| after.0),
+        after.as_ref().map(|after| after.1),
+        after.as_ref().map(|after| after.2.as_str()),
         limit
     )
     .fetch_all(db)

@@ -220,7 +220,9 @@ pub async fn list_rates(
             (prefix.to_owned(), at.parse().map_err(|_| paging::wrong_cursor())?)
         }
     };
-    let rates = store::rates(&mut *api.read(&actor).await?, path.into_inner(), &prefix, &after, window.fetch()).await?;
+    let (carrier, mut db) = (path.into_inner(), api.read(&actor).await?);
+    store::get(&mut *db, carrier).await?.ok_or_else(|| Problem::not_found("carrier"))?;
+    let rates = store::rates(&mut *db, carrier, &prefix, &after, window.fetch()).await?;
     Ok(Json(window.page(rates, |rate| format!("{} {}", rate.prefix, rate.effective_at.to_rfc3339()))))
 }
 

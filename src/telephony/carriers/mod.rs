@@ -130,10 +130,17 @@ pub async fn update(change: &mut Change, id: Uuid, patch: CarrierPatch, if_match
     if let Some(priority) = patch.priority {
         after.priority = priority;
     }
-    if patch.password.is_none() && is_same(&before, &after) {
+    let keyring = change.keyring();
+    let kept = store::sealed_password(change.db(), id).await?;
+    let kept = kept.and_then(|sealed| keyring.open_sealed(place(id), &sealed).ok());
+    let same_password = patch.password.as_ref().is_none_or(|said| match (said, &kept) {
+        (None, _) => !before.has_password,
+        (Some(said), Some(kept)) => kept.as_str() == said.reveal(),
+        (Some(_), None) => false,
+    });
+    if same_password && is_same(&before, &after) {
         return Ok(before);
     }
-    let keyring = change.keyring();
     let password = patch.password.map(|password| password.map(|password| keyring.seal(place(id), password.reveal())));
     after.config.check(password.as_ref().map_or(before.has_password, Option::is_some))?;
     store::update(change.db(), &after, password.as_ref().map(Option::as_deref)).await.map_err(taken)?;

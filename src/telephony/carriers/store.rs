@@ -74,6 +74,12 @@ pub async fn insert(db: &mut PgConnection, id: Uuid, new: &NewCarrier, password:
     .map(|_| ())
 }
 
+/// A carrier's password as it is kept.
+pub async fn sealed_password(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Vec<u8>>> {
+    let kept = sqlx::query_scalar!("select password from carriers where id = $1", id);
+    Ok(kept.fetch_optional(db).await?.flatten())
+}
+
 /// `password`: `None` leaves it as it is.
 pub async fn update(db: &mut PgConnection, new: &Carrier, password: Option<Option<&[u8]>>) -> sqlx::Result<()> {
     sqlx::query!(
@@ -269,7 +275,6 @@ pub struct Rate {
     pub step_seconds: i16,
 }
 
-/// Rates in force whose prefix begins with `prefix`, in order.
 /// Rates whose prefix begins with this, after a prefix and a time.
 pub async fn rates(
     db: impl PgExecutor<'_>,

@@ -156,10 +156,17 @@ pub async fn update(
         after.config = Config::read(before.config.kind(), &config)?;
         features(change, tenant).await?.allow(Some(&before.config), &after.config)?;
     }
-    if patch.pin.is_none() && is_same(&before, &after) {
+    let keyring = change.keyring();
+    let kept = store::sealed_pin(change.db(), tenant, id).await?;
+    let kept = kept.and_then(|sealed| keyring.open_sealed(place(tenant, id), &sealed).ok());
+    let same_pin = patch.pin.as_ref().is_none_or(|said| match (said, &kept) {
+        (None, _) => !before.has_pin,
+        (Some(said), Some(kept)) => kept.as_str() == said.reveal(),
+        (Some(_), None) => false,
+    });
+    if same_pin && is_same(&before, &after) {
         return Ok(before);
     }
-    let keyring = change.keyring();
     let said = patch.pin.as_ref().and_then(|pin| pin.as_ref().map(|pin| pin.reveal().to_owned()));
     pin_is_no_number(change, &after, said.as_deref(), patch.pin.is_none() && after.number != before.number).await?;
     let pin = patch.pin.map(|pin| pin.map(|pin| keyring.seal(place(tenant, id), pin.reveal())));

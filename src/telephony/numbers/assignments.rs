@@ -7,6 +7,7 @@ use super::{AgentNumber, Assignment, Number, Outbound, locked, store};
 use crate::{
     model::{
         error::{Error, Result},
+        same::is_same,
         settings::Country,
     },
     node::changes::{Audit, Change},
@@ -60,6 +61,9 @@ pub async fn assign(change: &mut Change, tenant: Uuid, id: Uuid, to: Assign, if_
     }
     let assignment =
         Assignment { agent_id: to.agent_id, daily_limit: to.daily_limit, allowed_countries: to.allowed_countries };
+    if before.assignment.as_ref().is_some_and(|before| is_same(before, &assignment)) {
+        return Ok(before);
+    }
     store::assign(change.db(), tenant, id, &assignment).await?;
     finish(change, &before, "assign").await
 }

@@ -14,7 +14,7 @@ use crate::{
         problem::Problem,
     },
     model::paging::{Page, PageQuery},
-    tenancy::{Api, auth::actor::Actor},
+    tenancy::{Api, auth::actor::Actor, tenants},
 };
 
 /// Create an extension pool
@@ -47,7 +47,9 @@ pub async fn list_pools(
 ) -> Result<Json<Page<Pool>>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
     let window = page.window()?;
-    let pools = store::list(&mut *api.read(&actor).await?, tenant, window).await?;
+    let mut db = api.read(&actor).await?;
+    tenants::store::get(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
+    let pools = store::list(&mut *db, tenant, window).await?;
     Ok(Json(window.page(pools, |pool| pool.id)))
 }
 
@@ -105,7 +107,7 @@ pub async fn reserve_number(
     let new: NewReservation = input::parse(&body)?;
     let work = async |change: &mut _| {
         let held = reserve(change, tenant, new).await?;
-        Outcome::created(&held, 1, format!("/v1/tenants/{tenant}/reserved-numbers/{}", held.number))
+        Outcome::made(&held)
     };
     request.run(&api, &actor, &body, work).await
 }
@@ -120,8 +122,11 @@ pub async fn list_reserved_numbers(
     page: Query<PageQuery>,
 ) -> Result<Json<Page<HeldNumber>>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let held = store::held(&mut *api.read(&actor).await?, tenant).await?;
-    Ok(Json(page.of_all(held, |held| held.number.clone())?))
+    let window = page.key_window()?;
+    let mut db = api.read(&actor).await?;
+    tenants::store::get(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
+    let held = store::held(&mut *db, tenant, window.after.as_deref().unwrap_or_default(), window.fetch()).await?;
+    Ok(Json(window.page(held, |held| held.number.clone())))
 }
 
 /// Release a reserved or resting number

@@ -219,12 +219,16 @@ pub async fn release(db: &mut PgConnection, tenant: Uuid, number: &str) -> sqlx:
     Ok(gone.execute(db).await?.rows_affected() == 1)
 }
 
-pub async fn held(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Vec<HeldNumber>> {
+/// The numbers after one, by length and digits.
+pub async fn held(db: impl PgExecutor<'_>, tenant: Uuid, after: &str, limit: i64) -> sqlx::Result<Vec<HeldNumber>> {
     sqlx::query_as!(
         HeldNumber,
         "select number, reason, until, created_at from held_numbers
-          where tenant_id = $1 and (until is null or until > now()) order by length(number), number limit 1000",
-        tenant
+          where tenant_id = $1 and (until is null or until > now()) and (length(number), number) > (length($2::text), $2)
+          order by length(number), number limit $3",
+        tenant,
+        after,
+        limit
     )
     .fetch_all(db)
     .await

@@ -90,7 +90,8 @@ pub async fn put(change: &mut Change, mut template: Template, create: bool) -> R
     needs.map_err(|SettingsError { field, why }| {
         wrong_setting(SettingsError { field: format!("settings.{field}"), why })
     })?;
-    if let Some(before) = &before
+    let is_own = !template_store::versions(change.db(), template.name.as_str()).await?.is_empty();
+    if let Some(before) = before.as_ref().filter(|_| is_own)
         && is_same(before, &Template { version: before.version, ..template.clone() })
     {
         return Ok(before.clone());

@@ -4,8 +4,12 @@
 //! arguments are built from validated texts and constants alone, and hold no `$` at all.
 
 use super::{
-    AFTER, Handle, Hops, MESSAGE, Member, Ring, RingGroup, Route, Tenant, Then, entries::Step, transfers::BACK,
-    trial::Done, withheld,
+    AFTER, Action, Handle, Hops, MESSAGE, Member, Ring, RingGroup, Route, Tenant, Then,
+    action::{action, set},
+    entries::Step,
+    transfers::BACK,
+    trial::Done,
+    withheld,
 };
 use crate::{
     model::call_handling::AtQueues,
@@ -13,21 +17,6 @@ use crate::{
     model::destination::Prompt,
     text::{DialNumber, Domain, SipUsername},
 };
-
-/// One application and its argument.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
-pub struct Action {
-    pub application: &'static str,
-    pub data: String,
-}
-
-pub(super) fn action(application: &'static str, data: impl Into<String>) -> Action {
-    Action { application, data: data.into() }
-}
-
-pub(super) fn set(name: &str, value: impl std::fmt::Display) -> Action {
-    action("set", format!("{name}={value}"))
-}
 
 fn user(extension: &SipUsername, domain: &Domain) -> String {
     format!("user/{extension}@{domain}")

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     Action, MESSAGE,
-    actions::{action, set},
+    action::{action, set},
     callee::Callee,
     withheld,
 };

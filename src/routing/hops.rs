@@ -4,7 +4,7 @@
 //! route that leads on notes the count and where it leads (`channel::HOPS`). If the call is then at another place, somebody has sent
 //! it there.
 
-use super::{Action, actions::set};
+use super::{Action, action::set};
 use crate::model::channel;
 
 /// A call that was led on more often than this is in a loop.

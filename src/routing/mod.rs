@@ -5,6 +5,7 @@
 //! The rules in order: emergencies, suspended tenants, loops, blocked callers, feature codes, the tenant's own entries, what
 //! the tenant has, numbers outside, "unallocated".
 
+mod action;
 mod actions;
 pub mod applications;
 pub mod callee;
@@ -27,7 +28,8 @@ mod trial;
 pub mod withheld;
 
 pub use self::{
-    actions::{Action, NO_PIN, RECORDING, address, recording_from_outside, sound},
+    action::Action,
+    actions::{NO_PIN, RECORDING, address, recording_from_outside, sound},
     dialled::{AFTER, Dialled, Feature, IN_MENU, MESSAGE},
     hops::{Hops, MOST_HOPS, MOST_LEADS},
     plan::Plan,

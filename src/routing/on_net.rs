@@ -2,7 +2,7 @@
 
 use super::{
     Action, Hops,
-    actions::{action, set},
+    action::{action, set},
     callee::Callee,
     carried::offered_codecs,
     outbound::Caller,

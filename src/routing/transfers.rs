@@ -8,7 +8,7 @@
 
 use super::{
     Action, Hops, Ring, Route, Tenant, Then,
-    actions::{action, set},
+    action::{action, set},
 };
 use crate::{
     model::{channel, language::Language},

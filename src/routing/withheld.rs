@@ -6,7 +6,7 @@
 
 use super::{
     Action, Plan,
-    actions::{action, set},
+    action::{action, set},
 };
 use crate::{
     model::{carrier::CarrierConfig, channel},

@@ -136,7 +136,12 @@ impl<'n> Tenant<'n> {
             expected.insert(name.into(), value);
             let all = self.variables(wanted, created);
             let of_registrations = all.clone().into_iter().filter(|(name, _)| name.starts_with("sip-")).collect();
-            for (method, variables) in [("REGISTER", of_registrations), ("INVITE", all)] {
+            let mut of_calls = all;
+            of_calls.extend(pairs(&[
+                ("dialplane_made_by", &format!("{user}@{}", self.domain)),
+                ("execute_on_pre_bridge", "transfer_vars:dialplane_made_by"),
+            ]));
+            for (method, variables) in [("REGISTER", of_registrations), ("INVITE", of_calls)] {
                 let tree = self.read(&forms::sign_in_by(method, user, &self.domain, realm)).await;
                 let found = self.user(&tree, user);
                 assert_eq!(map(found.pairs("params", "param")), expected);
@@ -210,8 +215,6 @@ impl<'n> Tenant<'n> {
             ("outbound_caller_id_number", number),
             ("dialplane_tenant", &self.id.to_string()),
             ("dialplane_extension", &created.extension.id.to_string()),
-            ("dialplane_made_by", &format!("{}@{}", wanted.username.as_str(), self.domain)),
-            ("execute_on_pre_bridge", "transfer_vars:dialplane_made_by"),
         ]));
         if wanted.username.as_str() != wanted.number {
             variables.insert("presence_id".into(), format!("{}@{}", wanted.number, self.domain));

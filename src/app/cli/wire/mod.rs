@@ -17,7 +17,7 @@ use crate::app::settings::Settings;
 /// Where the API is. Without any of these, commands work at the database.
 #[derive(Args, Debug, Default, Clone)]
 pub struct Place {
-    /// Work over the API of this node, such as https://pbx.example.com
+    /// Work over the API of this node, such as `https://pbx.example.com`
     #[arg(long, global = true, value_name = "URL", env = "DIALPLANE_URL", help_heading = "Over the API")]
     pub url: Option<String>,
     /// The API key for it; better in the environment, where nobody else sees it

@@ -252,6 +252,7 @@ impl App {
             Data::new(status::Counters { handle: counters, token, pools: pools.clone(), links }),
             Data::new(timing::Timing::default()),
         );
+        contract::prepare();
         let server = HttpServer::new(move || {
             actix_web::App::new()
                 .app_data(state.0.clone())

@@ -38,7 +38,8 @@ struct Takes {
     bodies: Vec<String>,
 }
 
-/// The description is made on first use, because making it takes megabytes of memory.
+/// The description is made once, as making it takes megabytes of memory and many milliseconds: when a node starts, or by a command that
+/// needs it.
 fn contract() -> &'static Contract {
     static CONTRACT: OnceLock<Contract> = OnceLock::new();
     CONTRACT.get_or_init(|| {
@@ -87,6 +88,11 @@ pub async fn docs() -> HttpResponse {
         .content_type("text/html; charset=utf-8")
         .insert_header((CONTENT_SECURITY_POLICY, POLICY))
         .body(page)
+}
+
+/// Makes the description on a thread that serves nobody, so that no request has to wait for it.
+pub fn prepare() {
+    tokio::task::spawn_blocking(contract);
 }
 
 #[get("/openapi.json")]

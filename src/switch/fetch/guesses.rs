@@ -22,8 +22,10 @@ const PER_BOTH: u32 = 10;
 const PER_ADDRESS: u32 = 50;
 /// The most for an account from all addresses where it is not known.
 const PER_ACCOUNT: u32 = 200;
-/// The most accounts and addresses that are remembered: about 20 MB.
+/// The most accounts and addresses that are remembered: about 20 MB with names as people have them, and never more than 200 MB.
 const MOST: u64 = 200_000;
+/// The longest account that is counted by its name. Nobody has a longer one, so all of these are one.
+const LONGEST: usize = 320;
 
 /// What a phone has sent to prove that it knows a password. Its texts are still encoded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -87,16 +89,20 @@ pub enum Judged {
 
 impl Guesses {
     /// Judges one attempt. `answer`: what the switch would get, with the user's hash if there is such a user.
-    pub fn judge(&self, account: &str, proof: &Proof<'_>, answer: &[u8]) -> Judged {
+    pub fn judge(&self, user: &str, domain: &str, proof: &Proof<'_>, answer: &[u8]) -> Judged {
+        if proof.response.is_empty() {
+            return Judged::Passed;
+        }
         let Some(address) = decode(proof.address).filter(|address| !address.is_empty() && address.len() <= 45) else {
             // An older configuration of the switch does not send it.
             return Judged::Passed;
         };
-        if proof.response.is_empty() {
-            return Judged::Passed;
-        }
-        let (account, address) = (Box::from(account.to_ascii_lowercase()), Box::from(address.as_ref()));
-        let pair = (account, address);
+        let account = if user.len() + domain.len() < LONGEST {
+            format!("{user}@{domain}").to_ascii_lowercase()
+        } else {
+            String::new()
+        };
+        let pair = (account.into_boxed_str(), Box::from(address.as_ref()));
         if self.known.get(&pair).is_some() {
             return Judged::Passed;
         }
@@ -151,6 +157,23 @@ mod tests {
         }
     }
 
+    fn judge(guesses: &Guesses, account: &str, proof: &Proof<'_>, answer: &[u8]) -> Judged {
+        let (user, domain) = account.split_once('@').unwrap();
+        guesses.judge(user, domain, proof, answer)
+    }
+
+    #[test]
+    fn names_that_nobody_has_are_counted_as_one_however_long_they_are() {
+        let guesses = Guesses::default();
+        for at in 0..=PER_BOTH {
+            let account = format!("{}{at}@x", "a".repeat(60_000));
+            let judged = judge(&guesses, &account, &proof("198.51.100.7", "0"), b"<domain/>");
+            assert_eq!(judged, if at < PER_BOTH { Judged::Passed } else { Judged::Braked });
+        }
+        guesses.wrong.run_pending_tasks();
+        assert_eq!(guesses.wrong.entry_count(), 3, "one account, one address, and both");
+    }
+
     const RIGHT: &str = "6629fae49393a05397450978507c4ef1";
 
     #[test]
@@ -163,7 +186,7 @@ mod tests {
     fn whoever_guesses_is_braked_and_the_owner_is_not() {
         let guesses = Guesses::default();
         let judge =
-            |account: &str, address: &str, response: &str| guesses.judge(account, &proof(address, response), ANSWER);
+            |account: &str, address: &str, response: &str| judge(&guesses, account, &proof(address, response), ANSWER);
         assert_eq!(judge("a@x", "192.0.2.1", RIGHT), Judged::Passed, "the owner");
         for _ in 0..PER_BOTH {
             assert_eq!(judge("a@x", "198.51.100.1", "0"), Judged::Passed);
@@ -178,7 +201,7 @@ mod tests {
     fn many_accounts_from_one_address_and_many_addresses_for_one_account_are_braked() {
         let guesses = Guesses::default();
         let judge =
-            |account: &str, address: &str, response: &str| guesses.judge(account, &proof(address, response), ANSWER);
+            |account: &str, address: &str, response: &str| judge(&guesses, account, &proof(address, response), ANSWER);
         judge("desk@x", "203.0.113.1", RIGHT);
         for at in 0..PER_ADDRESS {
             judge(&format!("{at}@x"), "203.0.113.1", "0");
@@ -196,11 +219,11 @@ mod tests {
     fn an_unknown_user_is_a_wrong_guess_and_a_switch_that_sends_nothing_is_let_be() {
         let guesses = Guesses::default();
         for _ in 0..PER_BOTH {
-            guesses.judge("nobody@x", &proof("198.51.100.7", RIGHT), b"<domain/>");
+            judge(&guesses, "nobody@x", &proof("198.51.100.7", RIGHT), b"<domain/>");
         }
-        assert_eq!(guesses.judge("nobody@x", &proof("198.51.100.7", RIGHT), b"<domain/>"), Judged::Braked);
+        assert_eq!(judge(&guesses, "nobody@x", &proof("198.51.100.7", RIGHT), b"<domain/>"), Judged::Braked);
         for _ in 0..100 {
-            assert_eq!(guesses.judge("a@x", &Proof::default(), ANSWER), Judged::Passed);
+            assert_eq!(judge(&guesses, "a@x", &Proof::default(), ANSWER), Judged::Passed);
         }
     }
 }

@@ -389,7 +389,7 @@ impl Fetch {
         if !matches!(view, View::Register { .. } | View::Auth { .. } | View::Other { .. }) {
             return answered;
         }
-        match self.guesses.judge(&format!("{user}@{domain}"), proof, document) {
+        match self.guesses.judge(user, domain, proof, document) {
             guesses::Judged::Passed => answered,
             guesses::Judged::Braked => {
                 self.metrics.braked.increment(1);

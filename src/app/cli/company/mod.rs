@@ -2,7 +2,9 @@
 //! file serves another tenant, too. Fields that the file does not have stay as they are.
 
 mod apply;
+mod compare;
 mod file;
+mod plan;
 mod references;
 mod state;
 
@@ -53,7 +55,7 @@ pub async fn apply(api: &Api, json: bool, args: &ApplyArgs) -> anyhow::Result<()
     let spinner = progress::spinner("reading what the tenant has");
     let state = State::read(api, &description, tenant).await;
     spinner.finish_and_clear();
-    let plan = apply::plan(&company, &state?, args.prune)?;
+    let plan = plan::plan(&company, &state?, args.prune)?;
     if args.dry_run {
         return tell(json, &plan.report(), true);
     }
@@ -70,7 +72,7 @@ pub async fn apply(api: &Api, json: bool, args: &ApplyArgs) -> anyhow::Result<()
     tell(json, &done?, false)
 }
 
-fn tell(json: bool, report: &apply::Report, dry_run: bool) -> anyhow::Result<()> {
+fn tell(json: bool, report: &plan::Report, dry_run: bool) -> anyhow::Result<()> {
     if json {
         return print::one(true, report);
     }
@@ -83,7 +85,7 @@ fn tell(json: bool, report: &apply::Report, dry_run: bool) -> anyhow::Result<()>
     for line in &report.deleted {
         println!("- {line}");
     }
-    let apply::Report { created, updated, deleted, kept, .. } = report;
+    let plan::Report { created, updated, deleted, kept, .. } = report;
     let would = if dry_run { "would be " } else { "" };
     println!(
         "{} {would}created, {} changed, {} deleted, {} as they are.",

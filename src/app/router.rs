@@ -196,7 +196,7 @@ that was read keeps two people from overwriting each other; `Idempotency-Key` ma
 
 **Times** are UTC (RFC 3339), numbers E.164, money whole millionths of the currency's unit.
 
-**Versions.** Within `/v1`, fields, parameters, codes and operations are only added: leave out what you don't know. What is to go answers \
+**Versions.** Within `/v1`, fields, parameters, codes and operations are only added: ignore what you don't know. What is to go answers \
 with `Deprecation` and `Sunset` headers for at least a year before.";
 
 #[derive(OpenApi)]

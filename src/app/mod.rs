@@ -4,6 +4,7 @@ pub mod backup;
 pub mod cli;
 mod collisions;
 mod contract;
+mod cors;
 pub mod embedded;
 pub mod jobs;
 mod limits;
@@ -269,6 +270,7 @@ impl App {
                 .wrap(collisions::Again)
                 .wrap(from_fn(contract::known))
                 .wrap(from_fn(router::large_bodies))
+                .wrap(from_fn(cors::pages_of_others))
                 .wrap(from_fn(status::notice_refusals))
                 .wrap(from_fn(limits::bodies))
                 // Outside of all that refuses something, so that a person never gets an answer for machines.

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::problem::Problem;
 use crate::{
-    model::error::Error,
+    model::{error::Error, put::Put},
     node::changes::{Author, Change, Changes},
     text::{Code, keyring::Place},
 };
@@ -62,9 +62,27 @@ impl Outcome {
         Ok(Self { status: StatusCode::OK, body: json(body)?, version: Some(version), location: None })
     }
 
+    /// 201 with the location for what a PUT made, 200 for what was there.
+    pub fn put<Is: Serialize, Made: Serialize>(
+        put: &Put<Is, Made>,
+        version: i64,
+        location: String,
+    ) -> Result<Self, Problem> {
+        match put {
+            Put::Made(made) => Self::created(made, version, location),
+            Put::Is(is) => Self::changed(is, version),
+        }
+    }
+
     /// A report on many things: 201 if any was created, else 422.
     pub fn report(body: &impl Serialize, made: bool) -> Result<Self, Problem> {
         let status = if made { StatusCode::CREATED } else { StatusCode::UNPROCESSABLE_ENTITY };
+        Ok(Self { status, body: json(body)?, version: None, location: None })
+    }
+
+    /// A report on many changes: 200 if any was made, else 422.
+    pub fn bulk(body: &impl Serialize, made: bool) -> Result<Self, Problem> {
+        let status = if made { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
         Ok(Self { status, body: json(body)?, version: None, location: None })
     }
 

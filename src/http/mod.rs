@@ -1,6 +1,7 @@
 //! What every handler needs: problems, JSON input, versions and idempotency, turns for large uploads. The router is in `app`, and
 //! `tenancy::auth` decides who the caller is.
 
+pub mod bulk;
 pub mod change;
 pub mod input;
 pub mod problem;

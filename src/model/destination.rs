@@ -36,6 +36,12 @@ pub enum TargetKind {
 }
 
 impl TargetKind {
+    /// The kind of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        serde_json::from_value(name.into()).ok()
+    }
+
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -100,6 +100,9 @@ impl Error {
     }
 }
 
+/// The version of what isn't there, which nobody can have read.
+pub const NOT_THERE: i64 = 0;
+
 /// Checks that this is the version that the caller has read. `None` accepts any.
 pub fn same_version(if_match: Option<i64>, version: i64) -> Result<()> {
     if if_match.is_none_or(|read| read == version) { Ok(()) } else { Err(Error::Changed(version)) }

@@ -67,6 +67,15 @@ impl Api {
     }
 }
 
+/// What becomes of what rings something that is deleted.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DetachQuery {
+    /// Takes it out of groups and queues first; otherwise these are in the way.
+    #[serde(default)]
+    pub detach: bool,
+}
+
 /// The tenant that a request is about. Only the platform needs to name one; otherwise it is the caller's own.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]

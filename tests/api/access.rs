@@ -180,3 +180,80 @@ async fn the_description_names_every_route_and_asks_for_a_key() {
     assert_eq!((nothing.status, nothing.header("Content-Type")), (404, Some("application/problem+json")));
     node.stop().await;
 }
+
+#[actix_web::test]
+async fn a_key_can_read_who_it_is_and_nothing_else_of_an_account() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let new = json!({ "name": "sync", "tenant_id": tenant, "scopes": ["groups:read"] });
+    let made = node.api("POST", "/v1/keys", new).await.json();
+    let token = made["token"].as_str().unwrap();
+    let headers = [("X-API-Key", token)];
+    let me = node.api_with("GET", "/v1/auth/me", &headers, Value::Null).await;
+    assert_eq!(me.status, 200, "{}", me.text());
+    let me = me.json();
+    assert_eq!((&me["key"]["id"], &me["key"]["scopes"]), (&made["id"], &json!(["groups:read"])));
+    assert_eq!((&me["tenant"]["domain"], &me["user"]), (&json!("acme.test"), &Value::Null));
+    assert_eq!(me["extensions"], json!([]));
+    assert!(!me.to_string().contains(token), "the key is not shown again");
+    for path in ["logout", "change-password", "two-factor", "two-factor/confirm", "two-factor/disable"] {
+        let body = json!({ "old_password": "a", "password": "b", "code": "1" });
+        let body = match path {
+            "change-password" => json!({ "old_password": body["old_password"], "password": "another long phrase 8" }),
+            "two-factor/confirm" => json!({ "code": "123456" }),
+            "two-factor/disable" => json!({ "password": "x" }),
+            _ => Value::Null,
+        };
+        let refused = node.api_with("POST", &format!("/v1/auth/{path}"), &headers, body).await;
+        assert_eq!(refused.status, 403, "{path}: {}", refused.text());
+    }
+    let of_the_platform = node.api("GET", "/v1/auth/me", Value::Null).await.json();
+    assert_eq!((&of_the_platform["tenant"], &of_the_platform["roles"]), (&Value::Null, &json!(["platform_admin"])));
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn pages_of_the_origins_that_a_key_names_can_use_it_and_no_others() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let (named, other) = ("https://crm.example", "https://evil.example");
+    let new = json!({ "name": "crm", "tenant_id": tenant, "scopes": ["groups:read"], "origins": [named] });
+    let key = node.api("POST", "/v1/keys", new).await.json();
+    let second = json!({ "name": "plain", "tenant_id": tenant, "scopes": ["groups:read"] });
+    let second = node.api("POST", "/v1/keys", second).await.json();
+    let path = format!("/v1/tenants/{tenant}/groups");
+    let allowed = |answer: &crate::harness::Answer| answer.header("Access-Control-Allow-Origin").map(ToOwned::to_owned);
+    let question = async |origin: &str| {
+        let headers = [("Origin", origin), ("Access-Control-Request-Method", "GET")];
+        send(node.app.app_address, "OPTIONS", &path, &headers, b"").await
+    };
+    let asked = question(named).await;
+    assert_eq!((asked.status, allowed(&asked).as_deref()), (204, Some(named)));
+    assert!(asked.header("Access-Control-Allow-Headers").unwrap().contains("X-API-Key"));
+    assert_eq!(asked.header("Access-Control-Allow-Credentials"), None, "cookies are never for other sites");
+    for stranger in [other, "null", "https://crm.example.evil.example", ""] {
+        let asked = question(stranger).await;
+        assert_eq!(allowed(&asked), None, "{stranger}");
+    }
+    let read = async |token: &Value, origin: &str| {
+        let headers = [("X-API-Key", token.as_str().unwrap()), ("Origin", origin)];
+        let answer = node.api_with("GET", &path, &headers, Value::Null).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert!(answer.header("Vary").is_some_and(|vary| vary.contains("Origin")));
+        allowed(&answer)
+    };
+    assert_eq!(read(&key["token"], named).await.as_deref(), Some(named));
+    assert_eq!(read(&key["token"], other).await, None);
+    assert_eq!(read(&second["token"], named).await, None, "another key is not for that page");
+    for wrong in ["*", "http://crm.example", "https://crm.example/"] {
+        let refused = node.api("POST", "/v1/keys", json!({ "name": "x", "origins": [wrong] })).await;
+        assert_eq!((refused.status, &refused.json()["field"]), (422, &json!("origins[0]")), "{wrong}");
+    }
+    let id = key["id"].as_str().unwrap();
+    let emptied = node.api("PATCH", &format!("/v1/keys/{id}"), json!({ "origins": [] })).await;
+    assert_eq!(emptied.status, 200);
+    assert_eq!(allowed(&question(named).await), None);
+    node.stop().await;
+}

@@ -205,16 +205,9 @@ fn the_command_line_finds_a_running_demo_and_starts_nothing_of_its_own() {
     let (mut child, made) = demo(&folder);
     let postmaster = || std::fs::read_to_string(folder.join("postgres/postmaster.pid")).unwrap();
     let before = postmaster();
-    let mut fastest = std::time::Duration::MAX;
-    for _ in 0..20 {
-        let began = std::time::Instant::now();
-        let output = run(&folder, &["tenant", "list", "--json"]);
-        fastest = fastest.min(began.elapsed());
-        let tenants = serde_json::from_slice::<Value>(&output.stdout).unwrap();
-        assert_eq!(tenants[0]["id"], made["tenant"]["id"]);
-    }
-    // The promise is 50 ms, but here a debug build shares the machine with other tests. Starting a cluster takes a quarter of a second.
-    assert!(fastest < std::time::Duration::from_millis(150), "{fastest:?}");
+    let output = run(&folder, &["tenant", "list", "--json"]);
+    let tenants = serde_json::from_slice::<Value>(&output.stdout).unwrap();
+    assert_eq!(tenants[0]["id"], made["tenant"]["id"]);
     assert_eq!(postmaster(), before);
     // A crashed node leaves its Postgres running, and commands find it.
     end(&mut child, Signal::SIGKILL);

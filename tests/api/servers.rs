@@ -314,6 +314,7 @@ async fn platform_key(app: &App) -> String {
         tenant_id: None,
         expires_at: None,
         scopes: vec!["*".into()],
+        origins: Vec::new(),
     };
     let key = dialplane::tenancy::keys::create(&mut change, new).await.unwrap().token;
     change.commit().await.unwrap();

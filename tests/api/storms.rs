@@ -147,6 +147,12 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
         "POST /v1/auth/reset-password" => one(&none, json!({ "token": "none", "password": "a long enough phrase 7" })),
         "POST /v1/auth/verify-email" => one(&none, json!({ "token": "none" })),
         "POST /v1/tenants" => one(&none, json!({ "domain": format!("x{round}.test") })),
+        "PUT /v1/tenants/by-domain/{domain}" => ["x", "r"]
+            .map(|letter| {
+                let domain = format!("{letter}{round}.test");
+                (path(&none).replace("{domain}", &domain), json!({ "domain": domain, "name": "Put" }))
+            })
+            .to_vec(),
         "PATCH /v1/tenants/{tenant_id}" => vec![
             (path(&none), json!({ "domain": format!("x{round}.test") })),
             (path(&none), json!({ "domain": format!("f{round}.test"), "keep_former_days": 0 })),
@@ -171,6 +177,12 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
             (path(&none), json!({ "number": "15" })),
             (path(&none), json!({ "number": "74", "calls": { "forward_always": "71" } })),
         ],
+        "PUT /v1/tenants/{tenant_id}/extensions/by-number/{number}" => ["71", "73"]
+            .map(|number| {
+                let new = json!({ "number": number, "calls": { "forward_always": "72" } });
+                (path(&none).replace("{number}", number), new)
+            })
+            .to_vec(),
         "PATCH /v1/tenants/{tenant_id}/extensions/{id}" => vec![
             (path(other), json!({ "alias": "73" })),
             (path(other), json!({ "calls": { "forward_always": "71" } })),
@@ -185,6 +197,24 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
             (path(&none), json!({ "name": "both", "members": [other, extension] })),
             (path(&none), json!({ "name": "late", "number": "73", "members": [extension] })),
         ],
+        "PATCH /v1/tenants/{tenant_id}/extensions/bulk" => one(
+            &none,
+            json!({ "changes": [{ "key": "71", "set": { "calls": { "forward_always": "72" } } },
+                                { "id": other, "set": { "alias": "73" } }] }),
+        ),
+        "POST /v1/tenants/{tenant_id}/extensions/bulk-delete" => {
+            one(&none, json!({ "delete": [{ "key": "71" }, { "id": other }], "detach": true }))
+        }
+        "PATCH /v1/tenants/{tenant_id}/groups/bulk" => {
+            one(&none, json!({ "changes": [{ "key": "crew", "set": { "number": "73", "members": [extension] } }] }))
+        }
+        "POST /v1/tenants/{tenant_id}/groups/bulk-delete" => one(&none, json!({ "delete": [{ "id": group }] })),
+        "PUT /v1/tenants/{tenant_id}/groups/by-name/{name}" => ["crew", "both"]
+            .map(|name| {
+                let new = json!({ "name": name, "members": [extension], "otherwise": target("announcement", first) });
+                (path(&none).replace("{name}", name), new)
+            })
+            .to_vec(),
         "PATCH /v1/tenants/{tenant_id}/groups/{id}" => vec![
             (path(group), json!({ "members": [extension, other] })),
             (path(group), json!({ "number": "73" })),
@@ -198,6 +228,13 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
             let outside = json!({ "number": "71", "on_behalf_of": other });
             vec![(path(&none), new), (path(&none), json!({ "name": "out", "kind": "external", "config": outside }))]
         }
+        "PUT /v1/tenants/{tenant_id}/destinations/by-name/{kind}/{name}" => ["first", "third"]
+            .map(|name| {
+                let mut new = announcement(name);
+                new["config"]["then"] = target("announcement", second);
+                (path(&none).replace("{kind}", "announcement").replace("{name}", name), new)
+            })
+            .to_vec(),
         "PATCH /v1/tenants/{tenant_id}/destinations/{id}" => vec![
             (path(first), leads(target("announcement", second))),
             (path(second), leads(target("announcement", first))),
@@ -222,6 +259,18 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
         "PATCH /v1/phone-numbers/agent/{agent_id}" => {
             vec![(path(&none).replace("{agent_id}", &agent.to_string()), json!({ "choice": "round_robin" }))]
         }
+        "PATCH /v1/phone-numbers/bulk" => one(
+            &none,
+            json!({ "changes": [{ "id": number, "set": { "destination": target("extension", extension) } }] }),
+        ),
+        "POST /v1/phone-numbers/bulk-delete" => one(&none, json!({ "delete": [{ "id": number }], "detach": true })),
+        "PUT /v1/phone-numbers/by-number/{number}" => [5, 6]
+            .map(|at| {
+                let new = format!("+120255{at}{round:04}");
+                let body = json!({ "number": new, "destination": target("extension", extension) });
+                (path(&none).replace("{number}", &new), body)
+            })
+            .to_vec(),
         "PATCH /v1/phone-numbers/{id}" => vec![
             (path(number), json!({ "destination": target("extension", extension) })),
             (path(number), json!({ "destination": target("group", group) })),
@@ -231,6 +280,12 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
         "POST /v1/phone-numbers/{id}/assign" => one(number, json!({ "agent_id": agent })),
         "POST /v1/phone-numbers/{id}/unassign" => one(number, Value::Null),
         "POST /v1/carriers" => one(&none, carrier(&format!("v{round}"))),
+        "PUT /v1/carriers/by-name/{name}" => ["v", "w"]
+            .map(|letter| {
+                let name = format!("{letter}{round}");
+                (path(&none).replace("{name}", &name), carrier(&name))
+            })
+            .to_vec(),
         "PATCH /v1/carriers/{id}" => one(&things.carrier, json!({ "name": format!("v{round}") })),
         "DELETE /v1/carriers/{id}" => one(&things.carrier, Value::Null),
         "PUT /v1/carriers/{id}/rates" | "POST /v1/carriers/{id}/rates/bulk" => {
@@ -249,6 +304,18 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
         "POST /v1/admin/agents/bulk" => {
             one(&none, json!({ "agents": [person(&format!("b{round}")), person(&format!("c{round}"))] }))
         }
+        "PATCH /v1/admin/agents/bulk" => one(
+            &none,
+            json!({ "changes": [{ "id": agent, "set": { "extensions": ["71"] } },
+                                { "id": agent, "set": { "email": format!("b{round}@people.test") } }] }),
+        ),
+        "POST /v1/admin/agents/bulk-delete" => one(&none, json!({ "delete": [{ "id": agent }], "detach": true })),
+        "PUT /v1/admin/agents/by-email/{email}" => ["a", "b"]
+            .map(|letter| {
+                let new = person(&format!("{letter}{round}"));
+                (path(&none).replace("{email}", new["email"].as_str().unwrap()), new)
+            })
+            .to_vec(),
         "PATCH /v1/admin/agents/{id}" => vec![
             (path(agent), json!({ "status": "suspended" })),
             (path(agent), json!({ "email": format!("b{round}@people.test") })),

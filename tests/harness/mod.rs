@@ -276,6 +276,7 @@ impl Node {
             tenant_id: None,
             expires_at: None,
             scopes: vec!["*".into()],
+            origins: Vec::new(),
         };
         let key = dialplane::tenancy::keys::create(&mut change, key).await.unwrap().token;
         let name = format!("fs-{}", Uuid::now_v7().simple());

@@ -56,7 +56,7 @@ async fn a_switch_is_answered_about_its_own_clusters_tenants_only() {
     let cluster = node.api("POST", "/v1/clusters", new).await;
     assert_eq!(cluster.status, 201, "{}", cluster.text());
     let cluster = cluster.json()["id"].clone();
-    let tenant = node.api("POST", "/v1/tenants", json!({ "domain": "west.test", "region": "us-west" })).await.json();
+    let tenant = node.api("POST", "/v1/tenants", json!({ "domain": "west.test", "cluster_id": cluster })).await.json();
     assert_eq!(tenant["cluster_id"], cluster);
     let path = format!("/v1/tenants/{}", tenant["id"].as_str().unwrap());
     let id = tenant["id"].as_str().unwrap().parse().unwrap();
@@ -121,7 +121,10 @@ async fn new_tenants_go_to_the_cluster_that_is_filled_least() {
     let mut clusters = Vec::new();
     for (name, max) in [("one", 4), ("two", 2)] {
         let new = json!({ "name": name, "region": "eu", "max_tenants": max });
-        clusters.push(node.api("POST", "/v1/clusters", new).await.json()["id"].clone());
+        let id = node.api("POST", "/v1/clusters", new).await.json()["id"].clone();
+        let switch = json!({ "name": format!("fs-{name}"), "cluster_id": id });
+        assert_eq!(node.api("POST", "/v1/switches", switch).await.status, 201);
+        clusters.push(id);
     }
     let mut counts = [0, 0];
     for n in 0..6 {

@@ -180,8 +180,13 @@ async fn make_all(change: &mut Change, passwords: &Passwords, domain: Domain) ->
     let new = NewNumber::leading(&E164::parse(DID)?, first.map(Target::extension));
     numbers::create(change, tenant.id, new).await?;
     let switch = make_switch(change).await?;
-    let key =
-        NewKey { name: DisplayName::parse("demo")?, tenant_id: None, expires_at: None, scopes: keys::all_scopes() };
+    let key = NewKey {
+        name: DisplayName::parse("demo")?,
+        tenant_id: None,
+        expires_at: None,
+        scopes: keys::all_scopes(),
+        origins: Vec::new(),
+    };
     let api_key = keys::create(change, key).await?.token;
     let password: String = rand::rng().sample_iter(rand::distr::Alphanumeric).take(20).map(char::from).collect();
     users::create_platform_admin(change, passwords, ADMIN, &password).await?;

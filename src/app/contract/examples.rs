@@ -43,11 +43,14 @@ pub fn by_operation<'a>(operations: impl Iterator<Item = (&'a str, &'a str)>) ->
     operations.filter_map(of).collect()
 }
 
+/// Parameters of paths that are no ids.
+const KEYS: [&str; 5] = ["{name}", "{kind}", "{number}", "{email}", "{domain}"];
+
 /// Whether a path with named ids is of this form.
 fn fits(form: &str, path: &str) -> bool {
     let (form, path) = (form.split('/').collect::<Vec<_>>(), path.split('/').collect::<Vec<_>>());
     let fits = |(form, part): (&&str, &&str)| {
-        form == part || form.starts_with('{') && part.starts_with('{') || *form == "{name}"
+        form == part || form.starts_with('{') && (part.starts_with('{') || KEYS.contains(form))
     };
     form.len() == path.len() && form.iter().zip(&path).all(fits)
 }

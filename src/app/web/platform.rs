@@ -118,6 +118,7 @@ fn read_tenancy(form: &mut Form) -> Option<NewTenancy> {
         reuse: false,
         template: given(form.value("template")),
         region: given(form.value("region")),
+        cluster_id: None,
         owner: Some(NewOwner { first_name: first_name?, last_name: last_name?, email: email?, language: None }),
         settings: None,
     })

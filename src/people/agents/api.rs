@@ -1,7 +1,7 @@
 //! `/v1/admin/agents`: a tenant's people and their phones.
 
 use actix_web::{
-    HttpResponse, delete, get, patch, post,
+    HttpResponse, delete, get, patch, post, put,
     web::{Bytes, Data, Json, Path, Query},
 };
 use serde::Deserialize;
@@ -10,21 +10,27 @@ use uuid::Uuid;
 use super::{
     Agent, AgentPatch, CreatedAgent, Maker, NewAgent,
     bulk::{self, NewAgents, Report},
-    create, delete, store, update,
+    create, delete, detach, store, update,
 };
 use crate::{
     http::{
+        bulk::{self as many, Changes, Deletions},
         change::{self, ChangeRequest, Outcome},
         input,
         problem::Problem,
     },
-    model::paging::{Page, PageQuery},
-    model::user::UserStatus,
-    node::apart::apart,
+    model::{
+        error::Error,
+        paging::{Page, PageQuery},
+        put::Put,
+        user::UserStatus,
+    },
+    node::{apart::apart, changes::Change},
     tenancy::{
-        Api, TenantQuery,
+        Api, DetachQuery, TenantQuery,
         auth::{actor::Actor, rules::Role},
     },
+    text::Code,
 };
 
 fn maker<'a>(api: &'a Api, actor: &Actor) -> Maker<'a> {
@@ -47,7 +53,8 @@ pub async fn create_agent(
     let new: NewAgent = input::parse(&body)?;
     let work = async |change: &mut _| {
         let made = create(change, maker(&api, &actor), tenant, new).await?;
-        Outcome::created(&made, made.user.version, format!("/v1/admin/agents/{}", made.user.id))
+        let location = actor.place(tenant, &format!("/v1/admin/agents/{}", made.user.id));
+        Outcome::created(&made, made.user.version, location)
     };
     request.run(&api, &actor, &body, work).await
 }
@@ -140,19 +147,131 @@ pub async fn update_agent(
 }
 
 /// Delete an agent; the numbers rest for 30 days
-#[utoipa::path(tag = "agents", params(TenantQuery), responses((status = 204), (status = 409, body = Problem)))]
+///
+/// What rings their extensions is in the way, unless `detach` is asked for.
+#[utoipa::path(tag = "agents", params(TenantQuery, DetachQuery), responses((status = 204), (status = 409, body = Problem)))]
 #[delete("/v1/admin/agents/{id}")]
 pub async fn delete_agent(
     api: Data<Api>,
     actor: Actor,
     request: ChangeRequest,
     query: Query<TenantQuery>,
+    how: Query<DetachQuery>,
     path: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
     let work = async |change: &mut _| {
+        if how.detach {
+            detach(change, tenant, *path).await?;
+        }
         delete(change, maker(&api, &actor), tenant, *path, request.if_match).await?;
         Ok(Outcome::deleted())
     };
     request.run(&api, &actor, b"", work).await
+}
+
+/// Look an agent up by their e-mail address
+#[utoipa::path(tag = "agents", params(TenantQuery), responses((status = 200, body = Agent), (status = 404, body = Problem)))]
+#[get("/v1/admin/agents/by-email/{email}")]
+pub async fn agent_by_email(
+    api: Data<Api>,
+    actor: Actor,
+    query: Query<TenantQuery>,
+    path: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.tenant_or(query.tenant_id)?;
+    let agent = store::by_email(&mut *api.read(&actor).await?, tenant, &path).await?;
+    let agent = agent.ok_or_else(|| Problem::not_found("agent"))?;
+    Ok(change::shown(&agent, agent.user.version))
+}
+
+/// Make an agent equal to this, by their e-mail address
+///
+/// Creates them if there is none, and only then shows their SIP passwords and voicemail PINs. Without `numbers`, the extensions of an
+/// agent who is there stay as they are.
+#[utoipa::path(tag = "agents", params(TenantQuery), request_body = NewAgent, responses((status = 200, body = Agent), (status = 201, body = CreatedAgent), (status = 409, body = Problem), (status = 412, body = Problem)))]
+#[put("/v1/admin/agents/by-email/{email}")]
+pub async fn put_agent(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    query: Query<TenantQuery>,
+    path: Path<String>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.tenant_or(query.tenant_id)?;
+    let new: NewAgent = input::parse(&body)?;
+    if !new.email.as_str().eq_ignore_ascii_case(&path) {
+        return Err(Error::invalid("email", Code::NotThePathsName).into());
+    }
+    let work = async |change: &mut _| {
+        let put = super::put(change, maker(&api, &actor), tenant, new, request.if_match).await?;
+        let user = match &put {
+            Put::Made(made) => &made.user,
+            Put::Is(agent) => &agent.user,
+        };
+        Outcome::put(&put, user.version, actor.place(tenant, &format!("/v1/admin/agents/{}", user.id)))
+    };
+    request.run(&api, &actor, &body, work).await
+}
+
+/// Change many agents, all or none unless asked otherwise
+///
+/// If nothing was changed because of errors, the answer is a 422 with the report.
+#[utoipa::path(tag = "agents", params(TenantQuery), request_body = Changes<AgentPatch>, responses((status = 200, body = many::Report), (status = 422, body = many::Report)))]
+#[patch("/v1/admin/agents/bulk")]
+pub async fn update_agents(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    query: Query<TenantQuery>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.tenant_or(query.tenant_id)?;
+    let new: Changes<AgentPatch> = input::parse_apart(&body).await?;
+    let partial = new.partial;
+    let lines = apart(move || new.read()).await??;
+    let _turn = api.turn().await?;
+    let work = async |change: &mut Change| {
+        change.hold(tenant).await?;
+        let report = many::run(change, lines, partial, async |change, (which, patch)| {
+            let before = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("agent"))?;
+            let after = update(change, maker(&api, &actor), tenant, before.id, patch, None).await?;
+            Ok((before.id, many::changed(before.version, after.user.version)))
+        });
+        many::answer(&report.await?)
+    };
+    request.run(&api, &actor, &body, work).await
+}
+
+/// Delete many agents, all or none unless asked otherwise
+///
+/// Their numbers rest for 30 days. If nothing was deleted because of errors, the answer is a 422 with the report.
+#[utoipa::path(tag = "agents", params(TenantQuery), request_body = Deletions, responses((status = 200, body = many::Report), (status = 422, body = many::Report)))]
+#[post("/v1/admin/agents/bulk-delete")]
+pub async fn delete_agents(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    query: Query<TenantQuery>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.tenant_or(query.tenant_id)?;
+    let gone: Deletions = input::parse_apart(&body).await?;
+    let (partial, detached) = (gone.partial, gone.detach);
+    let lines = gone.read()?;
+    let _turn = api.turn().await?;
+    let work = async |change: &mut Change| {
+        change.hold(tenant).await?;
+        let report = many::run(change, lines, partial, async |change, which| {
+            let agent = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("agent"))?;
+            if detached {
+                detach(change, tenant, agent.id).await?;
+            }
+            delete(change, maker(&api, &actor), tenant, agent.id, None).await?;
+            Ok((agent.id, many::Outcome::Deleted))
+        });
+        many::answer(&report.await?)
+    };
+    request.run(&api, &actor, &body, work).await
 }

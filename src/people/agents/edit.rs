@@ -10,7 +10,7 @@ use crate::{
     node::changes::{Audit, Change},
     telephony::{
         extensions::{self, Extension, Owner, store::NewRows},
-        pools,
+        groups, pools,
     },
     tenancy::{
         auth::{
@@ -233,6 +233,14 @@ async fn keep_an_owner(change: &mut Change, tenant: Uuid, before: &User, role: R
         return Err(Error::from(Code::LastOwner));
     }
     Ok(())
+}
+
+/// Takes an agent's extensions out of the groups and queues that ring them.
+pub async fn detach(change: &mut Change, tenant: Uuid, id: Uuid) -> Result<()> {
+    change.hold(tenant).await?;
+    let phones = store::extensions_of(change.db(), tenant, &[id]).await?;
+    let ids = phones.into_iter().map(|(_, phone)| phone.id).collect::<Vec<_>>();
+    groups::detach(change, tenant, &ids).await
 }
 
 /// Deletes an agent. The extensions are gone on every switch, and their numbers rest.

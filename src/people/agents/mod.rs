@@ -4,9 +4,13 @@ pub mod api;
 pub mod bulk;
 mod edit;
 pub mod file;
+mod put;
 pub mod store;
 
-pub use self::edit::{add_extension, delete, invite_again, update};
+pub use self::{
+    edit::{add_extension, delete, detach, invite_again, update},
+    put::put,
+};
 
 use std::collections::HashSet;
 

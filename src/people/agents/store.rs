@@ -9,6 +9,7 @@ use crate::{
     model::{
         language::Language,
         paging::{Page, Window},
+        which::Which,
     },
     telephony::extensions::ExtensionStatus,
     tenancy::{
@@ -105,6 +106,25 @@ pub async fn get(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<
     match users::store::get(&mut *db, Some(tenant), id).await? {
         Some(user) => with_extensions(db, tenant, user).await.map(Some),
         None => Ok(None),
+    }
+}
+
+/// The agent with this e-mail address, in any case of its letters.
+pub async fn by_email(db: &mut PgConnection, tenant: Uuid, email: &str) -> sqlx::Result<Option<Agent>> {
+    let id =
+        sqlx::query_scalar!("select id from users where tenant_id = $1 and lower(email) = lower($2)", tenant, email);
+    match id.fetch_optional(&mut *db).await? {
+        Some(id) => get(db, tenant, id).await,
+        None => Ok(None),
+    }
+}
+
+/// The agent that a line means.
+pub async fn which(db: &mut PgConnection, tenant: Uuid, which: &Which) -> sqlx::Result<Option<User>> {
+    match (which.id, &which.key) {
+        (Some(id), _) => users::store::get(db, Some(tenant), id).await,
+        (None, Some(email)) => Ok(by_email(db, tenant, email).await?.map(|agent| agent.user)),
+        (None, None) => Ok(None),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
     model::{
         error::Error,
         paging::{Page, PageQuery, Window},
+        put::Put,
         settings::{self, Settings, Template},
     },
     telephony::pools,
@@ -25,11 +26,11 @@ use crate::{
         Api,
         auth::actor::Actor,
         tenants::{
-            self,
+            self, Tenant,
             templates::{self, TemplateVersion},
         },
     },
-    text::Code,
+    text::{Code, Domain},
 };
 
 /// Create a tenant with everything it starts with: owner, pool, settings, and what is not in use yet
@@ -52,6 +53,35 @@ pub async fn create_tenant(
 fn template(body: &[u8]) -> Result<Template, Problem> {
     let body: Value = input::parse(body)?;
     Ok(Template::parse(&body).map_err(templates::wrong_setting)?)
+}
+
+/// Make a tenant equal to this, by its domain
+///
+/// Creates it if there is none, as `POST /v1/tenants` does. What only counts when a tenant is created (its template, its region, its
+/// owner) can't differ later. A name, a cluster and settings that are not given stay as they are; settings are a merge patch over those
+/// that the tenant has.
+#[utoipa::path(tag = "tenants", request_body = NewTenancy, responses((status = 200, body = Tenant), (status = 201, body = Tenancy), (status = 409, body = Problem), (status = 412, body = Problem)))]
+#[put("/v1/tenants/by-domain/{domain}")]
+pub async fn put_tenant(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    path: Path<String>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let new: NewTenancy = input::parse(&body)?;
+    if Domain::parse(&path).ok().as_ref() != Some(&new.domain) {
+        return Err(Error::invalid("domain", Code::NotThePathsName).into());
+    }
+    let work = async |change: &mut _| {
+        let put = super::put(&api.auth.public_url, change, new, request.if_match).await?;
+        let tenant = match &put {
+            Put::Made(made) => &made.tenant,
+            Put::Is(tenant) => tenant,
+        };
+        Outcome::put(&put, tenant.version, format!("/v1/tenants/{}", tenant.id))
+    };
+    request.run(&api, &actor, &body, work).await
 }
 
 /// Create a template

@@ -1,8 +1,11 @@
 //! Onboarding: creates a working tenant from a template, in one transaction.
 
 pub mod api;
+mod put;
 pub mod sign_up;
 mod store;
+
+pub use self::put::put;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -61,6 +64,8 @@ pub struct NewTenancy {
     pub template: Option<String>,
     /// Places it on the least filled cluster of this region. Any region if absent.
     pub region: Option<String>,
+    /// Places it on this cluster, also if the cluster has no active switch yet.
+    pub cluster_id: Option<Uuid>,
     /// Gets a mail with a link to choose a password.
     pub owner: Option<NewOwner>,
     /// A merge patch over the template's settings.
@@ -72,7 +77,7 @@ impl NewTenancy {
     /// From the default template, without an owner.
     #[must_use]
     pub fn plain(name: Option<DisplayName>, domain: Domain) -> Self {
-        Self { name, domain, reuse: false, template: None, region: None, owner: None, settings: None }
+        Self { name, domain, reuse: false, template: None, region: None, cluster_id: None, owner: None, settings: None }
     }
 }
 
@@ -145,7 +150,13 @@ pub async fn create(
     };
     settings.need_features(None).map_err(templates::wrong_setting)?;
     templates::known_to_database(change, &settings).await?;
-    let cluster = clusters::choose(change, new.region.as_deref()).await?;
+    let cluster = match new.cluster_id {
+        Some(cluster) => {
+            clusters::check_room(change, cluster).await?;
+            cluster
+        }
+        None => clusters::choose(change, new.region.as_deref()).await?,
+    };
     let from = tenants::From {
         cluster,
         template: template.name.to_string(),

@@ -164,6 +164,7 @@ async fn begin(auth: &Auth, change: &mut Change, kept: SignUp) -> Result<()> {
         reuse: false,
         template: None,
         region: kept.region,
+        cluster_id: None,
         owner: Some(NewOwner {
             first_name: name(&kept.first_name)?,
             last_name: name(&kept.last_name)?,

@@ -21,8 +21,12 @@ use crate::{
         input,
         problem::Problem,
     },
-    model::error::Error,
-    model::paging::{self, Page, PageQuery},
+    model::{
+        error::Error,
+        paging::{self, Page, PageQuery},
+        put::Put,
+        settings::Words,
+    },
     tenancy::{Api, auth::actor::Actor},
     text::Code,
 };
@@ -67,6 +71,39 @@ pub async fn show_carrier(api: Data<Api>, actor: Actor, path: Path<Uuid>) -> Res
     let carrier = store::get(&mut *api.read(&actor).await?, path.into_inner()).await?;
     let carrier = carrier.ok_or_else(|| Problem::not_found("carrier"))?;
     Ok(change::shown(&carrier, carrier.version))
+}
+
+/// Look a carrier up by its name
+#[utoipa::path(tag = "carriers", responses((status = 200, body = Carrier), (status = 404, body = Problem)))]
+#[get("/v1/carriers/by-name/{name}")]
+pub async fn carrier_by_name(api: Data<Api>, actor: Actor, path: Path<String>) -> Result<HttpResponse, Problem> {
+    let carrier = store::by_name(&mut *api.read(&actor).await?, &path).await?;
+    let carrier = carrier.ok_or_else(|| Problem::not_found("carrier"))?;
+    Ok(change::shown(&carrier, carrier.version))
+}
+
+/// Make a carrier equal to this, by its name
+///
+/// Creates it if there is none. Its tenant can't change. A password stays as it is unless one is given.
+#[utoipa::path(tag = "carriers", request_body = NewCarrier, responses((status = 200, body = Carrier), (status = 201, body = Carrier), (status = 412, body = Problem)))]
+#[put("/v1/carriers/by-name/{name}")]
+pub async fn put_carrier(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    path: Path<String>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let new: NewCarrier = input::parse(&body)?;
+    if Words::parse(&path).ok().as_ref() != Some(&new.name) {
+        return Err(Error::invalid("name", Code::NotThePathsName).into());
+    }
+    let work = async |change: &mut _| {
+        let put = super::put(change, new, request.if_match).await?;
+        let (Put::Made(carrier) | Put::Is(carrier)) = &put;
+        Outcome::put(&put, carrier.version, format!("/v1/carriers/{}", carrier.id))
+    };
+    request.run(&api, &actor, &body, work).await
 }
 
 /// Change a carrier

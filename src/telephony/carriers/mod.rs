@@ -15,7 +15,8 @@ use uuid::Uuid;
 use crate::model::carrier::CarrierConfig;
 use crate::{
     model::{
-        error::{Error, Result, same_version},
+        error::{Error, NOT_THERE, Result, same_version},
+        put::Put,
         same::is_same,
         settings::Words,
     },
@@ -147,6 +148,26 @@ pub async fn update(change: &mut Change, id: Uuid, patch: CarrierPatch, if_match
     let after = store::get(change.db(), id).await?.ok_or(Error::NotFound("carrier"))?;
     change.audit_of("update", Some(&before), Some(&after)).await?;
     Ok(after)
+}
+
+/// Makes the carrier of this name equal to what is wanted, or creates it. Its tenant can't change. An absent password stays as it is.
+pub async fn put(change: &mut Change, new: NewCarrier, if_match: Option<i64>) -> Result<Put<Carrier>> {
+    let Some(carrier) = store::by_name(change.db(), new.name.as_str()).await? else {
+        same_version(if_match, NOT_THERE)?;
+        return create(change, new).await.map(Put::Made);
+    };
+    let NewCarrier { name, tenant_id, status, config, password, priority } = new;
+    if tenant_id != carrier.tenant_id {
+        return Err(Error::invalid("tenant_id", Code::CantChange));
+    }
+    let patch = CarrierPatch {
+        name: Some(name),
+        status: Some(status),
+        config: Some(config),
+        password: password.map(Some),
+        priority: Some(priority),
+    };
+    update(change, carrier.id, patch, if_match).await.map(Put::Is)
 }
 
 pub async fn delete(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<()> {

@@ -124,6 +124,13 @@ pub async fn get(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Carri
     Ok(select(db, Some(id), Window::FIRST).await?.pop())
 }
 
+pub async fn by_name(db: &mut PgConnection, name: &str) -> sqlx::Result<Option<Carrier>> {
+    match sqlx::query_scalar!("select id from carriers where name = $1", name).fetch_optional(&mut *db).await? {
+        Some(id) => get(db, id).await,
+        None => Ok(None),
+    }
+}
+
 pub async fn list(db: impl PgExecutor<'_>, window: Window) -> sqlx::Result<Vec<Carrier>> {
     select(db, None, window).await
 }

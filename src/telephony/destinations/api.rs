@@ -1,13 +1,15 @@
 //! `/v1/tenants/{tenant_id}/destinations`: what calls lead to besides extensions and groups.
 
 use actix_web::{
-    HttpResponse, delete, get, patch, post,
+    HttpResponse, delete, get, patch, post, put,
     web::{Bytes, Data, Json, Path, Query},
 };
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{CreatedDestination, Destination, DestinationPatch, NewDestination, create, delete, store, update};
+use super::{
+    CreatedDestination, Destination, DestinationPatch, NewDestination, create, delete, put as equal, store, update,
+};
 use crate::model::destination::TargetKind;
 use crate::{
     http::{
@@ -15,8 +17,13 @@ use crate::{
         input,
         problem::Problem,
     },
-    model::paging::{Page, PageQuery},
+    model::{
+        error::Error,
+        paging::{Page, PageQuery},
+        put::Put,
+    },
     tenancy::{Api, auth::actor::Actor},
+    text::{Code, DisplayName},
 };
 
 /// Create a destination
@@ -112,4 +119,52 @@ pub async fn delete_destination(
         Ok(Outcome::deleted())
     };
     request.run(&api, &actor, b"", work).await
+}
+
+/// Look a destination up by its kind and name
+#[utoipa::path(tag = "destinations", responses((status = 200, body = Destination), (status = 404, body = Problem), (status = 409, body = Problem)))]
+#[get("/v1/tenants/{tenant_id}/destinations/by-name/{kind}/{name}")]
+pub async fn destination_by_name(
+    api: Data<Api>,
+    actor: Actor,
+    path: Path<(Uuid, String, String)>,
+) -> Result<HttpResponse, Problem> {
+    let (tenant, kind, name) = path.into_inner();
+    let name = DisplayName::parse(&name).map_err(|_| Problem::not_found("destination"))?;
+    let kind = TargetKind::named(&kind).ok_or_else(|| Problem::not_found("destination"))?;
+    let found = equal::only(&mut *api.read(&actor).await?, actor.in_tenant(tenant)?, kind, &name).await?;
+    let destination = found.ok_or_else(|| Problem::not_found("destination"))?;
+    Ok(change::shown(&destination, destination.version))
+}
+
+/// Make a destination equal to this, by its kind and name
+///
+/// Creates it if there is none. A PIN stays as it is unless one is given.
+#[utoipa::path(tag = "destinations", request_body = NewDestination, responses((status = 200, body = Destination), (status = 201, body = CreatedDestination), (status = 409, body = Problem), (status = 412, body = Problem)))]
+#[put("/v1/tenants/{tenant_id}/destinations/by-name/{kind}/{name}")]
+pub async fn put_destination(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    path: Path<(Uuid, String, String)>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let (tenant, kind, name) = path.into_inner();
+    let tenant = actor.in_tenant(tenant)?;
+    let new: NewDestination = input::parse(&body)?;
+    if TargetKind::named(&kind) != Some(new.kind) {
+        return Err(Error::invalid("kind", Code::NotThePathsName).into());
+    }
+    if new.name.as_str() != name {
+        return Err(Error::invalid("name", Code::NotThePathsName).into());
+    }
+    let work = async |change: &mut _| {
+        let put = equal::put(change, tenant, new, request.if_match).await?;
+        let destination = match &put {
+            Put::Made(made) => &made.destination,
+            Put::Is(destination) => destination,
+        };
+        Outcome::put(&put, destination.version, format!("/v1/tenants/{tenant}/destinations/{}", destination.id))
+    };
+    request.run(&api, &actor, &body, work).await
 }

@@ -2,6 +2,7 @@
 //! announcements, numbers outside and paging. This module also records what leads where.
 
 pub mod api;
+pub mod put;
 pub mod store;
 
 use std::collections::{BTreeSet, HashMap};

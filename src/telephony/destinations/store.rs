@@ -109,6 +109,26 @@ pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result
     get(db, tenant, id).await
 }
 
+/// Those of a kind that have this name: names are not unique.
+pub async fn by_name(
+    db: &mut PgConnection,
+    tenant: Uuid,
+    kind: TargetKind,
+    name: &DisplayName,
+) -> sqlx::Result<Vec<Destination>> {
+    let ids = sqlx::query_scalar!(
+        "select id from destinations where tenant_id = $1 and kind = $2 and name = $3 order by id limit 10",
+        tenant,
+        kind.as_str(),
+        name as _
+    );
+    let mut found = Vec::new();
+    for id in ids.fetch_all(&mut *db).await? {
+        found.extend(get(&mut *db, tenant, id).await?);
+    }
+    Ok(found)
+}
+
 /// A tenant's destinations, of one kind if it is given.
 pub async fn list(
     db: impl PgExecutor<'_>,

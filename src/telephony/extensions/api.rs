@@ -1,7 +1,7 @@
 //! `/v1/tenants/{tenant_id}/extensions`: the SIP accounts of a tenant.
 
 use actix_web::{
-    HttpResponse, delete, get, patch, post,
+    HttpResponse, delete, get, patch, post, put,
     web::{Bytes, Data, Json, Path, Query},
 };
 use serde::Deserialize;
@@ -13,12 +13,20 @@ use super::{
 };
 use crate::{
     http::{
+        bulk::{self, Changes, Deletions},
         change::{self, ChangeRequest, Outcome},
         input,
         problem::Problem,
     },
-    model::paging::{Page, PageQuery},
-    tenancy::{Api, auth::actor::Actor},
+    model::{
+        error::Error,
+        paging::{Page, PageQuery},
+        put::Put,
+    },
+    node::{apart::apart, changes::Change},
+    telephony::groups,
+    tenancy::{Api, DetachQuery, auth::actor::Actor},
+    text::{Code, ExtensionNumber},
 };
 
 /// Create an extension
@@ -128,19 +136,134 @@ pub async fn rotate_secret(
 }
 
 /// Delete an extension
-#[utoipa::path(tag = "extensions", responses((status = 204), (status = 409, body = Problem)))]
+///
+/// What rings it is in the way, unless `detach` is asked for.
+#[utoipa::path(tag = "extensions", params(DetachQuery), responses((status = 204), (status = 409, body = Problem)))]
 #[delete("/v1/tenants/{tenant_id}/extensions/{id}")]
 pub async fn delete_extension(
     api: Data<Api>,
     actor: Actor,
     request: ChangeRequest,
     path: Path<(Uuid, Uuid)>,
+    how: Query<DetachQuery>,
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
     let work = async |change: &mut _| {
+        if how.detach {
+            groups::detach(change, tenant, &[id]).await?;
+        }
         delete(change, tenant, id, request.if_match).await?;
         Ok(Outcome::deleted())
     };
     request.run(&api, &actor, b"", work).await
+}
+
+/// Look an extension up by its number
+#[utoipa::path(tag = "extensions", responses((status = 200, body = Extension), (status = 404, body = Problem)))]
+#[get("/v1/tenants/{tenant_id}/extensions/by-number/{number}")]
+pub async fn extension_by_number(
+    api: Data<Api>,
+    actor: Actor,
+    path: Path<(Uuid, String)>,
+) -> Result<HttpResponse, Problem> {
+    let (tenant, number) = path.into_inner();
+    let number = ExtensionNumber::parse(&number).map_err(|_| Problem::not_found("extension"))?;
+    let extension = store::by_number(&mut *api.read(&actor).await?, actor.in_tenant(tenant)?, &number).await?;
+    let own = actor.only_own();
+    let extension = extension.filter(|extension| own.is_none_or(|own| extension.user_id == Some(own)));
+    let extension = extension.ok_or_else(|| Problem::not_found("extension"))?;
+    Ok(change::shown(&extension, extension.version))
+}
+
+/// Make an extension equal to this, by its number
+///
+/// Creates it if there is none, and only then shows its SIP password and voicemail PIN. Absent fields get the value that a new extension
+/// has; an extension that is there keeps its secrets unless they are given, its status and its owner.
+#[utoipa::path(tag = "extensions", request_body = NewExtension, responses((status = 200, body = Extension), (status = 201, body = CreatedExtension), (status = 412, body = Problem)))]
+#[put("/v1/tenants/{tenant_id}/extensions/by-number/{number}")]
+pub async fn put_extension(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    path: Path<(Uuid, String)>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let (tenant, number) = path.into_inner();
+    let tenant = actor.in_tenant(tenant)?;
+    let new: NewExtension = input::parse(&body)?;
+    if new.number.as_str() != number {
+        return Err(Error::invalid("number", Code::NotThePathsName).into());
+    }
+    let work = async |change: &mut _| {
+        let put = super::put(change, tenant, new, request.if_match).await?;
+        let extension = match &put {
+            Put::Made(made) => &made.extension,
+            Put::Is(extension) => extension,
+        };
+        Outcome::put(&put, extension.version, format!("/v1/tenants/{tenant}/extensions/{}", extension.id))
+    };
+    request.run(&api, &actor, &body, work).await
+}
+
+/// Change many extensions, all or none unless asked otherwise
+///
+/// If nothing was changed because of errors, the answer is a 422 with the report.
+#[utoipa::path(tag = "extensions", request_body = Changes<ExtensionPatch>, responses((status = 200, body = bulk::Report), (status = 422, body = bulk::Report)))]
+#[patch("/v1/tenants/{tenant_id}/extensions/bulk")]
+pub async fn update_extensions(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    path: Path<Uuid>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.in_tenant(path.into_inner())?;
+    let new: Changes<ExtensionPatch> = input::parse_apart(&body).await?;
+    let partial = new.partial;
+    let lines = apart(move || new.read()).await??;
+    let _turn = api.turn().await?;
+    let work = async |change: &mut Change| {
+        change.hold(tenant).await?;
+        let report = bulk::run(change, lines, partial, async |change, (which, patch)| {
+            let before = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("extension"))?;
+            let after = update(change, tenant, before.id, patch, None).await?;
+            Ok((after.id, bulk::changed(before.version, after.version)))
+        });
+        bulk::answer(&report.await?)
+    };
+    request.run(&api, &actor, &body, work).await
+}
+
+/// Delete many extensions, all or none unless asked otherwise
+///
+/// If nothing was deleted because of errors, the answer is a 422 with the report.
+#[utoipa::path(tag = "extensions", request_body = Deletions, responses((status = 200, body = bulk::Report), (status = 422, body = bulk::Report)))]
+#[post("/v1/tenants/{tenant_id}/extensions/bulk-delete")]
+pub async fn delete_extensions(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    path: Path<Uuid>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.in_tenant(path.into_inner())?;
+    let gone: Deletions = input::parse_apart(&body).await?;
+    let partial = gone.partial;
+    let detach = gone.detach;
+    let lines = gone.read()?;
+    let _turn = api.turn().await?;
+    let work = async |change: &mut Change| {
+        change.hold(tenant).await?;
+        let report = bulk::run(change, lines, partial, async |change, which| {
+            let found = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("extension"))?;
+            if detach {
+                groups::detach(change, tenant, &[found.id]).await?;
+            }
+            delete(change, tenant, found.id, None).await?;
+            Ok((found.id, bulk::Outcome::Deleted))
+        });
+        bulk::answer(&report.await?)
+    };
+    request.run(&api, &actor, &body, work).await
 }

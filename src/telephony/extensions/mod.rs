@@ -6,12 +6,14 @@
 
 pub mod api;
 mod owner;
+mod put;
 mod rules;
 pub mod store;
 
 use self::rules::{check, free_names, may_be_active, may_have, names_of, no_circle, pin_is_no_name};
 pub use self::{
     owner::{Free, Owner, free_among, give, give_anew, give_back},
+    put::put,
     rules::{check_own, check_pin},
 };
 

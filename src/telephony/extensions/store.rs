@@ -5,7 +5,10 @@ use uuid::Uuid;
 
 use super::{Extension, ExtensionStatus, Free, Owner, Sealed};
 use crate::model::call_handling::CallHandling;
-use crate::{model::paging::Window, text::Variables};
+use crate::{
+    model::{paging::Window, which::Which},
+    text::Variables,
+};
 
 /// A row as read, for the columns that need a wrapper.
 struct Row {
@@ -240,6 +243,23 @@ pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result
     get(db, tenant, id).await
 }
 
+/// The extension that has this number itself, not as an alias.
+pub async fn by_number(
+    db: &mut PgConnection,
+    tenant: Uuid,
+    number: &crate::text::ExtensionNumber,
+) -> sqlx::Result<Option<Extension>> {
+    let id = sqlx::query_scalar!(
+        "select id from extensions where tenant_id = $1 and number = $2 and status <> 'deleted'",
+        tenant,
+        number as _
+    );
+    match id.fetch_optional(&mut *db).await? {
+        Some(id) => get(db, tenant, id).await,
+        None => Ok(None),
+    }
+}
+
 /// Which extensions to list.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Filter<'a> {
@@ -449,4 +469,15 @@ pub async fn phones_of(db: impl PgExecutor<'_>, tenant: Uuid, user: Uuid) -> sql
 /// Has the registrations of an extension ended on its switches.
 pub async fn expel_registrations(db: impl PgExecutor<'_>, tenant: Uuid, extension: Uuid) -> sqlx::Result<()> {
     sqlx::query!("select expel_registrations($1, $2)", tenant, extension).execute(db).await.map(|_| ())
+}
+
+/// The extension that a line means.
+pub async fn which(db: &mut PgConnection, tenant: Uuid, which: &Which) -> sqlx::Result<Option<Extension>> {
+    match (which.id, which.key.as_deref().map(crate::text::ExtensionNumber::parse)) {
+        (Some(id), _) => {
+            Ok(get(db, tenant, id).await?.filter(|extension| extension.status != ExtensionStatus::Deleted))
+        }
+        (None, Some(Ok(number))) => by_number(db, tenant, &number).await,
+        (None, _) => Ok(None),
+    }
 }

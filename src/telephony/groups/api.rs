@@ -1,7 +1,7 @@
 //! `/v1/tenants/{tenant_id}/groups`: extensions that ring together.
 
 use actix_web::{
-    HttpResponse, delete, get, patch, post,
+    HttpResponse, delete, get, patch, post, put,
     web::{Bytes, Data, Json, Path, Query},
 };
 use uuid::Uuid;
@@ -9,12 +9,19 @@ use uuid::Uuid;
 use super::{Group, GroupPatch, NewGroup, create, delete, store, update};
 use crate::{
     http::{
+        bulk::{self, Changes, Deletions},
         change::{self, ChangeRequest, Outcome},
         input,
         problem::Problem,
     },
-    model::paging::{Page, PageQuery},
+    model::{
+        error::Error,
+        paging::{Page, PageQuery},
+        put::Put,
+    },
+    node::{apart::apart, changes::Change},
     tenancy::{Api, auth::actor::Actor},
+    text::{Code, GroupName},
 };
 
 /// Create a group
@@ -100,4 +107,99 @@ pub async fn delete_group(
         Ok(Outcome::deleted())
     };
     request.run(&api, &actor, b"", work).await
+}
+
+/// Look a group up by its name
+#[utoipa::path(tag = "groups", responses((status = 200, body = Group), (status = 404, body = Problem)))]
+#[get("/v1/tenants/{tenant_id}/groups/by-name/{name}")]
+pub async fn group_by_name(api: Data<Api>, actor: Actor, path: Path<(Uuid, String)>) -> Result<HttpResponse, Problem> {
+    let (tenant, name) = path.into_inner();
+    let name = GroupName::parse(&name).map_err(|_| Problem::not_found("group"))?;
+    let group = store::by_name(&mut *api.read(&actor).await?, actor.in_tenant(tenant)?, &name).await?;
+    let group = group.ok_or_else(|| Problem::not_found("group"))?;
+    Ok(change::shown(&group, group.version))
+}
+
+/// Make a group equal to this, by its name
+///
+/// Creates it if there is none. Absent fields get the value that a new group has.
+#[utoipa::path(tag = "groups", request_body = NewGroup, responses((status = 200, body = Group), (status = 201, body = Group), (status = 412, body = Problem)))]
+#[put("/v1/tenants/{tenant_id}/groups/by-name/{name}")]
+pub async fn put_group(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    path: Path<(Uuid, String)>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let (tenant, name) = path.into_inner();
+    let tenant = actor.in_tenant(tenant)?;
+    let new: NewGroup = input::parse(&body)?;
+    if GroupName::parse(&name).ok().as_ref() != Some(&new.name) {
+        return Err(Error::invalid("name", Code::NotThePathsName).into());
+    }
+    let work = async |change: &mut _| {
+        let put = super::put(change, tenant, new, request.if_match).await?;
+        let (Put::Made(group) | Put::Is(group)) = &put;
+        Outcome::put(&put, group.version, format!("/v1/tenants/{tenant}/groups/{}", group.id))
+    };
+    request.run(&api, &actor, &body, work).await
+}
+
+/// Change many groups, all or none unless asked otherwise
+///
+/// If nothing was changed because of errors, the answer is a 422 with the report.
+#[utoipa::path(tag = "groups", request_body = Changes<GroupPatch>, responses((status = 200, body = bulk::Report), (status = 422, body = bulk::Report)))]
+#[patch("/v1/tenants/{tenant_id}/groups/bulk")]
+pub async fn update_groups(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    path: Path<Uuid>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.in_tenant(path.into_inner())?;
+    let new: Changes<GroupPatch> = input::parse_apart(&body).await?;
+    let partial = new.partial;
+    let lines = apart(move || new.read()).await??;
+    let _turn = api.turn().await?;
+    let work = async |change: &mut Change| {
+        change.hold(tenant).await?;
+        let report = bulk::run(change, lines, partial, async |change, (which, patch)| {
+            let before = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("group"))?;
+            let after = update(change, tenant, before.id, patch, None).await?;
+            Ok((after.id, bulk::changed(before.version, after.version)))
+        });
+        bulk::answer(&report.await?)
+    };
+    request.run(&api, &actor, &body, work).await
+}
+
+/// Delete many groups, all or none unless asked otherwise
+///
+/// If nothing was deleted because of errors, the answer is a 422 with the report.
+#[utoipa::path(tag = "groups", request_body = Deletions, responses((status = 200, body = bulk::Report), (status = 422, body = bulk::Report)))]
+#[post("/v1/tenants/{tenant_id}/groups/bulk-delete")]
+pub async fn delete_groups(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    path: Path<Uuid>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.in_tenant(path.into_inner())?;
+    let gone: Deletions = input::parse_apart(&body).await?;
+    let partial = gone.partial;
+    let lines = gone.read()?;
+    let _turn = api.turn().await?;
+    let work = async |change: &mut Change| {
+        change.hold(tenant).await?;
+        let report = bulk::run(change, lines, partial, async |change, which| {
+            let found = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("group"))?;
+            delete(change, tenant, found.id, None).await?;
+            Ok((found.id, bulk::Outcome::Deleted))
+        });
+        bulk::answer(&report.await?)
+    };
+    request.run(&api, &actor, &body, work).await
 }

@@ -1,7 +1,10 @@
 //! Groups: extensions that ring together under one name and number.
 
 pub mod api;
+mod detach;
 pub mod store;
+
+pub use self::detach::detach;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -10,8 +13,9 @@ use uuid::Uuid;
 use crate::{
     model::{
         destination::Target,
-        error::{Error, Result, same_version},
+        error::{Error, NOT_THERE, Result, same_version},
         patch::patch,
+        put::Put,
         same::is_same,
     },
     node::changes::{Audited, Change},
@@ -24,6 +28,7 @@ use crate::{
 };
 
 const MAX_MEMBERS: usize = 100;
+const USUAL_RING_SECONDS: i16 = 25;
 
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Group {
@@ -99,7 +104,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewGroup) -> Result<
         tenant_id: tenant,
         name: new.name,
         number: new.number,
-        ring_seconds: new.ring_seconds.unwrap_or(25),
+        ring_seconds: new.ring_seconds.unwrap_or(USUAL_RING_SECONDS),
         strategy: new.strategy,
         confirm: new.confirm,
         follow_forwards: new.follow_forwards,
@@ -159,6 +164,33 @@ pub async fn update(
     let after = with_members(change, &after).await?;
     change.audit_of("update", Some(&before), Some(&after)).await?;
     Ok(after)
+}
+
+impl NewGroup {
+    /// What makes a group equal to this. Absent fields get the value that a new group has.
+    fn into_patch(self) -> GroupPatch {
+        let Self { name, number, ring_seconds, strategy, confirm, follow_forwards, otherwise, members } = self;
+        GroupPatch {
+            name: Some(name),
+            number: Some(number),
+            ring_seconds: Some(ring_seconds.unwrap_or(USUAL_RING_SECONDS)),
+            strategy: Some(strategy),
+            confirm: Some(confirm),
+            follow_forwards: Some(follow_forwards),
+            otherwise: Some(otherwise),
+            members: Some(members),
+        }
+    }
+}
+
+/// Makes the group of this name equal to what is wanted, or creates it.
+pub async fn put(change: &mut Change, tenant: Uuid, new: NewGroup, if_match: Option<i64>) -> Result<Put<Group>> {
+    change.hold(tenant).await?;
+    let Some(group) = store::by_name(change.db(), tenant, &new.name).await? else {
+        same_version(if_match, NOT_THERE)?;
+        return create(change, tenant, new).await.map(Put::Made);
+    };
+    update(change, tenant, group.id, new.into_patch(), if_match).await.map(Put::Is)
 }
 
 pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<()> {

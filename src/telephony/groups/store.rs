@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::Group;
 use crate::{
-    model::{destination::Target, paging::Window},
+    model::{destination::Target, paging::Window, which::Which},
     routing::Strategy,
     text::{ExtensionNumber, GroupName},
 };
@@ -114,6 +114,14 @@ pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result
     get(db, tenant, id).await
 }
 
+pub async fn by_name(db: &mut PgConnection, tenant: Uuid, name: &GroupName) -> sqlx::Result<Option<Group>> {
+    let id = sqlx::query_scalar!("select id from groups where tenant_id = $1 and name = $2", tenant, name as _);
+    match id.fetch_optional(&mut *db).await? {
+        Some(id) => get(db, tenant, id).await,
+        None => Ok(None),
+    }
+}
+
 pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, window: Window) -> sqlx::Result<Vec<Group>> {
     select(db, tenant, None, window).await
 }
@@ -179,4 +187,13 @@ pub async fn unknown_extensions(db: &mut PgConnection, tenant: Uuid, ids: &[Uuid
     )
     .fetch_all(db)
     .await
+}
+
+/// The group that a line means.
+pub async fn which(db: &mut PgConnection, tenant: Uuid, which: &Which) -> sqlx::Result<Option<Group>> {
+    match (which.id, which.key.as_deref().map(GroupName::parse)) {
+        (Some(id), _) => get(db, tenant, id).await,
+        (None, Some(Ok(name))) => by_name(db, tenant, &name).await,
+        (None, _) => Ok(None),
+    }
 }

@@ -1,7 +1,7 @@
 //! `/v1/phone-numbers`: a tenant's numbers, where they lead, and who calls out with them.
 
 use actix_web::{
-    HttpResponse, delete, get, patch, post,
+    HttpResponse, delete, get, patch, post, put,
     web::{Bytes, Data, Json, Path, Query},
 };
 use serde::Deserialize;
@@ -15,13 +15,19 @@ use super::{
 };
 use crate::{
     http::{
+        bulk::{self as many, Changes, Deletions},
         change::{self, ChangeRequest, Outcome},
         input,
         problem::Problem,
     },
-    model::paging::{Page, PageQuery},
-    node::apart::apart,
+    model::{
+        error::Error,
+        paging::{Page, PageQuery},
+        put::Put,
+    },
+    node::{apart::apart, changes::Change},
     tenancy::{Api, TenantQuery, auth::actor::Actor},
+    text::E164,
 };
 
 /// Add a phone number
@@ -38,9 +44,7 @@ pub async fn create_number(
     let new: NewNumber = input::parse(&body)?;
     let work = async |change: &mut _| {
         let number = create(change, tenant, new).await?;
-        // The platform must name the tenant to find the number again.
-        let whose = actor.tenant.map_or(format!("?tenant_id={tenant}"), |_| String::new());
-        Outcome::created(&number, number.version, format!("/v1/phone-numbers/{}{whose}", number.id))
+        Outcome::created(&number, number.version, actor.place(tenant, &format!("/v1/phone-numbers/{}", number.id)))
     };
     request.run(&api, &actor, &body, work).await
 }
@@ -97,7 +101,7 @@ async fn add_many(
     let text = body.clone();
     let lines = apart(move || bulk::read(&text)).await??;
     let _turn = api.turn().await?;
-    let work = async |change: &mut crate::node::changes::Change| {
+    let work = async |change: &mut Change| {
         let report = bulk::add(change, tenant, lines, partial).await?;
         Outcome::report(&report, report.created > 0)
     };
@@ -273,6 +277,111 @@ pub async fn choose_number(
     let work = async |change: &mut _| {
         assignments::choose(change, tenant, path.into_inner(), &outbound).await?;
         Outcome::said(&outbound)
+    };
+    request.run(&api, &actor, &body, work).await
+}
+
+/// Look a phone number up by the number, in E.164
+#[utoipa::path(tag = "phone numbers", params(TenantQuery), responses((status = 200, body = Number), (status = 404, body = Problem)))]
+#[get("/v1/phone-numbers/by-number/{number}")]
+pub async fn number_by_number(
+    api: Data<Api>,
+    actor: Actor,
+    tenant: Query<TenantQuery>,
+    path: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.tenant_or(tenant.tenant_id)?;
+    let number = E164::parse(&path).map_err(|_| Problem::not_found("number"))?;
+    let number = store::by_number(&mut *api.read(&actor).await?, tenant, &number).await?;
+    let own = actor.only_own();
+    let is_own = |number: &Number| {
+        own.is_none_or(|own| number.assignment.as_ref().is_some_and(|assignment| assignment.agent_id == own))
+    };
+    let number = number.filter(is_own).ok_or_else(|| Problem::not_found("number"))?;
+    Ok(change::shown(&number, number.version))
+}
+
+/// Make a phone number equal to this, by the number in E.164
+///
+/// Adds it if the tenant doesn't have it. Absent fields get the value that a new number has; who calls out with it stays as it is.
+#[utoipa::path(tag = "phone numbers", params(TenantQuery), request_body = NewNumber, responses((status = 200, body = Number), (status = 201, body = Number), (status = 409, body = Problem), (status = 412, body = Problem)))]
+#[put("/v1/phone-numbers/by-number/{number}")]
+pub async fn put_number(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    tenant: Query<TenantQuery>,
+    path: Path<String>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.tenant_or(tenant.tenant_id)?;
+    let new: NewNumber = input::parse(&body)?;
+    let key = E164::parse(&path).map_err(|error| Error::query("number", error))?;
+    let work = async |change: &mut _| {
+        let put = super::put(change, tenant, &key, new, request.if_match).await?;
+        let (Put::Made(number) | Put::Is(number)) = &put;
+        Outcome::put(&put, number.version, actor.place(tenant, &format!("/v1/phone-numbers/{}", number.id)))
+    };
+    request.run(&api, &actor, &body, work).await
+}
+
+/// Change many phone numbers, all or none unless asked otherwise
+///
+/// If nothing was changed because of errors, the answer is a 422 with the report.
+#[utoipa::path(tag = "phone numbers", params(TenantQuery), request_body = Changes<NumberPatch>, responses((status = 200, body = many::Report), (status = 422, body = many::Report)))]
+#[patch("/v1/phone-numbers/bulk")]
+pub async fn update_numbers(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    query: Query<TenantQuery>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.tenant_or(query.tenant_id)?;
+    let new: Changes<NumberPatch> = input::parse_apart(&body).await?;
+    let partial = new.partial;
+    let lines = apart(move || new.read()).await??;
+    let _turn = api.turn().await?;
+    let work = async |change: &mut Change| {
+        change.hold(tenant).await?;
+        let report = many::run(change, lines, partial, async |change, (which, patch)| {
+            let before = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("number"))?;
+            let after = update(change, tenant, before.id, patch, None).await?;
+            Ok((after.id, many::changed(before.version, after.version)))
+        });
+        many::answer(&report.await?)
+    };
+    request.run(&api, &actor, &body, work).await
+}
+
+/// Delete many phone numbers, all or none unless asked otherwise
+///
+/// `detach` takes them back from their agents. If nothing was deleted because of errors, the answer is a 422 with the report.
+#[utoipa::path(tag = "phone numbers", params(TenantQuery), request_body = Deletions, responses((status = 200, body = many::Report), (status = 422, body = many::Report)))]
+#[post("/v1/phone-numbers/bulk-delete")]
+pub async fn delete_numbers(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    query: Query<TenantQuery>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let tenant = actor.tenant_or(query.tenant_id)?;
+    let gone: Deletions = input::parse_apart(&body).await?;
+    let (partial, detach) = (gone.partial, gone.detach);
+    let lines = gone.read()?;
+    let _turn = api.turn().await?;
+    let work = async |change: &mut Change| {
+        change.hold(tenant).await?;
+        let report = many::run(change, lines, partial, async |change, which| {
+            let found = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("number"))?;
+            if detach && found.assignment.is_some() {
+                assignments::unassign(change, tenant, found.id, None).await?;
+            }
+            delete(change, tenant, found.id, None).await?;
+            Ok((found.id, many::Outcome::Deleted))
+        });
+        many::answer(&report.await?)
     };
     request.run(&api, &actor, &body, work).await
 }

@@ -14,8 +14,9 @@ use crate::{
     model::number::Choice,
     model::{
         destination::Target,
-        error::{Error, Result, same_version},
+        error::{Error, NOT_THERE, Result, same_version},
         patch::patch,
+        put::Put,
         same::is_same,
         settings::{Country, Feature, Words},
     },
@@ -237,6 +238,38 @@ pub async fn update(
     let after = store::get(change.db(), tenant, id).await?.ok_or(Error::NotFound("number"))?;
     change.audit_of("update", Some(&before), Some(&after)).await?;
     Ok(after)
+}
+
+/// Makes the number equal to what is wanted, or adds it. Who calls out with it stays as it is.
+pub async fn put(
+    change: &mut Change,
+    tenant: Uuid,
+    key: &E164,
+    new: NewNumber,
+    if_match: Option<i64>,
+) -> Result<Put<Number>> {
+    change.hold(tenant).await?;
+    let own = destinations::store::plan(change.db(), tenant).await?.ok_or(Error::NotFound("tenant"))?;
+    let parsed = parse(&new, own.country())?;
+    if parsed.number != *key {
+        return Err(Error::invalid("number", Code::NotThePathsName));
+    }
+    let Some(number) = store::by_number(change.db(), tenant, &parsed.number).await? else {
+        same_version(if_match, NOT_THERE)?;
+        return create(change, tenant, new).await.map(Put::Made);
+    };
+    if parsed.country.is_some() && parsed.country != number.country {
+        return Err(Error::invalid("country", Code::CantChange));
+    }
+    let NewNumber { number: _, country: _, provider, status, capabilities, record, destination } = new;
+    let patch = NumberPatch {
+        provider: Some(provider),
+        status: Some(status),
+        capabilities: Some(capabilities),
+        record: Some(record),
+        destination: Some(destination),
+    };
+    update(change, tenant, number.id, patch, if_match).await.map(Put::Is)
 }
 
 pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i64>) -> Result<()> {

@@ -11,6 +11,7 @@ use crate::{
         destination::{Target, TargetKind},
         paging::Window,
         settings::{Country, Words},
+        which::Which,
     },
     telephony::destinations::store::target_columns,
     text::E164,
@@ -350,4 +351,13 @@ pub async fn set_choice(db: &mut PgConnection, tenant: Uuid, user: Uuid, outboun
     .execute(db)
     .await?;
     Ok(changed.rows_affected() > 0)
+}
+
+/// The number that a line means.
+pub async fn which(db: &mut PgConnection, tenant: Uuid, which: &Which) -> sqlx::Result<Option<Number>> {
+    match (which.id, which.key.as_deref().map(E164::parse)) {
+        (Some(id), _) => get(db, tenant, id).await,
+        (None, Some(Ok(number))) => by_number(db, tenant, &number).await,
+        (None, _) => Ok(None),
+    }
 }

@@ -40,6 +40,17 @@ pub const CSRF_HEADER: &str = "X-CSRF-Token";
 #[derive(Debug, Clone)]
 pub struct Operator(pub String);
 
+/// The web origins of the key that a request was made with.
+#[derive(Debug, Clone)]
+pub struct Origins(Vec<String>);
+
+impl Origins {
+    #[must_use]
+    pub fn have(&self, origin: &header::HeaderValue) -> bool {
+        self.0.iter().any(|named| named.as_bytes().eq_ignore_ascii_case(origin.as_bytes()))
+    }
+}
+
 /// An authenticated caller who may use the route. Handlers without one are open to everybody.
 #[derive(Debug, Clone)]
 pub struct Actor {
@@ -58,6 +69,8 @@ pub struct Actor {
     /// The signed-in user, or the maker of the key; `None` if the operator made it.
     pub person: Option<Uuid>,
     is_operator: bool,
+    /// Of a key: the web origins whose pages may use it.
+    origins: Vec<String>,
 }
 
 impl Maker for Actor {
@@ -87,6 +100,12 @@ impl Actor {
             (None, Some(named)) => Ok(named),
             (None, None) => Err(Problem::from(Code::WhichTenant).field("tenant_id")),
         }
+    }
+
+    /// Where the caller finds something of a tenant again: the platform must name the tenant.
+    #[must_use]
+    pub fn place(&self, tenant: Uuid, path: &str) -> String {
+        self.tenant.map_or_else(|| format!("{path}?tenant_id={tenant}"), |_| path.to_owned())
     }
 
     /// The user whose things the caller is limited to; `None` if there is no such limit.
@@ -123,6 +142,7 @@ impl Actor {
             is_unlimited: true,
             person: None,
             is_operator: true,
+            origins: Vec::new(),
         }
     }
 
@@ -143,6 +163,7 @@ impl Actor {
             is_unlimited: true,
             person: Some(id),
             is_operator: false,
+            origins: Vec::new(),
         }
     }
 }
@@ -244,7 +265,8 @@ async fn authenticate(
 
 fn by_key(key: keys::store::Known, resource: Resource, how: Level) -> Result<Actor, Problem> {
     let role = role_of(&key).ok_or_else(Problem::unauthorized)?;
-    let reaches = resource != Resource::Account && rules::in_scope(&key.scopes, resource, how);
+    // Every key may read who it is: that is the only thing that it has of an account.
+    let reaches = resource == Resource::Account && how == Level::Own || rules::in_scope(&key.scopes, resource, how);
     let level = if reaches { rules::level(role, resource) } else { Level::None };
     let is_unlimited = key.scopes.iter().any(|scope| scope == "*");
     Ok(Actor {
@@ -257,6 +279,7 @@ fn by_key(key: keys::store::Known, resource: Resource, how: Level) -> Result<Act
         is_unlimited,
         person: key.created_by,
         is_operator: false,
+        origins: key.origins,
     })
 }
 
@@ -281,6 +304,7 @@ impl FromRequest for Actor {
         let shown = shown(request);
         let tenant = request.match_info().get("tenant_id").map(str::parse::<Uuid>);
         let source = peer(request);
+        let asked = request.clone();
         Box::pin(async move {
             let shown = shown?;
             let Some(api) = api.filter(|_| operator.is_some() || shown.is_some()) else {
@@ -295,6 +319,9 @@ impl FromRequest for Actor {
                 (None, Some(shown)) => authenticate(&api, shown, source, resource, how).await?,
                 (None, None) => return Err(Problem::unauthorized()),
             };
+            if !actor.origins.is_empty() {
+                asked.extensions_mut().insert(Origins(actor.origins.clone()));
+            }
             // Another tenant's things are 404, whatever the role.
             if let Some(tenant) = tenant {
                 actor.in_tenant(tenant.map_err(|_| Problem::not_found("tenant"))?)?;

@@ -92,6 +92,7 @@ async fn refreshed(api: &Api, request: &HttpRequest, token: &str) -> Result<Toke
 #[utoipa::path(tag = "auth", responses((status = 204)))]
 #[post("/v1/auth/logout")]
 pub async fn logout(api: Data<Api>, actor: Actor) -> Result<HttpResponse, Problem> {
+    actor.user()?;
     if let Some(session) = actor.session {
         store::end_session(api.pool(), session).await?;
     }

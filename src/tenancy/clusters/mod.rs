@@ -204,7 +204,7 @@ pub async fn delete(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Res
     change.audit_of("delete", Some(&before), None).await
 }
 
-/// The least filled active cluster with room, in this region or in any.
+/// The least filled active cluster with room and an active switch, in this region or in any.
 pub async fn choose(change: &mut Change, region: Option<&str>) -> Result<Uuid> {
     store::hold(change.db()).await?;
     if let Some(id) = store::least_filled(change.db(), region).await? {

@@ -99,8 +99,11 @@ pub async fn switches(db: &mut PgConnection, id: Uuid) -> sqlx::Result<i64> {
 
 pub async fn least_filled(db: &mut PgConnection, region: Option<&str>) -> sqlx::Result<Option<Uuid>> {
     sqlx::query_scalar!(
+        // On a platform without any switch, the first tenants may come before the first switch.
         "select c.id from clusters c left join tenants t on t.cluster_id = c.id
           where c.status = 'active' and ($1::text is null or c.region = $1)
+            and (exists (select 1 from switches s where s.cluster_id = c.id and s.status = 'active')
+                 or not exists (select 1 from switches s where s.status = 'active'))
           group by c.id having count(t.id) < c.max_tenants
           order by count(t.id)::float / c.max_tenants, c.id limit 1",
         region

@@ -11,6 +11,7 @@ use crate::{
     model::{
         error::{Error, Result, same_version},
         moment,
+        same::is_same,
     },
     node::{
         changes::{Audited, Change},
@@ -18,7 +19,7 @@ use crate::{
     },
     tenancy::auth::rules::{self, Role},
     text::{
-        Code, DisplayName,
+        Code, DisplayName, Origin,
         token::{self, TokenHash},
     },
 };
@@ -35,6 +36,8 @@ pub struct Key {
     pub prefix: String,
     /// What it may do, such as `*`, `extensions:read` or `agents:write`.
     pub scopes: Vec<String>,
+    /// The web origins whose pages may use it from a browser.
+    pub origins: Vec<String>,
     pub expires_at: Option<DateTime<Utc>>,
     /// Accurate to a minute.
     pub last_used_at: Option<DateTime<Utc>>,
@@ -64,6 +67,10 @@ pub struct NewKey {
     /// What it may do: `RESOURCE:read`, `RESOURCE:write` (includes reading), or `*`. Without scopes, everything that its maker may.
     #[serde(default = "all_scopes")]
     pub scopes: Vec<String>,
+    /// The web origins whose pages may use it from a browser (CORS), such as `https://crm.example`. Whoever opens such a page can read
+    /// the key, so limit its scopes. None if absent.
+    #[serde(default)]
+    pub origins: Vec<Origin>,
 }
 
 /// Everything.
@@ -90,6 +97,16 @@ pub struct KeyPatch {
     #[schema(value_type = Option<DateTime<Utc>>)]
     pub expires_at: Option<Option<DateTime<Utc>>>,
     pub scopes: Option<Vec<String>>,
+    pub origins: Option<Vec<Origin>>,
+}
+
+const MOST_ORIGINS: usize = 20;
+
+fn check_origins(origins: &[Origin]) -> Result<Vec<String>> {
+    if origins.len() > MOST_ORIGINS {
+        return Err(Error::invalid("origins", Code::at_most(MOST_ORIGINS)));
+    }
+    Ok(origins.iter().map(ToString::to_string).collect())
 }
 
 fn check_scopes(scopes: &[String]) -> Result<()> {
@@ -129,6 +146,7 @@ pub async fn create(change: &mut Change, new: NewKey) -> Result<CreatedKey> {
 
 pub async fn create_by(change: &mut Change, maker: Maker, new: NewKey) -> Result<CreatedKey> {
     check_scopes(&new.scopes)?;
+    let origins = check_origins(&new.origins)?;
     moment::check("expires_at", new.expires_at)?;
     if let Some(tenant) = new.tenant_id {
         change.hold(tenant).await?;
@@ -142,6 +160,7 @@ pub async fn create_by(change: &mut Change, maker: Maker, new: NewKey) -> Result
         role: if maker.role == Role::PlatformAdmin { Role::Owner } else { maker.role },
         prefix: token::visible_prefix(&token),
         scopes: new.scopes,
+        origins,
         expires_at: new.expires_at,
         last_used_at: None,
         previous_expires_at: None,
@@ -172,13 +191,15 @@ pub async fn update(
     let before = locked(change, maker, within, id, if_match).await?;
     let scopes = patch.scopes.unwrap_or_else(|| before.scopes.clone());
     check_scopes(&scopes)?;
+    let origins = patch.origins.as_deref().map(check_origins).transpose()?.unwrap_or_else(|| before.origins.clone());
     moment::check("expires_at", patch.expires_at.flatten())?;
     let (name, expires_at) =
         (patch.name.unwrap_or_else(|| before.name.clone()), patch.expires_at.unwrap_or(before.expires_at));
-    if (&name, expires_at, &scopes) == (&before.name, before.expires_at, &before.scopes) {
+    let after = Key { name, scopes, origins, expires_at, ..before.clone() };
+    if is_same(&before, &after) {
         return Ok(before);
     }
-    let after = store::update(change.db(), id, &name, expires_at, &scopes).await?;
+    let after = store::update(change.db(), &after).await?;
     change.audit_of("update", Some(&before), Some(&after)).await?;
     Ok(after)
 }

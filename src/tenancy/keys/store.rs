@@ -5,11 +5,7 @@ use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::Key;
-use crate::{
-    model::paging::Window,
-    tenancy::auth::rules::Role,
-    text::{DisplayName, token::TokenHash},
-};
+use crate::{model::paging::Window, tenancy::auth::rules::Role, text::token::TokenHash};
 
 /// What an authenticated key is.
 pub struct Known {
@@ -17,6 +13,7 @@ pub struct Known {
     pub tenant_id: Option<Uuid>,
     pub name: String,
     pub scopes: Vec<String>,
+    pub origins: Vec<String>,
     pub role: Role,
     /// Who made it, and what they may do now. `None`: the operator did.
     pub created_by: Option<Uuid>,
@@ -30,7 +27,7 @@ pub async fn by_hash(db: impl PgExecutor<'_>, hash: &TokenHash) -> sqlx::Result<
         Known,
         r#"
         with known as (
-            select k.id, k.tenant_id, k.name, k.scopes, k.last_used_at, k.role, k.created_by, u.role as maker_role
+            select k.id, k.tenant_id, k.name, k.scopes, k.origins, k.last_used_at, k.role, k.created_by, u.role as maker_role
               from api_keys k left join tenants t on t.id = k.tenant_id left join users u on u.id = k.created_by
              where (k.token_hash = $1 or (k.previous_hash = $1 and k.previous_expires_at > now()))
                and (k.expires_at is null or k.expires_at > now()) and coalesce(t.status, 'active') = 'active'
@@ -39,7 +36,7 @@ pub async fn by_hash(db: impl PgExecutor<'_>, hash: &TokenHash) -> sqlx::Result<
             update api_keys set last_used_at = now()
              where id in (select id from known where last_used_at is null or last_used_at < now() - interval '1 minute')
         )
-        select id as "id!", tenant_id, name as "name!", scopes as "scopes!", role as "role!: Role", created_by as "created_by?",
+        select id as "id!", tenant_id, name as "name!", scopes as "scopes!", origins as "origins!", role as "role!: Role", created_by as "created_by?",
                maker_role as "maker_role?: Role"
           from known
         "#,
@@ -51,8 +48,8 @@ pub async fn by_hash(db: impl PgExecutor<'_>, hash: &TokenHash) -> sqlx::Result<
 
 pub async fn insert(db: &mut PgConnection, key: &Key, hash: &TokenHash, created_by: Option<Uuid>) -> sqlx::Result<Key> {
     sqlx::query!(
-        "insert into api_keys (id, tenant_id, name, prefix, token_hash, expires_at, scopes, role, created_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "insert into api_keys (id, tenant_id, name, prefix, token_hash, expires_at, scopes, role, created_by, origins)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         key.id,
         key.tenant_id,
         &key.name as _,
@@ -61,7 +58,8 @@ pub async fn insert(db: &mut PgConnection, key: &Key, hash: &TokenHash, created_
         key.expires_at,
         &key.scopes,
         key.role as Role,
-        created_by
+        created_by,
+        &key.origins
     )
     .execute(&mut *db)
     .await?;
@@ -90,7 +88,7 @@ async fn select(
 ) -> sqlx::Result<Vec<Key>> {
     sqlx::query_as!(
         Key,
-        r#"select id, tenant_id, name as "name: _", role as "role: Role", prefix, scopes, expires_at, last_used_at,
+        r#"select id, tenant_id, name as "name: _", role as "role: Role", prefix, scopes, origins, expires_at, last_used_at,
                   previous_expires_at, version, created_at, updated_at
              from api_keys
             where id > $1 and ($2::uuid is null or id = $2) and ($3::uuid is null or tenant_id = $3) order by id limit $4"#,
@@ -103,23 +101,29 @@ async fn select(
     .await
 }
 
-pub async fn update(
-    db: &mut PgConnection,
-    id: Uuid,
-    name: &DisplayName,
-    expires_at: Option<DateTime<Utc>>,
-    scopes: &[String],
-) -> sqlx::Result<Key> {
+pub async fn update(db: &mut PgConnection, key: &Key) -> sqlx::Result<Key> {
     sqlx::query!(
-        "update api_keys set name = $2, expires_at = $3, scopes = $4, version = version + 1, updated_at = now() where id = $1",
-        id,
-        name as _,
-        expires_at,
-        scopes
+        "update api_keys set name = $2, expires_at = $3, scopes = $4, origins = $5, version = version + 1, updated_at = now()
+          where id = $1",
+        key.id,
+        &key.name as _,
+        key.expires_at,
+        &key.scopes,
+        &key.origins
     )
     .execute(&mut *db)
     .await?;
-    get(db, None, id).await?.ok_or(sqlx::Error::RowNotFound)
+    get(db, None, key.id).await?.ok_or(sqlx::Error::RowNotFound)
+}
+
+/// Whether any key that works names this origin.
+pub async fn is_named(db: impl PgExecutor<'_>, origin: &str) -> sqlx::Result<bool> {
+    let found = sqlx::query_scalar!(
+        r#"select exists (select 1 from api_keys where origins @> array[$1::text] and (expires_at is null or expires_at > now()))
+                  as "exists!""#,
+        origin
+    );
+    found.fetch_one(db).await
 }
 
 pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {

@@ -119,7 +119,7 @@ impl Code {
                 ("There are not enough free extension numbers.", "Es gibt nicht genug freie Nebenstellen.")
             }
             Self::NoClusterInRegion => (
-                "No cluster in this region has room for another tenant.",
+                "No cluster in this region with an active switch has room for another tenant.",
                 "Kein Cluster in dieser Region hat Platz für einen weiteren Mandanten.",
             ),
             Self::ClusterFull => (

@@ -88,6 +88,8 @@ codes! {
     NumberWantedTwice "number_wanted_twice" Conflict ChooseAnother "{number} is listed twice." "{number} ist zweimal angegeben.";
     LineTwice "line_twice" Conflict CorrectFile "This appears twice in the list." "Das steht zweimal in der Liste.";
     // What has to be changed first.
+    SeveralOfThisName "several_of_this_name" Conflict ChangeFirst "There are several of kind {kind} with the name {name}. Name them differently, or use the id." "Es gibt mehrere der Art {kind} mit dem Namen {name}. Benennen Sie sie verschieden, oder nehmen Sie die Kennung.";
+    FormerDomain "former_domain" Conflict ChooseAnother "This is a former domain of a tenant, whose domain is {domain} now." "Das ist eine frühere Domain eines Mandanten, dessen Domain jetzt {domain} ist.";
     LastOwner "last_owner" Conflict ChangeFirst "This is the tenant's last owner. Make somebody else an owner first." "Das ist der letzte Inhaber. Machen Sie zuerst jemand anderen zum Inhaber.";
     OwnerSuspended "owner_suspended" Conflict ChangeFirst "The agent of this extension is suspended. Activate the agent instead." "Die Person dieser Nebenstelle ist gesperrt. Geben Sie stattdessen die Person frei.";
     NumberAssigned "number_assigned" Conflict ChangeFirst "It is assigned to {agent} (agent {id}). Unassign it first." "Sie ist {agent} zugewiesen (Person {id}). Heben Sie zuerst die Zuweisung auf.";
@@ -102,8 +104,8 @@ codes! {
     Changed "changed" Changed ReadAgain "Somebody changed it meanwhile: it now has version {version}. Read it again." "Es wurde inzwischen geändert und hat jetzt Version {version}. Laden Sie es neu.";
     // Limits.
     PoolExhausted "pool_exhausted" Conflict MakeRoom "There are not {wanted} free extension numbers: {free} are free, {used} used, {held} reserved or resting. Enlarge a pool, or add one." "Es gibt keine {wanted} freien Nebenstellen: {free} sind frei, {used} benutzt, {held} reserviert oder ruhend. Vergrößern Sie einen Bereich oder fügen Sie einen hinzu.";
-    NoClusterInRegion "no_cluster_in_region" Conflict MakeRoom "No cluster in {region} has room for another tenant." "Kein Cluster in {region} hat Platz für einen weiteren Mandanten.";
-    NoCluster "no_cluster" Conflict MakeRoom "No cluster has room for another tenant." "Kein Cluster hat Platz für einen weiteren Mandanten.";
+    NoClusterInRegion "no_cluster_in_region" Conflict MakeRoom "No cluster in {region} with an active switch has room for another tenant." "Kein Cluster in {region} mit einem aktiven Switch hat Platz für einen weiteren Mandanten.";
+    NoCluster "no_cluster" Conflict MakeRoom "No cluster with an active switch has room for another tenant." "Kein Cluster mit einem aktiven Switch hat Platz für einen weiteren Mandanten.";
     ClusterFull "cluster_full" Conflict MakeRoom "The cluster {cluster} is not active, or has no room for another tenant." "Der Cluster {cluster} ist nicht aktiv oder hat keinen Platz für einen weiteren Mandanten.";
     EntriesFull "entries_full" Conflict MakeRoom "A tenant has at most {most} entries." "Ein Mandant hat höchstens {most} Einträge.";
     TooMuchWork "too_much_work" Field MakeRoom "would make the tenant's entries take {cost} steps per call ({own} for this entry), but at most {most} are allowed: use fewer conditions, smaller repetitions in patterns, or one pattern instead of several entries" "ließe die Einträge des Mandanten {cost} Schritte je Anruf kosten ({own} für diesen Eintrag), erlaubt sind höchstens {most}: Nehmen Sie weniger Bedingungen, kleinere Wiederholungen in Mustern oder ein Muster statt mehrerer Einträge";
@@ -191,6 +193,8 @@ codes! {
     UnknownRole "unknown_role" Field Correct "must be owner, admin, manager or agent" "muss owner, admin, manager oder agent sein";
     RoleAboveYours "role_above_yours" Field AskAdministrator "is more than you may give" "ist mehr, als Sie vergeben dürfen";
     WrongScope "wrong_scope" Field Correct "must be *, RESOURCE:read or RESOURCE:write, where RESOURCE is one of {known}; not {scope}" "muss *, RESSOURCE:read oder RESSOURCE:write sein, mit einer Ressource aus {known}; nicht {scope}";
+    IdOrKey "id_or_key" Field Correct "must be given, or key, but not both" "muss angegeben werden oder key, aber nicht beides";
+    CantChange "cant_change" Field ReadDescription "can't change: it is set when it is created" "kann nicht geändert werden: Es wird beim Anlegen bestimmt";
     NotThePathsName "not_the_paths_name" Field Correct "must be the one in the path" "muss der im Pfad sein";
     // Fields: what belongs together.
     PinMissing "pin_missing" Field Correct "is required: nobody can open a mailbox without one" "ist nötig: Ohne PIN kann niemand ein Postfach öffnen";
@@ -248,6 +252,7 @@ codes! {
     // Fields: the types of text.
     NotAnId "not_an_id" Field Correct "this is not an id: an id looks like 01a21491-c92c-766f-afb9-8960de517d3e, and the `list` commands show them" "das ist keine Kennung: Eine Kennung sieht aus wie 01a21491-c92c-766f-afb9-8960de517d3e, und die Befehle mit `list` zeigen sie";
     NotAnEmail "not_an_email" Field Correct "must be an e-mail address such as ada@acme.example" "muss eine E-Mail-Adresse sein, etwa ada@acme.example";
+    NotAnOrigin "not_an_origin" Field Correct "must be a web origin such as https://crm.example: https, a host and perhaps a port, without a path" "muss ein Web-Ursprung sein, etwa https://crm.example: https, ein Host und vielleicht ein Port, ohne Pfad";
     NotADomain "not_a_domain" Field Correct "must be a DNS name such as acme.example: letters, digits, '-' and at least one '.'" "muss ein DNS-Name sein, etwa acme.example: Buchstaben, Ziffern, '-' und mindestens ein '.'";
     DomainOfFreeswitch "domain_of_freeswitch" Field ChooseAnother "is a name FreeSWITCH uses itself" "ist ein Name, den FreeSWITCH selbst benutzt";
     NotAnExtensionNumber "not_an_extension_number" Field Correct "must be 2 to 15 digits" "muss 2 bis 15 Ziffern haben";

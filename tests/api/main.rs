@@ -21,6 +21,7 @@ mod keys;
 mod metrics;
 mod migrations;
 mod mistakes;
+mod onboarding_scripts;
 mod over_the_network;
 mod private_database;
 mod purge;

@@ -61,6 +61,7 @@ use crate::{
             served::Served,
         },
         link,
+        live::{self, Live},
     },
     telephony::{calls, carriers},
     tenancy::{
@@ -190,6 +191,8 @@ impl App {
         tasks.push(tokio::spawn(retention::run(pools.work.clone(), settings.retention(), mails)));
         tasks.push(tokio::spawn(jobs::probe_carriers(by_the_clock.clone())));
         tasks.push(tokio::spawn(carriers::hosts::watch(pools.work.clone())));
+        let live = Arc::new(Live::new(Arc::clone(&fetch.generations)));
+        tasks.push(tokio::spawn(live::listen::begin(Arc::clone(&live), by_the_clock.clone()).await));
         tasks.push(tokio::spawn(link::visit::watch(by_the_clock)));
         let links = Arc::new(link::states::LinkStates::default());
         tasks.push(tokio::spawn(Arc::clone(&links).watch(pools.work.clone())));
@@ -252,6 +255,7 @@ impl App {
             Data::new(Health { fetch: Arc::clone(&fetch), disk, renewal: Arc::clone(&renewal) }),
             Data::new(status::Counters { handle: counters, token, pools: pools.clone(), links }),
             Data::new(timing::Timing::default()),
+            Data::from(live),
         );
         contract::prepare();
         let server = HttpServer::new(move || {
@@ -260,6 +264,7 @@ impl App {
                 .app_data(state.1.clone())
                 .app_data(state.2.clone())
                 .app_data(state.3.clone())
+                .app_data(state.4.clone())
                 .configure(router::api)
                 .configure(router::error_handlers)
                 .configure(router::status)

@@ -18,7 +18,7 @@ use super::status;
 use crate::http::problem::Problem;
 use crate::{
     people::{agents, me, onboarding},
-    switch::{link, simulate},
+    switch::{link, live, simulate},
     telephony::{calls, carriers, destinations, dialplan, extensions, groups, numbers, pools},
     tenancy::{audit, auth, clusters, keys, retention, switches, tenants},
     text::Code,
@@ -163,6 +163,13 @@ macro_rules! every_route {
             .service(link::api::list_switch_pushes)
             .service(link::api::list_switch_cleanups)
             .service(link::api::list_carrier_gateways)
+            .service(live::api::live_registrations)
+            .service(live::api::live_calls)
+            .service(live::api::live_queues)
+            .service(live::api::live_agents)
+            .service(live::api::live_conferences)
+            .service(live::api::live_parked)
+            .service(live::api::live_gateways)
             .service(keys::api::create_key)
             .service(keys::api::list_keys)
             .service(keys::api::show_key)

@@ -5,4 +5,5 @@ pub mod export;
 pub mod fetch;
 pub mod import;
 pub mod link;
+pub mod live;
 pub mod simulate;

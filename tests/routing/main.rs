@@ -16,6 +16,7 @@ mod help;
 mod import;
 mod inbound;
 mod links;
+mod live;
 mod modules;
 mod money;
 mod moves;

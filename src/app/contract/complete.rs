@@ -27,6 +27,7 @@ const TAGS: &[(&str, &str)] = &[
     ("extensions", "What phones register as and what others dial."),
     ("groups", "Extensions that ring together."),
     ("keys", "Keys of the API."),
+    ("live", "What goes on right now: phones that are registered, calls, queues and agents, conferences, gateways."),
     ("phone numbers", "Phone numbers: where calls to them go, and who calls with them."),
     ("pools", "Ranges that extension numbers are taken from, and numbers that are held back."),
     ("routes", "What would happen to a call, and what it would cost."),

@@ -20,8 +20,8 @@ use tokio::sync::Notify;
 
 use super::socket::{PATIENCE, Unanswered, in_time, split};
 
-/// The events that are needed. Those of `CUSTOM` come last.
-const EVENTS: &str =
+/// The events that the holder of a link needs. Those of `CUSTOM` come last.
+pub const OF_LINKS: &str =
     "BACKGROUND_JOB HEARTBEAT SHUTDOWN CUSTOM sofia::gateway_state sofia::gateway_add sofia::gateway_delete";
 
 /// How many events may wait in this node. Enough for a burst; more would only make them late.
@@ -79,15 +79,15 @@ pub struct Ear {
 }
 
 impl Ear {
-    /// Connects and subscribes. From now on, no event is missed that [`Ear::listen`] does not report.
-    pub async fn open(address: &str, password: &str, pace: Pace) -> Result<Self, Unanswered> {
+    /// Connects and subscribes to these events, of which `BACKGROUND_JOB`, `HEARTBEAT` and `SHUTDOWN` must be some. From now on, none is
+    /// missed that [`Ear::listen`] does not report.
+    pub async fn open(address: &str, password: &str, events: &str, pace: Pace) -> Result<Self, Unanswered> {
         let (host, port) = split(address);
         let options = EslConnectOptions::new().with_event_queue_size(MOST_WAITING);
-        let (client, events) =
-            in_time(Box::pin(EslClient::connect_with_options(host, port, password, options))).await?;
+        let (client, heard) = in_time(Box::pin(EslClient::connect_with_options(host, port, password, options))).await?;
         client.set_liveness_timeout(pace.silence);
-        in_time(client.subscribe_events_raw(EventFormat::Json, EVENTS)).await?;
-        Ok(Self { client, events, pace })
+        in_time(client.subscribe_events_raw(EventFormat::Json, events)).await?;
+        Ok(Self { client, events: heard, pace })
     }
 
     /// Hands over each event, until the link ends or something may be missing. `take` must not wait.

@@ -54,8 +54,8 @@ fn read(text: &str) -> Result<Vec<Gateway>, Unanswered> {
                     && let Some(carrier) =
                         carried::carrier_of(&name).filter(|carrier| carried::gateway(*carrier) == name)
                 {
-                    state.truncate(40);
-                    found.push(Gateway { carrier, up: status == "UP", state: std::mem::take(&mut state) });
+                    let state = state.chars().take(40).collect();
+                    found.push(Gateway { carrier, up: status == "UP", state });
                 }
                 whole |= end.name().as_ref() == "gateways";
                 element.clear();

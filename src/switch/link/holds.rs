@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     VisitError,
-    ear::{Ear, Heard, Pace},
+    ear::{self, Ear, Heard, Pace},
     place,
     socket::{Hold, Talk, Unanswered},
     store::{self, Due},
@@ -34,7 +34,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_secs(4);
 /// A link that was up for so long was a good one: the next pause is the first again.
-const STEADY: Duration = Duration::from_secs(20);
+pub const STEADY: Duration = Duration::from_secs(20);
 
 /// The links of a node.
 #[derive(Clone)]
@@ -133,8 +133,8 @@ impl Link {
         let Due { switch, address, password, .. } = &self.due;
         let opened = async {
             let password = self.links.changes.keyring().open_sealed(place(*switch), password)?;
-            let talk = Talk::open(address, &password, Arc::clone(&self.hold)).await?;
-            let ear = Ear::open(address, &password, Pace::default()).await?;
+            let talk = Talk::open(address, &password, Some(Arc::clone(&self.hold))).await?;
+            let ear = Ear::open(address, &password, ear::OF_LINKS, Pace::default()).await?;
             Ok::<_, VisitError>((talk, ear))
         };
         let (talk, ear) = match opened.await {
@@ -191,7 +191,8 @@ impl Link {
 
 /// How long to wait before the next attempt. Not the same time for all, so that nodes and switches that were cut off together don't come
 /// back together.
-fn pause(tries: u32) -> Duration {
+#[must_use]
+pub fn pause(tries: u32) -> Duration {
     let pause = FIRST_PAUSE.saturating_mul(1 << tries.min(8)).min(LAST_PAUSE);
     pause.mul_f64(0.75 + 0.5 * rand::random::<f64>())
 }

@@ -76,11 +76,12 @@ impl Hold {
 pub struct Talk {
     client: EslClient,
     _events: EslEventStream,
-    hold: Arc<Hold>,
+    hold: Option<Arc<Hold>>,
 }
 
 impl Talk {
-    pub async fn open(address: &str, password: &str, hold: Arc<Hold>) -> Result<Self, Unanswered> {
+    /// Opens a connection for commands, which are given as long as the link is held; without a hold, for questions that change nothing.
+    pub async fn open(address: &str, password: &str, hold: Option<Arc<Hold>>) -> Result<Self, Unanswered> {
         let (host, port) = split(address);
         let (client, events) = in_time(Box::pin(EslClient::connect(host, port, password))).await?;
         Ok(Self { client, _events: events, hold })
@@ -88,7 +89,7 @@ impl Talk {
 
     /// Runs one API command of the switch and returns what it printed.
     pub async fn ask(&self, command: &str) -> Result<String, Unanswered> {
-        if !self.hold.lasts() {
+        if self.hold.as_ref().is_some_and(|hold| !hold.lasts()) {
             return Err(Unanswered::NotHeld);
         }
         let answer = in_time(self.client.api(command)).await?;

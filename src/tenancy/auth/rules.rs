@@ -38,6 +38,8 @@ pub enum Resource {
     /// Prices and explanations of calls.
     Routes,
     Agents,
+    /// What goes on right now: registrations, calls, queues.
+    Live,
     Pools,
     Setup,
     Keys,
@@ -100,6 +102,7 @@ impl Resource {
             Self::Carriers => "carriers",
             Self::Routes => "routes",
             Self::Agents => "agents",
+            Self::Live => "live",
             Self::Pools => "pools",
             Self::Setup => "setup",
             Self::Keys => "keys",
@@ -109,7 +112,7 @@ impl Resource {
     }
 }
 
-pub const RESOURCES: [Resource; 18] = [
+pub const RESOURCES: [Resource; 19] = [
     Resource::Platform,
     Resource::Clusters,
     Resource::Switches,
@@ -123,6 +126,7 @@ pub const RESOURCES: [Resource; 18] = [
     Resource::Carriers,
     Resource::Routes,
     Resource::Agents,
+    Resource::Live,
     Resource::Pools,
     Resource::Setup,
     Resource::Keys,
@@ -151,6 +155,7 @@ pub fn level(role: Role, resource: Resource) -> Level {
         Resource::Carriers           => [Write,   None,  None,  None,   None],
         Resource::Routes             => [Read,    Read,  Read,  Read,   None],
         Resource::Agents             => [Write,   Write, Write, Read,   None],
+        Resource::Live               => [Read,    Read,  Read,  Read,   Own],
         Resource::Pools              => [Write,   Write, Write, Read,   None],
         Resource::Setup              => [Write,   Write, Write, Read,   None],
         Resource::Keys               => [Write,   Write, Write, None,   None],
@@ -323,6 +328,14 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("PUT",    "/v1/admin/agents/by-email/{email}", Rule::Needs(Resource::Agents, WRITE)),
     ("PATCH",  "/v1/admin/agents/{id}", Rule::Needs(Resource::Agents, WRITE)),
     ("DELETE", "/v1/admin/agents/{id}", Rule::Needs(Resource::Agents, WRITE)),
+
+    ("GET",    "/v1/live/registrations", Rule::Needs(Resource::Live, OWN)),
+    ("GET",    "/v1/live/calls", Rule::Needs(Resource::Live, OWN)),
+    ("GET",    "/v1/live/queues", Rule::Needs(Resource::Live, OWN)),
+    ("GET",    "/v1/live/agents", Rule::Needs(Resource::Live, OWN)),
+    ("GET",    "/v1/live/conferences", Rule::Needs(Resource::Live, READ)),
+    ("GET",    "/v1/live/parked", Rule::Needs(Resource::Live, READ)),
+    ("GET",    "/v1/live/gateways", Rule::Needs(Resource::Live, READ)),
 
     ("GET",    "/v1/audit", Rule::Needs(Resource::Audit, READ)),
 

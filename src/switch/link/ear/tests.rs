@@ -59,7 +59,7 @@ async fn heard(pace: Pace, script: impl AsyncFnOnce(&mut Client)) -> (Vec<String
     };
     let mut events = Vec::new();
     let listen = async {
-        let ear = Ear::open(&address, "secret", pace).await.unwrap();
+        let ear = Ear::open(&address, "secret", OF_LINKS, pace).await.unwrap();
         ear.listen(|event| events.push(event.get("text").unwrap_or("?").to_owned())).await
     };
     // The connection stays open until the client is done with it.
@@ -109,7 +109,7 @@ async fn a_wrong_password_and_a_closed_door_are_told_apart() {
             client.send(said).await;
             client
         };
-        let (_client, opened) = tokio::join!(serve, Ear::open(&address, "secret", QUICK));
+        let (_client, opened) = tokio::join!(serve, Ear::open(&address, "secret", OF_LINKS, QUICK));
         let error = opened.err().unwrap();
         assert!(matches!((&error, refused), (Unanswered::Refused, true) | (Unanswered::Barred, false)), "{error}");
     }
@@ -164,7 +164,7 @@ async fn the_switch_never_waits_for_a_node_that_does_not_keep_up_and_lost_events
         }
         client
     };
-    let open = Ear::open(&address, "secret", QUICK);
+    let open = Ear::open(&address, "secret", OF_LINKS, QUICK);
     let (_client, opened) = tokio::join!(serve, open);
     let ear = opened.unwrap();
     while ear.client.dropped_event_count() == 0 {

@@ -1,0 +1,362 @@
+//! `/v1/live/…`: what goes on right now.
+
+use std::collections::BTreeSet;
+
+use actix_web::{
+    get,
+    web::{Data, Json, Query},
+};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{
+    Live,
+    names::Names,
+    show::{self, NamesOf, Of, Scope},
+    store,
+    views::{
+        self, Agent, AgentState, CallState, Conference, Direction, LiveGateway, LivePage, Parked, Queue, Registration,
+    },
+};
+use crate::{
+    http::problem::Problem,
+    model::paging::PageQuery,
+    tenancy::{Api, TenantQuery, auth::actor::Actor},
+};
+
+/// Of which switches.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct WhereQuery {
+    /// Only what is on this switch.
+    switch_id: Option<Uuid>,
+    /// Only what is on the switches of this cluster.
+    cluster_id: Option<Uuid>,
+}
+
+fn scope(actor: &Actor, tenant: &TenantQuery, at: &WhereQuery) -> Result<Scope, Problem> {
+    let tenant = match (actor.tenant, tenant.tenant_id) {
+        (None, named) => named,
+        (Some(_), named) => Some(actor.tenant_or(named)?),
+    };
+    Ok(Scope {
+        tenant,
+        person: actor.only_own(),
+        is_platform: actor.tenant.is_none(),
+        switch: at.switch_id,
+        cluster: at.cluster_id,
+    })
+}
+
+async fn names_of(live: &Live, api: &Api, tenants: impl Iterator<Item = Uuid>) -> NamesOf {
+    let mut all = NamesOf::new();
+    for tenant in tenants.collect::<BTreeSet<_>>() {
+        all.insert(tenant, live.names.of(tenant, live.generations(), api.pool()).await);
+    }
+    all
+}
+
+fn page<T>(
+    live: &Live,
+    scope: &Scope,
+    page: &PageQuery,
+    items: Vec<T>,
+    key: impl Fn(&T) -> String,
+) -> Result<Json<LivePage<T>>, Problem> {
+    let page = page.of_all(items, key)?;
+    Ok(Json(LivePage { items: page.items, next_cursor: page.next_cursor, unknown: scope.unknown(live) }))
+}
+
+fn is(wanted: Option<&String>, value: Option<&str>) -> bool {
+    wanted.is_none_or(|wanted| value == Some(wanted))
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RegistrationQuery {
+    /// Only the phones of the extension with this number or SIP username.
+    extension: Option<String>,
+    /// Only phones that came by this transport: `udp`, `tcp`, `tls`, `ws` or `wss`.
+    transport: Option<String>,
+}
+
+/// List the phones that are registered
+#[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, RegistrationQuery, PageQuery), responses((status = 200, body = LivePage<Registration>)))]
+#[get("/v1/live/registrations")]
+pub async fn live_registrations(
+    api: Data<Api>,
+    live: Data<Live>,
+    actor: Actor,
+    tenant: Query<TenantQuery>,
+    at: Query<WhereQuery>,
+    filter: Query<RegistrationQuery>,
+    paging: Query<PageQuery>,
+) -> Result<Json<LivePage<Registration>>, Problem> {
+    let scope = scope(&actor, &tenant, &at)?;
+    let found = show::registrations(&scope, &live);
+    let names = names_of(&live, &api, found.iter().map(|of| of.tenant)).await;
+    let shown = found.into_iter().filter_map(|Of { tenant, it: mut phone, .. }| {
+        let extension = names.get(&tenant).and_then(|names| names.of_phone(&phone.sip_username));
+        if let Some(extension) = extension {
+            phone.extension_id = Some(extension.id);
+            phone.extension = Some(extension.number.clone());
+            phone.name = Some(extension.name.clone());
+        }
+        let is_own = scope.person.is_none_or(|person| extension.is_some_and(|one| one.user == Some(person)));
+        let is_named = filter
+            .extension
+            .as_ref()
+            .is_none_or(|name| *name == phone.sip_username || phone.extension.as_ref() == Some(name));
+        (is_own && is_named && is(filter.transport.as_ref(), phone.transport.as_deref())).then_some(phone)
+    });
+    page(&live, &scope, &paging, shown.collect(), |phone| {
+        format!("{} {} {}", phone.domain, phone.sip_username, phone.call_id)
+    })
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct CallQuery {
+    /// Only calls of the extension with this number.
+    extension: Option<String>,
+    /// Only calls of this agent.
+    agent_id: Option<Uuid>,
+    /// Only calls that wait in this queue or came from it.
+    queue_id: Option<Uuid>,
+    /// Only calls in this state.
+    #[param(inline)]
+    state: Option<CallState>,
+    /// Only calls in this direction.
+    #[param(inline)]
+    direction: Option<Direction>,
+    /// Only calls from or to this number.
+    number: Option<String>,
+}
+
+impl CallQuery {
+    fn takes(&self, call: &views::Call) -> bool {
+        let any = |wanted: Option<&String>, part: fn(&views::Leg) -> Option<&String>| {
+            wanted.is_none_or(|wanted| call.legs.iter().any(|leg| part(leg) == Some(wanted)))
+        };
+        let has_number = self.number.is_none()
+            || call.dialled == self.number
+            || any(self.number.as_ref(), |leg| leg.number.as_ref());
+        any(self.extension.as_ref(), |leg| leg.extension.as_ref())
+            && self.agent_id.is_none_or(|agent| call.legs.iter().any(|leg| leg.agent_id == Some(agent)))
+            && self.queue_id.is_none_or(|queue| call.queue_id == Some(queue))
+            && self.state.is_none_or(|state| call.state == state)
+            && self.direction.is_none_or(|direction| call.direction == direction)
+            && has_number
+    }
+}
+
+/// List the calls that are up
+///
+/// A call between two tenants is shown to both; each sees of the other's phones what they show.
+#[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, CallQuery, PageQuery), responses((status = 200, body = LivePage<views::Call>)))]
+#[get("/v1/live/calls")]
+pub async fn live_calls(
+    api: Data<Api>,
+    live: Data<Live>,
+    actor: Actor,
+    tenant: Query<TenantQuery>,
+    at: Query<WhereQuery>,
+    filter: Query<CallQuery>,
+    paging: Query<PageQuery>,
+) -> Result<Json<LivePage<views::Call>>, Problem> {
+    let scope = scope(&actor, &tenant, &at)?;
+    let found = show::calls(&scope, &live);
+    let names = names_of(&live, &api, found.iter().map(|of| of.tenant)).await;
+    let shown = found.into_iter().filter_map(|Of { tenant, at, it }| {
+        let call = it.shown(tenant, at, names.get(&tenant)?, scope.person);
+        let is_own = scope.person.is_none_or(|person| call.legs.iter().any(|leg| leg.agent_id == Some(person)));
+        (is_own && filter.takes(&call)).then_some(call)
+    });
+    page(&live, &scope, &paging, shown.collect(), |call| {
+        format!("{} {} {}", call.began_at.timestamp_micros(), call.id, call.tenant_id)
+    })
+}
+
+/// Writes the names of an agent, who is known by the SIP username of their extension. Returns whose it is.
+fn name_agent(agent: &mut Agent, names: Option<&std::sync::Arc<Names>>) -> Option<Uuid> {
+    let known = names?.of_phone(agent.extension.as_deref()?)?;
+    agent.extension_id = Some(known.id);
+    agent.extension = Some(known.number.clone());
+    agent.agent_id = known.user;
+    agent.name = Some(known.person.clone().unwrap_or_else(|| known.name.clone()));
+    known.user
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct QueueQuery {
+    /// Only this queue.
+    queue_id: Option<Uuid>,
+}
+
+/// List the queues, with who waits and who serves them
+#[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, QueueQuery, PageQuery), responses((status = 200, body = LivePage<Queue>)))]
+#[get("/v1/live/queues")]
+pub async fn live_queues(
+    api: Data<Api>,
+    live: Data<Live>,
+    actor: Actor,
+    tenant: Query<TenantQuery>,
+    at: Query<WhereQuery>,
+    filter: Query<QueueQuery>,
+    paging: Query<PageQuery>,
+) -> Result<Json<LivePage<Queue>>, Problem> {
+    let scope = scope(&actor, &tenant, &at)?;
+    let found = show::queues(&scope, &live);
+    let names = names_of(&live, &api, found.keys().map(|(tenant, _)| *tenant)).await;
+    let shown = found.into_values().filter_map(|mut queue| {
+        let names = names.get(&queue.tenant_id);
+        queue.name = names.and_then(|names| names.of_place(queue.queue_id)).map(ToOwned::to_owned);
+        for agent in &mut queue.agents {
+            name_agent(agent, names);
+        }
+        for waiting in &mut queue.waiting {
+            let known = waiting.offered_to.as_deref().and_then(|user| names?.of_phone(user));
+            waiting.offered_to = known.map(|extension| extension.number.clone()).or(waiting.offered_to.take());
+        }
+        let is_own = scope.person.is_none_or(|person| names.is_some_and(|names| names.serves(person, queue.queue_id)));
+        (is_own && filter.queue_id.is_none_or(|wanted| wanted == queue.queue_id)).then_some(queue)
+    });
+    page(&live, &scope, &paging, shown.collect(), |queue| format!("{} {}", queue.tenant_id, queue.queue_id))
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AgentQuery {
+    /// Only the agents of this queue.
+    queue_id: Option<Uuid>,
+    /// Only this agent.
+    agent_id: Option<Uuid>,
+    /// Only agents in this state.
+    #[param(inline)]
+    state: Option<AgentState>,
+}
+
+/// List the agents of queues, and how they are
+#[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, AgentQuery, PageQuery), responses((status = 200, body = LivePage<Agent>)))]
+#[get("/v1/live/agents")]
+pub async fn live_agents(
+    api: Data<Api>,
+    live: Data<Live>,
+    actor: Actor,
+    tenant: Query<TenantQuery>,
+    at: Query<WhereQuery>,
+    filter: Query<AgentQuery>,
+    paging: Query<PageQuery>,
+) -> Result<Json<LivePage<Agent>>, Problem> {
+    let scope = scope(&actor, &tenant, &at)?;
+    let found = show::agents(&scope, &live);
+    let names = names_of(&live, &api, found.keys().map(|(tenant, _)| *tenant)).await;
+    let shown = found.into_iter().filter_map(|((tenant, name), mut agent)| {
+        let user = name_agent(&mut agent, names.get(&tenant));
+        let is_own = scope.person.is_none_or(|person| user == Some(person));
+        let is_wanted = filter.queue_id.is_none_or(|queue| agent.queues.contains(&queue))
+            && filter.agent_id.is_none_or(|wanted| user == Some(wanted))
+            && filter.state.is_none_or(|state| agent.state == state);
+        (is_own && is_wanted).then_some((name, agent))
+    });
+    let shown = shown.collect::<Vec<_>>();
+    let page = paging.of_all(shown, |(name, agent)| format!("{} {name}", agent.tenant_id))?;
+    let items = page.items.into_iter().map(|(_, agent)| agent).collect();
+    Ok(Json(LivePage { items, next_cursor: page.next_cursor, unknown: scope.unknown(&live) }))
+}
+
+/// List the conferences that people are in
+#[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, PageQuery), responses((status = 200, body = LivePage<Conference>)))]
+#[get("/v1/live/conferences")]
+pub async fn live_conferences(
+    api: Data<Api>,
+    live: Data<Live>,
+    actor: Actor,
+    tenant: Query<TenantQuery>,
+    at: Query<WhereQuery>,
+    paging: Query<PageQuery>,
+) -> Result<Json<LivePage<Conference>>, Problem> {
+    let scope = scope(&actor, &tenant, &at)?;
+    let found = show::conferences(&scope, &live);
+    let names = names_of(&live, &api, found.iter().map(|of| of.tenant)).await;
+    let shown = found.into_iter().map(|Of { tenant, it: mut conference, .. }| {
+        let names = names.get(&tenant);
+        conference.name = names.and_then(|names| names.of_place(conference.conference_id)).map(ToOwned::to_owned);
+        conference
+    });
+    page(&live, &scope, &paging, shown.collect(), |one| format!("{} {:?}", one.conference_id, one.at.switch_id))
+}
+
+/// List the calls that are parked
+#[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, PageQuery), responses((status = 200, body = LivePage<Parked>)))]
+#[get("/v1/live/parked")]
+pub async fn live_parked(
+    live: Data<Live>,
+    actor: Actor,
+    tenant: Query<TenantQuery>,
+    at: Query<WhereQuery>,
+    paging: Query<PageQuery>,
+) -> Result<Json<LivePage<Parked>>, Problem> {
+    let scope = scope(&actor, &tenant, &at)?;
+    let shown = show::parked(&scope, &live).into_iter().map(|of| of.it).collect();
+    page(&live, &scope, &paging, shown, |one| format!("{} {:0>4} {:?}", one.tenant_id, one.slot, one.call_id))
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct GatewayQuery {
+    /// Only the gateways to this carrier.
+    carrier_id: Option<Uuid>,
+    /// Only gateways that are up, or only those that are down.
+    up: Option<bool>,
+}
+
+/// List the gateways to carriers, as each switch sees them
+///
+/// A tenant sees those to carriers of its own.
+#[utoipa::path(tag = "live", params(TenantQuery, WhereQuery, GatewayQuery, PageQuery), responses((status = 200, body = LivePage<LiveGateway>)))]
+#[get("/v1/live/gateways")]
+pub async fn live_gateways(
+    api: Data<Api>,
+    live: Data<Live>,
+    actor: Actor,
+    tenant: Query<TenantQuery>,
+    at: Query<WhereQuery>,
+    filter: Query<GatewayQuery>,
+    paging: Query<PageQuery>,
+) -> Result<Json<LivePage<LiveGateway>>, Problem> {
+    let scope = scope(&actor, &tenant, &at)?;
+    let carriers = store::carriers(api.pool()).await?;
+    let mut shown = Vec::new();
+    for watched in scope.switches(&live) {
+        let known = watched.known();
+        if known.unknown_since.is_some() {
+            continue;
+        }
+        for (id, gateway) in &known.state.gateways {
+            let carrier = carriers.iter().find(|carrier| carrier.id == *id);
+            let owner = carrier.and_then(|carrier| carrier.tenant);
+            let is_wanted = filter.carrier_id.is_none_or(|wanted| wanted == *id)
+                && filter.up.is_none_or(|up| up == gateway.is_up)
+                && (scope.tenant.is_none() || owner == scope.tenant);
+            if is_wanted {
+                shown.push((
+                    watched.switch,
+                    LiveGateway {
+                        carrier_id: *id,
+                        carrier: carrier.map(|carrier| carrier.name.clone()),
+                        tenant_id: owner,
+                        up: gateway.is_up,
+                        state: gateway.state.clone(),
+                        since: gateway.since.map(views::time),
+                        at: scope.at(&watched),
+                    },
+                ));
+            }
+        }
+    }
+    let page = paging.of_all(shown, |(switch, gateway)| format!("{} {switch}", gateway.carrier_id))?;
+    let items = page.items.into_iter().map(|(_, gateway)| gateway).collect();
+    Ok(Json(LivePage { items, next_cursor: page.next_cursor, unknown: scope.unknown(&live) }))
+}

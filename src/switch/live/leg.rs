@@ -1,0 +1,60 @@
+//! One side of a call.
+
+use uuid::Uuid;
+
+use super::said::{About, Line, Micros};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Ringing,
+    Up,
+    Held,
+    Parked,
+}
+
+/// One side of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leg {
+    pub id: Uuid,
+    pub call: Uuid,
+    pub about: About,
+    pub phase: Phase,
+    /// Since when.
+    pub since: Micros,
+    /// Whom it is connected with.
+    pub partner: Option<Uuid>,
+    pub(super) began: Micros,
+    pub(super) bridged_at: Micros,
+    pub(super) held_at: Micros,
+}
+
+impl Leg {
+    pub(super) fn new(id: Uuid, call: Uuid, about: About, at: Micros) -> Self {
+        let began = about.created.unwrap_or(at);
+        let phase = if about.answered.is_some() { Phase::Up } else { Phase::Ringing };
+        let since = about.answered.unwrap_or(began);
+        Self { id, call, about, phase, since, partner: None, began, bridged_at: 0, held_at: 0 }
+    }
+
+    #[must_use]
+    pub fn began(&self) -> Micros {
+        self.began
+    }
+
+    /// Since when it is connected with its partner.
+    #[must_use]
+    pub fn connected_since(&self) -> Micros {
+        self.since.max(self.bridged_at)
+    }
+
+    #[must_use]
+    pub fn is_inner(&self) -> bool {
+        self.about.line == Some(Line::Inner)
+    }
+
+    pub(super) fn turn(&mut self, phase: Phase, at: Micros) {
+        if self.phase != phase {
+            (self.phase, self.since) = (phase, at);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Listens to all switches, so that every node knows by itself what goes on.
+//!
+//! Other nodes are not asked: what happens at a switch is known while the database is away, a node that dies takes nothing with it, and an
+//! event reaches a client over no second hop. It costs each switch a copy of each event for each node. Nothing is told a switch here: commands
+//! are for whoever holds its link ([`crate::switch::link::holds`]), and so is what must happen once for an event.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::{
+    Live, Watched, reads,
+    said::{Headers, Said},
+    store::{self, Listed},
+};
+use crate::{
+    node::changes::Changes,
+    switch::link::{
+        ear::{Ear, Heard, Pace},
+        holds, place,
+        socket::{Talk, Unanswered},
+    },
+    text::keyring::KeyringError,
+};
+
+/// The events that live state follows. Those of `CUSTOM` come last.
+const EVENTS: &str = "BACKGROUND_JOB HEARTBEAT SHUTDOWN CHANNEL_CREATE CHANNEL_ANSWER CHANNEL_BRIDGE CHANNEL_UNBRIDGE CHANNEL_HOLD \
+CHANNEL_UNHOLD CHANNEL_PARK CHANNEL_UUID CHANNEL_HANGUP_COMPLETE CUSTOM sofia::register sofia::unregister sofia::expire \
+sofia::sip_user_state sofia::gateway_state callcenter::info valet_parking::info conference::maintenance";
+
+/// How often a node looks which switches there are. While the database is away, it listens to those that it knows.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Lost events can't be seen, so everything is read again from time to time.
+const READ_EVERY: Duration = Duration::from_mins(5);
+
+impl Headers for Heard {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.get(name)
+    }
+}
+
+struct Listening {
+    listed: Listed,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum LinkError {
+    #[error(transparent)]
+    Unanswered(#[from] Unanswered),
+    #[error("its password can't be opened")]
+    Keyring(#[from] KeyringError),
+}
+
+/// Listens to every switch that has its event socket set, for as long as the returned future is polled. When this returns, all of them are
+/// known by name, so that nobody is told of fewer.
+pub async fn begin(live: Arc<Live>, changes: Changes) -> impl Future<Output = ()> {
+    let mut listening = HashMap::<Uuid, Listening>::new();
+    look(&live, &changes, &mut listening).await;
+    async move {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            look(&live, &changes, &mut listening).await;
+        }
+    }
+}
+
+async fn look(live: &Arc<Live>, changes: &Changes, listening: &mut HashMap<Uuid, Listening>) {
+    match store::switches(changes.pool()).await {
+        Ok(listed) => keep(live, changes, listening, listed),
+        Err(error) => tracing::debug!(%error, "the database could not say which switches there are"),
+    }
+}
+
+fn keep(live: &Arc<Live>, changes: &Changes, listening: &mut HashMap<Uuid, Listening>, listed: Vec<Listed>) {
+    listening.retain(|switch, one| {
+        let stays = listed.contains(&one.listed) && !one.task.is_finished();
+        if !stays {
+            live.forget(*switch);
+        }
+        stays
+    });
+    for listed in listed {
+        listening.entry(listed.switch).or_insert_with(|| {
+            let watched = live.watch(&listed);
+            let link = Link { watched, changes: changes.clone(), listed: listed.clone() };
+            Listening { listed, task: tokio::spawn(link.run()) }
+        });
+    }
+}
+
+struct Link {
+    watched: Arc<Watched>,
+    changes: Changes,
+    listed: Listed,
+}
+
+impl Link {
+    async fn run(self) {
+        let (mut tries, mut told) = (0, String::new());
+        loop {
+            let began = Instant::now();
+            let error = self.listen().await.to_string();
+            self.watched.lost();
+            if began.elapsed() > holds::STEADY {
+                (tries, told) = (0, String::new());
+            }
+            if told != error {
+                tracing::warn!(switch = %self.listed.switch, error, "nothing is known any more of what goes on at a switch");
+                told = error;
+            }
+            tokio::time::sleep(holds::pause(tries)).await;
+            tries += 1;
+        }
+    }
+
+    /// Listens until the link ends.
+    async fn listen(&self) -> LinkError {
+        let Listed { switch, address, password, .. } = &self.listed;
+        let opened = async {
+            let password = self.changes.keyring().open_sealed(place(*switch), password)?;
+            let ear = Ear::open(address, &password, EVENTS, Pace::default()).await?;
+            let talk = Talk::open(address, &password, None).await?;
+            Ok::<_, LinkError>((ear, talk))
+        };
+        let (ear, talk) = match opened.await {
+            Ok(opened) => opened,
+            Err(error) => return error,
+        };
+        let heard = |event: &Heard| {
+            if let Some(said) = Said::read(event) {
+                self.watched.heard(said);
+            }
+        };
+        tokio::select! {
+            ended = ear.listen(heard) => ended.into(),
+            ended = self.read(&talk) => ended.into(),
+        }
+    }
+
+    /// Reads everything at once and then from time to time.
+    async fn read(&self, talk: &Talk) -> Unanswered {
+        loop {
+            let began = Instant::now();
+            self.watched.reading();
+            let lists = match reads::all(talk).await {
+                Ok(lists) => lists,
+                Err(error) => return error,
+            };
+            if !self.watched.read(lists) {
+                return Unanswered::Lost;
+            }
+            tracing::debug!(switch = %self.listed.switch, took = ?began.elapsed(), "a switch's lists were read");
+            tokio::time::sleep(READ_EVERY).await;
+        }
+    }
+}

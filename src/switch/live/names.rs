@@ -1,0 +1,116 @@
+//! The names of what switches speak of: whose a SIP username is, what a queue is called. Kept by the tenant's generation, so that live state
+//! has names while the database is away.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
+
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::store::{self, PlaceRow};
+use crate::node::generations::Generations;
+
+/// What people are called raises no generation.
+const KEPT: Duration = Duration::from_secs(10);
+/// For how long somebody waits for names.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// The most tenants whose names are kept.
+const MOST: usize = 2000;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extension {
+    pub id: Uuid,
+    pub number: String,
+    pub sip_username: String,
+    pub name: String,
+    /// The agent who has it.
+    pub user: Option<Uuid>,
+    pub person: Option<String>,
+}
+
+/// A tenant's names.
+#[derive(Debug, Default)]
+pub struct Names {
+    by_username: HashMap<String, Extension>,
+    places: HashMap<Uuid, (String, Vec<Uuid>)>,
+}
+
+impl Names {
+    #[must_use]
+    pub fn of_phone(&self, sip_username: &str) -> Option<&Extension> {
+        self.by_username.get(sip_username)
+    }
+
+    /// The name of a queue or a conference.
+    #[must_use]
+    pub fn of_place(&self, id: Uuid) -> Option<&str> {
+        self.places.get(&id).map(|(name, _)| name.as_str())
+    }
+
+    /// Whether one of the extensions of a person serves a queue.
+    #[must_use]
+    pub fn serves(&self, person: Uuid, queue: Uuid) -> bool {
+        let Some((_, extensions)) = self.places.get(&queue) else { return false };
+        self.by_username.values().any(|one| one.user == Some(person) && extensions.contains(&one.id))
+    }
+}
+
+struct Kept {
+    generation: u64,
+    at: Instant,
+    names: Arc<Names>,
+}
+
+#[derive(Default)]
+pub struct AllNames(RwLock<HashMap<Uuid, Kept>>);
+
+impl AllNames {
+    /// A tenant's names, as they are now, or as they were before the database went away.
+    pub async fn of(&self, tenant: Uuid, generations: &Generations, pool: &PgPool) -> Arc<Names> {
+        let generation = generations.scope(tenant).map_or(0, |slot| slot.newest());
+        let known = {
+            let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            let kept = all.get(&tenant);
+            kept.map(|kept| (kept.at.elapsed() < kept.lasts(generation), Arc::clone(&kept.names)))
+        };
+        if let Some((true, names)) = known {
+            return names;
+        }
+        let names = match tokio::time::timeout(PATIENCE, read(tenant, pool)).await {
+            Ok(Ok(names)) => Arc::new(names),
+            // Nobody waits for the database again before these have lasted, too.
+            failed => {
+                tracing::debug!(%tenant, ?failed, "names could not be read");
+                known.map(|(_, names)| names).unwrap_or_default()
+            }
+        };
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= MOST {
+            all.clear();
+        }
+        all.insert(tenant, Kept { generation, at: Instant::now(), names: Arc::clone(&names) });
+        names
+    }
+}
+
+impl Kept {
+    fn lasts(&self, generation: u64) -> Duration {
+        if self.generation == generation { KEPT } else { Duration::ZERO }
+    }
+}
+
+async fn read(tenant: Uuid, pool: &PgPool) -> sqlx::Result<Names> {
+    let mut names = Names::default();
+    for row in store::extensions(pool, tenant).await? {
+        let store::ExtensionRow { id, number, sip_username, name, user, person } = row;
+        let extension = Extension { id, number, sip_username, name, user, person };
+        names.by_username.insert(extension.sip_username.clone(), extension);
+    }
+    for PlaceRow { id, name, extensions } in store::places(pool, tenant).await? {
+        names.places.insert(id, (name, extensions));
+    }
+    Ok(names)
+}

@@ -1,0 +1,316 @@
+//! Who waits in which queue, and how its agents are, by mod_callcenter.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use uuid::Uuid;
+
+use super::{
+    change::Change,
+    gone::{self, Gone},
+    said::{Micros, OfQueue, short},
+};
+
+/// A caller in a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    pub id: Uuid,
+    /// `ID.DOMAIN`
+    pub queue: String,
+    pub leg: Uuid,
+    pub name: String,
+    pub number: String,
+    pub joined: Micros,
+    /// How many seconds they are put ahead (`cc_base_score`); known from a list only.
+    pub ahead: i64,
+    /// Whose phone rings for them, or who serves them.
+    pub agent: Option<String>,
+    pub is_served: bool,
+}
+
+/// How an agent is, as mod_callcenter names it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Agent {
+    /// `Available`, `On Break`, `Logged Out`
+    pub status: Option<(String, Micros)>,
+    /// `Waiting`, `Receiving`, `In a queue call`
+    pub state: Option<(String, Micros)>,
+}
+
+/// A row of mod_callcenter's list of members.
+#[derive(Debug, Clone, serde::Deserialize)]
+pub struct MemberRow {
+    pub queue: String,
+    pub uuid: Uuid,
+    pub session_uuid: Uuid,
+    #[serde(default)]
+    pub cid_name: String,
+    #[serde(default)]
+    pub cid_number: String,
+    #[serde(default)]
+    pub joined_epoch: String,
+    #[serde(default)]
+    pub base_score: String,
+    #[serde(default)]
+    pub serving_agent: String,
+    #[serde(default)]
+    pub state: String,
+}
+
+#[derive(Debug, Clone, serde::Deserialize)]
+pub struct AgentRow {
+    pub name: String,
+    #[serde(default)]
+    pub status: String,
+    #[serde(default)]
+    pub state: String,
+}
+
+#[derive(Debug, Clone, serde::Deserialize)]
+pub struct TierRow {
+    pub queue: String,
+    pub agent: String,
+}
+
+#[derive(Debug, Clone, serde::Deserialize)]
+pub struct QueueRow {
+    pub name: String,
+}
+
+/// What mod_callcenter lists.
+#[derive(Debug, Clone, Default)]
+pub struct Lists {
+    pub queues: Vec<QueueRow>,
+    pub agents: Vec<AgentRow>,
+    pub tiers: Vec<TierRow>,
+    pub members: Vec<MemberRow>,
+}
+
+#[derive(Debug, Default)]
+pub struct Queues {
+    names: BTreeSet<String>,
+    members: HashMap<Uuid, Member>,
+    agents: BTreeMap<String, Agent>,
+    tiers: BTreeSet<(String, String)>,
+    gone: Gone<Uuid>,
+}
+
+impl Queues {
+    /// Every queue that was heard of.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
+    /// Who waits in a queue and is not served yet, whoever is next first.
+    #[must_use]
+    pub fn waiting(&self, queue: &str) -> Vec<&Member> {
+        let mut all = self.members.values().filter(|one| one.queue == queue && !one.is_served).collect::<Vec<_>>();
+        all.sort_by_key(|one| (one.joined - one.ahead * 1_000_000, one.id));
+        all
+    }
+
+    pub fn agents(&self) -> impl Iterator<Item = (&str, &Agent)> {
+        self.agents.iter().map(|(name, agent)| (name.as_str(), agent))
+    }
+
+    /// The agents of a queue.
+    pub fn of_queue<'a>(&'a self, queue: &'a str) -> impl Iterator<Item = &'a str> {
+        self.tiers.iter().filter(move |(of, _)| of == queue).map(|(_, agent)| agent.as_str())
+    }
+
+    /// The queues of an agent.
+    pub fn of_agent<'a>(&'a self, agent: &'a str) -> impl Iterator<Item = &'a str> {
+        self.tiers.iter().filter(move |(_, of)| of == agent).map(|(queue, _)| queue.as_str())
+    }
+
+    pub fn heard(&mut self, at: Micros, said: &OfQueue) -> Vec<Change> {
+        let changed = |queue: &str| vec![Change::Queue(queue.to_owned())];
+        match said {
+            OfQueue::Joined { queue, member, leg, name, number } => {
+                if self.gone.is_gone(member, at) {
+                    return Vec::new();
+                }
+                self.names.insert(queue.clone());
+                let known = self.members.entry(*member).or_insert_with(|| Member {
+                    id: *member,
+                    queue: queue.clone(),
+                    leg: *leg,
+                    name: name.clone(),
+                    number: number.clone(),
+                    joined: at,
+                    ahead: 0,
+                    agent: None,
+                    is_served: false,
+                });
+                known.leg = *leg;
+                changed(queue)
+            }
+            OfQueue::Left { queue, member } => {
+                self.gone.note(*member, at);
+                self.members.remove(member);
+                changed(queue)
+            }
+            OfQueue::Offered { queue, member, agent } => {
+                self.with(*member, |member| member.agent = Some(agent.clone()));
+                changed(queue)
+            }
+            OfQueue::Served { queue, member, agent, .. } => {
+                self.with(*member, |member| (member.agent, member.is_served) = (Some(agent.clone()), true));
+                changed(queue)
+            }
+            OfQueue::NotServed { queue, member, agent } => {
+                self.with(*member, |member| {
+                    if !member.is_served && member.agent.as_deref() == Some(agent) {
+                        member.agent = None;
+                    }
+                });
+                changed(queue)
+            }
+            OfQueue::Status { agent, status } => self.agent(agent, at, |known| (&mut known.status, status)),
+            OfQueue::State { agent, state } => self.agent(agent, at, |known| (&mut known.state, state)),
+        }
+    }
+
+    /// Events repeat values, so only others are changes (`cc_agent_update` in mod_callcenter.c).
+    fn agent<'s>(
+        &mut self,
+        name: &str,
+        at: Micros,
+        which: impl FnOnce(&mut Agent) -> (&mut Option<(String, Micros)>, &'s String),
+    ) -> Vec<Change> {
+        let known = self.agents.entry(name.to_owned()).or_default();
+        let (part, said) = which(known);
+        if part.as_ref().is_some_and(|(now, since)| now == said || *since > at) {
+            return Vec::new();
+        }
+        *part = Some((said.clone(), at));
+        vec![Change::Agent(name.to_owned())]
+    }
+
+    /// Takes over what mod_callcenter lists. `began`: when it was asked.
+    pub fn read(&mut self, lists: Lists, began: Micros) -> Vec<Change> {
+        let mut changes = Vec::new();
+        self.names = lists.queues.into_iter().map(|row| short(&row.name)).collect();
+        self.tiers = lists.tiers.into_iter().map(|row| (short(&row.queue), short(&row.agent))).collect();
+        let names = lists.agents.iter().map(|row| row.name.as_str()).collect::<BTreeSet<_>>();
+        self.agents.retain(|name, _| names.contains(name.as_str()));
+        for row in lists.agents {
+            let known = self.agents.entry(short(&row.name)).or_default();
+            for (part, said) in [(&mut known.status, row.status), (&mut known.state, row.state)] {
+                let differs = part.as_ref().is_none_or(|(now, since)| *now != said && *since < began - 5_000_000);
+                if differs {
+                    *part = Some((said, began));
+                    changes.push(Change::Agent(row.name.clone()));
+                }
+            }
+        }
+        let mut listed = HashMap::new();
+        for row in lists.members {
+            // Abandoned ones stay in the list for a while.
+            let is_served = row.state == "Answered";
+            if !(is_served || matches!(row.state.as_str(), "Waiting" | "Trying")) || self.gone.has(&row.uuid) {
+                continue;
+            }
+            let agent = Some(row.serving_agent).filter(|agent| !agent.is_empty());
+            let joined = row.joined_epoch.parse::<i64>().unwrap_or_default().saturating_mul(1_000_000);
+            let known = self.members.remove(&row.uuid);
+            let ahead = row.base_score.parse().unwrap_or_default();
+            let member = known.map_or_else(
+                || Member {
+                    id: row.uuid,
+                    queue: short(&row.queue),
+                    leg: row.session_uuid,
+                    name: short(&row.cid_name),
+                    number: short(&row.cid_number),
+                    joined,
+                    ahead,
+                    agent,
+                    is_served,
+                },
+                |known| Member { ahead, ..known },
+            );
+            listed.insert(row.uuid, member);
+        }
+        for (id, known) in self.members.drain() {
+            if gone::may_be_unlisted(known.joined, began) {
+                listed.insert(id, known);
+            }
+        }
+        self.members = listed;
+        changes.extend(self.names.iter().cloned().map(Change::Queue));
+        changes
+    }
+
+    fn with(&mut self, member: Uuid, change: impl FnOnce(&mut Member)) {
+        if let Some(member) = self.members.get_mut(&member) {
+            change(member);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Micros = 1_790_000_000_000_000;
+    const QUEUE: &str = "00000000000000000000000000000001.acme.test";
+
+    fn joined(number: u128) -> OfQueue {
+        let member = Uuid::from_u128(number);
+        OfQueue::Joined { queue: QUEUE.into(), member, leg: member, name: "N".into(), number: number.to_string() }
+    }
+
+    fn numbers(queues: &Queues) -> Vec<&str> {
+        queues.waiting(QUEUE).into_iter().map(|member| member.number.as_str()).collect()
+    }
+
+    #[test]
+    fn callers_wait_in_their_order_until_somebody_serves_them() {
+        let mut queues = Queues::default();
+        queues.heard(NOW + 2, &joined(2));
+        queues.heard(NOW + 1, &joined(1));
+        assert_eq!(numbers(&queues), ["1", "2"]);
+        let (queue, member, agent) = (QUEUE.to_owned(), Uuid::from_u128(1), "1001@acme.test".to_owned());
+        queues.heard(NOW + 3, &OfQueue::Offered { queue: queue.clone(), member, agent: agent.clone() });
+        assert_eq!(queues.waiting(QUEUE)[0].agent.as_deref(), Some("1001@acme.test"));
+        let fails = OfQueue::NotServed { queue: queue.clone(), member, agent: agent.clone() };
+        queues.heard(NOW + 4, &fails);
+        assert_eq!(queues.waiting(QUEUE)[0].agent, None);
+        queues.heard(NOW + 5, &OfQueue::Served { queue: queue.clone(), member, agent, agent_leg: None });
+        assert_eq!(numbers(&queues), ["2"]);
+        queues.heard(NOW + 7, &OfQueue::Left { queue, member });
+        assert!(queues.heard(NOW + 6, &joined(1)).is_empty(), "late news of who is gone");
+        assert_eq!(numbers(&queues), ["2"]);
+    }
+
+    #[test]
+    fn an_agents_state_changes_only_if_it_is_another_and_newer() {
+        let mut queues = Queues::default();
+        let says = |status: &str| OfQueue::Status { agent: "1001@acme.test".into(), status: status.into() };
+        assert_eq!(queues.heard(NOW, &says("Available")).len(), 1);
+        assert!(queues.heard(NOW + 1, &says("Available")).is_empty());
+        assert!(queues.heard(NOW - 1, &says("On Break")).is_empty(), "older");
+        assert_eq!(queues.heard(NOW + 2, &says("On Break")).len(), 1);
+        let (_, agent) = queues.agents().next().unwrap();
+        assert_eq!(agent.status, Some(("On Break".into(), NOW + 2)));
+    }
+
+    #[test]
+    fn a_list_leaves_out_those_who_gave_up() {
+        let mut queues = Queues::default();
+        let row = |number: u128, state: &str, joined: &str| {
+            serde_json::from_value::<MemberRow>(serde_json::json!({
+                "queue": QUEUE, "uuid": Uuid::from_u128(number), "session_uuid": Uuid::from_u128(number), "cid_number": number.to_string(),
+                "cid_name": "a|b", "joined_epoch": joined, "base_score": "0", "serving_agent": "", "state": state,
+            }))
+            .unwrap()
+        };
+        queues.heard(NOW - 60_000_000, &joined(7));
+        queues.heard(NOW, &joined(8));
+        let members =
+            vec![row(1, "Waiting", "1789999950"), row(2, "Abandoned", "1789999900"), row(3, "Trying", "1789999940")];
+        let queue = QueueRow { name: QUEUE.into() };
+        queues.read(Lists { queues: vec![queue], members, ..Lists::default() }, NOW);
+        // Number 7 is lost, and number 8 came just before.
+        assert_eq!(numbers(&queues), ["3", "1", "8"]);
+    }
+}

@@ -1,0 +1,128 @@
+//! Reads everything that goes on at a switch, over a connection that gives no commands.
+
+use quick_xml::{Reader, events::Event};
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use super::{queues, state::Lists};
+use crate::{
+    model::channel,
+    switch::link::{
+        gateways,
+        socket::{Talk, Unanswered},
+    },
+};
+
+/// The most channels whose tenant is asked for one by one.
+const MOST_ASKED: usize = 500;
+
+/// Reads all lists of a switch.
+pub async fn all(talk: &Talk) -> Result<Lists, Unanswered> {
+    let now = talk.ask("strepoch").await?;
+    let began = now.trim().parse::<i64>().map_err(|_| Unanswered::Strange("its clock says no number".into()))?;
+    let mut lists = Lists {
+        began: began.saturating_mul(1_000_000),
+        channels: rows(&talk.ask("show channels as json").await?)?,
+        pairs: rows(&talk.ask("show bridged_calls as json").await?)?,
+        registrations: rows(&talk.ask("show registrations as json").await?)?,
+        queues: queues::Lists {
+            queues: of_callcenter(talk, "queue list").await?,
+            agents: of_callcenter(talk, "agent list").await?,
+            tiers: of_callcenter(talk, "tier list").await?,
+            members: of_callcenter(talk, "member list").await?,
+        },
+        conferences: conferences(&talk.ask("conference json_list").await?),
+        parked: parked(&talk.ask("valet_info").await?),
+        gateways: gateways::ask(talk).await?,
+        tenants: Vec::new(),
+    };
+    // A list has no variables. A call from outside has its tenant there only; whoever it rings is known by the dial string.
+    let outside =
+        lists.channels.iter().filter(|row| row.direction == "inbound" && row.name.starts_with("sofia/external/"));
+    for leg in outside.map(|row| row.uuid).take(MOST_ASKED).collect::<Vec<_>>() {
+        let tenant = talk.ask(&format!("uuid_getvar {leg} {}", channel::TENANT)).await?;
+        lists.tenants.extend(tenant.trim().parse::<Uuid>().ok().map(|tenant| (leg, tenant)));
+    }
+    Ok(lists)
+}
+
+/// The rows of a `show … as json`. Without any, there is no `rows` (`show_as_json_callback` in mod_commands.c). Rows of another shape are left
+/// out: other programs may write there, too.
+fn rows<T: DeserializeOwned>(text: &str) -> Result<Vec<T>, Unanswered> {
+    let list = serde_json::from_str::<serde_json::Value>(text);
+    let mut list = list.map_err(|error| Unanswered::Strange(format!("a list is not JSON: {error}")))?;
+    Ok(each(list.get_mut("rows").map(serde_json::Value::take).unwrap_or_default()))
+}
+
+fn each<T: DeserializeOwned>(rows: serde_json::Value) -> Vec<T> {
+    let serde_json::Value::Array(rows) = rows else { return Vec::new() };
+    rows.into_iter().filter_map(|row| serde_json::from_value(row).ok()).collect()
+}
+
+/// A list of mod_callcenter, as JSON: in its other lists, a caller's name may shift the columns. Empty if the switch has no mod_callcenter.
+async fn of_callcenter<T: DeserializeOwned>(talk: &Talk, list: &str) -> Result<Vec<T>, Unanswered> {
+    let command = serde_json::json!({ "command": "callcenter_config", "data": { "arguments": list } });
+    let answer = talk.ask(&format!("json {command}")).await?;
+    let mut answer = serde_json::from_str::<serde_json::Value>(&answer).unwrap_or_default();
+    Ok(each(answer.get_mut("response").map(serde_json::Value::take).unwrap_or_default()))
+}
+
+/// It says so in words if there are none.
+fn conferences(text: &str) -> Vec<super::conferences::Row> {
+    each(serde_json::from_str(text).unwrap_or_default())
+}
+
+/// Lots, slots and channels in `valet_info` (`valet_info_function` in mod_valet_parking.c).
+fn parked(text: &str) -> Vec<(String, String, Uuid)> {
+    let mut reader = Reader::from_str(text);
+    let (mut found, mut lot, mut leg) = (Vec::new(), String::new(), None);
+    loop {
+        match reader.read_event() {
+            Ok(Event::Start(start)) => {
+                let value = |name: &str| {
+                    let attribute = start.try_get_attribute(name).ok().flatten()?;
+                    Some(attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0).ok()?.into_owned())
+                };
+                match start.name().as_ref() {
+                    "lot" => lot = value("name").unwrap_or_default(),
+                    "extension" => leg = value("uuid").and_then(|leg| leg.parse::<Uuid>().ok()),
+                    _ => {}
+                }
+            }
+            Ok(Event::Text(slot)) => {
+                if let Some(leg) = leg.take() {
+                    found.push((lot.clone(), slot.trim().to_owned(), leg));
+                }
+            }
+            Ok(Event::Eof) | Err(_) => return found,
+            Ok(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_read_also_if_they_are_empty_and_strange_rows_are_left_out() {
+        assert!(rows::<super::super::calls::Row>("{\"row_count\":0}").unwrap().is_empty());
+        let uuid = Uuid::from_u128(1);
+        let text = format!(
+            "{{\"row_count\":2,\"rows\":[{{\"uuid\":\"{uuid}\",\"callstate\":\"ACTIVE\"}},{{\"uuid\":\"x\"}}]}}"
+        );
+        assert_eq!(rows::<super::super::calls::Row>(&text).unwrap().len(), 1);
+        assert!(rows::<super::super::calls::Row>("-ERR no").is_err());
+        assert!(conferences("-OK No active conferences.\n").is_empty());
+    }
+
+    #[test]
+    fn parking_lots_are_read() {
+        let leg = Uuid::from_u128(7);
+        let text = format!(
+            "<lots>\n  <lot name=\"park@acme.test\">\n    <extension uuid=\"{leg}\">5</extension>\n  </lot>\n</lots>\n"
+        );
+        assert_eq!(parked(&text), [("park@acme.test".into(), "5".into(), leg)]);
+        assert!(parked("<lots>\n</lots>\n").is_empty() && parked("-ERR").is_empty());
+    }
+}

@@ -1,0 +1,289 @@
+//! Which phones a switch has registered.
+//!
+//! A registration is known by its Call-ID: when a connection closes, the switch says nothing else of it. A phone that was started again
+//! registers the same contact under another Call-ID; the switch replaces the row and says nothing of the old one (`sofia_reg.c`).
+
+use std::collections::HashMap;
+
+use super::{
+    change::{Aor, Change},
+    gone::Gone,
+    said::{Micros, Registered},
+};
+
+/// A phone that is registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registration {
+    pub call_id: String,
+    /// As dial strings need it, without name and brackets. The phone's own text.
+    pub contact: String,
+    pub device: Option<String>,
+    pub address: String,
+    pub transport: Option<String>,
+    /// When it registered first; `None` if that was before anybody listened.
+    pub since: Option<Micros>,
+    /// When it was heard of last.
+    pub seen: Micros,
+    /// In seconds since 1970.
+    pub expires: i64,
+    /// Whether it answers pings; `None` if none was heard of.
+    pub is_reachable: Option<bool>,
+}
+
+/// A row of `show registrations`.
+#[derive(Debug, Clone, serde::Deserialize)]
+pub struct Row {
+    #[serde(rename = "reg_user")]
+    pub user: String,
+    #[serde(rename = "realm")]
+    pub domain: String,
+    #[serde(rename = "token")]
+    pub call_id: String,
+    #[serde(default)]
+    pub url: String,
+    #[serde(default)]
+    pub expires: String,
+    #[serde(default)]
+    pub network_ip: String,
+    #[serde(default)]
+    pub network_port: String,
+    #[serde(default)]
+    pub network_proto: String,
+}
+
+#[derive(Debug, Default)]
+pub struct Registrations {
+    by_aor: HashMap<Aor, Vec<Registration>>,
+    /// Whose a Call-ID is.
+    aors: HashMap<Box<str>, Aor>,
+    gone: Gone<Box<str>>,
+}
+
+impl Registrations {
+    pub fn iter(&self) -> impl Iterator<Item = (&Aor, &Registration)> {
+        self.by_aor.iter().flat_map(|(aor, all)| all.iter().map(move |one| (aor, one)))
+    }
+
+    #[must_use]
+    pub fn of(&self, user: &str, domain: &str) -> &[Registration] {
+        self.by_aor.get(&(user.into(), domain.into())).map_or(&[], Vec::as_slice)
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.aors.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.aors.is_empty()
+    }
+
+    pub fn registered(&mut self, at: Micros, said: &Registered) -> Vec<Change> {
+        if self.gone.is_gone(said.call_id.as_str(), at) {
+            return Vec::new();
+        }
+        let aor: Aor = (said.user.as_str().into(), said.domain.as_str().into());
+        let known = self.get(&said.call_id).cloned();
+        if known.as_ref().is_some_and(|known| known.seen > at) {
+            return Vec::new();
+        }
+        self.gone.forget(said.call_id.as_str());
+        let since = known.as_ref().map_or_else(|| (!said.is_refresh).then_some(at), |known| known.since);
+        let is_news = known.as_ref().is_none_or(|known| known.contact != said.contact || known.address != said.address);
+        let registration = Registration {
+            call_id: said.call_id.clone(),
+            contact: said.contact.clone(),
+            device: said.device.clone(),
+            address: said.address.clone(),
+            transport: said.transport.clone(),
+            since,
+            seen: at,
+            expires: at / 1_000_000 + said.expires,
+            is_reachable: known.and_then(|known| known.is_reachable),
+        };
+        self.remove(&said.call_id);
+        if let Some(others) = self.by_aor.get(&aor) {
+            let replaced = others.iter().filter(|other| other.contact == said.contact && other.seen <= at);
+            for call_id in replaced.map(|other| other.call_id.clone()).collect::<Vec<_>>() {
+                self.remove(&call_id);
+            }
+        }
+        self.add(aor.clone(), registration);
+        if is_news { vec![Change::Registration(aor)] } else { Vec::new() }
+    }
+
+    pub fn unregistered(&mut self, at: Micros, call_id: &str) -> Vec<Change> {
+        if self.get(call_id).is_some_and(|known| known.seen > at) {
+            return Vec::new();
+        }
+        self.gone.note(call_id.into(), at);
+        self.remove(call_id).map(Change::Registration).into_iter().collect()
+    }
+
+    pub fn reached(&mut self, call_id: &str, is_reachable: bool) -> Vec<Change> {
+        let Some(aor) = self.aors.get(call_id) else { return Vec::new() };
+        let all = self.by_aor.get_mut(aor).into_iter().flatten();
+        let Some(known) = all.into_iter().find(|one| one.call_id == call_id) else { return Vec::new() };
+        if known.is_reachable.replace(is_reachable) == Some(is_reachable) {
+            return Vec::new();
+        }
+        vec![Change::Registration(aor.clone())]
+    }
+
+    /// Takes over what the switch lists. `began`: when it was asked, before which everything that it said is in the list, but for what
+    /// happened just before.
+    pub fn read(&mut self, rows: Vec<Row>, began: Micros) -> Vec<Change> {
+        let mut listed = Self { gone: std::mem::take(&mut self.gone), ..Self::default() };
+        let mut changes = Vec::new();
+        for row in rows {
+            let (Ok(expires), false) = (row.expires.parse::<i64>(), listed.gone.has(row.call_id.as_str())) else {
+                continue;
+            };
+            // What a crash left there.
+            if expires < began / 1_000_000 {
+                continue;
+            }
+            let aor: Aor = (row.user.as_str().into(), row.domain.to_ascii_lowercase().into());
+            if let Some(known) = self.get(&row.call_id) {
+                listed.add(aor, Registration { expires: known.expires.max(expires), ..known.clone() });
+                continue;
+            }
+            // `sofia/PROFILE/CONTACT`.
+            let contact = row.url.splitn(3, '/').nth(2).unwrap_or_default();
+            let transport = super::said::transport_of(contact);
+            let registration = Registration {
+                call_id: row.call_id,
+                contact: super::said::bare(contact),
+                device: None,
+                address: format!("{}:{}", row.network_ip, row.network_port),
+                // It never says that a phone came by WebSocket.
+                transport: transport.or_else(|| Some(row.network_proto).filter(|proto| !proto.is_empty())),
+                since: None,
+                seen: began,
+                expires,
+                is_reachable: None,
+            };
+            changes.push(Change::Registration(aor.clone()));
+            listed.add(aor, registration);
+        }
+        for (aor, known) in self.iter() {
+            if listed.get(&known.call_id).is_some() {
+                continue;
+            }
+            if super::gone::may_be_unlisted(known.seen, began) {
+                listed.add(aor.clone(), known.clone());
+            } else {
+                changes.push(Change::Registration(aor.clone()));
+            }
+        }
+        *self = listed;
+        changes
+    }
+
+    fn get(&self, call_id: &str) -> Option<&Registration> {
+        self.by_aor.get(self.aors.get(call_id)?)?.iter().find(|one| one.call_id == call_id)
+    }
+
+    fn add(&mut self, aor: Aor, registration: Registration) {
+        self.aors.insert(registration.call_id.as_str().into(), aor.clone());
+        self.by_aor.entry(aor).or_default().push(registration);
+    }
+
+    fn remove(&mut self, call_id: &str) -> Option<Aor> {
+        let aor = self.aors.remove(call_id)?;
+        if let Some(all) = self.by_aor.get_mut(&aor) {
+            all.retain(|one| one.call_id != call_id);
+            if all.is_empty() {
+                self.by_aor.remove(&aor);
+            }
+        }
+        Some(aor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Micros = 1_000_000;
+    const NOW: Micros = 1_790_000_000 * SECOND;
+
+    fn says(call_id: &str, contact: &str) -> Registered {
+        Registered {
+            call_id: call_id.into(),
+            user: "1001".into(),
+            domain: "acme.test".into(),
+            contact: contact.into(),
+            device: Some("Desk phone".into()),
+            address: "192.0.2.1:5060".into(),
+            transport: Some("udp".into()),
+            expires: 300,
+            is_refresh: false,
+        }
+    }
+
+    fn row(call_id: &str, expires: i64) -> Row {
+        serde_json::from_value(serde_json::json!({
+            "reg_user": "1001", "realm": "acme.test", "token": call_id, "url": "sofia/internal/sip:1001@192.0.2.1:5060;transport=ws",
+            "expires": expires.to_string(), "network_ip": "192.0.2.1", "network_port": "5060", "network_proto": "tcp",
+        }))
+        .unwrap()
+    }
+
+    fn call_ids(all: &Registrations) -> Vec<&str> {
+        let mut ids = all.of("1001", "acme.test").iter().map(|one| one.call_id.as_str()).collect::<Vec<_>>();
+        ids.sort_unstable();
+        ids
+    }
+
+    #[test]
+    fn several_devices_are_known_by_their_call_ids_and_one_that_starts_again_replaces_itself() {
+        let mut all = Registrations::default();
+        assert_eq!(all.registered(NOW, &says("desk", "sip:desk")).len(), 1);
+        assert_eq!(all.registered(NOW + 1, &says("mobile", "sip:mobile")).len(), 1);
+        assert_eq!(call_ids(&all), ["desk", "mobile"]);
+        assert!(all.registered(NOW + 2, &says("desk", "sip:desk")).is_empty(), "a refresh is no news");
+        all.registered(NOW + 3, &says("desk-again", "sip:desk"));
+        assert_eq!(call_ids(&all), ["desk-again", "mobile"]);
+        // A WebSocket closed: there is no contact.
+        assert_eq!(all.unregistered(NOW + 4, "mobile").len(), 1);
+        assert_eq!(call_ids(&all), ["desk-again"]);
+        assert!(all.unregistered(NOW + 5, "nobody").is_empty());
+        assert_eq!(all.len(), 1);
+    }
+
+    #[test]
+    fn what_comes_in_another_order_ends_the_same() {
+        let mut all = Registrations::default();
+        all.unregistered(NOW + 10, "desk");
+        assert!(all.registered(NOW, &says("desk", "sip:desk")).is_empty());
+        assert!(all.is_empty(), "it was gone by then");
+        all.registered(NOW + 20, &says("desk", "sip:desk"));
+        all.unregistered(NOW + 15, "desk");
+        assert_eq!(all.len(), 1, "it came back later");
+    }
+
+    #[test]
+    fn a_full_read_removes_what_is_not_listed_and_keeps_what_may_not_be_yet() {
+        let mut all = Registrations::default();
+        all.registered(NOW - 60 * SECOND, &says("lost", "sip:lost"));
+        all.registered(NOW - SECOND, &says("fresh", "sip:fresh"));
+        all.registered(NOW - 60 * SECOND, &says("desk", "sip:desk"));
+        all.unregistered(NOW - SECOND, "left");
+        let seconds = NOW / SECOND;
+        let rows = vec![
+            row("desk", seconds + 100),
+            row("left", seconds + 100),
+            row("stale", seconds - 1),
+            row("new", seconds + 9),
+        ];
+        all.read(rows, NOW);
+        assert_eq!(call_ids(&all), ["desk", "fresh", "new"]);
+        let known = |id: &str| all.of("1001", "acme.test").iter().find(|one| one.call_id == id).unwrap().clone();
+        assert_eq!(known("desk").device.as_deref(), Some("Desk phone"), "more is known of it than the list says");
+        let new = known("new");
+        assert_eq!((new.transport.as_deref(), new.since), (Some("ws"), None));
+        assert_eq!(new.contact, "sip:1001@192.0.2.1:5060;transport=ws");
+    }
+}

@@ -1,0 +1,438 @@
+//! What an event says, as much as live state needs of it. Everything else that an event carries stays behind: it may be PINs, card numbers or
+//! passwords, and much of it was written by strangers.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use crate::{model::channel, routing::carried};
+
+/// The headers of an event, by name.
+pub trait Headers {
+    fn header(&self, name: &str) -> Option<&str>;
+}
+
+impl Headers for BTreeMap<String, String> {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.get(name).map(String::as_str)
+    }
+}
+
+/// In microseconds since 1970, by the switch's clock.
+pub type Micros = i64;
+
+/// The longest text that is kept of a header.
+const LONGEST: usize = 256;
+
+/// An event that live state follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// When the switch made the event. Several threads make those of a call, so they may come in another order.
+    pub at: Micros,
+    pub what: What,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    Registered(Box<Registered>),
+    /// By its Call-ID: after a closed connection, there is no contact (`sofia_reg_close_call_id` in sofia_reg.c).
+    Unregistered(String),
+    /// What an OPTIONS ping found: by Call-ID, whether the phone answers.
+    Reached(String, bool),
+    Leg(Box<OfLeg>),
+    Queue(Box<OfQueue>),
+    Conference(Box<OfConference>),
+    Parked(OfParked),
+    Gateway {
+        carrier: Uuid,
+        is_up: bool,
+        state: String,
+    },
+}
+
+/// A REGISTER that was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    pub call_id: String,
+    pub user: String,
+    pub domain: String,
+    pub contact: String,
+    pub device: Option<String>,
+    pub address: String,
+    pub transport: Option<String>,
+    /// In seconds.
+    pub expires: i64,
+    /// Not the first of this registration.
+    pub is_refresh: bool,
+}
+
+/// What happened to a leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Happened {
+    Created,
+    Answered,
+    Bridged {
+        a: Uuid,
+        b: Uuid,
+    },
+    Unbridged {
+        a: Uuid,
+        b: Uuid,
+    },
+    Held,
+    Unheld,
+    Parked,
+    /// It had another UUID before.
+    Renamed {
+        old: Uuid,
+    },
+    Ended,
+}
+
+/// Of a phone, a carrier's or the switch's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    /// The profile that phones use.
+    Phone,
+    Outside,
+    /// A loopback, which is no party of a call.
+    Inner,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfLeg {
+    pub leg: Uuid,
+    pub happened: Happened,
+    pub about: About,
+    /// Why it ended.
+    pub cause: Option<String>,
+}
+
+/// What an event says of a leg. Not every event says everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
+    /// The UUID of the call's first leg. In the event of the end, it is the leg's own again, so only the first one counts.
+    pub call: Option<Uuid>,
+    /// The leg that this one was made by.
+    pub maker: Option<Uuid>,
+    /// Whether it called the switch.
+    pub is_caller: Option<bool>,
+    pub line: Option<Line>,
+    /// The SIP username and the domain of the phone, as the directory or the dial string says.
+    pub phone: Option<(String, String)>,
+    /// The tenant that Dialplane wrote on the leg.
+    pub tenant: Option<Uuid>,
+    pub extension: Option<Uuid>,
+    /// The context that the leg is routed in: a tenant's domain, or `public`.
+    pub context: Option<String>,
+    pub name: Option<String>,
+    pub number: Option<String>,
+    pub dialled: Option<String>,
+    pub created: Option<Micros>,
+    pub answered: Option<Micros>,
+    pub carrier: Option<Uuid>,
+    /// The call that a carrier's leg was admitted for.
+    pub admitted_for: Option<Uuid>,
+    /// The number that a carrier's leg calls.
+    pub callee: Option<String>,
+    pub agent: Option<String>,
+    pub queue: Option<String>,
+    /// Whether the number is withheld.
+    pub is_withheld: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OfQueue {
+    /// Somebody waits in a queue.
+    Joined {
+        queue: String,
+        member: Uuid,
+        leg: Uuid,
+        name: String,
+        number: String,
+    },
+    /// Nobody waits there under this id any more.
+    Left {
+        queue: String,
+        member: Uuid,
+    },
+    /// An agent's phone rings for a caller.
+    Offered {
+        queue: String,
+        member: Uuid,
+        agent: String,
+    },
+    Served {
+        queue: String,
+        member: Uuid,
+        agent: String,
+        agent_leg: Option<Uuid>,
+    },
+    NotServed {
+        queue: String,
+        member: Uuid,
+        agent: String,
+    },
+    Status {
+        agent: String,
+        status: String,
+    },
+    State {
+        agent: String,
+        state: String,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfConference {
+    pub name: String,
+    /// `ID.DOMAIN`
+    pub profile: Option<String>,
+    pub change: InConference,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InConference {
+    Began,
+    Joined { leg: Uuid, member: u32 },
+    Left { leg: Uuid },
+    Muted { leg: Uuid, is_muted: bool },
+    Over,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfParked {
+    /// `NAME@DOMAIN`
+    pub lot: String,
+    pub slot: String,
+    pub leg: Uuid,
+    /// Whether the call waits there now.
+    pub is_there: bool,
+}
+
+impl Said {
+    /// Reads an event. `None`: live state does not need it, or it lacks what it must have.
+    #[must_use]
+    pub fn read(event: &impl Headers) -> Option<Self> {
+        let at = event.header("Event-Date-Timestamp")?.parse().ok()?;
+        let what = match event.header("Event-Name")? {
+            "CUSTOM" => custom(event, event.header("Event-Subclass")?)?,
+            name => What::Leg(Box::new(leg(event, name)?)),
+        };
+        Some(Self { at, what })
+    }
+}
+
+fn text(event: &impl Headers, name: &str) -> Option<String> {
+    event.header(name).filter(|text| !text.is_empty()).map(short)
+}
+
+/// A bounded copy of a stranger's text.
+pub(super) fn short(text: &str) -> String {
+    let mut end = text.len().min(LONGEST);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}
+
+fn id(event: &impl Headers, name: &str) -> Option<Uuid> {
+    event.header(name)?.parse().ok()
+}
+
+fn variable(event: &impl Headers, name: &str) -> Option<String> {
+    text(event, &format!("variable_{name}"))
+}
+
+fn custom(event: &impl Headers, subclass: &str) -> Option<What> {
+    match subclass {
+        "sofia::register" => Some(What::Registered(Box::new(registered(event)?))),
+        "sofia::unregister" | "sofia::expire" => Some(What::Unregistered(text(event, "call-id")?)),
+        "sofia::sip_user_state" => {
+            let reached = event.header("Ping-Status")? == "Reachable";
+            Some(What::Reached(text(event, "call-id")?, reached))
+        }
+        "sofia::gateway_state" => {
+            let name = event.header("Gateway")?;
+            let carrier = carried::carrier_of(name).filter(|carrier| carried::gateway(*carrier) == name)?;
+            let is_up = event.header("Ping-Status").is_none_or(|status| status != "DOWN");
+            Some(What::Gateway { carrier, is_up, state: text(event, "State")? })
+        }
+        "callcenter::info" => Some(What::Queue(Box::new(queue(event)?))),
+        "conference::maintenance" => Some(What::Conference(Box::new(conference(event)?))),
+        "valet_parking::info" => Some(What::Parked(OfParked {
+            lot: text(event, "Valet-Lot-Name")?,
+            slot: text(event, "Valet-Extension")?,
+            leg: id(event, "Unique-ID")?,
+            is_there: event.header("Action")? == "hold",
+        })),
+        _ => None,
+    }
+}
+
+/// In `sofia::register`, `from-user` is the user in To: the extension (`sofia_reg_handle_register_token` in sofia_reg.c).
+fn registered(event: &impl Headers) -> Option<Registered> {
+    let contact = text(event, "contact")?;
+    let status = event.header("status").unwrap_or_default();
+    let host = event.header("network-ip").unwrap_or_default();
+    let port = event.header("network-port").unwrap_or_default();
+    Some(Registered {
+        call_id: text(event, "call-id")?,
+        user: text(event, "from-user")?,
+        domain: text(event, "from-host")?.to_ascii_lowercase(),
+        transport: transport_of(&contact).or_else(|| transport_in(status)),
+        contact: bare(&contact),
+        device: text(event, "user-agent"),
+        address: short(&format!("{host}:{port}")),
+        expires: event.header("expires")?.parse().ok()?,
+        is_refresh: event.header("update-reg").is_some_and(|is| is == "true"),
+    })
+}
+
+/// A contact without name and brackets, as dial strings need it.
+pub(super) fn bare(contact: &str) -> String {
+    let inner = contact.split_once('<').and_then(|(_, rest)| rest.rsplit_once('>')).map(|(inner, _)| inner);
+    short(inner.unwrap_or(contact))
+}
+
+/// The transport that a contact names.
+pub(super) fn transport_of(contact: &str) -> Option<String> {
+    let (_, rest) = contact.split_once(";transport=")?;
+    let name = rest.split([';', '>', '?']).next()?.to_ascii_lowercase();
+    matches!(name.as_str(), "udp" | "tcp" | "tls" | "ws" | "wss").then_some(name)
+}
+
+/// The one in a status such as `Registered(UDP-NAT)`.
+fn transport_in(status: &str) -> Option<String> {
+    let (_, inner) = status.split_once('(')?;
+    let name = inner.split(['-', ')']).next()?.to_ascii_lowercase();
+    matches!(name.as_str(), "udp" | "tcp" | "tls" | "ws" | "wss").then_some(name)
+}
+
+/// Which line a channel uses, by its name: `sofia/PROFILE/…`, `loopback/…`.
+pub(super) fn line(channel: &str) -> Line {
+    match channel.split('/').collect::<Vec<_>>()[..] {
+        ["sofia", "internal", ..] => Line::Phone,
+        ["loopback", ..] => Line::Inner,
+        _ => Line::Outside,
+    }
+}
+
+fn leg(event: &impl Headers, name: &str) -> Option<OfLeg> {
+    let leg = id(event, "Unique-ID")?;
+    let both = || Some((id(event, "Bridge-A-Unique-ID")?, id(event, "Bridge-B-Unique-ID")?));
+    let happened = match name {
+        "CHANNEL_CREATE" => Happened::Created,
+        "CHANNEL_ANSWER" => Happened::Answered,
+        "CHANNEL_BRIDGE" => both().map(|(a, b)| Happened::Bridged { a, b })?,
+        "CHANNEL_UNBRIDGE" => both().map(|(a, b)| Happened::Unbridged { a, b })?,
+        "CHANNEL_HOLD" => Happened::Held,
+        "CHANNEL_UNHOLD" => Happened::Unheld,
+        "CHANNEL_PARK" => Happened::Parked,
+        "CHANNEL_UUID" => Happened::Renamed { old: id(event, "Old-Unique-ID")? },
+        "CHANNEL_HANGUP_COMPLETE" => Happened::Ended,
+        _ => return None,
+    };
+    Some(OfLeg { leg, happened, about: about(event), cause: text(event, "Hangup-Cause") })
+}
+
+/// A moment in a header; 0 stands for none.
+fn moment(event: &impl Headers, name: &str) -> Option<Micros> {
+    event.header(name)?.parse().ok().filter(|at| *at > 0)
+}
+
+fn about(event: &impl Headers) -> About {
+    let is_caller = event.header("Call-Direction").map(|direction| direction == "inbound");
+    let line = event.header("Channel-Name").map(line);
+    let at = |text: String| text.split_once('@').map(|(user, domain)| (user.to_owned(), domain.to_ascii_lowercase()));
+    let phone = match is_caller {
+        // Signed in: the directory wrote these. `From`, which the presence id repeats, is the caller's own word.
+        Some(true) if event.header(&format!("variable_{}", channel::EXTENSION)).is_some() => {
+            variable(event, "user_name").zip(variable(event, "domain_name"))
+        }
+        Some(true) => None,
+        // Dialled: the dial string is the directory's.
+        _ => variable(event, channel::TAKEN_BY)
+            .or_else(|| text(event, "Channel-Presence-ID").filter(|_| line == Some(Line::Phone)))
+            .and_then(at),
+    };
+    About {
+        call: id(event, "Channel-Call-UUID"),
+        maker: id(event, "Other-Leg-Unique-ID"),
+        is_caller,
+        line,
+        phone: phone.map(|(user, domain)| (user, domain.to_ascii_lowercase())),
+        tenant: id(event, &format!("variable_{}", channel::TENANT)),
+        extension: id(event, &format!("variable_{}", channel::EXTENSION)),
+        context: text(event, "Caller-Context"),
+        name: text(event, "Caller-Caller-ID-Name"),
+        number: text(event, "Caller-Caller-ID-Number"),
+        dialled: text(event, "Caller-Destination-Number"),
+        created: moment(event, "Caller-Channel-Created-Time"),
+        answered: moment(event, "Caller-Channel-Answered-Time"),
+        carrier: id(event, &format!("variable_{}", channel::CARRIER)),
+        admitted_for: id(event, &format!("variable_{}", channel::CALL)),
+        callee: variable(event, channel::CALLEE),
+        agent: variable(event, "cc_agent"),
+        queue: variable(event, "cc_queue"),
+        is_withheld: event.header("Caller-Privacy-Hide-Number").is_some_and(|is| is == "true")
+            || event.header(&format!("variable_{}", channel::WITHHOLD)).is_some_and(|is| is == "true"),
+    }
+}
+
+fn queue(event: &impl Headers) -> Option<OfQueue> {
+    let agent = || text(event, "CC-Agent");
+    let member = || Some((text(event, "CC-Queue")?, id(event, "CC-Member-UUID")?));
+    let action = event.header("CC-Action")?;
+    Some(match action {
+        "member-queue-start" | "member-queue-resume" => {
+            let (queue, member) = member()?;
+            let leg = id(event, "CC-Member-Session-UUID")?;
+            let part = |name| text(event, name).unwrap_or_default();
+            OfQueue::Joined {
+                queue,
+                member,
+                leg,
+                name: part("CC-Member-CID-Name"),
+                number: part("CC-Member-CID-Number"),
+            }
+        }
+        "member-queue-end" => member().map(|(queue, member)| OfQueue::Left { queue, member })?,
+        "agent-offering" => {
+            let (queue, member) = member()?;
+            OfQueue::Offered { queue, member, agent: agent()? }
+        }
+        "bridge-agent-start" => {
+            let (queue, member) = member()?;
+            OfQueue::Served { queue, member, agent: agent()?, agent_leg: id(event, "CC-Agent-UUID") }
+        }
+        "bridge-agent-fail" => {
+            let (queue, member) = member()?;
+            OfQueue::NotServed { queue, member, agent: agent()? }
+        }
+        "agent-status-change" => OfQueue::Status { agent: agent()?, status: text(event, "CC-Agent-Status")? },
+        "agent-state-change" => OfQueue::State { agent: agent()?, state: text(event, "CC-Agent-State")? },
+        _ => return None,
+    })
+}
+
+fn conference(event: &impl Headers) -> Option<OfConference> {
+    let leg = || id(event, "Unique-ID");
+    let change = match event.header("Action")? {
+        "conference-create" => InConference::Began,
+        "add-member" => {
+            let member = event.header("Member-ID").and_then(|member| member.parse().ok()).unwrap_or_default();
+            InConference::Joined { leg: leg()?, member }
+        }
+        "del-member" => InConference::Left { leg: leg()? },
+        "mute-member" => InConference::Muted { leg: leg()?, is_muted: true },
+        "unmute-member" => InConference::Muted { leg: leg()?, is_muted: false },
+        "conference-destroy" => InConference::Over,
+        _ => return None,
+    };
+    Some(OfConference {
+        name: text(event, "Conference-Name")?,
+        profile: text(event, "Conference-Profile-Name"),
+        change,
+    })
+}

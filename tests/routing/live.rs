@@ -1,0 +1,267 @@
+//! What goes on at switches, as `/v1/live` shows it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{event_socket::EventSocket, harness::Node, pushes::Fleet};
+
+/// Asks until an answer is as wanted, and returns it.
+async fn until(node: &Node, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    let since = Instant::now();
+    loop {
+        let answer = node.api("GET", path, Value::Null).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        let shown = answer.json();
+        if wanted(&shown) {
+            return shown;
+        }
+        assert!(since.elapsed() < Duration::from_secs(20), "{path}: {shown}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn is_known(shown: &Value) -> bool {
+    shown["unknown"].as_array().is_some_and(Vec::is_empty)
+}
+
+/// Waits until the node knows what goes on at its switch.
+async fn known(fleet: &Fleet) {
+    // Whoever holds the link signs in twice, and whoever follows what goes on twice.
+    let since = Instant::now();
+    while fleet.socket.has().sign_ins < 4 {
+        assert!(since.elapsed() < Duration::from_secs(20), "nobody listens");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    until(&fleet.stage.node, "/v1/live/calls", is_known).await;
+}
+
+fn count(shown: &Value) -> usize {
+    shown["items"].as_array().unwrap().len()
+}
+
+/// Microseconds since 1970.
+fn now() -> i64 {
+    chrono::Utc::now().timestamp_micros()
+}
+
+fn fires(socket: &EventSocket, mut event: Value, at: i64) {
+    event["Event-Date-Timestamp"] = at.to_string().into();
+    event["Core-UUID"] = "a".into();
+    socket.fires(&event);
+}
+
+fn registers(domain: &str, user: &str, call_id: &str) -> Value {
+    json!({
+        "Event-Name": "CUSTOM", "Event-Subclass": "sofia::register", "from-user": user, "from-host": domain,
+        "contact": format!("\"x\" <sip:{user}@192.0.2.7:5060;transport=tcp;line={call_id}>"), "call-id": call_id, "expires": "300",
+        "network-ip": "192.0.2.7", "network-port": "5060", "user-agent": "Desk phone \u{fffd}", "status": "Registered(TCP)",
+        "variable_password": "secret", "a1-hash": "secret",
+    })
+}
+
+/// A leg's event.
+fn leg(name: &str, leg: Uuid, call: Uuid, more: &Value) -> Value {
+    let mut event = json!({ "Event-Name": name, "Unique-ID": leg, "Channel-Call-UUID": call });
+    for (name, value) in more.as_object().unwrap() {
+        event[name] = value.clone();
+    }
+    event
+}
+
+#[actix_web::test]
+async fn registrations_are_shown_to_their_tenant_and_gone_when_the_phone_is() {
+    let fleet = Fleet::new().await;
+    let (node, domain, phone) = (&fleet.stage.node, &fleet.stage.domain, &fleet.stage.phone);
+    let path = format!("/v1/live/registrations?tenant_id={}", fleet.stage.tenant);
+    known(&fleet).await;
+    fires(&fleet.socket, registers(domain, phone, "one"), now());
+    fires(&fleet.socket, registers(&domain.to_uppercase(), phone, "two"), now());
+    fires(&fleet.socket, registers("elsewhere.test", phone, "three"), now());
+    let shown = until(node, &path, |shown| count(shown) == 2).await;
+    let first = &shown["items"][0];
+    assert_eq!(first["contact"], format!("sip:{phone}@192.0.2.7:5060;transport=tcp;line=one"));
+    assert_eq!((first["transport"].as_str(), first["address"].as_str()), (Some("tcp"), Some("192.0.2.7:5060")));
+    assert!(first["extension_id"].is_string() && first["since"].is_string(), "{first}");
+    assert!(!shown.to_string().contains("secret"), "{shown}");
+    let of_extension = format!("{path}&extension={phone}&limit=1");
+    let page = until(node, &of_extension, |shown| count(shown) == 1).await;
+    let next = format!("{of_extension}&cursor={}", page["next_cursor"].as_str().unwrap());
+    assert_eq!(until(node, &next, |_| true).await["items"][0]["call_id"], "two");
+    assert_eq!(count(&until(node, &format!("{path}&extension=9999"), |_| true).await), 0);
+    fires(
+        &fleet.socket,
+        json!({ "Event-Name": "CUSTOM", "Event-Subclass": "sofia::unregister", "call-id": "one" }),
+        now(),
+    );
+    until(node, &path, |shown| count(shown) == 1).await;
+    fleet.stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_call_is_shown_with_both_sides_and_nothing_of_it_stays_when_the_switch_crashes() {
+    let fleet = Fleet::new().await;
+    let (node, domain, phone) = (&fleet.stage.node, &fleet.stage.domain, &fleet.stage.phone);
+    let path = format!("/v1/live/calls?tenant_id={}", fleet.stage.tenant);
+    known(&fleet).await;
+    let (a, b) = (Uuid::new_v4(), Uuid::new_v4());
+    let caller = json!({
+        "Call-Direction": "inbound", "Channel-Name": "sofia/external/+493012345678@carrier.test", "Caller-Caller-ID-Number": "+493012345678",
+        "Caller-Caller-ID-Name": "O'Brien, \"Ann\" <b>", "Caller-Destination-Number": "+12025550123", "Caller-Context": "public",
+    });
+    let called = json!({
+        "Call-Direction": "outbound", "Channel-Name": format!("sofia/internal/{phone}@192.0.2.7:5060"), "Other-Leg-Unique-ID": a,
+        "variable_dialplane_taken_by": format!("{phone}@{domain}"),
+    });
+    fires(&fleet.socket, leg("CHANNEL_CREATE", a, a, &caller), now());
+    fires(&fleet.socket, leg("CHANNEL_CREATE", b, a, &called), now());
+    let ringing = until(node, &path, |shown| count(shown) == 1).await;
+    assert_eq!(
+        (ringing["items"][0]["state"].as_str(), ringing["items"][0]["direction"].as_str()),
+        (Some("ringing"), Some("inbound"))
+    );
+    let pair = json!({ "Bridge-A-Unique-ID": a, "Bridge-B-Unique-ID": b });
+    for (name, of, more) in
+        [("CHANNEL_ANSWER", b, json!({})), ("CHANNEL_ANSWER", a, json!({})), ("CHANNEL_BRIDGE", a, pair)]
+    {
+        fires(&fleet.socket, leg(name, of, a, &more), now());
+    }
+    let talking = until(node, &format!("{path}&state=talking&extension=2000"), |shown| count(shown) == 1).await;
+    let legs = &talking["items"][0]["legs"];
+    assert_eq!(
+        (legs[0]["number"].as_str(), legs[1]["extension"].as_str()),
+        (Some("+493012345678"), Some("2000")),
+        "{legs}"
+    );
+    assert_eq!((&legs[0]["connected_to"], &legs[1]["agent_id"]), (&json!(b), &json!(fleet.stage.agent)));
+    fires(&fleet.socket, leg("CHANNEL_HOLD", b, a, &json!({})), now());
+    until(node, &path, |shown| shown["items"][0]["state"] == "held").await;
+
+    // The switch crashes: it hangs up on everybody, and comes back with nothing.
+    fleet.socket.has().hangs_up = true;
+    fires(&fleet.socket, json!({ "Event-Name": "SHUTDOWN" }), now());
+    let unknown = until(node, &path, |shown| count(shown) == 0).await;
+    assert!(unknown["unknown"][0]["since"].is_string(), "{unknown}");
+    fleet.socket.has().hangs_up = false;
+    until(node, &path, |shown| is_known(shown) && count(shown) == 0).await;
+    fleet.stage.stop().await;
+}
+
+#[actix_web::test]
+async fn what_goes_on_already_is_read_when_a_node_comes_and_lost_events_are_made_up_for_by_the_next_reading() {
+    let fleet = Fleet::new().await;
+    known(&fleet).await;
+    let (domain, phone) = (fleet.stage.domain.clone(), fleet.stage.phone.clone());
+    let (a, b) = (Uuid::new_v4(), Uuid::new_v4());
+    let channel = |id: Uuid, direction: &str, user: &str| {
+        json!({
+            "uuid": id, "direction": direction, "created_epoch": "1789999990", "name": format!("sofia/internal/{user}@{domain}"),
+            "presence_id": format!("{user}@{domain}"), "callstate": "ACTIVE", "call_uuid": a, "context": domain, "cid_num": user, "dest": phone,
+        })
+    };
+    let registration = json!({
+        "reg_user": phone, "realm": domain, "token": "one", "url": format!("sofia/internal/sip:{phone}@192.0.2.7:5060;transport=ws"),
+        "expires": (now() / 1_000_000 + 600).to_string(), "network_ip": "192.0.2.7", "network_port": "5060", "network_proto": "tcp",
+    });
+    {
+        let mut has = fleet.socket.has();
+        has.lists.insert("channels", vec![channel(a, "inbound", &phone), channel(b, "outbound", "1099")]);
+        has.lists.insert("bridged_calls", vec![json!({ "uuid": a, "b_uuid": b })]);
+        has.lists.insert("registrations", vec![registration]);
+    }
+    let second = Node::start(&fleet.stage.database).await;
+    let calls = format!("/v1/live/calls?tenant_id={}", fleet.stage.tenant);
+    let shown = until(&second, &calls, |shown| count(shown) == 1).await;
+    assert_eq!(shown["items"][0]["state"], "talking", "{shown}");
+    let phones = format!("/v1/live/registrations?tenant_id={}", fleet.stage.tenant);
+    assert_eq!(until(&second, &phones, |shown| count(shown) == 1).await["items"][0]["transport"], "ws");
+    // The first node has the state of before: it was told nothing. When its link breaks, it reads everything again.
+    assert_eq!(count(&until(&fleet.stage.node, &calls, |_| true).await), 0);
+    for core in ["a", "b"] {
+        fleet.socket.fires(&json!({ "Event-Name": "HEARTBEAT", "Core-UUID": core }));
+    }
+    until(&fleet.stage.node, &calls, |shown| count(shown) == 1).await;
+    second.stop().await;
+    fleet.stage.stop().await;
+}
+
+#[actix_web::test]
+async fn queues_show_who_waits_and_who_serves() {
+    let fleet = Fleet::new().await;
+    let node = &fleet.stage.node;
+    let (queue, name) = fleet.queue().await;
+    let id = queue.rsplit('/').next().unwrap();
+    known(&fleet).await;
+    let agent = format!("{}@{}", fleet.stage.phone, fleet.stage.domain);
+    {
+        let mut has = fleet.socket.has();
+        has.lists.insert("queue list", vec![json!({ "name": name })]);
+        has.lists.insert("tier list", vec![json!({ "queue": name, "agent": agent })]);
+        has.lists.insert("agent list", vec![json!({ "name": agent, "status": "Available", "state": "Waiting" })]);
+    }
+    for core in ["a", "b"] {
+        fleet.socket.fires(&json!({ "Event-Name": "HEARTBEAT", "Core-UUID": core }));
+    }
+    let path = format!("/v1/live/queues?tenant_id={}&queue_id={id}", fleet.stage.tenant);
+    let shown = until(node, &path, |shown| count(shown) == 1).await;
+    assert_eq!(shown["items"][0]["agents"][0]["state"], "available", "{shown}");
+    assert_eq!(shown["items"][0]["agents"][0]["agent_id"], json!(fleet.stage.agent));
+    for (number, at) in [("1", now()), ("2", now() + 10)] {
+        let joins = json!({
+            "Event-Name": "CUSTOM", "Event-Subclass": "callcenter::info", "CC-Action": "member-queue-start", "CC-Queue": name,
+            "CC-Member-UUID": Uuid::new_v4(), "CC-Member-Session-UUID": Uuid::new_v4(), "CC-Member-CID-Number": number,
+        });
+        let mut joins = joins;
+        joins["Event-Date-Timestamp"] = at.to_string().into();
+        fleet.socket.fires(&joins);
+    }
+    let shown =
+        until(node, &path, |shown| shown["items"][0]["waiting"].as_array().is_some_and(|all| all.len() == 2)).await;
+    assert_eq!(
+        (&shown["items"][0]["waiting"][0]["number"], &shown["items"][0]["waiting"][1]["position"]),
+        (&json!("1"), &json!(2))
+    );
+    let paused = json!({
+        "Event-Name": "CUSTOM", "Event-Subclass": "callcenter::info", "CC-Action": "agent-status-change", "CC-Agent": agent,
+        "CC-Agent-Status": "On Break", "Event-Date-Timestamp": now().to_string(),
+    });
+    fleet.socket.fires(&paused);
+    let agents = format!("/v1/live/agents?tenant_id={}&state=away", fleet.stage.tenant);
+    until(node, &agents, |shown| count(shown) == 1).await;
+    fleet.stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_switch_speaks_of_its_own_clusters_tenants_only() {
+    let fleet = Fleet::new().await;
+    let node = &fleet.stage.node;
+    // Another cluster, and a tenant there.
+    let cluster =
+        node.api("POST", "/v1/clusters", json!({ "name": "elsewhere", "region": "there", "max_tenants": 10 })).await;
+    assert_eq!(cluster.status, 201, "{}", cluster.text());
+    let other = node.tenant("other.test").await;
+    let moved = node.api("PATCH", &format!("/v1/tenants/{other}"), json!({ "cluster_id": cluster.id() })).await;
+    assert_eq!(moved.status, 200, "{}", moved.text());
+    known(&fleet).await;
+    fires(&fleet.socket, registers("other.test", "1000", "one"), now());
+    let a = Uuid::new_v4();
+    let lies = json!({
+        "Call-Direction": "inbound", "Channel-Name": "sofia/internal/1000@other.test", "variable_dialplane_tenant": other,
+        "variable_dialplane_extension": Uuid::new_v4(), "variable_user_name": "1000", "variable_domain_name": "other.test",
+        "Caller-Context": "other.test",
+    });
+    fires(&fleet.socket, leg("CHANNEL_CREATE", a, a, &lies), now());
+    // A header that a caller wrote, on a call that is nobody's yet.
+    let b = Uuid::new_v4();
+    let writes = json!({
+        "Call-Direction": "inbound", "Channel-Name": "sofia/external/x@y", "Caller-Context": "public",
+        "variable_sip_h_X-dialplane_tenant": fleet.stage.tenant, "Channel-Presence-ID": format!("{}@{}", fleet.stage.phone, fleet.stage.domain),
+    });
+    fires(&fleet.socket, leg("CHANNEL_CREATE", b, b, &writes), now());
+    // What comes last is shown, so the others were heard.
+    fires(&fleet.socket, registers(&fleet.stage.domain, &fleet.stage.phone, "last"), now());
+    until(node, "/v1/live/registrations", |shown| count(shown) == 1).await;
+    assert_eq!(count(&until(node, "/v1/live/calls", |_| true).await), 0);
+    fleet.stage.stop().await;
+}

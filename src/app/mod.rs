@@ -6,6 +6,7 @@ mod collisions;
 mod contract;
 mod cors;
 pub mod embedded;
+mod inside;
 pub mod jobs;
 mod limits;
 mod metrics_token;
@@ -259,7 +260,9 @@ impl App {
         );
         contract::prepare();
         let server = HttpServer::new(move || {
+            let api = state.0.clone();
             actix_web::App::new()
+                .data_factory(move || inside::Inside::open(api.clone()))
                 .app_data(state.0.clone())
                 .app_data(state.1.clone())
                 .app_data(state.2.clone())

@@ -176,6 +176,12 @@ impl Problem {
         self.gave_way
     }
 
+    /// What uses the thing that can't go, or can't change, because of that.
+    #[must_use]
+    pub fn used_by(&self) -> &[Used] {
+        &self.used_by
+    }
+
     #[must_use]
     pub fn log_id(&self) -> Option<Uuid> {
         self.id

@@ -80,13 +80,18 @@ impl Chromium {
         field.send_keys(text).await.unwrap();
     }
 
-    /// Clicks the first element with this text.
+    /// Clicks the first element with this text. On a narrow screen, the navigation is opened first if it is there.
     pub async fn click(&self, text: &str) {
-        let path = format!(
-            "//main//button[normalize-space()='{text}'] | //main//a[normalize-space()='{text}'] | //header//button[normalize-space()='{text}'] | //header//a[normalize-space()='{text}']"
-        );
-        let thing = self.page.find(Locator::XPath(&path)).await;
+        let places = ["main", "header", "nav"].map(|place| {
+            format!("//{place}//button[normalize-space()='{text}'] | //{place}//a[normalize-space()='{text}']")
+        });
+        let thing = self.page.find(Locator::XPath(&places.join(" | "))).await;
         let Ok(thing) = thing else { panic!("no {text} in {}", self.text().await) };
+        if !thing.is_displayed().await.unwrap()
+            && let Ok(menu) = self.page.find(Locator::Css(".menu-open")).await
+        {
+            menu.click().await.unwrap();
+        }
         thing.click().await.unwrap();
     }
 

@@ -20,14 +20,21 @@ struct Gallery<'a> {
 
 impl Gallery<'_> {
     async fn show(&mut self, name: &str, path: &str) {
-        for theme in ["light", "dark"] {
-            let base = &self.site.url;
+        self.show_in(name, path, &[("light", 1440), ("light", 390), ("dark", 1440), ("dark", 390)]).await;
+    }
+
+    /// The same for pages that are made like others that are shown in every way.
+    async fn show_alike(&mut self, name: &str, path: &str) {
+        self.show_in(name, path, &[("light", 1440), ("dark", 390)]).await;
+    }
+
+    async fn show_in(&mut self, name: &str, path: &str, ways: &[(&str, u32)]) {
+        let base = &self.site.url;
+        for (theme, width) in ways {
             self.browser.page.goto(&format!("{base}/theme/{theme}")).await.unwrap();
-            for (width, height) in [(1440, 900), (390, 844)] {
-                self.browser.size(width, height).await;
-                self.browser.page.goto(&format!("{base}{path}")).await.unwrap();
-                self.look(&format!("{name}-{theme}-{width}")).await;
-            }
+            self.browser.size(*width, if *width < 500 { 844 } else { 900 }).await;
+            self.browser.page.goto(&format!("{base}{path}")).await.unwrap();
+            self.look(&format!("{name}-{theme}-{width}")).await;
         }
     }
 
@@ -48,16 +55,19 @@ impl Gallery<'_> {
     }
 }
 
+/// Where screenshots go.
+fn pictures() -> Option<PathBuf> {
+    let folder = std::env::var_os("DIALPLANE_SCREENSHOTS").map(PathBuf::from)?;
+    std::fs::create_dir_all(&folder).unwrap();
+    Some(folder)
+}
+
 #[actix_web::test]
 async fn every_page_is_sound_in_both_themes_and_two_widths() {
     let Some(browser) = Chromium::start().await else { return };
     let database = Database::new().await;
     let site = Site::start(&database).await;
-    let pictures = std::env::var_os("DIALPLANE_SCREENSHOTS").map(PathBuf::from);
-    if let Some(folder) = &pictures {
-        std::fs::create_dir_all(folder).unwrap();
-    }
-    let mut gallery = Gallery { browser: &browser, site: &site, pictures, findings: Vec::new() };
+    let mut gallery = Gallery { browser: &browser, site: &site, pictures: pictures(), findings: Vec::new() };
     for (name, path) in [
         ("sign-in", "/sign-in"),
         ("sign-up", "/sign-up"),
@@ -74,7 +84,7 @@ async fn every_page_is_sound_in_both_themes_and_two_widths() {
     gallery.show("not-found", "/nothing/here").await;
     let agent = company(&site, &browser).await;
     for (name, path) in [
-        ("home", "/app".to_owned()),
+        ("today-new", "/app".to_owned()),
         ("agents", "/app/agents".into()),
         ("agent-new", "/app/agents/new".into()),
         ("agent", format!("/app/agents/{agent}")),
@@ -93,27 +103,151 @@ async fn every_page_is_sound_in_both_themes_and_two_widths() {
     gallery.show("agents-german", "/app/agents").await;
     gallery.browser.page.goto(&format!("{}/nothing/here", site.url)).await.unwrap();
     gallery.browser.sees("Diese Seite gibt es nicht.").await;
-    gallery.browser.page.goto(&format!("{}/language/en", site.url)).await.unwrap();
-    gallery.browser.click("Sign out").await;
-    site.sign_in(&browser, ADMIN).await;
-    browser.sees("Tenants").await;
-    let switch = site.node.api("GET", "/v1/switches", Value::Null).await.json();
-    let switch = switch["items"][0]["id"].as_str().unwrap().to_owned();
-    for (name, path) in [
-        ("tenants", "/platform/tenants".to_owned()),
-        ("tenant-new", "/platform/tenants/new".into()),
-        ("clusters", "/platform/clusters".into()),
-        ("records", "/platform/records".into()),
-        ("switch-new", "/platform/switches/new".into()),
-        ("switch-setup", format!("/platform/switches/{switch}/setup")),
-        ("switch-token", format!("/platform/switches/{switch}/token")),
-        ("tenant-suspend", format!("/platform/tenants/{}/suspend", site.tenant("acme.test").await)),
-    ] {
-        gallery.show(name, &path).await;
-    }
     assert!(gallery.findings.is_empty(), "{:#?}", gallery.findings);
     browser.stop().await;
     site.node.stop().await;
+}
+
+#[actix_web::test]
+async fn every_subject_of_a_tenant_is_sound() {
+    let Some(browser) = Chromium::start().await else { return };
+    let database = Database::new().await;
+    let site = Site::start(&database).await;
+    let mut gallery = Gallery { browser: &browser, site: &site, pictures: pictures(), findings: Vec::new() };
+    company(&site, &browser).await;
+    subjects(&mut gallery).await;
+    gallery.browser.page.goto(&format!("{}/language/de", site.url)).await.unwrap();
+    gallery.show_alike("company-german", "/app/company").await;
+    assert!(gallery.findings.is_empty(), "{:#?}", gallery.findings);
+    browser.stop().await;
+    site.node.stop().await;
+}
+
+#[actix_web::test]
+async fn every_page_of_the_platform_is_sound() {
+    let Some(browser) = Chromium::start().await else { return };
+    let database = Database::new().await;
+    let site = Site::start(&database).await;
+    let mut gallery = Gallery { browser: &browser, site: &site, pictures: pictures(), findings: Vec::new() };
+    let tenant = json!({ "name": "Acme", "domain": "acme.test" });
+    let tenant = site.node.api("POST", "/v1/tenants", tenant).await.id();
+    let carrier = json!({ "name": "Telnyx", "config": { "host": "sip.telnyx.example" } });
+    let carrier = site.node.api("POST", "/v1/carriers", carrier).await.id();
+    let first = async |path: &str| {
+        let all = site.node.api("GET", path, Value::Null).await.json();
+        all["items"][0]["id"].as_str().unwrap().to_owned()
+    };
+    let (cluster, switch) = (first("/v1/clusters").await, first("/v1/switches").await);
+    site.sign_in(&browser, ADMIN).await;
+    browser.sees("Tenants").await;
+    for (name, path) in [
+        ("overview", "/platform".to_owned()),
+        ("tenants", "/platform/tenants".into()),
+        ("clusters", "/platform/clusters".into()),
+        ("switch-setup", format!("/platform/switches/{switch}/setup")),
+    ] {
+        gallery.show(name, &path).await;
+    }
+    for (name, path) in [
+        ("tenant", format!("/platform/tenants/{tenant}")),
+        ("tenant-suspend", format!("/platform/tenants/{tenant}/suspend")),
+        ("tenant-new", "/platform/tenants/new".into()),
+        ("carriers", "/platform/carriers".into()),
+        ("carrier-new", "/platform/carriers/new".into()),
+        ("carrier", format!("/platform/carriers/{carrier}")),
+        ("rates", format!("/platform/carriers/{carrier}/rates")),
+        ("cluster", format!("/platform/clusters/{cluster}")),
+        ("records", "/platform/records".into()),
+        ("switch", format!("/platform/switches/{switch}")),
+        ("switch-new", "/platform/switches/new".into()),
+        ("switch-token", format!("/platform/switches/{switch}/token")),
+        ("event-socket", format!("/platform/switches/{switch}/event-socket")),
+    ] {
+        gallery.show_alike(name, &path).await;
+    }
+    // In a tenant, under the banner.
+    browser.page.goto(&format!("{}/platform/tenants", site.url)).await.unwrap();
+    browser.click("Open").await;
+    browser.sees("As platform administrator").await;
+    gallery.show_alike("acting", "/app").await;
+    assert!(gallery.findings.is_empty(), "{:#?}", gallery.findings);
+    browser.stop().await;
+    site.node.stop().await;
+}
+
+/// The subjects of a tenant: their lists, empty and not, and their forms.
+async fn subjects(gallery: &mut Gallery<'_>) {
+    let site = gallery.site;
+    let lists = [
+        ("groups", "/app/groups"),
+        ("queues", "/app/queues"),
+        ("menus", "/app/menus"),
+        ("schedules", "/app/schedules"),
+        ("announcements", "/app/announcements"),
+        ("conferences", "/app/conferences"),
+        ("mailboxes", "/app/mailboxes"),
+        ("outside-numbers", "/app/outside-numbers"),
+        ("paging", "/app/paging"),
+        ("entries", "/app/entries"),
+        ("phone-numbers", "/phone-numbers"),
+    ];
+    gallery.show("groups-none", "/app/groups").await;
+    let made = site.routing("acme.test").await;
+    for (name, path) in lists {
+        gallery.show_alike(&format!("{name}-new"), &format!("{path}/new")).await;
+        gallery.show_alike(name, path).await;
+        let one = format!("{path}/{}", made[name]);
+        if matches!(name, "groups" | "menus" | "phone-numbers") {
+            gallery.show(&format!("{name}-one"), &one).await;
+        } else {
+            gallery.show_alike(&format!("{name}-one"), &one).await;
+        }
+    }
+    gallery.show("extensions", "/app/extensions").await;
+    gallery.show_alike("extension-new", "/app/extensions/new").await;
+    gallery.show_alike("groups-no-match", "/app/groups?q=nothing+of+this+name").await;
+    gallery.show_alike("group-delete", &format!("/app/groups/{}/delete", made["groups"])).await;
+    gallery.show_alike("number-assign", &format!("/phone-numbers/{}/assign", made["phone-numbers"])).await;
+    gallery.show("search", "/search?q=sales").await;
+    for (name, path) in [
+        ("today", "/app"),
+        ("assignments", "/agent-assignments"),
+        ("company", "/app/company"),
+        ("keys", "/app/keys"),
+        ("key-new", "/app/keys/new"),
+        ("pools", "/app/pools"),
+        ("numbers-many", "/phone-numbers/many"),
+        ("reserved-numbers", "/app/reserved-numbers"),
+        ("route-tester", "/app/route-tester?number=555&caller=2001"),
+        ("route-tester-refused", "/app/route-tester?number=4711"),
+    ] {
+        gallery.show_alike(name, path).await;
+    }
+    opened(gallery).await;
+}
+
+/// What opens on a page: the navigation on a narrow screen, a row's menu, the search, the shortcuts.
+async fn opened(gallery: &mut Gallery<'_>) {
+    let (browser, site) = (gallery.browser, gallery.site);
+    for (theme, width) in [("light", 1440), ("dark", 390)] {
+        browser.page.goto(&format!("{}/theme/{theme}", site.url)).await.unwrap();
+        browser.size(width, 844).await;
+        for (name, script) in [
+            ("navigation", "document.querySelector('.menu-open').click()"),
+            ("row-menu", "document.querySelector('td.acts summary').click()"),
+            ("columns", "document.querySelector('.toolbar .menu summary').click()"),
+            ("selected", "document.querySelector('[data-all]').click()"),
+            ("shortcuts", "document.querySelector('[data-shortcuts]').click()"),
+        ] {
+            browser.page.goto(&format!("{}/app/groups", site.url)).await.unwrap();
+            browser.page.execute(script, vec![]).await.unwrap();
+            gallery.look(&format!("{name}-{theme}-{width}")).await;
+        }
+        browser.page.goto(&format!("{}/app/groups", site.url)).await.unwrap();
+        browser.page.execute("document.querySelector('[data-palette]').click()", vec![]).await.unwrap();
+        browser.sees("Phone numbers").await;
+        gallery.look(&format!("palette-{theme}-{width}")).await;
+    }
 }
 
 /// The pages behind links in mails.

@@ -67,6 +67,59 @@ impl Site {
         self.node.api("GET", &format!("/v1/tenants/by-domain/{domain}"), Value::Null).await.id()
     }
 
+    /// A tenant's calls: one thing of each subject. Returns their ids by the subject's name.
+    pub async fn routing(&self, domain: &str) -> std::collections::HashMap<&'static str, String> {
+        let tenant = self.tenant(domain).await;
+        let phones = self.node.api("GET", &format!("/v1/tenants/{tenant}/extensions"), Value::Null).await.json();
+        let phone = |at: usize| phones["items"][at]["id"].clone();
+        let mut made = std::collections::HashMap::new();
+        let group = json!({ "name": "sales-team", "number": "701", "members": [phone(0), phone(1)] });
+        let group = self.node.api("POST", &format!("/v1/tenants/{tenant}/groups"), group).await.id();
+        made.insert("groups", group.to_string());
+        let target = json!({ "kind": "group", "id": group });
+        let wednesday = json!([{ "open": "09:00", "close": "12:30" }, { "open": "13:30", "close": "17:00" }]);
+        let hours = json!({ "monday": wednesday, "wednesday": wednesday, "holidays": [{ "date": "2026-12-25", "name": "Christmas Day" }] });
+        for (name, kind, config) in [
+            (
+                "queues",
+                "queue",
+                json!({ "tiers": [{ "extension_id": phone(0), "level": 1, "position": 1 }], "overflow": target }),
+            ),
+            ("announcements", "announcement", json!({ "prompt": { "text": "We are closed." }, "then": target })),
+            ("conferences", "conference", json!({ "moderator": phone(1), "muted": true })),
+            ("mailboxes", "mailbox", json!({ "email": "team@acme.test" })),
+            ("outside-numbers", "external", json!({ "number": "+12025550199", "on_behalf_of": phone(0) })),
+            ("paging", "page", json!({ "members": [phone(0), phone(1)] })),
+            ("schedules", "schedule", json!({ "open": target, "closed": target, "hours": hours })),
+            (
+                "menus",
+                "ivr",
+                json!({ "greeting": { "text": "Press 1 for sales." }, "entries": { "1": target, "2": target } }),
+            ),
+        ] {
+            let new = json!({ "name": format!("Our {name}"), "kind": kind, "config": config });
+            let answer = self.node.api("POST", &format!("/v1/tenants/{tenant}/destinations"), new).await;
+            assert_eq!(answer.status, 201, "{name}: {}", answer.text());
+            made.insert(name, answer.id().to_string());
+        }
+        let entry = json!({ "name": "Short way", "position": 10, "conditions": [{ "field": "destination_number", "pattern": "^555$",
+            "actions": [{ "application": "go", "target": target }] }] });
+        let entry = self.node.api("POST", &format!("/v1/tenants/{tenant}/dialplan-entries"), entry).await;
+        assert_eq!(entry.status, 201, "{}", entry.text());
+        made.insert("entries", entry.id().to_string());
+        let number = json!({ "number": "+12025550123", "provider": "telnyx", "destination": target });
+        let number = self.node.api("POST", &format!("/v1/phone-numbers?tenant_id={tenant}"), number).await.id();
+        made.insert("phone-numbers", number.to_string());
+        let agents = self.node.api("GET", &format!("/v1/admin/agents?tenant_id={tenant}"), Value::Null).await.json();
+        let assign =
+            json!({ "agent_id": agents["items"][1]["id"], "daily_limit": 100, "allowed_countries": ["US", "CA"] });
+        let path = format!("/v1/phone-numbers/{number}/assign?tenant_id={tenant}");
+        assert_eq!(self.node.api("POST", &path, assign).await.status, 200);
+        let other = json!({ "number": "+4930901820", "provider": "own" });
+        self.node.api("POST", &format!("/v1/phone-numbers?tenant_id={tenant}"), other).await;
+        made
+    }
+
     pub async fn sign_in(&self, browser: &Chromium, email: &str) {
         browser.page.goto(&format!("{}/sign-in", self.url)).await.unwrap();
         browser.fill("email", email).await;
@@ -199,6 +252,8 @@ async fn a_switch_is_set_up_and_its_light_turns_green() {
     let database = Database::new().await;
     let site = Site::start(&database).await;
     site.sign_in(&browser, ADMIN).await;
+    browser.sees("Clusters").await;
+    browser.click("Tenants").await;
     browser.sees("No tenants yet.").await;
     browser.click("Clusters and switches").await;
     browser.click("Set up a switch").await;
@@ -239,6 +294,8 @@ async fn nothing_that_people_type_becomes_part_of_a_page() {
     let kept = browser.page.execute("return document.querySelector('[name=company]').value", vec![]).await.unwrap();
     assert_eq!(kept, Value::String(attack.into()), "what was typed is kept");
     site.sign_in(&browser, ADMIN).await;
+    browser.sees("Clusters").await;
+    browser.click("Tenants").await;
     browser.sees("No tenants yet.").await;
     // Texts that may contain anything: those of templates, key names in the audit log, searches.
     let mut template = site.node.api("GET", "/v1/templates/default", Value::Null).await.json();

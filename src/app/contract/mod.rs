@@ -25,6 +25,7 @@ use super::{router, web::assets};
 /// The description of the API.
 struct Contract {
     json: String,
+    document: Value,
     /// What each path takes, by method.
     routes: HashMap<String, BTreeMap<String, Takes>>,
 }
@@ -48,14 +49,14 @@ fn contract() -> &'static Contract {
         // The description consists of names and texts, so this can't fail.
         let mut described = serde_json::to_value(described).unwrap_or_default();
         complete::complete(&mut described);
-        Contract::of(&described)
+        Contract::of(described)
     })
 }
 
 impl Contract {
-    fn of(described: &Value) -> Self {
+    fn of(described: Value) -> Self {
         let mut routes = HashMap::<_, BTreeMap<_, _>>::new();
-        for (path, method, operation) in complete::operations(described) {
+        for (path, method, operation) in complete::operations(&described) {
             let parameters = operation["parameters"].as_array().into_iter().flatten();
             let parameters = parameters.filter(|parameter| parameter["in"] == "query");
             let parameters = parameters.filter_map(|parameter| parameter["name"].as_str().map(str::to_owned)).collect();
@@ -64,7 +65,7 @@ impl Contract {
             let route = routes.entry(path.to_owned()).or_default();
             route.insert(method.to_uppercase(), Takes { parameters, bodies });
         }
-        Self { json: described.to_string(), routes }
+        Self { json: described.to_string(), document: described, routes }
     }
 }
 
@@ -88,6 +89,11 @@ pub async fn docs() -> HttpResponse {
         .content_type("text/html; charset=utf-8")
         .insert_header((CONTENT_SECURITY_POLICY, POLICY))
         .body(page)
+}
+
+/// The description, for pages that ask for what it says.
+pub fn document() -> &'static Value {
+    &contract().document
 }
 
 /// Makes the description on a thread that serves nobody, so that no request has to wait for it.

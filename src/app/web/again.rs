@@ -7,7 +7,25 @@ use super::{Form, kept::Kept};
 /// The largest form that is kept while somebody signs in.
 const MOST: usize = 64 * 1024;
 /// Fields that are not kept: no secret must wait in a page until somebody signs in.
-const NOT_KEPT: [&str; 7] = ["csrf", "password", "old_password", "current_password", "code", "token", "version"];
+const NOT_KEPT: [&str; 13] = [
+    "csrf",
+    "password",
+    "old_password",
+    "current_password",
+    "code",
+    "token",
+    "version",
+    "was",
+    "_do",
+    "pin",
+    "voicemail_pin",
+    "sip_password",
+    "credential",
+];
+
+/// Where pages are that one must be signed in for.
+const PAGES: [&str; 8] =
+    ["/app", "/platform", "/account", "/audit", "/retention", "/phone-numbers", "/agent-assignments", "/search"];
 
 /// Where a visitor was, and what they had typed.
 #[derive(Debug, Clone, Default)]
@@ -24,7 +42,7 @@ pub fn is_ours(address: &str) -> bool {
     address.len() <= 500
         && address.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
         && !path.contains("//")
-        && ["/app", "/platform", "/account", "/audit", "/retention"].into_iter().any(page)
+        && PAGES.into_iter().any(page)
 }
 
 /// The page of a form, derived from the address that it is sent to.
@@ -35,6 +53,15 @@ pub fn page_of(path: &str) -> &str {
     }
     if path.starts_with("/app/agents/import") {
         return "/app/agents/import";
+    }
+    if let Some(list) = path.strip_suffix("/bulk") {
+        return list;
+    }
+    if path.starts_with("/agent-assignments/") {
+        return "/agent-assignments";
+    }
+    if path.ends_with("/enter") {
+        return "/platform/tenants";
     }
     let own = ["/suspend", "/activate", "/invite", "/leave"].iter().any(|end| path.ends_with(end));
     match path.strip_prefix("/app/agents/").and_then(|rest| rest.find('/')).filter(|_| own) {
@@ -54,7 +81,11 @@ impl Again {
     /// For a form that was sent.
     #[must_use]
     pub fn of_form(path: &str, form: &Form) -> Self {
-        let fields = form.values().filter(|(name, _)| !NOT_KEPT.contains(name) && !name.starts_with("was_"));
+        let is_kept = |name: &str| {
+            let last = name.rsplit('.').next().unwrap_or(name);
+            !NOT_KEPT.contains(&last) && !name.starts_with("was_")
+        };
+        let fields = form.values().filter(|(name, _)| is_kept(name));
         let typed = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         Self { typed, ..Self::at(page_of(path)) }.within_bounds()
     }

@@ -1,4 +1,4 @@
-//! A tenant's start page and its agents.
+//! A tenant's agents.
 
 mod phones;
 
@@ -17,7 +17,9 @@ use super::{
     confirm::{Confirm, Obstacle, is_in_use, user_of},
     done, html, in_query,
     kept::{Kept, keep},
-    ok, see_other,
+    ok,
+    resource::page_of as page_of_kind,
+    see_other,
     sign_in::Sent,
     wrong,
 };
@@ -30,21 +32,16 @@ use crate::{
     telephony::{
         destinations,
         groups::{self, GroupPatch},
-        pools,
     },
-    tenancy::{
-        auth::{
-            actor::Actor,
-            rules::{Level, Resource, Role},
-        },
-        tenants,
+    tenancy::auth::{
+        actor::Actor,
+        rules::{Level, Resource, Role},
     },
     text::{Code, DisplayName, Email, ExtensionNumber},
 };
 
 pub fn pages(config: &mut ServiceConfig) {
     config
-        .service(home_page)
         .service(list)
         .service(new_page)
         .service(new_send)
@@ -57,41 +54,6 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(show)
         .service(save)
         .configure(phones::pages);
-}
-
-#[derive(Template)]
-#[template(path = "web/home.html")]
-struct HomePage<'a> {
-    s: &'a Shell,
-    tenant: String,
-    domain: String,
-    agents: i64,
-    invited: i64,
-    suspended: i64,
-    extensions: i64,
-    free: i64,
-    can_write: bool,
-}
-
-#[get("/app")]
-async fn home_page(visitor: Visitor) -> Page {
-    let actor = visitor.needs(Resource::Agents, Level::Read)?;
-    let tenant = Visitor::in_tenant(&actor)?;
-    let mut db = visitor.api.read(&actor).await?;
-    let home = tenants::store::get(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
-    let counts = store::counts(&mut *db, tenant).await?;
-    let free = pools::store::usage(&mut db, tenant).await?.free;
-    ok(&HomePage {
-        s: &visitor.shell.on("home"),
-        tenant: home.name.to_string(),
-        domain: home.domain.to_string(),
-        agents: counts.users,
-        invited: counts.invited,
-        suspended: counts.suspended,
-        extensions: counts.extensions,
-        free,
-        can_write: actor.level == Level::Write,
-    })
 }
 
 #[derive(Template)]
@@ -413,8 +375,11 @@ async fn obstacles(visitor: &Visitor, actor: &Actor, agent: &Agent) -> Result<Ve
     let mut obstacles = Vec::new();
     for group in groups_of(visitor, actor, agent).await? {
         let text = format!("{} {}", visitor.shell.t("kind.group"), group.name);
-        obstacles
-            .push(Obstacle { text, action: Some(format!("/app/agents/{}/groups/{}/leave", agent.user.id, group.id)) });
+        obstacles.push(Obstacle {
+            text,
+            action: Some(format!("/app/agents/{}/groups/{}/leave", agent.user.id, group.id)),
+            page: None,
+        });
     }
     let mut db = visitor.api.read(actor).await?;
     let ids = agent.extensions.iter().map(|extension| extension.id).collect::<Vec<_>>();
@@ -422,7 +387,8 @@ async fn obstacles(visitor: &Visitor, actor: &Actor, agent: &Agent) -> Result<Ve
         for user in destinations::users_of(&mut db, tenant, Target::extension(*id), &ids).await? {
             let text = user_of(&visitor.shell, &user);
             if !obstacles.iter().any(|known| known.text == text) {
-                obstacles.push(Obstacle { text, action: None });
+                let page = page_of_kind(user.kind.as_str()).map(|page| format!("{page}/{}", user.id));
+                obstacles.push(Obstacle { text, action: None, page });
             }
         }
     }

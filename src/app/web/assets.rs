@@ -28,6 +28,8 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
         asset("redoc.js", "text/javascript; charset=utf-8", include_bytes!("assets/redoc-2.5.4.min.js")),
         // htmx 2.0.11, Zero-Clause BSD.
         asset("htmx.js", "text/javascript; charset=utf-8", include_bytes!("assets/htmx-2.0.11.min.js")),
+        // Lucide 1.62.0, ISC, some icons MIT: assets/lucide-LICENSE.txt.
+        asset("icons.svg", "image/svg+xml", include_bytes!("assets/icons.svg")),
         asset("icon.svg", "image/svg+xml", include_bytes!("assets/icon.svg")),
     ]
 });

@@ -166,16 +166,30 @@ async fn list(visitor: Visitor, query: Query<ListQuery>) -> Page {
     ok(&AuditPage { s: &shell, rows, actor, action, resource, actions: &ACTIONS, kinds: &KINDS, next, may_set_periods })
 }
 
+fn walk(value: &Value, found: &mut BTreeSet<Uuid>) {
+    match value {
+        Value::String(text) => found.extend(text.parse::<Uuid>().ok()),
+        Value::Array(items) => items.iter().for_each(|item| walk(item, found)),
+        Value::Object(fields) => fields.values().for_each(|value| walk(value, found)),
+        _ => {}
+    }
+}
+
+/// All ids in a value.
+pub fn mentioned(value: &Value) -> BTreeSet<Uuid> {
+    let mut found = BTreeSet::new();
+    walk(value, &mut found);
+    found
+}
+
+/// A thing in words: its fields with their values.
+pub fn facts(s: &Shell, thing: &Value, names: &HashMap<Uuid, String>) -> Vec<(String, String)> {
+    let fields = changes(s, None, Some(thing), names).into_iter();
+    fields.filter_map(|field| Some((field.label, field.after?))).collect()
+}
+
 /// All ids that an entry mentions.
 fn ids(entry: &AuditEntry) -> BTreeSet<Uuid> {
-    fn walk(value: &Value, found: &mut BTreeSet<Uuid>) {
-        match value {
-            Value::String(text) => found.extend(text.parse::<Uuid>().ok()),
-            Value::Array(items) => items.iter().for_each(|item| walk(item, found)),
-            Value::Object(fields) => fields.values().for_each(|value| walk(value, found)),
-            _ => {}
-        }
-    }
     let mut found = BTreeSet::new();
     entry.before.iter().chain(&entry.after).for_each(|value| walk(value, &mut found));
     found.extend(entry.resource.split('/').filter_map(|part| part.parse::<Uuid>().ok()));
@@ -341,7 +355,7 @@ mod tests {
     use crate::model::language::Language;
 
     fn shell(language: Language) -> Shell {
-        Shell { language, theme: None, me: None, csrf: String::new(), active: "", flash: None }
+        Shell { language, ..Shell::default() }
     }
 
     #[test]

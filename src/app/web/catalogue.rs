@@ -8,10 +8,12 @@ use crate::{
     text::{Why, codes::Kind},
 };
 
-/// The texts of pages, and in a file of their own the words for what the audit log names: fields, their values, and what was done.
+/// The texts of pages; in a file of their own the words for what the audit log names: fields, their values, and what was done; and in
+/// another the texts of subjects and of the frame.
 static CATALOGUE: LazyLock<HashMap<String, [String; 2]>> = LazyLock::new(|| {
     let mut texts = read(include_str!("catalogue.json"));
     texts.extend(read(include_str!("audit.json")));
+    texts.extend(read(include_str!("pages.json")));
     texts
 });
 
@@ -85,10 +87,30 @@ mod tests {
             assert!(CATALOGUE.contains_key(key), "{key}");
         }
         let idle = CATALOGUE.keys().filter(|key| {
-            let made_up =
-                ["field.", "status.", "role.", "layout.theme.", "action.", "actor.", "kind.", "kinds.", "value."]
-                    .iter()
-                    .any(|prefix| key.starts_with(prefix));
+            let made_up = [
+                "field.",
+                "status.",
+                "role.",
+                "layout.theme.",
+                "action.",
+                "actor.",
+                "kind.",
+                "kinds.",
+                "value.",
+                "prompt.",
+                "has_agent.",
+                "yes.",
+                "assigned.",
+                "route.",
+                "rule.",
+                "column.",
+                "rates_warning.",
+            ];
+            let is_subject = |key: &str| {
+                let name = key.strip_prefix("things.").and_then(|rest| rest.split('.').next());
+                name.is_some_and(|name| crate::app::web::resources::ALL.iter().any(|spec| spec.name == name))
+            };
+            let made_up = is_subject(key) || made_up.iter().any(|prefix| key.starts_with(prefix));
             !made_up && !all.contains(&format!("\"{key}\""))
         });
         assert_eq!(idle.collect::<BTreeSet<_>>(), BTreeSet::new());

@@ -17,6 +17,8 @@ pub struct Obstacle {
     pub text: String,
     /// The address that the form is sent to.
     pub action: Option<String>,
+    /// The page where it can be changed.
+    pub page: Option<String>,
 }
 
 /// The page that asks.
@@ -47,7 +49,7 @@ impl Confirm<'_> {
 
     /// Whether there is an obstacle that no page can remove.
     fn has_others(&self) -> bool {
-        self.obstacles.iter().any(|obstacle| obstacle.action.is_none())
+        self.obstacles.iter().any(|obstacle| obstacle.action.is_none() && obstacle.page.is_none())
     }
 
     /// Asks again, with the reason why the answer was refused. Internal errors, and things that no longer exist, are not asked about.

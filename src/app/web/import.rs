@@ -76,7 +76,7 @@ async fn import_page(mut visitor: Visitor) -> Page {
 }
 
 /// The form's file and fields.
-async fn read(mut sent: Multipart) -> Result<(BytesMut, Form), Problem> {
+pub async fn read(mut sent: Multipart) -> Result<(BytesMut, Form), Problem> {
     let mut fields = std::collections::HashMap::new();
     let mut file = BytesMut::new();
     while let Some(mut field) = sent.try_next().await.map_err(|_| Problem::from(Code::FormIncomplete))? {

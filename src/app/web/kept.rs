@@ -39,6 +39,12 @@ pub enum Kept {
     RecoveryCodes(Vec<String>),
     /// A form that was sent without being signed in.
     Typed(BTreeMap<String, String>),
+    /// Values that are shown once, with their labels.
+    Shown(Vec<(String, String)>),
+    /// The result of something, with labels.
+    Told(Vec<(String, String)>),
+    /// Of several things, those that were refused, and why.
+    Report(Vec<(String, String)>),
     /// A file of agents, with its preview or result.
     Import(Box<Preview>),
 }
@@ -46,8 +52,8 @@ pub enum Kept {
 impl Kept {
     fn lifetime(&self) -> Duration {
         match self {
-            Self::Phones { .. } | Self::Token { .. } | Self::RecoveryCodes(_) => SECRETS,
-            Self::Typed(_) | Self::Import(_) => WORK,
+            Self::Phones { .. } | Self::Token { .. } | Self::RecoveryCodes(_) | Self::Shown(_) => SECRETS,
+            Self::Typed(_) | Self::Import(_) | Self::Report(_) | Self::Told(_) => WORK,
         }
     }
 }

@@ -1,24 +1,39 @@
 //! The pages: HTML with the same rules as the API, in two languages and two themes. Everything works without JavaScript.
 
 mod account;
+mod acting;
 mod again;
 mod agents;
+mod ask;
 pub mod assets;
+mod assignments;
 mod audit;
 pub mod catalogue;
 mod confirm;
+mod fields;
 mod form;
 mod import;
 mod kept;
 pub mod kept_store;
+mod nav;
+mod overview;
 mod platform;
 mod preview;
 mod problems;
+#[cfg(test)]
+mod reach;
 mod records;
 mod refused;
+mod resource;
+mod resources;
 mod retention;
+mod schema;
+mod search;
 mod sign_in;
 mod switches;
+mod tester;
+mod today;
+mod uploads;
 
 use std::{borrow::Cow, future::Future, pin::Pin};
 
@@ -33,7 +48,7 @@ use actix_web::{
 use askama::Template;
 use uuid::Uuid;
 
-use self::again::Again;
+use self::{acting::Acting, again::Again};
 pub use self::{form::Form, refused::as_pages};
 use crate::{
     http::problem::{Problem, Reason},
@@ -42,7 +57,7 @@ use crate::{
         Api,
         auth::{
             actor::{Actor, browser_session},
-            rules::{self, Level, Resource, Role},
+            rules::{Level, Resource, Role},
             session,
             store::Live,
         },
@@ -69,6 +84,7 @@ pub fn pages(config: &mut web::ServiceConfig) {
         .service(start)
         .configure(sign_in::pages)
         .configure(account::pages)
+        .configure(acting::pages)
         .configure(import::pages)
         .configure(agents::pages)
         .configure(audit::pages)
@@ -76,10 +92,19 @@ pub fn pages(config: &mut web::ServiceConfig) {
         .configure(records::pages)
         .configure(problems::pages)
         .configure(retention::pages)
-        .configure(switches::pages);
+        .configure(search::pages)
+        .configure(switches::pages)
+        .configure(tester::pages)
+        .configure(today::pages)
+        .configure(overview::pages)
+        .configure(uploads::pages)
+        .configure(assignments::pages)
+        // Last, as their paths with an id fit others' paths, too.
+        .configure(resources::pages);
 }
 
 /// What every page gets: its visitor, theme and language.
+#[derive(Default)]
 pub struct Shell {
     pub language: Language,
     pub theme: Option<&'static str>,
@@ -90,13 +115,25 @@ pub struct Shell {
     pub active: &'static str,
     /// What was just done, as a catalogue key.
     pub flash: Option<&'static str>,
+    /// The tenant that a platform administrator is in.
+    pub acting: Option<Acting>,
+    /// The pages above this one, and this one, which has no address.
+    pub crumbs: Vec<(String, String)>,
 }
 
-/// An entry of the navigation.
+/// A link with an icon.
 pub struct NavItem {
     pub name: &'static str,
     pub label: &'static str,
-    pub href: &'static str,
+    pub href: Cow<'static, str>,
+    pub icon: &'static str,
+}
+
+impl NavItem {
+    #[must_use]
+    pub fn new(name: &'static str, label: &'static str, href: &'static str, icon: &'static str) -> Self {
+        Self { name, label, href: href.into(), icon }
+    }
 }
 
 impl Shell {
@@ -136,25 +173,10 @@ impl Shell {
         if self.language == Language::En { Language::De } else { Language::En }
     }
 
+    /// An icon of the set in `assets/icons.svg`.
     #[must_use]
-    pub fn nav(&self) -> Vec<NavItem> {
-        let item = |name, label, href| NavItem { name, label, href };
-        match self.me.as_ref().map(|me| me.role) {
-            Some(Role::PlatformAdmin) => vec![
-                item("tenants", "nav.tenants", "/platform/tenants"),
-                item("clusters", "nav.clusters", "/platform/clusters"),
-                item("audit", "nav.audit", "/audit"),
-            ],
-            Some(Role::Agent) => vec![item("account", "nav.account", "/account")],
-            Some(role) => {
-                let mut items = vec![item("home", "nav.home", "/app"), item("agents", "nav.agents", "/app/agents")];
-                if rules::level(role, Resource::Audit) >= Level::Read {
-                    items.push(item("audit", "nav.audit", "/audit"));
-                }
-                items
-            }
-            None => vec![],
-        }
+    pub fn icon(&self, name: &str) -> String {
+        format!("<svg class=\"icon\" aria-hidden=\"true\"><use href=\"{}#{name}\"/></svg>", self.asset("icons.svg"))
     }
 
     /// With this entry of the navigation active.
@@ -177,6 +199,8 @@ pub struct Visitor {
 pub enum Turned {
     /// Sign in first.
     Away,
+    /// A platform administrator chooses a tenant first.
+    Elsewhere,
     /// Sign in (again) first; the input is kept.
     Again(Box<Again>),
     Problem(Box<Problem>),
@@ -216,7 +240,8 @@ impl FromRequest for Visitor {
             let (me, csrf) = session.map_or((None, String::new()), |(live, csrf)| (Some(live), csrf));
             let language = language(&request, me.as_ref());
             let flash = request.cookie(FLASH_COOKIE).and_then(|cookie| flash(cookie.value()));
-            let shell = Shell { language, theme: theme(&request), me, csrf, active: "", flash };
+            let acting = acting::acting(&api, &request, me.as_ref()).await?;
+            let shell = Shell { language, theme: theme(&request), me, csrf, flash, acting, ..Shell::default() };
             Ok(Self { shell, request, api })
         })
     }
@@ -254,7 +279,7 @@ fn theme(request: &HttpRequest) -> Option<&'static str> {
     }
 }
 
-const FLASHES: [&str; 19] = [
+const FLASHES: [&str; 30] = [
     "agents.was_suspended",
     "agents.was_activated",
     "agents.was_deleted",
@@ -270,7 +295,18 @@ const FLASHES: [&str; 19] = [
     "retention.was_saved",
     "account.password_changed",
     "account.two_factor_disabled",
+    "acting.choose",
+    "assignments.saved",
+    "bulk.done",
+    "bulk.none",
     "form.again",
+    "numbers.were_added",
+    "rates.in_force",
+    "numbers.was_assigned",
+    "numbers.was_unassigned",
+    "thing.was_added",
+    "thing.was_deleted",
+    "thing.was_saved",
     "reset.done",
     "sign_out.done",
     "verify.done",
@@ -284,7 +320,8 @@ impl Visitor {
     /// Checks that the visitor is signed in and may do this. Returns the page's frame too.
     pub fn needs(&self, resource: Resource, level: Level) -> Result<Actor, Turned> {
         let live = self.shell.me.as_ref().ok_or(Turned::Away)?;
-        let actor = Actor::of_session(live, resource);
+        let mut actor = Actor::of_session(live, resource);
+        actor.tenant = actor.tenant.or_else(|| self.shell.acting.as_ref().map(|acting| acting.id));
         if actor.level >= level {
             return Ok(actor);
         }
@@ -311,7 +348,10 @@ impl Visitor {
 
     /// A tenant's people, on a page of their tenant.
     pub fn in_tenant(actor: &Actor) -> Result<Uuid, Turned> {
-        actor.tenant.ok_or_else(|| Problem::from(Code::PageNotFound).into())
+        actor.tenant.ok_or_else(|| match actor.role {
+            Role::PlatformAdmin => Turned::Elsewhere,
+            _ => Problem::from(Code::PageNotFound).into(),
+        })
     }
 }
 
@@ -349,12 +389,7 @@ pub fn done(path: &str, flash: &'static str) -> HttpResponse {
 
 #[get("/")]
 async fn start(visitor: Visitor) -> HttpResponse {
-    see_other(match visitor.shell.me.as_ref().map(|me| (me.role, me.totp_missing)) {
-        None => "/sign-in",
-        Some((Role::Agent, _) | (_, true)) => "/account",
-        Some((Role::PlatformAdmin, _)) => "/platform/tenants",
-        Some(_) => "/app",
-    })
+    see_other(visitor.shell.start())
 }
 
 /// The host name that the browser used.
@@ -365,6 +400,11 @@ fn host(request: &HttpRequest) -> &str {
 /// Text within a URL's query.
 pub fn in_query(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// A part of a path, such as an id.
+pub fn in_path(text: &str) -> String {
+    in_query(text).replace("%2D", "-")
 }
 
 /// The page that the visitor came from, if it was one of ours.

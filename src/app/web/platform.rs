@@ -204,6 +204,7 @@ async fn tenant_activate(visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
 }
 
 struct ClusterRow {
+    id: Uuid,
     name: String,
     region: String,
     websocket_url: Option<String>,
@@ -243,6 +244,7 @@ async fn cluster_page(visitor: &Visitor, actor: &Actor, form: &Form) -> Page {
     for cluster in clusters::store::list(&mut *db, Window::FIRST).await? {
         let switches = switches::store::of_cluster(&mut *db, cluster.id).await?.into_iter();
         rows.push(ClusterRow {
+            id: cluster.id,
             name: cluster.name,
             region: cluster.region,
             websocket_url: cluster.websocket_url,

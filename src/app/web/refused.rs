@@ -11,9 +11,9 @@ use actix_web::{
 };
 
 use super::{
-    Message, Shell, Turned,
+    Message, Shell, Turned, acting,
     again::{Again, is_ours},
-    done, html, in_query, kept, language, see_other,
+    done, html, in_query, kept, language, resources, see_other,
     sign_in::{SignInPage, typed_at},
     theme,
 };
@@ -27,6 +27,7 @@ impl std::fmt::Display for Turned {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Away | Self::Again(_) => f.write_str("sign in first"),
+            Self::Elsewhere => f.write_str("choose a tenant first"),
             Self::Problem(problem) => problem.fmt(f),
         }
     }
@@ -37,6 +38,7 @@ impl actix_web::ResponseError for Turned {
     fn error_response(&self) -> HttpResponse {
         match self {
             Self::Away | Self::Again(_) => see_other("/sign-in"),
+            Self::Elsewhere => see_other("/platform/tenants"),
             Self::Problem(problem) => HttpResponse::new(actix_web::ResponseError::status_code(problem.as_ref())),
         }
     }
@@ -51,6 +53,7 @@ fn is_page(path: &str) -> bool {
 /// Why a request was refused.
 enum Refused {
     Again(Again),
+    Elsewhere,
     Problem(Problem),
 }
 
@@ -61,6 +64,7 @@ fn refused(answer: &ServiceResponse) -> Option<Refused> {
             let uri = answer.request().uri();
             return Some(Refused::Again(Again::at(uri.path_and_query().map_or("/", |at| at.as_str()))));
         }
+        Some(Turned::Elsewhere) => return Some(Refused::Elsewhere),
         Some(Turned::Again(again)) => return Some(Refused::Again((**again).clone())),
         Some(Turned::Problem(problem)) => return Some(Refused::Problem((**problem).clone())),
         None => {}
@@ -88,6 +92,7 @@ pub async fn as_pages(
     let shell = shell(&request).await;
     let mut page = match refused {
         Refused::Again(again) => sign_in_first(&request, &shell, &again).await,
+        Refused::Elsewhere => done("/platform/tenants", "acting.choose"),
         Refused::Problem(problem) => problem_page(&request, &shell, &problem),
     };
     // Where the rest of a body is not wanted, the connection ends.
@@ -105,11 +110,18 @@ async fn shell(request: &HttpRequest) -> Shell {
     };
     let (me, csrf) = session.map_or((None, String::new()), |(live, csrf)| (Some(live), csrf));
     let language = language(request, me.as_ref());
-    Shell { language, theme: theme(request), me, csrf, active: entry(request.path()), flash: None }
+    let acting = match request.app_data::<Data<Api>>() {
+        Some(api) => acting::acting(api, request, me.as_ref()).await.ok().flatten(),
+        None => None,
+    };
+    Shell { language, theme: theme(request), me, csrf, active: entry(request.path()), acting, ..Shell::default() }
 }
 
 /// The entry of the navigation that a path belongs to.
 fn entry(path: &str) -> &'static str {
+    if let Some(spec) = resources::of(path) {
+        return spec.entry();
+    }
     let entries = [
         ("/app/agents", "agents"),
         ("/app", "home"),
@@ -128,6 +140,9 @@ fn onward(shell: &Shell, path: &str, status: StatusCode) -> (&'static str, &'sta
         return ("/account", "problem.to_account");
     }
     if status == StatusCode::NOT_FOUND && shell.me.is_some() {
+        if let Some(spec) = resources::of(path) {
+            return (spec.home(), "thing.back");
+        }
         match entry(path) {
             "agents" => return ("/app/agents", "created.done"),
             "tenants" => return ("/platform/tenants", "tenants.back"),

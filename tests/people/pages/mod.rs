@@ -1,6 +1,7 @@
 //! Pages as a browser gets them: the results of forms, reloads, two tabs, input that is kept when a session ends, and errors.
 
 mod forms;
+mod lists;
 mod said;
 mod subjects;
 
@@ -92,11 +93,17 @@ impl<'a> Tab<'a> {
     }
 }
 
+/// Text without the references that pages write.
+fn decoded(text: &str) -> String {
+    let text = text.replace("&#34;", "\"").replace("&#39;", "'").replace("&#60;", "<").replace("&#62;", ">");
+    text.replace("&#38;", "&").replace("&amp;", "&")
+}
+
 /// The values of a page's fields, by name.
 pub fn fields(page: &str) -> Vec<(String, String)> {
     let attribute = |tag: &str, name: &str| {
         let rest = tag.split(&format!(" {name}=\"")).nth(1)?;
-        Some(rest.split('"').next()?.replace("&#38;", "&").replace("&#34;", "\"").replace("&amp;", "&"))
+        Some(decoded(rest.split('"').next()?))
     };
     let mut found = Vec::new();
     for tag in page.split('<').filter(|tag| tag.starts_with("input ")) {

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use actix_http::Payload;
-use actix_service::{IntoServiceFactory as _, Service as _, ServiceFactory as _};
 use actix_web::{
     HttpMessage as _, body,
-    dev::{AppConfig, ServiceResponse},
     http::{
         Method, Uri,
         header::{CONTENT_TYPE, HeaderValue},
@@ -15,13 +13,12 @@ use actix_web::{
 };
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use futures_util::future::LocalBoxFuture;
 
 use super::Call;
 use crate::{
     app::{
         cli::local::{Local, author},
-        collisions, contract, router,
+        inside::Inside,
         settings::Settings,
     },
     http::turns::Turns,
@@ -34,12 +31,10 @@ use crate::{
 /// Uploads at once: there is only one command.
 const TURNS: u32 = 4;
 
-type Answering = LocalBoxFuture<'static, Result<(u16, Vec<u8>), actix_web::Error>>;
-
 pub struct Here {
     local: Local,
     settings: Settings,
-    routes: Box<dyn Fn(actix_http::Request) -> Answering>,
+    routes: Inside,
 }
 
 impl Here {
@@ -72,7 +67,11 @@ impl Here {
         head.uri = call.path.parse::<Uri>().context("the path of a request")?;
         head.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         request.extensions_mut().insert(Operator(author().name));
-        (self.routes)(request).await.map_err(|error| anyhow::anyhow!("{error}"))
+        let answer = self.routes.call(request).await.map_err(|error| anyhow::anyhow!("{error}"))?;
+        let status = answer.status().as_u16();
+        // What isn't said as a body, such as a problem, is turned into one here.
+        let body = body::to_bytes(answer.into_body()).await.map_err(|_| anyhow::anyhow!("no body"))?;
+        Ok((status, body.to_vec()))
     }
 
     pub async fn close(self) -> anyhow::Result<()> {
@@ -81,7 +80,7 @@ impl Here {
     }
 }
 
-async fn routes(local: &Local, settings: &Settings) -> anyhow::Result<Box<dyn Fn(actix_http::Request) -> Answering>> {
+async fn routes(local: &Local, settings: &Settings) -> anyhow::Result<Inside> {
     let signer = Signer::open(local.changes.pool(), local.changes.keyring()).await?;
     let auth =
         Auth { passwords: Passwords::default(), signer: Arc::new(signer), public_url: settings.public_url().into() };
@@ -93,24 +92,5 @@ async fn routes(local: &Local, settings: &Settings) -> anyhow::Result<Box<dyn Fn
         turns: Turns::new(TURNS),
         retention: settings.retention(),
     });
-    let app = actix_web::App::new()
-        .app_data(api)
-        .configure(router::api)
-        .configure(router::error_handlers)
-        .default_service(actix_web::web::to(contract::nothing))
-        .wrap(collisions::Again);
-    let service = app.into_factory().new_service(AppConfig::default()).await;
-    let service = service.map_err(|()| anyhow::anyhow!("the API can't be started in this process"))?;
-    Ok(Box::new(move |request| {
-        let answer = service.call(request);
-        Box::pin(async move {
-            let answer: ServiceResponse<_> = answer.await?;
-            let status = answer.status().as_u16();
-            // What isn't said as a body, such as a problem, is turned into one here.
-            let body = body::to_bytes(answer.into_body())
-                .await
-                .map_err(|_| actix_web::error::ErrorInternalServerError("no body"))?;
-            Ok((status, body.to_vec()))
-        })
-    }))
+    Inside::open(api).await.map_err(anyhow::Error::msg)
 }

@@ -1,14 +1,29 @@
 // What pages do beyond plain HTML. Everything works without it; no eval, no inline anything.
+const root = document.documentElement;
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-const format = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short", timeZone: zone });
+const format = new Intl.DateTimeFormat(root.lang, { dateStyle: "medium", timeStyle: "short", timeZone: zone });
+const exact = new Intl.DateTimeFormat(root.lang, { dateStyle: "full", timeStyle: "long", timeZone: zone });
+const relative = new Intl.RelativeTimeFormat(root.lang, { numeric: "auto" });
+root.classList.add("js");
 
-// Times come in UTC, and are shown in the viewer's zone.
-function localTimes(root) {
-  for (const time of root.querySelectorAll("time[datetime]")) {
+// How long ago it was, if that is less than a week; else the day and the time.
+function since(at) {
+  const seconds = (at.getTime() - Date.now()) / 1000;
+  const past = Math.abs(seconds);
+  if (past < 45) return relative.format(0, "second");
+  if (past < 3600) return relative.format(Math.round(seconds / 60), "minute");
+  if (past < 86400) return relative.format(Math.round(seconds / 3600), "hour");
+  if (past < 7 * 86400) return relative.format(Math.round(seconds / 86400), "day");
+  return format.format(at);
+}
+
+// Times come in UTC, and are shown in the viewer's zone, with the exact time on hover.
+function localTimes(part) {
+  for (const time of part.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
     if (!Number.isNaN(at.getTime())) {
-      time.textContent = format.format(at);
-      time.title = `${time.dateTime} UTC`;
+      time.textContent = since(at);
+      time.title = exact.format(at);
     }
   }
 }
@@ -27,6 +42,98 @@ document.addEventListener("click", async (event) => {
   } catch {
     getSelection().selectAllChildren(source);
   }
+});
+
+// Only one menu is open, and a click elsewhere closes it.
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+
+// A list's boxes: all of them, and how many.
+function count(list) {
+  const boxes = [...list.querySelectorAll("input[name=pick]")];
+  const picked = boxes.filter((box) => box.checked).length;
+  const all = list.querySelector("[data-all]");
+  const told = list.querySelector("[data-count]");
+  if (all) {
+    all.checked = picked > 0 && picked === boxes.length;
+    all.indeterminate = picked > 0 && picked < boxes.length;
+  }
+  if (told) told.textContent = picked ? `${picked} ${told.dataset.text}` : "";
+}
+document.addEventListener("change", (event) => {
+  const list = event.target.closest("#list");
+  if (list) {
+    if (event.target.matches("[data-all]")) {
+      for (const box of list.querySelectorAll("input[name=pick]")) box.checked = event.target.checked;
+    }
+    count(list);
+  }
+  // Another choice has other fields.
+  if (event.target.matches("select[data-reload]")) {
+    event.target.form.requestSubmit(event.target.parentNode.querySelector("button[value=refresh]"));
+  }
+});
+
+// The search over everything.
+const palette = document.getElementById("palette");
+function search() {
+  if (!palette || palette.open) return;
+  palette.showModal();
+  const field = palette.querySelector("input");
+  field.select();
+  if (window.htmx) window.htmx.trigger(field, "search");
+}
+function step(by) {
+  const hits = [...palette.querySelectorAll(".hits a")];
+  if (!hits.length) return;
+  const at = hits.indexOf(document.activeElement) + by;
+  (hits[at] ?? (at < 0 ? palette.querySelector("input") : hits[hits.length - 1])).focus();
+}
+palette?.addEventListener("keydown", (event) => {
+  if (event.key === "ArrowDown") { event.preventDefault(); step(1); }
+  if (event.key === "ArrowUp") { event.preventDefault(); step(-1); }
+  if (event.key === "Enter" && event.target.matches("input")) {
+    const first = palette.querySelector(".hits a");
+    if (first) { event.preventDefault(); first.click(); }
+  }
+});
+for (const dialog of document.querySelectorAll("dialog")) {
+  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+}
+document.querySelector("[data-palette]")?.addEventListener("click", (event) => { event.preventDefault(); search(); });
+
+// Shortcuts, while nobody types.
+const shortcuts = document.getElementById("shortcuts");
+const help = document.querySelector("[data-shortcuts]");
+if (help) {
+  help.hidden = false;
+  help.addEventListener("click", () => shortcuts.showModal());
+}
+let before = "";
+document.addEventListener("keydown", (event) => {
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k" && palette) {
+    event.preventDefault();
+    search();
+    return;
+  }
+  if (event.key === "Escape") {
+    for (const menu of document.querySelectorAll("details.menu[open]")) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    }
+  }
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;
+  if (event.key === "?" && shortcuts) shortcuts.showModal();
+  if (event.key === "/") {
+    const field = document.getElementById("q");
+    if (field) { event.preventDefault(); field.focus(); }
+  }
+  if (event.key === "n") document.querySelector("[data-add]")?.click();
+  if (event.key === "h" && before === "g") window.location.assign("/");
+  before = event.key;
 });
 
 // The first field that is wrong is where to go on.

@@ -1,0 +1,102 @@
+//! The platform's start page: how much there is, and what needs a hand.
+
+use actix_web::{get, web::ServiceConfig};
+use askama::Template;
+use chrono::{TimeDelta, Utc};
+use serde_json::Value;
+
+use super::{Page, Shell, Visitor, ask::turned, ok};
+use crate::{
+    model::paging::Window,
+    telephony::calls,
+    tenancy::{
+        auth::rules::{Level, Resource},
+        clusters,
+        switches::{self, SwitchStatus},
+    },
+};
+
+pub fn pages(config: &mut ServiceConfig) {
+    config.service(overview);
+}
+
+/// A switch that has asked for nothing for this long is silent: each asks for something within minutes.
+const SILENT: TimeDelta = TimeDelta::minutes(30);
+
+struct Figure {
+    number: usize,
+    label: &'static str,
+    href: &'static str,
+}
+
+struct Trouble {
+    text: String,
+    href: String,
+}
+
+#[derive(Template)]
+#[template(path = "web/overview.html")]
+struct OverviewPage<'a> {
+    s: &'a Shell,
+    figures: Vec<Figure>,
+    troubles: Vec<Trouble>,
+}
+
+#[get("/platform")]
+async fn overview(mut visitor: Visitor) -> Page {
+    let actor = visitor.needs(Resource::Platform, Level::Read)?;
+    visitor.shell.active = "overview";
+    let s = &visitor.shell;
+    let text = |thing: &Value, field: &str| thing[field].as_str().unwrap_or_default().to_owned();
+    let tenants = visitor.all_of("/v1/tenants").await.map_err(turned)?.items;
+    let carriers = visitor.all_of("/v1/carriers").await.map_err(turned)?.items;
+    let mut troubles = Vec::new();
+    let mut db = visitor.api.read(&actor).await?;
+    let (mut all, mut count) = (0, 0);
+    for cluster in clusters::store::list(&mut *db, Window::FIRST).await? {
+        all += 1;
+        for (id, name, status, seen) in switches::store::of_cluster(&mut *db, cluster.id).await? {
+            count += 1;
+            let href = format!("/platform/switches/{id}/setup");
+            match seen {
+                _ if status != SwitchStatus::Active => {}
+                None => troubles.push(Trouble { text: s.t_with("overview.never_asked", &[("name", name)]), href }),
+                Some(at) if Utc::now() - at > SILENT => {
+                    let at = at.format("%Y-%m-%d %H:%M UTC").to_string();
+                    troubles.push(Trouble { text: s.t_with("overview.silent", &[("name", name), ("at", at)]), href });
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    let sick = carriers.iter().filter(|carrier| !carrier["health"]["sick_until"].is_null());
+    troubles.extend(sick.map(|carrier| Trouble {
+        text: s.t_with("overview.sick", &[("name", text(carrier, "name"))]),
+        href: format!("/platform/carriers/{}", text(carrier, "id")),
+    }));
+    let unpriced = carriers.iter().filter(|carrier| carrier["rates"] == 0 && carrier["status"] == "active");
+    troubles.extend(unpriced.map(|carrier| Trouble {
+        text: s.t_with("overview.no_rates", &[("name", text(carrier, "name"))]),
+        href: format!("/platform/carriers/{}/rates", text(carrier, "id")),
+    }));
+    let leaving = tenants.iter().filter(|tenant| !tenant["purge_at"].is_null());
+    troubles.extend(leaving.map(|tenant| Trouble {
+        text: s.t_with(
+            "overview.leaving",
+            &[("name", text(tenant, "name")), ("at", text(tenant, "purge_at").chars().take(10).collect::<String>())],
+        ),
+        href: format!("/platform/tenants/{}", text(tenant, "id")),
+    }));
+    let unreadable = calls::store::count_unreadable(&mut *db).await?;
+    if unreadable > 0 {
+        let text = s.t_with("clusters.unreadable", &[("count", unreadable.to_string())]);
+        troubles.push(Trouble { text, href: "/platform/records".into() });
+    }
+    let figures = vec![
+        Figure { number: tenants.len(), label: "nav.tenants", href: "/platform/tenants" },
+        Figure { number: all, label: "overview.clusters", href: "/platform/clusters" },
+        Figure { number: count, label: "overview.switches", href: "/platform/clusters" },
+        Figure { number: carriers.len(), label: "nav.carriers", href: "/platform/carriers" },
+    ];
+    ok(&OverviewPage { s, figures, troubles })
+}

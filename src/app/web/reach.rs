@@ -1,0 +1,162 @@
+//! A test that every operation of the API can be reached from a page, or stands on a list with the reason why not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::resources;
+use crate::app::contract;
+
+/// Operations that pages of their own do, with the page.
+const PAGES: &[(&str, &str, &str)] = &[
+    ("POST", "/v1/auth/register", "/sign-up"),
+    ("POST", "/v1/auth/login", "/sign-in"),
+    ("POST", "/v1/auth/logout", "every page"),
+    ("POST", "/v1/auth/forgot-password", "/forgot"),
+    ("POST", "/v1/auth/reset-password", "/reset"),
+    ("POST", "/v1/auth/verify-email", "/verify"),
+    ("POST", "/v1/auth/change-password", "/account"),
+    ("GET", "/v1/auth/me", "/account"),
+    ("POST", "/v1/auth/two-factor", "/account"),
+    ("POST", "/v1/auth/two-factor/confirm", "/account"),
+    ("POST", "/v1/auth/two-factor/disable", "/account"),
+    ("GET", "/v1/tenants", "/platform/tenants"),
+    ("POST", "/v1/tenants", "/platform/tenants/new"),
+    ("GET", "/v1/tenants/{}/former-domains", "/platform/tenants"),
+    ("GET", "/v1/tenants/{}/retention", "/retention"),
+    ("PATCH", "/v1/tenants/{}/retention", "/retention"),
+    ("POST", "/v1/phone-numbers/bulk", "/phone-numbers/many"),
+    ("GET", "/v1/phone-numbers/agent/{}", "/agent-assignments"),
+    ("PATCH", "/v1/phone-numbers/agent/{}", "/agent-assignments"),
+    ("GET", "/v1/carriers/{}/rates", "/platform/carriers/{}/rates"),
+    ("PUT", "/v1/carriers/{}/rates", "/platform/carriers/{}/rates"),
+    ("POST", "/v1/carriers/{}/rates/preview", "/platform/carriers/{}/rates"),
+    ("GET", "/v1/carriers/{}/gateways", "/platform/carriers/{}/rates"),
+    ("GET", "/v1/unreadable-records", "/platform/records"),
+    ("GET", "/v1/unreadable-records/{}", "/platform/records"),
+    ("POST", "/v1/routes/explain", "/app/route-tester"),
+    ("GET", "/v1/admin/agents", "/app/agents"),
+    ("POST", "/v1/admin/agents", "/app/agents/new"),
+    ("POST", "/v1/admin/agents/bulk", "/app/agents/import"),
+    ("GET", "/v1/admin/agents/{}", "/app/agents/{}"),
+    ("PATCH", "/v1/admin/agents/{}", "/app/agents/{}"),
+    ("DELETE", "/v1/admin/agents/{}", "/app/agents/{}/delete"),
+    ("GET", "/v1/audit", "/audit"),
+    ("GET", "/v1/clusters", "/platform/clusters"),
+    ("POST", "/v1/clusters", "/platform/clusters"),
+    ("GET", "/v1/switches", "/platform/clusters"),
+    ("POST", "/v1/switches", "/platform/switches/new"),
+];
+
+const LIVE: &str = "comes with the pages of live state";
+const BY_ONE: &str = "a list changes what was selected one by one, with the version that was seen of each";
+
+/// Operations without a page, and why. Those by the key that people know a thing by (`/by-…`) are for scripts: people open it.
+const APART: &[(&str, &str, &str)] = &[
+    ("POST", "/v1/auth/refresh", "a browser's session needs no tokens"),
+    ("DELETE", "/v1/tenants/{}/former-domains/{}", "it ends by itself; the command line can end it at once"),
+    ("GET", "/v1/purges/{}", "for whoever has to prove it, after the tenant and its pages are gone"),
+    ("GET", "/v1/tenants/{}/setup", "its parts have pages of their own"),
+    ("POST", "/v1/phone-numbers/bulk-upload", "the same as /bulk"),
+    ("POST", "/v1/carriers/{}/rates/bulk", "the same as PUT /rates"),
+    ("PATCH", "/v1/admin/agents/bulk", BY_ONE),
+    ("POST", "/v1/admin/agents/bulk-delete", BY_ONE),
+    ("PATCH", "/v1/phone-numbers/bulk", BY_ONE),
+    ("POST", "/v1/phone-numbers/bulk-delete", BY_ONE),
+    ("PATCH", "/v1/tenants/{}/extensions/bulk", BY_ONE),
+    ("POST", "/v1/tenants/{}/extensions/bulk-delete", BY_ONE),
+    ("PATCH", "/v1/tenants/{}/groups/bulk", BY_ONE),
+    ("POST", "/v1/tenants/{}/groups/bulk-delete", BY_ONE),
+    ("GET", "/v1/routes/preview", "comes with the comparison of carriers' prices"),
+    ("GET", "/v1/tenants/{}/outbound-calls", "comes with the pages of calls"),
+    ("POST", "/v1/templates", "comes with the pages of templates"),
+    ("GET", "/v1/templates", "comes with the pages of templates"),
+    ("GET", "/v1/templates/schema", "for editors of templates"),
+    ("GET", "/v1/templates/{}", "comes with the pages of templates"),
+    ("GET", "/v1/templates/{}/versions", "comes with the pages of templates"),
+    ("PUT", "/v1/templates/{}", "comes with the pages of templates"),
+    ("DELETE", "/v1/templates/{}", "comes with the pages of templates"),
+    ("GET", "/v1/clusters/{}/configuration", "comes with the pages of modules"),
+    ("PUT", "/v1/clusters/{}/configuration/{}", "comes with the pages of modules"),
+    ("DELETE", "/v1/clusters/{}/configuration/{}", "comes with the pages of modules"),
+    ("GET", "/v1/live/registrations", LIVE),
+    ("GET", "/v1/live/calls", LIVE),
+    ("GET", "/v1/live/queues", LIVE),
+    ("GET", "/v1/live/agents", LIVE),
+    ("GET", "/v1/live/conferences", LIVE),
+    ("GET", "/v1/live/parked", LIVE),
+    ("GET", "/v1/live/gateways", LIVE),
+    ("GET", "/v1/switches/{}/event-socket", LIVE),
+    ("DELETE", "/v1/switches/{}/event-socket", LIVE),
+    ("GET", "/v1/switches/{}/gateways", LIVE),
+    ("GET", "/v1/switches/{}/pushes", LIVE),
+    ("GET", "/v1/switches/{}/cleanups", LIVE),
+];
+
+/// A path without the names of its parameters.
+fn plain(path: &str) -> String {
+    let parts = path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// What the subjects' pages do.
+fn of_subjects() -> BTreeMap<(String, String), String> {
+    let mut reached = BTreeMap::new();
+    for spec in resources::ALL {
+        let list = plain(spec.api);
+        let one = format!("{list}/{{}}");
+        let mut add = |method: &str, path: &str| {
+            reached.insert((method.to_owned(), path.to_owned()), spec.base.to_owned());
+        };
+        if spec.is_single {
+            add("GET", &list);
+            add("PATCH", &list);
+            continue;
+        }
+        if !spec.has_own_list {
+            add("GET", &list);
+        }
+        if spec.new.is_some() && !spec.has_own_list {
+            add("POST", &list);
+        }
+        if !spec.in_list {
+            add("GET", &one);
+        }
+        if spec.patch.is_some() {
+            add("PATCH", &one);
+        }
+        if spec.deletes {
+            add("DELETE", &one);
+        }
+        for act in spec.acts {
+            add(act.method, &format!("{one}{}", act.path));
+        }
+    }
+    reached
+}
+
+#[test]
+fn every_operation_of_the_api_is_reached_from_a_page_or_it_is_said_why_not() {
+    let mut known = of_subjects();
+    for (method, path, page) in PAGES {
+        let key = ((*method).to_owned(), (*path).to_owned());
+        assert!(known.insert(key, (*page).to_owned()).is_none(), "{method} {path} is there twice");
+    }
+    for (method, path, why) in APART {
+        let key = ((*method).to_owned(), (*path).to_owned());
+        assert!(known.insert(key, (*why).to_owned()).is_none(), "{method} {path} has a page");
+    }
+    let mut all = BTreeSet::new();
+    for (path, methods) in contract::document()["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            if matches!(method.as_str(), "get" | "post" | "put" | "patch" | "delete") {
+                if path.contains("/by-") {
+                    continue;
+                }
+                all.insert((method.to_uppercase(), plain(path)));
+            }
+        }
+    }
+    let missing = all.iter().filter(|operation| !known.contains_key(operation)).collect::<Vec<_>>();
+    assert!(missing.is_empty(), "no page does these: {missing:#?}");
+    let gone = known.keys().filter(|operation| !all.contains(operation)).collect::<Vec<_>>();
+    assert!(gone.is_empty(), "the API does not have these: {gone:#?}");
+}

@@ -1,0 +1,737 @@
+//! The form that adds a thing or changes it. It keeps what was typed, names the field that is wrong, and carries the version.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet, HashMap},
+};
+
+use actix_web::{
+    http::{Method, StatusCode},
+    web::Path,
+};
+use askama::Template;
+use serde_json::{Map, Value, json};
+
+use super::{At, Sending, Spec, choices, formatted, id_of, refusal::Refused, version};
+use crate::{
+    app::web::{
+        Form, NavItem, Page, Shell, Turned, Visitor,
+        ask::{Ask, turned},
+        audit, catalogue, done,
+        fields::{Choices, Drawing},
+        html, in_path,
+        kept::{Kept, keep_apart},
+        schema::{self, Field, Kind, Sent, at as value_at, put, take},
+        see_other,
+    },
+    tenancy::{audit::store as audit_store, auth::rules::Level},
+};
+
+/// Fields that stand together, drawn.
+pub struct Drawn {
+    pub heading: String,
+    pub fields: Vec<String>,
+    pub closed: bool,
+}
+
+/// A wrong field, for the list above the form.
+pub struct Wrong {
+    pub at: String,
+    pub label: String,
+    pub why: String,
+}
+
+/// A list to complete from what somebody types.
+pub struct DataList {
+    pub id: String,
+    pub labels: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(path = "web/thing.html")]
+pub struct ThingPage<'a> {
+    pub s: &'a Shell,
+    pub title: String,
+    pub intro: String,
+    pub action: String,
+    pub submit: String,
+    pub back: &'a str,
+    pub parts: Vec<Drawn>,
+    pub lists: Vec<DataList>,
+    pub whole: Option<String>,
+    pub wrongs: Vec<Wrong>,
+    pub version: Option<i64>,
+    pub was: String,
+    pub meanwhile: bool,
+    pub acts: Vec<NavItem>,
+    pub state: Option<String>,
+    pub once: Vec<(String, String)>,
+    pub told: Vec<(String, String)>,
+    /// What is shown to those who can't change it.
+    pub facts: Vec<(String, String)>,
+    pub can_write: bool,
+    pub danger: bool,
+}
+
+/// What a form asks for.
+pub struct Asked {
+    pub fields: Vec<Field>,
+    /// The paths of the fields that it has, below their headings.
+    pub parts: Vec<(&'static str, Vec<String>, bool)>,
+}
+
+impl Asked {
+    pub fn of(spec: &Spec, is_new: bool) -> Self {
+        let new = spec.new.map(schema::fields).unwrap_or_default();
+        let mut fields = match spec.patch.filter(|_| !is_new) {
+            None => new,
+            // Absent and null are the same in a change's schema, so what may be empty is known from the schema of a new one.
+            Some(patch) => {
+                let patch = schema::fields(patch).into_iter();
+                let kept = patch.map(|field| {
+                    let known = new.iter().find(|known| known.name == field.name);
+                    known.cloned().unwrap_or(Field { required: true, nullable: false, ..field })
+                });
+                kept.collect()
+            }
+        };
+        if let Some((_, config)) = spec.kind {
+            fields.retain(|field| field.name != "kind");
+            for field in fields.iter_mut().filter(|field| field.name == "config") {
+                (field.kind, field.nullable) = (Kind::Object(schema::fields(config)), false);
+            }
+        }
+        let parts = spec.parts.iter().map(|part| {
+            let known = part.fields.iter().filter(|path| Kind::of_path(&fields, path).is_some());
+            (part.heading, known.map(|path| (*path).to_owned()).collect(), part.closed)
+        });
+        let parts = parts.collect();
+        Self { fields, parts }
+    }
+
+    /// All fields of a schema.
+    pub fn all(schema: Option<&str>) -> Self {
+        let fields = schema.map(schema::fields).unwrap_or_default();
+        let paths = fields.iter().map(|field| field.name.clone()).collect();
+        Self { fields, parts: vec![("", paths, false)] }
+    }
+
+    fn paths(&self) -> impl Iterator<Item = (&str, &Field)> {
+        let paths = self.parts.iter().flat_map(|(_, paths, _)| paths);
+        paths.filter_map(|path| Some((path.as_str(), Kind::of_path(&self.fields, path)?)))
+    }
+
+    /// A thing as the form has it.
+    pub fn draft(&self, thing: &Value) -> Value {
+        let drafts = self.fields.iter().map(|field| (field.name.clone(), field.kind.draft(&thing[&field.name])));
+        Value::Object(drafts.collect())
+    }
+
+    /// What was typed, over what the form does not ask for.
+    pub fn typed(&self, mut draft: Value, sent: &Sent) -> Value {
+        for (path, field) in self.paths() {
+            put(&mut draft, path, field.kind.typed(path, sent));
+        }
+        draft
+    }
+
+    pub fn mentioned(&self, draft: &Value) -> Vec<(&'static str, String)> {
+        let mut found = Vec::new();
+        self.paths().for_each(|(path, field)| field.kind.mentions(value_at(draft, path), &mut found));
+        found
+    }
+
+    fn names(&self) -> Vec<&'static str> {
+        let mut found = Vec::new();
+        self.paths().for_each(|(_, field)| field.kind.names(&mut found));
+        found
+    }
+
+    /// The things to choose from, with those that the form names.
+    pub async fn choices(&self, at: &At, draft: &Value) -> Result<HashMap<&'static str, Choices>, Turned> {
+        choices::of(at, &self.names(), &self.mentioned(draft)).await
+    }
+
+    /// The body for the API. Of a thing that exists, only what is to change.
+    pub fn body(&self, draft: &Value, found: &HashMap<String, String>, thing: Option<&Value>, preset: &Value) -> Value {
+        let mut body = json!({});
+        for (path, field) in self.paths() {
+            let value = field.kind.body(value_at(draft, path), found);
+            let is_secret = field.kind == Kind::Secret;
+            let (top, is_nested) = path.split_once('.').map_or((path, false), |(top, _)| (top, true));
+            if is_nested {
+                if body.get(top).is_none() {
+                    body[top] = thing.map_or_else(|| preset[top].clone(), |thing| thing[top].clone());
+                }
+                if value.is_null() && (!field.nullable || is_secret) {
+                    take(&mut body, path);
+                } else {
+                    put(&mut body, path, value);
+                }
+            } else if !value.is_null() || (thing.is_some() && !is_secret) {
+                body[top] = value;
+            }
+        }
+        if let (Some(thing), Value::Object(fields)) = (thing, &mut body) {
+            fields.retain(|name, value| !is_alike(value, &thing[name]));
+        }
+        body
+    }
+}
+
+/// Whether two values say the same. The API leaves out what is empty.
+fn is_alike(one: &Value, other: &Value) -> bool {
+    let is_empty = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    };
+    match (one, other) {
+        (one, other) if is_empty(one) && is_empty(other) => true,
+        (Value::Object(one), Value::Object(other)) => {
+            let keys = one.keys().chain(other.keys()).collect::<BTreeSet<_>>();
+            let null = Value::Null;
+            keys.into_iter().all(|key| is_alike(one.get(key).unwrap_or(&null), other.get(key).unwrap_or(&null)))
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_alike(one, other))
+        }
+        (one, other) => one == other,
+    }
+}
+
+/// The merge patch (RFC 7396) that makes the one of the other, of the fields that the other has.
+fn deep(old: &Value, new: &Value) -> Value {
+    let (Value::Object(before), Value::Object(after)) = (old, new) else { return new.clone() };
+    let mut patch = Map::new();
+    for (name, value) in after {
+        let known = before.get(name).unwrap_or(&Value::Null);
+        match (known, value) {
+            _ if is_alike(known, value) => {}
+            (Value::Object(fields), Value::Object(_)) => {
+                let mut inner = deep(known, value);
+                // What a map has no more is removed from it.
+                for gone in fields.keys().filter(|gone| value.get(gone.as_str()).is_none()) {
+                    inner[gone] = Value::Null;
+                }
+                patch.insert(name.clone(), inner);
+            }
+            _ => {
+                patch.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    Value::Object(patch)
+}
+
+/// The place at a path of objects and rows.
+fn place<'a>(value: &'a mut Value, path: &str) -> Option<&'a mut Value> {
+    path.split('.').try_fold(value, |value, part| match value {
+        Value::Array(rows) => rows.get_mut(part.parse::<usize>().ok()?),
+        Value::Object(fields) => fields.get_mut(part),
+        _ => None,
+    })
+}
+
+/// Adds or removes a row, as a button said. Returns where to go on.
+fn rows(draft: &mut Value, told: &str) -> Option<String> {
+    let (what, path) = told.split_once(':')?;
+    match what {
+        "add" => {
+            let rows = place(draft, path)?;
+            if !rows.is_array() {
+                *rows = json!([]);
+            }
+            let rows = rows.as_array_mut()?;
+            rows.push(Value::Null);
+            Some(format!("{path}.{}", rows.len() - 1))
+        }
+        "remove" => {
+            let (path, at) = path.rsplit_once('.')?;
+            let (rows, at) = (place(draft, path)?.as_array_mut()?, at.parse::<usize>().ok()?);
+            if at < rows.len() {
+                rows.remove(at);
+            }
+            None
+        }
+        _ => None,
+    }
+}
+
+/// The first field of a new row.
+fn first_of(asked: &Asked, row: &str) -> String {
+    fn find(kind: &Kind, rest: &[&str]) -> String {
+        match (kind, rest) {
+            (Kind::Object(fields), [name, rest @ ..]) => fields
+                .iter()
+                .find(|field| field.name == *name)
+                .map_or_else(String::new, |field| find(&field.kind, rest)),
+            (Kind::Rows(item), [_, rest @ ..]) | (Kind::Map(item), [_, "value", rest @ ..]) => find(item, rest),
+            (Kind::Map(_), [_]) => ".key".to_owned(),
+            (Kind::Object(fields), []) => {
+                fields.first().map_or_else(String::new, |field| format!(".{}{}", field.name, find(&field.kind, &[])))
+            }
+            (Kind::Tagged(tag, _), []) => format!(".{tag}"),
+            (Kind::Tagged(_, shapes), [name, rest @ ..]) => {
+                let mut fields = shapes.iter().flat_map(|(_, fields)| fields);
+                fields.find(|field| field.name == *name).map_or_else(String::new, |field| find(&field.kind, rest))
+            }
+            _ => String::new(),
+        }
+    }
+    let parts = row.split('.').collect::<Vec<_>>();
+    let rest = find(&Kind::Object(asked.fields.clone()), &parts);
+    format!("{row}{rest}")
+}
+
+/// Merges what somebody else has saved: a field that was not touched here takes the other value; one that both changed keeps what was
+/// typed, and the other value is shown beside it.
+fn merged(was: &Value, mine: &Value, theirs: &Value, path: &str, others: &mut BTreeMap<String, String>) -> Value {
+    if let (Value::Object(mine), Value::Object(theirs)) = (mine, theirs) {
+        let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+        let merge = mine.iter().map(|(key, value)| {
+            let theirs = theirs.get(key).unwrap_or(&Value::Null);
+            (key.clone(), merged(&was[key], value, theirs, &below(key), others))
+        });
+        return Value::Object(merge.collect());
+    }
+    if is_same_draft(mine, was) {
+        return theirs.clone();
+    }
+    if !is_same_draft(theirs, was) && !is_same_draft(theirs, mine) {
+        let said = match theirs {
+            Value::String(text) => text.clone(),
+            Value::Null => "–".to_owned(),
+            other => other.to_string(),
+        };
+        others.insert(path.to_owned(), said);
+    }
+    mine.clone()
+}
+
+/// An empty field is as good as none, and a number as its digits.
+fn is_same_draft(one: &Value, other: &Value) -> bool {
+    let plain = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(rows) if rows.is_empty() => String::new(),
+        other => other.to_string(),
+    };
+    plain(one) == plain(other)
+}
+
+/// What a form is shown with.
+pub struct Showing<'a> {
+    pub asked: &'a Asked,
+    pub draft: &'a Value,
+    pub refused: Refused,
+    pub others: BTreeMap<String, String>,
+    pub focus: Option<String>,
+}
+
+impl<'a> Showing<'a> {
+    pub fn plain(asked: &'a Asked, draft: &'a Value) -> Self {
+        Self { asked, draft, refused: Refused::default(), others: BTreeMap::new(), focus: None }
+    }
+
+    /// Draws the form's fields, and what is wrong with them.
+    pub async fn draw(self, at: &At, page: &mut ThingPage<'_>) -> Result<(), Turned> {
+        let s = &at.visitor.shell;
+        let choices = self.asked.choices(at, self.draft).await?;
+        let drawing = Drawing {
+            s,
+            draft: self.draft,
+            errors: &self.refused.fields,
+            others: &self.others,
+            choices: &choices,
+            labels: at.spec.labels,
+            hints: at.spec.hints,
+            focus: self.focus,
+            shown: RefCell::default(),
+        };
+        for (heading, paths, closed) in &self.asked.parts {
+            let fields =
+                paths.iter().filter_map(|path| Some(drawing.field(path, Kind::of_path(&self.asked.fields, path)?)));
+            let fields = fields.collect::<Vec<_>>();
+            if !fields.is_empty() {
+                let wrong = fields.iter().any(|field| field.contains("class=\"error\""));
+                let heading =
+                    if heading.is_empty() { String::new() } else { catalogue::text(heading, s.language).to_owned() };
+                page.parts.push(Drawn { heading, fields, closed: *closed && !wrong });
+            }
+        }
+        page.wrongs = (self.refused.fields.iter())
+            .map(|(path, why)| Wrong { at: path.clone(), label: drawing.label(path), why: s.why(why).into_owned() })
+            .collect();
+        page.whole = self.refused.whole.map(|reason| s.reason(&reason));
+        page.lists = choices
+            .iter()
+            .filter(|(_, choices)| choices.items.len() > 100)
+            .map(|(what, choices)| DataList {
+                id: format!("list-{what}"),
+                labels: choices.items.iter().map(|(_, label, _)| label.clone()).collect(),
+            })
+            .collect();
+        Ok(())
+    }
+}
+
+impl<'a> ThingPage<'a> {
+    pub fn new(at: &'a At) -> Self {
+        Self {
+            s: &at.visitor.shell,
+            title: String::new(),
+            intro: String::new(),
+            action: String::new(),
+            submit: at.visitor.shell.t("form.save").to_owned(),
+            back: at.spec.home(),
+            parts: Vec::new(),
+            lists: Vec::new(),
+            whole: None,
+            wrongs: Vec::new(),
+            version: None,
+            was: String::new(),
+            meanwhile: false,
+            acts: Vec::new(),
+            state: None,
+            once: Vec::new(),
+            told: Vec::new(),
+            facts: Vec::new(),
+            can_write: true,
+            danger: false,
+        }
+    }
+}
+
+fn preset(spec: &Spec) -> Value {
+    // A test reads every preset.
+    serde_json::from_str(spec.preset).unwrap_or_default()
+}
+
+async fn new_form(at: &At, showing: Showing<'_>, status: StatusCode) -> Page {
+    let mut page = ThingPage::new(at);
+    page.title = at.t("add");
+    page.intro = at.t("intro");
+    page.submit = at.t("add");
+    page.action = format!("{}/new", at.spec.base);
+    showing.draw(at, &mut page).await?;
+    html(status, &page)
+}
+
+/// What was typed before the session had ended.
+async fn typed_before(at: &mut At) -> Result<Option<Sent>, Turned> {
+    let id = at.visitor.in_query("typed").and_then(|id| id.parse().ok());
+    let Some(Kept::Typed(typed)) = at.visitor.kept(id).await? else { return Ok(None) };
+    at.visitor.shell.flash = Some("form.was_kept");
+    Ok(Some(Sent(typed.into_iter().collect())))
+}
+
+pub async fn new_page(visitor: Visitor, spec: &'static Spec) -> Page {
+    let mut at = At::new(visitor, spec, Level::Write)?;
+    let asked = Asked::of(spec, true);
+    let mut draft = asked.draft(&preset(spec));
+    if let Some(typed) = typed_before(&mut at).await? {
+        draft = asked.typed(draft, &typed);
+    } else {
+        // A link may have chosen something already.
+        let query = actix_web::web::Query::<Vec<(String, String)>>::from_query(at.visitor.request.query_string());
+        for (name, value) in query.map(actix_web::web::Query::into_inner).unwrap_or_default() {
+            if asked.fields.iter().any(|field| field.name == name) {
+                draft[name] = json!(value);
+            }
+        }
+    }
+    at.visitor.shell.crumbs.push((at.t("add"), String::new()));
+    new_form(&at, Showing::plain(&asked, &draft), StatusCode::OK).await
+}
+
+pub async fn create(visitor: Visitor, sending: Sending, spec: &'static Spec) -> Page {
+    let sent = Sent(sending.into_inner());
+    let mut at = super::sent(visitor, &sent, spec)?;
+    at.visitor.shell.crumbs.push((at.t("add"), String::new()));
+    let (asked, preset) = (Asked::of(spec, true), preset(spec));
+    let mut draft = asked.typed(asked.draft(&preset), &sent);
+    if sent.has("_do") {
+        let focus = rows(&mut draft, sent.raw("_do")).map(|row| first_of(&asked, &row));
+        return new_form(&at, Showing { focus, ..Showing::plain(&asked, &draft) }, StatusCode::OK).await;
+    }
+    let choices = asked.choices(&at, &draft).await?;
+    let found = choices::found(&at, &choices, &asked.mentioned(&draft)).await?;
+    let mut body = asked.body(&draft, &found, None, &preset);
+    if let Some((kind, _)) = spec.kind {
+        body["kind"] = json!(kind);
+        if !body["config"].is_object() {
+            body["config"] = json!({});
+        }
+    }
+    let ask = Ask::new(Method::POST, at.named(at.path())).json(&body);
+    match at.visitor.ask(ask).await {
+        Ok(answer) => {
+            let id = in_path(&id_of(spec, &answer.body));
+            let to = if spec.patch.is_some() { format!("{}/{id}", spec.base) } else { spec.base.to_owned() };
+            match once(&at, spec.once, &answer.body).await? {
+                Some(shown) => Ok(see_other(&format!("{to}?shown={shown}"))),
+                None => Ok(done(&to, "thing.was_added")),
+            }
+        }
+        Err(problem) => {
+            let refused = Refused::of(&problem, &asked.fields);
+            if !refused.is_some() {
+                return Err(turned(problem));
+            }
+            new_form(&at, Showing { refused, ..Showing::plain(&asked, &draft) }, StatusCode::UNPROCESSABLE_ENTITY).await
+        }
+    }
+}
+
+/// The result of something, in words.
+pub fn told(at: &At, fields: &[&str], answer: &Value) -> Vec<(String, String)> {
+    let s = &at.visitor.shell;
+    let values = fields.iter().filter_map(|field| {
+        let text = match value_at(answer, field) {
+            Value::Null => return None,
+            Value::Bool(flag) => s.t(if *flag { "audit.yes" } else { "audit.no" }).to_owned(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        Some((s.t_of("field", field.rsplit('.').next().unwrap_or(field)), text))
+    });
+    values.collect()
+}
+
+/// Keeps what is shown once, for the page that shows it.
+pub async fn once(at: &At, fields: &[&str], answer: &Value) -> Result<Option<uuid::Uuid>, Turned> {
+    let values = fields.iter().filter_map(|field| {
+        let text = value_at(answer, field).as_str()?.to_owned();
+        let name = field.rsplit('.').next().unwrap_or(field);
+        Some((at.visitor.shell.t_of("field", name), text))
+    });
+    let values = values.collect::<Vec<_>>();
+    if values.is_empty() {
+        return Ok(None);
+    }
+    let session = at.visitor.session()?;
+    Ok(Some(keep_apart(&at.visitor.api, session, &Kept::Shown(values)).await?))
+}
+
+fn acts(at: &At, thing: &Value) -> Vec<NavItem> {
+    let base = format!("{}/{}", at.spec.base, in_path(&id_of(at.spec, thing)));
+    let acts = at.spec.acts.iter().filter(|act| (act.when)(thing));
+    let mut acts = acts
+        .map(|act| NavItem {
+            name: act.name,
+            label: act.label,
+            href: format!("{base}/{}", act.name).into(),
+            icon: act.icon,
+        })
+        .collect::<Vec<_>>();
+    let further = at.spec.further.iter();
+    acts.extend(further.map(|(name, label, icon)| NavItem {
+        name,
+        label,
+        href: format!("{base}/{name}").into(),
+        icon,
+    }));
+    if at.spec.deletes {
+        acts.push(NavItem {
+            name: "delete",
+            label: "agents.delete",
+            href: format!("{base}/delete").into(),
+            icon: "trash-2",
+        });
+    }
+    acts
+}
+
+async fn one_form(at: &At, thing: &Value, showing: Showing<'_>, status: StatusCode) -> Page {
+    let mut page = ThingPage::new(at);
+    page.title = formatted(&at.title(thing));
+    if at.spec.is_single {
+        (page.title, page.intro, page.action) = (at.t("title"), at.t("intro"), at.spec.base.to_owned());
+    } else {
+        page.action = format!("{}/{}", at.spec.base, in_path(&id_of(at.spec, thing)));
+    }
+    page.version = version(thing);
+    page.state = thing["status"].as_str().map(ToOwned::to_owned);
+    page.can_write = at.may_write() && at.spec.patch.is_some();
+    let shown = at.visitor.in_query("shown").and_then(|id| id.parse().ok());
+    match at.visitor.kept(shown).await? {
+        Some(Kept::Shown(values)) => page.once = values,
+        Some(Kept::Told(values)) => page.told = values,
+        _ => {}
+    }
+    if at.may_write() {
+        page.acts = acts(at, thing);
+    }
+    if page.can_write {
+        let theirs = showing.asked.draft(thing);
+        let shown = showing.asked.paths().map(|(path, _)| (path.to_owned(), value_at(&theirs, path).clone()));
+        page.was = Value::Object(shown.collect::<Map<_, _>>()).to_string();
+        page.meanwhile = !showing.others.is_empty() || status == StatusCode::CONFLICT;
+        showing.draw(at, &mut page).await?;
+    } else {
+        let ids = audit::mentioned(thing).into_iter().collect::<Vec<_>>();
+        let tenants = at.tenant.into_iter().collect::<Vec<_>>();
+        let names = audit_store::names(&mut *at.visitor.api.read(&at.actor).await?, &tenants, &ids).await?;
+        page.facts = audit::facts(&at.visitor.shell, thing, &names.into_iter().collect());
+    }
+    html(status, &page)
+}
+
+pub async fn show(visitor: Visitor, id: Path<String>, spec: &'static Spec) -> Page {
+    let mut at = At::new(visitor, spec, Level::Read)?;
+    let thing = at.one(&id).await?;
+    let title = at.title(&thing);
+    at.visitor.shell.crumbs.push((title, String::new()));
+    shown(at, &thing).await
+}
+
+pub async fn show_single(visitor: Visitor, spec: &'static Spec) -> Page {
+    let at = At::new(visitor, spec, Level::Read)?;
+    let thing = at.one("").await?;
+    shown(at, &thing).await
+}
+
+async fn shown(mut at: At, thing: &Value) -> Page {
+    let asked = Asked::of(at.spec, false);
+    let mut draft = asked.draft(thing);
+    if let Some(typed) = typed_before(&mut at).await? {
+        draft = asked.typed(draft, &typed);
+    }
+    one_form(&at, thing, Showing::plain(&asked, &draft), StatusCode::OK).await
+}
+
+/// A draft from a form's hidden field of what it was opened with.
+fn opened(asked: &Asked, sent: &Sent, theirs: &Value) -> Value {
+    let was = serde_json::from_str::<Value>(sent.raw("was")).unwrap_or_default();
+    let mut draft = theirs.clone();
+    for (path, _) in asked.paths() {
+        if let Some(value) = was.get(path) {
+            put(&mut draft, path, value.clone());
+        }
+    }
+    draft
+}
+
+pub async fn save(visitor: Visitor, id: Path<String>, sending: Sending, spec: &'static Spec) -> Page {
+    let sent = Sent(sending.into_inner());
+    let mut at = super::sent(visitor, &sent, spec)?;
+    let thing = at.one(&id).await?;
+    let title = at.title(&thing);
+    at.visitor.shell.crumbs.push((title, String::new()));
+    let to = format!("{}/{}", spec.base, in_path(&id));
+    let path = at.one_path(&id, "");
+    saved(&at, &id, thing, &sent, (&path, &to)).await
+}
+
+pub async fn save_single(visitor: Visitor, sending: Sending, spec: &'static Spec) -> Page {
+    let sent = Sent(sending.into_inner());
+    let at = super::sent(visitor, &sent, spec)?;
+    let thing = at.one("").await?;
+    let path = at.named(at.path());
+    saved(&at, "", thing, &sent, (&path, spec.base)).await
+}
+
+/// Saves a form, to the path of the API, and leads to a page.
+async fn saved(at: &At, id: &str, thing: Value, sent: &Sent, (path, to): (&str, &str)) -> Page {
+    let spec = at.spec;
+    let asked = Asked::of(spec, false);
+    let theirs = asked.draft(&thing);
+    let mut draft = asked.typed(theirs.clone(), sent);
+    if sent.has("_do") {
+        let focus = rows(&mut draft, sent.raw("_do")).map(|row| first_of(&asked, &row));
+        let showing = Showing { focus, ..Showing::plain(&asked, &draft) };
+        return one_form(at, &thing, showing, StatusCode::OK).await;
+    }
+    // A form without its version would undo what somebody else has saved.
+    let opened_at = Form::of(sent.0.iter().cloned().collect()).version()?;
+    if version(&thing).is_some_and(|now| now != opened_at) {
+        let was = opened(&asked, sent, &theirs);
+        let mut others = BTreeMap::new();
+        let both = merged(&was, &draft, &theirs, "", &mut others);
+        if !is_same_draft(&was, &theirs) {
+            let showing = Showing { others, ..Showing::plain(&asked, &both) };
+            return one_form(at, &thing, showing, StatusCode::CONFLICT).await;
+        }
+    }
+    let choices = asked.choices(at, &draft).await?;
+    let found = choices::found(at, &choices, &asked.mentioned(&draft)).await?;
+    let mut body = asked.body(&draft, &found, Some(&thing), &Value::Null);
+    if spec.is_single {
+        body = deep(&thing, &body);
+    }
+    if body.as_object().is_none_or(Map::is_empty) {
+        return Ok(done(to, "thing.was_saved"));
+    }
+    let ask = Ask::new(Method::PATCH, path).json(&body).if_match(version(&thing));
+    match at.visitor.ask(ask).await {
+        Ok(_) => Ok(done(to, "thing.was_saved")),
+        // Somebody else saved at this very moment.
+        Err(problem) if Refused::is_changed(&problem) => {
+            let now = at.one(id).await?;
+            let mut others = BTreeMap::new();
+            let both = merged(&theirs, &draft, &asked.draft(&now), "", &mut others);
+            let showing = Showing { others, ..Showing::plain(&asked, &both) };
+            one_form(at, &now, showing, StatusCode::CONFLICT).await
+        }
+        Err(problem) => {
+            let refused = Refused::of(&problem, &asked.fields);
+            let showing = Showing { refused, ..Showing::plain(&asked, &draft) };
+            one_form(at, &thing, showing, StatusCode::UNPROCESSABLE_ENTITY).await
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_and_go_wherever_they_are() {
+        let mut draft = json!({ "conditions": [{ "actions": [] }], "members": ["a", "b"] });
+        assert_eq!(rows(&mut draft, "add:conditions.0.actions").as_deref(), Some("conditions.0.actions.0"));
+        assert_eq!(rows(&mut draft, "remove:members.0"), None);
+        assert_eq!(draft["members"], json!(["b"]));
+        for odd in ["add:nowhere", "remove:members.9", "remove:members", "x", ""] {
+            rows(&mut draft, odd);
+        }
+        assert_eq!(draft["members"], json!(["b"]));
+        let asked = Asked::of(&crate::app::web::resources::ENTRIES, true);
+        assert_eq!(first_of(&asked, "conditions.0.actions.0"), "conditions.0.actions.0.application");
+    }
+
+    #[test]
+    fn only_what_is_to_change_is_sent() {
+        let asked = Asked::of(&crate::app::web::resources::QUEUES, false);
+        let thing = json!({ "name": "Support", "number": "200", "kind": "queue", "version": 3,
+            "config": { "strategy": "ring_all", "tiers": [], "ring_seconds": 20, "record": true, "later": 7 } });
+        let mut draft = asked.draft(&thing);
+        assert_eq!(asked.body(&draft, &HashMap::new(), Some(&thing), &Value::Null), json!({}));
+        put(&mut draft, "name", json!("Help"));
+        put(&mut draft, "config.ring_seconds", json!("25"));
+        let body = asked.body(&draft, &HashMap::new(), Some(&thing), &Value::Null);
+        assert_eq!(body["name"], "Help");
+        assert_eq!((&body["config"]["ring_seconds"], &body["config"]["later"]), (&json!(25), &json!(7)), "{body}");
+        assert!(body.get("number").is_none(), "{body}");
+    }
+
+    #[test]
+    fn a_change_of_settings_has_only_what_differs() {
+        let old = json!({ "country": "US", "routing": { "speed_dials": { "1": "100", "2": "200" }, "later": 7 } });
+        let new = json!({ "country": "US", "routing": { "speed_dials": { "2": "201" }, "later": 7 } });
+        assert_eq!(deep(&old, &new), json!({ "routing": { "speed_dials": { "1": null, "2": "201" } } }));
+        assert_eq!(deep(&old, &old), json!({}));
+    }
+
+    #[test]
+    fn two_who_change_the_same_see_both_values() {
+        let mut others = BTreeMap::new();
+        let was = json!({ "name": "a", "number": "1", "config": { "x": "1", "y": "1" } });
+        let mine = json!({ "name": "b", "number": "1", "config": { "x": "2", "y": "1" } });
+        let theirs = json!({ "name": "c", "number": "2", "config": { "x": "1", "y": "3" } });
+        let both = merged(&was, &mine, &theirs, "", &mut others);
+        assert_eq!(both, json!({ "name": "b", "number": "2", "config": { "x": "2", "y": "3" } }));
+        assert_eq!(others, BTreeMap::from([("name".to_owned(), "c".to_owned())]));
+    }
+}

@@ -64,7 +64,7 @@ use crate::{
         link,
         live::{self, Live},
     },
-    telephony::{calls, carriers},
+    telephony::{calls, carriers, history},
     tenancy::{
         Api,
         auth::{Auth, access::Signer, password::Passwords},
@@ -208,7 +208,9 @@ impl App {
         let auth = Auth { passwords: Passwords::default(), signer, public_url: settings.public_url().into() };
 
         let (stop, stopped) = watch::channel(false);
-        let served = Served { fetch: Arc::clone(&fetch), calls: calls::inbox::Inbox::new(pools.calls.clone()) };
+        let inbox = calls::inbox::Inbox::new(pools.calls.clone());
+        tasks.push(tokio::spawn(history::worker::run(pools.work.clone(), Arc::clone(&inbox.has_legs))));
+        let served = Served { fetch: Arc::clone(&fetch), calls: inbox };
         let tls = switch_tls.as_ref().map(|loaded| {
             note_expiry("switch", loaded);
             Arc::new(ArcSwap::new(Arc::clone(&loaded.config)))

@@ -19,7 +19,9 @@ use crate::http::problem::Problem;
 use crate::{
     people::{agents, me, onboarding},
     switch::{link, live, simulate},
-    telephony::{calls, carriers, destinations, dialplan, extensions, groups, numbers, pools},
+    telephony::{
+        calls, carriers, contacts, destinations, dialplan, extensions, groups, history, numbers, pools, reports,
+    },
     tenancy::{audit, auth, clusters, keys, retention, switches, tenants},
     text::Code,
 };
@@ -149,6 +151,24 @@ macro_rules! every_route {
             .service(calls::api::list_outbound_calls)
             .service(calls::api::list_unreadable_records)
             .service(calls::api::show_unreadable_record)
+            .service(calls::api::list_unreadable_call_records)
+            .service(calls::api::read_records_again)
+            .service(history::api::list_calls)
+            .service(history::api::count_calls)
+            .service(history::api::export_calls)
+            .service(history::api::show_call)
+            .service(history::api::update_call)
+            .service(reports::api::report_calls)
+            .service(reports::api::export_report)
+            .service(reports::api::show_usage)
+            .service(contacts::api::create_contact)
+            .service(contacts::api::list_contacts)
+            .service(contacts::api::look_up_contact)
+            .service(contacts::api::import_contacts)
+            .service(contacts::api::export_contacts)
+            .service(contacts::api::show_contact)
+            .service(contacts::api::update_contact)
+            .service(contacts::api::delete_contact)
             .service(simulate::api::preview_route)
             .service(simulate::api::explain_route)
             .service(switches::api::create_switch)

@@ -5,7 +5,7 @@ use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use super::error::{Error, Result};
 use crate::text::Code;
 
-fn is_of_this_age(at: DateTime<Utc>) -> bool {
+pub fn is_of_this_age(at: DateTime<Utc>) -> bool {
     // Postgres rounds, and takes a leap second for the next one.
     (1900..=9999).contains(&at.year()) && (at + TimeDelta::seconds(2)).year() <= 9999
 }

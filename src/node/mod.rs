@@ -15,6 +15,7 @@ pub mod generations;
 pub mod histogram;
 pub mod history;
 pub mod lease;
+pub mod months_store;
 pub mod poller;
 pub mod poller_store;
 pub mod schema;

@@ -4,10 +4,13 @@
 
 pub mod calls;
 pub mod carriers;
+pub mod contacts;
 pub mod destinations;
 pub mod dialplan;
 pub mod extensions;
 pub mod groups;
+pub mod history;
 pub mod names;
 pub mod numbers;
 pub mod pools;
+pub mod reports;

@@ -48,6 +48,13 @@ impl E164 {
         region.eq_ignore_ascii_case(country).then(|| self.national())
     }
 
+    /// The country that it belongs to, such as `DE`.
+    #[must_use]
+    pub fn country(&self) -> Option<String> {
+        let number = PHONE_NUMBER_UTIL.parse(self.as_str(), None).ok()?;
+        number.get_region_code().map(|region| region.to_string()).filter(|region| region.len() == 2)
+    }
+
     /// Reads a number from a carrier without a declared notation: with `+`, with `00`, or bare with the country code first.
     #[must_use]
     pub fn from_dialled(dialled: &str) -> Option<Self> {

@@ -271,3 +271,54 @@ async fn a_large_file_is_imported_in_parts_and_reported_as_one() {
     assert_eq!(made.fetch_one(&mut db).await.unwrap(), 2, "two parts");
     std::fs::remove_file(file).unwrap();
 }
+
+#[actix_web::test]
+async fn records_that_a_switch_could_not_post_are_imported_and_their_files_moved_only_then() {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let database = Database::new().await;
+    let cli = CommandLine::on(&database);
+    cli.json(&["switch", "create", "--name", "fs1"]);
+    let folder = cli.folder.join("cdr");
+    std::fs::create_dir_all(&folder).unwrap();
+    let xml = "<?xml version=\"1.0\"?>\n<cdr><variables><hangup_cause>NO_ANSWER</hangup_cause><answer_epoch>0</answer_epoch></variables></cdr>";
+    let json = json!({ "variables": { "hangup_cause": "NORMAL_CLEARING", "answer_epoch": 0 } }).to_string();
+    let leg = uuid::Uuid::new_v4;
+    let (first, second, broken) = (leg(), leg(), leg());
+    for (name, text) in [
+        (format!("{first}.cdr.json"), json.clone()),
+        (format!("a_{second}.cdr.xml"), STANDARD.encode(xml)),
+        (format!("{broken}.cdr.json"), "{\"variables\":".into()),
+        (format!("{}.cdr.json", leg()), " ".repeat(2 << 20)),
+        ("readme.txt".into(), "not a record".into()),
+    ] {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    let path = folder.to_str().unwrap();
+    let output = cli.run(&["cdr", "import", path, "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(!output.status.success(), "one file stays");
+    assert_eq!(
+        (&report["kept"], &report["unreadable"], &report["known"], &report["others"]),
+        (&json!(3), &json!(1), &json!(0), &json!(1))
+    );
+    assert!(report["failed"][0]["why"].as_str().unwrap().contains("larger"), "{report}");
+    assert_eq!(
+        std::fs::read_dir(&folder).unwrap().count(),
+        3,
+        "the large one, the text, and the folder of those that are kept"
+    );
+    let names =
+        std::fs::read_dir(folder.join("kept")).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut names = names.collect::<Vec<_>>();
+    names.sort();
+    let mut expected = vec![format!("a_{second}.cdr.xml"), format!("{broken}.cdr.json"), format!("{first}.cdr.json")];
+    expected.sort();
+    assert_eq!(names, expected);
+    assert_eq!(cli.json(&["record", "list"])[0]["leg"], json!(broken));
+    // A second copy is known.
+    std::fs::write(folder.join(format!("{first}.json")), json).unwrap();
+    let again: Value =
+        serde_json::from_slice(&cli.run(&["record", "import", path, "--switch", "fs1", "--json"]).stdout).unwrap();
+    assert_eq!((&again["kept"], &again["known"]), (&json!(0), &json!(1)), "{again}");
+    assert!(cli.refused(&["record", "import", path, "--switch", "fs2"]).contains("no such switch"));
+}

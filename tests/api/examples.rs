@@ -63,6 +63,12 @@ async fn every_example_of_the_description_works_as_it_stands_there() {
     let mut steps = serde_json::from_str::<Vec<Value>>(&written).unwrap();
     let mut names = BTreeMap::<String, String>::new();
     for step in &mut steps {
+        // No request makes a call.
+        if step["ask"].as_str().unwrap().contains("{call}") && !names.values().any(|name| name == "call") {
+            let (tenant, _) = names.iter().find(|(_, name)| *name == "tenant").unwrap();
+            let call = node.call(tenant.parse().unwrap()).await;
+            names.insert(call.to_string(), "call".into());
+        }
         let with_ids = |text: &str| {
             names.iter().fold(text.to_owned(), |text, (id, name)| text.replace(&format!("{{{name}}}"), id))
         };

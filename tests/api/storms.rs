@@ -27,6 +27,8 @@ struct Things {
     key: Uuid,
     switch: Uuid,
     cluster: Uuid,
+    call: Uuid,
+    contact: Uuid,
     template: Value,
 }
 
@@ -75,6 +77,7 @@ impl Things {
         let second = made(node, path("destinations"), announcement("second")).await;
         let entry = made(node, path("dialplan-entries"), dials("rule", "9196")).await;
         let key = made(node, "/v1/keys".into(), json!({ "name": "script", "tenant_id": tenant })).await;
+        let contact = made(node, format!("/v1/contacts{asked}"), json!({ "name": "Someone" })).await;
         let cluster = json!({ "name": format!("c{round}"), "region": "eu", "max_tenants": 10 });
         let cluster = made(node, "/v1/clusters".into(), cluster).await;
         let switch = made(node, "/v1/switches".into(), json!({ "name": format!("s{round}") })).await;
@@ -98,6 +101,8 @@ impl Things {
             key: id(&key),
             switch: id(&switch),
             cluster: id(&cluster),
+            call: node.call(tenant).await,
+            contact: id(&contact),
             template,
         }
     }
@@ -129,7 +134,9 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
     let leads = |then: Value| json!({ "config": { "prompt": { "text": "Hi" }, "then": then } });
     let path = |id: &Uuid| {
         let path = pattern.replace("{tenant_id}", &tenant.to_string()).replace("{id}", &id.to_string());
-        let asked = ["/v1/phone-numbers", "/v1/admin/agents"].iter().any(|start| path.starts_with(start));
+        let asked = ["/v1/phone-numbers", "/v1/admin/agents", "/v1/calls", "/v1/contacts"]
+            .iter()
+            .any(|start| path.starts_with(start));
         if asked { format!("{path}?tenant_id={tenant}") } else { path }
     };
     let none = Uuid::nil();
@@ -322,6 +329,18 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
             (path(agent), json!({ "extensions": ["71"] })),
         ],
         "DELETE /v1/admin/agents/{id}" => one(agent, Value::Null),
+        "POST /v1/contacts" => vec![
+            (path(&none), json!({ "name": "Eve", "numbers": ["+4915112345678"] })),
+            (path(&none), json!({ "name": "Adam" })),
+        ],
+        "POST /v1/contacts/import" => one(&none, json!("name,phone\nEve,+4915112345678\nAdam,\n")),
+        "PATCH /v1/contacts/{id}" => one(&things.contact, json!({ "numbers": ["+4915112345678"], "notes": "x" })),
+        "DELETE /v1/contacts/{id}" => one(&things.contact, Value::Null),
+        "PATCH /v1/calls/{id}" => vec![
+            (path(&things.call), json!({ "notes": "calls back" })),
+            (path(&things.call), json!({ "tags": ["vip"], "notes": null })),
+        ],
+        "POST /v1/call-records/unreadable/read-again" => one(&none, Value::Null),
         "POST /v1/templates" => {
             let mut new = things.template.clone();
             new["name"] = json!(format!("u{round}"));

@@ -110,8 +110,8 @@ enum Command {
     /// Routes: why a call goes where it goes, and what it costs
     #[command(subcommand)]
     Route(carriers::RouteCommand),
-    /// Call records that can't be read
-    #[command(subcommand)]
+    /// Call records: those that can't be read, and those that a switch could not post
+    #[command(subcommand, visible_alias = "cdr")]
     Record(records::RecordCommand),
     /// The key file, whose keys seal secrets: replace a key while nodes run
     #[command(subcommand)]

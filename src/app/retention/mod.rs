@@ -3,7 +3,6 @@
 //!
 //! docs/retention.md lists every table that grows.
 
-mod months_store;
 mod store;
 
 use std::{
@@ -16,9 +15,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-pub use self::months_store::{Kept, Month, make as make_month};
 use self::store::{BATCH, Passing, Whose};
-use crate::model::retention::Retention;
+pub use crate::node::months_store::{Kept, Month, make as make_month};
+use crate::{model::retention::Retention, node::months_store};
 
 const EVERY: Duration = Duration::from_hours(1);
 /// The pause after each batch, for other work.
@@ -29,7 +28,7 @@ const RECENT_DAYS: i64 = 14;
 const RECENT_RECORD_DAYS: i64 = 3;
 
 /// After how many days short-lived rows are deleted.
-const PASSING: [(Passing, i64); 8] = [
+const PASSING: [(Passing, i64); 10] = [
     (Passing::IdempotencyKeys, 1),
     (Passing::Sessions, 0),
     // For this time, a second use ends the session.
@@ -41,6 +40,9 @@ const PASSING: [(Passing, i64); 8] = [
     // A registration lasts a day at most.
     (Passing::Expulsions, 7),
     (Passing::Hosts, 30),
+    // Until then, a late leg mends its call.
+    (Passing::Legs, 31),
+    (Passing::Channels, 31),
 ];
 
 /// Runs forever. What fails is tried again the next time.
@@ -105,6 +107,7 @@ impl Pass<'_> {
         rows += in_batches(|| store::delete_expired(pool, Passing::UnreadRecords, unread)).await?;
         rows += in_batches(|| store::delete_mails(pool, self.now, days.mails_days)).await?;
         rows += in_batches(|| store::delete_days(pool, self.now.date_naive(), days.calls_days)).await?;
+        rows += in_batches(|| store::delete_figures(pool, self.now, days.calls_days)).await?;
         rows += self.audit(&own).await?;
         // Records come first, because some get their tenant from the call that they belong to.
         rows += self.put_into_months(db, Kept::Records).await?;
@@ -132,11 +135,13 @@ impl Pass<'_> {
     async fn put_into_months(&self, db: &mut PgConnection, kept: Kept) -> sqlx::Result<u64> {
         let mut rows = 0;
         loop {
-            let days = if kept == Kept::Calls { RECENT_DAYS } else { RECENT_RECORD_DAYS };
+            let days = if kept == Kept::Records { RECENT_RECORD_DAYS } else { RECENT_DAYS };
             let before = self.now - TimeDelta::days(days);
             let oldest = match kept {
                 Kept::Calls => store::oldest_call(self.pool, before).await?,
                 Kept::Records => store::oldest_record(self.pool, before).await?,
+                // They are written to their months at once.
+                Kept::Stories => None,
             };
             let Some(month) = oldest.map(Month::of) else { return Ok(rows) };
             months_store::make(&mut *db, kept, month).await?;
@@ -144,6 +149,7 @@ impl Pass<'_> {
             let moved = match kept {
                 Kept::Calls => in_batches(|| store::move_calls(self.pool, before)).await?,
                 Kept::Records => in_batches(|| store::move_records(self.pool, before)).await?,
+                Kept::Stories => 0,
             };
             // Locked rows are moved the next time.
             if moved == 0 {
@@ -157,11 +163,11 @@ impl Pass<'_> {
     /// are kept longer.
     async fn months(&self, db: &mut PgConnection, kept: Kept, own: &[store::Own]) -> sqlx::Result<u64> {
         let days = match kept {
-            Kept::Calls => self.retention.calls_days,
+            Kept::Calls | Kept::Stories => self.retention.calls_days,
             Kept::Records => self.retention.records_days,
         };
         let own = own.iter().filter_map(|own| {
-            let days = if kept == Kept::Calls { own.calls_days } else { own.records_days };
+            let days = if kept == Kept::Records { own.records_days } else { own.calls_days };
             days.map(|days| (own.tenant_id, days))
         });
         let own = own.collect::<Vec<_>>();
@@ -187,6 +193,7 @@ impl Pass<'_> {
         match kept {
             Kept::Calls => store::delete_past_calls(self.pool, &of, before).await,
             Kept::Records => store::delete_past_records(self.pool, &of, before).await,
+            Kept::Stories => store::delete_stories(self.pool, &of, before).await,
         }
     }
 }

@@ -141,6 +141,18 @@ pub async fn delete_expired(db: &PgPool, what: Passing, before: DateTime<Utc>) -
             before,
             BATCH
         ),
+        Passing::Legs => sqlx::query!(
+            "delete from ended_legs where leg in (
+                select leg from ended_legs where received_at < $1 order by received_at limit $2 for update skip locked)",
+            before,
+            BATCH
+        ),
+        Passing::Channels => sqlx::query!(
+            "delete from call_channels where (channel, tenant_id) in (
+                select channel, tenant_id from call_channels where since < $1 order by since limit $2 for update skip locked)",
+            before,
+            BATCH
+        ),
         Passing::UnreadRecords => sqlx::query!(
             "delete from cdr_inbox where leg in (
                 select leg from cdr_inbox where noted_at is null and received_at < $1 limit $2 for update skip locked)",
@@ -162,6 +174,8 @@ pub enum Passing {
     Devices,
     Expulsions,
     Hosts,
+    Legs,
+    Channels,
     UnreadRecords,
 }
 
@@ -266,6 +280,48 @@ pub async fn delete_past_calls(db: &PgPool, of: &Whose<'_>, before: DateTime<Utc
         .await?,
     };
     Ok(gone.rows_affected())
+}
+
+/// Deletes calls with their stories of one tenant, or of all but some.
+pub async fn delete_stories(db: &PgPool, of: &Whose<'_>, before: DateTime<Utc>) -> sqlx::Result<u64> {
+    let gone = match of {
+        Whose::One(tenant) => {
+            sqlx::query!(
+                "delete from calls where (tenant_id, started_at, id) in (
+                select tenant_id, started_at, id from calls where tenant_id = $1 and started_at < $2 limit $3)",
+                tenant,
+                before,
+                BATCH
+            )
+            .execute(db)
+            .await?
+        }
+        Whose::AllBut(longer) => {
+            sqlx::query!(
+                "delete from calls where (tenant_id, started_at, id) in (
+                select tenant_id, started_at, id from calls where tenant_id <> all ($1) and started_at < $2 limit $3)",
+                *longer,
+                before,
+                BATCH
+            )
+            .execute(db)
+            .await?
+        }
+    };
+    Ok(gone.rows_affected())
+}
+
+/// Deletes figures of calls that are older than the calls may be.
+pub async fn delete_figures(db: &PgPool, now: DateTime<Utc>, days: i32) -> sqlx::Result<u64> {
+    let gone = sqlx::query!(
+        "delete from call_rollups where ctid = any (array(
+            select c.ctid from call_rollups c left join retention_periods r on r.tenant_id = c.tenant_id
+             where c.slot < $1::timestamptz - make_interval(days => coalesce(r.calls_days, $2)) limit $3 for update of c skip locked))",
+        now,
+        days,
+        BATCH
+    );
+    Ok(gone.execute(db).await?.rows_affected())
 }
 
 pub async fn delete_past_records(db: &PgPool, of: &Whose<'_>, before: DateTime<Utc>) -> sqlx::Result<u64> {

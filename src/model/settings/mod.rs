@@ -65,6 +65,9 @@ pub struct Settings {
     pub calling: Calling,
     #[serde(default)]
     pub routing: Routing,
+    /// What became of a call, for people to choose from: such as "Sold" or "Call back".
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dispositions: Vec<Words>,
 }
 
 /// The assistant that answers calls.

@@ -13,7 +13,7 @@ use futures_util::StreamExt as _;
 use uuid::Uuid;
 
 use super::{Reply, credentials::Switch, render, request::Request, served::Served};
-use crate::telephony::calls::posted::Posted;
+use crate::telephony::calls::posted::{MAX_RECORD, Posted};
 
 /// Where switches ask.
 pub const XML_PATH: &str = "/fs/xml";
@@ -29,8 +29,6 @@ pub const NODE_HEADER: &str = "dialplane-node";
 
 /// In bytes. Real dialplan requests have 6 to 14 kB.
 const MAX_FORM: usize = 256 * 1024;
-/// In bytes. The record of a call with many legs is larger than any fetch.
-const MAX_RECORD: usize = 1024 * 1024;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest that one request and its answer may take, however slowly the peer sends or reads.
@@ -204,7 +202,7 @@ async fn record(served: &Served, switch: &Switch, request: &HttpRequest, body: B
         }
     };
     match served.calls.keep(&Posted { leg, switch: switch.id, body }).await {
-        Ok(()) => plain(StatusCode::OK, ""),
+        Ok(_) => plain(StatusCode::OK, ""),
         Err(error) => {
             // Nothing is lost: mod_json_cdr writes the record to its err-log-dir.
             tracing::warn!(%error, "a call record could not be kept");

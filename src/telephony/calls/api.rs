@@ -4,14 +4,14 @@
 use std::str::FromStr;
 
 use actix_web::{
-    HttpResponse, get,
+    HttpResponse, get, post,
     web::{Data, Json, Path, Query},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::store;
+use super::{inbox, store};
 use crate::{
     http::problem::Problem,
     model::{
@@ -119,10 +119,45 @@ pub async fn list_unreadable_records(
     actor: Actor,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<UnreadableRecord>>, Problem> {
+    unreadable(&api, &actor, &page).await
+}
+
+/// List call records that can't be read, at another path
+///
+/// The same as `GET /v1/unreadable-records`.
+#[utoipa::path(tag = "switches", params(PageQuery), responses((status = 200, body = Page<UnreadableRecord>)))]
+#[get("/v1/call-records/unreadable")]
+pub async fn list_unreadable_call_records(
+    api: Data<Api>,
+    actor: Actor,
+    page: Query<PageQuery>,
+) -> Result<Json<Page<UnreadableRecord>>, Problem> {
+    unreadable(&api, &actor, &page).await
+}
+
+async fn unreadable(api: &Api, actor: &Actor, page: &PageQuery) -> Result<Json<Page<UnreadableRecord>>, Problem> {
     let window = page.key_window()?;
     let (at, leg) = window.after.as_deref().map_or(Ok((DateTime::UNIX_EPOCH, String::new())), place_of)?;
-    let records = store::unreadable(&mut *api.read(&actor).await?, at, &leg, window.fetch()).await?;
+    let records = store::unreadable(&mut *api.read(actor).await?, at, &leg, window.fetch()).await?;
     Ok(Json(window.page(records, |record| format!("{} {}", record.received_at.to_rfc3339(), record.leg))))
+}
+
+/// What came of reading records again.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ReadAgain {
+    /// How many records still can't be read.
+    pub unreadable: i64,
+}
+
+/// Read the call records again that can't be read
+///
+/// A new version of Dialplane does so by itself.
+#[utoipa::path(tag = "switches", responses((status = 200, body = ReadAgain)))]
+#[post("/v1/call-records/unreadable/read-again")]
+pub async fn read_records_again(api: Data<Api>, _actor: Actor) -> Result<Json<ReadAgain>, Problem> {
+    store::forget_readings(api.pool()).await?;
+    inbox::read_unread(api.pool()).await?;
+    Ok(Json(ReadAgain { unreadable: store::count_unreadable(api.pool()).await? }))
 }
 
 /// Show a call record that can't be read, as it was posted

@@ -1,8 +1,12 @@
 //! Where call records arrive. Each is kept, and its content goes into limits, costs and the health of carriers.
 
+use std::sync::Arc;
+
 use actix_web::web::Bytes;
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
+use tokio::sync::Notify;
+use uuid::Uuid;
 
 use super::{
     leg::{Carried, Leg, Over},
@@ -10,50 +14,84 @@ use super::{
     posted::{Kept, Posted, channel},
     record::{self, Unreadable},
     store,
+    told::Told,
 };
-use crate::{routing::carried::cost, telephony::carriers};
+use crate::{
+    routing::carried::cost,
+    telephony::{carriers, history::fold_store},
+};
 
 /// Larger records are read on a thread of their own.
 const QUICKLY_READ: usize = 64 * 1024;
+
+/// What became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Read,
+    /// It is kept, and can't be read yet.
+    Unreadable,
+    /// There already was one of the same leg.
+    Known,
+}
+
+impl Outcome {
+    const ALL: [Self; 3] = [Self::Read, Self::Unreadable, Self::Known];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Unreadable => "unreadable",
+            Self::Known => "known",
+        }
+    }
+}
 
 /// Where records arrive.
 #[derive(Clone)]
 pub struct Inbox {
     pool: PgPool,
+    /// Wakes whoever makes calls of legs.
+    pub has_legs: Arc<Notify>,
 }
 
 impl Inbox {
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        for outcome in ["read", "unreadable", "known"] {
-            metrics::counter!(RECORDS, "outcome" => outcome).increment(0);
+        for outcome in Outcome::ALL {
+            metrics::counter!(RECORDS, "outcome" => outcome.name()).increment(0);
         }
-        Self { pool }
+        Self { pool, has_legs: Arc::default() }
     }
 
     /// Keeps a record. A switch that got no answer posts it again; the first readable one stays.
-    pub async fn keep(&self, posted: &Posted) -> sqlx::Result<()> {
+    pub async fn keep(&self, posted: &Posted) -> sqlx::Result<Outcome> {
         let received = Utc::now();
-        let Read { leg: read, domain } = read(posted.body.clone(), received).await;
-        let unreadable = read.as_ref().err().map(ToString::to_string);
+        let Read { mut leg, domain, told } = read(posted.leg, posted.body.clone(), received).await;
+        if store::is_foreign(&self.pool, posted.switch, &calls(posted.leg, told.as_ref())).await? {
+            leg = Err(Unreadable::Foreign);
+        }
+        let unreadable = leg.as_ref().err().map(ToString::to_string);
         let kept = store::keep(&self.pool, posted, domain.as_deref(), unreadable.as_deref()).await?;
         let outcome = match (kept, &unreadable) {
-            (Kept::Known, _) => "known",
-            (_, None) => "read",
-            (_, Some(_)) => "unreadable",
+            (Kept::Known, _) => Outcome::Known,
+            (_, None) => Outcome::Read,
+            (_, Some(_)) => Outcome::Unreadable,
         };
-        metrics::counter!(RECORDS, "outcome" => outcome).increment(1);
+        metrics::counter!(RECORDS, "outcome" => outcome.name()).increment(1);
         if let Some(reason) = &unreadable {
             tracing::warn!(leg = %posted.leg, switch = %posted.switch, reason, "a call record can't be read: `dialplane record list` shows it");
         }
-        if outcome == "known" {
-            return Ok(());
+        if outcome == Outcome::Known {
+            return Ok(outcome);
         }
-        if let Err(error) = take_note(&self.pool, &posted.leg.to_string(), &read).await {
+        let name = posted.leg.to_string();
+        let record = Record { name: &name, switch: posted.switch, leg, told, domain };
+        match take_note(&self.pool, &record).await {
+            Ok(()) => self.has_legs.notify_one(),
             // The record is kept and a periodic job will read it, so the switch need not post it again.
-            tracing::warn!(%error, leg = %posted.leg, "a call record was kept, and will be read later");
+            Err(error) => tracing::warn!(%error, leg = %posted.leg, "a call record was kept, and will be read later"),
         }
-        Ok(())
+        Ok(outcome)
     }
 }
 
@@ -64,36 +102,64 @@ struct Read {
     leg: Result<Leg, Unreadable>,
     /// Of the tenant whose it is, if it says that.
     domain: Option<String>,
+    /// Its story, if it has one.
+    told: Option<Told>,
 }
 
-async fn read(body: Bytes, received: DateTime<Utc>) -> Read {
+/// A kept record.
+struct Record<'a> {
+    /// The leg's name in the inbox.
+    name: &'a str,
+    switch: Uuid,
+    leg: Result<Leg, Unreadable>,
+    told: Option<Told>,
+    domain: Option<String>,
+}
+
+async fn read(leg: Uuid, body: Bytes, received: DateTime<Utc>) -> Read {
     let is_quick = body.len() <= QUICKLY_READ;
     let read = move || match record::read(&body) {
-        Ok(variables) => {
-            Read { leg: Leg::read(&variables, received), domain: variables.domain().map(ToOwned::to_owned) }
-        }
-        Err(why) => Read { leg: Err(why), domain: None },
+        Ok(variables) => Read {
+            leg: Leg::read(&variables, received),
+            domain: variables.domain().map(ToOwned::to_owned),
+            told: Some(Told::read(leg, &variables, received)),
+        },
+        Err(why) => Read { leg: Err(why), domain: None, told: None },
     };
     if is_quick {
         return read();
     }
-    let nothing = |_| Read { leg: Err(Unreadable::NotARecord), domain: None };
+    let nothing = |_| Read { leg: Err(Unreadable::NotARecord), domain: None, told: None };
     tokio::task::spawn_blocking(read).await.unwrap_or_else(nothing)
+}
+
+/// The calls that a record is about.
+fn calls(leg: Uuid, told: Option<&Told>) -> Vec<Uuid> {
+    told.and_then(|told| told.admitted).into_iter().chain([leg]).collect()
 }
 
 /// Reads the records that could not be read when they came, because the database was down or an older version could not read
 /// them.
 pub async fn read_unread(pool: &PgPool) -> sqlx::Result<()> {
     for kept in store::unread(pool).await? {
-        let leg = kept.leg;
-        let read = read(kept.body.into(), kept.received_at).await.leg;
-        match take_note(pool, &leg, &read).await {
-            Ok(()) => match read {
-                Ok(_) => tracing::info!(leg, "a kept call record has now been read"),
-                Err(reason) => tracing::warn!(leg, %reason, "a kept call record still can't be read"),
+        let name = kept.leg.clone();
+        let leg = channel(&name);
+        let Read { leg: mut read, domain, told } =
+            read(leg.unwrap_or_default(), kept.body.into(), kept.received_at).await;
+        if let Some(leg) = leg
+            && store::is_foreign(pool, kept.switch, &calls(leg, told.as_ref())).await?
+        {
+            read = Err(Unreadable::Foreign);
+        }
+        let record =
+            Record { name: &name, switch: kept.switch, leg: read, told: told.filter(|_| leg.is_some()), domain };
+        match take_note(pool, &record).await {
+            Ok(()) => match record.leg {
+                Ok(_) => tracing::info!(leg = name, "a kept call record has now been read"),
+                Err(reason) => tracing::warn!(leg = name, %reason, "a kept call record still can't be read"),
             },
             // This must not hold up the others.
-            Err(error) => tracing::warn!(%error, leg, "a kept call record could not be processed"),
+            Err(error) => tracing::warn!(%error, leg = name, "a kept call record could not be processed"),
         }
     }
     let unreadable = u32::try_from(store::count_unreadable(pool).await?).unwrap_or(u32::MAX);
@@ -102,27 +168,37 @@ pub async fn read_unread(pool: &PgPool) -> sqlx::Result<()> {
 }
 
 /// A finished call frees its line, if no other leg of it goes on. A leg over a carrier says what the call cost, and how the carrier is doing. If a record can't
-/// be read, all that is known is that the leg is over; what was reserved for its call stays reserved.
-async fn take_note(pool: &PgPool, leg: &str, read: &Result<Leg, Unreadable>) -> sqlx::Result<()> {
+/// be read, all that is known is that the leg is over; what was reserved for its call stays reserved. A record about another cluster's call says
+/// nothing at all.
+async fn take_note(pool: &PgPool, record: &Record<'_>) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
+    let (name, read) = (record.name, &record.leg);
     // Whoever comes second finds it noted, so this is done only once.
     let is_first = match read {
-        Ok(_) => store::note(&mut tx, leg).await?,
-        Err(reason) => store::note_unreadable(&mut tx, leg, &reason.to_string()).await?,
+        Ok(_) => store::note(&mut tx, name).await?,
+        Err(reason) => store::note_unreadable(&mut tx, name, &reason.to_string()).await?,
     };
     if !is_first {
         return Ok(());
     }
     let over = match read {
         Ok(Leg::Carried(Carried { over, .. }) | Leg::Other(over)) => *over,
+        Err(Unreadable::Foreign) => return tx.commit().await,
         Err(_) => Over { unanswered: false, partner: None },
     };
     // First, as it takes the locks that others wait for.
-    if let Some(leg) = channel(leg) {
+    if let Some(leg) = channel(name) {
         store::end_leg(&mut tx, leg, over).await?;
     }
-    if let Ok(Leg::Carried(carried)) = read {
-        charge(&mut tx, leg, carried).await?;
+    if let (Ok(leg), Some(told)) = (read, &record.told) {
+        let tenant = told.tenant;
+        let is_new = fold_store::keep(&mut tx, told, record.switch, tenant, record.domain.as_deref()).await?;
+        // Otherwise it was charged for before its first copy was moved to its month.
+        if let Leg::Carried(carried) = leg
+            && is_new
+        {
+            charge(&mut tx, name, carried).await?;
+        }
     }
     tx.commit().await
 }

@@ -10,3 +10,4 @@ pub mod legs_store;
 pub mod posted;
 pub mod record;
 pub mod store;
+pub mod told;

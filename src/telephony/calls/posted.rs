@@ -3,6 +3,9 @@
 use actix_web::web::Bytes;
 use uuid::Uuid;
 
+/// In bytes. The record of a call with many legs is larger than any fetch.
+pub const MAX_RECORD: usize = 1024 * 1024;
+
 /// A call record as a switch posted it.
 #[derive(Debug)]
 pub struct Posted {
@@ -22,7 +25,8 @@ impl Posted {
 }
 
 /// The channel that a leg's name in the inbox stands for. Earlier versions kept names as they were posted.
-pub(super) fn channel(leg: &str) -> Option<Uuid> {
+#[must_use]
+pub fn channel(leg: &str) -> Option<Uuid> {
     leg.strip_prefix("a_").unwrap_or(leg).parse().ok()
 }
 

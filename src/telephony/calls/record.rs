@@ -4,7 +4,7 @@
 //! or as `cdr=` in plain text, URL encoding or base64 (`my_on_reporting` in mod_xml_cdr.c). Content types are no help: with
 //! `disable-100-continue`, curl sets its own. So the format is recognised by the body.
 
-use std::{borrow::Cow, collections::HashMap, fmt};
+use std::{borrow::Cow, collections::HashMap, fmt, sync::LazyLock};
 
 use base64::{
     Engine as _, alphabet,
@@ -12,7 +12,10 @@ use base64::{
 };
 use percent_encoding::percent_decode;
 use quick_xml::{Reader, events::Event};
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
 
 use crate::model::channel;
 
@@ -36,11 +39,13 @@ pub enum Unreadable {
     BadValue(&'static str),
     #[error("twice: {0} is there twice, with different values")]
     Twice(&'static str),
+    #[error("foreign: the call is on another cluster than the switch")]
+    Foreign,
     #[error("contradiction: {0} contradicts the other times of the call")]
     Contradiction(&'static str),
 }
 
-/// The variables that say what a leg costs and whose it is.
+/// The variables that say what a leg costs and whose it is. They must be beyond doubt.
 const WANTED: [&str; 12] = [
     channel::CARRIER,
     channel::CALL,
@@ -55,6 +60,86 @@ const WANTED: [&str; 12] = [
     DOMAINS[0],
     DOMAINS[1],
 ];
+
+/// The variables that tell a leg's story. Nothing is charged by them, so they are read as far as they can be: of several values, the first
+/// counts, and what is no text or number is left out.
+const TOLD: [&str; 60] = [
+    channel::TENANT,
+    channel::EXTENSION,
+    "call_uuid",
+    "direction",
+    "start_epoch",
+    "start_uepoch",
+    "progress_uepoch",
+    "progress_media_uepoch",
+    "answer_uepoch",
+    "bridge_uepoch",
+    "end_uepoch",
+    "hangup_cause_q850",
+    "sip_term_status",
+    "sip_invite_failure_status",
+    "sip_hangup_disposition",
+    "originating_leg_uuid",
+    "originator",
+    "bridge_uuid",
+    "signal_bond",
+    "other_loopback_leg_uuid",
+    "picked_up_uuid",
+    "refer_uuid",
+    "loopback_leg",
+    "user_name",
+    "sip_from_user",
+    "sip_from_display",
+    "sip_to_user",
+    "sip_req_user",
+    "effective_caller_id_number",
+    "effective_caller_id_name",
+    "dialed_user",
+    "last_app",
+    "last_arg",
+    "transfer_history",
+    "hold_events",
+    "hold_accum_seconds",
+    "cc_side",
+    "cc_queue",
+    "cc_agent",
+    "cc_agent_uuid",
+    "cc_member_session_uuid",
+    "cc_queue_joined_epoch",
+    "cc_queue_answered_epoch",
+    "cc_queue_terminated_epoch",
+    "cc_queue_canceled_epoch",
+    "cc_cause",
+    "cc_cancel_reason",
+    "conference_name",
+    "conference_member_id",
+    "valet_lot_extension",
+    "record_seconds",
+    "record_ms",
+    "record_completion_cause",
+    "voicemail_message_len",
+    "rtp_audio_in_mos",
+    "rtp_audio_in_jitter_max_variance",
+    "rtp_audio_in_jitter_loss_rate",
+    "rtp_audio_in_packet_count",
+    "rtp_audio_in_skip_packet_count",
+    "read_codec",
+];
+
+/// The wanted variable of this name, and whether its value must be beyond doubt.
+fn wanted(name: &str) -> Option<(&'static str, bool)> {
+    static NAMES: LazyLock<HashMap<&'static str, bool>> = LazyLock::new(|| {
+        TOLD.into_iter().map(|name| (name, false)).chain(WANTED.into_iter().map(|name| (name, true))).collect()
+    });
+    NAMES.get_key_value(name).map(|(name, strict)| (*name, *strict))
+}
+
+fn is_strict(name: &str) -> bool {
+    wanted(name).is_some_and(|(_, strict)| strict)
+}
+
+/// In bytes. More of a value is not kept.
+const LONGEST: usize = 2000;
 
 /// The variables with the domain of the leg's tenant: of the one who called (`sofia_reg_parse_auth` in sofia_reg.c sets it), and of the
 /// one who was called (`user_outgoing_channel` in mod_dptools.c).
@@ -77,12 +162,13 @@ impl Variables {
     }
 
     /// The same value twice is fine: mod_xml_cdr repeats the element of a variable that has several values.
-    fn add(&mut self, name: &'static str, value: String) -> Result<(), Unreadable> {
+    fn add(&mut self, name: &'static str, mut value: String) -> Result<(), Unreadable> {
         if value.is_empty() {
             return Ok(());
         }
-        // It decides nothing but for how long the record is kept.
-        if DOMAINS.contains(&name) {
+        // A domain decides nothing but whose story it is and for how long the record is kept.
+        if DOMAINS.contains(&name) || !is_strict(name) {
+            value.truncate(value.floor_char_boundary(LONGEST));
             self.0.entry(name).or_insert(value);
             return Ok(());
         }
@@ -202,15 +288,15 @@ impl<'de> Visitor<'de> for Pairs<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut variables = Variables::default();
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            let Some(name) = WANTED.into_iter().find(|name| *name == key) else {
+            let Some((name, strict)) = wanted(&key) else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
             // The switch writes strings, but a system that passes records on may turn them into numbers.
-            let added = match map.next_value::<serde_json::Value>()? {
-                serde_json::Value::String(text) => variables.add(name, value(text.as_bytes())),
-                serde_json::Value::Number(number) => variables.add(name, number.to_string()),
-                _ => Err(Unreadable::BadValue(name)),
+            let added = match map.next_value::<Simple>()? {
+                Simple::Text(text) => variables.add(name, value(text.as_bytes())),
+                Simple::Other if strict => Err(Unreadable::BadValue(name)),
+                Simple::Other => Ok(()),
             };
             if let Err(refused) = added {
                 *self.refused = Some(refused);
@@ -220,9 +306,66 @@ impl<'de> Visitor<'de> for Pairs<'_> {
     }
 }
 
+/// A value that is a text or number, or else something that is skipped, however deep it is.
+enum Simple {
+    Text(String),
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Simple {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        reader.deserialize_any(SimpleVisitor)
+    }
+}
+
+struct SimpleVisitor;
+
+impl<'de> Visitor<'de> for SimpleVisitor {
+    type Value = Simple;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Simple, E> {
+        Ok(Simple::Text(text.to_owned()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Simple, E> {
+        Ok(Simple::Text(number.to_string()))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Simple, E> {
+        Ok(Simple::Text(number.to_string()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Simple, E> {
+        Ok(Simple::Text(number.to_string()))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Simple, E> {
+        Ok(Simple::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Simple, E> {
+        Ok(Simple::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Simple, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Simple::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Simple, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Simple::Other)
+    }
+}
+
 /// Values are URL-encoded once more (`switch_ivr_set_xml_chan_var` in switch_ivr.c; in JSON with `encode-values`).
 fn value(text: &[u8]) -> String {
-    percent_decode(text).decode_utf8_lossy().trim().to_owned()
+    // The database has no text with a NUL in it.
+    percent_decode(text).decode_utf8_lossy().replace('\0', "").trim().to_owned()
 }
 
 /// Reads up to the end of the first `<variables>`. After it comes the caller's name, which is not always escaped
@@ -234,12 +377,12 @@ fn xml(text: &str) -> Result<Variables, Unreadable> {
     reader.config_mut().check_end_names = false;
     let mut variables = Variables::default();
     let mut path: Vec<String> = Vec::new();
-    let mut wanted: Option<(&'static str, String)> = None;
+    let mut open: Option<(&'static str, bool, String)> = None;
     loop {
         let inside = path.len() >= 2 && path[0] == "cdr" && path[1] == "variables";
         match reader.read_event().map_err(broken)? {
             Event::Start(start) => {
-                if let Some((name, _)) = wanted {
+                if let Some((name, true, _)) = open {
                     return Err(Unreadable::BadValue(name));
                 }
                 let name = start.name().as_ref().to_owned();
@@ -247,13 +390,16 @@ fn xml(text: &str) -> Result<Variables, Unreadable> {
                     return Err(Unreadable::NotARecord);
                 }
                 if inside && path.len() == 2 {
-                    wanted = WANTED.into_iter().find(|known| *known == name).map(|name| (name, String::new()));
+                    open = wanted(&name).map(|(name, strict)| (name, strict, String::new()));
                 }
                 path.push(name);
             }
             Event::End(_) => {
                 path.pop();
-                if let Some((name, text)) = wanted.take() {
+                // What is inside a value that is only told is left out.
+                if path.len() == 2
+                    && let Some((name, _, text)) = open.take()
+                {
                     variables.add(name, value(text.as_bytes()))?;
                 }
                 if inside && path.len() == 1 {
@@ -261,14 +407,14 @@ fn xml(text: &str) -> Result<Variables, Unreadable> {
                 }
             }
             Event::Text(text) => {
-                if let Some((_, value)) = &mut wanted {
+                if let Some((_, _, value)) = &mut open {
                     value.push_str(&text);
                 }
             }
             Event::Empty(start) if path.len() == 1 && start.name().as_ref() == "variables" => return Ok(variables),
             // No wanted value has a character that needs one of these.
             Event::GeneralRef(_) | Event::CData(_) => {
-                if let Some((name, _)) = wanted {
+                if let Some((name, true, _)) = open {
                     return Err(Unreadable::BadValue(name));
                 }
             }
@@ -290,8 +436,13 @@ mod tests {
         <sip_h_X-a b>%</sip_h_X-a b>\n    <hangup_cause>NORMAL_CLEARING</hangup_cause>\n    <answer_epoch>1795215283</answer_epoch>\n    \
         <billsec>59</billsec>\n    <billsec>59</billsec>\n  </variables>\n  <callflow><caller_profile><caller_id_name>NAME</caller_id_name></caller_profile></callflow>\n</cdr>\n";
 
-    fn expected() -> Variables {
-        Variables::from([("hangup_cause", "NORMAL_CLEARING"), ("answer_epoch", "1795215283"), ("billsec", "59")])
+    fn expected(text: &str) -> Variables {
+        let mut variables =
+            Variables::from([("hangup_cause", "NORMAL_CLEARING"), ("answer_epoch", "1795215283"), ("billsec", "59")]);
+        if text == JSON {
+            variables.0.insert("direction", "outbound".to_owned());
+        }
+        variables
     }
 
     #[test]
@@ -308,11 +459,11 @@ mod tests {
                 let lines = base.as_bytes().chunks(72).map(|line| String::from_utf8_lossy(line)).collect::<Vec<_>>();
                 let lines = lines.join("\n");
                 for wrapped in [url, base.clone(), lines, base.trim_end_matches('=').to_owned()] {
-                    assert_eq!(read(format!("cdr={wrapped}").as_bytes()), Ok(expected()));
-                    assert_eq!(read(format!("{wrapped}\n").as_bytes()), Ok(expected()), "as a file");
+                    assert_eq!(read(format!("cdr={wrapped}").as_bytes()), Ok(expected(text)));
+                    assert_eq!(read(format!("{wrapped}\n").as_bytes()), Ok(expected(text)), "as a file");
                 }
-                assert_eq!(read(&plain), Ok(expected()));
-                assert_eq!(read(&[b"cdr=", &plain[..]].concat()), Ok(expected()));
+                assert_eq!(read(&plain), Ok(expected(text)));
+                assert_eq!(read(&[b"cdr=", &plain[..]].concat()), Ok(expected(text)));
             }
         }
     }
@@ -347,7 +498,22 @@ mod tests {
     fn a_callers_name_changes_no_record() {
         let forged =
             "</caller_id_name></caller_profile></callflow><variables><billsec>0</billsec></variables><x><y><z>";
-        assert_eq!(read(XML.replace("NAME", forged).as_bytes()), Ok(expected()));
+        assert_eq!(read(XML.replace("NAME", forged).as_bytes()), Ok(expected(XML)));
+    }
+
+    #[test]
+    fn what_only_tells_the_story_is_read_as_far_as_it_can_be() {
+        let deep = "[".repeat(1000) + &"]".repeat(1000);
+        let json = format!(
+            r#"{{"variables":{{"hangup_cause":"X","sip_from_user":["a"],"last_app":{deep},"cc_queue":null,"last_arg":7,"last_arg":"%00b"}}}}"#
+        );
+        let xml = "<cdr><variables><hangup_cause>X</hangup_cause><last_arg>7</last_arg><last_arg>b</last_arg><last_app>a<b>c</b>&amp;</last_app>\
+                   <sip_from_user><x/></sip_from_user></variables></cdr>";
+        assert_eq!(read(json.as_bytes()), Ok(Variables::from([("hangup_cause", "X"), ("last_arg", "7")])));
+        assert_eq!(
+            read(xml.as_bytes()),
+            Ok(Variables::from([("hangup_cause", "X"), ("last_arg", "7"), ("last_app", "ac")]))
+        );
     }
 
     proptest::proptest! {

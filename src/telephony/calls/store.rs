@@ -90,6 +90,21 @@ pub async fn keep(
     })
 }
 
+/// Whether one of these calls was admitted for a switch of another cluster, so that a record from this switch can't be about it.
+pub async fn is_foreign(db: impl PgExecutor<'_>, switch: Uuid, calls: &[Uuid]) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (
+              select 1 from admissions a join tenants t on t.id = a.tenant_id left join switches o on o.id = a.switch_id
+                join switches s on s.id = $1
+               where a.call_id = any ($2) and s.id is distinct from a.switch_id
+                 and coalesce(o.cluster_id, t.cluster_id) <> s.cluster_id) as "is_foreign!""#,
+        switch,
+        calls
+    )
+    .fetch_one(db)
+    .await
+}
+
 /// Ends a call, so that it takes no line any more. If nobody answered it, what was reserved for it is given back.
 pub async fn end(db: &mut PgConnection, call: Uuid, unanswered: bool) -> sqlx::Result<()> {
     sqlx::query!("select end_call($1, $2)::text as done", call, unanswered).fetch_one(db).await.map(|_| ())
@@ -149,6 +164,7 @@ pub async fn note_unreadable(db: &mut PgConnection, leg: &str, reason: &str) -> 
 /// A kept record that was not read yet.
 pub struct KeptRecord {
     pub leg: String,
+    pub switch: Uuid,
     pub body: Vec<u8>,
     pub received_at: chrono::DateTime<chrono::Utc>,
 }
@@ -157,7 +173,7 @@ pub struct KeptRecord {
 pub async fn unread(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<KeptRecord>> {
     sqlx::query_as!(
         KeptRecord,
-        "select leg, body, received_at from cdr_inbox
+        "select leg, switch_id as switch, body, received_at from cdr_inbox
           where noted_at is null and (reader is null or reader < $1) and received_at < now() - interval '10 seconds'
           order by received_at limit 1000",
         READER

@@ -37,6 +37,12 @@ pub enum Resource {
     Carriers,
     /// Prices and explanations of calls.
     Routes,
+    /// What happened: calls with their stories.
+    Calls,
+    /// Figures of calls, and what a tenant used.
+    Reports,
+    /// Whom a tenant calls and is called by.
+    Contacts,
     Agents,
     /// What goes on right now: registrations, calls, queues.
     Live,
@@ -101,6 +107,9 @@ impl Resource {
             Self::Dialplan => "dialplan",
             Self::Carriers => "carriers",
             Self::Routes => "routes",
+            Self::Calls => "calls",
+            Self::Reports => "reports",
+            Self::Contacts => "contacts",
             Self::Agents => "agents",
             Self::Live => "live",
             Self::Pools => "pools",
@@ -112,7 +121,7 @@ impl Resource {
     }
 }
 
-pub const RESOURCES: [Resource; 19] = [
+pub const RESOURCES: [Resource; 22] = [
     Resource::Platform,
     Resource::Clusters,
     Resource::Switches,
@@ -125,6 +134,9 @@ pub const RESOURCES: [Resource; 19] = [
     Resource::Dialplan,
     Resource::Carriers,
     Resource::Routes,
+    Resource::Calls,
+    Resource::Reports,
+    Resource::Contacts,
     Resource::Agents,
     Resource::Live,
     Resource::Pools,
@@ -154,6 +166,9 @@ pub fn level(role: Role, resource: Resource) -> Level {
         Resource::Dialplan           => [Write,   Write, Write, Read,   None],
         Resource::Carriers           => [Write,   None,  None,  None,   None],
         Resource::Routes             => [Read,    Read,  Read,  Read,   None],
+        Resource::Calls              => [Write,   Write, Write, Write,  Own],
+        Resource::Reports            => [Read,    Read,  Read,  Read,   None],
+        Resource::Contacts           => [Write,   Write, Write, Write,  Read],
         Resource::Agents             => [Write,   Write, Write, Read,   None],
         Resource::Live               => [Read,    Read,  Read,  Read,   Own],
         Resource::Pools              => [Write,   Write, Write, Read,   None],
@@ -306,7 +321,25 @@ pub const RULES: &[(&str, &str, Rule)] = &[
 
     ("GET",    "/v1/tenants/{tenant_id}/outbound-calls", Rule::Needs(Resource::Routes, READ)),
     ("GET",    "/v1/unreadable-records", Rule::Needs(Resource::Switches, READ)),
+    ("GET",    "/v1/call-records/unreadable", Rule::Needs(Resource::Switches, READ)),
+    ("POST",   "/v1/call-records/unreadable/read-again", Rule::Needs(Resource::Switches, WRITE)),
     ("GET",    "/v1/unreadable-records/{leg}", Rule::Needs(Resource::Switches, READ)),
+    ("GET",    "/v1/calls", Rule::Needs(Resource::Calls, OWN)),
+    ("GET",    "/v1/calls/count", Rule::Needs(Resource::Calls, OWN)),
+    ("GET",    "/v1/calls/export", Rule::Needs(Resource::Calls, OWN)),
+    ("GET",    "/v1/calls/{id}", Rule::Needs(Resource::Calls, OWN)),
+    ("PATCH",  "/v1/calls/{id}", Rule::OwnOrWrite(Resource::Calls)),
+    ("GET",    "/v1/reports/calls", Rule::Needs(Resource::Reports, READ)),
+    ("GET",    "/v1/reports/calls.csv", Rule::Needs(Resource::Reports, READ)),
+    ("GET",    "/v1/usage", Rule::Needs(Resource::Reports, READ)),
+    ("POST",   "/v1/contacts", Rule::Needs(Resource::Contacts, WRITE)),
+    ("GET",    "/v1/contacts", Rule::Needs(Resource::Contacts, READ)),
+    ("GET",    "/v1/contacts/lookup", Rule::Needs(Resource::Contacts, READ)),
+    ("POST",   "/v1/contacts/import", Rule::Needs(Resource::Contacts, WRITE)),
+    ("GET",    "/v1/contacts/export", Rule::Needs(Resource::Contacts, READ)),
+    ("GET",    "/v1/contacts/{id}", Rule::Needs(Resource::Contacts, READ)),
+    ("PATCH",  "/v1/contacts/{id}", Rule::Needs(Resource::Contacts, WRITE)),
+    ("DELETE", "/v1/contacts/{id}", Rule::Needs(Resource::Contacts, WRITE)),
     ("GET",    "/v1/routes/preview", Rule::Needs(Resource::Routes, READ)),
     ("POST",   "/v1/routes/explain", Rule::Needs(Resource::Routes, READ)),
 

@@ -207,6 +207,7 @@ pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Removed> {
         "past_calls_out": "delete from past_calls where tenant_id = $1",
         "days_of_calls": "delete from number_days where tenant_id = $1",
         "days_of_costs": "delete from spend_days where tenant_id = $1",
+        "contacts": "delete from contacts where tenant_id = $1",
         "carriers": "delete from carriers where tenant_id = $1",
         "phone_numbers": "delete from numbers where tenant_id = $1",
         "destinations": "delete from destinations where tenant_id = $1",
@@ -216,6 +217,11 @@ pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Removed> {
         // A record that can't be read names its tenant all the same, in a variable.
         "call_records": "delete from cdr_inbox
                           where tenant_id = $1 or tenant_id is null and position(convert_to($1::uuid::text, 'UTF8') in body) > 0",
+        "calls": "delete from calls where tenant_id = $1",
+        "figures_of_calls": "delete from call_rollups where tenant_id = $1",
+        "figures_to_compute": "delete from call_slots_due where tenant_id = $1",
+        "legs_of_calls": "delete from ended_legs where tenant_id = $1",
+        "channels_of_calls": "delete from call_channels where tenant_id = $1",
         "past_call_records": "delete from past_records where tenant_id = $1",
         // Answers kept for repeated requests may contain passwords, even if sealed, and say that there is what is gone.
         "kept_answers": "delete from idempotency_keys

@@ -319,6 +319,11 @@ codes! {
     NotDeviationSeconds "not_deviation_seconds" Field Correct "must be a number of seconds, 1 to 30" "muss eine Zahl von Sekunden sein, 1 bis 30";
     NotACallLimit "not_a_call_limit" Field Correct "must be a number of calls, 1 to 10000" "muss eine Zahl von Anrufen sein, 1 bis 10000";
     NotAFlag "not_a_flag" Field Correct "must be true or false" "muss true oder false sein";
+    NotAPeriod "not_a_period" Field Correct "must be the first and the last of at most {days} days" "müssen der erste und der letzte von höchstens {days} Tagen sein";
+    NotAMonth "not_a_month" Field Correct "must be a month such as 2026-11" "muss ein Monat sein, etwa 2026-11";
+    NotAThreshold "not_a_threshold" Field Correct "must be 5, 10, 15, 20, 30, 45, 60, 90 or 120 seconds" "müssen 5, 10, 15, 20, 30, 45, 60, 90 oder 120 Sekunden sein";
+    NumberOfAnotherContact "number_of_another_contact" Conflict Correct "{number} belongs to another contact" "{number} gehört zu einem anderen Kontakt";
+    NotADisposition "not_a_disposition" Field Correct "must be one of the tenant's dispositions, which are in its settings" "muss eines der Gesprächsergebnisse des Mandanten sein, die in seinen Einstellungen stehen";
     NotSecureMedia "not_secure_media" Field Correct "must be mandatory, optional or forbidden" "muss mandatory, optional oder forbidden sein";
 }
 
@@ -345,6 +350,8 @@ pub(super) fn thing(english: &str) -> &str {
         "cluster" => "Cluster",
         "switch" => "Switch",
         "event socket" => "Event-Socket",
+        "call" => "Anruf",
+        "contact" => "Kontakt",
         "call record" => "Verbindungsnachweis",
         "signing key" => "Signaturschlüssel",
         "user" => "Konto",

@@ -5,7 +5,8 @@ use clap::{Arg, Command};
 use crate::text;
 
 /// Paths that are no lists of things: signing in, and commands of their own.
-const OTHERS: [&str; 6] = ["auth", "routes", "purges", "unreadable-records", "me", "docs"];
+const OTHERS: [&str; 9] =
+    ["auth", "routes", "purges", "unreadable-records", "call-records", "reports", "usage", "me", "docs"];
 
 /// The noun for a path's segments: `tenants/{tenant_id}/dialplan-entries` is `dialplan-entry`, `switches/{id}/gateways` is
 /// `switch-gateway`.
@@ -27,8 +28,20 @@ pub fn noun(segments: &[&str]) -> Option<String> {
         }
     }
     // Verbs and files.
-    let is_thing =
-        !matches!(*segments.last()?, "bulk" | "bulk-upload" | "preview" | "schema" | "assign" | "unassign" | "explain");
+    let is_thing = !matches!(
+        *segments.last()?,
+        "bulk"
+            | "bulk-upload"
+            | "preview"
+            | "schema"
+            | "assign"
+            | "unassign"
+            | "explain"
+            | "count"
+            | "export"
+            | "import"
+            | "lookup"
+    );
     (is_thing && !words.is_empty())
         .then(|| words.join("-"))
         .filter(|name| !name.contains("rotate") && !name.contains("test-"))
@@ -53,6 +66,8 @@ pub fn about(noun: &str, path: &str) -> String {
     let known = match noun {
         "agent" => "Agents: people of a tenant and their phones",
         "audit" => "The audit log: who changed what",
+        "contact" => "Contacts: whom a tenant calls and is called by",
+        "call" => "Calls: who called whom, and how it went",
         "carrier" => "Carriers: their rates and health",
         "cluster" => "Clusters: switches that serve the same tenants",
         "cluster-configuration" => "Settings of a cluster's modules",
@@ -89,6 +104,8 @@ pub fn columns(noun: &str) -> Option<&'static [&'static str]> {
     Some(match noun {
         "agent" => &["first_name", "last_name", "email", "role", "status", "id"],
         "audit" => &["at", "actor", "action", "resource"],
+        "call" => &["started_at", "direction", "state", "from", "to", "talk_seconds", "id"],
+        "contact" => &["name", "company", "numbers", "id"],
         "carrier" => &["name", "status", "gateway", "rates", "priority", "id"],
         "destination" => &["kind", "name", "number", "id"],
         "dialplan-entry" => &["position", "name", "enabled", "id"],

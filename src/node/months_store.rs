@@ -3,23 +3,28 @@
 use chrono::{DateTime, Datelike as _, NaiveDate, TimeDelta, Utc};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use crate::node::epoch_store;
+use super::epoch_store;
 
 /// A table that is kept by month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
+    /// What was decided about calls to the outside.
     Calls,
+    /// Call records as they were posted.
     Records,
+    /// Calls with their stories.
+    Stories,
 }
 
 impl Kept {
-    pub const ALL: [Self; 2] = [Self::Calls, Self::Records];
+    pub const ALL: [Self; 3] = [Self::Calls, Self::Records, Self::Stories];
 
     #[must_use]
     pub fn table(self) -> &'static str {
         match self {
             Self::Calls => "past_calls",
             Self::Records => "past_records",
+            Self::Stories => "calls",
         }
     }
 }
@@ -40,6 +45,11 @@ impl Month {
     #[must_use]
     pub fn next(self) -> Self {
         if self.month == 12 { Self { year: self.year + 1, month: 1 } } else { Self { month: self.month + 1, ..self } }
+    }
+
+    #[must_use]
+    pub fn previous(self) -> Self {
+        if self.month == 1 { Self { year: self.year - 1, month: 12 } } else { Self { month: self.month - 1, ..self } }
     }
 
     #[must_use]

@@ -1,0 +1,227 @@
+//! Contacts as CSV.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{Contact, NewContact, check, made, store};
+use crate::{
+    http::problem::Reason,
+    model::{
+        error::{Error, Result},
+        settings::Words,
+    },
+    node::changes::Change,
+    telephony::history,
+    text::{Code, E164, Email, table_file},
+};
+
+/// The most lines of one file.
+const MOST_LINES: usize = 50_000;
+
+/// The result of one line.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ContactLine {
+    /// The line's number in the file, as editors count.
+    pub line: usize,
+    /// Who it is about.
+    pub name: String,
+    /// Absent if nothing is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Reason>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ContactsReport {
+    /// Contacts that were added, or would be.
+    pub created: usize,
+    /// Lines with errors.
+    pub refused: usize,
+    /// What became of each line.
+    pub lines: Vec<ContactLine>,
+}
+
+pub use ContactsReport as Report;
+
+/// A line as it was read.
+pub struct ReadLine {
+    at: usize,
+    name: String,
+    read: std::result::Result<Contact, Error>,
+}
+
+/// What a column means.
+#[derive(Clone)]
+enum Column {
+    Name,
+    Company,
+    Email,
+    Number,
+    Tags,
+    Notes,
+    Field(String),
+}
+
+impl Column {
+    fn of(head: &str) -> Self {
+        match table_file::plain(head).trim_end_matches(|c: char| c.is_ascii_digit()) {
+            "name" | "fullname" | "kontakt" => Self::Name,
+            "company" | "organization" | "organisation" | "firma" => Self::Company,
+            "email" | "mail" | "emailaddress" => Self::Email,
+            "number" | "phone" | "phonenumber" | "telephone" | "mobile" | "nummer" | "telefon" | "rufnummer"
+            | "mobil" => Self::Number,
+            "tags" | "labels" | "schlagworte" => Self::Tags,
+            "notes" | "note" | "notizen" => Self::Notes,
+            _ => Self::Field(head.trim().to_owned()),
+        }
+    }
+}
+
+/// Reads the lines of a file, in whatever encoding spreadsheets write it. Nothing of it is left out silently.
+pub fn read(tenant: Uuid, file: &[u8]) -> Result<Vec<ReadLine>> {
+    let text = table_file::text(file).map_err(|why| Error::invalid("file", why))?;
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let (rows, delimiter) = table_file::rows(&text);
+    table_file::check_quotes(rows, delimiter).map_err(|why| Error::invalid("file", why))?;
+    let before = text[..text.len() - rows.len()].matches('\n').count();
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .has_headers(false)
+        .trim(csv::Trim::All)
+        .flexible(true)
+        .from_reader(rows.as_bytes());
+    let (mut lines, mut columns) = (Vec::new(), None);
+    for record in reader.records() {
+        let record = record.map_err(|error| Error::invalid("file", Code::NotCsv.with("reason", error)))?;
+        if record.iter().all(str::is_empty) {
+            continue;
+        }
+        let Some(columns) = &columns else {
+            let heads = record.iter().map(Column::of).collect::<Vec<_>>();
+            if !heads.iter().any(|head| matches!(head, Column::Name)) {
+                return Err(Error::invalid(
+                    "file",
+                    Code::UnknownColumn.with("column", record.get(0).unwrap_or_default()),
+                ));
+            }
+            columns = Some(heads);
+            continue;
+        };
+        if lines.len() == MOST_LINES {
+            return Err(Error::invalid("file", Code::TooManyLines.with("most", MOST_LINES)));
+        }
+        let cells = || columns.iter().zip(record.iter()).filter(|(_, cell)| !cell.is_empty());
+        let name = cells()
+            .find(|(column, _)| matches!(column, Column::Name))
+            .map_or(String::new(), |(_, cell)| cell.to_owned());
+        let read = contact(cells()).map(|new| made(tenant, new)).and_then(|contact| check(&contact).map(|()| contact));
+        lines.push(ReadLine { at: before + table_file::line_of(rows, &record), name, read });
+    }
+    if lines.is_empty() {
+        return Err(Error::invalid("file", Code::NoLines));
+    }
+    Ok(lines)
+}
+
+fn contact<'a>(cells: impl Iterator<Item = (&'a Column, &'a str)>) -> Result<NewContact> {
+    let words = |field: &'static str, cell: &str| Words::parse(cell).map_err(|why| Error::invalid(field, why));
+    let (mut name, mut company, mut email, mut notes) = (None, None, None, None);
+    let (mut numbers, mut tags, mut fields) = (Vec::new(), Vec::new(), BTreeMap::new());
+    for (column, cell) in cells {
+        match column {
+            Column::Name => name = Some(words("name", cell)?),
+            Column::Company => company = Some(words("company", cell)?),
+            Column::Email => email = Some(Email::parse(cell).map_err(|why| Error::invalid("email", why))?),
+            Column::Number => {
+                let plain = cell.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect::<String>();
+                numbers.push(E164::from_dialled(&plain).ok_or_else(|| Error::invalid("numbers", Code::NotE164))?);
+            }
+            Column::Tags => {
+                for tag in cell.split([' ', ';']).filter(|tag| !tag.is_empty()) {
+                    tags.push(words("tags", tag)?);
+                }
+            }
+            Column::Notes => notes = Some(cell.to_owned()),
+            Column::Field(head) => {
+                fields.insert(head.clone(), words("fields", cell)?);
+            }
+        }
+    }
+    let name = name.ok_or_else(|| Error::invalid("name", Code::Missing))?;
+    Ok(NewContact { name, company, email, numbers, tags, fields, notes, do_not_call: None, consent: None })
+}
+
+/// Adds the contacts whose lines are right. With `preview`, none.
+pub async fn add(change: &mut Change, tenant: Uuid, lines: Vec<ReadLine>, preview: bool) -> Result<Report> {
+    change.hold(tenant).await?;
+    let wanted = lines.iter().filter_map(|line| line.read.as_ref().ok()).flat_map(|contact| &contact.numbers);
+    let wanted = wanted.map(ToString::to_string).collect::<Vec<_>>();
+    let owners = store::owners(change.db(), tenant, &wanted).await?;
+    let mut taken = owners.into_iter().map(|(number, _)| number).collect::<BTreeSet<_>>();
+    let (mut contacts, mut report) = (Vec::new(), Report { created: 0, refused: 0, lines: Vec::new() });
+    for ReadLine { at, name, read } in lines {
+        let read = read.and_then(|contact| {
+            let numbers = contact.numbers.iter().map(ToString::to_string).collect::<Vec<_>>();
+            if let Some(number) = numbers.iter().find(|number| taken.contains(*number)) {
+                return Err(Error::Refused(Code::NumberOfAnotherContact.with("number", number)));
+            }
+            taken.extend(numbers);
+            Ok(contact)
+        });
+        match read {
+            Ok(contact) => {
+                contacts.push(contact);
+                report.lines.push(ContactLine { line: at, name, refused: None });
+            }
+            Err(why) => {
+                report.refused += 1;
+                report.lines.push(ContactLine {
+                    line: at,
+                    name,
+                    refused: Some(Reason::from(crate::http::problem::Problem::from(why))),
+                });
+            }
+        }
+    }
+    report.created = contacts.len();
+    if !preview {
+        for part in contacts.chunks(1000) {
+            store::insert(change.db(), part).await?;
+        }
+        for contact in &contacts {
+            change.audit_of("create", None, Some(contact)).await?;
+        }
+    }
+    Ok(report)
+}
+
+/// The line of headings of an export.
+#[must_use]
+pub fn head() -> String {
+    "name,company,email,number,number2,number3,number4,number5,tags,notes,do_not_call,consent,fields\r\n".to_owned()
+}
+
+/// A contact as a line.
+#[must_use]
+pub fn line(contact: &Contact) -> String {
+    let shown = |said: &Option<super::Said>| {
+        said.as_ref().map(|said| format!("{} {}", said.at.to_rfc3339(), said.source)).unwrap_or_default()
+    };
+    let number = |at: usize| contact.numbers.get(at).map(ToString::to_string).unwrap_or_default();
+    history::csv::joined([
+        contact.name.to_string(),
+        contact.company.as_ref().map(ToString::to_string).unwrap_or_default(),
+        contact.email.as_ref().map(ToString::to_string).unwrap_or_default(),
+        number(0),
+        number(1),
+        number(2),
+        number(3),
+        number(4),
+        contact.tags.iter().map(ToString::to_string).collect::<Vec<_>>().join(";"),
+        contact.notes.clone().unwrap_or_default(),
+        shown(&contact.do_not_call),
+        shown(&contact.consent),
+        contact.fields.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; "),
+    ])
+}

@@ -1,0 +1,198 @@
+//! Figures of calls.
+
+use chrono::{DateTime, Utc};
+use proptest::{prelude::*, strategy::ValueTree as _};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{harness::Answer, stage::Stage};
+
+impl Stage {
+    async fn reports(&self, query: &str) -> Answer {
+        self.node.api("GET", &format!("/v1/reports/calls{query}"), Value::Null).await
+    }
+}
+
+/// A call, as it should be told.
+#[derive(Debug, Clone)]
+struct Spoken {
+    /// Minutes ago.
+    ago: i64,
+    waits: i64,
+    /// `None`: nobody took it.
+    talks: Option<i64>,
+    /// How often each record is posted: the caller's, the phone's.
+    posted: (u8, u8),
+    order: u32,
+}
+
+fn spoken() -> impl Strategy<Value = Spoken> {
+    let talks = prop_oneof![Just(None), (1..600_i64).prop_map(Some)];
+    (60..3000_i64, 0..50_i64, talks, (0..3_u8, 0..3_u8), any::<u32>())
+        .prop_map(|(ago, waits, talks, posted, order)| Spoken { ago, waits, talks, posted, order })
+}
+
+fn records(stage: &Stage, call: &Spoken) -> Vec<(Uuid, Value, u8)> {
+    let (leg, phone) = (Uuid::new_v4(), Uuid::new_v4());
+    let start = (Utc::now().timestamp() - call.ago * 60) * 1_000_000;
+    let answer = call.talks.map(|_| start + call.waits * 1_000_000);
+    let end = start + (call.waits + call.talks.unwrap_or_default()) * 1_000_000;
+    let times = json!({ "start_uepoch": start.to_string(), "answer_uepoch": answer.unwrap_or(0).to_string(), "end_uepoch": end.to_string(),
+                        "bridge_uepoch": answer.unwrap_or(0).to_string(), "answer_epoch": (answer.unwrap_or(0) / 1_000_000).to_string(),
+                        "end_epoch": (end / 1_000_000).to_string(), "bridge_epoch": (answer.unwrap_or(0) / 1_000_000).to_string() });
+    let with = |mut variables: Value| {
+        variables.as_object_mut().unwrap().extend(times.as_object().unwrap().clone());
+        variables
+    };
+    let cause = if call.talks.is_some() { "NORMAL_CLEARING" } else { "NO_ANSWER" };
+    let caller = json!({ "direction": "inbound", "call_uuid": leg, "domain_name": stage.domain, "dialplane_tenant": stage.tenant, "hangup_cause": cause,
+                         "sip_from_user": "+4915112345678", "sip_req_user": "%2B493012345678", "bridge_uuid": phone });
+    let taken = json!({ "direction": "outbound", "call_uuid": leg, "originator": leg, "dialed_user": stage.phone, "dialed_domain": stage.domain,
+                        "hangup_cause": cause });
+    vec![(leg, with(caller), call.posted.0), (phone, with(taken), call.posted.1)]
+}
+
+fn float(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap())
+}
+
+/// What a report should say of these calls.
+fn computed(calls: &[Value], within: f64) -> Value {
+    let of = |state: &str| calls.iter().filter(|call| call["state"] == state).count();
+    let sum = |field: &str| calls.iter().map(|call| call[field].as_i64().unwrap()).sum::<i64>();
+    let time = |call: &Value, field: &str| call[field].as_str().unwrap().parse::<DateTime<Utc>>().unwrap();
+    let waited = |call: &&Value| {
+        let until = if call["answered_at"].is_null() { time(call, "ended_at") } else { time(call, "answered_at") };
+        (until - time(call, "started_at")).as_seconds_f64()
+    };
+    let answered = calls.iter().filter(|call| call["state"] == "answered").collect::<Vec<_>>();
+    let soon = answered.iter().filter(|call| waited(call) <= within).count();
+    let share =
+        |part: usize, whole: usize| (whole > 0).then(|| (float(part) / float(whole) * 10_000.0).round() / 10_000.0);
+    let wait = answered.iter().map(waited).sum::<f64>();
+    json!({
+        "calls": calls.len(), "answered": answered.len(), "missed": of("missed"), "abandoned": of("abandoned"), "failed": of("failed"),
+        "answer_rate": share(answered.len(), calls.len()), "service_level": share(soon, answered.len() + of("abandoned")),
+        "average_wait_seconds": (!answered.is_empty()).then(|| (wait / float(answered.len()) * 100.0).round() / 100.0),
+        "longest_wait_seconds": calls.iter().map(|call| (waited(&call) * 100.0).round() / 100.0).fold(0.0, f64::max),
+        "talk_seconds": sum("talk_seconds"),
+    })
+}
+
+/// The fields of figures that are compared.
+fn compared(figures: &Value, with: &Value) -> Value {
+    with.as_object().unwrap().keys().map(|field| (field.clone(), figures[field].clone())).collect()
+}
+
+/// Whatever comes late, twice or never, in whatever order: the figures are those of the calls.
+#[actix_web::test]
+async fn figures_are_those_of_the_calls_after_late_double_and_missing_records() {
+    let stage = Stage::new().await;
+    let mut runner = proptest::test_runner::TestRunner::default();
+    for _ in 0..4 {
+        let calls = proptest::collection::vec(spoken(), 1..15).new_tree(&mut runner).unwrap().current();
+        let mut posts = Vec::new();
+        for (at, call) in calls.iter().enumerate() {
+            for (which, (leg, variables, times)) in records(&stage, call).into_iter().enumerate() {
+                posts.extend((0..times).map(|again| {
+                    let order = call.order.wrapping_mul(u32::from(again) * 7 + 3 + u32::try_from(which + at).unwrap());
+                    (order, leg, variables.clone())
+                }));
+            }
+        }
+        posts.sort_by_key(|(order, ..)| *order);
+        let half = posts.len() / 2;
+        for (at, (_, leg, variables)) in posts.iter().enumerate() {
+            stage.cdr(*leg, variables.clone()).await;
+            // Figures are computed in between, too.
+            if at == half {
+                stage.folded().await;
+            }
+        }
+        let raw = stage.found("&limit=500").await;
+        let since = (Utc::now() - chrono::TimeDelta::days(4)).date_naive();
+        for by in ["all", "agent", "number", "country"] {
+            let whose = format!("?tenant_id={}&since={since}&within_seconds=15&by={by}", stage.tenant);
+            let report = stage.reports(&whose).await.json();
+            let expected = computed(&raw, 15.0);
+            assert_eq!(compared(&report["total"], &expected), expected, "{by}: {calls:#?}");
+            let rows = report["rows"].as_array().unwrap();
+            let with_key = |call: &&Value| match by {
+                "agent" => !call["agent_id"].is_null(),
+                "number" => !call["number_id"].is_null(),
+                "country" => !call["country"].is_null(),
+                _ => true,
+            };
+            let of_rows = raw.iter().filter(with_key).cloned().collect::<Vec<_>>();
+            assert_eq!(
+                rows.iter().map(|row| row["calls"].as_u64().unwrap()).sum::<u64>(),
+                of_rows.len() as u64,
+                "{by}"
+            );
+            if let [row] = &rows[..] {
+                let expected = computed(&of_rows, 15.0);
+                assert_eq!(compared(row, &expected), expected, "{by}: {row:#}");
+            }
+        }
+        let per = stage.reports(&format!("?tenant_id={}&since={since}&per=hour", stage.tenant)).await.json();
+        let sum = per["rows"].as_array().unwrap().iter().map(|row| row["calls"].as_u64().unwrap()).sum::<u64>();
+        assert_eq!(sum, raw.len() as u64);
+    }
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_report_counts_days_in_the_tenants_zone_and_says_what_is_wrong_with_a_question() {
+    let stage = Stage::new().await;
+    let call = Spoken { ago: 120, waits: 7, talks: Some(61), posted: (1, 1), order: 0 };
+    for (leg, variables, _) in records(&stage, &call) {
+        stage.cdr(leg, variables).await;
+    }
+    stage.folded().await;
+    let whose = format!("?tenant_id={}", stage.tenant);
+    let since = (Utc::now() - chrono::TimeDelta::days(2)).date_naive();
+    let report = stage.reports(&format!("{whose}&since={since}&per=day&by=agent")).await.json();
+    assert_eq!(
+        (&report["time_zone"], &report["rows"][0]["name"]),
+        (&json!("Europe/Berlin"), &json!("Ada Lovelace")),
+        "{report:#}"
+    );
+    // Midnight in Berlin, in winter or in summer.
+    let begins = report["rows"][0]["begins_at"].as_str().unwrap();
+    assert!(begins.contains("T23:00:00") || begins.contains("T22:00:00"), "{begins}");
+    assert_eq!((&report["total"]["service_level"], &report["before"]["calls"]), (&json!(1.0), &json!(0)));
+    let csv = stage
+        .node
+        .api("GET", &format!("/v1/reports/calls.csv{whose}&since={since}&by=agent"), Value::Null)
+        .await
+        .text();
+    assert!(csv.lines().count() == 2 && csv.contains(",Ada Lovelace,1,1,"), "{csv}");
+    let usage = stage.node.api("GET", &format!("/v1/usage{whose}"), Value::Null).await.json();
+    let month = usage["month"].as_str().unwrap();
+    assert_eq!(
+        (&usage["numbers"], &usage["extensions"], &usage["currency"]),
+        (&json!(1), &json!(1), &json!("USD")),
+        "{usage:#}"
+    );
+    let began = Utc::now() - chrono::TimeDelta::minutes(120);
+    if began.format("%Y-%m").to_string() == month {
+        assert_eq!(
+            (&usage["calls_in"], &usage["minutes_in"], &usage["peak_calls"]),
+            (&json!(1), &json!(2), &json!(1)),
+            "{usage:#}"
+        );
+    }
+    for (wrong, field) in [
+        ("&since=2026-11-30&until=2026-11-01", "since"),
+        ("&since=1000-01-01&until=2026-11-01", "since"),
+        ("&within_seconds=7", "within_seconds"),
+    ] {
+        let refused = stage.reports(&format!("{whose}{wrong}")).await;
+        assert_eq!((refused.status, &refused.json()["field"]), (400, &json!(field)), "{}", refused.text());
+    }
+    for month in ["2026-13", "2026-1", "x"] {
+        let refused = stage.node.api("GET", &format!("/v1/usage{whose}&month={month}"), Value::Null).await;
+        assert_eq!((refused.status, &refused.json()["field"]), (400, &json!("month")), "{}", refused.text());
+    }
+    stage.stop().await;
+}

@@ -90,6 +90,7 @@ pub struct App {
     listener: Listener,
     stop: watch::Sender<bool>,
     server: ServerHandle,
+    bus: Arc<live::events::Bus>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -192,7 +193,11 @@ impl App {
         tasks.push(tokio::spawn(retention::run(pools.work.clone(), settings.retention(), mails)));
         tasks.push(tokio::spawn(jobs::probe_carriers(by_the_clock.clone())));
         tasks.push(tokio::spawn(carriers::hosts::watch(pools.work.clone())));
-        let live = Arc::new(Live::new(Arc::clone(&fetch.generations)));
+        let (live, noted) = Live::new(Arc::clone(&fetch.generations));
+        let live = Arc::new(live);
+        tasks.push(tokio::spawn(live::publish::Publisher::new(Arc::clone(&live), pools.work.clone()).run(noted)));
+        tasks.push(tokio::spawn(Arc::clone(&live.access).watch(pools.work.clone())));
+        let bus = Arc::clone(&live.bus);
         tasks.push(tokio::spawn(live::listen::begin(Arc::clone(&live), by_the_clock.clone()).await));
         tasks.push(tokio::spawn(link::visit::watch(by_the_clock)));
         let links = Arc::new(link::states::LinkStates::default());
@@ -326,6 +331,7 @@ impl App {
             listener,
             stop,
             server: handle,
+            bus,
             tasks,
         })
     }
@@ -344,6 +350,7 @@ impl App {
     /// Stops listening, lets what is under way end, and signs the node off.
     pub async fn stop(self) {
         self.stop.send_replace(true);
+        self.bus.close();
         self.server.stop(true).await;
         for task in self.tasks {
             task.abort();

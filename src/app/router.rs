@@ -190,6 +190,7 @@ macro_rules! every_route {
             .service(live::api::live_conferences)
             .service(live::api::live_parked)
             .service(live::api::live_gateways)
+            .service(live::stream::listen_to_events)
             .service(keys::api::create_key)
             .service(keys::api::list_keys)
             .service(keys::api::show_key)

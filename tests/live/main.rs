@@ -12,6 +12,7 @@ mod calls;
 mod canary;
 mod carriers;
 mod everyday;
+mod goes_on;
 mod groups;
 mod identities;
 mod links;

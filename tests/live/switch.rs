@@ -74,6 +74,12 @@ impl Switch {
         switch
     }
 
+    /// Ends it as a crash does.
+    pub fn kill(&self) {
+        let id = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGKILL).unwrap();
+    }
+
     /// The event socket's address and password.
     pub fn event_socket(&self) -> (String, &'static str) {
         (format!("127.0.0.1:{}", self.socket), PASSWORD)

@@ -16,7 +16,7 @@ async fn a_stranger_takes_no_call_over() {
 }
 
 /// A call from 1000 to 1001, with a Call-ID that others know. Both phones continue until somebody hangs up.
-fn call(stage: &Stage, ports: [u16; 2]) -> (Phone, Phone) {
+pub fn call(stage: &Stage, ports: [u16; 2]) -> (Phone, Phone) {
     let callee = stage.phone(1, "answer.xml", ports[1], "-");
     let text = |which: usize, name: &str| stage.phones[which][name].as_str().unwrap().to_owned();
     let (user, password) = (text(0, "sip_username"), text(0, "sip_password"));

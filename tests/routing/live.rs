@@ -27,14 +27,18 @@ fn is_known(shown: &Value) -> bool {
 }
 
 /// Waits until the node knows what goes on at its switch.
-async fn known(fleet: &Fleet) {
+pub async fn known(fleet: &Fleet) {
+    known_at(&fleet.socket, &fleet.stage.node).await;
+}
+
+pub async fn known_at(socket: &EventSocket, node: &Node) {
     // Whoever holds the link signs in twice, and whoever follows what goes on twice.
     let since = Instant::now();
-    while fleet.socket.has().sign_ins < 4 {
+    while socket.has().sign_ins < 4 {
         assert!(since.elapsed() < Duration::from_secs(20), "nobody listens");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    until(&fleet.stage.node, "/v1/live/calls", is_known).await;
+    until(node, "/v1/live/calls", is_known).await;
 }
 
 fn count(shown: &Value) -> usize {
@@ -42,17 +46,17 @@ fn count(shown: &Value) -> usize {
 }
 
 /// Microseconds since 1970.
-fn now() -> i64 {
+pub fn now() -> i64 {
     chrono::Utc::now().timestamp_micros()
 }
 
-fn fires(socket: &EventSocket, mut event: Value, at: i64) {
+pub fn fires(socket: &EventSocket, mut event: Value, at: i64) {
     event["Event-Date-Timestamp"] = at.to_string().into();
     event["Core-UUID"] = "a".into();
     socket.fires(&event);
 }
 
-fn registers(domain: &str, user: &str, call_id: &str) -> Value {
+pub fn registers(domain: &str, user: &str, call_id: &str) -> Value {
     json!({
         "Event-Name": "CUSTOM", "Event-Subclass": "sofia::register", "from-user": user, "from-host": domain,
         "contact": format!("\"x\" <sip:{user}@192.0.2.7:5060;transport=tcp;line={call_id}>"), "call-id": call_id, "expires": "300",
@@ -62,7 +66,7 @@ fn registers(domain: &str, user: &str, call_id: &str) -> Value {
 }
 
 /// A leg's event.
-fn leg(name: &str, leg: Uuid, call: Uuid, more: &Value) -> Value {
+pub fn leg(name: &str, leg: Uuid, call: Uuid, more: &Value) -> Value {
     let mut event = json!({ "Event-Name": name, "Unique-ID": leg, "Channel-Call-UUID": call });
     for (name, value) in more.as_object().unwrap() {
         event[name] = value.clone();

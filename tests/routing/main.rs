@@ -11,6 +11,7 @@ mod call_time;
 mod contacts;
 mod destinations;
 mod event_socket;
+mod events;
 mod features;
 mod gateways;
 mod help;

@@ -1,7 +1,5 @@
 //! `/v1/live/…`: what goes on right now.
 
-use std::collections::BTreeSet;
-
 use actix_web::{
     get,
     web::{Data, Json, Query},
@@ -11,9 +9,8 @@ use uuid::Uuid;
 
 use super::{
     Live,
-    names::Names,
-    show::{self, NamesOf, Of, Scope},
-    store,
+    select::Asker,
+    show::{self, Of, Scope},
     views::{
         self, Agent, AgentState, CallState, Conference, Direction, LiveGateway, LivePage, Parked, Queue, Registration,
     },
@@ -34,7 +31,8 @@ pub struct WhereQuery {
     cluster_id: Option<Uuid>,
 }
 
-fn scope(actor: &Actor, tenant: &TenantQuery, at: &WhereQuery) -> Result<Scope, Problem> {
+/// What whoever asks may see.
+pub(super) fn scope(actor: &Actor, tenant: &TenantQuery, at: &WhereQuery) -> Result<Scope, Problem> {
     let tenant = match (actor.tenant, tenant.tenant_id) {
         (None, named) => named,
         (Some(_), named) => Some(actor.tenant_or(named)?),
@@ -46,14 +44,6 @@ fn scope(actor: &Actor, tenant: &TenantQuery, at: &WhereQuery) -> Result<Scope, 
         switch: at.switch_id,
         cluster: at.cluster_id,
     })
-}
-
-async fn names_of(live: &Live, api: &Api, tenants: impl Iterator<Item = Uuid>) -> NamesOf {
-    let mut all = NamesOf::new();
-    for tenant in tenants.collect::<BTreeSet<_>>() {
-        all.insert(tenant, live.names.of(tenant, live.generations(), api.pool()).await);
-    }
-    all
 }
 
 fn page<T>(
@@ -93,25 +83,15 @@ pub async fn live_registrations(
     paging: Query<PageQuery>,
 ) -> Result<Json<LivePage<Registration>>, Problem> {
     let scope = scope(&actor, &tenant, &at)?;
-    let found = show::registrations(&scope, &live);
-    let names = names_of(&live, &api, found.iter().map(|of| of.tenant)).await;
-    let shown = found.into_iter().filter_map(|Of { tenant, it: mut phone, .. }| {
-        let extension = names.get(&tenant).and_then(|names| names.of_phone(&phone.sip_username));
-        if let Some(extension) = extension {
-            phone.extension_id = Some(extension.id);
-            phone.extension = Some(extension.number.clone());
-            phone.name = Some(extension.name.clone());
-        }
-        let is_own = scope.person.is_none_or(|person| extension.is_some_and(|one| one.user == Some(person)));
+    let mut phones = Asker { live: &live, pool: api.pool(), scope: &scope }.registrations().await;
+    phones.retain(|phone| {
         let is_named = filter
             .extension
             .as_ref()
             .is_none_or(|name| *name == phone.sip_username || phone.extension.as_ref() == Some(name));
-        (is_own && is_named && is(filter.transport.as_ref(), phone.transport.as_deref())).then_some(phone)
+        is_named && is(filter.transport.as_ref(), phone.transport.as_deref())
     });
-    page(&live, &scope, &paging, shown.collect(), |phone| {
-        format!("{} {} {}", phone.domain, phone.sip_username, phone.call_id)
-    })
+    page(&live, &scope, &paging, phones, |phone| format!("{} {} {}", phone.domain, phone.sip_username, phone.call_id))
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -165,26 +145,11 @@ pub async fn live_calls(
     paging: Query<PageQuery>,
 ) -> Result<Json<LivePage<views::Call>>, Problem> {
     let scope = scope(&actor, &tenant, &at)?;
-    let found = show::calls(&scope, &live);
-    let names = names_of(&live, &api, found.iter().map(|of| of.tenant)).await;
-    let shown = found.into_iter().filter_map(|Of { tenant, at, it }| {
-        let call = it.shown(tenant, at, names.get(&tenant)?, scope.person);
-        let is_own = scope.person.is_none_or(|person| call.legs.iter().any(|leg| leg.agent_id == Some(person)));
-        (is_own && filter.takes(&call)).then_some(call)
-    });
-    page(&live, &scope, &paging, shown.collect(), |call| {
+    let mut calls = Asker { live: &live, pool: api.pool(), scope: &scope }.calls().await;
+    calls.retain(|call| filter.takes(call));
+    page(&live, &scope, &paging, calls, |call| {
         format!("{} {} {}", call.began_at.timestamp_micros(), call.id, call.tenant_id)
     })
-}
-
-/// Writes the names of an agent, who is known by the SIP username of their extension. Returns whose it is.
-fn name_agent(agent: &mut Agent, names: Option<&std::sync::Arc<Names>>) -> Option<Uuid> {
-    let known = names?.of_phone(agent.extension.as_deref()?)?;
-    agent.extension_id = Some(known.id);
-    agent.extension = Some(known.number.clone());
-    agent.agent_id = known.user;
-    agent.name = Some(known.person.clone().unwrap_or_else(|| known.name.clone()));
-    known.user
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -207,22 +172,9 @@ pub async fn live_queues(
     paging: Query<PageQuery>,
 ) -> Result<Json<LivePage<Queue>>, Problem> {
     let scope = scope(&actor, &tenant, &at)?;
-    let found = show::queues(&scope, &live);
-    let names = names_of(&live, &api, found.keys().map(|(tenant, _)| *tenant)).await;
-    let shown = found.into_values().filter_map(|mut queue| {
-        let names = names.get(&queue.tenant_id);
-        queue.name = names.and_then(|names| names.of_place(queue.queue_id)).map(ToOwned::to_owned);
-        for agent in &mut queue.agents {
-            name_agent(agent, names);
-        }
-        for waiting in &mut queue.waiting {
-            let known = waiting.offered_to.as_deref().and_then(|user| names?.of_phone(user));
-            waiting.offered_to = known.map(|extension| extension.number.clone()).or(waiting.offered_to.take());
-        }
-        let is_own = scope.person.is_none_or(|person| names.is_some_and(|names| names.serves(person, queue.queue_id)));
-        (is_own && filter.queue_id.is_none_or(|wanted| wanted == queue.queue_id)).then_some(queue)
-    });
-    page(&live, &scope, &paging, shown.collect(), |queue| format!("{} {}", queue.tenant_id, queue.queue_id))
+    let mut queues = Asker { live: &live, pool: api.pool(), scope: &scope }.queues().await;
+    queues.retain(|queue| filter.queue_id.is_none_or(|wanted| wanted == queue.queue_id));
+    page(&live, &scope, &paging, queues, |queue| format!("{} {}", queue.tenant_id, queue.queue_id))
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -250,18 +202,13 @@ pub async fn live_agents(
     paging: Query<PageQuery>,
 ) -> Result<Json<LivePage<Agent>>, Problem> {
     let scope = scope(&actor, &tenant, &at)?;
-    let found = show::agents(&scope, &live);
-    let names = names_of(&live, &api, found.keys().map(|(tenant, _)| *tenant)).await;
-    let shown = found.into_iter().filter_map(|((tenant, name), mut agent)| {
-        let user = name_agent(&mut agent, names.get(&tenant));
-        let is_own = scope.person.is_none_or(|person| user == Some(person));
-        let is_wanted = filter.queue_id.is_none_or(|queue| agent.queues.contains(&queue))
-            && filter.agent_id.is_none_or(|wanted| user == Some(wanted))
-            && filter.state.is_none_or(|state| agent.state == state);
-        (is_own && is_wanted).then_some((name, agent))
+    let mut agents = Asker { live: &live, pool: api.pool(), scope: &scope }.agents().await;
+    agents.retain(|(_, agent)| {
+        filter.queue_id.is_none_or(|queue| agent.queues.contains(&queue))
+            && filter.agent_id.is_none_or(|wanted| agent.agent_id == Some(wanted))
+            && filter.state.is_none_or(|state| agent.state == state)
     });
-    let shown = shown.collect::<Vec<_>>();
-    let page = paging.of_all(shown, |(name, agent)| format!("{} {name}", agent.tenant_id))?;
+    let page = paging.of_all(agents, |(name, agent)| format!("{} {name}", agent.tenant_id))?;
     let items = page.items.into_iter().map(|(_, agent)| agent).collect();
     Ok(Json(LivePage { items, next_cursor: page.next_cursor, unknown: scope.unknown(&live) }))
 }
@@ -279,7 +226,8 @@ pub async fn live_conferences(
 ) -> Result<Json<LivePage<Conference>>, Problem> {
     let scope = scope(&actor, &tenant, &at)?;
     let found = show::conferences(&scope, &live);
-    let names = names_of(&live, &api, found.iter().map(|of| of.tenant)).await;
+    let asker = Asker { live: &live, pool: api.pool(), scope: &scope };
+    let names = asker.names(found.iter().map(|of| of.tenant)).await;
     let shown = found.into_iter().map(|Of { tenant, it: mut conference, .. }| {
         let names = names.get(&tenant);
         conference.name = names.and_then(|names| names.of_place(conference.conference_id)).map(ToOwned::to_owned);
@@ -327,36 +275,12 @@ pub async fn live_gateways(
     paging: Query<PageQuery>,
 ) -> Result<Json<LivePage<LiveGateway>>, Problem> {
     let scope = scope(&actor, &tenant, &at)?;
-    let carriers = store::carriers(api.pool()).await?;
-    let mut shown = Vec::new();
-    for watched in scope.switches(&live) {
-        let known = watched.known();
-        if known.unknown_since.is_some() {
-            continue;
-        }
-        for (id, gateway) in &known.state.gateways {
-            let carrier = carriers.iter().find(|carrier| carrier.id == *id);
-            let owner = carrier.and_then(|carrier| carrier.tenant);
-            let is_wanted = filter.carrier_id.is_none_or(|wanted| wanted == *id)
-                && filter.up.is_none_or(|up| up == gateway.is_up)
-                && (scope.tenant.is_none() || owner == scope.tenant);
-            if is_wanted {
-                shown.push((
-                    watched.switch,
-                    LiveGateway {
-                        carrier_id: *id,
-                        carrier: carrier.map(|carrier| carrier.name.clone()),
-                        tenant_id: owner,
-                        up: gateway.is_up,
-                        state: gateway.state.clone(),
-                        since: gateway.since.map(views::time),
-                        at: scope.at(&watched),
-                    },
-                ));
-            }
-        }
-    }
-    let page = paging.of_all(shown, |(switch, gateway)| format!("{} {switch}", gateway.carrier_id))?;
+    let mut gateways = Asker { live: &live, pool: api.pool(), scope: &scope }.gateways().await;
+    gateways.retain(|(_, gateway)| {
+        filter.carrier_id.is_none_or(|wanted| wanted == gateway.carrier_id)
+            && filter.up.is_none_or(|up| up == gateway.up)
+    });
+    let page = paging.of_all(gateways, |(switch, gateway)| format!("{} {switch}", gateway.carrier_id))?;
     let items = page.items.into_iter().map(|(_, gateway)| gateway).collect();
     Ok(Json(LivePage { items, next_cursor: page.next_cursor, unknown: scope.unknown(&live) }))
 }

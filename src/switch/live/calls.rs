@@ -129,14 +129,20 @@ impl Calls {
         self.by_call.keys().copied()
     }
 
+    /// The legs of a phone.
+    pub fn of_phone<'a>(&'a self, user: &'a str, domain: &'a str) -> impl Iterator<Item = &'a Leg> {
+        let is_of = move |leg: &&Leg| leg.about.phone.as_ref().is_some_and(|(of, at)| of == user && at == domain);
+        self.legs.values().filter(is_of)
+    }
+
     pub fn legs(&self) -> impl Iterator<Item = &Leg> {
         self.legs.values()
     }
 
     pub fn heard(&mut self, at: Micros, said: OfLeg) -> Vec<Change> {
-        let OfLeg { leg, happened, about, .. } = said;
+        let OfLeg { leg, happened, about, cause } = said;
         if happened == Happened::Ended {
-            return self.ended(leg, at, about);
+            return self.ended(leg, at, about, cause);
         }
         if self.gone.has(&leg) {
             return Vec::new();
@@ -258,10 +264,11 @@ impl Calls {
         changes
     }
 
-    fn ended(&mut self, id: Uuid, at: Micros, about: About) -> Vec<Change> {
+    fn ended(&mut self, id: Uuid, at: Micros, about: About, cause: Option<String>) -> Vec<Change> {
         self.gone.note(id, at);
         if let Some(leg) = self.legs.get_mut(&id) {
             leg.about.learn(about);
+            leg.cause = cause;
         }
         self.remove(id)
     }

@@ -23,6 +23,8 @@ pub struct Leg {
     pub since: Micros,
     /// Whom it is connected with.
     pub partner: Option<Uuid>,
+    /// Why it ended.
+    pub cause: Option<String>,
     pub(super) began: Micros,
     pub(super) bridged_at: Micros,
     pub(super) held_at: Micros,
@@ -33,7 +35,7 @@ impl Leg {
         let began = about.created.unwrap_or(at);
         let phase = if about.answered.is_some() { Phase::Up } else { Phase::Ringing };
         let since = about.answered.unwrap_or(began);
-        Self { id, call, about, phase, since, partner: None, began, bridged_at: 0, held_at: 0 }
+        Self { id, call, about, phase, since, partner: None, cause: None, began, bridged_at: 0, held_at: 0 }
     }
 
     #[must_use]

@@ -95,13 +95,14 @@ fn keep(live: &Arc<Live>, changes: &Changes, listening: &mut HashMap<Uuid, Liste
     for listed in listed {
         listening.entry(listed.switch).or_insert_with(|| {
             let watched = live.watch(&listed);
-            let link = Link { watched, changes: changes.clone(), listed: listed.clone() };
+            let link = Link { live: Arc::clone(live), watched, changes: changes.clone(), listed: listed.clone() };
             Listening { listed, task: tokio::spawn(link.run()) }
         });
     }
 }
 
 struct Link {
+    live: Arc<Live>,
     watched: Arc<Watched>,
     changes: Changes,
     listed: Listed,
@@ -113,7 +114,7 @@ impl Link {
         loop {
             let began = Instant::now();
             let error = self.listen().await.to_string();
-            self.watched.lost();
+            self.live.lost(&self.watched);
             if began.elapsed() > holds::STEADY {
                 (tries, told) = (0, String::new());
             }
@@ -141,7 +142,7 @@ impl Link {
         };
         let heard = |event: &Heard| {
             if let Some(said) = Said::read(event) {
-                self.watched.heard(said);
+                self.live.heard(&self.watched, said);
             }
         };
         tokio::select! {
@@ -159,7 +160,7 @@ impl Link {
                 Ok(lists) => lists,
                 Err(error) => return error,
             };
-            if !self.watched.read(lists) {
+            if !self.live.read(&self.watched, lists) {
                 return Unanswered::Lost;
             }
             tracing::debug!(switch = %self.listed.switch, took = ?began.elapsed(), "a switch's lists were read");

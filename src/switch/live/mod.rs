@@ -2,23 +2,31 @@
 //!
 //! Every node listens to every switch itself ([`listen`]). What an event says ([`said`]) and what a switch lists ([`reads`]) change what is
 //! known of it ([`state`]: [`registrations`], [`calls`], [`queues`], [`conferences`]). Nothing is guessed: as long as a node does not hear a
-//! switch, it says since when it knows nothing of it. Whose a thing is ([`whose`]) is decided when somebody asks ([`views`], [`api`]).
+//! switch, it says since when it knows nothing of it. Whose a thing is ([`whose`]) is decided when somebody asks ([`show`], [`select`], [`views`],
+//! [`api`]). Changes become events for clients ([`publish`], [`events`]), who listen to them ([`stream`]) as long as they may ([`access`]).
 
+pub mod access;
 pub mod api;
+pub mod call_now;
 pub mod calls;
 pub mod change;
 pub mod conferences;
+pub mod events;
 pub mod gone;
 pub mod leg;
 pub mod listen;
 pub mod names;
+pub mod presence;
+pub mod publish;
 pub mod queues;
 pub mod reads;
 pub mod registrations;
 pub mod said;
+pub mod select;
 pub mod show;
 pub mod state;
 pub mod store;
+pub mod stream;
 pub mod views;
 pub mod whose;
 
@@ -28,10 +36,14 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use self::{
-    names::AllNames,
+    access::Streams,
+    events::Bus,
+    names::{AllNames, Carriers},
+    publish::{Note, Noted, Told},
     said::Said,
     state::{Lists, State},
     store::Listed,
@@ -45,6 +57,11 @@ const MOST_KEPT: usize = 50_000;
 /// What this node knows of all switches.
 pub struct Live {
     pub names: AllNames,
+    pub carriers: Carriers,
+    pub bus: Arc<Bus>,
+    pub access: Arc<Streams>,
+    /// To the publisher.
+    notes: mpsc::Sender<Note>,
     generations: Arc<Generations>,
     switches: RwLock<BTreeMap<Uuid, Arc<Watched>>>,
 }
@@ -62,6 +79,8 @@ pub struct Known {
     /// Since when nothing is known of it. `None` while it is heard.
     pub unknown_since: Option<DateTime<Utc>>,
     pub state: State,
+    /// What clients were told of its calls.
+    told: Told,
     /// What it said since its lists are being read.
     kept: Option<Vec<Said>>,
 }
@@ -70,47 +89,30 @@ impl Watched {
     pub fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// The switch is not heard any more: what was known of it may be over.
-    fn lost(&self) {
-        let mut known = self.known();
-        known.unknown_since.get_or_insert_with(Utc::now);
-        known.state = State::default();
-        known.kept = None;
-    }
-
+impl Watched {
+    /// Keeps what is said from now on, until the lists are there.
     fn reading(&self) {
         self.known().kept = Some(Vec::new());
-    }
-
-    fn heard(&self, said: Said) {
-        let mut known = self.known();
-        if let Some(kept) = known.kept.as_mut().filter(|kept| kept.len() <= MOST_KEPT) {
-            kept.push(said.clone());
-        }
-        // Before the first reading, an event says too little.
-        if known.unknown_since.is_none() {
-            known.state.heard(said);
-        }
-    }
-
-    /// Takes over a switch's lists, and hears again what came meanwhile. `false` if that was too much.
-    fn read(&self, lists: Lists) -> bool {
-        let mut known = self.known();
-        let Some(kept) = known.kept.take().filter(|kept| kept.len() <= MOST_KEPT) else { return false };
-        known.state.read(lists);
-        for said in kept {
-            known.state.heard(said);
-        }
-        known.unknown_since = None;
-        true
     }
 }
 
 impl Live {
+    /// With what the publisher is to make events of.
     #[must_use]
-    pub fn new(generations: Arc<Generations>) -> Self {
-        Self { names: AllNames::default(), generations, switches: RwLock::default() }
+    pub fn new(generations: Arc<Generations>) -> (Self, mpsc::Receiver<Note>) {
+        let (notes, noted) = mpsc::channel(publish::MOST_WAITING);
+        let live = Self {
+            names: AllNames::default(),
+            carriers: Carriers::default(),
+            bus: Arc::default(),
+            access: Arc::default(),
+            notes,
+            generations,
+            switches: RwLock::default(),
+        };
+        (live, noted)
     }
 
     /// All switches, in the order of their ids.
@@ -130,7 +132,8 @@ impl Live {
     }
 
     fn watch(&self, listed: &Listed) -> Arc<Watched> {
-        let known = Known { unknown_since: Some(Utc::now()), state: State::default(), kept: None };
+        let known =
+            Known { unknown_since: Some(Utc::now()), state: State::default(), told: Told::default(), kept: None };
         let watched = Arc::new(Watched {
             switch: listed.switch,
             name: listed.name.clone(),
@@ -143,6 +146,54 @@ impl Live {
     }
 
     fn forget(&self, switch: Uuid) {
-        self.switches.write().unwrap_or_else(PoisonError::into_inner).remove(&switch);
+        let gone = self.switches.write().unwrap_or_else(PoisonError::into_inner).remove(&switch);
+        if let Some(gone) = gone {
+            self.put(&gone, 0, Noted::Anew);
+        }
+    }
+
+    /// The switch is not heard any more: what was known of it may be over.
+    fn lost(&self, watched: &Watched) {
+        let mut known = watched.known();
+        if known.unknown_since.is_none() {
+            known.unknown_since = Some(Utc::now());
+            self.put(watched, 0, Noted::Anew);
+        }
+        known.state = State::default();
+        known.told.clear();
+        known.kept = None;
+    }
+
+    fn heard(&self, watched: &Watched, said: Said) {
+        let mut known = watched.known();
+        if let Some(kept) = known.kept.as_mut().filter(|kept| kept.len() <= MOST_KEPT) {
+            kept.push(said.clone());
+        }
+        // Before the first reading, an event says too little.
+        if known.unknown_since.is_some() {
+            return;
+        }
+        let at = said.at;
+        let Known { state, told, .. } = &mut *known;
+        let changes = state.heard(said);
+        self.note(watched, told, &changes, state, at);
+    }
+
+    /// Takes over a switch's lists, and hears again what came meanwhile. `false` if that was too much.
+    fn read(&self, watched: &Watched, lists: Lists) -> bool {
+        let mut known = watched.known();
+        let Some(kept) = known.kept.take().filter(|kept| kept.len() <= MOST_KEPT) else { return false };
+        let Known { state, told, unknown_since, .. } = &mut *known;
+        let began = lists.began;
+        let mut changes = state.read(lists);
+        for said in kept {
+            changes.extend(state.heard(said));
+        }
+        if unknown_since.take().is_some() {
+            self.put(watched, began, Noted::Anew);
+        } else {
+            self.note(watched, told, &changes, state, began);
+        }
+        true
     }
 }

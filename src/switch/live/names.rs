@@ -2,7 +2,7 @@
 //! has names while the database is away.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
@@ -10,7 +10,7 @@ use std::{
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::store::{self, PlaceRow};
+use super::store::{self, CarrierRow, PlaceRow};
 use crate::node::generations::Generations;
 
 /// What people are called raises no generation.
@@ -48,6 +48,14 @@ impl Names {
     #[must_use]
     pub fn of_place(&self, id: Uuid) -> Option<&str> {
         self.places.get(&id).map(|(name, _)| name.as_str())
+    }
+
+    /// The people who serve a queue.
+    #[must_use]
+    pub fn who_serves(&self, queue: Uuid) -> BTreeSet<Uuid> {
+        let Some((_, extensions)) = self.places.get(&queue) else { return BTreeSet::new() };
+        let serve = self.by_username.values().filter(|one| extensions.contains(&one.id));
+        serve.filter_map(|one| one.user).collect()
     }
 
     /// Whether one of the extensions of a person serves a queue.
@@ -113,4 +121,33 @@ async fn read(tenant: Uuid, pool: &PgPool) -> sqlx::Result<Names> {
         names.places.insert(id, (name, extensions));
     }
     Ok(names)
+}
+
+/// The carriers' names, and whose they are.
+#[derive(Default)]
+pub struct Carriers(RwLock<Option<(Instant, Arc<Vec<CarrierRow>>)>>);
+
+impl Carriers {
+    pub async fn all(&self, pool: &PgPool) -> Arc<Vec<CarrierRow>> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((at, all)) = &known
+            && at.elapsed() < KEPT
+        {
+            return Arc::clone(all);
+        }
+        let all = match tokio::time::timeout(PATIENCE, store::carriers(pool)).await {
+            Ok(Ok(all)) => Arc::new(all),
+            failed => {
+                tracing::debug!(failed = failed.is_err(), "the carriers' names could not be read");
+                known.map(|(_, all)| all).unwrap_or_default()
+            }
+        };
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), Arc::clone(&all)));
+        all
+    }
+
+    /// Whose a carrier is; `None`: the platform's.
+    pub async fn owner(&self, carrier: Uuid, pool: &PgPool) -> Option<Uuid> {
+        self.all(pool).await.iter().find(|one| one.id == carrier)?.tenant
+    }
 }

@@ -65,6 +65,11 @@ impl Registrations {
     }
 
     #[must_use]
+    pub fn of_aor(&self, aor: &Aor) -> &[Registration] {
+        self.by_aor.get(aor).map_or(&[], Vec::as_slice)
+    }
+
+    #[must_use]
     pub fn of(&self, user: &str, domain: &str) -> &[Registration] {
         self.by_aor.get(&(user.into(), domain.into())).map_or(&[], Vec::as_slice)
     }

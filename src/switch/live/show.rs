@@ -1,19 +1,22 @@
 //! Makes what is shown of live state, for whoever asks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use uuid::Uuid;
 
 use super::{
     Live, Watched,
+    call_now::{CallNow, show_leg},
+    change::Aor,
     leg::{Leg, Phase},
-    names::{Extension, Names},
+    names::Names,
+    presence::Presence,
     queues::Queues,
     said::Micros,
     state::State,
-    views::{self, AgentState, At, CallState, Direction, LegState, Unknown, time},
-    whose::Whose,
+    views::{self, AgentState, At, Unknown, time},
+    whose::{Whose, id_of},
 };
 
 /// Who asks, and for what.
@@ -91,138 +94,6 @@ impl Scope {
     }
 }
 
-/// A call's legs, and where its first one waits.
-#[derive(Debug, Clone)]
-pub struct CallNow {
-    pub id: Uuid,
-    /// Without those that are no party.
-    pub legs: Vec<Leg>,
-    /// Of each leg, whose phone it is.
-    pub owners: Vec<Option<Uuid>>,
-    pub queue: Option<String>,
-    pub waits: bool,
-}
-
-impl CallNow {
-    #[must_use]
-    pub fn of(id: Uuid, state: &State, whose: &Whose) -> Self {
-        let all = state.calls.of(id);
-        let queue = all.iter().find_map(|leg| leg.about.queue.clone());
-        let waits = queue.as_ref().is_some_and(|queue| {
-            state.queues.waiting(queue).iter().any(|member| all.iter().any(|leg| leg.id == member.leg))
-        });
-        let legs = all.into_iter().filter(|leg| !leg.is_inner()).cloned().collect::<Vec<_>>();
-        let owners = legs.iter().map(|leg| whose.of_leg(leg)).collect();
-        Self { id, legs, owners, queue, waits }
-    }
-
-    fn state(&self) -> (CallState, Micros) {
-        let since = |phase: Phase| self.legs.iter().filter(|leg| leg.phase == phase).map(|leg| leg.since).max();
-        let connected =
-            |leg: &&Leg| leg.partner.is_some_and(|partner| self.legs.iter().any(|other| other.id == partner));
-        let began = self.legs.first().map_or(0, |leg| leg.since);
-        if let Some(since) = since(Phase::Parked) {
-            (CallState::Parked, since)
-        } else if let Some(since) = since(Phase::Held) {
-            (CallState::Held, since)
-        } else if let Some(leg) = self.legs.iter().find(connected) {
-            (CallState::Talking, leg.connected_since())
-        } else if self.waits {
-            (CallState::Waiting, began)
-        } else if self.legs.iter().any(|leg| leg.partner.is_some()) {
-            // Through a leg of the switch's own.
-            (CallState::Talking, began)
-        } else if self.legs.iter().any(|leg| leg.phase == Phase::Ringing) {
-            (CallState::Ringing, began)
-        } else {
-            (CallState::Connected, began)
-        }
-    }
-
-    fn direction(&self) -> Direction {
-        let is_outside = |leg: &Leg| leg.about.phone.is_none();
-        match self.legs.first() {
-            Some(first) if is_outside(first) && first.about.is_caller == Some(true) => Direction::Inbound,
-            _ if self.legs.iter().any(|leg| leg.about.carrier.is_some() || is_outside(leg)) => Direction::Outbound,
-            _ => Direction::Internal,
-        }
-    }
-
-    /// What a tenant sees of it. Of others' phones, it sees the number and the name that they show.
-    #[must_use]
-    pub fn shown(&self, tenant: Uuid, at: At, names: &Names, person: Option<Uuid>) -> views::Call {
-        let (state, since) = self.state();
-        let leg = |(leg, owner): (&Leg, &Option<Uuid>)| {
-            let extension = extension(leg, *owner == Some(tenant), names);
-            let is_own = extension.is_some_and(|extension| person.is_some() && extension.user == person);
-            show_leg(leg, extension, person.is_some() && !is_own)
-        };
-        let first = self.legs.first();
-        let queue_id = self.queue.as_deref().and_then(id_of);
-        views::Call {
-            id: self.id,
-            tenant_id: tenant,
-            direction: self.direction(),
-            state,
-            since: time(since),
-            began_at: time(first.map_or(0, Leg::began)),
-            dialled: first.and_then(|leg| leg.about.dialled.clone()).map(|number| plain(&number)),
-            queue_id,
-            queue: queue_id.and_then(|id| names.of_place(id)).map(ToOwned::to_owned),
-            carrier_id: self.legs.iter().find_map(|leg| leg.about.carrier),
-            legs: self.legs.iter().zip(&self.owners).map(leg).collect(),
-            at,
-        }
-    }
-}
-
-/// The extension whose phone a leg is.
-fn extension<'n>(leg: &Leg, is_own: bool, names: &'n Names) -> Option<&'n Extension> {
-    let (user, _) = leg.about.phone.as_ref().filter(|_| is_own)?;
-    names.of_phone(user)
-}
-
-/// `hides`: whether whoever asks may not know who withholds their number.
-fn show_leg(leg: &Leg, extension: Option<&Extension>, hides: bool) -> views::Leg {
-    let about = &leg.about;
-    let is_caller = about.is_caller == Some(true);
-    // What a called phone shows as the caller's is not its own number.
-    let (number, name) = if is_caller { (&about.number, &about.name) } else { (&about.callee, &None) };
-    let extension = extension.filter(|_| !(about.is_withheld && is_caller && hides));
-    let own =
-        |text: Option<&str>, or: &Option<String>| text.map(ToOwned::to_owned).or_else(|| or.as_deref().map(plain));
-    let is_hidden = about.is_withheld && is_caller && extension.is_none();
-    let hidden = |text: Option<String>| text.filter(|_| !is_hidden);
-    views::Leg {
-        id: leg.id,
-        caller: is_caller,
-        state: match leg.phase {
-            Phase::Ringing => LegState::Ringing,
-            Phase::Up => LegState::Up,
-            Phase::Held => LegState::Held,
-            Phase::Parked => LegState::Parked,
-        },
-        since: time(leg.since),
-        number: hidden(own(extension.map(|one| one.number.as_str()), number)),
-        name: hidden(own(extension.map(|one| one.name.as_str()), name)),
-        extension_id: extension.map(|one| one.id),
-        extension: extension.map(|one| one.number.clone()),
-        agent_id: extension.and_then(|one| one.user),
-        connected_to: leg.partner,
-    }
-}
-
-/// A number as people know it: the switch's own dial strings have `%DOMAIN` behind a user.
-fn plain(number: &str) -> String {
-    number.split('%').next().unwrap_or_default().to_owned()
-}
-
-/// The destination in `ID.DOMAIN`.
-#[must_use]
-pub fn id_of(name: &str) -> Option<Uuid> {
-    Uuid::try_parse(name.split('.').next()?).ok()
-}
-
 /// The caller's number and name, as far as they may be shown.
 fn caller(state: &State, leg: Uuid) -> (Option<Uuid>, Option<String>, Option<String>) {
     let Some(leg) = state.calls.leg(leg) else { return (None, None, None) };
@@ -245,10 +116,17 @@ pub fn calls(scope: &Scope, live: &Live) -> Vec<Of<CallNow>> {
 }
 
 pub fn registrations(scope: &Scope, live: &Live) -> Vec<Of<views::Registration>> {
+    registrations_of(scope, live, None)
+}
+
+/// `only`: of this phone.
+pub fn registrations_of(scope: &Scope, live: &Live, only: Option<&Aor>) -> Vec<Of<views::Registration>> {
     let now = chrono::Utc::now().timestamp();
     scope.gather(live, |state, whose, at, found| {
         let mut known = HashMap::new();
-        for ((user, domain), one) in state.registrations.iter() {
+        let of_one = only.into_iter().flat_map(|aor| state.registrations.of_aor(aor).iter().map(move |one| (aor, one)));
+        let all = only.is_none().then(|| state.registrations.iter()).into_iter().flatten();
+        for ((user, domain), one) in of_one.chain(all) {
             // The switch itself forgets them about a minute after they ran out (`sofia_reg_check_expire` in sofia_reg.c).
             if one.expires + 90 < now {
                 continue;
@@ -427,4 +305,63 @@ pub fn parked(scope: &Scope, live: &Live) -> Vec<Of<views::Parked>> {
             found.push(Of { tenant, at: at.clone(), it });
         }
     })
+}
+
+/// How an extension is, on all switches.
+#[must_use]
+pub fn presence(scope: &Scope, live: &Live, aor: &Aor, names: &Names) -> Presence {
+    let (mut phones, mut phases) = (0, Vec::new());
+    for watched in scope.switches(live) {
+        let known = watched.known();
+        if known.unknown_since.is_none() {
+            phones += known.state.registrations.of_aor(aor).len();
+            phases.extend(known.state.calls.of_phone(&aor.0, &aor.1).map(|leg| leg.phase));
+        }
+    }
+    Presence::new(scope.tenant.unwrap_or_default(), &aor.0, names, phones, phases.into_iter())
+}
+
+/// All phones that are registered or in a call.
+#[must_use]
+pub fn phones(scope: &Scope, live: &Live) -> BTreeSet<(Uuid, Aor)> {
+    let found = scope.gather(live, |state, whose, at, found| {
+        let in_calls = state.calls.legs().filter_map(|leg| leg.about.phone.as_ref());
+        let in_calls = in_calls.map(|(user, domain)| (user.as_str().into(), domain.as_str().into()));
+        let mut known = HashMap::new();
+        for aor in state.registrations.iter().map(|(aor, _)| aor.clone()).chain(in_calls).collect::<BTreeSet<Aor>>() {
+            let tenant = *known.entry(aor.1.clone()).or_insert_with(|| whose.of_domain(&aor.1));
+            found.extend(tenant.map(|tenant| Of { tenant, at: at.clone(), it: aor }));
+        }
+    });
+    found.into_iter().map(|of| (of.tenant, of.it)).collect()
+}
+
+/// Writes the names of a phone's extension. Returns whose it is.
+pub fn name_phone(phone: &mut views::Registration, names: Option<&Arc<Names>>) -> Option<Uuid> {
+    let known = names?.of_phone(&phone.sip_username)?;
+    phone.extension_id = Some(known.id);
+    phone.extension = Some(known.number.clone());
+    phone.name = Some(known.name.clone());
+    known.user
+}
+
+/// Writes the names of an agent, who is known by the SIP username of their extension. Returns whose it is.
+pub fn name_agent(agent: &mut views::Agent, names: Option<&Arc<Names>>) -> Option<Uuid> {
+    let known = names?.of_phone(agent.extension.as_deref()?)?;
+    agent.extension_id = Some(known.id);
+    agent.extension = Some(known.number.clone());
+    agent.agent_id = known.user;
+    agent.name = Some(known.person.clone().unwrap_or_else(|| known.name.clone()));
+    known.user
+}
+
+pub fn name_queue(queue: &mut views::Queue, names: Option<&Arc<Names>>) {
+    queue.name = names.and_then(|names| names.of_place(queue.queue_id)).map(ToOwned::to_owned);
+    for agent in &mut queue.agents {
+        name_agent(agent, names);
+    }
+    for waiting in &mut queue.waiting {
+        let known = waiting.offered_to.as_deref().and_then(|user| names?.of_phone(user));
+        waiting.offered_to = known.map(|extension| extension.number.clone()).or(waiting.offered_to.take());
+    }
 }

@@ -131,3 +131,54 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    /// In bytes.
+    fn resident() -> u64 {
+        let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+        pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+    }
+
+    #[test]
+    fn a_large_switch_is_read_in_little_time_and_memory() {
+        let seconds = 1_790_000_000_i64;
+        let domain = |number: usize| format!("tenant-{}.example", number % 100);
+        let registrations = (0..10_000).map(|number| {
+            let (user, domain) = (1000 + number / 100, domain(number));
+            serde_json::json!({
+                "reg_user": user.to_string(), "realm": domain, "token": format!("3c26a5b1f9e8-{number}@192.168.1.20"),
+                "url": format!("sofia/internal/sip:{user}@198.51.100.7:{};transport=tls;line=ab12cd34;fs_nat=yes;fs_path=sip%3A{user}%40198.51.100.7", 1024 + number),
+                "expires": (seconds + 300).to_string(), "network_ip": "198.51.100.7", "network_port": "5061", "network_proto": "tls",
+            })
+        });
+        let channels = (0..1000).map(|number| {
+            let (user, domain, call) = (1000 + number / 100, domain(number), Uuid::from_u128(number as u128 / 2 * 2));
+            serde_json::json!({
+                "uuid": Uuid::from_u128(number as u128), "direction": if number % 2 == 0 { "inbound" } else { "outbound" },
+                "created_epoch": seconds.to_string(), "name": format!("sofia/internal/{user}@{domain}"), "cid_name": "Ada Lovelace",
+                "cid_num": "+493012345678", "dest": "+12025550123", "context": domain, "presence_id": format!("{user}@{domain}"),
+                "callstate": "ACTIVE", "call_uuid": call.to_string(), "application": "bridge",
+            })
+        });
+        let registrations = serde_json::json!(registrations.collect::<Vec<_>>()).to_string();
+        let channels = serde_json::json!(channels.collect::<Vec<_>>()).to_string();
+        let (before, began) = (resident(), Instant::now());
+        let mut state = State::default();
+        let lists = Lists {
+            began: seconds * 1_000_000,
+            registrations: serde_json::from_str(&registrations).unwrap(),
+            channels: serde_json::from_str(&channels).unwrap(),
+            ..Lists::default()
+        };
+        state.read(lists);
+        println!("{:?}, {} kB", began.elapsed(), resident().saturating_sub(before) / 1024);
+        assert_eq!((state.registrations.len(), state.calls.ids().count()), (10_000, 500));
+        // A debug build on a busy machine; the lists that the switch writes take half a second themselves.
+        assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+    }
+}

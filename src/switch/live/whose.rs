@@ -60,3 +60,9 @@ impl Whose {
         legs.iter().flat_map(|leg| [self.of_leg(leg), self.routed(leg)]).flatten().collect()
     }
 }
+
+/// The destination in `ID.DOMAIN`.
+#[must_use]
+pub fn id_of(name: &str) -> Option<Uuid> {
+    Uuid::try_parse(name.split('.').next()?).ok()
+}

@@ -227,6 +227,21 @@ fn shown(request: &HttpRequest) -> Result<Option<Shown>, Problem> {
     Ok(Some(Shown::Cookie(TokenHash::of(cookie.value().as_bytes()))))
 }
 
+/// The key that a request shows, if it shows one.
+#[must_use]
+pub fn shown_key(request: &HttpRequest) -> Option<TokenHash> {
+    match shown(request) {
+        Ok(Some(Shown::Key(hash))) => Some(hash),
+        _ => None,
+    }
+}
+
+/// Whether a request shows a browser's cookie and nothing else.
+#[must_use]
+pub fn shows_cookie(request: &HttpRequest) -> bool {
+    matches!(shown(request), Ok(Some(Shown::Cookie(_))))
+}
+
 /// The session of a browser's cookie, if it is valid.
 pub async fn browser_session(api: &Api, request: &HttpRequest) -> Result<Option<(Live, String)>, Problem> {
     let Some(cookie) = request.cookie(COOKIE) else { return Ok(None) };
@@ -264,7 +279,7 @@ async fn authenticate(
 }
 
 fn by_key(key: keys::store::Known, resource: Resource, how: Level) -> Result<Actor, Problem> {
-    let role = role_of(&key).ok_or_else(Problem::unauthorized)?;
+    let role = role_of(key.tenant_id, key.role, key.maker_role).ok_or_else(Problem::unauthorized)?;
     // Every key may read who it is: that is the only thing that it has of an account.
     let reaches = resource == Resource::Account && how == Level::Own || rules::in_scope(&key.scopes, resource, how);
     let level = if reaches { rules::level(role, resource) } else { Level::None };
@@ -284,11 +299,12 @@ fn by_key(key: keys::store::Known, resource: Resource, how: Level) -> Result<Act
 }
 
 /// A tenant's key has its own role, and never more than its maker has now. A key of the platform has the platform's.
-fn role_of(key: &keys::store::Known) -> Option<Role> {
-    match (key.tenant_id, key.maker_role) {
+#[must_use]
+pub fn role_of(tenant: Option<Uuid>, own: Role, maker: Option<Role>) -> Option<Role> {
+    match (tenant, maker) {
         (None, None | Some(Role::PlatformAdmin)) => Some(Role::PlatformAdmin),
         (None, Some(_)) => None,
-        (Some(_), None | Some(Role::PlatformAdmin | Role::Owner)) => Some(key.role),
+        (Some(_), None | Some(Role::PlatformAdmin | Role::Owner)) => Some(own),
         (Some(_), Some(maker)) => Some(maker),
     }
 }

@@ -10,6 +10,7 @@ pub mod rules;
 pub mod second_factor;
 mod second_factor_store;
 pub mod session;
+pub mod standing;
 pub mod store;
 pub mod throttle;
 mod throttle_store;

@@ -362,6 +362,7 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("PATCH",  "/v1/admin/agents/{id}", Rule::Needs(Resource::Agents, WRITE)),
     ("DELETE", "/v1/admin/agents/{id}", Rule::Needs(Resource::Agents, WRITE)),
 
+    ("GET",    "/v1/events", Rule::Needs(Resource::Live, OWN)),
     ("GET",    "/v1/live/registrations", Rule::Needs(Resource::Live, OWN)),
     ("GET",    "/v1/live/calls", Rule::Needs(Resource::Live, OWN)),
     ("GET",    "/v1/live/queues", Rule::Needs(Resource::Live, OWN)),

@@ -228,6 +228,21 @@ pub async fn live_session(db: impl PgExecutor<'_>, id: Uuid, until: Option<i64>)
     .await
 }
 
+/// Those of these sessions that are valid, under the same conditions.
+pub async fn standing(db: impl PgExecutor<'_>, ids: &[Uuid]) -> sqlx::Result<Vec<Live>> {
+    sqlx::query_as!(
+        Live,
+        r#"select s.id as session, u.id as user, u.tenant_id as tenant, u.email, u.first_name || ' ' || u.last_name as "name!",
+                  u.role as "role: Role", coalesce(u.language, t.settings->>'language') as "language: Language",
+                  u.totp_required and u.totp_enabled_at is null as "totp_missing!"
+             from sessions s join users u on u.id = s.user_id left join tenants t on t.id = u.tenant_id
+            where s.id = any ($1) and s.expires_at > now() and u.status = 'active' and coalesce(t.status, 'active') = 'active'"#,
+        ids
+    )
+    .fetch_all(db)
+    .await
+}
+
 /// A session by its browser's cookie, under the same conditions.
 pub async fn live_cookie(db: impl PgExecutor<'_>, hash: &TokenHash) -> sqlx::Result<Option<Live>> {
     sqlx::query_as!(

@@ -46,6 +46,31 @@ pub async fn by_hash(db: impl PgExecutor<'_>, hash: &TokenHash) -> sqlx::Result<
     .await
 }
 
+/// A key that is valid, with the hash of the token that was shown.
+pub struct Standing {
+    pub hash: Vec<u8>,
+    pub tenant_id: Option<Uuid>,
+    pub scopes: Vec<String>,
+    pub role: Role,
+    pub maker_role: Option<Role>,
+}
+
+/// The keys of those of these tokens that are valid, under the same conditions.
+pub async fn standing(db: impl PgExecutor<'_>, hashes: &[Vec<u8>]) -> sqlx::Result<Vec<Standing>> {
+    sqlx::query_as!(
+        Standing,
+        r#"select h.hash as "hash!", k.tenant_id, k.scopes, k.role as "role: Role", u.role as "maker_role?: Role"
+             from unnest($1::bytea[]) as h (hash)
+             join api_keys k on k.token_hash = h.hash or k.previous_hash = h.hash and k.previous_expires_at > now()
+             left join tenants t on t.id = k.tenant_id left join users u on u.id = k.created_by
+            where (k.expires_at is null or k.expires_at > now()) and coalesce(t.status, 'active') = 'active'
+              and coalesce(u.status, 'active') = 'active'"#,
+        hashes
+    )
+    .fetch_all(db)
+    .await
+}
+
 pub async fn insert(db: &mut PgConnection, key: &Key, hash: &TokenHash, created_by: Option<Uuid>) -> sqlx::Result<Key> {
     sqlx::query!(
         "insert into api_keys (id, tenant_id, name, prefix, token_hash, expires_at, scopes, role, created_by, origins)

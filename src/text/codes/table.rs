@@ -115,6 +115,7 @@ codes! {
     ChangesUnderWay "changes_under_way" TooMany Wait "Other changes are under way. Try again in {seconds} seconds." "Andere Änderungen sind noch im Gange. Versuchen Sie es in {seconds} Sekunden wieder.";
     TooManySignIns "too_many_sign_ins" Unavailable Wait "Too many sign-ins at once. Try again in a moment." "Zu viele Anmeldungen auf einmal. Versuchen Sie es gleich noch einmal.";
     UploadsWait "uploads_wait" Unavailable Wait "Other uploads are being worked on. Try again in a minute." "Andere Importe werden gerade bearbeitet. Versuchen Sie es in einer Minute noch einmal.";
+    NodeStops "node_stops" Unavailable Wait "This node is about to stop. Try again in a moment: another one serves you." "Dieser Knoten wird gerade beendet. Versuchen Sie es gleich noch einmal: Dann bedient Sie ein anderer.";
     DatabaseUnavailable "database_unavailable" Unavailable Wait "The database is not available right now. Try again in a moment." "Die Datenbank ist gerade nicht erreichbar. Versuchen Sie es gleich noch einmal.";
     DatabaseFull "database_full" Unavailable MakeDiskRoom "The database's disk is full: nothing was changed. Try again when there is room." "Die Festplatte der Datenbank ist voll: Es wurde nichts geändert. Versuchen Sie es wieder, wenn Platz ist.";
     Internal "internal" Internal Report "Something went wrong on our side. The log has details under this id." "Bei uns ist etwas schiefgegangen. Unter dieser Kennung stehen Einzelheiten im Log.";
@@ -136,6 +137,9 @@ codes! {
     WrongIdempotencyKey "wrong_idempotency_key" BadRequest ReadDescription "Idempotency-Key must have 1 to 200 printable characters." "Idempotency-Key muss 1 bis 200 druckbare Zeichen haben.";
     IdempotencyKeyUsed "idempotency_key_used" Unprocessable ReadDescription "This Idempotency-Key was used for another request. Use a new one for a new request." "Dieser Idempotency-Key wurde für eine andere Anfrage benutzt. Nehmen Sie für eine neue Anfrage einen neuen.";
     WrongIfMatch "wrong_if_match" BadRequest ReadDescription "If-Match must be the ETag that a read returned, such as \"v3\"." "If-Match muss das ETag sein, das beim Lesen kam, etwa \"v3\".";
+    HowToListen "how_to_listen" BadRequest ReadDescription "Ask for a WebSocket (Upgrade: websocket) or for server-sent events (Accept: text/event-stream)." "Verlangen Sie einen WebSocket (Upgrade: websocket) oder server-sent events (Accept: text/event-stream).";
+    NoWebSocket "no_web_socket" BadRequest ReadDescription "This does not begin a WebSocket: {reason}." "Damit beginnt kein WebSocket: {reason}.";
+    UnknownTopic "unknown_topic" BadRequest ReadDescription "There is no topic of this name. The description of /v1/events lists them." "Ein Thema dieses Namens gibt es nicht. Die Beschreibung von /v1/events nennt sie.";
     WhichTenant "which_tenant" BadRequest ReadDescription "Name the tenant with ?tenant_id=…." "Nennen Sie den Mandanten mit ?tenant_id=….";
     ControlCharacters "control_characters" Unprocessable Correct "The request must not contain control characters." "Die Anfrage darf keine Steuerzeichen enthalten.";
     BeyondLimits "beyond_limits" Unprocessable Correct "A number or time in the request is too large or too small to be stored." "Eine Zahl oder Zeit in der Anfrage ist zu groß oder zu klein, um gespeichert zu werden.";

@@ -5,8 +5,8 @@ use clap::{Arg, Command};
 use crate::text;
 
 /// Paths that are no lists of things: signing in, and commands of their own.
-const OTHERS: [&str; 9] =
-    ["auth", "routes", "purges", "unreadable-records", "call-records", "reports", "usage", "me", "docs"];
+const OTHERS: [&str; 10] =
+    ["auth", "events", "routes", "purges", "unreadable-records", "call-records", "reports", "usage", "me", "docs"];
 
 /// The noun for a path's segments: `tenants/{tenant_id}/dialplan-entries` is `dialplan-entry`, `switches/{id}/gateways` is
 /// `switch-gateway`.

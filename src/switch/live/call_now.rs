@@ -1,0 +1,159 @@
+//! A call as it is right now, and what is shown of it.
+
+use uuid::Uuid;
+
+use super::{
+    leg::{Leg, Phase},
+    names::{Extension, Names},
+    said::Micros,
+    state::State,
+    views::{self, At, CallState, Direction, LegState, time},
+    whose::{Whose, id_of},
+};
+
+/// A call's legs, and where its first one waits.
+#[derive(Debug, Clone)]
+pub struct CallNow {
+    pub id: Uuid,
+    /// Without those that are no party.
+    pub legs: Vec<Leg>,
+    /// Of each leg, whose phone it is.
+    pub owners: Vec<Option<Uuid>>,
+    pub queue: Option<String>,
+    pub waits: bool,
+}
+
+impl CallNow {
+    #[must_use]
+    pub fn of(id: Uuid, state: &State, whose: &Whose) -> Self {
+        let all = state.calls.of(id);
+        let queue = all.iter().find_map(|leg| leg.about.queue.clone());
+        let waits = queue.as_ref().is_some_and(|queue| {
+            state.queues.waiting(queue).iter().any(|member| all.iter().any(|leg| leg.id == member.leg))
+        });
+        let legs = all.into_iter().filter(|leg| !leg.is_inner()).cloned().collect::<Vec<_>>();
+        let owners = legs.iter().map(|leg| whose.of_leg(leg)).collect();
+        Self { id, legs, owners, queue, waits }
+    }
+
+    /// Takes over how it is now, and keeps those who have left.
+    pub fn join(&mut self, now: &Self) {
+        for (leg, owner) in now.legs.iter().zip(&now.owners) {
+            if let Some(at) = self.legs.iter().position(|known| known.id == leg.id) {
+                (self.legs[at], self.owners[at]) = (leg.clone(), *owner);
+            } else {
+                self.legs.push(leg.clone());
+                self.owners.push(*owner);
+            }
+        }
+        self.queue = now.queue.clone().or_else(|| self.queue.take());
+        self.waits = now.waits;
+    }
+
+    /// Whether somebody in it withholds their number.
+    #[must_use]
+    pub fn has_withheld(&self) -> bool {
+        self.legs.iter().any(|leg| leg.about.is_withheld)
+    }
+
+    fn state(&self) -> (CallState, Micros) {
+        let since = |phase: Phase| self.legs.iter().filter(|leg| leg.phase == phase).map(|leg| leg.since).max();
+        let connected =
+            |leg: &&Leg| leg.partner.is_some_and(|partner| self.legs.iter().any(|other| other.id == partner));
+        let began = self.legs.first().map_or(0, |leg| leg.since);
+        if let Some(since) = since(Phase::Parked) {
+            (CallState::Parked, since)
+        } else if let Some(since) = since(Phase::Held) {
+            (CallState::Held, since)
+        } else if let Some(leg) = self.legs.iter().find(connected) {
+            (CallState::Talking, leg.connected_since())
+        } else if self.waits {
+            (CallState::Waiting, began)
+        } else if self.legs.iter().any(|leg| leg.partner.is_some()) {
+            // Through a leg of the switch's own.
+            (CallState::Talking, began)
+        } else if self.legs.iter().any(|leg| leg.phase == Phase::Ringing) {
+            (CallState::Ringing, began)
+        } else {
+            (CallState::Connected, began)
+        }
+    }
+
+    fn direction(&self) -> Direction {
+        let is_outside = |leg: &Leg| leg.about.phone.is_none();
+        match self.legs.first() {
+            Some(first) if is_outside(first) && first.about.is_caller == Some(true) => Direction::Inbound,
+            _ if self.legs.iter().any(|leg| leg.about.carrier.is_some() || is_outside(leg)) => Direction::Outbound,
+            _ => Direction::Internal,
+        }
+    }
+
+    /// What a tenant sees of it. Of others' phones, it sees the number and the name that they show.
+    #[must_use]
+    pub fn shown(&self, tenant: Uuid, at: At, names: &Names, person: Option<Uuid>) -> views::Call {
+        let (state, since) = self.state();
+        let leg = |(leg, owner): (&Leg, &Option<Uuid>)| {
+            let extension = extension(leg, *owner == Some(tenant), names);
+            let is_own = extension.is_some_and(|extension| person.is_some() && extension.user == person);
+            show_leg(leg, extension, person.is_some() && !is_own)
+        };
+        let first = self.legs.first();
+        let queue_id = self.queue.as_deref().and_then(id_of);
+        views::Call {
+            id: self.id,
+            tenant_id: tenant,
+            direction: self.direction(),
+            state,
+            since: time(since),
+            began_at: time(first.map_or(0, Leg::began)),
+            dialled: first.and_then(|leg| leg.about.dialled.clone()).map(|number| plain(&number)),
+            queue_id,
+            queue: queue_id.and_then(|id| names.of_place(id)).map(ToOwned::to_owned),
+            carrier_id: self.legs.iter().find_map(|leg| leg.about.carrier),
+            legs: self.legs.iter().zip(&self.owners).map(leg).collect(),
+            at,
+        }
+    }
+}
+
+/// The extension whose phone a leg is.
+#[must_use]
+pub fn extension<'n>(leg: &Leg, is_own: bool, names: &'n Names) -> Option<&'n Extension> {
+    let (user, _) = leg.about.phone.as_ref().filter(|_| is_own)?;
+    names.of_phone(user)
+}
+
+/// `hides`: whether whoever asks may not know who withholds their number.
+pub fn show_leg(leg: &Leg, extension: Option<&Extension>, hides: bool) -> views::Leg {
+    let about = &leg.about;
+    let is_caller = about.is_caller == Some(true);
+    // What a called phone shows as the caller's is not its own number.
+    let (number, name) = if is_caller { (&about.number, &about.name) } else { (&about.callee, &None) };
+    let extension = extension.filter(|_| !(about.is_withheld && is_caller && hides));
+    let own =
+        |text: Option<&str>, or: &Option<String>| text.map(ToOwned::to_owned).or_else(|| or.as_deref().map(plain));
+    let is_hidden = about.is_withheld && is_caller && extension.is_none();
+    let hidden = |text: Option<String>| text.filter(|_| !is_hidden);
+    views::Leg {
+        id: leg.id,
+        caller: is_caller,
+        state: match leg.phase {
+            Phase::Ringing => LegState::Ringing,
+            Phase::Up => LegState::Up,
+            Phase::Held => LegState::Held,
+            Phase::Parked => LegState::Parked,
+        },
+        since: time(leg.since),
+        number: hidden(own(extension.map(|one| one.number.as_str()), number)),
+        name: hidden(own(extension.map(|one| one.name.as_str()), name)),
+        extension_id: extension.map(|one| one.id),
+        extension: extension.map(|one| one.number.clone()),
+        agent_id: extension.and_then(|one| one.user),
+        connected_to: leg.partner,
+    }
+}
+
+/// A number as people know it: the switch's own dial strings have `%DOMAIN` behind a user.
+fn plain(number: &str) -> String {
+    number.split('%').next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,384 @@
+//! Makes events for clients out of changes of what is known.
+//!
+//! Changes are noted where they happen, in their order, with what can't be looked up later: how a call was at that moment. Names are put in by
+//! one task, and what people would see no difference in is left out.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+};
+
+use chrono::Utc;
+use serde::Serialize;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::{
+    Live, Watched,
+    call_now::{self, CallNow},
+    change::{Aor, Change},
+    events::{New, Topic},
+    leg::{Leg, Phase},
+    names::Names,
+    said::Micros,
+    show::{self, Scope},
+    state::State,
+    views::{At, time},
+    whose::{Whose, id_of},
+};
+
+/// How many changes may wait for the publisher.
+pub const MOST_WAITING: usize = 10_000;
+/// How many last events are remembered, to leave out repeated ones.
+const MOST_REMEMBERED: usize = 50_000;
+
+/// A change that clients may hear of.
+#[derive(Debug)]
+pub struct Note {
+    pub cluster: Uuid,
+    pub place: At,
+    pub at: Micros,
+    pub what: Noted,
+}
+
+#[derive(Debug)]
+pub enum Noted {
+    /// With the tenants that it concerns.
+    Incoming(Box<CallNow>, Uuid, BTreeSet<Uuid>),
+    /// As it is, and with those who have just left.
+    Call(Box<CallNow>, Box<CallNow>, BTreeSet<Uuid>),
+    /// With everybody who was ever in it, and with those who were in it at last; and why it ended.
+    Ended(Box<CallNow>, Box<CallNow>, Option<String>, BTreeSet<Uuid>),
+    Agent(Uuid, String),
+    Queue(Uuid, Uuid),
+    Phone(Uuid, Aor),
+    Registration(Uuid, Aor),
+    Gateway(Uuid, Uuid, bool, String),
+    /// What is known of the switch begins anew.
+    Anew,
+}
+
+/// What clients were told of the calls that are up.
+#[derive(Debug, Default)]
+pub struct Told(HashMap<Uuid, ToldOf>);
+
+#[derive(Debug)]
+struct ToldOf {
+    /// With everybody who was ever in it.
+    ever: CallNow,
+    last: CallNow,
+    tenants: BTreeSet<Uuid>,
+}
+
+impl Told {
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Notes what clients may hear of these changes.
+    pub fn notes(&mut self, changes: &[Change], state: &State, whose: &Whose, switch: Uuid) -> Vec<Noted> {
+        let mut noted = Vec::new();
+        let causes = changes.iter().find_map(|change| match change {
+            Change::LegOver(leg) => leg.cause.clone(),
+            _ => None,
+        });
+        for change in changes {
+            match change {
+                Change::Leg(id) => noted.extend(incoming(*id, state, whose)),
+                Change::Call(id) => {
+                    let now = CallNow::of(*id, state, whose);
+                    if now.legs.is_empty() {
+                        continue;
+                    }
+                    let tenants = whose.of_call(&state.calls.of(*id));
+                    for leg in &now.legs {
+                        noted.extend(of_phone(leg, state, whose));
+                    }
+                    let told = self.0.entry(*id).or_insert_with(|| {
+                        let (ever, last) = (now.clone(), now.clone());
+                        ToldOf { ever, last, tenants: BTreeSet::new() }
+                    });
+                    told.ever.join(&now);
+                    // Whoever has just left hears that, and nothing more.
+                    let mut recent = std::mem::replace(&mut told.last, now.clone());
+                    recent.join(&now);
+                    let left = told.tenants.difference(&tenants).copied().collect::<BTreeSet<_>>();
+                    if !left.is_empty() {
+                        let (ever, recent) = (Box::new(told.ever.clone()), Box::new(recent.clone()));
+                        noted.push(Noted::Ended(ever, recent, causes.clone(), left));
+                    }
+                    told.tenants.clone_from(&tenants);
+                    noted.push(Noted::Call(Box::new(now), Box::new(recent), tenants));
+                }
+                Change::LegOver(leg) => noted.extend(of_phone(leg, state, whose)),
+                Change::CallOver(id) => {
+                    if let Some(ToldOf { ever, last, tenants }) = self.0.remove(id) {
+                        noted.push(Noted::Ended(Box::new(ever), Box::new(last), causes.clone(), tenants));
+                    }
+                }
+                Change::Queue(name) => {
+                    noted.extend(whose.of_name(name).zip(id_of(name)).map(|(t, q)| Noted::Queue(t, q)));
+                }
+                Change::Agent(name) => {
+                    noted.extend(whose.of_name(name).map(|tenant| Noted::Agent(tenant, name.clone())));
+                }
+                Change::Registration(aor) => {
+                    if let Some(tenant) = whose.of_domain(&aor.1) {
+                        noted.push(Noted::Registration(tenant, aor.clone()));
+                        noted.push(Noted::Phone(tenant, aor.clone()));
+                    }
+                }
+                Change::Gateway(carrier) => {
+                    if let Some(now) = state.gateways.get(carrier) {
+                        noted.push(Noted::Gateway(*carrier, switch, now.is_up, now.state.clone()));
+                    }
+                }
+                Change::Conference(_) | Change::Parked(_) => {}
+            }
+        }
+        noted
+    }
+}
+
+/// A new leg that rings a phone.
+fn incoming(id: Uuid, state: &State, whose: &Whose) -> Option<Noted> {
+    let leg = state.calls.leg(id)?;
+    let rings = leg.about.is_caller == Some(false) && leg.phase == Phase::Ringing && leg.about.phone.is_some();
+    let tenant = whose.of_leg(leg).filter(|_| rings)?;
+    let call = CallNow::of(leg.call, state, whose);
+    Some(Noted::Incoming(Box::new(call), id, BTreeSet::from([tenant])))
+}
+
+/// A leg of a phone changes the presence of its extension, and perhaps an agent.
+fn of_phone(leg: &Leg, state: &State, whose: &Whose) -> Vec<Noted> {
+    let Some((user, domain)) = &leg.about.phone else { return Vec::new() };
+    let Some(tenant) = whose.of_domain(domain) else { return Vec::new() };
+    let mut noted = vec![Noted::Phone(tenant, (user.as_str().into(), domain.as_str().into()))];
+    let agent = format!("{user}@{domain}");
+    if state.queues.agents().any(|(name, _)| name == agent) {
+        noted.push(Noted::Agent(tenant, agent));
+    }
+    noted
+}
+
+/// What an event is about, so that its repetition is noticed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Call(Uuid, Uuid),
+    Agent(Uuid, String),
+    Queue(Uuid, Uuid),
+    Phone(Uuid, Aor),
+    Registration(Uuid, Aor),
+    Gateway(Uuid, Uuid),
+}
+
+pub struct Publisher {
+    pub live: Arc<Live>,
+    pub pool: PgPool,
+    /// The last event of each thing.
+    last: HashMap<Key, u64>,
+}
+
+/// Whom and what an event is about.
+#[derive(Default)]
+struct About {
+    people: BTreeSet<Uuid>,
+    extensions: BTreeSet<String>,
+    queue: Option<Uuid>,
+    own: Option<Value>,
+}
+
+impl Publisher {
+    #[must_use]
+    pub fn new(live: Arc<Live>, pool: PgPool) -> Self {
+        Self { live, pool, last: HashMap::new() }
+    }
+
+    pub async fn run(mut self, mut notes: mpsc::Receiver<Note>) {
+        while let Some(note) = notes.recv().await {
+            self.take(note).await;
+        }
+    }
+
+    async fn names(&self, tenant: Uuid) -> Arc<Names> {
+        self.live.names.of(tenant, self.live.generations(), &self.pool).await
+    }
+
+    async fn take(&mut self, note: Note) {
+        let Note { cluster, place, at, what } = note;
+        match what {
+            Noted::Incoming(call, leg, tenants) => {
+                for tenant in tenants {
+                    self.incoming(&call, leg, tenant, at, &place).await;
+                }
+            }
+            Noted::Call(call, recent, tenants) => {
+                for tenant in tenants {
+                    let names = self.names(tenant).await;
+                    let (data, about) = of_call(&call, &recent, tenant, &names);
+                    if self.is_news(Key::Call(tenant, call.id), &data) {
+                        self.send(Topic::CallStateChanged, Some(tenant), at, data, about, place.clone());
+                    }
+                }
+            }
+            Noted::Ended(call, last, cause, tenants) => {
+                for tenant in tenants {
+                    self.last.remove(&Key::Call(tenant, call.id));
+                    let names = self.names(tenant).await;
+                    let (mut data, mut about) = of_call(&call, &last, tenant, &names);
+                    for data in [Some(&mut data), about.own.as_mut()].into_iter().flatten() {
+                        data["state"] = json!("ended");
+                        data["ended_at"] = json!(time(at));
+                        data["cause"] = json!(cause);
+                    }
+                    self.send(Topic::CallEnded, Some(tenant), at, data, about, place.clone());
+                }
+            }
+            Noted::Agent(tenant, name) => self.agent(tenant, name, at).await,
+            Noted::Queue(tenant, id) => self.queue(tenant, id, at).await,
+            Noted::Phone(tenant, aor) => {
+                let names = self.names(tenant).await;
+                let presence = show::presence(&of(tenant), &self.live, &aor, &names);
+                let about = about_phone(&aor, &names);
+                self.tell(Key::Phone(tenant, aor), Topic::PresenceUpdate, tenant, at, &presence, about);
+            }
+            Noted::Registration(tenant, aor) => self.registration(tenant, aor, at).await,
+            Noted::Gateway(carrier, switch, is_up, state) => {
+                let data = json!({ "carrier_id": carrier, "up": is_up, "state": state });
+                if self.is_news(Key::Gateway(carrier, switch), &data) {
+                    let owner = self.live.carriers.owner(carrier, &self.pool).await;
+                    self.send(Topic::GatewayChanged, owner, at, data, About::default(), place);
+                }
+            }
+            Noted::Anew => {
+                self.last.clear();
+                self.live.bus.anew(cluster);
+            }
+        }
+    }
+
+    async fn incoming(&mut self, call: &CallNow, leg: Uuid, tenant: Uuid, at: Micros, place: &At) {
+        let names = self.names(tenant).await;
+        let (mut data, about) = of_call(call, call, tenant, &names);
+        let rings = call.legs.iter().zip(&call.owners).find(|(one, _)| one.id == leg);
+        let extension = rings.and_then(|(one, owner)| call_now::extension(one, *owner == Some(tenant), &names));
+        let about = About {
+            people: extension.and_then(|one| one.user).into_iter().collect(),
+            extensions: extension.map(|one| one.number.clone()).into_iter().collect(),
+            ..about
+        };
+        data["leg_id"] = json!(leg);
+        data["extension"] = json!(extension.map(|one| &one.number));
+        self.send(Topic::CallIncoming, Some(tenant), at, data, about, place.clone());
+    }
+
+    async fn agent(&mut self, tenant: Uuid, name: String, at: Micros) {
+        let names = self.names(tenant).await;
+        let Some(mut agent) = show::agents(&of(tenant), &self.live).remove(&(tenant, name.clone())) else { return };
+        let user = show::name_agent(&mut agent, Some(&names));
+        let extensions = agent.extension.clone().into_iter().collect();
+        let about = About { people: user.into_iter().collect(), extensions, ..About::default() };
+        self.tell(Key::Agent(tenant, name), Topic::AgentStatusUpdated, tenant, at, &agent, about);
+    }
+
+    async fn queue(&mut self, tenant: Uuid, id: Uuid, at: Micros) {
+        let names = self.names(tenant).await;
+        let Some(mut queue) = show::queues(&of(tenant), &self.live).remove(&(tenant, id)) else { return };
+        show::name_queue(&mut queue, Some(&names));
+        let about = About { people: names.who_serves(id), queue: Some(id), ..About::default() };
+        self.tell(Key::Queue(tenant, id), Topic::QueueUpdate, tenant, at, &queue, about);
+    }
+
+    async fn registration(&mut self, tenant: Uuid, aor: Aor, at: Micros) {
+        let names = self.names(tenant).await;
+        let mut phones = show::registrations_of(&of(tenant), &self.live, Some(&aor));
+        for phone in &mut phones {
+            show::name_phone(&mut phone.it, Some(&names));
+        }
+        let known = names.of_phone(&aor.0);
+        let data = json!({
+            "tenant_id": tenant, "sip_username": aor.0, "extension_id": known.map(|one| one.id),
+            "extension": known.map(|one| &one.number), "phones": phones.iter().map(|of| &of.it).collect::<Vec<_>>(),
+        });
+        let about = about_phone(&aor, &names);
+        self.tell(Key::Registration(tenant, aor), Topic::RegistrationChanged, tenant, at, &data, about);
+    }
+
+    /// Sends an event unless the last one of this thing said the same.
+    fn tell(&mut self, key: Key, topic: Topic, tenant: Uuid, at: Micros, data: &impl Serialize, about: About) {
+        let Ok(data) = serde_json::to_value(data) else { return };
+        if self.is_news(key, &data) {
+            self.send(topic, Some(tenant), at, data, about, At::default());
+        }
+    }
+
+    fn is_news(&mut self, key: Key, data: &Value) -> bool {
+        let mut hasher = DefaultHasher::new();
+        data.to_string().hash(&mut hasher);
+        if self.last.len() >= MOST_REMEMBERED {
+            self.last.clear();
+        }
+        let now = hasher.finish();
+        self.last.insert(key, now) != Some(now)
+    }
+
+    fn send(&self, topic: Topic, tenant: Option<Uuid>, at: Micros, data: Value, about: About, place: At) {
+        let About { people, extensions, queue, own } = about;
+        let at = if at == 0 { Utc::now() } else { time(at) };
+        self.live.bus.publish(New { topic, tenant, people, extensions, queue, at, data, own, place });
+    }
+}
+
+fn of(tenant: Uuid) -> Scope {
+    Scope { tenant: Some(tenant), ..Scope::default() }
+}
+
+fn about_phone(aor: &Aor, names: &Names) -> About {
+    let known = names.of_phone(&aor.0);
+    About {
+        people: known.and_then(|one| one.user).into_iter().collect(),
+        extensions: known.map(|one| one.number.clone()).into_iter().collect(),
+        ..About::default()
+    }
+}
+
+/// `recent`: with those whom it is about.
+fn of_call(call: &CallNow, recent: &CallNow, tenant: Uuid, names: &Names) -> (Value, About) {
+    let shown = call.shown(tenant, At::default(), names, None);
+    let all = recent.shown(tenant, At::default(), names, None);
+    let people = all.legs.iter().filter_map(|leg| leg.agent_id).collect::<BTreeSet<_>>();
+    let extensions = all.legs.iter().filter_map(|leg| leg.extension.clone()).collect();
+    // Somebody who is no party, so that a withheld number stays that.
+    let own = call.has_withheld().then(|| json!(call.shown(tenant, At::default(), names, Some(Uuid::nil()))));
+    let queue = shown.queue_id;
+    (json!(shown), About { people, extensions, queue, own })
+}
+
+impl Live {
+    /// Notes what clients may hear of changes at a switch, if anybody listens.
+    pub(super) fn note(&self, watched: &Watched, told: &mut Told, changes: &[Change], state: &State, at: Micros) {
+        if changes.is_empty() {
+            return;
+        }
+        if !self.bus.is_wanted() {
+            told.clear();
+            return;
+        }
+        let whose = self.whose(watched);
+        for what in told.notes(changes, state, &whose, watched.switch) {
+            self.put(watched, at, what);
+        }
+    }
+
+    pub(super) fn put(&self, watched: &Watched, at: Micros, what: Noted) {
+        let place = At { switch_id: Some(watched.switch), switch: Some(watched.name.clone()) };
+        let note = Note { cluster: watched.cluster, place, at, what };
+        if self.notes.try_send(note).is_err() {
+            // Clients see the whole state instead of what no longer fits.
+            self.bus.anew(watched.cluster);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What whoever asks may see of live state, with names.
+
+use sqlx::PgPool;
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+use super::{
+    Live,
+    presence::Presence,
+    show::{self, NamesOf, Of, Scope},
+    views::{self, Agent, LiveGateway, Queue, Registration},
+};
+
+/// Somebody who asks.
+pub struct Asker<'a> {
+    pub live: &'a Live,
+    pub pool: &'a PgPool,
+    pub scope: &'a Scope,
+}
+
+impl Asker<'_> {
+    pub async fn names(&self, tenants: impl Iterator<Item = Uuid>) -> NamesOf {
+        let mut all = NamesOf::new();
+        for tenant in tenants.collect::<BTreeSet<_>>() {
+            all.insert(tenant, self.live.names.of(tenant, self.live.generations(), self.pool).await);
+        }
+        all
+    }
+
+    /// Whether something of this person may be shown.
+    fn may_see(&self, user: Option<Uuid>) -> bool {
+        self.scope.person.is_none() || user == self.scope.person
+    }
+
+    pub async fn registrations(&self) -> Vec<Registration> {
+        let found = show::registrations(self.scope, self.live);
+        let names = self.names(found.iter().map(|of| of.tenant)).await;
+        let shown = found.into_iter().filter_map(|Of { tenant, it: mut phone, .. }| {
+            let user = show::name_phone(&mut phone, names.get(&tenant));
+            self.may_see(user).then_some(phone)
+        });
+        shown.collect()
+    }
+
+    pub async fn calls(&self) -> Vec<views::Call> {
+        let found = show::calls(self.scope, self.live);
+        let names = self.names(found.iter().map(|of| of.tenant)).await;
+        let shown = found.into_iter().filter_map(|Of { tenant, at, it }| {
+            let call = it.shown(tenant, at, names.get(&tenant)?, self.scope.person);
+            let is_own = self.scope.person.is_none() || call.legs.iter().any(|leg| leg.agent_id == self.scope.person);
+            is_own.then_some(call)
+        });
+        shown.collect()
+    }
+
+    pub async fn queues(&self) -> Vec<Queue> {
+        let found = show::queues(self.scope, self.live);
+        let names = self.names(found.keys().map(|(tenant, _)| *tenant)).await;
+        let shown = found.into_values().filter_map(|mut queue| {
+            let names = names.get(&queue.tenant_id);
+            show::name_queue(&mut queue, names);
+            let serves = |person| names.is_some_and(|names| names.serves(person, queue.queue_id));
+            self.scope.person.is_none_or(serves).then_some(queue)
+        });
+        shown.collect()
+    }
+
+    /// With their names on the switch.
+    pub async fn agents(&self) -> Vec<(String, Agent)> {
+        let found = show::agents(self.scope, self.live);
+        let names = self.names(found.keys().map(|(tenant, _)| *tenant)).await;
+        let shown = found.into_iter().filter_map(|((tenant, name), mut agent)| {
+            let user = show::name_agent(&mut agent, names.get(&tenant));
+            self.may_see(user).then_some((name, agent))
+        });
+        shown.collect()
+    }
+
+    pub async fn presence(&self) -> Vec<Presence> {
+        let found = show::phones(self.scope, self.live);
+        let names = self.names(found.iter().map(|(tenant, _)| *tenant)).await;
+        let mut shown = Vec::new();
+        for (tenant, aor) in found {
+            let Some(names) = names.get(&tenant) else { continue };
+            if self.may_see(names.of_phone(&aor.0).and_then(|one| one.user)) {
+                let scope = Scope { tenant: Some(tenant), ..self.scope.clone() };
+                shown.push(show::presence(&scope, self.live, &aor, names));
+            }
+        }
+        shown
+    }
+
+    /// With the switches that see them.
+    pub async fn gateways(&self) -> Vec<(Uuid, LiveGateway)> {
+        let carriers = self.live.carriers.all(self.pool).await;
+        let mut shown = Vec::new();
+        for watched in self.scope.switches(self.live) {
+            let known = watched.known();
+            if known.unknown_since.is_some() {
+                continue;
+            }
+            for (id, gateway) in &known.state.gateways {
+                let carrier = carriers.iter().find(|carrier| carrier.id == *id);
+                let owner = carrier.and_then(|carrier| carrier.tenant);
+                if self.scope.tenant.is_some() && owner != self.scope.tenant {
+                    continue;
+                }
+                let shown_as = LiveGateway {
+                    carrier_id: *id,
+                    carrier: carrier.map(|carrier| carrier.name.clone()),
+                    tenant_id: owner,
+                    up: gateway.is_up,
+                    state: gateway.state.clone(),
+                    since: gateway.since.map(views::time),
+                    at: self.scope.at(&watched),
+                };
+                shown.push((watched.switch, shown_as));
+            }
+        }
+        shown
+    }
+}

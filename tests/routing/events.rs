@@ -1,0 +1,294 @@
+//! `/v1/events`: what happens, over WebSockets and as server-sent events.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+use uuid::Uuid;
+
+use crate::{
+    event_socket::{EventSocket, PASSWORD},
+    harness::{Cluster, Database, Node},
+    live::{fires, known, known_at, leg, now, registers},
+    pushes::Fleet,
+};
+
+/// A client that listens.
+struct Listener {
+    stream: TcpStream,
+    is_websocket: bool,
+    read: Vec<u8>,
+}
+
+impl Listener {
+    /// Returns the status if the stream is refused.
+    async fn open(node: &Node, key: &str, query: &str, is_websocket: bool) -> Result<Self, u16> {
+        let mut stream = TcpStream::connect(node.app.app_address).await.unwrap();
+        let how = if is_websocket {
+            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+        } else {
+            "Accept: text/event-stream"
+        };
+        let request = format!("GET /v1/events?{query} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n{how}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut listener = Self { stream, is_websocket, read: Vec::new() };
+        let head = loop {
+            if let Some(end) = listener.read.windows(4).position(|window| window == b"\r\n\r\n") {
+                break listener.read.drain(..end + 4).collect::<Vec<_>>();
+            }
+            assert!(listener.more().await, "{}", String::from_utf8_lossy(&listener.read));
+        };
+        let head = String::from_utf8(head).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse::<u16>().unwrap();
+        if status == if is_websocket { 101 } else { 200 } { Ok(listener) } else { Err(status) }
+    }
+
+    /// Reads more. `false` if the connection is closed.
+    async fn more(&mut self) -> bool {
+        let mut part = vec![0; 65536];
+        let read = tokio::time::timeout(Duration::from_secs(20), self.stream.read(&mut part));
+        let read = read.await.expect("nothing came").unwrap_or(0);
+        self.read.extend_from_slice(&part[..read]);
+        read > 0
+    }
+
+    /// The next message that is whole.
+    fn whole(&mut self) -> Option<String> {
+        if !self.is_websocket {
+            let text = String::from_utf8_lossy(&self.read).into_owned();
+            let start = text.find("data: ")?;
+            let end = start + text[start..].find("\n\n")?;
+            let message = text[start + 6..end].to_owned();
+            self.read.drain(..end + 2);
+            return Some(message);
+        }
+        let (opcode, short) = (*self.read.first()? & 0x0f, usize::from(*self.read.get(1)? & 0x7f));
+        let (head, length) = match short {
+            126 => (4, usize::from(u16::from_be_bytes(self.read.get(2..4)?.try_into().unwrap()))),
+            127 => (10, usize::try_from(u64::from_be_bytes(self.read.get(2..10)?.try_into().unwrap())).unwrap()),
+            length => (2, length),
+        };
+        if self.read.len() < head + length {
+            return None;
+        }
+        let frame = self.read.drain(..head + length).skip(head).collect::<Vec<_>>();
+        if opcode == 1 { Some(String::from_utf8(frame).unwrap()) } else { self.whole() }
+    }
+
+    async fn next(&mut self) -> Option<Value> {
+        loop {
+            if let Some(message) = self.whole() {
+                return Some(serde_json::from_str(&message).unwrap());
+            }
+            if !self.more().await {
+                return None;
+            }
+        }
+    }
+
+    async fn message(&mut self) -> Value {
+        self.next().await.expect("the stream ended")
+    }
+}
+
+fn bridge(a: Uuid, b: Uuid) -> Value {
+    json!({ "Bridge-A-Unique-ID": a, "Bridge-B-Unique-ID": b })
+}
+
+/// A call from outside to the agent's phone, from its beginning to its end.
+fn call(fleet: &Fleet, a: Uuid, b: Uuid) -> Vec<Value> {
+    let (domain, phone) = (&fleet.stage.domain, &fleet.stage.phone);
+    let caller = json!({
+        "Call-Direction": "inbound", "Channel-Name": "sofia/external/x@carrier.test", "Caller-Caller-ID-Number": "+493012345678",
+        "Caller-Destination-Number": "+12025550123", "Caller-Context": "public",
+    });
+    let called = json!({
+        "Call-Direction": "outbound", "Channel-Name": format!("sofia/internal/{phone}@192.0.2.7"), "Other-Leg-Unique-ID": a,
+        "variable_dialplane_taken_by": format!("{phone}@{domain}"),
+    });
+    let ends = json!({ "Hangup-Cause": "NORMAL_CLEARING" });
+    vec![
+        leg("CHANNEL_CREATE", a, a, &caller),
+        leg("CHANNEL_CREATE", b, a, &called),
+        leg("CHANNEL_ANSWER", b, a, &json!({})),
+        leg("CHANNEL_ANSWER", a, a, &json!({})),
+        leg("CHANNEL_BRIDGE", a, a, &bridge(a, b)),
+        leg("CHANNEL_HANGUP_COMPLETE", b, b, &ends),
+        leg("CHANNEL_HANGUP_COMPLETE", a, a, &ends),
+    ]
+}
+
+#[actix_web::test]
+async fn every_event_of_a_call_comes_in_its_order_and_a_client_that_comes_back_misses_none() {
+    let fleet = Fleet::new().await;
+    known(&fleet).await;
+    let node = &fleet.stage.node;
+    let query = format!("tenant_id={}&topics=call:incoming,call:state:changed,call:ended", fleet.stage.tenant);
+    let mut socket = Listener::open(node, &node.key, &query, true).await.unwrap();
+    let mut sent = Listener::open(node, &node.key, &query, false).await.unwrap();
+    for listener in [&mut socket, &mut sent] {
+        let first = listener.message().await;
+        assert_eq!((&first["type"], &first["reason"]), (&json!("snapshot"), &json!("start")), "{first}");
+        assert_eq!(first["data"]["calls"], json!([]));
+        assert!(first["data"].get("gateways").is_none(), "only what it listens to");
+    }
+    let (a, b) = (Uuid::new_v4(), Uuid::new_v4());
+    for event in call(&fleet, a, b) {
+        fires(&fleet.socket, event, now());
+    }
+    let mut heard = Vec::new();
+    let mut after_the_second = Value::Null;
+    while heard.last().is_none_or(|(topic, _)| topic != "call:ended") {
+        let message = socket.message().await;
+        heard.push((
+            message["topic"].as_str().unwrap().to_owned(),
+            message["data"]["state"].as_str().unwrap().to_owned(),
+        ));
+        assert_eq!(message["data"]["id"], json!(a), "{message}");
+        if heard.len() == 2 {
+            after_the_second = message["cursor"].clone();
+        }
+        if message["topic"] == "call:incoming" {
+            assert_eq!(message["data"]["extension"], "2000", "{message}");
+        }
+        if message["topic"] == "call:ended" {
+            assert_eq!(message["data"]["cause"], "NORMAL_CLEARING", "{message}");
+        }
+    }
+    let topics = heard.iter().map(|(topic, _)| topic.as_str()).collect::<Vec<_>>();
+    assert_eq!(topics.first(), Some(&"call:incoming"), "{heard:?}");
+    assert_eq!(topics.iter().filter(|topic| **topic == "call:ended").count(), 1, "{heard:?}");
+    let states = heard.iter().map(|(_, state)| state.as_str()).collect::<Vec<_>>();
+    let talks = states.iter().position(|state| *state == "talking").unwrap();
+    assert!(states[..talks].contains(&"ringing"), "{heard:?}");
+    // Server-sent events say the same.
+    for (topic, state) in &heard {
+        let message = sent.message().await;
+        assert_eq!(
+            (message["topic"].as_str(), message["data"]["state"].as_str()),
+            (Some(topic.as_str()), Some(state.as_str()))
+        );
+    }
+    // After a broken connection, it goes on where it was.
+    drop(socket);
+    let again = format!("{query}&cursor={}", after_the_second.as_str().unwrap());
+    let mut socket = Listener::open(node, &node.key, &again, true).await.unwrap();
+    assert_eq!(socket.message().await["type"], "resumed");
+    for (topic, _) in &heard[2..] {
+        assert_eq!(socket.message().await["topic"], json!(topic));
+    }
+    // A cursor of another node, or of long ago.
+    for cursor in ["000000000000-1", "x", "-", "0"] {
+        let mut other = Listener::open(node, &node.key, &format!("{query}&cursor={cursor}"), true).await.unwrap();
+        let first = other.message().await;
+        assert_eq!((&first["type"], &first["reason"]), (&json!("snapshot"), &json!("unknown_cursor")), "{cursor}");
+    }
+    fleet.stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_tenant_hears_of_its_own_and_a_stream_ends_within_a_second_after_its_key() {
+    let fleet = Fleet::new().await;
+    known(&fleet).await;
+    let node = &fleet.stage.node;
+    let other = node.tenant("other.test").await;
+    let key = async |tenant: Uuid| {
+        let new = json!({ "name": "listens", "tenant_id": tenant, "scopes": ["live:read"] });
+        let made = node.api("POST", "/v1/keys", new).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+        (made.id(), made.json()["token"].as_str().unwrap().to_owned())
+    };
+    let ((id, own), (_, others)) = (key(fleet.stage.tenant).await, key(other).await);
+    let mut listener = Listener::open(node, &own, "", true).await.unwrap();
+    let mut stranger = Listener::open(node, &others, "", true).await.unwrap();
+    for listener in [&mut listener, &mut stranger] {
+        assert_eq!(listener.message().await["type"], "snapshot");
+    }
+    let foreign = format!("tenant_id={}", fleet.stage.tenant);
+    assert_eq!(Listener::open(node, &others, &foreign, true).await.err(), Some(404));
+    assert_eq!(Listener::open(node, "dpk_wrong", "", true).await.err(), Some(401));
+    assert_eq!(Listener::open(node, &own, "topics=call:nothing", true).await.err(), Some(400));
+    assert_eq!(node.api("GET", "/v1/events", Value::Null).await.json()["code"], "how_to_listen");
+
+    fires(&fleet.socket, registers(&fleet.stage.domain, &fleet.stage.phone, "one"), now());
+    let mut topics = [listener.message().await, listener.message().await].map(|message| {
+        assert!(!message.to_string().contains("switch_id"), "only the platform sees switches: {message}");
+        message["topic"].as_str().unwrap().to_owned()
+    });
+    topics.sort();
+    assert_eq!(topics, ["presence:update", "registration:changed"]);
+    fires(&fleet.socket, registers("other.test", "1000", "two"), now());
+    // The other's first event is its own.
+    let message = stranger.message().await;
+    assert_eq!(message["data"]["tenant_id"], json!(other), "{message}");
+
+    let gone = node.api("DELETE", &format!("/v1/keys/{id}"), Value::Null).await;
+    assert_eq!(gone.status, 204, "{}", gone.text());
+    let since = Instant::now();
+    let last = listener.message().await;
+    assert_eq!((&last["type"], &last["reason"]), (&json!("ended"), &json!("access_ended")), "{last}");
+    assert!(listener.next().await.is_none());
+    println!("ended after {:?}", since.elapsed());
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    fleet.stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_switch_that_breaks_off_or_comes_back_is_told_by_a_snapshot() {
+    let fleet = Fleet::new().await;
+    known(&fleet).await;
+    let node = &fleet.stage.node;
+    let query = format!("tenant_id={}&topics=registration:changed", fleet.stage.tenant);
+    let mut listener = Listener::open(node, &node.key, &query, true).await.unwrap();
+    assert_eq!(listener.message().await["type"], "snapshot");
+    fleet.socket.has().hangs_up = true;
+    fires(&fleet.socket, json!({ "Event-Name": "SHUTDOWN" }), now());
+    let lost = loop {
+        let message = listener.message().await;
+        if message["type"] == "snapshot" {
+            break message;
+        }
+    };
+    assert_eq!((&lost["reason"], &lost["data"]["registrations"]), (&json!("switch"), &json!([])), "{lost}");
+    assert!(lost["data"]["unknown"][0]["since"].is_string(), "{lost}");
+    fleet.socket.has().hangs_up = false;
+    let back = listener.message().await;
+    assert_eq!((&back["reason"], &back["data"]["unknown"]), (&json!("switch"), &json!([])), "{back}");
+    fleet.stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_client_hears_what_happens_while_postgres_is_away() {
+    let cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
+    let database = Database::on(&cluster).await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let extension = node.extension(tenant, json!({ "number": "1000", "display_name": "Ada" })).await;
+    let phone = extension["sip_username"].as_str().unwrap();
+    let socket = EventSocket::open().await;
+    let switches = node.api("GET", "/v1/switches", Value::Null).await.json();
+    let path = format!("/v1/switches/{}/event-socket", switches["items"][0]["id"].as_str().unwrap());
+    let put = node.api("PUT", &path, json!({ "address": socket.address, "password": PASSWORD })).await;
+    assert_eq!(put.status, 200, "{}", put.text());
+    known_at(&socket, &node).await;
+    let query = format!("tenant_id={tenant}&topics=registration:changed");
+    let mut listener = Listener::open(&node, &node.key, &query, true).await.unwrap();
+    assert_eq!(listener.message().await["type"], "snapshot");
+    fires(&socket, registers("acme.test", phone, "before"), now());
+    let named = listener.message().await;
+    assert_eq!(named["data"]["extension"], "1000", "{named}");
+    cluster.kill();
+    for call_id in ["after", "later"] {
+        let since = Instant::now();
+        fires(&socket, registers("acme.test", phone, call_id), now());
+        let message = listener.message().await;
+        println!("heard after {:?}", since.elapsed());
+        assert_eq!(message["data"]["extension"], "1000", "{message}");
+        assert!(message["data"]["phones"].to_string().contains(call_id), "{message}");
+    }
+    drop(listener);
+    node.stop().await;
+}

@@ -209,6 +209,9 @@ async fn subjects(gallery: &mut Gallery<'_>) {
     gallery.show_alike("group-delete", &format!("/app/groups/{}/delete", made["groups"])).await;
     gallery.show_alike("number-assign", &format!("/phone-numbers/{}/assign", made["phone-numbers"])).await;
     gallery.show("search", "/search?q=sales").await;
+    gallery.show("menu-map", &format!("/app/menus/{}/map", made["menus"])).await;
+    gallery.show_alike("number-map", &format!("/phone-numbers/{}/map", made["phone-numbers"])).await;
+    gallery.show_alike("team", "/app/team").await;
     for (name, path) in [
         ("today", "/app"),
         ("assignments", "/agent-assignments"),

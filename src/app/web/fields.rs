@@ -231,6 +231,7 @@ impl Drawing<'_> {
             Value::Number(number) => number.to_string(),
             _ => String::new(),
         };
+        let text_is_empty = text.is_empty();
         let input = |kind, mode| Body::Input { kind, value: text.clone(), mode };
         let body = match kind {
             Kind::Text => input("text", ""),
@@ -243,7 +244,9 @@ impl Drawing<'_> {
             }
             Kind::Lines => Body::Area { rows: text.lines().count().clamp(2, 12), value: text },
             Kind::Flag => Body::Flag { on: draft == true },
-            Kind::Choice(choices) => Body::Choice { options: self.choice(path, choices, &text, !required || nullable) },
+            Kind::Choice(choices) => {
+                Body::Choice { options: self.choice(path, choices, &text, nullable || text.is_empty()) }
+            }
             Kind::Checks(choices) => {
                 let chosen = |choice: &String| draft.as_array().is_some_and(|all| all.iter().any(|one| one == choice));
                 let options = choices.iter().map(|choice| Choice {
@@ -268,7 +271,8 @@ impl Drawing<'_> {
             },
             Kind::Tagged(tag, shapes) => Body::Pair { children: self.tagged(path, tag, shapes) },
         };
-        self.view(path, required, body)
+        // What is never empty is not called optional.
+        self.view(path, required || !(nullable || text_is_empty), body)
     }
 
     /// One row of a list. Its fields stand beside each other.

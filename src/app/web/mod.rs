@@ -15,6 +15,7 @@ mod form;
 mod import;
 mod kept;
 pub mod kept_store;
+mod map;
 mod nav;
 mod overview;
 mod platform;
@@ -96,6 +97,7 @@ pub fn pages(config: &mut web::ServiceConfig) {
         .configure(switches::pages)
         .configure(tester::pages)
         .configure(today::pages)
+        .configure(map::pages)
         .configure(overview::pages)
         .configure(uploads::pages)
         .configure(assignments::pages)

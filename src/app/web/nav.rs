@@ -55,6 +55,7 @@ const TENANT: &[(&str, &[Entry])] = &[
         "nav.settings",
         &[
             ("company", "nav.company", "/app/company", "building-2", Resource::Tenant),
+            ("team", "nav.team", "/app/team", "user-cog", Resource::Agents),
             ("keys", "nav.keys", "/app/keys", "key-round", Resource::Keys),
             ("audit", "nav.audit", "/audit", "scroll-text", Resource::Audit),
         ],

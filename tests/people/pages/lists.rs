@@ -706,3 +706,68 @@ async fn a_tenant_a_cluster_and_a_switch_are_changed_by_their_forms() {
     assert!(admin.get("/platform").await.text().contains("is deleted for good"));
     stage.node.stop().await;
 }
+
+#[actix_web::test]
+async fn a_map_shows_every_end_of_a_call_and_ends_where_it_would_go_in_a_circle() {
+    let stage = Stage::new().await;
+    let phone = stage.phone("1000", "Ada").await;
+    let post = async |path: &str, body: Value| {
+        let path = format!("/v1/tenants/{}/{path}", stage.tenant);
+        let answer = stage.owner.ask(&stage.node, "POST", &path, body).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        answer.id()
+    };
+    let group = post("groups", json!({ "name": "sales", "members": [phone] })).await;
+    let menu = json!({ "name": "Main menu", "kind": "ivr", "config": { "greeting": { "text": "Hello" },
+        "entries": { "1": { "kind": "group", "id": group } } } });
+    let menu = post("destinations", menu).await;
+    // Callers may come back to the menu that they came from.
+    let again = json!({ "name": "Back", "kind": "ivr", "config": { "greeting": { "text": "Again" },
+        "entries": { "9": { "kind": "ivr", "id": menu } } } });
+    let again = post("destinations", again).await;
+    let path = format!("/v1/tenants/{}/destinations/{menu}", stage.tenant);
+    let both = json!({ "config": { "greeting": { "text": "Hello" }, "entries": {
+        "1": { "kind": "group", "id": group }, "2": { "kind": "ivr", "id": again } } } });
+    assert_eq!(stage.owner.ask(&stage.node, "PATCH", &path, both).await.status, 200);
+    let number = json!({ "number": "+12025550123", "destination": { "kind": "ivr", "id": menu } });
+    let number = stage.owner.ask(&stage.node, "POST", "/v1/phone-numbers", number).await.id();
+    let manager = person(&stage.node, Some(stage.tenant), Role::Manager, "manager@acme.test").await;
+    let mut tab = Tab::of(&stage.node, &manager).await;
+    for path in [format!("/app/menus/{menu}/map"), format!("/phone-numbers/{number}/map")] {
+        let map = tab.get(&path).await;
+        let text = map.text();
+        assert_eq!(map.status, 200, "{text}");
+        for part in ["Main menu", "sales", "1000 Ada", "Back", &format!("/app/groups/{group}")] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+    let other = stage.node.tenant("other.test").await;
+    let other = person(&stage.node, Some(other), Role::Owner, "owner@other.test").await;
+    assert_eq!(Tab::of(&stage.node, &other).await.get(&format!("/app/menus/{menu}/map")).await.status, 404);
+    stage.node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_role_is_changed_on_the_teams_page_and_no_extension_is_lost_by_it() {
+    let stage = Stage::new().await;
+    let agent = stage.agent("grace@acme.test").await;
+    let (id, number) = (agent["id"].as_str().unwrap(), agent["extensions"][0]["number"].clone());
+    let mut tab = Tab::of(&stage.node, &stage.owner).await;
+    assert!(!tab.get("/app/team?role=owner").await.text().contains("grace@acme.test"));
+    let list = tab.get("/app/team?role=agent").await.text();
+    assert!(list.contains("grace@acme.test") && list.contains(">Agent<"), "{list}");
+    let page = format!("/app/team/{id}");
+    let mut sent = form(&tab.get(&page).await.text());
+    set(&mut sent, "role", "manager");
+    tab.does(&page, &refs(&sent)).await;
+    let now = stage.owner.ask(&stage.node, "GET", &format!("/v1/admin/agents/{id}"), Value::Null).await.json();
+    assert_eq!((&now["role"], &now["extensions"][0]["number"]), (&json!("manager"), &number));
+    // Nobody raises anybody above themselves.
+    let admin = person(&stage.node, Some(stage.tenant), Role::Admin, "second@acme.test").await;
+    let mut second = Tab::of(&stage.node, &admin).await;
+    let mut sent = form(&second.get(&page).await.text());
+    set(&mut sent, "role", "owner");
+    let refused = second.post(&page, &refs(&sent)).await;
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    stage.node.stop().await;
+}

@@ -30,6 +30,7 @@ pub enum Cell {
     Count,
     List,
     Choice,
+    Role,
 }
 
 /// A cell, ready for the page.
@@ -158,6 +159,7 @@ impl Cell {
                 });
                 plain(items.collect::<Vec<_>>().join(", "))
             }
+            Self::Role => plain(word(s, "role", &text())),
             Self::Choice => plain(if value.is_null() { String::new() } else { word(s, "value", &text()) }),
         }
     }

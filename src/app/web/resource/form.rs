@@ -517,7 +517,7 @@ pub async fn once(at: &At, fields: &[&str], answer: &Value) -> Result<Option<uui
 
 fn acts(at: &At, thing: &Value) -> Vec<NavItem> {
     let base = format!("{}/{}", at.spec.base, in_path(&id_of(at.spec, thing)));
-    let acts = at.spec.acts.iter().filter(|act| (act.when)(thing));
+    let acts = at.spec.acts.iter().filter(|act| at.may_write() && (act.when)(thing));
     let mut acts = acts
         .map(|act| NavItem {
             name: act.name,
@@ -533,7 +533,7 @@ fn acts(at: &At, thing: &Value) -> Vec<NavItem> {
         href: format!("{base}/{name}").into(),
         icon,
     }));
-    if at.spec.deletes {
+    if at.spec.deletes && at.may_write() {
         acts.push(NavItem {
             name: "delete",
             label: "agents.delete",
@@ -561,9 +561,7 @@ async fn one_form(at: &At, thing: &Value, showing: Showing<'_>, status: StatusCo
         Some(Kept::Told(values)) => page.told = values,
         _ => {}
     }
-    if at.may_write() {
-        page.acts = acts(at, thing);
-    }
+    page.acts = acts(at, thing);
     if page.can_write {
         let theirs = showing.asked.draft(thing);
         let shown = showing.asked.paths().map(|(path, _)| (path.to_owned(), value_at(&theirs, path).clone()));

@@ -89,6 +89,7 @@ pub static QUEUES: Spec = Spec {
 
 pub static MENUS: Spec = Spec {
     name: "menus",
+    further: &[("map", "map.title", "waypoints")],
     base: "/app/menus",
     icon: "list-tree",
     kind: Some(("ivr", "Ivr")),

@@ -9,6 +9,7 @@ mod keys;
 mod numbers;
 mod platform;
 mod pools;
+mod team;
 
 use actix_web::web::ServiceConfig;
 
@@ -22,6 +23,7 @@ pub use self::{
     numbers::NUMBERS,
     platform::{CARRIERS, CLUSTERS, SWITCHES, TENANTS},
     pools::{POOLS, RESERVED},
+    team::TEAM,
 };
 use super::resource::{self, Spec};
 
@@ -42,6 +44,7 @@ pub static ALL: &[&Spec] = &[
     &RESERVED,
     &COMPANY,
     &KEYS,
+    &TEAM,
     &CARRIERS,
     &CLUSTERS,
     &SWITCHES,
@@ -78,7 +81,7 @@ mod tests {
     };
     use crate::model::language::Language;
 
-    /// Fields that the API takes and a form leaves alone: a tenant's key is of that tenant, a switch's token has a page of its own, and a
+    /// Fields that the API takes and a form leaves alone: a tenant's key is of that tenant, an agent's extensions are on the agent's page, a switch's token has a page of its own, and a
     /// former domain is kept for as long as usual and given to nobody else.
     const LEFT: [(&str, &str); 4] =
         [("keys", "tenant_id"), ("switches", "new_token"), ("tenants", "keep_former_days"), ("tenants", "reuse")];

@@ -73,6 +73,7 @@ pub static NUMBERS: Spec = Spec {
             ..Act::EMPTY
         },
     ],
+    further: &[("map", "map.title", "waypoints")],
     bulks: &[
         Bulk { name: "unassign", label: "numbers.unassign", icon: "ban", does: Does::Post("/unassign") },
         Bulk { name: "suspend", label: "agents.suspend", icon: "ban", does: Does::Patch(r#"{"status": "suspended"}"#) },

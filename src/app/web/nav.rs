@@ -19,6 +19,7 @@ const TENANT: &[(&str, &[Entry])] = &[
         &[
             ("agents", "nav.agents", "/app/agents", "users", Resource::Agents),
             ("extensions", "nav.extensions", "/app/extensions", "phone", Resource::Agents),
+            ("contacts", "nav.contacts", "/app/contacts", "circle-user", Resource::Contacts),
         ],
     ),
     (
@@ -83,7 +84,8 @@ impl Shell {
         if me.role == Role::Agent {
             let account = NavItem::new("account", "nav.account", "/account", "circle-user");
             let numbers = NavItem::new("assignments", "nav.assignments", "/agent-assignments", "link");
-            return vec![Section { label: "", items: vec![account, numbers] }];
+            let contacts = NavItem::new("contacts", "nav.contacts", "/app/contacts", "users-round");
+            return vec![Section { label: "", items: vec![account, numbers, contacts] }];
         }
         let is_platform = me.role == Role::PlatformAdmin && self.acting.is_none();
         let sections = if is_platform { PLATFORM } else { TENANT };

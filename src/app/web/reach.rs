@@ -31,6 +31,7 @@ const PAGES: &[(&str, &str, &str)] = &[
     ("POST", "/v1/carriers/{}/rates/preview", "/platform/carriers/{}/rates"),
     ("GET", "/v1/carriers/{}/gateways", "/platform/carriers/{}/rates"),
     ("GET", "/v1/unreadable-records", "/platform/records"),
+    ("POST", "/v1/call-records/unreadable/read-again", "/platform/records"),
     ("GET", "/v1/unreadable-records/{}", "/platform/records"),
     ("POST", "/v1/routes/explain", "/app/route-tester"),
     ("POST", "/v1/admin/agents", "/app/agents/new"),
@@ -43,6 +44,7 @@ const PAGES: &[(&str, &str, &str)] = &[
 ];
 
 const LIVE: &str = "comes with the pages of live state";
+const CALLS: &str = "comes with the pages of calls";
 const BY_ONE: &str = "a list changes what was selected one by one, with the version that was seen of each";
 
 /// Operations without a page, and why. Those by the key that people know a thing by (`/by-…`) are for scripts: people open it.
@@ -62,7 +64,19 @@ const APART: &[(&str, &str, &str)] = &[
     ("PATCH", "/v1/tenants/{}/groups/bulk", BY_ONE),
     ("POST", "/v1/tenants/{}/groups/bulk-delete", BY_ONE),
     ("GET", "/v1/routes/preview", "comes with the comparison of carriers' prices"),
-    ("GET", "/v1/tenants/{}/outbound-calls", "comes with the pages of calls"),
+    ("GET", "/v1/calls", CALLS),
+    ("GET", "/v1/calls/count", CALLS),
+    ("GET", "/v1/calls/export", CALLS),
+    ("GET", "/v1/calls/{}", CALLS),
+    ("PATCH", "/v1/calls/{}", CALLS),
+    ("GET", "/v1/reports/calls", CALLS),
+    ("GET", "/v1/reports/calls.csv", CALLS),
+    ("GET", "/v1/usage", CALLS),
+    ("GET", "/v1/contacts/lookup", "for telephones and scripts; people search"),
+    ("POST", "/v1/contacts/import", "comes with the import of other files"),
+    ("GET", "/v1/contacts/export", "the list's own file"),
+    ("GET", "/v1/call-records/unreadable", "the same as /v1/unreadable-records"),
+    ("GET", "/v1/tenants/{}/outbound-calls", CALLS),
     ("POST", "/v1/templates", "comes with the pages of templates"),
     ("GET", "/v1/templates", "comes with the pages of templates"),
     ("GET", "/v1/templates/schema", "for editors of templates"),
@@ -73,6 +87,7 @@ const APART: &[(&str, &str, &str)] = &[
     ("GET", "/v1/clusters/{}/configuration", "comes with the pages of modules"),
     ("PUT", "/v1/clusters/{}/configuration/{}", "comes with the pages of modules"),
     ("DELETE", "/v1/clusters/{}/configuration/{}", "comes with the pages of modules"),
+    ("GET", "/v1/events", LIVE),
     ("GET", "/v1/live/registrations", LIVE),
     ("GET", "/v1/live/calls", LIVE),
     ("GET", "/v1/live/queues", LIVE),

@@ -64,8 +64,8 @@ fn named(field: &str) -> Option<&'static str> {
 }
 
 /// Fields that are typed in on several lines, and those that are secret.
-const LONG: [&str; 7] =
-    ["assistant_prompt", "away_message", "opening_message", "xml", "description", "location", "text"];
+const LONG: [&str; 8] =
+    ["assistant_prompt", "away_message", "opening_message", "xml", "description", "location", "text", "notes"];
 const SECRET: [&str; 5] = ["sip_password", "voicemail_pin", "pin", "password", "credential"];
 
 /// Fields that come first where several stand together, in this order.
@@ -254,7 +254,7 @@ impl Kind {
                 _ => Value::Null,
             },
             Self::Secret => Value::Null,
-            Self::Moment => value.as_str().map_or(Value::Null, |at| json!(at.chars().take(16).collect::<String>())),
+            Self::Moment => value.as_str().map_or(Value::Null, |at| json!(at.chars().take(19).collect::<String>())),
             Self::Lines => {
                 json!(value.as_array().map(|all| texts(&json!(all)).join("\n")).unwrap_or_default())
             }
@@ -354,7 +354,11 @@ impl Kind {
             }
             Self::Checks(_) => draft.as_array().map_or_else(|| json!([]), |all| json!(all)),
             Self::Moment if !text().is_empty() => {
-                json!(if text().len() == 16 { format!("{}:00Z", text()) } else { text().to_owned() })
+                json!(match text().len() {
+                    16 => format!("{}:00Z", text()),
+                    19 => format!("{}Z", text()),
+                    _ => text().to_owned(),
+                })
             }
             Self::Ref(_) if !text().is_empty() => json!(found.get(text()).map_or(text(), String::as_str)),
             Self::Target if !text().is_empty() => {

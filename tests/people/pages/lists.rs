@@ -771,3 +771,34 @@ async fn a_role_is_changed_on_the_teams_page_and_no_extension_is_lost_by_it() {
     assert_eq!(refused.status, 422, "{}", refused.text());
     stage.node.stop().await;
 }
+
+#[actix_web::test]
+async fn a_contact_is_kept_by_a_manager_and_read_by_an_agent_and_what_is_in_it_is_no_html() {
+    let stage = Stage::new().await;
+    let manager = person(&stage.node, Some(stage.tenant), Role::Manager, "manager@acme.test").await;
+    let mut tab = Tab::of(&stage.node, &manager).await;
+    let mut new = form(&tab.get("/app/contacts/new").await.text());
+    set(&mut new, "name", "Bea");
+    set(&mut new, "numbers", "+12025550123");
+    set(&mut new, "notes", "<script>alert(1)</script>\nsecond line");
+    set(&mut new, "do_not_call._on", "on");
+    set(&mut new, "do_not_call.source", "by mail");
+    set(&mut new, "do_not_call.at", "2026-11-26T10:00");
+    let answer = tab.post("/app/contacts/new", &refs(&new)).await;
+    let why = answer.text().split("class=\"notice bad\"").nth(1).map(|rest| rest.chars().take(400).collect::<String>());
+    assert_eq!(answer.status, 303, "{why:?}");
+    let page = answer.header("Location").unwrap().to_owned();
+    let shown = tab.get(&page).await.text();
+    assert!(shown.contains("&#60;script&#62;") && !shown.contains("<script>alert"), "{shown}");
+    let untouched = form(&shown);
+    let version = of(&untouched, "version").to_owned();
+    tab.does(&page, &refs(&untouched)).await;
+    assert_eq!(of(&form(&tab.get(&page).await.text()), "version"), version, "an untouched form changes nothing");
+    let agent = person(&stage.node, Some(stage.tenant), Role::Agent, "agent@acme.test").await;
+    let mut agent = Tab::of(&stage.node, &agent).await;
+    let read = agent.get(&page).await.text();
+    assert!(read.contains("Bea") && !read.contains("<script>alert") && !read.contains("name=\"version\""), "{read}");
+    assert!(agent.get("/app/contacts").await.text().contains("Bea"));
+    assert_eq!(agent.get("/app/contacts/new").await.status, 403);
+    stage.node.stop().await;
+}

@@ -31,7 +31,7 @@ pub static COMPANY: Spec = Spec {
         },
         Part { heading: "part.announcements", fields: &["routing.announcements"], closed: true },
         Part { heading: "part.phones", fields: &["calling"], closed: true },
-        Part { heading: "part.messaging", fields: &["messaging", "voice_agent"], closed: true },
+        Part { heading: "part.messaging", fields: &["messaging", "voice_agent", "dispositions"], closed: true },
         Part { heading: "part.integrations", fields: &["integrations"], closed: true },
     ],
     hints: &[
@@ -42,6 +42,7 @@ pub static COMPANY: Spec = Spec {
         ("routing.speed_dials", "hint.speed_dials"),
         ("routing.outbound.spend_per_day", "hint.millionths"),
         ("routing.outbound.price_per_minute", "hint.millionths"),
+        ("dispositions", "hint.lines"),
         ("routing.emergency.numbers", "hint.lines"),
         ("routing.emergency.contacts", "hint.lines"),
         ("routing.outbound.countries", "hint.lines"),

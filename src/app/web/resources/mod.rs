@@ -1,6 +1,7 @@
 //! The subjects that have a list and a form, each a description in a file of its own.
 
 mod company;
+mod contacts;
 mod destinations;
 mod entries;
 mod extensions;
@@ -15,6 +16,7 @@ use actix_web::web::ServiceConfig;
 
 pub use self::{
     company::COMPANY,
+    contacts::CONTACTS,
     destinations::{ANNOUNCEMENTS, CONFERENCES, MAILBOXES, MENUS, OUTSIDE_NUMBERS, PAGING, QUEUES, SCHEDULES},
     entries::ENTRIES,
     extensions::EXTENSIONS,
@@ -29,6 +31,7 @@ use super::resource::{self, Spec};
 
 pub static ALL: &[&Spec] = &[
     &EXTENSIONS,
+    &CONTACTS,
     &NUMBERS,
     &GROUPS,
     &QUEUES,
@@ -83,8 +86,13 @@ mod tests {
 
     /// Fields that the API takes and a form leaves alone: a tenant's key is of that tenant, an agent's extensions are on the agent's page, a switch's token has a page of its own, and a
     /// former domain is kept for as long as usual and given to nobody else.
-    const LEFT: [(&str, &str); 4] =
-        [("keys", "tenant_id"), ("switches", "new_token"), ("tenants", "keep_former_days"), ("tenants", "reuse")];
+    const LEFT: [(&str, &str); 5] = [
+        ("keys", "tenant_id"),
+        ("switches", "new_token"),
+        ("team", "extensions"),
+        ("tenants", "keep_former_days"),
+        ("tenants", "reuse"),
+    ];
 
     #[test]
     fn every_subject_has_its_texts_and_names_fields_that_there_are() {

@@ -42,6 +42,11 @@ pub async fn mark(db: &mut PgConnection, slots: &[(Uuid, DateTime<Utc>)]) -> sql
 pub async fn roll(pool: &PgPool) -> sqlx::Result<()> {
     loop {
         let mut tx = pool.begin().await?;
+        // Whoever deletes a tenant locks it first, too: no figures are left of one that is gone.
+        let there = sqlx::query_scalar::<_, Uuid>(
+            "select id from tenants where id in (select tenant_id from call_slots_due) order by id for key share",
+        );
+        let there = there.fetch_all(&mut *tx).await?;
         // Whoever changes a call of the same quarter meanwhile waits with its mark, and then it is due again.
         let due = sqlx::query!(
             "delete from call_slots_due d using
@@ -53,10 +58,25 @@ pub async fn roll(pool: &PgPool) -> sqlx::Result<()> {
         if due.is_empty() {
             return Ok(());
         }
-        let (tenants, slots): (Vec<_>, Vec<_>) = due.iter().map(|row| (row.tenant_id, row.slot)).unzip();
+        let due = due.into_iter().map(|row| (row.tenant_id, row.slot));
+        let (due, others): (Vec<_>, Vec<_>) = due.partition(|(tenant, _)| there.contains(tenant));
+        again(&mut tx, others).await?;
+        let (tenants, slots): (Vec<_>, Vec<_>) = due.into_iter().unzip();
         compute(&mut tx, &tenants, &slots).await?;
         tx.commit().await?;
     }
+}
+
+/// Leaves quarters for the next turn that were marked since the tenants were locked.
+async fn again(db: &mut PgConnection, mut slots: Vec<(Uuid, DateTime<Utc>)>) -> sqlx::Result<()> {
+    let tenants = slots.iter().map(|(tenant, _)| *tenant).collect::<Vec<_>>();
+    if !tenants.is_empty() {
+        let there = sqlx::query_scalar::<_, Uuid>("select id from tenants where id = any ($1)").bind(tenants);
+        let there = there.fetch_all(&mut *db).await?;
+        slots.retain(|(tenant, _)| there.contains(tenant));
+        mark(db, &slots).await?;
+    }
+    Ok(())
 }
 
 async fn compute(db: &mut PgConnection, tenants: &[Uuid], slots: &[DateTime<Utc>]) -> sqlx::Result<()> {

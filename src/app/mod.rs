@@ -69,6 +69,7 @@ use crate::{
         Api,
         auth::{Auth, access::Signer, password::Passwords},
         mail::deliver::{Deliverer, MailError, Outlet},
+        webhooks::{self, deliver::WebhooksUnsent},
     },
 };
 
@@ -109,6 +110,8 @@ pub enum StartError {
     Sql(#[from] sqlx::Error),
     #[error(transparent)]
     Mail(#[from] MailError),
+    #[error("webhooks can't be sent: {0}")]
+    Webhooks(WebhooksUnsent),
     #[error(transparent)]
     Changes(#[from] crate::model::error::Error),
     #[error("TLS of {whom}: {source}")]
@@ -205,6 +208,12 @@ impl App {
         let folder = settings.data_dir.join("mail");
         let deliverer = Deliverer::new(pools.work.clone(), Arc::clone(&keyring), Arc::clone(&outlet), folder);
         tasks.push(tokio::spawn(deliverer.run()));
+        // A second one is refused: the command line, or another node of this process, has set it already.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let to_private = settings.webhooks_to_private_addresses;
+        let webhooks = webhooks::deliver::Deliverer::new(pools.work.clone(), Arc::clone(&keyring), to_private)
+            .map_err(StartError::Webhooks)?;
+        tasks.push(tokio::spawn(webhooks.run()));
         let signer = Arc::new(Signer::open(&pools.work, &keyring).await?);
         let (maintained, keys) = ((Arc::clone(&signer), pools.work.clone()), Arc::clone(&keyring));
         tasks.push(tokio::spawn(async move { maintained.0.maintain(&maintained.1, &keys).await }));

@@ -22,7 +22,7 @@ use crate::{
     telephony::{
         calls, carriers, contacts, destinations, dialplan, extensions, groups, history, numbers, pools, reports,
     },
-    tenancy::{audit, auth, clusters, keys, retention, switches, tenants},
+    tenancy::{audit, auth, clusters, keys, retention, switches, tenants, webhooks},
     text::Code,
 };
 
@@ -191,6 +191,17 @@ macro_rules! every_route {
             .service(live::api::live_parked)
             .service(live::api::live_gateways)
             .service(live::stream::listen_to_events)
+            .service(webhooks::api::create_webhook)
+            .service(webhooks::api::list_webhooks)
+            .service(webhooks::api::show_webhook)
+            .service(webhooks::api::update_webhook)
+            .service(webhooks::api::delete_webhook)
+            .service(webhooks::api::rotate_webhook_secret)
+            .service(webhooks::api::test_webhook)
+            .service(webhooks::api::replay_webhook)
+            .service(webhooks::api::list_deliveries)
+            .service(webhooks::api::show_delivery)
+            .service(webhooks::api::replay_delivery)
             .service(keys::api::create_key)
             .service(keys::api::list_keys)
             .service(keys::api::show_key)

@@ -76,6 +76,8 @@ pub struct Settings {
     pub smtp: Providers,
     /// The sender of mails.
     pub mail_from: String,
+    /// Whether webhooks may go to private addresses, and without TLS. Anybody who may make a webhook can then reach what this node can.
+    pub webhooks_to_private_addresses: bool,
     /// For how many days entries of the audit log are kept.
     pub keep_audit_days: i32,
     /// The same for calls that left the platform, what they cost, and the counts of each day.
@@ -122,6 +124,7 @@ impl Default for Settings {
             trusted_proxies: Vec::new(),
             smtp: Providers::default(),
             mail_from: "Dialplane <dialplane@localhost>".into(),
+            webhooks_to_private_addresses: false,
             keep_audit_days: Retention::default().audit_days,
             keep_calls_days: Retention::default().calls_days,
             keep_records_days: Retention::default().records_days,
@@ -224,7 +227,7 @@ impl Settings {
     }
 }
 
-const FIELDS: [&str; 32] = [
+const FIELDS: [&str; 33] = [
     "data_dir",
     "switch_listen",
     "share_switch_address",
@@ -247,6 +250,7 @@ const FIELDS: [&str; 32] = [
     "trusted_proxies",
     "smtp",
     "mail_from",
+    "webhooks_to_private_addresses",
     "keep_audit_days",
     "keep_calls_days",
     "keep_records_days",

@@ -18,6 +18,7 @@ pub mod refusal;
 pub mod retention;
 pub mod same;
 pub mod settings;
+pub mod topic;
 pub mod used;
 pub mod user;
 pub mod which;

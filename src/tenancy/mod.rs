@@ -10,6 +10,7 @@ pub mod retention;
 pub mod switches;
 pub mod tenants;
 pub mod users;
+pub mod webhooks;
 
 use arc_swap::ArcSwap;
 use std::{net::IpAddr, sync::Arc};

@@ -12,11 +12,12 @@ use crate::harness::{Database, Node, send, skipped};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/app/contract/examples.json");
 /// Fields that differ each time, and what stands there in their place.
-const RANDOM: [(&str, &str); 10] = [
+const RANDOM: [(&str, &str); 11] = [
     ("gateway", "c01a2186b5832754cabacf8f5c6afcbb3"),
     ("sip_password", "a-password-that-is-shown-once"),
     ("voicemail_pin", "482913"),
     ("sip_username", "u7kq3mxzd"),
+    ("secret", "whsec_a-secret-that-is-shown-once"),
     ("token", "dps_a-token-that-is-shown-once"),
     ("key", "dpk_a-key-that-is-shown-once"),
     ("link", "https://dialplane.example/verify"),

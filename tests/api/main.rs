@@ -34,3 +34,4 @@ mod retention;
 mod servers;
 mod service;
 mod storms;
+mod webhooks;

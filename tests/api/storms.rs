@@ -25,6 +25,8 @@ struct Things {
     entry: Uuid,
     carrier: Uuid,
     key: Uuid,
+    webhook: Uuid,
+    delivery: Uuid,
     switch: Uuid,
     cluster: Uuid,
     call: Uuid,
@@ -78,6 +80,9 @@ impl Things {
         let entry = made(node, path("dialplan-entries"), dials("rule", "9196")).await;
         let key = made(node, "/v1/keys".into(), json!({ "name": "script", "tenant_id": tenant })).await;
         let contact = made(node, format!("/v1/contacts{asked}"), json!({ "name": "Someone" })).await;
+        let webhook = json!({ "url": "https://hooks.test", "tenant_id": tenant, "topics": ["call:ended"] });
+        let webhook = id(&made(node, "/v1/webhooks".into(), webhook).await);
+        let delivery = id(&made(node, format!("/v1/webhooks/{webhook}/test"), Value::Null).await);
         let cluster = json!({ "name": format!("c{round}"), "region": "eu", "max_tenants": 10 });
         let cluster = made(node, "/v1/clusters".into(), cluster).await;
         let switch = made(node, "/v1/switches".into(), json!({ "name": format!("s{round}") })).await;
@@ -99,6 +104,8 @@ impl Things {
             entry: id(&entry),
             carrier: id(&carrier),
             key: id(&key),
+            webhook,
+            delivery,
             switch: id(&switch),
             cluster: id(&cluster),
             call: node.call(tenant).await,
@@ -372,6 +379,17 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
             one(&things.switch, json!({ "address": "127.0.0.1:9", "password": "ClueCon1234" }))
         }
         "DELETE /v1/switches/{id}/event-socket" => one(&things.switch, Value::Null),
+        "POST /v1/webhooks" => {
+            one(&none, json!({ "url": "https://hooks.test", "tenant_id": tenant, "topics": ["call:ended"] }))
+        }
+        "PATCH /v1/webhooks/{id}" => one(&things.webhook, json!({ "enabled": false })),
+        "DELETE /v1/webhooks/{id}" => one(&things.webhook, Value::Null),
+        "POST /v1/webhooks/{id}/rotate-secret" => one(&things.webhook, json!({})),
+        "POST /v1/webhooks/{id}/test" => one(&things.webhook, Value::Null),
+        "POST /v1/webhooks/{id}/replay" => one(&things.webhook, json!({ "since": "2026-01-01T00:00:00Z" })),
+        "POST /v1/webhooks/{id}/deliveries/{delivery_id}/replay" => {
+            vec![(path(&things.webhook).replace("{delivery_id}", &things.delivery.to_string()), Value::Null)]
+        }
         "POST /v1/keys" => one(&none, json!({ "name": "more", "tenant_id": tenant })),
         "PATCH /v1/keys/{id}" => one(&things.key, json!({ "name": "named" })),
         "DELETE /v1/keys/{id}" => one(&things.key, Value::Null),

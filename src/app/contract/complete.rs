@@ -37,6 +37,7 @@ const TAGS: &[(&str, &str)] = &[
     ("switches", "The FreeSWITCH machines, their credentials, and what they were told."),
     ("templates", "What new tenants begin with."),
     ("tenants", "The platform's customers, their settings and domains."),
+    ("webhooks", "Endpoints that are told of events, signed as Standard Webhooks wants it."),
 ];
 
 /// What may go wrong, said once. By status, name and meaning.
@@ -93,7 +94,8 @@ const NO_VERSION: &[&str] = &[
 ];
 
 /// Other methods than PATCH, PUT and DELETE that compare the version.
-const WITH_VERSION: &[&str] = &["rotate_secret", "rotate_key", "assign_number", "unassign_number"];
+const WITH_VERSION: &[&str] =
+    &["rotate_secret", "rotate_key", "assign_number", "unassign_number", "rotate_webhook_secret"];
 
 /// Every operation with its path and method.
 pub fn operations(described: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {

@@ -153,6 +153,12 @@ pub async fn delete_expired(db: &PgPool, what: Passing, before: DateTime<Utc>) -
             before,
             BATCH
         ),
+        Passing::WebhookEvents => sqlx::query!(
+            "delete from webhook_events where id in (
+                select id from webhook_events where created_at < $1 limit $2 for update skip locked)",
+            before,
+            BATCH
+        ),
         Passing::UnreadRecords => sqlx::query!(
             "delete from cdr_inbox where leg in (
                 select leg from cdr_inbox where noted_at is null and received_at < $1 limit $2 for update skip locked)",
@@ -176,6 +182,8 @@ pub enum Passing {
     Hosts,
     Legs,
     Channels,
+    /// With their deliveries.
+    WebhookEvents,
     UnreadRecords,
 }
 

@@ -43,7 +43,7 @@ const ACTIONS: [&str; 15] = [
     "outbound",
     "purge",
 ];
-const KINDS: [&str; 16] = [
+const KINDS: [&str; 17] = [
     "agents",
     "users",
     "extensions",
@@ -54,6 +54,7 @@ const KINDS: [&str; 16] = [
     "pools",
     "reserved-numbers",
     "keys",
+    "webhooks",
     "tenants",
     "settings",
     "templates",

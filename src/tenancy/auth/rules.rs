@@ -49,6 +49,7 @@ pub enum Resource {
     Pools,
     Setup,
     Keys,
+    Webhooks,
     Audit,
     /// The caller's own password, second factor and sessions.
     Account,
@@ -115,13 +116,14 @@ impl Resource {
             Self::Pools => "pools",
             Self::Setup => "setup",
             Self::Keys => "keys",
+            Self::Webhooks => "webhooks",
             Self::Audit => "audit",
             Self::Account => "account",
         }
     }
 }
 
-pub const RESOURCES: [Resource; 22] = [
+pub const RESOURCES: [Resource; 23] = [
     Resource::Platform,
     Resource::Clusters,
     Resource::Switches,
@@ -142,6 +144,7 @@ pub const RESOURCES: [Resource; 22] = [
     Resource::Pools,
     Resource::Setup,
     Resource::Keys,
+    Resource::Webhooks,
     Resource::Audit,
     Resource::Account,
 ];
@@ -174,6 +177,7 @@ pub fn level(role: Role, resource: Resource) -> Level {
         Resource::Pools              => [Write,   Write, Write, Read,   None],
         Resource::Setup              => [Write,   Write, Write, Read,   None],
         Resource::Keys               => [Write,   Write, Write, None,   None],
+        Resource::Webhooks           => [Write,   Write, Write, None,   None],
         Resource::Audit              => [Read,    Read,  Read,  None,   None],
         Resource::Account            => [Own,     Own,   Own,   Own,    Own],
     };
@@ -401,6 +405,18 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("GET",    "/v1/switches/{id}/gateways", Rule::Needs(Resource::Switches, READ)),
     ("GET",    "/v1/switches/{id}/pushes", Rule::Needs(Resource::Switches, READ)),
     ("GET",    "/v1/switches/{id}/cleanups", Rule::Needs(Resource::Switches, READ)),
+
+    ("POST",   "/v1/webhooks", Rule::Needs(Resource::Webhooks, WRITE)),
+    ("GET",    "/v1/webhooks", Rule::Needs(Resource::Webhooks, READ)),
+    ("GET",    "/v1/webhooks/{id}", Rule::Needs(Resource::Webhooks, READ)),
+    ("PATCH",  "/v1/webhooks/{id}", Rule::Needs(Resource::Webhooks, WRITE)),
+    ("DELETE", "/v1/webhooks/{id}", Rule::Needs(Resource::Webhooks, WRITE)),
+    ("POST",   "/v1/webhooks/{id}/rotate-secret", Rule::Needs(Resource::Webhooks, WRITE)),
+    ("POST",   "/v1/webhooks/{id}/test", Rule::Needs(Resource::Webhooks, WRITE)),
+    ("POST",   "/v1/webhooks/{id}/replay", Rule::Needs(Resource::Webhooks, WRITE)),
+    ("GET",    "/v1/webhooks/{id}/deliveries", Rule::Needs(Resource::Webhooks, READ)),
+    ("GET",    "/v1/webhooks/{id}/deliveries/{delivery_id}", Rule::Needs(Resource::Webhooks, READ)),
+    ("POST",   "/v1/webhooks/{id}/deliveries/{delivery_id}/replay", Rule::Needs(Resource::Webhooks, WRITE)),
 
     ("POST",   "/v1/keys", Rule::Needs(Resource::Keys, WRITE)),
     ("GET",    "/v1/keys", Rule::Needs(Resource::Keys, READ)),

@@ -89,6 +89,7 @@ codes! {
     LineTwice "line_twice" Conflict CorrectFile "This appears twice in the list." "Das steht zweimal in der Liste.";
     // What has to be changed first.
     SeveralOfThisName "several_of_this_name" Conflict ChangeFirst "There are several of kind {kind} with the name {name}. Name them differently, or use the id." "Es gibt mehrere der Art {kind} mit dem Namen {name}. Benennen Sie sie verschieden, oder nehmen Sie die Kennung.";
+    WebhooksFull "webhooks_full" Conflict MakeRoom "There are {most} webhooks already, which is the most." "Es gibt schon {most} Webhooks; mehr sind nicht möglich.";
     FormerDomain "former_domain" Conflict ChooseAnother "This is a former domain of a tenant, whose domain is {domain} now." "Das ist eine frühere Domain eines Mandanten, dessen Domain jetzt {domain} ist.";
     LastOwner "last_owner" Conflict ChangeFirst "This is the tenant's last owner. Make somebody else an owner first." "Das ist der letzte Inhaber. Machen Sie zuerst jemand anderen zum Inhaber.";
     OwnerSuspended "owner_suspended" Conflict ChangeFirst "The agent of this extension is suspended. Activate the agent instead." "Die Person dieser Nebenstelle ist gesperrt. Geben Sie stattdessen die Person frei.";
@@ -256,6 +257,7 @@ codes! {
     // Fields: the types of text.
     NotAnId "not_an_id" Field Correct "this is not an id: an id looks like 01a21491-c92c-766f-afb9-8960de517d3e, and the `list` commands show them" "das ist keine Kennung: Eine Kennung sieht aus wie 01a21491-c92c-766f-afb9-8960de517d3e, und die Befehle mit `list` zeigen sie";
     NotAnEmail "not_an_email" Field Correct "must be an e-mail address such as ada@acme.example" "muss eine E-Mail-Adresse sein, etwa ada@acme.example";
+    NotAnEndpoint "not_an_endpoint" Field Correct "must be a web address that begins with https://, without a password, such as https://crm.example/dialplane" "muss eine Webadresse sein, die mit https:// beginnt, ohne Passwort, etwa https://crm.example/dialplane";
     NotAnOrigin "not_an_origin" Field Correct "must be a web origin such as https://crm.example: https, a host and perhaps a port, without a path" "muss ein Web-Ursprung sein, etwa https://crm.example: https, ein Host und vielleicht ein Port, ohne Pfad";
     NotADomain "not_a_domain" Field Correct "must be a DNS name such as acme.example: letters, digits, '-' and at least one '.'" "muss ein DNS-Name sein, etwa acme.example: Buchstaben, Ziffern, '-' und mindestens ein '.'";
     DomainOfFreeswitch "domain_of_freeswitch" Field ChooseAnother "is a name FreeSWITCH uses itself" "ist ein Name, den FreeSWITCH selbst benutzt";
@@ -349,6 +351,8 @@ pub(super) fn thing(english: &str) -> &str {
         "entry" => "Eintrag",
         "carrier" => "Carrier",
         "key" => "Schlüssel",
+        "webhook" => "Webhook",
+        "delivery" => "Zustellung",
         "thing" => "Gesuchtes",
         "configuration" => "Konfiguration",
         "cluster" => "Cluster",

@@ -1,0 +1,79 @@
+//! What events are about. Clients and webhooks subscribe to topics.
+
+use serde::{Deserialize, Serialize};
+
+/// What an event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+pub enum Topic {
+    /// A call begins to ring at somebody's phone.
+    #[serde(rename = "call:incoming")]
+    CallIncoming,
+    /// A call was answered, held, resumed, parked or connected to somebody else.
+    #[serde(rename = "call:state:changed")]
+    CallStateChanged,
+    #[serde(rename = "call:ended")]
+    CallEnded,
+    #[serde(rename = "agent:status:updated")]
+    AgentStatusUpdated,
+    /// Callers who wait in a queue, or its agents, changed.
+    #[serde(rename = "queue:update")]
+    QueueUpdate,
+    /// An extension is busy, or free again.
+    #[serde(rename = "presence:update")]
+    PresenceUpdate,
+    #[serde(rename = "registration:changed")]
+    RegistrationChanged,
+    /// A gateway to a carrier is up or down.
+    #[serde(rename = "gateway:changed")]
+    GatewayChanged,
+    /// Sent by the test button only.
+    #[serde(rename = "webhook:test")]
+    WebhookTest,
+}
+
+impl Topic {
+    pub const ALL: [Self; 9] = [
+        Self::CallIncoming,
+        Self::CallStateChanged,
+        Self::CallEnded,
+        Self::AgentStatusUpdated,
+        Self::QueueUpdate,
+        Self::PresenceUpdate,
+        Self::RegistrationChanged,
+        Self::GatewayChanged,
+        Self::WebhookTest,
+    ];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CallIncoming => "call:incoming",
+            Self::CallStateChanged => "call:state:changed",
+            Self::CallEnded => "call:ended",
+            Self::AgentStatusUpdated => "agent:status:updated",
+            Self::QueueUpdate => "queue:update",
+            Self::PresenceUpdate => "presence:update",
+            Self::RegistrationChanged => "registration:changed",
+            Self::GatewayChanged => "gateway:changed",
+            Self::WebhookTest => "webhook:test",
+        }
+    }
+
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|topic| topic.as_str() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_has_one_name_everywhere() {
+        for topic in Topic::ALL {
+            assert_eq!(serde_json::to_value(topic).unwrap(), topic.as_str());
+            assert_eq!(Topic::parse(topic.as_str()), Some(topic));
+        }
+    }
+}

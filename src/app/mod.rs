@@ -200,7 +200,7 @@ impl App {
         let live = Arc::new(live);
         tasks.push(tokio::spawn(live::publish::Publisher::new(Arc::clone(&live), pools.work.clone()).run(noted)));
         tasks.push(tokio::spawn(Arc::clone(&live.access).watch(pools.work.clone())));
-        let bus = Arc::clone(&live.bus);
+        let (bus, told) = (Arc::clone(&live.bus), Arc::clone(&live));
         tasks.push(tokio::spawn(live::listen::begin(Arc::clone(&live), by_the_clock.clone()).await));
         tasks.push(tokio::spawn(link::visit::watch(by_the_clock)));
         let links = Arc::new(link::states::LinkStates::default());
@@ -214,6 +214,7 @@ impl App {
         let webhooks = webhooks::deliver::Deliverer::new(pools.work.clone(), Arc::clone(&keyring), to_private)
             .map_err(StartError::Webhooks)?;
         tasks.push(tokio::spawn(webhooks.run()));
+        tasks.push(tokio::spawn(live::outbox::run(told, pools.work.clone())));
         let signer = Arc::new(Signer::open(&pools.work, &keyring).await?);
         let (maintained, keys) = ((Arc::clone(&signer), pools.work.clone()), Arc::clone(&keyring));
         tasks.push(tokio::spawn(async move { maintained.0.maintain(&maintained.1, &keys).await }));

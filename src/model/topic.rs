@@ -59,6 +59,30 @@ impl Topic {
         }
     }
 
+    /// Those of what goes on at the switches.
+    pub const LIVE: [Self; 8] = [
+        Self::CallIncoming,
+        Self::CallStateChanged,
+        Self::CallEnded,
+        Self::AgentStatusUpdated,
+        Self::QueueUpdate,
+        Self::PresenceUpdate,
+        Self::RegistrationChanged,
+        Self::GatewayChanged,
+    ];
+
+    /// The one of this name, of what goes on at the switches.
+    #[must_use]
+    pub fn of_live(name: &str) -> Option<Self> {
+        Self::LIVE.into_iter().find(|topic| topic.as_str() == name)
+    }
+
+    /// Whether agents hear of it, as far as it is about them.
+    #[must_use]
+    pub fn is_for_agents(self) -> bool {
+        self != Self::GatewayChanged
+    }
+
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|topic| topic.as_str() == name)

@@ -10,70 +10,12 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::views::At;
-
-/// What an event is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Topic {
-    /// A phone of the tenant rings.
-    #[serde(rename = "call:incoming")]
-    CallIncoming,
-    /// Something changed in a call.
-    #[serde(rename = "call:state:changed")]
-    CallStateChanged,
-    /// A call's last leg is over.
-    #[serde(rename = "call:ended")]
-    CallEnded,
-    /// An agent of queues has another state.
-    #[serde(rename = "agent:status:updated")]
-    AgentStatusUpdated,
-    /// Somebody else waits in a queue, or is served.
-    #[serde(rename = "queue:update")]
-    QueueUpdate,
-    /// An extension is reached, rings or talks.
-    #[serde(rename = "presence:update")]
-    PresenceUpdate,
-    /// A phone registered or left.
-    #[serde(rename = "registration:changed")]
-    RegistrationChanged,
-    /// A gateway to a carrier is in another state.
-    #[serde(rename = "gateway:changed")]
-    GatewayChanged,
-}
-
-pub const TOPICS: [(Topic, &str); 8] = [
-    (Topic::CallIncoming, "call:incoming"),
-    (Topic::CallStateChanged, "call:state:changed"),
-    (Topic::CallEnded, "call:ended"),
-    (Topic::AgentStatusUpdated, "agent:status:updated"),
-    (Topic::QueueUpdate, "queue:update"),
-    (Topic::PresenceUpdate, "presence:update"),
-    (Topic::RegistrationChanged, "registration:changed"),
-    (Topic::GatewayChanged, "gateway:changed"),
-];
-
-impl Topic {
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        TOPICS.iter().find(|(topic, _)| *topic == self).map_or("", |(_, name)| name)
-    }
-
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        TOPICS.iter().find(|(_, known)| *known == name).map(|(topic, _)| *topic)
-    }
-
-    /// Whether agents hear of it, as far as it is about them.
-    #[must_use]
-    pub fn is_for_agents(self) -> bool {
-        self != Self::GatewayChanged
-    }
-}
+use crate::model::topic::Topic;
 
 /// An event, as it is kept and sent.
 #[derive(Debug)]

@@ -16,6 +16,7 @@ pub mod gone;
 pub mod leg;
 pub mod listen;
 pub mod names;
+pub mod outbox;
 pub mod presence;
 pub mod publish;
 pub mod queues;

@@ -20,7 +20,7 @@ use super::{
     Live, Watched,
     call_now::{self, CallNow},
     change::{Aor, Change},
-    events::{New, Topic},
+    events::New,
     leg::{Leg, Phase},
     names::Names,
     said::Micros,
@@ -29,6 +29,7 @@ use super::{
     views::{At, time},
     whose::{Whose, id_of},
 };
+use crate::model::topic::Topic;
 
 /// How many changes may wait for the publisher.
 pub const MOST_WAITING: usize = 10_000;

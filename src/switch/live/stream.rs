@@ -27,13 +27,14 @@ use super::{
     Live,
     access::Pass,
     api::scope,
-    events::{Audience, Event, Seat, Sent, TOPICS, Topic, cursor},
+    events::{Audience, Event, Seat, Sent, cursor},
     select::Asker,
     show::Scope,
 };
 use crate::{
     http::problem::Problem,
     model::error::Error,
+    model::topic::Topic,
     tenancy::{
         Api, TenantQuery,
         auth::{actor::Actor, standing::Credential},
@@ -83,12 +84,12 @@ impl Filter {
 }
 
 fn topics(asked: Option<&str>, is_agent: bool) -> Result<BTreeSet<Topic>, Problem> {
-    let all = TOPICS.iter().map(|(topic, _)| *topic);
+    let all = Topic::LIVE.into_iter();
     let mut wanted = match asked {
         None => all.collect::<BTreeSet<_>>(),
         Some(names) => {
             let named = names.split(',').map(str::trim).filter(|name| !name.is_empty());
-            let named = named.map(|name| Topic::named(name).ok_or(Error::query("topics", Code::UnknownTopic)));
+            let named = named.map(|name| Topic::of_live(name).ok_or(Error::query("topics", Code::UnknownTopic)));
             named.collect::<Result<BTreeSet<_>, Error>>()?
         }
     };

@@ -223,7 +223,7 @@ pub async fn update(
     let before = locked(change, within, id, if_match).await?;
     let mut after = before.clone();
     if let Some(url) = patch.url {
-        after.url = url.as_str().to_owned();
+        url.as_str().clone_into(&mut after.url);
     }
     if let Some(description) = patch.description {
         after.description = description.map(|words| words.to_string()).unwrap_or_default();
@@ -312,14 +312,22 @@ pub struct Event {
     pub body: String,
 }
 
+impl Event {
+    #[must_use]
+    pub fn new(id: Uuid, tenant: Option<Uuid>, topic: Topic, at: DateTime<Utc>, data: &serde_json::Value) -> Self {
+        let body = serde_json::json!({ "type": topic, "timestamp": at, "tenant_id": tenant, "data": data });
+        Self { id, tenant, topic, body: body.to_string() }
+    }
+}
+
 /// An event of now.
 #[must_use]
 pub fn event(tenant: Option<Uuid>, topic: Topic, data: &serde_json::Value) -> Event {
-    let body = serde_json::json!({ "type": topic, "timestamp": Utc::now(), "tenant_id": tenant, "data": data });
-    Event { id: Uuid::now_v7(), tenant, topic, body: body.to_string() }
+    Event::new(Uuid::now_v7(), tenant, topic, Utc::now(), data)
 }
 
-/// Writes events down for the endpoints that want them: those of the tenant, and of the platform. Events that nobody wants are not kept.
+/// Writes events down for the endpoints that want them: those of the tenant, and of the platform. Events that nobody wants are not kept,
+/// and one that was kept already is not kept again.
 pub async fn publish(db: &mut PgConnection, events: &[Event]) -> sqlx::Result<()> {
     if events.is_empty() { Ok(()) } else { store::publish(db, events).await }
 }

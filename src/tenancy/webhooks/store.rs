@@ -162,8 +162,10 @@ pub async fn publish(db: &mut PgConnection, events: &[Event]) -> sqlx::Result<()
         ), kept as (
             insert into webhook_events (id, tenant_id, topic, body)
             select id, tenant_id, topic, body from new where exists (select 1 from wanted where wanted.event_id = new.id)
+            on conflict (id) do nothing
         )
-        insert into webhook_deliveries (webhook_id, event_id, tenant_id) select webhook_id, event_id, tenant_id from wanted",
+        insert into webhook_deliveries (webhook_id, event_id, tenant_id) select webhook_id, event_id, tenant_id from wanted
+        on conflict (webhook_id, event_id) do nothing",
         &ids,
         &tenants as _,
         &topics,
@@ -379,4 +381,9 @@ pub async fn depth(db: impl PgExecutor<'_>) -> sqlx::Result<(i64, f64)> {
     );
     let row = found.fetch_one(db).await?;
     Ok((row.count, row.age.max(0.0)))
+}
+
+/// Whether anybody wants events.
+pub async fn any(db: impl PgExecutor<'_>) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(r#"select exists (select 1 from webhooks where enabled) as "any!""#).fetch_one(db).await
 }

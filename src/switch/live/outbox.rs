@@ -1,0 +1,126 @@
+//! Hands what goes on to webhooks.
+//!
+//! Every node hears every event and writes it down, and an event's id comes from what it is: so it is kept once, and the death of a node
+//! loses nothing. While the database is away, a node keeps as many as it has room for.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use metrics::counter;
+use sha2::{Digest as _, Sha256};
+use sqlx::PgPool;
+use tokio::sync::{
+    broadcast::error::RecvError,
+    mpsc::{self, error::TrySendError},
+};
+use uuid::{Builder, Uuid};
+
+use super::{
+    Live,
+    events::{Event, Sent},
+};
+use crate::tenancy::webhooks::{self, store};
+
+/// How often it is looked whether there are webhooks at all.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long events are gathered, so that many share a statement.
+const GATHER: Duration = Duration::from_millis(100);
+/// The pause after a database that did not answer.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The most events that wait for the database.
+const MOST_WAITING: usize = 20_000;
+/// The most events of a statement.
+const MOST_AT_ONCE: usize = 500;
+
+/// Runs forever.
+pub async fn run(live: Arc<Live>, pool: PgPool) {
+    let (send, waiting) = mpsc::channel(MOST_WAITING);
+    tokio::join!(hear(live, pool.clone(), send), write_down(pool, waiting));
+}
+
+/// Listens as long as anybody wants to be told.
+async fn hear(live: Arc<Live>, pool: PgPool, send: mpsc::Sender<webhooks::Event>) {
+    let lost = |count: u64| {
+        counter!("dialplane_webhook_events_lost_total").increment(count);
+        tracing::warn!(count, "events were not kept for webhooks: the database is away, or too slow");
+    };
+    loop {
+        // What can't be asked may be wanted.
+        if !store::any(&pool).await.unwrap_or(true) {
+            tokio::time::sleep(LOOK_EVERY).await;
+            continue;
+        }
+        let Some(mut seat) = live.bus.sit(None, None) else { return };
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        loop {
+            tokio::select! {
+                heard = seat.receiver.recv() => match heard {
+                    Ok(Sent::Event(event)) => match send.try_send(kept(&event)) {
+                        Ok(()) => {}
+                        Err(TrySendError::Full(_)) => lost(1),
+                        Err(TrySendError::Closed(_)) => return,
+                    },
+                    Ok(Sent::Anew(_)) => {}
+                    Err(RecvError::Lagged(count)) => lost(count),
+                    Err(RecvError::Closed) => return,
+                },
+                _ = look.tick() => if !store::any(&pool).await.unwrap_or(true) { break },
+            }
+        }
+    }
+}
+
+async fn write_down(pool: PgPool, mut waiting: mpsc::Receiver<webhooks::Event>) {
+    let mut gathered = Vec::new();
+    while waiting.recv_many(&mut gathered, MOST_AT_ONCE).await > 0 {
+        if gathered.len() < MOST_AT_ONCE {
+            tokio::time::sleep(GATHER).await;
+            while gathered.len() < MOST_AT_ONCE
+                && let Ok(event) = waiting.try_recv()
+            {
+                gathered.push(event);
+            }
+        }
+        // The same event twice in one statement would be refused.
+        let mut events = VecDeque::from(std::mem::take(&mut gathered));
+        let mut seen = std::collections::HashSet::new();
+        events.retain(|event| seen.insert(event.id));
+        let events = Vec::from(events);
+        loop {
+            let written = async {
+                let mut db = pool.acquire().await?;
+                webhooks::publish(&mut db, &events).await
+            };
+            match written.await {
+                Ok(()) => break,
+                Err(error) => {
+                    tracing::debug!(%error, "events could not be kept for webhooks");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+fn kept(event: &Event) -> webhooks::Event {
+    webhooks::Event::new(id(event), event.tenant, event.topic, event.at, &event.data)
+}
+
+/// The same id on every node, which begins with the time as those of other things do.
+fn id(event: &Event) -> Uuid {
+    let mut hash = Sha256::new();
+    hash.update(event.topic.as_str());
+    hash.update(event.at.timestamp_micros().to_be_bytes());
+    for id in
+        [event.tenant, event.queue, event.place.switch_id].into_iter().chain(event.people.iter().copied().map(Some))
+    {
+        hash.update(id.unwrap_or_default().as_bytes());
+    }
+    for text in event.extensions.iter().map(String::as_str).chain(event.data["id"].as_str()) {
+        hash.update([0]);
+        hash.update(text);
+    }
+    let mut rest = [0; 10];
+    rest.copy_from_slice(&hash.finalize()[..10]);
+    let millis = u64::try_from(event.at.timestamp_millis()).unwrap_or_default();
+    Builder::from_unix_timestamp_millis(millis, &rest).into_uuid()
+}

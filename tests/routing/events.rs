@@ -292,3 +292,48 @@ async fn a_client_hears_what_happens_while_postgres_is_away() {
     drop(listener);
     node.stop().await;
 }
+
+/// The topics of what is kept for webhooks about a call.
+async fn kept(database: &Database, call: Uuid) -> Vec<String> {
+    let mut db = database.connect().await;
+    let of_call = "select topic from webhook_events where (body::jsonb)->'data'->>'id' = $1 order by created_at, topic";
+    sqlx::query_scalar(of_call).bind(call.to_string()).fetch_all(&mut db).await.unwrap()
+}
+
+#[actix_web::test]
+async fn webhooks_are_told_of_a_call_once_although_two_nodes_hear_it() {
+    let fleet = Fleet::new().await;
+    known(&fleet).await;
+    let database = &fleet.stage.database;
+    let hook = json!({ "url": "https://hooks.invalid/", "tenant_id": fleet.stage.tenant, "topics": ["call:incoming", "call:ended"] });
+    let made = fleet.stage.node.api("POST", "/v1/webhooks", hook).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let second = Node::start(database).await;
+    let plays = async || {
+        let a = Uuid::new_v4();
+        for event in call(&fleet, a, Uuid::new_v4()) {
+            fires(&fleet.socket, event, now());
+        }
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(5) {
+            let topics = kept(database, a).await;
+            if topics.len() > 1 {
+                return Some(topics);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        None
+    };
+    // Nodes look from time to time whether anybody wants to be told.
+    let began = Instant::now();
+    while plays().await.is_none() {
+        assert!(began.elapsed() < Duration::from_secs(60), "nothing is told");
+    }
+    for _ in 0..5 {
+        assert_eq!(plays().await.unwrap(), ["call:ended", "call:incoming"]);
+    }
+    let twice = "select count(*) from (select 1 from webhook_events group by (body::jsonb)->'data'->>'id', topic having count(*) > 1) t";
+    assert_eq!(database.count(twice).await, 0);
+    second.stop().await;
+    fleet.stage.stop().await;
+}

@@ -45,10 +45,22 @@ const PAGES: &[(&str, &str, &str)] = &[
 
 const LIVE: &str = "comes with the pages of live state";
 const CALLS: &str = "comes with the pages of calls";
+const WEBHOOKS: &str = "comes with the page of webhooks";
 const BY_ONE: &str = "a list changes what was selected one by one, with the version that was seen of each";
 
 /// Operations without a page, and why. Those by the key that people know a thing by (`/by-…`) are for scripts: people open it.
 const APART: &[(&str, &str, &str)] = &[
+    ("POST", "/v1/webhooks", WEBHOOKS),
+    ("GET", "/v1/webhooks", WEBHOOKS),
+    ("GET", "/v1/webhooks/{}", WEBHOOKS),
+    ("PATCH", "/v1/webhooks/{}", WEBHOOKS),
+    ("DELETE", "/v1/webhooks/{}", WEBHOOKS),
+    ("POST", "/v1/webhooks/{}/rotate-secret", WEBHOOKS),
+    ("POST", "/v1/webhooks/{}/test", WEBHOOKS),
+    ("POST", "/v1/webhooks/{}/replay", WEBHOOKS),
+    ("GET", "/v1/webhooks/{}/deliveries", WEBHOOKS),
+    ("GET", "/v1/webhooks/{}/deliveries/{}", WEBHOOKS),
+    ("POST", "/v1/webhooks/{}/deliveries/{}/replay", WEBHOOKS),
     ("POST", "/v1/auth/refresh", "a browser's session needs no tokens"),
     ("DELETE", "/v1/tenants/{}/former-domains/{}", "it ends by itself; the command line can end it at once"),
     ("GET", "/v1/purges/{}", "for whoever has to prove it, after the tenant and its pages are gone"),

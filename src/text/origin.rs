@@ -1,6 +1,6 @@
 //! Web origins.
 
-use url::Url;
+use url::{Host, Url};
 
 use super::{Code, TextError, text_type};
 
@@ -13,10 +13,13 @@ fn parse_origin(text: &str) -> Result<String, TextError> {
     const WHAT: TextError = TextError(Code::NotAnOrigin);
     let url = Url::parse(text).map_err(|_| WHAT)?;
     let is_own = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    // A library of URLs takes more signs than names of hosts have.
+    let is_name = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'));
+    let is_host = url.host().is_some_and(|host| !matches!(host, Host::Domain(name) if !is_name(name)));
     let is_fine = url.scheme() == "https" || url.scheme() == "http" && is_own;
     let origin = url.origin().ascii_serialization();
     // A path, a user or a final slash would never match what a browser sends.
-    if is_fine && origin.eq_ignore_ascii_case(text) && text.len() <= 255 { Ok(origin) } else { Err(WHAT) }
+    if is_fine && is_host && origin.eq_ignore_ascii_case(text) && text.len() <= 255 { Ok(origin) } else { Err(WHAT) }
 }
 
 #[cfg(test)]

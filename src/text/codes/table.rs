@@ -328,7 +328,7 @@ codes! {
     NotAPeriod "not_a_period" Field Correct "must be the first and the last of at most {days} days" "müssen der erste und der letzte von höchstens {days} Tagen sein";
     NotAMonth "not_a_month" Field Correct "must be a month such as 2026-11" "muss ein Monat sein, etwa 2026-11";
     NotAThreshold "not_a_threshold" Field Correct "must be 5, 10, 15, 20, 30, 45, 60, 90 or 120 seconds" "müssen 5, 10, 15, 20, 30, 45, 60, 90 oder 120 Sekunden sein";
-    NumberOfAnotherContact "number_of_another_contact" Conflict Correct "{number} belongs to another contact" "{number} gehört zu einem anderen Kontakt";
+    NumberOfAnotherContact "number_of_another_contact" Conflict Correct "{number} belongs to another contact." "{number} gehört zu einem anderen Kontakt.";
     NotADisposition "not_a_disposition" Field Correct "must be one of the tenant's dispositions, which are in its settings" "muss eines der Gesprächsergebnisse des Mandanten sein, die in seinen Einstellungen stehen";
     NotSecureMedia "not_secure_media" Field Correct "must be mandatory, optional or forbidden" "muss mandatory, optional oder forbidden sein";
 }

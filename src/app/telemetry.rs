@@ -104,6 +104,11 @@ fn describe() {
         ("dialplane_changes_again_total", "Requests done again because their change gave way to another."),
         ("dialplane_database_waits_total", "Times that all connections of a pool were in use when one was wanted."),
         ("dialplane_mails_total", "Attempts to send a mail, by result."),
+        ("dialplane_webhooks_total", "Attempts to send an event to a webhook, by result."),
+        (
+            "dialplane_webhook_events_lost_total",
+            "Events that webhooks will not be told of, because the database was away for too long or was too slow.",
+        ),
         (
             "dialplane_renewals_total",
             "Attempts to read certificates, settings and so on again while the node runs, by result.",

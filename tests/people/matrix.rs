@@ -62,6 +62,7 @@ impl Things {
             .replace("{tenant_id}", &self.tenant.to_string())
             .replace("{id}", id)
             .replace("{agent_id}", id)
+            .replace("{delivery_id}", id)
             .replace("{number}", "4711")
             .replace("{name}", "nothing")
             .replace("{domain}", "theirs.test")

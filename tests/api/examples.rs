@@ -351,3 +351,22 @@ async fn versions_that_are_not_in_force_are_refused_however_they_are_listed() {
     assert_eq!(node.api_with("PATCH", &path, &two, json!({ "name": "other" })).await.status, 200);
     node.stop().await;
 }
+
+/// The description stands in the repository, so that a change of the contract is seen where changes are read.
+///
+/// `UPDATE_DESCRIPTION=1` writes it anew.
+#[actix_web::test]
+async fn the_description_is_the_one_in_the_docs() {
+    const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let described = send(node.app.app_address, "GET", "/openapi.json", &[], b"").await.json();
+    let now = serde_json::to_string_pretty(&described).unwrap() + "\n";
+    if std::env::var_os("UPDATE_DESCRIPTION").is_some() {
+        std::fs::write(FILE, now).unwrap();
+    } else {
+        let kept = std::fs::read_to_string(FILE).unwrap();
+        assert!(now == kept, "the API's description has changed: UPDATE_DESCRIPTION=1 writes docs/openapi.json anew");
+    }
+    node.stop().await;
+}

@@ -154,6 +154,12 @@ fn which(line: Which) -> Result<Which> {
     }
 }
 
+/// Whether the database refused a line for what it holds: data that no column takes, or a rule that is broken.
+fn is_refused(error: &Error) -> bool {
+    let Error::Sql(sqlx::Error::Database(error)) = error else { return false };
+    error.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+}
+
 /// Why lines that could be carried out are undone.
 enum Undone {
     Error(Error),
@@ -177,8 +183,10 @@ pub async fn run<T>(
             };
             told.push(match done {
                 Ok((id, outcome)) => (Some(id), key, outcome),
-                // A fault of ours is no line's.
-                Err(error @ (Error::Sql(_) | Error::Keyring(_))) => return Err(Undone::Error(error)),
+                // A fault of ours is no line's, but what the database refuses for what it holds is.
+                Err(error @ (Error::Sql(_) | Error::Keyring(_))) if !is_refused(&error) => {
+                    return Err(Undone::Error(error));
+                }
                 Err(error) => (id, key, Outcome::Refused(error.into())),
             });
         }

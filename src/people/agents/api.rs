@@ -160,6 +160,7 @@ pub async fn delete_agent(
     path: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
+    actor.may_detach(how.detach)?;
     let work = async |change: &mut _| {
         if how.detach {
             detach(change, tenant, *path).await?;
@@ -259,6 +260,7 @@ pub async fn delete_agents(
     let tenant = actor.tenant_or(query.tenant_id)?;
     let gone: Deletions = input::parse_apart(&body).await?;
     let (partial, detached) = (gone.partial, gone.detach);
+    actor.may_detach(detached)?;
     let lines = gone.read()?;
     let _turn = api.turn().await?;
     let work = async |change: &mut Change| {

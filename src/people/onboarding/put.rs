@@ -52,6 +52,9 @@ pub async fn put(
     let tenant = tenants::update(change, tenant.id, patch, if_match).await?;
     if let Some(settings) = settings {
         change_settings(change, tenant.id, &settings, None).await?;
+        // Its version may have changed with them.
+        let after = tenants::store::get(change.db(), tenant.id).await?.ok_or(Error::NotFound("tenant"))?;
+        return Ok(Put::Is(after));
     }
     Ok(Put::Is(tenant))
 }

@@ -11,6 +11,7 @@ use sqlx::PgPool;
 use tokio::sync::{
     broadcast::error::RecvError,
     mpsc::{self, error::TrySendError},
+    watch,
 };
 use uuid::{Builder, Uuid};
 
@@ -43,14 +44,23 @@ async fn hear(live: Arc<Live>, pool: PgPool, send: mpsc::Sender<webhooks::Event>
         counter!("dialplane_webhook_events_lost_total").increment(count);
         tracing::warn!(count, "events were not kept for webhooks: the database is away, or too slow");
     };
-    loop {
-        // What can't be asked may be wanted.
-        if !store::any(&pool).await.unwrap_or(true) {
+    let (tell, mut wanted) = watch::channel(false);
+    let look = async move {
+        loop {
+            // What can't be asked may be wanted.
+            let any = store::any(&pool).await.unwrap_or(true);
+            tell.send_if_modified(|wanted| std::mem::replace(wanted, any) != any);
             tokio::time::sleep(LOOK_EVERY).await;
-            continue;
+        }
+    };
+    // Not between two events: while the database is away, asking it takes long.
+    let look = tokio::spawn(look);
+    let _ended_with_this = Ended(look.abort_handle());
+    loop {
+        if wanted.wait_for(|wanted| *wanted).await.is_err() {
+            return;
         }
         let Some(mut seat) = live.bus.sit(None, None) else { return };
-        let mut look = tokio::time::interval(LOOK_EVERY);
         loop {
             tokio::select! {
                 heard = seat.receiver.recv() => match heard {
@@ -63,10 +73,25 @@ async fn hear(live: Arc<Live>, pool: PgPool, send: mpsc::Sender<webhooks::Event>
                     Err(RecvError::Lagged(count)) => lost(count),
                     Err(RecvError::Closed) => return,
                 },
-                _ = look.tick() => if !store::any(&pool).await.unwrap_or(true) { break },
+                _ = wanted.changed() => if !*wanted.borrow() { break },
             }
         }
     }
+}
+
+/// Ends a task when it is dropped.
+struct Ended(tokio::task::AbortHandle);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Whether a statement was refused for what it holds, so that the same again would be refused again.
+fn is_refused(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
 }
 
 async fn write_down(pool: PgPool, mut waiting: mpsc::Receiver<webhooks::Event>) {
@@ -92,6 +117,17 @@ async fn write_down(pool: PgPool, mut waiting: mpsc::Receiver<webhooks::Event>) 
             };
             match written.await {
                 Ok(()) => break,
+                Err(error) if is_refused(&error) => {
+                    // One of them holds up the others: each by itself, and without that one.
+                    for event in events.chunks(1) {
+                        let Ok(mut db) = pool.acquire().await else { continue };
+                        if let Err(error) = webhooks::publish(&mut db, event).await {
+                            counter!("dialplane_webhook_events_lost_total").increment(1);
+                            tracing::warn!(topic = event[0].topic.as_str(), %error, "an event can't be kept for webhooks");
+                        }
+                    }
+                    break;
+                }
                 Err(error) => {
                     tracing::debug!(%error, "events could not be kept for webhooks");
                     tokio::time::sleep(PAUSE).await;
@@ -115,7 +151,12 @@ fn id(event: &Event) -> Uuid {
     {
         hash.update(id.unwrap_or_default().as_bytes());
     }
-    for text in event.extensions.iter().map(String::as_str).chain(event.data["id"].as_str()) {
+    for text in event
+        .extensions
+        .iter()
+        .map(String::as_str)
+        .chain(["id", "carrier_id"].into_iter().filter_map(|field| event.data[field].as_str()))
+    {
         hash.update([0]);
         hash.update(text);
     }

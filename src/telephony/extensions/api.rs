@@ -149,6 +149,7 @@ pub async fn delete_extension(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
+    actor.may_detach(how.detach)?;
     let work = async |change: &mut _| {
         if how.detach {
             groups::detach(change, tenant, &[id]).await?;
@@ -251,6 +252,7 @@ pub async fn delete_extensions(
     let gone: Deletions = input::parse_apart(&body).await?;
     let partial = gone.partial;
     let detach = gone.detach;
+    actor.may_detach(detach)?;
     let lines = gone.read()?;
     let _turn = api.turn().await?;
     let work = async |change: &mut Change| {

@@ -102,6 +102,11 @@ impl Actor {
         }
     }
 
+    /// Whether the caller may take something out of groups and queues: a key that is limited to other things may not change these.
+    pub fn may_detach(&self, wanted: bool) -> Result<(), Problem> {
+        if wanted && !self.is_unlimited { Err(Problem::forbidden()) } else { Ok(()) }
+    }
+
     /// Where the caller finds something of a tenant again: the platform must name the tenant.
     #[must_use]
     pub fn place(&self, tenant: Uuid, path: &str) -> String {

@@ -21,6 +21,11 @@ use crate::{
     tenancy::{Api, auth::actor::Actor},
 };
 
+/// A webhook hears everything of its topics, whatever a key's scopes are, and stays when the key is gone.
+fn hears_all(actor: &Actor) -> Result<(), Problem> {
+    if actor.is_unlimited { Ok(()) } else { Err(Problem::forbidden()) }
+}
+
 /// Create a webhook
 ///
 /// Only this answer shows the secret with which requests are signed (Standard Webhooks).
@@ -32,6 +37,7 @@ pub async fn create_webhook(
     request: ChangeRequest,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
+    hears_all(&actor)?;
     let mut new: NewWebhook = input::parse(&body)?;
     // Users of a tenant make them for their own tenant only.
     new.tenant_id = if actor.tenant.is_some() { Some(actor.tenant_or(new.tenant_id)?) } else { new.tenant_id };
@@ -74,6 +80,7 @@ pub async fn update_webhook(
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
+    hears_all(&actor)?;
     let patch: WebhookPatch = input::parse(&body)?;
     let work = async |change: &mut _| {
         let webhook = update(change, actor.tenant, *path, patch, request.if_match).await?;
@@ -110,6 +117,7 @@ pub async fn rotate_webhook_secret(
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
+    hears_all(&actor)?;
     let rotation: SecretRotation = input::parse(&body)?;
     let work = async |change: &mut _| {
         let rotated = super::rotate(change, actor.tenant, *path, &rotation, request.if_match).await?;
@@ -176,6 +184,7 @@ pub async fn show_delivery(
     actor: Actor,
     path: Path<(Uuid, Uuid)>,
 ) -> Result<Json<DeliveryBodies>, Problem> {
+    hears_all(&actor)?;
     let (id, delivery) = path.into_inner();
     let mut db = api.read(&actor).await?;
     store::get(&mut *db, actor.tenant, id).await?.ok_or_else(|| Problem::not_found("webhook"))?;

@@ -93,7 +93,7 @@ impl Deliverer {
         if free == 0 {
             return;
         }
-        let busy = self.busy().keys().copied().collect::<Vec<_>>();
+        let busy = self.busy().iter().filter(|(_, count)| **count >= EACH).map(|(id, _)| *id).collect::<Vec<_>>();
         let [each, most] = [EACH, free].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
         let due = match store::take(&self.pool, &busy, each, most).await {
             Ok(due) => due,

@@ -155,6 +155,7 @@ pub async fn publish(db: &mut PgConnection, events: &[Event]) -> sqlx::Result<()
     sqlx::query!(
         "with new as (
             select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) as new (id, tenant_id, topic, body)
+             where tenant_id is null or exists (select 1 from tenants t where t.id = new.tenant_id)
         ), wanted as (
             select w.id as webhook_id, w.tenant_id, new.id as event_id
               from new join webhooks w on w.enabled and new.topic = any (w.topics)
@@ -363,9 +364,13 @@ pub async fn not_delivered(
     .execute(&mut *db)
     .await?;
     sqlx::query!(
-        "update webhooks set failing_since = coalesce(failing_since, now()), enabled = enabled and not $2 where id = $1",
+        // What another URL answered says nothing about the present one.
+        "update webhooks set failing_since = coalesce(failing_since, now()), enabled = enabled and not ($2 and url = $3),
+                version = version + case when enabled and $2 and url = $3 then 1 else 0 end
+          where id = $1",
         due.webhook,
-        is_gone
+        is_gone,
+        due.url
     )
     .execute(db)
     .await

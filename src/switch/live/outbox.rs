@@ -90,7 +90,7 @@ impl Drop for Ended {
 
 /// Whether a statement was refused for what it holds, so that the same again would be refused again.
 fn is_refused(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Contact, NewContact, check, made, store};
+use super::{Contact, MOST_NUMBERS, NewContact, Said, check, made, store};
 use crate::{
     http::problem::Reason,
     model::{
@@ -60,6 +61,10 @@ enum Column {
     Number,
     Tags,
     Notes,
+    DoNotCall,
+    Consent,
+    /// As an export writes them: `name=value; name=value`.
+    Fields,
     Field(String),
 }
 
@@ -73,6 +78,9 @@ impl Column {
             | "mobil" => Self::Number,
             "tags" | "labels" | "schlagworte" => Self::Tags,
             "notes" | "note" | "notizen" => Self::Notes,
+            "donotcall" => Self::DoNotCall,
+            "consent" => Self::Consent,
+            "fields" => Self::Fields,
             _ => Self::Field(head.trim().to_owned()),
         }
     }
@@ -125,7 +133,7 @@ pub fn read(tenant: Uuid, file: &[u8]) -> Result<Vec<ReadLine>> {
 }
 
 fn contact<'a>(cells: impl Iterator<Item = (&'a Column, &'a str)>) -> Result<NewContact> {
-    let words = |field: &'static str, cell: &str| Words::parse(cell).map_err(|why| Error::invalid(field, why));
+    let (mut do_not_call, mut consent) = (None, None);
     let (mut name, mut company, mut email, mut notes) = (None, None, None, None);
     let (mut numbers, mut tags, mut fields) = (Vec::new(), Vec::new(), BTreeMap::new());
     for (column, cell) in cells {
@@ -138,18 +146,45 @@ fn contact<'a>(cells: impl Iterator<Item = (&'a Column, &'a str)>) -> Result<New
                 numbers.push(E164::from_dialled(&plain).ok_or_else(|| Error::invalid("numbers", Code::NotE164))?);
             }
             Column::Tags => {
-                for tag in cell.split([' ', ';']).filter(|tag| !tag.is_empty()) {
+                // With semicolons, spaces belong to tags.
+                let signs: &[char] = if cell.contains(';') { &[';'] } else { &[' '] };
+                for tag in cell.split(signs).map(str::trim).filter(|tag| !tag.is_empty()) {
                     tags.push(words("tags", tag)?);
                 }
             }
             Column::Notes => notes = Some(cell.to_owned()),
+            Column::DoNotCall => do_not_call = said("do_not_call", cell)?,
+            Column::Consent => consent = said("consent", cell)?,
+            Column::Fields => {
+                for pair in cell.split("; ").filter(|pair| !pair.is_empty()) {
+                    let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                    fields.insert(name.trim().to_owned(), words("fields", value)?);
+                }
+            }
             Column::Field(head) => {
                 fields.insert(head.clone(), words("fields", cell)?);
             }
         }
     }
     let name = name.ok_or_else(|| Error::invalid("name", Code::Missing))?;
-    Ok(NewContact { name, company, email, numbers, tags, fields, notes, do_not_call: None, consent: None })
+    Ok(NewContact { name, company, email, numbers, tags, fields, notes, do_not_call, consent })
+}
+
+fn words(field: &'static str, cell: &str) -> Result<Words> {
+    Words::parse(cell).map_err(|why| Error::invalid(field, why))
+}
+
+/// What somebody said about being called, as an export writes it: when, and where. Without a time, it is known since now.
+fn said(field: &'static str, cell: &str) -> Result<Option<Said>> {
+    if cell.is_empty() || ["no", "false", "0", "nein"].iter().any(|no| cell.eq_ignore_ascii_case(no)) {
+        return Ok(None);
+    }
+    let (first, rest) = cell.split_once(' ').unwrap_or((cell, ""));
+    let (at, source) = match DateTime::parse_from_rfc3339(first) {
+        Ok(at) => (at.to_utc(), rest),
+        Err(_) => (Utc::now(), cell),
+    };
+    Ok(Some(Said { source: words(field, source)?, at }))
 }
 
 /// Adds the contacts whose lines are right. With `preview`, none.
@@ -199,29 +234,60 @@ pub async fn add(change: &mut Change, tenant: Uuid, lines: Vec<ReadLine>, previe
 /// The line of headings of an export.
 #[must_use]
 pub fn head() -> String {
-    "name,company,email,number,number2,number3,number4,number5,tags,notes,do_not_call,consent,fields\r\n".to_owned()
+    let numbers = (2..=MOST_NUMBERS).map(|at| format!("number{at}")).collect::<Vec<_>>().join(",");
+    format!("name,company,email,number,{numbers},tags,notes,do_not_call,consent,fields\r\n")
 }
 
 /// A contact as a line.
 #[must_use]
 pub fn line(contact: &Contact) -> String {
-    let shown = |said: &Option<super::Said>| {
+    let shown = |said: &Option<Said>| {
         said.as_ref().map(|said| format!("{} {}", said.at.to_rfc3339(), said.source)).unwrap_or_default()
     };
-    let number = |at: usize| contact.numbers.get(at).map(ToString::to_string).unwrap_or_default();
-    history::csv::joined([
+    let numbers = contact.numbers.iter().map(ToString::to_string).chain(std::iter::repeat(String::new()));
+    let mut tags = contact.tags.iter().map(ToString::to_string).collect::<Vec<_>>().join(";");
+    if tags.contains(' ') {
+        tags.push(';');
+    }
+    let first = [
         contact.name.to_string(),
         contact.company.as_ref().map(ToString::to_string).unwrap_or_default(),
         contact.email.as_ref().map(ToString::to_string).unwrap_or_default(),
-        number(0),
-        number(1),
-        number(2),
-        number(3),
-        number(4),
-        contact.tags.iter().map(ToString::to_string).collect::<Vec<_>>().join(";"),
+    ];
+    let last = [
+        tags,
         contact.notes.clone().unwrap_or_default(),
         shown(&contact.do_not_call),
         shown(&contact.consent),
         contact.fields.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; "),
-    ])
+    ];
+    history::csv::joined(first.into_iter().chain(numbers.take(MOST_NUMBERS)).chain(last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_exported_is_imported_as_it_was() {
+        let said = |source: &str| {
+            Some(Said { source: Words::parse(source).unwrap(), at: "2026-11-26T10:00:00Z".parse().unwrap() })
+        };
+        let file = "name,number,number2,tags,vip level\nAda,+12025550101,+12025550102,gold customer;old;,high\n";
+        let read_one = |file: &str| read(Uuid::nil(), file.as_bytes()).unwrap().pop().unwrap().read.unwrap();
+        let mut contact = read_one(file);
+        contact.do_not_call = said("on the phone");
+        contact.consent = said("form on the web");
+        let again = read_one(&format!("{}{}", head(), line(&contact)));
+        assert_eq!(again.tags, contact.tags);
+        assert_eq!(again.tags.len(), 2);
+        assert_eq!((again.numbers, again.fields), (contact.numbers, contact.fields));
+        for (again, was) in [(again.do_not_call, contact.do_not_call), (again.consent, contact.consent)] {
+            let (again, was) = (again.unwrap(), was.unwrap());
+            assert_eq!((again.at, again.source), (was.at, was.source));
+        }
+        let plain = read_one("name,do not call\nAda,asked not to be\n");
+        assert_eq!(plain.do_not_call.unwrap().source.as_str(), "asked not to be");
+        assert!(read_one("name,do not call\nAda,no\n").do_not_call.is_none());
+    }
 }

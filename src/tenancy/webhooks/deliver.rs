@@ -93,8 +93,9 @@ impl Deliverer {
         if free == 0 {
             return;
         }
-        let busy = self.busy().iter().filter(|(_, count)| **count >= EACH).map(|(id, _)| *id).collect::<Vec<_>>();
-        let [each, most] = [EACH, free].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
+        let busy = self.busy().iter().filter(|(_, count)| **count > EACH / 2).map(|(id, _)| *id).collect::<Vec<_>>();
+        // Half of them at a time, so that one request that hangs leaves room for others.
+        let [each, most] = [EACH / 2, free].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
         let due = match store::take(&self.pool, &busy, each, most).await {
             Ok(due) => due,
             Err(error) => return tracing::debug!(%error, "the outbox of webhooks can't be read"),

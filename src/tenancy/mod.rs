@@ -6,6 +6,7 @@ pub mod auth;
 pub mod clusters;
 pub mod keys;
 pub mod mail;
+pub mod many;
 pub mod retention;
 pub mod switches;
 pub mod tenants;

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     http::{
-        bulk::{self as many, Changes, Deletions},
+        bulk::{self as of_many, Changes, Deletions},
         change::{self, ChangeRequest, Outcome},
         input,
         problem::Problem,
@@ -24,11 +24,13 @@ use crate::{
         paging::{Page, PageQuery},
         put::Put,
         user::UserStatus,
+        which::Which,
     },
     node::{apart::apart, changes::Change},
     tenancy::{
         Api, DetachQuery, TenantQuery,
         auth::{actor::Actor, rules::Role},
+        many::Many,
     },
     text::Code,
 };
@@ -219,7 +221,7 @@ pub async fn put_agent(
 /// Change many agents, all or none unless asked otherwise
 ///
 /// If nothing was changed because of errors, the answer is a 422 with the report.
-#[utoipa::path(tag = "agents", params(TenantQuery), request_body = Changes<AgentPatch>, responses((status = 200, body = many::Report), (status = 422, body = many::Report)))]
+#[utoipa::path(tag = "agents", params(TenantQuery), request_body = Changes<AgentPatch>, responses((status = 200, body = of_many::Report), (status = 422, body = of_many::Report)))]
 #[patch("/v1/admin/agents/bulk")]
 pub async fn update_agents(
     api: Data<Api>,
@@ -229,26 +231,19 @@ pub async fn update_agents(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
-    let new: Changes<AgentPatch> = input::parse_apart(&body).await?;
-    let partial = new.partial;
-    let lines = apart(move || new.read()).await??;
-    let _turn = api.turn().await?;
-    let work = async |change: &mut Change| {
-        change.hold(tenant).await?;
-        let report = many::run(change, lines, partial, async |change, (which, patch)| {
-            let before = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("agent"))?;
-            let after = update(change, maker(&api, &actor), tenant, before.id, patch, None).await?;
-            Ok((before.id, many::changed(before.version, after.user.version)))
-        });
-        many::answer(&report.await?)
+    let many = Many { api: &api, actor: &actor, request: &request, tenant, body: &body };
+    let one = async |change: &mut Change, (which, patch): (Which, AgentPatch)| {
+        let before = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("agent"))?;
+        let after = update(change, maker(&api, &actor), tenant, before.id, patch, None).await?;
+        Ok((before.id, of_many::changed(before.version, after.user.version)))
     };
-    request.run(&api, &actor, &body, work).await
+    many.change(one).await
 }
 
 /// Delete many agents, all or none unless asked otherwise
 ///
 /// Their numbers rest for 30 days. If nothing was deleted because of errors, the answer is a 422 with the report.
-#[utoipa::path(tag = "agents", params(TenantQuery), request_body = Deletions, responses((status = 200, body = many::Report), (status = 422, body = many::Report)))]
+#[utoipa::path(tag = "agents", params(TenantQuery), request_body = Deletions, responses((status = 200, body = of_many::Report), (status = 422, body = of_many::Report)))]
 #[post("/v1/admin/agents/bulk-delete")]
 pub async fn delete_agents(
     api: Data<Api>,
@@ -258,22 +253,14 @@ pub async fn delete_agents(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
-    let gone: Deletions = input::parse_apart(&body).await?;
-    let (partial, detached) = (gone.partial, gone.detach);
-    actor.may_detach(detached)?;
-    let lines = gone.read()?;
-    let _turn = api.turn().await?;
-    let work = async |change: &mut Change| {
-        change.hold(tenant).await?;
-        let report = many::run(change, lines, partial, async |change, which| {
-            let agent = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("agent"))?;
-            if detached {
-                detach(change, tenant, agent.id).await?;
-            }
-            delete(change, maker(&api, &actor), tenant, agent.id, None).await?;
-            Ok((agent.id, many::Outcome::Deleted))
-        });
-        many::answer(&report.await?)
+    let many = Many { api: &api, actor: &actor, request: &request, tenant, body: &body };
+    let one = async |change: &mut Change, which: Which, wants_detach| {
+        let agent = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("agent"))?;
+        if wants_detach {
+            detach(change, tenant, agent.id).await?;
+        }
+        delete(change, maker(&api, &actor), tenant, agent.id, None).await?;
+        Ok(agent.id)
     };
-    request.run(&api, &actor, &body, work).await
+    many.delete(|detach| actor.may_detach(detach), one).await
 }

@@ -22,10 +22,11 @@ use crate::{
         error::Error,
         paging::{Page, PageQuery},
         put::Put,
+        which::Which,
     },
-    node::{apart::apart, changes::Change},
+    node::changes::Change,
     telephony::groups,
-    tenancy::{Api, DetachQuery, auth::actor::Actor},
+    tenancy::{Api, DetachQuery, auth::actor::Actor, many::Many},
     text::{Code, ExtensionNumber},
 };
 
@@ -220,20 +221,13 @@ pub async fn update_extensions(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let new: Changes<ExtensionPatch> = input::parse_apart(&body).await?;
-    let partial = new.partial;
-    let lines = apart(move || new.read()).await??;
-    let _turn = api.turn().await?;
-    let work = async |change: &mut Change| {
-        change.hold(tenant).await?;
-        let report = bulk::run(change, lines, partial, async |change, (which, patch)| {
-            let before = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("extension"))?;
-            let after = update(change, tenant, before.id, patch, None).await?;
-            Ok((after.id, bulk::changed(before.version, after.version)))
-        });
-        bulk::answer(&report.await?)
+    let many = Many { api: &api, actor: &actor, request: &request, tenant, body: &body };
+    let one = async |change: &mut Change, (which, patch): (Which, ExtensionPatch)| {
+        let before = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("extension"))?;
+        let after = update(change, tenant, before.id, patch, None).await?;
+        Ok((after.id, bulk::changed(before.version, after.version)))
     };
-    request.run(&api, &actor, &body, work).await
+    many.change(one).await
 }
 
 /// Delete many extensions, all or none unless asked otherwise
@@ -249,23 +243,14 @@ pub async fn delete_extensions(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let gone: Deletions = input::parse_apart(&body).await?;
-    let partial = gone.partial;
-    let detach = gone.detach;
-    actor.may_detach(detach)?;
-    let lines = gone.read()?;
-    let _turn = api.turn().await?;
-    let work = async |change: &mut Change| {
-        change.hold(tenant).await?;
-        let report = bulk::run(change, lines, partial, async |change, which| {
-            let found = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("extension"))?;
-            if detach {
-                groups::detach(change, tenant, &[found.id]).await?;
-            }
-            delete(change, tenant, found.id, None).await?;
-            Ok((found.id, bulk::Outcome::Deleted))
-        });
-        bulk::answer(&report.await?)
+    let many = Many { api: &api, actor: &actor, request: &request, tenant, body: &body };
+    let one = async |change: &mut Change, which: Which, detach| {
+        let found = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("extension"))?;
+        if detach {
+            groups::detach(change, tenant, &[found.id]).await?;
+        }
+        delete(change, tenant, found.id, None).await?;
+        Ok(found.id)
     };
-    request.run(&api, &actor, &body, work).await
+    many.delete(|detach| actor.may_detach(detach), one).await
 }

@@ -18,9 +18,10 @@ use crate::{
         error::Error,
         paging::{Page, PageQuery},
         put::Put,
+        which::Which,
     },
-    node::{apart::apart, changes::Change},
-    tenancy::{Api, auth::actor::Actor},
+    node::changes::Change,
+    tenancy::{Api, auth::actor::Actor, many::Many},
     text::{Code, GroupName},
 };
 
@@ -159,20 +160,13 @@ pub async fn update_groups(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let new: Changes<GroupPatch> = input::parse_apart(&body).await?;
-    let partial = new.partial;
-    let lines = apart(move || new.read()).await??;
-    let _turn = api.turn().await?;
-    let work = async |change: &mut Change| {
-        change.hold(tenant).await?;
-        let report = bulk::run(change, lines, partial, async |change, (which, patch)| {
-            let before = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("group"))?;
-            let after = update(change, tenant, before.id, patch, None).await?;
-            Ok((after.id, bulk::changed(before.version, after.version)))
-        });
-        bulk::answer(&report.await?)
+    let many = Many { api: &api, actor: &actor, request: &request, tenant, body: &body };
+    let one = async |change: &mut Change, (which, patch): (Which, GroupPatch)| {
+        let before = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("group"))?;
+        let after = update(change, tenant, before.id, patch, None).await?;
+        Ok((after.id, bulk::changed(before.version, after.version)))
     };
-    request.run(&api, &actor, &body, work).await
+    many.change(one).await
 }
 
 /// Delete many groups, all or none unless asked otherwise
@@ -188,18 +182,11 @@ pub async fn delete_groups(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let gone: Deletions = input::parse_apart(&body).await?;
-    let partial = gone.partial;
-    let lines = gone.read()?;
-    let _turn = api.turn().await?;
-    let work = async |change: &mut Change| {
-        change.hold(tenant).await?;
-        let report = bulk::run(change, lines, partial, async |change, which| {
-            let found = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("group"))?;
-            delete(change, tenant, found.id, None).await?;
-            Ok((found.id, bulk::Outcome::Deleted))
-        });
-        bulk::answer(&report.await?)
+    let many = Many { api: &api, actor: &actor, request: &request, tenant, body: &body };
+    let one = async |change: &mut Change, which: Which, _| {
+        let found = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("group"))?;
+        delete(change, tenant, found.id, None).await?;
+        Ok(found.id)
     };
-    request.run(&api, &actor, &body, work).await
+    many.delete(|_| Ok(()), one).await
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     http::{
-        bulk::{self as many, Changes, Deletions},
+        bulk::{self as of_many, Changes, Deletions},
         change::{self, ChangeRequest, Outcome},
         input,
         problem::Problem,
@@ -24,9 +24,10 @@ use crate::{
         error::Error,
         paging::{Page, PageQuery},
         put::Put,
+        which::Which,
     },
     node::{apart::apart, changes::Change},
-    tenancy::{Api, TenantQuery, auth::actor::Actor},
+    tenancy::{Api, TenantQuery, auth::actor::Actor, many::Many},
     text::E164,
 };
 
@@ -328,7 +329,7 @@ pub async fn put_number(
 /// Change many phone numbers, all or none unless asked otherwise
 ///
 /// If nothing was changed because of errors, the answer is a 422 with the report.
-#[utoipa::path(tag = "phone numbers", params(TenantQuery), request_body = Changes<NumberPatch>, responses((status = 200, body = many::Report), (status = 422, body = many::Report)))]
+#[utoipa::path(tag = "phone numbers", params(TenantQuery), request_body = Changes<NumberPatch>, responses((status = 200, body = of_many::Report), (status = 422, body = of_many::Report)))]
 #[patch("/v1/phone-numbers/bulk")]
 pub async fn update_numbers(
     api: Data<Api>,
@@ -338,26 +339,19 @@ pub async fn update_numbers(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
-    let new: Changes<NumberPatch> = input::parse_apart(&body).await?;
-    let partial = new.partial;
-    let lines = apart(move || new.read()).await??;
-    let _turn = api.turn().await?;
-    let work = async |change: &mut Change| {
-        change.hold(tenant).await?;
-        let report = many::run(change, lines, partial, async |change, (which, patch)| {
-            let before = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("number"))?;
-            let after = update(change, tenant, before.id, patch, None).await?;
-            Ok((after.id, many::changed(before.version, after.version)))
-        });
-        many::answer(&report.await?)
+    let many = Many { api: &api, actor: &actor, request: &request, tenant, body: &body };
+    let one = async |change: &mut Change, (which, patch): (Which, NumberPatch)| {
+        let before = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("number"))?;
+        let after = update(change, tenant, before.id, patch, None).await?;
+        Ok((after.id, of_many::changed(before.version, after.version)))
     };
-    request.run(&api, &actor, &body, work).await
+    many.change(one).await
 }
 
 /// Delete many phone numbers, all or none unless asked otherwise
 ///
 /// `detach` takes them back from their agents. If nothing was deleted because of errors, the answer is a 422 with the report.
-#[utoipa::path(tag = "phone numbers", params(TenantQuery), request_body = Deletions, responses((status = 200, body = many::Report), (status = 422, body = many::Report)))]
+#[utoipa::path(tag = "phone numbers", params(TenantQuery), request_body = Deletions, responses((status = 200, body = of_many::Report), (status = 422, body = of_many::Report)))]
 #[post("/v1/phone-numbers/bulk-delete")]
 pub async fn delete_numbers(
     api: Data<Api>,
@@ -367,21 +361,14 @@ pub async fn delete_numbers(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
-    let gone: Deletions = input::parse_apart(&body).await?;
-    let (partial, detach) = (gone.partial, gone.detach);
-    let lines = gone.read()?;
-    let _turn = api.turn().await?;
-    let work = async |change: &mut Change| {
-        change.hold(tenant).await?;
-        let report = many::run(change, lines, partial, async |change, which| {
-            let found = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("number"))?;
-            if detach && found.assignment.is_some() {
-                assignments::unassign(change, tenant, found.id, None).await?;
-            }
-            delete(change, tenant, found.id, None).await?;
-            Ok((found.id, many::Outcome::Deleted))
-        });
-        many::answer(&report.await?)
+    let many = Many { api: &api, actor: &actor, request: &request, tenant, body: &body };
+    let one = async |change: &mut Change, which: Which, detach| {
+        let found = store::which(change.db(), tenant, &which).await?.ok_or(Error::NotFound("number"))?;
+        if detach && found.assignment.is_some() {
+            assignments::unassign(change, tenant, found.id, None).await?;
+        }
+        delete(change, tenant, found.id, None).await?;
+        Ok(found.id)
     };
-    request.run(&api, &actor, &body, work).await
+    many.delete(|_| Ok(()), one).await
 }

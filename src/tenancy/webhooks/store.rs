@@ -296,6 +296,7 @@ pub async fn take(db: impl PgExecutor<'_>, busy: &[Uuid], each: i64, most: i64) 
                  where webhook_id = w.id and status = 'pending' and next_at <= now()
                  order by next_at limit $2 for update skip locked) d
              where w.enabled and w.id <> all ($1)
+               and not exists (select 1 from tenants t where t.id = w.tenant_id and t.status <> 'active')
              limit $3
         ), taken as (
             update webhook_deliveries d set next_at = now() + interval '1 minute', attempts = d.attempts + 1, last_at = now()

@@ -61,7 +61,7 @@ pub struct Settings {
     pub fill_connections: usize,
     /// For how many seconds a stopping node keeps serving while it tells balancers to leave it out.
     pub drain_seconds: u64,
-    /// How many milliseconds a fetch that misses waits for the database.
+    /// How many milliseconds a statement of a fetch may take. A fetch waits at most half of that for its turn.
     pub fill_timeout_ms: u64,
     /// Connections for the API.
     pub api_connections: u32,

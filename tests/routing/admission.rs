@@ -12,7 +12,7 @@ const BERLIN: &str = "+498912345678";
 
 #[actix_web::test]
 async fn two_thousand_at_once_against_a_limit_of_five_hundred_and_all_of_them_twice() {
-    let stage = Arc::new(Stage::new().await);
+    let stage = Arc::new(Stage::alone().await);
     stage.assign(json!({ "daily_limit": 500 })).await;
     let calls = (0..2000).map(|_| Uuid::new_v4()).collect::<Vec<_>>();
     let mut decisions = Vec::new();
@@ -37,7 +37,7 @@ async fn two_thousand_at_once_against_a_limit_of_five_hundred_and_all_of_them_tw
 
 #[actix_web::test]
 async fn the_same_call_asked_a_hundred_times_at_once_counts_once() {
-    let stage = Arc::new(Stage::new().await);
+    let stage = Arc::new(Stage::alone().await);
     let call = Uuid::new_v4();
     let asked = (0..100).map(|_| {
         let stage = Arc::clone(&stage);

@@ -67,7 +67,7 @@ async fn a_call_ends_before_it_costs_more_than_is_left() {
 
 #[actix_web::test]
 async fn calls_at_the_same_time_share_what_is_left_and_never_spend_more() {
-    let stage = Stage::new().await;
+    let stage = Stage::alone().await;
     let cap = 1_000_000;
     stage.rules(json!({ "outbound": { "spend_per_day": cap } })).await;
     stage

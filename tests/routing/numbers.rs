@@ -184,8 +184,9 @@ async fn a_number_changes_hands_only_when_that_is_said_and_begins_anew() {
     stage.assign(json!({ "daily_limit": 2 })).await;
     let path = format!("/v1/phone-numbers/{}/assign?tenant_id={}", stage.number, stage.tenant);
     let mut db = stage.database.connect().await;
+    // The day of its limits: a tenant whose zone was changed keeps the day it is in.
     let day = "insert into number_days (tenant_id, number_id, day, made)
-               values ($1, $2, (now() at time zone 'Europe/Berlin')::date, 2)";
+               select id, $2, limit_day(now(), settings->>'time_zone', limit_day, limit_day_until), 2 from tenants where id = $1";
     sqlx::query(day).bind(stage.tenant).bind(stage.number).execute(&mut db).await.unwrap();
     let used = async |agent: &uuid::Uuid| {
         let path = format!("/v1/phone-numbers/agent/{agent}?tenant_id={}", stage.tenant);

@@ -193,7 +193,7 @@ impl Fetch {
         let (extension, user) = (caller.map(|caller| caller.extension), caller.and_then(|caller| caller.user));
         let asker = Asker { tenant: slot.scope, call, callee: callee.number.as_str(), extension, user };
         let ask = Ask::new(asker, plan, &decision, carriers).on(placed.switch, row.is_watched);
-        match self.readers.read(|db, _| Box::pin(calls::store::admit(db, &ask))).await {
+        match self.readers.go_on(|db, _| Box::pin(calls::store::admit(db, &ask))).await {
             Ok(Admission::Admitted { caller_id, carriers: ids, seconds }) => {
                 let record = &plan.settings.routing.record;
                 let carried = Carried {

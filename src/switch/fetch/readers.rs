@@ -21,7 +21,10 @@ pub struct Readers {
     servers: Servers,
     session: Session,
     idle: Mutex<Vec<Idle>>,
+    /// A statement runs with one of these.
     permits: Semaphore,
+    /// As many, taken before by the first statement of a fetch: those that follow queue only behind as many as there are connections.
+    firsts: Semaphore,
     timeout: Duration,
 }
 
@@ -37,6 +40,9 @@ struct Idle {
 pub enum ReadError {
     #[error("the database did not answer within {0:?}")]
     Timeout(Duration),
+    /// More is asked than the database answers. Nothing was begun.
+    #[error("no connection for fetches was free within {0:?}")]
+    Busy(Duration),
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
     /// A statement that read for several askers failed.
@@ -53,18 +59,34 @@ pub type Reading<'c, T> = Pin<Box<dyn Future<Output = sqlx::Result<T>> + Send + 
 pub struct Within<'c, 'e>(PhantomData<&'c &'e ()>);
 
 impl Readers {
-    /// At most `limit` connections. A read takes at most `timeout`, including the wait for a connection.
+    /// At most `limit` connections. A statement takes at most `timeout`.
+    ///
+    /// The first of a fetch waits at most half of that for its turn. Under a load that the database can't carry, a fair queue would otherwise let each statement
+    /// begin when its time is nearly over, and all would be broken off with their connections: nobody would get an answer.
     #[must_use]
     pub fn new(servers: Servers, limit: usize, timeout: Duration) -> Self {
         // A statement that timed out is dropped with its connection, and the server ends it as well. The statements look up single
         // rows by key: their query plans never depend on the values.
         let session = Session::within(timeout).with("plan_cache_mode", "force_generic_plan").with("jit", "off");
-        Self { servers, session, idle: Mutex::default(), permits: Semaphore::new(limit), timeout }
+        let (permits, firsts) = (Semaphore::new(limit), Semaphore::new(limit));
+        Self { servers, session, idle: Mutex::default(), permits, firsts, timeout }
     }
 
-    /// Runs a statement. If a connection that had been idle turns out to be broken, it is tried once more on a new one:
+    /// Runs the first statement of a fetch. If a connection that had been idle turns out to be broken, it is tried once more on a new one:
     /// the database may have been restarted in between.
     pub async fn read<'e, T: Send>(
+        &self,
+        statement: impl for<'c> Fn(&'c mut PgConnection, Within<'c, 'e>) -> Reading<'c, T> + Send + Sync,
+    ) -> Result<T, ReadError> {
+        let patience = self.timeout / 2;
+        let first = tokio::time::timeout(patience, self.firsts.acquire()).await;
+        // The semaphore is never closed.
+        let _first = first.map_err(|_| ReadError::Busy(patience))?.map_err(|_| sqlx::Error::PoolClosed)?;
+        self.go_on(statement).await
+    }
+
+    /// The same for a fetch that has read something already: what it has cost would be lost if it had to queue again.
+    pub async fn go_on<'e, T: Send>(
         &self,
         statement: impl for<'c> Fn(&'c mut PgConnection, Within<'c, 'e>) -> Reading<'c, T> + Send + Sync,
     ) -> Result<T, ReadError> {

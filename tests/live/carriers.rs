@@ -76,7 +76,7 @@ async fn numbers_are_read_as_the_carrier_writes_them_and_a_name_in_latin_1_is_ch
         if cost.flatten() == Some(10_000) {
             break;
         }
-        assert!(since.elapsed() < Duration::from_secs(15), "{cost:?}");
+        assert!(since.elapsed() < Duration::from_mins(1), "{cost:?}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let bodies = sqlx::query_scalar::<_, Vec<u8>>("select body from cdr_inbox").fetch_all(&mut db).await.unwrap();

@@ -76,7 +76,7 @@ async fn settled(database: &Database) -> (i32, i64) {
         if let Some(row) = row {
             return row;
         }
-        assert!(since.elapsed() < Duration::from_secs(15), "no record came");
+        assert!(since.elapsed() < Duration::from_mins(1), "no record came");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
@@ -103,7 +103,7 @@ async fn a_call_is_cut_at_its_cap_with_a_tone_before_and_lasts_longer_while_ther
             made(&node, "PUT", &path, json!({ "address": address, "password": password })).await;
             let since = Instant::now();
             while node.api("GET", &path, Value::Null).await.json()["answered_at"].is_null() {
-                assert!(since.elapsed() < Duration::from_secs(15), "the switch is not visited");
+                assert!(since.elapsed() < Duration::from_mins(1), "the switch is not visited");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }

@@ -236,7 +236,7 @@ impl Stage {
     fn until(&self, what: &str, holds: impl Fn(&Switch) -> bool) {
         let since = Instant::now();
         while !holds(&self.switch) {
-            assert!(since.elapsed() < Duration::from_secs(15), "{what}:\n{}", self.switch.log());
+            assert!(since.elapsed() < Duration::from_mins(1), "{what}:\n{}", self.switch.log());
             std::thread::sleep(Duration::from_millis(50));
         }
     }

@@ -30,7 +30,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::{HttpServer, dev::ServerHandle, middleware::from_fn, web::Data};
+use actix_web::{
+    HttpServer,
+    dev::{ServerHandle, Service as _},
+    middleware::from_fn,
+    web::Data,
+};
 use arc_swap::ArcSwap;
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -43,7 +48,7 @@ use self::{
     tls::{Files, Swapped, TlsError},
 };
 use crate::{
-    http::turns::Turns,
+    http::{pressed, turns::Turns},
     node::{
         changes::Changes,
         database::{self, DatabaseError, Pools},
@@ -276,8 +281,11 @@ impl App {
             Data::from(live),
         );
         contract::prepare();
+        let generations = Arc::clone(&fetch.generations);
+        let reaches: Arc<dyn Fn() -> bool + Send + Sync> = Arc::new(move || generations.reaches_the_database());
         let server = HttpServer::new(move || {
             let api = state.0.clone();
+            let reaches = Arc::clone(&reaches);
             actix_web::App::new()
                 .data_factory(move || inside::Inside::open(api.clone()))
                 .app_data(state.0.clone())
@@ -293,6 +301,7 @@ impl App {
                 .configure(web::pages)
                 .default_service(actix_web::web::to(contract::nothing))
                 .wrap(collisions::Again)
+                .wrap_fn(move |request, routes| pressed::within(Arc::clone(&reaches), routes.call(request)))
                 .wrap(from_fn(contract::known))
                 .wrap(from_fn(router::large_bodies))
                 .wrap(from_fn(cors::pages_of_others))

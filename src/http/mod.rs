@@ -4,6 +4,7 @@
 pub mod bulk;
 pub mod change;
 pub mod input;
+pub mod pressed;
 pub mod problem;
 mod store;
 pub mod turns;

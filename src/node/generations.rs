@@ -222,7 +222,13 @@ impl Generations {
         self.lease.is_fresh_at(at)
     }
 
-    /// The same, but a node whose lease ran out polls before it says no: see [`Lease::settle`]. Call this before looking
+    /// Whether the last poll that ended succeeded: see [`Lease::reaches_the_database`].
+    #[must_use]
+    pub fn reaches_the_database(&self) -> bool {
+        self.lease.reaches_the_database()
+    }
+
+    /// The same as [`Self::is_fresh`], but a node whose lease ran out polls before it says no: see [`Lease::settle`]. Call this before looking
     /// anything up: what was looked up earlier may be from before a pause.
     pub async fn settle(&self) -> bool {
         self.lease.settle().await

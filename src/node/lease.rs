@@ -59,6 +59,13 @@ impl Lease {
         self.millis(at) < self.fresh_until.load(Ordering::Acquire)
     }
 
+    /// Whether the last poll that ended succeeded, perhaps too long ago for the lease: polls are slow on a busy machine, but one of a
+    /// database that is away fails within a lease.
+    #[must_use]
+    pub fn reaches_the_database(&self) -> bool {
+        self.fresh_until.load(Ordering::Acquire) > 0 && self.failed.borrow().is_none()
+    }
+
     /// Whether the node is fresh now but was detached at some moment since `began`. What failed in between may have failed only
     /// because the process was stopped.
     #[must_use]
@@ -169,6 +176,18 @@ mod tests {
     }
 
     const LEASE: Duration = Duration::from_millis(200);
+
+    #[test]
+    fn the_database_is_in_reach_from_the_first_poll_until_one_fails() {
+        let lease = Lease::new(Duration::from_secs(600));
+        assert!(!lease.reaches_the_database());
+        lease.renew(Instant::now());
+        assert!(lease.reaches_the_database());
+        lease.failed(Instant::now());
+        assert!(lease.is_fresh() && !lease.reaches_the_database());
+        lease.renew(Instant::now());
+        assert!(lease.reaches_the_database());
+    }
 
     /// A node whose lease, if it had one, has just run out.
     fn detached() -> Arc<Lease> {

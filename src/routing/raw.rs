@@ -72,6 +72,11 @@ const MOST_DEPTH: usize = 8;
 const MOST_ATTRIBUTES: usize = 20;
 /// The most repetitions in one pattern. Each raises the work for a text that doesn't match by a power of its length.
 const MOST_REPEATS: usize = 3;
+/// In how many ways the patterns of one entry together may try a text before they give up. A switch stops after ten million
+/// steps in a pattern (the match limit of PCRE2), which is about a second; this is less than a tenth of that.
+const MOST_WAYS: u64 = 1 << 17;
+/// What a repetition without a small bound counts as: as many characters as a long number has.
+const WAYS_OF_REPEAT: u64 = 32;
 
 /// Checks the `<extension>` elements that somebody wrote for the tenant of this domain, and returns them as they are kept:
 /// without the domain's name, which may change.
@@ -103,6 +108,7 @@ fn read(text: &str, domain: Option<&Domain>) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut open = Vec::<Open>::new();
     let mut extensions = 0;
+    let mut tried = 0u64;
     loop {
         let event = reader.read_event().map_err(|error| format!("is not well-formed: {error}"))?;
         match event {
@@ -118,8 +124,17 @@ fn read(text: &str, domain: Option<&Domain>) -> Result<String, String> {
                 let groups = open.last().map(|open| open.groups.clone()).unwrap_or_default();
                 let given = fitting(name, given, &Place { domain, groups: &groups })?;
                 write_start(&mut out, name, &given)?;
-                let pattern = given.iter().find(|(key, _)| name == "condition" && *key == "expression");
-                let groups = pattern.map(|(_, pattern)| digit_groups(pattern)).unwrap_or_default();
+                let pattern = given.iter().find(|(key, _)| *key == "expression").map(|(_, pattern)| pattern.as_str());
+                tried = tried.saturating_add(pattern.map_or(0, ways_of));
+                if tried > MOST_WAYS {
+                    return Err(
+                        "has expressions that a switch would try in too many ways: use fewer ?, {…} and |".into()
+                    );
+                }
+                // With `regex`, a switch ignores the condition's own expression: `$1` is then a group of one of the
+                // <regex> elements, which may test the caller's name (`parse_exten` in mod_dialplan_xml.c).
+                let own = name == "condition" && !given.iter().any(|(key, _)| *key == "regex");
+                let groups = pattern.filter(|_| own).map(digit_groups).unwrap_or_default();
                 open.push(Open { name, groups });
             }
             Event::End(_) => {
@@ -249,6 +264,10 @@ fn check_pattern(text: &str) -> Result<(), String> {
     if !flags_are_plain {
         return Err("has an expression with a special group other than (?:…) and (?i)".into());
     }
+    // One engine reads these as borders of words, the other as characters.
+    if ["\\<", "\\>", "\\b{", "\\B{"].iter().any(|border| text.contains(border)) {
+        return Err("has an expression with a border of a word other than \\b".into());
+    }
     // One engine reads these as nested sets, the other as characters.
     if ["&&", "--", "~~", "[["].iter().any(|set| text.contains(set)) {
         return Err("has an expression with nested character sets".into());
@@ -289,6 +308,32 @@ fn check_repeats(pattern: &Ast, repeated: bool, repeats: &mut usize) -> Result<(
         Ast::Alternation(choice) => choice.asts.iter().try_for_each(|part| check_repeats(part, repeated, repeats)),
         Ast::Concat(parts) => parts.asts.iter().try_for_each(|part| check_repeats(part, repeated, repeats)),
         _ => Ok(()),
+    }
+}
+
+fn ways_of(pattern: &str) -> u64 {
+    ast::parse::Parser::new().parse(pattern).map_or(0, |pattern| ways(&pattern))
+}
+
+/// In how many ways a backtracking engine may try a part of a pattern before it gives up. Optional parts and choices one
+/// after another, as `\d?\d?\d?` and `(1|1)(1|1)`, multiply, although none of them is repeated.
+fn ways(pattern: &Ast) -> u64 {
+    match pattern {
+        Ast::Repetition(repetition) => {
+            let once = ways(&repetition.ast);
+            match &repetition.op.kind {
+                ast::RepetitionKind::ZeroOrOne => once.saturating_add(1),
+                ast::RepetitionKind::Range(ast::RepetitionRange::Exactly(times)) => once.saturating_pow(*times),
+                ast::RepetitionKind::Range(ast::RepetitionRange::Bounded(least, most)) => {
+                    u64::from(most.saturating_sub(*least)).saturating_add(1).min(WAYS_OF_REPEAT)
+                }
+                _ => WAYS_OF_REPEAT,
+            }
+        }
+        Ast::Group(group) => ways(&group.ast),
+        Ast::Alternation(choice) => choice.asts.iter().map(ways).fold(0, u64::saturating_add),
+        Ast::Concat(parts) => parts.asts.iter().map(ways).fold(1, u64::saturating_mul),
+        _ => 1,
     }
 }
 
@@ -416,6 +461,16 @@ mod tests {
             (FINE.replace("^77(\\d+)$", "^(a?){30}a{30}$"), "repeats a repetition"),
             (FINE.replace("^77(\\d+)$", "^\\d*\\d*\\d*\\d*x$"), "more than 3"),
             (FINE.replace("^77(\\d+)$", "^([0-9]+|x)*y$"), "such as (a+)+"),
+            (FINE.replace("^77(\\d+)$", &format!("^({})x$", "\\d?".repeat(40))), "in too many ways"),
+            (FINE.replace("^77(\\d+)$", &format!("^({})x$", "\\d{0,16}".repeat(9))), "in too many ways"),
+            (FINE.replace("^77(\\d+)$", &format!("^{}x$", "(1|1)".repeat(30))), "in too many ways"),
+            (FINE.replace("^77(\\d+)$", "^(\\<\\d+)$"), "border of a word"),
+            (FINE.replace("^77(\\d+)$", "^77(\\b{start}\\d+)$"), "border of a word"),
+            (
+                FINE.replace("<condition ", "<condition regex=\"any\" ")
+                    .replace("<action ", "<regex field=\"caller_id_name\" expression=\"^(.+)$\"/><action "),
+                "must not pass",
+            ),
             (FINE.replace("destination_number", "${system(id)}"), "may test only"),
             (FINE.replace("destination_number", "${destination_number}"), "may test only"),
             (FINE.replace("name=\"x\"", "name=\"$${domain}\""), "which is not allowed"),

@@ -141,9 +141,8 @@ fn writes(stage: &Stage, ports: [u16; 2], canary: &Path, number: &str) -> bool {
         let channels = serde_json::from_str::<Value>(&stage.switch.api("show channels as json")).unwrap();
         for row in channels["rows"].as_array().unwrap() {
             let music = format!("hold_music record_session::{}", canary.display());
-            assert!(
-                stage.switch.api(&format!("uuid_setvar {} {music}", row["uuid"].as_str().unwrap())).contains("+OK")
-            );
+            // On a busy machine, the call may be over by now.
+            stage.switch.api(&format!("uuid_setvar {} {music}", row["uuid"].as_str().unwrap()));
         }
         assert!(caller.succeeds() && callee.succeeds());
         canary.exists()

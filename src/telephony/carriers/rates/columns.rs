@@ -156,7 +156,19 @@ impl Meaning {
                     "effectivedate",
                     "effectivefrom",
                     "effectivetime",
+                    "effectiveasof",
+                    "neweffectivedate",
+                    "from",
+                    "fromdate",
+                    "since",
+                    "start",
+                    "starts",
+                    "starttime",
+                    "begin",
+                    "begins",
                     "validfrom",
+                    "validfromdate",
+                    "inforcefrom",
                     "startdate",
                     "activationdate",
                     "activefrom",
@@ -164,6 +176,11 @@ impl Meaning {
                     "datestart",
                     "gultigab",
                     "gueltigab",
+                    "gultigvon",
+                    "gueltigvon",
+                    "von",
+                    "beginn",
+                    "seit",
                     "wirksamab",
                     "datum",
                     "ab",
@@ -225,6 +242,12 @@ impl Meaning {
         // A price of a second is none of a minute.
         meaning.filter(|meaning| *meaning != Meaning::Price || !words.iter().any(|word| is_unit(word)))
     }
+}
+
+/// Whether a heading that no meaning is known for may stand above the days on which prices begin.
+fn may_be_begin(head: &str) -> bool {
+    const ENDS: [&str; 9] = ["to", "until", "till", "end", "ends", "expiry", "expires", "bis", "ende"];
+    Meaning::of(head).is_none() && !words(head).iter().any(|word| ENDS.contains(&word.as_str()))
 }
 
 fn words(head: &str) -> Vec<String> {
@@ -298,6 +321,16 @@ impl Columns {
         line.get(at).filter(|text| !text.is_empty())
     }
 
+    /// The columns with unknown headings that may say when prices begin; none if a column is known to say it.
+    #[must_use]
+    pub fn perhaps_dates(&self) -> Vec<usize> {
+        if self.all.iter().any(|column| column.meaning == Meaning::EffectiveDate) {
+            return Vec::new();
+        }
+        let unknown = |column: &&Column| column.head.as_deref().is_some_and(may_be_begin);
+        self.all.iter().filter(unknown).map(|column| column.column - 1).collect()
+    }
+
     /// Notes the first line's values, and how they are read.
     pub fn illustrate(&mut self, line: &csv::StringRecord, read_as: impl Fn(Meaning) -> Option<String>) {
         for (at, column) in self.all.iter_mut().enumerate().filter(|(_, column)| column.example.is_none()) {
@@ -331,6 +364,9 @@ mod tests {
             ("Interval N", Meaning::StepSeconds),
             ("Billing Increment", Meaning::StepSeconds),
             ("Gültig ab", Meaning::EffectiveDate),
+            ("From", Meaning::EffectiveDate),
+            ("Valid from", Meaning::EffectiveDate),
+            ("Gültig von", Meaning::EffectiveDate),
             ("Effective Date", Meaning::EffectiveDate),
             ("Connect Fee", Meaning::ConnectionFee),
             ("Country", Meaning::Unused),

@@ -99,6 +99,7 @@ fn rates(mut lines: Lines<'_>, mut columns: Columns, now: DateTime<Utc>) -> Resu
     let mut seen = HashMap::new();
     let mut currency: Option<(String, usize)> = None;
     let mut count = 0;
+    let perhaps_dates = columns.perhaps_dates();
     while let Some((number, line)) = lines.next()? {
         count += 1;
         if count > MOST_LINES || sheet.len() > MOST_LINES {
@@ -111,6 +112,15 @@ fn rates(mut lines: Lines<'_>, mut columns: Columns, now: DateTime<Utc>) -> Resu
                 continue;
             }
         };
+        // A price that is meant for later must not be in force at once because its date stands under an unknown heading.
+        if let Some(at) = perhaps_dates.iter().copied().find(|at| is_to_come(line.get(*at).unwrap_or_default(), now)) {
+            let head = columns.all[at].head.as_deref().unwrap_or_default();
+            sheet.refuse(
+                number,
+                format!("{head:?} has a day to come: name it effective_date if prices begin then, or take it out"),
+            );
+            continue;
+        }
         let price = columns.get(&line, Meaning::Price).unwrap_or_default();
         if let Some(this) = values::currency(price, columns.get(&line, Meaning::Currency)) {
             match &currency {
@@ -188,6 +198,10 @@ fn rate(line: &csv::StringRecord, columns: &Columns, now: DateTime<Utc>) -> std:
     }
     let effective = column(Meaning::EffectiveDate).map_or(Ok(now), values::moment)?;
     Ok(Rate { prefixes, effective, price, first, step })
+}
+
+fn is_to_come(text: &str, now: DateTime<Utc>) -> bool {
+    text.contains(['-', '/', '.', ' ']) && values::moment(text).is_ok_and(|moment| moment > now)
 }
 
 fn unclear(unclear: Unclear) -> Error {
@@ -290,6 +304,8 @@ mod tests {
         for sheet in [
             "prefix,first_seconds,step_seconds,price,effective_date\n44,30,6,1,\n4930,60,60,0.02,2026-12-15\n",
             "44,1,30,6\n4930,0.02,60,60,2026-12-15\n",
+            "prefix,price,first,step,From,Valid until\n44,1,30,6,,31.12.2090\n4930,0.02,,,2026-12-15,31.12.2090\n",
+            "prefix,price,first,step,changed,date\n44,1,30,6,2090-01-01,\n4930,0.02,,,,2026-12-15\n",
             "price;prefix;date;first;step\r\n1;+44;;30;6\r\n0,02;0049 30;15.12.2026;;\r\n",
             "Country\tDial Code\tRate (USD/min)\tBilling Increment\tEffective Date\rUK\t44\t1\t30/6\t\rBerlin\t4930\t0,02\t60/60\t15.12.2026\r",
             "\u{feff}\"Prefix\",\"Price\",\"First\",\"Step\",\"Date\"\n\"44\",\"1,00\",\"30\",\"6\",\"\"\n\"4930\",\"0,02\",\"\",\"\",\"12/15/2026\"\n",
@@ -323,6 +339,7 @@ mod tests {
         };
         for (file, says) in [
             ("code,rate,price\n49,1,2\n", "RateHeadsTwice"),
+            ("prefix,price,when it counts\n49,1,2090-12-15\n", "\"when it counts\" has a day to come"),
             ("what,ever\n49,1\n", "RateHeadsUnknown"),
             ("prefix,old price\n49,1\n", "RateHeadsUnknown"),
             ("prefix;price\n49;1,234\n", "may be 1.234 or 1234"),

@@ -265,7 +265,7 @@ impl From<Error> for Problem {
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         match &error {
-            sqlx::Error::PoolTimedOut if pressed::is_only_that() => Error::ChangesUnderWay { seconds: 5 }.into(),
+            sqlx::Error::PoolTimedOut if super::pressed::is_only_that() => Error::ChangesUnderWay { seconds: 5 }.into(),
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Protocol(_) => {
                 Self::unavailable(&error)
             }

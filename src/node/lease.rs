@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_database_is_in_reach_from_the_first_poll_until_one_fails() {
-        let lease = Lease::new(Duration::from_secs(600));
+        let lease = Lease::new(Duration::from_mins(10));
         assert!(!lease.reaches_the_database());
         lease.renew(Instant::now());
         assert!(lease.reaches_the_database());

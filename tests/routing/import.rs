@@ -236,6 +236,9 @@ async fn a_fault_in_one_file_is_named_with_its_line_and_costs_no_other_file() {
         ("dialplan/f.xml", "<include><X-PRE-PROCESS cmd=\"include\" data=\"more/g.xml\"/></include>".to_owned()),
         ("dialplan/more/g.xml", "<include><X-PRE-PROCESS cmd=\"include\" data=\"../f.xml\"/></include>".to_owned()),
         ("dialplan/h.xml", " ".repeat((8 << 20) + 1)),
+        ("dialplan/i.xml", "not XML at all\n".to_owned()),
+        ("dialplan/j.xml", String::new()),
+        ("dialplan/k.xml", "<!-- nothing is used of this -->\n".to_owned()),
     ]);
     let files = folder.read();
     let told = files.refused.join("\n");
@@ -248,9 +251,12 @@ async fn a_fault_in_one_file_is_named_with_its_line_and_costs_no_other_file() {
         "dialplan/e.xml includes dialplan/e.xml, which is being read already",
         "dialplan/more/g.xml includes dialplan/more/../f.xml, which is being read already",
         "dialplan/h.xml has more than 8 MiB",
+        "dialplan/i.xml has no XML element",
+        "dialplan/j.xml has no XML element",
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }
+    assert!(!told.contains("dialplan/k.xml"), "{told}");
     let report = imported(&stage, &files, "one.example", false).await;
     assert_eq!(names(&report.taken), ["71", "72", "default/good"], "{report:?}");
     assert_eq!(note(&report.left, "good"), "it is in no context", "{report:?}");

@@ -207,6 +207,7 @@ impl Files {
         reader.config_mut().allow_dangling_amp = true;
         let mut at = At { path, file: short, text: &text, offset: 0, line: 1 };
         let mut open = vec![Node::default()];
+        let (before, mut has_markup) = (self.refused.len(), false);
         loop {
             let event = match reader.read_event() {
                 Ok(event) => event,
@@ -217,6 +218,7 @@ impl Files {
                 }
             };
             let start = at.line_at(reader.buffer_position());
+            has_markup |= matches!(event, Event::Start(_) | Event::Empty(_) | Event::Comment(_));
             match event {
                 Event::Start(element) => match self.element(&element, &at, start) {
                     Some(node) => open.push(node),
@@ -235,6 +237,9 @@ impl Files {
                 Event::Eof => break,
                 _ => {}
             }
+        }
+        if !has_markup && self.refused.len() == before {
+            self.refused.push(format!("{} has no XML element: it is empty, cut off or of another kind", at.file));
         }
         // Elements that are still open were cut off.
         while open.len() > 1 {

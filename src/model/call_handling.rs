@@ -1,6 +1,7 @@
 //! How an extension handles its calls.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{
     model::error::Error,
@@ -83,6 +84,26 @@ impl AtQueues {
 }
 
 impl CallHandling {
+    /// The numbers that it dials.
+    pub fn dials(&self) -> impl Iterator<Item = &DialNumber> {
+        let forwards =
+            [&self.forward_always, &self.forward_busy, &self.forward_no_answer, &self.forward_not_registered];
+        forwards.into_iter().flatten().chain(self.follow_me.iter().map(|leg| &leg.number))
+    }
+
+    /// What differs from `before`, as it is kept: the fields that have their default now, and the others with their values.
+    #[must_use]
+    pub fn apart_from(&self, before: &Self) -> (Vec<String>, Map<String, Value>) {
+        let kept = |calls: &Self| match serde_json::to_value(calls) {
+            Ok(Value::Object(fields)) => fields,
+            _ => Map::new(),
+        };
+        let (before, mut set) = (kept(before), kept(self));
+        let without = before.keys().filter(|field| !set.contains_key(*field)).cloned().collect();
+        set.retain(|field, value| before.get(field) != Some(value));
+        (without, set)
+    }
+
     pub fn check(&self) -> Result<(), Error> {
         if self.follow_me.len() > 5 {
             return Err(Error::invalid("calls.follow_me", Code::at_most(5)));

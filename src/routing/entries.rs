@@ -184,6 +184,12 @@ impl EntryBody {
         steps.filter_map(|step| if let Step::Go { target } = step { Some(*target) } else { None }).collect()
     }
 
+    /// The numbers that it dials.
+    pub fn dials(&self) -> impl Iterator<Item = &DialTemplate> {
+        let steps = self.conditions().iter().flat_map(|at| at.actions.iter().chain(&at.anti_actions));
+        steps.filter_map(|step| if let Step::Dial { number } = step { Some(number) } else { None })
+    }
+
     pub fn check(&self) -> Result<(), crate::model::error::Error> {
         use crate::model::error::Error;
         let Self::Conditions(conditions) = self else { return Ok(()) };

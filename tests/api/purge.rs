@@ -112,6 +112,18 @@ async fn a_purge_leaves_nothing_and_says_what_it_removed_and_which_switch_it_wai
     made(&node, "/v1/carriers", carrier).await;
     let rules = json!({ "routing": { "emergency": { "location": named("street"), "contacts": [format!("{CANARY}@desk.test")] } } });
     assert_eq!(node.api("PATCH", &path("settings"), rules).await.status, 200);
+    // Whom it knows, what it wrote about a call, and whom it tells of its events.
+    let known = json!({ "name": named("friend"), "company": CANARY, "notes": named("owes us"), "email": format!("{CANARY}@friend.test"),
+        "tags": [CANARY], "numbers": ["+4915112345678"] });
+    made(&node, &asked("contacts"), known).await;
+    let noted = format!("/v1/calls/{}?tenant_id={tenant}", node.call(tenant.parse().unwrap()).await);
+    let noted = node.api("PATCH", &noted, json!({ "notes": named("said"), "tags": [CANARY] })).await;
+    assert_eq!(noted.status, 200, "{}", noted.text());
+    let hook = json!({ "url": format!("https://{CANARY}.hooks.test"), "description": named("hook"), "tenant_id": tenant,
+        "topics": ["call:ended"] });
+    let hook = made(&node, "/v1/webhooks", hook).await;
+    let tried = node.api("POST", &format!("/v1/webhooks/{}/test", hook["id"].as_str().unwrap()), Value::Null).await;
+    assert_eq!(tried.status, 201, "{}", tried.text());
     // A call is over: one record that can be read, one that can't.
     for variables in [
         json!({ "dialplane_tenant": tenant, "caller_id_name": CANARY }),
@@ -135,6 +147,9 @@ async fn a_purge_leaves_nothing_and_says_what_it_removed_and_which_switch_it_wai
         "cdr_inbox.body",
         "mail_outbox.recipient",
         "audit_log.after",
+        "contacts.notes",
+        "calls.notes",
+        "webhooks.url",
     ] {
         assert!(before.iter().any(|column| column.starts_with(expected)), "{expected} has it: {before:?}");
     }
@@ -145,11 +160,19 @@ async fn a_purge_leaves_nothing_and_says_what_it_removed_and_which_switch_it_wai
     assert_eq!(report.status, 200, "{}", report.text());
     println!("{}", report.text());
     let report = report.json();
-    for (what, rows) in
-        [("extensions", 2), ("destinations", 2), ("people", 1), ("call_records", 2), ("carriers", 1), ("groups", 1)]
-    {
+    for (what, rows) in [
+        ("extensions", 2),
+        ("destinations", 2),
+        ("people", 1),
+        ("call_records", 2),
+        ("carriers", 1),
+        ("groups", 1),
+        ("contacts", 1),
+        ("webhooks", 1),
+    ] {
         assert_eq!(report["removed"][what], rows, "{what}: {report}");
     }
+    assert!(report["removed"]["calls"].as_i64().unwrap() >= 1, "{report}");
     assert!(report["removed"]["kept_answers"].as_i64().unwrap() >= 8, "{report}");
     // The switch of the cluster has no event socket yet, and is waited for.
     assert_eq!(report["waits_for"][0]["name"], json!(node.switch.0), "{report}");

@@ -626,7 +626,7 @@ impl Fresh {
     }
 }
 
-const COLLISIONS: [Collision; 7] = [
+const COLLISIONS: [Collision; 12] = [
     ("a number is led to an extension that is deleted", |it| {
         let to = json!({ "destination": { "kind": "extension", "id": it.extension } });
         [("PATCH", format!("/v1/phone-numbers/{}?tenant_id={}", it.number, it.tenant), to), it.deletes_extension()]
@@ -640,6 +640,23 @@ const COLLISIONS: [Collision; 7] = [
     }),
     ("a group is made with a member that is deleted", |it| {
         [("POST", it.path("groups"), json!({ "name": "late", "members": [it.extension] })), it.deletes_extension()]
+    }),
+    ("an extension forwards to one that is deleted", |it| [it.forwards(it.other, "71"), it.deletes_extension()]),
+    ("an extension that forwards to one that is deleted is made", |it| {
+        let calls = json!({ "number": "73", "calls": { "follow_me": [{ "number": "71" }] } });
+        [("POST", it.path("extensions"), calls), it.deletes_extension()]
+    }),
+    ("a speed dial is to the mailbox of an extension that is deleted", |it| {
+        let dials = json!({ "routing": { "speed_dials": { "07": "*9871" } } });
+        [("PATCH", it.path("settings"), dials), it.deletes_extension()]
+    }),
+    ("a destination dials an extension that is deleted", |it| {
+        let outside = json!({ "number": "71", "on_behalf_of": it.other });
+        let new = json!({ "name": "out", "kind": "external", "config": outside });
+        [("POST", it.path("destinations"), new), it.deletes_extension()]
+    }),
+    ("an entry dials an extension that is deleted", |it| {
+        [("POST", it.path("dialplan-entries"), dials("rule", "71")), it.deletes_extension()]
     }),
     ("two destinations are led to each other", |it| {
         [it.leads(it.first, "announcement", it.second), it.leads(it.second, "announcement", it.first)]
@@ -801,6 +818,25 @@ async fn what_dials_an_extension_is_shown_before_its_number_goes_to_somebody_els
     let dial = json!({ "routing": { "speed_dials": { "07": null } } });
     assert_eq!(node.api("PATCH", &path("settings"), dial).await.status, 200);
     assert_eq!(node.api("DELETE", &path(&format!("extensions/{gone}")), Value::Null).await.status, 204);
+
+    // As long as its number rests, nothing leads there anew. What did so before may stay.
+    let behind = json!({ "calls": { "forward_busy": "*981810" } });
+    let first = path(&format!("extensions/{}", users[0].2["id"].as_str().unwrap()));
+    for calls in [json!({ "calls": { "forward_busy": "1810" } }), behind.clone()] {
+        let refused = node.api("PATCH", &first, calls).await;
+        assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("number_held")), "{}", refused.text());
+    }
+    let reserved = path("reserved-numbers/1810");
+    assert_eq!(node.api("DELETE", &reserved, Value::Null).await.status, 204);
+    // A number behind a code is a reference like any other: this is the way to its mailbox.
+    assert_eq!(
+        node.api("PATCH", &first, behind).await.status,
+        200,
+        "nobody has had the number, as far as anybody knows"
+    );
+    let next = id(&node.extension(tenant, json!({ "number": "1810" })).await);
+    let refused = node.api("DELETE", &path(&format!("extensions/{next}")), Value::Null).await;
+    assert_eq!((refused.status, &refused.json()["used_by"][0]["name"]), (409, &json!("1811")), "{}", refused.text());
 
     // Groups and destinations have numbers, too.
     let group = made(&node, path("groups"), json!({ "name": "crew", "number": "1830" })).await;

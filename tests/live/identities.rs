@@ -120,7 +120,7 @@ fn mailboxes(stage: &Stage) {
     assert!(ada.opens_with(stage, "271828") && !ada.opens_with(stage, "493827"), "{}", stage.switch.log());
     assert_eq!(stage.api("PATCH", &ada.path(stage), json!({ "voicemail_pin": "802411" })).status, 200);
     assert!(ada.opens_with(stage, "271828"), "the switch has a PIN of its own");
-    assert!(stage.phone(0, "call-voicemail.xml", 60_000, "1700").succeeds(), "1000 leaves a message");
+    assert!(stage.leaves_message(0, 60_000, "1700"), "1000 leaves a message");
     stage.until("the message is in the box", |_| ada.messages(stage) == "1:0");
     ada.in_mailbox(stage, &["271828#"]);
     assert!(!ada.opens_with(stage, "271828") && ada.opens_with(stage, "802411"));
@@ -148,7 +148,7 @@ fn mailboxes(stage: &Stage) {
     }
     assert!(grace.opens_with(stage, "602214"));
     visited("nothing is left of Ada's mailbox", || ada.messages(stage) == "0:0" && waiting() == json!([]));
-    assert!(stage.phone(0, "call-voicemail.xml", 60_000, "1700").succeeds(), "1000 leaves a message for Grace");
+    assert!(stage.leaves_message(0, 60_000, "1700"), "1000 leaves a message for Grace");
     stage.until("it is in her box", |_| grace.messages(stage) == "1:0");
     assert_eq!(ada.messages(stage), "0:0");
 }

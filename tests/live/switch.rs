@@ -110,6 +110,30 @@ impl Switch {
         reply.contains("+OK")
     }
 
+    /// Waits until a message is long enough to be kept (`min-record-len`), however long its caller had to wait for the tone, and
+    /// hangs up. `before`: the messages that were there before.
+    pub fn takes_message(&self, before: &[PathBuf]) {
+        // Samples of two bytes, 8,000 a second (`mod_voicemail` records as wav).
+        let is_long = |path: &PathBuf| fs::metadata(path).is_ok_and(|file| file.len() > 3 * 16_000);
+        let since = Instant::now();
+        while !self.messages().iter().any(|path| !before.contains(path) && is_long(path)) {
+            assert!(since.elapsed() < Duration::from_mins(1), "nothing is recorded:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        self.api("hupall normal_clearing");
+    }
+
+    /// The files of messages in mailboxes.
+    pub fn messages(&self) -> Vec<PathBuf> {
+        fn within(folder: &Path) -> Vec<PathBuf> {
+            let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+            entries.flat_map(|path| if path.is_dir() { within(&path) } else { vec![path] }).collect()
+        }
+        let is_message =
+            |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("msg_"));
+        within(&self.folder.join("storage")).into_iter().filter(is_message).collect()
+    }
+
     /// The warnings and errors that the switch has written.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.join("log/freeswitch.log")).unwrap_or_default()

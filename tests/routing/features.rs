@@ -1,6 +1,8 @@
 //! A tenant's features: one that is off can't be set up, and calls to it are not answered.
 
 use serde_json::{Value, json};
+use sqlx::Connection as _;
+use uuid::Uuid;
 
 use crate::{
     harness::{Answer, call_form},
@@ -142,5 +144,36 @@ async fn nothing_is_recorded_while_recording_is_off() {
     }
     let why = explained(&stage, "70").await;
     assert!(why.contains("call_recording is switched off for the tenant"), "{why}");
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn what_a_phone_changes_leaves_what_is_changed_at_the_same_time() {
+    let stage = Stage::new().await;
+    let path = format!("/v1/tenants/{}/extensions", stage.tenant);
+    let phones = stage.node.api("GET", &path, Value::Null).await.json();
+    let path = format!("{path}/{}", phones["items"][0]["id"].as_str().unwrap());
+    let before = json!({ "calls": { "forward_busy": "70", "do_not_disturb": true } });
+    assert_eq!(stage.node.api("PATCH", &path, before).await.status, 200);
+    // Somebody changes the extension, and has not committed when the phone's code is saved.
+    let (mut other, mut watcher) = (stage.database.connect().await, stage.database.connect().await);
+    let mut tx = other.begin().await.unwrap();
+    let recorded =
+        r#"update extensions set calls = calls - 'forward_busy' || '{"record": true}' where user_id is not null"#;
+    sqlx::query(recorded).execute(&mut *tx).await.unwrap();
+    let commits = async {
+        let waiting =
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut watcher).await.unwrap() == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        tx.commit().await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(stage.calls("*79", Uuid::new_v4()), commits);
+    let after = stage.node.api("GET", &path, Value::Null).await.json();
+    assert_eq!(after["calls"], json!({ "record": true }), "{}", answer.text());
+    let entry = "select after->'calls' from audit_log where actor = 'phone'";
+    let entry = sqlx::query_scalar::<_, Value>(entry).fetch_one(&mut watcher).await.unwrap();
+    assert_eq!(entry, json!({ "record": true }), "the log says what came of it");
     stage.stop().await;
 }

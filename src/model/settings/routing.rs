@@ -95,6 +95,12 @@ impl Default for FeatureCodes {
 }
 
 impl FeatureCodes {
+    /// Those that the number of somebody follows.
+    #[must_use]
+    pub fn before_names(&self) -> [&FeatureCode; 5] {
+        [&self.voicemail, &self.pickup, &self.intercom, &self.withhold_number, &self.show_number]
+    }
+
     #[must_use]
     pub fn all(&self) -> [&FeatureCode; 16] {
         [

@@ -35,7 +35,7 @@ use crate::{
         },
         users,
     },
-    text::{Code, DisplayName, Domain, Email, SipSecret, keyring::Place},
+    text::{Code, DialNumber, DisplayName, Domain, Email, SipSecret, keyring::Place},
 };
 
 /// The owner of a new tenant.
@@ -223,6 +223,10 @@ pub async fn change_settings(
 ) -> Result<(Settings, i64)> {
     let changed = templates::patch_settings(change, tenant, patch, if_match).await?;
     destinations::none_reserved(change, tenant).await?;
+    let had = changed.before.pointer("/routing/speed_dials").and_then(Value::as_object).into_iter().flatten();
+    let had = had.filter_map(|(_, number)| number.as_str()).collect::<Vec<_>>();
+    let has = changed.after.routing.speed_dials.values().map(DialNumber::as_str);
+    destinations::none_rests(change, tenant, had, has).await?;
     if limits::is_longer(&changed.before, &changed.after) {
         limits::plan_fits(change, tenant, "settings").await?;
     }

@@ -24,7 +24,7 @@ use crate::{
     node::changes::{Audited, Change},
     routing,
     telephony::{dialplan::limits, names},
-    text::{Code, DisplayName, ExtensionNumber, VoicemailPin, Why, keyring::Place},
+    text::{Code, DialNumber, DisplayName, ExtensionNumber, VoicemailPin, Why, keyring::Place},
 };
 
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -124,6 +124,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewDestination) -> R
     };
     pin_is_no_number(change, &destination, pin.as_ref().map(VoicemailPin::reveal), false).await?;
     check(change, &destination).await?;
+    none_rests(change, tenant, None, dials(&destination.config)).await?;
     store::insert(change.db(), &destination, sealed.as_deref()).await.map_err(names::taken)?;
     limits::plan_fits(change, tenant, "config").await?;
     let destination = leading(change, &destination).await?;
@@ -175,6 +176,7 @@ pub async fn update(
     check_pin(&after.config, after.has_pin)?;
     check(change, &after).await?;
     not_dialled(change, tenant, id, &before.number, &after.number).await?;
+    none_rests(change, tenant, dials(&before.config), dials(&after.config)).await?;
     store::update(change.db(), &after, pin.as_ref().map(Option::as_deref)).await.map_err(names::taken)?;
     if limits::is_longer(&before.config, &after.config) {
         limits::plan_fits(change, tenant, "config").await?;
@@ -373,6 +375,7 @@ pub async fn users_of(db: &mut PgConnection, tenant: Uuid, target: Target, toget
     let mut users = store::users_of(&mut *db, tenant, target).await?;
     let names = store::names_of(&mut *db, tenant, target).await?;
     let except = [together, &[target.id]].concat();
+    let names = dialled_as(db, tenant, names).await?;
     let by_name = store::users_of_names(db, tenant, &names, &except).await?;
     users.extend(by_name.into_iter().filter(|by_name| !users.contains(by_name)).collect::<Vec<_>>());
     Ok(users)
@@ -396,7 +399,48 @@ pub async fn not_dialled<N: ToString>(
     if lost.is_empty() {
         return Ok(());
     }
+    let lost = dialled_as(change.db(), tenant, lost).await?;
     used_by(store::users_of_names(change.db(), tenant, &lost, &[id]).await?)
+}
+
+/// The names as they may be dialled: alone, or behind a code that a name follows.
+async fn dialled_as(db: &mut PgConnection, tenant: Uuid, names: Vec<String>) -> Result<Vec<String>> {
+    let Some(plan) = store::rules(db, tenant).await? else { return Ok(names) };
+    let codes = plan.settings.routing.codes.before_names();
+    let behind = names.iter().flat_map(|name| codes.iter().map(move |code| format!("{code}{name}")));
+    let behind = behind.collect::<Vec<_>>();
+    Ok([names, behind].concat())
+}
+
+/// Refuses to newly dial a number that rests, also behind a code. `had`: what was dialled before.
+pub async fn none_rests<N: ToString>(
+    change: &mut Change,
+    tenant: Uuid,
+    had: impl IntoIterator<Item = N>,
+    has: impl IntoIterator<Item = N>,
+) -> Result<()> {
+    let has = has.into_iter().map(|number| number.to_string()).collect::<Vec<_>>();
+    if has.is_empty() {
+        return Ok(());
+    }
+    let Some(plan) = store::rules(change.db(), tenant).await? else { return Ok(()) };
+    let codes = plan.settings.routing.codes.before_names();
+    let named = |number: String| {
+        let behind = codes.iter().filter_map(|code| number.strip_prefix(code.as_str()).map(str::to_owned));
+        let behind = behind.collect::<Vec<_>>();
+        [vec![number], behind].concat()
+    };
+    let had = had.into_iter().flat_map(|number| named(number.to_string()));
+    let has = has.iter().flat_map(|number| named(number.clone()));
+    names::none_rests(change, tenant, had, has).await
+}
+
+/// The number outside that a destination dials, if it is one.
+fn dials(config: &Config) -> Option<&DialNumber> {
+    match config {
+        Config::External(external) => Some(&external.number),
+        _ => None,
+    }
 }
 
 fn used_by(users: Vec<Used>) -> Result<()> {

@@ -159,6 +159,8 @@ pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, platform: bool,
 async fn finish(change: &mut Change, before: Option<&DialplanEntry>, entry: &DialplanEntry) -> Result<ChangedEntry> {
     let targets = entry.body.targets().into_iter().collect::<Vec<_>>();
     destinations::lead(change, entry.tenant_id, Source::Entry(entry.id), &targets, &[]).await?;
+    let had = before.into_iter().flat_map(|before| before.body.dials());
+    destinations::none_rests(change, entry.tenant_id, had, entry.body.dials()).await?;
     if before.is_none_or(|before| limits::is_more(before, entry)) {
         limits::entries_fit(change, entry.tenant_id, &entry.body).await?;
     }

@@ -10,7 +10,9 @@ mod put;
 mod rules;
 pub mod store;
 
-use self::rules::{check, free_names, may_be_active, may_have, names_of, no_circle, pin_is_no_name};
+use self::rules::{
+    check, dials_none_that_rests, free_names, may_be_active, may_have, names_of, no_circle, pin_is_no_name,
+};
 pub use self::{
     owner::{Free, Owner, free_among, give, give_anew, give_back},
     put::put,
@@ -278,6 +280,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewExtension) -> Res
     may_have(change, None, &extension).await?;
     pin_is_no_name(change, None, &extension, Some(&pin)).await?;
     free_names(change, None, &extension).await?;
+    dials_none_that_rests(change, None, &extension).await?;
     let mut rows = store::NewRows::default();
     rows.push(extension, sealed);
     insert(change, tenant, &rows).await?;
@@ -337,6 +340,7 @@ pub async fn update(
     may_have(change, Some(&before), &after).await?;
     pin_is_no_name(change, Some(&before), &after, new_pin.as_ref()).await?;
     free_names(change, Some(&before), &after).await?;
+    dials_none_that_rests(change, Some(&before), &after).await?;
     may_be_active(change, &before, &after).await?;
     destinations::not_dialled(change, tenant, id, names_of(&before), names_of(&after)).await?;
     let updated = store::update(change.db(), &after, secret.as_deref(), pin.as_deref()).await;

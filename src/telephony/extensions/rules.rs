@@ -134,3 +134,13 @@ pub(super) async fn free_names(change: &mut Change, before: Option<&Extension>, 
     pools::none_held(change, extension.tenant_id, &new).await?;
     names::are_free(change, extension.tenant_id, &new, extension.id).await
 }
+
+/// Refuses forwards and follow-me to a number that rests. Its own old number is in nobody's way.
+pub(super) async fn dials_none_that_rests(
+    change: &mut Change,
+    before: Option<&Extension>,
+    after: &Extension,
+) -> Result<()> {
+    let had = before.into_iter().flat_map(|before| before.calls.dials());
+    destinations::none_rests(change, after.tenant_id, had, after.calls.dials()).await
+}

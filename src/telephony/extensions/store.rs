@@ -401,21 +401,24 @@ pub async fn set_pin_by_phone(pool: &PgPool, tenant: Uuid, id: Uuid, sealed: &[u
     Ok(Some(generation))
 }
 
-/// Saves what a feature code changes, with an audit entry. Returns the tenant's new generation, or `None` if the extension is no
+/// Saves what a feature code changes, with an audit entry. Only that: whatever else is changed at the same time stays changed. `without`:
+/// fields that get their default, `set`: fields with their values. Returns the tenant's new generation, or `None` if the extension is no
 /// longer active.
 pub async fn set_calls_by_phone(
     pool: &PgPool,
     tenant: Uuid,
     id: Uuid,
-    calls: &CallHandling,
+    without: &[String],
+    set: &serde_json::Value,
 ) -> sqlx::Result<Option<i64>> {
     let mut tx = pool.begin().await?;
     let changed = sqlx::query!(
-        "update extensions set calls = $3, version = version + 1, updated_at = now()
+        "update extensions set calls = (calls - $3::text[]) || $4, version = version + 1, updated_at = now()
           where tenant_id = $1 and id = $2 and status = 'active'",
         tenant,
         id,
-        Json(calls) as _
+        without,
+        set
     )
     .execute(&mut *tx)
     .await?
@@ -425,11 +428,11 @@ pub async fn set_calls_by_phone(
     }
     sqlx::query!(
         "insert into audit_log (id, actor, tenant_id, action, resource, after)
-         values ($1, 'phone', $2, 'update', 'extensions/' || $3::uuid::text, jsonb_build_object('calls', $4::jsonb))",
+         select $1, 'phone', $2, 'update', 'extensions/' || $3::uuid::text, jsonb_build_object('calls', calls)
+           from extensions where tenant_id = $2 and id = $3",
         Uuid::now_v7(),
         tenant,
-        id,
-        Json(calls) as _
+        id
     )
     .execute(&mut *tx)
     .await?;

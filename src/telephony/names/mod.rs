@@ -3,6 +3,8 @@
 
 mod store;
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
 use crate::{
@@ -25,6 +27,26 @@ pub async fn may_mean_else(change: &mut Change, tenant: Uuid, names: &[String]) 
     match owner(change, tenant, names, Uuid::nil()).await? {
         None => Ok(()),
         Some(owner) => Err(owner.of(Code::NumberWouldMeanElse)),
+    }
+}
+
+/// Refuses to newly dial a number that rests: who gets it next would get these calls. `had`: what was dialled before.
+pub async fn none_rests<N: ToString>(
+    change: &mut Change,
+    tenant: Uuid,
+    had: impl IntoIterator<Item = N>,
+    has: impl IntoIterator<Item = N>,
+) -> Result<()> {
+    let had = had.into_iter().map(|number| number.to_string()).collect::<BTreeSet<_>>();
+    let new = has.into_iter().map(|number| number.to_string()).filter(|number| !had.contains(number));
+    let new = new.collect::<Vec<_>>();
+    if new.is_empty() {
+        return Ok(());
+    }
+    change.hold(tenant).await?;
+    match store::resting_among(change.db(), tenant, &new).await? {
+        None => Ok(()),
+        Some(number) => Err(Code::NumberHeld.with("number", number).into()),
     }
 }
 

@@ -32,3 +32,14 @@ pub async fn owner_of_names(
     .fetch_optional(db)
     .await
 }
+
+/// One of these that rests. What somebody reserved does not count: it was nobody's.
+pub async fn resting_among(db: &mut PgConnection, tenant: Uuid, numbers: &[String]) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!(
+        "select number from held_numbers where tenant_id = $1 and number = any ($2) and until > now() limit 1",
+        tenant,
+        numbers
+    )
+    .fetch_optional(db)
+    .await
+}

@@ -208,6 +208,8 @@ pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Removed> {
         "days_of_calls": "delete from number_days where tenant_id = $1",
         "days_of_costs": "delete from spend_days where tenant_id = $1",
         "contacts": "delete from contacts where tenant_id = $1",
+        "webhooks": "delete from webhooks where tenant_id = $1",
+        "events_for_webhooks": "delete from webhook_events where tenant_id = $1",
         "carriers": "delete from carriers where tenant_id = $1",
         "phone_numbers": "delete from numbers where tenant_id = $1",
         "destinations": "delete from destinations where tenant_id = $1",

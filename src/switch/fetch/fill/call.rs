@@ -136,7 +136,9 @@ async fn handle(
     if calls == extension.calls {
         return Ok(());
     }
-    let kept = extensions::store::set_calls_by_phone(&fetch.changes, slot.scope, extension.id, &calls).await;
+    let (without, set) = calls.apart_from(&extension.calls);
+    let kept =
+        extensions::store::set_calls_by_phone(&fetch.changes, slot.scope, extension.id, &without, &set.into()).await;
     let now = kept.map_err(|error| FillError::Read(ReadError::Sql(error)))?;
     now.inspect(|now| _ = slot.raise(generation(*now)));
     Ok(())

@@ -304,7 +304,7 @@ impl Ring {
 
     /// Another number that rings too: a call of its own through the tenant's context, routed and admitted like any other.
     fn follow(&self, leg: &crate::model::call_handling::FollowMe, domain: &Domain) -> String {
-        let mut variables = elsewhere(&self.extension, &leg.number, self.hops);
+        let mut variables = elsewhere(&self.extension, &leg.number, self.hops.following());
         if leg.delay_seconds > 0 {
             variables.push(format!("leg_delay_start={}", leg.delay_seconds));
         }

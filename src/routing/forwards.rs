@@ -43,13 +43,15 @@ impl Router<'_, '_> {
             (false, true) => Then::Voicemail(self.greeting(extension)),
             (false, false) => Then::Hangup,
         };
+        // Colleagues who ring each other besides their own phones would multiply the call.
+        let follow_me = if self.call.hops.follows() { Vec::new() } else { calls.follow_me.clone() };
         let policy = &self.plan.settings.routing.record;
         let wanted = calls.record || from_outside.map_or(policy.internal, |by_number| by_number || policy.inbound);
         let record = self.records(wanted);
         Route::Ring(Ring {
             extension: extension.sip_username.clone(),
             seconds: extension.ring_seconds,
-            follow_me: calls.follow_me.clone(),
+            follow_me,
             then,
             pickup: calls.pickup,
             record,

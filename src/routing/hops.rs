@@ -20,6 +20,9 @@ const MOST_CHOICES: u8 = 100;
 /// What a leg begins with that a group rings by its member's forward. Groups that such a leg comes to ring phones alone.
 const SPREAD: u8 = 5;
 
+/// What a leg begins with that rings besides an extension's own phone. An extension that such a leg comes to rings its own phone alone.
+const FOLLOWS: u8 = SPREAD + 1;
+
 /// The counts of a call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Hops {
@@ -61,6 +64,18 @@ impl Hops {
     #[must_use]
     pub(super) fn is_spread(self) -> bool {
         self.led >= SPREAD
+    }
+
+    /// The counts of a leg that rings besides an extension's own phone (`follow_me`).
+    #[must_use]
+    pub(super) fn following(self) -> Self {
+        Self { led: self.led.max(FOLLOWS - 1), ..self }
+    }
+
+    /// Whether an extension has rung this call besides its own phone.
+    #[must_use]
+    pub(super) fn follows(self) -> bool {
+        self.led >= FOLLOWS
     }
 
     /// The variable's value for a call that is led on.

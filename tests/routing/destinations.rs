@@ -210,6 +210,42 @@ async fn what_a_person_chooses_has_no_end_and_what_leads_on_by_itself_has() {
     stage.stop().await;
 }
 
+/// The legs over the dialplan that an answer rings: where each goes, and what the route notes on it.
+fn legs(answer: &str) -> Vec<(String, String)> {
+    let answer = answer.replace("&#33;", "!").replace("&#93;", "]");
+    let legs = answer.split("dialplane_hops=").skip(1);
+    let to = |leg: &str| Some(leg.split("]loopback/").nth(1)?.split('/').next()?.to_owned());
+    legs.filter_map(|leg| Some((to(leg)?, leg.split('!').next()?.to_owned()))).collect()
+}
+
+#[actix_web::test]
+async fn phones_that_ring_each_other_too_do_not_multiply_a_call() {
+    let stage = Stage::new().await;
+    // Two colleagues who ring each other five times each, and one who rings their own number.
+    for (number, other) in [("74", "75"), ("75", "74"), ("76", "76")] {
+        let follow = vec![json!({ "number": other }); 5];
+        stage.node.extension(stage.tenant, json!({ "number": number, "calls": { "follow_me": follow } })).await;
+    }
+    // A group whose member forwards to one of them still rings all that this one's phones are.
+    let crew = stage.node.extension(stage.tenant, json!({ "number": "77", "calls": { "forward_always": "74" } })).await;
+    let group = json!({ "name": "crew", "number": "78", "members": [crew["id"]] });
+    let path = format!("/v1/tenants/{}/groups", stage.tenant);
+    assert_eq!(stage.node.api("POST", &path, group).await.status, 201);
+    for (number, expected) in [("74", 5), ("76", 5), ("78", 6)] {
+        let mut waiting = vec![(number.to_owned(), None::<String>)];
+        let mut rung = 0;
+        while let Some((place, hops)) = waiting.pop() {
+            let answer = at(&stage, &place, hops.as_deref()).await;
+            let further = legs(&answer);
+            rung += further.len();
+            waiting.extend(further.into_iter().map(|(to, hops)| (to, Some(hops))));
+            assert!(rung <= expected, "{number}: {rung} legs, and {} of them wait", waiting.len());
+        }
+        assert_eq!(rung, expected, "{number}");
+    }
+    stage.stop().await;
+}
+
 #[actix_web::test]
 async fn what_is_saved_may_lead_on_as_often_as_a_call_may_be_led() {
     let stage = Stage::new().await;

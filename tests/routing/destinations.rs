@@ -228,7 +228,7 @@ async fn phones_that_ring_each_other_too_do_not_multiply_a_call() {
     }
     // A group whose member forwards to one of them still rings all that this one's phones are.
     let crew = stage.node.extension(stage.tenant, json!({ "number": "77", "calls": { "forward_always": "74" } })).await;
-    let group = json!({ "name": "crew", "number": "78", "members": [crew["id"]] });
+    let group = json!({ "name": "crew", "number": "78", "members": [crew["id"]], "follow_forwards": true });
     let path = format!("/v1/tenants/{}/groups", stage.tenant);
     assert_eq!(stage.node.api("POST", &path, group).await.status, 201);
     for (number, expected) in [("74", 5), ("76", 5), ("78", 6)] {

@@ -27,6 +27,17 @@ fn found(names: &[&str]) -> Option<PathBuf> {
 impl Chromium {
     /// `None` if this machine has no Chromium. `script/test` would have installed it.
     pub async fn start() -> Option<Self> {
+        Self::start_with(&[], json!({})).await
+    }
+
+    /// With a microphone that hums, and that every page may use.
+    pub async fn start_with_microphone() -> Option<Self> {
+        let flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
+        Self::start_with(&flags, json!({})).await
+    }
+
+    /// With more flags and preferences.
+    pub async fn start_with(flags: &[&str], preferences: Value) -> Option<Self> {
         let (Some(driver), Some(browser)) = (found(&["chromedriver"]), found(&["chromium", "chromium-browser"])) else {
             crate::harness::skipped("chromium and chromedriver are not installed");
             return None;
@@ -40,13 +51,23 @@ impl Chromium {
             .spawn()
             .unwrap();
         let profile = std::env::temp_dir().join(format!("dialplane-browser-{}", uuid::Uuid::now_v7().simple()));
+        let mut args = vec![
+            "--headless=new".to_owned(),
+            "--no-sandbox".into(),
+            "--disable-gpu".into(),
+            "--disable-dev-shm-usage".into(),
+            "--lang=en".into(),
+            "--hide-scrollbars".into(),
+            format!("--user-data-dir={}", profile.display()),
+        ];
+        args.extend(flags.iter().map(ToString::to_string));
         let capabilities = json!({
             "browserName": "chrome",
             "goog:loggingPrefs": { "browser": "ALL" },
             "goog:chromeOptions": {
                 "binary": browser,
-                "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--lang=en",
-                         "--hide-scrollbars", format!("--user-data-dir={}", profile.display())],
+                "args": args,
+                "prefs": preferences,
             },
         });
         let Value::Object(capabilities) = capabilities else { unreachable!() };

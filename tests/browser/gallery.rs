@@ -11,11 +11,11 @@ use crate::{
     journeys::{ADMIN, PASSWORD, Site},
 };
 
-struct Gallery<'a> {
-    browser: &'a Chromium,
-    site: &'a Site,
-    pictures: Option<PathBuf>,
-    findings: Vec<String>,
+pub struct Gallery<'a> {
+    pub browser: &'a Chromium,
+    pub site: &'a Site,
+    pub pictures: Option<PathBuf>,
+    pub findings: Vec<String>,
 }
 
 impl Gallery<'_> {
@@ -38,8 +38,18 @@ impl Gallery<'_> {
         }
     }
 
+    /// The page as it is, in every way, without loading it again.
+    pub async fn look_around(&mut self, name: &str) {
+        for (theme, width) in [("dark", 390), ("dark", 1440), ("light", 390), ("light", 1440)] {
+            let script = "document.documentElement.dataset.theme = arguments[0]";
+            self.browser.page.execute(script, vec![theme.into()]).await.unwrap();
+            self.browser.size(width, if width < 500 { 844 } else { 900 }).await;
+            self.look(&format!("{name}-{theme}-{width}")).await;
+        }
+    }
+
     /// Checks the page as it is.
-    async fn look(&mut self, name: &str) {
+    pub async fn look(&mut self, name: &str) {
         let wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
         let over = self.browser.page.execute(wide, vec![]).await.unwrap().as_i64().unwrap();
         if over > 0 {
@@ -56,7 +66,7 @@ impl Gallery<'_> {
 }
 
 /// Where screenshots go.
-fn pictures() -> Option<PathBuf> {
+pub fn pictures() -> Option<PathBuf> {
     let folder = std::env::var_os("DIALPLANE_SCREENSHOTS").map(PathBuf::from)?;
     std::fs::create_dir_all(&folder).unwrap();
     Some(folder)

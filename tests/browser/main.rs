@@ -9,3 +9,5 @@ mod harness;
 mod chromium;
 mod gallery;
 mod journeys;
+mod phone;
+mod sip;

@@ -1,38 +1,75 @@
 //! Scripts, styles and images, inside the binary. Their names change with their content, so that browsers can cache them forever.
 
-use std::sync::LazyLock;
+use std::{borrow::Cow, sync::LazyLock};
 
-use actix_web::{HttpResponse, get, web::Path};
+use actix_web::{
+    HttpResponse, get,
+    web::{Bytes, Path},
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
 struct Asset {
     name: &'static str,
     content_type: &'static str,
-    bytes: &'static [u8],
+    bytes: Cow<'static, [u8]>,
     /// The path in a request.
     path: String,
 }
 
 static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
-    let asset = |name: &'static str, content_type, bytes: &'static [u8]| {
-        let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
-        let hash = URL_SAFE_NO_PAD.encode(&Sha256::digest(bytes)[..9]);
-        Asset { name, content_type, bytes, path: format!("/assets/{stem}-{hash}.{extension}") }
+    const CSS: &str = "text/css; charset=utf-8";
+    const JS: &str = "text/javascript; charset=utf-8";
+    const SVG: &str = "image/svg+xml";
+    let mut assets = Vec::new();
+    let mut asset = |name, content_type, bytes: &'static [u8]| {
+        let bytes = importing(bytes, &assets);
+        let (stem, extension) = name_and_extension(name);
+        let hash = URL_SAFE_NO_PAD.encode(&Sha256::digest(&bytes)[..9]);
+        assets.push(Asset { name, content_type, bytes, path: format!("/assets/{stem}-{hash}.{extension}") });
     };
-    vec![
-        asset("app.css", "text/css; charset=utf-8", include_bytes!("assets/app.css")),
-        asset("app.js", "text/javascript; charset=utf-8", include_bytes!("assets/app.js")),
-        asset("docs.js", "text/javascript; charset=utf-8", include_bytes!("assets/docs.js")),
-        // Redoc 2.5.4, MIT: assets/redoc-LICENSE.txt.
-        asset("redoc.js", "text/javascript; charset=utf-8", include_bytes!("assets/redoc-2.5.4.min.js")),
-        // htmx 2.0.11, Zero-Clause BSD.
-        asset("htmx.js", "text/javascript; charset=utf-8", include_bytes!("assets/htmx-2.0.11.min.js")),
-        // Lucide 1.62.0, ISC, some icons MIT: assets/lucide-LICENSE.txt.
-        asset("icons.svg", "image/svg+xml", include_bytes!("assets/icons.svg")),
-        asset("icon.svg", "image/svg+xml", include_bytes!("assets/icon.svg")),
-    ]
+    asset("app.css", CSS, include_bytes!("assets/app.css"));
+    asset("phone.css", CSS, include_bytes!("assets/phone.css"));
+    asset("app.js", JS, include_bytes!("assets/app.js"));
+    asset("docs.js", JS, include_bytes!("assets/docs.js"));
+    // Redoc 2.5.4, MIT: assets/redoc-LICENSE.txt.
+    asset("redoc.js", JS, include_bytes!("assets/redoc-2.5.4.min.js"));
+    // htmx 2.0.11, Zero-Clause BSD.
+    asset("htmx.js", JS, include_bytes!("assets/htmx-2.0.11.min.js"));
+    // JsSIP 3.13.8, MIT, made by script/jssip: assets/jssip-LICENSE.txt.
+    asset("jssip.js", JS, include_bytes!("assets/jssip-3.13.8.min.js"));
+    // The phone's modules: each after those that it imports.
+    asset("phone-base.js", JS, include_bytes!("assets/phone-base.js"));
+    asset("phone-sound.js", JS, include_bytes!("assets/phone-sound.js"));
+    asset("phone-quality.js", JS, include_bytes!("assets/phone-quality.js"));
+    asset("phone-tabs.js", JS, include_bytes!("assets/phone-tabs.js"));
+    asset("phone-line.js", JS, include_bytes!("assets/phone-line.js"));
+    asset("phone-calls.js", JS, include_bytes!("assets/phone-calls.js"));
+    asset("phone-dial.js", JS, include_bytes!("assets/phone-dial.js"));
+    asset("phone-show.js", JS, include_bytes!("assets/phone-show.js"));
+    asset("phone.js", JS, include_bytes!("assets/phone.js"));
+    // Lucide 1.62.0, ISC, some icons MIT: assets/lucide-LICENSE.txt.
+    asset("icons.svg", SVG, include_bytes!("assets/icons.svg"));
+    asset("icon.svg", SVG, include_bytes!("assets/icon.svg"));
+    assets
 });
+
+fn name_and_extension(name: &str) -> (&str, &str) {
+    name.rsplit_once('.').unwrap_or((name, ""))
+}
+
+/// A script that imports others by their plain names (`from "./phone-line.js"`) gets their paths instead, so that its own name changes
+/// with theirs. An import map would be an inline script, which the pages' policy forbids.
+fn importing(bytes: &'static [u8], before: &[Asset]) -> Cow<'static, [u8]> {
+    let Ok(text) = std::str::from_utf8(bytes) else { return bytes.into() };
+    if !text.contains(" from \"./") {
+        return bytes.into();
+    }
+    let text = before.iter().fold(text.to_owned(), |text, asset| {
+        text.replace(&format!(" from \"./{}\"", asset.name), &format!(" from \"{}\"", asset.path))
+    });
+    text.into_bytes().into()
+}
 
 /// The path of an asset.
 #[must_use]
@@ -47,7 +84,31 @@ pub async fn serve_asset(name: Path<String>) -> HttpResponse {
         Some(asset) => HttpResponse::Ok()
             .content_type(asset.content_type)
             .insert_header(("Cache-Control", "public, max-age=31536000, immutable"))
-            .body(asset.bytes),
+            .body(match &asset.bytes {
+                Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+                Cow::Owned(bytes) => Bytes::copy_from_slice(bytes),
+            }),
         None => HttpResponse::NotFound().finish(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_import_of_a_script_is_the_path_of_another() {
+        let mut imports = 0;
+        for asset in
+            ASSETS.iter().filter(|asset| asset.name.starts_with("phone") && asset.content_type.contains("script"))
+        {
+            let text = std::str::from_utf8(&asset.bytes).unwrap();
+            for line in text.lines().filter(|line| line.starts_with("import ")) {
+                let path = line.split('"').nth(1).unwrap_or_else(|| panic!("{}: {line}", asset.name));
+                assert!(ASSETS.iter().any(|other| other.path == path), "{}: {line}", asset.name);
+                imports += 1;
+            }
+        }
+        assert!(imports > 5, "{imports}");
     }
 }

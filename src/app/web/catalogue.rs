@@ -1,6 +1,10 @@
 //! The texts of pages, in English and German, from one catalogue.
 
-use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+    sync::LazyLock,
+};
 
 use crate::{
     http::problem::Reason,
@@ -9,11 +13,12 @@ use crate::{
 };
 
 /// The texts of pages; in a file of their own the words for what the audit log names: fields, their values, and what was done; and in
-/// another the texts of subjects and of the frame.
+/// another the texts of subjects and of the frame, and those of the phone.
 static CATALOGUE: LazyLock<HashMap<String, [String; 2]>> = LazyLock::new(|| {
     let mut texts = read(include_str!("catalogue.json"));
     texts.extend(read(include_str!("audit.json")));
     texts.extend(read(include_str!("pages.json")));
+    texts.extend(read(include_str!("phone.json")));
     texts
 });
 
@@ -28,6 +33,14 @@ pub fn text(key: &str, language: Language) -> &str {
         Language::En => &texts[0],
         Language::De => &texts[1],
     })
+}
+
+/// All texts whose keys begin so, as a JSON object for scripts.
+#[must_use]
+pub fn texts(prefix: &str, language: Language) -> String {
+    let found = CATALOGUE.keys().filter(|key| key.starts_with(prefix));
+    let found = found.map(|key| (key.as_str(), text(key, language))).collect::<BTreeMap<_, _>>();
+    serde_json::to_string(&found).expect("texts become JSON")
 }
 
 /// Why something was refused, in a language.
@@ -105,6 +118,8 @@ mod tests {
                 "rule.",
                 "column.",
                 "rates_warning.",
+                // A test of the phone's page sees to these.
+                "softphone.",
             ];
             let is_subject = |key: &str| {
                 let name = key.strip_prefix("things.").and_then(|rest| rest.split('.').next());

@@ -18,6 +18,7 @@ pub mod kept_store;
 mod map;
 mod nav;
 mod overview;
+mod phone;
 mod platform;
 mod preview;
 mod problems;
@@ -54,6 +55,7 @@ pub use self::{form::Form, refused::as_pages};
 use crate::{
     http::problem::{Problem, Reason},
     model::language::Language,
+    telephony::extensions,
     tenancy::{
         Api,
         auth::{
@@ -99,6 +101,7 @@ pub fn pages(config: &mut web::ServiceConfig) {
         .configure(today::pages)
         .configure(map::pages)
         .configure(overview::pages)
+        .configure(phone::pages)
         .configure(uploads::pages)
         .configure(assignments::pages)
         // Last, as their paths with an id fit others' paths, too.
@@ -117,6 +120,8 @@ pub struct Shell {
     pub active: &'static str,
     /// What was just done, as a catalogue key.
     pub flash: Option<&'static str>,
+    /// The visitor has an extension, and so a phone in the browser.
+    pub has_phone: bool,
     /// The tenant that a platform administrator is in.
     pub acting: Option<Acting>,
     /// The pages above this one, and this one, which has no address.
@@ -181,6 +186,12 @@ impl Shell {
         format!("<svg class=\"icon\" aria-hidden=\"true\"><use href=\"{}#{name}\"/></svg>", self.asset("icons.svg"))
     }
 
+    /// The visitor, if they have a phone in the browser.
+    #[must_use]
+    pub fn phone_of(&self) -> Option<Uuid> {
+        self.me.as_ref().filter(|_| self.has_phone).map(|me| me.user)
+    }
+
     /// With this entry of the navigation active.
     #[must_use]
     pub fn on(mut self, active: &'static str) -> Self {
@@ -243,7 +254,12 @@ impl FromRequest for Visitor {
             let language = language(&request, me.as_ref());
             let flash = request.cookie(FLASH_COOKIE).and_then(|cookie| flash(cookie.value()));
             let acting = acting::acting(&api, &request, me.as_ref()).await?;
-            let shell = Shell { language, theme: theme(&request), me, csrf, flash, acting, ..Shell::default() };
+            let has_phone = match me.as_ref().and_then(|me| Some((me.tenant?, me.user))) {
+                Some((tenant, user)) => extensions::store::has_phone(api.pool(), tenant, user).await?,
+                None => false,
+            };
+            let theme = theme(&request);
+            let shell = Shell { language, theme, me, csrf, flash, has_phone, acting, ..Shell::default() };
             Ok(Self { shell, request, api })
         })
     }
@@ -359,10 +375,18 @@ impl Visitor {
 
 /// A rendered page.
 pub fn html(status: StatusCode, page: &impl Template) -> Page {
+    html_connecting(status, page, None)
+}
+
+/// A page whose scripts may also connect to another origin.
+fn html_connecting(status: StatusCode, page: &impl Template, origin: Option<&str>) -> Page {
     let body = page.render().map_err(|error| Problem::internal(&error))?;
+    let policy = origin.map_or(Cow::Borrowed(POLICY), |origin| {
+        POLICY.replace("connect-src 'self'", &format!("connect-src 'self' {origin}")).into()
+    });
     Ok(HttpResponse::build(status)
         .content_type("text/html; charset=utf-8")
-        .insert_header(("Content-Security-Policy", POLICY))
+        .insert_header(("Content-Security-Policy", policy.as_ref()))
         .cookie(Cookie::build(FLASH_COOKIE, "").path("/").max_age(Duration::ZERO).finish())
         .body(body))
 }

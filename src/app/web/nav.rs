@@ -81,20 +81,24 @@ impl Shell {
     #[must_use]
     pub fn nav(&self) -> Vec<Section> {
         let Some(me) = &self.me else { return Vec::new() };
+        let phone = self.has_phone.then(|| NavItem::new("phone", "nav.phone", "/app/phone", "phone-call"));
         if me.role == Role::Agent {
             let account = NavItem::new("account", "nav.account", "/account", "circle-user");
             let numbers = NavItem::new("assignments", "nav.assignments", "/agent-assignments", "link");
             let contacts = NavItem::new("contacts", "nav.contacts", "/app/contacts", "users-round");
-            return vec![Section { label: "", items: vec![account, numbers, contacts] }];
+            let items = phone.into_iter().chain([account, numbers, contacts]).collect();
+            return vec![Section { label: "", items }];
         }
         let is_platform = me.role == Role::PlatformAdmin && self.acting.is_none();
         let sections = if is_platform { PLATFORM } else { TENANT };
+        let mut phone = phone;
         let sections = sections.iter().map(|(label, entries)| {
             let seen = entries.iter().filter(|(.., rights)| rules::level(me.role, *rights) >= Level::Read);
             // In a tenant, the platform's own keys are not to be found.
             let seen = seen.filter(|(name, ..)| *name != "keys" || self.acting.is_none());
             let items = seen.map(|(name, label, href, icon, _)| NavItem::new(name, label, href, icon));
-            Section { label, items: items.collect() }
+            // The phone stands below the first page.
+            Section { label, items: items.chain(phone.take()).collect() }
         });
         sections.filter(|section| !section.items.is_empty()).collect()
     }

@@ -469,6 +469,38 @@ pub async fn phones_of(db: impl PgExecutor<'_>, tenant: Uuid, user: Uuid) -> sql
     .await
 }
 
+/// Whether somebody has an active extension.
+pub async fn has_phone(db: impl PgExecutor<'_>, tenant: Uuid, user: Uuid) -> sqlx::Result<bool> {
+    let row = sqlx::query!(
+        r#"select exists(select 1 from extensions where tenant_id = $1 and user_id = $2 and status = 'active') as "has!""#,
+        tenant,
+        user
+    );
+    row.fetch_one(db).await.map(|row| row.has)
+}
+
+/// Who can be called at an extension.
+pub struct Colleague {
+    pub number: crate::text::ExtensionNumber,
+    pub sip_username: crate::text::SipUsername,
+    pub display_name: crate::text::DisplayName,
+}
+
+/// The active extensions of a tenant but a user's own, ordered by number.
+pub async fn colleagues(db: impl PgExecutor<'_>, tenant: Uuid, user: Uuid, most: i64) -> sqlx::Result<Vec<Colleague>> {
+    sqlx::query_as!(
+        Colleague,
+        r#"select number as "number: _", sip_username as "sip_username: _", display_name as "display_name: _"
+             from extensions where tenant_id = $1 and user_id is distinct from $2 and status = 'active'
+            order by length(number), number limit $3"#,
+        tenant,
+        user,
+        most
+    )
+    .fetch_all(db)
+    .await
+}
+
 /// Has the registrations of an extension ended on its switches.
 pub async fn expel_registrations(db: impl PgExecutor<'_>, tenant: Uuid, extension: Uuid) -> sqlx::Result<()> {
     sqlx::query!("select expel_registrations($1, $2)", tenant, extension).execute(db).await.map(|_| ())

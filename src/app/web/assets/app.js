@@ -44,6 +44,28 @@ document.addEventListener("click", async (event) => {
   }
 });
 
+// A number is dialled by the phone: in the tab that has it, or in a new one.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest('a[href^="tel:"]');
+  const user = document.body.dataset.phone;
+  if (!link || !user) return;
+  event.preventDefault();
+  const number = link.getAttribute("href").slice(4);
+  const id = crypto.randomUUID?.() ?? String(Math.random());
+  const channel = new BroadcastChannel("dialplane-phone");
+  const elsewhere = setTimeout(() => {
+    channel.close();
+    window.open(`/app/phone?dial=${encodeURIComponent(number)}`, "dialplane-phone");
+  }, 400);
+  channel.addEventListener("message", ({ data }) => {
+    if (data.said === "dialling" && data.id === id) {
+      clearTimeout(elsewhere);
+      channel.close();
+    }
+  });
+  channel.postMessage({ said: "dial", user, number, id });
+});
+
 // Only one menu is open, and a click elsewhere closes it.
 document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("details.menu[open]")) {

@@ -1,0 +1,299 @@
+// Calls: what is going on in each, and what can be done with it.
+import { kept } from "./phone-base.js";
+import { look } from "./phone-quality.js";
+import { keyTone, mix, sendTo, wantedAudio } from "./phone-sound.js";
+
+const GATHERING = 500;
+
+class Call {
+  constructor(calls, session, isIncoming, number) {
+    this.calls = calls;
+    this.session = session;
+    this.isIncoming = isIncoming;
+    const other = session.remote_identity;
+    this.number = number ?? other?.uri?.user ?? "";
+    this.name = (isIncoming && other?.display_name) || "";
+    this.id = session.id;
+    this.state = isIncoming ? "ringing" : "calling";
+    this.began = Date.now();
+    this.answered = null;
+    this.isMuted = false;
+    this.isHeld = false;
+    this.isHeldThere = false;
+    this.keys = "";
+    this.quality = null;
+    this.worst = "good";
+    this.audio = new Audio();
+    this.audio.autoplay = true;
+    this.listen();
+  }
+
+  get isOver() {
+    return this.state === "over";
+  }
+
+  // The leg's id on the switch, if the switch says it.
+  get leg() {
+    return this.session._request?.getHeader?.("X-Dialplane-Call") ?? null;
+  }
+
+  listen() {
+    const { session } = this;
+    const heard = (connection) => {
+      connection.addEventListener("track", ({ track, streams }) => {
+        this.remote = streams[0] ?? new MediaStream([track]);
+        this.audio.srcObject = this.remote;
+        this.tune();
+      });
+    };
+    if (session.connection) heard(session.connection);
+    session.on("peerconnection", ({ peerconnection }) => heard(peerconnection));
+    // The INVITE waits for the end of gathering, which is seconds away with a STUN server that does not answer.
+    session.on("icecandidate", ({ ready }) => {
+      this.gathered ??= setTimeout(ready, GATHERING);
+    });
+    session.on("progress", ({ response }) => {
+      if (!this.isIncoming && this.state === "calling") this.to("ringing_there", { hears: Boolean(response?.body) });
+    });
+    const answered = () => {
+      if (this.answered || this.isOver) return;
+      this.answered = Date.now();
+      this.to("talking");
+      this.watch();
+    };
+    session.on("accepted", answered);
+    session.on("confirmed", answered);
+    session.on("hold", ({ originator }) => this.set(originator === "local" ? "isHeld" : "isHeldThere", true));
+    session.on("unhold", ({ originator }) => this.set(originator === "local" ? "isHeld" : "isHeldThere", false));
+    session.on("muted", () => this.set("isMuted", true));
+    session.on("unmuted", () => this.set("isMuted", false));
+    session.on("failed", ({ originator, message, cause }) => this.over(originator, message, cause));
+    session.on("ended", ({ originator, message, cause }) => this.over(originator, message, cause));
+  }
+
+  set(field, value) {
+    this[field] = value;
+    this.calls.changed(this, field);
+  }
+
+  to(state, more = {}) {
+    Object.assign(this, { state, ...more });
+    this.calls.changed(this, "state");
+  }
+
+  over(originator, message, cause) {
+    if (this.isOver) return;
+    clearInterval(this.watching);
+    this.calls.part(this);
+    this.audio.srcObject = null;
+    this.ended = Date.now();
+    this.status = message?.status_code ?? 0;
+    this.cause = cause;
+    this.reason = message?.getHeader?.("Reason") ?? "";
+    this.byUs = originator === "local";
+    this.to("over");
+    this.calls.remove(this);
+  }
+
+  // Ends a session that the switch does not know any more.
+  forget() {
+    if (this.isOver) return;
+    try {
+      this.session.terminate({ cause: "gone" });
+    } catch {
+      this.over("system", null, "gone");
+    }
+  }
+
+  tune() {
+    this.audio.volume = kept.volume;
+    sendTo(this.audio, kept.speaker);
+  }
+
+  answer() {
+    if (this.state !== "ringing") return;
+    this.calls.holdOthers(this);
+    this.to("answering");
+    this.session.answer(this.calls.options());
+  }
+
+  reject() {
+    if (this.state === "ringing") this.session.terminate({ status_code: 486 });
+  }
+
+  end() {
+    if (!this.isOver) this.session.terminate();
+  }
+
+  mute() {
+    if (this.isMuted) this.session.unmute({ audio: true });
+    else this.session.mute({ audio: true });
+  }
+
+  hold(wanted = !this.isHeld) {
+    if (wanted === this.isHeld || this.state !== "talking") return;
+    if (!wanted) this.calls.holdOthers(this);
+    if (wanted) this.session.hold();
+    else this.session.unhold();
+  }
+
+  press(key) {
+    if (!/^[0-9*#]$/.test(key) || this.isOver) return;
+    keyTone(key);
+    this.set("keys", (this.keys + key).slice(-24));
+    if (this.state === "talking" || this.state === "ringing_there") this.session.sendDTMF(key, { transportType: "RFC2833" });
+  }
+
+  // The switch says that it has taken the transfer, and ends this call. Whether the other phone answers, it does not say.
+  transfer(target) {
+    this.refer(this.calls.uri(target));
+  }
+
+  connectWith(other) {
+    this.refer(other.session.remote_identity.uri.toString(), { replaces: other.session });
+  }
+
+  refer(target, options = {}) {
+    this.set("transferring", true);
+    const failed = () => { if (!this.isOver) this.set("transferring", false); this.calls.told(this, "transfer_failed"); };
+    this.session.refer(target, { ...options, eventHandlers: { requestFailed: failed, failed, accepted: () => this.calls.told(this, "transferred") } });
+  }
+
+  watch() {
+    let before = null;
+    let silent = 0;
+    const turn = async () => {
+      const connection = this.session.connection;
+      if (!connection || this.isOver) return;
+      const { now, told } = await look(connection, before);
+      before = now;
+      if (!told || this.isOver) return;
+      silent = told.silent && !this.isHeld && !this.isHeldThere ? silent + 1 : 0;
+      if (told.silent && silent < 2) told.word = "good";
+      if (told.word !== "good") this.worst = told.word;
+      this.quality = told;
+      this.calls.changed(this, "quality");
+    };
+    this.watching = setInterval(turn, 2000);
+    turn();
+  }
+
+  sender() {
+    return this.session.connection?.getSenders().find((sender) => sender.track?.kind === "audio") ?? null;
+  }
+}
+
+// Tells `changed` and `told`; `list` has the calls that go on, the oldest first.
+export class Calls extends EventTarget {
+  constructor() {
+    super();
+    this.list = [];
+    this.conference = null;
+  }
+
+  // The line's sessions become calls here.
+  attach(line) {
+    this.line = line;
+    line.addEventListener("session", ({ detail: { originator, session, request } }) => {
+      if (originator !== "remote") return;
+      this.add(new Call(this, session, true), request);
+    });
+  }
+
+  add(call, request) {
+    call.request = request;
+    this.list.push(call);
+    this.changed(call, "new");
+    return call;
+  }
+
+  remove(call) {
+    this.list = this.list.filter((other) => other !== call);
+    this.changed(call, "over");
+  }
+
+  changed(call, what) {
+    this.dispatchEvent(new CustomEvent("changed", { detail: { call, what } }));
+  }
+
+  told(call, word) {
+    this.dispatchEvent(new CustomEvent("told", { detail: { call, word } }));
+  }
+
+  get ringing() {
+    return this.list.find((call) => call.state === "ringing") ?? null;
+  }
+
+  // The call that is heard: neither held nor ringing.
+  get active() {
+    return this.list.find((call) => call.state === "talking" && !call.isHeld) ?? this.list.find((call) => call.state !== "ringing") ?? null;
+  }
+
+  uri(target) {
+    return `sip:${encodeURIComponent(target).replaceAll("%2B", "+").replaceAll("%2A", "*")}@${this.line.account.domain}`;
+  }
+
+  options() {
+    return {
+      mediaConstraints: { audio: wantedAudio(), video: false },
+      pcConfig: { iceServers: this.line.account.ice_servers ?? [] },
+      rtcOfferConstraints: { offerToReceiveAudio: true, offerToReceiveVideo: false },
+      // The default of 90 seconds is less than what a switch without our configuration accepts.
+      sessionTimersExpires: 120,
+    };
+  }
+
+  dial(number) {
+    this.holdOthers(null);
+    const session = this.line.ua.call(this.uri(number), this.options());
+    return this.add(new Call(this, session, false, number));
+  }
+
+  holdOthers(but) {
+    if (this.conference) return;
+    for (const call of this.list) if (call !== but) call.hold(true);
+  }
+
+  swap() {
+    const held = this.list.find((call) => call.state === "talking" && call.isHeld);
+    if (held) held.hold(false);
+  }
+
+  // Three in one conversation: each of the two hears us and the other, mixed here.
+  join() {
+    const [one, other] = this.list.filter((call) => call.state === "talking");
+    if (!one || !other || this.conference) return;
+    const own = [one, other].map((call) => call.sender()?.track);
+    if (own.some((track) => !track) || !one.remote || !other.remote) return;
+    this.conference = { calls: [one, other], mixes: [] };
+    for (const call of [one, other]) if (call.isHeld) call.session.unhold();
+    [[one, other], [other, one]].forEach(([call, third], at) => {
+      const mixed = mix([new MediaStream([own[at]]), third.remote]);
+      this.conference.mixes.push({ call, mixed, own: own[at] });
+      call.sender().replaceTrack(mixed.track);
+    });
+    this.changed(one, "conference");
+  }
+
+  // Ends the conference; both calls stay.
+  part(call) {
+    if (!this.conference?.calls.includes(call)) return;
+    for (const { call: one, mixed, own } of this.conference.mixes) {
+      if (!one.isOver) one.sender()?.replaceTrack(own).catch(() => {});
+      mixed.end();
+    }
+    this.conference = null;
+    this.changed(call, "conference");
+  }
+
+  async changeMicrophone() {
+    for (const call of this.list.filter((one) => one.state === "talking")) {
+      const stream = await navigator.mediaDevices.getUserMedia({ audio: wantedAudio() });
+      const [track] = stream.getAudioTracks();
+      track.enabled = !call.isMuted;
+      const before = call.sender()?.track;
+      await call.sender()?.replaceTrack(track);
+      before?.stop();
+    }
+  }
+}

@@ -19,12 +19,12 @@ pub struct Gallery<'a> {
 }
 
 impl Gallery<'_> {
-    async fn show(&mut self, name: &str, path: &str) {
+    pub async fn show(&mut self, name: &str, path: &str) {
         self.show_in(name, path, &[("light", 1440), ("light", 390), ("dark", 1440), ("dark", 390)]).await;
     }
 
     /// The same for pages that are made like others that are shown in every way.
-    async fn show_alike(&mut self, name: &str, path: &str) {
+    pub async fn show_alike(&mut self, name: &str, path: &str) {
         self.show_in(name, path, &[("light", 1440), ("dark", 390)]).await;
     }
 
@@ -153,6 +153,7 @@ async fn every_page_of_the_platform_is_sound() {
     for (name, path) in [
         ("overview", "/platform".to_owned()),
         ("tenants", "/platform/tenants".into()),
+        ("platform-live", "/platform/live".into()),
         ("clusters", "/platform/clusters".into()),
         ("switch-setup", format!("/platform/switches/{switch}/setup")),
     ] {
@@ -321,7 +322,7 @@ async fn asked(gallery: &mut Gallery<'_>, agent: &str) {
 }
 
 /// Makes a company with some people and signs its owner in. Returns an agent's id.
-async fn company(site: &Site, browser: &Chromium) -> String {
+pub async fn company(site: &Site, browser: &Chromium) -> String {
     let owner = json!({ "first_name": "Ada", "last_name": "Lovelace", "email": "ada@acme.test" });
     let tenant = site
         .node

@@ -6,7 +6,12 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+#[allow(dead_code, reason = "the live view needs a part of it")]
+#[path = "../routing/event_socket.rs"]
+mod event_socket;
+
 mod chromium;
+mod desk;
 mod gallery;
 mod journeys;
 mod phone;

@@ -31,6 +31,11 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     asset("app.css", CSS, include_bytes!("assets/app.css"));
     asset("phone.css", CSS, include_bytes!("assets/phone.css"));
     asset("app.js", JS, include_bytes!("assets/app.js"));
+    asset("live.js", JS, include_bytes!("assets/live.js"));
+    asset("chart.js", JS, include_bytes!("assets/chart.js"));
+    // uPlot 1.6.32, MIT: assets/uplot-LICENSE.txt. On pages with charts only.
+    asset("uplot.js", JS, include_bytes!("assets/uplot-1.6.32.min.js"));
+    asset("uplot.css", CSS, include_bytes!("assets/uplot-1.6.32.min.css"));
     asset("docs.js", JS, include_bytes!("assets/docs.js"));
     // Redoc 2.5.4, MIT: assets/redoc-LICENSE.txt.
     asset("redoc.js", JS, include_bytes!("assets/redoc-2.5.4.min.js"));

@@ -8,13 +8,16 @@ mod ask;
 pub mod assets;
 mod assignments;
 mod audit;
+mod calls;
 pub mod catalogue;
 mod confirm;
+mod deliveries;
 mod fields;
 mod form;
 mod import;
 mod kept;
 pub mod kept_store;
+mod live;
 mod map;
 mod nav;
 mod overview;
@@ -26,6 +29,7 @@ mod problems;
 mod reach;
 mod records;
 mod refused;
+mod reports;
 mod resource;
 mod resources;
 mod retention;
@@ -104,6 +108,10 @@ pub fn pages(config: &mut web::ServiceConfig) {
         .configure(phone::pages)
         .configure(uploads::pages)
         .configure(assignments::pages)
+        .configure(live::pages)
+        .configure(calls::pages)
+        .configure(reports::pages)
+        .configure(deliveries::pages)
         // Last, as their paths with an id fit others' paths, too.
         .configure(resources::pages);
 }
@@ -297,7 +305,7 @@ fn theme(request: &HttpRequest) -> Option<&'static str> {
     }
 }
 
-const FLASHES: [&str; 30] = [
+const FLASHES: [&str; 31] = [
     "agents.was_suspended",
     "agents.was_activated",
     "agents.was_deleted",
@@ -328,6 +336,7 @@ const FLASHES: [&str; 30] = [
     "reset.done",
     "sign_out.done",
     "verify.done",
+    "webhooks.was_replayed",
 ];
 
 fn flash(value: &str) -> Option<&'static str> {

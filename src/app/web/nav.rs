@@ -13,7 +13,15 @@ pub struct Section {
 type Entry = (&'static str, &'static str, &'static str, &'static str, Resource);
 
 const TENANT: &[(&str, &[Entry])] = &[
-    ("", &[("home", "nav.home", "/app", "house", Resource::Agents)]),
+    (
+        "",
+        &[
+            ("home", "nav.home", "/app", "house", Resource::Agents),
+            ("live", "nav.live", "/app/live", "activity", Resource::Live),
+            ("calls", "nav.calls", "/app/calls", "history", Resource::Calls),
+            ("reports", "nav.reports", "/app/reports", "chart-column", Resource::Reports),
+        ],
+    ),
     (
         "nav.people",
         &[
@@ -58,6 +66,7 @@ const TENANT: &[(&str, &[Entry])] = &[
             ("company", "nav.company", "/app/company", "building-2", Resource::Tenant),
             ("team", "nav.team", "/app/team", "user-cog", Resource::Agents),
             ("keys", "nav.keys", "/app/keys", "key-round", Resource::Keys),
+            ("webhooks", "nav.webhooks", "/app/webhooks", "webhook", Resource::Webhooks),
             ("audit", "nav.audit", "/audit", "scroll-text", Resource::Audit),
         ],
     ),
@@ -68,6 +77,7 @@ const PLATFORM: &[(&str, &[Entry])] = &[
         "nav.platform",
         &[
             ("overview", "nav.overview", "/platform", "house", Resource::Platform),
+            ("live", "nav.live", "/platform/live", "activity", Resource::Platform),
             ("tenants", "nav.tenants", "/platform/tenants", "building-2", Resource::Platform),
             ("carriers", "nav.carriers", "/platform/carriers", "radio-tower", Resource::Carriers),
             ("clusters", "nav.clusters", "/platform/clusters", "server", Resource::Clusters),
@@ -86,7 +96,8 @@ impl Shell {
             let account = NavItem::new("account", "nav.account", "/account", "circle-user");
             let numbers = NavItem::new("assignments", "nav.assignments", "/agent-assignments", "link");
             let contacts = NavItem::new("contacts", "nav.contacts", "/app/contacts", "users-round");
-            let items = phone.into_iter().chain([account, numbers, contacts]).collect();
+            let calls = NavItem::new("calls", "nav.calls", "/app/calls", "history");
+            let items = phone.into_iter().chain([account, calls, numbers, contacts]).collect();
             return vec![Section { label: "", items }];
         }
         let is_platform = me.role == Role::PlatformAdmin && self.acting.is_none();
@@ -94,8 +105,8 @@ impl Shell {
         let mut phone = phone;
         let sections = sections.iter().map(|(label, entries)| {
             let seen = entries.iter().filter(|(.., rights)| rules::level(me.role, *rights) >= Level::Read);
-            // In a tenant, the platform's own keys are not to be found.
-            let seen = seen.filter(|(name, ..)| *name != "keys" || self.acting.is_none());
+            // In a tenant, the platform's own keys and webhooks are not to be found.
+            let seen = seen.filter(|(name, ..)| !matches!(*name, "keys" | "webhooks") || self.acting.is_none());
             let items = seen.map(|(name, label, href, icon, _)| NavItem::new(name, label, href, icon));
             // The phone stands below the first page.
             Section { label, items: items.chain(phone.take()).collect() }

@@ -41,26 +41,30 @@ const PAGES: &[(&str, &str, &str)] = &[
     ("POST", "/v1/clusters", "/platform/clusters"),
     ("GET", "/v1/switches", "/platform/clusters"),
     ("POST", "/v1/switches", "/platform/switches/new"),
+    ("GET", "/v1/calls", "/app/calls"),
+    ("GET", "/v1/calls/count", "/app/calls"),
+    ("GET", "/v1/calls/export", "/app/calls"),
+    ("GET", "/v1/calls/{}", "/app/calls/{}"),
+    ("PATCH", "/v1/calls/{}", "/app/calls/{}"),
+    ("GET", "/v1/reports/calls", "/app/reports"),
+    ("GET", "/v1/reports/calls.csv", "/app/reports"),
+    ("GET", "/v1/usage", "/app/usage"),
+    ("GET", "/v1/events", "/app/live"),
+    ("GET", "/v1/live/conferences", "/app/live"),
+    ("GET", "/v1/live/parked", "/app/live"),
+    ("POST", "/v1/webhooks/{}/test", "/app/webhooks/{}/deliveries"),
+    ("GET", "/v1/webhooks/{}/deliveries", "/app/webhooks/{}/deliveries"),
+    ("GET", "/v1/webhooks/{}/deliveries/{}", "/app/webhooks/{}/deliveries/{}"),
+    ("POST", "/v1/webhooks/{}/deliveries/{}/replay", "/app/webhooks/{}/deliveries/{}"),
 ];
 
-const LIVE: &str = "comes with the pages of live state";
+const LIVE: &str = "the pages' stream of events begins with it";
+const SWITCHES: &str = "comes with the pages of switches";
 const CALLS: &str = "comes with the pages of calls";
-const WEBHOOKS: &str = "comes with the page of webhooks";
 const BY_ONE: &str = "a list changes what was selected one by one, with the version that was seen of each";
 
 /// Operations without a page, and why. Those by the key that people know a thing by (`/by-…`) are for scripts: people open it.
 const APART: &[(&str, &str, &str)] = &[
-    ("POST", "/v1/webhooks", WEBHOOKS),
-    ("GET", "/v1/webhooks", WEBHOOKS),
-    ("GET", "/v1/webhooks/{}", WEBHOOKS),
-    ("PATCH", "/v1/webhooks/{}", WEBHOOKS),
-    ("DELETE", "/v1/webhooks/{}", WEBHOOKS),
-    ("POST", "/v1/webhooks/{}/rotate-secret", WEBHOOKS),
-    ("POST", "/v1/webhooks/{}/test", WEBHOOKS),
-    ("POST", "/v1/webhooks/{}/replay", WEBHOOKS),
-    ("GET", "/v1/webhooks/{}/deliveries", WEBHOOKS),
-    ("GET", "/v1/webhooks/{}/deliveries/{}", WEBHOOKS),
-    ("POST", "/v1/webhooks/{}/deliveries/{}/replay", WEBHOOKS),
     ("POST", "/v1/auth/refresh", "a browser's session needs no tokens"),
     ("DELETE", "/v1/tenants/{}/former-domains/{}", "it ends by itself; the command line can end it at once"),
     ("GET", "/v1/purges/{}", "for whoever has to prove it, after the tenant and its pages are gone"),
@@ -76,14 +80,6 @@ const APART: &[(&str, &str, &str)] = &[
     ("PATCH", "/v1/tenants/{}/groups/bulk", BY_ONE),
     ("POST", "/v1/tenants/{}/groups/bulk-delete", BY_ONE),
     ("GET", "/v1/routes/preview", "comes with the comparison of carriers' prices"),
-    ("GET", "/v1/calls", CALLS),
-    ("GET", "/v1/calls/count", CALLS),
-    ("GET", "/v1/calls/export", CALLS),
-    ("GET", "/v1/calls/{}", CALLS),
-    ("PATCH", "/v1/calls/{}", CALLS),
-    ("GET", "/v1/reports/calls", CALLS),
-    ("GET", "/v1/reports/calls.csv", CALLS),
-    ("GET", "/v1/usage", CALLS),
     ("GET", "/v1/contacts/lookup", "for telephones and scripts; people search"),
     ("POST", "/v1/contacts/import", "comes with the import of other files"),
     ("GET", "/v1/contacts/export", "the list's own file"),
@@ -99,19 +95,16 @@ const APART: &[(&str, &str, &str)] = &[
     ("GET", "/v1/clusters/{}/configuration", "comes with the pages of modules"),
     ("PUT", "/v1/clusters/{}/configuration/{}", "comes with the pages of modules"),
     ("DELETE", "/v1/clusters/{}/configuration/{}", "comes with the pages of modules"),
-    ("GET", "/v1/events", LIVE),
     ("GET", "/v1/live/registrations", LIVE),
     ("GET", "/v1/live/calls", LIVE),
     ("GET", "/v1/live/queues", LIVE),
     ("GET", "/v1/live/agents", LIVE),
-    ("GET", "/v1/live/conferences", LIVE),
-    ("GET", "/v1/live/parked", LIVE),
     ("GET", "/v1/live/gateways", LIVE),
-    ("GET", "/v1/switches/{}/event-socket", LIVE),
-    ("DELETE", "/v1/switches/{}/event-socket", LIVE),
-    ("GET", "/v1/switches/{}/gateways", LIVE),
-    ("GET", "/v1/switches/{}/pushes", LIVE),
-    ("GET", "/v1/switches/{}/cleanups", LIVE),
+    ("GET", "/v1/switches/{}/event-socket", SWITCHES),
+    ("DELETE", "/v1/switches/{}/event-socket", SWITCHES),
+    ("GET", "/v1/switches/{}/gateways", SWITCHES),
+    ("GET", "/v1/switches/{}/pushes", SWITCHES),
+    ("GET", "/v1/switches/{}/cleanups", SWITCHES),
 ];
 
 /// A path without the names of its parameters.

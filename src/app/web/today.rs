@@ -2,19 +2,24 @@
 
 use actix_web::{get, web::ServiceConfig};
 use askama::Template;
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::{
     Page, Shell, Turned, Visitor,
-    ask::{turned, with},
+    ask::{Ask, turned, with},
+    calls::{moment, named},
     ok,
 };
 use crate::{
     http::problem::Problem,
     people::agents::store,
-    telephony::pools,
+    telephony::{pools, reports},
     tenancy::{
-        auth::rules::{Level, Resource, Role},
+        auth::{
+            actor::Actor,
+            rules::{Level, Resource, Role},
+        },
         tenants,
     },
 };
@@ -57,7 +62,27 @@ struct TodayPage<'a> {
     numbers: String,
     tasks: Vec<Task>,
     troubles: Vec<Trouble>,
+    now: Now,
     can_write: bool,
+}
+
+/// A figure of right now or of today.
+struct Figure {
+    href: &'static str,
+    value: String,
+    label: String,
+    /// The same on the same day last week.
+    before: Option<String>,
+}
+
+/// What goes on, and what today was like so far.
+#[derive(Default)]
+struct Now {
+    figures: Vec<Figure>,
+    /// Agents by state.
+    agents: Vec<(&'static str, &'static str, usize)>,
+    /// Whether a switch is not heard, so that not everything is known.
+    is_unknown: bool,
 }
 
 impl TodayPage<'_> {
@@ -132,6 +157,90 @@ async fn troubles(visitor: &Visitor, tenant: uuid::Uuid, numbers: &[Value], free
     Ok(found)
 }
 
+const STATES: [(&str, &str); 6] = [
+    ("available", "live.available"),
+    ("busy", "live.busy"),
+    ("on_call", "live.on_call"),
+    ("away", "live.away"),
+    ("offline", "live.offline"),
+    ("unknown", "live.unknown"),
+];
+
+/// The sums of a day's hours, until a moment.
+#[derive(Default)]
+struct Sums {
+    answered: i64,
+    lost: i64,
+    level: Option<f64>,
+}
+
+impl Sums {
+    /// Only hours that have begun by then.
+    fn until(report: &Value, end: DateTime<Utc>) -> Self {
+        let mut sums = Self::default();
+        let (mut within, mut counted) = (0.0, 0.0);
+        for row in report["rows"].as_array().into_iter().flatten() {
+            if moment(&row["begins_at"]).is_none_or(|begins| begins > end) {
+                continue;
+            }
+            let number = |field: &str| row[field].as_i64().unwrap_or_default();
+            sums.answered += number("answered");
+            sums.lost += number("missed") + number("abandoned");
+            let of_level = f64::from(i32::try_from(number("answered") + number("abandoned")).unwrap_or(i32::MAX));
+            within += row["service_level"].as_f64().unwrap_or_default() * of_level;
+            counted += of_level;
+        }
+        sums.level = (counted > 0.0).then(|| within / counted);
+        sums
+    }
+}
+
+async fn now(visitor: &Visitor, actor: &Actor, tenant: uuid::Uuid) -> Result<Now, Turned> {
+    let s = &visitor.shell;
+    let live = async |list: &str| {
+        let path = with(&named(actor, tenant, &format!("/v1/live/{list}")), "limit", "500");
+        visitor.ask(Ask::get(path)).await.map_err(turned).map(|answer| answer.body)
+    };
+    let (calls, queues, agents) = (live("calls").await?, live("queues").await?, live("agents").await?);
+    let items = |list: &Value| list["items"].as_array().cloned().unwrap_or_default();
+    let more = if calls["next_cursor"].is_string() { "+" } else { "" };
+    let waiting = items(&queues).iter().map(|queue| queue["waiting"].as_array().map_or(0, Vec::len)).sum::<usize>();
+    let agents = items(&agents);
+    let figure = |href, value: String, key: &str, before| Figure {
+        href,
+        value,
+        label: super::catalogue::text(key, s.language).to_owned(),
+        before,
+    };
+    let mut figures = vec![
+        figure("/app/live", format!("{}{more}", items(&calls).len()), "live.figure_calls", None),
+        figure("/app/live", waiting.to_string(), "live.figure_waiting", None),
+    ];
+    let whose = reports::store::whose(&mut *visitor.api.read(actor).await?, tenant).await?;
+    let this_day = whose.map(|whose| whose.today).unwrap_or_default();
+    let hours = async |day: chrono::NaiveDate| {
+        let day = day.to_string();
+        let path = with(&named(actor, tenant, "/v1/reports/calls?per=hour"), "since", &day);
+        visitor.ask(Ask::get(with(&path, "until", &day))).await
+    };
+    // A tenant may have no reports.
+    if let (Ok(day), Ok(before)) = (hours(this_day).await, hours(this_day - chrono::Days::new(7)).await) {
+        let at = Utc::now();
+        let (day, before) = (Sums::until(&day.body, at), Sums::until(&before.body, at - chrono::Days::new(7)));
+        let level = |sums: &Sums| sums.level.map_or_else(|| "–".into(), |level| format!("{:.0} %", level * 100.0));
+        let count = |key, now: i64, before: i64, href| figure(href, now.to_string(), key, Some(before.to_string()));
+        figures.extend([
+            count("today.answered", day.answered, before.answered, "/app/calls?period=today&state=answered"),
+            count("today.lost", day.lost, before.lost, "/app/calls?period=today&state=missed"),
+            figure("/app/reports?period=today", level(&day), "today.level", Some(level(&before))),
+        ]);
+    }
+    let of = |state: &str| agents.iter().filter(|agent| agent["state"] == state).count();
+    let agents = STATES.map(|(state, key)| (state, key, of(state))).into_iter().filter(|(.., count)| *count > 0);
+    let is_unknown = calls["unknown"].as_array().is_some_and(|unknown| !unknown.is_empty());
+    Ok(Now { figures, agents: agents.collect(), is_unknown })
+}
+
 #[get("/app")]
 async fn today(mut visitor: Visitor) -> Page {
     let actor = visitor.needs(Resource::Agents, Level::Read)?;
@@ -153,6 +262,7 @@ async fn today(mut visitor: Visitor) -> Page {
     let phone = people && counts.users - counts.invited - counts.suspended > 1;
     let can_write = actor.level == Level::Write;
     let troubles = troubles(&visitor, tenant, &numbers, free).await?;
+    let now = now(&visitor, &actor, tenant).await?;
     visitor.shell.active = "home";
     ok(&TodayPage {
         s: &visitor.shell,
@@ -166,6 +276,27 @@ async fn today(mut visitor: Visitor) -> Page {
         numbers: format!("{}{more}", numbers.len()),
         tasks: tasks(people, phone, &numbers),
         troubles,
+        now,
         can_write,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_hours_that_have_begun_are_compared() {
+        let row = |at: &str, answered: i64, missed: i64, level: f64| json!({ "begins_at": at, "answered": answered, "missed": missed, "abandoned": 0, "service_level": level });
+        let rows = [
+            row("2026-03-02T08:00:00Z", 3, 1, 1.0),
+            row("2026-03-02T09:00:00Z", 1, 0, 0.0),
+            row("2026-03-02T10:00:00Z", 9, 9, 0.0),
+        ];
+        let sums = Sums::until(&json!({ "rows": rows }), "2026-03-02T09:30:00Z".parse().unwrap());
+        assert_eq!((sums.answered, sums.lost, sums.level), (4, 1, Some(0.75)));
+        assert_eq!(Sums::until(&json!({ "rows": [] }), Utc::now()).level, None);
+    }
 }

@@ -3,6 +3,7 @@ const root = document.documentElement;
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const format = new Intl.DateTimeFormat(root.lang, { dateStyle: "medium", timeStyle: "short", timeZone: zone });
 const exact = new Intl.DateTimeFormat(root.lang, { dateStyle: "full", timeStyle: "long", timeZone: zone });
+const clock = new Intl.DateTimeFormat(root.lang, { timeStyle: "medium", timeZone: zone });
 const relative = new Intl.RelativeTimeFormat(root.lang, { numeric: "auto" });
 root.classList.add("js");
 
@@ -19,10 +20,11 @@ function since(at) {
 
 // Times come in UTC, and are shown in the viewer's zone, with the exact time on hover.
 function localTimes(part) {
-  for (const time of part.querySelectorAll("time[datetime]")) {
+  for (const time of part.querySelectorAll("time[datetime]:not(.tick)")) {
     const at = new Date(time.dateTime);
     if (!Number.isNaN(at.getTime())) {
-      time.textContent = since(at);
+      // Within one call, the seconds count.
+      time.textContent = "clock" in time.dataset ? clock.format(at) : since(at);
       time.title = exact.format(at);
     }
   }
@@ -163,3 +165,10 @@ document.querySelector("[aria-invalid=true]")?.focus();
 document.addEventListener("htmx:afterSwap", (event) => localTimes(event.target.parentNode ?? document));
 for (const button of document.querySelectorAll("button[data-copy]")) button.hidden = false;
 localTimes(document);
+
+// Days in filters begin where the viewer is, so the server is told their zone.
+document.cookie = `dialplane_zone=${encodeURIComponent(zone)}; path=/; max-age=31536000; samesite=lax`;
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}

@@ -11,6 +11,7 @@ mod numbers;
 mod platform;
 mod pools;
 mod team;
+mod webhooks;
 
 use actix_web::web::ServiceConfig;
 
@@ -26,6 +27,7 @@ pub use self::{
     platform::{CARRIERS, CLUSTERS, SWITCHES, TENANTS},
     pools::{POOLS, RESERVED},
     team::TEAM,
+    webhooks::WEBHOOKS,
 };
 use super::resource::{self, Spec};
 
@@ -47,6 +49,7 @@ pub static ALL: &[&Spec] = &[
     &RESERVED,
     &COMPANY,
     &KEYS,
+    &WEBHOOKS,
     &TEAM,
     &CARRIERS,
     &CLUSTERS,
@@ -84,14 +87,15 @@ mod tests {
     };
     use crate::model::language::Language;
 
-    /// Fields that the API takes and a form leaves alone: a tenant's key is of that tenant, an agent's extensions are on the agent's page, a switch's token has a page of its own, and a
+    /// Fields that the API takes and a form leaves alone: a tenant's key or webhook is of that tenant, an agent's extensions are on the agent's page, a switch's token has a page of its own, and a
     /// former domain is kept for as long as usual and given to nobody else.
-    const LEFT: [(&str, &str); 5] = [
+    const LEFT: [(&str, &str); 6] = [
         ("keys", "tenant_id"),
         ("switches", "new_token"),
         ("team", "extensions"),
         ("tenants", "keep_former_days"),
         ("tenants", "reuse"),
+        ("webhooks", "tenant_id"),
     ];
 
     #[test]

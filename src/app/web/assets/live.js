@@ -1,0 +1,452 @@
+// The live view: what goes on right now, as /v1/events tells it. Changes are drawn once a frame, and only the cells that differ.
+const root = document.getElementById("live");
+const words = JSON.parse(root.dataset.words);
+const isPlatform = root.dataset.platform === "true";
+const lang = document.documentElement.lang;
+// The server's clock, as far as this one differs from it by more than what a page takes to load.
+const drift = Number(root.dataset.now) - Date.now();
+const now = () => Date.now() + (Math.abs(drift) > 5000 ? drift : 0);
+const clock = new Intl.DateTimeFormat(lang, { timeStyle: "medium" });
+// More rows than this are counted and not drawn.
+const MOST_ROWS = 400;
+const word = (name) => words[name] ?? name;
+
+function element(name, options = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(options)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (key === "text") made.textContent = value;
+    else if (key === "class") made.className = value;
+    else made.setAttribute(key, value === true ? "" : value);
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
+}
+function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `${root.dataset.icons}#${name}`);
+  svg.append(use);
+  return svg;
+}
+
+// A telephone number in groups, as lists show it. Country codes have the lengths that the ITU gave them (E.164).
+const TWO = new Set("20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 91 92 93 94 95 98".split(" "));
+function formatted(number) {
+  if (!/^\+\d+$/.test(number ?? "")) return number ?? "";
+  const digits = number.slice(1);
+  const size = /^[17]/.test(digits) ? 1 : TWO.has(digits.slice(0, 2)) ? 2 : 3;
+  const parts = [`+${digits.slice(0, size)}`];
+  for (let rest = digits.slice(size); rest;) {
+    const length = rest.length <= 4 ? rest.length : rest.length === 5 ? 2 : 3;
+    parts.push(rest.slice(0, length));
+    rest = rest.slice(length);
+  }
+  return parts.join("\u00a0");
+}
+
+// How long it has been: 0:07, 12:34, 1:02:03.
+function lasted(at) {
+  const seconds = Math.max(0, Math.floor((now() - at) / 1000));
+  const two = (number) => String(number).padStart(2, "0");
+  const hours = Math.floor(seconds / 3600);
+  const rest = `${hours ? two(Math.floor(seconds / 60) % 60) : Math.floor(seconds / 60)}:${two(seconds % 60)}`;
+  return hours ? `${hours}:${rest}` : rest;
+}
+const ticking = document.getElementsByClassName("tick");
+function tick(at) {
+  if (!at) return element("span", { class: "quiet", text: "–" });
+  const made = element("time", { class: "tick", datetime: at });
+  made.since = Date.parse(at);
+  made.textContent = lasted(made.since);
+  return made;
+}
+setInterval(() => {
+  if (document.hidden || root.classList.contains("stale")) return;
+  for (const time of ticking) {
+    const text = lasted(time.since);
+    if (time.textContent !== text) time.textContent = text;
+  }
+}, 1000);
+
+const state = (name) => element("span", { class: `state ${name}`, text: word(name) });
+const link = (href, text) => (href ? element("a", { href, text }) : document.createTextNode(text));
+const nothing = () => element("span", { class: "quiet", text: "–" });
+
+// A table whose rows have keys. What changed is noted, and drawn with the next frame.
+const tables = {};
+let asked = 0;
+function draw() {
+  if (!asked) asked = requestAnimationFrame(() => {
+    asked = 0;
+    for (const table of Object.values(tables)) table.draw();
+    figures();
+  });
+}
+class Table {
+  constructor(name, columns, sought, more = {}) {
+    this.body = root.querySelector(`[data-rows="${name}"]`);
+    this.empty = root.querySelector(`[data-empty="${name}"]`);
+    this.counted = root.querySelector(`[data-count="${name}"]`);
+    this.hidden = root.querySelector(`[data-hidden="${name}"]`);
+    this.labels = [...(this.body?.closest("table")?.querySelectorAll("th") ?? [])].map((head) => head.dataset.label ?? head.textContent);
+    Object.assign(this, { name, columns, sought, more });
+    this.items = new Map();
+    this.rows = new Map();
+    this.dirty = new Set();
+    this.whole = false;
+    this.wanted = "";
+    tables[name] = this;
+  }
+  put(key, item) { this.items.set(key, item); this.dirty.add(key); draw(); }
+  drop(key) { if (this.items.delete(key)) { this.dirty.add(key); draw(); } }
+  // Only these are there.
+  only(pairs) {
+    this.items = new Map(pairs);
+    this.whole = true;
+    draw();
+  }
+  again() { this.whole = true; draw(); }
+  fits(item) { return !this.wanted || this.sought(item).toLowerCase().includes(this.wanted); }
+  draw() {
+    if (!this.body || (!this.whole && !this.dirty.size)) return;
+    if (this.whole) {
+      const shown = [];
+      for (const [key, item] of this.items) {
+        if (shown.length >= MOST_ROWS) break;
+        if (this.fits(item)) shown.push(key);
+      }
+      const kept = new Set(shown);
+      for (const [key, row] of this.rows) if (!kept.has(key)) { row.remove(); this.rows.delete(key); }
+      for (const [at, key] of shown.entries()) {
+        const row = this.row(key);
+        if (this.body.children[at] !== row) this.body.insertBefore(row, this.body.children[at] ?? null);
+      }
+    } else {
+      let room = false;
+      for (const key of this.dirty) {
+        const item = this.items.get(key);
+        const row = this.rows.get(key);
+        if (item && this.fits(item)) {
+          if (row) this.row(key);
+          else if (this.rows.size < MOST_ROWS) this.body.append(this.row(key));
+        } else if (row) {
+          // Whoever stands on a row that goes away goes on at the next one.
+          if (row.contains(document.activeElement)) (row.nextElementSibling ?? row.previousElementSibling)?.querySelector("a, summary")?.focus();
+          row.remove();
+          this.rows.delete(key);
+          room = true;
+        }
+      }
+      if (room && this.items.size > this.rows.size) { this.dirty.clear(); this.whole = true; this.draw(); return; }
+    }
+    this.whole = false;
+    this.dirty.clear();
+    if (this.empty) this.empty.hidden = this.rows.size > 0;
+    if (this.empty) this.empty.textContent = this.wanted && this.items.size ? word("no_match") : this.empty.dataset.text;
+    const table = this.body.closest("table");
+    if (table) table.hidden = this.rows.size === 0;
+    if (this.counted) this.counted.textContent = String(this.items.size);
+    const left = this.items.size - this.rows.size;
+    if (this.hidden) {
+      this.hidden.hidden = left <= 0 || Boolean(this.wanted);
+      this.hidden.textContent = word("further").replace("{count}", left);
+    }
+  }
+  row(key) {
+    const item = this.items.get(key);
+    let row = this.rows.get(key);
+    if (!row) {
+      row = element(this.more.tag ?? "tr", { class: this.more.class });
+      row.dataset.key = key;
+      row.told = [];
+      for (const at of this.columns.keys()) {
+        const cell = element(this.more.tag ? "div" : "td", { class: this.columns[at].class });
+        if (!this.more.tag) cell.dataset.label = this.columns[at].class === "acts" ? "" : this.labels[at] ?? "";
+        row.append(cell);
+      }
+      this.rows.set(key, row);
+    }
+    for (const [at, column] of this.columns.entries()) {
+      const told = column.told(item);
+      if (row.told[at] === told) continue;
+      row.told[at] = told;
+      row.children[at].replaceChildren(...[column.show(item)].flat().filter(Boolean));
+    }
+    return row;
+  }
+}
+const column = (told, show, name) => ({ told: (item) => JSON.stringify(told(item) ?? null), show, class: name });
+
+// What a party is called.
+function party(leg) {
+  if (!leg) return null;
+  const number = leg.extension ?? formatted(leg.number);
+  const name = leg.name && leg.name !== leg.number && leg.name !== leg.extension ? leg.name : "";
+  return { name: name || number || word("withheld"), number: name ? number : "", href: leg.agent_id && !isPlatform ? `/app/agents/${leg.agent_id}` : "" };
+}
+function shown(one) {
+  return element("span", { class: "party" }, link(one.href, one.name), one.number ? element("small", { text: one.number }) : null);
+}
+const legs = (call) => call.legs ?? [];
+const caller = (call) => legs(call).find((leg) => leg.caller);
+const called = (call) => legs(call).filter((leg) => !leg.caller);
+const agent = (call) => legs(call).find((leg) => leg.agent_id);
+const ICONS = { inbound: "phone-incoming", outbound: "phone-outgoing", internal: "arrow-left-right" };
+const call_key = (call) => `${call.tenant_id} ${call.id}`;
+
+// A switch, or whose something is: only the platform sees that.
+const tenants = new Map(Object.entries(JSON.parse(root.dataset.tenants)));
+const of_tenant = column((one) => one.tenant_id, (one) => link(`/platform/tenants/${one.tenant_id}`, tenants.get(one.tenant_id) ?? one.tenant_id.slice(0, 8)));
+const of_switch = column((one) => one.switch, (one) => element("span", { class: "mono", text: one.switch ?? "–" }));
+const placed = isPlatform ? [of_tenant, of_switch] : [];
+
+function menu(call) {
+  const list = element("ul");
+  const to = agent(call);
+  if (to && !isPlatform) list.append(element("li", {}, element("a", { href: `/app/agents/${to.agent_id}` }, icon("users"), word("open_agent"))));
+  if (call.queue_id && !isPlatform) list.append(element("li", {}, element("a", { href: `/app/queues/${call.queue_id}` }, icon("headphones"), word("open_queue"))));
+  if (!isPlatform) list.append(element("li", {}, element("a", { href: `/app/calls?party=${encodeURIComponent(legs(call).find((leg) => /^\+\d+$/.test(leg.number ?? ""))?.number ?? "")}` }, icon("phone-call"), word("open_calls"))));
+  if (isPlatform) list.append(element("li", {}, element("a", { href: `/platform/tenants/${call.tenant_id}` }, icon("building-2"), word("open_tenant"))));
+  const summary = element("summary", { class: "icon-button", "aria-label": `${word("actions")}: ${party(caller(call))?.name ?? ""}` }, icon("ellipsis-vertical"));
+  return element("details", { class: "menu" }, summary, list);
+}
+
+const calls = new Table("calls", [
+  column((call) => [call.direction, call.state], (call) => [element("span", { class: "way-of", title: word(call.direction) }, icon(ICONS[call.direction] ?? "phone"), element("span", { class: "hidden", text: word(call.direction) })), state(call.state)], "what"),
+  column((call) => [legs(call).map(party), call.dialled], (call) => {
+    const from = party(caller(call));
+    const to = called(call).map(party);
+    const second = to.length ? to : [{ name: formatted(call.dialled) || "–", number: "", href: "" }];
+    return element("span", { class: "pair-of" }, from ? shown(from) : nothing(), icon("arrow-right"), ...second.slice(0, 3).map(shown), second.length > 3 ? element("small", { text: `+${second.length - 3}` }) : null);
+  }, "who"),
+  ...placed,
+  column((call) => call.queue, (call) => (call.queue ? link(isPlatform ? "" : `/app/queues/${call.queue_id}`, call.queue) : nothing())),
+  column((call) => call.dialled, (call) => (call.dialled ? element("span", { class: "tel", text: formatted(call.dialled) }) : nothing()), "tel"),
+  column((call) => call.since, (call) => tick(call.since), "tel"),
+  column((call) => call.began_at, (call) => tick(call.began_at), "tel"),
+  column(() => 0, menu, "acts"),
+], (call) => [word(call.state), word(call.direction), call.dialled, call.queue, call.switch, tenants.get(call.tenant_id), ...legs(call).flatMap((leg) => [leg.number, leg.name, leg.extension])].filter(Boolean).join(" "));
+
+const queue_names = new Map();
+const agents = new Table("agents", [
+  column((one) => [one.name, one.extension, one.agent_id], (one) => element("span", { class: "party" }, link(one.agent_id && !isPlatform ? `/app/agents/${one.agent_id}` : "", one.name ?? one.extension ?? "–"), one.extension ? element("small", { text: one.extension }) : null)),
+  column((one) => one.state, (one) => state(one.state)),
+  ...(isPlatform ? [of_tenant] : []),
+  column((one) => one.since, (one) => tick(one.since), "tel"),
+  column((one) => (one.queues ?? []).map((id) => queue_names.get(id)), (one) => element("span", { text: (one.queues ?? []).map((id) => queue_names.get(id) ?? "–").join(", ") || "–" })),
+], (one) => [one.name, one.extension, word(one.state)].filter(Boolean).join(" "));
+
+// A queue: who waits, and how its agents are.
+const ORDER = ["available", "busy", "on_call", "away", "offline", "unknown"];
+function head(queue) {
+  const waiting = queue.waiting ?? [];
+  const counts = ORDER.map((name) => [name, (queue.agents ?? []).filter((one) => one.state === name).length]).filter(([, count]) => count);
+  const chips = counts.map(([name, count]) => element("span", { class: `state ${name}`, text: `${count} ${word(name)}` }));
+  return [
+    element("h3", {}, link(isPlatform ? "" : `/app/queues/${queue.queue_id}`, queue.name ?? "–")),
+    element("div", { class: "waits" }, element("b", { text: waiting.length }), ` ${word("waiting_now")}`, waiting.length ? element("span", { class: "longest" }, `${word("longest")} `, tick(waiting[0].since)) : null),
+    chips.length ? element("div", { class: "chips" }, ...chips) : element("p", { class: "quiet", text: word("no_agents") }),
+  ];
+}
+function line(queue) {
+  const waiting = queue.waiting ?? [];
+  if (!waiting.length) return [];
+  const rows = waiting.slice(0, 10).map((one, at) => element("li", {}, element("span", { class: "place", text: at + 1 }), shown({ name: one.name || formatted(one.number) || word("withheld"), number: one.name ? formatted(one.number) : "", href: "" }), one.offered_to ? element("small", { text: `${word("rings_at")} ${one.offered_to}` }) : null, tick(one.since)));
+  const more = waiting.length - rows.length;
+  return [element("ol", { class: "line" }, ...rows), more > 0 ? element("p", { class: "quiet", text: word("further").replace("{count}", more) }) : null];
+}
+const queues = new Table("queues", [
+  column((one) => [one.name, one.waiting?.[0]?.since, one.waiting?.length, (one.agents ?? []).map((agent) => agent.state)], head),
+  column((one) => (one.waiting ?? []).map((waiting) => [waiting.since, waiting.number, waiting.name, waiting.offered_to]), line),
+], (one) => [one.name, ...(one.waiting ?? []).flatMap((waiting) => [waiting.name, waiting.number])].filter(Boolean).join(" "), { tag: "article", class: "paper queue" });
+
+const phones = new Table("registrations", [
+  column((one) => [one.extension, one.name, one.sip_username], (one) => element("span", { class: "party" }, link(one.extension_id && !isPlatform ? `/app/extensions/${one.extension_id}` : "", one.name ?? one.sip_username), element("small", { text: one.extension ?? one.domain }))),
+  column((one) => one.device, (one) => element("span", { text: one.device ?? "–" })),
+  ...placed,
+  column((one) => [one.address, one.transport], (one) => element("span", { class: "mono", text: `${one.address} ${(one.transport ?? "").toUpperCase()}` })),
+  column((one) => one.since, (one) => tick(one.since), "tel"),
+  column((one) => one.reachable, (one) => (one.reachable === null ? nothing() : state(one.reachable ? "reachable" : "unreachable"))),
+], (one) => [one.name, one.extension, one.sip_username, one.device, one.address, one.transport, one.switch].filter(Boolean).join(" "));
+const phone_key = (one) => `${one.tenant_id} ${one.domain} ${one.sip_username} ${one.call_id}`;
+
+const parked = new Table("parked", [
+  column((one) => one.slot, (one) => element("span", { class: "number", text: one.slot })),
+  column((one) => [one.name, one.number], (one) => shown({ name: one.name || formatted(one.number) || word("withheld"), number: one.name ? formatted(one.number) : "", href: "" })),
+  ...placed,
+  column((one) => one.since, (one) => tick(one.since), "tel"),
+], (one) => [one.slot, one.name, one.number].filter(Boolean).join(" "));
+
+const rooms = new Table("conferences", [
+  column((one) => one.name, (one) => link(isPlatform ? "" : `/app/conferences/${one.conference_id}`, one.name ?? "–")),
+  column((one) => one.members, (one) => element("span", { class: "numbers" }, ...(one.members ?? []).slice(0, 12).map((member) => element("span", { class: "member" }, member.name || formatted(member.number) || word("withheld"), member.muted ? ` (${word("muted")})` : null)), (one.members ?? []).length > 12 ? element("span", { class: "quiet", text: `+${one.members.length - 12}` }) : null)),
+  ...placed,
+  column((one) => one.since, (one) => tick(one.since), "tel"),
+], (one) => [one.name, ...(one.members ?? []).map((member) => member.name ?? member.number)].filter(Boolean).join(" "));
+
+const gateways = new Table("gateways", [
+  column((one) => one.carrier, (one) => link(`/platform/carriers/${one.carrier_id}`, one.carrier ?? one.carrier_id.slice(0, 8))),
+  of_switch,
+  column((one) => [one.up, one.state], (one) => [element("span", { class: `state ${one.up ? "up" : "down"}`, text: word(one.up ? "up" : "down") }), element("span", { class: "mono quiet", text: ` ${one.state ?? ""}` })]),
+  column((one) => one.since, (one) => tick(one.since), "tel"),
+], (one) => [one.carrier, one.switch, one.state].filter(Boolean).join(" "));
+
+const switches = new Table("switches", [
+  column((one) => one.name, (one) => link(`/platform/switches/${one.id}`, one.name), ""),
+  column((one) => one.unknown, (one) => (one.unknown ? [state("unheard"), " ", tick(one.unknown)] : state("heard"))),
+  column((one) => one.calls, (one) => element("span", { text: one.unknown ? "–" : one.calls }), "tel"),
+  column((one) => one.phones, (one) => element("span", { text: one.unknown ? "–" : one.phones }), "tel"),
+  column((one) => one.gateways, (one) => element("span", { text: one.unknown ? "–" : one.gateways }), "tel"),
+], (one) => one.name);
+const known = JSON.parse(root.dataset.switches);
+let unknown = [];
+function per_switch() {
+  if (!known.length) return;
+  const count = (table, test = () => true) => {
+    const found = new Map();
+    for (const one of table.items.values()) if (test(one)) found.set(one.switch_id, (found.get(one.switch_id) ?? 0) + 1);
+    return found;
+  };
+  const [of_calls, of_phones, up, all] = [count(calls), count(phones), count(gateways, (one) => one.up), count(gateways)];
+  for (const one of known) {
+    const lost = unknown.find((lost) => lost.switch_id === one.id);
+    const item = { ...one, unknown: lost?.since, calls: of_calls.get(one.id) ?? 0, phones: of_phones.get(one.id) ?? 0, gateways: `${up.get(one.id) ?? 0} / ${all.get(one.id) ?? 0}` };
+    if (JSON.stringify(switches.items.get(one.id)) !== JSON.stringify(item)) {
+      switches.items.set(one.id, item);
+      switches.dirty.add(one.id);
+    }
+  }
+  switches.draw();
+}
+
+// The figures above, from the tables below.
+let heard = false;
+function figure(name, text) {
+  const place = root.querySelector(`[data-figure="${name}"]`);
+  if (place && place.textContent !== String(text)) place.textContent = text;
+}
+function figures() {
+  if (!heard) return;
+  const waiting = [...queues.items.values()].flatMap((queue) => queue.waiting ?? []);
+  const oldest = waiting.map((one) => one.since).sort()[0];
+  const states = [...agents.items.values()].map((one) => one.state);
+  figure("calls", calls.items.size);
+  figure("waiting", waiting.length);
+  figure("available", states.filter((name) => name === "available").length);
+  figure("working", states.filter((name) => name === "on_call" || name === "busy").length);
+  figure("phones", phones.items.size);
+  figure("unreachable", [...phones.items.values()].filter((one) => one.reachable === false).length);
+  figure("down", [...gateways.items.values()].filter((one) => !one.up).length);
+  const longest = root.querySelector('[data-figure="longest"]');
+  if (longest && longest.dataset.at !== (oldest ?? "")) {
+    longest.dataset.at = oldest ?? "";
+    longest.replaceChildren(oldest ? tick(oldest) : "–");
+  }
+  per_switch();
+}
+
+// What was said last, and by whom it is not known.
+function say(data) {
+  heard = true;
+  unknown = data.unknown ?? [];
+  for (const queue of data.queues ?? []) queue_names.set(queue.queue_id, queue.name);
+  if (data.calls) calls.only(data.calls.sort((one, other) => (one.began_at < other.began_at ? -1 : 1)).map((call) => [call_key(call), call]));
+  if (data.queues) queues.only(data.queues.sort((one, other) => (one.name ?? "").localeCompare(other.name ?? "", lang)).map((queue) => [queue.queue_id, queue]));
+  if (data.agents) agents.only(data.agents.sort((one, other) => (one.name ?? "").localeCompare(other.name ?? "", lang)).map((one) => [`${one.tenant_id} ${one.extension}`, one]));
+  if (data.registrations) phones.only(data.registrations.map((one) => [phone_key(one), one]));
+  if (data.gateways) gateways.only(data.gateways.map((one) => [`${one.carrier_id} ${one.switch_id}`, one]));
+  const notice = document.getElementById("unknown");
+  notice.hidden = unknown.length === 0;
+  const since = unknown.map((one) => one.since).sort()[0];
+  notice.firstElementChild.textContent = since ? word("unknown_since").replace("{time}", clock.format(new Date(since))) : "";
+}
+const BY_TOPIC = {
+  "call:state:changed": (data) => {
+    const was = calls.items.get(call_key(data));
+    calls.put(call_key(data), data);
+    if ((was?.state === "parked") !== (data.state === "parked") || data.state === "connected") look();
+  },
+  "call:ended": (data) => { if (["parked", "connected"].includes(calls.items.get(call_key(data))?.state)) look(); calls.drop(call_key(data)); },
+  "agent:status:updated": (data) => agents.put(`${data.tenant_id} ${data.extension}`, data),
+  "queue:update": (data) => { queue_names.set(data.queue_id, data.name); queues.put(data.queue_id, data); },
+  "registration:changed": (data) => {
+    const kept = new Set(data.phones.map(phone_key));
+    for (const [key, one] of phones.items) if (one.tenant_id === data.tenant_id && one.sip_username === data.sip_username && !kept.has(key)) phones.drop(key);
+    for (const one of data.phones) phones.put(phone_key(one), one);
+  },
+  "gateway:changed": (data) => {
+    const key = `${data.carrier_id} ${data.switch_id}`;
+    gateways.put(key, { ...gateways.items.get(key), ...data, since: data.at });
+  },
+};
+
+// Conferences and parked calls are asked for: when a call says so, and now and then.
+let looking = 0;
+async function lists() {
+  looking = 0;
+  if (document.hidden || !tables.parked.body) return;
+  for (const [table, path, key] of [[parked, "parked", (one) => `${one.tenant_id} ${one.slot} ${one.call_id}`], [rooms, "conferences", (one) => `${one.conference_id} ${one.switch_id}`]]) {
+    try {
+      const answer = await fetch(`/v1/live/${path}?${root.dataset.query}`, { headers: { Accept: "application/json" } });
+      if (!answer.ok) return;
+      table.only((await answer.json()).items.map((one) => [key(one), one]));
+    } catch {
+      return;
+    }
+  }
+}
+function look() { if (!looking) looking = setTimeout(lists, 400); }
+setInterval(look, 5000);
+
+// One stream for the page. It goes on after the last message that it had; a new one of the whole comes if that is too long ago.
+const told = document.getElementById("link");
+function linked(name, since) {
+  told.className = `state ${name}`;
+  told.textContent = word(name);
+  root.classList.toggle("stale", Boolean(since));
+  const notice = document.getElementById("lost");
+  notice.hidden = !since;
+  if (since) notice.firstElementChild.textContent = word("lost_since").replace("{time}", clock.format(new Date(since)));
+}
+let source;
+let lost = 0;
+let cursor = "";
+let again = 1000;
+function listen() {
+  source = new EventSource(`/v1/events?${root.dataset.query}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
+  source.onmessage = (event) => {
+    const message = JSON.parse(event.data);
+    if (message.cursor) cursor = message.cursor;
+    if (message.type === "ended") return;
+    if (lost || !heard) { lost = 0; again = 1000; linked("is_live"); look(); }
+    if (message.type === "snapshot") say(message.data);
+    if (message.type === "event") BY_TOPIC[message.topic]?.({ ...message.data, at: message.at });
+  };
+  source.onerror = async () => {
+    lost ||= Date.now();
+    linked("is_lost", lost);
+    if (source.readyState !== EventSource.CLOSED) return;
+    // It was refused. Whoever is signed out goes to sign in; everything else passes.
+    const me = await fetch("/v1/auth/me").catch(() => null);
+    if (me?.status === 401) { window.location.assign("/sign-in"); return; }
+    setTimeout(listen, again);
+    again = Math.min(again * 2, 30000);
+  };
+}
+addEventListener("pagehide", () => source?.close());
+addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
+document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
+
+const filter = document.getElementById("q");
+filter?.addEventListener("input", () => {
+  for (const table of Object.values(tables)) {
+    table.wanted = filter.value.trim().toLowerCase();
+    table.again();
+  }
+});
+filter?.form?.addEventListener("submit", (event) => event.preventDefault());
+listen();
+look();

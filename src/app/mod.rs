@@ -60,6 +60,7 @@ use crate::{
         servers::{Servers, Session},
     },
     switch::{
+        control::Control,
         fetch::{
             Fetch,
             listener::{Listener, Place},
@@ -279,6 +280,7 @@ impl App {
             Data::new(status::Counters { handle: counters, token, pools: pools.clone(), links }),
             Data::new(timing::Timing::default()),
             Data::from(live),
+            Data::new(Control::default()),
         );
         contract::prepare();
         let generations = Arc::clone(&fetch.generations);
@@ -293,6 +295,7 @@ impl App {
                 .app_data(state.2.clone())
                 .app_data(state.3.clone())
                 .app_data(state.4.clone())
+                .app_data(state.5.clone())
                 .configure(router::api)
                 .configure(router::error_handlers)
                 .configure(router::status)

@@ -18,7 +18,7 @@ use super::status;
 use crate::http::problem::Problem;
 use crate::{
     people::{agents, me, onboarding},
-    switch::{link, live, simulate},
+    switch::{control, link, live, simulate},
     telephony::{
         calls, carriers, contacts, destinations, dialplan, extensions, groups, history, numbers, pools, reports,
     },
@@ -191,6 +191,12 @@ macro_rules! every_route {
             .service(live::api::live_parked)
             .service(live::api::live_gateways)
             .service(live::stream::listen_to_events)
+            .service(control::api::make_call)
+            .service(control::api::show_call_job)
+            .service(control::api::act_on_call)
+            .service(control::api::supervise_call)
+            .service(switches::api::drain_switch)
+            .service(switches::api::resume_switch)
             .service(webhooks::api::create_webhook)
             .service(webhooks::api::list_webhooks)
             .service(webhooks::api::show_webhook)

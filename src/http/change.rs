@@ -40,7 +40,17 @@ pub struct ChangeRequest {
     idempotency_key: Option<String>,
     /// The version that the caller has read.
     pub if_match: Option<i64>,
+    /// Whether no node has anything to learn of it.
+    is_quiet: bool,
     request: HttpRequest,
+}
+
+/// When an answer was given first.
+enum Given {
+    /// With how many nodes have the change, if they have something to learn.
+    Now(Option<String>),
+    /// It is a repetition.
+    Before,
 }
 
 /// The answer to a change.
@@ -101,7 +111,7 @@ impl Outcome {
         Self { status: StatusCode::NO_CONTENT, body: Vec::new(), version: None, location: None }
     }
 
-    fn response(self, visible: Option<String>) -> HttpResponse {
+    fn response(self, given: Given) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
         if let Some(version) = self.version {
             response.insert_header((header::ETAG, etag(version)));
@@ -109,10 +119,15 @@ impl Outcome {
         if let Some(location) = self.location {
             response.insert_header((header::LOCATION, location));
         }
-        match visible {
-            Some(visible) => response.insert_header(("Dialplane-Visible", visible)),
-            None => response.insert_header(("Idempotency-Replayed", "true")),
-        };
+        match given {
+            Given::Now(Some(visible)) => {
+                response.insert_header(("Dialplane-Visible", visible));
+            }
+            Given::Now(None) => {}
+            Given::Before => {
+                response.insert_header(("Idempotency-Replayed", "true"));
+            }
+        }
         if self.body.is_empty() { response.finish() } else { response.content_type("application/json").body(self.body) }
     }
 }
@@ -143,6 +158,7 @@ impl FromRequest for ChangeRequest {
                 method_and_path: format!("{} {}", request.method(), request.uri()),
                 idempotency_key: idempotency_key(headers)?,
                 if_match: if_match(headers)?,
+                is_quiet: false,
                 request: request.clone(),
             })
         })())
@@ -184,6 +200,20 @@ fn version_of(tag: &str) -> Option<i64> {
 }
 
 impl ChangeRequest {
+    /// Nothing of the change is seen by switches, so nobody waits for the nodes.
+    #[must_use]
+    pub fn quietly(self) -> Self {
+        Self { is_quiet: true, ..self }
+    }
+
+    async fn commit(&self, change: Change) -> Result<Option<String>, Problem> {
+        if self.is_quiet {
+            change.commit_quietly().await?;
+            return Ok(None);
+        }
+        Ok(Some(change.commit().await?.to_string()))
+    }
+
     /// Runs a change, once per idempotency key.
     pub async fn run<W>(
         &self,
@@ -198,17 +228,17 @@ impl ChangeRequest {
         let mut change = api.changes().begin(actor.author(&self.request)).await?;
         let Some(key) = &self.idempotency_key else {
             let outcome = work(&mut change).await?;
-            return Ok(outcome.response(Some(change.commit().await?.to_string())));
+            return Ok(outcome.response(Given::Now(self.commit(change).await?)));
         };
         let (actor, fingerprint) = (actor.id(), self.fingerprint(body));
         // If the same request comes twice at once, the second waits here and then finds the answer.
         super::store::hold_key(change.db(), actor, key).await?;
         if let Some(outcome) = replay(&mut change, actor, key, &fingerprint).await? {
-            return Ok(outcome.response(None));
+            return Ok(outcome.response(Given::Before));
         }
         let outcome = work(&mut change).await?;
         remember(&mut change, actor, key, &fingerprint, &outcome).await?;
-        Ok(outcome.response(Some(change.commit().await?.to_string())))
+        Ok(outcome.response(Given::Now(self.commit(change).await?)))
     }
 
     fn fingerprint(&self, body: &[u8]) -> [u8; 32] {

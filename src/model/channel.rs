@@ -27,6 +27,10 @@ pub const HOPS: &str = "dialplane_hops";
 pub const HELP_HOPS: &str = "help";
 /// Whether the caller's number is withheld: `true` or `false`. The directory sets it for an extension, a code for one call.
 pub const WITHHOLD: &str = "dialplane_withhold";
+/// On a phone's leg that Dialplane called first: the number that it calls then.
+pub const PLACES: &str = "dialplane_places";
+/// On a call that is to show a certain number of its caller's: that number. Others than the caller's own are not shown.
+pub const SHOWS: &str = "dialplane_shows";
 /// On a leg to a carrier: the carrier.
 pub const CARRIER: &str = "dialplane_carrier";
 /// On a leg to a carrier: the call that it was admitted for.

@@ -30,6 +30,20 @@ pub struct Caller {
     pub record: bool,
 }
 
+impl Caller {
+    /// The same caller, who shows this number if it is theirs.
+    #[must_use]
+    pub fn showing(&self, number: &E164) -> Self {
+        let mut showing = self.clone();
+        if let Some(at) = showing.numbers.iter().position(|held| held.active && held.number == *number) {
+            let held = showing.numbers.remove(at);
+            (showing.choice, showing.fixed) = (Choice::Fixed, Some(held.id));
+            showing.numbers.insert(0, held);
+        }
+        showing
+    }
+}
+
 /// A number that is assigned to an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct HeldNumber {

@@ -39,7 +39,17 @@ text_type!(
     /// A username at a carrier.
     CarrierUser, parse_carrier_user, "acme-trunk"
 );
+text_type!(
+    /// Keys of a phone that are pressed during a call: 1 to 40 of `0-9 * # A-D`, and `w` for half a second's pause.
+    Keys, parse_keys, "1234#"
+);
 text_column!(DialNumber, Prefix);
+
+fn parse_keys(text: &str) -> Result<String, TextError> {
+    let fine = (1..=40).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'*' | b'#' | b'A'..=b'D' | b'w'));
+    if fine { Ok(text.to_owned()) } else { Err(TextError(Code::NotPressable)) }
+}
 
 fn parse_dial_number(text: &str) -> Result<String, TextError> {
     let digits = text.strip_prefix('+').unwrap_or(text);

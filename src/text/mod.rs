@@ -23,7 +23,7 @@ pub mod zone;
 
 pub use codec::Codecs;
 pub use codes::{Code, Why};
-pub use dial::{CarrierUser, DialNumber, FeatureCode, HeaderName, Host, Network, Prefix, SoundFile, Spoken};
+pub use dial::{CarrierUser, DialNumber, FeatureCode, HeaderName, Host, Keys, Network, Prefix, SoundFile, Spoken};
 pub use display::{CallerName, DisplayName, Email};
 pub use name::{Domain, ExtensionNumber, GroupName, SipUsername, SwitchName};
 pub use origin::Origin;

@@ -141,7 +141,7 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
     let leads = |then: Value| json!({ "config": { "prompt": { "text": "Hi" }, "then": then } });
     let path = |id: &Uuid| {
         let path = pattern.replace("{tenant_id}", &tenant.to_string()).replace("{id}", &id.to_string());
-        let asked = ["/v1/phone-numbers", "/v1/admin/agents", "/v1/calls", "/v1/contacts"]
+        let asked = ["/v1/phone-numbers", "/v1/admin/agents", "/v1/calls", "/v1/live", "/v1/contacts"]
             .iter()
             .any(|start| path.starts_with(start));
         if asked { format!("{path}?tenant_id={tenant}") } else { path }
@@ -343,6 +343,14 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
         "POST /v1/contacts/import" => one(&none, json!("name,phone\nEve,+4915112345678\nAdam,\n")),
         "PATCH /v1/contacts/{id}" => one(&things.contact, json!({ "numbers": ["+4915112345678"], "notes": "x" })),
         "DELETE /v1/contacts/{id}" => one(&things.contact, Value::Null),
+        // There is no switch, and so no call.
+        "POST /v1/calls" => one(&none, json!({ "extension_id": extension, "to": "72" })),
+        "POST /v1/live/calls/{id}/actions" => one(&things.call, json!({ "action": "hangup" })),
+        "POST /v1/live/calls/{id}/supervise" => {
+            one(&things.call, json!({ "mode": "listen", "extension_id": extension }))
+        }
+        "POST /v1/switches/{id}/drain" => one(&things.switch, Value::Null),
+        "POST /v1/switches/{id}/resume" => one(&things.switch, Value::Null),
         "PATCH /v1/calls/{id}" => vec![
             (path(&things.call), json!({ "notes": "calls back" })),
             (path(&things.call), json!({ "tags": ["vip"], "notes": null })),
@@ -707,6 +715,9 @@ async fn each_operation_alone_does_what_it_is_asked() {
         "DELETE /v1/tenants/{tenant_id}/reserved-numbers/{number}",
         "DELETE /v1/switches/{id}/event-socket",
         "POST /v1/phone-numbers/{id}/unassign",
+        "POST /v1/calls",
+        "POST /v1/live/calls/{id}/actions",
+        "POST /v1/live/calls/{id}/supervise",
     ];
     let mut wrong = Vec::new();
     for (at, operation) in operations(&node).await.into_iter().enumerate() {

@@ -11,6 +11,7 @@ mod harness;
 mod calls;
 mod canary;
 mod carriers;
+mod control;
 mod everyday;
 mod goes_on;
 mod groups;

@@ -40,6 +40,8 @@ pub struct Played {
     pub lists: BTreeMap<&'static str, Vec<serde_json::Value>>,
     /// Every command that changes something.
     pub told: Vec<String>,
+    /// The jobs of the calls that it was told to make.
+    pub jobs: Vec<Uuid>,
     since: Option<Instant>,
     /// How often a client has signed in.
     pub sign_ins: usize,
@@ -129,8 +131,9 @@ async fn serve(stream: TcpStream, played: &Mutex<Played>, events: &broadcast::Se
         let answer = if let Some(command) = command.strip_prefix("api ") {
             let said = played.lock().unwrap().does(command);
             format!("Content-Type: api/response\nContent-Length: {}\n\n{said}", said.len())
-        } else if command.starts_with("bgapi ") {
+        } else if let Some(command) = command.strip_prefix("bgapi ") {
             let job = Uuid::new_v4();
+            played.lock().unwrap().begun(command, job);
             let _ = events.send(format!("{{\"Event-Name\":\"BACKGROUND_JOB\",\"Job-UUID\":\"{job}\"}}"));
             format!("Content-Type: command/reply\nReply-Text: +OK Job-UUID: {job}\nJob-UUID: {job}\n\n")
         } else if let Some(password) = command.strip_prefix("auth ") {
@@ -230,7 +233,8 @@ impl Played {
             ["callcenter_config", "tier", "del", queue, agent] => {
                 self.tiers.remove(&(queue.into(), agent.into()));
             }
-            ["sched_del" | "vm_delete", _]
+            ["uuid_kill" | "uuid_hold" | "uuid_transfer" | "uuid_setvar_multi" | "uuid_bridge" | "uuid_audio", ..]
+            | ["sched_del" | "vm_delete", _]
             | ["sched_hangup", _, _, "ALLOTTED_TIMEOUT"]
             | ["sched_broadcast", _, _, _, "bleg"]
             | ["reloadacl"]
@@ -242,6 +246,13 @@ impl Played {
             _ => return format!("-ERR {command} Command not found!\n"),
         }
         "+OK\n".into()
+    }
+
+    fn begun(&mut self, command: &str, job: Uuid) {
+        if command.starts_with("originate ") {
+            self.told.push(command.to_owned());
+            self.jobs.push(job);
+        }
     }
 
     fn channels(&self) -> String {

@@ -9,6 +9,7 @@ mod harness;
 mod admission;
 mod call_time;
 mod contacts;
+mod control;
 mod destinations;
 mod event_socket;
 mod events;

@@ -62,12 +62,16 @@ const REFUSALS: &[(u16, &str, &str)] = &[
     (503, "ServiceUnavailable", "The database can't be used right now. Try again after `Retry-After`."),
 ];
 
+/// Changes of which no node has anything to learn.
+const QUIET: &[&str] = &["make_call", "supervise_call"];
+
 /// Operations that change something without the headers of changes: they are asked of one's own account, or keep nothing.
 const NO_CHANGES: &[&str] = &[
     "explain_route",
     "preview_rates",
     "read_records_again",
     "test_carrier",
+    "act_on_call",
     "logout",
     "change_password",
     "begin_two_factor",
@@ -94,8 +98,15 @@ const NO_VERSION: &[&str] = &[
 ];
 
 /// Other methods than PATCH, PUT and DELETE that compare the version.
-const WITH_VERSION: &[&str] =
-    &["rotate_secret", "rotate_key", "assign_number", "unassign_number", "rotate_webhook_secret"];
+const WITH_VERSION: &[&str] = &[
+    "rotate_secret",
+    "rotate_key",
+    "assign_number",
+    "unassign_number",
+    "rotate_webhook_secret",
+    "drain_switch",
+    "resume_switch",
+];
 
 /// Every operation with its path and method.
 pub fn operations(described: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
@@ -194,6 +205,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, example: 
     operation["description"] =
         [own, &rights].iter().filter(|text| !text.is_empty()).copied().collect::<Vec<_>>().join("\n\n").into();
     let id = operation["operationId"].as_str().unwrap_or_default();
+    let is_seen = !QUIET.contains(&id);
     let changes = method != "get" && rule != Some(Rule::Anyone) && !NO_CHANGES.contains(&id);
     let compares =
         matches!(method, "patch" | "put" | "delete") && !NO_VERSION.contains(&id) || WITH_VERSION.contains(&id);
@@ -231,7 +243,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, example: 
         match status.parse::<u16>().ok().and_then(refusal) {
             Some(reference) if is_problem => *response = reference,
             Some(_) => complete_refusal(response),
-            None => complete_answer(method, status, response, changes),
+            None => complete_answer(method, status, response, changes, is_seen),
         }
     }
     if !example.response.is_null()
@@ -280,7 +292,7 @@ fn complete_refusal(response: &mut Value) {
     }
 }
 
-fn complete_answer(method: &str, status: &str, response: &mut Value, changes: bool) {
+fn complete_answer(method: &str, status: &str, response: &mut Value, changes: bool, is_seen: bool) {
     let is_page = response.to_string().contains("/schemas/Page_");
     if response["description"].as_str().unwrap_or_default().is_empty() {
         response["description"] = match (method, status) {
@@ -295,7 +307,9 @@ fn complete_answer(method: &str, status: &str, response: &mut Value, changes: bo
     }
     let mut headers = json!({ "X-Request-Id": header("X-Request-Id") });
     if changes {
-        headers["Dialplane-Visible"] = header("Dialplane-Visible");
+        if is_seen {
+            headers["Dialplane-Visible"] = header("Dialplane-Visible");
+        }
         headers["Idempotency-Replayed"] = header("Idempotency-Replayed");
     }
     response["headers"] = headers;

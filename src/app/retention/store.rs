@@ -159,6 +159,12 @@ pub async fn delete_expired(db: &PgPool, what: Passing, before: DateTime<Utc>) -
             before,
             BATCH
         ),
+        Passing::CallJobs => sqlx::query!(
+            "delete from call_jobs where id in (
+                select id from call_jobs where created_at < $1 limit $2 for update skip locked)",
+            before,
+            BATCH
+        ),
         Passing::UnreadRecords => sqlx::query!(
             "delete from cdr_inbox where leg in (
                 select leg from cdr_inbox where noted_at is null and received_at < $1 limit $2 for update skip locked)",
@@ -184,6 +190,8 @@ pub enum Passing {
     Channels,
     /// With their deliveries.
     WebhookEvents,
+    /// The calls themselves stay.
+    CallJobs,
     UnreadRecords,
 }
 

@@ -64,7 +64,7 @@ const KINDS: [&str; 17] = [
 ];
 
 /// Fields whose values are one of several words. What people have typed into other fields is shown as it is, even if it is such a word.
-const CHOICES: [&str; 18] = [
+const CHOICES: [&str; 19] = [
     "accepts_calls_from",
     "application",
     "at_queues",
@@ -82,6 +82,7 @@ const CHOICES: [&str; 18] = [
     "number_format",
     "number_in",
     "strategy",
+    "supervision",
     "transport",
 ];
 

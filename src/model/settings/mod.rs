@@ -146,11 +146,39 @@ pub struct Calling {
     pub codecs: Option<Codecs>,
     /// How many numbers the first extension pool has, 10 to 10,000.
     pub pool_size: i64,
+    /// Whether managers may listen to calls, and talk along.
+    // Absent where it is not set: programs that don't know it read the settings, too.
+    #[serde(skip_serializing_if = "Supervision::is_usual")]
+    pub supervision: Supervision,
+}
+
+/// Whether managers may take part in calls of others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Supervision {
+    #[default]
+    Allowed,
+    /// Both sides hear a tone when it begins.
+    Announced,
+    Forbidden,
+}
+
+impl Supervision {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_usual(&self) -> bool {
+        *self == Self::Allowed
+    }
 }
 
 impl Default for Calling {
     fn default() -> Self {
-        Self { ring_seconds: 25, max_registrations: 1, codecs: None, pool_size: 1000 }
+        Self {
+            ring_seconds: 25,
+            max_registrations: 1,
+            codecs: None,
+            pool_size: 1000,
+            supervision: Supervision::Allowed,
+        }
     }
 }
 

@@ -110,6 +110,7 @@ impl Fetch {
             call: dialplan.call,
             extension: dialplan.phone.extension,
             own_number: dialplan.phone.own_number.as_deref().and_then(|number| E164::parse(number).ok()),
+            shows: dialplan.phone.shows.as_deref().and_then(|number| E164::parse(number).ok()),
             area,
             withheld: dialplan.withheld,
             switch: dialplan.switch,

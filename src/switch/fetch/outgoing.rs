@@ -175,7 +175,8 @@ impl Fetch {
         plan: &Plan,
         carriers: &Carriers,
     ) -> Reply {
-        let caller = row.caller.as_ref();
+        let showing = row.caller.as_ref().zip(placed.shows.as_ref()).map(|(caller, number)| caller.showing(number));
+        let caller = showing.as_ref().or(row.caller.as_ref());
         let before = super::fill::xml_entries(plan);
         let tenant = Tenant::of(plan, row.tenant.domain.clone(), row.tenant.active);
         if !tenant.active {

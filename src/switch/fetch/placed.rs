@@ -36,6 +36,8 @@ pub struct PlacedCall {
     /// The extension that calls and a number of its agent's, as the directory said.
     pub extension: Option<Uuid>,
     pub own_number: Option<E164>,
+    /// The number of the caller's that the call is to show.
+    pub shows: Option<E164>,
     /// The area code of the caller's extension.
     pub area: Option<Prefix>,
     /// Whether the caller withholds the number.

@@ -194,6 +194,7 @@ struct Fields<'a> {
     extension: Once<'a>,
     hops: Once<'a>,
     withhold: Once<'a>,
+    shows: Once<'a>,
     hides_number: Once<'a>,
     from_user: Option<&'a [u8]>,
     asserted: Option<&'a [u8]>,
@@ -292,6 +293,7 @@ impl<'a> Fields<'a> {
             name if is_variable(name, channel::AREA) => self.area.set(value),
             name if is_variable(name, channel::EXTENSION) => self.extension.set(value),
             name if is_variable(name, channel::WITHHOLD) => self.withhold.set(value),
+            name if is_variable(name, channel::SHOWS) => self.shows.set(value),
             name if is_variable(name, channel::HOPS) => self.hops.set(value),
             _ => {}
         }

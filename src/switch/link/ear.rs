@@ -65,6 +65,12 @@ impl Heard {
         self.get("Event-Name").unwrap_or_default()
     }
 
+    /// What a `BACKGROUND_JOB` printed.
+    #[must_use]
+    pub fn body(&self) -> Option<&str> {
+        self.0.body()
+    }
+
     /// Of a `CUSTOM` event.
     #[must_use]
     pub fn subclass(&self) -> &str {

@@ -97,6 +97,19 @@ impl Talk {
     }
 }
 
+impl Talk {
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.client.is_connected()
+    }
+
+    /// Runs a command in the background, and returns its job. What comes of it is an event.
+    pub async fn begin(&self, command: &str) -> Result<Option<uuid::Uuid>, Unanswered> {
+        let answer = in_time(self.client.bgapi(command)).await?;
+        Ok(answer.job_uuid().and_then(|job| job.parse().ok()))
+    }
+}
+
 pub(super) async fn in_time<T>(work: impl Future<Output = Result<T, EslError>>) -> Result<T, Unanswered> {
     match tokio::time::timeout(PATIENCE, work).await {
         Ok(done) => Ok(done?),

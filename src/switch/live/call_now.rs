@@ -150,6 +150,8 @@ pub fn show_leg(leg: &Leg, extension: Option<&Extension>, hides: bool) -> views:
         extension: extension.map(|one| one.number.clone()),
         agent_id: extension.and_then(|one| one.user),
         connected_to: leg.partner,
+        recording: (leg.is_heard_whole || !leg.recordings.is_empty()).then_some(!leg.recordings.is_empty()),
+        muted: leg.is_muted,
     }
 }
 

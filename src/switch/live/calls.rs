@@ -11,7 +11,7 @@ use super::{
     change::Change,
     gone::{self, Gone},
     leg::{Leg, Phase},
-    said::{About, Happened, Line, Micros, OfLeg, line, short},
+    said::{About, Happened, Line, Micros, OfLeg, Tap, Tapped, line, short},
 };
 use crate::routing::{carried::Mark, withheld};
 
@@ -79,6 +79,7 @@ impl About {
         first(&mut self.carrier, said.carrier);
         first(&mut self.admitted_for, said.admitted_for);
         first(&mut self.callee, said.callee);
+        first(&mut self.places, said.places);
         self.is_withheld |= said.is_withheld;
         self.tenant = said.tenant.or(self.tenant);
         self.context = said.context.or_else(|| self.context.take());
@@ -218,6 +219,25 @@ impl Calls {
         vec![Change::Call(known.call)]
     }
 
+    /// Notes that a leg is recorded, muted or listened to, or no longer.
+    pub fn tapped(&mut self, tapped: &Tapped) -> Vec<Change> {
+        let Some(leg) = self.legs.get_mut(&tapped.leg) else { return Vec::new() };
+        match &tapped.by {
+            Tap::Recording(file) => {
+                leg.recordings.retain(|known| known != file);
+                if tapped.is_on {
+                    leg.recordings.push(file.clone());
+                }
+                // What began before anybody listened may go on beside it.
+                leg.is_heard_whole |= tapped.is_on;
+            }
+            Tap::Mute => leg.is_muted = tapped.is_on,
+            // Who supervises is told nobody.
+            Tap::Listener => return Vec::new(),
+        }
+        vec![Change::Call(leg.call)]
+    }
+
     /// Takes over what the switch lists. `began`: when it was asked.
     pub fn read(&mut self, rows: Vec<Row>, pairs: &[Pair], began: Micros) -> Vec<Change> {
         let mut changes = Vec::new();
@@ -246,6 +266,7 @@ impl Calls {
                 if is_new {
                     // Since when is not known.
                     (leg.phase, leg.since) = (phase, leg.began);
+                    leg.is_heard_whole = false;
                 } else if told < began - 5_000_000 {
                     leg.turn(phase, began);
                 }

@@ -25,6 +25,12 @@ pub struct Leg {
     pub partner: Option<Uuid>,
     /// Why it ended.
     pub cause: Option<String>,
+    /// The files that it is recorded into, as far as anybody listened.
+    pub recordings: Vec<String>,
+    /// Whether what its phone says is not passed on.
+    pub is_muted: bool,
+    /// Whether all that happened to it was heard, so that what was not heard did not happen.
+    pub is_heard_whole: bool,
     pub(super) began: Micros,
     pub(super) bridged_at: Micros,
     pub(super) held_at: Micros,
@@ -35,7 +41,21 @@ impl Leg {
         let began = about.created.unwrap_or(at);
         let phase = if about.answered.is_some() { Phase::Up } else { Phase::Ringing };
         let since = about.answered.unwrap_or(began);
-        Self { id, call, about, phase, since, partner: None, cause: None, began, bridged_at: 0, held_at: 0 }
+        Self {
+            id,
+            call,
+            about,
+            phase,
+            since,
+            partner: None,
+            cause: None,
+            recordings: Vec::new(),
+            is_muted: false,
+            is_heard_whole: true,
+            began,
+            bridged_at: 0,
+            held_at: 0,
+        }
     }
 
     #[must_use]

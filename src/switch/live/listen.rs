@@ -30,7 +30,7 @@ use crate::{
 
 /// The events that live state follows. Those of `CUSTOM` come last.
 const EVENTS: &str = "BACKGROUND_JOB HEARTBEAT SHUTDOWN CHANNEL_CREATE CHANNEL_ANSWER CHANNEL_BRIDGE CHANNEL_UNBRIDGE CHANNEL_HOLD \
-CHANNEL_UNHOLD CHANNEL_PARK CHANNEL_UUID CHANNEL_HANGUP_COMPLETE CUSTOM sofia::register sofia::unregister sofia::expire \
+CHANNEL_UNHOLD CHANNEL_PARK CHANNEL_UUID CHANNEL_HANGUP_COMPLETE RECORD_START RECORD_STOP MEDIA_BUG_START MEDIA_BUG_STOP CUSTOM sofia::register sofia::unregister sofia::expire \
 sofia::sip_user_state sofia::gateway_state callcenter::info valet_parking::info conference::maintenance";
 
 /// How often a node looks which switches there are. While the database is away, it listens to those that it knows.
@@ -42,6 +42,10 @@ const READ_EVERY: Duration = Duration::from_mins(5);
 impl Headers for Heard {
     fn header(&self, name: &str) -> Option<&str> {
         self.get(name)
+    }
+
+    fn body(&self) -> Option<&str> {
+        Self::body(self)
     }
 }
 

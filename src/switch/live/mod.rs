@@ -37,7 +37,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use uuid::Uuid;
 
 use self::{
@@ -51,6 +51,9 @@ use self::{
     whose::Whose,
 };
 use crate::node::generations::Generations;
+
+/// How many events may wait for those who wait for one.
+const MOST_AWAITED: usize = 1024;
 
 /// The most events that may come while a switch's lists are read.
 const MOST_KEPT: usize = 50_000;
@@ -72,7 +75,12 @@ pub struct Watched {
     pub switch: Uuid,
     pub name: String,
     pub cluster: Uuid,
+    /// How to reach its event socket, with the password sealed.
+    pub address: String,
+    pub password: Vec<u8>,
     known: Mutex<Known>,
+    /// What it says, for those who wait for something.
+    says: broadcast::Sender<Arc<Said>>,
 }
 
 /// What is known of a switch.
@@ -93,6 +101,12 @@ impl Watched {
 }
 
 impl Watched {
+    /// What it says from now on, each after live state has it. Nothing of a switch that is unknown.
+    #[must_use]
+    pub fn hear(&self) -> broadcast::Receiver<Arc<Said>> {
+        self.says.subscribe()
+    }
+
     /// Keeps what is said from now on, until the lists are there.
     fn reading(&self) {
         self.known().kept = Some(Vec::new());
@@ -139,7 +153,10 @@ impl Live {
             switch: listed.switch,
             name: listed.name.clone(),
             cluster: listed.cluster,
+            address: listed.address.clone(),
+            password: listed.password.clone(),
             known: Mutex::new(known),
+            says: broadcast::channel(MOST_AWAITED).0,
         });
         let mut switches = self.switches.write().unwrap_or_else(PoisonError::into_inner);
         switches.insert(listed.switch, Arc::clone(&watched));
@@ -175,9 +192,12 @@ impl Live {
             return;
         }
         let at = said.at;
+        let awaited = (watched.says.receiver_count() > 0).then(|| Arc::new(said.clone()));
         let Known { state, told, .. } = &mut *known;
         let changes = state.heard(said);
         self.note(watched, told, &changes, state, at);
+        // Nobody may wait any more.
+        let _ = awaited.map(|said| watched.says.send(said));
     }
 
     /// Takes over a switch's lists, and hears again what came meanwhile. `false` if that was too much.

@@ -44,6 +44,22 @@ impl Names {
         self.by_username.get(sip_username)
     }
 
+    /// The extension with this number.
+    #[must_use]
+    pub fn of_number(&self, number: &str) -> Option<&Extension> {
+        self.by_username.values().find(|one| one.number == number)
+    }
+
+    #[must_use]
+    pub fn of_id(&self, extension: Uuid) -> Option<&Extension> {
+        self.by_username.values().find(|one| one.id == extension)
+    }
+
+    /// The extensions of a person.
+    pub fn of_person(&self, person: Uuid) -> impl Iterator<Item = &Extension> {
+        self.by_username.values().filter(move |one| one.user == Some(person))
+    }
+
     /// The name of a queue or a conference.
     #[must_use]
     pub fn of_place(&self, id: Uuid) -> Option<&str> {

@@ -10,6 +10,11 @@ use crate::{model::channel, routing::carried};
 /// The headers of an event, by name.
 pub trait Headers {
     fn header(&self, name: &str) -> Option<&str>;
+
+    /// What an event has besides its headers.
+    fn body(&self) -> Option<&str> {
+        None
+    }
 }
 
 impl Headers for BTreeMap<String, String> {
@@ -48,6 +53,27 @@ pub enum What {
         is_up: bool,
         state: String,
     },
+    Tapped(Tapped),
+    /// What came of a command that was given in the background: by its job, the first line that the switch printed.
+    Job(Uuid, String),
+}
+
+/// Something begins or ends to take, or to change, what a leg says and hears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tapped {
+    pub leg: Uuid,
+    pub by: Tap,
+    pub is_on: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tap {
+    /// A recording, by its file.
+    Recording(String),
+    /// Somebody who listens, or talks along.
+    Listener,
+    /// What the phone says is not passed on.
+    Mute,
 }
 
 /// A REGISTER that was taken.
@@ -139,6 +165,8 @@ pub struct About {
     pub queue: Option<String>,
     /// Whether the number is withheld.
     pub is_withheld: bool,
+    /// The number that a phone which was called first is to call.
+    pub places: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -217,10 +245,25 @@ impl Said {
         let at = event.header("Event-Date-Timestamp")?.parse().ok()?;
         let what = match event.header("Event-Name")? {
             "CUSTOM" => custom(event, event.header("Event-Subclass")?)?,
+            "BACKGROUND_JOB" => What::Job(id(event, "Job-UUID")?, short(event.body()?.lines().next()?)),
+            "RECORD_START" => tapped(event, Tap::Recording(text(event, "Record-File-Path")?), true)?,
+            "RECORD_STOP" => tapped(event, Tap::Recording(text(event, "Record-File-Path")?), false)?,
+            name @ ("MEDIA_BUG_START" | "MEDIA_BUG_STOP") => {
+                let by = match event.header("Media-Bug-Function")? {
+                    "eavesdrop" => Tap::Listener,
+                    "audio" => Tap::Mute,
+                    _ => return None,
+                };
+                tapped(event, by, name == "MEDIA_BUG_START")?
+            }
             name => What::Leg(Box::new(leg(event, name)?)),
         };
         Some(Self { at, what })
     }
+}
+
+fn tapped(event: &impl Headers, by: Tap, is_on: bool) -> Option<What> {
+    Some(What::Tapped(Tapped { leg: id(event, "Unique-ID")?, by, is_on }))
 }
 
 fn text(event: &impl Headers, name: &str) -> Option<String> {
@@ -356,6 +399,9 @@ fn about(event: &impl Headers) -> About {
             .or_else(|| text(event, "Channel-Presence-ID").filter(|_| line == Some(Line::Phone)))
             .and_then(at),
     };
+    let places = variable(event, channel::PLACES);
+    // A phone that Dialplane called first makes the call then.
+    let is_caller = if places.is_some() { Some(true) } else { is_caller };
     About {
         call: id(event, "Channel-Call-UUID"),
         maker: id(event, "Other-Leg-Unique-ID"),
@@ -367,7 +413,7 @@ fn about(event: &impl Headers) -> About {
         context: text(event, "Caller-Context"),
         name: text(event, "Caller-Caller-ID-Name"),
         number: text(event, "Caller-Caller-ID-Number"),
-        dialled: text(event, "Caller-Destination-Number"),
+        dialled: places.clone().or_else(|| text(event, "Caller-Destination-Number")),
         created: moment(event, "Caller-Channel-Created-Time"),
         answered: moment(event, "Caller-Channel-Answered-Time"),
         carrier: id(event, &format!("variable_{}", channel::CARRIER)),
@@ -377,6 +423,7 @@ fn about(event: &impl Headers) -> About {
         queue: variable(event, "cc_queue"),
         is_withheld: event.header("Caller-Privacy-Hide-Number").is_some_and(|is| is == "true")
             || event.header(&format!("variable_{}", channel::WITHHOLD)).is_some_and(|is| is == "true"),
+        places,
     }
 }
 

@@ -79,6 +79,8 @@ impl State {
                 changes.extend(self.calls.park(said.leg, at, said.is_there));
                 changes
             }
+            What::Tapped(tapped) => self.calls.tapped(&tapped),
+            What::Job(..) => Vec::new(),
             What::Gateway { carrier, is_up, state } => {
                 let known = self.gateways.get(&carrier);
                 if known.is_some_and(|known| known.is_up == is_up && known.state == state || known.since > Some(at)) {

@@ -159,6 +159,10 @@ pub struct Leg {
     pub agent_id: Option<Uuid>,
     /// The leg that it is connected with.
     pub connected_to: Option<Uuid>,
+    /// Whether it is recorded. `null` if it began before this node listened.
+    pub recording: Option<bool>,
+    /// Whether the platform passes on nothing of what the phone says. A phone's own mute is not seen.
+    pub muted: bool,
 }
 
 /// A queue, with who waits there and who serves it.

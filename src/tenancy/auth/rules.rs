@@ -44,7 +44,7 @@ pub enum Resource {
     /// Whom a tenant calls and is called by.
     Contacts,
     Agents,
-    /// What goes on right now: registrations, calls, queues.
+    /// What goes on right now, and acting on it: registrations, calls, queues.
     Live,
     Pools,
     Setup,
@@ -173,7 +173,7 @@ pub fn level(role: Role, resource: Resource) -> Level {
         Resource::Reports            => [Read,    Read,  Read,  Read,   None],
         Resource::Contacts           => [Write,   Write, Write, Write,  Read],
         Resource::Agents             => [Write,   Write, Write, Read,   None],
-        Resource::Live               => [Read,    Read,  Read,  Read,   Own],
+        Resource::Live               => [Write,   Write, Write, Write,  Own],
         Resource::Pools              => [Write,   Write, Write, Read,   None],
         Resource::Setup              => [Write,   Write, Write, Read,   None],
         Resource::Keys               => [Write,   Write, Write, None,   None],
@@ -369,6 +369,10 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("GET",    "/v1/events", Rule::Needs(Resource::Live, OWN)),
     ("GET",    "/v1/live/registrations", Rule::Needs(Resource::Live, OWN)),
     ("GET",    "/v1/live/calls", Rule::Needs(Resource::Live, OWN)),
+    ("POST",   "/v1/calls", Rule::OwnOrWrite(Resource::Live)),
+    ("GET",    "/v1/call-jobs/{id}", Rule::Needs(Resource::Live, OWN)),
+    ("POST",   "/v1/live/calls/{id}/actions", Rule::OwnOrWrite(Resource::Live)),
+    ("POST",   "/v1/live/calls/{id}/supervise", Rule::Needs(Resource::Live, WRITE)),
     ("GET",    "/v1/live/queues", Rule::Needs(Resource::Live, OWN)),
     ("GET",    "/v1/live/agents", Rule::Needs(Resource::Live, OWN)),
     ("GET",    "/v1/live/conferences", Rule::Needs(Resource::Live, READ)),
@@ -399,6 +403,8 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("GET",    "/v1/switches/{id}", Rule::Needs(Resource::Switches, READ)),
     ("PATCH",  "/v1/switches/{id}", Rule::Needs(Resource::Switches, WRITE)),
     ("DELETE", "/v1/switches/{id}", Rule::Needs(Resource::Switches, WRITE)),
+    ("POST",   "/v1/switches/{id}/drain", Rule::Needs(Resource::Switches, WRITE)),
+    ("POST",   "/v1/switches/{id}/resume", Rule::Needs(Resource::Switches, WRITE)),
     ("PUT",    "/v1/switches/{id}/event-socket", Rule::Needs(Resource::Switches, WRITE)),
     ("GET",    "/v1/switches/{id}/event-socket", Rule::Needs(Resource::Switches, READ)),
     ("DELETE", "/v1/switches/{id}/event-socket", Rule::Needs(Resource::Switches, WRITE)),

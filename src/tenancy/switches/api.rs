@@ -90,3 +90,38 @@ pub async fn delete_switch(
     };
     request.run(&api, &actor, b"", work).await
 }
+
+/// Take a switch out of service
+///
+/// From now on, no call is made there by a click that another switch of its cluster can make. Calls that are up go on: `/v1/live/calls?switch_id=`
+/// shows them until the last one has ended. Phones and carriers send their calls where they are told to.
+#[utoipa::path(tag = "switches", responses((status = 200, body = Switch), (status = 404, body = Problem)))]
+#[post("/v1/switches/{id}/drain")]
+pub async fn drain_switch(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    path: Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let work = async |change: &mut _| {
+        let switch = super::drain(change, *path, true, request.if_match).await?;
+        Outcome::changed(&switch, switch.version)
+    };
+    request.run(&api, &actor, b"", work).await
+}
+
+/// Put a switch back into service
+#[utoipa::path(tag = "switches", responses((status = 200, body = Switch), (status = 404, body = Problem)))]
+#[post("/v1/switches/{id}/resume")]
+pub async fn resume_switch(
+    api: Data<Api>,
+    actor: Actor,
+    request: ChangeRequest,
+    path: Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let work = async |change: &mut _| {
+        let switch = super::drain(change, *path, false, request.if_match).await?;
+        Outcome::changed(&switch, switch.version)
+    };
+    request.run(&api, &actor, b"", work).await
+}

@@ -33,6 +33,8 @@ pub struct Switch {
     pub status: SwitchStatus,
     /// The cluster whose tenants it serves.
     pub cluster_id: Uuid,
+    /// Since when it is being taken out of service: no call is made there by a click that another switch can make. Its calls go on.
+    pub draining_since: Option<DateTime<Utc>>,
     pub version: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -135,6 +137,17 @@ pub async fn update(
     }
     change.audit_of(if patch.new_token { "rotate_token" } else { "update" }, Some(&before), Some(&switch)).await?;
     Ok(SwitchWithToken { switch, token: token.map(|token| token.to_string()) })
+}
+
+/// Takes a switch out of service, or puts it back.
+pub async fn drain(change: &mut Change, id: Uuid, is_wanted: bool, if_match: Option<i64>) -> Result<Switch> {
+    let before = locked(change, id, if_match).await?;
+    if before.draining_since.is_some() == is_wanted {
+        return Ok(before);
+    }
+    let switch = store::drain(change.db(), id, is_wanted).await?;
+    change.audit_of(if is_wanted { "drain" } else { "resume" }, Some(&before), Some(&switch)).await?;
+    Ok(switch)
 }
 
 pub async fn delete(change: &mut Change, id: Uuid, if_match: Option<i64>) -> Result<()> {

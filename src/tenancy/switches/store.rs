@@ -54,7 +54,7 @@ async fn select(
 ) -> sqlx::Result<Vec<Switch>> {
     sqlx::query_as!(
         Switch,
-        r#"select id, name as "name: _", status as "status: SwitchStatus", cluster_id, version, created_at, updated_at
+        r#"select id, name as "name: _", status as "status: SwitchStatus", cluster_id, draining_since, version, created_at, updated_at
              from switches
             where id > $1 and ($2::uuid is null or id = $2) and ($3::text is null or name = $3) order by id limit $4"#,
         window.after,
@@ -84,6 +84,22 @@ pub async fn update(
     .execute(&mut *db)
     .await?;
     get(db, id).await?.ok_or(sqlx::Error::RowNotFound)
+}
+
+pub async fn drain(db: &mut PgConnection, id: Uuid, is_wanted: bool) -> sqlx::Result<Switch> {
+    sqlx::query!(
+        "update switches set draining_since = case when $2 then now() end, version = version + 1, updated_at = now() where id = $1",
+        id,
+        is_wanted
+    )
+    .execute(&mut *db)
+    .await?;
+    get(db, id).await?.ok_or(sqlx::Error::RowNotFound)
+}
+
+/// The switches that are taken out of service.
+pub async fn draining(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!("select id from switches where draining_since is not null").fetch_all(db).await
 }
 
 pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {

@@ -51,6 +51,22 @@ codes! {
     EmailHasAccount "email_has_account" Conflict ChooseAnother "This e-mail address already has an account. Sign in with it, or have another address entered." "Zu dieser E-Mail-Adresse gibt es bereits ein Konto. Melden Sie sich damit an, oder lassen Sie eine andere Adresse eintragen.";
     KeyAboveYours "key_above_yours" Forbidden AskAdministrator "The key has more rights than you have." "Der Schlüssel hat mehr Rechte als Sie.";
     NotFromOurPage "not_from_our_page" Forbidden ReadAgain "The request did not come from one of our pages. Reload the page. Scripts must send its token as X-CSRF-Token." "Die Anfrage kam nicht von einer unserer Seiten. Laden Sie die Seite neu. Skripte müssen deren Token als X-CSRF-Token senden.";
+    // Acting on calls.
+    CallGone "call_gone" NotFound ReadAgain "The call is over, or it is not yours." "Das Gespräch ist zu Ende, oder es ist nicht Ihres.";
+    NoPhoneInCall "no_phone_in_call" Conflict ReadAgain "None of your phones is in this call, so there is nobody to do this for." "An diesem Gespräch ist keines Ihrer Telefone beteiligt: Es gibt niemanden, für den das geschehen könnte.";
+    NotConnected "not_connected" Conflict ReadAgain "The phone is connected with nobody right now." "Das Telefon ist gerade mit niemandem verbunden.";
+    NotAnsweredYet "not_answered_yet" Conflict ReadAgain "Nobody has answered yet." "Es hat noch niemand abgehoben.";
+    NobodyAside "nobody_aside" Conflict ReadAgain "Nobody of this call waits while another is asked. Begin with the action consult." "In diesem Gespräch wartet niemand, während jemand anderes gefragt wird. Beginnen Sie mit der Aktion consult.";
+    SomebodyAside "somebody_aside" Conflict ReadAgain "Somebody of this call waits already while another is asked." "In diesem Gespräch wartet schon jemand, während jemand anderes gefragt wird.";
+    NotParked "not_parked" Conflict ReadAgain "The call is not parked." "Das Gespräch ist nicht geparkt.";
+    IsRecorded "is_recorded" Conflict ReadAgain "The call is recorded already." "Das Gespräch wird schon aufgezeichnet.";
+    NotRecorded "not_recorded" Conflict ReadAgain "The call is not recorded." "Das Gespräch wird nicht aufgezeichnet.";
+    ActedOn "acted_on" Conflict ReadAgain "Somebody else acts on this call at this moment. Read it again before you try again." "Gerade führt jemand anderes an diesem Gespräch etwas aus. Lesen Sie es noch einmal, bevor Sie es wieder versuchen.";
+    SwitchRefused "switch_refused" Conflict ReadAgain "The switch refused: {answer}. The call has changed, perhaps because somebody else was faster." "Die Anlage hat abgelehnt: {answer}. Das Gespräch ist anders als eben, vielleicht war jemand schneller.";
+    NoPhoneRegistered "no_phone_registered" Conflict ChangeFirst "No phone of the extension {extension} is registered." "Kein Telefon der Nebenstelle {extension} ist angemeldet.";
+    WhichPhone "which_phone" Unprocessable Correct "Say whose phone is called first: agent_id or extension_id." "Sagen Sie, wessen Telefon zuerst angerufen wird: agent_id oder extension_id.";
+    TooManyCallsPlaced "too_many_calls_placed" TooMany Wait "Too many calls are made at once. Try again in a second." "Es werden zu viele Anrufe auf einmal hergestellt. Versuchen Sie es in einer Sekunde noch einmal.";
+    SupervisionForbidden "supervision_forbidden" Forbidden AskAdministrator "The company does not want calls to be listened to: calling.supervision in its settings." "Die Firma möchte nicht, dass Gespräche mitgehört werden: calling.supervision in ihren Einstellungen.";
     // Signing in.
     Unauthorized "unauthorized" Unauthorized SignIn "You are not signed in. Send an API key as X-API-Key, or an access token as Authorization: Bearer." "Sie sind nicht angemeldet. Senden Sie einen API-Schlüssel als X-API-Key, oder ein Token als Authorization: Bearer.";
     WrongPassword "wrong_password" Unauthorized SignIn "The e-mail address or the password is wrong." "Die E-Mail-Adresse oder das Passwort ist falsch.";
@@ -117,6 +133,10 @@ codes! {
     TooManySignIns "too_many_sign_ins" Unavailable Wait "Too many sign-ins at once. Try again in a moment." "Zu viele Anmeldungen auf einmal. Versuchen Sie es gleich noch einmal.";
     UploadsWait "uploads_wait" Unavailable Wait "Other uploads are being worked on. Try again in a minute." "Andere Importe werden gerade bearbeitet. Versuchen Sie es in einer Minute noch einmal.";
     NodeStops "node_stops" Unavailable Wait "This node is about to stop. Try again in a moment: another one serves you." "Dieser Knoten wird gerade beendet. Versuchen Sie es gleich noch einmal: Dann bedient Sie ein anderer.";
+    SwitchUnheard "switch_unheard" Unavailable Wait "Nothing is known right now of the switch that has the call. Try again in a moment." "Von der Anlage, auf der das Gespräch ist, ist gerade nichts bekannt. Versuchen Sie es gleich noch einmal.";
+    SwitchAway "switch_away" Unavailable Wait "The switch takes no commands right now, so nothing was done. Try again in a moment." "Die Anlage nimmt gerade keine Befehle an: Es ist nichts geschehen. Versuchen Sie es gleich noch einmal.";
+    NotSeenToHappen "not_seen_to_happen" Unavailable ReadAgain "The switch was told, and within {seconds} seconds nothing showed that it was done. Read the call again." "Die Anlage hat den Befehl, aber {seconds} Sekunden lang war nicht zu sehen, dass sie ihn ausgeführt hat. Lesen Sie das Gespräch noch einmal.";
+    NoSwitchForCall "no_switch_for_call" Conflict Wait "No switch can make the call right now. Try again in a moment." "Gerade kann keine Anlage den Anruf herstellen. Versuchen Sie es gleich noch einmal.";
     DatabaseUnavailable "database_unavailable" Unavailable Wait "The database is not available right now. Try again in a moment." "Die Datenbank ist gerade nicht erreichbar. Versuchen Sie es gleich noch einmal.";
     DatabaseFull "database_full" Unavailable MakeDiskRoom "The database's disk is full: nothing was changed. Try again when there is room." "Die Festplatte der Datenbank ist voll: Es wurde nichts geändert. Versuchen Sie es wieder, wenn Platz ist.";
     Internal "internal" Internal Report "Something went wrong on our side. The log has details under this id." "Bei uns ist etwas schiefgegangen. Unter dieser Kennung stehen Einzelheiten im Log.";
@@ -269,6 +289,9 @@ codes! {
     NationalNeedsCountry "national_needs_country" Field Correct "must be given: the numbering plan of a country says how to read national numbers" "muss angegeben werden: Nationale Rufnummern werden nach dem Rufnummernplan eines Landes gelesen";
     HeaderMustBeNamed "header_must_be_named" Field Correct "must name the header with the number if number_in is header, and must be absent otherwise" "muss den Header mit der Rufnummer nennen, wenn number_in header ist, und sonst fehlen";
     NotACallerNumber "not_a_caller_number" Field Correct "must be 1 to 15 digits, with an optional leading '+'" "muss 1 bis 15 Ziffern haben, auch mit '+' davor";
+    NotPressable "not_pressable" Field Correct "must be 1 to 40 keys of a phone: digits, '*', '#', A to D, and 'w' for a pause" "muss 1 bis 40 Tasten eines Telefons haben: Ziffern, '*', '#', A bis D und 'w' für eine Pause";
+    NotANumberToShow "not_a_number_to_show" Field Correct "must be one of the agent's own numbers" "muss eine eigene Rufnummer des Agenten sein";
+    NotDiallable "not_diallable" Field Correct "has no number to be reached at" "hat keine Nummer, unter der man es erreicht";
     NotADialNumber "not_a_dial_number" Field Correct "must be 1 to 24 digits, '*' or '#', or '+' and digits" "muss 1 bis 24 Ziffern, '*' oder '#' haben, oder '+' und Ziffern";
     NotAPrefix "not_a_prefix" Field Correct "must be 1 to 15 digits" "muss 1 bis 15 Ziffern haben";
     NotAFeatureCode "not_a_feature_code" Field Correct "must be '*' and 1 to 4 digits, or 3 to 6 digits" "muss '*' und 1 bis 4 Ziffern sein, oder 3 bis 6 Ziffern";
@@ -359,6 +382,7 @@ pub(super) fn thing(english: &str) -> &str {
         "switch" => "Switch",
         "event socket" => "Event-Socket",
         "call" => "Anruf",
+        "leg" => "Gesprächsseite",
         "contact" => "Kontakt",
         "call record" => "Verbindungsnachweis",
         "signing key" => "Signaturschlüssel",

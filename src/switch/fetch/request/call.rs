@@ -59,6 +59,8 @@ pub struct Phone<'a> {
     pub help_only: bool,
     pub own_number: Option<Cow<'a, str>>,
     pub area: Option<Cow<'a, str>>,
+    /// The number that this call is to show.
+    pub shows: Option<Cow<'a, str>>,
     pub extension: Option<uuid::Uuid>,
 }
 
@@ -166,6 +168,7 @@ pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
             help_only: fields.help_only.value.is_some() || fields.hops.value == Some(channel::HELP_HOPS.as_bytes()),
             own_number: text(fields.own_number.get()),
             area: text(fields.area.get()),
+            shows: text(fields.shows.get()),
             extension: text(fields.extension.get()).and_then(|id| id.parse().ok()),
         },
         arrival: Arrival {

@@ -1,0 +1,357 @@
+//! What people do to a call. Each command is given once, and done when an event of the switch shows it.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{
+    Control,
+    command::{Order, Place, Recording, Tape},
+    consult,
+    found::{Found, Own, answered},
+    line::Untaken,
+    wait::{self, Wait},
+};
+use crate::{
+    model::{
+        error::{Error, Result},
+        settings::routing::FeatureCodes,
+    },
+    switch::live::{
+        Live,
+        leg::Phase,
+        said::{Happened, Tap, What},
+    },
+    tenancy::Api,
+    text::{Code, DialNumber, Keys, SipUsername},
+};
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    HangUp,
+    Hold,
+    Resume,
+    Mute,
+    Unmute,
+    Send(Place),
+    Park,
+    /// The leg's phone asks somebody, while its partner waits.
+    Consult(DialNumber),
+    /// Whoever waits and whoever was asked are connected, and the leg ends.
+    Complete,
+    /// Whoever was asked is let go.
+    Cancel,
+    /// All three talk.
+    Join,
+    Press(Keys),
+    Record,
+    PauseRecording,
+    ResumeRecording,
+    StopRecording,
+}
+
+/// What came of it, beside the call's new state.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// Where the call is parked.
+    pub slot: Option<String>,
+}
+
+/// Somebody who acts on a call.
+pub struct Acting<'a> {
+    pub api: &'a Api,
+    pub live: &'a Arc<Live>,
+    pub control: &'a Arc<Control>,
+    pub found: &'a Found,
+    /// The person whose calls these must be.
+    pub limit: Option<Uuid>,
+    /// The person who asks.
+    pub asker: Option<Uuid>,
+    /// The leg that is named.
+    pub leg: Option<Uuid>,
+}
+
+/// That a leg is over while something else is waited for.
+fn gone<T>(what: &What, leg: Uuid) -> Option<Result<T>> {
+    wait::ended(what, leg).map(|_| Err(Code::CallGone.into()))
+}
+
+impl Acting<'_> {
+    /// Gives a command.
+    pub async fn tell(&self, order: Order) -> Result<()> {
+        self.control.tell(self.api, &self.found.watched, &order).await
+    }
+
+    fn hear(&self) -> Wait {
+        Wait::new(&self.found.watched)
+    }
+
+    fn own(&self) -> Result<Own> {
+        self.found.leg(self.leg, self.limit, self.asker)
+    }
+
+    /// Does it, unless it is so already.
+    pub async fn act(&self, act: &Act, codes: &FeatureCodes) -> Result<Done> {
+        match act {
+            Act::HangUp => self.hang_up().await,
+            Act::Hold | Act::Resume => self.hold(*act == Act::Hold).await,
+            Act::Mute | Act::Unmute => self.mute(*act == Act::Mute).await,
+            Act::Send(to) => self.send(to).await,
+            Act::Park => self.park(codes).await,
+            Act::Consult(to) => self.consult(to).await,
+            Act::Complete => self.complete().await,
+            Act::Cancel => self.cancel().await,
+            Act::Join => self.join().await,
+            Act::Press(keys) => self.press(keys).await,
+            Act::Record => self.record().await,
+            Act::PauseRecording => self.tape(Tape::Mask).await,
+            Act::ResumeRecording => self.tape(Tape::Unmask).await,
+            Act::StopRecording => self.tape(Tape::Stop).await,
+        }
+    }
+
+    async fn hang_up(&self) -> Result<Done> {
+        let mut left = match (self.leg, self.limit) {
+            (None, None) => self.found.all_legs().collect::<Vec<_>>(),
+            (Some(leg), None) => self.found.all_legs().filter(|one| *one == leg).collect(),
+            (_, Some(_)) => vec![self.own()?.leg.id],
+        };
+        if left.is_empty() {
+            return Err(Error::NotFound("leg"));
+        }
+        let mut hear = self.hear();
+        for leg in &left {
+            match self.control.try_tell(self.api, &self.found.watched, &Order::HangUp(*leg)).await {
+                // One ends when the other does.
+                Ok(()) | Err(Untaken::Refused(_)) => {}
+                Err(untaken) => return Err(untaken.into()),
+            }
+        }
+        left.retain(|leg| self.is_there(*leg));
+        while !left.is_empty() {
+            let over = hear.until(|what| left.iter().copied().find(|leg| wait::ended(what, *leg).is_some()).map(Ok));
+            let over = over.await?;
+            left.retain(|leg| *leg != over && self.is_there(*leg));
+        }
+        Ok(Done::default())
+    }
+
+    fn is_there(&self, leg: Uuid) -> bool {
+        self.found.watched.known().state.calls.leg(leg).is_some()
+    }
+
+    async fn hold(&self, is_wanted: bool) -> Result<Done> {
+        let Own { leg, .. } = self.own()?;
+        answered(&leg)?;
+        let (order, wanted) =
+            if is_wanted { (Order::Hold(leg.id), Happened::Held) } else { (Order::Resume(leg.id), Happened::Unheld) };
+        if is_wanted {
+            self.found.partner(&leg)?;
+        }
+        if (leg.phase == Phase::Held) == is_wanted {
+            return Ok(Done::default());
+        }
+        let mut hear = self.hear();
+        self.tell(order).await?;
+        hear.until(|what| (wait::of(what, leg.id) == Some(wanted)).then_some(Ok(())).or_else(|| gone(what, leg.id)))
+            .await?;
+        Ok(Done::default())
+    }
+
+    async fn mute(&self, is_wanted: bool) -> Result<Done> {
+        let Own { leg, .. } = self.own()?;
+        answered(&leg)?;
+        if leg.is_muted == is_wanted {
+            return Ok(Done::default());
+        }
+        let mut hear = self.hear();
+        self.tell(if is_wanted { Order::Mute(leg.id) } else { Order::Unmute(leg.id) }).await?;
+        let is_mute = |tap: &Tap| *tap == Tap::Mute;
+        hear.until(|what| {
+            wait::tapped(what, leg.id, is_wanted, is_mute).then_some(Ok(())).or_else(|| gone(what, leg.id))
+        })
+        .await?;
+        Ok(Done::default())
+    }
+
+    /// Sends whom the phone is connected with; or the leg itself, if that is connected with nobody.
+    async fn send(&self, to: &Place) -> Result<Done> {
+        let domain = self.found.domain.clone();
+        let leg = match self.own() {
+            Ok(own) => own.leg,
+            // A caller who waits, in a menu or a queue, and no phone is there yet.
+            Err(Error::Refused(why)) if why.code == Code::NoPhoneInCall => {
+                let first = self.found.call.legs.first().cloned();
+                first.ok_or_else(|| Error::from(Code::CallGone))?
+            }
+            Err(error) => return Err(error),
+        };
+        answered(&leg)?;
+        let Some(partner) = leg.partner else {
+            self.tell(Order::Send(leg.id, to.clone(), domain)).await?;
+            return Ok(Done::default());
+        };
+        let mut hear = self.hear();
+        self.tell(Order::SendPartner(leg.id, to.clone(), domain)).await?;
+        hear.until(|what| gone(what, partner).or_else(|| wait::parts(what, leg.id).then_some(Ok(())))).await?;
+        Ok(Done::default())
+    }
+
+    async fn park(&self, codes: &FeatureCodes) -> Result<Done> {
+        let Own { leg, .. } = self.own()?;
+        answered(&leg)?;
+        let partner = self.found.partner(&leg)?;
+        let code =
+            DialNumber::parse(codes.park.as_str()).map_err(|_| Error::Fault("a feature code can't be dialled"))?;
+        let mut hear = self.hear();
+        self.tell(Order::SendPartner(leg.id, Place::Number(code), self.found.domain.clone())).await?;
+        let slot = hear
+            .until(|what| gone(what, partner).or_else(|| wait::parked(what, partner).map(|slot| Ok(slot.to_owned()))));
+        Ok(Done { slot: Some(slot.await?) })
+    }
+
+    async fn consult(&self, to: &DialNumber) -> Result<Done> {
+        let Own { leg, user } = self.own()?;
+        answered(&leg)?;
+        let partner = self.found.partner(&leg)?;
+        if self.found.aside(&leg).is_ok() {
+            return Err(Code::SomebodyAside.into());
+        }
+        let domain = self.found.domain.clone();
+        let mut hear = self.hear();
+        if leg.phase == Phase::Held {
+            self.tell(Order::Resume(leg.id)).await?;
+        }
+        self.tell(Order::OnItsOwn(leg.id, user.clone(), domain.clone())).await?;
+        let watch = Wait::new(&self.found.watched);
+        self.tell(Order::Consult { leg: leg.id, to: to.clone(), back: user.clone(), domain: domain.clone() }).await?;
+        let parted = hear.until(|what| gone(what, partner).or_else(|| wait::parts(what, leg.id).then_some(Ok(()))));
+        parted.await?;
+        let asking = consult::Asking { call: self.found.call.id, leg: leg.id, waits: partner, back: user, domain };
+        consult::watch(self.control, self.api, &self.found.watched, watch, asking);
+        Ok(Done::default())
+    }
+
+    async fn complete(&self) -> Result<Done> {
+        let Own { leg, .. } = self.own()?;
+        let asked = self.found.partner(&leg)?;
+        let waits = self.found.aside(&leg)?;
+        if let Some(asked) = self.found.of_id(asked) {
+            answered(asked)?;
+        }
+        self.control.stop_watching(self.found.call.id);
+        let mut hear = self.hear();
+        self.tell(Order::EndsWithPartner(leg.id)).await?;
+        self.tell(Order::Connect(waits, asked)).await?;
+        hear.until(|what| {
+            gone(what, waits)
+                .or_else(|| gone(what, asked))
+                .or_else(|| wait::connects(what, waits, asked).then_some(Ok(())))
+        })
+        .await?;
+        Ok(Done::default())
+    }
+
+    async fn cancel(&self) -> Result<Done> {
+        let Own { leg, .. } = self.own()?;
+        let waits = self.found.aside(&leg)?;
+        self.control.stop_watching(self.found.call.id);
+        let mut hear = self.hear();
+        self.tell(Order::EndsWithPartner(leg.id)).await?;
+        if leg.partner.is_none() && leg.phase != Phase::Parked {
+            // Whoever is asked still rings.
+            self.tell(Order::Wait(leg.id)).await?;
+            let parked = hear.until(|what| {
+                gone(what, leg.id).or_else(|| (wait::of(what, leg.id) == Some(Happened::Parked)).then_some(Ok(())))
+            });
+            parked.await?;
+        }
+        self.tell(Order::Connect(leg.id, waits)).await?;
+        hear.until(|what| {
+            gone(what, waits)
+                .or_else(|| gone(what, leg.id))
+                .or_else(|| wait::connects(what, waits, leg.id).then_some(Ok(())))
+        })
+        .await?;
+        Ok(Done::default())
+    }
+
+    async fn join(&self) -> Result<Done> {
+        let Own { leg, .. } = self.own()?;
+        self.found.partner(&leg)?;
+        let waits = self.found.aside(&leg)?;
+        self.control.stop_watching(self.found.call.id);
+        let mut hear = self.hear();
+        self.tell(Order::EndsWithPartner(leg.id)).await?;
+        self.tell(Order::Join(waits, leg.id)).await?;
+        let is_listener = |tap: &Tap| *tap == Tap::Listener;
+        hear.until(|what| {
+            gone(what, waits)
+                .or_else(|| gone(what, leg.id))
+                .or_else(|| wait::tapped(what, leg.id, true, is_listener).then_some(Ok(())))
+        })
+        .await?;
+        Ok(Done::default())
+    }
+
+    /// To whom the phone is connected with. A switch fires no event for keys that it sends.
+    async fn press(&self, keys: &Keys) -> Result<Done> {
+        let Own { leg, .. } = self.own()?;
+        answered(&leg)?;
+        let partner = self.found.partner(&leg)?;
+        self.tell(Order::Press(partner, keys.clone())).await?;
+        Ok(Done::default())
+    }
+
+    fn recorded(&self) -> Option<(Uuid, Recording)> {
+        let files = |leg: &crate::switch::live::leg::Leg| Some((leg.id, Recording::heard(leg.recordings.last()?)?));
+        self.found.call.legs.iter().find_map(files)
+    }
+
+    async fn record(&self) -> Result<Done> {
+        let Own { leg, .. } = self.own()?;
+        answered(&leg)?;
+        if self.recorded().is_some() {
+            return Err(Code::IsRecorded.into());
+        }
+        let file = Recording::new(leg.id, chrono::Utc::now().timestamp());
+        let mut hear = self.hear();
+        self.tell(Order::RecordWell(leg.id)).await?;
+        self.tell(Order::Record(leg.id, Tape::Start, file)).await?;
+        let is_recording = |tap: &Tap| matches!(tap, Tap::Recording(_));
+        hear.until(|what| {
+            gone(what, leg.id).or_else(|| wait::tapped(what, leg.id, true, is_recording).then_some(Ok(())))
+        })
+        .await?;
+        Ok(Done::default())
+    }
+
+    /// A switch fires no event for a recording that is masked.
+    async fn tape(&self, tape: Tape) -> Result<Done> {
+        // Also refuses those whose call it is not.
+        let Own { leg, .. } = self.own()?;
+        let Some((of, file)) = self.recorded() else {
+            if tape == Tape::Stop && !leg.is_heard_whole {
+                self.tell(Order::StopRecording(leg.id)).await?;
+                return Ok(Done::default());
+            }
+            return Err(Code::NotRecorded.into());
+        };
+        let mut hear = self.hear();
+        self.tell(Order::Record(of, tape, file)).await?;
+        if tape == Tape::Stop {
+            let is_recording = |tap: &Tap| matches!(tap, Tap::Recording(_));
+            hear.until(|what| gone(what, of).or_else(|| wait::tapped(what, of, false, is_recording).then_some(Ok(()))))
+                .await?;
+        }
+        Ok(Done::default())
+    }
+}
+
+/// Whose mailbox a call is sent to: that of the extension with this number, or the phone's own.
+pub fn mailbox(found: &Found, own: impl FnOnce() -> Result<Own>, number: Option<&DialNumber>) -> Result<Place> {
+    let Some(number) = number else { return Ok(Place::Mailbox(own()?.user)) };
+    let extension = found.names.of_number(number.as_str()).ok_or(Error::NotFound("extension"))?;
+    SipUsername::parse(&extension.sip_username).map(Place::Mailbox).map_err(|_| Error::NotFound("extension"))
+}

@@ -1,0 +1,284 @@
+//! The commands that act on calls, as the switch's API takes them.
+//!
+//! Their arguments are split at spaces, and a line break would begin another command (`mod_event_socket.c`). So each part has a type that has
+//! neither: UUIDs, numbers that can be dialled, names of phones, domains, and constants.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+use crate::{
+    model::channel,
+    routing::{MESSAGE, transfers::BACK},
+    text::{DialNumber, Domain, E164, ExtensionNumber, Keys, SipUsername},
+};
+
+/// Where a leg is sent in its tenant's dialplan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    Number(DialNumber),
+    /// The mailbox of an extension.
+    Mailbox(SipUsername),
+    /// The phone of whoever put the call aside.
+    Back(SipUsername),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Mailbox(user) => write!(f, "{user}{MESSAGE}"),
+            Self::Back(user) => write!(f, "{user}{BACK}"),
+        }
+    }
+}
+
+/// The file of a recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recording(String);
+
+impl Recording {
+    /// A new one in the switch's folder for recordings: of a leg, begun at a time in seconds since 1970.
+    #[must_use]
+    pub fn new(leg: Uuid, at: i64) -> Self {
+        Self(format!("recordings/{leg}-{at}.wav"))
+    }
+
+    /// One that a switch named. A name that an argument can't hold is left alone.
+    #[must_use]
+    pub fn heard(file: &str) -> Option<Self> {
+        let is_plain = file.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'_' | b'-'));
+        (is_plain && !file.is_empty()).then(|| Self(file.to_owned()))
+    }
+}
+
+impl fmt::Display for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What is done with a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tape {
+    Start,
+    Stop,
+    /// It goes on with silence, so that its times stay those of the call.
+    Mask,
+    Unmask,
+}
+
+/// How a supervisor takes part in a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = SupervisionMode)]
+pub enum Mode {
+    /// Hears both, and is heard by nobody.
+    Listen,
+    /// Is heard by the agent only.
+    Whisper,
+    /// Is heard by both.
+    Barge,
+}
+
+/// What a phone does that is called first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Then {
+    /// It calls a number as if its keys had been pressed.
+    Calls { to: DialNumber, shows: Option<E164>, records: bool },
+    /// It takes part in the call of a leg.
+    Supervises { leg: Uuid, mode: Mode },
+}
+
+/// Calls a phone, and has it do something once it has answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placing {
+    /// The UUID of its leg, and so of the call.
+    pub leg: Uuid,
+    pub user: SipUsername,
+    pub number: ExtensionNumber,
+    pub domain: Domain,
+    pub seconds: u16,
+    pub then: Then,
+}
+
+/// A command that acts on a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    HangUp(Uuid),
+    Hold(Uuid),
+    Resume(Uuid),
+    Mute(Uuid),
+    Unmute(Uuid),
+    /// Sends the leg's partner. The leg itself ends.
+    SendPartner(Uuid, Place, Domain),
+    Send(Uuid, Place, Domain),
+    /// The leg's phone makes calls for itself from now on, whatever the leg was before, and stays if whom it calls hangs up.
+    OnItsOwn(Uuid, SipUsername, Domain),
+    /// The leg calls a number, while its partner hears music. If that lasts too long, the partner goes back to the leg's phone.
+    Consult {
+        leg: Uuid,
+        to: DialNumber,
+        back: SipUsername,
+        domain: Domain,
+    },
+    /// It ends again when its partner does.
+    EndsWithPartner(Uuid),
+    Wait(Uuid),
+    Connect(Uuid, Uuid),
+    /// The leg joins the conversation of another and its partner.
+    Join(Uuid, Uuid),
+    Press(Uuid, Keys),
+    Record(Uuid, Tape, Recording),
+    /// All recordings of a leg, also those that this node has not heard of.
+    StopRecording(Uuid),
+    /// Stays with the call when it is transferred, with each side in a channel of its own.
+    RecordWell(Uuid),
+    /// Both sides hear that somebody listens.
+    Announce(Uuid),
+    Place(Placing),
+}
+
+/// For how long somebody who was put aside hears music, and then as long a tone now and then.
+const ASIDE: u16 = 600;
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HangUp(leg) => write!(f, "uuid_kill {leg} NORMAL_CLEARING"),
+            Self::Hold(leg) => write!(f, "uuid_hold {leg}"),
+            Self::Resume(leg) => write!(f, "uuid_hold off {leg}"),
+            Self::Mute(leg) => write!(f, "uuid_audio {leg} start read mute 1"),
+            Self::Unmute(leg) => write!(f, "uuid_audio {leg} stop"),
+            Self::SendPartner(leg, to, domain) => write!(f, "uuid_transfer {leg} -bleg {to} XML {domain}"),
+            Self::Send(leg, to, domain) => write!(f, "uuid_transfer {leg} {to} XML {domain}"),
+            Self::OnItsOwn(leg, user, domain) => {
+                let (made, taken) = (channel::MADE_BY, channel::TAKEN_BY);
+                write!(
+                    f,
+                    "uuid_setvar_multi {leg} {made}={user}@{domain};{taken}=;{}=;{}=;{}=;execute_on_pre_bridge=transfer_vars:{made};park_after_bridge=true",
+                    channel::ON_BEHALF,
+                    channel::BACK,
+                    channel::HOPS,
+                )
+            }
+            // `m:^:` is the separator of inline applications (`inline_dialplan_hunt` in mod_dptools.c), as tones have commas.
+            Self::Consult { leg, to, back, domain } => write!(
+                f,
+                "uuid_dual_transfer {leg} {to}/XML/{domain} 'm:^:set:playback_timeout_sec={ASIDE}^playback:local_stream://default\
+                 ^playback:tone_stream://%(100,9900,440);loops=60^transfer:{} XML {domain}/inline'",
+                Place::Back(back.clone()),
+            ),
+            Self::EndsWithPartner(leg) => write!(f, "uuid_setvar_multi {leg} park_after_bridge=;playback_timeout_sec="),
+            Self::Wait(leg) => write!(f, "uuid_transfer {leg} park: inline"),
+            Self::Connect(one, other) => write!(f, "uuid_bridge {one} {other}"),
+            Self::Join(leg, with) => write!(f, "uuid_transfer {leg} three_way:{with} inline"),
+            Self::Press(leg, keys) => write!(f, "uuid_send_dtmf {leg} {keys}"),
+            Self::Record(leg, tape, file) => {
+                let how = match tape {
+                    Tape::Start => "start",
+                    Tape::Stop => "stop",
+                    Tape::Mask => "mask",
+                    Tape::Unmask => "unmask",
+                };
+                write!(f, "uuid_record {leg} {how} {file}")
+            }
+            Self::StopRecording(leg) => write!(f, "uuid_record {leg} stop all"),
+            Self::RecordWell(leg) => {
+                write!(f, "uuid_setvar_multi {leg} RECORD_STEREO=true;recording_follow_transfer=true")
+            }
+            Self::Announce(leg) => write!(f, "uuid_broadcast {leg} tone_stream://%(200,100,800);loops=2 both"),
+            Self::Place(placing) => placing.fmt(f),
+        }
+    }
+}
+
+/// Variables in braces have only letters, digits and `@._+*#:/=-`: a switch reads all others in its own way there
+/// (`switch_event_create_brackets` in switch_event.c).
+impl fmt::Display for Placing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { leg, user, number, domain, seconds, then } = self;
+        write!(
+            f,
+            "originate {{origination_uuid={leg},originate_timeout={seconds},ignore_early_media=true,user_name={user},domain_name={domain},user_context={domain}"
+        )?;
+        match then {
+            Then::Calls { to, shows, records } => {
+                write!(
+                    f,
+                    ",origination_caller_id_number={to},origination_caller_id_name={to},{}={to}",
+                    channel::PLACES
+                )?;
+                if let Some(number) = shows {
+                    write!(f, ",{}={number}", channel::SHOWS)?;
+                }
+                let made = channel::MADE_BY;
+                write!(
+                    f,
+                    "}}user/{user}@{domain} 'm:^:set:{made}={user}@{domain}^unset:{}^set:execute_on_pre_bridge=transfer_vars:{made}",
+                    channel::TAKEN_BY
+                )?;
+                if *records {
+                    write!(
+                        f,
+                        "^set:RECORD_STEREO=true^set:recording_follow_transfer=true^record_session:recordings/{leg}.wav"
+                    )?;
+                }
+                write!(f, "^transfer:{to} XML {domain}' inline")
+            }
+            Then::Supervises { leg: watched, mode } => {
+                write!(f, ",origination_caller_id_number={number},origination_caller_id_name={number}")?;
+                // The keys that change the mode would end or change what somebody else has asked for.
+                let (keys, app) = match mode {
+                    Mode::Listen => (",eavesdrop_enable_dtmf=false", "eavesdrop"),
+                    // Mixed into what is written to the leg, so that its phone hears it (`eavesdrop_callback` in switch_ivr_async.c).
+                    Mode::Whisper => (",eavesdrop_enable_dtmf=false,eavesdrop_whisper_bleg=true", "eavesdrop"),
+                    Mode::Barge => ("", "three_way"),
+                };
+                write!(f, "{keys}}}user/{user}@{domain} '{app}:{watched}' inline")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn placing(then: Then) -> String {
+        let parsed = (SipUsername::parse("u7k"), ExtensionNumber::parse("1000"), Domain::parse("acme.test"));
+        let (user, number, domain) = (parsed.0.unwrap(), parsed.1.unwrap(), parsed.2.unwrap());
+        Order::Place(Placing { leg: Uuid::nil(), user, number, domain, seconds: 30, then }).to_string()
+    }
+
+    #[test]
+    fn the_phone_is_called_first_and_then_calls_as_itself() {
+        let to = DialNumber::parse("+498912345678").unwrap();
+        let said = placing(Then::Calls { to, shows: E164::parse("+493012345678").ok(), records: true });
+        assert_eq!(
+            said,
+            "originate {origination_uuid=00000000-0000-0000-0000-000000000000,originate_timeout=30,ignore_early_media=true,user_name=u7k,\
+             domain_name=acme.test,user_context=acme.test,origination_caller_id_number=+498912345678,\
+             origination_caller_id_name=+498912345678,dialplane_places=+498912345678,dialplane_shows=+493012345678}user/u7k@acme.test \
+             'm:^:set:dialplane_made_by=u7k@acme.test^unset:dialplane_taken_by^set:execute_on_pre_bridge=transfer_vars:dialplane_made_by\
+             ^set:RECORD_STEREO=true^set:recording_follow_transfer=true^record_session:recordings/00000000-0000-0000-0000-000000000000.wav\
+             ^transfer:+498912345678 XML acme.test' inline"
+        );
+    }
+
+    #[test]
+    fn whoever_whispers_is_mixed_into_what_the_agents_phone_hears() {
+        let whisper = placing(Then::Supervises { leg: Uuid::nil(), mode: Mode::Whisper });
+        assert!(whisper.contains("eavesdrop_whisper_bleg=true}") && whisper.ends_with(" inline"), "{whisper}");
+        assert!(!placing(Then::Supervises { leg: Uuid::nil(), mode: Mode::Listen }).contains("whisper"));
+        assert!(placing(Then::Supervises { leg: Uuid::nil(), mode: Mode::Barge }).contains("'three_way:"));
+    }
+
+    #[test]
+    fn keys_are_only_keys() {
+        for wrong in ["", "12 3", "1\n\nexit", "1;2", "~", &"1".repeat(41)] {
+            assert!(Keys::parse(wrong).is_err(), "{wrong:?}");
+        }
+        assert!(Keys::parse("12w*#D").is_ok());
+    }
+}

@@ -1,0 +1,122 @@
+//! The SQL of acting on calls.
+
+use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
+
+use super::jobs::{CallJob, JobKind, JobState};
+
+/// How many calls a tenant began in the last second.
+pub async fn placed_by(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from call_jobs where tenant_id = $1 and created_at > now() - interval '1 second'"#,
+        tenant
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// Whether a number is assigned to an agent.
+pub async fn is_number_of(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    user: Option<Uuid>,
+    number: &str,
+) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (
+               select from numbers n join assignments a on a.tenant_id = n.tenant_id and a.number_id = n.id
+                where n.tenant_id = $1 and n.number = $3 and a.user_id = $2) as "is!""#,
+        tenant,
+        user,
+        number
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// The number of a destination of this kind. `None`: there is no such destination.
+pub async fn number_of(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    id: Uuid,
+    kind: &str,
+) -> sqlx::Result<Option<Option<String>>> {
+    sqlx::query_scalar!(
+        "select number from destinations where tenant_id = $1 and id = $2 and kind = $3",
+        tenant,
+        id,
+        kind
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Takes the turn to act on a call, across all nodes, until the transaction ends. `false` if somebody has it.
+pub async fn take_turn(db: impl PgExecutor<'_>, call: Uuid) -> sqlx::Result<bool> {
+    let (high, _) = call.as_u64_pair();
+    sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1) as "is!""#, high.cast_signed()).fetch_one(db).await
+}
+
+pub async fn insert(db: &mut PgConnection, job: &CallJob) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into call_jobs (id, tenant_id, kind, switch_id, extension_id, user_id, number, call_id) values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        job.id,
+        job.tenant_id,
+        job.kind as JobKind,
+        job.switch_id,
+        job.extension_id,
+        job.agent_id,
+        job.to,
+        job.call_id
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// A job, if it is one of this person's.
+pub async fn get(
+    db: impl PgExecutor<'_>,
+    tenant: Option<Uuid>,
+    id: Uuid,
+    user: Option<Uuid>,
+) -> sqlx::Result<Option<CallJob>> {
+    sqlx::query_as!(
+        CallJob,
+        r#"select id, tenant_id, kind as "kind: JobKind", switch_id, extension_id, user_id as agent_id, number as "to", call_id,
+                  state as "state: JobState", cause, created_at, changed_at, answered_at, ended_at
+             from call_jobs
+            where id = $1 and ($2::uuid is null or tenant_id = $2) and ($3::uuid is null or user_id = $3)"#,
+        id,
+        tenant,
+        user
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Moves a job on. What comes late changes nothing.
+pub async fn move_on(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    id: Uuid,
+    state: JobState,
+    cause: Option<&str>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update call_jobs
+            set state = $3, cause = $4, changed_at = now(),
+                answered_at = coalesce(answered_at, case when $3 = 'answered' then now() end),
+                ended_at = case when $3 = 'ended' then now() end
+          where tenant_id = $1 and id = $2
+            and array_position(array['queued', 'ringing_agent', 'ringing', 'answered', 'ended'], state)
+              < array_position(array['queued', 'ringing_agent', 'ringing', 'answered', 'ended'], $3)",
+        tenant,
+        id,
+        state as JobState,
+        cause
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,231 @@
+//! Acting on calls, with a played switch: what it is told, who may, and what is answered when nothing comes of it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    event_socket::EventSocket,
+    harness::{Answer, Node},
+    live::{fires, known, leg, now, registers},
+    pushes::Fleet,
+};
+
+/// A call from outside that the agent's phone has taken: the caller's leg, and the phone's.
+async fn talking(fleet: &Fleet) -> (Uuid, Uuid) {
+    let (domain, phone) = (&fleet.stage.domain, &fleet.stage.phone);
+    let (a, b) = (Uuid::new_v4(), Uuid::new_v4());
+    let caller = json!({
+        "Call-Direction": "inbound", "Channel-Name": "sofia/external/x@carrier.test", "Caller-Caller-ID-Number": "+493012345678",
+        "Caller-Destination-Number": "+12025550123", "Caller-Context": "public", "variable_dialplane_tenant": fleet.stage.tenant,
+    });
+    let called = json!({
+        "Call-Direction": "outbound", "Channel-Name": format!("sofia/internal/{phone}@192.0.2.7"), "Other-Leg-Unique-ID": a,
+        "variable_dialplane_taken_by": format!("{phone}@{domain}"),
+    });
+    let pair = json!({ "Bridge-A-Unique-ID": a, "Bridge-B-Unique-ID": b });
+    fires(&fleet.socket, leg("CHANNEL_CREATE", a, a, &caller), now());
+    fires(&fleet.socket, leg("CHANNEL_CREATE", b, a, &called), now());
+    for (name, of, more) in
+        [("CHANNEL_ANSWER", b, json!({})), ("CHANNEL_ANSWER", a, json!({})), ("CHANNEL_BRIDGE", a, pair)]
+    {
+        fires(&fleet.socket, leg(name, of, a, &more), now());
+    }
+    let path = format!("/v1/live/calls?tenant_id={}&state=talking", fleet.stage.tenant);
+    let since = Instant::now();
+    while fleet.stage.node.api("GET", &path, Value::Null).await.json()["items"].as_array().unwrap().is_empty() {
+        assert!(since.elapsed() < Duration::from_secs(20), "the call is not known");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    (a, b)
+}
+
+async fn acts(node: &Node, tenant: Uuid, call: &str, body: Value) -> Answer {
+    node.api("POST", &format!("/v1/live/calls/{call}/actions?tenant_id={tenant}"), body).await
+}
+
+fn code(answer: &Answer) -> (u16, String) {
+    (answer.status, answer.json()["code"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Waits until the switch was told a command that begins so, and returns it.
+async fn told(socket: &EventSocket, begins: &str) -> String {
+    let since = Instant::now();
+    loop {
+        let found = socket.has().told.iter().find(|command| command.starts_with(begins)).cloned();
+        if let Some(command) = found {
+            return command;
+        }
+        assert!(since.elapsed() < Duration::from_secs(20), "not told {begins}: {:?}", socket.has().told);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[actix_web::test]
+async fn an_action_is_done_when_the_switch_says_so_and_not_when_it_only_takes_it() {
+    let fleet = Fleet::new().await;
+    known(&fleet).await;
+    let (a, b) = talking(&fleet).await;
+    let (node, tenant) = (&fleet.stage.node, fleet.stage.tenant);
+    let call = a.to_string();
+    let hold = acts(node, tenant, &call, json!({ "action": "hold" }));
+    let event = async {
+        let command = told(&fleet.socket, "uuid_hold").await;
+        assert_eq!(command, format!("uuid_hold {b}"), "the phone holds, not the caller");
+        fires(&fleet.socket, leg("CHANNEL_HOLD", b, a, &json!({})), now());
+    };
+    let (held, ()) = tokio::join!(hold, event);
+    assert_eq!((held.status, &held.json()["call"]["state"]), (200, &json!("held")), "{}", held.text());
+
+    // It takes the next one as well, and nothing happens.
+    let late = acts(node, tenant, &call, json!({ "action": "resume" })).await;
+    assert_eq!(code(&late), (503, "not_seen_to_happen".into()), "{}", late.text());
+    // It refuses.
+    fleet.socket.has().refuses = Some("uuid_hold");
+    let refused = acts(node, tenant, &call, json!({ "action": "resume" })).await;
+    assert_eq!(code(&refused), (409, "switch_refused".into()), "{}", refused.text());
+
+    // Where it goes is what can be dialled, and nothing else gets into a command.
+    for to in ["1001 XML public", "1001\n\nexit", "&park()", ""] {
+        let wrong = acts(node, tenant, &call, json!({ "action": "transfer", "to": to })).await;
+        assert_eq!(wrong.status, 422, "{to:?}: {}", wrong.text());
+    }
+    let transfer = acts(node, tenant, &call, json!({ "action": "transfer", "to": "1001" }));
+    let event = async {
+        let command = told(&fleet.socket, "uuid_transfer").await;
+        assert_eq!(command, format!("uuid_transfer {b} -bleg 1001 XML {}", fleet.stage.domain));
+        let pair = json!({ "Bridge-A-Unique-ID": a, "Bridge-B-Unique-ID": b });
+        fires(&fleet.socket, leg("CHANNEL_UNBRIDGE", a, a, &pair), now());
+    };
+    let (transferred, ()) = tokio::join!(transfer, event);
+    assert_eq!(transferred.status, 200, "{}", transferred.text());
+    fleet.stage.stop().await;
+}
+
+#[actix_web::test]
+async fn calls_of_others_are_not_found_and_one_at_a_time_acts() {
+    let fleet = Fleet::new().await;
+    known(&fleet).await;
+    let (a, b) = talking(&fleet).await;
+    let (node, tenant) = (&fleet.stage.node, fleet.stage.tenant);
+    let other = node.tenant("other.test").await;
+    let action = || json!({ "action": "hangup" });
+    assert_eq!(acts(node, other, &a.to_string(), action()).await.status, 404, "another tenant's");
+    assert_eq!(acts(node, tenant, &Uuid::new_v4().to_string(), action()).await.status, 404, "no call");
+    assert_eq!(acts(node, tenant, "not-a-uuid", action()).await.status, 404, "no id");
+    assert_eq!(
+        acts(node, tenant, &a.to_string(), json!({ "action": "hold", "leg_id": Uuid::new_v4() })).await.status,
+        404
+    );
+    let not_aside = acts(node, tenant, &a.to_string(), json!({ "action": "complete" })).await;
+    assert_eq!(code(&not_aside), (409, "nobody_aside".into()));
+    assert!(fleet.socket.told().iter().all(|command| !command.starts_with("uuid_")), "nothing was told");
+
+    // Two people at once: one waits for the switch, the other is told so. Also on another node.
+    let second = Node::start(&fleet.stage.database).await;
+    let path = format!("/v1/live/calls?tenant_id={tenant}");
+    let since = Instant::now();
+    loop {
+        // It did not hear the call's beginning.
+        let known = second.api("GET", &path, Value::Null).await.json();
+        if known["unknown"].as_array().is_some_and(Vec::is_empty) {
+            break;
+        }
+        assert!(since.elapsed() < Duration::from_secs(20), "{known}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let (id, call) = (a.to_string(), a);
+    let first = acts(node, tenant, &id, json!({ "action": "hold" }));
+    let others = async {
+        told(&fleet.socket, "uuid_hold").await;
+        for node in [node, &second] {
+            let refused = acts(node, tenant, &id, json!({ "action": "transfer", "to": "1001" })).await;
+            assert_eq!(code(&refused), (409, "acted_on".into()), "{}", refused.text());
+        }
+        fires(&fleet.socket, leg("CHANNEL_HOLD", b, call, &json!({})), now());
+    };
+    let (held, ()) = tokio::join!(first, others);
+    assert_eq!(held.status, 200, "{}", held.text());
+    second.stop().await;
+    fleet.stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_repeated_request_makes_one_call_and_a_job_follows_it_to_its_end() {
+    let fleet = Fleet::new().await;
+    known(&fleet).await;
+    let (node, tenant) = (&fleet.stage.node, fleet.stage.tenant);
+    let path = format!("/v1/calls?tenant_id={tenant}");
+    let new = json!({ "agent_id": fleet.stage.agent, "to": "+498912345678", "show": "+493012345678" });
+    let nowhere = node.api("POST", &path, new.clone()).await;
+    assert_eq!(code(&nowhere), (409, "no_phone_registered".into()), "{}", nowhere.text());
+    fires(&fleet.socket, registers(&fleet.stage.domain, &fleet.stage.phone, "one"), now());
+    let phones = format!("/v1/live/registrations?tenant_id={tenant}");
+    while node.api("GET", &phones, Value::Null).await.json()["items"].as_array().unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let wrong = json!({ "agent_id": fleet.stage.agent, "to": "1001", "show": "+4930999999" });
+    let wrong = node.api("POST", &path, wrong).await;
+    assert_eq!((code(&wrong), &wrong.json()["field"]), ((422, "not_a_number_to_show".into()), &json!("show")));
+
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let made = node
+            .api_with("POST", &path, &[("X-API-Key", &node.key), ("Idempotency-Key", "click-1")], new.clone())
+            .await;
+        assert_eq!(made.status, 201, "{}", made.text());
+        ids.push(made.id());
+    }
+    assert_eq!(ids[0], ids[1]);
+    let command = told(&fleet.socket, "originate").await;
+    let (job, phone, domain) = (ids[0], &fleet.stage.phone, &fleet.stage.domain);
+    assert!(command.starts_with(&format!("originate {{origination_uuid={job},")), "{command}");
+    assert!(command.contains(&format!("dialplane_shows=+493012345678}}user/{phone}@{domain} ")), "{command}");
+    let state = async |wanted: &str| {
+        let since = Instant::now();
+        loop {
+            let shown = node.api("GET", &format!("/v1/call-jobs/{job}?tenant_id={tenant}"), Value::Null).await.json();
+            if shown["state"] == wanted {
+                return shown;
+            }
+            assert!(since.elapsed() < Duration::from_secs(20), "{wanted}: {shown}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let own = json!({
+        "Call-Direction": "outbound", "Channel-Name": format!("sofia/internal/{phone}@192.0.2.7"),
+        "variable_dialplane_taken_by": format!("{phone}@{domain}"), "variable_dialplane_places": "+498912345678",
+    });
+    fires(&fleet.socket, leg("CHANNEL_CREATE", job, job, &own), now());
+    state("ringing_agent").await;
+    fires(&fleet.socket, leg("CHANNEL_ANSWER", job, job, &own), now());
+    state("ringing").await;
+    let ends = json!({ "Hangup-Cause": "USER_BUSY" });
+    fires(&fleet.socket, leg("CHANNEL_HANGUP_COMPLETE", job, job, &ends), now());
+    assert_eq!(state("ended").await["cause"], "USER_BUSY");
+    assert_eq!(fleet.socket.has().told.iter().filter(|command| command.starts_with("originate")).count(), 1);
+
+    // Another tenant's job is not found.
+    let other = node.tenant("other.test").await;
+    let foreign = node.api("GET", &format!("/v1/call-jobs/{job}?tenant_id={other}"), Value::Null).await;
+    assert_eq!(foreign.status, 404);
+
+    // The switch is taken out of service, and there is no other.
+    assert_eq!(node.api("POST", &format!("{}/drain", fleet.switch), Value::Null).await.status, 200);
+    assert!(node.api("GET", &fleet.switch, Value::Null).await.json()["draining_since"].is_string());
+    assert_eq!(code(&node.api("POST", &path, new.clone()).await), (409, "no_switch_for_call".into()));
+    assert_eq!(node.api("POST", &format!("{}/resume", fleet.switch), Value::Null).await.status, 200);
+
+    // Too many at once.
+    let asked = (0..30).map(|_| node.api("POST", &path, new.clone()));
+    let answers = futures_util::future::join_all(asked).await;
+    let count = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
+    assert!(
+        count(429) > 0 && count(201) > 0 && count(201) + count(429) == 30,
+        "{} made, {} too many",
+        count(201),
+        count(429)
+    );
+    fleet.stage.stop().await;
+}

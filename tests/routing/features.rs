@@ -171,7 +171,7 @@ async fn what_a_phone_changes_leaves_what_is_changed_at_the_same_time() {
     };
     let (answer, ()) = tokio::join!(stage.calls("*79", Uuid::new_v4()), commits);
     let after = stage.node.api("GET", &path, Value::Null).await.json();
-    assert_eq!(after["calls"], json!({ "record": true }), "{}", answer);
+    assert_eq!(after["calls"], json!({ "record": true }), "{answer}");
     let entry = "select after->'calls' from audit_log where actor = 'phone'";
     let entry = sqlx::query_scalar::<_, Value>(entry).fetch_one(&mut watcher).await.unwrap();
     assert_eq!(entry, json!({ "record": true }), "the log says what came of it");

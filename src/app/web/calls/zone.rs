@@ -22,10 +22,10 @@ fn begins(day: Date, zone: &TimeZone) -> Option<String> {
 
 /// From when until before when a period is.
 pub fn between(zone: &TimeZone, period: &str, from: &str, to: &str) -> (Option<String>, Option<String>) {
-    of(Timestamp::now().to_zoned(zone.clone()), period, from, to)
+    of(&Timestamp::now().to_zoned(zone.clone()), period, from, to)
 }
 
-fn of(now: Zoned, period: &str, from: &str, to: &str) -> (Option<String>, Option<String>) {
+fn of(now: &Zoned, period: &str, from: &str, to: &str) -> (Option<String>, Option<String>) {
     let (zone, today) = (now.time_zone().clone(), now.date());
     let begins = |day: Date| begins(day, &zone);
     let ago = |days: i64| today.checked_sub(Span::new().days(days)).ok().and_then(begins);
@@ -52,11 +52,11 @@ mod tests {
         // Half past midnight in Berlin, while it is still the day before in UTC.
         let now = "2026-03-29T22:30:00Z".parse::<Timestamp>().unwrap().to_zoned(berlin);
         let some = |text: &str| Some(text.to_owned());
-        assert_eq!(of(now.clone(), "today", "", ""), (some("2026-03-29T22:00:00Z"), None));
+        assert_eq!(of(&now, "today", "", ""), (some("2026-03-29T22:00:00Z"), None));
         // That day has 23 hours.
-        assert_eq!(of(now.clone(), "yesterday", "", ""), (some("2026-03-28T23:00:00Z"), some("2026-03-29T22:00:00Z")));
-        let custom = of(now.clone(), "custom", "2026-01-01", "2026-01-31");
+        assert_eq!(of(&now, "yesterday", "", ""), (some("2026-03-28T23:00:00Z"), some("2026-03-29T22:00:00Z")));
+        let custom = of(&now, "custom", "2026-01-01", "2026-01-31");
         assert_eq!(custom, (some("2025-12-31T23:00:00Z"), some("2026-01-31T23:00:00Z")));
-        assert_eq!(of(now, "custom", "x", "9999-12-31"), (None, None));
+        assert_eq!(of(&now, "custom", "x", "9999-12-31"), (None, None));
     }
 }

@@ -118,7 +118,7 @@ impl From<Why> for Problem {
             id: None,
             used_by: Vec::new(),
             // Who has to come again is told when, also where nobody knows exactly.
-            retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(2),
+            retry_after: matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS).then_some(2),
             gave_way: false,
             why,
         }

@@ -113,6 +113,9 @@ impl Chromium {
         {
             menu.click().await.unwrap();
         }
+        // The driver scrolls it below the bar, which would take the click.
+        let script = "arguments[0].scrollIntoView({ block: 'center' })";
+        self.page.execute(script, vec![serde_json::to_value(&thing).unwrap()]).await.unwrap();
         thing.click().await.unwrap();
     }
 

@@ -16,3 +16,4 @@ mod gallery;
 mod journeys;
 mod phone;
 mod sip;
+mod site;

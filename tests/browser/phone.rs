@@ -108,6 +108,9 @@ async fn one_click_takes_calls_in_the_browser_and_every_state_is_said_in_words()
     let call = desk.switch.ring("Katherine Johnson", "+12025550143");
     browser.sees("Katherine Johnson is calling.").await;
     assert!(browser.page.title().await.unwrap().contains("Katherine Johnson is calling"));
+    // Who it is, and what was said before.
+    browser.sees("Orbit").await;
+    browser.sees("This is the first call.").await;
     gallery.look_around("phone-rings").await;
     browser.click("Answer").await;
     browser.sees("You talk with Katherine Johnson.").await;

@@ -8,10 +8,14 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod browser_phone;
 mod calls;
 mod canary;
 mod carriers;
 mod control;
+#[allow(dead_code, reason = "the tests of pages use all of it")]
+#[path = "../browser/chromium.rs"]
+mod chromium;
 mod everyday;
 mod goes_on;
 mod groups;
@@ -25,6 +29,9 @@ mod phone;
 mod ports;
 mod routing;
 mod sipp;
+#[allow(dead_code, reason = "the tests of pages use all of it")]
+#[path = "../browser/site.rs"]
+mod site;
 mod switch;
 #[allow(dead_code, reason = "rows use what they need of it")]
 mod table;

@@ -61,6 +61,10 @@ struct PhonePage<'a> {
     /// The code of the call that plays one's own voice back.
     echo: Option<String>,
     shortcuts: &'static [(&'static str, &'static str)],
+    /// The visitor's own numbers, to tell who called whom.
+    numbers: String,
+    /// What a call can have come to, as the tenant has it in its settings.
+    dispositions: Vec<String>,
 }
 
 /// The origin that the page's scripts may connect to. Anything that is not one adds nothing to the page's policy.
@@ -85,14 +89,20 @@ async fn phone_page(visitor: Visitor) -> Page {
     drop(db);
     let settings = settings.and_then(|(settings, _)| serde_json::from_value::<Settings>(settings).ok());
     let shell = visitor.shell.on("phone");
+    let (echo, dispositions) = settings.map_or((None, Vec::new()), |settings| {
+        let dispositions = settings.dispositions.iter().map(ToString::to_string).collect();
+        (Some(settings.routing.codes.echo.to_string()), dispositions)
+    });
     let page = PhonePage {
+        numbers: own.iter().map(|own| own.number.to_string()).collect::<Vec<_>>().join(" "),
+        dispositions,
         user,
         extensions: own
             .into_iter()
             .map(|own| Own { id: own.id, number: own.number.to_string(), name: own.display_name.to_string() })
             .collect(),
         words: catalogue::texts("softphone.", shell.language),
-        echo: settings.map(|settings| settings.routing.codes.echo.to_string()),
+        echo,
         shortcuts: SHORTCUTS,
         s: &shell,
     };
@@ -150,7 +160,8 @@ mod tests {
     }
 
     /// Words that scripts put together from a part that is fixed and one that is not.
-    const MADE_UP: [&str; 8] = ["state.", "sentence.", "call.", "end.", "quality.", "presence.", "said.", "act."];
+    const MADE_UP: [&str; 9] =
+        ["state.", "sentence.", "call.", "end.", "quality.", "presence.", "said.", "act.", "result."];
 
     #[test]
     fn every_word_of_the_phones_scripts_is_there_and_none_is_idle() {
@@ -159,6 +170,7 @@ mod tests {
             include_str!("assets/phone-show.js"),
             include_str!("assets/phone-dial.js"),
             include_str!("assets/phone-calls.js"),
+            include_str!("assets/phone-desk.js"),
             include_str!("../../../templates/web/phone.html"),
             include_str!("phone.rs"),
         ];

@@ -5,6 +5,7 @@ import { askFor, give, onTabs, take } from "./phone-tabs.js";
 import { Line } from "./phone-line.js";
 import { Calls } from "./phone-calls.js";
 import { clearDial, nameOf, openDial, readColleagues, wanted } from "./phone-dial.js";
+import { afterCall, openDesk, showCard, showNumbers, showRecent } from "./phone-desk.js";
 import { endOf, keypad, partyOf, say, showCalls, showClocks, showKeys, showQuality, showState, stateButton } from "./phone-show.js";
 
 const calls = new Calls();
@@ -107,7 +108,7 @@ async function connect() {
 }
 
 function registered() {
-  readColleagues();
+  readColleagues().then(() => showRecent(nameOf));
   if (toDial) {
     const number = dialled(toDial);
     toDial = null;
@@ -147,6 +148,7 @@ function dial(number) {
     const call = calls.dial(number);
     call.known = nameOf(number);
     changed();
+    card(call);
   }
   clearDial();
 }
@@ -169,6 +171,16 @@ function consult() {
   if (!number || !transferring) return find("number").focus();
   endTransfer();
   dial(number);
+}
+
+// Who is on the phone. A call that rings while another goes on does not take the card away from it.
+async function card(call) {
+  if (calls.list.some((other) => other !== call && other.state === "talking" && !other.isHeld)) return;
+  const contact = await showCard(call, partyOf(call));
+  if (!contact || call.isOver) return;
+  call.known = contact.name;
+  call.company = contact.company;
+  changed();
 }
 
 const does = {
@@ -202,16 +214,20 @@ calls.addEventListener("changed", ({ detail: { call, what } }) => {
     say(t("rings", { name: partyOf(call) }));
     notify(call);
     changed();
+    card(call);
     find("calls").firstElementChild?.scrollIntoView({ block: "nearest" });
     return;
   }
   if (what === "state" && call.state !== "ringing") {
     notice?.close();
+    if (call.state === "talking") card(call);
     if (call.state === "talking") say(t("connected", { name: partyOf(call) }));
   }
   if (["isMuted", "isHeld", "isHeldThere"].includes(what)) say(t(`said.${what}.${call[what]}`));
   if (what === "over") {
     notice?.close();
+    afterCall(call);
+    setTimeout(() => showRecent(nameOf), 4000);
     const end = endOf(call);
     say(end ? t(`end.${end}`, { name: partyOf(call) }) : t("ended", { name: partyOf(call) }), Boolean(end) && end !== "missed" && end !== "elsewhere");
   }
@@ -318,6 +334,12 @@ document.addEventListener("click", (event) => {
 });
 window.addEventListener("beforeunload", (event) => { if (calls.list.length) event.preventDefault(); });
 
+// A call of a page that is gone would be silence for the other side until the switch notices.
+window.addEventListener("pagehide", () => { for (const call of calls.list) if (call.state !== "ringing") call.end(); });
+
+openDesk();
+readColleagues().then(() => showRecent(nameOf));
+showNumbers();
 setInterval(() => showClocks(calls), 1000);
 stand("offline");
 showCalls(calls, does);

@@ -1,0 +1,154 @@
+// The desk around the phone: who calls, what was said before, notes and the result of a call, and the calls of the last days.
+import { ask, clock, el, find, icon, root, t } from "./phone-base.js";
+
+const RECENT = 20;
+const format = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "short", timeStyle: "short" });
+const own = new Set((root.dataset.numbers ?? "").split(" ").filter(Boolean));
+
+async function read(path) {
+  const answer = await ask(path).catch(() => null);
+  return answer?.ok ? answer.json() : null;
+}
+
+// Calls with a number, the newest first.
+async function callsWith(number, limit) {
+  if (/^\+\d{6,}$/.test(number)) return (await read(`/v1/calls?party=${encodeURIComponent(number)}&limit=${limit}`))?.items ?? [];
+  if (number.length < 3) return [];
+  return (await read(`/v1/calls?search=${encodeURIComponent(number)}&limit=${limit}`))?.items ?? [];
+}
+
+// Whether somebody of this page called, and the other side.
+function sides(call) {
+  const isOut = own.has(call.from.number) || (call.from.agent_id === root.dataset.user);
+  const other = isOut ? call.to : call.from;
+  return { isOut, number: other.number ?? "", name: other.name ?? "" };
+}
+
+function when(call) {
+  return format.format(new Date(call.started_at));
+}
+
+function line(call, names) {
+  const { isOut, number, name } = sides(call);
+  const isMissed = !isOut && call.state !== "answered";
+  const shown = name && name !== number ? name : names?.(number) ?? number;
+  const took = call.state === "answered" ? clock(call.talk_seconds) : t(`result.${call.state}`);
+  return el("li", { class: isMissed ? "missed" : "" },
+    icon(isMissed ? "phone-missed" : isOut ? "phone-outgoing" : "phone-incoming"),
+    el("div", {},
+      el("span", { class: "hidden" }, t(isOut ? "desk.out" : "desk.in")),
+      number ? el("a", { href: `tel:${number}` }, shown || number) : el("span", {}, t("unknown")),
+      el("p", { class: "quiet" }, [shown !== number && number, when(call), took, call.disposition].filter(Boolean).join(" · ")),
+      call.notes && el("p", { class: "noted" }, call.notes)));
+}
+
+export async function showRecent(names) {
+  const found = await read(`/v1/calls?limit=${RECENT}&agent_id=${root.dataset.user}`);
+  const place = find("recent");
+  if (!found) return;
+  place.replaceChildren(...found.items.map((call) => line(call, names)));
+  find("no-recent").hidden = found.items.length > 0;
+}
+
+export async function showNumbers() {
+  const found = await read(`/v1/phone-numbers/agent/${root.dataset.user}`);
+  const numbers = found?.numbers ?? [];
+  find("numbers").replaceChildren(...numbers.map((one) => el("li", {}, el("span", { class: "mono" }, one.number),
+    el("span", { class: "quiet" }, t("desk.used", { used: one.calls_made_today, limit: one.daily_limit })),
+    el("meter", { min: 0, max: one.daily_limit || 1, value: one.calls_made_today, "aria-label": t("desk.used", { used: one.calls_made_today, limit: one.daily_limit }) }))));
+  find("numbers-part").hidden = numbers.length === 0;
+}
+
+// The card of whoever is on the phone. It stays after the call, until it is put away or another call begins.
+let shownFor = null;
+
+export function isShown(call) {
+  return shownFor?.call === call;
+}
+
+export async function showCard(call, party) {
+  if (isShown(call)) return;
+  shownFor = { call, version: null };
+  const mine = shownFor;
+  find("card").hidden = false;
+  find("card-name").textContent = party;
+  find("card-number").textContent = call.number === party ? "" : call.number;
+  find("card-facts").replaceChildren();
+  find("card-history").replaceChildren();
+  find("card-none").hidden = true;
+  find("card-add").hidden = true;
+  find("notes").value = "";
+  find("disposition").value = "";
+  find("card-saved").textContent = "";
+  find("save").disabled = true;
+  const isOutside = /^\+?\d{7,}$/.test(call.number);
+  const [contact, history] = await Promise.all([
+    isOutside ? read(`/v1/contacts/lookup?number=${encodeURIComponent(call.number)}`) : null,
+    callsWith(call.number, 5),
+  ]);
+  if (mine !== shownFor) return null;
+  if (contact) {
+    find("card-name").textContent = contact.name;
+    find("card-number").textContent = call.number;
+    const facts = [["desk.company", contact.company], ["desk.email", contact.email], ["desk.tags", contact.tags?.join(", ")],
+      ["desk.contact_notes", contact.notes], ...Object.entries(contact.fields ?? {}).map(([name, value]) => [name, value, true])];
+    find("card-facts").replaceChildren(...facts.filter(([, value]) => value)
+      .flatMap(([name, value, isPlain]) => [el("dt", {}, isPlain ? name : t(name)), el("dd", {}, value)]));
+    const open = el("a", { href: `/app/contacts/${contact.id}`, target: "_blank", rel: "noopener" }, t("desk.open_contact"));
+    find("card-facts").append(el("dt", {}, t("desk.contact")), el("dd", {}, open));
+  } else if (isOutside) {
+    find("card-add").hidden = false;
+  }
+  find("card-history").replaceChildren(...history.map((one) => line(one)));
+  find("card-none").hidden = history.length > 0;
+  return contact;
+}
+
+// The record of a call comes some seconds after its end; the newest with this number that began when it did.
+async function recordOf(call) {
+  for (let turn = 0; turn < 20; turn += 1) {
+    const found = await callsWith(call.number, 3);
+    const fitting = found.find((one) => Math.abs(new Date(one.started_at) - call.began) < 30000);
+    if (fitting) return fitting;
+    await new Promise((done) => { setTimeout(done, 1500); });
+  }
+  return null;
+}
+
+// After the call, what was noted is saved with its record.
+export async function afterCall(call) {
+  if (!isShown(call)) return;
+  const mine = shownFor;
+  find("card-saved").textContent = t("desk.waits");
+  const record = await recordOf(call);
+  if (mine !== shownFor) return;
+  if (!record) {
+    find("card-saved").textContent = t("desk.no_record");
+    return;
+  }
+  mine.record = record;
+  find("card-saved").textContent = "";
+  if (record.notes && !find("notes").value) find("notes").value = record.notes;
+  find("save").disabled = false;
+}
+
+async function save() {
+  const mine = shownFor;
+  if (!mine?.record) return;
+  const patch = { notes: find("notes").value.trim() || null, disposition: find("disposition").value || null };
+  const answer = await ask(`/v1/calls/${mine.record.id}`, "PATCH", patch, { "If-Match": `"v${mine.record.version}"` }).catch(() => null);
+  if (mine !== shownFor) return;
+  if (answer?.ok) {
+    mine.record = await answer.json();
+    find("card-saved").textContent = t("desk.saved");
+    showRecent();
+  } else {
+    const problem = await answer?.json().catch(() => null);
+    find("card-saved").textContent = problem?.detail ?? t("desk.not_saved");
+  }
+}
+
+export function openDesk() {
+  find("save").addEventListener("click", save);
+  find("put-away").addEventListener("click", () => { shownFor = null; find("card").hidden = true; });
+}

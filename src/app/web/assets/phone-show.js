@@ -140,7 +140,7 @@ export function showQuality(call) {
   const place = find("calls").querySelector(`[data-figures="${CSS.escape(call.id)}"]`);
   if (!place || !quality) return;
   const trouble = find("calls").querySelector(`[data-trouble="${CSS.escape(call.id)}"]`);
-  const sentence = quality.word === "good" ? "" : t(`quality.${quality.word}`);
+  const sentence = quality.word === "good" || call.isHeld ? "" : t(`quality.${quality.word}`);
   if (trouble.textContent !== sentence) trouble.textContent = sentence;
   const figures = [];
   if (quality.trip !== null) figures.push(t("quality.trip", { ms: Math.round(quality.trip * 1000) }));

@@ -11,7 +11,10 @@ use actix_web::{
 use futures_util::future::LocalBoxFuture;
 
 use super::{collisions, contract, router};
-use crate::tenancy::Api;
+use crate::{
+    switch::{control::Control, live::Live},
+    tenancy::Api,
+};
 
 type Answering = LocalBoxFuture<'static, Result<ServiceResponse<BoxBody>, actix_web::Error>>;
 
@@ -20,9 +23,15 @@ type Answering = LocalBoxFuture<'static, Result<ServiceResponse<BoxBody>, actix_
 pub struct Inside(Rc<dyn Fn(actix_http::Request) -> Answering>);
 
 impl Inside {
-    pub async fn open(api: Data<Api>) -> Result<Self, &'static str> {
+    /// `switches`: what goes on there and what is done to calls, where the node follows them.
+    pub async fn open(api: Data<Api>, switches: Option<(Data<Live>, Data<Control>)>) -> Result<Self, &'static str> {
         let app = actix_web::App::new()
             .app_data(api)
+            .configure(|config| {
+                if let Some((live, control)) = switches {
+                    config.app_data(live).app_data(control);
+                }
+            })
             .configure(router::api)
             .configure(router::error_handlers)
             .default_service(web::to(contract::nothing))

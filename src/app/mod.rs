@@ -286,10 +286,10 @@ impl App {
         let generations = Arc::clone(&fetch.generations);
         let reaches: Arc<dyn Fn() -> bool + Send + Sync> = Arc::new(move || generations.reaches_the_database());
         let server = HttpServer::new(move || {
-            let api = state.0.clone();
+            let (api, acting) = (state.0.clone(), (state.4.clone(), state.5.clone()));
             let reaches = Arc::clone(&reaches);
             actix_web::App::new()
-                .data_factory(move || inside::Inside::open(api.clone()))
+                .data_factory(move || inside::Inside::open(api.clone(), Some(acting.clone())))
                 .app_data(state.0.clone())
                 .app_data(state.1.clone())
                 .app_data(state.2.clone())

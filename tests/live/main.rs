@@ -12,10 +12,10 @@ mod browser_phone;
 mod calls;
 mod canary;
 mod carriers;
-mod control;
 #[allow(dead_code, reason = "the tests of pages use all of it")]
 #[path = "../browser/chromium.rs"]
 mod chromium;
+mod control;
 mod everyday;
 mod goes_on;
 mod groups;

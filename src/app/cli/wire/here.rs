@@ -92,5 +92,5 @@ async fn routes(local: &Local, settings: &Settings) -> anyhow::Result<Inside> {
         turns: Turns::new(TURNS),
         retention: settings.retention(),
     });
-    Inside::open(api).await.map_err(anyhow::Error::msg)
+    Inside::open(api, None).await.map_err(anyhow::Error::msg)
 }

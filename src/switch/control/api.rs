@@ -15,8 +15,8 @@ use super::{
     acts::{self, Act, Acting},
     command::{Mode, Order, Place, Then},
     found::{self, Found},
-    jobs::{self, CallJob, JobKind, JobState},
-    store,
+    job::{CallJob, JobKind, JobState},
+    jobs, store,
 };
 use crate::{
     http::{

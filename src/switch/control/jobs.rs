@@ -6,13 +6,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
+use chrono::{TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::{
     Control,
-    command::{Mode, Order, Placing, Then},
+    command::{Order, Placing, Then},
+    job::{CallJob, JobState},
     line::Untaken,
     store,
     wait::{self, Wait},
@@ -39,73 +39,6 @@ const LOST: TimeDelta = TimeDelta::seconds(15);
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// The longest that a call is followed.
 const LONGEST: Duration = Duration::from_hours(24);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-#[schema(as = CallJobState)]
-pub enum JobState {
-    /// No phone rings yet.
-    Queued,
-    /// The phone rings that is called first.
-    RingingAgent,
-    /// It has answered, and calls. A call to a menu, a mailbox or a conference stays here until its end.
-    Ringing,
-    /// It is connected with somebody, or with the call that is supervised.
-    Answered,
-    Ended,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-#[schema(as = CallJobKind)]
-pub enum JobKind {
-    Call,
-    Listen,
-    Whisper,
-    Barge,
-}
-
-impl From<Mode> for JobKind {
-    fn from(mode: Mode) -> Self {
-        match mode {
-            Mode::Listen => Self::Listen,
-            Mode::Whisper => Self::Whisper,
-            Mode::Barge => Self::Barge,
-        }
-    }
-}
-
-/// A call that is made by a click.
-#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
-pub struct CallJob {
-    /// Also the id of the call.
-    pub id: Uuid,
-    pub tenant_id: Uuid,
-    /// Whether a number is called, or a call is supervised.
-    pub kind: JobKind,
-    #[serde(skip)]
-    pub switch_id: Uuid,
-    /// The extension whose phone is called first.
-    pub extension_id: Uuid,
-    /// The agent who has the extension.
-    pub agent_id: Option<Uuid>,
-    /// The number that is called then.
-    pub to: Option<String>,
-    /// The call that is supervised.
-    pub call_id: Option<Uuid>,
-    /// How far it is.
-    pub state: JobState,
-    /// Why it ended, as the switch names it: `NORMAL_CLEARING`, `NO_ANSWER`, `USER_BUSY` … `null` if that is not known.
-    pub cause: Option<String>,
-    pub created_at: DateTime<Utc>,
-    /// When it came into this state.
-    pub changed_at: DateTime<Utc>,
-    pub answered_at: Option<DateTime<Utc>>,
-    /// When it ended.
-    pub ended_at: Option<DateTime<Utc>>,
-}
 
 /// A switch that can make a call, and the phone that rings first.
 pub struct Ready {

@@ -10,6 +10,7 @@ pub mod api;
 pub mod command;
 pub mod consult;
 pub mod found;
+pub mod job;
 pub mod jobs;
 pub mod line;
 pub mod store;

@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use super::jobs::{CallJob, JobKind, JobState};
+use super::job::{CallJob, JobKind, JobState};
 
 /// How many calls a tenant began in the last second.
 pub async fn placed_by(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<i64> {

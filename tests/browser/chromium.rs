@@ -104,7 +104,8 @@ impl Chromium {
     /// Clicks the first element with this text. On a narrow screen, the navigation is opened first if it is there.
     pub async fn click(&self, text: &str) {
         let places = ["main", "header", "nav"].map(|place| {
-            format!("//{place}//button[normalize-space()='{text}'] | //{place}//a[normalize-space()='{text}']")
+            let is_named = format!("[normalize-space()='{text}' and not(@aria-hidden)]");
+            format!("//{place}//button{is_named} | //{place}//a{is_named}")
         });
         let thing = self.page.find(Locator::XPath(&places.join(" | "))).await;
         let Ok(thing) = thing else { panic!("no {text} in {}", self.text().await) };
@@ -113,8 +114,18 @@ impl Chromium {
         {
             menu.click().await.unwrap();
         }
+        self.click_on(thing).await;
+    }
+
+    /// Clicks what a selector finds.
+    pub async fn click_at(&self, css: &str) {
+        let thing = self.page.find(Locator::Css(css)).await.unwrap();
+        self.click_on(thing).await;
+    }
+
+    async fn click_on(&self, thing: fantoccini::elements::Element) {
         // The driver scrolls it below the bar, which would take the click.
-        let script = "arguments[0].scrollIntoView({ block: 'center' })";
+        let script = "arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })";
         self.page.execute(script, vec![serde_json::to_value(&thing).unwrap()]).await.unwrap();
         thing.click().await.unwrap();
     }

@@ -44,6 +44,9 @@ impl Gallery<'_> {
             let script = "document.documentElement.dataset.theme = arguments[0]";
             self.browser.page.execute(script, vec![theme.into()]).await.unwrap();
             self.browser.size(width, if width < 500 { 844 } else { 900 }).await;
+            // The bar at the top lies over what is scrolled below it.
+            let top = "window.scrollTo({ top: 0, behavior: 'instant' })";
+            self.browser.page.execute(top, vec![]).await.unwrap();
             self.look(&format!("{name}-{theme}-{width}")).await;
         }
     }

@@ -97,7 +97,7 @@ async fn run(nodes: Vec<Arc<Node>>) {
         fetches += reader.await.unwrap();
     }
     println!("{changes} changes, {fetches} fetches on {} nodes, none stale", nodes.len());
-    assert!(changes > 50 && fetches > 500, "too few to prove anything: {changes} changes, {fetches} fetches");
+    assert!(changes > 20 && fetches > 200, "too few to prove anything: {changes} changes, {fetches} fetches");
     for node in nodes {
         Arc::into_inner(node).expect("all tasks have ended").stop().await;
     }

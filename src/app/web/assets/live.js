@@ -385,12 +385,14 @@ const BY_TOPIC = {
 
 // Conferences and parked calls are asked for: when a call says so, and now and then.
 let looking = 0;
+const whose = new URLSearchParams(root.dataset.query);
+whose.delete("topics");
 async function lists() {
   looking = 0;
   if (document.hidden || !tables.parked.body) return;
   for (const [table, path, key] of [[parked, "parked", (one) => `${one.tenant_id} ${one.slot} ${one.call_id}`], [rooms, "conferences", (one) => `${one.conference_id} ${one.switch_id}`]]) {
     try {
-      const answer = await fetch(`/v1/live/${path}?${root.dataset.query}`, { headers: { Accept: "application/json" } });
+      const answer = await fetch(`/v1/live/${path}?${whose}`, { headers: { Accept: "application/json" } });
       if (!answer.ok) return;
       table.only((await answer.json()).items.map((one) => [key(one), one]));
     } catch {

@@ -1,7 +1,7 @@
 //! Acting on calls: making one with a phone that is called first ([`jobs`]), and what is done to one that is up ([`acts`], [`consult`]).
 //!
 //! Whoever acts names a call by its id, which is looked up in live state among the tenant's own ([`found`]). What is told a switch has types
-//! ([`command`]) and goes over a connection of this node's own ([`line`]); that it was done is shown by an event ([`wait`]). Where a call is
+//! ([`command`]) and goes over a connection of this node's own ([`mod@line`]); that it was done is shown by an event ([`wait`]). Where a call is
 //! sent is a number in the tenant's dialplan, on behalf of the phone whose leg it is: it may go where that phone may call, and that phone's
 //! agent pays.
 

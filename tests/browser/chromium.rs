@@ -117,13 +117,8 @@ impl Chromium {
         self.click_on(thing).await;
     }
 
-    /// Clicks what a selector finds.
-    pub async fn click_at(&self, css: &str) {
-        let thing = self.page.find(Locator::Css(css)).await.unwrap();
-        self.click_on(thing).await;
-    }
-
-    async fn click_on(&self, thing: fantoccini::elements::Element) {
+    /// Clicks it, wherever it is.
+    pub async fn click_on(&self, thing: fantoccini::elements::Element) {
         // The driver scrolls it below the bar, which would take the click.
         let script = "arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })";
         self.page.execute(script, vec![serde_json::to_value(&thing).unwrap()]).await.unwrap();

@@ -333,7 +333,8 @@ async fn a_browser_and_desk_phones_press_keys_consult_and_meet() {
     grace.click("Keypad").await;
     for key in ["1", "5", "#"] {
         let key = format!("article [data-key='{key}']");
-        grace.browser.click_at(&key).await;
+        let key = grace.browser.page.find(Locator::Css(&key)).await.unwrap();
+        grace.browser.click_on(key).await;
     }
     call.is_pressed("15#").await;
     grace.click("Keypad").await;
@@ -357,10 +358,11 @@ async fn a_browser_and_desk_phones_press_keys_consult_and_meet() {
     let call = one.rings().await.answers().await;
     grace.sees("Talking").await;
     grace.calls("1501").await;
-    let asked = other.rings().await.answers().await;
+    let third = other.rings().await.answers().await;
     grace.sees("Three-way").await;
     grace.click("Three-way").await;
     call.hears(&other).await;
+    third.hears_something().await;
     grace.click("End three-way").await;
     office.close(vec![grace]).await;
 }

@@ -133,8 +133,10 @@ class Call {
   hold(wanted = !this.isHeld) {
     if (wanted === this.isHeld || this.state !== "talking") return;
     if (!wanted) this.calls.holdOthers(this);
-    if (wanted) this.session.hold();
-    else this.session.unhold();
+    const done = wanted ? this.session.hold() : this.session.unhold();
+    // JsSIP refuses while the request before is under way (_isReadyToReOffer in RTCSession.js), and the wish would be lost.
+    clearTimeout(this.wish);
+    if (!done && !this.session.isEnded() && this.isHeld !== wanted) this.wish = setTimeout(() => this.hold(wanted), 200);
   }
 
   press(key) {

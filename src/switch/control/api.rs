@@ -330,7 +330,7 @@ pub async fn act_on_call(
     let (control, live) = (control.into_inner(), live.into_inner());
     let scope = scope(&actor, tenant);
     // Nobody else acts on it, here and on other nodes.
-    let _turn = control.turn(*path)?;
+    let _turn = control.turn(tenant, *path)?;
     let mut turns = api.read(&actor).await?;
     if !store::take_turn(&mut *turns, *path).await? {
         return Err(Error::from(Code::ActedOn).into());

@@ -17,7 +17,7 @@ pub mod store;
 pub mod wait;
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -39,12 +39,17 @@ use crate::{
 /// How many calls this node has one switch make in a second.
 const OF_SWITCH: usize = 20;
 
+/// How many calls a tenant acts on at a moment at this node, and all tenants together. Whoever acts holds a connection to the database
+/// until the switch shows that it is done, and others need connections, too.
+const AT_ONCE_OF_TENANT: usize = 2;
+const AT_ONCE: usize = 4;
+
 /// What a node needs to act on calls.
 #[derive(Default)]
 pub struct Control {
     lines: Lines,
-    /// The calls that somebody acts on at this moment.
-    busy: Mutex<HashSet<Uuid>>,
+    /// The calls that somebody acts on at this moment, and their tenants.
+    busy: Mutex<HashMap<Uuid, Uuid>>,
     /// Who looks after somebody who waits, by call.
     watches: Mutex<HashMap<Uuid, AbortHandle>>,
     placed: Mutex<HashMap<Uuid, VecDeque<Instant>>>,
@@ -90,9 +95,16 @@ impl Control {
     }
 
     /// Nobody else on this node acts on the call for as long as the turn lasts.
-    pub fn turn(&self, call: Uuid) -> Result<Turn<'_>> {
-        let is_free = self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(call);
-        if is_free { Ok(Turn { control: self, call }) } else { Err(Code::ActedOn.into()) }
+    pub fn turn(&self, tenant: Uuid, call: Uuid) -> Result<Turn<'_>> {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        if busy.contains_key(&call) {
+            return Err(Code::ActedOn.into());
+        }
+        if busy.len() >= AT_ONCE || busy.values().filter(|one| **one == tenant).count() >= AT_ONCE_OF_TENANT {
+            return Err(Error::ChangesUnderWay { seconds: 1 });
+        }
+        busy.insert(call, tenant);
+        Ok(Turn { control: self, call })
     }
 
     fn watches(&self, call: Uuid, task: AbortHandle) {
@@ -132,11 +144,27 @@ mod tests {
     #[test]
     fn one_at_a_time_acts_on_a_call() {
         let control = Control::default();
-        let turn = control.turn(Uuid::nil()).unwrap();
-        assert!(control.turn(Uuid::nil()).is_err());
-        assert!(control.turn(Uuid::max()).is_ok());
+        let tenant = Uuid::nil();
+        let turn = control.turn(tenant, Uuid::nil()).unwrap();
+        assert!(control.turn(tenant, Uuid::nil()).is_err());
+        assert!(control.turn(tenant, Uuid::max()).is_ok());
         drop(turn);
-        assert!(control.turn(Uuid::nil()).is_ok());
+        assert!(control.turn(tenant, Uuid::nil()).is_ok());
+    }
+
+    #[test]
+    fn nobody_takes_all_connections_by_acting_on_calls() {
+        let control = Control::default();
+        let turns = |tenant: u128, calls: std::ops::Range<u128>| {
+            calls
+                .filter_map(|call| control.turn(Uuid::from_u128(tenant), Uuid::from_u128(call)).ok())
+                .collect::<Vec<_>>()
+        };
+        let of_one = turns(1, 0..50);
+        let of_others = turns(2, 100..150);
+        assert_eq!((of_one.len(), of_others.len(), turns(3, 200..250).len()), (2, 2, 0));
+        drop(of_one);
+        assert_eq!(turns(3, 200..250).len(), 2);
     }
 
     #[test]

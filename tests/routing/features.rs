@@ -177,3 +177,25 @@ async fn what_a_phone_changes_leaves_what_is_changed_at_the_same_time() {
     assert_eq!(entry, json!({ "record": true }), "the log says what came of it");
     stage.stop().await;
 }
+
+#[actix_web::test]
+async fn a_phone_forwards_to_no_number_that_rests() {
+    let stage = Stage::new().await;
+    let phones = format!("/v1/tenants/{}/extensions", stage.tenant);
+    let all = stage.node.api("GET", &phones, Value::Null).await.json();
+    let phone = format!("{phones}/{}", all["items"][0]["id"].as_str().unwrap());
+    let leaves = stage.node.extension(stage.tenant, json!({ "number": "1888" })).await;
+    let gone = stage.node.api("DELETE", &format!("{phones}/{}", leaves["id"].as_str().unwrap()), Value::Null).await;
+    assert_eq!(gone.status, 204, "{}", gone.text());
+    // Its next owner would get the calls, or the messages.
+    for dialled in ["*721888", "*72*981888"] {
+        let answer = stage.dials(dialled).await;
+        assert_eq!(cause(&answer).as_deref(), Some("UNALLOCATED_NUMBER"), "{dialled}: {answer}");
+    }
+    assert_eq!(stage.node.api("GET", &phone, Value::Null).await.json()["calls"], json!({}));
+    let answer = stage.dials("*721777").await;
+    assert_eq!(cause(&answer), None, "{answer}");
+    let calls = stage.node.api("GET", &phone, Value::Null).await.json()["calls"].clone();
+    assert_eq!(calls, json!({ "forward_always": "1777" }));
+    stage.stop().await;
+}

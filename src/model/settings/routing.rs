@@ -101,6 +101,13 @@ impl FeatureCodes {
         [&self.voicemail, &self.pickup, &self.intercom, &self.withhold_number, &self.show_number]
     }
 
+    /// The names that somebody may mean who dials this: itself, and what stands behind a code.
+    #[must_use]
+    pub fn names_in(&self, dialled: &str) -> Vec<String> {
+        let behind = self.before_names().into_iter().filter_map(|code| dialled.strip_prefix(code.as_str()));
+        std::iter::once(dialled).chain(behind).map(str::to_owned).collect()
+    }
+
     #[must_use]
     pub fn all(&self) -> [&FeatureCode; 16] {
         [

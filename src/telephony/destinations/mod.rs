@@ -424,14 +424,9 @@ pub async fn none_rests<N: ToString>(
         return Ok(());
     }
     let Some(plan) = store::rules(change.db(), tenant).await? else { return Ok(()) };
-    let codes = plan.settings.routing.codes.before_names();
-    let named = |number: String| {
-        let behind = codes.iter().filter_map(|code| number.strip_prefix(code.as_str()).map(str::to_owned));
-        let behind = behind.collect::<Vec<_>>();
-        [vec![number], behind].concat()
-    };
-    let had = had.into_iter().flat_map(|number| named(number.to_string()));
-    let has = has.iter().flat_map(|number| named(number.clone()));
+    let codes = &plan.settings.routing.codes;
+    let had = had.into_iter().flat_map(|number| codes.names_in(&number.to_string()));
+    let has = has.iter().flat_map(|number| codes.names_in(number));
     names::none_rests(change, tenant, had, has).await
 }
 

@@ -402,23 +402,26 @@ pub async fn set_pin_by_phone(pool: &PgPool, tenant: Uuid, id: Uuid, sealed: &[u
 }
 
 /// Saves what a feature code changes, with an audit entry. Only that: whatever else is changed at the same time stays changed. `without`:
-/// fields that get their default, `set`: fields with their values. Returns the tenant's new generation, or `None` if the extension is no
-/// longer active.
+/// fields that get their default, `set`: fields with their values, `dials`: what these dial. Returns the tenant's new generation, or `None`
+/// if the extension is no longer active, or a number rests that would be dialled.
 pub async fn set_calls_by_phone(
     pool: &PgPool,
     tenant: Uuid,
     id: Uuid,
-    without: &[String],
-    set: &serde_json::Value,
+    (without, set): (&[String], &serde_json::Value),
+    dials: &[String],
 ) -> sqlx::Result<Option<i64>> {
     let mut tx = pool.begin().await?;
     let changed = sqlx::query!(
         "update extensions set calls = (calls - $3::text[]) || $4, version = version + 1, updated_at = now()
-          where tenant_id = $1 and id = $2 and status = 'active'",
+          where tenant_id = $1 and id = $2 and status = 'active'
+            and not exists (select from held_numbers
+                             where tenant_id = $1 and number = any ($5) and until > now())",
         tenant,
         id,
         without,
-        set
+        set,
+        dials
     )
     .execute(&mut *tx)
     .await?

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{FillError, Filled, Found, finish, generation};
 use crate::{
-    model::channel,
+    model::{channel, refusal::Refusal},
     node::generations::Slot,
     routing::{self, Action, Keep, Plan, Route, Routed, Tenant, Trace, entries, plan::PlanError, raw},
     switch::fetch::{
@@ -55,9 +55,11 @@ pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, placed: &PlacedCall) -
             continue;
         }
         let tenant = tenant(&row.tenant, &now.plan);
-        let routed = now.route(&tenant, placed, row.found.as_ref(), at).await?;
-        if let routing::Route::Handle { change, .. } = &routed.route {
-            handle(fetch, slot, row.found.as_ref(), change).await?;
+        let mut routed = now.route(&tenant, placed, row.found.as_ref(), at).await?;
+        if let Route::Handle { change, .. } = &routed.route
+            && !handle(fetch, slot, &now.plan, row.found.as_ref(), change).await?
+        {
+            routed.route = Route::Refused(Refusal::Unallocated);
         }
         let extra = marked(row.tenant.id, placed, &routed.route);
         let before = xml_entries(&now.plan);
@@ -119,14 +121,16 @@ fn routed_as(
     Ok(Found { tenant: Some(row), body, stray, vary, keep, leaves })
 }
 
-/// Saves what a feature code changes.
+/// Saves what a feature code changes. Whether it did: not if calls would be sent to a number that rests, for its next owner would get them,
+/// and not for an extension that was suspended at this moment.
 async fn handle(
     fetch: &Fetch,
     slot: &Slot,
+    plan: &Plan,
     found: Option<&routing::Found>,
     change: &routing::Handle,
-) -> Result<(), FillError> {
-    let Some(routing::Found::Extension(extension)) = found else { return Ok(()) };
+) -> Result<bool, FillError> {
+    let Some(routing::Found::Extension(extension)) = found else { return Ok(false) };
     let mut calls = extension.calls.clone();
     match change {
         routing::Handle::Forward(to) => calls.forward_always.clone_from(to),
@@ -134,14 +138,18 @@ async fn handle(
         routing::Handle::AtQueues(state) => calls.at_queues = *state,
     }
     if calls == extension.calls {
-        return Ok(());
+        return Ok(true);
     }
+    let dials = match change {
+        routing::Handle::Forward(Some(to)) => plan.settings.routing.codes.names_in(&to.to_string()),
+        _ => Vec::new(),
+    };
     let (without, set) = calls.apart_from(&extension.calls);
-    let kept =
-        extensions::store::set_calls_by_phone(&fetch.changes, slot.scope, extension.id, &without, &set.into()).await;
+    let (change, tenant) = ((&*without, &set.into()), slot.scope);
+    let kept = extensions::store::set_calls_by_phone(&fetch.changes, tenant, extension.id, change, &dials).await;
     let now = kept.map_err(|error| FillError::Read(ReadError::Sql(error)))?;
     now.inspect(|now| _ = slot.raise(generation(*now)));
-    Ok(())
+    Ok(now.is_some())
 }
 
 pub(super) async fn by_number(

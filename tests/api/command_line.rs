@@ -71,9 +71,14 @@ async fn a_tenant_is_created_and_deleted_by_command_line() {
     let table = String::from_utf8(cli.run(&["tenant", "list"]).stdout).unwrap();
     assert!(table.starts_with("DOMAIN") && table.contains("acme.test"), "{table}");
 
-    let refused = cli.refused(&["tenant", "delete", "acme.test"]);
-    assert!(refused.starts_with("dialplane: ") && refused.contains("cascade"), "{refused}");
-    assert_eq!(cli.json(&["tenant", "delete", "acme.test", "--cascade", "--purge"]), json!({ "deleted": true }));
+    let refused = cli.refused(&["extension", "delete", "--tenant", "acme.test", "1000"]);
+    assert!(refused.contains("its phones will be refused") && refused.contains("--yes"), "{refused}");
+    assert_eq!(cli.json(&["extension", "show", "--tenant", "acme.test", "1000"])["number"], "1000");
+    let refused = cli.refused(&["tenant", "delete", "acme.test", "--yes"]);
+    assert!(refused.starts_with("dialplane: ") && refused.contains("--cascade"), "{refused}");
+    let delete = ["tenant", "delete", "acme.test", "--cascade", "--purge"];
+    assert!(cli.refused(&delete).contains("its people can't sign in"));
+    assert_eq!(cli.json(&[&delete[..], &["--yes"]].concat()), json!({ "deleted": true }));
     for words in [
         &["tenant", "show", "acme.test"][..],
         &["extension", "create", "--tenant", "acme.test", "--number", "1000"],

@@ -85,6 +85,9 @@ fn command(noun: &Noun, verb: &Verb) -> Command {
             Arg::new(LIMIT).long(LIMIT).value_parser(number).value_name("N").help("The most to print; all if absent"),
         );
     }
+    if words::asks_first(&noun.name, &verb.name) {
+        command = command.arg(Arg::new(YES).long(YES).action(ArgAction::SetTrue).help("Don't ask for confirmation"));
+    }
     let Some(fields) = &verb.body else { return words::shortcuts(command, &noun.name, &verb.name) };
     let file = Arg::new(FILE).long(FILE).short('f').value_name("FILE").value_hint(clap::ValueHint::FilePath);
     let file = file.help("Take fields from a JSON or YAML file, or `-` for standard input");
@@ -98,10 +101,6 @@ fn command(noun: &Noun, verb: &Verb) -> Command {
         };
         let set = Arg::new(SET).value_name("FIELD=VALUE").num_args(1..).required_unless_present(FILE).help(help);
         command = command.arg(set);
-        if words::asks_first(&noun.name) {
-            command =
-                command.arg(Arg::new(YES).long(YES).action(ArgAction::SetTrue).help("Don't ask for confirmation"));
-        }
         return command;
     }
     for field in fields {

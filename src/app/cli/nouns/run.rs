@@ -76,9 +76,9 @@ pub async fn run(
             Some(Value::from(sent))
         }
     };
-    if let (Some(item), Some(sent)) = (item, &sent)
-        && words::asks_first(&noun.name)
-        && let Some(question) = words::question(&noun.name, item, sent)
+    if let Some(item) = item
+        && words::asks_first(&noun.name, &verb.name)
+        && let Some(question) = words::question(&noun.name, &verb.name, item, sent.as_ref().unwrap_or(&Value::Null))
     {
         Sure::said(matches.get_flag(YES)).ask(&question)?;
     }

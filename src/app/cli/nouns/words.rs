@@ -157,21 +157,33 @@ pub fn item_help(noun: &str, one: Option<&str>) -> String {
 }
 
 /// Whether changes of a noun may take service from phones, so that a person is asked.
-pub fn asks_first(noun: &str) -> bool {
-    matches!(noun, "tenant" | "switch")
+pub fn asks_first(noun: &str, verb: &str) -> bool {
+    match verb {
+        "update" => matches!(noun, "tenant" | "switch"),
+        "delete" => matches!(noun, "tenant" | "agent" | "extension" | "switch" | "key"),
+        _ => false,
+    }
 }
 
-/// The question before a change, if it needs one.
-pub fn question(noun: &str, item: &str, body: &serde_json::Value) -> Option<String> {
-    match noun {
-        "tenant" if body["status"] == "suspended" => {
-            Some(format!("The phones of {item} will be refused, and its calls will end."))
+/// The question before a change, if it needs one. `sent`: the body, or null if there is none.
+pub fn question(noun: &str, verb: &str, item: &str, sent: &serde_json::Value) -> Option<String> {
+    let what_happens = match (noun, verb) {
+        ("tenant", "update") if sent["status"] == "suspended" => {
+            format!("The phones of {item} will be refused, and its calls will end.")
         }
-        "switch" if body["new_token"] == true => {
-            Some(format!("The switch {item} will be refused until it has the new token."))
+        ("switch", "update") if sent["new_token"] == true => {
+            format!("The switch {item} will be refused until it has the new token.")
         }
-        _ => None,
-    }
+        ("tenant", "delete") => {
+            format!("{item} will be deleted: its phones will be refused, its calls will end, its people can't sign in.")
+        }
+        ("agent", "delete") => format!("{item} will be deleted: their phones will be refused, and they can't sign in."),
+        ("extension", "delete") => format!("The extension {item} will be deleted: its phones will be refused."),
+        ("switch", "delete") => format!("The switch {item} will be deleted: it will be refused."),
+        ("key", "delete") => format!("The API key {item} will be deleted: scripts that use it will be refused."),
+        _ => return None,
+    };
+    Some(what_happens)
 }
 
 /// What clap calls the argument for a field.

@@ -266,6 +266,12 @@ impl Generations {
         self.lease.detached_for()
     }
 
+    /// How old what this node knows of the generations is at most.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.lease.age()
+    }
+
     /// The slot of a domain; the name may be in any case.
     #[must_use]
     pub fn domain(&self, domain: &str) -> Option<Arc<Slot>> {

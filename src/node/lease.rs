@@ -95,6 +95,14 @@ impl Lease {
         Duration::from_millis(self.millis(Instant::now()).saturating_sub(until))
     }
 
+    /// How old what the node knows is at most: since its last successful poll began, or since the node began if there was none.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        let until = self.fresh_until.load(Ordering::Acquire);
+        let began = until.saturating_sub(u64::try_from(self.lasts.as_millis()).unwrap_or(u64::MAX));
+        Duration::from_millis(self.millis(Instant::now()).saturating_sub(began))
+    }
+
     /// Returns `true` if the node is fresh, or becomes so at once. Whoever asks first after the lease ran out triggers a poll,
     /// and all wait for its result. `false` means that the database can't be asked; once a poll has failed, nobody waits any
     /// more. If no poll ends within two leases (one for a poll under way, one for the next), the answer is `false` too.

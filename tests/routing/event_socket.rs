@@ -36,6 +36,8 @@ pub struct Played {
     pub refuses: Option<&'static str>,
     /// Its channels: what marks each, whether it is answered, and for how many seconds.
     pub channels: Vec<(Uuid, String, Option<i64>)>,
+    /// Variables of channels that it says when it is asked.
+    pub variables: BTreeMap<(Uuid, &'static str), String>,
     /// What else it lists: the last word of `show …` or mod_callcenter's list, and the rows.
     pub lists: BTreeMap<&'static str, Vec<serde_json::Value>>,
     /// Every command that changes something.
@@ -169,6 +171,9 @@ fn rows(rows: &[serde_json::Value]) -> String {
 
 impl Played {
     fn does(&mut self, command: &str) -> String {
+        if let Some(answer) = self.variable(command) {
+            return answer;
+        }
         match command {
             "sofia xmlstatus gateway" => return self.status(),
             // It started half a minute before its socket was opened.
@@ -246,6 +251,14 @@ impl Played {
             _ => return format!("-ERR {command} Command not found!\n"),
         }
         "+OK\n".into()
+    }
+
+    /// Of these, a channel has what the test says.
+    fn variable(&self, command: &str) -> Option<String> {
+        let (leg, name) = command.strip_prefix("uuid_getvar ")?.split_once(' ')?;
+        let names = ["dialplane_taken_by", "dialplane_extension", "user_name", "domain_name"];
+        let name = names.into_iter().find(|known| *known == name)?;
+        Some(self.variables.get(&(leg.parse().ok()?, name)).cloned().unwrap_or_else(|| "_undef_".into()))
     }
 
     fn begun(&mut self, command: &str, job: Uuid) {

@@ -161,7 +161,7 @@ async fn what_goes_on_already_is_read_when_a_node_comes_and_lost_events_are_made
     let channel = |id: Uuid, direction: &str, user: &str| {
         json!({
             "uuid": id, "direction": direction, "created_epoch": "1789999990", "name": format!("sofia/internal/{user}@{domain}"),
-            "presence_id": format!("{user}@{domain}"), "callstate": "ACTIVE", "call_uuid": a, "context": domain, "cid_num": user, "dest": phone,
+            "presence_id": format!("9{user}@{domain}"), "callstate": "ACTIVE", "call_uuid": a, "context": domain, "cid_num": user, "dest": phone,
         })
     };
     let registration = json!({
@@ -173,11 +173,19 @@ async fn what_goes_on_already_is_read_when_a_node_comes_and_lost_events_are_made
         has.lists.insert("channels", vec![channel(a, "inbound", &phone), channel(b, "outbound", "1099")]);
         has.lists.insert("bridged_calls", vec![json!({ "uuid": a, "b_uuid": b })]);
         has.lists.insert("registrations", vec![registration]);
+        // A list has the extensions' numbers only.
+        for (name, value) in [("dialplane_extension", "x"), ("user_name", &*phone), ("domain_name", &*domain)] {
+            has.variables.insert((a, name), value.to_owned());
+        }
+        has.variables.insert((b, "dialplane_taken_by"), format!("1099@{domain}"));
     }
     let second = Node::start(&fleet.stage.database).await;
     let calls = format!("/v1/live/calls?tenant_id={}", fleet.stage.tenant);
     let shown = until(&second, &calls, |shown| count(shown) == 1).await;
     assert_eq!(shown["items"][0]["state"], "talking", "{shown}");
+    assert_eq!(shown["items"][0]["direction"], "internal", "{shown}");
+    let agents = shown["items"][0]["legs"].as_array().unwrap().iter().map(|leg| leg["agent_id"].clone());
+    assert_eq!(agents.collect::<Vec<_>>(), [json!(fleet.stage.agent), Value::Null], "{shown}");
     let phones = format!("/v1/live/registrations?tenant_id={}", fleet.stage.tenant);
     assert_eq!(until(&second, &phones, |shown| count(shown) == 1).await["items"][0]["transport"], "ws");
     // The first node has the state of before: it was told nothing. When its link breaks, it reads everything again.
@@ -267,5 +275,59 @@ async fn a_switch_speaks_of_its_own_clusters_tenants_only() {
     fires(&fleet.socket, registers(&fleet.stage.domain, &fleet.stage.phone, "last"), now());
     until(node, "/v1/live/registrations", |shown| count(shown) == 1).await;
     assert_eq!(count(&until(node, "/v1/live/calls", |_| true).await), 0);
+    fleet.stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_scrape_tells_how_each_switch_is_and_nothing_of_one_that_is_not_heard() {
+    let fleet = Fleet::new().await;
+    let (node, domain, phone) = (&fleet.stage.node, &fleet.stage.domain, &fleet.stage.phone);
+    known(&fleet).await;
+    fires(&fleet.socket, registers(domain, phone, "one"), now());
+    let beat = json!({
+        "Event-Name": "HEARTBEAT", "Session-Count": "7", "Max-Sessions": "1000", "Session-Per-Sec": "30", "Session-Per-Sec-Last": "2",
+        "Session-Since-Startup": "1234", "Idle-CPU": "87.466667", "Uptime-msec": "60500",
+    });
+    fires(&fleet.socket, beat, now());
+    let since = Instant::now();
+    let text = loop {
+        let text = node.metrics().await;
+        if text.contains("dialplane_switch_idle_ratio{") || since.elapsed() > Duration::from_mins(1) {
+            break text;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let of = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(&format!("dialplane_switch_{name}{{")));
+        line.and_then(|line| line.rsplit_once(' ')).map(|(_, value)| value.to_owned())
+    };
+    let is = |name: &str, value: &str| assert_eq!(of(name).as_deref(), Some(value), "{name}: {text}");
+    is("heard", "1");
+    is("registrations", "1");
+    is("calls", "0");
+    is("sessions", "7");
+    is("sessions_limit", "1000");
+    is("sessions_begun_total", "1234");
+    is("idle_ratio", "0.875");
+    is("uptime_seconds", "60.5");
+    assert!(text.contains("dialplane_backlog{kind=\"webhooks\"} 0"), "{text}");
+    let gaps = of("gaps_total").unwrap().parse::<f64>().unwrap();
+    // Nothing is said of a switch that nobody hears.
+    fleet.socket.has().hangs_up = true;
+    fires(&fleet.socket, json!({ "Event-Name": "SHUTDOWN" }), now());
+    let since = Instant::now();
+    let text = loop {
+        let text = node.metrics().await;
+        if text.contains("dialplane_switch_heard{switch=\"fs1\"} 0") || since.elapsed() > Duration::from_mins(1) {
+            break text;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(
+        !text.contains("dialplane_switch_registrations{") && !text.contains("dialplane_switch_sessions{"),
+        "{text}"
+    );
+    let after = text.lines().find_map(|line| line.strip_prefix("dialplane_switch_gaps_total{switch=\"fs1\"} "));
+    assert_eq!(after.unwrap().parse::<f64>().unwrap(), gaps + 1.0);
     fleet.stage.stop().await;
 }

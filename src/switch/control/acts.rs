@@ -19,7 +19,7 @@ use crate::{
     },
     switch::live::{
         Live,
-        leg::Phase,
+        leg::{Leg, Phase},
         said::{Happened, Tap, What},
     },
     tenancy::Api,
@@ -112,6 +112,12 @@ impl Acting<'_> {
     }
 
     async fn hang_up(&self) -> Result<Done> {
+        let late = || Error::from(Code::NotSeenToHappen.with("seconds", wait::PATIENCE.as_secs()));
+        tokio::time::timeout(wait::PATIENCE, self.hang_all_up()).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Takes as long as the legs take together.
+    async fn hang_all_up(&self) -> Result<Done> {
         let mut left = match (self.leg, self.limit) {
             (None, None) => self.found.all_legs().collect::<Vec<_>>(),
             (Some(leg), None) => self.found.all_legs().filter(|one| *one == leg).collect(),
@@ -162,11 +168,15 @@ impl Acting<'_> {
     async fn mute(&self, is_wanted: bool) -> Result<Done> {
         let Own { leg, .. } = self.own()?;
         answered(&leg)?;
-        if leg.is_muted == is_wanted {
+        if leg.is_heard_whole && leg.is_muted == is_wanted {
             return Ok(Done::default());
         }
         let mut hear = self.hear();
         self.tell(if is_wanted { Order::Mute(leg.id) } else { Order::Unmute(leg.id) }).await?;
+        if !leg.is_heard_whole {
+            // It may have been so already: then no event says so.
+            return Ok(Done::default());
+        }
         let is_mute = |tap: &Tap| *tap == Tap::Mute;
         hear.until(|what| {
             wait::tapped(what, leg.id, is_wanted, is_mute).then_some(Ok(())).or_else(|| gone(what, leg.id))
@@ -180,10 +190,9 @@ impl Acting<'_> {
         let domain = self.found.domain.clone();
         let leg = match self.own() {
             Ok(own) => own.leg,
-            // A caller who waits, in a menu or a queue, and no phone is there yet.
-            Err(Error::Refused(why)) if why.code == Code::NoPhoneInCall => {
-                let first = self.found.call.legs.first().cloned();
-                first.ok_or_else(|| Error::from(Code::CallGone))?
+            // A caller who waits, in a menu or a queue, and no phone is there yet. Of a caller who talks, the other side would be sent.
+            Err(error) if matches!(&error, Error::Refused(why) if why.code == Code::NoPhoneInCall) => {
+                self.found.call.legs.first().filter(|first| first.partner.is_none()).cloned().ok_or(error)?
             }
             Err(error) => return Err(error),
         };
@@ -225,74 +234,91 @@ impl Acting<'_> {
         }
         self.tell(Order::OnItsOwn(leg.id, user.clone(), domain.clone())).await?;
         let watch = Wait::new(&self.found.watched);
-        self.tell(Order::Consult { leg: leg.id, to: to.clone(), back: user.clone(), domain: domain.clone() }).await?;
+        let order = Order::Consult { leg: leg.id, to: to.clone(), back: user.clone(), domain: domain.clone() };
+        if let Err(untaken) = self.control.try_tell(self.api, &self.found.watched, &order).await
+            && !matches!(untaken, Untaken::Unanswered)
+        {
+            // It has not happened: the phone goes on as before.
+            let _ = self.tell(Order::EndsWithPartner(leg.id)).await;
+            return Err(untaken.into());
+        }
+        // Also if it is not seen to happen: it may still.
+        self.look_after(watch, &leg, user, partner, false);
         let parted = hear.until(|what| gone(what, partner).or_else(|| wait::parts(what, leg.id).then_some(Ok(()))));
         parted.await?;
-        let asking = consult::Asking { call: self.found.call.id, leg: leg.id, waits: partner, back: user, domain };
-        consult::watch(self.control, self.api, &self.found.watched, watch, asking);
+        Ok(Done::default())
+    }
+
+    /// Sees to it that whoever waits while a phone asks a third comes back.
+    fn look_after(&self, hear: Wait, leg: &Leg, back: SipUsername, waits: Uuid, has_asked: bool) {
+        let (call, domain) = (self.found.call.id, self.found.domain.clone());
+        let asking = consult::Asking { call, leg: leg.id, waits, back, domain, has_asked };
+        consult::watch(self.control, self.api, &self.found.watched, hear, asking);
+    }
+
+    /// Ends the waiting of whoever waits. If that fails, they are looked after as before.
+    async fn settle(&self, own: &Own, waits: Uuid, work: impl Future<Output = Result<()>>) -> Result<Done> {
+        let hear = Wait::new(&self.found.watched);
+        self.control.stop_watching(self.found.call.id);
+        if let Err(error) = work.await {
+            self.look_after(hear, &own.leg, own.user.clone(), waits, own.leg.partner.is_some());
+            return Err(error);
+        }
         Ok(Done::default())
     }
 
     async fn complete(&self) -> Result<Done> {
-        let Own { leg, .. } = self.own()?;
-        let asked = self.found.partner(&leg)?;
-        let waits = self.found.aside(&leg)?;
+        let own = self.own()?;
+        let leg = own.leg.id;
+        let asked = self.found.partner(&own.leg)?;
+        let waits = self.found.aside(&own.leg)?;
         if let Some(asked) = self.found.of_id(asked) {
             answered(asked)?;
         }
-        self.control.stop_watching(self.found.call.id);
-        let mut hear = self.hear();
-        self.tell(Order::EndsWithPartner(leg.id)).await?;
-        self.tell(Order::Connect(waits, asked)).await?;
-        hear.until(|what| {
-            gone(what, waits)
-                .or_else(|| gone(what, asked))
-                .or_else(|| wait::connects(what, waits, asked).then_some(Ok(())))
-        })
-        .await?;
-        Ok(Done::default())
+        let work = async {
+            let mut hear = self.hear();
+            self.tell(Order::EndsWithPartner(leg)).await?;
+            self.tell(Order::Connect(waits, asked)).await?;
+            let over = |what: &What| gone(what, waits).or_else(|| gone(what, asked));
+            hear.until(|what| over(what).or_else(|| wait::connects(what, waits, asked).then_some(Ok(())))).await
+        };
+        self.settle(&own, waits, work).await
     }
 
     async fn cancel(&self) -> Result<Done> {
-        let Own { leg, .. } = self.own()?;
-        let waits = self.found.aside(&leg)?;
-        self.control.stop_watching(self.found.call.id);
-        let mut hear = self.hear();
-        self.tell(Order::EndsWithPartner(leg.id)).await?;
-        if leg.partner.is_none() && leg.phase != Phase::Parked {
-            // Whoever is asked still rings.
-            self.tell(Order::Wait(leg.id)).await?;
-            let parked = hear.until(|what| {
-                gone(what, leg.id).or_else(|| (wait::of(what, leg.id) == Some(Happened::Parked)).then_some(Ok(())))
-            });
-            parked.await?;
-        }
-        self.tell(Order::Connect(leg.id, waits)).await?;
-        hear.until(|what| {
-            gone(what, waits)
-                .or_else(|| gone(what, leg.id))
-                .or_else(|| wait::connects(what, waits, leg.id).then_some(Ok(())))
-        })
-        .await?;
-        Ok(Done::default())
+        let own = self.own()?;
+        let (leg, rings) = (own.leg.id, own.leg.partner.is_none() && own.leg.phase != Phase::Parked);
+        let waits = self.found.aside(&own.leg)?;
+        let work = async {
+            let mut hear = self.hear();
+            self.tell(Order::EndsWithPartner(leg)).await?;
+            if rings {
+                // Whoever is asked still rings.
+                self.tell(Order::Wait(leg)).await?;
+                let is_parked = |what: &What| (wait::of(what, leg) == Some(Happened::Parked)).then_some(Ok(()));
+                hear.until(|what| gone(what, leg).or_else(|| is_parked(what))).await?;
+            }
+            self.tell(Order::Connect(leg, waits)).await?;
+            let over = |what: &What| gone(what, waits).or_else(|| gone(what, leg));
+            hear.until(|what| over(what).or_else(|| wait::connects(what, waits, leg).then_some(Ok(())))).await
+        };
+        self.settle(&own, waits, work).await
     }
 
     async fn join(&self) -> Result<Done> {
-        let Own { leg, .. } = self.own()?;
-        self.found.partner(&leg)?;
-        let waits = self.found.aside(&leg)?;
-        self.control.stop_watching(self.found.call.id);
-        let mut hear = self.hear();
-        self.tell(Order::EndsWithPartner(leg.id)).await?;
-        self.tell(Order::Join(waits, leg.id)).await?;
-        let is_listener = |tap: &Tap| *tap == Tap::Listener;
-        hear.until(|what| {
-            gone(what, waits)
-                .or_else(|| gone(what, leg.id))
-                .or_else(|| wait::tapped(what, leg.id, true, is_listener).then_some(Ok(())))
-        })
-        .await?;
-        Ok(Done::default())
+        let own = self.own()?;
+        let leg = own.leg.id;
+        self.found.partner(&own.leg)?;
+        let waits = self.found.aside(&own.leg)?;
+        let work = async {
+            let mut hear = self.hear();
+            self.tell(Order::EndsWithPartner(leg)).await?;
+            self.tell(Order::Join(waits, leg)).await?;
+            let is_listener = |tap: &Tap| *tap == Tap::Listener;
+            let over = |what: &What| gone(what, waits).or_else(|| gone(what, leg));
+            hear.until(|what| over(what).or_else(|| wait::tapped(what, leg, true, is_listener).then_some(Ok(())))).await
+        };
+        self.settle(&own, waits, work).await
     }
 
     /// To whom the phone is connected with. A switch fires no event for keys that it sends.
@@ -305,7 +331,7 @@ impl Acting<'_> {
     }
 
     fn recorded(&self) -> Option<(Uuid, Recording)> {
-        let files = |leg: &crate::switch::live::leg::Leg| Some((leg.id, Recording::heard(leg.recordings.last()?)?));
+        let files = |leg: &Leg| Some((leg.id, Recording::heard(leg.recordings.last()?)?));
         self.found.call.legs.iter().find_map(files)
     }
 

@@ -3,20 +3,22 @@
 use std::sync::Arc;
 
 use actix_web::{
-    HttpResponse, get, post,
+    HttpRequest, HttpResponse, get, post,
     web::{Bytes, Data, Json, Path, Query},
 };
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::{
     Control,
     acts::{self, Act, Acting},
-    command::{Mode, Order, Place, Then},
+    command::{Mode, Place, Then},
     found::{self, Found},
     job::{CallJob, JobKind, JobState},
     jobs, store,
+    turn::Held,
 };
 use crate::{
     http::{
@@ -26,10 +28,10 @@ use crate::{
     },
     model::{
         error::Error,
-        settings::{Settings, Supervision},
+        settings::{Feature, Settings, Supervision},
     },
     node::changes::{Audit, Change},
-    switch::live::{Live, names::Extension, show::Scope, views},
+    switch::live::{Live, Watched, names::Extension, show::Scope, views},
     tenancy::{Api, TenantQuery, auth::actor::Actor, switches, tenants},
     text::{Code, DialNumber, E164, Keys},
 };
@@ -143,8 +145,8 @@ pub(super) fn scope(actor: &Actor, tenant: Uuid) -> Scope {
     }
 }
 
-pub(super) async fn settings(api: &Api, tenant: Uuid) -> Result<Settings, Error> {
-    let known = tenants::store::settings(api.pool(), tenant).await?;
+async fn settings(db: impl PgExecutor<'_>, tenant: Uuid) -> Result<Settings, Error> {
+    let known = tenants::store::settings(db, tenant).await?;
     let (settings, _) = known.ok_or(Error::NotFound("tenant"))?;
     Settings::parse(&settings).map_err(|_| Error::Fault("a tenant's settings can't be read"))
 }
@@ -182,18 +184,18 @@ pub(super) struct Prepared {
     pub ready: jobs::Ready,
 }
 
+/// `switches`: those that can do it. Whoever has a connection to the database reads through that one, and waits for no other.
 pub(super) async fn prepare(
     control: &Control,
     live: &Live,
-    api: &Api,
+    db: &mut PgConnection,
     tenant: Uuid,
-    phones: Vec<&Extension>,
+    (phones, switches): (Vec<&Extension>, &[Arc<Watched>]),
     kind: JobKind,
 ) -> Result<Prepared, Error> {
     let domain = found::domain(live, tenant)?;
-    let drained = switches::store::draining(api.pool()).await?;
-    let ready = jobs::ready(live, tenant, &domain, &drained, phones.into_iter())?;
-    if store::placed_by(api.pool(), tenant).await? >= jobs::OF_TENANT || !control.count(ready.watched.switch) {
+    let ready = jobs::ready(live, tenant, &domain, switches, phones.into_iter())?;
+    if store::placed_by(db, tenant).await? >= jobs::OF_TENANT || !control.count(ready.watched.switch) {
         return Err(Code::TooManyCallsPlaced.into());
     }
     let now = Utc::now();
@@ -234,6 +236,7 @@ pub async fn make_call(
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     let new: NewCall = input::parse(&body)?;
     let names = live.names.of(tenant, live.generations(), api.pool()).await;
+    let drained = switches::store::draining(api.pool()).await?;
     let mut prepared = None;
     let work = async |change: &mut Change| {
         let phones = phones(&actor, &names, new.agent_id, new.extension_id)?;
@@ -243,7 +246,11 @@ pub async fn make_call(
                 return Err(Error::invalid("show", Code::NotANumberToShow).into());
             }
         }
-        let mut made = prepare(&control, &live, &api, tenant, phones, JobKind::Call).await?;
+        if new.record {
+            may_record(&settings(change.db(), tenant).await?)?;
+        }
+        let switches = jobs::switches(&live, tenant, &drained)?;
+        let mut made = prepare(&control, &live, change.db(), tenant, (phones, &switches), JobKind::Call).await?;
         made.job.to = Some(new.to.to_string());
         store::insert(change.db(), &made.job).await?;
         let outcome = Outcome::made(&made.job);
@@ -279,8 +286,14 @@ pub async fn show_call_job(
     Ok(Json(jobs::now(&api, &live, job).await?))
 }
 
-async fn read(api: &Api, tenant: Uuid, found: &Found, asked: &CallAction) -> Result<Act, Error> {
+/// Whether the tenant uses recordings.
+fn may_record(settings: &Settings) -> Result<(), Error> {
+    settings.features.need(Feature::CallRecording)
+}
+
+async fn read(api: &Api, actor: &Actor, found: &Found, asked: &CallAction) -> Result<Act, Error> {
     use CallActionKind as Kind;
+    let tenant = found.tenant;
     let missing = |field| Error::invalid(field, Code::Missing);
     let to = || asked.to.clone().ok_or_else(|| missing("to"));
     Ok(match asked.action {
@@ -302,7 +315,10 @@ async fn read(api: &Api, tenant: Uuid, found: &Found, asked: &CallAction) -> Res
             let number = number.and_then(|number| DialNumber::parse(&number).ok());
             Act::Send(Place::Number(number.ok_or_else(|| Error::invalid("queue_id", Code::NotDiallable))?))
         }
-        Kind::Voicemail => Act::Send(acts::mailbox(found, || found.leg(asked.leg_id, None, None), asked.to.as_ref())?),
+        Kind::Voicemail => {
+            let own = || found.leg(asked.leg_id, actor.only_own(), actor.person);
+            Act::Send(acts::mailbox(found, own, asked.to.as_ref())?)
+        }
         Kind::Record => Act::Record,
         Kind::PauseRecording => Act::PauseRecording,
         Kind::ResumeRecording => Act::ResumeRecording,
@@ -313,14 +329,17 @@ async fn read(api: &Api, tenant: Uuid, found: &Found, asked: &CallAction) -> Res
 /// Do something to a call that is up
 ///
 /// Returns when the switch shows that it was done. Where a call is sent is a number in the tenant's dialplan, on behalf of the phone that is
-/// meant: it may go where that phone may call, and that phone's agent pays. An agent acts on their own calls only.
+/// meant: it may go where that phone may call, and that phone's agent pays. An agent acts on their own calls only. Whoever acts on others' calls
+/// is in the audit log.
 #[utoipa::path(tag = "live", request_body = CallAction, params(TenantQuery), responses((status = 200, body = CallActionDone), (status = 404, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)))]
 #[post("/v1/live/calls/{id}/actions")]
+#[expect(clippy::too_many_arguments, reason = "each is taken from the request")]
 pub async fn act_on_call(
     api: Data<Api>,
     live: Data<Live>,
     control: Data<Control>,
     actor: Actor,
+    request: HttpRequest,
     path: Path<Uuid>,
     tenant: Query<TenantQuery>,
     body: Bytes,
@@ -329,21 +348,25 @@ pub async fn act_on_call(
     let asked: CallAction = input::parse(&body)?;
     let (control, live) = (control.into_inner(), live.into_inner());
     let scope = scope(&actor, tenant);
-    // Nobody else acts on it, here and on other nodes.
+    let names = live.names.of(tenant, live.generations(), api.pool()).await;
+    let find = || Found::find(&live, &names, &scope, tenant, *path);
+    find()?;
+    // Nobody else acts on it, here and on other nodes. It may have changed until then.
     let _turn = control.turn(tenant, *path)?;
-    let mut turns = api.read(&actor).await?;
-    if !store::take_turn(&mut *turns, *path).await? {
-        return Err(Error::from(Code::ActedOn).into());
-    }
-    let found = Found::find(&api, &live, &scope, tenant, *path).await?;
+    let _held = Held::take(api.pool(), *path).await?;
+    let found = find()?;
     if asked.action == CallActionKind::PickUp {
         return Ok(Json(pick_up(&api, &live, &control, &actor, &found, &asked).await?));
     }
     if !found.is_of(actor.only_own()) {
         return Err(Error::from(Code::CallGone).into());
     }
-    let act = read(&api, tenant, &found, &asked).await?;
-    let codes = settings(&api, tenant).await?.routing.codes;
+    let act = read(&api, &actor, &found, &asked).await?;
+    let settings = settings(api.pool(), tenant).await?;
+    if act == Act::Record {
+        may_record(&settings)?;
+    }
+    let codes = settings.routing.codes;
     let acting = Acting {
         api: &api,
         live: &live,
@@ -354,8 +377,21 @@ pub async fn act_on_call(
         leg: asked.leg_id,
     };
     let done = acting.act(&act, &codes).await?;
+    if !(actor.person.is_some() && found.is_of(actor.person)) {
+        note(&api, &actor, &request, &found, &asked).await?;
+    }
     let call = found.again(&live).map(|found| found.shown(&scope));
     Ok(Json(CallActionDone { call, slot: done.slot, job: None }))
+}
+
+/// Writes down who acted on a call of others.
+async fn note(api: &Api, actor: &Actor, request: &HttpRequest, found: &Found, asked: &CallAction) -> Result<(), Error> {
+    let mut change = api.changes.begin(actor.author(request)).await?;
+    let after = serde_json::json!({ "action": asked.action, "leg_id": asked.leg_id, "to": asked.to });
+    let resource = format!("calls/{}", found.call.id);
+    let entry = Audit { tenant: Some(found.tenant), action: "act", resource, before: None, after: Some(after) };
+    change.audit(entry).await?;
+    change.commit_quietly().await
 }
 
 /// A phone takes a parked call, as its keys could.
@@ -370,15 +406,19 @@ async fn pick_up(
     let slot = {
         let known = found.watched.known();
         let in_call = |leg: Uuid| found.call.legs.iter().any(|one| one.id == leg);
-        known.state.lots.iter().find(|(_, _, leg, _)| in_call(*leg)).map(|(_, slot, ..)| slot.to_owned())
+        let of_tenant = |lot: &str| lot.split_once('@').is_some_and(|(_, domain)| domain == found.domain.as_str());
+        let there = known.state.lots.iter().find(|(lot, _, leg, _)| of_tenant(lot) && in_call(*leg));
+        there.map(|(_, slot, ..)| slot.to_owned())
     };
     let slot = slot.ok_or_else(|| Error::from(Code::NotParked))?;
-    let codes = settings(api, found.tenant).await?.routing.codes;
+    let mut change = api.read(actor).await?;
+    let codes = settings(&mut *change, found.tenant).await?.routing.codes;
     let to = DialNumber::parse(&format!("{}{slot}", codes.park)).map_err(|_| Error::from(Code::NotParked))?;
     let phones = phones(actor, &found.names, None, asked.extension_id)?;
-    let Prepared { mut job, ready } = prepare(control, live, api, found.tenant, phones, JobKind::Call).await?;
+    // Each switch has lots of its own, and what is there may be taken also while it drains.
+    let phones = (phones, std::slice::from_ref(&found.watched));
+    let Prepared { mut job, ready } = prepare(control, live, &mut change, found.tenant, phones, JobKind::Call).await?;
     job.to = Some(to.to_string());
-    let mut change = api.read(actor).await?;
     store::insert(&mut change, &job).await?;
     change.commit().await?;
     jobs::place(control, api, live, ready, &job, Then::Calls { to, shows: None, records: false });
@@ -405,22 +445,21 @@ pub async fn supervise_call(
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     let new: NewSupervision = input::parse(&body)?;
+    let names = live.names.of(tenant, live.generations(), api.pool()).await;
     let mut prepared = None;
     let work = async |change: &mut Change| {
         change.hold(tenant).await?;
-        let supervision = settings(&api, tenant).await?.calling.supervision;
+        let supervision = settings(change.db(), tenant).await?.calling.supervision;
         if supervision == Supervision::Forbidden {
             return Err(Error::from(Code::SupervisionForbidden).into());
         }
-        let found = Found::find(&api, &live, &scope(&actor, tenant), tenant, *path).await?;
+        let found = Found::find(&live, &names, &scope(&actor, tenant), tenant, *path)?;
         let leg = found.leg(new.leg_id, None, None)?.leg;
         found::answered(&leg)?;
         let phones = phones(&actor, &found.names, None, new.extension_id)?;
-        let mut made = prepare(&control, &live, &api, tenant, phones, JobKind::from(new.mode)).await?;
         // The part is taken on the call's own switch.
-        if made.ready.watched.switch != found.watched.switch {
-            return Err(Code::NoPhoneRegistered.with("extension", made.ready.extension.number.clone()).into());
-        }
+        let phones = (phones, std::slice::from_ref(&found.watched));
+        let mut made = prepare(&control, &live, change.db(), tenant, phones, JobKind::from(new.mode)).await?;
         made.job.call_id = Some(found.call.id);
         store::insert(change.db(), &made.job).await?;
         let action = match new.mode {
@@ -438,10 +477,8 @@ pub async fn supervise_call(
     let answer = request.quietly().run(&api, &actor, &body, work).await?;
     if let Some((Prepared { job, ready }, leg, is_announced)) = prepared {
         let (control, live) = (control.into_inner(), live.into_inner());
-        if is_announced {
-            control.tell(&api, &ready.watched, &Order::Announce(leg)).await?;
-        }
-        jobs::place(&control, &api, &live, ready, &job, Then::Supervises { leg, mode: new.mode });
+        let then = Then::Supervises { leg, mode: new.mode, is_announced };
+        jobs::place(&control, &api, &live, ready, &job, then);
     }
     Ok(answer)
 }

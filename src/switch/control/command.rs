@@ -87,7 +87,7 @@ pub enum Then {
     /// It calls a number as if its keys had been pressed.
     Calls { to: DialNumber, shows: Option<E164>, records: bool },
     /// It takes part in the call of a leg.
-    Supervises { leg: Uuid, mode: Mode },
+    Supervises { leg: Uuid, mode: Mode, is_announced: bool },
 }
 
 /// Calls a phone, and has it do something once it has answered.
@@ -226,7 +226,7 @@ impl fmt::Display for Placing {
                 }
                 write!(f, "^transfer:{to} XML {domain}' inline")
             }
-            Then::Supervises { leg: watched, mode } => {
+            Then::Supervises { leg: watched, mode, .. } => {
                 write!(f, ",origination_caller_id_number={number},origination_caller_id_name={number}")?;
                 // The keys that change the mode would end or change what somebody else has asked for.
                 let (keys, app) = match mode {
@@ -266,12 +266,16 @@ mod tests {
         );
     }
 
+    fn supervises(mode: Mode) -> Then {
+        Then::Supervises { leg: Uuid::nil(), mode, is_announced: false }
+    }
+
     #[test]
     fn whoever_whispers_is_mixed_into_what_the_agents_phone_hears() {
-        let whisper = placing(Then::Supervises { leg: Uuid::nil(), mode: Mode::Whisper });
+        let whisper = placing(supervises(Mode::Whisper));
         assert!(whisper.contains("eavesdrop_whisper_bleg=true}") && whisper.ends_with(" inline"), "{whisper}");
-        assert!(!placing(Then::Supervises { leg: Uuid::nil(), mode: Mode::Listen }).contains("whisper"));
-        assert!(placing(Then::Supervises { leg: Uuid::nil(), mode: Mode::Barge }).contains("'three_way:"));
+        assert!(!placing(supervises(Mode::Listen)).contains("whisper"));
+        assert!(placing(supervises(Mode::Barge)).contains("'three_way:"));
     }
 
     #[test]

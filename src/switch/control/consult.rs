@@ -15,6 +15,7 @@ use super::{
 use crate::{
     switch::live::{
         Watched,
+        leg::Phase,
         said::{Happened, Tap, What},
     },
     tenancy::Api,
@@ -23,6 +24,8 @@ use crate::{
 
 /// After this, the switch has sent them back itself.
 const LONGEST: Duration = Duration::from_hours(1);
+/// How often it is looked whether somebody still waits.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Another node may connect them: the phone's leg ends first then.
 const TAKEN_OVER: Duration = Duration::from_secs(2);
 
@@ -35,6 +38,8 @@ pub struct Asking {
     pub waits: Uuid,
     pub back: SipUsername,
     pub domain: Domain,
+    /// Whether the phone and the third were connected already.
+    pub has_asked: bool,
 }
 
 enum Then {
@@ -51,6 +56,16 @@ impl Asking {
             Happened::Bridged { a, b } => (a == self.leg || b == self.leg) && a != self.waits && b != self.waits,
             _ => false,
         }
+    }
+
+    /// What live state says, for an event may have been missed. Nothing while the switch is not heard.
+    fn looks(&self, watched: &Watched) -> Option<Then> {
+        let known = watched.known();
+        let calls = known.unknown_since.is_none().then_some(&known.state.calls)?;
+        let Some(waits) = calls.leg(self.waits).filter(|waits| waits.partner.is_none()) else {
+            return Some(Then::Nothing);
+        };
+        (calls.leg(self.leg).is_none() && waits.phase != Phase::Ringing).then_some(Then::SendBack)
     }
 
     /// Whether it is over, and what is to be done then. `has_asked`: the phone was connected with the third.
@@ -78,14 +93,23 @@ pub fn watch(control: &Arc<Control>, api: &Api, watched: &Arc<Watched>, mut hear
     let (tells, api, watched, call) = (Arc::clone(control), api.clone(), Arc::clone(watched), asking.call);
     let task = tokio::spawn(async move {
         let over = async {
-            let mut has_asked = false;
-            while let Some(said) = hear.next().await {
-                has_asked |= asking.asks(&said.what);
-                if let Some(then) = asking.ends(&said.what, has_asked) {
-                    return then;
+            let mut has_asked = asking.has_asked;
+            let mut looks = tokio::time::interval(LOOK_EVERY);
+            looks.reset();
+            loop {
+                tokio::select! {
+                    said = hear.next() => {
+                        let Some(said) = said else { return Then::Nothing };
+                        has_asked |= asking.asks(&said.what);
+                        if let Some(then) = asking.ends(&said.what, has_asked) {
+                            return then;
+                        }
+                    }
+                    _ = looks.tick() => if let Some(then) = asking.looks(&watched) {
+                        return then;
+                    },
                 }
             }
-            Then::Nothing
         };
         let then = tokio::time::timeout(LONGEST, over).await.unwrap_or(Then::Nothing);
         let orders = match then {

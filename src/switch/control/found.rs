@@ -14,7 +14,6 @@ use crate::{
         show::Scope,
         views,
     },
-    tenancy::Api,
     text::{Code, Domain, SipUsername},
 };
 
@@ -52,13 +51,12 @@ fn now(live: &Live, watched: &Watched, tenant: Uuid, id: Uuid) -> Option<CallNow
 
 impl Found {
     /// Looks a call up among the tenant's own. What nothing is known of may be there.
-    pub async fn find(api: &Api, live: &Live, scope: &Scope, tenant: Uuid, id: Uuid) -> Result<Self> {
+    pub fn find(live: &Live, names: &Arc<Names>, scope: &Scope, tenant: Uuid, id: Uuid) -> Result<Self> {
         let domain = domain(live, tenant)?;
-        let names = live.names.of(tenant, live.generations(), api.pool()).await;
         let scope = Scope { tenant: Some(tenant), ..scope.clone() };
         for watched in scope.switches(live) {
             if let Some(call) = now(live, &watched, tenant, id) {
-                return Ok(Self { tenant, domain, watched, names, call });
+                return Ok(Self { tenant, domain, watched, names: Arc::clone(names), call });
             }
         }
         Err(if scope.unknown(live).is_empty() { Code::CallGone.into() } else { Code::SwitchUnheard.into() })

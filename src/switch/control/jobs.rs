@@ -47,27 +47,32 @@ pub struct Ready {
     pub domain: Domain,
 }
 
-/// Finds a phone of one of these extensions that is registered, and its switch: of several, the one with the fewest calls.
-pub fn ready<'e>(
-    live: &Live,
-    tenant: Uuid,
-    domain: &Domain,
-    drained: &[Uuid],
-    extensions: impl Iterator<Item = &'e Extension>,
-) -> Result<Ready> {
+/// The tenant's switches that can make a call: those that are heard and don't drain, the one with the fewest calls first.
+pub fn switches(live: &Live, tenant: Uuid, drained: &[Uuid]) -> Result<Vec<Arc<Watched>>> {
     let scope = Scope { tenant: Some(tenant), ..Scope::default() };
     let mut switches = scope.switches(live);
     switches.retain(|watched| watched.known().unknown_since.is_none() && !drained.contains(&watched.switch));
     if switches.is_empty() {
         return Err(Code::NoSwitchForCall.into());
     }
+    switches.sort_by_key(|watched| watched.known().state.calls.ids().count());
+    Ok(switches)
+}
+
+/// Finds a phone of one of these extensions that is registered, and its switch: the first of these that has one.
+pub fn ready<'e>(
+    live: &Live,
+    tenant: Uuid,
+    domain: &Domain,
+    switches: &[Arc<Watched>],
+    extensions: impl Iterator<Item = &'e Extension>,
+) -> Result<Ready> {
     let slot = live.generations().scope(tenant);
     let domains = slot.iter().flat_map(|slot| slot.former.domains.iter()).chain([domain]).collect::<Vec<_>>();
-    switches.sort_by_key(|watched| watched.known().state.calls.ids().count());
     let mut named = None;
     for extension in extensions {
         named.get_or_insert(&extension.number);
-        for watched in &switches {
+        for watched in switches {
             let known = watched.known();
             let is_there =
                 |domain: &&Domain| !known.state.registrations.of(&extension.sip_username, domain.as_str()).is_empty();
@@ -91,26 +96,35 @@ pub fn place(control: &Arc<Control>, api: &Api, live: &Arc<Live>, ready: Ready, 
     let job = job.clone();
     let hear = Wait::new(&watched);
     tokio::spawn(async move {
-        let follow = Follow { api, live, watched, job };
         let supervised = match &then {
-            Then::Supervises { leg, .. } => Some(*leg),
+            Then::Supervises { leg, is_announced, .. } => Some(Supervised { leg: *leg, is_announced: *is_announced }),
             Then::Calls { .. } => None,
         };
+        let follow = Follow { control, api, live, watched, job };
         let placing = Placing { leg: follow.job.id, user, number, domain, seconds: RINGS, then };
-        let begun = control.begin(&follow.api, &follow.watched, &Order::Place(placing)).await;
-        match begun {
-            Ok(command) => {
-                let followed = follow.follow(hear, command, supervised);
-                let _ = tokio::time::timeout(LONGEST, followed).await;
+        let begun = follow.control.begin(&follow.api, &follow.watched, &Order::Place(placing)).await;
+        let command = match begun {
+            Ok(command) => Some(command),
+            Err(Untaken::Refused(_) | Untaken::Away) => {
+                return follow.note(JobState::Ended, Some("SWITCH_AWAY")).await;
             }
-            Err(Untaken::Refused(_) | Untaken::Away) => follow.note(JobState::Ended, Some("SWITCH_AWAY")).await,
-            // It may have been taken: then live state has it.
-            Err(Untaken::Unanswered) => {}
-        }
+            // It may have been taken: then its events come.
+            Err(Untaken::Unanswered) => None,
+        };
+        let followed = follow.follow(hear, command, supervised);
+        let _ = tokio::time::timeout(LONGEST, followed).await;
     });
 }
 
+/// The leg that a supervisor takes part in.
+struct Supervised {
+    leg: Uuid,
+    /// Whether both sides are to hear that.
+    is_announced: bool,
+}
+
 struct Follow {
+    control: Arc<Control>,
     api: Api,
     live: Arc<Live>,
     watched: Arc<Watched>,
@@ -125,38 +139,64 @@ impl Follow {
         }
     }
 
-    async fn follow(&self, mut hear: Wait, command: Uuid, supervised: Option<Uuid>) {
+    async fn follow(&self, mut hear: Wait, command: Option<Uuid>, supervised: Option<Supervised>) {
         let leg = self.job.id;
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.reset();
+        let mut is_up = false;
         loop {
-            let Ok(said) = tokio::time::timeout(LOOK_EVERY, hear.next()).await else {
-                if is_over(&self.live, &self.watched, &self.job) {
-                    return self.note(JobState::Ended, None).await;
+            let said = tokio::select! {
+                said = hear.next() => said,
+                _ = looks.tick() => {
+                    if is_over(&self.live, &self.watched, &self.job) {
+                        return self.note(JobState::Ended, None).await;
+                    }
+                    continue;
                 }
-                continue;
             };
             let Some(said) = said else { return };
             if let Some(cause) = wait::ended(&said.what, leg) {
                 return self.note(JobState::Ended, cause).await;
             }
             match &said.what {
-                What::Job(of, answer) if *of == command => {
+                What::Job(of, answer) if Some(*of) == command => {
                     if let Some(cause) = answer.strip_prefix("-ERR") {
                         return self.note(JobState::Ended, Some(cause.trim())).await;
                     }
                 }
+                // Once the own phone has answered: another supervisor may listen already.
                 What::Tapped(tapped)
-                    if tapped.is_on && tapped.by == Tap::Listener && Some(tapped.leg) == supervised =>
+                    if is_up
+                        && tapped.is_on
+                        && tapped.by == Tap::Listener
+                        && supervised.as_ref().is_some_and(|supervised| supervised.leg == tapped.leg) =>
                 {
                     self.note(JobState::Answered, None).await;
                 }
                 what => match wait::of(what, leg) {
                     Some(Happened::Created) => self.note(JobState::RingingAgent, None).await,
-                    Some(Happened::Answered) => self.note(JobState::Ringing, None).await,
+                    Some(Happened::Answered) => {
+                        is_up = true;
+                        if !self.announce(supervised.as_ref()).await {
+                            return self.note(JobState::Ended, Some("NOT_ANNOUNCED")).await;
+                        }
+                        self.note(JobState::Ringing, None).await;
+                    }
                     Some(Happened::Bridged { .. }) => self.note(JobState::Answered, None).await,
                     _ => {}
                 },
             }
         }
+    }
+
+    /// Has both sides hear that a supervisor is there, if the tenant wants that. If it can't be, the supervisor has to leave: `false`.
+    async fn announce(&self, supervised: Option<&Supervised>) -> bool {
+        let Some(Supervised { leg, .. }) = supervised.filter(|supervised| supervised.is_announced) else { return true };
+        let announced = self.control.tell(&self.api, &self.watched, &Order::Announce(*leg)).await;
+        if announced.is_err() {
+            let _ = self.control.tell(&self.api, &self.watched, &Order::HangUp(self.job.id)).await;
+        }
+        announced.is_ok()
     }
 }
 

@@ -5,10 +5,13 @@ use uuid::Uuid;
 
 use super::job::{CallJob, JobKind, JobState};
 
-/// How many calls a tenant began in the last second.
-pub async fn placed_by(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<i64> {
+/// How many calls a tenant began in the last second. Whoever else counts waits until this transaction ends.
+pub async fn placed_by(db: &mut PgConnection, tenant: Uuid) -> sqlx::Result<i64> {
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended('calls of ' || $1::uuid::text, 0))", tenant)
+        .execute(&mut *db)
+        .await?;
     sqlx::query_scalar!(
-        r#"select count(*) as "count!" from call_jobs where tenant_id = $1 and created_at > now() - interval '1 second'"#,
+        r#"select count(*) as "count!" from call_jobs where tenant_id = $1 and created_at > clock_timestamp() - interval '1 second'"#,
         tenant
     )
     .fetch_one(db)
@@ -51,10 +54,25 @@ pub async fn number_of(
     .await
 }
 
-/// Takes the turn to act on a call, across all nodes, until the transaction ends. `false` if somebody has it.
-pub async fn take_turn(db: impl PgExecutor<'_>, call: Uuid) -> sqlx::Result<bool> {
-    let (high, _) = call.as_u64_pair();
-    sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1) as "is!""#, high.cast_signed()).fetch_one(db).await
+/// Takes the turn to act on a call. `false` if somebody has it.
+pub async fn take_turn(db: impl PgExecutor<'_>, call: Uuid, turn: Uuid) -> sqlx::Result<bool> {
+    let taken = sqlx::query!(
+        "insert into call_turns (call_id, turn, until) values ($1, $2, now() + interval '1 minute')
+         on conflict (call_id) do update set turn = excluded.turn, until = excluded.until where call_turns.until < now()",
+        call,
+        turn
+    )
+    .execute(db)
+    .await?;
+    Ok(taken.rows_affected() == 1)
+}
+
+/// Ends a turn, and those that nobody gave back.
+pub async fn give_turn_back(db: impl PgExecutor<'_>, call: Uuid, turn: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("delete from call_turns where (call_id = $1 and turn = $2) or until < now()", call, turn)
+        .execute(db)
+        .await
+        .map(|_| ())
 }
 
 pub async fn insert(db: &mut PgConnection, job: &CallJob) -> sqlx::Result<()> {

@@ -12,12 +12,20 @@ use std::{
 
 use sqlx::PgPool;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::tenancy::auth::standing::{self, Credential};
+
+/// How many streams a person may have, a key, and all together: less than a node's connections, so that pages and the API are answered
+/// (`app/limits.rs`).
+const MOST_OF_PERSON: usize = 40;
+const MOST_OF_KEY: usize = 1200;
+const MOST: usize = 3000;
 
 const LOOK_EVERY: Duration = Duration::from_millis(400);
 
 struct Stream {
+    who: Uuid,
     credential: Credential,
     is_over: watch::Sender<bool>,
 }
@@ -51,12 +59,20 @@ impl Drop for Pass {
 }
 
 impl Streams {
-    pub fn enter(self: &Arc<Self>, credential: Credential) -> Pass {
+    /// `who`: the person or the key. `None` if they, or all together, have as many as there may be.
+    pub fn enter(self: &Arc<Self>, who: Uuid, credential: Credential) -> Option<Pass> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, is_over) = watch::channel(false);
+        let most = match credential {
+            Credential::Session { .. } => MOST_OF_PERSON,
+            Credential::Key { .. } | Credential::Operator => MOST_OF_KEY,
+        };
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(id, Stream { credential, is_over: sender });
-        Pass { streams: Arc::clone(self), id, is_over }
+        if all.len() >= MOST || all.values().filter(|stream| stream.who == who).count() >= most {
+            return None;
+        }
+        all.insert(id, Stream { who, credential, is_over: sender });
+        Some(Pass { streams: Arc::clone(self), id, is_over })
     }
 
     /// Looks after the streams for as long as the node runs.

@@ -11,7 +11,7 @@ use super::{
     change::Change,
     gone::{self, Gone},
     leg::{Leg, Phase},
-    said::{About, Happened, Line, Micros, OfLeg, Tap, Tapped, line, short},
+    said::{About, Happened, Micros, OfLeg, Tap, Tapped, line, short},
 };
 use crate::routing::{carried::Mark, withheld};
 
@@ -35,8 +35,6 @@ pub struct Row {
     pub application: String,
     #[serde(default)]
     pub context: String,
-    #[serde(default)]
-    pub presence_id: String,
     #[serde(default)]
     pub presence_data: String,
     #[serde(default)]
@@ -91,12 +89,9 @@ impl About {
         let some = |text: &str| Some(text).filter(|text| !text.is_empty()).map(short);
         let (is_caller, line) = (row.direction == "inbound", line(&row.name));
         let mark = Mark::read(&row.presence_data);
-        // On a leg from outside, the presence id is what the caller wrote into From.
-        let phone = row.presence_id.split_once('@').filter(|_| line == Line::Phone);
         Self {
             is_caller: Some(is_caller),
             line: Some(line),
-            phone: phone.map(|(user, domain)| (short(user), short(domain).to_ascii_lowercase())),
             context: some(&row.context),
             name: some(&row.cid_name),
             number: some(&row.cid_num),
@@ -204,6 +199,11 @@ impl Calls {
     /// Notes whose a leg is, if that is not known.
     pub fn of_tenant(&mut self, leg: Uuid, tenant: Uuid) {
         self.with(leg, |leg| leg.about.tenant = leg.about.tenant.or(Some(tenant)));
+    }
+
+    /// Notes whose phone a leg is, if that is not known.
+    pub fn of_phone_named(&mut self, leg: Uuid, phone: (String, String)) {
+        self.with(leg, |leg| leg.about.phone = leg.about.phone.take().or(Some(phone)));
     }
 
     /// Notes that a call waits in a parking slot, or does no longer.

@@ -19,7 +19,7 @@ pub struct Member {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Conference {
-    /// `ID.DOMAIN`; not in lists.
+    /// `ID.DOMAIN`
     pub profile: Option<String>,
     pub since: Micros,
     pub members: BTreeMap<Uuid, Member>,
@@ -33,6 +33,9 @@ pub struct Row {
     pub run_time: i64,
     #[serde(default)]
     pub members: Vec<MemberRow>,
+    /// Not in the list.
+    #[serde(skip)]
+    pub profile: Option<String>,
 }
 
 #[derive(Debug, Clone, serde::Deserialize)]
@@ -104,7 +107,7 @@ impl Conferences {
                 Some((row.uuid.parse().ok()?, Member { number: row.id, since: ago(row.join_time), is_muted }))
             };
             let conference = Conference {
-                profile: before.as_ref().and_then(|before| before.profile.clone()),
+                profile: row.profile.or_else(|| before.as_ref().and_then(|before| before.profile.clone())),
                 since: before.as_ref().map_or_else(|| ago(row.run_time), |before| before.since),
                 members: row.members.into_iter().filter_map(member).collect(),
             };

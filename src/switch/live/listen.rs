@@ -160,7 +160,11 @@ impl Link {
         loop {
             let began = Instant::now();
             self.watched.reading();
-            let lists = match reads::all(talk).await {
+            let is_known = |leg| {
+                let known = self.watched.known();
+                known.state.calls.leg(leg).is_some_and(|leg| leg.about.phone.is_some())
+            };
+            let lists = match reads::all(talk, is_known).await {
                 Ok(lists) => lists,
                 Err(error) => return error,
             };

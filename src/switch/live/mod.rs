@@ -33,7 +33,10 @@ pub mod whose;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use chrono::{DateTime, Utc};
@@ -79,6 +82,7 @@ pub struct Watched {
     pub address: String,
     pub password: Vec<u8>,
     known: Mutex<Known>,
+    gaps: AtomicU64,
     /// What it says, for those who wait for something.
     says: broadcast::Sender<Arc<Said>>,
 }
@@ -101,6 +105,12 @@ impl Watched {
 }
 
 impl Watched {
+    /// How often this node stopped hearing it.
+    #[must_use]
+    pub fn gaps(&self) -> u64 {
+        self.gaps.load(Ordering::Relaxed)
+    }
+
     /// What it says from now on, each after live state has it. Nothing of a switch that is unknown.
     #[must_use]
     pub fn hear(&self) -> broadcast::Receiver<Arc<Said>> {
@@ -156,6 +166,7 @@ impl Live {
             address: listed.address.clone(),
             password: listed.password.clone(),
             known: Mutex::new(known),
+            gaps: AtomicU64::default(),
             says: broadcast::channel(MOST_AWAITED).0,
         });
         let mut switches = self.switches.write().unwrap_or_else(PoisonError::into_inner);
@@ -175,6 +186,7 @@ impl Live {
         let mut known = watched.known();
         if known.unknown_since.is_none() {
             known.unknown_since = Some(Utc::now());
+            watched.gaps.fetch_add(1, Ordering::Relaxed);
             self.put(watched, 0, Noted::Anew);
         }
         known.state = State::default();
@@ -211,6 +223,9 @@ impl Live {
             changes.extend(state.heard(said));
         }
         if unknown_since.take().is_some() {
+            if self.bus.is_wanted() {
+                told.fill(state, &self.whose(watched));
+            }
             self.put(watched, began, Noted::Anew);
         } else {
             self.note(watched, told, &changes, state, began);

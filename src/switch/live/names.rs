@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
@@ -17,6 +17,8 @@ use crate::node::generations::Generations;
 const KEPT: Duration = Duration::from_secs(10);
 /// For how long somebody waits for names.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// For how long nobody asks a database that did not answer.
+const PAUSE: Duration = Duration::from_secs(5);
 /// The most tenants whose names are kept.
 const MOST: usize = 2000;
 
@@ -55,9 +57,11 @@ impl Names {
         self.by_username.values().find(|one| one.id == extension)
     }
 
-    /// The extensions of a person.
+    /// The extensions of a person, by number.
     pub fn of_person(&self, person: Uuid) -> impl Iterator<Item = &Extension> {
-        self.by_username.values().filter(move |one| one.user == Some(person))
+        let mut all = self.by_username.values().filter(|one| one.user == Some(person)).collect::<Vec<_>>();
+        all.sort_by(|one, other| one.number.cmp(&other.number));
+        all.into_iter()
     }
 
     /// The name of a queue or a conference.
@@ -89,34 +93,51 @@ struct Kept {
 }
 
 #[derive(Default)]
-pub struct AllNames(RwLock<HashMap<Uuid, Kept>>);
+pub struct AllNames {
+    kept: RwLock<HashMap<Uuid, Kept>>,
+    /// When reading failed last: then nobody tries for a while, of whatever tenant, so that what waits for names does not wait for a
+    /// database that is away, tenant after tenant.
+    failed_at: Mutex<Option<Instant>>,
+}
 
 impl AllNames {
-    /// A tenant's names, as they are now, or as they were before the database went away.
+    /// A tenant's names, as they are now, or as they were before the database went away. Empty if they were never read.
     pub async fn of(&self, tenant: Uuid, generations: &Generations, pool: &PgPool) -> Arc<Names> {
         let generation = generations.scope(tenant).map_or(0, |slot| slot.newest());
         let known = {
-            let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            let all = self.kept.read().unwrap_or_else(PoisonError::into_inner);
             let kept = all.get(&tenant);
             kept.map(|kept| (kept.at.elapsed() < kept.lasts(generation), Arc::clone(&kept.names)))
         };
         if let Some((true, names)) = known {
             return names;
         }
-        let names = match tokio::time::timeout(PATIENCE, read(tenant, pool)).await {
+        let before = known.map(|(_, names)| names);
+        if self.failed_at().is_some_and(|failed| failed.elapsed() < PAUSE) {
+            return before.unwrap_or_default();
+        }
+        let read = match tokio::time::timeout(PATIENCE, read(tenant, pool)).await {
             Ok(Ok(names)) => Arc::new(names),
-            // Nobody waits for the database again before these have lasted, too.
             failed => {
                 tracing::debug!(%tenant, ?failed, "names could not be read");
-                known.map(|(_, names)| names).unwrap_or_default()
+                *self.failed_at() = Some(Instant::now());
+                return before.unwrap_or_default();
             }
         };
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= MOST {
-            all.clear();
+        *self.failed_at() = None;
+        let mut all = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= MOST
+            && !all.contains_key(&tenant)
+            && let Some(oldest) = all.iter().min_by_key(|(_, kept)| kept.at).map(|(tenant, _)| *tenant)
+        {
+            all.remove(&oldest);
         }
-        all.insert(tenant, Kept { generation, at: Instant::now(), names: Arc::clone(&names) });
-        names
+        all.insert(tenant, Kept { generation, at: Instant::now(), names: Arc::clone(&read) });
+        read
+    }
+
+    fn failed_at(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.failed_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -64,7 +64,11 @@ pub enum Noted {
 
 /// What clients were told of the calls that are up.
 #[derive(Debug, Default)]
-pub struct Told(HashMap<Uuid, ToldOf>);
+pub struct Told {
+    of: HashMap<Uuid, ToldOf>,
+    /// Whether all calls that are up are there.
+    is_whole: bool,
+}
 
 #[derive(Debug)]
 struct ToldOf {
@@ -76,7 +80,22 @@ struct ToldOf {
 
 impl Told {
     pub fn clear(&mut self) {
-        self.0.clear();
+        self.of.clear();
+        self.is_whole = false;
+    }
+
+    /// Takes over the calls that are up: clients get them in their snapshots, and hear of their ends.
+    pub fn fill(&mut self, state: &State, whose: &Whose) {
+        if std::mem::replace(&mut self.is_whole, true) {
+            return;
+        }
+        for id in state.calls.ids() {
+            let now = CallNow::of(id, state, whose);
+            if !now.legs.is_empty() {
+                let tenants = whose.of_call(&state.calls.of(id));
+                self.of.entry(id).or_insert_with(|| ToldOf { ever: now.clone(), last: now, tenants });
+            }
+        }
     }
 
     /// Notes what clients may hear of these changes.
@@ -98,7 +117,7 @@ impl Told {
                     for leg in &now.legs {
                         noted.extend(of_phone(leg, state, whose));
                     }
-                    let told = self.0.entry(*id).or_insert_with(|| {
+                    let told = self.of.entry(*id).or_insert_with(|| {
                         let (ever, last) = (now.clone(), now.clone());
                         ToldOf { ever, last, tenants: BTreeSet::new() }
                     });
@@ -116,7 +135,9 @@ impl Told {
                 }
                 Change::LegOver(leg) => noted.extend(of_phone(leg, state, whose)),
                 Change::CallOver(id) => {
-                    if let Some(ToldOf { ever, last, tenants }) = self.0.remove(id) {
+                    // One that was over before anybody could be told of it is known by the leg that ended.
+                    let over = self.of.remove(id).or_else(|| over(*id, changes, whose));
+                    if let Some(ToldOf { ever, last, tenants }) = over {
                         noted.push(Noted::Ended(Box::new(ever), Box::new(last), causes.clone(), tenants));
                     }
                 }
@@ -142,6 +163,20 @@ impl Told {
         }
         noted
     }
+}
+
+/// A call of which only its end was heard.
+fn over(id: Uuid, changes: &[Change], whose: &Whose) -> Option<ToldOf> {
+    let legs = changes.iter().filter_map(|change| match change {
+        Change::LegOver(leg) if leg.call == id && !leg.is_inner() => Some(leg.as_ref().clone()),
+        _ => None,
+    });
+    let legs = legs.collect::<Vec<_>>();
+    let tenants = whose.of_call(&legs.iter().collect::<Vec<_>>());
+    let owners = legs.iter().map(|leg| whose.of_leg(leg)).collect();
+    let queue = legs.iter().find_map(|leg| leg.about.queue.clone());
+    let call = CallNow { id, legs, owners, queue, waits: false };
+    (!call.legs.is_empty()).then(|| ToldOf { ever: call.clone(), last: call, tenants })
 }
 
 /// A new leg that rings a phone.
@@ -266,13 +301,15 @@ impl Publisher {
         let (mut data, about) = of_call(call, call, tenant, &names);
         let rings = call.legs.iter().zip(&call.owners).find(|(one, _)| one.id == leg);
         let extension = rings.and_then(|(one, owner)| call_now::extension(one, *owner == Some(tenant), &names));
-        let about = About {
+        let mut about = About {
             people: extension.and_then(|one| one.user).into_iter().collect(),
             extensions: extension.map(|one| one.number.clone()).into_iter().collect(),
             ..about
         };
-        data["leg_id"] = json!(leg);
-        data["extension"] = json!(extension.map(|one| &one.number));
+        for data in [Some(&mut data), about.own.as_mut()].into_iter().flatten() {
+            data["leg_id"] = json!(leg);
+            data["extension"] = json!(extension.map(|one| &one.number));
+        }
         self.send(Topic::CallIncoming, Some(tenant), at, data, about, place.clone());
     }
 
@@ -372,6 +409,7 @@ impl Live {
         for what in told.notes(changes, state, &whose, watched.switch) {
             self.put(watched, at, what);
         }
+        told.fill(state, &whose);
     }
 
     pub(super) fn put(&self, watched: &Watched, at: Micros, what: Noted) {

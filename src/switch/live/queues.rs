@@ -85,6 +85,8 @@ pub struct Lists {
     pub members: Vec<MemberRow>,
 }
 
+type Seen = (Vec<(Uuid, Option<String>)>, BTreeSet<String>);
+
 #[derive(Debug, Default)]
 pub struct Queues {
     names: BTreeSet<String>,
@@ -189,6 +191,7 @@ impl Queues {
     /// Takes over what mod_callcenter lists. `began`: when it was asked.
     pub fn read(&mut self, lists: Lists, began: Micros) -> Vec<Change> {
         let mut changes = Vec::new();
+        let before = self.names.iter().map(|name| (name.clone(), self.seen(name))).collect::<HashMap<_, _>>();
         self.names = lists.queues.into_iter().map(|row| short(&row.name)).collect();
         self.tiers = lists.tiers.into_iter().map(|row| (short(&row.queue), short(&row.agent))).collect();
         let names = lists.agents.iter().map(|row| row.name.as_str()).collect::<BTreeSet<_>>();
@@ -236,8 +239,16 @@ impl Queues {
             }
         }
         self.members = listed;
-        changes.extend(self.names.iter().cloned().map(Change::Queue));
+        // What is as it was is no news.
+        let news = self.names.iter().filter(|name| before.get(*name) != Some(&self.seen(name)));
+        changes.extend(news.cloned().map(Change::Queue));
         changes
+    }
+
+    /// What is shown of a queue: who waits, who is offered or served by whom, and who serves it.
+    fn seen(&self, queue: &str) -> Seen {
+        let waiting = self.waiting(queue).into_iter().map(|member| (member.id, member.agent.clone()));
+        (waiting.collect(), self.of_queue(queue).map(ToOwned::to_owned).collect())
     }
 
     fn with(&mut self, member: Uuid, change: impl FnOnce(&mut Member)) {

@@ -4,7 +4,7 @@ use quick_xml::{Reader, events::Event};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::{queues, state::Lists};
+use super::{queues, said::short, state::Lists};
 use crate::{
     model::channel,
     switch::link::{
@@ -13,11 +13,12 @@ use crate::{
     },
 };
 
-/// The most channels whose tenant is asked for one by one.
+/// The most channels that are asked for one by one: from outside, and of phones.
 const MOST_ASKED: usize = 500;
+const MOST_PHONES_ASKED: usize = 2000;
 
-/// Reads all lists of a switch.
-pub async fn all(talk: &Talk) -> Result<Lists, Unanswered> {
+/// Reads all lists of a switch. `is_known`: whether it is known already whose phone a leg is.
+pub async fn all(talk: &Talk, is_known: impl Fn(Uuid) -> bool) -> Result<Lists, Unanswered> {
     let now = talk.ask("strepoch").await?;
     let began = now.trim().parse::<i64>().map_err(|_| Unanswered::Strange("its clock says no number".into()))?;
     let mut lists = Lists {
@@ -35,7 +36,15 @@ pub async fn all(talk: &Talk) -> Result<Lists, Unanswered> {
         parked: parked(&talk.ask("valet_info").await?),
         gateways: gateways::ask(talk).await?,
         tenants: Vec::new(),
+        phones: Vec::new(),
     };
+    // It alone says whose a conference is: anybody may be in it (`conf_api_sub_get` in conference_api.c).
+    for conference in &mut lists.conferences {
+        if let Ok(id) = Uuid::try_parse(&conference.conference_name) {
+            let profile = talk.ask(&format!("conference {id} get profile_name")).await?;
+            conference.profile = Some(short(profile.trim())).filter(|profile| profile.contains('.'));
+        }
+    }
     // A list has no variables. A call from outside has its tenant there only; whoever it rings is known by the dial string.
     let outside =
         lists.channels.iter().filter(|row| row.direction == "inbound" && row.name.starts_with("sofia/external/"));
@@ -43,7 +52,35 @@ pub async fn all(talk: &Talk) -> Result<Lists, Unanswered> {
         let tenant = talk.ask(&format!("uuid_getvar {leg} {}", channel::TENANT)).await?;
         lists.tenants.extend(tenant.trim().parse::<Uuid>().ok().map(|tenant| (leg, tenant)));
     }
+    // Its presence id is the extension's number, which may be another's SIP username.
+    let of_phones = lists.channels.iter().filter(|row| row.name.starts_with("sofia/internal/") && !is_known(row.uuid));
+    let of_phones = of_phones.map(|row| (row.uuid, row.direction == "inbound")).take(MOST_PHONES_ASKED);
+    for (leg, is_caller) in of_phones.collect::<Vec<_>>() {
+        lists.phones.extend(phone(talk, leg, is_caller).await?.map(|phone| (leg, phone)));
+    }
     Ok(lists)
+}
+
+/// Whose phone a leg is, as the directory or the dial string says: the SIP username and the domain.
+async fn phone(talk: &Talk, leg: Uuid, is_caller: bool) -> Result<Option<(String, String)>, Unanswered> {
+    let value = async |name: &str| {
+        let value = talk.ask(&format!("uuid_getvar {leg} {name}")).await?;
+        let value = value.trim();
+        // What a channel lacks, and a channel that is gone (`uuid_getvar_function` in mod_commands.c).
+        let is_there = !value.is_empty() && value != "_undef_" && !value.starts_with("-ERR");
+        Ok::<_, Unanswered>(is_there.then(|| short(value)))
+    };
+    if !is_caller {
+        let taken = value(channel::TAKEN_BY).await?;
+        let phone = taken.as_deref().and_then(|taken| taken.split_once('@'));
+        return Ok(phone.map(|(user, domain)| (user.to_owned(), domain.to_ascii_lowercase())));
+    }
+    // Nobody who is not signed in has an extension.
+    if value(channel::EXTENSION).await?.is_none() {
+        return Ok(None);
+    }
+    let (user, domain) = (value("user_name").await?, value("domain_name").await?);
+    Ok(user.zip(domain).map(|(user, domain)| (user, domain.to_ascii_lowercase())))
 }
 
 /// The rows of a `show … as json`. Without any, there is no `rows` (`show_as_json_callback` in mod_commands.c). Rows of another shape are left

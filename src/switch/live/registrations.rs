@@ -141,7 +141,8 @@ impl Registrations {
     pub fn read(&mut self, rows: Vec<Row>, began: Micros) -> Vec<Change> {
         let mut listed = Self { gone: std::mem::take(&mut self.gone), ..Self::default() };
         let mut changes = Vec::new();
-        for row in rows {
+        for mut row in rows {
+            row.call_id = super::said::short(&row.call_id);
             let (Ok(expires), false) = (row.expires.parse::<i64>(), listed.gone.has(row.call_id.as_str())) else {
                 continue;
             };

@@ -56,6 +56,24 @@ pub enum What {
     Tapped(Tapped),
     /// What came of a command that was given in the background: by its job, the first line that the switch printed.
     Job(Uuid, String),
+    /// How the switch is.
+    Beat(Beat),
+}
+
+/// How busy a switch is, as its heartbeat says (`send_heartbeat` in switch_core.c).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beat {
+    /// Legs of calls.
+    pub sessions: u32,
+    pub most_sessions: u32,
+    /// In the last second.
+    pub sessions_begun: u32,
+    pub most_begun: u32,
+    /// Since the switch started.
+    pub sessions_ever: u64,
+    /// How much of its processors' time is unused, of 1,000.
+    pub idle_permille: u16,
+    pub uptime_ms: u64,
 }
 
 /// Something begins or ends to take, or to change, what a leg says and hears.
@@ -245,6 +263,7 @@ impl Said {
         let at = event.header("Event-Date-Timestamp")?.parse().ok()?;
         let what = match event.header("Event-Name")? {
             "CUSTOM" => custom(event, event.header("Event-Subclass")?)?,
+            "HEARTBEAT" => What::Beat(beat(event)?),
             "BACKGROUND_JOB" => What::Job(id(event, "Job-UUID")?, short(event.body()?.lines().next()?)),
             "RECORD_START" => tapped(event, Tap::Recording(text(event, "Record-File-Path")?), true)?,
             "RECORD_STOP" => tapped(event, Tap::Recording(text(event, "Record-File-Path")?), false)?,
@@ -260,6 +279,24 @@ impl Said {
         };
         Some(Self { at, what })
     }
+}
+
+fn beat(event: &impl Headers) -> Option<Beat> {
+    fn number<T: std::str::FromStr>(event: &impl Headers, name: &str) -> Option<T> {
+        event.header(name)?.parse().ok()
+    }
+    let idle = number::<f64>(event, "Idle-CPU")?.clamp(0.0, 100.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 1,000")]
+    let idle_permille = (idle * 10.0).round() as u16;
+    Some(Beat {
+        sessions: number(event, "Session-Count")?,
+        most_sessions: number(event, "Max-Sessions")?,
+        sessions_begun: number(event, "Session-Per-Sec-Last")?,
+        most_begun: number(event, "Session-Per-Sec")?,
+        sessions_ever: number(event, "Session-Since-Startup")?,
+        idle_permille,
+        uptime_ms: number(event, "Uptime-msec")?,
+    })
 }
 
 fn tapped(event: &impl Headers, by: Tap, is_on: bool) -> Option<What> {

@@ -265,9 +265,9 @@ pub fn queues(scope: &Scope, live: &Live) -> BTreeMap<(Uuid, Uuid), views::Queue
 pub fn conferences(scope: &Scope, live: &Live) -> Vec<Of<views::Conference>> {
     scope.gather(live, |state, whose, at, found| {
         for (name, conference) in state.conferences.iter() {
-            let by_profile = || whose.of_name(conference.profile.as_deref()?);
-            let by_members = || conference.members.keys().find_map(|leg| whose.of_leg(state.calls.leg(*leg)?));
-            let (Some(tenant), Ok(id)) = (by_profile().or_else(by_members), Uuid::try_parse(name)) else { continue };
+            // Not by its members: somebody of another tenant may have called in.
+            let tenant = conference.profile.as_deref().and_then(|profile| whose.of_name(profile));
+            let (Some(tenant), Ok(id)) = (tenant, Uuid::try_parse(name)) else { continue };
             let member = |(leg, member): (&Uuid, &super::conferences::Member)| {
                 let (call_id, number, name) = caller(state, *leg);
                 let since = time(member.since);

@@ -10,7 +10,7 @@ use super::{
     conferences::{self, Conferences, Lots},
     queues::{self, Queues},
     registrations::{self, Registrations},
-    said::{Micros, OfQueue, Said, What},
+    said::{Beat, Micros, OfQueue, Said, What},
 };
 use crate::switch::link::gateways::Gateway;
 
@@ -33,6 +33,8 @@ pub struct Lists {
     pub pairs: Vec<calls::Pair>,
     /// The tenants of channels whose list does not say it.
     pub tenants: Vec<(Uuid, Uuid)>,
+    /// The SIP usernames and domains of channels that were there before anybody listened.
+    pub phones: Vec<(Uuid, (String, String))>,
     pub queues: queues::Lists,
     pub conferences: Vec<conferences::Row>,
     pub parked: Vec<(String, String, Uuid)>,
@@ -47,6 +49,8 @@ pub struct State {
     pub conferences: Conferences,
     pub lots: Lots,
     pub gateways: BTreeMap<Uuid, GatewayNow>,
+    /// The last heartbeat. There is none in the first seconds.
+    pub beat: Option<Beat>,
 }
 
 impl State {
@@ -81,6 +85,10 @@ impl State {
             }
             What::Tapped(tapped) => self.calls.tapped(&tapped),
             What::Job(..) => Vec::new(),
+            What::Beat(beat) => {
+                self.beat = Some(beat);
+                Vec::new()
+            }
             What::Gateway { carrier, is_up, state } => {
                 let known = self.gateways.get(&carrier);
                 if known.is_some_and(|known| known.is_up == is_up && known.state == state || known.since > Some(at)) {
@@ -99,6 +107,9 @@ impl State {
         changes.extend(self.calls.read(lists.channels, &lists.pairs, began));
         for (leg, tenant) in lists.tenants {
             self.calls.of_tenant(leg, tenant);
+        }
+        for (leg, phone) in lists.phones {
+            self.calls.of_phone_named(leg, phone);
         }
         self.let_go(&mut changes);
         changes.extend(self.queues.read(lists.queues, began));

@@ -128,7 +128,8 @@ pub async fn listen_to_events(
         person: scope.person,
     };
     let last_id = request.headers().get("Last-Event-ID").and_then(|value| value.to_str().ok());
-    let after = query.cursor.as_deref().or(last_id);
+    // A browser that connects again sends the last one, and the address of before.
+    let after = last_id.or(query.cursor.as_deref());
     let credential = Credential::of(&request, &actor);
     if is_websocket(&request) && credential.is_cookie() && is_cross_site(&request) {
         return Err(Problem::cross_site());
@@ -137,7 +138,7 @@ pub async fn listen_to_events(
         return Err(Code::HowToListen.into());
     }
     let seat = live.bus.sit(scope.tenant, after).ok_or_else(|| Problem::from(Code::NodeStops))?;
-    let access = live.access.enter(credential);
+    let access = live.access.enter(actor.id, credential).ok_or_else(|| Problem::from(Code::TooManyStreams))?;
     let audience = match (scope.is_platform, scope.person) {
         (true, _) => Audience::Platform,
         (false, Some(_)) => Audience::Own,
@@ -280,12 +281,22 @@ impl Client {
                         return self.event(&event);
                     }
                     Ok(Sent::Event(_)) => {}
-                    Ok(Sent::Anew(_)) => self.anew = Some(Reason::Switch),
+                    Ok(Sent::Anew(cluster)) if self.hears_of(cluster) => self.anew = Some(Reason::Switch),
+                    Ok(Sent::Anew(_)) => {}
                     Err(RecvError::Lagged(_)) => self.anew = Some(Reason::Behind),
                     Err(RecvError::Closed) => return end("node_stops"),
                 },
                 _ = self.pings.tick() => return Message::Ping,
             }
+        }
+    }
+
+    /// Whether what goes on at this cluster's switches concerns it.
+    fn hears_of(&self, cluster: Uuid) -> bool {
+        let of_tenant = self.scope.tenant.map(|tenant| self.live.generations().scope(tenant).map(|slot| slot.cluster));
+        match (of_tenant, self.scope.cluster) {
+            (Some(own), _) => own.is_none_or(|own| own == cluster),
+            (None, only) => only.is_none_or(|only| only == cluster),
         }
     }
 

@@ -1,5 +1,7 @@
 //! `/v1/reports`: figures of calls. `/v1/usage`: what a tenant used in a month.
 
+use std::collections::HashMap;
+
 use actix_web::{
     HttpResponse, get,
     web::{Data, Json, Query},
@@ -164,7 +166,8 @@ async fn report(api: &Api, actor: &Actor, named: Option<Uuid>, query: &ReportQue
     let before = together(store::sums(&mut *db, tenant, &before, MOST).await?);
     let ids = rows.iter().filter_map(|(_, key, _)| key.parse().ok()).collect::<Vec<Uuid>>();
     let names = store::names(&mut *db, tenant, &ids).await?;
-    let name = |key: &str| names.iter().find(|(id, _)| id.to_string() == key).map(|(_, name)| name.clone());
+    let names = names.into_iter().map(|(id, name)| (id.to_string(), name)).collect::<HashMap<_, _>>();
+    let name = |key: &str| names.get(key).cloned();
     let rows = rows.into_iter().map(|(begins_at, key, sums)| ReportRow {
         begins_at,
         name: name(&key),

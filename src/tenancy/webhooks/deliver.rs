@@ -29,8 +29,9 @@ use crate::text::keyring::Keyring;
 const EVERY: Duration = Duration::from_millis(500);
 /// How long an endpoint may take.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// The most requests of an endpoint at a time, and of this node.
+/// The most requests of an endpoint at a time, those of a tenant that leave room for one more reading, and all of this node.
 const EACH: usize = 8;
+const OF_TENANT: usize = 32;
 const MOST: usize = 256;
 /// How much of an answer is kept, in bytes.
 const KEPT: usize = 4 << 10;
@@ -43,9 +44,29 @@ pub struct Deliverer {
     keyring: Arc<Keyring>,
     client: reqwest::Client,
     private_allowed: bool,
-    busy: Mutex<HashMap<Uuid, usize>>,
+    busy: Mutex<Busy>,
     under_way: AtomicUsize,
     ended: Notify,
+}
+
+/// How many requests are under way: of each endpoint and of each tenant.
+#[derive(Default)]
+struct Busy {
+    endpoints: HashMap<Uuid, usize>,
+    tenants: HashMap<Uuid, usize>,
+}
+
+fn above(counts: &HashMap<Uuid, usize>, limit: usize) -> Vec<Uuid> {
+    counts.iter().filter(|(_, count)| **count > limit).map(|(id, _)| *id).collect()
+}
+
+fn count_down(counts: &mut HashMap<Uuid, usize>, id: Uuid) {
+    if let Some(count) = counts.get_mut(&id) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&id);
+        }
+    }
 }
 
 /// Why nothing can be sent at all.
@@ -93,37 +114,44 @@ impl Deliverer {
         if free == 0 {
             return;
         }
-        let busy = self.busy().iter().filter(|(_, count)| **count > EACH / 2).map(|(id, _)| *id).collect::<Vec<_>>();
+        let (busy, full) = {
+            let all = self.busy();
+            (above(&all.endpoints, EACH / 2), above(&all.tenants, OF_TENANT))
+        };
         // Half of them at a time, so that one request that hangs leaves room for others.
         let [each, most] = [EACH / 2, free].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
-        let due = match store::take(&self.pool, &busy, each, most).await {
+        let due = match store::take(&self.pool, &busy, &full, each, most).await {
             Ok(due) => due,
             Err(error) => return tracing::debug!(%error, "the outbox of webhooks can't be read"),
         };
         for due in due {
-            *self.busy().entry(due.webhook).or_default() += 1;
+            {
+                let mut all = self.busy();
+                *all.endpoints.entry(due.webhook).or_default() += 1;
+                if let Some(tenant) = due.tenant {
+                    *all.tenants.entry(tenant).or_default() += 1;
+                }
+            }
             self.under_way.fetch_add(1, Ordering::AcqRel);
             let this = Arc::clone(self);
             tokio::spawn(async move {
                 this.attempt(&due).await;
-                this.end(due.webhook);
+                this.end(&due);
             });
         }
     }
 
-    fn busy(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, usize>> {
+    fn busy(&self) -> std::sync::MutexGuard<'_, Busy> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn end(&self, webhook: Uuid) {
-        let mut busy = self.busy();
-        if let Some(count) = busy.get_mut(&webhook) {
-            *count -= 1;
-            if *count == 0 {
-                busy.remove(&webhook);
-            }
+    fn end(&self, due: &Due) {
+        let mut all = self.busy();
+        count_down(&mut all.endpoints, due.webhook);
+        if let Some(tenant) = due.tenant {
+            count_down(&mut all.tenants, tenant);
         }
-        drop(busy);
+        drop(all);
         self.under_way.fetch_sub(1, Ordering::AcqRel);
         self.ended.notify_one();
     }

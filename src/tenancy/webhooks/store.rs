@@ -275,6 +275,8 @@ pub async fn replay_one(db: &mut PgConnection, webhook: Uuid, event: Uuid) -> sq
 pub struct Due {
     pub webhook: Uuid,
     pub event: Uuid,
+    /// `None`: the platform's.
+    pub tenant: Option<Uuid>,
     pub url: String,
     pub secret: Vec<u8>,
     pub previous_secret: Option<Vec<u8>>,
@@ -284,31 +286,39 @@ pub struct Due {
 }
 
 /// Takes due deliveries, at most `each` of an endpoint, so that nobody else takes them for a minute. Those that a node took before it died
-/// become due again then. `busy`: endpoints that still have enough to do.
-pub async fn take(db: impl PgExecutor<'_>, busy: &[Uuid], each: i64, most: i64) -> sqlx::Result<Vec<Due>> {
+/// become due again then.
+/// `busy`: endpoints, and `full`: tenants, that have enough under way. An endpoint that fails gets one at a time. The oldest come first.
+pub async fn take(
+    db: impl PgExecutor<'_>,
+    busy: &[Uuid],
+    full: &[Uuid],
+    each: i64,
+    most: i64,
+) -> sqlx::Result<Vec<Due>> {
     sqlx::query_as!(
         Due,
         r#"with due as (
             select d.webhook_id, d.event_id
               from webhooks w
              cross join lateral (
-                select webhook_id, event_id from webhook_deliveries
+                select webhook_id, event_id, next_at from webhook_deliveries
                  where webhook_id = w.id and status = 'pending' and next_at <= now()
-                 order by next_at limit $2 for update skip locked) d
-             where w.enabled and w.id <> all ($1)
+                 order by next_at limit case when w.failing_since is null then $2::bigint else 1 end for update skip locked) d
+             where w.enabled and w.id <> all ($1) and coalesce(w.tenant_id <> all ($4), true)
                and not exists (select 1 from tenants t where t.id = w.tenant_id and t.status <> 'active')
-             limit $3
+             order by d.next_at limit $3
         ), taken as (
             update webhook_deliveries d set next_at = now() + interval '1 minute', attempts = d.attempts + 1, last_at = now()
               from due where d.webhook_id = due.webhook_id and d.event_id = due.event_id
             returning d.webhook_id, d.event_id, d.attempts
         )
-        select t.webhook_id as webhook, t.event_id as event, w.url, w.secret,
+        select t.webhook_id as webhook, t.event_id as event, w.tenant_id as tenant, w.url, w.secret,
                case when w.previous_ends_at > now() then w.previous_secret end as previous_secret, e.body, t.attempts
           from taken t join webhooks w on w.id = t.webhook_id join webhook_events e on e.id = t.event_id"#,
         busy,
         each,
-        most
+        most,
+        full
     )
     .fetch_all(db)
     .await
@@ -376,17 +386,6 @@ pub async fn not_delivered(
     .execute(db)
     .await
     .map(|_| ())
-}
-
-/// The outbox, for metrics: how many deliveries are pending, and for how many seconds the oldest has been due.
-pub async fn depth(db: impl PgExecutor<'_>) -> sqlx::Result<(i64, f64)> {
-    let found = sqlx::query!(
-        r#"select count(*) as "count!",
-                  coalesce(extract(epoch from now() - min(next_at)), 0)::float8 as "age!"
-             from webhook_deliveries where status = 'pending'"#
-    );
-    let row = found.fetch_one(db).await?;
-    Ok((row.count, row.age.max(0.0)))
 }
 
 /// Whether anybody wants events.

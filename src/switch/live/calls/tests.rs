@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::switch::live::said::{Said, What};
+use crate::switch::live::said::{Line, Said, What};
 
 const NOW: Micros = 1_790_000_000_000_000;
 const TENANT: &str = "00000000-0000-0000-0000-0000000000aa";
@@ -202,7 +202,9 @@ fn a_full_read_after_a_crash_leaves_nothing_that_is_not_listed() {
         legs.iter().map(|leg| (leg.phase, leg.partner)).collect::<Vec<_>>(),
         [(Phase::Up, Some(id(6))), (Phase::Held, Some(id(5)))]
     );
-    assert_eq!(legs[1].about.phone, Some(("6".into(), "acme.test".into())));
+    assert_eq!(legs[1].about.phone, None, "the list has the extension's number only");
+    calls.of_phone_named(id(6), ("u6".into(), "acme.test".into()));
+    assert_eq!(calls.leg(id(6)).unwrap().about.phone, Some(("u6".into(), "acme.test".into())));
     // Nothing at all.
     calls.read(Vec::new(), &[], later + 60_000_000);
     assert_eq!(calls.legs().count(), 0);

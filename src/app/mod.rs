@@ -1,5 +1,6 @@
 //! The top group: the application as a value that is built from settings and a database; its router, pages and command line.
 
+mod backlog_store;
 pub mod backup;
 pub mod cli;
 mod collisions;
@@ -14,6 +15,7 @@ mod process;
 pub mod renewal;
 pub mod retention;
 mod router;
+mod scrape;
 pub mod service;
 pub mod settings;
 mod status;
@@ -211,6 +213,8 @@ impl App {
         tasks.push(tokio::spawn(link::visit::watch(by_the_clock)));
         let links = Arc::new(link::states::LinkStates::default());
         tasks.push(tokio::spawn(Arc::clone(&links).watch(pools.work.clone())));
+        let backlogs = Arc::new(scrape::Backlogs::default());
+        tasks.push(tokio::spawn(Arc::clone(&backlogs).watch(pools.work.clone())));
         let folder = settings.data_dir.join("mail");
         let deliverer = Deliverer::new(pools.work.clone(), Arc::clone(&keyring), Arc::clone(&outlet), folder);
         tasks.push(tokio::spawn(deliverer.run()));
@@ -241,12 +245,14 @@ impl App {
             Swapped::new(loaded)
         });
         let proxies = Arc::new(ArcSwap::from_pointee(settings.trusted_proxies.clone()));
+        let metrics_from = Arc::new(ArcSwap::from_pointee(settings.metrics_from.clone()));
         let in_force = InForce {
             switch_tls: tls.clone(),
             app_tls: app_tls.clone(),
             outlet,
             token: Arc::clone(&token),
             proxies: Arc::clone(&proxies),
+            metrics_from: Arc::clone(&metrics_from),
             fetch: Arc::clone(&fetch),
             keyring: Arc::clone(&keyring),
         };
@@ -277,7 +283,14 @@ impl App {
                 retention: settings.retention(),
             }),
             Data::new(Health { fetch: Arc::clone(&fetch), disk, renewal: Arc::clone(&renewal) }),
-            Data::new(status::Counters { handle: counters, token, pools: pools.clone(), links }),
+            Data::new(status::Counters {
+                handle: counters,
+                token,
+                from: metrics_from,
+                pools: pools.clone(),
+                links,
+                backlogs,
+            }),
             Data::new(timing::Timing::default()),
             Data::from(live),
             Data::new(Control::default()),

@@ -33,7 +33,7 @@ use crate::{switch::fetch::Fetch, tenancy::mail::deliver::Outlet, text::keyring:
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The settings that a running node reads again. Any other needs a restart.
-pub const RENEWED: [&str; 13] = [
+pub const RENEWED: [&str; 14] = [
     "log",
     "switch_tls_certificate",
     "switch_tls_key",
@@ -44,6 +44,7 @@ pub const RENEWED: [&str; 13] = [
     "smtp",
     "mail_from",
     "trusted_proxies",
+    "metrics_from",
     "stale_limit_seconds",
     "drain_seconds",
     "key_file",
@@ -100,6 +101,7 @@ pub struct InForce {
     pub outlet: Arc<ArcSwap<Outlet>>,
     pub token: Arc<ArcSwap<MetricsToken>>,
     pub proxies: Arc<ArcSwap<Vec<IpAddr>>>,
+    pub metrics_from: Arc<ArcSwap<Vec<IpAddr>>>,
     pub fetch: Arc<Fetch>,
     pub keyring: Arc<Keyring>,
 }
@@ -247,8 +249,10 @@ impl Renewal {
             kept.app_tls_key.clone_from(&now.app_tls_key);
         }
         self.in_force.proxies.store(now.trusted_proxies.clone().into());
+        self.in_force.metrics_from.store(now.metrics_from.clone().into());
         self.in_force.fetch.set_stale_limit(now.limits().stale);
         kept.trusted_proxies = now.trusted_proxies;
+        kept.metrics_from = now.metrics_from;
         kept.stale_limit_seconds = now.stale_limit_seconds;
         kept.drain_seconds = now.drain_seconds;
         *lock(&self.settings) = kept;

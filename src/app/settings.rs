@@ -71,6 +71,8 @@ pub struct Settings {
     pub switch_url: Option<String>,
     /// Addresses of the proxies in front of the app listener. `X-Forwarded-For` is believed only from these.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Addresses that may read `/metrics` without the token.
+    pub metrics_from: Vec<IpAddr>,
     /// SMTP servers, the preferred first, such as `smtps://user:password@host:465`. Without any, mails become files in the data
     /// directory.
     pub smtp: Providers,
@@ -122,6 +124,7 @@ impl Default for Settings {
             public_url: None,
             switch_url: None,
             trusted_proxies: Vec::new(),
+            metrics_from: Vec::new(),
             smtp: Providers::default(),
             mail_from: "Dialplane <dialplane@localhost>".into(),
             webhooks_to_private_addresses: false,
@@ -227,7 +230,7 @@ impl Settings {
     }
 }
 
-const FIELDS: [&str; 33] = [
+const FIELDS: [&str; 34] = [
     "data_dir",
     "switch_listen",
     "share_switch_address",
@@ -248,6 +251,7 @@ const FIELDS: [&str; 33] = [
     "public_url",
     "switch_url",
     "trusted_proxies",
+    "metrics_from",
     "smtp",
     "mail_from",
     "webhooks_to_private_addresses",

@@ -3,11 +3,7 @@
 //! There are two kinds of readiness. While the database is down, a node still has answers for switches, and no other node has
 //! better ones, so a balancer must not take it out. But it can't take people's changes.
 
-use std::{
-    fmt::Write as _,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{net::IpAddr, sync::Arc};
 
 use ::metrics::gauge;
 use actix_web::{
@@ -23,11 +19,18 @@ use arc_swap::ArcSwap;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 
-use super::{metrics_token::MetricsToken, process, renewal::Renewal, timing::Timing};
+use super::{
+    metrics_token::MetricsToken,
+    process,
+    renewal::Renewal,
+    scrape::{self, Backlogs, Sources},
+    timing::Timing,
+};
 use crate::{
     http::problem::Problem,
     node::{database::Pools, disk::Disk},
-    switch::{fetch::Fetch, link::states::LinkStates},
+    switch::{fetch::Fetch, link::states::LinkStates, live::Live},
+    tenancy::auth::actor,
     text::keyring::hex,
 };
 
@@ -126,52 +129,24 @@ pub async fn notice_refusals(
 pub struct Counters {
     pub handle: PrometheusHandle,
     pub token: Arc<ArcSwap<MetricsToken>>,
+    /// Who needs none.
+    pub from: Arc<ArcSwap<Vec<IpAddr>>>,
     pub pools: Pools,
     pub links: Arc<LinkStates>,
+    pub backlogs: Arc<Backlogs>,
 }
 
-impl Counters {
-    /// Adds a line for each switch; one that is gone has none.
-    fn write_switches(&self, fetch: &Fetch, text: &mut String) {
-        let mut lines = |name: &str, help: &str, values: Vec<(&str, f64)>| {
-            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
-            for (switch, value) in values {
-                let switch = switch.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', " ");
-                let _ = writeln!(text, "{name}{{switch=\"{switch}\"}} {value}");
-            }
-        };
-        let mut sightings = fetch.credentials.sightings();
-        sightings.sort();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let asked = |ago: Duration| now.saturating_sub(ago).as_secs_f64().round();
-        lines(
-            "dialplane_switch_last_fetch_timestamp_seconds",
-            "When a switch asked this node last, in seconds since 1970, give or take 15; 0: not since the node started.",
-            sightings.iter().map(|(name, ago)| (&**name, ago.map_or(0.0, asked))).collect(),
-        );
-        let links = self.links.known();
-        lines(
-            "dialplane_switch_event_socket_up",
-            "1 while a switch answers over its event socket, 0 while it does not.",
-            links.iter().map(|link| (&*link.switch, if link.is_up { 1.0 } else { 0.0 })).collect(),
-        );
-        lines(
-            "dialplane_switch_pending_commands",
-            "What a switch was not told yet over its event socket.",
-            links.iter().map(|link| (&*link.switch, f64::from(link.pending))).collect(),
-        );
-    }
-}
-
-/// The metrics in Prometheus' text format, for whoever shows the token.
+/// The metrics in Prometheus' text format, for whoever shows the token or asks from an address that is named.
 #[get("/metrics")]
 pub async fn metrics(
     request: HttpRequest,
     health: Data<Health>,
     counters: Data<Counters>,
     timing: Data<Timing>,
+    live: Data<Live>,
 ) -> HttpResponse {
-    if !counters.token.load().is_shown(&request) {
+    let is_named = || actor::peer(&request).is_some_and(|peer| counters.from.load().contains(&peer));
+    if !counters.token.load().is_shown(&request) && !is_named() {
         return Problem::unauthorized().error_response();
     }
     let fetch = &health.fetch;
@@ -180,6 +155,7 @@ pub async fn metrics(
     gauge!("dialplane_cached_answers").set(count(kept));
     gauge!("dialplane_cached_strays").set(count(strays));
     gauge!("dialplane_fresh").set(if fetch.generations.is_fresh() { 1.0 } else { 0.0 });
+    gauge!("dialplane_generations_age_seconds").set(fetch.generations.age().as_secs_f64());
     gauge!("dialplane_database_full").set(if health.disk.is_full() { 1.0 } else { 0.0 });
     gauge!("dialplane_tenants").set(count(fetch.generations.tenants() as u64));
     for (name, pool) in counters.pools.named() {
@@ -194,7 +170,8 @@ pub async fn metrics(
     let mut text = counters.handle.render();
     fetch.metrics.write(&mut text);
     timing.write(&mut text);
-    counters.write_switches(fetch, &mut text);
+    let Counters { links, backlogs, .. } = &**counters;
+    scrape::write(&Sources { fetch, links, live: &live, backlogs }, &mut text);
     process::write(&mut text);
     HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text)
 }

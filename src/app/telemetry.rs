@@ -103,6 +103,10 @@ fn describe() {
         ("dialplane_call_records_total", "Call records from switches, by result."),
         ("dialplane_changes_again_total", "Requests done again because their change gave way to another."),
         ("dialplane_database_waits_total", "Times that all connections of a pool were in use when one was wanted."),
+        (
+            "dialplane_problems_total",
+            "Requests of people and scripts that were refused or failed, by the problem's code.",
+        ),
         ("dialplane_mails_total", "Attempts to send a mail, by result."),
         ("dialplane_webhooks_total", "Attempts to send an event to a webhook, by result."),
         (
@@ -118,6 +122,7 @@ fn describe() {
         ("dialplane_cached_answers", "Answers kept in memory."),
         ("dialplane_cached_strays", "Answers kept in memory about what does not exist."),
         ("dialplane_fresh", "1 while this node is in step with the database, 0 while it serves what it knew."),
+        ("dialplane_generations_age_seconds", "How old what this node knows of changes is at most."),
         ("dialplane_database_full", "1 while the database's disk is full and nothing can be changed."),
         ("dialplane_tenants", "Tenants that this node knows."),
         ("dialplane_call_records_unreadable", "Call records that are kept and can't be read yet."),

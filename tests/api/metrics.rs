@@ -5,6 +5,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use serde_json::Value;
+
 use crate::harness::{Database, Node, skipped};
 
 async fn metrics() -> String {
@@ -76,21 +78,60 @@ async fn fetches_requests_switches_pools_and_the_process_are_measured() {
     node.stop().await;
 }
 
-#[actix_web::test]
-async fn all_metrics_are_documented_and_alerts_use_no_others() {
-    let text = metrics().await;
-    let read = |file: &str| {
-        std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(file)).unwrap()
+fn docs(file: &str) -> String {
+    std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(file)).unwrap()
+}
+
+/// The expressions of the dashboard, with what Grafana puts in.
+fn shown_on_the_dashboard() -> Vec<String> {
+    let dashboard = serde_json::from_str::<Value>(&docs("monitoring/dashboard.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    let targets = panels.filter_map(|panel| panel["targets"].as_array()).flatten();
+    let expressions = targets.map(|target| target["expr"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    assert!(expressions.len() > 30);
+    let filled = |expression: String| {
+        let filled = expression.replace("$__rate_interval", "5m").replace("$instance", ".*").replace("$switch", ".*");
+        assert!(!filled.contains('$'), "{filled}");
+        filled
     };
-    let (docs, alerts) = (read("metrics.md"), read("examples/alerts.yml"));
+    expressions.into_iter().map(filled).collect()
+}
+
+#[actix_web::test]
+async fn all_metrics_are_documented_and_neither_alerts_nor_the_dashboard_use_others() {
+    let text = metrics().await;
+    let (explained, alerts) = (docs("metrics.md"), docs("monitoring/alerts.yml"));
+    let is_explained = |name: &str| explained.contains(&format!("`{name}`"));
     for name in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
-        assert!(docs.contains(&format!("`{name}`")), "{name}");
+        assert!(is_explained(name), "{name}");
     }
-    let words = alerts.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let used = [vec![alerts], shown_on_the_dashboard()].concat().join("\n");
+    let words = used.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let names = words.filter(|word| word.starts_with("dialplane_") || word.starts_with("process_"));
     for name in names {
         let name = name.trim_end_matches("_bucket");
-        let name = if docs.contains(&format!("`{name}`")) { name } else { name.trim_end_matches("_count") };
-        assert!(docs.contains(&format!("`{name}`")), "{name}");
+        let name = if is_explained(name) { name } else { name.trim_end_matches("_count") };
+        assert!(is_explained(name), "{name}");
     }
+}
+
+#[test]
+fn prometheus_understands_the_alerts_and_what_the_dashboard_asks() {
+    let rules = shown_on_the_dashboard()
+        .into_iter()
+        .enumerate()
+        .map(|(at, expression)| serde_json::json!({ "record": format!("shown:{at}"), "expr": expression }));
+    let rules = serde_json::json!({ "groups": [{ "name": "shown", "rules": rules.collect::<Vec<_>>() }] });
+    for rules in [docs("monitoring/alerts.yml"), rules.to_string()] {
+        let file = std::env::temp_dir().join(format!("dialplane-rules-{}", uuid::Uuid::new_v4()));
+        std::fs::write(&file, rules).unwrap();
+        let checked = Command::new("promtool").args(["check", "rules"]).arg(&file).output();
+        std::fs::remove_file(&file).unwrap();
+        let Ok(output) = checked else { return skipped("there is no promtool") };
+        assert!(output.status.success(), "{}{}", said(&output.stdout), said(&output.stderr));
+    }
+}
+
+fn said(output: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(output)
 }

@@ -203,6 +203,11 @@ async fn tokens_proxies_limits_and_the_place_of_the_keys_change_while_a_node_run
     node.becomes("the old token", "/metrics", &[("Authorization", &old)], 401).await;
     node.becomes("the new token", "/metrics", &[("Authorization", &bearer("other.token"))], 200).await;
 
+    // An address that is named needs no token.
+    node.becomes("a stranger", "/metrics", &[], 401).await;
+    node.set("metrics_from", "[\"127.0.0.1\"]".into());
+    node.becomes("an address that is named", "/metrics", &[], 200).await;
+
     // A proxy that is trusted says whose request it is.
     node.set("trusted_proxies", "[\"127.0.0.1\"]".into());
     let mut db = database.connect().await;

@@ -204,7 +204,7 @@ impl App {
         tasks.push(tokio::spawn(retention::run(pools.work.clone(), settings.retention(), mails)));
         tasks.push(tokio::spawn(jobs::probe_carriers(by_the_clock.clone())));
         tasks.push(tokio::spawn(carriers::hosts::watch(pools.work.clone())));
-        let (live, noted) = Live::new(Arc::clone(&fetch.generations));
+        let (live, noted) = Live::new(Arc::clone(&fetch.generations), Arc::clone(&fetch.phones));
         let live = Arc::new(live);
         tasks.push(tokio::spawn(live::publish::Publisher::new(Arc::clone(&live), pools.work.clone()).run(noted)));
         tasks.push(tokio::spawn(Arc::clone(&live.access).watch(pools.work.clone())));

@@ -5,6 +5,7 @@ pub mod call_handling;
 pub mod carrier;
 pub mod channel;
 pub mod destination;
+pub mod device;
 pub mod diff;
 pub mod error;
 pub mod language;

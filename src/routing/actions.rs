@@ -15,11 +15,22 @@ use crate::{
     model::call_handling::AtQueues,
     model::channel,
     model::destination::Prompt,
-    text::{DialNumber, Domain, SipUsername},
+    model::device::Only,
+    text::{DeviceId, DialNumber, Domain, SipUsername},
 };
 
 fn user(extension: &SipUsername, domain: &Domain) -> String {
     format!("user/{extension}@{domain}")
+}
+
+/// The legs to an extension in a fork: one for each device, as a fork rings the first branch of a user's dial string only
+/// (`user_outgoing_channel` in mod_dptools.c).
+fn in_fork(extension: &SipUsername, devices: &[DeviceId], domain: &Domain) -> Vec<String> {
+    if devices.len() < 2 {
+        return vec![user(extension, domain)];
+    }
+    let leg = |(place, id): (u8, &DeviceId)| format!("user/{extension}{}@{domain}", Only::Device { place, id: *id });
+    (1..).zip(devices).map(leg).collect()
 }
 
 /// Dials another number in the tenant's context.
@@ -275,7 +286,7 @@ impl Ring {
         }
         // If the called person transfers the call, they pay for the new leg.
         actions.push(set(channel::ON_BEHALF, &self.extension));
-        let mut legs = vec![user(&self.extension, domain)];
+        let mut legs = in_fork(&self.extension, &self.devices, domain);
         // A pickup leg counts as ringing, even if no phone rings.
         legs.extend(self.pickup.then(|| format!("pickup/{}@{domain}", self.extension)));
         legs.extend(self.follow_me.iter().map(|leg| self.follow(leg, domain)));
@@ -284,6 +295,9 @@ impl Ring {
             // or a barred number's tones would silence the phone. The caller gets no media either before somebody answers
             // (channel_outgoing_channel in mod_loopback.c), only ringing by their own phone.
             actions.extend([set("ignore_early_media", true), set("loopback_no_pre_answer", true)]);
+        } else if self.devices.len() > 1 {
+            // The same among an extension's own devices.
+            actions.push(set("ignore_early_media", true));
         }
         actions.extend(ring(vec![legs.join(",")], self.seconds, self.then != Then::Hangup));
         match &self.then {
@@ -334,11 +348,11 @@ fn dialled(variables: &[String], number: &DialNumber, domain: &Domain) -> String
 
 impl RingGroup {
     fn actions(&self, domain: &Domain, hops: Hops) -> Vec<Action> {
-        let leg = |member: &Member| match &member.forward {
-            Some(number) => dialled(&elsewhere(&member.extension, number, hops.spread()), number, domain),
-            None => user(&member.extension, domain),
+        let legs = |member: &Member| match &member.forward {
+            Some(number) => vec![dialled(&elsewhere(&member.extension, number, hops.spread()), number, domain)],
+            None => in_fork(&member.extension, &member.devices, domain),
         };
-        let legs = self.members.iter().map(leg).collect::<Vec<_>>();
+        let legs = self.members.iter().flat_map(legs).collect::<Vec<_>>();
         // In order, each is a bridge of its own: the time of one bridge is that of all its legs (call_timeout in
         // switch_ivr_originate.c), also of those after `|`.
         let legs = if self.in_order { legs } else { vec![legs.join(",")] };
@@ -346,6 +360,8 @@ impl RingGroup {
         if self.members.iter().any(|member| member.forward.is_some()) {
             // As for a phone with follow-me.
             actions.extend([set("ignore_early_media", true), set("loopback_no_pre_answer", true)]);
+        } else if self.members.iter().any(|member| member.devices.len() > 1) {
+            actions.push(set("ignore_early_media", true));
         }
         if self.confirm {
             actions.push(set("group_confirm_key", 1));

@@ -50,6 +50,7 @@ impl Router<'_, '_> {
         let record = self.records(wanted);
         Route::Ring(Ring {
             extension: extension.sip_username.clone(),
+            devices: Vec::new(),
             seconds: extension.ring_seconds,
             follow_me,
             then,
@@ -84,6 +85,7 @@ impl Router<'_, '_> {
         let voicemail = extension.voicemail && self.may_use(Feature::Voicemail);
         Route::Ring(Ring {
             extension: extension.sip_username.clone(),
+            devices: Vec::new(),
             seconds: extension.ring_seconds,
             follow_me: Vec::new(),
             then: if voicemail { Then::Voicemail(self.greeting(extension)) } else { Then::Hangup },

@@ -11,6 +11,7 @@ pub mod applications;
 pub mod callee;
 pub mod carried;
 mod destination;
+mod devices;
 mod dialled;
 pub mod emergency;
 pub mod entries;
@@ -44,7 +45,7 @@ use uuid::Uuid;
 use self::{callee::Callee, trial::Done};
 use crate::{
     model::{call_handling::CallHandling, destination::Config, settings::Feature as Switch},
-    text::{DialNumber, Domain, E164, ExtensionNumber, Notation, Prefix, SipUsername},
+    text::{DeviceId, DialNumber, Domain, E164, ExtensionNumber, Notation, Prefix, SipUsername},
 };
 
 /// What a tenant has under a name.
@@ -85,6 +86,9 @@ pub struct Member {
     pub extension: SipUsername,
     /// Where its calls are forwarded, if the group follows that. Its own phone does not ring then.
     pub forward: Option<DialNumber>,
+    /// Its devices that are known to be registered, if there are several.
+    #[serde(skip)]
+    pub devices: Vec<DeviceId>,
 }
 
 /// Extensions that ring together.

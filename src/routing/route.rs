@@ -10,7 +10,7 @@ use crate::{
         call_handling::{AtQueues, FollowMe},
         destination::Prompt,
     },
-    text::{DialNumber, SipUsername},
+    text::{DeviceId, DialNumber, SipUsername},
 };
 
 /// Where a call goes.
@@ -104,6 +104,8 @@ pub enum Route {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ring {
     pub extension: SipUsername,
+    /// Its devices that are known to be registered, if there are several.
+    pub devices: Vec<DeviceId>,
     pub seconds: u16,
     /// Other numbers that ring too.
     pub follow_me: Vec<FollowMe>,

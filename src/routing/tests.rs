@@ -71,7 +71,7 @@ fn name(text: &str) -> SipUsername {
 }
 
 fn member(name: &str) -> Member {
-    Member { extension: self::name(name), forward: None }
+    Member { extension: self::name(name), forward: None, devices: Vec::new() }
 }
 
 /// What rings for a member of a group.

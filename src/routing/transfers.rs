@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     model::{channel, language::Language},
-    text::{CallerName, Domain, SipUsername},
+    text::{CallerName, DeviceId, Domain, SipUsername},
 };
 
 /// A suffix: `NAME~back` is the phone of `NAME`, who transferred a call that nobody took, or parked one that nobody fetched.
@@ -115,9 +115,10 @@ pub fn comes_back(language: Language, name: Option<&CallerName>, number: Option<
 /// What a switch runs before the route of a number from which somebody called for help a moment ago: whoever calls back reaches the phone
 /// that did, whatever it forwards or blocks. If it does not take the call, the number leads where it always does.
 #[must_use]
-pub fn calls_back(extension: &SipUsername, seconds: u16, tenant: &Tenant) -> Vec<Action> {
+pub fn calls_back(extension: &SipUsername, devices: Vec<DeviceId>, seconds: u16, tenant: &Tenant) -> Vec<Action> {
     let ring = Ring {
         extension: extension.clone(),
+        devices,
         seconds,
         follow_me: Vec::new(),
         then: Then::Hangup,

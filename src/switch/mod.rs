@@ -7,4 +7,5 @@ pub mod fetch;
 pub mod import;
 pub mod link;
 pub mod live;
+pub mod phones;
 pub mod simulate;

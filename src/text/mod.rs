@@ -6,6 +6,7 @@
 
 mod codec;
 pub mod codes;
+mod contact;
 mod dial;
 mod display;
 pub mod escape;
@@ -23,6 +24,7 @@ pub mod zone;
 
 pub use codec::Codecs;
 pub use codes::{Code, Why};
+pub use contact::{Contact, DeviceId};
 pub use dial::{CarrierUser, DialNumber, FeatureCode, HeaderName, Host, Keys, Network, Prefix, SoundFile, Spoken};
 pub use display::{CallerName, DisplayName, Email};
 pub use name::{Domain, ExtensionNumber, GroupName, SipUsername, SwitchName};

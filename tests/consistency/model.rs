@@ -360,7 +360,8 @@ impl World {
             slot
         };
         let body = Bytes::from(content.to_string());
-        let answer = CachedAnswer { slot, generation, body, stray: false, vary: Vary::No, keep: Keep::WhileCurrent };
+        let answer =
+            CachedAnswer { slot, generation, body, stray: false, vary: Vary::No, rung: None, keep: Keep::WhileCurrent };
         node.cache.keep(&fill.scope.as_bytes()[..].into(), Arc::new(answer));
     }
 

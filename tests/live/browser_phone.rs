@@ -26,6 +26,8 @@ struct Office {
 struct Person {
     browser: Chromium,
     number: String,
+    /// What the extension registers with.
+    extension: Value,
 }
 
 impl Office {
@@ -51,7 +53,8 @@ impl Office {
         let agent = json!({ "first_name": first, "last_name": "Agent", "email": email });
         let made = self.site.node.api("POST", &format!("/v1/admin/agents?tenant_id={}", self.tenant), agent).await;
         assert_eq!(made.status, 201, "{}", made.text());
-        let number = made.json()["extensions"][0]["number"].as_str().unwrap().to_owned();
+        let extension = made.json()["extensions"][0].clone();
+        let number = extension["number"].as_str().unwrap().to_owned();
         browser.page.goto(&self.site.link_for(&email).await).await.unwrap();
         browser.fill("password", PASSWORD).await;
         browser.click("Set the password").await;
@@ -59,7 +62,7 @@ impl Office {
         self.site.sign_in(&browser, &email).await;
         browser.sees("Your account").await;
         browser.page.goto(&format!("{}/app/phone", self.site.url)).await.unwrap();
-        let person = Person { browser, number };
+        let person = Person { browser, number, extension };
         person.browser.sees("Calls don’t ring here.").await;
         person.listens().await;
         person.browser.click("Go online").await;
@@ -233,7 +236,8 @@ async fn pages_and_sip_have_one_host_behind_nginx_as_the_documentation_has_it() 
     let Some(browser) = Chromium::start_with(&flags, json!({})).await else { return };
     let agent = json!({ "first_name": "Grace", "last_name": "Agent", "email": "grace@acme.test" });
     let made = office.site.node.api("POST", &format!("/v1/admin/agents?tenant_id={}", office.tenant), agent).await;
-    let number = made.json()["extensions"][0]["number"].as_str().unwrap().to_owned();
+    let extension = made.json()["extensions"][0].clone();
+    let number = extension["number"].as_str().unwrap().to_owned();
     browser.page.goto(&office.site.link_for("grace@acme.test").await).await.unwrap();
     browser.fill("password", PASSWORD).await;
     browser.click("Set the password").await;
@@ -245,7 +249,7 @@ async fn pages_and_sip_have_one_host_behind_nginx_as_the_documentation_has_it() 
     browser.click("Sign in").await;
     browser.sees("Your account").await;
     browser.page.goto(&format!("{host}/app/phone")).await.unwrap();
-    let grace = Person { browser, number };
+    let grace = Person { browser, number, extension };
     grace.sees("Calls don’t ring here.").await;
     grace.listens().await;
     grace.click("Go online").await;
@@ -364,5 +368,68 @@ async fn a_browser_and_desk_phones_press_keys_consult_and_meet() {
     call.hears(&other).await;
     third.hears_something().await;
     grace.click("End three-way").await;
+    office.close(vec![grace]).await;
+}
+
+#[actix_web::test]
+async fn a_browser_and_a_desk_phone_of_one_extension_ring_together_and_the_first_to_answer_wins() {
+    let database = Database::new().await;
+    let Some(office) = Office::open(&database).await else { return };
+    let node = &office.site.node;
+    let switch = node.api("GET", "/v1/switches", Value::Null).await.json()["items"][0]["id"].clone();
+    let (address, password) = office.switch.event_socket();
+    let path = format!("/v1/switches/{}/event-socket", switch.as_str().unwrap());
+    assert_eq!(node.api("PUT", &path, json!({ "address": address, "password": password })).await.status, 200);
+    let Some(grace) = office.person("Grace").await else { return };
+    let own = |name: &str| grace.extension[name].as_str().unwrap().to_owned();
+    let desk = Phone::new(office.switch.internal, &own("sip_username"), "acme.test", &own("sip_password"));
+    let path = format!("/v1/live/registrations?tenant_id={}", office.tenant);
+    // While the node begins to listen, it reads a list that lags behind.
+    let began = Instant::now();
+    loop {
+        desk.registers().await;
+        let known = node.api("GET", &path, Value::Null).await.json();
+        let transports =
+            known["items"].as_array().unwrap().iter().map(|one| one["transport"].clone()).collect::<Vec<_>>();
+        if transports.contains(&json!("ws")) && transports.len() == 2 {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "{known}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let other = office.desk_phone("1500").await;
+    let call = other.calls(&grace.number);
+    grace.sees("Desk 1500 is calling.").await;
+    let rings = desk.rings().await;
+    grace.click("Answer").await;
+    call.answered().await;
+    assert_eq!(rings.ended().await.status, 487, "the desk phone got a CANCEL");
+    grace.hears().await;
+    call.hears_something().await;
+    call.hangs_up().await;
+    grace.has_no_call().await;
+
+    let call = other.calls(&grace.number);
+    grace.sees("Desk 1500 is calling.").await;
+    let rings = desk.rings().await.answers().await;
+    call.answered().await;
+    grace.has_no_call().await;
+    call.hears_only(&[&desk]).await;
+    rings.hangs_up().await;
+    call.ended().await;
+
+    // Its page is closed: the desk phone rings alone, at once.
+    grace.browser.page.goto("about:blank").await.unwrap();
+    let began = Instant::now();
+    while node.api("GET", &path, Value::Null).await.json().to_string().contains("\"ws\"") {
+        assert!(began.elapsed() < Duration::from_secs(30), "the page is still registered");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let call = other.calls(&grace.number);
+    let rings = desk.rings().await.answers().await;
+    call.answered().await;
+    call.hangs_up().await;
+    rings.ended().await;
+    drop((desk, other));
     office.close(vec![grace]).await;
 }

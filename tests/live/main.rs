@@ -16,6 +16,7 @@ mod carriers;
 #[path = "../browser/chromium.rs"]
 mod chromium;
 mod control;
+mod devices;
 mod everyday;
 mod goes_on;
 mod groups;

@@ -11,6 +11,7 @@ mod call_time;
 mod contacts;
 mod control;
 mod destinations;
+mod devices;
 mod event_socket;
 mod events;
 mod features;

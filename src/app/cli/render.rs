@@ -154,7 +154,8 @@ fn explain(request: &Request<'_>) -> Vec<String> {
                 View::Moved { .. } => "to check the digest of a call on a switch that the tenant has left",
                 View::Other { .. } => "to check a digest",
                 View::Register { .. } => "to check the digest of a REGISTER",
-                View::Profile => "to ring it or for its voicemail",
+                View::Profile => "for its voicemail",
+                View::Ring { .. } => "to ring it",
                 View::Verto => "to check a login to mod_verto",
                 View::ReverseAuth => "to answer its digest challenge",
             };

@@ -174,7 +174,7 @@ impl Default for Calling {
     fn default() -> Self {
         Self {
             ring_seconds: 25,
-            max_registrations: 1,
+            max_registrations: 5,
             codecs: None,
             pool_size: 1000,
             supervision: Supervision::Allowed,

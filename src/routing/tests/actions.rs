@@ -1,7 +1,7 @@
 //! Routes as the applications that a switch runs.
 
 use super::*;
-use crate::text::DialNumber;
+use crate::text::{DeviceId, DialNumber};
 
 #[test]
 fn an_extension_rings_and_then_takes_a_message() {
@@ -66,6 +66,7 @@ fn one_step_leaves_no_variables_for_the_next() {
     let calls = json!({ "follow_me": [{ "number": "+498912345678" }] });
     let ring = Ring {
         extension: SipUsername::parse("1000").unwrap(),
+        devices: Vec::new(),
         seconds: 20,
         follow_me: serde_json::from_value(calls["follow_me"].clone()).unwrap(),
         then: Then::Hangup,
@@ -124,4 +125,86 @@ fn groups_whose_members_forward_to_each_others_groups_do_not_multiply_a_call() {
     // An announcement and a schedule may lead to the group before.
     assert!(legs(3)[0].contains("loopback/2000/acme.test") && legs(3)[0].contains("dialplane_hops=5:0:2000"));
     assert_eq!(legs(5), ["user/1001@acme.test,user/1001@acme.test"]);
+}
+
+fn ids(count: u8) -> Vec<DeviceId> {
+    (1..=count).map(|n| DeviceId::parse(&format!("{n:016x}")).unwrap()).collect()
+}
+
+fn bridge(route: &Route) -> String {
+    let actions = route.actions(&tenant(), Hops::default());
+    actions.iter().find(|action| action.application == "bridge").unwrap().data.clone()
+}
+
+fn ring(follow: &Value, pickup: bool) -> Route {
+    Route::Ring(Ring {
+        extension: SipUsername::parse("1000").unwrap(),
+        devices: Vec::new(),
+        seconds: 20,
+        follow_me: serde_json::from_value(follow.clone()).unwrap(),
+        then: Then::Hangup,
+        pickup,
+        record: false,
+        consent_tone: false,
+        hops: Hops::default(),
+    })
+}
+
+fn group(members: &[&str], in_order: bool) -> Route {
+    let members = members.iter().map(|name| super::member(name)).collect();
+    Route::RingGroup(RingGroup { members, seconds: 20, in_order, confirm: false, then: None })
+}
+
+#[test]
+fn an_extension_that_rings_alone_has_one_leg_whose_dial_string_has_all_devices() {
+    for mut alone in [ring(&json!([]), false), group(&["1000"], false), group(&["1000", "1001"], true)] {
+        assert!(alone.in_fork().is_empty(), "{alone:?}");
+        let before = bridge(&alone);
+        alone.ring_devices(|_| ids(2));
+        assert_eq!(bridge(&alone), before);
+        assert_eq!(before, "user/1000@acme.test");
+    }
+}
+
+#[test]
+fn in_a_fork_each_device_has_a_leg_of_its_own() {
+    let both = "user/1000~1.0000000000000001@acme.test,user/1000~2.0000000000000002@acme.test";
+    let mut picked = ring(&json!([]), true);
+    assert_eq!(picked.in_fork(), [&SipUsername::parse("1000").unwrap()]);
+    assert_eq!(bridge(&picked), "user/1000@acme.test,pickup/1000@acme.test");
+    picked.ring_devices(|_| ids(2));
+    assert_eq!(bridge(&picked), format!("{both},pickup/1000@acme.test"));
+    // One that plays something before it is answered does not silence the other.
+    let actions = picked.actions(&tenant(), Hops::default());
+    assert!(actions.iter().any(|action| action.data == "ignore_early_media=true"));
+    picked.ring_devices(|_| ids(1));
+    assert_eq!(bridge(&picked), "user/1000@acme.test,pickup/1000@acme.test", "one device is found by the switch");
+
+    let mut followed = ring(&json!([{ "number": "1001" }]), false);
+    followed.ring_devices(|_| ids(2));
+    assert!(bridge(&followed).starts_with(&format!("{both},[^^!")), "{}", bridge(&followed));
+
+    let mut group = group(&["1000", "1001"], false);
+    assert_eq!(group.in_fork().len(), 2);
+    group.ring_devices(|extension| if extension.as_str() == "1000" { ids(2) } else { Vec::new() });
+    assert_eq!(bridge(&group), format!("{both},user/1001@acme.test"));
+}
+
+#[test]
+fn a_member_that_forwards_rings_no_device_and_a_large_group_stays_within_what_a_switch_calls_at_once() {
+    let forwards = Member { forward: Some(DialNumber::parse("+491701234567").unwrap()), ..super::member("1001") };
+    let members = vec![super::member("1000"), forwards];
+    let mut route = Route::RingGroup(RingGroup { members, seconds: 20, in_order: false, confirm: false, then: None });
+    assert_eq!(route.in_fork(), [&SipUsername::parse("1000").unwrap()]);
+    route.ring_devices(|_| ids(2));
+    assert_eq!(bridge(&route).matches("user/").count(), 2);
+
+    let names = (0..100).map(|n| format!("{}", 2000 + n)).collect::<Vec<_>>();
+    let mut large = group(&names.iter().map(String::as_str).collect::<Vec<_>>(), false);
+    large.ring_devices(|_| ids(5));
+    let legs = bridge(&large);
+    assert_eq!(legs.split(',').count(), 120, "{legs}");
+    for name in names {
+        assert!(legs.contains(&format!("user/{name}")), "everybody rings: {name}");
+    }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use crate::{
-    model::channel,
+    model::{channel, device::Only},
     routing::{MESSAGE, transfers::BACK},
     text::{DialNumber, Domain, E164, ExtensionNumber, Keys, SipUsername},
 };
@@ -98,6 +98,8 @@ pub struct Placing {
     pub user: SipUsername,
     pub number: ExtensionNumber,
     pub domain: Domain,
+    /// Whether it has several devices. A leg whose UUID is given beforehand is one: the others would end at once.
+    pub has_several: bool,
     pub seconds: u16,
     pub then: Then,
 }
@@ -197,7 +199,8 @@ impl fmt::Display for Order {
 /// (`switch_event_create_brackets` in switch_event.c).
 impl fmt::Display for Placing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { leg, user, number, domain, seconds, then } = self;
+        let Self { leg, user, number, domain, has_several, seconds, then } = self;
+        let only = if *has_several { Only::Any.to_string() } else { String::new() };
         write!(
             f,
             "originate {{origination_uuid={leg},originate_timeout={seconds},ignore_early_media=true,user_name={user},domain_name={domain},user_context={domain}"
@@ -215,7 +218,7 @@ impl fmt::Display for Placing {
                 let made = channel::MADE_BY;
                 write!(
                     f,
-                    "}}user/{user}@{domain} 'm:^:set:{made}={user}@{domain}^unset:{}^set:execute_on_pre_bridge=transfer_vars:{made}",
+                    "}}user/{user}{only}@{domain} 'm:^:set:{made}={user}@{domain}^unset:{}^set:execute_on_pre_bridge=transfer_vars:{made}",
                     channel::TAKEN_BY
                 )?;
                 if *records {
@@ -235,7 +238,7 @@ impl fmt::Display for Placing {
                     Mode::Whisper => (",eavesdrop_enable_dtmf=false,eavesdrop_whisper_bleg=true", "eavesdrop"),
                     Mode::Barge => ("", "three_way"),
                 };
-                write!(f, "{keys}}}user/{user}@{domain} '{app}:{watched}' inline")
+                write!(f, "{keys}}}user/{user}{only}@{domain} '{app}:{watched}' inline")
             }
         }
     }
@@ -248,7 +251,8 @@ mod tests {
     fn placing(then: Then) -> String {
         let parsed = (SipUsername::parse("u7k"), ExtensionNumber::parse("1000"), Domain::parse("acme.test"));
         let (user, number, domain) = (parsed.0.unwrap(), parsed.1.unwrap(), parsed.2.unwrap());
-        Order::Place(Placing { leg: Uuid::nil(), user, number, domain, seconds: 30, then }).to_string()
+        Order::Place(Placing { leg: Uuid::nil(), user, number, domain, has_several: false, seconds: 30, then })
+            .to_string()
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub struct Ready {
     pub watched: Arc<Watched>,
     pub extension: Extension,
     pub domain: Domain,
+    /// Whether it has several devices there.
+    pub has_several: bool,
 }
 
 /// The tenant's switches that can make a call: those that are heard and don't drain, the one with the fewest calls first.
@@ -74,12 +76,12 @@ pub fn ready<'e>(
         named.get_or_insert(&extension.number);
         for watched in switches {
             let known = watched.known();
-            let is_there =
-                |domain: &&Domain| !known.state.registrations.of(&extension.sip_username, domain.as_str()).is_empty();
-            if domains.iter().any(is_there) {
+            let at = |domain: &&Domain| known.state.registrations.of(&extension.sip_username, domain.as_str()).len();
+            let devices = domains.iter().map(at).sum::<usize>();
+            if devices > 0 {
                 drop(known);
                 let (watched, extension) = (Arc::clone(watched), extension.clone());
-                return Ok(Ready { watched, extension, domain: domain.clone() });
+                return Ok(Ready { watched, extension, domain: domain.clone(), has_several: devices > 1 });
             }
         }
     }
@@ -90,7 +92,7 @@ pub fn ready<'e>(
 /// Has the phone called, and follows what becomes of it.
 pub fn place(control: &Arc<Control>, api: &Api, live: &Arc<Live>, ready: Ready, job: &CallJob, then: Then) {
     let (control, api, live) = (Arc::clone(control), api.clone(), Arc::clone(live));
-    let Ready { watched, extension, domain } = ready;
+    let Ready { watched, extension, domain, has_several } = ready;
     let parsed = (SipUsername::parse(&extension.sip_username), ExtensionNumber::parse(&extension.number));
     let (Ok(user), Ok(number)) = parsed else { return };
     let job = job.clone();
@@ -101,7 +103,7 @@ pub fn place(control: &Arc<Control>, api: &Api, live: &Arc<Live>, ready: Ready, 
             Then::Calls { .. } => None,
         };
         let follow = Follow { control, api, live, watched, job };
-        let placing = Placing { leg: follow.job.id, user, number, domain, seconds: RINGS, then };
+        let placing = Placing { leg: follow.job.id, user, number, domain, has_several, seconds: RINGS, then };
         let begun = follow.control.begin(&follow.api, &follow.watched, &Order::Place(placing)).await;
         let command = match begun {
             Ok(command) => Some(command),

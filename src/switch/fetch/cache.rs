@@ -8,7 +8,7 @@ use std::sync::Arc;
 use actix_web::web::Bytes;
 use jiff::Timestamp;
 
-use crate::{node::generations::Slot, routing::Keep};
+use crate::{node::generations::Slot, routing::Keep, text::SipUsername};
 
 /// The kind of question and its texts, in canonical form. For a lookup it is built on the stack.
 pub type Key = Box<[u8]>;
@@ -23,6 +23,15 @@ pub enum Vary {
     Caller,
 }
 
+/// The registered devices that an answer depends on. An answer to a call is kept under a key with their mark; before it comes a marker with
+/// the extensions. The answer about a user says whose devices ring.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rung {
+    pub extensions: Box<[SipUsername]>,
+    /// Of the devices that the answer rings ([`crate::switch::phones::AllPhones::mark`]).
+    pub mark: u64,
+}
+
 /// A kept answer.
 #[derive(Debug)]
 pub struct CachedAnswer {
@@ -32,6 +41,8 @@ pub struct CachedAnswer {
     /// The question was about something that doesn't exist, or that a stranger can ask for in endless variations.
     pub stray: bool,
     pub vary: Vary,
+    /// `None`: it does not depend on what is registered.
+    pub rung: Option<Rung>,
     pub keep: Keep,
 }
 
@@ -57,7 +68,13 @@ impl CachedAnswer {
     #[must_use]
     pub fn vary_marker(&self) -> Self {
         let (slot, generation, vary) = (Arc::clone(&self.slot), self.generation, self.vary);
-        Self { slot, generation, body: Bytes::new(), stray: self.stray, vary, keep: Keep::WhileCurrent }
+        Self { slot, generation, body: Bytes::new(), stray: self.stray, vary, rung: None, keep: Keep::WhileCurrent }
+    }
+
+    /// What is kept before an answer that depends on registered devices.
+    #[must_use]
+    pub fn rung_marker(&self) -> Self {
+        Self { vary: Vary::No, rung: self.rung.clone(), ..self.vary_marker() }
     }
 
     /// Whether it may be served without being checked. Not if its tenant or its database is gone.
@@ -166,6 +183,7 @@ mod tests {
             body: Bytes::from(body),
             stray,
             vary: Vary::No,
+            rung: None,
             keep: Keep::WhileCurrent,
         })
     }

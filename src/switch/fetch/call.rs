@@ -138,10 +138,19 @@ impl Fetch {
         one.zip(other).is_some_and(|(one, other)| one.is_of_same(&other))
     }
 
-    /// The answer kept for a call, current or not.
-    fn kept(&self, placed: &PlacedCall) -> Option<Arc<CachedAnswer>> {
-        let cached = self.cache.get(&placed.base)?;
-        if cached.vary == Vary::default() { Some(cached) } else { self.cache.get(&placed.exact()?) }
+    /// The answer kept for a call, current or not. Without the database, also one for other devices than are registered now: the switch is
+    /// told of those that are gone.
+    fn kept(&self, placed: &PlacedCall, fresh: bool) -> Option<Arc<CachedAnswer>> {
+        let mut cached = self.cache.get(&placed.base)?;
+        let exact = if cached.vary == Vary::default() { None } else { Some(placed.exact()?) };
+        if let Some(exact) = &exact {
+            cached = self.cache.get(exact)?;
+        }
+        let Some(rung) = &cached.rung else { return Some(cached) };
+        let base = KeyText::from(exact.as_deref().unwrap_or(&placed.base[..]));
+        let kept = |mark| self.cache.get(&base.clone().mark(mark).finish()?);
+        let now = kept(self.mark(&cached.slot, placed.switch, &rung.extensions));
+        now.or_else(|| kept(rung.mark).filter(|_| !fresh))
     }
 
     /// A call in a tenant's context.
@@ -150,7 +159,7 @@ impl Fetch {
         if dialplan.phone.help_only {
             return Box::pin(self.call_for_help(&dialplan.context, &placed, Refusal::AgentSuspended, fresh)).await;
         }
-        let kept = self.kept(&placed);
+        let kept = self.kept(&placed, fresh);
         if let Some(cached) = &kept
             && fresh
             && cached.is_current()
@@ -304,7 +313,7 @@ impl Fetch {
         placed: &PlacedCall,
         kept: Option<Arc<CachedAnswer>>,
     ) -> Decision {
-        let Some(key) = placed.exact() else {
+        let Some(key) = placed.flight() else {
             return Decision::Answer(Reply::Document(slot.standing.unallocated.clone()), Source::Memory);
         };
         let question = Question::Call(Box::new(placed.clone()));
@@ -337,7 +346,7 @@ impl Fetch {
         let key = key.raw(withheld_key(placed.withheld));
         let Some(base) = key.finish() else { return (Reply::Unavailable, Source::Unavailable) };
         placed.base = base.to_vec();
-        let kept = self.kept(&placed);
+        let kept = self.kept(&placed, fresh);
         match &kept {
             Some(cached) if fresh && cached.is_current() => return (reply(cached), Source::Hit),
             _ if !fresh => return self.stale(kept),
@@ -351,7 +360,7 @@ impl Fetch {
         if ruled_out {
             return (Reply::Document(platform.standing.unallocated.clone()), Source::Memory);
         }
-        let (Some(number), Some(key)) = (number, placed.exact()) else {
+        let (Some(number), Some(key)) = (number, placed.flight()) else {
             return (Reply::Unavailable, Source::Unavailable);
         };
         let question = Question::Number { number, cluster, placed: Box::new(placed) };

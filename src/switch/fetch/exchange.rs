@@ -12,7 +12,13 @@ use actix_web::web::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use uuid::Uuid;
 
-use super::{Reply, credentials::Switch, render, request::Request, served::Served};
+use super::{
+    Reply,
+    credentials::Switch,
+    render,
+    request::{Request, View},
+    served::Served,
+};
 use crate::telephony::calls::posted::{MAX_RECORD, Posted};
 
 /// Where switches ask.
@@ -152,8 +158,10 @@ async fn document(served: &Served, switch: &Switch, request: &HttpRequest, body:
 pub async fn ask(served: &Served, switch: &Switch, form: &[u8]) -> Reply {
     match Request::read(form) {
         Ok(mut asked) => {
-            if let Request::Dialplan(dialplan) = &mut asked {
-                dialplan.switch = Some(switch.id);
+            match &mut asked {
+                Request::Dialplan(dialplan) => dialplan.switch = Some(switch.id),
+                Request::User { view: View::Ring { switch: at, .. }, .. } => *at = Some(switch.id),
+                _ => {}
             }
             served.fetch.saw(switch);
             served.fetch.answer(asked, Some(switch.cluster)).await.0

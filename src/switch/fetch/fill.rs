@@ -13,8 +13,9 @@ use uuid::Uuid;
 pub use self::call::{route_of, xml_entries};
 use super::{
     Fetch,
-    cache::{CachedAnswer, Key, Vary},
+    cache::{CachedAnswer, Key, Rung, Vary},
     config_store, documents,
+    key::KeyText,
     outgoing::Outgoing,
     placed::PlacedCall,
     readers::ReadError,
@@ -92,13 +93,22 @@ struct Found {
     body: Option<Bytes>,
     stray: bool,
     vary: Vary,
+    rung: Option<Rung>,
     keep: Keep,
     leaves: Option<Box<Outgoing>>,
 }
 
 impl Found {
     fn none() -> Self {
-        Self { tenant: None, body: None, stray: true, vary: Vary::No, keep: Keep::WhileCurrent, leaves: None }
+        Self {
+            tenant: None,
+            body: None,
+            stray: true,
+            vary: Vary::No,
+            rung: None,
+            keep: Keep::WhileCurrent,
+            leaves: None,
+        }
     }
 }
 
@@ -112,6 +122,8 @@ pub fn shown(view: View<'_>, digest: Option<Digest<'_>>) -> Option<Shown> {
         View::Moved { .. } => Shown::Moved(digest?),
         View::Verto => Shown::Verto(digest?),
         View::Profile => Shown::Profile,
+        // What it rings is not in the request.
+        View::Ring { .. } => return None,
         View::ReverseAuth => Shown::ReverseAuth,
     })
 }
@@ -163,16 +175,21 @@ fn keep(fetch: &Fetch, key: &Key, question: &Question, cached: &Arc<CachedAnswer
         fetch.cache.keep(key, Arc::clone(cached));
         return;
     };
-    let base = placed.base.clone().into_boxed_slice();
+    let mut key = placed.base.clone().into_boxed_slice();
     if cached.keep == Keep::Never {
         return;
     }
-    if cached.vary == Vary::No {
-        fetch.cache.keep(&base, Arc::clone(cached));
-    } else {
-        fetch.cache.keep(&base, Arc::new(cached.vary_marker()));
-        fetch.cache.keep(key, Arc::clone(cached));
+    if cached.vary != Vary::No {
+        let Some(exact) = placed.exact() else { return };
+        fetch.cache.keep(&key, Arc::new(cached.vary_marker()));
+        key = exact.into();
     }
+    if let Some(rung) = &cached.rung {
+        let Some(marked) = KeyText::from(&key).mark(rung.mark).finish() else { return };
+        fetch.cache.keep(&key, Arc::new(cached.rung_marker()));
+        key = marked.into();
+    }
+    fetch.cache.keep(&key, Arc::clone(cached));
 }
 
 async fn in_tenant(fetch: &Fetch, slot: &Arc<Slot>, question: &Question) -> Result<Filled, FillError> {
@@ -203,8 +220,8 @@ fn finish(fetch: &Fetch, slot: &Arc<Slot>, era: Era, found: Found, for_suspended
         Some(body) if tenant.active || for_suspended => (body, found.stray),
         _ => (slot.standing.nobody.clone(), true),
     };
-    let (slot, vary, keep) = (Arc::clone(slot), found.vary, found.keep);
-    Filled::Answer(Arc::new(CachedAnswer { slot, generation, body, stray, vary, keep }))
+    let (slot, vary, rung, keep) = (Arc::clone(slot), found.vary, found.rung, found.keep);
+    Filled::Answer(Arc::new(CachedAnswer { slot, generation, body, stray, vary, rung, keep }))
 }
 
 /// Asks the database and renders the answer.
@@ -262,6 +279,11 @@ async fn read_user(fetch: &Fetch, slot: &Slot, name: &SipUsername, shown: &Shown
     let scope = slot.scope;
     let Some(domain) = &slot.domain else { return Ok(Found::none()) };
     let read = fetch.lookups.extension(&fetch.readers, scope, name.as_str()).await?;
+    let extension = read.as_ref().and_then(|(_, extension)| extension.as_ref());
+    // Whoever rings it looks for its devices by this name.
+    let rung = extension
+        .filter(|_| *shown == Shown::Profile)
+        .map(|extension| Rung { extensions: [extension.sip_username.clone()].into(), mark: 0 });
     if *shown == Shown::Profile && matches!(read, Some((_, None))) {
         let read = fetch.readers.read(|db, _| Box::pin(store::mailbox(db, scope, name.as_str()))).await?;
         return rendered(read, |_, mailbox| {
@@ -277,13 +299,13 @@ async fn read_user(fetch: &Fetch, slot: &Slot, name: &SipUsername, shown: &Shown
         };
         row.active &= tenant.active && !matches!(shown, Shown::Moved(_));
         // Phones sign in with the SIP username only, not with a number that anybody can guess.
-        if *shown != Shown::Profile && row.sip_username != *name {
+        if !matches!(shown, Shown::Profile | Shown::Ring(_)) && row.sip_username != *name {
             return Ok(None);
         }
         let at = At { asked: domain, home: &tenant.domain, former: &tenant.former.domains };
         render::user(at, &row, name.as_str(), shown, &fetch.keyring).map(Some)
     })
-    .map(|found| Found { stray: shown.digest().is_some_and(|digest| !is_usual(digest, slot)), ..found })
+    .map(|found| Found { stray: shown.digest().is_some_and(|digest| !is_usual(digest, slot)), rung, ..found })
 }
 
 /// Phones choose how to spell user and realm and, on a profile that forces a domain, any realm at all.

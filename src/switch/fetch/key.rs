@@ -74,6 +74,12 @@ impl KeyText {
         self
     }
 
+    /// Adds the mark of the registered devices that the answer depends on.
+    #[must_use]
+    pub fn mark(self, mark: u64) -> Self {
+        self.raw(format!("~{mark:016x}").as_bytes())
+    }
+
     #[must_use]
     pub fn finish(self) -> Option<FinishedKey> {
         self.valid.then_some(FinishedKey(self))

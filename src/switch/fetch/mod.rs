@@ -12,6 +12,8 @@ pub mod call_store;
 pub mod config;
 pub mod config_store;
 pub mod credentials;
+mod devices;
+mod dial;
 pub mod documents;
 pub mod exchange;
 pub mod fill;
@@ -66,7 +68,7 @@ use crate::node::{
     poller::{Memory, Reading, Take, Wanted},
 };
 use crate::{
-    switch::fetch::metrics::FetchMetrics,
+    switch::{fetch::metrics::FetchMetrics, phones::AllPhones},
     text::{
         GroupName, SipUsername,
         keyring::{KeyId, Keyring},
@@ -123,6 +125,8 @@ pub struct Fetch {
     pub generations: Arc<Generations>,
     pub credentials: Credentials,
     pub cache: Cache,
+    /// The devices that are registered at each switch.
+    pub phones: Arc<AllPhones>,
     pub metrics: FetchMetrics,
     rosters: Rosters,
     plans: Plans,
@@ -181,6 +185,7 @@ impl Fetch {
             generations: Arc::new(Generations::new(limits.lease, render::standing)),
             credentials: Credentials::default(),
             cache: Cache::new(limits.cache_bytes, limits.stray_bytes),
+            phones: Arc::default(),
             metrics: FetchMetrics::register(),
             rosters: Rosters::default(),
             plans: Plans::default(),
@@ -343,13 +348,16 @@ impl Fetch {
     }
 
     async fn about_user(self: &Arc<Self>, domain: &str, user: &str, view: View<'_>, fresh: bool) -> (Reply, Source) {
+        if let View::Ring { only, switch } = view {
+            return Box::pin(self.about_ringing(domain, user, only, switch, fresh)).await;
+        }
         let Ok(digest) = digest(domain, user, view) else { return self.nobody(domain, fresh) };
         let kind = match view {
             View::Auth { .. } | View::Help { .. } => b'A',
             View::Moved { .. } => b'M',
             View::Other { .. } => b'O',
             View::Register { .. } => b'S',
-            View::Profile => b'P',
+            View::Profile | View::Ring { .. } => b'P',
             View::Verto => b'V',
             View::ReverseAuth => b'R',
         };
@@ -571,7 +579,7 @@ fn digest<'a>(domain: &'a str, user: &'a str, view: View<'a>) -> Result<Option<D
         | View::Moved { realm }
         | View::Other { realm }
         | View::Register { realm } => form::decode(realm).ok_or(NotText)?,
-        View::Profile | View::ReverseAuth => return Ok(None),
+        View::Profile | View::Ring { .. } | View::ReverseAuth => return Ok(None),
     };
     Ok(Some(Digest { user: user.into(), realm }))
 }

@@ -125,4 +125,11 @@ impl PlacedCall {
             .raw(self.caller_number.as_deref().unwrap_or_default().as_bytes())
             .finish()
     }
+
+    /// The key of a fill: also of who must not get its answer, because other phones are registered at their switch.
+    pub(super) fn flight(&self) -> Option<FinishedKey> {
+        let mut buffer = Uuid::encode_buffer();
+        let switch = self.switch.unwrap_or_default().simple().encode_lower(&mut buffer);
+        self.exact().and_then(|key| KeyText::from(&key).raw(switch.as_bytes()).finish())
+    }
 }

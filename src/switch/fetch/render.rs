@@ -9,11 +9,15 @@ use askama::Template;
 use md5::{Digest as _, Md5};
 use uuid::Uuid;
 
-use super::store::{ExtensionRow, MailboxRow, MemberRow};
+pub use super::dial::{At, Ringing};
+use super::{
+    dial,
+    store::{ExtensionRow, MailboxRow, MemberRow},
+};
 use crate::{
     model::channel,
     node::generations::Standing,
-    routing::{Action, carried::offered_codecs, transfers},
+    routing::{Action, transfers},
     text::{
         Domain,
         keyring::{Keyring, KeyringError, hex},
@@ -138,6 +142,8 @@ pub enum Shown {
     Other(Digest<'static>),
     Register(Digest<'static>),
     Profile,
+    /// The same with what rings.
+    Ring(Ringing),
     Verto(Digest<'static>),
     ReverseAuth,
 }
@@ -151,25 +157,8 @@ impl Shown {
             | Self::Other(digest)
             | Self::Register(digest)
             | Self::Verto(digest) => Some(digest),
-            Self::Profile | Self::ReverseAuth => None,
+            Self::Profile | Self::Ring(_) | Self::ReverseAuth => None,
         }
-    }
-}
-
-/// The domain under which somebody is shown, and those of their tenant.
-#[derive(Clone, Copy)]
-pub struct At<'a> {
-    /// The one that is asked for: the switch looks for it in the answer.
-    pub asked: &'a Domain,
-    pub home: &'a Domain,
-    /// Phones may still be registered at these.
-    pub former: &'a [Domain],
-}
-
-impl<'a> At<'a> {
-    #[must_use]
-    pub fn home(domain: &'a Domain) -> Self {
-        Self { asked: domain, home: domain, former: &[] }
     }
 }
 
@@ -192,21 +181,26 @@ pub fn user(
         }
         Shown::Verto(digest) => verto_params(at.home, row, digest, keyring)?,
         Shown::ReverseAuth => reverse_auth_params(row, keyring)?,
-        Shown::Profile => profile_params(at, row, keyring)?,
+        Shown::Profile => profile_params(at, row, &Ringing::default(), keyring)?,
+        Shown::Ring(ringing) => profile_params(at, row, ringing, keyring)?,
     };
     if registers && at.asked != at.home {
         // The mailbox is at home (`sofia_reg_handle_register_token` in sofia_reg.c).
         params.push(("mwi-account", format!("{}@{}", row.sip_username, at.home).into()));
     }
+    let named = match shown {
+        Shown::Ring(Ringing { asked: Some(asked), .. }) => asked,
+        _ => alias(row, asked),
+    };
     let user = User {
         id: row.sip_username.as_str(),
-        number_alias: alias(row, asked),
+        number_alias: named,
         params,
         variables: match shown {
             Shown::Register(_) => of_registrations(row),
             Shown::Auth(_) | Shown::Moved(_) | Shown::Verto(_) => of_callers(at.home, row),
             // A switch also puts these on the leg to a phone (`user_outgoing_channel` in mod_dptools.c).
-            Shown::Other(_) | Shown::Profile | Shown::ReverseAuth => variables(at.home, row),
+            Shown::Other(_) | Shown::Profile | Shown::Ring(_) | Shown::ReverseAuth => variables(at.home, row),
         },
     };
     if registers {
@@ -277,66 +271,15 @@ fn reverse_auth_params<'a>(row: &'a ExtensionRow, keyring: &Keyring) -> Result<P
     ])
 }
 
-fn profile_params<'a>(at: At<'_>, row: &'a ExtensionRow, keyring: &Keyring) -> Result<Params<'a>, RenderError> {
-    let mut params = vec![NO_EMPTY_PASSWORD, ("dial-string", dial_string(at, row).into())];
+fn profile_params<'a>(
+    at: At<'_>,
+    row: &'a ExtensionRow,
+    ringing: &Ringing,
+    keyring: &Keyring,
+) -> Result<Params<'a>, RenderError> {
+    let mut params = vec![NO_EMPTY_PASSWORD, ("dial-string", dial::string(at, row, ringing).into())];
     params.extend(voicemail_params(row, keyring)?);
     Ok(params)
-}
-
-/// Dials the registered contact with `%` (`sofia_outgoing_channel` in mod_sofia.c). The usual `${sofia_contact(…)}` is an
-/// API call, which hardened switches don't expand (`api-expansion` in switch.conf).
-///
-/// While a tenant keeps former domains, the phone may be registered at any of them. All are tried at once; those at which it is not
-/// registered fail at once.
-fn dial_string(at: At<'_>, row: &ExtensionRow) -> String {
-    let At { home, former, .. } = at;
-    let (user, number) = (&row.sip_username, &row.number);
-    let mut codecs = offered_codecs(row.codecs.as_ref());
-    // A leg to a phone gets its user's variables too late for this (`user_outgoing_channel` in mod_dptools.c). Should it get them before,
-    // it is the same variable.
-    if row.is_agent {
-        codecs = format!("{codecs},execute_on_answer_3=callcenter_track {user}@{home}");
-    }
-    if row.calls.busy_on_busy {
-        // `!`: a cause instead of a number to go on to (`limit_function` in mod_dptools.c).
-        let limit = format!("execute_on_originate=limit hash {home} {user} 1 !USER_BUSY");
-        codecs = format!("{codecs},limit_ignore_transfer=true,{limit}");
-    }
-    let known = transfers::introduces(channel::TAKEN_BY, user, home).map(|(name, value)| format!("{name}={value}"));
-    let known = format!("{},{}", callee_id(row), known.join(","));
-    if former.is_empty() {
-        return format!(
-            "{{sip_invite_domain={home},presence_id={number}@{home},{known},{codecs}}}sofia/internal/{user}%{home}"
-        );
-    }
-    let legs = former.iter().chain([home]).map(|at| format!("[sip_invite_domain={at}]sofia/internal/{user}%{at}"));
-    format!("{{presence_id={number}@{home},{known},{codecs}}}{}", legs.collect::<Vec<_>>().join(","))
-}
-
-/// Whom callers' phones show. Without this, a switch names every leg "Outbound Call", and its number is the SIP username
-/// (`switch_ivr_originate` in switch_ivr_originate.c).
-fn callee_id(row: &ExtensionRow) -> String {
-    let name = row.display_name.in_dial_string();
-    let name = if name.is_empty() { row.number.as_str() } else { &name };
-    format!("origination_callee_id_name={name},origination_callee_id_number={}", row.number)
-}
-
-/// What the switch runs when a leg of this phone is answered. All variables that begin with
-/// `execute_on_answer` are run (`switch_channel_execute_on` in switch_channel.c).
-///
-/// - Queues leave agents alone who have such a leg (`callcenter_track` in mod_callcenter.c). Run twice on a leg, it would count for two.
-/// - A phone that is busy for a second call has a limit of one leg: the next one ends before its INVITE is sent. A leg counts once, and until
-///   it ends, also if the call is transferred (`limit_state_handler` in switch_limit.c).
-fn counted<'a>(domain: &Domain, row: &ExtensionRow) -> impl Iterator<Item = (&'a str, String)> {
-    let user = &row.sip_username;
-    let tracked = row.is_agent.then(|| ("execute_on_answer_3", format!("callcenter_track {user}@{domain}")));
-    let limited = row.calls.busy_on_busy.then(|| {
-        [
-            ("execute_on_answer_4", format!("limit hash {domain} {user} -1")),
-            ("limit_ignore_transfer", "true".to_owned()),
-        ]
-    });
-    tracked.into_iter().chain(limited.into_iter().flatten())
 }
 
 /// Lamps on phones' keys watch an extension's number. A switch tells whoever watches `X@DOMAIN` of dialogs whose presence_id is that
@@ -384,7 +327,7 @@ fn variables<'a>(domain: &'a Domain, row: &'a ExtensionRow) -> Vec<(&'a str, Cow
     if let Some(area) = &row.calls.area_code {
         variables.push((channel::AREA, area.as_str().into()));
     }
-    variables.extend(counted(domain, row).map(|(on, run)| (on, run.into())));
+    variables.extend(dial::counted(domain, row).map(|(on, run)| (on, run.into())));
     if row.calls.withhold_number {
         variables.push((channel::WITHHOLD, "true".into()));
     }
@@ -547,7 +490,7 @@ pub fn static_users<'a>(
     for row in rows {
         let digest = Digest { user: row.sip_username.as_str().into(), realm: domain.as_str().into() };
         let mut params = auth_params(row, &digest, keyring)?;
-        params.extend(profile_params(At::home(domain), row, keyring)?.into_iter().skip(1));
+        params.extend(profile_params(At::home(domain), row, &Ringing::default(), keyring)?.into_iter().skip(1));
         let (id, number_alias) = (row.sip_username.as_str(), row.number.as_str());
         users.push(User { id, number_alias, params, variables: variables(domain, row) });
     }

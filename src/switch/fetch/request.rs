@@ -14,6 +14,8 @@ mod config;
 
 use std::borrow::Cow;
 
+use uuid::Uuid;
+
 pub use self::{
     call::{Arrival, Caller, Connected, Dialplan, Phone},
     config::{Address, ConfigFile},
@@ -22,7 +24,10 @@ use super::{
     form::{decode, pairs},
     guesses::Proof,
 };
-use crate::{model::channel, routing::emergency};
+use crate::{
+    model::{channel, device::Only},
+    routing::emergency,
+};
 
 /// One question of a switch. Its texts are as they came, not yet checked against a type.
 #[derive(Debug, PartialEq, Eq)]
@@ -96,8 +101,10 @@ pub enum View<'a> {
     Other { realm: &'a [u8] },
     /// The same for a REGISTER, which makes no channel and so needs no variables.
     Register { realm: &'a [u8] },
-    /// To ring, and to leave or read voicemail: everything but the SIP secret.
+    /// To leave or read voicemail: everything but the SIP secret.
     Profile,
+    /// The same to ring, at the switch that asks.
+    Ring { only: Option<Only>, switch: Option<Uuid> },
     /// To check a login of mod_verto.
     Verto,
     /// To answer the phone's own digest challenge.
@@ -373,6 +380,11 @@ fn in_domain<'a>(fields: &Fields<'a>, domain: Cow<'a, str>) -> Request<'a> {
         Some(b"reverse-auth-lookup") => View::ReverseAuth,
         // Nobody logs in to a switch's event socket as a user of the directory.
         Some(b"event_socket_auth") => return Request::Domain { domain },
+        // `user/…` in a dial string (`user_outgoing_channel` in mod_dptools.c).
+        Some(b"user_call") => {
+            let only = text(fields.user).and_then(|user| Only::part(&user).map(|(_, only)| only));
+            View::Ring { only, switch: None }
+        }
         _ => View::Profile,
     };
     if let Some(group) = text(fields.group_name) {

@@ -45,6 +45,7 @@ use uuid::Uuid;
 
 use self::{
     access::Streams,
+    change::Change,
     events::Bus,
     names::{AllNames, Carriers},
     publish::{Note, Noted, Told},
@@ -53,7 +54,10 @@ use self::{
     store::Listed,
     whose::Whose,
 };
-use crate::node::generations::Generations;
+use crate::{
+    node::generations::Generations,
+    switch::phones::{AllPhones, Phones},
+};
 
 /// How many events may wait for those who wait for one.
 const MOST_AWAITED: usize = 1024;
@@ -70,6 +74,8 @@ pub struct Live {
     /// To the publisher.
     notes: mpsc::Sender<Note>,
     generations: Arc<Generations>,
+    /// What fetches need of registrations.
+    phones: Arc<AllPhones>,
     switches: RwLock<BTreeMap<Uuid, Arc<Watched>>>,
 }
 
@@ -83,6 +89,7 @@ pub struct Watched {
     pub password: Vec<u8>,
     known: Mutex<Known>,
     gaps: AtomicU64,
+    phones: Arc<Phones>,
     /// What it says, for those who wait for something.
     says: broadcast::Sender<Arc<Said>>,
 }
@@ -117,6 +124,15 @@ impl Watched {
         self.says.subscribe()
     }
 
+    /// Has fetches know which phones are registered now.
+    fn ring(&self, state: &State, changes: &[Change]) {
+        for change in changes {
+            if let Change::Registration(aor) = change {
+                self.phones.set(&aor.0, &aor.1, &state.registrations.contacts(aor));
+            }
+        }
+    }
+
     /// Keeps what is said from now on, until the lists are there.
     fn reading(&self) {
         self.known().kept = Some(Vec::new());
@@ -126,7 +142,7 @@ impl Watched {
 impl Live {
     /// With what the publisher is to make events of.
     #[must_use]
-    pub fn new(generations: Arc<Generations>) -> (Self, mpsc::Receiver<Note>) {
+    pub fn new(generations: Arc<Generations>, phones: Arc<AllPhones>) -> (Self, mpsc::Receiver<Note>) {
         let (notes, noted) = mpsc::channel(publish::MOST_WAITING);
         let live = Self {
             names: AllNames::default(),
@@ -135,6 +151,7 @@ impl Live {
             access: Arc::default(),
             notes,
             generations,
+            phones,
             switches: RwLock::default(),
         };
         (live, noted)
@@ -167,6 +184,7 @@ impl Live {
             password: listed.password.clone(),
             known: Mutex::new(known),
             gaps: AtomicU64::default(),
+            phones: self.phones.watch(listed.switch),
             says: broadcast::channel(MOST_AWAITED).0,
         });
         let mut switches = self.switches.write().unwrap_or_else(PoisonError::into_inner);
@@ -176,6 +194,7 @@ impl Live {
 
     fn forget(&self, switch: Uuid) {
         let gone = self.switches.write().unwrap_or_else(PoisonError::into_inner).remove(&switch);
+        self.phones.forget(switch);
         if let Some(gone) = gone {
             self.put(&gone, 0, Noted::Anew);
         }
@@ -190,6 +209,7 @@ impl Live {
             self.put(watched, 0, Noted::Anew);
         }
         known.state = State::default();
+        watched.phones.lose();
         known.told.clear();
         known.kept = None;
     }
@@ -207,6 +227,7 @@ impl Live {
         let awaited = (watched.says.receiver_count() > 0).then(|| Arc::new(said.clone()));
         let Known { state, told, .. } = &mut *known;
         let changes = state.heard(said);
+        watched.ring(state, &changes);
         self.note(watched, told, &changes, state, at);
         // Nobody may wait any more.
         let _ = awaited.map(|said| watched.says.send(said));
@@ -226,8 +247,11 @@ impl Live {
             if self.bus.is_wanted() {
                 told.fill(state, &self.whose(watched));
             }
+            let all = state.registrations.aors();
+            watched.phones.begin(all.map(|(aor, contacts)| (&*aor.0, &*aor.1, contacts)));
             self.put(watched, began, Noted::Anew);
         } else {
+            watched.ring(state, &changes);
             self.note(watched, told, &changes, state, began);
         }
         true

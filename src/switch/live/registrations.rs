@@ -28,6 +28,8 @@ pub struct Registration {
     pub expires: i64,
     /// Whether it answers pings; `None` if none was heard of.
     pub is_reachable: Option<bool>,
+    /// Whether it is at the profile that dial strings name.
+    pub is_dialled: bool,
 }
 
 /// A row of `show registrations`.
@@ -74,6 +76,17 @@ impl Registrations {
         self.by_aor.get(&(user.into(), domain.into())).map_or(&[], Vec::as_slice)
     }
 
+    /// Where the phones of an address of record are reached by a dial string.
+    #[must_use]
+    pub fn contacts(&self, aor: &Aor) -> Vec<&str> {
+        contacts(self.of_aor(aor))
+    }
+
+    /// The same of all.
+    pub fn aors(&self) -> impl Iterator<Item = (&Aor, Vec<&str>)> {
+        self.by_aor.iter().map(|(aor, all)| (aor, contacts(all)))
+    }
+
     #[must_use]
     pub fn len(&self) -> usize {
         self.aors.len()
@@ -106,16 +119,21 @@ impl Registrations {
             seen: at,
             expires: at / 1_000_000 + said.expires,
             is_reachable: known.and_then(|known| known.is_reachable),
+            is_dialled: said.is_dialled,
         };
         self.remove(&said.call_id);
+        let mut is_alone = false;
         if let Some(others) = self.by_aor.get(&aor) {
-            let replaced = others.iter().filter(|other| other.contact == said.contact && other.seen <= at);
+            let is_replaced =
+                |other: &&Registration| (said.is_only || other.contact == said.contact) && other.seen <= at;
+            let replaced = others.iter().filter(is_replaced);
             for call_id in replaced.map(|other| other.call_id.clone()).collect::<Vec<_>>() {
                 self.remove(&call_id);
+                is_alone = said.is_only;
             }
         }
         self.add(aor.clone(), registration);
-        if is_news { vec![Change::Registration(aor)] } else { Vec::new() }
+        if is_news || is_alone { vec![Change::Registration(aor)] } else { Vec::new() }
     }
 
     pub fn unregistered(&mut self, at: Micros, call_id: &str) -> Vec<Change> {
@@ -156,7 +174,9 @@ impl Registrations {
                 continue;
             }
             // `sofia/PROFILE/CONTACT`.
-            let contact = row.url.splitn(3, '/').nth(2).unwrap_or_default();
+            let mut url = row.url.splitn(3, '/').skip(1);
+            let (profile, contact) = (url.next().unwrap_or_default(), url.next().unwrap_or_default());
+            let is_dialled = profile == super::said::PHONES;
             let transport = super::said::transport_of(contact);
             let registration = Registration {
                 call_id: row.call_id,
@@ -169,6 +189,7 @@ impl Registrations {
                 seen: began,
                 expires,
                 is_reachable: None,
+                is_dialled,
             };
             changes.push(Change::Registration(aor.clone()));
             listed.add(aor, registration);
@@ -208,6 +229,10 @@ impl Registrations {
     }
 }
 
+fn contacts(all: &[Registration]) -> Vec<&str> {
+    all.iter().filter(|one| one.is_dialled).map(|one| one.contact.as_str()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,6 +251,8 @@ mod tests {
             transport: Some("udp".into()),
             expires: 300,
             is_refresh: false,
+            is_only: false,
+            is_dialled: true,
         }
     }
 
@@ -257,6 +284,40 @@ mod tests {
         assert_eq!(call_ids(&all), ["desk-again"]);
         assert!(all.unregistered(NOW + 5, "nobody").is_empty());
         assert_eq!(all.len(), 1);
+    }
+
+    #[test]
+    fn where_one_phone_may_be_registered_the_newest_replaces_the_others() {
+        let mut all = Registrations::default();
+        all.registered(NOW, &says("desk", "sip:desk"));
+        let only = |call_id: &str, contact: &str| Registered { is_only: true, ..says(call_id, contact) };
+        assert_eq!(all.registered(NOW + 1, &only("mobile", "sip:mobile")).len(), 1);
+        assert_eq!(call_ids(&all), ["mobile"]);
+        // The limit was lowered, and a phone that is known says so at its next REGISTER.
+        all.registered(NOW + 2, &says("desk", "sip:desk"));
+        assert_eq!(all.registered(NOW + 3, &only("desk", "sip:desk")).len(), 1, "the other is gone");
+        assert_eq!(call_ids(&all), ["desk"]);
+        assert!(all.registered(NOW + 4, &only("desk", "sip:desk")).is_empty(), "a refresh is no news");
+        // What is older replaces nothing.
+        all.registered(NOW + 1, &only("late", "sip:late"));
+        assert_eq!(call_ids(&all), ["desk", "late"]);
+    }
+
+    #[test]
+    fn a_contact_is_whole_however_long_it_is() {
+        let contact = format!("sip:1001@192.0.2.1:5060;pn-prid={}", "a".repeat(600));
+        let listed = serde_json::json!({
+            "reg_user": "1001", "realm": "acme.test", "token": "phone", "url": format!("sofia/internal/{contact}"),
+            "expires": (NOW / SECOND + 60).to_string(),
+        });
+        let mut all = Registrations::default();
+        all.read(vec![serde_json::from_value(listed).unwrap()], NOW);
+        assert_eq!(all.of("1001", "acme.test")[0].contact, contact);
+        let aor = ("1001".into(), "acme.test".into());
+        assert_eq!(all.contacts(&aor), [contact]);
+        // At a profile that dial strings don't name.
+        all.registered(NOW, &Registered { is_dialled: false, ..says("other", "sip:1001@192.0.2.2") });
+        assert_eq!(all.contacts(&aor).len(), 1);
     }
 
     #[test]

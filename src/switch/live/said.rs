@@ -28,6 +28,10 @@ pub type Micros = i64;
 
 /// The longest text that is kept of a header.
 const LONGEST: usize = 256;
+/// The profile of phones.
+pub(super) const PHONES: &str = "internal";
+/// The longest contact that a switch keeps, with a name before it (`sofia_reg_handle_register_token` in sofia_reg.c).
+const LONGEST_CONTACT: usize = 1024;
 
 /// An event that live state follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +112,10 @@ pub struct Registered {
     pub expires: i64,
     /// Not the first of this registration.
     pub is_refresh: bool,
+    /// The switch has removed all others of this address of record.
+    pub is_only: bool,
+    /// Whether it is at the profile that dial strings name.
+    pub is_dialled: bool,
 }
 
 /// What happened to a leg.
@@ -309,7 +317,11 @@ fn text(event: &impl Headers, name: &str) -> Option<String> {
 
 /// A bounded copy of a stranger's text.
 pub(super) fn short(text: &str) -> String {
-    let mut end = text.len().min(LONGEST);
+    bounded(text, LONGEST)
+}
+
+fn bounded(text: &str, most: usize) -> String {
+    let mut end = text.len().min(most);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
@@ -352,7 +364,7 @@ fn custom(event: &impl Headers, subclass: &str) -> Option<What> {
 
 /// In `sofia::register`, `from-user` is the user in To: the extension (`sofia_reg_handle_register_token` in sofia_reg.c).
 fn registered(event: &impl Headers) -> Option<Registered> {
-    let contact = text(event, "contact")?;
+    let contact = event.header("contact").filter(|contact| !contact.is_empty())?;
     let status = event.header("status").unwrap_or_default();
     let host = event.header("network-ip").unwrap_or_default();
     let port = event.header("network-port").unwrap_or_default();
@@ -360,19 +372,22 @@ fn registered(event: &impl Headers) -> Option<Registered> {
         call_id: text(event, "call-id")?,
         user: text(event, "from-user")?,
         domain: text(event, "from-host")?.to_ascii_lowercase(),
-        transport: transport_of(&contact).or_else(|| transport_in(status)),
-        contact: bare(&contact),
+        transport: transport_of(contact).or_else(|| transport_in(status)),
+        contact: bare(contact),
         device: text(event, "user-agent"),
         address: short(&format!("{host}:{port}")),
         expires: event.header("expires")?.parse().ok()?,
         is_refresh: event.header("update-reg").is_some_and(|is| is == "true"),
+        // The directory said so.
+        is_only: event.header("sip-allow-multiple-registrations").is_some_and(|several| several == "false"),
+        is_dialled: event.header("profile-name").is_some_and(|profile| profile == PHONES),
     })
 }
 
 /// A contact without name and brackets, as dial strings need it.
 pub(super) fn bare(contact: &str) -> String {
     let inner = contact.split_once('<').and_then(|(_, rest)| rest.rsplit_once('>')).map(|(inner, _)| inner);
-    short(inner.unwrap_or(contact))
+    bounded(inner.unwrap_or(contact), LONGEST_CONTACT)
 }
 
 /// The transport that a contact names.

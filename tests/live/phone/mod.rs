@@ -1,4 +1,4 @@
-//! A phone for tests: a small SIP user agent over UDP that keeps whatever it is sent, sends a tone of its own and measures what it hears.
+//! A phone for tests: a small SIP user agent over UDP or TCP that keeps whatever it is sent, sends a tone of its own and measures what it hears.
 //!
 //! A phone does what its methods say and nothing else by itself, except what SIP asks for: it rings, repeats what was lost, answers
 //! BYE, CANCEL, NOTIFY, UPDATE and re-INVITE. Nothing waits for a fixed time: every method waits for an event, for [`PATIENCE`] at most.
@@ -27,12 +27,19 @@ mod message;
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use tokio::{
-    net::UdpSocket,
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        TcpStream, UdpSocket,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
     runtime::{Handle, Runtime},
     sync::{mpsc, watch},
 };
@@ -66,8 +73,12 @@ struct Agent {
     user: String,
     domain: String,
     password: String,
-    socket: UdpSocket,
+    wire: Wire,
     port: u16,
+    /// Where it says that it is, if not where it is: the address of a network behind NAT.
+    says_at: Mutex<Option<String>>,
+    /// The Call-ID of its REGISTERs, and how many it sent.
+    registration: (String, AtomicU32),
     tone: u32,
     codecs: Mutex<Vec<&'static str>>,
     /// Headers that every INVITE carries.
@@ -81,6 +92,34 @@ struct Agent {
     notified: watch::Sender<Vec<Message>>,
 }
 
+/// What a phone is connected by.
+enum Wire {
+    Udp(UdpSocket),
+    Tcp(tokio::sync::Mutex<OwnedWriteHalf>),
+}
+
+/// Reads the messages of a connection, each with the length that its head says.
+async fn reads(mut stream: OwnedReadHalf, messages: mpsc::UnboundedSender<Message>) -> Option<()> {
+    let (mut text, mut packet) = (Vec::new(), vec![0; 65_536]);
+    loop {
+        let length = stream.read(&mut packet).await.ok().filter(|length| *length > 0)?;
+        text.extend_from_slice(&packet[..length]);
+        loop {
+            // Empty lines keep a connection open.
+            let skipped = text.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            text.drain(..skipped);
+            let Some(head) = text.windows(4).position(|end| end == b"\r\n\r\n") else { break };
+            let length = Message::parse(&text[..head + 4])?.header("Content-Length").parse::<usize>().ok()?;
+            if text.len() < head + 4 + length {
+                break;
+            }
+            let message = Message::parse(&text[..head + 4 + length])?;
+            text.drain(..head + 4 + length);
+            messages.send(message).ok()?;
+        }
+    }
+}
+
 impl Phone {
     /// A phone of a user at a switch, on a free port. It is not registered yet.
     pub fn new(server: u16, user: &str, domain: &str, password: &str) -> Self {
@@ -88,14 +127,57 @@ impl Phone {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();
         let port = socket.local_addr().unwrap().port();
+        let wire = Wire::Udp(UdpSocket::from_std(socket).unwrap());
+        let phone = Self::at(wire, port, server, user, domain, password);
+        let listening = Arc::downgrade(&phone.agent);
+        phones().spawn(async move {
+            let mut packet = vec![0; 65_536];
+            // It looks now and then whether the phone still exists.
+            while let Some(agent) = listening.upgrade() {
+                let Wire::Udp(socket) = &agent.wire else { return };
+                let received = tokio::time::timeout(Duration::from_secs(1), socket.recv_from(&mut packet)).await;
+                if let Ok(Ok((length, source))) = received
+                    && let Some(message) = Message::parse(&packet[..length])
+                {
+                    agent.takes(message, source);
+                }
+            }
+        });
+        phone
+    }
+
+    /// The same over a TCP connection of its own, by which all its calls come.
+    pub fn over_tcp(server: u16, user: &str, domain: &str, password: &str) -> Self {
+        let _guard = phones().enter();
+        let stream = std::net::TcpStream::connect(("127.0.0.1", server)).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let (port, source) = (stream.local_addr().unwrap().port(), stream.peer_addr().unwrap());
+        let (reader, writer) = TcpStream::from_std(stream).unwrap().into_split();
+        let wire = Wire::Tcp(tokio::sync::Mutex::new(writer));
+        let phone = Self::at(wire, port, server, user, domain, password);
+        let (messages, mut came) = mpsc::unbounded_channel();
+        phones().spawn(reads(reader, messages));
+        let listening = Arc::downgrade(&phone.agent);
+        phones().spawn(async move {
+            while let Some(message) = came.recv().await {
+                let Some(agent) = listening.upgrade() else { return };
+                agent.takes(message, source);
+            }
+        });
+        phone
+    }
+
+    fn at(wire: Wire, port: u16, server: u16, user: &str, domain: &str, password: &str) -> Self {
         let (arrived, arriving) = mpsc::unbounded_channel();
         let agent = Arc::new(Agent {
             server: Mutex::new(SocketAddr::from(([127, 0, 0, 1], server))),
             user: user.to_owned(),
             domain: domain.to_owned(),
             password: password.to_owned(),
-            socket: UdpSocket::from_std(socket).unwrap(),
+            wire,
             port,
+            says_at: Mutex::default(),
+            registration: (tag(), AtomicU32::new(0)),
             tone: media::next_tone(),
             codecs: Mutex::new(vec!["PCMU", "PCMA"]),
             headers: Mutex::default(),
@@ -104,19 +186,6 @@ impl Phone {
             answered: Mutex::default(),
             arrived,
             notified: watch::Sender::new(Vec::new()),
-        });
-        let listening = Arc::downgrade(&agent);
-        phones().spawn(async move {
-            let mut packet = vec![0; 65_536];
-            // It looks now and then whether the phone still exists.
-            while let Some(agent) = listening.upgrade() {
-                let received = tokio::time::timeout(Duration::from_secs(1), agent.socket.recv_from(&mut packet)).await;
-                if let Ok(Ok((length, source))) = received
-                    && let Some(message) = Message::parse(&packet[..length])
-                {
-                    agent.takes(message, source);
-                }
-            }
         });
         Self { agent, arriving: Arc::new(tokio::sync::Mutex::new(arriving)) }
     }
@@ -153,11 +222,19 @@ impl Phone {
         self
     }
 
-    /// Registers for five minutes, and returns the status.
+    /// Says in its contact that it is elsewhere, as a phone behind NAT does.
+    pub fn says_it_is_at(&self, address: &str) -> &Self {
+        *self.agent.says_at.lock().unwrap() = Some(address.to_owned());
+        self
+    }
+
+    /// Registers for so long, or no more, and returns the status.
     pub async fn registers_for(&self, seconds: u32) -> u16 {
         let agent = &self.agent;
         let (uri, own) = (format!("sip:{}", agent.domain), format!("<sip:{}@{}>", agent.user, agent.domain));
-        let head = Head { uri: &uri, from: &format!("{own};tag={}", tag()), to: &own, call: &tag(), route: None };
+        let (call, sent) = &agent.registration;
+        let route = Some(sent.fetch_add(2, Ordering::Relaxed) + 1);
+        let head = Head { uri: &uri, from: &format!("{own};tag={}", tag()), to: &own, call, route };
         let more = format!("Contact: {}\r\nExpires: {seconds}\r\n", agent.contact());
         agent.asks("REGISTER", &head, &more).await.status().unwrap()
     }
@@ -253,12 +330,22 @@ fn tag() -> String {
 
 impl Agent {
     fn contact(&self) -> String {
-        format!("<sip:{}@127.0.0.1:{}>", self.user, self.port)
+        let place = self.says_at.lock().unwrap().clone().unwrap_or_else(|| format!("127.0.0.1:{}", self.port));
+        let transport = if matches!(self.wire, Wire::Tcp(_)) { ";transport=tcp" } else { "" };
+        format!("<sip:{}@{place}{transport}>", self.user)
+    }
+
+    async fn delivers(&self, message: &[u8], to: SocketAddr) {
+        match &self.wire {
+            Wire::Udp(socket) => drop(socket.send_to(message, to).await),
+            Wire::Tcp(stream) => drop(stream.lock().await.write_all(message).await),
+        }
     }
 
     fn request(&self, method: &str, head: &Head<'_>, count: u32, branch: &str, more: &str) -> String {
         let Head { uri, from, to, call, .. } = head;
-        let via = format!("SIP/2.0/UDP 127.0.0.1:{};rport;branch={branch}", self.port);
+        let transport = if matches!(self.wire, Wire::Tcp(_)) { "TCP" } else { "UDP" };
+        let via = format!("SIP/2.0/{transport} 127.0.0.1:{};rport;branch={branch}", self.port);
         let allow = "INVITE, ACK, BYE, CANCEL, OPTIONS, NOTIFY, REFER, UPDATE, INFO, MESSAGE, SUBSCRIBE";
         let (headers, body) = more.split_once("\r\n\r\n").unwrap_or((more.trim_end(), ""));
         let headers = if headers.is_empty() { String::new() } else { format!("{headers}\r\n") };
@@ -271,7 +358,7 @@ impl Agent {
 
     async fn send(&self, text: &str) {
         let server = *self.server.lock().unwrap();
-        let _ = self.socket.send_to(text.as_bytes(), server).await;
+        self.delivers(text.as_bytes(), server).await;
     }
 
     /// Sends a request other than INVITE, with credentials if they are asked for, and waits for its answer.
@@ -324,7 +411,7 @@ impl Agent {
         let response = respond(request, status, tag, more);
         let key = format!("{} {}", request.branch(), request.method());
         self.answered.lock().unwrap().insert(key, response.clone());
-        let _ = self.socket.send_to(&response, source).await;
+        self.delivers(&response, source).await;
     }
 
     fn takes(self: &Arc<Self>, message: Message, source: SocketAddr) {
@@ -348,7 +435,7 @@ impl Agent {
         let again = self.answered.lock().unwrap().get(&key).cloned();
         let agent = self.clone();
         if let Some(again) = again {
-            phones().spawn(async move { agent.socket.send_to(&again, source).await });
+            phones().spawn(async move { agent.delivers(&again, source).await });
             return;
         }
         match (message.method(), leg) {

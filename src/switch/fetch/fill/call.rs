@@ -64,7 +64,10 @@ pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, placed: &PlacedCall) -
         let extra = marked(row.tenant.id, placed, &routed.route);
         let before = xml_entries(&now.plan);
         let Some(context) = &slot.domain else { return Ok(Filled::Less) };
-        let found = routed_as(&tenant, &now.plan, context.as_str(), routed, row.tenant, &extra, placed, &before)?;
+        let mut routed = routed;
+        let rung = fetch.ring_devices(slot, placed.switch, &mut routed.route, None).0;
+        let mut found = routed_as(&tenant, &now.plan, context.as_str(), routed, row.tenant, &extra, placed, &before)?;
+        found.rung = rung;
         return Ok(finish(fetch, slot, era, found, true));
     }
 }
@@ -118,7 +121,7 @@ fn routed_as(
             (None, Some(render::actions(context, route.name(), &run, before)?))
         }
     };
-    Ok(Found { tenant: Some(row), body, stray, vary, keep, leaves })
+    Ok(Found { tenant: Some(row), body, stray, vary, rung: None, keep, leaves })
 }
 
 /// Saves what a feature code changes. Whether it did: not if calls would be sent to a number that rests, for its next owner would get them,
@@ -175,7 +178,8 @@ pub(super) async fn by_number(
             return Ok(Filled::Moved);
         }
         let body = slot.standing.unallocated.clone();
-        let answer = CachedAnswer { slot, generation, body, stray: true, vary: Vary::No, keep: Keep::WhileCurrent };
+        let answer =
+            CachedAnswer { slot, generation, body, stray: true, vary: Vary::No, rung: None, keep: Keep::WhileCurrent };
         return Ok(Filled::Answer(Arc::new(answer)));
     };
     let generation = generation(owner.generation);
@@ -197,8 +201,10 @@ pub(super) async fn by_number(
         extra.push(Action { application: "set", data: format!("{variable}={}", owner.domain) });
     }
     let mut routed = routed;
+    let help_extension = help.as_ref().map(|help| &help.extension);
+    let (rung, devices) = fetch.ring_devices(&slot, placed.switch, &mut routed.route, help_extension);
     if let Some(help) = help {
-        extra.extend(routing::transfers::calls_back(&help.extension, help.ring_seconds, &tenant));
+        extra.extend(routing::transfers::calls_back(&help.extension, devices, help.ring_seconds, &tenant));
         let until = Timestamp::from_second(help.until.timestamp()).unwrap_or(at);
         routed.keep = match routed.keep {
             Keep::Never => Keep::Never,
@@ -209,7 +215,7 @@ pub(super) async fn by_number(
     extra.extend(routing::recording_from_outside(plan, record, &routed.route));
     let found = routed_as(&tenant, plan, PUBLIC, routed, owner, &extra, placed, &[])?;
     let (body, vary, keep) = (found.body.unwrap_or_else(|| slot.standing.unallocated.clone()), found.vary, found.keep);
-    Ok(Filled::Answer(Arc::new(CachedAnswer { slot, generation, body, stray: false, vary, keep })))
+    Ok(Filled::Answer(Arc::new(CachedAnswer { slot, generation, body, stray: false, vary, rung, keep })))
 }
 
 fn tenant(row: &TenantRow, plan: &Plan) -> Tenant {

@@ -216,3 +216,21 @@ proptest::proptest! {
         let _ = Request::read(form.as_bytes());
     }
 }
+
+#[test]
+fn whoever_is_rung_is_asked_for_with_the_device_that_a_leg_is_for() {
+    let ring = |asked: &str| {
+        let form = format!("{BASE}&Event-Name=REQUEST_PARAMS&action=user_call&key=id&user={asked}&domain=acme.test");
+        let Ok(Request::User { user, view: View::Ring { only, switch: None }, .. }) = Request::read(form.as_bytes())
+        else {
+            panic!("{form}")
+        };
+        assert_eq!(user, asked);
+        only
+    };
+    assert_eq!(ring("1001"), None);
+    assert_eq!(ring("1001~any"), Some(Only::Any));
+    let id = crate::text::DeviceId::parse("00000000000000ff").unwrap();
+    assert_eq!(ring("1001~2.00000000000000ff"), Some(Only::Device { place: 2, id }));
+    assert_eq!(ring("1001~2"), None);
+}

@@ -257,6 +257,8 @@ async fn an_extension_that_is_busy_for_second_calls_counts_all_its_phones() {
     let limit = |id: &str| format!("execute_on_originate=limit hash acme.test {id} 1 !USER_BUSY");
     let one = phones.dials(&user).await.unwrap();
     assert!(one.contains(&limit(&user)), "{one}");
+    // Before it is answered, a leg has what is in the braces only.
+    assert!(one.contains(&format!("execute_on_answer_5=limit hash acme.test {user}/2 -1,")), "{one}");
     phones.registers(&user, "desk", DESK);
     phones.registers(&user, "mobile", MOBILE);
     phones.rings_at_last(&user, &[DESK, MOBILE]).await;

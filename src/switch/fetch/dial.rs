@@ -62,6 +62,7 @@ pub fn string(at: At<'_>, row: &ExtensionRow, ringing: &Ringing) -> String {
     let mut limit = None;
     if row.calls.busy_on_busy {
         all.push("limit_ignore_transfer=true".to_owned());
+        all.extend(counts(home, row).map(|(on, run)| format!("{on}={run}")));
         // `!`: a cause instead of a number to go on to (`limit_function` in mod_dptools.c).
         let most = most(row);
         limit = Some(move |place: usize| {
@@ -111,13 +112,8 @@ fn counter(user: &SipUsername, place: usize) -> Cow<'_, str> {
     if place < 2 { user.as_str().into() } else { format!("{user}/{place}").into() }
 }
 
-/// What the switch runs when a leg of this phone is answered. All variables that begin with
-/// `execute_on_answer` are run (`switch_channel_execute_on` in switch_channel.c).
-///
-/// - Queues leave agents alone who have such a leg (`callcenter_track` in mod_callcenter.c). Run twice on a leg, it would count for two.
-/// - A phone that is busy for a second call has a limit of one leg: the next one ends before its INVITE is sent. A leg counts once, and until
-///   it ends, also if the call is transferred (`limit_state_handler` in switch_limit.c).
-pub fn counted<'a>(domain: &Domain, row: &'a ExtensionRow) -> impl Iterator<Item = (&'a str, String)> {
+/// What the switch runs when a leg of a phone with a limit of one is answered: from then on, none of its devices rings.
+fn counts<'a>(domain: &Domain, row: &'a ExtensionRow) -> impl Iterator<Item = (&'a str, String)> {
     /// For as many devices as may ring.
     const NAMES: [&str; phones::MOST] = [
         "execute_on_answer_4",
@@ -131,12 +127,20 @@ pub fn counted<'a>(domain: &Domain, row: &'a ExtensionRow) -> impl Iterator<Item
         "execute_on_answer_12",
         "execute_on_answer_13",
     ];
+    let count = move |(place, name)| (name, format!("limit hash {domain} {} -1", counter(&row.sip_username, place)));
+    (1..).zip(NAMES).take(most(row)).map(count)
+}
+
+/// What the switch runs when a leg of this phone is answered. All variables that begin with
+/// `execute_on_answer` are run (`switch_channel_execute_on` in switch_channel.c).
+///
+/// - Queues leave agents alone who have such a leg (`callcenter_track` in mod_callcenter.c). Run twice on a leg, it would count for two.
+/// - A phone that is busy for a second call has a limit of one leg: the next one ends before its INVITE is sent. A leg counts once, and until
+///   it ends, also if the call is transferred (`limit_state_handler` in switch_limit.c).
+pub fn counted<'a>(domain: &Domain, row: &'a ExtensionRow) -> impl Iterator<Item = (&'a str, String)> {
     let user = &row.sip_username;
     let tracked = row.is_agent.then(|| ("execute_on_answer_3", format!("callcenter_track {user}@{domain}")));
-    let limited = row.calls.busy_on_busy.then(|| {
-        let count = |(place, name)| (name, format!("limit hash {domain} {} -1", counter(user, place)));
-        let counts = (1..).zip(NAMES).take(most(row)).map(count).collect::<Vec<_>>();
-        counts.into_iter().chain([("limit_ignore_transfer", "true".to_owned())])
-    });
+    let limited =
+        row.calls.busy_on_busy.then(|| counts(domain, row).chain([("limit_ignore_transfer", "true".to_owned())]));
     tracked.into_iter().chain(limited.into_iter().flatten())
 }

@@ -380,24 +380,26 @@ async fn a_browser_and_a_desk_phone_of_one_extension_ring_together_and_the_first
     let (address, password) = office.switch.event_socket();
     let path = format!("/v1/switches/{}/event-socket", switch.as_str().unwrap());
     assert_eq!(node.api("PUT", &path, json!({ "address": address, "password": password })).await.status, 200);
+    let path = format!("/v1/live/registrations?tenant_id={}", office.tenant);
+    let other = office.desk_phone("1500").await;
+    let known = async || node.api("GET", &path, Value::Null).await.json()["items"].as_array().unwrap().clone();
+    // A node that begins to listen may miss the first REGISTER.
+    let began = Instant::now();
+    while known().await.is_empty() {
+        assert!(began.elapsed() < Duration::from_secs(60), "the node does not hear the switch");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        other.registers().await;
+    }
     let Some(grace) = office.person("Grace").await else { return };
     let own = |name: &str| grace.extension[name].as_str().unwrap().to_owned();
     let desk = Phone::new(office.switch.internal, &own("sip_username"), "acme.test", &own("sip_password"));
-    let path = format!("/v1/live/registrations?tenant_id={}", office.tenant);
-    // While the node begins to listen, it reads a list that lags behind.
+    desk.registers().await;
     let began = Instant::now();
-    loop {
-        desk.registers().await;
-        let known = node.api("GET", &path, Value::Null).await.json();
-        let transports =
-            known["items"].as_array().unwrap().iter().map(|one| one["transport"].clone()).collect::<Vec<_>>();
-        if transports.contains(&json!("ws")) && transports.len() == 2 {
-            break;
-        }
-        assert!(began.elapsed() < Duration::from_secs(60), "{known}");
+    let is_page = |one: &Value| one["transport"] == "ws";
+    while !(known().await.iter().any(is_page) && known().await.len() == 3) {
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", known().await);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let other = office.desk_phone("1500").await;
     let call = other.calls(&grace.number);
     grace.sees("Desk 1500 is calling.").await;
     let rings = desk.rings().await;
@@ -421,7 +423,7 @@ async fn a_browser_and_a_desk_phone_of_one_extension_ring_together_and_the_first
     // Its page is closed: the desk phone rings alone, at once.
     grace.browser.page.goto("about:blank").await.unwrap();
     let began = Instant::now();
-    while node.api("GET", &path, Value::Null).await.json().to_string().contains("\"ws\"") {
+    while known().await.iter().any(is_page) {
         assert!(began.elapsed() < Duration::from_secs(30), "the page is still registered");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -93,12 +93,7 @@ fn put(known: &mut Known, user: &str, domain: &str, contacts: &[&str]) {
         devices.dedup();
         Registered::Devices(devices.into())
     });
-    if !known.contains_key(domain) {
-        known.insert(domain.into(), HashMap::new());
-    }
-    if let Some(users) = known.get_mut(domain) {
-        users.insert(user.into(), registered);
-    }
+    known.entry(domain.into()).or_default().insert(user.into(), registered);
 }
 
 /// What a node knows of all switches.

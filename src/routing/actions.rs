@@ -62,7 +62,7 @@ fn play(prompt: &Prompt) -> Vec<Action> {
 pub const RECORDING: &str = "recordings/${uuid}.wav";
 
 /// The tone that announces a recording.
-pub(super) const CONSENT: &str = "tone_stream://%(400,0,1400)";
+pub const CONSENT: &str = "tone_stream://%(400,0,1400)";
 
 /// Records both sides into one file named after the call, in the switch's folder for recordings.
 pub(super) fn record(actions: &mut Vec<Action>, consent_tone: bool) {

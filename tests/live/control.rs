@@ -280,6 +280,11 @@ async fn a_click_calls_the_agents_phone_first_and_then_the_number_through_the_di
     desk.does(&job, json!({ "action": "dtmf", "digits": "42#" })).await;
     second.is_pressed("42#").await;
 
+    // The company does not use recordings, and then it does.
+    assert_eq!(desk.refused(&job, json!({ "action": "record" })).await, (409, "feature_off".into()));
+    let path = format!("/v1/tenants/{}/settings", desk.tenant);
+    let uses = desk.node.api("PATCH", &path, json!({ "features": { "call_recording": true } })).await;
+    assert_eq!(uses.status, 200, "{}", uses.text());
     let recorded = desk.does(&job, json!({ "action": "record" })).await;
     assert_eq!(recorded["call"]["legs"][0]["recording"], true, "{recorded}");
     assert_eq!(desk.refused(&job, json!({ "action": "record" })).await, (409, "is_recorded".into()));

@@ -70,6 +70,8 @@ pub struct Acting<'a> {
     pub asker: Option<Uuid>,
     /// The leg that is named.
     pub leg: Option<Uuid>,
+    /// Whether both sides hear a tone before they are recorded.
+    pub consent_tone: bool,
 }
 
 /// That a leg is over while something else is waited for.
@@ -330,19 +332,39 @@ impl Acting<'_> {
         Ok(Done::default())
     }
 
-    fn recorded(&self) -> Option<(Uuid, Recording)> {
-        let files = |leg: &Leg| Some((leg.id, Recording::heard(leg.recordings.last()?)?));
-        self.found.call.legs.iter().find_map(files)
+    fn recorded(&self) -> impl Iterator<Item = (&Leg, &String)> {
+        self.found.call.legs.iter().filter_map(|leg| Some((leg, leg.recordings.last()?)))
+    }
+
+    /// The recording that may be acted on: one that somebody began at a phone of the tenant, or the one by its policy. Of a call that another
+    /// tenant's routing is in as well, nobody can tell whose policy records.
+    fn own_recording(&self, tape: Tape) -> Result<Option<(Uuid, Recording)>> {
+        let call = &self.found.call;
+        let is_ours = |leg: &Leg| call.legs.iter().zip(&call.owners).any(|(one, owner)| {
+            one.id == leg.id && owner.is_none_or(|owner| owner == self.found.tenant)
+        });
+        let (by_people, by_policy) = self.recorded().partition::<Vec<_>, _>(|(leg, file)| Recording::is_by_people(leg.id, file));
+        if let Some((leg, file)) = by_people.into_iter().find(|(leg, _)| is_ours(leg)) {
+            return Ok(Recording::heard(file).map(|file| (leg.id, file)));
+        }
+        let Some((leg, file)) = by_policy.into_iter().next().filter(|_| self.found.is_only_ours) else { return Ok(None) };
+        if tape == Tape::Stop && self.limit.is_some() {
+            return Err(Code::RecordedByPolicy.into());
+        }
+        Ok(Recording::heard(file).map(|file| (leg.id, file)))
     }
 
     async fn record(&self) -> Result<Done> {
         let Own { leg, .. } = self.own()?;
         answered(&leg)?;
-        if self.recorded().is_some() {
+        if self.recorded().next().is_some() {
             return Err(Code::IsRecorded.into());
         }
         let file = Recording::new(leg.id, chrono::Utc::now().timestamp());
         let mut hear = self.hear();
+        if self.consent_tone {
+            self.tell(Order::Consent(leg.id)).await?;
+        }
         self.tell(Order::RecordWell(leg.id)).await?;
         self.tell(Order::Record(leg.id, Tape::Start, file)).await?;
         let is_recording = |tap: &Tap| matches!(tap, Tap::Recording(_));
@@ -357,8 +379,8 @@ impl Acting<'_> {
     async fn tape(&self, tape: Tape) -> Result<Done> {
         // Also refuses those whose call it is not.
         let Own { leg, .. } = self.own()?;
-        let Some((of, file)) = self.recorded() else {
-            if tape == Tape::Stop && !leg.is_heard_whole {
+        let Some((of, file)) = self.own_recording(tape)? else {
+            if tape == Tape::Stop && !leg.is_heard_whole && self.limit.is_none() && self.found.is_only_ours {
                 self.tell(Order::StopRecording(leg.id)).await?;
                 return Ok(Done::default());
             }

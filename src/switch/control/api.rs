@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{
     Control,
     acts::{self, Act, Acting},
-    command::{Mode, Place, Then},
+    command::{Mode, Place, Recorded, Then},
     found::{self, Found},
     job::{CallJob, JobKind, JobState},
     jobs, store,
@@ -246,21 +246,24 @@ pub async fn make_call(
                 return Err(Error::invalid("show", Code::NotANumberToShow).into());
             }
         }
+        let mut records = None;
         if new.record {
-            may_record(&settings(change.db(), tenant).await?)?;
+            let settings = settings(change.db(), tenant).await?;
+            may_record(&settings)?;
+            records = Some(Recorded { consent_tone: settings.routing.record.consent_tone });
         }
         let switches = jobs::switches(&live, tenant, &drained)?;
         let mut made = prepare(&control, &live, change.db(), tenant, (phones, &switches), JobKind::Call).await?;
         made.job.to = Some(new.to.to_string());
         store::insert(change.db(), &made.job).await?;
         let outcome = Outcome::made(&made.job);
-        prepared = Some(made);
+        prepared = Some((made, records));
         outcome
     };
     let answer = request.quietly().run(&api, &actor, &body, work).await?;
     // The same request again makes no second call.
-    if let Some(Prepared { job, ready }) = prepared {
-        let then = Then::Calls { to: new.to, shows: new.show, records: new.record };
+    if let Some((Prepared { job, ready }, records)) = prepared {
+        let then = Then::Calls { to: new.to, shows: new.show, records };
         let (control, live) = (control.into_inner(), live.into_inner());
         jobs::place(&control, &api, &live, ready, &job, then);
     }
@@ -366,6 +369,7 @@ pub async fn act_on_call(
     if act == Act::Record {
         may_record(&settings)?;
     }
+    let consent_tone = settings.routing.record.consent_tone;
     let codes = settings.routing.codes;
     let acting = Acting {
         api: &api,
@@ -375,6 +379,7 @@ pub async fn act_on_call(
         limit: actor.only_own(),
         asker: actor.person,
         leg: asked.leg_id,
+        consent_tone,
     };
     let done = acting.act(&act, &codes).await?;
     if !(actor.person.is_some() && found.is_of(actor.person)) {
@@ -421,7 +426,7 @@ async fn pick_up(
     job.to = Some(to.to_string());
     store::insert(&mut change, &job).await?;
     change.commit().await?;
-    jobs::place(control, api, live, ready, &job, Then::Calls { to, shows: None, records: false });
+    jobs::place(control, api, live, ready, &job, Then::Calls { to, shows: None, records: None });
     let call = found.again(live).map(|found| found.shown(&scope(actor, found.tenant)));
     Ok(CallActionDone { call, slot: Some(slot), job: Some(job) })
 }

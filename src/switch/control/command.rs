@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     model::{channel, device::Only},
-    routing::{MESSAGE, transfers::BACK},
+    routing::{CONSENT, MESSAGE, transfers::BACK},
     text::{DialNumber, Domain, E164, ExtensionNumber, Keys, SipUsername},
 };
 
@@ -42,6 +42,15 @@ impl Recording {
     #[must_use]
     pub fn new(leg: Uuid, at: i64) -> Self {
         Self(format!("recordings/{leg}-{at}.wav"))
+    }
+
+    /// Whether somebody began it during the call, or had the call made with it. Routing names its own by the leg alone, and the leg of a call by
+    /// a click is not its own.
+    #[must_use]
+    pub fn is_by_people(leg: Uuid, file: &str) -> bool {
+        let name = file.rsplit('/').next().unwrap_or_default();
+        let at = name.strip_prefix(&format!("{leg}-")).and_then(|rest| rest.strip_suffix(".wav"));
+        at.is_some_and(|at| !at.is_empty() && at.bytes().all(|b| b.is_ascii_digit()))
     }
 
     /// One that a switch named. A name that an argument can't hold is left alone.
@@ -81,11 +90,18 @@ pub enum Mode {
     Barge,
 }
 
+/// That a call is recorded from its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recorded {
+    /// Whether whom it calls hears a tone first.
+    pub consent_tone: bool,
+}
+
 /// What a phone does that is called first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Then {
     /// It calls a number as if its keys had been pressed.
-    Calls { to: DialNumber, shows: Option<E164>, records: bool },
+    Calls { to: DialNumber, shows: Option<E164>, records: Option<Recorded> },
     /// It takes part in the call of a leg.
     Supervises { leg: Uuid, mode: Mode, is_announced: bool },
 }
@@ -138,6 +154,8 @@ pub enum Order {
     RecordWell(Uuid),
     /// Both sides hear that somebody listens.
     Announce(Uuid),
+    /// Both sides hear that they are recorded.
+    Consent(Uuid),
     Place(Placing),
 }
 
@@ -190,6 +208,7 @@ impl fmt::Display for Order {
                 write!(f, "uuid_setvar_multi {leg} RECORD_STEREO=true;recording_follow_transfer=true")
             }
             Self::Announce(leg) => write!(f, "uuid_broadcast {leg} tone_stream://%(200,100,800);loops=2 both"),
+            Self::Consent(leg) => write!(f, "uuid_broadcast {leg} {CONSENT} both"),
             Self::Place(placing) => placing.fmt(f),
         }
     }
@@ -221,10 +240,14 @@ impl fmt::Display for Placing {
                     "}}user/{user}{only}@{domain} 'm:^:set:{made}={user}@{domain}^unset:{}^set:execute_on_pre_bridge=transfer_vars:{made}",
                     channel::TAKEN_BY
                 )?;
-                if *records {
+                if let Some(Recorded { consent_tone }) = records {
+                    if *consent_tone {
+                        write!(f, "^set:bridge_pre_execute_bleg_app=playback^set:bridge_pre_execute_bleg_data={CONSENT}")?;
+                    }
                     write!(
                         f,
-                        "^set:RECORD_STEREO=true^set:recording_follow_transfer=true^record_session:recordings/{leg}.wav"
+                        "^set:RECORD_STEREO=true^set:recording_follow_transfer=true^record_session:{}",
+                        Recording::new(*leg, 0)
                     )?;
                 }
                 write!(f, "^transfer:{to} XML {domain}' inline")
@@ -258,14 +281,15 @@ mod tests {
     #[test]
     fn the_phone_is_called_first_and_then_calls_as_itself() {
         let to = DialNumber::parse("+498912345678").unwrap();
-        let said = placing(Then::Calls { to, shows: E164::parse("+493012345678").ok(), records: true });
+        let said = placing(Then::Calls { to, shows: E164::parse("+493012345678").ok(), records: Some(Recorded { consent_tone: true }) });
         assert_eq!(
             said,
             "originate {origination_uuid=00000000-0000-0000-0000-000000000000,originate_timeout=30,ignore_early_media=true,user_name=u7k,\
              domain_name=acme.test,user_context=acme.test,origination_caller_id_number=+498912345678,\
              origination_caller_id_name=+498912345678,dialplane_places=+498912345678,dialplane_shows=+493012345678}user/u7k@acme.test \
              'm:^:set:dialplane_made_by=u7k@acme.test^unset:dialplane_taken_by^set:execute_on_pre_bridge=transfer_vars:dialplane_made_by\
-             ^set:RECORD_STEREO=true^set:recording_follow_transfer=true^record_session:recordings/00000000-0000-0000-0000-000000000000.wav\
+             ^set:bridge_pre_execute_bleg_app=playback^set:bridge_pre_execute_bleg_data=tone_stream://%(400,0,1400)\
+             ^set:RECORD_STEREO=true^set:recording_follow_transfer=true^record_session:recordings/00000000-0000-0000-0000-000000000000-0.wav\
              ^transfer:+498912345678 XML acme.test' inline"
         );
     }

@@ -24,6 +24,8 @@ pub struct Found {
     pub watched: Arc<Watched>,
     pub names: Arc<Names>,
     pub call: CallNow,
+    /// Whether it concerns no other tenant.
+    pub is_only_ours: bool,
 }
 
 /// A leg of a tenant's phone.
@@ -39,14 +41,16 @@ pub fn domain(live: &Live, tenant: Uuid) -> Result<Domain> {
     slot.home.clone().or_else(|| slot.domain.clone()).ok_or(Error::NotFound("tenant"))
 }
 
-fn now(live: &Live, watched: &Watched, tenant: Uuid, id: Uuid) -> Option<CallNow> {
+/// The call, and whether it concerns no other tenant.
+fn now(live: &Live, watched: &Watched, tenant: Uuid, id: Uuid) -> Option<(CallNow, bool)> {
     let whose = live.whose(watched);
     let known = watched.known();
     if known.unknown_since.is_some() {
         return None;
     }
     let legs = known.state.calls.of(id);
-    (!legs.is_empty() && whose.of_call(&legs).contains(&tenant)).then(|| CallNow::of(id, &known.state, &whose))
+    let tenants = whose.of_call(&legs);
+    tenants.contains(&tenant).then(|| (CallNow::of(id, &known.state, &whose), tenants.len() == 1))
 }
 
 impl Found {
@@ -55,8 +59,8 @@ impl Found {
         let domain = domain(live, tenant)?;
         let scope = Scope { tenant: Some(tenant), ..scope.clone() };
         for watched in scope.switches(live) {
-            if let Some(call) = now(live, &watched, tenant, id) {
-                return Ok(Self { tenant, domain, watched, names: Arc::clone(names), call });
+            if let Some((call, is_only_ours)) = now(live, &watched, tenant, id) {
+                return Ok(Self { tenant, domain, watched, names: Arc::clone(names), call, is_only_ours });
             }
         }
         Err(if scope.unknown(live).is_empty() { Code::CallGone.into() } else { Code::SwitchUnheard.into() })
@@ -65,9 +69,9 @@ impl Found {
     /// As it is now; `None` if it is over.
     #[must_use]
     pub fn again(&self, live: &Live) -> Option<Self> {
-        let call = now(live, &self.watched, self.tenant, self.call.id)?;
+        let (call, is_only_ours) = now(live, &self.watched, self.tenant, self.call.id)?;
         let (domain, watched, names) = (self.domain.clone(), Arc::clone(&self.watched), Arc::clone(&self.names));
-        Some(Self { tenant: self.tenant, domain, watched, names, call })
+        Some(Self { tenant: self.tenant, domain, watched, names, call, is_only_ours })
     }
 
     #[must_use]

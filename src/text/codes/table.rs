@@ -60,6 +60,7 @@ codes! {
     SomebodyAside "somebody_aside" Conflict ReadAgain "Somebody of this call waits already while another is asked." "In diesem Gespräch wartet schon jemand, während jemand anderes gefragt wird.";
     NotParked "not_parked" Conflict ReadAgain "The call is not parked." "Das Gespräch ist nicht geparkt.";
     IsRecorded "is_recorded" Conflict ReadAgain "The call is recorded already." "Das Gespräch wird schon aufgezeichnet.";
+    RecordedByPolicy "recorded_by_policy" Forbidden AskAdministrator "The company records this call. You can pause the recording, but only a manager can stop it." "Das Unternehmen zeichnet dieses Gespräch auf. Sie können die Aufzeichnung anhalten, beenden kann sie nur eine Führungskraft.";
     NotRecorded "not_recorded" Conflict ReadAgain "The call is not recorded." "Das Gespräch wird nicht aufgezeichnet.";
     ActedOn "acted_on" Conflict ReadAgain "Somebody else acts on this call at this moment. Read it again before you try again." "Gerade führt jemand anderes an diesem Gespräch etwas aus. Lesen Sie es noch einmal, bevor Sie es wieder versuchen.";
     SwitchRefused "switch_refused" Conflict ReadAgain "The switch refused: {answer}. The call has changed, perhaps because somebody else was faster." "Die Anlage hat abgelehnt: {answer}. Das Gespräch ist anders als eben, vielleicht war jemand schneller.";

@@ -281,6 +281,9 @@ async fn calls_are_found_by_any_of_their_marks_page_by_page() {
     for (query, count) in [
         ("&state=missed".to_owned(), 3),
         ("&state=missed&direction=outbound".into(), 0),
+        ("&states=missed,abandoned".into(), 3),
+        ("&states=missed,answered&direction=inbound".into(), 7),
+        ("&states=abandoned,refused&search=eve".into(), 0),
         (format!("&agent_id={agent}&state=answered"), 4),
         (format!("&agent_id={}", Uuid::new_v4()), 0),
         (format!("&number_id={}&country=DE&cause=ORIGINATOR_CANCEL", stage.number), 3),
@@ -315,11 +318,44 @@ async fn calls_are_found_by_any_of_their_marks_page_by_page() {
         ("&search=ab", "search"),
         ("&min_seconds=-1", "min_seconds"),
         ("&state=lost", "state"),
+        ("&states=missed,lost", "states"),
+        ("&states=", "states"),
+        ("&sip_call_id=", "sip_call_id"),
         ("&cursor=%00", "cursor"),
     ] {
         let refused = stage.node.api("GET", &format!("/v1/calls?tenant_id={}{query}", stage.tenant), Value::Null).await;
         assert_eq!(refused.status, 400, "{field}: {}", refused.text());
     }
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_phone_finds_the_record_of_its_call_by_the_call_id_of_its_own_leg() {
+    let stage = Stage::new().await;
+    // Two people of one customer call at the same moment.
+    let mut calls = Vec::new();
+    for call_id in ["one@192.0.2.7", "two@192.0.2.7"] {
+        let mut legs = stage.call_from_outside("+4915112345678");
+        legs[0].1["sip_call_id"] = json!(format!("carrier-{call_id}"));
+        legs[1].1["sip_call_id"] = json!(call_id);
+        // The phone's record comes first, and the call is found then already.
+        stage.record(legs[1].0, &legs[1].1).await;
+        let found = stage.found(&format!("&sip_call_id={call_id}")).await;
+        assert_eq!(found.len(), 1, "{call_id}");
+        stage.record(legs[0].0, &legs[0].1).await;
+        calls.push((call_id, legs[0].0));
+    }
+    for (call_id, leg) in calls {
+        for id in [call_id.to_owned(), format!("carrier-{call_id}")] {
+            let found = stage.found(&format!("&sip_call_id={id}")).await;
+            assert_eq!(found.len(), 1, "{id}");
+            assert_eq!(stage.shown(&found[0]["id"]).await["story"]["legs"][0]["leg"], json!(leg), "{id}");
+        }
+    }
+    assert_eq!(stage.found("&sip_call_id=192.0.2.7").await.len(), 0, "it is no search");
+    let long = "x".repeat(257);
+    let path = format!("/v1/calls?tenant_id={}&sip_call_id={long}", stage.tenant);
+    assert_eq!(stage.node.api("GET", &path, Value::Null).await.status, 400);
     stage.stop().await;
 }
 

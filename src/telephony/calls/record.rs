@@ -63,7 +63,7 @@ const WANTED: [&str; 12] = [
 
 /// The variables that tell a leg's story. Nothing is charged by them, so they are read as far as they can be: of several values, the first
 /// counts, and what is no text or number is left out.
-const TOLD: [&str; 60] = [
+const TOLD: [&str; 61] = [
     channel::TENANT,
     channel::EXTENSION,
     "call_uuid",
@@ -79,6 +79,7 @@ const TOLD: [&str; 60] = [
     "sip_term_status",
     "sip_invite_failure_status",
     "sip_hangup_disposition",
+    "sip_call_id",
     "originating_leg_uuid",
     "originator",
     "bridge_uuid",

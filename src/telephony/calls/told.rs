@@ -13,6 +13,9 @@ const AHEAD: i64 = 300_000;
 /// In milliseconds. A leg that began longer ago than this has a wrong clock.
 const OLDEST: i64 = 800 * 24 * 3_600_000;
 
+/// In bytes. A longer Call-ID is not kept.
+pub const LONGEST_CALL_ID: usize = 256;
+
 /// The story of one leg. Times are milliseconds since 1970.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -39,6 +42,9 @@ pub struct Told {
     pub sip_status: Option<i16>,
     /// `sip_hangup_disposition`: who sent the last message, such as `recv_bye`.
     pub hangup: Option<String>,
+    /// The Call-ID of the leg's SIP dialog, by which its phone knows it (`sip_call_id`, set in sofia.c for legs that come in and in
+    /// sofia_glue.c for those that the switch makes).
+    pub sip_call_id: Option<String>,
     /// The SIP username of the phone that called, or that the switch called.
     pub user: Option<String>,
     pub extension: Option<Uuid>,
@@ -131,6 +137,7 @@ impl Told {
             q850: parsed(record, "hangup_cause_q850"),
             sip_status: parsed(record, "sip_invite_failure_status").or_else(|| parsed(record, "sip_term_status")),
             hangup: text("sip_hangup_disposition"),
+            sip_call_id: text("sip_call_id").filter(|id| id.len() <= LONGEST_CALL_ID),
             // The caller's leg has the last phone that it rang as `dialed_user`.
             user: text(if is_made { "dialed_user" } else { "user_name" }),
             extension: id(channel::EXTENSION),

@@ -26,6 +26,7 @@ use crate::{
         moment,
         paging::{self, Page, PageQuery},
     },
+    telephony::calls::told::LONGEST_CALL_ID,
     tenancy::{Api, TenantQuery, auth::actor::Actor},
     text::Code,
 };
@@ -72,6 +73,10 @@ pub struct CallFilter {
     pub min_seconds: Option<i32>,
     /// At most so many seconds of talk.
     pub max_seconds: Option<i32>,
+    /// The Call-ID of the SIP dialog of one of its legs: a phone finds the record of its call by it.
+    pub sip_call_id: Option<String>,
+    /// How they ended, if several ways are asked for: separated by commas, such as `missed,abandoned`.
+    pub states: Option<String>,
     /// A part of a number or name, 3 to 100 characters.
     pub search: Option<String>,
 }
@@ -89,6 +94,13 @@ impl CallFilter {
         if sought.as_ref().is_some_and(|text| !(3..=100).contains(&text.chars().count()) || text.contains('\0')) {
             return Err(Error::query("search", Code::LengthOutOfRange.with("least", 3).with("most", 100)));
         }
+        let call_id = self.sip_call_id.as_deref();
+        if call_id.is_some_and(|id| !(1..=LONGEST_CALL_ID).contains(&id.len())) {
+            return Err(Error::query(
+                "sip_call_id",
+                Code::LengthOutOfRange.with("least", 1).with("most", LONGEST_CALL_ID),
+            ));
+        }
         let facets = [
             self.direction.map(Facet::Direction),
             self.state.map(Facet::State),
@@ -105,17 +117,27 @@ impl CallFilter {
             self.tag.as_deref().map(Facet::Tag),
             (self.recorded == Some(true)).then_some(Facet::Recorded),
             self.min_seconds.and_then(Facet::of_at_least),
+            call_id.map(Facet::SipCall),
         ];
+        let states = self.states.as_deref().map(states).transpose()?.unwrap_or_default();
         Ok(Wanted {
             since: self.since,
             until: self.until,
             facets: facets.into_iter().flatten().map(|facet| facet.number(tenant)).collect(),
+            any: states.into_iter().map(|state| Facet::State(state).number(tenant)).collect(),
             least: self.min_seconds,
             most: self.max_seconds,
             unrecorded: self.recorded == Some(false),
             sought,
         })
     }
+}
+
+/// The states in a list that is separated by commas.
+fn states(text: &str) -> Result<Vec<State>, Error> {
+    let of = |name: &str| State::ALL.into_iter().find(|state| state.as_str() == name);
+    let all = text.split(',').map(|name| of(name.trim())).collect::<Option<Vec<_>>>();
+    all.ok_or_else(|| Error::query("states", Code::NotAChoice))
 }
 
 /// List calls, newest first

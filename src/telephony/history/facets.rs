@@ -28,6 +28,8 @@ pub enum Facet<'a> {
     Party(&'a str),
     /// A talk of at least so many seconds.
     Lasting(i32),
+    /// The Call-ID of a leg's SIP dialog.
+    SipCall(&'a str),
 }
 
 impl Facet<'_> {
@@ -59,6 +61,7 @@ impl Facet<'_> {
             Self::Tag(tag) => add(11, tag.as_bytes()),
             Self::Recorded => add(12, &[]),
             Self::Party(number) => add(14, number.as_bytes()),
+            Self::SipCall(id) => add(15, id.as_bytes()),
             Self::Lasting(seconds) => add(13, &seconds.to_be_bytes()),
         }
         let hash: [u8; 32] = hash.finalize().into();
@@ -88,6 +91,7 @@ pub fn of_folded(tenant: Uuid, call: &Folded, written: Written<'_>) -> Vec<i64> 
     let parties = [Some(&call.summary.from), Some(&call.summary.to), call.summary.answered_by.as_ref()];
     let outside = parties.into_iter().flatten().filter_map(|party| party.number.as_deref());
     facets.extend(outside.filter(|number| number.starts_with('+')).map(Facet::Party));
+    facets.extend(call.sip_calls.iter().map(|id| Facet::SipCall(id)));
     facets.extend(LASTING.into_iter().filter(|of| i64::from(*of) * 1000 <= call.talk_ms).map(Facet::Lasting));
     numbers(tenant, facets.into_iter().chain(of_written(written)))
 }

@@ -74,6 +74,8 @@ pub struct Folded {
     /// Everybody who was on the call or was rung.
     pub extensions: Vec<Uuid>,
     pub agents: Vec<Uuid>,
+    /// The Call-IDs of its legs, as far as they are shown.
+    pub sip_calls: Vec<String>,
     pub number: Option<Uuid>,
     pub queue: Option<Uuid>,
     pub carrier: Option<Uuid>,
@@ -159,6 +161,7 @@ impl<'a> Fold<'a> {
             agent: shown.agent_id,
             extensions: extensions.into_iter().collect(),
             agents: agents.into_iter().collect(),
+            sip_calls: self.legs.iter().filter_map(|leg| leg.sip_call_id.clone()).take(MOST_LEGS).collect(),
             number: number.as_ref().and_then(|(id, _)| *id),
             queue: queue.and_then(|queue| queue.id),
             carrier: carrier_leg

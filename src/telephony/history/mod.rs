@@ -75,6 +75,9 @@ impl Direction {
 }
 
 impl State {
+    pub const ALL: [Self; 7] =
+        [Self::Answered, Self::Voicemail, Self::Abandoned, Self::Missed, Self::Busy, Self::Failed, Self::Refused];
+
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -20,6 +20,8 @@ pub struct Wanted {
     pub until: Option<DateTime<Utc>>,
     /// They must have all of these.
     pub facets: Vec<i64>,
+    /// And at least one of these, if there are any.
+    pub any: Vec<i64>,
     /// Seconds of talk.
     pub least: Option<i32>,
     pub most: Option<i32>,
@@ -36,7 +38,7 @@ impl Wanted {
     }
 
     fn is_plain(&self) -> bool {
-        self.facets.is_empty() && self.sought.is_none()
+        self.facets.is_empty() && self.any.is_empty() && self.sought.is_none()
     }
 }
 
@@ -102,14 +104,14 @@ async fn few(
     let few = sqlx::query_as::<_, Place>(
         "with few as materialized (
             select started_at, id from calls
-             where tenant_id = $1 and facets @> $2 and started_at >= $3 and started_at <= $4
+             where tenant_id = $1 and ($2::bigint[] = '{}' or facets @> $2) and started_at >= $3 and started_at <= $4
                and (started_at, id) < ($4, $5) and ($6::int is null or talk_ms >= $6::bigint * 1000)
                and ($7::int is null or talk_ms < ($7::bigint + 1) * 1000) and not ($8 and recorded)
-               and ($9::text is null or sought like $9) limit $10)
+               and ($9::text is null or sought like $9) and ($11::bigint[] = '{}' or facets && $11) limit $10)
          select started_at, id from few order by started_at desc, id desc",
     );
     let few = few.bind(tenant).bind(&wanted.facets).bind(from).bind(to.0).bind(to.1).bind(wanted.least);
-    let few = few.bind(wanted.most).bind(wanted.unrecorded).bind(wanted.pattern()).bind(FEW);
+    let few = few.bind(wanted.most).bind(wanted.unrecorded).bind(wanted.pattern()).bind(FEW).bind(&wanted.any);
     let few = few.persistent(false).fetch_all(&mut *db).await?;
     indexes_of_time(db, "on").await?;
     Ok(few)
@@ -134,7 +136,7 @@ async fn walk(
           where tenant_id = $1 and ($2::bigint[] = '{}' or facets @> $2) and started_at >= $3 and started_at <= $4
             and (started_at, id) < ($4, $5) and ($6::int is null or talk_ms >= $6::bigint * 1000)
             and ($7::int is null or talk_ms < ($7::bigint + 1) * 1000) and not ($8 and recorded)
-            and ($9::text is null or sought like $9)
+            and ($9::text is null or sought like $9) and ($11::bigint[] = '{}' or facets && $11)
           order by started_at desc, id desc limit $10",
         tenant,
         &wanted.facets,
@@ -145,7 +147,8 @@ async fn walk(
         wanted.most,
         wanted.unrecorded,
         wanted.pattern(),
-        limit
+        limit,
+        &wanted.any
     );
     Ok(rows.fetch_all(db).await?.into_iter().map(|row| (row.started_at, row.id)).collect())
 }

@@ -26,13 +26,18 @@ struct Listener {
 impl Listener {
     /// Returns the status if the stream is refused.
     async fn open(node: &Node, key: &str, query: &str, is_websocket: bool) -> Result<Self, u16> {
+        Self::open_with(node, key, query, is_websocket, "").await
+    }
+
+    /// `more`: another header, with the end of its line.
+    async fn open_with(node: &Node, key: &str, query: &str, is_websocket: bool, more: &str) -> Result<Self, u16> {
         let mut stream = TcpStream::connect(node.app.app_address).await.unwrap();
         let how = if is_websocket {
             "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
         } else {
             "Accept: text/event-stream"
         };
-        let request = format!("GET /v1/events?{query} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n{how}\r\n\r\n");
+        let request = format!("GET /v1/events?{query} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n{more}{how}\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut listener = Self { stream, is_websocket, read: Vec::new() };
         let head = loop {
@@ -180,12 +185,49 @@ async fn every_event_of_a_call_comes_in_its_order_and_a_client_that_comes_back_m
     for (topic, _) in &heard[2..] {
         assert_eq!(socket.message().await["topic"], json!(topic));
     }
+    // A browser that connects again by itself keeps the address, and says in the header which event it had last.
+    let last = heard.len() - 1;
+    let mut ids = Vec::new();
+    let mut before = Listener::open(node, &node.key, &again, false).await.unwrap();
+    assert_eq!(before.message().await["type"], "resumed");
+    for _ in &heard[2..] {
+        ids.push(before.message().await["cursor"].as_str().unwrap().to_owned());
+    }
+    let header = format!("Last-Event-ID: {}\r\n", ids[last - 3]);
+    let mut sent = Listener::open_with(node, &node.key, &again, false, &header).await.unwrap();
+    assert_eq!(sent.message().await["type"], "resumed");
+    let first = sent.message().await;
+    assert_eq!((&first["topic"], &first["cursor"]), (&json!(heard[last].0), &json!(ids[last - 2])), "{first}");
     // A cursor of another node, or of long ago.
     for cursor in ["000000000000-1", "x", "-", "0"] {
         let mut other = Listener::open(node, &node.key, &format!("{query}&cursor={cursor}"), true).await.unwrap();
         let first = other.message().await;
         assert_eq!((&first["type"], &first["reason"]), (&json!("snapshot"), &json!("unknown_cursor")), "{cursor}");
     }
+    fleet.stage.stop().await;
+}
+
+#[actix_web::test]
+async fn the_platform_hears_on_which_switch_a_phone_registered_and_its_tenant_does_not() {
+    let fleet = Fleet::new().await;
+    known(&fleet).await;
+    let node = &fleet.stage.node;
+    let mut platform = Listener::open(node, &node.key, "topics=registration:changed", true).await.unwrap();
+    let of_tenant = format!("tenant_id={}&topics=registration:changed", fleet.stage.tenant);
+    let key = json!({ "name": "desk", "tenant_id": fleet.stage.tenant, "scopes": ["live:read"] });
+    let key = node.api("POST", "/v1/keys", key).await.json();
+    let mut tenant = Listener::open(node, key["token"].as_str().unwrap(), &of_tenant, true).await.unwrap();
+    for listener in [&mut platform, &mut tenant] {
+        assert_eq!(listener.message().await["type"], "snapshot");
+    }
+    fires(&fleet.socket, registers(&fleet.stage.domain, &fleet.stage.phone, "one"), now());
+    let (all, own) = (platform.message().await, tenant.message().await);
+    let phone = &all["data"]["phones"][0];
+    assert_eq!(phone["call_id"], "one", "{all}");
+    assert_eq!(phone["switch"], json!(node.switch.0), "{all}");
+    assert!(phone["switch_id"].is_string(), "{all}");
+    assert_eq!(own["data"]["phones"][0]["call_id"], "one", "{own}");
+    assert!(!own.to_string().contains("\"switch"), "{own}");
     fleet.stage.stop().await;
 }
 

@@ -35,6 +35,8 @@ pub struct Event {
     /// For those who may only hear of their own, if they hear less.
     pub own: Option<Value>,
     pub place: At,
+    /// Where each of the `phones` in the data is: an event may be about several on several switches.
+    pub places: Vec<At>,
     texts: [OnceLock<Arc<str>>; 3],
 }
 
@@ -62,8 +64,11 @@ impl Event {
             if audience == Audience::Platform
                 && let Some(data) = data.as_object_mut()
             {
-                data.extend(self.place.switch_id.map(|id| ("switch_id".to_owned(), json!(id))));
-                data.extend(self.place.switch.as_ref().map(|name| ("switch".to_owned(), json!(name))));
+                locate(data, &self.place);
+                let phones = data.get_mut("phones").and_then(Value::as_array_mut).into_iter().flatten();
+                for (phone, place) in phones.filter_map(Value::as_object_mut).zip(&self.places) {
+                    locate(phone, place);
+                }
             }
             let cursor = cursor(node, self.number);
             json!({ "type": "event", "cursor": cursor, "topic": self.topic, "at": self.at, "data": data })
@@ -72,6 +77,12 @@ impl Event {
         });
         Arc::clone(text)
     }
+}
+
+/// Says where something is.
+fn locate(data: &mut serde_json::Map<String, Value>, place: &At) {
+    data.extend(place.switch_id.map(|id| ("switch_id".to_owned(), json!(id))));
+    data.extend(place.switch.as_ref().map(|name| ("switch".to_owned(), json!(name))));
 }
 
 /// The cursor after an event.
@@ -99,6 +110,7 @@ pub struct New {
     pub data: Value,
     pub own: Option<Value>,
     pub place: At,
+    pub places: Vec<At>,
 }
 
 /// How many messages may wait for a slow client. After that, it gets a snapshot.
@@ -225,10 +237,11 @@ impl Bus {
     pub fn publish(&self, new: New) {
         let mut kept = self.kept();
         kept.number += 1;
-        let New { topic, tenant, people, extensions, queue, at, data, own, place } = new;
+        let New { topic, tenant, people, extensions, queue, at, data, own, place, places } = new;
         let number = kept.number;
         let texts = Default::default();
-        let event = Arc::new(Event { number, topic, tenant, people, extensions, queue, at, data, own, place, texts });
+        let event = Event { number, topic, tenant, people, extensions, queue, at, data, own, place, places, texts };
+        let event = Arc::new(event);
         kept.events.push_back(Arc::clone(&event));
         if kept.events.len() > MOST_KEPT
             && let Some(oldest) = kept.events.pop_front()
@@ -278,9 +291,10 @@ mod tests {
             extensions: BTreeSet::new(),
             queue: None,
             at: Utc::now(),
-            data: json!({}),
+            data: json!({ "phones": [{ "call_id": "a" }, { "call_id": "b" }] }),
             own: None,
             place: At { switch_id: Some(Uuid::nil()), switch: Some("fs1".into()) },
+            places: ["fs2", "fs3"].map(|name| At { switch_id: None, switch: Some(name.into()) }).into(),
         });
     }
 
@@ -328,7 +342,12 @@ mod tests {
         let bus = Arc::new(Bus::default());
         publish(&bus, TENANT);
         let event = Arc::clone(&bus.kept().events[0]);
-        assert!(event.text(Audience::Platform, &bus.node).contains("fs1"));
+        let text = serde_json::from_str::<Value>(&event.text(Audience::Platform, &bus.node)).unwrap();
+        let data = &text["data"];
+        assert_eq!(
+            [&data["switch"], &data["phones"][0]["switch"], &data["phones"][1]["switch"]],
+            ["fs1", "fs2", "fs3"]
+        );
         assert!(!event.text(Audience::Tenant, &bus.node).contains("fs1"));
         assert!(!event.text(Audience::Own, &bus.node).contains("switch"));
     }

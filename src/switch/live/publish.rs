@@ -225,6 +225,8 @@ struct About {
     extensions: BTreeSet<String>,
     queue: Option<Uuid>,
     own: Option<Value>,
+    /// Where each of its phones is.
+    places: Vec<At>,
 }
 
 impl Publisher {
@@ -332,7 +334,10 @@ impl Publisher {
 
     async fn registration(&mut self, tenant: Uuid, aor: Aor, at: Micros) {
         let names = self.names(tenant).await;
-        let mut phones = show::registrations_of(&of(tenant), &self.live, Some(&aor));
+        // Only the platform's text says where they are.
+        let everywhere = Scope { is_platform: true, ..of(tenant) };
+        let mut phones = show::registrations_of(&everywhere, &self.live, Some(&aor));
+        let places = phones.iter_mut().map(|phone| std::mem::take(&mut phone.it.at)).collect::<Vec<_>>();
         for phone in &mut phones {
             show::name_phone(&mut phone.it, Some(&names));
         }
@@ -341,8 +346,11 @@ impl Publisher {
             "tenant_id": tenant, "sip_username": aor.0, "extension_id": known.map(|one| one.id),
             "extension": known.map(|one| &one.number), "phones": phones.iter().map(|of| &of.it).collect::<Vec<_>>(),
         });
-        let about = about_phone(&aor, &names);
-        self.tell(Key::Registration(tenant, aor), Topic::RegistrationChanged, tenant, at, &data, about);
+        let about = About { places, ..about_phone(&aor, &names) };
+        // A phone that has gone from one switch to another is news for the platform.
+        if self.is_news(Key::Registration(tenant, aor), &json!([data, about.places])) {
+            self.send(Topic::RegistrationChanged, Some(tenant), at, data, about, At::default());
+        }
     }
 
     /// Sends an event unless the last one of this thing said the same.
@@ -364,9 +372,9 @@ impl Publisher {
     }
 
     fn send(&self, topic: Topic, tenant: Option<Uuid>, at: Micros, data: Value, about: About, place: At) {
-        let About { people, extensions, queue, own } = about;
+        let About { people, extensions, queue, own, places } = about;
         let at = if at == 0 { Utc::now() } else { time(at) };
-        self.live.bus.publish(New { topic, tenant, people, extensions, queue, at, data, own, place });
+        self.live.bus.publish(New { topic, tenant, people, extensions, queue, at, data, own, place, places });
     }
 }
 
@@ -392,7 +400,7 @@ fn of_call(call: &CallNow, recent: &CallNow, tenant: Uuid, names: &Names) -> (Va
     // Somebody who is no party, so that a withheld number stays that.
     let own = call.has_withheld().then(|| json!(call.shown(tenant, At::default(), names, Some(Uuid::nil()))));
     let queue = shown.queue_id;
-    (json!(shown), About { people, extensions, queue, own })
+    (json!(shown), About { people, extensions, queue, own, places: Vec::new() })
 }
 
 impl Live {

@@ -5,10 +5,12 @@
 
 use std::collections::HashMap;
 
+use serde::Deserialize as _;
+
 use super::{
     change::{Aor, Change},
     gone::Gone,
-    said::{Micros, Registered},
+    said::{Micros, Registered, short},
 };
 
 /// A phone that is registered.
@@ -39,7 +41,7 @@ pub struct Row {
     pub user: String,
     #[serde(rename = "realm")]
     pub domain: String,
-    #[serde(rename = "token")]
+    #[serde(rename = "token", deserialize_with = "as_events_say_it")]
     pub call_id: String,
     #[serde(default)]
     pub url: String,
@@ -51,6 +53,11 @@ pub struct Row {
     pub network_port: String,
     #[serde(default)]
     pub network_proto: String,
+}
+
+/// Events have their texts cut, and a Call-ID must be the same in both.
+fn as_events_say_it<'de, D: serde::Deserializer<'de>>(row: D) -> Result<String, D::Error> {
+    Ok(short(&String::deserialize(row)?))
 }
 
 #[derive(Debug, Default)]
@@ -318,6 +325,17 @@ mod tests {
         // At a profile that dial strings don't name.
         all.registered(NOW, &Registered { is_dialled: false, ..says("other", "sip:1001@192.0.2.2") });
         assert_eq!(all.contacts(&aor).len(), 1);
+    }
+
+    #[test]
+    fn a_call_id_that_is_cut_in_events_is_the_same_in_lists() {
+        let long = "x".repeat(400);
+        let mut all = Registrations::default();
+        all.registered(NOW - 60 * SECOND, &says(&short(&long), "sip:desk"));
+        all.read(vec![row(&long, NOW / SECOND + 100)], NOW);
+        assert_eq!(call_ids(&all), [short(&long)]);
+        assert_eq!(all.unregistered(NOW + 1, &short(&long)).len(), 1);
+        assert!(all.is_empty());
     }
 
     #[test]

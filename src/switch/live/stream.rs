@@ -128,7 +128,7 @@ pub async fn listen_to_events(
         person: scope.person,
     };
     let last_id = request.headers().get("Last-Event-ID").and_then(|value| value.to_str().ok());
-    // A browser that connects again sends the last one, and the address of before.
+    // A browser that connects again by itself asks for the same address, and says in the header how far it has come since.
     let after = last_id.or(query.cursor.as_deref());
     let credential = Credential::of(&request, &actor);
     if is_websocket(&request) && credential.is_cookie() && is_cross_site(&request) {

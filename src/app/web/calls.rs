@@ -11,11 +11,12 @@ use actix_web::{
 };
 use askama::Template;
 use chrono::{DateTime, Utc};
+use jiff::{Timestamp, tz::TimeZone};
 use serde_json::Value;
 use uuid::Uuid;
 
 pub use one::money;
-pub use zone::zone_of;
+pub use zone::{of_days, zone_of};
 
 use super::{
     Page, Shell, Turned, Visitor,
@@ -42,11 +43,15 @@ const SIZE: usize = 50;
 /// The most queues that one can choose from.
 const MOST_QUEUES: usize = 200;
 const DIRECTIONS: [&str; 3] = ["inbound", "outbound", "internal"];
-const STATES: [&str; 7] = ["answered", "voicemail", "abandoned", "missed", "busy", "failed", "refused"];
+const STATES: [&str; 8] = [LOST, "answered", "voicemail", "abandoned", "missed", "busy", "failed", "refused"];
+/// Missed or given up, as start page and reports count them.
+const LOST: &str = "lost";
 const PERIODS: [&str; 5] = ["today", "yesterday", "week", "days30", "custom"];
 /// Filters that are passed on as they are: those that one types in, and those that links from other pages have.
 const TYPED: [&str; 8] = ["queue_id", "party", "country", "cause", "disposition", "tag", "min_seconds", "max_seconds"];
 const LINKED: [&str; 4] = ["agent_id", "extension_id", "number_id", "carrier_id"];
+/// From when until before when, exactly: links of figures have these, as figures are of days in the tenant's zone.
+const BETWEEN: [&str; 2] = ["since", "until"];
 
 /// The platform names the tenant where a path doesn't.
 pub fn named(actor: &Actor, tenant: Uuid, path: &str) -> String {
@@ -169,6 +174,10 @@ impl Asked {
         let query = Query::<HashMap<String, String>>::from_query(visitor.request.query_string());
         let mut asked = query.map(Query::into_inner).unwrap_or_default();
         asked.retain(|_, value| !value.trim().is_empty());
+        let has_days = ["period", "from", "to"].iter().any(|name| asked.contains_key(*name));
+        asked.retain(|name, value| {
+            !BETWEEN.contains(&name.as_str()) || (!has_days && value.parse::<Timestamp>().is_ok())
+        });
         Self(asked)
     }
 
@@ -185,6 +194,15 @@ impl Asked {
         TYPED.iter().chain(&["recorded", "from", "to"]).any(|name| self.0.contains_key(*name))
     }
 
+    /// The exact times of a link, in words of the visitor's zone.
+    fn between(&self, zone: &TimeZone) -> Option<String> {
+        let told = BETWEEN.map(|name| {
+            let at = self.get(name).parse::<Timestamp>().ok()?;
+            Some(at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string())
+        });
+        told.iter().any(Option::is_some).then(|| told.map(Option::unwrap_or_default).join(" – "))
+    }
+
     /// The address of this list without some parameters.
     fn without(&self, left: &[&str]) -> String {
         let parts = self.0.iter().filter(|(name, _)| !left.contains(&name.as_str()));
@@ -198,8 +216,10 @@ impl Asked {
         let mut path = named(actor, tenant, path);
         let mut add = |name: &str, value: &str| path = with(&path, name, value);
         for (name, known) in [("direction", &DIRECTIONS[..]), ("state", &STATES), ("recorded", &["true", "false"])] {
-            if known.contains(&self.get(name)) {
-                add(name, self.get(name));
+            match self.get(name) {
+                LOST => add("states", "missed,abandoned"),
+                value if known.contains(&value) => add(name, value),
+                _ => {}
             }
         }
         for name in TYPED.iter().chain(&LINKED).filter(|name| self.0.contains_key(**name)) {
@@ -209,9 +229,9 @@ impl Asked {
             add("search", self.get("q"));
         }
         let (since, until) = zone::between(&zone_of(visitor), self.period(), self.get("from"), self.get("to"));
-        for (name, at) in [("since", since), ("until", until)] {
-            if let Some(at) = at {
-                add(name, &at);
+        for (name, at) in BETWEEN.into_iter().zip([since, until]) {
+            if let Some(at) = at.as_deref().or_else(|| self.0.get(name).map(String::as_str)) {
+                add(name, at);
             }
         }
         path
@@ -302,6 +322,9 @@ async fn list(mut visitor: Visitor) -> Page {
             .map_or_else(|| s.t_of("field", name), |name| formatted(&name)),
         without: format!("/app/calls?{}", asked.without(&[name, "cursor"])),
     });
+    let between = asked
+        .between(&zone_of(&visitor))
+        .map(|label| Chip { label, without: format!("/app/calls?{}", asked.without(&["since", "until", "cursor"])) });
     ok(&CallsPage {
         rows: things.iter().map(|call| row(s, call, &names)).collect(),
         period: chosen(s, "period", "period", &PERIODS, asked.period()),
@@ -310,7 +333,7 @@ async fn list(mut visitor: Visitor) -> Page {
         recorded: chosen(s, "recorded", "yes", &["true", "false"], asked.get("recorded")),
         dispositions: known.into_iter().map(|one| (one.clone(), one == asked.get("disposition"))).collect(),
         queues,
-        chips: chips.collect(),
+        chips: chips.chain(between).collect(),
         next: page.next.map(after),
         first: cursor.map(|_| format!("/app/calls?{query}")),
         export: asked.path(&visitor, &actor, tenant, "/v1/calls/export"),

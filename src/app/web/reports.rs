@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{
     Page, Shell, Turned, Visitor,
     ask::{Ask, turned, with},
-    calls::{money, named},
+    calls::{money, named, of_days},
     ok,
 };
 use crate::{
@@ -277,7 +277,11 @@ fn row(s: &Shell, row: &Value, asked: &Asked, zone: &TimeZone, currency: &str) -
     let href = if filter.is_empty() || key.is_empty() {
         String::new()
     } else {
-        format!("/app/calls?{filter}={}&from={}&to={}", super::in_query(key), asked.since, asked.until)
+        let (since, until) = of_days(zone, asked.since, asked.until);
+        let (since, until) = (since.unwrap_or_default(), until.unwrap_or_default());
+        let direction = Some(asked.direction).filter(|way| !way.is_empty()).map(|way| format!("&direction={way}"));
+        let direction = direction.unwrap_or_default();
+        format!("/app/calls?{filter}={}&since={since}&until={until}{direction}", super::in_query(key))
     };
     Row {
         label,

@@ -3,12 +3,13 @@
 use actix_web::{get, web::ServiceConfig};
 use askama::Template;
 use chrono::{DateTime, Utc};
+use jiff::{civil::Date, tz::TimeZone};
 use serde_json::Value;
 
 use super::{
     Page, Shell, Turned, Visitor,
     ask::{Ask, turned, with},
-    calls::{moment, named},
+    calls::{moment, named, of_days},
     ok,
 };
 use crate::{
@@ -68,7 +69,7 @@ struct TodayPage<'a> {
 
 /// A figure of right now or of today.
 struct Figure {
-    href: &'static str,
+    href: String,
     value: String,
     label: String,
     /// The same on the same day last week.
@@ -206,8 +207,8 @@ async fn now(visitor: &Visitor, actor: &Actor, tenant: uuid::Uuid) -> Result<Now
     let more = if calls["next_cursor"].is_string() { "+" } else { "" };
     let waiting = items(&queues).iter().map(|queue| queue["waiting"].as_array().map_or(0, Vec::len)).sum::<usize>();
     let agents = items(&agents);
-    let figure = |href, value: String, key: &str, before| Figure {
-        href,
+    let figure = |href: &str, value: String, key: &str, before| Figure {
+        href: href.to_owned(),
         value,
         label: super::catalogue::text(key, s.language).to_owned(),
         before,
@@ -217,7 +218,8 @@ async fn now(visitor: &Visitor, actor: &Actor, tenant: uuid::Uuid) -> Result<Now
         figure("/app/live", waiting.to_string(), "live.figure_waiting", None),
     ];
     let whose = reports::store::whose(&mut *visitor.api.read(actor).await?, tenant).await?;
-    let this_day = whose.map(|whose| whose.today).unwrap_or_default();
+    let (zone, this_day) = whose.map(|whose| (whose.zone, whose.today)).unwrap_or_default();
+    let zone = TimeZone::get(&zone).unwrap_or(TimeZone::UTC);
     let hours = async |day: chrono::NaiveDate| {
         let day = day.to_string();
         let path = with(&named(actor, tenant, "/v1/reports/calls?per=hour"), "since", &day);
@@ -228,10 +230,16 @@ async fn now(visitor: &Visitor, actor: &Actor, tenant: uuid::Uuid) -> Result<Now
         let at = Utc::now();
         let (day, before) = (Sums::until(&day.body, at), Sums::until(&before.body, at - chrono::Days::new(7)));
         let level = |sums: &Sums| sums.level.map_or_else(|| "–".into(), |level| format!("{:.0} %", level * 100.0));
-        let count = |key, now: i64, before: i64, href| figure(href, now.to_string(), key, Some(before.to_string()));
+        // The day is the tenant's, and may be another one where the visitor is.
+        let date = this_day.to_string().parse::<Date>().unwrap_or_default();
+        let (since, until) = of_days(&zone, date, date);
+        let between = format!("since={}&until={}", since.unwrap_or_default(), until.unwrap_or_default());
+        let count = |key, now: i64, before: i64, state| {
+            figure(&format!("/app/calls?{between}&state={state}"), now.to_string(), key, Some(before.to_string()))
+        };
         figures.extend([
-            count("today.answered", day.answered, before.answered, "/app/calls?period=today&state=answered"),
-            count("today.lost", day.lost, before.lost, "/app/calls?period=today&state=missed"),
+            count("today.answered", day.answered, before.answered, "answered"),
+            count("today.lost", day.lost, before.lost, "lost"),
             figure("/app/reports?period=today", level(&day), "today.level", Some(level(&before))),
         ]);
     }

@@ -20,6 +20,11 @@ fn begins(day: Date, zone: &TimeZone) -> Option<String> {
     day.to_datetime(Time::midnight()).to_zoned(zone.clone()).ok().map(|at| at.timestamp().to_string())
 }
 
+/// From when until before when these days are, in a zone that is not the visitor's.
+pub fn of_days(zone: &TimeZone, first: Date, last: Date) -> (Option<String>, Option<String>) {
+    (begins(first, zone), last.tomorrow().ok().and_then(|day| begins(day, zone)))
+}
+
 /// From when until before when a period is.
 pub fn between(zone: &TimeZone, period: &str, from: &str, to: &str) -> (Option<String>, Option<String>) {
     of(&Timestamp::now().to_zoned(zone.clone()), period, from, to)

@@ -15,7 +15,7 @@ fn now() -> i64 {
     chrono::Utc::now().timestamp_micros()
 }
 
-fn fires(socket: &EventSocket, name: &str, leg: Uuid, call: Uuid, more: &Value) {
+pub fn fires(socket: &EventSocket, name: &str, leg: Uuid, call: Uuid, more: &Value) {
     let mut event = json!({ "Event-Name": name, "Unique-ID": leg, "Channel-Call-UUID": call, "Core-UUID": "a",
         "Event-Date-Timestamp": now().to_string() });
     for (name, value) in more.as_object().unwrap() {
@@ -57,7 +57,7 @@ impl Ringing {
 }
 
 /// A switch that the node listens to.
-async fn switch(site: &Site) -> (EventSocket, String) {
+pub async fn switch(site: &Site) -> (EventSocket, String) {
     let socket = EventSocket::open().await;
     let switches = site.node.api("GET", "/v1/switches", Value::Null).await.json();
     let path = format!("/v1/switches/{}/event-socket", switches["items"][0]["id"].as_str().unwrap());
@@ -76,7 +76,7 @@ async fn switch(site: &Site) -> (EventSocket, String) {
 }
 
 /// A phone of the tenant: its SIP username.
-async fn phone(site: &Site) -> String {
+pub async fn phone(site: &Site) -> String {
     let tenant = site.tenant("acme.test").await;
     let all = site.node.api("GET", &format!("/v1/tenants/{tenant}/extensions"), Value::Null).await.json();
     all["items"][0]["sip_username"].as_str().unwrap().to_owned()

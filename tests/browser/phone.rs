@@ -12,15 +12,15 @@ use crate::{
 };
 
 /// Grace Hopper, an agent with an extension, and her colleague Joan Clarke.
-struct Desk {
-    site: Site,
-    switch: Switch,
-    number: String,
-    colleague: String,
+pub struct Desk {
+    pub site: Site,
+    pub switch: Switch,
+    pub number: String,
+    pub colleague: String,
 }
 
 impl Desk {
-    async fn new(database: &Database) -> Self {
+    pub async fn new(database: &Database) -> Self {
         let (site, switch) = (Site::start(database).await, Switch::start());
         let owner = json!({ "first_name": "Ada", "last_name": "Lovelace", "email": "ada@acme.test" });
         let tenant = json!({ "name": "Acme", "domain": "acme.test", "owner": owner });
@@ -52,7 +52,7 @@ impl Desk {
     }
 
     /// Grace follows the link in her mail, and opens the phone.
-    async fn sign_in(&self, browser: &Chromium) {
+    pub async fn sign_in(&self, browser: &Chromium) {
         browser.page.goto(&self.site.link_for("grace@acme.test").await).await.unwrap();
         browser.fill("password", PASSWORD).await;
         browser.click("Set the password").await;
@@ -62,17 +62,17 @@ impl Desk {
         self.open(browser).await;
     }
 
-    async fn open(&self, browser: &Chromium) {
+    pub async fn open(&self, browser: &Chromium) {
         browser.page.goto(&format!("{}/app/phone", self.site.url)).await.unwrap();
         browser.sees("Calls don’t ring here.").await;
     }
 
-    async fn online(&self, browser: &Chromium) {
+    pub async fn online(&self, browser: &Chromium) {
         browser.click("Go online").await;
         browser.sees(&format!("Calls for {} ring here.", self.number)).await;
     }
 
-    async fn stop(self, browsers: Vec<Chromium>) {
+    pub async fn stop(self, browsers: Vec<Chromium>) {
         for browser in browsers {
             browser.stop().await;
         }
@@ -81,14 +81,14 @@ impl Desk {
     }
 }
 
-async fn types(browser: &Chromium, text: &str) {
+pub async fn types(browser: &Chromium, text: &str) {
     let field = browser.page.find(Locator::Id("phone-number")).await.unwrap();
     field.clear().await.unwrap();
     field.send_keys(text).await.unwrap();
 }
 
 /// Presses a key where nobody types.
-async fn presses(browser: &Chromium, key: &str) {
+pub async fn presses(browser: &Chromium, key: &str) {
     let script = "document.activeElement.blur(); document.body.dispatchEvent(new KeyboardEvent('keydown', { key: arguments[0], bubbles: true }))";
     browser.page.execute(script, vec![key.into()]).await.unwrap();
 }

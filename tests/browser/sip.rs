@@ -136,6 +136,11 @@ impl Switch {
         self.state().connections
     }
 
+    /// How many messages that begin like this were heard.
+    pub fn heard(&self, what: &str) -> usize {
+        self.state().heard.iter().filter(|one| one.starts_with(what)).count()
+    }
+
     /// Waits until this was heard so often, and returns the newest.
     pub async fn hears(&self, what: &str, times: usize) -> String {
         let began = Instant::now();

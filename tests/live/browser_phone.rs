@@ -366,7 +366,12 @@ async fn a_browser_and_desk_phones_press_keys_consult_and_meet() {
     grace.sees("Three-way").await;
     grace.click("Three-way").await;
     call.hears(&other).await;
-    third.hears_something().await;
+    third.hears(&one).await;
+    // She mutes herself, and the two go on talking.
+    grace.click("Mute").await;
+    grace.sees("Nobody hears you.").await;
+    call.hears_only(&[&other]).await;
+    third.hears_only(&[&one]).await;
     grace.click("End three-way").await;
     office.close(vec![grace]).await;
 }

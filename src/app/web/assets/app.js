@@ -55,17 +55,20 @@ document.addEventListener("click", (event) => {
   const number = link.getAttribute("href").slice(4);
   const id = crypto.randomUUID?.() ?? String(Math.random());
   const channel = new BroadcastChannel("dialplane-phone");
-  const elsewhere = setTimeout(() => {
-    channel.close();
-    window.open(`/app/phone?dial=${encodeURIComponent(number)}`, "dialplane-phone");
-  }, 400);
+  const dial = () => channel.postMessage({ said: "dial", user, number, id });
+  const elsewhere = setTimeout(() => { window.open(`/app/phone?${new URLSearchParams({ dial: number, for: id })}`, "dialplane-phone"); }, 400);
+  const over = setTimeout(() => channel.close(), 60000);
   channel.addEventListener("message", ({ data }) => {
-    if (data.said === "dialling" && data.id === id) {
+    if (data.id !== id) return;
+    // The phone calls no number out of its address, which any website can make: it asks whoever opened it.
+    if (data.said === "opened") dial();
+    if (data.said === "dialling") {
       clearTimeout(elsewhere);
+      clearTimeout(over);
       channel.close();
     }
   });
-  channel.postMessage({ said: "dial", user, number, id });
+  dial();
 });
 
 // Only one menu is open, and a click elsewhere closes it.
@@ -129,6 +132,32 @@ for (const dialog of document.querySelectorAll("dialog")) {
 }
 document.querySelector("[data-palette]")?.addEventListener("click", (event) => { event.preventDefault(); search(); });
 
+// Shortcuts of one letter can be switched off on this computer: a stray key, or a word to speech input, would do something.
+const SINGLE_KEYS = "dialplane-single-keys";
+function singleKeys(areOn) {
+  root.classList.toggle("no-single-keys", !areOn);
+  for (const box of document.querySelectorAll("[data-single-keys]")) box.checked = areOn;
+  document.dispatchEvent(new Event("single-keys"));
+}
+function keptSingleKeys() {
+  try {
+    return localStorage.getItem(SINGLE_KEYS) !== "off";
+  } catch {
+    return true;
+  }
+}
+singleKeys(keptSingleKeys());
+document.addEventListener("change", ({ target }) => {
+  if (!target.matches("[data-single-keys]")) return;
+  try {
+    localStorage.setItem(SINGLE_KEYS, target.checked ? "on" : "off");
+  } catch {
+    // Without storage, it lasts until the page is left.
+  }
+  singleKeys(target.checked);
+});
+addEventListener("storage", ({ key }) => { if (key === SINGLE_KEYS) singleKeys(keptSingleKeys()); });
+
 // Shortcuts, while nobody types.
 const shortcuts = document.getElementById("shortcuts");
 const help = document.querySelector("[data-shortcuts]");
@@ -150,6 +179,7 @@ document.addEventListener("keydown", (event) => {
     }
   }
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;
+  if (root.classList.contains("no-single-keys")) return;
   if (event.key === "?" && shortcuts) shortcuts.showModal();
   if (event.key === "/") {
     const field = document.getElementById("q");

@@ -171,7 +171,8 @@ class Table {
     }
     for (const [at, column] of this.columns.entries()) {
       const told = column.told(item);
-      if (row.told[at] === told) continue;
+      // A menu that somebody has open stays as it is.
+      if (row.told[at] === told || row.children[at].querySelector("details.menu[open]")) continue;
       row.told[at] = told;
       row.children[at].replaceChildren(...[column.show(item)].flat().filter(Boolean));
     }
@@ -227,7 +228,7 @@ const calls = new Table("calls", [
   column((call) => call.dialled, (call) => (call.dialled ? element("span", { class: "tel", text: formatted(call.dialled) }) : nothing()), "tel"),
   column((call) => call.since, (call) => tick(call.since), "tel"),
   column((call) => call.began_at, (call) => tick(call.began_at), "tel"),
-  column(() => 0, menu, "acts"),
+  column((call) => [agent(call)?.agent_id, call.queue_id, party(caller(call))?.name, legs(call).map((leg) => leg.number)], menu, "acts"),
 ], (call) => [word(call.state), word(call.direction), call.dialled, call.queue, call.switch, tenants.get(call.tenant_id), ...legs(call).flatMap((leg) => [leg.number, leg.name, leg.extension])].filter(Boolean).join(" "));
 
 const queue_names = new Map();
@@ -392,13 +393,26 @@ async function lists() {
   if (document.hidden || !tables.parked.body) return;
   for (const [table, path, key] of [[parked, "parked", (one) => `${one.tenant_id} ${one.slot} ${one.call_id}`], [rooms, "conferences", (one) => `${one.conference_id} ${one.switch_id}`]]) {
     try {
-      const answer = await fetch(`/v1/live/${path}?${whose}`, { headers: { Accept: "application/json" } });
-      if (!answer.ok) return;
-      table.only((await answer.json()).items.map((one) => [key(one), one]));
+      const items = await all(path);
+      if (!items) return;
+      table.only(items.map((one) => [key(one), one]));
     } catch {
       return;
     }
   }
+}
+// The whole of a list, page by page.
+async function all(path) {
+  const items = [];
+  let after = "";
+  do {
+    const answer = await fetch(`/v1/live/${path}?${whose}&limit=500${after}`, { headers: { Accept: "application/json" } });
+    if (!answer.ok) return null;
+    const page = await answer.json();
+    items.push(...page.items);
+    after = page.next_cursor ? `&cursor=${encodeURIComponent(page.next_cursor)}` : "";
+  } while (after && items.length < 10000);
+  return items;
 }
 function look() { if (!looking) looking = setTimeout(lists, 400); }
 setInterval(look, 5000);
@@ -413,34 +427,59 @@ function linked(name, since) {
   notice.hidden = !since;
   if (since) notice.firstElementChild.textContent = word("lost_since").replace("{time}", clock.format(new Date(since)));
 }
-let source;
+let source = null;
 let lost = 0;
 let cursor = "";
 let again = 1000;
+let retry = 0;
 function listen() {
+  leave();
+  if (document.hidden) return;
   source = new EventSource(`/v1/events?${root.dataset.query}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
   source.onmessage = (event) => {
     const message = JSON.parse(event.data);
     if (message.cursor) cursor = message.cursor;
     if (message.type === "ended") return;
+    away = 0;
     if (lost || !heard) { lost = 0; again = 1000; linked("is_live"); look(); }
     if (message.type === "snapshot") say(message.data);
     if (message.type === "event") BY_TOPIC[message.topic]?.({ ...message.data, at: message.at });
   };
+  const mine = source;
   source.onerror = async () => {
-    lost ||= Date.now();
+    if (mine !== source) return;
+    lost ||= away || Date.now();
     linked("is_lost", lost);
     if (source.readyState !== EventSource.CLOSED) return;
     // It was refused. Whoever is signed out goes to sign in; everything else passes.
     const me = await fetch("/v1/auth/me").catch(() => null);
     if (me?.status === 401) { window.location.assign("/sign-in"); return; }
-    setTimeout(listen, again);
+    if (mine !== source) return;
+    clearTimeout(retry);
+    retry = setTimeout(listen, again);
     again = Math.min(again * 2, 30000);
   };
 }
-addEventListener("pagehide", () => source?.close());
+function leave() {
+  clearTimeout(retry);
+  source?.close();
+  source = null;
+}
+addEventListener("pagehide", leave);
 addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
-document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
+// A browser has six connections to a host without HTTP/2, and nobody looks at a hidden tab: its stream ends, and goes on when it is seen.
+const GLANCE = 5000;
+let away = 0;
+let leaving = 0;
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(leaving);
+  if (document.hidden) {
+    leaving = setTimeout(() => { away = Date.now(); leave(); }, GLANCE);
+    return;
+  }
+  if (!source) listen();
+  look();
+});
 
 const filter = document.getElementById("q");
 filter?.addEventListener("input", () => {

@@ -42,7 +42,13 @@ export function clock(seconds) {
 
 // What is dialled: without the spaces and brackets that people write.
 export function dialled(text) {
-  return decodeURIComponent(text.replace(/^(tel|sip):/i, "").replace(/%(?![0-9a-f]{2})/gi, "")).replace(/[\s()/]|(?<=\d)-(?=\d)/g, "");
+  let plain = text.replace(/^(tel|sip):/i, "");
+  try {
+    plain = decodeURIComponent(plain);
+  } catch {
+    // It is not in that code: it is what it says.
+  }
+  return plain.replace(/[\s()/]|(?<=\d)-(?=\d)/g, "");
 }
 
 // Requests to the API carry the page's session.
@@ -53,23 +59,37 @@ export async function ask(path, method = "GET", body = undefined, more = {}) {
   return fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal: AbortSignal.timeout(15000) });
 }
 
+// Whether single letters are shortcuts, which assets/app.js knows.
+export function hasSingleKeys() {
+  return !document.documentElement.classList.contains("no-single-keys");
+}
+
 // Choices of devices and volumes, on this computer only.
 const place = "dialplane-phone";
-export const kept = { volume: 1, ring_volume: 0.6, via: {}, ...read(localStorage) };
+export const kept = { volume: 1, ring_volume: 0.6, via: {}, ...read(() => localStorage) };
 export function keep() {
-  localStorage.setItem(place, JSON.stringify(kept));
+  write(() => localStorage, kept);
 }
 
 // What this tab needs after a reload.
-export const here = { online: false, ...read(sessionStorage) };
+export const here = { online: false, ...read(() => sessionStorage) };
 export function keepHere() {
-  sessionStorage.setItem(place, JSON.stringify(here));
+  write(() => sessionStorage, here);
 }
 
+// A browser may refuse storage, already when it is named. Then choices last until the page is closed.
 function read(storage) {
   try {
-    return JSON.parse(storage.getItem(place)) ?? {};
+    return JSON.parse(storage().getItem(place)) ?? {};
   } catch {
     return {};
+  }
+}
+
+function write(storage, value) {
+  try {
+    storage().setItem(place, JSON.stringify(value));
+  } catch {
+    // Refused or full.
   }
 }

@@ -32,9 +32,13 @@ class Call {
     return this.state === "over";
   }
 
-  // The leg's id on the switch, if the switch says it.
-  get leg() {
-    return this.session._request?.getHeader?.("X-Dialplane-Call") ?? null;
+  // The Call-ID of its dialog, which the record of this leg has as well.
+  get callId() {
+    return this.session._request?.call_id ?? null;
+  }
+
+  get isJoined() {
+    return Boolean(this.calls.conference?.calls.includes(this));
   }
 
   listen() {
@@ -44,6 +48,7 @@ class Call {
         this.remote = streams[0] ?? new MediaStream([track]);
         this.audio.srcObject = this.remote;
         this.tune();
+        this.calls.heard(this);
       });
     };
     if (session.connection) heard(session.connection);
@@ -65,8 +70,9 @@ class Call {
     session.on("confirmed", answered);
     session.on("hold", ({ originator }) => this.set(originator === "local" ? "isHeld" : "isHeldThere", true));
     session.on("unhold", ({ originator }) => this.set(originator === "local" ? "isHeld" : "isHeldThere", false));
-    session.on("muted", () => this.set("isMuted", true));
-    session.on("unmuted", () => this.set("isMuted", false));
+    // Within a conference, muting is not the session's.
+    session.on("muted", () => { if (!this.isJoined) this.set("isMuted", true); });
+    session.on("unmuted", () => { if (!this.isJoined) this.set("isMuted", false); });
     session.on("failed", ({ originator, message, cause }) => this.over(originator, message, cause));
     session.on("ended", ({ originator, message, cause }) => this.over(originator, message, cause));
   }
@@ -84,7 +90,8 @@ class Call {
   over(originator, message, cause) {
     if (this.isOver) return;
     clearInterval(this.watching);
-    this.calls.part(this);
+    this.calls.part(this, true);
+    this.microphone?.stop();
     this.audio.srcObject = null;
     this.ended = Date.now();
     this.status = message?.status_code ?? 0;
@@ -125,13 +132,14 @@ class Call {
     if (!this.isOver) this.session.terminate();
   }
 
-  mute() {
-    if (this.isMuted) this.session.unmute({ audio: true });
-    else this.session.mute({ audio: true });
+  mute(wanted = !this.isMuted) {
+    if (this.isJoined) this.calls.muteConference(wanted);
+    else if (wanted) this.session.mute({ audio: true });
+    else this.session.unmute({ audio: true });
   }
 
   hold(wanted = !this.isHeld) {
-    if (wanted === this.isHeld || this.state !== "talking") return;
+    if (wanted === this.isHeld || this.state !== "talking" || (wanted && this.isJoined)) return;
     if (!wanted) this.calls.holdOthers(this);
     const done = wanted ? this.session.hold() : this.session.unhold();
     // JsSIP refuses while the request before is under way (_isReadyToReOffer in RTCSession.js), and the wish would be lost.
@@ -268,34 +276,76 @@ export class Calls extends EventTarget {
     const own = [one, other].map((call) => call.sender()?.track);
     if (own.some((track) => !track) || !one.remote || !other.remote) return;
     this.conference = { calls: [one, other], mixes: [] };
-    for (const call of [one, other]) if (call.isHeld) call.session.unhold();
+    const isMuted = one.isMuted || other.isMuted;
     [[one, other], [other, one]].forEach(([call, third], at) => {
-      const mixed = mix([new MediaStream([own[at]]), third.remote]);
+      const mixed = mix(new MediaStream([own[at]]), third.remote);
       this.conference.mixes.push({ call, mixed, own: own[at] });
       call.sender().replaceTrack(mixed.track);
+      // The session mutes and holds by the track that is sent, which is the mix from now on.
+      if (call.isMuted) call.session.unmute({ audio: true });
+      if (call.isHeld) call.hold(false);
     });
+    this.muteConference(isMuted);
     this.changed(one, "conference");
   }
 
-  // Ends the conference; both calls stay.
-  part(call) {
-    if (!this.conference?.calls.includes(call)) return;
-    for (const { call: one, mixed, own } of this.conference.mixes) {
-      if (!one.isOver) one.sender()?.replaceTrack(own).catch(() => {});
+  // Sound of this call begins, or begins again after it was on hold.
+  heard(call) {
+    if (!call.isJoined) return;
+    this.conference.mixes.find((one) => one.call !== call)?.mixed.hear(call.remote);
+  }
+
+  // Nobody hears us, but the two go on hearing each other: our voice is muted before it is mixed.
+  muteConference(isMuted) {
+    const { calls, mixes } = this.conference;
+    for (const { own } of mixes) own.enabled = !isMuted;
+    for (const call of calls) if (call.isMuted !== isMuted) call.set("isMuted", isMuted);
+  }
+
+  // Ends the conference; both calls stay, or the other one if this call is over.
+  part(call, isOver = false) {
+    if (!call.isJoined) return;
+    const { mixes } = this.conference;
+    this.conference = null;
+    for (const { call: one, mixed, own } of mixes) {
+      if (!(isOver && one === call) && !one.isOver) {
+        one.sender()?.replaceTrack(own).catch(() => {});
+        if (one.isMuted) one.session.mute({ audio: true });
+        own.enabled = !one.isMuted;
+      }
       mixed.end();
     }
-    this.conference = null;
     this.changed(call, "conference");
   }
 
+  // Each call gets a track of the microphone that is chosen now. JsSIP stops the tracks that it has asked for itself, and no others.
   async changeMicrophone() {
-    for (const call of this.list.filter((one) => one.state === "talking")) {
-      const stream = await navigator.mediaDevices.getUserMedia({ audio: wantedAudio() });
-      const [track] = stream.getAudioTracks();
-      track.enabled = !call.isMuted;
-      const before = call.sender()?.track;
-      await call.sender()?.replaceTrack(track);
-      before?.stop();
+    for (const call of this.list) {
+      if (!call.sender()?.track) continue;
+      let track;
+      try {
+        [track] = (await navigator.mediaDevices.getUserMedia({ audio: wantedAudio() })).getAudioTracks();
+      } catch {
+        this.told(call, "microphone_failed");
+        return;
+      }
+      if (call.isOver) {
+        track.stop();
+        continue;
+      }
+      // The call may have been joined or muted while the browser asked.
+      const joined = () => this.conference?.mixes.find((one) => one.call === call);
+      const before = joined()?.own ?? call.sender().track;
+      track.enabled = before.enabled;
+      call.microphone = track;
+      if (!joined()) await call.sender().replaceTrack(track).catch(() => {});
+      const part = joined();
+      if (part?.own === before) {
+        part.own = track;
+        part.mixed.change(new MediaStream([track]));
+      }
+      track.enabled = before.enabled;
+      before.stop();
     }
   }
 }

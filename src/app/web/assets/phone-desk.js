@@ -14,7 +14,9 @@ async function read(path) {
 async function callsWith(number, limit) {
   if (/^\+\d{6,}$/.test(number)) return (await read(`/v1/calls?party=${encodeURIComponent(number)}&limit=${limit}`))?.items ?? [];
   if (number.length < 3) return [];
-  return (await read(`/v1/calls?search=${encodeURIComponent(number)}&limit=${limit}`))?.items ?? [];
+  // Numbers with this one in them are found as well.
+  const found = (await read(`/v1/calls?search=${encodeURIComponent(number)}&limit=50`))?.items ?? [];
+  return found.filter((call) => [call.from, call.to, call.answered_by].some((side) => side?.number === number)).slice(0, limit);
 }
 
 // Whether somebody of this page called, and the other side.
@@ -104,12 +106,17 @@ export async function showCard(call, party) {
   return contact;
 }
 
-// The record of a call comes some seconds after its end; the newest with this number that began when it did.
+// The record that this phone's own leg is in. Its number and its time may be those of another call.
+async function findRecord(call) {
+  const found = call.callId && await read(`/v1/calls?sip_call_id=${encodeURIComponent(call.callId)}&limit=2`);
+  return found?.items.length === 1 ? found.items[0] : null;
+}
+
+// It comes some seconds after the call's end.
 async function recordOf(call) {
   for (let turn = 0; turn < 20; turn += 1) {
-    const found = await callsWith(call.number, 3);
-    const fitting = found.find((one) => Math.abs(new Date(one.started_at) - call.began) < 30000);
-    if (fitting) return fitting;
+    const found = await findRecord(call);
+    if (found) return found;
     await new Promise((done) => { setTimeout(done, 1500); });
   }
   return null;
@@ -136,7 +143,14 @@ async function save() {
   const mine = shownFor;
   if (!mine?.record) return;
   const patch = { notes: find("notes").value.trim() || null, disposition: find("disposition").value || null };
-  const answer = await ask(`/v1/calls/${mine.record.id}`, "PATCH", patch, { "If-Match": `"v${mine.record.version}"` }).catch(() => null);
+  const write = (record) => ask(`/v1/calls/${record.id}`, "PATCH", patch, { "If-Match": `"v${record.version}"` }).catch(() => null);
+  let answer = await write(mine.record);
+  // Another leg's record has come, which is no change by people.
+  if (answer?.status === 412 || answer?.status === 404) {
+    const now = await findRecord(mine.call);
+    const isSame = now && (now.notes ?? "") === (mine.record.notes ?? "") && (now.disposition ?? "") === (mine.record.disposition ?? "");
+    if (isSame) answer = await write(now);
+  }
   if (mine !== shownFor) return;
   if (answer?.ok) {
     mine.record = await answer.json();

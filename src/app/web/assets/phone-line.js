@@ -103,6 +103,8 @@ export class Line extends EventTarget {
     clearTimeout(this.patience);
     clearTimeout(this.retry);
     clearTimeout(this.heart);
+    // It asked over the connection that is gone, and would drop the next one.
+    clearTimeout(this.pulse);
   }
 
   again(wait) {
@@ -125,12 +127,13 @@ export class Line extends EventTarget {
   // A socket can be dead without a sign: the switch is asked whether it is there.
   beat() {
     clearTimeout(this.heart);
+    clearTimeout(this.pulse);
     this.heart = setTimeout(() => {
       if (!this.ua.isConnected()) return;
       let answered = false;
       const alive = () => { answered = true; };
       this.ua.sendOptions(new JsSIP.URI("sip", null, this.account.domain), undefined, { eventHandlers: { succeeded: alive, failed: ({ response }) => { if (response) alive(); } } });
-      setTimeout(() => {
+      this.pulse = setTimeout(() => {
         if (answered) this.beat();
         else if (this.ua.isConnected()) this.drop();
       }, ANSWER);

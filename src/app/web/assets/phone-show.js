@@ -1,5 +1,5 @@
 // How the line and the calls look.
-import { clock, el, find, icon, t } from "./phone-base.js";
+import { clock, el, find, hasSingleKeys, icon, t } from "./phone-base.js";
 
 const TONES = { registered: "active", connecting: "waiting", asking: "waiting", lost: "waiting", offline: "" };
 
@@ -37,6 +37,10 @@ function act(call, name, label, picture, onclick, more = {}) {
   return el("button", { type: "button", "data-act": name, "data-call": call.id, onclick, ...more }, icon(picture), el("span", {}, t(label)));
 }
 
+function shortcut(key) {
+  return hasSingleKeys() ? { "aria-keyshortcuts": key } : {};
+}
+
 function stateOf(call) {
   if (call.transferring) return "call.transferring";
   if (call.state !== "talking") return `call.${call.state}`;
@@ -46,7 +50,7 @@ function stateOf(call) {
 
 // A button that is on or off keeps its label; the state is in aria-pressed.
 function toggle(call, name, label, picture, isOn, onclick, key) {
-  return act(call, name, label, picture, onclick, { "aria-pressed": String(isOn), "aria-keyshortcuts": key });
+  return act(call, name, label, picture, onclick, { "aria-pressed": String(isOn), ...shortcut(key) });
 }
 
 const KEYS = "123456789*0#";
@@ -60,24 +64,24 @@ export function keypad(press, label) {
 function buttons(call, calls, does) {
   if (call.state === "ringing") {
     return [
-      act(call, "answer", "act.answer", "phone", () => does.answer(call), { class: "good", "aria-keyshortcuts": "a" }),
-      act(call, "reject", "act.reject", "phone-off", () => call.reject(), { class: "bad", "aria-keyshortcuts": "r" }),
+      act(call, "answer", "act.answer", "phone", () => does.answer(call), { class: "good", ...shortcut("a") }),
+      act(call, "reject", "act.reject", "phone-off", () => call.reject(), { class: "bad", ...shortcut("r") }),
     ];
   }
-  const end = act(call, "end", "act.end", "phone-off", () => call.end(), { class: "bad", "aria-keyshortcuts": "e" });
+  const end = act(call, "end", "act.end", "phone-off", () => call.end(), { class: "bad", ...shortcut("e") });
   const pad = toggle(call, "keypad", "act.keypad", "grip", Boolean(call.showsKeys), () => does.keys(call), "k");
   if (call.state !== "talking") return call.state === "ringing_there" ? [pad, end] : [end];
   const talking = calls.list.filter((other) => other.state === "talking");
   const other = talking.find((one) => one !== call);
-  const isJoined = calls.conference?.calls.includes(call);
+  const { isJoined } = call;
   const hold = toggle(call, "hold", "act.hold", call.isHeld ? "play" : "pause", call.isHeld, () => call.hold(), "o");
   if (call.isHeld && other) return [hold, end];
   return [
     toggle(call, "mute", "act.mute", call.isMuted ? "mic-off" : "mic", call.isMuted, () => call.mute(), "m"),
     !isJoined && hold,
     pad,
-    !isJoined && act(call, "transfer", "act.transfer", "phone-forwarded", () => does.transfer(call), { "aria-keyshortcuts": "t" }),
-    other && !isJoined && !call.isHeld && act(call, "swap", "act.swap", "arrow-left-right", () => calls.swap(), { "aria-keyshortcuts": "s" }),
+    !isJoined && act(call, "transfer", "act.transfer", "phone-forwarded", () => does.transfer(call), shortcut("t")),
+    other && !isJoined && !call.isHeld && act(call, "swap", "act.swap", "arrow-left-right", () => calls.swap(), shortcut("s")),
     other && !isJoined && !call.isHeld && act(call, "connect", "act.connect", "merge", () => other.connectWith(call)),
     other && !isJoined && !call.isHeld && talking.length === 2 && act(call, "join", "act.join", "user-plus", () => calls.join()),
     isJoined && act(call, "part", "act.part", "users-round", () => calls.part(call)),

@@ -126,10 +126,33 @@ export function watchLevel(stream, told) {
   };
 }
 
-// One stream with all of these in it, for a conference.
-export function mix(streams) {
+// One track with our own voice and somebody else's in it, for a conference. Both may be changed for others.
+export function mix(own, third) {
   const out = context.createMediaStreamDestination();
-  const sources = streams.map((stream) => context.createMediaStreamSource(stream));
-  for (const source of sources) source.connect(out);
-  return { track: out.stream.getAudioTracks()[0], end: () => sources.forEach((source) => source.disconnect()) };
+  const [track] = out.stream.getAudioTracks();
+  // Somebody who is or was on hold sends no sound for a moment, and a source can't be made of a stream without.
+  const enter = (stream) => {
+    if (!stream.getAudioTracks().length) return null;
+    const source = context.createMediaStreamSource(stream);
+    source.connect(out);
+    return source;
+  };
+  let ours = enter(own);
+  let theirs = enter(third);
+  return {
+    track,
+    change: (stream) => {
+      ours?.disconnect();
+      ours = enter(stream);
+    },
+    hear: (stream) => {
+      theirs?.disconnect();
+      theirs = enter(stream);
+    },
+    end: () => {
+      ours?.disconnect();
+      theirs?.disconnect();
+      track.stop();
+    },
+  };
 }

@@ -13,8 +13,10 @@ export function take(steal = false) {
       resolve(true);
       return new Promise((done) => { release = done; });
     }).catch(() => {
-      // Another tab has taken it.
-      if (release) lost();
+      if (!release) return resolve(false);
+      // Another tab has taken it, and answers for it from now on.
+      release = null;
+      lost();
     });
   });
 }
@@ -29,6 +31,15 @@ let busy = () => false;
 let dial = () => {};
 export function onTabs(handlers) {
   ({ lost, busy, dial } = handlers);
+}
+
+// Says that this tab was opened for a number, to the page that did it. That page alone knows the id, and says the number again; what stands in
+// an address may come from any website.
+let expected = null;
+export function opened(id) {
+  expected = id;
+  channel.postMessage({ said: "opened", user: root.dataset.user, id });
+  setTimeout(() => { expected = null; }, 10000);
 }
 
 // Asks the other tab for the phone. Returns whether it may be taken: not while there is a call.
@@ -47,8 +58,13 @@ export function askFor() {
 }
 
 channel.addEventListener("message", ({ data }) => {
-  if (data.user !== root.dataset.user || !release) return;
-  if (data.said === "wanted") {
+  if (data.user !== root.dataset.user) return;
+  if (data.said === "dial" && (release || data.id === expected)) {
+    expected = null;
+    channel.postMessage({ said: "dialling", user: data.user, id: data.id });
+    dial(data.number);
+  }
+  if (data.said === "wanted" && release) {
     if (busy()) {
       channel.postMessage({ said: "busy", user: data.user });
     } else {
@@ -56,9 +72,5 @@ channel.addEventListener("message", ({ data }) => {
       give();
       channel.postMessage({ said: "given", user: data.user });
     }
-  }
-  if (data.said === "dial") {
-    channel.postMessage({ said: "dialling", user: data.user, id: data.id });
-    dial(data.number);
   }
 });

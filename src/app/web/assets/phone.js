@@ -1,7 +1,7 @@
 // The phone: going online, ringing, shortcuts. One click asks for everything that is needed.
-import { ask, dialled, el, find, here, keep, keepHere, kept, root, t } from "./phone-base.js";
+import { ask, dialled, el, find, hasSingleKeys, here, keep, keepHere, kept, root, t } from "./phone-base.js";
 import { devices, isSilenced, microphone, openAudio, play, watchLevel } from "./phone-sound.js";
-import { askFor, give, onTabs, take } from "./phone-tabs.js";
+import { askFor, give, onTabs, opened, take } from "./phone-tabs.js";
 import { Line } from "./phone-line.js";
 import { Calls } from "./phone-calls.js";
 import { clearDial, nameOf, openDial, readColleagues, wanted } from "./phone-dial.js";
@@ -12,7 +12,9 @@ const calls = new Calls();
 const title = document.title;
 let line = null;
 let transferring = null;
-let toDial = new URLSearchParams(window.location.search).get("dial");
+// A number that is called as soon as the line stands, and until when.
+let toDial = null;
+const WAITS = 60000;
 
 // Where things stand with the line, and what one can do about it.
 function stand(name, values = {}) {
@@ -109,12 +111,18 @@ async function connect() {
 
 function registered() {
   readColleagues().then(() => showRecent(nameOf));
-  if (toDial) {
-    const number = dialled(toDial);
-    toDial = null;
-    window.history.replaceState(null, "", window.location.pathname);
-    dial(number);
-  }
+  const wanted = toDial;
+  toDial = null;
+  if (wanted && Date.now() < wanted.until) dial(wanted.number);
+}
+
+// A number that somebody clicked in a page of ours.
+function dialClicked(text) {
+  window.focus();
+  const number = dialled(text);
+  if (line?.state === "registered") return dial(number);
+  toDial = { number, until: Date.now() + WAITS };
+  if (!line) goOnline();
 }
 
 function leave(state) {
@@ -132,7 +140,7 @@ function goOffline() {
   give();
 }
 
-onTabs({ lost: () => leave("taken"), busy: () => calls.list.length > 0, dial: (number) => { window.focus(); dial(dialled(number)); } });
+onTabs({ lost: () => leave("taken"), busy: () => calls.list.length > 0, dial: dialClicked });
 
 // Calls.
 function dial(number) {
@@ -165,11 +173,15 @@ function endTransfer() {
   for (const [part, hidden] of [["transfer", true], ["call", false], ["redial", false]]) find(part).hidden = hidden;
 }
 
-// Asks the other person first: this call is held, and both can be connected then.
-function consult() {
-  const number = wanted();
-  if (!number || !transferring) return find("number").focus();
-  endTransfer();
+// Calls what stands in the field, or transfers to it; `asks`: asks there first. The call is held meanwhile, and both can be connected then.
+async function dialField(asks = false) {
+  openAudio();
+  const whom = transferring;
+  const number = await wanted();
+  if (!number) return find("number").focus();
+  // It may have ended while the name was looked up.
+  if (whom !== transferring) return;
+  if (asks) endTransfer();
   dial(number);
 }
 
@@ -233,7 +245,7 @@ calls.addEventListener("changed", ({ detail: { call, what } }) => {
   }
   changed();
 });
-calls.addEventListener("told", ({ detail: { call, word } }) => say(t(word, { name: partyOf(call) }), word === "transfer_failed"));
+calls.addEventListener("told", ({ detail: { call, word } }) => say(t(word, { name: partyOf(call) }), word !== "transferred"));
 
 // Devices, volumes, and a look at the microphone's level.
 let stopLevel = null;
@@ -250,14 +262,22 @@ async function showDevices() {
   fill("ringer", outputs, kept.ringer);
 }
 
+let meterTurn = 0;
 async function meter(open) {
+  meterTurn += 1;
+  const mine = meterTurn;
   stopLevel?.();
   stopLevel = null;
   if (!open || !navigator.mediaDevices) return;
   openAudio();
   try {
     const stream = await microphone();
-    await showDevices();
+    // Closed meanwhile, or another microphone was chosen.
+    if (mine !== meterTurn) {
+      for (const track of stream.getTracks()) track.stop();
+      return;
+    }
+    showDevices();
     stopLevel = watchLevel(stream, (level) => { find("level").value = level; });
   } catch {
     say(t("sentence.microphone_refused"), true);
@@ -270,7 +290,7 @@ for (const part of ["microphone", "speaker", "ringer"]) {
   find(part).addEventListener("change", async (event) => {
     kept[part] = event.target.value;
     keep();
-    if (part === "microphone") { await calls.changeMicrophone(); await meter(true); }
+    if (part === "microphone") { await calls.changeMicrophone(); await meter(find("settings").open); }
     for (const call of calls.list) call.tune();
   });
 }
@@ -290,10 +310,10 @@ find("try-ring").addEventListener("click", () => {
 find("echo")?.addEventListener("click", () => dial(find("echo").dataset.number));
 
 // The field to dial.
-openDial(() => dial(wanted()));
-find("call").addEventListener("click", () => dial(wanted()));
-find("transfer-now").addEventListener("click", () => { const number = wanted(); if (number) dial(number); else find("number").focus(); });
-find("transfer-ask").addEventListener("click", consult);
+openDial(() => dialField());
+find("call").addEventListener("click", () => dialField());
+find("transfer-now").addEventListener("click", () => { if (transferring) dialField(); });
+find("transfer-ask").addEventListener("click", () => { if (transferring) dialField(true); });
 find("transfer-not").addEventListener("click", endTransfer);
 find("redial").addEventListener("click", () => { if (kept.last) { clearDial(kept.last); find("number").focus(); } });
 find("pad-toggle").addEventListener("click", () => {
@@ -302,7 +322,14 @@ find("pad-toggle").addEventListener("click", () => {
   find("pad-toggle").setAttribute("aria-expanded", String(!pad.hidden));
 });
 find("pad").append(keypad((key) => { find("number").value += key; find("number").dispatchEvent(new Event("input")); }, t("act.keypad")));
-find("extension")?.addEventListener("change", (event) => { kept.extension = event.target.value; keep(); });
+const choice = find("extension");
+if (choice && [...choice.options].some((option) => option.value === kept.extension)) choice.value = kept.extension;
+choice?.addEventListener("change", () => {
+  kept.extension = choice.value;
+  keep();
+  // A call keeps its line; the other extension rings here the next time.
+  if (line && !calls.list.length) connect();
+});
 
 // Shortcuts, while nobody types.
 const KEYS = {
@@ -310,20 +337,30 @@ const KEYS = {
   r: () => calls.ringing?.reject(),
   e: () => calls.active?.end(),
   m: () => calls.active?.state === "talking" && calls.active.mute(),
-  o: () => (calls.active ?? calls.list[0])?.hold(),
+  o: () => { const call = calls.active ?? calls.list[0]; if (call && !call.isJoined) call.hold(); },
   k: () => calls.active && does.keys(calls.active),
-  t: () => calls.active?.state === "talking" && startTransfer(calls.active),
+  t: () => calls.active?.state === "talking" && !calls.active.isJoined && startTransfer(calls.active),
   s: () => calls.swap(),
   d: () => find("number").focus(),
 };
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.target.closest("input, textarea, select, dialog")) return;
+  if (!hasSingleKeys() && !event.target.closest(".keypad")) return;
   if (calls.active?.showsKeys && /^[0-9*#]$/.test(event.key)) return calls.active.press(event.key);
+  if (!hasSingleKeys()) return;
   const does_ = KEYS[event.key.toLowerCase()];
   if (!does_) return;
   event.preventDefault();
   does_();
 });
+
+// Whoever switches them off (assets/app.js) is not told of any.
+function showShortcuts() {
+  if (hasSingleKeys()) find("number").setAttribute("aria-keyshortcuts", "d");
+  else find("number").removeAttribute("aria-keyshortcuts");
+  showCalls(calls, does);
+}
+document.addEventListener("single-keys", showShortcuts);
 
 // A call would end with the page, so other pages open beside it.
 document.addEventListener("click", (event) => {
@@ -342,9 +379,18 @@ readColleagues().then(() => showRecent(nameOf));
 showNumbers();
 setInterval(() => showClocks(calls), 1000);
 stand("offline");
-showCalls(calls, does);
+showShortcuts();
 // What rings in a page that nobody has clicked yet may be silent.
 document.addEventListener("click", () => { if (isSilenced()) openAudio(); }, { once: true });
+// Any website may lead here with a number, so it waits in the field: calling it costs money and opens the microphone.
+const address = new URLSearchParams(window.location.search);
+if (address.has("dial")) {
+  const number = dialled(address.get("dial"));
+  window.history.replaceState(null, "", window.location.pathname);
+  clearDial(number);
+  say(t("dial_asked", { number }));
+  if (address.has("for")) opened(address.get("for"));
+}
 // After a reload, the phone comes back by itself.
-if (here.online || toDial) goOnline();
+if (here.online) goOnline();
 if (!window.isSecureContext) stand("insecure");

@@ -1,0 +1,139 @@
+//! Pages that somebody looks at: what a hidden one does, what lists and figures lead to.
+
+use std::time::{Duration, Instant};
+
+use fantoccini::Locator;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    chromium::Chromium,
+    desk::{fires, phone, switch},
+    gallery::company,
+    harness::Database,
+    journeys::Site,
+};
+
+async fn until(browser: &Chromium, script: &str, expected: Value) {
+    let began = Instant::now();
+    loop {
+        let now = browser.page.execute(script, vec![]).await.unwrap();
+        if now == expected {
+            return;
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "{now} is not {expected}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[actix_web::test]
+async fn a_hidden_live_page_listens_to_nothing_and_goes_on_when_it_is_seen() {
+    let Some(browser) = Chromium::start().await else { return };
+    let database = Database::new().await;
+    let site = Site::start(&database).await;
+    company(&site, &browser).await;
+    let (socket, _) = switch(&site).await;
+    let phone = phone(&site).await;
+    browser.page.goto(&format!("{}/app/live", site.url)).await.unwrap();
+    browser.sees("Nobody is on the phone right now.").await;
+    let hides = "window.closed_streams = 0; const close = EventSource.prototype.close;
+        EventSource.prototype.close = function () { window.closed_streams += 1; close.call(this); };
+        window.isHidden = true; Object.defineProperty(document, 'hidden', { configurable: true, get: () => window.isHidden });
+        document.dispatchEvent(new Event('visibilitychange'));";
+    browser.page.execute(hides, vec![]).await.unwrap();
+    until(&browser, "return window.closed_streams", json!(1)).await;
+    // A caller from outside, whom nobody has taken yet.
+    let (a, b) = (Uuid::new_v4(), Uuid::new_v4());
+    let caller = json!({ "Call-Direction": "inbound", "Channel-Name": "sofia/external/x@carrier.test",
+        "Caller-Caller-ID-Number": "+493012345678", "Caller-Destination-Number": "+12025550123", "Caller-Context": "public" });
+    fires(&socket, "CHANNEL_CREATE", a, a, &caller);
+    let called = json!({ "Call-Direction": "outbound", "Channel-Name": format!("sofia/internal/{phone}@192.0.2.7"),
+        "Other-Leg-Unique-ID": a, "variable_dialplane_taken_by": format!("{phone}@acme.test") });
+    fires(&socket, "CHANNEL_CREATE", b, a, &called);
+    let tenant = site.tenant("acme.test").await;
+    let began = Instant::now();
+    loop {
+        let shown = site.node.api("GET", &format!("/v1/live/calls?tenant_id={tenant}"), Value::Null).await.json();
+        if shown["items"].as_array().is_some_and(|items| items.len() == 1) {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "{shown}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(browser.text().await.contains("Nobody is on the phone right now."));
+    browser
+        .page
+        .execute("window.isHidden = false; document.dispatchEvent(new Event('visibilitychange'))", vec![])
+        .await
+        .unwrap();
+    browser.sees("+49 301").await;
+    // The menu of a call says what it is now: the phone that rings, and then another one.
+    let leads = "return document.querySelectorAll('[data-rows=calls] details.menu a[href^=\"/app/agents/\"]').length";
+    until(&browser, leads, json!(1)).await;
+    fires(&socket, "CHANNEL_HANGUP_COMPLETE", b, b, &json!({ "Hangup-Cause": "NO_ANSWER" }));
+    until(&browser, leads, json!(0)).await;
+    browser.stop().await;
+    site.node.stop().await;
+}
+
+#[actix_web::test]
+async fn all_parked_calls_are_shown() {
+    let Some(browser) = Chromium::start().await else { return };
+    let database = Database::new().await;
+    let site = Site::start(&database).await;
+    company(&site, &browser).await;
+    let (socket, _) = switch(&site).await;
+    for slot in 0..60 {
+        let parked = json!({ "Event-Subclass": "valet_parking::info", "Valet-Lot-Name": "lot@acme.test",
+            "Valet-Extension": (700 + slot).to_string(), "Action": "hold" });
+        let leg = Uuid::new_v4();
+        fires(&socket, "CUSTOM", leg, leg, &parked);
+    }
+    browser.page.goto(&format!("{}/app/live", site.url)).await.unwrap();
+    until(&browser, "return document.querySelectorAll('[data-rows=parked] tr').length", json!(60)).await;
+    browser.stop().await;
+    site.node.stop().await;
+}
+
+#[actix_web::test]
+async fn the_figure_of_lost_calls_leads_to_just_these() {
+    let Some(browser) = Chromium::start().await else { return };
+    let database = Database::new().await;
+    let site = Site::start(&database).await;
+    company(&site, &browser).await;
+    let tenant = site.tenant("acme.test").await;
+    site.node.call(tenant).await;
+    let end = chrono::Utc::now().timestamp_millis();
+    let pool = site.node.app.changes.pool();
+    for queue in [Value::Null, json!({ "id": Uuid::new_v4(), "joined": end - 900, "left": end, "why": "BREAK_OUT" })] {
+        let leg = Uuid::new_v4();
+        let mut told = json!({ "leg": leg, "call": leg, "start": end - 1000, "end": end, "from_number": "+4915112345678", "dialled": "+493012345678",
+            "cause": "ORIGINATOR_CANCEL", "hangup": "recv_cancel" });
+        if !queue.is_null() {
+            told["queue"] = queue;
+        }
+        let insert = "insert into ended_legs (leg, tenant_id, cluster_id, told) select $1, id, cluster_id, $3 from tenants where id = $2";
+        sqlx::query(insert).bind(leg).bind(tenant).bind(told).execute(pool).await.unwrap();
+    }
+    dialplane::telephony::history::worker::fold_all(pool).await.unwrap();
+    browser.page.goto(&format!("{}/app", site.url)).await.unwrap();
+    browser.sees("missed today").await;
+    let figure = browser.page.find(Locator::XPath("//a[contains(., 'missed today')]")).await.unwrap();
+    assert!(figure.text().await.unwrap().starts_with('2'), "{}", figure.text().await.unwrap());
+    browser.click_on(figure).await;
+    browser.sees("2 calls.").await;
+    let text = browser.text().await;
+    assert!(text.contains("Missed") && text.contains("Gave up waiting"), "{text}");
+    let chosen = "return document.getElementById('state').selectedOptions[0].textContent";
+    assert_eq!(browser.page.execute(chosen, vec![]).await.unwrap(), json!("Missed or gave up"));
+    // The exact times are a filter of their own, which can be taken away.
+    let url = browser.page.current_url().await.unwrap();
+    assert!(url.query().unwrap().contains("since="), "{url}");
+    let chip = browser.page.find(Locator::Css(".chips a")).await.unwrap();
+    browser.click_on(chip).await;
+    browser.sees("2 calls.").await;
+    let url = browser.page.current_url().await.unwrap();
+    assert_eq!(url.query(), Some("state=lost"), "{url}");
+    browser.stop().await;
+    site.node.stop().await;
+}

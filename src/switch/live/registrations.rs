@@ -166,8 +166,7 @@ impl Registrations {
     pub fn read(&mut self, rows: Vec<Row>, began: Micros) -> Vec<Change> {
         let mut listed = Self { gone: std::mem::take(&mut self.gone), ..Self::default() };
         let mut changes = Vec::new();
-        for mut row in rows {
-            row.call_id = super::said::short(&row.call_id);
+        for row in rows {
             let (Ok(expires), false) = (row.expires.parse::<i64>(), listed.gone.has(row.call_id.as_str())) else {
                 continue;
             };

@@ -62,6 +62,7 @@ use crate::{
         servers::{Servers, Session},
     },
     switch::{
+        agents,
         control::Control,
         fetch::{
             Fetch,
@@ -210,6 +211,7 @@ impl App {
         tasks.push(tokio::spawn(Arc::clone(&live.access).watch(pools.work.clone())));
         let (bus, told) = (Arc::clone(&live.bus), Arc::clone(&live));
         tasks.push(tokio::spawn(live::listen::begin(Arc::clone(&live), by_the_clock.clone()).await));
+        tasks.push(tokio::spawn(agents::keep::run(Arc::clone(&live), by_the_clock.clone())));
         tasks.push(tokio::spawn(link::visit::watch(by_the_clock)));
         let links = Arc::new(link::states::LinkStates::default());
         tasks.push(tokio::spawn(Arc::clone(&links).watch(pools.work.clone())));

@@ -18,7 +18,7 @@ use super::status;
 use crate::http::problem::Problem;
 use crate::{
     people::{agents, me, onboarding},
-    switch::{control, link, live, simulate},
+    switch::{agents::api as agent_status, control, link, live, simulate},
     telephony::{
         calls, carriers, contacts, destinations, dialplan, extensions, groups, history, numbers, pools, reports,
     },
@@ -187,6 +187,10 @@ macro_rules! every_route {
             .service(live::api::live_calls)
             .service(live::api::live_queues)
             .service(live::api::live_agents)
+            .service(agent_status::show_agent_status)
+            .service(agent_status::set_agent_status)
+            .service(agent_status::set_agent_wrap_up)
+            .service(agent_status::list_agent_activity)
             .service(live::api::live_conferences)
             .service(live::api::live_parked)
             .service(live::api::live_gateways)

@@ -1,6 +1,7 @@
 //! Value types that subjects, routing and fetches share: destinations, tenants' settings, call handling, errors with codes, pages of a
 //! list. They are typed, bounded and validated. No I/O, SQL or HTTP here.
 
+pub mod agent_status;
 pub mod call_handling;
 pub mod carrier;
 pub mod channel;

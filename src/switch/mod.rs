@@ -1,6 +1,7 @@
 //! Everything between Dialplane and FreeSWITCH: fetches, event sockets, import and export of its files, and explaining to
 //! people what a switch would get.
 
+pub mod agents;
 pub mod control;
 pub mod export;
 pub mod fetch;

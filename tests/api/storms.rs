@@ -141,7 +141,7 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
     let leads = |then: Value| json!({ "config": { "prompt": { "text": "Hi" }, "then": then } });
     let path = |id: &Uuid| {
         let path = pattern.replace("{tenant_id}", &tenant.to_string()).replace("{id}", &id.to_string());
-        let asked = ["/v1/phone-numbers", "/v1/admin/agents", "/v1/calls", "/v1/live", "/v1/contacts"]
+        let asked = ["/v1/phone-numbers", "/v1/admin/agents", "/v1/calls", "/v1/live", "/v1/contacts", "/v1/agents"]
             .iter()
             .any(|start| path.starts_with(start));
         if asked { format!("{path}?tenant_id={tenant}") } else { path }
@@ -349,6 +349,11 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
         "POST /v1/live/calls/{id}/supervise" => {
             one(&things.call, json!({ "mode": "listen", "extension_id": extension }))
         }
+        "PUT /v1/agents/{id}/status" => {
+            vec![(path(agent), json!({ "status": "away" })), (path(agent), json!({ "status": "available" }))]
+        }
+        // No call has just ended.
+        "PUT /v1/agents/{id}/wrap-up" => one(agent, json!({ "seconds": 30 })),
         "POST /v1/switches/{id}/drain" => one(&things.switch, Value::Null),
         "POST /v1/switches/{id}/resume" => one(&things.switch, Value::Null),
         "PATCH /v1/calls/{id}" => vec![
@@ -724,6 +729,7 @@ async fn each_operation_alone_does_what_it_is_asked() {
         "POST /v1/calls",
         "POST /v1/live/calls/{id}/actions",
         "POST /v1/live/calls/{id}/supervise",
+        "PUT /v1/agents/{id}/wrap-up",
     ];
     let mut wrong = Vec::new();
     for (at, operation) in operations(&node).await.into_iter().enumerate() {

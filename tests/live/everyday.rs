@@ -11,10 +11,10 @@ use crate::{
 };
 
 /// One more phone of the stage's tenant.
-struct Desk<'a> {
-    stage: &'a Stage,
-    made: Value,
-    place: u16,
+pub struct Desk<'a> {
+    pub stage: &'a Stage,
+    pub made: Value,
+    pub place: u16,
 }
 
 impl<'a> Desk<'a> {
@@ -38,7 +38,7 @@ impl<'a> Desk<'a> {
         Script { scenario, target: self.stage.switch.internal, port: self.place, user, password, to }
     }
 
-    fn phone(&self, scenario: &str, to: &str) -> Phone {
+    pub fn phone(&self, scenario: &str, to: &str) -> Phone {
         Phone::start(&self.script(scenario, to))
     }
 
@@ -48,7 +48,7 @@ impl<'a> Desk<'a> {
         Phone::start_at("127.0.0.1", &self.script(scenario, to), &keys)
     }
 
-    fn id(&self) -> &Value {
+    pub fn id(&self) -> &Value {
         &self.made["id"]
     }
 
@@ -59,7 +59,7 @@ impl<'a> Desk<'a> {
     }
 }
 
-fn destination(stage: &Stage, number: &str, kind: &str, pin: Option<&str>, config: &Value) -> String {
+pub fn destination(stage: &Stage, number: &str, kind: &str, pin: Option<&str>, config: &Value) -> String {
     let mut new = json!({ "name": format!("{kind}-{number}"), "number": number, "kind": kind, "config": config });
     if let Some(pin) = pin {
         new["pin"] = pin.into();
@@ -70,7 +70,7 @@ fn destination(stage: &Stage, number: &str, kind: &str, pin: Option<&str>, confi
 }
 
 /// Sets the switch's event socket, so that the node visits it.
-fn link(stage: &Stage) {
+pub fn link(stage: &Stage) {
     let switches = stage.api("GET", "/v1/switches", Value::Null).json();
     let switch = switches["items"][0]["id"].as_str().unwrap().to_owned();
     let (address, password) = stage.switch.event_socket();
@@ -185,10 +185,11 @@ fn agents(stage: &Stage) {
         let since = Instant::now();
         loop {
             let tiers = stage.switch.api(&format!("callcenter_config queue list tiers {name}"));
-            if tiers.contains("1010@acme.test") == wanted {
+            let status = stage.switch.api("callcenter_config agent get status 1010@acme.test");
+            if (tiers.contains("1010@acme.test") && status.trim() == "Available") == wanted {
                 return;
             }
-            assert!(since.elapsed() < Duration::from_secs(40), "{what}: {tiers}");
+            assert!(since.elapsed() < Duration::from_secs(40), "{what}: {status} {tiers}");
             std::thread::sleep(Duration::from_millis(200));
         }
     };
@@ -225,6 +226,8 @@ fn agents(stage: &Stage) {
     // By her own codes, and by do not disturb.
     assert!(ada.phone("call-until-bye.xml", "*45").succeeds(), "{}", stage.switch.log());
     rings("she logged out", false);
+    let status = stage.switch.api("callcenter_config agent get status 1010@acme.test");
+    assert_eq!(status.trim(), "Logged Out");
     assert!(ada.phone("call-until-bye.xml", "*44").succeeds(), "{}", stage.switch.log());
     rings("she logged in", true);
     ada.set(&json!({ "do_not_disturb": true }));

@@ -8,6 +8,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod agents;
 mod browser_phone;
 mod calls;
 mod canary;

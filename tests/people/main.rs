@@ -20,4 +20,5 @@ mod people;
 mod refused_forms;
 mod rows;
 mod sign_in;
+mod status;
 mod strangers;

@@ -44,7 +44,18 @@ async fn things(node: &Node, domain: &str, number: &str) -> Things {
 }
 
 /// Ends of paths that are not collections.
-const VERBS: [&str; 7] = ["rotate-secret", "rotate", "assign", "unassign", "rates", "bulk", "test-connection"];
+const VERBS: [&str; 10] = [
+    "rotate-secret",
+    "rotate",
+    "assign",
+    "unassign",
+    "rates",
+    "bulk",
+    "test-connection",
+    "status",
+    "wrap-up",
+    "activity",
+];
 
 impl Things {
     /// The path of a route with this tenant's ids in it.

@@ -20,7 +20,9 @@ async fn the_database_shows_a_tenant_its_own_rows_and_changes_no_others() {
         node.api("POST", &format!("/v1/tenants/{tenant}/reserved-numbers"), json!({ "number": "99", "reason": "x" }))
             .await;
         let agent = json!({ "first_name": "A", "last_name": "B", "email": format!("agent@{domain}") });
-        node.api("POST", &format!("/v1/admin/agents?tenant_id={tenant}"), agent).await;
+        let agent = node.api("POST", &format!("/v1/admin/agents?tenant_id={tenant}"), agent).await.id();
+        let status = format!("/v1/agents/{agent}/status?tenant_id={tenant}");
+        assert_eq!(node.api("PUT", &status, json!({ "status": "away" })).await.status, 200);
         node.api("POST", "/v1/keys", json!({ "name": "key", "tenant_id": tenant })).await;
         node.call(tenant).await;
         tenants.push(tenant);

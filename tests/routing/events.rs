@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A client that listens.
-struct Listener {
+pub struct Listener {
     stream: TcpStream,
     is_websocket: bool,
     read: Vec<u8>,
@@ -25,7 +25,7 @@ struct Listener {
 
 impl Listener {
     /// Returns the status if the stream is refused.
-    async fn open(node: &Node, key: &str, query: &str, is_websocket: bool) -> Result<Self, u16> {
+    pub async fn open(node: &Node, key: &str, query: &str, is_websocket: bool) -> Result<Self, u16> {
         Self::open_with(node, key, query, is_websocket, "").await
     }
 
@@ -94,7 +94,7 @@ impl Listener {
         }
     }
 
-    async fn message(&mut self) -> Value {
+    pub async fn message(&mut self) -> Value {
         self.next().await.expect("the stream ended")
     }
 }

@@ -7,6 +7,7 @@
 mod harness;
 
 mod admission;
+mod agents;
 mod call_time;
 mod contacts;
 mod control;

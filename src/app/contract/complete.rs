@@ -63,7 +63,7 @@ const REFUSALS: &[(u16, &str, &str)] = &[
 ];
 
 /// Changes of which no node has anything to learn.
-const QUIET: &[&str] = &["make_call", "supervise_call"];
+const QUIET: &[&str] = &["make_call", "supervise_call", "set_agent_status", "set_agent_wrap_up"];
 
 /// Operations that change something without the headers of changes: they are asked of one's own account, or keep nothing.
 const NO_CHANGES: &[&str] = &[
@@ -95,6 +95,8 @@ const NO_VERSION: &[&str] = &[
     "choose_number",
     "release_number",
     "end_former_domain",
+    "set_agent_status",
+    "set_agent_wrap_up",
 ];
 
 /// Other methods than PATCH, PUT and DELETE that compare the version.

@@ -90,6 +90,20 @@ pub async fn delete_mails(db: &PgPool, now: DateTime<Utc>, days: i32) -> sqlx::R
     Ok(gone.execute(db).await?.rows_affected())
 }
 
+/// Deletes how agents were, by their tenants' periods for calls or by `days`.
+pub async fn delete_activity(db: &PgPool, now: DateTime<Utc>, days: i32) -> sqlx::Result<u64> {
+    let gone = sqlx::query!(
+        "delete from agent_activity where id in (
+            select a.id from agent_activity a left join retention_periods r on r.tenant_id = a.tenant_id
+             where a.ended_at < $1::timestamptz - make_interval(days => coalesce(r.calls_days, $2))
+             limit $3 for update of a skip locked)",
+        now,
+        days,
+        BATCH
+    );
+    Ok(gone.execute(db).await?.rows_affected())
+}
+
 /// Rows that expire, or are of no use after a fixed time.
 pub async fn delete_expired(db: &PgPool, what: Passing, before: DateTime<Utc>) -> sqlx::Result<u64> {
     let gone = match what {

@@ -2,6 +2,7 @@
 //!
 //! Only values of text types reach a switch.
 
+mod agents;
 mod features;
 pub mod hours;
 mod merge;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::{
+    agents::{AgentSettings, PHONE_GONE_SECONDS, StatusReason},
     features::{Feature, Features},
     hours::{BusinessHours, Holiday, Span},
     merge::merge_patch,
@@ -68,6 +70,9 @@ pub struct Settings {
     /// What became of a call, for people to choose from: such as "Sold" or "Call back".
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dispositions: Vec<Words>,
+    // Absent where it is not set: programs that don't know it read the settings, too.
+    #[serde(default, skip_serializing_if = "AgentSettings::is_usual")]
+    pub agents: AgentSettings,
 }
 
 /// The assistant that answers calls.
@@ -236,6 +241,7 @@ impl Settings {
     fn check(&self) -> Result<(), SettingsError> {
         self.business_hours.check()?;
         self.routing.check()?;
+        self.agents.check()?;
         if self.voice_agent.max_minutes.is_some_and(|minutes| !(1..=60).contains(&minutes)) {
             return Err(wrong("voice_agent.max_minutes", Code::range(1, 60)));
         }
@@ -360,6 +366,15 @@ mod tests {
                 "business_hours.monday[0].open",
             ),
             (json!({ "integrations": [{ "kind": "crm", "name": "a\u{0}b" }] }), "integrations[0].name"),
+            (json!({ "agents": { "phone_gone_seconds": 5 } }), "agents.phone_gone_seconds"),
+            (
+                json!({ "agents": { "status_reasons": [{ "status": "asleep", "name": "x" }] } }),
+                "agents.status_reasons[0].status",
+            ),
+            (
+                json!({ "agents": { "status_reasons": [{ "status": "away", "name": "x" }, { "status": "away", "name": "x" }] } }),
+                "agents.status_reasons",
+            ),
             (json!([]), "."),
             (json!({ "surprise": 1 }), "surprise"),
         ] {

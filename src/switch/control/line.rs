@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashMap,
+    fmt::Display,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -69,7 +70,7 @@ impl Lines {
     }
 
     /// Gives a command. That it was taken does not mean that it was done.
-    pub async fn tell(&self, watched: &Watched, keyring: &Keyring, order: &Order) -> Result<(), Untaken> {
+    pub async fn tell(&self, watched: &Watched, keyring: &Keyring, order: &impl Display) -> Result<(), Untaken> {
         let talk = self.open(watched, keyring).await?;
         let answer = talk.ask(&order.to_string()).await.map_err(|error| self.failed(watched, &error))?;
         if answer.trim_start().starts_with("+OK") || answer.contains("\n+OK") {

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::store::{TenantRow, tenant_of};
 use crate::{
     model::{
+        agent_status::{OnSwitch, Status},
         call_handling::AtQueues,
         carrier::CarrierConfig,
         destination::{Config, Queue, TargetKind},
@@ -26,14 +27,26 @@ pub struct QueueAgent {
     /// `None`: logged in.
     #[serde(default)]
     pub at_queues: Option<AtQueues>,
+    /// What its agent has chosen. `None`: nothing, or nobody has it.
+    #[serde(default)]
+    pub status: Option<Status>,
+    /// Whether its agent's phones are gone.
+    #[serde(default)]
+    pub gone: bool,
 }
 
 impl QueueAgent {
-    /// Whether the queue rings them. mod_callcenter has one status of an agent for all queues, so whoever takes no calls has no place in the
-    /// queue.
+    /// Whether the queue has them. mod_callcenter has one status of an agent for all queues, so whoever does not want to be disturbed has no
+    /// place in a queue that heeds that.
     #[must_use]
     pub fn takes_calls(&self, queue: &Queue) -> bool {
-        self.at_queues.unwrap_or_default() == AtQueues::LoggedIn && (queue.ring_busy_agents || !self.quiet)
+        queue.ring_busy_agents || !self.quiet
+    }
+
+    /// What a switch is to have them as.
+    #[must_use]
+    pub fn on_switch(&self) -> OnSwitch {
+        OnSwitch::wanted(self.status.map(|status| (status, self.gone)), self.at_queues.unwrap_or_default())
     }
 }
 
@@ -48,6 +61,8 @@ pub struct ConfigRow {
     /// The names of the extensions and groups among them.
     pub targets: BTreeMap<Uuid, String>,
     pub agents: Vec<QueueAgent>,
+    /// Whether agents come with their status. Otherwise switches are told of it over their event sockets, and a load must not set it.
+    pub with_status: bool,
 }
 
 fn config(kind: &str, config: &serde_json::Value) -> sqlx::Result<Config> {
@@ -79,10 +94,15 @@ pub async fn destination(
                          where r.tenant_id = g.scope and r.from_id = $2) x), '{}') as "targets!: Json<BTreeMap<Uuid, String>>",
                coalesce((
                     select jsonb_agg(jsonb_build_object('extension', e.id, 'sip_username', e.sip_username,
-                           'quiet', coalesce((e.calls ->> 'do_not_disturb')::boolean, false), 'at_queues', e.calls ->> 'at_queues'))
+                           'quiet', coalesce((e.calls ->> 'do_not_disturb')::boolean, false), 'at_queues', e.calls ->> 'at_queues',
+                           'status', s.status, 'gone', s.gone_at is not null))
                       from destination_refs r join extensions e on e.tenant_id = r.tenant_id and e.id = r.extension_id
+                      left join agent_statuses s on s.tenant_id = e.tenant_id and s.user_id = e.user_id
                      where r.tenant_id = g.scope and r.from_id = $2 and e.status = 'active'), '[]')
-               as "agents!: Json<Vec<QueueAgent>>"
+               as "agents!: Json<Vec<QueueAgent>>",
+               exists (select from switches w left join event_sockets k on k.switch_id = w.id
+                        where w.cluster_id = t.cluster_id and w.status = 'active' and k.switch_id is null)
+               or not exists (select from switches w where w.cluster_id = t.cluster_id and w.status = 'active') as "with_status!"
           from generation g
           join tenants t on t.id = g.scope
           left join destinations d on d.tenant_id = g.scope and d.id = $2 and d.kind = $3
@@ -106,6 +126,7 @@ pub async fn destination(
             may_record: row.may_record,
             targets: row.targets.0,
             agents: row.agents.0,
+            with_status: row.with_status,
         }),
     };
     Ok(Some((tenant_row, found)))
@@ -125,15 +146,20 @@ pub async fn queues(db: impl PgExecutor<'_>, cluster: Option<Uuid>) -> sqlx::Res
         select t.domain as "domain: Domain", d.tenant_id, d.id, d.config,
                coalesce((t.settings #>> '{features,call_recording}')::boolean, false) as "may_record!",
                coalesce(agents.active, '[]') as "agents!: Json<Vec<QueueAgent>>",
-               greatest(d.updated_at, t.updated_at, agents.changed_at) as "changed_at!"
+               greatest(d.updated_at, t.updated_at, agents.changed_at) as "changed_at!",
+               exists (select from switches w left join event_sockets k on k.switch_id = w.id
+                        where w.cluster_id = t.cluster_id and w.status = 'active' and k.switch_id is null)
+               or not exists (select from switches w where w.cluster_id = t.cluster_id and w.status = 'active') as "with_status!"
           from destinations d
           join tenants t on t.id = d.tenant_id and t.status = 'active'
          cross join lateral (
                 select jsonb_agg(jsonb_build_object('extension', e.id, 'sip_username', e.sip_username,
-                           'quiet', coalesce((e.calls ->> 'do_not_disturb')::boolean, false), 'at_queues', e.calls ->> 'at_queues'))
+                           'quiet', coalesce((e.calls ->> 'do_not_disturb')::boolean, false), 'at_queues', e.calls ->> 'at_queues',
+                           'status', s.status, 'gone', s.gone_at is not null))
                            filter (where e.status = 'active') as active,
                        max(e.updated_at) as changed_at
                   from destination_refs r join extensions e on e.tenant_id = r.tenant_id and e.id = r.extension_id
+                  left join agent_statuses s on s.tenant_id = e.tenant_id and s.user_id = e.user_id
                  where r.tenant_id = d.tenant_id and r.from_id = d.id) agents
          where d.kind = 'queue' and coalesce((t.settings #>> '{features,queues}')::boolean, true)
            and ($1::uuid is null or t.cluster_id = $1)
@@ -149,7 +175,8 @@ pub async fn queues(db: impl PgExecutor<'_>, cluster: Option<Uuid>) -> sqlx::Res
             let config = config("queue", &row.config)?;
             let (domain, changed_at) = (row.domain, row.changed_at);
             let (tenant_id, id, may_record) = (row.tenant_id, row.id, row.may_record);
-            let row = ConfigRow { tenant_id, id, config, pin: None, may_record, targets, agents };
+            let with_status = row.with_status;
+            let row = ConfigRow { tenant_id, id, config, pin: None, may_record, targets, agents, with_status };
             Ok(QueueRow { domain, row, changed_at })
         })
         .collect()

@@ -10,6 +10,7 @@ use super::{
     render::{RenderError, xml},
 };
 use crate::{
+    model::agent_status::OnSwitch,
     model::destination::{Conference, Config, Ivr, Prompt, Queue, TargetKind, Tier},
     routing::{self, IN_MENU},
     telephony::destinations,
@@ -46,6 +47,7 @@ pub(super) struct QueueXml {
 pub(super) struct AgentXml {
     name: String,
     contact: String,
+    status: Option<OnSwitch>,
     wrap_up: u16,
     max_no_answers: u8,
 }
@@ -220,6 +222,7 @@ pub(super) fn add_queue(conf: &mut CallcenterConf, domain: &Domain, row: &Config
             conf.agents.push(AgentXml {
                 name: agent_name.clone(),
                 contact,
+                status: row.with_status.then(|| agent.on_switch()),
                 wrap_up: queue.wrap_up_seconds,
                 max_no_answers: queue.max_no_answers,
             });

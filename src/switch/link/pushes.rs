@@ -75,6 +75,12 @@ impl FromStr for QueueName {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AgentName(String);
 
+impl fmt::Display for AgentName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl FromStr for AgentName {
     type Err = ();
 
@@ -172,7 +178,7 @@ impl fmt::Display for Command {
             Self::ReloadAddresses => f.write_str("reloadacl"),
             Self::LoadQueue(queue) => write!(f, "callcenter_config queue load {queue}"),
             Self::UnloadQueue(queue) => write!(f, "callcenter_config queue unload {queue}"),
-            Self::DeleteTier((queue, agent)) => write!(f, "callcenter_config tier del {queue} {}", agent.0),
+            Self::DeleteTier((queue, agent)) => write!(f, "callcenter_config tier del {queue} {agent}"),
         }
     }
 }

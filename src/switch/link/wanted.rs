@@ -35,14 +35,16 @@ pub async fn of(db: &mut PgConnection, keyring: &Keyring, cluster: Uuid) -> Resu
     wanted.trusted = callers.networks.first().and_then(|network| network.split('/').next()).map(ToOwned::to_owned);
     let addresses = format!("{} {}", callers.anyone, callers.networks.join(" "));
     wanted.things.insert(Thing::Addresses, Want { fingerprint: fingerprint(addresses), changed_at: None });
-    for row in config_store::queues(&mut *db, Some(cluster)).await? {
-        add_queue(&mut wanted, &row, keyring)?;
+    for mut row in config_store::queues(&mut *db, Some(cluster)).await? {
+        add_queue(&mut wanted, &mut row, keyring)?;
     }
     Ok(wanted)
 }
 
-fn add_queue(wanted: &mut Wanted, row: &QueueRow, keyring: &Keyring) -> Result<(), RenderError> {
+fn add_queue(wanted: &mut Wanted, row: &mut QueueRow, keyring: &Keyring) -> Result<(), RenderError> {
     let QueueRow { domain, row, changed_at } = row;
+    // A status that changes is told by a command.
+    row.with_status = false;
     let Config::Queue(queue) = &row.config else { return Ok(()) };
     // Ids and domains always make a valid name.
     let Ok(name) = crate::routing::address(row.id, domain).parse() else { return Ok(()) };

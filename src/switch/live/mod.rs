@@ -3,13 +3,15 @@
 //! Every node listens to every switch itself ([`listen`]). What an event says ([`said`]) and what a switch lists ([`reads`]) change what is
 //! known of it ([`state`]: [`registrations`], [`calls`], [`queues`], [`conferences`]). Nothing is guessed: as long as a node does not hear a
 //! switch, it says since when it knows nothing of it. Whose a thing is ([`whose`]) is decided when somebody asks ([`show`], [`select`], [`views`],
-//! [`api`]). Changes become events for clients ([`publish`], [`events`]), who listen to them ([`stream`]) as long as they may ([`access`]).
+//! [`api`]); how agents are ([`agents`]) also follows from what they chose ([`chosen`]). Changes become events for clients ([`publish`], [`events`]), who listen to them ([`stream`]) as long as they may ([`access`]).
 
 pub mod access;
+pub mod agents;
 pub mod api;
 pub mod call_now;
 pub mod calls;
 pub mod change;
+pub mod chosen;
 pub mod conferences;
 pub mod events;
 pub mod gone;
@@ -26,6 +28,7 @@ pub mod said;
 pub mod select;
 pub mod show;
 pub mod state;
+pub mod stirred;
 pub mod store;
 pub mod stream;
 pub mod views;
@@ -46,11 +49,13 @@ use uuid::Uuid;
 use self::{
     access::Streams,
     change::Change,
+    chosen::AllChosen,
     events::Bus,
     names::{AllNames, Carriers},
     publish::{Note, Noted, Told},
     said::Said,
     state::{Lists, State},
+    stirred::Stirred,
     store::Listed,
     whose::Whose,
 };
@@ -69,6 +74,9 @@ const MOST_KEPT: usize = 50_000;
 pub struct Live {
     pub names: AllNames,
     pub carriers: Carriers,
+    /// What agents have chosen.
+    pub chosen: AllChosen,
+    pub stirred: Stirred,
     pub bus: Arc<Bus>,
     pub access: Arc<Streams>,
     /// To the publisher.
@@ -147,6 +155,8 @@ impl Live {
         let live = Self {
             names: AllNames::default(),
             carriers: Carriers::default(),
+            chosen: AllChosen::default(),
+            stirred: Stirred::default(),
             bus: Arc::default(),
             access: Arc::default(),
             notes,
@@ -197,6 +207,7 @@ impl Live {
         self.phones.forget(switch);
         if let Some(gone) = gone {
             self.put(&gone, 0, Noted::Anew);
+            self.stirred.all();
         }
     }
 
@@ -212,6 +223,7 @@ impl Live {
         watched.phones.lose();
         known.told.clear();
         known.kept = None;
+        self.stirred.all();
     }
 
     fn heard(&self, watched: &Watched, said: Said) {
@@ -228,6 +240,7 @@ impl Live {
         let Known { state, told, .. } = &mut *known;
         let changes = state.heard(said);
         watched.ring(state, &changes);
+        self.stirred.by(&changes, state, &self.whose(watched));
         self.note(watched, told, &changes, state, at);
         // Nobody may wait any more.
         let _ = awaited.map(|said| watched.says.send(said));
@@ -249,11 +262,27 @@ impl Live {
             }
             let all = state.registrations.aors();
             watched.phones.begin(all.map(|(aor, contacts)| (&*aor.0, &*aor.1, contacts)));
+            self.stirred.all();
             self.put(watched, began, Noted::Anew);
         } else {
             watched.ring(state, &changes);
+            self.stirred.by(&changes, state, &self.whose(watched));
             self.note(watched, told, &changes, state, began);
         }
         true
+    }
+}
+
+impl Live {
+    /// Has clients told of an agent, by any SIP username of theirs, if they are not as they were. `at`: since when, by a switch's clock.
+    pub fn tell_of_agent(&self, tenant: Uuid, username: &str, at: said::Micros) {
+        if !self.bus.is_wanted() {
+            return;
+        }
+        let cluster = self.generations.scope(tenant).map(|slot| slot.cluster).unwrap_or_default();
+        let note = Note { cluster, place: views::At::default(), at, what: Noted::Agent(tenant, username.to_owned()) };
+        if self.notes.try_send(note).is_err() {
+            self.bus.anew(cluster);
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! has names while the database is away.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::{Duration, Instant},
 };
@@ -11,7 +11,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::store::{self, CarrierRow, PlaceRow};
-use crate::node::generations::Generations;
+use crate::{model::call_handling::AtQueues, node::generations::Generations};
 
 /// What people are called raises no generation.
 const KEPT: Duration = Duration::from_secs(10);
@@ -31,13 +31,27 @@ pub struct Extension {
     /// The agent who has it.
     pub user: Option<Uuid>,
     pub person: Option<String>,
+    /// What was set for it as an agent of queues.
+    pub at_queues: AtQueues,
+    /// Not suspended.
+    pub active: bool,
+}
+
+#[derive(Debug)]
+struct Named {
+    name: String,
+    /// The extensions of a queue's agents.
+    extensions: Vec<Uuid>,
+    wrap_up: u32,
 }
 
 /// A tenant's names.
 #[derive(Debug, Default)]
 pub struct Names {
     by_username: HashMap<String, Extension>,
-    places: HashMap<Uuid, (String, Vec<Uuid>)>,
+    places: HashMap<Uuid, Named>,
+    /// For how many seconds an agent's phones may be gone.
+    pub grace: Option<u32>,
 }
 
 impl Names {
@@ -67,22 +81,45 @@ impl Names {
     /// The name of a queue or a conference.
     #[must_use]
     pub fn of_place(&self, id: Uuid) -> Option<&str> {
-        self.places.get(&id).map(|(name, _)| name.as_str())
+        self.places.get(&id).map(|place| place.name.as_str())
+    }
+
+    /// Everybody who has an extension in use, with these extensions in the order of their numbers. `only`: whoever has this SIP username.
+    #[must_use]
+    pub fn people(&self, only: Option<&str>) -> BTreeMap<Uuid, Vec<&Extension>> {
+        let mut all = BTreeMap::<Uuid, Vec<&Extension>>::new();
+        let wanted = only.map(|only| self.by_username.get(only).and_then(|one| one.user));
+        for extension in self.by_username.values().filter(|one| one.active) {
+            if let Some(user) = extension.user.filter(|user| wanted.is_none_or(|wanted| wanted == Some(*user))) {
+                all.entry(user).or_default().push(extension);
+            }
+        }
+        for own in all.values_mut() {
+            own.sort_by_key(|one| (one.number.len(), &one.number));
+        }
+        all
+    }
+
+    /// How long an agent has after a call of a queue, in seconds: the longest of their queues, since a switch keeps one time for all.
+    #[must_use]
+    pub fn wrap_up(&self, extension: Uuid) -> u32 {
+        let serves = self.places.values().filter(|place| place.extensions.contains(&extension));
+        serves.map(|place| place.wrap_up).max().unwrap_or_default()
     }
 
     /// The people who serve a queue.
     #[must_use]
     pub fn who_serves(&self, queue: Uuid) -> BTreeSet<Uuid> {
-        let Some((_, extensions)) = self.places.get(&queue) else { return BTreeSet::new() };
-        let serve = self.by_username.values().filter(|one| extensions.contains(&one.id));
+        let Some(place) = self.places.get(&queue) else { return BTreeSet::new() };
+        let serve = self.by_username.values().filter(|one| place.extensions.contains(&one.id));
         serve.filter_map(|one| one.user).collect()
     }
 
     /// Whether one of the extensions of a person serves a queue.
     #[must_use]
     pub fn serves(&self, person: Uuid, queue: Uuid) -> bool {
-        let Some((_, extensions)) = self.places.get(&queue) else { return false };
-        self.by_username.values().any(|one| one.user == Some(person) && extensions.contains(&one.id))
+        let Some(place) = self.places.get(&queue) else { return false };
+        self.by_username.values().any(|one| one.user == Some(person) && place.extensions.contains(&one.id))
     }
 }
 
@@ -103,11 +140,22 @@ pub struct AllNames {
 impl AllNames {
     /// A tenant's names, as they are now, or as they were before the database went away. Empty if they were never read.
     pub async fn of(&self, tenant: Uuid, generations: &Generations, pool: &PgPool) -> Arc<Names> {
+        self.not_older(tenant, generations, pool, KEPT).await
+    }
+
+    /// The same for whoever asks all the time: what people are called may be as old as this.
+    pub async fn not_older(
+        &self,
+        tenant: Uuid,
+        generations: &Generations,
+        pool: &PgPool,
+        oldest: Duration,
+    ) -> Arc<Names> {
         let generation = generations.scope(tenant).map_or(0, |slot| slot.newest());
         let known = {
             let all = self.kept.read().unwrap_or_else(PoisonError::into_inner);
             let kept = all.get(&tenant);
-            kept.map(|kept| (kept.at.elapsed() < kept.lasts(generation), Arc::clone(&kept.names)))
+            kept.map(|kept| (kept.at.elapsed() < kept.lasts(generation, oldest), Arc::clone(&kept.names)))
         };
         if let Some((true, names)) = known {
             return names;
@@ -142,21 +190,24 @@ impl AllNames {
 }
 
 impl Kept {
-    fn lasts(&self, generation: u64) -> Duration {
-        if self.generation == generation { KEPT } else { Duration::ZERO }
+    fn lasts(&self, generation: u64, oldest: Duration) -> Duration {
+        if self.generation == generation { oldest } else { Duration::ZERO }
     }
 }
 
 async fn read(tenant: Uuid, pool: &PgPool) -> sqlx::Result<Names> {
     let mut names = Names::default();
     for row in store::extensions(pool, tenant).await? {
-        let store::ExtensionRow { id, number, sip_username, name, user, person } = row;
-        let extension = Extension { id, number, sip_username, name, user, person };
+        let store::ExtensionRow { id, number, sip_username, name, user, person, at_queues, active } = row;
+        let at_queues = at_queues.and_then(|name| serde_json::from_value(name.into()).ok()).unwrap_or_default();
+        let extension = Extension { id, number, sip_username, name, user, person, at_queues, active };
         names.by_username.insert(extension.sip_username.clone(), extension);
     }
-    for PlaceRow { id, name, extensions } in store::places(pool, tenant).await? {
-        names.places.insert(id, (name, extensions));
+    for PlaceRow { id, name, extensions, wrap_up } in store::places(pool, tenant).await? {
+        let wrap_up = wrap_up.and_then(|seconds| seconds.try_into().ok()).unwrap_or_default();
+        names.places.insert(id, Named { name, extensions, wrap_up });
     }
+    names.grace = store::grace(pool, tenant).await?.and_then(|seconds| seconds.try_into().ok());
     Ok(names)
 }
 

@@ -18,12 +18,14 @@ use uuid::Uuid;
 
 use super::{
     Live, Watched,
+    agents::{self, Who},
     call_now::{self, CallNow},
     change::{Aor, Change},
     events::New,
     leg::{Leg, Phase},
     names::Names,
     said::Micros,
+    select::serving,
     show::{self, Scope},
     state::State,
     views::{At, time},
@@ -115,7 +117,7 @@ impl Told {
                     }
                     let tenants = whose.of_call(&state.calls.of(*id));
                     for leg in &now.legs {
-                        noted.extend(of_phone(leg, state, whose));
+                        noted.extend(of_phone(leg, whose));
                     }
                     let told = self.of.entry(*id).or_insert_with(|| {
                         let (ever, last) = (now.clone(), now.clone());
@@ -133,7 +135,7 @@ impl Told {
                     told.tenants.clone_from(&tenants);
                     noted.push(Noted::Call(Box::new(now), Box::new(recent), tenants));
                 }
-                Change::LegOver(leg) => noted.extend(of_phone(leg, state, whose)),
+                Change::LegOver(leg) => noted.extend(of_phone(leg, whose)),
                 Change::CallOver(id) => {
                     // One that was over before anybody could be told of it is known by the leg that ended.
                     let over = self.of.remove(id).or_else(|| over(*id, changes, whose));
@@ -189,14 +191,11 @@ fn incoming(id: Uuid, state: &State, whose: &Whose) -> Option<Noted> {
 }
 
 /// A leg of a phone changes the presence of its extension, and perhaps an agent.
-fn of_phone(leg: &Leg, state: &State, whose: &Whose) -> Vec<Noted> {
+fn of_phone(leg: &Leg, whose: &Whose) -> Vec<Noted> {
     let Some((user, domain)) = &leg.about.phone else { return Vec::new() };
     let Some(tenant) = whose.of_domain(domain) else { return Vec::new() };
     let mut noted = vec![Noted::Phone(tenant, (user.as_str().into(), domain.as_str().into()))];
-    let agent = format!("{user}@{domain}");
-    if state.queues.agents().any(|(name, _)| name == agent) {
-        noted.push(Noted::Agent(tenant, agent));
-    }
+    noted.push(Noted::Agent(tenant, format!("{user}@{domain}")));
     noted
 }
 
@@ -204,7 +203,7 @@ fn of_phone(leg: &Leg, state: &State, whose: &Whose) -> Vec<Noted> {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Key {
     Call(Uuid, Uuid),
-    Agent(Uuid, String),
+    Agent(Uuid, Who),
     Queue(Uuid, Uuid),
     Phone(Uuid, Aor),
     Registration(Uuid, Aor),
@@ -315,19 +314,24 @@ impl Publisher {
         self.send(Topic::CallIncoming, Some(tenant), at, data, about, place.clone());
     }
 
+    /// `name`: any SIP username of theirs, perhaps with a domain.
     async fn agent(&mut self, tenant: Uuid, name: String, at: Micros) {
         let names = self.names(tenant).await;
-        let Some(mut agent) = show::agents(&of(tenant), &self.live).remove(&(tenant, name.clone())) else { return };
-        let user = show::name_agent(&mut agent, Some(&names));
-        let extensions = agent.extension.clone().into_iter().collect();
-        let about = About { people: user.into_iter().collect(), extensions, ..About::default() };
-        self.tell(Key::Agent(tenant, name), Topic::AgentStatusUpdated, tenant, at, &agent, about);
+        let username = name.split('@').next().unwrap_or(&name);
+        let agents = agents::of_tenant(&of(tenant), &self.live, tenant, &names, Some(username));
+        let Some(entry) = agents.of_phone(username) else { return };
+        let agent = entry.view();
+        let extensions = entry.usernames.iter().filter_map(|one| names.of_phone(one)).map(|one| one.number.clone());
+        let extensions = extensions.chain(agent.extension.clone()).collect();
+        let about = About { people: agent.agent_id.into_iter().collect(), extensions, ..About::default() };
+        self.tell(Key::Agent(tenant, entry.who.clone()), Topic::AgentStatusUpdated, tenant, at, &agent, about);
     }
 
     async fn queue(&mut self, tenant: Uuid, id: Uuid, at: Micros) {
         let names = self.names(tenant).await;
-        let Some(mut queue) = show::queues(&of(tenant), &self.live).remove(&(tenant, id)) else { return };
+        let Some((mut queue, serve)) = show::queues(&of(tenant), &self.live).remove(&(tenant, id)) else { return };
         show::name_queue(&mut queue, Some(&names));
+        queue.agents = serving(&serve, &agents::of_tenant(&of(tenant), &self.live, tenant, &names, None));
         let about = About { people: names.who_serves(id), queue: Some(id), ..About::default() };
         self.tell(Key::Queue(tenant, id), Topic::QueueUpdate, tenant, at, &queue, about);
     }

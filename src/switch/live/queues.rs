@@ -34,6 +34,14 @@ pub struct Agent {
     pub status: Option<(String, Micros)>,
     /// `Waiting`, `Receiving`, `In a queue call`
     pub state: Option<(String, Micros)>,
+    /// When their last call of a queue ended.
+    pub ended: Option<Micros>,
+    /// When the switch paused them last because they did not answer.
+    pub did_not_answer: Option<Micros>,
+    /// How many seconds the switch lets them rest after a call; known from a list, or because it was told.
+    pub wrap_up: Option<u32>,
+    /// Until when, in seconds since 1970, the switch gives them no call.
+    pub ready_at: Option<i64>,
 }
 
 /// A row of mod_callcenter's list of members.
@@ -63,6 +71,34 @@ pub struct AgentRow {
     pub status: String,
     #[serde(default)]
     pub state: String,
+    /// These are in seconds since 1970, and numbers of calls; 0 stands for never.
+    #[serde(default)]
+    pub last_status_change: String,
+    #[serde(default)]
+    pub last_bridge_end: String,
+    #[serde(default)]
+    pub no_answer_count: String,
+    #[serde(default)]
+    pub max_no_answer: String,
+    #[serde(default)]
+    pub wrap_up_time: String,
+    #[serde(default)]
+    pub ready_time: String,
+}
+
+impl AgentRow {
+    fn moment(seconds: &str) -> Option<Micros> {
+        seconds.parse::<i64>().ok().filter(|at| *at > 0).map(|at| at.saturating_mul(1_000_000))
+    }
+
+    /// When the switch paused them because they did not answer: the count begins anew when they are available again
+    /// (`cc_agent_update` in mod_callcenter.c).
+    fn did_not_answer(&self) -> Option<Micros> {
+        let (count, most) = (self.no_answer_count.parse::<u32>().ok()?, self.max_no_answer.parse::<u32>().ok()?);
+        (self.status == "On Break" && most > 0 && count >= most)
+            .then(|| Self::moment(&self.last_status_change))
+            .flatten()
+    }
 }
 
 #[derive(Debug, Clone, serde::Deserialize)]
@@ -110,8 +146,20 @@ impl Queues {
         all
     }
 
+    #[must_use]
+    pub fn agent_named(&self, name: &str) -> Option<&Agent> {
+        self.agents.get(name)
+    }
+
     pub fn agents(&self) -> impl Iterator<Item = (&str, &Agent)> {
         self.agents.iter().map(|(name, agent)| (name.as_str(), agent))
+    }
+
+    /// Notes what the switch was told of an agent, for it says nothing of these.
+    pub fn was_told(&mut self, name: &str, change: impl FnOnce(&mut Agent)) {
+        if let Some(agent) = self.agents.get_mut(name) {
+            change(agent);
+        }
     }
 
     /// The agents of a queue.
@@ -167,9 +215,23 @@ impl Queues {
                 });
                 changed(queue)
             }
+            OfQueue::Ended { agent } => self.note(agent, at, |known| &mut known.ended),
+            OfQueue::DidNotAnswer { agent } => self.note(agent, at, |known| &mut known.did_not_answer),
+            OfQueue::Added { agent } => {
+                let known = self.agents.entry(agent.clone()).or_default();
+                known.status.get_or_insert(("Logged Out".to_owned(), 0));
+                vec![Change::Agent(agent.clone())]
+            }
             OfQueue::Status { agent, status } => self.agent(agent, at, |known| (&mut known.status, status)),
             OfQueue::State { agent, state } => self.agent(agent, at, |known| (&mut known.state, state)),
         }
+    }
+
+    /// Notes the last time that something happened to an agent.
+    fn note(&mut self, name: &str, at: Micros, which: impl FnOnce(&mut Agent) -> &mut Option<Micros>) -> Vec<Change> {
+        let last = which(self.agents.entry(name.to_owned()).or_default());
+        *last = (*last).max(Some(at));
+        vec![Change::Agent(name.to_owned())]
     }
 
     /// Events repeat values, so only others are changes (`cc_agent_update` in mod_callcenter.c).
@@ -195,13 +257,24 @@ impl Queues {
         self.names = lists.queues.into_iter().map(|row| short(&row.name)).collect();
         self.tiers = lists.tiers.into_iter().map(|row| (short(&row.queue), short(&row.agent))).collect();
         let names = lists.agents.iter().map(|row| row.name.as_str()).collect::<BTreeSet<_>>();
+        changes.extend(self.agents.keys().filter(|name| !names.contains(name.as_str())).cloned().map(Change::Agent));
         self.agents.retain(|name, _| names.contains(name.as_str()));
         for row in lists.agents {
             let known = self.agents.entry(short(&row.name)).or_default();
-            for (part, said) in [(&mut known.status, row.status), (&mut known.state, row.state)] {
+            // The list is in whole seconds: what was heard is more exact.
+            let ended = AgentRow::moment(&row.last_bridge_end).filter(|at| known.ended < Some(at - 2_000_000));
+            known.ended = ended.or(known.ended);
+            known.wrap_up = row.wrap_up_time.parse().ok().or(known.wrap_up);
+            known.ready_at = row.ready_time.parse().ok().or(known.ready_at);
+            let paused = row.did_not_answer().filter(|at| known.did_not_answer < Some(at - 2_000_000));
+            known.did_not_answer = paused.or(known.did_not_answer);
+            let status_since = AgentRow::moment(&row.last_status_change).unwrap_or_default();
+            for (part, said, since) in
+                [(&mut known.status, row.status, status_since), (&mut known.state, row.state, began)]
+            {
                 let differs = part.as_ref().is_none_or(|(now, since)| *now != said && *since < began - 5_000_000);
                 if differs {
-                    *part = Some((said, began));
+                    *part = Some((said, since));
                     changes.push(Change::Agent(row.name.clone()));
                 }
             }
@@ -303,6 +376,31 @@ mod tests {
         assert_eq!(queues.heard(NOW + 2, &says("On Break")).len(), 1);
         let (_, agent) = queues.agents().next().unwrap();
         assert_eq!(agent.status, Some(("On Break".into(), NOW + 2)));
+    }
+
+    #[test]
+    fn a_list_says_when_calls_ended_and_who_was_paused_for_not_answering() {
+        let mut queues = Queues::default();
+        let seconds = NOW / 1_000_000;
+        let row = |name: &str, status: &str, count: u32| {
+            serde_json::from_value::<AgentRow>(serde_json::json!({
+                "name": name, "status": status, "state": "Waiting", "last_status_change": (seconds - 60).to_string(),
+                "last_bridge_end": (seconds - 30).to_string(), "no_answer_count": count.to_string(), "max_no_answer": "3",
+            }))
+            .unwrap()
+        };
+        let agents = vec![row("a", "On Break", 3), row("b", "On Break", 2), row("c", "Available", 3)];
+        queues.read(Lists { agents, ..Lists::default() }, NOW);
+        let known = |name: &str| queues.agent_named(name).unwrap().clone();
+        assert_eq!(known("a").did_not_answer, Some(NOW - 60_000_000));
+        assert_eq!((known("b").did_not_answer, known("c").did_not_answer), (None, None));
+        assert_eq!(known("a").ended, Some(NOW - 30_000_000));
+        assert_eq!(known("b").status, Some(("On Break".into(), NOW - 60_000_000)));
+        // What was heard is more exact than the list's whole seconds.
+        queues.heard(NOW - 29_500_000, &OfQueue::Ended { agent: "a".into() });
+        queues.read(Lists { agents: vec![row("a", "On Break", 3)], ..Lists::default() }, NOW);
+        assert_eq!(queues.agent_named("a").unwrap().ended, Some(NOW - 29_500_000));
+        assert!(queues.agent_named("b").is_none());
     }
 
     #[test]

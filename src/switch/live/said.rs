@@ -227,6 +227,18 @@ pub enum OfQueue {
         member: Uuid,
         agent: String,
     },
+    /// An agent's call with a caller is over.
+    Ended {
+        agent: String,
+    },
+    /// An agent let as many calls ring as they may, and is paused for that.
+    DidNotAnswer {
+        agent: String,
+    },
+    /// The switch has a new agent, who is logged out (`cc_agent_add` in mod_callcenter.c).
+    Added {
+        agent: String,
+    },
     Status {
         agent: String,
         status: String,
@@ -509,6 +521,9 @@ fn queue(event: &impl Headers) -> Option<OfQueue> {
             let (queue, member) = member()?;
             OfQueue::NotServed { queue, member, agent: agent()? }
         }
+        "bridge-agent-end" => OfQueue::Ended { agent: agent()? },
+        "agent-max-no-answer" => OfQueue::DidNotAnswer { agent: agent()? },
+        "agent-add" => OfQueue::Added { agent: agent()? },
         "agent-status-change" => OfQueue::Status { agent: agent()?, status: text(event, "CC-Agent-Status")? },
         "agent-state-change" => OfQueue::State { agent: agent()?, state: text(event, "CC-Agent-State")? },
         _ => return None,

@@ -6,6 +6,8 @@ use uuid::Uuid;
 
 use super::{
     Live,
+    agents::{self, Agents},
+    names::Names,
     presence::Presence,
     show::{self, NamesOf, Of, Scope},
     views::{self, Agent, LiveGateway, Queue, Registration},
@@ -56,24 +58,39 @@ impl Asker<'_> {
     pub async fn queues(&self) -> Vec<Queue> {
         let found = show::queues(self.scope, self.live);
         let names = self.names(found.keys().map(|(tenant, _)| *tenant)).await;
-        let shown = found.into_values().filter_map(|mut queue| {
+        let agents = names.iter().map(|(tenant, names)| (*tenant, self.of_tenant(*tenant, names)));
+        let agents = agents.collect::<std::collections::HashMap<_, _>>();
+        let shown = found.into_values().filter_map(|(mut queue, serve)| {
             let names = names.get(&queue.tenant_id);
             show::name_queue(&mut queue, names);
+            queue.agents = serving(&serve, agents.get(&queue.tenant_id)?);
             let serves = |person| names.is_some_and(|names| names.serves(person, queue.queue_id));
             self.scope.person.is_none_or(serves).then_some(queue)
         });
         shown.collect()
     }
 
-    /// With their names on the switch.
+    fn of_tenant(&self, tenant: Uuid, names: &Names) -> Agents {
+        agents::of_tenant(self.scope, self.live, tenant, names, None)
+    }
+
+    /// With what tells them apart in their tenant. Those of all tenants are only those who serve queues.
     pub async fn agents(&self) -> Vec<(String, Agent)> {
-        let found = show::agents(self.scope, self.live);
-        let names = self.names(found.keys().map(|(tenant, _)| *tenant)).await;
-        let shown = found.into_iter().filter_map(|((tenant, name), mut agent)| {
-            let user = show::name_agent(&mut agent, names.get(&tenant));
-            self.may_see(user).then_some((name, agent))
-        });
-        shown.collect()
+        let tenants = match self.scope.tenant {
+            Some(tenant) => BTreeSet::from([tenant]),
+            None => show::tenants_with_agents(self.scope, self.live),
+        };
+        let names = self.names(tenants.into_iter()).await;
+        let mut shown = Vec::new();
+        for (tenant, names) in &names {
+            for entry in self.of_tenant(*tenant, names).entries {
+                if self.may_see(entry.person()) && (self.scope.tenant.is_some() || !entry.queues.is_empty()) {
+                    let agent = entry.view();
+                    shown.push((agent.extension.clone().unwrap_or_default(), agent));
+                }
+            }
+        }
+        shown
     }
 
     pub async fn presence(&self) -> Vec<Presence> {
@@ -119,4 +136,17 @@ impl Asker<'_> {
         }
         shown
     }
+}
+
+/// How those are who serve a queue.
+#[must_use]
+pub fn serving(usernames: &BTreeSet<String>, agents: &Agents) -> Vec<Agent> {
+    let mut shown = Vec::<Agent>::new();
+    for entry in usernames.iter().filter_map(|username| agents.of_phone(username)) {
+        let agent = entry.view();
+        if !shown.iter().any(|other| other.extension == agent.extension) {
+            shown.push(agent);
+        }
+    }
+    shown
 }

@@ -9,13 +9,11 @@ use super::{
     Live, Watched,
     call_now::{CallNow, show_leg},
     change::Aor,
-    leg::{Leg, Phase},
     names::Names,
     presence::Presence,
     queues::Queues,
-    said::Micros,
     state::State,
-    views::{self, AgentState, At, Unknown, time},
+    views::{self, At, Unknown, time},
     whose::{Whose, id_of},
 };
 
@@ -155,62 +153,6 @@ pub fn registrations_of(scope: &Scope, live: &Live, only: Option<&Aor>) -> Vec<O
     })
 }
 
-/// How an agent is, by what the switch says and by their own calls.
-fn agent_state(state: &State, agent: &str, known: &super::queues::Agent) -> (AgentState, Option<Micros>) {
-    let (user, domain) = agent.split_once('@').unwrap_or((agent, ""));
-    let of_agent = |leg: &&Leg| leg.about.phone.as_ref().is_some_and(|(of, at)| of == user && at == domain);
-    let call = state.calls.legs().filter(of_agent).filter(|leg| leg.phase != Phase::Ringing).map(|leg| leg.since).min();
-    let status = known.status.as_ref().map(|(status, since)| (status.as_str(), *since));
-    let now = known.state.as_ref().map(|(now, since)| (now.as_str(), *since));
-    match (status, now, call) {
-        (_, Some(("In a queue call", since)), _) | (_, _, Some(since)) => (AgentState::OnCall, Some(since)),
-        (Some(("Logged Out", since)), ..) => (AgentState::Offline, Some(since)),
-        (Some(("On Break", since)), ..) => (AgentState::Away, Some(since)),
-        (Some(_), Some(("Receiving" | "Reserved", since)), _) => (AgentState::Busy, Some(since)),
-        (Some(("Available" | "Available (On Demand)", since)), now, _) => {
-            (AgentState::Available, Some(now.map_or(since, |(_, now)| now.max(since))))
-        }
-        _ => (AgentState::Unknown, None),
-    }
-}
-
-fn show_agent(state: &State, tenant: Uuid, agent: &str, known: &super::queues::Agent) -> views::Agent {
-    let (now, since) = agent_state(state, agent, known);
-    let queues = state.queues.of_agent(agent).filter_map(id_of).collect();
-    views::Agent {
-        tenant_id: tenant,
-        extension_id: None,
-        extension: Some(agent.split('@').next().unwrap_or(agent).to_owned()),
-        agent_id: None,
-        name: None,
-        state: now,
-        since: since.map(time),
-        queues,
-    }
-}
-
-/// Agents on several switches of a cluster: what was said last counts.
-pub fn agents(scope: &Scope, live: &Live) -> BTreeMap<(Uuid, String), views::Agent> {
-    let found = scope.gather(live, |state, whose, at, found| {
-        for (name, known) in state.queues.agents() {
-            let Some(tenant) = whose.of_name(name) else { continue };
-            let it = (name.to_owned(), show_agent(state, tenant, name, known));
-            found.push(Of { tenant, at: at.clone(), it });
-        }
-    });
-    let mut all = BTreeMap::new();
-    for Of { tenant, it: (name, agent), .. } in found {
-        let newer = |other: &views::Agent| {
-            (agent.state == AgentState::OnCall, agent.since) > (other.state == AgentState::OnCall, other.since)
-        };
-        let key = (tenant, name);
-        if all.get(&key).is_none_or(newer) {
-            all.insert(key, agent);
-        }
-    }
-    all
-}
-
 /// Who waits in a queue of one switch.
 fn waiting(state: &State, queues: &Queues, queue: &str, at: &At) -> Vec<views::Waiting> {
     let waits = |(before, member): (usize, &super::queues::Member)| {
@@ -230,7 +172,8 @@ fn waiting(state: &State, queues: &Queues, queue: &str, at: &At) -> Vec<views::W
     queues.waiting(queue).into_iter().enumerate().map(waits).collect()
 }
 
-pub fn queues(scope: &Scope, live: &Live) -> BTreeMap<(Uuid, Uuid), views::Queue> {
+/// Queues without their names, and with the SIP usernames of who serves them.
+pub fn queues(scope: &Scope, live: &Live) -> BTreeMap<(Uuid, Uuid), (views::Queue, BTreeSet<String>)> {
     let found = scope.gather(live, |state, whose, at, found| {
         for name in state.queues.names() {
             let (Some(tenant), Some(id)) = (whose.of_name(name), id_of(name)) else { continue };
@@ -238,28 +181,29 @@ pub fn queues(scope: &Scope, live: &Live) -> BTreeMap<(Uuid, Uuid), views::Queue
             found.push(Of { tenant, at: at.clone(), it: (id, waiting(state, &state.queues, name, at), agents) });
         }
     });
-    let agents = agents(scope, live);
-    let mut all = BTreeMap::<(Uuid, Uuid), views::Queue>::new();
+    let mut all = BTreeMap::<(Uuid, Uuid), (views::Queue, BTreeSet<String>)>::new();
     for Of { tenant, it: (id, waiting, of_queue), .. } in found {
-        let queue = all.entry((tenant, id)).or_insert_with(|| views::Queue {
-            tenant_id: tenant,
-            queue_id: id,
-            name: None,
-            waiting: Vec::new(),
-            agents: Vec::new(),
+        let (queue, serve) = all.entry((tenant, id)).or_insert_with(|| {
+            let (waiting, agents) = (Vec::new(), Vec::new());
+            (views::Queue { tenant_id: tenant, queue_id: id, name: None, waiting, agents }, BTreeSet::new())
         });
         queue.waiting.extend(waiting);
-        for agent in of_queue {
-            let Some(agent) = agents.get(&(tenant, agent)) else { continue };
-            if !queue.agents.iter().any(|other| other.extension == agent.extension) {
-                queue.agents.push(agent.clone());
-            }
-        }
+        serve.extend(of_queue.into_iter().map(|agent| agent.split('@').next().unwrap_or(&agent).to_owned()));
     }
-    for queue in all.values_mut() {
+    for (queue, _) in all.values_mut() {
         queue.waiting.sort_by_key(|one| (one.since, one.call_id));
     }
     all
+}
+
+/// The tenants that switches have agents of.
+pub fn tenants_with_agents(scope: &Scope, live: &Live) -> BTreeSet<Uuid> {
+    let found = scope.gather(live, |state, whose, at, found| {
+        for (name, _) in state.queues.agents() {
+            found.extend(whose.of_name(name).map(|tenant| Of { tenant, at: at.clone(), it: () }));
+        }
+    });
+    found.into_iter().map(|of| of.tenant).collect()
 }
 
 pub fn conferences(scope: &Scope, live: &Live) -> Vec<Of<views::Conference>> {
@@ -345,21 +289,8 @@ pub fn name_phone(phone: &mut views::Registration, names: Option<&Arc<Names>>) -
     known.user
 }
 
-/// Writes the names of an agent, who is known by the SIP username of their extension. Returns whose it is.
-pub fn name_agent(agent: &mut views::Agent, names: Option<&Arc<Names>>) -> Option<Uuid> {
-    let known = names?.of_phone(agent.extension.as_deref()?)?;
-    agent.extension_id = Some(known.id);
-    agent.extension = Some(known.number.clone());
-    agent.agent_id = known.user;
-    agent.name = Some(known.person.clone().unwrap_or_else(|| known.name.clone()));
-    known.user
-}
-
 pub fn name_queue(queue: &mut views::Queue, names: Option<&Arc<Names>>) {
     queue.name = names.and_then(|names| names.of_place(queue.queue_id)).map(ToOwned::to_owned);
-    for agent in &mut queue.agents {
-        name_agent(agent, names);
-    }
     for waiting in &mut queue.waiting {
         let known = waiting.offered_to.as_deref().and_then(|user| names?.of_phone(user));
         waiting.offered_to = known.map(|extension| extension.number.clone()).or(waiting.offered_to.take());

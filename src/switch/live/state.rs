@@ -1,6 +1,6 @@
 //! All that is known of what goes on at one switch. Events and full reads change it; it does neither wait nor ask.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use uuid::Uuid;
 
@@ -8,6 +8,7 @@ use super::{
     calls::{self, Calls},
     change::Change,
     conferences::{self, Conferences, Lots},
+    leg::Phase,
     queues::{self, Queues},
     registrations::{self, Registrations},
     said::{Beat, Micros, OfQueue, Said, What},
@@ -51,9 +52,20 @@ pub struct State {
     pub gateways: BTreeMap<Uuid, GatewayNow>,
     /// The last heartbeat. There is none in the first seconds.
     pub beat: Option<Beat>,
+    /// When the last call of a phone ended, by its domain and its SIP username.
+    idle_since: HashMap<String, HashMap<String, Micros>>,
 }
 
+/// The most phones of a domain whose last call is remembered.
+const MOST_IDLE: usize = 50_000;
+
 impl State {
+    /// When the last call of a phone ended, as far as anybody listened.
+    #[must_use]
+    pub fn idle_since(&self, user: &str, domain: &str) -> Option<Micros> {
+        self.idle_since.get(domain)?.get(user).copied()
+    }
+
     pub fn heard(&mut self, said: Said) -> Vec<Change> {
         let Said { at, what } = said;
         match what {
@@ -62,7 +74,7 @@ impl State {
             What::Reached(call_id, is_reachable) => self.registrations.reached(&call_id, is_reachable),
             What::Leg(said) => {
                 let mut changes = self.calls.heard(at, *said);
-                self.let_go(&mut changes);
+                self.let_go(&mut changes, at);
                 changes
             }
             What::Queue(said) => {
@@ -111,7 +123,7 @@ impl State {
         for (leg, phone) in lists.phones {
             self.calls.of_phone_named(leg, phone);
         }
-        self.let_go(&mut changes);
+        self.let_go(&mut changes, began);
         changes.extend(self.queues.read(lists.queues, began));
         for member in self.queues.names().map(ToOwned::to_owned).collect::<Vec<_>>() {
             for leg in self.queues.waiting(&member).into_iter().map(|one| one.leg).collect::<Vec<_>>() {
@@ -133,7 +145,19 @@ impl State {
     }
 
     /// Legs that are over are in no conference and in no parking lot.
-    fn let_go(&mut self, changes: &mut Vec<Change>) {
+    fn let_go(&mut self, changes: &mut Vec<Change>, at: Micros) {
+        for change in changes.iter() {
+            if let Change::LegOver(leg) = change
+                && leg.phase != Phase::Ringing
+                && let Some((user, domain)) = &leg.about.phone
+            {
+                let of_domain = self.idle_since.entry(domain.clone()).or_default();
+                if of_domain.len() >= MOST_IDLE {
+                    of_domain.clear();
+                }
+                of_domain.insert(user.clone(), at);
+            }
+        }
         let over = changes.iter().filter_map(|change| match change {
             Change::LegOver(leg) => Some(leg.id),
             _ => None,

@@ -31,13 +31,16 @@ pub struct ExtensionRow {
     pub name: String,
     pub user: Option<Uuid>,
     pub person: Option<String>,
+    pub at_queues: Option<String>,
+    pub active: bool,
 }
 
 pub async fn extensions(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Vec<ExtensionRow>> {
     sqlx::query_as!(
         ExtensionRow,
         r#"select e.id, e.number, e.sip_username, e.display_name as name, e.user_id as "user",
-                  u.first_name || ' ' || u.last_name as person
+                  u.first_name || ' ' || u.last_name as person, e.calls ->> 'at_queues' as at_queues,
+                  e.status = 'active' as "active!"
              from extensions e left join users u on u.id = e.user_id and u.tenant_id = e.tenant_id
             where e.tenant_id = $1 and e.status <> 'deleted'"#,
         tenant
@@ -52,6 +55,8 @@ pub struct PlaceRow {
     pub name: String,
     /// The extensions of a queue's agents.
     pub extensions: Vec<Uuid>,
+    /// How long agents of a queue have after a call, in seconds.
+    pub wrap_up: Option<i32>,
 }
 
 pub async fn places(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Vec<PlaceRow>> {
@@ -59,12 +64,23 @@ pub async fn places(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Vec<P
         PlaceRow,
         r#"select id, name,
                   array(select (tier ->> 'extension_id')::uuid
-                          from jsonb_array_elements(case when kind = 'queue' then config -> 'tiers' else '[]' end) tier) as "extensions!: Vec<Uuid>"
+                          from jsonb_array_elements(case when kind = 'queue' then config -> 'tiers' else '[]' end) tier) as "extensions!: Vec<Uuid>",
+                  (config ->> 'wrap_up_seconds')::int as wrap_up
              from destinations where tenant_id = $1 and kind in ('queue', 'conference')"#,
         tenant
     )
     .fetch_all(db)
     .await
+}
+
+/// For how many seconds an agent's phones may be gone; `None`: as long as they want, or there is no such tenant.
+pub async fn grace(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Option<i32>> {
+    let set = sqlx::query_scalar!(
+        r#"select coalesce((settings #>> '{agents,phone_gone_seconds}')::int, $2) as "seconds!" from tenants where id = $1"#,
+        tenant,
+        crate::model::settings::PHONE_GONE_SECONDS
+    );
+    Ok(set.fetch_optional(db).await?.filter(|seconds| *seconds > 0))
 }
 
 pub struct CarrierRow {

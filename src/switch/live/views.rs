@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::said::Micros;
+use crate::model::agent_status::Cause;
 
 /// A page of what goes on, and for which switches that is not known.
 #[derive(Debug, Serialize, ToSchema)]
@@ -195,29 +196,49 @@ pub struct Waiting {
     pub at: At,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = LiveAgentState)]
 pub enum AgentState {
-    /// Logged out of their queues.
+    /// Not at work.
     Offline,
-    /// Logged in, and paused.
+    /// On a break, or paused because they did not answer or their phones are gone.
     Away,
+    /// At work, but not with queues.
+    Busy,
     Available,
     /// Their phone rings for a queue.
-    Busy,
+    Ringing,
     OnCall,
+    /// They have time after a call of a queue, and get none.
+    WrapUp,
     /// The switch has not said it.
     Unknown,
 }
 
-/// An agent of queues.
+impl AgentState {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Offline => "offline",
+            Self::Away => "away",
+            Self::Busy => "busy",
+            Self::Available => "available",
+            Self::Ringing => "ringing",
+            Self::OnCall => "on_call",
+            Self::WrapUp => "wrap_up",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// An agent: somebody with an extension, or an extension of nobody that serves queues.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = LiveAgent)]
 pub struct Agent {
     pub tenant_id: Uuid,
     pub extension_id: Option<Uuid>,
-    /// The extension's number.
+    /// The extension's number. Of several, one that serves queues.
     pub extension: Option<String>,
     pub agent_id: Option<Uuid>,
     pub name: Option<String>,
@@ -225,6 +246,14 @@ pub struct Agent {
     pub state: AgentState,
     /// Since when; `null` if it is not known.
     pub since: Option<DateTime<Utc>>,
+    /// The reason that was chosen, as the tenant calls it.
+    pub reason: Option<String>,
+    /// Why they are away if nobody chose it.
+    pub cause: Option<Cause>,
+    /// Who chose it, if not they themselves.
+    pub set_by: Option<String>,
+    /// When the time after a call ends.
+    pub until: Option<DateTime<Utc>>,
     /// The queues that they serve.
     pub queues: Vec<Uuid>,
 }

@@ -54,6 +54,7 @@ codes! {
     // Acting on calls.
     CallGone "call_gone" NotFound ReadAgain "The call is over, or it is not yours." "Das Gespräch ist zu Ende, oder es ist nicht Ihres.";
     NoPhoneInCall "no_phone_in_call" Conflict ReadAgain "None of your phones is in this call, so there is nobody to do this for." "An diesem Gespräch ist keines Ihrer Telefone beteiligt: Es gibt niemanden, für den das geschehen könnte.";
+    NoWrapUp "no_wrap_up" Conflict ReadAgain "There is no call of a queue that ended a moment ago, so there is no time after it to change." "Es ist nicht gerade ein Anruf aus einer Warteschlange zu Ende gegangen: Es gibt keine Nachbearbeitung, die sich ändern ließe.";
     NotConnected "not_connected" Conflict ReadAgain "The phone is connected with nobody right now." "Das Telefon ist gerade mit niemandem verbunden.";
     NotAnsweredYet "not_answered_yet" Conflict ReadAgain "Nobody has answered yet." "Es hat noch niemand abgehoben.";
     NobodyAside "nobody_aside" Conflict ReadAgain "Nobody of this call waits while another is asked. Begin with the action consult." "In diesem Gespräch wartet niemand, während jemand anderes gefragt wird. Beginnen Sie mit der Aktion consult.";
@@ -355,6 +356,7 @@ codes! {
     NotAThreshold "not_a_threshold" Field Correct "must be 5, 10, 15, 20, 30, 45, 60, 90 or 120 seconds" "müssen 5, 10, 15, 20, 30, 45, 60, 90 oder 120 Sekunden sein";
     NumberOfAnotherContact "number_of_another_contact" Conflict Correct "{number} belongs to another contact." "{number} gehört zu einem anderen Kontakt.";
     NotADisposition "not_a_disposition" Field Correct "must be one of the tenant's dispositions, which are in its settings" "muss eines der Gesprächsergebnisse des Mandanten sein, die in seinen Einstellungen stehen";
+    NotAStatusReason "not_a_status_reason" Field Correct "must be one of the tenant's reasons for this status, which are in its settings" "muss einer der Gründe des Mandanten für diesen Status sein, die in seinen Einstellungen stehen";
     NotSecureMedia "not_secure_media" Field Correct "must be mandatory, optional or forbidden" "muss mandatory, optional oder forbidden sein";
 }
 

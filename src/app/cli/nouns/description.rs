@@ -216,7 +216,11 @@ impl Description {
                     parameter: parameter.to_owned(),
                     in_query: false,
                     required: true,
-                    list: format!("{BASE}{}", segments[..at].join("/")),
+                    list: match segments[..at].join("/").as_str() {
+                        // People are listed by whoever may see their accounts.
+                        "agents" => format!("{BASE}admin/agents"),
+                        list => format!("{BASE}{list}"),
+                    },
                 }),
             }
         }

@@ -7,9 +7,10 @@ use uuid::Uuid;
 
 use super::{FillError, Filled, Found, finish, generation};
 use crate::{
-    model::{channel, refusal::Refusal},
+    model::{call_handling::AtQueues, channel, refusal::Refusal},
     node::generations::Slot,
     routing::{self, Action, Keep, Plan, Route, Routed, Tenant, Trace, entries, plan::PlanError, raw},
+    switch::agents,
     switch::fetch::{
         Fetch, PUBLIC,
         cache::{CachedAnswer, Vary},
@@ -134,6 +135,14 @@ async fn handle(
     change: &routing::Handle,
 ) -> Result<bool, FillError> {
     let Some(routing::Found::Extension(extension)) = found else { return Ok(false) };
+    if let routing::Handle::AtQueues(code) = change {
+        let by_person = agents::store::set_by_phone(&fetch.changes, slot.scope, extension.id, *code).await;
+        let is_persons = by_person.map_err(|error| FillError::Read(ReadError::Sql(error)))?;
+        // Whoever logs in does so also where the extension was paused or logged out by itself.
+        if is_persons && *code != AtQueues::LoggedIn {
+            return Ok(true);
+        }
+    }
     let mut calls = extension.calls.clone();
     match change {
         routing::Handle::Forward(to) => calls.forward_always.clone_from(to),

@@ -20,3 +20,4 @@ mod phone_calls;
 mod phone_dials;
 mod sip;
 mod site;
+mod status;

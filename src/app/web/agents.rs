@@ -1,5 +1,6 @@
 //! A tenant's agents.
 
+mod past;
 mod phones;
 
 use actix_web::{
@@ -201,6 +202,9 @@ struct AgentPage<'a> {
     add: &'a Form,
     roles: Vec<(String, String)>,
     can_write: bool,
+    /// How they were, the latest first.
+    past: Vec<past::Past>,
+    earlier: Option<String>,
 }
 
 impl AgentPage<'_> {
@@ -242,7 +246,15 @@ async fn page_with(
     let can_write = actor.level == Level::Write && actor.role.may_grant(agent.user.role);
     let roles = roles(&visitor.shell, actor);
     let groups = groups_of(visitor, actor, agent).await?;
-    html(status, &AgentPage { s: &visitor.shell, agent, groups, form, add, roles, can_write })
+    let cursor = Query::<PastQuery>::from_query(visitor.request.query_string()).ok();
+    let cursor = cursor.and_then(|query| query.into_inner().cursor);
+    let (past, earlier) = past::of(visitor, actor, agent.user.id, cursor.as_deref()).await?;
+    html(status, &AgentPage { s: &visitor.shell, agent, groups, form, add, roles, can_write, past, earlier })
+}
+
+#[derive(Deserialize)]
+struct PastQuery {
+    cursor: Option<String>,
 }
 
 /// The present values of what the form changes.

@@ -52,6 +52,7 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     asset("phone-calls.js", JS, include_bytes!("assets/phone-calls.js"));
     asset("phone-show.js", JS, include_bytes!("assets/phone-show.js"));
     asset("phone-dial.js", JS, include_bytes!("assets/phone-dial.js"));
+    asset("phone-status.js", JS, include_bytes!("assets/phone-status.js"));
     asset("phone-desk.js", JS, include_bytes!("assets/phone-desk.js"));
     asset("phone.js", JS, include_bytes!("assets/phone.js"));
     // Lucide 1.62.0, ISC, some icons MIT: assets/lucide-LICENSE.txt.

@@ -10,14 +10,17 @@ use super::{
     ask::{turned, with},
     ok,
 };
-use crate::tenancy::auth::rules::{Level, Resource, Role};
+use crate::tenancy::{
+    auth::rules::{Level, Resource, Role},
+    tenants,
+};
 
 pub fn pages(config: &mut ServiceConfig) {
     config.service(calls).service(devices).service(platform);
 }
 
 /// The words that the script writes, without what stands before the dot.
-const WORDS: [&str; 38] = [
+const WORDS: [&str; 44] = [
     "live.ringing",
     "live.waiting",
     "live.talking",
@@ -31,6 +34,12 @@ const WORDS: [&str; 38] = [
     "live.away",
     "live.available",
     "live.busy",
+    "live.wrap_up",
+    "live.did_not_answer",
+    "live.phone_gone",
+    "live.set_by",
+    "live.change_status",
+    "live.not_changed",
     "live.on_call",
     "live.unknown",
     "live.withheld",
@@ -74,12 +83,16 @@ struct LivePage<'a> {
     now: i64,
     switches: String,
     tenants: String,
+    /// Whether the visitor may set others' status, and the reasons for it.
+    may_set: bool,
+    reasons: String,
 }
 
 async fn page(mut visitor: Visitor, part: &'static str, topics: &str) -> Page {
     let actor = visitor.needs(Resource::Live, Level::Read)?;
     let mut path = with("", "topics", topics);
     let (mut switches, mut tenants) = (Vec::new(), Map::new());
+    let mut reasons = json!([]);
     if part == "platform" {
         visitor.needs(Resource::Platform, Level::Read)?;
         let text = |thing: &Value, field: &str| thing[field].as_str().unwrap_or_default().to_owned();
@@ -91,6 +104,12 @@ async fn page(mut visitor: Visitor, part: &'static str, topics: &str) -> Page {
         }
     } else {
         let tenant = Visitor::in_tenant(&actor)?;
+        let mut db = visitor.api.read(&actor).await?;
+        let settings = tenants::store::settings(&mut *db, tenant).await?;
+        drop(db);
+        if let Some(known) = settings.and_then(|(known, _)| known.pointer("/agents/status_reasons").cloned()) {
+            reasons = known;
+        }
         if actor.role == Role::PlatformAdmin {
             path = with(&path, "tenant_id", &tenant.to_string());
         }
@@ -107,6 +126,8 @@ async fn page(mut visitor: Visitor, part: &'static str, topics: &str) -> Page {
         now: chrono::Utc::now().timestamp_millis(),
         switches: Value::from(switches).to_string(),
         tenants: Value::Object(tenants).to_string(),
+        may_set: part == "calls" && actor.level == Level::Write,
+        reasons: reasons.to_string(),
     })
 }
 

@@ -63,6 +63,8 @@ struct PhonePage<'a> {
     shortcuts: &'static [(&'static str, &'static str)],
     /// The visitor's own numbers, to tell who called whom.
     numbers: String,
+    /// Why somebody is as they are, to choose from, as JSON.
+    reasons: String,
     /// What a call can have come to, as the tenant has it in its settings.
     dispositions: Vec<String>,
 }
@@ -89,12 +91,14 @@ async fn phone_page(visitor: Visitor) -> Page {
     drop(db);
     let settings = settings.and_then(|(settings, _)| serde_json::from_value::<Settings>(settings).ok());
     let shell = visitor.shell.on("phone");
+    let reasons = settings.as_ref().map(|settings| serde_json::json!(settings.agents.status_reasons));
     let (echo, dispositions) = settings.map_or((None, Vec::new()), |settings| {
         let dispositions = settings.dispositions.iter().map(ToString::to_string).collect();
         (Some(settings.routing.codes.echo.to_string()), dispositions)
     });
     let page = PhonePage {
         numbers: own.iter().map(|own| own.number.to_string()).collect::<Vec<_>>().join(" "),
+        reasons: reasons.unwrap_or_else(|| serde_json::json!([])).to_string(),
         dispositions,
         user,
         extensions: own
@@ -160,8 +164,19 @@ mod tests {
     }
 
     /// Words that scripts put together from a part that is fixed and one that is not.
-    const MADE_UP: [&str; 9] =
-        ["state.", "sentence.", "call.", "end.", "quality.", "presence.", "said.", "act.", "result."];
+    const MADE_UP: [&str; 11] = [
+        "state.",
+        "sentence.",
+        "call.",
+        "end.",
+        "quality.",
+        "presence.",
+        "said.",
+        "act.",
+        "result.",
+        "agent.",
+        "cause.",
+    ];
 
     #[test]
     fn every_word_of_the_phones_scripts_is_there_and_none_is_idle() {
@@ -171,6 +186,7 @@ mod tests {
             include_str!("assets/phone-dial.js"),
             include_str!("assets/phone-calls.js"),
             include_str!("assets/phone-desk.js"),
+            include_str!("assets/phone-status.js"),
             include_str!("../../../templates/web/phone.html"),
             include_str!("phone.rs"),
         ];

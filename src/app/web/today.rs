@@ -158,10 +158,12 @@ async fn troubles(visitor: &Visitor, tenant: uuid::Uuid, numbers: &[Value], free
     Ok(found)
 }
 
-const STATES: [(&str, &str); 6] = [
+const STATES: [(&str, &str); 8] = [
     ("available", "live.available"),
-    ("busy", "live.busy"),
+    ("ringing", "live.ringing"),
     ("on_call", "live.on_call"),
+    ("wrap_up", "live.wrap_up"),
+    ("busy", "live.busy"),
     ("away", "live.away"),
     ("offline", "live.offline"),
     ("unknown", "live.unknown"),

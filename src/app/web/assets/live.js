@@ -232,16 +232,50 @@ const calls = new Table("calls", [
 ], (call) => [word(call.state), word(call.direction), call.dialled, call.queue, call.switch, tenants.get(call.tenant_id), ...legs(call).flatMap((leg) => [leg.number, leg.name, leg.extension])].filter(Boolean).join(" "));
 
 const queue_names = new Map();
+
+// Why an agent is as they are, and who chose it.
+function why(one) {
+  const text = [one.cause && word(one.cause), one.reason, one.set_by && word("set_by").replace("{name}", one.set_by)].filter(Boolean).join(" · ");
+  return text ? element("small", { class: "why", text }) : null;
+}
+// What managers set for agents.
+const reasons = JSON.parse(root.dataset.reasons);
+async function set_status(one, status, reason) {
+  const path = `/v1/agents/${one.agent_id}/status${whose.has("tenant_id") ? `?tenant_id=${one.tenant_id}` : ""}`;
+  const headers = { Accept: "application/json", "Content-Type": "application/json", "X-CSRF-Token": root.dataset.csrf };
+  const answer = await fetch(path, { method: "PUT", headers, body: JSON.stringify(reason ? { status, reason } : { status }) }).catch(() => null);
+  const problem = answer?.ok ? null : await answer?.json().catch(() => null);
+  const notice = document.getElementById("refused");
+  notice.hidden = Boolean(answer?.ok);
+  notice.firstElementChild.textContent = answer?.ok ? "" : problem?.detail ?? word("not_changed");
+  const now = answer?.ok ? (await answer.json()).now : null;
+  if (now) agents.put(`${now.tenant_id} ${now.extension}`, now);
+}
+function choices(one) {
+  if (root.dataset.maySet !== "true" || !one.agent_id) return null;
+  const menu = element("details", { class: "menu" });
+  const list = element("ul");
+  for (const status of ["available", "busy", "away", "offline"]) {
+    for (const reason of [null, ...reasons.filter((known) => known.status === status).map((known) => known.name)]) {
+      const button = element("button", { type: "button", "data-status": status, "data-reason": reason ?? "" }, element("span", { class: `dot ${status}` }), reason ? `${word(status)}: ${reason}` : word(status));
+      button.addEventListener("click", () => { menu.open = false; menu.firstElementChild.focus(); set_status(one, status, reason); });
+      list.append(element("li", {}, button));
+    }
+  }
+  menu.append(element("summary", { class: "icon-button", "aria-label": `${word("change_status")}: ${one.name ?? one.extension ?? ""}` }, icon("ellipsis-vertical")), list);
+  return menu;
+}
 const agents = new Table("agents", [
   column((one) => [one.name, one.extension, one.agent_id], (one) => element("span", { class: "party" }, link(one.agent_id && !isPlatform ? `/app/agents/${one.agent_id}` : "", one.name ?? one.extension ?? "–"), one.extension ? element("small", { text: one.extension }) : null)),
-  column((one) => one.state, (one) => state(one.state)),
+  column((one) => [one.state, one.reason, one.cause, one.set_by], (one) => [state(one.state), why(one)]),
   ...(isPlatform ? [of_tenant] : []),
   column((one) => one.since, (one) => tick(one.since), "tel"),
   column((one) => (one.queues ?? []).map((id) => queue_names.get(id)), (one) => element("span", { text: (one.queues ?? []).map((id) => queue_names.get(id) ?? "–").join(", ") || "–" })),
-], (one) => [one.name, one.extension, word(one.state)].filter(Boolean).join(" "));
+  column((one) => [one.agent_id, one.name, one.tenant_id], choices, "acts"),
+], (one) => [one.name, one.extension, word(one.state), one.reason, one.cause && word(one.cause)].filter(Boolean).join(" "));
 
 // A queue: who waits, and how its agents are.
-const ORDER = ["available", "busy", "on_call", "away", "offline", "unknown"];
+const ORDER = ["available", "ringing", "on_call", "wrap_up", "busy", "away", "offline", "unknown"];
 function head(queue) {
   const waiting = queue.waiting ?? [];
   const counts = ORDER.map((name) => [name, (queue.agents ?? []).filter((one) => one.state === name).length]).filter(([, count]) => count);
@@ -337,7 +371,7 @@ function figures() {
   figure("calls", calls.items.size);
   figure("waiting", waiting.length);
   figure("available", states.filter((name) => name === "available").length);
-  figure("working", states.filter((name) => name === "on_call" || name === "busy").length);
+  figure("working", states.filter((name) => ["on_call", "ringing", "wrap_up"].includes(name)).length);
   figure("phones", phones.items.size);
   figure("unreachable", [...phones.items.values()].filter((one) => one.reachable === false).length);
   figure("down", [...gateways.items.values()].filter((one) => !one.up).length);

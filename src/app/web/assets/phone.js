@@ -6,6 +6,7 @@ import { Line } from "./phone-line.js";
 import { Calls } from "./phone-calls.js";
 import { clearDial, nameOf, openDial, readColleagues, wanted } from "./phone-dial.js";
 import { afterCall, openDesk, showCard, showNumbers, showRecent } from "./phone-desk.js";
+import { openStatus } from "./phone-status.js";
 import { endOf, keypad, partyOf, say, showCalls, showClocks, showKeys, showQuality, showState, stateButton } from "./phone-show.js";
 
 const calls = new Calls();
@@ -375,6 +376,7 @@ window.addEventListener("beforeunload", (event) => { if (calls.list.length) even
 window.addEventListener("pagehide", () => { for (const call of calls.list) if (call.state !== "ringing") call.end(); });
 
 openDesk();
+openStatus();
 readColleagues().then(() => showRecent(nameOf));
 showNumbers();
 setInterval(() => showClocks(calls), 1000);

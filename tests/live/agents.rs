@@ -25,8 +25,7 @@ struct Ada<'a> {
 
 impl<'a> Ada<'a> {
     fn new(stage: &'a Stage, place: u16) -> Self {
-        let new =
-            json!({ "first_name": "Ada", "last_name": "Lovelace", "email": "ada@acme.test" });
+        let new = json!({ "first_name": "Ada", "last_name": "Lovelace", "email": "ada@acme.test" });
         let made = stage.api("POST", &format!("/v1/admin/agents?tenant_id={}", stage.tenant), new);
         assert_eq!(made.status, 201, "{}", made.text());
         let made = made.json();

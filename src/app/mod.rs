@@ -73,7 +73,10 @@ use crate::{
         link,
         live::{self, Live},
     },
-    telephony::{calls, carriers, history},
+    telephony::{
+        calls, carriers, history,
+        recordings::{self, arrival::Arrivals, vault::Vault},
+    },
     tenancy::{
         Api,
         auth::{Auth, access::Signer, password::Passwords},
@@ -237,7 +240,10 @@ impl App {
         let (stop, stopped) = watch::channel(false);
         let inbox = calls::inbox::Inbox::new(pools.calls.clone());
         tasks.push(tokio::spawn(history::worker::run(pools.work.clone(), Arc::clone(&inbox.has_legs))));
-        let served = Served { fetch: Arc::clone(&fetch), calls: inbox };
+        let vault = Vault::new(settings.recordings_dir());
+        tasks.push(tokio::spawn(recordings::work::run(pools.work.clone(), vault.clone())));
+        let recordings = Arrivals::new(pools.work.clone(), vault.clone(), Arc::clone(&keyring));
+        let served = Served { fetch: Arc::clone(&fetch), calls: inbox, recordings };
         let tls = switch_tls.as_ref().map(|loaded| {
             note_expiry("switch", loaded);
             Arc::new(ArcSwap::new(Arc::clone(&loaded.config)))
@@ -296,6 +302,7 @@ impl App {
             Data::new(timing::Timing::default()),
             Data::from(live),
             Data::new(Control::default()),
+            Data::new(vault),
         );
         contract::prepare();
         let generations = Arc::clone(&fetch.generations);
@@ -311,6 +318,7 @@ impl App {
                 .app_data(state.3.clone())
                 .app_data(state.4.clone())
                 .app_data(state.5.clone())
+                .app_data(state.6.clone())
                 .configure(router::api)
                 .configure(router::error_handlers)
                 .configure(router::status)

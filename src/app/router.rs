@@ -20,7 +20,8 @@ use crate::{
     people::{agents, me, onboarding},
     switch::{agents::api as agent_status, control, link, live, simulate},
     telephony::{
-        calls, carriers, contacts, destinations, dialplan, extensions, groups, history, numbers, pools, reports,
+        calls, carriers, contacts, destinations, dialplan, extensions, groups, history, numbers, pools, recordings,
+        reports,
     },
     tenancy::{audit, auth, clusters, keys, retention, switches, tenants, webhooks},
     text::Code,
@@ -158,6 +159,13 @@ macro_rules! every_route {
             .service(history::api::export_calls)
             .service(history::api::show_call)
             .service(history::api::update_call)
+            .service(recordings::api::list_recordings)
+            .service(recordings::api::show_recording)
+            .service(recordings::api::hear_recording)
+            .service(recordings::api::share_recording)
+            .service(recordings::api::update_recording)
+            .service(recordings::api::delete_recording)
+            .service(recordings::api::hear_shared_recording)
             .service(reports::api::report_calls)
             .service(reports::api::export_report)
             .service(reports::api::show_usage)

@@ -35,7 +35,7 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Postgres to use instead of a private one.
     pub database_url: Option<String>,
-    /// The address for switches: `/fs/xml` and `/fs/cdr`.
+    /// The address for switches: `/fs/xml`, `/fs/cdr` and `/fs/recordings`.
     pub switch_listen: SocketAddr,
     /// Whether other nodes on this machine may listen at that address too. The kernel shares the connections among them.
     pub share_switch_address: bool,
@@ -86,12 +86,16 @@ pub struct Settings {
     pub keep_calls_days: i32,
     /// The same for call records as switches posted them.
     pub keep_records_days: i32,
+    /// The same for recordings of calls that are not held.
+    pub keep_recordings_days: i32,
     /// The same for mails that were sent, in the database and as files.
     pub keep_mails_days: i32,
     /// The shortest period that a tenant may set for itself, in days.
     pub keep_days_at_least: i32,
     /// The longest.
     pub keep_days_at_most: i32,
+    /// The folder in which recordings of calls are kept, sealed. Default: `recordings` in the data directory. All nodes need the same one.
+    pub recordings_dir: Option<PathBuf>,
     /// The file with the keys that seal secrets. Default: `secret.key` in the data directory.
     pub key_file: Option<PathBuf>,
     /// The file with the token that `/metrics` asks for. Default: `metrics.token` in the data directory, made if missing.
@@ -131,9 +135,11 @@ impl Default for Settings {
             keep_audit_days: Retention::default().audit_days,
             keep_calls_days: Retention::default().calls_days,
             keep_records_days: Retention::default().records_days,
+            keep_recordings_days: Retention::default().recordings_days,
             keep_mails_days: Retention::default().mails_days,
             keep_days_at_least: Retention::default().shortest_days,
             keep_days_at_most: Retention::default().longest_days,
+            recordings_dir: None,
             key_file: None,
             metrics_token_file: None,
             log: None,
@@ -165,6 +171,11 @@ impl Settings {
     #[must_use]
     pub fn key_file(&self) -> PathBuf {
         self.key_file.clone().unwrap_or_else(|| self.data_dir.join("secret.key"))
+    }
+
+    #[must_use]
+    pub fn recordings_dir(&self) -> PathBuf {
+        self.recordings_dir.clone().unwrap_or_else(|| self.data_dir.join("recordings"))
     }
 
     #[must_use]
@@ -219,6 +230,7 @@ impl Settings {
             calls_days: self.keep_calls_days,
             records_days: self.keep_records_days,
             mails_days: self.keep_mails_days,
+            recordings_days: self.keep_recordings_days,
             shortest_days: self.keep_days_at_least,
             longest_days: self.keep_days_at_most,
         }
@@ -230,7 +242,7 @@ impl Settings {
     }
 }
 
-const FIELDS: [&str; 34] = [
+const FIELDS: [&str; 36] = [
     "data_dir",
     "switch_listen",
     "share_switch_address",
@@ -258,9 +270,11 @@ const FIELDS: [&str; 34] = [
     "keep_audit_days",
     "keep_calls_days",
     "keep_records_days",
+    "keep_recordings_days",
     "keep_mails_days",
     "keep_days_at_least",
     "keep_days_at_most",
+    "recordings_dir",
     "key_file",
     "metrics_token_file",
     "database_url",

@@ -9,6 +9,7 @@ pub struct Retention {
     pub calls_days: i32,
     pub records_days: i32,
     pub mails_days: i32,
+    pub recordings_days: i32,
     /// The shortest and the longest period that a tenant may have.
     pub shortest_days: i32,
     pub longest_days: i32,
@@ -29,6 +30,7 @@ impl Retention {
             ("keep_calls_days", self.calls_days),
             ("keep_records_days", self.records_days),
             ("keep_mails_days", self.mails_days),
+            ("keep_recordings_days", self.recordings_days),
         ];
         let (name, days) = all.into_iter().find(|(_, days)| !(shortest..=longest).contains(days))?;
         Some(format!(
@@ -47,6 +49,7 @@ impl Default for Retention {
             calls_days: 400,
             records_days: 90,
             mails_days: 90,
+            recordings_days: 90,
             shortest_days: 7,
             longest_days: 3650,
         }

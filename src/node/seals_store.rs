@@ -226,6 +226,7 @@ columns! {
     EventSocket: "event_socket_password", "event_sockets", "password", "'00000000-0000-0000-0000-000000000000'::uuid", "switch_id", true;
     Webhook: "webhooks.secret", "webhooks", "secret", "'00000000-0000-0000-0000-000000000000'::uuid", "id", true;
     WebhookBefore: "webhooks.secret", "webhooks", "previous_secret", "'00000000-0000-0000-0000-000000000000'::uuid", "id", true;
+    Recording: "recordings.key", "recordings", "key", "tenant_id", "id", true;
     NumberRequest: "number_requests.sip_secret", "number_requests", "sip_secret", "tenant_id", "id", true;
 }
 

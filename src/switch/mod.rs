@@ -9,4 +9,5 @@ pub mod import;
 pub mod link;
 pub mod live;
 pub mod phones;
+pub mod sender;
 pub mod simulate;

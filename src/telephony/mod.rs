@@ -1,5 +1,5 @@
-//! What a tenant makes calls with: pools, extensions, groups, destinations, dialplan entries, phone numbers, carriers, and
-//! calls that leave the platform. Each subject is a folder with rules in `mod.rs`, all its SQL in `store.rs` and thin handlers
+//! What a tenant makes calls with: pools, extensions, groups, destinations, dialplan entries, phone numbers, carriers, calls
+//! that leave the platform, and recordings of calls. Each subject is a folder with rules in `mod.rs`, all its SQL in `store.rs` and thin handlers
 //! in `api.rs`. XML belongs to `switch`.
 
 pub mod calls;
@@ -13,4 +13,5 @@ pub mod history;
 pub mod names;
 pub mod numbers;
 pub mod pools;
+pub mod recordings;
 pub mod reports;

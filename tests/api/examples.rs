@@ -33,6 +33,9 @@ fn lasting(value: &Value, field: &str, names: &BTreeMap<String, String>) -> Valu
             if let Some((_, shown)) = RANDOM.iter().find(|(name, _)| *name == field) {
                 return (*shown).into();
             }
+            if text.contains("/v1/shared-recordings/") {
+                return "https://dialplane.example/v1/shared-recordings/{recording}?tenant_id={tenant}&until=1795780800&signature=…".into();
+            }
             if text.starts_with("dpk_") {
                 return "dpk_Hj3kQ9".into();
             }
@@ -69,6 +72,11 @@ async fn every_example_of_the_description_works_as_it_stands_there() {
             let (tenant, _) = names.iter().find(|(_, name)| *name == "tenant").unwrap();
             let call = node.call(tenant.parse().unwrap()).await;
             names.insert(call.to_string(), "call".into());
+        }
+        if step["ask"].as_str().unwrap().contains("{recording}") && !names.values().any(|name| name == "recording") {
+            let (call, _) = names.iter().find(|(_, name)| *name == "call").unwrap();
+            let recording = node.recording(call.parse().unwrap()).await;
+            names.insert(recording.to_string(), "recording".into());
         }
         let with_ids = |text: &str| {
             names.iter().fold(text.to_owned(), |text, (id, name)| text.replace(&format!("{{{name}}}"), id))

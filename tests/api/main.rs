@@ -28,6 +28,7 @@ mod purge;
 mod races;
 mod renewal;
 mod renewed_settings;
+mod recordings;
 mod repeats;
 mod resources;
 mod retention;

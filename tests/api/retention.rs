@@ -21,6 +21,7 @@ const PERIODS: Retention = Retention {
     calls_days: 200,
     records_days: 60,
     mails_days: 30,
+    recordings_days: 40,
     shortest_days: 7,
     longest_days: 1000,
 };

@@ -30,6 +30,7 @@ struct Things {
     switch: Uuid,
     cluster: Uuid,
     call: Uuid,
+    recording: Uuid,
     contact: Uuid,
     template: Value,
 }
@@ -90,6 +91,7 @@ impl Things {
         let mut template = node.api("GET", "/v1/templates/default", Value::Null).await.json();
         template["name"] = json!(format!("t{round}"));
         made(node, "/v1/templates".into(), template.clone()).await;
+        let call = node.call(tenant).await;
         Self {
             round,
             tenant,
@@ -108,7 +110,8 @@ impl Things {
             delivery,
             switch: id(&switch),
             cluster: id(&cluster),
-            call: node.call(tenant).await,
+            call,
+            recording: node.recording(call).await,
             contact: id(&contact),
             template,
         }
@@ -141,7 +144,7 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
     let leads = |then: Value| json!({ "config": { "prompt": { "text": "Hi" }, "then": then } });
     let path = |id: &Uuid| {
         let path = pattern.replace("{tenant_id}", &tenant.to_string()).replace("{id}", &id.to_string());
-        let asked = ["/v1/phone-numbers", "/v1/admin/agents", "/v1/calls", "/v1/live", "/v1/contacts", "/v1/agents"]
+        let asked = ["/v1/phone-numbers", "/v1/admin/agents", "/v1/calls", "/v1/live", "/v1/contacts", "/v1/agents", "/v1/recordings"]
             .iter()
             .any(|start| path.starts_with(start));
         if asked { format!("{path}?tenant_id={tenant}") } else { path }
@@ -343,6 +346,12 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
         "POST /v1/contacts/import" => one(&none, json!("name,phone\nEve,+4915112345678\nAdam,\n")),
         "PATCH /v1/contacts/{id}" => one(&things.contact, json!({ "numbers": ["+4915112345678"], "notes": "x" })),
         "DELETE /v1/contacts/{id}" => one(&things.contact, Value::Null),
+        "POST /v1/recordings/{id}/links" => one(&things.recording, json!({})),
+        "PATCH /v1/recordings/{id}" => vec![
+            (path(&things.recording), json!({ "legal_hold": "Case 17" })),
+            (path(&things.recording), json!({ "legal_hold": null })),
+        ],
+        "DELETE /v1/recordings/{id}" => one(&things.recording, Value::Null),
         // There is no switch, and so no call.
         "POST /v1/calls" => one(&none, json!({ "extension_id": extension, "to": "72" })),
         "POST /v1/live/calls/{id}/actions" => one(&things.call, json!({ "action": "hangup" })),

@@ -343,6 +343,25 @@ impl Node {
         leg
     }
 
+    /// A recording of a leg, as a switch sends it: a second of sound.
+    pub async fn recording(&self, leg: Uuid) -> Uuid {
+        use base64::{Engine as _, engine::general_purpose::STANDARD};
+        let mut wav = [b"RIFF", &16_036_u32.to_le_bytes()[..], b"WAVEfmt ", &16_u32.to_le_bytes()].concat();
+        wav.extend([1_u16, 1].map(u16::to_le_bytes).concat());
+        wav.extend([8000_u32, 16_000].map(u32::to_le_bytes).concat());
+        wav.extend([2_u16, 16].map(u16::to_le_bytes).concat());
+        wav.extend(b"data");
+        wav.extend(16_000_u32.to_le_bytes());
+        wav.extend([1; 16_000]);
+        let (name, token) = &self.switch;
+        let basic = format!("Basic {}", STANDARD.encode(format!("{name}:{token}")));
+        let path = format!("/fs/recordings/{leg}.wav");
+        let answer = send(self.app.switch_address, "PUT", &path, &[("Authorization", &basic)], &wav).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        let id = sqlx::query_scalar("select id from recordings where leg = $1").bind(leg);
+        id.fetch_one(self.app.changes.pool()).await.unwrap()
+    }
+
     pub async fn fetch(&self, form: &str) -> Answer {
         self.fetch_bytes(form.as_bytes()).await
     }

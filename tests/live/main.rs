@@ -29,6 +29,7 @@ mod names;
 #[allow(dead_code, reason = "rows use what they need of it")]
 mod phone;
 mod ports;
+mod recordings;
 mod routing;
 mod sipp;
 #[allow(dead_code, reason = "the tests of pages use all of it")]

@@ -17,6 +17,7 @@ mod matrix;
 mod onboarding;
 mod pages;
 mod people;
+mod recordings;
 mod refused_forms;
 mod rows;
 mod sign_in;

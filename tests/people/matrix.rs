@@ -18,6 +18,7 @@ struct Things {
     pool: String,
     agent: String,
     key: String,
+    recording: String,
 }
 
 async fn things(node: &Node, domain: &str, number: &str) -> Things {
@@ -32,6 +33,8 @@ async fn things(node: &Node, domain: &str, number: &str) -> Things {
     let agent = json!({ "first_name": "A", "last_name": "B", "email": format!("agent@{domain}") });
     let agent = node.api("POST", &format!("/v1/admin/agents?tenant_id={tenant}"), agent).await;
     let key = node.api("POST", "/v1/keys", json!({ "name": "key", "tenant_id": tenant })).await;
+    let call = node.call(tenant).await;
+    let recording = node.recording(call).await;
     Things {
         tenant,
         extension,
@@ -40,11 +43,12 @@ async fn things(node: &Node, domain: &str, number: &str) -> Things {
         pool: text(&made.json()["pools"][0]["id"]),
         agent: text(&agent.json()["id"]),
         key: text(&key.json()["id"]),
+        recording: recording.to_string(),
     }
 }
 
 /// Ends of paths that are not collections.
-const VERBS: [&str; 10] = [
+const VERBS: [&str; 12] = [
     "rotate-secret",
     "rotate",
     "assign",
@@ -55,6 +59,8 @@ const VERBS: [&str; 10] = [
     "status",
     "wrap-up",
     "activity",
+    "audio",
+    "links",
 ];
 
 impl Things {
@@ -67,6 +73,7 @@ impl Things {
             Some("pools") => &self.pool,
             Some("agents" | "agent") => &self.agent,
             Some("keys") => &self.key,
+            Some("recordings") => &self.recording,
             _ => "00000000-0000-0000-0000-00000000beef",
         };
         pattern

@@ -24,7 +24,8 @@ async fn the_database_shows_a_tenant_its_own_rows_and_changes_no_others() {
         let status = format!("/v1/agents/{agent}/status?tenant_id={tenant}");
         assert_eq!(node.api("PUT", &status, json!({ "status": "away" })).await.status, 200);
         node.api("POST", "/v1/keys", json!({ "name": "key", "tenant_id": tenant })).await;
-        node.call(tenant).await;
+        let call = node.call(tenant).await;
+        node.recording(call).await;
         tenants.push(tenant);
     }
     let (own, other) = (tenants[0], tenants[1]);
@@ -46,7 +47,7 @@ async fn the_database_shows_a_tenant_its_own_rows_and_changes_no_others() {
         let visible = sqlx::query(sqlx::AssertSqlSafe(format!("select distinct tenant_id from {table}")));
         let Ok(visible) = visible.fetch_all(&mut *tx).await else {
             assert!(
-                ["mail_outbox", "cdr_inbox", "past_records", "ended_legs", "call_channels"].contains(&table.as_str()),
+                ["mail_outbox", "cdr_inbox", "past_records", "ended_legs", "call_channels", "recording_objects"].contains(&table.as_str()),
                 "{table}: not to be read at all"
             );
             tx.rollback().await.unwrap();

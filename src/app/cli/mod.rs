@@ -19,6 +19,7 @@ mod people;
 mod print;
 mod progress;
 mod reader;
+mod recordings;
 mod records;
 mod render;
 mod resources;
@@ -113,6 +114,9 @@ enum Command {
     /// Call records: those that can't be read, and those that a switch could not post
     #[command(subcommand, visible_alias = "cdr")]
     Record(records::RecordCommand),
+    /// Recordings of calls: found, held and deleted, and sent from a switch
+    #[command(subcommand, visible_alias = "recordings")]
+    Recording(recordings::RecordingCommand),
     /// The key file, whose keys seal secrets: replace a key while nodes run
     #[command(subcommand)]
     KeyFile(key_file::KeyFileCommand),
@@ -262,6 +266,11 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             wire::logout(&common.place, common.json)?;
             return Ok(ExitCode::SUCCESS);
         }
+        // Runs on a switch's machine, where a node has no settings.
+        Command::Recording(command) => {
+            recordings::run(common.json, command)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         command if command.is_for_people() => common.place.refuse(common.at_database())?,
         _ => {}
     }
@@ -297,6 +306,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         | Command::Man(_)
         | Command::Login
         | Command::Logout
+        | Command::Recording(_)
         | Command::Apply(_)
         | Command::Carrier(_)
         | Command::Route(_) => {}

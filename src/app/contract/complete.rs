@@ -32,6 +32,7 @@ const TAGS: &[(&str, &str)] = &[
     ("live", "What goes on right now: phones that are registered, calls, queues and agents, conferences, gateways."),
     ("phone numbers", "Phone numbers: where calls to them go, and who calls with them."),
     ("pools", "Ranges that extension numbers are taken from, and numbers that are held back."),
+    ("recordings", "Recordings of calls: found, heard, shared, held and deleted."),
     ("reports", "Figures of calls, and what a tenant used."),
     ("routes", "What would happen to a call, and what it would cost."),
     ("switches", "The FreeSWITCH machines, their credentials, and what they were told."),
@@ -63,7 +64,15 @@ const REFUSALS: &[(u16, &str, &str)] = &[
 ];
 
 /// Changes of which no node has anything to learn.
-const QUIET: &[&str] = &["make_call", "supervise_call", "set_agent_status", "set_agent_wrap_up"];
+const QUIET: &[&str] = &[
+    "make_call",
+    "supervise_call",
+    "set_agent_status",
+    "set_agent_wrap_up",
+    "share_recording",
+    "update_recording",
+    "delete_recording",
+];
 
 /// Operations that change something without the headers of changes: they are asked of one's own account, or keep nothing.
 const NO_CHANGES: &[&str] = &[
@@ -239,6 +248,9 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, example: 
     }
     let Some(responses) = operation["responses"].as_object_mut() else { return };
     for (status, response) in responses.iter_mut() {
+        if let Some(schema) = response.pointer_mut("/content/audio~1wav/schema") {
+            *schema = json!({ "type": "string", "format": "binary" });
+        }
         let is_problem = response
             .pointer("/content/application~1json/schema/$ref")
             .is_some_and(|schema| schema == "#/components/schemas/Problem");
@@ -328,6 +340,10 @@ fn name_versions(described: &mut Value) {
     for (_, methods) in object(described, "paths") {
         for (_, operation) in methods.as_object_mut().into_iter().flatten() {
             for (status, response) in object(operation, "responses") {
+                let is_sound = response.pointer("/content/audio~1wav").is_some();
+                if is_sound {
+                    response["headers"]["ETag"] = header("ETag");
+                }
                 if status.starts_with('2') && has_version(response) {
                     response["headers"]["ETag"] = header("ETag");
                     if status == "201" {

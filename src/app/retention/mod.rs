@@ -110,6 +110,7 @@ impl Pass<'_> {
         rows += in_batches(|| store::delete_expired(pool, Passing::UnreadRecords, unread)).await?;
         rows += in_batches(|| store::delete_mails(pool, self.now, days.mails_days)).await?;
         rows += in_batches(|| store::delete_activity(pool, self.now, days.calls_days)).await?;
+        rows += in_batches(|| store::delete_recordings(pool, self.now, days.recordings_days)).await?;
         rows += in_batches(|| store::delete_days(pool, self.now.date_naive(), days.calls_days)).await?;
         rows += in_batches(|| store::delete_figures(pool, self.now, days.calls_days)).await?;
         rows += self.audit(&own).await?;

@@ -104,6 +104,21 @@ pub async fn delete_activity(db: &PgPool, now: DateTime<Utc>, days: i32) -> sqlx
     Ok(gone.execute(db).await?.rows_affected())
 }
 
+/// Deletes recordings that are not held, by their tenants' periods or by `days`. A trigger has their content removed.
+pub async fn delete_recordings(db: &PgPool, now: DateTime<Utc>, days: i32) -> sqlx::Result<u64> {
+    let gone = sqlx::query!(
+        "delete from recordings where (tenant_id, id) in (
+            select r.tenant_id, r.id from recordings r left join retention_periods p on p.tenant_id = r.tenant_id
+             where r.held_since is null
+               and r.began_at < $1::timestamptz - make_interval(days => coalesce(p.recordings_days, $2))
+             limit $3 for update of r skip locked)",
+        now,
+        days,
+        BATCH
+    );
+    Ok(gone.execute(db).await?.rows_affected())
+}
+
 /// Rows that expire, or are of no use after a fixed time.
 pub async fn delete_expired(db: &PgPool, what: Passing, before: DateTime<Utc>) -> sqlx::Result<u64> {
     let gone = match what {

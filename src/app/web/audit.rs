@@ -43,7 +43,7 @@ const ACTIONS: [&str; 15] = [
     "outbound",
     "purge",
 ];
-const KINDS: [&str; 17] = [
+const KINDS: [&str; 18] = [
     "agents",
     "users",
     "extensions",
@@ -53,6 +53,7 @@ const KINDS: [&str; 17] = [
     "dialplan-entries",
     "pools",
     "reserved-numbers",
+    "recordings",
     "keys",
     "webhooks",
     "tenants",

@@ -16,7 +16,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use one::money;
-pub use zone::{of_days, zone_of};
+pub use zone::{between, of_days, zone_of};
 
 use super::{
     Page, Shell, Turned, Visitor,

@@ -27,6 +27,7 @@ mod preview;
 mod problems;
 #[cfg(test)]
 mod reach;
+mod recordings;
 mod records;
 mod refused;
 mod reports;
@@ -73,7 +74,7 @@ use crate::{
 };
 
 /// No inline script or style, nothing from elsewhere, no frame around it.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; connect-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 const LANGUAGE_COOKIE: &str = "dialplane_language";
 const THEME_COOKIE: &str = "dialplane_theme";
@@ -96,6 +97,7 @@ pub fn pages(config: &mut web::ServiceConfig) {
         .configure(agents::pages)
         .configure(audit::pages)
         .configure(platform::pages)
+        .configure(recordings::pages)
         .configure(records::pages)
         .configure(problems::pages)
         .configure(retention::pages)

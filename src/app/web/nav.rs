@@ -19,6 +19,7 @@ const TENANT: &[(&str, &[Entry])] = &[
             ("home", "nav.home", "/app", "house", Resource::Agents),
             ("live", "nav.live", "/app/live", "activity", Resource::Live),
             ("calls", "nav.calls", "/app/calls", "history", Resource::Calls),
+            ("recordings", "nav.recordings", "/app/recordings", "mic", Resource::Recordings),
             ("reports", "nav.reports", "/app/reports", "chart-column", Resource::Reports),
         ],
     ),

@@ -32,12 +32,13 @@ fn page(visitor: &Visitor, form: &Form) -> Page {
 }
 
 /// The form's fields. An empty one means the platform's period.
-fn fields(periods: &Periods) -> [(&'static str, String); 4] {
+fn fields(periods: &Periods) -> [(&'static str, String); 5] {
     let text = |days: Option<i32>| days.map(|days| days.to_string()).unwrap_or_default();
     [
         ("audit_days", text(periods.audit_days)),
         ("calls_days", text(periods.calls_days)),
         ("records_days", text(periods.records_days)),
+        ("recordings_days", text(periods.recordings_days)),
         ("mails_days", text(periods.mails_days)),
     ]
 }
@@ -82,6 +83,7 @@ async fn send(mut visitor: Visitor, sent: Sent) -> Page {
         calls_days: days("calls_days"),
         records_days: days("records_days"),
         mails_days: days("mails_days"),
+        recordings_days: days("recordings_days"),
     };
     let version = form.version().map_err(|error| form.refuse(error));
     let (false, Ok(version)) = (form.has_errors(), version) else { return page(&visitor, &form) };

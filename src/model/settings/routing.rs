@@ -185,6 +185,10 @@ pub struct Recording {
     pub internal: bool,
     /// Callers hear a tone before the recording starts.
     pub consent_tone: bool,
+    /// Agents may hear the recordings of their own calls.
+    // Absent where it is not set: programs that don't know it read the settings, too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub agents_listen: bool,
 }
 
 const MOST: usize = 500;

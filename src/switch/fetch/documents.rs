@@ -173,8 +173,10 @@ fn conference_conf(
         params.push(("member-flags", "mute".into()));
     }
     if conference.record && row.may_record {
-        // The file is named after the conference, which has one recording at a time.
-        params.push(("auto-record", format!("recordings/{}.wav", row.id.simple()).into()));
+        // Named after the leg that comes first, so that no conference writes over the recording of another. mod_conference opens the path as it
+        // is, and expands it by that leg's variables before (`conference_thread_run` in mod_conference.c): record_session puts sound_prefix
+        // in front by itself.
+        params.push(("auto-record", format!("${{sound_prefix}}/recordings/${{uuid}}-{}.wav", row.id.simple()).into()));
     }
     xml(&ConferenceConf { name, params })
 }

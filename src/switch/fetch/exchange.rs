@@ -18,6 +18,7 @@ use super::{
     render,
     request::{Request, View},
     served::Served,
+    upload,
 };
 use crate::telephony::calls::posted::{MAX_RECORD, Posted};
 
@@ -66,7 +67,7 @@ where
 
 /// Serves one connection. Errors on it are the peer's: it went away, or did not speak HTTP.
 pub async fn serve<T>(http: &impl Http<T>, stream: T, peer: SocketAddr) {
-    match tokio::time::timeout(LIFE, http.call((stream, Protocol::Http1, Some(peer)))).await {
+    match upload::within(LIFE, http.call((stream, Protocol::Http1, Some(peer)))).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, %peer, "a switch's connection ended early"),
         Err(_) => tracing::debug!(%peer, "a switch's connection was held open"),
@@ -78,8 +79,10 @@ async fn handle(served: &Served, mut request: HttpRequest) -> Answer {
     if path == READY_PATH {
         return readiness(served);
     }
-    if path != XML_PATH && path != CDR_PATH {
-        return plain(StatusCode::NOT_FOUND, "switches fetch from /fs/xml and post call records to /fs/cdr\n");
+    let is_recording = path.starts_with(upload::PATH);
+    if path != XML_PATH && path != CDR_PATH && !is_recording {
+        let known = "switches fetch from /fs/xml, post call records to /fs/cdr, and send recordings to /fs/recordings\n";
+        return plain(StatusCode::NOT_FOUND, known);
     }
     let payload = request.take_payload();
     let authorization = request.headers().get(header::AUTHORIZATION).map_or(&b""[..], |value| value.as_bytes());
@@ -96,7 +99,10 @@ async fn handle(served: &Served, mut request: HttpRequest) -> Answer {
         served.fetch.metrics.unauthorized.increment(1);
         return unauthorized(served.fetch.node);
     };
-    if request.path() == CDR_PATH {
+    if is_recording {
+        let Body::Coming(payload) = body else { return plain(StatusCode::BAD_REQUEST, "send recordings with PUT\n") };
+        upload::serve(served, &switch, &request, payload).await
+    } else if request.path() == CDR_PATH {
         record(served, &switch, &request, body).await
     } else {
         document(served, &switch, &request, body).await

@@ -36,6 +36,7 @@ pub mod served;
 pub mod sofia;
 pub mod store;
 mod together;
+pub mod upload;
 pub mod whole;
 
 use std::{

@@ -26,7 +26,7 @@ use crate::{
         moment,
         paging::{self, Page, PageQuery},
     },
-    telephony::calls::told::LONGEST_CALL_ID,
+    telephony::{calls::told::LONGEST_CALL_ID, recordings},
     tenancy::{Api, TenantQuery, auth::actor::Actor},
     text::Code,
 };
@@ -259,10 +259,13 @@ pub async fn show_call(
     path: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let found = store::get(&mut *api.read(&actor).await?, tenant, path.into_inner(), actor.only_own(), false).await?;
+    let mut db = api.read(&actor).await?;
+    let found = store::get(&mut db, tenant, path.into_inner(), actor.only_own(), false).await?;
     let (call, story) = found.ok_or_else(|| Problem::not_found("call"))?;
+    let legs = story.legs.iter().map(|leg| leg.leg).collect::<Vec<_>>();
+    let recordings = recordings::api::of_call(&mut db, &actor, tenant, call.id, &legs).await?;
     let version = call.version;
-    Ok(change::shown(&CallWithStory { call, story }, version))
+    Ok(change::shown(&CallWithStory { call, story, recordings }, version))
 }
 
 /// Change a call's notes, tags and disposition

@@ -25,7 +25,7 @@ use crate::{
         settings::Words,
     },
     node::changes::{Audited, Change},
-    telephony::{calls::told::Media, reports::roll_store},
+    telephony::{calls::told::Media, recordings::Recording, reports::roll_store},
     text::Code,
 };
 
@@ -333,6 +333,8 @@ pub struct CallWithStory {
     pub call: Call,
     /// What happened in it.
     pub story: Story,
+    /// Its recordings that the caller may hear, in the order in which they began.
+    pub recordings: Vec<Recording>,
 }
 
 /// A merge patch: absent fields stay as they are, and `null` empties a field.

@@ -39,6 +39,8 @@ pub enum Resource {
     Routes,
     /// What happened: calls with their stories.
     Calls,
+    /// Recordings of calls.
+    Recordings,
     /// Figures of calls, and what a tenant used.
     Reports,
     /// Whom a tenant calls and is called by.
@@ -109,6 +111,7 @@ impl Resource {
             Self::Carriers => "carriers",
             Self::Routes => "routes",
             Self::Calls => "calls",
+            Self::Recordings => "recordings",
             Self::Reports => "reports",
             Self::Contacts => "contacts",
             Self::Agents => "agents",
@@ -123,7 +126,7 @@ impl Resource {
     }
 }
 
-pub const RESOURCES: [Resource; 23] = [
+pub const RESOURCES: [Resource; 24] = [
     Resource::Platform,
     Resource::Clusters,
     Resource::Switches,
@@ -137,6 +140,7 @@ pub const RESOURCES: [Resource; 23] = [
     Resource::Carriers,
     Resource::Routes,
     Resource::Calls,
+    Resource::Recordings,
     Resource::Reports,
     Resource::Contacts,
     Resource::Agents,
@@ -170,6 +174,7 @@ pub fn level(role: Role, resource: Resource) -> Level {
         Resource::Carriers           => [Write,   None,  None,  None,   None],
         Resource::Routes             => [Read,    Read,  Read,  Read,   None],
         Resource::Calls              => [Write,   Write, Write, Write,  Own],
+        Resource::Recordings         => [Write,   Write, Write, Read,   Own],
         Resource::Reports            => [Read,    Read,  Read,  Read,   None],
         Resource::Contacts           => [Write,   Write, Write, Write,  Read],
         Resource::Agents             => [Write,   Write, Write, Read,   None],
@@ -333,6 +338,13 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("GET",    "/v1/calls/export", Rule::Needs(Resource::Calls, OWN)),
     ("GET",    "/v1/calls/{id}", Rule::Needs(Resource::Calls, OWN)),
     ("PATCH",  "/v1/calls/{id}", Rule::OwnOrWrite(Resource::Calls)),
+    ("GET",    "/v1/recordings", Rule::Needs(Resource::Recordings, OWN)),
+    ("GET",    "/v1/recordings/{id}", Rule::Needs(Resource::Recordings, OWN)),
+    ("GET",    "/v1/recordings/{id}/audio", Rule::Needs(Resource::Recordings, OWN)),
+    ("POST",   "/v1/recordings/{id}/links", Rule::Needs(Resource::Recordings, READ)),
+    ("PATCH",  "/v1/recordings/{id}", Rule::Needs(Resource::Recordings, WRITE)),
+    ("DELETE", "/v1/recordings/{id}", Rule::Needs(Resource::Recordings, WRITE)),
+    ("GET",    "/v1/shared-recordings/{id}", Rule::Anyone),
     ("GET",    "/v1/reports/calls", Rule::Needs(Resource::Reports, READ)),
     ("GET",    "/v1/reports/calls.csv", Rule::Needs(Resource::Reports, READ)),
     ("GET",    "/v1/usage", Rule::Needs(Resource::Reports, READ)),

@@ -29,6 +29,8 @@ pub struct Periods {
     pub records_days: Option<i32>,
     /// Mails that were sent.
     pub mails_days: Option<i32>,
+    /// Recordings of calls that are not held.
+    pub recordings_days: Option<i32>,
     pub version: i64,
     pub updated_at: Option<DateTime<Utc>>,
 }
@@ -43,6 +45,7 @@ impl Periods {
             calls_days: None,
             records_days: None,
             mails_days: None,
+            recordings_days: None,
             version: 0,
             updated_at: None,
         }
@@ -64,14 +67,16 @@ pub struct PlatformPeriods {
     pub calls_days: i32,
     pub records_days: i32,
     pub mails_days: i32,
+    pub recordings_days: i32,
     pub shortest_days: i32,
     pub longest_days: i32,
 }
 
 impl From<Retention> for PlatformPeriods {
     fn from(of: Retention) -> Self {
-        let Retention { audit_days, calls_days, records_days, mails_days, shortest_days, longest_days } = of;
-        Self { audit_days, calls_days, records_days, mails_days, shortest_days, longest_days }
+        let Retention { audit_days, calls_days, records_days, mails_days, recordings_days, shortest_days, longest_days } =
+            of;
+        Self { audit_days, calls_days, records_days, mails_days, recordings_days, shortest_days, longest_days }
     }
 }
 
@@ -91,6 +96,9 @@ pub struct PeriodsPatch {
     #[serde(default, deserialize_with = "patch")]
     #[schema(value_type = Option<i32>)]
     pub mails_days: Option<Option<i32>>,
+    #[serde(default, deserialize_with = "patch")]
+    #[schema(value_type = Option<i32>)]
+    pub recordings_days: Option<Option<i32>>,
 }
 
 pub async fn update(
@@ -108,6 +116,7 @@ pub async fn update(
         ("calls_days", patch.calls_days),
         ("records_days", patch.records_days),
         ("mails_days", patch.mails_days),
+        ("recordings_days", patch.recordings_days),
     ];
     let (shortest, longest) = (bounds.shortest_days, bounds.longest_days);
     for (field, days) in fields {
@@ -120,6 +129,7 @@ pub async fn update(
         calls_days: patch.calls_days.unwrap_or(before.calls_days),
         records_days: patch.records_days.unwrap_or(before.records_days),
         mails_days: patch.mails_days.unwrap_or(before.mails_days),
+        recordings_days: patch.recordings_days.unwrap_or(before.recordings_days),
         ..before.clone()
     };
     if after == before {

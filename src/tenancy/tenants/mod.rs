@@ -217,6 +217,7 @@ pub async fn delete(
                 .with("numbers", left.numbers),
         ));
     }
+    none_held(change, id).await?;
     if purge == Purge::Later {
         // By the clock of the one who purges.
         let purge_at = Some(clock_store::now(change.db()).await? + chrono::Duration::days(GRACE_DAYS));
@@ -226,6 +227,12 @@ pub async fn delete(
         return Ok(Some(after));
     }
     purge_now(change, id).await.map(|()| None)
+}
+
+/// Recordings under a legal hold keep their tenant.
+async fn none_held(change: &mut Change, id: Uuid) -> Result<()> {
+    let held = store::held_recordings(change.db(), id).await?;
+    if held > 0 { Err(Error::from(Code::RecordingsHeld.with("recordings", held))) } else { Ok(()) }
 }
 
 /// How many things of each kind a purge removed.
@@ -269,6 +276,7 @@ pub async fn purge_now(change: &mut Change, id: Uuid) -> Result<()> {
     change.hold(id).await?;
     let resource = format!("tenants/{id}");
     let Some(tenant) = store::get(change.db(), id).await? else { return Ok(()) };
+    none_held(change, id).await?;
     let removed = store::delete(change.db(), id).await?;
     store::note_purge(change.db(), id, &tenant.domain, &removed).await?;
     store::forget_in_audit_log(change.db(), id).await?;

@@ -176,6 +176,16 @@ pub async fn belongings(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Belongi
     .await
 }
 
+/// How many of a tenant's recordings are under a legal hold.
+pub async fn held_recordings(db: &mut PgConnection, id: Uuid) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from recordings where tenant_id = $1 and held_since is not null"#,
+        id
+    )
+    .fetch_one(db)
+    .await
+}
+
 /// Runs statements about one tenant, and counts the rows of each under a name.
 macro_rules! removing {
     ($db:expr, $id:expr, $removed:expr, $($what:literal: $statement:literal),+ $(,)?) => {$(
@@ -219,6 +229,7 @@ pub async fn delete(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Removed> {
         // A record that can't be read names its tenant all the same, in a variable.
         "call_records": "delete from cdr_inbox
                           where tenant_id = $1 or tenant_id is null and position(convert_to($1::uuid::text, 'UTF8') in body) > 0",
+        "recordings": "delete from recordings where tenant_id = $1",
         "calls": "delete from calls where tenant_id = $1",
         "figures_of_calls": "delete from call_rollups where tenant_id = $1",
         "figures_to_compute": "delete from call_slots_due where tenant_id = $1",
@@ -281,7 +292,13 @@ pub async fn purged(db: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Purg
 
 /// Tenants whose grace period is over.
 pub async fn to_purge(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Uuid>> {
-    sqlx::query_scalar!("select id from tenants where purge_at < now() order by purge_at limit 10").fetch_all(db).await
+    sqlx::query_scalar!(
+        "select id from tenants t where purge_at < now()
+            and not exists (select from recordings r where r.tenant_id = t.id and r.held_since is not null)
+          order by purge_at limit 10"
+    )
+    .fetch_all(db)
+    .await
 }
 
 /// Removes the values from a deleted tenant's audit entries, and the names of its own people and keys. Who (by id), what and when stay.

@@ -51,6 +51,10 @@ codes! {
     EmailHasAccount "email_has_account" Conflict ChooseAnother "This e-mail address already has an account. Sign in with it, or have another address entered." "Zu dieser E-Mail-Adresse gibt es bereits ein Konto. Melden Sie sich damit an, oder lassen Sie eine andere Adresse eintragen.";
     KeyAboveYours "key_above_yours" Forbidden AskAdministrator "The key has more rights than you have." "Der Schlüssel hat mehr Rechte als Sie.";
     NotFromOurPage "not_from_our_page" Forbidden ReadAgain "The request did not come from one of our pages. Reload the page. Scripts must send its token as X-CSRF-Token." "Die Anfrage kam nicht von einer unserer Seiten. Laden Sie die Seite neu. Skripte müssen deren Token als X-CSRF-Token senden.";
+    // Recordings.
+    RecordingHeld "recording_held" Conflict ChangeFirst "This recording is under a legal hold ({reason}). End the hold first, if you may." "Diese Aufzeichnung darf nicht gelöscht werden ({reason}). Heben Sie zuerst die Sperre auf, wenn Sie das dürfen.";
+    RecordingsHeld "recordings_held" Conflict ChangeFirst "{recordings} recordings of this tenant are under a legal hold. End the holds first." "{recordings} Aufzeichnungen dieses Mandanten dürfen nicht gelöscht werden. Heben Sie zuerst deren Sperren auf.";
+    RecordingsAway "recordings_away" Unavailable Wait "The store of recordings can't be read right now." "Der Speicher der Aufzeichnungen ist gerade nicht lesbar.";
     // Acting on calls.
     CallGone "call_gone" NotFound ReadAgain "The call is over, or it is not yours." "Das Gespräch ist zu Ende, oder es ist nicht Ihres.";
     NoPhoneInCall "no_phone_in_call" Conflict ReadAgain "None of your phones is in this call, so there is nobody to do this for." "An diesem Gespräch ist keines Ihrer Telefone beteiligt: Es gibt niemanden, für den das geschehen könnte.";

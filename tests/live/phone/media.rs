@@ -192,7 +192,7 @@ fn rtp(payload: u8, sequence: u16, stamp: u32, data: &[u8]) -> Vec<u8> {
 }
 
 /// The tones of phones that are in these samples.
-fn tones_in(samples: &[i16]) -> Vec<u32> {
+pub fn tones_in(samples: &[i16]) -> Vec<u32> {
     (0..TONES).map(|n| FIRST + n * STEP).filter(|tone| amplitude(samples, *tone) > AUDIBLE).collect()
 }
 

@@ -21,7 +21,7 @@
 //! ```
 
 mod call;
-mod media;
+pub mod media;
 mod message;
 
 use std::{

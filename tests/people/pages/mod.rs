@@ -2,6 +2,7 @@
 
 mod forms;
 mod lists;
+mod recordings;
 mod said;
 mod subjects;
 

@@ -5,8 +5,19 @@ use clap::{Arg, Command};
 use crate::text;
 
 /// Paths that are no lists of things: signing in, and commands of their own.
-const OTHERS: [&str; 10] =
-    ["auth", "events", "routes", "purges", "unreadable-records", "call-records", "reports", "usage", "me", "docs"];
+const OTHERS: [&str; 11] = [
+    "auth",
+    "events",
+    "routes",
+    "purges",
+    "unreadable-records",
+    "call-records",
+    "reports",
+    "usage",
+    "me",
+    "docs",
+    "shared-recordings",
+];
 
 /// The noun for a path's segments: `tenants/{tenant_id}/dialplan-entries` is `dialplan-entry`, `switches/{id}/gateways` is
 /// `switch-gateway`.
@@ -41,6 +52,8 @@ pub fn noun(segments: &[&str]) -> Option<String> {
             | "export"
             | "import"
             | "lookup"
+            | "audio"
+            | "links"
     );
     (is_thing && !words.is_empty())
         .then(|| words.join("-"))
@@ -80,6 +93,7 @@ pub fn about(noun: &str, path: &str) -> String {
         "number" => "Phone numbers, where they lead, and who calls with them",
         "outbound-call" => "Calls that agents made to the outside",
         "pool" => "Pools: the numbers that new extensions get",
+        "recording" => "Recordings of calls",
         "reserved-number" => "Extension numbers that are not given out",
         "retention" => "For how long a tenant's records are kept",
         "settings" => "A tenant's settings",
@@ -114,6 +128,7 @@ pub fn columns(noun: &str) -> Option<&'static [&'static str]> {
         "key" => &["prefix", "name", "tenant_id", "expires_at", "id"],
         "number" => &["number", "destination", "id"],
         "pool" => &["first_number", "last_number", "used", "held", "free", "id"],
+        "recording" => &["began_at", "duration_ms", "bytes", "legal_hold", "call_id", "id"],
         "switch" => &["name", "status", "id"],
         "tenant" => &["domain", "name", "status", "id"],
         _ => return None,

@@ -16,7 +16,7 @@ use crate::{
     app::web::{
         Form, Page, Shell, Visitor,
         ask::{Ask, turned},
-        done, html,
+        done, html, recordings,
         resource::formatted,
         sign_in::Sent,
     },
@@ -75,6 +75,9 @@ struct CallPage<'a> {
     steps: Vec<Step>,
     attempts: Vec<Attempt>,
     legs: Vec<Leg>,
+    recordings: Vec<recordings::Shown>,
+    may_change: bool,
+    may_share: bool,
     notes: String,
     tags: String,
     disposition: String,
@@ -241,6 +244,7 @@ async fn page(mut visitor: Visitor, id: Uuid, typed: Option<Typed<'_>>) -> Page 
         crate::telephony::history::store::dispositions(&mut *visitor.api.read(&actor).await?, tenant).await?;
     let sees_cost = actor.level >= Level::Write;
     let text = |field: &str| call[field].as_str().unwrap_or_default().to_owned();
+    let rights = recordings::level(&visitor);
     let s = &mut visitor.shell;
     let (from, to) = (Party::of(s, &call["from"], &names), Party::of(s, &call["to"], &names));
     s.crumbs = vec![
@@ -264,6 +268,14 @@ async fn page(mut visitor: Visitor, id: Uuid, typed: Option<Typed<'_>>) -> Page 
         steps: list("events").iter().map(|event| step(s, event, began, &names)).collect(),
         attempts: list("attempts").iter().map(|one| attempt(one, &names, &currency)).collect(),
         legs: list("legs").iter().map(|one| leg(s, one, &names)).collect(),
+        recordings: call["recordings"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|one| recordings::Shown { call: id.to_string(), ..recordings::Shown::of(one, &actor, tenant) })
+            .collect(),
+        may_change: rights >= Level::Write,
+        may_share: rights >= Level::Read,
         notes: typed_or("notes", text("notes")),
         tags: typed_or("tags", tags),
         disposition: typed_or("disposition", text("disposition")),

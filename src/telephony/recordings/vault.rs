@@ -1,0 +1,152 @@
+//! Where recordings' contents are kept: a folder. Contents come here sealed, and this knows nothing of keys.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use uuid::Uuid;
+
+use super::sealed::Whose;
+
+/// Which store has a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Store {
+    Folder,
+    /// An S3-compatible store.
+    Bucket,
+}
+
+/// The stores of this node.
+#[derive(Debug, Clone)]
+pub struct Vault {
+    folder: PathBuf,
+}
+
+/// A content that is being written. What is not finished is never seen by readers; [`Vault::remove`] removes it.
+pub struct Writing {
+    file: File,
+    part: PathBuf,
+    whole: PathBuf,
+}
+
+/// Runs something that waits for a disk on a thread that serves nobody.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+/// Makes what was done in a folder outlast a crash.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn gone_is_fine(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+fn no_bucket() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "this node has no bucket: recordings_bucket is not set")
+}
+
+impl Vault {
+    #[must_use]
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Where new contents go.
+    #[must_use]
+    pub fn store(&self) -> Store {
+        Store::Folder
+    }
+
+    /// A content that is written, and one whose writing has not ended.
+    fn paths(&self, Whose { tenant, id }: Whose) -> (PathBuf, PathBuf) {
+        let folder = self.folder.join(tenant.simple().to_string());
+        let name = |end: &str| folder.join(format!("{}.{end}", Uuid::simple(id)));
+        (name("sealed"), name("part"))
+    }
+
+    /// Begins to write a content.
+    pub async fn begin(&self, whose: Whose) -> io::Result<Writing> {
+        let ((whole, part), top) = (self.paths(whose), self.folder.clone());
+        blocking(move || {
+            let folder = part.parent().unwrap_or(&top);
+            if !folder.exists() {
+                make_private(folder)?;
+                sync_folder(&top)?;
+            }
+            let file = File::create_new(&part)?;
+            Ok(Writing { file, part, whole })
+        })
+        .await
+    }
+
+    /// A part of a content. It must be there whole.
+    pub async fn read(&self, store: Store, whose: Whose, part: Range<u64>) -> io::Result<Vec<u8>> {
+        let (path, _) = self.paths(whose);
+        match store {
+            Store::Folder => {
+                blocking(move || {
+                    let mut file = File::open(path)?;
+                    file.seek(SeekFrom::Start(part.start))?;
+                    let length = usize::try_from(part.end - part.start).map_err(io::Error::other)?;
+                    let mut bytes = vec![0; length];
+                    file.read_exact(&mut bytes)?;
+                    Ok(bytes)
+                })
+                .await
+            }
+            Store::Bucket => Err(no_bucket()),
+        }
+    }
+
+    /// Removes a content, also one whose writing has not ended. It is no fault if it isn't there.
+    pub async fn remove(&self, store: Store, whose: Whose) -> io::Result<()> {
+        let (whole, part) = self.paths(whose);
+        match store {
+            Store::Folder => {
+                blocking(move || {
+                    gone_is_fine(fs::remove_file(&part))?;
+                    gone_is_fine(fs::remove_file(&whole))
+                })
+                .await
+            }
+            Store::Bucket => Err(no_bucket()),
+        }
+    }
+}
+
+/// Makes a folder that nobody else may look into.
+fn make_private(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+impl Writing {
+    /// Writes the next bytes.
+    pub async fn write(self, bytes: Vec<u8>) -> io::Result<Self> {
+        blocking(move || {
+            let Self { mut file, part, whole } = self;
+            file.write_all(&bytes)?;
+            Ok(Self { file, part, whole })
+        })
+        .await
+    }
+
+    /// Ends the content. When this returns, it outlasts a crash.
+    pub async fn finish(self) -> io::Result<()> {
+        blocking(move || {
+            self.file.sync_all()?;
+            fs::rename(&self.part, &self.whole)?;
+            sync_folder(self.whole.parent().unwrap_or(&self.whole))
+        })
+        .await
+    }
+}

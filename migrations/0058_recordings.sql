@@ -18,7 +18,7 @@ create table recordings (
     bytes       bigint not null check (bytes > 0),
     sha256      bytea not null check (octet_length(sha256) = 32),
     -- Which store has its content.
-    store       text not null check (store in ('folder', 'bucket')),
+    store       text not null check (store in ('folder')),
     -- The key of its content, sealed.
     key         bytea not null,
     -- Why it must not be deleted, and since when; null if it may be.

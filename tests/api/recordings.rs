@@ -217,7 +217,8 @@ async fn whose_a_recording_is_is_decided_by_the_records_of_its_leg() {
     let early = stage.asks("PUT", &format!("{unknown}.wav"), &[], &file).await;
     assert!(early.status == 404 && early.text().starts_with("unknown_call"), "{}", early.text());
     // What a request says counts only where there are no records, and never for another cluster's tenant.
-    let away = stage.node.api("POST", "/v1/clusters", json!({ "name": "away", "region": "eu", "max_tenants": 9 })).await;
+    let away =
+        stage.node.api("POST", "/v1/clusters", json!({ "name": "away", "region": "eu", "max_tenants": 9 })).await;
     let foreign = json!({ "domain": "foreign.test", "cluster_id": away.id() });
     let foreign = stage.node.api("POST", "/v1/tenants", foreign).await;
     assert_eq!(foreign.status, 201, "{}", foreign.text());
@@ -279,7 +280,8 @@ async fn an_upload_that_is_cut_off_leaves_nothing_and_is_finished_the_next_time(
     std::fs::create_dir_all(part.parent().unwrap()).unwrap();
     std::fs::write(&part, b"half").unwrap();
     let pool = stage.node.app.changes.pool();
-    let insert = "insert into recording_objects (id, tenant_id, store, due_at) values ($1, $2, 'folder', now() + $3::interval)";
+    let insert =
+        "insert into recording_objects (id, tenant_id, store, due_at) values ($1, $2, 'folder', now() + $3::interval)";
     sqlx::query(insert).bind(dead).bind(stage.tenant).bind("2 hours").execute(pool).await.unwrap();
     work::remove_due(pool, &stage.vault()).await.unwrap();
     assert!(part.exists(), "it may still be under way");
@@ -386,7 +388,8 @@ async fn a_tenants_own_period_counts_and_a_deleted_tenants_recordings_go_with_it
         assert_eq!(there, is_there, "after {days} days");
     }
     assert_eq!(stage.puts(&format!("{}-2.wav", stage.leg), &wav(1, 8000)).await, 201);
-    let gone = stage.node.api("DELETE", &format!("/v1/tenants/{}?cascade=true&purge=now", stage.tenant), Value::Null).await;
+    let gone =
+        stage.node.api("DELETE", &format!("/v1/tenants/{}?cascade=true&purge=now", stage.tenant), Value::Null).await;
     assert_eq!(gone.status, 204, "{}", gone.text());
     until("its contents are gone", async || {
         work::remove_due(pool, &stage.vault()).await.unwrap();
@@ -459,9 +462,11 @@ async fn what_a_switch_left_behind_is_sent_and_removed_only_once_it_is_stored() 
     let url = format!("http://{}/fs/xml", stage.node.app.switch_address);
     let passes = async |url: &str| -> Report {
         let (url, credentials, left) = (url.to_owned(), format!("{name}:{token}\n"), left.clone());
-        tokio::task::spawn_blocking(move || Sender::new(&url, &credentials, None).unwrap().pass(&left, &|_| {}).unwrap())
-            .await
-            .unwrap()
+        tokio::task::spawn_blocking(move || {
+            Sender::new(&url, &credentials, None).unwrap().pass(&left, &|_| {}).unwrap()
+        })
+        .await
+        .unwrap()
     };
     let file = wav(2, 60_000);
     let finished = left.join(format!("{}.wav", stage.leg));

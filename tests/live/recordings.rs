@@ -180,7 +180,8 @@ async fn each_meeting_in_a_conference_has_a_recording_of_its_own() {
         first.hears_only(&[&phones[1]]).await;
         second.hears_only(&[&phones[0]]).await;
         until("the switch records", async || {
-            let long = files(&folder).into_iter().filter(|path| fs::metadata(path).is_ok_and(|file| file.len() > 16_000));
+            let long =
+                files(&folder).into_iter().filter(|path| fs::metadata(path).is_ok_and(|file| file.len() > 16_000));
             (long.count() == meeting).then_some(())
         })
         .await;

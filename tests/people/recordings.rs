@@ -103,11 +103,9 @@ async fn an_agent_hears_their_own_calls_only_if_the_tenant_lets_agents() {
     assert_eq!(stage.node.api("PATCH", &path, lets).await.status, 200);
     assert_eq!((seen(&agent).await, named().await), ((1, 200), 1));
     assert_eq!(seen(&other).await, (0, 404), "it is somebody else's call");
-    for (method, more, body) in [
-        ("POST", "/links", json!({})),
-        ("PATCH", "", json!({ "legal_hold": "x" })),
-        ("DELETE", "", Value::Null),
-    ] {
+    for (method, more, body) in
+        [("POST", "/links", json!({})), ("PATCH", "", json!({ "legal_hold": "x" })), ("DELETE", "", Value::Null)]
+    {
         assert_eq!(stage.status(&agent, method, more, body).await, 403, "{method}");
     }
     stage.node.stop().await;
@@ -145,13 +143,8 @@ async fn a_link_plays_one_recording_without_signing_in_until_it_ends() {
     let url = link["url"].as_str().unwrap();
     let heard = stage.opens(url).await;
     assert_eq!((heard.status, heard.body.len()), (200, 16_044), "{}", heard.text());
-    let part = send(
-        stage.node.app.app_address,
-        "GET",
-        &url[url.find("/v1/").unwrap()..],
-        &[("Range", "bytes=0-9")],
-        b"",
-    );
+    let part =
+        send(stage.node.app.app_address, "GET", &url[url.find("/v1/").unwrap()..], &[("Range", "bytes=0-9")], b"");
     assert_eq!(part.await.status, 206);
     let until = url.split("until=").nth(1).unwrap().split('&').next().unwrap().parse::<i64>().unwrap();
     let other = stage.node.tenant("theirs.test").await;

@@ -62,8 +62,8 @@ fn sender(args: &SendArgs) -> anyhow::Result<Sender> {
     let to = args.to.as_deref().or_else(|| of_site(&site, "dialplane_url"));
     let to = to.ok_or_else(|| Refused::because("say where to: --site FILE or --to URL"))?;
     let credentials = credentials.as_deref().or_else(|| of_site(&site, "dialplane_credentials"));
-    let credentials =
-        credentials.ok_or_else(|| Refused::because("the switch's credentials are missing: --site FILE or --credentials FILE"))?;
+    let credentials = credentials
+        .ok_or_else(|| Refused::because("the switch's credentials are missing: --site FILE or --credentials FILE"))?;
     // A switch's own authority is used only if its file exists: the setting is there for https.
     let authority = of_site(&site, "dialplane_ca_file").map(PathBuf::from).filter(|file| file.exists());
     let authority = args.ca.clone().or(authority);
@@ -118,10 +118,7 @@ mod tests {
     fn a_sites_file_says_where_recordings_go() {
         let site = include_str!("../../../freeswitch-conf/site.xml");
         assert_eq!(of_site(site, "dialplane_url"), Some("http://127.0.0.1:8080/fs/xml"));
-        assert_eq!(
-            of_site(site, "dialplane_credentials"),
-            Some("replace-me:with-the-name-and-token-of-this-switch")
-        );
+        assert_eq!(of_site(site, "dialplane_credentials"), Some("replace-me:with-the-name-and-token-of-this-switch"));
         assert_eq!(of_site(site, "dialplane"), None, "whole names only");
         assert_eq!(of_site("", "dialplane_url"), None);
     }

@@ -81,7 +81,8 @@ async fn handle(served: &Served, mut request: HttpRequest) -> Answer {
     }
     let is_recording = path.starts_with(upload::PATH);
     if path != XML_PATH && path != CDR_PATH && !is_recording {
-        let known = "switches fetch from /fs/xml, post call records to /fs/cdr, and send recordings to /fs/recordings\n";
+        let known =
+            "switches fetch from /fs/xml, post call records to /fs/cdr, and send recordings to /fs/recordings\n";
         return plain(StatusCode::NOT_FOUND, known);
     }
     let payload = request.take_payload();

@@ -61,13 +61,15 @@ fn plain(status: StatusCode, said: &'static str) -> Answer {
 /// Answers a switch that has shown its token.
 pub async fn serve(served: &Served, switch: &Switch, request: &HttpRequest, payload: Payload) -> Answer {
     let Some(name) = request.path().strip_prefix(PATH).and_then(FileName::parse) else {
-        return refused(payload, plain(StatusCode::BAD_REQUEST, "a recording is called LEG.wav or LEG-MORE.wav\n")).await;
+        return refused(payload, plain(StatusCode::BAD_REQUEST, "a recording is called LEG.wav or LEG-MORE.wav\n"))
+            .await;
     };
     let domain = domain(request.uri().query().unwrap_or_default());
     let tenant = match served.recordings.whose(switch.id, name.leg, domain.as_deref()).await {
         Ok(Some(tenant)) => tenant,
         Ok(None) => {
-            let answer = plain(StatusCode::NOT_FOUND, "unknown_call: no record of this leg has come from this cluster yet\n");
+            let answer =
+                plain(StatusCode::NOT_FOUND, "unknown_call: no record of this leg has come from this cluster yet\n");
             return refused(payload, answer).await;
         }
         Err(error) => {
@@ -170,6 +172,7 @@ async fn refused(mut payload: Payload, answer: Answer) -> Answer {
 /// `domain` of a query, for recordings whose call left no record.
 fn domain(query: &str) -> Option<String> {
     let named = query.split('&').find_map(|pair| pair.strip_prefix("domain="))?;
-    let fine = (1..=253).contains(&named.len()) && named.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'));
+    let fine = (1..=253).contains(&named.len())
+        && named.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'));
     fine.then(|| named.to_owned())
 }

@@ -102,11 +102,7 @@ impl RecordingFilter {
 }
 
 /// Whose calls the caller may hear: `None` for everybody's. An agent hears their own, and only if the tenant lets agents.
-pub async fn only(
-    db: &mut sqlx::PgConnection,
-    actor: &Actor,
-    tenant: Uuid,
-) -> sqlx::Result<Option<Uuid>> {
+pub async fn only(db: &mut sqlx::PgConnection, actor: &Actor, tenant: Uuid) -> sqlx::Result<Option<Uuid>> {
     match actor.only_own() {
         // Nobody's.
         Some(_) if !store::agents_listen(db, tenant).await? => Ok(Some(Uuid::nil())),
@@ -247,7 +243,8 @@ fn away(error: &io::Error) -> Problem {
 impl Sound {
     async fn open(api: &Data<Api>, vault: Option<Data<Vault>>, whose: Whose) -> Result<Self, Problem> {
         let vault = vault.ok_or_else(|| Problem::from(Code::RecordingsAway))?;
-        let content = store::content(&mut *api.changes.within(Some(whose.tenant)).await?, whose.tenant, whose.id).await?;
+        let content =
+            store::content(&mut *api.changes.within(Some(whose.tenant)).await?, whose.tenant, whose.id).await?;
         let content = content.ok_or_else(|| Problem::not_found("recording"))?;
         let key = key_of(api, &content)?;
         Ok(Self { vault, content, key })
@@ -281,7 +278,10 @@ impl Sound {
             .insert_header((header::ACCEPT_RANGES, "bytes"))
             .insert_header((header::CONTENT_DISPOSITION, format!("{kind}; filename=\"{name}\"")))
             // A browser that opens it by itself makes a page of it.
-            .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; media-src 'self'; frame-ancestors 'none'"));
+            .insert_header((
+                header::CONTENT_SECURITY_POLICY,
+                "default-src 'none'; media-src 'self'; frame-ancestors 'none'",
+            ));
         let (at, to) = (part.start, part.end);
         // Read before the answer begins: a store that is away is a refusal, and no answer that breaks off.
         let first = self.piece(at, to).await.map_err(|error| away(&error))?;

@@ -227,7 +227,8 @@ impl Coming {
         };
         let outcome = taken.as_ref().map_or("failed", |taken| taken.name());
         counter!(RECORDINGS, "outcome" => outcome).increment(1);
-        if !matches!(taken, Ok(Taken::Stored)) {
+        // If the database did not answer, it may have kept the recording all the same. What it did not keep, a job removes.
+        if !matches!(taken, Ok(Taken::Stored) | Err(NotTaken::Database(_))) {
             this.forget().await;
         }
         taken

@@ -34,6 +34,7 @@ use crate::{
 
 /// A recording of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = CallRecording)]
 pub struct Recording {
     pub id: Uuid,
     pub tenant_id: Uuid,

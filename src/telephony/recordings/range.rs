@@ -17,18 +17,31 @@ pub fn part(header: Option<&str>, length: u64) -> Part {
     let Some((first, last)) = header.and_then(|header| header.trim().strip_prefix("bytes=")?.split_once('-')) else {
         return Part::Whole;
     };
-    let number = |text: &str| (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse::<u64>());
+    let number =
+        |text: &str| (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse::<u64>());
     let (first, last) = (first.trim(), last.trim());
     match (number(first), number(last)) {
         // The end of it.
         (None, Some(Ok(count))) if first.is_empty() => {
-            if count == 0 || length == 0 { Part::Nothing } else { Part::Only(length.saturating_sub(count)..length) }
+            if count == 0 || length == 0 {
+                Part::Nothing
+            } else {
+                Part::Only(length.saturating_sub(count)..length)
+            }
         }
         (Some(Ok(first)), None) if last.is_empty() => {
-            if first < length { Part::Only(first..length) } else { Part::Nothing }
+            if first < length {
+                Part::Only(first..length)
+            } else {
+                Part::Nothing
+            }
         }
         (Some(Ok(first)), Some(Ok(last))) if first <= last => {
-            if first < length { Part::Only(first..last.saturating_add(1).min(length)) } else { Part::Nothing }
+            if first < length {
+                Part::Only(first..last.saturating_add(1).min(length))
+            } else {
+                Part::Nothing
+            }
         }
         _ => Part::Whole,
     }

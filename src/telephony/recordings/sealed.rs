@@ -149,9 +149,9 @@ mod tests {
 
     fn seal(key: &ContentKey, content: &[u8]) -> Vec<u8> {
         let chunks = content.chunks(CHUNK).collect::<Vec<_>>();
-        let sealed = (0..).zip(&chunks).map(|(n, chunk)| {
-            key.seal(whose(), n, usize::try_from(n).unwrap() + 1 == chunks.len(), chunk).unwrap()
-        });
+        let sealed = (0..)
+            .zip(&chunks)
+            .map(|(n, chunk)| key.seal(whose(), n, usize::try_from(n).unwrap() + 1 == chunks.len(), chunk).unwrap());
         sealed.flatten().collect()
     }
 
@@ -165,7 +165,9 @@ mod tests {
             assert_eq!(sealed.len() as u64, sealed_length(bytes));
             let places = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, length - 1];
             for from in places.into_iter().filter(|from| *from < length) {
-                for to in [from + 1, from + 100, CHUNK, length].into_iter().filter(|to| (from + 1..=length).contains(to)) {
+                for to in
+                    [from + 1, from + 100, CHUNK, length].into_iter().filter(|to| (from + 1..=length).contains(to))
+                {
                     let chunks = Chunks::of(from as u64, to as u64, bytes);
                     let range = usize::try_from(chunks.begins).unwrap()..usize::try_from(chunks.ends).unwrap();
                     let part = chunks.open(&key, whose(), bytes, &sealed[range]).unwrap();

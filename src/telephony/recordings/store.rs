@@ -179,12 +179,7 @@ pub async fn list(
 }
 
 /// The recordings of a call, in the order in which they began. `legs`: those that it is made of.
-pub async fn of_call(
-    db: impl PgExecutor<'_>,
-    tenant: Uuid,
-    call: Uuid,
-    legs: &[Uuid],
-) -> sqlx::Result<Vec<Recording>> {
+pub async fn of_call(db: impl PgExecutor<'_>, tenant: Uuid, call: Uuid, legs: &[Uuid]) -> sqlx::Result<Vec<Recording>> {
     let rows = sqlx::query!(
         r#"select tenant_id, id, name, leg, call_id, began_at, duration_ms, channels, sample_rate,
                   silences as "silences: Json<Vec<Silence>>", bytes, sha256, legal_hold, held_since, version, stored_at, updated_at
@@ -205,7 +200,8 @@ pub async fn get(
     lock: bool,
 ) -> sqlx::Result<Option<Recording>> {
     if lock {
-        let locked = sqlx::query!("select 1 as one from recordings where tenant_id = $1 and id = $2 for update", tenant, id);
+        let locked =
+            sqlx::query!("select 1 as one from recordings where tenant_id = $1 and id = $2 for update", tenant, id);
         locked.fetch_all(&mut *db).await?;
     }
     let row = sqlx::query!(
@@ -267,12 +263,13 @@ pub async fn delete(db: impl PgExecutor<'_>, tenant: Uuid, id: Uuid) -> sqlx::Re
     sqlx::query!("delete from recordings where tenant_id = $1 and id = $2", tenant, id).execute(db).await.map(|_| ())
 }
 
-/// Notes to which calls recordings belong whose calls were made, or became one with others, after they came.
-pub async fn find_calls(db: impl PgExecutor<'_>) -> sqlx::Result<u64> {
+/// Notes to which calls recordings belong whose calls were made after they came; with `moved`, also those whose call became one with another.
+pub async fn find_calls(db: impl PgExecutor<'_>, moved: bool) -> sqlx::Result<u64> {
     let found = sqlx::query!(
         "update recordings r set call_id = c.call_id from call_channels c
           where c.channel = r.leg and c.tenant_id = r.tenant_id and c.call_id is distinct from r.call_id
-            and r.stored_at > now() - interval '2 days'"
+            and ($1 or r.call_id is null) and r.stored_at > now() - interval '2 days'",
+        moved
     );
     Ok(found.execute(db).await?.rows_affected())
 }
@@ -292,6 +289,7 @@ pub async fn due(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Object>> {
         BATCH
     );
     let rows = rows.fetch_all(db).await?;
-    let objects = rows.into_iter().map(|row| Object { whose: Whose { tenant: row.tenant_id, id: row.id }, store: row.store });
+    let objects =
+        rows.into_iter().map(|row| Object { whose: Whose { tenant: row.tenant_id, id: row.id }, store: row.store });
     Ok(objects.collect())
 }

@@ -16,8 +16,6 @@ use super::sealed::Whose;
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum Store {
     Folder,
-    /// An S3-compatible store.
-    Bucket,
 }
 
 /// The stores of this node.
@@ -48,10 +46,6 @@ fn gone_is_fine(done: io::Result<()>) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         done => done,
     }
-}
-
-fn no_bucket() -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, "this node has no bucket: recordings_bucket is not set")
 }
 
 impl Vault {
@@ -103,7 +97,6 @@ impl Vault {
                 })
                 .await
             }
-            Store::Bucket => Err(no_bucket()),
         }
     }
 
@@ -118,7 +111,6 @@ impl Vault {
                 })
                 .await
             }
-            Store::Bucket => Err(no_bucket()),
         }
     }
 }

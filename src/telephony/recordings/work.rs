@@ -8,16 +8,20 @@ use sqlx::PgPool;
 use super::{store, vault::Vault};
 
 const EVERY: Duration = Duration::from_secs(5);
+/// Calls that became one with others are looked for once in so many rounds: all recordings of two days are read for it.
+const MOVED_EVERY: u64 = 60;
 
 /// Runs forever. What fails is tried again the next time.
 pub async fn run(pool: PgPool, vault: Vault) {
+    let mut rounds = 0_u64;
     loop {
-        if let Err(error) = store::find_calls(&pool).await {
+        if let Err(error) = store::find_calls(&pool, rounds.is_multiple_of(MOVED_EVERY)).await {
             tracing::warn!(%error, "the calls of recordings could not be found");
         }
         if let Err(error) = remove_due(&pool, &vault).await {
             tracing::warn!(%error, "contents of deleted recordings could not be removed");
         }
+        rounds += 1;
         tokio::time::sleep(EVERY).await;
     }
 }

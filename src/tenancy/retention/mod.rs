@@ -74,8 +74,15 @@ pub struct PlatformPeriods {
 
 impl From<Retention> for PlatformPeriods {
     fn from(of: Retention) -> Self {
-        let Retention { audit_days, calls_days, records_days, mails_days, recordings_days, shortest_days, longest_days } =
-            of;
+        let Retention {
+            audit_days,
+            calls_days,
+            records_days,
+            mails_days,
+            recordings_days,
+            shortest_days,
+            longest_days,
+        } = of;
         Self { audit_days, calls_days, records_days, mails_days, recordings_days, shortest_days, longest_days }
     }
 }

@@ -266,8 +266,8 @@ pub struct Purged {
     pub purged_at: DateTime<Utc>,
     /// How many things of each kind were removed. Kinds may be added.
     pub removed: Removed,
-    /// The switches that have to remove mailboxes yet; empty when nothing is left anywhere but recordings of calls, which switches keep
-    /// under the calls' ids.
+    /// The switches that have to remove mailboxes yet; empty when nothing is left anywhere but recordings of calls that were not
+    /// sent yet, which switches keep under the calls' ids.
     pub waits_for: Vec<WaitsFor>,
 }
 

@@ -144,9 +144,17 @@ fn asks(things: &Things, operation: &str) -> Option<Vec<Ask>> {
     let leads = |then: Value| json!({ "config": { "prompt": { "text": "Hi" }, "then": then } });
     let path = |id: &Uuid| {
         let path = pattern.replace("{tenant_id}", &tenant.to_string()).replace("{id}", &id.to_string());
-        let asked = ["/v1/phone-numbers", "/v1/admin/agents", "/v1/calls", "/v1/live", "/v1/contacts", "/v1/agents", "/v1/recordings"]
-            .iter()
-            .any(|start| path.starts_with(start));
+        let asked = [
+            "/v1/phone-numbers",
+            "/v1/admin/agents",
+            "/v1/calls",
+            "/v1/live",
+            "/v1/contacts",
+            "/v1/agents",
+            "/v1/recordings",
+        ]
+        .iter()
+        .any(|start| path.starts_with(start));
         if asked { format!("{path}?tenant_id={tenant}") } else { path }
     };
     let none = Uuid::nil();

@@ -340,14 +340,20 @@ impl Acting<'_> {
     /// tenant's routing is in as well, nobody can tell whose policy records.
     fn own_recording(&self, tape: Tape) -> Result<Option<(Uuid, Recording)>> {
         let call = &self.found.call;
-        let is_ours = |leg: &Leg| call.legs.iter().zip(&call.owners).any(|(one, owner)| {
-            one.id == leg.id && owner.is_none_or(|owner| owner == self.found.tenant)
-        });
-        let (by_people, by_policy) = self.recorded().partition::<Vec<_>, _>(|(leg, file)| Recording::is_by_people(leg.id, file));
+        let is_ours = |leg: &Leg| {
+            call.legs
+                .iter()
+                .zip(&call.owners)
+                .any(|(one, owner)| one.id == leg.id && owner.is_none_or(|owner| owner == self.found.tenant))
+        };
+        let (by_people, by_policy) =
+            self.recorded().partition::<Vec<_>, _>(|(leg, file)| Recording::is_by_people(leg.id, file));
         if let Some((leg, file)) = by_people.into_iter().find(|(leg, _)| is_ours(leg)) {
             return Ok(Recording::heard(file).map(|file| (leg.id, file)));
         }
-        let Some((leg, file)) = by_policy.into_iter().next().filter(|_| self.found.is_only_ours) else { return Ok(None) };
+        let Some((leg, file)) = by_policy.into_iter().next().filter(|_| self.found.is_only_ours) else {
+            return Ok(None);
+        };
         if tape == Tape::Stop && self.limit.is_some() {
             return Err(Code::RecordedByPolicy.into());
         }

@@ -242,7 +242,10 @@ impl fmt::Display for Placing {
                 )?;
                 if let Some(Recorded { consent_tone }) = records {
                     if *consent_tone {
-                        write!(f, "^set:bridge_pre_execute_bleg_app=playback^set:bridge_pre_execute_bleg_data={CONSENT}")?;
+                        write!(
+                            f,
+                            "^set:bridge_pre_execute_bleg_app=playback^set:bridge_pre_execute_bleg_data={CONSENT}"
+                        )?;
                     }
                     write!(
                         f,
@@ -281,7 +284,11 @@ mod tests {
     #[test]
     fn the_phone_is_called_first_and_then_calls_as_itself() {
         let to = DialNumber::parse("+498912345678").unwrap();
-        let said = placing(Then::Calls { to, shows: E164::parse("+493012345678").ok(), records: Some(Recorded { consent_tone: true }) });
+        let said = placing(Then::Calls {
+            to,
+            shows: E164::parse("+493012345678").ok(),
+            records: Some(Recorded { consent_tone: true }),
+        });
         assert_eq!(
             said,
             "originate {origination_uuid=00000000-0000-0000-0000-000000000000,originate_timeout=30,ignore_early_media=true,user_name=u7k,\

@@ -471,7 +471,7 @@ impl Keeper {
             Some(user) => store::did_not_answer(pool, tenant, user, at).await,
             None => {
                 let paused = serde_json::json!({ "at_queues": AtQueues::Paused });
-                extensions::store::set_calls_by_phone(pool, tenant, extension, &[], &paused).await.map(drop)
+                extensions::store::set_calls_by_phone(pool, tenant, extension, (&[], &paused), &[]).await.map(drop)
             }
         };
         if let Err(error) = written {

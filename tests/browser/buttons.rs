@@ -37,9 +37,7 @@ impl Floor {
         let person = |user: &Value| agents["items"].as_array().unwrap().iter().find(|one| one["id"] == *user).cloned();
         let text = |thing: &Value, field: &str| thing[field].as_str().unwrap_or_default().to_owned();
         let phone = |email: &str| {
-            let is_theirs = |phone: &&Value| {
-                person(&phone["user_id"]).is_some_and(|person| person["email"] == email)
-            };
+            let is_theirs = |phone: &&Value| person(&phone["user_id"]).is_some_and(|person| person["email"] == email);
             let found = phones["items"].as_array().unwrap().iter().find(is_theirs);
             found.unwrap_or_else(|| panic!("{email} has no phone: {phones}")).clone()
         };
@@ -141,7 +139,8 @@ async fn read(browser: &Chromium, script: &str) -> Value {
 }
 
 const FOCUS: &str = "return document.activeElement.dataset.act ?? document.activeElement.tagName";
-const KEYS: [(&str, &str); 4] = [("enter", "\u{e007}"), ("escape", "\u{e00c}"), ("down", "\u{e015}"), ("tab", "\u{e004}")];
+const KEYS: [(&str, &str); 4] =
+    [("enter", "\u{e007}"), ("escape", "\u{e00c}"), ("down", "\u{e015}"), ("tab", "\u{e004}")];
 
 async fn presses(browser: &Chromium, name: &str) {
     let (_, key) = KEYS.iter().find(|(known, _)| *known == name).unwrap();
@@ -402,9 +401,9 @@ async fn a_click_on_a_number_has_ones_own_phone_call_it_and_says_how_far_it_is()
     let database = Database::new().await;
     let floor = Floor::open(&database, &browser).await;
     let mut gallery = Gallery { browser: &browser, site: &floor.site, pictures: pictures(), findings: Vec::new() };
-    let contact = json!({ "name": "Katherine Johnson", "company": "Orbit", "numbers": ["+12025550143", "+4930901820"] });
-    let made =
-        floor.site.node.api("POST", &format!("/v1/contacts?tenant_id={}", floor.tenant), contact).await;
+    let contact =
+        json!({ "name": "Katherine Johnson", "company": "Orbit", "numbers": ["+12025550143", "+4930901820"] });
+    let made = floor.site.node.api("POST", &format!("/v1/contacts?tenant_id={}", floor.tenant), contact).await;
     assert_eq!(made.status, 201, "{}", made.text());
     gallery.show("contacts-called", "/app/contacts").await;
     browser.size(1440, 900).await;
@@ -447,7 +446,13 @@ async fn a_click_on_a_number_has_ones_own_phone_call_it_and_says_how_far_it_is()
         "Other-Leg-Unique-ID": job, "variable_dialplane_taken_by": format!("{}@acme.test", floor.agent.0) });
     fires(&floor.socket, "CHANNEL_CREATE", other, job, &called);
     fires(&floor.socket, "CHANNEL_ANSWER", other, job, &called);
-    fires(&floor.socket, "CHANNEL_BRIDGE", job, job, &json!({ "Bridge-A-Unique-ID": job, "Bridge-B-Unique-ID": other }));
+    fires(
+        &floor.socket,
+        "CHANNEL_BRIDGE",
+        job,
+        job,
+        &json!({ "Bridge-A-Unique-ID": job, "Bridge-B-Unique-ID": other }),
+    );
     browser.sees("Connected.").await;
     clicks(&browser, "#dialling [data-part=hangup]").await;
     floor.told(&format!("uuid_kill {job}")).await;

@@ -180,10 +180,7 @@ pub async fn one(mut visitor: Visitor, id: Uuid) -> Result<Option<Page>, Turned>
         _ => return Ok(None),
     }
     let s = &mut visitor.shell;
-    s.crumbs = vec![
-        (s.t("nav.live").to_owned(), "/app/live".to_owned()),
-        (s.t("act.now").to_owned(), String::new()),
-    ];
+    s.crumbs = vec![(s.t("nav.live").to_owned(), "/app/live".to_owned()), (s.t("act.now").to_owned(), String::new())];
     Ok(Some(page(visitor, "one", OF_CALLS, Some(id)).await))
 }
 

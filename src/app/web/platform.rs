@@ -8,7 +8,9 @@ use askama::Template;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Form, Page, Shell, Turned, Visitor, catalogue, confirm::Confirm, done, ok, service::calls_at, sign_in::Sent, wrong};
+use super::{
+    Form, Page, Shell, Turned, Visitor, catalogue, confirm::Confirm, done, ok, service::calls_at, sign_in::Sent, wrong,
+};
 use crate::{
     http::problem::Problem,
     model::{

@@ -16,7 +16,10 @@ async fn who_may_act_on_calls_of_others_is_offered_it_and_an_agent_is_not() {
     let manager = person(&stage.node, Some(stage.tenant), Role::Manager, "manager@acme.test").await;
     let mut manager = Tab::of(&stage.node, &manager).await;
     let page = manager.get("/app/live").await.text();
-    assert_eq!((said(&page, "all").as_deref(), said(&page, "supervision").as_deref()), (Some("true"), Some("no_phone")));
+    assert_eq!(
+        (said(&page, "all").as_deref(), said(&page, "supervision").as_deref()),
+        (Some("true"), Some("no_phone"))
+    );
     assert!(page.contains("You have no extension") && page.contains("data-rows=\"parked\""), "{page}");
     // The owner gets Grace's phone, and the company's wish is said before anybody listens.
     stage.execute("update extensions set user_id = (select id from users where email = 'owner@acme.test') where user_id = (select id from users where email = 'grace@acme.test')").await;
@@ -62,7 +65,12 @@ async fn a_forms_sender_can_do_no_more_than_by_the_api_and_is_refused_in_their_l
     assert_eq!(owner.post(&supervise, &[("mode", "listen")]).await.status, 404);
     // What is wrong with a field is said as it is, without words of programs.
     let none = agent.post("/app/dial", &[("to", "1001")]).await;
-    assert_eq!(none.json()["said"], "Sie haben keine Nebenstelle: Kein Telefon von Ihnen kann klingeln.", "{}", none.text());
+    assert_eq!(
+        none.json()["said"],
+        "Sie haben keine Nebenstelle: Kein Telefon von Ihnen kann klingeln.",
+        "{}",
+        none.text()
+    );
     let odd = owner.post("/app/dial", &[("to", "not a number")]).await;
     assert_eq!((odd.status, &odd.json()["field"]), (422, &json!("to")), "{}", odd.text());
     assert!(odd.json()["said"].as_str().unwrap().starts_with("must be 1 to 24 digits"), "{}", odd.text());

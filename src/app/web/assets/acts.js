@@ -66,10 +66,10 @@ export class Acts {
     }
     const box = menu.querySelector("summary").getBoundingClientRect();
     const [width, height] = [document.documentElement.clientWidth, window.innerHeight];
-    const [above, below] = [box.top - 64, height - box.bottom - 16];
-    const isBelow = list.scrollHeight <= below || below >= above;
-    Object.assign(style, { position: "fixed", left: "auto", right: `${Math.max(8, width - box.right)}px`, overflowY: "auto",
-      top: isBelow ? `${box.bottom + 4}px` : "auto", bottom: isBelow ? "auto" : `${height - box.top + 4}px`, maxHeight: `${Math.max(160, isBelow ? below : above)}px` });
+    // Left of the button, which stays in sight, and as far down as the window has room for all of it.
+    const room = height - 64 - 12;
+    const top = Math.max(64, Math.min(box.top, height - 12 - Math.min(list.scrollHeight + 2, room)));
+    Object.assign(style, { position: "fixed", left: "auto", right: `${Math.max(8, width - box.left + 4)}px`, top: `${top}px`, bottom: "auto", maxHeight: `${room}px`, overflowY: "auto" });
   }
 
   // A call has changed: what is open shows what can be done now.
@@ -97,11 +97,11 @@ export class Acts {
     const isBar = Boolean(this.bar);
     if (found.size && phone && !isBar) add("for", "text", { text: this.w("for").replace("{name}", this.named_leg(phone)) });
     for (const [name, icon] of Object.entries(ICONS)) if (found.has(name)) does(name, icon);
+    if (found.has("hangup")) add("hangup", "does", { text: this.w("hangup"), icon: "phone-off", isBad: true });
     const asks = this.may.all && this.may.supervision && phone && phone.state !== "ringing" && phone.agent_id !== this.may.me;
     if (asks) add("supervise", "text", { text: this.w(`supervise.${this.may.supervision}`) });
     for (const [name, icon] of Object.entries(MODES)) if (found.has(name)) does(name, icon);
     for (const one of this.links(call)) add(one.href, "link", one);
-    if (found.has("hangup")) add("hangup", "does", { text: this.w("hangup"), icon: "phone-off", isBad: true });
     return list;
   }
 

@@ -58,7 +58,6 @@ async function dial(number) {
   }
   say(told.said ?? place.dataset.failed);
   place.dataset.state = "refused";
-  part("browser").href = `/app/phone?dial=${encodeURIComponent(number)}`;
   part("browser").hidden = told.code !== "no_phone_registered";
 }
 
@@ -100,6 +99,20 @@ export function callNumbers() {
     }
   });
   part("close").addEventListener("click", close);
+  part("browser").addEventListener("click", (event) => {
+    const mine = now;
+    if (!mine) return;
+    event.preventDefault();
+    const id = crypto.randomUUID?.() ?? String(Math.random());
+    const channel = new BroadcastChannel("dialplane-phone");
+    setTimeout(() => channel.close(), 60000);
+    // What stands in an address may come from any website, so the phone may ask whoever opened it for the number.
+    channel.addEventListener("message", ({ data }) => {
+      if (data.said === "opened" && data.id === id) channel.postMessage({ said: "dial", user: document.body.dataset.phone, number: mine.number, id });
+    });
+    window.open(`/app/phone?${new URLSearchParams({ dial: mine.number, for: id })}`, "dialplane-phone");
+    close();
+  });
   part("hangup").addEventListener("click", async () => {
     const mine = now;
     if (!mine?.id) return;

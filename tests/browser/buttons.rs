@@ -351,6 +351,7 @@ async fn an_agent_has_buttons_at_own_calls_only() {
     let mut gallery = Gallery { browser: &browser, site: &floor.site, pictures: pictures(), findings: Vec::new() };
     let others = floor.talks(&floor.own.0, "+442079460958");
     let own = floor.talks(&floor.agent.0, "+493012345678");
+    floor.settings(json!({ "features": { "call_recording": true } })).await;
     browser.click("Sign out").await;
     goes(&browser, &floor.site, floor.site.link_for(&floor.agent.3).await.strip_prefix(&floor.site.url).unwrap()).await;
     browser.fill("password", PASSWORD).await;
@@ -372,6 +373,16 @@ async fn an_agent_has_buttons_at_own_calls_only() {
     }
     gallery.look_around("act-agent").await;
     browser.size(1440, 900).await;
+    // The page was opened before recordings were switched off: the API refuses, in words. A new page does not offer them.
+    floor.settings(json!({ "features": { "call_recording": false } })).await;
+    chooses(&browser, "record").await;
+    browser.sees("Your company does not use recordings.").await;
+    find(&browser, "[data-rows=calls] tr.note-row .bad").await;
+    let _ = browser.complaints().await;
+    goes(&browser, &floor.site, "/app/live").await;
+    browser.sees("Talking").await;
+    opens(&browser).await;
+    assert!(browser.page.find(Locator::Css("[data-act=record]")).await.is_err(), "nothing to press in vain");
     // Their own leg ends, not the caller's.
     chooses(&browser, "hangup").await;
     browser.sees("You leave the call.").await;

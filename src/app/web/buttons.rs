@@ -89,6 +89,8 @@ fn why(s: &Shell, problem: &Problem) -> String {
         Code::ActedOn => "act.why.acted_on",
         Code::NotSeenToHappen => "act.why.not_seen",
         Code::SupervisionForbidden => "act.supervise.forbidden",
+        // No other feature is asked for here.
+        Code::FeatureOff => "act.why.not_recorded",
         Code::Forbidden => "problem.forbidden_text",
         Code::Missing => "act.ask.missing",
         // There, the field's name says no more than the dialog's label.
@@ -240,6 +242,9 @@ mod tests {
         assert_eq!(said(Code::WhichPhone), "You have no extension, so no phone of yours can ring.");
         assert!(!said(Code::SupervisionForbidden).contains("calling.supervision"));
         assert_eq!(said(Code::NotConnected), "The phone is connected with nobody right now.");
+        assert_eq!(said(Code::FeatureOff), "Your company does not use recordings.");
+        assert!(said(Code::RecordedByPolicy).contains("only a manager can stop it"));
+        assert!(said(Code::NoPhoneInCall).starts_with("None of your phones is in this call"));
         let missing = Problem::of_field("to", Code::Missing.into());
         assert_eq!(why(&english, &missing), "Say where to.");
     }

@@ -125,6 +125,8 @@ struct Buttons {
     own: String,
     /// `allowed`, `announced` or `forbidden`; or `no_phone` if none of theirs can ring. Empty if they are not asked.
     supervision: &'static str,
+    /// Whether a recording may be begun: where the company uses them. The platform asks for calls of all tenants, and the API says no.
+    records: bool,
     queues: Vec<(String, String)>,
 }
 
@@ -139,7 +141,7 @@ impl Buttons {
         let words = ["act.", "softphone.presence."].into_iter().filter_map(|prefix| read(prefix).ok()).flatten();
         let words = Value::Object(words.collect()).to_string();
         let of_all = actor.level >= Level::Write;
-        let mut buttons = Self { words, me: actor.user().ok(), of_all, ..Self::default() };
+        let mut buttons = Self { words, me: actor.user().ok(), of_all, records: true, ..Self::default() };
         let Some(tenant) = actor.tenant else { return Ok(buttons) };
         let mut db = visitor.api.read(actor).await?;
         let own = extensions::store::phones_of(&mut *db, tenant, actor.id).await?;
@@ -147,6 +149,7 @@ impl Buttons {
         drop(db);
         buttons.own = own.first().map(|own| own.number.to_string()).unwrap_or_default();
         let settings = settings.and_then(|(settings, _)| serde_json::from_value::<Settings>(settings).ok());
+        buttons.records = settings.as_ref().is_none_or(|settings| settings.features.call_recording);
         buttons.supervision = match settings.map(|settings| settings.calling.supervision).unwrap_or_default() {
             _ if !of_all => "",
             Supervision::Forbidden => "forbidden",

@@ -37,6 +37,12 @@ async fn who_may_act_on_calls_of_others_is_offered_it_and_an_agent_is_not() {
         assert_eq!((said(&page, "supervision").as_deref(), said(&page, "own").as_deref()), (Some(wish), Some(number)));
         assert!(page.contains(told), "{wish}: {page}");
     }
+    // Nobody is offered to record where the company does not use recordings.
+    assert_eq!(said(&owner.get("/app/live").await.text(), "records").as_deref(), Some("false"));
+    let settings = json!({ "features": { "call_recording": true } });
+    let path = format!("/v1/tenants/{}/settings", stage.tenant);
+    assert_eq!(stage.node.api("PATCH", &path, settings).await.status, 200);
+    assert_eq!(said(&owner.get("/app/live").await.text(), "records").as_deref(), Some("true"));
     let agent = person(&stage.node, Some(stage.tenant), Role::Agent, "agent@acme.test").await;
     let mut agent = Tab::of(&stage.node, &agent).await;
     let page = agent.get("/app/live").await.text();

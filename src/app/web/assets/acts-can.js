@@ -9,7 +9,7 @@ export function phone_of(call, me) {
   return own ?? phones.find(isUp) ?? phones[0];
 }
 
-// `may`: `me`, `all` (others' calls, too), `own` (the number of one's phone), `supervision`, `queues`.
+// `may`: `me`, `all` (others' calls, too), `own` (the number of one's phone), `supervision`, `queues`, `records` (the company uses recordings).
 export function can(call, may) {
   const phone = phone_of(call, may.me);
   const isOwn = Boolean(phone && may.me && phone.agent_id === may.me);
@@ -17,7 +17,8 @@ export function can(call, may) {
   const found = new Set(["hangup"]);
   const is = (test, ...names) => { if (test) for (const name of names) found.add(name); };
   const isConnected = isUp(phone) && Boolean(phone.connected_to);
-  const waits = !phone && isUp(legs(call)[0]);
+  // Of a caller who talks while no phone is in the call, the other side would be sent.
+  const waits = !phone && isUp(legs(call)[0]) && !legs(call)[0].connected_to;
   is(isConnected && phone.state !== "held", "hold");
   is(isUp(phone) && phone.state === "held", "resume");
   is(isConnected || waits, "transfer", "voicemail");
@@ -25,7 +26,7 @@ export function can(call, may) {
   is(isConnected, "park");
   is(call.state === "parked" && may.own, "pick_up");
   const isRecorded = legs(call).some((leg) => leg.recording);
-  is(isUp(phone) && !isRecorded, "record");
+  is(isUp(phone) && !isRecorded && may.records, "record");
   // A switch does not say whether a recording is paused.
   is(isUp(phone) && isRecorded, "pause_recording", "resume_recording", "stop_recording");
   const supervises = may.all && !isOwn && ["allowed", "announced"].includes(may.supervision);

@@ -17,10 +17,10 @@ export class Acts {
   // `page`: the live page's root, `element`, `icon`, `call(key)`, `named(call)`, `links(call)`, and the `row(spot)` of a table.
   constructor(page) {
     Object.assign(this, page);
-    const { acts, me, all, own, supervision } = this.root.dataset;
+    const { acts, me, all, own, supervision, records } = this.root.dataset;
     this.words = JSON.parse(acts || "{}");
     const queues = Boolean(document.getElementById("ask-queue"));
-    this.may = { me, all: all === "true", own, supervision, queues };
+    this.may = { me, all: all === "true", own, supervision, queues, records: records === "true" };
     this.isPlatform = this.root.dataset.platform === "true";
     this.opened = null;
     this.notes = new Map();

@@ -58,7 +58,8 @@ async function dial(number) {
   }
   say(told.said ?? place.dataset.failed);
   place.dataset.state = "refused";
-  part("browser").hidden = told.code !== "no_phone_registered";
+  // The phone in the browser needs neither another phone nor our link to the switch.
+  part("browser").hidden = !["no_phone_registered", "no_switch_for_call"].includes(told.code);
 }
 
 // Has the tab of this browser dial that has the phone. `false`: none has it, or it does not answer.
@@ -78,7 +79,12 @@ async function inBrowser(user, number) {
 
 // What is dialled: without the spaces and brackets that people write.
 function dialled(href) {
-  const text = decodeURIComponent(href.slice(4).replace(/%(?![0-9a-f]{2})/gi, ""));
+  let text = href.slice(4).replace(/%(?![0-9a-f]{2})/gi, "");
+  try {
+    text = decodeURIComponent(text);
+  } catch {
+    // It is not UTF-8, and is what it says.
+  }
   return text.replace(/[\s()/]|(?<=\d)-(?=\d)/g, "");
 }
 
@@ -106,9 +112,11 @@ export function callNumbers() {
     const id = crypto.randomUUID?.() ?? String(Math.random());
     const channel = new BroadcastChannel("dialplane-phone");
     setTimeout(() => channel.close(), 60000);
-    // What stands in an address may come from any website, so the phone may ask whoever opened it for the number.
+    // The phone calls no number out of its address, which any website can make: it asks whoever opened it (phone-tabs.js).
     channel.addEventListener("message", ({ data }) => {
-      if (data.said === "opened" && data.id === id) channel.postMessage({ said: "dial", user: document.body.dataset.phone, number: mine.number, id });
+      if (data.id !== id) return;
+      if (data.said === "opened") channel.postMessage({ said: "dial", user: document.body.dataset.phone, number: mine.number, id, at: Date.now() });
+      if (data.said === "dialling") channel.close();
     });
     window.open(`/app/phone?${new URLSearchParams({ dial: mine.number, for: id })}`, "dialplane-phone");
     close();

@@ -195,7 +195,8 @@ class Table {
       const stood = cell.contains(document.activeElement) ? document.activeElement : null;
       cell.replaceChildren(...[column.show(item)].flat().filter(Boolean));
       // Whoever stood on something in it stands on what took its place.
-      if (stood) (cell.querySelector(stood.dataset.act ? `[data-act="${stood.dataset.act}"]` : "a, button") ?? row.querySelector("a, summary, button"))?.focus({ preventScroll: true });
+      const same = stood?.dataset.act ? `[data-act="${stood.dataset.act}"]` : stood?.matches("summary") ? "summary" : "a, button";
+      if (stood) (cell.querySelector(same) ?? row.querySelector("a, summary, button"))?.focus({ preventScroll: true });
     }
     return row;
   }
@@ -273,31 +274,34 @@ const calls = new Table("calls", [
 const queue_names = new Map();
 // The call that an agent is in, and what a supervisor can do there with one click.
 const agent_key = (one) => `${one.tenant_id} ${one.extension}`;
+// Of somebody with several extensions, the row names one, and the call may be at another.
+const leg_of = (one, call) => legs(call).find((leg) => leg.state !== "ringing" && leg.extension && (leg.extension === one.extension || (one.agent_id && leg.agent_id === one.agent_id)));
 function call_of(one) {
-  for (const call of calls.items.values()) {
-    if (call.tenant_id === one.tenant_id && legs(call).some((leg) => leg.extension && leg.extension === one.extension && leg.state !== "ringing")) return call;
-  }
+  for (const call of calls.items.values()) if (call.tenant_id === one.tenant_id && leg_of(one, call)) return call;
   return null;
 }
 const supervises = (call) => { const found = acts.can(call); return ["listen", "whisper", "barge", "take_over"].filter((name) => found.has(name)); };
 function in_call(one) {
   const call = call_of(one);
   if (!call) return nothing();
-  const other = legs(call).find((leg) => leg.extension !== one.extension);
+  const own = leg_of(one, call);
+  const other = legs(call).find((leg) => leg.id !== own.id);
   const spot = `agents\n${agent_key(one)}`;
   const buttons = supervises(call).map((name) => act(call_key(call), name, spot));
   for (const button of buttons) {
-    button.dataset.extension = one.extension;
+    button.dataset.extension = own.extension;
     button.setAttribute("aria-label", `${button.textContent}: ${one.name ?? one.extension}`);
   }
   return element("div", { class: "with" }, other ? shown({ ...party(other), href: `/app/calls/${call.id}` }) : link(`/app/calls/${call.id}`, word(call.state)), buttons.length ? element("div", { class: "row-actions" }, ...buttons) : null);
 }
 // Their rows change with their calls.
 function mark_agents(...all) {
+  const [keys, people] = [new Set(), new Set()];
   for (const call of all) for (const leg of legs(call ?? {})) {
-    const key = `${call.tenant_id} ${leg.extension}`;
-    if (agents.items.has(key)) agents.dirty.add(key);
+    keys.add(`${call.tenant_id} ${leg.extension}`);
+    if (leg.agent_id) people.add(leg.agent_id);
   }
+  if (keys.size) for (const [key, one] of agents.items) if (keys.has(key) || people.has(one.agent_id)) agents.dirty.add(key);
 }
 
 // Why an agent is as they are, and who chose it.

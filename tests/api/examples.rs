@@ -92,7 +92,7 @@ async fn every_example_of_the_description_works_as_it_stands_there() {
         let answer = send(node.app.app_address, method, path, &headers, body.as_bytes()).await;
         // No switch is there to make or to have a call.
         let needs_switch = path.starts_with("/v1/live/calls/") || ask.starts_with("POST /v1/calls");
-        let may_fail = path.starts_with("/v1/auth/") || needs_switch;
+        let may_fail = path.starts_with("/v1/auth/") || path.contains("/wrap-up?") || needs_switch;
         assert!(answer.status < 300 || may_fail && answer.status < 500, "{ask}: {} {}", answer.status, answer.text());
         let body = if answer.body.is_empty() { Value::Null } else { answer.json() };
         if let Some(name) = step["as"].as_str() {
@@ -321,6 +321,7 @@ async fn every_list_is_paged_and_what_it_hangs_on_has_to_exist() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
     let described = send(node.app.app_address, "GET", "/openapi.json", &[], b"").await.json();
+    let tenant = node.tenant("acme.test").await;
     let mut lists = 0;
     for (path, methods) in described["paths"].as_object().unwrap() {
         let answer = &methods["get"]["responses"]["200"]["content"]["application/json"]["schema"]["$ref"];
@@ -336,6 +337,9 @@ async fn every_list_is_paged_and_what_it_hangs_on_has_to_exist() {
         let place = ["{tenant_id}", "{id}", "{agent_id}"].iter().fold(path.clone(), |at, id| at.replace(id, &nowhere));
         let place = place.replace("{name}", "nothing");
         if place != *path {
+            let needs_tenant =
+                parameters.iter().any(|parameter| parameter["name"] == "tenant_id" && parameter["in"] == "query");
+            let place = if needs_tenant { format!("{place}?tenant_id={tenant}") } else { place };
             let answer = node.api("GET", &place, Value::Null).await;
             assert_eq!(answer.status, 404, "{path}: {}", answer.text());
         }

@@ -392,6 +392,7 @@ pub(super) fn thing(english: &str) -> &str {
         "call" => "Anruf",
         "leg" => "Gesprächsseite",
         "contact" => "Kontakt",
+        "recording" => "Aufzeichnung",
         "call record" => "Verbindungsnachweis",
         "signing key" => "Signaturschlüssel",
         "user" => "Konto",

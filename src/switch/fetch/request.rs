@@ -167,6 +167,8 @@ struct Fields<'a> {
     event_name: Option<&'a [u8]>,
     calling_function: Option<&'a [u8]>,
     action: Option<&'a [u8]>,
+    /// Whether `action=user_call` came before the first `Event-Name`.
+    rings_early: bool,
     purpose: Option<&'a [u8]>,
     realm: Option<&'a [u8]>,
     auth_method: Option<&'a [u8]>,
@@ -243,6 +245,7 @@ impl<'a> Fields<'a> {
             b"key" => self.key = Some(value),
             b"user" => self.user = Some(value),
             b"domain" => self.domain = Some(value),
+            b"action" if !in_event => self.rings_early |= value == b"user_call",
             _ if !in_event => {}
             b"Event-Calling-Function" => first(&mut self.calling_function, value),
             b"action" => first(&mut self.action, value),
@@ -380,11 +383,11 @@ fn in_domain<'a>(fields: &Fields<'a>, domain: Cow<'a, str>) -> Request<'a> {
         Some(b"reverse-auth-lookup") => View::ReverseAuth,
         // Nobody logs in to a switch's event socket as a user of the directory.
         Some(b"event_socket_auth") => return Request::Domain { domain },
-        // `user/…` in a dial string (`user_outgoing_channel` in mod_dptools.c).
-        Some(b"user_call") => {
-            let only = text(fields.user).and_then(|user| Only::part(&user).map(|(_, only)| only));
-            View::Ring { only, switch: None }
-        }
+        // `user/…` in a dial string (`user_outgoing_channel` in mod_dptools.c). Who calls without a channel, such as a queue, has an event of
+        // its own, whose name replaces the fetch's and so comes after what was added before (`EF_UNIQ_HEADERS` in switch_event.c). That
+        // may be believed: it shows no more than without it.
+        Some(b"user_call") => rings(fields),
+        None if fields.rings_early => rings(fields),
         _ => View::Profile,
     };
     if let Some(group) = text(fields.group_name) {
@@ -404,6 +407,11 @@ fn in_domain<'a>(fields: &Fields<'a>, domain: Cow<'a, str>) -> Request<'a> {
         // user_exists and find_user_xml may look by any attribute; our users have only these two.
         _ => Request::Domain { domain },
     }
+}
+
+fn rings(fields: &Fields<'_>) -> View<'static> {
+    let only = text(fields.user).and_then(|user| Only::part(&user).map(|(_, only)| only));
+    View::Ring { only, switch: None }
 }
 
 /// What the switch checks when somebody signs in.

@@ -234,3 +234,15 @@ fn whoever_is_rung_is_asked_for_with_the_device_that_a_leg_is_for() {
     assert_eq!(ring("1001~2.00000000000000ff"), Some(Only::Device { place: 2, id }));
     assert_eq!(ring("1001~2"), None);
 }
+
+#[test]
+fn a_queue_rings_its_agents_although_its_event_comes_last() {
+    let form =
+        format!("{BASE}&as_channel=true&action=user_call&Event-Name=REQUEST_PARAMS&key=id&user=1001&domain=acme.test");
+    let ring = View::Ring { only: None, switch: None };
+    assert_eq!(Request::read(form.as_bytes()), Ok(user("acme.test", "1001", ring)));
+    // It is no other fetch for that.
+    let form =
+        format!("{BASE}&action=user_call&Event-Name=REQUEST_PARAMS&action=sip_auth&key=id&user=1001&domain=acme.test");
+    assert_eq!(Request::read(form.as_bytes()), Ok(user("acme.test", "1001", View::Auth { realm: b"" })));
+}

@@ -64,7 +64,11 @@ fn dials(name: &str, number: &str) -> Value {
 
 impl Things {
     async fn new(node: &Node, round: usize) -> Self {
-        let tenant = made(node, "/v1/tenants".into(), json!({ "domain": format!("f{round}.test") })).await;
+        // With the switch that sends its recordings: rounds before have made other clusters.
+        let switches = node.api("GET", "/v1/switches?limit=500", Value::Null).await.json();
+        let own = switches["items"].as_array().unwrap().iter().find(|switch| switch["name"] == node.switch.0.as_str());
+        let new = json!({ "domain": format!("f{round}.test"), "cluster_id": own.unwrap()["cluster_id"] });
+        let tenant = made(node, "/v1/tenants".into(), new).await;
         let (tenant, pool) = (id(&tenant), id(&tenant["pools"][0]));
         let renamed = json!({ "domain": format!("r{round}.test") });
         assert_eq!(node.api("PATCH", &format!("/v1/tenants/{tenant}"), renamed).await.status, 200);
@@ -522,7 +526,8 @@ async fn left_behind(db: &mut PgConnection) -> Vec<String> {
     let tables = sqlx::query_scalar::<_, String>(
         "select c.table_name::text from information_schema.columns c join information_schema.tables t using (table_schema, table_name)
           where c.table_schema = 'public' and c.column_name = 'tenant_id' and t.table_type = 'BASE TABLE'
-            and c.table_name <> 'audit_log'",
+            -- What is sealed on disk goes with the next pass of the node that has it.
+            and c.table_name not in ('audit_log', 'recording_objects')",
     );
     let mut left = Vec::new();
     for table in tables.fetch_all(&mut *db).await.unwrap() {

@@ -138,9 +138,11 @@ impl Buttons {
     async fn of(visitor: &Visitor, actor: &Actor) -> Result<Self, Turned> {
         let language = visitor.shell.language;
         let read = |prefix| serde_json::from_str::<Map<String, Value>>(&catalogue::texts(prefix, language));
-        let words = ["act.", "softphone.presence."].into_iter().filter_map(|prefix| read(prefix).ok()).flatten();
-        let words = Value::Object(words.collect()).to_string();
         let of_all = actor.level >= Level::Write;
+        let words = ["act.", "softphone.presence."].into_iter().filter_map(|prefix| read(prefix).ok()).flatten();
+        // Nobody else is told how they may be listened to.
+        let words = words.filter(|(key, _)| of_all || !key.starts_with("act.supervise."));
+        let words = Value::Object(words.collect()).to_string();
         let mut buttons = Self { words, me: actor.user().ok(), of_all, records: true, ..Self::default() };
         let Some(tenant) = actor.tenant else { return Ok(buttons) };
         let mut db = visitor.api.read(actor).await?;

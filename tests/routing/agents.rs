@@ -42,6 +42,12 @@ impl Desk {
         for core in ["a", "b"] {
             desk.fleet.socket.fires(&json!({ "Event-Name": "HEARTBEAT", "Core-UUID": core }));
         }
+        // Whoever never chose is available, also before that.
+        let since = Instant::now();
+        while desk.live().await["queues"].as_array().is_none_or(Vec::is_empty) {
+            assert!(since.elapsed() < Duration::from_mins(1), "the lists are not read");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         desk.shows("available").await;
         desk
     }
@@ -100,7 +106,7 @@ impl Desk {
             if shown["state"] == state {
                 return shown;
             }
-            assert!(since.elapsed() < Duration::from_secs(20), "not {state}: {shown}");
+            assert!(since.elapsed() < Duration::from_mins(1), "not {state}: {shown}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -196,6 +196,7 @@ async fn a_call_gets_more_time_while_there_is_money_and_none_when_there_is_none(
         "{told:?}"
     );
     // Its record says what it cost.
+    fleet.sql("update admissions set at = at - interval '59 minutes'").await;
     fleet.stage.cdr(leg, record(fleet.stage.carriers[0], call, 3000)).await;
     assert_eq!(
         (spent(&fleet.stage).await, fleet.stage.database.count("select count(*) from call_legs").await),

@@ -222,7 +222,7 @@ async fn a_sick_carrier_drops_back_and_recovers() {
     let [cheap, dear] = [stage.carriers[0], stage.carriers[1]];
     let order =
         async || bridges(&stage.calls(MUNICH, Uuid::new_v4()).await).iter().map(|leg| leg.0).collect::<Vec<_>>();
-    let leg = |cause: &str, answered: bool| json!({ "dialplane_carrier": cheap, "hangup_cause": cause, "answer_epoch": if answered { "1790000000" } else { "0" }, "billsec": "1" });
+    let leg = |cause: &str, answered: bool| json!({ "dialplane_carrier": cheap, "hangup_cause": cause, "answer_epoch": if answered { "1790000000" } else { "0" }, "billsec": if answered { "1" } else { "0" } });
     assert_eq!(order().await, [cheap, dear]);
     for _ in 0..10 {
         stage.cdr(Uuid::new_v4(), leg("USER_BUSY", false)).await;

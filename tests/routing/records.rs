@@ -173,6 +173,7 @@ async fn records_that_an_older_version_could_not_read_are_read_and_keep_nobody_w
     };
     let reader = dialplane::telephony::calls::record::READER;
     insert(&mut db, b"nope".to_vec(), 9, reader, 1500).await;
+    stage.database.execute("update admissions set at = at - interval '10 minutes'").await;
     insert(&mut db, carried(stage.carriers[0], call, 61).to_string().into_bytes(), 5, reader - 1, 1).await;
     dialplane::telephony::calls::inbox::read_unread(stage.node.app.changes.pool()).await.unwrap();
     assert_eq!((spent(&stage).await, counted(&stage).await), (20_000, 1500));
@@ -206,6 +207,59 @@ async fn a_call_is_charged_for_the_seconds_between_its_own_times() {
     record["variables"]["billsec"] = json!("99999999999");
     kept(&stage, Uuid::new_v4(), record.to_string().as_bytes()).await;
     assert_eq!((spent(&stage).await, counted(&stage).await), (sum + 10_000, 2));
+    stage.stop().await;
+}
+
+/// A switch's clock may be wrong, and a record may be made up. The service knows when it admitted the call, and when the record came.
+#[actix_web::test]
+async fn no_record_charges_more_than_the_time_since_its_call_was_admitted() {
+    let stage = Stage::new().await;
+    let now = chrono::Utc::now().timestamp();
+    let (mut sum, mut doubted) = (0, 0);
+    let day = 24 * 3600;
+    for (answered, ended, billed, reason) in [
+        (now - 60, now + 30 * day, "59", "end_epoch"),
+        (now + 20 * day, now + 30 * day, "59", "end_epoch"),
+        (now - 30 * day, now, "59", "answer_epoch"),
+        (now - 3600, now, "3600", "answer_epoch"),
+        // Wrong by two months, but its own times are those of a call of a minute.
+        (now - 60 * day, now - 60 * day + 59, "59", ""),
+        (0, now, "59", "answer_epoch"),
+    ] {
+        let (call, leg) = (admitted(&stage).await, Uuid::new_v4());
+        let mut record = carried(stage.carriers[0], call, 59);
+        for (name, value) in [("answer_epoch", answered.to_string()), ("end_epoch", ended.to_string())] {
+            record["variables"][name] = json!(value);
+        }
+        record["variables"]["billsec"] = json!(billed);
+        kept(&stage, leg, record.to_string().as_bytes()).await;
+        kept(&stage, call, caller().to_string().as_bytes()).await;
+        // What was reserved is a minute, too.
+        sum += 10_000;
+        doubted += usize::from(!reason.is_empty());
+        assert_eq!((spent(&stage).await, live(&stage).await), (sum, 0), "{answered} {ended}");
+        assert_eq!(counted(&stage).await, doubted, "{answered} {ended}");
+        let listed = unreadable(&stage).await;
+        let of_leg = listed.as_array().unwrap().iter().find(|one| one["leg"] == json!(leg));
+        let why = of_leg.map_or("", |one| one["reason"].as_str().unwrap());
+        assert!(reason.is_empty() == why.is_empty() && why.contains(reason), "{answered} {ended}: {why}");
+    }
+    let health = stage.node.api("GET", &format!("/v1/carriers/{}", stage.carriers[0]), Value::Null).await.json();
+    assert_eq!((&health["health"]["seized"], &health["health"]["answered"]), (&json!(1), &json!(1)), "{health}");
+    // A call that was admitted an hour ago may have lasted an hour. Its record counts, also after one that could not be believed.
+    let (call, leg) = (admitted(&stage).await, Uuid::new_v4());
+    let hour = carried(stage.carriers[0], call, 3600).to_string();
+    kept(&stage, leg, hour.as_bytes()).await;
+    assert_eq!((spent(&stage).await, counted(&stage).await), (sum + 10_000, doubted + 1));
+    stage.database.execute("update admissions set at = at - interval '1 hour'").await;
+    kept(&stage, leg, hour.as_bytes()).await;
+    kept(&stage, call, caller().to_string().as_bytes()).await;
+    assert_eq!((spent(&stage).await, counted(&stage).await), (sum + 600_000, doubted));
+    // Nobody who is said not to have been answered was billed for seconds: the call keeps what is reserved for it.
+    let call = admitted(&stage).await;
+    let said = json!({ "variables": { "hangup_cause": "NO_ANSWER", "answer_epoch": "0", "billsec": "59" } });
+    kept(&stage, call, said.to_string().as_bytes()).await;
+    assert_eq!((spent(&stage).await, live(&stage).await), (sum + 610_000, 0));
     stage.stop().await;
 }
 

@@ -67,8 +67,9 @@ impl Inbox {
     pub async fn keep(&self, posted: &Posted) -> sqlx::Result<Outcome> {
         let received = Utc::now();
         let Read { mut leg, domain, told } = read(posted.leg, posted.body.clone(), received).await;
-        if store::is_foreign(&self.pool, posted.switch, &calls(posted.leg, told.as_ref())).await? {
-            leg = Err(Unreadable::Foreign);
+        let about = calls(posted.leg, told.as_ref());
+        if let Some(reason) = doubt(&self.pool, posted.switch, &about, &leg, received).await? {
+            leg = Err(reason);
         }
         let unreadable = leg.as_ref().err().map(ToString::to_string);
         let kept = store::keep(&self.pool, posted, domain.as_deref(), unreadable.as_deref()).await?;
@@ -138,6 +139,24 @@ fn calls(leg: Uuid, told: Option<&Told>) -> Vec<Uuid> {
     told.and_then(|told| told.admitted).into_iter().chain([leg]).collect()
 }
 
+/// Why a record can't be believed, as far as only the service can know that: what it says about a call must fit what was admitted.
+async fn doubt(
+    pool: &PgPool,
+    switch: Uuid,
+    calls: &[Uuid],
+    leg: &Result<Leg, Unreadable>,
+    received: DateTime<Utc>,
+) -> sqlx::Result<Option<Unreadable>> {
+    if store::is_foreign(pool, switch, calls).await? {
+        return Ok(Some(Unreadable::Foreign));
+    }
+    let Ok(Leg::Carried(leg)) = leg else { return Ok(None) };
+    let Some(call) = leg.call.filter(|_| leg.answered) else { return Ok(None) };
+    let admitted = store::admitted_at(pool, call, leg.callee.as_deref()).await?;
+    let is_too_long = admitted.is_some_and(|admitted| leg.is_too_long(admitted, received));
+    Ok(is_too_long.then_some(Unreadable::Contradiction("answer_epoch")))
+}
+
 /// Reads the records that could not be read when they came, because the database was down or an older version could not read
 /// them.
 pub async fn read_unread(pool: &PgPool) -> sqlx::Result<()> {
@@ -146,10 +165,11 @@ pub async fn read_unread(pool: &PgPool) -> sqlx::Result<()> {
         let leg = channel(&name);
         let Read { leg: mut read, domain, told } =
             read(leg.unwrap_or_default(), kept.body.into(), kept.received_at).await;
-        if let Some(leg) = leg
-            && store::is_foreign(pool, kept.switch, &calls(leg, told.as_ref())).await?
-        {
-            read = Err(Unreadable::Foreign);
+        if let Some(leg) = leg {
+            let about = calls(leg, told.as_ref());
+            if let Some(reason) = doubt(pool, kept.switch, &about, &read, kept.received_at).await? {
+                read = Err(reason);
+            }
         }
         let record =
             Record { name: &name, switch: kept.switch, leg: read, told: told.filter(|_| leg.is_some()), domain };

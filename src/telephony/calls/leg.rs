@@ -9,7 +9,7 @@ use crate::{model::channel, telephony::carriers::health};
 /// In seconds. A record of a longer call is not believed.
 const LONGEST: i64 = 31 * 24 * 3600;
 
-/// How many seconds a switch's clock may be ahead of this one.
+/// How many seconds a switch's clock may be ahead of this one, or be set forward while a call goes on.
 const AHEAD: i64 = 300;
 
 /// A leg that is over.
@@ -49,6 +49,11 @@ impl Leg {
     /// Reads a leg from its record, which came at `received`. Missing values are errors, never taken for an unanswered call.
     pub fn read(record: &Variables, received: DateTime<Utc>) -> Result<Self, Unreadable> {
         let answered = whole(record, "answer_epoch")?;
+        // A switch counts billed seconds from the answer, and without one there are none (`switch_channel_set_timestamps` in
+        // switch_channel.c). Such a leg must neither be free nor give back what was reserved for its call.
+        if answered == Some(0) && whole(record, "billsec").is_ok_and(|billed| billed.is_some_and(|billed| billed > 0)) {
+            return Err(Unreadable::Contradiction("answer_epoch"));
+        }
         let cause = record.get("hangup_cause");
         let connected = record.get("originate_disposition").is_none_or(|outcome| outcome == "SUCCESS");
         let partner = record.get("last_bridge_to").and_then(|leg| leg.parse().ok());
@@ -76,9 +81,18 @@ impl Leg {
     }
 }
 
+impl Carried {
+    /// Whether it lasted longer than there was time for, as the service knows without the switch's clock: its call was admitted at
+    /// `admitted`, and its record received at `received`.
+    #[must_use]
+    pub fn is_too_long(&self, admitted: DateTime<Utc>, received: DateTime<Utc>) -> bool {
+        self.seconds > (received - admitted).num_seconds().saturating_add(AHEAD)
+    }
+}
+
 /// The seconds from answer to end. The switch computes `billsec` from these two times (`switch_channel_set_timestamps` in
 /// switch_channel.c), so the times count, and `billsec` only where they are missing. Both times are whole seconds: a call that was answered
-/// lasted one second at least, or else it would cost nothing.
+/// lasted one second at least, or else it would cost nothing. No call ends after its record was received.
 fn seconds(record: &Variables, answered: i64, received: DateTime<Utc>) -> Result<i64, Unreadable> {
     let (billed, ended) = (whole(record, "billsec"), whole(record, "end_epoch")?.filter(|at| *at > 0));
     if answered == 0 {
@@ -86,7 +100,7 @@ fn seconds(record: &Variables, answered: i64, received: DateTime<Utc>) -> Result
     }
     if let Some(ended) = ended {
         let lasted = ended - answered;
-        return if (0..=LONGEST).contains(&lasted) {
+        return if (0..=LONGEST).contains(&lasted) && ended <= received.timestamp() + AHEAD {
             Ok(lasted.max(1))
         } else {
             Err(Unreadable::Contradiction("end_epoch"))
@@ -155,6 +169,12 @@ mod tests {
         assert_eq!(seconds(&[("answer_epoch", "1790000000"), ("end_epoch", "1790000000")]), Ok(1));
         assert_eq!(seconds(&[("answer_epoch", "1790000000"), ("billsec", "0")]), Ok(1));
         assert_eq!(seconds(&[("answer_epoch", "0"), ("end_epoch", "1790000000")]), Ok(0));
+        assert_eq!(seconds(&[("answer_epoch", "0"), ("end_epoch", "1790000000"), ("billsec", "0")]), Ok(0));
+        assert_eq!(
+            seconds(&[("answer_epoch", "1795651140"), ("end_epoch", "1795651500")]),
+            Ok(360),
+            "its clock is ahead"
+        );
         assert_eq!(seconds(&[("answer_epoch", "1790000000"), ("billsec", "59")]), Ok(59));
         for (pairs, code) in [
             (&[("answer_epoch", "1790000000")][..], "missing: billsec"),
@@ -166,11 +186,30 @@ mod tests {
             (&[("answer_epoch", "1795650000"), ("billsec", "9000")], "contradiction: billsec"),
             (&[("answer_epoch", "1790000000"), ("end_epoch", "1789999999")], "contradiction: end_epoch"),
             (&[("answer_epoch", "1"), ("end_epoch", "1790000000")], "contradiction: end_epoch"),
+            // The record was received at 1795651200.
+            (
+                &[("answer_epoch", "1795651140"), ("end_epoch", "1795651501"), ("billsec", "59")],
+                "contradiction: end_epoch",
+            ),
+            (&[("answer_epoch", "1797000000"), ("end_epoch", "1798000000")], "contradiction: end_epoch"),
+            (&[("answer_epoch", "1797000000"), ("billsec", "1")], "contradiction: billsec"),
+            (&[("answer_epoch", "0"), ("end_epoch", "1790000059"), ("billsec", "59")], "contradiction: answer_epoch"),
         ] {
             let refused = seconds(pairs).unwrap_err();
             let (code, field) = code.split_once(": ").unwrap();
             assert!(refused.starts_with(&format!("{code}: ")) && refused.contains(field), "{pairs:?}: {refused}");
         }
+    }
+
+    #[test]
+    fn a_leg_lasts_no_longer_than_from_its_calls_admission_to_its_record() {
+        let leg = carried(&[("answer_epoch", "1790000000"), ("end_epoch", "1790000400")]).unwrap();
+        let received = "2026-11-26T00:00:00Z".parse::<DateTime<Utc>>().unwrap();
+        let after = |seconds| leg.is_too_long(received - chrono::Duration::seconds(seconds), received);
+        assert!(after(1) && after(99) && !after(100) && !after(3600));
+        assert!(
+            leg.is_too_long(DateTime::<Utc>::MAX_UTC, received) && !leg.is_too_long(DateTime::<Utc>::MIN_UTC, received)
+        );
     }
 
     #[test]
@@ -187,6 +226,12 @@ mod tests {
         assert!(unanswered(&[answered, ("bridge_epoch", "0")]));
         assert!(unanswered(&[answered, ("bridge_epoch", "1790000000"), ("originate_disposition", "USER_BUSY")]));
         assert_eq!(read(&[]), Err(Unreadable::Missing("hangup_cause")));
+        assert_eq!(
+            read(&[("answer_epoch", "0"), ("billsec", "59")]),
+            Err(Unreadable::Contradiction("answer_epoch")),
+            "what was reserved is not given back"
+        );
+        assert!(unanswered(&[("answer_epoch", "0"), ("billsec", "0")]));
         assert_eq!(read(&[("answer_epoch", "x")]), Err(Unreadable::BadValue("answer_epoch")));
         assert_eq!(read(&[(channel::CARRIER, "x")]), Err(Unreadable::BadValue(channel::CARRIER)));
     }

@@ -105,6 +105,22 @@ pub async fn is_foreign(db: impl PgExecutor<'_>, switch: Uuid, calls: &[Uuid]) -
     .await
 }
 
+/// When a call was admitted that costs something. `callee` is absent in legs that began under an earlier version.
+pub async fn admitted_at(
+    db: impl PgExecutor<'_>,
+    call: Uuid,
+    callee: Option<&str>,
+) -> sqlx::Result<Option<DateTime<Utc>>> {
+    sqlx::query_scalar!(
+        "select min(at) as at from admissions
+          where call_id = $1 and admitted and not emergency and ($2::text is null or callee = $2)",
+        call,
+        callee
+    )
+    .fetch_one(db)
+    .await
+}
+
 /// Ends a call, so that it takes no line any more. If nobody answered it, what was reserved for it is given back.
 pub async fn end(db: &mut PgConnection, call: Uuid, unanswered: bool) -> sqlx::Result<()> {
     sqlx::query!("select end_call($1, $2)::text as done", call, unanswered).fetch_one(db).await.map(|_| ())

@@ -85,8 +85,10 @@ impl Desk {
     async fn has_call(&self) {
         self.has_state("Receiving");
         self.shows("ringing").await;
+        self.logged("ringing").await;
         self.has_state("In a queue call");
         self.shows("on_call").await;
+        self.logged("on_call").await;
         self.says("bridge-agent-end", &json!({}));
         self.has_state("Waiting");
     }
@@ -128,6 +130,19 @@ impl Desk {
     /// Waits until the switch was told this of the agent, and returns all that it was told of agents until then.
     async fn told(&self, command: &str) -> Vec<String> {
         told(&self.fleet.socket, &format!("callcenter_config agent set {command}")).await
+    }
+
+    /// Waits until the log goes on with this. What is over before the node looks is not in it.
+    async fn logged(&self, state: &str) {
+        let since = Instant::now();
+        loop {
+            let list = self.node().api("GET", &self.path("activity"), Value::Null).await.json();
+            if list["items"][0]["state"] == state {
+                return;
+            }
+            assert!(since.elapsed() < Duration::from_mins(1), "not {state}: {list}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// The log, the earliest first, once it has so many entries.
@@ -249,10 +264,12 @@ async fn feature_codes_change_the_same_status() {
 #[actix_web::test]
 async fn the_time_after_a_call_is_shown_and_can_be_ended_or_made_longer() {
     let desk = Desk::new().await;
+    desk.logged("available").await;
     let early = desk.put("wrap-up", json!({ "seconds": 0 })).await;
     assert_eq!((early.status, &early.json()["code"]), (409, &json!("no_wrap_up")), "{}", early.text());
     desk.has_call().await;
     let shown = desk.shows("wrap_up").await;
+    desk.logged("wrap_up").await;
     let times =
         ["since", "until"].map(|name| shown[name].as_str().unwrap().parse::<chrono::DateTime<chrono::Utc>>().unwrap());
     assert_eq!((times[1] - times[0]).num_seconds(), 60, "{shown}");
@@ -263,8 +280,10 @@ async fn the_time_after_a_call_is_shown_and_can_be_ended_or_made_longer() {
     assert_eq!((ended.status, &ended.json()["now"]["state"]), (200, &json!("available")), "{}", ended.text());
     assert_eq!(desk.told(&format!("wrap_up_time {} 0", desk.name)).await.len(), 1);
     desk.shows("available").await;
+    desk.logged("available").await;
     desk.has_state("In a queue call");
     assert_eq!(desk.told(&format!("wrap_up_time {} 60", desk.name)).await.len(), 1);
+    desk.logged("on_call").await;
     desk.says("bridge-agent-end", &json!({}));
     desk.has_state("Waiting");
     desk.shows("wrap_up").await;

@@ -97,8 +97,7 @@ impl OnSwitch {
     #[must_use]
     pub fn wanted(chosen: Option<(Status, bool)>, code: AtQueues) -> Self {
         let by_person = match chosen {
-            None => Self::Available,
-            Some((Status::Available, false)) => Self::Available,
+            None | Some((Status::Available, false)) => Self::Available,
             Some((Status::Available | Status::Busy | Status::Away, _)) => Self::OnBreak,
             Some((Status::Offline, _)) => Self::LoggedOut,
         };

@@ -391,7 +391,7 @@ async fn a_browser_and_a_desk_phone_of_one_extension_ring_together_and_the_first
     // A node that begins to listen may miss the first REGISTER.
     let began = Instant::now();
     while known().await.is_empty() {
-        assert!(began.elapsed() < Duration::from_secs(60), "the node does not hear the switch");
+        assert!(began.elapsed() < Duration::from_mins(1), "the node does not hear the switch");
         tokio::time::sleep(Duration::from_secs(1)).await;
         other.registers().await;
     }
@@ -402,7 +402,7 @@ async fn a_browser_and_a_desk_phone_of_one_extension_ring_together_and_the_first
     let began = Instant::now();
     let is_page = |one: &Value| one["transport"] == "ws";
     while !(known().await.iter().any(is_page) && known().await.len() == 3) {
-        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", known().await);
+        assert!(began.elapsed() < Duration::from_mins(1), "{:?}", known().await);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let call = other.calls(&grace.number);

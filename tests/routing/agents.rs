@@ -67,7 +67,6 @@ impl Desk {
             "CC-Queue": self.queue, "CC-Member-UUID": Uuid::new_v4(),
         });
         event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let mut event = event;
         event["Core-UUID"] = "b".into();
         event["Event-Date-Timestamp"] = now().to_string().into();
         self.fleet.socket.fires(&event);

@@ -238,8 +238,8 @@ impl Played {
             ["callcenter_config", "tier", "del", queue, agent] => {
                 self.tiers.remove(&(queue.into(), agent.into()));
             }
-            ["callcenter_config", "agent", "set", ..] => {}
-            ["uuid_kill" | "uuid_hold" | "uuid_transfer" | "uuid_setvar_multi" | "uuid_bridge" | "uuid_audio", ..]
+            ["callcenter_config", "agent", "set", ..]
+            | ["uuid_kill" | "uuid_hold" | "uuid_transfer" | "uuid_setvar_multi" | "uuid_bridge" | "uuid_audio", ..]
             | ["sched_del" | "vm_delete", _]
             | ["sched_hangup", _, _, "ALLOTTED_TIMEOUT"]
             | ["sched_broadcast", _, _, _, "bleg"]

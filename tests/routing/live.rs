@@ -311,7 +311,7 @@ async fn a_scrape_tells_how_each_switch_is_and_nothing_of_one_that_is_not_heard(
     is("idle_ratio", "0.875");
     is("uptime_seconds", "60.5");
     assert!(text.contains("dialplane_backlog{kind=\"webhooks\"} 0"), "{text}");
-    let gaps = of("gaps_total").unwrap().parse::<f64>().unwrap();
+    let gaps = of("gaps_total").unwrap().parse::<u32>().unwrap();
     // Nothing is said of a switch that nobody hears.
     fleet.socket.has().hangs_up = true;
     fires(&fleet.socket, json!({ "Event-Name": "SHUTDOWN" }), now());
@@ -329,6 +329,6 @@ async fn a_scrape_tells_how_each_switch_is_and_nothing_of_one_that_is_not_heard(
         "{text}"
     );
     let after = text.lines().find(|line| line.starts_with("dialplane_switch_gaps_total{")).unwrap();
-    assert_eq!(after.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap(), gaps + 1.0);
+    assert_eq!(after.rsplit_once(' ').unwrap().1.parse::<u32>().unwrap(), gaps + 1);
     fleet.stage.stop().await;
 }

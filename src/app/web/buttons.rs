@@ -144,9 +144,9 @@ impl Job {
 }
 
 /// A call was begun.
-fn begun(s: &Shell, job: &Value) -> Page {
+fn begun(s: &Shell, job: &Value) -> HttpResponse {
     let job = Job::of(s, job);
-    Ok(HttpResponse::Created().json(Said { said: job.said.clone(), job: Some(job) }))
+    HttpResponse::Created().json(Said { said: job.said.clone(), job: Some(job) })
 }
 
 /// Does something to a call that goes on.
@@ -158,7 +158,7 @@ async fn act(visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     let body = body(&form, &["action", "leg_id", "to", "queue_id", "extension_id"]);
     let s = &visitor.shell;
     match visitor.ask(Ask::new(Method::POST, path).json(&body)).await {
-        Ok(answer) if answer.body["job"].is_object() => begun(s, &answer.body["job"]),
+        Ok(answer) if answer.body["job"].is_object() => Ok(begun(s, &answer.body["job"])),
         Ok(answer) => {
             let slot = answer.body["slot"].as_str().unwrap_or_default();
             let said = s.t_of("act.done", form.value("action")).replace("{slot}", slot);
@@ -176,7 +176,7 @@ async fn supervise(visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     let path = path(&actor, tenant_of(&form), &format!("/v1/live/calls/{id}/supervise"))?;
     let body = body(&form, &["mode", "leg_id", "extension_id"]);
     match visitor.ask(Ask::new(Method::POST, path).json(&body)).await {
-        Ok(answer) => begun(&visitor.shell, &answer.body),
+        Ok(answer) => Ok(begun(&visitor.shell, &answer.body)),
         Err(problem) if problem.reason().why.code == Code::NoPhoneRegistered => {
             // It may well be registered at another one.
             let reason = problem.reason();
@@ -195,7 +195,7 @@ async fn dial(visitor: Visitor, sent: Sent) -> Page {
     let actor = visitor.sends(Resource::Live, Level::Own, &form)?;
     let path = path(&actor, None, "/v1/calls")?;
     match visitor.ask(Ask::new(Method::POST, path).json(&body(&form, &["to"]))).await {
-        Ok(answer) => begun(&visitor.shell, &answer.body),
+        Ok(answer) => Ok(begun(&visitor.shell, &answer.body)),
         Err(problem) => refused(&visitor.shell, problem),
     }
 }

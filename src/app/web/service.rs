@@ -39,7 +39,7 @@ pub fn calls_at(live: &Live, switch: Uuid) -> Option<usize> {
 
 #[derive(Template)]
 #[template(path = "web/switch_calls.html")]
-struct Calls<'a> {
+struct CountedCalls<'a> {
     s: &'a Shell,
     id: Uuid,
     is_out: bool,
@@ -111,7 +111,7 @@ async fn calls(visitor: Visitor, id: Path<Uuid>) -> Page {
     let switch = switch.ok_or_else(|| Problem::not_found("switch"))?;
     let live = live(&visitor)?;
     let calls = calls_at(&live, *id);
-    ok(&Calls { s: &visitor.shell, id: *id, is_out: switch.draining_since.is_some(), calls })
+    ok(&CountedCalls { s: &visitor.shell, id: *id, is_out: switch.draining_since.is_some(), calls })
 }
 
 async fn change(visitor: Visitor, id: Uuid, sent: Sent, what: &str, flash: &'static str) -> Page {

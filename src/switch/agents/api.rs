@@ -1,7 +1,5 @@
 //! `/v1/agents/{id}/…`: an agent's status, the time after a call, and how they were.
 
-use std::sync::Arc;
-
 use actix_web::{
     HttpResponse, get, put,
     web::{Bytes, Data, Json, Path, Query},
@@ -125,12 +123,12 @@ pub async fn set_agent_status(
         Outcome::said(&status(tenant, *id, Some(chosen), entry.as_ref()))
     };
     let answer = request.quietly().run(&api, &actor, &body, work).await?;
-    take_over(live.into_inner(), kept);
+    take_over(&live, kept);
     Ok(answer)
 }
 
 /// Has this node know at once what it has just committed.
-fn take_over(live: Arc<Live>, chosen: Option<Chosen>) {
+fn take_over(live: &Live, chosen: Option<Chosen>) {
     let news = live.chosen.put(chosen.into_iter().collect());
     live.stirred.tenants(news);
 }
@@ -170,7 +168,7 @@ pub async fn set_agent_wrap_up(
         Outcome::said(&status(tenant, *id, Some(chosen), entry.as_ref()))
     };
     let answer = request.quietly().run(&api, &actor, &body, work).await?;
-    take_over(live.into_inner(), kept);
+    take_over(&live, kept);
     Ok(answer)
 }
 

@@ -467,12 +467,11 @@ impl Keeper {
         }
         let Whom { tenant, extension, user } = whom;
         let pool = self.changes.pool();
-        let written = match user {
-            Some(user) => store::did_not_answer(pool, tenant, user, at).await,
-            None => {
-                let paused = serde_json::json!({ "at_queues": AtQueues::Paused });
-                extensions::store::set_calls_by_phone(pool, tenant, extension, (&[], &paused), &[]).await.map(drop)
-            }
+        let written = if let Some(user) = user {
+            store::did_not_answer(pool, tenant, user, at).await
+        } else {
+            let paused = serde_json::json!({ "at_queues": AtQueues::Paused });
+            extensions::store::set_calls_by_phone(pool, tenant, extension, (&[], &paused), &[]).await.map(drop)
         };
         if let Err(error) = written {
             tracing::debug!(%error, "that a switch paused an agent could not be written down");

@@ -297,7 +297,9 @@ async fn modules(
     ] {
         let mut documents = rows.remove(&kind).unwrap_or_default();
         // Who reads files is told by nobody.
-        documents.iter_mut().for_each(|row| row.with_status = true);
+        for row in &mut documents {
+            row.with_status = true;
+        }
         let documents = documents.iter().map(|row| documents::static_document(&plan.domain, row, keyring));
         let merged = merge(name, &documents.collect::<Result<Vec<_>, _>>()?);
         all.extend(merged.map(|text| (name, format!("<include>\n{text}</include>\n"))));

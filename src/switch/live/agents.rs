@@ -18,7 +18,10 @@ use super::{
     views::{self, AgentState, time},
     whose::id_of,
 };
-use crate::model::agent_status::{Cause, Chosen, Status};
+use crate::{
+    model::agent_status::{Cause, Chosen, Status},
+    text::Domain,
+};
 
 const SECOND: Micros = 1_000_000;
 
@@ -261,7 +264,7 @@ struct OfPhone {
 pub fn of_tenant(scope: &Scope, live: &Live, tenant: Uuid, names: &Names, only: Option<&str>) -> Agents {
     let Some(slot) = live.generations().scope(tenant) else { return Agents::default() };
     let domains = slot.home.iter().chain(&slot.domain).chain(&slot.former.domains);
-    let domains = domains.map(|domain| domain.as_str()).collect::<BTreeSet<_>>();
+    let domains = domains.map(Domain::as_str).collect::<BTreeSet<_>>();
     let people = names.people(only);
     let is_wanted = |user: &str| {
         only.is_none_or(|only| only == user) || people.values().flatten().any(|one| one.sip_username == user)
@@ -345,6 +348,7 @@ pub fn of_tenant(scope: &Scope, live: &Live, tenant: Uuid, names: &Names, only: 
     Agents { entries, is_heard: true, is_whole }
 }
 
+#[expect(clippy::option_option, reason = "nobody has it, or whoever has it never chose")]
 fn entry(
     tenant: Uuid,
     who: Who,

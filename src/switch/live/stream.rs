@@ -280,9 +280,8 @@ impl Client {
                         self.last = event.number;
                         return self.event(&event);
                     }
-                    Ok(Sent::Event(_)) => {}
                     Ok(Sent::Anew(cluster)) if self.hears_of(cluster) => self.anew = Some(Reason::Switch),
-                    Ok(Sent::Anew(_)) => {}
+                    Ok(Sent::Event(_) | Sent::Anew(_)) => {}
                     Err(RecvError::Lagged(_)) => self.anew = Some(Reason::Behind),
                     Err(RecvError::Closed) => return end("node_stops"),
                 },

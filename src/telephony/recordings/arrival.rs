@@ -139,7 +139,7 @@ pub struct Coming {
     /// `None` if a recording of this name is there: what comes is only compared with it.
     writing: Option<Writing>,
     piece: Vec<u8>,
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
 }
 
 impl Arrivals {
@@ -183,7 +183,7 @@ impl Arrivals {
             number: 0,
         };
         let piece = Vec::with_capacity(PIECE);
-        Ok(Coming { arrivals: self.clone(), whose, switch, name, work, writing, piece, _place: place })
+        Ok(Coming { arrivals: self.clone(), whose, switch, name, work, writing, piece, place })
     }
 }
 
@@ -200,7 +200,7 @@ impl Coming {
 
     /// Seals and writes what has come.
     async fn put(self, is_last: bool) -> Result<Self, NotTaken> {
-        let Self { arrivals, whose, switch, name, mut work, writing, piece, _place } = self;
+        let Self { arrivals, whose, switch, name, mut work, writing, piece, place } = self;
         let seal = move || {
             let mut sealed = work.take(&piece)?;
             if is_last {
@@ -214,7 +214,7 @@ impl Coming {
             None => None,
         };
         let piece = Vec::with_capacity(PIECE);
-        Ok(Self { arrivals, whose, switch, name, work, writing, piece, _place })
+        Ok(Self { arrivals, whose, switch, name, work, writing, piece, place })
     }
 
     /// Ends the recording: when this returns, it is in the store and in the database, or it was there before. `until`: when the switch

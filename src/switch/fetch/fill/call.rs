@@ -65,7 +65,6 @@ pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, placed: &PlacedCall) -
         let extra = marked(row.tenant.id, placed, &routed.route);
         let before = xml_entries(&now.plan);
         let Some(context) = &slot.domain else { return Ok(Filled::Less) };
-        let mut routed = routed;
         let rung = fetch.ring_devices(slot, placed.switch, &mut routed.route, None).0;
         let mut found = routed_as(&tenant, &now.plan, context.as_str(), routed, row.tenant, &extra, placed, &before)?;
         found.rung = rung;

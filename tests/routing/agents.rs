@@ -295,7 +295,7 @@ async fn the_time_after_a_call_is_shown_and_can_be_ended_or_made_longer() {
     assert!((until - chrono::Utc::now()).num_seconds() > 500, "{}", longer.text());
     desk.told(&format!("ready_time {} {}", desk.name, until.timestamp())).await;
 
-    let log = desk.activity(8).await;
+    let log = desk.activity(7).await;
     let states = log.iter().map(|entry| entry["state"].as_str().unwrap()).collect::<Vec<_>>();
     let wanted = ["available", "ringing", "on_call", "wrap_up", "available", "on_call", "wrap_up"];
     assert!(states.ends_with(&wanted), "{states:?}");

@@ -10,7 +10,6 @@ mod harness;
 #[path = "../routing/event_socket.rs"]
 mod event_socket;
 
-mod buttons;
 mod chromium;
 mod desk;
 mod gallery;

@@ -8,7 +8,6 @@ mod ask;
 pub mod assets;
 mod assignments;
 mod audit;
-mod buttons;
 mod calls;
 pub mod catalogue;
 mod confirm;
@@ -37,7 +36,6 @@ mod resources;
 mod retention;
 mod schema;
 mod search;
-mod service;
 mod sign_in;
 mod switches;
 mod tester;
@@ -113,8 +111,6 @@ pub fn pages(config: &mut web::ServiceConfig) {
         .configure(uploads::pages)
         .configure(assignments::pages)
         .configure(live::pages)
-        .configure(buttons::pages)
-        .configure(service::pages)
         .configure(calls::pages)
         .configure(reports::pages)
         .configure(deliveries::pages)
@@ -311,7 +307,7 @@ fn theme(request: &HttpRequest) -> Option<&'static str> {
     }
 }
 
-const FLASHES: [&str; 33] = [
+const FLASHES: [&str; 31] = [
     "agents.was_suspended",
     "agents.was_activated",
     "agents.was_deleted",
@@ -341,8 +337,6 @@ const FLASHES: [&str; 33] = [
     "thing.was_saved",
     "reset.done",
     "sign_out.done",
-    "switches.was_drained",
-    "switches.was_resumed",
     "verify.done",
     "webhooks.was_replayed",
 ];

@@ -2,15 +2,13 @@
 
 use actix_web::{
     get, post,
-    web::{Data, Path, Query, ServiceConfig},
+    web::{Path, Query, ServiceConfig},
 };
 use askama::Template;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{
-    Form, Page, Shell, Turned, Visitor, catalogue, confirm::Confirm, done, ok, service::calls_at, sign_in::Sent, wrong,
-};
+use super::{Form, Page, Shell, Turned, Visitor, catalogue, confirm::Confirm, done, ok, sign_in::Sent, wrong};
 use crate::{
     http::problem::Problem,
     model::{
@@ -20,7 +18,6 @@ use crate::{
         settings,
     },
     people::onboarding::{self, NewOwner, NewTenancy},
-    switch::live::Live,
     telephony::calls,
     tenancy::{
         auth::{
@@ -222,10 +219,6 @@ struct SwitchRow {
     name: String,
     status: String,
     last_seen_at: Option<DateTime<Utc>>,
-    /// Whether no call is begun there by a click.
-    is_out: bool,
-    /// How many calls are up, if the switch is heard.
-    calls: Option<usize>,
 }
 
 #[derive(Template)]
@@ -248,8 +241,6 @@ pub fn called(status: impl serde::Serialize) -> String {
 async fn cluster_page(visitor: &Visitor, actor: &Actor, form: &Form) -> Page {
     let mut db = visitor.api.read(actor).await?;
     let mut rows = Vec::new();
-    let drained = switches::store::draining(&mut *db).await?;
-    let live = visitor.request.app_data::<Data<Live>>().cloned();
     for cluster in clusters::store::list(&mut *db, Window::FIRST).await? {
         let switches = switches::store::of_cluster(&mut *db, cluster.id).await?.into_iter();
         rows.push(ClusterRow {
@@ -265,8 +256,7 @@ async fn cluster_page(visitor: &Visitor, actor: &Actor, form: &Form) -> Page {
                     // An active switch that has never asked is not shown as active.
                     let silent = status == switches::SwitchStatus::Active && last_seen_at.is_none();
                     let status = if silent { "waiting".to_owned() } else { called(status) };
-                    let calls = live.as_ref().and_then(|live| calls_at(live, id));
-                    SwitchRow { id, name, status, last_seen_at, is_out: drained.contains(&id), calls }
+                    SwitchRow { id, name, status, last_seen_at }
                 })
                 .collect(),
         });

@@ -1,6 +1,5 @@
 //! Pages as a browser gets them: the results of forms, reloads, two tabs, input that is kept when a session ends, and errors.
 
-mod buttons;
 mod forms;
 mod lists;
 mod recordings;

@@ -64,8 +64,6 @@ pub struct ThingPage<'a> {
     pub was: String,
     pub meanwhile: bool,
     pub acts: Vec<NavItem>,
-    /// The links by which it is called, and the numbers.
-    pub dials: Vec<(String, String)>,
     pub state: Option<String>,
     pub once: Vec<(String, String)>,
     pub told: Vec<(String, String)>,
@@ -400,7 +398,6 @@ impl<'a> ThingPage<'a> {
             was: String::new(),
             meanwhile: false,
             acts: Vec::new(),
-            dials: Vec::new(),
             state: None,
             once: Vec::new(),
             told: Vec::new(),
@@ -569,7 +566,6 @@ async fn one_form(at: &At, thing: &Value, showing: Showing<'_>, status: StatusCo
         _ => {}
     }
     page.acts = acts(at, thing);
-    page.dials = super::dials(value_at(thing, at.spec.dials));
     if page.can_write {
         let theirs = showing.asked.draft(thing);
         let shown = showing.asked.paths().map(|(path, _)| (path.to_owned(), value_at(&theirs, path).clone()));

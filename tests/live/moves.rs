@@ -43,6 +43,10 @@ async fn phones_work_at_the_former_domain_until_its_time_is_over() {
 
 fn renamed(stage: &Stage) {
     let path = format!("/v1/tenants/{}", stage.tenant);
+    // With several registrations, a switch keeps the mailbox that a phone had when it came first (`sofia_reg_handle_register_token` in
+    // sofia_reg.c updates a row, but not its mwi_host).
+    let extension = format!("{path}/extensions/{}", text(&stage.phones[0]["id"]));
+    assert_eq!(stage.api("PATCH", &extension, json!({ "max_registrations": 1 })).status, 200);
     assert!(stage.register(0, 60_000) && stage.register(1, 60_100), "both register at the domain that they know");
     assert_eq!(stage.api("PATCH", &path, json!({ "domain": "renamed.test" })).status, 200);
     let registered = || stage.switch.api("sofia status profile internal reg");

@@ -379,6 +379,7 @@ async fn what_happened_is_written_down_once_also_when_another_node_takes_over() 
     // The node that writes stops during a call; the other one goes on.
     desk.has_state("In a queue call");
     desk.shows("on_call").await;
+    desk.logged("on_call").await;
     let Desk { fleet, name, .. } = desk;
     let Fleet { stage, socket, .. } = fleet;
     let (agent, tenant) = (stage.agent, stage.tenant);

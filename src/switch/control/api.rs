@@ -17,8 +17,7 @@ use super::{
     command::{Mode, Place, Recorded, Then},
     found::{self, Found},
     job::{CallJob, JobKind, JobState},
-    jobs, store,
-    turn::Held,
+    jobs, store, turn,
 };
 use crate::{
     http::{
@@ -356,37 +355,39 @@ pub async fn act_on_call(
     find()?;
     // Nobody else acts on it, here and on other nodes. It may have changed until then.
     let _turn = control.turn(tenant, *path)?;
-    let _held = Held::take(api.pool(), *path).await?;
-    let found = find()?;
-    if asked.action == CallActionKind::PickUp {
-        return Ok(Json(pick_up(&api, &live, &control, &actor, &found, &asked).await?));
-    }
-    if !found.is_of(actor.only_own()) {
-        return Err(Error::from(Code::CallGone).into());
-    }
-    let act = read(&api, &actor, &found, &asked).await?;
-    let settings = settings(api.pool(), tenant).await?;
-    if act == Act::Record {
-        may_record(&settings)?;
-    }
-    let consent_tone = settings.routing.record.consent_tone;
-    let codes = settings.routing.codes;
-    let acting = Acting {
-        api: &api,
-        live: &live,
-        control: &control,
-        found: &found,
-        limit: actor.only_own(),
-        asker: actor.person,
-        leg: asked.leg_id,
-        consent_tone,
+    let work = async {
+        let found = find()?;
+        if asked.action == CallActionKind::PickUp {
+            return Ok(Json(pick_up(&api, &live, &control, &actor, &found, &asked).await?));
+        }
+        if !found.is_of(actor.only_own()) {
+            return Err(Error::from(Code::CallGone).into());
+        }
+        let act = read(&api, &actor, &found, &asked).await?;
+        let settings = settings(api.pool(), tenant).await?;
+        if act == Act::Record {
+            may_record(&settings)?;
+        }
+        let consent_tone = settings.routing.record.consent_tone;
+        let codes = settings.routing.codes;
+        let acting = Acting {
+            api: &api,
+            live: &live,
+            control: &control,
+            found: &found,
+            limit: actor.only_own(),
+            asker: actor.person,
+            leg: asked.leg_id,
+            consent_tone,
+        };
+        let done = acting.act(&act, &codes).await?;
+        if !(actor.person.is_some() && found.is_of(actor.person)) {
+            note(&api, &actor, &request, &found, &asked).await?;
+        }
+        let call = found.again(&live).map(|found| found.shown(&scope));
+        Ok(Json(CallActionDone { call, slot: done.slot, job: None }))
     };
-    let done = acting.act(&act, &codes).await?;
-    if !(actor.person.is_some() && found.is_of(actor.person)) {
-        note(&api, &actor, &request, &found, &asked).await?;
-    }
-    let call = found.again(&live).map(|found| found.shown(&scope));
-    Ok(Json(CallActionDone { call, slot: done.slot, job: None }))
+    turn::taking(api.pool(), *path, work).await
 }
 
 /// Writes down who acted on a call of others.

@@ -7,36 +7,51 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::store;
-use crate::{
-    model::error::{Error, Result},
-    text::Code,
-};
+use crate::{model::error::Error, text::Code};
 
-pub struct Held {
+/// Does something while nobody else acts on the call, or says that somebody does.
+///
+/// The turn is given back before this returns: whoever has an answer may act again at once.
+pub async fn taking<T, E: From<Error>>(
+    pool: &PgPool,
+    call: Uuid,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let turn = Turn { pool: pool.clone(), call, turn: Uuid::new_v4(), is_taken: true };
+    if !store::take_turn(pool, call, turn.turn).await.map_err(Error::from)? {
+        return Err(Error::from(Code::ActedOn).into());
+    }
+    let done = work.await;
+    turn.end().await;
+    done
+}
+
+struct Turn {
     pool: PgPool,
     call: Uuid,
     turn: Uuid,
+    is_taken: bool,
 }
 
-impl Held {
-    /// Takes the turn, or says that somebody else has it.
-    pub async fn take(pool: &PgPool, call: Uuid) -> Result<Self> {
-        let turn = Uuid::new_v4();
-        if store::take_turn(pool, call, turn).await? {
-            Ok(Self { pool: pool.clone(), call, turn })
-        } else {
-            Err(Error::from(Code::ActedOn))
+impl Turn {
+    async fn end(mut self) {
+        self.is_taken = false;
+        give_back(&self.pool, self.call, self.turn).await;
+    }
+}
+
+impl Drop for Turn {
+    /// Whoever asked went away before it was done.
+    fn drop(&mut self) {
+        if self.is_taken {
+            let (pool, call, turn) = (self.pool.clone(), self.call, self.turn);
+            tokio::spawn(async move { give_back(&pool, call, turn).await });
         }
     }
 }
 
-impl Drop for Held {
-    fn drop(&mut self) {
-        let (pool, call, turn) = (self.pool.clone(), self.call, self.turn);
-        tokio::spawn(async move {
-            if let Err(error) = store::give_turn_back(&pool, call, turn).await {
-                tracing::debug!(%call, %error, "a turn to act on a call was not given back; it ends by itself");
-            }
-        });
+async fn give_back(pool: &PgPool, call: Uuid, turn: Uuid) {
+    if let Err(error) = store::give_turn_back(pool, call, turn).await {
+        tracing::debug!(%call, %error, "a turn to act on a call was not given back; it ends by itself");
     }
 }

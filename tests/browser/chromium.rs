@@ -63,6 +63,8 @@ impl Chromium {
         args.extend(flags.iter().map(ToString::to_string));
         let capabilities = json!({
             "browserName": "chrome",
+            // In milliseconds. A busy machine takes long for what is looked at as a whole.
+            "timeouts": { "script": 300_000, "pageLoad": 300_000 },
             "goog:loggingPrefs": { "browser": "ALL" },
             "goog:chromeOptions": {
                 "binary": browser,
@@ -140,7 +142,7 @@ impl Chromium {
             {
                 return;
             }
-            assert!(began.elapsed() < Duration::from_secs(15), "no {text:?} in {}", self.text().await);
+            assert!(began.elapsed() < Duration::from_mins(1), "no {text:?} in {}", self.text().await);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

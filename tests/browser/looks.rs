@@ -21,7 +21,7 @@ async fn until(browser: &Chromium, script: &str, expected: Value) {
         if now == expected {
             return;
         }
-        assert!(began.elapsed() < Duration::from_secs(30), "{now} is not {expected}");
+        assert!(began.elapsed() < Duration::from_mins(1), "{now} is not {expected}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -57,7 +57,7 @@ async fn a_hidden_live_page_listens_to_nothing_and_goes_on_when_it_is_seen() {
         if shown["items"].as_array().is_some_and(|items| items.len() == 1) {
             break;
         }
-        assert!(began.elapsed() < Duration::from_secs(30), "{shown}");
+        assert!(began.elapsed() < Duration::from_mins(1), "{shown}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert!(browser.text().await.contains("Nobody is on the phone right now."));

@@ -499,6 +499,6 @@ async fn two_uploads_that_differ_in_everything_hold_nobody_up() {
     for body in [attributes, deep] {
         assert_eq!(node.api("PUT", path, body).await.status, 422);
     }
-    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_mins(1), "{:?}", began.elapsed());
     node.stop().await;
 }

@@ -155,7 +155,7 @@ impl Desk {
                 items.reverse();
                 return items;
             }
-            assert!(since.elapsed() < Duration::from_secs(20), "{entries} entries: {items:?}");
+            assert!(since.elapsed() < Duration::from_mins(1), "{entries} entries: {items:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -169,7 +169,7 @@ async fn told(socket: &EventSocket, command: &str) -> Vec<String> {
             socket.told();
             return all.into_iter().filter(|told| told.contains(" agent set ")).collect();
         }
-        assert!(since.elapsed() < Duration::from_secs(20), "not told {command}: {all:?}");
+        assert!(since.elapsed() < Duration::from_mins(1), "not told {command}: {all:?}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -224,7 +224,7 @@ async fn whom_a_switch_paused_for_not_answering_is_away_until_they_are_back() {
     assert_eq!(desk.shows("away").await["cause"], "did_not_answer");
     let since = Instant::now();
     while desk.status().await["cause"] != "did_not_answer" {
-        assert!(since.elapsed() < Duration::from_secs(20), "{}", desk.status().await);
+        assert!(since.elapsed() < Duration::from_mins(1), "{}", desk.status().await);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(desk.status().await["status"], "away");
@@ -341,11 +341,11 @@ async fn whose_phone_is_gone_for_too_long_is_away_until_it_is_back() {
     let since = Instant::now();
     loop {
         let shown = desk.node().api("GET", &path, Value::Null).await.json();
-        if shown["unknown"][0]["since"].is_string() {
-            assert_eq!(shown["items"], json!([]), "nothing is guessed");
+        // Nothing is guessed. A switch that goes while it is read may be in both.
+        if shown["unknown"][0]["since"].is_string() && shown["items"] == json!([]) {
             break;
         }
-        assert!(since.elapsed() < Duration::from_secs(20), "{shown}");
+        assert!(since.elapsed() < Duration::from_mins(1), "{shown}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let gone = "select count(*) from agent_statuses where gone_at is not null";
@@ -370,7 +370,7 @@ async fn what_happened_is_written_down_once_also_when_another_node_takes_over() 
         if shown["unknown"] == json!([]) && shown["items"][0]["state"] == "available" {
             break;
         }
-        assert!(since.elapsed() < Duration::from_secs(20), "{shown}");
+        assert!(since.elapsed() < Duration::from_mins(1), "{shown}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     desk.has_call().await;
@@ -401,7 +401,7 @@ async fn what_happened_is_written_down_once_also_when_another_node_takes_over() 
         if items.len() > before.len() + 1 && items.last().unwrap()["state"] != "on_call" {
             break items;
         }
-        assert!(since.elapsed() < Duration::from_secs(30), "{items:?}");
+        assert!(since.elapsed() < Duration::from_mins(1), "{items:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     let states = log.iter().map(|entry| entry["state"].as_str().unwrap()).collect::<Vec<_>>();

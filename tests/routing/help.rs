@@ -171,7 +171,7 @@ async fn a_setting_that_cannot_be_read_keeps_nobody_from_help() {
     let since = Instant::now();
     let told = "select count(*) from mail_outbox where template = 'emergency_call' and recipient = 'desk@acme.test'";
     while stage.database.count(told).await < 2 {
-        assert!(since.elapsed() < Duration::from_secs(20), "the contacts were not told");
+        assert!(since.elapsed() < Duration::from_mins(1), "the contacts were not told");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(stage.database.count("select count(*) from admissions where emergency and admitted").await, 2);
@@ -254,7 +254,7 @@ async fn calls_back_from_the_emergency_desk_reach_the_phone_past_do_not_disturb_
             if rings(&document, phone) {
                 break document;
             }
-            assert!(since.elapsed() < Duration::from_secs(20), "{phone}: {document}");
+            assert!(since.elapsed() < Duration::from_mins(1), "{phone}: {document}");
             actix_web::rt::time::sleep(Duration::from_millis(20)).await;
         };
         let at = |text: &str| document.find(text).unwrap_or_else(|| panic!("{text}: {document}"));
@@ -270,7 +270,7 @@ async fn calls_back_from_the_emergency_desk_reach_the_phone_past_do_not_disturb_
     sqlx::query("update help_callbacks set until = now() + interval '1 second'").execute(&mut db).await.unwrap();
     let since = Instant::now();
     while calls_in().await.contains("user/") {
-        assert!(since.elapsed() < Duration::from_secs(20));
+        assert!(since.elapsed() < Duration::from_mins(1));
         actix_web::rt::time::sleep(Duration::from_millis(50)).await;
     }
     stage.stop().await;

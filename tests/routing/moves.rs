@@ -95,7 +95,7 @@ async fn switches_that_a_tenant_has_left_refuse_its_phones_but_connect_their_cal
     let told = "select count(*) from mail_outbox where template = 'emergency_call' and recipient = 'desk@acme.test'";
     let since = Instant::now();
     while stage.database.count(told).await < 1 {
-        assert!(since.elapsed() < Duration::from_secs(20), "the contacts were not told");
+        assert!(since.elapsed() < Duration::from_mins(1), "the contacts were not told");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(stage.database.count("select count(*) from admissions where emergency and admitted").await, 1);

@@ -66,8 +66,7 @@ impl Stage {
     }
 
     fn forget(&self) {
-        self.node.app.fetch.cache.clear();
-        self.node.app.fetch.cache.settle();
+        self.node.app.fetch.forget();
     }
 
     /// Every kind of fetch, each in many spellings.

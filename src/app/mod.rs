@@ -12,6 +12,7 @@ pub mod jobs;
 mod limits;
 mod metrics_token;
 mod process;
+mod reached;
 pub mod renewal;
 pub mod retention;
 mod router;
@@ -280,12 +281,13 @@ impl App {
                 }
             })?;
 
-        let switch_url = settings.switch_url(listener.address).into();
+        let switch_url = settings.switch_url(listener.address);
         let state = (
             Data::new(Api {
                 changes: changes.clone(),
                 auth: auth.clone(),
-                switch_url,
+                switch_checks: settings.switch_checks(&switch_url).into(),
+                switch_url: switch_url.into(),
                 proxies,
                 turns: Turns::new(settings.api_connections),
                 retention: settings.retention(),

@@ -13,6 +13,7 @@ use figment::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::reached;
 use crate::{model::retention::Retention, node::poller, switch::fetch::Limits, tenancy::mail::deliver::Providers};
 
 /// A settings file. figment's own feature takes an older parser that is three crates more to build.
@@ -194,15 +195,23 @@ impl Settings {
     #[must_use]
     pub fn app_url(&self, listener: SocketAddr) -> String {
         let scheme = if self.app_tls_certificate.is_some() { "https" } else { "http" };
-        format!("{scheme}://{listener}")
+        format!("{scheme}://{}", reached::authority(listener, self.app_tls_certificate.as_deref()))
     }
 
     /// The URL at which switches reach this node: the setting, or else the listener's address with its protocol.
     #[must_use]
     pub fn switch_url(&self, listener: SocketAddr) -> String {
-        let scheme = if self.switch_tls_certificate.is_some() { "https" } else { "http" };
-        let url = self.switch_url.clone().unwrap_or_else(|| format!("{scheme}://{listener}"));
+        let certificate = self.switch_tls_certificate.as_deref();
+        let scheme = if certificate.is_some() { "https" } else { "http" };
+        let own = || format!("{scheme}://{}", reached::authority(listener, certificate));
+        let url = self.switch_url.clone().unwrap_or_else(own);
         url.trim_end_matches('/').to_owned()
+    }
+
+    /// What the binding of a switch needs besides, so that it checks who answers at this URL.
+    #[must_use]
+    pub fn switch_checks(&self, url: &str) -> Vec<(&'static str, String)> {
+        reached::checks(url, self.switch_tls_certificate.as_deref(), self.switch_tls_client_ca.is_some())
     }
 
     #[must_use]

@@ -43,8 +43,8 @@ fn transfer(to: &str, domain: &Domain) -> Action {
 pub fn sound(prompt: &Prompt) -> String {
     match prompt {
         Prompt::File(file) => file.to_string(),
-        // switch_ivr_play_file speaks what begins with this, by the channel's tts_engine and tts_voice.
-        Prompt::Text(text) => format!("say:{text}"),
+        // switch_ivr_play_file speaks what begins with `say:`, by the channel's tts_engine and tts_voice.
+        Prompt::Text(text) => text.said(),
     }
 }
 

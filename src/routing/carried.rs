@@ -188,9 +188,7 @@ impl Carried<'_> {
         variables.extend(["name", "number"].map(|part| format!("origination_callee_id_{part}={callee}")));
         variables.push(format!("leg_progress_timeout={}", config.progress_seconds));
         if let Some(location) = self.location {
-            // Commas separate variables.
-            let location = location.as_str().replace(',', " ");
-            variables.push(format!("sip_h_X-Emergency-Location={location}"));
+            variables.push(format!("sip_h_X-Emergency-Location={}", location.in_dial_string()));
         }
         variables.extend(offered_codecs(config.codecs.as_ref()).split(',').map(ToOwned::to_owned));
         let withheld = self.withheld && matches!(self.dialled, Dialling::Number(_));

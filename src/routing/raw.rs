@@ -84,6 +84,32 @@ pub fn canonical(text: &str, domain: &Domain) -> Result<String, String> {
     read(text, Some(domain))
 }
 
+/// Kept XML as people read it: with characters for the references, which only the switch's preprocessor needs. It is the same XML, and is kept
+/// as it was if it comes back.
+#[must_use]
+pub fn shown(kept: &str) -> String {
+    let mut out = String::with_capacity(kept.len());
+    let mut rest = kept;
+    while let Some(at) = rest.find("&#") {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let end = rest.find(';').map_or(rest.len(), |end| end + 1);
+        let character = rest[2..end].trim_end_matches(';').parse().ok().and_then(char::from_u32);
+        match character {
+            Some('&') => out.push_str("&amp;"),
+            Some('<') => out.push_str("&lt;"),
+            Some('>') => out.push_str("&gt;"),
+            Some('"') => out.push_str("&quot;"),
+            // Parsers turn other blanks in values into spaces.
+            Some(character) if !character.is_control() => out.push(character),
+            _ => out.push_str(&rest[..end]),
+        }
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+    out
+}
+
 /// Checks kept XML against today's rules: it may be older than some of them.
 pub fn check(kept: &str) -> Result<(), String> {
     read(kept, None).map(|_| ())
@@ -415,6 +441,44 @@ mod tests {
         assert_eq!(canonical(&text).unwrap(), text, "kept XML is kept unchanged");
         assert_eq!(check(&text), Ok(()));
         assert!(crate::model::diff::diff("", &text).contains("+<extension name=\"x\">"));
+    }
+
+    #[test]
+    fn xml_is_shown_as_people_write_it_and_kept_the_same_when_it_comes_back() {
+        let kept = canonical(FINE).unwrap();
+        assert!(kept.contains("&#94;77"), "{kept}");
+        let text = shown(&kept);
+        assert!(text.contains("expression=\"^77(\\d+)$\"") && text.contains("data=\"sofia/gateway/x/$1\""), "{text}");
+        assert!(!text.contains("&#"), "{text}");
+        for written in [
+            FINE.to_owned(),
+            FINE.replace("sofia/gateway/x/$1", "user/$1@acme.test"),
+            FINE.replace("name=\"x\"", "name=\"O'Brien &amp; Sons\""),
+            FINE.replace("^77(\\d+)$", "^&lt;77&gt;(\\d+)$"),
+        ] {
+            let Ok(kept) = canonical(&written) else { continue };
+            assert_eq!(canonical(&shown(&kept)).as_deref(), Ok(kept.as_str()), "{}", shown(&kept));
+        }
+        assert_eq!(shown("a&#38;b&#60;c&#62;d&#34;e&#39;f"), "a&amp;b&lt;c&gt;d&quot;e'f");
+        for odd in ["&#", "&#;", "&#x41;", "&#9;", "&#99999999;", "a&amp;#94;"] {
+            assert_eq!(shown(odd), odd);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn shown_xml_reads_as_what_is_kept(text in "[ -~äß€]{0,40}") {
+            let mut kept = String::new();
+            SwitchXml.write_escaped_str(&mut kept, &text).unwrap();
+            let (shown, kept) = (format!("<a b=\"{}\"/>", shown(&kept)), format!("<a b=\"{kept}\"/>"));
+            let value = |xml: &str| {
+                let mut reader = Reader::from_str(xml);
+                let Ok(Event::Empty(start)) = reader.read_event() else { panic!("{xml}") };
+                let attribute = start.attributes().next().unwrap().unwrap();
+                quick_xml::escape::unescape(&attribute.value).unwrap().into_owned()
+            };
+            proptest::prop_assert_eq!(value(&shown), value(&kept));
+        }
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub struct Api {
     pub auth: Auth,
     /// The URL in switches' configuration, at which they reach this platform.
     pub switch_url: Arc<str>,
+    /// Further parameters of a switch's bindings, by which it checks who answers there.
+    pub switch_checks: Arc<[(&'static str, String)]>,
     /// Whose `X-Forwarded-For` is believed.
     pub proxies: Arc<ArcSwap<Vec<IpAddr>>>,
     pub turns: Turns,

@@ -19,9 +19,15 @@ text_type!(
     /// A sound file in the switch's sounds folder.
     SoundFile, parse_sound_file, "custom/welcome.wav"
 );
+// Spoken text travels as `say:TEXT`, an attribute's value in XML, where `'` and `&` are references. Nothing on its way has a meaning for those two:
+// an application's argument is expanded at `$` and `\` alone (`switch_channel_expand_variables_check` in switch_channel.c) and is not split; nor is it
+// by `playback_function` (mod_dptools.c), a menu (`play_and_collect` in switch_ivr_menu.c) or a broadcast (`switch_ivr_broadcast` in
+// switch_ivr_async.c), but for `::` and `@@`. `switch_ivr_play_file` would split it by a `playback_delimiter`, which nobody can set. Speech begins with
+// parameters after `{` (`switch_core_speech_feed_tts` in switch_core_speech.c). Its copies in SQL have `'` doubled (switch_core_sqldb.c), and a
+// synthesizer that is a command has it quoted for the shell (mod_tts_commandline.c).
 text_type!(
     /// Text that a switch speaks: up to 500 characters, none of which a switch acts on.
-    Spoken, parse_spoken, "Welcome to Acme"
+    Spoken, parse_spoken, "Welcome to O'Brien & Sons"
 );
 text_type!(
     /// The host of a carrier: a name or an IPv4 address, optionally with a port.
@@ -96,14 +102,17 @@ fn parse_sound_file(text: &str) -> Result<String, TextError> {
 }
 
 fn parse_spoken(text: &str) -> Result<String, TextError> {
-    use super::display::{is_active, is_invisible};
+    use super::display::{is_active, is_invisible, is_of_names};
     let text = text.trim();
     if text.is_empty() || text.chars().count() > 500 {
         return Err(TextError(Code::SpokenLength));
     }
     no_directive(text)?;
-    if text.chars().any(|c| is_invisible(c) || is_active(c)) {
-        return Err(TextError(Code::ControlOrForbidden));
+    if text.chars().any(is_invisible) {
+        return Err(TextError(Code::InvisibleCharacters));
+    }
+    if text.chars().any(|c| is_active(c) && !is_of_names(c)) {
+        return Err(TextError(Code::ForbiddenCharacters));
     }
     // It is played as `say:…`. With a leading colon, or with two in a row, a switch would read it as `application::argument`
     // (switch_ivr_broadcast in switch_ivr_async.c).
@@ -111,6 +120,25 @@ fn parse_spoken(text: &str) -> Result<String, TextError> {
         return Err(TextError(Code::HoldsColons));
     }
     Ok(text.to_owned())
+}
+
+impl Spoken {
+    /// The text as an application plays it. After two `@`, `playback_function` (mod_dptools.c) would read the sample at which to begin.
+    #[must_use]
+    pub fn said(&self) -> String {
+        let mut text = self.as_str().to_owned();
+        while text.contains("@@") {
+            text = text.replace("@@", "@ @");
+        }
+        format!("say:{text}")
+    }
+
+    /// The text as a variable in a dial string can hold it, where commas separate and `'` quotes (`switch_event_create_brackets` in
+    /// switch_event.c).
+    #[must_use]
+    pub fn in_dial_string(&self) -> String {
+        self.as_str().replace(',', " ").replace('\'', "\u{2019}").replace('&', "+")
+    }
 }
 
 fn parse_host(text: &str) -> Result<String, TextError> {

@@ -37,7 +37,7 @@ pub(super) fn is_active(c: char) -> bool {
 /// the directory's variables unchanged (`switch_channel_set_variable` in `sofia_handle_sip_i_invite`, sofia.c), hands the name to
 /// the other leg unchanged (`user_outgoing_channel` in mod_dptools.c; an event of mod_callcenter.c), and doubles `'` in its SQL
 /// (`%q`, etSQLESCAPE in switch_mprintf.c). Our dial strings and arguments never contain a name. tests/live/names.rs tests them.
-fn is_of_names(c: char) -> bool {
+pub(super) fn is_of_names(c: char) -> bool {
     matches!(c, '\'' | '&')
 }
 
@@ -57,7 +57,7 @@ pub(super) fn no_directive(text: &str) -> Result<(), TextError> {
     Ok(())
 }
 
-fn parse_display_name(text: &str) -> Result<String, TextError> {
+pub(super) fn parse_display_name(text: &str) -> Result<String, TextError> {
     let name = text.trim();
     if name.is_empty() || name.chars().count() > 80 {
         return Err(TextError(Code::NameLength));

@@ -27,7 +27,7 @@ pub use codes::{Code, Why};
 pub use contact::{Contact, DeviceId};
 pub use dial::{CarrierUser, DialNumber, FeatureCode, HeaderName, Host, Keys, Network, Prefix, SoundFile, Spoken};
 pub use display::{CallerName, DisplayName, Email};
-pub use name::{Domain, ExtensionNumber, GroupName, SipUsername, SwitchName};
+pub use name::{Domain, ExtensionNumber, GroupHandle, GroupName, SipUsername, SwitchName};
 pub use origin::Origin;
 pub use phone::{CallerNumber, E164, Notation};
 pub use secret::{CarrierPassword, EventSocketPassword, SipSecret, VoicemailPin};

@@ -1,8 +1,13 @@
 //! Names of domains, users, numbers, groups and switches.
 
 use rand::RngExt as _;
+use uuid::Uuid;
 
-use super::{Code, TextError, display::no_directive, text_column, text_type};
+use super::{
+    Code, TextError,
+    display::{self, no_directive},
+    text_column, text_type,
+};
 
 text_type!(
     /// A tenant's SIP domain, which is also the name of its dialplan context: a lower-case DNS name.
@@ -18,14 +23,18 @@ text_type!(
     ExtensionNumber, parse_extension_number, "1000"
 );
 text_type!(
-    /// A group's name, as in `group_call sales@acme.example`.
-    GroupName, parse_group_name, "sales"
+    /// A group's name, as people write it. It has a letter, so that it is no number. No switch is given it.
+    GroupName, parse_group_name, "Smith & Sons"
+);
+text_type!(
+    /// What switches call a group, as in `group_call sales@acme.example`.
+    GroupHandle, parse_group_handle, "sales"
 );
 text_type!(
     /// A switch's name: the user of its Basic credentials.
     SwitchName, parse_switch_name, "fs1"
 );
-text_column!(Domain, SipUsername, ExtensionNumber, GroupName, SwitchName);
+text_column!(Domain, SipUsername, ExtensionNumber, GroupName, GroupHandle, SwitchName);
 
 fn parse_domain(text: &str) -> Result<String, TextError> {
     const WHAT: TextError = TextError(Code::NotADomain);
@@ -76,10 +85,28 @@ impl SipUsername {
 }
 
 fn parse_group_name(text: &str) -> Result<String, TextError> {
-    const WHAT: TextError = TextError(Code::NotAGroupName);
+    let name = display::parse_display_name(text)?;
+    if name.chars().any(char::is_alphabetic) { Ok(name) } else { Err(TextError(Code::NotAGroupName)) }
+}
+
+fn parse_group_handle(text: &str) -> Result<String, TextError> {
     match parse_identifier(text, false) {
         Some(name) if name.starts_with(|c: char| c.is_ascii_alphabetic()) => Ok(name),
-        _ => Err(WHAT),
+        _ => Err(TextError(Code::NotAGroupName)),
+    }
+}
+
+impl GroupName {
+    /// The name in the form in which two of them are compared: without case, as far as letters of ASCII go.
+    #[must_use]
+    pub fn folded(&self) -> String {
+        self.as_str().to_ascii_lowercase()
+    }
+
+    /// What switches call the group of this id: its name in lower case if they can, or else `g` and its id.
+    #[must_use]
+    pub fn handle(&self, id: Uuid) -> GroupHandle {
+        GroupHandle::parse(self.as_str()).unwrap_or_else(|_| GroupHandle(format!("g{}", id.simple())))
     }
 }
 

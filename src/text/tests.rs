@@ -10,6 +10,7 @@ fn nasty() -> impl Strategy<Value = String> {
         3 => Just("$".to_owned()), 3 => Just("${".to_owned()), 2 => Just("$${".to_owned()), 2 => Just("<!".to_owned()),
         2 => Just("x-pre-process".to_owned()), 1 => Just("X-PRE-PROCESS".to_owned()), 1 => Just("<?".to_owned()),
         1 => Just("\"/>".to_owned()), 1 => Just("]]>".to_owned()), 1 => Just("\n".to_owned()), 1 => Just("\0".to_owned()),
+        1 => Just("'".to_owned()), 1 => Just("::".to_owned()), 1 => Just("@@".to_owned()), 1 => Just(",".to_owned()),
         1 => Just("&amp;".to_owned()), 1 => Just("--".to_owned()), 4 => "[a-z0-9.+-]{1,6}", 2 => ".{0,3}",
     ];
     prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
@@ -38,9 +39,9 @@ macro_rules! accepted_is_harmless {
 }
 
 accepted_is_harmless!(
-    domain: Domain, sip_username: SipUsername, extension_number: ExtensionNumber, group_name: GroupName,
+    domain: Domain, sip_username: SipUsername, extension_number: ExtensionNumber, group_handle: GroupHandle,
     switch_name: SwitchName, codecs: Codecs, e164: E164, caller_number: CallerNumber, email: Email,
-    dial_number: DialNumber, prefix: Prefix, feature_code: FeatureCode, sound_file: SoundFile, spoken: Spoken, host: Host,
+    dial_number: DialNumber, prefix: Prefix, feature_code: FeatureCode, sound_file: SoundFile, host: Host,
     network: Network, header_name: HeaderName, carrier_user: CarrierUser,
 );
 
@@ -52,6 +53,15 @@ proptest! {
         let but_names = |name: &str| name.trim_start_matches('!').replace(['\'', '&'], "");
         if let Ok(name) = DisplayName::parse(&text) { harmless(&but_names(name.as_str())); }
         if let Ok(name) = CallerName::parse(&text) { harmless(&but_names(name.as_str())); }
+        if let Ok(text) = Spoken::parse(&text) {
+            harmless(&but_names(text.as_str()));
+            let said = text.said();
+            prop_assert!(said.starts_with("say:") && !said.contains("::") && !said.contains("@@"), "{}", said);
+            prop_assert!(text.as_str().contains("@@") || said == format!("say:{text}"), "{}", said);
+            harmless(&text.in_dial_string());
+            prop_assert!(!text.in_dial_string().contains(','), "{}", text);
+            prop_assert_eq!(Spoken::parse(text.as_str()).unwrap(), text, "canonical form is stable");
+        }
         for name in variable_names() {
             if let Ok(variable) = Variable::parse(name, &text) { harmless(variable.value().trim_start_matches('!')); }
         }
@@ -86,6 +96,46 @@ fn ordinary_names_are_accepted() {
     assert_eq!(Domain::parse("ACME.Example").unwrap().as_str(), "acme.example");
     assert_eq!(SipUsername::parse("Ada.Phone-1").unwrap().as_str(), "ada.phone-1");
     assert_eq!(Codecs::parse("OPUS,PCMA@20i,PCMU").unwrap().as_str(), "OPUS,PCMA@20i,PCMU");
+}
+
+#[test]
+fn what_is_spoken_has_apostrophes_and_ampersands_and_nothing_that_is_run_or_cut() {
+    for text in ["Welcome to O'Brien", "Smith & Sons", "Willkommen bei L'Oréal", "AT&T", "Don't hang up", "'", "& '"] {
+        let spoken = Spoken::parse(text).unwrap();
+        assert_eq!((spoken.as_str(), spoken.said()), (text, format!("say:{text}")));
+    }
+    for text in ["${system id}", "a \\' b", "a::b", ":x", "{voice=kal}x", "a\nb", "a|b", "<!x", "100 %", "\"", ";"] {
+        assert!(Spoken::parse(text).is_err(), "{text:?}");
+    }
+    for (text, said) in [("a@@5", "say:a@ @5"), ("@@@", "say:@ @ @"), ("me@acme", "say:me@acme")] {
+        assert_eq!(Spoken::parse(text).unwrap().said(), said);
+    }
+    let street = Spoken::parse("O'Connell Street 1, Smith & Sons").unwrap();
+    assert_eq!(street.in_dial_string(), "O\u{2019}Connell Street 1  Smith + Sons");
+}
+
+#[test]
+fn a_group_is_named_as_people_write_it_and_called_by_switches_as_they_can() {
+    let id = "0190a0b0-0000-7000-8000-00000000000a".parse::<uuid::Uuid>().unwrap();
+    let by_id = format!("g{}", id.simple());
+    for (name, handle) in [
+        ("sales", "sales"),
+        ("Sales", "sales"),
+        ("tier-2.berlin", "tier-2.berlin"),
+        ("Smith & Sons", by_id.as_str()),
+        ("O'Brien", by_id.as_str()),
+        ("Ärzte", by_id.as_str()),
+        ("2. Etage", by_id.as_str()),
+    ] {
+        let group = GroupName::parse(name).unwrap();
+        assert_eq!(group.as_str(), name);
+        let is = group.handle(id);
+        harmless(is.as_str());
+        assert_eq!(is.as_str(), handle, "{name}");
+    }
+    for name in ["", "1000", "24/7", "*98", "+49", "<b>", "a${b}", "a\nb", "a::`"] {
+        assert!(GroupName::parse(name).is_err(), "{name:?}");
+    }
 }
 
 #[test]

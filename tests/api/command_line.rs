@@ -21,9 +21,14 @@ impl CommandLine {
     }
 
     pub fn run(&self, words: &[&str]) -> Output {
+        self.run_with(words, &[])
+    }
+
+    /// With further variables of the environment.
+    pub fn run_with(&self, words: &[&str], variables: &[(&str, &str)]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
         command.args(words).arg("--data-dir").arg(&self.folder).env("DATABASE_URL", &self.url);
-        command.output().unwrap()
+        command.envs(variables.iter().copied()).output().unwrap()
     }
 
     pub fn json(&self, words: &[&str]) -> Value {
@@ -172,19 +177,21 @@ async fn doctor_finds_what_is_wrong() {
         ("binding users: fields of directory", true),
         ("binding calls: fields of dialplan", true),
         ("binding users: fetch", false),
+        ("folder of certificates", true),
     ] {
         assert_eq!(check(what), json!(ok), "{what}: {report}");
     }
     // A configuration that accepts every registration without a check, and lets data call the switch's API.
     let folder = std::env::temp_dir().join(format!("dialplane-conf-{}", uuid::Uuid::now_v7().simple()));
     std::fs::create_dir_all(folder.join("autoload_configs")).unwrap();
-    let sofia = r#"<profile name="x"><settings><param name="accept-blind-auth" value="true"/></settings></profile>"#;
+    let sofia = r#"<profile name="x"><settings><param name="accept-blind-auth" value="true"/>
+        <param name="tls-cert-dir" value="certs"/></settings></profile>"#;
     std::fs::write(folder.join("autoload_configs/sofia.conf.xml"), sofia).unwrap();
     let bindings = "<configuration><bindings/></configuration>";
     std::fs::write(folder.join("autoload_configs/xml_curl.conf.xml"), bindings).unwrap();
     let output = cli.run(&["doctor", "--json", "--switch-conf", folder.to_str().unwrap()]);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    for what in ["SIP profiles", "switch.conf.xml", "binding of directory"] {
+    for what in ["SIP profiles", "switch.conf.xml", "binding of directory", "folder of certificates"] {
         let found = report["checks"].as_array().unwrap().iter().find(|check| check["what"] == what).unwrap();
         assert_eq!(found["ok"], json!(false), "{what}: {report}");
     }

@@ -117,6 +117,14 @@ async fn a_command_that_shows_a_secret_says_what_to_do_with_it() {
     {
         assert!(switch.contains(part), "{part}: {switch}");
     }
+    // A binding to an https URL checks who answers there.
+    assert!(!switch.contains("enable-cacert-check"), "{switch}");
+    let output =
+        cli.run_with(&["switch", "create", "--name", "fs2"], &[("DIALPLANE_SWITCH_URL", "https://pbx.acme.test")]);
+    let checked = String::from_utf8(output.stdout).unwrap();
+    for part in ["https://pbx.acme.test/fs/xml", "\"enable-cacert-check\" value=\"true\"", "enable-ssl-verifyhost"] {
+        assert!(checked.contains(part), "{part}: {checked}");
+    }
     assert!(told(&["switch", "update", "fs1", "new_token=true", "--yes"]).contains("value=\"fs1:dps_"));
     assert!(!told(&["switch", "update", "fs1", "status=disabled"]).contains("shown only this once"));
     assert!(told(&["key", "create", "--name", "script"]).contains("curl -H 'X-API-Key: dpk_"));

@@ -201,6 +201,13 @@ async fn login_keeps_a_key_that_only_its_user_can_read() {
         let listed = run(&[&["tenant", "list"], profile].concat(), "").await;
         assert!(said(&listed).contains("acme.test"), "{}", said(&listed));
     }
+    // What was made far away is shown with what to do next.
+    let made = said(&run(&["switch", "create", "--name", "far"], "").await);
+    for part in
+        ["shown only this once", "far:dps_", &format!("{url}/platform/switches/"), "/setup", "doctor --switch-conf"]
+    {
+        assert!(made.contains(part), "{part}: {made}");
+    }
     // Whoever names the database's node means the database.
     let near = cli.run(&["tenant", "list"]);
     assert!(near.status.success(), "{}", said(&near));

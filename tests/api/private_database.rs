@@ -260,6 +260,21 @@ fn said(demo: &Value, method: &str, path: &str, body: &str) -> (u16, Value) {
     (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or_default())
 }
 
+/// A node's answer to a call record of a leg.
+fn recorded(demo: &Value, body: &str) -> (u16, String) {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let (name, token) = (text(&demo["switch"]["name"]), text(&demo["switch"]["token"]));
+    let url = text(&demo["cdr_url"]);
+    let (address, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let basic = format!("Basic {}", STANDARD.encode(format!("{name}:{token}")));
+    let headers = [("Authorization", basic.as_str()), ("Content-Type", "application/json")];
+    let path = format!("/{path}?uuid={}", uuid::Uuid::new_v4());
+    let sent = crate::harness::send(address.parse().unwrap(), "POST", &path, &headers, body.as_bytes());
+    let answer = actix_web::rt::System::new().block_on(sent);
+    (answer.status, answer.text())
+}
+
 #[test]
 fn with_a_full_disk_changes_are_refused_as_such_and_readiness_says_so() {
     let Some(disk) = SmallDisk::mount() else { return crate::harness::skipped("this user may not mount a small disk") };
@@ -274,6 +289,12 @@ fn with_a_full_disk_changes_are_refused_as_such_and_readiness_says_so() {
     let refused = (0..2000).map(|n| said(&made, "POST", &path, &format!(r#"{{"number":"{}"}}"#, 100_000 + n)));
     let refused = refused.into_iter().find(|(status, _)| *status != 201).unwrap();
     assert_eq!((refused.0, &refused.1["code"]), (503, &"database_full".into()), "{}", refused.1);
+    // A switch is told the same about a record, and keeps it.
+    // What can't be compressed.
+    let filling = || (0..1000).map(|_| uuid::Uuid::new_v4().simple().to_string()).collect::<String>();
+    let record = || format!(r#"{{"variables":{{"hangup_cause":"NORMAL_CLEARING","x":"{}"}}}}"#, filling());
+    let record = (0..500).map(|_| recorded(&made, &record())).find(|(status, _)| *status != 200).unwrap();
+    assert!(record.0 == 503 && record.1.starts_with("database_full: "), "{record:?}");
     until("it says so", || said(&made, "GET", "/readyz/people", "").0 == 503);
     let (status, report) = said(&made, "GET", "/readyz", "");
     assert_eq!(
@@ -298,19 +319,25 @@ fn a_demo_that_speaks_tls_says_so_in_the_urls_it_prints() {
     std::fs::write(&certificate, made.cert.pem()).unwrap();
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_dialplane"));
-    command.args(["demo", "--switch-listen", "127.0.0.1:0", "--app-listen", "127.0.0.1:0", "--data-dir"]).arg(&folder);
+    command.args(["demo", "--switch-listen", "0.0.0.0:0", "--app-listen", "127.0.0.1:0", "--data-dir"]).arg(&folder);
     command.env("DIALPLANE_SWITCH_TLS_CERTIFICATE", &certificate).env("DIALPLANE_SWITCH_TLS_KEY", &key);
     command.env_remove("DATABASE_URL").stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let shown = lines.take_while(|line| !line.contains("Ctrl-C")).collect::<Vec<_>>().join("\n");
     end(&mut child, Signal::SIGTERM);
-    assert!(shown.contains("https://127.0.0.1:") && shown.contains("/fs/xml"), "{shown}");
+    // Where the certificate is valid: nobody believes it for 0.0.0.0.
+    assert!(shown.contains("https://localhost:") && shown.contains("/fs/xml"), "{shown}");
+    assert!(!shown.contains("0.0.0.0"), "{shown}");
     let plain = shown.lines().find(|line| line.contains("http://") && line.contains("/fs/"));
     assert!(plain.is_none(), "{plain:?}");
     // curl and a switch believe this certificate only if they are told to.
     let trusted = certificate.canonicalize().unwrap().display().to_string();
     assert!(shown.contains(&format!("curl --cacert {trusted} -u fs1:")), "{shown}");
-    assert!(shown.contains(&format!("name=\"ssl-cacert-file\" value=\"{trusted}\"")), "{shown}");
+    for (name, value) in
+        [("enable-cacert-check", "true"), ("enable-ssl-verifyhost", "true"), ("ssl-cacert-file", &trusted)]
+    {
+        assert!(shown.contains(&format!("name=\"{name}\" value=\"{value}\"")), "{name}: {shown}");
+    }
     std::fs::remove_dir_all(folder).unwrap();
 }

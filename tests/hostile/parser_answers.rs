@@ -13,7 +13,7 @@ use dialplane::{
         extensions::{self, CreatedExtension},
         groups, numbers,
     },
-    text::ExtensionNumber,
+    text::{ExtensionNumber, GroupName},
 };
 use md5::{Digest as _, Md5};
 use proptest::test_runner::{Config, TestRunner};
@@ -81,7 +81,7 @@ impl<'n> Tenant<'n> {
             tenant.extensions.push((wanted, created));
         }
         let group = groups::NewGroup {
-            name: wanted.group,
+            name: GroupName::parse(wanted.group.as_str()).unwrap(),
             number: Some(ExtensionNumber::parse(&tenant.group_number).unwrap()),
             ring_seconds: Some(33),
             members: tenant.extensions.iter().map(|(_, created)| created.extension.id).collect(),

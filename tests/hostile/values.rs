@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dialplane::{
     telephony::extensions::NewExtension,
     text::{
-        CallerName, CallerNumber, Codecs, DisplayName, Domain, Email, GroupName, SipSecret, SipUsername, Variable,
+        CallerName, CallerNumber, Codecs, DisplayName, Domain, Email, GroupHandle, SipSecret, SipUsername, Variable,
         VoicemailPin, variable_names,
     },
 };
@@ -15,7 +15,7 @@ use proptest::{collection::vec, option::weighted, prelude::*, sample::select};
 #[derive(Debug, Clone)]
 pub struct WantedTenant {
     pub domain: String,
-    pub group: GroupName,
+    pub group: GroupHandle,
     pub extensions: Vec<Wanted>,
 }
 
@@ -64,7 +64,7 @@ impl Wanted {
 }
 
 pub fn tenants() -> impl Strategy<Value = WantedTenant> {
-    let group = accepted("[a-zA-Z][a-zA-Z0-9._-]{0,20}", |text| GroupName::parse(text).ok());
+    let group = accepted("[a-zA-Z][a-zA-Z0-9._-]{0,20}", |text| GroupHandle::parse(text).ok());
     (domain(), group, vec(wanted(), 1..5)).prop_map(|(domain, group, mut extensions)| {
         // There is one namespace, so a name in use gets a suffix that makes it free.
         let mut taken = BTreeSet::from([group.as_str().to_owned()]);

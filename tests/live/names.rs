@@ -2,11 +2,14 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpStream,
     os::unix::fs::PermissionsExt as _,
     path::Path,
     time::{Duration, Instant},
 };
 
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use crate::{
@@ -101,4 +104,73 @@ async fn names_are_shown_by_phones_and_told_by_mails_as_they_are() {
         assert_eq!(mails.iter().filter(|mail| mail.contains(name)).count(), 1, "{name} in one mail");
     }
     fs::remove_dir_all(kept).unwrap();
+}
+
+/// The arguments of an application's runs, as the switch tells of them.
+fn arguments(switch: &Switch, application: &'static str) -> std::thread::JoinHandle<Vec<String>> {
+    let (address, password) = switch.event_socket();
+    let mut stream = BufReader::new(TcpStream::connect(address).unwrap());
+    stream.get_mut().set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    write!(stream.get_mut(), "auth {password}\n\nevent plain CHANNEL_EXECUTE CHANNEL_HANGUP_COMPLETE\n\n").unwrap();
+    // So that nothing is missed.
+    let mut line = String::new();
+    while !line.starts_with("Reply-Text: +OK event listener enabled") {
+        line.clear();
+        assert!(stream.read_line(&mut line).unwrap() > 0);
+    }
+    std::thread::spawn(move || {
+        let (mut runs, mut is_it) = (Vec::new(), false);
+        loop {
+            line.clear();
+            assert!(stream.read_line(&mut line).is_ok_and(|read| read > 0), "the call goes on");
+            let (name, value) = line.trim_end().split_once(": ").unwrap_or_default();
+            let value = percent_decode_str(value).decode_utf8_lossy().into_owned();
+            match name {
+                "Event-Name" if value == "CHANNEL_HANGUP_COMPLETE" => return runs,
+                "Application" => is_it = value == application,
+                "Application-Data" if is_it => runs.push(value),
+                _ => {}
+            }
+        }
+    })
+}
+
+#[actix_web::test]
+async fn what_is_spoken_arrives_at_the_switch_with_its_apostrophes_and_ampersands() {
+    let Some(binary) = freeswitch() else { return };
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let caller = node.extension(tenant, json!({ "number": "1000" })).await;
+    let texts = [
+        "Welcome to O'Brien & Sons: don't hang up",
+        "AT&T, 'quoted', L'Oréal & 'half",
+        "Write to sales@@acme",
+        "&#39 is &amp no reference",
+        "&#39; would be one",
+    ];
+    let mut said = Vec::new();
+    for (at, text) in texts.into_iter().enumerate() {
+        let config = json!({ "prompt": { "text": text } });
+        let new = json!({ "name": format!("Said {at}"), "number": format!("50{at}"), "kind": "announcement", "config": config });
+        let made = node.api("POST", &format!("/v1/tenants/{tenant}/destinations"), new).await;
+        // A semicolon ends a reference, and is refused.
+        assert_eq!(made.status, if text.contains(';') { 422 } else { 201 }, "{text}: {}", made.text());
+        if made.status == 201 {
+            said.push((format!("50{at}"), format!("say:{}", text.replace("@@", "@ @"))));
+        }
+    }
+    let played = tokio::task::spawn_blocking(move || {
+        let switch = Switch::boot(&binary, &node);
+        let (user, password) = (caller["sip_username"].as_str().unwrap(), caller["sip_password"].as_str().unwrap());
+        for (number, argument) in said {
+            let heard = arguments(&switch, "playback");
+            let (target, port) = (switch.internal, ports::phone());
+            let script = Script { scenario: "call-until-bye.xml", target, port, user, password, to: &number };
+            assert!(Phone::start(&script).succeeds(), "{number}:\n{}", switch.log());
+            assert_eq!(heard.join().unwrap(), [argument], "{}", switch.log());
+        }
+        node
+    });
+    played.await.unwrap().stop().await;
 }

@@ -415,6 +415,15 @@ async fn entries_go_before_the_built_in_ones_and_xml_is_the_platforms() {
     let made = stage.node.api("POST", &path, json!({ "name": "Raw", "xml": xml })).await;
     assert_eq!(made.status, 201, "{}", made.text());
     assert!(made.json()["diff"].as_str().unwrap().contains("+<extension name=\"raw\">"));
+    // It is shown as it was written, and given to switches with references. What is shown can be sent back.
+    let raw = format!("{path}/{}", made.json()["id"].as_str().unwrap());
+    let shown = stage.node.api("GET", &raw, Value::Null).await.json();
+    assert!(shown["xml"].as_str().unwrap().contains("expression=\"^88$\""), "{shown}");
+    assert!(made.json()["diff"].as_str().unwrap().contains("expression=\"^88$\""), "{}", made.text());
+    assert!(call("70").await.contains("expression=\"&#94;88&#36;\""));
+    let same = stage.node.api("PATCH", &raw, json!({ "xml": shown["xml"] })).await;
+    assert_eq!((same.status, &same.json()["version"]), (200, &shown["version"]), "{}", same.text());
+    assert!(call("70").await.contains("expression=\"&#94;88&#36;\""));
     let answer = call("70").await;
     assert!(answer.find("name=\"raw\"").unwrap() < answer.find("name=\"extension\"").unwrap(), "{answer}");
     // Also for a number that nobody has, whether the database or the node's memory says so.

@@ -107,11 +107,11 @@ async fn queues_menus_and_conferences_are_read_by_the_names_that_routes_give_the
             assert!(conf.contains(&part), "{rest} {part}: {conf}");
         }
     }
-    let menu = make(json!({ "name": "Menu", "number": "501", "kind": "ivr", "config": { "greeting": { "text": "Welcome" }, "direct_dial": true,
+    let menu = make(json!({ "name": "Menu", "number": "501", "kind": "ivr", "config": { "greeting": { "text": "Welcome to O'Brien & Sons" }, "direct_dial": true,
         "entries": { "1": { "kind": "queue", "id": queue }, "2": { "kind": "extension", "id": phone } } } })).await;
     let conf = stage.conf("ivr.conf", &format!("&Menu-Name={}.acme.test", menu.simple())).await;
     for part in [
-        format!("<menu name=\"{}.acme.test\" greet-long=\"say:Welcome\"", menu.simple()),
+        format!("<menu name=\"{}.acme.test\" greet-long=\"say:Welcome to O&#39;Brien &#38; Sons\"", menu.simple()),
         format!("digits=\"1\" param=\"transfer {} XML acme.test\"", queue.simple()),
         "digits=\"2\" param=\"transfer 70 XML acme.test\"".into(),
         // A number that nobody has comes back to the menu.
@@ -308,5 +308,62 @@ async fn only_carriers_and_other_clusters_may_call_in_unless_a_cluster_accepts_a
     let opened = stage.node.api("PATCH", &cluster, json!({ "accepts_calls_from": "anyone" })).await;
     assert_eq!((opened.status, &opened.json()["accepts_calls_from"]), (200, &json!("anyone")), "{}", opened.text());
     assert!(stage.conf("acl.conf", "").await.contains("name=\"carriers\" default=\"allow\""));
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_group_has_a_name_as_people_write_it_and_switches_call_it_otherwise() {
+    let stage = Stage::new().await;
+    let tenant = stage.tenant;
+    let phone = stage.node.extension(tenant, json!({ "number": "70" })).await["id"].clone();
+    let groups = format!("/v1/tenants/{tenant}/groups");
+    let new = |name: &str| json!({ "name": name, "members": [phone] });
+    let mut ids = Vec::new();
+    for name in ["Smith & Sons", "O'Brien", "Vertrieb Süd (2. Etage)"] {
+        let made = stage.node.api("POST", &groups, new(name)).await;
+        assert_eq!((made.status, &made.json()["name"]), (201, &json!(name)), "{}", made.text());
+        ids.push(made.id());
+    }
+    // Two can't be told apart by their case.
+    let again = stage.node.api("POST", &groups, new("SMITH & SONS")).await;
+    assert_eq!((again.status, &again.json()["code"]), (409, &json!("name_taken_by")), "{}", again.text());
+    for name in ["1234", "24/7", "<b>", "a\nb"] {
+        assert_eq!(stage.node.api("POST", &groups, new(name)).await.status, 422, "{name}");
+    }
+    let named = stage.node.api("GET", &format!("{groups}/by-name/smith%20%26%20sons"), Value::Null).await;
+    assert_eq!((named.status, named.json()["name"].clone()), (200, json!("Smith & Sons")), "{}", named.text());
+    let put = stage.node.api("PUT", &format!("{groups}/by-name/Smith%20%26%20Sons"), new("Smith & Sons")).await;
+    assert_eq!((put.status, put.id()), (200, ids[0]), "{}", put.text());
+    // What leads there, and what it rings.
+    let handle = format!("g{}", ids[0].simple());
+    let menu = json!({ "name": "Menu", "number": "501", "kind": "ivr", "config": { "greeting": { "text": "Welcome" },
+        "entries": { "1": { "kind": "group", "id": ids[0] } } } });
+    let menu = stage.node.api("POST", &format!("/v1/tenants/{tenant}/destinations"), menu).await;
+    assert_eq!(menu.status, 201, "{}", menu.text());
+    let conf = stage.conf("ivr.conf", &format!("&Menu-Name={}.acme.test", menu.id().simple())).await;
+    assert!(conf.contains(&format!("digits=\"1\" param=\"transfer {handle} XML acme.test\"")), "{conf}");
+    let document = decoded(&stage.dials(&handle).await);
+    let path = format!("/v1/tenants/{tenant}/extensions/{}", phone.as_str().unwrap());
+    let rung = stage.node.api("GET", &path, Value::Null).await.json()["sip_username"].as_str().unwrap().to_owned();
+    assert!(document.contains(&format!("user/{rung}@acme.test")), "{document}");
+    assert!(!document.contains("Smith") && !conf.contains("Smith"), "{document}");
+    let asks = async |name: &str| {
+        let form = format!(
+            "hostname=fs&section=directory&tag_name=domain&key_name=name&key_value=acme.test&Event-Name=REQUEST_PARAMS\
+             &group={name}&action=group_call&group_name={name}&domain=acme.test"
+        );
+        stage.node.fetch(&form).await.text().contains("<group name=")
+    };
+    assert!(asks(&handle).await && !asks("Smith%20%26%20Sons").await);
+    // A plain name is what it was for switches, whatever its case.
+    let path = format!("{groups}/{}", ids[0]);
+    let renamed = stage.node.api("PATCH", &path, json!({ "name": "Sales" })).await;
+    assert_eq!((renamed.status, renamed.json()["name"].clone()), (200, json!("Sales")), "{}", renamed.text());
+    assert!(asks("sales").await && asks("SALES").await && !asks(&handle).await);
+    let taken = json!({ "number": "72", "display_name": "x", "sip_username": "sales" });
+    let taken = stage.node.api("POST", &format!("/v1/tenants/{tenant}/extensions"), taken).await;
+    assert_eq!(taken.status, 409, "{}", taken.text());
+    let used = stage.node.api("DELETE", &path, Value::Null).await;
+    assert_eq!(used.status, 409, "{}", used.text());
     stage.stop().await;
 }

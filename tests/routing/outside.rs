@@ -143,8 +143,7 @@ async fn another_tenants_number_is_reached_on_net_and_its_rights_stay_its_own() 
 #[actix_web::test]
 async fn emergencies_pass_with_every_limit_reached_and_the_contacts_are_told() {
     let stage = Stage::new().await;
-    let emergency =
-        json!({ "contacts": ["guard@acme.test"], "location": "Main Street 1, Berlin", "caller_id": "+493012345999" });
+    let emergency = json!({ "contacts": ["guard@acme.test"], "location": "O'Connell Street 1, Smith & Sons", "caller_id": "+493012345999" });
     let none = json!({ "concurrent_calls": 0, "calls_per_second": 0, "spend_per_day": 0, "blocked_prefixes": ["1"] });
     stage.rules(json!({ "emergency": emergency, "outbound": none })).await;
     stage.assign(json!({ "daily_limit": 0 })).await;
@@ -158,7 +157,10 @@ async fn emergencies_pass_with_every_limit_reached_and_the_contacts_are_told() {
         let legs = bridges(&document);
         assert_eq!(legs.iter().map(|leg| leg.1.as_str()).collect::<Vec<_>>(), ["112", "112"]);
         assert!(document.contains("effective_caller_id_number=+493012345678"), "the agent's own: {document}");
-        assert!(document.replace("&#45;", "-").contains("X-Emergency-Location=Main Street 1  Berlin"), "{document}");
+        assert!(
+            document.replace("&#45;", "-").contains("X-Emergency-Location=O&#8217;Connell Street 1  Smith + Sons"),
+            "{document}"
+        );
     }
     // Also from an extension without a phone number, with the tenant's number.
     let document = stage.calls_as("", "110", Uuid::new_v4()).await;

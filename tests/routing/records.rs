@@ -135,6 +135,13 @@ async fn an_unreadable_record_never_counts_as_unanswered_and_is_read_later_if_po
     assert!(listed[1]["reason"].as_str().unwrap().starts_with("broken_json"), "{listed}");
     let shown = stage.node.api("GET", &format!("/v1/unreadable-records/{leg}"), Value::Null).await;
     assert_eq!((shown.status, shown.body.as_slice()), (200, &b"nope"[..]));
+    let simple = leg.simple().to_string().to_uppercase();
+    for spelling in [leg.to_string().to_uppercase(), format!("a_{leg}"), simple, format!("%7B{leg}%7D")] {
+        let shown = stage.node.api("GET", &format!("/v1/unreadable-records/{spelling}"), Value::Null).await;
+        assert_eq!((shown.status, shown.body.as_slice()), (200, &b"nope"[..]), "{spelling}");
+    }
+    let unknown = format!("/v1/unreadable-records/{}", Uuid::new_v4());
+    assert_eq!(stage.node.api("GET", &unknown, Value::Null).await.status, 404);
     let counted = stage.node.metrics().await;
     let counted = counted.lines().find(|line| line.starts_with("dialplane_call_records_total{outcome=\"unreadable\"}"));
     assert!(counted.is_some_and(|line| !line.ends_with(" 0")), "{counted:?}");
@@ -268,7 +275,10 @@ async fn a_leg_counts_once_however_its_uuid_is_spelt() {
     let stage = Stage::new().await;
     let (call, leg) = (admitted(&stage).await, Uuid::new_v4());
     let body = carried(stage.carriers[0], call, 61).to_string();
-    for spelling in [leg.to_string(), leg.to_string().to_uppercase(), format!("a_{leg}"), leg.simple().to_string()] {
+    let encoded = leg.to_string().replace('-', "%2D");
+    for spelling in
+        [leg.to_string(), leg.to_string().to_uppercase(), format!("a_{leg}"), leg.simple().to_string(), encoded]
+    {
         kept(&stage, spelling, body.as_bytes()).await;
     }
     let health = stage.node.api("GET", &format!("/v1/carriers/{}", stage.carriers[0]), Value::Null).await.json();
@@ -295,6 +305,34 @@ async fn a_calls_price_is_that_of_the_carrier_that_took_it() {
     assert_eq!(stage.rates(cheap, "33,0.02\n").await.status, 201);
     kept(&stage, Uuid::new_v4(), carried(cheap, call, 61).to_string().as_bytes()).await;
     assert_eq!(listed().await, (json!(cheap), Some(10_000), Some(20_000)));
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn of_two_carriers_that_answered_a_call_the_later_one_is_its_carrier_in_whatever_order_the_records_come() {
+    let stage = Stage::new().await;
+    let [cheap, dear] = [stage.carriers[0], stage.carriers[1]];
+    let path = format!("/v1/tenants/{}/outbound-calls", stage.tenant);
+    let leg = |carrier, call, answered: i64, seconds: i64| {
+        let mut record = carried(carrier, call, seconds);
+        record["variables"]["answer_epoch"] = json!((1_790_000_000 + answered).to_string());
+        record["variables"]["end_epoch"] = json!((1_790_000_000 + answered + seconds).to_string());
+        record.to_string()
+    };
+    // The earlier one, the later one, and a third that nobody answered.
+    for order in [[0, 1, 2], [1, 0, 2], [2, 1, 0]] {
+        let call = admitted(&stage).await;
+        let failed = json!({ "variables": { "dialplane_carrier": cheap, "dialplane_call": call, "answer_epoch": "0",
+                                            "hangup_cause": "NORMAL_TEMPORARY_FAILURE" } });
+        let records = [leg(cheap, call, 0, 30), leg(dear, call, 40, 61), failed.to_string()];
+        for at in order {
+            kept(&stage, Uuid::new_v4(), records[at].as_bytes()).await;
+        }
+        let listed = stage.node.api("GET", &path, Value::Null).await.items();
+        let call = &listed[0];
+        let shown = (call["carrier_id"].clone(), call["price"].as_i64(), call["cost"].as_i64());
+        assert_eq!(shown, (json!(dear), Some(50_000), Some(110_000)), "{order:?}");
+    }
     stage.stop().await;
 }
 

@@ -116,7 +116,11 @@ fn report_on(report: &Value, is_preview: bool) {
     }
     for warning in items(&report["warnings"]) {
         let first = items(&warning["prefixes"]).take(10).map(text).collect::<Vec<_>>().join(", ");
-        let kinds = [("no_longer_priced", WarningKind::NoLongerPriced), ("not_yet_priced", WarningKind::NotYetPriced)];
+        let kinds = [
+            ("priced_as_before", WarningKind::PricedAsBefore),
+            ("no_longer_priced", WarningKind::NoLongerPriced),
+            ("not_yet_priced", WarningKind::NotYetPriced),
+        ];
         let kind = kinds.into_iter().find(|(name, _)| warning["kind"] == *name);
         let sentence = kind.map(|(_, kind)| kind.sentence()).unwrap_or_default();
         eprintln!("{} prefixes {sentence}: {first}", warning["count"]);

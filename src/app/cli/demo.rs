@@ -18,7 +18,7 @@ use super::{
     stop::{self, Stop},
 };
 use crate::{
-    app::{App, renewal::Source, service::Sockets, settings::Settings, telemetry},
+    app::{App, reached, renewal::Source, service::Sockets, settings::Settings, telemetry},
     model::destination::Target,
     node::changes::{Author, Change},
     people::onboarding::{self, NewTenancy},
@@ -225,19 +225,6 @@ fn curl_trusts(certificate: Option<&Path>, shows_own: bool) -> String {
     if shows_own { format!("{trusted} --cert SWITCH.crt --key SWITCH.key") } else { trusted }
 }
 
-/// The lines of a binding with which a switch believes our certificate, and shows its own if it has to (config() in mod_xml_curl.c).
-fn verified(settings: &Settings) -> String {
-    let Some(certificate) = &settings.switch_tls_certificate else { return String::new() };
-    let certificate = absolute(certificate).display().to_string();
-    let mut wanted = vec![("enable-cacert-check", "true"), ("ssl-cacert-file", certificate.as_str())];
-    if settings.switch_tls_client_ca.is_some() {
-        wanted.extend([("ssl-cert-path", "SWITCH.crt"), ("ssl-key-path", "SWITCH.key")]);
-    }
-    wanted
-        .iter()
-        .fold(String::new(), |text, (name, value)| format!("{text}    <param name=\"{name}\" value=\"{value}\"/>\n"))
-}
-
 /// A path that also works from another folder.
 fn absolute(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
@@ -260,13 +247,7 @@ Phones of {domain} (SIP user, password):
 
 Put this into your FreeSWITCH's autoload_configs/xml_curl.conf.xml, inside <bindings>:
 
-  <binding name=\"dialplane\">
-    <param name=\"gateway-url\" value=\"{url}\" bindings=\"directory|dialplan|configuration|languages|chatplan\"/>
-    <param name=\"gateway-credentials\" value=\"{name}:{token}\"/>
-    <param name=\"auth-scheme\" value=\"basic\"/>
-    <param name=\"timeout\" value=\"5\"/>
-{verified}  </binding>
-
+{binding}
 or use all of freeswitch-conf/ and set dialplane_url and dialplane_credentials in its site.xml.
 
 Try a fetch as a switch does it:
@@ -293,7 +274,7 @@ Ctrl-C stops it. Its data is kept.
         } else {
             format!(" --data-dir {}", directory.display())
         },
-        verified = verified(settings),
+        binding = reached::binding(url, name, token, &settings.switch_checks(url)),
         switch_tls = curl_trusts(settings.switch_tls_certificate.as_deref(), settings.switch_tls_client_ca.is_some()),
         app_tls = curl_trusts(settings.app_tls_certificate.as_deref(), false),
         domain = made.tenant.domain,

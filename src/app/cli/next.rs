@@ -1,23 +1,40 @@
 //! Tells a person what to do with a secret that was just printed and won't be shown again.
 
-use crate::{app::settings::Settings, switch::fetch::exchange::XML_PATH};
+use crate::{
+    app::{reached, settings::Settings},
+    switch::fetch::exchange::XML_PATH,
+};
 
 /// Where a switch's token goes in its configuration.
 pub fn switch(settings: &Settings, name: &str, token: &str) {
     let url = settings.switch_url(settings.switch_listen);
+    let checks = settings.switch_checks(&url);
+    let binding = reached::binding(&format!("{url}{XML_PATH}"), name, token, &checks);
     println!(
         "
 The token is shown only this once. Put it into the switch's autoload_configs/xml_curl.conf.xml, inside <bindings>:
 
-  <binding name=\"dialplane\">
-    <param name=\"gateway-url\" value=\"{url}{XML_PATH}\" bindings=\"directory|dialplan|configuration|languages|chatplan\"/>
-    <param name=\"gateway-credentials\" value=\"{name}:{token}\"/>
-    <param name=\"auth-scheme\" value=\"basic\"/>
-    <param name=\"timeout\" value=\"5\"/>
-  </binding>
+{binding}
+or use all of freeswitch-conf/ and set dialplane_url and dialplane_credentials in its site.xml{and_file}. Then restart the switch, and
+check it with `dialplane doctor --switch-conf DIR`.",
+        and_file = if checks.is_empty() { "" } else { ", and dialplane_ca_file" },
+    );
+    if let Some((_, file)) = checks.iter().find(|(name, _)| *name == "ssl-cacert-file") {
+        println!("\nIf the switch is on another machine, copy {file} there.");
+    }
+}
 
-or use all of freeswitch-conf/ and set dialplane_url and dialplane_credentials in its site.xml. Then restart the switch, and
-check it with `dialplane doctor --switch-conf DIR`."
+/// The same for a switch of a platform that is elsewhere: only that one knows what the switch's configuration needs.
+pub fn switch_elsewhere(place: &str, id: &str, name: &str, token: &str) {
+    println!(
+        "
+The token is shown only this once. The switch's credentials are {name}:{token}: put them into dialplane_credentials in the site.xml of
+freeswitch-conf/, or as gateway-credentials into its autoload_configs/xml_curl.conf.xml. The other lines are at
+
+  {place}/platform/switches/{id}/setup
+
+which shows a light as soon as the switch has asked for the first time. `dialplane doctor --switch-conf DIR` beside the switch checks what you
+wrote."
     );
 }
 

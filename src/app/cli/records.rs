@@ -16,7 +16,7 @@ use crate::{
     app::settings::Settings,
     telephony::calls::{
         inbox::{Inbox, Outcome},
-        posted::{MAX_RECORD, Posted, channel},
+        posted::{self, MAX_RECORD, Posted, channel},
         store,
     },
     tenancy::switches,
@@ -82,7 +82,7 @@ pub async fn record(settings: &Settings, json: bool, command: RecordCommand) -> 
                 print::many(json, &records, &["leg", "received_at", "bytes", "reason"], &local.place)
             }
             RecordCommand::Show { leg } => {
-                let body = store::unreadable_body(local.changes.pool(), &leg).await?;
+                let body = store::unreadable_body(local.changes.pool(), &posted::names(&leg)).await?;
                 let body =
                     body.ok_or_else(|| Missing(format!("there is no unreadable call record for the leg {leg}")))?;
                 reader::write(&body)

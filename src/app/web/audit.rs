@@ -7,7 +7,7 @@ use actix_web::{
     web::{Query, ServiceConfig},
 };
 use askama::Template;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -87,6 +87,10 @@ const CHOICES: [&str; 19] = [
     "transport",
 ];
 
+/// What other entries mention by its id, and may be gone.
+const GONE: [&str; 8] =
+    ["agents", "users", "extensions", "groups", "destinations", "numbers", "dialplan-entries", "keys"];
+
 /// An entry as it is shown.
 struct Row {
     at: DateTime<Utc>,
@@ -157,7 +161,19 @@ async fn list(visitor: Visitor, query: Query<ListQuery>) -> Page {
     let page = window.page(entries, |entry| entry.id);
     let ids = page.items.iter().flat_map(ids).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
     let tenants = page.items.iter().filter_map(|entry| entry.tenant_id).collect::<Vec<_>>();
-    let names = audit::store::names(&mut *db, &tenants, &ids).await?.into_iter().collect::<HashMap<_, _>>();
+    let mut names = audit::store::names(&mut *db, &tenants, &ids).await?.into_iter().collect::<HashMap<_, _>>();
+    // Things that are gone have the name that they had then. An entry about what led to them may be a little older.
+    let unknown = ids.iter().filter(|id| !names.contains_key(id));
+    let resources = unknown.flat_map(|id| GONE.map(|kind| format!("{kind}/{id}"))).collect::<Vec<_>>();
+    if let Some(oldest) = page.items.iter().map(|entry| entry.at).min()
+        && !resources.is_empty()
+    {
+        let gone = audit::store::last_values(&mut *db, &tenants, &resources, oldest - TimeDelta::minutes(1)).await?;
+        names.extend(gone.iter().filter_map(|(resource, values)| {
+            let id = resource.split('/').nth(1)?.parse().ok()?;
+            Some((id, own_name(values)?))
+        }));
+    }
     let next = page.next_cursor.map(|cursor| {
         let (who, action, resource) = (in_query(&query.actor), in_query(&query.action), in_query(&query.resource));
         format!("/audit?actor={who}&action={action}&resource={resource}&cursor={cursor}")

@@ -119,6 +119,7 @@ mod tests {
                 "rule.",
                 "column.",
                 "rates_warning.",
+                "switches.light.",
                 // A test of the phone's page sees to these.
                 "softphone.",
                 "story.",

@@ -2,7 +2,7 @@
 
 use actix_web::{get, web::ServiceConfig};
 use askama::Template;
-use chrono::{TimeDelta, Utc};
+use chrono::Utc;
 use serde_json::Value;
 
 use super::{Page, Shell, Visitor, ask::turned, ok};
@@ -12,16 +12,13 @@ use crate::{
     tenancy::{
         auth::rules::{Level, Resource},
         clusters,
-        switches::{self, SwitchStatus},
+        switches::{self, State},
     },
 };
 
 pub fn pages(config: &mut ServiceConfig) {
     config.service(overview);
 }
-
-/// A switch that has asked for nothing for this long is silent: each asks for something within minutes.
-const SILENT: TimeDelta = TimeDelta::minutes(30);
 
 struct Figure {
     number: usize,
@@ -55,17 +52,20 @@ async fn overview(mut visitor: Visitor) -> Page {
     let (mut all, mut count) = (0, 0);
     for cluster in clusters::store::list(&mut *db, Window::FIRST).await? {
         all += 1;
-        for (id, name, status, seen) in switches::store::of_cluster(&mut *db, cluster.id).await? {
+        for switch in switches::store::of_cluster(&mut *db, cluster.id).await? {
             count += 1;
-            let href = format!("/platform/switches/{id}/setup");
-            match seen {
-                _ if status != SwitchStatus::Active => {}
-                None => troubles.push(Trouble { text: s.t_with("overview.never_asked", &[("name", name)]), href }),
-                Some(at) if Utc::now() - at > SILENT => {
+            let href = format!("/platform/switches/{}/setup", switch.id);
+            let state = switch.state(Utc::now());
+            let name = switch.name;
+            match state {
+                State::NeverAsked => {
+                    troubles.push(Trouble { text: s.t_with("overview.never_asked", &[("name", name)]), href });
+                }
+                State::SilentSince(at) => {
                     let at = at.format("%Y-%m-%d %H:%M UTC").to_string();
                     troubles.push(Trouble { text: s.t_with("overview.silent", &[("name", name), ("at", at)]), href });
                 }
-                Some(_) => {}
+                State::Disabled | State::OutOfService | State::Active => {}
             }
         }
     }

@@ -217,7 +217,7 @@ struct ClusterRow {
 struct SwitchRow {
     id: Uuid,
     name: String,
-    status: String,
+    status: &'static str,
     last_seen_at: Option<DateTime<Utc>>,
 }
 
@@ -252,11 +252,9 @@ async fn cluster_page(visitor: &Visitor, actor: &Actor, form: &Form) -> Page {
             max_tenants: cluster.max_tenants,
             status: called(cluster.status),
             switches: switches
-                .map(|(id, name, status, last_seen_at)| {
-                    // An active switch that has never asked is not shown as active.
-                    let silent = status == switches::SwitchStatus::Active && last_seen_at.is_none();
-                    let status = if silent { "waiting".to_owned() } else { called(status) };
-                    SwitchRow { id, name, status, last_seen_at }
+                .map(|switch| {
+                    let status = switch.state(Utc::now()).name();
+                    SwitchRow { id: switch.id, name: switch.name, status, last_seen_at: switch.last_seen_at }
                 })
                 .collect(),
         });

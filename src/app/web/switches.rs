@@ -1,11 +1,13 @@
 //! "Set up a switch": its configuration to copy, and a light that turns green at its first fetch.
 
+use std::sync::Arc;
+
 use actix_web::{
     get, post,
     web::{Path, Query, ServiceConfig},
 };
 use askama::Template;
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -31,7 +33,7 @@ use crate::{
             rules::{Level, Resource},
         },
         clusters,
-        switches::{self, NewSwitch, SwitchPatch, SwitchStatus, SwitchWithToken},
+        switches::{self, NewSwitch, Sighting, State, SwitchPatch, SwitchWithToken},
     },
     text::SwitchName,
 };
@@ -82,10 +84,19 @@ struct SetupPage<'a> {
     token: Option<String>,
     url: String,
     cdr_url: String,
-    disabled: bool,
-    seen: Option<DateTime<Utc>>,
+    /// Further parameters of its bindings.
+    checks: Arc<[(&'static str, String)]>,
+    state: State,
+    seen: Option<Sighting>,
     /// How many mailboxes that are gone it may still have.
     leftovers: i64,
+}
+
+impl SetupPage<'_> {
+    /// The file with which the switch checks the certificate.
+    fn authority(&self) -> Option<&str> {
+        self.checks.iter().find(|(name, _)| *name == "ssl-cacert-file").map(|(_, file)| file.as_str())
+    }
 }
 
 #[derive(Template)]
@@ -93,9 +104,8 @@ struct SetupPage<'a> {
 struct Light<'a> {
     s: &'a Shell,
     id: Uuid,
-    /// Whether its requests are refused, whatever it did before.
-    disabled: bool,
-    seen: Option<DateTime<Utc>>,
+    state: State,
+    seen: Option<Sighting>,
 }
 
 async fn setup_page(visitor: &Visitor, actor: &Actor, switch: SwitchWithToken) -> Page {
@@ -109,8 +119,9 @@ async fn setup_page(visitor: &Visitor, actor: &Actor, switch: SwitchWithToken) -
         token: switch.token,
         url: format!("{base}{XML_PATH}"),
         cdr_url: format!("{base}{CDR_PATH}"),
-        disabled: switch.switch.status == SwitchStatus::Disabled,
-        seen: sighting.map(|sighting| sighting.first_seen_at),
+        checks: Arc::clone(&visitor.api.switch_checks),
+        state: switch.switch.state(sighting, Utc::now()),
+        seen: sighting,
         leftovers,
     })
 }
@@ -209,6 +220,6 @@ async fn light(visitor: Visitor, id: Path<Uuid>) -> Page {
     let switch = switches::store::get(&mut *visitor.api.read(&actor).await?, *id).await?;
     let switch = switch.ok_or_else(|| Problem::not_found("switch"))?;
     let sighting = switches::store::sighting(&mut *visitor.api.read(&actor).await?, *id).await?;
-    let seen = sighting.map(|sighting| sighting.first_seen_at);
-    ok(&Light { s: &visitor.shell, id: *id, disabled: switch.status == SwitchStatus::Disabled, seen })
+    let state = switch.state(sighting, Utc::now());
+    ok(&Light { s: &visitor.shell, id: *id, state, seen: sighting })
 }

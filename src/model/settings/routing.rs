@@ -237,7 +237,8 @@ impl Routing {
     /// The location of the tenant as one line, for mails.
     #[must_use]
     pub fn location(&self) -> Option<Words> {
-        self.emergency.location.as_ref().and_then(|location| Words::parse(location.as_str()).ok())
+        let short = |location: &Spoken| location.as_str().chars().take(200).collect::<String>();
+        self.emergency.location.as_ref().and_then(|location| Words::parse(&short(location)).ok())
     }
 }
 

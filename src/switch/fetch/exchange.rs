@@ -17,7 +17,7 @@ use super::{
     credentials::Switch,
     render,
     request::{Request, View},
-    served::Served,
+    served::{Served, why_not_kept},
     upload,
 };
 use crate::telephony::calls::posted::{MAX_RECORD, Posted};
@@ -221,7 +221,7 @@ async fn record(served: &Served, switch: &Switch, request: &HttpRequest, body: B
         Err(error) => {
             // Nothing is lost: mod_json_cdr writes the record to its err-log-dir.
             tracing::warn!(%error, "a call record could not be kept");
-            plain(StatusCode::SERVICE_UNAVAILABLE, "the database can't be asked\n")
+            plain(StatusCode::SERVICE_UNAVAILABLE, why_not_kept(&error))
         }
     }
 }

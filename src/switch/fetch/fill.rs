@@ -30,7 +30,7 @@ use crate::{
     model::destination::TargetKind,
     routing::{Keep, plan::PlanError},
     telephony::{destinations, extensions},
-    text::{Domain, E164, ExtensionNumber, GroupName, SipUsername, VoicemailPin, keyring::Place},
+    text::{Domain, E164, ExtensionNumber, GroupHandle, SipUsername, VoicemailPin, keyring::Place},
 };
 
 /// What a fill has to find out. Its names are validated: those that could not exist were answered before.
@@ -41,7 +41,7 @@ pub enum Question {
         shown: Shown,
     },
     Group {
-        name: GroupName,
+        name: GroupHandle,
         view: GroupView,
     },
     Everyone {

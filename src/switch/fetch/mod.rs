@@ -73,7 +73,7 @@ use crate::node::{
 use crate::{
     switch::{fetch::metrics::FetchMetrics, phones::AllPhones},
     text::{
-        GroupName, SipUsername,
+        GroupHandle, SipUsername,
         keyring::{KeyId, Keyring},
     },
 };
@@ -427,7 +427,7 @@ impl Fetch {
 
     async fn about_group(self: &Arc<Self>, domain: &str, group: &str, view: GroupView, fresh: bool) -> (Reply, Source) {
         let key = KeyText::new(b'G').view(view).folded(domain).folded(group);
-        let question = |name: &str| Some(Question::Group { name: GroupName::parse(name).ok()?, view });
+        let question = |name: &str| Some(Question::Group { name: GroupHandle::parse(name).ok()?, view });
         self.look_up(key, domain, Some(group), fresh, question).await
     }
 

@@ -12,3 +12,15 @@ pub struct Served {
     pub calls: calls::inbox::Inbox,
     pub recordings: Arrivals,
 }
+
+/// Why the database did not take something: its disk is full, in the words of the API's code, or it can't be asked.
+#[must_use]
+pub fn why_not_kept(error: &sqlx::Error) -> &'static str {
+    // disk_full
+    let is_full = error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "53100");
+    if is_full {
+        "database_full: the database's disk is full, and nothing was kept\n"
+    } else {
+        "the database can't be asked\n"
+    }
+}

@@ -12,7 +12,10 @@ use futures_util::StreamExt as _;
 use tokio::time::{error::Elapsed, timeout};
 use uuid::Uuid;
 
-use super::{credentials::Switch, served::Served};
+use super::{
+    credentials::Switch,
+    served::{Served, why_not_kept},
+};
 use crate::telephony::recordings::{
     arrival::{MAX_RECORDING, NotTaken, Taken},
     name::FileName,
@@ -158,7 +161,7 @@ fn answer(taken: &Result<Taken, NotTaken>) -> Answer {
         Err(NotTaken::TooLarge) => plain(StatusCode::PAYLOAD_TOO_LARGE, "this is longer than a recording can be\n"),
         Err(NotTaken::Busy) => plain(StatusCode::SERVICE_UNAVAILABLE, "this node takes other recordings right now\n"),
         Err(NotTaken::Store(_)) => plain(StatusCode::SERVICE_UNAVAILABLE, "the store can't be written\n"),
-        Err(NotTaken::Database(_)) => plain(StatusCode::SERVICE_UNAVAILABLE, "the database can't be asked\n"),
+        Err(NotTaken::Database(error)) => plain(StatusCode::SERVICE_UNAVAILABLE, why_not_kept(error)),
     }
 }
 

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{inbox, store};
+use super::{inbox, posted, store};
 use crate::{
     http::problem::Problem,
     model::{
@@ -164,7 +164,7 @@ pub async fn read_records_again(api: Data<Api>, _actor: Actor) -> Result<Json<Re
 #[utoipa::path(tag = "switches", responses((status = 200, content_type = "application/octet-stream"), (status = 404, body = Problem)))]
 #[get("/v1/unreadable-records/{leg}")]
 pub async fn show_unreadable_record(api: Data<Api>, actor: Actor, path: Path<String>) -> Result<HttpResponse, Problem> {
-    let body = store::unreadable_body(&mut *api.read(&actor).await?, &path.into_inner()).await?;
+    let body = store::unreadable_body(&mut *api.read(&actor).await?, &posted::names(&path)).await?;
     let body = body.ok_or_else(|| Problem::not_found("call record"))?;
     Ok(HttpResponse::Ok().content_type("application/octet-stream").body(body))
 }

@@ -234,7 +234,8 @@ async fn charge(db: &mut sqlx::PgConnection, name: &str, leg: &Carried) -> sqlx:
     for of in store::charged(db, call, leg.carrier, leg.callee.as_deref()).await? {
         let cost = cost(of.price, of.first_seconds, of.step_seconds, leg.seconds);
         let seconds = i32::try_from(leg.seconds).unwrap_or(i32::MAX);
-        store::settle(db, call, &of, leg.carrier, seconds - guessed_seconds, cost - guessed).await?;
+        let by = store::By { carrier: leg.carrier, answered_at: leg.answered_at };
+        store::settle(db, call, &of, &by, seconds - guessed_seconds, cost - guessed).await?;
     }
     Ok(())
 }
@@ -251,10 +252,13 @@ mod tests {
             format!("x=1&uuid=a_{uuid}"),
             format!("uuid={}", uuid.to_string().to_uppercase()),
             format!("uuid=a_{}", uuid.simple()),
+            format!("uuid={}", uuid.to_string().replace('-', "%2D")),
+            format!("uuid=%20a%5f{uuid}"),
+            format!("uuid=%7B{uuid}%7D&x=1"),
         ] {
             assert_eq!(Posted::leg(&query), Some(uuid), "{query}");
         }
-        for query in ["", "uuid=", "uuid=1", "uuid='; drop", "leg=1"] {
+        for query in ["", "uuid=", "uuid=1", "uuid='; drop", "leg=1", "uuid=%ff", "uuid=%"] {
             assert!(Posted::leg(query).is_none(), "{query}");
         }
     }

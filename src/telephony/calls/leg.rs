@@ -39,6 +39,8 @@ pub struct Carried {
     pub call: Option<Uuid>,
     pub callee: Option<String>,
     pub answered: bool,
+    /// When, by the switch's clock.
+    pub answered_at: Option<DateTime<Utc>>,
     /// Whether the carrier failed, as opposed to the called party's answer.
     pub failed: bool,
     pub seconds: i64,
@@ -73,6 +75,7 @@ impl Leg {
             call: id(record, channel::CALL)?,
             callee: record.get(channel::CALLEE).map(ToOwned::to_owned),
             answered,
+            answered_at: DateTime::from_timestamp(answered_at, 0).filter(|_| answered),
             failed: !answered && cause.is_some_and(health::is_trouble),
             seconds,
             // It made a call if somebody transferred it.

@@ -45,7 +45,8 @@ pub async fn charge_unrecorded(pool: &PgPool) -> sqlx::Result<()> {
         let mut sum = 0;
         for of in store::charged(&mut tx, gone.call, gone.carrier, Some(&gone.callee)).await? {
             let cost = cost(of.price, of.first_seconds, of.step_seconds, i64::from(gone.seconds));
-            store::settle(&mut tx, gone.call, &of, gone.carrier, gone.seconds, cost).await?;
+            let by = store::By { carrier: gone.carrier, answered_at: Some(gone.answered_at) };
+            store::settle(&mut tx, gone.call, &of, &by, gone.seconds, cost).await?;
             sum += cost;
         }
         legs_store::guess(&mut tx, gone.leg, sum, gone.seconds).await?;

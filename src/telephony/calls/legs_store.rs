@@ -1,5 +1,6 @@
 //! The SQL of legs that are up.
 
+use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
@@ -120,6 +121,7 @@ pub struct Gone {
     pub call: Uuid,
     pub callee: String,
     pub carrier: Uuid,
+    pub answered_at: DateTime<Utc>,
     /// From its answer to when it was seen last.
     pub seconds: i32,
 }
@@ -127,7 +129,7 @@ pub struct Gone {
 pub async fn unrecorded(db: &PgPool) -> sqlx::Result<Vec<Gone>> {
     sqlx::query_as!(
         Gone,
-        r#"select leg, call_id as call, callee, carrier_id as carrier,
+        r#"select leg, call_id as call, callee, carrier_id as carrier, answered_at,
                   greatest(ceil(extract(epoch from seen_at - answered_at)), 1)::integer as "seconds!"
              from call_legs where gone_at < now() - interval '1 minute' and guessed is null limit 1000"#
     )

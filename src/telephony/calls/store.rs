@@ -235,10 +235,11 @@ pub async fn unreadable(
     .await
 }
 
-pub async fn unreadable_body(db: impl PgExecutor<'_>, leg: &str) -> sqlx::Result<Option<Vec<u8>>> {
+/// The record that can't be read of a leg, under one of these names.
+pub async fn unreadable_body(db: impl PgExecutor<'_>, names: &[String]) -> sqlx::Result<Option<Vec<u8>>> {
     sqlx::query_scalar!(
-        "select body from cdr_inbox where leg = $1 and noted_at is null and unreadable is not null",
-        leg
+        "select body from cdr_inbox where leg = any ($1) and noted_at is null and unreadable is not null limit 1",
+        names
     )
     .fetch_optional(db)
     .await
@@ -288,32 +289,46 @@ pub async fn charged(
     .await
 }
 
-/// Replaces what was reserved for a call by what a leg of it really cost, and its carrier. A call may have several, one after the
-/// other.
+/// Who took a leg.
+pub struct By {
+    pub carrier: Uuid,
+    /// `None`: nobody answered after all.
+    pub answered_at: Option<DateTime<Utc>>,
+}
+
+/// Replaces what was reserved for a call by what a leg of it really cost. A call may have several, one after the other: its carrier and price
+/// are those of the leg that was answered last, in whatever order their records come.
 pub async fn settle(
     db: &mut PgConnection,
     call: Uuid,
     of: &Charged,
-    carrier: Uuid,
+    by: &By,
     seconds: i32,
     cost: i64,
 ) -> sqlx::Result<()> {
     sqlx::query!(
         "with before as (
-            select tenant_id, call_id, callee, day, reserved, coalesce(cost, 0) as cost, coalesce(seconds, 0) as seconds from admissions
+            select tenant_id, call_id, callee, day, reserved, coalesce(cost, 0) as cost, coalesce(seconds, 0) as seconds, carrier_id, answered_at
+              from admissions
              where tenant_id = $1 and call_id = $2 and callee = $3),
          settled as (
-            update admissions a set carrier_id = $4, price = $7, seconds = b.seconds + $5, cost = b.cost + $6, reserved = 0
-              from before b where a.tenant_id = b.tenant_id and a.call_id = b.call_id and a.callee = b.callee)
+            update admissions a
+               set carrier_id = case when l.is_last then $4 else a.carrier_id end, price = case when l.is_last then $7 else a.price end,
+                   answered_at = case when l.is_last then $8 else a.answered_at end,
+                   seconds = b.seconds + $5, cost = b.cost + $6, reserved = 0
+              from before b cross join lateral (
+                      select b.answered_at is null or coalesce(($8, $4) >= (b.answered_at, b.carrier_id), false) as is_last) l
+             where a.tenant_id = b.tenant_id and a.call_id = b.call_id and a.callee = b.callee)
          update spend_days s set spent = s.spent + $6 - b.reserved
            from before b where s.tenant_id = b.tenant_id and s.day = b.day",
         of.tenant_id,
         call,
         of.callee,
-        carrier,
+        by.carrier,
         seconds,
         cost,
-        of.price
+        of.price,
+        by.answered_at
     )
     .execute(db)
     .await

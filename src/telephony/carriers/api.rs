@@ -145,7 +145,8 @@ pub async fn delete_carrier(
 /// Columns are recognised by their headings, in any order: `prefix`, `price` (per minute), `first_seconds`, `step_seconds`,
 /// `effective_date`, and the names that other systems use. Without headings they are
 /// `prefix,price[,first_seconds,step_seconds][,effective_date]`. It is all or nothing: if a line has an error, the rates in force
-/// stay, and the answer is a 422 with the report. Prefixes whose first rate begins later keep their present rate until then.
+/// stay, and the answer is a 422 with the report. Prefixes whose first rate begins later keep their present rate until then, and so do longer
+/// prefixes below them that the file does not name, which then get the rate of the shorter one.
 /// `/rates/preview` shows what a file would do.
 #[utoipa::path(tag = "carriers", request_body(content = String, content_type = "text/csv"), responses((status = 201, body = Report), (status = 422, body = Report)))]
 #[put("/v1/carriers/{id}/rates")]

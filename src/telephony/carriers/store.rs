@@ -189,27 +189,110 @@ pub async fn sheet_in_force(db: &mut PgConnection, carrier: Uuid) -> sqlx::Resul
     sqlx::query_scalar!("select sheet_id from carriers where id = $1", carrier).fetch_one(db).await
 }
 
-/// If a new sheet's price for a prefix begins later, the old rates (the present one and those to follow) are kept until then.
-/// Returns how many.
+/// What was kept of an earlier sheet.
+#[derive(Debug, Default)]
+pub struct KeptRates {
+    /// How many of its rates.
+    pub rates: i64,
+    /// How many rates the new sheet has besides its own: these, and its own prices under the prefixes that these have.
+    pub added: i64,
+    /// The prefixes with a price of the earlier sheet that the new sheet does not name.
+    pub unnamed: Vec<String>,
+}
+
+/// Keeps the rates of the old sheet whose successor begins later: the rate of the longest prefix in the new sheet that covers them. They are
+/// kept (the present one and those to follow) until then, and then have their successor's price, for otherwise a finer prefix would go on at
+/// its old price.
 pub async fn keep_until_next(
     db: &mut PgConnection,
     old: Uuid,
     new: Uuid,
     now: chrono::DateTime<chrono::Utc>,
-) -> sqlx::Result<i64> {
-    let kept = sqlx::query!(
-        "insert into rates (sheet_id, prefix, effective_at, price, first_seconds, step_seconds)
-         select $2, o.prefix, o.effective_at, o.price, o.first_seconds, o.step_seconds
-           from (select prefix, min(effective_at) as begins from rates where sheet_id = $2
-                  group by prefix having min(effective_at) > $3) n
-           join rates o on o.sheet_id = $1 and o.prefix = n.prefix and o.effective_at < n.begins
-          where o.effective_at >= coalesce((select max(p.effective_at) from rates p
-                                             where p.sheet_id = $1 and p.prefix = o.prefix and p.effective_at <= $3), o.effective_at)",
+) -> sqlx::Result<KeptRates> {
+    sqlx::query_as!(
+        KeptRates,
+        r#"with later as (
+              select prefix, min(effective_at) as begins from rates where sheet_id = $2
+               group by prefix having min(effective_at) > $3),
+           succeeded as (
+              select o.prefix, l.prefix as successor, l.begins
+                from (select distinct prefix from rates where sheet_id = $1 and exists (select 1 from later)) o
+               cross join lateral (
+                      select n.prefix from rates n
+                       where n.sheet_id = $2
+                         and n.prefix = any (array(select left(o.prefix, l) from generate_series(1, length(o.prefix)) l))
+                       order by length(n.prefix) desc limit 1) s
+                join later l on l.prefix = s.prefix),
+           kept as (
+              insert into rates (sheet_id, prefix, effective_at, price, first_seconds, step_seconds)
+              select $2, o.prefix, o.effective_at, o.price, o.first_seconds, o.step_seconds
+                from succeeded s join rates o on o.sheet_id = $1 and o.prefix = s.prefix and o.effective_at < s.begins
+               where o.effective_at >= coalesce((select max(p.effective_at) from rates p
+                                                  where p.sheet_id = $1 and p.prefix = o.prefix and p.effective_at <= $3), o.effective_at)
+              returning prefix),
+           follow as (
+              insert into rates (sheet_id, prefix, effective_at, price, first_seconds, step_seconds)
+              select $2, s.prefix, n.effective_at, n.price, n.first_seconds, n.step_seconds
+                from succeeded s join rates n on n.sheet_id = $2 and n.prefix = s.successor
+               where s.prefix <> s.successor and s.prefix in (select prefix from kept)
+              returning 1 as one)
+           select (select count(*) from kept) as "rates!",
+                  (select count(*) from kept) + (select count(*) from follow) as "added!",
+                  array(select distinct k.prefix from kept k join succeeded s on s.prefix = k.prefix and s.prefix <> s.successor
+                         order by 1) as "unnamed!""#,
         old,
         new,
         now
-    );
-    Ok(i64::try_from(kept.execute(db).await?.rows_affected()).unwrap_or(i64::MAX))
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// Where a new sheet has a price later and nothing now, not even by a shorter prefix, and the old sheet had a price by a shorter prefix: that
+/// price goes on until then, for the new prefix alone.
+pub async fn keep_by_shorter(
+    db: &mut PgConnection,
+    old: Uuid,
+    new: Uuid,
+    now: chrono::DateTime<chrono::Utc>,
+) -> sqlx::Result<KeptRates> {
+    sqlx::query_as!(
+        KeptRates,
+        r#"with later as (
+              select prefix, min(effective_at) as begins from rates where sheet_id = $2
+               group by prefix having min(effective_at) > $3),
+           -- Below another such prefix, that one's rates count.
+           below as (
+              select l.prefix from later l cross join generate_series(1, 14) n join later o on o.prefix = left(l.prefix, n)
+               where n < length(l.prefix)),
+           bare as (
+              select l.prefix, l.begins, array(select left(l.prefix, n) from generate_series(1, length(l.prefix)) n) as shorter
+                from later l
+               where l.prefix not in (select prefix from below)
+                 and not exists (select 1 from rates n where n.sheet_id = $2 and n.effective_at <= $3
+                                    and n.prefix = any (array(select left(l.prefix, k) from generate_series(1, length(l.prefix)) k)))),
+           was as (
+              -- From when a rate counts, if none of a longer prefix does: the present one of each prefix, and those to follow.
+              select b.prefix, o.prefix as by, o.effective_at, greatest(o.effective_at, $3) as since, o.price, o.first_seconds, o.step_seconds
+                from bare b
+                join rates o on o.sheet_id = $1 and o.prefix = any (b.shorter) and o.effective_at < b.begins
+               where o.effective_at >= coalesce((select max(p.effective_at) from rates p
+                                                  where p.sheet_id = $1 and p.prefix = o.prefix and p.effective_at <= $3), o.effective_at)),
+           kept as (
+              insert into rates (sheet_id, prefix, effective_at, price, first_seconds, step_seconds)
+              select $2, w.prefix, w.effective_at, w.price, w.first_seconds, w.step_seconds
+                from was w
+               where not exists (select 1 from was x where x.prefix = w.prefix and length(x.by) > length(w.by) and x.since <= w.since)
+              on conflict do nothing
+              returning prefix)
+           select (select count(*) from kept) as "rates!", (select count(*) from kept) as "added!",
+                  array(select distinct prefix from kept order by 1) as "unnamed!""#,
+        old,
+        new,
+        now
+    )
+    .fetch_one(db)
+    .await
 }
 
 /// Prefixes that had a price in the old sheet but have none in the new one, not even by a shorter prefix.
@@ -254,9 +337,9 @@ pub async fn not_yet_priced(
     .await
 }
 
-/// Puts a sheet in force, with `kept` rates of the previous sheet. The rest of the previous sheet is deleted.
-pub async fn put_in_force(db: &mut PgConnection, carrier: Uuid, sheet: Uuid, kept: i64) -> sqlx::Result<()> {
-    sqlx::query!("update rate_sheets set rows = rows + $2::bigint::int where id = $1", sheet, kept)
+/// Puts a sheet in force, with `added` rates besides its own. The rest of the previous sheet is deleted.
+pub async fn put_in_force(db: &mut PgConnection, carrier: Uuid, sheet: Uuid, added: i64) -> sqlx::Result<()> {
+    sqlx::query!("update rate_sheets set rows = rows + $2::bigint::int where id = $1", sheet, added)
         .execute(&mut *db)
         .await?;
     sqlx::query!(

@@ -171,7 +171,7 @@ async fn select(
 
 pub async fn groups_leading_on(db: impl PgExecutor<'_>, tenant: Uuid) -> sqlx::Result<Vec<(Uuid, String, Target)>> {
     let rows = sqlx::query!(
-        r#"select id, name, otherwise as "otherwise!: Json<Target>" from groups where tenant_id = $1 and otherwise is not null"#,
+        r#"select id, coalesce(shown_name, name) as "name!", otherwise as "otherwise!: Json<Target>" from groups where tenant_id = $1 and otherwise is not null"#,
         tenant
     )
     .fetch_all(db)
@@ -299,14 +299,14 @@ pub async fn users_of(db: &mut PgConnection, tenant: Uuid, target: Target) -> sq
         select 'number' as "kind!: UsedKind", n.id as "id!", n.number as "name!" from numbers n
          where n.tenant_id = $1 and $2 in (n.extension_id, n.group_id, n.destination_id)
         union
-        select coalesce(d.kind, r.from_kind), r.from_id, coalesce(d.name, g.name, e.name, '')
+        select coalesce(d.kind, r.from_kind), r.from_id, coalesce(d.name, g.shown_name, g.name, e.name, '')
           from destination_refs r
           left join destinations d on d.tenant_id = r.tenant_id and d.id = r.from_id
           left join groups g on g.tenant_id = r.tenant_id and g.id = r.from_id
           left join dialplan_entries e on e.tenant_id = r.tenant_id and e.id = r.from_id
          where r.tenant_id = $1 and $2 in (r.extension_id, r.group_id, r.destination_id)
         union
-        select 'group', g.id, g.name from group_members m join groups g on g.tenant_id = m.tenant_id and g.id = m.group_id
+        select 'group', g.id, coalesce(g.shown_name, g.name) from group_members m join groups g on g.tenant_id = m.tenant_id and g.id = m.group_id
          where m.tenant_id = $1 and m.extension_id = $2
          order by 1, 3 limit 20
         "#,

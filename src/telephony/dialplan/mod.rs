@@ -33,11 +33,19 @@ pub struct DialplanEntry {
     pub position: i32,
     pub name: DisplayName,
     pub enabled: bool,
-    #[serde(flatten)]
+    #[serde(flatten, serialize_with = "shown")]
     pub body: EntryBody,
     pub version: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+}
+
+/// XML is shown as people write it; it is kept as a switch gets it.
+fn shown<S: serde::Serializer>(body: &EntryBody, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    match body {
+        EntryBody::Xml(kept) => EntryBody::Xml(raw::shown(kept)).serialize(serializer),
+        EntryBody::Conditions(_) => body.serialize(serializer),
+    }
 }
 
 /// An entry, with the line-by-line difference if its XML changed.
@@ -171,7 +179,7 @@ async fn finish(change: &mut Change, before: Option<&DialplanEntry>, entry: &Dia
             Some(EntryBody::Xml(old)) => old.clone(),
             _ => String::new(),
         };
-        Some(apart(move || diff(&old, &new)).await?)
+        Some(apart(move || diff(&raw::shown(&old), &raw::shown(&new))).await?)
     } else {
         None
     };

@@ -136,7 +136,7 @@ pub async fn put_group(
     let (tenant, name) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
     let new: NewGroup = input::parse(&body)?;
-    if GroupName::parse(&name).ok().as_ref() != Some(&new.name) {
+    if GroupName::parse(&name).ok().map(|name| name.folded()) != Some(new.name.folded()) {
         return Err(Error::invalid("name", Code::NotThePathsName).into());
     }
     let work = async |change: &mut _| {

@@ -24,7 +24,7 @@ use crate::{
         destinations::{self, Source},
         names,
     },
-    text::{Code, ExtensionNumber, GroupName},
+    text::{Code, ExtensionNumber, GroupHandle, GroupName},
 };
 
 const MAX_MEMBERS: usize = 100;
@@ -34,6 +34,8 @@ const USUAL_RING_SECONDS: i16 = 25;
 pub struct Group {
     pub id: Uuid,
     pub tenant_id: Uuid,
+    /// Its name. On switches it is called so in lower case, or `g` and its id without hyphens if its name has other characters than letters of
+    /// ASCII, digits, `.`, `_` and `-`.
     pub name: GroupName,
     /// The number that reaches it.
     pub number: Option<ExtensionNumber>,
@@ -166,6 +168,13 @@ pub async fn update(
     Ok(after)
 }
 
+impl Group {
+    /// What switches call it.
+    fn handle(&self) -> GroupHandle {
+        self.name.handle(self.id)
+    }
+}
+
 impl NewGroup {
     /// What makes a group equal to this. Absent fields get the value that a new group has.
     fn into_patch(self) -> GroupPatch {
@@ -216,7 +225,7 @@ async fn locked(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Option<i6
 }
 
 fn names_of(group: &Group) -> Vec<String> {
-    let mut names = vec![group.name.to_string()];
+    let mut names = vec![group.handle().to_string()];
     names.extend(group.number.as_ref().map(ToString::to_string));
     names
 }
@@ -235,6 +244,11 @@ async fn check(change: &mut Change, group: &Group) -> Result<()> {
     let unknown = store::unknown_extensions(change.db(), group.tenant_id, &group.members).await?;
     if let Some(unknown) = unknown.first() {
         return Err(Error::invalid("members", Code::NamesNoExtension.with("id", unknown)));
+    }
+    if let Some(other) =
+        store::by_name(change.db(), group.tenant_id, &group.name).await?.filter(|one| one.id != group.id)
+    {
+        return Err(Code::NameTakenBy.with("name", &group.name).with("kind", "group").with("id", other.id).into());
     }
     let wanted = names_of(group);
     destinations::not_reserved(change, group.tenant_id, &wanted).await?;

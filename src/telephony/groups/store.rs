@@ -49,11 +49,12 @@ impl From<Row> for Group {
 
 pub async fn insert(db: &mut PgConnection, group: &Group) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into groups (tenant_id, id, name, number, ring_seconds, strategy, confirm, otherwise, follow_forwards)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "insert into groups (tenant_id, id, name, shown_name, number, ring_seconds, strategy, confirm, otherwise, follow_forwards)
+         values ($1, $2, $3, nullif($4, $3), $5, $6, $7, $8, $9, $10)",
         group.tenant_id,
         group.id,
-        &group.name as _,
+        &group.handle() as _,
+        group.name.as_str(),
         &group.number as _,
         group.ring_seconds,
         group.strategy as Strategy,
@@ -68,13 +69,14 @@ pub async fn insert(db: &mut PgConnection, group: &Group) -> sqlx::Result<()> {
 
 pub async fn update(db: &mut PgConnection, group: &Group) -> sqlx::Result<()> {
     sqlx::query!(
-        "update groups set name = $3, number = $4, ring_seconds = $5, strategy = $6, confirm = $7, otherwise = $8,
-                           follow_forwards = $9,
+        "update groups set name = $3, shown_name = nullif($4, $3), number = $5, ring_seconds = $6, strategy = $7, confirm = $8,
+                           otherwise = $9, follow_forwards = $10,
                            version = version + 1, updated_at = now()
           where tenant_id = $1 and id = $2",
         group.tenant_id,
         group.id,
-        &group.name as _,
+        &group.handle() as _,
+        group.name.as_str(),
         &group.number as _,
         group.ring_seconds,
         group.strategy as Strategy,
@@ -115,7 +117,11 @@ pub async fn lock(db: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result
 }
 
 pub async fn by_name(db: &mut PgConnection, tenant: Uuid, name: &GroupName) -> sqlx::Result<Option<Group>> {
-    let id = sqlx::query_scalar!("select id from groups where tenant_id = $1 and name = $2", tenant, name as _);
+    let id = sqlx::query_scalar!(
+        r#"select id from groups where tenant_id = $1 and lower(coalesce(shown_name, name) collate "C") = $2"#,
+        tenant,
+        name.folded()
+    );
     match id.fetch_optional(&mut *db).await? {
         Some(id) => get(db, tenant, id).await,
         None => Ok(None),
@@ -129,7 +135,7 @@ pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, window: Window) -> sqlx
 async fn select(db: impl PgExecutor<'_>, tenant: Uuid, id: Option<Uuid>, window: Window) -> sqlx::Result<Vec<Group>> {
     sqlx::query_as!(
         Row,
-        r#"select g.id, g.tenant_id, g.name as "name: _", g.number as "number: _", g.ring_seconds,
+        r#"select g.id, g.tenant_id, coalesce(g.shown_name, g.name) as "name!: GroupName", g.number as "number: _", g.ring_seconds,
                   g.strategy as "strategy: Strategy", g.confirm, g.follow_forwards, g.otherwise as "otherwise: Json<Target>",
                   array(select m.extension_id from group_members m
                          where m.tenant_id = g.tenant_id and m.group_id = g.id order by m.position) as "members!",
@@ -161,10 +167,10 @@ pub async fn of_extensions(
 ) -> sqlx::Result<Vec<Membership>> {
     sqlx::query_as!(
         Membership,
-        "select g.id, g.name, g.number from groups g
+        r#"select g.id, coalesce(g.shown_name, g.name) as "name!", g.number from groups g
           where g.tenant_id = $1 and exists (select 1 from group_members m
                  where m.tenant_id = g.tenant_id and m.group_id = g.id and m.extension_id = any ($2))
-          order by g.name",
+          order by 2"#,
         tenant,
         extensions
     )

@@ -70,6 +70,8 @@ pub fn taken(error: sqlx::Error) -> Error {
             let name = detail.rsplit(", ").next().and_then(|rest| rest.split(')').next()).unwrap_or("A name");
             Code::NameTaken.with("name", name).into()
         }
+        // Only if somebody changed the group without holding its tenant.
+        Some(("groups_shown_name", _)) => Code::NameTaken.with("name", "The group's name").into(),
         Some((constraint, _)) if constraint.ends_with("tenant_id_fkey") => Error::NotFound("tenant"),
         _ => error,
     }

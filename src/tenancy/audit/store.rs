@@ -1,5 +1,7 @@
 //! The SQL of the audit log.
 
+use chrono::{DateTime, Utc};
+use serde_json::Value;
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
@@ -44,7 +46,7 @@ pub async fn names(db: impl PgExecutor<'_>, tenants: &[Uuid], ids: &[Uuid]) -> s
             select id, case when first_name || last_name = '' then email else first_name || ' ' || last_name end as name
               from users where id = any ($2)
             union all select id, number || ' ' || display_name from extensions where tenant_id = any ($1) and id = any ($2)
-            union all select id, name from groups where tenant_id = any ($1) and id = any ($2)
+            union all select id, coalesce(shown_name, name) from groups where tenant_id = any ($1) and id = any ($2)
             union all select id, name from destinations where tenant_id = any ($1) and id = any ($2)
             union all select id, number from numbers where tenant_id = any ($1) and id = any ($2)
             union all select id, name from dialplan_entries where tenant_id = any ($1) and id = any ($2)
@@ -59,4 +61,31 @@ pub async fn names(db: impl PgExecutor<'_>, tenants: &[Uuid], ids: &[Uuid]) -> s
     .fetch_all(db)
     .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
+}
+
+/// The values of things when they were deleted, by their resources, as far as that was since a moment.
+pub async fn last_values(
+    db: impl PgExecutor<'_>,
+    tenants: &[Uuid],
+    resources: &[String],
+    since: DateTime<Utc>,
+) -> sqlx::Result<Vec<(String, Value)>> {
+    let rows = sqlx::query!(
+        r#"select distinct on (resource) resource, coalesce(before, after) as "values!: Value"
+             from audit_log
+            where tenant_id = any ($1) and id >= $3 and resource = any ($2) and action in ('delete', 'purge') and coalesce(before, after) is not null
+            order by resource, id desc"#,
+        tenants,
+        resources,
+        first_of(since)
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.resource, row.values)).collect())
+}
+
+/// The lowest id of an entry of this moment: ids begin with their time.
+fn first_of(at: DateTime<Utc>) -> Uuid {
+    let milliseconds = u128::try_from(at.timestamp_millis()).unwrap_or_default();
+    Uuid::from_u128(milliseconds << 80)
 }

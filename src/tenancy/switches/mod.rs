@@ -3,7 +3,7 @@
 pub mod api;
 pub mod store;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -38,6 +38,63 @@ pub struct Switch {
     pub version: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+}
+
+/// A switch that has asked for nothing for this long is silent: each asks for something within minutes.
+const SILENT: TimeDelta = TimeDelta::minutes(30);
+
+/// When a switch asked first and last with its token.
+#[derive(Debug, Clone, Copy)]
+pub struct Sighting {
+    pub first_seen_at: DateTime<Utc>,
+    pub last_seen_at: DateTime<Utc>,
+}
+
+/// How a switch is, as pages show it everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Its token is refused, whatever it did before.
+    Disabled,
+    /// It is being taken out of service.
+    OutOfService,
+    NeverAsked,
+    /// It asked last at this time.
+    SilentSince(DateTime<Utc>),
+    Active,
+}
+
+impl State {
+    #[must_use]
+    pub fn of(status: SwitchStatus, is_draining: bool, seen: Option<Sighting>, now: DateTime<Utc>) -> Self {
+        match (status, seen) {
+            (SwitchStatus::Disabled, _) => Self::Disabled,
+            (SwitchStatus::Active, _) if is_draining => Self::OutOfService,
+            (SwitchStatus::Active, None) => Self::NeverAsked,
+            (SwitchStatus::Active, Some(seen)) if now - seen.last_seen_at > SILENT => {
+                Self::SilentSince(seen.last_seen_at)
+            }
+            (SwitchStatus::Active, Some(_)) => Self::Active,
+        }
+    }
+
+    /// Its name in the catalogue of words and in the stylesheet.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::OutOfService => "out_of_service",
+            Self::NeverAsked => "waiting",
+            Self::SilentSince(_) => "silent",
+            Self::Active => "active",
+        }
+    }
+}
+
+impl Switch {
+    #[must_use]
+    pub fn state(&self, seen: Option<Sighting>, now: DateTime<Utc>) -> State {
+        State::of(self.status, self.draining_since.is_some(), seen, now)
+    }
 }
 
 /// A switch with its new token, which is never shown again.
@@ -169,5 +226,28 @@ impl Audited for Switch {
 
     fn resource(&self) -> String {
         format!("switches/{}", self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_switch_is_active_only_if_it_is_in_service_and_asked_lately() {
+        let now = "2026-11-27T00:00:00Z".parse::<DateTime<Utc>>().unwrap();
+        let seen = |minutes| {
+            let (first_seen_at, last_seen_at) = (now - TimeDelta::days(9), now - TimeDelta::minutes(minutes));
+            Some(Sighting { first_seen_at, last_seen_at })
+        };
+        let state = |status, is_draining, seen| State::of(status, is_draining, seen, now);
+        assert_eq!(state(SwitchStatus::Active, false, seen(29)), State::Active);
+        assert_eq!(state(SwitchStatus::Active, false, seen(31)), State::SilentSince(now - TimeDelta::minutes(31)));
+        assert_eq!(state(SwitchStatus::Active, false, None), State::NeverAsked);
+        for seen in [None, seen(1), seen(60)] {
+            assert_eq!(state(SwitchStatus::Active, true, seen), State::OutOfService);
+            assert_eq!(state(SwitchStatus::Disabled, true, seen), State::Disabled);
+            assert_eq!(state(SwitchStatus::Disabled, false, seen), State::Disabled);
+        }
     }
 }

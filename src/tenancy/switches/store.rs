@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use super::{Switch, SwitchStatus};
+use super::{Sighting, State, Switch, SwitchStatus};
 use crate::{
     model::paging::Window,
     text::{SwitchName, token::TokenHash},
@@ -112,29 +112,41 @@ pub async fn forget_sighting(db: &mut PgConnection, id: Uuid) -> sqlx::Result<()
 }
 
 /// When a switch asked first and last with its token.
-pub struct Sighting {
-    pub first_seen_at: DateTime<Utc>,
-    pub last_seen_at: DateTime<Utc>,
-}
-
 pub async fn sighting(db: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Sighting>> {
     sqlx::query_as!(Sighting, "select first_seen_at, last_seen_at from switch_sightings where switch_id = $1", id)
         .fetch_optional(db)
         .await
 }
 
-/// The switches of a cluster, with the time when each last asked.
-pub async fn of_cluster(
-    db: impl PgExecutor<'_>,
-    cluster: Uuid,
-) -> sqlx::Result<Vec<(Uuid, String, SwitchStatus, Option<DateTime<Utc>>)>> {
-    let rows = sqlx::query!(
-        r#"select w.id, w.name, w.status as "status: SwitchStatus", s.last_seen_at as "last_seen_at?"
+/// A switch and when it asked.
+pub struct Seen {
+    pub id: Uuid,
+    pub name: String,
+    pub status: SwitchStatus,
+    pub is_draining: bool,
+    pub first_seen_at: Option<DateTime<Utc>>,
+    pub last_seen_at: Option<DateTime<Utc>>,
+}
+
+impl Seen {
+    #[must_use]
+    pub fn state(&self, now: DateTime<Utc>) -> State {
+        let seen = self.first_seen_at.zip(self.last_seen_at);
+        let seen = seen.map(|(first_seen_at, last_seen_at)| Sighting { first_seen_at, last_seen_at });
+        State::of(self.status, self.is_draining, seen, now)
+    }
+}
+
+/// The switches of a cluster.
+pub async fn of_cluster(db: impl PgExecutor<'_>, cluster: Uuid) -> sqlx::Result<Vec<Seen>> {
+    sqlx::query_as!(
+        Seen,
+        r#"select w.id, w.name, w.status as "status: SwitchStatus", w.draining_since is not null as "is_draining!",
+                  s.first_seen_at as "first_seen_at?", s.last_seen_at as "last_seen_at?"
              from switches w left join switch_sightings s on s.switch_id = w.id
             where w.cluster_id = $1 order by w.name"#,
         cluster
     )
     .fetch_all(db)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.name, row.status, row.last_seen_at)).collect())
+    .await
 }

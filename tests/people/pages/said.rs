@@ -197,6 +197,80 @@ async fn a_light_is_green_only_for_the_token_that_is_in_force() {
 }
 
 #[actix_web::test]
+async fn a_switch_is_in_the_same_state_on_every_page() {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let stage = Stage::new().await;
+    let mut admin = Tab::of(&stage.node, &stage.admin).await;
+    let made = stage.node.api("POST", "/v1/switches", json!({ "name": "fs-9" })).await.json();
+    let switch = made["id"].as_str().unwrap();
+    let shows = async |admin: &mut Tab<'_>, state: &str, words: &str, light: &str| {
+        let list = admin.get("/platform/clusters").await.text();
+        let row = list.split("<tr>").find(|row| row.contains(">fs-9</a>")).unwrap().to_owned();
+        let own = admin.get(&format!("/platform/switches/{switch}")).await.text();
+        for page in [&row, &own] {
+            assert!(page.contains(&format!("<span class=\"state {state}\">{words}</span>")), "{state}: {page}");
+        }
+        for path in ["setup", "light"] {
+            let page = admin.get(&format!("/platform/switches/{switch}/{path}")).await.text();
+            assert!(page.contains(&format!("class=\"light {state}\"")) && page.contains(light), "{state}: {page}");
+        }
+    };
+    shows(&mut admin, "waiting", "Never asked", "Waiting for the switch").await;
+    let basic = format!("Basic {}", STANDARD.encode(format!("fs-9:{}", made["token"].as_str().unwrap())));
+    let headers = [("Authorization", basic.as_str()), ("Content-Type", "application/x-www-form-urlencoded")];
+    let body = crate::harness::sign_in_form("1000", "acme.test");
+    assert_eq!(send(stage.node.app.switch_address, "POST", "/fs/xml", &headers, body.as_bytes()).await.status, 200);
+    let began = std::time::Instant::now();
+    while stage.count("select count(*) from switch_sightings").await == 0 {
+        assert!(began.elapsed().as_secs() < 20, "nobody noted that it asked");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    shows(&mut admin, "active", "Active", "It works.").await;
+    // It asked last an hour ago: it worked once.
+    stage.execute("update switch_sightings set first_seen_at = now() - interval '9 days', last_seen_at = now() - interval '1 hour'").await;
+    shows(&mut admin, "silent", "Silent", "asks for nothing any more").await;
+    let act = async |act: &str| {
+        let answer = stage.node.api("POST", &format!("/v1/switches/{switch}/{act}"), Value::Null).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    };
+    act("drain").await;
+    shows(&mut admin, "out_of_service", "Being taken out of service", "being taken out of service").await;
+    act("resume").await;
+    shows(&mut admin, "silent", "Silent", "asks for nothing any more").await;
+    let path = format!("/v1/switches/{switch}");
+    assert_eq!(stage.node.api("PATCH", &path, json!({ "status": "disabled" })).await.status, 200);
+    shows(&mut admin, "disabled", "Disabled", "its requests are refused").await;
+    stage.node.stop().await;
+}
+
+#[actix_web::test]
+async fn the_audit_log_calls_people_who_are_gone_by_their_names() {
+    let stage = Stage::new().await;
+    let made = stage.agent("grace@acme.test").await;
+    let agent = made["id"].as_str().unwrap();
+    let path = format!("/v1/phone-numbers?tenant_id={}", stage.tenant);
+    let number = stage.node.api("POST", &path, json!({ "number": "+493012345678" })).await;
+    let number = number.json()["id"].as_str().unwrap().to_owned();
+    let act = async |act: &str, body: Value| {
+        let path = format!("/v1/phone-numbers/{number}/{act}?tenant_id={}", stage.tenant);
+        let answer = stage.node.api("POST", &path, body).await;
+        assert!(matches!(answer.status, 200 | 204), "{act}: {}", answer.text());
+    };
+    act("assign", json!({ "agent_id": agent })).await;
+    act("unassign", json!({ "agent_id": agent })).await;
+    let path = format!("/v1/admin/agents/{agent}?tenant_id={}", stage.tenant);
+    let gone = stage.node.api("DELETE", &path, Value::Null).await;
+    assert!(matches!(gone.status, 200 | 204), "{}", gone.text());
+    let mut owner = Tab::of(&stage.node, &stage.owner).await;
+    let tail = format!("…{}", &agent[agent.len() - 6..]);
+    for path in ["/audit", "/audit?resource=numbers%2F", "/audit?action=assign"] {
+        let page = owner.get(path).await.text();
+        assert!(page.contains("Grace Hopper") && !page.contains(&tail), "{path}: {page}");
+    }
+    stage.node.stop().await;
+}
+
+#[actix_web::test]
 async fn the_audit_log_is_read_by_people() {
     let stage = Stage::new().await;
     let made = stage.agent("grace@acme.test").await;

@@ -88,6 +88,7 @@ pub fn check(conf: &Path, nodes: Option<&[Uuid]>, headers: &[String], report: &m
     report.add("SIP profiles", no_blind_trust(conf, &variables));
     report.add("switch.conf.xml", no_api_in_data(conf, &variables));
     report.add("time zones of the switch", knows_zones(conf));
+    report.add("folder of certificates", has_whole_path(conf, &variables));
 }
 
 /// Does it send the fields that this version reads? Those are what the shipped file names.
@@ -225,6 +226,28 @@ fn no_api_in_data(conf: &Path, variables: &HashMap<String, String>) -> Seen {
         Some((_, value)) if !is_on(value) => Ok("api-expansion is off".into()),
         _ => Err("values in data can call the switch's API: set api-expansion to false".into()),
     }
+}
+
+/// A switch looks for wss.pem in `tls-cert-dir` from where it was started, but makes a missing one in its own folder below -certs, because a name
+/// that does not begin with `/` is no path to it (`switch_is_file_path` in switch_utils.h, `switch_core_gen_certs` in switch_core_cert.c). Then the profile with
+/// `wss-binding` does not start.
+fn has_whole_path(conf: &Path, variables: &HashMap<String, String>) -> Seen {
+    let mut found = Vec::new();
+    files(&conf.join("sip_profiles"), &mut found);
+    found.push(conf.join("autoload_configs/sofia.conf.xml"));
+    for file in found {
+        let params = params(&expand(&fs::read_to_string(&file).unwrap_or_default(), variables));
+        let folders = params.into_iter().filter(|(name, _)| name == "tls-cert-dir").map(|(_, folder)| folder);
+        // What is still a variable is the folder given by -certs.
+        let is_whole = |folder: &String| folder.is_empty() || folder.starts_with('/') || folder.starts_with("$${");
+        if let Some(folder) = folders.into_iter().find(|folder| !is_whole(folder)) {
+            return Err(format!(
+                "{} has tls-cert-dir {folder}, where the switch would not find the certificates that it makes: write a path that begins with /",
+                file.display()
+            ));
+        }
+    }
+    Ok("a whole path, or the folder given by -certs, which must be a whole path, too".into())
 }
 
 /// A switch has no table of zones of its own. It reads this file before it can fetch anything.

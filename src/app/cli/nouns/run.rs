@@ -126,10 +126,10 @@ async fn told(api: &Api, noun: &Noun, verb: &Verb, answer: &Value, matches: &Arg
     let text = |name: &str| answer[name].as_str();
     match (noun.name.as_str(), text("token")) {
         ("switch", Some(token)) => {
-            if let (Some(settings), Some(name)) = (api.settings(), text("name")) {
-                next::switch(settings, name, token);
-            } else {
-                println!("\nThe token is shown only this once.");
+            let name = text("name").unwrap_or_default();
+            match api.settings() {
+                Some(settings) => next::switch(settings, name, token),
+                None => next::switch_elsewhere(&api.place, text("id").unwrap_or_default(), name, token),
             }
         }
         ("key", Some(token)) => {

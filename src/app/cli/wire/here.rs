@@ -87,6 +87,7 @@ async fn routes(local: &Local, settings: &Settings) -> anyhow::Result<Inside> {
     let api = Data::new(Api {
         changes: local.changes.clone(),
         auth,
+        switch_checks: settings.switch_checks(&settings.switch_url(settings.switch_listen)).into(),
         switch_url: settings.switch_url(settings.switch_listen).into(),
         proxies: Arc::new(ArcSwap::default()),
         turns: Turns::new(TURNS),

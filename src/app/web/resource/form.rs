@@ -10,6 +10,7 @@ use actix_web::{
     web::Path,
 };
 use askama::Template;
+use chrono::Utc;
 use serde_json::{Map, Value, json};
 
 use super::{At, Sending, Spec, choices, formatted, id_of, refusal::Refused, version};
@@ -24,7 +25,7 @@ use crate::{
         schema::{self, Field, Kind, Sent, at as value_at, put, take},
         see_other,
     },
-    tenancy::{audit::store as audit_store, auth::rules::Level},
+    tenancy::{audit::store as audit_store, auth::rules::Level, switches},
 };
 
 /// Fields that stand together, drawn.
@@ -557,7 +558,11 @@ async fn one_form(at: &At, thing: &Value, showing: Showing<'_>, status: StatusCo
         page.action = format!("{}/{}", at.spec.base, in_path(&id_of(at.spec, thing)));
     }
     page.version = version(thing);
-    page.state = thing["status"].as_str().map(ToOwned::to_owned);
+    page.state = match at.spec.name {
+        // What it does counts as well.
+        "switches" => state_of_switch(at, thing).await?,
+        _ => thing["status"].as_str().map(ToOwned::to_owned),
+    };
     page.can_write = at.may_write() && at.spec.patch.is_some();
     let shown = at.visitor.in_query("shown").and_then(|id| id.parse().ok());
     match at.visitor.kept(shown).await? {
@@ -579,6 +584,14 @@ async fn one_form(at: &At, thing: &Value, showing: Showing<'_>, status: StatusCo
         page.facts = audit::facts(&at.visitor.shell, thing, &names.into_iter().collect());
     }
     html(status, &page)
+}
+
+async fn state_of_switch(at: &At, thing: &Value) -> Result<Option<String>, Turned> {
+    let Ok(id) = id_of(at.spec, thing).parse() else { return Ok(None) };
+    let mut db = at.visitor.api.read(&at.actor).await?;
+    let Some(switch) = switches::store::get(&mut *db, id).await? else { return Ok(None) };
+    let seen = switches::store::sighting(&mut *db, id).await?;
+    Ok(Some(switch.state(seen, Utc::now()).name().to_owned()))
 }
 
 pub async fn show(visitor: Visitor, id: Path<String>, spec: &'static Spec) -> Page {

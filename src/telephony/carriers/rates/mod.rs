@@ -46,7 +46,7 @@ pub struct Refused {
     pub reason: String,
 }
 
-/// Prefixes that have no price from now on.
+/// Prefixes whose price may not be what was meant.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Warning {
     pub kind: WarningKind,
@@ -59,6 +59,9 @@ pub struct Warning {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WarningKind {
+    /// This sheet does not name them, and what it says about a longer or shorter prefix begins later: until then, they keep the price that they
+    /// had.
+    PricedAsBefore,
     /// They had a price before but have none in this sheet.
     NoLongerPriced,
     /// Their first price begins later; until then, they have none.
@@ -70,6 +73,9 @@ impl WarningKind {
     #[must_use]
     pub const fn sentence(self) -> &'static str {
         match self {
+            Self::PricedAsBefore => {
+                "are not in this sheet: they keep their price until the date of the prefix in the sheet that they belong to"
+            }
             Self::NoLongerPriced => {
                 "had a price until now and have none in this sheet: this carrier takes no calls to them"
             }
@@ -103,13 +109,19 @@ pub async fn replace(
         store::add_rates(change.db(), id, &sheet.rates, from..to).await?;
         progress(to);
     }
-    // A sheet that announces a price for later says nothing about the time until then.
-    let kept = match old {
-        Some(old) => store::keep_until_next(change.db(), old, id, now).await?,
-        None => 0,
-    };
+    // A sheet that announces a price for later says nothing about the time until then: what was in force goes on.
+    let mut kept = store::KeptRates::default();
+    if let Some(old) = old {
+        kept = store::keep_until_next(change.db(), old, id, now).await?;
+        let by_shorter = store::keep_by_shorter(change.db(), old, id, now).await?;
+        kept.rates += by_shorter.rates;
+        kept.added += by_shorter.added;
+        kept.unnamed.extend(by_shorter.unnamed);
+        kept.unnamed.sort_unstable();
+    }
     let mut warnings = Vec::new();
     for (kind, without) in [
+        (WarningKind::PricedAsBefore, kept.unnamed),
         (WarningKind::NoLongerPriced, store::no_longer_priced(change.db(), old.unwrap_or_default(), id, now).await?),
         (WarningKind::NotYetPriced, store::not_yet_priced(change.db(), id, now).await?),
     ] {
@@ -118,11 +130,11 @@ pub async fn replace(
             warnings.push(Warning { kind, count, prefixes: without.into_iter().take(MOST_TOLD).collect() });
         }
     }
-    store::put_in_force(change.db(), carrier, id, kept).await?;
-    let after = serde_json::json!({ "rates": rates, "kept": kept });
+    store::put_in_force(change.db(), carrier, id, kept.added).await?;
+    let after = serde_json::json!({ "rates": rates, "kept": kept.rates });
     let before = serde_json::json!({ "rates": before.rates });
     let resource = format!("carriers/{carrier}");
     change.audit(Audit { tenant: None, action: "rates", resource, before: Some(before), after: Some(after) }).await?;
-    let kept = usize::try_from(kept).unwrap_or(usize::MAX);
+    let kept = usize::try_from(kept.rates).unwrap_or(usize::MAX);
     Ok(Report { rates, refused: 0, lines: Vec::new(), columns: sheet.columns, kept, warnings })
 }

@@ -144,7 +144,7 @@ async fn account_page(visitor: Visitor, query: Query<ShownQuery>) -> Page {
 #[post("/account/password")]
 async fn send_password(visitor: Visitor, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Account, Level::Own, &form)?;
+    let actor = visitor.sends(Resource::Account, Level::Own, &form).await?;
     let (old, new) = (form.raw("old_password"), form.raw("password"));
     match change_own_password(&visitor.api, &actor, &visitor.request, old, new).await {
         Ok(()) => Ok(super::done("/account", "account.password_changed")),
@@ -160,7 +160,7 @@ async fn send_password(visitor: Visitor, sent: Sent) -> Page {
 #[post("/account/two-factor")]
 async fn begin_two_factor(visitor: Visitor, sent: Sent) -> Page {
     let form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Account, Level::Own, &form)?;
+    let actor = visitor.sends(Resource::Account, Level::Own, &form).await?;
     let mut change = own_change(&visitor.api, &actor, &visitor.request).await?;
     let account = session::account(&mut change, actor.id).await?;
     second_factor::begin(&mut change, &account).await?;
@@ -183,7 +183,7 @@ async fn two_factor_svg(visitor: Visitor) -> Page {
 #[post("/account/two-factor/confirm")]
 async fn confirm_two_factor(visitor: Visitor, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Account, Level::Own, &form)?;
+    let actor = visitor.sends(Resource::Account, Level::Own, &form).await?;
     let mut change = own_change(&visitor.api, &actor, &visitor.request).await?;
     let account: store::Account = session::account(&mut change, actor.id).await?;
     let code = form.value("code").to_owned();
@@ -206,7 +206,7 @@ async fn confirm_two_factor(visitor: Visitor, sent: Sent) -> Page {
 #[post("/account/two-factor/disable")]
 async fn disable_two_factor(visitor: Visitor, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Account, Level::Own, &form)?;
+    let actor = visitor.sends(Resource::Account, Level::Own, &form).await?;
     let shown = form.raw("current_password");
     let account = match own_account(&visitor.api, &actor, &visitor.request, "current_password", shown).await {
         Ok(account) => account,

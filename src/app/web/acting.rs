@@ -68,7 +68,7 @@ pub async fn acting(api: &Api, request: &HttpRequest, me: Option<&Live>) -> Resu
 
 #[post("/platform/tenants/{id}/enter")]
 async fn enter(visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
-    let actor = visitor.sends(Resource::Platform, Level::Write, &Form::of(sent.into_inner()))?;
+    let actor = visitor.sends(Resource::Platform, Level::Write, &Form::of(sent.into_inner())).await?;
     let tenant = tenants::store::get(visitor.api.pool(), *id).await?.ok_or_else(|| Problem::not_found("tenant"))?;
     let session = visitor.request.cookie(COOKIE).ok_or(Turned::Away)?;
     let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;

@@ -169,7 +169,7 @@ fn read_new(form: &mut Form) -> Option<NewAgent> {
 #[post("/app/agents/new")]
 async fn new_send(visitor: Visitor, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Agents, Level::Write, &form)?;
+    let actor = visitor.sends(Resource::Agents, Level::Write, &form).await?;
     let tenant = Visitor::in_tenant(&actor)?;
     if let Some(new) = read_new(&mut form) {
         let maker = Maker::new(&visitor.api.auth.public_url, actor.role);
@@ -274,16 +274,21 @@ async fn show(mut visitor: Visitor, id: Path<Uuid>) -> Page {
     visitor.shell.active = "agents";
     let agent = read(&visitor, &actor, *id).await?;
     let mut form = Form::opened(fields(&agent), agent.user.version);
-    if actor.level == Level::Write {
-        form = visitor.form(form).await?;
+    let mut add = Form::default();
+    if actor.level == Level::Write
+        && let Some(typed) = visitor.typed().await?
+    {
+        // The page has two forms, of which one was sent.
+        let typed_in = if typed.iter().any(|(name, _)| name == "number") { &mut add } else { &mut form };
+        typed_in.type_in(typed);
     }
-    page_of(&visitor, &actor, &agent, &form, StatusCode::OK).await
+    page_with(&visitor, &actor, &agent, (&form, &add), StatusCode::OK).await
 }
 
 #[post("/app/agents/{id}")]
 async fn save(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Agents, Level::Write, &form)?;
+    let actor = visitor.sends(Resource::Agents, Level::Write, &form).await?;
     visitor.shell.active = "agents";
     let mut agent = read(&visitor, &actor, *id).await?;
     let opened = form.version();
@@ -332,7 +337,7 @@ async fn change(
 }
 
 async fn set_status(visitor: &Visitor, id: Uuid, form: &Form, status: UserStatus) -> Result<HttpResponse, Turned> {
-    let actor = visitor.sends(Resource::Agents, Level::Write, form)?;
+    let actor = visitor.sends(Resource::Agents, Level::Write, form).await?;
     let patch = AgentPatch { status: Some(status), ..AgentPatch::default() };
     change(visitor, &actor, id, patch, None).await?;
     let flash = if status == UserStatus::Suspended { "agents.was_suspended" } else { "agents.was_activated" };
@@ -352,7 +357,7 @@ async fn activate(visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
 /// Sends the invitation once more.
 #[post("/app/agents/{id}/invite")]
 async fn invite(visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
-    let actor = visitor.sends(Resource::Agents, Level::Write, &Form::of(sent.into_inner()))?;
+    let actor = visitor.sends(Resource::Agents, Level::Write, &Form::of(sent.into_inner())).await?;
     let tenant = Visitor::in_tenant(&actor)?;
     let maker = Maker::new(&visitor.api.auth.public_url, actor.role);
     let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
@@ -366,7 +371,7 @@ async fn invite(visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
 async fn leave_group(visitor: Visitor, path: Path<(Uuid, Uuid)>, sent: Sent) -> Page {
     let (id, group) = path.into_inner();
     let form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Groups, Level::Write, &form)?;
+    let actor = visitor.sends(Resource::Groups, Level::Write, &form).await?;
     let tenant = Visitor::in_tenant(&actor)?;
     let agent = read(&visitor, &actor, id).await?;
     let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
@@ -434,7 +439,7 @@ async fn delete_page(mut visitor: Visitor, id: Path<Uuid>) -> Page {
 #[post("/app/agents/{id}/delete")]
 async fn delete_send(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     let form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Agents, Level::Write, &form)?;
+    let actor = visitor.sends(Resource::Agents, Level::Write, &form).await?;
     visitor.shell.active = "agents";
     let tenant = Visitor::in_tenant(&actor)?;
     let agent = read(&visitor, &actor, *id).await?;

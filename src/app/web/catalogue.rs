@@ -44,25 +44,54 @@ pub fn texts(prefix: &str, language: Language) -> String {
     serde_json::to_string(&found).expect("texts become JSON")
 }
 
-/// Why something was refused, in a language.
+/// Why something was refused, in a language, with fields named as pages name them.
 #[must_use]
 pub fn why(why: &Why, language: Language) -> Cow<'static, str> {
-    match language {
+    let told = match language {
         Language::En => why.english(),
         Language::De => why.german(),
+    };
+    labelled(&told, language).map_or(told, Cow::Owned)
+}
+
+/// A sentence in which the API's names of fields, such as `first_number`, are replaced by their labels, if there are any.
+fn labelled(sentence: &str, language: Language) -> Option<String> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut said = String::new();
+    let mut rest = sentence;
+    let mut found = false;
+    while let Some(at) = rest.find(is_part) {
+        let end = rest[at..].find(|c| !is_part(c)).map_or(rest.len(), |length| at + length);
+        let (before, word) = (&rest[..at], &rest[at..end]);
+        said.push_str(before);
+        match CATALOGUE.get(&format!("field.{word}")).filter(|_| word.contains('_')) {
+            Some([english, german]) => {
+                found = true;
+                match language {
+                    Language::En if before.ends_with('"') => said.push_str(english),
+                    Language::De if before.ends_with('"') => said.push_str(german),
+                    Language::En => said.extend(["“", english, "”"]),
+                    Language::De => said.extend(["„", german, "“"]),
+                }
+            }
+            None => said.push_str(word),
+        }
+        rest = &rest[end..];
     }
+    said.push_str(rest);
+    found.then_some(said)
 }
 
 /// The same with the field's name, for a field that is not in the form.
 #[must_use]
 pub fn reason(reason: &Reason, language: Language) -> String {
     match (language, &reason.field) {
-        (Language::En, _) => reason.reason.clone(),
+        (Language::En, _) => labelled(&reason.reason, language).unwrap_or_else(|| reason.reason.clone()),
         (Language::De, Some(field)) if reason.why.code.kind() == Kind::Field => {
             let name = CATALOGUE.get(&format!("field.{field}")).map_or(field, |texts| &texts[1]);
-            format!("{name}: {}.", reason.why.german())
+            format!("{name}: {}.", why(&reason.why, language))
         }
-        (Language::De, _) => reason.why.german().into_owned(),
+        (Language::De, _) => why(&reason.why, language).into_owned(),
     }
 }
 
@@ -151,7 +180,13 @@ mod tests {
         assert_eq!(of(many(), Language::De), "Zu viele Versuche. Versuchen Sie es in 30 Sekunden wieder.");
         let cluster = || Error::invalid("cluster_id", Code::NamesNoCluster);
         assert_eq!(of(cluster(), Language::De), "Cluster: muss ein vorhandener Cluster sein.");
-        assert_eq!(of(cluster(), Language::En), "cluster_id must be an existing cluster.");
+        assert_eq!(of(cluster(), Language::En), "“Cluster” must be an existing cluster.");
+        // A field that is named within a sentence is named as the form does.
+        let pool = Code::PoolBackwards.into();
+        assert_eq!(why(&pool, Language::En), "must not be below “First number”, and have at most 15 digits");
+        assert_eq!(why(&pool, Language::De), "darf nicht unter „Erste Nummer“ liegen und höchstens 15 Ziffern haben");
+        let other = Code::NumberOfAnother.with("number", "+49").with("agent", "Ada").with("id", 1);
+        assert!(of(other.into(), Language::En).contains("Send \"Take over\": true"), "in its own quotes");
         let numbers = || Error::invalid("numbers", Code::range(1, 5));
         assert_eq!(of(numbers(), Language::De), "Gewünschte Nummern: muss 1 bis 5 sein.");
         let length = Code::LengthOutOfRange.with("least", 10).with("most", 200);

@@ -144,7 +144,7 @@ async fn show(mut visitor: Visitor, path: Path<(Uuid, Uuid)>) -> Page {
 #[post("/app/webhooks/{id}/deliveries/{delivery}/replay")]
 async fn replay(mut visitor: Visitor, path: Path<(Uuid, Uuid)>, sent: Sent) -> Page {
     let (id, delivery) = path.into_inner();
-    visitor.sends(Resource::Webhooks, Level::Write, &Form::of(sent.into_inner()))?;
+    visitor.sends(Resource::Webhooks, Level::Write, &Form::of(sent.into_inner())).await?;
     arrive(&mut visitor, id, Level::Write).await?;
     let path = format!("/v1/webhooks/{id}/deliveries/{delivery}/replay");
     visitor.ask(Ask::new(Method::POST, path)).await.map_err(turned)?;
@@ -154,7 +154,7 @@ async fn replay(mut visitor: Visitor, path: Path<(Uuid, Uuid)>, sent: Sent) -> P
 /// Sends an event to try it, and shows what comes of it.
 #[post("/app/webhooks/{id}/test")]
 async fn test(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
-    visitor.sends(Resource::Webhooks, Level::Write, &Form::of(sent.into_inner()))?;
+    visitor.sends(Resource::Webhooks, Level::Write, &Form::of(sent.into_inner())).await?;
     arrive(&mut visitor, *id, Level::Write).await?;
     let made = visitor.ask(Ask::new(Method::POST, format!("/v1/webhooks/{id}/test"))).await.map_err(turned)?.body;
     let delivery = made["id"].as_str().unwrap_or_default();

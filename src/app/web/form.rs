@@ -14,6 +14,8 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub struct Form {
     values: HashMap<String, String>,
+    /// Everything that was sent, where a name may be there several times.
+    sent: Vec<(String, String)>,
     errors: Vec<(String, Why)>,
     /// An error that belongs to no field.
     whole: Option<Reason>,
@@ -25,6 +27,12 @@ impl Form {
     #[must_use]
     pub fn of(values: HashMap<String, String>) -> Self {
         Self { values, ..Self::default() }
+    }
+
+    /// A form as it was sent, in which a name may be there several times.
+    #[must_use]
+    pub fn of_sent(sent: &[(String, String)]) -> Self {
+        Self { values: sent.iter().cloned().collect(), sent: sent.to_vec(), ..Self::default() }
     }
 
     #[must_use]
@@ -52,14 +60,27 @@ impl Form {
         self.values.get(name).map_or("", String::as_str)
     }
 
-    /// Everything that was sent.
-    pub fn values(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    /// Everything that was sent, in an order that is always the same.
+    #[must_use]
+    pub fn sent(&self) -> Vec<(&str, &str)> {
+        if !self.sent.is_empty() {
+            return self.sent.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        }
+        let mut sent = self.values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect::<Vec<_>>();
+        sent.sort_unstable();
+        sent
     }
 
-    /// Replaces the values by what was typed before.
+    /// Replaces the values by what was typed before. If somebody else has saved since then, both are merged, as if it was saved now.
     pub fn type_in(&mut self, typed: impl IntoIterator<Item = (String, String)>) {
+        let now = self.values.clone();
         self.values.extend(typed);
+        let Some(version) = now.get("version").and_then(|version| version.parse().ok()) else { return };
+        if self.version().ok() != Some(version) {
+            let fields = now.iter().filter(|(name, _)| now.contains_key(&format!("was_{name}")));
+            let fields = fields.map(|(name, value)| (name.as_str(), value.as_str())).collect::<Vec<_>>();
+            self.meet(fields, version);
+        }
     }
 
     /// The version of what this form changes, when the form was opened. A form without it is refused, because it would undo what somebody
@@ -82,10 +103,12 @@ impl Form {
 
     /// Merges what somebody else has saved since this form was opened. A field that was not touched here takes the other value. A field
     /// that both changed keeps what was typed, and shows the other value next to it. The form sends the original values as `was_…`.
-    pub fn meet<const N: usize>(&mut self, now: [(&str, &str); N], version: i64) {
+    pub fn meet<'a>(&mut self, now: impl IntoIterator<Item = (&'a str, &'a str)>, version: i64) {
+        // Browsers send the lines of a text with a carriage return.
+        let plain = |text: &str| text.replace("\r\n", "\n").trim().to_owned();
         for (name, theirs) in now {
-            let was = self.raw(&format!("was_{name}")).to_owned();
-            let mine = self.value(name).to_owned();
+            let (was, mine) = (plain(self.was(name)), plain(self.raw(name)));
+            let theirs = &*plain(theirs);
             if theirs != was && mine != theirs {
                 if mine == was {
                     self.values.insert(name.to_owned(), theirs.to_owned());
@@ -107,6 +130,12 @@ impl Form {
     #[must_use]
     pub fn other(&self, name: &str) -> Option<&str> {
         self.others.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The same as it is shown.
+    #[must_use]
+    pub fn theirs(&self, name: &str) -> &str {
+        self.other(name).filter(|other| !other.is_empty()).unwrap_or("–")
     }
 
     /// Whether somebody else changed a field of this form.
@@ -148,6 +177,15 @@ impl Form {
         }
     }
 
+    /// Notes why the API refused what the form says.
+    pub fn refuse_for(&mut self, reason: Reason) {
+        let field = reason.field.as_deref().and_then(|field| field.split(['.', '[']).next());
+        match field.filter(|field| self.values.contains_key(*field)).map(ToOwned::to_owned) {
+            Some(field) => self.wrong(&field, reason.why),
+            None => self.whole = Some(reason),
+        }
+    }
+
     #[must_use]
     pub fn is_wrong(&self, name: &str) -> bool {
         self.errors.iter().any(|(field, _)| field == name)
@@ -177,6 +215,25 @@ impl Form {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_typed_before_signing_in_meets_what_was_saved_meanwhile() {
+        let now = || Form::opened([("name", "Theirs"), ("ring", "44"), ("notes", "a\nb")], 4);
+        let typed = |version: &str| {
+            let typed = [("name", "Ada"), ("was_name", "A."), ("ring", "25"), ("was_ring", "25")];
+            let notes = [("notes", "a\r\nb"), ("was_notes", "a\r\nb"), ("version", version)];
+            typed.into_iter().chain(notes).map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<Vec<_>>()
+        };
+        let mut form = now();
+        form.type_in(typed("3"));
+        assert_eq!((form.value("name"), form.other("name")), ("Ada", Some("Theirs")), "both typed");
+        assert_eq!((form.value("ring"), form.was("ring")), ("44", "44"), "only they did");
+        assert_eq!((form.other("notes"), form.version().unwrap()), (None, 4));
+        // Nobody has saved meanwhile.
+        let mut form = now();
+        form.type_in(typed("4"));
+        assert_eq!((form.value("name"), form.value("ring"), form.has_others()), ("Ada", "25", false));
+    }
 
     #[test]
     fn two_who_change_the_same_see_both_values_and_lose_nothing_else() {

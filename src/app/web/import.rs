@@ -7,6 +7,7 @@ use actix_web::{
 };
 use askama::Template;
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::{
@@ -34,7 +35,7 @@ use crate::{
         },
         tenants,
     },
-    text::{Code, table_file},
+    text::{Code, keyring::hex, table_file},
 };
 
 pub fn pages(config: &mut ServiceConfig) {
@@ -94,7 +95,8 @@ pub async fn read(mut sent: Multipart) -> Result<(BytesMut, Form), Problem> {
             fields.insert(name, String::from_utf8_lossy(&bytes).into_owned());
         }
     }
-    fields.insert("file".to_owned(), String::new());
+    // Which file it was, so that another one is not taken for the same form sent twice.
+    fields.insert("file".to_owned(), hex(&Sha256::digest(&file)));
     Ok((file, Form::of(fields)))
 }
 
@@ -102,7 +104,7 @@ pub async fn read(mut sent: Multipart) -> Result<(BytesMut, Form), Problem> {
 #[post("/app/agents/import")]
 async fn preview(mut visitor: Visitor, sent: Multipart) -> Page {
     let (file, mut form) = read(sent).await?;
-    let actor = visitor.sends(Resource::Agents, Level::Write, &form)?;
+    let actor = visitor.sends(Resource::Agents, Level::Write, &form).await?;
     visitor.shell.active = "agents";
     let tenant = Visitor::in_tenant(&actor)?;
     let _turn = visitor.api.turn().await?;
@@ -149,7 +151,7 @@ async fn report_page(mut visitor: Visitor, id: Path<Uuid>) -> Page {
 #[post("/app/agents/import/{id}")]
 async fn run(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Agents, Level::Write, &form)?;
+    let actor = visitor.sends(Resource::Agents, Level::Write, &form).await?;
     visitor.shell.active = "agents";
     let tenant = Visitor::in_tenant(&actor)?;
     let session = visitor.session()?;

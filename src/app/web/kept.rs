@@ -1,10 +1,12 @@
 //! What a page must still show after a form was sent. After every change, a form redirects to another page, so that a reload does not
 //! repeat the change. What only that page can show is kept for it, sealed, in the sender's session.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
+use actix_web::{HttpResponse, http::header};
 use chrono::Duration;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -38,7 +40,17 @@ pub enum Kept {
     },
     RecoveryCodes(Vec<String>),
     /// A form that was sent without being signed in.
-    Typed(BTreeMap<String, String>),
+    Typed(Vec<(String, String)>),
+    /// A form that was sent, whose work goes on.
+    UnderWay,
+    /// Where a form led.
+    Led(Led),
+    /// A carrier's rates, before they are put in force: the sheet, and what the API says of it.
+    Rates {
+        carrier: Uuid,
+        sheet: String,
+        answer: Value,
+    },
     /// Values that are shown once, with their labels.
     Shown(Vec<(String, String)>),
     /// The result of something, with labels.
@@ -49,17 +61,43 @@ pub enum Kept {
     Import(Box<Preview>),
 }
 
+/// Where a form led, with the cookies that were set on the way.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Led {
+    pub to: String,
+    pub cookies: Vec<String>,
+}
+
+impl Led {
+    /// The same answer.
+    pub fn again(&self) -> HttpResponse {
+        let mut answer = HttpResponse::SeeOther();
+        answer.insert_header((header::LOCATION, self.to.as_str()));
+        for cookie in &self.cookies {
+            answer.append_header((header::SET_COOKIE, cookie.as_str()));
+        }
+        answer.finish()
+    }
+}
+
 impl Kept {
     fn lifetime(&self) -> Duration {
         match self {
             Self::Phones { .. } | Self::Token { .. } | Self::RecoveryCodes(_) | Self::Shown(_) => SECRETS,
-            Self::Typed(_) | Self::Import(_) | Self::Report(_) | Self::Told(_) => WORK,
+            Self::Typed(_) | Self::Import(_) | Self::Report(_) | Self::Told(_) | Self::Rates { .. } => WORK,
+            Self::UnderWay | Self::Led(_) => SECRETS,
         }
     }
 }
 
 fn place(session: Uuid, id: Uuid) -> Place {
     Place { column: "kept_pages.sealed", tenant: session, row: id }
+}
+
+/// Something to be kept, sealed for its session and its id.
+pub fn seal_for(keyring: &Keyring, session: Uuid, id: Uuid, kept: &Kept) -> Result<Vec<u8>, Error> {
+    let json = serde_json::to_string(kept).map_err(|_| Error::Fault("what a page shows could not be kept"))?;
+    Ok(keyring.seal(place(session, id), &json))
 }
 
 /// The same over a connection of its own.
@@ -71,8 +109,7 @@ pub async fn keep_apart(api: &Api, session: Uuid, kept: &Kept) -> Result<Uuid, P
 /// Keeps something for a session; its id is part of the address that shows it.
 pub async fn keep(db: &mut PgConnection, keyring: &Keyring, session: Uuid, kept: &Kept) -> Result<Uuid, Error> {
     let id = Uuid::now_v7();
-    let json = serde_json::to_string(kept).map_err(|_| Error::Fault("what a page shows could not be kept"))?;
-    let sealed = keyring.seal(place(session, id), &json);
+    let sealed = seal_for(keyring, session, id, kept)?;
     let now = clock_store::now(&mut *db).await?;
     store::insert(db, id, session, &sealed, now + kept.lifetime()).await?;
     Ok(id)
@@ -89,12 +126,18 @@ impl Visitor {
 
     /// A page's form, with what was typed before the session had ended, if the address refers to it.
     pub async fn form(&mut self, mut form: Form) -> Result<Form, Turned> {
-        let id = self.in_query("typed").and_then(|id| id.parse().ok());
-        if let Some(Kept::Typed(typed)) = self.kept(id).await? {
+        if let Some(typed) = self.typed().await? {
             form.type_in(typed);
-            self.shell.flash = Some("form.was_kept");
         }
         Ok(form)
+    }
+
+    /// What was typed before the session had ended, if the address refers to it. The page says that it is still there.
+    pub async fn typed(&mut self) -> Result<Option<Vec<(String, String)>>, Turned> {
+        let id = self.in_query("typed").and_then(|id| id.parse().ok());
+        let Some(Kept::Typed(typed)) = self.kept(id).await? else { return Ok(None) };
+        self.shell.flash = Some("form.was_kept");
+        Ok(Some(typed))
     }
 
     /// A parameter of the address.

@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-/// Keeps one. Deletes everybody's expired ones, and all but the session's newest twenty.
+/// Keeps one. Deletes everybody's expired ones, and all but the session's newest twenty. What became of forms does not count: its ids are
+/// no times (they are of version 8), and it is gone after minutes.
 pub async fn insert(
     db: &mut PgConnection,
     id: Uuid,
@@ -15,7 +16,8 @@ pub async fn insert(
     sqlx::query!(
         "delete from kept_pages
           where expires_at < now()
-             or (session_id = $1 and id not in (select id from kept_pages where session_id = $1 order by id desc limit 19))",
+             or (session_id = $1 and substr(id::text, 15, 1) <> '8' and id not in (
+                 select id from kept_pages where session_id = $1 and substr(id::text, 15, 1) <> '8' order by id desc limit 19))",
         session
     )
     .execute(&mut *db)
@@ -46,4 +48,47 @@ pub async fn get(db: impl PgExecutor<'_>, id: Uuid, session: Uuid) -> sqlx::Resu
 /// Deletes what has expired.
 pub async fn drop_expired(db: impl PgExecutor<'_>) -> sqlx::Result<()> {
     sqlx::query!("delete from kept_pages where expires_at < now()").execute(db).await.map(|_| ())
+}
+
+/// Takes an id for a session, unless it is taken.
+pub async fn claim(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    session: Uuid,
+    sealed: &[u8],
+    expires_at: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let claimed = sqlx::query!(
+        "insert into kept_pages (id, session_id, sealed, expires_at) values ($1, $2, $3, $4)
+         on conflict (id) do update set sealed = excluded.sealed, expires_at = excluded.expires_at
+          where kept_pages.expires_at < now() and kept_pages.session_id = excluded.session_id",
+        id,
+        session,
+        sealed,
+        expires_at
+    );
+    claimed.execute(db).await.map(|done| done.rows_affected() > 0)
+}
+
+/// Keeps something under an id that was taken.
+pub async fn settle(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    session: Uuid,
+    sealed: &[u8],
+    expires_at: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    let settled = sqlx::query!(
+        "update kept_pages set sealed = $3, expires_at = $4 where id = $1 and session_id = $2",
+        id,
+        session,
+        sealed,
+        expires_at
+    );
+    settled.execute(db).await.map(|_| ())
+}
+
+/// Gives back an id that was taken.
+pub async fn give_back(db: impl PgExecutor<'_>, id: Uuid, session: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("delete from kept_pages where id = $1 and session_id = $2", id, session).execute(db).await.map(|_| ())
 }

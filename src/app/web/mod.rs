@@ -20,6 +20,7 @@ pub mod kept_store;
 mod live;
 mod map;
 mod nav;
+mod once;
 mod overview;
 mod phone;
 mod platform;
@@ -226,6 +227,8 @@ pub enum Turned {
     Elsewhere,
     /// Sign in (again) first; the input is kept.
     Again(Box<Again>),
+    /// The same form was sent before: where it led.
+    Led(Box<kept::Led>),
     Problem(Box<Problem>),
 }
 
@@ -357,8 +360,9 @@ impl Visitor {
         Err(Problem::forbidden().into())
     }
 
-    /// The same for a form, which must be ours. A form that was opened in a session that has ended is kept.
-    pub fn sends(&self, resource: Resource, level: Level, form: &Form) -> Result<Actor, Turned> {
+    /// The same for a form, which must be ours. A form that was opened in a session that has ended is kept, and one that is sent twice
+    /// leads to where it led the first time.
+    pub async fn sends(&self, resource: Resource, level: Level, form: &Form) -> Result<Actor, Turned> {
         let again = || Turned::Again(Box::new(Again::of_form(self.request.path(), form)));
         let cookie = self.request.cookie(crate::tenancy::auth::actor::COOKIE);
         let Some(cookie) = cookie.filter(|_| self.shell.me.is_some()) else { return Err(again()) };
@@ -367,7 +371,9 @@ impl Visitor {
             // The browser says that the form is ours, so it was opened before this session began.
             return Err(if site == Some("same-origin") { again() } else { Problem::cross_site().into() });
         }
-        self.needs(resource, level)
+        let actor = self.needs(resource, level)?;
+        self.is_first(form).await?;
+        Ok(actor)
     }
 
     /// The visitor's session.

@@ -127,7 +127,7 @@ fn read_tenancy(form: &mut Form) -> Option<NewTenancy> {
 #[post("/platform/tenants/new")]
 async fn tenant_send(mut visitor: Visitor, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Platform, Level::Write, &form)?;
+    let actor = visitor.sends(Resource::Platform, Level::Write, &form).await?;
     visitor.shell.active = "tenants";
     if let Some(new) = read_tenancy(&mut form) {
         let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;
@@ -184,7 +184,7 @@ async fn suspend_page(mut visitor: Visitor, id: Path<Uuid>) -> Page {
 #[post("/platform/tenants/{id}/suspend")]
 async fn tenant_suspend(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     let form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Platform, Level::Write, &form)?;
+    let actor = visitor.sends(Resource::Platform, Level::Write, &form).await?;
     visitor.shell.active = "tenants";
     let suspended = match form.version() {
         Ok(version) => set_status(&visitor, &actor, *id, TenantStatus::Suspended, Some(version)).await,
@@ -198,7 +198,7 @@ async fn tenant_suspend(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Pag
 
 #[post("/platform/tenants/{id}/activate")]
 async fn tenant_activate(visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
-    let actor = visitor.sends(Resource::Platform, Level::Write, &Form::of(sent.into_inner()))?;
+    let actor = visitor.sends(Resource::Platform, Level::Write, &Form::of(sent.into_inner())).await?;
     set_status(&visitor, &actor, *id, TenantStatus::Active, None).await?;
     Ok(done("/platform/tenants", "tenants.was_activated"))
 }
@@ -276,7 +276,7 @@ async fn cluster_list(mut visitor: Visitor) -> Page {
 #[post("/platform/clusters")]
 async fn cluster_send(mut visitor: Visitor, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Clusters, Level::Write, &form)?;
+    let actor = visitor.sends(Resource::Clusters, Level::Write, &form).await?;
     visitor.shell.active = "clusters";
     if let Some(new) = read_cluster(&mut form) {
         let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;

@@ -163,7 +163,7 @@ fn back(call: &str) -> String {
 }
 
 async fn patch(visitor: &Visitor, id: Uuid, form: &Form, body: &Value) -> Page {
-    let actor = visitor.sends(Resource::Recordings, Level::Write, form)?;
+    let actor = visitor.sends(Resource::Recordings, Level::Write, form).await?;
     let tenant = Visitor::in_tenant(&actor)?;
     let path = named(&actor, tenant, &format!("/v1/recordings/{id}"));
     let ask = Ask::new(Method::PATCH, path).json(body).if_match(form.raw("version").parse().ok());
@@ -217,7 +217,7 @@ async fn ask_to_delete(mut visitor: Visitor, id: Path<Uuid>, from: Query<From>) 
 #[post("/app/recordings/{id}/delete")]
 async fn delete(visitor: Visitor, id: Path<Uuid>, from: Query<From>, sent: Sent) -> Page {
     let form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Recordings, Level::Write, &form)?;
+    let actor = visitor.sends(Resource::Recordings, Level::Write, &form).await?;
     let tenant = Visitor::in_tenant(&actor)?;
     let path = named(&actor, tenant, &format!("/v1/recordings/{id}"));
     let ask = Ask::new(Method::DELETE, path).if_match(form.raw("version").parse().ok());
@@ -236,7 +236,7 @@ struct LinkPage<'a> {
 #[post("/app/recordings/{id}/link")]
 async fn share(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     let form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Recordings, Level::Read, &form)?;
+    let actor = visitor.sends(Resource::Recordings, Level::Read, &form).await?;
     let tenant = Visitor::in_tenant(&actor)?;
     visitor.shell.active = "recordings";
     let path = named(&actor, tenant, &format!("/v1/recordings/{id}/links"));

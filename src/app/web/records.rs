@@ -52,7 +52,7 @@ async fn list(visitor: Visitor) -> Page {
 /// Reads them once more: by a version that reads more than the one before, they are read by themselves as well.
 #[post("/platform/records/read-again")]
 async fn read_again(visitor: Visitor, sent: Sent) -> Page {
-    visitor.sends(Resource::Switches, Level::Write, &Form::of(sent.into_inner()))?;
+    visitor.sends(Resource::Switches, Level::Write, &Form::of(sent.into_inner())).await?;
     let pool = visitor.api.changes.pool();
     store::forget_readings(pool).await?;
     inbox::read_unread(pool).await?;

@@ -5,15 +5,16 @@ use actix_web::{
     HttpRequest, HttpResponse,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::{ConnectionType, StatusCode},
+    http::{ConnectionType, Method, StatusCode},
     middleware::Next,
     web::Data,
 };
+use tracing::Instrument as _;
 
 use super::{
     Message, Shell, Turned, acting,
     again::{Again, is_ours},
-    done, html, in_query, kept, language, resources, see_other,
+    done, html, in_query, kept, language, once, resources, see_other,
     sign_in::{SignInPage, typed_at},
     theme,
 };
@@ -28,6 +29,7 @@ impl std::fmt::Display for Turned {
         match self {
             Self::Away | Self::Again(_) => f.write_str("sign in first"),
             Self::Elsewhere => f.write_str("choose a tenant first"),
+            Self::Led(_) => f.write_str("this form was sent before"),
             Self::Problem(problem) => problem.fmt(f),
         }
     }
@@ -39,6 +41,7 @@ impl actix_web::ResponseError for Turned {
         match self {
             Self::Away | Self::Again(_) => see_other("/sign-in"),
             Self::Elsewhere => see_other("/platform/tenants"),
+            Self::Led(led) => led.again(),
             Self::Problem(problem) => HttpResponse::new(actix_web::ResponseError::status_code(problem.as_ref())),
         }
     }
@@ -64,6 +67,7 @@ fn refused(answer: &ServiceResponse) -> Option<Refused> {
             let uri = answer.request().uri();
             return Some(Refused::Again(Again::at(uri.path_and_query().map_or("/", |at| at.as_str()))));
         }
+        Some(Turned::Led(_)) => return None,
         Some(Turned::Elsewhere) => return Some(Refused::Elsewhere),
         Some(Turned::Again(again)) => return Some(Refused::Again((**again).clone())),
         Some(Turned::Problem(problem)) => return Some(Refused::Problem((**problem).clone())),
@@ -86,7 +90,11 @@ pub async fn as_pages(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let answer = next.call(request).await?.map_into_boxed_body();
+    let answer = if request.method() == Method::POST && is_page(request.path()) {
+        sent(request, next).await?
+    } else {
+        next.call(request).await?.map_into_boxed_body()
+    };
     let Some(refused) = refused(&answer) else { return Ok(answer) };
     let request = answer.request().clone();
     let shell = shell(&request).await;
@@ -100,6 +108,25 @@ pub async fn as_pages(
         page.head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(answer.into_response(page))
+}
+
+/// What comes of a form. Whoever clicks twice has their browser end the first request, and asks for its answer by the second: so the work
+/// goes on without them.
+async fn sent(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let work = async move {
+        let answer = next.call(request).await?.map_into_boxed_body();
+        once::settle(&answer).await;
+        Ok(answer)
+    };
+    match actix_web::rt::spawn(work.in_current_span()).await {
+        Ok(answer) => answer,
+        // As if it had happened here.
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(error) => Err(Problem::internal(&error).into()),
+    }
 }
 
 async fn shell(request: &HttpRequest) -> Shell {

@@ -59,7 +59,7 @@ async fn show(mut visitor: Visitor) -> Page {
 #[post("/retention")]
 async fn send(mut visitor: Visitor, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Tenant, Level::Write, &form)?;
+    let actor = visitor.sends(Resource::Tenant, Level::Write, &form).await?;
     visitor.shell.active = "audit";
     let tenant = actor.tenant.ok_or_else(|| Problem::not_found("tenant"))?;
     let bounds = visitor.api.retention;

@@ -129,7 +129,7 @@ async fn setup_page(visitor: &Visitor, actor: &Actor, switch: SwitchWithToken) -
 #[post("/platform/switches/new")]
 async fn new_send(mut visitor: Visitor, sent: Sent) -> Page {
     let mut form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Switches, Level::Write, &form)?;
+    let actor = visitor.sends(Resource::Switches, Level::Write, &form).await?;
     visitor.shell.active = "clusters";
     let name = form.read::<SwitchName>("name");
     let cluster = form.read::<Uuid>("cluster");
@@ -194,7 +194,7 @@ async fn token_page(mut visitor: Visitor, id: Path<Uuid>) -> Page {
 #[post("/platform/switches/{id}/token")]
 async fn new_token(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     let form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Switches, Level::Write, &form)?;
+    let actor = visitor.sends(Resource::Switches, Level::Write, &form).await?;
     visitor.shell.active = "clusters";
     let question = token_question(&visitor, &actor, *id).await?;
     let mut change = visitor.api.changes.begin(actor.author(&visitor.request)).await?;

@@ -83,13 +83,15 @@ async fn numbers_page(mut visitor: Visitor) -> Page {
     let actor = visitor.needs(Resource::Numbers, Level::Write)?;
     Visitor::in_tenant(&actor)?;
     at_numbers(&mut visitor);
-    ok(&numbers_form(&visitor.shell))
+    let typed = visitor.typed().await?.map(|typed| Form::of_sent(&typed)).unwrap_or_default();
+    let (lines, partial) = (typed.raw("lines").to_owned(), typed.holds("partial"));
+    ok(&NumbersPage { lines, partial, ..numbers_form(&visitor.shell) })
 }
 
 #[post("/phone-numbers/many")]
 async fn numbers_send(mut visitor: Visitor, sent: Multipart) -> Page {
     let (file, form) = read(sent).await?;
-    let actor = visitor.sends(Resource::Numbers, Level::Write, &form)?;
+    let actor = visitor.sends(Resource::Numbers, Level::Write, &form).await?;
     let tenant = Visitor::in_tenant(&actor)?;
     at_numbers(&mut visitor);
     let partial = form.holds("partial");
@@ -238,14 +240,54 @@ async fn at_rates(visitor: &mut Visitor, id: Uuid) -> Result<(), super::Turned> 
 async fn rates_page(mut visitor: Visitor, id: Path<Uuid>) -> Page {
     visitor.needs(Resource::Carriers, Level::Read)?;
     at_rates(&mut visitor, *id).await?;
-    ok(&rates_of(&visitor, *id).await?)
+    let typed = visitor.typed().await?.map(|typed| Form::of_sent(&typed));
+    let looked = visitor.in_query("looked").and_then(|id| id.parse().ok());
+    let looked = visitor.kept(looked).await?;
+    let mut page = rates_of(&visitor, *id).await?;
+    if let Some(typed) = typed {
+        typed.raw("lines").clone_into(&mut page.sheet);
+    }
+    if let Some(Kept::Rates { carrier, sheet, answer }) = looked
+        && carrier == *id
+    {
+        page.sheet = sheet;
+        page.tell(&answer);
+    }
+    ok(&page)
 }
 
-/// First shows how a file is read and what it would do; the same again, with `sure`, puts it in force.
+impl RatesPage<'_> {
+    /// What the API says of a sheet.
+    fn tell(&mut self, answer: &Value) {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        self.count = answer["rates"].as_u64().unwrap_or_default();
+        self.columns = (answer["columns"].as_array().into_iter().flatten())
+            .map(|column| Column {
+                name: column["head"].as_str().map_or_else(|| column["column"].to_string(), ToOwned::to_owned),
+                meaning: super::fields::word(self.s, "column", &text(&column["meaning"])),
+                example: text(&column["example"]),
+                read_as: text(&column["read_as"]),
+            })
+            .collect();
+        self.refused = (answer["lines"].as_array().into_iter().flatten())
+            .map(|line| Line { at: line["line"].to_string(), text: String::new(), why: text(&line["reason"]) })
+            .collect();
+        self.warnings = (answer["warnings"].as_array().into_iter().flatten())
+            .map(|warning| {
+                let prefixes = warning["prefixes"].as_array().into_iter().flatten().filter_map(Value::as_str);
+                let prefixes = prefixes.take(12).collect::<Vec<_>>().join(", ");
+                let said = super::fields::word(self.s, "rates_warning", &text(&warning["kind"]));
+                format!("{}: {prefixes}", said.replace("{count}", &warning["count"].to_string()))
+            })
+            .collect();
+    }
+}
+
+/// First shows how a file is read and what it would do, on a page that can be loaded again; the same again, with `sure`, puts it in force.
 #[post("/platform/carriers/{id}/rates")]
 async fn rates_send(mut visitor: Visitor, id: Path<Uuid>, sent: Multipart) -> Page {
     let (file, form) = read(sent).await?;
-    visitor.sends(Resource::Carriers, Level::Write, &form)?;
+    visitor.sends(Resource::Carriers, Level::Write, &form).await?;
     at_rates(&mut visitor, *id).await?;
     let sheet = given(&file, &form);
     let is_sure = form.holds("sure");
@@ -255,45 +297,33 @@ async fn rates_send(mut visitor: Visitor, id: Path<Uuid>, sent: Multipart) -> Pa
         Ask::new(Method::POST, format!("/v1/carriers/{id}/rates/preview"))
     };
     let answer = visitor.ask(ask.text(sheet.clone(), "text/csv")).await;
-    let mut page = rates_of(&visitor, *id).await?;
-    page.sheet = String::from_utf8_lossy(&sheet).into_owned();
-    let answer = match answer {
-        Ok(answer) => answer.body,
+    let sheet = String::from_utf8_lossy(&sheet).into_owned();
+    let refused = match answer {
+        Ok(answer) if answer.body["refused"].as_u64() == Some(0) => {
+            let page = format!("/platform/carriers/{id}/rates");
+            if is_sure {
+                return Ok(done(&page, "rates.in_force"));
+            }
+            let looked = Kept::Rates { carrier: *id, sheet, answer: answer.body };
+            let looked = keep_apart(&visitor.api, visitor.session()?, &looked).await?;
+            return Ok(see_other(&format!("{page}?looked={looked}")));
+        }
+        Ok(answer) => Ok(answer.body),
         Err(problem) => {
             let told = problem.reason();
             if told.why.code == Code::Unauthorized || problem.log_id().is_some() {
                 return Err(turned(problem));
             }
-            page.whole = Some(visitor.shell.reason(&told));
-            return html(StatusCode::UNPROCESSABLE_ENTITY, &page);
+            Err(visitor.shell.reason(&told))
         }
     };
-    let is_fine = answer["refused"].as_u64() == Some(0);
-    if is_sure && is_fine {
-        return Ok(done(&format!("/platform/carriers/{id}/rates"), "rates.in_force"));
+    let mut page = rates_of(&visitor, *id).await?;
+    page.sheet = sheet;
+    match refused {
+        Ok(answer) => page.tell(&answer),
+        Err(whole) => page.whole = Some(whole),
     }
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    page.count = answer["rates"].as_u64().unwrap_or_default();
-    page.columns = (answer["columns"].as_array().into_iter().flatten())
-        .map(|column| Column {
-            name: column["head"].as_str().map_or_else(|| column["column"].to_string(), ToOwned::to_owned),
-            meaning: super::fields::word(&visitor.shell, "column", &text(&column["meaning"])),
-            example: text(&column["example"]),
-            read_as: text(&column["read_as"]),
-        })
-        .collect();
-    page.refused = (answer["lines"].as_array().into_iter().flatten())
-        .map(|line| Line { at: line["line"].to_string(), text: String::new(), why: text(&line["reason"]) })
-        .collect();
-    page.warnings = (answer["warnings"].as_array().into_iter().flatten())
-        .map(|warning| {
-            let prefixes = warning["prefixes"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            let prefixes = prefixes.take(12).collect::<Vec<_>>().join(", ");
-            let said = super::fields::word(&visitor.shell, "rates_warning", &text(&warning["kind"]));
-            format!("{}: {prefixes}", said.replace("{count}", &warning["count"].to_string()))
-        })
-        .collect();
-    html(if is_fine { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY }, &page)
+    html(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 
 #[cfg(test)]

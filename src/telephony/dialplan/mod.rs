@@ -93,7 +93,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewEntry, platform: 
     let now = Utc::now();
     let body = match (new.conditions, new.xml) {
         (Some(conditions), None) => EntryBody::Conditions(conditions),
-        (None, Some(xml)) => EntryBody::Xml(xml),
+        (conditions, Some(xml)) if conditions.as_ref().is_none_or(Vec::is_empty) => EntryBody::Xml(xml),
         _ => return Err(Error::invalid("conditions", Code::ConditionsOrXml)),
     };
     let body = checked(change, tenant, body, platform).await?;
@@ -138,7 +138,7 @@ pub async fn update(
     if let Some(enabled) = patch.enabled {
         after.enabled = enabled;
     }
-    match (patch.conditions, patch.xml) {
+    match (patch.conditions.filter(|conditions| patch.xml.is_none() || !conditions.is_empty()), patch.xml) {
         (Some(_), Some(_)) => return Err(Error::invalid("xml", Code::NotWithConditions)),
         (Some(conditions), None) => {
             after.body = checked(change, tenant, EntryBody::Conditions(conditions), platform).await?;

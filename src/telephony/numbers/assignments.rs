@@ -21,11 +21,15 @@ pub struct Assign {
     /// Calls per day; 100 if absent.
     #[serde(default = "hundred")]
     pub daily_limit: i32,
+    /// Where calls with it may go; all that the company allows if absent or empty.
     pub allowed_countries: Option<Vec<Country>>,
     /// Whether to take the number from the agent who has it.
     #[serde(default)]
     pub take_over: bool,
 }
+
+/// More than there are.
+const MOST_COUNTRIES: usize = 250;
 
 fn hundred() -> i32 {
     100
@@ -43,8 +47,10 @@ pub async fn assign(change: &mut Change, tenant: Uuid, id: Uuid, to: Assign, if_
     if !(0..=1_000_000).contains(&to.daily_limit) {
         return Err(Error::invalid("daily_limit", Code::range(0, 1_000_000)));
     }
-    if to.allowed_countries.as_ref().is_some_and(|countries| countries.is_empty() || countries.len() > 250) {
-        return Err(Error::invalid("allowed_countries", Code::CountryMissing));
+    // An empty list names no country, so it limits nothing: who should call nobody gets no number.
+    let countries = to.allowed_countries.filter(|countries| !countries.is_empty());
+    if countries.as_ref().is_some_and(|countries| countries.len() > MOST_COUNTRIES) {
+        return Err(Error::invalid("allowed_countries", Code::TooManyEntries.with("most", MOST_COUNTRIES)));
     }
     let before = locked(change, tenant, id, if_match).await?;
     let agent = store::agent(change.db(), tenant, to.agent_id).await?;
@@ -59,8 +65,7 @@ pub async fn assign(change: &mut Change, tenant: Uuid, id: Uuid, to: Assign, if_
         let why = Code::NumberOfAnother.with("number", &before.number).with("agent", other.name);
         return Err(why.with("id", assignment.agent_id).into());
     }
-    let assignment =
-        Assignment { agent_id: to.agent_id, daily_limit: to.daily_limit, allowed_countries: to.allowed_countries };
+    let assignment = Assignment { agent_id: to.agent_id, daily_limit: to.daily_limit, allowed_countries: countries };
     if before.assignment.as_ref().is_some_and(|before| is_same(before, &assignment)) {
         return Ok(before);
     }

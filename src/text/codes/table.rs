@@ -212,7 +212,6 @@ codes! {
     NamesExtensionTwice "names_extension_twice" Field Correct "must not name an extension twice" "darf eine Nebenstelle nicht zweimal nennen";
     NamesOneTwice "names_one_twice" Field Correct "must not name the same one twice" "darf nicht dasselbe zweimal nennen";
     FeatureCodeTwice "feature_code_twice" Field Correct "{code} is used twice" "{code} kommt zweimal vor";
-    CountryMissing "country_missing" Field Correct "must name a country, or be left out" "muss ein Land nennen oder weggelassen werden";
     CountryDiffers "country_differs" Field Correct "is {said}, but {number} is a number of {found}" "ist {said}, aber {number} ist eine Nummer von {found}";
     CountryUnknown "country_unknown" Field Correct "is unknown" "ist unbekannt";
     LeadsTooFar "leads_too_far" Field Correct "leads on too often, one after the other: {way}. At most {most} are possible: lead directly to where calls end" "führt zu oft weiter, eins nach dem anderen: {way}. Möglich sind höchstens {most}: Führen Sie direkt dorthin, wo Anrufe enden";

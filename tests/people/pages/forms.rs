@@ -1,4 +1,4 @@
-//! Forms: what is shown once, two tabs, a session that ends, reloads.
+//! Forms: what is shown once, reloads, and what pages send of fields that nobody filled in.
 
 use super::*;
 
@@ -39,8 +39,10 @@ async fn a_secret_is_shown_once_and_survives_a_reload_for_five_minutes_in_its_ow
     assert_ne!(second, secret);
     assert!(text.contains(&format!("Extension {number}")), "by its number: {text}");
     assert_eq!(password(&tab.get(&renewed).await.text()), second, "a reload makes no other");
-    // Another tab with the same question is confirmed, too: it gets the same answer, and no second secret is made.
-    let again = tab.post(&rotate, &refs(&answer)).await;
+    // Another tab in which the same was asked before makes no second secret.
+    let mut other = answer.clone();
+    set(&mut other, "once", "another");
+    let again = tab.post(&rotate, &refs(&other)).await;
     assert!(again.status == 409 && again.text().contains("Somebody else has changed it"), "{}", again.text());
 
     stage.execute("update kept_pages set expires_at = now()").await;
@@ -137,107 +139,77 @@ async fn every_form_that_did_something_leads_to_another_page() {
 }
 
 #[actix_web::test]
-async fn the_second_of_two_tabs_shows_what_the_first_saved() {
+async fn a_number_is_assigned_at_its_page_without_naming_a_country() {
     let stage = Stage::new().await;
     let agent = stage.agent("grace@acme.test").await["id"].as_str().unwrap().to_owned();
-    let path = format!("/app/agents/{agent}");
     let mut tab = Tab::of(&stage.node, &stage.owner).await;
-    let (mut one, mut two) = (fields(&tab.get(&path).await.text()), fields(&tab.get(&path).await.text()));
-    let set = |fields: &mut Vec<(String, String)>, name: &str, value: &str| {
-        fields.iter_mut().find(|(known, _)| known == name).unwrap().1 = value.to_owned();
-    };
-    set(&mut one, "last_name", "Brewster");
-    set(&mut one, "role", "manager");
-    tab.does(&path, &refs(&one)).await;
-    set(&mut two, "last_name", "Murray");
-    let told = tab.post(&path, &refs(&two)).await;
-    assert_eq!(told.status, 409, "{}", told.text());
-    let page = told.text();
-    assert!(page.contains("Somebody else saved changes"), "{page}");
-    assert!(page.contains("value=\"Murray\"") && page.contains("<strong>Brewster</strong>"), "both values: {page}");
-    let shown = fields(&page);
-    assert_eq!(of(&shown, "role"), "manager", "what only they changed is taken over");
-    let get = || async { stage.owner.ask(&stage.node, "GET", &format!("/v1/admin/agents/{agent}"), Value::Null).await };
-    assert_eq!(get().await.json()["last_name"], "Brewster", "nothing is undone silently");
-    // After seeing both, the user chooses one.
-    tab.does(&path, &refs(&shown)).await;
-    let now = get().await.json();
-    assert_eq!((&now["last_name"], &now["role"]), (&json!("Murray"), &json!("manager")));
-
-    // If somebody else changed the thing before the answer, the page asks again.
-    let mut admin = Tab::of(&stage.node, &stage.admin).await;
-    for (path, change, body) in [(
-        format!("/platform/tenants/{}/suspend", stage.tenant),
-        format!("/v1/tenants/{}", stage.tenant),
-        json!({ "name": "Acme Ltd" }),
-    )] {
-        let question = fields(&admin.get(&path).await.text());
-        assert_eq!(stage.node.api("PATCH", &change, body).await.status, 200);
-        let again = admin.post(&path, &refs(&question)).await;
-        assert!(again.status == 409 && again.text().contains("Somebody else has changed it"), "{}", again.text());
-        admin.does(&path, &refs(&fields(&again.text()))).await;
-    }
+    let mut new = form(&tab.get("/phone-numbers/new").await.text());
+    set(&mut new, "number", "12025550123");
+    let assign = tab.does("/phone-numbers/new", &refs(&new)).await + "/assign";
+    let mut sent = form(&tab.get(&assign).await.text());
+    assert_eq!(of(&sent, "allowed_countries"), "", "the field is there, and empty");
+    set(&mut sent, "agent_id", &agent);
+    assert!(tab.sees_after(&assign, &refs(&sent)).await.contains("The number is assigned."));
+    let numbers = || async { stage.owner.ask(&stage.node, "GET", "/v1/phone-numbers", Value::Null).await.json() };
+    let number = numbers().await["items"][0].clone();
+    assert_eq!(number["assignment"]["agent_id"], json!(agent));
+    assert!(number["assignment"]["allowed_countries"].is_null(), "all that the company allows: {number}");
+    // To the API, an empty list is as good as none.
+    let path = format!("/v1/phone-numbers/{}/assign", number["id"].as_str().unwrap());
+    let assigned = json!({ "agent_id": agent, "daily_limit": 7, "allowed_countries": [] });
+    let assigned = stage.owner.ask(&stage.node, "POST", &path, assigned).await;
+    assert_eq!(assigned.status, 200, "{}", assigned.text());
+    assert!(numbers().await["items"][0]["assignment"]["allowed_countries"].is_null());
+    let many = json!({ "agent_id": agent, "allowed_countries": vec!["US"; 251] });
+    let many = stage.owner.ask(&stage.node, "POST", &path, many).await;
+    assert_eq!((many.status, many.json()["code"].clone()), (422, json!("too_many_entries")));
     stage.node.stop().await;
 }
 
 #[actix_web::test]
-async fn a_session_that_ends_keeps_what_was_typed_and_leads_back() {
+async fn an_entry_of_xml_is_made_and_changed_at_its_page() {
+    let stage = Stage::new().await;
+    let mut tab = Tab::of(&stage.node, &stage.admin).await;
+    tab.does(&format!("/platform/tenants/{}/enter", stage.tenant), &[]).await;
+    let xml = "<extension name=\"x\"><condition field=\"destination_number\" expression=\"^1599$\">\
+               <action application=\"sleep\" data=\"100\"/></condition></extension>";
+    let mut new = form(&tab.get("/app/entries/new").await.text());
+    set(&mut new, "name", "nights");
+    set(&mut new, "xml", xml);
+    let page = tab.does("/app/entries/new", &refs(&new)).await;
+    let shown = form(&tab.get(&page).await.text());
+    assert!(of(&shown, "xml").contains("sleep"), "{shown:?}");
+    // One of conditions becomes one of XML as well.
+    let path = format!("/v1/tenants/{}/dialplan-entries", stage.tenant);
+    let step = json!({ "application": "sleep", "milliseconds": 100 });
+    let condition = json!({ "field": "destination_number", "pattern": "^1$", "actions": [step] });
+    let entry = json!({ "name": "days", "position": 5, "conditions": [condition] });
+    let entry = stage.node.api("POST", &path, entry).await.id();
+    let page = format!("/app/entries/{entry}");
+    let mut sent = form(&tab.get(&page).await.text());
+    sent.retain(|(name, _)| !name.starts_with("conditions"));
+    set(&mut sent, "xml", xml);
+    tab.does(&page, &refs(&sent)).await;
+    let now = stage.node.api("GET", &format!("{path}/{entry}"), Value::Null).await.json();
+    assert!(now["xml"].as_str().is_some_and(|xml| xml.contains("sleep")) && now.get("conditions").is_none(), "{now}");
+    // Neither is refused still.
+    let refused = stage.node.api("POST", &path, json!({ "name": "none", "position": 6 })).await;
+    assert_eq!(refused.json()["code"], "conditions_or_xml");
+    stage.node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_refusal_names_another_field_as_the_form_does() {
     let stage = Stage::new().await;
     let mut tab = Tab::of(&stage.node, &stage.owner).await;
-    let csrf = tab.csrf();
-    stage.execute("delete from sessions").await;
-    let asked = tab.post("/app/agents/new", &ADA).await;
-    let page = asked.text();
-    assert_eq!(asked.status, 401, "{page}");
-    assert!(page.contains("Your session has ended") && !page.contains("CSRF") && !page.contains(&csrf), "{page}");
-    let mut sign_in = fields(&page);
-    for (name, value) in [("email", "owner@acme.test"), ("password", "wrong")] {
-        sign_in.iter_mut().find(|(known, _)| known == name).unwrap().1 = value.to_owned();
+    let mut german = Tab::of(&stage.node, &stage.owner).await.german();
+    for (tab, label) in [(&mut tab, "“First number”"), (&mut german, "„Erste Nummer“")] {
+        let mut new = form(&tab.get("/app/pools/new").await.text());
+        set(&mut new, "first_number", "3000");
+        set(&mut new, "last_number", "2000");
+        let refused = tab.post("/app/pools/new", &refs(&new)).await;
+        let page = refused.text();
+        assert!(refused.status == 422 && page.contains(label) && !page.contains("below first_number"), "{page}");
     }
-    // This also works after a wrong password.
-    let wrong = tab.post("/sign-in", &refs(&sign_in)).await;
-    assert_eq!(wrong.status, 422);
-    let mut sign_in = fields(&wrong.text());
-    sign_in.iter_mut().find(|(known, _)| known == "password").unwrap().1 = PASSWORD.to_owned();
-    let back = tab.does("/sign-in", &refs(&sign_in)).await;
-    assert!(back.starts_with("/app/agents/new?typed="), "{back}");
-    let form = tab.get(&back).await.text();
-    assert!(form.contains("Your input is still here"), "{form}");
-    let typed = fields(&form);
-    for (name, value) in ADA {
-        assert_eq!(of(&typed, name), value, "{name}");
-    }
-    assert_eq!(stage.count("select count(*) from users where role = 'agent'").await, 0, "nothing was sent by itself");
-    tab.does("/app/agents/new", &refs(&typed)).await;
-
-    // A page that was opened before signing in again has the old token. Its form is kept as well.
-    let stale = tab.csrf();
-    tab.cookies.insert("dialplane_session".into(), browser(&stage.node, &stage.owner).await);
-    let body =
-        format!("csrf={stale}&first_name=Joan&last_name=Clarke&email=joan%40acme.test&role=agent&extensions_count=1");
-    let kept = tab.ask("POST", "/app/agents/new", "application/x-www-form-urlencoded", &body).await;
-    assert_eq!(kept.status, 303, "{}", kept.text());
-    let form = tab.get(kept.header("Location").unwrap()).await.text();
-    assert_eq!(of(&fields(&form), "email"), "joan@acme.test");
-    // If it was only a button, the page says what happened.
-    let body = format!("csrf={stale}");
-    let path = format!("/app/agents/{}/suspend", stage.agent("hedy@acme.test").await["id"].as_str().unwrap());
-    let told = tab.ask("POST", &path, "application/x-www-form-urlencoded", &body).await;
-    assert_eq!(told.status, 303);
-    let page = tab.get(told.header("Location").unwrap()).await.text();
-    assert!(page.contains("Please repeat what you did") && page.contains("hedy@acme.test"), "{page}");
-
-    // Somebody who only looked is led back, too. A part of a page sends the whole page to the sign-in.
-    tab.cookies.remove("dialplane_session");
-    let away = tab.get("/app/agents?search=hopper").await;
-    assert_eq!((away.status, away.header("Location")), (303, Some("/sign-in?back=%2Fapp%2Fagents%3Fsearch%3Dhopper")));
-    let signed_in =
-        [("email", "owner@acme.test"), ("password", PASSWORD), ("back", "/app/agents?search=hopper"), ("typed", "")];
-    assert_eq!(tab.does("/sign-in", &signed_in).await, "/app/agents?search=hopper");
-    tab.cookies.remove("dialplane_session");
-    let evil = [("email", "owner@acme.test"), ("password", PASSWORD), ("back", "//evil.test/app"), ("typed", "")];
-    assert_eq!(tab.does("/sign-in", &evil).await, "/");
-    let part = send(stage.node.app.app_address, "GET", "/app/agents", &[("HX-Request", "true")], b"").await;
-    assert_eq!((part.status, part.header("HX-Redirect")), (401, Some("/sign-in?back=%2Fapp%2Fagents")));
     stage.node.stop().await;
 }

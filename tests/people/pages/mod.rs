@@ -1,10 +1,13 @@
 //! Pages as a browser gets them: the results of forms, reloads, two tabs, input that is kept when a session ends, and errors.
 
+mod again;
 mod forms;
 mod lists;
+mod meanwhile;
 mod recordings;
 mod said;
 mod subjects;
+mod twice;
 
 use std::collections::HashMap;
 
@@ -19,6 +22,7 @@ use crate::{
 };
 
 /// Somebody with a browser.
+#[derive(Clone)]
 pub struct Tab<'a> {
     node: &'a Node,
     cookies: HashMap<String, String>,
@@ -122,6 +126,32 @@ pub fn fields(page: &str) -> Vec<(String, String)> {
     found
 }
 
+fn set(fields: &mut Vec<(String, String)>, name: &str, value: &str) {
+    match fields.iter_mut().find(|(known, _)| known == name) {
+        Some((_, old)) => value.clone_into(old),
+        None => fields.push((name.to_owned(), value.to_owned())),
+    }
+}
+
+/// A page's form for one thing, without its buttons' names and boxes that aren't checked.
+fn form(page: &str) -> Vec<(String, String)> {
+    let main = page.split("<main").nth(1).unwrap().split("</main>").next().unwrap();
+    let form = main.split("<form ").find(|form| form.split('>').next().unwrap().contains("method=\"post\"")).unwrap();
+    let boxes = form.split('<').filter(|tag| tag.starts_with("input type=\"checkbox\"") && !tag.contains(" checked"));
+    let attribute =
+        |tag: &str, name: &str| Some(tag.split(&format!(" {name}=\"")).nth(1)?.split('"').next()?.to_owned());
+    let off = boxes.filter_map(|tag| Some((attribute(tag, "name")?, attribute(tag, "value")?))).collect::<Vec<_>>();
+    let mut found = fields(form);
+    found.retain(|field| !off.contains(field));
+    for area in form.split("<textarea ").skip(1) {
+        let name = area.split(" name=\"").nth(1).unwrap().split('"').next().unwrap();
+        let text = area.split_once('>').unwrap().1.split("</textarea>").next().unwrap();
+        found.push((name.to_owned(), decoded(text.trim_start_matches('\n'))));
+    }
+    found.retain(|(name, _)| !name.is_empty());
+    found
+}
+
 fn of<'a>(fields: &'a [(String, String)], name: &str) -> &'a str {
     fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
 }
@@ -162,6 +192,12 @@ impl Stage {
         let made = self.node.api("POST", &path, new).await;
         assert_eq!(made.status, 201, "{}", made.text());
         made.json()
+    }
+
+    /// An extension's id.
+    async fn phone(&self, number: &str, name: &str) -> String {
+        let extension = self.node.extension(self.tenant, json!({ "number": number, "display_name": name })).await;
+        extension["id"].as_str().unwrap().to_owned()
     }
 
     pub async fn count(&self, sql: &'static str) -> i64 {

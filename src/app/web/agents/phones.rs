@@ -155,7 +155,7 @@ async fn rotate_page(mut visitor: Visitor, path: Path<(Uuid, Uuid)>) -> Page {
 async fn rotate(mut visitor: Visitor, path: Path<(Uuid, Uuid)>, sent: Sent) -> Page {
     let (id, extension) = path.into_inner();
     let form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Extensions, Level::Write, &form)?;
+    let actor = visitor.sends(Resource::Extensions, Level::Write, &form).await?;
     visitor.shell.active = "agents";
     let tenant = Visitor::in_tenant(&actor)?;
     let agent = read(&visitor, &actor, id).await?;
@@ -191,7 +191,7 @@ async fn rotate(mut visitor: Visitor, path: Path<(Uuid, Uuid)>, sent: Sent) -> P
 #[post("/app/agents/{id}/extensions")]
 async fn add_extension(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     let mut add = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Agents, Level::Write, &add)?;
+    let actor = visitor.sends(Resource::Agents, Level::Write, &add).await?;
     visitor.shell.active = "agents";
     let tenant = Visitor::in_tenant(&actor)?;
     let number = if add.value("number").is_empty() { None } else { add.read::<ExtensionNumber>("number") };
@@ -236,7 +236,7 @@ async fn give_back_page(mut visitor: Visitor, path: Path<(Uuid, Uuid)>) -> Page 
 async fn give_back(mut visitor: Visitor, path: Path<(Uuid, Uuid)>, sent: Sent) -> Page {
     let (id, extension) = path.into_inner();
     let form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Agents, Level::Write, &form)?;
+    let actor = visitor.sends(Resource::Agents, Level::Write, &form).await?;
     visitor.shell.active = "agents";
     let agent = read(&visitor, &actor, id).await?;
     let question = give_back_question(&visitor, &agent, extension)?;

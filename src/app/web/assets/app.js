@@ -158,6 +158,35 @@ document.addEventListener("change", ({ target }) => {
 });
 addEventListener("storage", ({ key }) => { if (key === SINGLE_KEYS) singleKeys(keptSingleKeys()); });
 
+// A form is sent once: a second click waits for the answer to the first. If none comes, one may try again.
+const sent = new Map();
+function sendable(form) {
+  for (const button of sent.get(form) ?? []) button.disabled = false;
+  sent.delete(form);
+}
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post") return;
+  if (sent.has(form)) {
+    event.preventDefault();
+    return;
+  }
+  const buttons = [...form.querySelectorAll("button:not([type=button]):not(:disabled)")];
+  sent.set(form, buttons);
+  // Not before the browser has read the form: a disabled button would not be sent.
+  setTimeout(() => { for (const button of buttons) button.disabled = true; });
+  setTimeout(sendable, 10000, form);
+});
+// Who comes back to a page that the browser has kept may send its forms anew.
+addEventListener("pageshow", ({ persisted }) => {
+  if (!persisted) return;
+  for (const form of document.forms) {
+    sendable(form);
+    const once = form.elements.namedItem("once");
+    if (once) once.value = crypto.randomUUID?.() ?? String(Math.random());
+  }
+});
+
 // Shortcuts, while nobody types.
 const shortcuts = document.getElementById("shortcuts");
 const help = document.querySelector("[data-shortcuts]");

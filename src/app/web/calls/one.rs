@@ -20,6 +20,7 @@ use crate::{
         resource::formatted,
         sign_in::Sent,
     },
+    http::problem::Problem,
     tenancy::auth::rules::{Level, Resource},
     text::Code,
 };
@@ -78,12 +79,9 @@ struct CallPage<'a> {
     recordings: Vec<recordings::Shown>,
     may_change: bool,
     may_share: bool,
-    notes: String,
-    tags: String,
-    disposition: String,
+    /// What people write about it.
+    form: Form,
     dispositions: Vec<String>,
-    version: String,
-    wrong: Option<String>,
     sees_cost: bool,
 }
 
@@ -228,13 +226,19 @@ fn facts(s: &Shell, call: &Value, names: &Names, sees_cost: bool) -> Vec<(String
     .collect()
 }
 
-/// What somebody typed that was refused, and why.
-struct Typed<'a> {
-    form: &'a Form,
-    why: String,
+/// What the form changes, as it is now.
+fn fields(call: &Value) -> [(&'static str, String); 3] {
+    let text = |field: &str| call[field].as_str().unwrap_or_default().to_owned();
+    let tags = call["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
+    [("notes", text("notes")), ("tags", tags), ("disposition", text("disposition"))]
 }
 
-async fn page(mut visitor: Visitor, id: Uuid, typed: Option<Typed<'_>>) -> Page {
+fn version(call: &Value) -> i64 {
+    call["version"].as_i64().unwrap_or_default()
+}
+
+/// The page, with the form that was sent or an untouched one.
+async fn page(mut visitor: Visitor, id: Uuid, sent: Option<Form>, status: StatusCode) -> Page {
     let (actor, tenant) = arrive(&mut visitor)?;
     let path = named(&actor, tenant, &format!("/v1/calls/{id}"));
     let found = visitor.ask(Ask::get(path)).await.map_err(turned)?;
@@ -245,6 +249,14 @@ async fn page(mut visitor: Visitor, id: Uuid, typed: Option<Typed<'_>>) -> Page 
     let sees_cost = actor.level >= Level::Write;
     let text = |field: &str| call[field].as_str().unwrap_or_default().to_owned();
     let rights = recordings::level(&visitor);
+    let form = match sent {
+        Some(form) => form,
+        None => {
+            let now = fields(&call);
+            let now = now.each_ref().map(|(name, value)| (*name, value.as_str()));
+            visitor.form(Form::opened(now, version(&call))).await?
+        }
+    };
     let s = &mut visitor.shell;
     let (from, to) = (Party::of(s, &call["from"], &names), Party::of(s, &call["to"], &names));
     s.crumbs = vec![
@@ -255,9 +267,6 @@ async fn page(mut visitor: Visitor, id: Uuid, typed: Option<Typed<'_>>) -> Page 
     let began = moment(&call["started_at"]);
     let currency = text("currency");
     let list = |field: &str| call["story"][field].as_array().cloned().unwrap_or_default();
-    let tags = call["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
-    let typed_or = |field: &str, value: String| typed.as_ref().map_or(value, |typed| typed.form.raw(field).to_owned());
-    let status = if typed.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let shown = CallPage {
         id,
         icon: icon(&text("direction")),
@@ -276,11 +285,7 @@ async fn page(mut visitor: Visitor, id: Uuid, typed: Option<Typed<'_>>) -> Page 
             .collect(),
         may_change: rights >= Level::Write,
         may_share: rights >= Level::Read,
-        notes: typed_or("notes", text("notes")),
-        tags: typed_or("tags", tags),
-        disposition: typed_or("disposition", text("disposition")),
-        version: call["version"].to_string(),
-        wrong: typed.as_ref().map(|typed| typed.why.clone()),
+        form,
         dispositions,
         sees_cost,
         from,
@@ -292,29 +297,59 @@ async fn page(mut visitor: Visitor, id: Uuid, typed: Option<Typed<'_>>) -> Page 
 
 #[get("/app/calls/{id}")]
 async fn show(visitor: Visitor, id: Path<Uuid>) -> Page {
-    page(visitor, *id, None).await
+    page(visitor, *id, None, StatusCode::OK).await
 }
 
 #[post("/app/calls/{id}")]
 async fn save(visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
-    let form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Calls, Level::Own, &form)?;
+    let mut form = Form::of(sent.into_inner());
+    let actor = visitor.sends(Resource::Calls, Level::Own, &form).await?;
     let tenant = Visitor::in_tenant(&actor)?;
-    let tags = form.raw("tags").split(',').map(str::trim).filter(|tag| !tag.is_empty()).collect::<Vec<_>>();
-    let filled = |field: &str| Some(form.raw(field).trim().to_owned()).filter(|text| !text.is_empty());
-    let body = json!({ "notes": filled("notes"), "tags": tags, "disposition": filled("disposition") });
     let path = named(&actor, tenant, &format!("/v1/calls/{id}"));
-    let ask = Ask::new(Method::PATCH, path).json(&body).if_match(form.raw("version").parse().ok());
-    match visitor.ask(ask).await {
-        Ok(_) => Ok(done(&format!("/app/calls/{id}"), "thing.was_saved")),
+    let saved = form.version();
+    let saved = match saved {
+        Ok(version) => change(&visitor, &path, &form, version).await,
+        Err(error) => Err(error.into()),
+    };
+    let is_changed = |problem: &Problem| problem.reason().why.code == Code::Changed;
+    let saved = match saved {
+        Err(problem) if is_changed(&problem) => {
+            let call = visitor.ask(Ask::get(path.clone())).await.map_err(turned)?.body;
+            let now = fields(&call);
+            form.meet(now.each_ref().map(|(name, value)| (*name, value.as_str())), version(&call));
+            if form.has_others() {
+                return page(visitor, *id, Some(form), StatusCode::CONFLICT).await;
+            }
+            // Nothing that this form has: the call itself went on.
+            change(&visitor, &path, &form, version(&call)).await
+        }
+        saved => saved,
+    };
+    match saved {
+        Ok(()) => Ok(done(&format!("/app/calls/{id}"), "thing.was_saved")),
         Err(problem) if problem.reason().why.code == Code::Unauthorized || problem.log_id().is_some() => {
             Err(turned(problem))
         }
         Err(problem) => {
-            let why = visitor.shell.reason(&problem.reason());
-            page(visitor, *id, Some(Typed { form: &form, why })).await
+            form.refuse_for(problem.reason());
+            page(visitor, *id, Some(form), StatusCode::UNPROCESSABLE_ENTITY).await
         }
     }
+}
+
+/// Saves what a form says about a call, if the call still has this version.
+async fn change(visitor: &Visitor, path: &str, form: &Form, version: i64) -> Result<(), Problem> {
+    let tags = form.raw("tags").split(',').map(str::trim).filter(|tag| !tag.is_empty()).collect::<Vec<_>>();
+    let filled = |field: &str| {
+        let text = form.raw(field).replace("\r\n", "\n").trim().to_owned();
+        Some(text).filter(|text| !text.is_empty())
+    };
+    let mut body = json!({ "notes": filled("notes"), "tags": tags });
+    // Without a choice of dispositions, the form has none.
+    if form.holds("disposition") {
+        body["disposition"] = json!(filled("disposition"));
+    }
+    visitor.ask(Ask::new(Method::PATCH, path).json(&body).if_match(Some(version))).await.map(|_| ())
 }
 
 #[cfg(test)]

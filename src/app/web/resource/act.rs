@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     Act, At, Sending, Spec, choices,
-    form::{Asked, Showing, ThingPage, once, told},
+    form::{Asked, Showing, ThingPage, once, told, typed_before},
     refusal::Refused,
     version,
 };
@@ -53,9 +53,9 @@ pub async fn ask_delete(visitor: Visitor, id: Path<String>, spec: &'static Spec)
 
 pub async fn delete(visitor: Visitor, id: Path<String>, sending: Sending, spec: &'static Spec) -> Page {
     let sent = Sent(sending.into_inner());
-    let at = super::sent(visitor, &sent, spec)?;
+    let at = super::sent(visitor, &sent, spec).await?;
     let thing = at.one(&id).await?;
-    let asked_about = Form::of(sent.0.iter().cloned().collect()).version();
+    let asked_about = Form::of_sent(&sent.0).version();
     let asked_about = match asked_about {
         Ok(asked_about) => version(&thing).map(|_| asked_about),
         Err(error) => return question(&at, &id, &thing).again(error),
@@ -91,6 +91,7 @@ pub async fn delete(visitor: Visitor, id: Path<String>, sending: Sending, spec: 
     }
 }
 
+/// The page that asks. The status says whether something was refused, or has changed meanwhile.
 async fn page(at: &At, id: &str, thing: &Value, act: &'static Act, showing: Showing<'_>, status: StatusCode) -> Page {
     let s = &at.visitor.shell;
     let mut page = ThingPage::new(at);
@@ -99,6 +100,7 @@ async fn page(at: &At, id: &str, thing: &Value, act: &'static Act, showing: Show
     page.submit = s.t(act.label).to_owned();
     page.action = format!("{}/{}/{}", at.spec.base, in_path(id), act.name);
     page.version = version(thing);
+    page.changed = status == StatusCode::CONFLICT;
     showing.draw(at, &mut page).await?;
     html(status, &page)
 }
@@ -119,7 +121,10 @@ pub async fn ask(visitor: Visitor, id: Path<String>, spec: &'static Spec, act: &
     let mut at = At::new(visitor, spec, Level::Write)?;
     let thing = arrive(&mut at, &id, act).await?;
     let asked = Asked::all(act.asks);
-    let draft = asked.draft(&serde_json::from_str(act.preset).unwrap_or_default());
+    let mut draft = asked.draft(&serde_json::from_str(act.preset).unwrap_or_default());
+    if let Some(typed) = typed_before(&mut at).await? {
+        draft = asked.typed(draft, &typed);
+    }
     page(&at, &id, &thing, act, Showing::plain(&asked, &draft), StatusCode::OK).await
 }
 
@@ -131,7 +136,7 @@ pub async fn send(
     act: &'static Act,
 ) -> Page {
     let sent = Sent(sending.into_inner());
-    let mut at = super::sent(visitor, &sent, spec)?;
+    let mut at = super::sent(visitor, &sent, spec).await?;
     let thing = arrive(&mut at, &id, act).await?;
     let asked = Asked::all(act.asks);
     let draft = asked.typed(asked.draft(&Value::Null), &sent);
@@ -155,6 +160,11 @@ pub async fn send(
                 Some(shown) => Ok(see_other(&format!("{to}?shown={shown}"))),
                 None => Ok(done(&to, act.done)),
             }
+        }
+        // Somebody else changed it, or the same person in another tab.
+        Err(problem) if Refused::is_changed(&problem) => {
+            let now = at.one(&id).await?;
+            page(&at, &id, &now, act, Showing::plain(&asked, &draft), StatusCode::CONFLICT).await
         }
         Err(problem) => {
             let refused = Refused::of(&problem, &asked.fields);

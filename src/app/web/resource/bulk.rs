@@ -57,7 +57,7 @@ fn bulk(spec: &'static Spec, name: &str) -> Option<&'static Bulk> {
 
 pub async fn send(visitor: Visitor, sending: Sending, spec: &'static Spec) -> Page {
     let sent = Sent(sending.into_inner());
-    let at = super::sent(visitor, &sent, spec)?;
+    let at = super::sent(visitor, &sent, spec).await?;
     let Some(bulk) = bulk(spec, sent.raw("act")) else { return Err(Problem::from(Code::PageNotFound).into()) };
     let things = picked(&sent);
     if things.is_empty() {

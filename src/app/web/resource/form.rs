@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
 };
 
 use actix_web::{
@@ -13,7 +13,12 @@ use askama::Template;
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
-use super::{At, Sending, Spec, choices, formatted, id_of, refusal::Refused, version};
+use super::{
+    At, Sending, Spec, choices, formatted, id_of,
+    merge::{deep, is_alike, is_same_draft, merged},
+    refusal::Refused,
+    version,
+};
 use crate::{
     app::web::{
         Form, NavItem, Page, Shell, Turned, Visitor,
@@ -64,6 +69,8 @@ pub struct ThingPage<'a> {
     pub version: Option<i64>,
     pub was: String,
     pub meanwhile: bool,
+    /// Whether it has changed since this question was asked.
+    pub changed: bool,
     pub acts: Vec<NavItem>,
     pub state: Option<String>,
     pub once: Vec<(String, String)>,
@@ -157,7 +164,11 @@ impl Asked {
     pub fn body(&self, draft: &Value, found: &HashMap<String, String>, thing: Option<&Value>, preset: &Value) -> Value {
         let mut body = json!({});
         for (path, field) in self.paths() {
-            let value = field.kind.body(value_at(draft, path), found);
+            let mut value = field.kind.body(value_at(draft, path), found);
+            // Of something new, a list that nobody filled in is none: the API may take an empty one for something else.
+            if thing.is_none() && field.nullable && value.as_array().is_some_and(Vec::is_empty) {
+                value = Value::Null;
+            }
             let is_secret = field.kind == Kind::Secret;
             let (top, is_nested) = path.split_once('.').map_or((path, false), |(top, _)| (top, true));
             if is_nested {
@@ -178,56 +189,6 @@ impl Asked {
         }
         body
     }
-}
-
-/// Whether two values say the same. The API leaves out what is empty.
-fn is_alike(one: &Value, other: &Value) -> bool {
-    let is_empty = |value: &Value| match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-        _ => false,
-    };
-    match (one, other) {
-        (one, other) if is_empty(one) && is_empty(other) => true,
-        // A form has times to the second.
-        (Value::String(one), Value::String(other)) if one.ends_with('Z') && one.get(10..11) == Some("T") => {
-            other.ends_with('Z') && one.get(..19) == other.get(..19)
-        }
-        (Value::Object(one), Value::Object(other)) => {
-            let keys = one.keys().chain(other.keys()).collect::<BTreeSet<_>>();
-            let null = Value::Null;
-            keys.into_iter().all(|key| is_alike(one.get(key).unwrap_or(&null), other.get(key).unwrap_or(&null)))
-        }
-        (Value::Array(one), Value::Array(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_alike(one, other))
-        }
-        (one, other) => one == other,
-    }
-}
-
-/// The merge patch (RFC 7396) that makes the one of the other, of the fields that the other has.
-fn deep(old: &Value, new: &Value) -> Value {
-    let (Value::Object(before), Value::Object(after)) = (old, new) else { return new.clone() };
-    let mut patch = Map::new();
-    for (name, value) in after {
-        let known = before.get(name).unwrap_or(&Value::Null);
-        match (known, value) {
-            _ if is_alike(known, value) => {}
-            (Value::Object(fields), Value::Object(_)) => {
-                let mut inner = deep(known, value);
-                // What a map has no more is removed from it.
-                for gone in fields.keys().filter(|gone| value.get(gone.as_str()).is_none()) {
-                    inner[gone] = Value::Null;
-                }
-                patch.insert(name.clone(), inner);
-            }
-            _ => {
-                patch.insert(name.clone(), value.clone());
-            }
-        }
-    }
-    Value::Object(patch)
 }
 
 /// The place at a path of objects and rows.
@@ -290,54 +251,20 @@ fn first_of(asked: &Asked, row: &str) -> String {
     format!("{row}{rest}")
 }
 
-/// Merges what somebody else has saved: a field that was not touched here takes the other value; one that both changed keeps what was
-/// typed, and the other value is shown beside it.
-fn merged(was: &Value, mine: &Value, theirs: &Value, path: &str, others: &mut BTreeMap<String, String>) -> Value {
-    if let (Value::Object(mine), Value::Object(theirs)) = (mine, theirs) {
-        let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
-        let merge = mine.iter().map(|(key, value)| {
-            let theirs = theirs.get(key).unwrap_or(&Value::Null);
-            (key.clone(), merged(&was[key], value, theirs, &below(key), others))
-        });
-        return Value::Object(merge.collect());
-    }
-    if is_same_draft(mine, was) {
-        return theirs.clone();
-    }
-    if !is_same_draft(theirs, was) && !is_same_draft(theirs, mine) {
-        let said = match theirs {
-            Value::String(text) => text.clone(),
-            Value::Null => "–".to_owned(),
-            other => other.to_string(),
-        };
-        others.insert(path.to_owned(), said);
-    }
-    mine.clone()
-}
-
-/// An empty field is as good as none, and a number as its digits.
-fn is_same_draft(one: &Value, other: &Value) -> bool {
-    let plain = |value: &Value| match value {
-        Value::Null | Value::Bool(false) => String::new(),
-        Value::String(text) => text.clone(),
-        Value::Array(rows) if rows.is_empty() => String::new(),
-        other => other.to_string(),
-    };
-    plain(one) == plain(other)
-}
-
 /// What a form is shown with.
 pub struct Showing<'a> {
     pub asked: &'a Asked,
     pub draft: &'a Value,
     pub refused: Refused,
     pub others: BTreeMap<String, String>,
+    /// Whether somebody else has saved since the form was opened.
+    pub meanwhile: bool,
     pub focus: Option<String>,
 }
 
 impl<'a> Showing<'a> {
     pub fn plain(asked: &'a Asked, draft: &'a Value) -> Self {
-        Self { asked, draft, refused: Refused::default(), others: BTreeMap::new(), focus: None }
+        Self { asked, draft, refused: Refused::default(), others: BTreeMap::new(), meanwhile: false, focus: None }
     }
 
     /// Draws the form's fields, and what is wrong with them.
@@ -398,6 +325,7 @@ impl<'a> ThingPage<'a> {
             version: None,
             was: String::new(),
             meanwhile: false,
+            changed: false,
             acts: Vec::new(),
             state: None,
             once: Vec::new(),
@@ -425,11 +353,8 @@ async fn new_form(at: &At, showing: Showing<'_>, status: StatusCode) -> Page {
 }
 
 /// What was typed before the session had ended.
-async fn typed_before(at: &mut At) -> Result<Option<Sent>, Turned> {
-    let id = at.visitor.in_query("typed").and_then(|id| id.parse().ok());
-    let Some(Kept::Typed(typed)) = at.visitor.kept(id).await? else { return Ok(None) };
-    at.visitor.shell.flash = Some("form.was_kept");
-    Ok(Some(Sent(typed.into_iter().collect())))
+pub async fn typed_before(at: &mut At) -> Result<Option<Sent>, Turned> {
+    Ok(at.visitor.typed().await?.map(Sent))
 }
 
 pub async fn new_page(visitor: Visitor, spec: &'static Spec) -> Page {
@@ -453,7 +378,7 @@ pub async fn new_page(visitor: Visitor, spec: &'static Spec) -> Page {
 
 pub async fn create(visitor: Visitor, sending: Sending, spec: &'static Spec) -> Page {
     let sent = Sent(sending.into_inner());
-    let mut at = super::sent(visitor, &sent, spec)?;
+    let mut at = super::sent(visitor, &sent, spec).await?;
     at.visitor.shell.crumbs.push((at.t("add"), String::new()));
     let (asked, preset) = (Asked::of(spec, true), preset(spec));
     let mut draft = asked.typed(asked.draft(&preset), &sent);
@@ -575,7 +500,7 @@ async fn one_form(at: &At, thing: &Value, showing: Showing<'_>, status: StatusCo
         let theirs = showing.asked.draft(thing);
         let shown = showing.asked.paths().map(|(path, _)| (path.to_owned(), value_at(&theirs, path).clone()));
         page.was = Value::Object(shown.collect::<Map<_, _>>()).to_string();
-        page.meanwhile = !showing.others.is_empty() || status == StatusCode::CONFLICT;
+        page.meanwhile = showing.meanwhile;
         showing.draw(at, &mut page).await?;
     } else {
         let ids = audit::mentioned(thing).into_iter().collect::<Vec<_>>();
@@ -610,11 +535,35 @@ pub async fn show_single(visitor: Visitor, spec: &'static Spec) -> Page {
 
 async fn shown(mut at: At, thing: &Value) -> Page {
     let asked = Asked::of(at.spec, false);
-    let mut draft = asked.draft(thing);
-    if let Some(typed) = typed_before(&mut at).await? {
-        draft = asked.typed(draft, &typed);
+    let theirs = asked.draft(thing);
+    let Some(typed) = typed_before(&mut at).await? else {
+        return one_form(&at, thing, Showing::plain(&asked, &theirs), StatusCode::OK).await;
+    };
+    let mine = asked.typed(theirs.clone(), &typed);
+    match met(&asked, &typed, thing, &theirs, &mine) {
+        Some((both, others)) => {
+            let showing = Showing { others, meanwhile: true, ..Showing::plain(&asked, &both) };
+            one_form(&at, thing, showing, StatusCode::OK).await
+        }
+        None => one_form(&at, thing, Showing::plain(&asked, &mine), StatusCode::OK).await,
     }
-    one_form(&at, thing, Showing::plain(&asked, &draft), StatusCode::OK).await
+}
+
+/// If somebody else has saved since a form was opened: both merged, and what differs.
+fn met(
+    asked: &Asked,
+    sent: &Sent,
+    thing: &Value,
+    theirs: &Value,
+    mine: &Value,
+) -> Option<(Value, BTreeMap<String, String>)> {
+    let opened_at = sent.raw("version").trim().parse::<i64>().ok();
+    let now = version(thing).filter(|now| opened_at != Some(*now));
+    now?;
+    let was = opened(asked, sent, theirs);
+    let mut others = BTreeMap::new();
+    let both = merged(&was, mine, theirs, "", &mut others);
+    (!is_same_draft(&was, theirs)).then_some((both, others))
 }
 
 /// A draft from a form's hidden field of what it was opened with.
@@ -631,7 +580,7 @@ fn opened(asked: &Asked, sent: &Sent, theirs: &Value) -> Value {
 
 pub async fn save(visitor: Visitor, id: Path<String>, sending: Sending, spec: &'static Spec) -> Page {
     let sent = Sent(sending.into_inner());
-    let mut at = super::sent(visitor, &sent, spec)?;
+    let mut at = super::sent(visitor, &sent, spec).await?;
     let thing = at.one(&id).await?;
     let title = at.title(&thing);
     at.visitor.shell.crumbs.push((title, String::new()));
@@ -642,7 +591,7 @@ pub async fn save(visitor: Visitor, id: Path<String>, sending: Sending, spec: &'
 
 pub async fn save_single(visitor: Visitor, sending: Sending, spec: &'static Spec) -> Page {
     let sent = Sent(sending.into_inner());
-    let at = super::sent(visitor, &sent, spec)?;
+    let at = super::sent(visitor, &sent, spec).await?;
     let thing = at.one("").await?;
     let path = at.named(at.path());
     saved(&at, "", thing, &sent, (&path, spec.base)).await
@@ -660,15 +609,10 @@ async fn saved(at: &At, id: &str, thing: Value, sent: &Sent, (path, to): (&str, 
         return one_form(at, &thing, showing, StatusCode::OK).await;
     }
     // A form without its version would undo what somebody else has saved.
-    let opened_at = Form::of(sent.0.iter().cloned().collect()).version()?;
-    if version(&thing).is_some_and(|now| now != opened_at) {
-        let was = opened(&asked, sent, &theirs);
-        let mut others = BTreeMap::new();
-        let both = merged(&was, &draft, &theirs, "", &mut others);
-        if !is_same_draft(&was, &theirs) {
-            let showing = Showing { others, ..Showing::plain(&asked, &both) };
-            return one_form(at, &thing, showing, StatusCode::CONFLICT).await;
-        }
+    Form::of_sent(&sent.0).version()?;
+    if let Some((both, others)) = met(&asked, sent, &thing, &theirs, &draft) {
+        let showing = Showing { others, meanwhile: true, ..Showing::plain(&asked, &both) };
+        return one_form(at, &thing, showing, StatusCode::CONFLICT).await;
     }
     let choices = asked.choices(at, &draft).await?;
     let found = choices::found(at, &choices, &asked.mentioned(&draft)).await?;
@@ -687,7 +631,7 @@ async fn saved(at: &At, id: &str, thing: Value, sent: &Sent, (path, to): (&str, 
             let now = at.one(id).await?;
             let mut others = BTreeMap::new();
             let both = merged(&theirs, &draft, &asked.draft(&now), "", &mut others);
-            let showing = Showing { others, ..Showing::plain(&asked, &both) };
+            let showing = Showing { others, meanwhile: true, ..Showing::plain(&asked, &both) };
             one_form(at, &now, showing, StatusCode::CONFLICT).await
         }
         Err(problem) => {
@@ -729,24 +673,5 @@ mod tests {
         assert_eq!(body["name"], "Help");
         assert_eq!((&body["config"]["ring_seconds"], &body["config"]["later"]), (&json!(25), &json!(7)), "{body}");
         assert!(body.get("number").is_none(), "{body}");
-    }
-
-    #[test]
-    fn a_change_of_settings_has_only_what_differs() {
-        let old = json!({ "country": "US", "routing": { "speed_dials": { "1": "100", "2": "200" }, "later": 7 } });
-        let new = json!({ "country": "US", "routing": { "speed_dials": { "2": "201" }, "later": 7 } });
-        assert_eq!(deep(&old, &new), json!({ "routing": { "speed_dials": { "1": null, "2": "201" } } }));
-        assert_eq!(deep(&old, &old), json!({}));
-    }
-
-    #[test]
-    fn two_who_change_the_same_see_both_values() {
-        let mut others = BTreeMap::new();
-        let was = json!({ "name": "a", "number": "1", "config": { "x": "1", "y": "1" } });
-        let mine = json!({ "name": "b", "number": "1", "config": { "x": "2", "y": "1" } });
-        let theirs = json!({ "name": "c", "number": "2", "config": { "x": "1", "y": "3" } });
-        let both = merged(&was, &mine, &theirs, "", &mut others);
-        assert_eq!(both, json!({ "name": "b", "number": "2", "config": { "x": "2", "y": "3" } }));
-        assert_eq!(others, BTreeMap::from([("name".to_owned(), "c".to_owned())]));
     }
 }

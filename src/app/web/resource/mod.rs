@@ -13,6 +13,7 @@ mod cells;
 mod choices;
 mod form;
 mod list;
+mod merge;
 mod refusal;
 mod view;
 
@@ -280,6 +281,39 @@ pub fn pages(config: &mut ServiceConfig, spec: &'static Spec) {
     }
 }
 
+/// The paths of all subjects' pages with a method.
+#[cfg(test)]
+pub fn routes(method: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for spec in super::resources::ALL {
+        let mut add = |rest: &str, methods: &[&str]| {
+            if methods.contains(&method) {
+                found.push(format!("{}{rest}", spec.base));
+            }
+        };
+        if spec.is_single {
+            add("", &["get", "post"]);
+            continue;
+        }
+        if !spec.has_own_list {
+            add("", &["get"]);
+            add("/export.csv", &["get"]);
+            add("/bulk", &["post"]);
+        }
+        if spec.new.is_some() && !spec.has_own_list {
+            add("/new", &["get", "post"]);
+        }
+        add("/{id}", if spec.patch.is_some() { &["get", "post"] } else { &["get"] });
+        if spec.deletes {
+            add("/{id}/delete", &["get", "post"]);
+        }
+        for act in spec.acts {
+            add(&format!("/{{id}}/{}", act.name), &["get", "post"]);
+        }
+    }
+    found
+}
+
 /// A visitor at a subject's page.
 pub struct At {
     pub visitor: Visitor,
@@ -391,7 +425,7 @@ fn id_of(spec: &Spec, thing: &Value) -> String {
 pub type Sending = web::Form<Vec<(String, String)>>;
 
 /// Whether a form is ours, and its sender may do this.
-fn sent(visitor: Visitor, form: &schema::Sent, spec: &'static Spec) -> Result<At, Turned> {
-    visitor.sends(spec.rights, Level::Write, &super::Form::of(form.0.iter().cloned().collect()))?;
+async fn sent(visitor: Visitor, form: &schema::Sent, spec: &'static Spec) -> Result<At, Turned> {
+    visitor.sends(spec.rights, Level::Write, &super::Form::of_sent(&form.0)).await?;
     At::new(visitor, spec, Level::Write)
 }

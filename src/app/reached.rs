@@ -103,7 +103,7 @@ mod tests {
             ("[::]:8080", None, "[::1]:8080"),
             ("[2001:db8::1]:8080", None, "[2001:db8::1]:8080"),
         ] {
-            let path = certificate.map(|path| path.as_path());
+            let path = certificate.map(std::path::PathBuf::as_path);
             assert_eq!(authority(listener.parse().unwrap(), path), host, "{listener}");
         }
         assert_eq!(authority("0.0.0.0:1".parse().unwrap(), Some(&folder.join("missing"))), "127.0.0.1:1");

@@ -17,8 +17,8 @@ pub async fn taking<T, E: From<Error>>(
     call: Uuid,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
-    let turn = Turn { pool: pool.clone(), call, turn: Uuid::new_v4(), is_taken: true };
-    if !store::take_turn(pool, call, turn.turn).await.map_err(Error::from)? {
+    let turn = Turn { pool: pool.clone(), call, id: Uuid::new_v4(), is_taken: true };
+    if !store::take_turn(pool, call, turn.id).await.map_err(Error::from)? {
         return Err(Error::from(Code::ActedOn).into());
     }
     let done = work.await;
@@ -29,14 +29,14 @@ pub async fn taking<T, E: From<Error>>(
 struct Turn {
     pool: PgPool,
     call: Uuid,
-    turn: Uuid,
+    id: Uuid,
     is_taken: bool,
 }
 
 impl Turn {
     async fn end(mut self) {
         self.is_taken = false;
-        give_back(&self.pool, self.call, self.turn).await;
+        give_back(&self.pool, self.call, self.id).await;
     }
 }
 
@@ -44,7 +44,7 @@ impl Drop for Turn {
     /// Whoever asked went away before it was done.
     fn drop(&mut self) {
         if self.is_taken {
-            let (pool, call, turn) = (self.pool.clone(), self.call, self.turn);
+            let (pool, call, turn) = (self.pool.clone(), self.call, self.id);
             tokio::spawn(async move { give_back(&pool, call, turn).await });
         }
     }

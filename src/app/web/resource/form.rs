@@ -55,6 +55,7 @@ pub struct DataList {
 
 #[derive(Template)]
 #[template(path = "web/thing.html")]
+#[expect(clippy::struct_excessive_bools, reason = "each is what the page shows or not")]
 pub struct ThingPage<'a> {
     pub s: &'a Shell,
     pub title: String,

@@ -27,6 +27,20 @@ async fn calls_with(stage: &Stage, phone: &str, variables: &str, number: &str, c
     stage.node.fetch(&form).await
 }
 
+/// Calls for help until the answer shows a number. A call for help waits for the database for a moment only, and on a busy machine the database
+/// misses that now and then.
+async fn helped(stage: &Stage, phone: &str, variables: &str, number: &str) -> String {
+    let since = Instant::now();
+    loop {
+        let document = calls_with(stage, phone, variables, number, Uuid::new_v4()).await.text();
+        assert_eq!(route(&document), "emergency");
+        if document.contains("effective_caller_id_number=") {
+            return document;
+        }
+        assert!(since.elapsed() < Duration::from_mins(1), "{document}");
+    }
+}
+
 #[actix_web::test]
 async fn a_suspended_phone_calls_for_help_and_nobody_else() {
     let stage = Stage::new().await;
@@ -46,8 +60,7 @@ async fn a_suspended_phone_calls_for_help_and_nobody_else() {
     }
     assert!(!stage.node.fetch(&ask.replace("action=sip_auth", "action=user_call")).await.text().contains("<user "));
 
-    let document = calls_with(&stage, &stage.phone, &after, "112", Uuid::new_v4()).await.text();
-    assert_eq!(route(&document), "emergency");
+    let document = helped(&stage, &stage.phone, &after, "112").await;
     assert!(document.contains("effective_caller_id_number=+493012345678"), "its own number is shown: {document}");
     let colleague = stage.node.extension(stage.tenant, json!({ "number": "77" })).await;
     for number in ["77", "+498912345678", "9196", "*97", "*72112", stage.phone.as_str()] {
@@ -61,8 +74,8 @@ async fn a_suspended_phone_calls_for_help_and_nobody_else() {
     // A phone of nobody's calls for help as well, with the tenant's number.
     stage.rules(json!({ "emergency": { "caller_id": "+4930999" } })).await;
     let nobodys = variables(&stage, user).await;
-    let document = calls_with(&stage, user, &nobodys, "110", Uuid::new_v4()).await.text();
-    assert!(route(&document) == "emergency" && document.contains("effective_caller_id_number=+4930999"), "{document}");
+    let document = helped(&stage, user, &nobodys, "110").await;
+    assert!(document.contains("effective_caller_id_number=+4930999"), "{document}");
 
     // So does everybody of a suspended tenant.
     let path = format!("/v1/tenants/{}", stage.tenant);

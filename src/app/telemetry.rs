@@ -23,7 +23,9 @@ static LOG: OnceLock<Reload> = OnceLock::new();
 pub fn init(default: &str) -> Result<(), BadFilter> {
     let wanted = std::env::var("DIALPLANE_LOG").unwrap_or_default();
     let filter = filter(if wanted.trim().is_empty() { default } else { &wanted })?;
-    let log = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log that can't be written, as its disk is full, must not keep a request from its answer: told of it, the writer would write the error to
+    // stderr, where it panics (`eprintln!`).
+    let log = fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     // Fails only if a log was set up before, as in tests.
     if std::io::stderr().is_terminal() {
         let log = log.with_filter_reloading();

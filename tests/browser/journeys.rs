@@ -148,7 +148,7 @@ async fn a_switch_is_set_up_and_its_light_turns_green() {
     let fetched =
         crate::harness::send(site.node.app.switch_address, "POST", "/fs/xml", &headers, body.trim().as_bytes()).await;
     assert_eq!(fetched.status, 200);
-    browser.sees("It works. First request at").await;
+    browser.sees("It works. Last request at").await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());
     browser.stop().await;
     site.node.stop().await;

@@ -17,8 +17,7 @@ pub struct Served {
 #[must_use]
 pub fn why_not_kept(error: &sqlx::Error) -> &'static str {
     // disk_full
-    let is_full =
-        error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "53100");
+    let is_full = error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("53100"));
     if is_full {
         "database_full: the database's disk is full, and nothing was kept\n"
     } else {

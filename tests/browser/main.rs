@@ -12,6 +12,7 @@ mod event_socket;
 
 mod chromium;
 mod desk;
+mod forms;
 mod gallery;
 mod journeys;
 mod looks;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use actix_web::{HttpResponse, http::header};
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -51,6 +51,12 @@ pub enum Kept {
         sheet: String,
         answer: Value,
     },
+    /// A link to a recording.
+    Link {
+        recording: Uuid,
+        url: String,
+        ends: Option<DateTime<Utc>>,
+    },
     /// Values that are shown once, with their labels.
     Shown(Vec<(String, String)>),
     /// The result of something, with labels.
@@ -88,7 +94,8 @@ impl Kept {
             | Self::RecoveryCodes(_)
             | Self::Shown(_)
             | Self::UnderWay
-            | Self::Led(_) => SECRETS,
+            | Self::Led(_)
+            | Self::Link { .. } => SECRETS,
             Self::Typed(_) | Self::Import(_) | Self::Report(_) | Self::Told(_) | Self::Rates { .. } => WORK,
         }
     }

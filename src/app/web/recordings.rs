@@ -17,7 +17,9 @@ use super::{
     ask::{Ask, turned, with},
     calls::{between, lasted, moment, named, zone_of},
     confirm::Confirm,
-    done, in_query, ok,
+    done, in_query,
+    kept::{Kept, keep_apart},
+    ok, see_other,
     sign_in::Sent,
 };
 use crate::tenancy::auth::{
@@ -26,7 +28,14 @@ use crate::tenancy::auth::{
 };
 
 pub fn pages(config: &mut ServiceConfig) {
-    config.service(list).service(hold).service(release).service(ask_to_delete).service(delete).service(share);
+    config
+        .service(list)
+        .service(hold)
+        .service(release)
+        .service(ask_to_delete)
+        .service(delete)
+        .service(share)
+        .service(shared);
 }
 
 const SIZE: usize = 25;
@@ -233,15 +242,31 @@ struct LinkPage<'a> {
     ends: Option<DateTime<Utc>>,
 }
 
+/// Makes a link, and leads to the page that shows it: a reload makes no other.
 #[post("/app/recordings/{id}/link")]
-async fn share(mut visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
+async fn share(visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     let form = Form::of(sent.into_inner());
     let actor = visitor.sends(Resource::Recordings, Level::Read, &form).await?;
     let tenant = Visitor::in_tenant(&actor)?;
-    visitor.shell.active = "recordings";
     let path = named(&actor, tenant, &format!("/v1/recordings/{id}/links"));
     let made = visitor.ask(Ask::new(Method::POST, path).json(&json!({}))).await.map_err(turned)?.body;
-    let s = &visitor.shell;
     let url = made["url"].as_str().unwrap_or_default().to_owned();
-    ok(&LinkPage { s, link: vec![(s.t("recordings.link").to_owned(), url)], ends: moment(&made["expires_at"]) })
+    let link = Kept::Link { recording: *id, url, ends: moment(&made["expires_at"]) };
+    let shown = keep_apart(&visitor.api, visitor.session()?, &link).await?;
+    Ok(see_other(&format!("/app/recordings/{id}/link?shown={shown}")))
+}
+
+#[get("/app/recordings/{id}/link")]
+async fn shared(mut visitor: Visitor, id: Path<Uuid>) -> Page {
+    visitor.needs(Resource::Recordings, Level::Read)?;
+    visitor.shell.active = "recordings";
+    let shown = visitor.in_query("shown").and_then(|id| id.parse().ok());
+    let Some(Kept::Link { recording, url, ends }) = visitor.kept(shown).await? else {
+        return Ok(see_other("/app/recordings"));
+    };
+    if recording != *id {
+        return Ok(see_other("/app/recordings"));
+    }
+    let s = &visitor.shell;
+    ok(&LinkPage { s, link: vec![(s.t("recordings.link").to_owned(), url)], ends })
 }

@@ -37,7 +37,9 @@ async fn a_recording_is_played_held_shared_and_deleted_on_pages() {
     let kept = owner.post(&format!("{own}/delete"), &[("version", "2")]).await;
     assert_eq!(kept.status, 409, "{}", kept.text());
     owner.does(&format!("{own}/release"), &[("version", "2")]).await;
-    let link = owner.post(&format!("{own}/link"), &[]).await.text();
+    let shared = owner.does(&format!("{own}/link"), &[]).await;
+    let link = owner.get(&shared).await.text();
+    assert_eq!(owner.get(&shared).await.text().split("signature=").nth(1), link.split("signature=").nth(1), "a reload");
     assert!(link.contains("/v1/shared-recordings/") && link.contains("signature="), "{link}");
     let asked = owner.get(&format!("{own}/delete")).await.text();
     assert!(asked.contains("Delete this recording?"), "{asked}");

@@ -553,7 +553,7 @@ fn is_fault(answer: &Answer) -> bool {
     answer.status >= 500 && answer.json()["code"] != "switch_unheard"
 }
 
-/// Pairs that went wrong once; the others come by chance.
+/// Pairs that once went wrong. All other pairs are chosen at random.
 const KNOWN: [(&str, &str); 8] = [
     ("PATCH /v1/phone-numbers/{id}", "DELETE /v1/tenants/{tenant_id}/extensions/{id}"),
     ("PATCH /v1/tenants/{tenant_id}/destinations/{id}", "PATCH /v1/tenants/{tenant_id}/destinations/{id}"),
@@ -739,7 +739,7 @@ async fn changes_that_contradict_each_other_never_both_succeed() {
 async fn each_operation_alone_does_what_it_is_asked() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
-    // What needs something that is not there: a link, a password, a configuration, a reservation, an event socket.
+    // These need something that does not exist here: a link, a password, a configuration, a reservation, an event socket.
     let refused = [
         "POST /v1/auth/login",
         "POST /v1/auth/reset-password",
@@ -847,7 +847,7 @@ async fn what_dials_an_extension_is_shown_before_its_number_goes_to_somebody_els
         ]);
         assert_eq!(listed, expected, "{method}");
     }
-    // A change that leaves the number as it is is not refused.
+    // A change that does not touch the number is not refused.
     let named = node.api("PATCH", &path(&format!("extensions/{gone}")), json!({ "display_name": "Ada" })).await;
     assert_eq!(named.status, 200, "{}", named.text());
     for (_, _, user) in &users {

@@ -178,7 +178,7 @@ async fn a_setting_that_cannot_be_read_keeps_nobody_from_help() {
     stage.stop().await;
 }
 
-/// An emergency number of the country and an extension with the same number: whichever comes first is kept, never both.
+/// An emergency number of the country, and something of the tenant with the same number: whichever comes first is kept, never both.
 #[actix_web::test]
 async fn nothing_has_an_emergency_number_of_its_country_whoever_comes_first() {
     let stage = Stage::new().await;

@@ -18,7 +18,7 @@ if [ ! -e "$base/ready" ]; then
     done
     # redocly needs it.
     node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' || { echo "node is older than 20: skipped" >&2 && exit 75; }
-    # A registry that is slow or away is no fault of the description.
+    # If a registry is slow or can't be reached, the description is not at fault.
     install >&2 || { echo "the tools can't be installed: skipped" >&2 && exit 75; }
 fi
 exec 9>&-

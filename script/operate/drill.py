@@ -1,4 +1,4 @@
-"""Shared by the drills: several nodes on one database, haproxy in front of them, and what switches, people and operators do meanwhile."""
+"""Shared by the drills: several nodes on one database, haproxy in front of them, and requests as switches, people and operators send them."""
 
 import base64, http.client, json, os, signal, subprocess, sys, threading, time, urllib.parse
 
@@ -85,7 +85,7 @@ class Node:
 
 
 def fetch(port, login, user):
-    """The fetch of a call to a user: status and text, or 0 and what went wrong."""
+    """The fetch of a call to a user. Returns status and text, or 0 and the error."""
     fields = {"section": "directory", "tag_name": "domain", "key_name": "name", "key_value": DOMAIN, "Event-Name": "REQUEST_PARAMS",
               "action": "user_call", "key": "id", "user": user, "domain": DOMAIN}
     basic = {"Authorization": "Basic " + base64.b64encode(login.encode()).decode(), "Content-Type": "application/x-www-form-urlencoded"}
@@ -108,7 +108,7 @@ def start_haproxy(folder, port, nodes):
 
 
 def start_load(node, program, port, login, extensions, connections, *limit):
-    """Fetches at the rate that so many connections reach, each for one fetch: `--seconds` or `--requests`. Prints JSON at its end."""
+    """Fetches as fast as this many connections can, each for one fetch: `--seconds` or `--requests`. Prints JSON at its end."""
     words = node.words(program, "--json", "bench", "--url", f"http://127.0.0.1:{port}/fs/xml", "--credentials", login, "--kind", "user-call",
                        "--domain", "t%d.bench.test", "--domains", str(extensions // 1000), "--users", "1000", "--order", "random",
                        "--connections", str(connections), *limit)
@@ -116,7 +116,7 @@ def start_load(node, program, port, login, extensions, connections, *limit):
 
 
 class Watch:
-    """Looks at the answers for some users all the time, on each of some ports. `marks` are texts, of which an answer has one."""
+    """Fetches some users again and again, on each of some ports. `marks` are texts; each answer has one of them."""
 
     def __init__(self, ports, login, users, marks):
         self.seen, self.going, self.login, self.users, self.marks = [], True, login, users, marks

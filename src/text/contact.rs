@@ -1,4 +1,4 @@
-//! Where a registered phone is reached, as a switch keeps it. It is the phone's own text.
+//! The address at which a registered phone is reached, as a switch keeps it. The phone itself wrote the text.
 
 use std::fmt;
 
@@ -7,9 +7,9 @@ use sha2::{Digest as _, Sha256};
 /// A contact that can stand in a dial string: `sip:USER@HOST[:PORT][;NAME[=VALUE]]…`.
 ///
 /// In a dial string, `,` `|` and `:_:` separate branches, `[` `{` `<` begin variables, `'` and `\` quote (`switch_ivr_originate` in
-/// switch_ivr_originate.c), and `$` is expanded before. A `^` separates who else is named (`sofia_outgoing_channel` in mod_sofia.c), the last
-/// `/` begins what is encoded anew, and so is a user part with other than the characters here (`protect_dest_uri` there), which also makes
-/// `sips:` a `sip:`. A host without a dot would be looked up in the DNS meanwhile. What does not fit is rare: `None`.
+/// switch_ivr_originate.c), and `$` is expanded before. A `^` begins the To header's URI (`sofia_outgoing_channel` in mod_sofia.c). What follows
+/// the last `/` is encoded again, and so is a user part with characters other than these (`protect_dest_uri` there), which also turns `sips:`
+/// into `sip:`. A host without a dot would need a DNS lookup. Contacts that don't fit are rare; for them, the result is `None`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Contact(Box<str>);
 
@@ -72,7 +72,7 @@ fn are_parameters(parameters: &str) -> bool {
             !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
         is_name && value.is_none_or(is_value)
     });
-    // The switch would follow the first one, which is the phone's.
+    // The switch would use the first one, which the phone wrote.
     all_fine && paths <= 1
 }
 
@@ -218,7 +218,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever passes splits a dial string nowhere and is expanded nowhere.
+        /// No accepted contact can split a dial string or be expanded.
         #[test]
         fn what_passes_is_one_branch(text in "sip:[ -~]{1,20}@[ -~]{1,20}(;[ -~]{1,20}){0,2}") {
             if let Some(contact) = Contact::parse(&text) {

@@ -13,7 +13,7 @@ fn parse_origin(text: &str) -> Result<String, TextError> {
     const WHAT: TextError = TextError(Code::NotAnOrigin);
     let url = Url::parse(text).map_err(|_| WHAT)?;
     let is_own = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    // A library of URLs takes more signs than names of hosts have.
+    // The URL parser accepts characters that host names don't have.
     let is_name = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'));
     let is_host = url.host().is_some_and(|host| !matches!(host, Host::Domain(name) if !is_name(name)));
     let is_fine = url.scheme() == "https" || url.scheme() == "http" && is_own;

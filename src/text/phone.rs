@@ -16,13 +16,13 @@ text_type!(
 text_column!(E164, CallerNumber);
 
 impl E164 {
-    /// A service's short number, with its country's code. It may have fewer digits than others.
+    /// A service's short number, with its country's code. It may have fewer digits than other numbers.
     #[must_use]
     pub fn of_service(service: Service<'_>) -> Self {
         Self(format!("+{}{}", service.code, service.number))
     }
 
-    /// The service that has it, if it is a short number.
+    /// The service that this number belongs to, if it is a short number.
     #[must_use]
     pub fn service(&self) -> Option<Service<'_>> {
         Service::of(self.0.trim_start_matches('+'))

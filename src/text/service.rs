@@ -98,7 +98,7 @@ pub struct Service<'a> {
     /// As it is dialled in the country.
     pub number: &'a str,
     pub class: Class,
-    /// How many digits, with the country's code, tell which kind of service it is. A shorter prefix is that of subscribers.
+    /// How many digits, with the country's code, tell which kind of service it is. Shorter prefixes also match subscribers' numbers.
     pub least_prefix: usize,
 }
 
@@ -135,7 +135,7 @@ mod tests {
             ("116117", "DE", Some(Class::Usual)),
             ("11833", "DE", Some(Class::Premium)),
             ("118000", "DE", Some(Class::Premium)),
-            // Extensions that are gone, and what is mistyped.
+            // Numbers that were withdrawn, and mistyped ones.
             ("1150", "DE", None),
             ("11611", "DE", None),
             ("1000", "DE", None),
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(Service::of("493012345678"), None);
     }
 
-    /// Whatever means help passes as such, before this list is asked.
+    /// Emergency numbers pass as such, before this list is consulted.
     #[test]
     fn no_number_of_a_subscriber_is_taken_for_a_service() {
         for (country, code, ranges) in PLANS {

@@ -60,20 +60,20 @@ pub fn rows(text: &str) -> (&str, u8) {
     (text, most.map_or(b',', |(delimiter, _)| *delimiter))
 }
 
-/// Refuses a text with a quoted field that has no end: a CSV reader takes all that follows for its content.
+/// Refuses a text with a quoted field that has no end, because a CSV reader would take the rest of the file for its content.
 ///
 /// # Errors
 ///
-/// There is one, in the line that is named.
+/// The text has such a field. The error names its line.
 pub fn check_quotes(text: &str, delimiter: u8) -> Result<(), Why> {
     let (mut line, mut opened, mut begins) = (1_usize, None, true);
     let mut bytes = text.bytes().peekable();
     while let Some(byte) = bytes.next() {
-        // Of `\r\n`, the second is counted.
+        // Of `\r\n`, only the second is counted.
         line += usize::from(byte == b'\n' || (byte == b'\r' && bytes.peek() != Some(&b'\n')));
         match (byte, opened) {
             (b'"', None) if begins => opened = Some(line),
-            // Two of them are one that is meant.
+            // Two quotes stand for one in the content.
             (b'"', Some(_)) if bytes.next_if_eq(&b'"').is_none() => opened = None,
             _ => {}
         }

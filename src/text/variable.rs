@@ -21,13 +21,13 @@ use super::{
 /// What a switch does with a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
-    /// A word that is compared or written down, perhaps as a file's name.
+    /// A word that is compared or recorded, perhaps as a file's name.
     Label,
-    /// Labels with commas between.
+    /// Labels, separated by commas.
     Labels,
     /// Shown to people, never parsed.
     Words,
-    /// A language of prompts, as `en` or `pt-BR`.
+    /// A language of prompts, such as `en` or `pt-BR`.
     Language,
     /// A zone of the IANA database.
     Zone,
@@ -35,17 +35,17 @@ enum Meaning {
     /// A stream of music.
     Music,
     SecureMedia,
-    /// A whole number within bounds; else what is said.
+    /// A whole number within bounds, or a problem with this text.
     Number {
         least: u32,
         most: u32,
         otherwise: Code,
     },
-    /// Milliseconds, or packets with `p`: length, longest, and drift, with colons between.
+    /// The length, greatest length and drift of a jitter buffer, separated by colons: in milliseconds, or with `p` in packets.
     JitterBuffer,
-    /// A tone, as `%(1000,4000,425)`, or a stream of music.
+    /// A tone such as `%(1000,4000,425)`, or a stream of music.
     Ringback,
-    /// `true`, `false`, or causes of hang-up with commas between.
+    /// `true`, `false`, or hangup causes, separated by commas.
     FlagOrCauses,
     /// Codecs in the order of preference.
     CodecList,
@@ -68,7 +68,7 @@ const EXPIRES: Meaning = Meaning::Number { least: 60, most: 86_400, otherwise: C
 
 /// All allowed variables. Deliberately missing are those that name a context, a user, a domain, a file or an application.
 const KNOWN: [Known; 18] = [
-    // mod_cdr_csv.c opens LOG_DIR/accountcode.csv; elsewhere it is written down (switch_core_sqldb.c).
+    // mod_cdr_csv.c opens LOG_DIR/accountcode.csv; elsewhere it is only recorded (switch_core_sqldb.c).
     known("accountcode", Meaning::Label),
     // Printed by list_users (mod_commands.c).
     known("callgroup", Meaning::Label),
@@ -86,12 +86,12 @@ const KNOWN: [Known; 18] = [
     known("limit_max", Meaning::Number { least: 1, most: 10_000, otherwise: Code::NotACallLimit }),
     // Shown in presence (mod_sofia.c) and in `show channels` (mod_commands.c); quoted for SQL there.
     known("presence_data", Meaning::Words),
-    // Read by nothing on a switch: it stands in the call's record.
+    // Nothing on a switch reads it: it is in the call's record.
     known("record_consent", Meaning::Flag),
     // Parsed as MODE:SUITES (switch_core_session_parse_crypto_prefs in switch_core_media.c); the mode alone is allowed.
     known("rtp_secure_media", Meaning::SecureMedia),
-    // Seconds by atoi, without bounds of its own (sofia_reg_handle_register_token in sofia_reg.c). Twice the deviation is a
-    // divisor, and more of it than a registration lasts would end the registration.
+    // Seconds, read by atoi without bounds (sofia_reg_handle_register_token in sofia_reg.c). Twice the deviation is a divisor, and
+    // a deviation longer than the registration would end the registration.
     known("sip-expires-max-deviation", Meaning::Number { least: 1, most: 30, otherwise: Code::NotDeviationSeconds }),
     known("sip-force-expires", EXPIRES),
     known("sip-force-expires-max", EXPIRES),
@@ -104,12 +104,12 @@ const KNOWN: [Known; 18] = [
     known("toll_allow", Meaning::Labels),
 ];
 
-/// How many seconds something rings, or is waited for.
+/// How many seconds something rings, or a switch waits for it.
 const WAIT: Meaning = Meaning::Number { least: 1, most: 3600, otherwise: Code::NotWaitSeconds };
 
 /// What a dialplan entry may also set, for the applications that follow. Deliberately missing are variables that run an application or an
 /// API call (`api_hangup_hook`, `execute_on_…`, `exec_after_bridge_…`, `bridge_pre_execute_…`), that lead elsewhere
-/// (`transfer_after_bridge`, `force_transfer_context`), or that say who calls, which the platform decides (`effective_caller_id_…`).
+/// (`transfer_after_bridge`, `force_transfer_context`), or that set the caller ID, which the platform decides (`effective_caller_id_…`).
 const IN_CALL: [Known; 13] = [
     // Codecs instead of those of the profile (switch_core_media.c).
     known("absolute_codec_string", Meaning::CodecList),
@@ -125,16 +125,16 @@ const IN_CALL: [Known; 13] = [
     known("ignore_early_media", Meaning::Flag),
     // switch_true (switch_ivr_originate.c).
     known("instant_ringback", Meaning::Flag),
-    // Keys that end what is played (on_dtmf in mod_dptools.c).
+    // Keys that end a playback (on_dtmf in mod_dptools.c).
     known("playback_terminators", Meaning::Keys),
     // atoi, seconds (switch_ivr_originate.c).
     known("progress_timeout", WAIT),
     // switch_true (switch_ivr_record_session in switch_ivr_async.c).
     known("RECORD_STEREO", Meaning::Flag),
-    // A tone after `%(`, else a file or a stream that is opened (setup_ringback in switch_ivr_originate.c).
+    // A tone after `%(`; any other value is opened as a file or a stream (setup_ringback in switch_ivr_originate.c).
     known("ringback", Meaning::Ringback),
     known("transfer_ringback", Meaning::Ringback),
-    // Played to who is parked (mod_valet_parking.c).
+    // Played to the parked party (mod_valet_parking.c).
     known("valet_hold_music", Meaning::Music),
 ];
 
@@ -282,7 +282,7 @@ impl<'de> Deserialize<'de> for Variables {
     }
 }
 
-/// Reads value by value, so that what is wrong is named by the variable.
+/// Reads value by value, so that an error names its variable.
 struct VariablesVisitor;
 
 impl<'de> Visitor<'de> for VariablesVisitor {
@@ -329,7 +329,7 @@ fn parse_value(name: &VariableName, text: &str) -> Result<String, TextError> {
     value_of(name.as_str(), text)
 }
 
-/// A name is one of the two lists: its type is its proof. Any other would take no value.
+/// Returns the variable of a name. The name's type proves that it is in one of the two lists.
 fn value_of(name: &str, text: &str) -> Result<String, TextError> {
     let meaning = KNOWN.iter().chain(&IN_CALL).find(|known| known.name == name).map(|known| known.meaning);
     match meaning {
@@ -353,7 +353,7 @@ fn value_of(name: &str, text: &str) -> Result<String, TextError> {
     }
 }
 
-/// It may become a file's name: no separators, no `..`.
+/// The value may become a file's name, so it has no separators and no `..`.
 fn label(text: &str) -> Result<&str, TextError> {
     let fine = (1..=64).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -396,13 +396,13 @@ fn one_of(text: &str, values: &[&str], otherwise: Code) -> Result<String, TextEr
     if values.contains(&text) { Ok(text.to_owned()) } else { Err(TextError(otherwise)) }
 }
 
-/// `jazz` or `local_stream://jazz`; kept as the latter.
+/// `jazz` or `local_stream://jazz`; saved as the latter.
 fn music(text: &str) -> Result<String, TextError> {
     let name = StreamName::parse(text.strip_prefix("local_stream://").unwrap_or(text));
     name.map(|name| name.source()).map_err(|_| TextError(Code::NotMusic))
 }
 
-/// Digits alone: no sign, no exponent.
+/// Only digits, without sign or exponent.
 fn number(text: &str) -> Option<u32> {
     let plain = (1..=9).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     text.parse().ok().filter(|_| plain)
@@ -429,8 +429,8 @@ fn ringback(text: &str) -> Result<String, TextError> {
     music(text).map_err(|_| TextError(Code::NotARingback))
 }
 
-/// One tone after another, as `%(1000,4000,425)`: milliseconds on and off, and frequencies. Of teletone's script (libteletone_generate.c)
-/// that alone: it has words for volumes, loops and variables.
+/// One tone after another, such as `%(1000,4000,425)`: milliseconds on, milliseconds off, and frequencies. The rest of teletone's script
+/// language (libteletone_generate.c) is refused: it also has volumes, loops and variables.
 pub fn is_tone(text: &str) -> bool {
     let number = |text: &str| (1..=5).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     let tone = |text: &str| {

@@ -154,7 +154,7 @@ async fn metrics_are_shown_only_with_the_token() {
     let bearer = format!("Bearer {}", token.trim());
     let shown = ask(&[("Authorization", &bearer)]).await;
     assert!(shown.status == 200 && shown.text().contains("dialplane_fresh"), "{}", shown.text());
-    // A balancer's questions don't reveal how many customers there are, either.
+    // The answers to balancers don't reveal how many customers there are, either.
     let ready = send(node.app.app_address, "GET", "/readyz", &[], b"").await;
     assert_eq!((ready.status, &ready.json()["status"]), (200, &serde_json::json!("fresh")));
     assert!(["tenants", "cached"].iter().all(|told| !ready.text().contains(told)), "{}", ready.text());

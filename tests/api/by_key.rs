@@ -1,4 +1,4 @@
-//! Things by the key that people know them by: made equal to a description, changed and deleted by the hundred.
+//! Things under the key that people know them by (a number, a name): made equal to a description, changed and deleted by the hundred.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -280,7 +280,7 @@ async fn whoever_is_deleted_is_taken_out_of_groups_and_queues_if_that_is_asked_f
     assert_eq!(queue["config"]["tiers"].as_array().unwrap().len(), 1);
     let left = node.api("GET", &format!("/v1/admin/agents?tenant_id={tenant}"), Value::Null).await.items();
     assert_eq!(left.as_array().unwrap().len(), 1);
-    // A number that leads to somebody is no group: it stays in the way.
+    // A phone number that leads to somebody is not a group, so it still prevents the deletion.
     let leads = json!({ "number": "+12025550101", "destination": { "kind": "extension", "id": phones[3] } });
     assert_eq!(node.api("POST", &format!("/v1/phone-numbers?tenant_id={tenant}"), leads).await.status, 201);
     let last = format!("/v1/admin/agents/{}?tenant_id={tenant}&detach=true", people[3].0);

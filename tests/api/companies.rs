@@ -47,7 +47,7 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// What would show that something was written: the audit log, and the versions of everything.
+/// The audit log and the versions of everything: they change if anything is written.
 async fn written(database: &Database) -> Vec<i64> {
     let mut seen = vec![database.count("select count(*) from audit_log").await];
     for query in [
@@ -159,7 +159,7 @@ async fn a_changed_file_changes_what_differs_and_prune_deletes_the_rest() {
     assert!(pruned.status.success(), "{}", said(&pruned));
     assert_eq!(cli.json(&["agent", "list", "--tenant", "acme.test"]).as_array().unwrap().len(), 1);
     assert_eq!(cli.json(&["extension", "show", "700", "--tenant", "acme.test"])["display_name"], "Gate");
-    // Nothing but what the file has.
+    // The tenant has what the file has, and nothing else.
     let nothing = "agents: []\nextensions: []\ngroups: []\ndestinations: []\nnumbers: []\ndialplan_entries: []\n";
     let emptied = run(&["apply", "-f", "-", "--tenant", "acme.test", "--prune", "--yes"], nothing).await;
     assert!(emptied.status.success(), "{}", said(&emptied));

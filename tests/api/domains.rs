@@ -88,7 +88,7 @@ async fn phones_register_and_call_at_both_domains_until_the_time_of_the_former_o
         let invited = plain(&node.invite(&moving.user, domain).await.text());
         assert!(moving.lets_in(&invited, domain), "{domain}: {invited}");
         assert!(invited.contains("name=\"user_context\" value=\"new.test\""), "{invited}");
-        // Whoever calls rings the phone wherever it is registered.
+        // A call rings the phone at whichever domain it is registered.
         let rung = invited_form(&moving.user, domain);
         let rung = plain(&node.fetch(&rung).await.text());
         let legs = format!(
@@ -102,7 +102,7 @@ async fn phones_register_and_call_at_both_domains_until_the_time_of_the_former_o
             called.contains(&format!("<context name=\"{domain}\">")) && called.contains("user/1000@new.test"),
             "{called}"
         );
-        // The caller is known at whichever domain it signed in.
+        // The caller is known at either domain.
         let own = call_form("*97", "new.test").replace(
             "&Hunt-Context",
             &format!("&variable_user_name={}&variable_domain_name={domain}&Hunt-Context", moving.user),
@@ -116,7 +116,7 @@ async fn phones_register_and_call_at_both_domains_until_the_time_of_the_former_o
         "{nobody}"
     );
 
-    // It is the tenant's, in every way to ask for it.
+    // The former domain is the tenant's, in every kind of request.
     let shown = node.api("GET", "/v1/tenants/by-domain/old.test", Value::Null).await.json();
     assert_eq!((&shown["domain"], &shown["former_domains"]), (&json!("new.test"), &json!(["old.test"])));
     let cli = CommandLine::on(&moving.database);
@@ -249,7 +249,7 @@ async fn a_domain_is_a_tenants_or_a_clusters_and_never_both() {
     assert_eq!(code("PATCH", &cluster, json!({ "sip_domains": ["a.test"] })).await, "sip_domain_of_tenant");
     assert_eq!(node.api("PATCH", &path, json!({ "domain": "b.test" })).await.status, 200);
     assert_eq!(code("PATCH", &cluster, json!({ "sip_domains": ["a.test"] })).await, "sip_domain_of_tenant");
-    // Whoever comes first, never both.
+    // Only one of two requests at once gets the domain, whichever comes first.
     for at in 0..12 {
         let domain = format!("race{at}.test");
         let (one, other) = tokio::join!(

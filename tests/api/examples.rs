@@ -1,4 +1,4 @@
-//! The examples in the API's description are requests that are sent here, one after the other, and answers that came back.
+//! The examples in the API's description are real: these tests send the requests, one after the other, and compare the answers.
 //!
 //! `UPDATE_EXAMPLES=1` writes the answers into `src/app/contract/examples.json`.
 
@@ -189,7 +189,7 @@ async fn what_the_description_does_not_have_is_refused_by_name() {
         (400, &json!("unknown_parameter"), &json!("limt"))
     );
     assert!(problem["detail"].as_str().unwrap().contains("limit, cursor"), "{problem}");
-    // Who may not ask at all hears that first.
+    // A caller without the right to ask gets that answer first.
     assert_eq!(send(node.app.app_address, "GET", &format!("{groups}?limt=5"), &[], b"").await.status, 401);
 
     let refused = node.api("PUT", &groups, json!({})).await;

@@ -1,4 +1,4 @@
-//! The API tried by a machine: with everything that its description allows, and more.
+//! Schemathesis tries the API with everything that its description allows, and more.
 
 use crate::harness::{Database, Node, skipped};
 

@@ -1,4 +1,4 @@
-//! Which input is refused, and what the problem says.
+//! Which input is refused, and with which problem.
 
 use serde_json::{Value, json};
 

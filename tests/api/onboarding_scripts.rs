@@ -130,7 +130,7 @@ async fn scripts_with_generated_clients_set_a_company_up_and_keep_it_equal_to_it
         assert_eq!(script.run(&wanted).await["tenant"], made["tenant"]);
         assert_eq!(traces(&database).await, before, "{language}: the second run writes nothing");
 
-        // The night after: a hundred more, then a hundred renamed, and two leave who are in groups and queues.
+        // The next night: a hundred people are added, then a hundred are renamed, and two leave who are in groups and queues.
         wanted["people"].as_array_mut().unwrap().extend((100..200).map(|n| person(n, &domain)));
         script.run(&wanted).await;
         let people = wanted["people"].as_array_mut().unwrap();

@@ -95,7 +95,7 @@ async fn commands_say_the_same_over_the_api_and_at_the_database() {
         &["reserved-number", "list", "--tenant", "acme.test"],
         &["carrier-rate", "list", "--carrier", "trunk"],
         &["agent", "list"],
-        // And what is not there.
+        // The same for things that don't exist.
         &["extension", "show", "9999", "--tenant", "acme.test"],
         &["tenant", "show", "nobody.test"],
         &["carrier", "delete", "nobody"],
@@ -208,7 +208,7 @@ async fn login_keeps_a_key_that_only_its_user_can_read() {
     {
         assert!(made.contains(part), "{part}: {made}");
     }
-    // Whoever names the database's node means the database.
+    // A command that names the settings of the database's node works at the database.
     let near = cli.run(&["tenant", "list"]);
     assert!(near.status.success(), "{}", said(&near));
     let file = cli.folder.join("settings/dialplane/profiles.json");

@@ -1,4 +1,4 @@
-//! A tenant that is purged leaves nothing of what it wrote: a word that stands in every text it could write is found nowhere afterwards.
+//! A purged tenant leaves nothing that it wrote. A word is part of every text that the tenant can write, and is found nowhere afterwards.
 
 use std::{
     path::{Path, PathBuf},
@@ -112,7 +112,7 @@ async fn a_purge_leaves_nothing_and_says_what_it_removed_and_which_switch_it_wai
     made(&node, "/v1/carriers", carrier).await;
     let rules = json!({ "routing": { "emergency": { "location": named("street"), "contacts": [format!("{CANARY}@desk.test")] } } });
     assert_eq!(node.api("PATCH", &path("settings"), rules).await.status, 200);
-    // Whom it knows, what it wrote about a call, and whom it tells of its events.
+    // Its contacts, a note on a call, and a webhook.
     let known = json!({ "name": named("friend"), "company": CANARY, "notes": named("owes us"), "email": format!("{CANARY}@friend.test"),
         "tags": [CANARY], "numbers": ["+4915112345678"] });
     made(&node, &asked("contacts"), known).await;

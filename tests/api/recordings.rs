@@ -1,4 +1,4 @@
-//! Recordings on their way from a switch into the store and to whoever hears them.
+//! Recordings on their way from a switch into the store, and from there to listeners.
 
 use std::{
     path::{Path, PathBuf},
@@ -196,7 +196,7 @@ async fn the_same_file_again_is_known_and_another_of_its_name_is_refused() {
     assert_eq!(stage.puts(&format!("{}-17.wav", stage.leg), &wav(1, 30_001)).await, 201, "it has a name of its own");
     let both = stage.get("/v1/recordings", &format!("&call_id={}", stage.leg)).await.items();
     assert_eq!(both.as_array().unwrap().len(), 2, "{both}");
-    // What came twice, or was refused, left nothing.
+    // Uploads that came twice or were refused left nothing behind.
     assert_eq!((files(&stage.folder).len(), stage.objects().await), (2, 0));
     assert!(stage.hears(&recording["id"], &[]).await.body == file);
 
@@ -274,7 +274,7 @@ async fn an_upload_that_is_cut_off_leaves_nothing_and_is_finished_the_next_time(
     }
     assert_eq!(stage.asks("HEAD", &name, &[], b"").await.status, 204, "it is still wanted");
 
-    // A node that dies in the middle leaves a part, and says in the database that it did.
+    // A node that dies during an upload leaves a part of the file, and a row that says so.
     let dead = Uuid::now_v7();
     let part = stage.folder.join(stage.tenant.simple().to_string()).join(format!("{}.part", dead.simple()));
     std::fs::create_dir_all(part.parent().unwrap()).unwrap();
@@ -471,7 +471,7 @@ async fn what_a_switch_left_behind_is_sent_and_removed_only_once_it_is_stored() 
     let file = wav(2, 60_000);
     let finished = left.join(format!("{}.wav", stage.leg));
     std::fs::write(&finished, &file).unwrap();
-    // One that is being written has a header that says nothing; and there are other things.
+    // A file that is still being written has an empty header. The folder also has other files.
     let mut open = file.clone();
     open[40..44].fill(0);
     let being_written = left.join(format!("{}-5.wav", stage.leg));
@@ -480,7 +480,7 @@ async fn what_a_switch_left_behind_is_sent_and_removed_only_once_it_is_stored() 
     let unknown = Uuid::new_v4();
     std::fs::write(left.join(format!("{unknown}.wav")), &file).unwrap();
 
-    // While nobody answers, everything stays.
+    // While no node answers, all files stay.
     let nobody = passes("http://127.0.0.1:1").await;
     assert_eq!((nobody.sent, nobody.under_way, nobody.failed.len()), (0, 1, 2), "{nobody:?}");
     assert_eq!(files(&left).len(), 4);

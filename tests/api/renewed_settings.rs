@@ -28,7 +28,7 @@ use crate::{
     renewal::{Served, certificate, encrypted, insecure_client, until},
 };
 
-/// What a node is told by its settings file.
+/// A node's settings file.
 fn lines(settings: &[(&str, String)]) -> String {
     settings.iter().map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>().join("\n")
 }
@@ -108,7 +108,7 @@ async fn mails_go_out_over_the_new_server_and_from_the_new_address() {
     let new = Some("new@dialplane.test".to_owned());
     until("a mail over the first server", || sender(&by_first, "two@mail.test") == new).await;
 
-    // Nobody tells the node. A mail that it takes before it looks goes over the first server.
+    // The node gets no signal. A mail that it sends before it looks at the file goes over the first server.
     served.write("settings.toml", &lines(&[from("new@dialplane.test"), ("smtp", second.clone())]));
     let mut asked = 0;
     let since = Instant::now();

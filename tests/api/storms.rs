@@ -1,5 +1,5 @@
 //! Any two writing operations at the same moment. The operations come from the API's own description, so that a new one can't be
-//! left out: a pair of all that there are is run against one database, in which everything then has to agree with itself.
+//! left out. Pairs of them are run against one database, whose content must be consistent afterwards.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::harness::{Answer, Database, Node, send};
 
-/// What a round has, all new: a tenant with one thing of each kind, and what belongs to the platform.
+/// The things of a round, all new: a tenant with one thing of each kind, and things of the platform.
 struct Things {
     round: usize,
     tenant: Uuid,
@@ -122,7 +122,7 @@ impl Things {
     }
 }
 
-/// Operations that change nothing of ours, or that only a person who signed in may do: they are asked elsewhere.
+/// Operations that change nothing here, or that only a signed-in person may use. Other tests have them.
 const LEFT_OUT: [&str; 9] = [
     "POST /v1/routes/explain",
     "POST /v1/carriers/{id}/rates/preview",
@@ -459,7 +459,7 @@ async fn ask(node: &Node, (method, path, body): &Ask) -> Answer {
     send(node.app.app_address, method, path, &headers, body.as_bytes()).await
 }
 
-/// What must be so whoever came first, each as a statement that counts what is wrong.
+/// What must hold in either order. Each statement counts violations.
 const WRONG: [(&str, &str); 11] = [
     (
         "a number leads to an extension that is deleted",
@@ -547,13 +547,13 @@ fn rounds() -> usize {
     std::env::var("DIALPLANE_STORM").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(60)
 }
 
-/// Whether the service is to blame. It is not for a switch that it can't hear: rounds before may have given one an event socket, and nothing
-/// listens there, so nobody knows whether it has the call that is asked for.
+/// Whether an answer is an error of the service. A 503 for a switch that no node hears is not: earlier rounds may have set an event socket
+/// at which nothing listens, so no node knows whether the switch has the call.
 fn is_fault(answer: &Answer) -> bool {
     answer.status >= 500 && answer.json()["code"] != "switch_unheard"
 }
 
-/// Pairs that went wrong once; the others come by chance.
+/// Pairs that once went wrong. All other pairs are chosen at random.
 const KNOWN: [(&str, &str); 8] = [
     ("PATCH /v1/phone-numbers/{id}", "DELETE /v1/tenants/{tenant_id}/extensions/{id}"),
     ("PATCH /v1/tenants/{tenant_id}/destinations/{id}", "PATCH /v1/tenants/{tenant_id}/destinations/{id}"),
@@ -620,7 +620,7 @@ async fn any_two_operations_at_once_leave_what_agrees_with_itself_and_neither_is
 /// A pair of requests that leave something wrong if neither waits for the other, whichever comes first.
 type Collision = (&'static str, fn(&Fresh) -> [Ask; 2]);
 
-/// What a collision is about: made anew for each, in a tenant of its own.
+/// The things of a collision, made anew for each, in a separate tenant.
 struct Fresh {
     tenant: Uuid,
     extension: Uuid,
@@ -734,12 +734,12 @@ async fn changes_that_contradict_each_other_never_both_succeed() {
     node.stop().await;
 }
 
-/// So that chance does not have to try each before it is known to ask something sensible.
+/// Tries each operation once, to see that its request is sensible before pairs are chosen at random.
 #[actix_web::test]
 async fn each_operation_alone_does_what_it_is_asked() {
     let database = Database::new().await;
     let node = Node::start(&database).await;
-    // What needs something that is not there: a link, a password, a configuration, a reservation, an event socket.
+    // These need something that does not exist here: a link, a password, a configuration, a reservation, an event socket.
     let refused = [
         "POST /v1/auth/login",
         "POST /v1/auth/reset-password",
@@ -784,7 +784,7 @@ async fn a_change_that_gives_way_to_another_is_done_again_and_nobody_hears_of_it
     let extension = id(&node.extension(tenant, json!({ "number": "1000" })).await);
     let (mut other, mut watcher) = (database.connect().await, database.connect().await);
     let mut tx = other.begin().await.unwrap();
-    // The request is the one that notices first, and so the one that gives way.
+    // The request notices the deadlock first, so it is the one that gives way.
     sqlx::query("set local deadlock_timeout = '60s'").execute(&mut *tx).await.unwrap();
     sqlx::query("select 1 from extensions where id = $1 for update").bind(extension).execute(&mut *tx).await.unwrap();
     let path = format!("/v1/tenants/{tenant}/extensions/{extension}");
@@ -830,7 +830,7 @@ async fn what_dials_an_extension_is_shown_before_its_number_goes_to_somebody_els
     let outside = json!({ "number": "1810", "on_behalf_of": users[0].2["id"] });
     let outside =
         made(&node, path("destinations"), json!({ "name": "out", "kind": "external", "config": outside })).await;
-    // Its own forward to itself, as many phones set it, is in nobody's way.
+    // An extension's forward to itself, which many phones set, prevents nothing.
     let own = json!({ "calls": { "forward_no_answer": "1810" } });
     assert_eq!(node.api("PATCH", &path(&format!("extensions/{gone}")), own).await.status, 200);
     for (method, body) in [("DELETE", Value::Null), ("PATCH", json!({ "number": "1820", "alias": "1821" }))] {
@@ -847,7 +847,7 @@ async fn what_dials_an_extension_is_shown_before_its_number_goes_to_somebody_els
         ]);
         assert_eq!(listed, expected, "{method}");
     }
-    // A change that leaves the number alone is nobody's business.
+    // A change that does not touch the number is not refused.
     let named = node.api("PATCH", &path(&format!("extensions/{gone}")), json!({ "display_name": "Ada" })).await;
     assert_eq!(named.status, 200, "{}", named.text());
     for (_, _, user) in &users {

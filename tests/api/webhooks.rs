@@ -1,4 +1,4 @@
-//! Webhooks, with real receivers: some fail, hang, redirect, or are where nobody may send to.
+//! Webhooks, with real receivers: some fail, hang, redirect, or have a forbidden address.
 
 use std::{
     collections::BTreeMap,
@@ -271,7 +271,7 @@ async fn nothing_is_sent_to_private_addresses_unless_the_operator_allows_it() {
         (format!("http://127.0.0.1:{port}/"), "only https is allowed"),
         (format!("https://127.0.0.1:{port}/"), "its address is not a public one"),
         (format!("https://[::ffff:127.0.0.1]:{port}/"), "its address is not a public one"),
-        // The name is resolved when something is sent, and only what was checked is connected to.
+        // The name is resolved at each delivery, and only a checked address is connected to.
         (format!("https://localhost:{port}/"), "its address is not a public one"),
         ("https://169.254.169.254/latest/meta-data/".to_owned(), "its address is not a public one"),
     ] {

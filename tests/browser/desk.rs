@@ -1,4 +1,4 @@
-//! What goes on and what went on: the live view beside a played switch, calls, reports, and webhooks.
+//! Present and past calls: the live view of a simulated switch, the list of calls, reports, and webhooks.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -147,7 +147,7 @@ async fn the_live_view_follows_calls_and_says_when_a_switch_is_not_heard() {
         one.ends(&socket);
     }
     browser.sees("Nobody is on the phone right now.").await;
-    // The link goes away: what went on there is no longer shown as if it did.
+    // The link breaks: the calls of that switch are no longer shown as live.
     let left = Ringing::begins(&socket, "acme.test", &phone, "+493012345678");
     left.is_answered(&socket);
     browser.sees("Talking").await;

@@ -1,4 +1,4 @@
-//! Pages that somebody looks at: what a hidden one does, what lists and figures lead to.
+//! Pages while somebody looks at them or not: what a hidden page does, and where lists and figures lead.
 
 use std::time::{Duration, Instant};
 

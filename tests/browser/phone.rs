@@ -146,7 +146,7 @@ async fn one_click_takes_calls_in_the_browser_and_every_state_is_said_in_words()
     presses(&browser, "e").await;
     desk.switch.hears("BYE ", 2).await;
 
-    // One that nobody takes is told.
+    // If nobody takes the transferred call, the page says so.
     let missed = desk.switch.ring("Hedy", "1999");
     browser.sees("Hedy is calling.").await;
     desk.switch.gives_up(&missed);
@@ -280,7 +280,7 @@ async fn a_second_tab_is_told_who_has_the_phone_and_can_take_it_over() {
     browser.click("Go online").await;
     browser.sees("Another tab of this browser has the phone.").await;
     gallery.look_around("phone-elsewhere").await;
-    // Not while the other talks.
+    // Not while the other phone is in a call.
     desk.switch.ring("Hedy", "1999");
     desk.switch.hears("SIP/2.0 180", 1).await;
     browser.click("Use it here").await;

@@ -45,7 +45,7 @@ async fn until(browser: &Chromium, script: &str, expected: Value) {
     }
 }
 
-/// In how many calls it is said that nobody hears.
+/// In how many calls the page says that nobody hears the agent.
 async fn muted(browser: &Chromium, calls: usize) {
     until(browser, "return document.querySelectorAll('article.call .hint-line').length", json!(calls)).await;
 }
@@ -88,11 +88,11 @@ async fn whoever_mutes_a_conversation_of_three_is_heard_by_nobody_and_is_so_afte
     until(&browser, MEDIA, json!([[false, false], ["mix", "mix"]])).await;
     let mixes = "return window.connections.map((one) => one.getSenders()[0].track.enabled)";
     assert_eq!(browser.page.execute(mixes, vec![]).await.unwrap(), json!([true, true]));
-    // Back to two: what is said is still so.
+    // Back to two parties: the page still says so.
     browser.click("End three-way").await;
     until(&browser, MEDIA, json!([[false, false], ["microphone", "microphone"]])).await;
     muted(&browser, 2).await;
-    // One of them hears us again, and joining does not let the other one hear us.
+    // One of them hears us again. Joining the calls does not unmute us for the other one.
     browser.click("Mute").await;
     muted(&browser, 1).await;
     browser.click("Three-way").await;
@@ -101,7 +101,7 @@ async fn whoever_mutes_a_conversation_of_three_is_heard_by_nobody_and_is_so_afte
     browser.click("Mute").await;
     muted(&browser, 0).await;
     until(&browser, MEDIA, json!([[true, true], ["mix", "mix"]])).await;
-    // Nobody is held in it, by no key either.
+    // Nobody in the conference can be held, not even with a key.
     crate::phone::presses(&browser, "o").await;
     until(&browser, "return document.querySelectorAll('article.call.on').length", json!(2)).await;
     // Another microphone is heard in the mix. Then one hangs up, and no microphone stays open that nobody needs.

@@ -109,7 +109,7 @@ async fn a_tab_that_lost_the_phone_does_not_answer_for_it() {
     let desk = Desk::new(&database).await;
     desk.sign_in(&browser).await;
     desk.online(&browser).await;
-    // Whoever asked the first tab for the phone and got no answer takes it.
+    // A tab that asked the first one for the phone and got no answer takes it.
     let steals = "const done = arguments[arguments.length - 1];
         window.said = []; window.channel = new BroadcastChannel('dialplane-phone'); window.channel.onmessage = ({ data }) => window.said.push(data.said);
         const user = document.getElementById('phone').dataset.user;
@@ -149,7 +149,7 @@ async fn a_name_is_called_only_if_it_fits_one() {
     leaves_for(&browser, "call").await;
     browser.sees("Nobody is called “nobody” here.").await;
     assert_eq!(desk.switch.heard("INVITE "), 0);
-    // Whoever is chosen is called.
+    // The chosen person is called.
     types(&browser, "joan").await;
     browser.sees("Joan of Arc").await;
     let field = browser.page.find(Locator::Id("phone-number")).await.unwrap();

@@ -30,7 +30,7 @@ struct State {
     heard: Vec<String>,
     /// The next answers to an authenticated REGISTER; then 200.
     registers: VecDeque<u16>,
-    /// What becomes of calls of the page, by number; others are answered.
+    /// How calls of the page end, by number; calls to other numbers are answered.
     calls: HashMap<String, u16>,
     /// Answers nothing any more, but leaves the connections open.
     is_dumb: bool,
@@ -136,12 +136,12 @@ impl Switch {
         self.state().connections
     }
 
-    /// How many messages that begin like this were heard.
+    /// How many messages that begin with this text were received.
     pub fn heard(&self, what: &str) -> usize {
         self.state().heard.iter().filter(|one| one.starts_with(what)).count()
     }
 
-    /// Waits until this was heard so often, and returns the newest.
+    /// Waits until such a message was received this many times, and returns the newest.
     pub async fn hears(&self, what: &str, times: usize) -> String {
         let began = Instant::now();
         loop {

@@ -24,7 +24,7 @@ static DESCRIBED: OnceLock<Described> = OnceLock::new();
 /// Panics if the answer is not as it is described.
 pub async fn check(address: SocketAddr, method: &str, path: &str, answer: &Answer) {
     if DESCRIBED.get().is_none() {
-        // What doesn't answer here is no app listener that speaks plain HTTP.
+        // A server that doesn't answer this is not an app listener over plain HTTP.
         let Ok(document) = Box::pin(try_send(address, "GET", "/openapi.json", &[], b"")).await else { return };
         let Ok(mut document) = serde_json::from_slice::<Value>(&document.body) else { return };
         let mut components = document["components"].take();
@@ -55,7 +55,7 @@ impl Described {
     fn check(&self, method: &str, path: &str, answer: &Answer) {
         let path = path.split('?').next().unwrap();
         let Some((template, operations)) = self.route(path) else { return };
-        // A browser's question of another site's page.
+        // A browser's preflight request for another site's page.
         if method == "OPTIONS" && answer.status == 204 {
             return;
         }

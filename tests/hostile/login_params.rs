@@ -1,5 +1,5 @@
-//! Fields of a fetch whose names people choose: a verto client's `loginParams` (mod_verto.c, check_auth), which are in the form
-//! before the client has shown a password, and the SIP headers of callers that are let in by address (`sofia_locate_user`).
+//! Fields of a fetch whose names strangers choose: a verto client's `loginParams` (mod_verto.c, check_auth), which are in the form
+//! before the client has sent a password, and the SIP headers of callers that are admitted by address (`sofia_locate_user`).
 
 use crate::{
     forms,

@@ -1,4 +1,4 @@
-//! Agents of queues on a real switch: what is shown of a call from its ringing to the time after it, and what a status does.
+//! Agents of queues on a real switch: the states that are shown from ringing to wrap-up, and the effect of a status.
 
 use std::time::{Duration, Instant};
 
@@ -107,7 +107,7 @@ fn states(stage: &Stage) {
     ada.answers(60_000);
     ada.is("wrap_up");
     ada.is_left_alone(60_000);
-    // The time after the call ends when she says so, and the next one comes at once.
+    // She ends her wrap-up, and the next call comes at once.
     let shortened = ada.ask("PUT", "wrap-up", json!({ "seconds": 2 }));
     assert_eq!(shortened["now"]["state"], "wrap_up", "{shortened}");
     ada.is("available");

@@ -1,4 +1,4 @@
-//! Acting on calls of a real switch: what the API is asked is what phones hear, and what a WebSocket is told.
+//! Acting on calls of a real switch: phones hear the result of each request to the API, and a WebSocket gets the events.
 
 use std::{
     sync::Arc,
@@ -345,7 +345,7 @@ async fn calls_are_transferred_blind_and_by_asking_first() {
     second.hangs_up().await;
     third.ended().await;
 
-    // Asking first, and then connecting both.
+    // A consultation, after which both are connected.
     let (job, first, second) = desk.talk().await;
     assert_eq!(desk.refused(&job, json!({ "action": "complete" })).await, (409, "nobody_aside".into()));
     desk.does(&job, json!({ "action": "consult", "to": "1002" })).await;
@@ -361,7 +361,7 @@ async fn calls_are_transferred_blind_and_by_asking_first() {
     second.hangs_up().await;
     third.ended().await;
 
-    // Asking, and letting whoever was asked go.
+    // A consultation that is cancelled.
     let (job, first, second) = desk.talk().await;
     desk.does(&job, json!({ "action": "consult", "to": "1002" })).await;
     let third = desk.phones[2].rings().await.answers().await;
@@ -370,14 +370,14 @@ async fn calls_are_transferred_blind_and_by_asking_first() {
     desk.hear_each_other((&first, 0), (&second, 1)).await;
     third.ended().await;
 
-    // Asking again: whoever was asked hangs up, and the caller is back.
+    // Another consultation: the consulted party hangs up, and the caller is back.
     desk.does(&job, json!({ "action": "consult", "to": "1002" })).await;
     let third = desk.phones[2].rings().await.answers().await;
     desk.hear_each_other((&first, 0), (&third, 2)).await;
     third.hangs_up().await;
     desk.hear_each_other((&first, 0), (&second, 1)).await;
 
-    // And a third time: all three talk.
+    // A third consultation becomes a conference of three.
     desk.does(&job, json!({ "action": "consult", "to": "1002" })).await;
     let third = desk.phones[2].rings().await.answers().await;
     desk.hear_each_other((&first, 0), (&third, 2)).await;
@@ -399,7 +399,7 @@ async fn whoever_waits_comes_back_when_the_phone_that_asked_hangs_up() {
     let (job, first, second) = desk.talk().await;
     desk.does(&job, json!({ "action": "consult", "to": "1002" })).await;
     let rings = desk.phones[2].rings().await;
-    // Whoever is asked does not take the call: the switch ends the asking phone's leg.
+    // The consulted party does not take the call: the switch ends the leg of the phone that called.
     rings.declines(486).await;
     first.ended().await;
     let again = desk.phones[0].rings().await.answers().await;

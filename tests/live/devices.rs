@@ -171,7 +171,7 @@ impl Home {
 #[actix_web::test]
 async fn two_phones_of_an_extension_both_ring_over_udp_and_tcp_and_behind_nat() {
     let Some(home) = Home::open().await else { return };
-    // The port that the second says it has is nobody's: it is reached by the address that its REGISTER came from.
+    // Nobody listens at the port in the second phone's contact: it is reached at the address that its REGISTER came from.
     for (number, connected) in
         [("1001", "udp"), ("1002", "udp behind nat"), ("1003", "tcp"), ("1004", "tcp behind nat")]
     {
@@ -232,7 +232,7 @@ async fn a_phone_that_has_left_costs_nothing_and_without_a_link_the_switch_finds
     let line = home.line("1001", json!({})).await;
     let (desk, mobile) = (home.phone(&line), home.tcp_phone(&line));
     home.registers(&[&desk, &mobile]).await;
-    // The node hears nothing of the switch any more: one of both rings, as the switch chooses.
+    // The node no longer hears the switch: one of the two rings, as the switch chooses.
     home.listens_at("127.0.0.1:9").await;
     home.until_unknown().await;
     let call = home.caller.calls("1001");

@@ -160,7 +160,7 @@ fn busy_on_busy(stage: &Stage) {
     assert!(bob.phone("call-refused-486.xml", "1010").succeeds(), "{}", stage.switch.log());
     assert!(calls.succeeds());
     stage.until("it is over", |switch| switch.api("show channels").contains("0 total"));
-    // And then she can be reached again.
+    // Then she can be reached again.
     let callee = ada.phone("answer.xml", "-");
     assert!(bob.phone("call.xml", "1010").succeeds(), "{}", stage.switch.log());
     assert!(callee.succeeds());
@@ -202,7 +202,7 @@ fn agents(stage: &Stage) {
     assert!(agent.succeeds(), "she answers:\n{}", stage.switch.api("callcenter_config agent list"));
     stage.until("it is over", |switch| switch.api("show channels").contains("0 total"));
 
-    // In a call with somebody else: nobody rings, until the time is over.
+    // The agent is in a call with somebody else: no phone rings until the time is over.
     let column = |name: &str| {
         let list = stage.switch.api("callcenter_config agent list");
         let mut lines = list.lines();

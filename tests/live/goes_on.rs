@@ -1,4 +1,4 @@
-//! What goes on at a real switch, as a node knows it.
+//! The live state of a real switch, as a node knows it.
 
 use std::time::{Duration, Instant};
 

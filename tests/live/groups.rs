@@ -1,4 +1,4 @@
-//! Groups: whom a switch rings, for how long, and where the call goes then.
+//! Groups: whom a switch rings, for how long, and where the call goes afterwards.
 
 use serde_json::{Value, json};
 

@@ -46,7 +46,7 @@ fn told(stage: &Stage) {
     assert!(given < Duration::from_secs(3), "{given:?}");
     assert!(known < Duration::from_secs(5), "{known:?}");
 
-    // Somebody removes it by hand. It gets it again, when what was just started had its time to appear.
+    // Somebody removes the gateway by hand. A visit starts it again, after the time that a gateway may take to appear.
     stage.switch.api(&format!("sofia profile external killgw {gateway}"));
     until("it goes", || !has());
     let back = until("the switch has it again", has);

@@ -1,4 +1,4 @@
-//! A call at a real switch is recorded, sent, stored, and heard again: what the phones said is in what the player gives.
+//! A call on a real switch is recorded, sent, stored and played again: the player returns what the phones sent.
 
 use std::{
     fs,
@@ -103,7 +103,7 @@ async fn what_a_switch_recorded_is_heard_again_with_its_tones_and_its_pause() {
     first.hangs_up().await;
     second.ended().await;
 
-    // The records of the call and the file come when they come.
+    // The call's records and the file may arrive in any order.
     let mut all = Report::default();
     until("it is sent", async || {
         let report = passes(&sender, &folder).await;

@@ -73,8 +73,8 @@ fn strangers(stage: &Stage) {
     assert!(!stage.switch.api("show application").contains("sofia_sla"), "nor can anybody barge in");
 }
 
-/// What remains inside, as freeswitch-conf/README.md says: who is signed in anywhere on the switch and knows the Call-ID of a call that
-/// nobody else is in, ends that call and gets what it was in. This test fails when FreeSWITCH changes that, and the README must follow.
+/// What remains possible, as freeswitch-conf/README.md says: somebody who is signed in anywhere on the switch, and knows the Call-ID of a
+/// call with only one party, ends that call and takes its place. If FreeSWITCH changes that, this test fails, and the README must follow.
 #[actix_web::test]
 async fn who_knows_the_call_id_of_a_lone_caller_takes_their_place_and_gets_no_further() {
     play(lone_callers).await;

@@ -14,8 +14,8 @@ fn new_agent(n: usize) -> Value {
     json!({ "first_name": "Agent", "last_name": format!("Number {n}"), "email": format!("agent{n}@acme.test") })
 }
 
-/// Makes an agent as a script does: who waited too long for the tenant's other changes is told when to ask again. Nothing else may come
-/// between, however slow the machine is.
+/// Makes an agent as a script does: if a request waited too long for the tenant's other changes, the answer says when to try again. No other
+/// error may occur, however slow the machine is.
 async fn in_turn(node: &Node, owner: &Person, agent: Value) -> Answer {
     for _ in 0..30 {
         let answer = owner.ask(node, "POST", "/v1/admin/agents", agent.clone()).await;

@@ -1,4 +1,4 @@
-//! What a page says about a form that it can't take: a page in the person's language, without words for programs, with what was typed.
+//! The page for a form that can't be accepted: it is in the person's language, has no words for programs, and keeps what was typed.
 
 use serde_json::{Value, json};
 
@@ -99,7 +99,7 @@ async fn a_form_that_does_not_say_which_version_it_changes_changes_nothing_and_i
         let page = is_page(&owner.post("/retention", &sent).await, 422, "retention");
         assert!(page.contains(told) && page.contains("value=\"400\""), "{sent:?}: {page}");
     }
-    // Neither is a field that did not arrive an empty one.
+    // A missing field does not count as an empty one, either.
     owner.does("/retention", &refs(&form)).await;
     let form = fields(&owner.get("/retention").await.text());
     let sent = refs(&form).into_iter().filter(|(name, _)| *name != "audit_days").collect::<Vec<_>>();
@@ -127,7 +127,7 @@ async fn somebody_who_may_not_is_told_so_without_words_for_programs() {
             assert!(!page.contains(word) && !seite.contains(word), "{path}: {word}");
         }
     }
-    // Who lacks a second factor is not told about roles.
+    // Somebody without a second factor is asked to set it up, and hears nothing about roles.
     stage.execute("update users set totp_required = true where email = 'owner@acme.test'").await;
     let mut owner = Tab::of(&stage.node, &stage.owner).await;
     let page = is_page(&owner.get("/app/agents").await, 403, "no second factor");

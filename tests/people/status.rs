@@ -1,4 +1,4 @@
-//! Agents' status: who sets whose, what is refused, and what is left of it.
+//! Agents' status: who may set whose, what is refused, and how long it is kept.
 
 use dialplane::tenancy::auth::rules::Role;
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ async fn agents_set_their_own_status_and_managers_everybodys_in_their_tenant() {
     assert_eq!(entries.len(), 2, "{audit}");
     assert!(entries[0]["actor"].as_str().unwrap().contains("manager@ours.test"), "{}", entries[0]);
     assert_eq!((&entries[0]["before"]["status"], &entries[0]["after"]["status"]), (&json!("away"), &json!("offline")));
-    // Who leaves takes it along.
+    // The status of a deleted agent is deleted, too.
     let deleted = node.api("DELETE", &format!("/v1/admin/agents/{}?tenant_id={ours}", agent.id), Value::Null).await;
     assert_eq!(deleted.status, 204, "{}", deleted.text());
     assert_eq!(database.count("select count(*) from agent_statuses").await, 0);

@@ -1,4 +1,4 @@
-//! Agents' status: what switches are told of it, and what is shown of calls and the time after them.
+//! Agents' status: the commands that switches get, and the states that are shown during calls and wrap-up.
 
 use std::time::{Duration, Instant};
 
@@ -60,7 +60,7 @@ impl Desk {
         format!("/v1/agents/{}/{what}?tenant_id={}", self.fleet.stage.agent, self.fleet.stage.tenant)
     }
 
-    /// Says something of the agent, a little later than what was said before.
+    /// Sends an event about the agent, a little later than the one before.
     fn says(&self, action: &str, more: &Value) {
         let mut event = json!({
             "Event-Name": "CUSTOM", "Event-Subclass": "callcenter::info", "CC-Action": action, "CC-Agent": self.name,
@@ -274,7 +274,7 @@ async fn the_time_after_a_call_is_shown_and_can_be_ended_or_made_longer() {
     assert_eq!((times[1] - times[0]).num_seconds(), 60, "{shown}");
     desk.fleet.socket.told();
 
-    // Ended early: the switch lets them rest no more, until the next call.
+    // Wrap-up is ended early: the switch has no wrap-up time for them until the next call.
     let ended = desk.put("wrap-up", json!({ "seconds": 0 })).await;
     assert_eq!((ended.status, &ended.json()["now"]["state"]), (200, &json!("available")), "{}", ended.text());
     assert_eq!(desk.told(&format!("wrap_up_time {} 0", desk.name)).await.len(), 1);

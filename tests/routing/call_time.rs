@@ -53,7 +53,7 @@ async fn a_call_ends_before_it_costs_more_than_is_left() {
     assert_eq!(limits(&answer), [(58, 44)], "a minute at 0.01; the dear one's first is more than is left: {answer}");
     assert_eq!(spent(&stage).await, 10_000);
     assert_eq!(stage.calls(MUNICH, call).await, answer, "asked again, it is answered as before");
-    // It has been there: what it cost is spent, and going there again is paid for anew.
+    // The call was at this carrier already: that cost is spent, and a second attempt there is charged again.
     stage.cdr(Uuid::new_v4(), record(stage.carriers[0], call, 59)).await;
     assert_eq!(spent(&stage).await, 10_000);
     assert_eq!(limits(&stage.calls(MUNICH, call).await), [(58, 44)]);
@@ -78,7 +78,7 @@ async fn calls_at_the_same_time_share_what_is_left_and_never_spend_more() {
     let through = answers.iter().filter(|answer| route(answer) == "outbound").count();
     assert!(through >= 10, "{through} of 60");
     assert!(spent(&stage).await <= cap);
-    // At the worst: each lasts as long as it may on its dearest carrier, and a moment longer.
+    // The worst case: each call lasts as long as it may on its most expensive carrier, and a moment longer.
     let mut db = stage.database.connect().await;
     let rows = "select carriers, allowed from admissions where admitted";
     let rows = sqlx::query(rows).fetch_all(&mut db).await.unwrap();

@@ -1,4 +1,4 @@
-//! Acting on calls, with a played switch: what it is told, who may, and what is answered when nothing comes of it.
+//! Acting on calls, with a simulated switch: the commands that it gets, who may act, and the answers when an action fails.
 
 use std::time::{Duration, Instant};
 
@@ -49,7 +49,7 @@ fn code(answer: &Answer) -> (u16, String) {
     (answer.status, answer.json()["code"].as_str().unwrap_or_default().to_owned())
 }
 
-/// Waits until the switch was told a command that begins so, and returns it.
+/// Waits until the switch got a command that begins with this text, and returns it.
 async fn told(socket: &EventSocket, begins: &str) -> String {
     let since = Instant::now();
     loop {
@@ -122,7 +122,7 @@ async fn calls_of_others_are_not_found_and_one_at_a_time_acts() {
     assert_eq!(code(&not_aside), (409, "nobody_aside".into()));
     assert!(fleet.socket.told().iter().all(|command| !command.starts_with("uuid_")), "nothing was told");
 
-    // Two people at once: one waits for the switch, the other is told so. Also on another node.
+    // Two people at once: one waits for the switch, and the other gets `acted_on`, also on another node.
     // That one did not hear the call's beginning, and reads it in the list.
     let row = |leg: Uuid, direction: &str| {
         json!({ "uuid": leg, "direction": direction, "created_epoch": "1789999990", "name": "sofia/external/x", "callstate": "ACTIVE",

@@ -426,7 +426,7 @@ async fn entries_go_before_the_built_in_ones_and_xml_is_the_platforms() {
     assert!(call("70").await.contains("expression=\"&#94;88&#36;\""));
     let answer = call("70").await;
     assert!(answer.find("name=\"raw\"").unwrap() < answer.find("name=\"extension\"").unwrap(), "{answer}");
-    // Also for a number that nobody has, whether the database or the node's memory says so.
+    // The same for a number that nobody has, whether the answer comes from the database or from memory.
     for number in 5000..5100 {
         let answer = call(&number.to_string()).await;
         assert!(answer.contains("name=\"raw\"") && answer.contains("UNALLOCATED_NUMBER"), "{answer}");

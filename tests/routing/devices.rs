@@ -139,12 +139,12 @@ async fn all_registered_phones_ring_and_what_rings_is_what_is_registered_then() 
     let number =
         phones.change("GET", "extensions", Value::Null).await["items"][0]["number"].as_str().unwrap().to_owned();
     assert_eq!(phones.rings(&number).await, [DESK, MOBILE, PAGE]);
-    // The page is closed: nothing is said but the Call-ID.
+    // The page is closed: the event has nothing but the Call-ID.
     phones.unregisters("page");
     phones.rings_at_last(&user, &[DESK, MOBILE]).await;
     phones.unregisters("mobile");
     phones.rings_at_last(&user, &[&found]).await;
-    // One whose contact could be read otherwise in a dial string makes it as before.
+    // If a dial string could misread one of the contacts, the switch looks all of them up itself.
     phones.registers(&user, "mobile", MOBILE);
     phones.rings_at_last(&user, &[DESK, MOBILE]).await;
     phones.registers(&user, "strange", "sip:x@192.0.2.9,error/USER_BUSY");
@@ -257,7 +257,7 @@ async fn an_extension_that_is_busy_for_second_calls_counts_all_its_phones() {
     let limit = |id: &str| format!("execute_on_originate=limit hash acme.test {id} 1 !USER_BUSY");
     let one = phones.dials(&user).await.unwrap();
     assert!(one.contains(&limit(&user)), "{one}");
-    // Before it is answered, a leg has what is in the braces only.
+    // Until it is answered, a leg has only the variables in the braces.
     assert!(one.contains(&format!("execute_on_answer_5=limit hash acme.test {user}/2 -1,")), "{one}");
     phones.registers(&user, "desk", DESK);
     phones.registers(&user, "mobile", MOBILE);

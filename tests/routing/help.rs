@@ -1,4 +1,4 @@
-//! Whoever can be heard can call for help: suspended or without an agent, and while the database hangs.
+//! Every known phone can make emergency calls: also one that is suspended or has no agent, and while the database hangs.
 
 use std::time::{Duration, Instant};
 
@@ -67,11 +67,11 @@ async fn a_suspended_phone_calls_for_help_and_nobody_else() {
         let document = calls_with(&stage, &stage.phone, &after, number, Uuid::new_v4()).await.text();
         assert_eq!(cause(&document).as_deref(), Some("OUTGOING_CALL_BARRED"), "{number}: {document}");
     }
-    // What others get is not what it got, whoever asked first.
+    // Other phones don't get its answer, whoever asked first.
     let user = colleague["sip_username"].as_str().unwrap();
     assert_eq!(route(&stage.calls_as(user, "9196", Uuid::new_v4()).await), "echo");
 
-    // A phone of nobody's calls for help as well, with the tenant's number.
+    // A phone without an agent can make emergency calls as well, with the tenant's number.
     stage.rules(json!({ "emergency": { "caller_id": "+4930999" } })).await;
     let nobodys = variables(&stage, user).await;
     let document = helped(&stage, user, &nobodys, "110").await;
@@ -191,7 +191,7 @@ async fn a_setting_that_cannot_be_read_keeps_nobody_from_help() {
     stage.stop().await;
 }
 
-/// The country's numbers for help, and who has one: whoever comes first, never both.
+/// An emergency number of the country, and something of the tenant with the same number: whichever comes first is kept, never both.
 #[actix_web::test]
 async fn nothing_has_an_emergency_number_of_its_country_whoever_comes_first() {
     let stage = Stage::new().await;
@@ -258,7 +258,7 @@ async fn calls_back_from_the_emergency_desk_reach_the_phone_past_do_not_disturb_
     let document = calls_in().await;
     assert!(!rings(&document, &stage.phone) && cause(&document).is_some(), "blocked: {document}");
 
-    // Whoever calls for help: the agent, or a phone without a number of its own, which shows the tenant's.
+    // Either the agent calls, or a phone without a number of its own, which shows the tenant's.
     for phone in [stage.phone.as_str(), other["sip_username"].as_str().unwrap()] {
         assert_eq!(route(&stage.calls_as(phone, "112", Uuid::new_v4()).await), "emergency");
         let since = Instant::now();

@@ -1,4 +1,4 @@
-//! Calls made of the legs that switches report: found, shown, exported, and written about.
+//! Calls, which are made of the legs that switches report: they are found, shown, exported, and given notes and tags.
 
 use dialplane::telephony::history::worker;
 use serde_json::{Value, json};
@@ -434,7 +434,7 @@ async fn whatever_a_record_says_it_is_kept_and_makes_no_fault() {
         send(stage.node.app.switch_address, "POST", &path, &headers, body).await.status
     };
     assert_eq!(post(body.as_bytes()).await, 200);
-    // A bomb is not unpacked, and what is too large is refused: the switch keeps its file.
+    // A gzip bomb is not unpacked, and a record that is too large is refused: the switch keeps its file.
     assert_eq!(post(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]).await, 200);
     assert_eq!(post(&vec![b'{'; 2 << 20]).await, 413);
     assert_eq!(stage.found("").await.len(), 3);

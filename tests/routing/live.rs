@@ -1,4 +1,4 @@
-//! What goes on at switches, as `/v1/live` shows it.
+//! The live state of switches, as `/v1/live` shows it.
 
 use std::time::{Duration, Instant};
 
@@ -312,7 +312,7 @@ async fn a_scrape_tells_how_each_switch_is_and_nothing_of_one_that_is_not_heard(
     is("uptime_seconds", "60.5");
     assert!(text.contains("dialplane_backlog{kind=\"webhooks\"} 0"), "{text}");
     let gaps = of("gaps_total").unwrap().parse::<u32>().unwrap();
-    // Nothing is said of a switch that nobody hears.
+    // Nothing is shown of a switch that no node hears.
     fleet.socket.has().hangs_up = true;
     fires(&fleet.socket, json!({ "Event-Name": "SHUTDOWN" }), now());
     let since = Instant::now();

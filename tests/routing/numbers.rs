@@ -184,7 +184,7 @@ async fn a_number_changes_hands_only_when_that_is_said_and_begins_anew() {
     stage.assign(json!({ "daily_limit": 2 })).await;
     let path = format!("/v1/phone-numbers/{}/assign?tenant_id={}", stage.number, stage.tenant);
     let mut db = stage.database.connect().await;
-    // The day of its limits: a tenant whose zone was changed keeps the day it is in.
+    // The day of its limits: a tenant whose time zone is changed keeps its current day.
     let day = "insert into number_days (tenant_id, number_id, day, made)
                select id, $2, limit_day(now(), settings->>'time_zone', limit_day, limit_day_until), 2 from tenants where id = $1";
     sqlx::query(day).bind(stage.tenant).bind(stage.number).execute(&mut db).await.unwrap();

@@ -194,7 +194,7 @@ async fn a_forward_out_of_the_platform_is_admitted_for_who_forwards() {
     stage.node.api("PATCH", &path, json!({ "calls": { "forward_always": MUNICH } })).await;
     let led = stage.node.fetch(&call_form(phone, "acme.test")).await.text();
     assert!(led.contains(&format!("dialplane_on_behalf={phone}")) && led.contains("dialplane_hops=1:0:"), "{led}");
-    // A stranger's call continues, on behalf of whoever forwards.
+    // A stranger's call continues, on behalf of the extension that forwards it.
     let form = format!(
         "{}&variable_dialplane_on_behalf={phone}&variable_dialplane_hops=1",
         stage.form("", MUNICH, Uuid::new_v4())

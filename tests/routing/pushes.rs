@@ -306,7 +306,7 @@ async fn what_a_switch_keeps_of_a_mailbox_goes_with_its_owner_and_is_shown_until
     assert_eq!(of_mailboxes(fleet.settled().await), all(&phone));
     assert_eq!(fleet.get("cleanups").await["items"], json!([]));
 
-    // Whoever wrote an order for a mailbox that somebody has: its messages stay.
+    // A cleanup for a mailbox whose owner still exists: the messages stay.
     let post = async |what: &str, new: Value| {
         let made = node.api("POST", &format!("/v1/tenants/{}/{what}", fleet.stage.tenant), new).await;
         assert_eq!(made.status, 201, "{}", made.text());

@@ -216,12 +216,10 @@ async fn whatever_a_new_sheet_announces_for_later_no_call_is_priced_otherwise_un
         });
         let text = |lines: &[Line]| {
             let date = |from: i64| if from == 0 { String::new() } else { format!(",60,60,{}", day(from)) };
-            lines
-                .iter()
-                .map(|(prefix, from, price)| {
-                    format!("{prefix},{}.{:06}{}\n", price / 1_000_000, price % 1_000_000, date(*from))
-                })
-                .collect::<String>()
+            let line = |(prefix, from, price): &Line| {
+                format!("{prefix},{}.{:06}{}\n", price / 1_000_000, price % 1_000_000, date(*from))
+            };
+            lines.iter().map(line).collect::<Vec<_>>().concat()
         };
         // So that nothing is left of the sheets before.
         for sheet in ["1,0.01\n", &text(&old), &text(&new)] {

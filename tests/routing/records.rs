@@ -262,7 +262,7 @@ async fn no_record_charges_more_than_the_time_since_its_call_was_admitted() {
     kept(&stage, leg, hour.as_bytes()).await;
     kept(&stage, call, caller().to_string().as_bytes()).await;
     assert_eq!((spent(&stage).await, counted(&stage).await), (sum + 600_000, doubted));
-    // Nobody who is said not to have been answered was billed for seconds: the call keeps what is reserved for it.
+    // A record of an unanswered call with billed seconds contradicts itself, so the call keeps its reservation.
     let call = admitted(&stage).await;
     let said = json!({ "variables": { "hangup_cause": "NO_ANSWER", "answer_epoch": "0", "billsec": "59" } });
     kept(&stage, call, said.to_string().as_bytes()).await;
@@ -367,7 +367,7 @@ async fn a_call_holds_its_line_while_a_transferred_leg_goes_on() {
     for carrier_first in [false, true] {
         let (call, leg) = (admitted(&stage).await, Uuid::new_v4());
         assert!(refused().await);
-        // Whoever called has transferred the called party, and hangs up.
+        // The caller has transferred the called party, and hangs up.
         let records = [(call, with(caller(), leg)), (leg, with(carried(stage.carriers[0], call, 61), call))];
         let order = if carrier_first { [1, 0] } else { [0, 1] };
         kept(&stage, records[order[0]].0, records[order[0]].1.as_bytes()).await;

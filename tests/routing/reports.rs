@@ -84,7 +84,7 @@ fn compared(figures: &Value, with: &Value) -> Value {
     with.as_object().unwrap().keys().map(|field| (field.clone(), figures[field].clone())).collect()
 }
 
-/// Whatever comes late, twice or never, in whatever order: the figures are those of the calls.
+/// Records may come late, twice, never, and in any order: the figures still match the calls.
 #[actix_web::test]
 async fn figures_are_those_of_the_calls_after_late_double_and_missing_records() {
     let stage = Stage::new().await;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::harness::{Answer, Database, Node, send};
 
-/// How many stages stand side by side. Who sends a crowd takes all places: beside it, other tests' calls would be answered 503.
+/// How many stages run at the same time. A test that sends thousands of calls takes all places, because other tests' calls would get 503.
 const PLACES: u32 = 1000;
 static SIDE_BY_SIDE: Semaphore = Semaphore::const_new(PLACES as usize);
 
@@ -31,7 +31,7 @@ impl Stage {
         Self::with_places(1).await
     }
 
-    /// One that no other stands beside.
+    /// A stage that runs alone.
     pub async fn alone() -> Self {
         Self::with_places(PLACES).await
     }

@@ -1,4 +1,4 @@
-//! Transferred calls: whose rights count, who pays, and where a call goes that nobody takes.
+//! Transferred calls: whose rights count, who is charged, and where a call goes if nobody takes it.
 
 use std::fmt::Write as _;
 
@@ -109,7 +109,7 @@ async fn a_transferred_call_forgets_with_whom_it_was_connected() {
     let stage = Stage::new().await;
     stage.node.extension(stage.tenant, json!({ "number": "77" })).await;
     let (agent, ada, other) = (stage.phone.clone(), at(&stage.phone), at("77"));
-    // A phone makes calls from then on, whether it was called or calls; whoever is not of the tenant has no name here.
+    // From then on, the phone makes calls, whether it called or was called. A party outside the tenant has no name here.
     let called = stage.sends(Sent { called: "77", made_by: &ada, taken_by: &other, ..Sent::default() }, "77").await;
     for line in [
         "application=\"unset\" data=\"dialplane_taken_by\"",
@@ -125,7 +125,7 @@ async fn a_transferred_call_forgets_with_whom_it_was_connected() {
     // The answer is for that call alone.
     let usual = plain(&stage.calls("77", Uuid::new_v4()).await);
     assert!(!usual.contains("_by") && !usual.contains("~back"), "{usual}");
-    // Once a route has led the call on, it is who led it that pays.
+    // Once a route has led the call on, whoever led it on is charged.
     let led = "&variable_dialplane_hops=1:0:77&variable_dialplane_on_behalf=77";
     let sent = Sent { caller: &agent, made_by: &ada, taken_by: &ada, more: led, ..Sent::default() };
     assert!(!stage.sends(sent, "77").await.contains("unset"));
@@ -188,7 +188,7 @@ async fn a_transferred_call_that_nobody_takes_comes_back_with_the_name_of_the_pa
     assert_eq!(made.status, 201, "{}", made.text());
     assert!(ends(customer, "501").await.2.contains("application=\"unset\" data=\"dialplane_back\""));
 
-    // It rings whoever transferred it, whatever they forward, and shows whose call it is.
+    // The call rings the phone that transferred it, despite its forwards, and shows whose call it is.
     let path = format!("/v1/tenants/{tenant}/extensions");
     let extensions = stage.node.api("GET", &path, Value::Null).await.json();
     let agent = extensions["items"].as_array().unwrap().iter().find(|e| e["sip_username"] == stage.phone).unwrap();

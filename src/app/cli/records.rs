@@ -38,10 +38,10 @@ pub enum RecordCommand {
         /// The channel's UUID, as `list` shows it
         leg: String,
     },
-    /// Take the records that a switch could not post
+    /// Import the records that a switch could not post
     ///
-    /// mod_json_cdr and mod_xml_cdr then write files such as UUID.cdr.json into their err-log-dir. Each file whose record is kept is moved into
-    /// the folder `kept` in DIR; the others stay. It does no harm to import a record twice.
+    /// mod_json_cdr and mod_xml_cdr write such records to files such as UUID.cdr.json in their err-log-dir. Once a record is saved, its file
+    /// is moved to the folder `kept` in DIR; the other files stay. It does no harm to import a record twice.
     Import {
         /// The folder with the files
         dir: PathBuf,

@@ -30,7 +30,7 @@ pub struct ImportArgs {
     /// The domain to import, if the files have several
     #[arg(long)]
     domain: Option<String>,
-    /// Import a dialplan extension as an XML entry if no other entry can do the same and the XML is allowed
+    /// Import a dialplan extension as an XML entry if no other kind of entry can do the same and its XML is allowed
     #[arg(long)]
     keep_xml: bool,
     /// Only show what would be imported
@@ -45,10 +45,10 @@ pub struct ExportArgs {
     /// Id or domain
     #[arg(long)]
     pub tenant: String,
-    /// Print what the tenant has as one file for `dialplane apply`, instead of static files
+    /// Print the tenant as one file for `dialplane apply`, instead of writing static files
     #[arg(long = "as", value_name = "FORMAT")]
     pub format: Option<Format>,
-    /// A new or empty folder for static files; with --as a file to write instead of standard output
+    /// A new or empty folder for static files; with --as, a file to write instead of standard output
     #[arg(required_unless_present = "format")]
     pub folder: Option<PathBuf>,
 }

@@ -296,7 +296,7 @@ async fn modules(
         (TargetKind::Queue, "callcenter.conf"),
     ] {
         let mut documents = rows.remove(&kind).unwrap_or_default();
-        // Who reads files is told by nobody.
+        // A switch that runs on files is sent no commands, so the files have the agents' statuses.
         for row in &mut documents {
             row.with_status = true;
         }

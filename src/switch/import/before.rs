@@ -212,7 +212,7 @@ pub fn leads_on<'a>(application: &str, data: &'a str) -> Option<Led<'a>> {
     Some(Led { number: words.next()?, context: words.nth(1) })
 }
 
-/// Whether it stands for the context that the call is in already.
+/// Whether a context's name stands for the context that the call is in already.
 pub fn is_own(context: &str) -> bool {
     ["${context}", "${user_context}"].contains(&context)
 }

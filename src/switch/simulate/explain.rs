@@ -52,7 +52,7 @@ pub struct Explanation {
     pub offers: Vec<Offer>,
 }
 
-/// Explains one call. Returns `None` if there is no such tenant.
+/// Explains one call. Returns `None` if the tenant does not exist.
 pub async fn explain(db: &mut PgConnection, ask: &Question<'_>) -> sqlx::Result<Option<Explanation>> {
     let mut steps = Vec::new();
     let mut dialled = ask.number.to_owned();

@@ -48,7 +48,7 @@ pub struct Preview {
     pub carriers: Vec<Priced>,
 }
 
-/// Returns `None` if there is no such tenant.
+/// Returns `None` if the tenant does not exist.
 pub async fn preview(db: &mut PgConnection, tenant: Uuid, number: &str) -> Result<Option<Preview>> {
     let Some(plan) = destinations::store::plan(&mut *db, tenant).await? else { return Ok(None) };
     let callee =

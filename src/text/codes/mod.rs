@@ -188,7 +188,7 @@ impl Code {
     }
 }
 
-/// Whether it is a parameter's name: sentences also mention braces and `{1}`.
+/// Whether a word in braces is a parameter's name. Sentences also mention plain braces and `{1}`.
 fn is_parameter(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
 }
@@ -304,7 +304,7 @@ fn without_value(said: &str) -> String {
     format!("{kind}{}{expected}", what.trim_end()).replace("variant ,", "variant,")
 }
 
-/// `speed dial 12` and such, as `model::used` writes them.
+/// Such as `speed dial 12`, as `model::used` writes it.
 fn german_user(user: &str) -> String {
     let kind = user.match_indices(' ').map(|(at, _)| &user[..at]).find(|kind| table::thing(kind) != *kind);
     kind.map_or_else(|| user.to_owned(), |kind| format!("{}{}", table::thing(kind), &user[kind.len()..]))

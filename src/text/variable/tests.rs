@@ -1,8 +1,8 @@
-//! What each variable takes, and what none takes.
+//! The values that each variable accepts, and those that none accepts.
 
 use super::*;
 
-/// What would make a switch run, open or leave something, as each variable's value.
+/// Values with which a switch would run something, open something or leave its context. No variable accepts them.
 const ATTACKS: [&str; 21] = [
     "system::/usr/bin/touch /tmp/x",
     "bgsystem::id",
@@ -34,7 +34,7 @@ fn no_variable_takes_what_a_switch_would_run_or_open() {
             let words = name == "presence_data";
             let parsed = CallVariable::parse(name, attack);
             assert!(Variable::parse(name, attack).is_err() || parsed.is_ok(), "{name}={attack}");
-            // What is only shown may say more; it holds no form that anything is run by.
+            // A value that is only shown accepts more, but nothing that a switch would run.
             let fine = words && !attack.contains("::") && !attack.contains("://") && !attack.contains('$');
             assert_eq!(parsed.is_ok(), fine, "{name}={attack}");
         }

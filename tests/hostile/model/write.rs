@@ -18,7 +18,7 @@ fn element(element: &Element, depth: usize, out: &mut Vec<u8>) {
     out.push(b'<');
     out.extend(&element.name);
     for (place, (name, value)) in element.attributes.iter().enumerate() {
-        // Of two with one name the first counts; but what has no value is written as often as it stands there.
+        // Of two attributes with one name, the first counts. But an attribute without a value is written as often as it occurs.
         let first = element.attributes[..place].iter().find(|(other, _)| other == name);
         if first.is_none_or(|(_, first)| first.is_none() && value.is_none()) {
             let value = value.as_deref().unwrap_or_default();

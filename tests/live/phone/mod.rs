@@ -75,7 +75,7 @@ struct Agent {
     password: String,
     wire: Wire,
     port: u16,
-    /// Where it says that it is, if not where it is: the address of a network behind NAT.
+    /// The address in its contact, if that is not its real one: an address behind NAT.
     says_at: Mutex<Option<String>>,
     /// The Call-ID of its REGISTERs, and how many it sent.
     registration: (String, AtomicU32),
@@ -228,7 +228,7 @@ impl Phone {
         self
     }
 
-    /// Registers for so long, or no more, and returns the status.
+    /// Registers for this many seconds (0: unregisters), and returns the status.
     pub async fn registers_for(&self, seconds: u32) -> u16 {
         let agent = &self.agent;
         let (uri, own) = (format!("sip:{}", agent.domain), format!("<sip:{}@{}>", agent.user, agent.domain));

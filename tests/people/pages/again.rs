@@ -108,6 +108,9 @@ async fn fields_of_several_values_come_back_whole() {
     stage.node.stop().await;
 }
 
+/// Where a form is, what is typed, and what is looked for.
+type Case = (String, Vec<(&'static str, &'static str)>, &'static str);
+
 #[actix_web::test]
 async fn every_page_that_promises_to_keep_what_was_typed_shows_it_again() {
     let stage = Stage::new().await;
@@ -122,7 +125,7 @@ async fn every_page_that_promises_to_keep_what_was_typed_shows_it_again() {
     let path = format!("/v1/phone-numbers/{number}/assign");
     assert_eq!(stage.owner.ask(node, "POST", &path, assigned).await.status, 200);
     // Where a form is sent, what is typed, and the field that has it again.
-    let cases: Vec<(String, Vec<(&str, &str)>, &str)> = vec![
+    let cases: Vec<Case> = vec![
         (
             format!("/app/calls/{call}"),
             vec![("notes", "a long note"), ("tags", "x, y"), ("version", "0")],

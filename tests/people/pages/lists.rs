@@ -403,12 +403,12 @@ async fn settings_are_one_form_that_sends_only_what_changed() {
     let now = get().await.json();
     assert_eq!((&now["currency"], &now["routing"]["outbound"]["countries"]), (&json!("EUR"), &json!(["US", "CA"])));
     assert_eq!(now["routing"]["speed_dials"], json!({ "07": "1000" }));
-    // Of a map, what is removed goes.
+    // An entry that is removed from a map is deleted.
     let mut two = form(&tab.get("/app/company").await.text());
     two.retain(|(name, _)| !name.starts_with("routing.speed_dials"));
     tab.does("/app/company", &refs(&two)).await;
     assert!(get().await.json()["routing"].get("speed_dials").is_none_or(|dials| dials == &json!({})));
-    // The first form is of before that.
+    // The first form was opened before that change.
     let mut stale = opened;
     set(&mut stale, "currency", "CHF");
     let told = tab.post("/app/company", &refs(&stale)).await;
@@ -731,7 +731,7 @@ async fn a_role_is_changed_on_the_teams_page_and_no_extension_is_lost_by_it() {
     tab.does(&page, &refs(&sent)).await;
     let now = stage.owner.ask(&stage.node, "GET", &format!("/v1/admin/agents/{id}"), Value::Null).await.json();
     assert_eq!((&now["role"], &now["extensions"][0]["number"]), (&json!("manager"), &number));
-    // Nobody raises anybody above themselves.
+    // Nobody can give somebody more rights than their own.
     let admin = person(&stage.node, Some(stage.tenant), Role::Admin, "second@acme.test").await;
     let mut second = Tab::of(&stage.node, &admin).await;
     let mut sent = form(&second.get(&page).await.text());

@@ -149,7 +149,7 @@ async fn an_owner_sets_for_how_long_things_are_kept_and_a_manager_is_not_asked()
     form.push(("audit_days".into(), "1000".into()));
     let saved = tab.sees_after("/retention", &refs(&form)).await;
     assert!(saved.contains("value=\"1000\"") && saved.contains("Saved."), "{saved}");
-    // A form of before that: somebody else was quicker.
+    // A form that was opened before that: somebody else was quicker.
     form.retain(|(name, _)| name != "once");
     let again = tab.post("/retention", &refs(&form)).await;
     assert_ne!(again.status, 303, "{}", again.text());

@@ -16,13 +16,15 @@ impl Stage {
     }
 }
 
+type Case = (&'static str, &'static [(&'static str, &'static str)], &'static str, bool);
+
 #[actix_web::test]
 async fn a_form_that_is_sent_twice_does_its_work_once_and_leads_both_times_to_the_same_page() {
     let stage = Stage::new().await;
     let cluster = stage.first_cluster().await;
     let mut owner = Tab::of(&stage.node, &stage.owner).await;
     let mut admin = Tab::of(&stage.node, &stage.admin).await;
-    let tests: [(&str, &[(&str, &str)], &'static str, bool); 7] = [
+    let tests: [Case; 7] = [
         ("/app/extensions/new", &[("number", "1500")], "select count(*) from extensions", true),
         ("/app/agents/new", &ADA, "select count(*) from users where role = 'agent'", true),
         ("/app/keys/new", &[("name", "k")], "select count(*) from api_keys", true),

@@ -109,7 +109,7 @@ async fn fields_of_several_values_come_back_whole() {
 }
 
 /// Where a form is, what is typed, and what is looked for.
-type Case = (String, Vec<(&'static str, &'static str)>, &'static str);
+type Case<'a> = (String, Vec<(&'a str, &'a str)>, &'a str);
 
 #[actix_web::test]
 async fn every_page_that_promises_to_keep_what_was_typed_shows_it_again() {

@@ -16,7 +16,7 @@ impl Stage {
     }
 }
 
-type Case = (&'static str, &'static [(&'static str, &'static str)], &'static str, bool);
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'static str, bool);
 
 #[actix_web::test]
 async fn a_form_that_is_sent_twice_does_its_work_once_and_leads_both_times_to_the_same_page() {

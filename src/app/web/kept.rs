@@ -89,9 +89,14 @@ impl Led {
 impl Kept {
     fn lifetime(&self) -> Duration {
         match self {
-            Self::Phones { .. } | Self::Token { .. } | Self::RecoveryCodes(_) | Self::Shown(_) => SECRETS,
+            Self::Phones { .. }
+            | Self::Token { .. }
+            | Self::RecoveryCodes(_)
+            | Self::Shown(_)
+            | Self::UnderWay
+            | Self::Led(_)
+            | Self::Link { .. } => SECRETS,
             Self::Typed(_) | Self::Import(_) | Self::Report(_) | Self::Told(_) | Self::Rates { .. } => WORK,
-            Self::UnderWay | Self::Led(_) | Self::Link { .. } => SECRETS,
         }
     }
 }

@@ -249,13 +249,12 @@ async fn page(mut visitor: Visitor, id: Uuid, sent: Option<Form>, status: Status
     let sees_cost = actor.level >= Level::Write;
     let text = |field: &str| call[field].as_str().unwrap_or_default().to_owned();
     let rights = recordings::level(&visitor);
-    let form = match sent {
-        Some(form) => form,
-        None => {
-            let now = fields(&call);
-            let now = now.each_ref().map(|(name, value)| (*name, value.as_str()));
-            visitor.form(Form::opened(now, version(&call))).await?
-        }
+    let form = if let Some(form) = sent {
+        form
+    } else {
+        let now = fields(&call);
+        let now = now.each_ref().map(|(name, value)| (*name, value.as_str()));
+        visitor.form(Form::opened(now, version(&call))).await?
     };
     let s = &mut visitor.shell;
     let (from, to) = (Party::of(s, &call["from"], &names), Party::of(s, &call["to"], &names));

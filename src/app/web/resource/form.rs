@@ -54,6 +54,7 @@ pub struct DataList {
 
 #[derive(Template)]
 #[template(path = "web/thing.html")]
+#[expect(clippy::struct_excessive_bools, reason = "each is about something else")]
 pub struct ThingPage<'a> {
     pub s: &'a Shell,
     pub title: String,

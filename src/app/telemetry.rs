@@ -99,10 +99,6 @@ fn describe() {
         ("dialplane_fills_failed_total", "Answers that could not be read from the database."),
         ("dialplane_fills_found_less_total", "Answers for which the database had less than this node knew."),
         (
-            "dialplane_read_ahead_total",
-            "Extensions that were read before anybody asked for them, and answers that were made from kept rows.",
-        ),
-        (
             "dialplane_calls_lacking_total",
             "Calls from outside that came without a field by which their carrier's numbers are read: see enable-post-var in xml_curl.conf.xml.",
         ),

@@ -66,7 +66,8 @@ impl Stage {
     }
 
     fn forget(&self) {
-        self.node.app.fetch.forget();
+        self.node.app.fetch.cache.clear();
+        self.node.app.fetch.cache.settle();
     }
 
     /// Every kind of fetch, each in many spellings.

@@ -23,7 +23,6 @@ use super::{
     request::{GroupView, View},
     roster,
     store::{self, TenantRow},
-    together::Looked,
 };
 use crate::node::generations::{Era, PLATFORM, Slot};
 use crate::{
@@ -193,7 +192,7 @@ fn keep(fetch: &Fetch, key: &Key, question: &Question, cached: &Arc<CachedAnswer
     fetch.cache.keep(&key, Arc::clone(cached));
 }
 
-async fn in_tenant(fetch: &Arc<Fetch>, slot: &Arc<Slot>, question: &Question) -> Result<Filled, FillError> {
+async fn in_tenant(fetch: &Fetch, slot: &Arc<Slot>, question: &Question) -> Result<Filled, FillError> {
     let era = fetch.generations.era();
     let found = read(fetch, slot, question).await?;
     let for_suspended =
@@ -226,7 +225,7 @@ fn finish(fetch: &Fetch, slot: &Arc<Slot>, era: Era, found: Found, for_suspended
 }
 
 /// Asks the database and renders the answer.
-async fn read(fetch: &Arc<Fetch>, slot: &Arc<Slot>, question: &Question) -> Result<Found, FillError> {
+async fn read(fetch: &Fetch, slot: &Slot, question: &Question) -> Result<Found, FillError> {
     let scope = slot.scope;
     // The switch looks for the domain that it asked for.
     let Some(domain) = &slot.domain else { return Ok(Found::none()) };
@@ -276,15 +275,10 @@ fn rendered<T>(
     Ok(Found { tenant: Some(tenant), body, stray: false, ..Found::none() })
 }
 
-async fn read_user(
-    fetch: &Arc<Fetch>,
-    slot: &Arc<Slot>,
-    name: &SipUsername,
-    shown: &Shown,
-) -> Result<Found, FillError> {
+async fn read_user(fetch: &Fetch, slot: &Slot, name: &SipUsername, shown: &Shown) -> Result<Found, FillError> {
     let scope = slot.scope;
     let Some(domain) = &slot.domain else { return Ok(Found::none()) };
-    let read = look_up(fetch, slot, name).await?;
+    let read = fetch.lookups.extension(&fetch.readers, scope, name.as_str()).await?;
     let extension = read.as_ref().and_then(|(_, extension)| extension.as_ref());
     // Whoever rings it looks for its devices by this name.
     let rung = extension
@@ -312,20 +306,6 @@ async fn read_user(
         render::user(at, &row, name.as_str(), shown, &fetch.keyring).map(Some)
     })
     .map(|found| Found { stray: shown.digest().is_some_and(|digest| !is_usual(digest, slot)), rung, ..found })
-}
-
-/// An extension, from what was read before if that is current.
-async fn look_up(fetch: &Arc<Fetch>, slot: &Arc<Slot>, name: &SipUsername) -> Result<Looked, ReadError> {
-    if let Some((tenant, extension)) = fetch.ahead.get(slot, name.as_str()) {
-        return Ok(Some((tenant, Some(extension))));
-    }
-    let era = fetch.generations.era();
-    let read = fetch.lookups.extension(&fetch.readers, slot.scope, name.as_str()).await?;
-    if let Some((tenant, Some(extension))) = &read {
-        fetch.ahead.keep(fetch, slot, era, tenant.clone(), [extension.clone()]);
-        fetch.ahead.looked_up(fetch, slot, generation(tenant.generation));
-    }
-    Ok(read)
 }
 
 /// Phones choose how to spell user and realm and, on a profile that forces a domain, any realm at all.

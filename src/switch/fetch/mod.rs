@@ -1,12 +1,10 @@
 //! The path of a fetch, in order: [`listener`] → [`whole`] or [`exchange`] → [`request`] → [`cache`], checked by
-//! [generation](crate::node::generations) → [`fill`] (`together` batches lookups of extensions, `ahead` reads others by the way) →
-//! [`render`].
+//! [generation](crate::node::generations) → [`fill`] (`together` batches lookups of extensions) → [`render`].
 //! A call that leaves the platform takes `outgoing` instead.
 //!
 //! This folder answers FreeSWITCH's fetches and does nothing else. [`crate::node::poller`] keeps the node's memory
 //! up to date, so that most fetches need no database.
 
-mod ahead;
 mod arrivals;
 pub mod cache;
 mod call;
@@ -142,7 +140,6 @@ pub struct Fetch {
     roster_flights: Arc<Flights<()>>,
     readers: Arc<Readers>,
     lookups: Arc<Lookups>,
-    ahead: ahead::Ahead,
     /// Connections for changes that come from a switch.
     changes: sqlx::PgPool,
     keyring: Arc<Keyring>,
@@ -201,7 +198,6 @@ impl Fetch {
             roster_flights: Arc::default(),
             readers: Arc::new(readers),
             lookups: Arc::default(),
-            ahead: ahead::Ahead::default(),
             changes,
             keyring,
             stale_limit: AtomicU64::new(limits.stale.as_secs()),
@@ -242,20 +238,7 @@ impl Fetch {
         self.stale_limit.store(limit.as_secs(), Ordering::Relaxed);
     }
 
-    /// Forgets what it keeps, for measurements.
-    pub fn forget(&self) {
-        self.cache.clear();
-        self.cache.settle();
-        self.ahead.clear();
-    }
-
-    /// How many answers this node made from rows that it had.
-    #[must_use]
-    pub fn made_from_rows(&self) -> u64 {
-        self.ahead.uses()
-    }
-
-    /// How often this node made an answer that it did not have.
+    /// How often this node asked the database for an answer.
     #[must_use]
     pub fn fills(&self) -> u64 {
         self.fills.load(Ordering::Relaxed)

@@ -1,6 +1,5 @@
 //! The SQL of a fetch. Each statement reads data and generation in one snapshot, so an answer's generation is certain.
 
-use futures_util::TryStreamExt as _;
 use sqlx::PgExecutor;
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -103,35 +102,6 @@ impl From<ExtensionRow> for MemberRow {
     }
 }
 
-/// Builds the extension from a row with the columns of [`extensions`]; `None` if there is none.
-macro_rules! extension_of {
-    ($tenant:expr, $row:expr) => {
-        (|| {
-            Some(ExtensionRow {
-                tenant_id: $tenant,
-                id: $row.id?,
-                number: $row.number?,
-                alias: $row.alias,
-                sip_username: $row.sip_username?,
-                sip_secret: $row.sip_secret?,
-                display_name: $row.display_name?,
-                caller_id_name: $row.caller_id_name,
-                caller_id_number: $row.caller_id_number,
-                voicemail_enabled: $row.voicemail_enabled?,
-                voicemail_pin: $row.voicemail_pin?,
-                voicemail_email: $row.voicemail_email,
-                codecs: $row.codecs,
-                max_registrations: $row.max_registrations?,
-                active: $row.active?,
-                own_number: $row.own_number,
-                calls: $row.calls?.0,
-                is_agent: $row.is_agent,
-                variables: $row.variables?.0,
-            })
-        })()
-    };
-}
-
 /// An extension by any of its names, with its tenant. `None`: no such tenant.
 pub async fn extension(
     db: impl PgExecutor<'_>,
@@ -180,7 +150,29 @@ pub async fn extensions(
     found.resize_with(tenants.len(), || None);
     for row in rows {
         let tenant = tenant_of!(row.tenant_id, row);
-        let extension = extension_of!(row.tenant_id, row);
+        let extension = (|| {
+            Some(ExtensionRow {
+                tenant_id: row.tenant_id,
+                id: row.id?,
+                number: row.number?,
+                alias: row.alias,
+                sip_username: row.sip_username?,
+                sip_secret: row.sip_secret?,
+                display_name: row.display_name?,
+                caller_id_name: row.caller_id_name,
+                caller_id_number: row.caller_id_number,
+                voicemail_enabled: row.voicemail_enabled?,
+                voicemail_pin: row.voicemail_pin?,
+                voicemail_email: row.voicemail_email,
+                codecs: row.codecs,
+                max_registrations: row.max_registrations?,
+                active: row.active?,
+                own_number: row.own_number,
+                calls: row.calls?.0,
+                is_agent: row.is_agent,
+                variables: row.variables?.0,
+            })
+        })();
         // Places are counted from one.
         let place = usize::try_from(row.place - 1).ok().and_then(|place| found.get_mut(place));
         if let Some(place) = place {
@@ -188,59 +180,6 @@ pub async fn extensions(
         }
     }
     Ok(found)
-}
-
-/// At most `limit` extensions of a tenant whose ids come after `after`, in that order. `None`: there are none.
-pub async fn next_extensions(
-    db: impl PgExecutor<'_>,
-    tenant: Uuid,
-    after: Uuid,
-    limit: i64,
-) -> sqlx::Result<Option<(TenantRow, Vec<ExtensionRow>)>> {
-    let mut rows = sqlx::query!(
-        r#"
-        with tenant as materialized (
-            select t.id, g.generation, t.domain, t.cluster_id, t.former_domains, t.former_clusters, t.status = 'active' as is_active,
-                   coalesce((t.settings #>> '{features,voicemail}')::boolean, true) as has_voicemail
-              from generation g join tenants t on t.id = g.scope where g.scope = $1)
-        select t.generation, t.domain as "domain: Domain", t.cluster_id, t.former_domains, t.former_clusters,
-               t.is_active as "tenant_active!",
-               e.id as "id?", e.number as "number?: ExtensionNumber", e.alias as "alias?: ExtensionNumber",
-               e.sip_username as "sip_username?: SipUsername", e.sip_secret as "sip_secret?",
-               e.display_name as "display_name?: DisplayName", e.caller_id_name as "caller_id_name?: CallerName",
-               e.caller_id_number as "caller_id_number?: CallerNumber",
-               e.voicemail_enabled and t.has_voicemail as "voicemail_enabled?",
-               e.voicemail_pin as "voicemail_pin?", e.voicemail_email as "voicemail_email?: Email",
-               e.codecs as "codecs?: Codecs", e.max_registrations as "max_registrations?",
-               (select h.number from assignments a join numbers h on h.tenant_id = a.tenant_id and h.id = a.number_id
-                 where a.tenant_id = e.tenant_id and a.user_id = e.user_id and h.status = 'active'
-                 order by a.created_at, h.id limit 1) as "own_number?: E164",
-               e.status = 'active' as active, e.variables as "variables?: sqlx::types::Json<Variables>",
-               e.calls as "calls?: sqlx::types::Json<CallHandling>",
-               exists (select from destination_refs r join destinations d on d.tenant_id = r.tenant_id and d.id = r.from_id
-                        where r.tenant_id = e.tenant_id and r.extension_id = e.id and d.kind = 'queue') as "is_agent!"
-          from tenant t join extensions e on e.tenant_id = t.id
-         where e.tenant_id = $1 and e.id > $2 and e.status <> 'deleted'
-         order by e.id
-         limit $3
-        "#,
-        tenant,
-        after,
-        limit
-    )
-    .fetch(db);
-    let (mut read, mut extensions) = (None, Vec::new());
-    while let Some(row) = rows.try_next().await? {
-        if read.is_none() {
-            read = Some(tenant_of!(tenant, row));
-        }
-        extensions.extend(extension_of!(tenant, row));
-        // So that reading many costs no fetch of the same thread a millisecond.
-        if extensions.len() % 32 == 0 {
-            tokio::task::yield_now().await;
-        }
-    }
-    Ok(read.map(|read| (read, extensions)))
 }
 
 /// A mailbox that belongs to no extension; its PIN is sealed.

@@ -70,6 +70,9 @@ async fn a_backup_brings_everything_back_in_another_cluster_under_another_user()
     assert!(again.contains("already exists") && again.contains("--yes"), "{again}");
     cli.json(&["backup", "--yes", file]);
     assert!(!cli.folder.join("of-today.partial").exists());
+    // What is said is why, and not that the dump lost its reader.
+    let nowhere = cli.refused(&["backup", cli.folder.join("none/of-today.backup").to_str().unwrap()]);
+    assert!(nowhere.contains("none/of-today") && nowhere.contains("No such file"), "{nowhere}");
 
     let elsewhere = Elsewhere::new("UTF8").await;
     let there = elsewhere.cli(&cli);

@@ -101,8 +101,10 @@ impl Tools {
         let mut output = running.child.stdout.take().ok_or_else(|| lost(PROGRAM))?;
         let taken = take(&mut output);
         drop(output);
-        running.end()?;
-        taken
+        let ended = running.end();
+        // If the file could not be written, the program only lost its reader.
+        taken?;
+        ended
     }
 
     /// Runs the script of a dump between two others, in the transaction that `before` begins and `after` commits.

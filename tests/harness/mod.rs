@@ -312,9 +312,21 @@ impl Node {
         shown.text()
     }
 
+    /// Makes something that a test needs. On a busy machine a connection to the database may come too late for a request, which says so with
+    /// 503: it is made again.
+    pub async fn makes(&self, path: &str, new: Value) -> Answer {
+        let since = std::time::Instant::now();
+        loop {
+            let answer = self.api("POST", path, new.clone()).await;
+            if answer.status != 503 || since.elapsed() > Duration::from_mins(1) {
+                return answer;
+            }
+        }
+    }
+
     /// Makes a tenant and returns its id.
     pub async fn tenant(&self, domain: &str) -> Uuid {
-        let answer = self.api("POST", "/v1/tenants", json!({ "domain": domain })).await;
+        let answer = self.makes("/v1/tenants", json!({ "domain": domain })).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
         answer.id()
     }
@@ -325,7 +337,7 @@ impl Node {
         if new.get("sip_username").is_none() {
             new["sip_username"] = new["number"].clone();
         }
-        let answer = self.api("POST", &format!("/v1/tenants/{tenant}/extensions"), new).await;
+        let answer = self.makes(&format!("/v1/tenants/{tenant}/extensions"), new).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
         answer.json()
     }

@@ -48,11 +48,11 @@ impl Stage {
         let settings = json!({ "country": "DE", "time_zone": "Europe/Berlin" });
         assert_eq!(node.api("PATCH", &format!("/v1/tenants/{tenant}/settings"), settings).await.status, 200);
         let agent = json!({ "first_name": "Ada", "last_name": "Lovelace", "email": "ada@acme.test" });
-        let agent = node.api("POST", &format!("/v1/admin/agents?tenant_id={tenant}"), agent).await;
+        let agent = node.makes(&format!("/v1/admin/agents?tenant_id={tenant}"), agent).await;
         assert_eq!(agent.status, 201, "{}", agent.text());
         let phone = agent.json()["extensions"][0]["sip_username"].as_str().unwrap().to_owned();
         let number = json!({ "number": "+493012345678" });
-        let number = node.api("POST", &format!("/v1/phone-numbers?tenant_id={tenant}"), number).await;
+        let number = node.makes(&format!("/v1/phone-numbers?tenant_id={tenant}"), number).await;
         assert_eq!(number.status, 201, "{}", number.text());
         let (agent, number) = (agent.id(), number.id());
         let mut stage = Self {
@@ -75,7 +75,7 @@ impl Stage {
     }
 
     pub async fn carrier(&self, name: &str, config: Value, rates: &str) -> Uuid {
-        let made = self.node.api("POST", "/v1/carriers", json!({ "name": name, "config": config })).await;
+        let made = self.node.makes("/v1/carriers", json!({ "name": name, "config": config })).await;
         assert_eq!(made.status, 201, "{}", made.text());
         let put = self.rates(made.id(), rates).await;
         assert_eq!(put.status, 201, "{}", put.text());
@@ -92,7 +92,7 @@ impl Stage {
         let mut to = json!({ "agent_id": self.agent });
         to.as_object_mut().unwrap().extend(patch.as_object().unwrap().clone());
         let path = format!("/v1/phone-numbers/{}/assign?tenant_id={}", self.number, self.tenant);
-        let answer = self.node.api("POST", &path, to).await;
+        let answer = self.node.makes(&path, to).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer
     }

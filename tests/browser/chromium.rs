@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fantoccini::{Client, ClientBuilder, Locator};
+use fantoccini::{Client, ClientBuilder, Locator, error::CmdError};
 use serde_json::{Value, json};
 
 /// One browser for one test.
@@ -109,22 +109,36 @@ impl Chromium {
             let is_named = format!("[normalize-space()='{text}' and not(@aria-hidden)]");
             format!("//{place}//button{is_named} | //{place}//a{is_named}")
         });
-        let thing = self.page.find(Locator::XPath(&places.join(" | "))).await;
+        let places = places.join(" | ");
+        // What is drawn anew meanwhile is found again.
+        let began = Instant::now();
+        while let Err(error) = self.click_at(text, &places).await {
+            assert!(error.is_stale_element_reference() && began.elapsed() < Duration::from_mins(1), "{text}: {error}");
+        }
+    }
+
+    async fn click_at(&self, text: &str, places: &str) -> Result<(), CmdError> {
+        let thing = self.page.find(Locator::XPath(places)).await;
         let Ok(thing) = thing else { panic!("no {text} in {}", self.text().await) };
-        if !thing.is_displayed().await.unwrap()
+        if !thing.is_displayed().await?
             && let Ok(menu) = self.page.find(Locator::Css(".menu-open")).await
         {
-            menu.click().await.unwrap();
+            menu.click().await?;
         }
-        self.click_on(thing).await;
+        self.bring_up(&thing).await?;
+        thing.click().await
     }
 
     /// Clicks it, wherever it is.
     pub async fn click_on(&self, thing: fantoccini::elements::Element) {
-        // The driver scrolls it below the bar, which would take the click.
-        let script = "arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })";
-        self.page.execute(script, vec![serde_json::to_value(&thing).unwrap()]).await.unwrap();
+        self.bring_up(&thing).await.unwrap();
         thing.click().await.unwrap();
+    }
+
+    /// Scrolls to it. The driver would scroll it below the bar, which would take the click.
+    async fn bring_up(&self, thing: &fantoccini::elements::Element) -> Result<(), CmdError> {
+        let script = "arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })";
+        self.page.execute(script, vec![serde_json::to_value(thing)?]).await.map(|_| ())
     }
 
     pub async fn text(&self) -> String {

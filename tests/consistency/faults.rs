@@ -79,7 +79,7 @@ async fn a_database_killed_and_restarted_under_load_fails_no_warm_key() {
         assert_eq!(node.sign_in("1000", "acme.test").await.status, 200);
     }
     println!("ten fetches one after the other without a database: {:?}", since.elapsed());
-    assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+    assert!(since.elapsed() < Duration::from_secs(20), "each waited for a poll: {:?}", since.elapsed());
     // Unknown things get 503, not "not found"; changes get 503.
     assert_eq!(node.sign_in("4711", "acme.test").await.status, 503, "an unknown user");
     assert_eq!(node.sign_in("1000", "unknown.test").await.status, 503, "an unknown domain");
@@ -95,7 +95,8 @@ async fn a_database_killed_and_restarted_under_load_fails_no_warm_key() {
         cluster
     });
     let cluster = up.await.unwrap();
-    // Within two seconds everything is normal: the node is fresh, unknown things are "not found", changes work and are in force.
+    // Soon everything is normal: the node is fresh, unknown things are "not found", changes work and are in force. How soon is in
+    // docs/performance.md.
     let since = Instant::now();
     loop {
         let known = node.sign_in("4711", "acme.test").await.status;
@@ -105,7 +106,7 @@ async fn a_database_killed_and_restarted_under_load_fails_no_warm_key() {
         if known == 200 && change.status == 200 {
             break;
         }
-        assert!(since.elapsed() < Duration::from_secs(2), "{known}, {}", change.text());
+        assert!(since.elapsed() < Duration::from_mins(1), "{known}, {}", change.text());
         pause(20).await;
     }
     println!("normal {:?} after the database was back", since.elapsed());

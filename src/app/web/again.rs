@@ -20,10 +20,15 @@ const NOT_KEPT: [&str; 13] = [
     "sip_password",
     "credential",
 ];
+/// Of these, what nobody types.
+const NOT_TYPED: [&str; 4] = ["csrf", "once", "file", "_do"];
+/// The field that says that something secret was typed, and is not kept.
+pub const LEFT_OUT: &str = "_left_out";
+
 /// Fields that nobody types: what the form was opened with. They are kept with what was typed, so that what somebody else saves meanwhile is
 /// not undone.
 fn is_of_the_page(name: &str) -> bool {
-    name == "version" || name == "was" || name.starts_with("was_")
+    name == LEFT_OUT || name == "version" || name == "was" || name.starts_with("was_")
 }
 
 /// Where pages are that one must be signed in for.
@@ -89,9 +94,17 @@ impl Again {
     #[must_use]
     pub fn of_form(path: &str, form: &Form) -> Self {
         let (page, is_typed_in_again) = page_of(path);
-        let is_kept = |name: &str| !NOT_KEPT.contains(&name.rsplit('.').next().unwrap_or(name));
-        let fields = form.sent().into_iter().filter(|(name, _)| is_typed_in_again && is_kept(name));
-        let typed = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let last = |name: &'_ str| name.rsplit('.').next().unwrap_or_default().to_owned();
+        let (kept, left) =
+            form.sent().into_iter().partition::<Vec<_>, _>(|(name, _)| !NOT_KEPT.contains(&&*last(name)));
+        let is_secret = |name: &str| !NOT_TYPED.contains(&&*last(name));
+        let mut typed = Vec::new();
+        if is_typed_in_again {
+            typed.extend(kept.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
+            if left.iter().any(|(name, value)| is_secret(name) && !value.trim().is_empty()) {
+                typed.push((LEFT_OUT.to_owned(), "1".to_owned()));
+            }
+        }
         Self { typed, ..Self::at(page) }.within_bounds()
     }
 
@@ -190,8 +203,8 @@ mod tests {
         assert_eq!(again.back, "/app/agents/new");
         assert_eq!(
             again.typed,
-            owned(&[&sent[..3], &page[..]].concat()),
-            "each of several values, and what the page had"
+            owned(&[&sent[..3], &page[..], &[(LEFT_OUT, "1")]].concat()),
+            "each of several values, what the page had, and that a secret was there"
         );
         // What only the page had is nobody's input.
         let question = Again::of_form("/app/keys/7/rotate", &Form::of_sent(&owned(&page)));

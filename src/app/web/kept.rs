@@ -10,7 +10,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Form, Turned, Visitor, kept_store as store, preview::Preview};
+use super::{Form, Turned, Visitor, again::LEFT_OUT, kept_store as store, preview::Preview};
 use crate::{
     http::problem::Problem,
     model::error::Error,
@@ -146,8 +146,10 @@ impl Visitor {
     /// What was typed before the session had ended, if the address refers to it. The page says that it is still there.
     pub async fn typed(&mut self) -> Result<Option<Vec<(String, String)>>, Turned> {
         let id = self.in_query("typed").and_then(|id| id.parse().ok());
-        let Some(Kept::Typed(typed)) = self.kept(id).await? else { return Ok(None) };
-        self.shell.flash = Some("form.was_kept");
+        let Some(Kept::Typed(mut typed)) = self.kept(id).await? else { return Ok(None) };
+        let all = typed.len();
+        typed.retain(|(name, _)| name != LEFT_OUT);
+        self.shell.flash = Some(if typed.len() == all { "form.was_kept" } else { "form.was_kept_but_secrets" });
         Ok(Some(typed))
     }
 

@@ -108,6 +108,27 @@ async fn fields_of_several_values_come_back_whole() {
     stage.node.stop().await;
 }
 
+/// A secret must not wait until somebody signs in, and whoever typed one must not think that it is still there.
+#[actix_web::test]
+async fn a_page_says_that_a_pin_was_not_kept() {
+    let stage = Stage::new().await;
+    let mut tab = Tab::of(&stage.node, &stage.owner).await;
+    for (pin, said) in [("493827", "passwords and PINs are not kept"), ("", "check it and send it")] {
+        let mut sent = form(&tab.get("/app/conferences/new").await.text());
+        set(&mut sent, "name", "room");
+        set(&mut sent, "pin", pin);
+        stage.execute("delete from sessions").await;
+        let asked = tab.post("/app/conferences/new", &refs(&sent)).await;
+        assert!(asked.status == 401 && (pin.is_empty() || !asked.text().contains(pin)), "{}", asked.text());
+        let back = tab.signs_in(&asked.text()).await;
+        let page = tab.get(&back).await.text();
+        assert!(page.contains(said), "{pin:?}: {page}");
+        let shown = form(&page);
+        assert_eq!((of(&shown, "name"), of(&shown, "pin")), ("room", ""));
+    }
+    stage.node.stop().await;
+}
+
 /// Where a form is, what is typed, and what is looked for.
 type Case<'a> = (String, Vec<(&'a str, &'a str)>, &'a str);
 

@@ -46,6 +46,49 @@ async fn the_second_of_two_tabs_shows_what_the_first_saved() {
     stage.node.stop().await;
 }
 
+/// A form that gets another row, or is drawn anew, stays as old as it is: what was saved since it was opened is seen when it is saved.
+#[actix_web::test]
+async fn a_form_that_is_drawn_anew_undoes_nothing_that_was_saved_since_it_was_opened() {
+    let stage = Stage::new().await;
+    let (node, tenant) = (&stage.node, stage.tenant);
+    let mut tab = Tab::of(node, &stage.owner).await;
+    let group =
+        node.api("POST", &format!("/v1/tenants/{tenant}/groups"), json!({ "name": "sales", "members": [] })).await;
+    assert_eq!(group.status, 201, "{}", group.text());
+    let id = group.id();
+    let parks = |seconds: u32| json!({ "routing": { "park_seconds": seconds } });
+    for (page, path, theirs, field, value, act) in [
+        (
+            format!("/app/groups/{id}"),
+            format!("/v1/tenants/{tenant}/groups/{id}"),
+            json!({ "ring_seconds": 44 }),
+            "ring_seconds",
+            "44",
+            "add:members",
+        ),
+        (
+            "/app/company".to_owned(),
+            format!("/v1/tenants/{tenant}/settings"),
+            parks(88),
+            "routing.park_seconds",
+            "88",
+            "refresh",
+        ),
+    ] {
+        let opened = fields(&tab.get(&page).await.text());
+        assert_ne!(of(&opened, field), value);
+        assert_eq!(node.api("PATCH", &path, theirs).await.status, 200);
+        let mut sent = opened.clone();
+        sent.push(("_do".into(), act.into()));
+        let anew = tab.post(&page, &refs(&sent)).await;
+        assert_eq!(anew.status, 200, "{}", anew.text());
+        let told = tab.post(&page, &refs(&fields(&anew.text()))).await;
+        assert_eq!(told.status, 409, "{page}: {}", told.text());
+        assert_eq!(of(&fields(&told.text()), field), value, "{page}");
+    }
+    stage.node.stop().await;
+}
+
 impl Stage {
     /// A call's page, and its path in the API.
     async fn call_page(&self) -> (String, String) {

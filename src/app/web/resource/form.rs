@@ -261,11 +261,14 @@ pub struct Showing<'a> {
     /// Whether somebody else has saved since the form was opened.
     pub meanwhile: bool,
     pub focus: Option<String>,
+    /// The form that is drawn anew, without having been saved: it stays as old as it is.
+    pub opened: Option<&'a Sent>,
 }
 
 impl<'a> Showing<'a> {
     pub fn plain(asked: &'a Asked, draft: &'a Value) -> Self {
-        Self { asked, draft, refused: Refused::default(), others: BTreeMap::new(), meanwhile: false, focus: None }
+        let refused = Refused::default();
+        Self { asked, draft, refused, others: BTreeMap::new(), meanwhile: false, focus: None, opened: None }
     }
 
     /// Draws the form's fields, and what is wrong with them.
@@ -501,6 +504,10 @@ async fn one_form(at: &At, thing: &Value, showing: Showing<'_>, status: StatusCo
         let theirs = showing.asked.draft(thing);
         let shown = showing.asked.paths().map(|(path, _)| (path.to_owned(), value_at(&theirs, path).clone()));
         page.was = Value::Object(shown.collect::<Map<_, _>>()).to_string();
+        if let Some(sent) = showing.opened {
+            page.version = sent.raw("version").trim().parse().ok().or(page.version);
+            page.was = Some(sent.raw("was")).filter(|was| !was.is_empty()).map_or(page.was, ToOwned::to_owned);
+        }
         page.meanwhile = showing.meanwhile;
         showing.draw(at, &mut page).await?;
     } else {
@@ -606,7 +613,7 @@ async fn saved(at: &At, id: &str, thing: Value, sent: &Sent, (path, to): (&str, 
     let mut draft = asked.typed(theirs.clone(), sent);
     if sent.has("_do") {
         let focus = rows(&mut draft, sent.raw("_do")).map(|row| first_of(&asked, &row));
-        let showing = Showing { focus, ..Showing::plain(&asked, &draft) };
+        let showing = Showing { focus, opened: Some(sent), ..Showing::plain(&asked, &draft) };
         return one_form(at, &thing, showing, StatusCode::OK).await;
     }
     // A form without its version would undo what somebody else has saved.

@@ -1,6 +1,9 @@
 //! After signing in (again), visitors continue where they were, with their input.
 
-use super::{Form, in_query, kept::Kept};
+use super::{
+    Form, in_query,
+    kept::{Kept, LEFT_OUT},
+};
 
 /// The largest form that is kept while somebody signs in, as their browser sends it: the page takes 64 KiB, with address and password.
 const MOST: usize = 60 * 1024;
@@ -22,9 +25,6 @@ const NOT_KEPT: [&str; 13] = [
 ];
 /// Of these, what nobody types.
 const NOT_TYPED: [&str; 4] = ["csrf", "once", "file", "_do"];
-/// The field that says that something secret was typed, and is not kept.
-pub const LEFT_OUT: &str = "_left_out";
-
 /// Fields that nobody types: what the form was opened with. They are kept with what was typed, so that what somebody else saves meanwhile is
 /// not undone.
 fn is_of_the_page(name: &str) -> bool {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Form, Turned, Visitor, again::LEFT_OUT, kept_store as store, preview::Preview};
+use super::{Form, Turned, Visitor, kept_store as store, preview::Preview};
 use crate::{
     http::problem::Problem,
     model::error::Error,
@@ -85,6 +85,9 @@ impl Led {
         answer.finish()
     }
 }
+
+/// The field that says that something secret was typed, and is not kept.
+pub const LEFT_OUT: &str = "_left_out";
 
 impl Kept {
     fn lifetime(&self) -> Duration {

@@ -113,9 +113,17 @@ async fn figures_are_those_of_the_calls_after_late_double_and_missing_records() 
         let since = (Utc::now() - chrono::TimeDelta::days(4)).date_naive();
         for by in ["all", "agent", "number", "country"] {
             let whose = format!("?tenant_id={}&since={since}&within_seconds=15&by={by}", stage.tenant);
-            let report = stage.reports(&whose).await.json();
             let expected = computed(&raw, 15.0);
-            assert_eq!(compared(&report["total"], &expected), expected, "{by}: {calls:#?}");
+            // The node's own worker may have taken a call or a day, and is a moment behind.
+            let asked = std::time::Instant::now();
+            let report = loop {
+                let report = stage.reports(&whose).await.json();
+                if compared(&report["total"], &expected) == expected {
+                    break report;
+                }
+                assert!(asked.elapsed().as_secs() < 60, "{by}: {report}, expected {expected}: {calls:#?}");
+                stage.folded().await;
+            };
             let rows = report["rows"].as_array().unwrap();
             let with_key = |call: &&Value| match by {
                 "agent" => !call["agent_id"].is_null(),

@@ -94,10 +94,9 @@ impl Again {
     #[must_use]
     pub fn of_form(path: &str, form: &Form) -> Self {
         let (page, is_typed_in_again) = page_of(path);
-        let last = |name: &'_ str| name.rsplit('.').next().unwrap_or_default().to_owned();
-        let (kept, left) =
-            form.sent().into_iter().partition::<Vec<_>, _>(|(name, _)| !NOT_KEPT.contains(&&*last(name)));
-        let is_secret = |name: &str| !NOT_TYPED.contains(&&*last(name));
+        let is_one_of = |names: &[&str], name: &str| names.contains(&name.rsplit('.').next().unwrap_or(name));
+        let (kept, left) = form.sent().into_iter().partition::<Vec<_>, _>(|(name, _)| !is_one_of(&NOT_KEPT, name));
+        let is_secret = |name: &str| !is_one_of(&NOT_TYPED, name);
         let mut typed = Vec::new();
         if is_typed_in_again {
             typed.extend(kept.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));

@@ -6,41 +6,65 @@ use std::{
     path::Path,
 };
 
+use quick_xml::escape::escape;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use x509_parser::extensions::GeneralName;
 
-/// The address in a URL. Nobody can be reached at 0.0.0.0 by somebody who checks a certificate: there, a name of the certificate stands, or
-/// else this machine's own address.
+/// The address in a URL. Somebody who checks a certificate believes only the names and addresses in it, and nobody can be reached at 0.0.0.0:
+/// a name of the certificate stands for both, or else this machine's own address.
 #[must_use]
 pub fn authority(listener: SocketAddr, certificate: Option<&Path>) -> String {
-    if !listener.ip().is_unspecified() {
-        return listener.to_string();
-    }
-    if let Some(name) = certificate.and_then(first_name) {
+    let names = certificate.map(names).unwrap_or_default();
+    let is_named = names.iter().any(|name| *name == host(listener.ip()));
+    if let Some(name) = names.first().filter(|_| !is_named) {
         return format!("{name}:{}", listener.port());
     }
     let here = match listener.ip() {
-        IpAddr::V4(_) => IpAddr::from(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(_) => IpAddr::from(Ipv6Addr::LOCALHOST),
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::from(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::from(Ipv6Addr::LOCALHOST),
+        ip => ip,
     };
     SocketAddr::new(here, listener.port()).to_string()
 }
 
-/// The first name or address for which a certificate is valid, as a URL has it. A name with `*` stands for others.
-fn first_name(certificate: &Path) -> Option<String> {
+/// Whether nobody who checks this certificate believes the URL that `authority` makes: it names only others, such as `*.example.com`.
+#[must_use]
+pub fn is_without_name(certificate: &Path) -> bool {
+    names(certificate).is_empty()
+}
+
+/// An address as a URL has it.
+fn host(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
+}
+
+/// The names and addresses for which a certificate is valid, as a URL has them. A name with `*` stands for others. A certificate without any
+/// is valid for its common name: OpenSSL, with which the switch's curl checks, still takes that (`X509_check_host`).
+fn names(certificate: &Path) -> Vec<String> {
+    let Some(names) = read_names(certificate) else { return Vec::new() };
+    names.into_iter().filter(|name| !name.contains('*')).collect()
+}
+
+fn read_names(certificate: &Path) -> Option<Vec<String>> {
     let chain = CertificateDer::pem_slice_iter(&fs::read(certificate).ok()?).next()?.ok()?;
     let (_, parsed) = x509_parser::parse_x509_certificate(&chain).ok()?;
-    let names = parsed.subject_alternative_name().ok()??.value.general_names.iter();
-    let mut names = names.filter_map(|name| match name {
-        GeneralName::DNSName(name) if !name.contains('*') => Some((*name).to_owned()),
+    let Some(others) = parsed.subject_alternative_name().ok()? else {
+        let common = parsed.subject().iter_common_name().filter_map(|name| name.as_str().ok());
+        return Some(common.map(ToOwned::to_owned).collect());
+    };
+    let names = others.value.general_names.iter().filter_map(|name| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
         GeneralName::IPAddress(bytes) => match bytes.len() {
-            4 => <[u8; 4]>::try_from(*bytes).ok().map(|bytes| Ipv4Addr::from(bytes).to_string()),
-            16 => <[u8; 16]>::try_from(*bytes).ok().map(|bytes| format!("[{}]", Ipv6Addr::from(bytes))),
+            4 => <[u8; 4]>::try_from(*bytes).ok().map(|bytes| host(IpAddr::from(bytes))),
+            16 => <[u8; 16]>::try_from(*bytes).ok().map(|bytes| host(IpAddr::from(bytes))),
             _ => None,
         },
         _ => None,
     });
-    names.next()
+    Some(names.collect())
 }
 
 /// The parameters with which a switch checks who answers at this URL (`do_config` and `xml_url_fetch` in mod_xml_curl.c): both the certificate
@@ -65,9 +89,10 @@ pub fn checks(url: &str, certificate: Option<&Path>, shows_own: bool) -> Vec<(&'
 /// A `<binding>` of xml_curl.conf.xml for a switch.
 #[must_use]
 pub fn binding(url: &str, name: &str, token: &str, checks: &[(&'static str, String)]) -> String {
-    let checks = checks
-        .iter()
-        .fold(String::new(), |text, (name, value)| format!("{text}    <param name=\"{name}\" value=\"{value}\"/>\n"));
+    let checks = checks.iter().fold(String::new(), |text, (name, value)| {
+        format!("{text}    <param name=\"{name}\" value=\"{}\"/>\n", escape(value.as_str()))
+    });
+    let url = escape(url);
     format!(
         "  <binding name=\"dialplane\">
     <param name=\"gateway-url\" value=\"{url}\" bindings=\"directory|dialplan|configuration|languages|chatplan\"/>
@@ -95,10 +120,23 @@ mod tests {
             path
         };
         let (one, two) = (file(&["pbx.example.com"]), file(&["*.example.com", "192.0.2.7"]));
+        let stars = file(&["*.example.com", "*.example.org", "*.example.net"]);
+        // Without a name besides its common one.
+        let mut parameters = rcgen::CertificateParams::default();
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, "old.example.com");
+        let old = folder.join("old.crt");
+        let made = parameters.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+        fs::write(&old, made.pem()).unwrap();
+        assert!(is_without_name(&stars) && !is_without_name(&two) && !is_without_name(&old));
         for (listener, certificate, host) in [
             ("0.0.0.0:8080", Some(&one), "pbx.example.com:8080"),
             ("[::]:8080", Some(&two), "192.0.2.7:8080"),
-            ("192.0.2.1:8080", Some(&one), "192.0.2.1:8080"),
+            ("192.0.2.1:8080", Some(&one), "pbx.example.com:8080"),
+            ("192.0.2.7:8080", Some(&two), "192.0.2.7:8080"),
+            ("192.0.2.1:8080", None, "192.0.2.1:8080"),
+            ("192.0.2.1:8080", Some(&stars), "192.0.2.1:8080"),
+            ("0.0.0.0:8080", Some(&stars), "127.0.0.1:8080"),
+            ("0.0.0.0:8080", Some(&old), "old.example.com:8080"),
             ("0.0.0.0:8080", None, "127.0.0.1:8080"),
             ("[::]:8080", None, "[::1]:8080"),
             ("[2001:db8::1]:8080", None, "[2001:db8::1]:8080"),
@@ -108,6 +146,25 @@ mod tests {
         }
         assert_eq!(authority("0.0.0.0:1".parse().unwrap(), Some(&folder.join("missing"))), "127.0.0.1:1");
         fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_binding_is_xml_whatever_its_paths_are_called() {
+        let checks = [("ssl-cacert-file", "/etc/R&D \"x\" <1>/c.pem".to_owned())];
+        let text = binding("https://pbx.test/fs/xml", "fs1", "T", &checks);
+        let mut reader = quick_xml::Reader::from_str(&text);
+        let mut values = Vec::new();
+        loop {
+            match reader.read_event().unwrap() {
+                quick_xml::events::Event::Eof => break,
+                quick_xml::events::Event::Empty(tag) => {
+                    let value = tag.try_get_attribute("value").unwrap().unwrap();
+                    values.push(quick_xml::escape::unescape(&value.value).unwrap().into_owned());
+                }
+                _ => {}
+            }
+        }
+        assert!(values.contains(&checks[0].1), "{values:?}");
     }
 
     #[test]

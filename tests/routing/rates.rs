@@ -68,10 +68,7 @@ async fn heads_say_which_column_is_the_price_and_a_preview_says_how_they_were_re
     let shown = preview(&stage, cheap, sheet).await;
     let meanings = shown["columns"].as_array().unwrap().iter().map(|one| one["meaning"].as_str().unwrap());
     assert_eq!(meanings.collect::<Vec<_>>(), ["prefix", "first_seconds", "step_seconds", "price"]);
-    assert_eq!(
-        (&shown["columns"][0]["read_as"], &shown["columns"][3]["read_as"]),
-        (&json!("+44"), &json!("1.5 a minute"))
-    );
+    assert_eq!((&shown["columns"][0]["read_as"], &shown["columns"][3]["read_as"]), (&json!("+44"), &json!("1.5/min")));
     let listed = async |prefix: &str| {
         stage.node.api("GET", &format!("/v1/carriers/{cheap}/rates?prefix={prefix}"), Value::Null).await.items()
     };

@@ -1,6 +1,7 @@
 //! `demo`: a node with a sample tenant, two phones, a phone number and a switch's credentials, ready to use.
 
 use std::{
+    borrow::Cow,
     fs,
     io::Write as _,
     os::unix::fs::OpenOptionsExt as _,
@@ -85,6 +86,9 @@ struct Ready<'a> {
     app_url: String,
     #[serde(flatten)]
     made: &'a Made,
+    /// Whether they were made just now.
+    #[serde(skip)]
+    is_first: bool,
 }
 
 pub async fn run(settings: &Settings, source: Source, json: bool) -> anyhow::Result<()> {
@@ -95,7 +99,7 @@ pub async fn run(settings: &Settings, source: Source, json: bool) -> anyhow::Res
         started = start(settings, source, &database) => Some(started),
         () = stop.told() => None,
     };
-    let (app, made) = match started {
+    let (app, made, is_first) = match started {
         Some(Ok(started)) => started,
         stopped => {
             database.close();
@@ -108,6 +112,7 @@ pub async fn run(settings: &Settings, source: Source, json: bool) -> anyhow::Res
         cdr_url: format!("{switch}{CDR_PATH}"),
         app_url: settings.app_url(app.app_address),
         made: &made,
+        is_first,
     };
     if json {
         println!("{}", serde_json::to_string(&ready)?);
@@ -124,10 +129,10 @@ pub async fn run(settings: &Settings, source: Source, json: bool) -> anyhow::Res
     Ok(())
 }
 
-async fn start(settings: &Settings, source: Source, database: &Database) -> anyhow::Result<(App, Made)> {
+async fn start(settings: &Settings, source: Source, database: &Database) -> anyhow::Result<(App, Made, bool)> {
     let app = App::start_on(Sockets::default(), settings, Some(source), database.servers.clone()).await?;
     match make(&settings.data_dir.join("demo.json"), &app).await {
-        Ok(made) => Ok((app, made)),
+        Ok((made, is_first)) => Ok((app, made, is_first)),
         Err(error) => {
             app.stop().await;
             Err(error)
@@ -135,8 +140,8 @@ async fn start(settings: &Settings, source: Source, database: &Database) -> anyh
     }
 }
 
-/// Makes what is missing. What is there stays as it is.
-async fn make(file: &Path, app: &App) -> anyhow::Result<Made> {
+/// Makes what is missing. What is there stays as it is. Says whether it was made just now.
+async fn make(file: &Path, app: &App) -> anyhow::Result<(Made, bool)> {
     let changes = &app.changes;
     let domain = Domain::parse(DOMAIN)?;
     let kept = fs::read(file).ok().and_then(|text| serde_json::from_slice::<Made>(&text).ok());
@@ -144,7 +149,7 @@ async fn make(file: &Path, app: &App) -> anyhow::Result<Made> {
     if let (Some(kept), Some(tenant)) = (kept, &tenant)
         && kept.tenant.id == tenant.id
     {
-        return Ok(kept);
+        return Ok((kept, false));
     }
     if tenant.is_some() {
         anyhow::bail!(
@@ -156,7 +161,7 @@ async fn make(file: &Path, app: &App) -> anyhow::Result<Made> {
     // The file first: if it can't be written, nothing is created.
     keep(file, &made).with_context(|| format!("{} can't be written", file.display()))?;
     change.commit().await?;
-    Ok(made)
+    Ok((made, true))
 }
 
 async fn make_all(change: &mut Change, passwords: &Passwords, domain: Domain) -> anyhow::Result<Made> {
@@ -221,8 +226,15 @@ fn keep(file: &Path, made: &Made) -> anyhow::Result<()> {
 
 /// The options with which curl believes a certificate of our own, and shows one if it has to.
 fn curl_trusts(certificate: Option<&Path>, shows_own: bool) -> String {
-    let trusted = certificate.map(|file| format!(" --cacert {}", absolute(file).display())).unwrap_or_default();
+    let trusted = certificate.map(|file| format!(" --cacert {}", as_typed(&absolute(file)))).unwrap_or_default();
     if shows_own { format!("{trusted} --cert SWITCH.crt --key SWITCH.key") } else { trusted }
+}
+
+/// A path as it is typed into a shell, which would take it apart at a blank.
+fn as_typed(path: &Path) -> String {
+    let path = path.display().to_string();
+    // Only a path with a NUL can't be quoted, and no system has one.
+    shlex::try_quote(&path).map(Cow::into_owned).unwrap_or(path)
 }
 
 /// A path that also works from another folder.
@@ -239,7 +251,7 @@ fn for_a_person(ready: &Ready<'_>, settings: &Settings) -> String {
     // Writing to a String can't fail.
     let _ = write!(
         text,
-        "Dialplane is ready.
+        "Dialplane is ready.{since}
 
 Phones of {domain} (SIP user, password):
 {phones}
@@ -247,7 +259,7 @@ Phones of {domain} (SIP user, password):
 
 Put this into your FreeSWITCH's autoload_configs/xml_curl.conf.xml, inside <bindings>:
 
-{binding}
+{binding}{unnamed}
 or use all of freeswitch-conf/ and set dialplane_url and dialplane_credentials in its site.xml.
 
 Try a fetch as a switch does it:
@@ -269,10 +281,16 @@ The command line, with this database:
 
 Ctrl-C stops it. Its data is kept.
 ",
+        since = if ready.is_first {
+            ""
+        } else {
+            " These are the names and secrets of its first start: what was changed since is not shown."
+        },
+        unnamed = settings.lacks_switch_url(),
         directory = if settings.database_url.is_some() {
             String::new()
         } else {
-            format!(" --data-dir {}", directory.display())
+            format!(" --data-dir {}", as_typed(&directory))
         },
         binding = reached::binding(url, name, token, &settings.switch_checks(url)),
         switch_tls = curl_trusts(settings.switch_tls_certificate.as_deref(), settings.switch_tls_client_ca.is_some()),

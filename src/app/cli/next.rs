@@ -14,9 +14,10 @@ pub fn switch(settings: &Settings, name: &str, token: &str) {
         "
 The token is shown only this once. Put it into the switch's autoload_configs/xml_curl.conf.xml, inside <bindings>:
 
-{binding}
+{binding}{unnamed}
 or use all of freeswitch-conf/ and set dialplane_url and dialplane_credentials in its site.xml{and_file}. Then restart the switch, and
 check it with `dialplane doctor --switch-conf DIR`.",
+        unnamed = settings.lacks_switch_url(),
         and_file = if checks.is_empty() { "" } else { ", and dialplane_ca_file" },
     );
     if let Some((_, file)) = checks.iter().find(|(name, _)| *name == "ssl-cacert-file") {

@@ -88,8 +88,23 @@ const CHOICES: [&str; 19] = [
 ];
 
 /// What other entries mention by its id, and may be gone.
-const GONE: [&str; 8] =
-    ["agents", "users", "extensions", "groups", "destinations", "numbers", "dialplan-entries", "keys"];
+const GONE: [&str; 15] = [
+    "agents",
+    "users",
+    "extensions",
+    "groups",
+    "destinations",
+    "numbers",
+    "dialplan-entries",
+    "keys",
+    "pools",
+    "webhooks",
+    "recordings",
+    "carriers",
+    "tenants",
+    "clusters",
+    "switches",
+];
 
 /// An entry as it is shown.
 struct Row {
@@ -161,14 +176,19 @@ async fn list(visitor: Visitor, query: Query<ListQuery>) -> Page {
     let page = window.page(entries, |entry| entry.id);
     let ids = page.items.iter().flat_map(ids).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
     let tenants = page.items.iter().filter_map(|entry| entry.tenant_id).collect::<Vec<_>>();
+    let of_platform = actor.tenant.is_none();
     let mut names = audit::store::names(&mut *db, &tenants, &ids).await?.into_iter().collect::<HashMap<_, _>>();
+    if of_platform {
+        names.extend(audit::store::names_of_platform(&mut *db, &ids).await?);
+    }
     // Things that are gone have the name that they had then. An entry about what led to them may be a little older.
     let unknown = ids.iter().filter(|id| !names.contains_key(id));
     let resources = unknown.flat_map(|id| GONE.map(|kind| format!("{kind}/{id}"))).collect::<Vec<_>>();
     if let Some(oldest) = page.items.iter().map(|entry| entry.at).min()
         && !resources.is_empty()
     {
-        let gone = audit::store::last_values(&mut *db, &tenants, &resources, oldest - TimeDelta::minutes(1)).await?;
+        let since = oldest - TimeDelta::minutes(1);
+        let gone = audit::store::last_values(&mut *db, &tenants, of_platform, &resources, since).await?;
         names.extend(gone.iter().filter_map(|(resource, values)| {
             let id = resource.split('/').nth(1)?.parse().ok()?;
             Some((id, own_name(values)?))
@@ -219,7 +239,8 @@ fn read(s: &Shell, entry: AuditEntry, names: &HashMap<Uuid, String>) -> Row {
     let parts = entry.resource.split('/').collect::<Vec<_>>();
     let (kind, id) = (parts[0], parts.get(1).copied().unwrap_or_default());
     let known = id.parse::<Uuid>().ok().and_then(|id| names.get(&id).cloned());
-    let called = |id: &str| if id.parse::<Uuid>().is_ok() { short(id) } else { id.to_owned() };
+    // Some things leave no name: that of a contact would outlast the erasure of a person's data.
+    let called = |id: &str| if id.parse::<Uuid>().is_ok() { nameless(s, id) } else { id.to_owned() };
     let (kind, name) = if let Some(part) = parts.get(2) {
         // Something of a thing, such as `tenants/ID/settings` or `clusters/ID/configuration/voicemail.conf`, is called after the thing.
         let of = known.unwrap_or_else(|| called(id));
@@ -268,7 +289,11 @@ fn who(s: &Shell, actor: &str) -> String {
 
 /// The name in something's own values.
 fn own_name(value: &Value) -> Option<String> {
-    let text = |key: &str| value.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let text = |key: &str| match value.get(key)? {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
     if let Some(user) = value.get("user") {
         return own_name(user);
     }
@@ -281,7 +306,12 @@ fn own_name(value: &Value) -> Option<String> {
     if let (Some(first), Some(last)) = (text("first_number"), text("last_number")) {
         return Some(format!("{first}–{last}"));
     }
-    ["name", "domain", "number", "email"].into_iter().find_map(text).map(ToOwned::to_owned)
+    ["name", "domain", "number", "email", "url"].into_iter().find_map(text)
+}
+
+/// Something that is gone without a name.
+fn nameless(s: &Shell, id: &str) -> String {
+    format!("{} {}", s.t("audit.gone"), short(id))
 }
 
 /// The end of an id, which is enough to distinguish it on this page.

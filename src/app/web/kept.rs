@@ -10,7 +10,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Form, Turned, Visitor, kept_store as store, preview::Preview};
+use super::{FLASH_COOKIE, Form, Turned, Visitor, flash_cookie, kept_store as store, preview::Preview};
 use crate::{
     http::problem::Problem,
     model::error::Error,
@@ -72,11 +72,26 @@ pub enum Kept {
 pub struct Led {
     pub to: String,
     pub cookies: Vec<String>,
+    #[serde(default)]
+    pub at: DateTime<Utc>,
 }
 
+/// How soon the same form comes again after a double click, or from a browser that tried again by itself. Whoever sends it later means
+/// to do something anew, and must read that nothing was done: a colleague may have changed the thing since.
+const AGAIN_AT_ONCE: Duration = Duration::seconds(20);
+
 impl Led {
-    /// The same answer.
-    pub fn again(&self) -> HttpResponse {
+    /// The answer for the same form, which came again at `now`.
+    pub fn for_the_same_form(mut self, now: DateTime<Utc>) -> Self {
+        if now - self.at > AGAIN_AT_ONCE {
+            let says = format!("{FLASH_COOKIE}=");
+            self.cookies.retain(|cookie| !cookie.starts_with(&says));
+            self.cookies.push(flash_cookie("form.was_sent_before").to_string());
+        }
+        self
+    }
+
+    pub fn answer(&self) -> HttpResponse {
         let mut answer = HttpResponse::SeeOther();
         answer.insert_header((header::LOCATION, self.to.as_str()));
         for cookie in &self.cookies {

@@ -310,7 +310,7 @@ fn theme(request: &HttpRequest) -> Option<&'static str> {
     }
 }
 
-const FLASHES: [&str; 31] = [
+const FLASHES: [&str; 32] = [
     "agents.was_suspended",
     "agents.was_activated",
     "agents.was_deleted",
@@ -338,6 +338,7 @@ const FLASHES: [&str; 31] = [
     "thing.was_added",
     "thing.was_deleted",
     "thing.was_saved",
+    "form.was_sent_before",
     "reset.done",
     "sign_out.done",
     "verify.done",
@@ -426,8 +427,12 @@ pub fn see_other(path: &str) -> HttpResponse {
 /// Redirects to another page, which says what was done.
 #[must_use]
 pub fn done(path: &str, flash: &'static str) -> HttpResponse {
-    let cookie = Cookie::build(FLASH_COOKIE, flash).path("/").http_only(true).same_site(SameSite::Lax);
-    HttpResponse::SeeOther().insert_header((header::LOCATION, path)).cookie(cookie.finish()).finish()
+    HttpResponse::SeeOther().insert_header((header::LOCATION, path)).cookie(flash_cookie(flash)).finish()
+}
+
+/// What the next page says, once.
+fn flash_cookie(flash: &'static str) -> Cookie<'static> {
+    Cookie::build(FLASH_COOKIE, flash).path("/").http_only(true).same_site(SameSite::Lax).finish()
 }
 
 #[get("/")]

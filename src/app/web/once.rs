@@ -79,7 +79,10 @@ impl Visitor {
         let began = Instant::now();
         while !claim(&self.api, turn).await? {
             match self.kept(Some(turn.id)).await? {
-                Some(Kept::Led(led)) => return Err(Turned::Led(Box::new(led))),
+                Some(Kept::Led(led)) => {
+                    let now = clock_store::now(self.api.pool()).await?;
+                    return Err(Turned::Led(Box::new(led.for_the_same_form(now))));
+                }
                 _ if began.elapsed() > WAIT => {
                     return Err(Problem::from(Code::ChangesUnderWay.with("seconds", WAIT.as_secs())).into());
                 }
@@ -113,15 +116,26 @@ async fn settled<B: MessageBody>(api: &Api, turn: Turn, answer: &ServiceResponse
     let to = to.filter(|_| response.status() == StatusCode::SEE_OTHER && response.error().is_none());
     let Some(to) = to else { return Ok(store::give_back(api.pool(), turn.id, turn.session).await?) };
     let cookies = response.headers().get_all(header::SET_COOKIE).filter_map(text).collect();
-    let led = Kept::Led(Led { to, cookies });
+    let at = clock_store::now(api.pool()).await?;
+    let led = Kept::Led(Led { to, cookies, at });
     let sealed = seal_for(api.changes.keyring(), turn.session, turn.id, &led)?;
-    let until = clock_store::now(api.pool()).await? + SAME;
-    Ok(store::settle(api.pool(), turn.id, turn.session, &sealed, until).await?)
+    Ok(store::settle(api.pool(), turn.id, turn.session, &sealed, at + SAME).await?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_form_that_comes_again_later_says_that_nothing_was_done() {
+        let at = chrono::DateTime::UNIX_EPOCH;
+        let cookies = vec!["dialplane_flash=thing.was_saved; Path=/".to_owned(), "theme=dark".to_owned()];
+        let led = || Led { to: "/app/extensions".into(), cookies: cookies.clone(), at };
+        assert_eq!(led().for_the_same_form(at + Duration::seconds(19)).cookies, cookies);
+        let later = led().for_the_same_form(at + Duration::seconds(21));
+        assert_eq!((&*later.to, &later.cookies[0], later.cookies.len()), ("/app/extensions", &cookies[1], 2));
+        assert!(later.cookies[1].starts_with("dialplane_flash=form.was_sent_before; "), "{}", later.cookies[1]);
+    }
 
     #[test]
     fn the_same_form_with_other_input_or_in_another_session_is_another() {

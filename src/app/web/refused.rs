@@ -41,7 +41,7 @@ impl actix_web::ResponseError for Turned {
         match self {
             Self::Away | Self::Again(_) => see_other("/sign-in"),
             Self::Elsewhere => see_other("/platform/tenants"),
-            Self::Led(led) => led.again(),
+            Self::Led(led) => led.answer(),
             Self::Problem(problem) => HttpResponse::new(actix_web::ResponseError::status_code(problem.as_ref())),
         }
     }

@@ -105,19 +105,20 @@ pub async fn is_foreign(db: impl PgExecutor<'_>, switch: Uuid, calls: &[Uuid]) -
     .await
 }
 
-/// When a call was admitted that costs something. `callee` is absent in legs that began under an earlier version.
+/// When a call to somebody was admitted that costs something; when its first one was, if no callee has this spelling. Legs that began
+/// under an earlier version name none.
 pub async fn admitted_at(
     db: impl PgExecutor<'_>,
     call: Uuid,
     callee: Option<&str>,
 ) -> sqlx::Result<Option<DateTime<Utc>>> {
     sqlx::query_scalar!(
-        "select min(at) as at from admissions
-          where call_id = $1 and admitted and not emergency and ($2::text is null or callee = $2)",
+        "select at from admissions where call_id = $1 and admitted and not emergency
+          order by callee is not distinct from $2 desc, at limit 1",
         call,
         callee
     )
-    .fetch_one(db)
+    .fetch_optional(db)
     .await
 }
 

@@ -161,10 +161,13 @@ impl Told {
     }
 }
 
-/// A time in microseconds or else seconds, as milliseconds; `None` for 0 (never), and for what can't be.
+/// A time in microseconds or else seconds, as milliseconds; `None` for 0 (never), and for what can't be. The switch writes both from one time
+/// (`switch_channel_set_timestamps` in switch_channel.c). If they differ, the seconds count: a call is charged by them (`leg::seconds`).
 fn moment(record: &Variables, micros: &'static str, seconds: &'static str, received: DateTime<Utc>) -> Option<i64> {
-    let number = |name| record.get(name).and_then(|text| text.parse::<i64>().ok()).filter(|at| *at > 0);
-    let at = number(micros).map(|at| at / 1000).or_else(|| number(seconds).and_then(|at| at.checked_mul(1000)))?;
+    let number = |name| record.get(name).and_then(|text| text.parse::<i64>().ok());
+    let whole = number(seconds);
+    let exact = number(micros).map(|at| at / 1000).filter(|at| whole.is_none_or(|whole| at / 1000 == whole));
+    let at = exact.or(whole.and_then(|at| at.checked_mul(1000))).filter(|at| *at > 0)?;
     let now = received.timestamp_millis();
     (now - OLDEST..=now + AHEAD).contains(&at).then_some(at)
 }
@@ -298,6 +301,21 @@ mod tests {
             let told = read(&[("start_epoch", start), ("end_epoch", end), ("answer_uepoch", "5")]);
             assert_eq!((told.start, told.end, told.answer), (received, received, None), "{start} {end}");
         }
+    }
+
+    #[test]
+    fn a_time_in_microseconds_that_differs_from_the_one_in_seconds_does_not_count() {
+        let (day, at) = (86_400, 1_795_215_283_i64);
+        let told = |answer: i64, micros: i64| {
+            let (answer, micros, end) = (answer.to_string(), format!("{micros}250000"), (at + 59).to_string());
+            let told = read(&[("answer_epoch", &answer), ("answer_uepoch", &micros), ("end_epoch", &end)]);
+            (told.answer, told.end)
+        };
+        assert_eq!(told(at, at), (Some(at * 1000 + 250), (at + 59) * 1000));
+        assert_eq!(told(at, at - 30 * day).0, Some(at * 1000));
+        assert_eq!(told(0, at).0, None, "nobody answered");
+        let told = read(&[("end_epoch", "1795215283"), ("end_uepoch", "1795215582000000")]);
+        assert_eq!(told.end, at * 1000);
     }
 
     proptest::proptest! {

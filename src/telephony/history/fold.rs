@@ -125,7 +125,8 @@ impl<'a> Fold<'a> {
         let state = self.state(taken.as_ref(), queue, refused.is_some());
         // Without anybody who took it, a menu or an announcement may have answered.
         let answered = match state {
-            State::Answered => taken.as_ref().map(|taken| taken.at).or(root.answer),
+            // Nobody talks before the call begins: a record that says so has its times from a clock that was wrong.
+            State::Answered => taken.as_ref().map(|taken| taken.at.max(root.start)).or(root.answer),
             _ => None,
         };
         let waits_from = queue.and_then(|queue| queue.joined).unwrap_or(root.start).min(answered.unwrap_or(end));

@@ -53,9 +53,31 @@ pub async fn names(db: impl PgExecutor<'_>, tenants: &[Uuid], ids: &[Uuid]) -> s
             union all select id, name from api_keys where id = any ($2)
             union all select id, domain from tenants where id = any ($2)
             union all select id, name from clusters where id = any ($2)
+            union all select id, first_number || '–' || last_number from extension_pools where tenant_id = any ($1) and id = any ($2)
+            union all select id, name from contacts where tenant_id = any ($1) and id = any ($2)
+            union all select id, url from webhooks where tenant_id = any ($1) and id = any ($2)
+            union all select id, to_char(began_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI "UTC"') from recordings
+                       where tenant_id = any ($1) and id = any ($2)
         ) things
         "#,
         tenants,
+        ids
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
+}
+
+/// The same for what belongs to the platform, which tenants may not read.
+pub async fn names_of_platform(db: impl PgExecutor<'_>, ids: &[Uuid]) -> sqlx::Result<Vec<(Uuid, String)>> {
+    let rows = sqlx::query!(
+        r#"
+        select id as "id!", name as "name!" from (
+            select id, name from switches where id = any ($1)
+            union all select id, name from carriers where tenant_id is null and id = any ($1)
+            union all select id, url from webhooks where tenant_id is null and id = any ($1)
+        ) things
+        "#,
         ids
     )
     .fetch_all(db)
@@ -67,17 +89,19 @@ pub async fn names(db: impl PgExecutor<'_>, tenants: &[Uuid], ids: &[Uuid]) -> s
 pub async fn last_values(
     db: impl PgExecutor<'_>,
     tenants: &[Uuid],
+    of_platform: bool,
     resources: &[String],
     since: DateTime<Utc>,
 ) -> sqlx::Result<Vec<(String, Value)>> {
     let rows = sqlx::query!(
         r#"select distinct on (resource) resource, coalesce(before, after) as "values!: Value"
              from audit_log
-            where tenant_id = any ($1) and id >= $3 and resource = any ($2) and action in ('delete', 'purge') and coalesce(before, after) is not null
+            where (tenant_id = any ($1) or ($4 and tenant_id is null)) and id >= $3 and resource = any ($2) and action in ('delete', 'purge') and coalesce(before, after) is not null
             order by resource, id desc"#,
         tenants,
         resources,
-        first_of(since)
+        first_of(since),
+        of_platform
     )
     .fetch_all(db)
     .await?;

@@ -4,6 +4,7 @@
 //! nowhere else. Codes are stable: once in use, a code is never renamed or given another meaning.
 
 mod headings;
+mod serdes;
 mod table;
 
 use std::{borrow::Cow, fmt};
@@ -263,45 +264,6 @@ impl Why {
         text.push_str(rest);
         text.into()
     }
-
-    /// Reads the code from serde's message about a value. Serde passes on only text, so text types put their code in brackets after
-    /// their sentence (`TextError::for_serde`). Serde's own messages get the code `unreadable`.
-    #[must_use]
-    pub fn of_serde(said: &str) -> Self {
-        // serde_json appends line and column, but the field is more useful.
-        let said = said.split(" at line ").next().unwrap_or(said);
-        let code =
-            said.strip_suffix(']').and_then(|said| said.rsplit_once('[')).and_then(|(_, name)| Code::named(name));
-        code.map_or_else(|| Code::Unreadable.with("reason", without_value(said)), Self::from)
-    }
-
-    /// The field of a serde error, and the reason. `path` is where the error was, `.` at the top. For a missing field, the path
-    /// leads to the object that lacks it, and only the message names the field (`missing_field` of serde's `Error`). This is the
-    /// only place that depends on that message.
-    #[must_use]
-    pub fn of_serde_at(path: &str, said: &str) -> (String, Self) {
-        match said.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
-            Some(name) if path == "." => (name.to_owned(), Code::Missing.into()),
-            Some(name) => (format!("{path}.{name}"), Code::Missing.into()),
-            None => (path.to_owned(), Self::of_serde(said)),
-        }
-    }
-}
-
-/// Serde's message (`Unexpected` of `serde::de`, and its `unknown_variant`) without the value, which may be a password in the
-/// wrong place. Where one of several words is expected, a word is named if it is too short for a password and not a PIN.
-fn without_value(said: &str) -> String {
-    const KINDS: [&str; 3] = ["invalid type: ", "invalid value: ", "unknown variant "];
-    let Some(kind) = KINDS.iter().find(|kind| said.starts_with(**kind)) else { return said.to_owned() };
-    let rest = &said[kind.len()..];
-    let word = rest.strip_prefix('`').and_then(|rest| rest.split('`').next()).unwrap_or_default();
-    if word.len() < 10 && !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
-        return said.to_owned();
-    }
-    let (what, value) = rest.split_at(rest.find(['"', '`']).unwrap_or(rest.len()));
-    // A value may contain anything. The expected words come after it.
-    let expected = value.rfind(", expected ").map_or("", |at| &value[at..]);
-    format!("{kind}{}{expected}", what.trim_end()).replace("variant ,", "variant,")
 }
 
 /// Such as `speed dial 12`, as `model::used` writes it.
@@ -383,57 +345,5 @@ mod tests {
         let same = ["switch", "cluster", "carrier"];
         let english = found.iter().filter(|thing| !same.contains(&thing.as_str()) && table::thing(thing) == *thing);
         assert_eq!(english.collect::<Vec<_>>(), Vec::<&String>::new());
-    }
-
-    #[test]
-    fn a_missing_field_is_named_with_where_it_should_be() {
-        #[derive(Debug, serde::Deserialize)]
-        struct Inner {
-            #[expect(dead_code, reason = "it is only read")]
-            number: u8,
-        }
-        let said = serde_json::from_str::<Inner>("{}").unwrap_err().to_string();
-        assert_eq!(Why::of_serde_at(".", &said), ("number".into(), Code::Missing.into()));
-        assert_eq!(Why::of_serde_at("a[0]", &said), ("a[0].number".into(), Code::Missing.into()));
-    }
-
-    #[test]
-    fn a_code_goes_through_serde() {
-        let said = super::super::TextError(Code::ForbiddenCharacters).for_serde().to_string();
-        assert_eq!(Why::of_serde(&format!("{said} at line 1 column 7")), Code::ForbiddenCharacters.into());
-        let other = Why::of_serde("invalid type: string [x], expected u8 at line 1 column 7");
-        assert_eq!(other, Code::Unreadable.with("reason", "invalid type: string [x], expected u8"));
-    }
-
-    #[test]
-    fn what_was_sent_is_not_said_back() {
-        #[derive(Debug, serde::Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        #[allow(dead_code, reason = "only read")]
-        enum Colour {
-            Red,
-            Blue,
-        }
-        #[derive(Debug, serde::Deserialize)]
-        #[allow(dead_code, reason = "only read")]
-        struct Line {
-            number: u8,
-            colour: Colour,
-        }
-        let secret = r#"hunter2, expected `x`, \"expected"#;
-        for (json, told) in [
-            (format!("\"{secret}\""), "invalid type: string, expected struct Line"),
-            (format!("{{\"number\": \"{secret}\"}}"), "invalid type: string, expected u8"),
-            ("{\"number\": 471108}".to_owned(), "invalid value: integer, expected u8"),
-            ("{\"number\": 4711.25}".to_owned(), "invalid type: floating point, expected u8"),
-            ("{\"number\": [4711]}".to_owned(), "invalid type: sequence, expected u8"),
-            (format!("{{\"colour\": \"{secret}\"}}"), "unknown variant, expected `red` or `blue`"),
-            ("{\"colour\": \"471108\"}".to_owned(), "unknown variant, expected `red` or `blue`"),
-            ("{\"colour\": \"green\"}".to_owned(), "unknown variant `green`, expected `red` or `blue`"),
-            ("{\"number\": true}".to_owned(), "invalid type: boolean, expected u8"),
-        ] {
-            let said = serde_json::from_str::<Line>(&json).unwrap_err().to_string();
-            assert_eq!(Why::of_serde(&said), Code::Unreadable.with("reason", told), "{said}");
-        }
     }
 }

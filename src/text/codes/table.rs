@@ -179,6 +179,12 @@ codes! {
     // Fields: how much and how many.
     Missing "missing" Field Correct "is missing" "fehlt";
     Unreadable "unreadable" Field Correct "can't be read: {reason}" "ist nicht lesbar: {reason}";
+    NotAWholeNumber "not_a_whole_number" Field Correct "must be a whole number" "muss eine ganze Zahl sein";
+    NotText "not_text" Field Correct "must be text" "muss Text sein";
+    NotAList "not_a_list" Field Correct "must be a list" "muss eine Liste sein";
+    NotAnObject "not_an_object" Field Correct "must be an object" "muss ein Objekt sein";
+    NotOneOf "not_one_of" Field Correct "must be one of these: {known}" "muss eines davon sein: {known}";
+    UnknownField "unknown_field" Field ReadDescription "is not known here. Known are: {known}" "gibt es hier nicht. Bekannt sind: {known}";
     OutOfRange "out_of_range" Field Correct "must be {least} to {most}" "muss {least} bis {most} sein";
     AboveMost "above_most" Field Correct "must be at most {most}" "darf höchstens {most} sein";
     TooManyEntries "too_many_entries" Field Correct "must have at most {most} entries" "darf höchstens {most} Einträge haben";

@@ -271,6 +271,73 @@ async fn the_audit_log_calls_people_who_are_gone_by_their_names() {
 }
 
 #[actix_web::test]
+async fn the_audit_log_calls_things_by_their_names_whether_they_are_there_or_gone() {
+    let stage = Stage::new().await;
+    let make = async |path: String, body: Value| {
+        let made = stage.node.api("POST", &path, body).await;
+        assert_eq!(made.status, 201, "{path}: {}", made.text());
+        made.json()["id"].as_str().unwrap().to_owned()
+    };
+    let tenant = &stage.tenant;
+    let pool = json!({ "first_number": 7000, "last_number": 7099 });
+    let (kept, gone) = (pool.clone(), json!({ "first_number": 7100, "last_number": 7199 }));
+    make(format!("/v1/tenants/{tenant}/pools"), kept).await;
+    let gone = make(format!("/v1/tenants/{tenant}/pools"), gone).await;
+    let hook = json!({ "url": "https://hooks.acme.test/calls", "topics": ["call:ended"] });
+    let hook = stage.owner.ask(&stage.node, "POST", "/v1/webhooks", hook).await.json()["id"].clone();
+    let hook = format!("/v1/webhooks/{}", hook.as_str().unwrap());
+    let described = stage.owner.ask(&stage.node, "PATCH", &hook, json!({ "description": "x" })).await;
+    assert_eq!(described.status, 200, "{}", described.text());
+    let contact = make(format!("/v1/contacts?tenant_id={tenant}"), json!({ "name": "Mary Somerville" })).await;
+    let change = async |method, path: String, body| {
+        let answer = stage.node.api(method, &path, body).await;
+        assert!(matches!(answer.status, 200 | 204), "{path}: {}", answer.text());
+    };
+    change("PATCH", format!("/v1/contacts/{contact}?tenant_id={tenant}"), json!({ "notes": "x" })).await;
+    change("DELETE", format!("/v1/tenants/{tenant}/pools/{gone}"), Value::Null).await;
+    let shown = |page: String| page.split("<ul class=\"log\">").nth(1).unwrap().to_owned();
+    let tail = regex::Regex::new("…[0-9a-f]{6}").unwrap();
+    let mut owner = Tab::of(&stage.node, &stage.owner).await;
+    let log = shown(owner.get("/audit").await.text());
+    for name in ["7000–7099", "7100–7199", "https://hooks.acme.test/calls", "Mary Somerville"] {
+        assert!(log.contains(name), "{name}: {log}");
+    }
+    assert_eq!(tail.find(&log).map(|found| found.as_str()), None, "{log}");
+    // The name of a contact is not kept: it would outlast the erasure of what is known of somebody.
+    change("DELETE", format!("/v1/contacts/{contact}?tenant_id={tenant}"), Value::Null).await;
+    let log = shown(owner.get("/audit?resource=contacts%2F").await.text());
+    assert!(!log.contains("Mary") && log.contains("without a name …"), "{log}");
+    // A switch's cluster that is gone, among what only the platform sees.
+    let cluster = make("/v1/clusters".into(), json!({ "name": "wandering", "region": "us", "max_tenants": 5 })).await;
+    let switch = make("/v1/switches".into(), json!({ "name": "fs-gone", "cluster_id": cluster })).await;
+    change("DELETE", format!("/v1/switches/{switch}"), Value::Null).await;
+    change("DELETE", format!("/v1/clusters/{cluster}"), Value::Null).await;
+    let mut admin = Tab::of(&stage.node, &stage.admin).await;
+    let log = shown(admin.get("/audit?resource=switches%2F").await.text());
+    assert!(log.contains("wandering") && tail.find(&log).is_none(), "{log}");
+    stage.node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_field_says_what_it_takes_and_not_what_a_parser_thinks_of_it() {
+    let stage = Stage::new().await;
+    let mut owner = Tab::of(&stage.node, &stage.owner).await;
+    let mut german = Tab::of(&stage.node, &stage.owner).await.german();
+    for typed in ["abc", "1e3", "1.5", "99999999999999999999"] {
+        for (tab, says) in [(&mut owner, "must be a whole number"), (&mut german, "muss eine ganze Zahl sein")] {
+            let mut sent = form(&tab.get("/app/pools/new").await.text());
+            set(&mut sent, "first_number", typed);
+            set(&mut sent, "last_number", "2000");
+            let page = tab.post("/app/pools/new", &refs(&sent)).await;
+            assert_eq!(page.status, 422, "{typed}");
+            let page = page.text();
+            assert!(page.contains(says) && !page.contains("i64") && !page.contains("expected"), "{typed}: {page}");
+        }
+    }
+    stage.node.stop().await;
+}
+
+#[actix_web::test]
 async fn the_audit_log_is_read_by_people() {
     let stage = Stage::new().await;
     let made = stage.agent("grace@acme.test").await;

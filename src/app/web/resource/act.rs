@@ -7,8 +7,10 @@ use actix_web::{
 use serde_json::Value;
 
 use super::{
-    Act, At, Sending, Spec, choices,
-    form::{Asked, Showing, ThingPage, once, told, typed_before},
+    Act, At, Sending, Spec,
+    asked::Asked,
+    choices,
+    form::{Showing, ThingPage, once, told, typed_before},
     refusal::Refused,
     version,
 };

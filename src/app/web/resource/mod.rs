@@ -8,6 +8,7 @@
 //! A subject is a [`Spec`] in `resources`.
 
 mod act;
+mod asked;
 mod bulk;
 mod cells;
 mod choices;

@@ -167,9 +167,9 @@ impl Rate {
     fn shown(&self, meaning: Meaning) -> Option<String> {
         match meaning {
             Meaning::Prefix => self.prefixes.first().map(|prefix| format!("+{prefix}")),
-            Meaning::Price => Some(format!("{} a minute", self.price as f64 / 1e6)),
-            Meaning::FirstSeconds => Some(format!("{} s at least", self.first)),
-            Meaning::StepSeconds => Some(format!("steps of {} s", self.step)),
+            Meaning::Price => Some(format!("{}/min", self.price as f64 / 1e6)),
+            Meaning::FirstSeconds => Some(format!("≥ {} s", self.first)),
+            Meaning::StepSeconds => Some(format!("+ {} s", self.step)),
             Meaning::EffectiveDate => Some(self.effective.format("%F").to_string()),
             Meaning::Currency | Meaning::CountryCode | Meaning::ConnectionFee | Meaning::Unused => None,
         }
@@ -372,9 +372,9 @@ mod tests {
             [
                 (Meaning::Unused, ""),
                 (Meaning::Prefix, "+44"),
-                (Meaning::Price, "1.5 a minute"),
-                (Meaning::FirstSeconds, "30 s at least"),
-                (Meaning::StepSeconds, "steps of 6 s"),
+                (Meaning::Price, "1.5/min"),
+                (Meaning::FirstSeconds, "≥ 30 s"),
+                (Meaning::StepSeconds, "+ 6 s"),
             ]
         );
     }

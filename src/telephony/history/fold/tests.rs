@@ -74,6 +74,19 @@ fn what(call: &Folded) -> Vec<What> {
 }
 
 #[test]
+fn nobody_talks_before_the_call_begins() {
+    let mut recorded = recorded("from outside");
+    let call = recorded.fold();
+    let leg = recorded.legs.iter_mut().find(|leg| leg.outbound && leg.answer.is_some()).unwrap();
+    let month = 30 * 86_400_000;
+    (leg.start, leg.answer, leg.end) = (leg.start - month, leg.answer.map(|at| at - month), leg.end - month);
+    let moved = recorded.fold();
+    let lasted = |call: &Folded| (call.ended_at - call.started_at).num_milliseconds();
+    assert!(call.talk_ms > 0 && moved.talk_ms > 0 && moved.talk_ms <= lasted(&moved), "{}", moved.talk_ms);
+    assert_eq!(lasted(&moved), lasted(&call));
+}
+
+#[test]
 fn a_call_from_outside_is_taken_by_an_extension() {
     let mut recorded = recorded("from outside");
     recorded.known.numbers.insert("+49302200390".into(), Uuid::from_u128(5));

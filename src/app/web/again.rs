@@ -40,6 +40,8 @@ const PAGES: [&str; 8] =
 pub struct Again {
     pub back: String,
     pub typed: Vec<(String, String)>,
+    /// Whether something was to be done, and was not.
+    pub undone: bool,
 }
 
 /// Whether a visitor may be redirected to this address after signing in: it must be one of our pages.
@@ -87,7 +89,7 @@ impl Again {
     #[must_use]
     pub fn at(address: &str) -> Self {
         let back = if is_ours(address) { address.to_owned() } else { String::new() };
-        Self { back, typed: Vec::new() }
+        Self { back, ..Self::default() }
     }
 
     /// For a form that was sent.
@@ -104,14 +106,14 @@ impl Again {
                 typed.push((LEFT_OUT.to_owned(), "1".to_owned()));
             }
         }
-        Self { typed, ..Self::at(page) }.within_bounds()
+        Self { typed, undone: true, ..Self::at(page) }.within_bounds()
     }
 
     /// As the sign-in page passes it on.
     #[must_use]
     pub fn of_sign_in(form: &Form) -> Self {
         let typed = serde_json::from_str(form.raw("typed")).unwrap_or_default();
-        Self { typed, ..Self::at(form.value("back")) }.within_bounds()
+        Self { typed, undone: !form.raw("undone").is_empty(), ..Self::at(form.value("back")) }.within_bounds()
     }
 
     fn within_bounds(mut self) -> Self {

@@ -165,6 +165,7 @@ impl Visitor {
     pub async fn typed(&mut self) -> Result<Option<Vec<(String, String)>>, Turned> {
         let id = self.in_query("typed").and_then(|id| id.parse().ok());
         let Some(Kept::Typed(mut typed)) = self.kept(id).await? else { return Ok(None) };
+        self.shell.typed_before = id;
         let all = typed.len();
         typed.retain(|(name, _)| name != LEFT_OUT);
         self.shell.flash = Some(if typed.len() == all { "form.was_kept" } else { "form.was_kept_but_secrets" });

@@ -131,6 +131,8 @@ pub struct Shell {
     pub active: &'static str,
     /// What was just done, as a catalogue key.
     pub flash: Option<&'static str>,
+    /// What the page's form shows again, after its person has signed in.
+    pub typed_before: Option<uuid::Uuid>,
     /// The visitor has an extension, and so a phone in the browser.
     pub has_phone: bool,
     /// The tenant that a platform administrator is in.

@@ -61,10 +61,10 @@ impl Turn {
 }
 
 impl Shell {
-    /// A number for a form.
+    /// A number for a form. A form with what was typed before has the same however often its page is loaded: sent again, it was sent before.
     #[must_use]
     pub fn once(&self) -> Uuid {
-        Uuid::now_v7()
+        self.typed_before.unwrap_or_else(Uuid::now_v7)
     }
 }
 

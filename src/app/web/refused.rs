@@ -236,7 +236,8 @@ async fn sign_in_first(request: &HttpRequest, shell: &Shell, again: &Again) -> H
         return HttpResponse::Unauthorized().insert_header(("HX-Redirect", address)).finish();
     }
     if again.typed.is_empty() {
-        return see_other(&address);
+        let undone = if again.undone && !again.back.is_empty() { "&undone=1" } else { "" };
+        return see_other(&format!("{address}{undone}"));
     }
     let page = SignInPage::first(shell, again);
     html(StatusCode::UNAUTHORIZED, &page).unwrap_or_else(|_| see_other(&address))

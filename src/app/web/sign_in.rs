@@ -73,11 +73,14 @@ impl<'a> SignInPage<'a> {
 struct BackQuery {
     #[serde(default)]
     back: String,
+    /// Whether a form was sent that is not kept.
+    #[serde(default)]
+    undone: String,
 }
 
 #[get("/sign-in")]
 async fn sign_in_page(visitor: Visitor, query: Query<BackQuery>) -> Page {
-    let again = Again::at(&query.back);
+    let again = Again { undone: !query.undone.is_empty(), ..Again::at(&query.back) };
     if visitor.shell.me.is_some() {
         return Ok(see_other(if again.back.is_empty() { "/" } else { &again.back }));
     }
@@ -118,7 +121,10 @@ async fn sign_in_send(visitor: Visitor, sent: Sent) -> Page {
     let open = async |change: &mut Change, account: &_| session::for_browser(change, account, &source).await;
     match sign_in(&visitor.api.auth, &visitor.api.changes, &shown, &source, open).await {
         Ok(signed_in) => {
-            let mut response = see_other(&onward(&visitor, &signed_in.session, &again).await?);
+            let to = onward(&visitor, &signed_in.session, &again).await?;
+            // What was typed is shown where it leads. A button that was pressed has to be pressed again.
+            let is_lost = again.undone && again.typed.is_empty() && !again.back.is_empty();
+            let mut response = if is_lost { done(&to, "form.again") } else { see_other(&to) };
             add_cookie(&mut response, &session_cookie(&signed_in.session));
             if let Some(token) = &signed_in.device {
                 add_cookie(&mut response, &device_cookie(token));

@@ -220,5 +220,23 @@ async fn a_button_of_a_page_that_has_no_address_of_its_own_leads_back_to_the_pag
     let told = admin.typed("/platform/records/read-again", &[], "stale").await;
     assert_eq!((told.status, told.header("Location")), (303, Some("/platform/records")));
     assert_eq!(admin.get("/platform/records").await.status, 200);
+    // Also if one has to sign in first.
+    stage.execute("delete from sessions").await;
+    let mut stranger = Tab::new(node);
+    let asked = stranger.post(&format!("/app/webhooks/{webhook}/test"), &[]).await;
+    let to = asked.header("Location").unwrap().to_owned();
+    let sign_in = stranger.get(&to).await.text();
+    let back = stranger.signs_in(&sign_in).await;
+    assert_eq!(back, format!("/app/webhooks/{webhook}"));
+    let page = stranger.get(&back).await.text();
+    assert!(page.contains("Please repeat what you did"), "{page}");
+    // A page that was only asked for has nothing to repeat.
+    stage.execute("delete from sessions").await;
+    let mut stranger = Tab::new(node);
+    let asked = stranger.get(&back).await;
+    let sign_in = stranger.get(asked.header("Location").unwrap()).await.text();
+    assert_eq!(stranger.signs_in(&sign_in).await, back);
+    let page = stranger.get(&back).await.text();
+    assert!(!page.contains("Please repeat"), "{page}");
     stage.node.stop().await;
 }

@@ -5,6 +5,6 @@
 
 pub use dialplane_ground::{http, model, node, people, routing, telephony, tenancy, text};
 
-pub mod switch;
+pub use dialplane_switch::switch;
 
 pub mod app;

@@ -237,7 +237,7 @@ pub(super) fn add_queue(conf: &mut CallcenterConf, domain: &Domain, row: &Config
 mod tests {
     #[test]
     fn the_shipped_time_zones_are_those_of_this_version() {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/freeswitch-conf/autoload_configs/timezones.conf.xml");
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../freeswitch-conf/autoload_configs/timezones.conf.xml");
         let made = super::time_zones();
         if std::env::var_os("DIALPLANE_WRITE_TIMEZONES").is_some() {
             std::fs::write(file, &made).unwrap();

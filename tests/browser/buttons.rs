@@ -258,6 +258,40 @@ async fn a_call_is_held_transferred_and_ended_by_buttons_and_a_refusal_stands_be
 }
 
 #[actix_web::test]
+async fn a_call_that_a_button_ends_leaves_the_list_also_if_it_was_up_before_the_page() {
+    let Some(browser) = Chromium::start().await else { return };
+    let database = Database::new().await;
+    let floor = Floor::open(&database, &browser).await;
+    browser.size(1440, 900).await;
+    let call = floor.talks(&floor.agent.0, "+493012345678");
+    let path = format!("/v1/live/calls?tenant_id={}", floor.tenant);
+    while floor.site.node.api("GET", &path, Value::Null).await.json()["items"][0]["state"] != "talking" {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    goes(&browser, &floor.site, "/app/live").await;
+    browser.sees("Talking").await;
+    opens(&browser).await;
+    chooses(&browser, "hangup").await;
+    clicks(&browser, "#ask-hangup button[value=yes]").await;
+    floor.told(&format!("uuid_kill {}", call.a)).await;
+    // The first events since somebody looks.
+    call.ends(&floor.socket);
+    browser.sees("Nobody is on the phone right now.").await;
+    let rows = "return document.querySelectorAll('[data-rows=calls] tr').length";
+    assert_eq!(read(&browser, rows).await, json!(0));
+    // Whoever stands at an old row is told in words.
+    let form = format!(
+        "const done = arguments[arguments.length - 1]; const body = new URLSearchParams({{ csrf: document.body.dataset.csrf, action: 'hold' }});
+         fetch('/app/live/calls/{}/act', {{ method: 'POST', body }}).then(async (answer) => done([answer.status, await answer.json()]))",
+        call.a
+    );
+    let refused = browser.page.execute_async(&form, vec![]).await.unwrap();
+    assert_eq!(refused[1]["said"], "The call is over, or it is not yours.", "{refused}");
+    let _ = browser.complaints().await;
+    floor.stop(browser).await;
+}
+
+#[actix_web::test]
 async fn a_supervisor_listens_with_one_click_and_is_told_before_and_after_what_it_means() {
     let Some(browser) = Chromium::start().await else { return };
     let database = Database::new().await;

@@ -153,7 +153,7 @@ fn begun(s: &Shell, job: &Value) -> HttpResponse {
 #[post("/app/live/calls/{id}/act")]
 async fn act(visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     let form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Live, Level::Own, &form)?;
+    let actor = visitor.sends(Resource::Live, Level::Own, &form).await?;
     let path = path(&actor, tenant_of(&form), &format!("/v1/live/calls/{id}/actions"))?;
     let body = body(&form, &["action", "leg_id", "to", "queue_id", "extension_id"]);
     let s = &visitor.shell;
@@ -172,7 +172,7 @@ async fn act(visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
 #[post("/app/live/calls/{id}/supervise")]
 async fn supervise(visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
     let form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Live, Level::Write, &form)?;
+    let actor = visitor.sends(Resource::Live, Level::Write, &form).await?;
     let path = path(&actor, tenant_of(&form), &format!("/v1/live/calls/{id}/supervise"))?;
     let body = body(&form, &["mode", "leg_id", "extension_id"]);
     match visitor.ask(Ask::new(Method::POST, path).json(&body)).await {
@@ -192,7 +192,7 @@ async fn supervise(visitor: Visitor, id: Path<Uuid>, sent: Sent) -> Page {
 #[post("/app/dial")]
 async fn dial(visitor: Visitor, sent: Sent) -> Page {
     let form = Form::of(sent.into_inner());
-    let actor = visitor.sends(Resource::Live, Level::Own, &form)?;
+    let actor = visitor.sends(Resource::Live, Level::Own, &form).await?;
     let path = path(&actor, None, "/v1/calls")?;
     match visitor.ask(Ask::new(Method::POST, path).json(&body(&form, &["to"]))).await {
         Ok(answer) => Ok(begun(&visitor.shell, &answer.body)),
@@ -245,6 +245,16 @@ mod tests {
         assert_eq!(said(Code::FeatureOff), "Your company does not use recordings.");
         assert!(said(Code::RecordedByPolicy).contains("only a manager can stop it"));
         assert!(said(Code::NoPhoneInCall).starts_with("None of your phones is in this call"));
+        for (code, begins) in [
+            (Code::CallGone, "The call is over, or it is not yours."),
+            (Code::SwitchAway, "The switch takes no commands right now, so nothing was done."),
+            (Code::SwitchUnheard, "Nothing is known right now of the switch that has the call."),
+            (Code::ActedOn, "Somebody else does something to this call at this moment."),
+            (Code::NotAnsweredYet, "Nobody has answered yet."),
+            (Code::NotParked, "The call is not parked."),
+        ] {
+            assert!(said(code).starts_with(begins), "{}", said(code));
+        }
         let missing = Problem::of_field("to", Code::Missing.into());
         assert_eq!(why(&english, &missing), "Say where to.");
     }

@@ -116,7 +116,7 @@ async fn calls(visitor: Visitor, id: Path<Uuid>) -> Page {
 
 async fn change(visitor: Visitor, id: Uuid, sent: Sent, what: &str, flash: &'static str) -> Page {
     let form = Form::of(sent.into_inner());
-    visitor.sends(Resource::Switches, Level::Write, &form)?;
+    visitor.sends(Resource::Switches, Level::Write, &form).await?;
     // What was seen: somebody else may have done it meanwhile.
     let version = match form.version() {
         Ok(version) => version,

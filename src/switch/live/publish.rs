@@ -86,6 +86,16 @@ impl Told {
         self.is_whole = false;
     }
 
+    /// Is called before each change, which may be the first that anybody listens to: it may be the end of a call that is up, or of the leg by
+    /// which it was somebody's.
+    pub fn before(&mut self, is_wanted: bool, state: &State, whose: &Whose) {
+        if is_wanted {
+            self.fill(state, whose);
+        } else {
+            self.clear();
+        }
+    }
+
     /// Takes over the calls that are up: clients get them in their snapshots, and hear of their ends.
     pub fn fill(&mut self, state: &State, whose: &Whose) {
         if std::mem::replace(&mut self.is_whole, true) {
@@ -410,18 +420,13 @@ fn of_call(call: &CallNow, recent: &CallNow, tenant: Uuid, names: &Names) -> (Va
 impl Live {
     /// Notes what clients may hear of changes at a switch, if anybody listens.
     pub(super) fn note(&self, watched: &Watched, told: &mut Told, changes: &[Change], state: &State, at: Micros) {
-        if changes.is_empty() {
-            return;
-        }
-        if !self.bus.is_wanted() {
-            told.clear();
+        if changes.is_empty() || !told.is_whole {
             return;
         }
         let whose = self.whose(watched);
         for what in told.notes(changes, state, &whose, watched.switch) {
             self.put(watched, at, what);
         }
-        told.fill(state, &whose);
     }
 
     pub(super) fn put(&self, watched: &Watched, at: Micros, what: Noted) {

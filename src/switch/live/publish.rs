@@ -328,7 +328,7 @@ impl Publisher {
     async fn agent(&mut self, tenant: Uuid, name: String, at: Micros) {
         let names = self.names(tenant).await;
         let username = name.split('@').next().unwrap_or(&name);
-        let agents = agents::of_tenant(&of(tenant), &self.live, tenant, &names, Some(username));
+        let agents = agents::of_tenant(&of(tenant), &self.live, tenant, &names, Some(&BTreeSet::from([username.to_owned()])));
         let Some(entry) = agents.of_phone(username) else { return };
         let agent = entry.view();
         let extensions = entry.usernames.iter().filter_map(|one| names.of_phone(one)).map(|one| one.number.clone());
@@ -339,9 +339,9 @@ impl Publisher {
 
     async fn queue(&mut self, tenant: Uuid, id: Uuid, at: Micros) {
         let names = self.names(tenant).await;
-        let Some((mut queue, serve)) = show::queues(&of(tenant), &self.live).remove(&(tenant, id)) else { return };
+        let Some((mut queue, serve)) = show::queue(&of(tenant), &self.live, id).remove(&(tenant, id)) else { return };
         show::name_queue(&mut queue, Some(&names));
-        queue.agents = serving(&serve, &agents::of_tenant(&of(tenant), &self.live, tenant, &names, None));
+        queue.agents = serving(&serve, &agents::of_tenant(&of(tenant), &self.live, tenant, &names, Some(&serve)));
         let about = About { people: names.who_serves(id), queue: Some(id), ..About::default() };
         self.tell(Key::Queue(tenant, id), Topic::QueueUpdate, tenant, at, &queue, about);
     }

@@ -6,6 +6,7 @@ mod forms;
 mod lists;
 mod meanwhile;
 mod recordings;
+mod reports;
 mod said;
 mod subjects;
 mod twice;

@@ -11,6 +11,7 @@ mod agents;
 mod call_time;
 mod contacts;
 mod control;
+mod dashboard;
 mod destinations;
 mod devices;
 mod event_socket;

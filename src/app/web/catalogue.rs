@@ -156,6 +156,9 @@ mod tests {
                 // And a test of the buttons to these.
                 "act.",
                 "job.",
+                // Named by /v1/monitoring/health.
+                "trouble.",
+                "work.",
                 "cause.",
                 "story.",
                 "ended_by.",

@@ -6,7 +6,6 @@ use actix_web::{
 };
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
@@ -32,7 +31,7 @@ const FAILURES: [(&str, &str, &[&str]); 9] = [
 ];
 
 /// Requests of people and scripts that were refused or failed for one reason.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct SeenProblem {
     /// The problem's code. `/problems/CODE` says what it means and what to do.
     pub code: &'static str,
@@ -42,11 +41,12 @@ pub struct SeenProblem {
     pub meaning: &'static str,
     /// How often.
     pub count: u64,
+    /// When it was answered last.
     pub last_at: DateTime<Utc>,
 }
 
 /// Something else that failed.
-#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct SeenFailure {
     /// What: `fetches_refused`, `fetches`, `fills`, `calls_lacking`, `call_records`, `recordings`, `mails`, `webhooks` or `renewals`.
     pub what: &'static str,
@@ -57,7 +57,7 @@ pub struct SeenFailure {
 }
 
 /// What was refused and what failed at the node that answers, since it started.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct MonitoringErrors {
     /// The node's id.
     pub node_id: Uuid,

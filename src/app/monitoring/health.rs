@@ -8,7 +8,6 @@ use actix_web::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
@@ -26,7 +25,7 @@ const BEHIND: f64 = 300.0;
 const SILENT: TimeDelta = TimeDelta::hours(1);
 
 /// What is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TroubleKind {
     /// The node is about to stop.
@@ -52,7 +51,7 @@ pub enum TroubleKind {
 }
 
 /// Something that needs a hand.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Trouble {
     pub kind: TroubleKind,
     /// The switch's name, the kind of work, or the part of the node.
@@ -64,23 +63,26 @@ pub struct Trouble {
 }
 
 /// Connections of one pool to the database.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct PoolHealth {
     /// What they are for.
     pub name: &'static str,
+    /// How many somebody works with.
     pub in_use: u32,
+    /// Open, and used by nobody.
     pub idle: u32,
     /// The most at once.
     pub limit: u32,
 }
 
 /// The node that answers.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct NodeHealth {
     /// Another one after each start.
     pub id: Uuid,
     /// The program's version.
     pub version: &'static str,
+    /// When its process started.
     pub started_at: Option<DateTime<Utc>>,
     /// `fresh`, or why it takes no changes: `stopping`, `detached`, `key_missing` or `database_full`, as `/readyz` says it.
     pub state: &'static str,
@@ -93,7 +95,7 @@ pub struct NodeHealth {
 }
 
 /// A switch, as this node knows it.
-#[derive(Debug, Default, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize, utoipa::ToSchema)]
 pub struct SwitchHealth {
     /// The switch's name.
     pub switch: String,
@@ -109,12 +111,14 @@ pub struct SwitchHealth {
     pub takes_commands: Option<bool>,
     /// How many commands it was not given yet.
     pub pending_commands: Option<i32>,
+    /// Gateways to carriers that are up.
     pub gateways_up: Option<usize>,
+    /// Those that are down.
     pub gateways_down: Option<usize>,
 }
 
 /// Work of one kind that waits in the database.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct WaitingWork {
     /// `mails`, `webhooks`, `expulsions`, `cleanups`, `call_records` or `call_jobs`.
     pub kind: String,
@@ -125,12 +129,13 @@ pub struct WaitingWork {
 }
 
 /// How things are, as the node that answers knows it.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct MonitoringHealth {
     /// Whether there are no troubles.
     pub ok: bool,
     /// What needs a hand.
     pub troubles: Vec<Trouble>,
+    /// The node that answers.
     pub node: NodeHealth,
     /// All switches, by name.
     pub switches: Vec<SwitchHealth>,

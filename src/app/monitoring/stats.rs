@@ -6,7 +6,6 @@ use actix_web::{
 };
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
@@ -22,7 +21,7 @@ use crate::{
 };
 
 /// How often something was done, and how long it took.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Took {
     /// How often.
     pub count: u64,
@@ -47,7 +46,7 @@ impl From<Summary> for Took {
 }
 
 /// Questions of switches.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct FetchStats {
     /// What was asked for.
     pub kind: &'static str,
@@ -58,10 +57,11 @@ pub struct FetchStats {
 }
 
 /// Requests of people and scripts.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct RequestStats {
     /// `api`, `pages` or `status`.
     pub part: &'static str,
+    /// Such as `GET`.
     pub method: &'static str,
     /// Of the answer: `2xx` to `5xx`.
     pub status: &'static str,
@@ -70,7 +70,7 @@ pub struct RequestStats {
 }
 
 /// What goes on at a switch.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct SwitchStats {
     /// The switch's name.
     pub switch: String,
@@ -85,7 +85,9 @@ pub struct SwitchStats {
     pub registrations: Option<usize>,
     /// Callers who wait in queues.
     pub callers_waiting: Option<usize>,
+    /// Gateways to carriers that are up.
     pub gateways_up: Option<usize>,
+    /// Those that are down.
     pub gateways_down: Option<usize>,
     /// Legs of calls, by the switch's own count.
     pub legs: Option<u32>,
@@ -123,24 +125,32 @@ impl From<Sight> for SwitchStats {
 }
 
 /// Of all switches that are heard.
-#[derive(Debug, Default, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize, utoipa::ToSchema)]
 pub struct LiveTotals {
+    /// Switches with an event socket.
     pub switches: usize,
+    /// Those that this node hears.
     pub switches_heard: usize,
+    /// Calls that go on.
     pub calls: usize,
+    /// Phones that are registered.
     pub registrations: usize,
+    /// Callers who wait in queues.
     pub callers_waiting: usize,
+    /// Gateways to carriers that are up.
     pub gateways_up: usize,
+    /// Those that are down.
     pub gateways_down: usize,
 }
 
 /// Figures of the node that answers, since it started.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct MonitoringStats {
     /// The node's id.
     pub node_id: Uuid,
     /// When its process started.
     pub since: Option<DateTime<Utc>>,
+    /// Tenants that the node knows.
     pub tenants: usize,
     /// Answers to switches that are kept in memory.
     pub kept_answers: u64,
@@ -150,8 +160,11 @@ pub struct MonitoringStats {
     pub memory_bytes: Option<u64>,
     /// Clients that listen to events at this node.
     pub event_clients: usize,
+    /// Questions of switches, by kind and by where the answer came from.
     pub fetches: Vec<FetchStats>,
+    /// Requests of people and scripts.
     pub requests: Vec<RequestStats>,
+    /// What goes on at all switches that are heard.
     pub live: LiveTotals,
     /// Switches with an event socket, by name.
     pub switches: Vec<SwitchStats>,

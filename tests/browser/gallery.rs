@@ -12,8 +12,8 @@ use crate::{
 };
 
 /// The numbers of a page that can be clicked and are smaller than 24 by 24 px (WCAG 2.2, 2.5.8).
-const NUMBERS: &str = "return [...document.querySelectorAll('a[href^=\"tel:\"]')].map((link) => [link, link.getBoundingClientRect()])
-    .filter(([, box]) => box.width && (box.width < 24 || box.height < 24)).map(([link, box]) => `${link.textContent}: ${box.width} x ${box.height}`)";
+const NUMBERS: &str = "return [...document.querySelectorAll('a[href^=\"tel:\"]')].filter((link) => link.checkVisibility()).map((link) => [link, link.getBoundingClientRect()])
+    .filter(([, box]) => box.width < 24 || box.height < 24).map(([link, box]) => `${link.textContent}: ${box.width} x ${box.height}`)";
 
 pub struct Gallery<'a> {
     pub browser: &'a Chromium,

@@ -26,6 +26,7 @@ mod links;
 mod live;
 mod modules;
 mod money;
+mod monitoring;
 mod moves;
 mod numbers;
 mod outside;

@@ -5,6 +5,7 @@ mod buttons;
 mod forms;
 mod lists;
 mod meanwhile;
+mod overview;
 mod recordings;
 mod reports;
 mod said;

@@ -7,7 +7,7 @@ use std::{
     fmt::Write as _,
     fs,
     sync::OnceLock,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use chrono::{DateTime, Utc};
@@ -24,12 +24,13 @@ pub fn note_start() {
 /// When the process started, if that was noted.
 #[must_use]
 pub fn started() -> Option<DateTime<Utc>> {
-    let started = STARTED.get()?;
-    DateTime::from_timestamp_micros((started * 1e6) as i64)
+    let since = Duration::try_from_secs_f64(*STARTED.get()?).ok()?;
+    Some(DateTime::from(UNIX_EPOCH + since))
 }
 
 /// Memory that it holds, in bytes, if the system says it.
 #[must_use]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of pages, far below 2^52")]
 pub fn memory() -> Option<u64> {
     let stat = Stat::parse(&fs::read_to_string("/proc/self/stat").ok()?)?;
     let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().and_then(|value| u32::try_from(value).ok())?;

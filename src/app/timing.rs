@@ -35,7 +35,8 @@ impl Timing {
     /// By part, method and outcome.
     pub fn summaries(&self) -> impl Iterator<Item = ([&'static str; 3], Summary)> {
         let parts = PARTS.iter().zip(&self.0);
-        let methods = parts.flat_map(|(part, methods)| METHODS.iter().zip(methods).map(move |(method, of)| (*part, *method, of)));
+        let methods =
+            parts.flat_map(|(part, methods)| METHODS.iter().zip(methods).map(move |(method, of)| (*part, *method, of)));
         let all = methods.flat_map(|(part, method, outcomes)| {
             OUTCOMES.iter().zip(outcomes).map(move |(outcome, of)| ([part, method, *outcome], of))
         });

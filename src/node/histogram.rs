@@ -111,8 +111,12 @@ mod tests {
             histogram.record(Duration::from_millis(3));
         }
         let micros = Duration::from_micros;
-        let wanted =
-            Summary { count: 100, together: micros(98 * 7 + 6000), median: Some(micros(10)), slowest: Some(micros(5000)) };
+        let wanted = Summary {
+            count: 100,
+            together: micros(98 * 7 + 6000),
+            median: Some(micros(10)),
+            slowest: Some(micros(5000)),
+        };
         assert_eq!(histogram.summary(), Some(wanted));
         let slow = Histogram::default();
         slow.record(Duration::from_secs(11));

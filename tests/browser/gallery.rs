@@ -11,8 +11,8 @@ use crate::{
     journeys::{ADMIN, PASSWORD, Site},
 };
 
-/// The numbers of a page that can be clicked and are smaller than 24 by 24 px (WCAG 2.2, 2.5.8).
-const NUMBERS: &str = "return [...document.querySelectorAll('a[href^=\"tel:\"]')].filter((link) => link.checkVisibility()).map((link) => [link, link.getBoundingClientRect()])
+/// The numbers of a page, and names beside them, that can be clicked and are smaller than 24 by 24 px (WCAG 2.2, 2.5.8).
+const NUMBERS: &str = "return [...document.querySelectorAll('a[href^=\"tel:\"], .party a')].filter((link) => link.checkVisibility()).map((link) => [link, link.getBoundingClientRect()])
     .filter(([, box]) => box.width < 24 || box.height < 24).map(([link, box]) => `${link.textContent}: ${box.width} x ${box.height}`)";
 
 pub struct Gallery<'a> {

@@ -121,7 +121,10 @@ async fn scraped(fleet: &Fleet) -> Scrape {
     let since = Instant::now();
     loop {
         let text = node.metrics().await;
-        if ["switch_idle_ratio", "backlog", "switch_pending_commands"].iter().all(|name| text.contains(&format!("dialplane_{name}{{"))) {
+        if ["switch_idle_ratio", "backlog", "switch_pending_commands"]
+            .iter()
+            .all(|name| text.contains(&format!("dialplane_{name}{{")))
+        {
             return Scrape::read(&text);
         }
         assert!(since.elapsed() < Duration::from_mins(1), "{text}");
@@ -147,7 +150,8 @@ async fn every_query_of_the_dashboard_and_the_alerts_finds_its_metric_with_its_l
             for (name, matchers) in &all {
                 for (label, value) in matchers.iter().filter(|(_, value)| !value.contains('$')) {
                     let values = scrape.0.get(name).and_then(|labels| labels.get(label));
-                    let is_there = OF_PROMETHEUS.contains(&label.as_str()) || values.is_some_and(|all| all.contains(value));
+                    let is_there =
+                        OF_PROMETHEUS.contains(&label.as_str()) || values.is_some_and(|all| all.contains(value));
                     assert!(is_there, "{name} never has {label}={value}: {values:?}");
                 }
             }

@@ -74,14 +74,15 @@ fn failures(text: &str) -> Vec<SeenFailure> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let found = lines.filter_map(|line| {
         let (series, value) = line.rsplit_once(' ')?;
-        let (name, labels) = series.split_once('{').map_or((series, ""), |(name, rest)| (name, rest.trim_end_matches('}')));
+        let (name, labels) =
+            series.split_once('{').map_or((series, ""), |(name, rest)| (name, rest.trim_end_matches('}')));
         let (what, _, failed) = FAILURES.iter().find(|(_, metric, _)| *metric == name)?;
         // The last label is the outcome; no value has a quotation mark.
         let values = labels.split('"').skip(1).step_by(2).collect::<Vec<_>>();
         let is_failure = failed.is_empty() || values.iter().any(|value| failed.contains(value));
-        let count = value.parse::<f64>().ok().filter(|count| is_failure && *count >= 1.0)?;
+        let count = value.parse::<u64>().ok().filter(|count| is_failure && *count > 0)?;
         let how = Some(values.join(" ")).filter(|how| !how.is_empty());
-        Some(SeenFailure { what, how, count: count as u64 })
+        Some(SeenFailure { what, how, count })
     });
     found.collect()
 }

@@ -230,7 +230,10 @@ fn of_work(work: &WaitingWork, now: DateTime<Utc>) -> Option<Trouble> {
     is_behind.then(|| Trouble {
         kind: TroubleKind::WorkWaits,
         subject: Some(work.kind.clone()),
-        since: TimeDelta::try_milliseconds((work.oldest_seconds * 1000.0) as i64).map(|waited| now - waited),
+        since: Duration::try_from_secs_f64(work.oldest_seconds)
+            .ok()
+            .and_then(|waited| TimeDelta::from_std(waited).ok())
+            .map(|waited| now - waited),
         count: Some(work.waiting),
     })
 }

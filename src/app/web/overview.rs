@@ -56,8 +56,10 @@ async fn of_nodes(visitor: &Visitor) -> Result<Vec<Trouble>, Turned> {
         }
         let subject = if kind == "work_waits" { s.t_of("work", text("subject")) } else { text("subject").to_owned() };
         let at = text("since").get(..16).map(|at| format!("{} UTC", at.replace('T', " "))).unwrap_or_default();
-        let said =
-            s.t_with(&format!("trouble.{kind}"), &[("subject", subject), ("count", trouble["count"].to_string()), ("at", at)]);
+        let said = s.t_with(
+            &format!("trouble.{kind}"),
+            &[("subject", subject), ("count", trouble["count"].to_string()), ("at", at)],
+        );
         let href = if kind.starts_with("switch_") || kind == "gateways_down" { "/platform/live" } else { "" };
         Some(Trouble { text: said, href: href.to_owned() })
     };

@@ -90,7 +90,8 @@ impl FetchMetrics {
     /// How long fetches took, by kind and where the answer came from.
     pub fn summaries(&self) -> impl Iterator<Item = (&'static str, &'static str, Summary)> {
         let kinds = KINDS.iter().zip(&self.took);
-        let all = kinds.flat_map(|(kind, outcomes)| OUTCOMES.iter().zip(outcomes).map(move |(source, of)| (*kind, *source, of)));
+        let all = kinds
+            .flat_map(|(kind, outcomes)| OUTCOMES.iter().zip(outcomes).map(move |(source, of)| (*kind, *source, of)));
         all.filter_map(|(kind, source, of)| Some((kind, source, of.summary()?)))
     }
 

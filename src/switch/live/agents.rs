@@ -262,13 +262,7 @@ struct OfPhone {
 /// The agents of a tenant, by what this node hears. `scope`: which switches count. `only`: whoever has one of these SIP
 /// usernames.
 #[must_use]
-pub fn of_tenant(
-    scope: &Scope,
-    live: &Live,
-    tenant: Uuid,
-    names: &Names,
-    only: Option<&BTreeSet<String>>,
-) -> Agents {
+pub fn of_tenant(scope: &Scope, live: &Live, tenant: Uuid, names: &Names, only: Option<&BTreeSet<String>>) -> Agents {
     let Some(slot) = live.generations().scope(tenant) else { return Agents::default() };
     let domains = slot.home.iter().chain(&slot.domain).chain(&slot.former.domains);
     let domains = domains.map(Domain::as_str).collect::<BTreeSet<_>>();

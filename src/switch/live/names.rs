@@ -91,7 +91,8 @@ impl Names {
         let user = |name: &String| self.by_username.get(name.as_str()).and_then(|one| one.user);
         let wanted = only.map(|only| only.iter().filter_map(user).collect::<BTreeSet<_>>());
         for extension in self.by_username.values().filter(|one| one.active) {
-            if let Some(user) = extension.user.filter(|user| wanted.as_ref().is_none_or(|wanted| wanted.contains(user))) {
+            if let Some(user) = extension.user.filter(|user| wanted.as_ref().is_none_or(|wanted| wanted.contains(user)))
+            {
                 all.entry(user).or_default().push(extension);
             }
         }

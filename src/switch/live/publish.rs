@@ -328,7 +328,8 @@ impl Publisher {
     async fn agent(&mut self, tenant: Uuid, name: String, at: Micros) {
         let names = self.names(tenant).await;
         let username = name.split('@').next().unwrap_or(&name);
-        let agents = agents::of_tenant(&of(tenant), &self.live, tenant, &names, Some(&BTreeSet::from([username.to_owned()])));
+        let agents =
+            agents::of_tenant(&of(tenant), &self.live, tenant, &names, Some(&BTreeSet::from([username.to_owned()])));
         let Some(entry) = agents.of_phone(username) else { return };
         let agent = entry.view();
         let extensions = entry.usernames.iter().filter_map(|one| names.of_phone(one)).map(|one| one.number.clone());

@@ -10,7 +10,11 @@ use actix_web::{
 };
 use futures_util::future::LocalBoxFuture;
 
-use super::{collisions, contract, router};
+use super::{
+    collisions, contract, router,
+    status::{Counters, Health},
+    timing::Timing,
+};
 use crate::{
     switch::{control::Control, live::Live},
     tenancy::Api,
@@ -18,18 +22,28 @@ use crate::{
 
 type Answering = LocalBoxFuture<'static, Result<ServiceResponse<BoxBody>, actix_web::Error>>;
 
+/// What a node that runs has for it: what goes on at switches and what is done there, and how the node is.
+#[derive(Clone)]
+pub struct OfNode {
+    pub live: Data<Live>,
+    pub control: Data<Control>,
+    pub health: Data<Health>,
+    pub counters: Data<Counters>,
+    pub timing: Data<Timing>,
+}
+
 /// The routes of the API, on one thread.
 #[derive(Clone)]
 pub struct Inside(Rc<dyn Fn(actix_http::Request) -> Answering>);
 
 impl Inside {
-    /// `switches`: what goes on there and what is done to calls, where the node follows them.
-    pub async fn open(api: Data<Api>, switches: Option<(Data<Live>, Data<Control>)>) -> Result<Self, &'static str> {
+    /// `node`: none for a command, which runs beside nodes.
+    pub async fn open(api: Data<Api>, node: Option<OfNode>) -> Result<Self, &'static str> {
         let app = actix_web::App::new()
             .app_data(api)
             .configure(|config| {
-                if let Some((live, control)) = switches {
-                    config.app_data(live).app_data(control);
+                if let Some(OfNode { live, control, health, counters, timing }) = node {
+                    config.app_data(live).app_data(control).app_data(health).app_data(counters).app_data(timing);
                 }
             })
             .configure(router::api)

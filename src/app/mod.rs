@@ -11,6 +11,7 @@ mod inside;
 pub mod jobs;
 mod limits;
 mod metrics_token;
+mod monitoring;
 mod process;
 mod reached;
 pub mod renewal;
@@ -310,10 +311,17 @@ impl App {
         let generations = Arc::clone(&fetch.generations);
         let reaches: Arc<dyn Fn() -> bool + Send + Sync> = Arc::new(move || generations.reaches_the_database());
         let server = HttpServer::new(move || {
-            let (api, acting) = (state.0.clone(), (state.4.clone(), state.5.clone()));
+            let api = state.0.clone();
+            let own = inside::OfNode {
+                health: state.1.clone(),
+                counters: state.2.clone(),
+                timing: state.3.clone(),
+                live: state.4.clone(),
+                control: state.5.clone(),
+            };
             let reaches = Arc::clone(&reaches);
             actix_web::App::new()
-                .data_factory(move || inside::Inside::open(api.clone(), Some(acting.clone())))
+                .data_factory(move || inside::Inside::open(api.clone(), Some(own.clone())))
                 .app_data(state.0.clone())
                 .app_data(state.1.clone())
                 .app_data(state.2.clone())

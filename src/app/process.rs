@@ -7,9 +7,10 @@ use std::{
     fmt::Write as _,
     fs,
     sync::OnceLock,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use chrono::{DateTime, Utc};
 use nix::unistd::{SysconfVar, sysconf};
 
 /// Seconds since 1970.
@@ -18,6 +19,22 @@ static STARTED: OnceLock<f64> = OnceLock::new();
 /// Notes when the process started, unless it is known.
 pub fn note_start() {
     STARTED.get_or_init(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
+}
+
+/// When the process started, if that was noted.
+#[must_use]
+pub fn started() -> Option<DateTime<Utc>> {
+    let since = Duration::try_from_secs_f64(*STARTED.get()?).ok()?;
+    Some(DateTime::from(UNIX_EPOCH + since))
+}
+
+/// Memory that it holds, in bytes, if the system says it.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of pages, far below 2^52")]
+pub fn memory() -> Option<u64> {
+    let stat = Stat::parse(&fs::read_to_string("/proc/self/stat").ok()?)?;
+    let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().and_then(|value| u32::try_from(value).ok())?;
+    Some((stat.resident_pages * f64::from(page)) as u64)
 }
 
 /// Adds its lines in Prometheus' text format. What the system does not say stays out.

@@ -14,7 +14,7 @@ use utoipa::{
 };
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::status;
+use super::{monitoring, status};
 use crate::http::problem::Problem;
 use crate::{
     people::{agents, me, onboarding},
@@ -207,6 +207,9 @@ macro_rules! every_route {
             .service(control::api::show_call_job)
             .service(control::api::act_on_call)
             .service(control::api::supervise_call)
+            .service(monitoring::health::show_health)
+            .service(monitoring::stats::show_stats)
+            .service(monitoring::errors::show_errors)
             .service(switches::api::drain_switch)
             .service(switches::api::resume_switch)
             .service(webhooks::api::create_webhook)

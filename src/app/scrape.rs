@@ -8,7 +8,9 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use super::backlog_store::{self, Backlog};
 use crate::switch::{
@@ -94,15 +96,43 @@ fn sockets(from: &Sources<'_>, put: &mut impl FnMut(&str, &str, &str, Lines)) {
 }
 
 /// What this node hears of a switch.
-struct Sight {
-    switch: String,
-    is_known: bool,
-    gaps: u64,
-    beat: Option<Beat>,
-    registrations: usize,
-    calls: usize,
-    waiting: usize,
-    gateways: [usize; 2],
+pub struct Sight {
+    pub id: Uuid,
+    pub switch: String,
+    /// Since when nothing is known of it, if so.
+    pub unknown_since: Option<DateTime<Utc>>,
+    pub gaps: u64,
+    pub beat: Option<Beat>,
+    pub registrations: usize,
+    pub calls: usize,
+    pub waiting: usize,
+    /// How many are up, and how many are down.
+    pub gateways: [usize; 2],
+}
+
+/// What this node hears of all switches, by name.
+#[must_use]
+pub fn sights(live: &Live) -> Vec<Sight> {
+    let watched = live.switches();
+    let sights = watched.iter().map(|watched| {
+        let known = watched.known();
+        let state = &known.state;
+        let up = state.gateways.values().filter(|gateway| gateway.is_up).count();
+        Sight {
+            id: watched.switch,
+            switch: watched.name.clone(),
+            unknown_since: known.unknown_since,
+            gaps: watched.gaps(),
+            beat: state.beat,
+            registrations: state.registrations.len(),
+            calls: state.calls.ids().count(),
+            waiting: state.queues.count_waiting(),
+            gateways: [up, state.gateways.len() - up],
+        }
+    });
+    let mut sights = sights.collect::<Vec<_>>();
+    sights.sort_by(|one, other| one.switch.cmp(&other.switch));
+    sights
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
@@ -112,35 +142,18 @@ fn count(count: i64) -> f64 {
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 fn switches(live: &Live, put: &mut impl FnMut(&str, &str, &str, Lines)) {
-    let watched = live.switches();
-    let sights = watched.iter().map(|watched| {
-        let known = watched.known();
-        let state = &known.state;
-        let up = state.gateways.values().filter(|gateway| gateway.is_up).count();
-        Sight {
-            switch: watched.name.clone(),
-            is_known: known.unknown_since.is_none(),
-            gaps: watched.gaps(),
-            beat: state.beat,
-            registrations: state.registrations.len(),
-            calls: state.calls.ids().count(),
-            waiting: state.queues.names().map(|queue| state.queues.waiting(queue).len()).sum(),
-            gateways: [up, state.gateways.len() - up],
-        }
-    });
-    let mut sights = sights.collect::<Vec<_>>();
-    sights.sort_by(|one, other| one.switch.cmp(&other.switch));
+    let sights = sights(live);
     let all = |value: &dyn Fn(&Sight) -> Option<f64>| -> Lines {
         sights.iter().filter_map(|sight| Some((label("switch", &sight.switch), value(sight)?))).collect()
     };
-    let known = |value: fn(&Sight) -> usize| all(&|sight| sight.is_known.then(|| value(sight) as f64));
+    let known = |value: fn(&Sight) -> usize| all(&|sight| sight.unknown_since.is_none().then(|| value(sight) as f64));
     let beat = |value: fn(&Beat) -> f64| all(&|sight| sight.beat.as_ref().map(value));
     let gauge = "gauge";
     put(
         "dialplane_switch_heard",
         gauge,
         "1 while this node hears what goes on at a switch, 0 while it does not: then the metrics below have no line.",
-        all(&|sight| Some(f64::from(u8::from(sight.is_known)))),
+        all(&|sight| Some(f64::from(u8::from(sight.unknown_since.is_none())))),
     );
     put(
         "dialplane_switch_gaps_total",
@@ -151,7 +164,7 @@ fn switches(live: &Live, put: &mut impl FnMut(&str, &str, &str, Lines)) {
     put("dialplane_switch_registrations", gauge, "Registered phones.", known(|sight| sight.registrations));
     put("dialplane_switch_calls", gauge, "Calls that go on.", known(|sight| sight.calls));
     put("dialplane_switch_callers_waiting", gauge, "Callers who wait in queues.", known(|sight| sight.waiting));
-    let gateways = sights.iter().filter(|sight| sight.is_known).flat_map(|sight| {
+    let gateways = sights.iter().filter(|sight| sight.unknown_since.is_none()).flat_map(|sight| {
         ["up", "down"].into_iter().zip(sight.gateways).map(|(state, count)| {
             (format!("{},{}", label("switch", &sight.switch), label("state", state)), count as f64)
         })

@@ -57,11 +57,17 @@ impl Health {
         self.disk.is_full().then_some("database_full")
     }
 
+    /// `fresh`, or why it takes no changes.
+    #[must_use]
+    pub fn state(&self) -> &'static str {
+        self.obstacle().unwrap_or("fresh")
+    }
+
     /// Anybody may ask, so it does not say how many customers there are.
     fn report(&self) -> Value {
         let fresh = self.fetch.generations.is_fresh();
         let mut report = json!({
-            "status": self.obstacle().unwrap_or("fresh"),
+            "status": self.state(),
             "switches": self.fetch.takes_fetches(),
             "people": self.obstacle().is_none(),
         });

@@ -87,7 +87,21 @@ pub fn counters() -> PrometheusHandle {
     let handle = HANDLE.get_or_init(install).clone();
     // What is described before the recorder is there is forgotten.
     describe();
+    begin();
     handle
+}
+
+/// A counter that appears only with the first failure has no rate then: these are there from the start.
+fn begin() {
+    for outcome in ["sent", "delayed", "failed"] {
+        metrics::counter!("dialplane_mails_total", "outcome" => outcome).increment(0);
+    }
+    for outcome in ["delivered", "delayed", "failed"] {
+        metrics::counter!("dialplane_webhooks_total", "outcome" => outcome).increment(0);
+    }
+    for name in ["dialplane_changes_again_total", "dialplane_webhook_events_lost_total"] {
+        metrics::counter!(name).increment(0);
+    }
 }
 
 /// The meaning of each counter and gauge, as `# HELP` lines. The test that reads `/metrics` fails if one is missing here.

@@ -11,7 +11,7 @@ use actix_web::{
     web::Data,
 };
 
-use crate::node::histogram::{self, Histogram};
+use crate::node::histogram::{self, Histogram, Summary};
 
 const PARTS: [&str; 3] = ["api", "pages", "status"];
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "other"];
@@ -30,6 +30,17 @@ impl Timing {
         let method = METHODS.iter().position(|known| *known == method.as_str()).unwrap_or(METHODS.len() - 1);
         let outcome = usize::from(status.as_u16() / 100).clamp(2, 5) - 2;
         &self.0[part][method][outcome]
+    }
+
+    /// By part, method and outcome.
+    pub fn summaries(&self) -> impl Iterator<Item = ([&'static str; 3], Summary)> {
+        let parts = PARTS.iter().zip(&self.0);
+        let methods =
+            parts.flat_map(|(part, methods)| METHODS.iter().zip(methods).map(move |(method, of)| (*part, *method, of)));
+        let all = methods.flat_map(|(part, method, outcomes)| {
+            OUTCOMES.iter().zip(outcomes).map(move |(outcome, of)| ([part, method, *outcome], of))
+        });
+        all.filter_map(|(labels, of)| Some((labels, of.summary()?)))
     }
 
     /// Adds its lines in Prometheus' text format.

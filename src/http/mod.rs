@@ -6,5 +6,6 @@ pub mod change;
 pub mod input;
 pub mod pressed;
 pub mod problem;
+pub mod seen;
 mod store;
 pub mod turns;

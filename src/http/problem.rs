@@ -11,6 +11,7 @@ use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use uuid::Uuid;
 
 use crate::{
+    http::seen,
     model::{
         error::Error,
         used::{self, Used},
@@ -331,6 +332,7 @@ impl ResponseError for Problem {
 
     fn error_response(&self) -> HttpResponse {
         metrics::counter!("dialplane_problems_total", "code" => self.code).increment(1);
+        seen::note(self.why.code);
         let mut response = HttpResponse::build(self.status);
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header(("WWW-Authenticate", "Bearer"));

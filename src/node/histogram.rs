@@ -45,6 +45,38 @@ impl Histogram {
     }
 }
 
+/// What a series says in a few numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    pub count: u64,
+    /// How long all of them took.
+    pub together: Duration,
+    /// The bound below which half of them are. `None`: above all bounds.
+    pub median: Option<Duration>,
+    /// The bound below which 99 of 100 are.
+    pub slowest: Option<Duration>,
+}
+
+impl Histogram {
+    /// `None` as long as nothing was measured.
+    #[must_use]
+    pub fn summary(&self) -> Option<Summary> {
+        let counts = self.counts.each_ref().map(|count| count.load(Ordering::Relaxed));
+        let count = counts.iter().sum::<u64>();
+        let bound = |percent: u64| {
+            let wanted = (count * percent).div_ceil(100);
+            let below = counts.iter().scan(0, |below, count| {
+                *below += count;
+                Some(*below)
+            });
+            let place = below.take_while(|below| *below < wanted).count();
+            BOUNDS.get(place).map(|bound| Duration::from_micros(*bound))
+        };
+        let together = Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed));
+        (count > 0).then(|| Summary { count, together, median: bound(50), slowest: bound(99) })
+    }
+}
+
 /// The lines before the series of one name.
 pub fn head(text: &mut String, name: &str, help: &str) {
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} histogram");
@@ -67,6 +99,29 @@ impl std::fmt::Display for Seconds {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_summary_names_the_bounds_below_which_half_and_nearly_all_are() {
+        let histogram = Histogram::default();
+        assert_eq!(histogram.summary(), None);
+        for _ in 0..98 {
+            histogram.record(Duration::from_micros(7));
+        }
+        for _ in 0..2 {
+            histogram.record(Duration::from_millis(3));
+        }
+        let micros = Duration::from_micros;
+        let wanted = Summary {
+            count: 100,
+            together: micros(98 * 7 + 6000),
+            median: Some(micros(10)),
+            slowest: Some(micros(5000)),
+        };
+        assert_eq!(histogram.summary(), Some(wanted));
+        let slow = Histogram::default();
+        slow.record(Duration::from_secs(11));
+        assert_eq!(slow.summary().map(|summary| (summary.median, summary.slowest)), Some((None, None)));
+    }
 
     #[test]
     fn a_bucket_counts_what_took_no_longer_than_its_bound() {

@@ -11,7 +11,7 @@ use crate::{
     journeys::Site,
 };
 
-fn now() -> i64 {
+pub fn now() -> i64 {
     chrono::Utc::now().timestamp_micros()
 }
 
@@ -25,13 +25,13 @@ pub fn fires(socket: &EventSocket, name: &str, leg: Uuid, call: Uuid, more: &Val
 }
 
 /// A caller from outside whom a phone of the tenant rings for.
-struct Ringing {
-    a: Uuid,
-    b: Uuid,
+pub struct Ringing {
+    pub a: Uuid,
+    pub b: Uuid,
 }
 
 impl Ringing {
-    fn begins(socket: &EventSocket, domain: &str, phone: &str, number: &str) -> Self {
+    pub fn begins(socket: &EventSocket, domain: &str, phone: &str, number: &str) -> Self {
         let call = Self { a: Uuid::new_v4(), b: Uuid::new_v4() };
         let caller = json!({ "Call-Direction": "inbound", "Channel-Name": "sofia/external/x@carrier.test",
             "Caller-Caller-ID-Number": number, "Caller-Destination-Number": "+12025550123", "Caller-Context": "public" });
@@ -42,14 +42,14 @@ impl Ringing {
         call
     }
 
-    fn is_answered(&self, socket: &EventSocket) {
+    pub fn is_answered(&self, socket: &EventSocket) {
         fires(socket, "CHANNEL_ANSWER", self.b, self.a, &json!({}));
         fires(socket, "CHANNEL_ANSWER", self.a, self.a, &json!({}));
         let bridge = json!({ "Bridge-A-Unique-ID": self.a, "Bridge-B-Unique-ID": self.b });
         fires(socket, "CHANNEL_BRIDGE", self.a, self.a, &bridge);
     }
 
-    fn ends(&self, socket: &EventSocket) {
+    pub fn ends(&self, socket: &EventSocket) {
         for leg in [self.b, self.a] {
             fires(socket, "CHANNEL_HANGUP_COMPLETE", leg, leg, &json!({ "Hangup-Cause": "NORMAL_CLEARING" }));
         }
@@ -59,6 +59,12 @@ impl Ringing {
 /// A switch that the node listens to.
 pub async fn switch(site: &Site) -> (EventSocket, String) {
     let socket = EventSocket::open().await;
+    let path = listens(site, &socket).await;
+    (socket, path)
+}
+
+/// Has the node listen to the played switch. Returns the path of its link.
+pub async fn listens(site: &Site, socket: &EventSocket) -> String {
     let switches = site.node.api("GET", "/v1/switches", Value::Null).await.json();
     let path = format!("/v1/switches/{}/event-socket", switches["items"][0]["id"].as_str().unwrap());
     let new = json!({ "address": socket.address, "password": PASSWORD });
@@ -68,7 +74,7 @@ pub async fn switch(site: &Site) -> (EventSocket, String) {
     loop {
         let shown = site.node.api("GET", "/v1/live/calls", Value::Null).await.json();
         if shown["unknown"].as_array().is_some_and(Vec::is_empty) && socket.has().sign_ins >= 4 {
-            return (socket, path);
+            return path;
         }
         assert!(began.elapsed().as_secs() < 30, "{shown}");
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -82,7 +88,7 @@ pub async fn phone(site: &Site) -> String {
     all["items"][0]["sip_username"].as_str().unwrap().to_owned()
 }
 
-fn registers(socket: &EventSocket, phone: &str) {
+pub fn registers(socket: &EventSocket, phone: &str) {
     socket.fires(&json!({ "Event-Name": "CUSTOM", "Event-Subclass": "sofia::register", "from-user": phone, "from-host": "acme.test",
         "contact": format!("\"x\" <sip:{phone}@192.0.2.7:5060;transport=tcp>"), "call-id": "r1", "expires": "300",
         "network-ip": "192.0.2.7", "network-port": "5060", "user-agent": "Yealink SIP-T54W <b>", "status": "Registered(TCP)",

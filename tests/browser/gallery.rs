@@ -11,6 +11,10 @@ use crate::{
     journeys::{ADMIN, PASSWORD, Site},
 };
 
+/// The numbers of a page, and names beside them, that can be clicked and are smaller than 24 by 24 px (WCAG 2.2, 2.5.8).
+const NUMBERS: &str = "return [...document.querySelectorAll('a[href^=\"tel:\"], .party a')].filter((link) => link.checkVisibility()).map((link) => [link, link.getBoundingClientRect()])
+    .filter(([, box]) => box.width < 24 || box.height < 24).map(([link, box]) => `${link.textContent}: ${box.width} x ${box.height}`)";
+
 pub struct Gallery<'a> {
     pub browser: &'a Chromium,
     pub site: &'a Site,
@@ -57,6 +61,9 @@ impl Gallery<'_> {
         let over = self.browser.page.execute(wide, vec![]).await.unwrap().as_i64().unwrap();
         if over > 0 {
             self.findings.push(format!("{name}: {over} px wider than the screen"));
+        }
+        for small in self.browser.page.execute(NUMBERS, vec![]).await.unwrap().as_array().unwrap() {
+            self.findings.push(format!("{name}: a number that is hard to hit: {small}"));
         }
         let axe = self.browser.axe().await;
         let complaints = self.browser.complaints().await;

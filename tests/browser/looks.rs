@@ -67,7 +67,9 @@ async fn a_hidden_live_page_listens_to_nothing_and_goes_on_when_it_is_seen() {
         .await
         .unwrap();
     browser.sees("+49 301").await;
-    // The menu of a call says what it is now: the phone that rings, and then another one.
+    // The menu of a call, while it is open, says what it is now: the phone that rings, and then another one.
+    let opens = "document.querySelector('[data-rows=calls] details.menu').open = true";
+    browser.page.execute(opens, vec![]).await.unwrap();
     let leads = "return document.querySelectorAll('[data-rows=calls] details.menu a[href^=\"/app/agents/\"]').length";
     until(&browser, leads, json!(1)).await;
     fires(&socket, "CHANNEL_HANGUP_COMPLETE", b, b, &json!({ "Hangup-Cause": "NO_ANSWER" }));

@@ -10,6 +10,7 @@ mod harness;
 #[path = "../routing/event_socket.rs"]
 mod event_socket;
 
+mod buttons;
 mod chromium;
 mod desk;
 mod forms;

@@ -164,6 +164,27 @@ async fn one_click_takes_calls_in_the_browser_and_every_state_is_said_in_words()
 }
 
 #[actix_web::test]
+async fn a_click_on_a_number_is_dialled_by_the_tab_that_has_the_phone() {
+    let Some(browser) = Chromium::start_with_microphone().await else { return };
+    let database = Database::new().await;
+    let desk = Desk::new(&database).await;
+    desk.sign_in(&browser).await;
+    desk.online(&browser).await;
+    let other = browser.page.new_window(true).await.unwrap();
+    browser.page.switch_to_window(other.handle).await.unwrap();
+    browser.page.goto(&format!("{}/app/contacts", desk.site.url)).await.unwrap();
+    browser.sees("Katherine Johnson").await;
+    let number = browser.page.find(Locator::Css("a[href='tel:+12025550143']")).await.unwrap();
+    browser.click_on(number).await;
+    let invite = desk.switch.hears("INVITE ", 1).await;
+    assert!(invite.starts_with("INVITE sip:+12025550143@acme.test"), "{invite}");
+    let shown = "return document.getElementById('dialling').hidden";
+    let shown = browser.page.execute(shown, vec![]).await.unwrap();
+    assert_eq!(shown, Value::Bool(true), "no other phone rings");
+    desk.stop(vec![browser]).await;
+}
+
+#[actix_web::test]
 async fn a_name_or_number_is_called_and_why_a_call_failed_is_said() {
     let Some(browser) = Chromium::start_with_microphone().await else { return };
     let database = Database::new().await;

@@ -74,6 +74,10 @@ async fn a_number_that_is_clicked_in_a_page_of_ours_is_called_by_a_phone_that_op
     browser.page.execute(link, vec![json!("+49 30 901820"), json!("Town hall")]).await.unwrap();
     browser.page.execute(link, vec![json!("7002"), json!("Workshop")]).await.unwrap();
     browser.click("Town hall").await;
+    // No phone of hers can ring first, so the one in the browser is offered.
+    browser.sees("Call in the browser").await;
+    let offered = browser.page.find(Locator::Css("#dialling [data-part=browser]")).await.unwrap();
+    browser.click_on(offered).await;
     let account = browser.page.window().await.unwrap();
     let began = std::time::Instant::now();
     let phone = loop {

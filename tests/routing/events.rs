@@ -208,6 +208,44 @@ async fn every_event_of_a_call_comes_in_its_order_and_a_client_that_comes_back_m
 }
 
 #[actix_web::test]
+async fn a_call_that_is_up_before_anybody_listens_is_over_for_its_tenant_when_the_leg_of_its_phone_ends() {
+    let fleet = Fleet::new().await;
+    known(&fleet).await;
+    let (node, tenant) = (&fleet.stage.node, fleet.stage.tenant);
+    let (a, b) = (Uuid::new_v4(), Uuid::new_v4());
+    let mut events = call(&fleet, a, b);
+    let ends = events.split_off(5);
+    for event in events {
+        fires(&fleet.socket, event, now());
+    }
+    let since = Instant::now();
+    let path = format!("/v1/live/calls?tenant_id={tenant}");
+    while node.api("GET", &path, Value::Null).await.json()["items"][0]["state"] != "talking" {
+        assert!(since.elapsed() < Duration::from_mins(1), "nobody talks");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let query = format!("tenant_id={tenant}&topics=call:state:changed,call:ended");
+    let mut own = Listener::open(node, &node.key, &query, true).await.unwrap();
+    let mut all = Listener::open(node, &node.key, "topics=call:state:changed,call:ended", true).await.unwrap();
+    for listener in [&mut own, &mut all] {
+        let first = listener.message().await;
+        assert_eq!(first["data"]["calls"][0]["id"], json!(a), "{first}");
+    }
+    // The first that anybody hears of the call. The caller's leg is nobody's: the call was the tenant's by its phone alone.
+    fires(&fleet.socket, ends[0].clone(), now());
+    for listener in [&mut own, &mut all] {
+        let message = listener.message().await;
+        assert_eq!(
+            (&message["topic"], &message["data"]["id"], &message["data"]["tenant_id"]),
+            (&json!("call:ended"), &json!(a), &json!(tenant)),
+            "{message}"
+        );
+        assert_eq!(message["data"]["cause"], "NORMAL_CLEARING", "{message}");
+    }
+    fleet.stage.stop().await;
+}
+
+#[actix_web::test]
 async fn the_platform_hears_on_which_switch_a_phone_registered_and_its_tenant_does_not() {
     let fleet = Fleet::new().await;
     known(&fleet).await;

@@ -30,6 +30,7 @@ const TAGS: &[(&str, &str)] = &[
     ("groups", "Extensions that ring together."),
     ("keys", "Keys of the API."),
     ("live", "What goes on right now: phones that are registered, calls, queues and agents, conferences, gateways."),
+    ("monitoring", "How nodes, the database and switches are: troubles, figures, what failed."),
     ("phone numbers", "Phone numbers: where calls to them go, and who calls with them."),
     ("pools", "Ranges that extension numbers are taken from, and numbers that are held back."),
     ("recordings", "Recordings of calls: found, heard, shared, held and deleted."),

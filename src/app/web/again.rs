@@ -70,6 +70,10 @@ pub fn page_of(path: &str) -> (&str, bool) {
         ["agent-assignments", ..] => ("/agent-assignments", true),
         ["platform", "tenants", _, "enter" | "activate"] => ("/platform/tenants", false),
         ["platform", "records", ..] => ("/platform/records", false),
+        ["platform", "switches", _, "service", ..] => (up_to(4), false),
+        // What the scripts of these pages send.
+        ["app", "live", ..] => ("/app/live", false),
+        ["app", "dial"] => ("/app", false),
         ["app", "agents", _, "extensions"] => (up_to(3), true),
         ["app", "agents", _, "suspend" | "activate" | "invite"] | ["app", "agents", _, "groups", _, "leave"] => {
             (up_to(3), false)
@@ -185,6 +189,8 @@ mod tests {
             ("/platform/tenants/7/suspend", "/platform/tenants/7/suspend"),
             ("/platform/tenants/7/activate", "/platform/tenants"),
             ("/platform/switches/7/token", "/platform/switches/7/token"),
+            ("/platform/switches/7/service/drain", "/platform/switches/7/service"),
+            ("/app/live/calls/7/act", "/app/live"),
         ];
         for (form, page) in pages {
             assert_eq!(page_of(form).0, page);

@@ -30,6 +30,12 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     };
     asset("app.css", CSS, include_bytes!("assets/app.css"));
     asset("phone.css", CSS, include_bytes!("assets/phone.css"));
+    // Modules stand after those that they import.
+    asset("acts-base.js", JS, include_bytes!("assets/acts-base.js"));
+    asset("acts-ask.js", JS, include_bytes!("assets/acts-ask.js"));
+    asset("acts-can.js", JS, include_bytes!("assets/acts-can.js"));
+    asset("acts.js", JS, include_bytes!("assets/acts.js"));
+    asset("dial.js", JS, include_bytes!("assets/dial.js"));
     asset("app.js", JS, include_bytes!("assets/app.js"));
     asset("live.js", JS, include_bytes!("assets/live.js"));
     asset("chart.js", JS, include_bytes!("assets/chart.js"));
@@ -107,7 +113,7 @@ mod tests {
     fn every_import_of_a_script_is_the_path_of_another() {
         let mut imports = 0;
         for asset in
-            ASSETS.iter().filter(|asset| asset.name.starts_with("phone") && asset.content_type.contains("script"))
+            ASSETS.iter().filter(|asset| asset.content_type.contains("script") && !asset.name.contains("redoc"))
         {
             let text = std::str::from_utf8(&asset.bytes).unwrap();
             for line in text.lines().filter(|line| line.starts_with("import ")) {

@@ -22,7 +22,7 @@ use super::{
     Page, Shell, Turned, Visitor,
     ask::{Ask, turned, with},
     in_query, ok,
-    resource::formatted,
+    resource::{dialled, formatted},
 };
 use crate::{
     telephony::{history, reports},
@@ -88,6 +88,8 @@ pub struct Party {
     pub name: String,
     pub number: String,
     pub href: String,
+    /// What a telephone dials to reach them.
+    pub dial: String,
 }
 
 pub type Names = HashMap<Uuid, String>;
@@ -100,6 +102,7 @@ impl Party {
     pub fn of(s: &Shell, party: &Value, names: &Names) -> Self {
         let text = |field: &str| party[field].as_str().unwrap_or_default();
         let number = formatted(text("number"));
+        let dial = dialled(text("number")).to_owned();
         let known = name_of(names, &party["agent_id"]);
         let said = Some(text("name").to_owned()).filter(|name| !name.is_empty() && *name != text("number"));
         let name = known.or(said).unwrap_or_default();
@@ -107,9 +110,9 @@ impl Party {
         let href = text("agent_id");
         let href = if href.is_empty() || !may_open { String::new() } else { format!("/app/agents/{href}") };
         match (name.is_empty(), number.is_empty()) {
-            (true, true) => Self { name: s.t("live.withheld").to_owned(), number, href },
-            (true, false) => Self { name: number, number: String::new(), href },
-            _ => Self { name, number, href },
+            (true, true) => Self { name: s.t("live.withheld").to_owned(), number, href, dial },
+            (true, false) => Self { name: number, number: String::new(), href, dial },
+            _ => Self { name, number, href, dial },
         }
     }
 }

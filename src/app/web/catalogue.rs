@@ -13,13 +13,15 @@ use crate::{
 };
 
 /// The texts of pages; in a file of their own the words for what the audit log names: fields, their values, and what was done; and in
-/// another the texts of subjects and of the frame, those of the phone, and those of what goes on and what went on.
+/// another the texts of subjects and of the frame, those of the phone, those of what goes on and what went on, and those of what is done to
+/// calls.
 static CATALOGUE: LazyLock<HashMap<String, [String; 2]>> = LazyLock::new(|| {
     let mut texts = read(include_str!("catalogue.json"));
     texts.extend(read(include_str!("audit.json")));
     texts.extend(read(include_str!("pages.json")));
     texts.extend(read(include_str!("phone.json")));
     texts.extend(read(include_str!("desk.json")));
+    texts.extend(read(include_str!("acts.json")));
     texts
 });
 
@@ -151,6 +153,13 @@ mod tests {
                 "switches.light.",
                 // A test of the phone's page sees to these.
                 "softphone.",
+                // And a test of the buttons to these.
+                "act.",
+                "job.",
+                // Named by /v1/monitoring/health.
+                "trouble.",
+                "work.",
+                "cause.",
                 "story.",
                 "ended_by.",
                 "period.",

@@ -1,18 +1,34 @@
 //! What goes on right now: calls, queues, agents, devices, and for the platform its switches and gateways. The page comes without them and
-//! listens to `/v1/events` (assets/live.js).
+//! listens to `/v1/events` (assets/live.js). What can be done to calls there is in assets/acts.js.
 
-use actix_web::{get, web::ServiceConfig};
+use actix_web::{
+    get,
+    web::{Data, ServiceConfig},
+};
 use askama::Template;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use super::{
-    Page, Shell, Visitor,
+    Page, Shell, Turned, Visitor,
     ask::{turned, with},
-    ok,
+    catalogue, ok,
 };
-use crate::tenancy::{
-    auth::rules::{Level, Resource, Role},
-    tenants,
+use crate::{
+    http::problem::Problem,
+    model::settings::{Settings, Supervision},
+    switch::{
+        control::found::Found,
+        live::{Live, show::Scope},
+    },
+    telephony::extensions,
+    tenancy::{
+        auth::{
+            actor::Actor,
+            rules::{Level, Resource, Role},
+        },
+        tenants,
+    },
 };
 
 pub fn pages(config: &mut ServiceConfig) {
@@ -75,7 +91,7 @@ const OF_PLATFORM: &str = "call:state:changed,call:ended,registration:changed,ga
 #[template(path = "web/live.html")]
 struct LivePage<'a> {
     s: &'a Shell,
-    /// `calls`, `devices` or `platform`.
+    /// `calls`, `one`, `devices` or `platform`.
     part: &'static str,
     /// What is listened to.
     query: String,
@@ -86,10 +102,97 @@ struct LivePage<'a> {
     /// Whether the visitor may set others' status, and the reasons for it.
     may_set: bool,
     reasons: String,
+    /// The only call that is shown.
+    call: Option<Uuid>,
+    buttons: Buttons,
+    /// Whether the visitor sees what is not their own.
+    sees_all: bool,
 }
 
-async fn page(mut visitor: Visitor, part: &'static str, topics: &str) -> Page {
-    let actor = visitor.needs(Resource::Live, Level::Read)?;
+/// Most queues that a call can be sent to from here.
+const MOST_QUEUES: usize = 200;
+
+/// What the visitor may do to calls.
+#[derive(Default)]
+struct Buttons {
+    /// The words of the script, as JSON.
+    words: String,
+    /// The visitor, to tell their own calls.
+    me: Option<Uuid>,
+    /// Whether they see and act on calls of others, too.
+    of_all: bool,
+    /// Their own extension's number, to take a call over.
+    own: String,
+    /// `allowed`, `announced` or `forbidden`; or `no_phone` if none of theirs can ring. Empty if they are not asked.
+    supervision: &'static str,
+    /// Whether a recording may be begun: where the company uses them. The platform asks for calls of all tenants, and the API says no.
+    records: bool,
+    queues: Vec<(String, String)>,
+}
+
+impl Buttons {
+    fn may_supervise(&self) -> bool {
+        matches!(self.supervision, "allowed" | "announced")
+    }
+
+    async fn of(visitor: &Visitor, actor: &Actor) -> Result<Self, Turned> {
+        let language = visitor.shell.language;
+        let read = |prefix| serde_json::from_str::<Map<String, Value>>(&catalogue::texts(prefix, language));
+        let of_all = actor.level >= Level::Write;
+        let words = ["act.", "softphone.presence."].into_iter().filter_map(|prefix| read(prefix).ok()).flatten();
+        // Nobody else is told how they may be listened to.
+        let words = words.filter(|(key, _)| of_all || !key.starts_with("act.supervise."));
+        let words = Value::Object(words.collect()).to_string();
+        let mut buttons = Self { words, me: actor.user().ok(), of_all, records: true, ..Self::default() };
+        let Some(tenant) = actor.tenant else { return Ok(buttons) };
+        let mut db = visitor.api.read(actor).await?;
+        let own = extensions::store::phones_of(&mut *db, tenant, actor.id).await?;
+        let settings = tenants::store::settings(&mut *db, tenant).await?;
+        drop(db);
+        buttons.own = own.first().map(|own| own.number.to_string()).unwrap_or_default();
+        let settings = settings.and_then(|(settings, _)| serde_json::from_value::<Settings>(settings).ok());
+        buttons.records = settings.as_ref().is_none_or(|settings| settings.features.call_recording);
+        buttons.supervision = match settings.map(|settings| settings.calling.supervision).unwrap_or_default() {
+            _ if !of_all => "",
+            Supervision::Forbidden => "forbidden",
+            _ if own.is_empty() => "no_phone",
+            Supervision::Allowed => "allowed",
+            Supervision::Announced => "announced",
+        };
+        if visitor.needs(Resource::Destinations, Level::Read).is_ok() {
+            let path = format!("/v1/tenants/{tenant}/destinations?kind=queue");
+            for queue in visitor.page_of(&path, MOST_QUEUES, None).await.map_err(turned)?.items {
+                let text = |field: &str| queue[field].as_str().unwrap_or_default().to_owned();
+                // Without a number, nothing can be sent there.
+                if queue["number"].is_string() {
+                    buttons.queues.push((text("id"), text("name")));
+                }
+            }
+        }
+        Ok(buttons)
+    }
+}
+
+/// The page of a call that goes on, which has no record yet. `None`: there is no such call, or it is not the visitor's.
+pub async fn one(mut visitor: Visitor, id: Uuid) -> Result<Option<Page>, Turned> {
+    let actor = visitor.needs(Resource::Live, Level::Own)?;
+    let tenant = Visitor::in_tenant(&actor)?;
+    let live = visitor.request.app_data::<Data<Live>>().cloned().ok_or_else(Problem::unauthorized)?;
+    let scope = Scope { tenant: Some(tenant), person: actor.only_own(), ..Scope::default() };
+    let names = live.names.of(tenant, live.generations(), visitor.api.pool()).await;
+    match Found::find(&live, &names, &scope, tenant, id) {
+        Ok(found) if found.is_of(actor.only_own()) => {}
+        _ => return Ok(None),
+    }
+    let s = &mut visitor.shell;
+    s.crumbs = vec![(s.t("nav.live").to_owned(), "/app/live".to_owned()), (s.t("act.now").to_owned(), String::new())];
+    Ok(Some(page(visitor, "one", OF_CALLS, Some(id)).await))
+}
+
+async fn page(mut visitor: Visitor, part: &'static str, topics: &str, call: Option<Uuid>) -> Page {
+    // Agents see their own calls and queues.
+    let level = if matches!(part, "calls" | "one") { Level::Own } else { Level::Read };
+    let actor = visitor.needs(Resource::Live, level)?;
     let mut path = with("", "topics", topics);
     let (mut switches, mut tenants) = (Vec::new(), Map::new());
     let mut reasons = json!([]);
@@ -114,6 +217,7 @@ async fn page(mut visitor: Visitor, part: &'static str, topics: &str) -> Page {
             path = with(&path, "tenant_id", &tenant.to_string());
         }
     }
+    let buttons = if part == "devices" { Buttons::default() } else { Buttons::of(&visitor, &actor).await? };
     let s = &mut visitor.shell;
     s.active = "live";
     let words = WORDS.iter().map(|key| (key.trim_start_matches("live.").to_owned(), Value::from(s.t(key))));
@@ -128,20 +232,23 @@ async fn page(mut visitor: Visitor, part: &'static str, topics: &str) -> Page {
         tenants: Value::Object(tenants).to_string(),
         may_set: part == "calls" && actor.level == Level::Write,
         reasons: reasons.to_string(),
+        call,
+        buttons,
+        sees_all: actor.level >= Level::Read,
     })
 }
 
 #[get("/app/live")]
 async fn calls(visitor: Visitor) -> Page {
-    page(visitor, "calls", OF_CALLS).await
+    page(visitor, "calls", OF_CALLS, None).await
 }
 
 #[get("/app/live/devices")]
 async fn devices(visitor: Visitor) -> Page {
-    page(visitor, "devices", OF_DEVICES).await
+    page(visitor, "devices", OF_DEVICES, None).await
 }
 
 #[get("/platform/live")]
 async fn platform(visitor: Visitor) -> Page {
-    page(visitor, "platform", OF_PLATFORM).await
+    page(visitor, "platform", OF_PLATFORM, None).await
 }

@@ -8,6 +8,7 @@ mod ask;
 pub mod assets;
 mod assignments;
 mod audit;
+mod buttons;
 mod calls;
 pub mod catalogue;
 mod confirm;
@@ -37,6 +38,7 @@ mod resources;
 mod retention;
 mod schema;
 mod search;
+mod service;
 mod sign_in;
 mod switches;
 mod tester;
@@ -112,6 +114,8 @@ pub fn pages(config: &mut web::ServiceConfig) {
         .configure(uploads::pages)
         .configure(assignments::pages)
         .configure(live::pages)
+        .configure(buttons::pages)
+        .configure(service::pages)
         .configure(calls::pages)
         .configure(reports::pages)
         .configure(deliveries::pages)
@@ -312,7 +316,7 @@ fn theme(request: &HttpRequest) -> Option<&'static str> {
     }
 }
 
-const FLASHES: [&str; 32] = [
+const FLASHES: [&str; 34] = [
     "agents.was_suspended",
     "agents.was_activated",
     "agents.was_deleted",
@@ -343,6 +347,8 @@ const FLASHES: [&str; 32] = [
     "form.was_sent_before",
     "reset.done",
     "sign_out.done",
+    "switches.was_drained",
+    "switches.was_resumed",
     "verify.done",
     "webhooks.was_replayed",
 ];

@@ -97,8 +97,9 @@ impl Shell {
             let account = NavItem::new("account", "nav.account", "/account", "circle-user");
             let numbers = NavItem::new("assignments", "nav.assignments", "/agent-assignments", "link");
             let contacts = NavItem::new("contacts", "nav.contacts", "/app/contacts", "users-round");
+            let live = NavItem::new("live", "nav.live", "/app/live", "activity");
             let calls = NavItem::new("calls", "nav.calls", "/app/calls", "history");
-            let items = phone.into_iter().chain([account, calls, numbers, contacts]).collect();
+            let items = phone.into_iter().chain([account, live, calls, numbers, contacts]).collect();
             return vec![Section { label: "", items }];
         }
         let is_platform = me.role == Role::PlatformAdmin && self.acting.is_none();

@@ -5,7 +5,11 @@ use askama::Template;
 use chrono::Utc;
 use serde_json::Value;
 
-use super::{Page, Shell, Visitor, ask::turned, ok};
+use super::{
+    Page, Shell, Turned, Visitor,
+    ask::{Ask, turned},
+    ok,
+};
 use crate::{
     model::paging::Window,
     telephony::calls,
@@ -39,6 +43,29 @@ struct OverviewPage<'a> {
     troubles: Vec<Trouble>,
 }
 
+/// What the node that answers knows to be wrong.
+async fn of_nodes(visitor: &Visitor) -> Result<Vec<Trouble>, Turned> {
+    let health = visitor.ask(Ask::get("/v1/monitoring/health".to_owned())).await.map_err(turned)?.body;
+    let s = &visitor.shell;
+    let trouble = |trouble: &Value| {
+        let text = |field: &str| trouble[field].as_str().unwrap_or_default();
+        let kind = text("kind");
+        // That is said of all nodes together, by what the database knows.
+        if kind == "switch_silent" {
+            return None;
+        }
+        let subject = if kind == "work_waits" { s.t_of("work", text("subject")) } else { text("subject").to_owned() };
+        let at = text("since").get(..16).map(|at| format!("{} UTC", at.replace('T', " "))).unwrap_or_default();
+        let said = s.t_with(
+            &format!("trouble.{kind}"),
+            &[("subject", subject), ("count", trouble["count"].to_string()), ("at", at)],
+        );
+        let href = if kind.starts_with("switch_") || kind == "gateways_down" { "/platform/live" } else { "" };
+        Some(Trouble { text: said, href: href.to_owned() })
+    };
+    Ok(health["troubles"].as_array().into_iter().flatten().filter_map(trouble).collect())
+}
+
 #[get("/platform")]
 async fn overview(mut visitor: Visitor) -> Page {
     let actor = visitor.needs(Resource::Platform, Level::Read)?;
@@ -69,6 +96,7 @@ async fn overview(mut visitor: Visitor) -> Page {
             }
         }
     }
+    troubles.extend(of_nodes(&visitor).await?);
     let sick = carriers.iter().filter(|carrier| !carrier["health"]["sick_until"].is_null());
     troubles.extend(sick.map(|carrier| Trouble {
         text: s.t_with("overview.sick", &[("name", text(carrier, "name"))]),

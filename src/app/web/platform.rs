@@ -2,13 +2,15 @@
 
 use actix_web::{
     get, post,
-    web::{Path, Query, ServiceConfig},
+    web::{Data, Path, Query, ServiceConfig},
 };
 use askama::Template;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Form, Page, Shell, Turned, Visitor, catalogue, confirm::Confirm, done, ok, sign_in::Sent, wrong};
+use super::{
+    Form, Page, Shell, Turned, Visitor, catalogue, confirm::Confirm, done, ok, service::calls_at, sign_in::Sent, wrong,
+};
 use crate::{
     http::problem::Problem,
     model::{
@@ -18,6 +20,7 @@ use crate::{
         settings,
     },
     people::onboarding::{self, NewOwner, NewTenancy},
+    switch::live::Live,
     telephony::calls,
     tenancy::{
         auth::{
@@ -219,6 +222,10 @@ struct SwitchRow {
     name: String,
     status: &'static str,
     last_seen_at: Option<DateTime<Utc>>,
+    /// Whether no call is begun there by a click.
+    is_out: bool,
+    /// How many calls are up, if the switch is heard.
+    calls: Option<usize>,
 }
 
 #[derive(Template)]
@@ -241,6 +248,8 @@ pub fn called(status: impl serde::Serialize) -> String {
 async fn cluster_page(visitor: &Visitor, actor: &Actor, form: &Form) -> Page {
     let mut db = visitor.api.read(actor).await?;
     let mut rows = Vec::new();
+    let drained = switches::store::draining(&mut *db).await?;
+    let live = visitor.request.app_data::<Data<Live>>().cloned();
     for cluster in clusters::store::list(&mut *db, Window::FIRST).await? {
         let switches = switches::store::of_cluster(&mut *db, cluster.id).await?.into_iter();
         rows.push(ClusterRow {
@@ -254,7 +263,16 @@ async fn cluster_page(visitor: &Visitor, actor: &Actor, form: &Form) -> Page {
             switches: switches
                 .map(|switch| {
                     let status = switch.state(Utc::now()).name();
-                    SwitchRow { id: switch.id, name: switch.name, status, last_seen_at: switch.last_seen_at }
+                    let (is_out, calls) =
+                        (drained.contains(&switch.id), live.as_ref().and_then(|live| calls_at(live, switch.id)));
+                    SwitchRow {
+                        id: switch.id,
+                        name: switch.name,
+                        status,
+                        last_seen_at: switch.last_seen_at,
+                        is_out,
+                        calls,
+                    }
                 })
                 .collect(),
         });

@@ -62,6 +62,13 @@ const PAGES: &[(&str, &str, &str)] = &[
     ("GET", "/v1/agents/{}/activity", "/app/agents/{}"),
     ("GET", "/v1/live/conferences", "/app/live"),
     ("GET", "/v1/live/parked", "/app/live"),
+    ("POST", "/v1/calls", "a click on a number, on every page"),
+    ("GET", "/v1/call-jobs/{}", "a click on a number, on every page"),
+    ("POST", "/v1/live/calls/{}/actions", "/app/live"),
+    ("POST", "/v1/live/calls/{}/supervise", "/app/live"),
+    ("POST", "/v1/switches/{}/drain", "/platform/switches/{}/service"),
+    ("POST", "/v1/switches/{}/resume", "/platform/switches/{}/service"),
+    ("GET", "/v1/monitoring/health", "/platform"),
     ("POST", "/v1/webhooks/{}/test", "/app/webhooks/{}/deliveries"),
     ("GET", "/v1/webhooks/{}/deliveries", "/app/webhooks/{}/deliveries"),
     ("GET", "/v1/webhooks/{}/deliveries/{}", "/app/webhooks/{}/deliveries/{}"),
@@ -69,7 +76,6 @@ const PAGES: &[(&str, &str, &str)] = &[
 ];
 
 const LIVE: &str = "the pages' stream of events begins with it";
-const CONTROL: &str = "comes with the buttons of the live view";
 const SWITCHES: &str = "comes with the pages of switches";
 const CALLS: &str = "comes with the pages of calls";
 const BY_ONE: &str = "a list changes what was selected one by one, with the version that was seen of each";
@@ -107,17 +113,13 @@ const APART: &[(&str, &str, &str)] = &[
     ("GET", "/v1/clusters/{}/configuration", "comes with the pages of modules"),
     ("PUT", "/v1/clusters/{}/configuration/{}", "comes with the pages of modules"),
     ("DELETE", "/v1/clusters/{}/configuration/{}", "comes with the pages of modules"),
-    ("POST", "/v1/calls", CONTROL),
-    ("GET", "/v1/call-jobs/{}", CONTROL),
-    ("POST", "/v1/live/calls/{}/actions", CONTROL),
-    ("POST", "/v1/live/calls/{}/supervise", CONTROL),
-    ("POST", "/v1/switches/{}/drain", SWITCHES),
-    ("POST", "/v1/switches/{}/resume", SWITCHES),
     ("GET", "/v1/live/registrations", LIVE),
     ("GET", "/v1/live/calls", LIVE),
     ("GET", "/v1/live/queues", LIVE),
     ("GET", "/v1/live/agents", LIVE),
     ("GET", "/v1/live/gateways", LIVE),
+    ("GET", "/v1/monitoring/stats", "for dashboards of one's own; the page has /platform/live"),
+    ("GET", "/v1/monitoring/errors", "for dashboards of one's own"),
     ("GET", "/v1/switches/{}/event-socket", SWITCHES),
     ("DELETE", "/v1/switches/{}/event-socket", SWITCHES),
     ("GET", "/v1/switches/{}/gateways", SWITCHES),

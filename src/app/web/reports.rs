@@ -69,6 +69,8 @@ struct ReportsPage<'a> {
     /// What is drawn, as JSON; empty if there is nothing to draw.
     chart: String,
     export: String,
+    /// Whether there are more rows than can be shown.
+    more: bool,
     /// Why there are no reports.
     refused: Option<String>,
 }
@@ -387,6 +389,7 @@ async fn calls(mut visitor: Visitor) -> Page {
         chart: if asked.by == "all" { chart(s, &report, asked.per, &zone_name) } else { String::new() },
         export: asked.path(&actor, tenant, "/v1/reports/calls.csv"),
         zone: zone_name.replace('_', " "),
+        more: report["more"] == true,
         refused,
         s,
     })

@@ -1,5 +1,7 @@
 //! `/v1/agents/{id}/…`: an agent's status, the time after a call, and how they were.
 
+use std::collections::BTreeSet;
+
 use actix_web::{
     HttpResponse, get, put,
     web::{Bytes, Data, Json, Path, Query},
@@ -52,7 +54,7 @@ async fn entry(api: &Api, live: &Live, tenant: Uuid, agent: Uuid, chosen: Option
     let names = live.names.of(tenant, live.generations(), api.pool()).await;
     let scope = Scope { tenant: Some(tenant), ..Scope::default() };
     let username = names.people(None).remove(&agent)?.first()?.sip_username.clone();
-    let mut all = agents::of_tenant(&scope, live, tenant, &names, Some(&username)).entries;
+    let mut all = agents::of_tenant(&scope, live, tenant, &names, Some(&BTreeSet::from([username]))).entries;
     let at = all.iter().position(|entry| entry.person() == Some(agent))?;
     let mut entry = all.swap_remove(at);
     if let Some(chosen) = chosen {

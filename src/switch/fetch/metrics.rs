@@ -6,7 +6,7 @@ use metrics::{Counter, counter};
 
 use super::request::KINDS;
 use crate::{
-    node::histogram::{self, Histogram},
+    node::histogram::{self, Histogram, Summary},
     switch::fetch::{Source, arrivals::Lack},
 };
 
@@ -85,6 +85,14 @@ impl FetchMetrics {
                 series.write(text, name, &format!("kind=\"{kind}\",source=\"{source}\""));
             }
         }
+    }
+
+    /// How long fetches took, by kind and where the answer came from.
+    pub fn summaries(&self) -> impl Iterator<Item = (&'static str, &'static str, Summary)> {
+        let kinds = KINDS.iter().zip(&self.took);
+        let all = kinds
+            .flat_map(|(kind, outcomes)| OUTCOMES.iter().zip(outcomes).map(move |(source, of)| (*kind, *source, of)));
+        all.filter_map(|(kind, source, of)| Some((kind, source, of.summary()?)))
     }
 
     pub fn not_ours(&self, kind: &str) {

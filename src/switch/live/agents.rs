@@ -3,7 +3,7 @@
 //! mod_callcenter has no state and no event for the time after a call: it compares when the last call ended with how long an agent rests
 //! (`agents_callback` in mod_callcenter.c). So that is counted here.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -259,16 +259,20 @@ struct OfPhone {
     phones: usize,
 }
 
-/// The agents of a tenant, by what this node hears. `scope`: which switches count. `only`: whoever has this SIP username.
+/// The agents of a tenant, by what this node hears. `scope`: which switches count. `only`: whoever has one of these SIP
+/// usernames.
 #[must_use]
-pub fn of_tenant(scope: &Scope, live: &Live, tenant: Uuid, names: &Names, only: Option<&str>) -> Agents {
+pub fn of_tenant(scope: &Scope, live: &Live, tenant: Uuid, names: &Names, only: Option<&BTreeSet<String>>) -> Agents {
     let Some(slot) = live.generations().scope(tenant) else { return Agents::default() };
     let domains = slot.home.iter().chain(&slot.domain).chain(&slot.former.domains);
     let domains = domains.map(Domain::as_str).collect::<BTreeSet<_>>();
     let people = names.people(only);
-    let is_wanted = |user: &str| {
-        only.is_none_or(|only| only == user) || people.values().flatten().any(|one| one.sip_username == user)
-    };
+    // With the other extensions of the same people.
+    let wanted = only.map(|only| {
+        let others = people.values().flatten().map(|one| one.sip_username.as_str());
+        only.iter().map(String::as_str).chain(others).collect::<HashSet<_>>()
+    });
+    let is_wanted = |user: &str| wanted.as_ref().is_none_or(|wanted| wanted.contains(user));
     let mut phones = HashMap::<String, OfPhone>::new();
     let (mut heard, mut is_whole) = (false, true);
     for watched in (Scope { tenant: Some(tenant), ..scope.clone() }).switches(live) {
@@ -281,7 +285,7 @@ pub fn of_tenant(scope: &Scope, live: &Live, tenant: Uuid, names: &Names, only: 
         let (state, now) = (&known.state, Utc::now().timestamp());
         for (name, agent) in state.queues.agents() {
             let Some((user, _)) = name.split_once('@').filter(|(_, domain)| domains.contains(domain)) else { continue };
-            if only.is_some() && !is_wanted(user) {
+            if !is_wanted(user) {
                 continue;
             }
             let phone = phones.entry(user.to_owned()).or_default();
@@ -292,7 +296,7 @@ pub fn of_tenant(scope: &Scope, live: &Live, tenant: Uuid, names: &Names, only: 
             let Some((user, _)) = leg.about.phone.as_ref().filter(|(_, at)| domains.contains(at.as_str())) else {
                 continue;
             };
-            if only.is_some() && !is_wanted(user) {
+            if !is_wanted(user) {
                 continue;
             }
             let phone = phones.entry(user.clone()).or_default();

@@ -238,6 +238,7 @@ impl Live {
         let at = said.at;
         let awaited = (watched.says.receiver_count() > 0).then(|| Arc::new(said.clone()));
         let Known { state, told, .. } = &mut *known;
+        told.before(self.bus.is_wanted(), state, &self.whose(watched));
         let changes = state.heard(said);
         watched.ring(state, &changes);
         self.stirred.by(&changes, state, &self.whose(watched));
@@ -252,6 +253,9 @@ impl Live {
         let Some(kept) = known.kept.take().filter(|kept| kept.len() <= MOST_KEPT) else { return false };
         let Known { state, told, unknown_since, .. } = &mut *known;
         let began = lists.began;
+        if unknown_since.is_none() {
+            told.before(self.bus.is_wanted(), state, &self.whose(watched));
+        }
         let mut changes = state.read(lists);
         for said in kept {
             changes.extend(state.heard(said));

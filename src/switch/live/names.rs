@@ -84,13 +84,15 @@ impl Names {
         self.places.get(&id).map(|place| place.name.as_str())
     }
 
-    /// Everybody who has an extension in use, with these extensions in the order of their numbers. `only`: whoever has this SIP username.
+    /// Everybody who has an extension in use, with these extensions in the order of their numbers. `only`: whoever has one of these SIP usernames.
     #[must_use]
-    pub fn people(&self, only: Option<&str>) -> BTreeMap<Uuid, Vec<&Extension>> {
+    pub fn people(&self, only: Option<&BTreeSet<String>>) -> BTreeMap<Uuid, Vec<&Extension>> {
         let mut all = BTreeMap::<Uuid, Vec<&Extension>>::new();
-        let wanted = only.map(|only| self.by_username.get(only).and_then(|one| one.user));
+        let user = |name: &String| self.by_username.get(name.as_str()).and_then(|one| one.user);
+        let wanted = only.map(|only| only.iter().filter_map(user).collect::<BTreeSet<_>>());
         for extension in self.by_username.values().filter(|one| one.active) {
-            if let Some(user) = extension.user.filter(|user| wanted.is_none_or(|wanted| wanted == Some(*user))) {
+            if let Some(user) = extension.user.filter(|user| wanted.as_ref().is_none_or(|wanted| wanted.contains(user)))
+            {
                 all.entry(user).or_default().push(extension);
             }
         }

@@ -86,6 +86,16 @@ impl Told {
         self.is_whole = false;
     }
 
+    /// Is called before each change, which may be the first that anybody listens to: it may be the end of a call that is up, or of the leg by
+    /// which it was somebody's.
+    pub fn before(&mut self, is_wanted: bool, state: &State, whose: &Whose) {
+        if is_wanted {
+            self.fill(state, whose);
+        } else {
+            self.clear();
+        }
+    }
+
     /// Takes over the calls that are up: clients get them in their snapshots, and hear of their ends.
     pub fn fill(&mut self, state: &State, whose: &Whose) {
         if std::mem::replace(&mut self.is_whole, true) {
@@ -318,7 +328,8 @@ impl Publisher {
     async fn agent(&mut self, tenant: Uuid, name: String, at: Micros) {
         let names = self.names(tenant).await;
         let username = name.split('@').next().unwrap_or(&name);
-        let agents = agents::of_tenant(&of(tenant), &self.live, tenant, &names, Some(username));
+        let agents =
+            agents::of_tenant(&of(tenant), &self.live, tenant, &names, Some(&BTreeSet::from([username.to_owned()])));
         let Some(entry) = agents.of_phone(username) else { return };
         let agent = entry.view();
         let extensions = entry.usernames.iter().filter_map(|one| names.of_phone(one)).map(|one| one.number.clone());
@@ -329,9 +340,9 @@ impl Publisher {
 
     async fn queue(&mut self, tenant: Uuid, id: Uuid, at: Micros) {
         let names = self.names(tenant).await;
-        let Some((mut queue, serve)) = show::queues(&of(tenant), &self.live).remove(&(tenant, id)) else { return };
+        let Some((mut queue, serve)) = show::queue(&of(tenant), &self.live, id).remove(&(tenant, id)) else { return };
         show::name_queue(&mut queue, Some(&names));
-        queue.agents = serving(&serve, &agents::of_tenant(&of(tenant), &self.live, tenant, &names, None));
+        queue.agents = serving(&serve, &agents::of_tenant(&of(tenant), &self.live, tenant, &names, Some(&serve)));
         let about = About { people: names.who_serves(id), queue: Some(id), ..About::default() };
         self.tell(Key::Queue(tenant, id), Topic::QueueUpdate, tenant, at, &queue, about);
     }
@@ -410,18 +421,13 @@ fn of_call(call: &CallNow, recent: &CallNow, tenant: Uuid, names: &Names) -> (Va
 impl Live {
     /// Notes what clients may hear of changes at a switch, if anybody listens.
     pub(super) fn note(&self, watched: &Watched, told: &mut Told, changes: &[Change], state: &State, at: Micros) {
-        if changes.is_empty() {
-            return;
-        }
-        if !self.bus.is_wanted() {
-            told.clear();
+        if changes.is_empty() || !told.is_whole {
             return;
         }
         let whose = self.whose(watched);
         for what in told.notes(changes, state, &whose, watched.switch) {
             self.put(watched, at, what);
         }
-        told.fill(state, &whose);
     }
 
     pub(super) fn put(&self, watched: &Watched, at: Micros, what: Noted) {

@@ -1,6 +1,9 @@
 //! Who waits in which queue, and how its agents are, by mod_callcenter.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Bound,
+};
 
 use uuid::Uuid;
 
@@ -138,6 +141,19 @@ impl Queues {
         self.names.iter().map(String::as_str)
     }
 
+    /// The names of a queue, under whichever domain the switch has it.
+    pub fn names_of(&self, id: Uuid) -> impl Iterator<Item = &str> {
+        let begins = id.simple().to_string();
+        let from = (Bound::Included(begins.clone()), Bound::Unbounded);
+        self.names.range(from).take_while(move |name| name.starts_with(&begins)).map(String::as_str)
+    }
+
+    /// How many wait in all queues.
+    #[must_use]
+    pub fn count_waiting(&self) -> usize {
+        self.members.values().filter(|one| !one.is_served && self.names.contains(&one.queue)).count()
+    }
+
     /// Who waits in a queue and is not served yet, whoever is next first.
     #[must_use]
     pub fn waiting(&self, queue: &str) -> Vec<&Member> {
@@ -164,7 +180,8 @@ impl Queues {
 
     /// The agents of a queue.
     pub fn of_queue<'a>(&'a self, queue: &'a str) -> impl Iterator<Item = &'a str> {
-        self.tiers.iter().filter(move |(of, _)| of == queue).map(|(_, agent)| agent.as_str())
+        let from = (Bound::Included((queue.to_owned(), String::new())), Bound::Unbounded);
+        self.tiers.range(from).take_while(move |(of, _)| of == queue).map(|(_, agent)| agent.as_str())
     }
 
     /// The queues of an agent.
@@ -348,11 +365,28 @@ mod tests {
     }
 
     #[test]
+    fn a_queue_and_its_agents_are_found_among_others_that_begin_alike() {
+        let names = ["00000000000000000000000000000001.acme.test", "00000000000000000000000000000001.new.test"];
+        let other = "00000000000000000000000000000002.acme.test";
+        let tier = |queue: &str, agent: &str| (queue.to_owned(), agent.to_owned());
+        let queues = Queues {
+            names: names.into_iter().chain([other]).map(ToOwned::to_owned).collect(),
+            tiers: [tier(names[0], "b"), tier(names[0], "a"), tier(names[1], "c"), tier(other, "d")].into(),
+            ..Queues::default()
+        };
+        assert_eq!(queues.names_of(Uuid::from_u128(1)).collect::<Vec<_>>(), names);
+        assert_eq!(queues.names_of(Uuid::from_u128(3)).count(), 0);
+        assert_eq!(queues.of_queue(names[0]).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(queues.of_queue("0000").count(), 0);
+    }
+
+    #[test]
     fn callers_wait_in_their_order_until_somebody_serves_them() {
         let mut queues = Queues::default();
         queues.heard(NOW + 2, &joined(2));
         queues.heard(NOW + 1, &joined(1));
         assert_eq!(numbers(&queues), ["1", "2"]);
+        assert_eq!(queues.count_waiting(), 2);
         let (queue, member, agent) = (QUEUE.to_owned(), Uuid::from_u128(1), "1001@acme.test".to_owned());
         queues.heard(NOW + 3, &OfQueue::Offered { queue: queue.clone(), member, agent: agent.clone() });
         assert_eq!(queues.waiting(QUEUE)[0].agent.as_deref(), Some("1001@acme.test"));

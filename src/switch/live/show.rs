@@ -172,11 +172,28 @@ fn waiting(state: &State, queues: &Queues, queue: &str, at: &At) -> Vec<views::W
     queues.waiting(queue).into_iter().enumerate().map(waits).collect()
 }
 
+/// Queues by tenant and id.
+type QueuesOf = BTreeMap<(Uuid, Uuid), (views::Queue, BTreeSet<String>)>;
+
 /// Queues without their names, and with the SIP usernames of who serves them.
-pub fn queues(scope: &Scope, live: &Live) -> BTreeMap<(Uuid, Uuid), (views::Queue, BTreeSet<String>)> {
+pub fn queues(scope: &Scope, live: &Live) -> QueuesOf {
+    queues_of(scope, live, None)
+}
+
+/// One of them, which costs no more where a switch has thousands: each event of a queue asks for it.
+pub fn queue(scope: &Scope, live: &Live, id: Uuid) -> QueuesOf {
+    queues_of(scope, live, Some(id))
+}
+
+fn queues_of(scope: &Scope, live: &Live, only: Option<Uuid>) -> QueuesOf {
     let found = scope.gather(live, |state, whose, at, found| {
-        for name in state.queues.names() {
+        let one = only.into_iter().flat_map(|id| state.queues.names_of(id));
+        let all = only.is_none().then(|| state.queues.names()).into_iter().flatten();
+        for name in one.chain(all) {
             let (Some(tenant), Some(id)) = (whose.of_name(name), id_of(name)) else { continue };
+            if !scope.reaches(tenant) {
+                continue;
+            }
             let agents = state.queues.of_queue(name).map(ToOwned::to_owned).collect::<Vec<_>>();
             found.push(Of { tenant, at: at.clone(), it: (id, waiting(state, &state.queues, name, at), agents) });
         }

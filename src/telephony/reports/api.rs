@@ -65,6 +65,8 @@ pub async fn report_calls(
 }
 
 /// Show figures of calls as CSV
+///
+/// If there are more than 10,000 rows, the others are left out, and the answer has the header `Dialplane-More: true`.
 #[utoipa::path(tag = "reports", params(TenantQuery, ReportQuery), responses((status = 200, body = String, content_type = "text/csv"), (status = 409, body = Problem)))]
 #[get("/v1/reports/calls.csv")]
 pub async fn export_report(
@@ -76,10 +78,12 @@ pub async fn export_report(
     let report = report(&api, &actor, tenant.tenant_id, &query).await?;
     let mut text = csv::joined(COLUMNS.iter().map(ToString::to_string));
     text.extend(report.rows.iter().map(line));
-    Ok(HttpResponse::Ok()
-        .content_type("text/csv; charset=utf-8")
-        .insert_header(("Content-Disposition", "attachment; filename=\"report.csv\""))
-        .body(text))
+    let mut answer = HttpResponse::Ok();
+    if report.more {
+        answer.insert_header(("Dialplane-More", "true"));
+    }
+    answer.insert_header(("Content-Disposition", "attachment; filename=\"report.csv\""));
+    Ok(answer.content_type("text/csv; charset=utf-8").body(text))
 }
 
 /// In the order of `line`.
@@ -158,7 +162,10 @@ async fn report(api: &Api, actor: &Actor, named: Option<Uuid>, query: &ReportQue
         zone: whose.zone.clone(),
         within_seconds,
     };
-    let rows = store::sums(&mut *db, tenant, &asked, MOST).await?;
+    let mut rows = store::sums(&mut *db, tenant, &asked, MOST + 1).await?;
+    let most = usize::try_from(MOST).unwrap_or(usize::MAX);
+    let more = rows.len() > most;
+    rows.truncate(most);
     let whole = Asked { by: if query.by == By::Carrier { By::Carrier } else { By::All }, per: None, ..asked.clone() };
     let total = together(store::sums(&mut *db, tenant, &whole, MOST).await?);
     let length = Days::new(u64::try_from(days + 1).unwrap_or(1));
@@ -174,7 +181,7 @@ async fn report(api: &Api, actor: &Actor, named: Option<Uuid>, query: &ReportQue
         key: Some(key).filter(|key| !key.is_empty()),
         figures: Figures::from(&sums),
     });
-    Ok(CallReport { time_zone: whose.zone, since, until, within_seconds, total, before, rows: rows.collect() })
+    Ok(CallReport { time_zone: whose.zone, since, until, within_seconds, total, before, rows: rows.collect(), more })
 }
 
 /// Of all rows.

@@ -183,6 +183,8 @@ pub struct CallReport {
     pub before: Figures,
     /// By time, or the largest first.
     pub rows: Vec<ReportRow>,
+    /// Whether there are more rows, which are left out: a report has 10,000 at most. `total` is of all of them.
+    pub more: bool,
 }
 
 /// What a tenant used in a month.

@@ -394,6 +394,9 @@ pub const RULES: &[(&str, &str, Rule)] = &[
     ("GET",    "/v1/live/conferences", Rule::Needs(Resource::Live, READ)),
     ("GET",    "/v1/live/parked", Rule::Needs(Resource::Live, READ)),
     ("GET",    "/v1/live/gateways", Rule::Needs(Resource::Live, READ)),
+    ("GET",    "/v1/monitoring/health", Rule::Needs(Resource::Platform, READ)),
+    ("GET",    "/v1/monitoring/stats", Rule::Needs(Resource::Platform, READ)),
+    ("GET",    "/v1/monitoring/errors", Rule::Needs(Resource::Platform, READ)),
 
     ("GET",    "/v1/audit", Rule::Needs(Resource::Audit, READ)),
 

@@ -1,10 +1,13 @@
 //! Pages as a browser gets them: the results of forms, reloads, two tabs, input that is kept when a session ends, and errors.
 
 mod again;
+mod buttons;
 mod forms;
 mod lists;
 mod meanwhile;
+mod overview;
 mod recordings;
+mod reports;
 mod said;
 mod subjects;
 mod twice;

@@ -1,4 +1,6 @@
 // What pages do beyond plain HTML. Everything works without it; no eval, no inline anything.
+import { callNumbers } from "./dial.js";
+
 const root = document.documentElement;
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const format = new Intl.DateTimeFormat(root.lang, { dateStyle: "medium", timeStyle: "short", timeZone: zone });
@@ -6,6 +8,7 @@ const exact = new Intl.DateTimeFormat(root.lang, { dateStyle: "full", timeStyle:
 const clock = new Intl.DateTimeFormat(root.lang, { timeStyle: "medium", timeZone: zone });
 const relative = new Intl.RelativeTimeFormat(root.lang, { numeric: "auto" });
 root.classList.add("js");
+callNumbers();
 
 // How long ago it was, if that is less than a week; else the day and the time.
 function since(at) {
@@ -44,31 +47,6 @@ document.addEventListener("click", async (event) => {
   } catch {
     getSelection().selectAllChildren(source);
   }
-});
-
-// A number is dialled by the phone: in the tab that has it, or in a new one.
-document.addEventListener("click", (event) => {
-  const link = event.target.closest('a[href^="tel:"]');
-  const user = document.body.dataset.phone;
-  if (!link || !user) return;
-  event.preventDefault();
-  const number = link.getAttribute("href").slice(4);
-  const id = crypto.randomUUID?.() ?? String(Math.random());
-  const channel = new BroadcastChannel("dialplane-phone");
-  const dial = () => channel.postMessage({ said: "dial", user, number, id });
-  const elsewhere = setTimeout(() => { window.open(`/app/phone?${new URLSearchParams({ dial: number, for: id })}`, "dialplane-phone"); }, 400);
-  const over = setTimeout(() => channel.close(), 60000);
-  channel.addEventListener("message", ({ data }) => {
-    if (data.id !== id) return;
-    // The phone calls no number out of its address, which any website can make: it asks whoever opened it.
-    if (data.said === "opened") dial();
-    if (data.said === "dialling") {
-      clearTimeout(elsewhere);
-      clearTimeout(over);
-      channel.close();
-    }
-  });
-  dial();
 });
 
 // Only one menu is open, and a click elsewhere closes it.

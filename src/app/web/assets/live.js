@@ -1,4 +1,6 @@
 // The live view: what goes on right now, as /v1/events tells it. Changes are drawn once a frame, and only the cells that differ.
+import { Acts } from "./acts.js";
+
 const root = document.getElementById("live");
 const words = JSON.parse(root.dataset.words);
 const isPlatform = root.dataset.platform === "true";
@@ -113,16 +115,24 @@ class Table {
   draw() {
     if (!this.body || (!this.whole && !this.dirty.size)) return;
     if (this.whole) {
+      const stood = this.body.contains(document.activeElement) ? document.activeElement : null;
+      const next = stood?.closest("[data-key]")?.nextElementSibling;
       const shown = [];
       for (const [key, item] of this.items) {
         if (shown.length >= MOST_ROWS) break;
         if (this.fits(item)) shown.push(key);
       }
       const kept = new Set(shown);
-      for (const [key, row] of this.rows) if (!kept.has(key)) { row.remove(); this.rows.delete(key); }
-      for (const [at, key] of shown.entries()) {
-        const row = this.row(key);
+      for (const [key, row] of this.rows) if (!kept.has(key)) this.remove(key, row);
+      // What is said of a row stands below it.
+      const order = shown.map((key) => this.row(key)).flatMap((row) => (row.note ? [row, row.note] : [row]));
+      for (const [at, row] of order.entries()) {
         if (this.body.children[at] !== row) this.body.insertBefore(row, this.body.children[at] ?? null);
+      }
+      // A browser forgets who stands on what is moved. Whoever stood on a row that is gone goes on at the next one.
+      if (stood && stood !== document.activeElement) {
+        if (stood.isConnected) stood.focus({ preventScroll: true });
+        else if (next?.isConnected) next.querySelector("a, summary, button")?.focus();
       }
     } else {
       let room = false;
@@ -134,9 +144,10 @@ class Table {
           else if (this.rows.size < MOST_ROWS) this.body.append(this.row(key));
         } else if (row) {
           // Whoever stands on a row that goes away goes on at the next one.
-          if (row.contains(document.activeElement)) (row.nextElementSibling ?? row.previousElementSibling)?.querySelector("a, summary")?.focus();
-          row.remove();
-          this.rows.delete(key);
+          const next = (row.note ?? row).nextElementSibling ?? row.previousElementSibling;
+          const stood = row.contains(document.activeElement) || row.note?.contains(document.activeElement);
+          this.remove(key, row);
+          if (stood) next?.querySelector("a, summary, button")?.focus();
           room = true;
         }
       }
@@ -154,6 +165,12 @@ class Table {
       this.hidden.hidden = left <= 0 || Boolean(this.wanted);
       this.hidden.textContent = word("further").replace("{count}", left);
     }
+  }
+  remove(key, row) {
+    row.remove();
+    row.note?.remove();
+    this.rows.delete(key);
+    acts.gone(`${this.name}\n${key}`);
   }
   row(key) {
     const item = this.items.get(key);
@@ -174,7 +191,12 @@ class Table {
       // A menu that somebody has open stays as it is.
       if (row.told[at] === told || row.children[at].querySelector("details.menu[open]")) continue;
       row.told[at] = told;
-      row.children[at].replaceChildren(...[column.show(item)].flat().filter(Boolean));
+      const cell = row.children[at];
+      const stood = cell.contains(document.activeElement) ? document.activeElement : null;
+      cell.replaceChildren(...[column.show(item)].flat().filter(Boolean));
+      // Whoever stood on something in it stands on what took its place.
+      const same = stood?.dataset.act ? `[data-act="${stood.dataset.act}"]` : stood?.matches("summary") ? "summary" : "a, button";
+      if (stood) (cell.querySelector(same) ?? row.querySelector("a, summary, button"))?.focus({ preventScroll: true });
     }
     return row;
   }
@@ -204,16 +226,33 @@ const of_tenant = column((one) => one.tenant_id, (one) => link(`/platform/tenant
 const of_switch = column((one) => one.switch, (one) => element("span", { class: "mono", text: one.switch ?? "–" }));
 const placed = isPlatform ? [of_tenant, of_switch] : [];
 
-function menu(call) {
-  const list = element("ul");
+// Where one can go on from a call.
+function links(call) {
+  const list = [];
+  const add = (href, icon, text) => list.push({ href, icon, text: word(text) });
+  if (isPlatform) { add(`/platform/tenants/${call.tenant_id}`, "building-2", "open_tenant"); return list; }
+  if (!only) list.push({ href: `/app/calls/${call.id}`, icon: "eye", text: acts.w("open_call") });
+  if (root.dataset.all !== "true") return list;
   const to = agent(call);
-  if (to && !isPlatform) list.append(element("li", {}, element("a", { href: `/app/agents/${to.agent_id}` }, icon("users"), word("open_agent"))));
-  if (call.queue_id && !isPlatform) list.append(element("li", {}, element("a", { href: `/app/queues/${call.queue_id}` }, icon("headphones"), word("open_queue"))));
-  if (!isPlatform) list.append(element("li", {}, element("a", { href: `/app/calls?party=${encodeURIComponent(legs(call).find((leg) => /^\+\d+$/.test(leg.number ?? ""))?.number ?? "")}` }, icon("phone-call"), word("open_calls"))));
-  if (isPlatform) list.append(element("li", {}, element("a", { href: `/platform/tenants/${call.tenant_id}` }, icon("building-2"), word("open_tenant"))));
-  const summary = element("summary", { class: "icon-button", "aria-label": `${word("actions")}: ${party(caller(call))?.name ?? ""}` }, icon("ellipsis-vertical"));
-  return element("details", { class: "menu" }, summary, list);
+  const outside = legs(call).find((leg) => /^\+\d+$/.test(leg.number ?? ""))?.number;
+  if (to) add(`/app/agents/${to.agent_id}`, "users", "open_agent");
+  if (call.queue_id) add(`/app/queues/${call.queue_id}`, "headphones", "open_queue");
+  if (outside) add(`/app/calls?party=${encodeURIComponent(outside)}`, "phone-call", "open_calls");
+  return list;
 }
+const named = (call) => [party(caller(call)), ...called(call).map(party)].filter(Boolean).map((one) => [one.name, one.number].filter(Boolean).join(" ")).join(" → ") || "–";
+// The only call that the page is about, if it is about one.
+const only = root.dataset.call;
+const acts = new Acts({
+  root, element, icon, links, named,
+  call: (key) => calls.items.get(key),
+  row: (spot) => { const [table, key] = spot.split("\n"); return tables[table]?.rows.get(key); },
+});
+const act = (key, name, spot) => {
+  const button = element("button", { type: "button", class: "small", text: acts.w(name), "data-act": name });
+  button.addEventListener("click", () => acts.choose(key, name, button, spot));
+  return button;
+};
 
 const calls = new Table("calls", [
   column((call) => [call.direction, call.state], (call) => [element("span", { class: "way-of", title: word(call.direction) }, icon(ICONS[call.direction] ?? "phone"), element("span", { class: "hidden", text: word(call.direction) })), state(call.state)], "what"),
@@ -228,10 +267,42 @@ const calls = new Table("calls", [
   column((call) => call.dialled, (call) => (call.dialled ? element("span", { class: "tel", text: formatted(call.dialled) }) : nothing()), "tel"),
   column((call) => call.since, (call) => tick(call.since), "tel"),
   column((call) => call.began_at, (call) => tick(call.began_at), "tel"),
-  column((call) => [agent(call)?.agent_id, call.queue_id, party(caller(call))?.name, legs(call).map((leg) => leg.number)], menu, "acts"),
+  // What stands in the menu is looked up when it opens.
+  ...(only ? [] : [column((call) => party(caller(call))?.name, (call) => acts.menu(call_key(call), `${word("actions")}: ${party(caller(call))?.name ?? ""}`), "acts")]),
 ], (call) => [word(call.state), word(call.direction), call.dialled, call.queue, call.switch, tenants.get(call.tenant_id), ...legs(call).flatMap((leg) => [leg.number, leg.name, leg.extension])].filter(Boolean).join(" "));
 
 const queue_names = new Map();
+// The call that an agent is in, and what a supervisor can do there with one click.
+const agent_key = (one) => `${one.tenant_id} ${one.extension}`;
+// Of somebody with several extensions, the row names one, and the call may be at another.
+const leg_of = (one, call) => legs(call).find((leg) => leg.state !== "ringing" && leg.extension && (leg.extension === one.extension || (one.agent_id && leg.agent_id === one.agent_id)));
+function call_of(one) {
+  for (const call of calls.items.values()) if (call.tenant_id === one.tenant_id && leg_of(one, call)) return call;
+  return null;
+}
+const supervises = (call) => { const found = acts.can(call); return ["listen", "whisper", "barge", "take_over"].filter((name) => found.has(name)); };
+function in_call(one) {
+  const call = call_of(one);
+  if (!call) return nothing();
+  const own = leg_of(one, call);
+  const other = legs(call).find((leg) => leg.id !== own.id);
+  const spot = `agents\n${agent_key(one)}`;
+  const buttons = supervises(call).map((name) => act(call_key(call), name, spot));
+  for (const button of buttons) {
+    button.dataset.extension = own.extension;
+    button.setAttribute("aria-label", `${button.textContent}: ${one.name ?? one.extension}`);
+  }
+  return element("div", { class: "with" }, other ? shown({ ...party(other), href: `/app/calls/${call.id}` }) : link(`/app/calls/${call.id}`, word(call.state)), buttons.length ? element("div", { class: "row-actions" }, ...buttons) : null);
+}
+// Their rows change with their calls.
+function mark_agents(...all) {
+  const [keys, people] = [new Set(), new Set()];
+  for (const call of all) for (const leg of legs(call ?? {})) {
+    keys.add(`${call.tenant_id} ${leg.extension}`);
+    if (leg.agent_id) people.add(leg.agent_id);
+  }
+  if (keys.size) for (const [key, one] of agents.items) if (keys.has(key) || people.has(one.agent_id)) agents.dirty.add(key);
+}
 
 // Why an agent is as they are, and who chose it.
 function why(one) {
@@ -249,7 +320,7 @@ async function set_status(one, status, reason) {
   notice.hidden = Boolean(answer?.ok);
   notice.firstElementChild.textContent = answer?.ok ? "" : problem?.detail ?? word("not_changed");
   const now = answer?.ok ? (await answer.json()).now : null;
-  if (now) agents.put(`${now.tenant_id} ${now.extension}`, now);
+  if (now) agents.put(agent_key(now), now);
 }
 function choices(one) {
   if (root.dataset.maySet !== "true" || !one.agent_id) return null;
@@ -271,6 +342,7 @@ const agents = new Table("agents", [
   ...(isPlatform ? [of_tenant] : []),
   column((one) => one.since, (one) => tick(one.since), "tel"),
   column((one) => (one.queues ?? []).map((id) => queue_names.get(id)), (one) => element("span", { text: (one.queues ?? []).map((id) => queue_names.get(id) ?? "–").join(", ") || "–" })),
+  ...(isPlatform ? [] : [column((one) => { const call = call_of(one); return call && [call.id, call.state, legs(call).map(party), supervises(call)]; }, in_call, "in-call")]),
   column((one) => [one.agent_id, one.name, one.tenant_id], choices, "acts"),
 ], (one) => [one.name, one.extension, word(one.state), one.reason, one.cause && word(one.cause)].filter(Boolean).join(" "));
 
@@ -308,11 +380,19 @@ const phones = new Table("registrations", [
 ], (one) => [one.name, one.extension, one.sip_username, one.device, one.address, one.transport, one.switch].filter(Boolean).join(" "));
 const phone_key = (one) => `${one.tenant_id} ${one.domain} ${one.sip_username} ${one.call_id}`;
 
+const parked_key = (one) => `${one.tenant_id} ${one.slot} ${one.call_id}`;
 const parked = new Table("parked", [
   column((one) => one.slot, (one) => element("span", { class: "number", text: one.slot })),
   column((one) => [one.name, one.number], (one) => shown({ name: one.name || formatted(one.number) || word("withheld"), number: one.name ? formatted(one.number) : "", href: "" })),
   ...placed,
   column((one) => one.since, (one) => tick(one.since), "tel"),
+  ...(isPlatform ? [] : [column((one) => one.call_id, (one) => {
+    const call = { tenant_id: one.tenant_id, id: one.call_id };
+    if (!one.call_id || !root.dataset.own) return null;
+    const button = act(call_key(call), "pick_up", `parked\n${parked_key(one)}`);
+    button.setAttribute("aria-label", `${button.textContent}: ${one.slot}`);
+    return button;
+  }, "acts")]),
 ], (one) => [one.slot, one.name, one.number].filter(Boolean).join(" "));
 
 const rooms = new Table("conferences", [
@@ -321,6 +401,37 @@ const rooms = new Table("conferences", [
   ...placed,
   column((one) => one.since, (one) => tick(one.since), "tel"),
 ], (one) => [one.name, ...(one.members ?? []).map((member) => member.name ?? member.number)].filter(Boolean).join(" "));
+
+// Who takes part in the only call of the page.
+const parties = new Table("legs", [
+  column((leg) => party(leg), (leg) => shown(party(leg))),
+  column((leg) => [leg.state, leg.muted], (leg) => [state(leg.state === "up" ? "talking" : leg.state), leg.muted ? ` ${word("muted")}` : null]),
+  column((leg) => leg.since, (leg) => tick(leg.since), "tel"),
+  column((leg) => leg.recording, (leg) => (leg.recording ? icon("mic") : nothing())),
+], () => "");
+const concerns = (call) => !only || call.id === only;
+function one_call() {
+  const call = [...calls.items.values()][0];
+  parties.only(legs(call ?? {}).map((leg) => [leg.id, leg]));
+  const bar = root.querySelector('[data-part="bar"]');
+  if (call && !acts.bar) acts.open_bar(bar, call_key(call));
+  if (!call && !unknown.length) over();
+}
+// It is over: its page is the record's, which comes some seconds later.
+let is_over = false;
+async function over() {
+  if (is_over) return;
+  is_over = true;
+  acts.bar?.replaceChildren();
+  parties.only([]);
+  document.getElementById("act-said").textContent = acts.w("over");
+  for (let turn = 0; turn < 30; turn += 1) {
+    const answer = await fetch(`/v1/calls/${only}?${whose}`, { headers: { Accept: "application/json" } }).catch(() => null);
+    if (answer?.ok) { window.location.reload(); return; }
+    await new Promise((done) => { setTimeout(done, 2000); });
+  }
+  calls.empty.textContent = acts.w("no_record");
+}
 
 const gateways = new Table("gateways", [
   column((one) => one.carrier, (one) => link(`/platform/carriers/${one.carrier_id}`, one.carrier ?? one.carrier_id.slice(0, 8))),
@@ -388,10 +499,15 @@ function say(data) {
   heard = true;
   unknown = data.unknown ?? [];
   for (const queue of data.queues ?? []) queue_names.set(queue.queue_id, queue.name);
-  if (data.calls) calls.only(data.calls.sort((one, other) => (one.began_at < other.began_at ? -1 : 1)).map((call) => [call_key(call), call]));
+  if (data.calls) calls.only(data.calls.filter(concerns).sort((one, other) => (one.began_at < other.began_at ? -1 : 1)).map((call) => [call_key(call), call]));
   if (data.queues) queues.only(data.queues.sort((one, other) => (one.name ?? "").localeCompare(other.name ?? "", lang)).map((queue) => [queue.queue_id, queue]));
-  if (data.agents) agents.only(data.agents.sort((one, other) => (one.name ?? "").localeCompare(other.name ?? "", lang)).map((one) => [`${one.tenant_id} ${one.extension}`, one]));
+  if (data.agents) agents.only(data.agents.sort((one, other) => (one.name ?? "").localeCompare(other.name ?? "", lang)).map((one) => [agent_key(one), one]));
   if (data.registrations) phones.only(data.registrations.map((one) => [phone_key(one), one]));
+  if (data.calls) {
+    agents.again();
+    for (const key of calls.items.keys()) acts.changed(key);
+    if (only) one_call();
+  }
   if (data.gateways) gateways.only(data.gateways.map((one) => [`${one.carrier_id} ${one.switch_id}`, one]));
   const notice = document.getElementById("unknown");
   notice.hidden = unknown.length === 0;
@@ -400,11 +516,21 @@ function say(data) {
 }
 const BY_TOPIC = {
   "call:state:changed": (data) => {
+    if (!concerns(data)) return;
     const was = calls.items.get(call_key(data));
     calls.put(call_key(data), data);
+    acts.changed(call_key(data));
+    mark_agents(was, data);
+    if (only) one_call();
     if ((was?.state === "parked") !== (data.state === "parked") || data.state === "connected") look();
   },
-  "call:ended": (data) => { if (["parked", "connected"].includes(calls.items.get(call_key(data))?.state)) look(); calls.drop(call_key(data)); },
+  "call:ended": (data) => {
+    if (["parked", "connected"].includes(calls.items.get(call_key(data))?.state)) look();
+    mark_agents(calls.items.get(call_key(data)));
+    calls.drop(call_key(data));
+    acts.changed(call_key(data));
+    if (data.id === only) over();
+  },
   "agent:status:updated": (data) => agents.put(`${data.tenant_id} ${data.extension}`, data),
   "queue:update": (data) => { queue_names.set(data.queue_id, data.name); queues.put(data.queue_id, data); },
   "registration:changed": (data) => {
@@ -425,7 +551,7 @@ whose.delete("topics");
 async function lists() {
   looking = 0;
   if (document.hidden || !tables.parked.body) return;
-  for (const [table, path, key] of [[parked, "parked", (one) => `${one.tenant_id} ${one.slot} ${one.call_id}`], [rooms, "conferences", (one) => `${one.conference_id} ${one.switch_id}`]]) {
+  for (const [table, path, key] of [[parked, "parked", parked_key], [rooms, "conferences", (one) => `${one.conference_id} ${one.switch_id}`]]) {
     try {
       const items = await all(path);
       if (!items) return;

@@ -59,7 +59,9 @@ export function askFor() {
 
 channel.addEventListener("message", ({ data }) => {
   if (data.user !== root.dataset.user) return;
-  if (data.said === "dial" && (release || data.id === expected)) {
+  // Whoever clicked long ago, while this tab was frozen, has been called by another phone.
+  const isOld = Date.now() - data.at > 4000;
+  if (data.said === "dial" && !isOld && (release || data.id === expected)) {
     expected = null;
     channel.postMessage({ said: "dialling", user: data.user, id: data.id });
     dial(data.number);

@@ -1,7 +1,7 @@
 //! The page of one call: who, when, what happened step by step, its tries over carriers, its legs, and what people write about it.
 
 use actix_web::{
-    get,
+    ResponseError as _, get,
     http::{Method, StatusCode},
     post,
     web::{Path, ServiceConfig},
@@ -16,7 +16,7 @@ use crate::{
     app::web::{
         Form, Page, Shell, Visitor,
         ask::{Ask, turned},
-        done, html, recordings,
+        done, html, live, recordings,
         resource::formatted,
         sign_in::Sent,
     },
@@ -241,7 +241,14 @@ fn version(call: &Value) -> i64 {
 async fn page(mut visitor: Visitor, id: Uuid, sent: Option<Form>, status: StatusCode) -> Page {
     let (actor, tenant) = arrive(&mut visitor)?;
     let path = named(&actor, tenant, &format!("/v1/calls/{id}"));
-    let found = visitor.ask(Ask::get(path)).await.map_err(turned)?;
+    let found = match visitor.ask(Ask::get(path)).await {
+        Ok(found) => found,
+        Err(problem) if problem.status_code() == StatusCode::NOT_FOUND => {
+            // The record comes when the call is over.
+            return live::one(visitor, id).await?.unwrap_or_else(|| Err(turned(problem)));
+        }
+        Err(problem) => return Err(turned(problem)),
+    };
     let call = found.body;
     let names = names(&visitor, &actor, tenant, std::slice::from_ref(&call)).await?;
     let dispositions =

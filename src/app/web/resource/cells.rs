@@ -29,6 +29,8 @@ pub enum Cell {
     Target,
     Count,
     List,
+    /// Numbers of the telephone network.
+    Numbers,
     Choice,
     Role,
 }
@@ -39,6 +41,8 @@ pub struct Shown {
     pub text: String,
     pub class: &'static str,
     pub href: Option<String>,
+    /// Several links: address and text.
+    pub links: Vec<(String, String)>,
     pub time: Option<DateTime<Utc>>,
     pub state: Option<String>,
     pub title: bool,
@@ -66,6 +70,24 @@ pub fn formatted(number: &str) -> String {
         rest = others;
     }
     text
+}
+
+/// A number as a telephone dials it; empty if it is none, such as "anonymous".
+#[must_use]
+pub fn dialled(number: &str) -> &str {
+    let rest = number.strip_prefix('+').unwrap_or(number);
+    if rest.len() > 1 && rest.bytes().all(|b| b.is_ascii_digit() || b == b'*') { number } else { "" }
+}
+
+/// The links by which a thing's numbers are called, with the numbers as people read them.
+#[must_use]
+pub fn dials(value: &Value) -> Vec<(String, String)> {
+    let all = match value {
+        Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
+        one => one.as_str().into_iter().collect::<Vec<_>>(),
+    };
+    let dialled = all.into_iter().filter(|number| !dialled(number).is_empty());
+    dialled.map(|number| (format!("tel:{number}"), formatted(number))).collect()
 }
 
 /// How many digits a number's country code has: one in zones 1 and 7, two where the ITU gave two (E.164, 2016), else three.
@@ -130,7 +152,11 @@ impl Cell {
             Self::Title => Shown { text: formatted(&text()), title: true, ..Shown::default() },
             Self::Text => plain(text()),
             Self::Mono => Shown { class: "mono", ..plain(text()) },
-            Self::Number => Shown { class: "tel", ..plain(formatted(&text())) },
+            Self::Number => {
+                let href = Some(text()).filter(|number| !dialled(number).is_empty());
+                Shown { class: "tel", href: href.map(|number| format!("tel:{number}")), ..plain(formatted(&text())) }
+            }
+            Self::Numbers => Shown { links: dials(value), ..Self::List.show(s, path, thing, names) },
             Self::Extension => Shown { class: if value.is_null() { "" } else { "number" }, ..plain(text()) },
             Self::State => Shown { state: Some(text()), ..plain(word(s, "status", &text())) },
             Self::Flag if value.is_null() => Shown::default(),
@@ -203,6 +229,16 @@ mod tests {
         ] {
             assert_eq!(formatted(number).replace('\u{a0}', " "), shown);
         }
+    }
+
+    #[test]
+    fn only_numbers_are_called_by_a_click() {
+        assert_eq!((dialled("+12025550123"), dialled("1000"), dialled("*98")), ("+12025550123", "1000", "*98"));
+        for none in ["", "+", "1", "anonymous", "12 34", "1000@evil.test", "+1\"onclick="] {
+            assert_eq!(dialled(none), "", "{none}");
+        }
+        let several = dials(&serde_json::json!(["+12025550123", "Unknown"]));
+        assert_eq!(several, [("tel:+12025550123".to_owned(), formatted("+12025550123"))]);
     }
 
     #[test]

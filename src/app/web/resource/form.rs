@@ -72,6 +72,8 @@ pub struct ThingPage<'a> {
     /// Whether it has changed since this question was asked.
     pub changed: bool,
     pub acts: Vec<NavItem>,
+    /// The links by which it is called, and the numbers.
+    pub dials: Vec<(String, String)>,
     pub state: Option<String>,
     pub once: Vec<(String, String)>,
     pub told: Vec<(String, String)>,
@@ -160,6 +162,7 @@ impl<'a> ThingPage<'a> {
             meanwhile: false,
             changed: false,
             acts: Vec::new(),
+            dials: Vec::new(),
             state: None,
             once: Vec::new(),
             told: Vec::new(),
@@ -329,6 +332,7 @@ async fn one_form(at: &At, thing: &Value, showing: Showing<'_>, status: StatusCo
         _ => {}
     }
     page.acts = acts(at, thing);
+    page.dials = super::dials(value_at(thing, at.spec.dials));
     if page.can_write {
         let theirs = showing.asked.draft(thing);
         let shown = showing.asked.paths().map(|(path, _)| (path.to_owned(), value_at(&theirs, path).clone()));

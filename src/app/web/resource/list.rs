@@ -33,6 +33,8 @@ struct Row {
     href: String,
     cells: Vec<Shown>,
     acts: Vec<NavItem>,
+    /// The links by which it is called, and the numbers.
+    dials: Vec<(String, String)>,
 }
 
 struct Head {
@@ -228,6 +230,7 @@ fn row(at: &At, view: &View, item: &Value, names: &HashMap<Uuid, String>) -> Row
         title: at.title(item),
         version: super::version(item).unwrap_or_default(),
         acts: acts.chain(further).collect(),
+        dials: super::dials(super::schema::at(item, spec.dials)),
         href,
         id,
     }

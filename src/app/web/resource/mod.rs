@@ -22,7 +22,7 @@ use actix_web::web::{self, Path, ServiceConfig};
 use serde_json::Value;
 use uuid::Uuid;
 
-pub use cells::{Cell, formatted, page_of};
+pub use cells::{Cell, dialled, dials, formatted, page_of};
 
 use super::{
     Turned, Visitor,
@@ -90,6 +90,8 @@ pub struct Spec {
     pub delete_text: &'static str,
     /// Further links above the list: address, text, icon.
     pub links: &'static [(&'static str, &'static str, &'static str)],
+    /// The field with what a telephone dials to reach it.
+    pub dials: &'static str,
 }
 
 impl Spec {
@@ -125,6 +127,7 @@ impl Spec {
         delete_query: "",
         delete_text: "thing.delete_text",
         links: &[],
+        dials: "",
     };
 }
 

@@ -16,12 +16,13 @@ pub static CONTACTS: Spec = Spec {
     columns: &[
         col("name", Cell::Title),
         col("company", Cell::Text),
-        col("numbers", Cell::List),
+        col("numbers", Cell::Numbers),
         col("email", Cell::Text),
         col("tags", Cell::List),
         more("do_not_call.at", Cell::Time),
         more("updated_at", Cell::Time),
     ],
+    dials: "numbers",
     search: Some("search"),
     filters: &[Filter { name: "do_not_call", asked: true, words: "yes", values: &["true", "false"] }],
     parts: &[

@@ -14,6 +14,7 @@ pub static EXTENSIONS: Spec = Spec {
     new: Some("NewExtension"),
     patch: Some("ExtensionPatch"),
     title: &["number", "display_name"],
+    dials: "number",
     columns: &[
         col("number", Cell::Title),
         col("display_name", Cell::Text),

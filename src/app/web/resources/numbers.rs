@@ -14,6 +14,7 @@ pub static NUMBERS: Spec = Spec {
     new: Some("NewNumber"),
     patch: Some("NumberPatch"),
     title: &["number"],
+    dials: "number",
     columns: &[
         col("number", Cell::Title),
         col("country", Cell::Text),

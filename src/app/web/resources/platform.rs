@@ -140,7 +140,7 @@ pub static SWITCHES: Spec = Spec {
     new: Some("NewSwitch"),
     patch: Some("SwitchPatch"),
     parts: &[Part { heading: "", fields: &["name", "cluster_id", "status"], closed: false }],
-    further: &[("setup", "switches.setup", "server")],
+    further: &[("setup", "switches.setup", "server"), ("service", "switches.service", "pause")],
     acts: &[Act {
         name: "event-socket",
         path: "/event-socket",

@@ -191,7 +191,9 @@ impl EntryBody {
             return super::raw::dials(kept);
         }
         let steps = self.conditions().iter().flat_map(|at| at.actions.iter().chain(&at.anti_actions));
-        steps.filter_map(|step| if let Step::Dial { number } = step { Some(number.to_string()) } else { None }).collect()
+        steps
+            .filter_map(|step| if let Step::Dial { number } = step { Some(number.to_string()) } else { None })
+            .collect()
     }
 
     pub fn check(&self) -> Result<(), crate::model::error::Error> {

@@ -122,9 +122,7 @@ pub fn dials(kept: &str) -> Vec<String> {
     reader.config_mut().expand_empty_elements = true;
     let mut numbers = Vec::new();
     while let Ok(event) = reader.read_event() {
-        let Event::Start(start) = event else {
-            if matches!(event, Event::Eof) { break } else { continue }
-        };
+        let Event::Start(start) = event else { if matches!(event, Event::Eof) { break } else { continue } };
         let value = |name: &str| {
             let attribute = start.attributes().flatten().find(|attribute| attribute.key.0 == name)?;
             quick_xml::escape::unescape(&attribute.value).ok().map(|value| value.into_owned())

@@ -197,7 +197,11 @@ async fn one_rule_holds_for_the_numbers_of_extensions_groups_and_destinations() 
         for number in [&number, &next] {
             for takes in kinds {
                 let answer = node.api("POST", &collection(takes), new(takes, number)).await;
-                assert_eq!((answer.status, &answer.json()["code"]), (409, &json!("number_held")), "{gives}, then {takes}");
+                assert_eq!(
+                    (answer.status, &answer.json()["code"]),
+                    (409, &json!("number_held")),
+                    "{gives}, then {takes}"
+                );
             }
             let forward = json!({ "calls": { "forward_busy": number } });
             refused(&node.api("PATCH", &path(tenant, &ada), forward).await, "number_held");
@@ -232,17 +236,32 @@ async fn what_is_written_as_xml_is_shown_before_what_it_dials_goes_to_somebody_e
         format!("{}/{}", collection(what), answer.id())
     };
     let written = |actions: &str| {
-        format!("<extension name=\"x\"><condition field=\"destination_number\" expression=\"^7$\">{actions}</condition></extension>")
+        format!(
+            "<extension name=\"x\"><condition field=\"destination_number\" expression=\"^7$\">{actions}</condition></extension>"
+        )
     };
     let entry = |actions: &str| json!({ "name": "Written", "xml": written(actions) });
-    let queue = created("destinations", json!({ "name": "Help", "number": "1803", "kind": "queue", "config": {} })).await;
+    let queue =
+        created("destinations", json!({ "name": "Help", "number": "1803", "kind": "queue", "config": {} })).await;
     let id = queue.rsplit('/').next().unwrap().replace('-', "");
     let used = [
-        (created("extensions", json!({ "number": "1800" })).await, "<action application=\"transfer\" data=\"1800 XML acme.test\"/>".to_owned()),
-        (created("extensions", json!({ "number": "1801" })).await, "<action application=\"bridge\" data=\"user/1801@acme.test|user/1999@acme.test\"/>".to_owned()),
-        (created("groups", json!({ "name": "sales", "number": "1802", "members": [] })).await, "<action application=\"execute_extension\" data=\"1802 XML acme.test\"/>".to_owned()),
+        (
+            created("extensions", json!({ "number": "1800" })).await,
+            "<action application=\"transfer\" data=\"1800 XML acme.test\"/>".to_owned(),
+        ),
+        (
+            created("extensions", json!({ "number": "1801" })).await,
+            "<action application=\"bridge\" data=\"user/1801@acme.test|user/1999@acme.test\"/>".to_owned(),
+        ),
+        (
+            created("groups", json!({ "name": "sales", "number": "1802", "members": [] })).await,
+            "<action application=\"execute_extension\" data=\"1802 XML acme.test\"/>".to_owned(),
+        ),
         (queue, format!("<action application=\"callcenter\" data=\"{id}.acme.test\"/>")),
-        (created("extensions", json!({ "number": "1804" })).await, "<anti-action application=\"transfer\" data=\"*981804 XML acme.test\"/>".to_owned()),
+        (
+            created("extensions", json!({ "number": "1804" })).await,
+            "<anti-action application=\"transfer\" data=\"*981804 XML acme.test\"/>".to_owned(),
+        ),
     ];
     for (path, actions) in used {
         let entry = created("dialplan-entries", entry(&actions)).await;

@@ -189,7 +189,8 @@ async fn the_doctor_names_time_zones_of_tenants_that_the_database_knows_otherwis
     let zones = || {
         let output = CommandLine::on(&database).run(&["doctor", "--json"]);
         let seen = serde_json::from_slice::<Value>(&output.stdout).unwrap();
-        let check = seen["checks"].as_array().unwrap().iter().find(|check| check["what"] == "time zones").unwrap().clone();
+        let check =
+            seen["checks"].as_array().unwrap().iter().find(|check| check["what"] == "time zones").unwrap().clone();
         (check["ok"] == json!(true), check["detail"].as_str().unwrap().to_owned())
     };
     // How many that no tenant uses differ depends on the machine's tzdata.
@@ -210,7 +211,8 @@ async fn the_doctor_names_time_zones_of_tenants_that_the_database_knows_otherwis
         .execute("do $$ begin execute format('alter database %I set search_path = public, pg_catalog', current_database()); end $$")
         .await;
     let (well, detail) = zones();
-    let named = detail.contains("other rules than this program") && detail.contains("for Europe/Berlin, where tenants are");
+    let named =
+        detail.contains("other rules than this program") && detail.contains("for Europe/Berlin, where tenants are");
     assert!(!well && named && others(&detail) == others(&before) + 1, "{detail}");
     node.stop().await;
 }

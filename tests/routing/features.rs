@@ -220,8 +220,7 @@ async fn a_phone_forwards_to_no_number_that_is_given_up_at_the_same_moment() {
     let mut tx = other.begin().await.unwrap();
     let holds = "select pg_advisory_xact_lock(hashtextextended('pools ' || $1::uuid::text, 0))";
     sqlx::query(holds).bind(stage.tenant).execute(&mut *tx).await.unwrap();
-    let rests =
-        "insert into held_numbers (tenant_id, number, reason, until) values ($1, '1888', 'rests', now() + interval '1 day')";
+    let rests = "insert into held_numbers (tenant_id, number, reason, until) values ($1, '1888', 'rests', now() + interval '1 day')";
     sqlx::query(rests).bind(stage.tenant).execute(&mut *tx).await.unwrap();
     let commits = async {
         let waiting =

@@ -9,6 +9,10 @@ pub const EXTENSION: &str = "dialplane_extension";
 pub const HELP_ONLY: &str = "dialplane_help_only";
 /// On a call of a phone: a number of its agent, which its calls for help show even if the database can't be asked.
 pub const OWN_NUMBER: &str = "dialplane_own_number";
+/// On a channel of a phone: its extension's number and name, as colleagues see them. The number is what rules about callers compare; the
+/// switch itself knows the SIP username only.
+pub const NUMBER: &str = "dialplane_number";
+pub const NAME: &str = "dialplane_name";
 /// On a call of a phone: the area code of its extension, if it has one of its own.
 pub const AREA: &str = "dialplane_area";
 /// The SIP username of the extension that forwarded or transferred the call, and so pays for it.

@@ -356,6 +356,20 @@ fn is_keys(data: &str) -> bool {
     (1..=60).contains(&data.len()) && data.bytes().all(key)
 }
 
+/// The numbers of the tenant that an application with a kept argument dials, and the ids of destinations that it leads to.
+pub(super) fn dials(application: &str, data: &str) -> Vec<String> {
+    let before = |end: char| data.split(end).next().unwrap_or_default();
+    let dialled = match application {
+        "transfer" | "execute_extension" => vec![before(' ')],
+        "pickup" | "conference" => vec![before('@')],
+        "callcenter" | "ivr" => vec![before('.')],
+        // `user/NUMBER@…`, `pickup/NUMBER@…`, of several legs.
+        "bridge" => data.split([',', '|']).filter_map(|leg| leg.split_once('@')?.0.rsplit('/').next()).collect(),
+        _ => Vec::new(),
+    };
+    dialled.into_iter().filter(|number| !number.is_empty() && !number.contains('$')).map(str::to_owned).collect()
+}
+
 /// The entry step that does the same as an application in an imported dialplan.
 pub fn step(application: &str, data: &str) -> Result<Step, Refused> {
     let data = data.trim();

@@ -110,6 +110,8 @@ pub struct Carried<'a> {
     pub consent_tone: bool,
     /// Whether the caller withholds the number. An emergency service gets it anyway.
     pub withheld: bool,
+    /// Whether somebody forwards the call, whose number is shown.
+    pub diverted: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -191,6 +193,13 @@ impl Carried<'_> {
             variables.push(format!("sip_h_X-Emergency-Location={}", location.in_dial_string()));
         }
         variables.extend(offered_codecs(config.codecs.as_ref()).split(',').map(ToOwned::to_owned));
+        // RFC 5806. Whose carrier does not know the header, ignores it. Why the call was forwarded is not said.
+        if let (true, Some(number)) = (self.diverted, self.caller_id) {
+            let host = config.host.as_str();
+            let host = host.split_once(':').map_or(host, |(host, _)| host);
+            variables
+                .push(format!("sip_h_Diversion=<sip:{}@{host}>;reason=unknown", config.caller_id_format.write(number)));
+        }
         let withheld = self.withheld && matches!(self.dialled, Dialling::Number(_));
         variables.extend(withheld::of_leg(config, withheld));
         if let (Dialling::Number(_), Some(call)) = (self.dialled, self.call) {

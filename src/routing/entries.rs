@@ -185,9 +185,15 @@ impl EntryBody {
     }
 
     /// The numbers that it dials.
-    pub fn dials(&self) -> impl Iterator<Item = &DialTemplate> {
+    #[must_use]
+    pub fn dials(&self) -> Vec<String> {
+        if let Self::Xml(kept) = self {
+            return super::raw::dials(kept);
+        }
         let steps = self.conditions().iter().flat_map(|at| at.actions.iter().chain(&at.anti_actions));
-        steps.filter_map(|step| if let Step::Dial { number } = step { Some(number) } else { None })
+        steps
+            .filter_map(|step| if let Step::Dial { number } = step { Some(number.to_string()) } else { None })
+            .collect()
     }
 
     pub fn check(&self) -> Result<(), crate::model::error::Error> {

@@ -7,7 +7,7 @@ use super::{
     carried::offered_codecs,
     outbound::Caller,
 };
-use crate::text::Domain;
+use crate::{model::channel, text::Domain};
 
 /// Where the called number's tenant is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,12 @@ impl OnNet {
         }
         match self {
             Self::Here => {
+                // Where the call comes in, the caller is not one of the house.
+                run.push(match shown {
+                    Some(number) => set(channel::NUMBER, number),
+                    None => action("unset", channel::NUMBER),
+                });
+                run.push(action("unset", channel::NAME));
                 run.push(hops.on(callee.number.as_str()));
                 run.push(action("transfer", format!("{} XML public", callee.number)));
             }

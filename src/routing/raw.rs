@@ -115,6 +115,25 @@ pub fn check(kept: &str) -> Result<(), String> {
     read(kept, None).map(|_| ())
 }
 
+/// The numbers that kept XML dials, and the ids of destinations that it leads to. What a pattern's group matches is not known here.
+#[must_use]
+pub fn dials(kept: &str) -> Vec<String> {
+    let mut reader = Reader::from_str(kept);
+    reader.config_mut().expand_empty_elements = true;
+    let mut numbers = Vec::new();
+    while let Ok(event) = reader.read_event() {
+        let Event::Start(start) = event else { if matches!(event, Event::Eof) { break } else { continue } };
+        let value = |name: &str| {
+            let attribute = start.attributes().flatten().find(|attribute| attribute.key.0 == name)?;
+            quick_xml::escape::unescape(&attribute.value).ok().map(|value| value.into_owned())
+        };
+        if let (Some(application), Some(data)) = (value("application"), value("data")) {
+            numbers.extend(applications::dials(&application, &data));
+        }
+    }
+    numbers
+}
+
 /// The XML for a switch, with the tenant's present domain.
 #[must_use]
 pub fn rendered(kept: &str, domain: &Domain) -> String {

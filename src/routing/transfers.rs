@@ -107,7 +107,10 @@ pub fn comes_back(language: Language, name: Option<&CallerName>, number: Option<
         Language::En => "Recall",
         Language::De => "R\u{fc}ckruf",
     };
-    let shown = name.or(number).map_or(word.to_owned(), |shown| format!("{word}: {shown}"));
+    // It may come back again.
+    let name = name.map(|name| name.strip_prefix(word).and_then(|rest| rest.strip_prefix(' ')).unwrap_or(name));
+    // Without a colon: what stands before one does not reach the phone.
+    let shown = name.or(number).map_or(word.to_owned(), |shown| format!("{word} {shown}"));
     actions.push(set("effective_caller_id_name", shown));
     actions
 }

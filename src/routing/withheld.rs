@@ -13,6 +13,9 @@ use crate::{
     text::DialNumber,
 };
 
+/// The variables by which a phone's channel tells who it is once its call is answered: name and number.
+pub const TELLS: [&str; 2] = ["execute_on_answer_14", "execute_on_answer_15"];
+
 /// What phones show instead. As user of a SIP URI, it is what RFC 3323 (section 4.1.1.3) recommends.
 pub const NOBODY: &str = "anonymous";
 const NAMED: &str = "Anonymous";
@@ -68,6 +71,8 @@ pub fn hidden() -> Vec<Action> {
         set("effective_caller_id_number", NOBODY),
         action("set_profile_var", format!("caller_id_name={NAMED}")),
         action("set_profile_var", format!("caller_id_number={NOBODY}")),
+        action("unset", TELLS[0]),
+        action("unset", TELLS[1]),
     ]
 }
 

@@ -178,3 +178,41 @@ async fn commands_that_end_calls_or_replace_a_secret_ask_first() {
     }
     cli.json(&["switch", "update", "fs1", "status=disabled"]);
 }
+
+#[actix_web::test]
+async fn the_doctor_names_time_zones_of_tenants_that_the_database_knows_otherwise() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let tenant = node.tenant("acme.test").await;
+    let settings = format!("/v1/tenants/{tenant}/settings");
+    assert_eq!(node.api("PATCH", &settings, json!({ "time_zone": "Europe/Berlin" })).await.status, 200);
+    let zones = || {
+        let output = CommandLine::on(&database).run(&["doctor", "--json"]);
+        let seen = serde_json::from_slice::<Value>(&output.stdout).unwrap();
+        let check =
+            seen["checks"].as_array().unwrap().iter().find(|check| check["what"] == "time zones").unwrap().clone();
+        (check["ok"] == json!(true), check["detail"].as_str().unwrap().to_owned())
+    };
+    // How many that no tenant uses differ depends on the machine's tzdata.
+    let others = |detail: &str| {
+        let count = detail.split("; ").nth(1).and_then(|rest| rest.split(" that no tenant uses").next());
+        count.map_or(0, |count| count.parse::<u32>().unwrap())
+    };
+    let (well, before) = zones();
+    assert!(well, "{before}");
+    // A database whose table of zones is older: it lacks one where a tenant is, and one where none is.
+    database
+        .execute(
+            "create view public.pg_timezone_names as
+             select * from pg_catalog.pg_timezone_names where name not in ('Europe/Berlin', 'Asia/Tokyo')",
+        )
+        .await;
+    database
+        .execute("do $$ begin execute format('alter database %I set search_path = public, pg_catalog', current_database()); end $$")
+        .await;
+    let (well, detail) = zones();
+    let named =
+        detail.contains("other rules than this program") && detail.contains("for Europe/Berlin, where tenants are");
+    assert!(!well && named && others(&detail) == others(&before) + 1, "{detail}");
+    node.stop().await;
+}

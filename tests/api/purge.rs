@@ -197,3 +197,35 @@ async fn a_purge_leaves_nothing_and_says_what_it_removed_and_which_switch_it_wai
     assert!(again.header("Idempotency-Replayed").is_none() && !again.text().contains(&tenant), "{}", again.text());
     node.stop().await;
 }
+
+#[actix_web::test]
+async fn a_purge_waits_for_no_switch_that_came_after_the_tenants_last_call() {
+    let database = Database::new().await;
+    let node = Node::start(&database).await;
+    let cluster = node.api("GET", "/v1/clusters", Value::Null).await.json()["items"][0]["id"].clone();
+    let waits = async |domain: &str, add: bool, calls: bool| {
+        let tenant = node.tenant(domain).await;
+        node.extension(tenant, json!({ "number": "1000" })).await;
+        if calls {
+            node.call(tenant).await;
+        }
+        if add {
+            let new = json!({ "name": format!("new-{}", domain.replace('.', "-")), "cluster_id": cluster });
+            assert_eq!(node.api("POST", "/v1/switches", new).await.status, 201);
+        }
+        let gone = node.api("DELETE", &format!("/v1/tenants/{tenant}?cascade=true&purge=now"), Value::Null).await;
+        assert_eq!(gone.status, 204, "{}", gone.text());
+        let report = node.api("GET", &format!("/v1/purges/{tenant}"), Value::Null).await.json();
+        let waits = report["waits_for"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned());
+        waits.collect::<Vec<_>>()
+    };
+    let old = node.switch.0.clone();
+    // Nobody ever called, and the switch is young: there is nothing to remove.
+    assert_eq!(waits("quiet.test", false, false).await, Vec::<String>::new());
+    assert_eq!(waits("calls.test", false, true).await, [old.clone()]);
+    assert_eq!(waits("later.test", true, true).await, [old.clone()], "the other came after the last call");
+    // What was called long ago is not known any more, so an old switch counts.
+    database.execute("update switches set created_at = created_at - interval '7 days'").await;
+    assert_eq!(waits("again.test", false, false).await.len(), 2);
+    node.stop().await;
+}

@@ -215,6 +215,9 @@ impl<'n> Tenant<'n> {
             ("outbound_caller_id_number", number),
             ("dialplane_tenant", &self.id.to_string()),
             ("dialplane_extension", &created.extension.id.to_string()),
+            ("dialplane_number", &wanted.number),
+            ("dialplane_name", wanted.display_name.as_str()),
+            ("update_ignore_ua", "true"),
         ]));
         if wanted.username.as_str() != wanted.number {
             variables.insert("presence_id".into(), format!("{}@{}", wanted.number, self.domain));

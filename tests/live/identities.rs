@@ -12,6 +12,7 @@ use crate::{
     calls::{Stage, play},
     ports,
     sipp::{self, Phone, Script},
+    switch::write_silence,
 };
 
 /// Makes an extension without naming a SIP username.
@@ -137,6 +138,14 @@ fn mailboxes(stage: &Stage) {
     assert_eq!(stage.api("PATCH", &bob.path(stage), json!({ "voicemail_pin": "602214" })).status, 200);
     assert!(!bob.opens_with(stage, "314159") && bob.opens_with(stage, "602214"), "at once");
 
+    // Both have said who they are, and Ada began to say it anew. mod_voicemail has no command that deletes such files.
+    let spoken = |of: &Desk, name: &str| {
+        stage.switch.folder.join(format!("storage/voicemail/default/acme.test/{}/{name}.wav", of.user))
+    };
+    let adas = ["greeting_1", "greeting_9", "greeting_2_TMP", "recorded_name"].map(|name| spoken(&ada, name));
+    let bobs = spoken(&bob, "greeting_1");
+    adas.iter().chain([&bobs]).for_each(|path| write_silence(path));
+
     // Ada is deleted, and Grace gets her number.
     assert_eq!(stage.api("DELETE", &ada.path(stage), Value::Null).status, 204);
     let reserved = format!("/v1/tenants/{}/reserved-numbers/1700", stage.tenant);
@@ -148,6 +157,8 @@ fn mailboxes(stage: &Stage) {
     }
     assert!(grace.opens_with(stage, "602214"));
     visited("nothing is left of Ada's mailbox", || ada.messages(stage) == "0:0" && waiting() == json!([]));
+    let left = adas.iter().filter(|path| path.exists()).collect::<Vec<_>>();
+    assert!(left.is_empty() && bobs.exists(), "{left:?}, {}", bobs.exists());
     assert!(stage.leaves_message(0, 60_000, "1700"), "1000 leaves a message for Grace");
     stage.until("it is in her box", |_| grace.messages(stage) == "1:0");
     assert_eq!(ada.messages(stage), "0:0");

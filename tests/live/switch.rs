@@ -243,7 +243,7 @@ fn site(node: &Node, folder: &Path, first: u16) -> String {
         ("wss_binding", format!("127.0.0.1:{}", first + 8)),
         ("event_socket_port", (first + 4).to_string()),
         ("event_socket_password", PASSWORD.into()),
-        ("log_level", "warning".into()),
+        ("log_level", std::env::var("SWITCH_LOG").unwrap_or_else(|_| "warning".into())),
     ];
     let line = |line: &str| {
         let value = values.iter().find(|(name, _)| line.contains(&format!("data=\"{name}=")));

@@ -187,8 +187,17 @@ async fn a_phone_forwards_to_no_number_that_rests() {
     let leaves = stage.node.extension(stage.tenant, json!({ "number": "1888" })).await;
     let gone = stage.node.api("DELETE", &format!("{phones}/{}", leaves["id"].as_str().unwrap()), Value::Null).await;
     assert_eq!(gone.status, 204, "{}", gone.text());
+    for (what, new) in [
+        ("groups", json!({ "name": "sales", "number": "1889", "members": [] })),
+        ("destinations", json!({ "name": "Room", "number": "1890", "kind": "conference", "config": {} })),
+    ] {
+        let path = format!("/v1/tenants/{}/{what}", stage.tenant);
+        let made = stage.node.api("POST", &path, new).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+        assert_eq!(stage.node.api("DELETE", &format!("{path}/{}", made.id()), Value::Null).await.status, 204);
+    }
     // Its next owner would get the calls, or the messages.
-    for dialled in ["*721888", "*72*981888"] {
+    for dialled in ["*721888", "*72*981888", "*721889", "*721890"] {
         let answer = stage.dials(dialled).await;
         assert_eq!(cause(&answer).as_deref(), Some("UNALLOCATED_NUMBER"), "{dialled}: {answer}");
     }
@@ -197,5 +206,32 @@ async fn a_phone_forwards_to_no_number_that_rests() {
     assert_eq!(cause(&answer), None, "{answer}");
     let calls = stage.node.api("GET", &phone, Value::Null).await.json()["calls"].clone();
     assert_eq!(calls, json!({ "forward_always": "1777" }));
+    stage.stop().await;
+}
+
+#[actix_web::test]
+async fn a_phone_forwards_to_no_number_that_is_given_up_at_the_same_moment() {
+    let stage = Stage::new().await;
+    let phones = format!("/v1/tenants/{}/extensions", stage.tenant);
+    let all = stage.node.api("GET", &phones, Value::Null).await.json();
+    let phone = format!("{phones}/{}", all["items"][0]["id"].as_str().unwrap());
+    // Somebody gives the number up, found nobody who dials it, and has not committed when the phone's code is saved.
+    let (mut other, mut watcher) = (stage.database.connect().await, stage.database.connect().await);
+    let mut tx = other.begin().await.unwrap();
+    let holds = "select pg_advisory_xact_lock(hashtextextended('pools ' || $1::uuid::text, 0))";
+    sqlx::query(holds).bind(stage.tenant).execute(&mut *tx).await.unwrap();
+    let rests = "insert into held_numbers (tenant_id, number, reason, until) values ($1, '1888', 'rests', now() + interval '1 day')";
+    sqlx::query(rests).bind(stage.tenant).execute(&mut *tx).await.unwrap();
+    let commits = async {
+        let waiting =
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut watcher).await.unwrap() == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        tx.commit().await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(stage.calls("*721888", Uuid::new_v4()), commits);
+    assert_eq!(cause(&answer).as_deref(), Some("UNALLOCATED_NUMBER"), "{answer}");
+    assert_eq!(stage.node.api("GET", &phone, Value::Null).await.json()["calls"], json!({}));
     stage.stop().await;
 }

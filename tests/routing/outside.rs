@@ -199,8 +199,12 @@ async fn a_forward_out_of_the_platform_is_admitted_for_who_forwards() {
         "{}&variable_dialplane_on_behalf={phone}&variable_dialplane_hops=1",
         stage.form("", MUNICH, Uuid::new_v4())
     );
-    assert_eq!(route(&stage.node.fetch(&form).await.text()), "outbound");
+    let forwarded = stage.node.fetch(&form).await.text().replace("&#45;", "-");
+    assert_eq!(route(&forwarded), "outbound");
+    let diversion = "sip_h_Diversion=&#60;sip:+493012345678@cheap.carrier.test&#62;;reason=unknown";
+    assert!(forwarded.contains(diversion) || forwarded.replace("&#59;", ";").contains(diversion), "{forwarded}");
     assert_eq!(stage.made_today().await, 1);
+    assert!(!stage.calls(MUNICH, Uuid::new_v4()).await.contains("Diversion"), "a call of its own is not forwarded");
     // If it was led on eleven times, it is a loop.
     let form = format!(
         "{}&variable_dialplane_on_behalf={phone}&variable_dialplane_hops=11",

@@ -24,7 +24,8 @@ impl Stage {
     async fn sends(&self, sent: Sent<'_>, number: &str) -> String {
         let mut form = self.form(sent.caller, number, Uuid::new_v4());
         if !sent.called.is_empty() {
-            write!(form, "&variable_dialed_user={}&variable_dialed_domain=acme.test", sent.called).unwrap();
+            let of_phone = format!("&variable_dialplane_extension={}", Uuid::new_v4());
+            write!(form, "&variable_dialed_user={}&variable_dialed_domain=acme.test{of_phone}", sent.called).unwrap();
         }
         for (name, value) in [("made_by", sent.made_by), ("taken_by", sent.taken_by)] {
             if !value.is_empty() {
@@ -75,6 +76,10 @@ async fn whoever_transfers_a_call_pays_for_it_and_their_rights_count() {
         assert_eq!(bridges(&document).len(), 2);
         assert!(document.contains(&format!("data=\"dialplane_on_behalf={agent}\"")), "{document}");
     }
+    // A caller's channel names the last phone that it rang. That is not who is transferred, and the call comes back if nobody takes it.
+    let rang = format!("&variable_dialed_user={agent}&variable_dialed_domain=acme.test");
+    let document = stage.sends(Sent { taken_by: &ada, more: &rang, ..Sent::default() }, "77").await;
+    assert!(document.contains(&format!("data=\"dialplane_back={agent}\"")), "{document}");
     // The agent called, and transfers whom they called: a colleague, or somebody outside.
     for called in ["77", ""] {
         let sent =
@@ -204,13 +209,13 @@ async fn a_transferred_call_that_nobody_takes_comes_back_with_the_name_of_the_pa
     };
     let document = shown("Grace%20Hopper", "%2B4989123").await;
     assert!(document.contains(&format!("bridge\" data=\"user/{}@acme.test", stage.phone)), "{document}");
-    assert!(document.contains("effective_caller_id_name=Recall: Grace Hopper"), "{document}");
+    assert!(document.contains("effective_caller_id_name=Recall Grace Hopper"), "{document}");
     assert!(document.contains("application=\"unset\" data=\"dialplane_back\"") && !document.contains("~back"));
     let settings = json!({ "language": "de" });
     stage.node.api("PATCH", &format!("/v1/tenants/{tenant}/settings"), settings).await;
     for name in ["%24%7Bsystem%7D", "Outbound%20Call", ""] {
         let document = shown(name, "%2B4989123").await;
-        assert!(document.contains("effective_caller_id_name=Rückruf: +4989123"), "{document}");
+        assert!(document.contains("effective_caller_id_name=Rückruf +4989123"), "{document}");
     }
     // If they are gone, it ends.
     let document = stage.sends(Sent::default(), "4712~back").await;

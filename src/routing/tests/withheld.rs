@@ -43,7 +43,10 @@ fn a_hidden_number_is_nowhere_in_what_the_switch_runs_and_a_shown_one_asks_for_n
         lines(routed(&plan(&json!({})), "1000", dialled, MONDAY).route.actions(&tenant(), Hops::default()))
     };
     let hidden = route("*311001");
-    assert_eq!(hidden[..6], lines(withheld::hidden()));
+    let expected = lines(withheld::hidden());
+    assert_eq!(hidden[..expected.len()], expected);
+    // What the phone's channel would tell once the call is answered.
+    assert!(withheld::TELLS.iter().all(|tells| expected.contains(&format!("unset {tells}"))), "{expected:?}");
     assert_eq!(hidden.last().unwrap(), "transfer 1001 XML acme.test");
     let shown = route("*321001");
     assert_eq!(shown[..2], ["set dialplane_withhold=false", "privacy off"]);

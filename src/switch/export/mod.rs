@@ -236,6 +236,7 @@ async fn emergency(db: &mut PgConnection, tenant: Uuid, number: &str) -> Result<
         record: false,
         consent_tone: false,
         withheld: false,
+        diverted: false,
     };
     Ok(carried.actions())
 }

@@ -68,6 +68,7 @@ impl Fetch {
             Some(number) => (number, true),
             None => (number, false),
         };
+        let diverted = dialplan.on_behalf.is_some() && transfer.is_none();
         let transfer = transfer.filter(|_| fresh && !comes_back);
         // All numbers that nobody can have share one answer.
         let is_dialled = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'*' | b'#' | b'+' | b'.' | b'_' | b'-');
@@ -113,6 +114,7 @@ impl Fetch {
             shows: dialplan.phone.shows.as_deref().and_then(|number| E164::parse(number).ok()),
             area,
             withheld: dialplan.withheld,
+            diverted,
             switch: dialplan.switch,
             base: key.finish().map(|key| key.to_vec()).unwrap_or_default(),
         }

@@ -209,6 +209,7 @@ impl Fetch {
                         && (record.outbound || caller.is_some_and(|caller| caller.record)),
                     consent_tone: record.consent_tone,
                     withheld: placed.withheld,
+                    diverted: placed.diverted,
                 };
                 let forwarder = placed.forwarder.as_ref();
                 let or_mailbox = forwarder.map(|forwarder| carried::or_mailbox(forwarder, &tenant.domain));
@@ -279,6 +280,7 @@ impl Fetch {
             record: false,
             consent_tone: false,
             withheld: false,
+            diverted: false,
         };
         // An emergency call continues if its caller is suspended meanwhile: the calls to end are found by this variable.
         let mut run = vec![Action { application: "unset", data: channel::EXTENSION.to_owned() }];

@@ -42,6 +42,8 @@ pub struct PlacedCall {
     pub area: Option<Prefix>,
     /// Whether the caller withholds the number.
     pub withheld: bool,
+    /// Whether the extension that calls forwards somebody else's call.
+    pub diverted: bool,
     /// The switch that has it.
     pub switch: Option<Uuid>,
     /// The key of an answer that depends on neither the caller nor the number shown.
@@ -85,8 +87,9 @@ impl PlacedCall {
         let run = route.actions(tenant, self.hops);
         let mut actions = Vec::new();
         if self.comes_back {
-            let language = plan.settings.language;
-            actions.extend(transfers::comes_back(language, self.caller_name.as_ref(), self.caller_number.as_deref()));
+            let (name, number) = (self.caller_name.as_ref(), self.caller_number.as_deref());
+            let shown = (!self.withheld).then_some((name, number)).unwrap_or_default();
+            actions.extend(transfers::comes_back(plan.settings.language, shown.0, shown.1));
         } else if let (Route::Pickup { .. } | Route::Park { .. }, None, Some(phone)) =
             (route, &self.transfer, &self.caller)
         {

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     model::channel,
     node::generations::Standing,
-    routing::{Action, transfers},
+    routing::{Action, transfers, withheld},
     text::{
         Domain,
         keyring::{Keyring, KeyringError, hex},
@@ -314,6 +314,11 @@ fn variables<'a>(domain: &'a Domain, row: &'a ExtensionRow) -> Vec<(&'a str, Cow
         ("outbound_caller_id_number", number.into()),
         (channel::TENANT, row.tenant_id.to_string().into()),
         (channel::EXTENSION, row.id.to_string().into()),
+        (channel::NUMBER, row.number.as_str().into()),
+        (channel::NAME, row.display_name.as_str().into()),
+        // Whom a phone is connected with after a transfer, it is told by UPDATE if it takes that, whoever made it
+        // (SWITCH_MESSAGE_INDICATE_DISPLAY in mod_sofia.c).
+        ("update_ignore_ua", "true".into()),
     ]);
     variables.extend(presence(domain, row));
     if !row.active {
@@ -342,6 +347,13 @@ fn of_callers<'a>(domain: &'a Domain, row: &'a ExtensionRow) -> Vec<(&'a str, Co
     let mut variables = variables(domain, row);
     let known = transfers::introduces(channel::MADE_BY, &row.sip_username, domain);
     variables.extend(known.map(|(name, value)| (name, value.into())));
+    // Whom others are told that they are connected with after a transfer: by the profile, that would be the SIP username (`send_display` in
+    // switch_ivr_bridge.c). Routes take these back if the number is withheld. In an argument, a name has only plain characters.
+    let name = row.display_name.in_dial_string();
+    let name = if name.is_empty() { row.number.as_str() } else { &name };
+    for (on, what, value) in [(withheld::TELLS[0], "name", name), (withheld::TELLS[1], "number", row.number.as_str())] {
+        variables.push((on, format!("set_profile_var caller_id_{what}={value}").into()));
+    }
     variables
 }
 

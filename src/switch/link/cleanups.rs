@@ -2,8 +2,11 @@
 //!
 //! mod_voicemail keeps messages, greetings and a PIN of its own by user and domain, and asks nobody before it takes that PIN
 //! (`voicemail_check_main` in mod_voicemail.c). Its commands delete messages (`vm_delete`) and set the PIN
-//! (`vm_fsdb_pref_password_set`), but none deletes a greeting or a recorded name: those files stay. Nobody hears them, because a
-//! mailbox's name is not given out again.
+//! (`vm_fsdb_pref_password_set`), but none deletes a greeting or a recorded name. A recording that ends at once does: the switch throws
+//! away a file in which there is less than three seconds (`record_callback` in switch_ivr_async.c), whatever was in it before. So a leg
+//! without a phone is made, which begins and ends a recording in each of these files.
+
+use uuid::Uuid;
 
 use super::{
     VisitError,
@@ -38,7 +41,55 @@ async fn carry_out(talk: &Talk, order: &Order) -> Result<Option<String>, VisitEr
             return Ok(Some(super::first_line(&answer)));
         }
     }
-    Ok(None)
+    if order.whole { remove_greetings(talk, order).await } else { Ok(None) }
+}
+
+/// Removes greetings and recorded names. Returns why some are left.
+async fn remove_greetings(talk: &Talk, order: &Order) -> Result<Option<String>, VisitError> {
+    let storage = talk.ask("global_getvar storage_dir").await?;
+    let storage = storage.trim();
+    if !storage.starts_with('/') {
+        return Ok(None);
+    }
+    let files = there(talk, greetings(storage, order)).await?;
+    let Some(first) = files.first() else { return Ok(None) };
+    if first.contains(char::is_whitespace) {
+        return Ok(Some(format!("{first} can't be named in a command: remove it by hand")));
+    }
+    // It is no call: it has no record, and ends by itself.
+    let leg = Uuid::new_v4();
+    let made = format!("originate {{origination_uuid={leg},process_cdr=false,park_timeout=60}}null/greetings &park()");
+    let answer = talk.ask(&made).await?;
+    if !answer.contains("+OK") {
+        return Ok(Some(super::first_line(&answer)));
+    }
+    for file in &files {
+        talk.ask(&format!("uuid_record {leg} start {file}")).await?;
+        talk.ask(&format!("uuid_record {leg} stop {file}")).await?;
+    }
+    talk.ask(&format!("uuid_kill {leg}")).await?;
+    let left = there(talk, files).await?;
+    Ok(left.first().map(|file| format!("{file} is still there")))
+}
+
+/// Those of these files that the switch has.
+async fn there(talk: &Talk, files: Vec<String>) -> Result<Vec<String>, VisitError> {
+    let mut there = Vec::new();
+    for file in files {
+        if talk.ask(&format!("file_exists {file}")).await?.trim() == "true" {
+            there.push(file);
+        }
+    }
+    Ok(there)
+}
+
+/// Where mod_voicemail keeps what somebody said about themselves, and what they began to say (`voicemail_check_main` and
+/// `VM_MAX_GREETINGS` in mod_voicemail.c). `file-extension` of freeswitch-conf is wav.
+fn greetings(storage: &str, order: &Order) -> Vec<String> {
+    let Order { mailbox, domain, .. } = order;
+    let names = (1..=9).map(|n| format!("greeting_{n}")).chain(["recorded_name".to_owned()]);
+    let names = names.flat_map(|name| [format!("{name}_TMP"), name]);
+    names.map(|name| format!("{storage}/voicemail/default/{domain}/{mailbox}/{name}.wav")).collect()
 }
 
 /// The commands always name a mailbox, and `default` is the profile that all routes use.
@@ -70,5 +121,9 @@ mod tests {
         assert_eq!(commands(&order), [pin]);
         order.whole = true;
         assert_eq!(commands(&order), ["vm_delete u7kq3mxzd@acme.test/default", pin]);
+        let files = greetings("/var/lib/freeswitch/storage", &order);
+        let own = "/var/lib/freeswitch/storage/voicemail/default/acme.test/u7kq3mxzd/";
+        assert!(files.len() == 20 && files.iter().all(|file| file.starts_with(own)), "{files:?}");
+        assert!(files.contains(&format!("{own}greeting_9.wav")) && files.contains(&format!("{own}recorded_name.wav")));
     }
 }

@@ -170,6 +170,7 @@ impl Looking<'_> {
             record: false,
             consent_tone: false,
             withheld: false,
+            diverted: false,
         };
         Ok(step(self.dialled, trace, "emergency", carried.actions(), self.tenant))
     }
@@ -226,6 +227,7 @@ impl Looking<'_> {
                     || row.caller.as_ref().is_some_and(|caller| caller.record)),
             consent_tone: self.plan.settings.routing.record.consent_tone,
             withheld: false,
+            diverted: false,
         };
         Ok((step(self.dialled, trace, "outbound", carried.actions(), self.tenant), None, decision.offers))
     }

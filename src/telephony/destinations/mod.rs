@@ -19,10 +19,13 @@ use crate::{
         patch::patch,
         same::is_same,
         settings::{Feature, Features},
-        used::Used,
+        used::{Used, UsedKind},
     },
-    node::changes::{Audited, Change},
-    routing,
+    node::{
+        apart::apart,
+        changes::{Audited, Change},
+    },
+    routing::{self, raw},
     telephony::{dialplan::limits, names},
     text::{Code, DialNumber, DisplayName, ExtensionNumber, VoicemailPin, Why, keyring::Place},
 };
@@ -123,7 +126,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewDestination) -> R
         updated_at: now,
     };
     pin_is_no_number(change, &destination, pin.as_ref().map(VoicemailPin::reveal), false).await?;
-    check(change, &destination).await?;
+    check(change, None, &destination).await?;
     none_rests(change, tenant, None, dials(&destination.config)).await?;
     store::insert(change.db(), &destination, sealed.as_deref()).await.map_err(names::taken)?;
     limits::plan_fits(change, tenant, "config").await?;
@@ -174,10 +177,11 @@ pub async fn update(
     let pin = patch.pin.map(|pin| pin.map(|pin| keyring.seal(place(tenant, id), pin.reveal())));
     after.has_pin = pin.as_ref().map_or(before.has_pin, Option::is_some);
     check_pin(&after.config, after.has_pin)?;
-    check(change, &after).await?;
+    check(change, Some(&before), &after).await?;
     not_dialled(change, tenant, id, &before.number, &after.number).await?;
     none_rests(change, tenant, dials(&before.config), dials(&after.config)).await?;
     store::update(change.db(), &after, pin.as_ref().map(Option::as_deref)).await.map_err(names::taken)?;
+    names::give_up(change, tenant, &numbers(&before), &numbers(&after)).await?;
     if limits::is_longer(&before.config, &after.config) {
         limits::plan_fits(change, tenant, "config").await?;
     }
@@ -192,6 +196,7 @@ pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Optio
     not_in_use(change, tenant, Target { kind: before.config.kind(), id }, &[]).await?;
     store::set_refs(change.db(), tenant, "destination", id, &[]).await?;
     store::delete(change.db(), tenant, id).await?;
+    names::give_up(change, tenant, &numbers(&before), &[]).await?;
     change.audit_of("delete", Some(&before), None).await
 }
 
@@ -230,12 +235,16 @@ fn check_pin(config: &Config, has_pin: bool) -> Result<()> {
     }
 }
 
-async fn check(change: &mut Change, destination: &Destination) -> Result<()> {
+async fn check(change: &mut Change, before: Option<&Destination>, destination: &Destination) -> Result<()> {
     destination.config.check()?;
-    let Some(number) = &destination.number else { return Ok(()) };
-    let wanted = [number.to_string()];
+    let wanted = numbers(destination);
     not_reserved(change, destination.tenant_id, &wanted).await?;
-    names::are_free(change, destination.tenant_id, &wanted, destination.id).await
+    let had = before.map(numbers).unwrap_or_default();
+    names::may_have(change, destination.tenant_id, &had, &wanted, destination.id).await
+}
+
+fn numbers(destination: &Destination) -> Vec<String> {
+    destination.number.iter().map(ToString::to_string).collect()
 }
 
 async fn leading(change: &mut Change, destination: &Destination) -> Result<Destination> {
@@ -376,7 +385,7 @@ pub async fn users_of(db: &mut PgConnection, tenant: Uuid, target: Target, toget
     let names = store::names_of(&mut *db, tenant, target).await?;
     let except = [together, &[target.id]].concat();
     let names = dialled_as(db, tenant, names).await?;
-    let by_name = store::users_of_names(db, tenant, &names, &except).await?;
+    let by_name = users_of_names(db, tenant, &names, &except).await?;
     users.extend(by_name.into_iter().filter(|by_name| !users.contains(by_name)).collect::<Vec<_>>());
     Ok(users)
 }
@@ -400,7 +409,20 @@ pub async fn not_dialled<N: ToString>(
         return Ok(());
     }
     let lost = dialled_as(change.db(), tenant, lost).await?;
-    used_by(store::users_of_names(change.db(), tenant, &lost, &[id]).await?)
+    used_by(users_of_names(change.db(), tenant, &lost, &[id]).await?)
+}
+
+/// What names something by the number that is dialled for it. XML that dials it is read apart, because it may be long.
+async fn users_of_names(db: &mut PgConnection, tenant: Uuid, names: &[String], except: &[Uuid]) -> Result<Vec<Used>> {
+    let mut users = store::users_of_names(&mut *db, tenant, names, except).await?;
+    let written = store::xml_entries(db, tenant).await?;
+    if !written.is_empty() {
+        let names = names.to_vec();
+        let dials = move |xml: &str| raw::dials(xml).iter().any(|dialled| names.contains(dialled));
+        let found = apart(move || written.into_iter().filter(|entry| dials(&entry.xml)).collect::<Vec<_>>()).await?;
+        users.extend(found.into_iter().map(|entry| Used { kind: UsedKind::Entry, id: entry.id, name: entry.name }));
+    }
+    Ok(users)
 }
 
 /// The names as they may be dialled: alone, or behind a code that a name follows.

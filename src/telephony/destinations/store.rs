@@ -359,6 +359,24 @@ pub async fn users_of_names(
     .await
 }
 
+/// An entry that is written as XML.
+pub struct Written {
+    pub id: Uuid,
+    pub name: String,
+    pub xml: String,
+}
+
+pub async fn xml_entries(db: &mut PgConnection, tenant: Uuid) -> sqlx::Result<Vec<Written>> {
+    sqlx::query_as!(
+        Written,
+        r#"select id, name, body->>'xml' as "xml!" from dialplan_entries
+            where tenant_id = $1 and body ? 'xml' order by name"#,
+        tenant
+    )
+    .fetch_all(db)
+    .await
+}
+
 /// The names by which something is dialled.
 pub async fn names_of(db: &mut PgConnection, tenant: Uuid, target: Target) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(

@@ -32,7 +32,7 @@ use crate::{
         same::is_same,
     },
     node::changes::{Audit, Audited, Change},
-    telephony::{destinations, names, pools},
+    telephony::{destinations, names},
     tenancy::tenants::templates::{self, Usual},
     text::{
         CallerName, CallerNumber, Code, Codecs, DisplayName, Email, ExtensionNumber, SipSecret, SipUsername, Variables,
@@ -407,12 +407,12 @@ fn patched(mut extension: Extension, patch: ExtensionPatch) -> Extension {
 
 /// Lets the numbers rest that an extension has no more.
 async fn give_up_numbers(change: &mut Change, before: &Extension, after: Option<&Extension>) -> Result<()> {
-    let has = |number: &ExtensionNumber| {
-        after.is_some_and(|after| [Some(&after.number), after.alias.as_ref()].contains(&Some(number)))
+    let numbers = |of: &Extension| {
+        let alias = of.alias.as_ref().map(ToString::to_string);
+        std::iter::once(of.number.to_string()).chain(alias).collect::<Vec<_>>()
     };
-    let numbers = [Some(&before.number), before.alias.as_ref()].into_iter().flatten().filter(|number| !has(number));
-    let numbers = numbers.map(ToString::to_string).collect::<Vec<_>>();
-    pools::rest(change, before.tenant_id, &numbers).await
+    let has = after.map(numbers).unwrap_or_default();
+    names::give_up(change, before.tenant_id, &numbers(before), &has).await
 }
 
 /// Deletes an extension: it no longer exists for switches, and its numbers rest. What leads to it must lead elsewhere first, and

@@ -9,7 +9,7 @@ use crate::{
         settings::Feature,
     },
     node::changes::Change,
-    telephony::{destinations, names, pools},
+    telephony::{destinations, names},
     text::{Code, VoicemailPin, keyring::Place},
 };
 
@@ -127,12 +127,7 @@ pub(super) async fn free_names(change: &mut Change, before: Option<&Extension>, 
     let wanted = names_of(extension);
     destinations::not_reserved(change, extension.tenant_id, &wanted).await?;
     let had = before.map(names_of).unwrap_or_default();
-    let new = wanted.into_iter().filter(|name| !had.contains(name)).collect::<Vec<_>>();
-    if new.is_empty() {
-        return Ok(());
-    }
-    pools::none_held(change, extension.tenant_id, &new).await?;
-    names::are_free(change, extension.tenant_id, &new, extension.id).await
+    names::may_have(change, extension.tenant_id, &had, &wanted, extension.id).await
 }
 
 /// Refuses forwards and follow-me to a number that rests. Its own old number is in nobody's way.

@@ -7,6 +7,7 @@ use super::{Extension, ExtensionStatus, Free, Owner, Sealed};
 use crate::model::call_handling::CallHandling;
 use crate::{
     model::{paging::Window, which::Which},
+    node::change_store,
     text::Variables,
 };
 
@@ -412,6 +413,10 @@ pub async fn set_calls_by_phone(
     dials: &[String],
 ) -> sqlx::Result<Option<i64>> {
     let mut tx = pool.begin().await?;
+    if !dials.is_empty() {
+        // Otherwise whoever has such a number could give it up at the same moment, unaware of this.
+        change_store::hold(&mut tx, tenant).await?;
+    }
     let changed = sqlx::query!(
         "update extensions set calls = (calls - $3::text[]) || $4, version = version + 1, updated_at = now()
           where tenant_id = $1 and id = $2 and status = 'active'

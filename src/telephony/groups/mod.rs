@@ -116,7 +116,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewGroup) -> Result<
         created_at: now,
         updated_at: now,
     };
-    check(change, &group).await?;
+    check(change, None, &group).await?;
     store::insert(change.db(), &group).await.map_err(names::taken)?;
     let group = with_members(change, &group).await?;
     change.audit_of("create", None, Some(&group)).await?;
@@ -160,9 +160,10 @@ pub async fn update(
     if is_same(&before, &after) {
         return Ok(before);
     }
-    check(change, &after).await?;
+    check(change, Some(&before), &after).await?;
     destinations::not_dialled(change, tenant, id, names_of(&before), names_of(&after)).await?;
     store::update(change.db(), &after).await.map_err(names::taken)?;
+    names::give_up(change, tenant, &names_of(&before), &names_of(&after)).await?;
     let after = with_members(change, &after).await?;
     change.audit_of("update", Some(&before), Some(&after)).await?;
     Ok(after)
@@ -208,6 +209,7 @@ pub async fn delete(change: &mut Change, tenant: Uuid, id: Uuid, if_match: Optio
     destinations::not_in_use(change, tenant, Target::group(id), &[]).await?;
     destinations::store::set_refs(change.db(), tenant, "group", id, &[]).await?;
     store::delete(change.db(), tenant, id).await?;
+    names::give_up(change, tenant, &names_of(&before), &[]).await?;
     change.audit_of("delete", Some(&before), None).await
 }
 
@@ -230,7 +232,7 @@ fn names_of(group: &Group) -> Vec<String> {
     names
 }
 
-async fn check(change: &mut Change, group: &Group) -> Result<()> {
+async fn check(change: &mut Change, before: Option<&Group>, group: &Group) -> Result<()> {
     if !(5..=300).contains(&group.ring_seconds) {
         return Err(Error::invalid("ring_seconds", Code::range(5, 300)));
     }
@@ -252,7 +254,8 @@ async fn check(change: &mut Change, group: &Group) -> Result<()> {
     }
     let wanted = names_of(group);
     destinations::not_reserved(change, group.tenant_id, &wanted).await?;
-    names::are_free(change, group.tenant_id, &wanted, group.id).await
+    let had = before.map(names_of).unwrap_or_default();
+    names::may_have(change, group.tenant_id, &had, &wanted, group.id).await
 }
 
 impl Audited for Group {

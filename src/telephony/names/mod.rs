@@ -1,5 +1,5 @@
 //! Names: whatever can be dialled within a tenant. The numbers, aliases and SIP usernames of extensions, the names and numbers of
-//! groups, and the numbers of destinations are unique among each other.
+//! groups, and the numbers of destinations are unique among each other. A number that one of them gave up rests.
 
 mod store;
 
@@ -10,11 +10,38 @@ use uuid::Uuid;
 use crate::{
     model::error::{Error, Result},
     node::changes::Change,
-    text::Code,
+    text::{Code, ExtensionNumber},
 };
 
+/// For how many days nobody else gets a number that something gave up: people who dial it still mean that.
+const REST_DAYS: i32 = 30;
+
+/// Checks that something may have its names: those that it had not before are neither reserved, nor resting, nor something else's. Says who
+/// has them, before the database would just refuse them.
+pub async fn may_have(change: &mut Change, tenant: Uuid, had: &[String], has: &[String], id: Uuid) -> Result<()> {
+    let new = has.iter().filter(|name| !had.contains(name)).cloned().collect::<Vec<_>>();
+    if new.is_empty() {
+        return Ok(());
+    }
+    change.hold(tenant).await?;
+    if let Some(number) = store::held_among(change.db(), tenant, &new).await? {
+        return Err(Code::NumberHeld.with("number", number).into());
+    }
+    are_free(change, tenant, &new, id).await
+}
+
+/// Lets the numbers rest that something has no more. Its other names have no meaning to people.
+pub async fn give_up(change: &mut Change, tenant: Uuid, had: &[String], has: &[String]) -> Result<()> {
+    let lost = had.iter().filter(|name| !has.contains(name) && ExtensionNumber::parse(name).is_ok());
+    let lost = lost.cloned().collect::<Vec<_>>();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    Ok(store::rest(change.db(), tenant, &lost, REST_DAYS).await?)
+}
+
 /// Refuses names that something other than `id` has, and says what. Free names stay free until the change ends.
-pub async fn are_free(change: &mut Change, tenant: Uuid, names: &[String], id: Uuid) -> Result<()> {
+async fn are_free(change: &mut Change, tenant: Uuid, names: &[String], id: Uuid) -> Result<()> {
     change.hold(tenant).await?;
     match owner(change, tenant, names, id).await? {
         None => Ok(()),

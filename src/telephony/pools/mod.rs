@@ -24,8 +24,6 @@ const FIRST: i64 = 10;
 /// The last possible number: 15 digits.
 const LAST: i64 = 999_999_999_999_999;
 const MOST: i64 = 100_000;
-/// For how many days nobody else gets a number that an extension gave up: people who dial it still mean that person.
-const REST_DAYS: i32 = 30;
 
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Pool {
@@ -37,7 +35,7 @@ pub struct Pool {
     pub last_number: i64,
     /// How many of its numbers are used by extensions, aliases or groups.
     pub used: i64,
-    /// How many are reserved, or resting after an extension gave them up.
+    /// How many are reserved, or resting after something gave them up.
     pub held: i64,
     pub free: i64,
     pub version: i64,
@@ -172,14 +170,6 @@ pub async fn release(change: &mut Change, tenant: Uuid, number: &str) -> Result<
     change.audit(Audit { tenant: Some(tenant), action: "release", resource, before: None, after: None }).await
 }
 
-/// Lets numbers rest that an extension gave up.
-pub async fn rest(change: &mut Change, tenant: Uuid, numbers: &[String]) -> Result<()> {
-    if numbers.is_empty() {
-        return Ok(());
-    }
-    Ok(store::rest(change.db(), tenant, numbers, REST_DAYS).await?)
-}
-
 /// The lowest free numbers of a tenant's pools. Nobody else gets any until the change ends, so no number is given twice, and a
 /// change that fails leaves no gap.
 pub async fn take_lowest(
@@ -206,14 +196,6 @@ pub async fn take_lowest(
 #[must_use]
 pub fn are_exhausted(error: &Error) -> bool {
     matches!(error, Error::Refused(why) if why.code == Code::PoolExhausted)
-}
-
-/// Refuses names that are reserved or resting numbers.
-pub async fn none_held(change: &mut Change, tenant: Uuid, wanted: &[String]) -> Result<()> {
-    match store::held_among(change.db(), tenant, wanted).await? {
-        None => Ok(()),
-        Some(number) => Err(Code::NumberHeld.with("number", number).into()),
-    }
 }
 
 /// For each wanted number that is not available, why: it is in no pool, taken, reserved or resting, or means something else.

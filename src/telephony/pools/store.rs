@@ -156,17 +156,6 @@ pub async fn unavailable(db: &mut PgConnection, tenant: Uuid, wanted: &[String])
     .await
 }
 
-/// One of these that is reserved or resting.
-pub async fn held_among(db: &mut PgConnection, tenant: Uuid, names: &[String]) -> sqlx::Result<Option<String>> {
-    sqlx::query_scalar!(
-        "select number from held_numbers where tenant_id = $1 and number = any ($2) and (until is null or until > now()) limit 1",
-        tenant,
-        names
-    )
-    .fetch_optional(db)
-    .await
-}
-
 /// The numbers of all of a tenant's pools together.
 #[derive(Default)]
 pub struct Usage {
@@ -196,22 +185,6 @@ pub async fn reserve(db: &mut PgConnection, tenant: Uuid, number: &str, reason: 
     )
     .fetch_one(db)
     .await
-}
-
-/// Lets numbers rest for some days. Reserved ones stay reserved.
-pub async fn rest(db: &mut PgConnection, tenant: Uuid, numbers: &[String], days: i32) -> sqlx::Result<()> {
-    sqlx::query!("delete from held_numbers where tenant_id = $1 and until < now()", tenant).execute(&mut *db).await?;
-    sqlx::query!(
-        "insert into held_numbers (tenant_id, number, reason, until)
-         select $1, n, 'rests after its extension gave it up', now() + make_interval(days => $3) from unnest($2::text[]) n
-         on conflict (tenant_id, number) do update set until = excluded.until where held_numbers.until is not null",
-        tenant,
-        numbers,
-        days
-    )
-    .execute(db)
-    .await
-    .map(|_| ())
 }
 
 pub async fn release(db: &mut PgConnection, tenant: Uuid, number: &str) -> sqlx::Result<bool> {

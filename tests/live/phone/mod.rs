@@ -29,7 +29,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, OnceLock,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -80,6 +80,7 @@ struct Agent {
     /// The Call-ID of its REGISTERs, and how many it sent.
     registration: (String, AtomicU32),
     tone: u32,
+    is_silent: AtomicBool,
     codecs: Mutex<Vec<&'static str>>,
     /// Headers that every INVITE carries.
     headers: Mutex<Vec<String>>,
@@ -179,6 +180,7 @@ impl Phone {
             says_at: Mutex::default(),
             registration: (tag(), AtomicU32::new(0)),
             tone: media::next_tone(),
+            is_silent: AtomicBool::new(false),
             codecs: Mutex::new(vec!["PCMU", "PCMA"]),
             headers: Mutex::default(),
             waiting: Mutex::default(),
@@ -198,6 +200,11 @@ impl Phone {
     /// Sends its requests to another port of the switch from now on.
     pub fn sends_to(&self, server: u16) {
         self.agent.server.lock().unwrap().set_port(server);
+    }
+
+    /// Answers nothing that comes from now on, as a carrier whose machine is gone.
+    pub fn goes_silent(&self) {
+        self.agent.is_silent.store(true, Ordering::Relaxed);
     }
 
     /// The port for SIP.
@@ -415,6 +422,9 @@ impl Agent {
     }
 
     fn takes(self: &Arc<Self>, message: Message, source: SocketAddr) {
+        if self.is_silent.load(Ordering::Relaxed) {
+            return;
+        }
         let leg = self.legs.lock().unwrap().get(message.header("Call-ID")).cloned();
         if message.status().is_some() {
             if let Some(leg) = &leg {
@@ -468,5 +478,6 @@ fn respond(request: &Message, status: &str, tag: &str, more: &str) -> Vec<u8> {
     let (headers, body) = more.split_once("\r\n\r\n").unwrap_or((more.trim_end(), ""));
     let headers = if headers.is_empty() { String::new() } else { format!("{headers}\r\n") };
     let allow = "INVITE, ACK, BYE, CANCEL, OPTIONS, NOTIFY, REFER, UPDATE, INFO, MESSAGE, SUBSCRIBE";
-    format!("{head}Allow: {allow}\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    format!("{head}User-Agent: phone\r\nAllow: {allow}\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len())
+        .into_bytes()
 }

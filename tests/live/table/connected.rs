@@ -1,6 +1,9 @@
 //! Connected line: whom phones show once a call is answered.
 
+use serde_json::json;
+
 use super::{Needs, Row, row};
+use crate::phone::Call;
 
 pub fn rows() -> Vec<Row> {
     vec![
@@ -19,5 +22,83 @@ pub fn rows() -> Vec<Row> {
                 assert_eq!(call.shows(), format!("{number} <{number}>"));
             },
         ),
+        row("connected: after a blind transfer, both show each other", Needs::phones(3), async |t| {
+            let (call, rings) = t.connect(0, 1).await;
+            assert_eq!(rings.refers("1002").await, 202);
+            let third = t.phone(2).rings().await;
+            assert_eq!(third.shows(), "Phone 0 <1000>");
+            let third = third.answers().await;
+            call.shows_at_last("Phone 2 <1002>").await;
+            assert_eq!(third.shows(), "Phone 0 <1000>");
+            names_nobody_wrongly(&[&call, &rings, &third]);
+        }),
+        row("connected: after an attended transfer, both show each other", Needs::phones(3), async |t| {
+            let (call, first) = t.connect(0, 1).await;
+            first.holds().await;
+            let (second, third) = t.connect(1, 2).await;
+            assert_eq!(first.refers_to_call(&second).await, 202);
+            call.shows_at_last("Phone 2 <1002>").await;
+            third.shows_at_last("Phone 0 <1000>").await;
+            names_nobody_wrongly(&[&call, &first, &second, &third]);
+        }),
+        row("connected: after a pick-up, the caller shows who picked up", Needs::phones(3), async |t| {
+            t.handle(1, json!({ "pickup": true })).await;
+            let call = t.phone(0).calls("1001");
+            let _rings = t.phone(1).rings().await;
+            let key = format!("pickup/{}@{}", t.extension(1)["sip_username"].as_str().unwrap(), t.domain());
+            t.until("it can be picked up", move |switch| switch.api("show channels").contains(&key)).await;
+            let picks = t.phone(2).calls("*81001");
+            picks.answered().await;
+            call.answered().await;
+            call.shows_at_last("Phone 2 <1002>").await;
+            names_nobody_wrongly(&[&call, &picks]);
+        }),
+        row("connected: after a call is fetched from its slot, both show each other", Needs::phones(3), async |t| {
+            let (call, rings) = t.connect(0, 1).await;
+            assert_eq!(rings.refers("*687").await, 202);
+            rings.ended().await;
+            let lot = format!("valet_info park@{}", t.domain());
+            t.until("parked", move |switch| switch.api(&lot).contains("</extension>")).await;
+            let fetched = t.phone(2).calls("*687");
+            fetched.answered().await;
+            fetched.shows_at_last("Phone 0 <1000>").await;
+            call.shows_at_last("Phone 2 <1002>").await;
+            names_nobody_wrongly(&[&call, &fetched]);
+        }),
+        row("connected: a group's caller shows the member who answered", Needs::phones(3), async |t| {
+            t.group("600", &[1, 2], json!({})).await;
+            let call = t.phone(0).calls("600");
+            let (one, two) = (t.phone(1).rings().await, t.phone(2).rings().await);
+            let two = two.answers().await;
+            call.answered().await;
+            call.shows_at_last("Phone 2 <1002>").await;
+            names_nobody_wrongly(&[&call, &one, &two]);
+        }),
+        row("connected: after a forward, the caller shows who answered", Needs::phones(3), async |t| {
+            t.handle(1, json!({ "forward_always": "1002" })).await;
+            let call = t.phone(0).calls("1001");
+            let rings = t.phone(2).rings().await;
+            assert_eq!(rings.shows(), "Phone 0 <1000>");
+            let rings = rings.answers().await;
+            call.answered().await;
+            call.shows_at_last("Phone 2 <1002>").await;
+            names_nobody_wrongly(&[&call, &rings]);
+        }),
+        row("connected: a conference has a name, and no number of zeros", Needs::phones(1), async |t| {
+            t.destination("700", "conference", json!({})).await;
+            let call = t.phone(0).calls("700");
+            call.answered().await;
+            names_nobody_wrongly(&[&call]);
+        }),
     ]
+}
+
+/// No phone is ever shown what a switch calls a leg for want of a name.
+fn names_nobody_wrongly(calls: &[&Call]) {
+    for message in calls.iter().flat_map(|call| call.received()) {
+        for (name, value) in &message.headers {
+            let wrong = ["Outbound Call", "0000000000", "conference <"].iter().any(|wrong| value.contains(wrong));
+            assert!(!wrong, "{name}: {value}");
+        }
+    }
 }

@@ -22,9 +22,18 @@
 //! `ROWS=withheld` plays only the rows with that word in their name.
 
 mod basics;
+mod codecs;
 mod connected;
+mod dialled;
+mod groups;
+mod help;
+mod lamps;
+mod menus;
 mod outside;
+mod parking;
+mod queues;
 mod transfers;
+mod voicemail;
 mod withheld;
 
 use std::{
@@ -107,6 +116,8 @@ struct Stand {
     tenant: Uuid,
     domain: String,
     extensions: Vec<Value>,
+    /// The ids of agents, by their phones.
+    agents: Vec<String>,
     numbers: Vec<String>,
     carriers: Vec<Phone>,
     carrier_ids: Vec<String>,
@@ -175,6 +186,56 @@ impl Table {
     /// Makes something under the tenant: `groups`, `destinations`, `dialplan-entries`.
     pub async fn create(&self, what: &str, new: Value) -> Value {
         self.make("POST", &format!("/v1/tenants/{}/{what}", self.tenant()), new).await
+    }
+
+    /// Makes a destination and returns its id, as switches write it.
+    pub async fn destination(&self, number: &str, kind: &str, config: Value) -> String {
+        let new = json!({ "name": format!("{kind}-{number}"), "number": number, "kind": kind, "config": config });
+        self.create("destinations", new).await["id"].as_str().unwrap().replace('-', "")
+    }
+
+    /// Makes a group of some of the phones.
+    pub async fn group(&self, number: &str, members: &[usize], more: Value) -> Value {
+        let members = members.iter().map(|n| self.extension_id(*n)).collect::<Vec<_>>();
+        let mut new = json!({ "name": format!("g{number}"), "number": number, "members": members, "ring_seconds": 5 });
+        new.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.create("groups", new).await
+    }
+
+    /// Makes a queue with these phones as agents, and waits until the switch has it with all of them. Returns its name there.
+    pub async fn queue(&self, number: &str, agents: &[(usize, u8)], more: Value) -> String {
+        let tier = |(n, level): &(usize, u8)| json!({ "extension_id": self.extension_id(*n), "level": level });
+        let mut config = json!({ "tiers": agents.iter().map(tier).collect::<Vec<_>>(), "ring_seconds": 5 });
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let name = format!("{}.{}", self.destination(number, "queue", config).await, self.domain());
+        let (asks, count) = (format!("callcenter_config queue list tiers {name}"), agents.len());
+        let domain = format!("@{}", self.domain());
+        self.until("it has the queue and its agents", move |switch| {
+            switch.api(&asks).matches(&domain).count() >= count
+        })
+        .await;
+        name
+    }
+
+    /// Waits until mod_callcenter says this of an agent.
+    pub async fn agent_is(&self, which: usize, status: &'static str) {
+        let user = self.extension(which)["sip_username"].as_str().unwrap();
+        let asks = format!("callcenter_config agent get status {user}@{}", self.domain());
+        self.until(status, move |switch| switch.api(&asks).trim() == status).await;
+    }
+
+    /// Replaces a carrier's rates.
+    pub async fn rates(&self, which: usize, sheet: &str) {
+        let headers = [("X-API-Key", self.node.key.as_str()), ("Content-Type", "text/csv")];
+        let path = format!("/v1/carriers/{}/rates", self.stand.carrier_ids[which]);
+        let put = send(self.node.app.app_address, "PUT", &path, &headers, sheet.as_bytes()).await;
+        assert_eq!(put.status, 201, "{}", put.text());
+    }
+
+    /// Suspends the agent of a phone, whose registration ends then.
+    pub async fn suspend(&self, which: usize) {
+        let path = format!("/v1/admin/agents/{}?tenant_id={}", self.stand.agents[which], self.tenant());
+        self.make("PATCH", &path, json!({ "status": "suspended" })).await;
     }
 
     /// Changes a carrier.
@@ -252,7 +313,7 @@ impl Stand {
         let settings = json!({ "country": "DE", "time_zone": "Europe/Berlin" });
         make(node, "PATCH", &format!("/v1/tenants/{tenant}/settings"), settings).await;
         let mut extensions = Vec::new();
-        let mut numbers = Vec::new();
+        let (mut agents, mut numbers) = (Vec::new(), Vec::new());
         for n in 0..needs.phones {
             let number = (1000 + n).to_string();
             let new = json!({ "number": number, "display_name": format!("Phone {n}"), "ring_seconds": 5, "voicemail_enabled": false });
@@ -266,6 +327,7 @@ impl Stand {
                 let did_id = make(node, "POST", &format!("/v1/phone-numbers?tenant_id={tenant}"), leads).await;
                 let assign = format!("/v1/phone-numbers/{}/assign?tenant_id={tenant}", did_id["id"].as_str().unwrap());
                 make(node, "POST", &assign, json!({ "agent_id": agent["id"] })).await;
+                agents.push(agent["id"].as_str().unwrap().to_owned());
                 numbers.push(did);
             } else {
                 extensions.push(extension);
@@ -288,7 +350,7 @@ impl Stand {
             carriers.push(phone);
             carrier_ids.push(id);
         }
-        Self { place, tenant, domain, extensions, numbers, carriers, carrier_ids }
+        Self { place, tenant, domain, extensions, agents, numbers, carriers, carrier_ids }
     }
 }
 
@@ -296,8 +358,24 @@ impl Stand {
 async fn calls_go_as_the_table_says() {
     let Some(binary) = freeswitch() else { return };
     let wanted = std::env::var("ROWS").unwrap_or_default();
-    let rows =
-        [basics::rows(), outside::rows(), transfers::rows(), withheld::rows(), connected::rows()].into_iter().flatten();
+    let rows = [
+        // Those that wait longest come first.
+        queues::rows(),
+        parking::rows(),
+        groups::rows(),
+        basics::rows(),
+        codecs::rows(),
+        connected::rows(),
+        dialled::rows(),
+        help::rows(),
+        lamps::rows(),
+        menus::rows(),
+        outside::rows(),
+        transfers::rows(),
+        voicemail::rows(),
+        withheld::rows(),
+    ];
+    let rows = rows.into_iter().flatten();
     let rows = rows.filter(|row| row.name.contains(&wanted)).collect::<Vec<_>>();
     let since = Instant::now();
     let database = Database::new().await;

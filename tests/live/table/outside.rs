@@ -15,7 +15,7 @@ pub fn rows() -> Vec<Row> {
             let call = t.phone(0).calls(&t.outside());
             let taken = t.carrier(0).rings().await;
             assert_eq!(taken.invite().called(), t.outside().trim_start_matches('+'));
-            assert_eq!(taken.invite().from().number, t.number(0));
+            assert_eq!((&*taken.invite().from().number, taken.invite().header("Diversion")), (t.number(0), ""));
             let taken = taken.answers().await;
             call.answered().await;
             t.talk((&call, t.phone(0)), (&taken, t.carrier(0))).await;
@@ -93,13 +93,105 @@ pub fn rows() -> Vec<Row> {
         row("a forward to outside is charged to whoever forwards", Needs::phones(2).agents(2).carriers(1), async |t| {
             t.handle(1, json!({ "forward_always": t.outside() })).await;
             let call = t.phone(0).calls("1001");
-            let taken = t.carrier(0).rings().await.answers().await;
+            let taken = t.carrier(0).rings().await;
+            let diversion = taken.invite().header("Diversion").to_owned();
+            assert!(diversion.starts_with(&format!("<sip:{}@", t.number(1))), "{diversion}");
+            let taken = taken.answers().await;
             call.answered().await;
             t.talk((&call, t.phone(0)), (&taken, t.carrier(0))).await;
             call.hangs_up().await;
             let record = t.outbound(|record| record["cost"].is_i64()).await;
             assert_eq!(record["extension_id"], t.extension(1)["id"], "{record}");
         }),
+        row("403 is the called party's answer", TWO, async |t| is_told(t, 403).await),
+        row("488 is the called party's answer", TWO, async |t| is_told(t, 488).await),
+        row(
+            "silence: the next carrier takes the call",
+            TWO.carriers_with(2, || json!({ "progress_seconds": 3 })),
+            async |t| {
+                t.carrier(0).goes_silent();
+                let call = t.phone(0).calls(&t.outside());
+                let taken = t.carrier(1).rings().await.answers().await;
+                call.answered().await;
+                t.talk((&call, t.phone(0)), (&taken, t.carrier(1))).await;
+            },
+        ),
+        row("a call out of less than a second costs its first step", ONE, async |t| {
+            let call = t.phone(0).calls(&t.outside());
+            let taken = t.carrier(0).rings().await.answers().await;
+            call.answered().await;
+            taken.hangs_up().await;
+            call.ended().await;
+            let record = t.outbound(|record| record["cost"].is_i64()).await;
+            assert_eq!(record["cost"], 10_000, "{record}");
+        }),
+        row("a call out that rings and is not answered costs nothing", ONE, async |t| {
+            let call = t.phone(0).calls(&t.outside());
+            t.carrier(0).rings().await.declines(480).await;
+            call.ended().await;
+            let record = t.outbound(|record| !record["ended_at"].is_null()).await;
+            assert!(record["cost"].is_null() || record["cost"] == 0, "{record}");
+        }),
+        row("a call of a phone over TCP", Needs::phones(2), async |t| {
+            let (user, password) =
+                (t.extension(0)["sip_username"].as_str().unwrap(), t.extension(0)["sip_password"].as_str().unwrap());
+            let tcp = crate::phone::Phone::over_tcp(t.switch.internal, user, t.domain(), password);
+            tcp.registers().await;
+            let call = tcp.calls("1001");
+            let rings = t.phone(1).rings().await.answers().await;
+            call.answered().await;
+            t.talk((&call, &tcp), (&rings, t.phone(1))).await;
+        }),
+        row("a phone that is in a call is busy if it has no call waiting", Needs::phones(3), async |t| {
+            t.handle(1, json!({ "busy_on_busy": true })).await;
+            let (call, rings) = t.connect(0, 1).await;
+            assert_eq!(t.phone(2).calls("1001").ended().await, End { status: 486, cause: Some(17) });
+            call.hangs_up().await;
+            rings.ended().await;
+            let again = t.phone(2).calls("1001");
+            let _rings = t.phone(1).rings().await.answers().await;
+            again.answered().await;
+        }),
+        row("a phone with call waiting rings for a second call", Needs::phones(3), async |t| {
+            let (_call, _rings) = t.connect(0, 1).await;
+            let second = t.phone(2).calls("1001");
+            let _second_rings = t.phone(1).rings().await.answers().await;
+            second.answered().await;
+        }),
+        row(
+            "session timers: INVITEs to a phone and to a carrier say for how long the call lasts without a refresh",
+            Needs::phones(2).agents(1).carriers(1),
+            async |t| {
+                let _inside = t.phone(0).calls("1001");
+                let _outside = t.phone(0).calls(&t.outside());
+                for invite in [t.phone(1).rings().await.invite().clone(), t.carrier(0).rings().await.invite().clone()] {
+                    let seconds = invite.header("Session-Expires").split(';').next().unwrap().parse::<u32>();
+                    assert!(seconds.is_ok_and(|seconds| (90..=3600).contains(&seconds)), "{invite:?}");
+                }
+            },
+        ),
+        row(
+            "a suspended tenant's phones call nobody, and its numbers are not answered",
+            Needs::phones(2).agents(1).carriers(1),
+            async |t| {
+                t.make("PATCH", &format!("/v1/tenants/{}", t.tenant()), json!({ "status": "suspended" })).await;
+                assert_ne!(t.phone(0).calls("1001").ended().await.status, 200);
+                assert_ne!(t.comes_in(EVE, t.number(0), &[]).ended().await.status, 200);
+                assert!(t.phone(0).rang().is_none() && t.phone(1).rang().is_none());
+            },
+        ),
+        row(
+            "a deletion while something dials the number is refused, and the call still gets there",
+            Needs::phones(3),
+            async |t| {
+                t.handle(1, json!({ "forward_always": "1002" })).await;
+                let path = format!("/v1/tenants/{}/extensions/{}", t.tenant(), t.extension_id(2));
+                assert_eq!(t.api("DELETE", &path, serde_json::Value::Null).await.status, 409);
+                let call = t.phone(0).calls("1001");
+                let _taken = t.phone(2).rings().await.answers().await;
+                call.answered().await;
+            },
+        ),
     ]
 }
 

@@ -121,8 +121,11 @@ fn is_withheld(fields: &Fields<'_>) -> bool {
     }
 }
 
-/// Once a number is withheld, the profile no longer has it.
+/// Of a phone, its extension's number. Of others, what they show; once that is withheld, the profile no longer has it.
 fn caller_number<'a>(fields: &Fields<'a>) -> Option<Cow<'a, str>> {
+    if let Some(number) = text(fields.number.get()) {
+        return Some(number);
+    }
     let shown = text(fields.caller_number);
     if shown.as_deref() != Some(withheld::NOBODY) {
         return shown;
@@ -139,8 +142,11 @@ pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
         (Some(user), Some(domain)) => Some(Caller { user, domain }),
         _ => None,
     };
-    // A leg to a phone knows which user it was made for (user_outgoing_channel in mod_dptools.c).
-    let caller = pair(fields.user_name, fields.domain_name).or_else(|| pair(fields.dialed_user, fields.dialed_domain));
+    // A leg to a phone knows which user it was made for, and has what the directory says of that one. A caller's leg has the last phone that
+    // it rang, and that is somebody else (user_outgoing_channel in mod_dptools.c).
+    let is_phone = fields.extension.get().is_some();
+    let rung = || pair(fields.dialed_user, fields.dialed_domain).filter(|_| is_phone);
+    let caller = pair(fields.user_name, fields.domain_name).or_else(rung);
     let phone = |phone: Once<'a>| {
         let phone = text(phone.get())?;
         let (user, domain) = phone.split_once('@')?;
@@ -157,7 +163,7 @@ pub(super) fn read<'a>(fields: &Fields<'a>) -> Request<'a> {
         forwarder,
         connected: Connected { made_by: phone(fields.made_by), taken_by: phone(fields.taken_by) },
         back: text(fields.back.get()),
-        caller_name: text(fields.caller_name),
+        caller_name: text(fields.name.get()).or_else(|| text(fields.caller_name)),
         caller_number: caller_number(fields),
         withheld: is_withheld(fields),
         hops,

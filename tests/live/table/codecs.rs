@@ -1,0 +1,151 @@
+//! Codecs: every leg is offered its own list, however the call gets there, and the switch translates.
+
+use serde_json::json;
+
+use super::{Needs, Row, row};
+use crate::phone::Call;
+
+const THREE: Needs = Needs::phones(3);
+const OUT: Needs = Needs::phones(1).agents(1).carriers(1);
+
+pub fn rows() -> Vec<Row> {
+    vec![
+        row("codecs: a group offers each member more than the caller has", THREE, async |t| {
+            t.phone(0).speaks(&["PCMU"]);
+            t.phone(1).speaks(&["PCMA"]);
+            t.group("600", &[1, 2], json!({})).await;
+            let call = t.phone(0).calls("600");
+            let other = t.phone(2).rings().await;
+            let taken = t.phone(1).rings().await.answers().await;
+            call.answered().await;
+            t.talk((&call, t.phone(0)), (&taken, t.phone(1))).await;
+            assert_eq!(other.ended().await.status, 487);
+        }),
+        row("codecs: a blind transfer offers the third phone its own", THREE, async |t| {
+            t.phone(0).speaks(&["PCMU"]);
+            t.phone(2).speaks(&["PCMA"]);
+            let (call, rings) = t.connect(0, 1).await;
+            assert_eq!(rings.refers("1002").await, 202);
+            let third = t.phone(2).rings().await.answers().await;
+            t.talk((&call, t.phone(0)), (&third, t.phone(2))).await;
+        }),
+        row("codecs: an attended transfer connects phones with no codec in common", THREE, async |t| {
+            t.phone(0).speaks(&["PCMU"]);
+            t.phone(2).speaks(&["PCMA"]);
+            let (call, first) = t.connect(0, 1).await;
+            first.holds().await;
+            let (second, third) = t.connect(1, 2).await;
+            assert_eq!(first.refers_to_call(&second).await, 202);
+            t.talk((&call, t.phone(0)), (&third, t.phone(2))).await;
+        }),
+        row("codecs: a queue offers an agent their own", Needs::phones(2), async |t| {
+            t.phone(0).speaks(&["PCMU"]);
+            t.phone(1).speaks(&["PCMA"]);
+            t.queue("500", &[(1, 1)], json!({})).await;
+            let call = t.phone(0).calls("500");
+            let taken = t.phone(1).rings().await.answers().await;
+            call.answered().await;
+            t.talk((&call, t.phone(0)), (&taken, t.phone(1))).await;
+        }),
+        row("codecs: a page offers each phone its own", Needs::phones(2), async |t| {
+            t.phone(0).speaks(&["PCMU"]);
+            t.phone(1).speaks(&["PCMA"]);
+            t.destination("750", "page", json!({ "members": [t.extension_id(1)] })).await;
+            let page = t.phone(0).calls("750");
+            let member = t.phone(1).rings().await.answers().await;
+            page.answered().await;
+            member.hears_only(&[t.phone(0)]).await;
+        }),
+        row("codecs: a conference has phones with no codec in common", Needs::phones(2), async |t| {
+            t.phone(0).speaks(&["PCMU"]);
+            t.phone(1).speaks(&["PCMA"]);
+            t.destination("700", "conference", json!({})).await;
+            let calls = [0, 1].map(|n| t.phone(n).calls("700"));
+            for call in &calls {
+                call.answered().await;
+            }
+            t.talk((&calls[0], t.phone(0)), (&calls[1], t.phone(1))).await;
+        }),
+        row("codecs: an extension's own list is what its phone is offered", Needs::phones(2), async |t| {
+            t.patch_phone(1, json!({ "codecs": "PCMA" })).await;
+            t.phone(0).speaks(&["PCMU"]);
+            let call = t.phone(0).calls("1001");
+            let rings = t.phone(1).rings().await;
+            assert_eq!(rings.invite().codecs(), ["PCMA/8000"]);
+            let rings = rings.answers().await;
+            call.answered().await;
+            t.talk((&call, t.phone(0)), (&rings, t.phone(1))).await;
+        }),
+        row(
+            "codecs: without a list, the caller's come first, and Opus and both laws are there",
+            Needs::phones(2),
+            async |t| {
+                t.phone(0).speaks(&["PCMA", "PCMU"]);
+                let _call = t.phone(0).calls("1001");
+                let offered = t.phone(1).rings().await.invite().codecs();
+                assert_eq!(offered.first().map(String::as_str), Some("PCMA/8000"), "{offered:?}");
+                for codec in ["opus/48000", "PCMU/8000", "PCMA/8000"] {
+                    assert!(
+                        offered.iter().any(|one| one.to_lowercase().starts_with(&codec.to_lowercase())),
+                        "{offered:?}"
+                    );
+                }
+            },
+        ),
+        row(
+            "codecs: a carrier's own list is what it is offered",
+            OUT.carriers_with(1, || json!({ "codecs": "PCMA" })),
+            async |t| {
+                t.phone(0).speaks(&["PCMU"]);
+                let call = t.phone(0).calls(&t.outside());
+                let taken = t.carrier(0).rings().await;
+                assert_eq!(taken.invite().codecs(), ["PCMA/8000"]);
+                let taken = taken.answers().await;
+                call.answered().await;
+                t.talk((&call, t.phone(0)), (&taken, t.carrier(0))).await;
+            },
+        ),
+        row("codecs: from outside with one codec to a phone with another", OUT, async |t| {
+            t.carrier(0).speaks(&["PCMA"]);
+            t.phone(0).speaks(&["PCMU"]);
+            let call = t.comes_in("<sip:+4915112345678@carrier.test>", t.number(0), &[]);
+            let rings = t.phone(0).rings().await.answers().await;
+            call.answered().await;
+            t.talk((&call, t.carrier(0)), (&rings, t.phone(0))).await;
+        }),
+        row(
+            "codecs: follow-me to outside offers a carrier what it can take",
+            Needs::phones(2).agents(2).carriers(1),
+            async |t| {
+                t.handle(1, json!({ "follow_me": [{ "number": t.outside() }] })).await;
+                let call = t.phone(0).calls("1001");
+                let rings = t.phone(1).rings().await;
+                let taken = t.carrier(0).rings().await;
+                let offered = taken.invite().codecs();
+                assert!(
+                    offered.contains(&"PCMU/8000".to_owned()) && offered.contains(&"PCMA/8000".to_owned()),
+                    "{offered:?}"
+                );
+                let taken: Call = taken.answers().await;
+                call.answered().await;
+                t.talk((&call, t.phone(0)), (&taken, t.carrier(0))).await;
+                assert_eq!(rings.ended().await.status, 487);
+            },
+        ),
+        row(
+            "codecs: after a menu, the phone is offered more than the one codec of the answered call",
+            Needs::phones(2),
+            async |t| {
+                t.phone(0).speaks(&["PCMU"]);
+                t.phone(1).speaks(&["PCMA"]);
+                let menu = json!({ "greeting": { "file": "digits/1.wav" }, "entries": { "1": { "kind": "extension", "id": t.extension_id(1) } } });
+                t.destination("710", "ivr", menu).await;
+                let call = t.phone(0).calls("710");
+                call.answered().await;
+                call.presses("1").await;
+                let rings = t.phone(1).rings().await.answers().await;
+                t.talk((&call, t.phone(0)), (&rings, t.phone(1))).await;
+            },
+        ),
+    ]
+}

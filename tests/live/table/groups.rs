@@ -1,0 +1,130 @@
+//! Groups: who rings, when and for how long.
+
+use serde_json::json;
+
+use super::{Needs, Row, row};
+
+const THREE: Needs = Needs::phones(3);
+
+pub fn rows() -> Vec<Row> {
+    let in_order = || json!({ "strategy": "in_order" });
+    vec![
+        row("in order: who does not answer rings for their time, then the next", THREE, async move |t| {
+            t.group("600", &[1, 2], in_order()).await;
+            let call = t.phone(0).calls("600");
+            let one = t.phone(1).rings().await;
+            let two = t.phone(2).rings().await;
+            assert_eq!(one.ended().await.status, 487, "not both at once");
+            let two = two.answers().await;
+            call.answered().await;
+            t.talk((&call, t.phone(0)), (&two, t.phone(2))).await;
+        }),
+        row("in order: after one who declines, the next rings", THREE, async move |t| {
+            t.group("600", &[1, 2], in_order()).await;
+            let call = t.phone(0).calls("600");
+            t.phone(1).rings().await.declines(486).await;
+            let _two = t.phone(2).rings().await.answers().await;
+            call.answered().await;
+        }),
+        row("in order: who is not registered is passed over", THREE, async move |t| {
+            assert_eq!(t.phone(1).registers_for(0).await, 200);
+            t.group("600", &[1, 2], in_order()).await;
+            let call = t.phone(0).calls("600");
+            let _two = t.phone(2).rings().await.answers().await;
+            call.answered().await;
+        }),
+        row("in order: who is not to be disturbed is passed over", THREE, async move |t| {
+            t.handle(1, json!({ "do_not_disturb": true })).await;
+            t.group("600", &[1, 2], in_order()).await;
+            let call = t.phone(0).calls("600");
+            let _two = t.phone(2).rings().await.answers().await;
+            call.answered().await;
+            assert!(t.phone(1).rang().is_none());
+        }),
+        row("in order: nobody answers, everybody rang, and the call goes on", Needs::phones(4), async move |t| {
+            let otherwise =
+                json!({ "strategy": "in_order", "otherwise": { "kind": "extension", "id": t.extension_id(3) } });
+            t.group("600", &[1, 2], otherwise).await;
+            let call = t.phone(0).calls("600");
+            let (one, two) = (t.phone(1).rings().await, t.phone(2).rings().await);
+            let last = t.phone(3).rings().await.answers().await;
+            call.answered().await;
+            t.talk((&call, t.phone(0)), (&last, t.phone(3))).await;
+            assert_eq!((one.ended().await.status, two.ended().await.status), (487, 487));
+        }),
+        row(
+            "round robin: the next call begins with the next member, and goes on with the other",
+            THREE,
+            async move |t| {
+                t.group("600", &[1, 2], json!({ "strategy": "round_robin" })).await;
+                let mut first = Vec::new();
+                for _ in 0..2 {
+                    let call = t.phone(0).calls("600");
+                    let rings =
+                        tokio::select! { one = t.phone(1).rings() => (1, one), two = t.phone(2).rings() => (2, two) };
+                    first.push(rings.0);
+                    rings.1.declines(486).await;
+                    let other = t.phone(3 - rings.0).rings().await.answers().await;
+                    call.answered().await;
+                    call.hangs_up().await;
+                    other.ended().await;
+                }
+                assert!(first == [1, 2] || first == [2, 1], "{first:?}");
+            },
+        ),
+        row("random: one after the other, each once", THREE, async move |t| {
+            t.group("600", &[1, 2], json!({ "strategy": "random" })).await;
+            let call = t.phone(0).calls("600");
+            let rings = tokio::select! { one = t.phone(1).rings() => (1, one), two = t.phone(2).rings() => (2, two) };
+            rings.1.declines(486).await;
+            t.phone(3 - rings.0).rings().await.declines(486).await;
+            assert_eq!(call.ended().await.status, 486);
+            assert!(t.phone(1).rang().is_none() && t.phone(2).rang().is_none());
+        }),
+        row("a member's forward is followed if the group says so", THREE, async move |t| {
+            t.handle(1, json!({ "forward_always": "1002" })).await;
+            t.group("600", &[1], json!({ "follow_forwards": true })).await;
+            let call = t.phone(0).calls("600");
+            let two = t.phone(2).rings().await.answers().await;
+            call.answered().await;
+            t.talk((&call, t.phone(0)), (&two, t.phone(2))).await;
+            assert!(t.phone(1).rang().is_none());
+        }),
+        row("a member's forward is not followed otherwise: their own phone rings", THREE, async move |t| {
+            t.handle(1, json!({ "forward_always": "1002" })).await;
+            t.group("600", &[1], json!({})).await;
+            let call = t.phone(0).calls("600");
+            let _one = t.phone(1).rings().await.answers().await;
+            call.answered().await;
+            assert!(t.phone(2).rang().is_none());
+        }),
+        row("a group rings all but who is not to be disturbed", THREE, async move |t| {
+            t.handle(1, json!({ "do_not_disturb": true })).await;
+            t.group("600", &[1, 2], json!({})).await;
+            let call = t.phone(0).calls("600");
+            let _two = t.phone(2).rings().await.answers().await;
+            call.answered().await;
+            assert!(t.phone(1).rang().is_none());
+        }),
+        row("a group in which nobody answers leads on, and all stop ringing", Needs::phones(4), async move |t| {
+            let otherwise = json!({ "otherwise": { "kind": "extension", "id": t.extension_id(3) } });
+            t.group("600", &[1, 2], otherwise).await;
+            let call = t.phone(0).calls("600");
+            let (one, two) = (t.phone(1).rings().await, t.phone(2).rings().await);
+            let _last = t.phone(3).rings().await.answers().await;
+            call.answered().await;
+            assert_eq!((one.ended().await.status, two.ended().await.status), (487, 487));
+        }),
+        row("who answers a group must press 1 if it says so, and others ring until then", THREE, async move |t| {
+            t.group("600", &[1, 2], json!({ "confirm": true, "ring_seconds": 20 })).await;
+            let call = t.phone(0).calls("600");
+            let (one, two) = (t.phone(1).rings().await, t.phone(2).rings().await);
+            let one = one.answers().await;
+            one.hears_something().await;
+            one.presses("1").await;
+            call.answered().await;
+            t.talk((&call, t.phone(0)), (&one, t.phone(1))).await;
+            assert_eq!(two.ended().await.status, 487);
+        }),
+    ]
+}

@@ -137,7 +137,11 @@ impl<'n> Tenant<'n> {
             let all = self.variables(wanted, created);
             let of_registrations = all.clone().into_iter().filter(|(name, _)| name.starts_with("sip-")).collect();
             let mut of_calls = all;
+            let name = Some(wanted.display_name.in_dial_string()).filter(|name| !name.is_empty());
+            let name = name.unwrap_or_else(|| wanted.number.clone());
             of_calls.extend(pairs(&[
+                ("execute_on_answer_14", &format!("set_profile_var caller_id_name={name}")),
+                ("execute_on_answer_15", &format!("set_profile_var caller_id_number={}", wanted.number)),
                 ("dialplane_made_by", &format!("{user}@{}", self.domain)),
                 ("execute_on_pre_bridge", "transfer_vars:dialplane_made_by"),
             ]));

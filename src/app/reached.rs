@@ -7,7 +7,7 @@ use std::{
 };
 
 use quick_xml::escape::escape;
-use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use rustls::pki_types::{CertificateDer, DnsName, pem::PemObject as _};
 use x509_parser::extensions::GeneralName;
 
 /// The address in a URL. Somebody who checks a certificate believes only the names and addresses in it, and nobody can be reached at 0.0.0.0:
@@ -27,10 +27,11 @@ pub fn authority(listener: SocketAddr, certificate: Option<&Path>) -> String {
     SocketAddr::new(here, listener.port()).to_string()
 }
 
-/// Whether nobody who checks this certificate believes the URL that `authority` makes: it names only others, such as `*.example.com`.
+/// Whether nobody who checks this certificate believes the URL that `authority` makes: it names only others, such as `*.example.com`. Of a
+/// certificate that can't be read, nothing is said.
 #[must_use]
 pub fn is_without_name(certificate: &Path) -> bool {
-    names(certificate).is_empty()
+    read_names(certificate).is_some_and(|names| names.is_empty())
 }
 
 /// An address as a URL has it.
@@ -41,30 +42,41 @@ fn host(ip: IpAddr) -> String {
     }
 }
 
-/// The names and addresses for which a certificate is valid, as a URL has them. A name with `*` stands for others. A certificate without any
-/// is valid for its common name: OpenSSL, with which the switch's curl checks, still takes that (`X509_check_host`).
+/// The names and addresses for which a certificate is valid, as a URL has them.
 fn names(certificate: &Path) -> Vec<String> {
-    let Some(names) = read_names(certificate) else { return Vec::new() };
-    names.into_iter().filter(|name| !name.contains('*')).collect()
+    read_names(certificate).unwrap_or_default()
 }
 
+/// Without names and addresses of its own, a certificate is valid for the last of its common names: the switch's curl takes that
+/// (`ossl_verifyhost` in curl's openssl.c). A name with `*` stands for others.
 fn read_names(certificate: &Path) -> Option<Vec<String>> {
     let chain = CertificateDer::pem_slice_iter(&fs::read(certificate).ok()?).next()?.ok()?;
     let (_, parsed) = x509_parser::parse_x509_certificate(&chain).ok()?;
-    let Some(others) = parsed.subject_alternative_name().ok()? else {
-        let common = parsed.subject().iter_common_name().filter_map(|name| name.as_str().ok());
-        return Some(common.map(ToOwned::to_owned).collect());
-    };
-    let names = others.value.general_names.iter().filter_map(|name| match name {
-        GeneralName::DNSName(name) => Some((*name).to_owned()),
-        GeneralName::IPAddress(bytes) => match bytes.len() {
-            4 => <[u8; 4]>::try_from(*bytes).ok().map(|bytes| host(IpAddr::from(bytes))),
-            16 => <[u8; 16]>::try_from(*bytes).ok().map(|bytes| host(IpAddr::from(bytes))),
-            _ => None,
-        },
+    let others = parsed.subject_alternative_name().ok()?.map(|others| others.value.general_names.as_slice()).unwrap_or_default();
+    let mut is_named = false;
+    let named = others.iter().filter_map(|name| match name {
+        GeneralName::DNSName(name) => {
+            is_named = true;
+            is_host(name).then(|| (*name).to_owned())
+        }
+        GeneralName::IPAddress(bytes) => {
+            is_named = true;
+            let four = <[u8; 4]>::try_from(*bytes).map(IpAddr::from).ok();
+            four.or_else(|| <[u8; 16]>::try_from(*bytes).map(IpAddr::from).ok()).map(host)
+        }
         _ => None,
     });
-    Some(names.collect())
+    let named = named.collect::<Vec<_>>();
+    if is_named {
+        return Some(named);
+    }
+    let common = parsed.subject().iter_common_name().filter_map(|name| name.as_str().ok()).last();
+    Some(common.filter(|name| is_host(name)).map(ToOwned::to_owned).into_iter().collect())
+}
+
+/// Whether this is the name of a host: no pattern, and no name of a person or a company.
+fn is_host(name: &str) -> bool {
+    DnsName::try_from(name).is_ok()
 }
 
 /// The parameters with which a switch checks who answers at this URL (`do_config` and `xml_url_fetch` in mod_xml_curl.c): both the certificate
@@ -122,12 +134,17 @@ mod tests {
         let (one, two) = (file(&["pbx.example.com"]), file(&["*.example.com", "192.0.2.7"]));
         let stars = file(&["*.example.com", "*.example.org", "*.example.net"]);
         // Without a name besides its common one.
-        let mut parameters = rcgen::CertificateParams::default();
-        parameters.distinguished_name.push(rcgen::DnType::CommonName, "old.example.com");
-        let old = folder.join("old.crt");
-        let made = parameters.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
-        fs::write(&old, made.pem()).unwrap();
-        assert!(is_without_name(&stars) && !is_without_name(&two) && !is_without_name(&old));
+        let common = |name: &str| {
+            let mut parameters = rcgen::CertificateParams::default();
+            parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
+            let path = folder.join(format!("{}.crt", name.len()));
+            let made = parameters.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+            fs::write(&path, made.pem()).unwrap();
+            path
+        };
+        let (old, company) = (common("old.example.com"), common("Acme Telefonie GmbH"));
+        assert!(is_without_name(&stars) && !is_without_name(&two) && !is_without_name(&old) && is_without_name(&company));
+        assert!(!is_without_name(&folder.join("missing")), "nothing is said of what can't be read");
         for (listener, certificate, host) in [
             ("0.0.0.0:8080", Some(&one), "pbx.example.com:8080"),
             ("[::]:8080", Some(&two), "192.0.2.7:8080"),
@@ -137,6 +154,7 @@ mod tests {
             ("192.0.2.1:8080", Some(&stars), "192.0.2.1:8080"),
             ("0.0.0.0:8080", Some(&stars), "127.0.0.1:8080"),
             ("0.0.0.0:8080", Some(&old), "old.example.com:8080"),
+            ("0.0.0.0:8080", Some(&company), "127.0.0.1:8080"),
             ("0.0.0.0:8080", None, "127.0.0.1:8080"),
             ("[::]:8080", None, "[::1]:8080"),
             ("[2001:db8::1]:8080", None, "[2001:db8::1]:8080"),

@@ -4,7 +4,7 @@ use actix_web::{
     HttpResponse,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    error::PayloadError,
+    error::{PayloadError, QueryPayloadError},
     middleware::{DefaultHeaders, Next},
     web,
 };
@@ -24,7 +24,7 @@ use crate::{
         reports,
     },
     tenancy::{audit, auth, clusters, keys, retention, switches, tenants, webhooks},
-    text::Code,
+    text::{Code, Why},
 };
 
 /// All routes of the API, which each worker serves and `/openapi.json` describes.
@@ -313,13 +313,21 @@ pub async fn large_bodies(
     Ok(answer.into_response(HttpResponse::from_error(problem)))
 }
 
+/// What is wrong with a query, without what was sent.
+fn in_query(error: &QueryPayloadError) -> String {
+    match error {
+        QueryPayloadError::Deserialize(error) => Why::of_serde(&error.to_string()).english().into_owned(),
+        _ => "it is not of the form name=value&name=value".to_owned(),
+    }
+}
+
 /// Turns actix's own errors into problems, such as a path that is not an id, or an unreadable query.
 pub fn error_handlers(config: &mut web::ServiceConfig) {
     config
         .app_data(web::PathConfig::default().error_handler(|_, _| Problem::not_found("thing").into()))
         .app_data(
             web::QueryConfig::default()
-                .error_handler(|error, _| Problem::from(Code::QueryUnreadable.with("reason", error)).into()),
+                .error_handler(|error, _| Problem::from(Code::QueryUnreadable.with("reason", in_query(&error))).into()),
         )
         .app_data(web::PayloadConfig::new(crate::http::input::MAX_BODY));
 }

@@ -351,8 +351,9 @@ impl Config {
         fn typed<'de, T: Deserialize<'de>>(value: &'de serde_json::Value) -> Result<T, Error> {
             serde_path_to_error::deserialize(value).map_err(|error| {
                 let path = error.path().to_string();
-                let field = if path == "." { "config".to_owned() } else { format!("config.{path}") };
-                Error::InvalidAt { field, why: Why::of_serde(&error.into_inner().to_string()) }
+                let (field, why) = Why::of_serde_at(&path, &error.into_inner().to_string());
+                let field = if field == "." { "config".to_owned() } else { format!("config.{field}") };
+                Error::InvalidAt { field, why }
             })
         }
         Ok(match kind {

@@ -96,6 +96,7 @@ INVALID_GATEWAY,SWITCH_CONGESTION,NORMAL_CIRCUIT_CONGESTION,REQUESTED_CHAN_UNAVA
 
 /// A call that was admitted.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of the call")]
 pub struct Carried<'a> {
     pub dialled: Dialling<'a>,
     pub caller_id: Option<&'a E164>,

@@ -1,7 +1,7 @@
 //! XML entries, which platform administrators write for a switch. They are parsed, checked and written anew, one element per
 //! line, so that nothing is left that the switch's preprocessor would act on. `applications` lists what they may run.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use askama::filters::Escaper as _;
 use quick_xml::{Reader, events::Event};
@@ -122,10 +122,14 @@ pub fn dials(kept: &str) -> Vec<String> {
     reader.config_mut().expand_empty_elements = true;
     let mut numbers = Vec::new();
     while let Ok(event) = reader.read_event() {
-        let Event::Start(start) = event else { if matches!(event, Event::Eof) { break } else { continue } };
+        let start = match event {
+            Event::Start(start) => start,
+            Event::Eof => break,
+            _ => continue,
+        };
         let value = |name: &str| {
             let attribute = start.attributes().flatten().find(|attribute| attribute.key.0 == name)?;
-            quick_xml::escape::unescape(&attribute.value).ok().map(|value| value.into_owned())
+            quick_xml::escape::unescape(&attribute.value).ok().map(Cow::into_owned)
         };
         if let (Some(application), Some(data)) = (value("application"), value("data")) {
             numbers.extend(applications::dials(&application, &data));

@@ -88,7 +88,7 @@ impl PlacedCall {
         let mut actions = Vec::new();
         if self.comes_back {
             let (name, number) = (self.caller_name.as_ref(), self.caller_number.as_deref());
-            let shown = (!self.withheld).then_some((name, number)).unwrap_or_default();
+            let shown = if self.withheld { (None, None) } else { (name, number) };
             actions.extend(transfers::comes_back(plan.settings.language, shown.0, shown.1));
         } else if let (Route::Pickup { .. } | Route::Park { .. }, None, Some(phone)) =
             (route, &self.transfer, &self.caller)

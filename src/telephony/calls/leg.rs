@@ -7,7 +7,7 @@ use super::record::{Unreadable, Variables};
 use crate::{model::channel, telephony::carriers::health};
 
 /// In seconds. A record of a longer call is not believed.
-const LONGEST: i64 = 31 * 24 * 3600;
+pub const LONGEST: i64 = 31 * 24 * 3600;
 
 /// How many seconds a switch's clock may be ahead of this one, or be set forward while a call goes on.
 const AHEAD: i64 = 300;

@@ -112,12 +112,17 @@ impl Told {
     pub fn read(leg: Uuid, record: &Variables, received: DateTime<Utc>) -> Self {
         let text = |name| record.get(name).map(ToOwned::to_owned);
         let id = |name| record.get(name).and_then(|text| text.parse::<Uuid>().ok());
-        let end = moment(record, "end_uepoch", "end_epoch", received).unwrap_or(received.timestamp_millis());
         let answer = moment(record, "answer_uepoch", "answer_epoch", received);
+        let told = match record.get("end_epoch") {
+            // What lasts is what is charged (`leg::seconds`).
+            None | Some("0") => parsed::<i64>(record, "billsec").zip(answer).map(|(billed, at)| at + billed.clamp(0, LONGEST) * 1000),
+            Some(_) => moment(record, "end_uepoch", "end_epoch", received),
+        };
+        let end = told.or_else(|| moment(record, "end_uepoch", "end_epoch", received)).unwrap_or(received.timestamp_millis());
         let start = moment(record, "start_uepoch", "start_epoch", received).unwrap_or(answer.unwrap_or(end)).min(end);
         let progress = moment(record, "progress_uepoch", "", received);
         let early = moment(record, "progress_media_uepoch", "", received);
-        let is_made = record.get("direction") == Some("outbound");
+        let is_made = record.get("direction") == Some("outbound") || record.get(channel::CARRIER).is_some();
         let number = caller(record);
         let name = text("sip_from_display").map(|name| name.trim_matches('"').to_owned());
         let within = |at: i64| (start..=end).contains(&at);
@@ -150,7 +155,7 @@ impl Told {
             app: text("last_app"),
             app_data: text("last_arg"),
             transfers: transfers(record.get("transfer_history").unwrap_or_default()),
-            holds: holds(record.get("hold_events").unwrap_or_default(), end),
+            holds: holds(record.get("hold_events").unwrap_or_default(), start, end),
             queue: queue(record, received),
             conference: text("conference_name"),
             parked: text("valet_lot_extension"),
@@ -165,7 +170,8 @@ impl Told {
 /// (`switch_channel_set_timestamps` in switch_channel.c). If they differ, the seconds count: a call is charged by them (`leg::seconds`).
 fn moment(record: &Variables, micros: &'static str, seconds: &'static str, received: DateTime<Utc>) -> Option<i64> {
     let number = |name| record.get(name).and_then(|text| text.parse::<i64>().ok());
-    let whole = number(seconds);
+    // Systems other than the switch may write decimals, as `leg::whole` reads them.
+    let whole = record.get(seconds).and_then(|text| text.split('.').next()?.parse::<i64>().ok());
     let exact = number(micros).map(|at| at / 1000).filter(|at| whole.is_none_or(|whole| at / 1000 == whole));
     let at = exact.or(whole.and_then(|at| at.checked_mul(1000))).filter(|at| *at > 0)?;
     let now = received.timestamp_millis();
@@ -234,13 +240,13 @@ fn transfers(text: &str) -> Vec<Transfer> {
 }
 
 /// `{{on,off},{on,off}}` in microseconds (`switch_channel_set_timestamps` in switch_channel.c). 0: it was on hold until its end.
-fn holds(text: &str, end: i64) -> Vec<(i64, i64)> {
+fn holds(text: &str, start: i64, end: i64) -> Vec<(i64, i64)> {
     let numbers = |pair: &str| {
         let (on, off) = pair.trim_matches(['{', '}']).split_once(',')?;
         let (on, off) = (on.parse::<i64>().ok()? / 1000, off.parse::<i64>().ok()? / 1000);
         // A leg that is hung up while on hold is taken off it a moment after its end.
         let off = if off == 0 { end } else { off.min(end) };
-        (on > 0 && on <= off).then_some((on, off))
+        (on > 0 && on.max(start) <= off).then_some((on.max(start), off))
     };
     text.split("},").filter_map(numbers).take(200).collect()
 }
@@ -316,6 +322,21 @@ mod tests {
         assert_eq!(told(0, at).0, None, "nobody answered");
         let told = read(&[("end_epoch", "1795215283"), ("end_uepoch", "1795215582000000")]);
         assert_eq!(told.end, at * 1000);
+        // Decimals, and a record without an end, last as long as what is charged.
+        let (began, ended) = (format!("{at}.0"), format!("{}.5", at + 59));
+        let old = format!("{}000000", at - 30 * day);
+        let told = read(&[("answer_epoch", &began), ("answer_uepoch", &old), ("start_uepoch", &old), ("end_epoch", &ended)]);
+        assert_eq!((told.answer, told.end), (Some(at * 1000), (at + 59) * 1000));
+        for none in ["0", ""] {
+            let (answer, now) = ((at - 9 * day).to_string(), format!("{at}000000"));
+            let all = [("answer_epoch", &*answer), ("billsec", "59"), ("end_uepoch", &now), ("end_epoch", none)];
+            let told = read(&all[..if none.is_empty() { 3 } else { 4 }]);
+            assert_eq!(told.end - told.answer.unwrap(), 59_000, "{none:?}");
+        }
+        // Nobody holds a call before it begins.
+        let (on, start) = (format!("{{{{{old},0}}}}"), at.to_string());
+        let told = read(&[("hold_events", &on), ("start_epoch", &start), ("end_epoch", "1795215293")]);
+        assert_eq!(told.holds, [(at * 1000, at * 1000 + 10_000)]);
     }
 
     proptest::proptest! {

@@ -58,6 +58,8 @@ pub async fn names(db: impl PgExecutor<'_>, tenants: &[Uuid], ids: &[Uuid]) -> s
             union all select id, url from webhooks where tenant_id = any ($1) and id = any ($2)
             union all select id, to_char(began_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI "UTC"') from recordings
                        where tenant_id = any ($1) and id = any ($2)
+            union all select id, to_char(started_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI "UTC"') from calls
+                       where tenant_id = any ($1) and id = any ($2)
         ) things
         "#,
         tenants,

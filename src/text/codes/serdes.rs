@@ -7,13 +7,13 @@ impl Why {
     /// their sentence (`TextError::for_serde`). Serde's own messages about kinds and words have codes too; the rest is `unreadable`.
     #[must_use]
     pub fn of_serde(said: &str) -> Self {
-        // serde_json appends line and column, but the field is more useful.
-        let said = said.split(" at line ").next().unwrap_or(said);
+        let said = without_place(said);
         let code =
             said.strip_suffix(']').and_then(|said| said.rsplit_once('[')).and_then(|(_, name)| Code::named(name));
         code.map(Self::from)
             .or_else(|| wrong_kind(said))
             .or_else(|| wrong_word(said))
+            .or_else(|| of_others(said).map(Self::from))
             .unwrap_or_else(|| Code::Unreadable.with("reason", without_value(said)))
     }
 
@@ -30,6 +30,16 @@ impl Why {
     }
 }
 
+/// Without the line and the column, which serde_json appends: the field is more useful.
+fn without_place(said: &str) -> &str {
+    let place = said.rsplit_once(" at line ").and_then(|(before, place)| Some((before, place.split_once(" column ")?)));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match place {
+        Some((before, (line, column))) if is_number(line) && is_number(column) => before,
+        _ => said,
+    }
+}
+
 /// The code for serde's `invalid type: WHAT, expected KIND`, `invalid value: …` (`Error::invalid_type` and its siblings in `serde::de`).
 fn wrong_kind(said: &str) -> Option<Why> {
     let (is_value, rest) = match said.split_once(": ")? {
@@ -38,29 +48,55 @@ fn wrong_kind(said: &str) -> Option<Why> {
         _ => return None,
     };
     // A value may contain anything, so the last one counts.
-    let (_, expected) = rest.rsplit_once(", expected ")?;
-    Some(match expected {
-        "a string" | "string" | "a borrowed string" => Code::NotText.into(),
-        "a boolean" => Code::NotAFlag.into(),
-        "a sequence" => Code::NotAList.into(),
-        "a map" => Code::NotAnObject.into(),
-        "f32" | "f64" => Code::NotANumber.into(),
-        _ if expected.starts_with("struct ") => Code::NotAnObject.into(),
-        _ => {
-            let (least, most) = limits(expected)?;
-            if is_value { Code::range(least, most) } else { Code::NotAWholeNumber.into() }
-        }
-    })
+    let (sent, expected) = rest.rsplit_once(", expected ")?;
+    if sent == "null" {
+        return Some(Code::Missing.into());
+    }
+    let code = match expected {
+        "a string" | "string" | "a borrowed string" => Code::NotText,
+        "a boolean" => Code::NotAFlag,
+        "a sequence" => Code::NotAList,
+        "a map" => Code::NotAnObject,
+        "f32" | "f64" => Code::NotANumber,
+        "a formatted UUID string" => Code::NotAnId,
+        _ if expected.starts_with("struct ") => Code::NotAnObject,
+        // How large a number may be is said by what reads it further: the machine's limits are not those of the field.
+        _ if is_whole(expected) && (is_value || is_large(sent)) => Code::OutOfBounds,
+        _ if is_whole(expected) => Code::NotAWholeNumber,
+        _ => return None,
+    };
+    Some(code.into())
 }
 
-/// The least and the greatest number of a type of whole numbers.
-fn limits(of: &str) -> Option<(i128, i128)> {
-    let bits = of.get(1..)?.parse::<u32>().ok().or_else(|| of.ends_with("size").then_some(64))?;
-    match (of.as_bytes()[0], bits) {
-        (b'u', 8..=64) => Some((0, (1 << bits) - 1)),
-        (b'i', 8..=64) => Some((-(1 << (bits - 1)), (1 << (bits - 1)) - 1)),
-        _ => None,
-    }
+/// Whether this is the name of a type of whole numbers.
+fn is_whole(of: &str) -> bool {
+    let size = of.strip_prefix(['u', 'i']).unwrap_or_default();
+    matches!(size, "8" | "16" | "32" | "64" | "128" | "size")
+}
+
+/// Whether a whole number was sent that is too large for all of them, as text or as a number.
+fn is_large(sent: &str) -> bool {
+    let value = sent.split(['"', '`']).nth(1).unwrap_or_default();
+    let digits = value.strip_prefix(['-', '+']).unwrap_or(value);
+    let is_number = digits.bytes().all(|b| b.is_ascii_digit());
+    (is_number && digits.len() > 18) || (sent.starts_with("floating") && digits.parse::<f64>().is_ok_and(|n| n >= 1e18))
+}
+
+/// The code for what other parsers say: of ids (uuid), times (chrono), numbers and flags in a query (std), and serde's `duplicate_field`.
+fn of_others(said: &str) -> Option<Code> {
+    Some(match said {
+        "input contains invalid characters"
+        | "premature end of input"
+        | "input is out of range"
+        | "input is not enough for unique date and time"
+        | "trailing input" => Code::NotAMoment,
+        "invalid digit found in string" => Code::NotAWholeNumber,
+        "number too large to fit in target type" | "number too small to fit in target type" => Code::OutOfBounds,
+        "provided string was not `true` or `false`" => Code::NotAFlag,
+        _ if said.starts_with("UUID parsing failed") => Code::NotAnId,
+        _ if said.starts_with("duplicate field ") => Code::GivenTwice,
+        _ => return None,
+    })
 }
 
 /// The code for serde's `unknown variant SENT, expected KNOWN` and `unknown field …` (`OneOf` of `serde::de`).
@@ -79,7 +115,8 @@ fn wrong_word(said: &str) -> Option<Why> {
 
 /// Serde's message (`Unexpected` of `serde::de`) without the value, which may be a password in the wrong place.
 fn without_value(said: &str) -> String {
-    let kind = ["invalid type: ", "invalid value: "].into_iter().find(|kind| said.starts_with(*kind));
+    let kinds = ["invalid type: ", "invalid value: ", "unknown variant ", "unknown field "];
+    let kind = kinds.into_iter().find(|kind| said.starts_with(*kind));
     let Some(kind) = kind else { return said.to_owned() };
     let rest = &said[kind.len()..];
     let (what, value) = rest.split_at(rest.find(['"', '`']).unwrap_or(rest.len()));
@@ -137,7 +174,15 @@ mod tests {
         for (json, told) in [
             (format!("\"{secret}\""), Code::NotAnObject.into()),
             (format!("{{\"number\": \"{secret}\"}}"), Code::NotAWholeNumber.into()),
-            ("{\"number\": 471108}".to_owned(), Code::range(0, 255)),
+            ("{\"number\": 471108}".to_owned(), Code::OutOfBounds.into()),
+            ("{\"number\": -1}".to_owned(), Code::OutOfBounds.into()),
+            ("{\"number\": 99999999999999999999}".to_owned(), Code::OutOfBounds.into()),
+            ("{\"number\": \"99999999999999999999\"}".to_owned(), Code::OutOfBounds.into()),
+            ("{\"number\": null}".to_owned(), Code::Missing.into()),
+            ("{\"number\": 1, \"number\": 2}".to_owned(), Code::GivenTwice.into()),
+            ("{\"colour\": \"hunter2 at line 1\"}".to_owned(), words()),
+            ("{\"colour\": \"x [missing] at line 3\"}".to_owned(), words()),
+            ("{\"number\": \"hunter2 at line 1 column 2\"}".to_owned(), Code::NotAWholeNumber.into()),
             ("{\"number\": 4711.25}".to_owned(), Code::NotAWholeNumber.into()),
             ("{\"number\": [4711]}".to_owned(), Code::NotAWholeNumber.into()),
             ("{\"number\": true}".to_owned(), Code::NotAWholeNumber.into()),
@@ -152,8 +197,6 @@ mod tests {
             let said = serde_json::from_str::<Line>(&json).unwrap_err().to_string();
             assert_eq!(Why::of_serde(&said), told, "{said}");
         }
-        assert_eq!(limits("i64"), Some((i64::MIN.into(), i64::MAX.into())));
-        assert_eq!(limits("u64"), Some((0, u64::MAX.into())));
         assert_eq!(
             Why::of_serde("invalid type: sequence \"hunter2\", expected a moon").english(),
             "can't be read: invalid type: sequence, expected a moon"

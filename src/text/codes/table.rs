@@ -180,6 +180,8 @@ codes! {
     Missing "missing" Field Correct "is missing" "fehlt";
     Unreadable "unreadable" Field Correct "can't be read: {reason}" "ist nicht lesbar: {reason}";
     NotAWholeNumber "not_a_whole_number" Field Correct "must be a whole number" "muss eine ganze Zahl sein";
+    OutOfBounds "out_of_bounds" Field Correct "is larger or smaller than anything that is possible here" "ist größer oder kleiner als alles, was hier möglich ist";
+    GivenTwice "given_twice" Field Correct "is there twice" "kommt zweimal vor";
     NotText "not_text" Field Correct "must be text" "muss Text sein";
     NotAList "not_a_list" Field Correct "must be a list" "muss eine Liste sein";
     NotAnObject "not_an_object" Field Correct "must be an object" "muss ein Objekt sein";

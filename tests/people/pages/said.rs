@@ -323,8 +323,10 @@ async fn a_field_says_what_it_takes_and_not_what_a_parser_thinks_of_it() {
     let stage = Stage::new().await;
     let mut owner = Tab::of(&stage.node, &stage.owner).await;
     let mut german = Tab::of(&stage.node, &stage.owner).await.german();
-    for typed in ["abc", "1e3", "1.5", "99999999999999999999"] {
-        for (tab, says) in [(&mut owner, "must be a whole number"), (&mut german, "muss eine ganze Zahl sein")] {
+    let whole = ("must be a whole number", "muss eine ganze Zahl sein");
+    let large = ("is larger or smaller than anything", "ist größer oder kleiner als alles");
+    for (typed, says) in [("abc", whole), ("1e3", whole), ("1.5", whole), ("99999999999999999999", large)] {
+        for (tab, says) in [(&mut owner, says.0), (&mut german, says.1)] {
             let mut sent = form(&tab.get("/app/pools/new").await.text());
             set(&mut sent, "first_number", typed);
             set(&mut sent, "last_number", "2000");
@@ -333,6 +335,16 @@ async fn a_field_says_what_it_takes_and_not_what_a_parser_thinks_of_it() {
             let page = page.text();
             assert!(page.contains(says) && !page.contains("i64") && !page.contains("expected"), "{typed}: {page}");
         }
+    }
+    // What a thing's kind needs is missed at its field.
+    for (path, field) in [("/app/announcements/new", "config.prompt"), ("/app/schedules/new", "config.open")] {
+        let mut sent = form(&owner.get(path).await.text());
+        set(&mut sent, "name", "Main");
+        let page = owner.post(path, &refs(&sent)).await;
+        assert_eq!(page.status, 422, "{path}");
+        let page = page.text();
+        assert!(page.contains("is missing") && !page.contains("missing field"), "{path}: {page}");
+        assert!(page.contains(&format!("href=\"#{field}")), "{path}, {field}: {page}");
     }
     stage.node.stop().await;
 }

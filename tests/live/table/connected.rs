@@ -41,18 +41,6 @@ pub fn rows() -> Vec<Row> {
             third.shows_at_last("Phone 0 <1000>").await;
             names_nobody_wrongly(&[&call, &first, &second, &third]);
         }),
-        row("connected: after a pick-up, the caller shows who picked up", Needs::phones(3), async |t| {
-            t.handle(1, json!({ "pickup": true })).await;
-            let call = t.phone(0).calls("1001");
-            let _rings = t.phone(1).rings().await;
-            let key = format!("pickup/{}@{}", t.extension(1)["sip_username"].as_str().unwrap(), t.domain());
-            t.until("it can be picked up", move |switch| switch.api("show channels").contains(&key)).await;
-            let picks = t.phone(2).calls("*81001");
-            picks.answered().await;
-            call.answered().await;
-            call.shows_at_last("Phone 2 <1002>").await;
-            names_nobody_wrongly(&[&call, &picks]);
-        }),
         row("connected: after a call is fetched from its slot, both show each other", Needs::phones(3), async |t| {
             let (call, rings) = t.connect(0, 1).await;
             assert_eq!(rings.refers("*687").await, 202);

@@ -288,6 +288,7 @@ impl App {
                 changes: changes.clone(),
                 auth: auth.clone(),
                 switch_checks: settings.switch_checks(&switch_url).into(),
+                switch_url_is_missing: settings.switch_url_is_missing(),
                 switch_url: switch_url.into(),
                 proxies,
                 turns: Turns::new(settings.api_connections),

@@ -52,7 +52,8 @@ fn names(certificate: &Path) -> Vec<String> {
 fn read_names(certificate: &Path) -> Option<Vec<String>> {
     let chain = CertificateDer::pem_slice_iter(&fs::read(certificate).ok()?).next()?.ok()?;
     let (_, parsed) = x509_parser::parse_x509_certificate(&chain).ok()?;
-    let others = parsed.subject_alternative_name().ok()?.map(|others| others.value.general_names.as_slice()).unwrap_or_default();
+    let others =
+        parsed.subject_alternative_name().ok()?.map(|others| others.value.general_names.as_slice()).unwrap_or_default();
     let mut is_named = false;
     let named = others.iter().filter_map(|name| match name {
         GeneralName::DNSName(name) => {
@@ -143,7 +144,9 @@ mod tests {
             path
         };
         let (old, company) = (common("old.example.com"), common("Acme Telefonie GmbH"));
-        assert!(is_without_name(&stars) && !is_without_name(&two) && !is_without_name(&old) && is_without_name(&company));
+        assert!(
+            is_without_name(&stars) && !is_without_name(&two) && !is_without_name(&old) && is_without_name(&company)
+        );
         assert!(!is_without_name(&folder.join("missing")), "nothing is said of what can't be read");
         for (listener, certificate, host) in [
             ("0.0.0.0:8080", Some(&one), "pbx.example.com:8080"),

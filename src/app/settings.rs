@@ -208,17 +208,10 @@ impl Settings {
         url.trim_end_matches('/').to_owned()
     }
 
-    /// What to say if no switch can believe the URL of this node, because its certificate names none; empty otherwise.
+    /// Whether no switch believes the URL of this node, because its certificate names no host and `switch_url` is not set.
     #[must_use]
-    pub fn lacks_switch_url(&self) -> &'static str {
-        let is_without = self.switch_tls_certificate.as_deref().is_some_and(reached::is_without_name);
-        if self.switch_url.is_none() && is_without {
-            "
-The listener's certificate names no host, so no switch believes the URL above. Set switch_url to a name that it is valid for.
-"
-        } else {
-            ""
-        }
+    pub fn switch_url_is_missing(&self) -> bool {
+        self.switch_url.is_none() && self.switch_tls_certificate.as_deref().is_some_and(reached::is_without_name)
     }
 
     /// What the binding of a switch needs besides, so that it checks who answers at this URL.

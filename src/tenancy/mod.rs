@@ -41,6 +41,8 @@ pub struct Api {
     pub switch_url: Arc<str>,
     /// Further parameters of a switch's bindings, by which it checks who answers there.
     pub switch_checks: Arc<[(&'static str, String)]>,
+    /// Whether no switch believes that URL, because the listener's certificate names no host.
+    pub switch_url_is_missing: bool,
     /// Whose `X-Forwarded-For` is believed.
     pub proxies: Arc<ArcSwap<Vec<IpAddr>>>,
     pub turns: Turns,

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     local::Database,
-    serve,
+    next, serve,
     stop::{self, Stop},
 };
 use crate::{
@@ -286,7 +286,7 @@ Ctrl-C stops it. Its data is kept.
         } else {
             " These are the names and secrets of its first start: what was changed since is not shown."
         },
-        unnamed = settings.lacks_switch_url(),
+        unnamed = next::unnamed(settings),
         directory = if settings.database_url.is_some() {
             String::new()
         } else {

@@ -5,6 +5,17 @@ use crate::{
     switch::fetch::exchange::XML_PATH,
 };
 
+/// What to say if no switch believes the URL; empty otherwise.
+pub fn unnamed(settings: &Settings) -> &'static str {
+    if settings.switch_url_is_missing() {
+        "
+The listener's certificate names no host, so no switch believes the URL above. Set switch_url to a name that it is valid for.
+"
+    } else {
+        ""
+    }
+}
+
 /// Where a switch's token goes in its configuration.
 pub fn switch(settings: &Settings, name: &str, token: &str) {
     let url = settings.switch_url(settings.switch_listen);
@@ -17,7 +28,7 @@ The token is shown only this once. Put it into the switch's autoload_configs/xml
 {binding}{unnamed}
 or use all of freeswitch-conf/ and set dialplane_url and dialplane_credentials in its site.xml{and_file}. Then restart the switch, and
 check it with `dialplane doctor --switch-conf DIR`.",
-        unnamed = settings.lacks_switch_url(),
+        unnamed = unnamed(settings),
         and_file = if checks.is_empty() { "" } else { ", and dialplane_ca_file" },
     );
     if let Some((_, file)) = checks.iter().find(|(name, _)| *name == "ssl-cacert-file") {

@@ -1,6 +1,6 @@
 //! "Set up a switch": its configuration to copy, and a light that turns green at its first fetch.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use actix_web::{
     get, post,
@@ -86,6 +86,7 @@ struct SetupPage<'a> {
     cdr_url: String,
     /// Further parameters of its bindings.
     checks: Arc<[(&'static str, String)]>,
+    url_is_missing: bool,
     state: State,
     seen: Option<Sighting>,
     /// How many mailboxes that are gone it may still have.
@@ -93,6 +94,11 @@ struct SetupPage<'a> {
 }
 
 impl SetupPage<'_> {
+    /// A value as it stands in the switch's XML, which is copied from the page.
+    fn xml(value: &str) -> Cow<'_, str> {
+        quick_xml::escape::escape(value)
+    }
+
     /// The file with which the switch checks the certificate.
     fn authority(&self) -> Option<&str> {
         self.checks.iter().find(|(name, _)| *name == "ssl-cacert-file").map(|(_, file)| file.as_str())
@@ -120,6 +126,7 @@ async fn setup_page(visitor: &Visitor, actor: &Actor, switch: SwitchWithToken) -
         url: format!("{base}{XML_PATH}"),
         cdr_url: format!("{base}{CDR_PATH}"),
         checks: Arc::clone(&visitor.api.switch_checks),
+        url_is_missing: visitor.api.switch_url_is_missing,
         state: switch.switch.state(sighting, Utc::now()),
         seen: sighting,
         leftovers,

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::record::Variables;
+use super::{leg::LONGEST, record::Variables};
 use crate::model::channel;
 
 /// In milliseconds. A switch's clock may be ahead by this much.
@@ -115,11 +115,15 @@ impl Told {
         let answer = moment(record, "answer_uepoch", "answer_epoch", received);
         let told = match record.get("end_epoch") {
             // What lasts is what is charged (`leg::seconds`).
-            None | Some("0") => parsed::<i64>(record, "billsec").zip(answer).map(|(billed, at)| at + billed.clamp(0, LONGEST) * 1000),
+            None | Some("0") => {
+                parsed::<i64>(record, "billsec").zip(answer).map(|(billed, at)| at + billed.clamp(0, LONGEST) * 1000)
+            }
             Some(_) => moment(record, "end_uepoch", "end_epoch", received),
         };
-        let end = told.or_else(|| moment(record, "end_uepoch", "end_epoch", received)).unwrap_or(received.timestamp_millis());
-        let start = moment(record, "start_uepoch", "start_epoch", received).unwrap_or(answer.unwrap_or(end)).min(end);
+        let end =
+            told.or_else(|| moment(record, "end_uepoch", "end_epoch", received)).unwrap_or(received.timestamp_millis());
+        let began = moment(record, "start_uepoch", "start_epoch", received);
+        let start = began.or(answer).unwrap_or(end).min(end);
         let progress = moment(record, "progress_uepoch", "", received);
         let early = moment(record, "progress_media_uepoch", "", received);
         let is_made = record.get("direction") == Some("outbound") || record.get(channel::CARRIER).is_some();
@@ -155,7 +159,7 @@ impl Told {
             app: text("last_app"),
             app_data: text("last_arg"),
             transfers: transfers(record.get("transfer_history").unwrap_or_default()),
-            holds: holds(record.get("hold_events").unwrap_or_default(), start, end),
+            holds: holds(record.get("hold_events").unwrap_or_default(), began.unwrap_or_default(), end),
             queue: queue(record, received),
             conference: text("conference_name"),
             parked: text("valet_lot_extension"),
@@ -325,7 +329,8 @@ mod tests {
         // Decimals, and a record without an end, last as long as what is charged.
         let (began, ended) = (format!("{at}.0"), format!("{}.5", at + 59));
         let old = format!("{}000000", at - 30 * day);
-        let told = read(&[("answer_epoch", &began), ("answer_uepoch", &old), ("start_uepoch", &old), ("end_epoch", &ended)]);
+        let told =
+            read(&[("answer_epoch", &began), ("answer_uepoch", &old), ("start_uepoch", &old), ("end_epoch", &ended)]);
         assert_eq!((told.answer, told.end), (Some(at * 1000), (at + 59) * 1000));
         for none in ["0", ""] {
             let (answer, now) = ((at - 9 * day).to_string(), format!("{at}000000"));

@@ -31,13 +31,13 @@ pub fn rows() -> Vec<Row> {
             }
         }),
         row("help: the carrier meant for it is tried first, and after 503 the other one", TWO, async |t| {
-            help_after(t, 503).await
+            help_after(t, 503).await;
         }),
         row("help: the carrier meant for it is tried first, and after 486 the other one", TWO, async |t| {
-            help_after(t, 486).await
+            help_after(t, 486).await;
         }),
         row("help: the carrier meant for it is tried first, and after 404 the other one", TWO, async |t| {
-            help_after(t, 404).await
+            help_after(t, 404).await;
         }),
         row("help: no limit and no barred country stops it", ONE, async |t| {
             let outbound = json!({ "concurrent_calls": 0, "calls_per_second": 0, "spend_per_day": 0, "blocked_prefixes": ["1", "49"] });

@@ -88,6 +88,7 @@ async fn routes(local: &Local, settings: &Settings) -> anyhow::Result<Inside> {
         changes: local.changes.clone(),
         auth,
         switch_checks: settings.switch_checks(&settings.switch_url(settings.switch_listen)).into(),
+        switch_url_is_missing: settings.switch_url_is_missing(),
         switch_url: settings.switch_url(settings.switch_listen).into(),
         proxies: Arc::new(ArcSwap::default()),
         turns: Turns::new(TURNS),

@@ -156,7 +156,7 @@ pub enum DuringRestore {
     /// It gives connections as always.
     Goes,
     /// It gives none, so that whoever wants one waits or fails as without a database. During `pg_restore`, rows can be written before there
-    /// are keys, and then the restore fails.
+    /// are keys, and then the restore fails. It asks the database when it connects, and goes by the polls after that.
     Holds,
     /// The same, and it asks the database each time. A poll notices a restore within a quarter of a second; a job needs less.
     HoldsAtOnce,
@@ -256,8 +256,10 @@ impl Servers {
                 let (session, servers) = (session.clone(), fresh.clone());
                 Box::pin(async move {
                     store::apply(db, &session.0).await?;
+                    // A database that was made anew under the same name ended all connections. Whoever connects to it may come before
+                    // the next poll, which pauses for longer after a failure, and would find tables without rows.
                     if restore != DuringRestore::Goes {
-                        servers.may_be_used(db, restore).await;
+                        servers.may_be_used(db, DuringRestore::HoldsAtOnce).await;
                     }
                     Ok(())
                 })

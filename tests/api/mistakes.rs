@@ -25,7 +25,7 @@ async fn errors_are_json_with_a_code_when_json_was_asked_for() {
         (&["tenant", "create", "--domain", "acme.test"][..], 4, "domain_taken", json!(null)),
         (&["tenant", "show", "nobody.test"], 3, "not_found", json!(null)),
         (&["tenant", "show", "${x}"], 2, "invalid", json!(null)),
-        (&["tenant", "update", "acme.test", "nonsense=1"], 1, "unreadable", json!("nonsense")),
+        (&["tenant", "update", "acme.test", "nonsense=1"], 1, "unknown_field", json!("nonsense")),
         (&["mail", "retry", "01a21491-c92c-766f-afb9-8960de517d3e"], 3, "not_found", json!(null)),
         (&["mail", "retry", "nope"], 2, "usage", json!(null)),
         (&["tenant", "lst"], 2, "usage", json!(null)),

@@ -388,8 +388,11 @@ async fn entries_go_before_the_built_in_ones_and_xml_is_the_platforms() {
     assert!(call("7770").await.contains("data=\"70 XML acme.test\""));
     for (conditions, says) in [
         (json!([{ "pattern": "(?=x)", "actions": [{ "application": "answer" }] }]), "look-around"),
-        (json!([{ "actions": [{ "application": "system", "data": "id" }] }]), "system"),
-        (json!([{ "actions": [{ "application": "bridge", "data": "sofia/gateway/x" }] }]), "bridge"),
+        (json!([{ "actions": [{ "application": "system", "data": "id" }] }]), "must be one of these: answer"),
+        (
+            json!([{ "actions": [{ "application": "bridge", "data": "sofia/gateway/x" }] }]),
+            "must be one of these: answer",
+        ),
         (
             json!([{ "actions": [{ "application": "set", "name": "user_context", "value": "other.test" }] }]),
             "conditions[0].actions[0]",

@@ -158,7 +158,7 @@ impl Form {
             Err(error) => {
                 let why = Why::of_serde(&error.to_string());
                 // What a parser says is for programs. Fields of text have sentences of their own; this is a choice that was not offered.
-                let of_parser = matches!(why.code, Code::Unreadable | Code::NotOneOf);
+                let of_parser = matches!(why.code, Code::Unreadable | Code::NotOneOf | Code::IdExpected);
                 self.wrong(name, if of_parser { Code::NotAChoice.into() } else { why });
                 None
             }

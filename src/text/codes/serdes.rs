@@ -58,7 +58,7 @@ fn wrong_kind(said: &str) -> Option<Why> {
         "a sequence" => Code::NotAList,
         "a map" => Code::NotAnObject,
         "f32" | "f64" => Code::NotANumber,
-        "a formatted UUID string" => Code::NotAnId,
+        "a formatted UUID string" => Code::IdExpected,
         _ if expected.starts_with("struct ") => Code::NotAnObject,
         // How large a number may be is said by what reads it further: the machine's limits are not those of the field.
         _ if is_whole(expected) && (is_value || is_large(sent)) => Code::OutOfBounds,
@@ -93,7 +93,7 @@ fn of_others(said: &str) -> Option<Code> {
         "invalid digit found in string" => Code::NotAWholeNumber,
         "number too large to fit in target type" | "number too small to fit in target type" => Code::OutOfBounds,
         "provided string was not `true` or `false`" => Code::NotAFlag,
-        _ if said.starts_with("UUID parsing failed") => Code::NotAnId,
+        _ if said.starts_with("UUID parsing failed") => Code::IdExpected,
         _ if said.starts_with("duplicate field ") => Code::GivenTwice,
         _ => return None,
     })

@@ -181,6 +181,7 @@ codes! {
     Unreadable "unreadable" Field Correct "can't be read: {reason}" "ist nicht lesbar: {reason}";
     NotAWholeNumber "not_a_whole_number" Field Correct "must be a whole number" "muss eine ganze Zahl sein";
     OutOfBounds "out_of_bounds" Field Correct "is larger or smaller than anything that is possible here" "ist größer oder kleiner als alles, was hier möglich ist";
+    IdExpected "id_expected" Field Correct "must be an id, such as 01a21491-c92c-766f-afb9-8960de517d3e" "muss eine Kennung sein, etwa 01a21491-c92c-766f-afb9-8960de517d3e";
     GivenTwice "given_twice" Field Correct "is there twice" "kommt zweimal vor";
     NotText "not_text" Field Correct "must be text" "muss Text sein";
     NotAList "not_a_list" Field Correct "must be a list" "muss eine Liste sein";

@@ -87,25 +87,6 @@ const CHOICES: [&str; 19] = [
     "transport",
 ];
 
-/// What other entries mention by its id, and may be gone.
-const GONE: [&str; 15] = [
-    "agents",
-    "users",
-    "extensions",
-    "groups",
-    "destinations",
-    "numbers",
-    "dialplan-entries",
-    "keys",
-    "pools",
-    "webhooks",
-    "recordings",
-    "carriers",
-    "tenants",
-    "clusters",
-    "switches",
-];
-
 /// An entry as it is shown.
 struct Row {
     at: DateTime<Utc>,
@@ -183,7 +164,7 @@ async fn list(visitor: Visitor, query: Query<ListQuery>) -> Page {
     }
     // Things that are gone have the name that they had then. An entry about what led to them may be a little older.
     let unknown = ids.iter().filter(|id| !names.contains_key(id));
-    let resources = unknown.flat_map(|id| GONE.map(|kind| format!("{kind}/{id}"))).collect::<Vec<_>>();
+    let resources = unknown.flat_map(|id| KINDS.map(|kind| format!("{kind}/{id}"))).collect::<Vec<_>>();
     if let Some(oldest) = page.items.iter().map(|entry| entry.at).min()
         && !resources.is_empty()
     {

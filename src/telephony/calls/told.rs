@@ -113,15 +113,12 @@ impl Told {
         let text = |name| record.get(name).map(ToOwned::to_owned);
         let id = |name| record.get(name).and_then(|text| text.parse::<Uuid>().ok());
         let answer = moment(record, "answer_uepoch", "answer_epoch", received);
-        let told = match record.get("end_epoch") {
-            // What lasts is what is charged (`leg::seconds`).
-            None | Some("0") => {
-                parsed::<i64>(record, "billsec").zip(answer).map(|(billed, at)| at + billed.clamp(0, LONGEST) * 1000)
-            }
-            Some(_) => moment(record, "end_uepoch", "end_epoch", received),
-        };
-        let end =
-            told.or_else(|| moment(record, "end_uepoch", "end_epoch", received)).unwrap_or(received.timestamp_millis());
+        // A record without an end lasts as long as what is charged (`leg::seconds`).
+        let is_open = record.get("end_epoch").is_none_or(|at| at == "0");
+        let billed = parsed::<i64>(record, "billsec").filter(|_| is_open);
+        let charged = billed.zip(answer).map(|(billed, at)| at + billed.clamp(0, LONGEST) * 1000);
+        let end = charged.or_else(|| moment(record, "end_uepoch", "end_epoch", received));
+        let end = end.unwrap_or(received.timestamp_millis());
         let began = moment(record, "start_uepoch", "start_epoch", received);
         let start = began.or(answer).unwrap_or(end).min(end);
         let progress = moment(record, "progress_uepoch", "", received);

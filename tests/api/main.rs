@@ -35,4 +35,5 @@ mod retention;
 mod servers;
 mod service;
 mod storms;
+mod traces;
 mod webhooks;

@@ -223,7 +223,13 @@ async def live():
 
 async def until(test, what, seconds=60):
     began = time.perf_counter()
-    while not await test():
+    async def holds():
+        try:
+            return await test()
+        except RuntimeError:
+            # A database that is just back.
+            return False
+    while not await holds():
         if time.perf_counter() - began > seconds:
             sys.exit(f"this did not happen within {seconds} s: {what}")
         await asyncio.sleep(0.02)

@@ -18,6 +18,7 @@ mod fuzzed;
 mod identities;
 mod input;
 mod keys;
+mod labels;
 mod metrics;
 mod migrations;
 mod mistakes;

@@ -147,6 +147,7 @@ pub fn complete(described: &mut Value) {
         }
     }
     if let Some(schemas) = described["components"]["schemas"].as_object_mut() {
+        super::labels::add(schemas);
         for (name, schema) in &mut *schemas {
             explain(name, schema);
         }

@@ -6,6 +6,7 @@
 mod complete;
 mod examples;
 mod guard;
+mod labels;
 mod plain;
 
 use std::{

@@ -95,8 +95,8 @@ async fn list(visitor: Visitor, query: Query<ListQuery>) -> Page {
         _ => None,
     };
     let search = query.search.chars().take(100).collect::<String>();
-    let filter =
-        store::Filter { search: Some(search.clone()).filter(|text| !text.trim().is_empty()), status, role: None };
+    let wanted = Some(search.clone()).filter(|text| !text.trim().is_empty());
+    let filter = store::Filter { search: wanted, status, ..store::Filter::default() };
     let window = PageQuery { limit: Some(50), cursor: query.cursor.clone() }.window()?;
     let mut db = visitor.api.read(&actor).await?;
     let page = store::page(&mut db, tenant, &filter, window).await?;

@@ -85,6 +85,10 @@ pub async fn users(db: &mut PgConnection, tenant: Uuid, ids: &[Uuid]) -> sqlx::R
 pub struct Filter {
     /// Part of a name, an address or a number.
     pub search: Option<String>,
+    /// The address, in any case of its letters.
+    pub email: Option<String>,
+    /// Part of first and last name.
+    pub name: Option<String>,
     pub status: Option<UserStatus>,
     pub role: Option<Role>,
 }
@@ -152,13 +156,17 @@ async fn list(db: impl PgExecutor<'_>, tenant: Uuid, filter: &Filter, window: Wi
                    or exists (select 1 from extensions e where e.tenant_id = u.tenant_id and e.user_id = u.id
                                  and e.status <> 'deleted' and e.number like $3))
               and ($4::text is null or u.status = $4) and ($5::text is null or u.role = $5)
+              and ($7::text is null or lower(u.email) = lower($7))
+              and ($8::text is null or strpos(lower(u.first_name || ' ' || u.last_name), lower($8)) > 0)
             order by u.id limit $6"#,
         tenant,
         window.after,
         pattern,
         filter.status as Option<UserStatus>,
         filter.role as Option<Role>,
-        window.fetch()
+        window.fetch(),
+        filter.email,
+        filter.name
     )
     .fetch_all(db)
     .await

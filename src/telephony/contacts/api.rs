@@ -18,6 +18,7 @@ use crate::{
     http::{
         change::{self, ChangeRequest, Outcome},
         input,
+        labels::{self, ExternalIdQuery, Kind, Labelled, With},
         problem::Problem,
     },
     model::{
@@ -28,6 +29,8 @@ use crate::{
     tenancy::{Api, TenantQuery, auth::actor::Actor},
     text::{Code, E164},
 };
+
+labels::labelled!(Contact, Contact, |it| Some(it.tenant_id));
 
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -53,19 +56,22 @@ impl ContactFilter {
 }
 
 /// List contacts, or search them
-#[utoipa::path(tag = "contacts", params(TenantQuery, ContactFilter, PageQuery), responses((status = 200, body = Page<Contact>)))]
+#[utoipa::path(tag = "contacts", params(TenantQuery, ContactFilter, ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Contact>)))]
 #[get("/v1/contacts")]
 pub async fn list_contacts(
     api: Data<Api>,
     actor: Actor,
     tenant: Query<TenantQuery>,
     filter: Query<ContactFilter>,
+    named: Query<ExternalIdQuery>,
     page: Query<PageQuery>,
-) -> Result<Json<Page<Contact>>, Problem> {
+) -> Result<Json<Page<Labelled<Contact>>>, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     let window = page.window()?;
-    let contacts = store::list(&mut *api.read(&actor).await?, tenant, &filter.wanted()?, window).await?;
-    Ok(Json(window.page(contacts, |contact| contact.id)))
+    let mut db = api.read(&actor).await?;
+    let window = named.within(&mut db, Kind::Contact, Some(tenant), window).await?;
+    let contacts = store::list(&mut *db, tenant, &filter.wanted()?, window).await?;
+    Ok(Json(labels::page(&mut db, window.page(contacts, |contact| contact.id)).await?))
 }
 
 /// Add a contact
@@ -79,9 +85,10 @@ pub async fn create_contact(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let new: NewContact = input::parse(&body)?;
+    let With { of: new, labels }: With<NewContact> = input::parse(&body)?;
     let work = async |change: &mut _| {
         let contact = create(change, tenant, new).await?;
+        let contact = labels::made(change, contact, labels).await?;
         let whose = actor.tenant.map_or(format!("?tenant_id={tenant}"), |_| String::new());
         Outcome::created(&contact, contact.version, format!("/v1/contacts/{}{whose}", contact.id))
     };
@@ -109,6 +116,7 @@ pub async fn look_up_contact(
     let id = store::of_number(&mut *db, tenant, query.number.as_str()).await?;
     let id = id.ok_or_else(|| Problem::not_found("contact"))?;
     let contact = store::get(&mut *db, tenant, id).await?.ok_or_else(|| Problem::not_found("contact"))?;
+    let contact = labels::of(&mut db, contact).await?;
     Ok(change::shown(&contact, contact.version))
 }
 
@@ -189,8 +197,10 @@ pub async fn show_contact(
     path: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let contact = store::get(&mut *api.read(&actor).await?, tenant, path.into_inner()).await?;
+    let mut db = api.read(&actor).await?;
+    let contact = store::get(&mut *db, tenant, path.into_inner()).await?;
     let contact = contact.ok_or_else(|| Problem::not_found("contact"))?;
+    let contact = labels::of(&mut db, contact).await?;
     Ok(change::shown(&contact, contact.version))
 }
 
@@ -207,9 +217,10 @@ pub async fn update_contact(
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     let id = path.into_inner();
-    let patch: ContactPatch = input::parse(&body)?;
+    let With { of: patch, labels }: With<ContactPatch> = input::parse(&body)?;
     let work = async |change: &mut _| {
         let contact = update(change, tenant, id, patch, request.if_match).await?;
+        let contact = labels::changed(change, contact, labels).await?;
         Outcome::changed(&contact, contact.version)
     };
     request.run(&api, &actor, &body, work).await

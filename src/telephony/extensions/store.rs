@@ -268,6 +268,11 @@ pub struct Filter<'a> {
     pub name: Option<&'a str>,
     /// Only those of this user.
     pub user: Option<Uuid>,
+    /// Only the one with this number of its own.
+    pub number: Option<&'a str>,
+    /// Only those with this in their display name.
+    pub display_name: Option<&'a str>,
+    pub status: Option<ExtensionStatus>,
 }
 
 /// Extensions that are not deleted.
@@ -299,13 +304,18 @@ async fn select(
              from extensions
             where tenant_id = $1 and id > $2 and ($6::uuid is null and status <> 'deleted' or id = $6)
               and ($3::text is null or $3 in (number, alias, sip_username)) and ($4::uuid is null or user_id = $4)
+              and ($7::text is null or number = $7) and ($8::text is null or strpos(lower(display_name), lower($8)) > 0)
+              and ($9::text is null or status = $9)
             order by id limit $5"#,
         tenant,
         window.after,
         filter.name,
         filter.user,
         window.fetch(),
-        id
+        id,
+        filter.number,
+        filter.display_name,
+        filter.status as Option<ExtensionStatus>
     )
     .fetch_all(db)
     .await?;

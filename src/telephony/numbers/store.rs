@@ -173,6 +173,12 @@ pub struct Filter {
     pub search: Option<String>,
     /// Only numbers that lead to an extension of this user or are assigned to them.
     pub user: Option<Uuid>,
+    /// The number itself.
+    pub number: Option<String>,
+    /// Only numbers that are assigned to this agent.
+    pub agent: Option<Uuid>,
+    /// Only numbers that lead to this extension, group or destination.
+    pub leads_to: Option<Uuid>,
 }
 
 pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, filter: &Filter, window: Window) -> sqlx::Result<Vec<Number>> {
@@ -193,6 +199,8 @@ pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, filter: &Filter, window
            and ($8::text is null or strpos(n.number, $8) > 0 or strpos(lower(coalesce(n.provider, '')), lower($8)) > 0)
            and ($9::uuid is null or a.user_id = $9
                 or exists (select 1 from extensions e where e.tenant_id = n.tenant_id and e.id = n.extension_id and e.user_id = $9))
+           and ($11::text is null or n.number = $11) and ($12::uuid is null or a.user_id = $12)
+           and ($13::uuid is null or $13 in (n.extension_id, n.group_id, n.destination_id))
          order by n.id limit $10
         "#,
         tenant,
@@ -204,7 +212,10 @@ pub async fn list(db: impl PgExecutor<'_>, tenant: Uuid, filter: &Filter, window
         filter.provider,
         filter.search,
         filter.user,
-        window.fetch()
+        window.fetch(),
+        filter.number,
+        filter.agent,
+        filter.leads_to
     )
     .fetch_all(db)
     .await?;

@@ -16,6 +16,7 @@ use crate::{
         labels::{ExternalId, Labels, LabelsPatch},
         paging::{Page, Window},
         put::Put,
+        sorting::Sorted,
     },
     node::changes::{Audit, Change},
     text::Code,
@@ -209,6 +210,20 @@ impl ExternalIdQuery {
         // Postgres knows no text with NUL, and no thing has such an id.
         let external_id = external_id.replace('\0', "\u{fffd}");
         Ok(Window::of_one(store::named(db, kind, tenant, &external_id).await?))
+    }
+
+    /// The same for a list that may be sorted.
+    pub async fn sorted(
+        &self,
+        db: &mut PgConnection,
+        kind: Kind,
+        tenant: Option<Uuid>,
+        sorted: Sorted,
+    ) -> Result<Sorted> {
+        match &self.external_id {
+            None => Ok(sorted),
+            Some(_) => Ok(self.within(db, kind, tenant, sorted.window).await?.into()),
+        }
     }
 
     /// The same for lists of things of several tenants, in which an external id may stand more than once.

@@ -21,6 +21,7 @@ pub mod refusal;
 pub mod retention;
 pub mod same;
 pub mod settings;
+pub mod sorting;
 pub mod topic;
 pub mod used;
 pub mod user;

@@ -122,6 +122,11 @@ impl Window {
         self.limit + 1
     }
 
+    /// The same for a list in another order, with what its next cursor says.
+    pub fn page_by<T>(self, items: Vec<T>, cursor: impl Fn(&T) -> Vec<u8>) -> Page<T> {
+        page(items, self.limit, cursor)
+    }
+
     /// Makes the page of what the statement found.
     pub fn page<T>(self, mut items: Vec<T>, id: impl Fn(&T) -> Uuid) -> Page<T> {
         items.retain(|item| self.only.is_none_or(|only| id(item) == only));

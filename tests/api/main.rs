@@ -19,6 +19,7 @@ mod identities;
 mod input;
 mod keys;
 mod labels;
+mod lists;
 mod metrics;
 mod migrations;
 mod mistakes;

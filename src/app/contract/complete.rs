@@ -240,6 +240,16 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, example: 
             }
         }
     }
+    if method == "get" && operation["responses"]["200"].to_string().contains("/schemas/Page_") {
+        let fields = json!({
+            "name": super::members::FIELDS, "in": "query", "required": false, "example": "id", "schema": { "type": "string" },
+            "description": "Only these members of each item, with commas between them. Items of that answer lack all others.",
+        });
+        let parameters = operation.as_object_mut().map(|operation| operation.entry("parameters").or_insert(json!([])));
+        if let Some(parameters) = parameters.and_then(Value::as_array_mut) {
+            parameters.push(fields);
+        }
+    }
     let has_body = operation.get("requestBody").is_some();
     // Generators know files, but no text of another type than JSON.
     if let Some(schema) = operation.pointer_mut("/requestBody/content/text~1csv/schema") {

@@ -24,6 +24,7 @@ use crate::{
         error::Error,
         paging::{Page, PageQuery},
         put::Put,
+        sorting::{CREATED, SortQuery},
         user::UserStatus,
         which::Which,
     },
@@ -107,24 +108,49 @@ struct ListQuery {
     role: Option<Role>,
 }
 
+/// What may be shown with each agent.
+#[derive(Debug, Clone, Copy, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Expand {
+    Numbers,
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ExpandQuery {
+    /// `numbers` adds the phone numbers that each of them calls out with.
+    #[param(inline)]
+    expand: Option<Expand>,
+}
+
+/// What the list can be sorted by.
+const SORTS: [&str; 3] = [CREATED, "name", "email"];
+
 /// List agents
-#[utoipa::path(tag = "agents", params(TenantQuery, ListQuery, ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Agent>)))]
+///
+/// It can be sorted by `created_at`, `name` (the last name first) or `email`.
+#[utoipa::path(tag = "agents", params(TenantQuery, ListQuery, ExpandQuery, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Agent>)))]
 #[get("/v1/admin/agents")]
 pub async fn list_agents(
     api: Data<Api>,
     actor: Actor,
     tenant: Query<TenantQuery>,
     query: Query<ListQuery>,
+    expand: Query<ExpandQuery>,
     named: Query<ExternalIdQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Labelled<Agent>>>, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let window = page.window()?;
+    let sorted = sort.sorted(&page, &SORTS)?;
     let ListQuery { search, email, name, status, role } = query.into_inner();
     let filter = store::Filter { search, email, name, status, role };
     let mut db = api.read(&actor).await?;
-    let window = named.within(&mut db, Kind::Agent, Some(tenant), window).await?;
-    let page = store::page(&mut db, tenant, &filter, window).await?;
+    let sorted = named.sorted(&mut db, Kind::Agent, Some(tenant), sorted).await?;
+    let mut page = store::page(&mut db, tenant, &filter, sorted).await?;
+    if let Some(Expand::Numbers) = expand.expand {
+        store::with_numbers(&mut db, tenant, &mut page.items).await?;
+    }
     Ok(Json(labels::page(&mut db, page).await?))
 }
 

@@ -24,6 +24,7 @@ use crate::{
     model::{
         error::Error,
         paging::{Page, PageQuery, Window},
+        sorting::{CREATED, SortQuery},
     },
     node::apart::apart,
     tenancy::{Api, TenantQuery, auth::actor::Actor},
@@ -55,8 +56,13 @@ impl ContactFilter {
     }
 }
 
+/// What the list can be sorted by.
+const SORTS: [&str; 2] = [CREATED, "name"];
+
 /// List contacts, or search them
-#[utoipa::path(tag = "contacts", params(TenantQuery, ContactFilter, ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Contact>)))]
+///
+/// It can be sorted by `created_at` or `name`.
+#[utoipa::path(tag = "contacts", params(TenantQuery, ContactFilter, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Contact>)))]
 #[get("/v1/contacts")]
 pub async fn list_contacts(
     api: Data<Api>,
@@ -64,14 +70,18 @@ pub async fn list_contacts(
     tenant: Query<TenantQuery>,
     filter: Query<ContactFilter>,
     named: Query<ExternalIdQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Labelled<Contact>>>, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let window = page.window()?;
+    let sorted = sort.sorted(&page, &SORTS)?;
     let mut db = api.read(&actor).await?;
-    let window = named.within(&mut db, Kind::Contact, Some(tenant), window).await?;
-    let contacts = store::list(&mut *db, tenant, &filter.wanted()?, window).await?;
-    Ok(Json(labels::page(&mut db, window.page(contacts, |contact| contact.id)).await?))
+    let sorted = named.sorted(&mut db, Kind::Contact, Some(tenant), sorted).await?;
+    let contacts = store::list(&mut *db, tenant, &filter.wanted()?, &sorted).await?;
+    Ok(Json(
+        labels::page(&mut db, sorted.page(contacts, |contact| contact.id, |contact, _| contact.name.to_string()))
+            .await?,
+    ))
 }
 
 /// Add a contact
@@ -171,7 +181,7 @@ pub async fn export_contacts(
         let (api, actor, wanted) = (api.clone(), actor.clone(), wanted.clone());
         async move {
             let Some((window, is_first)) = next else { return Ok(None) };
-            let mut contacts = store::list(&mut *api.read(&actor).await?, tenant, &wanted, window).await?;
+            let mut contacts = store::list(&mut *api.read(&actor).await?, tenant, &wanted, &window.into()).await?;
             let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
             let is_last = contacts.len() <= limit;
             contacts.truncate(limit);

@@ -23,6 +23,7 @@ use crate::{
         error::Error,
         paging::{Page, PageQuery},
         put::Put,
+        sorting::{CREATED, SortQuery},
         which::Which,
     },
     node::changes::Change,
@@ -72,8 +73,13 @@ struct NameQuery {
     user_id: Option<Uuid>,
 }
 
+/// What the list can be sorted by.
+const SORTS: [&str; 3] = [CREATED, "number", "display_name"];
+
 /// List a tenant's extensions
-#[utoipa::path(tag = "extensions", params(NameQuery, ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Extension>)))]
+///
+/// It can be sorted by `created_at`, `number` or `display_name`.
+#[utoipa::path(tag = "extensions", params(NameQuery, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Extension>)))]
 #[get("/v1/tenants/{tenant_id}/extensions")]
 pub async fn list_extensions(
     api: Data<Api>,
@@ -81,10 +87,11 @@ pub async fn list_extensions(
     path: Path<Uuid>,
     query: Query<NameQuery>,
     named: Query<ExternalIdQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Labelled<Extension>>>, Problem> {
     let tenant = actor.in_tenant(path.into_inner())?;
-    let window = page.window()?;
+    let sorted = sort.sorted(&page, &SORTS)?;
     let mut db = api.read(&actor).await?;
     crate::tenancy::tenants::store::get(&mut *db, tenant).await?.ok_or_else(|| Problem::not_found("tenant"))?;
     let own = actor.only_own();
@@ -98,9 +105,22 @@ pub async fn list_extensions(
         display_name: query.display_name.as_deref(),
         status: query.status,
     };
-    let window = named.within(&mut db, Kind::Extension, Some(tenant), window).await?;
-    let extensions = store::list(&mut *db, tenant, filter, window).await?;
-    Ok(Json(labels::page(&mut db, window.page(extensions, |extension| extension.id)).await?))
+    let sorted = named.sorted(&mut db, Kind::Extension, Some(tenant), sorted).await?;
+    let extensions = store::list(&mut *db, tenant, filter, &sorted).await?;
+    Ok(Json(
+        labels::page(
+            &mut db,
+            sorted.page(
+                extensions,
+                |extension| extension.id,
+                |extension, by| match by {
+                    "display_name" => extension.display_name.to_string(),
+                    _ => extension.number.to_string(),
+                },
+            ),
+        )
+        .await?,
+    ))
 }
 
 /// Show an extension

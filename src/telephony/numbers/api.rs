@@ -25,6 +25,7 @@ use crate::{
         error::Error,
         paging::{Page, PageQuery},
         put::Put,
+        sorting::{CREATED, SortQuery},
         which::Which,
     },
     node::{apart::apart, changes::Change},
@@ -133,19 +134,41 @@ pub struct ListQuery {
     destination_id: Option<Uuid>,
 }
 
+/// What may be shown with each number.
+#[derive(Debug, Clone, Copy, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Expand {
+    Destination,
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ExpandQuery {
+    /// `destination` adds name and number of what each of them leads to.
+    #[param(inline)]
+    expand: Option<Expand>,
+}
+
+/// What the list can be sorted by.
+const SORTS: [&str; 2] = [CREATED, "number"];
+
 /// List phone numbers
-#[utoipa::path(tag = "phone numbers", params(TenantQuery, ListQuery, ExternalIdQuery, PageQuery), responses((status = 200, body = Page<Number>)))]
+///
+/// It can be sorted by `created_at` or `number`.
+#[utoipa::path(tag = "phone numbers", params(TenantQuery, ListQuery, ExpandQuery, ExternalIdQuery, SortQuery, PageQuery), responses((status = 200, body = Page<Number>)))]
 #[get("/v1/phone-numbers")]
 pub async fn list_numbers(
     api: Data<Api>,
     actor: Actor,
     tenant: Query<TenantQuery>,
     query: Query<ListQuery>,
+    expand: Query<ExpandQuery>,
     named: Query<ExternalIdQuery>,
+    sort: Query<SortQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<Labelled<Number>>>, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let window = page.window()?;
+    let sorted = sort.sorted(&page, &SORTS)?;
     let query = query.into_inner();
     let filter = store::Filter {
         id: None,
@@ -160,9 +183,14 @@ pub async fn list_numbers(
         leads_to: query.destination_id,
     };
     let mut db = api.read(&actor).await?;
-    let window = named.within(&mut db, Kind::Number, Some(tenant), window).await?;
-    let numbers = store::list(&mut *db, tenant, &filter, window).await?;
-    Ok(Json(labels::page(&mut db, window.page(numbers, |number| number.id)).await?))
+    let sorted = named.sorted(&mut db, Kind::Number, Some(tenant), sorted).await?;
+    let mut numbers = store::list(&mut *db, tenant, &filter, &sorted).await?;
+    if let Some(Expand::Destination) = expand.expand {
+        store::with_names(&mut db, tenant, &mut numbers).await?;
+    }
+    Ok(Json(
+        labels::page(&mut db, sorted.page(numbers, |number| number.id, |number, _| number.number.to_string())).await?,
+    ))
 }
 
 /// Show a phone number
@@ -177,7 +205,7 @@ pub async fn show_number(
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     let filter = store::Filter { id: Some(path.into_inner()), user: actor.only_own(), ..store::Filter::default() };
     let mut db = api.read(&actor).await?;
-    let found = store::list(&mut *db, tenant, &filter, crate::model::paging::Window::FIRST).await?;
+    let found = store::list(&mut *db, tenant, &filter, &crate::model::paging::Window::FIRST.into()).await?;
     let number = found.into_iter().next().ok_or_else(|| Problem::not_found("number"))?;
     let number = labels::of(&mut db, number).await?;
     Ok(change::shown(&number, number.version))

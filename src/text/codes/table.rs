@@ -160,6 +160,8 @@ codes! {
     FormIncomplete "form_incomplete" BadRequest Wait "The form did not arrive completely. Please send it again." "Das Formular kam nicht vollständig an. Bitte senden Sie es noch einmal.";
     NotJson "not_json" BadRequest ReadDescription "The body is not JSON: {reason}." "Der Inhalt ist kein JSON: {reason}.";
     QueryUnreadable "query_unreadable" BadRequest ReadDescription "The query can't be read: {reason}." "Die Parameter der Adresse sind nicht lesbar: {reason}.";
+    UnknownSort "unknown_sort" Field ReadDescription "must be one of: {known}" "muss eines davon sein: {known}";
+    UnknownMember "unknown_member" Field ReadDescription "names {name}, which these items don't have. They have: {known}" "nennt {name}, was diese Einträge nicht haben. Sie haben: {known}";
     UnknownParameter "unknown_parameter" BadRequest ReadDescription "There is no query parameter {name} here. Known are: {known}." "Den Parameter {name} gibt es hier nicht. Bekannt sind: {known}.";
     MethodNotAllowed "method_not_allowed" MethodNotAllowed ReadDescription "This path has no such method. It has {allowed}." "Diese Adresse kennt die Methode nicht, sondern {allowed}.";
     WrongMediaType "wrong_media_type" WrongType ReadDescription "The body must be {taken}, not {sent}." "Der Inhalt muss {taken} sein, nicht {sent}.";

@@ -116,8 +116,9 @@ async fn applying_a_file_twice_or_an_export_changes_nothing() {
     }
     assert_eq!(written(&database).await, then, "no row, no version, no generation");
 
-    // The same file makes another tenant the same. Addresses and phone numbers belong to one.
-    let other = file.replace("acme.test", "other.test").replace("+4930123456", "+4930123457");
+    // The same file makes another tenant the same. Addresses, phone numbers and external ids of tenants belong to one.
+    let other = file.replace("acme.test", "other.test").replace("customer-1", "customer-2");
+    let other = other.replace("+4930123456", "+4930123457");
     let made = near(&["apply", "-f", "-"], &other).await;
     assert!(made.status.success(), "{}", said(&made));
     let exported = far(&["export", "--tenant", "other.test", "--as", "yaml"], "").await;

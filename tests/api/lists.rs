@@ -30,7 +30,7 @@ async fn company(node: &Node) -> Uuid {
         ("Grace", "Hopper", "h@acme.test"),
         ("Ada", "Lovelace", "Z@acme.test"),
         ("Bob", "Hopper", "a@acme.test"),
-        ("Änne", "Burda", "ä@acme.test"),
+        ("Änne", "Burda", "b@acme.test"),
         ("Ada", "Lovelace", "c@acme.test"),
     ] {
         let agent = json!({ "first_name": first, "last_name": last, "email": email });

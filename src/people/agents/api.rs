@@ -111,6 +111,7 @@ struct ListQuery {
 /// What may be shown with each agent.
 #[derive(Debug, Clone, Copy, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = AgentExpand)]
 enum Expand {
     Numbers,
 }

@@ -137,6 +137,7 @@ pub struct ListQuery {
 /// What may be shown with each number.
 #[derive(Debug, Clone, Copy, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = NumberExpand)]
 enum Expand {
     Destination,
 }

@@ -4,6 +4,8 @@
 pub mod bulk;
 pub mod change;
 pub mod input;
+pub mod labels;
+mod labels_store;
 pub mod pressed;
 pub mod problem;
 pub mod seen;

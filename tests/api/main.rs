@@ -18,6 +18,8 @@ mod fuzzed;
 mod identities;
 mod input;
 mod keys;
+mod labels;
+mod lists;
 mod metrics;
 mod migrations;
 mod mistakes;

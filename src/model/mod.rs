@@ -9,6 +9,7 @@ pub mod destination;
 pub mod device;
 pub mod diff;
 pub mod error;
+pub mod lamp;
 pub mod language;
 pub mod masked;
 pub mod moment;

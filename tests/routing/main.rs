@@ -36,6 +36,7 @@ mod pushes;
 mod rates;
 mod records;
 mod reports;
+mod rows;
 mod stage;
 mod transfer;
 mod transfers;

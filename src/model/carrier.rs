@@ -46,6 +46,9 @@ pub struct CarrierConfig {
     /// and honour the header `Privacy: id`, which they always get.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub anonymous_from: bool,
+    /// Whether calls that an extension forwards have the header `History-Info` (RFC 7044) besides `Diversion`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub history_info: bool,
     /// How many digits to remove from the beginning of a formatted number.
     #[serde(default)]
     pub strip: u8,

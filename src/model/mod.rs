@@ -10,6 +10,7 @@ pub mod device;
 pub mod diff;
 pub mod error;
 pub mod labels;
+pub mod lamp;
 pub mod language;
 pub mod masked;
 pub mod moment;

@@ -4,7 +4,7 @@
 //! arguments are built from validated texts and constants alone, and hold no `$` at all.
 
 use super::{
-    AFTER, Action, Handle, Hops, MESSAGE, Member, Ring, RingGroup, Route, Tenant, Then,
+    AFTER, Action, Handle, Hops, MESSAGE, Member, Pickup, Ring, RingGroup, Route, Tenant, Then,
     action::{action, set},
     entries::Step,
     transfers::BACK,
@@ -179,7 +179,8 @@ impl Route {
                 actions
             }
             Self::Page { id, members, two_way } => page(*id, members, *two_way, domain),
-            Self::Pickup { extension } => vec![action("pickup", format!("{extension}@{domain}"))],
+            Self::Pickup { extension } => pick_up(&[Pickup::Extension(extension.clone())], domain),
+            Self::PickupAny { from } => pick_up(from, domain),
             Self::Intercom { extension } => {
                 vec![
                     set("hangup_after_bridge", true),
@@ -333,7 +334,17 @@ impl Ring {
 /// The variables of a leg that rings elsewhere on behalf of an extension.
 fn elsewhere(extension: &SipUsername, number: &DialNumber, hops: Hops) -> Vec<String> {
     vec![
-        format!("loopback_export={},{},{}", channel::ON_BEHALF, channel::HOPS, channel::WITHHOLD),
+        format!(
+            "loopback_export={},{},{},originator_codec,export_vars",
+            channel::ON_BEHALF,
+            channel::HOPS,
+            channel::WITHHOLD
+        ),
+        // A loopback's own codec is L16, which a leg that it calls would be offered first (`switch_core_session_outgoing_channel` in
+        // switch_core_session.c). What is exported is set after that (`switch_ivr_originate` in switch_ivr_originate.c). As a loopback has
+        // 8,000 samples a second, the two laws lose nothing.
+        "originator_codec=PCMA,PCMU".to_owned(),
+        "export_vars=originator_codec".to_owned(),
         format!("{}={extension}", channel::ON_BEHALF),
         format!("{}={}", channel::HOPS, hops.value(number.as_str())),
         // Bowing out would end the admitted channel, and free its line while the call goes on.
@@ -352,10 +363,13 @@ impl RingGroup {
             Some(number) => vec![dialled(&elsewhere(&member.extension, number, hops.spread()), number, domain)],
             None => in_fork(&member.extension, &member.devices, domain),
         };
-        let legs = self.members.iter().flat_map(legs).collect::<Vec<_>>();
         // In order, each is a bridge of its own: the time of one bridge is that of all its legs (call_timeout in
         // switch_ivr_originate.c), also of those after `|`.
-        let legs = if self.in_order { legs } else { vec![legs.join(",")] };
+        let members = self.members.iter().map(legs);
+        let bridges = if self.in_order { members.collect() } else { vec![members.flatten().collect::<Vec<_>>()] };
+        let pickup = self.pickup.map(|id| format!("pickup/{}@{domain}", Pickup::Group(id)));
+        let legs = bridges.into_iter().map(|legs| legs.into_iter().chain(pickup.clone()).collect::<Vec<_>>().join(","));
+        let legs = legs.collect::<Vec<_>>();
         let mut actions = Vec::new();
         if self.members.iter().any(|member| member.forward.is_some()) {
             // As for a phone with follow-me.
@@ -398,6 +412,13 @@ fn park(slot: Option<u8>, back: Option<&SipUsername>, seconds: u16, aloud: bool,
 
 /// A tenant's parking lot. A lamp for slot 1 watches `park+1`.
 pub(super) const PARK: &str = "park";
+
+/// Takes the first call that rings at one of these. Where none does, a switch goes on with the next application; once one was taken, it runs
+/// no other (`pickup_function` in mod_dptools.c).
+fn pick_up(from: &[Pickup], domain: &Domain) -> Vec<Action> {
+    let picks = from.iter().map(|from| action("pickup", format!("{from}@{domain}")));
+    picks.chain([action("hangup", "NO_PICKUP")]).collect()
+}
 
 /// A conference that calls its members; their phones answer automatically.
 fn page(id: uuid::Uuid, members: &[String], two_way: bool, domain: &Domain) -> Vec<Action> {

@@ -195,11 +195,19 @@ impl Carried<'_> {
         }
         variables.extend(offered_codecs(config.codecs.as_ref()).split(',').map(ToOwned::to_owned));
         // RFC 5806. Whose carrier does not know the header, ignores it. Why the call was forwarded is not said.
-        if let (true, Some(number)) = (self.diverted, self.caller_id) {
+        let mut has_commas = false;
+        if let (true, Some(caller_id)) = (self.diverted, self.caller_id) {
             let host = config.host.as_str();
             let host = host.split_once(':').map_or(host, |(host, _)| host);
-            variables
-                .push(format!("sip_h_Diversion=<sip:{}@{host}>;reason=unknown", config.caller_id_format.write(number)));
+            let shown = config.caller_id_format.write(caller_id);
+            variables.push(format!("sip_h_Diversion=<sip:{shown}@{host}>;reason=unknown"));
+            // RFC 7044: whom the call was for first, and where it was mapped to.
+            if config.history_info && matches!(self.dialled, Dialling::Number(_)) {
+                has_commas = true;
+                variables.push(format!(
+                    "sip_h_History-Info=<sip:{shown}@{host}>;index=1,<sip:{number}@{host}>;index=1.1;mp=1"
+                ));
+            }
         }
         let withheld = self.withheld && matches!(self.dialled, Dialling::Number(_));
         variables.extend(withheld::of_leg(config, withheld));
@@ -207,14 +215,16 @@ impl Carried<'_> {
             let mark = Mark { call, callee: callee.to_owned(), carrier: carrier.id };
             variables.push(format!("presence_data={mark}"));
         }
-        let Some(limit) = limit.and_then(|limit| u32::try_from(limit).ok()) else {
-            return format!("[{}]sofia/gateway/{}/{number}", variables.join(","), gateway(carrier.id));
-        };
-        // On the leg that costs, whoever it is connected to later. All variables that begin with `execute_on_answer` are run
-        // (`switch_channel_execute_on` in switch_channel.c). `^^!`: the tone has commas.
-        variables.push(format!("execute_on_answer_1=sched_hangup +{limit} {OUT_OF_MONEY}"));
-        variables.push(format!("execute_on_answer_2=sched_broadcast +{} {WARNING} bleg", warn_after(limit)));
-        format!("[^^!{}]sofia/gateway/{}/{number}", variables.join("!"), gateway(carrier.id))
+        if let Some(limit) = limit.and_then(|limit| u32::try_from(limit).ok()) {
+            // On the leg that costs, whoever it is connected to later. All variables that begin with `execute_on_answer` are run
+            // (`switch_channel_execute_on` in switch_channel.c).
+            has_commas = true;
+            variables.push(format!("execute_on_answer_1=sched_hangup +{limit} {OUT_OF_MONEY}"));
+            variables.push(format!("execute_on_answer_2=sched_broadcast +{} {WARNING} bleg", warn_after(limit)));
+        }
+        // `^^!`: another separator, where a tone or a header has commas.
+        let variables = if has_commas { format!("^^!{}", variables.join("!")) } else { variables.join(",") };
+        format!("[{variables}]sofia/gateway/{}/{number}", gateway(carrier.id))
     }
 }
 

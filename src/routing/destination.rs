@@ -58,6 +58,7 @@ impl Router<'_, '_> {
             seconds: group.ring_seconds,
             in_order: group.strategy != Strategy::All,
             confirm: group.confirm,
+            pickup: group.pickup,
             then,
         })
     }

@@ -47,9 +47,9 @@ impl Ring {
 }
 
 impl RingGroup {
-    /// In order, each member rings alone.
+    /// In order, each member rings alone, unless colleagues may pick the call up.
     fn is_fork(&self) -> bool {
-        !self.in_order && self.members.len() > 1
+        self.pickup.is_some() || !self.in_order && self.members.len() > 1
     }
 
     fn phones(&self) -> impl Iterator<Item = &Member> {

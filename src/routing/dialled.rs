@@ -1,7 +1,7 @@
 //! The kind of thing that a caller dialled, recognised by its form and the tenant's feature codes.
 
 use super::{emergency, plan::Plan, withheld};
-use crate::model::call_handling::AtQueues;
+use crate::model::{call_handling::AtQueues, lamp::Lamp};
 use crate::text::{DialNumber, ExtensionNumber, SipUsername};
 
 /// A suffix: `NAME~after` is dialled after `NAME` was rung and did not take the call.
@@ -37,7 +37,11 @@ pub enum Feature {
     ForwardOff,
     DoNotDisturb(bool),
     Pickup(ExtensionNumber),
+    /// Of a call that rings in a group of the caller's.
+    PickupAny,
     Intercom(ExtensionNumber),
+    /// What a key with a lamp dials.
+    Key(Lamp, ExtensionNumber),
     /// `None`: in any free slot.
     Park(Option<u8>),
     SpeedDial(String),
@@ -62,6 +66,9 @@ impl Dialled {
         if let Some(slot) = number.strip_prefix("park+") {
             return slot_of(slot).map_or(Self::Nonsense, |slot| Self::Feature(Feature::Park(Some(slot))));
         }
+        if let Some((lamp, number)) = Lamp::read(number) {
+            return Self::Feature(Feature::Key(lamp, number));
+        }
         if let Some((withholds, number)) = withheld::dialled(number, plan) {
             return Self::Feature(Feature::Withhold { withholds, number });
         }
@@ -81,9 +88,12 @@ impl Dialled {
     #[must_use]
     pub fn by_name(&self) -> Option<&str> {
         match self {
-            Self::Feature(Feature::Voicemail(Some(number)) | Feature::Pickup(number) | Feature::Intercom(number)) => {
-                Some(number.as_str())
-            }
+            Self::Feature(
+                Feature::Voicemail(Some(number))
+                | Feature::Pickup(number)
+                | Feature::Intercom(number)
+                | Feature::Key(_, number),
+            ) => Some(number.as_str()),
             Self::Name(name) => Some(name.as_str()),
             Self::Emergency(_) | Self::Feature(_) | Self::Number(_) | Self::Nonsense => None,
         }
@@ -100,6 +110,7 @@ impl Dialled {
                     | Feature::ForwardOff
                     | Feature::DoNotDisturb(_)
                     | Feature::AtQueues(_)
+                    | Feature::PickupAny
             )
         )
     }
@@ -129,6 +140,7 @@ fn feature(number: &str, plan: &Plan) -> Option<Dialled> {
         4 if rest.is_empty() => Some(Feature::ForwardOff),
         5 if rest.is_empty() => Some(Feature::DoNotDisturb(true)),
         6 if rest.is_empty() => Some(Feature::DoNotDisturb(false)),
+        7 if rest.is_empty() => Some(Feature::PickupAny),
         7 => ExtensionNumber::parse(rest).ok().map(Feature::Pickup),
         8 => ExtensionNumber::parse(rest).ok().map(Feature::Intercom),
         9 if rest.is_empty() => Some(Feature::Park(None)),

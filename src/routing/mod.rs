@@ -34,7 +34,7 @@ pub use self::{
     dialled::{AFTER, Dialled, Feature, IN_MENU, MESSAGE},
     hops::{Hops, MOST_HOPS, MOST_LEADS},
     plan::Plan,
-    route::{Handle, Keep, Ring, RingGroup, Route, Routed, Then},
+    route::{Handle, Keep, Pickup, Ring, RingGroup, Route, Routed, Then},
     trace::{Trace, Tried},
 };
 pub use crate::model::refusal::{Announcements, Refusal};
@@ -44,7 +44,7 @@ use uuid::Uuid;
 
 use self::{callee::Callee, trial::Done};
 use crate::{
-    model::{call_handling::CallHandling, destination::Config, settings::Feature as Switch},
+    model::{call_handling::CallHandling, destination::Config, lamp::Lamp, settings::Feature as Switch},
     text::{DeviceId, DialNumber, Domain, E164, ExtensionNumber, Notation, Prefix, SipUsername},
 };
 
@@ -100,6 +100,8 @@ pub struct Group {
     /// Whoever answers must press 1 to take the call.
     pub confirm: bool,
     pub otherwise: Option<crate::model::destination::Target>,
+    /// The group's id, if its members may pick up its calls.
+    pub pickup: Option<Uuid>,
 }
 
 #[derive(
@@ -380,6 +382,7 @@ impl Router<'_, '_> {
             | Feature::ForwardOff
             | Feature::DoNotDisturb(_)
             | Feature::AtQueues(_)
+            | Feature::PickupAny
                 if self.call.caller.is_none() =>
             {
                 Route::Refused(Refusal::NotSignedIn)
@@ -391,9 +394,15 @@ impl Router<'_, '_> {
             Feature::AtQueues(_) if !self.may_use(Switch::Queues) => Route::Refused(Refusal::SwitchedOff),
             Feature::AtQueues(state) => handle(found, Handle::AtQueues(*state)),
             Feature::Pickup(_) => {
-                self.looked.at_caller = true;
+                // The phone that picks up is named to the caller.
+                self.is_for_this_call = true;
                 with_extension(found, |extension| Route::Pickup { extension })
             }
+            Feature::PickupAny => {
+                self.is_for_this_call = true;
+                with_extension(found, |_| Route::PickupAny { from: Vec::new() })
+            }
+            Feature::Key(lamp, number) => self.key(*lamp, number, found),
             Feature::Intercom(_) => match found {
                 // The phone would answer by itself.
                 Some(Found::Extension(extension)) if extension.active && extension.calls.do_not_disturb => {
@@ -414,6 +423,22 @@ impl Router<'_, '_> {
                 Some(number) => Route::Lead { to: number.to_string(), on_behalf_of: None, own_mailbox: false },
                 None => Route::Refused(Refusal::Unallocated),
             },
+        }
+    }
+
+    /// A key with a lamp. One's own switches what it shows on or off, if that is possible; others call whom they are about.
+    fn key(&mut self, lamp: Lamp, number: &ExtensionNumber, found: Option<&Found>) -> Route {
+        self.looked.at_caller = true;
+        let own = match found {
+            Some(Found::Extension(extension)) if self.call.caller == Some(&extension.sip_username) => Some(extension),
+            _ => None,
+        };
+        match (lamp, own) {
+            (Lamp::DoNotDisturb, Some(own)) => handle(found, Handle::DoNotDisturb(!own.calls.do_not_disturb)),
+            (Lamp::Forward, Some(own)) if own.calls.forward_always.is_some() => handle(found, Handle::Forward(None)),
+            // Where to, a key does not say.
+            (Lamp::Forward, Some(_)) => Route::Refused(Refusal::Unallocated),
+            _ => Route::Lead { to: number.to_string(), on_behalf_of: None, own_mailbox: false },
         }
     }
 

@@ -68,6 +68,10 @@ pub enum Route {
     Pickup {
         extension: SipUsername,
     },
+    /// Take the first call that rings at any of these. Whoever routes looks them up: what the caller's groups are, routing doesn't know.
+    PickupAny {
+        from: Vec<Pickup>,
+    },
     Intercom {
         extension: SipUsername,
     },
@@ -124,7 +128,28 @@ pub struct RingGroup {
     pub seconds: u16,
     pub in_order: bool,
     pub confirm: bool,
+    /// The group's id, if its members may pick the call up.
+    pub pickup: Option<Uuid>,
     pub then: Option<String>,
+}
+
+/// Where a call may be picked up from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pickup {
+    /// A call to this group.
+    Group(Uuid),
+    /// A call to this extension.
+    Extension(SipUsername),
+}
+
+impl std::fmt::Display for Pickup {
+    /// The key of mod_dptools' pickup endpoint, without the domain. No SIP username has a `+` inside.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Group(id) => write!(f, "group+{}", id.simple()),
+            Self::Extension(name) => write!(f, "{name}"),
+        }
+    }
 }
 
 /// What follows when the phone doesn't take the call.
@@ -194,6 +219,7 @@ impl Route {
             Self::Announce { .. } => "announcement",
             Self::Page { .. } => "page",
             Self::Pickup { .. } => "pickup",
+            Self::PickupAny { .. } => "group_pickup",
             Self::Intercom { .. } => "intercom",
             Self::Park { .. } => "park",
             Self::Handle { .. } => "call_handling",

@@ -9,6 +9,7 @@
 use super::{
     Action, Hops, Ring, Route, Tenant, Then,
     action::{action, set},
+    withheld,
 };
 use crate::{
     model::{channel, language::Language},
@@ -77,7 +78,11 @@ pub fn may_fail(route: &Route) -> bool {
     match route {
         Route::Ring(ring) => ring.then == Then::Hangup,
         Route::RingGroup(group) => group.then.is_none(),
-        Route::Intercom { .. } | Route::Pickup { .. } | Route::Refused(_) | Route::Outside(_) => true,
+        Route::Intercom { .. }
+        | Route::Pickup { .. }
+        | Route::PickupAny { .. }
+        | Route::Refused(_)
+        | Route::Outside(_) => true,
         _ => false,
     }
 }
@@ -93,6 +98,26 @@ pub fn back_to(by: &SipUsername, home: &Domain) -> Action {
 pub fn takes(phone: &SipUsername, home: &Domain) -> Vec<Action> {
     let mut actions = vec![action("unset", channel::MADE_BY)];
     actions.extend(introduces(channel::TAKEN_BY, phone, home).map(|(name, value)| set(name, value)));
+    actions
+}
+
+/// What a switch runs before a phone picks up a call that rings elsewhere. The switch gives the phone's channel the profile of a leg that was
+/// called: the caller's name and number in `caller_id_…`, and its own former ones in `callee_id_…` (`pickup_function` in mod_dptools.c). Once
+/// both are connected, each phone is told of the other by these (`send_display` in switch_ivr_bridge.c).
+///
+/// - `name`, `number`: whom the caller sees. By the phone's From, that would be the SIP username.
+/// - The phone must not write its own name over the caller's when it is answered ([`withheld::TELLS`]).
+/// - The answer to its INVITE would name its own `callee_id_…` (`generate_pai_str` in mod_sofia.c).
+#[must_use]
+pub fn picks_up(name: Option<&CallerName>, number: Option<&str>) -> Vec<Action> {
+    let mut actions = withheld::TELLS.map(|variable| action("unset", variable)).to_vec();
+    actions.push(set("sip_cid_in_1xx", false));
+    let number = number.filter(|number| number.bytes().all(|b| b.is_ascii_alphanumeric() || b"+*#._-".contains(&b)));
+    if let Some(number) = number {
+        let name = name.map_or(number, CallerName::as_str);
+        actions.push(action("set_profile_var", format!("caller_id_name={name}")));
+        actions.push(action("set_profile_var", format!("caller_id_number={number}")));
+    }
     actions
 }
 

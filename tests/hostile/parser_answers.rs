@@ -88,6 +88,7 @@ impl<'n> Tenant<'n> {
             strategy: dialplane::routing::Strategy::All,
             confirm: false,
             follow_forwards: false,
+            pickup: false,
             otherwise: None,
         };
         let group = groups::create(&mut change, id, group).await.unwrap().id;

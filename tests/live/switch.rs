@@ -203,16 +203,22 @@ fn prompts(folder: &Path) {
 
 /// A WAV file: 16 bits, mono, 8 kHz.
 pub fn write_silence(path: &Path) {
-    let data = [0_u8; 1600];
+    write_sound(path, &[0; 800]);
+}
+
+/// The same with these samples.
+pub fn write_sound(path: &Path, samples: &[i16]) {
+    let data = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect::<Vec<_>>();
+    let length = u32::try_from(data.len()).unwrap();
     let mut wav = Vec::from(&b"RIFF"[..]);
-    wav.extend(36_u32.wrapping_add(1600).to_le_bytes());
+    wav.extend(36_u32.wrapping_add(length).to_le_bytes());
     wav.extend(b"WAVEfmt ");
     wav.extend(16_u32.to_le_bytes());
     wav.extend([1_u16, 1].map(u16::to_le_bytes).concat());
     wav.extend([8000_u32, 16_000].map(u32::to_le_bytes).concat());
     wav.extend([2_u16, 16].map(u16::to_le_bytes).concat());
     wav.extend(b"data");
-    wav.extend(1600_u32.to_le_bytes());
+    wav.extend(length.to_le_bytes());
     wav.extend(data);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, wav).unwrap();

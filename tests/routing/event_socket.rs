@@ -42,6 +42,10 @@ pub struct Played {
     pub lists: BTreeMap<&'static str, Vec<serde_json::Value>>,
     /// Every command that changes something.
     pub told: Vec<String>,
+    /// The events that it was told to fire, each with its headers.
+    pub fired: Vec<String>,
+    /// Whether a queue's agents are available.
+    pub serves: bool,
     /// The jobs of the calls that it was told to make.
     pub jobs: Vec<Uuid>,
     since: Option<Instant>,
@@ -100,6 +104,22 @@ impl EventSocket {
         self.has().gateways = gateways.collect();
     }
 
+    /// Waits until it was told to fire an event with all these headers, such as `answer-state: confirmed`. Returns the event.
+    pub async fn fired(&self, headers: &[&str]) -> String {
+        let since = Instant::now();
+        loop {
+            let all = self.has().fired.clone();
+            let found = all.iter().rfind(|event| {
+                headers.iter().all(|header| event.lines().any(|line| line.eq_ignore_ascii_case(header)))
+            });
+            if let Some(found) = found {
+                return found.clone();
+            }
+            assert!(since.elapsed() < std::time::Duration::from_mins(1), "{headers:?}: {all:#?}");
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+
     /// The commands since the last call.
     pub fn told(&self) -> Vec<String> {
         std::mem::take(&mut self.has().told)
@@ -126,9 +146,11 @@ async fn serve(stream: TcpStream, played: &Mutex<Played>, events: &broadcast::Se
         };
         if !line.is_empty() {
             command.push_str(&line);
+            command.push('\n');
             continue;
         }
         let command = std::mem::take(&mut command);
+        let command = command.trim_end();
         let reply = |text: &str| format!("Content-Type: command/reply\nReply-Text: {text}\n\n");
         let answer = if let Some(command) = command.strip_prefix("api ") {
             let said = played.lock().unwrap().does(command);
@@ -145,6 +167,9 @@ async fn serve(stream: TcpStream, played: &Mutex<Played>, events: &broadcast::Se
                 return None;
             }
             reply(if password == PASSWORD { "+OK accepted" } else { "-ERR invalid" })
+        } else if let Some(event) = command.strip_prefix("sendevent ") {
+            played.lock().unwrap().fired.push(event.to_owned());
+            reply("+OK")
         } else if command.starts_with("event json ") {
             subscribed = true;
             reply("+OK event listener enabled json")
@@ -209,6 +234,14 @@ impl Played {
             }
             _ if command.starts_with("acl ") => return (!self.distrusts).to_string(),
             _ if command.starts_with("callcenter_config queue count members ") => return format!("{}\n", self.waiting),
+            _ if command.starts_with("callcenter_config queue list members ") => {
+                let row = |n| format!("{}|Waiting|{n}", Uuid::from_u128(u128::from(n)));
+                return list("session_uuid|state|score", (0..self.waiting).map(row));
+            }
+            _ if command.starts_with("callcenter_config queue list agents ") => {
+                let status = if self.serves { "Available" } else { "Logged Out" };
+                return list("status|calls_answered|talk_time", std::iter::once(format!("{status}|0|0")));
+            }
             "callcenter_config queue list" => {
                 return list("name|strategy", self.queues.iter().map(|name| format!("{name}|ring-all")));
             }

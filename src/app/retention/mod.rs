@@ -28,7 +28,7 @@ const RECENT_DAYS: i64 = 14;
 const RECENT_RECORD_DAYS: i64 = 3;
 
 /// After how many days short-lived rows are deleted.
-const PASSING: [(Passing, i64); 12] = [
+const PASSING: [(Passing, i64); 13] = [
     (Passing::IdempotencyKeys, 1),
     (Passing::Sessions, 0),
     // For this time, a second use ends the session.
@@ -39,6 +39,7 @@ const PASSING: [(Passing, i64); 12] = [
     (Passing::Devices, 180),
     // A registration lasts a day at most.
     (Passing::Expulsions, 7),
+    (Passing::Lamps, 1),
     (Passing::Hosts, 30),
     // Until then, a late leg mends its call.
     (Passing::Legs, 31),

@@ -164,6 +164,12 @@ pub async fn delete_expired(db: &PgPool, what: Passing, before: DateTime<Utc>) -
             before,
             BATCH
         ),
+        Passing::Lamps => sqlx::query!(
+            "delete from lamp_news where (switch_id, extension_id) in (
+                select switch_id, extension_id from lamp_news where since < $1 limit $2 for update skip locked)",
+            before,
+            BATCH
+        ),
         Passing::Hosts => sqlx::query!(
             "delete from resolved_hosts where host in (
                 select host from resolved_hosts where tried_at < $1 limit $2 for update skip locked)",
@@ -214,6 +220,8 @@ pub enum Passing {
     Failures,
     Devices,
     Expulsions,
+    /// What lamps of a switch that was away were to show. Phones renew their watches sooner.
+    Lamps,
     Hosts,
     Legs,
     Channels,

@@ -58,7 +58,7 @@ impl TesterPage<'_> {
 }
 
 /// Results that reach nobody are named after their reasons, which are words of `route.` too.
-const REACHES: [&str; 20] = [
+const REACHES: [&str; 21] = [
     "echo",
     "extension",
     "group",
@@ -72,6 +72,7 @@ const REACHES: [&str; 20] = [
     "announcement",
     "page",
     "pickup",
+    "group_pickup",
     "intercom",
     "park",
     "call_handling",

@@ -49,7 +49,8 @@ pub struct FeatureCodes {
     pub forward_off: FeatureCode,
     pub do_not_disturb: FeatureCode,
     pub do_not_disturb_off: FeatureCode,
-    /// Picks up the call that rings at the number that follows.
+    /// Picks up the call that rings at the number that follows; alone, the first that rings in a group of the caller's that allows it, or at a
+    /// colleague there.
     pub pickup: FeatureCode,
     /// Calls the number that follows, whose phone answers by itself.
     pub intercom: FeatureCode,

@@ -58,7 +58,8 @@ fn one_step_leaves_no_variables_for_the_next() {
     assert!(at(&menu, "unset dialplane_on_behalf") < at(&menu, "ivr"));
     // After a group whose members must confirm, the next person to answer need not press 1.
     let members = vec![super::member("1000")];
-    let group = RingGroup { members, seconds: 20, in_order: false, confirm: true, then: Some("500".into()) };
+    let group =
+        RingGroup { members, seconds: 20, in_order: false, confirm: true, pickup: None, then: Some("500".into()) };
     let group = lines(&Route::RingGroup(group));
     assert!(at(&group, "bridge") < at(&group, "unset group_confirm_key"));
     assert!(at(&group, "unset group_confirm_file") < at(&group, "transfer"));
@@ -85,7 +86,8 @@ fn one_step_leaves_no_variables_for_the_next() {
 fn bridges(in_order: bool, then: Option<&str>) -> Vec<String> {
     let forwarded = Member { forward: Some(DialNumber::parse("+491701234567").unwrap()), ..member("1001") };
     let members = vec![member("1000"), forwarded];
-    let group = RingGroup { members, seconds: 5, in_order, confirm: false, then: then.map(ToOwned::to_owned) };
+    let group =
+        RingGroup { members, seconds: 5, in_order, confirm: false, pickup: None, then: then.map(ToOwned::to_owned) };
     let actions = Route::RingGroup(group).actions(&tenant(), Hops::default());
     let shown = actions.iter().filter(|a| a.application == "bridge" || a.data.starts_with('c'));
     shown.map(|a| format!("{} {}", a.application, a.data)).collect()
@@ -93,7 +95,7 @@ fn bridges(in_order: bool, then: Option<&str>) -> Vec<String> {
 
 #[test]
 fn in_a_group_in_order_each_member_rings_for_its_own_time() {
-    let outside = "[^^!loopback_export=dialplane_on_behalf,dialplane_hops,dialplane_withhold!dialplane_on_behalf=1001!dialplane_hops=5:0:+491701234567!loopback_bowout=false]loopback/+491701234567/acme.test";
+    let outside = "[^^!loopback_export=dialplane_on_behalf,dialplane_hops,dialplane_withhold,originator_codec,export_vars!originator_codec=PCMA,PCMU!export_vars=originator_codec!dialplane_on_behalf=1001!dialplane_hops=5:0:+491701234567!loopback_bowout=false]loopback/+491701234567/acme.test";
     let at_once = format!("bridge user/1000@acme.test,{outside}");
     assert_eq!(bridges(false, None), ["set call_timeout=5", "set continue_on_fail=false", &at_once]);
     let outside = format!("bridge {outside}");
@@ -114,6 +116,7 @@ fn groups_whose_members_forward_to_each_others_groups_do_not_multiply_a_call() {
         ring_seconds: 20,
         strategy: Strategy::All,
         confirm: false,
+        pickup: None,
         otherwise: None,
     });
     let legs = |led| {
@@ -152,7 +155,7 @@ fn ring(follow: &Value, pickup: bool) -> Route {
 
 fn group(members: &[&str], in_order: bool) -> Route {
     let members = members.iter().map(|name| super::member(name)).collect();
-    Route::RingGroup(RingGroup { members, seconds: 20, in_order, confirm: false, then: None })
+    Route::RingGroup(RingGroup { members, seconds: 20, in_order, confirm: false, pickup: None, then: None })
 }
 
 #[test]
@@ -194,7 +197,8 @@ fn in_a_fork_each_device_has_a_leg_of_its_own() {
 fn a_member_that_forwards_rings_no_device_and_a_large_group_stays_within_what_a_switch_calls_at_once() {
     let forwards = Member { forward: Some(DialNumber::parse("+491701234567").unwrap()), ..super::member("1001") };
     let members = vec![super::member("1000"), forwards];
-    let mut route = Route::RingGroup(RingGroup { members, seconds: 20, in_order: false, confirm: false, then: None });
+    let mut route =
+        Route::RingGroup(RingGroup { members, seconds: 20, in_order: false, confirm: false, pickup: None, then: None });
     assert_eq!(route.in_fork(), [&SipUsername::parse("1000").unwrap()]);
     route.ring_devices(|_| ids(2));
     assert_eq!(bridge(&route).matches("user/").count(), 2);

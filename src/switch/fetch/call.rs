@@ -1,9 +1,6 @@
 //! Calls: in a tenant's context, from outside, and out of the platform.
 
-use std::{
-    future::Future,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{future::Future, sync::Arc};
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -107,7 +104,7 @@ impl Fetch {
             comes_back,
             transfer,
             caller_name: dialplan.caller_name.as_deref().and_then(|name| CallerName::parse(name).ok()),
-            turn: self.turns.fetch_add(1, Ordering::Relaxed),
+            turn: self.turns.next(context, number),
             call: dialplan.call,
             extension: dialplan.phone.extension,
             own_number: dialplan.phone.own_number.as_deref().and_then(|number| E164::parse(number).ok()),

@@ -9,7 +9,7 @@ use crate::{
     model::{call_handling::CallHandling, destination::Target, number::Choice},
     node::generations::Former,
     routing::{
-        self, Found, Strategy,
+        self, Found, Pickup, Strategy,
         carried::{Carrier, Offer},
         on_net::OnNet,
         outbound::{Caller, HeldNumber},
@@ -31,6 +31,7 @@ struct FoundRow {
     strategy: Option<Strategy>,
     confirm: Option<bool>,
     otherwise: Option<Json<Target>>,
+    pickup: Option<bool>,
     members: Option<Json<Vec<routing::Member>>>,
     destination_id: Option<Uuid>,
 }
@@ -51,6 +52,7 @@ macro_rules! found_in {
             strategy: $row.strategy,
             confirm: $row.confirm,
             otherwise: $row.otherwise,
+            pickup: $row.pickup,
             members: $row.members,
             destination_id: $row.destination_id,
         })
@@ -71,13 +73,14 @@ fn found(row: FoundRow) -> Option<Found> {
             calls: row.calls.map(|calls| calls.0).unwrap_or_default(),
         }));
     }
-    if row.group_id.is_some() {
+    if let Some(id) = row.group_id {
         return Some(Found::Group(routing::Group {
             members: row.members.map(|members| members.0).unwrap_or_default(),
             ring_seconds,
             strategy: row.strategy.unwrap_or_default(),
             confirm: row.confirm == Some(true),
             otherwise: row.otherwise.map(|otherwise| otherwise.0),
+            pickup: (row.pickup == Some(true)).then_some(id),
         }));
     }
     row.destination_id.map(Found::Destination)
@@ -107,7 +110,7 @@ pub async fn dialled(
                e.sip_username as "sip_username?: SipUsername", e.status = 'active' as active,
                coalesce(e.ring_seconds, r.ring_seconds) as ring_seconds, e.voicemail_enabled as "voicemail?",
                e.calls as "calls?: Json<CallHandling>", r.id as "group_id?", r.strategy as "strategy?: Strategy",
-               r.confirm as "confirm?", r.otherwise as "otherwise?: Json<Target>",
+               r.confirm as "confirm?", r.otherwise as "otherwise?: Json<Target>", r.pickup as "pickup?",
                (select jsonb_agg(jsonb_build_object('extension', m.sip_username, 'forward',
                                                     case when r.follow_forwards then m.calls->>'forward_always' end)
                                  order by gm.position)
@@ -133,6 +136,41 @@ pub async fn dialled(
     let found = found_in!(row);
     let tenant = tenant_of!(tenant, row);
     Ok(Some(DialledRow { tenant, plan: row.plan, found }))
+}
+
+/// Where an extension may pick up calls: those of its groups that allow it first, then those of colleagues in any of its groups. With the
+/// tenant's generation.
+pub async fn pickups(
+    db: impl PgExecutor<'_>,
+    tenant: Uuid,
+    extension: Uuid,
+) -> sqlx::Result<Option<(i64, Vec<Pickup>)>> {
+    let row = sqlx::query!(
+        r#"
+        select g.generation,
+               array(select r.id from group_members o
+                       join groups r on r.tenant_id = o.tenant_id and r.id = o.group_id
+                      where o.tenant_id = g.scope and o.extension_id = $2 and r.pickup
+                      order by r.id limit 50) as "groups!",
+               array(select distinct m.sip_username from group_members o
+                       join group_members c on c.tenant_id = o.tenant_id and c.group_id = o.group_id
+                       join extensions m on m.tenant_id = c.tenant_id and m.id = c.extension_id
+                      where o.tenant_id = g.scope and o.extension_id = $2 and m.id <> $2 and m.status = 'active'
+                        and coalesce((m.calls->>'pickup')::bool, false)
+                      order by m.sip_username limit 200) as "colleagues!"
+          from generation g
+         where g.scope = $1
+        "#,
+        tenant,
+        extension
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| {
+        let colleagues = row.colleagues.iter().filter_map(|name| SipUsername::parse(name).ok());
+        let from = row.groups.into_iter().map(Pickup::Group).chain(colleagues.map(Pickup::Extension));
+        (row.generation, from.collect())
+    }))
 }
 
 /// A phone number as one statement saw it.
@@ -164,7 +202,7 @@ pub async fn number(db: impl PgExecutor<'_>, number: &E164) -> sqlx::Result<Numb
                e.sip_username as "sip_username?: SipUsername", e.status = 'active' as active,
                coalesce(e.ring_seconds, r.ring_seconds) as ring_seconds, e.voicemail_enabled as "voicemail?",
                e.calls as "calls?: Json<CallHandling>", r.id as "group_id?", r.strategy as "strategy?: Strategy",
-               r.confirm as "confirm?", r.otherwise as "otherwise?: Json<Target>",
+               r.confirm as "confirm?", r.otherwise as "otherwise?: Json<Target>", r.pickup as "pickup?",
                (select jsonb_agg(jsonb_build_object('extension', m.sip_username, 'forward',
                                                     case when r.follow_forwards then m.calls->>'forward_always' end)
                                  order by gm.position)

@@ -36,6 +36,7 @@ pub mod served;
 pub mod sofia;
 pub mod store;
 mod together;
+mod turns;
 pub mod upload;
 pub mod whole;
 
@@ -131,8 +132,7 @@ pub struct Fetch {
     pub metrics: FetchMetrics,
     rosters: Rosters,
     plans: Plans,
-    /// Counts calls, so that the members of a group can take turns.
-    turns: AtomicU64,
+    turns: turns::Turns,
     late: late::Late,
     guesses: guesses::Guesses,
     flights: Arc<Flights<Filled>>,
@@ -190,7 +190,7 @@ impl Fetch {
             metrics: FetchMetrics::register(),
             rosters: Rosters::default(),
             plans: Plans::default(),
-            turns: AtomicU64::new(0),
+            turns: turns::Turns::new(),
             late: late::Late::default(),
             guesses: guesses::Guesses::default(),
             flights: Arc::default(),

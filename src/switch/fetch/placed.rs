@@ -90,10 +90,15 @@ impl PlacedCall {
             let (name, number) = (self.caller_name.as_ref(), self.caller_number.as_deref());
             let shown = if self.withheld { (None, None) } else { (name, number) };
             actions.extend(transfers::comes_back(plan.settings.language, shown.0, shown.1));
-        } else if let (Route::Pickup { .. } | Route::Park { .. }, None, Some(phone)) =
+        } else if let (Route::Pickup { .. } | Route::PickupAny { .. } | Route::Park { .. }, None, Some(phone)) =
             (route, &self.transfer, &self.caller)
         {
             actions.extend(transfers::takes(phone, &tenant.domain));
+            if !matches!(route, Route::Park { .. }) {
+                let shown = (self.caller_name.as_ref(), self.caller_number.as_deref());
+                let (name, number) = if self.withheld { (None, None) } else { shown };
+                actions.extend(transfers::picks_up(name, number));
+            }
         }
         actions.extend(if transfers::may_fail(route) {
             self.transferred(run, &tenant.domain)

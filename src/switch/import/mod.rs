@@ -242,6 +242,7 @@ async fn take_group(
         strategy: Strategy::All,
         confirm: false,
         follow_forwards: false,
+        pickup: false,
         otherwise: None,
         members,
     };

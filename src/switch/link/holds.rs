@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::{
     VisitError,
     ear::{self, Ear, Heard, Pace},
+    lamps::Lamps,
     place,
     socket::{Hold, Talk, Unanswered},
     store::{self, Due},
@@ -142,8 +143,11 @@ impl Link {
             Err(error) => return error,
         };
         tracing::info!(%switch, "the link to a switch is up");
-        let wanted = Notify::new();
+        let (wanted, lamps, shown) = (Notify::new(), Lamps::default(), Notify::new());
         let heard = |event: &Heard| {
+            if lamps.hear(event) {
+                shown.notify_one();
+            }
             if event.name() == "CUSTOM" && event.subclass().starts_with("sofia::gateway_") {
                 wanted.notify_one();
             }
@@ -151,6 +155,7 @@ impl Link {
         tokio::select! {
             ended = ear.listen(heard) => ended.into(),
             ended = self.visits(&talk, &wanted) => ended.into(),
+            ended = self.shows(&talk, &lamps, &shown) => ended.into(),
         }
     }
 
@@ -183,6 +188,30 @@ impl Link {
             }
             tokio::select! {
                 () = wanted.notified() => has_news = true,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+}
+
+impl Link {
+    /// Tells phones what their lamps show, as soon as there is something to tell.
+    async fn shows(&self, talk: &Talk, lamps: &Lamps, shown: &Notify) -> Unanswered {
+        if let Err(error) = lamps.begin(talk).await {
+            return error;
+        }
+        loop {
+            if self.hold.lasts() && lamps.has_news() {
+                match lamps.tell(&self.links.changes, talk, self.due.cluster).await {
+                    Ok(()) | Err(VisitError::Unanswered(Unanswered::NotHeld)) => {}
+                    Err(VisitError::Unanswered(error)) => return error,
+                    Err(error) => {
+                        tracing::warn!(switch = %self.due.switch, %error, "phones could not be told what their lamps show")
+                    }
+                }
+            }
+            tokio::select! {
+                () = shown.notified() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }

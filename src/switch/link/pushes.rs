@@ -51,12 +51,21 @@ impl FromStr for Thing {
 
 /// A queue's name on the switches ([`crate::routing::address`]). A queue with a name of another form is not ours, and is
 /// left alone.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueName(String);
 
 impl fmt::Display for QueueName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl QueueName {
+    /// The queue's id.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        // It was read from there.
+        self.0.split_once('.').and_then(|(id, _)| id.parse().ok()).unwrap_or_default()
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use freeswitch_esl_tokio::{EslClient, EslError, EslEventStream};
+use freeswitch_esl_tokio::{EslClient, EslError, EslEvent, EslEventStream, EslEventType};
 
 /// How long to wait for an answer. The next visit asks again soon enough.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -98,6 +98,18 @@ impl Talk {
 }
 
 impl Talk {
+    /// Has the switch fire a `PRESENCE_IN` with these headers, which must hold no line breaks.
+    pub(super) async fn fire_presence(&self, headers: &[(&str, String)]) -> Result<(), Unanswered> {
+        if self.hold.as_ref().is_some_and(|hold| !hold.lasts()) {
+            return Err(Unanswered::NotHeld);
+        }
+        let mut event = EslEvent::with_type(EslEventType::PresenceIn);
+        for (name, value) in headers {
+            event.set_header(*name, value.as_str());
+        }
+        in_time(self.client.sendevent(event)).await.map(drop)
+    }
+
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.client.is_connected()

@@ -85,7 +85,13 @@ pub async fn explain(db: &mut PgConnection, ask: &Question<'_>) -> sqlx::Result<
             turn: 0,
         };
         let mut trace = Trace::on();
-        let route = routing::route(&tenant, &plan, &call, found.as_ref(), &mut trace).route;
+        let mut route = routing::route(&tenant, &plan, &call, found.as_ref(), &mut trace).route;
+        if let (Route::PickupAny { from }, Some(routing::Found::Extension(extension))) = (&mut route, &found) {
+            *from = call_store::pickups(&mut *db, ask.tenant, extension.id)
+                .await?
+                .map(|(_, from)| from)
+                .unwrap_or_default();
+        }
         match &route {
             Route::Lead { to, on_behalf_of, .. } => {
                 let next = (to.clone(), on_behalf_of.clone());

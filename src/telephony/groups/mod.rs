@@ -46,6 +46,8 @@ pub struct Group {
     pub confirm: bool,
     /// Whether a member's unconditional forward is followed; otherwise the member's own phone rings. The member pays.
     pub follow_forwards: bool,
+    /// Whether any member may pick up a call that rings in the group, by the code for it alone.
+    pub pickup: bool,
     /// Where a call goes if nobody takes it.
     pub otherwise: Option<Target>,
     /// The ids of its extensions, in order.
@@ -73,6 +75,9 @@ pub struct NewGroup {
     #[serde(default)]
     #[arg(long)]
     pub follow_forwards: bool,
+    #[serde(default)]
+    #[arg(long)]
+    pub pickup: bool,
     #[arg(skip)]
     pub otherwise: Option<Target>,
     #[serde(default)]
@@ -92,6 +97,7 @@ pub struct GroupPatch {
     pub strategy: Option<Strategy>,
     pub confirm: Option<bool>,
     pub follow_forwards: Option<bool>,
+    pub pickup: Option<bool>,
     #[serde(default, deserialize_with = "patch")]
     #[schema(value_type = Option<Target>)]
     pub otherwise: Option<Option<Target>>,
@@ -110,6 +116,7 @@ pub async fn create(change: &mut Change, tenant: Uuid, new: NewGroup) -> Result<
         strategy: new.strategy,
         confirm: new.confirm,
         follow_forwards: new.follow_forwards,
+        pickup: new.pickup,
         otherwise: new.otherwise,
         members: new.members,
         version: 1,
@@ -151,6 +158,9 @@ pub async fn update(
     if let Some(follow) = patch.follow_forwards {
         after.follow_forwards = follow;
     }
+    if let Some(pickup) = patch.pickup {
+        after.pickup = pickup;
+    }
     if let Some(otherwise) = patch.otherwise {
         after.otherwise = otherwise;
     }
@@ -179,7 +189,7 @@ impl Group {
 impl NewGroup {
     /// What makes a group equal to this. Absent fields get the value that a new group has.
     fn into_patch(self) -> GroupPatch {
-        let Self { name, number, ring_seconds, strategy, confirm, follow_forwards, otherwise, members } = self;
+        let Self { name, number, ring_seconds, strategy, confirm, follow_forwards, pickup, otherwise, members } = self;
         GroupPatch {
             name: Some(name),
             number: Some(number),
@@ -187,6 +197,7 @@ impl NewGroup {
             strategy: Some(strategy),
             confirm: Some(confirm),
             follow_forwards: Some(follow_forwards),
+            pickup: Some(pickup),
             otherwise: Some(otherwise),
             members: Some(members),
         }

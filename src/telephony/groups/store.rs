@@ -20,6 +20,7 @@ struct Row {
     strategy: Strategy,
     confirm: bool,
     follow_forwards: bool,
+    pickup: bool,
     otherwise: Option<Json<Target>>,
     members: Vec<Uuid>,
     version: i64,
@@ -38,6 +39,7 @@ impl From<Row> for Group {
             strategy: row.strategy,
             confirm: row.confirm,
             follow_forwards: row.follow_forwards,
+            pickup: row.pickup,
             otherwise: row.otherwise.map(|otherwise| otherwise.0),
             members: row.members,
             version: row.version,
@@ -49,8 +51,8 @@ impl From<Row> for Group {
 
 pub async fn insert(db: &mut PgConnection, group: &Group) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into groups (tenant_id, id, name, shown_name, number, ring_seconds, strategy, confirm, otherwise, follow_forwards)
-         values ($1, $2, $3, nullif($4, $3), $5, $6, $7, $8, $9, $10)",
+        "insert into groups (tenant_id, id, name, shown_name, number, ring_seconds, strategy, confirm, otherwise, follow_forwards, pickup)
+         values ($1, $2, $3, nullif($4, $3), $5, $6, $7, $8, $9, $10, $11)",
         group.tenant_id,
         group.id,
         &group.handle() as _,
@@ -60,7 +62,8 @@ pub async fn insert(db: &mut PgConnection, group: &Group) -> sqlx::Result<()> {
         group.strategy as Strategy,
         group.confirm,
         group.otherwise.map(Json) as _,
-        group.follow_forwards
+        group.follow_forwards,
+        group.pickup
     )
     .execute(db)
     .await
@@ -70,7 +73,7 @@ pub async fn insert(db: &mut PgConnection, group: &Group) -> sqlx::Result<()> {
 pub async fn update(db: &mut PgConnection, group: &Group) -> sqlx::Result<()> {
     sqlx::query!(
         "update groups set name = $3, shown_name = nullif($4, $3), number = $5, ring_seconds = $6, strategy = $7, confirm = $8,
-                           otherwise = $9, follow_forwards = $10,
+                           otherwise = $9, follow_forwards = $10, pickup = $11,
                            version = version + 1, updated_at = now()
           where tenant_id = $1 and id = $2",
         group.tenant_id,
@@ -82,7 +85,8 @@ pub async fn update(db: &mut PgConnection, group: &Group) -> sqlx::Result<()> {
         group.strategy as Strategy,
         group.confirm,
         group.otherwise.map(Json) as _,
-        group.follow_forwards
+        group.follow_forwards,
+        group.pickup
     )
     .execute(db)
     .await
@@ -150,7 +154,7 @@ async fn select(
     sqlx::query_as!(
         Row,
         r#"select g.id, g.tenant_id, coalesce(g.shown_name, g.name) as "name!: GroupName", g.number as "number: _", g.ring_seconds,
-                  g.strategy as "strategy: Strategy", g.confirm, g.follow_forwards, g.otherwise as "otherwise: Json<Target>",
+                  g.strategy as "strategy: Strategy", g.confirm, g.follow_forwards, g.pickup, g.otherwise as "otherwise: Json<Target>",
                   array(select m.extension_id from group_members m
                          where m.tenant_id = g.tenant_id and m.group_id = g.id order by m.position) as "members!",
                   g.version, g.created_at, g.updated_at

@@ -544,6 +544,11 @@ impl Call {
         }
     }
 
+    /// Waits until a tone is heard, such as one in an announcement.
+    pub async fn hears_tone(&self, tone: u32) {
+        self.hears_that(&format!("{tone} Hz"), |heard| heard.tones.contains(&tone)).await;
+    }
+
     /// Waits until something is heard that is no phone: an announcement, a tone, music.
     pub async fn hears_something(&self) {
         self.hears_that("something", |heard| heard.loudness > 300.0 && heard.tones.is_empty()).await;

@@ -196,6 +196,13 @@ pub fn tones_in(samples: &[i16]) -> Vec<u32> {
     (0..TONES).map(|n| FIRST + n * STEP).filter(|tone| amplitude(samples, *tone) > AUDIBLE).collect()
 }
 
+/// So many seconds of a phone's tone, as loud as phones send it.
+pub fn tone(hertz: u32, seconds: u32) -> Vec<i16> {
+    let step = TAU * f64::from(hertz) / 8000.0;
+    #[expect(clippy::cast_possible_truncation, reason = "the loudness is far below the limit")]
+    (0..8000 * seconds).map(|n| (LOUDNESS * (step * f64::from(n)).sin()) as i16).collect()
+}
+
 /// Goertzel's algorithm, with a Hann window against leakage: how loud one tone is.
 fn amplitude(samples: &[i16], tone: u32) -> f64 {
     let count = f64::from(u32::try_from(samples.len()).unwrap());

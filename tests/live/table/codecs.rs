@@ -122,14 +122,57 @@ pub fn rows() -> Vec<Row> {
                 let rings = t.phone(1).rings().await;
                 let taken = t.carrier(0).rings().await;
                 let offered = taken.invite().codecs();
-                assert!(
-                    offered.contains(&"PCMU/8000".to_owned()) && offered.contains(&"PCMA/8000".to_owned()),
-                    "{offered:?}"
-                );
+                assert_eq!(&offered[..2], ["PCMA/8000", "PCMU/8000"], "{offered:?}");
+                assert!(offered.iter().all(|codec| !codec.starts_with("L16")), "{offered:?}");
                 let taken: Call = taken.answers().await;
                 call.answered().await;
                 t.talk((&call, t.phone(0)), (&taken, t.carrier(0))).await;
                 assert_eq!(rings.ended().await.status, 487);
+            },
+        ),
+        row("codecs: follow-me to a colleague offers their phone its own, and no L16", THREE, async |t| {
+            t.phone(0).speaks(&["PCMU"]);
+            t.phone(2).speaks(&["PCMA"]);
+            t.handle(1, json!({ "follow_me": [{ "number": "1002" }] })).await;
+            let call = t.phone(0).calls("1001");
+            let _rings = t.phone(1).rings().await;
+            let taken = t.phone(2).rings().await;
+            let offered = taken.invite().codecs();
+            assert!(offered.iter().all(|codec| !codec.starts_with("L16")), "{offered:?}");
+            for codec in ["opus/48000", "PCMU/8000", "PCMA/8000"] {
+                assert!(offered.iter().any(|one| one.to_lowercase().starts_with(&codec.to_lowercase())), "{offered:?}");
+            }
+            let taken = taken.answers().await;
+            call.answered().await;
+            t.talk((&call, t.phone(0)), (&taken, t.phone(2))).await;
+        }),
+        row(
+            "codecs: follow-me to a carrier with a list offers that list alone",
+            Needs::phones(2).agents(2).carriers_with(1, || json!({ "codecs": "PCMA" })),
+            async |t| {
+                t.handle(1, json!({ "follow_me": [{ "number": t.outside() }] })).await;
+                let call = t.phone(0).calls("1001");
+                let taken = t.carrier(0).rings().await;
+                assert_eq!(taken.invite().codecs(), ["PCMA/8000"]);
+                let taken = taken.answers().await;
+                call.answered().await;
+                t.talk((&call, t.phone(0)), (&taken, t.carrier(0))).await;
+            },
+        ),
+        row(
+            "codecs: a member's forward that a group follows offers a carrier no L16",
+            Needs::phones(2).agents(2).carriers(1),
+            async |t| {
+                t.handle(1, json!({ "forward_always": t.outside() })).await;
+                t.group("600", &[1], json!({ "follow_forwards": true })).await;
+                let call = t.phone(0).calls("600");
+                let taken = t.carrier(0).rings().await;
+                let offered = taken.invite().codecs();
+                assert_eq!(&offered[..2], ["PCMA/8000", "PCMU/8000"], "{offered:?}");
+                assert!(offered.iter().all(|codec| !codec.starts_with("L16")), "{offered:?}");
+                let taken = taken.answers().await;
+                call.answered().await;
+                t.talk((&call, t.phone(0)), (&taken, t.carrier(0))).await;
             },
         ),
         row(

@@ -1,6 +1,6 @@
 //! Connected line: whom phones show once a call is answered.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Needs, Row, row};
 use crate::phone::Call;
@@ -41,6 +41,87 @@ pub fn rows() -> Vec<Row> {
             third.shows_at_last("Phone 0 <1000>").await;
             names_nobody_wrongly(&[&call, &first, &second, &third]);
         }),
+        row("connected: after a pick-up, both show each other", Needs::phones(3), async |t| {
+            t.handle(1, json!({ "pickup": true })).await;
+            let call = t.phone(0).calls("1001");
+            let rings = t.phone(1).rings().await;
+            t.can_be_picked_up(t.extension(1)["sip_username"].as_str().unwrap()).await;
+            let picks = t.phone(2).calls("*81001");
+            picks.answered().await;
+            call.answered().await;
+            call.shows_at_last("Phone 2 <1002>").await;
+            picks.shows_at_last("Phone 0 <1000>").await;
+            names_nobody_wrongly(&[&call, &picks, &rings]);
+        }),
+        row("connected: after a pick-up in a group, both show each other", Needs::phones(3), async |t| {
+            let group = t.group("600", &[1, 2], json!({ "pickup": true })).await;
+            let call = t.phone(0).calls("600");
+            let rings = t.phone(1).rings().await;
+            t.can_be_picked_up(&format!("group+{}", simple(&group["id"]))).await;
+            let picks = t.phone(2).calls("*8");
+            picks.answered().await;
+            call.answered().await;
+            call.shows_at_last("Phone 2 <1002>").await;
+            picks.shows_at_last("Phone 0 <1000>").await;
+            names_nobody_wrongly(&[&call, &picks, &rings]);
+        }),
+        row(
+            "connected: after a pick-up of a caller from outside, the phone shows the caller",
+            Needs::phones(2).agents(1).carriers(1),
+            async |t| {
+                t.handle(0, json!({ "pickup": true })).await;
+                let call = t.comes_in("\"Eve\" <sip:+4915112345678@carrier.test>", t.number(0), &[]);
+                let _rings = t.phone(0).rings().await;
+                t.can_be_picked_up(t.extension(0)["sip_username"].as_str().unwrap()).await;
+                let picks = t.phone(1).calls("*81000");
+                picks.answered().await;
+                call.answered().await;
+                picks.shows_at_last("Eve <+4915112345678>").await;
+                names_nobody_wrongly(&[&picks]);
+            },
+        ),
+        row(
+            "connected: whoever picks a call up with their number withheld is not shown",
+            Needs::phones(3),
+            async |t| {
+                t.handle(1, json!({ "pickup": true })).await;
+                t.handle(2, json!({ "withhold_number": true })).await;
+                let call = t.phone(0).calls("1001");
+                let _rings = t.phone(1).rings().await;
+                t.can_be_picked_up(t.extension(1)["sip_username"].as_str().unwrap()).await;
+                let picks = t.phone(2).calls("*81001");
+                call.answered().await;
+                picks.shows_at_last("Phone 0 <1000>").await;
+                t.talk((&call, t.phone(0)), (&picks, t.phone(2))).await;
+                let user = t.extension(2)["sip_username"].as_str().unwrap();
+                for message in call.received() {
+                    let tells = message.headers.iter().find(|(name, value)| {
+                        name != "Record-Route" && ["1002", "Phone 2", user].iter().any(|told| value.contains(told))
+                    });
+                    assert!(tells.is_none(), "{tells:?}");
+                }
+            },
+        ),
+        row("connected: a caller with a withheld number stays unknown to who picks up", Needs::phones(3), async |t| {
+            t.handle(0, json!({ "withhold_number": true })).await;
+            t.handle(1, json!({ "pickup": true })).await;
+            let call = t.phone(0).calls("1001");
+            let _rings = t.phone(1).rings().await;
+            t.can_be_picked_up(t.extension(1)["sip_username"].as_str().unwrap()).await;
+            let picks = t.phone(2).calls("*81001");
+            call.answered().await;
+            picks.answered().await;
+            t.talk((&call, t.phone(0)), (&picks, t.phone(2))).await;
+            call.shows_at_last("Phone 2 <1002>").await;
+            let user = t.extension(0)["sip_username"].as_str().unwrap();
+            for message in picks.received() {
+                let tells = message
+                    .headers
+                    .iter()
+                    .find(|(_, value)| ["1000", "Phone 0", user].iter().any(|told| value.contains(told)));
+                assert!(tells.is_none(), "{tells:?}");
+            }
+        }),
         row("connected: after a call is fetched from its slot, both show each other", Needs::phones(3), async |t| {
             let (call, rings) = t.connect(0, 1).await;
             assert_eq!(rings.refers("*687").await, 202);
@@ -79,6 +160,11 @@ pub fn rows() -> Vec<Row> {
             names_nobody_wrongly(&[&call]);
         }),
     ]
+}
+
+/// An id as switches write it.
+fn simple(id: &Value) -> String {
+    id.as_str().unwrap().replace('-', "")
 }
 
 /// No phone is ever shown what a switch calls a leg for want of a name.

@@ -106,6 +106,72 @@ pub fn rows() -> Vec<Row> {
             call.answered().await;
             assert!(t.phone(1).rang().is_none());
         }),
+        row("a member who is not to be disturbed picks up a call of the group", THREE, async move |t| {
+            t.handle(2, json!({ "do_not_disturb": true })).await;
+            let group = t.group("600", &[1, 2], json!({ "pickup": true })).await;
+            let call = t.phone(0).calls("600");
+            let one = t.phone(1).rings().await;
+            t.can_be_picked_up(&key(&group)).await;
+            let picks = t.phone(2).calls("*8");
+            picks.answered().await;
+            call.answered().await;
+            t.talk((&call, t.phone(0)), (&picks, t.phone(2))).await;
+            assert_eq!(one.ended().await.status, 487);
+            assert!(t.phone(2).rang().is_none());
+        }),
+        row("who is in no group picks up none of its calls", Needs::phones(4), async move |t| {
+            let group = t.group("600", &[1], json!({ "pickup": true })).await;
+            t.group("601", &[3], json!({ "pickup": true })).await;
+            let call = t.phone(0).calls("600");
+            let one = t.phone(1).rings().await;
+            t.can_be_picked_up(&key(&group)).await;
+            for other in [2, 3] {
+                let ended = t.phone(other).calls("*8").ended().await;
+                assert!(ended.status >= 400, "{ended:?}");
+            }
+            let one = one.answers().await;
+            call.answered().await;
+            t.talk((&call, t.phone(0)), (&one, t.phone(1))).await;
+        }),
+        row("a call of a group that does not say so is not picked up", THREE, async move |t| {
+            t.group("600", &[1, 2], json!({})).await;
+            let call = t.phone(0).calls("600");
+            let (one, _two) = (t.phone(1).rings().await, t.phone(2).rings().await);
+            assert!(t.phone(2).calls("*8").ended().await.status >= 400);
+            let _one = one.answers().await;
+            call.answered().await;
+        }),
+        row("a call to a colleague of the group is picked up by the same code", THREE, async move |t| {
+            t.handle(1, json!({ "pickup": true })).await;
+            t.group("600", &[1, 2], json!({})).await;
+            let call = t.phone(0).calls("1001");
+            let one = t.phone(1).rings().await;
+            t.can_be_picked_up(t.extension(1)["sip_username"].as_str().unwrap()).await;
+            let picks = t.phone(2).calls("*8");
+            picks.answered().await;
+            t.talk((&call, t.phone(0)), (&picks, t.phone(2))).await;
+            assert_eq!(one.ended().await.status, 487);
+        }),
+        row("a group in order: the member who rings second is picked up from, too", Needs::phones(4), async move |t| {
+            let group = t.group("600", &[1, 2, 3], json!({ "strategy": "in_order", "pickup": true })).await;
+            let call = t.phone(0).calls("600");
+            t.phone(1).rings().await.declines(486).await;
+            let two = t.phone(2).rings().await;
+            t.can_be_picked_up(&key(&group)).await;
+            let picks = t.phone(3).calls("*8");
+            picks.answered().await;
+            t.talk((&call, t.phone(0)), (&picks, t.phone(3))).await;
+            assert_eq!(two.ended().await.status, 487);
+            assert!(t.phone(3).rang().is_none());
+        }),
+        row("a group whose phones all decline ends, although its calls may be picked up", THREE, async move |t| {
+            t.group("600", &[1, 2], json!({ "pickup": true, "ring_seconds": 20 })).await;
+            let call = t.phone(0).calls("600");
+            let (one, two) = (t.phone(1).rings().await, t.phone(2).rings().await);
+            one.declines(486).await;
+            two.declines(486).await;
+            assert_eq!(call.ended().await.status, 486);
+        }),
         row("a group in which nobody answers leads on, and all stop ringing", Needs::phones(4), async move |t| {
             let otherwise = json!({ "otherwise": { "kind": "extension", "id": t.extension_id(3) } });
             t.group("600", &[1, 2], otherwise).await;
@@ -127,4 +193,9 @@ pub fn rows() -> Vec<Row> {
             assert_eq!(two.ended().await.status, 487);
         }),
     ]
+}
+
+/// What a call of a group is picked up by.
+fn key(group: &serde_json::Value) -> String {
+    format!("group+{}", group["id"].as_str().unwrap().replace('-', ""))
 }

@@ -25,6 +25,84 @@ pub fn rows() -> Vec<Row> {
             let (status, _watch) = t.phone(0).subscribes("dialog", "1000@row0.other.test").await;
             assert!(status >= 400, "{status}");
         }),
+        row("a lamp shows that a colleague is not to be disturbed, by code", Needs::phones(3), async |t| {
+            let mut lamp = t.phone(2).watches("dnd-1001").await;
+            lamp.says("</dialog-info>").await;
+            t.phone(1).calls("*78").ended().await;
+            lamp.says("<state>confirmed</state>").await;
+            t.phone(1).calls("*79").ended().await;
+            lamp.says("<state>terminated</state>").await;
+        }),
+        row("a lamp of do not disturb that is watched later shows what is so", Needs::phones(2), async |t| {
+            t.handle(1, json!({ "do_not_disturb": true })).await;
+            let mut lamp = t.phone(0).watches("dnd-1001").await;
+            lamp.says("<state>confirmed</state>").await;
+            let mut own = t.phone(1).watches("dnd-1001").await;
+            own.says("<state>confirmed</state>").await;
+            // By page or API.
+            t.handle(1, json!({})).await;
+            lamp.says("<state>terminated</state>").await;
+            own.says("<state>terminated</state>").await;
+        }),
+        row("a lamp of do not disturb is off while the colleague is in a call", Needs::phones(3), async |t| {
+            let (_call, _rings) = t.connect(0, 1).await;
+            let mut lamp = t.phone(2).watches("dnd-1001").await;
+            t.handle(1, json!({ "do_not_disturb": true })).await;
+            lamp.says("<state>confirmed</state>").await;
+            t.handle(1, json!({})).await;
+            lamp.says("<state>terminated</state>").await;
+        }),
+        row("the key of one's own do not disturb switches it on and off", Needs::phones(2), async |t| {
+            let mut lamp = t.phone(1).watches("dnd-1001").await;
+            t.phone(1).calls("dnd-1001").ended().await;
+            lamp.says("<state>confirmed</state>").await;
+            assert_eq!(t.phone(0).calls("1001").ended().await.status, 486);
+            t.phone(1).calls("dnd-1001").ended().await;
+            lamp.says("<state>terminated</state>").await;
+            let call = t.phone(0).calls("dnd-1001");
+            let _rings = t.phone(1).rings().await.answers().await;
+            call.answered().await;
+        }),
+        row("a lamp shows that a colleague forwards all calls", Needs::phones(3), async |t| {
+            let mut lamp = t.phone(2).watches("forward-1001").await;
+            t.phone(1).calls("*721000").ended().await;
+            lamp.says("<state>confirmed</state>").await;
+            t.phone(1).calls("forward-1001").ended().await;
+            lamp.says("<state>terminated</state>").await;
+        }),
+        row("a lamp shows that somebody waits in a queue", Needs::phones(3), async |t| {
+            t.queue("500", &[(1, 1)], json!({ "ring_seconds": 30 })).await;
+            let mut lamp = t.phone(2).watches("queue-500").await;
+            lamp.says("</dialog-info>").await;
+            let call = t.phone(0).calls("500");
+            let rings = t.phone(1).rings().await;
+            lamp.says("<state>confirmed</state>").await;
+            let mut later = t.phone(1).watches("queue-500").await;
+            later.says("<state>confirmed</state>").await;
+            let _rings = rings.answers().await;
+            call.answered().await;
+            lamp.says("<state>terminated</state>").await;
+            later.says("<state>terminated</state>").await;
+        }),
+        row("a lamp shows that a caller who waited in a queue has gone", Needs::phones(3), async |t| {
+            t.queue("500", &[(1, 1)], json!({ "ring_seconds": 30 })).await;
+            let mut lamp = t.phone(2).watches("queue-500").await;
+            let call = t.phone(0).calls("500");
+            call.answered().await;
+            lamp.says("<state>confirmed</state>").await;
+            call.hangs_up().await;
+            lamp.says("<state>terminated</state>").await;
+        }),
+        row("a lamp shows whether an agent of a queue is there", Needs::phones(2), async |t| {
+            t.queue("500", &[(1, 1)], json!({})).await;
+            t.agent_is(1, "Available").await;
+            let mut lamp = t.phone(0).watches("agents-500").await;
+            lamp.says("<state>confirmed</state>").await;
+            t.phone(1).calls("*45").ended().await;
+            lamp.says("<state>terminated</state>").await;
+            t.phone(1).calls("*44").ended().await;
+            lamp.says("<state>confirmed</state>").await;
+        }),
         row("a lamp shows that a member of a group is rung", Needs::phones(3), async |t| {
             t.group("600", &[1], json!({})).await;
             let mut lamp = t.phone(2).watches("1001").await;

@@ -266,6 +266,12 @@ impl Table {
         (call, rings)
     }
 
+    /// Waits until a ringing call can be picked up under this key.
+    pub async fn can_be_picked_up(&self, key: &str) {
+        let key = format!("pickup/{key}@{}", self.domain());
+        self.until("it can be picked up", move |switch| switch.api("show channels").contains(&key)).await;
+    }
+
     /// The record of the newest call out of the platform, once it holds.
     pub async fn outbound(&self, holds: impl Fn(&Value) -> bool) -> Value {
         let path = format!("/v1/tenants/{}/outbound-calls", self.tenant());

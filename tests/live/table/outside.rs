@@ -103,6 +103,37 @@ pub fn rows() -> Vec<Row> {
             let record = t.outbound(|record| record["cost"].is_i64()).await;
             assert_eq!(record["extension_id"], t.extension(1)["id"], "{record}");
         }),
+        row(
+            "a forward to a carrier that wants it has History-Info, too",
+            Needs::phones(2).agents(2).carriers_with(1, || json!({ "history_info": true })),
+            async |t| {
+                t.handle(1, json!({ "forward_always": t.outside() })).await;
+                let call = t.phone(0).calls("1001");
+                let taken = t.carrier(0).rings().await;
+                let history = taken.invite().all("History-Info").join(",");
+                let called = t.outside();
+                let (first, second) = history.split_once(',').expect("two entries");
+                assert!(
+                    first.starts_with(&format!("<sip:{}@", t.number(1))) && first.ends_with(">;index=1"),
+                    "{history}"
+                );
+                let second = second.trim_start();
+                assert!(second.starts_with(&format!("<sip:{}@", &called[1..])), "{history}");
+                assert!(second.ends_with(">;index=1.1;mp=1"), "{history}");
+                assert!(taken.invite().header("Diversion").contains(t.number(1)), "{}", taken.story());
+                let taken = taken.answers().await;
+                call.answered().await;
+                t.talk((&call, t.phone(0)), (&taken, t.carrier(0))).await;
+                call.hangs_up().await;
+                taken.ended().await;
+                // A call of one's own was not forwarded.
+                let own = t.phone(0).calls(&t.outside());
+                let taken = t.carrier(0).rings().await;
+                assert!(taken.invite().all("History-Info").is_empty(), "{}", taken.story());
+                taken.declines(486).await;
+                own.ended().await;
+            },
+        ),
         row("403 is the called party's answer", TWO, async |t| is_told(t, 403).await),
         row("488 is the called party's answer", TWO, async |t| is_told(t, 488).await),
         row(

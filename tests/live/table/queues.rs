@@ -3,6 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{Needs, Row, Table, row};
+use crate::{
+    phone::media::{next_tone, tone},
+    switch::write_sound,
+};
 
 const TWO: Needs = Needs::phones(2);
 const THREE: Needs = Needs::phones(3);
@@ -50,6 +54,24 @@ pub fn rows() -> Vec<Row> {
             let (_own, _other) = t.connect(1, 2).await;
             let _call = t.phone(0).calls("500");
             let _rings = t.phone(1).rings().await;
+        }),
+        row("queue: callers hear at which place they wait, each their own", THREE, async |t| {
+            let folder = t.switch.folder.join("sounds");
+            let [place, second] = [(); 2].map(|()| next_tone());
+            write_sound(&folder.join("ivr/ivr-you_are_number.wav"), &tone(place, 1));
+            write_sound(&folder.join("digits/2.wav"), &tone(second, 1));
+            t.handle(1, json!({ "do_not_disturb": true })).await;
+            idle(&t, "500", json!({ "announce_place": true, "announcement_seconds": 10 })).await;
+            let one = t.phone(0).calls("500");
+            one.answered().await;
+            one.hears_tone(place).await;
+            let two = t.phone(2).calls("500");
+            two.answered().await;
+            two.hears_tone(place).await;
+            two.hears_tone(second).await;
+            // Whoever was first is first.
+            one.hangs_up().await;
+            two.hears_tone(place).await;
         }),
         row("queue: an agent logs out and in by code", TWO, async |t| {
             t.queue("500", &[(1, 1)], json!({})).await;

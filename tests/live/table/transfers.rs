@@ -32,8 +32,7 @@ pub fn rows() -> Vec<Row> {
             t.handle(1, json!({ "pickup": true })).await;
             let call = t.phone(0).calls("1001");
             let rings = t.phone(1).rings().await;
-            let key = format!("pickup/{}@{}", t.extension(1)["sip_username"].as_str().unwrap(), t.domain());
-            t.until("it can be picked up", move |switch| switch.api("show channels").contains(&key)).await;
+            t.can_be_picked_up(t.extension(1)["sip_username"].as_str().unwrap()).await;
             let picks = t.phone(2).calls("*81001");
             picks.answered().await;
             call.answered().await;
@@ -232,11 +231,10 @@ async fn is_free_again(t: &Table) {
     let since = std::time::Instant::now();
     loop {
         let call = t.phone(0).calls(&t.outside());
-        if let Ok(taken) = tokio::time::timeout(std::time::Duration::from_secs(1), t.carrier(0).rings()).await {
-            taken.declines(486).await;
-            return;
+        tokio::select! {
+            taken = t.carrier(0).rings() => return taken.declines(486).await,
+            _ = call.ended() => {}
         }
-        call.ended().await;
         assert!(since.elapsed() < std::time::Duration::from_secs(40), "the line is not free");
     }
 }

@@ -56,6 +56,7 @@ pub static CARRIERS: Spec = Spec {
                 "config.caller_id_header",
                 "config.caller_id_in_from",
                 "config.anonymous_from",
+                "config.history_info",
                 "config.inbound",
             ],
             closed: true,

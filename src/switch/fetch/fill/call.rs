@@ -62,6 +62,15 @@ pub(super) async fn call(fetch: &Fetch, slot: &Arc<Slot>, placed: &PlacedCall) -
         {
             routed.route = Route::Refused(Refusal::Unallocated);
         }
+        if let (Route::PickupAny { from }, Some(routing::Found::Extension(extension))) = (&mut routed.route, &row.found)
+        {
+            let id = extension.id;
+            let read = fetch.readers.go_on(|db, _| Box::pin(call_store::pickups(db, scope, id))).await?;
+            match read {
+                Some((now, found)) if now >= row.tenant.generation => *from = found,
+                _ => return Ok(Filled::Less),
+            }
+        }
         let extra = marked(row.tenant.id, placed, &routed.route);
         let before = xml_entries(&now.plan);
         let Some(context) = &slot.domain else { return Ok(Filled::Less) };

@@ -1,0 +1,407 @@
+//! The rows, by subject.
+
+use serde_json::json;
+
+use super::{Case, Needs, row};
+
+const ONE: Needs = Needs(1, 1, 1);
+const EVE: &str = "+4915112345678";
+
+pub fn rows() -> Vec<Case> {
+    [inside(), groups(), destinations(), outside(), withheld()].into_iter().flatten().collect()
+}
+
+fn inside() -> Vec<Case> {
+    vec![
+        row("a call is answered, and the callee hangs up", Needs(2, 0, 0), async |t| {
+            assert_eq!(t.dials(0, "1001").await, ["rings 1001"]);
+        }),
+        row("a phone that declines is busy to its caller", Needs(2, 0, 0), async |t| {
+            let busy = t.dials_while(0, "1001", &[("1001", "USER_BUSY")]).await;
+            assert_eq!(busy, ["rings 1001", "ends USER_BUSY"]);
+        }),
+        row("a number that nobody has is unallocated", Needs(1, 0, 0), async |t| {
+            assert_eq!(t.dials(0, "1777").await.last().unwrap(), "ends UNALLOCATED_NUMBER");
+        }),
+        row("a phone that is not registered is unavailable", Needs(2, 0, 0), async |t| {
+            let gone = t.dials_while(0, "1001", &[("1001", "USER_NOT_REGISTERED")]).await;
+            assert_eq!(gone, ["rings 1001", "ends USER_NOT_REGISTERED"]);
+        }),
+        row("nobody answers: the phone stops ringing and the caller is told", Needs(2, 0, 0), async |t| {
+            let way = t.dials_while(0, "1001", &[("1001", "NO_ANSWER")]).await;
+            assert_eq!(way, ["rings 1001", "ends NO_ANSWER"]);
+        }),
+        row("do not disturb is busy, and the phone does not ring", Needs(2, 0, 0), async |t| {
+            t.handle(1, json!({ "do_not_disturb": true })).await;
+            assert_eq!(t.dials(0, "1001").await.last().unwrap(), "ends USER_BUSY");
+            t.handle(1, json!({})).await;
+            assert_eq!(t.dials(0, "1001").await, ["rings 1001"]);
+        }),
+        row("do not disturb by code", Needs(2, 0, 0), async |t| {
+            t.dials(1, "*78").await;
+            assert_eq!(t.dials(0, "1001").await.last().unwrap(), "ends USER_BUSY");
+            t.dials(1, "*79").await;
+            assert_eq!(t.dials(0, "1001").await, ["rings 1001"]);
+        }),
+        row("a call to one's own echo is heard", Needs(1, 0, 0), async |t| {
+            assert_eq!(t.dials(0, "9196").await, ["hears itself"]);
+        }),
+        row("all calls are forwarded, and only the new phone rings", Needs(3, 0, 0), async |t| {
+            t.handle(1, json!({ "forward_always": "1002" })).await;
+            assert_eq!(t.dials(0, "1001").await, ["rings 1002"]);
+        }),
+        row("a busy phone's call is forwarded", Needs(3, 0, 0), async |t| {
+            t.handle(1, json!({ "forward_busy": "1002" })).await;
+            let busy = t.dials_while(0, "1001", &[("1001", "USER_BUSY")]).await;
+            assert_eq!(busy, ["rings 1001", "rings 1002"]);
+            let unanswered = t.dials_while(0, "1001", &[("1001", "NO_ANSWER")]).await;
+            assert_eq!(unanswered[0], "rings 1001");
+            assert!(unanswered[1].starts_with("ends "), "{unanswered:?}");
+        }),
+        row("a call that nobody takes is forwarded", Needs(3, 0, 0), async |t| {
+            t.handle(1, json!({ "forward_no_answer": "1002" })).await;
+            let way = t.dials_while(0, "1001", &[("1001", "NO_ANSWER")]).await;
+            assert_eq!(way, ["rings 1001", "rings 1002"]);
+        }),
+        row("a call to a phone that is gone is forwarded", Needs(3, 0, 0), async |t| {
+            t.handle(1, json!({ "forward_not_registered": "1002" })).await;
+            let way = t.dials_while(0, "1001", &[("1001", "USER_NOT_REGISTERED")]).await;
+            assert_eq!(way, ["rings 1001", "rings 1002"]);
+        }),
+        row(
+            "the caller of an extension with a mailbox may leave a message when nobody answers",
+            Needs(2, 0, 0),
+            async |t| {
+                t.patch(1, json!({ "voicemail_enabled": true })).await;
+                let way = t.dials_while(0, "1001", &[("1001", "NO_ANSWER")]).await;
+                assert_eq!(way, ["rings 1001", "leaves a message for 1001"]);
+            },
+        ),
+        row("voicemail: on do not disturb, callers are led to the mailbox", Needs(2, 0, 0), async |t| {
+            t.patch(1, json!({ "voicemail_enabled": true })).await;
+            t.handle(1, json!({ "do_not_disturb": true })).await;
+            assert_eq!(t.dials(0, "1001").await, ["leaves a message for 1001"]);
+        }),
+        row(
+            "voicemail: the forward's target is busy, and the message is for who forwarded",
+            Needs(3, 0, 0),
+            async |t| {
+                t.patch(1, json!({ "voicemail_enabled": true })).await;
+                t.handle(1, json!({ "forward_always": "1002" })).await;
+                let way = t.dials_while(0, "1001", &[("1002", "USER_BUSY")]).await;
+                assert_eq!(way, ["rings 1002", "leaves a message for 1001"]);
+            },
+        ),
+        row("voicemail: the mailbox of a colleague is reached by its code", Needs(2, 0, 0), async |t| {
+            t.patch(1, json!({ "voicemail_enabled": true })).await;
+            assert_eq!(t.dials(0, "*981001").await, ["opens 1001"]);
+        }),
+        row("voicemail: without one, a busy phone is busy", Needs(2, 0, 0), async |t| {
+            let way = t.dials_while(0, "1001", &[("1001", "USER_BUSY")]).await;
+            assert_eq!(way.last().unwrap(), "ends USER_BUSY");
+        }),
+        row("an intercom call answers by itself", Needs(2, 0, 0), async |t| {
+            assert_eq!(t.dials(0, "*801001").await, ["rings 1001"]);
+        }),
+        row("an intercom call to who is not to be disturbed is busy", Needs(2, 0, 0), async |t| {
+            t.handle(1, json!({ "do_not_disturb": true })).await;
+            assert_eq!(t.dials(0, "*801001").await.last().unwrap(), "ends USER_BUSY");
+        }),
+        row("a colleague picks up a call that rings", Needs(3, 0, 0), async |t| {
+            t.handle(1, json!({ "pickup": true })).await;
+            assert_eq!(t.dials(2, "*81001").await, ["picks up 1001", "ends NO_PICKUP"]);
+        }),
+        row("parked in any slot, and fetched by another phone", Needs(1, 0, 0), async |t| {
+            assert_eq!(t.dials(0, "*68").await, ["slot auto in 1 99"]);
+            assert_eq!(t.dials(0, "*681").await, ["slot 1"]);
+        }),
+        row("parked in a slot that was named: 7 and 07 are the same", Needs(1, 0, 0), async |t| {
+            assert_eq!([t.dials(0, "*687").await, t.dials(0, "*6807").await], [["slot 7"], ["slot 7"]]);
+        }),
+        row("the key of one's own do not disturb switches it on and off", Needs(2, 0, 0), async |t| {
+            t.dials(1, "dnd-1001").await;
+            assert_eq!(t.dials(0, "1001").await.last().unwrap(), "ends USER_BUSY");
+            t.dials(1, "dnd-1001").await;
+            assert_eq!(t.dials(0, "dnd-1001").await, ["rings 1001"]);
+        }),
+        row("a lamp shows that a colleague forwards all calls", Needs(2, 0, 0), async |t| {
+            t.dials(1, "*721000").await;
+            assert_eq!(t.dials(0, "1001").await, ["rings 1000"]);
+            t.dials(1, "forward-1001").await;
+            assert_eq!(t.dials(0, "1001").await, ["rings 1001"]);
+            // Where to, the key does not say.
+            assert_eq!(t.dials(1, "forward-1001").await.last().unwrap(), "ends UNALLOCATED_NUMBER");
+        }),
+        row("a renumbered phone rings by its new number only", Needs(2, 0, 0), async |t| {
+            t.patch(1, json!({ "number": "1055" })).await;
+            assert_eq!(t.dials(0, "1055").await, ["rings 1001"], "by its SIP username");
+            assert_eq!(t.dials(0, "1001").await.last().unwrap(), "ends UNALLOCATED_NUMBER");
+        }),
+        row("a colleague whose number is blocked is refused", Needs(3, 0, 0), async |t| {
+            t.routing(json!({ "blocked_callers": ["1000"] })).await;
+            assert_eq!(t.dials(0, "1001").await.last().unwrap(), "ends CALL_REJECTED");
+            assert_eq!(t.dials(2, "1001").await, ["rings 1001"]);
+        }),
+    ]
+}
+
+fn groups() -> Vec<Case> {
+    vec![
+        row("a group rings all, and whoever answers has the call", Needs(4, 0, 0), async |t| {
+            t.group("600", &[1, 2, 3], json!({})).await;
+            assert_eq!(t.dials(0, "600").await, ["rings 1001 1002 1003"]);
+        }),
+        row("in order: after one who declines, the next rings", Needs(3, 0, 0), async |t| {
+            t.group("600", &[1, 2], json!({ "strategy": "in_order" })).await;
+            let way = t.dials_while(0, "600", &[("1001", "USER_BUSY")]).await;
+            assert_eq!(way, ["rings 1001", "rings 1002"]);
+        }),
+        row("in order: who is not registered is passed over", Needs(3, 0, 0), async |t| {
+            t.group("600", &[1, 2], json!({ "strategy": "in_order" })).await;
+            let way = t.dials_while(0, "600", &[("1001", "USER_NOT_REGISTERED")]).await;
+            assert_eq!(way, ["rings 1001", "rings 1002"]);
+        }),
+        row("random: one after the other, each once", Needs(3, 0, 0), async |t| {
+            t.group("600", &[1, 2], json!({ "strategy": "random" })).await;
+            let nobody = [("1001", "USER_BUSY"), ("1002", "USER_BUSY")];
+            let mut way = t.dials_while(0, "600", &nobody).await;
+            assert_eq!(way.pop().unwrap(), "ends USER_BUSY");
+            way.sort();
+            assert_eq!(way, ["rings 1001", "rings 1002"]);
+        }),
+        row("a member's forward is followed if the group says so", Needs(3, 0, 0), async |t| {
+            t.handle(1, json!({ "forward_always": "1002" })).await;
+            t.group("600", &[1], json!({ "follow_forwards": true })).await;
+            assert_eq!(t.dials(0, "600").await, ["rings 1002"]);
+        }),
+        row("a member's forward is not followed otherwise: their own phone rings", Needs(3, 0, 0), async |t| {
+            t.handle(1, json!({ "forward_always": "1002" })).await;
+            t.group("600", &[1], json!({})).await;
+            assert_eq!(t.dials(0, "600").await, ["rings 1001"]);
+        }),
+        row("a group rings all but who is not to be disturbed", Needs(3, 0, 0), async |t| {
+            t.handle(1, json!({ "do_not_disturb": true })).await;
+            t.group("600", &[1, 2], json!({})).await;
+            assert_eq!(t.dials(0, "600").await, ["rings 1002"]);
+        }),
+        row("a group in which nobody answers leads on, and all stop ringing", Needs(4, 0, 0), async |t| {
+            t.group("600", &[1, 2], json!({ "otherwise": t.target(3) })).await;
+            let nobody = [("1001", "NO_ANSWER"), ("1002", "NO_ANSWER")];
+            assert_eq!(t.dials_while(0, "600", &nobody).await, ["rings 1001 1002", "rings 1003"]);
+        }),
+        row("a group whose phones all decline ends, although its calls may be picked up", Needs(3, 0, 0), async |t| {
+            t.group("600", &[1, 2], json!({ "pickup": true })).await;
+            let nobody = [("1001", "USER_BUSY"), ("1002", "USER_BUSY")];
+            assert_eq!(t.dials_while(0, "600", &nobody).await, ["rings 1001 1002", "ends USER_BUSY"]);
+        }),
+        row("who is in no group picks up none of its calls", Needs(4, 0, 0), async |t| {
+            t.group("600", &[1], json!({ "pickup": true })).await;
+            assert_eq!(t.dials(2, "*8").await, ["ends NO_PICKUP"]);
+            assert_eq!(t.dials(1, "*8").await.len(), 2);
+        }),
+        row("a call to a colleague of the group is picked up by the same code", Needs(3, 0, 0), async |t| {
+            t.handle(1, json!({ "pickup": true })).await;
+            t.group("600", &[1, 2], json!({})).await;
+            assert_eq!(t.dials(2, "*8").await, ["picks up 1001", "ends NO_PICKUP"]);
+        }),
+    ]
+}
+
+fn destinations() -> Vec<Case> {
+    vec![
+        row("queue: an agent answers, and both hear each other", Needs(2, 0, 0), async |t| {
+            t.destination("500", "queue", json!({ "tiers": [{ "extension_id": t.id(1) }] })).await;
+            assert_eq!(t.dials(0, "500").await, ["waits in a queue"]);
+        }),
+        row("a digit in a menu leads where it says", Needs(2, 0, 0), async |t| {
+            let menu = json!({ "greeting": { "file": "digits/1.wav" }, "entries": { "1": t.target(1) } });
+            t.destination("710", "ivr", menu).await;
+            assert_eq!(t.dials(0, "710").await, ["hears a menu"]);
+        }),
+        row("an announcement is heard, and leads on", Needs(2, 0, 0), async |t| {
+            let config = json!({ "prompt": { "file": "digits/1.wav" }, "then": t.target(1) });
+            t.destination("720", "announcement", config).await;
+            assert_eq!(t.dials(0, "720").await, ["hears something", "rings 1001"]);
+        }),
+        row("a holiday leads elsewhere", Needs(3, 0, 0), async |t| {
+            let dates = json!([{ "from": "2020-01-01", "to": "2099-12-31", "target": t.target(2) }]);
+            let config = json!({ "dates": dates, "open": t.target(1), "closed": t.target(1) });
+            t.destination("730", "schedule", config).await;
+            assert_eq!(t.dials(0, "730").await, ["rings 1002"]);
+        }),
+        row("three in a conference hear each other", Needs(1, 0, 0), async |t| {
+            t.destination("700", "conference", json!({})).await;
+            assert_eq!(t.dials(0, "700").await, ["is in a conference"]);
+        }),
+        row("voicemail: a destination's mailbox takes messages", Needs(1, 0, 0), async |t| {
+            let id = t.destination("740", "mailbox", json!({})).await["id"].as_str().unwrap().replace('-', "");
+            assert_eq!(t.dials(0, "740").await, [format!("leaves a message for {id}")]);
+        }),
+        row("a page leaves out who is not to be disturbed", Needs(3, 0, 0), async |t| {
+            t.handle(1, json!({ "do_not_disturb": true })).await;
+            t.destination("750", "page", json!({ "members": [t.id(1), t.id(2)] })).await;
+            assert_eq!(t.dials(0, "750").await, ["pages 1002"]);
+        }),
+    ]
+}
+
+fn outside() -> Vec<Case> {
+    vec![
+        row("a call out shows the agent's number, is heard, recorded and charged", ONE, async |t| {
+            let called = format!("calls {} by carrier 0 as {}", &t.outside()[1..], t.numbers[0]);
+            assert_eq!(t.dials(0, &t.outside()).await, [called]);
+        }),
+        row("a number can be dialled as 00 and in national form", ONE, async |t| {
+            for form in [format!("00{}", &t.outside()[1..]), format!("0{}", &t.outside()[3..])] {
+                let way = t.dials(0, &form).await;
+                assert!(way[0].starts_with(&format!("calls {} ", &t.outside()[1..])), "{way:?}");
+            }
+        }),
+        row("503: the next carrier takes the call", Needs(1, 1, 2), async |t| {
+            let way = t.dials_while(0, &t.outside(), &[("carrier 0", "NORMAL_TEMPORARY_FAILURE")]).await;
+            assert!(way.len() == 2 && way[1].contains("by carrier 1"), "{way:?}");
+        }),
+        row("486 is the called party's answer", Needs(1, 1, 2), async |t| {
+            let way = t.dials_while(0, &t.outside(), &[("carrier 0", "USER_BUSY")]).await;
+            assert!(way.len() == 2 && way[1] == "ends USER_BUSY", "{way:?}");
+        }),
+        row("404 is the called party's answer", Needs(1, 1, 2), async |t| {
+            let way = t.dials_while(0, &t.outside(), &[("carrier 0", "UNALLOCATED_NUMBER")]).await;
+            assert!(way.len() == 2 && way[1] == "ends UNALLOCATED_NUMBER", "{way:?}");
+        }),
+        row("a country that may not be called is refused after a tone, and no carrier rings", ONE, async |t| {
+            t.routing(json!({ "outbound": { "blocked_prefixes": ["49"] } })).await;
+            let way = t.dials(0, &t.outside()).await;
+            assert_eq!(way[0], "hears something");
+            assert!(way[1].starts_with("ends "), "{way:?}");
+        }),
+        row("a phone without an agent calls nobody outside", Needs(2, 1, 1), async |t| {
+            assert!(t.dials(1, &t.outside()).await.iter().all(|step| !step.starts_with("calls ")));
+        }),
+        row("a call from outside rings the number's phone and shows who calls", ONE, async |t| {
+            assert_eq!(t.comes_in(EVE, &t.numbers[0]).await, ["rings 1000"]);
+        }),
+        row("a number of ours may come without + and with 00", ONE, async |t| {
+            for number in [t.numbers[0][1..].to_owned(), format!("00{}", &t.numbers[0][1..])] {
+                assert_eq!(t.comes_in(EVE, &number).await, ["rings 1000"], "{number}");
+            }
+        }),
+        row("a number that is not ours is refused", ONE, async |t| {
+            assert_eq!(t.comes_in(EVE, "+4930999999999").await.last().unwrap(), "ends UNALLOCATED_NUMBER");
+        }),
+        row("a forward to outside is charged to whoever forwards", Needs(2, 2, 1), async |t| {
+            t.handle(1, json!({ "forward_always": t.outside() })).await;
+            let called = format!("calls {} by carrier 0 as {}", &t.outside()[1..], t.numbers[1]);
+            assert_eq!(t.dials(0, "1001").await, [called]);
+        }),
+        row("dialled: a number of the tenant's area, without its area code", ONE, async |t| {
+            t.routing(json!({ "outbound": { "area_code": "030" } })).await;
+            let way = t.dials(0, &t.outside()[5..]).await;
+            assert!(way[0].starts_with(&format!("calls {} ", &t.outside()[1..])), "{way:?}");
+        }),
+        row("dialled: the area of the extension counts before the tenant's", ONE, async |t| {
+            t.routing(json!({ "outbound": { "area_code": "089" } })).await;
+            t.handle(0, json!({ "area_code": "030" })).await;
+            let way = t.dials(0, &t.outside()[5..]).await;
+            assert!(way[0].starts_with(&format!("calls {} ", &t.outside()[1..])), "{way:?}");
+        }),
+        row("dialled: with digits for an outside line", ONE, async |t| {
+            t.routing(json!({ "outbound": { "prefix": "0" } })).await;
+            for form in [format!("00{}", &t.outside()[3..]), format!("000{}", &t.outside()[1..])] {
+                let way = t.dials(0, &form).await;
+                assert!(way[0].starts_with(&format!("calls {} ", &t.outside()[1..])), "{form}: {way:?}");
+            }
+        }),
+        row("dialled: a number outside without the digits for an outside line is nobody's", ONE, async |t| {
+            t.routing(json!({ "outbound": { "prefix": "9" } })).await;
+            let way = t.dials(0, &format!("0{}", &t.outside()[3..])).await;
+            assert_eq!(way.last().unwrap(), "ends UNALLOCATED_NUMBER");
+        }),
+        row("dialled: a short number of the country's services goes out and costs what it costs", ONE, async |t| {
+            t.rates(t.carriers[0], "49116117,0.02\n").await;
+            assert!(t.dials(0, "116117").await[0].starts_with("calls 49116117 by carrier 0"));
+        }),
+        row("dialled: a service that costs extra is barred", ONE, async |t| {
+            t.rates(t.carriers[0], "49118,0.02\n").await;
+            assert!(t.dials(0, "11833").await.iter().all(|step| !step.starts_with("calls ")));
+        }),
+        row("dialled: a speed dial", ONE, async |t| {
+            t.routing(json!({ "speed_dials": { "07": t.outside() } })).await;
+            assert!(t.dials(0, "*007").await[0].starts_with(&format!("calls {} ", &t.outside()[1..])));
+        }),
+        row("from outside: a blocked caller is refused in whatever form the number is written", ONE, async |t| {
+            for rule in ["015112345678", "4915112345678", "004915112345678"] {
+                t.routing(json!({ "blocked_callers": [rule] })).await;
+                for from in ["+4915112345678", "4915112345678", "004915112345678"] {
+                    let way = t.comes_in(from, &t.numbers[0]).await;
+                    assert_eq!(way.last().unwrap(), "ends CALL_REJECTED", "{rule} {from}");
+                }
+            }
+        }),
+        row("from outside: an extension's own blocked callers are refused", ONE, async |t| {
+            t.handle(0, json!({ "blocked_callers": ["4915112345678"] })).await;
+            assert_eq!(t.comes_in(EVE, &t.numbers[0]).await.last().unwrap(), "ends CALL_REJECTED");
+            t.handle(0, json!({})).await;
+            assert_eq!(t.comes_in(EVE, &t.numbers[0]).await, ["rings 1000"]);
+        }),
+        row("help: the carrier gets the number as dialled, the agent's number and the place", ONE, async |t| {
+            for number in ["112", "110"] {
+                let called = format!("calls {number} by carrier 0 as {}", t.numbers[0]);
+                assert_eq!(t.dials(0, number).await[0], called);
+            }
+        }),
+        row("help: the carrier meant for it is tried first, and after 486 the other one", Needs(1, 1, 2), async |t| {
+            let host = format!("c1.row{}.test", t.place);
+            let config = json!({ "config": { "host": host, "number_format": "digits", "emergency": true } });
+            t.make("PATCH", &format!("/v1/carriers/{}", t.carriers[1]), config).await;
+            let way = t.dials_while(0, "112", &[("carrier 1", "USER_BUSY")]).await;
+            assert!(way[0].contains("carrier 1") && way[1].contains("carrier 0"), "{way:?}");
+        }),
+        row("help: no limit and no barred country stops it", ONE, async |t| {
+            let outbound = json!({ "concurrent_calls": 0, "calls_per_second": 0, "spend_per_day": 0, "blocked_prefixes": ["1", "49"] });
+            t.routing(json!({ "outbound": outbound })).await;
+            assert!(t.dials(0, "112").await[0].starts_with("calls 112 by carrier 0"));
+        }),
+        row("help: a phone that is nobody's gets through with the tenant's number", Needs(1, 0, 1), async |t| {
+            t.routing(json!({ "emergency": { "caller_id": "+493022000000" } })).await;
+            assert_eq!(t.dials(0, "112").await[0], "calls 112 by carrier 0 as +493022000000");
+        }),
+        row("help: behind the digits for an outside line, too", ONE, async |t| {
+            t.routing(json!({ "outbound": { "prefix": "0" } })).await;
+            for number in ["112", "0112"] {
+                assert!(t.dials(0, number).await[0].starts_with("calls 112 by carrier 0"), "{number}");
+            }
+        }),
+    ]
+}
+
+fn withheld() -> Vec<Case> {
+    vec![
+        row("withheld by the extension: a colleague's phone gets no trace of the number", Needs(2, 0, 0), async |t| {
+            t.handle(0, json!({ "withhold_number": true })).await;
+            assert_eq!(t.dials(0, "1001").await, ["rings 1001 as nobody"]);
+        }),
+        row("withheld by *31 before a number", Needs(2, 0, 0), async |t| {
+            assert_eq!(t.dials(0, "*311001").await, ["rings 1001 as nobody"]);
+            assert_eq!(t.dials(0, "1001").await, ["rings 1001"]);
+        }),
+        row("withheld, and forwarded: the next phone gets no trace of the number either", Needs(3, 0, 0), async |t| {
+            t.handle(0, json!({ "withhold_number": true })).await;
+            t.handle(1, json!({ "forward_always": "1002" })).await;
+            assert_eq!(t.dials(0, "1001").await, ["rings 1002 as nobody"]);
+        }),
+        row("withheld, and to a group: no member gets a trace of the number", Needs(3, 0, 0), async |t| {
+            t.group("600", &[1, 2], json!({})).await;
+            assert_eq!(t.dials(0, "*31600").await, ["rings 1001 1002 as nobody"]);
+        }),
+        row("withheld for a call out with *31, from a number dialled as 00", ONE, async |t| {
+            let number = format!("*3100{}", &t.outside()[1..]);
+            let called = format!("calls {} by carrier 0 as anonymous", &t.outside()[1..]);
+            assert_eq!(t.dials(0, &number).await, [called]);
+        }),
+        row("withheld, but an emergency call shows the number and asks for no privacy", ONE, async |t| {
+            t.handle(0, json!({ "withhold_number": true })).await;
+            assert_eq!(t.dials(0, "112").await[0], format!("calls 112 by carrier 0 as {}", t.numbers[0]));
+        }),
+    ]
+}

@@ -242,7 +242,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value, example: 
     }
     if method == "get" && operation["responses"]["200"].to_string().contains("/schemas/Page_") {
         let fields = json!({
-            "name": super::members::FIELDS, "in": "query", "required": false, "example": "id", "schema": { "type": "string" },
+            "name": super::members::FIELDS, "in": "query", "required": false, "schema": { "type": "string" },
             "description": "Only these members of each item, with commas between them. Items of that answer lack all others.",
         });
         let parameters = operation.as_object_mut().map(|operation| operation.entry("parameters").or_insert(json!([])));

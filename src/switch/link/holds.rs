@@ -197,8 +197,9 @@ impl Link {
 impl Link {
     /// Tells phones what their lamps show, as soon as there is something to tell.
     async fn shows(&self, talk: &Talk, lamps: &Lamps, shown: &Notify) -> Unanswered {
-        if let Err(error) = lamps.begin(talk).await {
-            return error;
+        match lamps.begin(talk).await {
+            Ok(()) | Err(Unanswered::NotHeld) => {}
+            Err(error) => return error,
         }
         loop {
             if self.hold.lasts() && lamps.has_news() {
@@ -206,7 +207,7 @@ impl Link {
                     Ok(()) | Err(VisitError::Unanswered(Unanswered::NotHeld)) => {}
                     Err(VisitError::Unanswered(error)) => return error,
                     Err(error) => {
-                        tracing::warn!(switch = %self.due.switch, %error, "phones could not be told what their lamps show")
+                        tracing::warn!(switch = %self.due.switch, %error, "phones could not be told what their lamps show");
                     }
                 }
             }

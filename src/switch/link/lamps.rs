@@ -28,8 +28,10 @@ use crate::{
 
 /// The most watches that are kept until they are answered. A phone whose watch is not answered asks again when it renews it.
 const MOST_ASKED: usize = 4000;
-/// The most that are answered, and extensions that are told of, at once.
+/// The most that are answered at once.
 const MOST: usize = 200;
+/// The most extensions that a switch is told of in one visit.
+const MOST_NEWS: i64 = 200;
 /// A change in a queue is looked at twice: the event may come a moment before the module has written it down.
 const LOOKS: u8 = 2;
 
@@ -186,7 +188,7 @@ impl Lamps {
 
 /// Tells a switch of extensions whose handling of calls has changed.
 pub(super) async fn tell_changes(changes: &Changes, talk: &Talk, switch: Uuid) -> Result<(), VisitError> {
-    for news in store::news(changes.pool(), switch, MOST as i64).await? {
+    for news in store::news(changes.pool(), switch, MOST_NEWS).await? {
         if let Some(extension) = &news.extension {
             for (lamp, is_on) in extension.lamps() {
                 for domain in &extension.domains {
@@ -218,13 +220,12 @@ async fn answer(changes: &Changes, talk: &Talk, cluster: Uuid, asked: &[Asked]) 
                 let Some(Ok(name)) = found.home.as_ref().map(|home| address(id, home).parse::<QueueName>()) else {
                     continue;
                 };
-                let state = match queues.get(&name) {
-                    Some(state) => *state,
-                    None => {
-                        let state = state_of(talk, &name).await?;
-                        queues.insert(name, state);
-                        state
-                    }
+                let state = if let Some(state) = queues.get(&name) {
+                    *state
+                } else {
+                    let state = state_of(talk, &name).await?;
+                    queues.insert(name, state);
+                    state
                 };
                 state[usize::from(asked.lamp == Lamp::Agents)]
             }

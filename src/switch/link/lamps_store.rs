@@ -45,7 +45,7 @@ pub async fn news(db: &PgPool, switch: Uuid, most: i64) -> sqlx::Result<Vec<News
         since: row.since,
         extension: row.number.map(|number| Extension {
             number,
-            domains: parsed(row.domains.unwrap_or_default()),
+            domains: parsed(&row.domains.unwrap_or_default()),
             do_not_disturb: row.do_not_disturb,
             forwards: row.forwards,
         }),
@@ -53,7 +53,7 @@ pub async fn news(db: &PgPool, switch: Uuid, most: i64) -> sqlx::Result<Vec<News
     Ok(news.collect())
 }
 
-fn parsed(domains: Vec<String>) -> Vec<Domain> {
+fn parsed(domains: &[String]) -> Vec<Domain> {
     domains.iter().filter_map(|domain| Domain::parse(domain).ok()).collect()
 }
 
@@ -122,5 +122,5 @@ pub async fn queue(db: &PgPool, cluster: Uuid, id: Uuid) -> sqlx::Result<Option<
     )
     .fetch_optional(db)
     .await?;
-    Ok(row.map(|row| Queue { number: row.number, domains: parsed(row.domains) }))
+    Ok(row.map(|row| Queue { number: row.number, domains: parsed(&row.domains) }))
 }

@@ -4,6 +4,7 @@
 pub mod bulk;
 pub mod change;
 pub mod input;
+pub mod left;
 pub mod pressed;
 pub mod problem;
 pub mod seen;

@@ -34,6 +34,7 @@ mod pushes;
 mod rates;
 mod records;
 mod reports;
+mod sandbox;
 mod stage;
 mod transfer;
 mod transfers;

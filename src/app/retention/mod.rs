@@ -28,7 +28,7 @@ const RECENT_DAYS: i64 = 14;
 const RECENT_RECORD_DAYS: i64 = 3;
 
 /// After how many days short-lived rows are deleted.
-const PASSING: [(Passing, i64); 12] = [
+const PASSING: [(Passing, i64); 13] = [
     (Passing::IdempotencyKeys, 1),
     (Passing::Sessions, 0),
     // For this time, a second use ends the session.
@@ -46,6 +46,7 @@ const PASSING: [(Passing, i64); 12] = [
     // Ten times as long as they are tried.
     (Passing::WebhookEvents, 30),
     (Passing::CallJobs, 7),
+    (Passing::PlayedCalls, 7),
 ];
 
 /// Runs forever. What fails is tried again the next time.

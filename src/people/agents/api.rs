@@ -23,6 +23,7 @@ use crate::{
         error::Error,
         paging::{Page, PageQuery},
         put::Put,
+        used::UsedKind,
         user::UserStatus,
         which::Which,
     },
@@ -53,7 +54,11 @@ pub async fn create_agent(
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
     let new: NewAgent = input::parse(&body)?;
-    let work = async |change: &mut _| {
+    let work = async |change: &mut Change| {
+        if let Some(known) = store::by_email(change.db(), tenant, new.email.as_str()).await? {
+            let why = Code::EmailTaken.with("email", &new.email);
+            return Err(Error::taken(why, UsedKind::Agent, known.user.id, known.user.email).into());
+        }
         let made = create(change, maker(&api, &actor), tenant, new).await?;
         let location = actor.place(tenant, &format!("/v1/admin/agents/{}", made.user.id));
         Outcome::created(&made, made.user.version, location)
@@ -140,7 +145,7 @@ pub async fn update_agent(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(query.tenant_id)?;
-    let patch: AgentPatch = input::parse(&body)?;
+    let patch = input::patch::<AgentPatch, Agent>(&body)?;
     let work = async |change: &mut _| {
         let agent = update(change, maker(&api, &actor), tenant, *path, patch, request.if_match).await?;
         Outcome::changed(&agent, agent.user.version)

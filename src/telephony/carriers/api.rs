@@ -116,7 +116,7 @@ pub async fn update_carrier(
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let patch: CarrierPatch = input::parse(&body)?;
+    let patch = input::patch::<CarrierPatch, Carrier>(&body)?;
     let work = async |change: &mut _| {
         let carrier = update(change, path.into_inner(), patch, request.if_match).await?;
         Outcome::changed(&carrier, carrier.version)

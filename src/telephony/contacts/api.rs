@@ -207,7 +207,7 @@ pub async fn update_contact(
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
     let id = path.into_inner();
-    let patch: ContactPatch = input::parse(&body)?;
+    let patch = input::patch::<ContactPatch, Contact>(&body)?;
     let work = async |change: &mut _| {
         let contact = update(change, tenant, id, patch, request.if_match).await?;
         Outcome::changed(&contact, contact.version)

@@ -95,7 +95,7 @@ pub async fn update_destination(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let patch: DestinationPatch = input::parse(&body)?;
+    let patch = input::patch::<DestinationPatch, Destination>(&body)?;
     let work = async |change: &mut _| {
         let destination = update(change, tenant, id, patch, request.if_match).await?;
         Outcome::changed(&destination, destination.version)

@@ -81,7 +81,7 @@ pub async fn update_entry(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let patch: EntryPatch = input::parse(&body)?;
+    let patch = input::patch::<EntryPatch, DialplanEntry>(&body)?;
     let platform = actor.tenant.is_none();
     let work = async |change: &mut _| {
         let entry = update(change, tenant, id, patch, platform, request.if_match).await?;

@@ -105,7 +105,7 @@ pub async fn update_extension(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let mut patch: ExtensionPatch = input::parse(&body)?;
+    let mut patch = input::patch::<ExtensionPatch, Extension>(&body)?;
     let work = async |change: &mut _| {
         if let Some(own) = actor.only_own() {
             check_own(change, tenant, id, own, &mut patch).await?;

@@ -84,7 +84,7 @@ pub async fn update_group(
 ) -> Result<HttpResponse, Problem> {
     let (tenant, id) = path.into_inner();
     let tenant = actor.in_tenant(tenant)?;
-    let patch: GroupPatch = input::parse(&body)?;
+    let patch = input::patch::<GroupPatch, Group>(&body)?;
     let work = async |change: &mut _| {
         let group = update(change, tenant, id, patch, request.if_match).await?;
         Outcome::changed(&group, group.version)

@@ -178,7 +178,7 @@ pub async fn update_number(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let tenant = actor.tenant_or(tenant.tenant_id)?;
-    let patch: NumberPatch = input::parse(&body)?;
+    let patch = input::patch::<NumberPatch, Number>(&body)?;
     let work = async |change: &mut _| {
         let number = update(change, tenant, path.into_inner(), patch, request.if_match).await?;
         Outcome::changed(&number, number.version)

@@ -68,7 +68,7 @@ pub async fn update_key(
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let patch: KeyPatch = input::parse(&body)?;
+    let patch = input::patch::<KeyPatch, Key>(&body)?;
     let maker = maker(&actor)?;
     let work = async |change: &mut _| {
         let changed = update(change, maker, actor.tenant, *path, patch, request.if_match).await?;

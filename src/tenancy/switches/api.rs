@@ -67,7 +67,7 @@ pub async fn update_switch(
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let patch: SwitchPatch = input::parse(&body)?;
+    let patch = input::patch::<SwitchPatch, Switch>(&body)?;
     let work = async |change: &mut _| {
         let changed = update(change, *path, patch, request.if_match).await?;
         Outcome::changed(&changed, changed.switch.version)

@@ -109,7 +109,7 @@ pub async fn update_tenant(
     path: Path<Uuid>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    let patch: TenantPatch = input::parse(&body)?;
+    let patch = input::patch::<TenantPatch, Tenant>(&body)?;
     let work = async |change: &mut _| {
         let tenant = update(change, *path, patch, request.if_match).await?;
         Outcome::changed(&tenant, tenant.version)

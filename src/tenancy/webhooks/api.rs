@@ -81,7 +81,7 @@ pub async fn update_webhook(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     hears_all(&actor)?;
-    let patch: WebhookPatch = input::parse(&body)?;
+    let patch = input::patch::<WebhookPatch, Webhook>(&body)?;
     let work = async |change: &mut _| {
         let webhook = update(change, actor.tenant, *path, patch, request.if_match).await?;
         Outcome::changed(&webhook, webhook.version)
